@@ -1,0 +1,51 @@
+// The way back from Go's signal handlers to the kernel's default actions.
+//
+// signal.Reset does not do it: it stops the delivery to channels, and the runtime's own handler stays. Only
+// rt_sigaction(2) itself can take that away, and then a SIGSEGV is what it would be in a C program.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// sigaction is the kernel's struct, not libc's: the same on amd64 and arm64. All zero: SIG_DFL, no flags, empty mask.
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+const (
+	signalsMax = 64
+	maskBytes  = 8
+)
+
+// defaultAction gives one signal its default action, for the whole process.
+func defaultAction(sig syscall.Signal) error {
+	var dfl sigaction
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&dfl)), 0, maskBytes, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("rt_sigaction(%d, SIG_DFL): %w", sig, errno)
+	}
+	return nil
+}
+
+// defaultActions gives every signal its default action: what the shell's `sleep` has.
+func defaultActions() error {
+	for sig := syscall.Signal(1); sig <= signalsMax; sig++ {
+		if sig == syscall.SIGKILL || sig == syscall.SIGSTOP {
+			continue
+		}
+		if err := defaultAction(sig); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+// Deaths by an exit: of the whole process, of one thread after another, and after an exec by a thread that is not the first.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// leaderGone is how long the other thread waits for the first one to be gone.
+const leaderGone = 20 * time.Millisecond
+
+func exitCode(text string) (int, error) {
+	code, err := strconv.Atoi(text)
+	if err != nil || code < 0 || code > 255 {
+		return 0, fmt.Errorf("exit code %q: a number from 0 to 255 is needed", text)
+	}
+	return code, nil
+}
+
+func exit(args []string) error {
+	code, err := exitCode(args[0])
+	if err != nil {
+		return err
+	}
+	os.Exit(code)
+	return nil
+}
+
+func exitInThread(args []string) error {
+	code, err := exitCode(args[0])
+	if err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			panic("this is the first thread")
+		}
+		unix.Exit(code) // exit_group(2)
+	}()
+	return sleepLong()
+}
+
+func leaderFirst(args []string) error {
+	first, err := exitCode(args[0])
+	if err != nil {
+		return err
+	}
+	last, err := exitCode(args[1])
+	if err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		time.Sleep(leaderGone)
+		unix.Exit(last)
+	}()
+	// exit(2) of this thread alone. Syscall, not RawSyscall: the runtime must know that this thread no longer runs Go.
+	_, _, errno := syscall.Syscall(syscall.SYS_EXIT, uintptr(first), 0, 0)
+	return errno
+}
+
+func execInThread(args []string) error {
+	if _, err := exitCode(args[0]); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		failed <- syscall.Exec(self, []string{"mortal", "exit", args[0]}, os.Environ())
+	}()
+	return <-failed
+}
