@@ -1,0 +1,146 @@
+// Reads /proc: what the kernel says about a process that lives, or is a zombie.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	ancestorsMax = 6 // as docs/wire.md has it
+	ticksPerSec  = 100
+	tickNs       = 1_000_000_000 / ticksPerSec
+)
+
+// stat is what /proc/PID/stat has, alive or zombie.
+type stat struct {
+	comm       string
+	parent     int
+	startTicks int64
+}
+
+func readStat(pid int) (stat, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return stat{}, err
+	}
+	// The name stands in parentheses and may contain any character, so the fields are counted from the last one.
+	open, shut := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if open < 0 || shut < 0 {
+		return stat{}, fmt.Errorf("/proc/%d/stat: no name in it", pid)
+	}
+	fields := strings.Fields(string(text[shut+1:]))
+	const parentField, startField = 4 - 3, 22 - 3
+	if len(fields) <= startField {
+		return stat{}, fmt.Errorf("/proc/%d/stat: %d fields", pid, len(fields))
+	}
+	parent, err := strconv.Atoi(fields[parentField])
+	if err != nil {
+		return stat{}, err
+	}
+	start, err := strconv.ParseInt(fields[startField], 10, 64)
+	if err != nil {
+		return stat{}, err
+	}
+	return stat{comm: string(text[open+1 : shut]), parent: parent, startTicks: start}, nil
+}
+
+// readStatusNumbers reads one line of numbers of /proc/PID/status, such as `Uid:` or `NSpid:`.
+func readStatusNumbers(pid int, key string) ([]int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		rest, found := strings.CutPrefix(line, key+":")
+		if !found {
+			continue
+		}
+		var numbers []int
+		for _, field := range strings.Fields(rest) {
+			number, err := strconv.Atoi(field)
+			if err != nil {
+				return nil, err
+			}
+			numbers = append(numbers, number)
+		}
+		return numbers, nil
+	}
+	return nil, fmt.Errorf("/proc/%d/status: no %s", pid, key)
+}
+
+func readArgs(pid int) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"), nil
+}
+
+// readCgroups reads them of a living process: on cgroup v1 a zombie is shown in the root.
+func readCgroups(pid int) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for line := range strings.Lines(string(text)) {
+		if parts := strings.SplitN(strings.TrimSpace(line), ":", 3); len(parts) == 3 {
+			paths = append(paths, parts[2])
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
+}
+
+func readActor(pid int) (*actor, error) {
+	self, err := readStat(pid)
+	if err != nil {
+		return nil, err
+	}
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return nil, err
+	}
+	args, err := readArgs(pid)
+	if err != nil {
+		return nil, err
+	}
+	uids, err := readStatusNumbers(pid, "Uid")
+	if err != nil {
+		return nil, err
+	}
+	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[0], Ancestors: []string{}}
+	for parent := self.parent; parent != 0 && len(a.Ancestors) < ancestorsMax; {
+		next, err := readStat(parent)
+		if err != nil {
+			return nil, err
+		}
+		a.Ancestors = append(a.Ancestors, fmt.Sprintf("%s(%d)", next.comm, parent))
+		parent = next.parent
+	}
+	return a, nil
+}
+
+func clockNs(id int32) int64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(id, &now); err != nil {
+		panic(err) // it fails for an unknown clock only
+	}
+	return now.Nano()
+}
+
+func wallNs() int64 { return clockNs(unix.CLOCK_REALTIME) }
+
+// startWallNs is the wall time of a start that is given in ticks since boot.
+func startWallNs(ticks int64) int64 {
+	return ticks*tickNs + wallNs() - clockNs(unix.CLOCK_BOOTTIME)
+}

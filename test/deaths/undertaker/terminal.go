@@ -1,0 +1,72 @@
+// Cases on a terminal: a pseudo terminal of which the undertaker holds the keyboard.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const keyInterrupt = 0x03 // Ctrl-C
+
+type terminal struct {
+	keyboard *os.File
+	screen   *os.File
+}
+
+func openTerminal() (*terminal, error) {
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return nil, fmt.Errorf("unlock the terminal: %w", err)
+	}
+	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return nil, fmt.Errorf("number of the terminal: %w", err)
+	}
+	screen, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &terminal{keyboard: keyboard, screen: screen}, nil
+}
+
+func (t *terminal) typeKey(key byte) error {
+	_, err := t.keyboard.Write([]byte{key})
+	return err
+}
+
+func (t *terminal) hangUp() error { return t.keyboard.Close() }
+
+// onTerminal starts the victim as the leader of a session on a new terminal, then lets something happen to that terminal.
+func onTerminal(happen func(t *terminal) error) func(u *undertaker) error {
+	return func(u *undertaker) error {
+		t, err := openTerminal()
+		if err != nil {
+			return err
+		}
+		u.atClose = append(u.atClose, func() { _ = t.keyboard.Close() })
+		v, err := u.launch(launch{
+			args: []string{"mortal", "wait"}, stdin: t.screen,
+			attr: &syscall.SysProcAttr{Setsid: true, Setctty: true},
+		})
+		_ = t.screen.Close()
+		if err != nil {
+			return err
+		}
+		if err := v.awaitReady(); err != nil {
+			return err
+		}
+		v.markBefore()
+		if err := happen(t); err != nil {
+			return err
+		}
+		return u.bury(v, nil)
+	}
+}

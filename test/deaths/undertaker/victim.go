@@ -1,0 +1,204 @@
+// Starts victims and buries them: the truth about each one is put together here.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mortalVariable names the environment variable with the path of the program that dies.
+const mortalVariable = "UNDERTAKER_MORTAL"
+
+// workDirVariable tells an undertaker that works for another one where that one keeps its files.
+const workDirVariable = "UNDERTAKER_WORK_DIR"
+
+type undertaker struct {
+	mortal  string // the victims' executable
+	self    string // this executable: the killer's
+	workDir string // where cores and temporary files go
+	cgroups []string
+	deaths  []death
+	atClose []func()
+	closing sync.Once
+}
+
+// victim is a process that is going to die. No other part of the program waits for it.
+type victim struct {
+	death
+	out    *bufio.Reader
+	buried bool
+}
+
+func newUndertaker() (*undertaker, error) {
+	mortal, err := filepath.EvalSymlinks(os.Getenv(mortalVariable))
+	if err == nil && mortal == "" {
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s must name the built examples/mortal: %w", mortalVariable, err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cgroups, err := readCgroups(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	u := &undertaker{mortal: mortal, self: self, cgroups: cgroups}
+	if u.workDir = os.Getenv(workDirVariable); u.workDir != "" {
+		return u, nil
+	}
+	if u.workDir, err = os.MkdirTemp("", "undertaker-"); err != nil {
+		return nil, err
+	}
+	u.atClose = append(u.atClose, func() { _ = os.RemoveAll(u.workDir) })
+	if err := os.Chmod(u.workDir, 0o777); err != nil { // a victim may be another user
+		return nil, err
+	}
+	return u, os.Setenv(workDirVariable, u.workDir)
+}
+
+// close kills who still lives and removes what was made. It may be called twice, by whoever gives up first.
+func (u *undertaker) close() {
+	u.closing.Do(func() {
+		for i := len(u.atClose) - 1; i >= 0; i-- {
+			u.atClose[i]()
+		}
+	})
+}
+
+// launch says how a victim is started.
+type launch struct {
+	exe   string // empty: mortal
+	args  []string
+	env   []string // added to the undertaker's own
+	attr  *syscall.SysProcAttr
+	stdin *os.File // nil: the undertaker's own
+}
+
+// start lets mortal run in the given way.
+func (u *undertaker) start(args ...string) (*victim, error) {
+	return u.launch(launch{args: append([]string{"mortal"}, args...)})
+}
+
+// startReady lets mortal run and waits until it is ready to be killed.
+func (u *undertaker) startReady(args ...string) (*victim, error) {
+	v, err := u.start(args...)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.awaitReady()
+}
+
+// launch is ForkExec and no more: os.Process would wait for the child, and the undertaker wants to.
+func (u *undertaker) launch(l launch) (*victim, error) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer writer.Close()
+	if l.exe == "" {
+		l.exe = u.mortal
+	}
+	stdin := os.Stdin.Fd()
+	if l.stdin != nil {
+		stdin = l.stdin.Fd()
+	}
+	v := &victim{out: bufio.NewReader(reader)}
+	v.Exe, v.Args, v.ParentPID, v.Cgroups = l.exe, l.args, os.Getpid(), u.cgroups
+	v.markBefore()
+	v.PID, err = syscall.ForkExec(l.exe, l.args, &syscall.ProcAttr{
+		Dir:   u.workDir,
+		Env:   append(os.Environ(), l.env...),
+		Files: []uintptr{stdin, writer.Fd(), os.Stderr.Fd()},
+		Sys:   l.attr,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start %v: %w", l.args, err)
+	}
+	u.atClose = append(u.atClose, func() {
+		_ = reader.Close()
+		if !v.buried {
+			_ = unix.Kill(v.PID, unix.SIGKILL)
+			_, _ = syscall.Wait4(v.PID, nil, 0, nil)
+		}
+	})
+	return v, nil
+}
+
+// markBefore says: it is not dead yet.
+func (v *victim) markBefore() { v.BeforeUnixNs = strconv.FormatInt(wallNs(), 10) }
+
+func (v *victim) awaitReady() error {
+	line, err := v.out.ReadString('\n')
+	if err != nil || line != "ready\n" {
+		return fmt.Errorf("victim %d (%v) is not ready: %q, %w", v.PID, v.Args, line, err)
+	}
+	return nil
+}
+
+// bury waits for the death, reads what the zombie's /proc still has, and keeps it as the truth.
+func (u *undertaker) bury(v *victim, killer *actor) error {
+	if err := awaitZombie(v.PID); err != nil {
+		return err
+	}
+	v.AfterUnixNs = strconv.FormatInt(wallNs(), 10)
+	if err := v.readProc(); err != nil {
+		return err
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(v.PID, &status, 0, nil); err != nil {
+		return fmt.Errorf("wait4(%d): %w", v.PID, err)
+	}
+	v.buried = true
+	v.setStatus(status)
+	v.Killer = killer
+	u.deaths = append(u.deaths, v.death)
+	return nil
+}
+
+// awaitZombie waits for the death and leaves the status to be taken: waitid(2) with WNOWAIT.
+func awaitZombie(pid int) error {
+	for {
+		var info [128]byte
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_PID, uintptr(pid), uintptr(unsafe.Pointer(&info)),
+			unix.WEXITED|unix.WNOWAIT, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return fmt.Errorf("waitid(%d): %w", pid, errno)
+		}
+		return nil
+	}
+}
+
+// readProc reads what /proc has of a living process and of a zombie: name, start, user, namespace.
+func (v *victim) readProc() error {
+	s, err := readStat(v.PID)
+	if err != nil {
+		return err
+	}
+	uids, err := readStatusNumbers(v.PID, "Uid")
+	if err != nil {
+		return err
+	}
+	pids, err := readStatusNumbers(v.PID, "NSpid")
+	if err != nil {
+		return err
+	}
+	v.Comm, v.UID, v.VPID = s.comm, uids[0], pids[len(pids)-1]
+	v.StartUnixNs, v.TickNs = strconv.FormatInt(startWallNs(s.startTicks), 10), tickNs
+	return nil
+}
