@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * The kernel's types, cut down to the fields that the probes read. Offsets do not matter here: every access is relocated
+ * (CO-RE) against the running kernel's BTF, so one object serves all kernels. A name with ___ is a flavour: another
+ * shape of the same kernel type, chosen at load time by what the running kernel has, never by its version.
+ */
+#pragma once
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+};
+
+struct fs_struct {
+	struct path root;
+};
+
+struct percpu_counter {
+	__s64 count;
+};
+
+struct mm_struct {
+	unsigned long total_vm;
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct file *exe_file;
+};
+
+/* From 6.2: "mm: convert mm's rss stats into percpu_counter". */
+struct mm_struct___percpu {
+	struct percpu_counter rss_stat[4];
+};
+
+/* Before. */
+struct mm_rss_stat {
+	atomic_long_t count[4];
+};
+
+struct mm_struct___atomic {
+	struct mm_rss_stat rss_stat;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct kernfs_node {
+	struct kernfs_node *parent;
+	const char *name;
+};
+
+/* From 6.15: "kernfs: Use RCU to access kernfs_node::parent". */
+struct kernfs_node___rcu {
+	struct kernfs_node *__parent;
+};
+
+enum cgroup_subsys_id {
+	memory_cgrp_id,
+	pids_cgrp_id,
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[16];
+	struct cgroup *dfl_cgrp;
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+};
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
+struct signal_struct {
+	atomic_t live;
+	int nr_threads;
+	int group_exit_code;
+	unsigned int flags;
+	struct pid *pids[4];
+	short oom_score_adj;
+	struct mm_struct *oom_mm;
+};
+
+struct seccomp {
+	int mode;
+};
+
+struct thread_struct {
+};
+
+struct thread_struct___x86 {
+	unsigned long trap_nr;
+	unsigned long error_code;
+};
+
+struct task_struct {
+	unsigned int flags;
+	unsigned int ptrace;
+	struct mm_struct *mm;
+	int exit_code;
+	int pdeath_signal;
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	const struct cred *cred;
+	char comm[16];
+	struct fs_struct *fs;
+	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+	struct seccomp seccomp;
+	__u64 self_exec_id;
+	struct css_set *cgroups;
+	struct thread_struct thread;
+};
+
+struct pt_regs___x86 {
+	unsigned long orig_ax;
+	unsigned long ip;
+	unsigned long sp;
+};
+
+struct pt_regs___arm64 {
+	__u64 sp;
+	__u64 pc;
+	__s32 syscallno;
+};
+
+/* Never read: their fields tell which prototype the tracepoint has. */
+struct trace_event_raw_sched_process_exit {
+	bool group_dead;
+};
+
+struct trace_event_raw_mark_victim {
+	unsigned long total_vm;
+};
+
+#pragma clang attribute pop

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * What the probes remember, and for how long. All maps are allocated beforehand and bounded; all are pinned by the loader.
+ */
+#pragma once
+
+#define MEMORIES_MAX 8192
+#define OOM_VICTIMS_MAX 256
+#define SENDERS_MAX 1024
+#define SEEN_MAX 4096
+#define REMEMBERED_SLOTS 16384 /* a power of two */
+
+/* What is known of a process that may die. Written under its siglock, read and deleted by its exit. */
+struct memory {
+	struct process_key key;
+	struct signal_fact signal;  /* the signal that ended it, or may */
+	struct signal_fact request; /* the last polite one that it handled or ignored */
+	struct fault fault;
+	struct fault handled_fault;
+	__u32 threads;
+	__u32 zero;
+};
+
+struct sender_key {
+	struct process_key process;
+	__u64 exec_id; /* grows with each exec */
+};
+
+/* To the loader, which reads with late commit: what is not acknowledged stays. The loader sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters_map SEC(".maps");
+
+/* Not an LRU: that would evict the old daemons one cares about. Full: counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MEMORIES_MAX);
+	__type(key, struct process_key);
+	__type(value, struct memory);
+} memories SEC(".maps");
+
+/* How many memories there are for the pids of a slot: a normal exit looks here, not into the hash. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, REMEMBERED_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} remembered SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, OOM_VICTIMS_MAX);
+	__type(key, struct process_key);
+	__type(value, struct oom);
+} oom_victims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SENDERS_MAX);
+	__type(key, struct sender_key);
+	__type(value, struct description);
+} senders SEC(".maps");
+
+/* Only for kernels whose tracepoint does not tell the last thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SEEN_MAX);
+	__type(key, struct process_key);
+	__type(value, __u32);
+} seen SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct description);
+} sender_scratch SEC(".maps");
+
+static const struct memory no_memory;
+static const struct oom no_oom;
+
+static __always_inline struct process_key key_of(struct task_struct *leader)
+{
+	struct process_key key = {
+		.start_boottime_ns = BPF_CORE_READ(leader, start_boottime),
+		.pid = BPF_CORE_READ(leader, tgid),
+	};
+
+	return key;
+}
+
+static __always_inline __u32 *remembered_slot(__u32 pid)
+{
+	__u32 slot = pid & (REMEMBERED_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&remembered, &slot);
+}
+
+/* The memory of this process, new if need be; NULL, and counted, if there is no room. */
+static __always_inline struct memory *remember(struct task_struct *leader)
+{
+	struct process_key key = key_of(leader);
+	struct memory *memory = bpf_map_lookup_elem(&memories, &key);
+	struct counters *counters;
+	__u32 *count, zero = 0;
+
+	if (memory)
+		return memory;
+	if (bpf_map_update_elem(&memories, &key, &no_memory, BPF_NOEXIST) == 0) {
+		count = remembered_slot(key.pid);
+		if (count)
+			__sync_fetch_and_add(count, 1);
+	}
+	memory = bpf_map_lookup_elem(&memories, &key);
+	if (memory) {
+		memory->key = key;
+		return memory;
+	}
+	counters = bpf_map_lookup_elem(&counters_map, &zero);
+	if (counters)
+		counters->lost_memory_full++;
+	return NULL;
+}
+
+static __always_inline void forget(const struct process_key *key)
+{
+	__u32 *count;
+
+	bpf_map_delete_elem(&oom_victims, key);
+	if (bpf_map_delete_elem(&memories, key))
+		return;
+	count = remembered_slot(key->pid);
+	if (count)
+		__sync_fetch_and_add(count, -1);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * Reading a task: paths, cgroup, ancestors, memory, registers. Every loop and every copy has a named limit, and nothing here
+ * can sleep or fault: what is not resident is simply missing.
+ */
+#pragma once
+
+#define NAME_BYTES_MAX 256   /* NAME_MAX and its NUL */
+#define PATH_DEPTH_MAX 40    /* names and mounts on the way from an executable to the root */
+#define CGROUP_DEPTH_MAX 24
+#define MEMCG_DEPTH_MAX 16
+#define COPY_BYTES 4096      /* at most a page at a time: a read that fails at its end returns nothing */
+
+/* include/uapi/asm-generic/siginfo.h, 64 bit */
+#define SIGINFO_CODE 8
+#define SIGINFO_PID 16
+#define SIGINFO_UID 20
+#define SIGINFO_ADDRESS 16
+#define SIGINFO_SYSCALL 24
+#define SIGINFO_ARCH 28
+
+/* include/linux/mm_types_task.h */
+#define MM_FILEPAGES 0
+#define MM_ANONPAGES 1
+#define MM_SHMEMPAGES 3
+
+#define TRUNCATED 0x80000000u /* in the lengths that these functions return */
+
+volatile const __u32 page_bytes = 4096; /* set by the loader */
+
+/* self_exec_id became 64 bits wide in 5.7; CO-RE reads the width that it has. */
+static __always_inline __u64 exec_id(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id);
+}
+
+/* What the process has installed for a signal. The stride of an array with a variable index is not relocated by itself. */
+static __always_inline unsigned long handler_of(struct task_struct *task, __u32 signo)
+{
+	void *actions = (void *)BPF_CORE_READ(task, sighand) + bpf_core_field_offset(struct sighand_struct, action);
+	struct k_sigaction *action = actions + ((signo - 1) & 63) * bpf_core_type_size(struct k_sigaction);
+
+	return (unsigned long)BPF_CORE_READ(action, sa.sa_handler);
+}
+
+/* The tgid in the task's own pid namespace. */
+static __always_inline __u32 vpid_of(struct signal_struct *signal)
+{
+	struct pid *pid = BPF_CORE_READ(signal, pids[1 /* PIDTYPE_TGID */]);
+	struct upid *innermost = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				 (BPF_CORE_READ(pid, level) & 63) * bpf_core_type_size(struct upid);
+
+	return BPF_CORE_READ(innermost, nr);
+}
+
+static __always_inline void *current_registers(void)
+{
+	/* bpf_task_pt_regs() is there from 5.15; on an older kernel the branch is gone before the verifier sees it. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	return NULL;
+}
+
+static __always_inline __s32 current_syscall(void)
+{
+	void *registers = current_registers();
+	long orig_ax = -1;
+	__s32 nr = -1;
+
+	if (!registers)
+		return -1;
+	if (bpf_core_type_exists(struct pt_regs___x86) && bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)) {
+		bpf_core_read(&orig_ax, sizeof(orig_ax), &((struct pt_regs___x86 *)registers)->orig_ax);
+		nr = orig_ax;
+	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->syscallno)) {
+		bpf_core_read(&nr, sizeof(nr), &((struct pt_regs___arm64 *)registers)->syscallno);
+	}
+	return nr;
+}
+
+static __always_inline void read_registers(struct fault *fault)
+{
+	void *registers = current_registers();
+
+	fault->instruction_pointer = 0;
+	fault->stack_pointer = 0;
+	if (!registers)
+		return;
+	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->ip)) {
+		bpf_core_read(&fault->instruction_pointer, 8, &((struct pt_regs___x86 *)registers)->ip);
+		bpf_core_read(&fault->stack_pointer, 8, &((struct pt_regs___x86 *)registers)->sp);
+	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->pc)) {
+		bpf_core_read(&fault->instruction_pointer, 8, &((struct pt_regs___arm64 *)registers)->pc);
+		bpf_core_read(&fault->stack_pointer, 8, &((struct pt_regs___arm64 *)registers)->sp);
+	}
+}
+
+static __always_inline void read_trap(struct fault *fault, struct task_struct *task)
+{
+	struct thread_struct___x86 *thread = (void *)task + bpf_core_field_offset(struct task_struct, thread);
+
+	fault->has_trap = bpf_core_field_exists(thread->trap_nr);
+	fault->trap_nr = 0;
+	fault->error_code = 0;
+	if (fault->has_trap) {
+		bpf_core_read(&fault->trap_nr, 8, &thread->trap_nr);
+		bpf_core_read(&fault->error_code, 8, &thread->error_code);
+	}
+}
+
+/*
+ * The names of a path from the leaf up to the task's root, across mounts, each with its NUL. Returns the bytes written,
+ * | TRUNCATED. d_path() is not allowed in these hooks. `out` has room for PATH_BYTES_MAX.
+ */
+static __noinline __u32 read_path(char *out, const struct path *path, const struct path *root)
+{
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct dentry *root_dentry = BPF_CORE_READ(root, dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct vfsmount *root_vfsmount = BPF_CORE_READ(root, mnt);
+	__u32 bytes = 0;
+
+	for (int i = 0; i < PATH_DEPTH_MAX; i++) {
+		struct dentry *parent;
+		long n;
+
+		if (!dentry || (dentry == root_dentry && vfsmount == root_vfsmount))
+			return bytes;
+		if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
+			struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+			if (above != mount) {
+				dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+				vfsmount = (void *)above + bpf_core_field_offset(struct mount, mnt);
+				continue;
+			}
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		/* The root of a file system that is mounted nowhere has a name of its own: a memfd's. "/" adds nothing. */
+		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
+			return bytes | TRUNCATED;
+		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(dentry, d_name.name));
+		if (n > 0)
+			bytes += n;
+		if (parent == dentry)
+			return bytes;
+		dentry = parent;
+	}
+	return bytes | TRUNCATED;
+}
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
+		return BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
+	return BPF_CORE_READ(node, parent);
+}
+
+/* The names of a cgroup's path from the leaf up, without the root's. As read_path(). */
+static __noinline __u32 read_cgroup_path(char *out, struct cgroup *cgroup)
+{
+	struct kernfs_node *node = BPF_CORE_READ(cgroup, kn);
+	__u32 bytes = 0;
+
+	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
+		struct kernfs_node *parent;
+		long n;
+
+		if (!node)
+			return bytes;
+		parent = kernfs_parent(node);
+		if (!parent)
+			return bytes;
+		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
+			return bytes | TRUNCATED;
+		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(node, name));
+		if (n > 0)
+			bytes += n;
+		node = parent;
+	}
+	return bytes | TRUNCATED;
+}
+
+static __always_inline struct cgroup *cgroup_of_subsystem(struct css_set *css_set, __u32 id)
+{
+	struct cgroup_subsys_state *css = NULL;
+
+	bpf_core_read(&css, sizeof(css), &css_set->subsys[id & 15]);
+	return css ? BPF_CORE_READ(css, cgroup) : NULL;
+}
+
+static __always_inline bool below_root(struct cgroup *cgroup)
+{
+	return cgroup && kernfs_parent(BPF_CORE_READ(cgroup, kn));
+}
+
+/* The cgroup that names the task best: v2's; in its root (v1, hybrid), the memory controller's, then the pids controller's. */
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
+{
+	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
+	struct cgroup *unified = BPF_CORE_READ(css_set, dfl_cgrp);
+	struct cgroup *cgroup;
+
+	if (below_root(unified))
+		return unified;
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
+		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+		if (below_root(cgroup))
+			return cgroup;
+	}
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
+		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+		if (below_root(cgroup))
+			return cgroup;
+	}
+	return unified;
+}
+
+/* Returns how many. */
+static __noinline __u32 read_ancestors(struct ancestor *out, struct task_struct *task)
+{
+	__u32 count = 0;
+
+	for (int i = 0; i < ANCESTORS_MAX; i++) {
+		task = BPF_CORE_READ(task, real_parent, group_leader);
+		out[i].pid = BPF_CORE_READ(task, tgid);
+		if (!out[i].pid)
+			return count;
+		bpf_core_read(&out[i].comm, sizeof(out[i].comm), &task->comm);
+		count++;
+	}
+	return count;
+}
+
+/* Copies current's memory in pieces that end at page borders. Returns the bytes up to the first that are missing. */
+static __noinline __u32 copy_user(char *out, __u64 from, __u32 bytes)
+{
+	__u32 first, rest;
+
+	if (bytes > COPY_BYTES)
+		bytes = COPY_BYTES;
+	first = page_bytes - (from & (page_bytes - 1));
+	if (first > bytes)
+		first = bytes;
+	if (first > COPY_BYTES || bpf_probe_read_user(out, first, (void *)from))
+		return 0;
+	rest = bytes - first;
+	if (!rest || rest > COPY_BYTES || first > COPY_BYTES)
+		return first;
+	if (bpf_probe_read_user(out + first, rest, (void *)(from + first)))
+		return first;
+	return first + rest;
+}
+
+/* current's arguments as they lie in memory, up to max (≤ COPY_BYTES). Returns the bytes, | TRUNCATED. */
+static __always_inline __u32 read_args(char *out, struct mm_struct *mm, __u32 max)
+{
+	__u64 start = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
+	__u32 wanted, bytes;
+
+	if (!start || end <= start)
+		return 0;
+	wanted = end - start > max ? max : end - start;
+	bytes = copy_user(out, start, wanted);
+	return end - start > bytes ? bytes | TRUNCATED : bytes;
+}
+
+static __always_inline __s64 pages_of(struct mm_struct *mm, __u32 member)
+{
+	__s64 pages = 0;
+
+	if (bpf_core_type_exists(struct mm_rss_stat))
+		bpf_core_read(&pages, sizeof(pages), &((struct mm_struct___atomic *)mm)->rss_stat.count[member].counter);
+	else
+		bpf_core_read(&pages, sizeof(pages), &((struct mm_struct___percpu *)mm)->rss_stat[member].count);
+	return pages < 0 ? 0 : pages;
+}
+
+/* The sizes as the kernel's own log line has them: get_mm_counter(), without what is still cached per CPU. */
+static __always_inline void read_sizes(struct oom *oom, struct mm_struct *mm)
+{
+	if (!mm)
+		return;
+	oom->total_vm = BPF_CORE_READ(mm, total_vm);
+	oom->anon_rss = pages_of(mm, MM_ANONPAGES);
+	oom->file_rss = pages_of(mm, MM_FILEPAGES);
+	oom->shmem_rss = pages_of(mm, MM_SHMEMPAGES);
+}
+
+/* The nearest memory cgroup with less room than the largest batch of a charge (MEMCG_CHARGE_BATCH is 64 pages). */
+static __always_inline void read_limit(struct oom *oom, struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = NULL;
+	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return;
+	bpf_core_read(&css, sizeof(css), &css_set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) & 15]);
+	for (int i = 0; i < MEMCG_DEPTH_MAX; i++) {
+		struct mem_cgroup *memcg;
+		__u64 max, usage;
+
+		if (!css)
+			return;
+		memcg = (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+		max = BPF_CORE_READ(memcg, memory.max);
+		usage = BPF_CORE_READ(memcg, memory.usage.counter);
+		if (usage + 64 >= max) {
+			oom->limit = max;
+			oom->cgroup_bytes = read_cgroup_path(oom->cgroup, BPF_CORE_READ(css, cgroup)) & ~TRUNCATED;
+			return;
+		}
+		css = BPF_CORE_READ(css, parent);
+	}
+}
+
+/* current, in full. */
+static __always_inline void describe(struct description *out, struct task_struct *task, __u64 now_ns)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	__u32 exe = 0, cgroup, args = 0;
+
+	if (mm && fs)
+		exe = read_path(out->data, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root) & ~TRUNCATED;
+	if (exe > PATH_BYTES_MAX)
+		exe = 0;
+	cgroup = read_cgroup_path(out->data + exe, cgroup_of(task)) & ~TRUNCATED;
+	if (cgroup > PATH_BYTES_MAX)
+		cgroup = 0;
+	if (mm)
+		args = read_args(out->data + exe + cgroup, mm, SENDER_ARGS_BYTES_MAX);
+	out->time_ns = now_ns;
+	out->exe_bytes = exe;
+	out->cgroup_bytes = cgroup;
+	out->args_bytes = args & ~TRUNCATED;
+	out->args_truncated = args != out->args_bytes;
+	out->ancestors_count = read_ancestors(out->ancestors, task);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * Building the record of one death, and handing it to the ring: the parts in the order of their worth, so that a record can
+ * be cut short when the ring runs low.
+ */
+#pragma once
+
+#define PARTS_BYTES_MAX 12288  /* no part begins beyond */
+#define PART_BYTES_MAX 4352    /* no part is longer, its head included */
+#define ENV_VARIABLES_MAX 512
+#define ENV_VARIABLE_BYTES_MAX 1024
+
+struct record {
+	struct event event;
+	/* Room for the longest part twice: a verifier that sees two copies add up does not see that they fit in one. */
+	char parts[PARTS_BYTES_MAX + 2 * PART_BYTES_MAX];
+	char variable[ENV_VARIABLE_BYTES_MAX];
+	__u32 env_bytes;
+	__u32 in_variable;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct record);
+} record_scratch SEC(".maps");
+
+/* Set by the loader: with more than this unacknowledged, records are cut short. */
+volatile const __u64 ring_low_bytes = 4 << 20;
+
+static __always_inline struct record *scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&record_scratch, &zero);
+}
+
+/* The payload of a part that begins at `at`; NULL if there is no room. It has PART_BYTES_MAX - sizeof(struct part). */
+static __always_inline char *part_at(struct record *record, __u64 at)
+{
+	if (at > PARTS_BYTES_MAX)
+		return NULL;
+	barrier_var(at); /* or the compiler adds first and checks later, and the verifier sees an unbounded pointer */
+	return record->parts + at + sizeof(struct part);
+}
+
+/* Ends the part that begins at `at`, and returns where the next begins. `bytes` may have TRUNCATED. */
+static __always_inline __u64 end_part(struct record *record, __u64 at, enum part_kind kind, __u32 bytes)
+{
+	struct part *part;
+
+	if (at > PARTS_BYTES_MAX)
+		return at;
+	barrier_var(at);
+	part = (struct part *)(record->parts + at);
+	part->kind = kind;
+	part->flags = bytes & TRUNCATED ? PART_FLAG_TRUNCATED : 0;
+	bytes &= ~TRUNCATED;
+	if (bytes > PART_BYTES_MAX - sizeof(*part))
+		return at;
+	part->bytes = bytes;
+	return (at + sizeof(*part) + bytes + 7) & ~7ull;
+}
+
+static __always_inline __u64 append(struct record *record, __u64 at, enum part_kind kind, const void *from, __u32 bytes)
+{
+	char *out = part_at(record, at);
+
+	if (!out || bytes > PART_BYTES_MAX - sizeof(struct part) || bpf_probe_read_kernel(out, bytes, from))
+		return at;
+	return end_part(record, at, kind, bytes);
+}
+
+static __always_inline __u64 append_signal(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
+{
+	__u32 frames = fact->stack_frames;
+
+	if (frames > STACK_FRAMES_MAX)
+		return at;
+	return append(record, at, kind, fact, sizeof(*fact) - sizeof(fact->stack) + frames * sizeof(fact->stack[0]));
+}
+
+static __always_inline __u64 append_sender(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
+{
+	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
+	struct description *description;
+	__u32 bytes;
+
+	if (!fact->signo || fact->code > 0 || fact->sender.pid == record->event.key.pid)
+		return at;
+	description = bpf_map_lookup_elem(&senders, &key);
+	if (!description)
+		return at;
+	bytes = description->exe_bytes + description->cgroup_bytes + description->args_bytes;
+	if (bytes > sizeof(description->data))
+		return at;
+	return append(record, at, kind, description, sizeof(*description) - sizeof(description->data) + bytes);
+}
+
+/*
+ * The steps of the report are global functions: the verifier looks at each once, by itself, with any arguments, instead of
+ * once for each way that leads to it. So they take numbers only, and look their pointers up again. Each appends one part, or
+ * some, at `at`, and returns where the next begins.
+ */
+__u64 append_memory(__u64 at)
+{
+	struct record *record = scratch();
+	struct memory *memory;
+
+	if (!record)
+		return at;
+	memory = bpf_map_lookup_elem(&memories, &record->event.key);
+	if (!memory)
+		return at;
+	record->event.threads = memory->threads;
+	if (memory->signal.signo)
+		at = append_signal(record, at, PART_SIGNAL, &memory->signal);
+	if (memory->request.signo)
+		at = append_signal(record, at, PART_REQUEST, &memory->request);
+	if (memory->fault.signo)
+		at = append(record, at, PART_FAULT, &memory->fault, sizeof(memory->fault));
+	if (memory->handled_fault.signo)
+		at = append(record, at, PART_HANDLED_FAULT, &memory->handled_fault, sizeof(memory->handled_fault));
+	return at;
+}
+
+__u64 append_oom(__u64 at)
+{
+	struct record *record = scratch();
+	struct oom *oom;
+
+	if (!record)
+		return at;
+	oom = bpf_map_lookup_elem(&oom_victims, &record->event.key);
+	if (!oom)
+		return at;
+	return append(record, at, PART_OOM, oom, sizeof(*oom) - sizeof(oom->cgroup) + (oom->cgroup_bytes & (PATH_BYTES_MAX - 1)));
+}
+
+__u64 append_exe(__u64 at)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct record *record = scratch();
+	char *out;
+
+	if (!record || !mm || !fs)
+		return at;
+	out = part_at(record, at);
+	if (!out)
+		return at;
+	return end_part(record, at, PART_EXE, read_path(out, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root));
+}
+
+__u64 append_cgroup(__u64 at)
+{
+	struct record *record = scratch();
+	char *out;
+
+	if (!record)
+		return at;
+	out = part_at(record, at);
+	if (!out)
+		return at;
+	return end_part(record, at, PART_CGROUP, read_cgroup_path(out, cgroup_of((void *)bpf_get_current_task())));
+}
+
+__u64 append_ancestors(__u64 at)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct record *record = scratch();
+	char *out;
+
+	if (!record)
+		return at;
+	out = part_at(record, at);
+	if (!out)
+		return at;
+	return end_part(record, at, PART_ANCESTORS,
+			read_ancestors((struct ancestor *)out, BPF_CORE_READ(task, group_leader)) * sizeof(struct ancestor));
+}
+
+__u64 append_senders(__u64 at)
+{
+	struct record *record = scratch();
+	struct memory *memory;
+
+	if (!record)
+		return at;
+	memory = bpf_map_lookup_elem(&memories, &record->event.key);
+	if (!memory)
+		return at;
+	at = append_sender(record, at, PART_SIGNAL_SENDER, &memory->signal);
+	return append_sender(record, at, PART_REQUEST_SENDER, &memory->request);
+}
+
+/* The variables that OpenTelemetry defines for identity and trace, and no others: the rest of the environment stays. */
+static __always_inline bool wanted_variable(const char *variable)
+{
+	__u64 head = *(const __u64 *)variable;
+
+	return head == 0x5245535f4c45544full /* OTEL_SER */ || head == 0x5345525f4c45544full /* OTEL_RES */ ||
+	       head == 0x5241504543415254ull /* TRACEPAR */ || head == 0x4154534543415254ull /* TRACESTA */;
+}
+
+__u64 append_env(__u64 at)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	__u64 from = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
+	struct record *record = scratch();
+	__u32 truncated = TRUNCATED;
+	char *out;
+
+	if (!record || !from)
+		return at;
+	out = part_at(record, at);
+	if (!out)
+		return at;
+	record->env_bytes = 0;
+	record->in_variable = 0;
+	for (int i = 0; i < ENV_VARIABLES_MAX; i++) {
+		__u32 bytes = record->env_bytes;
+		long n;
+
+		if (from >= end) {
+			truncated = 0;
+			break;
+		}
+		if (bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
+			break;
+		n = bpf_probe_read_user_str(record->variable, ENV_VARIABLE_BYTES_MAX, (void *)from);
+		if (n <= 0)
+			break;
+		if (!record->in_variable && wanted_variable(record->variable)) {
+			if (bpf_probe_read_kernel(out + bytes, ENV_VARIABLE_BYTES_MAX, record->variable) == 0)
+				record->env_bytes = bytes + n;
+		}
+		/* A longer one goes on where the helper put its NUL. */
+		record->in_variable = n == ENV_VARIABLE_BYTES_MAX;
+		from += n - record->in_variable;
+	}
+	return end_part(record, at, PART_ENV, (record->env_bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
+}
+
+__u64 append_args(__u64 at)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct record *record = scratch();
+	char *out;
+
+	if (!record || !mm)
+		return at;
+	out = part_at(record, at);
+	if (!out)
+		return at;
+	return end_part(record, at, PART_ARGS, read_args(out, mm, ARGS_BYTES_MAX));
+}
+
+static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal, __u32 status,
+				   bool has_memory, struct counters *counters)
+{
+	struct record *record = scratch();
+	struct event *event;
+	__u64 at = 0;
+
+	if (!record)
+		return;
+	event = &record->event;
+	event->abi = EVENT_ABI;
+	event->flags = 0;
+	event->time_ns = bpf_ktime_get_boot_ns();
+	event->key = key_of(leader);
+	event->status_raw = status;
+	event->vpid = vpid_of(signal);
+	event->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
+	event->tid = BPF_CORE_READ(task, pid);
+	event->uid = BPF_CORE_READ(task, cred, euid.val);
+	event->gid = BPF_CORE_READ(task, cred, egid.val);
+	event->seccomp_mode = BPF_CORE_READ(task, seccomp.mode);
+	event->pdeath_signal = BPF_CORE_READ(leader, pdeath_signal);
+	event->ptrace = BPF_CORE_READ(task, ptrace);
+	event->threads = 0;
+	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
+	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
+
+	if (has_memory)
+		at = append_memory(at);
+	if (BPF_CORE_READ(signal, oom_mm)) {
+		event->flags |= EVENT_FLAG_OOM_VICTIM;
+		at = append_oom(at);
+	}
+	at = append_exe(at);
+	at = append_cgroup(at);
+	at = append_ancestors(at);
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_low_bytes) {
+		event->flags |= EVENT_FLAG_SHRUNK;
+	} else {
+		if (has_memory)
+			at = append_senders(at);
+		at = append_env(at);
+		at = append_args(at);
+	}
+	/* The consumer lags on purpose, so only a forced wake-up wakes it (bpf_ringbuf_commit()). */
+	if (at > sizeof(record->parts) || bpf_ringbuf_output(&events, record, sizeof(*event) + at, BPF_RB_FORCE_WAKEUP))
+		counters->lost_ring_full++;
+	else
+		counters->deaths++;
+}

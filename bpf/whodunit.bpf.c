@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The probes. They remember facts about a signal under the identity of its victim, and the exit hands over everything in one
+ * record. They form no opinion: that is the service's work. Reading the memory and the paths of a task is in read.h, building
+ * the record in record.h.
+ *
+ * All hooks are raw tracepoints: they need neither tracefs nor kprobes, exist since 4.17, and their arguments are plain
+ * numbers, so a special siginfo pointer (0 or 1) can be told from a real one. The verifiers of several kernels take it for
+ * valid in BTF-typed tracepoints and let the program read address 8.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "maps.h"
+#include "read.h"
+#include "record.h"
+
+/* include/linux/sched.h */
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
+/* include/linux/sched/signal.h */
+#define SIGNAL_GROUP_EXIT 0x00000004
+/* include/trace/events/signal.h */
+#define TRACE_SIGNAL_DELIVERED 0
+#define TRACE_SIGNAL_IGNORED 1
+#define TRACE_SIGNAL_LOSE_INFO 4
+/* include/uapi/asm-generic/siginfo.h */
+#define SI_USER 0
+#define SI_KERNEL 0x80
+#define SI_TIMER (-2)
+
+#define SIG_DFL 0
+#define SIG_IGN 1
+#define SIGHUP 1
+#define SIGINT 2
+#define SIGQUIT 3
+#define SIGILL 4
+#define SIGTRAP 5
+#define SIGBUS 7
+#define SIGFPE 8
+#define SIGSEGV 11
+#define SIGTERM 15
+#define SIGCHLD 17
+#define SIGCONT 18
+#define SIGSTOP 19
+#define SIGTSTP 20
+#define SIGTTIN 21
+#define SIGTTOU 22
+#define SIGURG 23
+#define SIGWINCH 28
+#define SIGSYS 31
+#define SIGNALS 64
+
+#define BIT(signo) (1ull << ((signo) - 1))
+#define HAS(set, signo) ((set) >> ((signo) - 1) & 1)
+
+/* Default action: ignore, stop or continue. SIGSTOP included, such a signal never ends a process. */
+#define HARMLESS                                                                                                               \
+	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) | BIT(SIGWINCH))
+/* The polite ones: a process that catches such a signal often ends a little later, by itself, because of it. */
+#define REQUESTS (BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM))
+/* What the processor, or seccomp, raises in the thread that runs. */
+#define FAULTS (BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS))
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline __u32 action_of(unsigned long handler)
+{
+	return handler == SIG_DFL ? ACTION_DEFAULT : handler == SIG_IGN ? ACTION_IGNORED : ACTION_HANDLED;
+}
+
+/* Who runs now, in full: once for all the signals that it sends within a second, as it may change its name or user. */
+static __always_inline void remember_sender(const struct signal_fact *fact, struct task_struct *task)
+{
+	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
+	struct description *known = bpf_map_lookup_elem(&senders, &key);
+	struct description *fresh;
+	__u32 zero = 0;
+
+	if (known && fact->time_ns - known->time_ns < 1000000000)
+		return;
+	fresh = bpf_map_lookup_elem(&sender_scratch, &zero);
+	if (!fresh)
+		return;
+	describe(fresh, task, fact->time_ns);
+	bpf_map_update_elem(&senders, &key, fresh, BPF_ANY);
+}
+
+/*
+ * signal_generate fires at the end of __send_signal_locked(), after complete_signal(), with the victim's siglock held.
+ * There the killer commits: if the victim's group_exit_code is this signal now, this very signal ended it. A core-dumping,
+ * blocked or traced one commits later, so it is remembered as what may come true.
+ * Misses: deaths without a signal sent (zap_other_threads, strict seccomp, exit).
+ */
+SEC("raw_tp/signal_generate")
+int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 signo = ctx->args[0];
+	__u32 result = ctx->args[4];
+	struct task_struct *victim, *leader, *current, *current_leader;
+	struct signal_struct *signal;
+	struct signal_fact *fact;
+	struct memory *memory;
+	unsigned long siginfo;
+	__u32 flags, action;
+	bool committed;
+
+	if (signo - 1 >= SIGNALS || HAS(HARMLESS, signo))
+		return 0;
+	if (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_LOSE_INFO &&
+	    !(result == TRACE_SIGNAL_IGNORED && HAS(REQUESTS, signo)))
+		return 0;
+
+	victim = (void *)ctx->args[2];
+	signal = BPF_CORE_READ(victim, signal);
+	flags = BPF_CORE_READ(signal, flags);
+	committed = flags & SIGNAL_GROUP_EXIT && BPF_CORE_READ(signal, group_exit_code) == signo;
+	action = action_of(handler_of(victim, signo));
+	if (!committed && !HAS(REQUESTS, signo) && action != ACTION_DEFAULT)
+		return 0;
+	if (BPF_CORE_READ(victim, flags) & PF_KTHREAD)
+		return 0;
+
+	leader = BPF_CORE_READ(victim, group_leader);
+	memory = remember(leader);
+	if (!memory)
+		return 0;
+	fact = !committed && HAS(REQUESTS, signo) && action != ACTION_DEFAULT ? &memory->request : &memory->signal;
+	if (fact->committed && !committed)
+		return 0;
+	memory->threads = BPF_CORE_READ(signal, nr_threads);
+
+	siginfo = ctx->args[1];
+	fact->time_ns = bpf_ktime_get_boot_ns();
+	fact->signo = signo;
+	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
+	fact->code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL;
+	fact->siginfo_pid = 0;
+	fact->siginfo_uid = 0;
+	if (siginfo > SIGINFO_REAL) {
+		bpf_probe_read_kernel(&fact->code, sizeof(fact->code), (void *)siginfo + SIGINFO_CODE);
+		bpf_probe_read_kernel(&fact->siginfo_pid, sizeof(fact->siginfo_pid), (void *)siginfo + SIGINFO_PID);
+		bpf_probe_read_kernel(&fact->siginfo_uid, sizeof(fact->siginfo_uid), (void *)siginfo + SIGINFO_UID);
+	}
+	fact->result = result;
+	fact->action = action;
+	fact->committed = committed;
+	fact->group = ctx->args[3] != 0;
+	fact->target_tid = BPF_CORE_READ(victim, pid);
+	fact->syscall_nr = current_syscall();
+
+	current = (void *)bpf_get_current_task();
+	current_leader = BPF_CORE_READ(current, group_leader);
+	fact->sender_tid = BPF_CORE_READ(current, pid);
+	fact->sender = key_of(current_leader);
+	fact->sender_uid = BPF_CORE_READ(current, cred, euid.val);
+	fact->sender_flags = BPF_CORE_READ(current, flags);
+	fact->sender_exec_id = exec_id(current);
+	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &current_leader->comm);
+
+	/* A real siginfo with a user's code was asked for by a system call; for the rest, the stack tells the reason. */
+	fact->stack_frames = 0;
+	if (siginfo <= SIGINFO_REAL) {
+		long bytes = bpf_get_stack(ctx, fact->stack, sizeof(fact->stack), 0);
+
+		if (bytes > 0)
+			fact->stack_frames = bytes / sizeof(fact->stack[0]);
+	}
+	if (fact->code <= 0 && fact->code != SI_TIMER && fact->sender.pid && fact->sender.pid != memory->key.pid)
+		remember_sender(fact, current);
+	return 0;
+}
+
+/*
+ * signal_deliver fires in get_signal(), in the thread that takes the signal, with the siglock held and its memory intact.
+ * Here a fault shows whether it is the end (SIG_DFL) or goes to a handler. The last fault that went to a handler is kept:
+ * it explains a handler that aborts, exits or raises the signal again.
+ * Misses: faults that the kernel handles itself, and those that a tracer swallows.
+ */
+SEC("raw_tp/signal_deliver")
+int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 signo = ctx->args[0];
+	struct task_struct *current;
+	struct memory *memory;
+	struct fault *fault;
+	unsigned long siginfo, handler;
+	__s32 code = SI_KERNEL;
+	__u64 address = 0;
+
+	if (signo - 1 >= SIGNALS || !HAS(FAULTS, signo))
+		return 0;
+	siginfo = ctx->args[1];
+	if (siginfo == SIGINFO_NOINFO)
+		return 0;
+	if (siginfo >= SIGINFO_REAL)
+		bpf_probe_read_kernel(&code, sizeof(code), (void *)siginfo + SIGINFO_CODE);
+	if (code <= 0)
+		return 0;
+
+	handler = (unsigned long)BPF_CORE_READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
+	current = (void *)bpf_get_current_task();
+	memory = remember(BPF_CORE_READ(current, group_leader));
+	if (!memory)
+		return 0;
+	fault = action_of(handler) == ACTION_DEFAULT ? &memory->fault : &memory->handled_fault;
+	fault->time_ns = bpf_ktime_get_boot_ns();
+	fault->signo = signo;
+	fault->code = code;
+	fault->syscall_nr = -1;
+	fault->syscall_arch = 0;
+	if (siginfo >= SIGINFO_REAL) {
+		bpf_probe_read_kernel(&address, sizeof(address), (void *)siginfo + SIGINFO_ADDRESS);
+		if (signo == SIGSYS) {
+			bpf_probe_read_kernel(&fault->syscall_nr, sizeof(fault->syscall_nr), (void *)siginfo + SIGINFO_SYSCALL);
+			bpf_probe_read_kernel(&fault->syscall_arch, sizeof(fault->syscall_arch), (void *)siginfo + SIGINFO_ARCH);
+		}
+	}
+	fault->address = address;
+	fault->tid = BPF_CORE_READ(current, pid);
+	bpf_get_current_comm(&fault->thread_comm, sizeof(fault->thread_comm));
+	read_registers(fault);
+	read_trap(fault, current);
+	return 0;
+}
+
+/*
+ * mark_victim fires in mark_oom_victim(), after the SIGKILL was generated. The prototype with a task (6.8, and backports)
+ * shows the sizes; the older one has a bare pid, and the loader leaves it out: that this death was an OOM kill is told by
+ * signal->oom_mm at exit all the same.
+ */
+SEC("raw_tp/mark_victim")
+int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *victim, *leader;
+	struct process_key key;
+	struct oom *oom;
+
+	if (!bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->total_vm))
+		return 0;
+	victim = (void *)ctx->args[0];
+	leader = BPF_CORE_READ(victim, group_leader);
+	key = key_of(leader);
+	bpf_map_update_elem(&oom_victims, &key, &no_oom, BPF_ANY);
+	oom = bpf_map_lookup_elem(&oom_victims, &key);
+	if (!oom)
+		return 0;
+	/* A victim whose SIGKILL was not remembered must still be looked up at its exit. */
+	remember(leader);
+	oom->time_ns = bpf_ktime_get_boot_ns();
+	oom->score_adj = BPF_CORE_READ(victim, signal, oom_score_adj);
+	read_sizes(oom, BPF_CORE_READ(victim, mm));
+	read_limit(oom, victim);
+	return 0;
+}
+
+/*
+ * sched_process_exit fires in do_exit(), once for each thread. Only the last thread's is the death of the process; since 6.16
+ * the tracepoint says so and the memory is still readable. Before, signal->live == 0 tells it, which up to four racing
+ * threads can read, so the first to enter `seen` reports.
+ * The status is that of wait_task_zombie(): the group's if it exited as a group, else the leader's.
+ */
+SEC("raw_tp/sched_process_exit")
+int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	struct signal_struct *signal;
+	struct task_struct *leader;
+	struct counters *counters;
+	struct process_key key;
+	__u32 status, zero = 0;
+	__u32 *remembered_count;
+	bool has_memory;
+
+	if (bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead)) {
+		if (!(ctx->args[1] & 0xff))
+			return 0;
+		signal = BPF_CORE_READ(task, signal);
+	} else {
+		signal = BPF_CORE_READ(task, signal);
+		if (BPF_CORE_READ(signal, live.counter))
+			return 0;
+	}
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+		return 0;
+	leader = BPF_CORE_READ(task, group_leader);
+	if (!bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead)) {
+		key = key_of(leader);
+		if (bpf_map_update_elem(&seen, &key, &zero, BPF_NOEXIST))
+			return 0;
+	}
+	status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code)
+								 : BPF_CORE_READ(leader, exit_code);
+	counters = bpf_map_lookup_elem(&counters_map, &zero);
+	if (!counters)
+		return 0;
+	/* A look into the array, where nearly always there is nothing, saves one into the hash. */
+	remembered_count = remembered_slot(BPF_CORE_READ(task, tgid));
+	has_memory = remembered_count && *remembered_count;
+	if (status)
+		report(task, leader, signal, status, has_memory, counters);
+	else
+		counters->exits_normal++;
+	if (has_memory) {
+		key = key_of(leader);
+		forget(&key);
+	}
+	return 0;
+}
+
+/* Types that the loader reads, and that no variable here has: named so that they are in the object's BTF. */
+const struct part *unused_part __attribute__((unused));
+const struct event *unused_event __attribute__((unused));
+const struct ancestor *unused_ancestor __attribute__((unused));
+const enum part_kind *unused_part_kind __attribute__((unused));
+const enum siginfo_kind *unused_siginfo_kind __attribute__((unused));
+const enum signal_action *unused_signal_action __attribute__((unused));

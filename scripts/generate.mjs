@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiles bpf/ into loader/bpf_bpfel.{go,o} with bpf2go. The result is committed, so that a build needs Go alone; it must come
+// from the pinned clang, or `--check` (in `npm run check`) could not compare bytes.
+//   node scripts/generate.mjs          writes the files
+//   node scripts/generate.mjs --check  fails if the committed files are not what bpf/ gives
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const CLANG = 'clang-19';
+const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
+const OUTPUTS = ['bpf_bpfel.go', 'bpf_bpfel.o'];
+const TYPES = ['event', 'part', 'part_kind', 'signal_fact', 'siginfo_kind', 'signal_action', 'fault', 'oom', 'description', 'ancestor', 'counters'];
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', ...options });
+  return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}` };
+}
+
+/** The compiler and libbpf's headers; installs Debian's packages where that is allowed (CI, as root), else says how. */
+function requireCompiler() {
+  if (run(CLANG, ['--version']).ok && existsSync('/usr/include/bpf/bpf_helpers.h')) return;
+  if (process.env.CI === 'true' && process.getuid?.() === 0) {
+    console.log(`installing ${PACKAGES.join(' ')} …`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    run('apt-get', ['update', '-qq'], { env });
+    const installed = run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...PACKAGES], { env });
+    if (installed.ok && run(CLANG, ['--version']).ok) return;
+    console.error(installed.output);
+  }
+  console.error(`${CLANG} and libbpf's headers are needed to compile bpf/. On Debian: apt-get install ${PACKAGES.join(' ')}`);
+  process.exit(1);
+}
+
+function generate(directory) {
+  const include = `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', 'llvm-strip-19', '-target', 'bpfel', '-go-package', 'main'];
+  args.push('-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
+  args.push('bpf', join(root, 'bpf', 'whodunit.bpf.c'), '--', '-O2', '-mcpu=v3', '-Wall', '-Werror', include);
+  const result = run('go', args, { env: { ...process.env, GOPACKAGE: 'main' } });
+  if (!result.ok) {
+    console.error(result.output);
+    process.exit(1);
+  }
+}
+
+requireCompiler();
+if (process.argv.includes('--check')) {
+  const directory = mkdtempSync(join(tmpdir(), 'whodunit-generate-'));
+  try {
+    generate(directory);
+    const stale = OUTPUTS.filter((name) => !readFileSync(join(directory, name)).equals(readFileSync(join(root, 'loader', name))));
+    if (stale.length > 0) {
+      console.error(`stale: ${stale.map((name) => `loader/${name}`).join(', ')}. Run \`npm run generate\` and commit the result.`);
+      process.exitCode = 1;
+    } else console.log('generated files are fresh');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+} else {
+  const directory = mkdtempSync(join(tmpdir(), 'whodunit-generate-'));
+  generate(directory);
+  for (const name of OUTPUTS) copyFileSync(join(directory, name), join(root, 'loader', name));
+  rmSync(directory, { recursive: true, force: true });
+  console.log(`wrote ${OUTPUTS.map((name) => `loader/${name}`).join(', ')}`);
+}
