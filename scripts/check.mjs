@@ -1,0 +1,70 @@
+// `npm run check`: everything that can be said about the code without running it, in all three languages.
+// `npm run format` (`--fix`) formats instead. Ends with 1 if any check fails, after having run them all.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, Failure, install, NODE, ROOT, run, step } from './steps.mjs';
+
+const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
+const CLANG_FORMAT = 'clang-format-19';
+const GO_DIRECTORIES = ['loader', 'examples', 'test'];
+const bin = (name) => join(ROOT, 'node_modules/.bin', name);
+
+const fix = process.argv.includes('--fix');
+const problems = [];
+
+async function check(label, work) {
+  try {
+    await step(label, work);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    console.log(error.output.trimEnd());
+    console.log(error.message);
+    problems.push(label);
+  }
+}
+
+async function gofmt() {
+  const listed = (await run('gofmt', fix ? ['-w', ...GO_DIRECTORIES] : ['-l', ...GO_DIRECTORIES])).trim();
+  if (!fix && listed !== '') throw new Failure('Not formatted: `npm run format` does it.', listed);
+}
+
+/** The C sources. In CI clang-format must be there, and is installed by now: generate.mjs brings it with the compiler. */
+async function clangFormat() {
+  const sources = readdirSync(join(ROOT, 'bpf')).filter((name) => /\.[ch]$/.test(name) && name !== 'vmlinux.h');
+  if (sources.length === 0 || !existsSync(join(ROOT, '.clang-format'))) return;
+  const missing = spawnSync(CLANG_FORMAT, ['--version']).error !== undefined;
+  if (missing && process.env.CI !== 'true') {
+    process.stdout.write(`SKIPPED, ${CLANG_FORMAT} is not installed … `);
+    return;
+  }
+  const mode = fix ? ['-i'] : ['--dry-run', '--Werror'];
+  await run(CLANG_FORMAT, [...mode, ...sources.map((name) => `bpf/${name}`)], {
+    remedy: '`npm run format` does it.',
+  });
+}
+
+await command(async () => {
+  await install();
+  await check('TypeScript, JavaScript, JSON: format and lint (biome)', () =>
+    run(bin('biome'), fix ? ['check', '--write', '.'] : ['ci', '.'], { remedy: '`npm run format` may do it.' }),
+  );
+  await check('Go: format (gofmt)', gofmt);
+  if (fix) {
+    await check('C: format (clang-format)', clangFormat);
+    return problems.length === 0 ? 0 : 1;
+  }
+  await check('TypeScript: types of the service (tsc)', () => run(bin('tsc'), ['--noEmit', '-p', 'tsconfig.json']));
+  await check('TypeScript: types of the tests (tsc)', () => run(bin('tsc'), ['--noEmit', '-p', 'test/tsconfig.json']));
+  await check('Go: vet', () => run('go', ['vet', './...']));
+  await check('Go: staticcheck', () => run('go', ['run', STATICCHECK, './...']));
+  await check('C: the generated files are what bpf/ gives', () => run(NODE, ['scripts/generate.mjs', '--check']));
+  await check('C: format (clang-format)', clangFormat);
+
+  if (problems.length > 0) throw new Failure(`${problems.length} checks failed: ${problems.join('; ')}.`);
+  console.log('all checks passed');
+  return 0;
+});

@@ -1,0 +1,94 @@
+// Starts programs that run until they are told to stop, and stops them in order: nothing is left behind.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { Failure, LOADER, NODE, ROOT, SERVICE } from './steps.mjs';
+
+const READY_WITHIN_MS = 30_000;
+const READY_POLL_MS = 100;
+const STOP_WITHIN_MS = 10_000;
+
+/**
+ * Starts one. It gets a session of its own, so that Ctrl-C reaches this process alone, which then stops the others in order.
+ * `running.ended` gives `{code, signal}` when it has; it never rejects.
+ */
+export function startProgram(name, program, args, options = {}) {
+  const child = spawn(program, args, { cwd: ROOT, detached: true, ...options });
+  const running = { name, child, alive: true, ended: undefined };
+  running.ended = new Promise((resolve) => {
+    const end = (how) => {
+      running.alive = false;
+      resolve(how);
+    };
+    child.on('error', (error) => end({ code: null, signal: null, why: error.message }));
+    child.on('exit', (code, signal) => end({ code, signal, why: signal === null ? `code ${code}` : signal }));
+  });
+  return running;
+}
+
+/** SIGTERM, and SIGKILL if that does not help in time. Gives how it ended. */
+export async function stopProgram(running) {
+  if (running.alive) running.child.kill('SIGTERM');
+  const timer = setTimeout(() => running.child.kill('SIGKILL'), STOP_WITHIN_MS);
+  const how = await running.ended;
+  clearTimeout(timer);
+  return how;
+}
+
+/** Starts the loader, shows what it says, and waits until it serves the socket. */
+export async function startLoader({ socket, pinDir, socketGroup }) {
+  const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
+  if (socketGroup !== undefined) args.push('--socket-group', String(socketGroup));
+  const loader = startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+  const said = [];
+  const ready = new Promise((resolve) => {
+    createInterface({ input: loader.child.stderr }).on('line', (line) => {
+      said.push(line);
+      if (/\bready\b/.test(line)) resolve('ready');
+      else console.error(`loader: ${line}`);
+    });
+  });
+  const timeout = new Promise((resolve) => setTimeout(resolve, READY_WITHIN_MS, 'late').unref());
+  const first = await Promise.race([ready, timeout, loader.ended]);
+  if (first === 'ready') return loader;
+  await stopProgram(loader);
+  const why = first === 'late' ? `was not ready after ${READY_WITHIN_MS / 1000} s` : `ended with ${first.why}`;
+  throw new Failure(`The loader ${why}. \`${LOADER} check\` says what this machine lacks.`);
+}
+
+/** Starts the service, as `user` (`{uid, gid}`) if one is given. */
+export function startService({ args, env, user, stdio }) {
+  return startProgram('the service', NODE, [SERVICE, 'run', ...args], {
+    stdio: stdio ?? ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+    ...user,
+  });
+}
+
+/** Waits until /readyz answers 200. */
+export async function awaitReady(service, healthAddress) {
+  const end = Date.now() + READY_WITHIN_MS;
+  let last = 'no answer';
+  while (Date.now() < end && service.alive) {
+    try {
+      const response = await fetch(`http://${healthAddress}/readyz`);
+      if (response.status === 200) return;
+      last = `${response.status}: ${(await response.text()).trim()}`;
+    } catch (error) {
+      last = error.cause?.message ?? error.message;
+    }
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+  if (!service.alive) throw new Failure(`The service ended with ${(await service.ended).why}.`);
+  throw new Failure(`http://${healthAddress}/readyz did not answer 200 within ${READY_WITHIN_MS / 1000} s (${last}).`);
+}
+
+/** Resolves when this process is asked to stop: by a signal, or by the end of its input if `inputToo`. */
+export function stopAsked({ inputToo }) {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve(signal));
+    if (inputToo) process.stdin.on('end', () => resolve('end of input')).resume();
+  });
+}

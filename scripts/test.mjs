@@ -1,0 +1,122 @@
+// `npm test`: installs, builds, and runs all the tests. Last line: `N passed, N failed`, summed from the runners' own reports.
+//
+// The suites that need the real kernel need root and BPF. Where these are missing they are skipped, loudly; with CI=true a
+// skip is a failure, so that no green run ever was one without them.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { collector } from './build-collector.mjs';
+import { isRoot } from './privileges.mjs';
+import { buildMortal, buildUndertaker, command, installAndBuild, LOADER, NODE, ROOT, run, step } from './steps.mjs';
+
+const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
+const UNIT_TESTS = ['--project', 'unit', '--project', 'deaths', 'test/core', 'test/io', 'test/deaths/compare'];
+/** What needs the kernel: run one after the other, each with a loader, a service and a collector of its own. */
+const KERNEL_TESTS = [
+  '--project',
+  'deaths',
+  '--project',
+  'story',
+  'test/deaths/all',
+  'test/deaths/normal',
+  'test/story',
+];
+
+const total = { passed: 0, failed: 0 };
+
+function count(suite, passed, failed) {
+  total.passed += passed;
+  total.failed += failed;
+  console.log(`${suite}: ${passed} passed, ${failed} failed\n`);
+}
+
+/** Runs a program with its output on the screen; `onLine`, if given, takes its standard output instead. */
+function show(program, args, env = {}, onLine) {
+  const child = spawn(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', onLine === undefined ? 'inherit' : 'pipe', 'inherit'],
+  });
+  if (onLine !== undefined) createInterface({ input: child.stdout }).on('line', onLine);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code));
+  });
+}
+
+/** go test: a test counts if it has no tests inside; a package that fails without a failed test (it does not build) counts as one. */
+async function goTests() {
+  const results = new Map();
+  const failedPackages = new Set();
+  const code = await show('go', ['test', '-json', './...'], {}, (line) => {
+    const event = JSON.parse(line);
+    if (event.Output !== undefined && !/^(=== |\s*--- PASS|PASS$)/.test(event.Output))
+      process.stdout.write(event.Output);
+    if (event.Action !== 'pass' && event.Action !== 'fail') return;
+    if (event.Test !== undefined) results.set(`${event.Package} ${event.Test}`, event.Action);
+    else if (event.Action === 'fail') failedPackages.add(event.Package);
+  });
+  const names = [...results.keys()];
+  const leaves = names.filter((name) => !names.some((other) => other.startsWith(`${name}/`)));
+  const failed = leaves.filter((name) => results.get(name) === 'fail');
+  for (const name of failed) failedPackages.delete(name.split(' ')[0]);
+  let failures = failed.length + failedPackages.size;
+  if (code !== 0 && failures === 0) failures = 1;
+  count('go test', leaves.length - failed.length, failures);
+}
+
+async function vitest(suite, args, env = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'whodunit-vitest-'));
+  const file = join(directory, 'report.json');
+  try {
+    const code = await show(
+      NODE,
+      [VITEST, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args],
+      env,
+    );
+    const report = JSON.parse(readFileSync(file, 'utf8'));
+    // A file that cannot even be loaded has no failed test: the exit code knows.
+    const failed = report.numFailedTests === 0 && code !== 0 ? 1 : report.numFailedTests;
+    count(suite, report.numPassedTests, failed);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    console.log(`${suite}: no report was written`);
+    count(suite, 0, 1);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Why the kernel's suites cannot run here; undefined if they can. */
+function whatIsMissing() {
+  if (!isRoot()) return 'this is not root';
+  const checked = spawnSync(LOADER, ['check'], { encoding: 'utf8' });
+  if (checked.status !== 0) return `\`${LOADER} check\` says no:\n${checked.stdout}${checked.stderr}`;
+  return undefined;
+}
+
+await command(async () => {
+  await installAndBuild();
+  await buildMortal();
+  await buildUndertaker();
+
+  await step('go vet', () => run('go', ['vet', './...']));
+  await goTests();
+  await vitest('unit tests', UNIT_TESTS);
+
+  const missing = whatIsMissing();
+  if (missing === undefined) {
+    await vitest('tests on this kernel', KERNEL_TESTS, { WHODUNIT_TEST_COLLECTOR: await collector() });
+  } else {
+    console.log(`SKIPPED: test/deaths and test/story, because ${missing}`);
+    console.log('SKIPPED: nothing was tested on a real kernel and into a real collector. Run `sudo npm test`.');
+    if (process.env.CI === 'true') count('tests on this kernel (skipped, which CI does not accept)', 0, 1);
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+});
