@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the facts of one death to an opinion: its cause, and who is behind it. One ordered table; the first rule that holds
+// decides. It rests on docs/kernel-facts.md section 3 and on kernel/signal.c. Words for people are left to sentence.ts.
+// Two principles: a task is named as the sender only if it made the call; and `unknown` before we blame the innocent.
+import type { Actor, Death, Fault, Signal } from './event.ts';
+import * as frames from './frames.ts';
+import {
+  codeName,
+  decodeStatus,
+  SI_KERNEL,
+  SI_TIMER,
+  SI_TKILL,
+  SI_USER,
+  SIGABRT,
+  SIGALRM,
+  SIGBUS,
+  SIGFPE,
+  SIGHUP,
+  SIGILL,
+  SIGINT,
+  SIGKILL,
+  SIGPIPE,
+  SIGPROF,
+  SIGQUIT,
+  SIGSEGV,
+  SIGSYS,
+  SIGTRAP,
+  SIGVTALRM,
+  SIGXCPU,
+  SIGXFSZ,
+  SYS_SECCOMP,
+  signalName,
+} from './signals.ts';
+
+export type Cause =
+  | 'exit'
+  | 'fault'
+  | 'abort'
+  | 'self_signal'
+  | 'killed'
+  | 'oom_kill'
+  | 'seccomp'
+  | 'resource_limit'
+  | 'broken_pipe'
+  | 'hangup'
+  | 'terminal'
+  | 'timer'
+  | 'parent_death'
+  | 'namespace_exit'
+  | 'kernel'
+  | 'unknown';
+
+export type SenderKind = 'process' | 'self' | 'kernel' | 'unknown';
+export type OomScope = 'host' | 'cgroup' | 'unknown';
+
+export interface Verdict {
+  readonly cause: Cause;
+  /** `error.type`: the signal's name, `oom_kill`, or the exit code. */
+  readonly errorType: string;
+  /** 0 where the process exited. */
+  readonly signo: number;
+  /** null where a signal ended it. */
+  readonly exitCode: number | null;
+  readonly coreDumped: boolean;
+  /** The signal to report: the fatal one, or the handled request shortly before an exit. null: none is known. */
+  readonly signal: Signal | null;
+  readonly disposition: 'default' | 'handled' | null;
+  /** null where there is no signal to report. */
+  readonly senderKind: SenderKind | null;
+  /** Set only where `senderKind` is `process`. */
+  readonly sender: Actor | null;
+  /** Set where the cause is `fault` or `seccomp` and the fault was seen. */
+  readonly fault: Fault | null;
+  readonly oomScope: OomScope | null;
+  /** The thread that died first, where it is known. */
+  readonly thread: { readonly tid: number; readonly name: string | null } | null;
+  readonly evidence: readonly string[];
+}
+
+/**
+ * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT an exit is still taken for its consequence. Longer than the
+ * longest usual grace (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
+ */
+export const REQUEST_GRACE_NS = 600_000_000_000n;
+/** How long after a handled fault the same signal, raised by the process itself, is that fault once more (a crash handler). */
+export const RERAISE_NS = 60_000_000_000n;
+
+/** What the rules see: the fatal signal's number, the remembered signal if it can be the fatal one, and shorthands. */
+interface Facts {
+  readonly death: Death;
+  readonly signo: number;
+  readonly signal: Signal | null;
+  readonly origin: Origin;
+}
+
+/** Where a signal came from, as far as it alone tells. */
+export type Origin = 'process' | 'self' | 'kernel' | 'unknown';
+
+interface Rule {
+  readonly name: string;
+  readonly cause: Cause;
+  readonly when: (facts: Facts) => boolean;
+  /** Overrides the sender that the signal alone would tell. */
+  readonly sender?: SenderKind;
+  readonly evidence: (facts: Facts) => readonly string[];
+}
+
+const FAULTS: ReadonlySet<number> = new Set([SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP]);
+const TIMER_SIGNALS: ReadonlySet<number> = new Set([SIGALRM, SIGVTALRM, SIGPROF]);
+
+/** In order; the first that holds decides. The last two always hold for what reaches them. */
+const RULES: readonly Rule[] = [
+  {
+    // A filter's kill shows SIGSYS with SYS_SECCOMP (5.16+); before, and in strict mode, only the dead mode of the task tells.
+    name: 'a seccomp filter or strict mode killed it',
+    cause: 'seccomp',
+    when: ({ death, signo, signal }) =>
+      (signo === SIGSYS && (death.seccomp_mode === SECCOMP_MODE_DEAD || faultOf(death, signo)?.code === SYS_SECCOMP)) ||
+      (signo === SIGSYS && signal !== null && signal.code === SYS_SECCOMP) ||
+      (signo === SIGKILL && death.seccomp_mode === SECCOMP_MODE_DEAD && (signal === null || !signal.committed)),
+    sender: 'kernel',
+    evidence: ({ death }) =>
+      death.seccomp_mode === SECCOMP_MODE_DEAD
+        ? ['seccomp mode of its last thread is 3 (dead)']
+        : ['SIGSYS with SYS_SECCOMP'],
+  },
+  {
+    // mark_victim comes after the signal was generated, so the victim's own oom_mm at exit is what counts. A task that shares
+    // the victim's memory has none, but its SIGKILL comes from __oom_kill_process (mm/oom_kill.c).
+    name: 'the out-of-memory killer chose it',
+    cause: 'oom_kill',
+    when: ({ death, signo, signal, origin }) =>
+      signo === SIGKILL &&
+      (signal === null
+        ? death.oom_victim
+        : origin === 'kernel' && (death.oom_victim || frames.has(signal, frames.OOM) !== null)),
+    sender: 'kernel',
+    evidence: ({ death }) => [
+      death.oom_victim
+        ? 'it was marked as a victim of the out-of-memory killer'
+        : 'it shared the memory of an out-of-memory victim',
+    ],
+  },
+  {
+    // The code of a real fault is positive; #GP is SI_KERNEL with a trap number. A SIGSEGV by kill(2) has code <= 0.
+    name: 'the processor raised a fault',
+    cause: 'fault',
+    when: ({ death, signo }) => faultOf(death, signo) !== null,
+    sender: 'kernel',
+    evidence: ({ death, signo }) => faultEvidence(faultOf(death, signo), 'delivered with the default action'),
+  },
+  {
+    // The delivery was not seen, but the signal was generated with a code that only a fault has.
+    name: 'the processor raised a fault, seen where it was generated',
+    cause: 'fault',
+    when: ({ signo, signal }) =>
+      FAULTS.has(signo) && signal?.info === 'siginfo' && signal.code > 0 && signal.code < SI_KERNEL,
+    sender: 'kernel',
+    evidence: ({ signal }) => [`generated with ${code(signal)}`],
+  },
+  {
+    name: 'its own handler raised the fault once more',
+    cause: 'fault',
+    when: ({ death, signo, signal, origin }) => {
+      const handled = death.handled_fault;
+      if (handled === null || handled.signo !== signo || signal === null || origin !== 'self' || !FAULTS.has(signo))
+        return false;
+      return signal.time_ns - handled.time_ns <= RERAISE_NS;
+    },
+    sender: 'self',
+    evidence: ({ death }) => [
+      ...faultEvidence(death.handled_fault, 'delivered to a handler'),
+      'the same signal was then raised by the process itself',
+    ],
+  },
+  {
+    name: 'the init of its pid namespace died',
+    cause: 'namespace_exit',
+    when: ({ signo, signal }) => signo === SIGKILL && frames.has(signal, frames.NAMESPACE_EXIT) !== null,
+    sender: 'kernel',
+    evidence: ({ signal }) => [ran(signal, 'the init of its pid namespace, which was dying')],
+  },
+  {
+    // Sent as SEND_SIG_NOINFO by the dying parent: forget_original_parent() in kernel/exit.c.
+    name: 'its parent died and it had asked to follow',
+    cause: 'parent_death',
+    when: ({ death, signo, signal }) =>
+      signal?.info === 'noinfo' &&
+      ((death.pdeath_signal === signo && signal.sender.exiting) || frames.has(signal, frames.PARENT_DEATH) !== null),
+    sender: 'kernel',
+    evidence: ({ death, signal }) => [
+      `PR_SET_PDEATHSIG was ${signalName(death.pdeath_signal)}`,
+      ran(signal, 'its parent, which was exiting'),
+    ],
+  },
+  {
+    name: 'a limit of processor time was reached',
+    cause: 'resource_limit',
+    when: ({ signo, signal, origin }) =>
+      origin === 'kernel' &&
+      (signo === SIGXCPU || (signo === SIGKILL && frames.has(signal, frames.CPU_LIMIT) !== null)),
+    sender: 'kernel',
+    evidence: ({ signo }) => [`${signalName(signo)} from the kernel's check of RLIMIT_CPU or RLIMIT_RTTIME`],
+  },
+  {
+    // send_sig(SIGXFSZ, current, 0): it looks like a signal to itself (fs/read_write.c, generic_write_check_limits).
+    name: 'a file would have grown beyond its limit',
+    cause: 'resource_limit',
+    when: (facts) => facts.signo === SIGXFSZ && disguised(facts),
+    sender: 'kernel',
+    evidence: ({ signal }) => [
+      'SIGXFSZ without siginfo, raised in its own write beyond RLIMIT_FSIZE',
+      ...inCall(signal),
+    ],
+  },
+  {
+    name: 'it wrote into a pipe or socket that nobody reads',
+    cause: 'broken_pipe',
+    when: (facts) => facts.signo === SIGPIPE && disguised(facts),
+    sender: 'kernel',
+    evidence: ({ signal }) => ['SIGPIPE without siginfo, raised in its own write', ...inCall(signal)],
+  },
+  {
+    name: 'a timer ran out',
+    cause: 'timer',
+    when: ({ signo, signal, origin }) =>
+      signal !== null &&
+      origin === 'kernel' &&
+      (signal.code === SI_TIMER || TIMER_SIGNALS.has(signo) || frames.has(signal, frames.TIMER) !== null),
+    sender: 'kernel',
+    evidence: ({ signal }) => [
+      signal?.code === SI_TIMER ? 'a POSIX timer (SI_TIMER)' : 'an alarm or interval timer',
+      ran(signal, 'an innocent task, interrupted by the timer'),
+    ],
+  },
+  {
+    name: 'its terminal went away',
+    cause: 'hangup',
+    when: ({ signo, signal, origin }) =>
+      signo === SIGHUP &&
+      frames.has(signal, frames.ORPHANED) === null &&
+      (origin === 'kernel' || frames.has(signal, frames.HANGUP) !== null),
+    sender: 'kernel',
+    evidence: () => ['SIGHUP from the kernel, which hung up its terminal'],
+  },
+  {
+    name: 'a key was typed at its terminal',
+    cause: 'terminal',
+    when: ({ signo, signal, origin }) =>
+      origin === 'kernel' && (signo === SIGINT || signo === SIGQUIT || frames.has(signal, frames.TERMINAL) !== null),
+    sender: 'kernel',
+    evidence: ({ signo }) => [`${signalName(signo)} from the kernel's terminal layer`],
+  },
+  {
+    name: 'it aborted',
+    cause: 'abort',
+    when: ({ signo, origin }) => signo === SIGABRT && origin === 'self',
+    evidence: ({ signal }) => [`SIGABRT sent by one of its own threads, ${code(signal)}`],
+  },
+  {
+    name: 'it sent the signal to itself',
+    cause: 'self_signal',
+    when: ({ origin }) => origin === 'self',
+    evidence: ({ signal }) => [`the sender is the process itself, ${code(signal)}`],
+  },
+  {
+    name: 'somebody wrote to its cgroup.kill',
+    cause: 'killed',
+    when: ({ signal, origin }) => origin === 'process' && frames.has(signal, frames.CGROUP_KILL) !== null,
+    evidence: ({ signal }) => [ran(signal, 'the one that wrote to cgroup.kill')],
+  },
+  {
+    name: 'another process sent the signal',
+    cause: 'killed',
+    when: ({ origin }) => origin === 'process',
+    evidence: ({ signal }) => [`sent from a system call of ${who(signal)}, ${code(signal)}`, ...inCall(signal)],
+  },
+  {
+    name: 'the kernel sent it for another reason',
+    cause: 'kernel',
+    when: ({ origin }) => origin === 'kernel',
+    evidence: ({ signo, signal, death }) => [
+      `${signalName(signo)} from the kernel, ${code(signal)}`,
+      ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
+      ran(signal, 'not necessarily the cause'),
+    ],
+  },
+  {
+    // Nothing but a write raises SIGPIPE in practice; nobody is blamed by saying so. Others need a witness.
+    name: 'the number alone tells: broken pipe',
+    cause: 'broken_pipe',
+    when: ({ signo, signal }) => signal === null && signo === SIGPIPE,
+    evidence: () => ['no sender was remembered; SIGPIPE comes from a write'],
+  },
+  {
+    name: 'the number alone tells: a limit',
+    cause: 'resource_limit',
+    when: ({ signo, signal }) => signal === null && (signo === SIGXCPU || signo === SIGXFSZ),
+    evidence: ({ signo }) => [`no sender was remembered; ${signalName(signo)} comes from a limit`],
+  },
+  {
+    name: 'nobody knows',
+    cause: 'unknown',
+    when: () => true,
+    evidence: ({ signal }) =>
+      signal === null
+        ? ['no sender was remembered']
+        : [`not enough is known of the signal, ${code(signal)}`, ran(signal, 'perhaps innocent')],
+  },
+];
+
+/** `task->seccomp.mode` of a task that seccomp has killed (kernel/seccomp.c). */
+const SECCOMP_MODE_DEAD = 3;
+/** TRACE_SIGNAL_IGNORED of include/trace/events/signal.h. */
+const RESULT_IGNORED = 1;
+
+/** The verdict on a death. Pure; never throws. */
+export function classify(death: Death): Verdict {
+  const status = decodeStatus(death.status_raw);
+  if (status.signal === 0) return exited(death, status.exitCode);
+  const signo = status.signal;
+  // An ignored signal that did not commit ended nothing (prepare_signal in kernel/signal.c).
+  const remembered = death.signal !== null && death.signal.signo === signo ? death.signal : null;
+  const signal =
+    remembered !== null && remembered.result === RESULT_IGNORED && !remembered.committed ? null : remembered;
+  const facts: Facts = { death, signo, signal, origin: signal === null ? 'unknown' : originOf(signal, death) };
+  const rule = RULES.find((candidate) => candidate.when(facts)) as Rule;
+  const senderKind = signal === null ? 'unknown' : (rule.sender ?? facts.origin);
+  const fault =
+    rule.cause === 'fault' || rule.cause === 'seccomp' ? (faultOf(death, signo) ?? refault(death, signo)) : null;
+  return {
+    cause: rule.cause,
+    errorType: rule.cause === 'oom_kill' ? 'oom_kill' : signalName(signo),
+    signo,
+    exitCode: null,
+    coreDumped: status.coreDumped,
+    signal,
+    disposition: 'default',
+    senderKind,
+    sender: senderKind === 'process' && signal !== null ? signal.sender : null,
+    fault,
+    oomScope: rule.cause === 'oom_kill' ? oomScope(death, signal) : null,
+    thread: firstThread(fault, signal, death),
+    evidence: [
+      ...rule.evidence(facts),
+      ...stackEvidence(signal),
+      ...(remembered !== null && signal === null
+        ? [`a ${signalName(signo)} from ${who(remembered)} had been ignored`]
+        : []),
+      ...otherEvidence(death, signo, rule.cause),
+    ],
+  };
+}
+
+/**
+ * Who sent it, by the signal alone. Sender is `current` only for codes <= 0 that a system call makes, without siginfo only in a
+ * system call that sends signals (7.3 gives kill(2) none) or writes cgroup.kill; otherwise `current` merely ran.
+ */
+export function originOf(signal: Signal, death: Death): Origin {
+  const { sender } = signal;
+  const sending = signal.syscall !== null && frames.SENDING_CALLS.has(signal.syscall);
+  if (signal.info === 'kernel' || signal.code === SI_KERNEL) return 'kernel';
+  if (signal.info === 'siginfo') {
+    const bySyscall =
+      signal.code === SI_USER || signal.code === -1 || signal.code === SI_TKILL || (signal.code < 0 && sending);
+    if (!bySyscall || sender.kthread) return 'kernel';
+  } else {
+    const cgroupKill = frames.has(signal, frames.CGROUP_KILL) !== null || looksLikeCgroupKill(signal);
+    if (sender.kthread || sender.pid === 0 || sender.exiting || (!sending && !cgroupKill)) return 'unknown';
+  }
+  if (sender.pid === 0) return 'unknown';
+  return isVictim(sender, death) ? 'self' : 'process';
+}
+
+/** cgroup.kill where its frame is missing: SIGKILL without siginfo, to one task, from a write(2) of another (kernel/cgroup). */
+function looksLikeCgroupKill(signal: Signal): boolean {
+  const written = signal.syscall !== null && frames.WRITING_CALLS.has(signal.syscall);
+  return signal.signo === SIGKILL && !signal.group && written;
+}
+
+/** SIGPIPE and SIGXFSZ are send_sig(n, current, 0): no siginfo, by the victim, in a call that does not send signals. */
+function disguised({ death, signal }: Facts): boolean {
+  if (signal === null) return false;
+  const sending = signal.syscall !== null && frames.SENDING_CALLS.has(signal.syscall);
+  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !sending;
+}
+
+/** The fault with the default action that has the fatal number. SI_KERNEL needs a trap number (#GP is 13), else the kernel forced it. */
+function faultOf(death: Death, signo: number): Fault | null {
+  const { fault } = death;
+  if (fault === null || fault.signo !== signo || fault.code <= 0) return null;
+  if (signo === SIGSYS) return fault.code === SYS_SECCOMP ? fault : null;
+  if (!FAULTS.has(signo)) return null;
+  return fault.code !== SI_KERNEL || (fault.trap_nr !== null && fault.trap_nr > 0) ? fault : null;
+}
+
+function refault(death: Death, signo: number): Fault | null {
+  return death.handled_fault?.signo === signo ? death.handled_fault : null;
+}
+
+function exited(death: Death, exitCode: number): Verdict {
+  const { request } = death;
+  const recent = request !== null && death.time_ns - request.time_ns <= REQUEST_GRACE_NS;
+  const handled = recent && request.action === 'handled' ? request : null;
+  const kind = handled === null ? null : kindOf(handled, death);
+  return {
+    cause: 'exit',
+    errorType: String(exitCode),
+    signo: 0,
+    exitCode,
+    coreDumped: false,
+    signal: handled,
+    disposition: handled === null ? null : 'handled',
+    senderKind: kind,
+    sender: kind === 'process' && handled !== null ? handled.sender : null,
+    fault: null,
+    oomScope: null,
+    thread: null,
+    evidence: [`it exited with code ${exitCode}`, ...otherEvidence(death, 0, 'exit')],
+  };
+}
+
+/** The sender of a request: a disguised one has no victim rule of its own, so what is not certain is the kernel or unknown. */
+function kindOf(signal: Signal, death: Death): SenderKind {
+  return frames.has(signal, frames.HANGUP) !== null ? 'kernel' : originOf(signal, death);
+}
+
+function oomScope(death: Death, signal: Signal | null): OomScope {
+  if (death.oom?.cgroup != null || death.oom?.limit != null) return 'cgroup';
+  return signal === null ? 'unknown' : frames.oomScope(signal.kernel_stack);
+}
+
+function firstThread(fault: Fault | null, signal: Signal | null, death: Death): Verdict['thread'] {
+  if (fault !== null) return { tid: fault.tid, name: fault.thread_comm };
+  if (signal === null || !isVictim(signal.sender, death)) return null;
+  return { tid: signal.sender.tid, name: signal.sender.comm };
+}
+
+function isVictim(actor: Actor, death: Death): boolean {
+  return actor.pid === death.process.pid && actor.start_boottime_ns === death.process.start_boottime_ns;
+}
+
+function faultEvidence(fault: Fault | null, how: string): string[] {
+  if (fault === null) return [];
+  const where = fault.address === null ? '' : ` at ${fault.address}`;
+  const trap = fault.trap_nr === null ? '' : `, trap ${fault.trap_nr}`;
+  return [`${signalName(fault.signo)} with ${codeName(fault.signo, fault.code)}${where}${trap}, ${how}`];
+}
+
+/** What else was seen and a doubtful reader wants to know: the request before, an earlier fault, a tracer, the ring running low. */
+function otherEvidence(death: Death, signo: number, cause: Cause): string[] {
+  const lines: string[] = [];
+  const { request, fault, handled_fault: handled } = death;
+  if (request !== null) {
+    const kind = kindOf(request, death);
+    const by =
+      kind === 'process'
+        ? ` from ${who(request)}`
+        : kind === 'self'
+          ? ' from itself'
+          : kind === 'kernel'
+            ? ' from the kernel'
+            : '';
+    const how = { handled: 'was handled', ignored: 'was ignored', default: 'was blocked' }[request.action];
+    const seconds = Number(death.time_ns - request.time_ns) / 1e9;
+    lines.push(`${signalName(request.signo)}${by} ${how}, ${seconds.toFixed(3)} s before the end`);
+  }
+  if (fault !== null && fault.signo !== signo) {
+    lines.push(...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL ended the core dump' : 'came first'));
+  }
+  if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
+  if (death.ptraced) lines.push('a tracer was attached');
+  if (death.shrunk) lines.push('the ring ran low: arguments, environment and details of the sender were left out');
+  return lines;
+}
+
+function stackEvidence(signal: Signal | null): string[] {
+  const frame = signal === null ? null : frames.telling(signal);
+  return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
+}
+
+function who(signal: Signal | null): string {
+  return signal === null ? 'nobody' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+}
+
+function ran(signal: Signal | null, what: string): string {
+  return `${who(signal)} ran when it was generated: ${what}`;
+}
+
+function code(signal: Signal | null): string {
+  if (signal === null) return 'no code';
+  return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
+}
+
+function inCall(signal: Signal | null): string[] {
+  return signal?.syscall == null ? [] : [`system call ${signal.syscall}`];
+}

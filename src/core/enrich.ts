@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who the victim was, as an OpenTelemetry resource: service, process, container, unit, host. Rests on semantic conventions
+// 1.45.0 and docs/telemetry.md. Reads nothing but the event and a Host value; secrets in arguments are left to redact.ts.
+import type { Actor, Death, Victim } from './event.ts';
+import { cutArguments, cutText, redactArguments } from './redact.ts';
+import * as semconv from './semconv.ts';
+import { isoTime } from './time.ts';
+import { VERSION } from './version.ts';
+
+/** The machine. User names are those of its own /etc/passwd. */
+export interface Host {
+  readonly id: string | null;
+  readonly name: string;
+  /** As OpenTelemetry names it: amd64, arm64, … */
+  readonly arch: string;
+  readonly osVersion: string;
+  readonly userNames: ReadonlyMap<number, string>;
+}
+
+export type ArgumentsMode = 'redacted' | 'full' | 'off';
+export type AttributeValue = string | number | boolean | readonly string[];
+export type Attributes = Record<string, AttributeValue>;
+
+/** Where a cgroup path says that a process runs. */
+export interface Placement {
+  readonly containerId: string | null;
+  readonly podUid: string | null;
+  /** The innermost systemd unit (service, scope, …) at or below the container; never a slice. */
+  readonly unit: string | null;
+}
+
+const CONTAINER_SEGMENT =
+  /^(?:(?:.*:)?(?:docker|cri-containerd|containerd|crio|cri-o|libpod|libpod-payload|podman|nerdctl)[-:])?([0-9a-f]{64})(?:\.scope)?$/;
+const POD_SEGMENT =
+  /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?::|$)/;
+const UNIT_SEGMENT = /\.(?:service|scope|mount|socket|swap)$/;
+const USER_MANAGER = /^user@\d+\.service$/;
+const NOWHERE: Placement = { containerId: null, podUid: null, unit: null };
+
+/**
+ * Takes a cgroup path (v1 or v2; systemd or cgroupfs driver; Docker, containerd, CRI-O, Podman, Kubernetes) apart. The
+ * innermost container wins; a unit above it is the runtime's and not the process's.
+ */
+export function placementOf(cgroup: string | null): Placement {
+  if (cgroup === null || cgroup === '/') return NOWHERE;
+  let containerId: string | null = null;
+  let podUid: string | null = null;
+  let unit: string | null = null;
+  for (const segment of cgroup.split('/')) {
+    const container = CONTAINER_SEGMENT.exec(segment)?.[1];
+    if (container !== undefined) {
+      containerId = container;
+      unit = null;
+    }
+    const pod = POD_SEGMENT.exec(segment)?.[1];
+    if (pod !== undefined) podUid = pod.replaceAll('_', '-');
+    if (UNIT_SEGMENT.test(segment)) unit = segment;
+  }
+  return { containerId, podUid, unit };
+}
+
+/** OTEL_RESOURCE_ATTRIBUTES, percent-decoded. Malformed as a whole if any part is, as the specification asks. */
+export function parseResourceAttributes(text: string | undefined): Record<string, string> {
+  const attributes: Record<string, string> = {};
+  for (const pair of (text ?? '').split(',')) {
+    if (pair.trim() === '') continue;
+    const at = pair.indexOf('=');
+    const key = pair.slice(0, Math.max(at, 0)).trim();
+    if (key === '' || key === '__proto__') return {};
+    try {
+      attributes[decodeURIComponent(key)] = cutText(
+        decodeURIComponent(pair.slice(at + 1).trim()),
+        RESOURCE_VALUE_CHARS_MAX,
+      );
+    } catch {
+      return {};
+    }
+    if (Object.keys(attributes).length === RESOURCE_ATTRIBUTES_MAX) break;
+  }
+  return attributes;
+}
+
+const RESOURCE_ATTRIBUTES_MAX = 64;
+const RESOURCE_VALUE_CHARS_MAX = 1024;
+
+/** The victim's resource. `mode` decides whether and how its arguments are part of it. */
+export function resourceOf(death: Death, host: Host, mode: ArgumentsMode): Attributes {
+  const victim = death.process;
+  const placement = placementOf(victim.cgroup);
+  const named = parseResourceAttributes(victim.env?.OTEL_RESOURCE_ATTRIBUTES);
+  const name = executableName(victim);
+  // What the process says of itself comes first; what the kernel says of it is added, and wins.
+  const attributes: Attributes = { ...named, [semconv.SERVICE_NAME]: serviceName(victim, named, placement) };
+  const set = (key: string, value: AttributeValue | null | undefined): void => {
+    if (value !== null && value !== undefined) attributes[key] = value;
+  };
+  set(semconv.PROCESS_PID, victim.pid);
+  set(semconv.PROCESS_CREATION_TIME, isoTime(victim.start_boottime_ns + death.clock_offset_ns));
+  set(semconv.PROCESS_PARENT_PID, victim.parent_pid);
+  set(semconv.PROCESS_VPID, victim.vpid);
+  set(semconv.PROCESS_EXECUTABLE_NAME, name);
+  set(semconv.PROCESS_EXECUTABLE_PATH, victim.exe);
+  set(semconv.PROCESS_RUNTIME_NAME, runtimeName(name, victim.exe));
+  const args = victim.args;
+  if (args !== null && args[0] !== undefined) {
+    // Always redacted: a program may rewrite its first argument into a title of any content.
+    set(semconv.PROCESS_COMMAND, redactArguments([args[0]])[0]);
+    if (!victim.args_truncated) set(semconv.PROCESS_ARGS_COUNT, args.length);
+    set(semconv.PROCESS_COMMAND_ARGS, shownArguments(args, mode));
+  }
+  set(semconv.PROCESS_OWNER, userName(victim.uid, placement, host));
+  set(semconv.PROCESS_USER_ID, victim.uid);
+  set(semconv.PROCESS_LINUX_CGROUP, victim.cgroup);
+  set(semconv.CONTAINER_ID, placement.containerId);
+  set(semconv.K8S_POD_UID, placement.podUid);
+  set(semconv.SYSTEMD_UNIT, placement.unit);
+  return Object.assign(attributes, hostAttributes(host));
+}
+
+/** What of a resource says which service it is, and on which host: no pid, no time, no single container. For the counters. */
+export function serviceLevel(resource: Readonly<Attributes>): Attributes {
+  const attributes: Attributes = {};
+  for (const key of SERVICE_LEVEL) {
+    const value = resource[key];
+    if (value !== undefined) attributes[key] = value;
+  }
+  return attributes;
+}
+
+const SERVICE_LEVEL = [
+  semconv.SERVICE_NAME,
+  semconv.SERVICE_NAMESPACE,
+  semconv.SERVICE_VERSION,
+  semconv.DEPLOYMENT_ENVIRONMENT_NAME,
+  semconv.SYSTEMD_UNIT,
+  semconv.HOST_ID,
+  semconv.HOST_NAME,
+  semconv.HOST_ARCH,
+  semconv.OS_TYPE,
+  semconv.OS_VERSION,
+  semconv.TELEMETRY_DISTRO_NAME,
+  semconv.TELEMETRY_DISTRO_VERSION,
+] as const;
+
+export function hostAttributes(host: Host): Attributes {
+  return {
+    ...(host.id === null ? {} : { [semconv.HOST_ID]: host.id }),
+    [semconv.HOST_NAME]: host.name,
+    [semconv.HOST_ARCH]: host.arch,
+    [semconv.OS_TYPE]: 'linux',
+    [semconv.OS_VERSION]: host.osVersion,
+    [semconv.TELEMETRY_DISTRO_NAME]: 'whodunit',
+    [semconv.TELEMETRY_DISTRO_VERSION]: VERSION,
+  };
+}
+
+/** The last part of the executable's path; where that is not known, the name that the kernel keeps (comm, at most 15 bytes). */
+export function executableName(task: Pick<Actor, 'exe' | 'comm'>): string {
+  const path = task.exe?.replace(/ \(deleted\)$/, '');
+  const name = path?.slice(path.lastIndexOf('/') + 1);
+  return name === undefined || name === '' ? task.comm : name;
+}
+
+/** Arguments as the mode allows; null: not at all. */
+export function shownArguments(args: readonly string[], mode: ArgumentsMode): string[] | null {
+  switch (mode) {
+    case 'off':
+      return null;
+    case 'full':
+      return cutArguments(args);
+    case 'redacted':
+      return redactArguments(args);
+  }
+}
+
+/** The name of a user. In a container the host's /etc/passwd tells nothing but that 0 is root. */
+export function userName(uid: number, placement: Placement, host: Host): string | null {
+  if (placement.containerId !== null) return uid === 0 ? 'root' : null;
+  return host.userNames.get(uid) ?? null;
+}
+
+function serviceName(victim: Victim, named: Record<string, string>, placement: Placement): string {
+  const own = victim.env?.OTEL_SERVICE_NAME?.trim() || named[semconv.SERVICE_NAME];
+  if (own) return own;
+  const { unit } = placement;
+  if (unit?.endsWith('.service') && !USER_MANAGER.test(unit)) return unit.slice(0, -'.service'.length);
+  return `unknown_service:${executableName(victim)}`;
+}
+
+const RUNTIMES: readonly (readonly [RegExp, string])[] = [
+  [/^node(?:js)?(?:-?\d+)?$/, 'nodejs'],
+  [/^python\d?(?:\.\d+)?$/, 'cpython'],
+  [/^ruby\d?(?:\.\d+)?$/, 'ruby'],
+  [/^php(?:-fpm)?\d?(?:\.\d+)?$/, 'php'],
+  [/^dotnet$/, 'dotnet'],
+  [/^beam\.smp$/, 'BEAM'],
+  [/^(?:deno|bun|perl)$/, ''],
+];
+
+function runtimeName(name: string, exe: string | null): string | null {
+  if (name === 'java') return exe?.includes('openjdk') ? 'OpenJDK' : null;
+  const runtime = RUNTIMES.find(([pattern]) => pattern.test(name))?.[1];
+  return runtime === undefined ? null : runtime || name;
+}

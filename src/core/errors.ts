@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every typed error of the service, with its stable code. Operating errors are values of these types; a programmer's error
+// is an ordinary exception and stops the program. What to do about an error (exit, retry, count) is left to who gets it.
+
+/** Codes of `WireError`: what can be wrong with a line from the loader. */
+export type WireErrorCode =
+  | 'WIRE_LINE_TOO_LONG'
+  | 'WIRE_NOT_JSON'
+  | 'WIRE_VERSION'
+  | 'WIRE_TYPE'
+  | 'WIRE_SCHEMA'
+  | 'WIRE_HALF_LINE';
+
+/**
+ * A line that could not be read. It is a value and is never thrown: bad data does not stop the stream.
+ * `lostDeath` tells that the line was a death (so a death is lost with it), `seq` its position where the line still shows it.
+ */
+export interface WireError {
+  readonly code: WireErrorCode;
+  readonly message: string;
+  /** The first characters of the line, for the log. */
+  readonly sample: string;
+  readonly lostDeath: boolean;
+  readonly seq: bigint | null;
+}
+
+/** sysexits.h EX_CONFIG: the configuration is wrong, and a restart alone will not help. */
+export const EXIT_CONFIG = 78;
+export const EXIT_FAILURE = 1;
+
+export type FatalErrorCode = 'CONFIG_INVALID' | 'USAGE' | 'HEALTH_ADDR_TAKEN' | 'HEALTH_ADDR_UNUSABLE';
+
+/** An error that ends the program, in one sentence with the remedy. Only main.ts turns it into an exit. */
+export class FatalError extends Error {
+  readonly code: FatalErrorCode;
+  readonly exitCode: number;
+
+  constructor(code: FatalErrorCode, message: string, exitCode: number = EXIT_FAILURE) {
+    super(message);
+    this.name = 'FatalError';
+    this.code = code;
+    this.exitCode = exitCode;
+  }
+}
+
+/** A wrong setting: names the key, the value, what is allowed, and what to do. */
+export function configError(key: string, value: string, allowed: string, remedy: string): FatalError {
+  return new FatalError('CONFIG_INVALID', `${key} is "${value}"; allowed: ${allowed}. ${remedy}`, EXIT_CONFIG);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages that the loader sends, as schemas from which the types are made. Names and meanings are those of docs/wire.md;
+// a field keeps its name across the wire. Lines, versions and bytes are left to wire.ts, every opinion to classify.ts.
+import * as z from 'zod/mini';
+
+/** A 64-bit value: a decimal string on the wire, a bigint here. */
+const u64 = z.pipe(
+  z.string().check(z.regex(/^\d{1,20}$/)),
+  z.transform((text: string) => BigInt(text)),
+);
+/** CLOCK_REALTIME − CLOCK_BOOTTIME in ns; negative on a machine whose clock says 1970 or earlier. */
+const i64 = z.pipe(
+  z.string().check(z.regex(/^-?\d{1,19}$/)),
+  z.transform((text: string) => BigInt(text)),
+);
+const hex = z.string().check(z.regex(/^0x[0-9a-fA-F]{1,16}$/));
+const int = z.int();
+const text = z.string();
+const flag = z.boolean();
+
+const ancestor = z.object({ pid: int, comm: text });
+export type Ancestor = z.output<typeof ancestor>;
+
+const victim = z.object({
+  pid: int,
+  vpid: int,
+  start_boottime_ns: u64,
+  parent_pid: int,
+  tid: int,
+  thread_comm: text,
+  comm: text,
+  uid: int,
+  gid: int,
+  exe: z.nullable(text),
+  args: z.nullable(z.array(text)),
+  args_truncated: flag,
+  env: z.nullable(z.record(text, text)),
+  cgroup: z.nullable(text),
+  ancestors: z.array(ancestor),
+});
+/** The dead process. */
+export type Victim = z.output<typeof victim>;
+
+const actor = z.object({
+  pid: int,
+  tid: int,
+  start_boottime_ns: u64,
+  comm: text,
+  uid: int,
+  exiting: flag,
+  kthread: flag,
+  exe: z.nullable(text),
+  args: z.nullable(z.array(text)),
+  args_truncated: flag,
+  cgroup: z.nullable(text),
+  ancestors: z.array(ancestor),
+});
+/** The task that ran when a signal was generated. Not always its sender: classify.ts decides. */
+export type Actor = z.output<typeof actor>;
+
+const signal = z.object({
+  signo: int,
+  code: int,
+  info: z.enum(['noinfo', 'kernel', 'siginfo']),
+  siginfo_pid: z.nullable(int),
+  siginfo_uid: z.nullable(int),
+  result: int,
+  action: z.enum(['default', 'ignored', 'handled']),
+  committed: flag,
+  group: flag,
+  target_tid: int,
+  time_ns: u64,
+  syscall: z.nullable(int),
+  sender: actor,
+  kernel_stack: z.array(text),
+});
+export type Signal = z.output<typeof signal>;
+
+const fault = z.object({
+  signo: int,
+  code: int,
+  address: z.nullable(hex),
+  instruction_pointer: z.nullable(hex),
+  stack_pointer: z.nullable(hex),
+  tid: int,
+  thread_comm: text,
+  trap_nr: z.nullable(int),
+  error_code: z.nullable(int),
+  syscall: z.nullable(int),
+  syscall_arch: z.nullable(int),
+  time_ns: u64,
+});
+export type Fault = z.output<typeof fault>;
+
+const oom = z.object({
+  total_vm: z.nullable(u64),
+  anon_rss: z.nullable(u64),
+  file_rss: z.nullable(u64),
+  shmem_rss: z.nullable(u64),
+  score_adj: z.nullable(int),
+  cgroup: z.nullable(text),
+  limit: z.nullable(u64),
+  time_ns: u64,
+});
+export type Oom = z.output<typeof oom>;
+
+export const deathSchema = z.object({
+  type: z.literal('death'),
+  seq: u64,
+  time_ns: u64,
+  clock_offset_ns: i64,
+  status_raw: int,
+  process: victim,
+  signal: z.nullable(signal),
+  request: z.nullable(signal),
+  fault: z.nullable(fault),
+  handled_fault: z.nullable(fault),
+  oom: z.nullable(oom),
+  oom_victim: flag,
+  seccomp_mode: int,
+  pdeath_signal: int,
+  ptraced: flag,
+  threads: int,
+  shrunk: flag,
+});
+export type Death = z.output<typeof deathSchema>;
+
+const probe = z.object({ name: text, attached: flag, note: z.nullable(text) });
+
+export const helloSchema = z.object({
+  type: z.literal('hello'),
+  role: z.enum(['watcher', 'consumer']),
+  consumer_connected: flag,
+  loader_version: text,
+  boot_id: text,
+  kernel_release: text,
+  clock_offset_ns: i64,
+  ring_bytes: int,
+  probes: z.array(probe),
+});
+export type Hello = z.output<typeof helloSchema>;
+
+export const statusSchema = z.object({
+  type: z.literal('status'),
+  exits_normal: u64,
+  deaths: u64,
+  lost: z.object({ ring_full: u64, memory_full: u64, missed: u64, undecodable: u64 }),
+  clock_offset_ns: i64,
+  ring_bytes: int,
+  ring_used_bytes: int,
+  read_seq: u64,
+  acked_seq: u64,
+});
+export type LoaderStatus = z.output<typeof statusSchema>;
+
+export const errorSchema = z.object({ type: z.literal('error'), code: text, message: text });
+export type LoaderError = z.output<typeof errorSchema>;
+
+export type Message = Hello | Death | LoaderStatus | LoaderError;

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a death, its verdict and its resource to the log record of docs/telemetry.md, in the shape that the official OTLP
+// exporters take (ReadableLogRecord). Which deaths get a record is left to screen.ts, sending to io/.
+import { createHash } from 'node:crypto';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Cause, Verdict } from './classify.ts';
+import {
+  type ArgumentsMode,
+  type Attributes,
+  executableName,
+  type Host,
+  placementOf,
+  shownArguments,
+  userName,
+} from './enrich.ts';
+import type { Death } from './event.ts';
+import * as semconv from './semconv.ts';
+import { ancestorLabels, faultLabel, STOP_SIGNALS, sentence } from './sentence.ts';
+import { codeName, SIGABRT, signalName } from './signals.ts';
+import { syscallName } from './syscalls.ts';
+import { hrTime, isoTime, seconds } from './time.ts';
+import { VERSION } from './version.ts';
+
+/** The namespace of our UUIDs: UUIDv5 of the DNS namespace and `whodunit.process.termination`. Never to be changed. */
+const UID_NAMESPACE = '10d02fbe-7865-59ac-adb0-d12ce59b073d';
+/** TRACEPARENT in the environment tells the trace that started the process; a daemon has long left it. */
+export const TRACE_PARENT_UPTIME_MAX_NS = 300_000_000_000n;
+
+/** Its identity must stay the same: exporters group by it. */
+export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: semconv.SCHEMA_URL } as const;
+
+export interface RecordInput {
+  readonly death: Death;
+  readonly verdict: Verdict;
+  readonly uid: string;
+  readonly resource: Attributes;
+  readonly host: Host;
+  readonly argumentsMode: ArgumentsMode;
+  /** When the service read the death, ns since 1970. */
+  readonly observedNs: bigint;
+  /** Ends of the same service in the last 10 minutes, this one included. */
+  readonly recent: number;
+}
+
+/** The key of one death: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same death always gets the same. */
+export function recordUid(bootId: string, pid: number, startBoottimeNs: bigint): string {
+  const hash = createHash('sha1').update(NAMESPACE_BYTES).update(`${bootId}/${pid}/${startBoottimeNs}`).digest();
+  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x50;
+  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
+  const hex = hash.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
+
+const NAMESPACE_BYTES = Uint8Array.from(UID_NAMESPACE.replaceAll('-', '').match(/../g) ?? [], (byte) =>
+  Number.parseInt(byte, 16),
+);
+
+/** The record. Pure; the result shares `resource` with the input. */
+export function buildRecord(input: RecordInput): ReadableLogRecord {
+  const { death, verdict } = input;
+  const severity = severityOf(verdict);
+  const spanContext = traceContext(death);
+  return {
+    eventName: semconv.EVENT_NAME,
+    hrTime: hrTime(death.time_ns + death.clock_offset_ns),
+    hrTimeObserved: hrTime(input.observedNs),
+    severityNumber: severity.number,
+    severityText: severity.text,
+    body: sentence(death, verdict, input.host),
+    attributes: attributesOf(input) as ReadableLogRecord['attributes'],
+    droppedAttributesCount: 0,
+    resource: resourceValue(input.resource),
+    instrumentationScope: SCOPE,
+    ...(spanContext === null ? {} : { spanContext }),
+  };
+}
+
+/** SeverityNumber and its text, as the table of docs/telemetry.md has them. */
+export function severityOf(verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'>): { number: number; text: string } {
+  if (FATAL.has(verdict.cause)) return { number: 21, text: 'FATAL' };
+  if (WARN.has(verdict.cause)) return { number: 13, text: 'WARN' };
+  const stopped = verdict.cause === 'killed' && STOP_SIGNALS.has(verdict.signo);
+  if (stopped || verdict.cause === 'terminal' || verdict.exitCode === 0) return { number: 9, text: 'INFO' };
+  return { number: 17, text: 'ERROR' };
+}
+
+const FATAL: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp']);
+const WARN: ReadonlySet<Cause> = new Set(['broken_pipe', 'timer', 'hangup']);
+
+function attributesOf({ death, verdict, uid, host, argumentsMode, recent }: RecordInput): Attributes {
+  const attributes: Attributes = {
+    [semconv.LOG_RECORD_UID]: uid,
+    [semconv.CAUSE]: verdict.cause,
+    [semconv.ERROR_TYPE]: verdict.errorType,
+    [semconv.PROCESS_EXIT_TIME]: isoTime(death.time_ns + death.clock_offset_ns),
+    [semconv.PROCESS_UPTIME]: seconds(death.time_ns - death.process.start_boottime_ns),
+    [semconv.RECENT_TERMINATIONS]: recent,
+    [semconv.EVIDENCE]: verdict.evidence,
+  };
+  const set: Setter = (key, value) => {
+    if (value !== null && value !== undefined) attributes[key] = value;
+  };
+  set(semconv.PROCESS_EXIT_CODE, verdict.exitCode);
+  if (verdict.thread !== null) {
+    set(semconv.THREAD_ID, verdict.thread.tid);
+    set(semconv.THREAD_NAME, verdict.thread.name);
+  }
+  signalAttributes(death, verdict, set);
+  senderAttributes(verdict, host, argumentsMode, set);
+  faultAttributes(verdict, set);
+  oomAttributes(death, verdict, set);
+  return attributes;
+}
+
+type Setter = (key: string, value: Attributes[string] | null | undefined) => void;
+
+function signalAttributes(death: Death, verdict: Verdict, set: Setter): void {
+  const { signal } = verdict;
+  const number = verdict.signo || signal?.signo;
+  if (number === undefined) return;
+  set(semconv.SIGNAL_NUMBER, number);
+  set(semconv.SIGNAL_NAME, signalName(number));
+  // The fault's code is that of the delivery, and is there where the generation was missed.
+  const code = verdict.fault?.code ?? signal?.code;
+  if (code !== undefined) set(semconv.SIGNAL_CODE, codeName(number, code));
+  set(semconv.SIGNAL_DISPOSITION, verdict.disposition);
+  if (signal !== null) set(semconv.SIGNAL_TIME_TO_EXIT, seconds(death.time_ns - signal.time_ns));
+  if (verdict.signo !== 0) set(semconv.CORE_DUMPED, verdict.coreDumped);
+}
+
+function senderAttributes(verdict: Verdict, host: Host, mode: ArgumentsMode, set: Setter): void {
+  set(semconv.SENDER_KIND, verdict.senderKind);
+  const { sender } = verdict;
+  if (sender === null) return;
+  const placement = placementOf(sender.cgroup);
+  set(semconv.SENDER_PID, sender.pid);
+  set(semconv.SENDER_EXECUTABLE_NAME, executableName(sender));
+  set(semconv.SENDER_EXECUTABLE_PATH, sender.exe);
+  if (sender.args !== null) set(semconv.SENDER_COMMAND_LINE, shownArguments(sender.args, mode)?.join(' '));
+  set(semconv.SENDER_USER_ID, sender.uid);
+  set(semconv.SENDER_USER_NAME, userName(sender.uid, placement, host));
+  set(semconv.SENDER_CONTAINER_ID, placement.containerId);
+  set(semconv.SENDER_SYSTEMD_UNIT, placement.unit);
+  if (sender.ancestors.length > 0) set(semconv.SENDER_ANCESTORS, ancestorLabels(sender.ancestors));
+}
+
+function faultAttributes(verdict: Verdict, set: Setter): void {
+  const { cause, fault, signo, signal } = verdict;
+  if (cause === 'seccomp') {
+    const call = fault?.syscall ?? null;
+    if (call !== null) set(semconv.FAULT_SYSCALL, syscallName(call, fault?.syscall_arch ?? null));
+  }
+  if (cause !== 'fault' && cause !== 'abort') return;
+  set(semconv.EXCEPTION_TYPE, signalName(signo));
+  if (fault !== null) {
+    set(semconv.FAULT_ADDRESS, fault.address);
+    set(semconv.FAULT_INSTRUCTION_POINTER, fault.instruction_pointer);
+    set(semconv.EXCEPTION_MESSAGE, faultLabel(fault.signo, fault.code, fault.address));
+  } else if (signal !== null) {
+    set(semconv.EXCEPTION_MESSAGE, signo === SIGABRT ? 'aborted by itself' : codeName(signo, signal.code));
+  }
+}
+
+function oomAttributes(death: Death, verdict: Verdict, set: Setter): void {
+  if (verdict.cause !== 'oom_kill') return;
+  set(semconv.OOM_SCOPE, verdict.oomScope);
+  const { oom } = death;
+  if (oom === null) return;
+  const bytes = (key: string, value: bigint | null): void => set(key, value === null ? null : Number(value));
+  set(semconv.OOM_CGROUP, oom.cgroup);
+  bytes(semconv.OOM_LIMIT, oom.limit);
+  bytes(semconv.OOM_ANON_RSS, oom.anon_rss);
+  bytes(semconv.OOM_FILE_RSS, oom.file_rss);
+  bytes(semconv.OOM_SHMEM_RSS, oom.shmem_rss);
+  bytes(semconv.OOM_TOTAL_VM, oom.total_vm);
+  set(semconv.OOM_SCORE_ADJ, oom.score_adj);
+}
+
+const TRACE_PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
+
+function traceContext(death: Death): NonNullable<ReadableLogRecord['spanContext']> | null {
+  const text = death.process.env?.TRACEPARENT;
+  if (text === undefined || death.time_ns - death.process.start_boottime_ns >= TRACE_PARENT_UPTIME_MAX_NS) return null;
+  const [, traceId, spanId, flags] = TRACE_PARENT.exec(text.trim()) ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return null;
+  if (text.startsWith('ff') || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return null;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1 };
+}
+
+/** A resource by value. Exporters read its attributes and schema URL; there is nothing to wait for or to merge with. */
+function resourceValue(attributes: Attributes): ReadableLogRecord['resource'] {
+  const resource: ReadableLogRecord['resource'] = {
+    attributes: attributes as ReadableLogRecord['attributes'],
+    schemaUrl: semconv.SCHEMA_URL,
+    merge: () => resource,
+    getRawAttributes: () => Object.entries(attributes) as ReturnType<ReadableLogRecord['resource']['getRawAttributes']>,
+  };
+  return resource;
+}
