@@ -118,6 +118,8 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	victim = (void *)ctx->args[2];
 	signal = BPF_CORE_READ(victim, signal);
 	flags = BPF_CORE_READ(signal, flags);
+	if (result == TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT)
+		return 0; /* It is dying already: prepare_signal() drops what comes too late. */
 	committed = flags & SIGNAL_GROUP_EXIT && BPF_CORE_READ(signal, group_exit_code) == signo;
 	action = action_of(handler_of(victim, signo));
 	if (!committed && !HAS(REQUESTS, signo) && action != ACTION_DEFAULT)

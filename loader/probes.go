@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Loading, attaching, pinning and removing the probes. Pinned, they go on while no loader runs, and the next one takes them over.
+//
+// Under the pin directory lies v<ABI>, in it the maps by name, and the links as <program>-<digest of the object>. Another ABI is
+// refused; another object of the same ABI replaces the programs and keeps the maps with all that they remember.
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bpffsPath       = "/sys/fs/bpf"
+	kernelBTF       = "/sys/kernel/btf/vmlinux"
+	ringBytesMin    = 64 << 10
+	ringBytesMax    = 1 << 30
+	pinDirectoryABI = "v1" // v<EVENT_ABI>
+)
+
+// hooks are all raw tracepoints. mark_victim may be missing; a death is right without it, but for the sizes.
+var hooks = []struct {
+	tracepoint, program string
+	required            bool
+}{
+	{"signal_generate", bpfProgOnSignalGenerate, true},
+	{"signal_deliver", bpfProgOnSignalDeliver, true},
+	{"mark_victim", bpfProgOnMarkVictim, false},
+	{"sched_process_exit", bpfProgOnSchedProcessExit, true}, // last: a death is reported when all else is remembered
+}
+
+var pinnedMaps = []string{bpfMapEvents, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen}
+
+// Probes are the attached programs and their maps.
+type Probes struct {
+	Events, counters *ebpf.Map
+	Status           []ProbeStatus
+	TookOver         bool
+	programs         []*ebpf.Program
+	links            []link.Link
+	lock             *os.File
+	directory        string
+}
+
+// attachProbes takes over what is pinned under pinDirectory, or loads, attaches and pins. It holds a lock on the directory until Close.
+func attachProbes(pinDirectory string, ringBytes int) (_ *Probes, err error) {
+	if err := mountBpffs(pinDirectory); err != nil {
+		return nil, err
+	}
+	if err := refuseOtherABI(pinDirectory); err != nil {
+		return nil, err
+	}
+	p := &Probes{directory: filepath.Join(pinDirectory, pinDirectoryABI)}
+	if err := os.MkdirAll(p.directory, 0o700); err != nil {
+		return nil, fmt.Errorf("make the pin directory: %w", err)
+	}
+	if p.lock, err = os.Open(p.directory); err != nil {
+		return nil, fmt.Errorf("open the pin directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if err := unix.Flock(int(p.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, fmt.Errorf("another whodunit-loader uses the pin directory %s; stop it, or give this one its own with --pin-dir", pinDirectory)
+	}
+	if p.TookOver, err = p.takeOver(); err != nil || p.TookOver {
+		return p, err
+	}
+	return p, p.load(ringBytes)
+}
+
+func linkName(program string) string {
+	digest := sha256.Sum256(_BpfBytes)
+	return fmt.Sprintf("%s-%x", program, digest[:6])
+}
+
+// takeOver opens the pins of this very object. It reports false if there are none, or not all.
+func (p *Probes) takeOver() (bool, error) {
+	for _, hook := range hooks {
+		path := filepath.Join(p.directory, linkName(hook.program))
+		pinned, err := link.LoadPinnedLink(path, nil)
+		if errors.Is(err, fs.ErrNotExist) && !hook.required {
+			p.Status = append(p.Status, ProbeStatus{Name: hook.tracepoint, Note: text("not pinned by the loader that attached the probes")})
+			continue
+		}
+		if err != nil {
+			p.closeHandles()
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			return false, fmt.Errorf("open the pinned probe %s: %w; `whodunit-loader unload` removes it", path, err)
+		}
+		p.links = append(p.links, pinned)
+		p.Status = append(p.Status, ProbeStatus{Name: hook.tracepoint, Attached: true})
+		if program := programOf(pinned); program != nil {
+			p.programs = append(p.programs, program)
+		}
+	}
+	var err error
+	if p.Events, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
+		p.counters, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapCountersMap), nil)
+	}
+	if err != nil {
+		p.closeHandles()
+		return false, fmt.Errorf("open the pinned maps under %s: %w; `whodunit-loader unload` removes them", p.directory, err)
+	}
+	return true, nil
+}
+
+// programOf is for counting missed runs; getting a program by its number needs CAP_SYS_ADMIN, without which it is not counted.
+func programOf(attached link.Link) *ebpf.Program {
+	info, err := attached.Info()
+	if err != nil {
+		return nil
+	}
+	program, err := ebpf.NewProgramFromID(info.Program)
+	if err != nil {
+		return nil
+	}
+	return program
+}
+
+func (p *Probes) load(ringBytes int) error {
+	spec, err := loadBpf()
+	if err != nil {
+		return err
+	}
+	if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
+		ringBytes = int(pinned.MaxEntries()) // It holds deaths that nobody has read: keep it.
+		pinned.Close()
+	}
+	spec.Maps[bpfMapEvents].MaxEntries = uint32(ringBytes)
+	for _, name := range pinnedMaps {
+		spec.Maps[name].Pinning = ebpf.PinByName
+	}
+	if err := spec.Variables[bpfVarPageBytes].Set(uint32(os.Getpagesize())); err != nil {
+		return err
+	}
+	if err := spec.Variables[bpfVarRingLowBytes].Set(uint64(ringBytes / 2)); err != nil {
+		return err
+	}
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}})
+	if err != nil {
+		return explainLoad(err)
+	}
+	defer collection.Close()
+	p.Events, p.counters = collection.DetachMap(bpfMapEvents), collection.DetachMap(bpfMapCountersMap)
+	if err := p.removeLinks(); err != nil {
+		return err
+	}
+	for _, hook := range hooks {
+		status := ProbeStatus{Name: hook.tracepoint}
+		if note := missingNote(hook.tracepoint); note != "" {
+			status.Note = &note
+			p.Status = append(p.Status, status)
+			continue
+		}
+		program := collection.DetachProgram(hook.program)
+		p.programs = append(p.programs, program)
+		attached, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook.tracepoint, Program: program})
+		if err != nil {
+			return fmt.Errorf("attach the probe %s: %w", hook.tracepoint, err)
+		}
+		p.links = append(p.links, attached)
+		if err := attached.Pin(filepath.Join(p.directory, linkName(hook.program))); err != nil {
+			return fmt.Errorf("pin the probe %s: %w", hook.tracepoint, err)
+		}
+		status.Attached = true
+		p.Status = append(p.Status, status)
+	}
+	return nil
+}
+
+// removeLinks unpins the programs of another object, or those of an attempt that did not end well.
+func (p *Probes) removeLinks() error {
+	for _, hook := range hooks {
+		old, err := filepath.Glob(filepath.Join(p.directory, hook.program+"-*"))
+		if err != nil {
+			return err
+		}
+		for _, path := range old {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("remove the probe of another loader: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// missingNote says why an optional hook is left out on this kernel; "" if it is not.
+func missingNote(tracepoint string) string {
+	if tracepoint != "mark_victim" {
+		return ""
+	}
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return ""
+	}
+	var event *btf.Struct
+	if err := kernel.TypeByName("trace_event_raw_mark_victim", &event); err != nil {
+		return "this kernel has no such tracepoint: the sizes of an OOM kill are not reported"
+	}
+	for _, member := range event.Members {
+		if member.Name == "total_vm" {
+			return ""
+		}
+	}
+	return "this kernel's mark_victim carries a pid only: the sizes of an OOM kill are not reported"
+}
+
+// Counters sums the CPUs' counters. missed counts exits for which the kernel did not run the probe (a probe that was interrupted by
+// itself on one CPU); the same of the other probes counts as facts that could not be remembered.
+func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
+	var perCPU []bpfCounters
+	if err := p.counters.Lookup(uint32(0), &perCPU); err != nil {
+		return sum, 0, fmt.Errorf("read the counters: %w", err)
+	}
+	for _, one := range perCPU {
+		sum.ExitsNormal += one.ExitsNormal
+		sum.Deaths += one.Deaths
+		sum.LostRingFull += one.LostRingFull
+		sum.LostMemoryFull += one.LostMemoryFull
+	}
+	for i, program := range p.programs {
+		stats, err := program.Stats()
+		if err != nil {
+			return sum, 0, fmt.Errorf("read the statistics of a probe: %w", err)
+		}
+		if i == len(p.programs)-1 { // sched_process_exit is the last of the hooks
+			missed = stats.RecursionMisses
+		} else {
+			sum.LostMemoryFull += stats.RecursionMisses
+		}
+	}
+	return sum, missed, nil
+}
+
+func (p *Probes) closeHandles() {
+	for _, attached := range p.links {
+		attached.Close()
+	}
+	for _, program := range p.programs {
+		program.Close()
+	}
+	p.links, p.programs, p.Status = nil, nil, nil
+}
+
+// Close gives up the handles and the lock. What is pinned stays attached.
+func (p *Probes) Close() {
+	p.closeHandles()
+	p.Events.Close()
+	p.counters.Close()
+	if p.lock != nil {
+		p.lock.Close()
+	}
+}
+
+// unload removes every pin under the directory, of whatever version, and so detaches the probes.
+func unload(pinDirectory string) (removed int, err error) {
+	err = filepath.WalkDir(pinDirectory, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		removed++
+		return os.Remove(path)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return removed, fmt.Errorf("remove the pins: %w", err)
+	}
+	entries, err := os.ReadDir(pinDirectory)
+	for _, entry := range entries {
+		err = errors.Join(err, os.Remove(filepath.Join(pinDirectory, entry.Name())))
+	}
+	return removed, errors.Join(err, os.Remove(pinDirectory))
+}
+
+func refuseOtherABI(pinDirectory string) error {
+	entries, err := os.ReadDir(pinDirectory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the pin directory: %w", err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != pinDirectoryABI {
+			return &usageError{exitUnavailable, fmt.Sprintf(
+				"the pin directory %s holds %q, which is not of this loader's version (%s); remove it with `whodunit-loader unload --pin-dir %s`, or use another --pin-dir",
+				pinDirectory, entry.Name(), pinDirectoryABI, pinDirectory)}
+		}
+	}
+	return nil
+}
+
+// mountBpffs mounts a BPF file system at /sys/fs/bpf if the machine has none and the pins are to lie there.
+func mountBpffs(pinDirectory string) error {
+	if isBpffs(pinDirectory) {
+		return nil
+	}
+	if !strings.HasPrefix(filepath.Clean(pinDirectory)+"/", bpffsPath+"/") {
+		return &usageError{exitConfig, fmt.Sprintf("the pin directory %s is not on a BPF file system; use one under %s, or mount one there: mount -t bpf bpf DIR", pinDirectory, bpffsPath)}
+	}
+	if err := unix.Mount("bpf", bpffsPath, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount a BPF file system at %s: %w", bpffsPath, err)
+	}
+	return nil
+}
+
+// isBpffs looks at the nearest parent that exists.
+func isBpffs(path string) bool {
+	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
+		var stat unix.Statfs_t
+		if err := unix.Statfs(path, &stat); err == nil {
+			return stat.Type == unix.BPF_FS_MAGIC
+		}
+		if path == "/" || path == "." {
+			return false
+		}
+	}
+}
+
+// explainLoad keeps the verifier's last words: its whole log has thousands of lines.
+func explainLoad(err error) error {
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) {
+		return fmt.Errorf("this kernel's verifier refuses the probes, please report it with the output of `whodunit-loader check`: %w", err)
+	}
+	return fmt.Errorf("load the probes: %w", err)
+}
+
+func text(s string) *string { return &s }

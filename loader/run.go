@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// `whodunit-loader run`: puts the parts together, in the order that keeps each failure clear.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func run(ctx context.Context, config config, log *logger) (err error) {
+	if err := requireKernel(); err != nil {
+		return err
+	}
+	symbols, err := loadKernelSymbols()
+	if err != nil {
+		log.printf("no kernel function names: %v; reasons that only the kernel's stack tells will be unknown", err)
+	}
+	// The socket comes first: if it is taken, nothing was attached.
+	listener, err := listenSocket(config.socket, config.socketGID)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	probes, err := attachProbes(config.pinDirectory, config.ringBytes)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		probes.Close()
+		if config.unloadOnExit {
+			_, unloadErr := unload(config.pinDirectory)
+			err = errors.Join(err, unloadErr)
+		}
+	}()
+	ring, err := openRing(probes.Events)
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	if err := dropPrivileges(); err != nil {
+		return err
+	}
+	verb := "attached"
+	if probes.TookOver {
+		verb = "took over"
+	}
+	for _, probe := range probes.Status {
+		if probe.Note != nil {
+			log.printf("without the probe %s: %s", probe.Name, *probe.Note)
+		}
+	}
+	if size := int(ring.size); size != config.ringBytes {
+		log.printf("the pinned ring of %d bytes is kept, not the %d asked for; `whodunit-loader unload` removes it", size, config.ringBytes)
+	}
+	log.printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
+	server := &Server{
+		ring: ring, probes: probes, log: log, socketGID: uint32(config.socketGID),
+		decoder: decoder{pageBytes: uint64(os.Getpagesize()), symbols: symbols},
+		hello:   Hello{LoaderVersion: version, BootID: bootID(), KernelRelease: kernelRelease(), RingBytes: ring.size, Probes: probes.Status},
+	}
+	return server.Serve(ctx, listener)
+}
+
+// requireKernel fails, with the remedy, where the probes cannot be loaded at all.
+func requireKernel() error {
+	capabilities, err := effectiveCapabilities()
+	if err != nil {
+		return err
+	}
+	if !mayLoad(capabilities) {
+		return &usageError{exitPermission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the kernel's function names): run it with sudo"}
+	}
+	if _, err := os.Stat(kernelBTF); err != nil {
+		return &usageError{exitUnavailable, fmt.Sprintf("this kernel (%s) has no BTF at %s; whodunit needs Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y, as the big distributions' kernels are", kernelRelease(), kernelBTF)}
+	}
+	return nil
+}
+
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(id))
+}
+
+func kernelRelease() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One client of the socket. It begins as a watcher, at the end of the ring; its first ack makes it the consumer, at the first
+// record that nobody has acknowledged. A goroutine listens to what it says, another writes what it is to hear.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sort"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	batchBytes          = 64 << 10        // lines are collected up to about this much for one write
+	watcherWriteTimeout = 2 * time.Second // a watcher that does not read for so long is dropped
+	goodbyeTimeout      = 100 * time.Millisecond
+)
+
+type session struct {
+	server *Server
+	conn   *net.UnixConn
+	peer   unix.Ucred
+	woken  chan struct{}
+
+	mu        sync.Mutex
+	consumer  bool
+	cursor    uint64
+	epoch     uint64   // grows when the role changes, so that the writer starts over
+	delivered []uint64 // consumer: positions past the records written and not acknowledged, ascending
+}
+
+func newSession(server *Server, conn *net.UnixConn, peer unix.Ucred) *session {
+	return &session{server: server, conn: conn, peer: peer, woken: make(chan struct{}, 1), cursor: server.ring.Written()}
+}
+
+func (s *session) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// run returns why the session ended; never nil.
+func (s *session) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(s.listen()) }()
+	err := s.write(ctx)
+	var goodbye *WireError
+	if errors.As(err, &goodbye) {
+		if line, encodeErr := encodeLine("error", goodbye); encodeErr == nil {
+			s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+			s.conn.Write(line)
+		}
+	}
+	return err
+}
+
+// listen takes acks until the client goes away or says something else.
+func (s *session) listen() error {
+	lines := bufio.NewScanner(s.conn)
+	lines.Buffer(make([]byte, clientLineBytesMax), clientLineBytesMax)
+	for lines.Scan() {
+		seq, err := decodeAck(lines.Bytes())
+		if err != nil {
+			return err
+		}
+		if err := s.ack(seq); err != nil {
+			return err
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return &WireError{"BAD_LINE", "the line is longer than a client may write"}
+	}
+	if lines.Err() != nil {
+		return lines.Err()
+	}
+	return io.EOF
+}
+
+// ack claims the role, or moves the consumer position to the last delivered record that seq covers: never to a place between two.
+func (s *session) ack(seq uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.consumer {
+		if err := s.server.claim(s); err != nil {
+			return err
+		}
+		s.consumer, s.cursor, s.delivered = true, s.server.ring.Acked(), nil
+		s.epoch++
+		s.wake()
+		return nil
+	}
+	covered := sort.Search(len(s.delivered), func(i int) bool { return s.delivered[i] > seq })
+	if covered > 0 {
+		s.server.ring.Ack(s.delivered[covered-1])
+		s.delivered = s.delivered[covered:]
+	}
+	return nil
+}
+
+// write says hello and the status, then deaths as they come and the status as it changes.
+func (s *session) write(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout)) })
+	defer stop()
+	var greeted, statusSent uint64
+	for first := true; ; first = false {
+		var batch []byte
+		s.mu.Lock()
+		epoch, role := s.epoch, "watcher"
+		if s.consumer {
+			role = "consumer"
+		}
+		s.mu.Unlock()
+		if first || epoch != greeted {
+			line, err := encodeLine("hello", s.server.helloFor(role))
+			if err != nil {
+				return err
+			}
+			s.server.refreshStatus()
+			batch, greeted, statusSent = line, epoch, 0
+		}
+		if status, no := s.server.currentStatus(); no != statusSent {
+			line, err := encodeLine("status", status)
+			if err != nil {
+				return err
+			}
+			batch, statusSent = append(batch, line...), no
+		}
+		batch, more, err := s.readRing(batch, epoch)
+		if err != nil {
+			return err
+		}
+		if err := s.send(ctx, batch, role); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.woken:
+		}
+	}
+}
+
+func (s *session) send(ctx context.Context, batch []byte, role string) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	deadline := time.Time{}
+	if role == "watcher" {
+		deadline = time.Now().Add(watcherWriteTimeout)
+	}
+	s.conn.SetWriteDeadline(deadline)
+	if ctx.Err() != nil { // Its end set a deadline, which the line above may have undone.
+		return ctx.Err()
+	}
+	_, err := s.conn.Write(batch)
+	if role == "watcher" && isTimeout(err) {
+		return &WireError{"TOO_SLOW", "a watcher must read what it asked for"}
+	}
+	return err
+}
+
+func isTimeout(err error) bool {
+	var netError net.Error
+	return errors.As(err, &netError) && netError.Timeout()
+}
+
+// readRing appends the lines of the records from the cursor on; more says that it stopped for the batch's size. A role that
+// changed meanwhile (epoch) ends it: the cursor is another one then.
+func (s *session) readRing(batch []byte, epoch uint64) (_ []byte, more bool, _ error) {
+	ring := s.server.ring
+	offset := clockOffsetNs()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch != epoch {
+		return batch, true, nil
+	}
+	for {
+		if len(batch) >= batchBytes {
+			return batch, true, nil
+		}
+		if s.cursor < ring.Acked() {
+			return nil, false, &WireError{"TOO_SLOW", "records were overwritten before this watcher read them"}
+		}
+		record, next, ok := ring.Next(s.cursor)
+		if !ok {
+			return batch, false, nil
+		}
+		if record != nil {
+			line, err := s.line(record, next, offset)
+			if s.cursor < ring.Acked() {
+				continue // Overwritten while it was read.
+			}
+			if err != nil {
+				s.server.undecodable.Add(1)
+				s.server.log.sometimes("undecodable", "lost a record that could not be decoded: %v", err)
+			} else {
+				batch = append(batch, line...)
+			}
+		}
+		s.cursor = next
+		if s.consumer {
+			s.delivered = append(s.delivered, next)
+			s.server.readSeq.Store(next)
+		}
+	}
+}
+
+func (s *session) line(record []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
+	event, err := s.server.decoder.decode(record)
+	if err != nil {
+		return nil, err
+	}
+	event.Seq, event.ClockOffsetNs = seq, clockOffsetNs
+	return encodeLine("death", event)
+}
