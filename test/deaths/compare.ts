@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compares a record with the truth about a death and with what its case expects, field by field. Pure; says every difference.
+import { basename } from 'node:path';
+import type { Attributes, LogRecord, Value } from '../stack/otlp-file.ts';
+import type { Expectation } from './cases.ts';
+import type { Death } from './truth.ts';
+
+/**
+ * How far two readings of the wall clock may be apart: whodunit samples the offset between boot time and wall time every few
+ * seconds, and the clock may be adjusted in between.
+ */
+const CLOCK_TOLERANCE_NS = 5_000_000n;
+const EVENT_NAME = 'whodunit.process.termination';
+
+/** Whether the record is about this death: the pid and, as pids are used again, the start. */
+export function isAbout(truth: Death, record: LogRecord): boolean {
+  if (record.eventName !== EVENT_NAME || record.resource['process.pid'] !== truth.pid) return false;
+  return startDifference(truth, record) === undefined;
+}
+
+/** The differences, each a sentence. None: the record is right. */
+export function compare(truth: Death, expected: Expectation, record: LogRecord): string[] {
+  const differences: string[] = [];
+  const { attributes, resource } = record;
+  const same = (where: Attributes, key: string, wanted: Value | undefined, authority: string) => {
+    const said = where[key];
+    if (JSON.stringify(said) !== JSON.stringify(wanted)) {
+      differences.push(`${key}: the record says ${show(said)}, ${authority} ${show(wanted)}`);
+    }
+  };
+
+  // The process.
+  same(resource, 'process.pid', truth.pid, 'its parent');
+  same(resource, 'process.vpid', truth.vpid, 'NSpid');
+  same(resource, 'process.parent_pid', truth.parent_pid, 'its parent');
+  same(resource, 'process.executable.path', truth.exe, 'its parent');
+  same(resource, 'process.executable.name', basename(truth.exe), 'its parent');
+  same(resource, 'process.command', truth.args[0], 'its parent');
+  same(resource, 'process.command_args', truth.args, 'its parent');
+  same(resource, 'process.args_count', truth.args.length, 'its parent');
+  same(resource, 'process.user.id', truth.uid, '/proc');
+  const cgroup = resource['process.linux.cgroup'];
+  if (typeof cgroup !== 'string' || !truth.cgroups.includes(cgroup)) {
+    differences.push(`process.linux.cgroup: the record says ${show(cgroup)}, it was in ${truth.cgroups.join(' and ')}`);
+  }
+
+  // Its end, as wait4 told it.
+  same(attributes, 'process.exit.code', truth.exit_code ?? undefined, 'wait4');
+  same(attributes, 'whodunit.core_dumped', truth.signal === null ? undefined : truth.core_dumped, 'wait4');
+  same(attributes, 'whodunit.signal.number', truth.signal ?? expected.handledSignal, 'wait4');
+
+  // Its times.
+  for (const difference of [
+    startDifference(truth, record),
+    exitDifference(truth, record),
+    uptimeDifference(truth, record),
+  ]) {
+    if (difference !== undefined) differences.push(difference);
+  }
+
+  // The opinion.
+  same(attributes, 'whodunit.cause', expected.cause, 'the case');
+  same(attributes, 'error.type', expected.errorType, 'the case');
+  same(attributes, 'whodunit.sender.kind', expected.senderKind, 'the case');
+  const killer = expected.senderKind === 'process' ? truth.killer : null;
+  if (expected.senderKind === 'process' && killer === null)
+    differences.push('the case expects a sender, and nobody was told to kill');
+  same(attributes, 'whodunit.sender.pid', killer?.pid, 'the undertaker');
+  same(attributes, 'whodunit.sender.executable.path', killer?.exe, 'the undertaker');
+  same(
+    attributes,
+    'whodunit.sender.executable.name',
+    killer === null ? undefined : basename(killer.exe),
+    'the undertaker',
+  );
+  same(attributes, 'whodunit.sender.command_line', killer?.args.join(' '), 'the undertaker');
+  same(attributes, 'whodunit.sender.user.id', killer?.uid, 'the undertaker');
+  same(attributes, 'whodunit.sender.ancestors', killer?.ancestors, 'the undertaker');
+  for (const [key, wanted] of Object.entries(expected.attributes ?? {})) {
+    if (!(wanted instanceof RegExp)) same(attributes, key, wanted ?? undefined, 'the case');
+    else if (!wanted.test(String(attributes[key])))
+      differences.push(`${key}: the record says ${show(attributes[key])}, the case ${wanted}`);
+  }
+  return differences;
+}
+
+function startDifference(truth: Death, record: LogRecord): string | undefined {
+  const text = record.resource['process.creation.time'];
+  const start = unixNs(text);
+  const earliest = BigInt(truth.start_unix_ns) - CLOCK_TOLERANCE_NS;
+  const latest = BigInt(truth.start_unix_ns) + BigInt(truth.tick_ns) + CLOCK_TOLERANCE_NS;
+  if (start !== undefined && start >= earliest && start <= latest) return undefined;
+  return `process.creation.time: the record says ${show(text)}, /proc from ${iso(earliest)} to ${iso(latest)}`;
+}
+
+function exitDifference(truth: Death, record: LogRecord): string | undefined {
+  const text = record.attributes['process.exit.time'];
+  const earliest = BigInt(truth.before_unix_ns) - CLOCK_TOLERANCE_NS;
+  const latest = BigInt(truth.after_unix_ns) + CLOCK_TOLERANCE_NS;
+  for (const [name, time] of [
+    ['process.exit.time', unixNs(text)],
+    ['Timestamp', record.timeUnixNs],
+  ] as const) {
+    if (time === undefined || time < earliest || time > latest) {
+      return `${name}: the record says ${time === undefined ? show(text) : iso(time)}, it died from ${iso(earliest)} to ${iso(latest)}`;
+    }
+  }
+  return undefined;
+}
+
+function uptimeDifference(truth: Death, record: LogRecord): string | undefined {
+  const uptime = record.attributes['whodunit.process.uptime'];
+  const longest = Number(BigInt(truth.after_unix_ns) - BigInt(truth.start_unix_ns)) / 1e9;
+  const shortest = Number(BigInt(truth.before_unix_ns) - BigInt(truth.start_unix_ns) - BigInt(truth.tick_ns)) / 1e9;
+  if (typeof uptime === 'number' && uptime > 0 && uptime <= longest && uptime >= shortest) return undefined;
+  return `whodunit.process.uptime: the record says ${show(uptime)}, it lived from ${shortest} to ${longest} s`;
+}
+
+/** ISO 8601 with up to nine decimals, which Date would cut to three. */
+function unixNs(text: Value | undefined): bigint | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(String(text));
+  if (match === null) return undefined;
+  return BigInt(Date.parse(`${match[1]}Z`)) * 1_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'));
+}
+
+function iso(ns: bigint): string {
+  return `${new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19)}.${String(ns % 1_000_000_000n).padStart(9, '0')}Z`;
+}
+
+function show(value: Value | undefined): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the undertaker says of a death: the twin of undertaker/truth.go, and the way to ask for it.
+import { MORTAL, startProgram, UNDERTAKER } from '../stack/program.ts';
+
+export interface Actor {
+  readonly pid: number;
+  readonly comm: string;
+  readonly exe: string;
+  readonly args: readonly string[];
+  readonly uid: number;
+  readonly ancestors: readonly string[];
+}
+
+export interface Death {
+  readonly pid: number;
+  readonly vpid: number;
+  readonly parent_pid: number;
+  readonly comm: string;
+  readonly exe: string;
+  readonly args: readonly string[];
+  readonly uid: number;
+  /** The cgroups that it was in, one for each hierarchy. */
+  readonly cgroups: readonly string[];
+  /** From /proc/PID/stat: cut to a clock tick of `tick_ns`. */
+  readonly start_unix_ns: string;
+  readonly tick_ns: number;
+  /** It died between these two. */
+  readonly before_unix_ns: string;
+  readonly after_unix_ns: string;
+  readonly status_raw: number;
+  readonly exit_code: number | null;
+  readonly signal: number | null;
+  readonly core_dumped: boolean;
+  readonly killer: Actor | null;
+}
+
+/** Lets a case happen and gives the truth about its deaths. */
+export async function letHappen(name: string): Promise<readonly Death[]> {
+  const undertaker = startProgram(UNDERTAKER, [name], { env: { ...process.env, UNDERTAKER_MORTAL: MORTAL } });
+  const { code } = await undertaker.ended;
+  if (code !== 0) throw new Error(`undertaker ${name} ended with ${code}:\n${undertaker.output()}`);
+  return JSON.parse(undertaker.stdout()).deaths;
+}

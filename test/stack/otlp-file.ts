@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads what the collector's file exporter wrote, OTLP as JSON, one request a line, into flat records and metric points.
+// It reads the file itself and knows nothing of the code that sent it.
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+
+export type Value = string | number | boolean | readonly Value[];
+export type Attributes = Readonly<Record<string, Value>>;
+
+export interface LogRecord {
+  readonly eventName: string | undefined;
+  readonly timeUnixNs: bigint;
+  readonly observedTimeUnixNs: bigint;
+  readonly severityNumber: number | undefined;
+  readonly body: Value | undefined;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly attributes: Attributes;
+  readonly resource: Attributes;
+  readonly resourceSchemaUrl: string | undefined;
+  readonly scope: string | undefined;
+}
+
+export interface MetricPoint {
+  readonly name: string;
+  readonly attributes: Attributes;
+  readonly resource: Attributes;
+  readonly timeUnixNs: bigint;
+  readonly value: number;
+}
+
+/** Gives the complete lines that were appended since the last call. */
+export class AppendedLines {
+  private readonly path: string;
+  private offset = 0;
+  private rest = Buffer.alloc(0);
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  read(): string[] {
+    if (!existsSync(this.path)) return [];
+    const file = openSync(this.path, 'r');
+    const chunks = [this.rest];
+    try {
+      for (;;) {
+        const chunk = Buffer.alloc(65_536);
+        const length = readSync(file, chunk, 0, chunk.length, this.offset);
+        if (length === 0) break;
+        this.offset += length;
+        chunks.push(chunk.subarray(0, length));
+      }
+    } finally {
+      closeSync(file);
+    }
+    const bytes = Buffer.concat(chunks);
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    this.rest = bytes.subarray(end);
+    return bytes
+      .subarray(0, end)
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: it is somebody else's JSON; a test that reads it wrongly fails
+type Json = any;
+
+function plainValue(value: Json): Value {
+  if (value.intValue !== undefined) return Number(value.intValue);
+  if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map(plainValue);
+  return value.stringValue ?? value.doubleValue ?? value.boolValue ?? '';
+}
+
+function attributesOf(list: Json): Attributes {
+  return Object.fromEntries((list ?? []).map(({ key, value }: Json) => [key, plainValue(value)]));
+}
+
+export function logRecords(line: string): LogRecord[] {
+  return (JSON.parse(line).resourceLogs ?? []).flatMap((resourceLogs: Json) =>
+    (resourceLogs.scopeLogs ?? []).flatMap((scopeLogs: Json) =>
+      (scopeLogs.logRecords ?? []).map(
+        (record: Json): LogRecord => ({
+          eventName: record.eventName,
+          timeUnixNs: BigInt(record.timeUnixNano ?? 0),
+          observedTimeUnixNs: BigInt(record.observedTimeUnixNano ?? 0),
+          severityNumber: record.severityNumber,
+          body: record.body === undefined ? undefined : plainValue(record.body),
+          traceId: record.traceId ?? '',
+          spanId: record.spanId ?? '',
+          attributes: attributesOf(record.attributes),
+          resource: attributesOf(resourceLogs.resource?.attributes),
+          resourceSchemaUrl: resourceLogs.schemaUrl,
+          scope: scopeLogs.scope?.name,
+        }),
+      ),
+    ),
+  );
+}
+
+/** Sums and gauges; histograms are left out. */
+export function metricPoints(line: string): MetricPoint[] {
+  return (JSON.parse(line).resourceMetrics ?? []).flatMap((resourceMetrics: Json) =>
+    (resourceMetrics.scopeMetrics ?? []).flatMap((scopeMetrics: Json) =>
+      (scopeMetrics.metrics ?? []).flatMap((metric: Json) =>
+        ((metric.sum ?? metric.gauge)?.dataPoints ?? []).map(
+          (point: Json): MetricPoint => ({
+            name: metric.name,
+            attributes: attributesOf(point.attributes),
+            resource: attributesOf(resourceMetrics.resource?.attributes),
+            timeUnixNs: BigInt(point.timeUnixNano ?? 0),
+            value: Number(point.asInt ?? point.asDouble ?? 0),
+          }),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real program that a test runs: its output is kept, its end is awaited, and it does not outlive the test.
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const NODE = join(ROOT, 'node_modules/.bin/node');
+export const LOADER = join(ROOT, 'build/whodunit-loader');
+export const SERVICE = join(ROOT, 'dist/main.js');
+export const MORTAL = join(ROOT, 'build/mortal');
+export const UNDERTAKER = join(ROOT, 'build/undertaker');
+
+const STOP_WITHIN_MS = 10_000;
+const POLL_MS = 5;
+
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Program {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** Everything that it has printed on both outputs so far. */
+  readonly output: () => string;
+  readonly stdout: () => string;
+  readonly ended: Promise<Ending>;
+  readonly alive: () => boolean;
+  /** SIGTERM, then SIGKILL if it takes too long. */
+  readonly stop: () => Promise<Ending>;
+}
+
+export function startProgram(program: string, args: readonly string[], options: SpawnOptions = {}): Program {
+  const child = spawn(program, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'], ...options });
+  let output = '';
+  let stdout = '';
+  let alive = true;
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  child.stdin?.on('error', () => {}); // it may have ended by now: its exit tells
+  const ended = new Promise<Ending>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      alive = false;
+      resolve({ code, signal });
+    });
+  });
+  ended.catch(() => {
+    alive = false;
+  });
+  const killAtExit = () => child.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  void ended.then(() => process.off('exit', killAtExit)).catch(() => {});
+  const stop = async (): Promise<Ending> => {
+    if (alive) child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+    try {
+      return await ended;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return { child, pid: child.pid ?? -1, output: () => output, stdout: () => stdout, ended, alive: () => alive, stop };
+}
+
+/** Polls until `probe` gives something. The error says what was awaited, for how long, and what `told` knows then. */
+export async function until<T>(
+  what: string,
+  withinMs: number,
+  probe: () => T | undefined | Promise<T | undefined>,
+  told: () => string = () => '',
+): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined) return found;
+    if (performance.now() > end) throw new Error(`${what}: not within ${withinMs} ms\n${told()}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A directory that is gone when the test process is. */
+export function temporaryDirectory(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
+  const remove = () => rmSync(path, { recursive: true, force: true });
+  process.once('exit', remove);
+  return { path, remove };
+}
+
+/** Ports that nobody listens on right now: all are held at once, so that they differ. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    ports.push(address.port);
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loader and service together, as a test runs them: with a socket, pins and a health port of their own, so that several of them
+// and the whodunit of the machine do not meet.
+import { existsSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { answers, type Collector } from './collector.ts';
+import {
+  type Ending,
+  freePorts,
+  LOADER,
+  NODE,
+  type Program,
+  SERVICE,
+  startProgram,
+  temporaryDirectory,
+  until,
+} from './program.ts';
+
+const LOADER_READY_WITHIN_MS = 30_000;
+const SERVICE_READY_WITHIN_MS = 15_000;
+const STATUS_WITHIN_MS = 10_000;
+
+export type Protocol = 'grpc' | 'http/protobuf' | 'http/json';
+
+let instances = 0;
+
+/** Paths and a port that nobody else uses. */
+export async function place() {
+  const directory = temporaryDirectory();
+  const [port = 0] = await freePorts(1);
+  instances += 1;
+  return {
+    directory,
+    socket: join(directory.path, 'events.sock'),
+    pinDir: `/sys/fs/bpf/whodunit-test-${process.pid}-${instances}`,
+    health: `127.0.0.1:${port}`,
+  };
+}
+export type Place = Awaited<ReturnType<typeof place>>;
+
+export function loaderArgs({ socket, pinDir }: Pick<Place, 'socket' | 'pinDir'>): string[] {
+  return ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
+}
+
+export async function startLoader(at: Place): Promise<Program> {
+  const loader = startProgram(LOADER, loaderArgs(at));
+  try {
+    await until(
+      'the loader is ready',
+      LOADER_READY_WITHIN_MS,
+      () => {
+        if (!loader.alive()) throw new Error(`the loader has ended:\n${loader.output()}`);
+        return /\bready\b/.test(loader.output()) || undefined;
+      },
+      loader.output,
+    );
+  } catch (error) {
+    await loader.stop();
+    throw error;
+  }
+  return loader;
+}
+
+export function startService(at: Place, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Program {
+  return startProgram(NODE, [SERVICE, 'run', ...args], {
+    env: {
+      ...withoutConfiguration(process.env),
+      WHODUNIT_SOCKET: at.socket,
+      WHODUNIT_HEALTH_ADDR: at.health,
+      WHODUNIT_STATE_DIR: join(at.directory.path, 'state'),
+      WHODUNIT_REPORT: 'all',
+      ...env,
+    },
+  });
+}
+
+/** What points the service at a collector. */
+export function exportTo(collector: Collector, protocol: Protocol): NodeJS.ProcessEnv {
+  return {
+    OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? collector.grpc : collector.http,
+    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+    OTEL_METRIC_EXPORT_INTERVAL: '500',
+    OTEL_METRIC_EXPORT_TIMEOUT: '400',
+  };
+}
+
+export interface Whodunit {
+  readonly at: Place;
+  readonly loader: Program;
+  readonly service: Program;
+  /** Stops both and gives how they ended. */
+  readonly stop: () => Promise<{ service: Ending; loader: Ending; pinsLeft: boolean }>;
+}
+
+export async function startWhodunit(env: NodeJS.ProcessEnv): Promise<Whodunit> {
+  const at = await place();
+  const loader = await startLoader(at);
+  const service = startService(at, env);
+  const stop = async () => {
+    const serviceEnd = await service.stop();
+    const loaderEnd = await loader.stop();
+    at.directory.remove();
+    return { service: serviceEnd, loader: loaderEnd, pinsLeft: existsSync(at.pinDir) };
+  };
+  try {
+    await until(
+      'readyz of the service',
+      SERVICE_READY_WITHIN_MS,
+      () => {
+        if (!service.alive()) throw new Error(`the service has ended:\n${service.output()}`);
+        return answers(`http://${at.health}/readyz`);
+      },
+      () => `${loader.output()}${service.output()}`,
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { at, loader, service, stop };
+}
+
+/** The counters of the loader now: it tells them at once to whoever connects (docs/wire.md). */
+export async function loaderStatus(socket: string): Promise<{ exits_normal: string; deaths: string }> {
+  const connection = createConnection(socket);
+  const timer = setTimeout(() => connection.destroy(new Error('no status came')), STATUS_WITHIN_MS);
+  try {
+    for await (const line of createInterface({ input: connection })) {
+      const message = JSON.parse(line);
+      if (message.type === 'status') return message;
+    }
+    throw new Error(`${socket} was closed before a status came`);
+  } finally {
+    clearTimeout(timer);
+    connection.destroy();
+  }
+}
+
+function withoutConfiguration(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !/^(OTEL|WHODUNIT)_/.test(name) && name !== 'TRACEPARENT'),
+  );
+}
