@@ -60,7 +60,7 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 	}
 	log.printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
 	server := &Server{
-		ring: ring, probes: probes, log: log, socketGID: uint32(config.socketGID),
+		ring: ring, counters: probes.Counters, log: log, socketGID: uint32(config.socketGID),
 		decoder: decoder{pageBytes: uint64(os.Getpagesize()), symbols: symbols},
 		hello:   Hello{LoaderVersion: version, BootID: bootID(), KernelRelease: kernelRelease(), RingBytes: ring.size, Probes: probes.Status},
 	}
