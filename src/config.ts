@@ -7,9 +7,9 @@ import { parseArgs } from 'node:util';
 import type { ArgumentsMode } from './core/enrich.ts';
 import { configError, EXIT_CONFIG, FatalError } from './core/errors.ts';
 import type { ReportMode } from './core/screen.ts';
+import type { Protocol } from './io/otlp.ts';
 
-export const PROTOCOLS = ['grpc', 'http/protobuf', 'http/json'] as const;
-export type Protocol = (typeof PROTOCOLS)[number];
+const PROTOCOLS: readonly Protocol[] = ['grpc', 'http/protobuf', 'http/json'];
 export type OutputForm = 'text' | 'json';
 export type Command = 'run' | 'doctor' | 'help' | 'version';
 
@@ -57,6 +57,7 @@ WHODUNIT_SHUTDOWN_TIMEOUT.`;
 export function readConfig(argv: readonly string[], env: Env): Config {
   const { command, output } = readFlags(argv);
   const disabled = get(env, 'OTEL_SDK_DISABLED')?.toLowerCase() === 'true';
+  const protocols = { LOGS: protocolOf(env, 'LOGS'), METRICS: protocolOf(env, 'METRICS') };
   const logs = disabled ? new Set(['console']) : logsExporters(env);
   const printed = logs.has('console') || output !== null;
   return {
@@ -65,8 +66,8 @@ export function readConfig(argv: readonly string[], env: Env): Config {
     health: healthAddress(get(env, 'WHODUNIT_HEALTH_ADDR') ?? '127.0.0.1:9465'),
     report: oneOf(env, 'WHODUNIT_REPORT', ['default', 'all'], 'default'),
     arguments: oneOf(env, 'WHODUNIT_ARGUMENTS', ['redacted', 'full', 'off'], 'redacted'),
-    logs: logs.has('otlp') ? otlpTarget(env, 'LOGS') : null,
-    metrics: !disabled && metricsExporter(env) === 'otlp' ? otlpTarget(env, 'METRICS') : null,
+    logs: logs.has('otlp') ? otlpTarget(env, 'LOGS', protocols.LOGS) : null,
+    metrics: !disabled && metricsExporter(env) === 'otlp' ? otlpTarget(env, 'METRICS', protocols.METRICS) : null,
     console: printed ? (output ?? 'text') : null,
     metricIntervalMs: milliseconds(env, 'OTEL_METRIC_EXPORT_INTERVAL', 60_000),
     shutdownTimeoutMs: milliseconds(env, 'WHODUNIT_SHUTDOWN_TIMEOUT', 5_000),
@@ -154,17 +155,16 @@ function specific(env: Env, signal: Signal, name: string): { key: string; value:
   return undefined;
 }
 
-function otlpTarget(env: Env, signal: Signal): OtlpTarget {
+/** Checked even where nothing is sent: a typing error should not wait for the day on which the endpoint is set. */
+function protocolOf(env: Env, signal: Signal): Protocol {
   const chosen = specific(env, signal, 'PROTOCOL');
   const protocol = PROTOCOLS.find((name) => name === (chosen?.value ?? 'http/protobuf'));
-  if (protocol === undefined) {
-    throw configError(
-      chosen?.key ?? '',
-      chosen?.value ?? '',
-      PROTOCOLS.join(', '),
-      'A collector takes grpc on port 4317 and http/protobuf on port 4318.',
-    );
-  }
+  if (protocol !== undefined) return protocol;
+  const remedy = 'A collector takes grpc on port 4317 and http/protobuf on port 4318.';
+  throw configError(chosen?.key ?? '', chosen?.value ?? '', PROTOCOLS.join(', '), remedy);
+}
+
+function otlpTarget(env: Env, signal: Signal, protocol: Protocol): OtlpTarget {
   checkExporterVariables(env, signal);
   return { protocol, endpoint: endpointOf(env, signal, protocol) };
 }

@@ -273,7 +273,7 @@ const RULES: readonly Rule[] = [
     name: 'another process sent the signal',
     cause: 'killed',
     when: ({ origin }) => origin === 'process',
-    evidence: ({ signal }) => [`sent from a system call of ${who(signal)}, ${code(signal)}`, ...inCall(signal)],
+    evidence: ({ signal }) => [`sent ${fromCall(signal)}by ${who(signal)}, ${code(signal)}`],
   },
   {
     name: 'the kernel sent it for another reason',
@@ -490,6 +490,10 @@ function ran(signal: Signal | null, what: string): string {
 function code(signal: Signal | null): string {
   if (signal === null) return 'no code';
   return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
+}
+
+function fromCall(signal: Signal | null): string {
+  return signal?.syscall == null ? '' : `from system call ${signal.syscall} `;
 }
 
 function inCall(signal: Signal | null): string[] {

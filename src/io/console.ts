@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// The report that a person reads, and the same facts as one JSON object a line. Both are made of the record alone, so that
+// the terminal never knows more or less than the collector. What is printed where is left to main.ts.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import * as semconv from '../core/semconv.ts';
+import { duration, size } from '../core/time.ts';
+
+type Value = string | number | boolean | readonly string[] | undefined;
+type Bag = Readonly<Record<string, Value>>;
+
+const LABEL_WIDTH = 10;
+const COLOURS = { FATAL: '\x1b[1;31m', ERROR: '\x1b[31m', WARN: '\x1b[33m', INFO: '\x1b[36m' } as const;
+const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WARN: '▲', INFO: '●' };
+const DIM = '\x1b[2m';
+const RESET = '\x1b[0m';
+
+/** The report, several lines and an empty one, in local time. Control characters of the dead are shown, not obeyed. */
+export function renderText(record: ReadableLogRecord, colour: boolean): string {
+  const attributes = record.attributes as Bag;
+  const resource = record.resource.attributes as Bag;
+  const severity = record.severityText ?? 'ERROR';
+  const paint = (code: string, text: string): string => (colour ? `${code}${text}${RESET}` : text);
+  const head = paint(
+    COLOURS[severity as keyof typeof COLOURS] ?? '',
+    `${MARKS[severity] ?? '✖'} ${visible(String(record.body))}`,
+  );
+  const lines = [head];
+  const row = (label: string, parts: readonly (string | null)[]): void => {
+    const text = parts.filter((part) => part !== null && part !== '').join(' · ');
+    if (text !== '') lines.push(`  ${paint(DIM, label.padEnd(LABEL_WIDTH))}${visible(text)}`);
+  };
+  row('when', [localTime(record.hrTime), since(attributes)]);
+  row('what', what(attributes, resource));
+  row('why', why(attributes));
+  row('who', who(attributes));
+  row('where', where(resource));
+  row('memory', memory(attributes));
+  row('command', [list(resource[semconv.PROCESS_COMMAND_ARGS], ' ')]);
+  const evidence = attributes[semconv.EVIDENCE];
+  if (Array.isArray(evidence))
+    for (const [index, fact] of evidence.entries()) row(index === 0 ? 'evidence' : '', [fact]);
+  return `${lines.join('\n')}\n\n`;
+}
+
+/** The whole record as one line of JSON, its resource included. Times are ns since 1970 in strings. */
+export function renderJson(record: ReadableLogRecord): string {
+  const { spanContext } = record;
+  const line = JSON.stringify({
+    timestamp_ns: nanoseconds(record.hrTime),
+    observed_timestamp_ns: nanoseconds(record.hrTimeObserved),
+    event_name: record.eventName,
+    severity_number: record.severityNumber,
+    severity_text: record.severityText,
+    body: record.body,
+    ...(spanContext === undefined
+      ? {}
+      : { trace_id: spanContext.traceId, span_id: spanContext.spanId, trace_flags: spanContext.traceFlags }),
+    attributes: record.attributes,
+    resource: { attributes: record.resource.attributes, schema_url: record.resource.schemaUrl },
+    scope: {
+      name: record.instrumentationScope.name,
+      version: record.instrumentationScope.version,
+      schema_url: record.instrumentationScope.schemaUrl,
+    },
+  });
+  return `${line}\n`;
+}
+
+/** Colour only for a terminal, and not where NO_COLOR (no-color.org) or TERM=dumb asks for none. */
+export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean {
+  return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+}
+
+function what(attributes: Bag, resource: Bag): (string | null)[] {
+  const path = text(resource[semconv.PROCESS_EXECUTABLE_PATH]);
+  const pid = `pid ${resource[semconv.PROCESS_PID]}`;
+  const inner = resource[semconv.PROCESS_VPID];
+  const thread = attributes[semconv.THREAD_ID];
+  const differs = thread !== undefined && thread !== resource[semconv.PROCESS_PID];
+  return [
+    path ?? text(resource[semconv.PROCESS_EXECUTABLE_NAME]),
+    inner === resource[semconv.PROCESS_PID] ? pid : `${pid}, ${inner} in its namespace`,
+    `parent ${resource[semconv.PROCESS_PARENT_PID]}`,
+    `user ${resource[semconv.PROCESS_OWNER] ?? resource[semconv.PROCESS_USER_ID]}`,
+    differs ? `thread ${attributes[semconv.THREAD_NAME] ?? ''} (${thread})` : null,
+  ];
+}
+
+function why(attributes: Bag): (string | null)[] {
+  const signal = text(attributes[semconv.SIGNAL_NAME]);
+  const exit = attributes[semconv.PROCESS_EXIT_CODE];
+  const handled = attributes[semconv.SIGNAL_DISPOSITION] === 'handled';
+  const grace = attributes[semconv.SIGNAL_TIME_TO_EXIT];
+  const address = text(attributes[semconv.FAULT_ADDRESS]);
+  const instruction = text(attributes[semconv.FAULT_INSTRUCTION_POINTER]);
+  return [
+    String(attributes[semconv.CAUSE]),
+    exit === undefined ? null : `exit code ${exit}`,
+    signal === null ? null : `${handled ? 'handled ' : ''}${signal} ${attributes[semconv.SIGNAL_CODE] ?? ''}`.trim(),
+    address === null ? null : `address ${address}`,
+    instruction === null ? null : `instruction ${instruction}`,
+    attributes[semconv.CORE_DUMPED] === true ? 'core dumped' : null,
+    typeof grace === 'number' ? `${duration(nanosOf(grace))} from signal to end` : null,
+  ];
+}
+
+function who(attributes: Bag): (string | null)[] {
+  switch (attributes[semconv.SENDER_KIND]) {
+    case 'process': {
+      const user = attributes[semconv.SENDER_USER_NAME] ?? `uid ${attributes[semconv.SENDER_USER_ID]}`;
+      const name = `${attributes[semconv.SENDER_EXECUTABLE_NAME]} (pid ${attributes[semconv.SENDER_PID]}, ${user})`;
+      const place =
+        short(text(attributes[semconv.SENDER_CONTAINER_ID]), 'container') ??
+        text(attributes[semconv.SENDER_SYSTEMD_UNIT]);
+      const chain = list(attributes[semconv.SENDER_ANCESTORS], ' ← ');
+      return [chain === null ? name : `${name} ← ${chain}`, text(attributes[semconv.SENDER_COMMAND_LINE]), place];
+    }
+    case 'self':
+      return ['the process itself'];
+    case 'kernel':
+      return ['the kernel'];
+    case 'unknown':
+      return ['not known'];
+    default:
+      return [];
+  }
+}
+
+function where(resource: Bag): (string | null)[] {
+  return [
+    knownService(resource),
+    text(resource[semconv.SYSTEMD_UNIT]),
+    short(text(resource[semconv.CONTAINER_ID]), 'container'),
+    short(text(resource[semconv.K8S_POD_UID]), 'pod', 36),
+    text(resource[semconv.PROCESS_LINUX_CGROUP]),
+    text(resource[semconv.HOST_NAME]),
+  ];
+}
+
+/** `unknown_service:sleep` is a name for machines: a person has read the executable's already. */
+function knownService(resource: Bag): string | null {
+  const name = text(resource[semconv.SERVICE_NAME]);
+  return name === null || name.startsWith('unknown_service') ? null : `service ${name}`;
+}
+
+function memory(attributes: Bag): (string | null)[] {
+  const bytes = (label: string, key: string): string | null => {
+    const value = attributes[key];
+    return typeof value === 'number' ? `${label} ${size(value)}` : null;
+  };
+  return [
+    bytes('limit', semconv.OOM_LIMIT),
+    bytes('anonymous', semconv.OOM_ANON_RSS),
+    bytes('file', semconv.OOM_FILE_RSS),
+    bytes('shared', semconv.OOM_SHMEM_RSS),
+    bytes('virtual', semconv.OOM_TOTAL_VM),
+    text(attributes[semconv.OOM_CGROUP]),
+  ];
+}
+
+function since(attributes: Bag): string | null {
+  const uptime = attributes[semconv.PROCESS_UPTIME];
+  return typeof uptime === 'number' ? `lived ${duration(nanosOf(uptime))}` : null;
+}
+
+/** `2026-11-23 14:03:22.123456789 +00:00` in the zone of this machine. */
+function localTime([seconds, nanos]: readonly [number, number]): string {
+  const date = new Date(seconds * 1000);
+  const offset = -date.getTimezoneOffset();
+  const local = new Date(seconds * 1000 + offset * 60_000).toISOString().slice(0, 19).replace('T', ' ');
+  const zone = `${offset < 0 ? '-' : '+'}${two(Math.trunc(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
+  return `${local}.${String(nanos).padStart(9, '0')} ${zone}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
+function nanosOf(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1e9));
+}
+
+function nanoseconds([seconds, nanos]: readonly [number, number]): string {
+  return String(BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
+}
+
+function text(value: Value): string | null {
+  return value === undefined || value === '' ? null : String(value);
+}
+
+function list(value: Value, separator: string): string | null {
+  return Array.isArray(value) && value.length > 0 ? value.join(separator) : null;
+}
+
+function short(id: string | null, label: string, chars = 12): string | null {
+  return id === null ? null : `${label} ${id.slice(0, chars)}`;
+}
+
+/** A dead process's arguments must not move the reader's cursor: C0, DEL, C1 and the bidirectional controls are escaped. */
+function visible(value: string): string {
+  return value.replace(UNPRINTABLE, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
+}
+
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;

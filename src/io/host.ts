@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the machine says of itself: id, name, architecture, kernel, and the names of its users. Read once; /etc/passwd again
+// when it changes. Which of it is emitted is left to core/enrich.ts.
+import { readFileSync, statSync } from 'node:fs';
+import { arch, hostname, release } from 'node:os';
+import type { Host } from '../core/enrich.ts';
+
+/** Users that are remembered; a passwd file beyond that is a directory service's business. */
+const USERS_MAX = 65_536;
+const PASSWD_CHECK_MS = 10_000;
+
+/** `host.arch` of the semantic conventions by Node's name of it. */
+const ARCHS: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  arm: 'arm32',
+  ia32: 'x86',
+  ppc64: 'ppc64',
+  s390x: 's390x',
+};
+
+/** Gives the host, with user names not older than 10 s. `etc` is where passwd and machine-id are. Never throws. */
+export function hostReader(etc = '/etc'): () => Host {
+  const fixed = { id: machineId(etc), name: hostname(), arch: ARCHS[arch()] ?? arch(), osVersion: release() };
+  let host: Host = { ...fixed, userNames: new Map() };
+  let checkedAt = Number.NEGATIVE_INFINITY;
+  let version = '';
+  return () => {
+    const now = performance.now();
+    if (now - checkedAt < PASSWD_CHECK_MS) return host;
+    checkedAt = now;
+    const found = fileVersion(`${etc}/passwd`);
+    if (found !== version) {
+      version = found;
+      host = { ...fixed, userNames: userNames(`${etc}/passwd`) };
+    }
+    return host;
+  };
+}
+
+function machineId(etc: string): string | null {
+  try {
+    const id = readFileSync(`${etc}/machine-id`, 'utf8').trim();
+    return /^[0-9a-f]{32}$/.test(id) ? id : null;
+  } catch {
+    return null;
+  }
+}
+
+function fileVersion(path: string): string {
+  try {
+    const { mtimeMs, size, ino } = statSync(path);
+    return `${mtimeMs} ${size} ${ino}`;
+  } catch {
+    return 'none';
+  }
+}
+
+function userNames(path: string): Map<number, string> {
+  const names = new Map<number, string>();
+  let text = '';
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return names;
+  }
+  for (const line of text.split('\n')) {
+    const [name, , uid] = line.split(':');
+    // The first name of an id is its name: getpwuid(3) does the same.
+    if (name !== undefined && uid !== undefined && /^\d+$/.test(uid) && !names.has(Number(uid)))
+      names.set(Number(uid), name);
+    if (names.size >= USERS_MAX) break;
+  }
+  return names;
+}
