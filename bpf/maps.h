@@ -39,6 +39,15 @@ struct {
 	__type(value, struct counters);
 } counters_map SEC(".maps");
 
+/* Shared memory with the loader: whether it sleeps, and has to be woken. See wake_reader(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} reader_waits SEC(".maps");
+
 /* Not an LRU: that would evict the old daemons one cares about. Full: counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

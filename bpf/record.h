@@ -260,6 +260,38 @@ __u64 append_args(__u64 at)
 	return end_part(record, at, PART_ARGS, read_args(out, mm, ARGS_BYTES_MAX));
 }
 
+/*
+ * Hands the record over, and wakes the reader if it sleeps. The consumer position lags on purpose, so the ring's own rule would
+ * never notify (bpf_ringbuf_commit() asks for cons_pos == rec_pos), and a forced wake-up is an interrupt that costs more than all
+ * the rest of the record: so the reader says when it sleeps, and whoever clears that flag wakes it.
+ * The reader may fall asleep between the first look at the flag and the commit. The commit is an xchg(), a full barrier, so the
+ * second look comes after it; and the reader sets the flag before it looks for records one last time. Where even the empty
+ * record finds no room, the reader's own timeout ends its sleep.
+ */
+static __always_inline long hand_over(struct record *record, __u64 bytes)
+{
+	__u32 zero = 0;
+	volatile __u32 *waits = bpf_map_lookup_elem(&reader_waits, &zero);
+	__u64 wakeup = BPF_RB_NO_WAKEUP;
+	void *empty;
+	long error;
+
+	if (waits && *waits) {
+		*waits = 0;
+		wakeup = BPF_RB_FORCE_WAKEUP;
+	}
+	error = bpf_ringbuf_output(&events, record, bytes, wakeup);
+	if (waits && wakeup == BPF_RB_FORCE_WAKEUP && error)
+		*waits = 1;
+	if (waits && wakeup == BPF_RB_NO_WAKEUP && *waits) {
+		*waits = 0;
+		empty = bpf_ringbuf_reserve(&events, 8, 0);
+		if (empty)
+			bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
+	}
+	return error;
+}
+
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal, __u32 status,
 				   bool has_memory, struct counters *counters)
 {
@@ -304,8 +336,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		at = append_env(at);
 		at = append_args(at);
 	}
-	/* The consumer lags on purpose, so only a forced wake-up wakes it (bpf_ringbuf_commit()). */
-	if (at > sizeof(record->parts) || bpf_ringbuf_output(&events, record, sizeof(*event) + at, BPF_RB_FORCE_WAKEUP))
+	if (at > sizeof(record->parts) || hand_over(record, sizeof(*event) + at))
 		counters->lost_ring_full++;
 	else
 		counters->deaths++;

@@ -196,6 +196,7 @@ const (
 	bpfMapEvents              = "events"
 	bpfMapMemories            = "memories"
 	bpfMapOomVictims          = "oom_victims"
+	bpfMapReaderWaits         = "reader_waits"
 	bpfMapRecordScratch       = "record_scratch"
 	bpfMapRemembered          = "remembered"
 	bpfMapSeen                = "seen"
@@ -271,6 +272,7 @@ type bpfMapSpecs struct {
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	Memories      *ebpf.MapSpec `ebpf:"memories"`
 	OomVictims    *ebpf.MapSpec `ebpf:"oom_victims"`
+	ReaderWaits   *ebpf.MapSpec `ebpf:"reader_waits"`
 	RecordScratch *ebpf.MapSpec `ebpf:"record_scratch"`
 	Remembered    *ebpf.MapSpec `ebpf:"remembered"`
 	Seen          *ebpf.MapSpec `ebpf:"seen"`
@@ -316,6 +318,7 @@ type bpfMaps struct {
 	Events        *ebpf.Map `ebpf:"events"`
 	Memories      *ebpf.Map `ebpf:"memories"`
 	OomVictims    *ebpf.Map `ebpf:"oom_victims"`
+	ReaderWaits   *ebpf.Map `ebpf:"reader_waits"`
 	RecordScratch *ebpf.Map `ebpf:"record_scratch"`
 	Remembered    *ebpf.Map `ebpf:"remembered"`
 	Seen          *ebpf.Map `ebpf:"seen"`
@@ -329,6 +332,7 @@ func (m *bpfMaps) Close() error {
 		m.Events,
 		m.Memories,
 		m.OomVictims,
+		m.ReaderWaits,
 		m.RecordScratch,
 		m.Remembered,
 		m.Seen,

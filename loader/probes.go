@@ -40,17 +40,17 @@ var hooks = []struct {
 	{"sched_process_exit", bpfProgOnSchedProcessExit, true}, // last: a death is reported when all else is remembered
 }
 
-var pinnedMaps = []string{bpfMapEvents, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen}
+var pinnedMaps = []string{bpfMapEvents, bpfMapReaderWaits, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen}
 
 // Probes are the attached programs and their maps.
 type Probes struct {
-	Events, counters *ebpf.Map
-	Status           []ProbeStatus
-	TookOver         bool
-	programs         []*ebpf.Program
-	links            []link.Link
-	lock             *os.File
-	directory        string
+	Status                        []ProbeStatus
+	TookOver                      bool
+	events, readerWaits, counters *ebpf.Map
+	programs                      []*ebpf.Program
+	links                         []link.Link
+	lock                          *os.File
+	directory                     string
 }
 
 // attachProbes takes over what is pinned under pinDirectory, or loads, attaches and pins. It holds a lock on the directory until Close.
@@ -109,13 +109,12 @@ func (p *Probes) takeOver() (bool, error) {
 			p.programs = append(p.programs, program)
 		}
 	}
-	var err error
-	if p.Events, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
-		p.counters, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapCountersMap), nil)
-	}
-	if err != nil {
-		p.closeHandles()
-		return false, fmt.Errorf("open the pinned maps under %s: %w; `whodunit-loader unload` removes them", p.directory, err)
+	for name, opened := range map[string]**ebpf.Map{bpfMapEvents: &p.events, bpfMapReaderWaits: &p.readerWaits, bpfMapCountersMap: &p.counters} {
+		var err error
+		if *opened, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, name), nil); err != nil {
+			p.closeHandles()
+			return false, fmt.Errorf("open the pinned map %s under %s: %w; `whodunit-loader unload` removes what is there", name, p.directory, err)
+		}
 	}
 	return true, nil
 }
@@ -157,7 +156,7 @@ func (p *Probes) load(ringBytes int) error {
 		return explainLoad(err)
 	}
 	defer collection.Close()
-	p.Events, p.counters = collection.DetachMap(bpfMapEvents), collection.DetachMap(bpfMapCountersMap)
+	p.events, p.readerWaits, p.counters = collection.DetachMap(bpfMapEvents), collection.DetachMap(bpfMapReaderWaits), collection.DetachMap(bpfMapCountersMap)
 	if err := p.removeLinks(); err != nil {
 		return err
 	}
@@ -221,6 +220,9 @@ func missingNote(tracepoint string) string {
 	return "this kernel's mark_victim carries a pid only: the sizes of an OOM kill are not reported"
 }
 
+// Ring opens the ring for reading.
+func (p *Probes) Ring() (*Ring, error) { return openRing(p.events, p.readerWaits) }
+
 // Counters sums the CPUs' counters. missed counts exits for which the kernel did not run the probe (a probe that was interrupted by
 // itself on one CPU); the same of the other probes counts as facts that could not be remembered.
 func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
@@ -261,8 +263,9 @@ func (p *Probes) closeHandles() {
 // Close gives up the handles and the lock. What is pinned stays attached.
 func (p *Probes) Close() {
 	p.closeHandles()
-	p.Events.Close()
-	p.counters.Close()
+	for _, opened := range []*ebpf.Map{p.events, p.readerWaits, p.counters} {
+		opened.Close()
+	}
 	if p.lock != nil {
 		p.lock.Close()
 	}

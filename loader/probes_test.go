@@ -97,7 +97,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 	if !second.TookOver {
 		t.Error("did not take over the pinned probes")
 	}
-	ring, err := openRing(second.Events)
+	ring, err := second.Ring()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer probes.Close()
-	ring, err := openRing(probes.Events)
+	ring, err := probes.Ring()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestWhenTheRingIsLowRecordsShrinkBeforeAnyIsLostAndLossIsCounted(t *testing
 		t.Fatal(err)
 	}
 	defer probes.Close()
-	ring, err := openRing(probes.Events)
+	ring, err := probes.Ring()
 	if err != nil {
 		t.Fatal(err)
 	}

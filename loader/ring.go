@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -21,21 +22,28 @@ const (
 	ringHeaderBytes = 8       // struct bpf_ringbuf_hdr
 	ringBusy        = 1 << 31 // BPF_RINGBUF_BUSY_BIT
 	ringDiscard     = 1 << 30 // BPF_RINGBUF_DISCARD_BIT
+	// restInterval passes after records came before the probes are asked for another wake-up: each is an interrupt on the dying
+	// process's processor, so a storm gets a thousand a second, not one a death.
+	restInterval = time.Millisecond
+	// sleepMaxMs ends a sleep for which no wake-up could be sent, as the ring was full to the last byte.
+	sleepMaxMs = 1000
 )
 
 // Ring is a mapped BPF_MAP_TYPE_RINGBUF. Positions are logical: bytes since the map was made, never wrapped.
 // Safe for concurrent use, but for Close.
 type Ring struct {
 	consumerPage, producerPages []byte
+	waitsPage                   []byte
 	consumer, producer          *uint64
-	data                        []byte // the ring twice in a row, so that each record is in one piece
+	waits                       *uint32 // set while Wait sleeps: the probes wake it then (hand_over() in bpf/record.h)
+	data                        []byte  // the ring twice in a row, so that each record is in one piece
 	size                        uint64
 	epoll                       int
 	wakeUp                      int // an eventfd that ends Wait
 }
 
-// openRing maps events for reading, and its consumer position for writing.
-func openRing(events *ebpf.Map) (*Ring, error) {
+// openRing maps events for reading, its consumer position for writing, and the flag that asks the probes for a wake-up.
+func openRing(events, readerWaits *ebpf.Map) (*Ring, error) {
 	page := os.Getpagesize()
 	size := uint64(events.MaxEntries())
 	consumerPage, err := unix.Mmap(events.FD(), 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -46,9 +54,14 @@ func openRing(events *ebpf.Map) (*Ring, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map the ring of %d bytes: %w", size, err), unix.Munmap(consumerPage))
 	}
+	waitsPage, err := unix.Mmap(readerWaits.FD(), 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("map the reader's flag: %w", err), unix.Munmap(consumerPage), unix.Munmap(producerPages))
+	}
 	ring := &Ring{
-		consumerPage: consumerPage, producerPages: producerPages, size: size, data: producerPages[page:],
+		consumerPage: consumerPage, producerPages: producerPages, waitsPage: waitsPage, size: size, data: producerPages[page:],
 		consumer: (*uint64)(unsafe.Pointer(&consumerPage[0])), producer: (*uint64)(unsafe.Pointer(&producerPages[0])),
+		waits: (*uint32)(unsafe.Pointer(&waitsPage[0])),
 	}
 	if err := ring.openEpoll(events.FD()); err != nil {
 		return nil, errors.Join(err, ring.Close())
@@ -111,12 +124,20 @@ func (r *Ring) Wait(ctx context.Context, wake func()) error {
 	stop := context.AfterFunc(ctx, func() { unix.Write(r.wakeUp, binaryOne) })
 	defer stop()
 	events := make([]unix.EpollEvent, 2)
+	seen := r.Written()
 	for ctx.Err() == nil {
-		_, err := unix.EpollWait(r.epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("wait for the ring: %w", err)
+		atomic.StoreUint32(r.waits, 1)
+		// A record that came before the flag was set sent no wake-up.
+		if r.Written() == seen {
+			if _, err := unix.EpollWait(r.epoll, events, sleepMaxMs); err != nil && !errors.Is(err, unix.EINTR) {
+				return fmt.Errorf("wait for the ring: %w", err)
+			}
 		}
+		atomic.StoreUint32(r.waits, 0)
+		// Also if nothing was written since: a record that was busy then is committed now.
+		seen = r.Written()
 		wake()
+		time.Sleep(restInterval)
 	}
 	return nil
 }
@@ -130,5 +151,5 @@ func (r *Ring) Close() error {
 			unix.Close(fd)
 		}
 	}
-	return errors.Join(unix.Munmap(r.consumerPage), unix.Munmap(r.producerPages))
+	return errors.Join(unix.Munmap(r.consumerPage), unix.Munmap(r.producerPages), unix.Munmap(r.waitsPage))
 }

@@ -38,7 +38,7 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 			err = errors.Join(err, unloadErr)
 		}
 	}()
-	ring, err := openRing(probes.Events)
+	ring, err := probes.Ring()
 	if err != nil {
 		return err
 	}

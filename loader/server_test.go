@@ -33,7 +33,7 @@ func newTestRing(t *testing.T, size int) *testRing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring := &Ring{size: uint64(size), data: make([]byte, 2*size), consumer: new(uint64), producer: new(uint64)}
+	ring := &Ring{size: uint64(size), data: make([]byte, 2*size), consumer: new(uint64), producer: new(uint64), waits: new(uint32)}
 	if err := ring.openEpoll(events); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,9 @@ func (r *testRing) put(record []byte, flags uint32) bool {
 		r.data[offset], r.data[offset+r.size] = b, b
 	}
 	atomic.StoreUint64(r.producer, at+length)
-	unix.Write(r.events, binaryOne)
+	if atomic.CompareAndSwapUint32(r.waits, 1, 0) { // as hand_over() in bpf/record.h
+		unix.Write(r.events, binaryOne)
+	}
 	return true
 }
 
