@@ -5,6 +5,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { Failure } from './steps.mjs';
 
+/** Said to the one behind sudo: everything is built, and the end of the input means stop. */
+export const BEHIND_SUDO = '--behind-sudo';
+
 export const isRoot = () => process.getuid() === 0;
 
 /** The person behind sudo: the service runs as that user. Undefined: root itself was at the keyboard. */

@@ -47,7 +47,7 @@ export async function startLoader({ socket, pinDir, socketGroup }) {
     createInterface({ input: loader.child.stderr }).on('line', (line) => {
       said.push(line);
       if (/\bready\b/.test(line)) resolve('ready');
-      else console.error(`loader: ${line}`);
+      else console.error(line);
     });
   });
   const timeout = new Promise((resolve) => setTimeout(resolve, READY_WITHIN_MS, 'late').unref());

@@ -4,11 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { fileURLToPath } from 'node:url';
-import { againAsRoot, invokingUser, isRoot } from './privileges.mjs';
+import { againAsRoot, BEHIND_SUDO, invokingUser, isRoot } from './privileges.mjs';
 import { awaitReady, startLoader, startService, stopAsked, stopProgram } from './processes.mjs';
 import { command, Failure, installAndBuild } from './steps.mjs';
 
-const BEHIND_SUDO = '--behind-sudo'; // everything is built, and the end of the input means: stop
 const SOCKET = process.env.WHODUNIT_SOCKET ?? '/run/whodunit/events.sock';
 const PIN_DIR = process.env.WHODUNIT_PIN_DIR ?? '/sys/fs/bpf/whodunit';
 const HEALTH = process.env.WHODUNIT_HEALTH_ADDR ?? '127.0.0.1:9465';

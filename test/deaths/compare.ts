@@ -49,6 +49,10 @@ export function compare(truth: Death, expected: Expectation, record: LogRecord):
   same(attributes, 'whodunit.core_dumped', truth.signal === null ? undefined : truth.core_dumped, 'wait4');
   same(attributes, 'whodunit.signal.number', truth.signal ?? expected.handledSignal, 'wait4');
 
+  for (const size of ['total_vm', 'anon_rss', 'file_rss', 'shmem_rss', 'score_adj'] as const) {
+    same(attributes, `whodunit.oom.${size}`, truth.oom?.[size], 'the kernel log');
+  }
+
   // Its times.
   for (const difference of [
     startDifference(truth, record),

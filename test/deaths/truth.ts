@@ -32,6 +32,16 @@ export interface Death {
   readonly signal: number | null;
   readonly core_dumped: boolean;
   readonly killer: Actor | null;
+  /** What the kernel printed about it, in bytes. */
+  readonly oom: OomSizes | null;
+}
+
+export interface OomSizes {
+  readonly total_vm: number;
+  readonly anon_rss: number;
+  readonly file_rss: number;
+  readonly shmem_rss: number;
+  readonly score_adj: number;
 }
 
 /** Lets a case happen and gives the truth about its deaths. */

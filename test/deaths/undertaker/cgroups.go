@@ -96,11 +96,22 @@ func outOfMemory(u *undertaker) error {
 	if err != nil {
 		return err
 	}
+	log, err := openKernelLog()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	v, err := u.start("in-cgroup", directory, "eat-memory")
 	if err != nil {
 		return err
 	}
 	v.Cgroups = []string{"/" + filepath.Base(directory)}
+	if err := awaitZombie(v.PID); err != nil {
+		return err
+	}
+	if v.OOM, err = findOomLine(log, v.PID); err != nil {
+		return err
+	}
 	return u.bury(v, nil)
 }
 

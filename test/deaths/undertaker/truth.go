@@ -33,7 +33,8 @@ type death struct {
 	Signal     *int   `json:"signal"`    // null: an exit
 	CoreDumped bool   `json:"core_dumped"`
 
-	Killer *actor `json:"killer"` // who was told to send the signal; null: nobody
+	Killer *actor    `json:"killer"` // who was told to send the signal; null: nobody
+	OOM    *oomSizes `json:"oom"`    // null: nothing ran out of memory
 }
 
 // actor is the process that was let do the killing.
