@@ -321,8 +321,10 @@ export function classify(death: Death): Verdict {
   const signo = status.signal;
   // An ignored signal that did not commit ended nothing (prepare_signal in kernel/signal.c).
   const remembered = death.signal !== null && death.signal.signo === signo ? death.signal : null;
-  const signal =
+  const counted =
     remembered !== null && remembered.result === RESULT_IGNORED && !remembered.committed ? null : remembered;
+  const raisedAgain = counted !== null && isRaisedAgain(counted, death);
+  const signal = raisedAgain ? death.request : counted;
   const facts: Facts = { death, signo, signal, origin: signal === null ? 'unknown' : originOf(signal, death) };
   const rule = RULES.find((candidate) => candidate.when(facts)) as Rule;
   const senderKind = signal === null ? 'unknown' : (rule.sender ?? facts.origin);
@@ -335,7 +337,7 @@ export function classify(death: Death): Verdict {
     exitCode: null,
     coreDumped: status.coreDumped,
     signal,
-    disposition: 'default',
+    disposition: raisedAgain ? 'handled' : 'default',
     senderKind,
     sender: senderKind === 'process' && signal !== null ? signal.sender : null,
     fault,
@@ -347,7 +349,7 @@ export function classify(death: Death): Verdict {
       ...(remembered !== null && signal === null
         ? [`a ${signalName(signo)} from ${who(remembered)} had been ignored`]
         : []),
-      ...otherEvidence(death, signo, rule.cause),
+      ...otherEvidence(death, signo, rule.cause, signal),
     ],
   };
 }
@@ -370,6 +372,16 @@ export function originOf(signal: Signal, death: Death): Origin {
   }
   if (sender.pid === 0) return 'unknown';
   return isVictim(sender, death) ? 'self' : 'process';
+}
+
+/**
+ * A handler that cleans up and then raises the same signal with the default action (Go, Node.js, shells, and the advice of the
+ * GNU C library's manual): what ended the process is the request that the handler took, and its sender did it.
+ */
+function isRaisedAgain(signal: Signal, death: Death): boolean {
+  const { request } = death;
+  if (request === null || request.signo !== signal.signo || request.action !== 'handled') return false;
+  return originOf(signal, death) === 'self' && signal.time_ns - request.time_ns <= REQUEST_GRACE_NS;
 }
 
 /** cgroup.kill where its frame is missing: SIGKILL without siginfo, to one task, from a write(2) of another (kernel/cgroup). */
@@ -448,10 +460,10 @@ function faultEvidence(fault: Fault | null, how: string): string[] {
 }
 
 /** What else was seen and a doubtful reader wants to know: the request before, an earlier fault, a tracer, the ring running low. */
-function otherEvidence(death: Death, signo: number, cause: Cause): string[] {
+function otherEvidence(death: Death, signo: number, cause: Cause, reported: Signal | null = null): string[] {
   const lines: string[] = [];
   const { request, fault, handled_fault: handled } = death;
-  if (request !== null) {
+  if (request !== null && request !== reported) {
     const kind = kindOf(request, death);
     const by =
       kind === 'process'
