@@ -50,7 +50,9 @@ async function clangFormat() {
 await command(async () => {
   await install();
   await check('TypeScript, JavaScript, JSON: format and lint (biome)', () =>
-    run(bin('biome'), fix ? ['check', '--write', '.'] : ['ci', '.'], { remedy: '`npm run format` may do it.' }),
+    run(bin('biome'), [...(fix ? ['check', '--write'] : ['ci']), '--colors=off', '.'], {
+      remedy: '`npm run format` may do it.',
+    }),
   );
   await check('Go: format (gofmt)', gofmt);
   if (fix) {

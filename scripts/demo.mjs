@@ -92,7 +92,8 @@ async function demo(cleanUp) {
     console.log(`── ${index + 1} of ${DEATHS.length}: ${death.title}\n`);
     const truth = await letDie(death, cgroup.directory);
     const record = await records.of(truth.pid);
-    if (record !== undefined) process.stdout.write(renderText(asRendered(record), wantsColour(process.stdout, process.env)));
+    if (record !== undefined)
+      process.stdout.write(renderText(asRendered(record), wantsColour(process.stdout, process.env)));
     const differences =
       record === undefined ? [`no report came within ${REPORT_WITHIN_MS / 1000} s`] : compare(death, truth, record);
     for (const difference of differences) console.log(`WRONG: ${difference}`);

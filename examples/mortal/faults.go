@@ -46,7 +46,7 @@ func generalProtection([]string) error {
 	if err := defaultActions(); err != nil {
 		return err
 	}
-	kept = *at(nonCanonicalAddress)
+	keep(*at(nonCanonicalAddress))
 	return nil
 }
 
@@ -63,7 +63,7 @@ func busError([]string) error {
 	if err != nil {
 		return err
 	}
-	kept = mapping[0]
+	keep(mapping[0])
 	return nil
 }
 
@@ -91,9 +91,9 @@ var undefined = map[string][]byte{"amd64": {0x0f, 0x0b}, "arm64": {0, 0, 0, 0}}
 
 // panics leaves the fault to Go's handler.
 func panics([]string) error {
-	kept = *at(unmappedAddress)
+	keep(*at(unmappedAddress))
 	return nil
 }
 
-// kept keeps the compiler from dropping a read that nobody uses.
-var kept byte
+// keep keeps the compiler from dropping a read that nobody uses.
+func keep(read byte) { runtime.KeepAlive(read) }

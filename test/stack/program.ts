@@ -14,6 +14,12 @@ export const SERVICE = join(ROOT, 'dist/main.js');
 export const MORTAL = join(ROOT, 'build/mortal');
 export const UNDERTAKER = join(ROOT, 'build/undertaker');
 
+/** What is left to do when the test process ends early. */
+const atExit = new Set<() => void>();
+process.once('exit', () => {
+  for (const last of [...atExit].reverse()) last();
+});
+
 const STOP_WITHIN_MS = 10_000;
 const POLL_MS = 5;
 
@@ -57,9 +63,9 @@ export function startProgram(program: string, args: readonly string[], options: 
   ended.catch(() => {
     alive = false;
   });
-  const killAtExit = () => child.kill('SIGKILL');
-  process.once('exit', killAtExit);
-  void ended.then(() => process.off('exit', killAtExit)).catch(() => {});
+  const kill = () => child.kill('SIGKILL');
+  atExit.add(kill);
+  void ended.then(() => atExit.delete(kill)).catch(() => {});
   const stop = async (): Promise<Ending> => {
     if (alive) child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
@@ -91,8 +97,11 @@ export async function until<T>(
 /** A directory that is gone when the test process is. */
 export function temporaryDirectory(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
-  const remove = () => rmSync(path, { recursive: true, force: true });
-  process.once('exit', remove);
+  const remove = () => {
+    rmSync(path, { recursive: true, force: true });
+    atExit.delete(remove);
+  };
+  atExit.add(remove);
   return { path, remove };
 }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a person types: `npm start` and `npm run demo`, here without npm around the scripts.
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { answers } from '../stack/collector.ts';
+import { MORTAL, type Program, ROOT, startProgram, until } from '../stack/program.ts';
+import { type Place, place } from '../stack/whodunit.ts';
+
+const READY_WITHIN_MS = 60_000; // it builds first
+const REPORT_WITHIN_MS = 5_000;
+const DEMO_WITHIN_MS = 90_000;
+
+const running: Program[] = [];
+
+afterEach(async () => {
+  for (const program of running.splice(0)) await program.stop();
+});
+
+async function start(args: readonly string[]): Promise<{ at: Place; program: Program }> {
+  const at = await place();
+  const program = startProgram(process.execPath, ['scripts/start.mjs', ...args], {
+    env: {
+      ...process.env,
+      WHODUNIT_SOCKET: at.socket,
+      WHODUNIT_PIN_DIR: at.pinDir,
+      WHODUNIT_HEALTH_ADDR: at.health,
+      WHODUNIT_REPORT: 'all',
+    },
+  });
+  running.push(program);
+  await until('readyz', READY_WITHIN_MS, () => answers(`http://${at.health}/readyz`), program.output);
+  await until(
+    'the word that it watches',
+    REPORT_WITHIN_MS,
+    () => /whodunit watches/.test(program.output()) || undefined,
+  );
+  return { at, program };
+}
+
+/** The children of a process that run the given program: their pids. */
+function childrenRunning(parent: number, what: string): number[] {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number);
+  return children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(what));
+}
+
+describe('npm start', () => {
+  it('prints a death as JSON if asked to, and Ctrl-C ends both cleanly with 0, without leaving pins or socket', async () => {
+    const { at, program } = await start(['--output', 'json']);
+    const victim = startProgram(MORTAL, ['exit', '42']);
+    await victim.ended;
+    const line = await until(
+      'the report',
+      REPORT_WITHIN_MS,
+      () =>
+        program
+          .stdout()
+          .split('\n')
+          .find((text) => text.includes(`"process.pid":${victim.pid},`)),
+      program.output,
+    );
+    expect(JSON.parse(line).attributes).toMatchObject({ 'whodunit.cause': 'exit', 'process.exit.code': 42 });
+    program.child.kill('SIGINT');
+    expect(await program.ended, program.output()).toEqual({ code: 0, signal: null });
+    expect(existsSync(at.pinDir)).toBe(false);
+    expect(existsSync(at.socket)).toBe(false);
+    at.directory.remove();
+  });
+
+  it.each([
+    ['loader', 'whodunit-loader'],
+    ['service', 'dist/main.js'],
+  ])('stops and says so when the %s dies', async (name, what) => {
+    const { at, program } = await start([]);
+    const [pid] = childrenRunning(program.pid, what);
+    process.kill(pid as number, 'SIGKILL');
+    expect(await program.ended, program.output()).toEqual({ code: 1, signal: null });
+    expect(program.output()).toContain(`the ${name} ended with SIGKILL`);
+    // A killed loader cannot remove its pins: the next one takes them over.
+    if (name === 'loader') {
+      const unload = startProgram(`${ROOT}/build/whodunit-loader`, ['unload', '--pin-dir', at.pinDir]);
+      expect(await unload.ended, unload.output()).toEqual({ code: 0, signal: null });
+    }
+    expect(existsSync(at.pinDir)).toBe(false);
+    at.directory.remove();
+  });
+});
+
+describe('npm run demo', () => {
+  it('shows six right reports and ends with 0', async () => {
+    const demo = startProgram(process.execPath, ['scripts/demo.mjs']);
+    running.push(demo);
+    await until('its end', DEMO_WITHIN_MS, () => !demo.alive() || undefined, demo.output);
+    expect(await demo.ended, demo.output()).toEqual({ code: 0, signal: null });
+    expect(demo.stdout()).toContain('All 6 reports were right');
+    expect(demo.stdout()).not.toContain('WRONG');
+  });
+});
