@@ -15,17 +15,9 @@ import { isRoot } from './privileges.mjs';
 import { buildMortal, buildUndertaker, command, installAndBuild, LOADER, NODE, ROOT, run, step } from './steps.mjs';
 
 const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
-const UNIT_TESTS = ['--project', 'unit', '--project', 'deaths', 'test/core', 'test/io', 'test/deaths/compare'];
+const UNIT_TESTS = ['test/core', 'test/io', 'test/deaths/compare.test.ts'];
 /** What needs the kernel: run one after the other, each with a loader, a service and a collector of its own. */
-const KERNEL_TESTS = [
-  '--project',
-  'deaths',
-  '--project',
-  'story',
-  'test/deaths/all',
-  'test/deaths/normal',
-  'test/story',
-];
+const KERNEL_TESTS = ['test/deaths/deaths.test.ts', 'test/deaths/normal-exits.test.ts', 'test/story'];
 
 const total = { passed: 0, failed: 0 };
 
@@ -70,18 +62,18 @@ async function goTests() {
   count('go test', leaves.length - failed.length, failures);
 }
 
-async function vitest(suite, args, env = {}) {
+/** Runs the test files at or below each path. A path without any is a failure: tests must not vanish unnoticed. */
+async function vitest(suite, paths, env = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-vitest-'));
   const file = join(directory, 'report.json');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   try {
-    const code = await show(
-      NODE,
-      [VITEST, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args],
-      env,
-    );
+    const code = await show(NODE, [VITEST, 'run', ...reporters, ...paths], env);
     const report = JSON.parse(readFileSync(file, 'utf8'));
+    const vanished = paths.filter((path) => !report.testResults.some(({ name }) => name.startsWith(join(ROOT, path))));
+    for (const path of vanished) console.log(`no test ran at ${path}`);
     // A file that cannot even be loaded has no failed test: the exit code knows.
-    const failed = report.numFailedTests === 0 && code !== 0 ? 1 : report.numFailedTests;
+    const failed = (report.numFailedTests || (code === 0 ? 0 : 1)) + vanished.length;
     count(suite, report.numPassedTests, failed);
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leaderGone is how long the other thread waits for the first one to be gone.
-const leaderGone = 20 * time.Millisecond
+// leaderGoneAfter is how long the other thread waits for the first one to be gone.
+const leaderGoneAfter = 20 * time.Millisecond
 
 func exitCode(text string) (int, error) {
 	code, err := strconv.Atoi(text)
@@ -60,11 +60,30 @@ func leaderFirst(args []string) error {
 	}
 	go func() {
 		runtime.LockOSThread()
-		time.Sleep(leaderGone)
+		time.Sleep(leaderGoneAfter)
 		unix.Exit(last)
 	}()
-	// exit(2) of this thread alone. Syscall, not RawSyscall: the runtime must know that this thread no longer runs Go.
-	_, _, errno := syscall.Syscall(syscall.SYS_EXIT, uintptr(first), 0, 0)
+	return exitThread(first)
+}
+
+// leaderGone leaves a zombie as first thread, whose /proc tells neither executable nor arguments any more.
+func leaderGone([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		time.Sleep(leaderGoneAfter)
+		_ = ready()
+		_ = sleepLong()
+		unix.Exit(1)
+	}()
+	return exitThread(0)
+}
+
+// exitThread is exit(2) of this thread alone. Syscall, not RawSyscall: the runtime must know that it no longer runs Go.
+func exitThread(code int) error {
+	_, _, errno := syscall.Syscall(syscall.SYS_EXIT, uintptr(code), 0, 0)
 	return errno
 }
 

@@ -15,17 +15,21 @@ import (
 )
 
 const (
-	cpuLimitSeconds = 1
+	cpuSoftSeconds  = 1
 	fileLimitBytes  = 4096
 	memoryMaxBytes  = 512 << 20
 	memoryStepBytes = 1 << 20
 )
 
-func cpuLimit([]string) error {
+func cpuLimit(args []string) error {
+	hard, err := strconv.ParseUint(args[0], 10, 32)
+	if err != nil {
+		return fmt.Errorf("hard limit %q: a number of seconds is needed", args[0])
+	}
 	if err := defaultActions(); err != nil {
 		return err
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuLimitSeconds, Max: cpuLimitSeconds + 5}); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSoftSeconds, Max: hard}); err != nil {
 		return err
 	}
 	for work := byte(0); ; work++ {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,6 +121,24 @@ func alarm([]string) error {
 	once := unix.Itimerval{Value: unix.NsecToTimeval(alarmMs * 1_000_000)}
 	if _, err := unix.Setitimer(unix.ITIMER_REAL, once); err != nil {
 		return err
+	}
+	return sleepLong()
+}
+
+// posixTimer asks for the default notification: SIGALRM, with SI_TIMER in its siginfo.
+func posixTimer([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	var timer int32
+	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&timer)))
+	if errno != 0 {
+		return fmt.Errorf("timer_create: %w", errno)
+	}
+	once := unix.ItimerSpec{Value: unix.NsecToTimespec(alarmMs * 1_000_000)}
+	_, _, errno = unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(timer), 0, uintptr(unsafe.Pointer(&once)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("timer_settime: %w", errno)
 	}
 	return sleepLong()
 }

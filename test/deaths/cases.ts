@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conformance cases: what happens (a case of the undertaker) and what the record of each death must say about it beyond what
 // the undertaker itself knows. A new case is one entry here and one in undertaker/cases.go.
+import { existsSync } from 'node:fs';
 import type { Value } from '../stack/otlp-file.ts';
 
 export interface Expectation {
@@ -60,6 +61,13 @@ export const cases: readonly Case[] = [
     deaths: [exit(7)],
   },
   { name: 'a thread executes another program, which exits with code 4', happens: 'exec-in-thread', deaths: [exit(4)] },
+  { name: 'a process has odd arguments', happens: 'odd-arguments', deaths: [exit(3)] },
+  {
+    name: 'two processes have the same pid, one soon after the other',
+    happens: 'pid-reuse',
+    skip: existsSync('/proc/sys/kernel/ns_last_pid') ? undefined : 'this kernel does not let a pid be chosen',
+    deaths: [exit(3), exit(4)],
+  },
   { name: 'a process lives less than a millisecond', happens: 'under-a-millisecond', deaths: [exit(3)] },
   { name: 'a process segfaults', happens: 'segfault', deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)] },
   {
@@ -107,6 +115,21 @@ export const cases: readonly Case[] = [
   },
   { name: 'another process sends SIGQUIT', happens: 'sigquit', deaths: [killed('SIGQUIT')] },
   { name: 'another process sends SIGINT', happens: 'sigint', deaths: [killed('SIGINT')] },
+  {
+    name: 'another process kills one whose first thread is long gone',
+    happens: 'leader-gone',
+    deaths: [killed('SIGKILL')],
+  },
+  {
+    name: 'a process is stopped by one process and then killed by another',
+    happens: 'stopped',
+    deaths: [killed('SIGKILL')],
+  },
+  {
+    name: 'two processes send SIGTERM to one that blocks it for a while: the first one counts',
+    happens: 'first-of-two-senders',
+    deaths: [killed('SIGTERM')],
+  },
   {
     name: 'another process sends SIGTERM to one thread with tgkill',
     happens: 'tgkill',
@@ -191,9 +214,24 @@ export const cases: readonly Case[] = [
   },
   { name: 'an interval timer runs out', happens: 'alarm', deaths: [kernel('timer', 'SIGALRM')] },
   {
+    name: 'a POSIX timer runs out',
+    happens: 'posix-timer',
+    deaths: [{ ...kernel('timer', 'SIGALRM'), attributes: { 'whodunit.signal.code': 'SI_TIMER' } }],
+  },
+  {
+    name: 'a tracer ends that had asked for the death of whom it traced',
+    happens: 'tracer-exit',
+    deaths: [kernel('kernel', 'SIGKILL')],
+  },
+  {
     name: 'a process works beyond its RLIMIT_CPU',
     happens: 'cpu-limit',
     deaths: [kernel('resource_limit', 'SIGXCPU')],
+  },
+  {
+    name: 'a process works beyond its hard RLIMIT_CPU',
+    happens: 'cpu-limit-hard',
+    deaths: [kernel('resource_limit', 'SIGKILL')],
   },
   {
     name: 'a process writes beyond its RLIMIT_FSIZE',
@@ -208,4 +246,5 @@ export const cases: readonly Case[] = [
 
   // No death that is worth a record.
   { name: 'a process exits with code 0', happens: 'exit-0', deaths: [] },
+  { name: 'a process handles SIGTERM and then exits with code 0', happens: 'sigterm-then-exit-0', deaths: [] },
 ];

@@ -32,7 +32,7 @@ export function compare(truth: Death, expected: Expectation, record: LogRecord):
   // The process.
   same(resource, 'process.pid', truth.pid, 'its parent');
   same(resource, 'process.vpid', truth.vpid, 'NSpid');
-  same(resource, 'process.parent_pid', truth.parent_pid, 'its parent');
+  if (truth.parent_pid !== 0) same(resource, 'process.parent_pid', truth.parent_pid, 'its parent');
   same(resource, 'process.executable.path', truth.exe, 'its parent');
   same(resource, 'process.executable.name', basename(truth.exe), 'its parent');
   same(resource, 'process.command', truth.args[0], 'its parent');

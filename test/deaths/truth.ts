@@ -14,6 +14,7 @@ export interface Actor {
 export interface Death {
   readonly pid: number;
   readonly vpid: number;
+  /** 0: it changed while it died. */
   readonly parent_pid: number;
   readonly comm: string;
   readonly exe: string;

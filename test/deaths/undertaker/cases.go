@@ -26,6 +26,8 @@ var cases = []deathCase{
 	{"exit-in-thread", byItself("exit-in-thread", "6")},
 	{"leader-first", byItself("leader-first", "5", "7")},
 	{"exec-in-thread", execInThread},
+	{"odd-arguments", byItself("exit", "3", "ü", "two words", "a\nline and a \"quote\"", "")},
+	{"pid-reuse", pidReuse},
 	{"under-a-millisecond", underAMillisecond},
 	{"segfault", byItself("segfault")},
 	{"segfault-in-thread", byItself("segfault-in-thread")},
@@ -44,6 +46,9 @@ var cases = []deathCase{
 	{"sigsegv", killed("kill", unix.SIGSEGV, "wait")},
 	{"sigquit", killed("kill", unix.SIGQUIT, "wait")},
 	{"sigint", killed("kill", unix.SIGINT, "wait")},
+	{"leader-gone", killed("kill", unix.SIGKILL, "leader-gone")},
+	{"stopped", stoppedThenKilled},
+	{"first-of-two-senders", firstOfTwoSenders},
 	{"tgkill", killThread},
 	{"pidfd", killed("pidfd", unix.SIGKILL, "wait")},
 	{"sigqueue", killed("queue", unix.SIGTERM, "wait")},
@@ -64,12 +69,16 @@ var cases = []deathCase{
 	{"hangup", onTerminal(func(t *terminal) error { return t.hangUp() })},
 	{"broken-pipe", byItself("broken-pipe")},
 	{"alarm", byItself("alarm")},
-	{"cpu-limit", byItself("cpu-limit")},
+	{"posix-timer", byItself("posix-timer")},
+	{"tracer-exit", tracerExit},
+	{"cpu-limit", byItself("cpu-limit", "6")},
+	{"cpu-limit-hard", byItself("cpu-limit", "1")},
 	{"file-limit", byItself("file-limit")},
 	{"seccomp", byItself("seccomp")},
 
 	// No death that is worth a record.
 	{"exit-0", byItself("exit", "0")},
+	{"sigterm-then-exit-0", killed("kill", unix.SIGTERM, "exit-on-term", "0")},
 }
 
 func byItself(args ...string) func(u *undertaker) error {
@@ -191,6 +200,33 @@ func ignoredThenKilled(u *undertaker) error {
 		return err
 	}
 	time.Sleep(50 * time.Millisecond) // the grace that a service manager would give
+	v.markBefore()
+	if err := k.order("kill", v.PID, int(unix.SIGKILL)); err != nil {
+		return err
+	}
+	return u.bury(v, &k.actor)
+}
+
+// stoppedThenKilled has two killers: the one that stops it, and the one that ends it.
+func stoppedThenKilled(u *undertaker) error {
+	v, err := u.startReady("wait")
+	if err != nil {
+		return err
+	}
+	stopper, err := u.hire(0)
+	if err != nil {
+		return err
+	}
+	k, err := u.hire(0)
+	if err != nil {
+		return err
+	}
+	if err := stopper.order("kill", v.PID, int(unix.SIGSTOP)); err != nil {
+		return err
+	}
+	if _, err := syscall.Wait4(v.PID, nil, syscall.WUNTRACED, nil); err != nil {
+		return err
+	}
 	v.markBefore()
 	if err := k.order("kill", v.PID, int(unix.SIGKILL)); err != nil {
 		return err

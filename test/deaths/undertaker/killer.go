@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,6 +68,14 @@ func (k *killerHandle) order(words ...any) error {
 	return k.answer()
 }
 
+// dismiss ends the killer and waits until it is gone.
+func (k *killerHandle) dismiss() error {
+	if err := k.orders.Close(); err != nil {
+		return err
+	}
+	return awaitZombie(k.PID)
+}
+
 func (k *killerHandle) answer() error {
 	line, err := k.out.ReadString('\n')
 	if err != nil {
@@ -101,7 +110,7 @@ func killer(args []string) error {
 	return lines.Err()
 }
 
-// obey carries out one order: `kill PID SIGNAL`, `thread PID TID SIGNAL`, `pidfd PID SIGNAL`, `queue PID SIGNAL`, `write TEXT PATH`.
+// obey carries out one order: `kill PID SIGNAL`, `thread PID TID SIGNAL`, `pidfd PID SIGNAL`, `queue PID SIGNAL`, `trace PID`, `write TEXT PATH`.
 func obey(words []string) error {
 	if words[0] == "write" {
 		return os.WriteFile(words[2], []byte(words[1]), 0)
@@ -126,6 +135,13 @@ func obey(words []string) error {
 		}
 		defer unix.Close(descriptor)
 		return unix.PidfdSendSignal(descriptor, syscall.Signal(numbers[1]), nil, 0)
+	case "trace":
+		runtime.LockOSThread() // the tracer is this thread
+		_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(numbers[0]), 0, unix.PTRACE_O_EXITKILL, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		return nil
 	case "queue":
 		return queue(numbers[0], numbers[1])
 	}

@@ -210,7 +210,8 @@ func parentDeath(u *undertaker) error {
 		return err
 	}
 	v := &victim{out: bufio.NewReader(out)}
-	v.Exe, v.Args, v.ParentPID, v.Cgroups = u.mortal, []string{"mortal", "wait"}, os.Getpid(), u.cgroups
+	// No ParentPID: it changes in the middle of this.
+	v.Exe, v.Args, v.Cgroups = u.mortal, []string{"mortal", "wait"}, u.cgroups
 	line, err := v.out.ReadString('\n')
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ type truth struct {
 type death struct {
 	PID       int      `json:"pid"`
 	VPID      int      `json:"vpid"` // in its own pid namespace
-	ParentPID int      `json:"parent_pid"`
+	ParentPID int      `json:"parent_pid"` // 0: it changed while it died
 	Comm      string   `json:"comm"`
 	Exe       string   `json:"exe"`
 	Args      []string `json:"args"`

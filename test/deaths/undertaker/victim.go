@@ -127,14 +127,19 @@ func (u *undertaker) launch(l launch) (*victim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %v: %w", l.args, err)
 	}
+	u.atClose = append(u.atClose, func() { _ = reader.Close() })
+	u.killAtClose(v)
+	return v, nil
+}
+
+// killAtClose makes sure that a victim whose case fails does not live on.
+func (u *undertaker) killAtClose(v *victim) {
 	u.atClose = append(u.atClose, func() {
-		_ = reader.Close()
 		if !v.buried {
 			_ = unix.Kill(v.PID, unix.SIGKILL)
 			_, _ = syscall.Wait4(v.PID, nil, 0, nil)
 		}
 	})
-	return v, nil
 }
 
 // markBefore says: it is not dead yet.
