@@ -13,7 +13,7 @@ const SCANNED_CHARS_MAX = 4096;
 const SECRET_WORD =
   'pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|account[-_.]?key|encryption[-_.]?key|credentials?|auth(?:orization)?|cookie|session[-_.]?id|signature|sig|dsn';
 /** A name that ends in a word for a secret, or has one as a part: `db-password`, `GITHUB_TOKEN`, `X-Api-Key`; not `author`. */
-const SECRET_NAME = `(?:[\\w.-]{0,40}?[-_.])?(?:${SECRET_WORD})(?:[-_.][\\w.-]{0,40})?|[\\w]{0,40}(?:[Pp]assword|PASSWORD|[Ss]ecret|[Tt]oken|[Aa]pi[Kk]ey|[Pp]asswd)`;
+const SECRET_NAME = `(?:[\\w.-]{0,40}?[-_.])?(?:${SECRET_WORD})(?:[-_.][\\w.-]{0,40})?|[\\w.-]{0,60}(?:[Pp]assword|PASSWORD|[Ss]ecret|[Tt]oken|[Aa]pi[Kk]ey|[Pp]asswd)`;
 
 const OPTION = new RegExp(`^--?(?:${SECRET_NAME})$`, 'i');
 const OPTION_WITH_VALUE = new RegExp(`^(--?(?:${SECRET_NAME})[=:])[\\s\\S]*$`, 'i');
