@@ -14,7 +14,7 @@ type truth struct {
 // death is the end of one process as its parent saw it.
 type death struct {
 	PID       int      `json:"pid"`
-	VPID      int      `json:"vpid"` // in its own pid namespace
+	VPID      int      `json:"vpid"`       // in its own pid namespace
 	ParentPID int      `json:"parent_pid"` // 0: it changed while it died
 	Comm      string   `json:"comm"`
 	Exe       string   `json:"exe"`
