@@ -156,8 +156,7 @@ struct description {
 	__u32 ancestors_count;
 	struct ancestor ancestors[ANCESTORS_MAX];
 	__u32 zero;
-	/* The second room for arguments is never used: a verifier that sees two copies add up does not see that they fit in one. */
-	char data[2 * PATH_BYTES_MAX + 2 * SENDER_ARGS_BYTES_MAX];
+	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
 
 /* One for each CPU. */

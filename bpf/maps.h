@@ -86,11 +86,18 @@ struct {
 	__type(value, __u32);
 } seen SEC(".maps");
 
+/* A description under construction. The slack is never used: a verifier that adds up the lengths of three texts, each rounded up
+ * to a power of two, does not see that they fit. */
+struct described {
+	struct description description;
+	char slack[4096];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct description);
+	__type(value, struct described);
 } sender_scratch SEC(".maps");
 
 static const struct memory no_memory;

@@ -24,7 +24,14 @@
 #define MM_ANONPAGES 1
 #define MM_SHMEMPAGES 3
 
-#define TRUNCATED 0x80000000u /* in the lengths that these functions return */
+/*
+ * Written out by the compiler: verifiers before 6.8 refuse a loop whose last instruction falls through to its first ("back-edge"),
+ * and that is how clang likes to lay out a loop that carries values on.
+ */
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+/* In the lengths that these functions return. Lengths have 64 bits: verifiers before 5.13 lose the bounds of 32-bit ones. */
+#define TRUNCATED 0x80000000ull
 
 volatile const __u32 page_bytes = 4096; /* set by the loader */
 
@@ -112,40 +119,40 @@ static __always_inline void read_trap(struct fault *fault, struct task_struct *t
  * The names of a path from the leaf up to the task's root, across mounts, each with its NUL. Returns the bytes written,
  * | TRUNCATED. d_path() is not allowed in these hooks. `out` has room for PATH_BYTES_MAX.
  */
-static __noinline __u32 read_path(char *out, const struct path *path, const struct path *root)
+static __noinline __u64 read_path(char *out, const struct path *path, const struct path *root)
 {
 	struct dentry *dentry = BPF_CORE_READ(path, dentry);
 	struct dentry *root_dentry = BPF_CORE_READ(root, dentry);
 	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
 	struct vfsmount *root_vfsmount = BPF_CORE_READ(root, mnt);
-	__u32 bytes = 0;
+	__u64 bytes = 0;
 
+	UNROLL
 	for (int i = 0; i < PATH_DEPTH_MAX; i++) {
-		struct dentry *parent;
-		long n;
+		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+		struct mount *above = mount;
 
 		if (!dentry || (dentry == root_dentry && vfsmount == root_vfsmount))
 			return bytes;
-		if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
-			struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		if (dentry == BPF_CORE_READ(vfsmount, mnt_root))
+			above = BPF_CORE_READ(mount, mnt_parent);
+		if (above != mount) {
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			vfsmount = (void *)above + bpf_core_field_offset(struct mount, mnt);
+		} else {
+			struct dentry *child = dentry;
+			long n;
 
-			if (above != mount) {
-				dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-				vfsmount = (void *)above + bpf_core_field_offset(struct mount, mnt);
-				continue;
-			}
+			if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
+				return bytes | TRUNCATED;
+			/* The root of a file system that is mounted nowhere has a name of its own: a memfd's. "/" adds nothing. */
+			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(dentry, d_name.name));
+			if (n > 0)
+				bytes += n;
+			dentry = BPF_CORE_READ(child, d_parent);
+			if (dentry == child)
+				return bytes;
 		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		/* The root of a file system that is mounted nowhere has a name of its own: a memfd's. "/" adds nothing. */
-		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
-			return bytes | TRUNCATED;
-		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(dentry, d_name.name));
-		if (n > 0)
-			bytes += n;
-		if (parent == dentry)
-			return bytes;
-		dentry = parent;
 	}
 	return bytes | TRUNCATED;
 }
@@ -158,11 +165,12 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 }
 
 /* The names of a cgroup's path from the leaf up, without the root's. As read_path(). */
-static __noinline __u32 read_cgroup_path(char *out, struct cgroup *cgroup)
+static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 {
 	struct kernfs_node *node = BPF_CORE_READ(cgroup, kn);
-	__u32 bytes = 0;
+	__u64 bytes = 0;
 
+	UNROLL
 	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
 		struct kernfs_node *parent;
 		long n;
@@ -222,6 +230,7 @@ static __noinline __u32 read_ancestors(struct ancestor *out, struct task_struct 
 {
 	__u32 count = 0;
 
+	UNROLL
 	for (int i = 0; i < ANCESTORS_MAX; i++) {
 		task = BPF_CORE_READ(task, real_parent, group_leader);
 		out[i].pid = BPF_CORE_READ(task, tgid);
@@ -234,9 +243,9 @@ static __noinline __u32 read_ancestors(struct ancestor *out, struct task_struct 
 }
 
 /* Copies current's memory in pieces that end at page borders. Returns the bytes up to the first that are missing. */
-static __noinline __u32 copy_user(char *out, __u64 from, __u32 bytes)
+static __noinline __u64 copy_user(char *out, __u64 from, __u64 bytes)
 {
-	__u32 first, rest;
+	__u64 first, rest;
 
 	if (bytes > COPY_BYTES)
 		bytes = COPY_BYTES;
@@ -254,10 +263,10 @@ static __noinline __u32 copy_user(char *out, __u64 from, __u32 bytes)
 }
 
 /* current's arguments as they lie in memory, up to max (≤ COPY_BYTES). Returns the bytes, | TRUNCATED. */
-static __always_inline __u32 read_args(char *out, struct mm_struct *mm, __u32 max)
+static __always_inline __u64 read_args(char *out, struct mm_struct *mm, __u64 max)
 {
 	__u64 start = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
-	__u32 wanted, bytes;
+	__u64 wanted, bytes;
 
 	if (!start || end <= start)
 		return 0;
@@ -297,6 +306,7 @@ static __always_inline void read_limit(struct oom *oom, struct task_struct *task
 	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return;
 	bpf_core_read(&css, sizeof(css), &css_set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) & 15]);
+	UNROLL
 	for (int i = 0; i < MEMCG_DEPTH_MAX; i++) {
 		struct mem_cgroup *memcg;
 		__u64 max, usage;
@@ -320,7 +330,7 @@ static __always_inline void describe(struct description *out, struct task_struct
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	__u32 exe = 0, cgroup, args = 0;
+	__u64 exe = 0, cgroup, args = 0;
 
 	if (mm && fs)
 		exe = read_path(out->data, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root) & ~TRUNCATED;

@@ -15,8 +15,8 @@ struct record {
 	/* Room for the longest part twice: a verifier that sees two copies add up does not see that they fit in one. */
 	char parts[PARTS_BYTES_MAX + 2 * PART_BYTES_MAX];
 	char variable[ENV_VARIABLE_BYTES_MAX];
-	__u32 env_bytes;
-	__u32 in_variable;
+	__u64 env_bytes;
+	__u64 in_variable;
 };
 
 struct {
@@ -46,7 +46,7 @@ static __always_inline char *part_at(struct record *record, __u64 at)
 }
 
 /* Ends the part that begins at `at`, and returns where the next begins. `bytes` may have TRUNCATED. */
-static __always_inline __u64 end_part(struct record *record, __u64 at, enum part_kind kind, __u32 bytes)
+static __always_inline __u64 end_part(struct record *record, __u64 at, enum part_kind kind, __u64 bytes)
 {
 	struct part *part;
 
@@ -63,7 +63,7 @@ static __always_inline __u64 end_part(struct record *record, __u64 at, enum part
 	return (at + sizeof(*part) + bytes + 7) & ~7ull;
 }
 
-static __always_inline __u64 append(struct record *record, __u64 at, enum part_kind kind, const void *from, __u32 bytes)
+static __always_inline __u64 append(struct record *record, __u64 at, enum part_kind kind, const void *from, __u64 bytes)
 {
 	char *out = part_at(record, at);
 
@@ -74,7 +74,7 @@ static __always_inline __u64 append(struct record *record, __u64 at, enum part_k
 
 static __always_inline __u64 append_signal(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
 {
-	__u32 frames = fact->stack_frames;
+	__u64 frames = fact->stack_frames;
 
 	if (frames > STACK_FRAMES_MAX)
 		return at;
@@ -85,7 +85,7 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 {
 	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
 	struct description *description;
-	__u32 bytes;
+	__u64 bytes;
 
 	if (!fact->signo || fact->code > 0 || fact->sender.pid == record->event.key.pid)
 		return at;
@@ -211,7 +211,7 @@ __u64 append_env(__u64 at)
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 from = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
 	struct record *record = scratch();
-	__u32 truncated = TRUNCATED;
+	__u64 truncated = TRUNCATED;
 	char *out;
 
 	if (!record || !from)
@@ -222,7 +222,7 @@ __u64 append_env(__u64 at)
 	record->env_bytes = 0;
 	record->in_variable = 0;
 	for (int i = 0; i < ENV_VARIABLES_MAX; i++) {
-		__u32 bytes = record->env_bytes;
+		__u64 bytes = record->env_bytes;
 		long n;
 
 		if (from >= end) {

@@ -78,7 +78,7 @@ static __always_inline void remember_sender(const struct signal_fact *fact, stru
 {
 	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
 	struct description *known = bpf_map_lookup_elem(&senders, &key);
-	struct description *fresh;
+	struct described *fresh;
 	__u32 zero = 0;
 
 	if (known && fact->time_ns - known->time_ns < 1000000000)
@@ -86,8 +86,8 @@ static __always_inline void remember_sender(const struct signal_fact *fact, stru
 	fresh = bpf_map_lookup_elem(&sender_scratch, &zero);
 	if (!fresh)
 		return;
-	describe(fresh, task, fact->time_ns);
-	bpf_map_update_elem(&senders, &key, fresh, BPF_ANY);
+	describe(&fresh->description, task, fact->time_ns);
+	bpf_map_update_elem(&senders, &key, &fresh->description, BPF_ANY);
 }
 
 /*

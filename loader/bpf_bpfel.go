@@ -27,6 +27,12 @@ type bpfCounters struct {
 	LostMemoryFull uint64
 }
 
+type bpfDescribed struct {
+	_           structs.HostLayout
+	Description bpfDescription
+	Slack       [4096]int8
+}
+
 type bpfDescription struct {
 	_              structs.HostLayout
 	TimeNs         uint64
@@ -37,7 +43,7 @@ type bpfDescription struct {
 	AncestorsCount uint32
 	Ancestors      [6]bpfAncestor
 	Zero           uint32
-	Data           [4096]int8
+	Data           [3072]int8
 }
 
 type bpfEvent struct {
@@ -137,8 +143,8 @@ type bpfRecord struct {
 	Event      bpfEvent
 	Parts      [20992]int8
 	Variable   [1024]int8
-	EnvBytes   uint32
-	InVariable uint32
+	EnvBytes   uint64
+	InVariable uint64
 }
 
 type bpfSenderKey struct {

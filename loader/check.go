@@ -12,6 +12,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
 )
 
 // finding is one row of the table. A remedy without `required` only degrades.
@@ -129,6 +130,9 @@ func hookFindings() []finding {
 }
 
 func loadForCheck() (*ebpf.Collection, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, err
+	}
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
@@ -133,6 +134,9 @@ func programOf(attached link.Link) *ebpf.Program {
 }
 
 func (p *Probes) load(ringBytes int) error {
+	if err := rlimit.RemoveMemlock(); err != nil { // does nothing from 5.11 on, where memory cgroups count instead
+		return fmt.Errorf("raise RLIMIT_MEMLOCK, which bounds BPF maps before Linux 5.11; run as root, or with CAP_SYS_RESOURCE: %w", err)
+	}
 	spec, err := loadBpf()
 	if err != nil {
 		return err
