@@ -292,8 +292,8 @@ static __always_inline long hand_over(struct record *record, __u64 bytes)
 	return error;
 }
 
-static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal, __u32 status,
-				   bool has_memory, struct counters *counters)
+static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
+				   __u32 status, bool has_memory, struct counters *counters)
 {
 	struct record *record = scratch();
 	struct event *event;

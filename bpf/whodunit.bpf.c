@@ -59,7 +59,7 @@
 #define HAS(set, signo) ((set) >> ((signo) - 1) & 1)
 
 /* Default action: ignore, stop or continue. SIGSTOP included, such a signal never ends a process. */
-#define HARMLESS                                                                                                               \
+#define HARMLESS                                                                                                                 \
 	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) | BIT(SIGWINCH))
 /* The polite ones: a process that catches such a signal often ends a little later, by itself, because of it. */
 #define REQUESTS (BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM))
@@ -296,7 +296,7 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 			return 0;
 	}
 	status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code)
-								 : BPF_CORE_READ(leader, exit_code);
+								  : BPF_CORE_READ(leader, exit_code);
 	counters = bpf_map_lookup_elem(&counters_map, &zero);
 	if (!counters)
 		return 0;
