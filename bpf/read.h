@@ -41,7 +41,7 @@ static __always_inline __u64 exec_id(struct task_struct *task)
 	return BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id);
 }
 
-/* What the process has installed for a signal. The stride of an array with a variable index is not relocated by itself. */
+/* What the process has installed for a signal. The stride of an array is not relocated by itself if the index is a variable. */
 static __always_inline unsigned long handler_of(struct task_struct *task, __u32 signo)
 {
 	void *actions = (void *)BPF_CORE_READ(task, sighand) + bpf_core_field_offset(struct sighand_struct, action);
@@ -279,10 +279,14 @@ static __always_inline __s64 pages_of(struct mm_struct *mm, __u32 member)
 {
 	__s64 pages = 0;
 
-	if (bpf_core_type_exists(struct mm_rss_stat))
+	if (bpf_core_type_exists(struct mm_rss_stat)) {
 		bpf_core_read(&pages, sizeof(pages), &((struct mm_struct___atomic *)mm)->rss_stat.count[member].counter);
-	else
-		bpf_core_read(&pages, sizeof(pages), &((struct mm_struct___percpu *)mm)->rss_stat[member].count);
+	} else {
+		struct percpu_counter *counter = (void *)mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
+						 member * bpf_core_type_size(struct percpu_counter);
+
+		pages = BPF_CORE_READ(counter, count);
+	}
 	return pages < 0 ? 0 : pages;
 }
 
