@@ -4,7 +4,7 @@
 import type { Verdict } from './classify.ts';
 import { executableName, type Host, placementOf, userName } from './enrich.ts';
 import type { Actor, Ancestor, Death } from './event.ts';
-import { codeName, SIGINT, SIGKILL, SIGQUIT, SIGXFSZ, signalName } from './signals.ts';
+import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import { duration, size } from './time.ts';
 
@@ -16,7 +16,10 @@ export function sentence(death: Death, verdict: Verdict, host: Host): string {
   const who = `${executableName(death.process)} (pid ${death.process.pid})`;
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const lived = duration(death.time_ns - death.process.start_boottime_ns);
-  return `${who} ${story(death, verdict, host)}${core}, after ${lived}.`;
+  const { deed, reason } = story(death, verdict, host);
+  return reason === undefined
+    ? `${who} ${deed}${core}, after ${lived}.`
+    : `${who} ${deed}${core} after ${lived}${reason}.`;
 }
 
 /** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and those who started it. */
@@ -36,46 +39,56 @@ export function faultLabel(signo: number, code: number, address: string | null):
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
 
-function story(death: Death, verdict: Verdict, host: Host): string {
+/** `deed` comes before the time that it lived, `reason` after it. */
+interface Story {
+  readonly deed: string;
+  readonly reason?: string;
+}
+
+function story(death: Death, verdict: Verdict, host: Host): Story {
   const signal = signalName(verdict.signo);
   switch (verdict.cause) {
     case 'exit':
-      return `exited with code ${verdict.exitCode}${afterRequest(death, verdict, host)}`;
+      return exitStory(death, verdict, host);
     case 'fault':
-      return `crashed with ${signal}${faultDetail(death, verdict)}`;
+      return { deed: `crashed with ${signal}${faultDetail(death, verdict)}` };
     case 'abort':
-      return `aborted (${signal})${inThread(death, verdict)}`;
+      return { deed: `aborted (${signal})${inThread(death, verdict)}` };
     case 'self_signal':
-      return `ended itself with ${signal}`;
+      return { deed: `ended itself with ${signal}` };
     case 'killed':
-      return `was ${STOP_SIGNALS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sentBy(verdict, host)}`;
+      return {
+        deed: `was ${STOP_SIGNALS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sentBy(verdict, host)}`,
+      };
     case 'oom_kill':
-      return `was killed by the out-of-memory killer${oomDetail(death, verdict)}`;
+      return { deed: 'was killed by the out-of-memory killer', reason: oomReason(death, verdict) };
     case 'seccomp': {
       const call = verdict.fault?.syscall ?? null;
-      const name = call === null ? '' : ` for calling ${syscallName(call, verdict.fault?.syscall_arch ?? null)}`;
-      return `was killed by seccomp${name} (${signal})`;
+      const name = call === null ? '' : `: it called ${syscallName(call, verdict.fault?.syscall_arch ?? null)}`;
+      return { deed: `was killed by seccomp (${signal})`, reason: name };
     }
     case 'resource_limit':
-      return verdict.signo === SIGXFSZ
-        ? `was killed by ${signal}: a file reached its size limit`
-        : `was killed by ${signal}: it used up its limit of processor time`;
+      return {
+        deed: `was killed by ${signal}`,
+        reason:
+          verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it used up its limit of processor time',
+      };
     case 'broken_pipe':
-      return `ended with ${signal}: it wrote to a pipe or socket that nobody reads any more`;
+      return { deed: `ended with ${signal}`, reason: ': it wrote to a pipe or socket that nobody reads any more' };
     case 'hangup':
-      return `ended with ${signal}: its terminal went away`;
+      return { deed: `ended with ${signal}`, reason: ': its terminal went away' };
     case 'terminal':
-      return `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}`;
+      return { deed: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
     case 'timer':
-      return `was ended by ${signal}: a timer that it had set ran out`;
+      return { deed: `was ended by ${signal}`, reason: ': a timer that it had set ran out' };
     case 'parent_death':
-      return `was killed by ${signal}: its parent ended, and it had asked to follow`;
+      return { deed: `was killed by ${signal}`, reason: ': its parent ended, and it had asked to follow' };
     case 'namespace_exit':
-      return `was killed by ${signal}: the init of its pid namespace ended`;
+      return { deed: `was killed by ${signal}`, reason: ': the init of its pid namespace ended' };
     case 'kernel':
-      return `was killed by ${signal} from the kernel`;
+      return { deed: `was killed by ${signal} from the kernel` };
     case 'unknown':
-      return `was killed by ${signal}; who sent it is not known`;
+      return { deed: `was killed by ${signal}`, reason: '; who sent it is not known' };
   }
 }
 
@@ -83,11 +96,12 @@ function sentBy(verdict: Verdict, host: Host): string {
   return verdict.sender === null ? 'an unknown process' : senderLabel(verdict.sender, host);
 }
 
-function afterRequest(death: Death, verdict: Verdict, host: Host): string {
-  if (verdict.signal === null) return '';
+function exitStory(death: Death, verdict: Verdict, host: Host): Story {
+  const deed = `exited with code ${verdict.exitCode}`;
+  if (verdict.signal === null) return { deed };
   const since = duration(death.time_ns - verdict.signal.time_ns);
   const by = verdict.sender === null ? '' : `, sent by ${senderLabel(verdict.sender, host)}`;
-  return ` ${since} after it handled ${signalName(verdict.signal.signo)}${by}`;
+  return { deed, reason: `, ${since} after it handled ${signalName(verdict.signal.signo)}${by}` };
 }
 
 function faultDetail(death: Death, verdict: Verdict): string {
@@ -108,14 +122,13 @@ function inThread(death: Death, verdict: Verdict): string {
   return ` in thread ${thread.name ?? thread.tid}`;
 }
 
-function oomDetail(death: Death, verdict: Verdict): string {
+function oomReason(death: Death, verdict: Verdict): string {
   const { oom } = death;
-  const signal = verdict.signo === SIGKILL ? '' : ` (${signalName(verdict.signo)})`;
-  if (verdict.oomScope === 'host') return `${signal}: the machine ran out of memory`;
-  if (verdict.oomScope !== 'cgroup') return signal;
+  if (verdict.oomScope === 'host') return ': the machine ran out of memory';
+  if (verdict.oomScope !== 'cgroup') return '';
   const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${oom.cgroup}`;
   const limit = oom?.limit == null ? 'its memory limit' : `its limit of ${size(oom.limit)}`;
-  return `${signal}: ${where} reached ${limit}`;
+  return `: ${where} reached ${limit}`;
 }
 
 function typedKey(signo: number): string {
