@@ -42,6 +42,8 @@ export async function* readLoader(options: SocketOptions): AsyncGenerator<Receiv
     const ended = yield* readConnection(options);
     if (signal.aborted) return;
     if (ended.helloSeen) failures = 0;
+    // A new reason is news at once; the same one once a minute.
+    if (ended.reason !== stats.socketError) log.over('socket');
     stats.socketError = ended.reason;
     log.seldom('socket', `${ended.reason} Trying again.`);
     const delay = Math.min(BACKOFF_FIRST_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.75 + Math.random() / 2);
@@ -73,7 +75,7 @@ async function* readConnection({ path, stats, log, signal }: SocketOptions): Asy
           const { error } = decoded;
           if (hello === null) {
             reason = refusal(path, error);
-            countBad(error, stats, log);
+            stats.badLines += 1;
             break reading;
           }
           countBad(error, stats, log);

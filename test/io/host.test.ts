@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, hostname, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { hostReader } from '../../src/io/host.ts';
+import { Log, REPEAT_MS } from '../../src/io/log.ts';
+
+let etc: string;
+
+beforeEach(() => {
+  etc = mkdtempSync(join(tmpdir(), 'whodunit-etc-'));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(etc, { recursive: true });
+});
+
+it('the host tells its id, names and users', () => {
+  writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
+  writeFileSync(
+    join(etc, 'passwd'),
+    'root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n# nonsense\nalice:x:1000:1000::/home/alice:/bin/sh\n',
+  );
+  const host = hostReader(etc)();
+  expect(host).toMatchObject({ id: '3d1219c7c4c5404aaa1f6d2a48adfda4', name: hostname(), osVersion: release() });
+  expect(host.arch).toBe({ x64: 'amd64' }[arch() as string] ?? arch());
+  expect([...host.userNames]).toEqual([
+    [0, 'root'],
+    [1000, 'alice'],
+  ]);
+});
+
+it('a host without these files has no id and no names', () => {
+  expect(hostReader(etc)()).toMatchObject({ id: null, userNames: new Map() });
+});
+
+it('a new user is known soon', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\n');
+  const read = hostReader(etc);
+  expect(read().userNames.get(7)).toBeUndefined();
+  writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\nbob:x:7:7::/:/bin/sh\n');
+  expect(read().userNames.get(7)).toBeUndefined();
+  vi.advanceTimersByTime(10_001);
+  expect(read().userNames.get(7)).toBe('bob');
+});
+
+it('the log tells what repeats once a minute, and how often it was', () => {
+  const lines: string[] = [];
+  let now = 0;
+  const log = new Log(
+    (line) => lines.push(line),
+    () => now,
+  );
+  log.seldom('a', 'first');
+  log.seldom('a', 'second');
+  log.seldom('b', 'other');
+  now = REPEAT_MS;
+  log.seldom('a', 'third\nline');
+  log.over('a');
+  log.seldom('a', 'fourth');
+  expect(lines).toEqual([
+    'whodunit: first\n',
+    'whodunit: other\n',
+    'whodunit: third line (and 1 more in between)\n',
+    'whodunit: fourth\n',
+  ]);
+});
