@@ -16,7 +16,7 @@ import { readLoader } from './io/socket.ts';
 import { newStats, type Stats } from './io/stats.ts';
 
 /** Deaths whose second copy is recognised: more than can be pending, so that a reconnect never tells one twice. */
-const SEEN_MAX = 4 * PENDING_MAX;
+const SEEN_MAX = 8 * PENDING_MAX;
 
 const log = new Log();
 

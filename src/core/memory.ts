@@ -34,7 +34,9 @@ export class Recent {
 
   /** Adds an end at `timeNs` (CLOCK_BOOTTIME) and gives the number in the window that ends there, this one included. */
   add(service: string, timeNs: bigint): number {
-    const ends = (this.#ends.get(service) ?? []).filter((end) => timeNs - end < RECENT_WINDOW_NS);
+    const ends = this.#ends.get(service) ?? [];
+    // In order of arrival, which is that of the ring: the oldest is in front.
+    while (ends[0] !== undefined && timeNs - ends[0] >= RECENT_WINDOW_NS) ends.shift();
     ends.push(timeNs);
     if (ends.length > ENDS_MAX) ends.shift();
     this.#ends.delete(service);

@@ -8,7 +8,8 @@ import type { Outcome } from './otlp.ts';
 import { sleep } from './sleep.ts';
 import type { Stats } from './stats.ts';
 
-export const PENDING_MAX = 4096;
+/** Two batches: one under way, one that grows. More would only be memory (about 8 KB a record): the ring is the queue. */
+export const PENDING_MAX = 1024;
 export const BATCH_RECORDS_MAX = 512;
 export const BATCH_DELAY_MS = 50;
 const BACKOFF_FIRST_MS = 500;
@@ -41,7 +42,8 @@ export class Delivery {
   readonly #queue: { entry: Entry; at: number }[] = [];
   readonly #abort = new AbortController();
   #closing = false;
-  #batchWait = new AbortController();
+  /** Ends the wait for a batch to grow. */
+  #endWait: () => void = () => {};
   #wake: () => void = () => {};
   #giveUp: () => void = () => {};
   #room: (() => void)[] = [];
@@ -58,7 +60,7 @@ export class Delivery {
     this.#queue.push({ entry, at: performance.now() });
     this.#options.stats.pending = this.#queue.length;
     this.#wake();
-    if (this.#queue.length >= BATCH_RECORDS_MAX) this.#batchWait.abort();
+    if (this.#queue.length >= BATCH_RECORDS_MAX) this.#endWait();
     if (this.#queue.length < PENDING_MAX || this.#options.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => this.#room.push(resolve));
   }
@@ -66,7 +68,7 @@ export class Delivery {
   /** Delivers what is pending, but no longer than `timeoutMs`. The rest stays unacknowledged, thus in the kernel's ring. */
   async close(timeoutMs: number): Promise<{ left: number }> {
     this.#closing = true;
-    this.#batchWait.abort();
+    this.#endWait();
     this.#wake();
     const timer = setTimeout(() => {
       this.#abort.abort();
@@ -100,8 +102,13 @@ export class Delivery {
   async #fill(since: number): Promise<void> {
     const wait = BATCH_DELAY_MS - (performance.now() - since);
     if (wait <= 0 || this.#closing || this.#queue.length >= BATCH_RECORDS_MAX) return;
-    this.#batchWait = new AbortController();
-    await sleep(wait, this.#batchWait.signal);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      this.#endWait = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** How many entries the next batch takes: those in front, with at most BATCH_RECORDS_MAX records among them. */
