@@ -2,15 +2,15 @@
 // From the facts of one death to an opinion: its cause, and who is behind it. One ordered table; the first rule that holds
 // decides. It rests on docs/kernel-facts.md section 3 and on kernel/signal.c. Words for people are left to sentence.ts.
 // Two principles: a task is named as the sender only if it made the call; and `unknown` before we blame the innocent.
-import type { Actor, Death, Fault, Signal } from './event.ts';
+
+import type { Death, Fault, Signal } from './event.ts';
+import { code, faultEvidence, fromCall, inCall, otherEvidence, ran, stackEvidence, who } from './evidence.ts';
 import * as frames from './frames.ts';
+import { isDisguised, isRaisedAgain, isVictim, kindOf, originOf, REQUEST_GRACE_NS } from './origin.ts';
 import {
-  codeName,
   decodeStatus,
   SI_KERNEL,
   SI_TIMER,
-  SI_TKILL,
-  SI_USER,
   SIGABRT,
   SIGALRM,
   SIGBUS,
@@ -31,57 +31,8 @@ import {
   SYS_SECCOMP,
   signalName,
 } from './signals.ts';
+import type { Cause, OomScope, SenderKind, Verdict } from './verdict.ts';
 
-export type Cause =
-  | 'exit'
-  | 'fault'
-  | 'abort'
-  | 'self_signal'
-  | 'killed'
-  | 'oom_kill'
-  | 'seccomp'
-  | 'resource_limit'
-  | 'broken_pipe'
-  | 'hangup'
-  | 'terminal'
-  | 'timer'
-  | 'parent_death'
-  | 'namespace_exit'
-  | 'kernel'
-  | 'unknown';
-
-export type SenderKind = 'process' | 'self' | 'kernel' | 'unknown';
-export type OomScope = 'host' | 'cgroup' | 'unknown';
-
-export interface Verdict {
-  readonly cause: Cause;
-  /** `error.type`: the signal's name, `oom_kill`, or the exit code. */
-  readonly errorType: string;
-  /** 0 where the process exited. */
-  readonly signo: number;
-  /** null where a signal ended it. */
-  readonly exitCode: number | null;
-  readonly coreDumped: boolean;
-  /** The signal to report: the fatal one, or the handled request shortly before an exit. null: none is known. */
-  readonly signal: Signal | null;
-  readonly disposition: 'default' | 'handled' | null;
-  /** null where there is no signal to report. */
-  readonly senderKind: SenderKind | null;
-  /** Set only where `senderKind` is `process`. */
-  readonly sender: Actor | null;
-  /** Set where the cause is `fault` or `seccomp` and the fault was seen. */
-  readonly fault: Fault | null;
-  readonly oomScope: OomScope | null;
-  /** The thread that died first, where it is known. */
-  readonly thread: { readonly tid: number; readonly name: string | null } | null;
-  readonly evidence: readonly string[];
-}
-
-/**
- * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT an exit is still taken for its consequence. Longer than the
- * longest usual grace (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
- */
-export const REQUEST_GRACE_NS = 600_000_000_000n;
 /** How long after a handled fault the same signal, raised by the process itself, is that fault once more (a crash handler). */
 export const RERAISE_NS = 60_000_000_000n;
 
@@ -90,11 +41,8 @@ interface Facts {
   readonly death: Death;
   readonly signo: number;
   readonly signal: Signal | null;
-  readonly origin: Origin;
+  readonly origin: SenderKind;
 }
-
-/** Where a signal came from, as far as it alone tells. */
-export type Origin = 'process' | 'self' | 'kernel' | 'unknown';
 
 interface Rule {
   readonly name: string;
@@ -108,7 +56,7 @@ interface Rule {
 const FAULTS: ReadonlySet<number> = new Set([SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP]);
 const TIMER_SIGNALS: ReadonlySet<number> = new Set([SIGALRM, SIGVTALRM, SIGPROF]);
 
-/** In order; the first that holds decides. The last two always hold for what reaches them. */
+/** In order; the first that holds decides. The last one always holds. */
 const RULES: readonly Rule[] = [
   {
     // A filter's kill shows SIGSYS with SYS_SECCOMP (5.16+); before, and in strict mode, only the dead mode of the task tells.
@@ -206,7 +154,7 @@ const RULES: readonly Rule[] = [
     // send_sig(SIGXFSZ, current, 0): it looks like a signal to itself (fs/read_write.c, generic_write_check_limits).
     name: 'a file would have grown beyond its limit',
     cause: 'resource_limit',
-    when: (facts) => facts.signo === SIGXFSZ && disguised(facts),
+    when: ({ death, signo, signal }) => signo === SIGXFSZ && isDisguised(signal, death),
     sender: 'kernel',
     evidence: ({ signal }) => [
       'SIGXFSZ without siginfo, raised in its own write beyond RLIMIT_FSIZE',
@@ -216,7 +164,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'it wrote into a pipe or socket that nobody reads',
     cause: 'broken_pipe',
-    when: (facts) => facts.signo === SIGPIPE && disguised(facts),
+    when: ({ death, signo, signal }) => signo === SIGPIPE && isDisguised(signal, death),
     sender: 'kernel',
     evidence: ({ signal }) => ['SIGPIPE without siginfo, raised in its own write', ...inCall(signal)],
   },
@@ -354,49 +302,6 @@ export function classify(death: Death): Verdict {
   };
 }
 
-/**
- * Who sent it, by the signal alone. Sender is `current` only for codes <= 0 that a system call makes, without siginfo only in a
- * system call that sends signals (7.3 gives kill(2) none) or writes cgroup.kill; otherwise `current` merely ran.
- */
-export function originOf(signal: Signal, death: Death): Origin {
-  const { sender } = signal;
-  const sending = signal.syscall !== null && frames.SENDING_CALLS.has(signal.syscall);
-  if (signal.info === 'kernel' || signal.code === SI_KERNEL) return 'kernel';
-  if (signal.info === 'siginfo') {
-    const bySyscall =
-      signal.code === SI_USER || signal.code === -1 || signal.code === SI_TKILL || (signal.code < 0 && sending);
-    if (!bySyscall || sender.kthread) return 'kernel';
-  } else {
-    const cgroupKill = frames.has(signal, frames.CGROUP_KILL) !== null || looksLikeCgroupKill(signal);
-    if (sender.kthread || sender.pid === 0 || sender.exiting || (!sending && !cgroupKill)) return 'unknown';
-  }
-  if (sender.pid === 0) return 'unknown';
-  return isVictim(sender, death) ? 'self' : 'process';
-}
-
-/**
- * A handler that cleans up and then raises the same signal with the default action (Go, Node.js, shells, and the advice of the
- * GNU C library's manual): what ended the process is the request that the handler took, and its sender did it.
- */
-function isRaisedAgain(signal: Signal, death: Death): boolean {
-  const { request } = death;
-  if (request === null || request.signo !== signal.signo || request.action !== 'handled') return false;
-  return originOf(signal, death) === 'self' && signal.time_ns - request.time_ns <= REQUEST_GRACE_NS;
-}
-
-/** cgroup.kill where its frame is missing: SIGKILL without siginfo, to one task, from a write(2) of another (kernel/cgroup). */
-function looksLikeCgroupKill(signal: Signal): boolean {
-  const written = signal.syscall !== null && frames.WRITING_CALLS.has(signal.syscall);
-  return signal.signo === SIGKILL && !signal.group && written;
-}
-
-/** SIGPIPE and SIGXFSZ are send_sig(n, current, 0): no siginfo, by the victim, in a call that does not send signals. */
-function disguised({ death, signal }: Facts): boolean {
-  if (signal === null) return false;
-  const sending = signal.syscall !== null && frames.SENDING_CALLS.has(signal.syscall);
-  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !sending;
-}
-
 /** The fault with the default action that has the fatal number. SI_KERNEL needs a trap number (#GP is 13), else the kernel forced it. */
 function faultOf(death: Death, signo: number): Fault | null {
   const { fault } = death;
@@ -432,11 +337,6 @@ function exited(death: Death, exitCode: number): Verdict {
   };
 }
 
-/** The sender of a request: a disguised one has no victim rule of its own, so what is not certain is the kernel or unknown. */
-function kindOf(signal: Signal, death: Death): SenderKind {
-  return frames.has(signal, frames.HANGUP) !== null ? 'kernel' : originOf(signal, death);
-}
-
 function oomScope(death: Death, signal: Signal | null): OomScope {
   if (death.oom?.cgroup != null || death.oom?.limit != null) return 'cgroup';
   return signal === null ? 'unknown' : frames.oomScope(signal.kernel_stack);
@@ -446,68 +346,4 @@ function firstThread(fault: Fault | null, signal: Signal | null, death: Death): 
   if (fault !== null) return { tid: fault.tid, name: fault.thread_comm };
   if (signal === null || !isVictim(signal.sender, death)) return null;
   return { tid: signal.sender.tid, name: signal.sender.comm };
-}
-
-function isVictim(actor: Actor, death: Death): boolean {
-  return actor.pid === death.process.pid && actor.start_boottime_ns === death.process.start_boottime_ns;
-}
-
-function faultEvidence(fault: Fault | null, how: string): string[] {
-  if (fault === null) return [];
-  const where = fault.address === null ? '' : ` at ${fault.address}`;
-  const trap = fault.trap_nr === null ? '' : `, trap ${fault.trap_nr}`;
-  return [`${signalName(fault.signo)} with ${codeName(fault.signo, fault.code)}${where}${trap}, ${how}`];
-}
-
-/** What else was seen and a doubtful reader wants to know: the request before, an earlier fault, a tracer, the ring running low. */
-function otherEvidence(death: Death, signo: number, cause: Cause, reported: Signal | null = null): string[] {
-  const lines: string[] = [];
-  const { request, fault, handled_fault: handled } = death;
-  if (request !== null && request !== reported) {
-    const kind = kindOf(request, death);
-    const by =
-      kind === 'process'
-        ? ` from ${who(request)}`
-        : kind === 'self'
-          ? ' from itself'
-          : kind === 'kernel'
-            ? ' from the kernel'
-            : '';
-    const how = { handled: 'was handled', ignored: 'was ignored', default: 'was blocked' }[request.action];
-    const seconds = Number(death.time_ns - request.time_ns) / 1e9;
-    lines.push(`${signalName(request.signo)}${by} ${how}, ${seconds.toFixed(3)} s before the end`);
-  }
-  if (fault !== null && fault.signo !== signo) {
-    lines.push(...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL ended the core dump' : 'came first'));
-  }
-  if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
-  if (death.ptraced) lines.push('a tracer was attached');
-  if (death.shrunk) lines.push('the ring ran low: arguments, environment and details of the sender were left out');
-  return lines;
-}
-
-function stackEvidence(signal: Signal | null): string[] {
-  const frame = signal === null ? null : frames.telling(signal);
-  return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
-}
-
-function who(signal: Signal | null): string {
-  return signal === null ? 'nobody' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
-}
-
-function ran(signal: Signal | null, what: string): string {
-  return `${who(signal)} ran when it was generated: ${what}`;
-}
-
-function code(signal: Signal | null): string {
-  if (signal === null) return 'no code';
-  return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
-}
-
-function fromCall(signal: Signal | null): string {
-  return signal?.syscall == null ? '' : `from system call ${signal.syscall} `;
-}
-
-function inCall(signal: Signal | null): string[] {
-  return signal?.syscall == null ? [] : [`system call ${signal.syscall}`];
 }

@@ -2,13 +2,14 @@
 // The stages of one death in a row: classify, enrich, screen, record. Pure but for the two memories that are given to it; what
 // happens to the result is left to main.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { classify, type Verdict } from './classify.ts';
+import { classify } from './classify.ts';
 import { type ArgumentsMode, type Attributes, type Host, resourceOf } from './enrich.ts';
 import type { Death } from './event.ts';
 import type { Recent, Seen } from './memory.ts';
 import { buildRecord, recordUid } from './record.ts';
 import { type Action, type ReportMode, screen } from './screen.ts';
 import { SERVICE_NAME } from './semconv.ts';
+import type { Verdict } from './verdict.ts';
 
 export interface Circumstances {
   readonly bootId: string;

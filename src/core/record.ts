@@ -3,7 +3,6 @@
 // exporters take (ReadableLogRecord). Which deaths get a record is left to screen.ts, sending to io/.
 import { createHash } from 'node:crypto';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import type { Cause, Verdict } from './classify.ts';
 import {
   type ArgumentsMode,
   type Attributes,
@@ -19,6 +18,7 @@ import { ancestorLabels, faultLabel, STOP_SIGNALS, sentence } from './sentence.t
 import { codeName, SIGABRT, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import { hrTime, isoTime, seconds } from './time.ts';
+import type { Cause, Verdict } from './verdict.ts';
 import { VERSION } from './version.ts';
 
 /** The namespace of our UUIDs: UUIDv5 of the DNS namespace and `whodunit.process.termination`. Never to be changed. */

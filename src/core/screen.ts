@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which terminations are worth a record. Rules are a list, the first match wins. Only the built-in rules are here; rules of the
 // user (globs on executable, unit, service, …) will be put before them. Nothing screened is lost: it is counted.
-import type { Cause, Verdict } from './classify.ts';
+
 import type { Attributes } from './enrich.ts';
 import type { Death } from './event.ts';
 import { CONTAINER_ID, SERVICE_NAME, SYSTEMD_UNIT } from './semconv.ts';
+import type { Cause, Verdict } from './verdict.ts';
 
 /** `report`: a record and the metric; `count`: the metric only; `ignore`: neither, but it still counts as screened. */
 export type Action = 'report' | 'count' | 'ignore';

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One sentence that tells a person what happened: the Body of the record and the headline of the console. It says nothing that
 // the verdict does not; where the sender is not known it says so.
-import type { Verdict } from './classify.ts';
+
 import { executableName, type Host, placementOf, userName } from './enrich.ts';
 import type { Actor, Ancestor, Death } from './event.ts';
 import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import { duration, size } from './time.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Signals that ask a process to stop: their death is an order that was obeyed. */
 export const STOP_SIGNALS: ReadonlySet<number> = new Set([1, SIGINT, SIGQUIT, 15]);

@@ -5,9 +5,9 @@
 import type { Attributes as OtelAttributes } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
-import type { Verdict } from '../core/classify.ts';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../core/enrich.ts';
 import * as semconv from '../core/semconv.ts';
+import type { Verdict } from '../core/verdict.ts';
 import { VERSION } from '../core/version.ts';
 import type { Log } from './log.ts';
 import { lostByStage, type Stats } from './stats.ts';

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each row of docs/kernel-facts.md section 3, and each trap that can be told in an event.
 import { describe, expect, it } from 'vitest';
-import { classify, REQUEST_GRACE_NS, RERAISE_NS, type Verdict } from '../../src/core/classify.ts';
+import { classify, RERAISE_NS } from '../../src/core/classify.ts';
 import type { Death } from '../../src/core/event.ts';
+import { REQUEST_GRACE_NS } from '../../src/core/origin.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
 import {
   actor,
   END,

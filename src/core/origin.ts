@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is behind a signal, as far as the signal alone tells. Rests on kernel/signal.c and docs/kernel-facts.md section 3: the task
+// that ran is the sender only if it made a system call for it. Causes are left to classify.ts.
+import type { Actor, Death, Signal } from './event.ts';
+import { CGROUP_KILL, HANGUP, has, SENDING_CALLS, WRITING_CALLS } from './frames.ts';
+import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGKILL } from './signals.ts';
+import type { SenderKind } from './verdict.ts';
+
+/**
+ * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT an exit is still taken for its consequence. Longer than the
+ * longest usual grace (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
+ */
+export const REQUEST_GRACE_NS = 600_000_000_000n;
+
+/**
+ * Who sent it, by the signal alone. Sender is `current` only for codes <= 0 that a system call makes, without siginfo only in a
+ * system call that sends signals (7.3 gives kill(2) none) or writes cgroup.kill; otherwise `current` merely ran.
+ */
+export function originOf(signal: Signal, death: Death): SenderKind {
+  const { sender } = signal;
+  const sending = signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
+  if (signal.info === 'kernel' || signal.code === SI_KERNEL) return 'kernel';
+  if (signal.info === 'siginfo') {
+    const bySyscall =
+      signal.code === SI_USER || signal.code === SI_QUEUE || signal.code === SI_TKILL || (signal.code < 0 && sending);
+    if (!bySyscall || sender.kthread) return 'kernel';
+  } else {
+    const cgroupKill = has(signal, CGROUP_KILL) !== null || looksLikeCgroupKill(signal);
+    if (sender.kthread || sender.pid === 0 || sender.exiting || (!sending && !cgroupKill)) return 'unknown';
+  }
+  if (sender.pid === 0) return 'unknown';
+  return isVictim(sender, death) ? 'self' : 'process';
+}
+
+/**
+ * A handler that cleans up and then raises the same signal with the default action (Go, Node.js, shells, and the advice of the
+ * GNU C library's manual): what ended the process is the request that the handler took, and its sender did it.
+ */
+export function isRaisedAgain(signal: Signal, death: Death): boolean {
+  const { request } = death;
+  if (request === null || request.signo !== signal.signo || request.action !== 'handled') return false;
+  return originOf(signal, death) === 'self' && signal.time_ns - request.time_ns <= REQUEST_GRACE_NS;
+}
+
+/** cgroup.kill where its frame is missing: SIGKILL without siginfo, to one task, from a write(2) of another (kernel/cgroup). */
+function looksLikeCgroupKill(signal: Signal): boolean {
+  const written = signal.syscall !== null && WRITING_CALLS.has(signal.syscall);
+  return signal.signo === SIGKILL && !signal.group && written;
+}
+
+/** SIGPIPE and SIGXFSZ are send_sig(n, current, 0): no siginfo, by the victim, in a call that does not send signals. */
+export function isDisguised(signal: Signal | null, death: Death): boolean {
+  if (signal === null) return false;
+  const sending = signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
+  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !sending;
+}
+
+/** The sender of a request, which has no rule of its own: a disguised one of the kernel is the kernel's, what is uncertain unknown. */
+export function kindOf(signal: Signal, death: Death): SenderKind {
+  if (has(signal, HANGUP) !== null) return 'kernel';
+  const followed = signal.info === 'noinfo' && signal.sender.exiting && death.pdeath_signal === signal.signo;
+  return followed ? 'kernel' : originOf(signal, death);
+}
+
+/** Whether the task is the dead process: pid and start, since a pid alone is used again. */
+export function isVictim(actor: Actor, death: Death): boolean {
+  return actor.pid === death.process.pid && actor.start_boottime_ns === death.process.start_boottime_ns;
+}
