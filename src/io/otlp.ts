@@ -73,8 +73,9 @@ export function outcomeOf(error: unknown): Outcome {
   // HTTP statuses are 100 and above, gRPC's codes are 16 and below.
   const retry =
     code >= 100 ? HTTP_RETRYABLE.has(code) : GRPC_RETRYABLE.has(code) || (code === 8 && hasRetryInfo(metadata));
-  const reason =
-    code >= 100 ? `HTTP ${code} ${message ?? ''}`.trim() : `gRPC ${code} ${details ?? message ?? ''}`.trim();
+  // grpc-js ends its details with an empty note on name resolution.
+  const told = ((code >= 100 ? message : (details ?? message)) ?? '').replace(/\s*Resolution note:\s*$/, '');
+  const reason = `${code >= 100 ? 'HTTP' : 'gRPC'} ${code} ${told}`.trim();
   return { kind: retry ? 'retryable' : 'permanent', reason };
 }
 
