@@ -21,8 +21,8 @@ async function check(label, work) {
     await step(label, work);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    console.log(error.output.trimEnd());
-    console.log(error.message);
+    console.error(error.output.trimEnd());
+    console.error(error.message);
     problems.push(label);
   }
 }
@@ -38,7 +38,7 @@ async function clangFormat() {
   if (sources.length === 0 || !existsSync(join(ROOT, '.clang-format'))) return;
   const missing = spawnSync(CLANG_FORMAT, ['--version']).error !== undefined;
   if (missing && process.env.CI !== 'true') {
-    process.stdout.write(`SKIPPED, ${CLANG_FORMAT} is not installed … `);
+    process.stderr.write(`SKIPPED, ${CLANG_FORMAT} is not installed … `);
     return;
   }
   const mode = fix ? ['-i'] : ['--dry-run', '--Werror'];
@@ -67,6 +67,6 @@ await command(async () => {
   await check('C: format (clang-format)', clangFormat);
 
   if (problems.length > 0) throw new Failure(`${problems.length} checks failed: ${problems.join('; ')}.`);
-  console.log('all checks passed');
+  console.error('all checks passed');
   return 0;
 });

@@ -22,7 +22,7 @@ export async function againAsRoot(script, args) {
   if (spawnSync('sudo', ['--version']).error !== undefined) {
     throw new Failure('The loader needs root to load eBPF programs, and there is no sudo here. Run this as root.');
   }
-  console.log('The loader needs root to load eBPF programs: going on with sudo, which may ask for your password.');
+  console.error('The loader needs root to load eBPF programs: going on with sudo, which may ask for your password.');
   const kept = Object.keys(process.env).filter((name) => /^(OTEL|WHODUNIT)_/.test(name));
   const keep = kept.length === 0 ? [] : [`--preserve-env=${kept.join(',')}`];
   // Nobody but root may signal the one behind sudo, so the end of its input tells it to stop. sudo asks on the terminal itself.

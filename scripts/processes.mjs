@@ -89,6 +89,8 @@ export async function awaitReady(service, healthAddress) {
 export function stopAsked({ inputToo }) {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve(signal));
-    if (inputToo) process.stdin.on('end', () => resolve('end of input')).resume();
+    if (!inputToo) return;
+    process.stdin.on('end', () => resolve('end of input')).resume();
+    process.stdin.unref(); // waiting for it alone keeps nobody alive
   });
 }

@@ -38,15 +38,16 @@ export async function command(main) {
   }
 }
 
+/** One line on standard error, so that what the service prints on the other output stays clean. */
 export async function step(label, work) {
-  process.stdout.write(`${label} … `);
+  process.stderr.write(`${label} … `);
   const start = performance.now();
   try {
     const result = await work();
-    console.log(`${((performance.now() - start) / 1000).toFixed(1)} s`);
+    console.error(`${((performance.now() - start) / 1000).toFixed(1)} s`);
     return result;
   } catch (error) {
-    console.log('failed');
+    console.error('failed');
     throw error;
   }
 }

@@ -96,7 +96,10 @@ export interface Whodunit {
 
 export async function startWhodunit(env: NodeJS.ProcessEnv): Promise<Whodunit> {
   const at = await place();
-  const loader = await startLoader(at);
+  const loader = await startLoader(at).catch((error: unknown) => {
+    at.directory.remove();
+    throw error;
+  });
   const service = startService(at, env);
   const stop = async () => {
     const serviceEnd = await service.stop();

@@ -11,13 +11,16 @@ const REPORT_WITHIN_MS = 5_000;
 const DEMO_WITHIN_MS = 90_000;
 
 const running: Program[] = [];
+const places: Place[] = [];
 
 afterEach(async () => {
   for (const program of running.splice(0)) await program.stop();
+  for (const at of places.splice(0)) at.directory.remove();
 });
 
 async function start(args: readonly string[]): Promise<{ at: Place; program: Program }> {
   const at = await place();
+  places.push(at);
   const program = startProgram(process.execPath, ['scripts/start.mjs', ...args], {
     env: {
       ...process.env,
@@ -63,7 +66,6 @@ describe('npm start', () => {
     expect(await program.ended, program.output()).toEqual({ code: 0, signal: null });
     expect(existsSync(at.pinDir)).toBe(false);
     expect(existsSync(at.socket)).toBe(false);
-    at.directory.remove();
   });
 
   it.each([
@@ -81,7 +83,6 @@ describe('npm start', () => {
       expect(await unload.ended, unload.output()).toEqual({ code: 0, signal: null });
     }
     expect(existsSync(at.pinDir)).toBe(false);
-    at.directory.remove();
   });
 });
 
