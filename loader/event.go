@@ -204,24 +204,20 @@ func (d decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
 	return err
 }
 
-// settle puts the remembered signals where they belong, now that the status is known: `signal` is the one of the status; a polite
-// one that did not end the process is its `request` (signalfd and sigwait take blocked ones without a handler).
+// settle puts the remembered signals where they belong, now that the status is known: `signal` is the one of the status, `request`
+// the polite one that did not end the process by itself. A blocked polite one that signalfd or sigwait took was remembered as what
+// may come true; one whose handler was removed meanwhile as a request.
 func (event *Event) settle() {
 	ended := event.StatusRaw & statusSignalMask
 	remembered, request := event.Signal, event.Request
-	event.Signal, event.Request = nil, nil
-	for _, signal := range []*Signal{remembered, request} {
-		switch {
-		case signal == nil:
-		case signal.Signo == ended:
-			if event.Signal == nil {
-				event.Signal = signal
-			}
-		case event.Request == nil || signal == request:
-			if isRequest(signal.Signo) && !signal.Committed {
-				event.Request = signal
-			}
-		}
+	event.Signal = nil
+	switch {
+	case remembered != nil && remembered.Signo == ended:
+		event.Signal = remembered
+	case request != nil && request.Signo == ended:
+		event.Signal, event.Request = request, nil
+	case request == nil && remembered != nil && isRequest(remembered.Signo) && !remembered.Committed:
+		event.Request = remembered
 	}
 }
 

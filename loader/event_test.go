@@ -125,7 +125,8 @@ func TestWhichRememberedSignalIsTheSignalAndWhichTheRequest(t *testing.T) {
 		{"SIGQUIT with a core", quit | 0x80, quit, hup, false, quit, hup},
 		{"handler installed, then removed: the request ended it", hup, 0, hup, false, hup, 0},
 		{"another signal than the remembered one", 11, usr1, 0, false, 0, 0},
-		{"both are the one that ended it: the committed wins", term, term, term, true, term, 0},
+		{"SIGTERM handled, then raised by the handler", term, term, term, true, term, term},
+		{"a blocked SIGTERM beside a handled SIGHUP, then exit 1", 1 << 8, term, hup, false, 0, hup},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var parts [][]byte
