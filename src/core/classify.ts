@@ -42,6 +42,7 @@ interface Facts {
   readonly signo: number;
   readonly signal: Signal | null;
   readonly origin: SenderKind;
+  readonly auditArch: number | null;
 }
 
 interface Rule {
@@ -156,9 +157,9 @@ const RULES: readonly Rule[] = [
     cause: 'resource_limit',
     when: ({ death, signo, signal }) => signo === SIGXFSZ && isDisguised(signal, death),
     sender: 'kernel',
-    evidence: ({ signal }) => [
+    evidence: ({ signal, auditArch }) => [
       'SIGXFSZ without siginfo, raised in its own write beyond RLIMIT_FSIZE',
-      ...inCall(signal),
+      ...inCall(signal, auditArch),
     ],
   },
   {
@@ -166,7 +167,10 @@ const RULES: readonly Rule[] = [
     cause: 'broken_pipe',
     when: ({ death, signo, signal }) => signo === SIGPIPE && isDisguised(signal, death),
     sender: 'kernel',
-    evidence: ({ signal }) => ['SIGPIPE without siginfo, raised in its own write', ...inCall(signal)],
+    evidence: ({ signal, auditArch }) => [
+      'SIGPIPE without siginfo, raised in its own write',
+      ...inCall(signal, auditArch),
+    ],
   },
   {
     name: 'a timer ran out',
@@ -221,7 +225,7 @@ const RULES: readonly Rule[] = [
     name: 'another process sent the signal',
     cause: 'killed',
     when: ({ origin }) => origin === 'process',
-    evidence: ({ signal }) => [`sent ${fromCall(signal)}by ${who(signal)}, ${code(signal)}`],
+    evidence: ({ signal, auditArch }) => [`sent ${fromCall(signal, auditArch)}by ${who(signal)}, ${code(signal)}`],
   },
   {
     name: 'the kernel sent it for another reason',
@@ -262,8 +266,8 @@ const SECCOMP_MODE_DEAD = 3;
 /** TRACE_SIGNAL_IGNORED of include/trace/events/signal.h. */
 const RESULT_IGNORED = 1;
 
-/** The verdict on a death. Pure; never throws. */
-export function classify(death: Death): Verdict {
+/** The verdict on a death. `auditArch` names system calls in the evidence; null: they stay numbers. Pure; never throws. */
+export function classify(death: Death, auditArch: number | null = null): Verdict {
   const status = decodeStatus(death.status_raw);
   if (status.signal === 0) return exited(death, status.exitCode);
   const signo = status.signal;
@@ -273,7 +277,8 @@ export function classify(death: Death): Verdict {
     remembered !== null && remembered.result === RESULT_IGNORED && !remembered.committed ? null : remembered;
   const raisedAgain = counted !== null && isRaisedAgain(counted, death);
   const signal = raisedAgain ? death.request : counted;
-  const facts: Facts = { death, signo, signal, origin: signal === null ? 'unknown' : originOf(signal, death) };
+  const origin = signal === null ? 'unknown' : originOf(signal, death);
+  const facts: Facts = { death, signo, signal, origin, auditArch };
   const rule = RULES.find((candidate) => candidate.when(facts)) as Rule;
   const senderKind = signal === null ? 'unknown' : (rule.sender ?? facts.origin);
   const fault =

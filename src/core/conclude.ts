@@ -9,6 +9,7 @@ import type { Recent, Seen } from './memory.ts';
 import { buildRecord, recordUid } from './record.ts';
 import { type Action, type ReportMode, screen } from './screen.ts';
 import { SERVICE_NAME } from './semconv.ts';
+import { auditArchOf } from './syscalls.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface Circumstances {
@@ -38,7 +39,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const { bootId, host, argumentsMode, reportMode, seen, recent, observedNs } = circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
-  const verdict = classify(death);
+  const verdict = classify(death, auditArchOf(host.arch));
   const resource = resourceOf(death, host, argumentsMode);
   const ends = recent.add(String(resource[SERVICE_NAME]), death.time_ns);
   const action = screen(death, verdict, resource, reportMode);

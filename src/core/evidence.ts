@@ -4,6 +4,7 @@ import type { Death, Fault, Signal } from './event.ts';
 import { telling } from './frames.ts';
 import { kindOf } from './origin.ts';
 import { codeName, SIGKILL, signalName } from './signals.ts';
+import { syscallName } from './syscalls.ts';
 import type { Cause } from './verdict.ts';
 
 export function faultEvidence(fault: Fault | null, how: string): string[] {
@@ -53,10 +54,22 @@ export function code(signal: Signal | null): string {
   return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
 }
 
-export function fromCall(signal: Signal | null): string {
-  return signal?.syscall == null ? '' : `from system call ${signal.syscall} `;
+export function fromCall(signal: Signal | null, auditArch: number | null): string {
+  return signal?.syscall == null ? '' : `with ${callName(signal.syscall, auditArch)} `;
 }
 
-export function inCall(signal: Signal | null): string[] {
-  return signal?.syscall == null ? [] : [`system call ${signal.syscall}`];
+export function inCall(signal: Signal | null, auditArch: number | null): string[] {
+  return signal?.syscall == null ? [] : [`in ${callName(signal.syscall, auditArch)}`];
 }
+
+/**
+ * `kill(2)`, where the number is on this architecture a call that sends signals or writes. Any other is shown as a number: the
+ * task may be a 32-bit one, whose numbers are others.
+ */
+function callName(number: number, auditArch: number | null): string {
+  const name = syscallName(number, auditArch);
+  return SIGNALLING.test(name) ? `${name}(2)` : `system call ${number}`;
+}
+
+const SIGNALLING =
+  /^(?:t?g?kill|rt_(?:tg)?sigqueueinfo|pidfd_send_signal|p?write(?:v|64|v2)?|sendfile|splice|send(?:to|m?msg))$/;

@@ -23,10 +23,14 @@ export function sentence(death: Death, verdict: Verdict, host: Host): string {
     : `${who} ${deed}${core} after ${lived}${reason}.`;
 }
 
+/** A sentence names this many of a sender's ancestors; `whodunit.sender.ancestors` has all. */
+const ANCESTORS_IN_SENTENCE = 3;
+
 /** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and those who started it. */
 export function senderLabel(sender: Actor, host: Host): string {
   const user = userName(sender.uid, placementOf(sender.cgroup), host) ?? `uid ${sender.uid}`;
-  const chain = sender.ancestors.map(({ comm }) => ` ← ${comm}`).join('');
+  const nearest = sender.ancestors.slice(0, ANCESTORS_IN_SENTENCE).map(({ comm }) => ` ← ${comm}`);
+  const chain = nearest.join('') + (sender.ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
   return `${executableName(sender)} (pid ${sender.pid}, ${user})${chain}`;
 }
 

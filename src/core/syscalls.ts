@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of system calls by number, for the one that seccomp refused. x86_64 and arm64, Linux 6.16 and before; a newer number, or
+// Names of system calls by number: the one that seccomp refused, the one that sent a signal. x86_64 and arm64, Linux 6.16 and before; a newer number, or
 // another architecture, is shown as a number.
 
 /** AUDIT_ARCH_* of include/uapi/linux/audit.h, as siginfo carries them (perhaps as a negative int32). */
@@ -82,6 +82,11 @@ const ARM64 = `
   futex_requeue statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat
   getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr listns rseq_slice_yield
 `;
+
+/** The AUDIT_ARCH_* of a machine, by OpenTelemetry's `host.arch`; null: its calls have no names here. */
+export function auditArchOf(hostArch: string): number | null {
+  return hostArch === 'amd64' ? AUDIT_ARCH_X86_64 : hostArch === 'arm64' ? AUDIT_ARCH_AARCH64 : null;
+}
 
 const tables = new Map<number, Map<number, string>>();
 

@@ -559,3 +559,22 @@ describe('what else a verdict says', () => {
     ).toBe(scope);
   });
 });
+
+describe('the system call in the evidence', () => {
+  const X86_64 = 0xc000003e;
+  const evidenceOf = (syscall: number | null, auditArch: number | null) =>
+    classify(killedBy(KILL, { signal: { ...signal(KILL), syscall } }), auditArch).evidence[0];
+  it.each([
+    ['is named where it sends signals on this architecture', 62, X86_64, 'sent with kill(2) by '],
+    [
+      'is a number where its name cannot send one: a 32-bit task has other numbers',
+      37,
+      X86_64,
+      'sent with system call 37 by ',
+    ],
+    ['is a number where the architecture is not known', 62, null, 'sent with system call 62 by '],
+    ['is not told where it is not known', null, X86_64, 'sent by '],
+  ])('%s', (_, syscall, auditArch, begins) => {
+    expect(evidenceOf(syscall, auditArch)).toMatch(new RegExp(`^${begins.replace(/[()]/g, '\\$&')}`));
+  });
+});

@@ -84,7 +84,7 @@ describe('the record of a golden death', () => {
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
       'whodunit.core_dumped': false,
-      'whodunit.evidence': ['sent from system call 62 by bash (pid 99), SI_USER'],
+      'whodunit.evidence': ['sent with kill(2) by bash (pid 99), SI_USER'],
     });
     expect(record.resource.schemaUrl).toBe('https://opentelemetry.io/schemas/1.45.0');
     expect(record.resource.attributes).toMatchObject({

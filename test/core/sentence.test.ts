@@ -31,6 +31,12 @@ it.each<[Death, string]>([
     killedBy(9, { signal: signal(9, { sender: actor({ uid: 7, ancestors: [] }) }) }),
     'was killed by SIGKILL, sent by bash (pid 99, uid 7), after 3.0 s.',
   ],
+  [
+    killedBy(9, {
+      signal: signal(9, { sender: actor({ ancestors: ['a', 'b', 'c', 'd'].map((comm) => ({ pid: 2, comm })) }) }),
+    }),
+    'was killed by SIGKILL, sent by bash (pid 99, alice) ← a ← b ← c ← …, after 3.0 s.',
+  ],
   [exitedWith(3), 'exited with code 3, after 3.0 s.'],
   [
     exitedWith(130, { request: kernelSignal(2, ['isig'], { action: 'handled' }) }),

@@ -31,7 +31,7 @@ describe('the report', () => {
       '  who       bash (pid 99, alice) ← sshd(80) ← systemd(1) · bash -l',
       '  where     session-3.scope · /user.slice/user-1000.slice/session-3.scope · web-1',
       '  command   sleep 100',
-      '  evidence  sent from system call 62 by bash (pid 99), SI_USER',
+      '  evidence  sent with kill(2) by bash (pid 99), SI_USER',
       '',
       '',
     ]);
