@@ -217,6 +217,23 @@ func TestAPinDirectoryOutsideBpffsIsRefused(t *testing.T) {
 	}
 }
 
+// Without BTF: the whole program, in a mount namespace where nothing lies at /sys/kernel/btf.
+func TestAKernelWithoutBTFIsRefusedWithTheRemedy(t *testing.T) {
+	privileged(t)
+	loader := filepath.Join(t.TempDir(), "whodunit-loader")
+	build := exec.Command("go", "build", "-o", loader, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	hidden := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec "+loader+" run --socket "+filepath.Join(t.TempDir(), "s"))
+	out, err := hidden.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitUnavailable || !strings.Contains(string(out), "CONFIG_DEBUG_INFO_BTF") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestUnloadOfNothingIsNoError(t *testing.T) {
 	if removed, err := unload(filepath.Join(t.TempDir(), "none")); removed != 0 || err != nil {
 		t.Errorf("%d, %v", removed, err)

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -78,6 +80,9 @@ func requireKernel() error {
 	}
 	if _, err := os.Stat(kernelBTF); err != nil {
 		return &usageError{exitUnavailable, fmt.Sprintf("this kernel (%s) has no BTF at %s; whodunit needs Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y, as the big distributions' kernels are", kernelRelease(), kernelBTF)}
+	}
+	if err := features.HaveMapType(ebpf.RingBuf); errors.Is(err, ebpf.ErrNotSupported) {
+		return &usageError{exitUnavailable, fmt.Sprintf("this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", kernelRelease())}
 	}
 	return nil
 }
