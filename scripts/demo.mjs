@@ -16,7 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { limitedCgroup } from './memory-cgroup.mjs';
 import { againAsRoot, BEHIND_SUDO, invokingUser, isRoot } from './privileges.mjs';
-import { awaitReady, startLoader, startService, stopAsked, stopProgram } from './processes.mjs';
+import { awaitReady, startLoader, startService, stopAll, stopAsked } from './processes.mjs';
 import { buildMortal, command, Failure, installAndBuild, MORTAL, ROOT } from './steps.mjs';
 
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
@@ -54,6 +54,7 @@ await command(async () => {
   try {
     return await Promise.race([demo(cleanUp), asked]);
   } finally {
+    await stopAll();
     for (const clean of cleanUp.reverse()) await clean();
   }
 });
@@ -66,19 +67,17 @@ async function demo(cleanUp) {
   const health = `127.0.0.1:${await freePort()}`;
   const user = invokingUser();
 
-  const loader = await startLoader({
+  await startLoader({
     socket,
     pinDir: `/sys/fs/bpf/whodunit-demo-${process.pid}`,
     socketGroup: user?.gid,
   });
-  cleanUp.push(() => stopProgram(loader));
   const service = startService({
     args: ['--output', 'json'],
     user,
     env: { ...withoutExporters(), WHODUNIT_SOCKET: socket, WHODUNIT_HEALTH_ADDR: health, WHODUNIT_REPORT: 'all' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  cleanUp.push(() => stopProgram(service));
   const records = collect(service);
   await awaitReady(service, health);
   const cgroup = limitedCgroup(`whodunit-demo-${process.pid}`, MEMORY_LIMIT_BYTES);
@@ -90,7 +89,7 @@ async function demo(cleanUp) {
   console.log('');
   for (const [index, death] of DEATHS.entries()) {
     console.log(`── ${index + 1} of ${DEATHS.length}: ${death.title}\n`);
-    const truth = await letDie(death, cgroup.directory);
+    const truth = await letDie(death, cgroup.directory, cleanUp);
     const record = await records.of(truth.pid);
     if (record !== undefined)
       process.stdout.write(renderText(asRendered(record), wantsColour(process.stdout, process.env)));
@@ -107,9 +106,10 @@ async function demo(cleanUp) {
 }
 
 /** Lets it happen; gives the pid, how wait(2) said it ended, and who killed it. */
-async function letDie({ way, by, limited }, cgroup) {
+async function letDie({ way, by, limited }, cgroup, cleanUp) {
   const args = limited ? ['in-cgroup', cgroup, ...way] : way;
   const victim = spawn(MORTAL, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  cleanUp.push(() => victim.kill('SIGKILL')); // no more than a formality, unless somebody interrupts
   const ended = new Promise((resolve) => victim.on('exit', (code, signal) => resolve({ code, signal })));
   let sender;
   if (by !== undefined) {

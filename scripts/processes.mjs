@@ -10,11 +10,16 @@ const READY_WITHIN_MS = 30_000;
 const READY_POLL_MS = 100;
 const STOP_WITHIN_MS = 10_000;
 
+/** Those that were started, in order. Once it is `stopping`, no other one is. */
+const started = [];
+let stopping = false;
+
 /**
  * Starts one. It gets a session of its own, so that Ctrl-C reaches this process alone, which then stops the others in order.
  * `running.ended` gives `{code, signal}` when it has; it never rejects.
  */
 export function startProgram(name, program, args, options = {}) {
+  if (stopping) throw new Failure(`${name} is not started any more.`);
   const child = spawn(program, args, { cwd: ROOT, detached: true, ...options });
   const running = { name, child, alive: true, ended: undefined };
   running.ended = new Promise((resolve) => {
@@ -25,11 +30,20 @@ export function startProgram(name, program, args, options = {}) {
     child.on('error', (error) => end({ code: null, signal: null, why: error.message }));
     child.on('exit', (code, signal) => end({ code, signal, why: signal === null ? `code ${code}` : signal }));
   });
+  started.push(running);
   return running;
 }
 
+/** Stops all, the last started first, and gives how each ended: `[{name, why}]`. What goes on starting others fails. */
+export async function stopAll() {
+  stopping = true;
+  const ends = [];
+  for (const running of [...started].reverse()) ends.push({ name: running.name, ...(await stop(running)) });
+  return ends;
+}
+
 /** SIGTERM, and SIGKILL if that does not help in time. Gives how it ended. */
-export async function stopProgram(running) {
+async function stop(running) {
   if (running.alive) running.child.kill('SIGTERM');
   const timer = setTimeout(() => running.child.kill('SIGKILL'), STOP_WITHIN_MS);
   const how = await running.ended;
@@ -53,7 +67,7 @@ export async function startLoader({ socket, pinDir, socketGroup }) {
   const timeout = new Promise((resolve) => setTimeout(resolve, READY_WITHIN_MS, 'late').unref());
   const first = await Promise.race([ready, timeout, loader.ended]);
   if (first === 'ready') return loader;
-  await stopProgram(loader);
+  await stop(loader);
   const why = first === 'late' ? `was not ready after ${READY_WITHIN_MS / 1000} s` : `ended with ${first.why}`;
   throw new Failure(`The loader ${why}. \`${LOADER} check\` says what this machine lacks.`);
 }

@@ -5,7 +5,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { againAsRoot, BEHIND_SUDO, invokingUser, isRoot } from './privileges.mjs';
-import { awaitReady, startLoader, startService, stopAsked, stopProgram } from './processes.mjs';
+import { awaitReady, startLoader, startService, stopAll, stopAsked } from './processes.mjs';
 import { command, Failure, installAndBuild } from './steps.mjs';
 
 const SOCKET = process.env.WHODUNIT_SOCKET ?? '/run/whodunit/events.sock';
@@ -20,22 +20,22 @@ await command(async () => {
   if (!isRoot()) return againAsRoot(fileURLToPath(import.meta.url), [BEHIND_SUDO, ...args]);
 
   const asked = stopAsked({ inputToo: behindSudo });
-  const user = invokingUser();
-  const loader = await startLoader({ socket: SOCKET, pinDir: PIN_DIR, socketGroup: user?.gid });
-  const service = startService({ args, user, env: { WHODUNIT_SOCKET: SOCKET } });
   try {
-    await Promise.race([awaitReady(service, HEALTH), asked]);
-    console.error(`whodunit watches. http://${HEALTH}/readyz answers; Ctrl-C ends it.`);
-    const first = await Promise.race([asked, ended(service), ended(loader)]);
-    if (first.name !== undefined) throw new Failure(`${first.name} ended with ${first.how.why}, so whodunit stops.`);
+    const end = await Promise.race([asked, watch(args)]);
+    if (end.name !== undefined) throw new Failure(`${end.name} ended with ${end.why}, so whodunit stops.`);
   } finally {
-    const serviceEnd = await stopProgram(service);
-    const loaderEnd = await stopProgram(loader);
-    console.error(`whodunit has stopped (service: ${serviceEnd.why}, loader: ${loaderEnd.why}).`);
+    const ends = await stopAll();
+    console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
   }
   return 0;
 });
 
-async function ended(running) {
-  return { name: running.name, how: await running.ended };
+/** Starts both; gives the first that ends, and how. */
+async function watch(args) {
+  const user = invokingUser();
+  const loader = await startLoader({ socket: SOCKET, pinDir: PIN_DIR, socketGroup: user?.gid });
+  const service = startService({ args, user, env: { WHODUNIT_SOCKET: SOCKET } });
+  await awaitReady(service, HEALTH);
+  console.error(`whodunit watches. http://${HEALTH}/readyz answers; Ctrl-C ends it.`);
+  return Promise.race([service, loader].map(async ({ name, ended }) => ({ name, ...(await ended) })));
 }
