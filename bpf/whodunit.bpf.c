@@ -103,6 +103,7 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	__u32 result = ctx->args[4];
 	struct task_struct *victim, *leader, *current, *current_leader;
 	struct signal_struct *signal;
+	struct process_key sender;
 	struct signal_fact *fact;
 	struct memory *memory;
 	unsigned long siginfo;
@@ -134,6 +135,12 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	fact = !committed && HAS(REQUESTS, signo) && action != ACTION_DEFAULT ? &memory->request : &memory->signal;
 	if (fact->committed && !committed)
 		return 0;
+	current = (void *)bpf_get_current_task();
+	current_leader = BPF_CORE_READ(current, group_leader);
+	sender = key_of(current_leader);
+	/* Who asked first is whom one wants to know: runtimes handle the request, and raise the same signal again (Go does so twice). */
+	if (fact == &memory->request && fact->signo && fact->sender.pid != memory->key.pid && sender.pid == memory->key.pid)
+		return 0;
 	memory->threads = BPF_CORE_READ(signal, nr_threads);
 
 	siginfo = ctx->args[1];
@@ -155,10 +162,8 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	fact->target_tid = BPF_CORE_READ(victim, pid);
 	fact->syscall_nr = current_syscall();
 
-	current = (void *)bpf_get_current_task();
-	current_leader = BPF_CORE_READ(current, group_leader);
 	fact->sender_tid = BPF_CORE_READ(current, pid);
-	fact->sender = key_of(current_leader);
+	fact->sender = sender;
 	fact->sender_uid = BPF_CORE_READ(current, cred, euid.val);
 	fact->sender_flags = BPF_CORE_READ(current, flags);
 	fact->sender_exec_id = exec_id(current);

@@ -24,6 +24,8 @@ func newLogger(out io.Writer) *logger {
 }
 
 func (l *logger) printf(format string, arguments ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	fmt.Fprintf(l.out, "whodunit-loader: "+format+"\n", arguments...)
 }
 

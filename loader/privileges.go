@@ -31,8 +31,12 @@ func mayLoad(capabilities uint64) bool {
 
 // dropPrivileges leaves all threads with `kept` at most, and without a way to get more: no new privileges, for children too.
 func dropPrivileges() error {
-	if err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != 0 {
-		return fmt.Errorf("forbid new privileges: %w", err)
+	errno := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	if errno == unix.ENOTSUP { // syscall.AllThreadsSyscall in a program with cgo
+		return fmt.Errorf("this loader was built with cgo, and cannot drop its privileges; build it with CGO_ENABLED=0, as `npm run build` does")
+	}
+	if errno != 0 {
+		return fmt.Errorf("forbid new privileges: %w", errno)
 	}
 	now, err := effectiveCapabilities()
 	if err != nil {
@@ -44,8 +48,8 @@ func dropPrivileges() error {
 		set := uint32(now & kept >> (32 * i))
 		data[i] = unix.CapUserData{Effective: set, Permitted: set}
 	}
-	if err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0); err != 0 {
-		return fmt.Errorf("drop capabilities: %w", err)
+	if errno := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0); errno != 0 {
+		return fmt.Errorf("drop capabilities: %w", errno)
 	}
 	return nil
 }

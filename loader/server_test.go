@@ -116,6 +116,14 @@ func (c *client) say(format string, arguments ...any) {
 	fmt.Fprintf(c.conn, format+"\n", arguments...)
 }
 
+// claim makes the client the consumer. Its first hello may say watcher, and deaths come for the watcher it is until then.
+func (c *client) claim() {
+	c.t.Helper()
+	c.say(`{"v":1,"type":"ack","seq":"0"}`)
+	for c.next("hello")["role"] != "consumer" {
+	}
+}
+
 // next returns the next message of the type; others are skipped.
 func (c *client) next(messageType string) map[string]any {
 	c.t.Helper()
@@ -167,10 +175,7 @@ func TestTheConsumerGetsAllThatIsNotAcknowledgedAndOnlyAnAckFreesIt(t *testing.T
 		s.ring.put(record(256), 0)
 	}
 	first := s.connect(t)
-	first.say(`{"v":1,"type":"ack","seq":"0"}`)
-	if first.next("hello"); first.next("hello")["role"] != "consumer" {
-		t.Fatal("not the consumer")
-	}
+	first.claim()
 	seqs := first.deaths(3)
 	if s.ring.Acked() != 0 {
 		t.Fatal("reading moved the consumer position")
@@ -180,7 +185,7 @@ func TestTheConsumerGetsAllThatIsNotAcknowledgedAndOnlyAnAckFreesIt(t *testing.T
 	first.conn.Close()
 	waitFor(t, func() bool { s.server.mu.Lock(); defer s.server.mu.Unlock(); return s.server.consumer == nil })
 	second := s.connect(t)
-	second.say(`{"v":1,"type":"ack","seq":"0"}`)
+	second.claim()
 	if again := second.deaths(1); again[0] != seqs[2] {
 		t.Errorf("after a restart the consumer got %v, want %s", again, seqs[2])
 	}
@@ -191,8 +196,7 @@ func TestAnAckBetweenTwoRecordsOrBeyondTheLastNeverMovesThePositionIntoOne(t *te
 	s.ring.put(record(256), 0)
 	s.ring.put(record(256), 0)
 	c := s.connect(t)
-	c.say(`{"v":1,"type":"ack","seq":"0"}`)
-	c.next("hello")
+	c.claim()
 	seqs := c.deaths(2)
 	c.say(`{"v":1,"type":"ack","seq":"%s1"}`, "1") // 11: inside the first
 	c.say(`{"v":1,"type":"ack","seq":"%d"}`, ^uint64(0))
@@ -202,9 +206,7 @@ func TestAnAckBetweenTwoRecordsOrBeyondTheLastNeverMovesThePositionIntoOne(t *te
 func TestASecondConsumerIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	s := serve(t, 1<<16)
 	first, second := s.connect(t), s.connect(t)
-	first.say(`{"v":1,"type":"ack","seq":"0"}`)
-	for first.next("hello")["role"] != "consumer" {
-	}
+	first.claim()
 	second.say(`{"v":1,"type":"ack","seq":"0"}`)
 	if refusal := second.next("error"); refusal["code"] != "CONSUMER_TAKEN" {
 		t.Errorf("%v", refusal)
@@ -219,6 +221,7 @@ func TestASecondConsumerIsRefusedAndTheFirstGoesOn(t *testing.T) {
 func TestGarbageFromAClientEndsItsConnectionAlone(t *testing.T) {
 	s := serve(t, 1<<16)
 	good := s.connect(t)
+	good.next("hello")
 	for name, line := range map[string]string{"garbage": "\x00\xff{", "version": `{"v":2,"type":"ack","seq":"1"}`, "length": strings.Repeat("x", 2*clientLineBytesMax)} {
 		bad := s.connect(t)
 		bad.next("hello")
@@ -249,8 +252,7 @@ func TestARecordThatCannotBeDecodedIsCountedAndTheNextComes(t *testing.T) {
 func TestTheRingWrapsManyTimesUnderAConsumerThatAcknowledges(t *testing.T) {
 	s := serve(t, 1<<12)
 	c := s.connect(t)
-	c.say(`{"v":1,"type":"ack","seq":"0"}`)
-	c.next("hello")
+	c.claim()
 	for i := range 200 {
 		waitFor(t, func() bool { return s.ring.put(record(uint32(i)<<8), 0) })
 		death := c.next("death")

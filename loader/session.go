@@ -47,11 +47,13 @@ func (s *session) wake() {
 	}
 }
 
-// run returns why the session ended; never nil.
+// run returns why the session ended; never nil. It closes the connection, and nothing of the session goes on afterwards: an ack that
+// came late would claim the role for nobody, or write into a ring that is closed.
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() { cancel(s.listen()) }()
+	var listening sync.WaitGroup
+	listening.Go(func() { cancel(s.listen()) })
 	err := s.write(ctx)
 	var goodbye *WireError
 	if errors.As(err, &goodbye) {
@@ -60,6 +62,8 @@ func (s *session) run(ctx context.Context) error {
 			s.conn.Write(line)
 		}
 	}
+	s.conn.Close()
+	listening.Wait()
 	return err
 }
 
