@@ -13,11 +13,26 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const CLANG = 'clang-19';
 const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
 const OUTPUTS = ['bpf_bpfel.go', 'bpf_bpfel.o'];
-const TYPES = ['event', 'part', 'part_kind', 'signal_fact', 'siginfo_kind', 'signal_action', 'fault', 'oom', 'description', 'ancestor', 'counters'];
+const TYPES = [
+  'event',
+  'part',
+  'part_kind',
+  'signal_fact',
+  'siginfo_kind',
+  'signal_action',
+  'fault',
+  'oom',
+  'description',
+  'ancestor',
+  'counters',
+];
 
 function run(command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', ...options });
-  return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}` };
+  return {
+    ok: result.status === 0,
+    output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`,
+  };
 }
 
 /** The compiler and libbpf's headers; installs Debian's packages where that is allowed (CI, as root), else says how. */
@@ -31,7 +46,9 @@ function requireCompiler() {
     if (installed.ok && run(CLANG, ['--version']).ok) return;
     console.error(installed.output);
   }
-  console.error(`${CLANG} and libbpf's headers are needed to compile bpf/. On Debian: apt-get install ${PACKAGES.join(' ')}`);
+  console.error(
+    `${CLANG} and libbpf's headers are needed to compile bpf/. On Debian: apt-get install ${PACKAGES.join(' ')}`,
+  );
   process.exit(1);
 }
 
@@ -52,9 +69,13 @@ if (process.argv.includes('--check')) {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-generate-'));
   try {
     generate(directory);
-    const stale = OUTPUTS.filter((name) => !readFileSync(join(directory, name)).equals(readFileSync(join(root, 'loader', name))));
+    const stale = OUTPUTS.filter(
+      (name) => !readFileSync(join(directory, name)).equals(readFileSync(join(root, 'loader', name))),
+    );
     if (stale.length > 0) {
-      console.error(`stale: ${stale.map((name) => `loader/${name}`).join(', ')}. Run \`npm run generate\` and commit the result.`);
+      console.error(
+        `stale: ${stale.map((name) => `loader/${name}`).join(', ')}. Run \`npm run generate\` and commit the result.`,
+      );
       process.exitCode = 1;
     } else console.log('generated files are fresh');
   } finally {
