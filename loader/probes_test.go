@@ -42,6 +42,23 @@ func pinDirectory(t *testing.T) string {
 	return directory
 }
 
+// attached gives probes of its own, and their ring, until the test ends.
+func attached(t *testing.T) (*Probes, *Ring) {
+	t.Helper()
+	privileged(t)
+	probes, err := attachProbes(pinDirectory(t), ringBytesMin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(probes.Close)
+	ring, err := probes.Ring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ring.Close() })
+	return probes, ring
+}
+
 // deathsOf reads the ring from a position on, and returns the deaths of that pid.
 func deathsOf(t *testing.T, ring *Ring, from uint64, pid int) (events []*Event) {
 	t.Helper()
@@ -115,17 +132,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 }
 
 func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
-	privileged(t)
-	probes, err := attachProbes(pinDirectory(t), ringBytesMin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer probes.Close()
-	ring, err := probes.Ring()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ring.Close()
+	probes, ring := attached(t)
 	before, _, err := probes.Counters()
 	if err != nil {
 		t.Fatal(err)
@@ -146,17 +153,7 @@ func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
 }
 
 func TestWhenTheRingIsLowRecordsShrinkBeforeAnyIsLostAndLossIsCounted(t *testing.T) {
-	privileged(t)
-	probes, err := attachProbes(pinDirectory(t), ringBytesMin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer probes.Close()
-	ring, err := probes.Ring()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ring.Close()
+	probes, ring := attached(t)
 	var pids []int
 	for range 400 {
 		pids = append(pids, dieWith(t, 1))

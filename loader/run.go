@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -48,6 +49,8 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
+	// The start needed far more memory than serving does: the kernel's types and the lines of its symbol table.
+	debug.FreeOSMemory()
 	verb := "attached"
 	if probes.TookOver {
 		verb = "took over"
