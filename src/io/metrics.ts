@@ -2,7 +2,7 @@
 // The counters of docs/telemetry.md, sent by the official exporter. A termination is counted under the victim's service, so each
 // service has a MeterProvider of its own; one exporter and one clock serve them all (docs/decisions/). What the numbers
 // are is left to those who count: stats.ts.
-import type { Attributes as OtelAttributes } from '@opentelemetry/api';
+import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../core/enrich.ts';
@@ -189,6 +189,7 @@ export class Metrics {
     const counter = provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA).createCounter(semconv.METRIC_TERMINATIONS, {
       unit: '{termination}',
       description: 'Abnormal process terminations.',
+      valueType: ValueType.INT,
     });
     const service: Service = { reader, add: (value, series) => counter.add(value, series), series: new Map() };
     this.#services.set(JSON.stringify(attributes), service);
@@ -213,6 +214,7 @@ export class Metrics {
     const exits = meter.createObservableCounter(semconv.METRIC_EXITS, {
       unit: '{exit}',
       description: 'Ends of processes.',
+      valueType: ValueType.INT,
     });
     exits.addCallback((result) => {
       if (stats.loader !== null) result.observe(Number(stats.loader.exits_normal), { [semconv.OUTCOME]: 'normal' });
@@ -222,6 +224,7 @@ export class Metrics {
     const lost = meter.createObservableCounter(semconv.METRIC_LOST, {
       unit: '{event}',
       description: 'Deaths that were lost.',
+      valueType: ValueType.INT,
     });
     lost.addCallback((result) => {
       for (const [stage, count] of Object.entries(lostByStage(stats)))

@@ -99,7 +99,7 @@ export function logRecords(line: string): LogRecord[] {
   );
 }
 
-/** Sums and gauges; histograms are left out. */
+/** Sums and gauges, of integers; histograms are left out. */
 export function metricPoints(line: string): MetricPoint[] {
   return (JSON.parse(line).resourceMetrics ?? []).flatMap((resourceMetrics: Json) =>
     (resourceMetrics.scopeMetrics ?? []).flatMap((scopeMetrics: Json) =>
@@ -110,7 +110,8 @@ export function metricPoints(line: string): MetricPoint[] {
             attributes: attributesOf(point.attributes),
             resource: attributesOf(resourceMetrics.resource?.attributes),
             timeUnixNs: BigInt(point.timeUnixNano ?? 0),
-            value: Number(point.asInt ?? point.asDouble ?? 0),
+            // All our sums count things: a double here is a wrong type, and becomes NaN, which equals nothing.
+            value: Number(point.asInt ?? Number.NaN),
           }),
         ),
       ),
