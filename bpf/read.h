@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
  *
- * Reading a task: paths, cgroup, ancestors, memory, registers. Every loop and every copy has a named limit, and nothing here
- * can sleep or fault: what is not resident is simply missing.
+ * Reading a task: ancestors, memory, registers; its paths are in paths.h. Every loop and every copy has a named limit, and
+ * nothing here can sleep or fault: what is not resident is simply missing.
  */
 #pragma once
 
-#define NAME_BYTES_MAX 256   /* NAME_MAX and its NUL */
-#define PATH_DEPTH_MAX 40    /* names and mounts on the way from an executable to the root */
-#define CGROUP_DEPTH_MAX 24
 #define MEMCG_DEPTH_MAX 16
-#define COPY_BYTES 4096      /* at most a page at a time: a read that fails at its end returns nothing */
+#define COPY_BYTES 4096 /* at most a page at a time: a read that fails at its end returns nothing */
 
 /* include/uapi/asm-generic/siginfo.h, 64 bit */
 #define SIGINFO_CODE 8
@@ -23,15 +20,6 @@
 #define MM_FILEPAGES 0
 #define MM_ANONPAGES 1
 #define MM_SHMEMPAGES 3
-
-/*
- * Written out by the compiler: verifiers before 6.8 refuse a loop whose last instruction falls through to its first ("back-edge"),
- * and that is how clang likes to lay out a loop that carries values on.
- */
-#define UNROLL _Pragma("clang loop unroll(full)")
-
-/* In the lengths that these functions return. Lengths have 64 bits: verifiers before 5.13 lose the bounds of 32-bit ones. */
-#define TRUNCATED 0x80000000ull
 
 volatile const __u32 page_bytes = 4096; /* set by the loader */
 
@@ -113,116 +101,6 @@ static __always_inline void read_trap(struct fault *fault, struct task_struct *t
 		bpf_core_read(&fault->trap_nr, 8, &thread->trap_nr);
 		bpf_core_read(&fault->error_code, 8, &thread->error_code);
 	}
-}
-
-/*
- * The names of a path from the leaf up to the task's root, across mounts, each with its NUL. Returns the bytes written,
- * | TRUNCATED. d_path() is not allowed in these hooks. `out` has room for PATH_BYTES_MAX.
- */
-static __noinline __u64 read_path(char *out, const struct path *path, const struct path *root)
-{
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct dentry *root_dentry = BPF_CORE_READ(root, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
-	struct vfsmount *root_vfsmount = BPF_CORE_READ(root, mnt);
-	__u64 bytes = 0;
-
-	UNROLL
-	for (int i = 0; i < PATH_DEPTH_MAX; i++) {
-		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-		struct mount *above = mount;
-
-		if (!dentry || (dentry == root_dentry && vfsmount == root_vfsmount))
-			return bytes;
-		if (dentry == BPF_CORE_READ(vfsmount, mnt_root))
-			above = BPF_CORE_READ(mount, mnt_parent);
-		if (above != mount) {
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			vfsmount = (void *)above + bpf_core_field_offset(struct mount, mnt);
-		} else {
-			struct dentry *child = dentry;
-			long n;
-
-			if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
-				return bytes | TRUNCATED;
-			/* The root of a file system that is mounted nowhere has a name of its own: a memfd's. "/" adds nothing. */
-			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(dentry, d_name.name));
-			if (n > 0)
-				bytes += n;
-			dentry = BPF_CORE_READ(child, d_parent);
-			if (dentry == child)
-				return bytes;
-		}
-	}
-	return bytes | TRUNCATED;
-}
-
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
-{
-	if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
-		return BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
-	return BPF_CORE_READ(node, parent);
-}
-
-/* The names of a cgroup's path from the leaf up, without the root's. As read_path(). */
-static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
-{
-	struct kernfs_node *node = BPF_CORE_READ(cgroup, kn);
-	__u64 bytes = 0;
-
-	UNROLL
-	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
-		struct kernfs_node *parent;
-		long n;
-
-		if (!node)
-			return bytes;
-		parent = kernfs_parent(node);
-		if (!parent)
-			return bytes;
-		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
-			return bytes | TRUNCATED;
-		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(node, name));
-		if (n > 0)
-			bytes += n;
-		node = parent;
-	}
-	return bytes | TRUNCATED;
-}
-
-static __always_inline struct cgroup *cgroup_of_subsystem(struct css_set *css_set, __u32 id)
-{
-	struct cgroup_subsys_state *css = NULL;
-
-	bpf_core_read(&css, sizeof(css), &css_set->subsys[id & 15]);
-	return css ? BPF_CORE_READ(css, cgroup) : NULL;
-}
-
-static __always_inline bool below_root(struct cgroup *cgroup)
-{
-	return cgroup && kernfs_parent(BPF_CORE_READ(cgroup, kn));
-}
-
-/* The cgroup that names the task best: v2's; in its root (v1, hybrid), the memory controller's, then the pids controller's. */
-static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
-{
-	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
-	struct cgroup *unified = BPF_CORE_READ(css_set, dfl_cgrp);
-	struct cgroup *cgroup;
-
-	if (below_root(unified))
-		return unified;
-	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
-		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
-		if (below_root(cgroup))
-			return cgroup;
-	}
-	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
-		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
-		if (below_root(cgroup))
-			return cgroup;
-	}
-	return unified;
 }
 
 /* Returns how many. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The probes. They remember facts about a signal under the identity of its victim, and the exit hands over everything in one
- * record. They form no opinion: that is the service's work. Reading the memory and the paths of a task is in read.h, building
- * the record in record.h.
+ * record. They form no opinion: that is the service's work. Reading a task is in read.h and paths.h, building the
+ * record in record.h.
  *
  * All hooks are raw tracepoints: they need neither tracefs nor kprobes, exist since 4.17, and their arguments are plain
  * numbers, so a special siginfo pointer (0 or 1) can be told from a real one. The verifiers of several kernels take it for
@@ -16,6 +16,7 @@
 #include "event.h"
 #include "kernel.h"
 #include "maps.h"
+#include "paths.h"
 #include "read.h"
 #include "record.h"
 
