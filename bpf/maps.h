@@ -8,6 +8,8 @@
 #define OOM_VICTIMS_MAX 256
 #define SENDERS_MAX 1024
 #define SEEN_MAX 4096
+#define LAST_WORDS_MAX 512
+#define LAST_WORDS_BYTES_MAX (PATH_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX + 64) /* 64: three heads, and padding */
 #define REMEMBERED_SLOTS 16384 /* a power of two */
 
 /* What is known of a process that may die. Written under its siglock, read and deleted by its exit. */
@@ -99,6 +101,24 @@ struct {
 	__type(key, __u32);
 	__type(value, struct described);
 } sender_scratch SEC(".maps");
+
+/*
+ * What a process that is dying had in its memory, for kernels whose sched_process_exit comes after exit_mm(). It lives from the
+ * first thread's exit to the last one's. An LRU, as a thread that is late may leave it again. The loader makes it small where it
+ * is not needed.
+ */
+struct last_words {
+	__u64 exe_bytes; /* of the first part, PART_EXE, its head included */
+	__u64 bytes;     /* of all parts: PART_EXE, PART_ENV, PART_ARGS */
+	char parts[LAST_WORDS_BYTES_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LAST_WORDS_MAX);
+	__type(key, struct process_key);
+	__type(value, struct last_words);
+} last_words SEC(".maps");
 
 static const struct memory no_memory;
 static const struct oom no_oom;

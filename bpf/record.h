@@ -12,16 +12,24 @@
 
 struct record {
 	struct event event;
-	/* Room for the longest part twice: a verifier that sees two copies add up does not see that they fit in one. */
-	char parts[PARTS_BYTES_MAX + 2 * PART_BYTES_MAX];
+	/* Room for the last words at once, which is also the longest part twice: a verifier that sees two copies add up does not see
+	 * that they fit in one. */
+	char parts[PARTS_BYTES_MAX + LAST_WORDS_BYTES_MAX];
 	char variable[ENV_VARIABLE_BYTES_MAX];
 	__u64 env_bytes;
 	__u64 in_variable;
 };
 
+/* Each of the two programs that build parts has a record of its own: one may be interrupted by the other. */
+enum scratch_user {
+	SCRATCH_REPORT,
+	SCRATCH_LAST_WORDS,
+	SCRATCH_USERS,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SCRATCH_USERS);
 	__type(key, __u32);
 	__type(value, struct record);
 } record_scratch SEC(".maps");
@@ -29,11 +37,9 @@ struct {
 /* Set by the loader: with more than this unacknowledged, records are cut short. */
 volatile const __u64 ring_low_bytes = 4 << 20;
 
-static __always_inline struct record *scratch(void)
+static __always_inline struct record *scratch(__u32 user)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&record_scratch, &zero);
+	return bpf_map_lookup_elem(&record_scratch, &user);
 }
 
 /* The payload of a part that begins at `at`; NULL if there is no room. It has PART_BYTES_MAX - sizeof(struct part). */
@@ -105,7 +111,7 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
  */
 __u64 append_memory(__u64 at)
 {
-	struct record *record = scratch();
+	struct record *record = scratch(SCRATCH_REPORT);
 	struct memory *memory;
 
 	if (!record)
@@ -127,7 +133,7 @@ __u64 append_memory(__u64 at)
 
 __u64 append_oom(__u64 at)
 {
-	struct record *record = scratch();
+	struct record *record = scratch(SCRATCH_REPORT);
 	struct oom *oom;
 
 	if (!record)
@@ -138,12 +144,12 @@ __u64 append_oom(__u64 at)
 	return append(record, at, PART_OOM, oom, sizeof(*oom) - sizeof(oom->cgroup) + (oom->cgroup_bytes & (PATH_BYTES_MAX - 1)));
 }
 
-__u64 append_exe(__u64 at)
+__u64 append_exe(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct record *record = scratch();
+	struct record *record = scratch(user);
 	char *out;
 
 	if (!record || !mm || !fs)
@@ -156,7 +162,7 @@ __u64 append_exe(__u64 at)
 
 __u64 append_cgroup(__u64 at)
 {
-	struct record *record = scratch();
+	struct record *record = scratch(SCRATCH_REPORT);
 	char *out;
 
 	if (!record)
@@ -170,7 +176,7 @@ __u64 append_cgroup(__u64 at)
 __u64 append_ancestors(__u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct record *record = scratch();
+	struct record *record = scratch(SCRATCH_REPORT);
 	char *out;
 
 	if (!record)
@@ -184,7 +190,7 @@ __u64 append_ancestors(__u64 at)
 
 __u64 append_senders(__u64 at)
 {
-	struct record *record = scratch();
+	struct record *record = scratch(SCRATCH_REPORT);
 	struct memory *memory;
 
 	if (!record)
@@ -205,12 +211,12 @@ static __always_inline bool wanted_variable(const char *variable)
 	       head == 0x5241504543415254ull /* TRACEPAR */ || head == 0x4154534543415254ull /* TRACESTA */;
 }
 
-__u64 append_env(__u64 at)
+__u64 append_env(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 from = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
-	struct record *record = scratch();
+	struct record *record = scratch(user);
 	__u64 truncated = TRUNCATED;
 	char *out;
 
@@ -245,11 +251,11 @@ __u64 append_env(__u64 at)
 	return end_part(record, at, PART_ENV, (record->env_bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
 }
 
-__u64 append_args(__u64 at)
+__u64 append_args(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct record *record = scratch();
+	struct record *record = scratch(user);
 	char *out;
 
 	if (!record || !mm)
@@ -258,6 +264,61 @@ __u64 append_args(__u64 at)
 	if (!out)
 		return at;
 	return end_part(record, at, PART_ARGS, read_args(out, mm, ARGS_BYTES_MAX));
+}
+
+static __always_inline struct last_words *last_words_of(const struct record *record)
+{
+	return bpf_map_lookup_elem(&last_words, &record->event.key);
+}
+
+/* Copies some of the last words, parts with their heads as they are. */
+static __always_inline __u64 append_words(struct record *record, __u64 at, const char *from, __u64 bytes)
+{
+	if (at > PARTS_BYTES_MAX || bytes > LAST_WORDS_BYTES_MAX)
+		return at;
+	barrier_var(at);
+	if (bpf_probe_read_kernel(record->parts + at, bytes, from))
+		return at;
+	return at + bytes;
+}
+
+__u64 append_last_exe(__u64 at)
+{
+	struct record *record = scratch(SCRATCH_REPORT);
+	struct last_words *words = record ? last_words_of(record) : NULL;
+
+	return words ? append_words(record, at, words->parts, words->exe_bytes) : at;
+}
+
+__u64 append_last_memory(__u64 at)
+{
+	struct record *record = scratch(SCRATCH_REPORT);
+	struct last_words *words = record ? last_words_of(record) : NULL;
+
+	if (!words || words->exe_bytes > PART_BYTES_MAX)
+		return at;
+	return append_words(record, at, words->parts + words->exe_bytes, words->bytes - words->exe_bytes);
+}
+
+/*
+ * Keeps what the memory of current still shows, until its exit is reported. The value is made in the scratch record, where the two
+ * lengths take the last bytes of the event, which is not in use here: it must be whole before it enters the map, as another thread
+ * may do the same.
+ */
+static __always_inline void remember_last_words(const struct process_key *key)
+{
+	struct record *record = scratch(SCRATCH_LAST_WORDS);
+	struct last_words *words;
+	__u64 exe_bytes, bytes;
+
+	if (!record)
+		return;
+	exe_bytes = append_exe(SCRATCH_LAST_WORDS, 0);
+	bytes = append_args(SCRATCH_LAST_WORDS, append_env(SCRATCH_LAST_WORDS, exe_bytes));
+	words = (void *)record->parts - offsetof(struct last_words, parts);
+	words->exe_bytes = exe_bytes;
+	words->bytes = bytes;
+	bpf_map_update_elem(&last_words, key, words, BPF_ANY);
 }
 
 /*
@@ -295,7 +356,8 @@ static __always_inline long hand_over(struct record *record, __u64 bytes)
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
 				   __u32 status, bool has_memory, struct counters *counters)
 {
-	struct record *record = scratch();
+	bool has_mm = BPF_CORE_READ(task, mm);
+	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
 	__u64 at = 0;
 
@@ -325,7 +387,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
 		at = append_oom(at);
 	}
-	at = append_exe(at);
+	at = has_mm ? append_exe(SCRATCH_REPORT, at) : append_last_exe(at);
 	at = append_cgroup(at);
 	at = append_ancestors(at);
 	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_low_bytes) {
@@ -333,9 +395,10 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	} else {
 		if (has_memory)
 			at = append_senders(at);
-		at = append_env(at);
-		at = append_args(at);
+		at = has_mm ? append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, at)) : append_last_memory(at);
 	}
+	if (!has_mm)
+		bpf_map_delete_elem(&last_words, &event->key);
 	if (at > sizeof(record->parts) || hand_over(record, sizeof(*event) + at))
 		counters->lost_ring_full++;
 	else

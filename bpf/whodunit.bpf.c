@@ -266,6 +266,36 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+static __always_inline __u32 status_of(struct signal_struct *signal, struct task_struct *leader)
+{
+	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
+		return BPF_CORE_READ(signal, group_exit_code);
+	return BPF_CORE_READ(leader, exit_code);
+}
+
+/*
+ * exit_mm_release() runs in exit_mm(), in each thread, since 5.6. It is hooked only on kernels before 6.16, where
+ * sched_process_exit comes later and finds no memory, and only where fentry works: it adds executable, arguments and environment
+ * to the record, and nothing else depends on it. The first thread to die of the process's end keeps them for all: which one will
+ * report cannot be told yet.
+ */
+SEC("fentry/exit_mm_release")
+int on_exit_mm_release(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct process_key key;
+
+	/* During a core dump, the others wait behind this point with the group's code set and without SIGNAL_GROUP_EXIT. */
+	if (!status_of(signal, leader) && !BPF_CORE_READ(signal, group_exit_code))
+		return 0;
+	key = key_of(leader);
+	if (!bpf_map_lookup_elem(&last_words, &key))
+		remember_last_words(&key);
+	return 0;
+}
+
 /*
  * sched_process_exit fires in do_exit(), once for each thread. Only the last thread's is the death of the process; since 6.16
  * the tracepoint says so and the memory is still readable. Before, signal->live == 0 tells it, which up to four racing
@@ -301,8 +331,7 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 		if (bpf_map_update_elem(&seen, &key, &zero, BPF_NOEXIST))
 			return 0;
 	}
-	status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code)
-								  : BPF_CORE_READ(leader, exit_code);
+	status = status_of(signal, leader);
 	counters = bpf_map_lookup_elem(&counters_map, &zero);
 	if (!counters)
 		return 0;

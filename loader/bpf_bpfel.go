@@ -83,6 +83,13 @@ type bpfFault struct {
 	ThreadComm         [16]int8
 }
 
+type bpfLastWords struct {
+	_        structs.HostLayout
+	ExeBytes uint64
+	Bytes    uint64
+	Parts    [9280]int8
+}
+
 type bpfMemory struct {
 	_            structs.HostLayout
 	Key          bpfProcessKey
@@ -141,7 +148,7 @@ type bpfProcessKey struct {
 type bpfRecord struct {
 	_          structs.HostLayout
 	Event      bpfEvent
-	Parts      [20992]int8
+	Parts      [21568]int8
 	Variable   [1024]int8
 	EnvBytes   uint64
 	InVariable uint64
@@ -200,6 +207,7 @@ type bpfSignalFact struct {
 const (
 	bpfMapCountersMap         = "counters_map"
 	bpfMapEvents              = "events"
+	bpfMapLastWords           = "last_words"
 	bpfMapMemories            = "memories"
 	bpfMapOomVictims          = "oom_victims"
 	bpfMapReaderWaits         = "reader_waits"
@@ -208,6 +216,7 @@ const (
 	bpfMapSeen                = "seen"
 	bpfMapSenderScratch       = "sender_scratch"
 	bpfMapSenders             = "senders"
+	bpfProgOnExitMmRelease    = "on_exit_mm_release"
 	bpfProgOnMarkVictim       = "on_mark_victim"
 	bpfProgOnSchedProcessExit = "on_sched_process_exit"
 	bpfProgOnSignalDeliver    = "on_signal_deliver"
@@ -264,6 +273,7 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	OnExitMmRelease    *ebpf.ProgramSpec `ebpf:"on_exit_mm_release"`
 	OnMarkVictim       *ebpf.ProgramSpec `ebpf:"on_mark_victim"`
 	OnSchedProcessExit *ebpf.ProgramSpec `ebpf:"on_sched_process_exit"`
 	OnSignalDeliver    *ebpf.ProgramSpec `ebpf:"on_signal_deliver"`
@@ -276,6 +286,7 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	LastWords     *ebpf.MapSpec `ebpf:"last_words"`
 	Memories      *ebpf.MapSpec `ebpf:"memories"`
 	OomVictims    *ebpf.MapSpec `ebpf:"oom_victims"`
 	ReaderWaits   *ebpf.MapSpec `ebpf:"reader_waits"`
@@ -322,6 +333,7 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	Events        *ebpf.Map `ebpf:"events"`
+	LastWords     *ebpf.Map `ebpf:"last_words"`
 	Memories      *ebpf.Map `ebpf:"memories"`
 	OomVictims    *ebpf.Map `ebpf:"oom_victims"`
 	ReaderWaits   *ebpf.Map `ebpf:"reader_waits"`
@@ -336,6 +348,7 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
 		m.Events,
+		m.LastWords,
 		m.Memories,
 		m.OomVictims,
 		m.ReaderWaits,
@@ -365,6 +378,7 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	OnExitMmRelease    *ebpf.Program `ebpf:"on_exit_mm_release"`
 	OnMarkVictim       *ebpf.Program `ebpf:"on_mark_victim"`
 	OnSchedProcessExit *ebpf.Program `ebpf:"on_sched_process_exit"`
 	OnSignalDeliver    *ebpf.Program `ebpf:"on_signal_deliver"`
@@ -373,6 +387,7 @@ type bpfPrograms struct {
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.OnExitMmRelease,
 		p.OnMarkVictim,
 		p.OnSchedProcessExit,
 		p.OnSignalDeliver,

@@ -11,8 +11,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // finding is one row of the table. A remedy without `required` only degrades.
@@ -105,19 +103,20 @@ func pinFinding(pinDirectory string) finding {
 // hookFindings loads the probes and attaches each for a moment: the only sure answer.
 func hookFindings() []finding {
 	var findings []finding
-	collection, err := loadForCheck()
+	collection, notes, err := loadForCheck()
 	if err == nil {
 		defer collection.Close()
 	}
-	for _, hook := range hooks {
-		f := finding{what: "probe " + hook.tracepoint, state: "attaches", ok: true, required: hook.required}
-		switch note := missingNote(hook.tracepoint); {
+	for _, hook := range hooksHere() {
+		f := finding{what: "probe " + hook.name, state: "attaches", ok: true, required: hook.required}
+		note, left := notes[hook.name]
+		switch {
 		case err != nil:
 			f.ok, f.state, f.remedy = false, "does not load", firstLine(err)
-		case note != "":
+		case left:
 			f.ok, f.state, f.remedy = false, "left out", note
 		default:
-			attached, attachErr := link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook.tracepoint, Program: collection.Programs[hook.program]})
+			attached, attachErr := hook.attach(collection.Programs[hook.program])
 			if attachErr != nil {
 				f.ok, f.state, f.remedy = false, "does not attach", firstLine(attachErr)
 			} else {
@@ -129,16 +128,13 @@ func hookFindings() []finding {
 	return findings
 }
 
-func loadForCheck() (*ebpf.Collection, error) {
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, err
-	}
+func loadForCheck() (*ebpf.Collection, map[string]string, error) {
 	spec, err := loadBpf()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	spec.Maps[bpfMapEvents].MaxEntries = ringBytesMin
-	return ebpf.NewCollection(spec)
+	return newCollection(spec, ebpf.CollectionOptions{})
 }
 
 func firstLine(err error) string {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Loading, attaching, pinning and removing the probes. Pinned, they go on while no loader runs, and the next one takes them over.
+// Attaching, pinning and taking over the probes. Pinned, they go on while no loader runs, and the next one takes them over.
 //
 // Under the pin directory lies v<ABI>, in it the maps by name, and the links as <program>-<digest of the object>. Another ABI is
 // refused; another object of the same ABI replaces the programs and keeps the maps with all that they remember.
@@ -15,9 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,17 +26,6 @@ const (
 	ringBytesMax    = 1 << 30
 	pinDirectoryABI = "v1" // v<EVENT_ABI>
 )
-
-// hooks are all raw tracepoints. mark_victim may be missing; a death is right without it, but for the sizes.
-var hooks = []struct {
-	tracepoint, program string
-	required            bool
-}{
-	{"signal_generate", bpfProgOnSignalGenerate, true},
-	{"signal_deliver", bpfProgOnSignalDeliver, true},
-	{"mark_victim", bpfProgOnMarkVictim, false},
-	{"sched_process_exit", bpfProgOnSchedProcessExit, true}, // last: a death is reported when all else is remembered
-}
 
 var pinnedMaps = []string{bpfMapEvents, bpfMapReaderWaits, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen}
 
@@ -89,11 +76,11 @@ func linkName(program string) string {
 
 // takeOver opens the pins of this very object. It reports false if there are none, or not all.
 func (p *Probes) takeOver() (bool, error) {
-	for _, hook := range hooks {
+	for _, hook := range hooksHere() {
 		path := filepath.Join(p.directory, linkName(hook.program))
 		pinned, err := link.LoadPinnedLink(path, nil)
 		if errors.Is(err, fs.ErrNotExist) && !hook.required {
-			p.Status = append(p.Status, ProbeStatus{Name: hook.tracepoint, Note: text("not pinned by the loader that attached the probes")})
+			p.Status = append(p.Status, ProbeStatus{Name: hook.name, Note: text("not pinned by the loader that attached the probes")})
 			continue
 		}
 		if err != nil {
@@ -104,7 +91,7 @@ func (p *Probes) takeOver() (bool, error) {
 			return false, fmt.Errorf("open the pinned probe %s: %w; `whodunit-loader unload` removes it", path, err)
 		}
 		p.links = append(p.links, pinned)
-		p.Status = append(p.Status, ProbeStatus{Name: hook.tracepoint, Attached: true})
+		p.Status = append(p.Status, ProbeStatus{Name: hook.name, Attached: true})
 		if program := programOf(pinned); program != nil {
 			p.programs = append(p.programs, program)
 		}
@@ -133,9 +120,6 @@ func programOf(attached link.Link) *ebpf.Program {
 }
 
 func (p *Probes) load(ringBytes int) error {
-	if err := rlimit.RemoveMemlock(); err != nil { // does nothing from 5.11 on, where memory cgroups count instead
-		return fmt.Errorf("raise RLIMIT_MEMLOCK, which bounds BPF maps before Linux 5.11; run as root, or with CAP_SYS_RESOURCE: %w", err)
-	}
 	spec, err := loadBpf()
 	if err != nil {
 		return err
@@ -154,7 +138,7 @@ func (p *Probes) load(ringBytes int) error {
 	if err := spec.Variables[bpfVarRingLowBytes].Set(uint64(ringBytes / 2)); err != nil {
 		return err
 	}
-	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}})
+	collection, notes, err := newCollection(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}})
 	if err != nil {
 		return explainLoad(err)
 	}
@@ -163,22 +147,22 @@ func (p *Probes) load(ringBytes int) error {
 	if err := p.removeLinks(); err != nil {
 		return err
 	}
-	for _, hook := range hooks {
-		status := ProbeStatus{Name: hook.tracepoint}
-		if note := missingNote(hook.tracepoint); note != "" {
+	for _, hook := range hooksHere() {
+		status := ProbeStatus{Name: hook.name}
+		if note, left := notes[hook.name]; left {
 			status.Note = &note
 			p.Status = append(p.Status, status)
 			continue
 		}
 		program := collection.DetachProgram(hook.program)
 		p.programs = append(p.programs, program)
-		attached, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook.tracepoint, Program: program})
+		attached, err := hook.attach(program)
 		if err != nil {
-			return fmt.Errorf("attach the probe %s: %w", hook.tracepoint, err)
+			return fmt.Errorf("attach the probe %s: %w", hook.name, err)
 		}
 		p.links = append(p.links, attached)
 		if err := attached.Pin(filepath.Join(p.directory, linkName(hook.program))); err != nil {
-			return fmt.Errorf("pin the probe %s: %w", hook.tracepoint, err)
+			return fmt.Errorf("pin the probe %s: %w", hook.name, err)
 		}
 		status.Attached = true
 		p.Status = append(p.Status, status)
@@ -188,7 +172,7 @@ func (p *Probes) load(ringBytes int) error {
 
 // removeLinks unpins the programs of another object, or those of an attempt that did not end well.
 func (p *Probes) removeLinks() error {
-	for _, hook := range hooks {
+	for _, hook := range allHooks {
 		old, err := filepath.Glob(filepath.Join(p.directory, hook.program+"-*"))
 		if err != nil {
 			return err
@@ -200,27 +184,6 @@ func (p *Probes) removeLinks() error {
 		}
 	}
 	return nil
-}
-
-// missingNote says why an optional hook is left out on this kernel; "" if it is not.
-func missingNote(tracepoint string) string {
-	if tracepoint != "mark_victim" {
-		return ""
-	}
-	kernel, err := btf.LoadKernelSpec()
-	if err != nil {
-		return ""
-	}
-	var event *btf.Struct
-	if err := kernel.TypeByName("trace_event_raw_mark_victim", &event); err != nil {
-		return "this kernel has no such tracepoint: the sizes of an OOM kill are not reported"
-	}
-	for _, member := range event.Members {
-		if member.Name == "total_vm" {
-			return ""
-		}
-	}
-	return "this kernel's mark_victim carries a pid only: the sizes of an OOM kill are not reported"
 }
 
 // Ring opens the ring for reading.

@@ -243,9 +243,9 @@ func TestCheckFindsNothingMissingHere(t *testing.T) {
 	if err := check(io.Writer(&out), pinDirectory(t)); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, hook := range hooks {
-		if !strings.Contains(out.String(), hook.tracepoint) {
-			t.Errorf("no row for %s:\n%s", hook.tracepoint, out.String())
+	for _, hook := range hooksHere() {
+		if !strings.Contains(out.String(), hook.name) {
+			t.Errorf("no row for %s:\n%s", hook.name, out.String())
 		}
 	}
 }
