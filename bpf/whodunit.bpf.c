@@ -274,7 +274,7 @@ static __always_inline __u32 status_of(struct signal_struct *signal, struct task
 }
 
 /*
- * exit_mm_release() runs in exit_mm(), in each thread, since 5.6. It is hooked only on kernels before 6.16, where
+ * exit_mm_release() runs in exit_mm(), in each thread (seen on 5.10, 6.1, 6.12). It is hooked only on kernels before 6.16, where
  * sched_process_exit comes later and finds no memory, and only where fentry works: it adds executable, arguments and environment
  * to the record, and nothing else depends on it. The first thread to die of the process's end keeps them for all: which one will
  * report cannot be told yet.
