@@ -204,13 +204,9 @@ struct pt_regs___arm64 {
 	__s32 syscallno;
 };
 
-/* Never read: their fields tell which prototype the tracepoint has. */
+/* Never read: its field tells which prototype the tracepoint has. */
 struct trace_event_raw_sched_process_exit {
 	bool group_dead;
-};
-
-struct trace_event_raw_mark_victim {
-	unsigned long total_vm;
 };
 
 #pragma clang attribute pop

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
  *
- * What the probes remember, and for how long. All maps are allocated beforehand and bounded; all are pinned by the loader.
+ * What the probes remember, and for how long. All maps are allocated beforehand and bounded; the loader pins those
+ * whose contents outlive a program.
  */
 #pragma once
 
@@ -41,7 +42,7 @@ struct {
 	__type(value, struct counters);
 } counters_map SEC(".maps");
 
-/* Shared memory with the loader: whether it sleeps, and has to be woken. See wake_reader(). */
+/* Shared memory with the loader: whether it sleeps, and has to be woken. See hand_over(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

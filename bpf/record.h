@@ -42,10 +42,10 @@ static __always_inline struct record *scratch(__u32 user)
 	return bpf_map_lookup_elem(&record_scratch, &user);
 }
 
-/* The payload of a part that begins at `at`; NULL if there is no room. It has PART_BYTES_MAX - sizeof(struct part). */
+/* The payload of a part that begins at `at`; NULL if there is no record or no room. It has PART_BYTES_MAX - sizeof(struct part). */
 static __always_inline char *part_at(struct record *record, __u64 at)
 {
-	if (at > PARTS_BYTES_MAX)
+	if (!record || at > PARTS_BYTES_MAX)
 		return NULL;
 	barrier_var(at); /* or the compiler adds first and checks later, and the verifier sees an unbounded pointer */
 	return record->parts + at + sizeof(struct part);
@@ -109,14 +109,16 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
  * once for each way that leads to it. So they take numbers only, and look their pointers up again. Each appends one part, or
  * some, at `at`, and returns where the next begins.
  */
+static __always_inline struct memory *memory_of(const struct record *record)
+{
+	return record ? bpf_map_lookup_elem(&memories, &record->event.key) : NULL;
+}
+
 __u64 append_memory(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
-	struct memory *memory;
+	struct memory *memory = memory_of(record);
 
-	if (!record)
-		return at;
-	memory = bpf_map_lookup_elem(&memories, &record->event.key);
 	if (!memory)
 		return at;
 	record->event.threads = memory->threads;
@@ -150,12 +152,9 @@ __u64 append_exe(__u32 user, __u64 at)
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct record *record = scratch(user);
-	char *out;
+	char *out = part_at(record, at);
 
-	if (!record || !mm || !fs)
-		return at;
-	out = part_at(record, at);
-	if (!out)
+	if (!out || !mm || !fs)
 		return at;
 	return end_part(record, at, PART_EXE, read_path(out, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root));
 }
@@ -163,11 +162,8 @@ __u64 append_exe(__u32 user, __u64 at)
 __u64 append_cgroup(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
-	char *out;
+	char *out = part_at(record, at);
 
-	if (!record)
-		return at;
-	out = part_at(record, at);
 	if (!out)
 		return at;
 	return end_part(record, at, PART_CGROUP, read_cgroup_path(out, cgroup_of((void *)bpf_get_current_task())));
@@ -177,11 +173,8 @@ __u64 append_ancestors(__u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct record *record = scratch(SCRATCH_REPORT);
-	char *out;
+	char *out = part_at(record, at);
 
-	if (!record)
-		return at;
-	out = part_at(record, at);
 	if (!out)
 		return at;
 	return end_part(record, at, PART_ANCESTORS,
@@ -191,11 +184,8 @@ __u64 append_ancestors(__u64 at)
 __u64 append_senders(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
-	struct memory *memory;
+	struct memory *memory = memory_of(record);
 
-	if (!record)
-		return at;
-	memory = bpf_map_lookup_elem(&memories, &record->event.key);
 	if (!memory)
 		return at;
 	at = append_sender(record, at, PART_SIGNAL_SENDER, &memory->signal);
@@ -217,13 +207,10 @@ __u64 append_env(__u32 user, __u64 at)
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 from = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
 	struct record *record = scratch(user);
+	char *out = part_at(record, at);
 	__u64 truncated = TRUNCATED;
-	char *out;
 
-	if (!record || !from)
-		return at;
-	out = part_at(record, at);
-	if (!out)
+	if (!out || !from)
 		return at;
 	record->env_bytes = 0;
 	record->in_variable = 0;
@@ -256,19 +243,16 @@ __u64 append_args(__u32 user, __u64 at)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct record *record = scratch(user);
-	char *out;
+	char *out = part_at(record, at);
 
-	if (!record || !mm)
-		return at;
-	out = part_at(record, at);
-	if (!out)
+	if (!out || !mm)
 		return at;
 	return end_part(record, at, PART_ARGS, read_args(out, mm, ARGS_BYTES_MAX));
 }
 
 static __always_inline struct last_words *last_words_of(const struct record *record)
 {
-	return bpf_map_lookup_elem(&last_words, &record->event.key);
+	return record ? bpf_map_lookup_elem(&last_words, &record->event.key) : NULL;
 }
 
 /* Copies some of the last words, parts with their heads as they are. */
@@ -285,7 +269,7 @@ static __always_inline __u64 append_words(struct record *record, __u64 at, const
 __u64 append_last_exe(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
-	struct last_words *words = record ? last_words_of(record) : NULL;
+	struct last_words *words = last_words_of(record);
 
 	return words ? append_words(record, at, words->parts, words->exe_bytes) : at;
 }
@@ -293,7 +277,7 @@ __u64 append_last_exe(__u64 at)
 __u64 append_last_memory(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
-	struct last_words *words = record ? last_words_of(record) : NULL;
+	struct last_words *words = last_words_of(record);
 
 	if (!words || words->exe_bytes > PART_BYTES_MAX)
 		return at;

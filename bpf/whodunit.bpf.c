@@ -238,8 +238,8 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 
 /*
  * mark_victim fires in mark_oom_victim(), after the SIGKILL was generated. The prototype with a task (6.8, and backports)
- * shows the sizes; the older one has a bare pid, and the loader leaves it out: that this death was an OOM kill is told by
- * signal->oom_mm at exit all the same.
+ * shows the sizes; the older one has a bare pid, and the loader does not load this program there (hooks.go): that this death was an
+ * OOM kill is told by signal->oom_mm at exit all the same.
  */
 SEC("raw_tp/mark_victim")
 int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
@@ -248,8 +248,6 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	struct process_key key;
 	struct oom *oom;
 
-	if (!bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->total_vm))
-		return 0;
 	victim = (void *)ctx->args[0];
 	leader = BPF_CORE_READ(victim, group_leader);
 	key = key_of(leader);
@@ -305,8 +303,9 @@ int on_exit_mm_release(__u64 *ctx)
 SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
+	const bool told_last = bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
 	struct task_struct *task = (void *)ctx->args[0];
-	struct signal_struct *signal;
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct task_struct *leader;
 	struct counters *counters;
 	struct process_key key;
@@ -314,19 +313,16 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	__u32 *remembered_count;
 	bool has_memory;
 
-	if (bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead)) {
+	if (told_last) {
 		if (!(ctx->args[1] & 0xff))
 			return 0;
-		signal = BPF_CORE_READ(task, signal);
-	} else {
-		signal = BPF_CORE_READ(task, signal);
-		if (BPF_CORE_READ(signal, live.counter))
-			return 0;
+	} else if (BPF_CORE_READ(signal, live.counter)) {
+		return 0;
 	}
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		return 0;
 	leader = BPF_CORE_READ(task, group_leader);
-	if (!bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead)) {
+	if (!told_last) {
 		key = key_of(leader);
 		if (bpf_map_update_elem(&seen, &key, &zero, BPF_NOEXIST))
 			return 0;
