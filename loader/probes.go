@@ -34,7 +34,7 @@ type Probes struct {
 	Status                        []ProbeStatus
 	TookOver                      bool
 	events, readerWaits, counters *ebpf.Map
-	programs                      []*ebpf.Program
+	programs                      map[string]*ebpf.Program // by name, as far as they can be had
 	links                         []link.Link
 	lock                          *os.File
 	directory                     string
@@ -48,7 +48,7 @@ func attachProbes(pinDirectory string, ringBytes int) (_ *Probes, err error) {
 	if err := refuseOtherABI(pinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(pinDirectory, pinDirectoryABI)}
+	p := &Probes{directory: filepath.Join(pinDirectory, pinDirectoryABI), programs: map[string]*ebpf.Program{}}
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("make the pin directory: %w", err)
 	}
@@ -93,7 +93,7 @@ func (p *Probes) takeOver() (bool, error) {
 		p.links = append(p.links, pinned)
 		p.Status = append(p.Status, ProbeStatus{Name: hook.name, Attached: true})
 		if program := programOf(pinned); program != nil {
-			p.programs = append(p.programs, program)
+			p.programs[hook.program] = program
 		}
 	}
 	for name, opened := range map[string]**ebpf.Map{bpfMapEvents: &p.events, bpfMapReaderWaits: &p.readerWaits, bpfMapCountersMap: &p.counters} {
@@ -155,7 +155,7 @@ func (p *Probes) load(ringBytes int) error {
 			continue
 		}
 		program := collection.DetachProgram(hook.program)
-		p.programs = append(p.programs, program)
+		p.programs[hook.program] = program
 		attached, err := hook.attach(program)
 		if err != nil {
 			return fmt.Errorf("attach the probe %s: %w", hook.name, err)
@@ -202,12 +202,12 @@ func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
 		sum.LostRingFull += one.LostRingFull
 		sum.LostMemoryFull += one.LostMemoryFull
 	}
-	for i, program := range p.programs {
+	for name, program := range p.programs {
 		stats, err := program.Stats()
 		if err != nil {
 			return sum, 0, fmt.Errorf("read the statistics of a probe: %w", err)
 		}
-		if i == len(p.programs)-1 { // sched_process_exit is the last of the hooks
+		if name == bpfProgOnSchedProcessExit {
 			missed = stats.RecursionMisses
 		} else {
 			sum.LostMemoryFull += stats.RecursionMisses
@@ -223,7 +223,8 @@ func (p *Probes) closeHandles() {
 	for _, program := range p.programs {
 		program.Close()
 	}
-	p.links, p.programs, p.Status = nil, nil, nil
+	p.links, p.Status = nil, nil
+	clear(p.programs)
 }
 
 // Close gives up the handles and the lock. What is pinned stays attached.
