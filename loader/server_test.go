@@ -277,7 +277,7 @@ func TestAWatcherThatIsOvertakenIsDropped(t *testing.T) {
 	session := &session{server: s.server, woken: make(chan struct{}, 1)}
 	s.ring.put(record(256), 0)
 	s.ring.Ack(s.ring.Written())
-	_, _, err := session.readRing(nil, 0)
+	_, _, err := session.readRing(nil, roleWatcher)
 	var wireError *WireError
 	if !errors.As(err, &wireError) || wireError.Code != "TOO_SLOW" {
 		t.Errorf("%v", err)

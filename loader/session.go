@@ -30,9 +30,8 @@ type session struct {
 	woken  chan struct{}
 
 	mu        sync.Mutex
-	consumer  bool
+	consumer  bool // once it is, it stays
 	cursor    uint64
-	epoch     uint64   // grows when the role changes, so that the writer starts over
 	delivered []uint64 // consumer: positions past the records written and not acknowledged, ascending
 }
 
@@ -98,7 +97,6 @@ func (s *session) ack(seq uint64) error {
 			return err
 		}
 		s.consumer, s.cursor, s.delivered = true, s.server.ring.Acked(), nil
-		s.epoch++
 		s.wake()
 		return nil
 	}
@@ -114,22 +112,18 @@ func (s *session) ack(seq uint64) error {
 func (s *session) write(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout)) })
 	defer stop()
-	var greeted, statusSent uint64
-	for first := true; ; first = false {
+	var statusSent uint64
+	var greetedAs string
+	for {
 		var batch []byte
-		s.mu.Lock()
-		epoch, role := s.epoch, "watcher"
-		if s.consumer {
-			role = "consumer"
-		}
-		s.mu.Unlock()
-		if first || epoch != greeted {
+		role := s.role()
+		if role != greetedAs {
 			line, err := encodeLine("hello", s.server.helloFor(role))
 			if err != nil {
 				return err
 			}
 			s.server.refreshStatus()
-			batch, greeted, statusSent = line, epoch, 0
+			batch, greetedAs, statusSent = line, role, 0
 		}
 		if status, no := s.server.currentStatus(); no != statusSent {
 			line, err := encodeLine("status", status)
@@ -138,7 +132,7 @@ func (s *session) write(ctx context.Context) error {
 			}
 			batch, statusSent = append(batch, line...), no
 		}
-		batch, more, err := s.readRing(batch, epoch)
+		batch, more, err := s.readRing(batch, role)
 		if err != nil {
 			return err
 		}
@@ -159,12 +153,30 @@ func (s *session) write(ctx context.Context) error {
 	}
 }
 
+const (
+	roleWatcher  = "watcher"
+	roleConsumer = "consumer"
+)
+
+func (s *session) role() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roleLocked()
+}
+
+func (s *session) roleLocked() string {
+	if s.consumer {
+		return roleConsumer
+	}
+	return roleWatcher
+}
+
 func (s *session) send(ctx context.Context, batch []byte, role string) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	deadline := time.Time{}
-	if role == "watcher" {
+	if role == roleWatcher {
 		deadline = time.Now().Add(watcherWriteTimeout)
 	}
 	s.conn.SetWriteDeadline(deadline)
@@ -172,7 +184,7 @@ func (s *session) send(ctx context.Context, batch []byte, role string) error {
 		return ctx.Err()
 	}
 	_, err := s.conn.Write(batch)
-	if role == "watcher" && isTimeout(err) {
+	if role == roleWatcher && isTimeout(err) {
 		return &WireError{"TOO_SLOW", "a watcher must read what it asked for"}
 	}
 	return err
@@ -183,14 +195,14 @@ func isTimeout(err error) bool {
 	return errors.As(err, &netError) && netError.Timeout()
 }
 
-// readRing appends the lines of the records from the cursor on; more says that it stopped for the batch's size. A role that
-// changed meanwhile (epoch) ends it: the cursor is another one then.
-func (s *session) readRing(batch []byte, epoch uint64) (_ []byte, more bool, _ error) {
+// readRing appends the lines of the records from the cursor on; more says that it stopped for the batch's size. It reads nothing
+// if the role is another one by now: the cursor is too, and the consumer's hello comes first.
+func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ error) {
 	ring := s.server.ring
 	offset := clockOffsetNs()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch != epoch {
+	if s.roleLocked() != role {
 		return batch, true, nil
 	}
 	for {
