@@ -56,10 +56,8 @@ export async function startLoader({ socket, pinDir, socketGroup }) {
   const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
   if (socketGroup !== undefined) args.push('--socket-group', String(socketGroup));
   const loader = startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'] });
-  const said = [];
   const ready = new Promise((resolve) => {
     createInterface({ input: loader.child.stderr }).on('line', (line) => {
-      said.push(line);
       if (/\bready\b/.test(line)) resolve('ready');
       else console.error(line);
     });

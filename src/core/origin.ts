@@ -18,7 +18,7 @@ export const REQUEST_GRACE_NS = 600_000_000_000n;
  */
 export function originOf(signal: Signal, death: Death): SenderKind {
   const { sender } = signal;
-  const sending = signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
+  const sending = isSending(signal);
   if (signal.info === 'kernel' || signal.code === SI_KERNEL) return 'kernel';
   if (signal.info === 'siginfo') {
     const bySyscall =
@@ -42,6 +42,11 @@ export function isRaisedAgain(signal: Signal, death: Death): boolean {
   return originOf(signal, death) === 'self' && signal.time_ns - request.time_ns <= REQUEST_GRACE_NS;
 }
 
+/** Whether it came out of a system call that sends signals. */
+function isSending(signal: Signal): boolean {
+  return signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
+}
+
 /** cgroup.kill where its frame is missing: SIGKILL without siginfo, to one task, from a write(2) of another (kernel/cgroup). */
 function looksLikeCgroupKill(signal: Signal): boolean {
   const written = signal.syscall !== null && WRITING_CALLS.has(signal.syscall);
@@ -51,8 +56,7 @@ function looksLikeCgroupKill(signal: Signal): boolean {
 /** SIGPIPE and SIGXFSZ are send_sig(n, current, 0): no siginfo, by the victim, in a call that does not send signals. */
 export function isDisguised(signal: Signal | null, death: Death): boolean {
   if (signal === null) return false;
-  const sending = signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
-  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !sending;
+  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !isSending(signal);
 }
 
 /** The sender of a request, which has no rule of its own: a disguised one of the kernel is the kernel's, what is uncertain unknown. */

@@ -91,14 +91,20 @@ func byItself(args ...string) func(u *undertaker) error {
 	}
 }
 
+// victimAndKiller starts a victim that lives in the given way, and somebody who is to end that.
+func (u *undertaker) victimAndKiller(args ...string) (*victim, *killerHandle, error) {
+	v, err := u.startReady(args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := u.hire(0)
+	return v, k, err
+}
+
 // killed lets a killer send the signal, in the way that its order names, to a victim that lives in the given way.
 func killed(order string, signal syscall.Signal, args ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
-		v, err := u.startReady(args...)
-		if err != nil {
-			return err
-		}
-		k, err := u.hire(0)
+		v, k, err := u.victimAndKiller(args...)
 		if err != nil {
 			return err
 		}
@@ -111,11 +117,7 @@ func killed(order string, signal syscall.Signal, args ...string) func(u *underta
 }
 
 func killThread(u *undertaker) error {
-	v, err := u.startReady("wait")
-	if err != nil {
-		return err
-	}
-	k, err := u.hire(0)
+	v, k, err := u.victimAndKiller("wait")
 	if err != nil {
 		return err
 	}
@@ -188,11 +190,7 @@ func processGroup(u *undertaker) error {
 }
 
 func ignoredThenKilled(u *undertaker) error {
-	v, err := u.startReady("ignore-term")
-	if err != nil {
-		return err
-	}
-	k, err := u.hire(0)
+	v, k, err := u.victimAndKiller("ignore-term")
 	if err != nil {
 		return err
 	}
@@ -209,11 +207,7 @@ func ignoredThenKilled(u *undertaker) error {
 
 // stoppedThenKilled has two killers: the one that stops it, and the one that ends it.
 func stoppedThenKilled(u *undertaker) error {
-	v, err := u.startReady("wait")
-	if err != nil {
-		return err
-	}
-	stopper, err := u.hire(0)
+	v, stopper, err := u.victimAndKiller("wait")
 	if err != nil {
 		return err
 	}

@@ -85,11 +85,7 @@ func forkThatBlocks(signal syscall.Signal, ready, release int) (int, error) {
 
 // tracerExit lets a tracer with PTRACE_O_EXITKILL go: the kernel then kills whom it traced, and nobody sent anything.
 func tracerExit(u *undertaker) error {
-	v, err := u.startReady("wait")
-	if err != nil {
-		return err
-	}
-	k, err := u.hire(0)
+	v, k, err := u.victimAndKiller("wait")
 	if err != nil {
 		return err
 	}
