@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define EVENT_ABI 1
+#define EVENT_ABI 3
 
 #define COMM_BYTES 16
 #define ANCESTORS_MAX 6
@@ -19,6 +19,8 @@
 #define ARGS_BYTES_MAX 4096
 #define SENDER_ARGS_BYTES_MAX 1024
 #define ENV_BYTES_MAX 4096
+#define BUILD_ID_BYTES_MAX 32
+#define CONTEXT_BYTES_MAX 2048
 
 /* A process for ever: a bare pid is used again. */
 struct process_key {
@@ -40,6 +42,9 @@ enum part_kind {
 	PART_REQUEST_SENDER,  /* struct description */
 	PART_ENV,             /* KEY=value strings, each with its NUL */
 	PART_ARGS,            /* the argument strings as they lie in memory */
+	PART_BUILD_ID,        /* of the executable, as its GNU note has it */
+	PART_CONTEXT,         /* what the process published: opentelemetry.proto.resource.v1.Resource */
+	PART_DEAD,            /* struct dead */
 };
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
@@ -51,8 +56,9 @@ struct part {
 
 #define PART_FLAG_TRUNCATED 1 /* there was more than fits, or than could be read */
 
-#define EVENT_FLAG_SHRUNK 1 /* the ring ran low: only the first parts are here */
+#define EVENT_FLAG_SHRUNK 1 /* the ring ran low: parts were left out, or a stack was */
 #define EVENT_FLAG_OOM_VICTIM 2 /* signal->oom_mm was set */
+#define EVENT_FLAG_RESTART 4 /* no death: this process executes what the one of PART_DEAD was. time_ns is when */
 
 struct event {
 	__u32 abi;   /* EVENT_ABI */
@@ -67,15 +73,28 @@ struct event {
 	__u32 gid;        /* effective */
 	__u32 seccomp_mode;  /* of that thread */
 	__u32 pdeath_signal; /* of the leader */
-	__u32 ptrace;        /* flags of that thread; 0: no tracer */
+	__u32 ptrace;        /* flags of that thread and of the leader; 0: no tracer */
 	__u32 threads;       /* when the remembered signal came; 0: not known */
 	char comm[COMM_BYTES];        /* of the leader */
 	char thread_comm[COMM_BYTES]; /* of that thread */
 };
 
+/* Whose restart a process may be. */
+struct dead {
+	struct process_key key;
+	__u64 time_ns; /* when it died, CLOCK_BOOTTIME */
+};
+
 struct ancestor {
 	__u32 pid;
 	char comm[COMM_BYTES];
+};
+
+/* Whose numbers a cgroup's is one of. */
+enum cgroup_hierarchy {
+	HIERARCHY_UNIFIED,
+	HIERARCHY_MEMORY,
+	HIERARCHY_PIDS,
 };
 
 /* What kernel_siginfo pointers say: SEND_SIG_NOINFO, SEND_SIG_PRIV, or a real one. */
@@ -101,7 +120,7 @@ struct signal_fact {
 	__u32 siginfo_uid;
 	__u32 result;    /* TRACE_SIGNAL_* */
 	__u32 action;    /* enum signal_action */
-	__u32 committed; /* it set group_exit_code there and then */
+	__u32 committed; /* it set group_exit_code there and then, or was pending and came true */
 	__u32 group;     /* sent to the process, not to a thread */
 	__u32 target_tid;
 	__s32 syscall_nr; /* that current was in; -1: none, or not known */
@@ -123,8 +142,8 @@ struct fault {
 	__u32 signo;
 	__s32 code;
 	__u64 address;
-	__u64 instruction_pointer; /* 0: not known */
-	__u64 stack_pointer;
+	__u64 instruction_pointer;
+	__u64 stack_pointer; /* 0: neither is known */
 	__u64 trap_nr;    /* x86 */
 	__u64 error_code; /* x86 */
 	__s32 syscall_nr; /* SIGSYS */
@@ -165,4 +184,20 @@ struct counters {
 	__u64 deaths;
 	__u64 lost_ring_full;
 	__u64 lost_memory_full;
+	__u64 exits_rescued; /* of threads, too: the kernel skipped the first exit probe, and the second one ran */
+	__u64 exit_task;     /* for whom the first exit probe ran last */
+};
+
+/*
+ * Memory that the probes and the loader share. It is pinned: what is here outlives both. The loader alone writes, but for
+ * reader_waits, which a probe clears.
+ */
+struct shared {
+	__u32 reader_waits; /* the reader sleeps, and is to be woken: see hand_over() */
+	__u32 zero;
+	/* Counted by the kernel for programs that were replaced since: */
+	__u64 missed;        /* exits for which it did not run the probe */
+	__u64 memory_missed; /* runs of the other probes */
+	__u64 undecodable;     /* records that no loader could decode */
+	__u64 undecodable_seq; /* the position past the last of them */
 };

@@ -72,6 +72,19 @@ struct mm_struct {
 	unsigned long total_vm;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
+	unsigned long saved_auxv[1];
+};
+
+/* From 5.17 on, and where CONFIG_ANON_VMA_NAME is set. */
+struct anon_vma_name {
+	char name[1];
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_flags;
+	struct file *vm_file;
+	struct anon_vma_name *anon_name;
 };
 
 /* From 6.2: "mm: convert mm's rss stats into percpu_counter". */
@@ -100,6 +113,7 @@ struct pid {
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
+	__u64 id;
 };
 
 /* From 6.15: "kernfs: Use RCU to access kernfs_node::parent". */
@@ -148,8 +162,17 @@ struct sighand_struct {
 	struct k_sigaction action[64];
 };
 
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+	sigset_t signal;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct sigpending shared_pending;
 	int nr_threads;
 	int group_exit_code;
 	unsigned int flags;
@@ -207,6 +230,16 @@ struct pt_regs___arm64 {
 /* Never read: its field tells which prototype the tracepoint has. */
 struct trace_event_raw_sched_process_exit {
 	bool group_dead;
+};
+
+/* Never read: a kernel that has the type lets tracepoints be preempted. */
+typedef struct {
+	void *lock;
+} class_srcu_fast_notrace_t;
+
+/* Never read: a kernel that has the type has the iterator of mappings (identity.h). */
+struct bpf_iter_task_vma___kernel {
+	__u64 opaque[1];
 };
 
 #pragma clang attribute pop

@@ -10,14 +10,17 @@
 #define SENDERS_MAX 1024
 #define SEEN_MAX 4096
 #define LAST_WORDS_MAX 512
-#define LAST_WORDS_BYTES_MAX (PATH_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX + 64) /* 64: three heads, and padding */
+#define RESTARTS_MAX 1024
+#define LAST_WORDS_BYTES_MAX                                                                                                     \
+	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
+	 96) /* 96: five heads, and padding */
 #define REMEMBERED_SLOTS 16384 /* a power of two */
 
 /* What is known of a process that may die. Written under its siglock, read and deleted by its exit. */
 struct memory {
 	struct process_key key;
 	struct signal_fact signal;  /* the signal that ended it, or may */
-	struct signal_fact request; /* the last polite one that it handled or ignored */
+	struct signal_fact request; /* the last polite one that it handled or ignored, or crash that another one sent it */
 	struct fault fault;
 	struct fault handled_fault;
 	__u32 threads;
@@ -42,14 +45,13 @@ struct {
 	__type(value, struct counters);
 } counters_map SEC(".maps");
 
-/* Shared memory with the loader: whether it sleeps, and has to be woken. See hand_over(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
-} reader_waits SEC(".maps");
+	__type(value, struct shared);
+} shared_map SEC(".maps");
 
 /* Not an LRU: that would evict the old daemons one cares about. Full: counted. */
 struct {
@@ -59,9 +61,15 @@ struct {
 	__type(value, struct memory);
 } memories SEC(".maps");
 
-/* How many memories there are for the pids of a slot: a normal exit looks here, not into the hash. */
+/*
+ * How many memories there are for the pids of a slot: a normal exit looks here, not into the hash. OVERLAP is set in all of them
+ * while two sets of probes are attached, so that it costs the exits nothing to know: `seen` decides then which one reports.
+ */
+#define OVERLAP 0x80000000u
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, REMEMBERED_SLOTS);
 	__type(key, __u32);
 	__type(value, __u32);
@@ -81,7 +89,7 @@ struct {
 	__type(value, struct description);
 } senders SEC(".maps");
 
-/* Only for kernels whose tracepoint does not tell the last thread. */
+/* Whose death was reported: for kernels whose tracepoint does not tell the last thread, and while one set of probes replaces another. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SEEN_MAX);
@@ -109,8 +117,8 @@ struct {
  * is not needed.
  */
 struct last_words {
-	__u64 exe_bytes; /* of the first part, PART_EXE, its head included */
-	__u64 bytes;     /* of all parts: PART_EXE, PART_ENV, PART_ARGS */
+	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, their heads included */
+	__u64 bytes; /* of all parts: also PART_CONTEXT, PART_ENV, PART_ARGS */
 	char parts[LAST_WORDS_BYTES_MAX];
 };
 
@@ -120,6 +128,25 @@ struct {
 	__type(key, struct process_key);
 	__type(value, struct last_words);
 } last_words SEC(".maps");
+
+/* Who died where, in the last minute (restart.h). */
+#define EXECUTABLE_BYTES 32
+#define PLACE_BYTES 96 /* of a container's scope, the id included */
+
+struct restart_key {
+	char executable[EXECUTABLE_BYTES]; /* the last part of its path */
+	__u64 args_bytes; /* of all its arguments, as another program of an interpreter has others; 0 where the dead have no memory */
+	char cgroup[PLACE_BYTES]; /* the last part of its path; empty: the parent counts */
+	struct process_key parent;
+};
+
+/* An LRU, as few who die are started again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, RESTARTS_MAX);
+	__type(key, struct restart_key);
+	__type(value, struct dead);
+} recently_dead SEC(".maps");
 
 static const struct memory no_memory;
 static const struct oom no_oom;
@@ -141,13 +168,21 @@ static __always_inline __u32 *remembered_slot(__u32 pid)
 	return bpf_map_lookup_elem(&remembered, &slot);
 }
 
+static __always_inline void count_memory_full(void)
+{
+	__u32 zero = 0;
+	struct counters *counters = bpf_map_lookup_elem(&counters_map, &zero);
+
+	if (counters)
+		__sync_fetch_and_add(&counters->lost_memory_full, 1); /* An interrupt may come between. */
+}
+
 /* The memory of this process, new if need be; NULL, and counted, if there is no room. */
 static __always_inline struct memory *remember(struct task_struct *leader)
 {
 	struct process_key key = key_of(leader);
 	struct memory *memory = bpf_map_lookup_elem(&memories, &key);
-	struct counters *counters;
-	__u32 *count, zero = 0;
+	__u32 *count;
 
 	if (memory)
 		return memory;
@@ -161,9 +196,7 @@ static __always_inline struct memory *remember(struct task_struct *leader)
 		memory->key = key;
 		return memory;
 	}
-	counters = bpf_map_lookup_elem(&counters_map, &zero);
-	if (counters)
-		counters->lost_memory_full++;
+	count_memory_full();
 	return NULL;
 }
 

@@ -127,3 +127,32 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 	}
 	return unified;
 }
+
+/*
+ * Where one subtree of cgroups is watched alone (loader/scope.go): the number of its top, and the hierarchy that has it, as numbers are
+ * unique in one only. 0: the whole host.
+ */
+volatile const __u64 scope_id = 0; /* set by the loader */
+volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader */
+
+/* Whether the task's death is ours to tell. One deeper than CGROUP_DEPTH_MAX below the top is taken for a stranger's. */
+static __noinline __u64 in_scope(struct task_struct *task)
+{
+	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
+	struct cgroup *cgroup = BPF_CORE_READ(css_set, dfl_cgrp);
+	struct kernfs_node *node;
+
+	if (scope_hierarchy == HIERARCHY_MEMORY && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+	if (scope_hierarchy == HIERARCHY_PIDS && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+	node = cgroup ? BPF_CORE_READ(cgroup, kn) : NULL;
+
+	UNROLL
+	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
+		if (!node || BPF_CORE_READ(node, id) == scope_id)
+			break;
+		node = kernfs_parent(node);
+	}
+	return node && BPF_CORE_READ(node, id) == scope_id;
+}

@@ -18,12 +18,16 @@ struct record {
 	char variable[ENV_VARIABLE_BYTES_MAX];
 	__u64 env_bytes;
 	__u64 in_variable;
+	__u64 mappings;
+	struct restart_key place;
+	__u64 used_eighths; /* of the ring */
 };
 
-/* Each of the two programs that build parts has a record of its own: one may be interrupted by the other. */
+/* Each of the programs that build parts has a record of its own: one may be interrupted by the other. */
 enum scratch_user {
 	SCRATCH_REPORT,
 	SCRATCH_LAST_WORDS,
+	SCRATCH_RESTART,
 	SCRATCH_USERS,
 };
 
@@ -34,8 +38,15 @@ struct {
 	__type(value, struct record);
 } record_scratch SEC(".maps");
 
-/* Set by the loader: with more than this unacknowledged, records are cut short. */
-volatile const __u64 ring_low_bytes = 4 << 20;
+/*
+ * When the ring runs low, records shrink, step by step, before any is lost: with more eighths of it unacknowledged than these, they
+ * go without what is named. In the last quarter a record has some 300 bytes.
+ */
+#define STACK_EIGHTHS_MAX 4 /* the kernel's stack */
+#define DETAILS_EIGHTHS_MAX 5 /* arguments, environment, and the description of the sender */
+#define ANCESTORS_EIGHTHS_MAX 6 /* the ancestors */
+
+volatile const __u64 ring_bytes = 8 << 20; /* set by the loader */
 
 static __always_inline struct record *scratch(__u32 user)
 {
@@ -78,12 +89,16 @@ static __always_inline __u64 append(struct record *record, __u64 at, enum part_k
 	return end_part(record, at, kind, bytes);
 }
 
-static __always_inline __u64 append_signal(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
+static __always_inline __u64 append_signal(struct record *record, __u64 at, enum part_kind kind, struct signal_fact *fact)
 {
 	__u64 frames = fact->stack_frames;
 
-	if (frames > STACK_FRAMES_MAX)
+	if (!record || frames > STACK_FRAMES_MAX)
 		return at;
+	if (frames && record->used_eighths >= STACK_EIGHTHS_MAX) {
+		frames = fact->stack_frames = 0;
+		record->event.flags |= EVENT_FLAG_SHRUNK;
+	}
 	return append(record, at, kind, fact, sizeof(*fact) - sizeof(fact->stack) + frames * sizeof(fact->stack[0]));
 }
 
@@ -159,6 +174,9 @@ __u64 append_exe(__u32 user, __u64 at)
 	return end_part(record, at, PART_EXE, read_path(out, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root));
 }
 
+__u64 append_build_id(__u32 user, __u64 at); /* identity.h */
+__u64 append_context(__u32 user, __u64 at); /* identity.h */
+
 __u64 append_cgroup(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
@@ -169,10 +187,10 @@ __u64 append_cgroup(__u64 at)
 	return end_part(record, at, PART_CGROUP, read_cgroup_path(out, cgroup_of((void *)bpf_get_current_task())));
 }
 
-__u64 append_ancestors(__u64 at)
+__u64 append_ancestors(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct record *record = scratch(SCRATCH_REPORT);
+	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
 	if (!out)
@@ -297,8 +315,9 @@ static __always_inline void remember_last_words(const struct process_key *key)
 
 	if (!record)
 		return;
-	exe_bytes = append_exe(SCRATCH_LAST_WORDS, 0);
-	bytes = append_args(SCRATCH_LAST_WORDS, append_env(SCRATCH_LAST_WORDS, exe_bytes));
+	exe_bytes = append_build_id(SCRATCH_LAST_WORDS, append_exe(SCRATCH_LAST_WORDS, 0));
+	bytes = append_context(SCRATCH_LAST_WORDS, exe_bytes);
+	bytes = append_args(SCRATCH_LAST_WORDS, append_env(SCRATCH_LAST_WORDS, bytes));
 	words = (void *)record->parts - offsetof(struct last_words, parts);
 	words->exe_bytes = exe_bytes;
 	words->bytes = bytes;
@@ -316,7 +335,8 @@ static __always_inline void remember_last_words(const struct process_key *key)
 static __always_inline long hand_over(struct record *record, __u64 bytes)
 {
 	__u32 zero = 0;
-	volatile __u32 *waits = bpf_map_lookup_elem(&reader_waits, &zero);
+	struct shared *shared = bpf_map_lookup_elem(&shared_map, &zero);
+	volatile __u32 *waits = shared ? &shared->reader_waits : NULL;
 	__u64 wakeup = BPF_RB_NO_WAKEUP;
 	void *empty;
 	long error;
@@ -337,33 +357,43 @@ static __always_inline long hand_over(struct record *record, __u64 bytes)
 	return error;
 }
 
+/* Fills in who it is. */
+static __always_inline void identify(struct event *event, struct task_struct *task, struct task_struct *leader,
+				     struct signal_struct *signal)
+{
+	event->abi = EVENT_ABI;
+	event->key = key_of(leader);
+	event->vpid = vpid_of(signal);
+	event->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
+	event->tid = BPF_CORE_READ(task, pid);
+	event->uid = BPF_CORE_READ(task, cred, euid.val);
+	event->gid = BPF_CORE_READ(task, cred, egid.val);
+	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
+	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
+}
+
+__u64 remember_dead(__u64 exe_at); /* restart.h */
+
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
 				   __u32 status, bool has_memory, struct counters *counters)
 {
 	bool has_mm = BPF_CORE_READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
-	__u64 at = 0;
+	__u64 at = 0, exe_at;
 
 	if (!record)
 		return;
+	record->used_eighths = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) * 8 / ring_bytes;
 	event = &record->event;
-	event->abi = EVENT_ABI;
-	event->flags = 0;
+	identify(event, task, leader, signal);
+	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
-	event->key = key_of(leader);
 	event->status_raw = status;
-	event->vpid = vpid_of(signal);
-	event->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
-	event->tid = BPF_CORE_READ(task, pid);
-	event->uid = BPF_CORE_READ(task, cred, euid.val);
-	event->gid = BPF_CORE_READ(task, cred, egid.val);
 	event->seccomp_mode = BPF_CORE_READ(task, seccomp.mode);
 	event->pdeath_signal = BPF_CORE_READ(leader, pdeath_signal);
-	event->ptrace = BPF_CORE_READ(task, ptrace);
+	event->ptrace = BPF_CORE_READ(task, ptrace) | BPF_CORE_READ(leader, ptrace);
 	event->threads = 0;
-	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
-	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
 
 	if (has_memory)
 		at = append_memory(at);
@@ -371,15 +401,20 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
 		at = append_oom(at);
 	}
-	at = has_mm ? append_exe(SCRATCH_REPORT, at) : append_last_exe(at);
+	exe_at = at;
+	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_last_exe(at);
+	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
+		remember_dead(exe_at);
 	at = append_cgroup(at);
-	at = append_ancestors(at);
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_low_bytes) {
-		event->flags |= EVENT_FLAG_SHRUNK;
-	} else {
+	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
+		at = append_ancestors(SCRATCH_REPORT, at);
+	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
 		if (has_memory)
 			at = append_senders(at);
-		at = has_mm ? append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, at)) : append_last_memory(at);
+		if (has_mm)
+			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_context(SCRATCH_REPORT, at)));
+		else
+			at = append_last_memory(at);
 	}
 	if (!has_mm)
 		bpf_map_delete_elem(&last_words, &event->key);

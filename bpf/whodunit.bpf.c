@@ -19,6 +19,8 @@
 #include "paths.h"
 #include "read.h"
 #include "record.h"
+#include "identity.h"
+#include "restart.h"
 
 /* include/linux/sched.h */
 #define PF_EXITING 0x00000004
@@ -34,6 +36,11 @@
 #define SI_KERNEL 0x80
 #define SI_TIMER (-2)
 
+/* include/uapi/linux/wait.h: the signal in a status; 0: it exited */
+#define WAIT_SIGNAL 0x7f
+/* include/uapi/asm-generic/errno-base.h */
+#define EEXIST 17
+
 #define SIG_DFL 0
 #define SIG_IGN 1
 #define SIGHUP 1
@@ -41,8 +48,10 @@
 #define SIGQUIT 3
 #define SIGILL 4
 #define SIGTRAP 5
+#define SIGABRT 6
 #define SIGBUS 7
 #define SIGFPE 8
+#define SIGKILL 9
 #define SIGSEGV 11
 #define SIGTERM 15
 #define SIGCHLD 17
@@ -66,6 +75,11 @@
 #define REQUESTS (BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM))
 /* What the processor, or seccomp, raises in the thread that runs. */
 #define FAULTS (BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS))
+/* Of another process, a request too: watchdogs send them so that the process reports itself and ends. */
+#define CRASHES (FAULTS | BIT(SIGABRT))
+
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -92,6 +106,31 @@ static __always_inline void remember_sender(const struct signal_fact *fact, stru
 }
 
 /*
+ * A polite signal with the default action that did not end the process was blocked. Is it no longer pending, then sigwait(2) or
+ * signalfd(2) took it, and that is how it was handled. Left out: one for a single thread, and one that a tracer may have swallowed.
+ */
+static __always_inline void note_taken(struct signal_fact *fact, struct task_struct *victim)
+{
+	if (!HAS(REQUESTS, fact->signo) || fact->committed || !fact->group || BPF_CORE_READ(victim, ptrace))
+		return;
+	if (!HAS(BPF_CORE_READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
+		fact->action = ACTION_HANDLED;
+}
+
+/* Before another signal takes the place of a polite one that was blocked. */
+static __always_inline void keep_request(struct memory *memory, struct task_struct *victim)
+{
+	struct signal_fact *blocked = &memory->signal;
+
+	if (!HAS(REQUESTS, blocked->signo) || blocked->committed)
+		return;
+	if (memory->request.signo && blocked->sender.pid == memory->key.pid)
+		return;
+	note_taken(blocked, victim);
+	memory->request = *blocked;
+}
+
+/*
  * signal_generate fires at the end of __send_signal_locked(), after complete_signal(), with the victim's siglock held.
  * There the killer commits: if the victim's group_exit_code is this signal now, this very signal ended it. A core-dumping,
  * blocked or traced one commits later, so it is remembered as what may come true.
@@ -109,7 +148,7 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	struct memory *memory;
 	unsigned long siginfo;
 	__u32 flags, action;
-	bool committed;
+	bool committed, asked;
 
 	if (signo - 1 >= SIGNALS || HAS(HARMLESS, signo))
 		return 0;
@@ -118,13 +157,19 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 
 	victim = (void *)ctx->args[2];
+	action = action_of(handler_of(victim, signo));
+	/* First, as most signals end here: what does not have its default action commits nothing (sig_fatal() of kernel/signal.c). */
+	if (action != ACTION_DEFAULT && !HAS(REQUESTS | CRASHES, signo))
+		return 0;
 	signal = BPF_CORE_READ(victim, signal);
 	flags = BPF_CORE_READ(signal, flags);
-	if (result == TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT)
-		return 0; /* It is dying already: prepare_signal() drops what comes too late. */
-	committed = flags & SIGNAL_GROUP_EXIT && BPF_CORE_READ(signal, group_exit_code) == signo;
-	action = action_of(handler_of(victim, signo));
-	if (!committed && !HAS(REQUESTS, signo) && action != ACTION_DEFAULT)
+	committed =
+		result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && BPF_CORE_READ(signal, group_exit_code) == signo;
+	/* It is dying already, or a zombie. prepare_signal() drops what comes too late, but not on 5.10. */
+	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !BPF_CORE_READ(signal, live.counter))
+		return 0;
+	current = (void *)bpf_get_current_task();
+	if (!committed && HAS(CRASHES, signo) && action != ACTION_DEFAULT && BPF_CORE_READ(current, signal) == signal)
 		return 0;
 	if (BPF_CORE_READ(victim, flags) & PF_KTHREAD)
 		return 0;
@@ -133,14 +178,18 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	memory = remember(leader);
 	if (!memory)
 		return 0;
-	fact = !committed && HAS(REQUESTS, signo) && action != ACTION_DEFAULT ? &memory->request : &memory->signal;
-	if (fact->committed && !committed)
+	/* An init is spared a default action that would end it (SIGNAL_UNKILLABLE): it was asked, too, as is one that ignores it. */
+	asked = !committed && (action != ACTION_DEFAULT || result == TRACE_SIGNAL_IGNORED);
+	fact = asked ? &memory->request : &memory->signal;
+	/* Only SIGKILL, during a core dump, takes the place of what ended it; another one of the same number comes too late. */
+	if (fact->committed && (!committed || fact->signo == signo))
 		return 0;
-	current = (void *)bpf_get_current_task();
+	if (!asked && fact->signo != signo)
+		keep_request(memory, victim);
 	current_leader = BPF_CORE_READ(current, group_leader);
 	sender = key_of(current_leader);
 	/* Who asked first is whom one wants to know: runtimes handle the request, and raise the same signal again (Go does so twice). */
-	if (fact == &memory->request && fact->signo && fact->sender.pid != memory->key.pid && sender.pid == memory->key.pid)
+	if (asked && fact->signo && fact->sender.pid != memory->key.pid && sender.pid == memory->key.pid)
 		return 0;
 	memory->threads = BPF_CORE_READ(signal, nr_threads);
 
@@ -184,9 +233,35 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
+ * A signal that was pending comes true: it dumps core, was blocked, or a tracer let it through. A tracer that puts one of its own in its
+ * place, with the same number, shows in the siginfo: then the sender of the first has no part in it.
+ */
+static __always_inline void come_true(__u32 signo, __s32 code, unsigned long siginfo)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct process_key key = key_of(BPF_CORE_READ(current, group_leader));
+	struct memory *memory = bpf_map_lookup_elem(&memories, &key);
+	struct signal_fact *fact;
+	__s32 pid = 0;
+
+	if (!memory)
+		return;
+	fact = &memory->signal;
+	if (fact->signo != signo || fact->committed)
+		return;
+	if (siginfo >= SIGINFO_REAL)
+		bpf_probe_read_kernel(&pid, sizeof(pid), (void *)siginfo + SIGINFO_PID);
+	if (fact->siginfo == SIGINFO_REAL && fact->result == TRACE_SIGNAL_DELIVERED &&
+	    (fact->code != code || fact->siginfo_pid != pid))
+		fact->signo = 0;
+	else
+		fact->committed = true;
+}
+
+/*
  * signal_deliver fires in get_signal(), in the thread that takes the signal, with the siglock held and its memory intact.
  * Here a fault shows whether it is the end (SIG_DFL) or goes to a handler. The last fault that went to a handler is kept:
- * it explains a handler that aborts, exits or raises the signal again.
+ * it explains a handler that aborts, exits or raises the signal again. What committed where it was generated shows as SIGKILL.
  * Misses: faults that the kernel handles itself, and those that a tracer swallows.
  */
 SEC("raw_tp/signal_deliver")
@@ -200,17 +275,22 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	__s32 code = SI_KERNEL;
 	__u64 address = 0;
 
-	if (signo - 1 >= SIGNALS || !HAS(FAULTS, signo))
+	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
+		return 0;
+	handler = (unsigned long)BPF_CORE_READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
+	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
 		return 0;
 	siginfo = ctx->args[1];
 	if (siginfo == SIGINFO_NOINFO)
-		return 0;
-	if (siginfo >= SIGINFO_REAL)
+		code = SI_USER;
+	else if (siginfo >= SIGINFO_REAL)
 		bpf_probe_read_kernel(&code, sizeof(code), (void *)siginfo + SIGINFO_CODE);
-	if (code <= 0)
+	if (!HAS(FAULTS, signo) || code <= 0) {
+		if (action_of(handler) == ACTION_DEFAULT)
+			come_true(signo, code, siginfo);
 		return 0;
+	}
 
-	handler = (unsigned long)BPF_CORE_READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
 	current = (void *)bpf_get_current_task();
 	memory = remember(BPF_CORE_READ(current, group_leader));
 	if (!memory)
@@ -253,8 +333,10 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	key = key_of(leader);
 	bpf_map_update_elem(&oom_victims, &key, &no_oom, BPF_ANY);
 	oom = bpf_map_lookup_elem(&oom_victims, &key);
-	if (!oom)
+	if (!oom) {
+		count_memory_full();
 		return 0;
+	}
 	/* A victim whose SIGKILL was not remembered must still be looked up at its exit. */
 	remember(leader);
 	oom->time_ns = bpf_ktime_get_boot_ns();
@@ -297,43 +379,66 @@ int on_exit_mm_release(__u64 *ctx)
 /*
  * sched_process_exit fires in do_exit(), once for each thread. Only the last thread's is the death of the process; since 6.16
  * the tracepoint says so and the memory is still readable. Before, signal->live == 0 tells it, which up to four racing
- * threads can read, so the first to enter `seen` reports.
+ * threads can read, so the first to enter `seen` reports. So it is, too, while one set of probes replaces another (upgrade.go): both
+ * run then.
  * The status is that of wait_task_zombie(): the group's if it exited as a group, else the leader's.
  */
-SEC("raw_tp/sched_process_exit")
-int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool preemptible, bool again)
 {
 	const bool told_last = bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
 	struct task_struct *task = (void *)ctx->args[0];
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct signal_struct *signal;
 	struct task_struct *leader;
 	struct counters *counters;
 	struct process_key key;
 	__u32 status, zero = 0;
-	__u32 *remembered_count;
+	__u32 *slot, remembered_count;
+	struct memory *memory;
 	bool has_memory;
 
-	if (told_last) {
-		if (!(ctx->args[1] & 0xff))
-			return 0;
-	} else if (BPF_CORE_READ(signal, live.counter)) {
-		return 0;
-	}
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
-		return 0;
-	leader = BPF_CORE_READ(task, group_leader);
-	if (!told_last) {
-		key = key_of(leader);
-		if (bpf_map_update_elem(&seen, &key, &zero, BPF_NOEXIST))
-			return 0;
-	}
-	status = status_of(signal, leader);
 	counters = bpf_map_lookup_elem(&counters_map, &zero);
 	if (!counters)
-		return 0;
+		return;
+	if (again && counters->exit_task == (__u64)task) {
+		counters->exit_task = 0; /* Another task may get this address. */
+		return;
+	}
+	if (again)
+		counters->exits_rescued++;
+	else if (preemptible)
+		counters->exit_task = (__u64)task;
+	if (told_last && !(ctx->args[1] & 0xff))
+		return;
+	signal = BPF_CORE_READ(task, signal);
+	if (!told_last && BPF_CORE_READ(signal, live.counter))
+		return;
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+		return;
+	leader = BPF_CORE_READ(task, group_leader);
 	/* A look into the array, where nearly always there is nothing, saves one into the hash. */
-	remembered_count = remembered_slot(BPF_CORE_READ(task, tgid));
-	has_memory = remembered_count && *remembered_count;
+	slot = remembered_slot(BPF_CORE_READ(task, tgid));
+	remembered_count = slot ? *slot : 0;
+	has_memory = remembered_count & ~OVERLAP;
+	if (scope_id && !in_scope(task)) {
+		if (has_memory) {
+			key = key_of(leader);
+			forget(&key);
+		}
+		return;
+	}
+	status = status_of(signal, leader);
+	if (!told_last || (preemptible && status) || remembered_count & OVERLAP) {
+		key = key_of(leader);
+		/* An int: the map's own function is called, which before 6.4 (bpf: return long from bpf_map_ops funcs) gave no more bits. */
+		if ((int)bpf_map_update_elem(&seen, &key, &zero, BPF_NOEXIST) == -EEXIST)
+			return;
+	}
+	if (has_memory && status && !(status & WAIT_SIGNAL)) {
+		key = key_of(leader);
+		memory = bpf_map_lookup_elem(&memories, &key);
+		if (memory)
+			note_taken(&memory->signal, task);
+	}
 	if (status)
 		report(task, leader, signal, status, has_memory, counters);
 	else
@@ -342,13 +447,42 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 		key = key_of(leader);
 		forget(&key);
 	}
+}
+
+SEC("raw_tp/sched_process_exit")
+int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (!bpf_core_type_exists(class_srcu_fast_notrace_t)) {
+		on_exit(ctx, false, false);
+		return 0;
+	}
+	bpf_preempt_disable();
+	on_exit(ctx, true, false);
+	bpf_preempt_enable();
+	return 0;
+}
+
+/*
+ * The same once more, for kernels that may preempt a tracepoint's probes (seen on 7.2): they skip a probe that is active on the
+ * processor, for whoever exits while somebody else is preempted in it. This one takes those, of whom the first knows nothing. Both
+ * forbid preemption while they work, as they use the same memory; but giving it back is where they are preempted.
+ * Misses: an exit that comes while one process is preempted in the first and another in this one; counted (Counters() in probes.go).
+ */
+SEC("raw_tp/sched_process_exit")
+int on_sched_process_exit_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	bpf_preempt_disable();
+	on_exit(ctx, true, true);
+	bpf_preempt_enable();
 	return 0;
 }
 
 /* Types that the loader reads, and that no variable here has: named so that they are in the object's BTF. */
 const struct part *unused_part __attribute__((unused));
 const struct event *unused_event __attribute__((unused));
+const struct dead *unused_dead __attribute__((unused));
 const struct ancestor *unused_ancestor __attribute__((unused));
 const enum part_kind *unused_part_kind __attribute__((unused));
 const enum siginfo_kind *unused_siginfo_kind __attribute__((unused));
 const enum signal_action *unused_signal_action __attribute__((unused));
+const enum cgroup_hierarchy *unused_cgroup_hierarchy __attribute__((unused));

@@ -19,12 +19,28 @@ type bpfAncestor struct {
 	Comm [16]int8
 }
 
+type bpfCgroupHierarchy uint32
+
+const (
+	bpfCgroupHierarchyHIERARCHY_UNIFIED bpfCgroupHierarchy = 0
+	bpfCgroupHierarchyHIERARCHY_MEMORY  bpfCgroupHierarchy = 1
+	bpfCgroupHierarchyHIERARCHY_PIDS    bpfCgroupHierarchy = 2
+)
+
 type bpfCounters struct {
 	_              structs.HostLayout
 	ExitsNormal    uint64
 	Deaths         uint64
 	LostRingFull   uint64
 	LostMemoryFull uint64
+	ExitsRescued   uint64
+	ExitTask       uint64
+}
+
+type bpfDead struct {
+	_      structs.HostLayout
+	Key    bpfProcessKey
+	TimeNs uint64
 }
 
 type bpfDescribed struct {
@@ -87,7 +103,7 @@ type bpfLastWords struct {
 	_        structs.HostLayout
 	ExeBytes uint64
 	Bytes    uint64
-	Parts    [9280]int8
+	Parts    [11392]int8
 }
 
 type bpfMemory struct {
@@ -136,6 +152,9 @@ const (
 	bpfPartKindPART_REQUEST_SENDER bpfPartKind = 10
 	bpfPartKindPART_ENV            bpfPartKind = 11
 	bpfPartKindPART_ARGS           bpfPartKind = 12
+	bpfPartKindPART_BUILD_ID       bpfPartKind = 13
+	bpfPartKindPART_CONTEXT        bpfPartKind = 14
+	bpfPartKindPART_DEAD           bpfPartKind = 15
 )
 
 type bpfProcessKey struct {
@@ -146,18 +165,39 @@ type bpfProcessKey struct {
 }
 
 type bpfRecord struct {
+	_           structs.HostLayout
+	Event       bpfEvent
+	Parts       [23680]int8
+	Variable    [1024]int8
+	EnvBytes    uint64
+	InVariable  uint64
+	Mappings    uint64
+	Place       bpfRestartKey
+	UsedEighths uint64
+}
+
+type bpfRestartKey struct {
 	_          structs.HostLayout
-	Event      bpfEvent
-	Parts      [21568]int8
-	Variable   [1024]int8
-	EnvBytes   uint64
-	InVariable uint64
+	Executable [32]int8
+	ArgsBytes  uint64
+	Cgroup     [96]int8
+	Parent     bpfProcessKey
 }
 
 type bpfSenderKey struct {
 	_       structs.HostLayout
 	Process bpfProcessKey
 	ExecId  uint64
+}
+
+type bpfShared struct {
+	_              structs.HostLayout
+	ReaderWaits    uint32
+	Zero           uint32
+	Missed         uint64
+	MemoryMissed   uint64
+	Undecodable    uint64
+	UndecodableSeq uint64
 }
 
 type bpfSiginfoKind uint32
@@ -205,30 +245,37 @@ type bpfSignalFact struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCountersMap         = "counters_map"
-	bpfMapEvents              = "events"
-	bpfMapLastWords           = "last_words"
-	bpfMapMemories            = "memories"
-	bpfMapOomVictims          = "oom_victims"
-	bpfMapReaderWaits         = "reader_waits"
-	bpfMapRecordScratch       = "record_scratch"
-	bpfMapRemembered          = "remembered"
-	bpfMapSeen                = "seen"
-	bpfMapSenderScratch       = "sender_scratch"
-	bpfMapSenders             = "senders"
-	bpfProgOnExitMmRelease    = "on_exit_mm_release"
-	bpfProgOnMarkVictim       = "on_mark_victim"
-	bpfProgOnSchedProcessExit = "on_sched_process_exit"
-	bpfProgOnSignalDeliver    = "on_signal_deliver"
-	bpfProgOnSignalGenerate   = "on_signal_generate"
-	bpfVarPageBytes           = "page_bytes"
-	bpfVarRingLowBytes        = "ring_low_bytes"
-	bpfVarUnusedAncestor      = "unused_ancestor"
-	bpfVarUnusedEvent         = "unused_event"
-	bpfVarUnusedPart          = "unused_part"
-	bpfVarUnusedPartKind      = "unused_part_kind"
-	bpfVarUnusedSiginfoKind   = "unused_siginfo_kind"
-	bpfVarUnusedSignalAction  = "unused_signal_action"
+	bpfMapCountersMap              = "counters_map"
+	bpfMapEvents                   = "events"
+	bpfMapLastWords                = "last_words"
+	bpfMapMemories                 = "memories"
+	bpfMapOomVictims               = "oom_victims"
+	bpfMapRecentlyDead             = "recently_dead"
+	bpfMapRecordScratch            = "record_scratch"
+	bpfMapRemembered               = "remembered"
+	bpfMapSeen                     = "seen"
+	bpfMapSenderScratch            = "sender_scratch"
+	bpfMapSenders                  = "senders"
+	bpfMapSharedMap                = "shared_map"
+	bpfProgOnExitMmRelease         = "on_exit_mm_release"
+	bpfProgOnMarkVictim            = "on_mark_victim"
+	bpfProgOnSchedProcessExec      = "on_sched_process_exec"
+	bpfProgOnSchedProcessExit      = "on_sched_process_exit"
+	bpfProgOnSchedProcessExitAgain = "on_sched_process_exit_again"
+	bpfProgOnSignalDeliver         = "on_signal_deliver"
+	bpfProgOnSignalGenerate        = "on_signal_generate"
+	bpfVarPageBytes                = "page_bytes"
+	bpfVarRingBytes                = "ring_bytes"
+	bpfVarScopeHierarchy           = "scope_hierarchy"
+	bpfVarScopeId                  = "scope_id"
+	bpfVarUnusedAncestor           = "unused_ancestor"
+	bpfVarUnusedCgroupHierarchy    = "unused_cgroup_hierarchy"
+	bpfVarUnusedDead               = "unused_dead"
+	bpfVarUnusedEvent              = "unused_event"
+	bpfVarUnusedPart               = "unused_part"
+	bpfVarUnusedPartKind           = "unused_part_kind"
+	bpfVarUnusedSiginfoKind        = "unused_siginfo_kind"
+	bpfVarUnusedSignalAction       = "unused_signal_action"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -273,11 +320,13 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	OnExitMmRelease    *ebpf.ProgramSpec `ebpf:"on_exit_mm_release"`
-	OnMarkVictim       *ebpf.ProgramSpec `ebpf:"on_mark_victim"`
-	OnSchedProcessExit *ebpf.ProgramSpec `ebpf:"on_sched_process_exit"`
-	OnSignalDeliver    *ebpf.ProgramSpec `ebpf:"on_signal_deliver"`
-	OnSignalGenerate   *ebpf.ProgramSpec `ebpf:"on_signal_generate"`
+	OnExitMmRelease         *ebpf.ProgramSpec `ebpf:"on_exit_mm_release"`
+	OnMarkVictim            *ebpf.ProgramSpec `ebpf:"on_mark_victim"`
+	OnSchedProcessExec      *ebpf.ProgramSpec `ebpf:"on_sched_process_exec"`
+	OnSchedProcessExit      *ebpf.ProgramSpec `ebpf:"on_sched_process_exit"`
+	OnSchedProcessExitAgain *ebpf.ProgramSpec `ebpf:"on_sched_process_exit_again"`
+	OnSignalDeliver         *ebpf.ProgramSpec `ebpf:"on_signal_deliver"`
+	OnSignalGenerate        *ebpf.ProgramSpec `ebpf:"on_signal_generate"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -289,26 +338,31 @@ type bpfMapSpecs struct {
 	LastWords     *ebpf.MapSpec `ebpf:"last_words"`
 	Memories      *ebpf.MapSpec `ebpf:"memories"`
 	OomVictims    *ebpf.MapSpec `ebpf:"oom_victims"`
-	ReaderWaits   *ebpf.MapSpec `ebpf:"reader_waits"`
+	RecentlyDead  *ebpf.MapSpec `ebpf:"recently_dead"`
 	RecordScratch *ebpf.MapSpec `ebpf:"record_scratch"`
 	Remembered    *ebpf.MapSpec `ebpf:"remembered"`
 	Seen          *ebpf.MapSpec `ebpf:"seen"`
 	SenderScratch *ebpf.MapSpec `ebpf:"sender_scratch"`
 	Senders       *ebpf.MapSpec `ebpf:"senders"`
+	SharedMap     *ebpf.MapSpec `ebpf:"shared_map"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	PageBytes          *ebpf.VariableSpec `ebpf:"page_bytes"`
-	RingLowBytes       *ebpf.VariableSpec `ebpf:"ring_low_bytes"`
-	UnusedAncestor     *ebpf.VariableSpec `ebpf:"unused_ancestor"`
-	UnusedEvent        *ebpf.VariableSpec `ebpf:"unused_event"`
-	UnusedPart         *ebpf.VariableSpec `ebpf:"unused_part"`
-	UnusedPartKind     *ebpf.VariableSpec `ebpf:"unused_part_kind"`
-	UnusedSiginfoKind  *ebpf.VariableSpec `ebpf:"unused_siginfo_kind"`
-	UnusedSignalAction *ebpf.VariableSpec `ebpf:"unused_signal_action"`
+	PageBytes             *ebpf.VariableSpec `ebpf:"page_bytes"`
+	RingBytes             *ebpf.VariableSpec `ebpf:"ring_bytes"`
+	ScopeHierarchy        *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
+	ScopeId               *ebpf.VariableSpec `ebpf:"scope_id"`
+	UnusedAncestor        *ebpf.VariableSpec `ebpf:"unused_ancestor"`
+	UnusedCgroupHierarchy *ebpf.VariableSpec `ebpf:"unused_cgroup_hierarchy"`
+	UnusedDead            *ebpf.VariableSpec `ebpf:"unused_dead"`
+	UnusedEvent           *ebpf.VariableSpec `ebpf:"unused_event"`
+	UnusedPart            *ebpf.VariableSpec `ebpf:"unused_part"`
+	UnusedPartKind        *ebpf.VariableSpec `ebpf:"unused_part_kind"`
+	UnusedSiginfoKind     *ebpf.VariableSpec `ebpf:"unused_siginfo_kind"`
+	UnusedSignalAction    *ebpf.VariableSpec `ebpf:"unused_signal_action"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -336,12 +390,13 @@ type bpfMaps struct {
 	LastWords     *ebpf.Map `ebpf:"last_words"`
 	Memories      *ebpf.Map `ebpf:"memories"`
 	OomVictims    *ebpf.Map `ebpf:"oom_victims"`
-	ReaderWaits   *ebpf.Map `ebpf:"reader_waits"`
+	RecentlyDead  *ebpf.Map `ebpf:"recently_dead"`
 	RecordScratch *ebpf.Map `ebpf:"record_scratch"`
 	Remembered    *ebpf.Map `ebpf:"remembered"`
 	Seen          *ebpf.Map `ebpf:"seen"`
 	SenderScratch *ebpf.Map `ebpf:"sender_scratch"`
 	Senders       *ebpf.Map `ebpf:"senders"`
+	SharedMap     *ebpf.Map `ebpf:"shared_map"`
 }
 
 func (m *bpfMaps) Close() error {
@@ -351,12 +406,13 @@ func (m *bpfMaps) Close() error {
 		m.LastWords,
 		m.Memories,
 		m.OomVictims,
-		m.ReaderWaits,
+		m.RecentlyDead,
 		m.RecordScratch,
 		m.Remembered,
 		m.Seen,
 		m.SenderScratch,
 		m.Senders,
+		m.SharedMap,
 	)
 }
 
@@ -364,32 +420,40 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	PageBytes          *ebpf.Variable `ebpf:"page_bytes"`
-	RingLowBytes       *ebpf.Variable `ebpf:"ring_low_bytes"`
-	UnusedAncestor     *ebpf.Variable `ebpf:"unused_ancestor"`
-	UnusedEvent        *ebpf.Variable `ebpf:"unused_event"`
-	UnusedPart         *ebpf.Variable `ebpf:"unused_part"`
-	UnusedPartKind     *ebpf.Variable `ebpf:"unused_part_kind"`
-	UnusedSiginfoKind  *ebpf.Variable `ebpf:"unused_siginfo_kind"`
-	UnusedSignalAction *ebpf.Variable `ebpf:"unused_signal_action"`
+	PageBytes             *ebpf.Variable `ebpf:"page_bytes"`
+	RingBytes             *ebpf.Variable `ebpf:"ring_bytes"`
+	ScopeHierarchy        *ebpf.Variable `ebpf:"scope_hierarchy"`
+	ScopeId               *ebpf.Variable `ebpf:"scope_id"`
+	UnusedAncestor        *ebpf.Variable `ebpf:"unused_ancestor"`
+	UnusedCgroupHierarchy *ebpf.Variable `ebpf:"unused_cgroup_hierarchy"`
+	UnusedDead            *ebpf.Variable `ebpf:"unused_dead"`
+	UnusedEvent           *ebpf.Variable `ebpf:"unused_event"`
+	UnusedPart            *ebpf.Variable `ebpf:"unused_part"`
+	UnusedPartKind        *ebpf.Variable `ebpf:"unused_part_kind"`
+	UnusedSiginfoKind     *ebpf.Variable `ebpf:"unused_siginfo_kind"`
+	UnusedSignalAction    *ebpf.Variable `ebpf:"unused_signal_action"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	OnExitMmRelease    *ebpf.Program `ebpf:"on_exit_mm_release"`
-	OnMarkVictim       *ebpf.Program `ebpf:"on_mark_victim"`
-	OnSchedProcessExit *ebpf.Program `ebpf:"on_sched_process_exit"`
-	OnSignalDeliver    *ebpf.Program `ebpf:"on_signal_deliver"`
-	OnSignalGenerate   *ebpf.Program `ebpf:"on_signal_generate"`
+	OnExitMmRelease         *ebpf.Program `ebpf:"on_exit_mm_release"`
+	OnMarkVictim            *ebpf.Program `ebpf:"on_mark_victim"`
+	OnSchedProcessExec      *ebpf.Program `ebpf:"on_sched_process_exec"`
+	OnSchedProcessExit      *ebpf.Program `ebpf:"on_sched_process_exit"`
+	OnSchedProcessExitAgain *ebpf.Program `ebpf:"on_sched_process_exit_again"`
+	OnSignalDeliver         *ebpf.Program `ebpf:"on_signal_deliver"`
+	OnSignalGenerate        *ebpf.Program `ebpf:"on_signal_generate"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.OnExitMmRelease,
 		p.OnMarkVictim,
+		p.OnSchedProcessExec,
 		p.OnSchedProcessExit,
+		p.OnSchedProcessExitAgain,
 		p.OnSignalDeliver,
 		p.OnSignalGenerate,
 	)

@@ -11,6 +11,9 @@ import (
 	"text/tabwriter"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
 )
 
 // finding is one row of the table. A remedy without `required` only degrades.
@@ -22,6 +25,7 @@ type finding struct {
 // check prints the table, and fails if a required row is not ok.
 func check(out io.Writer, pinDirectory string) error {
 	findings := []finding{kernelFinding(), privilegeFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory)}
+	findings = append(findings, registersFinding())
 	findings = append(findings, hookFindings()...)
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	missing := 0
@@ -77,11 +81,21 @@ func lockdownFinding() finding {
 }
 
 func symbolsFinding() finding {
-	symbols, err := loadKernelSymbols()
+	symbols, err := openKernelSymbols()
 	if err != nil {
 		return finding{what: "kernel function names", state: "hidden", remedy: fmt.Sprintf("%v; without them some reasons (cgroup.kill, timers, the OOM's scope) are unknown", err)}
 	}
-	return finding{what: "kernel function names", state: fmt.Sprintf("%d", len(symbols.addresses)), ok: true}
+	return finding{what: "kernel function names", state: fmt.Sprint(symbols.count()), ok: true}
+}
+
+// registersFinding asks for bpf_task_pt_regs(), which came with Linux 5.15.
+func registersFinding() finding {
+	f := finding{what: "registers of a task", state: "readable", ok: true}
+	if err := features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnTaskPtRegs); err != nil {
+		f.ok, f.state = false, "not readable"
+		f.remedy = "without them the instruction of a fault and the system call that sent a signal are unknown; Linux 5.15 has what is needed"
+	}
+	return f
 }
 
 func pinFinding(pinDirectory string) finding {
@@ -103,11 +117,12 @@ func pinFinding(pinDirectory string) finding {
 // hookFindings loads the probes and attaches each for a moment: the only sure answer.
 func hookFindings() []finding {
 	var findings []finding
-	collection, notes, err := loadForCheck()
+	types := btf.NewCache()
+	collection, notes, err := loadForCheck(types)
 	if err == nil {
 		defer collection.Close()
 	}
-	for _, hook := range hooksHere() {
+	for _, hook := range hooksHere(types) {
 		f := finding{what: "probe " + hook.name, state: "attaches", ok: true, required: hook.required}
 		note, left := notes[hook.name]
 		switch {
@@ -128,13 +143,13 @@ func hookFindings() []finding {
 	return findings
 }
 
-func loadForCheck() (*ebpf.Collection, map[string]string, error) {
+func loadForCheck(types *btf.Cache) (*ebpf.Collection, map[string]string, error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, nil, err
 	}
 	spec.Maps[bpfMapEvents].MaxEntries = ringBytesMin
-	return newCollection(spec, ebpf.CollectionOptions{})
+	return newCollection(spec, ebpf.CollectionOptions{Cache: types})
 }
 
 func firstLine(err error) string {

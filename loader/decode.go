@@ -1,38 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// From the bytes of the ring to an Event. Pure. The layout is bpf/event.h's, by way of the types that bpf2go generated.
+// From the bytes of the ring to an Event. Pure. The layout is bpf/event.h's, by way of the types that bpf2go generated. What the
+// texts in it mean is left to texts.go.
 package main
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unsafe"
 )
 
 const (
-	eventABI         = 1 // EVENT_ABI
+	eventABI         = 3 // EVENT_ABI
 	eventShrunk      = 1 // EVENT_FLAG_SHRUNK
 	eventOomVictim   = 2 // EVENT_FLAG_OOM_VICTIM
+	eventRestart     = 4 // EVENT_FLAG_RESTART
 	partTruncated    = 1 // PART_FLAG_TRUNCATED
 	pfExiting        = 0x00000004
 	pfKthread        = 0x00200000
 	statusSignalMask = 0x7f
 )
 
-// decoder turns records into events. Its fields are facts of the machine.
+// decoder turns records into events. Its first two fields are facts of the machine; the rest is the storage that every event reuses,
+// so that a death costs no allocation. An event is valid until the next decode, and while its record lies in the ring: texts that
+// need no change are the record's own bytes. Not for concurrent use.
 type decoder struct {
 	pageBytes uint64
 	symbols   symbolizer
+
+	event     Event
+	signals   []Signal
+	facts     []bpfSignalFact
+	faults    []Fault
+	rawFaults []bpfFault
+	oom       Oom
+	dead      Dead
+	pointed   []string // what the event's *string fields point to
+	list      []string // arguments and frames
+	ancestors []Ancestor
+	env       map[string]string
+	texts     []byte // texts that the record does not have in one piece
 }
 
-// symbolizer names the kernel function that an address lies in; "" if it cannot.
+func newDecoder(pageBytes uint64, symbols symbolizer) *decoder {
+	return &decoder{
+		pageBytes: pageBytes, symbols: symbols,
+		signals: make([]Signal, 0, 2), facts: make([]bpfSignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]bpfFault, 0, 2),
+		pointed: make([]string, 0, 16), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+	}
+}
+
+// reset forgets the last event. Slices that had to grow stay grown: a record bounds them all.
+func (d *decoder) reset() {
+	d.signals, d.facts, d.faults, d.rawFaults = d.signals[:0], d.facts[:0], d.faults[:0], d.rawFaults[:0]
+	d.pointed, d.list, d.ancestors, d.texts = d.pointed[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
+}
+
+// symbolizer appends the name of the kernel function that each address lies in; "" where it cannot.
 type symbolizer interface {
-	name(address uint64) string
+	names(out []string, addresses []uint64) []string
 }
 
-// decode reads one record. It keeps no reference to it, and fails on a record that is cut off or of another ABI.
-func (d decoder) decode(record []byte) (*Event, error) {
+// decode reads one record. It fails on a record that is cut off or of another ABI.
+func (d *decoder) decode(record []byte) (*Event, error) {
+	d.reset()
 	head, rest, err := take[bpfEvent](record)
 	if err != nil {
 		return nil, fmt.Errorf("event: %w", err)
@@ -40,12 +72,14 @@ func (d decoder) decode(record []byte) (*Event, error) {
 	if head.Abi != eventABI {
 		return nil, fmt.Errorf("event: ABI %d, not %d", head.Abi, eventABI)
 	}
-	event := &Event{
+	event := &d.event
+	*event = Event{
 		TimeNs: head.TimeNs, StatusRaw: head.StatusRaw, SeccompMode: head.SeccompMode, PdeathSignal: head.PdeathSignal,
 		Ptraced: head.Ptrace != 0, Threads: head.Threads, OomVictim: head.Flags&eventOomVictim != 0, Shrunk: head.Flags&eventShrunk != 0,
 		Process: Process{
 			Pid: head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
-			Comm: comm(head.Comm), ThreadComm: comm(head.ThreadComm), UID: head.Uid, GID: head.Gid, Ancestors: []Ancestor{},
+			Comm: d.comm(record, unsafe.Offsetof(head.Comm)), ThreadComm: d.comm(record, unsafe.Offsetof(head.ThreadComm)),
+			UID: head.Uid, GID: head.Gid, Ancestors: d.ancestors,
 		},
 	}
 	for len(rest) > 0 {
@@ -58,11 +92,14 @@ func (d decoder) decode(record []byte) (*Event, error) {
 		}
 		rest = payload[min(uint64(len(payload)), uint64(part.Bytes+7)&^7):]
 	}
+	if restart := head.Flags&eventRestart != 0; restart != (event.Dead != nil) {
+		return nil, fmt.Errorf("event: a restart and its dead do not come together")
+	}
 	event.settle()
 	return event, nil
 }
 
-func (d decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
+func (d *decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
 	process := &event.Process
 	truncated := part.Flags&partTruncated != 0
 	switch bpfPartKind(part.Kind) {
@@ -71,25 +108,31 @@ func (d decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
 	case bpfPartKindPART_REQUEST:
 		event.Request, err = d.signal(payload)
 	case bpfPartKindPART_FAULT:
-		event.Fault, err = fault(payload)
+		event.Fault, err = d.fault(payload)
 	case bpfPartKindPART_HANDLED_FAULT:
-		event.HandledFault, err = fault(payload)
+		event.HandledFault, err = d.fault(payload)
 	case bpfPartKindPART_OOM:
-		event.Oom, err = d.oom(payload)
+		event.Oom, err = d.oomOf(payload)
 	case bpfPartKindPART_EXE:
-		process.Exe = path(payload, truncated)
+		process.Exe = d.path(payload, truncated)
 	case bpfPartKindPART_CGROUP:
-		process.Cgroup = path(payload, truncated)
+		process.Cgroup = d.path(payload, truncated)
 	case bpfPartKindPART_ANCESTORS:
-		process.Ancestors, err = ancestors(payload)
+		process.Ancestors, err = d.ancestorsOf(payload)
 	case bpfPartKindPART_SIGNAL_SENDER:
-		err = describe(event.Signal, payload)
+		err = d.describe(event.Signal, payload)
 	case bpfPartKindPART_REQUEST_SENDER:
-		err = describe(event.Request, payload)
+		err = d.describe(event.Request, payload)
+	case bpfPartKindPART_BUILD_ID:
+		process.BuildID = d.hex(payload)
+	case bpfPartKindPART_CONTEXT:
+		process.OtelContext = payload
+	case bpfPartKindPART_DEAD:
+		event.Dead, err = d.deadOf(payload)
 	case bpfPartKindPART_ENV:
-		process.Env = environment(payload)
+		process.Env = d.environment(payload)
 	case bpfPartKindPART_ARGS:
-		process.Args, process.ArgsTruncated = arguments(payload), truncated
+		process.Args, process.ArgsTruncated = d.arguments(payload), truncated
 	default:
 		return fmt.Errorf("unknown to this loader")
 	}
@@ -116,25 +159,29 @@ func (event *Event) settle() {
 // isRequest: SIGHUP, SIGINT, SIGQUIT, SIGTERM (REQUESTS of bpf/whodunit.bpf.c).
 func isRequest(signo uint32) bool { return signo == 1 || signo == 2 || signo == 3 || signo == 15 }
 
-func (d decoder) signal(payload []byte) (*Signal, error) {
+func (d *decoder) signal(payload []byte) (*Signal, error) {
 	fixed := int(unsafe.Offsetof(bpfSignalFact{}.Stack))
-	fact, err := takeShort[bpfSignalFact](payload, fixed)
+	raw, err := takeShort[bpfSignalFact](payload, fixed)
 	if err != nil {
 		return nil, err
 	}
-	if uint64(fact.StackFrames) > uint64(len(payload)-fixed)/8 || int(fact.StackFrames) > len(fact.Stack) {
+	if uint64(raw.StackFrames) > uint64(len(payload)-fixed)/8 || int(raw.StackFrames) > len(raw.Stack) {
 		return nil, errCutOff
 	}
-	signal := &Signal{
+	d.facts = append(d.facts, raw)
+	fact := &d.facts[len(d.facts)-1]
+	d.signals = append(d.signals, Signal{
 		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0,
 		TargetTid: fact.TargetTid, TimeNs: fact.TimeNs, KernelStack: d.stack(fact.Stack[:fact.StackFrames]),
 		Info:   [...]string{"noinfo", "kernel", "siginfo"}[min(fact.Siginfo, 2)],
 		Action: [...]string{"default", "ignored", "handled"}[min(fact.Action, 2)],
 		Sender: Actor{
-			Pid: fact.Sender.Pid, Tid: fact.SenderTid, StartBoottimeNs: fact.Sender.StartBoottimeNs, Comm: comm(fact.SenderComm),
-			UID: fact.SenderUid, Exiting: fact.SenderFlags&pfExiting != 0, Kthread: fact.SenderFlags&pfKthread != 0, Ancestors: []Ancestor{},
+			Pid: fact.Sender.Pid, Tid: fact.SenderTid, StartBoottimeNs: fact.Sender.StartBoottimeNs,
+			Comm: d.comm(payload, unsafe.Offsetof(fact.SenderComm)), UID: fact.SenderUid,
+			Exiting: fact.SenderFlags&pfExiting != 0, Kthread: fact.SenderFlags&pfKthread != 0, Ancestors: d.ancestors[:0],
 		},
-	}
+	})
+	signal := &d.signals[len(d.signals)-1]
 	if signal.Info == "siginfo" && fact.Code <= 0 {
 		signal.SiginfoPid, signal.SiginfoUID = &fact.SiginfoPid, &fact.SiginfoUid
 	}
@@ -145,30 +192,36 @@ func (d decoder) signal(payload []byte) (*Signal, error) {
 }
 
 // stack names the frames, from the one that generated the signal outwards: what lies further in is the probe itself.
-func (d decoder) stack(addresses []uint64) []string {
-	names := make([]string, 0, len(addresses))
-	for _, address := range addresses {
-		name := d.symbols.name(address)
-		if name == "" || strings.HasPrefix(name, "bpf_") || strings.HasPrefix(name, "__bpf_") || strings.HasPrefix(name, "__traceiter_") {
-			continue
+func (d *decoder) stack(addresses []uint64) []string {
+	start := len(d.list)
+	d.list = d.symbols.names(d.list, addresses)
+	kept := d.list[:start]
+	for _, name := range d.list[start:] {
+		if name != "" && !strings.HasPrefix(name, "bpf_") && !strings.HasPrefix(name, "__bpf_") && !strings.HasPrefix(name, "__traceiter_") {
+			kept = append(kept, name)
 		}
-		names = append(names, name)
 	}
-	return names
+	d.list = kept
+	return d.list[start:]
 }
 
-func fault(payload []byte) (*Fault, error) {
-	raw, _, err := take[bpfFault](payload)
+func (d *decoder) fault(payload []byte) (*Fault, error) {
+	copied, _, err := take[bpfFault](payload)
 	if err != nil {
 		return nil, err
 	}
-	out := &Fault{Signo: raw.Signo, Code: raw.Code, Tid: raw.Tid, ThreadComm: comm(raw.ThreadComm), TimeNs: raw.TimeNs}
+	d.rawFaults = append(d.rawFaults, copied)
+	raw := &d.rawFaults[len(d.rawFaults)-1]
+	d.faults = append(d.faults, Fault{
+		Signo: raw.Signo, Code: raw.Code, Tid: raw.Tid, ThreadComm: d.comm(payload, unsafe.Offsetof(raw.ThreadComm)), TimeNs: raw.TimeNs,
+	})
+	out := &d.faults[len(d.faults)-1]
 	const sigsys, siKernel = 31, 128 // SIGSYS; SI_KERNEL carries no address
 	if raw.Code != siKernel {
-		out.Address = hex(raw.Address)
+		out.Address = d.number(raw.Address, 16)
 	}
-	if raw.InstructionPointer != 0 {
-		out.InstructionPointer, out.StackPointer = hex(raw.InstructionPointer), hex(raw.StackPointer)
+	if raw.StackPointer != 0 { // a call of address 0 has an instruction pointer of 0
+		out.InstructionPointer, out.StackPointer = d.number(raw.InstructionPointer, 16), d.number(raw.StackPointer, 16)
 	}
 	if raw.HasTrap != 0 {
 		out.TrapNr, out.ErrorCode = &raw.TrapNr, &raw.ErrorCode
@@ -179,117 +232,76 @@ func fault(payload []byte) (*Fault, error) {
 	return out, nil
 }
 
-func (d decoder) oom(payload []byte) (*Oom, error) {
-	raw, err := takeShort[bpfOom](payload, int(unsafe.Offsetof(bpfOom{}.Cgroup)))
+func (d *decoder) oomOf(payload []byte) (*Oom, error) {
+	fixed := int(unsafe.Offsetof(bpfOom{}.Cgroup))
+	raw, err := takeShort[bpfOom](payload[:min(fixed, len(payload))], fixed)
 	if err != nil {
 		return nil, err
 	}
 	page := int64(d.pageBytes)
-	out := &Oom{
+	d.oom = Oom{
 		TotalVM: raw.TotalVm * d.pageBytes, AnonRss: raw.AnonRss * page, FileRss: raw.FileRss * page, ShmemRss: raw.ShmemRss * page,
 		ScoreAdj: raw.ScoreAdj, TimeNs: raw.TimeNs,
 	}
 	if raw.Limit != 0 {
-		limit := fmt.Sprint(raw.Limit * d.pageBytes)
-		out.Limit = &limit
-		out.Cgroup = path(unsigned(raw.Cgroup[:min(int(raw.CgroupBytes), len(raw.Cgroup))]), false)
+		d.oom.Limit = d.number(raw.Limit*d.pageBytes, 10)
+		d.oom.Cgroup = d.path(payload[fixed:min(fixed+int(raw.CgroupBytes), len(payload))], false)
 	}
-	return out, nil
+	return &d.oom, nil
 }
 
 // describe adds what is known of the sender. Its texts lie behind the fixed part: executable, cgroup, arguments.
-func describe(signal *Signal, payload []byte) error {
+func (d *decoder) describe(signal *Signal, payload []byte) (err error) {
 	if signal == nil {
 		return fmt.Errorf("describes the sender of no signal")
 	}
 	fixed := int(unsafe.Offsetof(bpfDescription{}.Data))
-	raw, err := takeShort[bpfDescription](payload[:min(fixed, len(payload))], fixed)
-	if err != nil {
-		return err
+	if len(payload) < fixed {
+		return errCutOff
 	}
+	var raw bpfDescription // for its layout alone: of 3 KB, only the head is there
+	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
+	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(raw.ExeBytes)+uint64(raw.CgroupBytes)+uint64(raw.ArgsBytes) > uint64(len(texts)) || raw.AncestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
-	if raw.ExeBytes > 0 {
-		sender.Exe = path(texts[:raw.ExeBytes], false)
+	if exeBytes > 0 {
+		sender.Exe = d.path(texts[:exeBytes], false)
 	}
-	texts = texts[raw.ExeBytes:]
-	sender.Cgroup = path(texts[:raw.CgroupBytes], false)
-	if raw.ArgsBytes > 0 {
-		sender.Args = arguments(texts[raw.CgroupBytes:][:raw.ArgsBytes])
+	texts = texts[exeBytes:]
+	sender.Cgroup = d.path(texts[:cgroupBytes], false)
+	if argsBytes > 0 {
+		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
-	sender.ArgsTruncated = raw.ArgsTruncated != 0
-	for _, ancestor := range raw.Ancestors[:raw.AncestorsCount] {
-		sender.Ancestors = append(sender.Ancestors, Ancestor{ancestor.Pid, comm(ancestor.Comm)})
-	}
-	return nil
+	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
+	at := unsafe.Offsetof(raw.Ancestors)
+	sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(bpfAncestor{})])
+	return err
 }
 
-func ancestors(payload []byte) ([]Ancestor, error) {
-	out := []Ancestor{}
+func (d *decoder) deadOf(payload []byte) (*Dead, error) {
+	raw, _, err := take[bpfDead](payload)
+	d.dead = Dead{Pid: raw.Key.Pid, StartBoottimeNs: raw.Key.StartBoottimeNs, TimeNs: raw.TimeNs}
+	return &d.dead, err
+}
+
+func (d *decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {
+	start := len(d.ancestors)
 	for len(payload) > 0 {
 		raw, rest, err := take[bpfAncestor](payload)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Ancestor{raw.Pid, comm(raw.Comm)})
+		d.ancestors = append(d.ancestors, Ancestor{raw.Pid, d.comm(payload, unsafe.Offsetof(raw.Comm))})
 		payload = rest
 	}
-	return out, nil
+	return d.ancestors[start:], nil
 }
 
-// path joins names that come from the leaf to the root. The root of a mounted file system is called "/", and adds nothing.
-func path(payload []byte, truncated bool) *string {
-	names := bytes.Split(bytes.TrimSuffix(payload, []byte{0}), []byte{0})
-	var out strings.Builder
-	if truncated {
-		out.WriteString("…")
-	}
-	for i := len(names) - 1; i >= 0; i-- {
-		if len(names[i]) > 0 && string(names[i]) != "/" {
-			out.WriteByte('/')
-			out.WriteString(readable(names[i]))
-		}
-	}
-	text := out.String()
-	if text == "" {
-		text = "/"
-	}
-	return &text
-}
-
-// arguments splits the argument block. A program that wrote a title over it leaves a tail of NULs: those are no arguments.
-func arguments(payload []byte) []string {
-	title := bytes.TrimRight(payload, "\x00")
-	if len(payload)-len(title) <= 2 {
-		title = bytes.TrimSuffix(payload, []byte{0})
-	}
-	out := []string{}
-	if len(payload) == 0 {
-		return out
-	}
-	for _, argument := range bytes.Split(title, []byte{0}) {
-		out = append(out, readable(argument))
-	}
-	return out
-}
-
-// allowedEnvironment are the keys that leave the loader; nothing else of an environment ever does.
-var allowedEnvironment = map[string]bool{"OTEL_SERVICE_NAME": true, "OTEL_RESOURCE_ATTRIBUTES": true, "TRACEPARENT": true, "TRACESTATE": true}
-
-// environment keeps the first value of each allowed key, as getenv does.
-func environment(payload []byte) map[string]string {
-	out := map[string]string{}
-	for _, variable := range bytes.Split(payload, []byte{0}) {
-		key, value, found := bytes.Cut(variable, []byte("="))
-		if _, known := out[string(key)]; found && !known && allowedEnvironment[string(key)] {
-			out[string(key)] = readable(value)
-		}
-	}
-	return out
-}
+// word reads a 32-bit field of a C type at the front of raw.
+func word(raw []byte, offset uintptr) uint32 { return binary.NativeEndian.Uint32(raw[offset:]) }
 
 var errCutOff = fmt.Errorf("the record is cut off")
 
@@ -310,22 +322,4 @@ func takeShort[T any](raw []byte, least int) (value T, err error) {
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&value)), unsafe.Sizeof(value)), raw)
 	return value, nil
-}
-
-func comm(raw [16]int8) string {
-	name, _, _ := bytes.Cut(unsigned(raw[:]), []byte{0})
-	return readable(name)
-}
-
-func unsigned(raw []int8) []byte {
-	out := make([]byte, len(raw))
-	for i, value := range raw {
-		out[i] = byte(value)
-	}
-	return out
-}
-
-func hex(value uint64) *string {
-	text := fmt.Sprintf("%#x", value)
-	return &text
 }

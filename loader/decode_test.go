@@ -39,11 +39,16 @@ func signalPart(kind bpfPartKind, fact bpfSignalFact) []byte {
 
 type symbolTable map[uint64]string
 
-func (t symbolTable) name(address uint64) string { return t[address] }
+func (t symbolTable) names(out []string, addresses []uint64) []string {
+	for _, address := range addresses {
+		out = append(out, t[address])
+	}
+	return out
+}
 
 func decodeOrFail(t *testing.T, record []byte) *Event {
 	t.Helper()
-	event, err := decoder{pageBytes: 4096, symbols: symbolTable{1: "__bpf_prog_run", 2: "__send_signal_locked", 3: "isig"}}.decode(record)
+	event, err := newDecoder(4096, symbolTable{1: "__bpf_prog_run", 2: "__send_signal_locked", 3: "isig"}).decode(record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +98,7 @@ func TestArguments(t *testing.T) {
 		{"cut off", "a\x00bc", []string{"a", "bc"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := arguments([]byte(test.block)); !reflect.DeepEqual(got, test.want) {
+			if got := newDecoder(0, nil).arguments([]byte(test.block)); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
@@ -102,7 +107,7 @@ func TestArguments(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	for names, want := range map[string]string{"": "/", "/\x00": "/", "a\x00": "/a", "memfd:x\x00": "/memfd:x", "c\x00b\x00a\x00/\x00": "/a/b/c"} {
-		if got := *path([]byte(names), false); got != want {
+		if got := *newDecoder(0, nil).path([]byte(names), false); got != want {
 			t.Errorf("path(%q) = %q, want %q", names, got, want)
 		}
 	}
@@ -187,7 +192,7 @@ func TestASignalWithItsSenderAndStack(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	page := decodeOrFail(t, record(11, part(bpfPartKindPART_FAULT, 0, raw(bpfFault{Signo: 11, Code: 1, Address: 0xbeef, InstructionPointer: 0x10, HasTrap: 1, TrapNr: 14, ErrorCode: 6}))))
+	page := decodeOrFail(t, record(11, part(bpfPartKindPART_FAULT, 0, raw(bpfFault{Signo: 11, Code: 1, Address: 0xbeef, InstructionPointer: 0x10, StackPointer: 0x7ff0, HasTrap: 1, TrapNr: 14, ErrorCode: 6}))))
 	if fault := page.Fault; *fault.Address != "0xbeef" || *fault.InstructionPointer != "0x10" || *fault.TrapNr != 14 || fault.Syscall != nil {
 		t.Errorf("page fault %+v", fault)
 	}
@@ -211,28 +216,86 @@ func TestOomSizesAreBytes(t *testing.T) {
 }
 
 func TestARecordOfAnotherABIIsRefused(t *testing.T) {
-	if _, err := (decoder{}).decode(raw(bpfEvent{Abi: eventABI + 1})); err == nil {
+	if _, err := newDecoder(0, nil).decode(raw(bpfEvent{Abi: eventABI + 1})); err == nil {
 		t.Error("no error")
 	}
 }
 
 // No bytes may do more than fail: the ring is written by the kernel, but a reader that was overtaken sees anything.
 func FuzzDecode(f *testing.F) {
-	whole := record(9, signalPart(bpfPartKindPART_SIGNAL, bpfSignalFact{Signo: 9, StackFrames: 2}),
-		part(bpfPartKindPART_SIGNAL_SENDER, 0, raw(bpfDescription{ExeBytes: 1})), part(bpfPartKindPART_OOM, 0, raw(bpfOom{CgroupBytes: 4})),
-		part(bpfPartKindPART_ARGS, 0, []byte("a\x00")))
+	whole := whole()
 	f.Add(whole)
 	for cut := range len(whole) {
 		if cut%97 == 0 {
 			f.Add(whole[:cut])
 		}
 	}
-	decode := decoder{pageBytes: 4096, symbols: symbolTable{}}
+	decoder := newDecoder(4096, symbolTable{1: "first"})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if event, err := decode.decode(data); err == nil {
-			if _, err := encodeLine("death", event); err != nil {
-				t.Log(err)
-			}
+		event, err := decoder.decode(data)
+		if err != nil {
+			return
+		}
+		line, err := appendDeath(nil, event)
+		if err != nil {
+			return // It is longer than the limit, and says so.
+		}
+		if want, err := encodeLine("death", event); err != nil || !bytes.Equal(line, want) {
+			t.Errorf("%v: wrote\n%swant\n%s", err, line, want)
 		}
 	})
+}
+
+// whole is a record with every part.
+func whole() []byte {
+	sender := bpfDescription{ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, AncestorsCount: 1, Ancestors: [6]bpfAncestor{{Pid: 1, Comm: commOf("init")}}}
+	for i, b := range []byte("sh\x00b\x00c\x00sh\x00") {
+		sender.Data[i] = int8(b)
+	}
+	description := raw(sender)[:unsafe.Offsetof(sender.Data)+10]
+	return record(9,
+		signalPart(bpfPartKindPART_SIGNAL, bpfSignalFact{Signo: 9, Siginfo: 2, StackFrames: 2, Stack: [20]uint64{1, 2}}),
+		signalPart(bpfPartKindPART_REQUEST, bpfSignalFact{Signo: 15, SyscallNr: -1}),
+		part(bpfPartKindPART_FAULT, 0, raw(bpfFault{Signo: 11, Code: 1, InstructionPointer: 3, StackPointer: 4, HasTrap: 1})),
+		part(bpfPartKindPART_HANDLED_FAULT, 0, raw(bpfFault{Signo: 31, Code: 128})),
+		part(bpfPartKindPART_OOM, 0, raw(bpfOom{CgroupBytes: 4, Limit: 2})),
+		part(bpfPartKindPART_EXE, 0, []byte("mysqld\x00sbin\x00usr\x00")),
+		part(bpfPartKindPART_CGROUP, partTruncated, []byte("leaf\x00branch\x00")),
+		part(bpfPartKindPART_ANCESTORS, 0, raw(bpfAncestor{Pid: 9, Comm: commOf("sh")})),
+		part(bpfPartKindPART_SIGNAL_SENDER, 0, description), part(bpfPartKindPART_REQUEST_SENDER, 0, description),
+		part(bpfPartKindPART_ENV, 0, []byte("OTEL_SERVICE_NAME=shop\x00TRACEPARENT=\x00")),
+		part(bpfPartKindPART_ARGS, partTruncated, []byte("mysqld\x00\x00--x=\xff\x00a\u2028\"\\\b\x01\n")))
+}
+
+// The way of a death through the loader, without the ring and the socket: no allocation.
+func BenchmarkDeathToLine(b *testing.B) {
+	decoder := newDecoder(4096, symbolTable{1: "first"})
+	record, line := whole(), make([]byte, 0, lineBytesMax)
+	b.ReportAllocs()
+	for b.Loop() {
+		event, err := decoder.decode(record)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := appendDeath(line, event); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestADeathIsDecodedAndWrittenWithoutAllocation(t *testing.T) {
+	decoder := newDecoder(4096, symbolTable{1: "first"})
+	record, line := whole(), make([]byte, 0, lineBytesMax)
+	allocations := testing.AllocsPerRun(100, func() {
+		event, err := decoder.decode(record)
+		if err == nil {
+			_, err = appendDeath(line, event)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations a death", allocations)
+	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One death as values, and with its JSON names as docs/wire.md has them. Decoding it from the ring is left to decode.go, writing
-// it to wire.go. No opinion is formed here: what the record says is what the service gets.
+// One death, or one restart, as values, and with its JSON names as docs/wire.md has them. Decoding it from the ring is left to decode.go,
+// writing it to death.go. No opinion is formed here: what the record says is what the service gets.
 package main
 
 // Event is one death, as `death` on the wire.
@@ -22,9 +22,28 @@ type Event struct {
 	Ptraced       bool    `json:"ptraced"`
 	Threads       uint32  `json:"threads"`
 	Shrunk        bool    `json:"shrunk"`
+
+	// Dead makes it no death but a restart: who Process is now. nil: it is a death.
+	Dead *Dead `json:"-"`
 }
 
-// Process is the dead.
+// Dead is whose restart a process may be, as `dead` of `restart` on the wire.
+type Dead struct {
+	Pid             uint32 `json:"pid"`
+	StartBoottimeNs uint64 `json:"start_boottime_ns,string"`
+	TimeNs          uint64 `json:"time_ns,string"`
+}
+
+// Restart is `restart` on the wire: a process that executes what another one was that died, in the same place.
+type Restart struct {
+	Seq           uint64  `json:"seq,string"`
+	TimeNs        uint64  `json:"time_ns,string"`
+	ClockOffsetNs int64   `json:"clock_offset_ns,string"`
+	Process       Process `json:"process"`
+	Dead          Dead    `json:"dead"`
+}
+
+// Process is the dead, or who was started in its place.
 type Process struct {
 	Pid             uint32            `json:"pid"`
 	Vpid            uint32            `json:"vpid"`
@@ -36,6 +55,8 @@ type Process struct {
 	UID             uint32            `json:"uid"`
 	GID             uint32            `json:"gid"`
 	Exe             *string           `json:"exe"`
+	BuildID         *string           `json:"build_id"`
+	OtelContext     []byte            `json:"otel_context"` // base64; nil: null
 	Args            []string          `json:"args"`
 	ArgsTruncated   bool              `json:"args_truncated"`
 	Env             map[string]string `json:"env"`

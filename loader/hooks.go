@@ -5,7 +5,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -17,7 +19,8 @@ import (
 type hook struct {
 	name, program string
 	required      bool
-	fentry        bool // else a raw tracepoint
+	fentry        bool   // else a raw tracepoint
+	tracepoint    string // if it is not the name
 }
 
 var allHooks = []hook{
@@ -25,37 +28,39 @@ var allHooks = []hook{
 	{name: "signal_deliver", program: bpfProgOnSignalDeliver, required: true},
 	{name: "mark_victim", program: bpfProgOnMarkVictim},
 	{name: "exit_mm_release", program: bpfProgOnExitMmRelease, fentry: true},
+	{name: "sched_process_exec", program: bpfProgOnSchedProcessExec},
 	{name: "sched_process_exit", program: bpfProgOnSchedProcessExit, required: true}, // last: a death is reported when all else is remembered
+	{name: "sched_process_exit_again", program: bpfProgOnSchedProcessExitAgain, required: true, tracepoint: "sched_process_exit"},
 }
 
-// hooksHere are those that make sense on this kernel: from 6.16 on, the memory is still there at sched_process_exit.
-func hooksHere() []hook {
-	var here []hook
-	for _, hook := range allHooks {
-		if hook.name != "exit_mm_release" || !kernelHasField("trace_event_raw_sched_process_exit", "group_dead") {
-			here = append(here, hook)
-		}
+// hooksHere are those that make sense on this kernel: from 6.16 on, the memory is still there at sched_process_exit; and it is watched
+// twice only where tracepoints may be preempted.
+func hooksHere(types *btf.Cache) []hook {
+	unneeded := map[string]bool{
+		bpfProgOnExitMmRelease:         kernelHasField(types, "trace_event_raw_sched_process_exit", "group_dead"),
+		bpfProgOnSchedProcessExitAgain: !kernelHasType(types, "class_srcu_fast_notrace_t"),
 	}
-	return here
+	return slices.DeleteFunc(slices.Clone(allHooks), func(h hook) bool { return unneeded[h.program] })
 }
 
 func (h hook) attach(program *ebpf.Program) (link.Link, error) {
 	if h.fentry {
 		return link.AttachTracing(link.TracingOptions{Program: program})
 	}
-	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: h.name, Program: program})
+	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: cmp.Or(h.tracepoint, h.name), Program: program})
 }
 
 // newCollection loads the programs of hooksHere. notes says, by the hook's name, which was left out and what is missing for that.
+// options have a Cache: reading the kernel's types takes most of the time.
 func newCollection(spec *ebpf.CollectionSpec, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
 	if err := rlimit.RemoveMemlock(); err != nil { // does nothing from 5.11 on, where memory cgroups count instead
 		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which bounds BPF maps before Linux 5.11; run as root, or with CAP_SYS_RESOURCE: %w", err)
 	}
 	wanted, notes := map[string]bool{}, map[string]string{}
-	for _, hook := range hooksHere() {
+	for _, hook := range hooksHere(options.Cache) {
 		wanted[hook.program] = true
 	}
-	if !kernelHasField("trace_event_raw_mark_victim", "total_vm") {
+	if !kernelHasField(options.Cache, "trace_event_raw_mark_victim", "total_vm") {
 		delete(wanted, bpfProgOnMarkVictim)
 		notes["mark_victim"] = "this kernel's mark_victim carries a pid only: the sizes of an OOM kill are not reported"
 	}
@@ -80,9 +85,19 @@ func newCollection(spec *ebpf.CollectionSpec, options ebpf.CollectionOptions) (_
 	return collection, notes, err
 }
 
+// kernelHasType asks the running kernel's BTF.
+func kernelHasType(types *btf.Cache, name string) bool {
+	kernel, err := types.Kernel()
+	if err != nil {
+		return false
+	}
+	_, err = kernel.AnyTypeByName(name)
+	return err == nil
+}
+
 // kernelHasField asks the running kernel's BTF.
-func kernelHasField(structure, field string) bool {
-	kernel, err := btf.LoadKernelSpec()
+func kernelHasField(types *btf.Cache, structure, field string) bool {
+	kernel, err := types.Kernel()
 	if err != nil {
 		return false
 	}

@@ -46,6 +46,7 @@ Usage: whodunit-loader <command> [flags]
 Commands:
   run      attach the probes, or take over those that are pinned, and serve the socket
   check    print what this kernel offers, what will be missing, and what to do about it
+  health   end with 0 if a loader serves the socket, else say why not
   unload   remove all pins, and with them the probes
 
 Flags of run (each with the environment variable that sets its default):
@@ -53,16 +54,17 @@ Flags of run (each with the environment variable that sets its default):
   --socket-group GROUP  WHODUNIT_SOCKET_GROUP  the group, by name or number, that may connect besides root (root)
   --pin-dir DIR         WHODUNIT_PIN_DIR     where probes and maps are pinned (%s)
   --ring-bytes N        WHODUNIT_RING_BYTES  size of the ring buffer, a power of two (%d)
+  --scope SCOPE         WHODUNIT_SCOPE       host; or /PATH of a cgroup, or pod:UID of Kubernetes, to watch that subtree alone (host)
   --unload-on-exit                           remove the pins at the end: nothing watches then until the next run
 
-unload and check take --pin-dir. --version prints the version, --help this text.
+unload and check take --pin-dir, health takes --socket. --version prints the version, --help this text.
 `
 
 // config is what the command line and the environment say.
 type config struct {
-	command, socket, pinDirectory string
-	socketGID, ringBytes          int
-	unloadOnExit                  bool
+	command, socket, pinDirectory, scope string
+	socketGID, ringBytes                 int
+	unloadOnExit                         bool
 }
 
 const (
@@ -99,6 +101,8 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		return nil
 	case "check":
 		return check(out, config.pinDirectory)
+	case "health":
+		return health(config.socket)
 	case "unload":
 		removed, err := unload(config.pinDirectory)
 		if err == nil {
@@ -114,7 +118,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 // parse reads the command line; the environment gives the defaults. Its errors are *usageError, or flag.ErrHelp.
 func parse(arguments []string, getenv func(string) string) (config, error) {
 	if len(arguments) == 0 {
-		return config{}, &usageError{exitConfig, "a command is missing: run, check or unload (--help explains)"}
+		return config{}, &usageError{exitConfig, "a command is missing: run, check, health or unload (--help explains)"}
 	}
 	c := config{command: arguments[0]}
 	switch c.command {
@@ -123,9 +127,9 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 	case "version", "--version":
 		c.command = "version"
 		return c, nil
-	case "run", "check", "unload":
+	case "run", "check", "health", "unload":
 	default:
-		return c, &usageError{exitConfig, fmt.Sprintf("unknown command %q: it must be run, check or unload (--help explains)", c.command)}
+		return c, &usageError{exitConfig, fmt.Sprintf("unknown command %q: it must be run, check, health or unload (--help explains)", c.command)}
 	}
 	or := func(name, fallback string) string {
 		if value := getenv(name); value != "" {
@@ -136,11 +140,16 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 	var ringBytes, group string
 	flags := flag.NewFlagSet(c.command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&c.pinDirectory, "pin-dir", or("WHODUNIT_PIN_DIR", defaultPinDirectory), "")
-	if c.command == "run" {
+	if c.command != "health" {
+		flags.StringVar(&c.pinDirectory, "pin-dir", or("WHODUNIT_PIN_DIR", defaultPinDirectory), "")
+	}
+	if c.command == "run" || c.command == "health" {
 		flags.StringVar(&c.socket, "socket", or("WHODUNIT_SOCKET", defaultSocket), "")
+	}
+	if c.command == "run" {
 		flags.StringVar(&group, "socket-group", or("WHODUNIT_SOCKET_GROUP", "0"), "")
 		flags.StringVar(&ringBytes, "ring-bytes", or("WHODUNIT_RING_BYTES", strconv.Itoa(defaultRingBytes)), "")
+		flags.StringVar(&c.scope, "scope", or("WHODUNIT_SCOPE", scopeHost), "")
 		flags.BoolVar(&c.unloadOnExit, "unload-on-exit", false, "")
 	}
 	if err := flags.Parse(arguments[1:]); errors.Is(err, flag.ErrHelp) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,6 +28,8 @@ func TestTheCommandLine(t *testing.T) {
 		{"a ring that is no number", "run --ring-bytes 8MiB", "", `is "8MiB"`},
 		{"a group that is not there", "run --socket-group nobody-has-this", "", "must be a group's name or number"},
 		{"a socket path that is too long", "run --socket /" + strings.Repeat("x", 108), "", "107 at most"},
+		{"health", "health --socket /s", "", ""},
+		{"a flag of run for health", "health --pin-dir /p", "", "not defined: -pin-dir"},
 		{"run's flag for check", "check --socket /s", "", "not defined: -socket"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -49,9 +52,9 @@ func TestTheCommandLine(t *testing.T) {
 }
 
 func TestTheEnvironmentGivesTheDefaultsAndFlagsWin(t *testing.T) {
-	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5"}
+	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SCOPE": "/env"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
-	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", ringBytes: 131072, socketGID: 5}
+	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -80,20 +83,23 @@ func TestTheVersionIsThatOfThePackage(t *testing.T) {
 }
 
 func TestKernelSymbols(t *testing.T) {
-	table := "ffff0010 T first\nffff0020 t second.isra.0\nffff0030 d data\nffff1000 W third [module]\n0000 T hidden\n"
-	symbols, err := parseKernelSymbols(strings.NewReader(table))
+	table := "0000 A percpu\nffff0010 T first\nffff0018 t __pfx_second\nffff0020 t second.isra.0\nffff0030 d data\nffff1000 W third\t[module]\nfffe0000 t earlier\t[module]\n0000 T hidden\n"
+	symbols, err := newKernelSymbols(strings.NewReader(table))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for address, want := range map[uint64]string{0xffff000f: "", 0xffff0010: "first", 0xffff001f: "first", 0xffff0020: "second", 0xffff0fff: "second", 0xffff1000: "third", 0xffff1000 + functionBytesMax + 1: ""} {
-		if got := symbols.name(address); got != want {
-			t.Errorf("name(%#x) = %q, want %q", address, got, want)
+	addresses := []uint64{0xffff000f, 0xffff0010, 0xffff001f, 0xffff0020, 0xffff0fff, 0xffff1000, 0xffff1000 + functionBytesMax + 1, 0xfffe0001, 1}
+	want := []string{"earlier", "first", "first", "second", "second", "third", "", "earlier", ""}
+	for range 2 { // The second time, nothing is read.
+		if got := symbols.names(nil, addresses); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
+		symbols.table = strings.NewReader("")
 	}
-	if _, err := parseKernelSymbols(strings.NewReader("0000000000000000 T hidden\n")); err == nil || !strings.Contains(err.Error(), "CAP_SYSLOG") {
+	if _, err := newKernelSymbols(strings.NewReader("0000000000000000 T hidden\n")); err == nil || !strings.Contains(err.Error(), "CAP_SYSLOG") {
 		t.Errorf("hidden addresses: %v", err)
 	}
-	if got := (*kernelSymbols)(nil).name(1); got != "" {
+	if got := (*kernelSymbols)(nil).names(nil, []uint64{1}); !slices.Equal(got, []string{""}) {
 		t.Errorf("no table: %q", got)
 	}
 }

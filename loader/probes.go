@@ -3,18 +3,22 @@
 // Attaching, pinning and taking over the probes. Pinned, they go on while no loader runs, and the next one takes them over.
 //
 // Under the pin directory lies v<ABI>, in it the maps by name, and the links as <program>-<digest of the object>. Another ABI is
-// refused; another object of the same ABI replaces the programs and keeps the maps with all that they remember.
+// refused; another object of the same ABI replaces the programs (upgrade.go) and keeps the maps with all that they remember.
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -24,24 +28,29 @@ const (
 	kernelBTF       = "/sys/kernel/btf/vmlinux"
 	ringBytesMin    = 64 << 10
 	ringBytesMax    = 1 << 30
-	pinDirectoryABI = "v1" // v<EVENT_ABI>
+	pinDirectoryABI = "v3" // v<EVENT_ABI>
 )
 
-var pinnedMaps = []string{bpfMapEvents, bpfMapReaderWaits, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen}
+var pinnedMaps = []string{
+	bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapLastWords,
+}
 
 // Probes are the attached programs and their maps.
 type Probes struct {
-	Status                        []ProbeStatus
-	TookOver                      bool
-	events, readerWaits, counters *ebpf.Map
-	programs                      map[string]*ebpf.Program // by name, as far as they can be had
-	links                         []link.Link
-	lock                          *os.File
-	directory                     string
+	Status                                                  []ProbeStatus
+	TookOver                                                bool
+	events, sharedMap, counters, memories, remembered, ooms *ebpf.Map
+	shared                                                  *bpfShared
+	sharedPage                                              []byte
+	programs                                                map[string]*ebpf.Program // by name, as far as they can be had
+	links                                                   []link.Link
+	lock                                                    *os.File
+	directory                                               string
 }
 
-// attachProbes takes over what is pinned under pinDirectory, or loads, attaches and pins. It holds a lock on the directory until Close.
-func attachProbes(pinDirectory string, ringBytes int) (_ *Probes, err error) {
+// attachProbes takes over what is pinned under pinDirectory, or loads, attaches and pins the object, in place of what another
+// loader left there. It holds a lock on the directory until Close.
+func attachProbes(pinDirectory string, ringBytes int, object []byte, watched scope) (_ *Probes, err error) {
 	if err := mountBpffs(pinDirectory); err != nil {
 		return nil, err
 	}
@@ -57,53 +66,80 @@ func attachProbes(pinDirectory string, ringBytes int) (_ *Probes, err error) {
 	}
 	defer func() {
 		if err != nil {
-			p.Close()
+			err = errors.Join(err, p.Close())
 		}
 	}()
 	if err := unix.Flock(int(p.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("another whodunit-loader uses the pin directory %s; stop it, or give this one its own with --pin-dir", pinDirectory)
 	}
-	if p.TookOver, err = p.takeOver(); err != nil || p.TookOver {
-		return p, err
+	digest := digestOf(object, watched)
+	types := btf.NewCache()
+	if p.TookOver, err = p.takeOver(digest, types); err != nil {
+		return nil, err
 	}
-	return p, p.load(ringBytes)
+	if !p.TookOver {
+		if err := p.load(object, digest, ringBytes, watched, types); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.detachOthers(digest)
 }
 
-func linkName(program string) string {
-	digest := sha256.Sum256(_BpfBytes)
-	return fmt.Sprintf("%s-%x", program, digest[:6])
+// digestOf names a build of the probes: what was compiled, and what it is told to watch.
+func digestOf(object []byte, watched scope) string {
+	if watched != wholeHost {
+		object = fmt.Appendf(slices.Clone(object), "%d in hierarchy %d", watched.id, watched.hierarchy)
+	}
+	digest := sha256.Sum256(object)
+	return fmt.Sprintf("%x", digest[:6])
+}
+
+func (p *Probes) linkPath(program, digest string) string {
+	return filepath.Join(p.directory, program+"-"+digest)
 }
 
 // takeOver opens the pins of this very object. It reports false if there are none, or not all.
-func (p *Probes) takeOver() (bool, error) {
-	for _, hook := range hooksHere() {
-		path := filepath.Join(p.directory, linkName(hook.program))
+func (p *Probes) takeOver(digest string, types *btf.Cache) (bool, error) {
+	for _, hook := range hooksHere(types) {
+		path := p.linkPath(hook.program, digest)
 		pinned, err := link.LoadPinnedLink(path, nil)
 		if errors.Is(err, fs.ErrNotExist) && !hook.required {
 			p.Status = append(p.Status, ProbeStatus{Name: hook.name, Note: text("not pinned by the loader that attached the probes")})
 			continue
 		}
 		if err != nil {
-			p.closeHandles()
 			if errors.Is(err, fs.ErrNotExist) {
-				return false, nil
+				return false, p.closeHandles()
 			}
 			return false, fmt.Errorf("open the pinned probe %s: %w; `whodunit-loader unload` removes it", path, err)
 		}
-		p.links = append(p.links, pinned)
-		p.Status = append(p.Status, ProbeStatus{Name: hook.name, Attached: true})
-		if program := programOf(pinned); program != nil {
-			p.programs[hook.program] = program
-		}
+		p.keep(hook, pinned, programOf(pinned))
 	}
-	for name, opened := range map[string]**ebpf.Map{bpfMapEvents: &p.events, bpfMapReaderWaits: &p.readerWaits, bpfMapCountersMap: &p.counters} {
+	for name, opened := range p.maps() {
 		var err error
 		if *opened, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, name), nil); err != nil {
-			p.closeHandles()
 			return false, fmt.Errorf("open the pinned map %s under %s: %w; `whodunit-loader unload` removes what is there", name, p.directory, err)
 		}
 	}
-	return true, nil
+	var err error
+	p.shared, p.sharedPage, err = mapShared(p.sharedMap)
+	return err == nil, err
+}
+
+// maps are those that the loader itself uses.
+func (p *Probes) maps() map[string]**ebpf.Map {
+	return map[string]**ebpf.Map{
+		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapMemories: &p.memories,
+		bpfMapRemembered: &p.remembered, bpfMapOomVictims: &p.ooms,
+	}
+}
+
+func (p *Probes) keep(hook hook, attached link.Link, program *ebpf.Program) {
+	p.links = append(p.links, attached)
+	if program != nil {
+		p.programs[hook.program] = program
+	}
+	p.Status = append(p.Status, ProbeStatus{Name: hook.name, Attached: true})
 }
 
 // programOf is for counting missed runs; getting a program by its number needs CAP_SYS_ADMIN, without which it is not counted.
@@ -119,10 +155,11 @@ func programOf(attached link.Link) *ebpf.Program {
 	return program
 }
 
-func (p *Probes) load(ringBytes int) error {
-	spec, err := loadBpf()
+// load loads the object, and attaches and pins what is not pinned yet: an earlier attempt may have been cut short.
+func (p *Probes) load(object []byte, digest string, ringBytes int, watched scope, types *btf.Cache) error {
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
-		return err
+		return fmt.Errorf("read the probes' object: %w", err)
 	}
 	if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
 		ringBytes = int(pinned.MaxEntries()) // It holds deaths that nobody has read: keep it.
@@ -135,62 +172,54 @@ func (p *Probes) load(ringBytes int) error {
 	if err := spec.Variables[bpfVarPageBytes].Set(uint32(os.Getpagesize())); err != nil {
 		return err
 	}
-	if err := spec.Variables[bpfVarRingLowBytes].Set(uint64(ringBytes / 2)); err != nil {
+	if err := spec.Variables[bpfVarRingBytes].Set(uint64(ringBytes)); err != nil {
 		return err
 	}
-	collection, notes, err := newCollection(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}})
+	if err := watched.tell(spec); err != nil {
+		return err
+	}
+	collection, notes, err := newCollection(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, Cache: types})
 	if err != nil {
-		return explainLoad(err)
+		return explainLoad(err, p.directory)
 	}
 	defer collection.Close()
-	p.events, p.readerWaits, p.counters = collection.DetachMap(bpfMapEvents), collection.DetachMap(bpfMapReaderWaits), collection.DetachMap(bpfMapCountersMap)
-	if err := p.removeLinks(); err != nil {
+	for name, opened := range p.maps() {
+		*opened = collection.DetachMap(name)
+	}
+	if p.shared, p.sharedPage, err = mapShared(p.sharedMap); err != nil {
 		return err
 	}
-	for _, hook := range hooksHere() {
-		status := ProbeStatus{Name: hook.name}
+	if err := p.beginOverlap(digest); err != nil {
+		return err
+	}
+	for _, hook := range hooksHere(types) {
 		if note, left := notes[hook.name]; left {
-			status.Note = &note
-			p.Status = append(p.Status, status)
+			p.Status = append(p.Status, ProbeStatus{Name: hook.name, Note: &note})
+			continue
+		}
+		path := p.linkPath(hook.program, digest)
+		if pinned, err := link.LoadPinnedLink(path, nil); err == nil {
+			p.keep(hook, pinned, programOf(pinned))
 			continue
 		}
 		program := collection.DetachProgram(hook.program)
-		p.programs[hook.program] = program
 		attached, err := hook.attach(program)
 		if err != nil {
-			return fmt.Errorf("attach the probe %s: %w", hook.name, err)
+			return errors.Join(fmt.Errorf("attach the probe %s: %w", hook.name, err), program.Close())
 		}
-		p.links = append(p.links, attached)
-		if err := attached.Pin(filepath.Join(p.directory, linkName(hook.program))); err != nil {
+		p.keep(hook, attached, program)
+		if err := attached.Pin(path); err != nil {
 			return fmt.Errorf("pin the probe %s: %w", hook.name, err)
-		}
-		status.Attached = true
-		p.Status = append(p.Status, status)
-	}
-	return nil
-}
-
-// removeLinks unpins the programs of another object, or those of an attempt that did not end well.
-func (p *Probes) removeLinks() error {
-	for _, hook := range allHooks {
-		old, err := filepath.Glob(filepath.Join(p.directory, hook.program+"-*"))
-		if err != nil {
-			return err
-		}
-		for _, path := range old {
-			if err := os.Remove(path); err != nil {
-				return fmt.Errorf("remove the probe of another loader: %w", err)
-			}
 		}
 	}
 	return nil
 }
 
 // Ring opens the ring for reading.
-func (p *Probes) Ring() (*Ring, error) { return openRing(p.events, p.readerWaits) }
+func (p *Probes) Ring() (*Ring, error) { return openRing(p.events, &p.shared.ReaderWaits) }
 
-// Counters sums the CPUs' counters. missed counts exits for which the kernel did not run the probe (a probe that was interrupted by
-// itself on one CPU); the same of the other probes counts as facts that could not be remembered.
+// Counters sums the CPUs' counters. missed counts exits, of threads too, for which the kernel did not run the probe: those that it
+// skipped the first time, without those that the second one saw. Skipped runs of the other probes are facts that could not be remembered.
 func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
 	var perCPU []bpfCounters
 	if err := p.counters.Lookup(uint32(0), &perCPU); err != nil {
@@ -201,48 +230,69 @@ func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
 		sum.Deaths += one.Deaths
 		sum.LostRingFull += one.LostRingFull
 		sum.LostMemoryFull += one.LostMemoryFull
+		sum.ExitsRescued += one.ExitsRescued
 	}
+	missed = atomic.LoadUint64(&p.shared.Missed)
+	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.MemoryMissed)
 	for name, program := range p.programs {
 		stats, err := program.Stats()
 		if err != nil {
 			return sum, 0, fmt.Errorf("read the statistics of a probe: %w", err)
 		}
-		if name == bpfProgOnSchedProcessExit {
-			missed = stats.RecursionMisses
-		} else {
+		switch name {
+		case bpfProgOnSchedProcessExit:
+			missed += stats.RecursionMisses
+		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExec: // A restart that is not seen is not told: no death has lost anything.
+		default:
 			sum.LostMemoryFull += stats.RecursionMisses
 		}
 	}
-	return sum, missed, nil
+	return sum, missed - min(missed, sum.ExitsRescued), nil
 }
 
-func (p *Probes) closeHandles() {
+// tryServing asks the kernel for all that serving needs.
+func (p *Probes) tryServing() error {
+	if _, _, err := p.Counters(); err != nil {
+		return err
+	}
+	_, err := p.Sweep()
+	return err
+}
+
+func (p *Probes) closeHandles() error {
+	var errs []error
 	for _, attached := range p.links {
-		attached.Close()
+		errs = append(errs, attached.Close())
 	}
 	for _, program := range p.programs {
-		program.Close()
+		errs = append(errs, program.Close())
 	}
 	p.links, p.Status = nil, nil
 	clear(p.programs)
+	return errors.Join(errs...)
 }
 
 // Close gives up the handles and the lock. What is pinned stays attached.
-func (p *Probes) Close() {
-	p.closeHandles()
-	for _, opened := range []*ebpf.Map{p.events, p.readerWaits, p.counters} {
-		opened.Close()
+func (p *Probes) Close() error {
+	errs := []error{p.closeHandles()}
+	for _, opened := range p.maps() {
+		errs = append(errs, (*opened).Close())
 	}
-	if p.lock != nil {
-		p.lock.Close()
+	if p.sharedPage != nil {
+		errs = append(errs, unix.Munmap(p.sharedPage))
+		p.shared, p.sharedPage = nil, nil
 	}
+	return errors.Join(append(errs, p.lock.Close())...)
 }
 
-// explainLoad keeps the verifier's last words: its whole log has thousands of lines.
-func explainLoad(err error) error {
+// explainLoad keeps the verifier's last words, its whole log has thousands of lines, and says what to do with maps that do not fit.
+func explainLoad(err error, directory string) error {
 	var verifier *ebpf.VerifierError
-	if errors.As(err, &verifier) {
+	switch {
+	case errors.As(err, &verifier):
 		return fmt.Errorf("this kernel's verifier refuses the probes, please report it with the output of `whodunit-loader check`: %w", err)
+	case errors.Is(err, ebpf.ErrMapIncompatible):
+		return &usageError{exitUnavailable, fmt.Sprintf("a map that is pinned under %s is another one than this loader needs (%v); remove it with `whodunit-loader unload`, or use another --pin-dir", directory, err)}
 	}
 	return fmt.Errorf("load the probes: %w", err)
 }

@@ -4,15 +4,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf/btf"
 )
 
 // privileged skips, loudly, where the probes cannot be loaded; with CI=true that is a failure.
@@ -45,12 +49,22 @@ func pinDirectory(t *testing.T) string {
 // attached gives probes of its own, and their ring, until the test ends.
 func attached(t *testing.T) (*Probes, *Ring) {
 	t.Helper()
+	return attachedWith(t, ringBytesMin)
+}
+
+func attachedWith(t *testing.T, ringBytes int) (*Probes, *Ring) {
+	t.Helper()
+	return attachedFor(t, ringBytes, wholeHost)
+}
+
+func attachedFor(t *testing.T, ringBytes int, watched scope) (*Probes, *Ring) {
+	t.Helper()
 	privileged(t)
-	probes, err := attachProbes(pinDirectory(t), ringBytesMin)
+	probes, err := attachProbes(pinDirectory(t), ringBytes, _BpfBytes, watched)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(probes.Close)
+	t.Cleanup(func() { probes.Close() })
 	ring, err := probes.Ring()
 	if err != nil {
 		t.Fatal(err)
@@ -59,23 +73,52 @@ func attached(t *testing.T) (*Probes, *Ring) {
 	return probes, ring
 }
 
-// deathsOf reads the ring from a position on, and returns the deaths of that pid.
-func deathsOf(t *testing.T, ring *Ring, from uint64, pid int) (events []*Event) {
+// eachDeath reads the ring from a position on. The event is valid during the call.
+func eachDeath(t *testing.T, ring *Ring, from uint64, symbols symbolizer, yield func(*Event)) (end uint64) {
 	t.Helper()
+	reader, decoder := ring.Reader(), newDecoder(4096, symbols)
+	defer reader.Close()
 	for {
-		record, next, ok := ring.Next(from)
-		if !ok {
-			return events
-		}
-		event, err := decoder{pageBytes: 4096, symbols: symbolTable{}}.decode(record)
+		record, next, ok, err := reader.Next(from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if event.Process.Pid == uint32(pid) {
-			events = append(events, event)
+		if !ok {
+			return from
 		}
 		from = next
+		if record == nil {
+			continue
+		}
+		event, err := decoder.decode(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.Dead != nil {
+			continue // a restart
+		}
+		yield(event)
 	}
+}
+
+// deathsOf reads the ring from a position on, and returns what was read of that pid.
+func deathsOf(t *testing.T, ring *Ring, from uint64, pid int) (events []*Event) {
+	t.Helper()
+	eachDeath(t, ring, from, symbolTable{}, func(event *Event) {
+		if event.Process.Pid != uint32(pid) {
+			return
+		}
+		line, err := appendDeath(nil, event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := &Event{}
+		if err := json.Unmarshal(line, kept); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, kept)
+	})
+	return events
 }
 
 func dieWith(t *testing.T, code int) (pid int) {
@@ -92,21 +135,21 @@ func dieWith(t *testing.T, code int) (pid int) {
 func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
-	first, err := attachProbes(directory, ringBytesMin)
+	first, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.TookOver {
 		t.Error("took over what was not there")
 	}
-	if _, err := attachProbes(directory, ringBytesMin); err == nil || !strings.Contains(err.Error(), "another whodunit-loader uses") {
+	if _, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost); err == nil || !strings.Contains(err.Error(), "another whodunit-loader uses") {
 		t.Errorf("a second loader on the same pins: %v", err)
 	}
 	first.Close()
 
 	pid := dieWith(t, 3)
 
-	second, err := attachProbes(directory, ringBytesMin)
+	second, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,37 +195,59 @@ func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
 	}
 }
 
-func TestWhenTheRingIsLowRecordsShrinkBeforeAnyIsLostAndLossIsCounted(t *testing.T) {
+// everyAddress gives each kernel address a name.
+type everyAddress struct{}
+
+func (everyAddress) names(out []string, addresses []uint64) []string {
+	for range addresses {
+		out = append(out, "function")
+	}
+	return out
+}
+
+// What a record of a death by SIGPIPE still has, from all to nothing: the steps in which records shrink.
+func leftOf(event *Event) string {
+	switch {
+	case len(event.Signal.KernelStack) > 0 && event.Process.Args != nil && !event.Shrunk:
+		return "all"
+	case event.Process.Args != nil && event.Shrunk:
+		return "no stack"
+	case len(event.Process.Ancestors) > 0 && event.Shrunk:
+		return "no arguments"
+	case event.Process.Exe != nil && event.Process.Cgroup != nil && event.Shrunk:
+		return "no ancestors"
+	}
+	return fmt.Sprintf("%+v", event)
+}
+
+func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(t *testing.T) {
 	probes, ring := attached(t)
-	var pids []int
-	for range 400 {
-		pids = append(pids, dieWith(t, 1))
+	const deaths = 400
+	for range deaths {
+		if err := exec.Command("/bin/sh", "-c", "yes | true").Run(); err != nil { // yes dies of SIGPIPE, which the kernel sends
+			t.Fatal(err)
+		}
 	}
 	counters, missed, err := probes.Counters()
 	if err != nil || missed != 0 {
 		t.Fatalf("missed %d, %v", missed, err)
 	}
-	whole, shrunk, lost := 0, 0, 0
-	for _, pid := range pids {
-		switch events := deathsOf(t, ring, 0, pid); {
-		case len(events) == 0:
-			lost++
-		case len(events) > 1:
-			t.Errorf("%d records of one death", len(events))
-		case events[0].Shrunk:
-			shrunk++
-			if events[0].Process.Args != nil || events[0].Process.Exe == nil {
-				t.Errorf("shrunk: %+v", events[0].Process)
-			}
-		default:
-			whole++
-			if shrunk > 0 || lost > 0 {
-				t.Error("a whole record after a shrunk or lost one")
-			}
+	var steps []string
+	found := 0
+	eachDeath(t, ring, 0, everyAddress{}, func(event *Event) {
+		if event.Process.Comm != "yes" || event.Process.ParentPid == 1 {
+			return
 		}
+		found++
+		if left := leftOf(event); len(steps) == 0 || steps[len(steps)-1] != left {
+			steps = append(steps, left)
+		}
+	})
+	if want := []string{"all", "no stack", "no arguments", "no ancestors"}; !slices.Equal(steps, want) {
+		t.Errorf("records shrank in these steps: %q, want %q", steps, want)
 	}
-	if whole == 0 || shrunk == 0 || lost == 0 || counters.LostRingFull < uint64(lost) {
-		t.Errorf("whole %d, shrunk %d, lost %d, counted as lost %d", whole, shrunk, lost, counters.LostRingFull)
+	if lost := deaths - found; lost <= 0 || counters.LostRingFull < uint64(lost) {
+		t.Errorf("lost %d, counted as lost %d", lost, counters.LostRingFull)
 	}
 	ring.Ack(ring.Written())
 	pid := dieWith(t, 1)
@@ -200,7 +265,7 @@ func TestPinsOfAnotherVersionAreRefusedWithTheRemedy(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(directory, "v0"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, err := attachProbes(directory, ringBytesMin)
+	_, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
 	var usage *usageError
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "unload") {
 		t.Errorf("%v", err)
@@ -208,7 +273,7 @@ func TestPinsOfAnotherVersionAreRefusedWithTheRemedy(t *testing.T) {
 }
 
 func TestAPinDirectoryOutsideBpffsIsRefused(t *testing.T) {
-	_, err := attachProbes(t.TempDir(), ringBytesMin)
+	_, err := attachProbes(t.TempDir(), ringBytesMin, _BpfBytes, wholeHost)
 	if err == nil || !strings.Contains(err.Error(), "not on a BPF file system") {
 		t.Errorf("%v", err)
 	}
@@ -243,7 +308,7 @@ func TestCheckFindsNothingMissingHere(t *testing.T) {
 	if err := check(io.Writer(&out), pinDirectory(t)); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, hook := range hooksHere() {
+	for _, hook := range hooksHere(btf.NewCache()) {
 		if !strings.Contains(out.String(), hook.name) {
 			t.Errorf("no row for %s:\n%s", hook.name, out.String())
 		}

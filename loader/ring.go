@@ -22,68 +22,71 @@ const (
 	ringHeaderBytes = 8       // struct bpf_ringbuf_hdr
 	ringBusy        = 1 << 31 // BPF_RINGBUF_BUSY_BIT
 	ringDiscard     = 1 << 30 // BPF_RINGBUF_DISCARD_BIT
-	// restInterval passes after records came before the probes are asked for another wake-up: each is an interrupt on the dying
-	// process's processor, so a storm gets a thousand a second, not one a death.
-	restInterval = time.Millisecond
-	// sleepMaxMs ends a sleep for which no wake-up could be sent, as the ring was full to the last byte.
-	sleepMaxMs = 1000
+	// windowBytes of the ring are mapped for each reader: all of a ring would be the largest part of the loader's memory.
+	// It is more than the longest record (struct record of bpf/record.h, 25 KB) and a page.
+	windowBytes = 128 << 10
+	// restMin to restMax passes after records came before the probes are asked for another wake-up: each is an interrupt on the dying
+	// process's processor, a round of the loader, and a transaction of the service, so a storm gets 20 a second, not one a death.
+	restMin = 4 * time.Millisecond
+	restMax = 50 * time.Millisecond
+	// restPerKiB of records that came: with some six deaths in a rest the next one is twice as long. Not if more than this share of the
+	// ring came: what is not read takes the room of those who die next.
+	restPerKiB = time.Millisecond
+	restShare  = 16
+	// sleepMax ends a sleep for which no wake-up could be sent, as the ring was full to the last byte.
+	sleepMax = 5 * time.Second
 )
 
-// Ring is a mapped BPF_MAP_TYPE_RINGBUF. Positions are logical: bytes since the map was made, never wrapped.
+// Ring is a BPF_MAP_TYPE_RINGBUF. Positions are logical: bytes since the map was made, never wrapped.
 // Safe for concurrent use, but for Close.
 type Ring struct {
-	consumerPage, producerPages []byte
-	waitsPage                   []byte
-	consumer, producer          *uint64
-	waits                       *uint32 // set while Wait sleeps: the probes wake it then (hand_over() in bpf/record.h)
-	data                        []byte  // the ring twice in a row, so that each record is in one piece
-	size                        uint64
-	epoll                       int
-	wakeUp                      int // an eventfd that ends Wait
+	fd                         int
+	consumerPage, producerPage []byte
+	consumer, producer         *uint64
+	waits                      *uint32 // set while Wait sleeps: the probes wake it then (hand_over() in bpf/record.h)
+	size                       uint64
+	notified                   *os.File // readable when the probes sent a wake-up
 }
 
-// openRing maps events for reading, its consumer position for writing, and the flag that asks the probes for a wake-up.
-func openRing(events, readerWaits *ebpf.Map) (*Ring, error) {
-	page := os.Getpagesize()
-	size := uint64(events.MaxEntries())
-	consumerPage, err := unix.Mmap(events.FD(), 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+// openRing maps the consumer position of the ring for writing, and the producer position for reading. waits is shared with the probes.
+func openRing(events *ebpf.Map, waits *uint32) (*Ring, error) {
+	ring, err := mapRing(events.FD(), uint64(events.MaxEntries()), waits)
 	if err != nil {
-		return nil, fmt.Errorf("map the ring's consumer position: %w", err)
+		return nil, err
 	}
-	producerPages, err := unix.Mmap(events.FD(), int64(page), page+2*int(size), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("map the ring of %d bytes: %w", size, err), unix.Munmap(consumerPage))
-	}
-	waitsPage, err := unix.Mmap(readerWaits.FD(), 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("map the reader's flag: %w", err), unix.Munmap(consumerPage), unix.Munmap(producerPages))
-	}
-	ring := &Ring{
-		consumerPage: consumerPage, producerPages: producerPages, waitsPage: waitsPage, size: size, data: producerPages[page:],
-		consumer: (*uint64)(unsafe.Pointer(&consumerPage[0])), producer: (*uint64)(unsafe.Pointer(&producerPages[0])),
-		waits: (*uint32)(unsafe.Pointer(&waitsPage[0])),
-	}
-	if err := ring.openEpoll(events.FD()); err != nil {
+	if err := ring.listen(events.FD()); err != nil {
 		return nil, errors.Join(err, ring.Close())
 	}
 	return ring, nil
 }
 
-// openEpoll watches edge-triggered: the ring stays readable for as long as the consumer lags, which here is always.
-func (r *Ring) openEpoll(events int) (err error) {
-	r.epoll, r.wakeUp = -1, -1
-	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return fmt.Errorf("epoll: %w", err)
+func mapRing(fd int, size uint64, waits *uint32) (*Ring, error) {
+	page := os.Getpagesize()
+	consumerPage, err := unix.Mmap(fd, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the ring's consumer position: %w", err)
 	}
-	if r.wakeUp, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return fmt.Errorf("eventfd: %w", err)
+	producerPage, err := unix.Mmap(fd, int64(page), page, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("map the ring's producer position: %w", err), unix.Munmap(consumerPage))
 	}
-	for _, fd := range []int{events, r.wakeUp} {
-		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd)}
-		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
-			return fmt.Errorf("epoll: %w", err)
-		}
+	return &Ring{
+		fd: fd, size: size, waits: waits, consumerPage: consumerPage, producerPage: producerPage,
+		consumer: (*uint64)(unsafe.Pointer(&consumerPage[0])), producer: (*uint64)(unsafe.Pointer(&producerPage[0])),
+	}, nil
+}
+
+// listen has Go's own poller watch for wake-ups. It is edge-triggered, as is needed here: the ring stays readable for as long as the
+// consumer lags, which it always does. A thread that waits in a poller of its own costs more than all else of an idle loader.
+func (r *Ring) listen(events int) error {
+	fd, err := unix.FcntlInt(uintptr(events), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
 	}
+	if err != nil {
+		return fmt.Errorf("watch the ring: %w", err)
+	}
+	r.notified = os.NewFile(uintptr(fd), "ring")
 	return nil
 }
 
@@ -93,63 +96,125 @@ func (r *Ring) Acked() uint64 { return atomic.LoadUint64(r.consumer) }
 // Written is the producer position.
 func (r *Ring) Written() uint64 { return atomic.LoadUint64(r.producer) }
 
+// Overtaken says whether what lies at the position may have been overwritten: never where it is not acknowledged.
+func (r *Ring) Overtaken(position uint64) bool { return r.Written()-position > r.size }
+
 // Ack moves the consumer position. The position must be one that Next returned, or the kernel and all readers would lose their way.
 func (r *Ring) Ack(position uint64) { atomic.StoreUint64(r.consumer, position) }
 
+// RingReader reads the records of a ring, a window of it mapped at a time. Not for concurrent use.
+type RingReader struct {
+	ring     *Ring
+	window   []byte // empty at first
+	windowAt uint64 // where in the data it begins
+}
+
+// Reader gives a new one, to be closed.
+func (r *Ring) Reader() *RingReader { return &RingReader{ring: r} }
+
 // Next returns the record at position, nil if it is a discarded one, and where the next begins; ok is false if there is none yet.
-// The record lies in the ring: it may be overwritten once it is acknowledged.
-func (r *Ring) Next(position uint64) (record []byte, next uint64, ok bool) {
-	if position >= r.Written() {
-		return nil, position, false
+// The record lies in the ring: it is there until the next call, and may be overwritten once it is acknowledged.
+func (r *RingReader) Next(position uint64) (record []byte, next uint64, ok bool, err error) {
+	if position >= r.ring.Written() {
+		return nil, position, false, nil
 	}
-	offset := position & (r.size - 1)
-	header := atomic.LoadUint32((*uint32)(unsafe.Pointer(&r.data[offset])))
-	if header&ringBusy != 0 {
-		return nil, position, false
+	head, err := r.at(position, ringHeaderBytes)
+	if err != nil {
+		return nil, position, false, err
 	}
+	header := atomic.LoadUint32((*uint32)(unsafe.Pointer(&head[0])))
 	length := uint64(header &^ (ringBusy | ringDiscard))
-	if length > r.size-ringHeaderBytes {
-		// Only a reader that was overtaken sees this; it finds out by Acked.
-		return nil, position, false
+	// A reader that was overtaken sees any length.
+	if header&ringBusy != 0 || length > min(r.ring.size, windowBytes/2) {
+		return nil, position, false, nil
 	}
 	next = position + (length+ringHeaderBytes+7)&^7
 	if header&ringDiscard != 0 {
-		return nil, next, true
+		return nil, next, true, nil
 	}
-	return r.data[offset+ringHeaderBytes:][:length:length], next, true
+	whole, err := r.at(position, ringHeaderBytes+length)
+	if err != nil {
+		return nil, position, false, err
+	}
+	return whole[ringHeaderBytes:], next, true, nil
 }
 
-// Wait calls wake after each time that records came, until the context ends. It is to run once.
-func (r *Ring) Wait(ctx context.Context, wake func()) error {
-	stop := context.AfterFunc(ctx, func() { unix.Write(r.wakeUp, binaryOne) })
-	defer stop()
-	events := make([]unix.EpollEvent, 2)
-	seen := r.Written()
-	for ctx.Err() == nil {
-		atomic.StoreUint32(r.waits, 1)
-		// A record that came before the flag was set sent no wake-up.
-		if r.Written() == seen {
-			if _, err := unix.EpollWait(r.epoll, events, sleepMaxMs); err != nil && !errors.Is(err, unix.EINTR) {
-				return fmt.Errorf("wait for the ring: %w", err)
-			}
+// at gives the bytes from the position on, and moves the window if they do not all lie in it. The kernel shows the data twice in a
+// row, so that each record is in one piece.
+func (r *RingReader) at(position, bytes uint64) ([]byte, error) {
+	offset := position & (r.ring.size - 1)
+	if offset < r.windowAt || offset+bytes > r.windowAt+uint64(len(r.window)) {
+		page := uint64(os.Getpagesize())
+		if err := r.Close(); err != nil {
+			return nil, err
 		}
-		atomic.StoreUint32(r.waits, 0)
-		// Also if nothing was written since: a record that was busy then is committed now.
-		seen = r.Written()
-		wake()
-		time.Sleep(restInterval)
+		r.windowAt = offset &^ (page - 1)
+		window, err := unix.Mmap(r.ring.fd, int64(2*page+r.windowAt), int(min(windowBytes, 2*r.ring.size-r.windowAt)), unix.PROT_READ, unix.MAP_SHARED)
+		if err != nil {
+			return nil, fmt.Errorf("map a part of the ring: %w", err)
+		}
+		r.window = window
+	}
+	return r.window[offset-r.windowAt:][:bytes:bytes], nil
+}
+
+// Close unmaps the window. The reader may go on: it maps another.
+func (r *RingReader) Close() error {
+	if len(r.window) == 0 {
+		return nil
+	}
+	window := r.window
+	r.window = nil
+	if err := unix.Munmap(window); err != nil {
+		return fmt.Errorf("unmap a part of the ring: %w", err)
 	}
 	return nil
 }
 
-var binaryOne = []byte{1, 0, 0, 0, 0, 0, 0, 0}
+// Wait calls wake after each time that records came, until the context ends. It is to run once.
+func (r *Ring) Wait(ctx context.Context, wake func()) error {
+	notified, err := r.notified.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("wait for the ring: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { r.notified.SetReadDeadline(time.Now()) })
+	defer stop()
+	seen := r.Written()
+	for {
+		if err := r.notified.SetReadDeadline(time.Now().Add(sleepMax)); err != nil {
+			return fmt.Errorf("wait for the ring: %w", err)
+		}
+		if ctx.Err() != nil { // Its end set a deadline, which the line above may have undone.
+			return nil
+		}
+		atomic.StoreUint32(r.waits, 1)
+		// A record that came before the flag was set sent no wake-up. One that was busy then is committed when the wake-up comes.
+		asked := false
+		err := notified.Read(func(uintptr) bool { again := asked; asked = true; return again || r.Written() != seen })
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("wait for the ring: %w", err)
+		}
+		atomic.StoreUint32(r.waits, 0)
+		before := seen
+		seen = r.Written()
+		wake()
+		time.Sleep(r.restAfter(seen - before))
+	}
+}
+
+// restAfter so many bytes that came.
+func (r *Ring) restAfter(bytes uint64) time.Duration {
+	if bytes > r.size/restShare {
+		return restMin
+	}
+	return min(restMin+time.Duration(bytes>>10)*restPerKiB, restMax)
+}
 
 // Close unmaps the ring. Nobody may use it any more.
 func (r *Ring) Close() error {
-	for _, fd := range []int{r.epoll, r.wakeUp} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
+	var err error
+	if r.notified != nil {
+		err = r.notified.Close()
 	}
-	return errors.Join(unix.Munmap(r.consumerPage), unix.Munmap(r.producerPages), unix.Munmap(r.waitsPage))
+	return errors.Join(err, unix.Munmap(r.consumerPage), unix.Munmap(r.producerPage))
 }

@@ -10,19 +10,27 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
 
+// gcPercent of the live heap may be garbage, but 4 MiB × gcPercent / 100 in any case.
+const gcPercent = 20
+
 func run(ctx context.Context, config config, log *logger) (err error) {
 	if err := requireKernel(); err != nil {
 		return err
 	}
-	symbols, err := loadKernelSymbols()
+	symbols, err := openKernelSymbols()
 	if err != nil {
 		log.printf("no kernel function names: %v; reasons that only the kernel's stack tells will be unknown", err)
+	}
+	watched, err := findScope(config.scope)
+	if err != nil {
+		return err
 	}
 	// The socket comes first: if it is taken, nothing was attached.
 	listener, err := listenSocket(config.socket, config.socketGID)
@@ -30,12 +38,12 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 		return err
 	}
 	defer listener.Close()
-	probes, err := attachProbes(config.pinDirectory, config.ringBytes)
+	probes, err := attachProbes(config.pinDirectory, config.ringBytes, _BpfBytes, watched)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		probes.Close()
+		err = errors.Join(err, probes.Close())
 		if config.unloadOnExit {
 			_, unloadErr := unload(config.pinDirectory)
 			err = errors.Join(err, unloadErr)
@@ -46,11 +54,11 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 		return err
 	}
 	defer ring.Close()
-	if err := dropPrivileges(); err != nil {
+	if err := dropPrivileges(probes.tryServing); err != nil {
 		return err
 	}
-	// The start needed far more memory than serving does: the kernel's types and the lines of its symbol table.
-	debug.FreeOSMemory()
+	// The start needed far more memory than serving does, for the kernel's types: FreeOSMemory, below, gives it back.
+	debug.SetGCPercent(gcPercent)
 	verb := "attached"
 	if probes.TookOver {
 		verb = "took over"
@@ -63,11 +71,24 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 	if size := int(ring.size); size != config.ringBytes {
 		log.printf("the pinned ring of %d bytes is kept, not the %d asked for; `whodunit-loader unload` removes it", size, config.ringBytes)
 	}
+	if watched != wholeHost {
+		log.printf("watching the cgroup %s alone", watched.directory)
+	}
 	log.printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
+	later, cancel := context.WithCancel(ctx)
+	var doing sync.WaitGroup
+	doing.Go(func() {
+		if err := probes.EndOverlap(later); err != nil {
+			log.printf("each exit goes on costing more than it must, until the next start: %v", err)
+		}
+	})
+	doing.Go(func() { symbols.names(nil, nil); debug.FreeOSMemory() })
+	defer doing.Wait()
+	defer cancel()
 	server := &Server{
-		ring: ring, counters: probes.Counters, log: log, socketGID: uint32(config.socketGID),
-		decoder: decoder{pageBytes: uint64(os.Getpagesize()), symbols: symbols},
-		hello:   Hello{LoaderVersion: version, BootID: bootID(), KernelRelease: kernelRelease(), RingBytes: ring.size, Probes: probes.Status},
+		ring: ring, shared: probes.shared, sweep: probes.Sweep, counters: probes.Counters, log: log, socketGID: uint32(config.socketGID),
+		pageBytes: uint64(os.Getpagesize()), symbols: symbols,
+		hello: Hello{LoaderVersion: version, BootID: bootID(), KernelRelease: kernelRelease(), RingBytes: ring.size, Probes: probes.Status},
 	}
 	return server.Serve(ctx, listener)
 }

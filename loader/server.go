@@ -21,18 +21,21 @@ import (
 const (
 	clientsMax     = 64
 	statusInterval = time.Second
+	sweepInterval  = time.Minute
 )
 
 // Server hands the ring's records to its clients.
 type Server struct {
-	ring        *Ring
-	counters    func() (sum bpfCounters, missed uint64, err error)
-	decoder     decoder
-	hello       Hello
-	log         *logger
-	socketGID   uint32
-	undecodable atomic.Uint64
-	readSeq     atomic.Uint64
+	ring      *Ring
+	counters  func() (sum bpfCounters, missed uint64, err error)
+	pageBytes uint64
+	symbols   symbolizer
+	hello     Hello
+	log       *logger
+	socketGID uint32
+	shared    *bpfShared
+	sweep     func() (swept int, err error)
+	readSeq   atomic.Uint64
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -164,6 +167,18 @@ func (s *Server) claim(session *session) error {
 	return nil
 }
 
+// countUndecodable counts a record that the consumer was to get: once, however often it is read again.
+func (s *Server) countUndecodable(seq uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq <= atomic.LoadUint64(&s.shared.UndecodableSeq) {
+		return
+	}
+	atomic.StoreUint64(&s.shared.UndecodableSeq, seq)
+	atomic.AddUint64(&s.shared.Undecodable, 1)
+	s.log.sometimes("undecodable", "lost a record that could not be decoded: %v", err)
+}
+
 func (s *Server) helloFor(role string) Hello {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,8 +193,10 @@ func (s *Server) currentStatus() (Status, uint64) {
 	return s.status, s.statusNo
 }
 
-// tick refreshes the status while somebody listens.
+// tick refreshes the status while somebody listens, and has swept what the dead may have left behind if the kernel skipped a probe.
 func (s *Server) tick(ctx context.Context) {
+	var skipped uint64
+	var swept time.Time
 	ticker := time.NewTicker(statusInterval)
 	defer ticker.Stop()
 	for {
@@ -191,8 +208,16 @@ func (s *Server) tick(ctx context.Context) {
 		s.mu.Lock()
 		idle := len(s.sessions) == 0
 		s.mu.Unlock()
-		if !idle && s.refreshStatus() {
-			s.wakeAll()
+		if idle || !s.refreshStatus() {
+			continue
+		}
+		s.wakeAll()
+		status, _ := s.currentStatus()
+		if now := status.Lost.Missed + status.Lost.MemoryFull; now > skipped && time.Since(swept) > sweepInterval {
+			skipped, swept = now, time.Now()
+			if n, err := s.sweep(); n > 0 || err != nil {
+				s.log.printf("swept what was remembered of %d processes that ended unseen (error: %v)", n, err)
+			}
 		}
 	}
 }
@@ -208,7 +233,7 @@ func (s *Server) refreshStatus() bool {
 	fresh := Status{
 		ExitsNormal: sum.ExitsNormal, Deaths: sum.Deaths, RingBytes: s.ring.size, RingUsedBytes: s.ring.Written() - acked,
 		ReadSeq: s.readSeq.Load(), AckedSeq: acked,
-		Lost: LostCounts{RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed, Undecodable: s.undecodable.Load()},
+		Lost: LostCounts{RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed, Undecodable: atomic.LoadUint64(&s.shared.Undecodable)},
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,13 +254,4 @@ func (s *Server) wakeAll() {
 	for session := range s.sessions {
 		session.wake()
 	}
-}
-
-// clockOffsetNs is CLOCK_REALTIME - CLOCK_BOOTTIME now: what turns the kernel's times into wall time.
-func clockOffsetNs() int64 {
-	var boot, wall unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_REALTIME, &wall) != nil {
-		panic("clock_gettime cannot fail for these clocks")
-	}
-	return wall.Nano() - boot.Nano()
 }

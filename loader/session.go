@@ -32,11 +32,16 @@ type session struct {
 	mu        sync.Mutex
 	consumer  bool // once it is, it stays
 	cursor    uint64
+	reader    *RingReader
+	decoder   *decoder
 	delivered []uint64 // consumer: positions past the records written and not acknowledged, ascending
 }
 
 func newSession(server *Server, conn *net.UnixConn, peer unix.Ucred) *session {
-	return &session{server: server, conn: conn, peer: peer, woken: make(chan struct{}, 1), cursor: server.ring.Written()}
+	return &session{
+		server: server, conn: conn, peer: peer, woken: make(chan struct{}, 1),
+		cursor: server.ring.Written(), reader: server.ring.Reader(), decoder: newDecoder(server.pageBytes, server.symbols),
+	}
 }
 
 func (s *session) wake() {
@@ -52,7 +57,7 @@ func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var listening sync.WaitGroup
-	listening.Go(func() { cancel(s.listen()) })
+	listening.Go(func() { cancel(s.listen(s.conn)) })
 	err := s.write(ctx)
 	var goodbye *WireError
 	if errors.As(err, &goodbye) {
@@ -63,12 +68,12 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.conn.Close()
 	listening.Wait()
-	return err
+	return errors.Join(err, s.reader.Close())
 }
 
-// listen takes acks until the client goes away or says something else.
-func (s *session) listen() error {
-	lines := bufio.NewScanner(s.conn)
+// listen takes acks until the client goes away or says something else; it never returns nil.
+func (s *session) listen(client io.Reader) error {
+	lines := bufio.NewScanner(client)
 	lines.Buffer(make([]byte, clientLineBytesMax), clientLineBytesMax)
 	for lines.Scan() {
 		seq, err := decodeAck(lines.Bytes())
@@ -103,7 +108,7 @@ func (s *session) ack(seq uint64) error {
 	covered := sort.Search(len(s.delivered), func(i int) bool { return s.delivered[i] > seq })
 	if covered > 0 {
 		s.server.ring.Ack(s.delivered[covered-1])
-		s.delivered = s.delivered[covered:]
+		s.delivered = append(s.delivered[:0], s.delivered[covered:]...)
 	}
 	return nil
 }
@@ -114,8 +119,9 @@ func (s *session) write(ctx context.Context) error {
 	defer stop()
 	var statusSent uint64
 	var greetedAs string
+	var batch []byte // of lines, its memory used again and again
 	for {
-		var batch []byte
+		batch = batch[:0]
 		role := s.role()
 		if role != greetedAs {
 			line, err := encodeLine("hello", s.server.helloFor(role))
@@ -123,7 +129,7 @@ func (s *session) write(ctx context.Context) error {
 				return err
 			}
 			s.server.refreshStatus()
-			batch, greetedAs, statusSent = line, role, 0
+			batch, greetedAs, statusSent = append(batch, line...), role, 0
 		}
 		if status, no := s.server.currentStatus(); no != statusSent {
 			line, err := encodeLine("status", status)
@@ -132,10 +138,11 @@ func (s *session) write(ctx context.Context) error {
 			}
 			batch, statusSent = append(batch, line...), no
 		}
-		batch, more, err := s.readRing(batch, role)
+		lines, more, err := s.readRing(batch, role)
 		if err != nil {
 			return err
 		}
+		batch = lines
 		if err := s.send(ctx, batch, role); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -209,23 +216,23 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 		if len(batch) >= batchBytes {
 			return batch, true, nil
 		}
-		if s.cursor < ring.Acked() {
+		if ring.Overtaken(s.cursor) {
 			return nil, false, &WireError{"TOO_SLOW", "records were overwritten before this watcher read them"}
 		}
-		record, next, ok := ring.Next(s.cursor)
+		record, next, ok, err := s.reader.Next(s.cursor)
 		if !ok {
-			return batch, false, nil
+			return batch, false, err
 		}
 		if record != nil {
-			line, err := s.line(record, next, offset)
-			if s.cursor < ring.Acked() {
+			longer, err := s.appendLine(batch, record, next, offset)
+			if ring.Overtaken(s.cursor) {
 				continue // Overwritten while it was read.
 			}
-			if err != nil {
-				s.server.undecodable.Add(1)
-				s.server.log.sometimes("undecodable", "lost a record that could not be decoded: %v", err)
-			} else {
-				batch = append(batch, line...)
+			switch {
+			case err == nil:
+				batch = longer
+			case s.consumer:
+				s.server.countUndecodable(next, err)
 			}
 		}
 		s.cursor = next
@@ -236,11 +243,14 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 	}
 }
 
-func (s *session) line(record []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
-	event, err := s.server.decoder.decode(record)
+func (s *session) appendLine(batch, record []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
+	event, err := s.decoder.decode(record)
 	if err != nil {
 		return nil, err
 	}
 	event.Seq, event.ClockOffsetNs = seq, clockOffsetNs
-	return encodeLine("death", event)
+	if event.Dead != nil {
+		return appendRestart(batch, event)
+	}
+	return appendDeath(batch, event)
 }

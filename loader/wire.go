@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The wire between loader and service: one JSON object a line, version first, as docs/wire.md says. Pure; twin of
-// src/core/wire.ts. Both are held to the golden lines in test/wire.
+// src/core/wire.ts. Both are held to the golden lines in test/wire. The lines of a death and of a restart are left to death.go.
 package main
 
 import (
@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"unicode/utf8"
 )
 
 const (
@@ -110,22 +109,4 @@ func decodeAck(line []byte) (uint64, error) {
 		return 0, &WireError{"BAD_LINE", "seq of an ack must be a decimal string of 64 bits"}
 	}
 	return seq, nil
-}
-
-// readable returns the bytes as text: what is not UTF-8 becomes the four characters \xHH.
-func readable(raw []byte) string {
-	if utf8.Valid(raw) {
-		return string(raw)
-	}
-	var out []byte
-	for len(raw) > 0 {
-		r, size := utf8.DecodeRune(raw)
-		if r == utf8.RuneError && size == 1 {
-			out = fmt.Appendf(out, `\x%02x`, raw[0])
-		} else {
-			out = append(out, raw[:size]...)
-		}
-		raw = raw[size:]
-	}
-	return string(out)
 }

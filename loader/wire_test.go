@@ -33,7 +33,7 @@ func TestGoldenLinesAreWrittenToTheByte(t *testing.T) {
 				}
 				return
 			}
-			message := map[string]any{"hello": &Hello{}, "death": &Event{}, "status": &Status{}, "error": &WireError{}}[messageType]
+			message := map[string]any{"hello": &Hello{}, "death": &Event{}, "restart": &Restart{}, "status": &Status{}, "error": &WireError{}}[messageType]
 			if message == nil {
 				t.Fatalf("no message type %q: name the file after its type", messageType)
 			}
@@ -43,6 +43,14 @@ func TestGoldenLinesAreWrittenToTheByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			line, err := encodeLine(messageType, message)
+			if death, isDeath := message.(*Event); isDeath && err == nil {
+				line, err = appendDeath(nil, death)
+			}
+			if restart, isRestart := message.(*Restart); isRestart && err == nil {
+				line, err = appendRestart(nil, &Event{
+					Seq: restart.Seq, TimeNs: restart.TimeNs, ClockOffsetNs: restart.ClockOffsetNs, Process: restart.Process, Dead: &restart.Dead,
+				})
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +103,7 @@ func TestWhatClientsSay(t *testing.T) {
 
 func TestBytesThatAreNotUTF8AreEscaped(t *testing.T) {
 	for raw, want := range map[string]string{"plain": "plain", "ü": "ü", "a\xffb": `a\xffb`, "\xc3": `\xc3`, "": ""} {
-		if got := readable([]byte(raw)); got != want {
+		if got := newDecoder(0, nil).readable([]byte(raw)); got != want {
 			t.Errorf("readable(%q) = %q, want %q", raw, got, want)
 		}
 	}
