@@ -1,97 +1,241 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// Joins the stages: socket → conclude → console and collector → acknowledgement. The only file that exits. Signals stop the
-// intake; what is under way is flushed within WHODUNIT_SHUTDOWN_TIMEOUT, and what is not stays in the kernel's ring.
-import { type Config, HELP, readConfig } from './config.ts';
+// Joins the stages: socket → conclude → console and disk queue → acknowledgement, and queue → collector. The only file that exits.
+// Signals stop the intake; what waits is sent within WHODUNIT_SHUTDOWN_TIMEOUT, and what is not stays on disk.
+import { type Config, HELP, type OtlpTarget, readConfig } from './config.ts';
 import { conclude } from './core/conclude.ts';
-import { FatalError } from './core/errors.ts';
-import { Recent, Seen } from './core/memory.ts';
+import { CrashLoops, type Folded, type StoredFolded } from './core/crash-loop.ts';
+import { DiskError, FatalError } from './core/errors.ts';
+import type { Death, Restart } from './core/event.ts';
+import { Last, Recent, Seen } from './core/memory.ts';
+import { buildRestart, Restarts } from './core/restart.ts';
+import type { Judged } from './core/rules.ts';
+import { LOG_RECORD_UID } from './core/semconv.ts';
+import { buildSpan } from './core/span.ts';
+import { storeRecord } from './core/stored.ts';
+import { buildSummary } from './core/summary.ts';
+import { isoTime } from './core/time.ts';
 import { VERSION } from './core/version.ts';
-import { Delivery, PENDING_MAX } from './io/deliver.ts';
+import type { Delivery } from './io/deliver.ts';
+import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
 import { Log } from './io/log.ts';
 import type { Metrics } from './io/metrics.ts';
-import type { Outcome } from './io/otlp.ts';
+import { notifier } from './io/notify.ts';
+import { type Item, type Queue, UIDS_MAX } from './io/queue.ts';
+import { fetchJudged, readRules, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { sleep } from './io/sleep.ts';
 import { readLoader } from './io/socket.ts';
 import { newStats, type Stats } from './io/stats.ts';
+import type { Traces } from './io/traces.ts';
 
-/** Deaths whose second copy is recognised: more than can be pending, so that a reconnect never tells one twice. */
-const SEEN_MAX = 8 * PENDING_MAX;
+/** How soon the queue is asked again after its disk took nothing. */
+const DISK_RETRY_MS = 1_000;
+/** What the last metrics may take at least, however long the records took. */
+const LAST_METRICS_MS = 500;
+/** Terminations that /recent tells. */
+const JUDGED_MAX = 100;
+/** How late the summary of a minute may be. */
+const FOLDED_CHECK_MS = 1_000;
 
 const log = new Log();
 
 async function run(config: Config, stop: AbortController): Promise<void> {
   const stats = newStats(Date.now());
   const readHost = hostReader();
-  const health = config.health && (await (await import('./io/health.ts')).serveHealth(config.health, stats));
+  const source = { path: config.configPath, mode: config.report };
+  let rules = readRules(source);
+  // Without a file a hangup stays what it is: the terminal went away.
+  if (source.path !== null) {
+    process.on('SIGHUP', () => {
+      rules = rereadRules(source, log) ?? rules;
+    });
+  }
+  const judged = new Last<Judged>(JUDGED_MAX);
+  const queue = config.logs === null ? null : await openQueue(config, stats);
+  const recent = (): readonly Judged[] =>
+    config.arguments === 'off'
+      ? judged.members().map((death) => ({ ...death, subject: { ...death.subject, arguments: null } }))
+      : judged.members();
+  const health = config.health && (await (await import('./io/health.ts')).serveHealth(config.health, stats, recent));
   const metrics = await startMetrics(config, stats, readHost);
+  const traces = await startTraces(config, stats);
   const print = config.console && (await printer(config.console));
-  const delivery = new Delivery({
-    send: await sender(config, metrics),
-    onDelivered: (record) => metrics?.delivered(Date.now() / 1000 - (record.hrTime[0] + record.hrTime[1] / 1e9)),
-    stats,
-    log,
-    signal: stop.signal,
-    target: config.logs === null ? 'the console' : `the collector at ${config.logs.endpoint}`,
-  });
-  const memory = { seen: new Seen(SEEN_MAX), recent: new Recent() };
-  const settings = { argumentsMode: config.arguments, reportMode: config.report };
+  const delivery = queue && config.logs && (await startDelivery(config.logs, queue, stats, metrics));
+  const systemd = notifier(process.env, process.pid, log);
+  void systemd?.ready();
+  const loops = new CrashLoops(config.recordsPerMinute, queue?.open);
+  const memory = { seen: new Seen(UIDS_MAX, queue?.uids()), recent: new Recent(), loops, restarts: new Restarts() };
 
-  for await (const { message, connection } of readLoader({
+  const concluded = (death: Death): Item | null => {
+    const endedNs = death.time_ns + death.clock_offset_ns;
+    const conclusion = conclude(death, {
+      ...memory,
+      rules,
+      bootId: stats.hello?.boot_id ?? '',
+      host: readHost(),
+      argumentsMode: config.arguments,
+      observedNs: observedAt(endedNs),
+      nowMs: performance.now(),
+    });
+    if (conclusion.kind === 'duplicate') {
+      stats.duplicates += 1;
+      return null;
+    }
+    const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
+    if (rule.action !== 'ignore') metrics?.terminated(resource, verdict);
+    if (record !== null && print) print(record);
+    if (record !== null) traces?.submit(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
+    judged.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
+    const kind = outcome === 'folded' ? { kind: outcome } : {};
+    return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
+  };
+  /** null: nobody was told of the death, or is to be told of its restart. */
+  const restarted = (restart: Restart): Item | null => {
+    const death = memory.restarts.take(restart, stats.hello?.boot_id ?? '');
+    const timeNs = restart.time_ns + restart.clock_offset_ns;
+    if (death === null || !loops.admits({ key: death.service, endedNs: timeNs }, performance.now())) return null;
+    const record = buildRestart(restart, death, observedAt(timeNs));
+    const uid = String(record.attributes[LOG_RECORD_UID]);
+    if (!memory.seen.add(uid)) return null;
+    if (print) print(record);
+    return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
+  };
+  let written = Promise.resolve(true);
+  /** On disk, or printed, with the summaries that are due. Called in the tick in which the deaths were concluded, so that what is open fits. */
+  const write = (items: readonly Item[], nowMs = performance.now()): Promise<boolean> => {
+    const all = [...items, ...loops.due(nowMs).map(summary)];
+    const open = loops.open();
+    written = written.then(async () => {
+      if (queue === null) countPrinted(all, stats);
+      else if (!(await keep(queue, all, open, stop.signal))) return false;
+      delivery?.wake();
+      return true;
+    });
+    return written;
+  };
+  const summary = (folded: Folded): Item => {
+    const record = buildSummary(folded, observedAt(folded.lastNs));
+    if (print) print(record);
+    const uid = String(record.attributes[LOG_RECORD_UID]);
+    // Delivery is measured from when there was something to deliver.
+    return { uid, kind: 'summary', endedMs: Date.now(), record: storeRecord(record) };
+  };
+  const clock = setInterval(() => void write([]), FOLDED_CHECK_MS);
+
+  for await (const { messages, connection } of readLoader({
     path: config.socketPath,
     stats,
     log,
     signal: stop.signal,
   })) {
-    switch (message.type) {
-      case 'hello':
-        break;
-      case 'status':
-        stats.loader = message;
-        break;
-      case 'unreadable':
-        await delivery.submit({ record: null, seq: message.seq, connection });
-        break;
-      case 'death': {
-        const bootId = stats.hello?.boot_id ?? '';
-        const ended = message.time_ns + message.clock_offset_ns;
-        const now = BigInt(Date.now()) * 1_000_000n;
-        // Date.now() has whole milliseconds: nothing is observed before it happened.
-        const observedNs = now > ended ? now : ended;
-        const conclusion = conclude(message, { ...memory, ...settings, bootId, host: readHost(), observedNs });
-        if (conclusion.kind === 'duplicate') stats.duplicates += 1;
-        else {
-          stats.received += 1;
-          if (conclusion.action !== 'ignore') metrics?.terminated(conclusion.resource, conclusion.verdict);
-          if (conclusion.record === null) stats.screened += 1;
-          else if (print) print(conclusion.record);
+    const items: Item[] = [];
+    let seq: bigint | null = null;
+    for (const message of messages) {
+      switch (message.type) {
+        case 'hello':
+          break;
+        case 'status':
+          stats.loader = message;
+          break;
+        case 'unreadable':
+          seq = message.seq;
+          break;
+        case 'death': {
+          seq = message.seq;
+          const item = concluded(message);
+          if (item !== null) items.push(item);
+          break;
         }
-        const record = conclusion.kind === 'new' ? conclusion.record : null;
-        await delivery.submit({ record, seq: message.seq, connection });
+        case 'restart': {
+          seq = message.seq;
+          const item = restarted(message);
+          if (item !== null) items.push(item);
+        }
       }
     }
+    if (!(await write(items))) break;
+    if (seq !== null) connection.ack(seq);
   }
-  const deadline = Date.now() + config.shutdownTimeoutMs;
-  const { left } = await delivery.close(config.shutdownTimeoutMs);
-  if (left > 0)
-    log.line(`${left} deaths were not delivered in time; they stay in the kernel's ring for the next start`);
+
+  clearInterval(clock);
+  await write([], Number.POSITIVE_INFINITY);
+  const deadline = performance.now() + config.shutdownTimeoutMs;
+  const told = systemd?.stopping();
+  const left = delivery === null ? 0 : (await delivery.close(config.shutdownTimeoutMs)).left;
+  queue?.close();
+  if (left > 0) log.line(`${left} records were not delivered in time; they stay in ${queue?.path} for the next start`);
+  await traces?.close(Math.max(deadline - performance.now(), LAST_METRICS_MS));
   if (metrics)
     await Promise.race([
       metrics.close(),
-      new Promise((resolve) => setTimeout(resolve, Math.max(deadline - Date.now(), 500))),
+      new Promise((resolve) => setTimeout(resolve, Math.max(deadline - performance.now(), LAST_METRICS_MS))),
     ]);
   health?.close();
+  await told;
 }
 
-type Send = (records: Parameters<typeof import('./io/otlp.ts').sendRecords>[1]) => Promise<Outcome>;
+/** Puts the items on disk, however long that takes: meanwhile nothing is read, and the ring is the queue. False: the end has come. */
+async function keep(
+  queue: Queue,
+  items: readonly Item[],
+  open: readonly StoredFolded[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (;;) {
+    try {
+      queue.put(items, open);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      await sleep(DISK_RETRY_MS, signal);
+      if (signal.aborted) return false;
+    }
+  }
+}
 
-async function sender(config: Config, metrics: Metrics | null): Promise<Send> {
-  // Printed, or wanted nowhere: there is nobody to wait for.
-  if (config.logs === null) return async () => ({ kind: 'success', refused: 0, reason: null });
-  const { createLogExporter, listenToDiagnostics, sendRecords } = await import('./io/otlp.ts');
+/** Where there is no collector, what is printed is reported. */
+function countPrinted(items: readonly Item[], stats: Stats): void {
+  for (const { record, kind } of items) {
+    stats[kind === 'summary' ? 'summaries' : 'received'] += 1;
+    stats[record !== null ? 'reported' : kind === 'folded' ? 'folded' : 'screened'] += 1;
+  }
+}
+
+/** Now, ns since 1970. Date.now() has whole milliseconds: nothing is observed before it happened. */
+function observedAt(endedNs: bigint): bigint {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  return now > endedNs ? now : endedNs;
+}
+
+async function openQueue(config: Config, stats: Stats): Promise<Queue> {
+  const { Queue } = await import('./io/queue.ts');
+  const queue = new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, stats, log });
+  stats.queue = queue;
+  return queue;
+}
+
+async function startDelivery(
+  target: OtlpTarget,
+  queue: Queue,
+  stats: Stats,
+  metrics: Metrics | null,
+): Promise<Delivery> {
+  const [{ createLogSender, listenToDiagnostics }, { Delivery }] = await Promise.all([
+    import('./io/otlp.ts'),
+    import('./io/deliver.ts'),
+  ]);
   listenToDiagnostics(log);
-  const exporter = await createLogExporter(config.logs.protocol, metrics?.meters);
-  return (records) => sendRecords(exporter, records);
+  stats.exports.logs.target = target;
+  const sender = await createLogSender(target.protocol, target.endpoint, metrics?.meters);
+  return new Delivery({
+    queue,
+    send: (records) => sender.send(records),
+    onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
+    stats,
+    log,
+    target: `the collector at ${target.endpoint}`,
+  });
 }
 
 async function startMetrics(
@@ -104,9 +248,18 @@ async function startMetrics(
     import('./io/metrics.ts'),
     import('./io/otlp.ts'),
   ]);
+  stats.exports.metrics.target = config.metrics;
   const exporter = await createMetricExporter(config.metrics.protocol);
   const target = `the collector at ${config.metrics.endpoint}`;
   return new Metrics({ exporter, host: readHost(), stats, log, intervalMs: config.metricIntervalMs, target });
+}
+
+async function startTraces(config: Config, stats: Stats): Promise<Traces | null> {
+  if (config.traces === null) return null;
+  const { createSpanExporter, Traces } = await import('./io/traces.ts');
+  stats.exports.traces.target = config.traces;
+  const exporter = await createSpanExporter(config.traces.protocol);
+  return new Traces({ exporter, stats, log, target: `the backend at ${config.traces.endpoint}` });
 }
 
 async function printer(form: 'text' | 'json') {
@@ -118,9 +271,35 @@ async function printer(form: 'text' | 'json') {
 
 async function doctor(config: Config): Promise<number> {
   const { examine, renderFindings } = await import('./io/doctor.ts');
-  const findings = await examine(config);
+  const sender = config.logs && (await doctorsSender(config.logs));
+  const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
   process.stdout.write(renderFindings(findings));
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
+}
+
+async function testDeath(config: Config): Promise<number> {
+  const { followDeath, renderStop } = await import('./io/test-death.ts');
+  const rules = readRules({ path: config.configPath, mode: config.report });
+  const sender = config.logs && (await doctorsSender(config.logs));
+  const judge = (death: Death, bootId: string): Uint8Array | null => {
+    const loops = new CrashLoops(Number.POSITIVE_INFINITY);
+    const memory = { seen: new Seen(1), recent: new Recent(), loops, restarts: new Restarts() };
+    const circumstances = { ...memory, rules, bootId, host: hostReader()(), argumentsMode: config.arguments };
+    const observedNs = observedAt(death.time_ns + death.clock_offset_ns);
+    const conclusion = conclude(death, { ...circumstances, observedNs, nowMs: performance.now() });
+    return conclusion.kind === 'new' && conclusion.record ? storeRecord(conclusion.record) : null;
+  };
+  let broken = false;
+  for await (const stop of followDeath({ ...config, judge, send: sender && ((record) => sender.send([record])) })) {
+    process.stdout.write(renderStop(stop));
+    broken ||= stop.broken;
+  }
+  return broken ? 1 : 0;
+}
+
+async function doctorsSender({ protocol, endpoint }: OtlpTarget) {
+  const { createLogSender } = await import('./io/otlp.ts');
+  return createLogSender(protocol, endpoint);
 }
 
 async function main(): Promise<number> {
@@ -133,7 +312,15 @@ async function main(): Promise<number> {
       process.stdout.write(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
-      return doctor(config);
+      return config.test ? testDeath(config) : doctor(config);
+    case 'rules': {
+      const rules = readRules({ path: config.configPath, mode: config.report });
+      process.stdout.write(config.dryRun ? renderDryRun(await fetchJudged(config.health), rules) : renderRules(rules));
+      return 0;
+    }
+    case 'explain':
+      if (config.question !== null) process.stdout.write(renderMeanings(config.question));
+      return 0;
     case 'run': {
       const stop = new AbortController();
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());

@@ -6,9 +6,10 @@
 import type { Death, Fault, Signal } from './event.ts';
 import { code, faultEvidence, fromCall, inCall, otherEvidence, ran, stackEvidence, who } from './evidence.ts';
 import * as frames from './frames.ts';
-import { isDisguised, isRaisedAgain, isVictim, kindOf, originOf, REQUEST_GRACE_NS } from './origin.ts';
+import { isDisguised, isRaisedAgain, isVictim, kindOf, originOf, RERAISE_NS, wasHandled } from './origin.ts';
 import {
   decodeStatus,
+  RESULT_IGNORED,
   SI_KERNEL,
   SI_TIMER,
   SIGABRT,
@@ -33,8 +34,8 @@ import {
 } from './signals.ts';
 import type { Cause, OomScope, SenderKind, Verdict } from './verdict.ts';
 
-/** How long after a handled fault the same signal, raised by the process itself, is that fault once more (a crash handler). */
-export const RERAISE_NS = 60_000_000_000n;
+/** How soon after a fault that had a handler the kernel forces its default action: get_signal() and setup_rt_frame() are one path. */
+const FORCED_NS = 100_000_000n;
 
 /** What the rules see: the fatal signal's number, the remembered signal if it can be the fatal one, and shorthands. */
 interface Facts {
@@ -75,7 +76,8 @@ const RULES: readonly Rule[] = [
   },
   {
     // mark_victim comes after the signal was generated, so the victim's own oom_mm at exit is what counts. A task that shares
-    // the victim's memory has none, but its SIGKILL comes from __oom_kill_process (mm/oom_kill.c).
+    // the victim's memory has none, nor has a victim that ends on another processor before it is marked; but the SIGKILL of
+    // both comes from __oom_kill_process (mm/oom_kill.c).
     name: 'the out-of-memory killer chose it',
     cause: 'oom_kill',
     when: ({ death, signo, signal, origin }) =>
@@ -87,7 +89,7 @@ const RULES: readonly Rule[] = [
     evidence: ({ death }) => [
       death.oom_victim
         ? 'it was marked as a victim of the out-of-memory killer'
-        : 'it shared the memory of an out-of-memory victim',
+        : 'the out-of-memory killer sent it SIGKILL; it was not marked as the victim when it ended',
     ],
   },
   {
@@ -106,6 +108,17 @@ const RULES: readonly Rule[] = [
       FAULTS.has(signo) && signal?.info === 'siginfo' && signal.code > 0 && signal.code < SI_KERNEL,
     sender: 'kernel',
     evidence: ({ signal }) => [`generated with ${code(signal)}`],
+  },
+  {
+    // force_sigsegv() in kernel/signal.c: the frame of the handler could not be written, often because the stack had overflowed.
+    name: 'the fault had a handler, which could not be run',
+    cause: 'fault',
+    when: ({ death, signo }) => signo === SIGSEGV && isForced(death),
+    sender: 'kernel',
+    evidence: ({ death }) => [
+      ...faultEvidence(death.handled_fault, 'had a handler'),
+      'the kernel could not run the handler, and forced the default action',
+    ],
   },
   {
     name: 'its own handler raised the fault once more',
@@ -245,6 +258,13 @@ const RULES: readonly Rule[] = [
     evidence: () => ['no sender was remembered; SIGPIPE comes from a write'],
   },
   {
+    // Before 5.16 a filter's kill sends nothing; the dead mode is that of one thread, which need not be the last (kernel/seccomp.c).
+    name: 'the number alone tells: seccomp',
+    cause: 'seccomp',
+    when: ({ death, signo, signal }) => signo === SIGSYS && signal === null && death.signal === null,
+    evidence: () => ['SIGSYS, and no signal was seen being sent: so a seccomp filter kills before Linux 5.16'],
+  },
+  {
     name: 'the number alone tells: a limit',
     cause: 'resource_limit',
     when: ({ signo, signal }) => signal === null && (signo === SIGXCPU || signo === SIGXFSZ),
@@ -263,8 +283,6 @@ const RULES: readonly Rule[] = [
 
 /** `task->seccomp.mode` of a task that seccomp has killed (kernel/seccomp.c). */
 const SECCOMP_MODE_DEAD = 3;
-/** TRACE_SIGNAL_IGNORED of include/trace/events/signal.h. */
-const RESULT_IGNORED = 1;
 
 /** The verdict on a death. `auditArch` names system calls in the evidence; null: they stay numbers. Pure; never throws. */
 export function classify(death: Death, auditArch: number | null = null): Verdict {
@@ -280,7 +298,7 @@ export function classify(death: Death, auditArch: number | null = null): Verdict
   const origin = signal === null ? 'unknown' : originOf(signal, death);
   const facts: Facts = { death, signo, signal, origin, auditArch };
   const rule = RULES.find((candidate) => candidate.when(facts)) as Rule;
-  const senderKind = signal === null ? 'unknown' : (rule.sender ?? facts.origin);
+  const senderKind = rule.sender ?? facts.origin;
   const fault =
     rule.cause === 'fault' || rule.cause === 'seccomp' ? (faultOf(death, signo) ?? refault(death, signo)) : null;
   return {
@@ -312,8 +330,15 @@ function faultOf(death: Death, signo: number): Fault | null {
   const { fault } = death;
   if (fault === null || fault.signo !== signo || fault.code <= 0) return null;
   if (signo === SIGSYS) return fault.code === SYS_SECCOMP ? fault : null;
-  if (!FAULTS.has(signo)) return null;
+  if (!FAULTS.has(signo) || isForced(death)) return null;
   return fault.code !== SI_KERNEL || (fault.trap_nr !== null && fault.trap_nr > 0) ? fault : null;
+}
+
+/** Whether SIGSEGV is the kernel's word for a handled fault whose handler could not be run: it comes at once, and with the same trap. */
+function isForced({ fault, handled_fault: handled }: Death): boolean {
+  if (fault === null || handled === null || fault.signo !== SIGSEGV || fault.code !== SI_KERNEL) return false;
+  if (handled.code === SI_KERNEL || handled.trap_nr !== fault.trap_nr) return false;
+  return fault.time_ns >= handled.time_ns && fault.time_ns - handled.time_ns <= FORCED_NS;
 }
 
 function refault(death: Death, signo: number): Fault | null {
@@ -322,8 +347,7 @@ function refault(death: Death, signo: number): Fault | null {
 
 function exited(death: Death, exitCode: number): Verdict {
   const { request } = death;
-  const recent = request !== null && death.time_ns - request.time_ns <= REQUEST_GRACE_NS;
-  const handled = recent && request.action === 'handled' ? request : null;
+  const handled = request !== null && wasHandled(request, death.time_ns) ? request : null;
   const kind = handled === null ? null : kindOf(handled, death);
   return {
     cause: 'exit',

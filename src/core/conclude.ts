@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stages of one death in a row: classify, enrich, screen, record. Pure but for the two memories that are given to it; what
+// The stages of one death in a row: classify, enrich, screen, fold, record. Pure but for the memories that are given to it; what
 // happens to the result is left to main.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { classify } from './classify.ts';
+import type { CrashLoops } from './crash-loop.ts';
 import { type ArgumentsMode, type Attributes, type Host, resourceOf } from './enrich.ts';
 import type { Death } from './event.ts';
 import type { Recent, Seen } from './memory.ts';
-import { buildRecord, recordUid } from './record.ts';
-import { type Action, type ReportMode, screen } from './screen.ts';
-import { SERVICE_NAME } from './semconv.ts';
+import { buildRecord, recordUid, severityOf } from './record.ts';
+import type { Restarts } from './restart.ts';
+import type { Rule, Subject } from './rules.ts';
+import { screen, subjectOf } from './screen.ts';
+import { K8S_POD_UID, SERVICE_NAME, SERVICE_NAMESPACE } from './semconv.ts';
 import { auditArchOf } from './syscalls.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -16,36 +19,55 @@ export interface Circumstances {
   readonly bootId: string;
   readonly host: Host;
   readonly argumentsMode: ArgumentsMode;
-  readonly reportMode: ReportMode;
+  readonly rules: readonly Rule[];
   readonly seen: Seen;
   readonly recent: Recent;
-  /** When the death was read, ns since 1970. */
+  readonly loops: CrashLoops;
+  readonly restarts: Restarts;
+  /** When the death was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
+  readonly nowMs: number;
 }
 
 export type Conclusion =
   | { readonly kind: 'duplicate' }
   | {
       readonly kind: 'new';
-      readonly action: Action;
+      readonly uid: string;
+      readonly outcome: 'reported' | 'screened' | 'folded';
+      readonly rule: Rule;
+      readonly subject: Subject;
       readonly verdict: Verdict;
       readonly resource: Attributes;
-      /** null unless the action is `report`. */
+      /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
 
-/** What is to be said of a death; `duplicate` if it was concluded before. Adds it to both memories. */
+/** What is to be said of a death; `duplicate` if it was concluded before. Adds it to the memories. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, reportMode, seen, recent, observedNs } = circumstances;
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, observedNs, nowMs } = circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
   const verdict = classify(death, auditArchOf(host.arch));
   const resource = resourceOf(death, host, argumentsMode);
-  const ends = recent.add(String(resource[SERVICE_NAME]), death.time_ns);
-  const action = screen(death, verdict, resource, reportMode);
-  const record =
-    action === 'report'
-      ? buildRecord({ death, verdict, uid, resource, host, argumentsMode, observedNs, recent: ends })
-      : null;
-  return { kind: 'new', action, verdict, resource, record };
+  const service = serviceKey(resource);
+  const ends = recent.add(service, death.time_ns);
+  const subject = subjectOf(death, verdict, resource);
+  const rule = screen(subject, rules);
+  const facts = { kind: 'new', uid, rule, subject, verdict, resource } as const;
+  if (rule.action !== 'report') return { ...facts, outcome: 'screened', record: null };
+  const endedNs = death.time_ns + death.clock_offset_ns;
+  const severity = severityOf(verdict);
+  if (loops.folds({ key: service, endedNs, cause: verdict.cause, severity, resource }, nowMs))
+    return { ...facts, outcome: 'folded', record: null };
+  const record = buildRecord({ death, verdict, uid, resource, host, argumentsMode, observedNs, recent: ends });
+  restarts.add({ uid, victim: death.process, service, record });
+  return { ...facts, outcome: 'reported', record };
+}
+
+/** Whose ends are counted and folded together. Without a name of its own, one pod's executable is not another's. */
+function serviceKey(resource: Attributes): string {
+  const name = String(resource[SERVICE_NAME]);
+  const pod = name.startsWith('unknown_service') ? resource[K8S_POD_UID] : undefined;
+  return JSON.stringify([resource[SERVICE_NAMESPACE] ?? null, name, pod ?? null]);
 }

@@ -2,6 +2,8 @@
 // Who the victim was, as an OpenTelemetry resource: service, process, container, unit, host. Rests on semantic conventions
 // 1.45.0 and docs/telemetry.md. Reads nothing but the event and a Host value; secrets in arguments are left to redact.ts.
 import type { Actor, Death, Victim } from './event.ts';
+import { isContained, type Placement, placementOf } from './placement.ts';
+import { parseProcessContext } from './process-context.ts';
 import { cutArguments, cutText, redactArguments } from './redact.ts';
 import * as semconv from './semconv.ts';
 import { isoTime } from './time.ts';
@@ -20,44 +22,6 @@ export interface Host {
 export type ArgumentsMode = 'redacted' | 'full' | 'off';
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Record<string, AttributeValue>;
-
-/** Where a cgroup path says that a process runs. */
-export interface Placement {
-  readonly containerId: string | null;
-  readonly podUid: string | null;
-  /** The innermost systemd unit (service, scope, …) at or below the container; never a slice. */
-  readonly unit: string | null;
-}
-
-const CONTAINER_SEGMENT =
-  /^(?:(?:.*:)?(?:docker|cri-containerd|containerd|crio|cri-o|libpod|libpod-payload|podman|nerdctl)[-:])?([0-9a-f]{64})(?:\.scope)?$/;
-const POD_SEGMENT =
-  /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?::|$)/;
-const UNIT_SEGMENT = /\.(?:service|scope|mount|socket|swap)$/;
-const USER_MANAGER = /^user@\d+\.service$/;
-const NOWHERE: Placement = { containerId: null, podUid: null, unit: null };
-
-/**
- * Takes a cgroup path (v1 or v2; systemd or cgroupfs driver; Docker, containerd, CRI-O, Podman, Kubernetes) apart. The
- * innermost container wins; a unit above it is the runtime's and not the process's.
- */
-export function placementOf(cgroup: string | null): Placement {
-  if (cgroup === null || cgroup === '/') return NOWHERE;
-  let containerId: string | null = null;
-  let podUid: string | null = null;
-  let unit: string | null = null;
-  for (const segment of cgroup.split('/')) {
-    const container = CONTAINER_SEGMENT.exec(segment)?.[1];
-    if (container !== undefined) {
-      containerId = container;
-      unit = null;
-    }
-    const pod = POD_SEGMENT.exec(segment)?.[1];
-    if (pod !== undefined) podUid = pod.replaceAll('_', '-');
-    if (UNIT_SEGMENT.test(segment)) unit = segment;
-  }
-  return { containerId, podUid, unit };
-}
 
 /** OTEL_RESOURCE_ATTRIBUTES, percent-decoded. Malformed as a whole if any part is, as the specification asks. */
 export function parseResourceAttributes(text: string | undefined): Record<string, string> {
@@ -87,10 +51,15 @@ const RESOURCE_VALUE_CHARS_MAX = 1024;
 export function resourceOf(death: Death, host: Host, mode: ArgumentsMode): Attributes {
   const victim = death.process;
   const placement = placementOf(victim.cgroup);
+  const published = parseProcessContext(victim.otel_context);
   const named = parseResourceAttributes(victim.env?.OTEL_RESOURCE_ATTRIBUTES);
   const name = executableName(victim);
   // What the process says of itself comes first; what the kernel says of it is added, and wins.
-  const attributes: Attributes = { ...named, [semconv.SERVICE_NAME]: serviceName(victim, named, placement) };
+  const attributes: Attributes = {
+    ...named,
+    ...published,
+    [semconv.SERVICE_NAME]: serviceName(victim, published, named, placement),
+  };
   const set = (key: string, value: AttributeValue | null | undefined): void => {
     if (value !== null && value !== undefined) attributes[key] = value;
   };
@@ -100,6 +69,7 @@ export function resourceOf(death: Death, host: Host, mode: ArgumentsMode): Attri
   set(semconv.PROCESS_VPID, victim.vpid);
   set(semconv.PROCESS_EXECUTABLE_NAME, name);
   set(semconv.PROCESS_EXECUTABLE_PATH, victim.exe);
+  set(semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.build_id);
   set(semconv.PROCESS_RUNTIME_NAME, runtimeName(name, victim.exe));
   const args = victim.args;
   if (args !== null && args[0] !== undefined) {
@@ -112,18 +82,24 @@ export function resourceOf(death: Death, host: Host, mode: ArgumentsMode): Attri
   set(semconv.PROCESS_USER_ID, victim.uid);
   set(semconv.PROCESS_LINUX_CGROUP, victim.cgroup);
   set(semconv.CONTAINER_ID, placement.containerId);
+  set(semconv.CONTAINER_NAME, placement.containerName);
   set(semconv.K8S_POD_UID, placement.podUid);
   set(semconv.SYSTEMD_UNIT, placement.unit);
   return Object.assign(attributes, hostAttributes(host));
 }
 
-/** What of a resource says which service it is, and on which host: no pid, no time, no single container. For the counters. */
+/**
+ * What of a resource says which service it is, and on which host: no pid, no time, no single container, and no scope, whose name has
+ * one of these in it. For the counters.
+ */
 export function serviceLevel(resource: Readonly<Attributes>): Attributes {
   const attributes: Attributes = {};
   for (const key of SERVICE_LEVEL) {
     const value = resource[key];
     if (value !== undefined) attributes[key] = value;
   }
+  const unit = attributes[semconv.SYSTEMD_UNIT];
+  if (typeof unit === 'string' && !unit.endsWith('.service')) delete attributes[semconv.SYSTEMD_UNIT];
   return attributes;
 }
 
@@ -175,15 +151,27 @@ export function shownArguments(args: readonly string[], mode: ArgumentsMode): st
 
 /** The name of a user. In a container the host's /etc/passwd tells nothing but that 0 is root. */
 export function userName(uid: number, placement: Placement, host: Host): string | null {
-  if (placement.containerId !== null) return uid === 0 ? 'root' : null;
+  if (isContained(placement)) return uid === 0 ? 'root' : null;
   return host.userNames.get(uid) ?? null;
 }
 
-function serviceName(victim: Victim, named: Record<string, string>, placement: Placement): string {
-  const own = victim.env?.OTEL_SERVICE_NAME?.trim() || named[semconv.SERVICE_NAME];
+const USER_MANAGER = /^user@\d+\.service$/;
+
+function serviceName(
+  victim: Victim,
+  published: Readonly<Attributes>,
+  named: Record<string, string>,
+  placement: Placement,
+): string {
+  const context = published[semconv.SERVICE_NAME];
+  const own =
+    (typeof context === 'string' && context.trim()) ||
+    victim.env?.OTEL_SERVICE_NAME?.trim() ||
+    named[semconv.SERVICE_NAME];
   if (own) return own;
   const { unit } = placement;
   if (unit?.endsWith('.service') && !USER_MANAGER.test(unit)) return unit.slice(0, -'.service'.length);
+  if (placement.containerName !== null) return placement.containerName;
   return `unknown_service:${executableName(victim)}`;
 }
 

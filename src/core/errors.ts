@@ -28,7 +28,15 @@ export interface WireError {
 export const EXIT_CONFIG = 78;
 export const EXIT_FAILURE = 1;
 
-export type FatalErrorCode = 'CONFIG_INVALID' | 'USAGE' | 'HEALTH_ADDR_TAKEN' | 'HEALTH_ADDR_UNUSABLE';
+export type FatalErrorCode =
+  | 'CONFIG_INVALID'
+  | 'USAGE'
+  | 'NO_SERVICE'
+  | 'HEALTH_ADDR_TAKEN'
+  | 'HEALTH_ADDR_UNUSABLE'
+  | 'STATE_DIR_TAKEN'
+  | 'STATE_DIR_UNUSABLE'
+  | 'QUEUE_VERSION';
 
 /** An error that ends the program, in one sentence with the remedy. Only main.ts turns it into an exit. */
 export class FatalError extends Error {
@@ -46,4 +54,17 @@ export class FatalError extends Error {
 /** A wrong setting: names the key, the value, what is allowed, and what to do. */
 export function configError(key: string, value: string, allowed: string, remedy: string): FatalError {
   return new FatalError('CONFIG_INVALID', `${key} is "${value}"; allowed: ${allowed}. ${remedy}`, EXIT_CONFIG);
+}
+
+export type DiskErrorCode = 'DISK_FULL' | 'DISK_READ_ONLY' | 'DISK_FAILED';
+
+/** The disk took nothing of a transaction. What was to be written still is with the caller, who tries again. */
+export class DiskError extends Error {
+  readonly code: DiskErrorCode;
+
+  constructor(code: DiskErrorCode, message: string) {
+    super(message);
+    this.name = 'DiskError';
+    this.code = code;
+  }
 }

@@ -3,7 +3,7 @@
 import type { Death, Fault, Signal } from './event.ts';
 import { telling } from './frames.ts';
 import { kindOf } from './origin.ts';
-import { codeName, SIGKILL, signalName } from './signals.ts';
+import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import type { Cause } from './verdict.ts';
 
@@ -23,7 +23,7 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, reporte
     const by = { process: ` from ${who(request)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[
       kind
     ];
-    const how = { handled: 'was handled', ignored: 'was ignored', default: 'was blocked' }[request.action];
+    const how = howTaken(request);
     const seconds = Number(death.time_ns - request.time_ns) / 1e9;
     lines.push(`${signalName(request.signo)}${by} ${how}, ${seconds.toFixed(3)} s before the end`);
   }
@@ -32,8 +32,16 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, reporte
   }
   if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
   if (death.ptraced) lines.push('a tracer was attached');
-  if (death.shrunk) lines.push('the ring ran low: arguments, environment and details of the sender were left out');
+  if (death.shrunk) lines.push('the ring ran low: parts of the record were left out');
   return lines;
+}
+
+/** With the default action it was not the end: it was blocked, or the kernel spared an init (sig_task_ignored in kernel/signal.c). */
+function howTaken({ action, result }: Signal): string {
+  if (action !== 'default') return `was ${action}`;
+  return result === RESULT_IGNORED
+    ? 'was ignored, as it is the init of a pid namespace and has no handler'
+    : 'was blocked';
 }
 
 export function stackEvidence(signal: Signal | null): string[] {
@@ -72,4 +80,4 @@ function callName(number: number, auditArch: number | null): string {
 }
 
 const SIGNALLING =
-  /^(?:t?g?kill|rt_(?:tg)?sigqueueinfo|pidfd_send_signal|p?write(?:v|64|v2)?|sendfile|splice|send(?:to|m?msg))$/;
+  /^(?:t?g?kill|rt_(?:tg)?sigqueueinfo|pidfd_send_signal|ptrace|p?write(?:v|64|v2)?|sendfile|splice|send(?:to|m?msg))$/;

@@ -48,6 +48,8 @@ export const ORPHANED: Frames = new Set(['kill_orphaned_pgrp']);
 export const TERMINAL: Frames = new Set(['isig', '__isig', 'n_tty_receive_signal_char']);
 /** kernel/cgroup/cgroup.c */
 export const CGROUP_KILL: Frames = new Set(['__cgroup_kill', 'cgroup_kill', 'cgroup_kill_write']);
+/** kernel/ptrace.c: the tracer is in ptrace(2), and kills with PTRACE_KILL. */
+export const PTRACE: Frames = new Set(['ptrace_request', 'arch_ptrace']);
 /** Others that are worth showing, though no cause of their own follows. */
 const OTHERS: Frames = new Set([
   'exit_ptrace',
@@ -69,15 +71,16 @@ const TELLING: readonly Frames[] = [
   HANGUP,
   TERMINAL,
   CGROUP_KILL,
+  PTRACE,
   OTHERS,
 ];
 
 /**
- * kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal on x86_64, arm64 and i386. The numbers of all three
- * in one set: none of them is, on another of the three, a call from which the kernel raises a signal without siginfo.
+ * kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal and ptrace (PTRACE_KILL) on x86_64, arm64 and i386. The
+ * numbers of all three in one set: none of them is, on another of the three, a call from which the kernel raises a signal without siginfo.
  */
 export const SENDING_CALLS: ReadonlySet<number> = new Set([
-  62, 200, 234, 129, 297, 424, 130, 131, 138, 240, 37, 238, 270, 178, 335,
+  62, 200, 234, 129, 297, 424, 101, 130, 131, 138, 240, 117, 37, 238, 270, 178, 335, 26,
 ]);
 /** write, pwrite64, writev, pwritev, sendfile, splice on x86_64 and arm64, and write on i386. */
 export const WRITING_CALLS: ReadonlySet<number> = new Set([1, 18, 20, 296, 40, 275, 64, 68, 66, 70, 71, 76, 4]);

@@ -1,25 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is remembered from death to death, bounded: which ones were seen (a second copy is dropped), and how often a service
-// ended lately. Time is an argument; where time comes from is left to the caller.
+// What is remembered from death to death, bounded: which ones were seen (a second copy is dropped), the last ones, and how often a
+// service ended lately. Time is an argument; where time comes from is left to the caller.
 
-/** A set that forgets its oldest members beyond `limit`. */
+/**
+ * A set that remembers at least its last `limit` members, and at most twice as many. Two generations: to forget one member after the
+ * other costs a Set more than all else that is done here.
+ */
 export class Seen {
-  readonly #members = new Set<string>();
+  readonly #limit: number;
+  #young = new Set<string>();
+  #old: ReadonlySet<string>;
+
+  /** `members`: what is remembered from before, not more than the limit. */
+  constructor(limit: number, members: Iterable<string> = []) {
+    this.#limit = limit;
+    this.#old = new Set(members);
+  }
+
+  /** True: it was not a member, and now is. */
+  add(member: string): boolean {
+    if (this.#young.has(member) || this.#old.has(member)) return false;
+    this.#young.add(member);
+    if (this.#young.size >= this.#limit) {
+      this.#old = this.#young;
+      this.#young = new Set();
+    }
+    return true;
+  }
+}
+
+/** The last `limit` of something, oldest first. */
+export class Last<T> {
+  readonly #members: T[] = [];
   readonly #limit: number;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** True: it was not a member, and now is. */
-  add(member: string): boolean {
-    if (this.#members.has(member)) return false;
-    this.#members.add(member);
-    if (this.#members.size > this.#limit) {
-      const oldest = this.#members.values().next();
-      if (!oldest.done) this.#members.delete(oldest.value);
-    }
-    return true;
+  add(member: T): void {
+    this.#members.push(member);
+    if (this.#members.length > this.#limit) this.#members.shift();
+  }
+
+  members(): readonly T[] {
+    return this.#members;
   }
 }
 

@@ -2,19 +2,24 @@
 // Who is behind a signal, as far as the signal alone tells. Rests on kernel/signal.c and docs/kernel-facts.md section 3: the task
 // that ran is the sender only if it made a system call for it. Causes are left to classify.ts.
 import type { Actor, Death, Signal } from './event.ts';
-import { CGROUP_KILL, HANGUP, has, SENDING_CALLS, WRITING_CALLS } from './frames.ts';
-import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGKILL } from './signals.ts';
+import { CGROUP_KILL, HANGUP, has, PTRACE, SENDING_CALLS, WRITING_CALLS } from './frames.ts';
+import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
- * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT an exit is still taken for its consequence. Longer than the
+ * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT an end is still taken for its consequence. Longer than the
  * longest usual grace (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
  */
 export const REQUEST_GRACE_NS = 600_000_000_000n;
 
+/** How long after a fault that a handler took the same signal, raised by the process itself, is that fault once more (a crash handler). */
+export const RERAISE_NS = 60_000_000_000n;
+
+const POLITE: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
+
 /**
  * Who sent it, by the signal alone. Sender is `current` only for codes <= 0 that a system call makes, without siginfo only in a
- * system call that sends signals (7.3 gives kill(2) none) or writes cgroup.kill; otherwise `current` merely ran.
+ * system call that sends signals (7.3 gives kill(2) none) or writes cgroup.kill, or under ptrace(2); otherwise `current` merely ran.
  */
 export function originOf(signal: Signal, death: Death): SenderKind {
   const { sender } = signal;
@@ -26,7 +31,8 @@ export function originOf(signal: Signal, death: Death): SenderKind {
     if (!bySyscall || sender.kthread) return 'kernel';
   } else {
     const cgroupKill = has(signal, CGROUP_KILL) !== null || looksLikeCgroupKill(signal);
-    if (sender.kthread || sender.pid === 0 || sender.exiting || (!sending && !cgroupKill)) return 'unknown';
+    const called = sending || cgroupKill || has(signal, PTRACE) !== null;
+    if (sender.kthread || sender.pid === 0 || sender.exiting || !called) return 'unknown';
   }
   if (sender.pid === 0) return 'unknown';
   return isVictim(sender, death) ? 'self' : 'process';
@@ -37,9 +43,16 @@ export function originOf(signal: Signal, death: Death): SenderKind {
  * GNU C library's manual): what ended the process is the request that the handler took, and its sender did it.
  */
 export function isRaisedAgain(signal: Signal, death: Death): boolean {
-  const { request } = death;
-  if (request === null || request.signo !== signal.signo || request.action !== 'handled') return false;
-  return originOf(signal, death) === 'self' && signal.time_ns - request.time_ns <= REQUEST_GRACE_NS;
+  const { request, handled_fault: fault } = death;
+  if (request === null || request.signo !== signal.signo || !wasHandled(request, signal.time_ns)) return false;
+  if (fault?.signo === signal.signo && fault.time_ns > request.time_ns) return false; // a fault of its own came in between
+  return originOf(signal, death) === 'self';
+}
+
+/** Whether what the process did at that time may be the consequence of a request: it handled it, and not too long ago. */
+export function wasHandled(request: Signal, timeNs: bigint): boolean {
+  const graceNs = POLITE.has(request.signo) ? REQUEST_GRACE_NS : RERAISE_NS;
+  return request.action === 'handled' && timeNs - request.time_ns <= graceNs;
 }
 
 /** Whether it came out of a system call that sends signals. */

@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a death, its verdict and its resource to the log record of docs/telemetry.md, in the shape that the official OTLP
 // exporters take (ReadableLogRecord). Which deaths get a record is left to screen.ts, sending to io/.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import {
-  type ArgumentsMode,
-  type Attributes,
-  executableName,
-  type Host,
-  placementOf,
-  shownArguments,
-  userName,
-} from './enrich.ts';
+import { type ArgumentsMode, type Attributes, executableName, type Host, shownArguments, userName } from './enrich.ts';
 import type { Death } from './event.ts';
+import { exitMeaning } from './explain.ts';
+import { placementOf } from './placement.ts';
 import * as semconv from './semconv.ts';
 import { ancestorLabels, faultLabel, STOP_SIGNALS, sentence } from './sentence.ts';
 import { codeName, SIGABRT, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import { hrTime, isoTime, seconds } from './time.ts';
+import { traceContextOf } from './trace-context.ts';
 import type { Cause, Verdict } from './verdict.ts';
 import { VERSION } from './version.ts';
 
 /** The namespace of our UUIDs: UUIDv5 of the DNS namespace and `whodunit.process.termination`. Never to be changed. */
 const UID_NAMESPACE = '10d02fbe-7865-59ac-adb0-d12ce59b073d';
-/** TRACEPARENT in the environment tells the trace that started the process; a daemon has long left it. */
-export const TRACE_PARENT_UPTIME_MAX_NS = 300_000_000_000n;
 
 /** Its identity must stay the same: exporters group by it. */
 export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: semconv.SCHEMA_URL } as const;
@@ -44,24 +37,25 @@ export interface RecordInput {
 
 /** The key of one death: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same death always gets the same. */
 export function recordUid(bootId: string, pid: number, startBoottimeNs: bigint): string {
-  const hash = createHash('sha1').update(NAMESPACE_BYTES).update(`${bootId}/${pid}/${startBoottimeNs}`).digest();
-  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x50;
-  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
-  const hex = hash.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+  return uidOf(`${bootId}/${pid}/${startBoottimeNs}`);
 }
 
-const NAMESPACE_BYTES = Uint8Array.from(UID_NAMESPACE.replaceAll('-', '').match(/../g) ?? [], (byte) =>
-  Number.parseInt(byte, 16),
-);
+/** UUIDv5 (RFC 9562) of a name in our namespace. */
+export function uidOf(name: string): string {
+  const hex = hash('sha1', Buffer.concat([NAMESPACE_BYTES, Buffer.from(name)]));
+  const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
+}
+
+const NAMESPACE_BYTES = Buffer.from(UID_NAMESPACE.replaceAll('-', ''), 'hex');
 
 /** The record. Pure; the result shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { death, verdict } = input;
   const severity = severityOf(verdict);
-  const spanContext = traceContext(death);
+  const spanContext = traceContextOf(death);
   return {
-    eventName: semconv.EVENT_NAME,
+    eventName: semconv.EVENT_PROCESS_TERMINATION,
     hrTime: hrTime(death.time_ns + death.clock_offset_ns),
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
@@ -101,6 +95,8 @@ function attributesOf({ death, verdict, uid, host, argumentsMode, recent }: Reco
     if (value !== null && value !== undefined) attributes[key] = value;
   };
   set(semconv.PROCESS_EXIT_CODE, verdict.exitCode);
+  if (verdict.exitCode !== null)
+    set(semconv.EXIT_MEANING, exitMeaning(verdict.exitCode, executableName(death.process)));
   if (verdict.thread !== null) {
     set(semconv.THREAD_ID, verdict.thread.tid);
     set(semconv.THREAD_NAME, verdict.thread.name);
@@ -140,6 +136,7 @@ function senderAttributes(verdict: Verdict, host: Host, mode: ArgumentsMode, set
   set(semconv.SENDER_USER_ID, sender.uid);
   set(semconv.SENDER_USER_NAME, userName(sender.uid, placement, host));
   set(semconv.SENDER_CONTAINER_ID, placement.containerId);
+  set(semconv.SENDER_K8S_POD_UID, placement.podUid);
   set(semconv.SENDER_SYSTEMD_UNIT, placement.unit);
   if (sender.ancestors.length > 0) set(semconv.SENDER_ANCESTORS, ancestorLabels(sender.ancestors));
 }
@@ -176,19 +173,8 @@ function oomAttributes(death: Death, verdict: Verdict, set: Setter): void {
   set(semconv.OOM_SCORE_ADJ, oom.score_adj);
 }
 
-const TRACE_PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
-
-function traceContext(death: Death): NonNullable<ReadableLogRecord['spanContext']> | null {
-  const text = death.process.env?.TRACEPARENT;
-  if (text === undefined || death.time_ns - death.process.start_boottime_ns >= TRACE_PARENT_UPTIME_MAX_NS) return null;
-  const [, traceId, spanId, flags] = TRACE_PARENT.exec(text.trim()) ?? [];
-  if (traceId === undefined || spanId === undefined || flags === undefined) return null;
-  if (text.startsWith('ff') || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return null;
-  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1 };
-}
-
 /** A resource by value. Exporters read its attributes and schema URL; there is nothing to wait for or to merge with. */
-function resourceValue(attributes: Attributes): ReadableLogRecord['resource'] {
+export function resourceValue(attributes: Attributes): ReadableLogRecord['resource'] {
   const resource: ReadableLogRecord['resource'] = {
     attributes: attributes as ReadableLogRecord['attributes'],
     schemaUrl: semconv.SCHEMA_URL,

@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arguments without their secrets, and cut to size. It errs on the side of hiding: a lost argument is a nuisance, a leaked
-// password is an incident. What may be emitted at all (WHODUNIT_ARGUMENTS) is left to enrich.ts and record.ts.
+// password is an incident. How secrets look is in secret-forms.ts; what may be emitted at all (WHODUNIT_ARGUMENTS) is left to enrich.ts.
+import {
+  HARMLESS_P,
+  MARK,
+  MARKED_FORMS,
+  PROGRAMS,
+  type ProgramForms,
+  SEARCHERS,
+  SECRET_BARE_WORD,
+  SECRET_ENDINGS,
+  SECRET_WORDS,
+  type TextForm,
+  TOKEN_CHARS_MIN,
+  TOKEN_FORMS,
+  WRAPPERS,
+} from './secret-forms.ts';
 
 export const REDACTED = '[REDACTED]';
 /** Limits of what is emitted: characters of one argument, number of arguments, characters of all of them. */
@@ -10,86 +25,98 @@ export const ARGUMENTS_CHARS_MAX = 4096;
 /** What of an argument is looked at: longer than what is emitted, so that a secret cannot hide behind the cut. */
 const SCANNED_CHARS_MAX = 4096;
 
-const SECRET_WORD =
-  'pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|account[-_.]?key|encryption[-_.]?key|credentials?|auth(?:orization)?|cookie|session[-_.]?id|signature|sig|dsn';
-/** A name that ends in a word for a secret, or has one as a part: `db-password`, `GITHUB_TOKEN`, `X-Api-Key`; not `author`. */
-const SECRET_NAME = `(?:[\\w.-]{0,40}?[-_.])?(?:${SECRET_WORD})(?:[-_.][\\w.-]{0,40})?|[\\w.-]{0,60}(?:[Pp]assword|PASSWORD|[Ss]ecret|[Tt]oken|[Aa]pi[Kk]ey|[Pp]asswd)`;
-
+const SECRET_NAME = `(?:[\\w.-]{0,40}?[-_.])?(?:${SECRET_WORDS})(?:[-_.][\\w.-]{0,40})?|[\\w.-]{0,60}(?:${SECRET_ENDINGS})`;
 const OPTION = new RegExp(`^--?(?:${SECRET_NAME})$`, 'i');
-const OPTION_WITH_VALUE = new RegExp(`^(--?(?:${SECRET_NAME})[=:])[\\s\\S]*$`, 'i');
+const OPTION_WITH_VALUE = new RegExp(`^(--?(?:${SECRET_NAME}|from-literal=[\\w.-]{1,80})[=:])[\\s\\S]*$`, 'i');
+/** A name and a value, at the begin or after a separator, perhaps in quotes that a shell or JSON wants escaped. */
 const ASSIGNMENT = new RegExp(
-  `((?:^|[\\s?&;,{("'])["']?(?:${SECRET_NAME})["']?\\s{0,4}[=:]\\s{0,4})("[^"]*"?|'[^']*'?|[^\\s&;,"'})]+)`,
+  `((?:^|[\\s?&;,{("'=:/])\\\\?["']?(?:${SECRET_NAME})\\\\?["']?\\s{0,4}[=:]\\s{0,4})(\\\\?"[^"]*"?|'[^']*'?|[^\\s&;,"'})]+)`,
   'gi',
 );
-const URL_CREDENTIALS = /([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s/@:?#]*)(:[^\s/@]*)?@/gi;
-const SCHEMES = /\b(bearer|basic|digest|negotiate)\s+[\w.~+/=-]{6,}/gi;
-const TOKENS =
-  /\beyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|\b(?:gh[pousr]|github_pat|glpat|xox[abeprs]|sk|rk|pk_live|hvs|npm|dop_v1|shpat)[-_][\w-]{10,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*/g;
+const SCHEME = /^(?:bearer|basic|digest|negotiate|token)$/i;
+/** Options whose value is a user, and often a password behind a colon. */
+const USER_OPTION = /^--(?:proxy-)?user$/;
 /** Port numbers, port mappings, process ids: what `-p` means for most programs that do not mean a password. */
-const HARMLESS_P = /^[\d.:,/-]+(?:tcp|udp)?$/;
+const PORTS = /^[\d.:,/-]+(?:tcp|udp)?$/;
 const OPTION_LIKE = /^-/;
-
-/** Short options that take a secret, by program: attached (`-psecret`) or next (`-a secret`). */
-const SHORT_OPTIONS: ReadonlyMap<string, { readonly attached: string; readonly next: string }> = new Map([
-  ['mysql', { attached: 'p', next: '' }],
-  ['mysqldump', { attached: 'p', next: '' }],
-  ['mysqladmin', { attached: 'p', next: '' }],
-  ['mariadb', { attached: 'p', next: '' }],
-  ['mariadb-dump', { attached: 'p', next: '' }],
-  ['sshpass', { attached: 'p', next: 'p' }],
-  ['redis-cli', { attached: '', next: 'a' }],
-  ['curl', { attached: 'u', next: 'uU' }],
-  ['ldapsearch', { attached: 'w', next: 'w' }],
-  ['ldapmodify', { attached: 'w', next: 'w' }],
-  ['smbclient', { attached: 'U', next: 'U' }],
-  ['mongosh', { attached: '', next: 'p' }],
-  ['sqlcmd', { attached: 'P', next: 'P' }],
-  ['7z', { attached: 'p', next: '' }],
-  ['zip', { attached: 'P', next: 'P' }],
-  ['unzip', { attached: 'P', next: 'P' }],
-]);
 
 /** The arguments with secrets replaced by `[REDACTED]`, each and all of them cut to the limits above. */
 export function redactArguments(args: readonly string[]): string[] {
-  const first = args[0] ?? '';
-  const short = SHORT_OPTIONS.get(first.slice(first.lastIndexOf('/') + 1));
-  let hideNext = false;
-  const clean: string[] = [];
-  // Two beyond the limit are of no use: what is cut is cut here already.
-  for (const arg of args.slice(0, ARGUMENTS_MAX + 1)) {
-    if (hideNext && !OPTION_LIKE.test(arg)) {
-      clean.push(REDACTED);
-      hideNext = false;
-      continue;
-    }
-    hideNext = false;
-    if (OPTION.test(arg)) hideNext = true;
-    else if (arg === '-p' && short === undefined) hideNext = true;
-    else if (short !== undefined && arg.length === 2 && arg[0] === '-' && short.next.includes(arg[1] ?? ''))
-      hideNext = true;
-    if (short !== undefined && arg.length > 2 && arg[0] === '-' && short.attached.includes(arg[1] ?? '')) {
-      clean.push(`${arg.slice(0, 2)}${REDACTED}`);
-      continue;
-    }
-    clean.push(redactText(arg));
-  }
-  return cutArguments(restoreHarmless(args, clean));
+  // One beyond the limit tells that something was cut; more are of no use.
+  return cutArguments(redactWords(args.slice(0, ARGUMENTS_MAX + 1), redactText));
 }
 
-/** One text without its secrets: assignments, URLs with credentials, authorization headers, well-known tokens. Not cut. */
+/** One text without its secrets, also those of a command line in it (`sh -c`). Not cut but to what is looked at. */
 export function redactText(text: string): string {
   const scanned = text.length > SCANNED_CHARS_MAX ? text.slice(0, SCANNED_CHARS_MAX) : text;
   if (scanned.length < 4) return scanned;
-  return scanned
-    .replace(OPTION_WITH_VALUE, `$1${REDACTED}`)
-    .replace(TOKENS, REDACTED)
-    .replace(SCHEMES, `$1 ${REDACTED}`)
-    .replace(URL_CREDENTIALS, (_, scheme: string, user: string, password: string | undefined) =>
-      password === undefined ? `${scheme}${REDACTED}@` : `${scheme}${user}:${REDACTED}@`,
-    )
-    .replace(ASSIGNMENT, (whole: string, name: string, value: string) =>
-      value.startsWith(REDACTED) || /^(?:bearer|basic|digest|negotiate)$/i.test(value) ? whole : `${name}${REDACTED}`,
-    );
+  const clean = redactForms(scanned);
+  if (!/\s/.test(clean)) return clean;
+  const parts = clean.split(/(\s+)/);
+  const words = redactWords(
+    parts.filter((_, index) => index % 2 === 0),
+    (word) => word,
+  );
+  return parts.map((part, index) => (index % 2 === 0 ? words[index / 2] : part)).join('');
+}
+
+/** Assignments, URLs with credentials, authorization headers, well-known tokens. */
+function redactForms(text: string): string {
+  if (!MARK.test(text)) return text.length < TOKEN_CHARS_MIN ? text : redactByForm(text, TOKEN_FORMS);
+  const clean = redactByForm(text.replace(OPTION_WITH_VALUE, `$1${REDACTED}`), TOKEN_FORMS);
+  return redactByForm(clean, MARKED_FORMS).replace(ASSIGNMENT, (whole: string, name: string, value: string) =>
+    value.startsWith(REDACTED) || SCHEME.test(value) ? whole : `${name}${REDACTED}`,
+  );
+}
+
+function redactByForm(text: string, forms: readonly TextForm[]): string {
+  let clean = text;
+  for (const { pattern, shown } of forms) clean = clean.replace(pattern, shown.replace('*', REDACTED));
+  return clean;
+}
+
+/** What words tell of the next ones, and each word by itself as `clean` has it. */
+function redactWords(words: readonly string[], clean: (word: string) => string): string[] {
+  let program: string | null = null;
+  let forms: ProgramForms = {};
+  /** The words from the one place to the other are secrets, those that are no options. */
+  let [secretFrom, secretTo] = [-1, -1];
+  return words.map((quoted, at) => {
+    const word = quoted.replace(/^["']|["']$/g, '');
+    const before = words[at - 1] ?? '';
+    const named = PROGRAMS.get(baseName(word));
+    // Also behind `sudo -u x` or in the middle of a script: whoever names a program means its options.
+    if (named !== undefined && (named.ordinary !== true || program === null)) forms = named;
+    program ??= programOf(word);
+    if (at >= secretFrom && at <= secretTo && !OPTION_LIKE.test(word))
+      return before === '-p' && PORTS.test(word) ? quoted : REDACTED;
+    if (forms.after?.word.test(word)) [secretFrom, secretTo] = [at + forms.after.places, words.length];
+    else if (wantsSecret(word, at, program, forms)) [secretFrom, secretTo] = [at + 1, at + 1];
+    if (USER_OPTION.test(before) && word.includes(':')) return `${word.slice(0, word.indexOf(':') + 1)}${REDACTED}`;
+    if (forms.pattern?.test(word) === true) return word.replace(forms.pattern, `$1${REDACTED}`);
+    const attached = word.length > 2 && word[0] === '-' && forms.attached?.includes(word[1] ?? '') === true;
+    return attached ? `${word.slice(0, 2)}${REDACTED}` : clean(quoted);
+  });
+}
+
+/** Whether the next argument is the secret. */
+function wantsSecret(word: string, at: number, program: string | null, forms: ProgramForms): boolean {
+  if (OPTION.test(word) || forms.words?.includes(word) === true) return true;
+  if (at > 0 && SECRET_BARE_WORD.test(word)) return program === null || !SEARCHERS.has(program);
+  if (word.length !== 2 || word[0] !== '-') return false;
+  if (forms.next?.includes(word[1] ?? '') === true) return true;
+  const harmless = forms.attached?.includes('p') === true || (program !== null && HARMLESS_P.has(program));
+  return word === '-p' && !harmless;
+}
+
+/** The program that a word at the place of a command names; null: the command comes later (`sudo`, `X=1`, `-n`, `5`). */
+function programOf(word: string): string | null {
+  const name = baseName(word);
+  return WRAPPERS.has(name) || OPTION_LIKE.test(word) || /^\w+=/.test(word) || /^\d+[smhd]?$/.test(word) ? null : name;
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** The arguments, whole secrets and all, cut to the limits. */
@@ -112,13 +139,4 @@ export function cutArguments(args: readonly string[]): string[] {
 export function cutText(text: string, chars: number): string {
   if (text.length <= chars) return text;
   return `${text.slice(0, Math.max(0, chars - 1)).replace(/[\uD800-\uDBFF]$/, '')}…`;
-}
-
-/** `-p 8080`, `-p 80:80`: shown, since no password policy has been that weak for long. */
-function restoreHarmless(args: readonly string[], clean: string[]): string[] {
-  for (let i = 1; i < clean.length; i += 1) {
-    const value = args[i] ?? '';
-    if (args[i - 1] === '-p' && clean[i] === REDACTED && HARMLESS_P.test(value)) clean[i] = value;
-  }
-  return clean;
 }

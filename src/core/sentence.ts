@@ -2,8 +2,10 @@
 // One sentence that tells a person what happened: the Body of the record and the headline of the console. It says nothing that
 // the verdict does not; where the sender is not known it says so.
 
-import { executableName, type Host, placementOf, userName } from './enrich.ts';
+import { executableName, type Host, userName } from './enrich.ts';
 import type { Actor, Ancestor, Death } from './event.ts';
+import { exitMeaning } from './explain.ts';
+import { placementOf } from './placement.ts';
 import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import { duration, size } from './time.ts';
@@ -103,7 +105,10 @@ function sentBy(verdict: Verdict, host: Host): string {
 
 function exitStory(death: Death, verdict: Verdict, host: Host): Story {
   const deed = `exited with code ${verdict.exitCode}`;
-  if (verdict.signal === null) return { deed };
+  if (verdict.signal === null) {
+    const meaning = exitMeaning(verdict.exitCode ?? 0, executableName(death.process));
+    return { deed: meaning === null ? deed : `${deed} (${meaning})` };
+  }
   const since = duration(death.time_ns - verdict.signal.time_ns);
   const by = verdict.sender === null ? '' : `, sent by ${senderLabel(verdict.sender, host)}`;
   return { deed, reason: `, ${since} after it handled ${signalName(verdict.signal.signo)}${by}` };

@@ -26,16 +26,28 @@ export const SIGVTALRM = 26;
 export const SIGPROF = 27;
 export const SIGSYS = 31;
 /** What user space calls SIGRTMIN: glibc and musl keep 32 to 34 for themselves (glibc 32 and 33). */
-const SIGRTMIN = 34;
-const SIGRTMAX = 64;
+export const SIGRTMIN = 34;
+/** SIGRTMAX: the last one. */
+export const SIGNAL_MAX = 64;
 
 /** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is no signal. */
 export function signalName(signo: number): string {
   const name = NAMES[signo];
   if (name !== undefined && name !== '') return `SIG${name}`;
   if (signo === SIGRTMIN) return 'SIGRTMIN';
-  if (signo > SIGRTMIN && signo <= SIGRTMAX) return `SIGRTMIN+${signo - SIGRTMIN}`;
+  if (signo > SIGRTMIN && signo <= SIGNAL_MAX) return `SIGRTMIN+${signo - SIGRTMIN}`;
   return `signal ${signo}`;
+}
+
+/** The other way round: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null for what is no signal. */
+export function signalNumber(text: string): number | null {
+  if (/^\d{1,2}$/.test(text)) return Number(text) >= 1 && Number(text) <= SIGNAL_MAX ? Number(text) : null;
+  const name = text.toUpperCase().replace(/^SIG/, '');
+  const realtime = /^RTMIN(?:\+(\d{1,2}))?$/.exec(name);
+  if (realtime !== null)
+    return SIGRTMIN + Number(realtime[1] ?? 0) <= SIGNAL_MAX ? SIGRTMIN + Number(realtime[1] ?? 0) : null;
+  const signo = NAMES.indexOf(name);
+  return signo > 0 ? signo : null;
 }
 
 export const SI_USER = 0;
@@ -46,6 +58,8 @@ export const SI_KERNEL = 128;
 
 /** si_code of SIGSYS raised by a seccomp filter. */
 export const SYS_SECCOMP = 1;
+/** TRACE_SIGNAL_IGNORED of include/trace/events/signal.h: what became of a signal where it was generated. */
+export const RESULT_IGNORED = 1;
 
 const GENERAL = new Map<number, string>([
   [SI_USER, 'SI_USER'],

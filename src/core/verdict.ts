@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The opinion on one death, as a value. How it is formed is left to classify.ts, how it is told to record.ts and sentence.ts.
 import type { Actor, Fault, Signal } from './event.ts';
+import type { CauseValue, OomScopeValue, SenderKindValue } from './semconv.ts';
 
-export type Cause =
-  | 'exit'
-  | 'fault'
-  | 'abort'
-  | 'self_signal'
-  | 'killed'
-  | 'oom_kill'
-  | 'seccomp'
-  | 'resource_limit'
-  | 'broken_pipe'
-  | 'hangup'
-  | 'terminal'
-  | 'timer'
-  | 'parent_death'
-  | 'namespace_exit'
-  | 'kernel'
-  | 'unknown';
-
-export type SenderKind = 'process' | 'self' | 'kernel' | 'unknown';
-export type OomScope = 'host' | 'cgroup' | 'unknown';
+export type Cause = CauseValue;
+export type SenderKind = SenderKindValue;
+export type OomScope = OomScopeValue;
 
 export interface Verdict {
   readonly cause: Cause;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wire between loader and service: newline-delimited JSON, as docs/wire.md says. Twin of loader/wire.go.
 // Reads bytes in any chunks into messages; sockets, roles and what to do about a bad line are left to io/socket.ts.
+import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from './errors.ts';
-import { deathSchema, errorSchema, helloSchema, type Message, statusSchema } from './event.ts';
+import { deathSchema, errorSchema, helloSchema, type Message, restartSchema, statusSchema } from './event.ts';
 
 export const WIRE_VERSION = 1;
 /** The longest line that is read, with its newline. Checked before anything is buffered beyond it. */
@@ -18,7 +19,13 @@ export type Decoded =
   | { readonly ok: true; readonly message: Message }
   | { readonly ok: false; readonly error: WireError };
 
-const SCHEMAS = { hello: helloSchema, death: deathSchema, status: statusSchema, error: errorSchema } as const;
+const SCHEMAS = {
+  hello: helloSchema,
+  death: deathSchema,
+  restart: restartSchema,
+  status: statusSchema,
+  error: errorSchema,
+} as const;
 
 /**
  * Turns a stream of bytes into messages. Any chunking of the same bytes gives the same results in the same order; no bytes
@@ -123,7 +130,7 @@ function interpret(value: unknown, head: () => string): Decoded {
   if (typeof type !== 'string' || !Object.hasOwn(SCHEMAS, type)) {
     return failure('WIRE_TYPE', `a line has the unknown type ${brief(type)}`, head());
   }
-  const parsed = SCHEMAS[type as keyof typeof SCHEMAS].safeParse(value);
+  const parsed = z.safeParse(SCHEMAS[type as keyof typeof SCHEMAS], value);
   if (parsed.success) return { ok: true, message: parsed.data };
   const issue = parsed.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? 'the line' : issue.path.join('.');

@@ -30,6 +30,11 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
     if (text !== '') lines.push(`  ${paint(DIM, label.padEnd(LABEL_WIDTH))}${visible(text)}`);
   };
   row('when', [localTime(record.hrTime), since(attributes)]);
+  if (record.eventName !== semconv.EVENT_PROCESS_TERMINATION) {
+    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← ')]);
+    row('where', where(resource));
+    return `${lines.join('\n')}\n\n`;
+  }
   row('what', what(attributes, resource));
   row('why', why(attributes));
   row('who', who(attributes));
@@ -96,6 +101,7 @@ function why(attributes: Bag): (string | null)[] {
   return [
     String(attributes[semconv.CAUSE]),
     exit === undefined ? null : `exit code ${exit}`,
+    text(attributes[semconv.EXIT_MEANING]),
     signal === null ? null : `${handled ? 'handled ' : ''}${signal} ${attributes[semconv.SIGNAL_CODE] ?? ''}`.trim(),
     address === null ? null : `address ${address}`,
     instruction === null ? null : `instruction ${instruction}`,

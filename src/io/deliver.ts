@@ -1,206 +1,228 @@
 // SPDX-License-Identifier: Apache-2.0
-// From records to the collector's yes: batches, retries for as long as it takes, and the acknowledgement to the loader only
-// afterwards, in the order of the ring. What is pending here is bounded; beyond that the socket is not read and the kernel's
-// ring is the queue. The disk queue will stand between submit() and the batch; the acknowledgement then follows its commit.
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+// From the queue to the collector's yes: one batch at a time, in order, tried again for as long as it takes. A refused batch is
+// halved until the bad record is found, so that it takes no other with it. What a failure means is left to core/outcome.ts, what is
+// kept to queue.ts. All waits are of the monotonic clock: a wall clock that jumps moves none of them.
+import type { Outcome } from '../core/outcome.ts';
+import type { Rejection, Row } from './ledger.ts';
 import type { Log } from './log.ts';
-import type { Outcome } from './otlp.ts';
+import type { Queue } from './queue.ts';
 import { sleep } from './sleep.ts';
 import type { Stats } from './stats.ts';
 
-/** Two batches: one under way, one that grows. More would only be memory (about 8 KB a record): the ring is the queue. */
-export const PENDING_MAX = 1024;
 export const BATCH_RECORDS_MAX = 512;
+/** Half of what a collector takes in one gRPC message by default. */
+export const BATCH_BYTES_MAX = 2 * 1024 * 1024;
+/** In a storm a batch grows for so long. Where it is quiet a record leaves at once. */
 export const BATCH_DELAY_MS = 50;
+/** A batch of so many records was a storm's. */
+const STORM_RECORDS = 32;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
-
-/** One death on its way. `record` null: screened or seen before; only its place in the order matters. */
-export interface Entry {
-  readonly record: ReadableLogRecord | null;
-  readonly seq: bigint;
-  /** Told `seq` (or a later one) once everything before it and it itself are safe. */
-  readonly connection: { ack(seq: bigint): void };
-}
+/** Nobody listens: asking costs nothing, and the end of an outage is to be noticed soon. */
+const BACKOFF_UNREACHED_MAX_MS = 5_000;
+/** The longest Retry-After that is honoured. */
+export const RETRY_AFTER_MAX_MS = 600_000;
+/** A longer wait that a server asked for outlives the service. */
+const POSTPONE_MIN_MS = 2_000;
+/** So often a batch is sent again that a server fails on (HTTP 500, INTERNAL) before the records are taken for the reason. */
+const DOUBTFUL_ATTEMPTS_MAX = 5;
+const DOUBTFUL_ATTEMPTS_OF_PART_MAX = 1;
 
 export interface DeliveryOptions {
-  /** Sends a batch once. Never called twice at a time. */
-  readonly send: (records: readonly ReadableLogRecord[]) => Promise<Outcome>;
-  readonly onDelivered: (record: ReadableLogRecord) => void;
+  readonly queue: Queue;
+  /** Sends a batch once. Never called twice at a time, never rejects. */
+  readonly send: (records: readonly Uint8Array[]) => Promise<Outcome>;
+  /** Of each record that was accepted: when its process ended, ms since 1970. */
+  readonly onDelivered: (endedMs: number) => void;
   readonly stats: Stats;
   readonly log: Log;
-  /** The intake has ended: whoever waits for room is let go, and close() follows. */
-  readonly signal: AbortSignal;
   /** For people: where the records go. */
   readonly target: string;
   readonly backoffFirstMs?: number;
 }
 
-/** The way out. `submit` in the order of the ring; `close` at the end. */
+/** What became of a batch: those refused for good; the others were accepted. */
+type Judged = Rejection[];
+
 export class Delivery {
   readonly #options: DeliveryOptions;
-  readonly #queue: { entry: Entry; at: number }[] = [];
+  /** The end has come: no more waits; and then: no more sending. */
+  readonly #closing = new AbortController();
   readonly #abort = new AbortController();
-  #closing = false;
-  /** Ends the wait for a batch to grow. */
-  #endWait: () => void = () => {};
   #wake: () => void = () => {};
-  #giveUp: () => void = () => {};
-  #room: (() => void)[] = [];
   readonly #worker: Promise<void>;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
     this.#worker = this.#work();
-    options.signal.addEventListener('abort', () => this.#makeRoom(), { once: true });
   }
 
-  /** Takes an entry. Resolves when there is room for the next: a caller that awaits it is slowed down to the collector. */
-  submit(entry: Entry): Promise<void> {
-    this.#queue.push({ entry, at: performance.now() });
-    this.#options.stats.pending = this.#queue.length;
+  /** The queue has got something. */
+  wake(): void {
     this.#wake();
-    if (this.#queue.length >= BATCH_RECORDS_MAX) this.#endWait();
-    if (this.#queue.length < PENDING_MAX || this.#options.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#room.push(resolve));
   }
 
-  /** Delivers what is pending, but no longer than `timeoutMs`. The rest stays unacknowledged, thus in the kernel's ring. */
+  /** Delivers what waits, but no longer than `timeoutMs`, and no longer than it is taken. The rest stays in the queue. */
   async close(timeoutMs: number): Promise<{ left: number }> {
-    this.#closing = true;
-    this.#endWait();
+    this.#closing.abort();
     this.#wake();
-    const timer = setTimeout(() => {
-      this.#abort.abort();
-      this.#giveUp();
-    }, timeoutMs);
+    const timer = setTimeout(() => this.#abort.abort(), timeoutMs);
     await this.#worker;
     clearTimeout(timer);
-    return { left: this.#queue.length };
+    return { left: this.#options.stats.pending };
   }
 
   async #work(): Promise<void> {
-    while (!this.#abort.signal.aborted) {
-      const head = this.#queue[0];
-      if (head === undefined) {
-        if (this.#closing) return;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+    const { queue } = this.#options;
+    const closing = this.#closing.signal;
+    if (!(await this.#waitAsAgreed())) return;
+    for (let storm = false, startedAt = 0; !this.#abort.signal.aborted; ) {
+      if (queue.waiting === 0) {
+        if (closing.aborted) return;
+        await this.#woken(null);
         continue;
       }
-      if (head.entry.record !== null) await this.#fill(head.at);
-      const count = this.#batchEnd();
-      const records: ReadableLogRecord[] = [];
-      for (const { entry } of this.#queue.slice(0, count)) if (entry.record !== null) records.push(entry.record);
-      if (records.length > 0 && !(await this.#deliver(records))) return;
-      this.#release(count);
+      const grown = queue.waiting >= BATCH_RECORDS_MAX || closing.aborted;
+      const rest = startedAt + BATCH_DELAY_MS - performance.now();
+      if (storm && !grown && rest > 0) {
+        await this.#woken(rest);
+        continue;
+      }
+      startedAt = performance.now();
+      const rows = queue.take(BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
+      storm = rows.length >= STORM_RECORDS;
+      if (rows.length === 0) {
+        // The disk cannot be read at the moment.
+        if (closing.aborted) return;
+        await sleep(BACKOFF_FIRST_MS, closing);
+      } else {
+        const rejections = await this.#deliver(rows, DOUBTFUL_ATTEMPTS_MAX);
+        if (rejections === null) return;
+        queue.settle(rejections);
+      }
     }
   }
 
-  /** Lets a batch grow until its oldest record has waited long enough, or it is full, or the end has come. */
-  async #fill(since: number): Promise<void> {
-    const wait = BATCH_DELAY_MS - (performance.now() - since);
-    if (wait <= 0 || this.#closing || this.#queue.length >= BATCH_RECORDS_MAX) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, wait);
-      this.#endWait = () => {
-        clearTimeout(timer);
+  /** A server that asked the service before this one for patience is given it, where it is the same. False: the end has come. */
+  async #waitAsAgreed(): Promise<boolean> {
+    const { queue, target } = this.#options;
+    const { retry } = queue;
+    if (retry === null || retry.target !== target) return true;
+    // The wall clock may have jumped: never longer than what is ever agreed to.
+    const ms = Math.min(retry.untilMs - Date.now(), RETRY_AFTER_MAX_MS);
+    if (ms > 0) await sleep(ms, this.#closing.signal);
+    return !this.#closing.signal.aborted;
+  }
+
+  /** Resolves on wake(), or after so many ms. */
+  #woken(ms: number | null): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === null ? null : setTimeout(resolve, ms);
+      this.#wake = () => {
+        if (timer !== null) clearTimeout(timer);
         resolve();
       };
     });
   }
 
-  /** How many entries the next batch takes: those in front, with at most BATCH_RECORDS_MAX records among them. */
-  #batchEnd(): number {
-    let records = 0;
-    for (const [index, { entry }] of this.#queue.entries()) {
-      if (entry.record !== null) records += 1;
-      if (records > BATCH_RECORDS_MAX) return index;
+  /** null: given up at the end. */
+  async #deliver(rows: readonly Row[], doubtfulAttempts: number): Promise<Judged | null> {
+    const outcome = await this.#sendUntilJudged(rows, doubtfulAttempts);
+    if (outcome === null) return null;
+    if (outcome.kind === 'success') return this.#accepted(rows, outcome);
+    const [only] = rows;
+    if (rows.length > 1) {
+      const middle = rows.length >> 1;
+      const first = await this.#deliver(rows.slice(0, middle), DOUBTFUL_ATTEMPTS_OF_PART_MAX);
+      const second = first && (await this.#deliver(rows.slice(middle), DOUBTFUL_ATTEMPTS_OF_PART_MAX));
+      return first && second && [...first, ...second];
     }
-    return this.#queue.length;
+    const { log, target } = this.#options;
+    log.seldom(
+      'rejected',
+      `${target} refused a record for good (${outcome.reason}): whodunit doctor shows the last ones.`,
+    );
+    return [{ count: 1, reason: outcome.reason, record: only?.record ?? null }];
   }
 
-  #release(count: number): void {
-    const done = this.#queue.splice(0, count);
-    this.#options.stats.pending = this.#queue.length;
-    // An ack means everything up to and including it: one for each connection is enough.
-    for (const [index, { entry }] of done.entries()) {
-      if (done[index + 1]?.entry.connection !== entry.connection) entry.connection.ack(entry.seq);
-    }
-    if (this.#queue.length < PENDING_MAX) this.#makeRoom();
-  }
-
-  #makeRoom(): void {
-    for (const resolve of this.#room.splice(0)) resolve();
-  }
-
-  /** True: every record was accepted, or refused for good and counted. False: given up at the end, nothing acknowledged. */
-  async #deliver(records: readonly ReadableLogRecord[]): Promise<boolean> {
-    const outcome = await this.#sendUntilJudged(records);
-    if (outcome === null) return false;
-    if (outcome.kind === 'success') {
-      this.#accepted(records, outcome);
-      return true;
-    }
-    const [only] = records;
-    if (records.length > 1) {
-      // One bad record must not take the others with it.
-      for (const record of records) if (!(await this.#deliver([record]))) return false;
-    } else if (only !== undefined) {
-      this.#options.stats.rejected += 1;
-      this.#options.log.seldom(
-        'rejected',
-        `${this.#options.target} refused a record for good (${outcome.reason}): ${String(only.body)}`,
-      );
-    }
-    return true;
+  #accepted(rows: readonly Row[], outcome: { refused: number; reason: string | null }): Judged {
+    const { log, target, onDelivered } = this.#options;
+    for (const { endedMs } of rows) onDelivered(endedMs);
+    if (outcome.reason === null) return [];
+    const count = Math.min(Math.max(outcome.refused, 0), rows.length);
+    log.seldom('partial', `${target} refused ${count} of ${rows.length} records (partial success): ${outcome.reason}`);
+    // The collector does not say which ones; none may be sent again.
+    const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
+    return count === 0 ? [] : [{ count, reason: `partial success: ${outcome.reason}`, record }];
   }
 
   async #sendUntilJudged(
-    records: readonly ReadableLogRecord[],
-  ): Promise<Exclude<Outcome, { kind: 'retryable' }> | null> {
+    rows: readonly Row[],
+    doubtfulAttempts: number,
+  ): Promise<Extract<Outcome, { kind: 'success' | 'permanent' }> | null> {
     const { stats, log, target } = this.#options;
-    for (let attempt = 0; !this.#abort.signal.aborted; attempt += 1) {
+    const state = stats.exports.logs;
+    const records = rows.map(({ record }) => record);
+    for (let attempt = 0, doubts = 0; !this.#abort.signal.aborted; attempt += 1) {
       const outcome = await this.#sendOrGiveUp(records);
       if (outcome === null) return null;
-      const state = stats.exports.logs;
       state.lastError = outcome.kind === 'success' ? null : outcome.reason;
       if (outcome.kind === 'success') state.lastSuccessMs = Date.now();
-      if (outcome.kind !== 'retryable') {
-        if (attempt > 0) log.line(`${target} answers again`);
+      if (outcome.kind === 'retryable' && outcome.doubtful) doubts += 1;
+      const judged = outcome.kind === 'retryable' && doubts > doubtfulAttempts ? condemned(outcome.reason) : outcome;
+      if (judged.kind === 'success' || judged.kind === 'permanent') {
+        if (attempt > 0 && judged.kind === 'success') log.line(`${target} answers again`);
         log.over('retry');
-        return outcome;
+        state.nextAttemptMs = null;
+        return judged;
       }
-      log.seldom(
-        'retry',
-        `${target} does not take records (${outcome.reason}); ${this.#queue.length} wait, none is lost. Trying again.`,
-      );
-      const backoff = Math.min((this.#options.backoffFirstMs ?? BACKOFF_FIRST_MS) * 1.6 ** attempt, BACKOFF_MAX_MS);
-      await sleep(backoff * (0.8 + Math.random() * 0.4), this.#abort.signal);
+      const kept = `${stats.pending} records wait on disk, none is lost.`;
+      if (judged.kind === 'unwilling')
+        log.seldom(
+          'retry',
+          `${target} does not take logs from us (${judged.reason}): check endpoint, path, protocol and credentials. ${kept}`,
+        );
+      else log.seldom('retry', `${target} does not take records (${judged.reason}); ${kept} Trying again.`);
+      if (this.#closing.signal.aborted || !(await this.#backOff(judged, attempt))) return null;
     }
     return null;
   }
 
-  #sendOrGiveUp(records: readonly ReadableLogRecord[]): Promise<Outcome | null> {
-    return new Promise((resolve, reject) => {
-      this.#giveUp = () => resolve(null);
-      this.#options.send(records).then(resolve, reject);
-    });
+  /** Waits before the next attempt. False: there is to be none, since the end has come and the server wants to be left alone. */
+  async #backOff(outcome: Extract<Outcome, { kind: 'retryable' | 'unwilling' }>, attempt: number): Promise<boolean> {
+    const { queue, target, stats, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
+    const asked = Math.min((outcome.kind === 'retryable' && outcome.afterMs) || 0, RETRY_AFTER_MAX_MS);
+    const ms = Math.max(waitMs(outcome, attempt, backoffFirstMs), asked);
+    stats.exports.logs.nextAttemptMs = Date.now() + ms;
+    if (asked >= POSTPONE_MIN_MS) queue.postpone({ target, untilMs: Date.now() + ms });
+    await sleep(ms, this.#closing.signal);
+    return !this.#closing.signal.aborted || asked === 0;
   }
 
-  #accepted(records: readonly ReadableLogRecord[], outcome: { refused: number; reason: string | null }): void {
-    const { stats, log, target } = this.#options;
-    // The collector does not say which ones it refused; it must not be asked again.
-    const refused = Math.min(Math.max(outcome.refused, 0), records.length);
-    stats.rejected += refused;
-    stats.reported += records.length - refused;
-    if (outcome.reason !== null) {
-      log.seldom(
-        'partial',
-        `${target} refused ${refused} of ${records.length} records (partial success): ${outcome.reason}`,
-      );
-    }
-    for (const record of records) this.#options.onDelivered(record);
+  #sendOrGiveUp(records: readonly Uint8Array[]): Promise<Outcome | null> {
+    const { signal } = this.#abort;
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => resolve(null);
+      signal.addEventListener('abort', giveUp, { once: true });
+      this.#options
+        .send(records)
+        .finally(() => signal.removeEventListener('abort', giveUp))
+        .then(resolve, reject);
+    });
   }
+}
+
+function condemned(reason: string): Outcome & { kind: 'permanent' } {
+  return { kind: 'permanent', reason };
+}
+
+/** Exponential with full jitter, so that many hosts do not come back together. */
+function waitMs(
+  outcome: Extract<Outcome, { kind: 'retryable' | 'unwilling' }>,
+  attempt: number,
+  firstMs: number,
+): number {
+  if (outcome.kind === 'unwilling') return BACKOFF_MAX_MS * (0.5 + Math.random() / 2);
+  const max = outcome.reached ? BACKOFF_MAX_MS : BACKOFF_UNREACHED_MAX_MS;
+  return Math.random() * Math.min(firstMs * 2 ** Math.min(attempt, 20), max);
 }

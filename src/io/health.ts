@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// /livez, /readyz and /status over HTTP, for whoever watches the watcher. It tells the counters of stats.ts and counts nothing.
+// /livez, /readyz, /status and /recent over HTTP, for whoever watches the watcher. It tells the counters of stats.ts and counts nothing.
 import { createServer, type Server } from 'node:http';
+import { withoutCredentials } from '../core/diagnose.ts';
 import { FatalError } from '../core/errors.ts';
 import type { Hello } from '../core/event.ts';
-import { lostByStage, type Stats } from './stats.ts';
+import type { Judged } from '../core/rules.ts';
+import { readRecord } from '../core/stored.ts';
+import { type ExportState, lostByStage, type Stats } from './stats.ts';
 
 /** Probes without which deaths would be missed or blamed wrongly. Others only add. */
 const REQUIRED_PROBES: ReadonlySet<string> = new Set(['sched_process_exit', 'signal_generate', 'signal_deliver']);
 
+/** Refusals in /status, the newest. */
+const REJECTIONS_SHOWN = 5;
+/** The terminations that were judged last, oldest first. */
+export type RecentlyJudged = () => readonly Judged[];
+
 /** Serves until `close`. Rejects with a FatalError if the address cannot be used. */
-export function serveHealth(address: { host: string; port: number }, stats: Stats): Promise<Server> {
+export function serveHealth(
+  address: { host: string; port: number },
+  stats: Stats,
+  recent: RecentlyJudged = () => [],
+): Promise<Server> {
   const server = createServer((request, response) => {
-    const { status, body } = answer(request.method ?? '', (request.url ?? '').split('?')[0] ?? '', stats);
+    const { status, body } = answer(request.method ?? '', (request.url ?? '').split('?')[0] ?? '', stats, recent);
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(`${JSON.stringify(body)}\n`);
   });
@@ -29,7 +41,12 @@ export function serveHealth(address: { host: string; port: number }, stats: Stat
 }
 
 /** What a request gets. */
-export function answer(method: string, path: string, stats: Stats): { status: number; body: unknown } {
+export function answer(
+  method: string,
+  path: string,
+  stats: Stats,
+  recent: RecentlyJudged = () => [],
+): { status: number; body: unknown } {
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: { error: 'only GET' } };
   switch (path) {
     case '/livez':
@@ -42,8 +59,10 @@ export function answer(method: string, path: string, stats: Stats): { status: nu
     }
     case '/status':
       return { status: 200, body: statusOf(stats) };
+    case '/recent':
+      return { status: 200, body: recent() };
     default:
-      return { status: 404, body: { error: 'there are /livez, /readyz and /status' } };
+      return { status: 404, body: { error: 'there are /livez, /readyz, /status and /recent' } };
   }
 }
 
@@ -52,16 +71,18 @@ export function notReady(stats: Stats): string | null {
   const { hello } = stats;
   if (!stats.connected || hello === null) return stats.socketError ?? 'not yet connected to the loader';
   if (hello.role !== 'consumer') return stats.socketError ?? 'the loader has not yet given the role of the consumer';
-  return missingProbe(hello);
+  return missingProbe(hello)?.text ?? null;
 }
 
-/** The first required probe that is not attached, with its note; null: none is missing. */
-export function missingProbe(hello: Hello): string | null {
+/** The first required probe that is not attached, and why; null: none is missing. */
+export function missingProbe(hello: Hello): { readonly name: string; readonly text: string } | null {
+  const missing = (name: string, why: string) => ({ name, text: `probe ${name} is not attached: ${why}` });
   if (!hello.probes.some(({ name, attached }) => name === 'sched_process_exit' && attached)) {
-    return `probe sched_process_exit is not attached: ${hello.probes.find(({ name }) => name === 'sched_process_exit')?.note ?? 'not listed'}`;
+    const listed = hello.probes.find(({ name }) => name === 'sched_process_exit');
+    return missing('sched_process_exit', listed?.note ?? 'not listed');
   }
-  const missing = hello.probes.find(({ name, attached }) => REQUIRED_PROBES.has(name) && !attached);
-  return missing === undefined ? null : `probe ${missing.name} is not attached: ${missing.note ?? 'no reason given'}`;
+  const probe = hello.probes.find(({ name, attached }) => REQUIRED_PROBES.has(name) && !attached);
+  return probe === undefined ? null : missing(probe.name, probe.note ?? 'no reason given');
 }
 
 function statusOf(stats: Stats): unknown {
@@ -74,14 +95,22 @@ function statusOf(stats: Stats): unknown {
       received: stats.received,
       reported: stats.reported,
       screened: stats.screened,
+      folded: stats.folded,
+      summaries: stats.summaries,
       duplicates: stats.duplicates,
       pending: stats.pending,
       lost: lostByStage(stats),
     },
     bad_lines: stats.badLines,
+    metric_overflows: stats.overflowed,
+    queue: queueOf(stats, Date.now()),
     export: {
-      logs: { last_success: iso(stats.exports.logs.lastSuccessMs), last_error: stats.exports.logs.lastError },
-      metrics: { last_success: iso(stats.exports.metrics.lastSuccessMs), last_error: stats.exports.metrics.lastError },
+      logs: {
+        ...exportOf(stats.exports.logs),
+        next_attempt: iso(stats.exports.logs.nextAttemptMs),
+      },
+      traces: { ...exportOf(stats.exports.traces), dropped: stats.spansDropped },
+      metrics: exportOf(stats.exports.metrics),
     },
     loader:
       hello === null
@@ -107,6 +136,50 @@ function statusOf(stats: Stats): unknown {
             signals_not_remembered: Number(loader.lost.memory_full),
           },
   };
+}
+
+function exportOf({ target, lastSuccessMs, lastError }: ExportState): object {
+  const { protocol, endpoint } = target ?? {};
+  return {
+    target: endpoint === undefined ? null : { protocol, endpoint: withoutCredentials(endpoint) },
+    last_success: iso(lastSuccessMs),
+    last_error: lastError,
+  };
+}
+
+function queueOf(stats: Stats, nowMs: number): unknown {
+  const { queue } = stats;
+  if (queue === null) return null;
+  const oldestMs = queue.oldestMs();
+  return {
+    path: queue.path,
+    size: stats.pending,
+    bytes: stats.queueBytes,
+    bytes_max: queue.bytesMax,
+    oldest_age_s: oldestMs === null ? null : Math.max(0, nowMs - oldestMs) / 1000,
+    error: stats.queueError,
+    evicted: stats.evicted,
+    damaged: stats.damaged,
+    rejected: {
+      count: stats.rejected,
+      last: queue.lastRejections(REJECTIONS_SHOWN).map(({ timeMs, count, reason, record }) => ({
+        time: iso(timeMs),
+        count,
+        reason,
+        body: record === null ? null : bodyOf(record),
+      })),
+    },
+  };
+}
+
+/** What the record says, for a person. null: its bytes are no record. */
+function bodyOf(record: Uint8Array): string | null {
+  try {
+    return String(readRecord(record).body ?? '');
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return null;
+  }
 }
 
 function iso(ms: number | null): string | null {

@@ -3,7 +3,8 @@
 // when it changes. Which of it is emitted is left to core/enrich.ts.
 import { readFileSync, statSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
-import type { Host } from '../core/enrich.ts';
+import { type Host, parseResourceAttributes } from '../core/enrich.ts';
+import { HOST_ID, HOST_NAME } from '../core/semconv.ts';
 
 /** Users that are remembered; a passwd file beyond that is a directory service's business. */
 const USERS_MAX = 65_536;
@@ -19,9 +20,14 @@ const ARCHS: Readonly<Record<string, string>> = {
   s390x: 's390x',
 };
 
-/** Gives the host, with user names not older than 10 s. `etc` is where passwd and machine-id are. Never throws. */
-export function hostReader(etc = '/etc'): () => Host {
-  const fixed = { id: machineId(etc), name: hostname(), arch: ARCHS[arch()] ?? arch(), osVersion: release() };
+/**
+ * Gives the host, with user names not older than 10 s. `etc` is where passwd and machine-id are. host.id and host.name of our own
+ * OTEL_RESOURCE_ATTRIBUTES come first: a container in Kubernetes has a host name of its own. Never throws.
+ */
+export function hostReader(etc = '/etc', env: Readonly<Record<string, string | undefined>> = process.env): () => Host {
+  const named = parseResourceAttributes(env.OTEL_RESOURCE_ATTRIBUTES);
+  const id = named[HOST_ID] || machineId(etc);
+  const fixed = { id, name: named[HOST_NAME] || hostname(), arch: ARCHS[arch()] ?? arch(), osVersion: release() };
   let host: Host = { ...fixed, userNames: new Map() };
   let checkedAt = Number.NEGATIVE_INFINITY;
   let version = '';

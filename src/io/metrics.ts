@@ -2,7 +2,7 @@
 // The counters of docs/telemetry.md, sent by the official exporter. A termination is counted under the victim's service, so each
 // service has a MeterProvider of its own; one exporter and one clock serve them all (docs/decisions/). What the numbers
 // are is left to those who count: stats.ts.
-import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
+import { type Meter, type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../core/enrich.ts';
@@ -14,8 +14,9 @@ import { lostByStage, type Stats } from './stats.ts';
 
 /** Services that are told apart; the ends of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;
-/** Series of one service that start with a 0 point; further ones start with their first value. */
-const SERIES_MAX = 256;
+/** Series of one service; further ends are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
+export const SERIES_MAX = 256;
+const OVERFLOW: OtelAttributes = { [semconv.OTEL_METRIC_OVERFLOW]: true };
 /** A new series' 0 is sent this soon; its first value follows with the clock. */
 const ZERO_DELAY_MS = 200;
 
@@ -81,20 +82,30 @@ export class Metrics {
       [semconv.ERROR_TYPE]: verdict.errorType,
       [semconv.PROCESS_EXECUTABLE_NAME]: String(resource[semconv.PROCESS_EXECUTABLE_NAME]),
     };
-    const key = JSON.stringify(attributes);
-    let series = service.series.get(key);
-    if (series === undefined) {
-      if (service.series.size >= SERIES_MAX) {
-        service.add(1, attributes);
-        return;
-      }
-      series = { attributes, held: 0, zeroAt: null };
-      service.series.set(key, series);
-      // A rise from nothing is no increase for PromQL and its like: 0 first.
-      service.add(0, attributes);
-      this.#zeroTimer ??= setTimeout(() => this.#zeros(), ZERO_DELAY_MS);
-    }
+    const series = this.#series(service, attributes);
     series.held += 1;
+  }
+
+  /** The series of these attributes; of a service that has too many, the one that the specification has for overflow. */
+  #series(service: Service, attributes: OtelAttributes): Series {
+    const key = JSON.stringify(attributes);
+    const known = service.series.get(key);
+    if (known !== undefined) return known;
+    if (service.series.size >= SERIES_MAX && attributes !== OVERFLOW) {
+      this.#overflowed(`of one service, more than ${SERIES_MAX} combinations of cause, error and executable have died`);
+      return this.#series(service, OVERFLOW);
+    }
+    const series: Series = { attributes, held: 0, zeroAt: null };
+    service.series.set(key, series);
+    // A rise from nothing is no increase for PromQL and its like: 0 first.
+    service.add(0, attributes);
+    this.#zeroTimer ??= setTimeout(() => this.#zeros(), ZERO_DELAY_MS);
+    return series;
+  }
+
+  #overflowed(what: string): void {
+    this.#options.stats.overflowed += 1;
+    this.#options.log.seldom('overflow', `${what}: further ones are counted together`);
   }
 
   /** `seconds`: from the end of a process to the collector's yes. */
@@ -177,6 +188,7 @@ export class Metrics {
     const known = this.#services.get(key);
     if (known !== undefined) return known;
     if (this.#services.size >= SERVICES_MAX) {
+      this.#overflowed(`more than ${SERVICES_MAX} services have lost a process`);
       const overflow = hostAttributes(this.#options.host);
       const shared = this.#services.get(JSON.stringify(overflow));
       return shared ?? this.#addService(overflow);
@@ -186,11 +198,13 @@ export class Metrics {
 
   #addService(attributes: Attributes): Service {
     const { provider, reader } = this.#provider(attributes);
-    const counter = provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA).createCounter(semconv.METRIC_TERMINATIONS, {
-      unit: '{termination}',
-      description: 'Abnormal process terminations.',
-      valueType: ValueType.INT,
-    });
+    const counter = provider
+      .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
+      .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
+        unit: '{termination}',
+        description: 'Abnormal process terminations.',
+        valueType: ValueType.INT,
+      });
     const service: Service = { reader, add: (value, series) => counter.add(value, series), series: new Map() };
     this.#services.set(JSON.stringify(attributes), service);
     return service;
@@ -210,32 +224,54 @@ export class Metrics {
 
   #instruments(): (seconds: number) => void {
     const { stats } = this.#options;
+    // The queue's counters are as old as its directory, a series of this process as old as the process.
+    const before = { ...stats };
     const meter = this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA);
-    const exits = meter.createObservableCounter(semconv.METRIC_EXITS, {
+    const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
       unit: '{exit}',
       description: 'Ends of processes.',
       valueType: ValueType.INT,
     });
     exits.addCallback((result) => {
       if (stats.loader !== null) result.observe(Number(stats.loader.exits_normal), { [semconv.OUTCOME]: 'normal' });
-      result.observe(stats.screened, { [semconv.OUTCOME]: 'screened' });
-      result.observe(stats.reported, { [semconv.OUTCOME]: 'reported' });
+      result.observe(stats.screened - before.screened, { [semconv.OUTCOME]: 'screened' });
+      result.observe(stats.folded - before.folded, { [semconv.OUTCOME]: 'folded' });
+      result.observe(stats.reported - before.reported, { [semconv.OUTCOME]: 'reported' });
     });
-    const lost = meter.createObservableCounter(semconv.METRIC_LOST, {
+    const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
       unit: '{event}',
       description: 'Deaths that were lost.',
       valueType: ValueType.INT,
     });
     lost.addCallback((result) => {
+      const lostBefore: Record<string, number> = lostByStage(before);
       for (const [stage, count] of Object.entries(lostByStage(stats)))
-        result.observe(count, { [semconv.STAGE]: stage });
+        result.observe(count - (lostBefore[stage] ?? 0), { [semconv.STAGE]: stage });
     });
+    this.#queueInstruments(meter);
     const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
       unit: 's',
       description: "From the end of the process to the collector's yes.",
       advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
     });
     return (seconds) => duration.record(seconds);
+  }
+
+  /** The queue as it is when it is asked; nothing where there is none. */
+  #queueInstruments(meter: Meter): void {
+    const { stats } = this.#options;
+    const gauge = (name: string, unit: string, description: string, read: () => number | null): void => {
+      meter.createObservableGauge(name, { unit, description }).addCallback((result) => {
+        const value = stats.queue === null ? null : read();
+        if (value !== null) result.observe(value);
+      });
+    };
+    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', () => stats.pending);
+    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', () => stats.queueBytes);
+    gauge(semconv.METRIC_QUEUE_OLDEST_AGE, 's', 'Since the end of the process whose record waits longest.', () => {
+      const oldestMs = stats.queue?.oldestMs() ?? null;
+      return oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000;
+    });
   }
 }
 

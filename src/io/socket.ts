@@ -2,9 +2,10 @@
 // The Unix socket of the loader: an endless stream of messages that survives the loader. Claims the role of the consumer,
 // reconnects for ever, counts what it cannot read. Back-pressure is the stream's own: who does not pull does not read, and the
 // kernel's ring is the queue. What the messages mean is left to others.
-import { connect, type Socket } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../core/errors.ts';
-import type { Death, Hello, LoaderStatus } from '../core/event.ts';
+import type { Death, Hello, LoaderStatus, Restart } from '../core/event.ts';
 import { Decoder, encodeAck } from '../core/wire.ts';
 import type { Log } from './log.ts';
 import { sleep } from './sleep.ts';
@@ -14,13 +15,22 @@ const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
 /** A connection that said nothing for this long after it was made is no loader. */
 const HELLO_TIMEOUT_MS = 5_000;
+/** What is read ahead while the last piece is written to disk: the next one is as large, and goes there in one transaction. */
+const CHUNK_BYTES = 262_144;
 
-/** A message, with the connection it came from: an ack counts only there. */
-export type Received =
-  | { readonly message: Death; readonly connection: Connection }
-  | { readonly message: Hello | LoaderStatus; readonly connection: Connection }
-  /** A death that could not be read, whose position still could. */
-  | { readonly message: { readonly type: 'unreadable'; readonly seq: bigint }; readonly connection: Connection };
+/** `unreadable`: a death that could not be read, whose position still could. */
+export type LoaderMessage =
+  | Death
+  | Restart
+  | Hello
+  | LoaderStatus
+  | { readonly type: 'unreadable'; readonly seq: bigint };
+
+/** What came in one piece, never nothing, with the connection it came from: an ack counts only there. */
+export interface Received {
+  readonly messages: readonly LoaderMessage[];
+  readonly connection: Connection;
+}
 
 /** One connection. Acks of an earlier connection are dropped: what they were for is sent again on the next. */
 export interface Connection {
@@ -34,7 +44,7 @@ export interface SocketOptions {
   readonly signal: AbortSignal;
 }
 
-/** Every message until `signal` is aborted. Never throws; connects again whatever happens. */
+/** Every message until `signal` is aborted, in the pieces in which they come. Never throws; connects again whatever happens. */
 export async function* readLoader(options: SocketOptions): AsyncGenerator<Received, void> {
   const { stats, log, signal } = options;
   let failures = 0;
@@ -58,7 +68,8 @@ interface Ended {
 }
 
 async function* readConnection({ path, stats, log, signal }: SocketOptions): AsyncGenerator<Received, Ended> {
-  const socket = connect(path);
+  const options: NetConnectOpts & DuplexOptions = { path, highWaterMark: CHUNK_BYTES };
+  const socket = connect(options);
   const stop = (): void => void socket.destroy();
   signal.addEventListener('abort', stop, { once: true });
   const silence = setTimeout(() => socket.destroy(new Error('HELLO_TIMEOUT')), HELLO_TIMEOUT_MS);
@@ -69,27 +80,33 @@ async function* readConnection({ path, stats, log, signal }: SocketOptions): Asy
   let hello: Hello | null = null;
   let reason = `The loader closed the connection at ${path}.`;
   try {
-    reading: for await (const chunk of socket as AsyncIterable<Buffer>) {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      const messages: LoaderMessage[] = [];
+      let ended = false;
       for (const decoded of decoder.push(chunk)) {
         if (!decoded.ok) {
           const { error } = decoded;
           if (hello === null) {
             reason = refusal(path, error);
             stats.badLines += 1;
-            break reading;
+            ended = true;
+            break;
           }
+          if (error.lostDeath && hello.role === 'watcher') continue;
           countBad(error, stats, log);
-          if (error.seq !== null) yield { message: { type: 'unreadable', seq: error.seq }, connection };
+          if (error.seq !== null) messages.push({ type: 'unreadable', seq: error.seq });
           continue;
         }
         const { message } = decoded;
         if (message.type === 'error') {
           reason = loaderError(path, message.code, message.message);
-          break reading;
+          ended = true;
+          break;
         }
         if (hello === null && message.type !== 'hello') {
           reason = `What listens at ${path} sent ${message.type} before hello: not whodunit-loader?`;
-          break reading;
+          ended = true;
+          break;
         }
         if (message.type === 'hello') {
           clearTimeout(silence);
@@ -97,8 +114,13 @@ async function* readConnection({ path, stats, log, signal }: SocketOptions): Asy
           hello = message;
           connected(stats, message, log, path);
         }
-        yield { message, connection } as Received;
+        // A watcher hears of those who die, or run again, just now. They come again to the consumer, after those who died before them: an
+        // ack of one would cover these, too, which are not yet here.
+        if ('seq' in message && hello?.role === 'watcher') continue;
+        messages.push(message);
       }
+      if (messages.length > 0) yield { messages, connection };
+      if (ended) break;
     }
     if (!signal.aborted) for (const half of decoder.end()) if (!half.ok) countBad(half.error, stats, log);
   } catch (error) {

@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// The counters of one run, from which /status, /readyz and the metrics are told. Each stage writes its own; nobody else does.
-// The sum that must hold: deaths that the loader counted = reported + screened + lost, once nothing is pending.
+// The counters from which /status, /readyz and the metrics are told. Each stage writes its own; nobody else does. Those of deaths
+// are the queue's, and as old as its directory; without a queue they begin with the service. The sum that must hold, always:
+// received + summaries = reported + screened + folded + pending + lost in the queue + lost in the export.
+import type { Target } from '../core/diagnose.ts';
 import type { Hello, LoaderStatus } from '../core/event.ts';
 
 export interface ExportState {
+  /** Where it goes; null: it is not sent. */
+  target: Target | null;
   /** When the last export was accepted, ms since 1970; null: none yet. */
   lastSuccessMs: number | null;
   /** Why the last one failed; null: it did not. */
   lastError: string | null;
+  /** When the next attempt of a batch follows, ms since 1970; null: nothing waits for one. */
+  nextAttemptMs: number | null;
+}
+
+/** What the queue tells when it is asked. */
+export interface QueueState {
+  readonly path: string;
+  readonly bytesMax: number;
+  /** When the process of the oldest waiting record ended, ms since 1970. */
+  oldestMs(): number | null;
+  /** Newest first. */
+  lastRejections(limit: number): { timeMs: number; count: number; reason: string; record: Uint8Array | null }[];
 }
 
 export interface Stats {
@@ -17,20 +33,36 @@ export interface Stats {
   /** Accepted by every exporter (or printed, where there is only the console). */
   reported: number;
   screened: number;
+  /** Told in a summary instead of a record of their own. */
+  folded: number;
+  /** Records that are no deaths: summaries of those, and restarts. */
+  summaries: number;
   duplicates: number;
+  /** Ends that the metric could not tell apart any more: of too many services, or too many kinds in one. */
+  overflowed: number;
   /** Lines that could not be read; of those, deaths. */
   badLines: number;
   badDeaths: number;
   /** Records that the collector refused for good. */
   rejected: number;
-  /** Read but not yet delivered or screened. */
+  /** Records that went because the queue was full, and that were in a damaged part of it. */
+  evicted: number;
+  damaged: number;
+  /** Records in the queue, and what they cost there. */
   pending: number;
+  queueBytes: number;
+  /** null: no collector, no queue. */
+  queue: QueueState | null;
+  /** Why the queue takes nothing at the moment; null: it does. */
+  queueError: string | null;
   connected: boolean;
   hello: Hello | null;
   loader: LoaderStatus | null;
   /** Why the socket does not work at the moment. */
   socketError: string | null;
-  readonly exports: { readonly logs: ExportState; readonly metrics: ExportState };
+  /** Spans that no backend got. */
+  spansDropped: number;
+  readonly exports: { readonly logs: ExportState; readonly metrics: ExportState; readonly traces: ExportState };
 }
 
 export function newStats(nowMs: number): Stats {
@@ -39,16 +71,29 @@ export function newStats(nowMs: number): Stats {
     received: 0,
     reported: 0,
     screened: 0,
+    folded: 0,
+    summaries: 0,
     duplicates: 0,
+    overflowed: 0,
     badLines: 0,
     badDeaths: 0,
     rejected: 0,
+    evicted: 0,
+    damaged: 0,
     pending: 0,
+    queueBytes: 0,
+    queue: null,
+    queueError: null,
     connected: false,
     hello: null,
     loader: null,
     socketError: null,
-    exports: { logs: { lastSuccessMs: null, lastError: null }, metrics: { lastSuccessMs: null, lastError: null } },
+    spansDropped: 0,
+    exports: {
+      logs: { target: null, lastSuccessMs: null, lastError: null, nextAttemptMs: null },
+      metrics: { target: null, lastSuccessMs: null, lastError: null, nextAttemptMs: null },
+      traces: { target: null, lastSuccessMs: null, lastError: null, nextAttemptMs: null },
+    },
   };
 }
 
@@ -60,7 +105,7 @@ export function lostByStage(stats: Stats): Record<LossStage, number> {
   return {
     kernel: lost === undefined ? 0 : Number(lost.ring_full + lost.missed),
     loader: (lost === undefined ? 0 : Number(lost.undecodable)) + stats.badDeaths,
-    queue: 0,
+    queue: stats.evicted + stats.damaged,
     export: stats.rejected,
   };
 }

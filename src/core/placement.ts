@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a cgroup path says that a process runs: container, pod, systemd unit. Rests on the paths that Docker, containerd, CRI-O, Podman,
+// Kubernetes, Amazon ECS, BuildKit, Garden, LXC and systemd-nspawn make, on cgroup v1 and v2, with systemd's driver and without.
+
+export interface Placement {
+  readonly containerId: string | null;
+  /** Where the path has it: LXC and systemd-nspawn. Others know names only in their own records. */
+  readonly containerName: string | null;
+  readonly podUid: string | null;
+  /** The innermost systemd unit (service, scope, …) at or below the container; never a slice. */
+  readonly unit: string | null;
+}
+
+const RUNTIMES = 'docker|cri-containerd|containerd|crio|cri-o|libpod|libpod-payload|podman|nerdctl|kata|moby';
+/** 64 hexadecimal digits, alone or behind the runtime's name; `cri-containerd:` behind a slice where runc got it in colons. */
+const CONTAINER_SEGMENT = new RegExp(`^(?:(?:.*:)?(?:${RUNTIMES})[-_:])?([0-9a-f]{64})(?:\\.scope)?$`);
+/** Amazon ECS on Fargate: the task's id and ten digits. */
+const FARGATE_SEGMENT = /^([0-9a-f]{32}-\d{8,10})$/;
+/** What these make below a directory of their own has ids of other forms. */
+const BELOW: Readonly<Record<string, RegExp>> = {
+  buildkit: /^([a-z0-9]{25})$/,
+  garden: /^([0-9a-f-]{20,64})$/,
+};
+const LXC_SEGMENT = /^lxc\.payload\.(.+)$/;
+const LXC_DIRECTORIES: ReadonlySet<string> = new Set(['lxc', 'lxc.payload']);
+/** systemd-machined's, but for virtual machines, whose process is one of the host. */
+const NSPAWN_SEGMENT = /^(?:machine-(?!qemu\\x2d)(.+)\.scope|systemd-nspawn@(.+)\.service)$/;
+const POD_SEGMENT =
+  /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?::|$)/;
+const UNIT_SEGMENT = /\.(?:service|scope|mount|socket|swap)$/;
+const NOWHERE: Placement = { containerId: null, containerName: null, podUid: null, unit: null };
+
+/** Takes a path apart. The innermost container wins; a unit above it is the runtime's and not the process's. */
+export function placementOf(cgroup: string | null): Placement {
+  if (cgroup === null || cgroup === '/') return NOWHERE;
+  let { containerId, containerName, podUid, unit } = NOWHERE;
+  let above = '';
+  for (const segment of cgroup.split('/')) {
+    const id = containerIdOf(segment, above);
+    const name = containerNameOf(segment, above);
+    if (id !== null || name !== null) {
+      containerId = id;
+      containerName = name;
+      unit = null;
+    }
+    const pod = POD_SEGMENT.exec(segment)?.[1];
+    if (pod !== undefined) podUid = pod.replaceAll('_', '-');
+    // systemd escapes a name that could be one of the kernel's with an underscore (cg_escape in src/basic/cgroup-util.c).
+    if (UNIT_SEGMENT.test(segment)) unit = segment.replace(/^_/, '');
+    above = segment;
+  }
+  return { containerId, containerName, podUid, unit };
+}
+
+/** Whether a user id there is not one of the host's /etc/passwd. */
+export function isContained({ containerId, containerName }: Placement): boolean {
+  return containerId !== null || containerName !== null;
+}
+
+function containerIdOf(segment: string, above: string): string | null {
+  const own = CONTAINER_SEGMENT.exec(segment) ?? FARGATE_SEGMENT.exec(segment);
+  return own?.[1] ?? BELOW[above]?.exec(segment)?.[1] ?? null;
+}
+
+/** systemd writes a dash within a name as `\\x2d`. */
+function containerNameOf(segment: string, above: string): string | null {
+  if (LXC_DIRECTORIES.has(above)) return segment;
+  const lxc = LXC_SEGMENT.exec(segment)?.[1];
+  const [, scope, service] = NSPAWN_SEGMENT.exec(segment) ?? [];
+  return lxc ?? (scope ?? service)?.replaceAll('\\x2d', '-') ?? null;
+}

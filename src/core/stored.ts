@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stored form of a record: the fields that OTLP tells, as JSON, readable for whoever opens the queue. Where it is kept, and how it
+// is sent, is left to io/.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { SCOPE } from './record.ts';
+
+/** The records of bytes that this process wrote: what is sent soon is not parsed again. Goes when the bytes go. */
+const written = new WeakMap<Uint8Array, ReadableLogRecord>();
+
+/** The bytes to keep. They must not be changed. */
+export function storeRecord(record: ReadableLogRecord): Uint8Array {
+  const { resource, instrumentationScope, ...fields } = record;
+  const bytes = Buffer.from(
+    JSON.stringify({
+      ...fields,
+      scopeVersion: instrumentationScope.version,
+      resource: { attributes: resource.attributes, schemaUrl: resource.schemaUrl },
+    }),
+  );
+  written.set(bytes, record);
+  return bytes;
+}
+
+/** Back from the bytes of storeRecord(), of this process or of an earlier one. Throws a SyntaxError on bytes that are not such. */
+export function readRecord(bytes: Uint8Array): ReadableLogRecord {
+  const known = written.get(bytes);
+  if (known !== undefined) return known;
+  const value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+  if (typeof value?.resource?.attributes !== 'object' || typeof value.attributes !== 'object')
+    throw new SyntaxError('the bytes are no stored record');
+  const { scopeVersion, ...fields } = value;
+  // Exporters group by the identity of the scope.
+  const instrumentationScope = scopeVersion === SCOPE.version ? SCOPE : { ...SCOPE, version: scopeVersion };
+  return { ...fields, instrumentationScope };
+}
