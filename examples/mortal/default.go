@@ -27,23 +27,21 @@ const (
 	maskBytes  = 8
 )
 
-// defaultAction gives one signal its default action, for the whole process.
-func defaultAction(sig syscall.Signal) error {
-	var dfl sigaction
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&dfl)), 0, maskBytes, 0, 0)
+func setAction(sig syscall.Signal, action *sigaction) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(action)), 0, maskBytes, 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("rt_sigaction(%d, SIG_DFL): %w", sig, errno)
+		return fmt.Errorf("rt_sigaction(%d): %w", sig, errno)
 	}
 	return nil
 }
 
-// defaultActions gives every signal its default action: what the shell's `sleep` has.
+// defaultActions gives every signal its default action, for the whole process: what the shell's `sleep` has.
 func defaultActions() error {
 	for sig := syscall.Signal(1); sig <= signalsMax; sig++ {
-		if sig == syscall.SIGKILL || sig == syscall.SIGSTOP {
+		if sig == syscall.SIGKILL || sig == syscall.SIGSTOP || sig == keepsHandler {
 			continue
 		}
-		if err := defaultAction(sig); err != nil {
+		if err := setAction(sig, &sigaction{}); err != nil {
 			return err
 		}
 	}

@@ -87,10 +87,7 @@ func exitThread(code int) error {
 	return errno
 }
 
-func execInThread(args []string) error {
-	if _, err := exitCode(args[0]); err != nil {
-		return err
-	}
+func execInThread(way []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -98,7 +95,7 @@ func execInThread(args []string) error {
 	failed := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		failed <- syscall.Exec(self, []string{"mortal", "exit", args[0]}, os.Environ())
+		failed <- syscall.Exec(self, append([]string{"mortal"}, way...), os.Environ())
 	}()
 	return <-failed
 }

@@ -1,11 +1,14 @@
-// Deaths that the processor raises: SIGSEGV, SIGBUS, SIGILL, and Go's way to handle one.
+// Deaths that the processor raises: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, and Go's way to handle one.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,27 +70,124 @@ func busError([]string) error {
 	return nil
 }
 
-func illegalInstruction([]string) error {
+// execute runs one instruction of machine code, in a page of its own.
+func execute(instruction map[string][]byte) func([]string) error {
+	return func([]string) error {
+		code, ok := instruction[runtime.GOARCH]
+		if !ok {
+			return fmt.Errorf("%s has no such instruction", runtime.GOARCH)
+		}
+		if err := defaultActions(); err != nil {
+			return err
+		}
+		page, err := newPage()
+		if err != nil {
+			return err
+		}
+		copy(page, code)
+		if err := unix.Mprotect(page, unix.PROT_READ|unix.PROT_EXEC); err != nil {
+			return err
+		}
+		call(&page[0])
+		return nil
+	}
+}
+
+var (
+	// undefined is what each architecture keeps undefined for ever: ud2, and udf #0.
+	undefined = map[string][]byte{"amd64": {0x0f, 0x0b}, "arm64": {0, 0, 0, 0}}
+	// breakpoint is int3, and brk #0.
+	breakpoint = map[string][]byte{"amd64": {0xcc}, "arm64": {0, 0, 0x20, 0xd4}}
+	// divisionByZero is xor eax, eax; xor edx, edx; div eax. On arm64 the quotient is 0.
+	divisionByZero = map[string][]byte{"amd64": {0x31, 0xc0, 0x31, 0xd2, 0xf7, 0xf0}}
+	// privileged is hlt. On arm64 what is privileged is undefined for the others.
+	privileged = map[string][]byte{"amd64": {0xf4}}
+)
+
+func newPage() ([]byte, error) {
+	return unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+}
+
+// call calls the code that lies there. A Go function value is a pointer to a pointer to code.
+func call(entry *byte) {
+	value := unsafe.Pointer(&entry)
+	(*(*func())(unsafe.Pointer(&value)))()
+}
+
+func jumpToNull([]string) error {
 	if err := defaultActions(); err != nil {
 		return err
 	}
-	code, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return err
-	}
-	copy(code, undefined[runtime.GOARCH])
-	if err := unix.Mprotect(code, unix.PROT_READ|unix.PROT_EXEC); err != nil {
-		return err
-	}
-	// A Go function value is a pointer to a pointer to code.
-	entry := &code[0]
-	value := unsafe.Pointer(&entry)
-	(*(*func())(unsafe.Pointer(&value)))()
+	call(nil)
 	return nil
 }
 
-// undefined is the instruction that each architecture keeps undefined for ever: ud2, and udf #0.
-var undefined = map[string][]byte{"amd64": {0x0f, 0x0b}, "arm64": {0, 0, 0, 0}}
+func executeData([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	page, err := newPage()
+	if err != nil {
+		return err
+	}
+	call(&page[0])
+	return nil
+}
+
+func writeReadOnly([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	page, err := newPage()
+	if err != nil {
+		return err
+	}
+	if err := unix.Mprotect(page, unix.PROT_READ); err != nil {
+		return err
+	}
+	page[0] = 1
+	return nil
+}
+
+// stackOverflow touches page after page below the process's own stack, which grows until its limit.
+func stackOverflow([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return err
+	}
+	var start uintptr
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, "[stack]") {
+			if _, err := fmt.Sscanf(line, "%x-", &start); err != nil {
+				return err
+			}
+		}
+	}
+	if start == 0 {
+		return errors.New("/proc/self/maps shows no stack")
+	}
+	for page := uintptr(os.Getpagesize()); ; start -= page {
+		*at(start - page) = 1
+	}
+}
+
+// segfaultWithMemory has that much to write into its core.
+func segfaultWithMemory(args []string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	if err := touch(args[0]); err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	*at(unmappedAddress) = 1
+	return nil
+}
 
 // panics leaves the fault to Go's handler.
 func panics([]string) error {

@@ -1,4 +1,4 @@
-// Deaths at a limit: processor time, file size, memory, forbidden system calls; and the prefixes `as` and `in-cgroup`.
+// Deaths at a limit: processor time, real time, file size, memory, forbidden system calls; and the prefixes `as` and `in-cgroup`.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,21 @@ const (
 	memoryStepBytes = 1 << 20
 )
 
+// realTimePriority lets this thread run before all that have none.
+func realTimePriority() error {
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+		return fmt.Errorf("SCHED_FIFO: %w", err)
+	}
+	return nil
+}
+
+// work never sleeps. It ends a process that nobody ends.
+func work() {
+	for end := time.Now().Add(lifeLongestMs * time.Millisecond); time.Now().Before(end); {
+	}
+}
+
 func cpuLimit(args []string) error {
 	hard, err := strconv.ParseUint(args[0], 10, 32)
 	if err != nil {
@@ -32,21 +49,26 @@ func cpuLimit(args []string) error {
 	if err := unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: cpuSoftSeconds, Max: hard}); err != nil {
 		return err
 	}
-	for work := byte(0); ; work++ {
-		keep(work)
-	}
+	work()
+	return nil
 }
 
-func fileLimit([]string) error {
+// limitedFile is an empty file, and no file of this process may grow beyond fileLimitBytes.
+func limitedFile() (*os.File, error) {
 	if err := defaultActions(); err != nil {
-		return err
+		return nil, err
 	}
 	file, err := os.CreateTemp("", "mortal-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_ = os.Remove(file.Name())
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: fileLimitBytes, Max: fileLimitBytes}); err != nil {
+	return file, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: fileLimitBytes, Max: fileLimitBytes})
+}
+
+func fileLimit([]string) error {
+	file, err := limitedFile()
+	if err != nil {
 		return err
 	}
 	for range 2 {
@@ -57,15 +79,44 @@ func fileLimit([]string) error {
 	return nil
 }
 
-// seccomp installs the smallest filter there is: getppid(2) kills the process, everything else is allowed.
-func seccomp([]string) error {
+// truncateLimit reaches the limit without writing.
+func truncateLimit([]string) error {
+	file, err := limitedFile()
+	if err != nil {
+		return err
+	}
+	return unix.Ftruncate(int(file.Fd()), fileLimitBytes+1)
+}
+
+// realTimeLimit works at a real-time priority, and never sleeps, beyond RLIMIT_RTTIME.
+func realTimeLimit(args []string) error {
+	soft, err := strconv.ParseUint(args[0], 10, 32)
+	if err != nil {
+		return fmt.Errorf("soft limit %q: a number of microseconds is needed", args[0])
+	}
+	hard, err := strconv.ParseUint(args[1], 10, 32)
+	if err != nil {
+		return fmt.Errorf("hard limit %q: a number of microseconds is needed", args[1])
+	}
 	if err := defaultActions(); err != nil {
 		return err
 	}
+	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: soft, Max: hard}); err != nil {
+		return err
+	}
+	if err := realTimePriority(); err != nil {
+		return err
+	}
+	work()
+	return nil
+}
+
+// seccomp installs the smallest filter there is: getppid(2) has that consequence, everything else is allowed.
+func seccomp(consequence uint32) error {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_GETPPID},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: unix.BPF_RET | unix.BPF_K, K: consequence},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
@@ -79,21 +130,72 @@ func seccomp([]string) error {
 	return nil
 }
 
-// eatMemory takes pages from the kernel itself, so that Go's collector has no part in it.
+func seccompProcess([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	return seccomp(unix.SECCOMP_RET_KILL_PROCESS)
+}
+
+func seccompTrap([]string) error {
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	return seccomp(unix.SECCOMP_RET_TRAP)
+}
+
+// seccompThread loses one thread, and ends later by itself.
+func seccompThread(args []string) error {
+	code, err := exitCode(args[0])
+	if err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		_ = seccomp(unix.SECCOMP_RET_KILL_THREAD)
+	}()
+	time.Sleep(leaderGoneAfter)
+	os.Exit(code)
+	return nil
+}
+
+// takeMemory takes pages from the kernel itself, so that Go's collector has no part in it.
+func takeMemory(bytes int) error {
+	piece, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	for page := 0; page < len(piece); page += os.Getpagesize() {
+		piece[page] = 1
+	}
+	return nil
+}
+
+func touch(mebibytes string) error {
+	number, err := strconv.Atoi(mebibytes)
+	if err != nil || number < 1 || number > memoryMaxBytes>>20 {
+		return fmt.Errorf("memory %q: a number of MiB up to %d is needed", mebibytes, memoryMaxBytes>>20)
+	}
+	return takeMemory(number << 20)
+}
+
 func eatMemory([]string) error {
 	if err := defaultActions(); err != nil {
 		return err
 	}
 	for eaten := 0; eaten < memoryMaxBytes; eaten += memoryStepBytes {
-		piece, err := unix.Mmap(-1, 0, memoryStepBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-		if err != nil {
+		if err := takeMemory(memoryStepBytes); err != nil {
 			return err
-		}
-		for page := 0; page < len(piece); page += os.Getpagesize() {
-			piece[page] = 1
 		}
 	}
 	return fmt.Errorf("no memory limit was hit with %d MiB", memoryMaxBytes>>20)
+}
+
+func holdMemory(args []string) error {
+	if err := touch(args[0]); err != nil {
+		return err
+	}
+	return wait(nil)
 }
 
 func as(args []string) error {

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"strconv"
+	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +20,6 @@ import (
 // lifeLongestMs ends a process that nobody kills, so that a test which fails leaves nothing behind.
 const (
 	lifeLongestMs = 60_000
-	alarmMs       = 20
 )
 
 // sleepLong blocks in the kernel. It is poll(2) and no channel: without its handlers Go's runtime has nothing to wait for.
@@ -35,13 +36,21 @@ func ready() error {
 	return err
 }
 
+func signalNamed(name string) (syscall.Signal, error) {
+	sig := unix.SignalNum(name)
+	if sig == 0 {
+		return 0, fmt.Errorf("no such signal: %q (as in SIGTERM)", name)
+	}
+	return sig, nil
+}
+
 func abort([]string) error { return raise([]string{"SIGABRT"}) }
 
 // raise is what raise(3) does: tgkill(2) to the calling thread.
 func raise(args []string) error {
-	sig := unix.SignalNum(args[0])
-	if sig == 0 {
-		return fmt.Errorf("no such signal: %q (as in SIGTERM)", args[0])
+	sig, err := signalNamed(args[0])
+	if err != nil {
+		return err
 	}
 	if err := defaultActions(); err != nil {
 		return err
@@ -49,6 +58,22 @@ func raise(args []string) error {
 	if err := unix.Tgkill(unix.Getpid(), unix.Gettid(), sig); err != nil {
 		return err
 	}
+	return sleepLong()
+}
+
+// raiseInThread sends the signal to the first thread from another one.
+func raiseInThread(args []string) error {
+	sig, err := signalNamed(args[0])
+	if err != nil {
+		return err
+	}
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		_ = unix.Tgkill(unix.Getpid(), unix.Getpid(), sig)
+	}()
 	return sleepLong()
 }
 
@@ -62,6 +87,27 @@ func wait([]string) error {
 	return sleepLong()
 }
 
+func waitWithThreads(args []string) error {
+	count, err := strconv.Atoi(args[0])
+	if err != nil {
+		return fmt.Errorf("threads %q: a number is needed", args[0])
+	}
+	if err := defaultActions(); err != nil {
+		return err
+	}
+	var started sync.WaitGroup
+	started.Add(count)
+	for range count {
+		go func() {
+			runtime.LockOSThread()
+			started.Done()
+			_ = sleepLong()
+		}()
+	}
+	started.Wait()
+	return wait(nil)
+}
+
 func waitCaught([]string) error {
 	if err := ready(); err != nil {
 		return err
@@ -69,13 +115,17 @@ func waitCaught([]string) error {
 	return sleepLong()
 }
 
-func exitOnTerm(args []string) error {
-	code, err := exitCode(args[0])
+func exitOn(args []string) error {
+	sig, err := signalNamed(args[0])
+	if err != nil {
+		return err
+	}
+	code, err := exitCode(args[1])
 	if err != nil {
 		return err
 	}
 	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGTERM)
+	signal.Notify(caught, sig)
 	if err := ready(); err != nil {
 		return err
 	}
@@ -84,7 +134,23 @@ func exitOnTerm(args []string) error {
 		os.Exit(code)
 	case <-time.After(lifeLongestMs * time.Millisecond):
 	}
-	return errors.New("no SIGTERM came")
+	return fmt.Errorf("no %s came", args[0])
+}
+
+// catchThen lives on after the first signal, and says so.
+func catchThen(args []string) error {
+	sig, err := signalNamed(args[0])
+	if err != nil {
+		return err
+	}
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, sig)
+	if err := ready(); err != nil {
+		return err
+	}
+	<-caught
+	signal.Stop(caught)
+	return run(args[1:])
 }
 
 func ignoreTerm([]string) error {
@@ -114,31 +180,30 @@ func brokenPipe([]string) error {
 	return err
 }
 
-func alarm([]string) error {
+// brokenSocket is the same with a socket.
+func brokenSocket([]string) error {
 	if err := defaultActions(); err != nil {
 		return err
 	}
-	once := unix.Itimerval{Value: unix.NsecToTimeval(alarmMs * 1_000_000)}
-	if _, err := unix.Setitimer(unix.ITIMER_REAL, once); err != nil {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
 		return err
 	}
-	return sleepLong()
+	if err := unix.Close(pair[0]); err != nil {
+		return err
+	}
+	return unix.Sendto(pair[1], []byte("is anybody there?\n"), 0, nil)
 }
 
-// posixTimer asks for the default notification: SIGALRM, with SI_TIMER in its siginfo.
-func posixTimer([]string) error {
-	if err := defaultActions(); err != nil {
+// brokenPipeBlocked unblocks SIGPIPE after the write.
+func brokenPipeBlocked([]string) error {
+	var mask, none unix.Sigset_t
+	mask.Val[0] = 1 << (unix.SIGPIPE - 1)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
 		return err
 	}
-	var timer int32
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&timer)))
-	if errno != 0 {
-		return fmt.Errorf("timer_create: %w", errno)
+	if err := brokenPipe(nil); !errors.Is(err, unix.EPIPE) {
+		return err
 	}
-	once := unix.ItimerSpec{Value: unix.NsecToTimespec(alarmMs * 1_000_000)}
-	_, _, errno = unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(timer), 0, uintptr(unsafe.Pointer(&once)), 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("timer_settime: %w", errno)
-	}
-	return sleepLong()
+	return unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil)
 }

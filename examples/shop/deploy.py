@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The deployment of the demo shop: it lives in the pid namespace of the nightly import (docker-compose.yml), asks it to stop, and kills it
+when that takes too long. In the import's own log there is nothing of it."""
+
+import os
+import pathlib
+import signal
+import time
+
+PACE_SECONDS = float(os.environ.get("SHOP_PACE_SECONDS", "20"))
+GRACE_SECONDS = PACE_SECONDS / 10
+
+
+def imports():
+    """The pids of the imports that run."""
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (directory / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
+        if arguments[2:3] == [b"import"]:
+            yield int(directory.name)
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    while True:
+        time.sleep(PACE_SECONDS)
+        for pid in imports():
+            print(f"deploy: the import (pid {pid}) is in the way", flush=True)
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(GRACE_SECONDS)
+            os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nightly import of the demo shop: a job in a trace of its own, which a deployment kills before it is done.
+
+The scheduler (process 1) starts the job with TRACEPARENT in its environment, as batch systems with tracing do, and tells the
+collector of the span when the job has ended. whodunit's record of the death then belongs to that very trace.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+PACE_SECONDS = float(os.environ.get("SHOP_PACE_SECONDS", "20"))
+
+
+def job():
+    """Takes longer than it will live. Asked to stop it says that it is busy, so that whoever asks loses patience."""
+    signal.signal(signal.SIGTERM, lambda *_: print("nightly: still importing, one moment", flush=True))
+    print("nightly: importing", flush=True)
+    while True:
+        time.sleep(PACE_SECONDS)
+
+
+def tell(trace_id, span_id, start_ns, code):
+    """Sends the span of one run over OTLP, as JSON. A collector that is away is no reason to stop importing."""
+    attribute = {"key": "service.name", "value": {"stringValue": os.environ.get("OTEL_SERVICE_NAME", "nightly")}}
+    span = {
+        "traceId": trace_id,
+        "spanId": span_id,
+        "name": "nightly import",
+        "kind": 1,
+        "startTimeUnixNano": str(start_ns),
+        "endTimeUnixNano": str(time.time_ns()),
+        "status": {"code": 2 if code else 1},
+    }
+    body = {"resourceSpans": [{"resource": {"attributes": [attribute]}, "scopeSpans": [{"spans": [span]}]}]}
+    request = urllib.request.Request(
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except OSError as error:
+        print(f"nightly: the span could not be sent: {error}", flush=True)
+
+
+def scheduler():
+    while True:
+        trace_id, span_id, start_ns = secrets.token_hex(16), secrets.token_hex(8), time.time_ns()
+        environment = {**os.environ, "TRACEPARENT": f"00-{trace_id}-{span_id}-01"}
+        code = subprocess.call([sys.executable, __file__, "import"], env=environment)
+        print(f"nightly: the import ended with {code}, trace {trace_id}", flush=True)
+        tell(trace_id, span_id, start_ns, code)
+        time.sleep(PACE_SECONDS / 10)
+
+
+if __name__ == "__main__":
+    # Process 1 is spared signals that it does not handle: `docker stop` is to work.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    job() if sys.argv[1:] == ["import"] else scheduler()

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# The service: Node.js, the compiled program and what it needs at run time. It is not root, and needs no writable root file system.
+# It compiles on the builder's own processor: what comes of it is the same for each, and the last stage runs nothing.
+#
+#   docker build -f images/service.Dockerfile -t whodunit .
+ARG NODE_IMAGE=node:24.21.0-trixie-slim
+# What it runs on, if not on that: Node.js 22.15 or later, found by its name.
+ARG RUNTIME_IMAGE=${NODE_IMAGE}
+
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src src
+RUN node_modules/.bin/tsc -p tsconfig.json && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
+    && install -d -m 0700 /state
+
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="whodunit" \
+      org.opencontainers.image.description="Every abnormal process termination as one OpenTelemetry record: when, why, and who did it" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /src/package.json /opt/whodunit/package.json
+COPY --from=build /src/node_modules /opt/whodunit/node_modules
+COPY --from=build /src/dist /opt/whodunit/dist
+# A volume that is mounted here for the first time takes over the owner and the mode.
+COPY --from=build --chown=65532:65532 /state /var/lib/whodunit
+ENV NODE_ENV=production
+USER 65532:65532
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
+    CMD ["node", "-e", "fetch('http://127.0.0.1:9465/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=256", "/opt/whodunit/dist/main.js"]
+CMD ["run"]
