@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three projects: `unit` needs nothing but Node; `story` and `deaths` need the real kernel (and a real collector), so they
-// run one file at a time and are given the time that a kernel needs. `npm test` chooses among them.
+// Projects: `unit` needs nothing but Node; `story` and `deaths` need the real kernel (and a real collector), so they run one file at
+// a time and are given the time that a kernel needs; `chaos` kills the parts of whodunit; `configs` needs a bigger collector, Kafka and
+// Prometheus; `delivery` runs what is shipped, in a Docker daemon of its own; `kernels` judges what booted machines said; `fuzz` takes the
+// time that it is given. `npm test` chooses among them.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/core/**/*.test.ts', 'test/io/**/*.test.ts'], testTimeout: 15_000 } },
+      { test: { name: 'unit', include: ['test/{core,io,bench}/**/*.test.ts'], testTimeout: 120_000 } },
       {
         test: {
           name: 'story',
           include: ['test/story/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },
@@ -21,10 +23,31 @@ export default defineConfig({
           name: 'deaths',
           include: ['test/deaths/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },
+      { test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'] } },
+      { test: { name: 'chaos', include: ['test/chaos/**/*.test.ts'], fileParallelism: false } },
+      {
+        test: {
+          name: 'delivery',
+          include: ['test/delivery/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 1_200_000,
+        },
+      },
+      {
+        test: {
+          name: 'configs',
+          include: ['test/configs/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      { test: { name: 'kernels', include: ['test/kernels/**/*.test.ts'] } },
     ],
   },
 });

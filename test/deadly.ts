@@ -19,6 +19,8 @@ export function victim(changes: Partial<Victim> = {}): Victim {
     uid: 1000,
     gid: 1000,
     exe: '/usr/bin/sleep',
+    build_id: null,
+    otel_context: null,
     args: ['sleep', '100'],
     args_truncated: false,
     env: {},

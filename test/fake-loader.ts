@@ -5,6 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Death } from '../src/core/event.ts';
+import { Decoder } from '../src/core/wire.ts';
 
 const WIRE = new URL('./wire/', import.meta.url);
 
@@ -17,6 +19,13 @@ export function golden(name: string): string {
 // biome-ignore lint/suspicious/noExplicitAny: what the wire says is what the tests change
 export function goldenObject(name: string): any {
   return JSON.parse(golden(name));
+}
+
+/** A golden death, as the service reads it. */
+export function goldenDeath(name: string): Death {
+  const [decoded] = new Decoder().push(Buffer.from(golden(name)));
+  if (decoded?.ok !== true || decoded.message.type !== 'death') throw new Error(`${name} is no death`);
+  return decoded.message;
 }
 
 export function line(value: unknown): string {
@@ -91,8 +100,8 @@ export class FakeLoader {
   }
 }
 
-/** Waits until `condition` holds; fails after `ms`. */
-export async function until(condition: () => boolean, what: string, ms = 5_000): Promise<void> {
+/** Waits until `condition` holds; fails after `ms`. A machine with much else to do takes its time; what holds soon costs nothing. */
+export async function until(condition: () => boolean, what: string, ms = 60_000): Promise<void> {
   const end = Date.now() + ms;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each row of docs/kernel-facts.md section 3, and each trap that can be told in an event.
 import { describe, expect, it } from 'vitest';
-import { classify, RERAISE_NS } from '../../src/core/classify.ts';
+import { classify } from '../../src/core/classify.ts';
 import type { Death } from '../../src/core/event.ts';
-import { REQUEST_GRACE_NS } from '../../src/core/origin.ts';
+import { REQUEST_GRACE_NS, RERAISE_NS } from '../../src/core/origin.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import {
   actor,
@@ -159,16 +159,16 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   [
     'a fault whose generation was not remembered',
     killedBy(SEGV, { fault: fault(SEGV, 1) }),
-    ['fault', 'SIGSEGV', 'unknown'],
+    ['fault', 'SIGSEGV', 'kernel'],
   ],
   [
     'a fault whose delivery was not seen',
     killedBy(FPE, { signal: signal(FPE, { code: 1, syscall: null, sender: itself() }) }),
     ['fault', 'SIGFPE', 'kernel'],
   ],
-  ['SIGBUS', killedBy(BUS, { fault: fault(BUS, 2) }), ['fault', 'SIGBUS', 'unknown']],
-  ['SIGILL', killedBy(ILL, { fault: fault(ILL, 2) }), ['fault', 'SIGILL', 'unknown']],
-  ['SIGTRAP', killedBy(TRAP, { fault: fault(TRAP, 1) }), ['fault', 'SIGTRAP', 'unknown']],
+  ['SIGBUS', killedBy(BUS, { fault: fault(BUS, 2) }), ['fault', 'SIGBUS', 'kernel']],
+  ['SIGILL', killedBy(ILL, { fault: fault(ILL, 2) }), ['fault', 'SIGILL', 'kernel']],
+  ['SIGTRAP', killedBy(TRAP, { fault: fault(TRAP, 1) }), ['fault', 'SIGTRAP', 'kernel']],
   [
     'a crash handler that raises the fault once more',
     killedBy(SEGV, { signal: signal(SEGV, { code: -6, sender: itself() }), handled_fault: fault(SEGV, 1) }),
@@ -181,6 +181,15 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
       handled_fault: fault(SEGV, 1, { time_ns: END - RERAISE_NS - 2_000_000n }),
     }),
     ['self_signal', 'SIGSEGV', 'self'],
+  ],
+  [
+    'a fault whose handler could not be run',
+    killedBy(SEGV, {
+      signal: signal(SEGV, { code: 128, syscall: null, sender: itself() }),
+      handled_fault: fault(SEGV, 1, { trap_nr: null }),
+      fault: fault(SEGV, 128, { trap_nr: null, address: null }),
+    }),
+    ['fault', 'SIGSEGV', 'kernel'],
   ],
   [
     'a handler that aborts after a fault',
@@ -206,7 +215,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   [
     'OOM whose signal was not remembered',
     killedBy(KILL, { oom_victim: true, oom: oom() }),
-    ['oom_kill', 'oom_kill', 'unknown'],
+    ['oom_kill', 'oom_kill', 'kernel'],
   ],
   [
     'a process that shares the memory of an OOM victim',
@@ -284,7 +293,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   [
     'seccomp, Linux 5.16 and later',
     killedBy(SYS, { seccomp_mode: 3, fault: fault(SYS, 1, { syscall: 101, address: null }) }),
-    ['seccomp', 'SIGSYS', 'unknown'],
+    ['seccomp', 'SIGSYS', 'kernel'],
   ],
   [
     'seccomp by SECCOMP_RET_TRAP without a handler',
@@ -294,9 +303,9 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   [
     'seccomp on old kernels, where no signal is generated',
     killedBy(SYS, { seccomp_mode: 3 }),
-    ['seccomp', 'SIGSYS', 'unknown'],
+    ['seccomp', 'SIGSYS', 'kernel'],
   ],
-  ['strict seccomp', killedBy(KILL, { seccomp_mode: 3 }), ['seccomp', 'SIGKILL', 'unknown']],
+  ['strict seccomp', killedBy(KILL, { seccomp_mode: 3 }), ['seccomp', 'SIGKILL', 'kernel']],
   [
     'SIGKILL by another while a thread is in dead mode',
     killedBy(KILL, { seccomp_mode: 3, signal: signal(KILL) }),
@@ -380,6 +389,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ['no signal remembered, SIGABRT', killedBy(ABRT), ['unknown', 'SIGABRT', 'unknown']],
   ['no signal remembered, SIGSEGV without a fault', killedBy(SEGV), ['unknown', 'SIGSEGV', 'unknown']],
   ['no signal remembered, SIGPIPE tells by itself', killedBy(PIPE), ['broken_pipe', 'SIGPIPE', 'unknown']],
+  ['no signal remembered, SIGSYS tells by itself', killedBy(SYS), ['seccomp', 'SIGSYS', 'unknown']],
   ['no signal remembered, SIGXFSZ tells by itself', killedBy(XFSZ), ['resource_limit', 'SIGXFSZ', 'unknown']],
   [
     'no siginfo and no system call: the task that ran is not blamed',
@@ -452,6 +462,44 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     }),
     ['terminal', 'SIGINT', 'kernel'],
   ],
+  [
+    'a watchdog sends SIGABRT, and the handler raises it again',
+    killedBy(ABRT, {
+      signal: signal(ABRT, { code: -6, sender: itself() }),
+      request: signal(ABRT, { action: 'handled', committed: false }),
+    }),
+    ['killed', 'SIGABRT', 'process'],
+  ],
+  [
+    'it aborts long after a watchdog sent SIGABRT, and for reasons of its own',
+    killedBy(ABRT, {
+      signal: signal(ABRT, { code: -6, sender: itself(), time_ns: END }),
+      request: signal(ABRT, { action: 'handled', committed: false, time_ns: END - RERAISE_NS - 1n }),
+    }),
+    ['abort', 'SIGABRT', 'self'],
+  ],
+  [
+    'a fault of its own after a SIGSEGV by another process, which it survived',
+    killedBy(SEGV, {
+      signal: signal(SEGV, { code: -6, sender: itself(), time_ns: END }),
+      request: signal(SEGV, { action: 'handled', committed: false, time_ns: END - 2_000_000n }),
+      handled_fault: fault(SEGV, 1),
+    }),
+    ['fault', 'SIGSEGV', 'self'],
+  ],
+  [
+    'PTRACE_KILL on a kernel that does not show the system call',
+    killedBy(KILL, {
+      ptraced: true,
+      signal: noinfoSignal(KILL, { kernel_stack: ['do_send_sig_info', 'ptrace_request'] }),
+    }),
+    ['killed', 'SIGKILL', 'process'],
+  ],
+  [
+    'PTRACE_KILL, which has no siginfo',
+    killedBy(KILL, { ptraced: true, signal: noinfoSignal(KILL, { syscall: 101 }) }),
+    ['killed', 'SIGKILL', 'process'],
+  ],
 ];
 
 describe('the cause, the error type and the sender', () => {
@@ -472,6 +520,13 @@ describe('the cause, the error type and the sender', () => {
 });
 
 describe('what else a verdict says', () => {
+  it('does not guess why one whom the out-of-memory killer ended was not marked', () => {
+    const { evidence } = classify(killedBy(KILL, { signal: kernelSignal(KILL, ['__oom_kill_process']) }));
+    expect(evidence).toContain(
+      'the out-of-memory killer sent it SIGKILL; it was not marked as the victim when it ended',
+    );
+  });
+
   it('keeps the core bit out of the number', () => {
     const verdict = classify(killedBy(SEGV | 0x80, { fault: fault(SEGV, 1) }));
     expect([verdict.signo, verdict.coreDumped, verdict.errorType]).toEqual([SEGV, true, 'SIGSEGV']);
@@ -507,6 +562,20 @@ describe('what else a verdict says', () => {
     expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the end');
   });
 
+  it('tells that the kernel spared an init from the SIGTERM before', () => {
+    const request = signal(TERM, { action: 'default', result: 1, committed: false });
+    const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
+    expect(evidence.join()).toContain('was ignored, as it is the init of a pid namespace and has no handler, 0.001 s');
+    expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
+  });
+
+  it('tells the SIGTERM that was blocked, and blames nobody for the exit', () => {
+    const request = signal(TERM, { action: 'default', result: 0, committed: false });
+    const { evidence, senderKind } = classify(exitedWith(1, { request }));
+    expect(evidence).toContain('SIGTERM from bash (pid 99) was blocked, 0.001 s before the end');
+    expect(senderKind).toBeNull();
+  });
+
   it('tells the fault before a SIGKILL that ended the core dump', () => {
     const { cause, evidence } = classify(
       killedBy(KILL, { signal: signal(KILL, { committed: false }), fault: fault(SEGV, 1) }),
@@ -520,6 +589,24 @@ describe('what else a verdict says', () => {
       killedBy(ABRT, { signal: signal(ABRT, { code: -6, sender: itself() }), handled_fault: fault(SEGV, 1) }),
     );
     expect(evidence.join()).toContain('had been delivered to a handler');
+  });
+
+  it('tells the fault itself where its handler could not be run', () => {
+    const first = fault(SEGV, 1);
+    const verdict = classify(
+      killedBy(SEGV, {
+        handled_fault: first,
+        fault: fault(SEGV, 128, { address: null, time_ns: first.time_ns + 5_000n }),
+      }),
+    );
+    expect([verdict.fault?.address, verdict.senderKind]).toEqual(['0xbeef', 'kernel']);
+    expect(verdict.evidence.join()).toContain('could not run the handler');
+  });
+
+  it('tells a general protection fault after a handled page fault as itself', () => {
+    const later = fault(SEGV, 128, { address: null, trap_nr: 13 });
+    const verdict = classify(killedBy(SEGV, { handled_fault: fault(SEGV, 1), fault: later }));
+    expect(verdict.fault).toBe(later);
   });
 
   it('says that a signal which its handler raised again was handled', () => {

@@ -21,13 +21,22 @@ describe('defaults', () => {
   it('without an endpoint, deaths are printed and nothing is sent', () => {
     expect(read()).toEqual({
       command: 'run',
+      question: null,
+      test: false,
+      dryRun: false,
+      configPath: null,
+      recordsPerMinute: 10,
       socketPath: '/run/whodunit/events.sock',
+      pinDir: '/sys/fs/bpf/whodunit',
       health: { host: '127.0.0.1', port: 9465 },
       report: 'default',
       arguments: 'redacted',
       logs: null,
       metrics: null,
+      traces: null,
       console: 'text',
+      stateDir: '/var/lib/whodunit',
+      queueBytes: 268_435_456,
       metricIntervalMs: 60_000,
       shutdownTimeoutMs: 5_000,
     });
@@ -39,6 +48,11 @@ describe('defaults', () => {
       metrics: { protocol: 'http/protobuf', endpoint: 'http://collector:4318/v1/metrics' },
       console: null,
     });
+  });
+
+  it('a size may have a unit', () => {
+    expect(read({ WHODUNIT_QUEUE_BYTES: '2GiB' }).queueBytes).toBe(2 ** 31);
+    expect(read({ WHODUNIT_QUEUE_BYTES: '5000000' }).queueBytes).toBe(5_000_000);
   });
 
   it('an empty variable is not set', () => {
@@ -78,6 +92,16 @@ describe('what is set', () => {
     [{ WHODUNIT_REPORT: 'all', WHODUNIT_ARGUMENTS: 'off' }, [], { report: 'all', arguments: 'off' }],
     [{ OTEL_METRIC_EXPORT_INTERVAL: '500' }, [], { metricIntervalMs: 500 }],
     [{}, ['doctor'], { command: 'doctor' }],
+    [{ WHODUNIT_CONFIG: '/a', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { configPath: '/a', recordsPerMinute: 3 }],
+    [{ WHODUNIT_CONFIG: '/a' }, ['--config', '/b'], { configPath: '/b' }],
+    [{ WHODUNIT_RECORDS_PER_MINUTE: 'off' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
+    [{ WHODUNIT_REPORT: 'all' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
+    [{ WHODUNIT_REPORT: 'all', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { recordsPerMinute: 3 }],
+    [{ ...ENDPOINT, OTEL_TRACES_EXPORTER: 'otlp' }, [], { traces: { endpoint: 'http://collector:4318/v1/traces' } }],
+    [ENDPOINT, [], { traces: null }],
+    [{}, ['rules', '--dry-run'], { command: 'rules', dryRun: true }],
+    [{}, ['explain', '137'], { command: 'explain', question: { what: '137', executable: null } }],
+    [{}, ['explain', '--executable', 'node', '7'], { question: { what: '7', executable: 'node' } }],
     [{}, ['--help'], { command: 'help' }],
     [{}, ['--version'], { command: 'version' }],
     [
@@ -126,10 +150,14 @@ describe('what is wrong is one sentence with key, value, what is allowed and a r
     [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],
     [{ WHODUNIT_HEALTH_ADDR: '9465' }, [], ['WHODUNIT_HEALTH_ADDR is "9465"', 'host:port']],
     [{ WHODUNIT_HEALTH_ADDR: 'localhost:99999' }, [], ['WHODUNIT_HEALTH_ADDR']],
+    [{ WHODUNIT_QUEUE_BYTES: '1000' }, [], ['WHODUNIT_QUEUE_BYTES is "1000"', 'from 4194304 on']],
+    [{ WHODUNIT_QUEUE_BYTES: 'much' }, [], ['WHODUNIT_QUEUE_BYTES is "much"', '256MiB']],
     [{ WHODUNIT_SHUTDOWN_TIMEOUT: '-1' }, [], ['WHODUNIT_SHUTDOWN_TIMEOUT is "-1"']],
     [{}, ['--output', 'xml'], ['--output is "xml"', 'text, json']],
     [{}, ['--nonsense'], ['--nonsense', '--help']],
     [{}, ['watch'], ['the command is "watch"', 'run, doctor']],
+    [{ WHODUNIT_RECORDS_PER_MINUTE: '0' }, [], ['WHODUNIT_RECORDS_PER_MINUTE', '"0"', 'off']],
+    [{}, ['explain'], ['the command is "explain"', 'explain <exit code | signal>']],
   ])('%j %j', (env, argv, parts) => {
     const error = failure(env, ...argv);
     expect(error.exitCode).toBe(78);

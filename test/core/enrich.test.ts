@@ -1,107 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import { envDetector } from '@opentelemetry/resources';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type Placement,
-  parseResourceAttributes,
-  placementOf,
-  resourceOf,
-  serviceLevel,
-} from '../../src/core/enrich.ts';
+import { parseResourceAttributes, resourceOf, serviceLevel } from '../../src/core/enrich.ts';
 import { death, victim } from '../deadly.ts';
 import { host } from './host.ts';
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
-const INNER = 'b'.repeat(64);
 const POD = '8c7f1d2e-3a4b-5c6d-7e8f-90a1b2c3d4e5';
-const POD_SLICE = POD.replaceAll('-', '_');
-
-const nothing: Placement = { containerId: null, podUid: null, unit: null };
-
-describe('where a cgroup path says that a process runs', () => {
-  it.each<[string, string | null, Partial<Placement>]>([
-    ['nowhere: the root', '/', {}],
-    ['nowhere: not known', null, {}],
-    ['a systemd service', '/system.slice/nginx.service', { unit: 'nginx.service' }],
-    ['below a delegated service', '/system.slice/foo.service/worker-1', { unit: 'foo.service' }],
-    [
-      'a service of a user',
-      '/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service',
-      { unit: 'syncthing.service' },
-    ],
-    ['a session', '/user.slice/user-1000.slice/session-3.scope', { unit: 'session-3.scope' }],
-    ['a slice alone is no unit', '/system.slice', {}],
-    ['Docker, cgroupfs driver', `/docker/${ID}`, { containerId: ID }],
-    ['Docker, systemd driver', `/system.slice/docker-${ID}.scope`, { containerId: ID, unit: `docker-${ID}.scope` }],
-    ['Docker in Docker: the inner one', `/docker/${ID}/docker/${INNER}`, { containerId: INNER }],
-    [
-      'systemd within a container',
-      `/system.slice/docker-${ID}.scope/system.slice/cron.service`,
-      { containerId: ID, unit: 'cron.service' },
-    ],
-    [
-      'the service of the runtime is not that of the container',
-      `/system.slice/k3s.service/kubepods/burstable/pod${POD}/${ID}`,
-      { containerId: ID, podUid: POD },
-    ],
-    [
-      'containerd in Kubernetes, systemd driver',
-      `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${POD_SLICE}.slice/cri-containerd-${ID}.scope`,
-      { containerId: ID, podUid: POD, unit: `cri-containerd-${ID}.scope` },
-    ],
-    [
-      'containerd in Kubernetes, cgroupfs driver',
-      `/kubepods/besteffort/pod${POD}/${ID}`,
-      { containerId: ID, podUid: POD },
-    ],
-    [
-      'containerd, guaranteed',
-      `/kubepods.slice/kubepods-pod${POD_SLICE}.slice/cri-containerd-${ID}.scope`,
-      { containerId: ID, podUid: POD, unit: `cri-containerd-${ID}.scope` },
-    ],
-    [
-      'containerd with a colon name',
-      `/system.slice/containerd.service/kubepods-burstable-pod${POD_SLICE}.slice:cri-containerd:${ID}`,
-      { containerId: ID, podUid: POD },
-    ],
-    [
-      'CRI-O',
-      `/kubepods.slice/kubepods-burstable-pod${POD_SLICE}.slice/crio-${ID}.scope`,
-      { containerId: ID, podUid: POD, unit: `crio-${ID}.scope` },
-    ],
-    [
-      'CRI-O with the cgroup that crun makes',
-      `/kubepods.slice/kubepods-burstable-pod${POD_SLICE}.slice/crio-${ID}.scope/container`,
-      { containerId: ID, podUid: POD, unit: `crio-${ID}.scope` },
-    ],
-    [
-      'the monitor of CRI-O is not in the container',
-      `/kubepods.slice/crio-conmon-${ID}.scope`,
-      { unit: `crio-conmon-${ID}.scope` },
-    ],
-    ['Podman', `/machine.slice/libpod-${ID}.scope/container`, { containerId: ID, unit: `libpod-${ID}.scope` }],
-    [
-      'Podman, rootless',
-      `/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${ID}.scope`,
-      { containerId: ID, unit: `libpod-${ID}.scope` },
-    ],
-    ['Podman, cgroupfs driver', `/libpod_parent/libpod-${ID}`, { containerId: ID }],
-    [
-      'the monitor of Podman is not in the container',
-      `/machine.slice/libpod-conmon-${ID}.scope`,
-      { unit: `libpod-conmon-${ID}.scope` },
-    ],
-    ['nerdctl', `/system.slice/nerdctl-${ID}.scope`, { containerId: ID, unit: `nerdctl-${ID}.scope` }],
-    [
-      'a static pod',
-      '/kubepods/burstable/pod0123456789abcdef0123456789abcdef',
-      { podUid: '0123456789abcdef0123456789abcdef' },
-    ],
-    ['Amazon ECS', `/ecs/0123456789abcdef/${ID}`, { containerId: ID }],
-    ['no container: 63 digits', `/docker/${ID.slice(1)}`, {}],
-  ])('%s', (_, cgroup, placement) => {
-    expect(placementOf(cgroup)).toEqual({ ...nothing, ...placement });
-  });
-});
 
 describe('the name of the service', () => {
   const name = (changes: Parameters<typeof victim>[0]) =>
@@ -131,6 +37,8 @@ describe('the name of the service', () => {
       { cgroup: '/user.slice/user-1000.slice/user@1000.service' },
       'unknown_service:sleep',
     ],
+    ['then the container, where its cgroup names it', { cgroup: '/lxc.payload.web/init.scope' }, 'web'],
+    ['a service in such a container goes first', { cgroup: '/lxc.payload.web/system.slice/nginx.service' }, 'nginx'],
     ['then the executable', { cgroup: null, exe: '/opt/x/my app' }, 'unknown_service:my app'],
     ['an executable that was replaced', { cgroup: null, exe: '/usr/bin/nginx (deleted)' }, 'unknown_service:nginx'],
     [
@@ -160,6 +68,43 @@ describe('OTEL_RESOURCE_ATTRIBUTES', () => {
     ['a poisoned key', '__proto__=x', {}],
   ])('%s', (_, text, expected) => {
     expect(parseResourceAttributes(text)).toEqual(expected);
+  });
+});
+
+describe('OTEL_RESOURCE_ATTRIBUTES, as the SDK of the process reads it', () => {
+  const sdk = (text: string) => {
+    process.env.OTEL_RESOURCE_ATTRIBUTES = text;
+    const { attributes } = envDetector.detect();
+    delete process.env.OTEL_RESOURCE_ATTRIBUTES;
+    return attributes ?? {};
+  };
+  const entry = fc.oneof(
+    fc
+      .tuple(fc.string({ minLength: 1, maxLength: 20 }), fc.string({ maxLength: 20 }))
+      .map((pair) => pair.map(encodeURIComponent).join('=')),
+    fc.constantFrom(
+      '',
+      ' a = b ',
+      'no-equals-sign',
+      '=no-key',
+      'a=%zz',
+      'a=%',
+      'a=',
+      'service.name=x%2Cy',
+      'ключ=значение',
+      '%C3%A4=%F0%9F%98%80',
+    ),
+  );
+
+  it('is what we read', () => {
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 6 }), (entries) => {
+        const text = entries.join(',');
+        fc.pre(!/__proto__/.test(text));
+        expect(parseResourceAttributes(text)).toEqual(sdk(text));
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 
@@ -244,6 +189,15 @@ describe('the resource', () => {
     ['/usr/bin/nodemon', undefined],
   ])('tells the runtime of %s', (exe, runtime) => {
     expect(resourceOf(death({ process: victim({ exe }) }), host, 'off')['process.runtime.name']).toBe(runtime);
+  });
+
+  it.each([
+    ['/system.slice/nginx.service', 'nginx.service'],
+    [`/system.slice/docker-${ID}.scope`, undefined],
+    ['/user.slice/user-1000.slice/session-3.scope', undefined],
+  ])('has a service level in which %s is of the unit %s', (cgroup, unit) => {
+    const level = serviceLevel(resourceOf(death({ process: victim({ cgroup }) }), host, 'off'));
+    expect(level['whodunit.systemd.unit']).toBe(unit);
   });
 
   it('has a service level without pid, time and container', () => {

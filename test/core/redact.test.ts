@@ -8,6 +8,7 @@ import {
   cutText,
   redactArguments,
 } from '../../src/core/redact.ts';
+import { MARK, MARKED_FORMS, TOKEN_CHARS_MIN, TOKEN_FORMS } from '../../src/core/secret-forms.ts';
 
 const S = 'hunter2hunter2';
 const X = '[REDACTED]';
@@ -86,6 +87,34 @@ describe('secrets in arguments', () => {
     fc.assert(
       fc.property(option, fc.string({ minLength: 1, maxLength: 300 }), (name, secret) => {
         expect(redactArguments(['app', `${name}${secret}`])).toEqual(['app', `${name}${X}`]);
+      }),
+    );
+  });
+
+  it('finds without a mark only tokens, and those are not short', () => {
+    const word = fc.constantFrom(
+      'authorization',
+      'cookie',
+      'bearer',
+      '://',
+      'u:p@h',
+      'password',
+      "'x'",
+      '-----BEGIN ',
+      'PRIVATE KEY',
+    );
+    const fragment = fc.oneof(
+      word,
+      fc.constantFrom('eyJ', 'sk_', 's.', '.', '-----', '-', '"'),
+      fc.string({ maxLength: 6 }),
+    );
+    const text = fc.array(fragment, { maxLength: 8 }).map((fragments) => fragments.join(''));
+    fc.assert(
+      fc.property(text, (any) => {
+        const unmarked = any.replaceAll(new RegExp(MARK, 'g'), '');
+        for (const { pattern } of MARKED_FORMS) expect(unmarked.search(pattern)).toBe(-1);
+        const short = unmarked.slice(0, TOKEN_CHARS_MIN - 1);
+        for (const { pattern } of TOKEN_FORMS) expect(short.search(pattern)).toBe(-1);
       }),
     );
   });

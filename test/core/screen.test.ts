@@ -3,12 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { classify } from '../../src/core/classify.ts';
 import { resourceOf } from '../../src/core/enrich.ts';
 import type { Death } from '../../src/core/event.ts';
-import { screen } from '../../src/core/screen.ts';
+import { rulesOf } from '../../src/core/rules.ts';
+import { screen, subjectOf } from '../../src/core/screen.ts';
 import { exitedWith, fault, itself, killedBy, noinfoSignal, signal, victim } from '../deadly.ts';
 import { host } from './host.ts';
 
-const decide = (death: Death, mode: 'default' | 'all' = 'default') =>
-  screen(death, classify(death), resourceOf(death, host, 'off'), mode);
+function decide(death: Death, mode: 'default' | 'all' = 'default') {
+  const verdict = classify(death);
+  return screen(subjectOf(death, verdict, resourceOf(death, host, 'off')), rulesOf([], mode)).action;
+}
 const brokenPipe = { signal: noinfoSignal(13, { syscall: 1, sender: itself() }) };
 
 describe('the built-in rules', () => {
@@ -22,6 +25,11 @@ describe('the built-in rules', () => {
     ['a systemd service', exitedWith(1, { process: victim({ cgroup: '/system.slice/nginx.service' }) }), 'report'],
     ['a stranger that lived for more than 10 s', exitedWith(1, { time_ns: 19_000_000_001n }), 'report'],
     ['a stranger that lived for just 10 s', exitedWith(1, { time_ns: 19_000_000_000n }), 'count'],
+    [
+      'what a user manager started',
+      exitedWith(1, { process: victim({ cgroup: '/user.slice/user@1000.service' }) }),
+      'count',
+    ],
     ['yes | head', killedBy(13, brokenPipe), 'count'],
     [
       'a service that breaks its pipe',
@@ -31,6 +39,12 @@ describe('the built-in rules', () => {
     ['exit code 0', exitedWith(0), 'ignore'],
   ])('%s', (_, death, action) => {
     expect(decide(death)).toBe(action);
+  });
+
+  it('see arguments without their secrets, even where they are not told', () => {
+    const death = exitedWith(1, { process: victim({ args: ['app', '--token=hunter2'] }) });
+    const subject = subjectOf(death, classify(death), resourceOf(death, host, 'off'));
+    expect(subject.arguments).toBe('app --token=[REDACTED]');
   });
 
   it('report every non-zero exit with WHODUNIT_REPORT=all', () => {

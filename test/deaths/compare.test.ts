@@ -1,92 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The suite must be able to fail: compare() finds every wrong field of a record and every wrong expectation.
 import { describe, expect, it } from 'vitest';
-import type { LogRecord } from '../stack/otlp-file.ts';
-import type { Expectation } from './cases.ts';
+import type { Expectation } from './cases/case.ts';
 import { compare, isAbout } from './compare.ts';
+import { expected, record, truth } from './sample.ts';
 import type { Death } from './truth.ts';
-
-const truth: Death = {
-  pid: 42,
-  vpid: 7,
-  parent_pid: 40,
-  comm: 'mortal',
-  exe: '/build/mortal',
-  args: ['mortal', 'wait'],
-  uid: 1000,
-  cgroups: ['/', '/memory/box'],
-  start_unix_ns: '1795444615150000000',
-  tick_ns: 10_000_000,
-  before_unix_ns: '1795444615254134791',
-  after_unix_ns: '1795444615254474140',
-  status_raw: 9,
-  exit_code: null,
-  signal: 9,
-  core_dumped: false,
-  oom: { total_vm: 9, anon_rss: 8, file_rss: 7, shmem_rss: 6, score_adj: 0 },
-  killer: {
-    pid: 50,
-    comm: 'killer',
-    exe: '/build/killer',
-    args: ['killer', 'x'],
-    uid: 0,
-    ancestors: ['sh(40)', 'init(1)'],
-  },
-};
-
-const expected: Expectation = {
-  cause: 'killed',
-  errorType: 'SIGKILL',
-  senderKind: 'process',
-  attributes: { 'whodunit.signal.name': 'SIGKILL', 'whodunit.signal.code': /^SI_/, 'whodunit.fault.address': null },
-};
-
-const record: LogRecord = {
-  eventName: 'whodunit.process.termination',
-  timeUnixNs: 1_795_444_615_254_300_000n,
-  observedTimeUnixNs: 1_795_444_615_255_000_000n,
-  severityNumber: 17,
-  body: 'mortal (pid 42) was killed.',
-  traceId: '',
-  spanId: '',
-  resourceSchemaUrl: undefined,
-  scope: 'whodunit',
-  resource: {
-    'process.pid': 42,
-    'process.vpid': 7,
-    'process.parent_pid': 40,
-    'process.creation.time': '2026-11-23T14:36:55.153Z',
-    'process.executable.path': '/build/mortal',
-    'process.executable.name': 'mortal',
-    'process.command': 'mortal',
-    'process.command_args': ['mortal', 'wait'],
-    'process.args_count': 2,
-    'process.user.id': 1000,
-    'process.linux.cgroup': '/memory/box',
-  },
-  attributes: {
-    'whodunit.cause': 'killed',
-    'error.type': 'SIGKILL',
-    'process.exit.time': '2026-11-23T14:36:55.254300Z',
-    'whodunit.process.uptime': 0.101,
-    'whodunit.signal.number': 9,
-    'whodunit.signal.name': 'SIGKILL',
-    'whodunit.signal.code': 'SI_USER',
-    'whodunit.core_dumped': false,
-    'whodunit.oom.total_vm': 9,
-    'whodunit.oom.anon_rss': 8,
-    'whodunit.oom.file_rss': 7,
-    'whodunit.oom.shmem_rss': 6,
-    'whodunit.oom.score_adj': 0,
-    'whodunit.sender.kind': 'process',
-    'whodunit.sender.pid': 50,
-    'whodunit.sender.executable.path': '/build/killer',
-    'whodunit.sender.executable.name': 'killer',
-    'whodunit.sender.command_line': 'killer x',
-    'whodunit.sender.user.id': 0,
-    'whodunit.sender.ancestors': ['sh(40)', 'init(1)'],
-  },
-};
 
 describe('compare', () => {
   it('finds nothing in a right record', () => {
@@ -121,6 +39,7 @@ describe('compare', () => {
       { attributes: { 'thread.name': 'x' } },
       'thread.name: the record says nothing, the case "x"',
     ],
+    ['another sentence', { body: /^java / }, 'body: the record says "mortal (pid 42) was killed."'],
     ['no attribute that is there', { attributes: { 'whodunit.signal.code': null } }, 'whodunit.signal.code'],
   ])('fails a deliberately wrong expectation: %s', (_, wrong, difference) => {
     expect(compare(truth, { ...expected, ...wrong }, record).join('\n')).toContain(difference);
@@ -138,6 +57,12 @@ describe('compare', () => {
     ['no killer', { killer: null }, 'nobody was told to kill'],
   ])('holds the record against the truth: %s', (_, other, difference) => {
     expect(compare({ ...truth, ...other }, expected, record).join('\n')).toContain(difference);
+  });
+
+  it('holds the error type against the exit code where the case leaves it to the parent', () => {
+    const exited = { ...truth, exit_code: 3, signal: null };
+    const left = { ...expected, errorType: null };
+    expect(compare(exited, left, record).join('\n')).toContain('error.type: the record says "SIGKILL", the case "3"');
   });
 
   it('takes another process with the same pid for another one', () => {

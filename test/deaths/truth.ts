@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the undertaker says of a death: the twin of undertaker/truth.go, and the way to ask for it.
-import { MORTAL, startProgram, UNDERTAKER } from '../stack/program.ts';
+import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../stack/program.ts';
 
 export interface Actor {
   readonly pid: number;
@@ -9,6 +9,8 @@ export interface Actor {
   readonly args: readonly string[];
   readonly uid: number;
   readonly ancestors: readonly string[];
+  /** Empty: it was not started in a container. */
+  readonly container_id: string;
 }
 
 export interface Death {
@@ -22,6 +24,8 @@ export interface Death {
   readonly uid: number;
   /** The cgroups that it was in, one for each hierarchy. */
   readonly cgroups: readonly string[];
+  /** Empty: it was not started in a container. */
+  readonly container_id: string;
   /** From /proc/PID/stat: cut to a clock tick of `tick_ns`. */
   readonly start_unix_ns: string;
   readonly tick_ns: number;
@@ -45,10 +49,17 @@ export interface OomSizes {
   readonly score_adj: number;
 }
 
-/** Lets a case happen and gives the truth about its deaths. */
-export async function letHappen(name: string): Promise<readonly Death[]> {
-  const undertaker = startProgram(UNDERTAKER, [name], { env: { ...process.env, UNDERTAKER_MORTAL: MORTAL } });
+export interface Truth {
+  readonly deaths: readonly Death[];
+  /** Deaths of tries that did not become the case: real, and of no interest. */
+  readonly discarded: readonly Death[];
+}
+
+/** Lets a case happen and gives the truth about it. */
+export async function letHappen(name: string): Promise<Truth> {
+  const env = { ...process.env, UNDERTAKER_MORTAL: MORTAL, UNDERTAKER_WORLD: WORLD };
+  const undertaker = startProgram(UNDERTAKER, [name], { env });
   const { code } = await undertaker.ended;
   if (code !== 0) throw new Error(`undertaker ${name} ended with ${code}:\n${undertaker.output()}`);
-  return JSON.parse(undertaker.stdout()).deaths;
+  return JSON.parse(undertaker.stdout());
 }

@@ -1,24 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { conclude } from '../../src/core/conclude.ts';
-import type { Death } from '../../src/core/event.ts';
-import { Recent, Seen } from '../../src/core/memory.ts';
 import { renderJson, renderText, wantsColour } from '../../src/io/console.ts';
-import { host } from '../core/host.ts';
+import { recordOf } from '../circumstances.ts';
 import { exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../deadly.ts';
-
-function recordOf(death: Death) {
-  const settings = {
-    bootId: 'b',
-    host,
-    argumentsMode: 'redacted',
-    reportMode: 'all',
-    observedNs: 1_795_443_999_000_000_001n,
-  } as const;
-  const conclusion = conclude(death, { ...settings, seen: new Seen(1), recent: new Recent() });
-  if (conclusion.kind !== 'new' || conclusion.record === null) throw new Error('no record');
-  return conclusion.record;
-}
 
 describe('the report', () => {
   it('tells when, what, why, who, where, and the evidence', () => {
@@ -73,7 +57,7 @@ describe('--output json', () => {
     expect(text.indexOf('\n')).toBe(text.length - 1);
     expect(JSON.parse(text)).toEqual({
       timestamp_ns: '1795443012123456789',
-      observed_timestamp_ns: '1795443999000000001',
+      observed_timestamp_ns: '1795455345900000001',
       event_name: 'whodunit.process.termination',
       severity_number: 17,
       severity_text: 'ERROR',

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer } from 'node:net';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Outcome } from '../../src/core/outcome.ts';
 import { type DoctorInput, examine, renderFindings } from '../../src/io/doctor.ts';
 import { FakeLoader, golden, goldenObject, line } from '../fake-loader.ts';
 
@@ -15,9 +17,12 @@ afterEach(() => loader.remove());
 
 const input = (changes: Partial<DoctorInput> = {}): DoctorInput => ({
   socketPath: loader.path,
+  pinDir: '/sys/fs/bpf/whodunit-test-nothing',
   logs: null,
   metrics: null,
+  traces: null,
   health: null,
+  askLogs: null,
   ...changes,
 });
 const levels = async (changes: Partial<DoctorInput> = {}) =>
@@ -55,19 +60,25 @@ describe('the doctor', () => {
   });
 
   it('finds a collector that cannot be reached', async () => {
-    expect((await levels({ logs: { protocol: 'grpc', endpoint: 'http://127.0.0.1:1' } })).logs).toEqual([
-      'bad',
-      expect.stringContaining('ECONNREFUSED'),
-    ]);
+    const logs = { protocol: 'grpc', endpoint: 'http://127.0.0.1:1', certificate: null };
+    expect((await levels({ logs })).logs).toEqual(['bad', expect.stringContaining('ECONNREFUSED')]);
   });
 
-  it('finds a collector that listens', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
+  it('finds a collector that listens, and what it answers', async () => {
+    const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as { port: number };
-    expect(
-      (await levels({ logs: { protocol: 'http/json', endpoint: `http://me:secret@127.0.0.1:${port}/v1/logs` } })).logs,
-    ).toEqual(['ok', `http/json to http://127.0.0.1:${port}/v1/logs`]);
+    const { port } = server.address() as AddressInfo;
+    const logs = {
+      protocol: 'http/json',
+      endpoint: `http://me:secret@127.0.0.1:${port}/v1/logs`,
+      certificate: null,
+    };
+    const shown = `http/json to http://127.0.0.1:${port}/v1/logs`;
+    const ask = (outcome: Outcome) => () => Promise.resolve(outcome);
+    const yes = await levels({ logs, askLogs: ask({ kind: 'success', refused: 0, reason: null }) });
+    expect(yes.logs).toEqual(['ok', shown]);
+    const no = await levels({ logs, askLogs: ask({ kind: 'unwilling', reason: 'HTTP 404 Not Found' }) });
+    expect(no.logs).toEqual(['bad', expect.stringContaining('takes no logs (HTTP 404 Not Found)')]);
     server.close();
   });
 

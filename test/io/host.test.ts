@@ -36,6 +36,13 @@ it('a host without these files has no id and no names', () => {
   expect(hostReader(etc)()).toMatchObject({ id: null, userNames: new Map() });
 });
 
+it('who has deployed us may name the host, as OpenTelemetry has it', () => {
+  writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
+  const read = (attributes: string) => hostReader(etc, { OTEL_RESOURCE_ATTRIBUTES: attributes })();
+  expect(read('host.name=node%2D7,host.id=i-0abc')).toMatchObject({ name: 'node-7', id: 'i-0abc' });
+  expect(read('host.name=')).toMatchObject({ name: hostname(), id: '3d1219c7c4c5404aaa1f6d2a48adfda4' });
+});
+
 it('a new user is known soon', () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\n');

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import { AggregationTemporality, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { ValueType } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  DataPointType,
+  type PushMetricExporter,
+  type ResourceMetrics,
+  type SumMetricData,
+} from '@opentelemetry/sdk-metrics';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readRegistry } from '../../scripts/registry.ts';
 import { classify } from '../../src/core/classify.ts';
 import { resourceOf } from '../../src/core/enrich.ts';
 import type { LoaderStatus } from '../../src/core/event.ts';
 import { Log } from '../../src/io/log.ts';
-import { Metrics, SERVICES_MAX } from '../../src/io/metrics.ts';
+import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../src/io/metrics.ts';
 import { newStats, type Stats } from '../../src/io/stats.ts';
 import { host } from '../core/host.ts';
 import { killedBy, signal, victim } from '../deadly.ts';
@@ -15,12 +23,14 @@ import { until } from '../fake-loader.ts';
 type Point = { service: unknown; name: string; attributes: Record<string, unknown>; value: unknown };
 
 let exported: Point[][];
+let raw: ResourceMetrics[];
 let failing: boolean;
 let stats: Stats;
 let metrics: Metrics;
 
 const exporter: PushMetricExporter = {
   export(data: ResourceMetrics, done) {
+    raw.push(data);
     const service = data.resource.attributes['service.name'];
     exported.push(
       data.scopeMetrics.flatMap(({ metrics: all }) =>
@@ -37,7 +47,7 @@ const exporter: PushMetricExporter = {
 };
 
 beforeEach(() => {
-  [exported, failing] = [[], false];
+  [exported, raw, failing] = [[], [], false];
   stats = newStats(0);
   metrics = new Metrics({
     exporter,
@@ -51,8 +61,8 @@ beforeEach(() => {
 
 afterEach(() => metrics.close());
 
-function kill(name = 'checkout'): void {
-  const death = killedBy(9, { signal: signal(9), process: victim({ env: { OTEL_SERVICE_NAME: name } }) });
+function kill(name = 'checkout', exe = '/usr/bin/sleep'): void {
+  const death = killedBy(9, { signal: signal(9), process: victim({ exe, env: { OTEL_SERVICE_NAME: name } }) });
   metrics.terminated(resourceOf(death, host, 'off'), classify(death));
 }
 
@@ -108,18 +118,76 @@ describe('terminations', () => {
     expect(values(TERMINATIONS).slice(-2)).toEqual([0, 1]);
   });
 
+  it('of more kinds in one service than the limit are counted as overflow, exactly', async () => {
+    const kinds = SERIES_MAX + 5;
+    for (let i = 0; i < kinds; i += 1) kill('checkout', `/usr/bin/worker-${i}`);
+    await metrics.close();
+    const last = new Map(
+      exported
+        .flat()
+        .filter(({ name }) => name === TERMINATIONS)
+        .map((point) => [JSON.stringify(point.attributes), point]),
+    );
+    const points = [...last.values()];
+    expect(points).toHaveLength(SERIES_MAX + 1);
+    expect(points.find(({ attributes }) => attributes['otel.metric.overflow'] === true)?.value).toBe(5);
+    expect(points.reduce((sum, { value }) => sum + Number(value), 0)).toBe(kinds);
+    expect(stats.overflowed).toBe(5);
+  });
+
   it('of more services than the limit are counted under the host alone', async () => {
     for (let i = 0; i <= SERVICES_MAX + 1; i += 1) kill(`service-${i}`);
     await metrics.close();
     expect(values(TERMINATIONS, 'service-255').at(-1)).toBe(1);
     const overflow = exported.flat().filter((point) => point.name === TERMINATIONS && point.service === undefined);
     expect(overflow.at(-1)?.value).toBe(2);
+    expect(stats.overflowed).toBe(2);
+  });
+});
+
+describe('every metric', () => {
+  it('is in the registry with its unit, its instrument, its attributes and its resource', async () => {
+    stats.loader = { exits_normal: 1n, lost: { ring_full: 0n, missed: 0n, undecodable: 0n } } as LoaderStatus;
+    stats.queue = { path: '', bytesMax: 0, oldestMs: () => null, lastRejections: () => [] };
+    kill();
+    metrics.delivered(0.1);
+    await metrics.close();
+    const { metrics: registered, entities } = readRegistry();
+    const keysOf = (uses: readonly { attribute: { id: string } }[]) => uses.map(({ attribute }) => attribute.id);
+    const seen = new Set<string>();
+    for (const { resource, scopeMetrics } of raw) {
+      for (const { descriptor, dataPointType, dataPoints, isMonotonic } of scopeMetrics.flatMap(
+        ({ metrics: all }) => all,
+      ) as SumMetricData[]) {
+        const metric = registered.find(({ name }) => name === descriptor.name);
+        expect([descriptor.name, metric?.unit, metric?.brief]).toEqual([
+          descriptor.name,
+          descriptor.unit,
+          `${descriptor.description}`,
+        ]);
+        const kinds = { [DataPointType.HISTOGRAM]: 'histogram', [DataPointType.GAUGE]: 'gauge' } as Record<
+          number,
+          string
+        >;
+        expect(metric?.instrument).toBe(kinds[dataPointType] ?? (isMonotonic ? 'counter' : 'updowncounter'));
+        expect(metric?.valueType).toBe(descriptor.valueType === ValueType.INT ? 'int' : 'double');
+        for (const { attributes } of dataPoints) {
+          const keys = keysOf(metric?.uses.filter(({ requirement }) => requirement === 'required') ?? []);
+          const overflow = 'otel.metric.overflow' in attributes ? ['otel.metric.overflow'] : keys;
+          expect(Object.keys(attributes).sort()).toEqual(overflow.sort());
+        }
+        const entity = entities.find(({ name }) => metric?.resources.includes(name));
+        expect(keysOf(entity?.uses ?? [])).toEqual(expect.arrayContaining(Object.keys(resource.attributes)));
+        seen.add(descriptor.name);
+      }
+    }
+    expect([...seen].sort()).toEqual(registered.map(({ name }) => name).sort());
   });
 });
 
 describe('what whodunit says of itself', () => {
   it('exits, losses and the time to the yes, as they are now', async () => {
-    Object.assign(stats, { reported: 5, screened: 7, rejected: 2, badDeaths: 1 });
+    Object.assign(stats, { reported: 5, screened: 7, folded: 3, rejected: 2, badDeaths: 1 });
     stats.loader = {
       exits_normal: 100_000n,
       lost: { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n },
@@ -131,7 +199,12 @@ describe('what whodunit says of itself', () => {
       Object.fromEntries(
         own.filter((point) => point.name === name).map(({ attributes, value }) => [attributes[key], value]),
       );
-    expect(told('whodunit.process.exits', 'whodunit.outcome')).toEqual({ normal: 100_000, screened: 7, reported: 5 });
+    expect(told('whodunit.process.exits', 'whodunit.outcome')).toEqual({
+      normal: 100_000,
+      screened: 7,
+      folded: 3,
+      reported: 5,
+    });
     expect(told('whodunit.events.lost', 'whodunit.stage')).toEqual({ kernel: 4, loader: 5, queue: 0, export: 2 });
     expect(own.find(({ name }) => name === 'whodunit.delivery.duration')?.value).toMatchObject({ count: 1, sum: 0.12 });
   });
@@ -142,6 +215,6 @@ describe('what whodunit says of itself', () => {
       .flat()
       .filter(({ name }) => name === 'whodunit.process.exits')
       .map(({ attributes }) => attributes['whodunit.outcome']);
-    expect(outcomes).toEqual(['screened', 'reported']);
+    expect(outcomes).toEqual(['screened', 'folded', 'reported']);
   });
 });

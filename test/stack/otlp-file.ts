@@ -3,6 +3,8 @@
 // It reads the file itself and knows nothing of the code that sent it.
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
+const CHUNK_BYTES = 1 << 20;
+
 export type Value = string | number | boolean | readonly Value[];
 export type Attributes = Readonly<Record<string, Value>>;
 
@@ -20,6 +22,9 @@ export interface LogRecord {
   readonly scope: string | undefined;
 }
 
+/** Whether a record tells of a death. Others follow one (a restart), or stand for many (a summary). */
+export const isTermination = ({ eventName }: LogRecord): boolean => eventName === 'whodunit.process.termination';
+
 export interface MetricPoint {
   readonly name: string;
   readonly attributes: Attributes;
@@ -28,7 +33,22 @@ export interface MetricPoint {
   readonly value: number;
 }
 
-/** Gives the complete lines that were appended since the last call. */
+export interface Span {
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty: the root of its trace. */
+  readonly parentSpanId: string;
+  readonly startTimeUnixNs: bigint;
+  readonly endTimeUnixNs: bigint;
+  /** 2: an error. */
+  readonly statusCode: number;
+  readonly statusMessage: string;
+  readonly attributes: Attributes;
+  readonly resource: Attributes;
+}
+
+/** Gives the complete lines that were appended since the last call, piece by piece: all of them may be more than a string can hold. */
 export class AppendedLines {
   private readonly path: string;
   private offset = 0;
@@ -38,29 +58,41 @@ export class AppendedLines {
     this.path = path;
   }
 
-  read(): string[] {
-    if (!existsSync(this.path)) return [];
+  *read(): Generator<string, void> {
+    if (!existsSync(this.path)) return;
     const file = openSync(this.path, 'r');
-    const chunks = [this.rest];
     try {
       for (;;) {
-        const chunk = Buffer.alloc(65_536);
+        const chunk = Buffer.alloc(CHUNK_BYTES);
         const length = readSync(file, chunk, 0, chunk.length, this.offset);
-        if (length === 0) break;
+        if (length === 0) return;
         this.offset += length;
-        chunks.push(chunk.subarray(0, length));
+        const bytes = Buffer.concat([this.rest, chunk.subarray(0, length)]);
+        const end = bytes.lastIndexOf(0x0a) + 1;
+        this.rest = bytes.subarray(end);
+        for (const line of bytes.toString('utf8', 0, end).split('\n')) if (line !== '') yield line;
       }
     } finally {
       closeSync(file);
     }
-    const bytes = Buffer.concat(chunks);
-    const end = bytes.lastIndexOf(0x0a) + 1;
-    this.rest = bytes.subarray(end);
-    return bytes
-      .subarray(0, end)
-      .toString('utf8')
-      .split('\n')
-      .filter((line) => line !== '');
+  }
+}
+
+/**
+ * The requests of a line: one, but after a collector was killed while it wrote. What it had begun was not accepted and lacks its
+ * newline, so that the next collector's first request stands behind it.
+ */
+export function requests(line: string): string[] {
+  const [first = '', ...others] = line.split(/(?=\{"resource(?:Logs|Metrics)":)/);
+  return others.length === 0 ? [first] : [first, ...others].filter(isWhole);
+}
+
+function isWhole(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -114,6 +146,27 @@ export function metricPoints(line: string): MetricPoint[] {
             value: Number(point.asInt ?? Number.NaN),
           }),
         ),
+      ),
+    ),
+  );
+}
+
+export function spans(line: string): Span[] {
+  return (JSON.parse(line).resourceSpans ?? []).flatMap((resourceSpans: Json) =>
+    (resourceSpans.scopeSpans ?? []).flatMap((scopeSpans: Json) =>
+      (scopeSpans.spans ?? []).map(
+        (span: Json): Span => ({
+          name: span.name,
+          traceId: span.traceId,
+          spanId: span.spanId,
+          parentSpanId: span.parentSpanId ?? '',
+          startTimeUnixNs: BigInt(span.startTimeUnixNano ?? 0),
+          endTimeUnixNs: BigInt(span.endTimeUnixNano ?? 0),
+          statusCode: span.status?.code ?? 0,
+          statusMessage: span.status?.message ?? '',
+          attributes: attributesOf(span.attributes),
+          resource: attributesOf(resourceSpans.resource?.attributes),
+        }),
       ),
     ),
   );

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real program that a test runs: its output is kept, its end is awaited, and it does not outlive the test.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,10 +10,15 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const NODE = join(ROOT, 'node_modules/.bin/node');
+/** How `npm start` has the service run, too (scripts/steps.mjs). */
+export const SERVICE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=256'];
 export const LOADER = join(ROOT, 'build/whodunit-loader');
 export const SERVICE = join(ROOT, 'dist/main.js');
 export const MORTAL = join(ROOT, 'build/mortal');
 export const UNDERTAKER = join(ROOT, 'build/undertaker');
+/** The victims in Java, C++ and Rust. */
+export const WORLD = join(ROOT, 'build/world');
+export const REAPER = join(ROOT, 'build/reaper');
 
 /** What is left to do when the test process ends early. */
 const atExit = new Set<() => void>();
@@ -20,7 +26,7 @@ process.once('exit', () => {
   for (const last of [...atExit].reverse()) last();
 });
 
-const STOP_WITHIN_MS = 10_000;
+const STOP_WITHIN_MS = 30_000;
 const POLL_MS = 5;
 
 export interface Ending {
@@ -105,16 +111,23 @@ export function temporaryDirectory(): { path: string; remove: () => void } {
   return { path, remove };
 }
 
+/** Below net.ipv4.ip_local_port_range: else a connection that anyone makes meanwhile may take the port, even one to that very port. */
+const PORTS = { from: 15_000, to: 32_000 } as const;
+
 /** Ports that nobody listens on right now: all are held at once, so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    ports.push(address.port);
+  const held = [];
+  while (held.length < count) {
+    const server = createServer();
+    const port = randomInt(PORTS.from, PORTS.to);
+    const free = await new Promise<boolean>((resolve, reject) => {
+      server.on('error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+      );
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (free) held.push({ port, server });
   }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  await Promise.all(held.map(({ server }) => new Promise((resolve) => server.close(resolve))));
+  return held.map(({ port }) => port);
 }

@@ -13,14 +13,15 @@ import {
   NODE,
   type Program,
   SERVICE,
+  SERVICE_FLAGS,
   startProgram,
   temporaryDirectory,
   until,
 } from './program.ts';
 
-const LOADER_READY_WITHIN_MS = 30_000;
-const SERVICE_READY_WITHIN_MS = 15_000;
-const STATUS_WITHIN_MS = 10_000;
+const LOADER_READY_WITHIN_MS = 60_000;
+const SERVICE_READY_WITHIN_MS = 60_000;
+const STATUS_WITHIN_MS = 60_000;
 
 export type Protocol = 'grpc' | 'http/protobuf' | 'http/json';
 
@@ -64,10 +65,16 @@ export async function startLoader(at: Place): Promise<Program> {
 }
 
 export function startService(at: Place, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Program {
-  return startProgram(NODE, [SERVICE, 'run', ...args], {
+  return startCommand(at, ['run', ...args], env);
+}
+
+/** The service's program with another command, such as `doctor`, at that place. */
+export function startCommand(at: Place, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
+  return startProgram(NODE, [...SERVICE_FLAGS, SERVICE, ...args], {
     env: {
       ...withoutConfiguration(process.env),
       WHODUNIT_SOCKET: at.socket,
+      WHODUNIT_PIN_DIR: at.pinDir,
       WHODUNIT_HEALTH_ADDR: at.health,
       WHODUNIT_STATE_DIR: join(at.directory.path, 'state'),
       WHODUNIT_REPORT: 'all',
@@ -77,7 +84,7 @@ export function startService(at: Place, env: NodeJS.ProcessEnv = {}, args: reado
 }
 
 /** What points the service at a collector. */
-export function exportTo(collector: Collector, protocol: Protocol): NodeJS.ProcessEnv {
+export function exportTo(collector: Pick<Collector, 'grpc' | 'http'>, protocol: Protocol): NodeJS.ProcessEnv {
   return {
     OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? collector.grpc : collector.http,
     OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
@@ -124,8 +131,17 @@ export async function startWhodunit(env: NodeJS.ProcessEnv): Promise<Whodunit> {
   return { at, loader, service, stop };
 }
 
+/** As docs/wire.md says: decimal strings, but for the ring's bytes. */
+export interface Status {
+  readonly exits_normal: string;
+  readonly deaths: string;
+  readonly lost: Readonly<Record<string, string>>;
+  readonly ring_used_bytes: number;
+  readonly acked_seq: string;
+}
+
 /** The counters of the loader now: it tells them at once to whoever connects (docs/wire.md). */
-export async function loaderStatus(socket: string): Promise<{ exits_normal: string; deaths: string }> {
+export async function loaderStatus(socket: string): Promise<Status> {
   const connection = createConnection(socket);
   const timer = setTimeout(() => connection.destroy(new Error('no status came')), STATUS_WITHIN_MS);
   try {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shell of the stories: it starts `sleep 100` and sends it SIGSEGV on order, as a person would by hand.
+import { readFileSync } from 'node:fs';
 import { type Program, startProgram, until } from '../stack/program.ts';
 
-const SLEEP_WITHIN_MS = 5_000;
+const SLEEP_WITHIN_MS = 60_000;
 
 export interface Shell {
   readonly program: Program;
@@ -19,6 +20,13 @@ export async function shellWithSleep(): Promise<Shell> {
     'the pid of sleep',
     SLEEP_WITHIN_MS,
     () => Number(program.stdout()) || undefined,
+    program.output,
+  );
+  // Until it has executed sleep it still is the shell.
+  await until(
+    'sleep itself',
+    SLEEP_WITHIN_MS,
+    () => readFileSync(`/proc/${sleepPid}/comm`, 'utf8') === 'sleep\n' || undefined,
     program.output,
   );
   const kill = () => {

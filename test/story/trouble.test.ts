@@ -8,8 +8,8 @@ import { answers } from '../stack/collector.ts';
 import { LOADER, type Program, startProgram, until } from '../stack/program.ts';
 import { loaderArgs, type Place, place, startLoader, startService } from '../stack/whodunit.ts';
 
-const MESSAGE_WITHIN_MS = 10_000;
-const ENDS_WITHIN_MS = 15_000;
+const MESSAGE_WITHIN_MS = 60_000;
+const ENDS_WITHIN_MS = 60_000;
 const CONFIGURATION_ERROR = 78; // EX_CONFIG of sysexits.h
 
 const running: Program[] = [];

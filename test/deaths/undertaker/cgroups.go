@@ -1,63 +1,112 @@
-// Cases with a cgroup of their own: a memory limit that is hit, and cgroup.kill.
+// Cases with a cgroup of their own: a memory limit that is hit, cgroup.kill, and the paths that container runtimes and systemd make.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	memoryLimitBytes = 32 << 20
+	containerID      = "4c01db0b339c4f9c8b4a5d5f8f3f3c7a0d6a9a1ec4b9c9c4f0b4f7d5a1c2e3f4" // of no container: a path's alone
 	rmdirTries       = 100
 	rmdirPause       = 10 * time.Millisecond
 )
 
-// mounts of /proc/self/mountinfo: the cgroup v2 tree, and the v1 tree with the memory controller. Empty: none.
-func cgroupMounts() (v2, v1Memory string, err error) {
+// hierarchy is a mounted tree of cgroups.
+type hierarchy struct {
+	mount       string
+	kind        string // cgroup2, or cgroup for version 1
+	controllers string // of version 1, as mount(8) takes them; empty for version 2
+}
+
+// cgroupHierarchies reads all that are mounted from /proc/self/mountinfo.
+func cgroupHierarchies() ([]hierarchy, error) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
+	var all []hierarchy
 	for line := range strings.Lines(string(text)) {
 		mount, filesystem, found := strings.Cut(strings.TrimSpace(line), " - ")
 		fields, kind := strings.Fields(mount), strings.Fields(filesystem)
-		if !found || len(fields) < 5 || len(kind) < 3 {
+		if !found || len(fields) < 5 || len(kind) < 3 || !strings.HasPrefix(kind[0], "cgroup") {
 			continue
 		}
-		switch {
-		case kind[0] == "cgroup2":
-			v2 = fields[4]
-		case kind[0] == "cgroup" && strings.Contains(","+kind[2]+",", ",memory,"):
-			v1Memory = fields[4]
-		}
+		all = append(all, hierarchy{mount: fields[4], kind: kind[0], controllers: controllersOf(kind[0], kind[2])})
 	}
-	return v2, v1Memory, nil
+	if len(all) == 0 {
+		return nil, errors.New("no cgroup file system is mounted")
+	}
+	return all, nil
 }
 
-// newCgroup makes a cgroup below the mount, and removes it at the end.
-func (u *undertaker) newCgroup(mount string) (string, error) {
-	directory := filepath.Join(mount, "whodunit-deaths-"+strconv.Itoa(os.Getpid()))
-	if err := os.Mkdir(directory, 0o755); err != nil {
-		return "", err
+// controllersOf leaves out of a mount's options what does not name the hierarchy.
+func controllersOf(kind, options string) string {
+	if kind != "cgroup" {
+		return ""
 	}
-	u.atClose = append(u.atClose, func() {
-		// The dead leave their cgroup a moment after they were waited for.
-		for range rmdirTries {
-			if err := syscall.Rmdir(directory); !errors.Is(err, syscall.EBUSY) {
-				return
-			}
-			time.Sleep(rmdirPause)
+	var names []string
+	for option := range strings.SplitSeq(options, ",") {
+		key, _, _ := strings.Cut(option, "=")
+		switch key {
+		case "rw", "ro", "xattr", "release_agent", "clone_children", "noprefix":
+		case "name":
+			names = append(names, "none", option)
+		default:
+			names = append(names, option)
 		}
-	})
+	}
+	return strings.Join(names, ",")
+}
+
+// cgroupMounts gives the mounts of the version 2 tree, and of the version 1 tree with the memory controller. Empty: none.
+func cgroupMounts() (v2, v1Memory string, err error) {
+	all, err := cgroupHierarchies()
+	for _, h := range all {
+		switch {
+		case h.kind == "cgroup2":
+			v2 = h.mount
+		case slices.Contains(strings.Split(h.controllers, ","), "memory"):
+			v1Memory = h.mount
+		}
+	}
+	return v2, v1Memory, err
+}
+
+// newCgroup makes a cgroup of the undertaker's below the mount, and others below that one by the names, and removes all at the end.
+func (u *undertaker) newCgroup(mount string, below ...string) (string, error) {
+	directory := mount
+	for _, name := range append([]string{"whodunit-deaths-" + strconv.Itoa(os.Getpid())}, below...) {
+		directory = filepath.Join(directory, name)
+		if err := os.Mkdir(directory, 0o755); err != nil {
+			return "", err
+		}
+		u.atClose = append(u.atClose, func() { removeCgroup(directory) })
+	}
 	return directory, nil
+}
+
+// removeCgroup tries for a while: the dead leave their cgroup a moment after they were waited for.
+func removeCgroup(directory string) {
+	for range rmdirTries {
+		if err := syscall.Rmdir(directory); !errors.Is(err, syscall.EBUSY) {
+			return
+		}
+		time.Sleep(rmdirPause)
+	}
 }
 
 // limitedCgroup makes a cgroup with a memory limit and no swap, v2 if the controller is there, else v1.
@@ -91,30 +140,6 @@ func (u *undertaker) limitedCgroup() (string, error) {
 	return directory, os.WriteFile(filepath.Join(directory, "memory.max"), limit, 0)
 }
 
-func outOfMemory(u *undertaker) error {
-	directory, err := u.limitedCgroup()
-	if err != nil {
-		return err
-	}
-	log, err := openKernelLog()
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	v, err := u.start("in-cgroup", directory, "eat-memory")
-	if err != nil {
-		return err
-	}
-	v.Cgroups = []string{"/" + filepath.Base(directory)}
-	if err := awaitZombie(v.PID); err != nil {
-		return err
-	}
-	if v.OOM, err = findOomLine(log, v.PID); err != nil {
-		return err
-	}
-	return u.bury(v, nil)
-}
-
 func cgroupKill(u *undertaker) error {
 	v2, _, err := cgroupMounts()
 	if err != nil {
@@ -127,20 +152,41 @@ func cgroupKill(u *undertaker) error {
 	if err != nil {
 		return err
 	}
+	v, k, err := u.pairFor(directory)
+	if err != nil {
+		return err
+	}
+	return u.killedBy(v, k, "write", "1", filepath.Join(directory, "cgroup.kill"))
+}
+
+// pairFor lets a victim wait in that cgroup, and hires somebody outside of it to kill it.
+func (u *undertaker) pairFor(directory string) (*victim, *killerHandle, error) {
 	v, err := u.startReady("in-cgroup", directory, "wait")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if v.Cgroups, err = readCgroups(v.PID); err != nil {
-		return err
+		return nil, nil, err
 	}
 	k, err := u.hire(0)
-	if err != nil {
-		return err
+	return v, k, err
+}
+
+// killedIn has the victim in a cgroup whose path a container runtime or systemd would make: of version 2, where that is mounted.
+func killedIn(path ...string) func(u *undertaker) error {
+	return func(u *undertaker) error {
+		v2, v1, err := cgroupMounts()
+		if err != nil {
+			return err
+		}
+		directory, err := u.newCgroup(cmp.Or(v2, v1), path...)
+		if err != nil {
+			return err
+		}
+		v, k, err := u.pairFor(directory)
+		if err != nil {
+			return err
+		}
+		return u.killedBy(v, k, "kill", v.PID, int(unix.SIGKILL))
 	}
-	v.markBefore()
-	if err := k.order("write", "1", filepath.Join(directory, "cgroup.kill")); err != nil {
-		return err
-	}
-	return u.bury(v, &k.actor)
 }

@@ -1,4 +1,4 @@
-// Processes that are forks of the undertaker itself and never execute anything: the shortest lives there are.
+// Forks of the undertaker itself that never execute anything: the shortest lives there are.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -19,42 +18,21 @@ const (
 	shortLifeTries = 50
 )
 
-// forkThatExits is fork(2) with a child that only calls exit_group(2). The child is a copy of this thread alone, so it
-// must not touch Go's runtime: raw system calls and nothing else.
-//
-//go:norace
-func forkThatExits(code uintptr) (int, error) {
-	pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	if pid == 0 {
-		for {
-			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, code, 0, 0)
-		}
-	}
-	return int(pid), nil
-}
-
 // underAMillisecond repeats it until a whole life, with its fork and its wait, took less than that by our own clock.
 func underAMillisecond(u *undertaker) error {
 	for range shortLifeTries {
-		v := &victim{}
-		v.Exe, v.Args, v.ParentPID, v.Cgroups = u.self, os.Args, os.Getpid(), u.cgroups
 		before := wallNs()
-		pid, err := forkThatExits(3)
+		v, err := u.bare(0, exitGroup(3))
 		if err != nil {
 			return err
 		}
-		if err := awaitZombie(pid); err != nil {
+		if err := awaitZombie(v.PID); err != nil {
 			return err
 		}
-		after := wallNs()
-		v.PID, v.BeforeUnixNs, v.AfterUnixNs = pid, strconv.FormatInt(before, 10), strconv.FormatInt(after, 10)
-		if after-before < int64(shortLife) {
+		if wallNs()-before < int64(shortLife) {
 			return u.bury(v, nil)
 		}
-		if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+		if err := v.forget(); err != nil {
 			return err
 		}
 	}
@@ -65,11 +43,12 @@ func underAMillisecond(u *undertaker) error {
 func forks(count int) error {
 	normal := 0
 	for range count {
-		pid, err := forkThatExits(0)
-		if err != nil {
-			return fmt.Errorf("fork %d of %d: %w", normal, count, err)
+		pid := cloneThatCalls(uintptr(unix.SIGCHLD), list(exitGroup(0)))
+		if pid < 0 {
+			return fmt.Errorf("fork %d of %d: %w", normal, count, syscall.Errno(-pid))
 		}
 		var status syscall.WaitStatus
+		var err error
 		for {
 			_, err = syscall.Wait4(pid, &status, 0, nil)
 			if err != unix.EINTR {

@@ -6,7 +6,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 
@@ -29,27 +28,24 @@ const (
 
 var oomLine = regexp.MustCompile(`Killed process (\d+) .*total-vm:(\d+)kB, anon-rss:(\d+)kB, file-rss:(\d+)kB, shmem-rss:(\d+)kB, .*oom_score_adj:(-?\d+)`)
 
-// openKernelLog opens it at its end: what was printed before does not matter.
-func openKernelLog() (*os.File, error) {
-	descriptor, err := unix.Open(kernelLogPath, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// readOomLine finds the line about the process among all that are still there. The last one counts: a pid is used again. Each read(2)
+// gives one line; EPIPE: some were overwritten.
+func readOomLine(pid int) (*oomSizes, error) {
+	log, err := unix.Open(kernelLogPath, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kernelLogPath, err)
 	}
-	if _, err := unix.Seek(descriptor, 0, unix.SEEK_END); err != nil {
-		return nil, fmt.Errorf("%s: %w", kernelLogPath, err)
-	}
-	return os.NewFile(uintptr(descriptor), kernelLogPath), nil
-}
-
-// findOomLine reads on until the line about the process. Each read(2) gives one line; EPIPE: some were overwritten.
-func findOomLine(log *os.File, pid int) (*oomSizes, error) {
+	defer unix.Close(log)
+	var sizes *oomSizes
 	line := make([]byte, kernelLogLineMax)
 	for {
-		length, err := unix.Read(int(log.Fd()), line)
-		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.EINTR) {
+		length, err := unix.Read(log, line)
+		switch {
+		case errors.Is(err, unix.EPIPE) || errors.Is(err, unix.EINTR):
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, unix.EAGAIN) && sizes != nil:
+			return sizes, nil
+		case err != nil:
 			return nil, fmt.Errorf("%s: no line about the death of process %d: %w", kernelLogPath, pid, err)
 		}
 		found := oomLine.FindSubmatch(line[:length])
@@ -61,6 +57,6 @@ func findOomLine(log *os.File, pid int) (*oomSizes, error) {
 			return number * 1024
 		}
 		adj, _ := strconv.Atoi(string(found[6]))
-		return &oomSizes{TotalVM: kilobytes(2), AnonRSS: kilobytes(3), FileRSS: kilobytes(4), ShmemRSS: kilobytes(5), ScoreAdj: adj}, nil
+		sizes = &oomSizes{TotalVM: kilobytes(2), AnonRSS: kilobytes(3), FileRSS: kilobytes(4), ShmemRSS: kilobytes(5), ScoreAdj: adj}
 	}
 }

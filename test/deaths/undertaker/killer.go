@@ -29,7 +29,12 @@ type killerHandle struct {
 
 // hire starts a killer. uid 0: as the undertaker itself.
 func (u *undertaker) hire(uid int) (*killerHandle, error) {
-	k, pid, err := u.startKiller(uid)
+	return u.hireAs(exec.Command(u.self, roleKiller, strconv.Itoa(uid)))
+}
+
+// hireAs starts a killer with this command.
+func (u *undertaker) hireAs(cmd *exec.Cmd) (*killerHandle, error) {
+	k, pid, err := u.startKiller(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +46,8 @@ func (u *undertaker) hire(uid int) (*killerHandle, error) {
 	return k, nil
 }
 
-func (u *undertaker) startKiller(uid int) (*killerHandle, int, error) {
-	cmd := exec.Command(u.self, roleKiller, strconv.Itoa(uid))
+// startKiller gives its pid too, as it sees it itself.
+func (u *undertaker) startKiller(cmd *exec.Cmd) (*killerHandle, int, error) {
 	cmd.Stderr = os.Stderr
 	orders, err := cmd.StdinPipe()
 	if err != nil {
@@ -57,7 +62,11 @@ func (u *undertaker) startKiller(uid int) (*killerHandle, int, error) {
 	}
 	u.atClose = append(u.atClose, func() { _ = orders.Close(); _ = cmd.Wait() })
 	k := &killerHandle{orders: orders, out: bufio.NewReader(out)}
-	return k, cmd.Process.Pid, k.answer()
+	var pid int
+	if _, err := fmt.Fscanln(k.out, &pid); err != nil {
+		return nil, 0, fmt.Errorf("the killer does not say who it is: %w", err)
+	}
+	return k, pid, nil
 }
 
 // order gives one order and waits until it is done.
@@ -98,7 +107,7 @@ func killer(args []string) error {
 			return err
 		}
 	}
-	fmt.Println("done")
+	fmt.Println(os.Getpid())
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		if err := obey(strings.Fields(lines.Text())); err != nil {
@@ -110,10 +119,14 @@ func killer(args []string) error {
 	return lines.Err()
 }
 
-// obey carries out one order: `kill PID SIGNAL`, `thread PID TID SIGNAL`, `pidfd PID SIGNAL`, `queue PID SIGNAL`, `trace PID`, `write TEXT PATH`.
+// obey carries out one order: `kill PID SIGNAL`, `thread PID TID SIGNAL`, `pidfd PID SIGNAL`, `queue PID SIGNAL`,
+// `queue-thread PID TID SIGNAL`, `write TEXT PATH`, `mail NAME`, and those of tracer.go.
 func obey(words []string) error {
-	if words[0] == "write" {
+	switch words[0] {
+	case "write":
 		return os.WriteFile(words[2], []byte(words[1]), 0)
+	case "mail":
+		return mail(words[1])
 	}
 	numbers := make([]int, len(words))
 	for i, word := range words[1:] {
@@ -124,7 +137,7 @@ func obey(words []string) error {
 		numbers[i] = number
 	}
 	switch words[0] {
-	case "kill": // a negative pid is a process group
+	case "kill": // a negative pid is a process group, or everyone
 		return unix.Kill(numbers[0], syscall.Signal(numbers[1]))
 	case "thread":
 		return unix.Tgkill(numbers[0], numbers[1], syscall.Signal(numbers[2]))
@@ -135,27 +148,44 @@ func obey(words []string) error {
 		}
 		defer unix.Close(descriptor)
 		return unix.PidfdSendSignal(descriptor, syscall.Signal(numbers[1]), nil, 0)
-	case "trace":
-		runtime.LockOSThread() // the tracer is this thread
-		_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(numbers[0]), 0, unix.PTRACE_O_EXITKILL, 0, 0)
-		if errno != 0 {
-			return errno
-		}
-		return nil
 	case "queue":
-		return queue(numbers[0], numbers[1])
+		return queue(numbers[1], unix.SYS_RT_SIGQUEUEINFO, uintptr(numbers[0]), uintptr(numbers[1]))
+	case "queue-thread":
+		return queue(numbers[2], unix.SYS_RT_TGSIGQUEUEINFO, uintptr(numbers[0]), uintptr(numbers[1]), uintptr(numbers[2]))
 	}
-	return fmt.Errorf("unknown order")
+	return trace(words[0], numbers[0], numbers[1])
 }
 
-// queue is sigqueue(3): the sender fills in the siginfo itself.
-func queue(pid, signal int) error {
+// mail writes an empty message to the POSIX message queue, which is gone then.
+func mail(name string) error {
+	text, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	queue, _, errno := unix.Syscall(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(text)), unix.O_WRONLY, 0)
+	if errno != 0 {
+		return errno
+	}
+	defer unix.Close(int(queue))
+	if _, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, queue, uintptr(unsafe.Pointer(text)), 0, 0, 0, 0); errno != 0 {
+		return errno
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(text)), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// queue is sigqueue(3), or pthread_sigqueue(3): the sender fills in the siginfo itself, which is the last argument.
+func queue(signal int, number uintptr, args ...uintptr) error {
 	info := struct {
 		signo, errno, code, _ int32
 		pid, uid              int32
 		_                     [104]byte
 	}{signo: int32(signal), code: -1 /* SI_QUEUE */, pid: int32(os.Getpid()), uid: int32(os.Getuid())}
-	_, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(signal), uintptr(unsafe.Pointer(&info)))
+	args = append(args, uintptr(unsafe.Pointer(&info)), 0)
+	_, _, errno := unix.Syscall6(number, args[0], args[1], args[2], args[3], 0, 0)
+	runtime.KeepAlive(&info)
 	if errno != 0 {
 		return errno
 	}

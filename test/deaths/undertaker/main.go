@@ -1,8 +1,9 @@
 // Command undertaker lets real programs die and tells the truth about it, from the outside.
 //
-//	undertaker list          the names of the cases
+//	undertaker list          the names of the cases, but for those of whole_machine.go
 //	undertaker CASE          lets it happen and prints one line of JSON (truth.go)
 //	undertaker forks COUNT   lets COUNT processes exit with code 0
+//	undertaker docker        keeps a Docker daemon for another test (world_docker.go)
 //
 // What it says comes from wait4(2), from the arguments that it gave itself, from /proc of the zombie, and from which
 // process it let do the killing: never from the code under test. The killer is a process of its own (killer.go), the
@@ -16,13 +17,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
 )
 
 // caseLongest ends a case that hangs.
-const caseLongest = 30 * time.Second
+const caseLongest = time.Minute
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -45,8 +47,12 @@ func run(args []string) error {
 		return killer(args[1:])
 	case roleInit:
 		return namespaceInit()
-	case roleParent:
-		return shortLivedParent()
+	case roleSystemd:
+		return becomeSystemd(args[1:])
+	case roleRelay:
+		return relay(args[1:])
+	case "docker":
+		return keepDocker()
 	case "forks":
 		if len(args) != 2 {
 			return fmt.Errorf("a count is needed: undertaker forks 100000")
@@ -57,7 +63,7 @@ func run(args []string) error {
 		}
 		return forks(count)
 	}
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, machineCases) {
 		if c.name == args[0] {
 			return tell(c)
 		}
@@ -86,5 +92,5 @@ func tell(c deathCase) error {
 	if len(u.deaths) == 0 {
 		return fmt.Errorf("%s: nobody died", c.name)
 	}
-	return json.NewEncoder(os.Stdout).Encode(truth{Case: c.name, Deaths: u.deaths})
+	return json.NewEncoder(os.Stdout).Encode(truth{Case: c.name, Deaths: u.deaths, Discarded: u.discarded})
 }

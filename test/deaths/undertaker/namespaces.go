@@ -1,4 +1,4 @@
-// Cases with a pid namespace, and with a parent that dies first.
+// Cases with a pid namespace.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -18,10 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	roleInit   = "init"   // process 1 of a pid namespace
-	roleParent = "parent" // a parent that dies before its child
-)
+const roleInit = "init" // process 1 of a pid namespace
 
 // startInit starts process 1 of a new pid namespace, which obeys on its input and answers on its output.
 func (u *undertaker) startInit() (*victim, io.Writer, error) {
@@ -41,7 +38,8 @@ func (u *undertaker) startInit() (*victim, io.Writer, error) {
 	return v, writer, v.awaitReady()
 }
 
-// namespaceInit is that process. It waits for its child itself, as the parent that it is, and tells what wait4 said.
+// namespaceInit is that process. It obeys `victim` and `killer`, which start one and answer its pid, `order …` to the last killer,
+// `wait PID`, which answers what wait4 said to it as the parent that it is, and `exit CODE`.
 func namespaceInit() error {
 	u, err := newUndertaker()
 	if err != nil {
@@ -49,76 +47,140 @@ func namespaceInit() error {
 	}
 	defer u.close()
 	fmt.Println("ready")
-	lines := bufio.NewScanner(os.Stdin)
-	if !lines.Scan() {
-		return lines.Err()
+	var k *killerHandle
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		order, rest, _ := strings.Cut(lines.Text(), " ")
+		number, _ := strconv.Atoi(rest) // where there is none, none is needed
+		answer := 0
+		switch order {
+		case "victim":
+			v, err := u.startReady("wait")
+			if err != nil {
+				return err
+			}
+			v.buried = true // by `wait`, or with the namespace
+			answer = v.PID
+		case "killer":
+			if k, answer, err = u.startKiller(exec.Command(u.self, roleKiller, "0")); err != nil {
+				return err
+			}
+		case "order":
+			if err := k.order(rest); err != nil {
+				return err
+			}
+		case "wait":
+			var status syscall.WaitStatus
+			if _, err := syscall.Wait4(number, &status, 0, nil); err != nil {
+				return err
+			}
+			answer = int(status)
+		case "exit":
+			os.Exit(number)
+		}
+		fmt.Println(answer)
 	}
-	v, err := u.startReady("wait")
-	if err != nil {
-		return err
-	}
-	k, killerPID, err := u.startKiller(0)
-	if err != nil {
-		return err
-	}
-	fmt.Println(v.PID, killerPID)
-	if !lines.Scan() {
-		return lines.Err()
-	}
-	if err := k.order("kill", v.PID, int(unix.SIGKILL)); err != nil {
-		return err
-	}
-	var status syscall.WaitStatus
-	if _, err := syscall.Wait4(v.PID, &status, 0, nil); err != nil {
-		return err
-	}
-	v.buried = true
-	fmt.Println(uint32(status))
-	lines.Scan() // until the undertaker has seen enough
-	return lines.Err()
+	return nil
 }
 
-func inPidNamespace(u *undertaker) error {
+// namespace is a pid namespace as its init sees it, from outside.
+type namespace struct {
+	first  *victim
+	orders io.Writer
+}
+
+func (n *namespace) order(words ...any) (int, error) {
+	if _, err := fmt.Fprintln(n.orders, words...); err != nil {
+		return 0, err
+	}
+	var answer int
+	_, err := fmt.Fscanln(n.first.out, &answer)
+	return answer, err
+}
+
+// member starts a victim or a killer in there, and gives its pids inside and outside.
+func (n *namespace) member(kind string) (vpid, pid int, err error) {
+	if vpid, err = n.order(kind); err != nil {
+		return 0, 0, err
+	}
+	pid, err = hostPID(n.first.PID, vpid)
+	return vpid, pid, err
+}
+
+// inPidNamespace lets the killer of a namespace obey there, with the signal SIGTERM. everyone: it sends it to pid -1.
+func inPidNamespace(victims int, everyone bool) func(u *undertaker) error {
+	return func(u *undertaker) error {
+		first, orders, err := u.startInit()
+		if err != nil {
+			return err
+		}
+		n := &namespace{first, orders}
+		vpids := make([]int, victims)
+		dead := make([]*victim, victims)
+		for i := range victims {
+			v := &victim{}
+			if vpids[i], v.PID, err = n.member("victim"); err != nil {
+				return err
+			}
+			v.Exe, v.Args, v.ParentPID, v.Cgroups = u.mortal, []string{"mortal", "wait"}, first.PID, u.cgroups
+			if err := v.readProc(); err != nil {
+				return err
+			}
+			dead[i] = v
+		}
+		_, killerPID, err := n.member("killer")
+		if err != nil {
+			return err
+		}
+		who, err := readActor(killerPID)
+		if err != nil {
+			return err
+		}
+		target := vpids[0]
+		if everyone {
+			target = -1
+		}
+		for _, v := range dead {
+			v.markBefore()
+		}
+		if _, err := n.order("order kill", target, int(unix.SIGTERM)); err != nil {
+			return err
+		}
+		for i, v := range dead {
+			status, err := n.order("wait", vpids[i])
+			if err != nil {
+				return err
+			}
+			v.AfterUnixNs = strconv.FormatInt(wallNs(), 10)
+			v.setStatus(syscall.WaitStatus(status))
+			v.Killer = who
+			u.deaths = append(u.deaths, v.death)
+		}
+		return nil
+	}
+}
+
+// initAttacked lets a child of a namespace's init send it SIGKILL, which the kernel ignores; then somebody outside does.
+func initAttacked(u *undertaker) error {
 	first, orders, err := u.startInit()
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(orders, "start"); err != nil {
+	n := &namespace{first, orders}
+	if _, err := n.order("killer"); err != nil {
 		return err
 	}
-	var victimVPID, killerVPID int
-	if _, err := fmt.Fscanln(first.out, &victimVPID, &killerVPID); err != nil {
+	if _, err := n.order("order kill 1", int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	v := &victim{}
-	if v.PID, err = hostPID(first.PID, victimVPID); err != nil {
-		return err
-	}
-	killerPID, err := hostPID(first.PID, killerVPID)
+	k, err := u.hire(0)
 	if err != nil {
 		return err
 	}
-	who, err := readActor(killerPID)
-	if err != nil {
+	first.markBefore()
+	if err := k.order("kill", first.PID, int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	v.Exe, v.Args, v.ParentPID, v.Cgroups = u.mortal, []string{"mortal", "wait"}, first.PID, u.cgroups
-	if err := v.readProc(); err != nil {
-		return err
-	}
-	v.markBefore()
-	if _, err := fmt.Fprintln(orders, "kill"); err != nil {
-		return err
-	}
-	var status uint32
-	if _, err := fmt.Fscanln(first.out, &status); err != nil {
-		return err
-	}
-	v.AfterUnixNs = strconv.FormatInt(wallNs(), 10)
-	v.setStatus(syscall.WaitStatus(status))
-	v.Killer = who
-	u.deaths = append(u.deaths, v.death)
-	return nil
+	return u.bury(first, &k.actor)
 }
 
 // hostPID finds the child of a namespace's init by the pid that it has in there.
@@ -140,30 +202,41 @@ func hostPID(parent, vpid int) (int, error) {
 	return 0, fmt.Errorf("no child of process %d has the pid %d in its namespace", parent, vpid)
 }
 
-// namespaceExit kills process 1 of a namespace; the kernel then kills everyone else in it. The other one's parent is the
+// namespaceExit ends process 1 of a namespace; the kernel then kills everyone else in it. The other one's parent is the
 // undertaker, outside, so that somebody is there to be told its status.
-func namespaceExit(u *undertaker) error {
-	first, _, err := u.startInit()
-	if err != nil {
-		return err
+func namespaceExit(end func(n *namespace, k *killerHandle) error) func(u *undertaker) error {
+	return func(u *undertaker) error {
+		first, orders, err := u.startInit()
+		if err != nil {
+			return err
+		}
+		other, err := u.startInNamespaceOf(first.PID)
+		if err != nil {
+			return err
+		}
+		k, err := u.hire(0)
+		if err != nil {
+			return err
+		}
+		first.markBefore()
+		other.markBefore()
+		if err := end(&namespace{first, orders}, k); err != nil {
+			return err
+		}
+		if err := u.bury(other, nil); err != nil {
+			return err
+		}
+		return u.bury(first, &k.actor)
 	}
-	other, err := u.startInNamespaceOf(first.PID)
-	if err != nil {
-		return err
-	}
-	k, err := u.hire(0)
-	if err != nil {
-		return err
-	}
-	first.markBefore()
-	other.markBefore()
-	if err := k.order("kill", first.PID, int(unix.SIGKILL)); err != nil {
-		return err
-	}
-	if err := u.bury(other, nil); err != nil {
-		return err
-	}
-	return u.bury(first, &k.actor)
+}
+
+func initKilled(n *namespace, k *killerHandle) error {
+	return k.order("kill", n.first.PID, int(unix.SIGKILL))
+}
+
+func initExits(n *namespace, _ *killerHandle) error {
+	_, err := fmt.Fprintln(n.orders, "exit 3")
+	return err
 }
 
 func (u *undertaker) startInNamespaceOf(pid int) (*victim, error) {
@@ -190,67 +263,4 @@ func enterPidNamespace(path string) error {
 	}
 	defer namespace.Close()
 	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWPID)
-}
-
-// parentDeath lets a parent die whose child wanted SIGTERM for that case. The undertaker inherits the child.
-func parentDeath(u *undertaker) error {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return err
-	}
-	parent := exec.Command(u.self, roleParent)
-	orders, err := parent.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := parent.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := parent.Start(); err != nil {
-		return err
-	}
-	v := &victim{out: bufio.NewReader(out)}
-	// No ParentPID: it changes in the middle of this.
-	v.Exe, v.Args, v.Cgroups = u.mortal, []string{"mortal", "wait"}, u.cgroups
-	line, err := v.out.ReadString('\n')
-	if err != nil {
-		return err
-	}
-	if v.PID, err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
-		return err
-	}
-	who, err := readActor(parent.Process.Pid)
-	if err != nil {
-		return err
-	}
-	v.markBefore()
-	if err := orders.Close(); err != nil {
-		return err
-	}
-	if err := awaitZombie(parent.Process.Pid); err != nil { // before that the victim is not our child
-		return err
-	}
-	if err := u.bury(v, who); err != nil {
-		return err
-	}
-	return parent.Wait()
-}
-
-// shortLivedParent is that parent: it dies when its input ends. Its child prints nothing that is read here.
-func shortLivedParent() error {
-	runtime.LockOSThread() // PR_SET_PDEATHSIG is about the thread that forked
-	u, err := newUndertaker()
-	if err != nil {
-		return err
-	}
-	v, err := u.launch(launch{args: []string{"mortal", "wait"}, attr: &syscall.SysProcAttr{Pdeathsig: unix.SIGTERM}})
-	if err != nil {
-		return err
-	}
-	if err := v.awaitReady(); err != nil {
-		return err
-	}
-	fmt.Println(v.PID)
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
 }

@@ -13,14 +13,20 @@ import (
 const (
 	lastPidPath   = "/proc/sys/kernel/ns_last_pid" // the next process gets the number after the one written here
 	pidReuseTries = 50
-	// pidReusePause sets their starts apart by more than the clock ticks of /proc/PID/stat and the clocks' own difference.
-	pidReusePause = 50 * time.Millisecond
+	// pidReusePause sets their starts apart by more than twice what the clocks of an emulated machine may differ by (test/kernels), and a
+	// clock tick: so it is clear which record is about which.
+	pidReusePause = 250 * time.Millisecond
 )
 
-func pidReuse(u *undertaker) error {
+// pidReuse lets the first one end in the given way, and the second one, with its pid, exit with code 4.
+func pidReuse(first func(u *undertaker) error) func(u *undertaker) error {
+	return func(u *undertaker) error { return u.pidReuse(first) }
+}
+
+func (u *undertaker) pidReuse(first func(u *undertaker) error) error {
 	for range pidReuseTries {
-		u.deaths = nil
-		if err := byItself("exit", "3")(u); err != nil {
+		u.discard()
+		if err := first(u); err != nil {
 			return err
 		}
 		time.Sleep(pidReusePause)

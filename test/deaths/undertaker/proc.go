@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 
 const (
 	ancestorsMax = 6 // as docs/wire.md has it
+	effective    = 1 // on the line of `Uid:`, after the real one
 	ticksPerSec  = 100
 	tickNs       = 1_000_000_000 / ticksPerSec
 )
@@ -23,7 +25,9 @@ const (
 // stat is what /proc/PID/stat has, alive or zombie.
 type stat struct {
 	comm       string
+	state      string
 	parent     int
+	threads    int
 	startTicks int64
 }
 
@@ -38,7 +42,7 @@ func readStat(pid int) (stat, error) {
 		return stat{}, fmt.Errorf("/proc/%d/stat: no name in it", pid)
 	}
 	fields := strings.Fields(string(text[shut+1:]))
-	const parentField, startField = 4 - 3, 22 - 3
+	const stateField, parentField, threadsField, startField = 0, 4 - 3, 20 - 3, 22 - 3 // proc(5) numbers them from the pid on
 	if len(fields) <= startField {
 		return stat{}, fmt.Errorf("/proc/%d/stat: %d fields", pid, len(fields))
 	}
@@ -46,11 +50,21 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
+	threads, err := strconv.Atoi(fields[threadsField])
+	if err != nil {
+		return stat{}, err
+	}
 	start, err := strconv.ParseInt(fields[startField], 10, 64)
 	if err != nil {
 		return stat{}, err
 	}
-	return stat{comm: string(text[open+1 : shut]), parent: parent, startTicks: start}, nil
+	return stat{comm: string(text[open+1 : shut]), state: fields[stateField], parent: parent, threads: threads, startTicks: start}, nil
+}
+
+// isZombie: the state is that of the first thread, which others may outlive.
+func isZombie(pid int) (bool, error) {
+	s, err := readStat(pid)
+	return s.state == "Z" && s.threads == 1, err
 }
 
 // readStatusNumbers reads one line of numbers of /proc/PID/status, such as `Uid:` or `NSpid:`.
@@ -118,7 +132,7 @@ func readActor(pid int) (*actor, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[0], Ancestors: []string{}}
+	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[effective], Ancestors: []string{}}
 	for parent := self.parent; parent != 0 && len(a.Ancestors) < ancestorsMax; {
 		next, err := readStat(parent)
 		if err != nil {
@@ -140,7 +154,22 @@ func clockNs(id int32) int64 {
 
 func wallNs() int64 { return clockNs(unix.CLOCK_REALTIME) }
 
-// startWallNs is the wall time of a start that is given in ticks since boot.
-func startWallNs(ticks int64) int64 {
-	return ticks*tickNs + wallNs() - clockNs(unix.CLOCK_BOOTTIME)
+// offsetReadings of the clocks are made for one offset between them.
+const offsetReadings = 8
+
+// wallOffsetNs is the wall time less the time since boot. The clocks are read one after the other, and whoever reads may be interrupted
+// in between: the reading that took the least counts.
+func wallOffsetNs() int64 {
+	var offset int64
+	least := int64(math.MaxInt64)
+	for range offsetReadings {
+		before, boot, after := wallNs(), clockNs(unix.CLOCK_BOOTTIME), wallNs()
+		if took := after - before; took < least {
+			least, offset = took, before+took/2-boot
+		}
+	}
+	return offset
 }
+
+// startWallNs is the wall time of a start that is given in ticks since boot.
+func startWallNs(ticks int64) int64 { return ticks*tickNs + wallOffsetNs() }

@@ -11,7 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const keyInterrupt = 0x03 // Ctrl-C
+const (
+	keyInterrupt = 0x03 // Ctrl-C
+	keyQuit      = 0x1c // Ctrl-\\
+)
 
 type terminal struct {
 	keyboard *os.File
@@ -37,15 +40,18 @@ func openTerminal() (*terminal, error) {
 	return &terminal{keyboard: keyboard, screen: screen}, nil
 }
 
-func (t *terminal) typeKey(key byte) error {
-	_, err := t.keyboard.Write([]byte{key})
-	return err
+func typed(key byte) func(t *terminal) error {
+	return func(t *terminal) error {
+		_, err := t.keyboard.Write([]byte{key})
+		return err
+	}
 }
 
-func (t *terminal) hangUp() error { return t.keyboard.Close() }
+func hungUp(t *terminal) error { return t.keyboard.Close() }
 
-// onTerminal starts the victim as the leader of a session on a new terminal, then lets something happen to that terminal.
-func onTerminal(happen func(t *terminal) error) func(u *undertaker) error {
+// onTerminal starts a victim that lives in the given way, as the leader of a session on a new terminal, then lets something happen to
+// that terminal.
+func onTerminal(happen func(t *terminal) error, way ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		t, err := openTerminal()
 		if err != nil {
@@ -53,7 +59,7 @@ func onTerminal(happen func(t *terminal) error) func(u *undertaker) error {
 		}
 		u.atClose = append(u.atClose, func() { _ = t.keyboard.Close() })
 		v, err := u.launch(launch{
-			args: []string{"mortal", "wait"}, stdin: t.screen,
+			args: append([]string{"mortal"}, way...), stdin: t.screen,
 			attr: &syscall.SysProcAttr{Setsid: true, Setctty: true},
 		})
 		_ = t.screen.Close()

@@ -9,6 +9,8 @@ import "syscall"
 type truth struct {
 	Case   string  `json:"case"`
 	Deaths []death `json:"deaths"`
+	// Discarded are deaths of tries that did not become the case: real, and of no interest.
+	Discarded []death `json:"discarded"`
 }
 
 // death is the end of one process as its parent saw it.
@@ -21,6 +23,8 @@ type death struct {
 	Args      []string `json:"args"`
 	UID       int      `json:"uid"`
 	Cgroups   []string `json:"cgroups"` // it was in these, and in no other: one for each hierarchy
+	// ContainerID is of the container that the undertaker had it started in; empty: in none.
+	ContainerID string `json:"container_id"`
 
 	StartUnixNs string `json:"start_unix_ns"` // from /proc/PID/stat: cut to a clock tick
 	TickNs      int64  `json:"tick_ns"`
@@ -45,6 +49,8 @@ type actor struct {
 	Args      []string `json:"args"`
 	UID       int      `json:"uid"`
 	Ancestors []string `json:"ancestors"` // "comm(pid)", nearest first
+
+	ContainerID string `json:"container_id"` // as in death
 }
 
 func (d *death) setStatus(status syscall.WaitStatus) {

@@ -23,13 +23,15 @@ const mortalVariable = "UNDERTAKER_MORTAL"
 const workDirVariable = "UNDERTAKER_WORK_DIR"
 
 type undertaker struct {
-	mortal  string // the victims' executable
-	self    string // this executable: the killer's
-	workDir string // where cores and temporary files go
-	cgroups []string
-	deaths  []death
-	atClose []func()
-	closing sync.Once
+	mortal    string // the victims' executable
+	self      string // this executable: the killer's
+	workDir   string // where cores and temporary files go
+	cgroups   []string
+	deaths    []death
+	discarded []death // never nil, so that it is printed as a list
+	atClose   []func()
+	held      []any // what the lists of bare lives point at
+	closing   sync.Once
 }
 
 // victim is a process that is going to die. No other part of the program waits for it.
@@ -55,7 +57,7 @@ func newUndertaker() (*undertaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &undertaker{mortal: mortal, self: self, cgroups: cgroups}
+	u := &undertaker{mortal: mortal, self: self, cgroups: cgroups, discarded: []death{}}
 	if u.workDir = os.Getenv(workDirVariable); u.workDir != "" {
 		return u, nil
 	}
@@ -173,6 +175,19 @@ func (u *undertaker) bury(v *victim, killer *actor) error {
 	return nil
 }
 
+// forget waits for a death that is not part of the truth.
+func (v *victim) forget() error {
+	_, err := syscall.Wait4(v.PID, nil, 0, nil)
+	v.buried = err == nil
+	return err
+}
+
+// discard says that what died so far did not become the case.
+func (u *undertaker) discard() {
+	u.discarded = append(u.discarded, u.deaths...)
+	u.deaths = nil
+}
+
 // awaitZombie waits for the death and leaves the status to be taken: waitid(2) with WNOWAIT.
 func awaitZombie(pid int) error {
 	for {
@@ -203,7 +218,7 @@ func (v *victim) readProc() error {
 	if err != nil {
 		return err
 	}
-	v.Comm, v.UID, v.VPID = s.comm, uids[0], pids[len(pids)-1]
+	v.Comm, v.UID, v.VPID = s.comm, uids[effective], pids[len(pids)-1]
 	v.StartUnixNs, v.TickNs = strconv.FormatInt(startWallNs(s.startTicks), 10), tickNs
 	return nil
 }

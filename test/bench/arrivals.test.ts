@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Arrivals } from '../../bench/arrivals.ts';
+import { temporaryDirectory } from '../stack/program.ts';
+
+let directory: ReturnType<typeof temporaryDirectory>;
+
+beforeEach(() => {
+  directory = temporaryDirectory();
+});
+afterEach(() => directory.remove());
+
+/** A request with one record, as the collector's file exporter writes it. */
+const request = (executable: string): string => {
+  const attributes = [{ key: 'process.executable.path', value: { stringValue: executable } }];
+  const logRecords = [{ timeUnixNano: '1795443000000000000', body: { stringValue: 'died' }, attributes: [] }];
+  return `${JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ scope: {}, logRecords }] }] })}\n`;
+};
+
+describe('arrivals', () => {
+  it('are the requests that are complete after the start, also one of which a part was there', () => {
+    const path = join(directory.path, 'logs.jsonl');
+    const [half, other] = [request('/begun').slice(0, 40), request('/begun').slice(40)];
+    writeFileSync(path, request('/before') + half);
+    const arrivals = new Arrivals(path);
+    appendFileSync(path, other + request('/after') + request('/never').slice(0, 40));
+    expect(arrivals.stop().map(({ executable }) => executable)).toEqual(['/begun', '/after']);
+  });
+});

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { sharesOfCpuProfile, sharesOfPerfReport } from '../../bench/profile.ts';
+
+const node = (id: number, url: string, functionName = 'f') => ({ id, callFrame: { functionName, url } });
+
+describe('a profile of V8', () => {
+  it('is told by package, by file of ours, by module of Node.js; idle time is left out', () => {
+    const profile = {
+      nodes: [
+        node(1, '', '(idle)'),
+        node(2, 'file:///x/node_modules/@opentelemetry/a/node_modules/@opentelemetry/b/build/index.js'),
+        node(3, 'file:///x/node_modules/zod/v4/core.js'),
+        node(4, 'file:///x/dist/core/wire.js'),
+        node(5, 'node:internal/streams/readable'),
+        node(6, '', '(garbage collector)'),
+        node(7, '', 'stringify'),
+      ],
+      samples: [1, 2, 2, 3, 4, 5, 6, 7],
+      timeDeltas: [1_000, 10, 30, 20, 15, 10, 10, 5],
+    };
+    expect(sharesOfCpuProfile(profile)).toEqual([
+      { name: '@opentelemetry/b', percent: 40 },
+      { name: 'zod', percent: 20 },
+      { name: 'src/core/wire.ts', percent: 15 },
+      { name: 'node:internal/streams', percent: 10 },
+      { name: '(garbage collector)', percent: 10 },
+      { name: 'builtins of V8', percent: 5 },
+    ]);
+  });
+});
+
+describe('a report of perf', () => {
+  it('is told by symbol, and the kernel’s are marked', () => {
+    // As perf 6.1 printed it, with its columns for IPC.
+    const text = [
+      '# Samples: 192  of event "cpu-clock"',
+      '#',
+      '    33.85%  [k] finish_task_switch.isra.0   -      -            ',
+      '     2.08%  [.] reflect.Value.Field         -      -            ',
+      '     1.56%  [.] main.(*session).readRing    -      -            ',
+      '     1.30%  [.] 0x000000000008cc87    -      -            ',
+      '     0.70%  [.] 0x00000000000563ac    -      -            ',
+      '',
+    ].join('\n');
+    expect(sharesOfPerfReport(text)).toEqual([
+      { name: 'finish_task_switch.isra.0 (kernel)', percent: 33.85 },
+      { name: 'reflect.Value.Field', percent: 2.08 },
+      { name: 'its own code and the runtime of Go', percent: 2 },
+      { name: 'main.(*session).readRing', percent: 1.56 },
+    ]);
+  });
+});

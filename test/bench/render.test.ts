@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { BARS, judge, judgeGrowth, LIMITS } from '../../bench/bars.ts';
+import { type Figure, figure, type Growth, PARTS, type Results } from '../../bench/figures.ts';
+import { fill, number, renderResults, table } from '../../bench/render.ts';
+import { ROOT } from '../stack/program.ts';
+
+const EXIT = 'kernel.exit_normal';
+
+function results(figures: readonly Figure[], growth: readonly Growth[] = []): Results {
+  const part = { part: 'kernel', began: '2026-11-25T10:00:00.000Z', seconds: 60, backgroundPercent: 3 } as const;
+  return {
+    quick: false,
+    machine: {
+      processor: 'a processor',
+      processors: 2,
+      memoryMB: 1_024,
+      kernel: '6.18.0',
+      distribution: 'Debian',
+      versions: { whodunit: '0.1.0' },
+    },
+    parts: [{ ...part, stealPercent: 0, figures, growth }],
+  };
+}
+
+const growing = (values: readonly number[], exponentMax: number): Growth => ({
+  id: 'growth.processes.exit',
+  title: 'an exit',
+  of: 'processes',
+  unit: 'ns',
+  points: values.map((value, index) => ({ size: 10 ** (index + 1), value })),
+  exponentMax,
+});
+
+describe('judgement', () => {
+  it.each([
+    ['below its bar', 249, 'met'],
+    ['on its bar', 250, 'met'],
+    ['above its bar', 251, 'not met'],
+    ['not known', null, 'not known'],
+    ['not a number', Number.NaN, 'not known'],
+  ])('a figure %s', (_, value, verdict) => expect(judge({ id: EXIT, value })).toBe(verdict));
+
+  it('a rate must be at least its bar', () => {
+    expect(judge({ id: 'storm.exit.share', value: 0.6 })).toBe('met');
+    expect(judge({ id: 'storm.exit.share', value: 0.59 })).toBe('not met');
+  });
+
+  it('a figure without a bar has no judgement', () => expect(judge({ id: 'kernel.floor_exit', value: 1 })).toBeNull());
+
+  it('every bar belongs to a part', () => {
+    const parts = Object.keys(BARS).map((id) => id.split('.')[0]);
+    expect(PARTS.filter((name) => parts.includes(name))).toHaveLength(new Set(parts).size);
+  });
+
+  it('every limit is that of a figure with a bar', () => {
+    for (const id of Object.keys(LIMITS)) expect(BARS).toHaveProperty([id]);
+  });
+
+  it('what must be constant may not grow, what handles each may grow by the number', () => {
+    expect(judgeGrowth(growing([100, 105, 110], 0.1))).toBe('met');
+    expect(judgeGrowth(growing([100, 1_000, 10_000], 0.1))).toBe('not met');
+    expect(judgeGrowth(growing([100, 900, 9_000], 1))).toBe('met');
+    expect(judgeGrowth(growing([100, 10_000, 1_000_000], 1))).toBe('not met');
+  });
+});
+
+describe('tables', () => {
+  it('numbers have their unit and what digits are worth', () => {
+    expect(number(12_345.6, 'ns')).toBe('12,346 ns');
+    expect(number(1.0123, 'ratio')).toBe('1.012');
+    expect(number(1 / 40, 'ratio')).toBe('1/40');
+    expect(number(0, 'ratio')).toBe('0.000');
+    expect(number(1_234.56, 'ms')).toBe('1,234.6 ms');
+    expect(number(0.123, 's')).toBe('0.12 s');
+    expect(number(1_234_567, '/s')).toBe('1,234,567/s');
+    expect(number(null, 'ms')).toBe('not known');
+  });
+
+  it('columns are as wide as what is in them', () => {
+    expect(table(['a', 'long title'], [['long cell', 'b']])).toBe(
+      '| a         | long title |\n| --------- | ---------- |\n| long cell | b          |',
+    );
+  });
+
+  it('a run is told with its machine, its figures beside their bars, and its growth', () => {
+    const text = renderResults(
+      results(
+        [figure(EXIT, 'normal exit', 'ns', { value: 300, low: 290, high: 310, samples: 7 })],
+        [growing([1, 1], 0.1)],
+      ),
+    );
+    expect(text).toContain('a processor, 2 of them');
+    expect(text).toMatch(/normal exit +\| 300 ns +\| 290 ns – 310 ns +\| ≤ 250 ns +\| not met/);
+    expect(text).toMatch(/an exit +\| processes +\| 10: 1 ns; 100: 1 ns +\| 0.00/);
+  });
+});
+
+describe('the document', () => {
+  it('takes tables and figures by name, and nothing else', () => {
+    const measured = results([figure(EXIT, 'normal exit', 'ns', 176)]);
+    expect(fill('An exit costs {{kernel.exit_normal}}.', measured)).toBe('An exit costs 176 ns.');
+    const withFloor = results([
+      figure(EXIT, 'normal exit', 'ns', 176),
+      figure('kernel.floor_exit', 'nothing', 'ns', 50),
+    ]);
+    expect(fill('{{bars}}', withFloor)).toMatch(/normal exit \| ≤ 250 ns \| 176 ns +\| met +\| 50 ns/);
+    expect(fill('{{storm}}', measured)).toBe('Not measured.');
+    expect(() => fill('{{kernel.nothing}}', measured)).toThrow(/kernel.nothing/);
+  });
+
+  it('docs/performance.md is what its template and the last whole run give', () => {
+    const path = join(ROOT, 'bench/results/full.json');
+    expect(existsSync(path), `${path}: npm run bench -- --write`).toBe(true);
+    const full = JSON.parse(readFileSync(path, 'utf8'));
+    const template = readFileSync(join(ROOT, 'bench/performance.md'), 'utf8');
+    expect(readFileSync(join(ROOT, 'docs/performance.md'), 'utf8')).toBe(fill(template, full));
+  });
+});

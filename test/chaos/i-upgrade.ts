@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Another build of the loader takes over, and the first one again, while 500 a second die. Now and then the new one is killed while
+// it starts. The other build has another object, so that the programs in the kernel are really replaced (scripts/chaos.mjs).
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LOADER } from '../stack/program.ts';
+import { chance } from './chance.ts';
+import { startReaper } from './reap.ts';
+import { judge, type Scenario } from './scenario.ts';
+import { onStack, startLoader } from './stack.ts';
+
+const RATE = 500;
+const SHORT_UPGRADES = 5;
+const FULL_UPGRADES = 30;
+const BETWEEN_MS = 1_500;
+/** A start takes about this long. */
+const START_MS = 300;
+
+export const upgrade: Scenario = {
+  key: 'i',
+  name: 'another loader takes over',
+  withinMs: ({ full }) => (full ? 300_000 : 150_000),
+  run: async ({ full, seed }) => {
+    const other = process.env.WHODUNIT_CHAOS_OTHER_LOADER;
+    if (other === undefined) throw new Error('WHODUNIT_CHAOS_OTHER_LOADER is not set: `npm run test:chaos` builds it');
+    const random = chance(seed);
+    const upgrades = full ? FULL_UPGRADES : SHORT_UPGRADES;
+    return await onStack({ protocol: 'http/protobuf' }, async (stack) => {
+      const reaper = startReaper({ rate: RATE });
+      let killed = 0;
+      for (let index = 0; index < upgrades; index += 1) {
+        await sleep(BETWEEN_MS);
+        await stack.loader.stop();
+        stack.loader.start(() => startLoader(stack.at, index % 2 === 0 ? other : LOADER));
+        if (random() < 0.5) {
+          await sleep(random() * START_MS);
+          await stack.loader.kill();
+          killed += 1;
+        }
+      }
+      await sleep(BETWEEN_MS);
+      const ledger = await reaper.stop();
+      const note = `${upgrades} upgrades, ${killed} of them killed at the start`;
+      return await judge({ stack, ledger, note });
+    });
+  },
+};

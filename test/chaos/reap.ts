@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts the reaper and gives its ledger when it has ended.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppendedLines } from '../stack/otlp-file.ts';
+import { REAPER, startProgram, temporaryDirectory } from '../stack/program.ts';
+import { readLedger, type TrueDeath } from './ledger.ts';
+
+export interface Reaping {
+  /** Deaths a second; left out: as fast as all processors can. */
+  readonly rate?: number;
+  /** Left out: until it is stopped. */
+  readonly count?: number;
+  /** Each so-many-th exits with REFUSED_CODE. */
+  readonly refusedEvery?: number;
+}
+
+export interface Reaper {
+  /** How many have died so far. */
+  readonly deaths: () => number;
+  /** Resolves when all have died. Rejects if the reaper fails: then there is no truth. */
+  readonly ended: Promise<TrueDeath[]>;
+  readonly stop: () => Promise<TrueDeath[]>;
+}
+
+export function startReaper({ rate, count, refusedEvery }: Reaping): Reaper {
+  const directory = temporaryDirectory();
+  const file = join(directory.path, 'ledger');
+  const args = { '--ledger': file, '--rate': rate, '--count': count, '--refused-every': refusedEvery };
+  const program = startProgram(
+    REAPER,
+    Object.entries(args).flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)])),
+  );
+  const lines = new AppendedLines(file);
+  let read = 0;
+  const deaths = () => {
+    for (const _ of lines.read()) read += 1;
+    return read;
+  };
+  const ended = program.ended.then(({ code, signal }) => {
+    if (code !== 0) throw new Error(`the reaper ended with ${signal ?? `code ${code}`}: ${program.output()}`);
+    const ledger = readLedger(readFileSync(file, 'utf8'));
+    directory.remove();
+    return ledger;
+  });
+  ended.catch(() => {}); // whoever awaits it is told
+  const stop = () => {
+    program.child.kill('SIGTERM');
+    return ended;
+  };
+  return { deaths, ended, stop };
+}

@@ -1,0 +1,158 @@
+// Command reaper lets processes die at a given rate and keeps the ledger: one line for each true death, written after wait4(2)
+// has told of it. What whodunit says of them is compared with this file, by somebody else.
+//
+//	reaper [--rate N] [--count N] [--refused-every N] --ledger FILE
+//
+// It goes on until SIGTERM, or until COUNT have died; then it ends with 0 and the ledger is whole. Each line has five numbers:
+//
+//	pid, born between these two (ns since 1970), dead by then (ns of CLOCK_BOOTTIME), the status of wait4
+//
+// The dead are forks of the reaper that never execute anything: the cheapest lives there are, so that a storm is one of deaths
+// and not of starts. One in four exits with 3, the others are killed.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	exitEvery = 4
+	exitCode  = 3
+	// refusedCode marks a death that a collector of the tests may refuse: it can read an exit code in every encoding.
+	refusedCode = 113
+)
+
+type reaper struct {
+	rate, count, refusedEvery uint64
+	ledger                    *os.File
+
+	next    atomic.Uint64 // the number of the next victim
+	stopped atomic.Bool
+	start   time.Time
+}
+
+func main() {
+	var r reaper
+	flag.Uint64Var(&r.rate, "rate", 0, "deaths a second; 0: as fast as all processors can")
+	flag.Uint64Var(&r.count, "count", 0, "how many; 0: until SIGTERM")
+	flag.Uint64Var(&r.refusedEvery, "refused-every", 0, "each so-many-th exits with 113; 0: none")
+	path := flag.String("ledger", "", "the file that the lines are appended to")
+	flag.Parse()
+	if err := r.run(*path); err != nil {
+		fmt.Fprintf(os.Stderr, "reaper: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func (r *reaper) run(path string) (err error) {
+	if r.ledger, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		return err
+	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-asked
+		r.stopped.Store(true)
+	}()
+	r.start = time.Now()
+	failures := make([]error, runtime.NumCPU())
+	var working sync.WaitGroup
+	for worker := range failures {
+		working.Go(func() { failures[worker] = r.work() })
+	}
+	working.Wait()
+	for _, failure := range failures {
+		if failure != nil {
+			return failure
+		}
+	}
+	return r.ledger.Close()
+}
+
+// work lets one after the other die. A thread of its own, since only its parent's thread group may wait, and the clock ticks on.
+func (r *reaper) work() error {
+	runtime.LockOSThread()
+	for !r.stopped.Load() {
+		number := r.next.Add(1) - 1
+		if r.count > 0 && number >= r.count {
+			return nil
+		}
+		if r.rate > 0 {
+			time.Sleep(time.Until(r.start.Add(time.Duration(number) * time.Second / time.Duration(r.rate))))
+		}
+		if err := r.reap(number); err != nil {
+			return fmt.Errorf("death %d: %w", number, err)
+		}
+	}
+	return nil
+}
+
+func (r *reaper) reap(number uint64) error {
+	code := uintptr(0)
+	switch {
+	case r.refusedEvery > 0 && number%r.refusedEvery == 0:
+		code = refusedCode
+	case number%exitEvery == 0:
+		code = exitCode
+	}
+	bornAfter := time.Now().UnixNano()
+	pid, err := fork(code)
+	if err != nil {
+		return fmt.Errorf("fork: %w", err)
+	}
+	bornBefore := time.Now().UnixNano()
+	if code == 0 {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			return fmt.Errorf("kill %d: %w", pid, err)
+		}
+	}
+	var status unix.WaitStatus
+	for {
+		if _, err = unix.Wait4(pid, &status, 0, nil); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("wait4(%d): %w", pid, err)
+	}
+	var dead unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &dead); err != nil {
+		return err
+	}
+	// One write, so that no other line gets into it.
+	_, err = fmt.Fprintf(r.ledger, "%d %d %d %d %d\n", pid, bornAfter, bornBefore, dead.Nano(), status)
+	return err
+}
+
+// fork is fork(2) with a child that exits with the code, or waits to be killed where that is 0. The child is a copy of this thread
+// alone, so it must not touch Go's runtime: raw system calls and nothing else.
+//
+//go:norace
+func fork(code uintptr) (int, error) {
+	pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	if pid == 0 {
+		for {
+			if code == 0 {
+				syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+			} else {
+				syscall.RawSyscall(syscall.SYS_EXIT_GROUP, code, 0, 0)
+			}
+		}
+	}
+	return int(pid), nil
+}

@@ -1,0 +1,263 @@
+// Command vm is the init of the virtual machine of the chaos tests, in which the clock may jump and whose power may fail. It runs
+// loader, service and reaper there, is the collector, and tells what it sees. It judges nothing: that is done outside.
+//
+// What it does is its act, a word on the kernel's command line, act=…:
+//
+//	jump   the collector is there; the clock jumps while processes die; power off when all is delivered
+//	fill   no collector; processes die, and the machine tells which are safe, until its power is cut
+//	drain  the collector is there, nobody dies; power off when the queue is empty
+//
+// Each line that it tells (into a port of virtio-serial, so that nothing is in a cache when the power fails) is "@kind text":
+//
+//	@awake   it can tell something
+//	@death   a line of the reaper's ledger
+//	@otlp    a request that the collector accepted
+//	@safe    all who were dead by this time (ns of CLOCK_BOOTTIME) have been acknowledged by the service
+//	@clock   the wall clock was set by so many seconds
+//	@end     the act is over; the service's last /status
+//	@failed  it is over before its time, and why
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"whodunit/test/vminit"
+)
+
+const (
+	socketPath  = "/run/whodunit.sock"
+	ledgerPath  = "/tmp/ledger"
+	portPath    = "/dev/vport0p1"
+	diskPath    = "/dev/vda"
+	portWithin  = 2 * time.Minute
+	readyWithin = 5 * time.Minute
+	endWithin   = 10 * time.Minute
+	deathsRate  = "25" // a second: emulation is slow
+	jumpDeaths  = "400"
+	poll        = 100 * time.Millisecond
+)
+
+// jumps are made one after the other, this long apart.
+var jumps = []time.Duration{time.Hour, -2 * time.Hour, 365 * 24 * time.Hour, -365*24*time.Hour + time.Hour}
+
+const betweenJumps = 3 * time.Second
+
+var (
+	port    *os.File
+	telling sync.Mutex
+)
+
+// tell writes one line in one write, so that no other line gets into it.
+func tell(kind, text string) {
+	telling.Lock()
+	defer telling.Unlock()
+	port.WriteString("@" + kind + " " + text + "\n")
+}
+
+func main() {
+	vminit.Run(func() {
+		if err := conduct(); err != nil {
+			fmt.Fprintln(os.Stderr, "vm:", err)
+			if port != nil {
+				tell("failed", strings.ReplaceAll(err.Error(), "\n", " | "))
+			}
+		}
+	}, func(err error) { fmt.Fprintln(os.Stderr, "vm:", err) })
+}
+
+func conduct() error {
+	if err := prepare(); err != nil {
+		return err
+	}
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	_, act, _ := strings.Cut(string(line), "act=")
+	act, _, _ = strings.Cut(strings.TrimSpace(act), " ")
+	if act != "fill" {
+		if err := collect(); err != nil {
+			return err
+		}
+	}
+	if err := startWatching(); err != nil {
+		return err
+	}
+	switch act {
+	case "jump":
+		return jump()
+	case "fill":
+		return fill()
+	case "drain":
+		return drain()
+	}
+	return fmt.Errorf("no such act: %q", act)
+}
+
+// prepare loads the drivers, in the order of their names, opens the port and mounts the disk.
+func prepare() error {
+	drivers, err := filepath.Glob("/drivers/*.ko")
+	if err != nil {
+		return err
+	}
+	for _, path := range drivers {
+		driver, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		err = unix.FinitModule(int(driver.Fd()), "", 0)
+		driver.Close()
+		if err != nil {
+			return fmt.Errorf("load %s: %w", path, err)
+		}
+	}
+	if port, err = openWithin(portPath, portWithin); err != nil {
+		return err
+	}
+	tell("awake", "")
+	if err := unix.Mount(diskPath, "/state", "ext4", 0, ""); err != nil {
+		return fmt.Errorf("mount the disk: %w", err)
+	}
+	// Loopback is down in a new machine.
+	return linkUp("lo")
+}
+
+func openWithin(path string, within time.Duration) (*os.File, error) {
+	for start := time.Now(); ; time.Sleep(poll) {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err == nil || time.Since(start) > within {
+			return file, err
+		}
+	}
+}
+
+func linkUp(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
+		return fmt.Errorf("bring up %s: %w", name, err)
+	}
+	return nil
+}
+
+// startWatching starts loader and service, and waits until the service is ready.
+func startWatching() error {
+	loader := exec.Command("/loader", "run", "--socket", socketPath)
+	service := exec.Command("/node", "/whodunit/dist/main.js", "run")
+	service.Env = []string{
+		"WHODUNIT_SOCKET=" + socketPath, "WHODUNIT_STATE_DIR=/state/whodunit", "WHODUNIT_HEALTH_ADDR=" + healthAddress, "WHODUNIT_REPORT=all",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + collectorAddress, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "OTEL_METRICS_EXPORTER=none",
+	}
+	for _, program := range []*exec.Cmd{loader, service} {
+		program.Stdout, program.Stderr = os.Stderr, os.Stderr
+		if err := program.Start(); err != nil {
+			return err
+		}
+	}
+	for start := time.Now(); time.Since(start) < readyWithin; time.Sleep(poll) {
+		if status, err := askService("/readyz"); err == nil && status.ready {
+			return nil
+		}
+	}
+	return fmt.Errorf("the service was not ready after %s", readyWithin)
+}
+
+// jump lets processes die while the clock is set, and ends when all has been delivered.
+func jump() error {
+	reaper, err := startReaper("--count", jumpDeaths)
+	if err != nil {
+		return err
+	}
+	for _, by := range jumps {
+		time.Sleep(betweenJumps)
+		if err := setClock(by); err != nil {
+			return err
+		}
+		tell("clock", fmt.Sprint(int(by.Seconds())))
+	}
+	if err := reaper(); err != nil {
+		return err
+	}
+	return drain()
+}
+
+func setClock(by time.Duration) error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME, &now); err != nil {
+		return err
+	}
+	then := unix.NsecToTimespec(now.Nano() + int64(by))
+	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &then); err != nil {
+		return fmt.Errorf("set the clock: %w", err)
+	}
+	return nil
+}
+
+// fill lets processes die and says which of them are safe, for ever: somebody cuts the power.
+func fill() error {
+	if _, err := startReaper(); err != nil {
+		return err
+	}
+	return tellSafe()
+}
+
+// drain waits until nothing is left to be delivered.
+func drain() error {
+	var last string
+	quiet := time.Now()
+	for start := time.Now(); time.Since(start) < endWithin; time.Sleep(poll) {
+		status, err := askService("/status")
+		if err != nil { // It has much to do.
+			last, quiet = err.Error(), time.Now()
+			continue
+		}
+		if status.deaths != last || status.waiting > 0 {
+			last, quiet = status.deaths, time.Now()
+		}
+		if time.Since(quiet) > settle {
+			tell("end", status.body)
+			return nil
+		}
+	}
+	return fmt.Errorf("something still waits after %s: %s", endWithin, last)
+}
+
+// startReaper lets processes die; what the reaper writes into its ledger is told. The result waits for its end.
+func startReaper(arguments ...string) (wait func() error, _ error) {
+	if err := unix.Mkfifo(ledgerPath, 0o600); err != nil {
+		return nil, err
+	}
+	reaper := exec.Command("/reaper", append([]string{"--rate", deathsRate, "--ledger", ledgerPath}, arguments...)...)
+	reaper.Stderr = os.Stderr
+	if err := reaper.Start(); err != nil {
+		return nil, err
+	}
+	ledger, err := os.Open(ledgerPath)
+	if err != nil {
+		return nil, err
+	}
+	told := make(chan error, 1)
+	go func() { told <- tellLines("death", ledger) }()
+	return func() error {
+		return errors.Join(<-told, reaper.Wait())
+	}, nil
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real death through each configuration that is shipped: real loader, real service, the collector with that very file, and another
+// real collector for its backend. The record must arrive whole and once, and the counter; where nothing is down, the span.
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Collector, startCollector } from '../stack/collector.ts';
+import type { LogRecord } from '../stack/otlp-file.ts';
+import { freePorts, MORTAL, startProgram, until } from '../stack/program.ts';
+import { exportTo, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { startKafka } from './kafka.ts';
+import { POD, podCgroup, startApiServer } from './kubernetes.ts';
+import { startShipped } from './shipped.ts';
+
+const ARRIVES_WITHIN_MS = 60_000;
+/** A second copy would have come by then. */
+const SECOND_WITHIN_MS = 1_000;
+
+const cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const clean of cleanUp.splice(0).reverse()) await clean();
+});
+
+function later<T extends { stop: () => unknown }>(started: T): T {
+  cleanUp.push(() => started.stop());
+  return started;
+}
+
+async function whodunitTo(target: { grpc: string; http: string }): Promise<Whodunit> {
+  return later(await startWhodunit({ ...exportTo(target, 'http/protobuf'), OTEL_TRACES_EXPORTER: 'otlp' }));
+}
+
+/** Lets a program die of a fault and gives its pid. */
+async function die(prefix: readonly string[] = []): Promise<number> {
+  const program = startProgram(MORTAL, [...prefix, 'segfault']);
+  expect(await program.ended).toMatchObject({ signal: 'SIGSEGV' });
+  return program.pid;
+}
+
+/** The record of that death, once, and the counter of its service. */
+async function arrived(backend: Collector, pid: number, told: () => string): Promise<LogRecord> {
+  const ofPid = () => backend.logs().filter(({ resource }) => resource['process.pid'] === pid);
+  const record = await until('the record', ARRIVES_WITHIN_MS, () => ofPid()[0], told);
+  const counter = () =>
+    backend
+      .metrics()
+      .find(
+        ({ name, value, attributes }) =>
+          name === 'whodunit.process.terminations' &&
+          value > 0 &&
+          attributes['process.executable.name'] === 'mortal' &&
+          attributes['whodunit.cause'] === 'fault',
+      );
+  const point = await until('the counter', ARRIVES_WITHIN_MS, counter, told);
+  expect(record.attributes).toMatchObject({ 'whodunit.cause': 'fault', 'error.type': 'SIGSEGV' });
+  expect(record.resource['host.name']).toBe(point.resource['host.name']);
+  await new Promise((resolve) => setTimeout(resolve, SECOND_WITHIN_MS));
+  expect(ofPid()).toHaveLength(1);
+  return record;
+}
+
+/** Spans are not kept through an outage (docs/decisions/0029): only where all runs from the start. */
+async function spanArrived(backend: Collector, pid: number, told: () => string): Promise<void> {
+  const found = () => backend.spans().find(({ resource }) => resource['process.pid'] === pid);
+  const span = await until('the span', ARRIVES_WITHIN_MS, found, told);
+  expect(span.attributes['error.type']).toBe('SIGSEGV');
+}
+
+describe('a real death through', () => {
+  it.each([['collector'], ['sidecar']])('%s.yaml', async (name) => {
+    const backend = later(await startCollector());
+    const shipped = later(await startShipped([name], { BACKEND_OTLP_ENDPOINT: backend.http }));
+    const whodunit = await whodunitTo(shipped);
+    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const pid = await die();
+    await arrived(backend, pid, told);
+    await spanArrived(backend, pid, told);
+  });
+
+  it('collector.yaml says yes to whodunit only when the backend has said yes', async () => {
+    const [port = 0] = await freePorts(1);
+    const shipped = later(await startShipped(['collector'], { BACKEND_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }));
+    const whodunit = await whodunitTo(shipped);
+    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const pid = await die();
+    await until('a refusal', ARRIVES_WITHIN_MS, async () => {
+      const status = (await (await fetch(`http://${whodunit.at.health}/status`)).json()) as Status;
+      return (status.queue.size > 0 && status.export.logs.last_error !== null) || undefined;
+    });
+    const backend = later(await startCollector({ httpPort: port }));
+    await arrived(backend, pid, told);
+  });
+
+  it('agent.yaml with agent-without-kubernetes.yaml, which keeps what it has taken through a crash', async () => {
+    const [port = 0] = await freePorts(1);
+    const env = {
+      BACKEND_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+    };
+    const shipped = later(await startShipped(['agent', 'agent-without-kubernetes'], env));
+    const whodunit = await whodunitTo(shipped);
+    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const pid = await die();
+    await until('the yes of the agent', ARRIVES_WITHIN_MS, async () => {
+      const status = (await (await fetch(`http://${whodunit.at.health}/status`)).json()) as Status;
+      return (status.deaths.reported > 0 && status.queue.size === 0) || undefined;
+    });
+    await shipped.crash();
+    const backend = later(await startCollector({ httpPort: port }));
+    await shipped.restart();
+    const record = await arrived(backend, pid, told);
+    expect(record.resource['deployment.environment.name']).toBe('test');
+  });
+
+  it('agent.yaml in Kubernetes, which adds pod and deployment of the dead, not of whodunit', async () => {
+    const backend = later(await startCollector());
+    const api = later(await startApiServer());
+    const cgroup = podCgroup();
+    cleanUp.push(cgroup.remove);
+    const shipped = later(
+      await startShipped(['agent'], {
+        BACKEND_OTLP_ENDPOINT: backend.http,
+        K8S_AUTH_TYPE: 'kubeConfig',
+        KUBECONFIG: api.kubeconfig,
+        K8S_NODE_NAME: POD.node,
+      }),
+    );
+    const whodunit = await whodunitTo(shipped);
+    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const inPod = await arrived(backend, await die(['in-cgroup', cgroup.directory]), told);
+    expect(inPod.resource).toMatchObject({
+      'k8s.pod.uid': POD.uid,
+      'container.id': POD.containerId,
+      'k8s.pod.name': POD.name,
+      'k8s.namespace.name': POD.namespace,
+      'k8s.deployment.name': POD.deployment,
+    });
+    const outside = await arrived(backend, await die(), told);
+    expect(Object.keys(outside.resource).filter((key) => key.startsWith('k8s.'))).toEqual([]);
+  });
+
+  it('gateway.yaml: by a real Kafka and the load balancer to the collector behind it', async () => {
+    const kafka = later(await startKafka());
+    const [port = 0] = await freePorts(1);
+    const backend = later(await startCollector({ grpcPort: port }));
+    const shipped = later(
+      await startShipped(['gateway'], {
+        KAFKA_BROKERS: kafka.address,
+        BACKEND_COLLECTORS: '127.0.0.1',
+        BACKEND_COLLECTORS_PORT: String(port),
+      }),
+    );
+    const whodunit = await whodunitTo(shipped);
+    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const pid = await die();
+    await arrived(backend, pid, told);
+    await spanArrived(backend, pid, told);
+  });
+});
+
+/** What of /status is looked at. */
+interface Status {
+  readonly deaths: { readonly reported: number };
+  readonly queue: { readonly size: number };
+  readonly export: { readonly logs: { readonly last_error: string | null } };
+}

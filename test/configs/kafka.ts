@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real Kafka broker of one node: Apache's own, which scripts/kafka.mjs has fetched.
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { freePorts, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+
+const READY_WITHIN_MS = 120_000;
+/** Any UUID will do: the cluster has one member. */
+const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
+
+export interface Kafka {
+  readonly address: string;
+  readonly stop: () => Promise<void>;
+}
+
+export async function startKafka(): Promise<Kafka> {
+  const jars = process.env.WHODUNIT_TEST_KAFKA;
+  if (jars === undefined) throw new Error('WHODUNIT_TEST_KAFKA is not set: run npm run test:configs');
+  const directory = temporaryDirectory();
+  const [port = 0, controller = 0] = await freePorts(2);
+  const config = join(directory.path, 'server.properties');
+  const settings = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': join(directory.path, 'logs'),
+    'num.partitions': 1,
+    'offsets.topic.num.partitions': 1,
+    'offsets.topic.replication.factor': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'group.initial.rebalance.delay.ms': 0,
+  };
+  writeFileSync(
+    config,
+    Object.entries(settings)
+      .map((pair) => `${pair.join('=')}\n`)
+      .join(''),
+  );
+  const java = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-cp', join(jars, '*')];
+  execFileSync('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', config], {
+    stdio: 'pipe',
+  });
+  const program = startProgram('java', [...java, 'kafka.Kafka', config], { cwd: directory.path });
+  const stop = async () => {
+    await program.stop();
+    directory.remove();
+  };
+  try {
+    await until(
+      'the Kafka broker',
+      READY_WITHIN_MS,
+      () => {
+        if (!program.alive()) throw new Error(`Kafka has ended:\n${program.output()}`);
+        return /Kafka Server started/.test(program.output()) ? listens(port) : undefined;
+      },
+      program.output,
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { address: `127.0.0.1:${port}`, stop };
+}
+
+function listens(port: number): Promise<true | undefined> {
+  const socket = connect(port, '127.0.0.1');
+  return new Promise((resolve) => {
+    const done = (answer: true | undefined) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on('connect', () => done(true));
+    socket.on('error', () => done(undefined));
+  });
+}

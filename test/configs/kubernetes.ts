@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands in for Kubernetes, which cannot be had here: an API server that knows one pod of one deployment, and a cgroup as a kubelet
+// would make it for that pod's container.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { temporaryDirectory, until } from '../stack/program.ts';
+
+const EMPTY_WITHIN_MS = 10_000;
+
+export const POD = {
+  uid: '8c7f1d2e-3a4b-4c6d-8e8f-90a1b2c3d4e5',
+  containerId: 'c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00',
+  name: 'checkout-5d4f8c7b9-x2x4z',
+  namespace: 'shop',
+  deployment: 'checkout',
+  node: 'node-1',
+} as const;
+const REPLICA_SET = {
+  name: 'checkout-5d4f8c7b9',
+  hash: '5d4f8c7b9',
+  uid: 'f00dfeed-0000-4000-8000-000000000001',
+};
+
+const owner = (kind: string, name: string, uid: string) => ({
+  apiVersion: 'apps/v1',
+  kind,
+  name,
+  uid,
+  controller: true,
+});
+const OBJECTS: Readonly<Record<string, { kind: string; apiVersion: string; items: unknown[] }>> = {
+  pods: {
+    kind: 'PodList',
+    apiVersion: 'v1',
+    items: [
+      {
+        metadata: {
+          name: POD.name,
+          namespace: POD.namespace,
+          uid: POD.uid,
+          labels: { 'pod-template-hash': REPLICA_SET.hash },
+          resourceVersion: '1',
+          creationTimestamp: '2026-01-01T00:00:00Z',
+          ownerReferences: [owner('ReplicaSet', REPLICA_SET.name, REPLICA_SET.uid)],
+        },
+        spec: { nodeName: POD.node, containers: [{ name: 'checkout', image: 'checkout:1' }] },
+        status: {
+          phase: 'Running',
+          podIP: '10.0.0.7',
+          startTime: '2026-01-01T00:00:00Z',
+          containerStatuses: [
+            { name: 'checkout', image: 'checkout:1', containerID: `containerd://${POD.containerId}`, restartCount: 0 },
+          ],
+        },
+      },
+    ],
+  },
+};
+
+/** Answers lists, keeps watches open and never says anything on them. Gives the file for KUBECONFIG. */
+export async function startApiServer(): Promise<{ kubeconfig: string; stop: () => void }> {
+  const directory = temporaryDirectory();
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://api');
+    const resource = url.pathname.split('/').at(-1) ?? '';
+    const send = (code: number, body: object) => {
+      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    // A streaming list is refused as an older server would; the client then lists.
+    if (url.searchParams.has('sendInitialEvents'))
+      send(422, { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Invalid', code: 422 });
+    else if (url.searchParams.has('watch'))
+      response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+    else {
+      const { kind = 'List', apiVersion = 'v1', items = [] } = OBJECTS[resource] ?? {};
+      send(200, { kind, apiVersion, metadata: { resourceVersion: '1' }, items });
+    }
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  const kubeconfig = join(directory.path, 'kubeconfig');
+  const text = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster: { server: `http://127.0.0.1:${port}` } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+    users: [{ name: 'test', user: {} }],
+    'current-context': 'test',
+  };
+  writeFileSync(kubeconfig, JSON.stringify(text));
+  const stop = () => {
+    server.closeAllConnections();
+    server.close();
+    directory.remove();
+  };
+  return { kubeconfig, stop };
+}
+
+/** The cgroup of the pod's container, in the unified hierarchy, wherever that is mounted otherwise. */
+export function podCgroup(): { directory: string; remove: () => Promise<void> } {
+  const mount = temporaryDirectory();
+  execFileSync('mount', ['-t', 'cgroup2', 'cgroup2', mount.path]);
+  const directory = join(mount.path, `whodunit-test-${process.pid}/kubepods/pod${POD.uid}/${POD.containerId}`);
+  mkdirSync(directory, { recursive: true });
+  const remove = async () => {
+    for (let path = directory; path !== mount.path; path = dirname(path)) await whenEmpty(path);
+    execFileSync('umount', [mount.path]);
+    mount.remove();
+  };
+  return { directory, remove };
+}
+
+/** A cgroup can be removed as soon as the dead have left it. */
+function whenEmpty(path: string): Promise<true> {
+  return until(`the end of ${path}`, EMPTY_WITHIN_MS, () => {
+    try {
+      rmdirSync(path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EBUSY') return undefined;
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real Prometheus (Debian's) that takes remote write and has the alerts that are shipped.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { answers } from '../stack/collector.ts';
+import { freePorts, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { PROMETHEUS_ALERTS } from './shown.ts';
+
+const READY_WITHIN_MS = 60_000;
+/** After so long a series that nobody tells of any more is gone; the default is five minutes. */
+const LOOKBACK = '15s';
+
+export interface Sample {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export interface Prometheus {
+  readonly url: string;
+  /** The instant vector (or scalar) of a query now. Throws with Prometheus's own words where it is wrong. */
+  readonly query: (expr: string) => Promise<Sample[]>;
+  /** Names of the alerts that are firing or about to. */
+  readonly alerts: () => Promise<string[]>;
+  readonly output: () => string;
+  readonly stop: () => Promise<void>;
+}
+
+export async function startPrometheus(): Promise<Prometheus> {
+  const directory = temporaryDirectory();
+  const [port = 0] = await freePorts(1);
+  const config = join(directory.path, 'prometheus.json'); // JSON is YAML
+  writeFileSync(config, JSON.stringify({ global: { evaluation_interval: '1s' }, rule_files: [PROMETHEUS_ALERTS] }));
+  const program = startProgram('prometheus', [
+    `--config.file=${config}`,
+    `--storage.tsdb.path=${join(directory.path, 'data')}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+    '--web.enable-remote-write-receiver',
+    `--query.lookback-delta=${LOOKBACK}`,
+  ]);
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    await program.stop();
+    directory.remove();
+  };
+  try {
+    await until('Prometheus', READY_WITHIN_MS, () => answers(`${url}/-/ready`), program.output);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const ask = async (path: string, body?: URLSearchParams) => {
+    const response = await fetch(`${url}${path}`, body === undefined ? {} : { method: 'POST', body });
+    const { status, data, error } = (await response.json()) as Answer;
+    if (status !== 'success') throw new Error(`Prometheus says: ${error}`);
+    return data;
+  };
+  return {
+    url,
+    query: async (expr) => {
+      const { result = [] } = await ask('/api/v1/query', new URLSearchParams({ query: expr }));
+      return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
+    },
+    alerts: async () => {
+      const { alerts = [] } = await ask('/api/v1/alerts');
+      return alerts.map(({ labels }) => labels.alertname ?? '');
+    },
+    output: program.output,
+    stop,
+  };
+}
+
+interface Answer {
+  readonly status: string;
+  readonly error?: string;
+  readonly data: {
+    readonly result?: readonly { metric: Record<string, string>; value: readonly [number, string] }[];
+    readonly alerts?: readonly { labels: Record<string, string> }[];
+  };
+}

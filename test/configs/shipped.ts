@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configurations that are shipped, as people combine them, and a collector that runs one of them. Nothing of a file is changed:
+// addresses are those that its own environment variables give.
+import { readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { answers } from '../stack/collector.ts';
+import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+
+const OTEL_CONFIG = join(ROOT, 'otel-config');
+const READY_WITHIN_MS = 60_000;
+
+/** A file of otel-config/, with `.yaml` left out. */
+const backends = readdirSync(join(OTEL_CONFIG, 'backends')).map((name) => `backends/${name.replace(/\.yaml$/, '')}`);
+
+/** Every way in which they are used: the files, in the order of --config. */
+export const COMBINATIONS: readonly (readonly string[])[] = [
+  ['collector'],
+  ['sidecar'],
+  ['agent'],
+  ['agent', 'agent-without-kubernetes'],
+  ['gateway'],
+  ...['collector', 'sidecar', 'agent'].flatMap((base) => backends.map((backend) => [base, backend])),
+];
+
+/** What somebody sets who uses them. */
+export const SETTINGS = {
+  BACKEND_OTLP_ENDPOINT: 'http://backend:4318',
+  GRAFANA_CLOUD_OTLP_ENDPOINT: 'https://otlp-gateway-prod-eu-west-2.grafana.net/otlp',
+  GRAFANA_CLOUD_AUTH: 'MTIzNDU2OmdsY19leGFtcGxl',
+  HONEYCOMB_API_KEY: 'example',
+  K8S_NODE_NAME: 'node-1',
+} as const;
+
+/** The files in otel-config/ that configure a collector. */
+export function collectorFiles(): string[] {
+  return ['.', 'backends'].flatMap((directory) =>
+    readdirSync(join(OTEL_CONFIG, directory))
+      .filter((name) => name.endsWith('.yaml') && name !== 'rules.yaml')
+      .map((name) => relative(OTEL_CONFIG, join(OTEL_CONFIG, directory, name)).replace(/\.yaml$/, '')),
+  );
+}
+
+export function startConfigs(command: readonly string[], files: readonly string[], env: NodeJS.ProcessEnv): Program {
+  const binary = process.env.WHODUNIT_TEST_CONFIGS_COLLECTOR;
+  if (binary === undefined) throw new Error('WHODUNIT_TEST_CONFIGS_COLLECTOR is not set: run npm run test:configs');
+  const configs = files.flatMap((name) => ['--config', join(OTEL_CONFIG, `${name}.yaml`)]);
+  return startProgram(binary, [...command, ...configs], {
+    env: { PATH: process.env.PATH, HOME: '/nonexistent', ...env },
+  });
+}
+
+export interface Shipped {
+  readonly grpc: string;
+  readonly http: string;
+  readonly program: Program;
+  /** As `kill -9`, and the same again. */
+  readonly crash: () => Promise<void>;
+  readonly restart: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Runs a combination until its health check is well. `env`: where its backend is. */
+export async function startShipped(files: readonly string[], env: NodeJS.ProcessEnv): Promise<Shipped> {
+  const directory = temporaryDirectory();
+  const [grpc = 0, http = 0, health = 0, metrics = 0] = await freePorts(4);
+  const start = () =>
+    startConfigs([], files, {
+      OTLP_GRPC_LISTEN: `127.0.0.1:${grpc}`,
+      OTLP_HTTP_LISTEN: `127.0.0.1:${http}`,
+      HEALTH_LISTEN: `127.0.0.1:${health}`,
+      METRICS_PORT: String(metrics),
+      OTELCOL_STATE_DIR: join(directory.path, 'state'),
+      ...env,
+    });
+  let program = start();
+  const ready = () =>
+    until(
+      `the health check of ${files.join(' and ')}`,
+      READY_WITHIN_MS,
+      () => {
+        if (!program.alive()) throw new Error(`the collector has ended:\n${program.output()}`);
+        return answers(`http://127.0.0.1:${health}`);
+      },
+      program.output,
+    );
+  const stop = async () => {
+    await program.stop();
+    directory.remove();
+  };
+  try {
+    await ready();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    grpc: `http://127.0.0.1:${grpc}`,
+    http: `http://127.0.0.1:${http}`,
+    get program() {
+      return program;
+    },
+    crash: async () => {
+      program.child.kill('SIGKILL');
+      await program.ended;
+    },
+    restart: async () => {
+      program = start();
+      await ready();
+    },
+    stop,
+  };
+}

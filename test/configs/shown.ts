@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The queries of the dashboards and alerts that are shipped, as Grafana and the rulers would send them.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { ROOT } from '../stack/program.ts';
+
+const OTEL_CONFIG = join(ROOT, 'otel-config');
+const DASHBOARDS = join(OTEL_CONFIG, 'grafana/dashboards');
+export const PROMETHEUS_ALERTS = join(OTEL_CONFIG, 'prometheus/alerts.yaml');
+const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
+
+export interface Query {
+  /** Where it stands: the dashboard and the panel, or the alert. */
+  readonly at: string;
+  readonly language: 'promql' | 'logql';
+  readonly expr: string;
+}
+
+interface Panel {
+  readonly title: string;
+  readonly targets: readonly { readonly datasource: { readonly type: string }; readonly expr: string }[];
+}
+interface Rules {
+  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
+}
+
+export const dashboards: readonly { readonly name: string; readonly text: string }[] = readdirSync(DASHBOARDS).map(
+  (name) => ({ name, text: readFileSync(join(DASHBOARDS, name), 'utf8') }),
+);
+
+/** What Grafana puts in the place of its variables. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  $service: '.+',
+  $cause: '.+',
+  $host: '.+',
+  $__range: '1h',
+  $__rate_interval: '1m',
+  $__interval: '1m',
+};
+
+function filled(expr: string): string {
+  return expr.replace(/\$\w+/g, (name) => {
+    const value = VARIABLES[name];
+    if (value === undefined) throw new Error(`${name} in ${expr}: what does Grafana put there?`);
+    return value;
+  });
+}
+
+export function shownQueries(): Query[] {
+  const panels = dashboards.flatMap(({ name, text }) =>
+    (JSON.parse(text).panels as Panel[]).flatMap(({ title, targets }) =>
+      targets.map(({ datasource, expr }): Query => {
+        const language = datasource.type === 'loki' ? 'logql' : 'promql';
+        return { at: `${name}: ${title}`, language, expr: filled(expr) };
+      }),
+    ),
+  );
+  return [...panels, ...alerts(PROMETHEUS_ALERTS, 'promql'), ...alerts(LOKI_ALERTS, 'logql')];
+}
+
+function alerts(path: string, language: Query['language']): Query[] {
+  const { groups } = parse(readFileSync(path, 'utf8')) as Rules;
+  return groups.flatMap(({ rules }) => rules.map(({ alert, expr }): Query => ({ at: alert, language, expr })));
+}

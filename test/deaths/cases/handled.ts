@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// A signal that a handler takes, or that is ignored, before the end: what the end was, and who asked for it.
+import type { Case } from './case.ts';
+import { abort, askedToExit, exit, fault, killed, segfault } from './expect.ts';
+
+const raisedAgain = (signal: string) => ({
+  ...killed(signal),
+  attributes: { 'whodunit.signal.name': signal, 'whodunit.signal.disposition': 'handled' },
+});
+const handledFault = /SIGSEGV with SEGV_MAPERR at 0xbeef.*, had been delivered to a handler/;
+const request = (signal: string, what: string) => ({
+  'whodunit.evidence': new RegExp(`${signal} from undertaker \\(pid \\d+\\) was ${what}, \\d+\\.\\d+ s before the end`),
+});
+
+export const handledCases: readonly Case[] = [
+  {
+    name: 'the handler of a language runtime takes the fault and exits with code 2',
+    happens: 'panic',
+    deaths: [{ ...exit(2), attributes: { 'whodunit.evidence': handledFault } }],
+  },
+  {
+    name: 'the handler of a language runtime takes the fault and aborts',
+    happens: 'panic-abort',
+    deaths: [{ ...abort, attributes: { 'exception.type': 'SIGABRT', 'whodunit.evidence': handledFault } }],
+  },
+  {
+    name: 'a handler takes the fault and calls exit_group with code 7',
+    happens: 'fault-handler-exits',
+    deaths: [{ ...exit(7), attributes: { 'whodunit.evidence': handledFault } }],
+  },
+  {
+    name: 'a handler takes the fault once and returns, and the instruction faults again',
+    happens: 'fault-handler-returns',
+    deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)],
+  },
+  {
+    name: 'a handler takes the fault and raises it again with the default action',
+    happens: 'fault-handler-raises',
+    deaths: [{ ...fault('SIGSEGV', 'SEGV_MAPERR', segfault), senderKind: 'self' }],
+  },
+  {
+    name: 'a handler cannot take the fault, as its stack is nowhere',
+    happens: 'fault-handler-without-stack',
+    deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, 'whodunit.evidence': /could not run the handler/ })],
+  },
+  {
+    name: 'another process sends SIGSEGV, and its handler raises it again',
+    happens: 'sigsegv-handler-raises',
+    deaths: [raisedAgain('SIGSEGV')],
+  },
+  {
+    name: 'another process sends SIGABRT, as watchdogs do, and its handler raises it again',
+    happens: 'sigabrt-handler-raises',
+    deaths: [raisedAgain('SIGABRT')],
+  },
+  {
+    name: 'another process sends SIGABRT, as watchdogs do, and its handler exits with code 7',
+    happens: 'sigabrt-handler-exits',
+    deaths: [askedToExit(7, 'SIGABRT', 6)],
+  },
+  {
+    name: 'another process sends SIGTERM, and its handler raises it again',
+    happens: 'sigterm-handler-raises',
+    deaths: [raisedAgain('SIGTERM')],
+  },
+  {
+    name: "a language runtime's handler takes SIGTERM and raises it once more with the default action",
+    happens: 'sigterm-in-go-runtime',
+    deaths: [raisedAgain('SIGTERM')],
+  },
+  { name: 'a process handles SIGTERM and then exits with code 0', happens: 'sigterm-then-exit-0', deaths: [] },
+  {
+    name: 'a process handles SIGTERM and then exits with code 1',
+    happens: 'sigterm-then-exit-1',
+    deaths: [askedToExit(1, 'SIGTERM', 15)],
+  },
+  {
+    name: 'a process handles SIGTERM and then exits with code 143',
+    happens: 'sigterm-then-exit-143',
+    deaths: [askedToExit(143, 'SIGTERM', 15)],
+  },
+  {
+    name: 'a process handles SIGHUP and then exits with code 1',
+    happens: 'sighup-then-exit-1',
+    deaths: [askedToExit(1, 'SIGHUP', 1)],
+  },
+  {
+    name: 'somebody types Ctrl-C, and the process exits with code 130',
+    happens: 'ctrl-c-then-exit-130',
+    deaths: [{ ...askedToExit(130, 'SIGINT', 2), senderKind: 'kernel' }],
+  },
+  {
+    name: 'the terminal goes away, and the process exits with code 1',
+    happens: 'hangup-then-exit-1',
+    deaths: [{ ...askedToExit(1, 'SIGHUP', 1), senderKind: 'kernel' }],
+  },
+  {
+    name: 'a process segfaults while it handles SIGTERM',
+    happens: 'sigterm-then-segfault',
+    deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, ...request('SIGTERM', 'handled') })],
+  },
+  {
+    name: 'a process ignores SIGTERM by one process and is then killed by another',
+    happens: 'sigterm-ignored-then-sigkill',
+    deaths: [{ ...killed('SIGKILL'), attributes: request('SIGTERM', 'ignored') }],
+  },
+  {
+    name: 'a process handles SIGTERM by one process, lives on, and is then killed by another',
+    happens: 'sigterm-handled-then-sigkill',
+    deaths: [{ ...killed('SIGKILL'), attributes: request('SIGTERM', 'handled') }],
+  },
+  {
+    name: 'a process handles SIGHUP by one process, and then exits because of SIGTERM by another',
+    happens: 'two-requests',
+    deaths: [askedToExit(1, 'SIGTERM', 15)],
+  },
+];

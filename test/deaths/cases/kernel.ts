@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// A death that the kernel decides on: faults, limits, timers, terminals, memory. Nobody is named as the sender.
+import type { Case } from './case.ts';
+import { exit, fault, kernel, killed, oomInCgroup, segfault } from './expect.ts';
+
+const address = { 'whodunit.fault.address': /^0x[0-9a-f]+$/ };
+const forbidden = { 'whodunit.fault.syscall': 'getppid' };
+const timer = (signal: string, code: string) => ({
+  ...kernel('timer', signal),
+  attributes: { 'whodunit.signal.code': code },
+});
+
+export const kernelCases: readonly Case[] = [
+  { name: 'a process segfaults', happens: 'segfault', deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)] },
+  {
+    name: 'the second thread segfaults',
+    happens: 'segfault-in-thread',
+    deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, 'thread.name': 'second-thread' })],
+  },
+  {
+    name: 'the second thread segfaults and may leave a core',
+    happens: 'segfault-in-thread-with-core',
+    deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, 'thread.name': 'second-thread' })],
+  },
+  {
+    name: 'a non-canonical address raises a general protection fault, which has no address',
+    happens: 'general-protection',
+    arch: 'x64',
+    deaths: [fault('SIGSEGV', 'SI_KERNEL', { 'whodunit.fault.address': null })],
+  },
+  {
+    name: 'an instruction for the kernel alone raises a general protection fault',
+    happens: 'privileged-instruction',
+    arch: 'x64',
+    deaths: [fault('SIGSEGV', 'SI_KERNEL', { 'whodunit.fault.address': null })],
+  },
+  {
+    name: 'a process writes to memory that is read-only',
+    happens: 'write-read-only',
+    deaths: [fault('SIGSEGV', 'SEGV_ACCERR', address)],
+  },
+  {
+    name: 'a process executes what is no code',
+    happens: 'execute-data',
+    deaths: [fault('SIGSEGV', 'SEGV_ACCERR', address)],
+  },
+  {
+    name: 'a process calls a function at address 0',
+    happens: 'jump-to-null',
+    deaths: [
+      fault('SIGSEGV', 'SEGV_MAPERR', {
+        'whodunit.fault.address': '0x0',
+        'whodunit.fault.instruction_pointer': '0x0',
+        'exception.message': 'SEGV_MAPERR at 0x0',
+      }),
+    ],
+  },
+  {
+    name: 'a process uses more stack than its limit',
+    happens: 'stack-overflow',
+    deaths: [fault('SIGSEGV', /^SEGV_(MAP|ACC)ERR$/, address)],
+  },
+  {
+    name: 'a mapping beyond the end of its file raises SIGBUS',
+    happens: 'bus-error',
+    deaths: [fault('SIGBUS', 'BUS_ADRERR', address)],
+  },
+  {
+    name: 'an undefined instruction raises SIGILL',
+    happens: 'illegal-instruction',
+    deaths: [fault('SIGILL', /^ILL_ILLOP[CN]$/)],
+  },
+  {
+    name: 'a division by zero raises SIGFPE',
+    happens: 'division-by-zero',
+    arch: 'x64',
+    deaths: [fault('SIGFPE', 'FPE_INTDIV')],
+  },
+  {
+    name: 'a breakpoint without a debugger raises SIGTRAP',
+    happens: 'breakpoint',
+    deaths: [fault('SIGTRAP', /^(SI_KERNEL|TRAP_BRKPT)$/)],
+  },
+  {
+    name: 'a process hits the memory limit of its cgroup',
+    happens: 'out-of-memory',
+    deaths: [
+      {
+        ...oomInCgroup,
+        attributes: { ...oomInCgroup.attributes, 'whodunit.oom.cgroup': /^\/whodunit-deaths-\d+$/ },
+      },
+    ],
+  },
+  {
+    name: 'one process takes the last memory of a cgroup, and the kernel chooses another one',
+    happens: 'innocent-allocator',
+    deaths: [oomInCgroup],
+  },
+  {
+    name: 'a process goes with the out-of-memory victim whose memory it shares',
+    happens: 'shared-memory',
+    deaths: [
+      { ...kernel('oom_kill', 'oom_kill'), attributes: { 'whodunit.oom.scope': 'cgroup' } },
+      { ...kernel('oom_kill', 'oom_kill'), attributes: { 'whodunit.oom.scope': 'cgroup' } },
+    ],
+  },
+  {
+    name: 'a child runs out of memory, which does not taint the later exit of its parent',
+    happens: 'child-out-of-memory',
+    deaths: [exit(1), oomInCgroup],
+  },
+  {
+    name: 'somebody sends SIGKILL to one that is dying as the victim of the out-of-memory killer',
+    happens: 'chosen-and-killed',
+    deaths: [oomInCgroup],
+  },
+  {
+    name: 'the init of a pid namespace is killed, and everyone in there with it',
+    happens: 'namespace-exit',
+    deaths: [kernel('namespace_exit', 'SIGKILL'), killed('SIGKILL')],
+  },
+  {
+    name: 'the init of a pid namespace exits, and everyone in there is killed',
+    happens: 'namespace-init-exits',
+    deaths: [kernel('namespace_exit', 'SIGKILL'), exit(3)],
+  },
+  {
+    name: 'a parent exits whose child has asked for SIGTERM then',
+    happens: 'parent-death',
+    deaths: [kernel('parent_death', 'SIGTERM')],
+  },
+  {
+    name: 'a parent exits whose child has asked for SIGKILL then',
+    happens: 'parent-death-sigkill',
+    deaths: [kernel('parent_death', 'SIGKILL')],
+  },
+  {
+    name: 'only the thread of the parent exits that had started the child, which has asked for SIGTERM then',
+    happens: 'parent-thread-death',
+    deaths: [kernel('parent_death', 'SIGTERM')],
+  },
+  {
+    name: 'a child exits that was to send its parent SIGUSR1 then',
+    happens: 'child-exit-signal',
+    deaths: [kernel('kernel', 'SIGUSR1')],
+  },
+  {
+    name: 'a stopped process group is orphaned, which is no hangup',
+    happens: 'orphaned-and-stopped',
+    deaths: [kernel('kernel', 'SIGHUP')],
+  },
+  { name: 'somebody types Ctrl-C', happens: 'ctrl-c', deaths: [kernel('terminal', 'SIGINT')] },
+  { name: 'somebody types Ctrl-\\', happens: 'ctrl-backslash', deaths: [kernel('terminal', 'SIGQUIT')] },
+  { name: 'the terminal goes away', happens: 'hangup', deaths: [kernel('hangup', 'SIGHUP')] },
+  {
+    name: 'a process writes to a pipe that nobody reads',
+    happens: 'broken-pipe',
+    deaths: [kernel('broken_pipe', 'SIGPIPE')],
+  },
+  {
+    name: 'a process writes to a pipe that nobody reads, and blocks SIGPIPE for a while',
+    happens: 'broken-pipe-blocked',
+    deaths: [kernel('broken_pipe', 'SIGPIPE')],
+  },
+  {
+    name: 'a process sends to a socket that nobody reads',
+    happens: 'broken-socket',
+    deaths: [kernel('broken_pipe', 'SIGPIPE')],
+  },
+  {
+    name: 'a process wants SIGIO on input: whoever writes is innocent',
+    happens: 'signal-on-input',
+    deaths: [kernel('kernel', 'SIGIO')],
+  },
+  {
+    name: 'a process wants SIGUSR1 on input: whoever writes is innocent',
+    happens: 'other-signal-on-input',
+    deaths: [kernel('kernel', 'SIGUSR1')],
+  },
+  {
+    name: 'a process wants SIGUSR1 on mail in a message queue: whoever writes is innocent',
+    happens: 'signal-on-mail',
+    deaths: [{ ...kernel('kernel', 'SIGUSR1'), attributes: { 'whodunit.signal.code': 'SI_MESGQ' } }],
+  },
+  { name: 'an interval timer runs out', happens: 'alarm', deaths: [timer('SIGALRM', 'SI_KERNEL')] },
+  {
+    name: 'an interval timer of the work in user mode runs out',
+    happens: 'virtual-timer',
+    deaths: [timer('SIGVTALRM', 'SI_KERNEL')],
+  },
+  { name: 'an interval timer of all work runs out', happens: 'prof-timer', deaths: [timer('SIGPROF', 'SI_KERNEL')] },
+  { name: 'a POSIX timer runs out', happens: 'posix-timer', deaths: [timer('SIGALRM', 'SI_TIMER')] },
+  {
+    name: 'a POSIX timer runs out that sends SIGKILL, and memory did not',
+    happens: 'posix-timer-sigkill',
+    deaths: [timer('SIGKILL', 'SI_TIMER')],
+  },
+  {
+    name: 'a POSIX timer runs out that sends SIGUSR2',
+    happens: 'posix-timer-sigusr2',
+    deaths: [timer('SIGUSR2', 'SI_TIMER')],
+  },
+  {
+    name: 'a tracer ends that had asked for the death of whom it traced',
+    happens: 'tracer-exit',
+    deaths: [kernel('kernel', 'SIGKILL')],
+  },
+  {
+    name: 'a process works beyond its RLIMIT_CPU',
+    happens: 'cpu-limit',
+    deaths: [kernel('resource_limit', 'SIGXCPU')],
+  },
+  {
+    name: 'a process works beyond its hard RLIMIT_CPU',
+    happens: 'cpu-limit-hard',
+    deaths: [kernel('resource_limit', 'SIGKILL')],
+  },
+  {
+    name: 'a process of real-time priority works beyond its RLIMIT_RTTIME',
+    happens: 'realtime-limit',
+    deaths: [kernel('resource_limit', 'SIGXCPU')],
+  },
+  {
+    name: 'a process of real-time priority works beyond its hard RLIMIT_RTTIME',
+    happens: 'realtime-limit-hard',
+    deaths: [kernel('resource_limit', 'SIGKILL')],
+  },
+  {
+    name: 'a process writes beyond its RLIMIT_FSIZE',
+    happens: 'file-limit',
+    deaths: [kernel('resource_limit', 'SIGXFSZ')],
+  },
+  {
+    name: 'a process makes a file longer than its RLIMIT_FSIZE',
+    happens: 'truncate-limit',
+    deaths: [kernel('resource_limit', 'SIGXFSZ')],
+  },
+  {
+    name: 'a process calls what its seccomp filter forbids',
+    happens: 'seccomp',
+    deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
+  },
+  {
+    name: 'a process calls what its seccomp filter wants to be told of by SIGSYS',
+    happens: 'seccomp-trap',
+    deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
+  },
+  {
+    name: 'the only thread of a process calls what its seccomp filter kills threads for',
+    happens: 'seccomp-only-thread',
+    deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
+  },
+  {
+    name: 'a seccomp filter kills one thread: the process lives on, and exits with code 3',
+    happens: 'seccomp-one-thread',
+    deaths: [exit(3)],
+  },
+  {
+    name: 'a process calls what the strict mode of seccomp forbids',
+    happens: 'seccomp-strict',
+    deaths: [kernel('seccomp', 'SIGKILL')],
+  },
+];

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process that another one, or the process itself, sends a signal to: the record names who made the call.
+import type { Case } from './case.ts';
+import { abort, exit, killed, selfSignal, unknown } from './expect.ts';
+
+/** What looks like a fault, or like a word of the kernel, and is none. */
+const mereSignal = (signal: string) => ({
+  ...killed(signal),
+  attributes: { 'whodunit.fault.address': null, 'exception.type': null, 'whodunit.signal.disposition': 'default' },
+});
+const withCode = (signal: string, code: string) => ({
+  ...killed(signal),
+  attributes: { 'whodunit.signal.code': code },
+});
+const underTracer = { 'whodunit.evidence': /a tracer was attached/ };
+
+/** As containerID in undertaker/cgroups.go. */
+const CONTAINER = '4c01db0b339c4f9c8b4a5d5f8f3f3c7a0d6a9a1ec4b9c9c4f0b4f7d5a1c2e3f4';
+
+export const senderCases: readonly Case[] = [
+  { name: 'a process aborts', happens: 'abort', deaths: [abort] },
+  { name: 'a process aborts and may leave a core', happens: 'abort-with-core', deaths: [abort] },
+  { name: 'a process sends SIGUSR1 to itself', happens: 'raise-sigusr1', deaths: [selfSignal('SIGUSR1')] },
+  {
+    name: 'a thread sends SIGUSR2 to the first thread of its process',
+    happens: 'raise-in-thread',
+    deaths: [selfSignal('SIGUSR2')],
+  },
+  { name: 'another process sends SIGKILL to one with many threads', happens: 'sigkill', deaths: [killed('SIGKILL')] },
+  { name: 'another process sends SIGTERM', happens: 'sigterm', deaths: [killed('SIGTERM')] },
+  { name: 'another process sends SIGSEGV, which is no fault', happens: 'sigsegv', deaths: [mereSignal('SIGSEGV')] },
+  { name: 'another process sends SIGQUIT', happens: 'sigquit', deaths: [killed('SIGQUIT')] },
+  { name: 'another process sends SIGINT', happens: 'sigint', deaths: [killed('SIGINT')] },
+  { name: 'another process sends SIGHUP, which is no hangup', happens: 'sighup', deaths: [killed('SIGHUP')] },
+  { name: 'another process sends SIGABRT, which is no abort', happens: 'sigabrt', deaths: [mereSignal('SIGABRT')] },
+  { name: 'another process sends SIGPIPE, which is no broken pipe', happens: 'sigpipe', deaths: [killed('SIGPIPE')] },
+  { name: 'another process sends SIGALRM, which is no timer', happens: 'sigalrm', deaths: [killed('SIGALRM')] },
+  { name: 'another process sends SIGXCPU, which is no limit', happens: 'sigxcpu', deaths: [killed('SIGXCPU')] },
+  { name: 'another process sends SIGXFSZ, which is no limit', happens: 'sigxfsz', deaths: [killed('SIGXFSZ')] },
+  { name: 'another process sends SIGSYS, which is no seccomp', happens: 'sigsys', deaths: [mereSignal('SIGSYS')] },
+  { name: 'another process sends SIGTRAP, which is no fault', happens: 'sigtrap', deaths: [mereSignal('SIGTRAP')] },
+  { name: 'another process sends a real-time signal', happens: 'real-time-signal', deaths: [killed('SIGRTMIN+2')] },
+  {
+    name: 'SIGTERM ends 64 threads at once, which is one death',
+    happens: 'many-threads-sigterm',
+    deaths: [killed('SIGTERM')],
+  },
+  {
+    name: 'a thread executes another program, which somebody kills',
+    happens: 'exec-then-killed',
+    deaths: [killed('SIGTERM')],
+  },
+  {
+    name: 'another process kills one whose first thread is long gone',
+    happens: 'leader-gone',
+    deaths: [killed('SIGKILL')],
+  },
+  {
+    name: 'a process is stopped by one process and then killed by another',
+    happens: 'stopped',
+    deaths: [killed('SIGKILL')],
+  },
+  {
+    name: 'two processes send SIGTERM to one that blocks it for a while: the first one counts',
+    happens: 'first-of-two-senders',
+    deaths: [killed('SIGTERM')],
+  },
+  {
+    name: 'another process sends SIGTERM to one that blocks it, and is gone when it comes true',
+    happens: 'blocked-and-sender-gone',
+    deaths: [killed('SIGTERM')],
+  },
+  {
+    name: 'another process sends SIGQUIT to one that blocks it, and is gone when it comes true',
+    happens: 'blocked-and-dumping',
+    deaths: [killed('SIGQUIT')],
+  },
+  {
+    name: 'SIGKILL by one process comes too late: SIGTERM by another has ended it',
+    happens: 'too-late-to-kill',
+    deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
+  },
+  {
+    name: 'SIGTERM by one process comes too late: SIGTERM by another has ended it',
+    happens: 'too-late-to-terminate',
+    deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
+  },
+  {
+    name: 'somebody kills a zombie, which had exited with code 3',
+    happens: 'zombie-signalled',
+    deaths: [exit(3)],
+  },
+  {
+    name: 'SIGKILL ends a process that is writing its core after a fault',
+    happens: 'dump-interrupted',
+    deaths: [{ ...killed('SIGKILL'), attributes: { 'whodunit.evidence': /came first; SIGKILL ended the core dump/ } }],
+  },
+  {
+    name: 'another process sends SIGTERM to one thread with tgkill',
+    happens: 'tgkill',
+    deaths: [withCode('SIGTERM', 'SI_TKILL')],
+  },
+  {
+    name: 'another process sends SIGTERM to one thread with pthread_sigqueue',
+    happens: 'tgsigqueue',
+    deaths: [withCode('SIGTERM', 'SI_QUEUE')],
+  },
+  { name: 'another process sends SIGKILL through a pidfd', happens: 'pidfd', deaths: [killed('SIGKILL')] },
+  {
+    name: 'another process sends SIGTERM with sigqueue',
+    happens: 'sigqueue',
+    deaths: [withCode('SIGTERM', 'SI_QUEUE')],
+  },
+  { name: "an ordinary user kills that user's own process", happens: 'sigkill-by-nobody', deaths: [killed('SIGKILL')] },
+  {
+    name: 'a setuid program of root, started by an ordinary user, kills',
+    happens: 'sigkill-by-setuid',
+    deaths: [killed('SIGKILL')],
+  },
+  { name: 'the parent kills its child', happens: 'sigkill-by-parent', deaths: [killed('SIGKILL')] },
+  { name: 'a child kills its parent', happens: 'sigkill-by-child', deaths: [killed('SIGKILL')] },
+  {
+    name: 'the sender is the last of a long line of processes',
+    happens: 'line-of-senders',
+    deaths: [killed('SIGTERM')],
+  },
+  {
+    name: 'the sender is dead and gone before anybody can look at it',
+    happens: 'sender-gone',
+    deaths: [killed('SIGTERM')],
+  },
+  {
+    name: 'a signal to a process group kills all of it',
+    happens: 'process-group',
+    deaths: [killed('SIGTERM'), killed('SIGTERM')],
+  },
+  {
+    name: 'a process sends SIGTERM to its own process group',
+    happens: 'own-group',
+    deaths: [selfSignal('SIGTERM'), killed('SIGTERM')],
+  },
+  { name: 'another process writes to cgroup.kill', happens: 'cgroup-kill', deaths: [killed('SIGKILL')] },
+  {
+    name: 'the victim is in a cgroup as Docker makes them with systemd',
+    happens: 'in-container',
+    deaths: [{ ...killed('SIGKILL'), resource: { 'container.id': CONTAINER, 'k8s.pod.uid': null } }],
+  },
+  {
+    name: 'the victim is in a cgroup as kubelet and containerd make them with systemd',
+    happens: 'in-pod',
+    deaths: [
+      {
+        ...killed('SIGKILL'),
+        resource: { 'container.id': CONTAINER, 'k8s.pod.uid': '0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9' },
+      },
+    ],
+  },
+  {
+    name: 'the victim is in a cgroup as systemd makes them for a service',
+    happens: 'in-unit',
+    deaths: [
+      {
+        ...killed('SIGKILL'),
+        resource: { 'container.id': null, 'service.name': 'checkout', 'whodunit.systemd.unit': 'checkout.service' },
+      },
+    ],
+  },
+  { name: 'killer and victim live in a pid namespace', happens: 'pid-namespace', deaths: [killed('SIGTERM')] },
+  {
+    name: 'a process in a pid namespace sends SIGTERM to everyone there',
+    happens: 'everyone-in-pid-namespace',
+    deaths: [killed('SIGTERM'), killed('SIGTERM')],
+  },
+  {
+    name: 'a child of the init of a pid namespace cannot kill it, and somebody outside can',
+    happens: 'init-attacked',
+    deaths: [killed('SIGKILL')],
+  },
+  {
+    name: 'a tracer lets SIGTERM through that another process sent',
+    happens: 'killed-while-traced',
+    deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
+  },
+  {
+    name: 'another process sends SIGKILL to one under a tracer',
+    happens: 'sigkill-while-traced',
+    deaths: [{ ...killed('SIGKILL'), attributes: underTracer }],
+  },
+  {
+    name: 'a tracer makes SIGTERM of the SIGUSR1 that another process sent: nobody is named',
+    happens: 'tracer-injects',
+    deaths: [{ ...unknown('SIGTERM'), attributes: underTracer }],
+  },
+  {
+    name: 'a tracer swallows the SIGTERM of another process, and later makes one of its own: nobody is named',
+    happens: 'tracer-swallows',
+    deaths: [{ ...unknown('SIGTERM'), attributes: underTracer }],
+  },
+  {
+    name: 'a tracer kills with PTRACE_KILL',
+    happens: 'tracer-kills',
+    deaths: [{ ...killed('SIGKILL'), attributes: underTracer }],
+  },
+];

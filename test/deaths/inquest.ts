@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole whodunit and a real collector, and the cases that happen in front of them: each is judged by what the collector's file says.
+// What the judgement is used for (a test, a score) is its caller's.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startCollector } from '../stack/collector.ts';
+import type { LogRecord } from '../stack/otlp-file.ts';
+import { MORTAL, until } from '../stack/program.ts';
+import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import type { Case } from './cases/case.ts';
+import { isAbout } from './compare.ts';
+import { type Finding, invented, judge } from './judge.ts';
+import { lives } from './living.ts';
+import { type Death, letHappen } from './truth.ts';
+
+/** A machine with much else to do takes its time; what comes in time costs nothing. */
+const RECORD_WITHIN_MS = 60_000;
+/** How long a second record of the same death, or one of no death, is given to come. */
+const NO_RECORD_WITHIN_MS = 1_000;
+
+/** What only shows when all is over. */
+export interface Review {
+  readonly doubled: readonly Death[];
+  /** Records about nobody who died, about an exit with code 0 or somebody who lives, or with the uid of another record. */
+  readonly invented: readonly LogRecord[];
+  /** By the loader's own count (docs/wire.md): `ring_full`, `memory_full`, `missed`, `undecodable`. */
+  readonly lost: number;
+}
+
+export interface Inquest {
+  readonly whodunit: Whodunit;
+  /** Lets a case happen and waits for its records. Fails if the case cannot happen. */
+  readonly hear: (one: Case) => Promise<readonly Finding[]>;
+  readonly review: () => Promise<Review>;
+  /** Stops everything; says what did not end cleanly. */
+  readonly close: () => Promise<readonly string[]>;
+}
+
+export async function openInquest(): Promise<Inquest> {
+  const collector = await startCollector();
+  const whodunit = await startWhodunit(exportTo(collector, 'grpc')).catch(async (error: unknown) => {
+    await collector.stop();
+    throw error;
+  });
+  const heard: Finding[] = [];
+  const discarded: Death[] = [];
+  const failed: string[] = [];
+
+  const hear = async (one: Case): Promise<readonly Finding[]> => {
+    const { deaths: truths, discarded: others } = await letHappen(one.happens).catch((error: unknown) => {
+      failed.push(one.happens);
+      throw error;
+    });
+    discarded.push(...others);
+    const awaited = truths.slice(0, one.deaths.length);
+    const came = () => awaited.every((truth) => collector.logs().some((record) => isAbout(truth, record)));
+    // What does not come is the judgement's to say.
+    await until('the records', RECORD_WITHIN_MS, () => came() || undefined).catch(() => {});
+    const findings = judge(one, truths, collector.logs());
+    heard.push(...findings);
+    return findings;
+  };
+
+  const review = async (): Promise<Review> => {
+    await sleep(NO_RECORD_WITHIN_MS);
+    const records = collector.logs();
+    const of = ({ truth }: Finding) => records.filter((record) => isAbout(truth, record));
+    const uids = new Set<unknown>();
+    const again = records.filter(({ attributes }) => {
+      const known = uids.has(attributes['log.record.uid']);
+      uids.add(attributes['log.record.uid']);
+      return known;
+    });
+    const truths = [...heard.map(({ truth }) => truth), ...discarded];
+    const isMortal = ({ resource }: LogRecord) => resource['process.executable.path'] === MORTAL;
+    const unwanted = heard.filter(({ expected }) => expected === undefined).flatMap(of);
+    const unseen = invented(records, truths, failed, isMortal);
+    const { lost } = await loaderStatus(whodunit.at.socket);
+    return {
+      doubled: heard.filter((finding) => of(finding).length > 1).map(({ truth }) => truth),
+      invented: [...new Set([...unwanted, ...again, ...records.filter(lives), ...unseen])],
+      lost: Object.values(lost).reduce((sum, count) => sum + Number(count), 0),
+    };
+  };
+
+  const close = async (): Promise<readonly string[]> => {
+    const { service, loader, pinsLeft } = await whodunit.stop();
+    await collector.stop();
+    const complaints: string[] = [];
+    for (const [name, { code, signal }] of Object.entries({ service, loader }))
+      if (code !== 0) complaints.push(`the ${name} ended with ${signal ?? `code ${code}`}`);
+    if (pinsLeft) complaints.push(`pins were left in ${whodunit.at.pinDir}`);
+    return complaints;
+  };
+
+  return { whodunit, hear, review, close };
+}

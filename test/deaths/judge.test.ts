@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The judgement must be able to fail: a death that is missed, told twice, told though it was none of interest, or made up.
+import { describe, expect, it } from 'vitest';
+import type { LogRecord } from '../stack/otlp-file.ts';
+import { invented, judge } from './judge.ts';
+import { expected, record, truth } from './sample.ts';
+
+const differences = (deaths: Parameters<typeof judge>[0]['deaths'], records: readonly LogRecord[]) =>
+  judge({ deaths }, [truth], records).flatMap((finding) => finding.differences);
+
+describe('judge', () => {
+  it('finds nothing where each death has its one right record', () => {
+    expect(differences([expected], [record])).toEqual([]);
+    expect(differences([], [])).toEqual([]);
+  });
+
+  it.each([
+    ['a missing record', [expected], [], 'process 42 has 0 records instead of 1'],
+    ['a second record', [expected], [record, record], 'process 42 has 2 records instead of 1'],
+    ['a record of a death that nobody is to report', [], [record], 'process 42 has 1 records instead of 0'],
+    ['a death too few', [expected, expected], [record], '1 deaths instead of 2'],
+    [
+      'a wrong record',
+      [{ ...expected, cause: 'fault' }],
+      [record],
+      'whodunit.cause: the record says "killed", the case "fault"',
+    ],
+  ])('finds %s', (_, deaths, records, difference) => {
+    expect(differences(deaths, records)).toContain(difference);
+  });
+});
+
+describe('invented', () => {
+  const isMortal = ({ resource }: LogRecord) => resource['process.executable.name'] === 'mortal';
+  const cleared = (by: string): LogRecord => ({
+    ...record,
+    attributes: { ...record.attributes, 'whodunit.sender.command_line': by },
+  });
+
+  it('finds the record of a mortal that nobody saw die, and no other', () => {
+    expect(invented([record], [truth], [], isMortal)).toEqual([]);
+    expect(invented([record], [{ ...truth, pid: 43 }], [], isMortal)).toEqual([record]);
+    expect(invented([record], [], [], () => false)).toEqual([]);
+  });
+
+  it('leaves out whom an undertaker killed that had failed, and only those', () => {
+    const byUndertaker = cleared('/build/undertaker sigkill');
+    expect(invented([byUndertaker], [], ['sigkill'], isMortal)).toEqual([]);
+    expect(invented([byUndertaker], [], ['kill'], isMortal)).toEqual([byUndertaker]);
+  });
+});

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a process that a record calls dead lives: the one kind of invented death that shows without knowing who died.
+import { readFileSync } from 'node:fs';
+import type { LogRecord } from '../stack/otlp-file.ts';
+
+/** /proc/stat tells the boot in seconds: a process that started this much before the end that is told is the same one. */
+const BOOT_TIME_GRAIN_MS = 1_000;
+/** USER_HZ, which is the same on every machine that Node runs on. */
+const TICK_MS = 10;
+/** proc(5), counted from the state, which follows the name in parentheses: state and start. */
+const STATE = 0;
+const START_TICKS = 19;
+
+/** False for a zombie: it is dead, though nobody has asked how. */
+export function lives({ resource, timeUnixNs }: LogRecord): boolean {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${resource['process.pid']}/stat`, 'utf8');
+  } catch {
+    return false; // there is no such process
+  }
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  if (fields[STATE] === 'Z' || fields[STATE] === 'X') return false;
+  const bootMs = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) * 1000;
+  const startMs = bootMs + Number(fields[START_TICKS]) * TICK_MS;
+  return startMs + BOOT_TIME_GRAIN_MS < Number(timeUnixNs / 1_000_000n);
+}

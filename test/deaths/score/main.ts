@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The score as a program: runs the cases, prints tables and totals, writes docs/deaths.md. scripts/deaths.mjs builds everything,
+// reads the command line and hands it over as one argument of JSON. Ends with 1 if anything is wrong.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../stack/program.ts';
+import type { Case } from '../cases/case.ts';
+import { cases as allCases } from '../cases/index.ts';
+import { forked } from '../forked.ts';
+import { type Machine, page } from './page.ts';
+import { peers as allPeers } from './peers/index.ts';
+import { type Run, run } from './run.ts';
+import { summary, table } from './table.ts';
+import { allRight } from './tally.ts';
+
+interface Flags {
+  readonly runs: number;
+  readonly storm: boolean;
+  readonly compare: boolean;
+  readonly write: boolean;
+  readonly only: readonly string[] | null;
+}
+
+const PAGE = join(ROOT, 'docs/deaths.md');
+
+const flags: Flags = JSON.parse(process.argv[2] ?? '');
+const cases = chosen(flags.only);
+const peers = flags.compare ? allPeers : [];
+const names = peers.map(({ name }) => name);
+
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    interrupted = true;
+  });
+
+let right = 0;
+let last: Run | undefined;
+for (let number = 1; number <= flags.runs && !interrupted; number += 1) {
+  console.error(`run ${number} of ${flags.runs}${flags.storm ? ', in a fork storm' : ''}`);
+  const before = forked();
+  last = await run({ cases, peers, storm: flags.storm, goesOn });
+  progress('');
+  if (flags.storm) console.error(`the machine forked ${forked() - before} times meanwhile`);
+  console.log(`${table(last, names)}\n\n${summary(last, names)}\n`);
+  if (allRight(last)) right += 1;
+}
+if (interrupted) {
+  console.error('interrupted: what was done by then is above');
+} else {
+  if (flags.runs > 1) console.log(`${right} of ${flags.runs} runs were all right`);
+  if (flags.write && last !== undefined) {
+    writeFileSync(PAGE, page(last, peers, machine()));
+    console.log(`wrote ${PAGE}`);
+  }
+}
+process.exitCode = right === flags.runs && !interrupted ? 0 : 1;
+
+function chosen(only: Flags['only']): readonly Case[] {
+  const here = allCases.filter(({ arch }) => arch === undefined || arch === process.arch);
+  if (only === null) return here;
+  const unknown = only.find((name) => !here.some(({ happens }) => happens === name));
+  if (unknown === undefined) return here.filter(({ happens }) => only.includes(happens));
+  console.error(`there is no case ${unknown}; there are ${here.map(({ happens }) => happens).join(', ')}`);
+  process.exit(1);
+}
+
+function goesOn({ happens }: Case, index: number): boolean {
+  progress(`${index + 1} of ${cases.length}: ${happens}`);
+  return !interrupted;
+}
+
+/** One line that is written again and again on a terminal; a line each elsewhere. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else if (text !== '') console.error(text);
+}
+
+function machine(): Machine {
+  const distribution = /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
+  const packages = [...new Set(peers.map((peer) => peer.package))];
+  const { stdout } = spawnSync('dpkg-query', ['--show', ...packages], { encoding: 'utf8' });
+  const versions = new Map(stdout.split('\n').map((line) => line.split('\t') as [string, string]));
+  const kernel = /^[\d.]+/.exec(release())?.[0] ?? release();
+  return { kernel, distribution, versions };
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// bpftrace with the program that one would write first: the two tracepoints that its users are told of, and `exit_code` of the task.
+import { endingOf, type Told } from '../told.ts';
+import type { Peer } from './peer.ts';
+
+const PROGRAM = `
+tracepoint:sched:sched_process_exit /pid == tid/ {
+  printf("exit %d %d\\n", pid, ((struct task_struct *)curtask)->exit_code);
+}
+tracepoint:signal:signal_generate {
+  printf("signal %d to %d from %d %s code %d\\n", args->sig, args->pid, pid, comm, args->code);
+}`;
+const EXIT = /^exit (\d+) (\d+)$/;
+const SIGNAL = /^signal (\d+) to (\d+) from (\d+) (.*) code (-?\d+)$/;
+
+/** `si_code`: above it the kernel speaks (SI_KERNEL, a fault's code); at SI_TIMER a timer does. */
+const SI_USER = 0;
+const SI_TIMER = -2;
+
+function parse(line: string): Told | undefined {
+  const [exit, pid, status] = EXIT.exec(line) ?? [];
+  if (exit !== undefined) return { kind: 'end', pid: Number(pid), ending: endingOf(Number(status)) };
+  const [sent, signal, target, sender, comm, code] = SIGNAL.exec(line) ?? [];
+  if (sent === undefined || comm === undefined) return undefined;
+  const byProcess = Number(code) <= SI_USER && Number(code) !== SI_TIMER;
+  return {
+    kind: 'signal',
+    pid: Number(target),
+    signal: Number(signal),
+    sender: byProcess ? { pid: Number(sender), comm } : null,
+  };
+}
+
+export const bpftrace: Peer = {
+  name: 'bpftrace',
+  package: 'bpftrace',
+  command: ['bpftrace', '-B', 'line', '-e', PROGRAM],
+  tells: ['status', 'sender'],
+  parse,
+};

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// forkstat, which reads the kernel's process connector: Time, Event, PID, Info, Duration, Process. An exit's Info is wait(2)'s status.
+// It prints the end of each thread like that of a process; with clones shown too, a reader can tell which is which.
+import { endingOf } from '../told.ts';
+import type { Peer } from './peer.ts';
+
+const EXIT = /^\d\d:\d\d:\d\d exit\s+(\d+)\s+(\d+)\s/;
+const THREAD = /^\d\d:\d\d:\d\d clone\s+(\d+) thread\s/;
+
+export const forkstat: Peer = {
+  name: 'forkstat',
+  package: 'forkstat',
+  command: ['forkstat', '-l', '-e', 'exit,clone'],
+  tells: ['status'],
+  parse: (line) => {
+    const [exit, pid, status] = EXIT.exec(line) ?? [];
+    if (exit !== undefined) return { kind: 'end', pid: Number(pid), ending: endingOf(Number(status)) };
+    const [thread, tid] = THREAD.exec(line) ?? [];
+    return thread === undefined ? undefined : { kind: 'thread', pid: Number(tid) };
+  },
+};

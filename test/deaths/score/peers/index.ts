@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// The others, in the order of the tables. scripts/deaths.mjs sees to it that their packages are there.
+import { bpftrace } from './bpftrace.ts';
+import { exitsnoop } from './exitsnoop.ts';
+import { forkstat } from './forkstat.ts';
+import type { Peer } from './peer.ts';
+import { killsnoop, sigsnoop } from './sigsnoop.ts';
+
+export const peers: readonly Peer[] = [exitsnoop, forkstat, bpftrace, sigsnoop, killsnoop];

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The others at work, all at once: starts them, reads their lines, and knows when they have caught up. Their words are not judged here.
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { type Program, startProgram, until } from '../../../stack/program.ts';
+import type { Told } from '../told.ts';
+import type { Peer } from './peer.ts';
+
+/** Those that compile their programs take their time. */
+const READY_WITHIN_MS = 60_000;
+const CANARY_EVERY_MS = 500;
+const CAUGHT_UP_WITHIN_MS = 5_000;
+
+/** What runs a command with tracefs in a mount namespace of its own, so that nothing of the machine's is changed. */
+export const WITH_TRACEFS = [
+  'unshare',
+  '--mount',
+  'sh',
+  '-c',
+  'mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"',
+  'sh',
+];
+
+export interface Watch {
+  /**
+   * What each told since the last call, once all have told of a process that dies now on each processor, as their buffers are per
+   * processor, or the time for that is over.
+   */
+  readonly take: () => Promise<ReadonlyMap<Peer, readonly Told[]>>;
+  /** Names those that had ended before. */
+  readonly stop: () => Promise<readonly string[]>;
+}
+
+interface Watched {
+  readonly peer: Peer;
+  readonly program: Program;
+  told: Told[];
+}
+
+/** Resolves when all of them tell of what dies. */
+export async function watchWith(peers: readonly Peer[]): Promise<Watch> {
+  const processors = allowedProcessors(readFileSync('/proc/self/status', 'utf8'));
+  const watched = peers.map(startPeer);
+  const stop = async () => {
+    const early = watched.filter(({ program }) => !program.alive());
+    await Promise.all(watched.map(({ program }) => program.stop()));
+    return early.map(({ peer }) => `${peer.name} ended before the run did`);
+  };
+  try {
+    const canaries = new Set<number>();
+    for (const one of watched)
+      await until(
+        `${one.peer.name} tells of a death`,
+        READY_WITHIN_MS,
+        async () => {
+          if (!one.program.alive()) throw new Error(`${one.peer.name} has ended:\n${one.program.output()}`);
+          canaries.add(await canary(processors[0] ?? 0));
+          await new Promise((resolve) => setTimeout(resolve, CANARY_EVERY_MS));
+          return [...canaries].some((pid) => hasToldOf(one, pid)) || undefined;
+        },
+        one.program.output,
+      );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const take = async () => {
+    const pids = await Promise.all(processors.map(canary));
+    const all = () => watched.every((one) => pids.every((pid) => hasToldOf(one, pid))) || undefined;
+    await until('the canaries', CAUGHT_UP_WITHIN_MS, all).catch(() => {}); // a death that a tool misses is its own affair
+    return new Map(watched.map((one) => [one.peer, one.told.splice(0)]));
+  };
+  return { take, stop };
+}
+
+function startPeer(peer: Peer): Watched {
+  const [program = '', ...args] = [...WITH_TRACEFS, ...peer.command];
+  const watched: Watched = { peer, program: startProgram(program, args), told: [] };
+  if (watched.program.child.stdout !== null)
+    createInterface({ input: watched.program.child.stdout }).on('line', (line) => {
+      const told = peer.parse(line);
+      if (told !== undefined) watched.told.push(told);
+    });
+  return watched;
+}
+
+/** The numbers in Cpus_allowed_list of proc(5), as in 0-3,6. */
+export function allowedProcessors(status: string): number[] {
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? '0';
+  return list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
+/** A process that ends by a signal that it sends to itself with kill(2): each of the tools can tell something of that. */
+async function canary(processor: number): Promise<number> {
+  const program = startProgram('taskset', ['--cpu-list', String(processor), 'sh', '-c', 'kill -TERM $$']);
+  await program.ended;
+  return program.pid;
+}
+
+function hasToldOf({ peer, told }: Watched, pid: number): boolean {
+  const last = peer.tells.includes('status') ? 'end' : 'signal';
+  return told.some((one) => one.kind === last && one.pid === pid);
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of the score: every case happens once, in front of whodunit and, if asked for, of the others. Gives what was found.
+import type { Case } from '../cases/case.ts';
+import { type Inquest, openInquest, type Review } from '../inquest.ts';
+import type { Finding } from '../judge.ts';
+import type { Peer } from './peers/peer.ts';
+import { type Watch, watchWith } from './peers/watch.ts';
+import { startStorm } from './storm.ts';
+import { type Told, toldBy } from './told.ts';
+import { type Weighed, weigh } from './weigh.ts';
+
+/** Our own name among the tools. */
+export const WHODUNIT = 'whodunit';
+
+/** One death. */
+export interface Scored {
+  readonly one: Case;
+  readonly finding: Finding;
+  /** By the name of the tool. */
+  readonly weighed: ReadonlyMap<string, Weighed>;
+}
+
+export interface Run {
+  readonly scored: readonly Scored[];
+  /** Cases that could not happen, and why. */
+  readonly failed: readonly { readonly one: Case; readonly why: string }[];
+  /** Cases that this machine does not offer. */
+  readonly skipped: readonly Case[];
+  readonly review: Review;
+  /** What did not end cleanly. */
+  readonly complaints: readonly string[];
+}
+
+export interface RunOptions {
+  readonly cases: readonly Case[];
+  readonly peers: readonly Peer[];
+  readonly storm: boolean;
+  /** Asked before each case, and told of it: false ends the run early. */
+  readonly goesOn: (one: Case, index: number) => boolean;
+}
+
+/** Fails if the stage cannot be set; a case that cannot happen does not end the run. */
+export async function run(options: RunOptions): Promise<Run> {
+  const stage = await setStage(options);
+  let happened: Omit<Run, 'complaints'>;
+  let complaints: readonly string[] = [];
+  try {
+    happened = await happen(stage, options);
+  } finally {
+    complaints = await stage.close();
+  }
+  return { ...happened, complaints };
+}
+
+interface Stage {
+  readonly inquest: Inquest;
+  readonly watch: Watch | null;
+  /** Ends all of it; says what did not end as it should. */
+  readonly close: () => Promise<readonly string[]>;
+}
+
+async function setStage({ peers, storm }: RunOptions): Promise<Stage> {
+  const closing: (() => Promise<readonly string[]>)[] = [];
+  const close = async () => {
+    const complaints: string[] = [];
+    for (const closeOne of closing.splice(0).reverse()) complaints.push(...(await closeOne()));
+    return complaints;
+  };
+  try {
+    const inquest = await openInquest();
+    closing.push(inquest.close);
+    const watch = peers.length > 0 ? await watchWith(peers) : null;
+    if (watch !== null) closing.push(watch.stop);
+    if (storm) closing.push(startStorm().stop);
+    return { inquest, watch, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function happen(
+  { inquest, watch }: Stage,
+  { cases, peers, goesOn }: RunOptions,
+): Promise<Omit<Run, 'complaints'>> {
+  const scored: Scored[] = [];
+  const failed: { one: Case; why: string }[] = [];
+  for (const [index, one] of cases.entries()) {
+    if (one.skip !== undefined) continue;
+    if (!goesOn(one, index)) break;
+    await watch?.take(); // what was told before is about others
+    try {
+      const findings = await inquest.hear(one);
+      scored.push(...score(one, findings, peers, (await watch?.take()) ?? new Map()));
+    } catch (error) {
+      failed.push({ one, why: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  const skipped = cases.filter(({ skip }) => skip !== undefined);
+  return { scored, failed, skipped, review: await inquest.review() };
+}
+
+function score(
+  one: Case,
+  findings: readonly Finding[],
+  peers: readonly Peer[],
+  told: ReadonlyMap<Peer, readonly Told[]>,
+): Scored[] {
+  const truths = findings.map(({ truth }) => truth);
+  return findings.map((finding, index) => {
+    const ours = finding.records.flatMap(toldBy);
+    const weighed = new Map([[WHODUNIT, weigh([finding.truth], 0, finding.expected, ours, ['status', 'sender'])]]);
+    for (const peer of peers)
+      weighed.set(peer.name, weigh(truths, index, finding.expected, told.get(peer) ?? [], peer.tells));
+    return { one, finding, weighed };
+  });
+}

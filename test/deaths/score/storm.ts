@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fork storm: for each processor one undertaker that forks children that exit at once, one after the other, until it is told to stop.
+import { availableParallelism } from 'node:os';
+import { startProgram, UNDERTAKER } from '../../stack/program.ts';
+
+/** More than any run lives to see. */
+const FORKS = '1000000000';
+
+export interface Storm {
+  /** Says so if one of them has ended before: then it was no storm. */
+  readonly stop: () => Promise<readonly string[]>;
+}
+
+export function startStorm(): Storm {
+  const programs = Array.from({ length: availableParallelism() }, () => startProgram(UNDERTAKER, ['forks', FORKS]));
+  const stop = async () => {
+    const early = programs.find(({ alive }) => !alive());
+    await Promise.all(programs.map((program) => program.stop()));
+    return early === undefined ? [] : [`the storm ended early: ${early.output().trim()}`];
+  };
+  return { stop };
+}

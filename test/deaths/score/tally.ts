@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts of a run: what whodunit got right by the suite's own measure, and each tool by the common one. Pure.
+import type { Run, Scored } from './run.ts';
+import type { SenderVerdict, StatusVerdict } from './weigh.ts';
+import { ourWords, truthWords, weighedWords } from './words.ts';
+
+export type StatusTally = Readonly<Record<StatusVerdict | 'of', number>>;
+export type SenderTally = Readonly<Record<SenderVerdict | 'of', number>>;
+
+/** Deaths of one case that are alike: the same truth, and the same said of each by everybody. */
+export interface Row {
+  readonly scored: Scored;
+  readonly times: number;
+}
+
+/** In the order in which they happened first. So a case that lets the same happen many times weighs no more than another. */
+export function rowsOf(run: Run): Row[] {
+  const rows = new Map<string, Row>();
+  for (const scored of run.scored) {
+    const { one, finding, weighed } = scored;
+    const { said, right } = ourWords(scored);
+    const others = [...weighed.values()].map(weighedWords);
+    const key = JSON.stringify([one.happens, truthWords(finding.truth, finding.expected), said, right, others]);
+    const row = rows.get(key);
+    rows.set(key, { scored: row?.scored ?? scored, times: (row?.times ?? 0) + 1 });
+  }
+  return [...rows.values()];
+}
+
+/** How many rows of a tool have each verdict; `of`: how many have one. null: none has. */
+export function tallyStatus(rows: readonly Row[], tool: string): StatusTally | null {
+  const tally = { right: 0, wrong: 0, missed: 0, doubled: 0, invented: 0, of: 0 };
+  for (const { scored } of rows) {
+    const status = scored.weighed.get(tool)?.status ?? null;
+    if (status === null) continue;
+    tally[status] += 1;
+    tally.of += 1;
+  }
+  return tally.of === 0 ? null : tally;
+}
+
+/** `of`: the rows with a sender to tell; those that the kernel decided on are `blamed` or `nobody`. */
+export function tallySender(rows: readonly Row[], tool: string): SenderTally | null {
+  const tally = { right: 0, wrong: 0, silent: 0, blamed: 0, nobody: 0, of: 0 };
+  let asked = false;
+  for (const { scored } of rows) {
+    const sender = scored.weighed.get(tool)?.sender ?? null;
+    if (sender === null) continue;
+    asked = true;
+    tally[sender] += 1;
+    if (sender !== 'blamed' && sender !== 'nobody') tally.of += 1;
+  }
+  return asked ? tally : null;
+}
+
+export interface Total {
+  readonly cases: number;
+  readonly deaths: number;
+  readonly right: number;
+  /** Deaths with a difference, and cases that could not happen. */
+  readonly wrong: number;
+  /** Of the wrong ones: those without a record. */
+  readonly missed: number;
+  readonly doubled: number;
+  readonly invented: number;
+  readonly lost: number;
+}
+
+export function total({ scored, failed, review }: Run): Total {
+  const right = scored.filter(({ finding }) => finding.differences.length === 0).length;
+  return {
+    cases: new Set(scored.map(({ one }) => one.happens)).size + failed.length,
+    deaths: scored.length,
+    right,
+    wrong: scored.length - right + failed.length,
+    missed: scored.filter(({ finding }) => finding.expected !== undefined && finding.records.length === 0).length,
+    doubled: review.doubled.length,
+    invented: review.invented.length,
+    lost: review.lost,
+  };
+}
+
+/** Whether there is nothing to complain of. */
+export function allRight(run: Run): boolean {
+  const { deaths, wrong, missed, doubled, invented, lost } = total(run);
+  return deaths > 0 && wrong + missed + doubled + invented + lost + run.complaints.length === 0;
+}

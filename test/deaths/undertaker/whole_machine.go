@@ -1,0 +1,115 @@
+// Cases that need a machine of their own: with memory that may run out, or with the memory controller on cgroup v2. They happen in the
+// virtual machines of the kernel matrix.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var machineCases = []deathCase{
+	{"host-out-of-memory", hostOutOfMemory},
+	{"out-of-memory-group", outOfMemoryGroup},
+	{"kernel-thread", kernelThread},
+}
+
+// hostOutOfMemory lets a process in no limited cgroup eat all that the machine has. Most of it is taken before by another one, whom the
+// kernel fills it for: page by page it takes long under emulation.
+func hostOutOfMemory(u *undertaker) error {
+	var machine unix.Sysinfo_t
+	if err := unix.Sysinfo(&machine); err != nil {
+		return err
+	}
+	full, err := u.newChannel()
+	if err != nil {
+		return err
+	}
+	const most = 3.0 / 4
+	fill := take(uintptr(float64(machine.Freeram) * float64(machine.Unit) * most))
+	if _, err := u.bare(0, append([]call{fill, full.say(u)}, u.waitLong()...)...); err != nil {
+		return err
+	}
+	if err := full.await(); err != nil {
+		return err
+	}
+	v, err := u.startScored(chosen, "eat-memory")
+	if err != nil {
+		return err
+	}
+	return u.buryOOM(v)
+}
+
+// outOfMemoryGroup has memory.oom.group set: the one that eats takes its neighbour with it.
+func outOfMemoryGroup(u *undertaker) error {
+	directory, err := u.limitedCgroup()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(directory, "memory.oom.group"), []byte("1"), 0); err != nil {
+		return fmt.Errorf("cgroup v2 with the memory controller is needed: %w", err)
+	}
+	neighbour, err := u.startReady("in-cgroup", directory, "wait")
+	if err != nil {
+		return err
+	}
+	eater, err := u.start("in-cgroup", directory, "eat-memory")
+	if err != nil {
+		return err
+	}
+	for _, v := range []*victim{eater, neighbour} {
+		v.Cgroups = []string{"/" + filepath.Base(directory)}
+		if err := u.buryOOM(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kernelThread lets a thread of the kernel end: the one that watches the pressure for whoever asked to be told of it
+// (kernel/sched/psi.c), and goes when nobody asks any more. Nobody waits for it; its status is told to no one.
+func kernelThread(u *undertaker) error {
+	const name = "psimon"
+	watch, err := os.OpenFile("/proc/pressure/cpu", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	if _, err := watch.WriteString("some 150000 1000000\x00"); err != nil {
+		return err
+	}
+	v := &victim{}
+	entries, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		pid, _ := strconv.Atoi(filepath.Base(entry))
+		if s, err := readStat(pid); err == nil && s.comm == name {
+			v.PID = pid
+		}
+	}
+	if v.PID == 0 {
+		return fmt.Errorf("there is no thread of the kernel named %s", name)
+	}
+	if err := v.readProc(); err != nil {
+		return err
+	}
+	v.markBefore()
+	if err := watch.Close(); err != nil {
+		return err
+	}
+	for err == nil {
+		time.Sleep(zombiePoll)
+		_, err = readStat(v.PID)
+	}
+	v.AfterUnixNs = strconv.FormatInt(wallNs(), 10)
+	u.deaths = append(u.deaths, v.death)
+	return nil
+}

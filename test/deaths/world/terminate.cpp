@@ -1,0 +1,13 @@
+// Dies in the ways of a C++ program: an exception that nobody catches, and std::terminate without one.
+//
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+#include <exception>
+#include <stdexcept>
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && std::strcmp(argv[1], "uncaught") == 0)
+		throw std::runtime_error("out of cheese");
+	std::terminate();
+}

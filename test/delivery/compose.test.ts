@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The demo as it is shipped: images built of the Dockerfiles, services started by docker compose, and each death of the shop arrives at the
+// collector with its cause. Grafana and Jaeger are not run: their images can be had from a registry alone.
+import { chmodSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collected } from '../stack/collector.ts';
+import { type Docker, startDocker } from '../stack/docker.ts';
+import { type LogRecord, logRecords, type Span, spans } from '../stack/otlp-file.ts';
+import { temporaryDirectory, until } from '../stack/program.ts';
+import { makeBases } from './bases.ts';
+import { buildImages, compose, project } from './compose.ts';
+
+const DEMO = 'docker-compose.yml';
+/** Debian's daemon is of that age. */
+const FILES = [DEMO, 'compose.docker-20.yaml', 'test/delivery/compose.test.yaml'];
+const SERVICES = ['loader', 'whodunit', 'collector', 'checkout', 'worker', 'pricing', 'nightly', 'deploy'];
+const TOLD_WITHIN_MS = 90_000;
+
+describe('what the files say', () => {
+  it.each([
+    [
+      'the demo',
+      [DEMO],
+      ['checkout', 'collector', 'deploy', 'lgtm', 'loader', 'nightly', 'pricing', 'whodunit', 'worker'],
+      [],
+    ],
+    [
+      'with Jaeger',
+      [DEMO],
+      ['checkout', 'collector', 'deploy', 'jaeger', 'lgtm', 'loader', 'nightly', 'pricing', 'whodunit', 'worker'],
+      ['jaeger'],
+    ],
+    ['beside a collector', [DEMO, 'compose.sidecar.yaml'], ['loader', 'whodunit'], []],
+    [
+      'with an old Docker',
+      [DEMO, 'compose.docker-20.yaml'],
+      ['checkout', 'collector', 'deploy', 'lgtm', 'loader', 'nightly', 'pricing', 'whodunit', 'worker'],
+      [],
+    ],
+  ])('%s: docker compose takes it', (_, files, names, profiles) => {
+    const { services } = project(files, profiles);
+    expect(Object.keys(services).sort()).toEqual(names);
+    for (const { image } of Object.values(services)) expect(image).toMatch(/:v?\d+\.\d+\.\d+$/);
+  });
+
+  it('gives the loader three capabilities and no network, and the service nothing', () => {
+    const { services } = project([DEMO]);
+    const confined = { cap_drop: ['ALL'], read_only: true, security_opt: ['no-new-privileges:true'] };
+    expect(services.loader).toMatchObject({ ...confined, cap_add: ['BPF', 'PERFMON', 'SYSLOG'], network_mode: 'none' });
+    expect(services.whodunit).toMatchObject({ ...confined, user: '65532:65532' });
+    expect(services.whodunit).not.toHaveProperty('cap_add');
+  });
+});
+
+describe('the demo', () => {
+  const output = temporaryDirectory();
+  const env = { ...process.env, WHODUNIT_TEST_OUTPUT: output.path, SHOP_PACE_SECONDS: '4' };
+  let docker: Docker;
+  let logs: () => readonly LogRecord[];
+  let traces: () => readonly Span[];
+  const call = (...args: string[]) => compose(FILES, args, { ...env, ...docker.env });
+  const idOf = (service: string) => call('ps', '--all', '--quiet', service).trim();
+  const inspect = (service: string) => JSON.parse(docker.call(['inspect', idOf(service)]))[0];
+  const told = () => call('logs', '--no-color', '--tail', '40', 'loader', 'whodunit', 'collector');
+
+  beforeAll(async () => {
+    chmodSync(output.path, 0o777); // the collector is a user of its own
+    docker = await startDocker();
+    const { services } = JSON.parse(compose(FILES, ['config', '--format', 'json'], env));
+    makeBases(docker, services.collector.image);
+    buildImages(docker, { services }, SERVICES);
+    call('up', '--detach', '--no-build', '--wait', '--wait-timeout', '60', 'loader', 'whodunit', 'collector');
+    call('up', '--detach', '--no-build', ...SERVICES);
+    logs = collected(join(output.path, 'logs.jsonl'), logRecords);
+    traces = collected(join(output.path, 'traces.jsonl'), spans);
+  });
+
+  afterAll(async () => {
+    if (docker === undefined) return;
+    call('down', '--volumes', '--timeout', '3');
+    await docker.stop();
+    output.remove();
+  });
+
+  it.each([
+    [
+      'checkout runs out of memory in its cgroup',
+      'checkout',
+      { 'whodunit.cause': 'oom_kill', 'whodunit.oom.scope': 'cgroup', 'whodunit.oom.limit': 96 * 1024 * 1024 },
+    ],
+    ['worker panics', 'worker', { 'whodunit.cause': 'exit', 'process.exit.code': 2 }],
+    ['pricing reads from address 0', 'pricing', { 'whodunit.cause': 'fault', 'error.type': 'SIGSEGV' }],
+    ['nightly is killed', 'nightly', { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL' }],
+  ])('%s, and the collector is told', async (_, service, attributes) => {
+    const record = await deathOf(service);
+    expect(record.attributes).toMatchObject(attributes);
+    expect(record.resource).toMatchObject({ 'service.name': service, 'container.id': idOf(service) });
+  });
+
+  it('names the deployment as the killer, in the trace of the job that it killed', async () => {
+    const record = await deathOf('nightly');
+    expect(record.attributes).toMatchObject({
+      'whodunit.sender.kind': 'process',
+      'whodunit.sender.container.id': idOf('deploy'),
+      'whodunit.sender.command_line': 'python3 /shop/deploy.py',
+    });
+    const span = await until(
+      'the span of the job',
+      TOLD_WITHIN_MS,
+      () => traces().find(({ name, traceId }) => name === 'nightly import' && traceId === record.traceId),
+      told,
+    );
+    expect([span.spanId, span.resource['service.name']]).toEqual([record.spanId, 'nightly']);
+  });
+
+  it('runs the service as its own user, and both without a capability', () => {
+    const statusOf = (service: string) => readFileSync(`/proc/${inspect(service).State.Pid}/status`, 'utf8');
+    const capabilities = (status: string) => /^CapEff:\s*(\w+)/m.exec(status)?.[1];
+    expect([statusOf('loader'), statusOf('whodunit')].map(capabilities)).toEqual([
+      '0000000000000000',
+      '0000000000000000',
+    ]);
+    expect(statusOf('whodunit')).toMatch(/^Uid:\t65532\t/m);
+    expect(statusOf('whodunit')).toMatch(/^CapBnd:\t0+$/m);
+    for (const service of ['loader', 'whodunit']) expect(inspect(service).State.Health.Status).toBe('healthy');
+  });
+
+  it('goes on when the loader is killed: Docker starts another one, which takes over', async () => {
+    const before = inspect('loader').State.Pid;
+    process.kill(before, 'SIGKILL');
+    await until(
+      'another loader',
+      TOLD_WITHIN_MS,
+      () => ![0, before].includes(inspect('loader').State.Pid) || undefined,
+      told,
+    );
+    const since = logs().length;
+    await until(
+      'a death after that',
+      TOLD_WITHIN_MS,
+      () =>
+        logs()
+          .slice(since)
+          .find(({ resource }) => resource['service.name'] === 'pricing'),
+      told,
+    );
+  });
+
+  function deathOf(service: string): Promise<LogRecord> {
+    return until(
+      `the death of ${service}`,
+      TOLD_WITHIN_MS,
+      () => logs().find(({ resource }) => resource['service.name'] === service),
+      told,
+    );
+  }
+});

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The images themselves: small, without a root where possible, labelled, and the same for another processor. That they run is
+// compose.test.ts's.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Docker, startDocker } from '../stack/docker.ts';
+import { ROOT, temporaryDirectory } from '../stack/program.ts';
+import { defaultOf, makeBases } from './bases.ts';
+import { project } from './compose.ts';
+
+const LOADER_BYTES_MAX = 10_000_000;
+/** Beyond the Node.js that it begins with. */
+const SERVICE_BYTES_MAX = 40_000_000;
+const MACHINES = { amd64: 62, arm64: 183 };
+const ARM_RUNTIME = 'whodunit-test/runtime:arm64';
+
+const place = temporaryDirectory();
+let docker: Docker;
+
+beforeAll(async () => {
+  docker = await startDocker();
+  makeBases(docker, project(['docker-compose.yml']).services.collector?.image ?? '');
+});
+
+afterAll(async () => {
+  await docker?.stop();
+  place.remove();
+});
+
+describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
+  const inspect = (tag: string) => JSON.parse(docker.call(['image', 'inspect', tag]))[0];
+  /** Copies a file or directory out of an image; gives where it is. */
+  const taken = (tag: string, path: string) => {
+    const id = docker.call(['create', '--platform', `linux/${arch}`, tag]).trim();
+    const to = join(place.path, tag.replaceAll(/\W/g, '-'));
+    docker.call(['cp', `${id}:${path}`, to]);
+    docker.call(['rm', id]);
+    return to;
+  };
+  const build = (name: string, tag: string, ...flags: string[]) =>
+    docker.call([
+      ...['build', '--quiet', '--platform', `linux/${arch}`, '--file', join(ROOT, `images/${name}.Dockerfile`)],
+      ...['--tag', tag, ...flags, ROOT],
+    ]);
+
+  it('the loader is one small static program of that processor', () => {
+    const tag = `whodunit-test/loader:${arch}`;
+    build('loader', tag);
+    const { Architecture, Size, Config } = inspect(tag);
+    expect([Architecture, Size < LOADER_BYTES_MAX]).toEqual([arch, true]);
+    expect(Config.Healthcheck.Test).toEqual(['CMD', '/whodunit-loader', 'health']);
+    expect(readFileSync(taken(tag, '/whodunit-loader')).readUInt16LE(18)).toBe(MACHINES[arch]);
+    expect(labelled(Config)).toBe(true);
+  });
+
+  it('the service is not root, and owns its state alone', () => {
+    const tag = `whodunit-test/service:${arch}`;
+    const flags = arch === 'amd64' ? [] : ['--build-arg', `RUNTIME_IMAGE=${ARM_RUNTIME}`];
+    // No stage that runs on it runs anything: something of that processor stands in for its Node.js.
+    if (arch === 'arm64') {
+      const context = join(place.path, 'runtime');
+      mkdirSync(context);
+      writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /\n');
+      docker.call(['build', '--quiet', '--platform', 'linux/arm64', '--tag', ARM_RUNTIME, context]);
+    }
+    build('service', tag, ...flags);
+    const { Architecture, Size, Config } = inspect(tag);
+    expect([Architecture, Config.User]).toEqual([arch, '65532:65532']);
+    const base =
+      arch === 'amd64' ? inspect(defaultOf('images/service.Dockerfile', 'NODE_IMAGE')).Size : inspect(ARM_RUNTIME).Size;
+    expect(Size - base).toBeLessThan(SERVICE_BYTES_MAX);
+    expect(Config.Healthcheck.Test.slice(0, 2)).toEqual(['CMD', 'node']);
+    expect(labelled(Config)).toBe(true);
+    const listed = spawnSync('find', [taken(tag, '/opt/whodunit'), '-name', '*.node'], { encoding: 'utf8' });
+    expect(listed).toMatchObject({ status: 0, stdout: '' }); // nothing that is for one processor alone
+  });
+});
+
+function labelled({ Labels }: { Labels: Readonly<Record<string, string>> }): boolean {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  return (
+    Labels['org.opencontainers.image.version'] === version && Labels['org.opencontainers.image.title'] !== undefined
+  );
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// manifests reads Kubernetes manifests on its input as an API server of this version does with strict validation: each field must be one of
+// the object's type, once. It prints the objects as JSON, one a line.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(in io.Reader, out io.Writer) error {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return err
+		}
+	}
+	strict := kjson.NewSerializerWithOptions(kjson.DefaultMetaFactory, scheme, scheme, kjson.SerializerOptions{Yaml: true, Strict: true})
+	documents := yaml.NewYAMLReader(bufio.NewReader(in))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		object, _, err := strict.Decode(document, nil, nil)
+		if runtime.IsMissingKind(err) && onlyComments(document) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(out).Encode(object); err != nil {
+			return err
+		}
+	}
+}
+
+// onlyComments says whether there is nothing in the document, as before the first separator.
+func onlyComments(document []byte) bool {
+	converted, err := yaml.ToJSON(document)
+	return err == nil && string(converted) == "null"
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packages as their users have them: the npm package in an empty prefix, the .deb on a Debian with systemd as process 1, where the
+// units are started and tell of a real death. The .rpm is held to the .deb, file by file.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MORTAL, NODE, type Program, ROOT, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { loaderArgs, place } from '../stack/whodunit.ts';
+import { prepared } from './bases.ts';
+import { bootMachine, type Machine } from './machine.ts';
+
+const TOLD_WITHIN_MS = 60_000;
+const PACKAGES = join(ROOT, 'build/packages');
+const packageNamed = (pattern: RegExp): string => {
+  const found = readdirSync(PACKAGES).find((name) => pattern.test(name));
+  if (found === undefined) throw new Error(`${PACKAGES} has no ${pattern}: \`npm run package\` makes it`);
+  return join(PACKAGES, found);
+};
+const run = (program: string, ...args: string[]): string => {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${status}\n${stdout}${stderr}`);
+  return stdout;
+};
+/** e_machine of an ELF header. */
+const machineOf = (path: string): number => readFileSync(path).readUInt16LE(18);
+const MACHINES = { amd64: 62, arm64: 183 };
+
+describe('the npm package', () => {
+  const prefix = temporaryDirectory();
+  const at = (name: string) => join(prefix.path, 'node_modules', name);
+  const env = { ...process.env, PATH: `${dirname(NODE)}:${process.env.PATH}` };
+
+  beforeAll(() => {
+    const tarball = packageNamed(/\.tgz$/);
+    run('npm', 'install', '--prefix', prefix.path, '--ignore-scripts', '--prefer-offline', '--no-audit', tarball);
+  });
+
+  afterAll(() => prefix.remove());
+
+  it('runs what it says, and needs no script at its installation', () => {
+    const call = (name: string, ...args: string[]) => spawnSync(at(`.bin/${name}`), args, { env, encoding: 'utf8' });
+    expect(call('whodunit', '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('usage: whodunit') });
+    expect(call('whodunit-loader', '--version').stdout).toMatch(/^whodunit-loader \d/);
+    expect(call('whodunit-loader', 'check')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^ok +kernel/) });
+    const { scripts = {} } = JSON.parse(readFileSync(at('whodunit/package.json'), 'utf8'));
+    expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$/.test(name))).toEqual([]);
+  });
+
+  it('has a loader for each processor', () => {
+    expect(machineOf(at('whodunit/prebuilt/linux-x64/whodunit-loader'))).toBe(MACHINES.amd64);
+    expect(machineOf(at('whodunit/prebuilt/linux-arm64/whodunit-loader'))).toBe(MACHINES.arm64);
+  });
+
+  it('tells of a real death, and the loader ends when it is told to', async () => {
+    const here = await place();
+    const programs: Program[] = [];
+    try {
+      const loader = startProgram(at('.bin/whodunit-loader'), loaderArgs(here), { env });
+      programs.push(loader);
+      await until(
+        'the loader is ready',
+        TOLD_WITHIN_MS,
+        () => /\bready\b/.test(loader.output()) || undefined,
+        loader.output,
+      );
+      const service = startProgram(at('.bin/whodunit'), ['run', '--output', 'json'], {
+        env: { ...env, WHODUNIT_SOCKET: here.socket, WHODUNIT_HEALTH_ADDR: here.health, WHODUNIT_REPORT: 'all' },
+      });
+      programs.unshift(service);
+      await until(
+        'it is the consumer',
+        TOLD_WITHIN_MS,
+        () => /is the consumer/.test(loader.output()) || undefined,
+        loader.output,
+      );
+      const victim = startProgram(MORTAL, ['segfault']);
+      await victim.ended;
+      const line = await until(
+        'the report',
+        TOLD_WITHIN_MS,
+        () =>
+          service
+            .stdout()
+            .split('\n')
+            .find((text) => text.includes(`"process.pid":${victim.pid},`)),
+        service.output,
+      );
+      expect(JSON.parse(line).attributes).toMatchObject({ 'whodunit.cause': 'fault' });
+    } finally {
+      for (const program of programs) expect(await program.stop()).toEqual({ code: 0, signal: null });
+      here.directory.remove();
+    }
+  });
+});
+
+describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
+  const deb = () => packageNamed(new RegExp(`_${arch}\\.deb$`));
+  const rpm = () => packageNamed(new RegExp(`\\.${arch === 'amd64' ? 'x86_64' : 'aarch64'}\\.rpm$`));
+  /** Files and links; the rpm lists no directories that others own. */
+  const debFiles = () =>
+    run('dpkg-deb', '--contents', deb())
+      .split('\n')
+      .filter((line) => /^[-l]/.test(line))
+      .map((line) => (line.split(/\s+/)[5] ?? '').replace(/^\./, ''))
+      .sort();
+
+  it('have the units, the configuration and the programs in their places, the same in both', () => {
+    const files = debFiles();
+    for (const file of [
+      '/usr/bin/whodunit',
+      '/usr/bin/whodunit-loader',
+      '/usr/lib/systemd/system/whodunit-loader.service',
+      '/usr/lib/systemd/system/whodunit.service',
+      '/usr/lib/sysusers.d/whodunit.conf',
+      '/usr/lib/tmpfiles.d/whodunit.conf',
+      '/usr/lib/whodunit/node',
+      '/usr/lib/whodunit/dist/main.js',
+      '/etc/whodunit/whodunit.env',
+      '/etc/whodunit/rules.yaml',
+    ])
+      expect(files).toContain(file);
+    const listed = run('rpm', '--query', '--list', '--package', rpm()).trim().split('\n');
+    const directories = new Set(listed.filter((path) => listed.some((other) => other.startsWith(`${path}/`))));
+    expect(listed.filter((path) => !directories.has(path)).sort()).toEqual(files);
+  });
+
+  it('are for that processor', () => {
+    const directory = temporaryDirectory();
+    run('dpkg-deb', '--extract', deb(), directory.path);
+    for (const program of ['node', 'whodunit-loader'])
+      expect(machineOf(join(directory.path, 'usr/lib/whodunit', program))).toBe(MACHINES[arch]);
+    directory.remove();
+    expect(run('dpkg-deb', '--field', deb(), 'Architecture').trim()).toBe(arch);
+  });
+});
+
+describe('the .deb on a Debian with systemd', () => {
+  let machine: Machine;
+  const journal = () => machine.call('journalctl', '--unit', 'whodunit*', '--no-pager', '--output', 'cat').output;
+  const show = (unit: string, property: string) =>
+    machine.call('systemctl', 'show', '--value', '--property', property, unit).output.trim();
+
+  beforeAll(async () => {
+    machine = await bootMachine(JSON.parse(prepared('WHODUNIT_TEST_BASES')).debian);
+    mkdirSync(machine.path('/opt/test'), { recursive: true });
+    const deb = packageNamed(/_amd64\.deb$/);
+    copyFileSync(deb, machine.path('/opt/test/whodunit.deb'));
+    copyFileSync(MORTAL, machine.path('/opt/test/mortal'));
+    machine.call('chmod', '755', '/opt/test/mortal');
+    expect(machine.call('dpkg', '--install', '/opt/test/whodunit.deb')).toMatchObject({
+      status: 0,
+      output: expect.stringContaining('systemctl enable --now whodunit-loader whodunit'),
+    });
+  });
+
+  afterAll(() => machine?.stop());
+
+  it('systemd has nothing to say against the units, and calls them well confined', () => {
+    const units = ['whodunit-loader.service', 'whodunit.service'];
+    for (const unit of units) {
+      expect(machine.call('systemd-analyze', 'verify', '--man=no', unit)).toEqual({ status: 0, output: '' });
+      // Tenths: 2.5 of 10, where 10 is unconfined.
+      expect(machine.call('systemd-analyze', 'security', '--threshold=25', unit)).toMatchObject({ status: 0 });
+    }
+  });
+
+  it('both start, the service as its own user, and tell of a real death', async () => {
+    // The other deaths of the machine that runs the test are not this one's.
+    const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d');
+    mkdirSync(dropIn);
+    writeFileSync(join(dropIn, 'scope.conf'), '[Service]\nEnvironment=WHODUNIT_SCOPE=/system.slice\n');
+    machine.call('systemctl', 'daemon-reload');
+    expect(machine.call('systemctl', 'enable', '--now', 'whodunit-loader', 'whodunit')).toMatchObject({ status: 0 });
+    for (const unit of ['whodunit-loader', 'whodunit'])
+      await until(
+        `${unit} is active`,
+        TOLD_WITHIN_MS,
+        () => show(unit, 'ActiveState') === 'active' || undefined,
+        journal,
+      );
+    expect(show('whodunit', 'WatchdogTimestampMonotonic')).not.toBe('0');
+    const status = machine.call('cat', `/proc/${show('whodunit', 'MainPID')}/status`).output;
+    expect(status).toMatch(/^CapEff:\t0+$/m);
+    expect(status).not.toMatch(/^Uid:\t0\t/m);
+    machine.call('systemd-run', '--wait', '--unit=victim', '/opt/test/mortal', 'segfault');
+    const told = /✖ mortal [^✖]*why {7}fault · SIGSEGV[^✖]*where {5}service victim · victim\.service/;
+    await until('the report', TOLD_WITHIN_MS, () => told.test(journal()) || undefined, journal);
+  });
+
+  it('the service is started again when it is killed', async () => {
+    const before = show('whodunit', 'MainPID');
+    machine.call('systemctl', 'kill', '--signal=KILL', 'whodunit');
+    await until(
+      'another one is active',
+      TOLD_WITHIN_MS,
+      () => (show('whodunit', 'MainPID') !== before && show('whodunit', 'ActiveState') === 'active') || undefined,
+      journal,
+    );
+  });
+
+  it('goes without leaving probes, units or programs, and keeps the configuration', () => {
+    expect(machine.call('dpkg', '--remove', 'whodunit')).toMatchObject({ status: 0 });
+    expect(readdirSync(machine.path('/sys/fs/bpf'))).not.toContain('whodunit');
+    expect(machine.call('systemctl', 'cat', 'whodunit').status).not.toBe(0);
+    expect(readdirSync(machine.path('/etc/whodunit')).sort()).toEqual(['rules.yaml', 'whodunit.env']);
+    expect(machine.call('test', '-e', '/usr/bin/whodunit').status).toBe(1);
+  });
+});

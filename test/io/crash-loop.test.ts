@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A crash loop before the whole service: what is told, that the sum is exact, and that no folded death is forgotten by whoever is killed.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { until } from '../fake-loader.ts';
+import { freePorts, temporaryDirectory } from '../stack/program.ts';
+import { death, type Running, startService } from './service.ts';
+
+const DEATHS = 1000;
+const RECORDS = 10;
+
+const running: Running[] = [];
+const start = async (...given: Parameters<typeof startService>) => {
+  const service = await startService(...given);
+  running.push(service);
+  return service;
+};
+afterEach(async () => {
+  for (const service of running.splice(0)) await service.remove();
+});
+
+const deaths = (): string[] => Array.from({ length: DEATHS }, (_, i) => death('death-exit-3', 10 * (i + 1)));
+const LAST_SEQ = BigInt(10 * DEATHS);
+
+/** A collector that keeps of each record its event, and of a summary how many deaths it stands for. */
+async function collect() {
+  const told: { event: string; folded: number }[] = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    for (const { scopeLogs } of JSON.parse(body).resourceLogs)
+      for (const { eventName, attributes } of scopeLogs[0].logRecords) {
+        const count = attributes.find(({ key }: { key: string }) => key === 'whodunit.folded.count');
+        told.push({ event: eventName, folded: Number(count?.value.intValue ?? 0) });
+      }
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { endpoint, told, close: () => server.close() };
+}
+
+describe('a crash loop', () => {
+  it('of 1,000 deaths in a minute is 10 records and a summary, the sum is exact, and nothing is left unacknowledged', async () => {
+    const [port] = await freePorts(1);
+    const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_RECORDS_PER_MINUTE: '10' };
+    const service = await start(['run', '--output', 'json'], health);
+    service.loader.say(...deaths());
+    await until(() => service.loader.acks().includes(LAST_SEQ), 'the last ack');
+    const status = (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as { deaths: object };
+    expect(status.deaths).toMatchObject({
+      received: DEATHS,
+      reported: RECORDS,
+      folded: DEATHS - RECORDS,
+      screened: 0,
+      pending: 0,
+    });
+    expect(await service.stop()).toBe(0);
+    const records = service
+      .out()
+      .trim()
+      .split('\n')
+      .map((text) => JSON.parse(text));
+    expect(records.map(({ event_name }) => event_name)).toEqual([
+      ...Array(RECORDS).fill('whodunit.process.termination'),
+      'whodunit.process.termination.summary',
+    ]);
+    expect(records.at(-1)).toMatchObject({
+      body: 'checkout ended 990 more times within 0 µs: 990 × exit.',
+      attributes: { 'whodunit.folded.count': 990, 'whodunit.folded.by_cause.exit': 990 },
+    });
+  });
+
+  it('is told whole though the service is killed in the middle of the minute, after all was acknowledged', async () => {
+    const state = temporaryDirectory();
+    const collector = await collect();
+    const [port] = await freePorts(1);
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_METRICS_EXPORTER: 'none',
+      WHODUNIT_STATE_DIR: state.path,
+      WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`,
+      WHODUNIT_RECORDS_PER_MINUTE: String(RECORDS),
+    };
+    try {
+      const killed = await start(['run'], env);
+      killed.loader.say(...deaths());
+      await until(() => killed.loader.acks().includes(LAST_SEQ), 'the last ack');
+      await killed.remove(); // SIGKILL
+      const next = await start(['run'], env);
+      await until(() => collector.told.some(({ folded }) => folded > 0), 'the summary');
+      const answer = await fetch(`http://127.0.0.1:${port}/status`);
+      const { deaths: sum } = (await answer.json()) as { deaths: object };
+      expect(await next.stop()).toBe(0);
+      const single = new Set(collector.told.filter(({ folded }) => folded === 0).map(({ event }) => event));
+      expect(single).toEqual(new Set(['whodunit.process.termination']));
+      expect(collector.told.filter(({ folded }) => folded > 0)).toEqual([
+        { event: 'whodunit.process.termination.summary', folded: DEATHS - RECORDS },
+      ]);
+      expect(sum).toMatchObject({ received: DEATHS, folded: DEATHS - RECORDS, summaries: 1, screened: 0 });
+    } finally {
+      collector.close();
+      state.remove();
+    }
+  });
+});

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file of rules, and the whole service with it: read at start, read again on SIGHUP, tried on what died lately.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FatalError } from '../../src/core/errors.ts';
+import { readRules, renderRules } from '../../src/io/rules.ts';
+import { until } from '../fake-loader.ts';
+import { freePorts, ROOT, temporaryDirectory } from '../stack/program.ts';
+import { death, type Running, startService } from './service.ts';
+
+const directory = temporaryDirectory();
+const file = join(directory.path, 'whodunit.yaml');
+const SLEEPERS = 'rules:\n  - name: sleepers\n    executable: sleep\n    action: count\n';
+
+const running: Running[] = [];
+const start = async (...given: Parameters<typeof startService>) => {
+  const service = await startService(...given);
+  running.push(service);
+  return service;
+};
+beforeEach(() => writeFileSync(file, SLEEPERS));
+afterEach(async () => {
+  for (const service of running.splice(0)) await service.remove();
+});
+afterAll(directory.remove);
+
+describe('a file of rules', () => {
+  const failure = (path: string): FatalError => {
+    try {
+      readRules({ path, mode: 'default' });
+    } catch (error) {
+      if (error instanceof FatalError) return error;
+    }
+    throw new Error('it was accepted');
+  };
+
+  it('goes before the built-in rules', () => {
+    expect(renderRules(readRules({ path: file, mode: 'default' }))).toMatch(
+      /^ {3}1 {2}count {3}sleepers\n {3}2 {2}ignore/,
+    );
+  });
+
+  it.each([
+    [
+      'rules:\n  - name: a\n    action: drop\n',
+      /^rules\[0\]\.action in .* is "drop"; allowed: report, count, ignore\./,
+    ],
+    ['rules: [\n', /whodunit\.yaml is ".* at line 2, column 1.*"; allowed: YAML\./],
+    [`rules: ${'x'.repeat(1_048_576)}`, /allowed: a file of at most 1048576 bytes\./],
+  ])('that is wrong is refused with exit code 78: %#', (text, message) => {
+    writeFileSync(file, text);
+    expect(failure(file)).toMatchObject({ exitCode: 78, message: expect.stringMatching(message) });
+  });
+
+  it('is what the example in otel-config/ is', () => {
+    const rules = readRules({ path: join(ROOT, 'otel-config/rules.yaml'), mode: 'default' });
+    expect(rules.length - readRules({ path: null, mode: 'default' }).length).toBe(4);
+  });
+
+  it('that is not there is refused', () => {
+    rmSync(file);
+    expect(failure(file).message).toContain('Reading it gave ENOENT');
+  });
+});
+
+describe('whodunit run', () => {
+  it('reads the file again on SIGHUP, and keeps the old rules where it is wrong', async () => {
+    const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
+    const told = async (seq: number): Promise<number> => {
+      service.loader.say(death('death-exit-3', seq));
+      await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
+      return service.out().split('\n').length - 1;
+    };
+    expect(await told(10)).toBe(0);
+    writeFileSync(file, 'rules: none\n');
+    service.child.kill('SIGHUP');
+    await until(() => service.err().includes('The rules from before stay in force.'), 'a word about the bad file');
+    expect(service.err()).toContain('rules in');
+    expect(await told(20)).toBe(0);
+    writeFileSync(file, 'rules: []\n');
+    service.child.kill('SIGHUP');
+    await until(() => service.err().includes('again: 8 rules'), 'a word about the good file');
+    expect(await told(30)).toBe(1);
+    expect(await service.stop()).toBe(0);
+  });
+
+  it('ends with 78 and one sentence on a wrong file', async () => {
+    writeFileSync(file, 'rules:\n  - action: count\n');
+    const service = await start(['run', '--config', file]);
+    expect(await service.ended()).toBe(78);
+    expect(service.err()).toMatch(/^whodunit: rules\[0\]\.name in .* is "missing"; .*\n$/);
+  });
+});
+
+describe('whodunit rules --dry-run', () => {
+  it('tells of the last deaths which rule takes each, and where the running service did otherwise', async () => {
+    const [port] = await freePorts(1);
+    const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_REPORT: 'default' };
+    const service = await start(['run'], health);
+    service.loader.say(death('death-exit-3', 10), death('death-segfault', 20));
+    await until(() => service.loader.acks().includes(20n), 'the ack');
+    const dry = await start(['rules', '--dry-run', '--config', file], health);
+    expect(await dry.ended()).toBe(0);
+    expect(dry.out().split('\n')).toEqual([
+      expect.stringMatching(
+        /^2026-11-23T17:35:45\.\d+Z +count +sleep \(10\) +exit 3 +sleepers +\(was reported: it lived for more than 10 s\)$/,
+      ),
+      expect.stringMatching(/count +sleep \(20\) +fault +sleepers +\(was reported: an incident, whoever dies\)$/),
+      '2 terminations: 0 report, 2 count, 0 ignore; 2 otherwise than the service did',
+      '',
+    ]);
+    expect(await service.stop()).toBe(0);
+  });
+
+  it('is told no arguments with WHODUNIT_ARGUMENTS=off', async () => {
+    const [port] = await freePorts(1);
+    const service = await start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_ARGUMENTS: 'off' });
+    service.loader.say(death('death-exit-3', 10));
+    await until(() => service.loader.acks().includes(10n), 'the ack');
+    const judged = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
+    expect(judged).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
+    expect(await service.stop()).toBe(0);
+  });
+
+  it('ends with 1 and the remedy where no service answers', async () => {
+    const [port] = await freePorts(1);
+    const dry = await start(['rules', '--dry-run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
+    expect(await dry.ended()).toBe(1);
+    expect(dry.err()).toContain('is `whodunit run` of this release running there?');
+  });
+});

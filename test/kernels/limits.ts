@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What some kernels, and emulation, cannot show. A limit is recognised by what the machine offers and says, never by a version; it
+// excuses only what is missing or unknown, never another name. docs/kernels.md lists them.
+import type { Transcript } from './transcript.ts';
+
+export interface Limit {
+  readonly reason: string;
+  readonly applies: (transcript: Transcript) => boolean;
+  /** Whether it excuses a difference, as compare.ts words it. */
+  readonly allows?: (difference: string) => boolean;
+  /** It excuses a difference in these cases alone; left out: in all. */
+  readonly cases?: readonly string[];
+  /** The error of a case that cannot happen there at all. */
+  readonly cannotHappen?: RegExp;
+}
+
+/**
+ * What a counter of a process's pages may be off by: 32 pages for each of two processors (percpu_counter_batch), and before Linux 6.2
+ * 64 pages for each thread (TASK_RSS_EVENTS_THRESH), of which a Go program has about five.
+ */
+const COUNTER_SLACK_BYTES = 5 * 64 * 4096;
+
+const LIMITS: readonly Limit[] = [
+  {
+    reason: 'emulation is too slow for a life of less than a millisecond',
+    applies: () => true,
+    cannotHappen: /lives was shorter than 1ms/,
+  },
+  {
+    reason: 'there is no `cgroup.kill`, which came with Linux 5.14',
+    applies: () => true,
+    cannotHappen: /cgroup\.kill: (permission denied|no such file or directory)/,
+  },
+  {
+    reason:
+      'the registers of a task cannot be read (`bpf_task_pt_regs` came with Linux 5.15): no instruction of a fault',
+    applies: ({ check }) => /registers of a task +not readable/.test(check),
+    allows: (difference) => difference.startsWith('whodunit.fault.instruction_pointer: the record says nothing,'),
+  },
+  {
+    reason:
+      'a seccomp filter kills without sending a signal (before Linux 5.16): no system call, and the sender may be unknown',
+    applies: ({ check }) => /registers of a task +not readable/.test(check),
+    allows: (difference) =>
+      difference.startsWith('whodunit.fault.syscall: the record says nothing,') ||
+      difference === 'whodunit.sender.kind: the record says "unknown", the case "kernel"',
+  },
+  {
+    reason:
+      'the probe that reads executable and arguments (before Linux 6.16) is skipped where it interrupts itself on a processor',
+    applies: ({ hello }) => hello?.probes.some(({ name, attached }) => name === 'exit_mm_release' && attached) ?? false,
+    cases: ['exit-race', 'many-threads-exit', 'many-threads-sigterm'],
+    allows: (difference) =>
+      /^process\.(executable\.(path|name)|command|command_args|args_count): the record says nothing,/.test(difference),
+  },
+  {
+    reason:
+      'memory is counted on each processor, or before Linux 6.2 in each thread, by itself: the OOM sizes are off by up to 64 pages for each',
+    applies: () => true,
+    allows: (difference) => {
+      const match = /^whodunit\.oom\.\w+_rss: the record says (\d+), the kernel log (\d+)/.exec(difference);
+      return match !== null && Math.abs(Number(match[1]) - Number(match[2])) <= COUNTER_SLACK_BYTES;
+    },
+  },
+];
+
+export function limitsOf(transcript: Transcript): readonly Limit[] {
+  return LIMITS.filter(({ applies }) => applies(transcript));
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// One machine of the last run: what it said, and the cases that were to happen there.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Case } from '../deaths/cases/case.ts';
+import { ROOT } from '../stack/program.ts';
+import { machineCases } from './cases.ts';
+import { readTranscript, type Transcript } from './transcript.ts';
+
+export const DIRECTORY = join(ROOT, 'build/kernels');
+
+export interface Machine {
+  readonly path: string;
+  readonly cases: readonly Case[];
+  /** null: it was not booted. */
+  readonly transcript: Transcript | null;
+}
+
+export function readMachine(name: string): Machine {
+  const path = join(DIRECTORY, `${name}.log`);
+  const [nodeArch, arch] = name === 'arm64' ? ['arm64', 'arm64'] : ['x64', 'amd64'];
+  return { path, cases: machineCases(nodeArch), transcript: existsSync(path) ? readTranscript(path, arch) : null };
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a virtual machine said on its console (test/kernels/vm), taken apart: the truth about each case, and the records that the
+// service makes of what the loader sent. The service's own stages make them; nothing is judged here.
+import { readFileSync } from 'node:fs';
+import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { type Circumstances, conclude } from '../../src/core/conclude.ts';
+import type { Hello, LoaderStatus } from '../../src/core/event.ts';
+import { Seen } from '../../src/core/memory.ts';
+import { Decoder } from '../../src/core/wire.ts';
+import { circumstances } from '../circumstances.ts';
+import type { Death } from '../deaths/truth.ts';
+import { type LogRecord, logRecords } from '../stack/otlp-file.ts';
+
+export interface Transcript {
+  readonly hello: Hello | null;
+  readonly status: LoaderStatus | null;
+  /** What `whodunit-loader check` printed. */
+  readonly check: string;
+  readonly truths: ReadonlyMap<string, readonly Death[]>;
+  /** Deaths of tries that were made again: nobody's case, and yet seen. */
+  readonly discarded: readonly Death[];
+  /** Cases that could not happen, and why. The empty name: the machine itself failed. */
+  readonly failures: ReadonlyMap<string, string>;
+  readonly records: readonly LogRecord[];
+  /** Lines of the loader that could not be read. */
+  readonly unreadable: readonly string[];
+  /** Deaths that the loader told once more. The service drops the second, and what the first should have said may be in it. */
+  readonly repeated: readonly string[];
+  /** Whether the machine came to its end. */
+  readonly ended: boolean;
+}
+
+const SEEN_MAX = 100_000;
+
+export function readTranscript(path: string, arch: string): Transcript {
+  const truths = new Map<string, readonly Death[]>();
+  const discarded: Death[] = [];
+  const failures = new Map<string, string>();
+  const wire = new Wire(arch);
+  let check = '';
+  let ended = false;
+  for (const line of readFileSync(path, 'utf8').split('\n')) {
+    const [, kind, text] = /^@(\w+) (.*?)\r?$/.exec(line) ?? [];
+    if (kind === undefined || text === undefined) continue;
+    if (kind === 'wire') wire.line(text);
+    else if (kind === 'check') check = JSON.parse(text);
+    else if (kind === 'truth') {
+      const truth = JSON.parse(text);
+      truths.set(truth.case, truth.deaths);
+      discarded.push(...truth.discarded);
+    } else if (kind === 'failed') failures.set(JSON.parse(text).case, JSON.parse(text).error);
+    else if (kind === 'end') ended = true;
+  }
+  const { hello, status, records, unreadable, repeated } = wire;
+  return { hello, status, check, truths, discarded, failures, records, unreadable, repeated, ended };
+}
+
+/** The service from the wire to the record. */
+class Wire {
+  hello: Hello | null = null;
+  status: LoaderStatus | null = null;
+  readonly records: LogRecord[] = [];
+  readonly unreadable: string[] = [];
+  readonly repeated: string[] = [];
+  readonly #decoder = new Decoder();
+  readonly #circumstances: Circumstances;
+
+  constructor(arch: string) {
+    const host = { id: null, name: 'machine', arch, osVersion: '', userNames: new Map() };
+    this.#circumstances = circumstances({ host, seen: new Seen(SEEN_MAX) });
+  }
+
+  line(text: string): void {
+    for (const decoded of this.#decoder.push(Buffer.from(`${text}\n`))) {
+      if (!decoded.ok) this.unreadable.push(`${decoded.error.code}: ${decoded.error.message}`);
+      else if (decoded.message.type === 'hello') this.hello = decoded.message;
+      else if (decoded.message.type === 'status') this.status = decoded.message;
+      else if (decoded.message.type === 'death') {
+        const conclusion = conclude(decoded.message, {
+          ...this.#circumstances,
+          bootId: this.hello?.boot_id ?? '',
+          observedNs: decoded.message.time_ns + decoded.message.clock_offset_ns,
+        });
+        const { pid, comm } = decoded.message.process;
+        if (conclusion.kind !== 'new') this.repeated.push(`${comm} (pid ${pid})`);
+        else if (conclusion.record !== null) this.records.push(...encoded(conclusion.record));
+      }
+    }
+  }
+}
+
+/** As the exporter would send it. */
+function encoded(record: ReadableLogRecord): LogRecord[] {
+  return logRecords(new TextDecoder().decode(JsonLogsSerializer.serializeRequest([record])));
+}

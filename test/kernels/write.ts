@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes docs/kernels.md from what the machines of the last run said. A program.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../stack/program.ts';
+import { judgeOnKernel } from './judge.ts';
+import { DIRECTORY, readMachine } from './machine.ts';
+
+const NAMES = ['5.10', '6.1', '6.12', '7.x', 'arm64'];
+const TARGET = join(ROOT, 'docs/kernels.md');
+
+function section(name: string): { row: string; text: string } | null {
+  const { cases, transcript } = readMachine(name);
+  const source = join(DIRECTORY, `${name}.package`);
+  if (transcript === null || !existsSync(source)) return null;
+  const judged = cases.map((one) => ({ one, ...judgeOnKernel(one, transcript) }));
+  const wrong = judged.filter(({ differences }) => differences.length > 0);
+  const limited = judged.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
+  const right = judged.length - wrong.length - limited.length;
+  const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
+  const release = transcript.hello?.kernel_release ?? 'unknown';
+  const row = `| ${release} | ${judged.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
+  const reasons = new Map<string, string[]>();
+  for (const { one, limits } of limited)
+    for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.happens]);
+  const lines = [...reasons].map(
+    ([reason, happens]) => `- ${reason}: ${happens.map((text) => `\`${text}\``).join(', ')}`,
+  );
+  lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.happens}\`: ${differences.join('; ')}`));
+  const text = `## ${release}\n\nDebian's \`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'Everything is shown.'}\n`;
+  return { row, text };
+}
+
+const sections = NAMES.map(section);
+if (sections.some((found) => found === null)) {
+  console.error(
+    `docs/kernels.md needs all of ${NAMES.join(', ')}: run \`npm run test:kernels -- --write\` without --kernel.`,
+  );
+  process.exit(1);
+}
+const found = sections.filter((one) => one !== null);
+writeFileSync(
+  TARGET,
+  `# The kernel matrix
+
+Made by \`npm run test:kernels -- --write\`: the same loader and the same BPF object boot on Debian's kernels under QEMU, and the
+conformance cases that need no more than our own programs happen there, on cgroup v2 alone. *Limited*: something is missing or
+\`unknown\` in the record because that kernel cannot show it; the lists say what. Nothing that is said may be wrong.
+
+| kernel | cases | right | limited | wrong | probes that are not there |
+| --- | --- | --- | --- | --- | --- |
+${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
+
+${found.map(({ text }) => text).join('\n')}`,
+);
+console.log(`wrote ${TARGET}`);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only the memory of the dead tells: the context that it published, before any variable, and the build id of its executable, which is
+// that of the file as binutils read it.
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import type { LogRecord } from '../stack/otlp-file.ts';
+import { MORTAL, ROOT, startProgram, until } from '../stack/program.ts';
+import { GO_JOB, NODE_JOB, PYTHON_JOB } from './jobs.ts';
+import { watched } from './watched.ts';
+
+const TOLD_WITHIN_MS = 60_000;
+const [PYTHON = ''] = PYTHON_JOB.command;
+const [NODE = ''] = NODE_JOB.command;
+const [GO = ''] = GO_JOB.command;
+const SERVICE = `identity-${process.pid}`;
+
+const both = watched({ WHODUNIT_REPORT: 'default', WHODUNIT_RECORDS_PER_MINUTE: '1000' });
+
+/** Lets it die, and gives what was told of it and what it had printed. */
+async function death(program: string, args: readonly string[]): Promise<{ record: LogRecord; printed: string }> {
+  const env = { ...process.env, OTEL_SERVICE_NAME: SERVICE, OTEL_RESOURCE_ATTRIBUTES: 'team=till,service.version=1' };
+  const victim = startProgram(program, args, { env });
+  await victim.ended;
+  const record = await until(
+    'the record',
+    TOLD_WITHIN_MS,
+    () => both.collector.logs().find(({ resource }) => resource['process.pid'] === victim.pid),
+    () => `${victim.output()}${both.whodunit.service.output()}`,
+  );
+  return { record, printed: victim.stdout() };
+}
+
+describe('a context that was published', () => {
+  it.each([
+    ['in a memfd, by a process that aborts', 'memfd', []],
+    ['in a memfd, by a process that exits', 'memfd', ['3']],
+    ['in anonymous memory', 'anonymous', []],
+  ])('%s, names the service', async (_, how, code) => {
+    const { record, printed } = await death(PYTHON, [`${ROOT}/test/story/jobs/published_context.py`, how, ...code]);
+    const [pid, seen] = printed.trim().split(' ');
+    // Kernels without CONFIG_ANON_VMA_NAME keep no name of such memory, and the OTEP says that there is no context then.
+    const wanted =
+      seen === 'named' ? { 'service.name': 'published', 'service.instance.id': pid } : { 'service.name': SERVICE };
+    expect(record.resource).toMatchObject({
+      ...wanted,
+      'process.pid': Number(pid),
+      team: 'till',
+      'service.version': '1',
+    });
+  });
+
+  it('is not there where nobody published one', async () => {
+    const { record } = await death(PYTHON, ['-c', 'import os; os.abort()']);
+    expect(record.resource['service.name']).toBe(SERVICE);
+  });
+});
+
+describe('the build id', () => {
+  const ABORT = 'kill -ABRT $$';
+  it.each([
+    ['of a shell', '/bin/sh', ['-c', ABORT]],
+    ['of Python', PYTHON, ['-c', 'import os; os.abort()']],
+    ['of Node.js', NODE, ['-e', 'process.abort()']],
+    ['of a Go program', GO, []],
+    ['of a static Go program', MORTAL, ['raise', 'SIGABRT']],
+  ])('%s is the one of the file, or is left out', async (_, program, args) => {
+    const { record } = await death(program, args);
+    const file = String(record.resource['process.executable.path']);
+    const notes = spawnSync('readelf', ['--notes', file], { encoding: 'utf8' });
+    expect([notes.error, notes.status]).toEqual([undefined, 0]);
+    const id = /Build ID: ([0-9a-f]+)/.exec(notes.stdout)?.[1];
+    expect(record.resource['process.executable.build_id.gnu']).toBe(id);
+  });
+});

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// In the eyes of a real Jaeger, which takes traces alone: an instrumented batch job crashes, and its death stands in the trace that its
+// own span is in, under the same service.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Jaeger, startJaeger } from '../stack/jaeger.ts';
+import { startProgram, until } from '../stack/program.ts';
+import { type Protocol, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { JOB_SPAN, NODE_JOB, PYTHON_JOB } from './jobs.ts';
+
+const TOLD_WITHIN_MS = 60_000;
+const PARENT = 'b7ad6b7169203331';
+
+describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
+  let jaeger: Jaeger;
+  let whodunit: Whodunit;
+
+  beforeAll(async () => {
+    jaeger = await startJaeger();
+    whodunit = await startWhodunit({
+      WHODUNIT_REPORT: 'default',
+      OTEL_TRACES_EXPORTER: 'otlp',
+      OTEL_LOGS_EXPORTER: 'console',
+      OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? jaeger.grpc : jaeger.http,
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+    });
+  });
+
+  afterAll(async () => {
+    const ends = await whodunit?.stop(); // undefined: it did not even start
+    await jaeger?.stop();
+    if (ends !== undefined) expect(ends.service).toMatchObject({ code: 0 });
+  });
+
+  it.each([NODE_JOB, PYTHON_JOB])(
+    'the crash of a job in $language is a span in the trace of the job',
+    async ({ language, command: [program = '', ...args], executable }) => {
+      const traceId = `${process.pid.toString(16).padStart(16, 'b')}${Date.now().toString(16).padStart(16, '0')}`;
+      const job = startProgram(program, args, {
+        env: {
+          ...process.env,
+          OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.http,
+          OTEL_SERVICE_NAME: `nightly ${language}`,
+          TRACEPARENT: `00-${traceId}-${PARENT}-01`,
+        },
+      });
+      expect([await job.ended, job.stdout()]).toEqual([
+        { code: null, signal: 'SIGABRT' },
+        expect.stringMatching(/^\d+\n/),
+      ]);
+      const pid = Number(job.stdout());
+      const death = await until(
+        'the span of the death',
+        TOLD_WITHIN_MS,
+        async () =>
+          (await jaeger.trace(traceId)).find(
+            ({ serviceTags }) =>
+              serviceTags['process.pid'] === pid && serviceTags['telemetry.distro.name'] === 'whodunit',
+          ),
+        whodunit.service.output,
+      );
+      const own = (await jaeger.trace(traceId)).find(({ operationName }) => operationName === JOB_SPAN);
+
+      expect(own).toMatchObject({ traceId, parentSpanId: PARENT, service: `nightly ${language}` });
+      expect(death).toMatchObject({
+        operationName: executable,
+        traceId,
+        parentSpanId: PARENT,
+        service: own?.service,
+        tags: {
+          error: true,
+          'whodunit.cause': 'abort',
+          'error.type': 'SIGABRT',
+          'otel.status_description': expect.stringMatching(/aborted/),
+        },
+      });
+      // The life of the process has the job's own span in it.
+      expect(death.startMicros).toBeLessThan(own?.startMicros ?? 0);
+      expect(death.startMicros + death.durationMicros).toBeGreaterThan(
+        (own?.startMicros ?? 0) + (own?.durationMicros ?? 0),
+      );
+    },
+  );
+});
