@@ -1,24 +1,23 @@
-// Builds the OpenTelemetry Collector of the tests with its own builder, once, into a cache outside the repository.
+// Builds the OpenTelemetry Collectors of the tests with their own builder, once, into a cache outside the repository.
 // The directory's name has the hash of the manifest in it: another manifest, another collector.
 //
 // SPDX-License-Identifier: Apache-2.0
 
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cacheOf, emptyCache } from './cache.mjs';
 import { command, ROOT, run, step } from './steps.mjs';
 
+/** The small one, of most tests, and the one with all that otel-config/ names. */
 const MANIFEST = join(ROOT, 'test/collector/builder.yaml');
+export const CONFIGS_MANIFEST = join(ROOT, 'test/configs/builder.yaml');
 const BUILDER = 'go.opentelemetry.io/collector/cmd/builder';
-const HASH_CHARACTERS = 12;
 
-/** The path of the collector, built when it is missing (a minute or more). */
-export async function collector() {
-  const manifest = readFileSync(MANIFEST);
-  const hash = createHash('sha256').update(manifest).digest('hex').slice(0, HASH_CHARACTERS);
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'whodunit', `collector-${hash}`);
+/** The path of the manifest's collector, built when it is missing (a minute or more). */
+export async function collector(path = MANIFEST) {
+  const manifest = readFileSync(path);
+  const cache = cacheOf('collector', manifest);
   const binary = join(cache, 'collector');
   if (existsSync(binary)) return binary;
 
@@ -28,11 +27,10 @@ export async function collector() {
   modules.push(`go.opentelemetry.io/collector/otelcol@v${version}`);
   const generated = join(cache, 'generated');
   const remedy = 'It needs the Go module proxy once; the output above says what was missing.';
-  rmSync(cache, { recursive: true, force: true });
-  mkdirSync(cache, { recursive: true });
+  emptyCache(cache);
   await step('generating the OpenTelemetry Collector of the tests', async () => {
     const flags = ['--skip-get-modules', '--skip-compilation'];
-    await run('go', ['run', `${BUILDER}@v${version}`, '--config', MANIFEST, ...flags], { cwd: cache, remedy });
+    await run('go', ['run', `${BUILDER}@v${version}`, '--config', path, ...flags], { cwd: cache, remedy });
     // The builder would tidy the module, and so ask for what only the tests of its components need. A build needs less.
     await run('go', ['mod', 'init', 'collector'], { cwd: generated });
     await run('go', ['mod', 'edit', ...modules.map((module) => `-require=${module}`)], { cwd: generated });

@@ -10,7 +10,8 @@ import { command, Failure, install, NODE, ROOT, run, step } from './steps.mjs';
 
 const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
 const CLANG_FORMAT = 'clang-format-19';
-const GO_DIRECTORIES = ['loader', 'examples', 'test'];
+const C_DIRECTORIES = ['bpf', 'bench/load'];
+const GO_DIRECTORIES = ['loader', 'examples', 'test', 'bench'];
 const bin = (name) => join(ROOT, 'node_modules/.bin', name);
 
 const fix = process.argv.includes('--fix');
@@ -34,14 +35,18 @@ async function gofmt() {
 
 /** The C sources. In CI clang-format must be there, and is installed by now: generate.mjs brings it with the compiler. */
 async function clangFormat() {
-  const sources = readdirSync(join(ROOT, 'bpf')).filter((name) => /\.[ch]$/.test(name));
+  const sources = C_DIRECTORIES.flatMap((directory) =>
+    readdirSync(join(ROOT, directory))
+      .filter((name) => /\.[ch]$/.test(name))
+      .map((name) => join(directory, name)),
+  );
   const missing = spawnSync(CLANG_FORMAT, ['--version']).error !== undefined;
   if (missing && process.env.CI !== 'true') {
     process.stderr.write(`SKIPPED, ${CLANG_FORMAT} is not installed … `);
     return;
   }
   const mode = fix ? ['-i'] : ['--dry-run', '--Werror'];
-  await run(CLANG_FORMAT, [...mode, ...sources.map((name) => `bpf/${name}`)], {
+  await run(CLANG_FORMAT, [...mode, ...sources], {
     remedy: '`npm run format` does it.',
   });
 }
@@ -62,6 +67,15 @@ await command(async () => {
   await check('TypeScript: types of the tests (tsc)', () => run(bin('tsc'), ['--noEmit', '-p', 'test/tsconfig.json']));
   await check('Go: vet', () => run('go', ['vet', './...']));
   await check('Go: staticcheck', () => run('go', ['run', STATICCHECK, './...']));
+  await check('the telemetry pages are what the registry gives', () =>
+    run(NODE, ['scripts/generate-telemetry.mjs', '--check']),
+  );
+  await check('the page of exit codes is what their tables give', () =>
+    run(NODE, ['scripts/generate-exit-codes.mjs', '--check']),
+  );
+  await check('the page of the configuration is what its tables give', () =>
+    run(NODE, ['scripts/generate-configuration.mjs', '--check']),
+  );
   await check('C: the generated files are what bpf/ gives', () => run(NODE, ['scripts/generate.mjs', '--check']));
   await check('C: format (clang-format)', clangFormat);
 

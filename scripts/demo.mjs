@@ -7,7 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,9 +15,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { limitedCgroup } from './memory-cgroup.mjs';
-import { againAsRoot, BEHIND_SUDO, invokingUser, isRoot } from './privileges.mjs';
+import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from './privileges.mjs';
 import { awaitReady, startLoader, startService, stopAll, stopAsked } from './processes.mjs';
-import { buildMortal, command, Failure, installAndBuild, MORTAL, ROOT } from './steps.mjs';
+import { buildMortal, command, Failure, installAndBuild, MORTAL, NODE, ROOT, SERVICE } from './steps.mjs';
 
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
 const VICTIM_READY_WITHIN_MS = 5_000;
@@ -65,17 +65,26 @@ async function demo(cleanUp) {
   chmodSync(directory, 0o755); // the socket in it is guarded by its own mode
   const socket = join(directory, 'events.sock');
   const health = `127.0.0.1:${await freePort()}`;
-  const user = invokingUser();
+  const user = serviceUser([NODE, SERVICE]);
+  const stateDir = join(directory, 'state');
+  mkdirSync(stateDir, { mode: 0o700 });
+  chownSync(stateDir, user.uid, user.gid);
 
   await startLoader({
     socket,
     pinDir: `/sys/fs/bpf/whodunit-demo-${process.pid}`,
-    socketGroup: user?.gid,
+    socketGroup: user.gid,
   });
   const service = startService({
     args: ['--output', 'json'],
     user,
-    env: { ...withoutExporters(), WHODUNIT_SOCKET: socket, WHODUNIT_HEALTH_ADDR: health, WHODUNIT_REPORT: 'all' },
+    env: {
+      ...withoutExporters(),
+      WHODUNIT_SOCKET: socket,
+      WHODUNIT_STATE_DIR: stateDir,
+      WHODUNIT_HEALTH_ADDR: health,
+      WHODUNIT_REPORT: 'all',
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const records = collect(service);
@@ -144,6 +153,7 @@ function collect(service) {
   const records = new Map();
   createInterface({ input: service.child.stdout }).on('line', (line) => {
     const record = JSON.parse(line);
+    if (record.event_name !== 'whodunit.process.termination') return;
     records.set(record.resource.attributes['process.pid'], record);
   });
   return {

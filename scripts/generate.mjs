@@ -17,6 +17,7 @@ const TYPES = [
   'event',
   'part',
   'part_kind',
+  'dead',
   'signal_fact',
   'siginfo_kind',
   'signal_action',
@@ -25,6 +26,8 @@ const TYPES = [
   'description',
   'ancestor',
   'counters',
+  'shared',
+  'cgroup_hierarchy',
 ];
 
 function run(command, args, options = {}) {

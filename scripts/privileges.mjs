@@ -1,4 +1,4 @@
-// Who may load eBPF programs: root. Everything else here prefers to be somebody else.
+// Who may load eBPF programs: root. Everything else here prefers to be somebody else, the service above all.
 //
 // SPDX-License-Identifier: Apache-2.0
 
@@ -10,11 +10,32 @@ export const BEHIND_SUDO = '--behind-sudo';
 
 export const isRoot = () => process.getuid() === 0;
 
-/** The person behind sudo: the service runs as that user. Undefined: root itself was at the keyboard. */
-export function invokingUser() {
-  const uid = Number(process.env.SUDO_UID);
-  const gid = Number(process.env.SUDO_GID);
-  return uid > 0 && gid > 0 ? { uid, gid } : undefined;
+/** A user of this name, where one was made for it, is preferred. */
+const SERVICE_USER = 'whodunit';
+/** How root runs the service where no other user can read it: without a single capability, and no way to get one. */
+export const WITHOUT_CAPABILITIES = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--'];
+
+/**
+ * Whom the service runs as, `{name, uid, gid}`: its own user, else the person behind sudo, else nobody; whoever of these can read
+ * `files`. If none can (a checkout in /root), it is root, and the service has to be started with WITHOUT_CAPABILITIES.
+ */
+export function serviceUser(files) {
+  const behindSudo = Number(process.env.SUDO_UID) > 0 ? process.env.SUDO_UID : undefined;
+  for (const name of [SERVICE_USER, behindSudo, 'nobody']) {
+    const user = name === undefined ? undefined : userNamed(name);
+    if (user !== undefined && user.uid > 0 && canRead(user, files)) return user;
+  }
+  return { name: 'root', uid: 0, gid: 0 };
+}
+
+/** By name or number; undefined if there is none. */
+function userNamed(name) {
+  const [uid, gid, text] = ['-u', '-g', '-un'].map((what) => spawnSync('id', [what, name], { encoding: 'utf8' }));
+  return uid.status === 0 ? { name: text.stdout.trim(), uid: Number(uid.stdout), gid: Number(gid.stdout) } : undefined;
+}
+
+function canRead({ uid, gid }, files) {
+  return files.every((file) => spawnSync('test', ['-r', file], { uid, gid }).status === 0);
 }
 
 /** Runs the same script again as root and gives its exit code. The configuration in the environment goes with it. */

@@ -4,7 +4,8 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { Failure, LOADER, NODE, ROOT, SERVICE } from './steps.mjs';
+import { WITHOUT_CAPABILITIES } from './privileges.mjs';
+import { Failure, LOADER, NODE, ROOT, SERVICE, SERVICE_FLAGS } from './steps.mjs';
 
 const READY_WITHIN_MS = 30_000;
 const READY_POLL_MS = 100;
@@ -51,10 +52,18 @@ async function stop(running) {
   return how;
 }
 
+/** Runs a script of the project to its end, or until this process is asked to stop. Gives its exit code. */
+export async function runScript(name, args, { inputToo }) {
+  const script = startProgram(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  await Promise.race([script.ended, stopAsked({ inputToo })]);
+  const [{ code }] = await stopAll();
+  return code ?? 1;
+}
+
 /** Starts the loader, shows what it says, and waits until it serves the socket. */
 export async function startLoader({ socket, pinDir, socketGroup }) {
   const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
-  if (socketGroup !== undefined) args.push('--socket-group', String(socketGroup));
+  args.push('--socket-group', String(socketGroup));
   const loader = startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'] });
   const ready = new Promise((resolve) => {
     createInterface({ input: loader.child.stderr }).on('line', (line) => {
@@ -70,12 +79,14 @@ export async function startLoader({ socket, pinDir, socketGroup }) {
   throw new Failure(`The loader ${why}. \`${LOADER} check\` says what this machine lacks.`);
 }
 
-/** Starts the service, as `user` (`{uid, gid}`) if one is given. */
-export function startService({ args, env, user, stdio }) {
-  return startProgram('the service', NODE, [SERVICE, 'run', ...args], {
+/** Starts the service, as `user` of privileges.mjs. */
+export function startService({ args, env, user: { uid, gid }, stdio }) {
+  const [program, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, NODE] : [NODE];
+  return startProgram('the service', program, [...before, ...SERVICE_FLAGS, SERVICE, 'run', ...args], {
     stdio: stdio ?? ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },
-    ...user,
+    uid,
+    gid,
   });
 }
 

@@ -7,14 +7,21 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The Node.js that runs the service: a dependency of the project, so that the system's may be older. */
 export const NODE = join(ROOT, 'node_modules/.bin/node');
+/**
+ * How it runs it, MiB. Its heap needs some 40. What V8 lets gather before it looks for garbage depends on what it may use, by default a
+ * part of the machine's memory: 350 MiB after the first storm, for good.
+ */
+export const SERVICE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=256'];
 export const LOADER = join(ROOT, 'build/whodunit-loader');
 export const SERVICE = join(ROOT, 'dist/main.js');
 export const MORTAL = join(ROOT, 'build/mortal');
 export const UNDERTAKER = join(ROOT, 'build/undertaker');
+export const REAPER = join(ROOT, 'build/reaper');
 
 const SYSTEM_NODE_MAJOR_MIN = 18;
 
@@ -35,6 +42,15 @@ export async function command(main) {
     if (error.output !== '') console.error(error.output.trimEnd());
     console.error(`\n${error.message}`);
     process.exitCode = 1;
+  }
+}
+
+/** The command line as parseArgs of node:util takes it apart. A wrong one is a failure that points to --help. */
+export function readFlags(options) {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new Failure(`${error.message} See --help.`);
   }
 }
 
@@ -138,17 +154,22 @@ export async function install() {
   );
 }
 
-async function buildGo(what, output, directory) {
+export async function buildGo(what, output, directory, flags = [], env = {}) {
   await step(`building ${what}`, () =>
-    run('go', ['build', '-trimpath', '-o', output, directory], {
-      env: { CGO_ENABLED: '0' },
+    run('go', ['build', '-trimpath', ...flags, '-o', output, directory], {
+      env: { CGO_ENABLED: '0', ...env },
       remedy: 'If the output above speaks of a download, the Go module proxy could not be reached.',
     }),
   );
 }
 
-export const buildLoader = () => buildGo('the loader (Go)', LOADER, './loader');
+const LOADER_FLAGS = ['-ldflags=-s -w'];
+export const buildLoader = () => buildGo('the loader (Go)', LOADER, './loader', LOADER_FLAGS);
+/** For another processor than this one's, as Go names it, too. */
+export const buildLoaderFor = (arch, output) =>
+  buildGo(`the loader for ${arch}`, output, './loader', LOADER_FLAGS, { GOOS: 'linux', GOARCH: arch });
 export const buildMortal = () => buildGo('the programs that die (Go)', MORTAL, './examples/mortal');
+export const buildReaper = () => buildGo('the reaper (Go)', REAPER, './test/chaos/reaper');
 export const buildUndertaker = () => buildGo('the undertaker (Go)', UNDERTAKER, './test/deaths/undertaker');
 
 export async function buildService() {

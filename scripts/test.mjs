@@ -6,23 +6,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { collector } from './build-collector.mjs';
+import { jaeger } from './build-jaeger.mjs';
+import { testChaos } from './chaos.mjs';
+import { testDelivery } from './delivery.mjs';
+import { fuzz } from './fuzz.mjs';
+import { testKernels } from './kernel-matrix.mjs';
+import { requirePackages } from './packages.mjs';
 import { isRoot } from './privileges.mjs';
-import { buildMortal, buildUndertaker, command, installAndBuild, LOADER, NODE, ROOT, run, step } from './steps.mjs';
+import { sdkJobs } from './sdk-jobs.mjs';
+import { buildMortal, buildUndertaker, command, installAndBuild, LOADER, ROOT, run, step } from './steps.mjs';
+import { testConfigs } from './test-configs.mjs';
+import { vitest } from './vitest.mjs';
+import { prepareWorld } from './world.mjs';
 
-const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
-const UNIT_TESTS = ['test/core', 'test/io', 'test/deaths/compare.test.ts'];
+const UNIT_TESTS = [
+  'test/core',
+  'test/io',
+  'test/bench',
+  'test/deaths/compare.test.ts',
+  'test/deaths/judge.test.ts',
+  'test/deaths/living.test.ts',
+  'test/deaths/score',
+  'test/chaos/ledger.test.ts',
+];
 /** What needs the kernel: run one after the other, each with a loader, a service and a collector of its own. */
 const KERNEL_TESTS = ['test/deaths/deaths.test.ts', 'test/deaths/normal-exits.test.ts', 'test/story'];
+
+/** Each fuzzer, s. */
+const FUZZ_SECONDS = 5;
+const FUZZ_SECONDS_IN_CI = 60;
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 /** A skipped test has failed in CI. */
-function count(suite, passed, failed, skipped = 0) {
+function count(suite, { passed, failed, skipped }) {
   const [failures, left] = process.env.CI === 'true' ? [failed + skipped, 0] : [failed, skipped];
   total.passed += passed;
   total.failed += failures;
@@ -30,17 +49,13 @@ function count(suite, passed, failed, skipped = 0) {
   console.log(`${suite}: ${passed} passed, ${failures} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
 }
 
-/** Runs a program with its output on the screen; `onLine`, if given, takes its standard output instead. */
-function show(program, args, env = {}, onLine) {
-  const child = spawn(program, args, {
-    cwd: ROOT,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', onLine === undefined ? 'inherit' : 'pipe', 'inherit'],
-  });
-  if (onLine !== undefined) createInterface({ input: child.stdout }).on('line', onLine);
+/** Runs a program, `onLine` taking its standard output; the rest goes to the screen. Gives the exit code. */
+function lines(program, args, onLine) {
+  const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  createInterface({ input: child.stdout }).on('line', onLine);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve(code));
+    child.on('close', resolve);
   });
 }
 
@@ -48,7 +63,7 @@ function show(program, args, env = {}, onLine) {
 async function goTests() {
   const results = new Map();
   const failedPackages = new Set();
-  const code = await show('go', ['test', '-json', './...'], {}, (line) => {
+  const code = await lines('go', ['test', '-json', './...'], (line) => {
     const event = JSON.parse(line);
     if (event.Output !== undefined && !/^(=== |\s*--- PASS|PASS$)/.test(event.Output))
       process.stdout.write(event.Output);
@@ -63,29 +78,7 @@ async function goTests() {
   for (const name of failed) failedPackages.delete(name.split(' ')[0]);
   let failures = failed.length + failedPackages.size;
   if (code !== 0 && failures === 0) failures = 1;
-  count('go test', leaves.length - failed.length - skipped.length, failures, skipped.length);
-}
-
-/** Runs the test files at or below each path. A path without any is a failure: tests must not vanish unnoticed. */
-async function vitest(suite, paths, env = {}) {
-  const directory = mkdtempSync(join(tmpdir(), 'whodunit-vitest-'));
-  const file = join(directory, 'report.json');
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  try {
-    const code = await show(NODE, [VITEST, 'run', ...reporters, ...paths], env);
-    const report = JSON.parse(readFileSync(file, 'utf8'));
-    const vanished = paths.filter((path) => !report.testResults.some(({ name }) => name.startsWith(join(ROOT, path))));
-    for (const path of vanished) console.log(`no test ran at ${path}`);
-    // A file that cannot even be loaded has no failed test: the exit code knows.
-    const failed = (report.numFailedTests || (code === 0 ? 0 : 1)) + vanished.length;
-    count(suite, report.numPassedTests, failed, report.numPendingTests + report.numTodoTests);
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error;
-    console.log(`${suite}: no report was written`);
-    count(suite, 0, 1);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  return { passed: leaves.length - failed.length - skipped.length, failed: failures, skipped: skipped.length };
 }
 
 /** Why the kernel's suites cannot run here; undefined if they can. */
@@ -101,17 +94,30 @@ await command(async () => {
   await buildMortal();
   await buildUndertaker();
 
+  // A test lets the service tell systemd of itself, another makes a certificate. Elsewhere than in CI they need nothing: they fail, and say why.
+  if (process.env.CI === 'true') await requirePackages(['systemd', 'openssl'], 'The tests of sd_notify and of TLS');
   await step('go vet', () => run('go', ['vet', './...']));
-  await goTests();
-  await vitest('unit tests', UNIT_TESTS);
+  count('go test', await goTests());
+  count('unit tests', await vitest(UNIT_TESTS));
+  count('fuzzers', await fuzz(process.env.CI === 'true' ? FUZZ_SECONDS_IN_CI : FUZZ_SECONDS));
 
   const missing = whatIsMissing();
   if (missing === undefined) {
-    await vitest('tests on this kernel', KERNEL_TESTS, { WHODUNIT_TEST_COLLECTOR: await collector() });
+    await prepareWorld();
+    const prepared = {
+      WHODUNIT_TEST_COLLECTOR: await collector(),
+      WHODUNIT_TEST_JAEGER: await jaeger(),
+      WHODUNIT_TEST_JOBS: await sdkJobs(),
+    };
+    count('tests on this kernel', await vitest(KERNEL_TESTS, prepared));
+    count('chaos', await testChaos());
+    count('delivery', await testDelivery());
+    count('configurations', await testConfigs());
+    count('kernel matrix', await testKernels());
   } else {
-    console.log(`SKIPPED: test/deaths and test/story, because ${missing}`);
+    console.log(`SKIPPED: test/deaths, test/story, test/chaos and test/kernels, because ${missing}`);
     console.log('SKIPPED: nothing was tested on a real kernel and into a real collector. Run `sudo npm test`.');
-    count('tests on this kernel', 0, 0, 1);
+    count('tests on this kernel', { passed: 0, failed: 0, skipped: 1 });
   }
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);

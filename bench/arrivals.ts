@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// When each record was in the collector's file, which the collector writes before it tells the sender yes. Reading is done at once
+// and cheaply, as it happens on the processors that are being measured; parsing is left until all is over.
+import { closeSync, existsSync, type FSWatcher, openSync, readSync, watch, writeFileSync } from 'node:fs';
+import { logRecords } from '../test/stack/otlp-file.ts';
+
+const CHUNK_BYTES = 1 << 20;
+
+export interface Arrival {
+  /** When the process died, by the kernel's clock. */
+  readonly diedNs: bigint;
+  readonly latencyMs: number;
+  readonly executable: string;
+}
+
+export class Arrivals {
+  readonly #file: number;
+  readonly #watcher: FSWatcher;
+  readonly #buffer = Buffer.alloc(CHUNK_BYTES);
+  /** What was read, and when (ms since 1970). */
+  readonly #chunks: { readonly at: number; readonly bytes: Buffer }[] = [];
+  readonly #clockMs = wallClock();
+
+  /** From now on; what is in the file already is left out. */
+  constructor(path: string) {
+    if (!existsSync(path)) writeFileSync(path, '');
+    this.#file = openSync(path, 'r');
+    this.#read();
+    // A request that is being written is not there yet.
+    const before = Buffer.concat(this.#chunks.splice(0).map(({ bytes }) => bytes));
+    this.#chunks.push({ at: this.#clockMs(), bytes: before.subarray(before.lastIndexOf(0x0a) + 1) });
+    this.#watcher = watch(path, () => this.#read());
+  }
+
+  #read(): void {
+    for (;;) {
+      const length = readSync(this.#file, this.#buffer, 0, CHUNK_BYTES, null);
+      if (length === 0) return;
+      this.#chunks.push({ at: this.#clockMs(), bytes: Buffer.from(this.#buffer.subarray(0, length)) });
+    }
+  }
+
+  /** How many complete requests have arrived so far. */
+  lines(): number {
+    let count = 0;
+    for (const { bytes } of this.#chunks) for (const byte of bytes) if (byte === 0x0a) count += 1;
+    return count;
+  }
+
+  /** Ends the watch and tells what came. A request's records arrived when its last byte was there. */
+  stop(): Arrival[] {
+    this.#watcher.close();
+    this.#read();
+    closeSync(this.#file);
+    const arrivals: Arrival[] = [];
+    let rest: Buffer[] = [];
+    for (const { at, bytes } of this.#chunks) {
+      let start = 0;
+      for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
+        const line = Buffer.concat([...rest, bytes.subarray(start, end)]).toString('utf8');
+        rest = [];
+        start = end + 1;
+        for (const { timeUnixNs, resource } of logRecords(line))
+          arrivals.push({
+            diedNs: timeUnixNs,
+            latencyMs: at - Number(timeUnixNs / 1_000n) / 1_000,
+            executable: String(resource['process.executable.path']),
+          });
+      }
+      rest.push(bytes.subarray(start));
+    }
+    return arrivals;
+  }
+}
+
+/** The wall clock in fractions of a millisecond: Date.now() has whole ones, so it is watched until it ticks. */
+function wallClock(): () => number {
+  const before = Date.now();
+  let tick = before;
+  while (tick === before) tick = Date.now();
+  const offset = tick - performance.now();
+  return () => performance.now() + offset;
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The loads of `npm run bench`: each does one thing COUNT times and prints how long it took. In C and linked statically, as the
+ * less a process costs by itself, the more of it a probe is: these are the hardest loads to be free on. Nothing is measured here
+ * but the clock; who watches meanwhile is the caller's choice.
+ *
+ * What comes after the arguments of a load is not looked at: it makes a process with long arguments.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000LL
+#define WORKERS_MAX 64
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static void tell(long long count, long long since_ns)
+{
+	printf("{\"count\":%lld,\"wall_ns\":%lld}\n", count, now_ns() - since_ns);
+}
+
+/* No child outlives whoever started it, however that one ends. */
+static pid_t fork_bound(void)
+{
+	pid_t parent = getpid(), child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+	}
+	return child;
+}
+
+static void await(pid_t child)
+{
+	while (waitpid(child, NULL, 0) < 0)
+		if (errno != EINTR)
+			fail("waitpid");
+}
+
+static void fork_and_exit(int code)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child == 0)
+		_exit(code);
+	await(child);
+}
+
+/* exit CODE COUNT */
+static void exits(char **args)
+{
+	int code = atoi(args[0]);
+	long long count = atoll(args[1]), start = now_ns();
+
+	for (long long i = 0; i < count; i++)
+		fork_and_exit(code);
+	tell(count, start);
+}
+
+static void exec_and_exit(char *code)
+{
+	char *const nothing[] = {"load", "nothing", code, NULL};
+	pid_t child = vfork();
+
+	if (child < 0)
+		fail("vfork");
+	if (child == 0) {
+		execve("/proc/self/exe", nothing, environ);
+		_exit(127);
+	}
+	await(child);
+}
+
+/* exec COUNT: this very program, which ends at once. */
+static void execs(char **args)
+{
+	long long count = atoll(args[0]), start = now_ns();
+
+	for (long long i = 0; i < count; i++)
+		exec_and_exit("0");
+	tell(count, start);
+}
+
+static void *end_at_once(void *unused)
+{
+	return unused;
+}
+
+/* threads COUNT */
+static void threads(char **args)
+{
+	long long count = atoll(args[0]), start = now_ns();
+
+	for (long long i = 0; i < count; i++) {
+		pthread_t thread;
+
+		errno = pthread_create(&thread, NULL, end_at_once, NULL);
+		if (errno || (errno = pthread_join(thread, NULL)))
+			fail("pthread");
+	}
+	tell(count, start);
+}
+
+static void handle(int unused)
+{
+	(void)unused;
+}
+
+/* pingpong SIGNAL COUNT: two processes answer each other's signal with the same signal. Both handle it. */
+static void pingpong(char **args)
+{
+	int signo = atoi(args[0]);
+	long long count = atoll(args[1]), start;
+	struct sigaction action = {.sa_handler = handle};
+	sigset_t blocked, waiting;
+	pid_t child, parent = getpid();
+
+	sigaction(signo, &action, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, signo);
+	sigprocmask(SIG_BLOCK, &blocked, &waiting);
+	sigdelset(&waiting, signo);
+	child = fork_bound();
+	if (child == 0) {
+		for (;;) {
+			sigsuspend(&waiting);
+			kill(parent, signo);
+		}
+	}
+	start = now_ns();
+	for (long long i = 0; i < count; i += 2) {
+		kill(child, signo);
+		sigsuspend(&waiting);
+	}
+	tell(count, start);
+	kill(child, SIGKILL);
+	await(child);
+}
+
+/* send SIGNAL COUNT: to itself, with whatever action is the default. */
+static void sends(char **args)
+{
+	int signo = atoi(args[0]);
+	long long count = atoll(args[1]), start = now_ns();
+
+	for (long long i = 0; i < count; i++)
+		if (kill(getpid(), signo))
+			fail("kill");
+	tell(count, start);
+}
+
+/* kill COUNT: children that wait are killed. */
+static void kills(char **args)
+{
+	long long count = atoll(args[0]), start = now_ns();
+
+	for (long long i = 0; i < count; i++) {
+		pid_t child = fork_bound();
+
+		if (child == 0)
+			for (;;)
+				pause();
+		if (kill(child, SIGKILL))
+			fail("kill");
+		await(child);
+	}
+	tell(count, start);
+}
+
+/* One worker's part of a storm: a death each period_ns until end_ns, behind time without a pause; period_ns 0: never a pause. */
+static long long die_until(bool exec, long long start_ns, long long period_ns, long long end_ns)
+{
+	long long deaths = 0;
+
+	for (long long due_ns = start_ns; now_ns() < end_ns; due_ns += period_ns) {
+		struct timespec due = {.tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S};
+
+		if (due_ns >= end_ns)
+			break;
+		if (period_ns)
+			while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+				;
+		if (exec)
+			exec_and_exit("3");
+		else
+			fork_and_exit(3);
+		deaths++;
+	}
+	return deaths;
+}
+
+static void storm_of(bool exec, char **args)
+{
+	long long rate = atoll(args[0]), seconds = atoll(args[1]), total = 0, start = now_ns();
+	int workers = atoi(args[2]);
+	long long *deaths;
+
+	if (workers < 1 || workers > WORKERS_MAX) {
+		errno = EINVAL;
+		fail("WORKERS");
+	}
+	deaths = mmap(NULL, sizeof(*deaths) * workers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (deaths == MAP_FAILED)
+		fail("mmap");
+	for (int i = 0; i < workers; i++) {
+		/* The workers take turns, so that the deaths of all of them are evenly spread. */
+		long long period_ns = rate ? NS_PER_S * workers / rate : 0, first_ns = start + (rate ? NS_PER_S * i / rate : 0);
+
+		if (fork_bound() == 0) {
+			deaths[i] = die_until(exec, first_ns, period_ns, start + seconds * NS_PER_S);
+			_exit(0);
+		}
+	}
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	for (int i = 0; i < workers; i++)
+		total += deaths[i];
+	tell(total, start);
+}
+
+/* storm RATE SECONDS WORKERS: processes that exit with 3, RATE of them a second; 0: as fast as it goes. */
+static void storm(char **args)
+{
+	storm_of(false, args);
+}
+
+/* storm-exec RATE SECONDS WORKERS: the same with programs that are executed. */
+static void storm_exec(char **args)
+{
+	storm_of(true, args);
+}
+
+/* sleepers COUNT: processes that do nothing. Prints when all are there; they exit with 0, without a signal, when the input ends. */
+static void sleepers(char **args)
+{
+	long long count = atoll(args[0]), start = now_ns();
+	int held[2];
+	char end;
+
+	if (pipe(held))
+		fail("pipe");
+	for (long long i = 0; i < count; i++) {
+		if (fork_bound() == 0) {
+			close(held[1]);
+			_exit(read(held[0], &end, 1) != 0);
+		}
+	}
+	tell(count, start);
+	fflush(stdout);
+	while (read(STDIN_FILENO, &end, 1) > 0)
+		;
+	close(held[1]);
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+}
+
+static const struct {
+	const char *name;
+	int args;
+	void (*run)(char **args);
+} loads[] = {
+	{"exit", 2, exits}, {"exec", 1, execs},  {"threads", 1, threads},       {"pingpong", 2, pingpong}, {"send", 2, sends},
+	{"kill", 1, kills}, {"storm", 3, storm}, {"storm-exec", 3, storm_exec}, {"sleepers", 1, sleepers},
+};
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "nothing") == 0)
+		return atoi(argv[2]);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+		if (argc - 2 >= loads[i].args && strcmp(argv[1], loads[i].name) == 0) {
+			loads[i].run(argv + 2);
+			return 0;
+		}
+	}
+	fprintf(stderr,
+		"load: exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | kill COUNT | "
+		"storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT\n");
+	return 64;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run bench`: measures part after part and writes what came of it. Flags are read by scripts/bench.mjs, which has built everything
+// and gives them as JSON. Ends with 1 if something could not be measured; how good the figures are changes nothing.
+//
+// However it ends, nothing is left behind: programs are killed and pins removed in handlers of `exit`, and what the kernel was told
+// to do for a program (timing, tracing) ends with that.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LOADER, ROOT } from '../test/stack/program.ts';
+import { type Machine, PARTS, type PartName, type PartResult, type Results } from './figures.ts';
+import { backgroundPercent, processorTimes, shares, thisMachine } from './machine.ts';
+import { growth } from './parts/growth.ts';
+import { idle } from './parts/idle.ts';
+import { kernel } from './parts/kernel.ts';
+import { latency } from './parts/latency.ts';
+import type { Part, Run } from './parts/part.ts';
+import { peers } from './parts/peers.ts';
+import { profile } from './parts/profile.ts';
+import { storm } from './parts/storm.ts';
+import { workload } from './parts/workload.ts';
+import { Progress } from './progress.ts';
+import { fill, renderResults } from './render.ts';
+
+const RESULTS = join(ROOT, 'bench/results');
+const TEMPLATE = join(ROOT, 'bench/performance.md');
+const DOCUMENT = join(ROOT, 'docs/performance.md');
+const BPFFS = '/sys/fs/bpf';
+const EXIT_INTERRUPTED = 130;
+
+/** With the part of a whole run's time that each takes, for the progress. */
+const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = {
+  kernel: { measure: kernel, weight: 2 },
+  workload: { measure: workload, weight: 4 },
+  latency: { measure: latency, weight: 4 },
+  storm: { measure: storm, weight: 5 },
+  idle: { measure: idle, weight: 2 },
+  growth: { measure: growth, weight: 4 },
+  peers: { measure: peers, weight: 3 },
+  profile: { measure: profile, weight: 1 },
+};
+
+interface Flags {
+  readonly quick: boolean;
+  readonly only: readonly string[];
+  readonly name: string;
+  readonly judge: boolean;
+  readonly write: boolean;
+}
+
+function removeOurPins(): void {
+  if (!existsSync(BPFFS)) return;
+  for (const name of readdirSync(BPFFS))
+    if (name.startsWith(`whodunit-test-${process.pid}-`)) spawnSync(LOADER, ['unload', '--pin-dir', join(BPFFS, name)]);
+}
+
+async function measurePart(name: PartName, run: Run): Promise<PartResult> {
+  const background = await backgroundPercent();
+  const began = new Date().toISOString();
+  const start = performance.now();
+  const before = processorTimes();
+  const { figures, growth: grown = [] } = await MEASURED[name].measure(run);
+  const { stealPercent } = shares(before, processorTimes());
+  const seconds = (performance.now() - start) / 1000;
+  return { part: name, began, seconds, backgroundPercent: background, stealPercent, figures, growth: grown };
+}
+
+/** Those that failed are told at once and left out. */
+async function measure(
+  names: readonly PartName[],
+  { quick, name: file }: Flags,
+): Promise<{ results: Results; failed: PartName[] }> {
+  const progress = new Progress();
+  const machine: Machine = thisMachine();
+  const whole = names.reduce((sum, name) => sum + MEASURED[name].weight, 0);
+  const parts: PartResult[] = [];
+  const failed: PartName[] = [];
+  let done = 0;
+  for (const name of names) {
+    const { weight } = MEASURED[name];
+    const tell = (fraction: number, text: string) =>
+      progress.tell((done + fraction * weight) / whole, `${name}: ${text}`);
+    try {
+      parts.push(await measurePart(name, { quick, progress: tell }));
+      // After each part, so that an end in the middle keeps what there is.
+      write(file, { quick, machine, parts });
+    } catch (error) {
+      progress.end();
+      console.error(`${name}: could not be measured: ${(error as Error).stack}`);
+      failed.push(name);
+    }
+    done += weight;
+  }
+  progress.end();
+  return { results: { quick, machine, parts }, failed };
+}
+
+const pathOf = (name: string): string => join(RESULTS, `${name}.json`);
+
+function write(name: string, results: Results): void {
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(pathOf(name), `${JSON.stringify(results, null, 2)}\n`);
+}
+
+async function main(flags: Flags): Promise<number> {
+  const names = PARTS.filter((name) => flags.only.includes(name));
+  const { results, failed } = flags.judge
+    ? { results: JSON.parse(readFileSync(pathOf(flags.name), 'utf8')) as Results, failed: [] }
+    : await measure(names, flags);
+  console.log(renderResults(results));
+  console.error(`\nThe figures are in ${pathOf(flags.name)}.`);
+  if (failed.length > 0) {
+    console.error(`Not measured: ${failed.join(', ')}.`);
+    return 1;
+  }
+  if (flags.write) {
+    writeFileSync(DOCUMENT, fill(readFileSync(TEMPLATE, 'utf8'), results));
+    console.error(`Wrote ${DOCUMENT}.`);
+  }
+  return 0;
+}
+
+process.on('exit', removeOurPins);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(EXIT_INTERRUPTED));
+process.exit(await main(JSON.parse(process.argv[2] ?? '{}')));

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the disk queue costs a record while ever more records wait in it, as when a collector is down for a day; and how long a
+// service that starts with them takes to open it. The queue's own code runs in this process, on the disk of the temporary directory.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Log } from '../../src/io/log.ts';
+import { type Item, Queue } from '../../src/io/queue.ts';
+import { newStats } from '../../src/io/stats.ts';
+import { temporaryDirectory } from '../../test/stack/program.ts';
+import { CONSTANT, LINEAR } from '../bars.ts';
+import type { Growth, Point } from '../figures.ts';
+import { median } from '../statistics.ts';
+import type { Run } from './part.ts';
+
+const SIZES = [10, 1_000, 100_000, 1_000_000];
+const SIZES_QUICK = [10, 20_000];
+const BATCH = 512;
+const ROUNDS = 15;
+const BYTES_MAX = 2 ** 40;
+const FILL = 5_000;
+/** About what an unremarkable death takes. To the queue it is bytes. */
+const RECORD_BYTES = 1_250;
+
+export async function withQueue({ quick, progress }: Run): Promise<readonly Growth[]> {
+  const directory = temporaryDirectory();
+  const open = () =>
+    new Queue({ directory: directory.path, bytesMax: BYTES_MAX, stats: newStats(Date.now()), log: new Log() });
+  const points: Record<'put' | 'take' | 'open', Point[]> = { put: [], take: [], open: [] };
+  let queue = open();
+  try {
+    const record = randomBytes(RECORD_BYTES);
+    let filled = 0;
+    const sizes = quick ? SIZES_QUICK : SIZES;
+    for (const [index, size] of sizes.entries()) {
+      while (filled < size) {
+        progress((index + filled / size) / sizes.length, `${size} queued records`);
+        const count = Math.min(FILL, size - filled);
+        queue.put(items(count, record));
+        filled += count;
+        await new Promise(setImmediate); // a signal that asks for the end is heard
+      }
+      queue.close();
+      const start = performance.now();
+      queue = open();
+      points.open.push({ size, value: performance.now() - start });
+      const put: number[] = [];
+      const take: number[] = [];
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const batch = items(BATCH, record);
+        put.push(usForEach(() => queue.put(batch)));
+        take.push(usForEach(() => settleBatch(queue)));
+      }
+      points.put.push({ size, value: median(put) });
+      points.take.push({ size, value: median(take) });
+    }
+  } finally {
+    queue.close();
+    directory.remove();
+  }
+  const of = 'queued records';
+  return [
+    {
+      id: 'growth.queue.put',
+      title: 'writing one, durably, 512 at a time',
+      of,
+      unit: 'µs',
+      points: points.put,
+      exponentMax: CONSTANT,
+    },
+    {
+      id: 'growth.queue.take',
+      title: 'reading and settling one, 512 at a time',
+      of,
+      unit: 'µs',
+      points: points.take,
+      exponentMax: CONSTANT,
+    },
+    {
+      id: 'growth.queue.open',
+      title: 'opening the queue at the start',
+      of,
+      unit: 'ms',
+      points: points.open,
+      exponentMax: LINEAR,
+    },
+  ];
+}
+
+function items(count: number, record: Uint8Array): Item[] {
+  return Array.from({ length: count }, () => ({ uid: randomUUID(), endedMs: Date.now(), record }));
+}
+
+/** In several takes where what is kept in memory ends in between. */
+function settleBatch(queue: Queue): void {
+  for (let left = BATCH; left > 0; ) {
+    const taken = queue.take(left, BYTES_MAX).length;
+    if (taken === 0) throw new Error('the queue gives nothing, though records wait');
+    queue.settle([]);
+    left -= taken;
+  }
+}
+
+/** Microseconds for each record of a batch. */
+function usForEach(work: () => void): number {
+  const start = performance.now();
+  work();
+  return ((performance.now() - start) * 1_000) / BATCH;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a death costs the service when ever more services have had one, and what an export of all their counters costs. The real
+// service sends to a real collector; a socket tells it of the deaths, as nobody could let 5,000 services die in a minute.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startCollector } from '../../test/stack/collector.ts';
+import { exportTo } from '../../test/stack/whodunit.ts';
+import { CONSTANT, LINEAR } from '../bars.ts';
+import type { Growth, Point } from '../figures.ts';
+import { cpuNs } from '../program.ts';
+import { startToldService } from '../told-service.ts';
+import type { Run } from './part.ts';
+
+const SIZES = [1, 10, 100, 1_000, 5_000];
+const SIZES_QUICK = [1, 1_000];
+const DEATHS = 10_000;
+/** The exports are counted by time: so many of them, so far apart. */
+const EXPORTS = 4;
+const INTERVAL_MS = 1_000;
+
+export async function withServices({ quick, progress }: Run): Promise<readonly Growth[]> {
+  const deaths: Point[] = [];
+  const exports: Point[] = [];
+  const collector = await startCollector({ keep: 'count' });
+  try {
+    const sizes = quick ? SIZES_QUICK : SIZES;
+    for (const [index, size] of sizes.entries()) {
+      progress(index / sizes.length, `${size} services`);
+      const env = { ...exportTo(collector, 'http/protobuf'), OTEL_LOGS_EXPORTER: 'none' };
+      deaths.push({ size, value: await usForDeath(size, { ...env, OTEL_METRIC_EXPORT_INTERVAL: '600000' }) });
+      exports.push({ size, value: await msForExport(size, { ...env, OTEL_METRIC_EXPORT_INTERVAL: `${INTERVAL_MS}` }) });
+    }
+  } finally {
+    await collector.stop();
+  }
+  const common = { of: 'services that had an end' };
+  return [
+    {
+      ...common,
+      id: 'growth.services.death',
+      title: "the service's processor time for one death",
+      unit: 'µs',
+      points: deaths,
+      exponentMax: CONSTANT,
+    },
+    {
+      ...common,
+      id: 'growth.services.export',
+      title: "the service's processor time for an export of all counters",
+      unit: 'ms',
+      points: exports,
+      exponentMax: LINEAR,
+    },
+  ];
+}
+
+async function usForDeath(services: number, env: NodeJS.ProcessEnv): Promise<number> {
+  const { pid, tell, stop } = await startToldService(env);
+  try {
+    // Once around: every service is known, and the code compiled.
+    await tell(Math.max(services, DEATHS), nameOf(services));
+    const before = cpuNs(pid);
+    await tell(DEATHS, nameOf(services));
+    return (cpuNs(pid) - before) / DEATHS / 1_000;
+  } finally {
+    await stop();
+  }
+}
+
+async function msForExport(services: number, env: NodeJS.ProcessEnv): Promise<number> {
+  const { pid, tell, stop } = await startToldService(env);
+  try {
+    await tell(services, nameOf(services));
+    await sleep(2 * INTERVAL_MS); // 0 first, then the values: each series is new in one export only
+    const before = cpuNs(pid);
+    await sleep(EXPORTS * INTERVAL_MS);
+    return (cpuNs(pid) - before) / EXPORTS / 1e6;
+  } finally {
+    await stop();
+  }
+}
+
+const nameOf =
+  (services: number) =>
+  (index: number): string =>
+    `service-${index % services}`;

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// What whodunit is while nobody dies: processor time, memory, size; and how soon after its start it watches.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { answers, type Collector, startCollector } from '../../test/stack/collector.ts';
+import { LOADER, ROOT, startProgram, until } from '../../test/stack/program.ts';
+import { loaderArgs, place, startService, startWhodunit } from '../../test/stack/whodunit.ts';
+import { type Figure, figure } from '../figures.ts';
+import { cpuNs, startProbeCost } from '../program.ts';
+import { estimate } from '../statistics.ts';
+import { exportByDefault, loaderCounters, type Part } from './part.ts';
+
+const SECONDS = 60;
+const SECONDS_QUICK = 10;
+const STARTS = 7;
+const STARTS_QUICK = 3;
+const READY_WITHIN_MS = 30_000;
+const MB = 1e6;
+
+export const idle: Part = async ({ quick, progress }) => {
+  const collector = await startCollector();
+  try {
+    const starts: number[] = [];
+    const wanted = quick ? STARTS_QUICK : STARTS;
+    for (let start = 0; start < wanted; start += 1) {
+      progress((start / wanted) * 0.15, 'start to ready');
+      starts.push(await secondsToReady(collector));
+    }
+    const ready = figure(
+      'idle.start_to_ready',
+      'loader and service started together, until /readyz',
+      's',
+      estimate(starts),
+    );
+    const watching = await whileIdle(collector, quick ? SECONDS_QUICK : SECONDS, (fraction) =>
+      progress(0.15 + fraction * 0.85, 'idle'),
+    );
+    return { figures: [...watching, ready, ...sizes()] };
+  } finally {
+    await collector.stop();
+  }
+};
+
+async function secondsToReady(collector: Collector): Promise<number> {
+  const at = await place();
+  const start = performance.now();
+  const loader = startProgram(LOADER, loaderArgs(at));
+  const service = startService(at, exportByDefault(collector, 'http/protobuf'));
+  try {
+    await until(
+      'readyz',
+      READY_WITHIN_MS,
+      () => answers(`http://${at.health}/readyz`),
+      () => loader.output() + service.output(),
+    );
+    return (performance.now() - start) / 1000;
+  } finally {
+    await service.stop();
+    await loader.stop();
+    at.directory.remove();
+  }
+}
+
+async function whileIdle(collector: Collector, seconds: number, tell: (fraction: number) => void): Promise<Figure[]> {
+  const whodunit = await startWhodunit({
+    ...exportByDefault(collector, 'http/protobuf'),
+    WHODUNIT_REPORT: 'default',
+  });
+  const { loader, service, at } = whodunit;
+  try {
+    await sleep(2_000);
+    const deathsBefore = (await loaderCounters(at.socket)).deaths;
+    const before = { loader: cpuNs(loader.pid), service: cpuNs(service.pid) };
+    const start = performance.now();
+    for (let second = 0; second < seconds; second += 1) {
+      tell(second / seconds);
+      await sleep(1_000);
+    }
+    const wallNs = (performance.now() - start) * 1e6;
+    const percent = (pid: number, earlier: number) => ((cpuNs(pid) - earlier) / wallNs) * 100;
+    const used = { loader: percent(loader.pid, before.loader), service: percent(service.pid, before.service) };
+    const died = (await loaderCounters(at.socket)).deaths - deathsBefore;
+    const cost = startProbeCost('costs');
+    const { maps } = await cost.snapshot([loader.pid]);
+    await cost.stop();
+    const mapBytes = maps.reduce((sum, { memory_bytes }) => sum + memory_bytes, 0);
+    const note = died > 0 ? `${died} other deaths happened meanwhile` : undefined;
+    return [
+      figure(
+        'idle.cpu',
+        `loader and service, of one processor, over ${seconds} s`,
+        '%',
+        used.loader + used.service,
+        note,
+      ),
+      figure('idle.cpu_loader', 'the loader of these', '%', used.loader),
+      figure('idle.cpu_service', 'the service of these', '%', used.service),
+      figure('idle.pss_loader', 'memory of the loader (PSS)', 'MB', pssBytes(loader.pid) / MB),
+      figure('idle.pss_service', 'memory of the service (PSS)', 'MB', pssBytes(service.pid) / MB),
+      figure('idle.maps', `kernel memory of ${maps.length} BPF maps`, 'MB', mapBytes / MB),
+    ];
+  } finally {
+    await whodunit.stop();
+  }
+}
+
+/** The proportional set size: what is shared with others counts in parts (proc_pid_smaps(5)). */
+function pssBytes(pid: number): number {
+  const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
+  if (kilobytes === undefined) throw new Error(`/proc/${pid}/smaps_rollup has no Pss`);
+  return Number(kilobytes) * 1024;
+}
+
+function sizes(): Figure[] {
+  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: ROOT, encoding: 'utf8' }));
+  return [
+    figure('idle.loader_bytes', "the loader's binary", 'MB', statSync(LOADER).size / MB),
+    figure('idle.package_bytes', 'the npm package, packed', 'MB', packed.size / MB),
+    figure('idle.dependencies_bytes', "the service's dependencies on disk", 'MB', dependenciesBytes() / MB),
+  ];
+}
+
+/** node_modules without what only development needs, by package-lock.json. */
+function dependenciesBytes(): number {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+  const wanted = Object.keys(packages).filter((path) => path !== '' && packages[path].dev !== true);
+  return wanted.reduce((sum, path) => sum + directoryBytes(join(ROOT, path)), 0);
+}
+
+function directoryBytes(path: string): number {
+  const nested = join(path, 'node_modules');
+  return readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(nested))
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the probes cost in the kernel, by the kernel's own clock around each run of a BPF program (bpf_stats). A program serves
+// several kinds of events, so each kind is made many times by itself, round after round, and the growth of the counters divided.
+import type { Whodunit } from '../../test/stack/whodunit.ts';
+import { type Figure, figure } from '../figures.ts';
+import { between, type Lap, load, type ProbeCost, type Snapshot, startProbeCost } from '../program.ts';
+import { estimate, median } from '../statistics.ts';
+import { drained, type Part, settle, startQuietWhodunit } from './part.ts';
+
+const ROUNDS = 7;
+const ROUNDS_QUICK = 2;
+/** The kernel keeps 15 characters of a program's name. */
+export const EXIT_PROGRAM = 'on_sched_proces';
+export const SIGNAL_PROGRAM = 'on_signal_gener';
+const DELIVER_PROGRAM = 'on_signal_deliv';
+const FLOOR_EXIT = 'floor_sched_pro';
+const FLOOR_SIGNAL = 'floor_signal_ge';
+
+const SIGUSR1 = 10;
+const SIGTERM = 15;
+const SIGURG = 23;
+const EXITS = 10_000;
+const THREADS = 20_000;
+const SIGNALS = 50_000;
+const KILLS = 2_000;
+/** Deaths are paced, so that the ring does not run low and shrink them. */
+const DEATHS_PER_SECOND = 1_000;
+const DEATH_SECONDS = 2;
+
+/** About what a Java service in a container brings. */
+const LONG_ARGS = Array.from({ length: 40 }, (_, index) => `-Dcom.example.checkout.setting.${index}=${'x'.repeat(40)}`);
+const LONG_ENV: NodeJS.ProcessEnv = {
+  ...Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`CHECKOUT_SETTING_${index}`, 'y'.repeat(60)])),
+  OTEL_SERVICE_NAME: 'checkout',
+  OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2.3,deployment.environment.name=production',
+};
+
+interface Event {
+  readonly id: string;
+  readonly title: string;
+  readonly make: () => Promise<Lap>;
+  readonly program: string;
+  /** Runs of the same program that the load cannot do without, one for each time: their cost has been measured before. */
+  readonly besides?: string;
+}
+
+const exitLoad = () => load(['exit', 0, EXITS]);
+const deaths = (...more: string[]) => ['storm', DEATHS_PER_SECOND, DEATH_SECONDS, 1, ...more];
+
+const EVENTS: readonly Event[] = [
+  { id: 'floor_exit', title: 'an empty program at the exit', make: exitLoad, program: FLOOR_EXIT },
+  { id: 'exit_normal', title: 'normal exit', make: exitLoad, program: EXIT_PROGRAM },
+  {
+    id: 'thread_exit',
+    title: "a thread's exit",
+    make: () => load(['threads', THREADS]),
+    program: EXIT_PROGRAM,
+  },
+  { id: 'floor_signal', title: 'an empty program at the signal', make: exitLoad, program: FLOOR_SIGNAL },
+  { id: 'signal_sigchld', title: 'ignored signal: SIGCHLD', make: exitLoad, program: SIGNAL_PROGRAM },
+  {
+    id: 'signal_sigurg',
+    title: 'ignored signal: SIGURG',
+    make: () => load(['send', SIGURG, SIGNALS]),
+    program: SIGNAL_PROGRAM,
+  },
+  {
+    id: 'signal_handled',
+    title: 'signal to a handler, not remembered: SIGUSR1',
+    make: () => load(['pingpong', SIGUSR1, SIGNALS]),
+    program: SIGNAL_PROGRAM,
+  },
+  {
+    id: 'signal_delivered',
+    title: 'the same where it is delivered',
+    make: () => load(['pingpong', SIGUSR1, SIGNALS]),
+    program: DELIVER_PROGRAM,
+  },
+  {
+    id: 'signal_remembered_again',
+    title: 'remembered signal: SIGTERM that is handled, again and again',
+    make: () => load(['pingpong', SIGTERM, SIGNALS]),
+    program: SIGNAL_PROGRAM,
+  },
+  {
+    id: 'signal_remembered',
+    title: 'remembered signal: SIGKILL, the first of its process',
+    make: () => load(['kill', KILLS]),
+    program: SIGNAL_PROGRAM,
+    besides: 'signal_sigchld',
+  },
+  { id: 'death_killed', title: 'reported death by SIGKILL', make: () => load(['kill', KILLS]), program: EXIT_PROGRAM },
+  { id: 'death_small', title: 'reported death, few arguments', make: () => load(deaths(), {}), program: EXIT_PROGRAM },
+  {
+    id: 'death_with_arguments',
+    title: 'reported death, 3 KB of arguments and 2 KB of environment',
+    make: () => load(deaths(...LONG_ARGS), LONG_ENV),
+    program: EXIT_PROGRAM,
+  },
+];
+
+export const kernel: Part = async ({ quick, progress }) => {
+  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+  const cost = startProbeCost('floor');
+  const whodunit = await startQuietWhodunit();
+  try {
+    const samples = new Map<string, number[]>(EVENTS.map(({ id }) => [id, []]));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [index, event] of EVENTS.entries()) {
+        progress((round + index / EVENTS.length) / (rounds + 1), event.title);
+        const besides = event.besides === undefined ? 0 : median(samples.get(event.besides) ?? []);
+        samples.get(event.id)?.push(await nsPerEvent(event, whodunit, cost, besides));
+        await drained(whodunit.at.socket);
+      }
+    }
+    const figures = EVENTS.map(({ id, title }) => figure(`kernel.${id}`, title, 'ns', estimate(samples.get(id) ?? [])));
+    const lost = (await drained(whodunit.at.socket)).lost;
+    if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported death costs`);
+    await whodunit.stop();
+    progress(rounds / (rounds + 1), 'exits that are screened');
+    return { figures: [...figures, await screened(cost, rounds)] };
+  } finally {
+    await whodunit.stop();
+    await cost.stop();
+  }
+};
+
+/** Nanoseconds of one event of that kind, on average over one load. */
+async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, besidesNs: number): Promise<number> {
+  const pids = [whodunit.loader.pid, cost.pid];
+  const before = await cost.snapshot(pids);
+  const { count } = await event.make();
+  const { runs, ns } = between(before, await cost.snapshot(pids), event.program);
+  if (runs < count) throw new Error(`${event.title}: made ${count} times, but the program ran ${runs} times`);
+  return event.besides === undefined ? ns / runs : (ns - (runs - count) * besidesNs) / count;
+}
+
+/** Exits with 1 of short-lived processes, which nobody wants to hear of by default. */
+async function screened(cost: ProbeCost, rounds: number): Promise<Figure> {
+  const whodunit = await startQuietWhodunit({ WHODUNIT_REPORT: 'default' });
+  try {
+    await settle();
+    const samples: number[] = [];
+    let made = 0;
+    const before = await drained(whodunit.at.socket);
+    for (let round = 0; round < rounds; round += 1) {
+      const start: Snapshot = await cost.snapshot([whodunit.loader.pid]);
+      made += (await load(['exit', 1, KILLS])).count;
+      const { runs, ns } = between(start, await cost.snapshot([whodunit.loader.pid]), EXIT_PROGRAM);
+      samples.push(ns / runs);
+      await drained(whodunit.at.socket);
+    }
+    const sent = (await drained(whodunit.at.socket)).deaths - before.deaths;
+    const note = sent >= made ? 'not screened in the kernel: sent to the service, which screens it' : undefined;
+    return figure('kernel.exit_screened', 'exit with 1 that is screened out', 'ns', estimate(samples), note);
+  } finally {
+    await whodunit.stop();
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long after a death (the kernel's time in its record) a real collector has it: at several rates, over both transports. The
+// collector writes each request into a file before it says yes; what is measured ends when this process has read it there, so it
+// is a little more than what the sender waits for.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startCollector } from '../../test/stack/collector.ts';
+import { startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import { Arrivals } from '../arrivals.ts';
+import { type Figure, figure } from '../figures.ts';
+import { LOAD, load } from '../program.ts';
+import { quantile, quantileIfKnown } from '../statistics.ts';
+import { drained, exportByDefault, type Part, settle } from './part.ts';
+
+const PROTOCOLS = [
+  { id: 'grpc', protocol: 'grpc', title: 'gRPC' },
+  { id: 'http', protocol: 'http/protobuf', title: 'HTTP' },
+] as const;
+/** Deaths a second, and for how many seconds. */
+const RATES = [
+  { rate: 1, seconds: 40, quick: 3 },
+  { rate: 100, seconds: 20, quick: 3 },
+  { rate: 1_000, seconds: 15, quick: 2 },
+] as const;
+const QUANTILES = [
+  { id: 'p50', title: 'p50', fraction: 0.5 },
+  { id: 'p99', title: 'p99', fraction: 0.99 },
+  { id: 'p999', title: 'p99.9', fraction: 0.999 },
+] as const;
+/** The connection to the collector is made by the first deaths, and code is compiled by the next. */
+const WARM_UP = { rate: 200, seconds: 1 };
+const LAST_RECORDS_MS = 500;
+
+export const latency: Part = async ({ quick, progress }) => {
+  const figures: Figure[] = [];
+  for (const [index, { id, protocol, title }] of PROTOCOLS.entries()) {
+    const collector = await startCollector({ keep: 'at once' });
+    try {
+      const whodunit = await startWhodunit(exportByDefault(collector, protocol));
+      try {
+        await settle();
+        await load(['storm', WARM_UP.rate, WARM_UP.seconds, 1]);
+        for (const [step, { rate, seconds, quick: quickSeconds }] of RATES.entries()) {
+          progress((index + step / RATES.length) / PROTOCOLS.length, `${title}, ${rate} deaths/s`);
+          const latencies = await measure(collector.logsFilePath, whodunit, rate, quick ? quickSeconds : seconds);
+          figures.push(...summarise(`latency.${id}.${rate}`, `${title}, ${rate} deaths/s`, latencies));
+        }
+      } finally {
+        await whodunit.stop();
+      }
+    } finally {
+      await collector.stop();
+    }
+  }
+  return { figures };
+};
+
+/** Milliseconds from each death to its record in the file. Throws if one did not come. */
+async function measure(path: string, whodunit: Whodunit, rate: number, seconds: number): Promise<number[]> {
+  await drained(whodunit.at.socket);
+  const arrivals = new Arrivals(path);
+  const beganNs = BigInt(Date.now()) * 1_000_000n;
+  const { count } = await load(['storm', rate, seconds, 1]);
+  await drained(whodunit.at.socket);
+  await sleep(LAST_RECORDS_MS);
+  const latencies = arrivals
+    .stop()
+    // Records of those who died before may still come.
+    .filter(({ executable, diedNs }) => executable === LOAD && diedNs >= beganNs)
+    .map(({ latencyMs }) => latencyMs);
+  if (latencies.length < count) throw new Error(`${count} died at ${rate}/s, and ${latencies.length} records arrived`);
+  return latencies;
+}
+
+/** Only the quantiles that so many samples can tell. */
+function summarise(id: string, title: string, latencies: readonly number[]): Figure[] {
+  const quantiles = QUANTILES.flatMap((one) => {
+    const value = quantileIfKnown(latencies, one.fraction);
+    return value === null ? [] : [figure(`${id}.${one.id}`, `${title}: ${one.title}`, 'ms', value)];
+  });
+  const note = `of ${latencies.length} deaths`;
+  return [...quantiles, figure(`${id}.max`, `${title}: the longest`, 'ms', quantile(latencies, 1), note)];
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a part of the benchmark is given and gives, and the whodunit that most of them watch with.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Collector } from '../../test/stack/collector.ts';
+import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import type { Figure, Growth } from '../figures.ts';
+
+export interface Run {
+  /** Fewer rounds and shorter ones. */
+  readonly quick: boolean;
+  /** `fraction` of this part is done; `text` is under way. */
+  readonly progress: (fraction: number, text: string) => void;
+}
+
+export interface Measured {
+  readonly figures: readonly Figure[];
+  readonly growth?: readonly Growth[];
+}
+
+export type Part = (run: Run) => Promise<Measured>;
+
+/** After the start of a program, before what is measured: its start is over. */
+const SETTLE_MS = 300;
+const DRAINED_WITHIN_MS = 30_000;
+const POLL_MS = 20;
+
+export const settle = (): Promise<void> => sleep(SETTLE_MS);
+
+/** Loader and service, everything read and judged, nothing sent: what the kernel's side and a bystander notice of it. */
+export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}): Promise<Whodunit> {
+  return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env });
+}
+
+/** What sends to a collector as it does by default: tests have it send metrics twice a second. */
+export function exportByDefault(collector: Collector, protocol: Protocol): NodeJS.ProcessEnv {
+  return {
+    ...exportTo(collector, protocol),
+    OTEL_METRIC_EXPORT_INTERVAL: '60000',
+    OTEL_METRIC_EXPORT_TIMEOUT: '30000',
+  };
+}
+
+export interface LoaderCounters {
+  readonly deaths: number;
+  readonly lost: number;
+  /** Not yet acknowledged. */
+  readonly ringUsedBytes: number;
+}
+
+export async function loaderCounters(socket: string): Promise<LoaderCounters> {
+  const status: Record<string, unknown> = { ...(await loaderStatus(socket)) };
+  const lost = Object.values(status.lost as Record<string, string>).reduce((sum, one) => sum + Number(one), 0);
+  return { deaths: Number(status.deaths), lost, ringUsedBytes: Number(status.ring_used_bytes) };
+}
+
+/** Waits until the service has acknowledged all. Gives the counters then. */
+export async function drained(socket: string): Promise<LoaderCounters> {
+  const end = Date.now() + DRAINED_WITHIN_MS;
+  for (;;) {
+    const counters = await loaderCounters(socket);
+    if (counters.ringUsedBytes === 0) return counters;
+    if (Date.now() > end)
+      throw new Error(`the ring still holds ${counters.ringUsedBytes} bytes after ${DRAINED_WITHIN_MS} ms`);
+    await sleep(POLL_MS);
+  }
+}

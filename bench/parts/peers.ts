@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same work under what people use today: libbpf-tools' exitsnoop with sigsnoop, bpftrace, forkstat, as Debian has them, each
+// writing to /dev/null. All conditions follow each other in every round; walls first, then the kernel's clocks (bpf_stats).
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WITH_TRACEFS } from '../../test/deaths/score/peers/watch.ts';
+import { type Program, startProgram, until } from '../../test/stack/program.ts';
+import { type Figure, figure } from '../figures.ts';
+import { between, load, type Snapshot, startProbeCost } from '../program.ts';
+import { estimate, median } from '../statistics.ts';
+import { EXIT_PROGRAM, SIGNAL_PROGRAM } from './kernel.ts';
+import { type Part, settle, startQuietWhodunit } from './part.ts';
+import { laps, WORK } from './workload.ts';
+
+const ROUNDS = 7;
+const ROUNDS_QUICK = 1;
+const READY_WITHIN_MS = 20_000;
+/** From the first program that is loaded until all are attached; forkstat shows nothing to wait for. */
+const ATTACHED_AFTER_MS = 1_000;
+const EXITS = 5_000;
+
+const BPFTRACE = `tracepoint:sched:sched_process_exit { printf("%d %s\\n", pid, comm); }
+tracepoint:signal:signal_generate { @[args->sig] = count(); }`;
+
+interface Watcher {
+  readonly pids: readonly number[];
+  readonly stop: () => Promise<unknown>;
+}
+
+interface Condition {
+  readonly id: string;
+  readonly title: string;
+  readonly start: () => Promise<Watcher>;
+  /** How the names of its BPF programs begin, by what they watch. undefined: it uses none. */
+  readonly exitProgram?: string;
+  readonly signalProgram?: string;
+}
+
+const CONDITIONS: readonly Condition[] = [
+  { id: 'none', title: 'nobody', start: async () => ({ pids: [], stop: async () => {} }) },
+  {
+    id: 'whodunit',
+    title: 'whodunit',
+    start: async () => {
+      const whodunit = await startQuietWhodunit();
+      return { pids: [whodunit.loader.pid], stop: whodunit.stop };
+    },
+    exitProgram: EXIT_PROGRAM,
+    signalProgram: SIGNAL_PROGRAM,
+  },
+  {
+    id: 'snoop',
+    title: 'exitsnoop and sigsnoop',
+    start: () => startPeers([['exitsnoop'], ['sigsnoop']], { bpf: true }),
+    exitProgram: 'sched_process_e',
+    signalProgram: 'sig_trace',
+  },
+  {
+    id: 'bpftrace',
+    title: 'bpftrace',
+    start: () => startPeers([['bpftrace', '-e', BPFTRACE]], { bpf: true }),
+    exitProgram: 'sched_process_e',
+    signalProgram: 'signal_generate',
+  },
+  {
+    id: 'forkstat',
+    title: 'forkstat',
+    start: () => startPeers([['forkstat', '-e', 'fork,exec,exit']], { bpf: false }),
+  },
+];
+
+/** What the peers change: processes and signals. Threads and Go are left to the part `workload`. */
+const COMPARED = WORK.filter(({ id }) => ['exit', 'exec', 'signals'].includes(id));
+
+type Samples = Map<string, number[]>;
+
+export const peers: Part = async ({ quick, progress }) => {
+  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+  const samples: Samples = new Map();
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [index, condition] of CONDITIONS.entries()) {
+      progress((round + index / CONDITIONS.length) / rounds, `under ${condition.title}`);
+      const watcher = await condition.start();
+      try {
+        await settle();
+        for (const [id, ns] of await laps(COMPARED)) add(samples, `${condition.id}.${id}`, ns);
+        await costs(condition, watcher, samples);
+      } finally {
+        await watcher.stop();
+      }
+    }
+  }
+  return { figures: CONDITIONS.flatMap((condition) => figuresOf(condition, samples)).concat(share(samples)) };
+};
+
+async function costs(
+  { id, title, exitProgram, signalProgram }: Condition,
+  { pids }: Watcher,
+  samples: Samples,
+): Promise<void> {
+  if (exitProgram === undefined || signalProgram === undefined) return;
+  const cost = startProbeCost('costs');
+  try {
+    const before = await cost.snapshot(pids);
+    const { count } = await load(['exit', 0, EXITS]);
+    const after: Snapshot = await cost.snapshot(pids);
+    for (const [what, name] of [
+      ['exit_ns', exitProgram],
+      ['signal_ns', signalProgram],
+    ] as const) {
+      const { runs, ns } = between(before, after, name);
+      if (runs < count) throw new Error(`${title}: ${count} processes exited, but ${name} ran ${runs} times`);
+      add(samples, `${id}.${what}`, ns / runs);
+    }
+  } finally {
+    await cost.stop();
+  }
+}
+
+function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
+  const of = (key: string) => samples.get(`${id}.${key}`) ?? [];
+  const walls = COMPARED.map((work) => {
+    const alone = samples.get(`none.${work.id}`) ?? [];
+    return id === 'none'
+      ? figure(`peers.none.${work.id}`, `nobody watches: ${work.title}`, 'µs', median(alone) / 1000)
+      : figure(
+          `peers.${id}.${work.id}`,
+          `${title}: ${work.title}, wall time with / without`,
+          'ratio',
+          estimate(of(work.id).map((ns, round) => ns / (alone[round] ?? Number.NaN))),
+        );
+  });
+  if (of('exit_ns').length === 0) return walls;
+  return [
+    figure(`peers.${id}.exit_ns`, `${title}: each exit, in the kernel`, 'ns', estimate(of('exit_ns'))),
+    figure(`peers.${id}.signal_ns`, `${title}: each SIGCHLD, in the kernel`, 'ns', estimate(of('signal_ns'))),
+    ...walls,
+  ];
+}
+
+function share(samples: Samples): Figure {
+  const snoop = samples.get('snoop.exit_ns') ?? [];
+  const ratios = (samples.get('whodunit.exit_ns') ?? []).map((ns, round) => ns / (snoop[round] ?? Number.NaN));
+  return figure(
+    'peers.exit_share',
+    "each exit in the kernel: whodunit's cost / exitsnoop's",
+    'ratio',
+    estimate(ratios),
+  );
+}
+
+function add(samples: Samples, key: string, value: number): void {
+  samples.set(key, [...(samples.get(key) ?? []), value]);
+}
+
+/** Starts them and waits until they watch. `bpf`: they have loaded their programs then. */
+async function startPeers(commands: readonly (readonly string[])[], { bpf }: { bpf: boolean }): Promise<Watcher> {
+  const programs: Program[] = [];
+  const stop = async () => {
+    for (const program of programs) await program.stop();
+  };
+  try {
+    for (const command of commands) {
+      const [program = '', ...args] = [...WITH_TRACEFS, ...command];
+      programs.push(startProgram(program, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
+    }
+    for (const { pid, alive, output } of bpf ? programs : [])
+      await until('BPF programs of a peer', READY_WITHIN_MS, () => {
+        if (!alive()) throw new Error(`a peer has ended: ${output()}`);
+        return holdsPrograms(pid) || undefined;
+      });
+    await sleep(ATTACHED_AFTER_MS);
+    return { pids: programs.map(({ pid }) => pid), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function holdsPrograms(pid: number): boolean {
+  const directory = `/proc/${pid}/fdinfo`;
+  return readdirSync(directory).some((fd) => {
+    try {
+      return /^prog_id:/m.test(readFileSync(`${directory}/${fd}`, 'utf8'));
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many deaths a second arrive, all of them, for as long as it takes: loader, service, collector and the dying share this machine.
+// First the dying alone, as fast as they can; then the highest rate at which the kernel loses none and a collector accepts as many
+// as died. Two kinds: processes that only fork, the fastest deaths there are, and programs that are executed, as in a crash loop.
+
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Collector, startCollector } from '../../test/stack/collector.ts';
+import { until } from '../../test/stack/program.ts';
+import { startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import { STORM_SHARE_MIN } from '../bars.ts';
+import { type Figure, figure, type Unit } from '../figures.ts';
+import { cpuNs, loadOnAll } from '../program.ts';
+import { exportByDefault, loaderCounters, type Part, type Run } from './part.ts';
+
+const KINDS = [
+  { id: 'exit', title: 'fork, exit with 3', load: 'storm' },
+  { id: 'exec', title: 'fork, exec, exit with 3', load: 'storm-exec' },
+] as const;
+const WORKERS = 2 * availableParallelism();
+const UNWATCHED_SECONDS = 3;
+const TRIAL_SECONDS = 4;
+const TRIALS = 6;
+const TRIALS_QUICK = 2;
+const PROOF_SECONDS = 30;
+const PROOF_SECONDS_QUICK = 5;
+/** A proof that fails is tried again, that much slower. */
+const SLOWER = 0.85;
+const PROOFS = 6;
+/** A load that cannot keep its rate is as much a limit as a loss. */
+const RATE_KEPT = 0.97;
+/** All must have arrived so soon after the last death, as a share of the storm: a rate that only fills queues does not arrive. */
+const DRAIN_SHARE = 1 / 3;
+/** What a rate that was too high has left in queues is waited for, so that it is not counted to the next one. */
+const EMPTY_WITHIN_MS = 120_000;
+const POLL_MS = 50;
+
+interface Trial {
+  readonly died: number;
+  readonly perSecond: number;
+  readonly lost: number;
+  readonly arrived: boolean;
+  readonly drainSeconds: number;
+  readonly loaderCpuNs: number;
+  readonly serviceCpuNs: number;
+  readonly collectorCpuNs: number;
+}
+
+/** Of what was not measured. */
+const UNPROVEN: Trial = {
+  died: Number.NaN,
+  perSecond: Number.NaN,
+  lost: Number.NaN,
+  arrived: false,
+  drainSeconds: Number.NaN,
+  loaderCpuNs: Number.NaN,
+  serviceCpuNs: Number.NaN,
+  collectorCpuNs: Number.NaN,
+};
+
+export const storm: Part = async (run) => {
+  const figures: Figure[] = [];
+  for (const [index, kind] of KINDS.entries()) {
+    const progress: Run['progress'] = (fraction, text) =>
+      run.progress((index + fraction) / KINDS.length, `${kind.title}: ${text}`);
+    figures.push(...(await stormOf(kind, { ...run, progress })));
+  }
+  return { figures };
+};
+
+async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, progress }: Run): Promise<Figure[]> {
+  progress(0, 'unwatched');
+  const before = await unwatched(load);
+  const seconds = quick ? PROOF_SECONDS_QUICK : PROOF_SECONDS;
+  const proof = await highestRate(load, before, quick ? TRIALS_QUICK : TRIALS, seconds, progress);
+  progress(0.95, 'unwatched, again');
+  // Before and after, so that a machine that changes meanwhile is seen in both.
+  return figuresOf(id, title, (before + (await unwatched(load))) / 2, proof, seconds);
+}
+
+/** Deaths a second. */
+async function unwatched(load: string): Promise<number> {
+  const { count, wallNs } = await loadOnAll([load, 0, UNWATCHED_SECONDS, WORKERS]);
+  return (count / wallNs) * 1e9;
+}
+
+/** Looks for it below `limit` in short trials, and proves it. UNPROVEN if none stands the proof. */
+async function highestRate(
+  load: string,
+  limit: number,
+  trials: number,
+  seconds: number,
+  progress: Run['progress'],
+): Promise<Trial> {
+  const collector = await startCollector({ keep: 'count' });
+  try {
+    const whodunit = await startWhodunit(exportByDefault(collector, 'http/protobuf'));
+    try {
+      const attempt = (rate: number, during: number) => tryRate(collector, whodunit, load, rate, during);
+      const steps = trials + PROOFS;
+      let good = 0;
+      let bad = limit;
+      for (let trial = 0; trial < trials; trial += 1) {
+        const rate = (good + bad) / 2;
+        progress((trial + 1) / steps, `${Math.round(rate)}/s`);
+        if (isKept(await attempt(rate, TRIAL_SECONDS), rate)) good = rate;
+        else bad = rate;
+      }
+      // If not even the lowest was good, what is below it may be.
+      for (let proof = 0, rate = good || bad * SLOWER; proof < PROOFS; proof += 1, rate *= SLOWER) {
+        progress((trials + 1) / steps, `${Math.round(rate)}/s for ${seconds} s`);
+        const result = await attempt(rate, seconds);
+        if (isKept(result, rate)) return result;
+      }
+      return UNPROVEN;
+    } finally {
+      await whodunit.stop();
+    }
+  } finally {
+    await collector.stop();
+  }
+}
+
+function isKept({ lost, arrived, perSecond }: Trial, rate: number): boolean {
+  return lost === 0 && arrived && perSecond >= rate * RATE_KEPT;
+}
+
+async function tryRate(
+  collector: Collector,
+  { at, loader, service }: Whodunit,
+  load: string,
+  rate: number,
+  seconds: number,
+): Promise<Trial> {
+  // From the start of both, which is the same: others may die meanwhile, so what has to arrive is what the kernel counted.
+  const allArrived = async () => {
+    await sleep(POLL_MS); // asking costs processor time, which those who are asked need
+    return (await collector.accepted()) >= (await loaderCounters(at.socket)).deaths || undefined;
+  };
+  const before = await loaderCounters(at.socket);
+  const cpuBefore = { loader: cpuNs(loader.pid), service: cpuNs(service.pid), collector: cpuNs(collector.pid) };
+  const { count, wallNs } = await loadOnAll([load, Math.round(rate), seconds, WORKERS]);
+  const ended = performance.now();
+  const { deaths, lost } = await loaderCounters(at.socket);
+  await until('the last record of a storm', EMPTY_WITHIN_MS, allArrived, service.output);
+  const drainSeconds = (performance.now() - ended) / 1_000;
+  const counted = deaths - before.deaths + (lost - before.lost);
+  if (counted < count) throw new Error(`${count} died, and the kernel counted ${counted}`);
+  return {
+    died: count,
+    perSecond: (count / wallNs) * 1e9,
+    lost: lost - before.lost,
+    arrived: drainSeconds <= seconds * DRAIN_SHARE,
+    drainSeconds,
+    loaderCpuNs: cpuNs(loader.pid) - cpuBefore.loader,
+    serviceCpuNs: cpuNs(service.pid) - cpuBefore.service,
+    collectorCpuNs: cpuNs(collector.pid) - cpuBefore.collector,
+  };
+}
+
+function figuresOf(id: string, title: string, limit: number, proof: Trial, seconds: number): Figure[] {
+  const per100_000 = (ns: number) => (ns / 1e9 / proof.died) * 100_000;
+  const ours = per100_000(proof.loaderCpuNs + proof.serviceCpuNs);
+  const collectors = per100_000(proof.collectorCpuNs);
+  // Unwatched, the dying and their parents use the processors up.
+  const dying = (availableParallelism() / limit) * 100_000;
+  const named = (name: string, what: string, unit: Unit, value: number, note?: string) =>
+    figure(`storm.${id}.${name}`, `${title}: ${what}`, unit, value, note);
+  const drain = proof.arrived
+    ? `the last one ${proof.drainSeconds.toFixed(1)} s after its death at most`
+    : 'at no rate that was tried did the load keep its pace and all arrive';
+  return [
+    named('unwatched', "the machine's limit, unwatched", '/s', limit),
+    named('rate', `all arrive, for ${seconds} s`, '/s', proof.perSecond, drain),
+    named('share', 'watched / unwatched', 'ratio', proof.perSecond / limit),
+    named('ceiling', 'the same, if no processor ever waited', 'ratio', dying / (dying + ours + collectors)),
+    named('cpu', 'processor time for 100,000 deaths, loader and service', 's', ours),
+    named(
+      'cpu_left',
+      `what a share of ${STORM_SHARE_MIN} would leave for them`,
+      's',
+      dying / STORM_SHARE_MIN - dying - collectors,
+    ),
+    named('cpu_loader', 'the loader of these', 's', per100_000(proof.loaderCpuNs)),
+    named('cpu_service', 'the service of these', 's', per100_000(proof.serviceCpuNs)),
+    named('cpu_collector', 'and the collector', 's', collectors),
+    named('cpu_dying', 'and the dying themselves, unwatched', 's', dying),
+  ];
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a bystander notices: the wall time of work that forks, executes, threads and signals, under three conditions that take turns
+// (A B C C B A …, so that what drifts falls on all): nothing attached and nothing running; whodunit; and programs that do nothing at
+// the same hooks, below which no watcher can be.
+import { figure } from '../figures.ts';
+import { type Lap, loadAlone, preempted, startProbeCost } from '../program.ts';
+import { estimate, median } from '../statistics.ts';
+import { type Part, settle, startQuietWhodunit } from './part.ts';
+
+const ROUNDS = 20;
+const ROUNDS_QUICK = 2;
+/** Each kind of work is done so often in a row of short laps, of which the median counts: a disturbance spoils one lap only. */
+const LAPS = 5;
+const SIGUSR1 = 10;
+
+export interface Work {
+  readonly id: string;
+  readonly title: string;
+  /** Takes about 70 ms. */
+  readonly run: () => Promise<Lap>;
+}
+
+export const WORK: readonly Work[] = [
+  { id: 'exit', title: 'fork, exit', run: () => loadAlone(['exit', 0, 1_400]) },
+  { id: 'exec', title: 'vfork, exec, exit', run: () => loadAlone(['exec', 120]) },
+  { id: 'threads', title: 'thread create, exit', run: () => loadAlone(['threads', 7_000]) },
+  { id: 'signals', title: 'ping-pong of SIGUSR1, handled', run: () => loadAlone(['pingpong', SIGUSR1, 35_000]) },
+  { id: 'preempted', title: "a Go program, preempted by its runtime's SIGURG", run: () => preempted(170) },
+];
+
+const CONDITIONS = {
+  without: async () => ({ stop: async () => {} }),
+  with: () => startQuietWhodunit(),
+  floor: async () => startProbeCost('floor only'),
+} as const;
+type Condition = keyof typeof CONDITIONS;
+
+export const workload: Part = async ({ quick, progress }) => {
+  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+  const order: Condition[] = ['without', 'with', 'floor'];
+  const samples: Record<Condition, Map<string, number>[]> = { without: [], with: [], floor: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    for (const condition of round % 2 === 0 ? order : order.toReversed()) {
+      progress(round / rounds, `round ${round + 1} of ${rounds}`);
+      const watcher = await CONDITIONS[condition]();
+      try {
+        await settle();
+        samples[condition].push(await laps(WORK));
+      } finally {
+        await watcher.stop();
+      }
+    }
+  }
+  const figures = WORK.flatMap(({ id, title }) => {
+    const of = (condition: Condition) => samples[condition].map((one) => one.get(id) ?? Number.NaN);
+    const without = of('without');
+    const ratios = (condition: Condition) =>
+      estimate(of(condition).map((ns, round) => ns / (without[round] ?? Number.NaN)));
+    return [
+      figure(`workload.${id}`, `${title}: wall time with / without`, 'ratio', ratios('with')),
+      figure(`workload.${id}.floor`, `${title}: with empty programs / without`, 'ratio', ratios('floor')),
+      figure(`workload.${id}.without`, `${title}: without`, 'µs', median(without) / 1000),
+      figure(`workload.${id}.with`, `${title}: with`, 'µs', median(of('with')) / 1000),
+    ];
+  });
+  return { figures };
+};
+
+/** Nanoseconds for one time of each kind of work. */
+export async function laps(work: readonly Work[]): Promise<Map<string, number>> {
+  const taken = new Map<string, number>();
+  for (const { id, run } of work) {
+    const samples: number[] = [];
+    for (let lap = 0; lap < LAPS; lap += 1) {
+      const { count, wallNs } = await run();
+      samples.push(wallNs / count);
+    }
+    taken.set(id, median(samples));
+  }
+  return taken;
+}

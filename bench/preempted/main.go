@@ -1,0 +1,40 @@
+// Command preempted is a Go program at work whose runtime interrupts it all the time: every collection of garbage stops the
+// goroutines that run, each with a SIGURG. It prints how long COUNT collections took.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "preempted COUNT")
+		os.Exit(64)
+	}
+	count, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "preempted: COUNT is %q; a number is needed\n", os.Args[1])
+		os.Exit(64)
+	}
+	for range max(1, runtime.GOMAXPROCS(0)-1) { // one processor is left for the collections
+		go work()
+	}
+	start := time.Now()
+	for range count {
+		runtime.GC()
+	}
+	fmt.Printf("{\"count\":%d,\"wall_ns\":%d}\n", count, time.Since(start).Nanoseconds())
+}
+
+// work never calls a function, so that nothing but a signal interrupts it.
+func work() {
+	for i := 1; ; i++ {
+		i ^= i << 13
+	}
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pure: a profile by what its time was spent in: from V8's samples (`node --cpu-prof`) and from what `perf report` prints.
+
+export interface Share {
+  readonly name: string;
+  readonly percent: number;
+}
+
+interface CpuProfile {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: { readonly functionName: string; readonly url: string };
+  }[];
+  readonly samples: readonly number[];
+  /** Microseconds before each sample. */
+  readonly timeDeltas: readonly number[];
+}
+
+/** Shares of the time that was not idle, by file of ours, by package, and by part of the runtime. Largest first. */
+export function sharesOfCpuProfile({ nodes, samples, timeDeltas }: CpuProfile): Share[] {
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame.url, callFrame.functionName)]));
+  const spent = new Map<string, number>();
+  for (const [index, id] of samples.entries()) {
+    const name = names.get(id) ?? 'unknown';
+    if (name !== '(idle)') spent.set(name, (spent.get(name) ?? 0) + (timeDeltas[index] ?? 0));
+  }
+  const whole = [...spent.values()].reduce((sum, one) => sum + one, 0);
+  return [...spent].map(([name, us]) => ({ name, percent: (us / whole) * 100 })).sort((a, b) => b.percent - a.percent);
+}
+
+function placeOf(url: string, functionName: string): string {
+  // The last one counts: packages lie in packages.
+  const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
+  if (inPackage !== undefined) return inPackage;
+  const ours = /\/dist\/(.+)\.js$/.exec(url)?.[1];
+  if (ours !== undefined) return `src/${ours}.ts`;
+  if (url.startsWith('node:')) return url.replace(/^(node:(?:internal\/)?[^/]+).*$/, '$1');
+  return functionName.startsWith('(') ? functionName : 'builtins of V8';
+}
+
+/**
+ * Lines of `perf report --stdio --no-children --sort symbol`: `    12.34%  [k] name    -      -` (k: kernel, .: user). Symbols of the user's
+ * side are addresses, as the loader's are left out of its binary: they count together. Largest first.
+ */
+export function sharesOfPerfReport(text: string): Share[] {
+  const lines = text.matchAll(/^\s+(\d+\.\d+)%\s+\[([k.])\]\s+(\S.*?)[\s-]*$/gm);
+  const shares = new Map<string, number>();
+  for (const [, percent, space, symbol = ''] of lines) {
+    const name =
+      space === 'k' ? `${symbol} (kernel)` : symbol.startsWith('0x') ? 'its own code and the runtime of Go' : symbol;
+    shares.set(name, (shares.get(name) ?? 0) + Number(percent));
+  }
+  return [...shares].map(([name, percent]) => ({ name, percent })).sort((a, b) => b.percent - a.percent);
+}

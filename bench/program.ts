@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs that make the load and those that look on, as the parts of the benchmark run them. Built by scripts/bench.mjs.
+import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Program, ROOT, startProgram } from '../test/stack/program.ts';
+
+export const LOAD = join(ROOT, 'build/bench-load');
+export const PREEMPTED = join(ROOT, 'build/bench-preempted');
+const PROBE_COST = join(ROOT, 'build/bench-probe-cost');
+
+/** A load that one process makes at a time stays on one processor: moving between them costs more than what is measured. */
+const LAST_PROCESSOR = String(availableParallelism() - 1);
+const REALTIME_PRIORITY = '1';
+const ANSWER_WITHIN_MS = 10_000;
+
+export interface Lap {
+  /** How many times it was done. */
+  readonly count: number;
+  readonly wallNs: number;
+}
+
+/** Runs a program that prints `{"count":…,"wall_ns":…}`, to its end. Throws if it fails. */
+async function lap(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Lap> {
+  const running = startProgram(program, args, { env });
+  const { code, signal } = await running.ended;
+  if (code !== 0)
+    throw new Error(`${[program, ...args].join(' ')} ended with ${signal ?? `code ${code}`}: ${running.output()}`);
+  const { count, wall_ns } = JSON.parse(running.stdout());
+  return { count, wallNs: wall_ns };
+}
+
+/** `args` as in load.c. The environment is empty but for `env`, so that each machine's load is the same. */
+export function load(args: readonly (string | number)[], env: NodeJS.ProcessEnv = {}): Promise<Lap> {
+  return lap('taskset', ['-c', LAST_PROCESSOR, LOAD, ...args.map(String)], { PATH: process.env.PATH, ...env });
+}
+
+/**
+ * The same before all others: nothing that runs beside it comes between, so that what is measured is what is in its own way. For a lap
+ * that is short: the kernel stops for 50 ms of each second whoever never waits (sched_rt_runtime_us).
+ */
+export function loadAlone(args: readonly (string | number)[]): Promise<Lap> {
+  const first = ['--fifo', REALTIME_PRIORITY, 'taskset', '-c', LAST_PROCESSOR];
+  return lap('chrt', [...first, LOAD, ...args.map(String)], { PATH: process.env.PATH });
+}
+
+/** The same on all processors, for loads with workers. */
+export function loadOnAll(args: readonly (string | number)[]): Promise<Lap> {
+  return lap(LOAD, args.map(String), {});
+}
+
+export function preempted(collections: number): Promise<Lap> {
+  return lap(PREEMPTED, [String(collections)], {});
+}
+
+/** Processes that do nothing. `gone` resolves when none is left. */
+export async function startSleepers(count: number): Promise<{ gone: () => Promise<void> }> {
+  const program = startProgram(LOAD, ['sleepers', String(count)]);
+  await answerOf(program);
+  return {
+    gone: async () => {
+      program.child.stdin?.end();
+      await program.ended;
+    },
+  };
+}
+
+export interface ProgramCost {
+  readonly id: number;
+  readonly name: string;
+  readonly runs: number;
+  readonly run_time_ns: number;
+}
+
+export interface Snapshot {
+  readonly programs: readonly ProgramCost[];
+  readonly maps: readonly { readonly id: number; readonly name: string; readonly memory_bytes: number }[];
+}
+
+export interface ProbeCost {
+  readonly pid: number;
+  /** The BPF programs that these processes hold, and their maps. */
+  readonly snapshot: (pids: readonly number[]) => Promise<Snapshot>;
+  readonly stop: () => Promise<unknown>;
+}
+
+/**
+ * From here to `stop`, the kernel times all BPF programs. `floor`: and there are programs that do nothing, held by `pid`, at the same
+ * hooks as whodunit's; `floor only`: these alone, without the timing.
+ */
+export function startProbeCost(mode: 'costs' | 'floor' | 'floor only'): ProbeCost {
+  const program = startProgram(PROBE_COST, mode === 'costs' ? [] : [`--${mode.replace(' ', '-')}`]);
+  const lines = createInterface({ input: program.child.stdout ?? process.stdin })[Symbol.asyncIterator]();
+  const snapshot = async (pids: readonly number[]): Promise<Snapshot> => {
+    program.child.stdin?.write(`${pids.join(' ')}\n`);
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`probe-cost has ended: ${program.output()}`);
+    return JSON.parse(value);
+  };
+  return { pid: program.pid, snapshot, stop: program.stop };
+}
+
+/** What the programs whose names begin so did between two snapshots. */
+export function between(before: Snapshot, after: Snapshot, name: string): { runs: number; ns: number } {
+  let runs = 0;
+  let ns = 0;
+  for (const program of after.programs) {
+    if (!program.name.startsWith(name)) continue;
+    const earlier = before.programs.find(({ id }) => id === program.id);
+    runs += program.runs - (earlier?.runs ?? 0);
+    ns += program.run_time_ns - (earlier?.run_time_ns ?? 0);
+  }
+  return { runs, ns };
+}
+
+/** Processor time of the live threads of a process, ns (the first field of each schedstat, Documentation/scheduler/sched-stats.rst). */
+export function cpuNs(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks)
+    .map((tid) => Number(readFileSync(`${tasks}/${tid}/schedstat`, 'utf8').split(' ')[0]))
+    .reduce((sum, one) => sum + one, 0);
+}
+
+function answerOf(program: Program): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer: ${program.output()}`)), ANSWER_WITHIN_MS * 6);
+    program.child.stdout?.once('data', (text) => {
+      clearTimeout(timer);
+      resolve(text);
+    });
+    program.ended.then(() => reject(new Error(`it has ended: ${program.output()}`)), reject);
+  });
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pure: results as tables that both a terminal and Markdown show, and docs/performance.md from its template.
+import { BARS, judge, judgeGrowth, LIMITS } from './bars.ts';
+import { type Figure, type Growth, PARTS, type PartName, type Results, type Unit } from './figures.ts';
+import { growthExponent } from './statistics.ts';
+
+/** Below it, a ratio is easier to grasp as one part of so many. */
+const FRACTION_BELOW = 0.1;
+const TITLES: Readonly<Record<PartName, string>> = {
+  kernel: 'Kernel',
+  workload: 'Work beside it',
+  latency: 'Latency',
+  storm: 'Storm',
+  idle: 'Idle',
+  growth: 'Growth',
+  peers: 'The others',
+  profile: 'Where the time goes',
+};
+
+export function number(value: number | null, unit: Unit): string {
+  if (value === null || Number.isNaN(value)) return 'not known';
+  switch (unit) {
+    case 'ratio':
+      return value > 0 && value < FRACTION_BELOW ? `1/${(1 / value).toFixed(0)}` : value.toFixed(3);
+    case 'ns':
+    case '/s':
+    case 'count':
+      return `${grouped(value.toFixed(0))}${unit === 'count' ? '' : unit === '/s' ? '/s' : ' ns'}`;
+    case '%':
+      return `${value.toFixed(2)} %`;
+    case 'µs':
+    case 'ms':
+    case 's':
+    case 'MB':
+      return `${grouped(value.toFixed(value < 10 ? 2 : 1))} ${unit}`;
+  }
+}
+
+const grouped = (digits: string): string => digits.replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, ',');
+
+/** Columns are padded, so that it can be read as it is. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+function barOf({ id, unit }: Figure): string {
+  const bar = BARS[id];
+  if (bar === undefined) return '';
+  return 'max' in bar ? `≤ ${number(bar.max, unit)}` : `≥ ${number(bar.min, unit)}`;
+}
+
+function spreadOf({ low, high, unit }: Figure): string {
+  return low === undefined || high === undefined ? '' : `${number(low, unit)} – ${number(high, unit)}`;
+}
+
+export function figuresTable(figures: readonly Figure[]): string {
+  return table(
+    ['figure', 'median', '95 % interval', 'bar', '', 'note'],
+    figures.map((one) => [
+      one.title,
+      number(one.value, one.unit),
+      spreadOf(one),
+      barOf(one),
+      judge(one) ?? '',
+      one.note ?? '',
+    ]),
+  );
+}
+
+function growthTable(growth: readonly Growth[]): string {
+  return table(
+    ['cost', 'of', 'size: cost', 'exponent', 'bar', ''],
+    growth.map((one) => [
+      one.title,
+      one.of,
+      one.points.map(({ size, value }) => `${grouped(String(size))}: ${number(value, one.unit)}`).join('; '),
+      growthExponent(one.points).toFixed(2),
+      `≤ ${one.exponentMax}`,
+      judgeGrowth(one),
+    ]),
+  );
+}
+
+/** Only what has a bar, of all parts. */
+export function barsTable(results: Results): string {
+  const all = results.parts.flatMap(({ figures }) => figures);
+  const limitOf = ({ id, unit }: Figure): string => {
+    const limit = all.find((one) => one.id === LIMITS[id]);
+    return limit === undefined ? '' : number(limit.value, unit);
+  };
+  return table(
+    ['figure', 'bar', 'measured', 'the bar is', 'the limit'],
+    all
+      .filter(({ id }) => id in BARS)
+      .map((one) => [one.title, barOf(one), number(one.value, one.unit), judge(one) ?? '', limitOf(one)]),
+  );
+}
+
+export function machineTable({ machine, parts, quick }: Results): string {
+  const began = parts.map(({ began }) => began).sort()[0] ?? 'never';
+  const seconds = parts.reduce((sum, part) => sum + part.seconds, 0);
+  const rows: [string, string][] = [
+    ['processor', `${machine.processor}, ${machine.processors} of them`],
+    ['memory', `${machine.memoryMB} MB`],
+    ['kernel', machine.kernel],
+    ['distribution', machine.distribution],
+    ...Object.entries(machine.versions),
+    ['measured', `${began}, in ${Math.round(seconds)} s${quick ? ', quickly (--quick): only a hint' : ''}`],
+    ['others at work before each part', list(parts, ({ backgroundPercent }) => `${backgroundPercent.toFixed(0)} %`)],
+    ['stolen by other virtual machines', list(parts, ({ stealPercent }) => `${stealPercent.toFixed(1)} %`)],
+  ];
+  return table(['', ''], rows);
+}
+
+function list(parts: Results['parts'], text: (part: Results['parts'][number]) => string): string {
+  return parts.map((part) => `${part.part} ${text(part)}`).join(', ');
+}
+
+export function partTables({ parts }: Results, name: PartName): string {
+  const part = parts.find((one) => one.part === name);
+  if (part === undefined) return 'Not measured.';
+  return [
+    ...(part.figures.length > 0 ? [figuresTable(part.figures)] : []),
+    ...(part.growth.length > 0 ? [growthTable(part.growth)] : []),
+  ].join('\n\n');
+}
+
+/** Everything, for the terminal. */
+export function renderResults(results: Results): string {
+  const measured = PARTS.filter((name) => results.parts.some(({ part }) => part === name));
+  return [machineTable(results), ...measured.map((name) => `${TITLES[name]}\n\n${partTables(results, name)}`)].join(
+    '\n\n',
+  );
+}
+
+/**
+ * Fills `{{machine}}`, `{{bars}}`, `{{PART}}` and `{{FIGURE ID}}` (the figure's value) into the template. Throws on any other name:
+ * a figure that the text speaks of must have been measured.
+ */
+export function fill(template: string, results: Results): string {
+  const figures = new Map(results.parts.flatMap((part) => part.figures).map((one) => [one.id, one]));
+  return template.replace(/\{\{([^}]+)\}\}/g, (_, name: string) => {
+    if (name === 'machine') return machineTable(results);
+    if (name === 'bars') return barsTable(results);
+    const part = PARTS.find((one) => one === name);
+    if (part !== undefined) return partTables(results, part);
+    const found = figures.get(name);
+    if (found === undefined) throw new Error(`the template speaks of ${name}, which is not in the results`);
+    return number(found.value, found.unit);
+  });
+}

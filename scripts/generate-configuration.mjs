@@ -1,0 +1,42 @@
+// `npm run generate:configuration`: makes docs/configuration.md of the tables that src/config.ts reads by (src/knobs.ts), and of its --help.
+// `--check` only compares.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+import { HELP } from '../src/config.ts';
+import { KNOBS, OTLP_KNOBS } from '../src/knobs.ts';
+import { writeOrCheck } from './fresh.mjs';
+
+writeOrCheck({ 'docs/configuration.md': page() }, 'npm run generate:configuration');
+
+function page() {
+  const of = (...readers) => Object.entries(KNOBS).filter(([, { reader }]) => readers.includes(reader));
+  const service = of('service');
+  const parts = [
+    '<!-- Generated from src/knobs.ts and src/config.ts by `npm run generate:configuration`: not to be edited. -->',
+    '# Configuration',
+    'Everything is an environment variable. One that is set to nothing counts as not set; a wrong one ends the program with code 78 and a sentence that names it. Flags go before variables.',
+    '## Where records go',
+    'OpenTelemetry’s own names. Each `OTEL_EXPORTER_OTLP_*` also has a form for one signal, `OTEL_EXPORTER_OTLP_LOGS_*`, `_METRICS_*`, `_TRACES_*`, which goes before it.',
+    table(service.filter(([name]) => name.startsWith('OTEL_'))),
+    table(Object.entries(OTLP_KNOBS).map(([name, knob]) => [`OTEL_EXPORTER_OTLP_${name}`, knob])),
+    '## What the service does',
+    table(service.filter(([name]) => name.startsWith('WHODUNIT_'))),
+    '## Loader and service',
+    table(of('both')),
+    '## The loader',
+    'Each is also a flag of `whodunit-loader run`: `--socket`, `--socket-group`, `--pin-dir`, `--ring-bytes`, and `--unload-on-exit`, which has no variable.',
+    table(of('loader')),
+    '## Commands and flags of the service',
+    ['```', HELP, '```'].join('\n'),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+function table(knobs) {
+  const rows = knobs.map(([name, { fallback, allowed, what }]) => {
+    const shown = fallback === '' ? '' : `\`${fallback.replace(', with grpc ', '`, with grpc `')}\``;
+    return `| \`${name}\` | ${shown} | ${allowed} | ${what} |`;
+  });
+  return ['| variable | default | allowed | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}

@@ -1,0 +1,120 @@
+// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/semconv.ts of the registry. `--check` only compares.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+import { writeOrCheck } from './fresh.mjs';
+import { readRegistry } from './registry.ts';
+
+const LINE_WIDTH = 120; // that of biome.json: the generated code is formatted code
+const registry = readRegistry();
+
+writeOrCheck({ 'src/core/semconv.ts': semconv(), 'docs/telemetry.md': telemetry() }, 'npm run generate:telemetry');
+
+/** `SENDER_PID` for `whodunit.sender.pid`: our own prefix says nothing in our own code. */
+function constant(id) {
+  return id
+    .replace(/^whodunit\./, '')
+    .replaceAll('.', '_')
+    .toUpperCase();
+}
+
+function semconv() {
+  const lines = [
+    '// SPDX-License-Identifier: Apache-2.0',
+    '// Every name that whodunit emits. Generated from otel-config/registry/ by `npm run generate:telemetry`: not to be edited.',
+    '// Meanings are in docs/telemetry.md.',
+    '',
+    `export const SCHEMA_URL = '${registry.schemaUrl}';`,
+    "export const SCOPE_NAME = 'whodunit';",
+    '',
+    ...registry.events.map(({ name }) => `export const EVENT_${constant(name)} = '${name}';`),
+    '',
+    ...registry.metrics.map(({ name }) => `export const METRIC_${constant(name)} = '${name}';`),
+    '',
+  ];
+  for (const { id, template } of registry.attributes.values()) {
+    if (template) lines.push(`/** A prefix: a dot and the rest of the key follow. */`);
+    lines.push(`export const ${constant(id)} = '${id}';`);
+  }
+  const enumerations = [...registry.attributes.values()].filter(
+    ({ id, members }) => members !== null && !registry.upstream.has(id),
+  );
+  for (const { id, members } of enumerations) lines.push('', ...union(constant(id), members));
+  const names = lines.map((line) => /^export \w+ (\w+)/.exec(line)?.[1]).filter((name) => name !== undefined);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`two names of the registry become ${twice}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** `export const CAUSE_VALUES = ['exit', …] as const;` and the type of its members, as the formatter would write them. */
+function union(name, members) {
+  const type = name.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter) => letter.toUpperCase());
+  const values = members.map(({ value }) => `'${value}'`);
+  const line = `export const ${name}_VALUES = [${values.join(', ')}] as const;`;
+  const list =
+    line.length <= LINE_WIDTH
+      ? [line]
+      : [`export const ${name}_VALUES = [`, ...values.map((value) => `  ${value},`), '] as const;'];
+  return [...list, `export type ${type}Value = (typeof ${name}_VALUES)[number];`];
+}
+
+function telemetry() {
+  const parts = [
+    '<!-- Generated from otel-config/registry/ by `npm run generate:telemetry`: not to be edited. -->',
+    '# What whodunit emits',
+    `The contract with every backend. Names of OpenTelemetry's semantic conventions (${registry.schemaUrl.split('/').at(-1)}) are used as they are; everything new lives under
+\`whodunit.\`, in one registry (\`otel-config/registry/\`, in Weaver's format). It is proposed to OpenTelemetry in \`upstream-proposal.md\`.`,
+    '## Log records',
+    ...registry.events.flatMap((event) => [`### \`${event.name}\``, event.brief, event.note, table(event.uses)]),
+    '## Resources',
+    ...registry.entities.flatMap((entity) => [`### \`${entity.name}\``, entity.brief, entity.note, table(entity.uses)]),
+    '## Metrics',
+    [
+      '| name | kind, unit | attributes | resource |',
+      '| --- | --- | --- | --- |',
+      ...registry.metrics.map(
+        ({ name, instrument, unit, uses, resources, valueType }) =>
+          `| \`${name}\` | ${instrument} of ${valueType}, \`${unit}\` | ${uses.map(({ attribute }) => `\`${attribute.id}\``).join(', ')} | ${resources.map((resource) => `\`${resource}\``).join(', ')} |`,
+      ),
+    ].join('\n'),
+    ...registry.metrics.map(({ name, brief, note }) => `\`${name}\`: ${[brief, note].join(' ').trim()}`),
+    "The SDK's own `otel.sdk.*` come with them.",
+    ...(registry.spans.length === 0 ? [] : ['## Spans']),
+    ...registry.spans.flatMap((span) => [`### \`${span.name}\``, span.brief, span.note]),
+    '## Enumerations',
+    ...[...registry.attributes.values()]
+      .filter(({ id, members }) => members !== null && !registry.upstream.has(id))
+      .map(({ id, members }) =>
+        [
+          `\`${id}\``,
+          '',
+          '| value | meaning |',
+          '| --- | --- |',
+          ...members.map((m) => `| \`${m.value}\` | ${m.brief} |`),
+        ].join('\n'),
+      ),
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function table(uses) {
+  return [
+    '| attribute | type | when | what |',
+    '| --- | --- | --- | --- |',
+    ...uses.map(({ attribute, requirement, note }) => {
+      const type = attribute.members === null ? attribute.type : 'enumeration';
+      const what = [attribute.brief, attribute.note, note, example(attribute)].filter((text) => text !== '').join(' ');
+      return `| \`${attribute.id}${attribute.template ? '.<key>' : ''}\` | ${type} | ${when(requirement)} | ${what} |`;
+    }),
+  ].join('\n');
+}
+
+function when(requirement) {
+  return { required: 'always', recommended: 'if known', opt_in: 'if asked for' }[requirement] ?? requirement;
+}
+
+function example({ examples }) {
+  return examples.length === 0
+    ? ''
+    : `E.g. ${examples.map((value) => `\`${Array.isArray(value) ? JSON.stringify(value) : value}\``).join(', ')}.`;
+}

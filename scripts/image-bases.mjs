@@ -1,0 +1,85 @@
+// What the public base images are made of, for tests without a registry: a Debian by debootstrap, this machine's Go and the project's
+// Node.js, npm, and the modules and packages of the two lock files, so that an image is built without a network. Made once, into a cache
+// outside the repository; test/delivery/ makes images of it under the public names (test/delivery/bases/).
+//
+// SPDX-License-Identifier: Apache-2.0
+
+import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CACHE, emptyCache, hashOf } from './cache.mjs';
+import { mirrors } from './kernel-images.mjs';
+import { requirePackages } from './packages.mjs';
+import { NODE, ROOT, run, step } from './steps.mjs';
+
+const SUITE = 'trixie';
+/** A compiler and Python for the shop, systemd for the units and the package. */
+const INCLUDED = ['ca-certificates', 'gcc', 'libc6-dev', 'python3', 'libstdc++6', 'systemd', 'dbus'];
+const NPM = 'npm@11.21.2';
+
+/** Each with an end, so that no two lists are one text. */
+const hashOfAll = (...parts) => hashOf(...parts.flatMap((part) => [part, '\0']));
+const readRoot = (name) => readFileSync(join(ROOT, name));
+
+/** Makes a directory of the cache if it is not there: `make` fills one beside it, which then takes its name. */
+async function cached(name, label, make) {
+  const directory = join(CACHE, 'images', name);
+  if (existsSync(directory)) return directory;
+  const fresh = `${directory}.new`;
+  emptyCache(fresh);
+  await step(label, () => make(fresh));
+  renameSync(fresh, directory);
+  return directory;
+}
+
+async function debian() {
+  return cached(
+    `${SUITE}-${hashOfAll(...INCLUDED)}`,
+    `bootstrapping Debian ${SUITE} (once; some minutes)`,
+    async (to) => {
+      const include = `--include=${INCLUDED.join(',')}`;
+      const remedy = "Debian's mirror could not be read; the output above says why.";
+      await run('debootstrap', ['--variant=minbase', include, SUITE, to, mirrors().main], { remedy });
+      for (const left of ['var/cache/apt/archives', 'var/lib/apt/lists', 'debootstrap'])
+        rmSync(join(to, left), { recursive: true, force: true });
+    },
+  );
+}
+
+async function go() {
+  const version = (await run('go', ['env', 'GOVERSION'])).trim();
+  const goRoot = realpathSync((await run('go', ['env', 'GOROOT'])).trim());
+  const name = `${version}-${hashOfAll(readRoot('go.mod'), readRoot('go.sum'))}`;
+  return cached(name, 'copying Go and its modules for images', async (to) => {
+    const wanted = (path) => !/^\/(?:test|api|doc)$/.test(path.slice(goRoot.length));
+    cpSync(goRoot, join(to, 'go'), { recursive: true, filter: wanted, verbatimSymlinks: true });
+    await run('go', ['mod', 'download'], { env: { GOMODCACHE: join(to, 'downloaded'), GOFLAGS: '-modcacherw' } });
+    renameSync(join(to, 'downloaded/cache/download'), join(to, 'modules'));
+    rmSync(join(to, 'downloaded'), { recursive: true, force: true });
+  });
+}
+
+async function node() {
+  const name = `node-${hashOfAll(NPM, readRoot('package-lock.json'))}`;
+  return cached(name, 'fetching npm and the packages of package-lock.json for images', async (to) => {
+    const remedy = 'It needs the npm registry once; the output above says what was missing.';
+    const quiet = ['--no-audit', '--no-fund', '--ignore-scripts'];
+    await run('npm', ['install', '--prefix', join(to, 'installed'), ...quiet, NPM], { remedy });
+    renameSync(join(to, 'installed/node_modules/npm'), join(to, 'npm'));
+    rmSync(join(to, 'installed'), { recursive: true });
+    cpSync(NODE, join(to, 'node'), { dereference: true });
+    const trial = join(to, 'trial');
+    mkdirSync(trial);
+    for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(trial, file));
+    await run(join(to, 'node'), [join(to, 'npm/bin/npm-cli.js'), 'ci', '--cache', join(to, 'packages'), ...quiet], {
+      cwd: trial,
+      remedy,
+    });
+    rmSync(trial, { recursive: true });
+  });
+}
+
+/** The directories, made where they are missing: `{debian, go, node}`. */
+export async function imageBases() {
+  await requirePackages(['debootstrap'], 'The test of the images');
+  return { debian: await debian(), go: await go(), node: await node() };
+}
