@@ -306,6 +306,25 @@ func TestARecordThatCannotBeDecodedIsCountedOnceAndTheNextComes(t *testing.T) {
 	}
 }
 
+// The probes leave a discarded record where a wake-up was all they had to say (hand_over() in bpf/record.h): nobody acknowledges it.
+func TestARingIsEmptyThoughItsLastRecordIsDiscarded(t *testing.T) {
+	s := serve(t, 1<<16)
+	c := s.connect(t)
+	c.claim()
+	empty := func() bool { return s.ring.Acked() == s.ring.Written() }
+	s.ring.put(record(0), ringDiscard)
+	waitFor(t, empty)
+	s.ring.put(record(256), 0)
+	s.ring.put(record(0), ringDiscard)
+	death := c.next("death")
+	waitFor(t, func() bool { return s.server.readSeq.Load() == s.ring.Written() })
+	if empty() {
+		t.Fatal("a death was passed that nobody acknowledged")
+	}
+	c.say(`{"v":1,"type":"ack","seq":"%s"}`, death["seq"])
+	waitFor(t, empty)
+}
+
 func TestTheRingWrapsManyTimesUnderAConsumerThatAcknowledges(t *testing.T) {
 	s := serve(t, 1<<12)
 	c := s.connect(t)
@@ -499,9 +518,9 @@ func TestTheSocketIsForItsGroupAloneAndReplacesADeadOneOnly(t *testing.T) {
 
 func waitFor(t *testing.T, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("waited for 5 s")
+			t.Fatal("waited for a minute")
 		}
 	}
 }

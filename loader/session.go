@@ -34,7 +34,13 @@ type session struct {
 	cursor    uint64
 	reader    *RingReader
 	decoder   *decoder
-	delivered []uint64 // consumer: positions past the records written and not acknowledged, ascending
+	delivered []delivered // consumer: the records written and not acknowledged, in the ring's order
+}
+
+// delivered is a record that the client was told of.
+type delivered struct {
+	seq uint64 // the position past it
+	end uint64 // the position past those behind it of which there was nothing to tell: nobody will acknowledge them
 }
 
 func newSession(server *Server, conn *net.UnixConn, peer unix.Ucred) *session {
@@ -105,9 +111,9 @@ func (s *session) ack(seq uint64) error {
 		s.wake()
 		return nil
 	}
-	covered := sort.Search(len(s.delivered), func(i int) bool { return s.delivered[i] > seq })
+	covered := sort.Search(len(s.delivered), func(i int) bool { return s.delivered[i].seq > seq })
 	if covered > 0 {
-		s.server.ring.Ack(s.delivered[covered-1])
+		s.server.ring.Ack(s.delivered[covered-1].end)
 		s.delivered = append(s.delivered[:0], s.delivered[covered:]...)
 	}
 	return nil
@@ -223,6 +229,7 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 		if !ok {
 			return batch, false, err
 		}
+		told := false
 		if record != nil {
 			longer, err := s.appendLine(batch, record, next, offset)
 			if ring.Overtaken(s.cursor) {
@@ -230,16 +237,29 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 			}
 			switch {
 			case err == nil:
-				batch = longer
+				batch, told = longer, true
 			case s.consumer:
 				s.server.countUndecodable(next, err)
 			}
 		}
 		s.cursor = next
 		if s.consumer {
-			s.delivered = append(s.delivered, next)
-			s.server.readSeq.Store(next)
+			s.passed(next, told)
 		}
+	}
+}
+
+// passed is what the consumer's cursor has passed: a record that it was told of, or one of which there is nothing to tell. That one is
+// acknowledged with those before it, or at once where all of them are: else the ring would never be empty after it.
+func (s *session) passed(next uint64, told bool) {
+	s.server.readSeq.Store(next)
+	switch last := len(s.delivered) - 1; {
+	case told:
+		s.delivered = append(s.delivered, delivered{seq: next, end: next})
+	case last >= 0:
+		s.delivered[last].end = next
+	default:
+		s.server.ring.Ack(next)
 	}
 }
 
