@@ -21,7 +21,9 @@ import (
 const (
 	clientsMax     = 64
 	statusInterval = time.Second
-	sweepInterval  = time.Minute
+	// quietInterval takes the place of statusInterval while nobody is reported: then only normal exits are counted.
+	quietInterval = 5 * time.Second
+	sweepInterval = time.Minute
 )
 
 // Server hands the ring's records to its clients.
@@ -193,10 +195,14 @@ func (s *Server) currentStatus() (Status, uint64) {
 	return s.status, s.statusNo
 }
 
+// ringEnds are where the ring began and ended when somebody looked.
+type ringEnds struct{ acked, written uint64 }
+
 // tick refreshes the status while somebody listens, and has swept what the dead may have left behind if the kernel skipped a probe.
 func (s *Server) tick(ctx context.Context) {
 	var skipped uint64
-	var swept time.Time
+	var swept, looked time.Time
+	var ends ringEnds
 	ticker := time.NewTicker(statusInterval)
 	defer ticker.Stop()
 	for {
@@ -208,7 +214,14 @@ func (s *Server) tick(ctx context.Context) {
 		s.mu.Lock()
 		idle := len(s.sessions) == 0
 		s.mu.Unlock()
-		if idle || !s.refreshStatus() {
+		before := ends
+		ends = ringEnds{s.ring.Acked(), s.ring.Written()}
+		quiet := ends == before && ends.acked == ends.written
+		if idle || quiet && time.Since(looked) < quietInterval {
+			continue
+		}
+		looked = time.Now()
+		if !s.refreshStatus() {
 			continue
 		}
 		s.wakeAll()

@@ -121,7 +121,9 @@ async function run(config: Config, stop: AbortController): Promise<void> {
     // Delivery is measured from when there was something to deliver.
     return { uid, kind: 'summary', endedMs: Date.now(), record: storeRecord(record) };
   };
-  const clock = setInterval(() => void write([]), FOLDED_CHECK_MS);
+  const clock = setInterval(() => {
+    if (!loops.idle) void write([]);
+  }, FOLDED_CHECK_MS);
 
   for await (const { messages, connection } of readLoader({
     path: config.socketPath,

@@ -78,6 +78,11 @@ export class CrashLoops {
     return [...this.#closed, ...minutes].map(stored);
   }
 
+  /** Nothing is folded, and no minute is open: due() has nothing to do. */
+  get idle(): boolean {
+    return this.#minutes.size === 0 && this.#closed.length === 0;
+  }
+
   /** Takes a death, read at `nowMs` of any steady clock. True: it is folded. False: it gets its record. */
   folds(death: Candidate, nowMs: number): boolean {
     const minute = this.#minuteOf(death, nowMs);

@@ -46,6 +46,17 @@ describe('a minute of one service', () => {
     expect(total(loops.due(WINDOW_MS))).toBe(1);
   });
 
+  it('has to be looked after until it is over, and its summary is given', () => {
+    const loops = new CrashLoops(1);
+    expect(loops.idle).toBe(true);
+    for (let i = 0; i < 2; i += 1) loops.folds(candidate(), 0);
+    loops.due(WINDOW_MS - 1);
+    expect(loops.idle).toBe(false);
+    const next = new CrashLoops(1, loops.open());
+    loops.due(WINDOW_MS);
+    expect([loops.idle, next.idle]).toEqual([true, false]);
+  });
+
   it('is followed by another one, with records again', () => {
     const loops = new CrashLoops(1);
     const at = (seconds: bigint) => loops.folds(candidate({ endedNs: seconds * SECOND }), 0);
