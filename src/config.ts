@@ -230,7 +230,7 @@ function recordsPerMinute(env: Env, report: ReportMode): number {
   const key = 'WHODUNIT_RECORDS_PER_MINUTE';
   const value = get(env, key) ?? (report === 'all' ? 'off' : '10');
   if (value === 'off') return Number.POSITIVE_INFINITY;
-  if (/^\d{1,6}$/.test(value) && Number(value) > 0) return Number(value);
+  if (/^\d+$/.test(value) && Number.isSafeInteger(Number(value)) && Number(value) > 0) return Number(value);
   throw configError(
     key,
     value,

@@ -23,6 +23,20 @@ export type ArgumentsMode = 'redacted' | 'full' | 'off';
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Record<string, AttributeValue>;
 
+export type Pair = readonly [key: string, value: AttributeValue | null | undefined];
+
+/**
+ * The pairs that have a value; of those with the same key the last. An object to which a dozen computed keys are assigned is a hash
+ * table for V8 (JSObject::TooManyFastProperties): twice as slow to make, and again for whoever reads it.
+ */
+export function attributesOf(pairs: readonly Pair[]): Attributes {
+  return Object.fromEntries(pairs.filter(hasValue));
+}
+
+function hasValue(pair: Pair): pair is readonly [string, AttributeValue] {
+  return pair[1] !== null && pair[1] !== undefined;
+}
+
 /** OTEL_RESOURCE_ATTRIBUTES, percent-decoded. Malformed as a whole if any part is, as the specification asks. */
 export function parseResourceAttributes(text: string | undefined): Record<string, string> {
   const attributes: Record<string, string> = {};
@@ -54,38 +68,39 @@ export function resourceOf(death: Death, host: Host, mode: ArgumentsMode): Attri
   const published = parseProcessContext(victim.otel_context);
   const named = parseResourceAttributes(victim.env?.OTEL_RESOURCE_ATTRIBUTES);
   const name = executableName(victim);
-  // What the process says of itself comes first; what the kernel says of it is added, and wins.
-  const attributes: Attributes = {
-    ...named,
-    ...published,
-    [semconv.SERVICE_NAME]: serviceName(victim, published, named, placement),
-  };
-  const set = (key: string, value: AttributeValue | null | undefined): void => {
-    if (value !== null && value !== undefined) attributes[key] = value;
-  };
-  set(semconv.PROCESS_PID, victim.pid);
-  set(semconv.PROCESS_CREATION_TIME, isoTime(victim.start_boottime_ns + death.clock_offset_ns));
-  set(semconv.PROCESS_PARENT_PID, victim.parent_pid);
-  set(semconv.PROCESS_VPID, victim.vpid);
-  set(semconv.PROCESS_EXECUTABLE_NAME, name);
-  set(semconv.PROCESS_EXECUTABLE_PATH, victim.exe);
-  set(semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.build_id);
-  set(semconv.PROCESS_RUNTIME_NAME, runtimeName(name, victim.exe));
-  const args = victim.args;
-  if (args !== null && args[0] !== undefined) {
+  const [command] = victim.args ?? [];
+  return attributesOf([
+    // What the process says of itself comes first; what the kernel says of it is added, and wins.
+    ...Object.entries(named),
+    ...Object.entries(published),
+    [semconv.SERVICE_NAME, serviceName(victim, published, named, placement)],
+    [semconv.PROCESS_PID, victim.pid],
+    [semconv.PROCESS_CREATION_TIME, isoTime(victim.start_boottime_ns + death.clock_offset_ns)],
+    [semconv.PROCESS_PARENT_PID, victim.parent_pid],
+    [semconv.PROCESS_VPID, victim.vpid],
+    [semconv.PROCESS_EXECUTABLE_NAME, name],
+    [semconv.PROCESS_EXECUTABLE_PATH, victim.exe],
+    [semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.build_id],
+    [semconv.PROCESS_RUNTIME_NAME, runtimeName(name, victim.exe)],
+    ...(command === undefined ? [] : argumentAttributes(victim, command, mode)),
+    [semconv.PROCESS_OWNER, userName(victim.uid, placement, host)],
+    [semconv.PROCESS_USER_ID, victim.uid],
+    [semconv.PROCESS_LINUX_CGROUP, victim.cgroup],
+    [semconv.CONTAINER_ID, placement.containerId],
+    [semconv.CONTAINER_NAME, placement.containerName],
+    [semconv.K8S_POD_UID, placement.podUid],
+    [semconv.SYSTEMD_UNIT, placement.unit],
+    ...Object.entries(hostAttributes(host)),
+  ]);
+}
+
+function argumentAttributes({ args, args_truncated }: Victim, command: string, mode: ArgumentsMode): Pair[] {
+  return [
     // Always redacted: a program may rewrite its first argument into a title of any content.
-    set(semconv.PROCESS_COMMAND, redactArguments([args[0]])[0]);
-    if (!victim.args_truncated) set(semconv.PROCESS_ARGS_COUNT, args.length);
-    set(semconv.PROCESS_COMMAND_ARGS, shownArguments(args, mode));
-  }
-  set(semconv.PROCESS_OWNER, userName(victim.uid, placement, host));
-  set(semconv.PROCESS_USER_ID, victim.uid);
-  set(semconv.PROCESS_LINUX_CGROUP, victim.cgroup);
-  set(semconv.CONTAINER_ID, placement.containerId);
-  set(semconv.CONTAINER_NAME, placement.containerName);
-  set(semconv.K8S_POD_UID, placement.podUid);
-  set(semconv.SYSTEMD_UNIT, placement.unit);
-  return Object.assign(attributes, hostAttributes(host));
+    [semconv.PROCESS_COMMAND, redactArguments([command])[0]],
+    [semconv.PROCESS_ARGS_COUNT, args_truncated ? null : args?.length],
+    [semconv.PROCESS_COMMAND_ARGS, shownArguments(args ?? [], mode)],
+  ];
 }
 
 /**

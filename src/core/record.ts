@@ -3,7 +3,16 @@
 // exporters take (ReadableLogRecord). Which deaths get a record is left to screen.ts, sending to io/.
 import { hash } from 'node:crypto';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { type ArgumentsMode, type Attributes, executableName, type Host, shownArguments, userName } from './enrich.ts';
+import {
+  type ArgumentsMode,
+  type Attributes,
+  attributesOf,
+  executableName,
+  type Host,
+  type Pair,
+  shownArguments,
+  userName,
+} from './enrich.ts';
 import type { Death } from './event.ts';
 import { exitMeaning } from './explain.ts';
 import { placementOf } from './placement.ts';
@@ -61,7 +70,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     severityNumber: severity.number,
     severityText: severity.text,
     body: sentence(death, verdict, input.host),
-    attributes: attributesOf(input) as ReadableLogRecord['attributes'],
+    attributes: recordAttributes(input) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
     instrumentationScope: SCOPE,
@@ -81,96 +90,97 @@ export function severityOf(verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'
 const FATAL: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp']);
 const WARN: ReadonlySet<Cause> = new Set(['broken_pipe', 'timer', 'hangup']);
 
-function attributesOf({ death, verdict, uid, host, argumentsMode, recent }: RecordInput): Attributes {
-  const attributes: Attributes = {
-    [semconv.LOG_RECORD_UID]: uid,
-    [semconv.CAUSE]: verdict.cause,
-    [semconv.ERROR_TYPE]: verdict.errorType,
-    [semconv.PROCESS_EXIT_TIME]: isoTime(death.time_ns + death.clock_offset_ns),
-    [semconv.PROCESS_UPTIME]: seconds(death.time_ns - death.process.start_boottime_ns),
-    [semconv.RECENT_TERMINATIONS]: recent,
-    [semconv.EVIDENCE]: verdict.evidence,
-  };
-  const set: Setter = (key, value) => {
-    if (value !== null && value !== undefined) attributes[key] = value;
-  };
-  set(semconv.PROCESS_EXIT_CODE, verdict.exitCode);
-  if (verdict.exitCode !== null)
-    set(semconv.EXIT_MEANING, exitMeaning(verdict.exitCode, executableName(death.process)));
-  if (verdict.thread !== null) {
-    set(semconv.THREAD_ID, verdict.thread.tid);
-    set(semconv.THREAD_NAME, verdict.thread.name);
-  }
-  signalAttributes(death, verdict, set);
-  senderAttributes(verdict, host, argumentsMode, set);
-  faultAttributes(verdict, set);
-  oomAttributes(death, verdict, set);
-  return attributes;
+function recordAttributes({ death, verdict, uid, host, argumentsMode, recent }: RecordInput): Attributes {
+  const { exitCode, thread } = verdict;
+  return attributesOf([
+    [semconv.LOG_RECORD_UID, uid],
+    [semconv.CAUSE, verdict.cause],
+    [semconv.ERROR_TYPE, verdict.errorType],
+    [semconv.PROCESS_EXIT_TIME, isoTime(death.time_ns + death.clock_offset_ns)],
+    [semconv.PROCESS_UPTIME, seconds(death.time_ns - death.process.start_boottime_ns)],
+    [semconv.RECENT_TERMINATIONS, recent],
+    [semconv.EVIDENCE, verdict.evidence],
+    [semconv.PROCESS_EXIT_CODE, exitCode],
+    [semconv.EXIT_MEANING, exitCode === null ? null : exitMeaning(exitCode, executableName(death.process))],
+    [semconv.THREAD_ID, thread?.tid],
+    [semconv.THREAD_NAME, thread?.name],
+    ...signalAttributes(death, verdict),
+    ...senderAttributes(verdict, host, argumentsMode),
+    ...faultAttributes(verdict),
+    ...oomAttributes(death, verdict),
+  ]);
 }
 
-type Setter = (key: string, value: Attributes[string] | null | undefined) => void;
-
-function signalAttributes(death: Death, verdict: Verdict, set: Setter): void {
+function signalAttributes(death: Death, verdict: Verdict): Pair[] {
   const { signal } = verdict;
   const number = verdict.signo || signal?.signo;
-  if (number === undefined) return;
-  set(semconv.SIGNAL_NUMBER, number);
-  set(semconv.SIGNAL_NAME, signalName(number));
+  if (number === undefined) return [];
   // The fault's code is that of the delivery, and is there where the generation was missed.
   const code = verdict.fault?.code ?? signal?.code;
-  if (code !== undefined) set(semconv.SIGNAL_CODE, codeName(number, code));
-  set(semconv.SIGNAL_DISPOSITION, verdict.disposition);
-  if (signal !== null) set(semconv.SIGNAL_TIME_TO_EXIT, seconds(death.time_ns - signal.time_ns));
-  if (verdict.signo !== 0) set(semconv.CORE_DUMPED, verdict.coreDumped);
+  return [
+    [semconv.SIGNAL_NUMBER, number],
+    [semconv.SIGNAL_NAME, signalName(number)],
+    [semconv.SIGNAL_CODE, code === undefined ? null : codeName(number, code)],
+    [semconv.SIGNAL_DISPOSITION, verdict.disposition],
+    [semconv.SIGNAL_TIME_TO_EXIT, signal === null ? null : seconds(death.time_ns - signal.time_ns)],
+    [semconv.CORE_DUMPED, verdict.signo === 0 ? null : verdict.coreDumped],
+  ];
 }
 
-function senderAttributes(verdict: Verdict, host: Host, mode: ArgumentsMode, set: Setter): void {
-  set(semconv.SENDER_KIND, verdict.senderKind);
-  const { sender } = verdict;
-  if (sender === null) return;
+function senderAttributes({ senderKind, sender }: Verdict, host: Host, mode: ArgumentsMode): Pair[] {
+  const kind: Pair = [semconv.SENDER_KIND, senderKind];
+  if (sender === null) return [kind];
   const placement = placementOf(sender.cgroup);
-  set(semconv.SENDER_PID, sender.pid);
-  set(semconv.SENDER_EXECUTABLE_NAME, executableName(sender));
-  set(semconv.SENDER_EXECUTABLE_PATH, sender.exe);
-  if (sender.args !== null) set(semconv.SENDER_COMMAND_LINE, shownArguments(sender.args, mode)?.join(' '));
-  set(semconv.SENDER_USER_ID, sender.uid);
-  set(semconv.SENDER_USER_NAME, userName(sender.uid, placement, host));
-  set(semconv.SENDER_CONTAINER_ID, placement.containerId);
-  set(semconv.SENDER_K8S_POD_UID, placement.podUid);
-  set(semconv.SENDER_SYSTEMD_UNIT, placement.unit);
-  if (sender.ancestors.length > 0) set(semconv.SENDER_ANCESTORS, ancestorLabels(sender.ancestors));
+  const { args, ancestors } = sender;
+  return [
+    kind,
+    [semconv.SENDER_PID, sender.pid],
+    [semconv.SENDER_EXECUTABLE_NAME, executableName(sender)],
+    [semconv.SENDER_EXECUTABLE_PATH, sender.exe],
+    [semconv.SENDER_COMMAND_LINE, args === null ? null : shownArguments(args, mode)?.join(' ')],
+    [semconv.SENDER_USER_ID, sender.uid],
+    [semconv.SENDER_USER_NAME, userName(sender.uid, placement, host)],
+    [semconv.SENDER_CONTAINER_ID, placement.containerId],
+    [semconv.SENDER_K8S_POD_UID, placement.podUid],
+    [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
+    [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+  ];
 }
 
-function faultAttributes(verdict: Verdict, set: Setter): void {
-  const { cause, fault, signo, signal } = verdict;
+function faultAttributes({ cause, fault, signo, signal }: Verdict): Pair[] {
   if (cause === 'seccomp') {
     const call = fault?.syscall ?? null;
-    if (call !== null) set(semconv.FAULT_SYSCALL, syscallName(call, fault?.syscall_arch ?? null));
+    return [[semconv.FAULT_SYSCALL, call === null ? null : syscallName(call, fault?.syscall_arch ?? null)]];
   }
-  if (cause !== 'fault' && cause !== 'abort') return;
-  set(semconv.EXCEPTION_TYPE, signalName(signo));
-  if (fault !== null) {
-    set(semconv.FAULT_ADDRESS, fault.address);
-    set(semconv.FAULT_INSTRUCTION_POINTER, fault.instruction_pointer);
-    set(semconv.EXCEPTION_MESSAGE, faultLabel(fault.signo, fault.code, fault.address));
-  } else if (signal !== null) {
-    set(semconv.EXCEPTION_MESSAGE, signo === SIGABRT ? 'aborted by itself' : codeName(signo, signal.code));
+  if (cause !== 'fault' && cause !== 'abort') return [];
+  const type: Pair = [semconv.EXCEPTION_TYPE, signalName(signo)];
+  if (fault === null) {
+    if (signal === null) return [type];
+    return [type, [semconv.EXCEPTION_MESSAGE, signo === SIGABRT ? 'aborted by itself' : codeName(signo, signal.code)]];
   }
+  return [
+    type,
+    [semconv.FAULT_ADDRESS, fault.address],
+    [semconv.FAULT_INSTRUCTION_POINTER, fault.instruction_pointer],
+    [semconv.EXCEPTION_MESSAGE, faultLabel(fault.signo, fault.code, fault.address)],
+  ];
 }
 
-function oomAttributes(death: Death, verdict: Verdict, set: Setter): void {
-  if (verdict.cause !== 'oom_kill') return;
-  set(semconv.OOM_SCOPE, verdict.oomScope);
-  const { oom } = death;
-  if (oom === null) return;
-  const bytes = (key: string, value: bigint | null): void => set(key, value === null ? null : Number(value));
-  set(semconv.OOM_CGROUP, oom.cgroup);
-  bytes(semconv.OOM_LIMIT, oom.limit);
-  bytes(semconv.OOM_ANON_RSS, oom.anon_rss);
-  bytes(semconv.OOM_FILE_RSS, oom.file_rss);
-  bytes(semconv.OOM_SHMEM_RSS, oom.shmem_rss);
-  bytes(semconv.OOM_TOTAL_VM, oom.total_vm);
-  set(semconv.OOM_SCORE_ADJ, oom.score_adj);
+function oomAttributes({ oom }: Death, { cause, oomScope }: Verdict): Pair[] {
+  if (cause !== 'oom_kill') return [];
+  const scope: Pair = [semconv.OOM_SCOPE, oomScope];
+  if (oom === null) return [scope];
+  const bytes = (value: bigint | null): number | null => (value === null ? null : Number(value));
+  return [
+    scope,
+    [semconv.OOM_CGROUP, oom.cgroup],
+    [semconv.OOM_LIMIT, bytes(oom.limit)],
+    [semconv.OOM_ANON_RSS, bytes(oom.anon_rss)],
+    [semconv.OOM_FILE_RSS, bytes(oom.file_rss)],
+    [semconv.OOM_SHMEM_RSS, bytes(oom.shmem_rss)],
+    [semconv.OOM_TOTAL_VM, bytes(oom.total_vm)],
+    [semconv.OOM_SCORE_ADJ, oom.score_adj],
+  ];
 }
 
 /** A resource by value. Exporters read its attributes and schema URL; there is nothing to wait for or to merge with. */
