@@ -203,7 +203,7 @@ function oneOf<T extends string>(env: Env, key: KnobName, allowed: readonly T[],
 
 function milliseconds(key: string, value: string, fallback = ''): number {
   if (/^\d{1,9}$/.test(value) && Number(value) > 0) return Number(value);
-  throw configError(key, value, 'a whole number of milliseconds above 0', leaveOut(key, fallback));
+  throw configError(key, value, 'a whole number of milliseconds from 1 to 999999999', leaveOut(key, fallback));
 }
 
 function leaveOut(key: string, fallback: string): string {

@@ -61,7 +61,8 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   if (loops.folds({ key: service, endedNs, cause: verdict.cause, severity, resource }, nowMs))
     return { ...facts, outcome: 'folded', record: null };
   const record = buildRecord({ death, verdict, uid, resource, host, argumentsMode, observedNs, recent: ends });
-  restarts.add({ uid, victim: death.process, service, record });
+  const { exe, args } = death.process;
+  restarts.add({ uid, victim: { exe, args }, service, resource: record.resource, spanContext: record.spanContext });
   return { ...facts, outcome: 'reported', record };
 }
 

@@ -14,14 +14,17 @@ import { duration, hrTime, isoTime, seconds } from './time.ts';
 const REMEMBERED_MAX = 1024;
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 
-/** A death that has a record. */
+/** What of a death that has a record a restart needs: no more, as the last thousand are kept. */
 export interface Reported {
   readonly uid: string;
-  readonly victim: Victim;
+  readonly victim: Program;
+  readonly resource: ReadableLogRecord['resource'];
+  readonly spanContext: ReadableLogRecord['spanContext'] | undefined;
   /** Which service: restarts share its minute (crash-loop.ts). */
   readonly service: string;
-  readonly record: ReadableLogRecord;
 }
+
+type Program = Pick<Victim, 'exe' | 'args'>;
 
 /** The deaths that may yet be followed by a restart. */
 export class Restarts {
@@ -45,7 +48,7 @@ export class Restarts {
 }
 
 /** The same executable with the same arguments; where the dead wrote a title over its own, the executable alone. */
-export function isSameProgram(dead: Pick<Victim, 'exe' | 'args'>, now: Pick<Victim, 'exe' | 'args'>): boolean {
+export function isSameProgram(dead: Program, now: Program): boolean {
   if (dead.exe === null || dead.exe !== now.exe || dead.args === null || now.args === null) return false;
   const [title, ...rest] = dead.args;
   if (rest.length === 0 && title?.includes(' ')) return true;
@@ -66,7 +69,7 @@ export function buildRestart(restart: Restart, death: Reported, observedNs: bigi
   };
   if (process.ancestors.length > 0) attributes[semconv.RESTART_ANCESTORS] = ancestorLabels(process.ancestors);
   const by = starter === undefined ? '' : ` by ${starter.comm} (pid ${starter.pid})`;
-  const { spanContext, resource } = death.record;
+  const { spanContext, resource } = death;
   return {
     eventName: semconv.EVENT_PROCESS_RESTART,
     hrTime: hrTime(restart.time_ns + restart.clock_offset_ns),
