@@ -189,7 +189,7 @@ describe('whodunit run', () => {
     await until(() => loader.acks().includes(10n), 'the ack');
     const begin = performance.now();
     expect(await stop()).toBe(0);
-    expect(performance.now() - begin).toBeLessThan(2_000);
+    expect(performance.now() - begin, 'the default was waited for').toBeLessThan(5_000);
     expect(err).toMatch(/1 records were not delivered in time; they stay in .*queue\.db for the next start/);
     code = 200;
     start(['run'], exporting(endpoint));
