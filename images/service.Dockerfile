@@ -31,5 +31,5 @@ ENV NODE_ENV=production
 USER 65532:65532
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
     CMD ["node", "-e", "fetch('http://127.0.0.1:9465/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=256", "/opt/whodunit/dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "--max-old-space-size=256", "/opt/whodunit/dist/main.js"]
 CMD ["run"]

@@ -16,7 +16,7 @@ export const NODE = join(ROOT, 'node_modules/.bin/node');
  * How it runs it, MiB. Its heap needs some 40. What V8 lets gather before it looks for garbage depends on what it may use, by default a
  * part of the machine's memory: 350 MiB after the first storm, for good.
  */
-export const SERVICE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=256'];
+export const SERVICE_FLAGS = ['--max-semi-space-size=16', '--max-old-space-size=256'];
 export const LOADER = join(ROOT, 'build/whodunit-loader');
 export const SERVICE = join(ROOT, 'dist/main.js');
 export const MORTAL = join(ROOT, 'build/mortal');

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const NODE = join(ROOT, 'node_modules/.bin/node');
 /** How `npm start` has the service run, too (scripts/steps.mjs). */
-export const SERVICE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=256'];
+export const SERVICE_FLAGS = ['--max-semi-space-size=16', '--max-old-space-size=256'];
 export const LOADER = join(ROOT, 'build/whodunit-loader');
 export const SERVICE = join(ROOT, 'dist/main.js');
 export const MORTAL = join(ROOT, 'build/mortal');
