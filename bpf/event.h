@@ -45,6 +45,7 @@ enum part_kind {
 	PART_BUILD_ID,        /* of the executable, as its GNU note has it */
 	PART_CONTEXT,         /* what the process published: opentelemetry.proto.resource.v1.Resource */
 	PART_DEAD,            /* struct dead */
+	PART_THREAD_CONTEXT,  /* struct thread_context */
 };
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
@@ -83,6 +84,14 @@ struct event {
 struct dead {
 	struct process_key key;
 	__u64 time_ns; /* when it died, CLOCK_BOOTTIME */
+};
+
+/* What a thread publishes of the span that is open in it: OTEP 4947, "Thread-Local Context Record", without its attributes. */
+struct thread_context {
+	__u8 trace_id[16];
+	__u8 span_id[8];
+	__u8 valid; /* 1: here it always is */
+	__u8 trace_flags;
 };
 
 struct ancestor {

@@ -77,34 +77,42 @@ __u64 append_note(__u32 user, __u64 at, __u64 notes, __u64 end, __u64 align)
 	return at;
 }
 
+/* Where the executable's program headers lie, and how many there are: the kernel keeps both for the process. */
+static __always_inline bool program_headers(struct mm_struct *mm, __u64 *headers, __u64 *count)
+{
+	void *auxv = (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv);
+	__u64 pair[2];
+
+	*headers = *count = 0;
+	UNROLL
+	for (int i = 0; i < AUXV_PAIRS_MAX; i++) {
+		if (bpf_probe_read_kernel(pair, sizeof(pair), auxv + i * sizeof(pair)))
+			return false;
+		if (pair[0] == AT_PHDR)
+			*headers = pair[1];
+		if (pair[0] == AT_PHNUM)
+			*count = pair[1];
+		/* At once, or the compiler keeps all pairs on the stack until it compares them. */
+		barrier_var(*headers);
+		barrier_var(*count);
+	}
+	return true;
+}
+
 /*
- * By way of the program headers, whose address the kernel keeps for the process. The file's first page is at their front, and only a
- * note that lies in that page is read: it is certainly of the same file. So linkers place it; Go's own has it right behind the segment
- * of notes.
+ * By way of the program headers. The file's first page is at their front, and only a note that lies in that page is read: it is
+ * certainly of the same file. So linkers place it; Go's own has it right behind the segment of notes.
  */
 __u64 append_build_id(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	void *auxv = (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv);
-	__u64 headers = 0, count = 0, first, next, pair[2];
+	__u64 headers, count, first, next;
 	struct elf_header head;
 	struct program_header part; /* not in its loop: written out, each round would have one of its own on the stack */
 
-	if (!mm)
+	if (!mm || !program_headers(mm, &headers, &count))
 		return at;
-	UNROLL
-	for (int i = 0; i < AUXV_PAIRS_MAX; i++) {
-		if (bpf_probe_read_kernel(pair, sizeof(pair), auxv + i * sizeof(pair)))
-			return at;
-		if (pair[0] == AT_PHDR)
-			headers = pair[1];
-		if (pair[0] == AT_PHNUM)
-			count = pair[1];
-		/* At once, or the compiler keeps all pairs on the stack until it compares them. */
-		barrier_var(headers);
-		barrier_var(count);
-	}
 	if (bpf_probe_read_user(&head, sizeof(head), (void *)(headers - ELF_HEADER_BYTES)))
 		return at;
 	if (head.magic != ELF_MAGIC || head.class != ELFCLASS64 || head.phoff != ELF_HEADER_BYTES)

@@ -191,6 +191,13 @@ struct thread_struct {
 struct thread_struct___x86 {
 	unsigned long trap_nr;
 	unsigned long error_code;
+	unsigned long fsbase;
+};
+
+struct thread_struct___arm64 {
+	struct {
+		unsigned long tp_value;
+	} uw;
 };
 
 struct task_struct {
@@ -217,6 +224,7 @@ struct task_struct {
 
 struct pt_regs___x86 {
 	unsigned long orig_ax;
+	unsigned long di;
 	unsigned long ip;
 	unsigned long sp;
 };
@@ -224,6 +232,7 @@ struct pt_regs___x86 {
 struct pt_regs___arm64 {
 	__u64 sp;
 	__u64 pc;
+	__u64 orig_x0;
 	__s32 syscallno;
 };
 

@@ -13,7 +13,7 @@
 #define RESTARTS_MAX 1024
 #define LAST_WORDS_BYTES_MAX                                                                                                     \
 	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
-	 96) /* 96: five heads, and padding */
+	 96) /* 96: six heads, the thread's context, and padding */
 #define REMEMBERED_SLOTS 16384 /* a power of two */
 
 /* What is known of a process that may die. Written under its siglock, read and deleted by its exit. */
@@ -118,7 +118,7 @@ struct {
  */
 struct last_words {
 	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, their heads included */
-	__u64 bytes; /* of all parts: also PART_CONTEXT, PART_ENV, PART_ARGS */
+	__u64 bytes; /* of all parts: also PART_CONTEXT, PART_THREAD_CONTEXT, PART_ENV, PART_ARGS */
 	char parts[LAST_WORDS_BYTES_MAX];
 };
 

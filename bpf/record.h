@@ -10,6 +10,38 @@
 #define ENV_VARIABLES_MAX 512
 #define ENV_VARIABLE_BYTES_MAX 1024
 
+/* Where the search for a thread's context has come to (thread.h). Addresses are the dead's. Here, as stacks are small. */
+struct search {
+	__u64 reads; /* so far */
+	__u64 found; /* an object defines the variable */
+	__u64 thread_pointer;
+	__u64 vector_at; /* from there to the thread's vector of modules */
+	__u64 next; /* object of the linker's list; in the end, what the variable points to */
+	/* of the executable alone */
+	__u64 tls_address;
+	__u64 tls_bytes;
+	__u64 tls_align;
+	/* of the object */
+	__u64 bias; /* what is added to the addresses of its file */
+	__u64 dynamic;
+	__u64 hash;
+	__u64 symbols;
+	__u64 names;
+	__u64 debug;
+	__u64 relocations;
+	__u64 relocations_bytes;
+	__u64 relative_count; /* the first of them, which concern no symbol */
+	__u64 lazy_relocations;
+	__u64 lazy_relocations_bytes;
+	__u64 chain;
+	/* of the variable */
+	__u64 symbol; /* its number */
+	__u64 value; /* its offset in the object's thread-local segment */
+	__u64 variable;
+	__u64 words[2];
+	struct thread_context context;
+};
+
 struct record {
 	struct event event;
 	/* Room for the last words at once, which is also the longest part twice: a verifier that sees two copies add up does not see
@@ -19,6 +51,7 @@ struct record {
 	__u64 env_bytes;
 	__u64 in_variable;
 	__u64 mappings;
+	struct search search;
 	struct restart_key place;
 	__u64 used_eighths; /* of the ring */
 };
@@ -175,7 +208,7 @@ __u64 append_exe(__u32 user, __u64 at)
 }
 
 __u64 append_build_id(__u32 user, __u64 at); /* identity.h */
-__u64 append_context(__u32 user, __u64 at); /* identity.h */
+static __always_inline __u64 append_published(__u32 user, __u64 at); /* thread.h */
 
 __u64 append_cgroup(__u64 at)
 {
@@ -316,7 +349,7 @@ static __always_inline void remember_last_words(const struct process_key *key)
 	if (!record)
 		return;
 	exe_bytes = append_build_id(SCRATCH_LAST_WORDS, append_exe(SCRATCH_LAST_WORDS, 0));
-	bytes = append_context(SCRATCH_LAST_WORDS, exe_bytes);
+	bytes = append_published(SCRATCH_LAST_WORDS, exe_bytes);
 	bytes = append_args(SCRATCH_LAST_WORDS, append_env(SCRATCH_LAST_WORDS, bytes));
 	words = (void *)record->parts - offsetof(struct last_words, parts);
 	words->exe_bytes = exe_bytes;
@@ -412,7 +445,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		if (has_memory)
 			at = append_senders(at);
 		if (has_mm)
-			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_context(SCRATCH_REPORT, at)));
+			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_published(SCRATCH_REPORT, at)));
 		else
 			at = append_last_memory(at);
 	}

@@ -20,6 +20,7 @@
 #include "read.h"
 #include "record.h"
 #include "identity.h"
+#include "thread.h"
 #include "restart.h"
 
 /* include/linux/sched.h */
@@ -34,7 +35,9 @@
 /* include/uapi/asm-generic/siginfo.h */
 #define SI_USER 0
 #define SI_KERNEL 0x80
+#define SI_QUEUE (-1)
 #define SI_TIMER (-2)
+#define SI_TKILL (-6)
 
 /* include/uapi/linux/wait.h: the signal in a status; 0: it exited */
 #define WAIT_SIGNAL 0x7f
@@ -115,6 +118,12 @@ static __always_inline void note_taken(struct signal_fact *fact, struct task_str
 		return;
 	if (!HAS(BPF_CORE_READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
 		fact->action = ACTION_HANDLED;
+}
+
+/* Did the process send it to itself, or do what brings it, as writing to a broken pipe does? Then current is the thread that did. */
+static __always_inline bool is_own(const struct signal_fact *fact, const struct memory *memory)
+{
+	return fact->sender.pid == memory->key.pid && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
 }
 
 /* Before another signal takes the place of a polite one that was blocked. */
@@ -229,6 +238,8 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	}
 	if (fact->code <= 0 && fact->code != SI_TIMER && fact->sender.pid && fact->sender.pid != memory->key.pid)
 		remember_sender(fact, current);
+	if (wants_thread_context && committed && is_own(fact, memory))
+		note_culprit(signo);
 	return 0;
 }
 
@@ -256,6 +267,9 @@ static __always_inline void come_true(__u32 signo, __s32 code, unsigned long sig
 		fact->signo = 0;
 	else
 		fact->committed = true;
+	/* It may have been sent long ago, and by another thread: whose span it was then is not known. */
+	if (wants_thread_context && fact->signo && is_own(fact, memory) && fact->sender_tid == BPF_CORE_READ(current, pid))
+		note_culprit(signo);
 }
 
 /*
@@ -313,6 +327,8 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	bpf_get_current_comm(&fault->thread_comm, sizeof(fault->thread_comm));
 	read_registers(fault);
 	read_trap(fault, current);
+	if (wants_thread_context && fault == &memory->fault)
+		note_culprit(signo);
 	return 0;
 }
 
@@ -370,6 +386,8 @@ int on_exit_mm_release(__u64 *ctx)
 	/* During a core dump, the others wait behind this point with the group's code set and without SIGNAL_GROUP_EXIT. */
 	if (!status_of(signal, leader) && !BPF_CORE_READ(signal, group_exit_code))
 		return 0;
+	if (wants_thread_context)
+		note_exit(task);
 	key = key_of(leader);
 	if (!bpf_map_lookup_elem(&last_words, &key))
 		remember_last_words(&key);
@@ -407,6 +425,8 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool pr
 		counters->exits_rescued++;
 	else if (preemptible)
 		counters->exit_task = (__u64)task;
+	if (wants_thread_context && told_last)
+		note_exit(task);
 	if (told_last && !(ctx->args[1] & 0xff))
 		return;
 	signal = BPF_CORE_READ(task, signal);

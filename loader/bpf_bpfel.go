@@ -37,6 +37,13 @@ type bpfCounters struct {
 	ExitTask       uint64
 }
 
+type bpfCulprit struct {
+	_             structs.HostLayout
+	ThreadPointer uint64
+	Tid           uint32
+	Signo         uint32
+}
+
 type bpfDead struct {
 	_      structs.HostLayout
 	Key    bpfProcessKey
@@ -155,6 +162,7 @@ const (
 	bpfPartKindPART_BUILD_ID       bpfPartKind = 13
 	bpfPartKindPART_CONTEXT        bpfPartKind = 14
 	bpfPartKindPART_DEAD           bpfPartKind = 15
+	bpfPartKindPART_THREAD_CONTEXT bpfPartKind = 16
 )
 
 type bpfProcessKey struct {
@@ -165,13 +173,42 @@ type bpfProcessKey struct {
 }
 
 type bpfRecord struct {
-	_           structs.HostLayout
-	Event       bpfEvent
-	Parts       [23680]int8
-	Variable    [1024]int8
-	EnvBytes    uint64
-	InVariable  uint64
-	Mappings    uint64
+	_          structs.HostLayout
+	Event      bpfEvent
+	Parts      [23680]int8
+	Variable   [1024]int8
+	EnvBytes   uint64
+	InVariable uint64
+	Mappings   uint64
+	Search     struct {
+		_                    structs.HostLayout
+		Reads                uint64
+		Found                uint64
+		ThreadPointer        uint64
+		VectorAt             uint64
+		Next                 uint64
+		TlsAddress           uint64
+		TlsBytes             uint64
+		TlsAlign             uint64
+		Bias                 uint64
+		Dynamic              uint64
+		Hash                 uint64
+		Symbols              uint64
+		Names                uint64
+		Debug                uint64
+		Relocations          uint64
+		RelocationsBytes     uint64
+		RelativeCount        uint64
+		LazyRelocations      uint64
+		LazyRelocationsBytes uint64
+		Chain                uint64
+		Symbol               uint64
+		Value                uint64
+		Variable             uint64
+		Words                [2]uint64
+		Context              bpfThreadContext
+		_                    [6]byte
+	}
 	Place       bpfRestartKey
 	UsedEighths uint64
 }
@@ -241,11 +278,20 @@ type bpfSignalFact struct {
 	Stack        [20]uint64
 }
 
+type bpfThreadContext struct {
+	_          structs.HostLayout
+	TraceId    [16]uint8
+	SpanId     [8]uint8
+	Valid      uint8
+	TraceFlags uint8
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapCountersMap              = "counters_map"
+	bpfMapCulprits                 = "culprits"
 	bpfMapEvents                   = "events"
 	bpfMapLastWords                = "last_words"
 	bpfMapMemories                 = "memories"
@@ -276,6 +322,7 @@ const (
 	bpfVarUnusedPartKind           = "unused_part_kind"
 	bpfVarUnusedSiginfoKind        = "unused_siginfo_kind"
 	bpfVarUnusedSignalAction       = "unused_signal_action"
+	bpfVarWantsThreadContext       = "wants_thread_context"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -334,6 +381,7 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
+	Culprits      *ebpf.MapSpec `ebpf:"culprits"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	LastWords     *ebpf.MapSpec `ebpf:"last_words"`
 	Memories      *ebpf.MapSpec `ebpf:"memories"`
@@ -363,6 +411,7 @@ type bpfVariableSpecs struct {
 	UnusedPartKind        *ebpf.VariableSpec `ebpf:"unused_part_kind"`
 	UnusedSiginfoKind     *ebpf.VariableSpec `ebpf:"unused_siginfo_kind"`
 	UnusedSignalAction    *ebpf.VariableSpec `ebpf:"unused_signal_action"`
+	WantsThreadContext    *ebpf.VariableSpec `ebpf:"wants_thread_context"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -386,6 +435,7 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
+	Culprits      *ebpf.Map `ebpf:"culprits"`
 	Events        *ebpf.Map `ebpf:"events"`
 	LastWords     *ebpf.Map `ebpf:"last_words"`
 	Memories      *ebpf.Map `ebpf:"memories"`
@@ -402,6 +452,7 @@ type bpfMaps struct {
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
+		m.Culprits,
 		m.Events,
 		m.LastWords,
 		m.Memories,
@@ -432,6 +483,7 @@ type bpfVariables struct {
 	UnusedPartKind        *ebpf.Variable `ebpf:"unused_part_kind"`
 	UnusedSiginfoKind     *ebpf.Variable `ebpf:"unused_siginfo_kind"`
 	UnusedSignalAction    *ebpf.Variable `ebpf:"unused_signal_action"`
+	WantsThreadContext    *ebpf.Variable `ebpf:"wants_thread_context"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

@@ -35,6 +35,8 @@ func appendDeath(out []byte, event *Event) ([]byte, error) {
 	w.flag(`,"ptraced":`, event.Ptraced)
 	w.number(`,"threads":`, event.Threads)
 	w.flag(`,"shrunk":`, event.Shrunk)
+	w.text(`,"thread_context":`)
+	w.threadContext(event.ThreadContext)
 	w.text("}\n")
 	return w.line("death", start)
 }
@@ -214,6 +216,17 @@ func (w *writer) oom(o *Oom) {
 	w.stringOrNull(`,"cgroup":`, o.Cgroup)
 	w.stringOrNull(`,"limit":`, o.Limit)
 	w.quotedUint(`,"time_ns":`, o.TimeNs)
+	w.text("}")
+}
+
+func (w *writer) threadContext(c *ThreadContext) {
+	if c == nil {
+		w.text("null")
+		return
+	}
+	w.string(`{"trace_id":`, c.TraceID)
+	w.string(`,"span_id":`, c.SpanID)
+	w.number(`,"trace_flags":`, uint32(c.TraceFlags))
 	w.text("}")
 }
 

@@ -36,6 +36,7 @@ type decoder struct {
 	rawFaults []bpfFault
 	oom       Oom
 	dead      Dead
+	thread    ThreadContext
 	pointed   []string // what the event's *string fields point to
 	list      []string // arguments and frames
 	ancestors []Ancestor
@@ -129,6 +130,8 @@ func (d *decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
 		process.OtelContext = payload
 	case bpfPartKindPART_DEAD:
 		event.Dead, err = d.deadOf(payload)
+	case bpfPartKindPART_THREAD_CONTEXT:
+		event.ThreadContext, err = d.threadContext(payload)
 	case bpfPartKindPART_ENV:
 		process.Env = d.environment(payload)
 	case bpfPartKindPART_ARGS:
@@ -285,6 +288,19 @@ func (d *decoder) deadOf(payload []byte) (*Dead, error) {
 	raw, _, err := take[bpfDead](payload)
 	d.dead = Dead{Pid: raw.Key.Pid, StartBoottimeNs: raw.Key.StartBoottimeNs, TimeNs: raw.TimeNs}
 	return &d.dead, err
+}
+
+func (d *decoder) threadContext(payload []byte) (*ThreadContext, error) {
+	raw, _, err := take[bpfThreadContext](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.thread = ThreadContext{
+		TraceID:    *d.hex(payload[:len(raw.TraceId)]),
+		SpanID:     *d.hex(payload[unsafe.Offsetof(raw.SpanId):][:len(raw.SpanId)]),
+		TraceFlags: raw.TraceFlags,
+	}
+	return &d.thread, nil
 }
 
 func (d *decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {

@@ -86,6 +86,27 @@ func TestTextsOfAProcess(t *testing.T) {
 	}
 }
 
+func TestTheContextOfAThreadIsReadAsW3CWritesIt(t *testing.T) {
+	context := bpfThreadContext{Valid: 1, TraceFlags: 3}
+	for i := range context.TraceId {
+		context.TraceId[i] = uint8(0xf0 + i)
+	}
+	for i := range context.SpanId {
+		context.SpanId[i] = uint8(i)
+	}
+	event := decodeOrFail(t, record(11, part(bpfPartKindPART_THREAD_CONTEXT, 0, raw(context)), part(bpfPartKindPART_EXE, 0, []byte("a\x00"))))
+	want := ThreadContext{TraceID: "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff", SpanID: "0001020304050607", TraceFlags: 3}
+	if event.ThreadContext == nil || *event.ThreadContext != want || *event.Process.Exe != "/a" {
+		t.Errorf("%+v", event.ThreadContext)
+	}
+	if _, err := newDecoder(0, nil).decode(record(11, part(bpfPartKindPART_THREAD_CONTEXT, 0, raw(context)[:25]))); err == nil {
+		t.Error("no error where it is cut off")
+	}
+	if got := decodeOrFail(t, record(11)).ThreadContext; got != nil {
+		t.Errorf("there was none, and %+v was told", got)
+	}
+}
+
 func TestArguments(t *testing.T) {
 	for _, test := range []struct {
 		name, block string

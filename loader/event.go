@@ -6,25 +6,33 @@ package main
 
 // Event is one death, as `death` on the wire.
 type Event struct {
-	Seq           uint64  `json:"seq,string"`
-	TimeNs        uint64  `json:"time_ns,string"`
-	ClockOffsetNs int64   `json:"clock_offset_ns,string"`
-	StatusRaw     uint32  `json:"status_raw"`
-	Process       Process `json:"process"`
-	Signal        *Signal `json:"signal"`
-	Request       *Signal `json:"request"`
-	Fault         *Fault  `json:"fault"`
-	HandledFault  *Fault  `json:"handled_fault"`
-	Oom           *Oom    `json:"oom"`
-	OomVictim     bool    `json:"oom_victim"`
-	SeccompMode   uint32  `json:"seccomp_mode"`
-	PdeathSignal  uint32  `json:"pdeath_signal"`
-	Ptraced       bool    `json:"ptraced"`
-	Threads       uint32  `json:"threads"`
-	Shrunk        bool    `json:"shrunk"`
+	Seq           uint64         `json:"seq,string"`
+	TimeNs        uint64         `json:"time_ns,string"`
+	ClockOffsetNs int64          `json:"clock_offset_ns,string"`
+	StatusRaw     uint32         `json:"status_raw"`
+	Process       Process        `json:"process"`
+	Signal        *Signal        `json:"signal"`
+	Request       *Signal        `json:"request"`
+	Fault         *Fault         `json:"fault"`
+	HandledFault  *Fault         `json:"handled_fault"`
+	Oom           *Oom           `json:"oom"`
+	OomVictim     bool           `json:"oom_victim"`
+	SeccompMode   uint32         `json:"seccomp_mode"`
+	PdeathSignal  uint32         `json:"pdeath_signal"`
+	Ptraced       bool           `json:"ptraced"`
+	Threads       uint32         `json:"threads"`
+	Shrunk        bool           `json:"shrunk"`
+	ThreadContext *ThreadContext `json:"thread_context"`
 
 	// Dead makes it no death but a restart: who Process is now. nil: it is a death.
 	Dead *Dead `json:"-"`
+}
+
+// ThreadContext is the span that was open in the thread that brought the death, as that thread published it (OTEP 4947).
+type ThreadContext struct {
+	TraceID    string `json:"trace_id"` // hex
+	SpanID     string `json:"span_id"`  // hex
+	TraceFlags uint8  `json:"trace_flags"`
 }
 
 // Dead is whose restart a process may be, as `dead` of `restart` on the wire.

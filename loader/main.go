@@ -55,6 +55,7 @@ Flags of run (each with the environment variable that sets its default):
   --pin-dir DIR         WHODUNIT_PIN_DIR     where probes and maps are pinned (%s)
   --ring-bytes N        WHODUNIT_RING_BYTES  size of the ring buffer, a power of two (%d)
   --scope SCOPE         WHODUNIT_SCOPE       host; or /PATH of a cgroup, or pod:UID of Kubernetes, to watch that subtree alone (host)
+  --thread-context BOOL WHODUNIT_THREAD_CONTEXT  1: tell the span that was open in the thread that brought a death (OTEP 4947) (0)
   --unload-on-exit                           remove the pins at the end: nothing watches then until the next run
 
 unload and check take --pin-dir, health takes --socket. --version prints the version, --help this text.
@@ -64,7 +65,7 @@ unload and check take --pin-dir, health takes --socket. --version prints the ver
 type config struct {
 	command, socket, pinDirectory, scope string
 	socketGID, ringBytes                 int
-	unloadOnExit                         bool
+	threadContext, unloadOnExit          bool
 }
 
 const (
@@ -137,7 +138,7 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 		}
 		return fallback
 	}
-	var ringBytes, group string
+	var ringBytes, group, threadContext string
 	flags := flag.NewFlagSet(c.command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	if c.command != "health" {
@@ -150,6 +151,7 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 		flags.StringVar(&group, "socket-group", or("WHODUNIT_SOCKET_GROUP", "0"), "")
 		flags.StringVar(&ringBytes, "ring-bytes", or("WHODUNIT_RING_BYTES", strconv.Itoa(defaultRingBytes)), "")
 		flags.StringVar(&c.scope, "scope", or("WHODUNIT_SCOPE", scopeHost), "")
+		flags.StringVar(&threadContext, "thread-context", or("WHODUNIT_THREAD_CONTEXT", "0"), "")
 		flags.BoolVar(&c.unloadOnExit, "unload-on-exit", false, "")
 	}
 	if err := flags.Parse(arguments[1:]); errors.Is(err, flag.ErrHelp) {
@@ -169,6 +171,9 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 	var err error
 	if c.ringBytes, err = strconv.Atoi(ringBytes); err != nil || c.ringBytes < ringBytesMin || c.ringBytes > ringBytesMax || c.ringBytes&(c.ringBytes-1) != 0 {
 		return c, &usageError{exitConfig, fmt.Sprintf("--ring-bytes (WHODUNIT_RING_BYTES) is %q; it must be a power of two from %d to %d", ringBytes, ringBytesMin, ringBytesMax)}
+	}
+	if c.threadContext, err = strconv.ParseBool(threadContext); err != nil {
+		return c, &usageError{exitConfig, fmt.Sprintf("--thread-context (WHODUNIT_THREAD_CONTEXT) is %q; it must be 1 or 0", threadContext)}
 	}
 	if c.socketGID, err = groupID(group); err != nil {
 		return c, &usageError{exitConfig, fmt.Sprintf("--socket-group (WHODUNIT_SOCKET_GROUP) is %q; it must be a group's name or number: %v", group, err)}

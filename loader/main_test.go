@@ -18,7 +18,8 @@ func TestTheCommandLine(t *testing.T) {
 		want                    string // in the error; "": none
 	}{
 		{"defaults", "run", "", ""},
-		{"everything", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --unload-on-exit", "", ""},
+		{"everything", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --thread-context 1 --unload-on-exit", "", ""},
+		{"a switch that is neither on nor off", "run", "WHODUNIT_THREAD_CONTEXT=often", `(WHODUNIT_THREAD_CONTEXT) is "often"`},
 		{"nothing", "", "", "a command is missing"},
 		{"another command", "walk", "", `unknown command "walk"`},
 		{"another flag", "run --walk", "", "not defined: -walk"},
@@ -52,9 +53,9 @@ func TestTheCommandLine(t *testing.T) {
 }
 
 func TestTheEnvironmentGivesTheDefaultsAndFlagsWin(t *testing.T) {
-	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SCOPE": "/env"}
+	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
-	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5}
+	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, threadContext: true}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -48,9 +48,25 @@ type Probes struct {
 	directory                                               string
 }
 
+// settings are what the probes are told when they are loaded. The zero value: the whole host, and nothing that must be asked for.
+type settings struct {
+	watched       scope
+	threadContext bool // read the span that was open in the thread that brought a death (OTEP 4947)
+}
+
+func (s settings) tell(spec *ebpf.CollectionSpec) error {
+	if !s.threadContext {
+		spec.Maps[bpfMapCulprits].MaxEntries = 1
+	}
+	if err := spec.Variables[bpfVarWantsThreadContext].Set(s.threadContext); err != nil {
+		return err
+	}
+	return s.watched.tell(spec)
+}
+
 // attachProbes takes over what is pinned under pinDirectory, or loads, attaches and pins the object, in place of what another
 // loader left there. It holds a lock on the directory until Close.
-func attachProbes(pinDirectory string, ringBytes int, object []byte, watched scope) (_ *Probes, err error) {
+func attachProbes(pinDirectory string, ringBytes int, object []byte, told settings) (_ *Probes, err error) {
 	if err := mountBpffs(pinDirectory); err != nil {
 		return nil, err
 	}
@@ -72,23 +88,26 @@ func attachProbes(pinDirectory string, ringBytes int, object []byte, watched sco
 	if err := unix.Flock(int(p.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("another whodunit-loader uses the pin directory %s; stop it, or give this one its own with --pin-dir", pinDirectory)
 	}
-	digest := digestOf(object, watched)
+	digest := digestOf(object, told)
 	types := btf.NewCache()
 	if p.TookOver, err = p.takeOver(digest, types); err != nil {
 		return nil, err
 	}
 	if !p.TookOver {
-		if err := p.load(object, digest, ringBytes, watched, types); err != nil {
+		if err := p.load(object, digest, ringBytes, told, types); err != nil {
 			return nil, err
 		}
 	}
 	return p, p.detachOthers(digest)
 }
 
-// digestOf names a build of the probes: what was compiled, and what it is told to watch.
-func digestOf(object []byte, watched scope) string {
-	if watched != wholeHost {
-		object = fmt.Appendf(slices.Clone(object), "%d in hierarchy %d", watched.id, watched.hierarchy)
+// digestOf names a build of the probes: what was compiled, and what it is told.
+func digestOf(object []byte, told settings) string {
+	if told.watched != wholeHost {
+		object = fmt.Appendf(slices.Clone(object), "%d in hierarchy %d", told.watched.id, told.watched.hierarchy)
+	}
+	if told.threadContext {
+		object = append(slices.Clone(object), "with the context of threads"...)
 	}
 	digest := sha256.Sum256(object)
 	return fmt.Sprintf("%x", digest[:6])
@@ -156,7 +175,7 @@ func programOf(attached link.Link) *ebpf.Program {
 }
 
 // load loads the object, and attaches and pins what is not pinned yet: an earlier attempt may have been cut short.
-func (p *Probes) load(object []byte, digest string, ringBytes int, watched scope, types *btf.Cache) error {
+func (p *Probes) load(object []byte, digest string, ringBytes int, told settings, types *btf.Cache) error {
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
 		return fmt.Errorf("read the probes' object: %w", err)
@@ -175,7 +194,7 @@ func (p *Probes) load(object []byte, digest string, ringBytes int, watched scope
 	if err := spec.Variables[bpfVarRingBytes].Set(uint64(ringBytes)); err != nil {
 		return err
 	}
-	if err := watched.tell(spec); err != nil {
+	if err := told.tell(spec); err != nil {
 		return err
 	}
 	collection, notes, err := newCollection(spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, Cache: types})

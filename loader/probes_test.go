@@ -60,7 +60,7 @@ func attachedWith(t *testing.T, ringBytes int) (*Probes, *Ring) {
 func attachedFor(t *testing.T, ringBytes int, watched scope) (*Probes, *Ring) {
 	t.Helper()
 	privileged(t)
-	probes, err := attachProbes(pinDirectory(t), ringBytes, _BpfBytes, watched)
+	probes, err := attachProbes(pinDirectory(t), ringBytes, _BpfBytes, settings{watched: watched})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,21 +135,21 @@ func dieWith(t *testing.T, code int) (pid int) {
 func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
-	first, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
+	first, err := attachProbes(directory, ringBytesMin, _BpfBytes, settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.TookOver {
 		t.Error("took over what was not there")
 	}
-	if _, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost); err == nil || !strings.Contains(err.Error(), "another whodunit-loader uses") {
+	if _, err := attachProbes(directory, ringBytesMin, _BpfBytes, settings{}); err == nil || !strings.Contains(err.Error(), "another whodunit-loader uses") {
 		t.Errorf("a second loader on the same pins: %v", err)
 	}
 	first.Close()
 
 	pid := dieWith(t, 3)
 
-	second, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
+	second, err := attachProbes(directory, ringBytesMin, _BpfBytes, settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestPinsOfAnotherVersionAreRefusedWithTheRemedy(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(directory, "v0"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
+	_, err := attachProbes(directory, ringBytesMin, _BpfBytes, settings{})
 	var usage *usageError
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "unload") {
 		t.Errorf("%v", err)
@@ -273,7 +273,7 @@ func TestPinsOfAnotherVersionAreRefusedWithTheRemedy(t *testing.T) {
 }
 
 func TestAPinDirectoryOutsideBpffsIsRefused(t *testing.T) {
-	_, err := attachProbes(t.TempDir(), ringBytesMin, _BpfBytes, wholeHost)
+	_, err := attachProbes(t.TempDir(), ringBytesMin, _BpfBytes, settings{})
 	if err == nil || !strings.Contains(err.Error(), "not on a BPF file system") {
 		t.Errorf("%v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,7 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 		return err
 	}
 	defer listener.Close()
-	probes, err := attachProbes(config.pinDirectory, config.ringBytes, _BpfBytes, watched)
+	probes, err := attachProbes(config.pinDirectory, config.ringBytes, _BpfBytes, settings{watched, config.threadContext})
 	if err != nil {
 		return err
 	}
@@ -73,6 +74,9 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 	}
 	if watched != wholeHost {
 		log.printf("watching the cgroup %s alone", watched.directory)
+	}
+	if config.threadContext && !kernelHasType(btf.NewCache(), "bpf_iter_task_vma_new") {
+		log.printf("without the context of threads (--thread-context): before Linux 6.7, published contexts cannot be found")
 	}
 	log.printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
 	later, cancel := context.WithCancel(ctx)

@@ -86,7 +86,7 @@ func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		probes, err := attachProbes(pins, ringBytesMin, _BpfBytes, watched)
+		probes, err := attachProbes(pins, ringBytesMin, _BpfBytes, settings{watched: watched})
 		if err != nil {
 			t.Fatal(err)
 		}

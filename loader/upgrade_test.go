@@ -30,7 +30,7 @@ func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T)
 	const replacements, ringBytes = 50, 8 << 20
 	directory := pinDirectory(t)
 	builds := [][]byte{_BpfBytes, otherBuild(t)}
-	probes, err := attachProbes(directory, ringBytes, builds[0], wholeHost)
+	probes, err := attachProbes(directory, ringBytes, builds[0], settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T)
 		if err := probes.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if probes, err = attachProbes(directory, ringBytes, builds[(i+1)%2], wholeHost); err != nil {
+		if probes, err = attachProbes(directory, ringBytes, builds[(i+1)%2], settings{}); err != nil {
 			t.Fatal(err)
 		}
 		if overlap, err := probes.overlaps(); probes.TookOver || !overlap {
@@ -67,7 +67,7 @@ func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T)
 	if absent > 0 || doubled > 0 || deaths < replacements {
 		t.Errorf("%d deaths: %d absent, %d doubled", deaths, absent, doubled)
 	}
-	if others, err := probes.others(digestOf(builds[replacements%2], wholeHost)); err != nil || len(others) > 0 {
+	if others, err := probes.others(digestOf(builds[replacements%2], settings{})); err != nil || len(others) > 0 {
 		t.Errorf("left behind: %v, %v", others, err)
 	}
 }
@@ -77,21 +77,21 @@ func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	const ringBytes = 8 << 20 // that the machine's other deaths do not fill meanwhile
-	old, err := attachProbes(directory, ringBytes, otherBuild(t), wholeHost)
+	old, err := attachProbes(directory, ringBytes, otherBuild(t), settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old.Close()
-	fresh, err := attachProbes(directory, ringBytes, _BpfBytes, wholeHost)
+	fresh, err := attachProbes(directory, ringBytes, _BpfBytes, settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// What the kill would have left: only some of the new ones.
-	if err := os.Remove(fresh.linkPath(bpfProgOnSignalDeliver, digestOf(_BpfBytes, wholeHost))); err != nil {
+	if err := os.Remove(fresh.linkPath(bpfProgOnSignalDeliver, digestOf(_BpfBytes, settings{}))); err != nil {
 		t.Fatal(err)
 	}
 	fresh.Close()
-	again, err := attachProbes(directory, ringBytes, _BpfBytes, wholeHost)
+	again, err := attachProbes(directory, ringBytes, _BpfBytes, settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
 func TestMapsOfAnotherShapeAreRefusedWithTheRemedy(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
-	probes, err := attachProbes(directory, ringBytesMin, _BpfBytes, wholeHost)
+	probes, err := attachProbes(directory, ringBytesMin, _BpfBytes, settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestMapsOfAnotherShapeAreRefusedWithTheRemedy(t *testing.T) {
 	if err := other.Pin(seen); err != nil {
 		t.Fatal(err)
 	}
-	_, err = attachProbes(directory, ringBytesMin, otherBuild(t), wholeHost)
+	_, err = attachProbes(directory, ringBytesMin, otherBuild(t), settings{})
 	var usage *usageError
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "whodunit-loader unload") {
 		t.Errorf("%v", err)

@@ -25,6 +25,7 @@ const TYPES = [
   'oom',
   'description',
   'ancestor',
+  'thread_context',
   'counters',
   'shared',
   'cgroup_hierarchy',
