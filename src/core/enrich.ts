@@ -65,7 +65,7 @@ const RESOURCE_VALUE_CHARS_MAX = 1024;
 export function resourceOf(death: Death, host: Host, mode: ArgumentsMode): Attributes {
   const victim = death.process;
   const placement = placementOf(victim.cgroup);
-  const published = parseProcessContext(victim.otel_context);
+  const published = parseProcessContext(victim.otel_context).resource;
   const named = parseResourceAttributes(victim.env?.OTEL_RESOURCE_ATTRIBUTES);
   const name = executableName(victim);
   const [command] = victim.args ?? [];

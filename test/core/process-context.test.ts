@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
-import protobuf from 'protobufjs/minimal.js';
 import { describe, expect, it } from 'vitest';
 import { resourceOf } from '../../src/core/enrich.ts';
 import { parseProcessContext } from '../../src/core/process-context.ts';
 import { exitedWith, victim } from '../deadly.ts';
 import { host } from './host.ts';
-
-/** A Resource as a publisher writes it. `write` puts the field of the AnyValue. */
-function published(...attributes: readonly [string, (value: protobuf.Writer) => unknown][]): string {
-  const resource = protobuf.Writer.create();
-  for (const [key, write] of attributes) {
-    resource.uint32(10).fork().uint32(10).string(key);
-    write(resource.uint32(18).fork());
-    resource.ldelim().ldelim();
-  }
-  resource.uint32(16).uint32(3); // dropped_attributes_count
-  return Buffer.from(resource.finish()).toString('base64');
-}
-
-const text = (value: string) => (writer: protobuf.Writer) => writer.uint32(10).string(value);
+import { processContext, published, text } from './published.ts';
 
 describe('the published context', () => {
   it('is read with the types of its values', () => {
@@ -30,12 +16,32 @@ describe('the published context', () => {
       ['weight', (writer) => writer.uint32(33).double(0.5)],
       ['list', (writer) => writer.uint32(42).bytes(Buffer.from('x'))],
     );
-    expect(parseProcessContext(context)).toEqual({ 'service.name': 'checkout', canary: true, replica: 7, weight: 0.5 });
+    const resource = { 'service.name': 'checkout', canary: true, replica: 7, weight: 0.5 };
+    expect(parseProcessContext(context)).toEqual({ resource, attributes: {} });
+  });
+
+  it('is a resource, and what readers must know besides', () => {
+    const context = processContext(
+      [
+        ['service.name', text('checkout')],
+        ['service.version', text('7')],
+      ],
+      [
+        ['threadlocal.schema_version', text('tls_v1')],
+        ['threadlocal.attribute_key_map', (writer) => writer.uint32(42).bytes(Buffer.from('x'))],
+      ],
+    );
+    expect(parseProcessContext(context)).toEqual({
+      resource: { 'service.name': 'checkout', 'service.version': '7' },
+      attributes: { 'threadlocal.schema_version': 'tls_v1' },
+    });
+    expect(parseProcessContext(processContext([], []))).toEqual({ resource: {}, attributes: {} });
   });
 
   it('is nothing where there is none, or where it is none', () => {
-    expect(parseProcessContext(null)).toEqual({});
-    expect(parseProcessContext(published(['a', text('b')]).slice(0, -8))).toEqual({});
+    const nothing = { resource: {}, attributes: {} };
+    expect(parseProcessContext(null)).toEqual(nothing);
+    expect(parseProcessContext(published(['a', text('b')]).slice(0, -8))).toEqual(nothing);
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         expect(typeof parseProcessContext(Buffer.from(bytes).toString('base64'))).toBe('object');
@@ -45,9 +51,11 @@ describe('the published context', () => {
 
   it('has limits: 64 attributes, 1,024 characters each', () => {
     const many = Array.from({ length: 100 }, (_, index) => [`k${index}`, text('x'.repeat(2000))] as const);
-    const read = parseProcessContext(published(...many.map(([key, write]) => [key, write] as [string, typeof write])));
-    expect(Object.keys(read)).toHaveLength(64);
-    expect(new Set(Object.values(read).map((value) => String(value).length))).toEqual(new Set([1024]));
+    const { resource, attributes: besides } = parseProcessContext(processContext(many, many));
+    for (const read of [parseProcessContext(published(...many)).resource, resource, besides]) {
+      expect(Object.keys(read)).toHaveLength(64);
+      expect(new Set(Object.values(read).map((value) => String(value).length))).toEqual(new Set([1024]));
+    }
   });
 });
 

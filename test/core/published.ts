@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Process contexts as publishers write them (OpenTelemetry's OTEP 4719), in base64 as the wire has them.
+import protobuf from 'protobufjs/minimal.js';
+
+export type Attribute = readonly [key: string, write: (value: protobuf.Writer) => unknown];
+
+/** Attributes as a publisher writes them, each a field of that tag. `write` puts the field of the AnyValue. */
+function attributes(to: protobuf.Writer, tag: number, all: readonly Attribute[]): protobuf.Writer {
+  for (const [key, write] of all) {
+    to.uint32(tag).fork().uint32(10).string(key);
+    write(to.uint32(18).fork());
+    to.ldelim().ldelim();
+  }
+  return to;
+}
+
+/** A Resource, as drafts of the OTEP have it published. */
+export function published(...all: readonly Attribute[]): string {
+  const resource = attributes(protobuf.Writer.create(), 10, all);
+  resource.uint32(16).uint32(3); // dropped_attributes_count
+  return Buffer.from(resource.finish()).toString('base64');
+}
+
+/** A ProcessContext. */
+export function processContext(resource: readonly Attribute[], besides: readonly Attribute[]): string {
+  const context = protobuf.Writer.create().uint32(10).fork();
+  attributes(context, 10, resource).uint32(16).uint32(3).ldelim();
+  return Buffer.from(attributes(context, 18, besides).finish()).toString('base64');
+}
+
+export const text = (value: string) => (writer: protobuf.Writer) => writer.uint32(10).string(value);
