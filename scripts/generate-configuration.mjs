@@ -25,7 +25,7 @@ function page() {
     '## Loader and service',
     table(of('both')),
     '## The loader',
-    'Each is also a flag of `whodunit-loader run`: `--socket`, `--socket-group`, `--pin-dir`, `--ring-bytes`, and `--unload-on-exit`, which has no variable.',
+    'Each is also a flag of `whodunit-loader run`: `--socket`, `--socket-group`, `--pin-dir`, `--ring-bytes`, `--scope`, `--thread-context`, and `--unload-on-exit`, which has no variable.',
     table(of('loader')),
     '## Commands and flags of the service',
     ['```', HELP, '```'].join('\n'),

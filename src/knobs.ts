@@ -42,6 +42,12 @@ export const KNOBS = {
     allowed: '`host`, or `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod',
     what: 'Whose deaths are watched: of the host, or of that subtree of cgroups alone. Others are not counted at all.',
   },
+  WHODUNIT_THREAD_CONTEXT: {
+    reader: 'loader',
+    fallback: '0',
+    allowed: '`1`, `0`',
+    what: '`1`: a record carries the span that was open in the thread that brought the death, where the process publishes it ([OTEP 4947](decisions/0039-the-thread-that-brought-it.md)), from Linux 6.7 on. Set it where the loader runs.',
+  },
   WHODUNIT_REPORT: {
     reader: 'service',
     fallback: 'default',

@@ -157,6 +157,7 @@ export function death(changes: Partial<Death> = {}): Death {
     ptraced: false,
     threads: 1,
     shrunk: false,
+    thread_context: null,
     ...changes,
   };
 }

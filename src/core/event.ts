@@ -111,6 +111,14 @@ const oom = object({
 });
 export type Oom = z.output<typeof oom>;
 
+const threadContext = object({
+  trace_id: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
+  span_id: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
+  trace_flags: int,
+});
+/** What the thread that brought the death had published of the span that was open in it. */
+export type ThreadContext = z.output<typeof threadContext>;
+
 export const deathSchema = object({
   type: z.literal('death'),
   seq: u64,
@@ -129,6 +137,8 @@ export const deathSchema = object({
   ptraced: flag,
   threads: int,
   shrunk: flag,
+  /** Loaders did not always write it. */
+  thread_context: z._default(z.nullable(threadContext), null),
 });
 export type Death = z.output<typeof deathSchema>;
 

@@ -5,6 +5,7 @@ import { buildSpan } from '../../src/core/span.ts';
 import { parseTraceParent, TRACE_PARENT_UPTIME_MAX_NS, traceContextOf } from '../../src/core/trace-context.ts';
 import { recordOf } from '../circumstances.ts';
 import { END, exitedWith, OFFSET, victim } from '../deadly.ts';
+import { processContext, text } from './published.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
@@ -44,6 +45,36 @@ describe('TRACEPARENT', () => {
     expect(traceContextOf(exitedWith(1, { process, time_ns: START + TRACE_PARENT_UPTIME_MAX_NS + more }))).toEqual(
       expected,
     );
+  });
+});
+
+describe('the span that was open in the thread', () => {
+  const open = { trace_id: '1'.repeat(32), span_id: '2'.repeat(16), trace_flags: 3 };
+  const says = (schema: string) =>
+    victim({
+      env: { TRACEPARENT: `00-${TRACE}-${SPAN}-00` },
+      otel_context: processContext([], [['threadlocal.schema_version', text(schema)]]),
+    });
+
+  it.each(['tls_v1', 'tlsdesc_v1_dev'])(
+    'goes before the one that started the process (%s), and never grows old',
+    (schema) => {
+      const death = exitedWith(1, {
+        process: says(schema),
+        thread_context: open,
+        time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
+      });
+      expect(traceContextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
+    },
+  );
+
+  it('is not believed where the process says that its threads publish something else, or nothing', () => {
+    const started = { traceId: TRACE, spanId: SPAN, traceFlags: 0 };
+    const silent = { ...says(''), otel_context: processContext([['threadlocal.schema_version', text('tls_v1')]], []) };
+    for (const process of [says('go_pprof_labels_v1'), silent, { ...silent, otel_context: null }]) {
+      expect(traceContextOf(exitedWith(1, { process, thread_context: open }))).toEqual(started);
+    }
+    expect(traceContextOf(exitedWith(1, { process: says('tls_v1') }))).toEqual(started);
   });
 });
 

@@ -56,6 +56,18 @@ describe('golden lines', () => {
     ]);
   });
 
+  it('reads the context of the thread, and none where an older loader does not write the key', () => {
+    const { thread_context } = message('death-segfault.json') as Death;
+    expect(thread_context).toEqual({
+      trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      span_id: '00f067aa0ba902b7',
+      trace_flags: 1,
+    });
+    const older = bytes('death-exit-3.json').toString().replace(',"thread_context":null', '');
+    expect(one(older)).toMatchObject({ ok: true, message: { thread_context: null } });
+    expect(older).not.toContain('thread_context');
+  });
+
   it('reads every field of a fatal signal and of its sender', () => {
     const { signal } = message('death-sigkill-by-another.json') as Death;
     expect(signal).toMatchObject({
