@@ -45,8 +45,8 @@ export function loaderArgs({ socket, pinDir }: Pick<Place, 'socket' | 'pinDir'>)
   return ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
 }
 
-export async function startLoader(at: Place): Promise<Program> {
-  const loader = startProgram(LOADER, loaderArgs(at));
+export async function startLoader(at: Place, env: NodeJS.ProcessEnv = {}): Promise<Program> {
+  const loader = startProgram(LOADER, loaderArgs(at), { env: { ...withoutConfiguration(process.env), ...env } });
   try {
     await until(
       'the loader is ready',
@@ -101,9 +101,9 @@ export interface Whodunit {
   readonly stop: () => Promise<{ service: Ending; loader: Ending; pinsLeft: boolean }>;
 }
 
-export async function startWhodunit(env: NodeJS.ProcessEnv): Promise<Whodunit> {
+export async function startWhodunit(env: NodeJS.ProcessEnv, loaderEnv: NodeJS.ProcessEnv = {}): Promise<Whodunit> {
   const at = await place();
-  const loader = await startLoader(at).catch((error: unknown) => {
+  const loader = await startLoader(at, loaderEnv).catch((error: unknown) => {
     at.directory.remove();
     throw error;
   });

@@ -9,12 +9,12 @@ export interface Watched {
   readonly whodunit: Whodunit;
 }
 
-/** Both, for the tests of a file: they are there once a test runs, and stopped after the last. `env` is the service's. */
-export function watched(env: NodeJS.ProcessEnv = {}): Watched {
+/** Both, for the tests of a file or of a `describe`: they are there once a test runs, and stopped after the last. `env` is the service's. */
+export function watched(env: NodeJS.ProcessEnv = {}, loaderEnv: NodeJS.ProcessEnv = {}): Watched {
   const both: { collector?: Collector; whodunit?: Whodunit } = {};
   beforeAll(async () => {
     both.collector = await startCollector();
-    both.whodunit = await startWhodunit({ ...exportTo(both.collector, 'grpc'), ...env });
+    both.whodunit = await startWhodunit({ ...exportTo(both.collector, 'grpc'), ...env }, loaderEnv);
   });
   afterAll(async () => {
     await both.whodunit?.stop(); // undefined: it did not even start

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whose span it was: two threads of a real program have a span open each, and publish it (OpenTelemetry's OTEP 4947). The record of its
+// death, and the span of that, carry the one of the thread that brought it, wherever compiler and linker have placed the variable.
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { LogRecord } from '../stack/otlp-file.ts';
+import { startProgram, until, WORLD } from '../stack/program.ts';
+import { type Watched, watched } from './watched.ts';
+
+const TOLD_WITHIN_MS = 60_000;
+const OF_WORKER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
+const OF_MAIN = { traceId: '1'.repeat(32), spanId: '1'.repeat(16) };
+const STARTING = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
+const SERVICE = { OTEL_TRACES_EXPORTER: 'otlp', WHODUNIT_RECORDS_PER_MINUTE: '1000' };
+
+/** Lets a program of scripts/world.mjs die, and gives what was told. `how`: test/story/threads/thread_context.c. */
+async function death(
+  by: Watched,
+  how: string,
+  program = 'threads-alone',
+  library = program === 'threads-alone' ? 'libthreads.so' : null,
+): Promise<LogRecord> {
+  const victim = startProgram(join(WORLD, program), [how, ...(library === null ? [] : [join(WORLD, library)])], {
+    env: { ...process.env, TRACEPARENT: `00-${STARTING.traceId}-${STARTING.spanId}-01` },
+  });
+  if (how === 'wait') {
+    await until('the program waits', TOLD_WITHIN_MS, () => /waiting/.test(victim.stdout()) || undefined, victim.output);
+    process.kill(victim.pid, 'SIGKILL');
+  }
+  await victim.ended;
+  const told = <T extends { resource: Record<string, unknown> }>(all: () => readonly T[]) =>
+    until(
+      'what is told of it',
+      TOLD_WITHIN_MS,
+      () => all().find(({ resource }) => resource['process.pid'] === victim.pid),
+      () => `${victim.output()}${by.whodunit.loader.output()}${by.whodunit.service.output()}`,
+    );
+  const record = await told(by.collector.logs);
+  const span = await told(by.collector.spans);
+  expect(span).toMatchObject({ traceId: record.traceId, parentSpanId: record.spanId });
+  return record;
+}
+
+describe('asked for', () => {
+  const asked = watched(SERVICE, { WHODUNIT_THREAD_CONTEXT: '1' });
+
+  it.each<[string, string, string | null]>([
+    ['in the program', 'threads-in-program', null],
+    ['in a program, behind an aligned one', 'threads-in-program-aligned', null],
+    ['in a program at a fixed address', 'threads-in-program-fixed', null],
+    ['in a static program', 'threads-in-program-static', null],
+    ['in a library that it was linked with', 'threads-with-library', null],
+    ['in a library that was loaded later', 'threads-alone', 'libthreads.so'],
+    ['in a library that binds it to itself', 'threads-alone', 'libthreads-symbolic.so'],
+    ['in a library whose variables are allocated late', 'threads-alone', 'libthreads-large.so'],
+    ['in such a library without descriptors', 'threads-alone', 'libthreads-traditional.so'],
+    ['in a library of the initial-exec model', 'threads-alone', 'libthreads-initial.so'],
+  ])('a variable %s', async (_, program, library) => {
+    expect(await death(asked, 'fault', program, library)).toMatchObject({
+      ...OF_WORKER,
+      resource: { 'service.name': 'threads' },
+    });
+  });
+
+  it.each(['fault', 'abort', 'exit', 'terminate'])('the worker brings the death: %s', async (how) => {
+    expect(await death(asked, how)).toMatchObject(OF_WORKER);
+  });
+
+  it('the main thread brings the death', async () => {
+    expect(await death(asked, 'main')).toMatchObject(OF_MAIN);
+  });
+
+  it.each([
+    ['another process killed it, and no thread of its own', 'wait'],
+    ['the context is not valid', 'invalid'],
+    ['the context was detached', 'detached'],
+    ['the trace has no id', 'zero'],
+    ['the process publishes nothing of itself', 'hidden'],
+    ['the process publishes contexts of another kind', 'schema'],
+    ['the list of objects and a section of one have no end', 'endless-section'],
+    ['a chain of symbols has no end', 'endless-chain'],
+    ['relocations have no end', 'endless-relocations'],
+    ['the list of objects does not lead anywhere', 'garbage-list'],
+  ])('it is the span that started the process where %s', async (_, how) => {
+    expect(await death(asked, how)).toMatchObject(STARTING);
+  });
+});
+
+describe('not asked for', () => {
+  const usual = watched(SERVICE);
+
+  it.each(['fault', 'exit'])('it is the span that started the process: %s', async (how) => {
+    expect(await death(usual, how)).toMatchObject(STARTING);
+  });
+});
