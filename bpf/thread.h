@@ -141,12 +141,14 @@ static __always_inline bool in_exit_group(__u32 status)
 }
 
 /* current ends: was it the one that asked for the end of all? */
-static __always_inline void note_exit(struct task_struct *task)
+static __always_inline bool note_exit(struct task_struct *task)
 {
 	__u32 status = BPF_CORE_READ(task, signal, group_exit_code);
 
-	if (status && in_exit_group(status))
-		note_culprit(0);
+	if (!status || !in_exit_group(status))
+		return false;
+	note_culprit(0);
+	return true;
 }
 
 struct bpf_iter_num {

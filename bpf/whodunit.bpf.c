@@ -382,14 +382,15 @@ int on_exit_mm_release(__u64 *ctx)
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct process_key key;
+	bool asked;
 
 	/* During a core dump, the others wait behind this point with the group's code set and without SIGNAL_GROUP_EXIT. */
 	if (!status_of(signal, leader) && !BPF_CORE_READ(signal, group_exit_code))
 		return 0;
-	if (wants_thread_context)
-		note_exit(task);
+	/* Whoever asked for the end says it again: the first one did not know who that is. */
+	asked = wants_thread_context && note_exit(task);
 	key = key_of(leader);
-	if (!bpf_map_lookup_elem(&last_words, &key))
+	if (asked || !bpf_map_lookup_elem(&last_words, &key))
 		remember_last_words(&key);
 	return 0;
 }
