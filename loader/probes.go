@@ -39,6 +39,7 @@ var pinnedMaps = []string{
 type Probes struct {
 	Status                                                  []ProbeStatus
 	TookOver                                                bool
+	ReadsContexts                                           bool // the kernel has the iterator that finds what processes publish
 	events, sharedMap, counters, memories, remembered, ooms *ebpf.Map
 	shared                                                  *bpfShared
 	sharedPage                                              []byte
@@ -90,6 +91,7 @@ func attachProbes(pinDirectory string, ringBytes int, object []byte, told settin
 	}
 	digest := digestOf(object, told)
 	types := btf.NewCache()
+	p.ReadsContexts = kernelHasType(types, "bpf_iter_task_vma_new")
 	if p.TookOver, err = p.takeOver(digest, types); err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
@@ -75,7 +74,7 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 	if watched != wholeHost {
 		log.printf("watching the cgroup %s alone", watched.directory)
 	}
-	if config.threadContext && !kernelHasType(btf.NewCache(), "bpf_iter_task_vma_new") {
+	if config.threadContext && !probes.ReadsContexts {
 		log.printf("without the context of threads (--thread-context): before Linux 6.7, published contexts cannot be found")
 	}
 	log.printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
