@@ -104,6 +104,25 @@ func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 	}
 }
 
+func TestAskingForTheContextOfThreadsReplacesTheProbes(t *testing.T) {
+	privileged(t)
+	pins := pinDirectory(t)
+	for i, asked := range []bool{false, true, true, false} {
+		probes, err := attachProbes(pins, ringBytesMin, _BpfBytes, settings{threadContext: asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sameAsBefore := i == 2; probes.TookOver != sameAsBefore {
+			t.Errorf("%d, %v: took over: %v", i, asked, probes.TookOver)
+		}
+		dieWith(t, 5)
+		if sum, _, err := probes.Counters(); err != nil || sum.Deaths < uint64(i+1) {
+			t.Errorf("%d, %v: %+v, %v", i, asked, sum, err)
+		}
+		probes.Close()
+	}
+}
+
 func TestAScopeThatIsNotThereIsRefused(t *testing.T) {
 	for _, text := range []string{"", "/", "system.slice", "pod:", "/no/such/cgroup", "pod:0e1d2c3b-0000-4000-8000-000000000000"} {
 		var usage *usageError
