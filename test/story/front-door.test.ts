@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person types: `npm start` and `npm run demo`, here without npm around the scripts.
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answers } from '../stack/collector.ts';
 import { MORTAL, type Program, ROOT, startProgram, until } from '../stack/program.ts';
@@ -21,6 +21,8 @@ afterEach(async () => {
 async function start(args: readonly string[]): Promise<{ at: Place; program: Program }> {
   const at = await place();
   places.push(at);
+  // The service is another user where that one can read the checkout.
+  chmodSync(at.directory.path, 0o711);
   const program = startProgram(process.execPath, ['scripts/start.mjs', ...args], {
     env: {
       ...process.env,
