@@ -19,9 +19,10 @@ export const REFUSED_CODE = 113;
 
 /**
  * How far two readings of the wall clock may be apart: the loader samples the offset between boot time and wall time when it reads a
- * record, and the clock may be slewed meanwhile. A pid is used again only after all the others: that takes far longer.
+ * record, and the clock may be slewed meanwhile. A pid is used again only after all the others, unless somebody asks for it
+ * (ns_last_pid): that takes longer.
  */
-const CLOCK_TOLERANCE_NS = 100_000_000n;
+const CLOCK_TOLERANCE_NS = 10_000_000n;
 const EXAMPLES_MAX = 20;
 const EVENT_NAME = 'whodunit.process.termination';
 
