@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define EVENT_ABI 3
+#define EVENT_ABI 4
 
 #define COMM_BYTES 16
 #define ANCESTORS_MAX 6
@@ -193,8 +193,7 @@ struct counters {
 	__u64 deaths;
 	__u64 lost_ring_full;
 	__u64 lost_memory_full;
-	__u64 exits_rescued; /* of threads, too: the kernel skipped the first exit probe, and the second one ran */
-	__u64 exit_task;     /* for whom the first exit probe ran last */
+	__u64 exits_rescued; /* of threads, too: the kernel skipped the first exit probe, and another one ran */
 };
 
 /*

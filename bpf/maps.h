@@ -15,6 +15,7 @@
 	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
 	 96) /* 96: six heads, the thread's context, and padding */
 #define REMEMBERED_SLOTS 16384 /* a power of two */
+#define EXIT_SLOTS 16384 /* a power of two */
 
 /* What is known of a process that may die. Written under its siglock, read and deleted by its exit. */
 struct memory {
@@ -74,6 +75,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } remembered SEC(".maps");
+
+/* By a thread's id, the last one that an exit probe ran for: of kernels that preempt these, and small on others. Each build has its own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EXIT_SLOTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} exits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

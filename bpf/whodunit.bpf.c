@@ -396,6 +396,24 @@ int on_exit_mm_release(__u64 *ctx)
 }
 
 /*
+ * False: a probe of this build ran for the exit of this thread. Who has its slot now can only be a thread that exits meanwhile. An address
+ * is used again, and so are id and start, by a thread that execs and becomes the leader (de_thread()), but never all of them.
+ */
+static __always_inline bool first_look(struct task_struct *task)
+{
+	__u64 thread = (__u64)task ^ BPF_CORE_READ(task, start_boottime);
+	__u32 slot = BPF_CORE_READ(task, pid) & (EXIT_SLOTS - 1);
+	__u64 *last = bpf_map_lookup_elem(&exits, &slot);
+
+	if (!last)
+		return true;
+	if (*last == thread)
+		return false;
+	*last = thread;
+	return true;
+}
+
+/*
  * sched_process_exit fires in do_exit(), once for each thread. Only the last thread's is the death of the process; since 6.16
  * the tracepoint says so and the memory is still readable. Before, signal->live == 0 tells it, which up to four racing
  * threads can read, so the first to enter `seen` reports. So it is, too, while one set of probes replaces another (upgrade.go): both
@@ -418,14 +436,10 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool pr
 	counters = bpf_map_lookup_elem(&counters_map, &zero);
 	if (!counters)
 		return;
-	if (again && counters->exit_task == (__u64)task) {
-		counters->exit_task = 0; /* Another task may get this address. */
+	if (preemptible && !first_look(task))
 		return;
-	}
 	if (again)
 		counters->exits_rescued++;
-	else if (preemptible)
-		counters->exit_task = (__u64)task;
 	if (wants_thread_context && told_last)
 		note_exit(task);
 	if (told_last && !(ctx->args[1] & 0xff))
@@ -484,13 +498,23 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * The same once more, for kernels that may preempt a tracepoint's probes (seen on 7.2): they skip a probe that is active on the
- * processor, for whoever exits while somebody else is preempted in it. This one takes those, of whom the first knows nothing. Both
+ * The same twice more, for kernels that may preempt a tracepoint's probes (seen on 7.2): they skip a probe that is active on the
+ * processor, for whoever exits while somebody else is preempted in it. These take those, of whom the first knows nothing. All
  * forbid preemption while they work, as they use the same memory; but giving it back is where they are preempted.
- * Misses: an exit that comes while one process is preempted in the first and another in this one; counted (Counters() in probes.go).
+ * Misses: an exit that comes while three others are preempted in one each; counted (Counters() in probes.go). With two programs that
+ * was seen, as the threads of a process exit together.
  */
 SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	bpf_preempt_disable();
+	on_exit(ctx, true, true);
+	bpf_preempt_enable();
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 {
 	bpf_preempt_disable();
 	on_exit(ctx, true, true);

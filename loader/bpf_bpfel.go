@@ -34,7 +34,6 @@ type bpfCounters struct {
 	LostRingFull   uint64
 	LostMemoryFull uint64
 	ExitsRescued   uint64
-	ExitTask       uint64
 }
 
 type bpfCulprit struct {
@@ -290,39 +289,41 @@ type bpfThreadContext struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCountersMap              = "counters_map"
-	bpfMapCulprits                 = "culprits"
-	bpfMapEvents                   = "events"
-	bpfMapLastWords                = "last_words"
-	bpfMapMemories                 = "memories"
-	bpfMapOomVictims               = "oom_victims"
-	bpfMapRecentlyDead             = "recently_dead"
-	bpfMapRecordScratch            = "record_scratch"
-	bpfMapRemembered               = "remembered"
-	bpfMapSeen                     = "seen"
-	bpfMapSenderScratch            = "sender_scratch"
-	bpfMapSenders                  = "senders"
-	bpfMapSharedMap                = "shared_map"
-	bpfProgOnExitMmRelease         = "on_exit_mm_release"
-	bpfProgOnMarkVictim            = "on_mark_victim"
-	bpfProgOnSchedProcessExec      = "on_sched_process_exec"
-	bpfProgOnSchedProcessExit      = "on_sched_process_exit"
-	bpfProgOnSchedProcessExitAgain = "on_sched_process_exit_again"
-	bpfProgOnSignalDeliver         = "on_signal_deliver"
-	bpfProgOnSignalGenerate        = "on_signal_generate"
-	bpfVarPageBytes                = "page_bytes"
-	bpfVarRingBytes                = "ring_bytes"
-	bpfVarScopeHierarchy           = "scope_hierarchy"
-	bpfVarScopeId                  = "scope_id"
-	bpfVarUnusedAncestor           = "unused_ancestor"
-	bpfVarUnusedCgroupHierarchy    = "unused_cgroup_hierarchy"
-	bpfVarUnusedDead               = "unused_dead"
-	bpfVarUnusedEvent              = "unused_event"
-	bpfVarUnusedPart               = "unused_part"
-	bpfVarUnusedPartKind           = "unused_part_kind"
-	bpfVarUnusedSiginfoKind        = "unused_siginfo_kind"
-	bpfVarUnusedSignalAction       = "unused_signal_action"
-	bpfVarWantsThreadContext       = "wants_thread_context"
+	bpfMapCountersMap                 = "counters_map"
+	bpfMapCulprits                    = "culprits"
+	bpfMapEvents                      = "events"
+	bpfMapExits                       = "exits"
+	bpfMapLastWords                   = "last_words"
+	bpfMapMemories                    = "memories"
+	bpfMapOomVictims                  = "oom_victims"
+	bpfMapRecentlyDead                = "recently_dead"
+	bpfMapRecordScratch               = "record_scratch"
+	bpfMapRemembered                  = "remembered"
+	bpfMapSeen                        = "seen"
+	bpfMapSenderScratch               = "sender_scratch"
+	bpfMapSenders                     = "senders"
+	bpfMapSharedMap                   = "shared_map"
+	bpfProgOnExitMmRelease            = "on_exit_mm_release"
+	bpfProgOnMarkVictim               = "on_mark_victim"
+	bpfProgOnSchedProcessExec         = "on_sched_process_exec"
+	bpfProgOnSchedProcessExit         = "on_sched_process_exit"
+	bpfProgOnSchedProcessExitAgain    = "on_sched_process_exit_again"
+	bpfProgOnSchedProcessExitOnceMore = "on_sched_process_exit_once_more"
+	bpfProgOnSignalDeliver            = "on_signal_deliver"
+	bpfProgOnSignalGenerate           = "on_signal_generate"
+	bpfVarPageBytes                   = "page_bytes"
+	bpfVarRingBytes                   = "ring_bytes"
+	bpfVarScopeHierarchy              = "scope_hierarchy"
+	bpfVarScopeId                     = "scope_id"
+	bpfVarUnusedAncestor              = "unused_ancestor"
+	bpfVarUnusedCgroupHierarchy       = "unused_cgroup_hierarchy"
+	bpfVarUnusedDead                  = "unused_dead"
+	bpfVarUnusedEvent                 = "unused_event"
+	bpfVarUnusedPart                  = "unused_part"
+	bpfVarUnusedPartKind              = "unused_part_kind"
+	bpfVarUnusedSiginfoKind           = "unused_siginfo_kind"
+	bpfVarUnusedSignalAction          = "unused_signal_action"
+	bpfVarWantsThreadContext          = "wants_thread_context"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -367,13 +368,14 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	OnExitMmRelease         *ebpf.ProgramSpec `ebpf:"on_exit_mm_release"`
-	OnMarkVictim            *ebpf.ProgramSpec `ebpf:"on_mark_victim"`
-	OnSchedProcessExec      *ebpf.ProgramSpec `ebpf:"on_sched_process_exec"`
-	OnSchedProcessExit      *ebpf.ProgramSpec `ebpf:"on_sched_process_exit"`
-	OnSchedProcessExitAgain *ebpf.ProgramSpec `ebpf:"on_sched_process_exit_again"`
-	OnSignalDeliver         *ebpf.ProgramSpec `ebpf:"on_signal_deliver"`
-	OnSignalGenerate        *ebpf.ProgramSpec `ebpf:"on_signal_generate"`
+	OnExitMmRelease            *ebpf.ProgramSpec `ebpf:"on_exit_mm_release"`
+	OnMarkVictim               *ebpf.ProgramSpec `ebpf:"on_mark_victim"`
+	OnSchedProcessExec         *ebpf.ProgramSpec `ebpf:"on_sched_process_exec"`
+	OnSchedProcessExit         *ebpf.ProgramSpec `ebpf:"on_sched_process_exit"`
+	OnSchedProcessExitAgain    *ebpf.ProgramSpec `ebpf:"on_sched_process_exit_again"`
+	OnSchedProcessExitOnceMore *ebpf.ProgramSpec `ebpf:"on_sched_process_exit_once_more"`
+	OnSignalDeliver            *ebpf.ProgramSpec `ebpf:"on_signal_deliver"`
+	OnSignalGenerate           *ebpf.ProgramSpec `ebpf:"on_signal_generate"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -383,6 +385,7 @@ type bpfMapSpecs struct {
 	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
 	Culprits      *ebpf.MapSpec `ebpf:"culprits"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	Exits         *ebpf.MapSpec `ebpf:"exits"`
 	LastWords     *ebpf.MapSpec `ebpf:"last_words"`
 	Memories      *ebpf.MapSpec `ebpf:"memories"`
 	OomVictims    *ebpf.MapSpec `ebpf:"oom_victims"`
@@ -437,6 +440,7 @@ type bpfMaps struct {
 	CountersMap   *ebpf.Map `ebpf:"counters_map"`
 	Culprits      *ebpf.Map `ebpf:"culprits"`
 	Events        *ebpf.Map `ebpf:"events"`
+	Exits         *ebpf.Map `ebpf:"exits"`
 	LastWords     *ebpf.Map `ebpf:"last_words"`
 	Memories      *ebpf.Map `ebpf:"memories"`
 	OomVictims    *ebpf.Map `ebpf:"oom_victims"`
@@ -454,6 +458,7 @@ func (m *bpfMaps) Close() error {
 		m.CountersMap,
 		m.Culprits,
 		m.Events,
+		m.Exits,
 		m.LastWords,
 		m.Memories,
 		m.OomVictims,
@@ -490,13 +495,14 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	OnExitMmRelease         *ebpf.Program `ebpf:"on_exit_mm_release"`
-	OnMarkVictim            *ebpf.Program `ebpf:"on_mark_victim"`
-	OnSchedProcessExec      *ebpf.Program `ebpf:"on_sched_process_exec"`
-	OnSchedProcessExit      *ebpf.Program `ebpf:"on_sched_process_exit"`
-	OnSchedProcessExitAgain *ebpf.Program `ebpf:"on_sched_process_exit_again"`
-	OnSignalDeliver         *ebpf.Program `ebpf:"on_signal_deliver"`
-	OnSignalGenerate        *ebpf.Program `ebpf:"on_signal_generate"`
+	OnExitMmRelease            *ebpf.Program `ebpf:"on_exit_mm_release"`
+	OnMarkVictim               *ebpf.Program `ebpf:"on_mark_victim"`
+	OnSchedProcessExec         *ebpf.Program `ebpf:"on_sched_process_exec"`
+	OnSchedProcessExit         *ebpf.Program `ebpf:"on_sched_process_exit"`
+	OnSchedProcessExitAgain    *ebpf.Program `ebpf:"on_sched_process_exit_again"`
+	OnSchedProcessExitOnceMore *ebpf.Program `ebpf:"on_sched_process_exit_once_more"`
+	OnSignalDeliver            *ebpf.Program `ebpf:"on_signal_deliver"`
+	OnSignalGenerate           *ebpf.Program `ebpf:"on_signal_generate"`
 }
 
 func (p *bpfPrograms) Close() error {
@@ -506,6 +512,7 @@ func (p *bpfPrograms) Close() error {
 		p.OnSchedProcessExec,
 		p.OnSchedProcessExit,
 		p.OnSchedProcessExitAgain,
+		p.OnSchedProcessExitOnceMore,
 		p.OnSignalDeliver,
 		p.OnSignalGenerate,
 	)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	eventABI         = 3 // EVENT_ABI
+	eventABI         = 4 // EVENT_ABI
 	eventShrunk      = 1 // EVENT_FLAG_SHRUNK
 	eventOomVictim   = 2 // EVENT_FLAG_OOM_VICTIM
 	eventRestart     = 4 // EVENT_FLAG_RESTART

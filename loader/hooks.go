@@ -31,14 +31,17 @@ var allHooks = []hook{
 	{name: "sched_process_exec", program: bpfProgOnSchedProcessExec},
 	{name: "sched_process_exit", program: bpfProgOnSchedProcessExit, required: true}, // last: a death is reported when all else is remembered
 	{name: "sched_process_exit_again", program: bpfProgOnSchedProcessExitAgain, required: true, tracepoint: "sched_process_exit"},
+	{name: "sched_process_exit_once_more", program: bpfProgOnSchedProcessExitOnceMore, required: true, tracepoint: "sched_process_exit"},
 }
 
 // hooksHere are those that make sense on this kernel: from 6.16 on, the memory is still there at sched_process_exit; and it is watched
-// twice only where tracepoints may be preempted.
+// three times only where tracepoints may be preempted.
 func hooksHere(types *btf.Cache) []hook {
+	preemptible := kernelHasType(types, "class_srcu_fast_notrace_t")
 	unneeded := map[string]bool{
-		bpfProgOnExitMmRelease:         kernelHasField(types, "trace_event_raw_sched_process_exit", "group_dead"),
-		bpfProgOnSchedProcessExitAgain: !kernelHasType(types, "class_srcu_fast_notrace_t"),
+		bpfProgOnExitMmRelease:            kernelHasField(types, "trace_event_raw_sched_process_exit", "group_dead"),
+		bpfProgOnSchedProcessExitAgain:    !preemptible,
+		bpfProgOnSchedProcessExitOnceMore: !preemptible,
 	}
 	return slices.DeleteFunc(slices.Clone(allHooks), func(h hook) bool { return unneeded[h.program] })
 }
@@ -68,6 +71,9 @@ func newCollection(spec *ebpf.CollectionSpec, options ebpf.CollectionOptions) (_
 		if !wanted[program] {
 			delete(spec.Programs, program)
 		}
+	}
+	if !wanted[bpfProgOnSchedProcessExitAgain] {
+		spec.Maps[bpfMapExits].MaxEntries = 1
 	}
 	if !wanted[bpfProgOnExitMmRelease] {
 		spec.Maps[bpfMapLastWords].MaxEntries = 1

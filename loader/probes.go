@@ -28,7 +28,7 @@ const (
 	kernelBTF       = "/sys/kernel/btf/vmlinux"
 	ringBytesMin    = 64 << 10
 	ringBytesMax    = 1 << 30
-	pinDirectoryABI = "v3" // v<EVENT_ABI>
+	pinDirectoryABI = "v4" // v<EVENT_ABI>
 )
 
 var pinnedMaps = []string{
@@ -263,7 +263,7 @@ func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
 		switch name {
 		case bpfProgOnSchedProcessExit:
 			missed += stats.RecursionMisses
-		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExec: // A restart that is not seen is not told: no death has lost anything.
+		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExitOnceMore, bpfProgOnSchedProcessExec: // A restart that is not seen is not told: no death has lost anything.
 		default:
 			sum.LostMemoryFull += stats.RecursionMisses
 		}

@@ -106,7 +106,7 @@ func (p *Probes) detach(path string) error {
 		switch name, _, _ := strings.Cut(filepath.Base(path), "-"); name {
 		case bpfProgOnSchedProcessExit:
 			atomic.AddUint64(&p.shared.Missed, stats.RecursionMisses)
-		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExec:
+		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExitOnceMore, bpfProgOnSchedProcessExec:
 		default:
 			atomic.AddUint64(&p.shared.MemoryMissed, stats.RecursionMisses)
 		}
