@@ -106,7 +106,7 @@ static __always_inline bool program_headers(struct mm_struct *mm, __u64 *headers
 __u64 append_build_id(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 	__u64 headers, count, first, next;
 	struct elf_header head;
 	struct program_header part; /* not in its loop: written out, each round would have one of its own on the stack */
@@ -157,12 +157,12 @@ struct context_header {
 
 static __always_inline bool is_context(struct vm_area_struct *mapping)
 {
-	struct file *file = BPF_CORE_READ(mapping, vm_file);
+	struct file *file = READ(mapping, vm_file);
 	struct anon_vma_name *anonymous;
 	__u64 prefix = 0, name = 0;
 
 	if (file) {
-		const unsigned char *of_file = BPF_CORE_READ(file, f_path.dentry, d_name.name);
+		const unsigned char *of_file = READ(file, f_path.dentry, d_name.name);
 
 		bpf_probe_read_kernel(&prefix, sizeof(prefix), of_file);
 		bpf_probe_read_kernel(&name, sizeof(name), of_file + MEMFD_PREFIX_BYTES);
@@ -171,7 +171,7 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 	}
 	if (!bpf_core_field_exists(mapping->anon_name))
 		return false;
-	anonymous = BPF_CORE_READ(mapping, anon_name);
+	anonymous = READ(mapping, anon_name);
 	if (!anonymous)
 		return false;
 	bpf_probe_read_kernel(&name, sizeof(name), (void *)anonymous + bpf_core_field_offset(struct anon_vma_name, name));
@@ -202,9 +202,9 @@ __u64 append_context(__u32 user, __u64 at)
 	while (!found && (mapping = bpf_iter_task_vma_next(&mappings))) {
 		if (record->mappings++ >= MAPPINGS_MAX)
 			break;
-		if (!(BPF_CORE_READ(mapping, vm_flags) & VM_DONTCOPY) || !is_context(mapping))
+		if (!(READ(mapping, vm_flags) & VM_DONTCOPY) || !is_context(mapping))
 			continue;
-		if (bpf_probe_read_user(&header, sizeof(header), (void *)BPF_CORE_READ(mapping, vm_start)))
+		if (bpf_probe_read_user(&header, sizeof(header), (void *)READ(mapping, vm_start)))
 			continue;
 		found = header.signature == CONTEXT_SIGNATURE && header.version == CONTEXT_VERSION;
 	}

@@ -197,14 +197,14 @@ __u64 append_oom(__u64 at)
 __u64 append_exe(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct mm_struct *mm = READ(task, mm);
+	struct fs_struct *fs = READ(task, fs);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
 	if (!out || !mm || !fs)
 		return at;
-	return end_part(record, at, PART_EXE, read_path(out, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root));
+	return end_part(record, at, PART_EXE, read_path(out, &READ(mm, exe_file)->f_path, &fs->root));
 }
 
 __u64 append_build_id(__u32 user, __u64 at); /* identity.h */
@@ -229,7 +229,7 @@ __u64 append_ancestors(__u32 user, __u64 at)
 	if (!out)
 		return at;
 	return end_part(record, at, PART_ANCESTORS,
-			read_ancestors((struct ancestor *)out, BPF_CORE_READ(task, group_leader)) * sizeof(struct ancestor));
+			read_ancestors((struct ancestor *)out, READ(task, group_leader)) * sizeof(struct ancestor));
 }
 
 __u64 append_senders(__u64 at)
@@ -255,8 +255,8 @@ static __always_inline bool wanted_variable(const char *variable)
 __u64 append_env(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	__u64 from = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
+	struct mm_struct *mm = READ(task, mm);
+	__u64 from = READ(mm, env_start), end = READ(mm, env_end);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 	__u64 truncated = TRUNCATED;
@@ -292,7 +292,7 @@ __u64 append_env(__u32 user, __u64 at)
 __u64 append_args(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
@@ -397,10 +397,10 @@ static __always_inline void identify(struct event *event, struct task_struct *ta
 	event->abi = EVENT_ABI;
 	event->key = key_of(leader);
 	event->vpid = vpid_of(signal);
-	event->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
-	event->tid = BPF_CORE_READ(task, pid);
-	event->uid = BPF_CORE_READ(task, cred, euid.val);
-	event->gid = BPF_CORE_READ(task, cred, egid.val);
+	event->parent_pid = READ(leader, real_parent, tgid);
+	event->tid = READ(task, pid);
+	event->uid = READ(task, cred, euid.val);
+	event->gid = READ(task, cred, egid.val);
 	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
 	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
 }
@@ -410,7 +410,7 @@ __u64 remember_dead(__u64 exe_at); /* restart.h */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
 				   __u32 status, bool has_memory, struct counters *counters)
 {
-	bool has_mm = BPF_CORE_READ(task, mm);
+	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
 	__u64 at = 0, exe_at;
@@ -423,14 +423,14 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->status_raw = status;
-	event->seccomp_mode = BPF_CORE_READ(task, seccomp.mode);
-	event->pdeath_signal = BPF_CORE_READ(leader, pdeath_signal);
-	event->ptrace = BPF_CORE_READ(task, ptrace) | BPF_CORE_READ(leader, ptrace);
+	event->seccomp_mode = READ(task, seccomp.mode);
+	event->pdeath_signal = READ(leader, pdeath_signal);
+	event->ptrace = READ(task, ptrace) | READ(leader, ptrace);
 	event->threads = 0;
 
 	if (has_memory)
 		at = append_memory(at);
-	if (BPF_CORE_READ(signal, oom_mm)) {
+	if (READ(signal, oom_mm)) {
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
 		at = append_oom(at);
 	}
