@@ -70,6 +70,7 @@ struct percpu_counter {
 
 struct mm_struct {
 	unsigned long total_vm;
+	unsigned long start_stack;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
 	unsigned long saved_auxv[1];
@@ -81,7 +82,7 @@ struct anon_vma_name {
 };
 
 struct vm_area_struct {
-	unsigned long vm_start;
+	unsigned long vm_start, vm_end;
 	unsigned long vm_flags;
 	struct file *vm_file;
 	struct anon_vma_name *anon_name;

@@ -20,5 +20,4 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 #define LOADABLE(object) ((typeof(object))bpf_rdonly_cast(object, bpf_core_type_id_kernel(typeof(*(object)))))
 
 /* As BPF_CORE_READ(object, a, b.c, d): object->a->b.c->d, or 0 where an address on the way is none. */
-#define READ(object, ...)                                                                                                        \
-	(CAN_LOAD ? ___arrow(LOADABLE(object), __VA_ARGS__) : BPF_CORE_READ(object, __VA_ARGS__))
+#define READ(object, ...) (CAN_LOAD ? ___arrow(LOADABLE(object), __VA_ARGS__) : BPF_CORE_READ(object, __VA_ARGS__))

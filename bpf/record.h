@@ -7,8 +7,10 @@
 
 #define PARTS_BYTES_MAX 12288  /* no part begins beyond */
 #define PART_BYTES_MAX 4352    /* no part is longer, its head included */
-#define ENV_VARIABLES_MAX 512
+#define PAGE_BYTES 4096 /* whatever the machine's pages have */
+#define ENV_PAGES_MAX 64
 #define ENV_VARIABLE_BYTES_MAX 1024
+#define ENV_FOUND_MAX 16 /* in a page */
 
 /* Where the search for a thread's context has come to (thread.h). Addresses are the dead's. Here, as stacks are small. */
 struct search {
@@ -42,14 +44,26 @@ struct search {
 	struct thread_context context;
 };
 
+/* Where the search for variables has come to. */
+struct environment {
+	__u64 bytes; /* of those that were found, together */
+	__u64 cut_off; /* the page begins within a variable */
+	__u64 last; /* where the last variable of the page begins */
+	__u64 found; /* in the page, at: */
+	__u64 begin[ENV_FOUND_MAX];
+};
+
 struct record {
+	/* Of the dead's memory, which is cheaper to read at once than in pieces: its executable's first page (identity.h), then its
+	 * environment. What follows is room for a word, or a note, that begins at its end; to a verifier, for all of copy_user(). */
+	char page[PAGE_BYTES];
+	char behind_page[64];
+	/* The record itself. */
 	struct event event;
 	/* Room for the last words at once, which is also the longest part twice: a verifier that sees two copies add up does not see
 	 * that they fit in one. */
 	char parts[PARTS_BYTES_MAX + LAST_WORDS_BYTES_MAX];
-	char variable[ENV_VARIABLE_BYTES_MAX];
-	__u64 env_bytes;
-	__u64 in_variable;
+	struct environment environment;
 	__u64 mappings;
 	struct search search;
 	struct restart_key place;
@@ -252,6 +266,69 @@ static __always_inline bool wanted_variable(const char *variable)
 	       head == 0x5241504543415254ull /* TRACEPAR */ || head == 0x4154534543415254ull /* TRACESTA */;
 }
 
+/* A variable begins there. */
+static __always_inline void look_at_variable(struct record *record, __u64 begin)
+{
+	struct environment *environment = &record->environment;
+
+	environment->last = begin;
+	if (wanted_variable(record->page + begin))
+		environment->begin[environment->found++ & (ENV_FOUND_MAX - 1)] = begin;
+}
+
+/* Behind each NUL among the eight bytes from `at`, a variable begins. */
+__noinline __u64 look_at_word(__u32 user, __u64 at, __u64 bytes)
+{
+	struct record *record = scratch(user);
+
+	if (!record)
+		return 0;
+	UNROLL
+	for (int i = 0; i < 8; i++, at++)
+		if (at < bytes && at < PAGE_BYTES && !record->page[at])
+			look_at_variable(record, at + 1);
+	return 0;
+}
+
+/* Looks for them in the page's first bytes, eight at a time, as few have a NUL among them ("Determine if a word has a zero byte"). */
+__noinline __u64 find_variables(__u32 user, __u64 bytes)
+{
+	struct record *record = scratch(user);
+
+	if (!record)
+		return 0;
+	record->environment.found = 0;
+	record->environment.last = 0;
+	if (!record->environment.cut_off)
+		look_at_variable(record, 0);
+	for (__u64 at = 0; at < PAGE_BYTES && at < bytes; at += 8) {
+		__u64 word = *(__u64 *)(record->page + at);
+
+		if ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull)
+			look_at_word(user, at, bytes);
+	}
+	return record->environment.found;
+}
+
+/* Appends those that were found in the page and begin before `end`. */
+static __always_inline void copy_variables(struct record *record, char *out, __u64 end)
+{
+	struct environment *environment = &record->environment;
+
+	for (int i = 0; i < ENV_FOUND_MAX; i++) {
+		__u64 bytes = environment->bytes, begin = environment->begin[i];
+		long n;
+
+		if (i >= environment->found || begin >= end || begin >= PAGE_BYTES ||
+		    bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
+			break;
+		n = bpf_probe_read_kernel_str(out + bytes, ENV_VARIABLE_BYTES_MAX, record->page + begin);
+		if (n > 0)
+			environment->bytes = bytes + n;
+	}
+}
+
+/* A page's worth at a time. One that the last variable of it does not fit in goes on at that variable. */
 __u64 append_env(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -259,34 +336,36 @@ __u64 append_env(__u32 user, __u64 at)
 	__u64 from = READ(mm, env_start), end = READ(mm, env_end);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
+	struct environment *environment;
 	__u64 truncated = TRUNCATED;
 
 	if (!out || !from)
 		return at;
-	record->env_bytes = 0;
-	record->in_variable = 0;
-	for (int i = 0; i < ENV_VARIABLES_MAX; i++) {
-		__u64 bytes = record->env_bytes;
-		long n;
+	environment = &record->environment;
+	environment->bytes = 0;
+	environment->cut_off = 0;
+	for (int i = 0; i < ENV_PAGES_MAX; i++) {
+		__u64 wanted = end - from > PAGE_BYTES ? PAGE_BYTES : end - from;
+		__u64 bytes, next;
 
 		if (from >= end) {
 			truncated = 0;
 			break;
 		}
-		if (bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
+		bytes = copy_user(record->page, from, wanted);
+		if (bytes > PAGE_BYTES)
 			break;
-		n = bpf_probe_read_user_str(record->variable, ENV_VARIABLE_BYTES_MAX, (void *)from);
-		if (n <= 0)
+		*(__u64 *)(record->page + bytes) = 0;
+		find_variables(user, bytes);
+		next = from + bytes < end && environment->last ? environment->last : bytes;
+		environment->cut_off = !environment->last;
+		copy_variables(record, out, next);
+		if (bytes != wanted || environment->found > ENV_FOUND_MAX ||
+		    environment->bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
 			break;
-		if (!record->in_variable && wanted_variable(record->variable)) {
-			if (bpf_probe_read_kernel(out + bytes, ENV_VARIABLE_BYTES_MAX, record->variable) == 0)
-				record->env_bytes = bytes + n;
-		}
-		/* A longer one goes on where the helper put its NUL. */
-		record->in_variable = n == ENV_VARIABLE_BYTES_MAX;
-		from += n - record->in_variable;
+		from += next;
 	}
-	return end_part(record, at, PART_ENV, (record->env_bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
+	return end_part(record, at, PART_ENV, (environment->bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
 }
 
 __u64 append_args(__u32 user, __u64 at)
@@ -378,7 +457,7 @@ static __always_inline long hand_over(struct record *record, __u64 bytes)
 		*waits = 0;
 		wakeup = BPF_RB_FORCE_WAKEUP;
 	}
-	error = bpf_ringbuf_output(&events, record, bytes, wakeup);
+	error = bpf_ringbuf_output(&events, &record->event, bytes, wakeup);
 	if (waits && wakeup == BPF_RB_FORCE_WAKEUP && error)
 		*waits = 1;
 	if (waits && wakeup == BPF_RB_NO_WAKEUP && *waits) {

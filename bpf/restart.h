@@ -33,8 +33,7 @@ static __always_inline bool place_in_cgroup(struct restart_key *key, struct task
 	struct cgroup *cgroup = cgroup_of(task);
 
 	__builtin_memset(&key->parent, 0, sizeof(key->parent));
-	return below_root(cgroup) &&
-	       bpf_probe_read_kernel_str(key->cgroup, sizeof(key->cgroup), READ(cgroup, kn, name)) > 0;
+	return below_root(cgroup) && bpf_probe_read_kernel_str(key->cgroup, sizeof(key->cgroup), READ(cgroup, kn, name)) > 0;
 }
 
 static __always_inline void place_below_parent(struct restart_key *key, struct task_struct *leader)

@@ -192,33 +192,30 @@ __u64 find_executable(__u32 user)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = READ(task, mm);
-	struct search *search = search_of(user);
-	__u64 headers, count, dynamic = 0;
-	struct program_header part;
-	struct elf_header head;
+	struct record *record = scratch(user);
+	struct program_header *segment;
+	__u64 count, page, dynamic = 0;
+	struct search *search;
 
-	if (!search || !mm || !can_search() || !program_headers(mm, &headers, &count))
+	if (!record || !mm || !can_search())
 		return 0;
-	if (!read_dead(search, &head, sizeof(head), headers - ELF_HEADER_BYTES))
-		return 0;
-	if (head.magic != ELF_MAGIC || head.class != ELFCLASS64 || head.phoff != ELF_HEADER_BYTES)
-		return 0;
+	search = &record->search;
+	segment = program_headers(record);
+	count = read_executable(record, mm, &page);
 	search->bias = 0;
 	search->tls_bytes = 0;
 	UNROLL
 	for (int i = 0; i < PROGRAM_HEADERS_MAX; i++) {
 		if (i >= count)
 			break;
-		if (!read_dead(search, &part, sizeof(part), headers + i * sizeof(part)))
-			return 0;
-		if (part.type == PT_LOAD && !part.offset)
-			search->bias = headers - ELF_HEADER_BYTES - part.vaddr;
-		if (part.type == PT_DYNAMIC)
-			dynamic = part.vaddr;
-		if (part.type == PT_TLS) {
-			search->tls_bytes = part.memsz;
-			search->tls_address = part.vaddr;
-			search->tls_align = part.align ? part.align : 1;
+		if (segment[i].type == PT_LOAD && !segment[i].offset)
+			search->bias = page - segment[i].vaddr;
+		if (segment[i].type == PT_DYNAMIC)
+			dynamic = segment[i].vaddr;
+		if (segment[i].type == PT_TLS) {
+			search->tls_bytes = segment[i].memsz;
+			search->tls_address = segment[i].vaddr;
+			search->tls_align = segment[i].align ? segment[i].align : 1;
 		}
 	}
 	search->dynamic = dynamic ? search->bias + dynamic : 0;

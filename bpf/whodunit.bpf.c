@@ -173,8 +173,7 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	signal = READ(victim, signal);
 	flags = READ(signal, flags);
-	committed =
-		result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && READ(signal, group_exit_code) == signo;
+	committed = result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && READ(signal, group_exit_code) == signo;
 	/* It is dying already, or a zombie. prepare_signal() drops what comes too late, but not on 5.10. */
 	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !READ(signal, live.counter))
 		return 0;
