@@ -253,3 +253,9 @@ struct bpf_iter_task_vma___kernel {
 };
 
 #pragma clang attribute pop
+
+/* From 6.16 on sched_process_exit says which thread is the last one, and comes while the memory is still there. */
+static __always_inline bool tells_last_thread(void)
+{
+	return bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
+}

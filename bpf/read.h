@@ -207,6 +207,17 @@ static __always_inline void read_limit(struct oom *oom, struct task_struct *task
 	}
 }
 
+/* All of it, of a victim whose memory is mm. */
+static __always_inline void read_oom(struct oom *oom, struct task_struct *victim, struct mm_struct *mm)
+{
+	oom->time_ns = bpf_ktime_get_boot_ns();
+	oom->score_adj = READ(victim, signal, oom_score_adj);
+	oom->total_vm = oom->anon_rss = oom->file_rss = oom->shmem_rss = 0;
+	oom->limit = oom->cgroup_bytes = 0;
+	read_sizes(oom, mm);
+	read_limit(oom, victim);
+}
+
 /* current, in full. */
 static __always_inline void describe(struct description *out, struct task_struct *task, __u64 now_ns)
 {

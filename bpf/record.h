@@ -195,17 +195,34 @@ __u64 append_memory(__u64 at)
 	return at;
 }
 
+/* As much of it as is in use. */
+#define OOM_BYTES(oom) (sizeof(*(oom)) - sizeof((oom)->cgroup) + ((oom)->cgroup_bytes & (PATH_BYTES_MAX - 1)))
+
+/* A victim may end before it is marked, on another processor: its own last look at its memory has the sizes then. */
 __u64 append_oom(__u64 at)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
+	char *out = part_at(record, at);
 	struct oom *oom;
 
-	if (!record)
+	if (!out)
 		return at;
 	oom = bpf_map_lookup_elem(&oom_victims, &record->event.key);
-	if (!oom)
+	if (oom)
+		return append(record, at, PART_OOM, oom, OOM_BYTES(oom));
+	if (!mm)
 		return at;
-	return append(record, at, PART_OOM, oom, sizeof(*oom) - sizeof(oom->cgroup) + (oom->cgroup_bytes & (PATH_BYTES_MAX - 1)));
+	oom = (struct oom *)out;
+	read_oom(oom, task, mm);
+	return end_part(record, at, PART_OOM, OOM_BYTES(oom));
+}
+
+/* The kernel sent it SIGKILL, and that ended it: it may be a victim that is not marked yet. The stack tells, which the service reads. */
+static __always_inline bool may_be_victim(const struct memory *memory)
+{
+	return memory && memory->signal.signo == SIGKILL && memory->signal.committed && memory->signal.siginfo == SIGINFO_PRIV;
 }
 
 __u64 append_exe(__u32 user, __u64 at)
@@ -509,10 +526,10 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 
 	if (has_memory)
 		at = append_memory(at);
-	if (READ(signal, oom_mm)) {
+	if (READ(signal, oom_mm))
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
+	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_memory && may_be_victim(memory_of(record))))
 		at = append_oom(at);
-	}
 	exe_at = at;
 	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_last_exe(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)

@@ -22,7 +22,7 @@ static __always_inline __u64 args_bytes_of(struct task_struct *task)
 {
 	struct mm_struct *mm = READ(task, mm);
 
-	if (!mm || !bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead))
+	if (!mm || !tells_last_thread())
 		return 0;
 	return READ(mm, arg_end) - READ(mm, arg_start);
 }

@@ -16,6 +16,7 @@
 #include "event.h"
 #include "kernel.h"
 #include "load.h"
+#include "signals.h"
 #include "maps.h"
 #include "paths.h"
 #include "read.h"
@@ -33,54 +34,10 @@
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED 1
 #define TRACE_SIGNAL_LOSE_INFO 4
-/* include/uapi/asm-generic/siginfo.h */
-#define SI_USER 0
-#define SI_KERNEL 0x80
-#define SI_QUEUE (-1)
-#define SI_TIMER (-2)
-#define SI_TKILL (-6)
-
 /* include/uapi/linux/wait.h: the signal in a status; 0: it exited */
 #define WAIT_SIGNAL 0x7f
 /* include/uapi/asm-generic/errno-base.h */
 #define EEXIST 17
-
-#define SIG_DFL 0
-#define SIG_IGN 1
-#define SIGHUP 1
-#define SIGINT 2
-#define SIGQUIT 3
-#define SIGILL 4
-#define SIGTRAP 5
-#define SIGABRT 6
-#define SIGBUS 7
-#define SIGFPE 8
-#define SIGKILL 9
-#define SIGSEGV 11
-#define SIGTERM 15
-#define SIGCHLD 17
-#define SIGCONT 18
-#define SIGSTOP 19
-#define SIGTSTP 20
-#define SIGTTIN 21
-#define SIGTTOU 22
-#define SIGURG 23
-#define SIGWINCH 28
-#define SIGSYS 31
-#define SIGNALS 64
-
-#define BIT(signo) (1ull << ((signo) - 1))
-#define HAS(set, signo) ((set) >> ((signo) - 1) & 1)
-
-/* Default action: ignore, stop or continue. SIGSTOP included, such a signal never ends a process. */
-#define HARMLESS                                                                                                                 \
-	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) | BIT(SIGWINCH))
-/* The polite ones: a process that catches such a signal often ends a little later, by itself, because of it. */
-#define REQUESTS (BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM))
-/* What the processor, or seccomp, raises in the thread that runs. */
-#define FAULTS (BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS))
-/* Of another process, a request too: watchdogs send them so that the process reports itself and ends. */
-#define CRASHES (FAULTS | BIT(SIGABRT))
 
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
@@ -345,6 +302,9 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	struct oom *oom;
 
 	victim = (void *)ctx->args[0];
+	/* It was faster, on another processor: its exit has told the sizes, and nobody would delete what is remembered now. */
+	if (tells_last_thread() && !READ(victim, signal, live.counter))
+		return 0;
 	leader = READ(victim, group_leader);
 	key = key_of(leader);
 	bpf_map_update_elem(&oom_victims, &key, &no_oom, BPF_ANY);
@@ -355,10 +315,7 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	}
 	/* A victim whose SIGKILL was not remembered must still be looked up at its exit. */
 	remember(leader);
-	oom->time_ns = bpf_ktime_get_boot_ns();
-	oom->score_adj = READ(victim, signal, oom_score_adj);
-	read_sizes(oom, READ(victim, mm));
-	read_limit(oom, victim);
+	read_oom(oom, victim, READ(victim, mm));
 	return 0;
 }
 
@@ -422,7 +379,7 @@ static __always_inline bool first_look(struct task_struct *task)
  */
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool preemptible, bool again)
 {
-	const bool told_last = bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
+	const bool told_last = tells_last_thread();
 	struct task_struct *task = (void *)ctx->args[0];
 	struct signal_struct *signal;
 	struct task_struct *leader;
