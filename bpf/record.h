@@ -46,6 +46,7 @@ struct search {
 
 /* Where the search for variables has come to. */
 struct environment {
+	__u64 from, end; /* addresses of the dead's: what is left to look through */
 	__u64 bytes; /* of those that were found, together */
 	__u64 cut_off; /* the page begins within a variable */
 	__u64 last; /* where the last variable of the page begins */
@@ -114,6 +115,8 @@ static __always_inline __u64 end_part(struct record *record, __u64 at, enum part
 {
 	struct part *part;
 
+	barrier_var(
+		at); /* The check is made here, or the verifiers of 5.10 and 6.1 lose its outcome where `at` was put on the stack since. */
 	if (at > PARTS_BYTES_MAX)
 		return at;
 	barrier_var(at);
@@ -283,13 +286,11 @@ static __always_inline bool wanted_variable(const char *variable)
 	       head == 0x5241504543415254ull /* TRACEPAR */ || head == 0x4154534543415254ull /* TRACESTA */;
 }
 
-/* A variable begins there. */
-static __always_inline void look_at_variable(struct record *record, __u64 begin)
+/* A variable begins there in the page. */
+static __always_inline void look_at_variable(struct environment *environment, __u64 begin, const char *variable)
 {
-	struct environment *environment = &record->environment;
-
 	environment->last = begin;
-	if (wanted_variable(record->page + begin))
+	if (wanted_variable(variable))
 		environment->begin[environment->found++ & (ENV_FOUND_MAX - 1)] = begin;
 }
 
@@ -297,13 +298,16 @@ static __always_inline void look_at_variable(struct record *record, __u64 begin)
 __noinline __u64 look_at_word(__u32 user, __u64 at, __u64 bytes)
 {
 	struct record *record = scratch(user);
+	const char *word;
 
-	if (!record)
+	if (!record || at > PAGE_BYTES - 8)
 		return 0;
+	barrier_var(at); /* as in part_at() */
+	word = record->page + at;
 	UNROLL
-	for (int i = 0; i < 8; i++, at++)
-		if (at < bytes && at < PAGE_BYTES && !record->page[at])
-			look_at_variable(record, at + 1);
+	for (int i = 0; i < 8; i++)
+		if (!word[i] && at + i < bytes)
+			look_at_variable(&record->environment, at + i + 1, word + i + 1);
 	return 0;
 }
 
@@ -312,76 +316,90 @@ __noinline __u64 find_variables(__u32 user, __u64 bytes)
 {
 	struct record *record = scratch(user);
 
-	if (!record)
+	if (!record || bytes > PAGE_BYTES)
 		return 0;
+	*(__u64 *)(record->page + bytes) = 0; /* What lies behind is of another read. */
 	record->environment.found = 0;
 	record->environment.last = 0;
 	if (!record->environment.cut_off)
-		look_at_variable(record, 0);
-	for (__u64 at = 0; at < PAGE_BYTES && at < bytes; at += 8) {
+		look_at_variable(&record->environment, 0, record->page);
+	for (__u64 at = 0; at < PAGE_BYTES; at += 8) {
 		__u64 word = *(__u64 *)(record->page + at);
 
+		barrier_var(at); /* or the two limits become one, which the verifier of 5.10 does not know any more */
+		if (at >= bytes)
+			break;
 		if ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull)
 			look_at_word(user, at, bytes);
 	}
 	return record->environment.found;
 }
 
-/* Appends those that were found in the page and begin before `end`. */
-static __always_inline void copy_variables(struct record *record, char *out, __u64 end)
+/* Appends those that were found in the page and begin before `end`. Returns 0 if there may be more than have room. */
+__noinline __u64 copy_variables(__u32 user, __u64 at, __u64 end)
 {
-	struct environment *environment = &record->environment;
+	struct record *record = scratch(user);
+	char *out = part_at(record, at);
+	struct environment *environment;
 
+	if (!out)
+		return 0;
+	environment = &record->environment;
 	for (int i = 0; i < ENV_FOUND_MAX; i++) {
 		__u64 bytes = environment->bytes, begin = environment->begin[i];
 		long n;
 
-		if (i >= environment->found || begin >= end || begin >= PAGE_BYTES ||
-		    bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
-			break;
+		if (bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
+			return 0;
+		if (i >= environment->found || begin >= end || begin >= PAGE_BYTES)
+			return 1;
 		n = bpf_probe_read_kernel_str(out + bytes, ENV_VARIABLE_BYTES_MAX, record->page + begin);
 		if (n > 0)
 			environment->bytes = bytes + n;
 	}
+	return environment->found == ENV_FOUND_MAX;
 }
 
-/* A page's worth at a time. One that the last variable of it does not fit in goes on at that variable. */
+/* Looks through a page's worth. The next one begins at the variable that this one cuts off. Returns 0 if not all of it was seen. */
+__noinline __u64 take_page(__u32 user, __u64 at)
+{
+	struct record *record = scratch(user);
+	struct environment *environment;
+	__u64 wanted, bytes, next;
+
+	if (!record)
+		return 0;
+	environment = &record->environment;
+	wanted = environment->end - environment->from;
+	if (wanted > PAGE_BYTES)
+		wanted = PAGE_BYTES;
+	bytes = copy_user(record->page, environment->from, wanted);
+	find_variables(user, bytes);
+	next = environment->from + bytes < environment->end && environment->last ? environment->last : bytes;
+	environment->cut_off = !environment->last;
+	environment->from += next;
+	return copy_variables(user, at, next) && bytes == wanted;
+}
+
 __u64 append_env(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = READ(task, mm);
-	__u64 from = READ(mm, env_start), end = READ(mm, env_end);
 	struct record *record = scratch(user);
-	char *out = part_at(record, at);
 	struct environment *environment;
-	__u64 truncated = TRUNCATED;
+	__u64 truncated = 0;
 
-	if (!out || !from)
+	if (!record || !READ(mm, env_start))
 		return at;
 	environment = &record->environment;
-	environment->bytes = 0;
-	environment->cut_off = 0;
-	for (int i = 0; i < ENV_PAGES_MAX; i++) {
-		__u64 wanted = end - from > PAGE_BYTES ? PAGE_BYTES : end - from;
-		__u64 bytes, next;
-
-		if (from >= end) {
-			truncated = 0;
-			break;
-		}
-		bytes = copy_user(record->page, from, wanted);
-		if (bytes > PAGE_BYTES)
-			break;
-		*(__u64 *)(record->page + bytes) = 0;
-		find_variables(user, bytes);
-		next = from + bytes < end && environment->last ? environment->last : bytes;
-		environment->cut_off = !environment->last;
-		copy_variables(record, out, next);
-		if (bytes != wanted || environment->found > ENV_FOUND_MAX ||
-		    environment->bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
-			break;
-		from += next;
-	}
+	environment->from = READ(mm, env_start);
+	environment->end = READ(mm, env_end);
+	environment->bytes = environment->cut_off = 0;
+	for (int i = 0; i < ENV_PAGES_MAX && !truncated && environment->from < environment->end; i++)
+		if (!take_page(user, at))
+			truncated = TRUNCATED;
+	if (environment->from < environment->end)
+		truncated = TRUNCATED;
 	return end_part(record, at, PART_ENV, (environment->bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
 }
 

@@ -179,6 +179,8 @@ type bpfRecord struct {
 	Parts       [23680]int8
 	Environment struct {
 		_      structs.HostLayout
+		From   uint64
+		End    uint64
 		Bytes  uint64
 		CutOff uint64
 		Last   uint64
