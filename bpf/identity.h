@@ -20,7 +20,6 @@
 #define AUXV_PAIRS_MAX 24
 #define PROGRAM_HEADERS_MAX 16
 #define NOTES_MAX 4
-#define NOTES_BYTES 256 /* of a segment, a power of two */
 #define MAPPINGS_MAX 4096
 #define CONTEXT_VERSION 2
 
@@ -50,13 +49,6 @@ struct note {
 	__u32 name;
 };
 
-/* What is read of the executable, into the page of the record. */
-struct executable {
-	struct elf_header header;
-	struct program_header segments[PROGRAM_HEADERS_MAX];
-	char notes[NOTES_BYTES];
-};
-
 #define NOTE_NAME_GNU 0x00554e47 /* GNU and its NUL */
 
 /* What the kernel gave the process to start with, as pairs (create_elf_tables() of fs/binfmt_elf.c), and keeps. */
@@ -65,14 +57,13 @@ struct auxiliary_vector {
 };
 
 /*
- * Reads what is at the front of the executable's first page, the ELF header and the program headers. Returns how many of these there are,
- * PROGRAM_HEADERS_MAX at most, and where the page lies; 0: they are not as usual.
+ * Reads the executable's first page, at whose front are the ELF header and the program headers. Returns how many there are, PROGRAM_HEADERS_MAX
+ * at most, and where the page lies; 0: they are not as usual.
  */
 static __always_inline __u64 read_executable(struct record *record, struct mm_struct *mm, __u64 *page)
 {
 	struct auxiliary_vector *auxv = (void *)record->page;
-	struct executable *executable = (void *)record->page;
-	struct elf_header *header = &executable->header;
+	struct elf_header *header = (void *)record->page;
 	__u64 headers = 0, count = 0;
 
 	if (bpf_probe_read_kernel(auxv, sizeof(*auxv), (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv)))
@@ -85,36 +76,38 @@ static __always_inline __u64 read_executable(struct record *record, struct mm_st
 			count = auxv->pairs[i + 1];
 	}
 	*page = headers - ELF_HEADER_BYTES;
-	if (bpf_probe_read_user(executable, offsetof(struct executable, notes), (void *)*page))
+	if (bpf_probe_read_user(record->page, PAGE_BYTES, (void *)*page))
 		return 0;
 	if (header->magic != ELF_MAGIC || header->class != ELFCLASS64 || header->phoff != ELF_HEADER_BYTES)
 		return 0;
 	return count > PROGRAM_HEADERS_MAX ? PROGRAM_HEADERS_MAX : count;
 }
 
-/* Appends the build id among the notes that begin there, up to the end of the page, if it is one of them. */
-__u64 append_note(__u32 user, __u64 at, __u64 notes, __u64 end, __u64 align)
+static __always_inline struct program_header *program_headers(struct record *record)
+{
+	return (void *)record->page + ELF_HEADER_BYTES;
+}
+
+/* Appends the build id among the notes at that place of the page, if it is one of them. */
+__u64 append_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 {
 	struct record *record = scratch(user);
-	struct executable *executable;
 	struct note *note;
-	__u64 offset = 0, bytes;
+	__u64 bytes;
 
-	if (!record || notes >= end)
-		return at;
-	executable = (void *)record->page;
-	bytes = end - notes > NOTES_BYTES ? NOTES_BYTES : end - notes;
-	if (bpf_probe_read_user(executable->notes, bytes, (void *)notes))
+	if (!record)
 		return at;
 	UNROLL
 	for (int i = 0; i < NOTES_MAX; i++) {
-		note = (void *)executable->notes + (offset & (NOTES_BYTES - 1));
+		note = (void *)record->page + (offset & (PAGE_BYTES - 1));
+		bytes = note->bytes;
 		if (note->type == NT_GNU_BUILD_ID && note->name_bytes == 4 && note->name == NOTE_NAME_GNU) {
-			if (!note->bytes || note->bytes > BUILD_ID_BYTES_MAX || offset + sizeof(*note) + note->bytes > bytes)
+			if (!bytes || bytes > BUILD_ID_BYTES_MAX || offset + sizeof(*note) + bytes > PAGE_BYTES)
 				return at;
-			return append(record, at, PART_BUILD_ID, note + 1, note->bytes);
+			return append(record, at, PART_BUILD_ID, note + 1, bytes);
 		}
-		offset += 12 + ((note->name_bytes + 3) & ~3ull) + ((note->bytes + align - 1) & ~(align - 1));
+		offset += 12 + ((note->name_bytes + 3) & ~3ull);
+		offset += (bytes + align - 1) & ~(align - 1);
 	}
 	return at;
 }
@@ -133,15 +126,15 @@ __u64 append_build_id(__u32 user, __u64 at)
 
 	if (!record || !mm)
 		return at;
-	segment = ((struct executable *)record->page)->segments;
+	segment = program_headers(record);
 	count = read_executable(record, mm, &page);
 	UNROLL
 	for (int i = 0; i < PROGRAM_HEADERS_MAX; i++) {
 		if (i >= count)
 			return at;
-		if (segment[i].type != PT_NOTE || segment[i].offset >= page_bytes)
+		if (segment[i].type != PT_NOTE)
 			continue;
-		next = append_note(user, at, page + segment[i].offset, page + page_bytes, segment[i].align == 8 ? 8 : 4);
+		next = append_note(user, at, segment[i].offset, segment[i].align == 8 ? 8 : 4);
 		if (next != at)
 			return next;
 	}

@@ -55,8 +55,8 @@ struct environment {
 };
 
 struct record {
-	/* Of the dead's memory, which is cheaper to read at once than in pieces: the front of its executable (identity.h), then its
-	 * environment. What follows is room for a word that begins at its end; to a verifier, for all of copy_user(). */
+	/* Of the dead's memory, which is cheaper to read at once than in pieces: its executable's first page (identity.h), then its
+	 * environment. What follows is room for a word, or a note, that begins at its end; to a verifier, for all of copy_user(). */
 	char page[PAGE_BYTES];
 	char behind_page[64];
 	/* The record itself. */

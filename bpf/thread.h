@@ -200,7 +200,7 @@ __u64 find_executable(__u32 user)
 	if (!record || !mm || !can_search())
 		return 0;
 	search = &record->search;
-	segment = ((struct executable *)record->page)->segments;
+	segment = program_headers(record);
 	count = read_executable(record, mm, &page);
 	search->bias = 0;
 	search->tls_bytes = 0;
