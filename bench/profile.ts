@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: a profile by what its time was spent in: from V8's samples (`node --cpu-prof`) and from what `perf report` prints.
+// Pure: a profile by what its time was spent in: from V8's samples (`node --cpu-prof`), and from what `perf report` and `perf script` print.
 
 export interface Share {
   readonly name: string;
@@ -51,4 +51,25 @@ export function sharesOfPerfReport(text: string): Share[] {
     shares.set(name, (shares.get(name) ?? 0) + Number(percent));
   }
   return [...shares].map(([name, percent]) => ({ name, percent })).sort((a, b) => b.percent - a.percent);
+}
+
+/**
+ * What `perf script -F ip,sym` prints: the frames of a sample, a line each, the innermost first, and an empty line behind. Shares of the
+ * samples in that BPF program, by what it called: a step of its own, or a helper of the kernel's. Largest first.
+ */
+export function sharesOfPerfScript(text: string, program: string): Share[] {
+  const taken = new Map<string, number>();
+  let samples = 0;
+  for (const sample of text.split('\n\n')) {
+    const lines = sample.split('\n').filter((line) => line.trim() !== '');
+    const frames = lines.map((line) => line.trim().replace(/^[0-9a-f]+\s+(?:bpf_prog_[0-9a-f]{16}_)?/, ''));
+    const at = frames.indexOf(program);
+    if (at === -1) continue;
+    samples += 1;
+    const step = at === 0 ? `${program} itself` : (frames[at - 1] ?? '');
+    taken.set(step, (taken.get(step) ?? 0) + 1);
+  }
+  return [...taken]
+    .map(([name, count]) => ({ name, percent: (count / samples) * 100 }))
+    .sort((a, b) => b.percent - a.percent);
 }

@@ -28,6 +28,7 @@ struct elf_header {
 	__u8 class;
 	__u8 rest[27];
 	__u64 phoff;
+	__u8 last[24];
 };
 
 struct program_header {
@@ -50,81 +51,90 @@ struct note {
 
 #define NOTE_NAME_GNU 0x00554e47 /* GNU and its NUL */
 
-/* Appends the build id among the notes that lie there, up to the end of the page, if it is one of them. */
-__u64 append_note(__u32 user, __u64 at, __u64 notes, __u64 end, __u64 align)
+/* What the kernel gave the process to start with, as pairs (create_elf_tables() of fs/binfmt_elf.c), and keeps. */
+struct auxiliary_vector {
+	__u64 pairs[2 * AUXV_PAIRS_MAX];
+};
+
+/*
+ * Reads the executable's first page, at whose front are the ELF header and the program headers. Returns how many there are, PROGRAM_HEADERS_MAX
+ * at most, and where the page lies; 0: they are not as usual.
+ */
+static __always_inline __u64 read_executable(struct record *record, struct mm_struct *mm, __u64 *page)
+{
+	struct auxiliary_vector *auxv = (void *)record->page;
+	struct elf_header *header = (void *)record->page;
+	__u64 headers = 0, count = 0;
+
+	if (bpf_probe_read_kernel(auxv, sizeof(*auxv), (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv)))
+		return 0;
+	UNROLL
+	for (int i = 0; i < 2 * AUXV_PAIRS_MAX; i += 2) {
+		if (auxv->pairs[i] == AT_PHDR)
+			headers = auxv->pairs[i + 1];
+		if (auxv->pairs[i] == AT_PHNUM)
+			count = auxv->pairs[i + 1];
+	}
+	*page = headers - ELF_HEADER_BYTES;
+	if (bpf_probe_read_user(record->page, PAGE_BYTES, (void *)*page))
+		return 0;
+	if (header->magic != ELF_MAGIC || header->class != ELFCLASS64 || header->phoff != ELF_HEADER_BYTES)
+		return 0;
+	return count > PROGRAM_HEADERS_MAX ? PROGRAM_HEADERS_MAX : count;
+}
+
+static __always_inline struct program_header *program_headers(struct record *record)
+{
+	return (void *)record->page + ELF_HEADER_BYTES;
+}
+
+/* Appends the build id among the notes at that place of the page, if it is one of them. */
+__u64 append_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 {
 	struct record *record = scratch(user);
-	char *out = part_at(record, at);
-	struct note note;
+	struct note *note;
 	__u64 bytes;
 
-	if (!out)
+	if (!record)
 		return at;
 	UNROLL
 	for (int i = 0; i < NOTES_MAX; i++) {
-		if (notes + sizeof(note) > end || bpf_probe_read_user(&note, sizeof(note), (void *)notes))
-			return at;
-		bytes = note.bytes;
-		if (note.type == NT_GNU_BUILD_ID && note.name_bytes == 4 && note.name == NOTE_NAME_GNU) {
-			if (!bytes || bytes > BUILD_ID_BYTES_MAX ||
-			    bpf_probe_read_user(out, bytes, (void *)(notes + sizeof(note))))
+		note = (void *)record->page + (offset & (PAGE_BYTES - 1));
+		bytes = note->bytes;
+		if (note->type == NT_GNU_BUILD_ID && note->name_bytes == 4 && note->name == NOTE_NAME_GNU) {
+			if (!bytes || bytes > BUILD_ID_BYTES_MAX || offset + sizeof(*note) + bytes > PAGE_BYTES)
 				return at;
-			return end_part(record, at, PART_BUILD_ID, bytes);
+			return append(record, at, PART_BUILD_ID, note + 1, bytes);
 		}
-		notes += 12 + ((note.name_bytes + 3) & ~3ull);
-		notes += (bytes + align - 1) & ~(align - 1);
+		offset += 12 + ((note->name_bytes + 3) & ~3ull);
+		offset += (bytes + align - 1) & ~(align - 1);
 	}
 	return at;
 }
 
-/* Where the executable's program headers lie, and how many there are: the kernel keeps both for the process. */
-static __always_inline bool program_headers(struct mm_struct *mm, __u64 *headers, __u64 *count)
-{
-	void *auxv = (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv);
-	__u64 pair[2];
-
-	*headers = *count = 0;
-	UNROLL
-	for (int i = 0; i < AUXV_PAIRS_MAX; i++) {
-		if (bpf_probe_read_kernel(pair, sizeof(pair), auxv + i * sizeof(pair)))
-			return false;
-		if (pair[0] == AT_PHDR)
-			*headers = pair[1];
-		if (pair[0] == AT_PHNUM)
-			*count = pair[1];
-		/* At once, or the compiler keeps all pairs on the stack until it compares them. */
-		barrier_var(*headers);
-		barrier_var(*count);
-	}
-	return true;
-}
-
 /*
- * By way of the program headers. The file's first page is at their front, and only a note that lies in that page is read: it is
- * certainly of the same file. So linkers place it; Go's own has it right behind the segment of notes.
+ * By way of the program headers. Only a note that lies in the file's first page is read: it is certainly of the same file. So linkers
+ * place it; Go's own has it right behind the segment of notes.
  */
 __u64 append_build_id(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	__u64 headers, count, first, next;
-	struct elf_header head;
-	struct program_header part; /* not in its loop: written out, each round would have one of its own on the stack */
+	struct mm_struct *mm = READ(task, mm);
+	struct record *record = scratch(user);
+	struct program_header *segment;
+	__u64 count, page, next;
 
-	if (!mm || !program_headers(mm, &headers, &count))
+	if (!record || !mm)
 		return at;
-	if (bpf_probe_read_user(&head, sizeof(head), (void *)(headers - ELF_HEADER_BYTES)))
-		return at;
-	if (head.magic != ELF_MAGIC || head.class != ELFCLASS64 || head.phoff != ELF_HEADER_BYTES)
-		return at;
+	segment = program_headers(record);
+	count = read_executable(record, mm, &page);
 	UNROLL
 	for (int i = 0; i < PROGRAM_HEADERS_MAX; i++) {
-		if (i >= count || bpf_probe_read_user(&part, sizeof(part), (void *)(headers + i * sizeof(part))))
+		if (i >= count)
 			return at;
-		if (part.type != PT_NOTE || part.offset >= page_bytes)
+		if (segment[i].type != PT_NOTE)
 			continue;
-		first = headers - ELF_HEADER_BYTES;
-		next = append_note(user, at, first + part.offset, first + page_bytes, part.align == 8 ? 8 : 4);
+		next = append_note(user, at, segment[i].offset, segment[i].align == 8 ? 8 : 4);
 		if (next != at)
 			return next;
 	}
@@ -157,12 +167,12 @@ struct context_header {
 
 static __always_inline bool is_context(struct vm_area_struct *mapping)
 {
-	struct file *file = BPF_CORE_READ(mapping, vm_file);
+	struct file *file = READ(mapping, vm_file);
 	struct anon_vma_name *anonymous;
 	__u64 prefix = 0, name = 0;
 
 	if (file) {
-		const unsigned char *of_file = BPF_CORE_READ(file, f_path.dentry, d_name.name);
+		const unsigned char *of_file = READ(file, f_path.dentry, d_name.name);
 
 		bpf_probe_read_kernel(&prefix, sizeof(prefix), of_file);
 		bpf_probe_read_kernel(&name, sizeof(name), of_file + MEMFD_PREFIX_BYTES);
@@ -171,7 +181,7 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 	}
 	if (!bpf_core_field_exists(mapping->anon_name))
 		return false;
-	anonymous = BPF_CORE_READ(mapping, anon_name);
+	anonymous = READ(mapping, anon_name);
 	if (!anonymous)
 		return false;
 	bpf_probe_read_kernel(&name, sizeof(name), (void *)anonymous + bpf_core_field_offset(struct anon_vma_name, name));
@@ -180,31 +190,33 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 
 /*
  * Appends what current publishes, as it lies in memory; nothing if it is not whole. The protocol has the mapping kept from children
- * (MADV_DONTFORK), which few are: that is looked at first. Nobody writes to it any more. The mappings are counted in the record: a
+ * (MADV_DONTFORK), which few are: that is looked at first. From the stack on, the mappings are the kernel's own (vvar, vdso), as mmap(2)
+ * finds room below it (arch_get_unmapped_area_topdown() and its like). Nobody writes to it any more. The mappings are counted in the record: a
  * number that the verifier knows would make it look at each of them.
  */
 __u64 append_context(__u32 user, __u64 at)
 {
-	struct task_struct *current;
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct mm_struct *mm = READ(current, mm);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 	struct context_header header = {};
 	struct bpf_iter_task_vma mappings;
 	struct vm_area_struct *mapping;
 	bool found = false;
-	__u64 bytes;
+	__u64 bytes, stack;
 
-	if (!record || !out || !bpf_core_type_exists(struct bpf_iter_task_vma___kernel))
+	if (!record || !out || !mm || !bpf_core_type_exists(struct bpf_iter_task_vma___kernel))
 		return at;
-	current = bpf_get_current_task_btf();
 	record->mappings = 0;
-	bpf_iter_task_vma_new(&mappings, current, 0);
+	stack = READ(mm, start_stack);
+	bpf_iter_task_vma_new(&mappings, bpf_get_current_task_btf(), 0);
 	while (!found && (mapping = bpf_iter_task_vma_next(&mappings))) {
-		if (record->mappings++ >= MAPPINGS_MAX)
+		if (READ(mapping, vm_end) > stack || record->mappings++ >= MAPPINGS_MAX)
 			break;
-		if (!(BPF_CORE_READ(mapping, vm_flags) & VM_DONTCOPY) || !is_context(mapping))
+		if (!(READ(mapping, vm_flags) & VM_DONTCOPY) || !is_context(mapping))
 			continue;
-		if (bpf_probe_read_user(&header, sizeof(header), (void *)BPF_CORE_READ(mapping, vm_start)))
+		if (bpf_probe_read_user(&header, sizeof(header), (void *)READ(mapping, vm_start)))
 			continue;
 		found = header.signature == CONTEXT_SIGNATURE && header.version == CONTEXT_VERSION;
 	}

@@ -70,6 +70,7 @@ struct percpu_counter {
 
 struct mm_struct {
 	unsigned long total_vm;
+	unsigned long start_stack;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
 	unsigned long saved_auxv[1];
@@ -81,7 +82,7 @@ struct anon_vma_name {
 };
 
 struct vm_area_struct {
-	unsigned long vm_start;
+	unsigned long vm_start, vm_end;
 	unsigned long vm_flags;
 	struct file *vm_file;
 	struct anon_vma_name *anon_name;
@@ -211,7 +212,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
-	const struct cred *cred;
+	struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;
 	struct signal_struct *signal;
@@ -252,3 +253,9 @@ struct bpf_iter_task_vma___kernel {
 };
 
 #pragma clang attribute pop
+
+/* From 6.16 on sched_process_exit says which thread is the last one, and comes while the memory is still there. */
+static __always_inline bool tells_last_thread(void)
+{
+	return bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
+}

@@ -163,8 +163,8 @@ static const struct oom no_oom;
 static __always_inline struct process_key key_of(struct task_struct *leader)
 {
 	struct process_key key = {
-		.start_boottime_ns = BPF_CORE_READ(leader, start_boottime),
-		.pid = BPF_CORE_READ(leader, tgid),
+		.start_boottime_ns = READ(leader, start_boottime),
+		.pid = READ(leader, tgid),
 	};
 
 	return key;

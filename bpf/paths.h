@@ -24,10 +24,10 @@
  */
 static __noinline __u64 read_path(char *out, const struct path *path, const struct path *root)
 {
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct dentry *root_dentry = BPF_CORE_READ(root, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
-	struct vfsmount *root_vfsmount = BPF_CORE_READ(root, mnt);
+	struct dentry *dentry = READ(path, dentry);
+	struct dentry *root_dentry = READ(root, dentry);
+	struct vfsmount *vfsmount = READ(path, mnt);
+	struct vfsmount *root_vfsmount = READ(root, mnt);
 	__u64 bytes = 0;
 
 	UNROLL
@@ -37,10 +37,10 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 
 		if (!dentry || (dentry == root_dentry && vfsmount == root_vfsmount))
 			return bytes;
-		if (dentry == BPF_CORE_READ(vfsmount, mnt_root))
-			above = BPF_CORE_READ(mount, mnt_parent);
+		if (dentry == READ(vfsmount, mnt_root))
+			above = READ(mount, mnt_parent);
 		if (above != mount) {
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			dentry = READ(mount, mnt_mountpoint);
 			vfsmount = (void *)above + bpf_core_field_offset(struct mount, mnt);
 		} else {
 			struct dentry *child = dentry;
@@ -49,10 +49,10 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 			if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
 				return bytes | TRUNCATED;
 			/* The root of a file system that is mounted nowhere has a name of its own: a memfd's. "/" adds nothing. */
-			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(dentry, d_name.name));
+			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(dentry, d_name.name));
 			if (n > 0)
 				bytes += n;
-			dentry = BPF_CORE_READ(child, d_parent);
+			dentry = READ(child, d_parent);
 			if (dentry == child)
 				return bytes;
 		}
@@ -63,14 +63,14 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
 	if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
-		return BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
-	return BPF_CORE_READ(node, parent);
+		return READ((struct kernfs_node___rcu *)node, __parent);
+	return READ(node, parent);
 }
 
 /* The names of a cgroup's path from the leaf up, without the root's. As read_path(). */
 static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 {
-	struct kernfs_node *node = BPF_CORE_READ(cgroup, kn);
+	struct kernfs_node *node = READ(cgroup, kn);
 	__u64 bytes = 0;
 
 	UNROLL
@@ -85,7 +85,7 @@ static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 			return bytes;
 		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
 			return bytes | TRUNCATED;
-		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, BPF_CORE_READ(node, name));
+		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(node, name));
 		if (n > 0)
 			bytes += n;
 		node = parent;
@@ -98,19 +98,19 @@ static __always_inline struct cgroup *cgroup_of_subsystem(struct css_set *css_se
 	struct cgroup_subsys_state *css = NULL;
 
 	bpf_core_read(&css, sizeof(css), &css_set->subsys[id & 15]);
-	return css ? BPF_CORE_READ(css, cgroup) : NULL;
+	return css ? READ(css, cgroup) : NULL;
 }
 
 static __always_inline bool below_root(struct cgroup *cgroup)
 {
-	return cgroup && kernfs_parent(BPF_CORE_READ(cgroup, kn));
+	return cgroup && kernfs_parent(READ(cgroup, kn));
 }
 
 /* The cgroup that names the task best: v2's; in its root (v1, hybrid), the memory controller's, then the pids controller's. */
 static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 {
-	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
-	struct cgroup *unified = BPF_CORE_READ(css_set, dfl_cgrp);
+	struct css_set *css_set = READ(task, cgroups);
+	struct cgroup *unified = READ(css_set, dfl_cgrp);
 	struct cgroup *cgroup;
 
 	if (below_root(unified))
@@ -138,21 +138,21 @@ volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader *
 /* Whether the task's death is ours to tell. One deeper than CGROUP_DEPTH_MAX below the top is taken for a stranger's. */
 static __noinline __u64 in_scope(struct task_struct *task)
 {
-	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
-	struct cgroup *cgroup = BPF_CORE_READ(css_set, dfl_cgrp);
+	struct css_set *css_set = READ(task, cgroups);
+	struct cgroup *cgroup = READ(css_set, dfl_cgrp);
 	struct kernfs_node *node;
 
 	if (scope_hierarchy == HIERARCHY_MEMORY && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	if (scope_hierarchy == HIERARCHY_PIDS && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
 		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
-	node = cgroup ? BPF_CORE_READ(cgroup, kn) : NULL;
+	node = cgroup ? READ(cgroup, kn) : NULL;
 
 	UNROLL
 	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
-		if (!node || BPF_CORE_READ(node, id) == scope_id)
+		if (!node || READ(node, id) == scope_id)
 			break;
 		node = kernfs_parent(node);
 	}
-	return node && BPF_CORE_READ(node, id) == scope_id;
+	return node && READ(node, id) == scope_id;
 }

@@ -32,20 +32,20 @@ static __always_inline __u64 exec_id(struct task_struct *task)
 /* What the process has installed for a signal. The stride of an array is not relocated by itself if the index is a variable. */
 static __always_inline unsigned long handler_of(struct task_struct *task, __u32 signo)
 {
-	void *actions = (void *)BPF_CORE_READ(task, sighand) + bpf_core_field_offset(struct sighand_struct, action);
+	void *actions = (void *)READ(task, sighand) + bpf_core_field_offset(struct sighand_struct, action);
 	struct k_sigaction *action = actions + ((signo - 1) & 63) * bpf_core_type_size(struct k_sigaction);
 
-	return (unsigned long)BPF_CORE_READ(action, sa.sa_handler);
+	return (unsigned long)READ(action, sa.sa_handler);
 }
 
 /* The tgid in the task's own pid namespace. */
 static __always_inline __u32 vpid_of(struct signal_struct *signal)
 {
-	struct pid *pid = BPF_CORE_READ(signal, pids[1 /* PIDTYPE_TGID */]);
+	struct pid *pid = READ(signal, pids[1 /* PIDTYPE_TGID */]);
 	struct upid *innermost = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				 (BPF_CORE_READ(pid, level) & 63) * bpf_core_type_size(struct upid);
+				 (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
 
-	return BPF_CORE_READ(innermost, nr);
+	return READ(innermost, nr);
 }
 
 static __always_inline void *current_registers(void)
@@ -110,8 +110,8 @@ static __noinline __u32 read_ancestors(struct ancestor *out, struct task_struct 
 
 	UNROLL
 	for (int i = 0; i < ANCESTORS_MAX; i++) {
-		task = BPF_CORE_READ(task, real_parent, group_leader);
-		out[i].pid = BPF_CORE_READ(task, tgid);
+		task = READ(task, real_parent, group_leader);
+		out[i].pid = READ(task, tgid);
 		if (!out[i].pid)
 			return count;
 		bpf_core_read(&out[i].comm, sizeof(out[i].comm), &task->comm);
@@ -143,7 +143,7 @@ static __noinline __u64 copy_user(char *out, __u64 from, __u64 bytes)
 /* current's arguments as they lie in memory, up to max (≤ COPY_BYTES). Returns the bytes, | TRUNCATED. */
 static __always_inline __u64 read_args(char *out, struct mm_struct *mm, __u64 max)
 {
-	__u64 start = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
+	__u64 start = READ(mm, arg_start), end = READ(mm, arg_end);
 	__u64 wanted, bytes;
 
 	if (!start || end <= start)
@@ -163,7 +163,7 @@ static __always_inline __s64 pages_of(struct mm_struct *mm, __u32 member)
 		struct percpu_counter *counter = (void *)mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
 						 member * bpf_core_type_size(struct percpu_counter);
 
-		pages = BPF_CORE_READ(counter, count);
+		pages = READ(counter, count);
 	}
 	return pages < 0 ? 0 : pages;
 }
@@ -173,7 +173,7 @@ static __always_inline void read_sizes(struct oom *oom, struct mm_struct *mm)
 {
 	if (!mm)
 		return;
-	oom->total_vm = BPF_CORE_READ(mm, total_vm);
+	oom->total_vm = READ(mm, total_vm);
 	oom->anon_rss = pages_of(mm, MM_ANONPAGES);
 	oom->file_rss = pages_of(mm, MM_FILEPAGES);
 	oom->shmem_rss = pages_of(mm, MM_SHMEMPAGES);
@@ -183,7 +183,7 @@ static __always_inline void read_sizes(struct oom *oom, struct mm_struct *mm)
 static __always_inline void read_limit(struct oom *oom, struct task_struct *task)
 {
 	struct cgroup_subsys_state *css = NULL;
-	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
+	struct css_set *css_set = READ(task, cgroups);
 
 	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return;
@@ -196,26 +196,37 @@ static __always_inline void read_limit(struct oom *oom, struct task_struct *task
 		if (!css)
 			return;
 		memcg = (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
-		max = BPF_CORE_READ(memcg, memory.max);
-		usage = BPF_CORE_READ(memcg, memory.usage.counter);
+		max = READ(memcg, memory.max);
+		usage = READ(memcg, memory.usage.counter);
 		if (usage + 64 >= max) {
 			oom->limit = max;
-			oom->cgroup_bytes = read_cgroup_path(oom->cgroup, BPF_CORE_READ(css, cgroup)) & ~TRUNCATED;
+			oom->cgroup_bytes = read_cgroup_path(oom->cgroup, READ(css, cgroup)) & ~TRUNCATED;
 			return;
 		}
-		css = BPF_CORE_READ(css, parent);
+		css = READ(css, parent);
 	}
+}
+
+/* All of it, of a victim whose memory is mm. */
+static __always_inline void read_oom(struct oom *oom, struct task_struct *victim, struct mm_struct *mm)
+{
+	oom->time_ns = bpf_ktime_get_boot_ns();
+	oom->score_adj = READ(victim, signal, oom_score_adj);
+	oom->total_vm = oom->anon_rss = oom->file_rss = oom->shmem_rss = 0;
+	oom->limit = oom->cgroup_bytes = 0;
+	read_sizes(oom, mm);
+	read_limit(oom, victim);
 }
 
 /* current, in full. */
 static __always_inline void describe(struct description *out, struct task_struct *task, __u64 now_ns)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct mm_struct *mm = READ(task, mm);
+	struct fs_struct *fs = READ(task, fs);
 	__u64 exe = 0, cgroup, args = 0;
 
 	if (mm && fs)
-		exe = read_path(out->data, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root) & ~TRUNCATED;
+		exe = read_path(out->data, &READ(mm, exe_file)->f_path, &fs->root) & ~TRUNCATED;
 	if (exe > PATH_BYTES_MAX)
 		exe = 0;
 	cgroup = read_cgroup_path(out->data + exe, cgroup_of(task)) & ~TRUNCATED;

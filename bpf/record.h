@@ -7,8 +7,10 @@
 
 #define PARTS_BYTES_MAX 12288  /* no part begins beyond */
 #define PART_BYTES_MAX 4352    /* no part is longer, its head included */
-#define ENV_VARIABLES_MAX 512
+#define PAGE_BYTES 4096 /* whatever the machine's pages have */
+#define ENV_PAGES_MAX 64
 #define ENV_VARIABLE_BYTES_MAX 1024
+#define ENV_FOUND_MAX 16 /* in a page */
 
 /* Where the search for a thread's context has come to (thread.h). Addresses are the dead's. Here, as stacks are small. */
 struct search {
@@ -42,14 +44,27 @@ struct search {
 	struct thread_context context;
 };
 
+/* Where the search for variables has come to. */
+struct environment {
+	__u64 from, end; /* addresses of the dead's: what is left to look through */
+	__u64 bytes; /* of those that were found, together */
+	__u64 cut_off; /* the page begins within a variable */
+	__u64 last; /* where the last variable of the page begins */
+	__u64 found; /* in the page, at: */
+	__u64 begin[ENV_FOUND_MAX];
+};
+
 struct record {
+	/* Of the dead's memory, which is cheaper to read at once than in pieces: its executable's first page (identity.h), then its
+	 * environment. What follows is room for a word, or a note, that begins at its end; to a verifier, for all of copy_user(). */
+	char page[PAGE_BYTES];
+	char behind_page[64];
+	/* The record itself. */
 	struct event event;
 	/* Room for the last words at once, which is also the longest part twice: a verifier that sees two copies add up does not see
 	 * that they fit in one. */
 	char parts[PARTS_BYTES_MAX + LAST_WORDS_BYTES_MAX];
-	char variable[ENV_VARIABLE_BYTES_MAX];
-	__u64 env_bytes;
-	__u64 in_variable;
+	struct environment environment;
 	__u64 mappings;
 	struct search search;
 	struct restart_key place;
@@ -100,6 +115,8 @@ static __always_inline __u64 end_part(struct record *record, __u64 at, enum part
 {
 	struct part *part;
 
+	barrier_var(
+		at); /* The check is made here, or the verifiers of 5.10 and 6.1 lose its outcome where `at` was put on the stack since. */
 	if (at > PARTS_BYTES_MAX)
 		return at;
 	barrier_var(at);
@@ -181,30 +198,47 @@ __u64 append_memory(__u64 at)
 	return at;
 }
 
+/* As much of it as is in use. */
+#define OOM_BYTES(oom) (sizeof(*(oom)) - sizeof((oom)->cgroup) + ((oom)->cgroup_bytes & (PATH_BYTES_MAX - 1)))
+
+/* A victim may end before it is marked, on another processor: its own last look at its memory has the sizes then. */
 __u64 append_oom(__u64 at)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
+	char *out = part_at(record, at);
 	struct oom *oom;
 
-	if (!record)
+	if (!out)
 		return at;
 	oom = bpf_map_lookup_elem(&oom_victims, &record->event.key);
-	if (!oom)
+	if (oom)
+		return append(record, at, PART_OOM, oom, OOM_BYTES(oom));
+	if (!mm)
 		return at;
-	return append(record, at, PART_OOM, oom, sizeof(*oom) - sizeof(oom->cgroup) + (oom->cgroup_bytes & (PATH_BYTES_MAX - 1)));
+	oom = (struct oom *)out;
+	read_oom(oom, task, mm);
+	return end_part(record, at, PART_OOM, OOM_BYTES(oom));
+}
+
+/* The kernel sent it SIGKILL, and that ended it: it may be a victim that is not marked yet. The stack tells, which the service reads. */
+static __always_inline bool may_be_victim(const struct memory *memory)
+{
+	return memory && memory->signal.signo == SIGKILL && memory->signal.committed && memory->signal.siginfo == SIGINFO_PRIV;
 }
 
 __u64 append_exe(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct mm_struct *mm = READ(task, mm);
+	struct fs_struct *fs = READ(task, fs);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
 	if (!out || !mm || !fs)
 		return at;
-	return end_part(record, at, PART_EXE, read_path(out, &BPF_CORE_READ(mm, exe_file)->f_path, &fs->root));
+	return end_part(record, at, PART_EXE, read_path(out, &READ(mm, exe_file)->f_path, &fs->root));
 }
 
 __u64 append_build_id(__u32 user, __u64 at); /* identity.h */
@@ -229,7 +263,7 @@ __u64 append_ancestors(__u32 user, __u64 at)
 	if (!out)
 		return at;
 	return end_part(record, at, PART_ANCESTORS,
-			read_ancestors((struct ancestor *)out, BPF_CORE_READ(task, group_leader)) * sizeof(struct ancestor));
+			read_ancestors((struct ancestor *)out, READ(task, group_leader)) * sizeof(struct ancestor));
 }
 
 __u64 append_senders(__u64 at)
@@ -252,47 +286,127 @@ static __always_inline bool wanted_variable(const char *variable)
 	       head == 0x5241504543415254ull /* TRACEPAR */ || head == 0x4154534543415254ull /* TRACESTA */;
 }
 
+/* A variable begins there in the page. */
+static __always_inline void look_at_variable(struct environment *environment, __u64 begin, const char *variable)
+{
+	environment->last = begin;
+	if (wanted_variable(variable))
+		environment->begin[environment->found++ & (ENV_FOUND_MAX - 1)] = begin;
+}
+
+/* Behind each NUL among the eight bytes from `at`, a variable begins. */
+__noinline __u64 look_at_word(__u32 user, __u64 at, __u64 bytes)
+{
+	struct record *record = scratch(user);
+	const char *word;
+
+	if (!record || at > PAGE_BYTES - 8)
+		return 0;
+	barrier_var(at); /* as in part_at() */
+	word = record->page + at;
+	UNROLL
+	for (int i = 0; i < 8; i++)
+		if (!word[i] && at + i < bytes)
+			look_at_variable(&record->environment, at + i + 1, word + i + 1);
+	return 0;
+}
+
+/* Looks for them in the page's first bytes, eight at a time, as few have a NUL among them ("Determine if a word has a zero byte"). */
+__noinline __u64 find_variables(__u32 user, __u64 bytes)
+{
+	struct record *record = scratch(user);
+
+	if (!record || bytes > PAGE_BYTES)
+		return 0;
+	*(__u64 *)(record->page + bytes) = 0; /* What lies behind is of another read. */
+	record->environment.found = 0;
+	record->environment.last = 0;
+	if (!record->environment.cut_off)
+		look_at_variable(&record->environment, 0, record->page);
+	for (__u64 at = 0; at < PAGE_BYTES; at += 8) {
+		__u64 word = *(__u64 *)(record->page + at);
+
+		barrier_var(at); /* or the two limits become one, which the verifier of 5.10 does not know any more */
+		if (at >= bytes)
+			break;
+		if ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull)
+			look_at_word(user, at, bytes);
+	}
+	return record->environment.found;
+}
+
+/* Appends those that were found in the page and begin before `end`. Returns 0 if there may be more than have room. */
+__noinline __u64 copy_variables(__u32 user, __u64 at, __u64 end)
+{
+	struct record *record = scratch(user);
+	char *out = part_at(record, at);
+	struct environment *environment;
+
+	if (!out)
+		return 0;
+	environment = &record->environment;
+	for (int i = 0; i < ENV_FOUND_MAX; i++) {
+		__u64 bytes = environment->bytes, begin = environment->begin[i];
+		long n;
+
+		if (bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
+			return 0;
+		if (i >= environment->found || begin >= end || begin >= PAGE_BYTES)
+			return 1;
+		n = bpf_probe_read_kernel_str(out + bytes, ENV_VARIABLE_BYTES_MAX, record->page + begin);
+		if (n > 0)
+			environment->bytes = bytes + n;
+	}
+	return environment->found == ENV_FOUND_MAX;
+}
+
+/* Looks through a page's worth. The next one begins at the variable that this one cuts off. Returns 0 if not all of it was seen. */
+__noinline __u64 take_page(__u32 user, __u64 at)
+{
+	struct record *record = scratch(user);
+	struct environment *environment;
+	__u64 wanted, bytes, next;
+
+	if (!record)
+		return 0;
+	environment = &record->environment;
+	wanted = environment->end - environment->from;
+	if (wanted > PAGE_BYTES)
+		wanted = PAGE_BYTES;
+	bytes = copy_user(record->page, environment->from, wanted);
+	find_variables(user, bytes);
+	next = environment->from + bytes < environment->end && environment->last ? environment->last : bytes;
+	environment->cut_off = !environment->last;
+	environment->from += next;
+	return copy_variables(user, at, next) && bytes == wanted;
+}
+
 __u64 append_env(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	__u64 from = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
+	struct mm_struct *mm = READ(task, mm);
 	struct record *record = scratch(user);
-	char *out = part_at(record, at);
-	__u64 truncated = TRUNCATED;
+	struct environment *environment;
+	__u64 truncated = 0;
 
-	if (!out || !from)
+	if (!record || !READ(mm, env_start))
 		return at;
-	record->env_bytes = 0;
-	record->in_variable = 0;
-	for (int i = 0; i < ENV_VARIABLES_MAX; i++) {
-		__u64 bytes = record->env_bytes;
-		long n;
-
-		if (from >= end) {
-			truncated = 0;
-			break;
-		}
-		if (bytes > ENV_BYTES_MAX - ENV_VARIABLE_BYTES_MAX)
-			break;
-		n = bpf_probe_read_user_str(record->variable, ENV_VARIABLE_BYTES_MAX, (void *)from);
-		if (n <= 0)
-			break;
-		if (!record->in_variable && wanted_variable(record->variable)) {
-			if (bpf_probe_read_kernel(out + bytes, ENV_VARIABLE_BYTES_MAX, record->variable) == 0)
-				record->env_bytes = bytes + n;
-		}
-		/* A longer one goes on where the helper put its NUL. */
-		record->in_variable = n == ENV_VARIABLE_BYTES_MAX;
-		from += n - record->in_variable;
-	}
-	return end_part(record, at, PART_ENV, (record->env_bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
+	environment = &record->environment;
+	environment->from = READ(mm, env_start);
+	environment->end = READ(mm, env_end);
+	environment->bytes = environment->cut_off = 0;
+	for (int i = 0; i < ENV_PAGES_MAX && !truncated && environment->from < environment->end; i++)
+		if (!take_page(user, at))
+			truncated = TRUNCATED;
+	if (environment->from < environment->end)
+		truncated = TRUNCATED;
+	return end_part(record, at, PART_ENV, (environment->bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
 }
 
 __u64 append_args(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
@@ -378,7 +492,7 @@ static __always_inline long hand_over(struct record *record, __u64 bytes)
 		*waits = 0;
 		wakeup = BPF_RB_FORCE_WAKEUP;
 	}
-	error = bpf_ringbuf_output(&events, record, bytes, wakeup);
+	error = bpf_ringbuf_output(&events, &record->event, bytes, wakeup);
 	if (waits && wakeup == BPF_RB_FORCE_WAKEUP && error)
 		*waits = 1;
 	if (waits && wakeup == BPF_RB_NO_WAKEUP && *waits) {
@@ -397,10 +511,10 @@ static __always_inline void identify(struct event *event, struct task_struct *ta
 	event->abi = EVENT_ABI;
 	event->key = key_of(leader);
 	event->vpid = vpid_of(signal);
-	event->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
-	event->tid = BPF_CORE_READ(task, pid);
-	event->uid = BPF_CORE_READ(task, cred, euid.val);
-	event->gid = BPF_CORE_READ(task, cred, egid.val);
+	event->parent_pid = READ(leader, real_parent, tgid);
+	event->tid = READ(task, pid);
+	event->uid = READ(task, cred, euid.val);
+	event->gid = READ(task, cred, egid.val);
 	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
 	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
 }
@@ -410,7 +524,7 @@ __u64 remember_dead(__u64 exe_at); /* restart.h */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
 				   __u32 status, bool has_memory, struct counters *counters)
 {
-	bool has_mm = BPF_CORE_READ(task, mm);
+	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
 	__u64 at = 0, exe_at;
@@ -423,17 +537,17 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->status_raw = status;
-	event->seccomp_mode = BPF_CORE_READ(task, seccomp.mode);
-	event->pdeath_signal = BPF_CORE_READ(leader, pdeath_signal);
-	event->ptrace = BPF_CORE_READ(task, ptrace) | BPF_CORE_READ(leader, ptrace);
+	event->seccomp_mode = READ(task, seccomp.mode);
+	event->pdeath_signal = READ(leader, pdeath_signal);
+	event->ptrace = READ(task, ptrace) | READ(leader, ptrace);
 	event->threads = 0;
 
 	if (has_memory)
 		at = append_memory(at);
-	if (BPF_CORE_READ(signal, oom_mm)) {
+	if (READ(signal, oom_mm))
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
+	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_memory && may_be_victim(memory_of(record))))
 		at = append_oom(at);
-	}
 	exe_at = at;
 	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_last_exe(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)

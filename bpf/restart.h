@@ -20,11 +20,11 @@ static volatile __u32 restarts_count;
 /* Also of whoever has written a title over them. */
 static __always_inline __u64 args_bytes_of(struct task_struct *task)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = READ(task, mm);
 
-	if (!mm || !bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead))
+	if (!mm || !tells_last_thread())
 		return 0;
-	return BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start);
+	return READ(mm, arg_end) - READ(mm, arg_start);
 }
 
 /* False: the cgroup is a root, which says nothing of who is in it. */
@@ -33,14 +33,13 @@ static __always_inline bool place_in_cgroup(struct restart_key *key, struct task
 	struct cgroup *cgroup = cgroup_of(task);
 
 	__builtin_memset(&key->parent, 0, sizeof(key->parent));
-	return below_root(cgroup) &&
-	       bpf_probe_read_kernel_str(key->cgroup, sizeof(key->cgroup), BPF_CORE_READ(cgroup, kn, name)) > 0;
+	return below_root(cgroup) && bpf_probe_read_kernel_str(key->cgroup, sizeof(key->cgroup), READ(cgroup, kn, name)) > 0;
 }
 
 static __always_inline void place_below_parent(struct restart_key *key, struct task_struct *leader)
 {
 	__builtin_memset(key->cgroup, 0, sizeof(key->cgroup));
-	key->parent = key_of(BPF_CORE_READ(leader, real_parent, group_leader));
+	key->parent = key_of(READ(leader, real_parent, group_leader));
 }
 
 /* Of a process whose record has its executable at `exe_at`: its name is the first of that part. Returns 0, as global functions return numbers. */
@@ -63,7 +62,7 @@ __u64 remember_dead(__u64 exe_at)
 	key->args_bytes = args_bytes_of(task);
 	if (place_in_cgroup(key, task))
 		bpf_map_update_elem(&recently_dead, key, &dead, BPF_ANY);
-	place_below_parent(key, BPF_CORE_READ(task, group_leader));
+	place_below_parent(key, READ(task, group_leader));
 	bpf_map_update_elem(&recently_dead, key, &dead, BPF_ANY);
 	restarts_until_ns = dead.time_ns + RESTART_WITHIN_NS;
 	return 0;
@@ -103,7 +102,7 @@ static __always_inline void report_restart(struct task_struct *task, struct task
 		return;
 	event = &record->event;
 	__builtin_memset(event, 0, sizeof(*event));
-	identify(event, task, leader, BPF_CORE_READ(task, signal));
+	identify(event, task, leader, READ(task, signal));
 	event->flags = EVENT_FLAG_RESTART;
 	event->time_ns = now_ns;
 	at = append(record, 0, PART_DEAD, dead, sizeof(*dead));
@@ -136,11 +135,11 @@ int on_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	task = (void *)bpf_get_current_task();
-	leader = BPF_CORE_READ(task, group_leader);
+	leader = READ(task, group_leader);
 	key = &record->place;
 	__builtin_memset(key, 0, sizeof(*key));
 	if (bpf_probe_read_kernel_str(key->executable, sizeof(key->executable),
-				      BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name)) <= 1)
+				      READ(task, mm, exe_file, f_path.dentry, d_name.name)) <= 1)
 		return 0;
 	key->args_bytes = args_bytes_of(task);
 	found = place_in_cgroup(key, task) && take_dead(key, &dead, now_ns);

@@ -110,9 +110,9 @@ static __always_inline __u64 thread_pointer_of(struct task_struct *task)
 static __always_inline void note_culprit(__u32 signo)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct process_key key = key_of(BPF_CORE_READ(task, group_leader));
+	struct process_key key = key_of(READ(task, group_leader));
 	struct culprit *known = bpf_map_lookup_elem(&culprits, &key);
-	struct culprit culprit = {.tid = BPF_CORE_READ(task, pid), .signo = signo};
+	struct culprit culprit = {.tid = READ(task, pid), .signo = signo};
 
 	if (!known || known->tid == culprit.tid)
 		culprit.thread_pointer = thread_pointer_of(task);
@@ -143,7 +143,7 @@ static __always_inline bool in_exit_group(__u32 status)
 /* current ends: was it the one that asked for the end of all? */
 static __always_inline bool note_exit(struct task_struct *task)
 {
-	__u32 status = BPF_CORE_READ(task, signal, group_exit_code);
+	__u32 status = READ(task, signal, group_exit_code);
 
 	if (!status || !in_exit_group(status))
 		return false;
@@ -191,34 +191,31 @@ static __always_inline __u64 loaded(const struct search *search, __u64 address)
 __u64 find_executable(__u32 user)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct search *search = search_of(user);
-	__u64 headers, count, dynamic = 0;
-	struct program_header part;
-	struct elf_header head;
+	struct mm_struct *mm = READ(task, mm);
+	struct record *record = scratch(user);
+	struct program_header *segment;
+	__u64 count, page, dynamic = 0;
+	struct search *search;
 
-	if (!search || !mm || !can_search() || !program_headers(mm, &headers, &count))
+	if (!record || !mm || !can_search())
 		return 0;
-	if (!read_dead(search, &head, sizeof(head), headers - ELF_HEADER_BYTES))
-		return 0;
-	if (head.magic != ELF_MAGIC || head.class != ELFCLASS64 || head.phoff != ELF_HEADER_BYTES)
-		return 0;
+	search = &record->search;
+	segment = program_headers(record);
+	count = read_executable(record, mm, &page);
 	search->bias = 0;
 	search->tls_bytes = 0;
 	UNROLL
 	for (int i = 0; i < PROGRAM_HEADERS_MAX; i++) {
 		if (i >= count)
 			break;
-		if (!read_dead(search, &part, sizeof(part), headers + i * sizeof(part)))
-			return 0;
-		if (part.type == PT_LOAD && !part.offset)
-			search->bias = headers - ELF_HEADER_BYTES - part.vaddr;
-		if (part.type == PT_DYNAMIC)
-			dynamic = part.vaddr;
-		if (part.type == PT_TLS) {
-			search->tls_bytes = part.memsz;
-			search->tls_address = part.vaddr;
-			search->tls_align = part.align ? part.align : 1;
+		if (segment[i].type == PT_LOAD && !segment[i].offset)
+			search->bias = page - segment[i].vaddr;
+		if (segment[i].type == PT_DYNAMIC)
+			dynamic = segment[i].vaddr;
+		if (segment[i].type == PT_TLS) {
+			search->tls_bytes = segment[i].memsz;
+			search->tls_address = segment[i].vaddr;
+			search->tls_align = segment[i].align ? segment[i].align : 1;
 		}
 	}
 	search->dynamic = dynamic ? search->bias + dynamic : 0;
@@ -462,7 +459,7 @@ __u64 find_variable(__u32 user)
 __u64 append_thread_context(__u32 user, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct process_key key = key_of(BPF_CORE_READ(task, group_leader));
+	struct process_key key = key_of(READ(task, group_leader));
 	struct culprit *culprit = bpf_map_lookup_elem(&culprits, &key);
 	struct record *record = scratch(user);
 	struct search *search = search_of(user);
@@ -472,7 +469,7 @@ __u64 append_thread_context(__u32 user, __u64 at)
 	if (!record || !search || !culprit || !culprit->thread_pointer || !can_search())
 		return at;
 	/* Something else ended it: a SIGKILL during the core dump, or another thread that was faster. */
-	if ((BPF_CORE_READ(task, signal, group_exit_code) & 0x7f) != culprit->signo)
+	if ((READ(task, signal, group_exit_code) & 0x7f) != culprit->signo)
 		return at;
 	search->thread_pointer = culprit->thread_pointer;
 	search->vector_at = bpf_core_field_exists(((struct thread_struct___x86 *)0)->fsbase) ? 8 : 0;

@@ -15,6 +15,8 @@
 
 #include "event.h"
 #include "kernel.h"
+#include "load.h"
+#include "signals.h"
 #include "maps.h"
 #include "paths.h"
 #include "read.h"
@@ -32,54 +34,10 @@
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED 1
 #define TRACE_SIGNAL_LOSE_INFO 4
-/* include/uapi/asm-generic/siginfo.h */
-#define SI_USER 0
-#define SI_KERNEL 0x80
-#define SI_QUEUE (-1)
-#define SI_TIMER (-2)
-#define SI_TKILL (-6)
-
 /* include/uapi/linux/wait.h: the signal in a status; 0: it exited */
 #define WAIT_SIGNAL 0x7f
 /* include/uapi/asm-generic/errno-base.h */
 #define EEXIST 17
-
-#define SIG_DFL 0
-#define SIG_IGN 1
-#define SIGHUP 1
-#define SIGINT 2
-#define SIGQUIT 3
-#define SIGILL 4
-#define SIGTRAP 5
-#define SIGABRT 6
-#define SIGBUS 7
-#define SIGFPE 8
-#define SIGKILL 9
-#define SIGSEGV 11
-#define SIGTERM 15
-#define SIGCHLD 17
-#define SIGCONT 18
-#define SIGSTOP 19
-#define SIGTSTP 20
-#define SIGTTIN 21
-#define SIGTTOU 22
-#define SIGURG 23
-#define SIGWINCH 28
-#define SIGSYS 31
-#define SIGNALS 64
-
-#define BIT(signo) (1ull << ((signo) - 1))
-#define HAS(set, signo) ((set) >> ((signo) - 1) & 1)
-
-/* Default action: ignore, stop or continue. SIGSTOP included, such a signal never ends a process. */
-#define HARMLESS                                                                                                                 \
-	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) | BIT(SIGWINCH))
-/* The polite ones: a process that catches such a signal often ends a little later, by itself, because of it. */
-#define REQUESTS (BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM))
-/* What the processor, or seccomp, raises in the thread that runs. */
-#define FAULTS (BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS))
-/* Of another process, a request too: watchdogs send them so that the process reports itself and ends. */
-#define CRASHES (FAULTS | BIT(SIGABRT))
 
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
@@ -114,9 +72,9 @@ static __always_inline void remember_sender(const struct signal_fact *fact, stru
  */
 static __always_inline void note_taken(struct signal_fact *fact, struct task_struct *victim)
 {
-	if (!HAS(REQUESTS, fact->signo) || fact->committed || !fact->group || BPF_CORE_READ(victim, ptrace))
+	if (!HAS(REQUESTS, fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
 		return;
-	if (!HAS(BPF_CORE_READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
+	if (!HAS(READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
 		fact->action = ACTION_HANDLED;
 }
 
@@ -170,20 +128,19 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	/* First, as most signals end here: what does not have its default action commits nothing (sig_fatal() of kernel/signal.c). */
 	if (action != ACTION_DEFAULT && !HAS(REQUESTS | CRASHES, signo))
 		return 0;
-	signal = BPF_CORE_READ(victim, signal);
-	flags = BPF_CORE_READ(signal, flags);
-	committed =
-		result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && BPF_CORE_READ(signal, group_exit_code) == signo;
+	signal = READ(victim, signal);
+	flags = READ(signal, flags);
+	committed = result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && READ(signal, group_exit_code) == signo;
 	/* It is dying already, or a zombie. prepare_signal() drops what comes too late, but not on 5.10. */
-	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !BPF_CORE_READ(signal, live.counter))
+	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !READ(signal, live.counter))
 		return 0;
 	current = (void *)bpf_get_current_task();
-	if (!committed && HAS(CRASHES, signo) && action != ACTION_DEFAULT && BPF_CORE_READ(current, signal) == signal)
+	if (!committed && HAS(CRASHES, signo) && action != ACTION_DEFAULT && READ(current, signal) == signal)
 		return 0;
-	if (BPF_CORE_READ(victim, flags) & PF_KTHREAD)
+	if (READ(victim, flags) & PF_KTHREAD)
 		return 0;
 
-	leader = BPF_CORE_READ(victim, group_leader);
+	leader = READ(victim, group_leader);
 	memory = remember(leader);
 	if (!memory)
 		return 0;
@@ -195,12 +152,12 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (!asked && fact->signo != signo)
 		keep_request(memory, victim);
-	current_leader = BPF_CORE_READ(current, group_leader);
+	current_leader = READ(current, group_leader);
 	sender = key_of(current_leader);
 	/* Who asked first is whom one wants to know: runtimes handle the request, and raise the same signal again (Go does so twice). */
 	if (asked && fact->signo && fact->sender.pid != memory->key.pid && sender.pid == memory->key.pid)
 		return 0;
-	memory->threads = BPF_CORE_READ(signal, nr_threads);
+	memory->threads = READ(signal, nr_threads);
 
 	siginfo = ctx->args[1];
 	fact->time_ns = bpf_ktime_get_boot_ns();
@@ -218,13 +175,13 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	fact->action = action;
 	fact->committed = committed;
 	fact->group = ctx->args[3] != 0;
-	fact->target_tid = BPF_CORE_READ(victim, pid);
+	fact->target_tid = READ(victim, pid);
 	fact->syscall_nr = current_syscall();
 
-	fact->sender_tid = BPF_CORE_READ(current, pid);
+	fact->sender_tid = READ(current, pid);
 	fact->sender = sender;
-	fact->sender_uid = BPF_CORE_READ(current, cred, euid.val);
-	fact->sender_flags = BPF_CORE_READ(current, flags);
+	fact->sender_uid = READ(current, cred, euid.val);
+	fact->sender_flags = READ(current, flags);
 	fact->sender_exec_id = exec_id(current);
 	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &current_leader->comm);
 
@@ -250,7 +207,7 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 static __always_inline void come_true(__u32 signo, __s32 code, unsigned long siginfo)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
-	struct process_key key = key_of(BPF_CORE_READ(current, group_leader));
+	struct process_key key = key_of(READ(current, group_leader));
 	struct memory *memory = bpf_map_lookup_elem(&memories, &key);
 	struct signal_fact *fact;
 	__s32 pid = 0;
@@ -268,7 +225,7 @@ static __always_inline void come_true(__u32 signo, __s32 code, unsigned long sig
 	else
 		fact->committed = true;
 	/* It may have been sent long ago, and by another thread: whose span it was then is not known. */
-	if (wants_thread_context && fact->signo && is_own(fact, memory) && fact->sender_tid == BPF_CORE_READ(current, pid))
+	if (wants_thread_context && fact->signo && is_own(fact, memory) && fact->sender_tid == READ(current, pid))
 		note_culprit(signo);
 }
 
@@ -291,7 +248,7 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 
 	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
 		return 0;
-	handler = (unsigned long)BPF_CORE_READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
+	handler = (unsigned long)READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
 	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
 		return 0;
 	siginfo = ctx->args[1];
@@ -306,7 +263,7 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	}
 
 	current = (void *)bpf_get_current_task();
-	memory = remember(BPF_CORE_READ(current, group_leader));
+	memory = remember(READ(current, group_leader));
 	if (!memory)
 		return 0;
 	fault = action_of(handler) == ACTION_DEFAULT ? &memory->fault : &memory->handled_fault;
@@ -323,7 +280,7 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 		}
 	}
 	fault->address = address;
-	fault->tid = BPF_CORE_READ(current, pid);
+	fault->tid = READ(current, pid);
 	bpf_get_current_comm(&fault->thread_comm, sizeof(fault->thread_comm));
 	read_registers(fault);
 	read_trap(fault, current);
@@ -345,7 +302,10 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	struct oom *oom;
 
 	victim = (void *)ctx->args[0];
-	leader = BPF_CORE_READ(victim, group_leader);
+	/* It was faster, on another processor: its exit has told the sizes, and nobody would delete what is remembered now. */
+	if (tells_last_thread() && !READ(victim, signal, live.counter))
+		return 0;
+	leader = READ(victim, group_leader);
 	key = key_of(leader);
 	bpf_map_update_elem(&oom_victims, &key, &no_oom, BPF_ANY);
 	oom = bpf_map_lookup_elem(&oom_victims, &key);
@@ -355,18 +315,15 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	}
 	/* A victim whose SIGKILL was not remembered must still be looked up at its exit. */
 	remember(leader);
-	oom->time_ns = bpf_ktime_get_boot_ns();
-	oom->score_adj = BPF_CORE_READ(victim, signal, oom_score_adj);
-	read_sizes(oom, BPF_CORE_READ(victim, mm));
-	read_limit(oom, victim);
+	read_oom(oom, victim, READ(victim, mm));
 	return 0;
 }
 
 static __always_inline __u32 status_of(struct signal_struct *signal, struct task_struct *leader)
 {
-	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
-		return BPF_CORE_READ(signal, group_exit_code);
-	return BPF_CORE_READ(leader, exit_code);
+	if (READ(signal, flags) & SIGNAL_GROUP_EXIT)
+		return READ(signal, group_exit_code);
+	return READ(leader, exit_code);
 }
 
 /*
@@ -379,13 +336,13 @@ SEC("fentry/exit_mm_release")
 int on_exit_mm_release(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct task_struct *leader = READ(task, group_leader);
+	struct signal_struct *signal = READ(task, signal);
 	struct process_key key;
 	bool asked;
 
 	/* During a core dump, the others wait behind this point with the group's code set and without SIGNAL_GROUP_EXIT. */
-	if (!status_of(signal, leader) && !BPF_CORE_READ(signal, group_exit_code))
+	if (!status_of(signal, leader) && !READ(signal, group_exit_code))
 		return 0;
 	/* Whoever asked for the end says it again: the first one did not know who that is. */
 	asked = wants_thread_context && note_exit(task);
@@ -401,8 +358,8 @@ int on_exit_mm_release(__u64 *ctx)
  */
 static __always_inline bool first_look(struct task_struct *task)
 {
-	__u64 thread = (__u64)task ^ BPF_CORE_READ(task, start_boottime);
-	__u32 slot = BPF_CORE_READ(task, pid) & (EXIT_SLOTS - 1);
+	__u64 thread = (__u64)task ^ READ(task, start_boottime);
+	__u32 slot = READ(task, pid) & (EXIT_SLOTS - 1);
 	__u64 *last = bpf_map_lookup_elem(&exits, &slot);
 
 	if (!last)
@@ -422,7 +379,7 @@ static __always_inline bool first_look(struct task_struct *task)
  */
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool preemptible, bool again)
 {
-	const bool told_last = bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
+	const bool told_last = tells_last_thread();
 	struct task_struct *task = (void *)ctx->args[0];
 	struct signal_struct *signal;
 	struct task_struct *leader;
@@ -444,14 +401,14 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool pr
 		note_exit(task);
 	if (told_last && !(ctx->args[1] & 0xff))
 		return;
-	signal = BPF_CORE_READ(task, signal);
-	if (!told_last && BPF_CORE_READ(signal, live.counter))
+	signal = READ(task, signal);
+	if (!told_last && READ(signal, live.counter))
 		return;
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+	if (READ(task, flags) & PF_KTHREAD)
 		return;
-	leader = BPF_CORE_READ(task, group_leader);
+	leader = READ(task, group_leader);
 	/* A look into the array, where nearly always there is nothing, saves one into the hash. */
-	slot = remembered_slot(BPF_CORE_READ(task, tgid));
+	slot = remembered_slot(READ(task, tgid));
 	remembered_count = slot ? *slot : 0;
 	has_memory = remembered_count & ~OVERLAP;
 	if (scope_id && !in_scope(task)) {

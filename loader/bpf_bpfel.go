@@ -172,14 +172,23 @@ type bpfProcessKey struct {
 }
 
 type bpfRecord struct {
-	_          structs.HostLayout
-	Event      bpfEvent
-	Parts      [23680]int8
-	Variable   [1024]int8
-	EnvBytes   uint64
-	InVariable uint64
-	Mappings   uint64
-	Search     struct {
+	_           structs.HostLayout
+	Page        [4096]int8
+	BehindPage  [64]int8
+	Event       bpfEvent
+	Parts       [23680]int8
+	Environment struct {
+		_      structs.HostLayout
+		From   uint64
+		End    uint64
+		Bytes  uint64
+		CutOff uint64
+		Last   uint64
+		Found  uint64
+		Begin  [16]uint64
+	}
+	Mappings uint64
+	Search   struct {
 		_                    structs.HostLayout
 		Reads                uint64
 		Found                uint64

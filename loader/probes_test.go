@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,6 +193,53 @@ func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
 		if events := deathsOf(t, ring, 0, pid); len(events) != 0 {
 			t.Errorf("a normal exit was sent: %+v", events)
 		}
+	}
+}
+
+// The kernel looks through the environment a page's worth at a time, eight bytes at once: so where a variable lies, and how long the one
+// before it is, must make no difference.
+func TestTheWantedVariablesAreFoundWhereverTheyLie(t *testing.T) {
+	const pageBytes = 4096
+	_, ring := attachedWith(t, 4<<20)
+	long := "team=" + strings.Repeat("t", 2000)
+	wanted := map[string]string{
+		"OTEL_SERVICE_NAME":        "shop",
+		"OTEL_RESOURCE_ATTRIBUTES": long[:1023-len("OTEL_RESOURCE_ATTRIBUTES=")],
+		"TRACEPARENT":              "00-1",
+		"TRACESTATE":               "",
+	}
+	lengths := []int{3 * pageBytes, 70_000}
+	for around := range 4 {
+		for length := max(0, around*pageBytes-2200); length < around*pageBytes+16; length += 7 {
+			lengths = append(lengths, length)
+		}
+	}
+	lengthOf := map[int]int{}
+	for _, length := range lengths {
+		command := exec.Command("/bin/sh", "-c", "exit 3")
+		command.Env = []string{
+			"A=" + strings.Repeat("x", pageBytes-2) + "OTEL_SERVICE_NAME=a" + strings.Repeat("x", length), "OTEL_SERVICE_NAME=shop", "B=", "NOT_OTEL_SERVICE_NAME=b", "OTEL_RESOURCE_ATTRIBUTES=" + long,
+			"C=OTEL_SERVICE_NAME=c", "TRACEPARENT=00-1", "TRACESTATE=",
+		}
+		var exit *exec.ExitError
+		if err := command.Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
+			t.Fatal(err)
+		}
+		lengthOf[command.Process.Pid] = length
+	}
+	told := 0
+	eachDeath(t, ring, 0, symbolTable{}, func(event *Event) {
+		length, ours := lengthOf[int(event.Process.Pid)]
+		if !ours {
+			return
+		}
+		told++
+		if !maps.Equal(event.Process.Env, wanted) {
+			t.Errorf("behind %d bytes: %v", length, event.Process.Env)
+		}
+	})
+	if told != len(lengths) {
+		t.Errorf("%d deaths of %d were told", told, len(lengths))
 	}
 }
 

@@ -5,7 +5,7 @@ import type { Whodunit } from '../../test/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, type Lap, load, type ProbeCost, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
-import { drained, type Part, settle, startQuietWhodunit } from './part.ts';
+import { drained, LONG_ARGS, LONG_ENV, type Part, settle, startQuietWhodunit } from './part.ts';
 
 const ROUNDS = 7;
 const ROUNDS_QUICK = 2;
@@ -26,14 +26,8 @@ const KILLS = 2_000;
 /** Deaths are paced, so that the ring does not run low and shrink them. */
 const DEATHS_PER_SECOND = 1_000;
 const DEATH_SECONDS = 2;
-
-/** About what a Java service in a container brings. */
-const LONG_ARGS = Array.from({ length: 40 }, (_, index) => `-Dcom.example.checkout.setting.${index}=${'x'.repeat(40)}`);
-const LONG_ENV: NodeJS.ProcessEnv = {
-  ...Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`CHECKOUT_SETTING_${index}`, 'y'.repeat(60)])),
-  OTEL_SERVICE_NAME: 'checkout',
-  OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2.3,deployment.environment.name=production',
-};
+/** Of 6 KB each, they take less than half of the ring, however late the loader reads them. */
+const DEATHS_IN_A_ROW = 500;
 
 interface Event {
   readonly id: string;
@@ -95,6 +89,12 @@ const EVENTS: readonly Event[] = [
     id: 'death_with_arguments',
     title: 'reported death, 3 KB of arguments and 2 KB of environment',
     make: () => load(deaths(...LONG_ARGS), LONG_ENV),
+    program: EXIT_PROGRAM,
+  },
+  {
+    id: 'death_in_a_row',
+    title: 'the same, one right after another',
+    make: () => load(['exit', 3, DEATHS_IN_A_ROW, ...LONG_ARGS], LONG_ENV),
     program: EXIT_PROGRAM,
   },
 ];

@@ -64,3 +64,14 @@ export async function drained(socket: string): Promise<LoaderCounters> {
     await sleep(POLL_MS);
   }
 }
+
+/** About what a Java service in a container brings. */
+export const LONG_ARGS = Array.from(
+  { length: 40 },
+  (_, index) => `-Dcom.example.checkout.setting.${index}=${'x'.repeat(40)}`,
+);
+export const LONG_ENV: NodeJS.ProcessEnv = {
+  ...Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`CHECKOUT_SETTING_${index}`, 'y'.repeat(60)])),
+  OTEL_SERVICE_NAME: 'checkout',
+  OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2.3,deployment.environment.name=production',
+};

@@ -1,27 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where loader and service spend their time while deaths come in at a steady rate: by V8's profiler and by perf. Profiling costs
-// time itself, so that nothing else is measured here.
+// Where loader and service spend their time while deaths come in at a steady rate: by V8's profiler and by perf; and where the probe does
+// that reports a death. Profiling costs time itself, so that nothing else is measured here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCollector } from '../../test/stack/collector.ts';
-import { startProgram, temporaryDirectory } from '../../test/stack/program.ts';
+import { type Program, startProgram, temporaryDirectory } from '../../test/stack/program.ts';
 import { startWhodunit } from '../../test/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
-import { type Share, sharesOfCpuProfile, sharesOfPerfReport } from '../profile.ts';
+import { type Share, sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../profile.ts';
 import { load } from '../program.ts';
-import { drained, exportByDefault, type Part, settle } from './part.ts';
+import { drained, exportByDefault, LONG_ARGS, LONG_ENV, type Part, settle, startQuietWhodunit } from './part.ts';
 
 const RATE = 2_000;
 const SECONDS = 10;
 const SECONDS_QUICK = 3;
 const SHOWN = 12;
 const SAMPLES_PER_SECOND = 999;
+/** As the kernel part has it for these deaths: the processor rests in between. */
+const DEATHS_PER_SECOND = 1_000;
+const KERNEL_SAMPLES_PER_SECOND = 9_999;
 
 export const profile: Part = async ({ quick, progress }) => {
   const seconds = quick ? SECONDS_QUICK : SECONDS;
   const directory = temporaryDirectory();
-  const profiles = join(directory.path, 'profiles');
-  const samples = join(directory.path, 'perf.data');
+  try {
+    progress(0.1, `${RATE} deaths/s`);
+    const programs = await ofPrograms(directory.path, seconds);
+    progress(0.5, `${DEATHS_PER_SECOND} deaths/s with long texts`);
+    return { figures: [...programs, ...(await ofProbe(directory.path, seconds))] };
+  } finally {
+    directory.remove();
+  }
+};
+
+async function ofPrograms(directory: string, seconds: number): Promise<Figure[]> {
+  const profiles = join(directory, 'profiles');
+  const samples = join(directory, 'loader.data');
   mkdirSync(profiles);
   const collector = await startCollector({ keep: 'count' });
   try {
@@ -31,37 +45,57 @@ export const profile: Part = async ({ quick, progress }) => {
     });
     try {
       await settle();
-      progress(0.1, `${RATE} deaths/s`);
-      const record = [
-        'record',
-        '-q',
-        '-F',
-        String(SAMPLES_PER_SECOND),
-        '-o',
-        samples,
-        '-p',
-        String(whodunit.loader.pid),
-      ];
-      const perf = startProgram('perf', [...record, '--', 'sleep', String(seconds)]);
+      const what = ['-F', String(SAMPLES_PER_SECOND), '-p', String(whodunit.loader.pid)];
+      const record = startPerf(samples, seconds, what);
       await load(['storm', RATE, seconds, 1]);
-      const { code } = await perf.ended;
-      if (code !== 0) throw new Error(`perf record ended with ${code}: ${perf.output()}`);
+      await ended(record);
       await drained(whodunit.at.socket);
     } finally {
       await whodunit.stop();
     }
-    const report = startProgram('perf', ['report', '-i', samples, '--stdio', '--no-children', '--sort', 'symbol']);
-    await report.ended;
-    const ofLoader = sharesOfPerfReport(report.stdout());
-    if (ofLoader.length === 0) throw new Error(`perf report shows nothing: ${report.output()}`);
-    const [file = ''] = readdirSync(profiles);
-    const ofService = sharesOfCpuProfile(JSON.parse(readFileSync(join(profiles, file), 'utf8')));
-    return { figures: [...figures('service', ofService), ...figures('loader', ofLoader)] };
   } finally {
     await collector.stop();
-    directory.remove();
   }
-};
+  const report = await perf(['report', '-i', samples, '--stdio', '--no-children', '--sort', 'symbol']);
+  const [file = ''] = readdirSync(profiles);
+  const ofService = sharesOfCpuProfile(JSON.parse(readFileSync(join(profiles, file), 'utf8')));
+  return [...figures('service', ofService), ...figures('loader', sharesOfPerfReport(report))];
+}
+
+async function ofProbe(directory: string, seconds: number): Promise<Figure[]> {
+  const samples = join(directory, 'probe.data');
+  const whodunit = await startQuietWhodunit();
+  try {
+    await settle();
+    const what = ['-F', String(KERNEL_SAMPLES_PER_SECOND), '-a', '-g', '-e', 'cpu-clock'];
+    const record = startPerf(samples, seconds, what);
+    await load(['storm', DEATHS_PER_SECOND, seconds, 1, ...LONG_ARGS], LONG_ENV);
+    await ended(record);
+    await drained(whodunit.at.socket);
+    // While it still runs: perf knows the names of BPF programs as long as they are there.
+    const script = await perf(['script', '-i', samples, '--comms', 'bench-load', '-F', 'ip,sym']);
+    return figures('probe', sharesOfPerfScript(script, 'on_sched_process_exit'));
+  } finally {
+    await whodunit.stop();
+  }
+}
+
+function startPerf(output: string, seconds: number, what: readonly string[]): Program {
+  return startProgram('perf', ['record', '-q', '-o', output, ...what, '--', 'sleep', String(seconds)]);
+}
+
+async function ended(record: Program): Promise<void> {
+  const { code } = await record.ended;
+  if (code !== 0) throw new Error(`perf record ended with ${code}: ${record.output()}`);
+}
+
+/** What it prints. */
+async function perf(args: readonly string[]): Promise<string> {
+  const program = startProgram('perf', args);
+  await program.ended;
+  if (program.stdout().trim() === '') throw new Error(`perf ${args[0]} shows nothing: ${program.output()}`);
+  return program.stdout();
+}
 
 function figures(program: string, shares: readonly Share[]): Figure[] {
   return shares

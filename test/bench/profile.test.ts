@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { sharesOfCpuProfile, sharesOfPerfReport } from '../../bench/profile.ts';
+import { sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../../bench/profile.ts';
 
 const node = (id: number, url: string, functionName = 'f') => ({ id, callFrame: { functionName, url } });
 
@@ -48,6 +48,27 @@ describe('a report of perf', () => {
       { name: 'reflect.Value.Field', percent: 2.08 },
       { name: 'its own code and the runtime of Go', percent: 2 },
       { name: 'main.(*session).readRing', percent: 1.56 },
+    ]);
+  });
+});
+
+describe('the samples of perf', () => {
+  it('are told by the step of the BPF program that they were in', () => {
+    // As perf 6.1 prints them.
+    const sample = (...frames: string[]) => frames.map((frame) => `\tffffffffc0001234 ${frame}`).join('\n');
+    const exit = ['bpf_prog_0123456789abcdef_on_exit', 'bpf_trace_run2', 'do_exit'];
+    const text = [
+      sample('copy_from_user', 'bpf_prog_00aabbccddeeff11_copy_user', 'bpf_prog_fedcba9876543210_append_args', ...exit),
+      sample('bpf_prog_fedcba9876543210_append_args', ...exit),
+      sample('bpf_ringbuf_output', ...exit),
+      sample(...exit),
+      sample('do_exit'),
+      '',
+    ].join('\n\n');
+    expect(sharesOfPerfScript(text, 'on_exit')).toEqual([
+      { name: 'append_args', percent: 50 },
+      { name: 'bpf_ringbuf_output', percent: 25 },
+      { name: 'on_exit itself', percent: 25 },
     ]);
   });
 });

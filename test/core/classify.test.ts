@@ -218,13 +218,13 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['oom_kill', 'oom_kill', 'kernel'],
   ],
   [
-    'a process that shares the memory of an OOM victim',
-    killedBy(KILL, { signal: kernelSignal(KILL, ['do_send_sig_info', '__oom_kill_process']) }),
+    'an OOM victim that ends before it is marked, or a process that shares its memory',
+    killedBy(KILL, { signal: kernelSignal(KILL, ['do_send_sig_info', '__oom_kill_process']), oom: oom() }),
     ['oom_kill', 'oom_kill', 'kernel'],
   ],
   [
     'SIGKILL from the kernel without OOM is not OOM',
-    killedBy(KILL, { signal: kernelSignal(KILL) }),
+    killedBy(KILL, { signal: kernelSignal(KILL), oom: oom() }),
     ['kernel', 'SIGKILL', 'kernel'],
   ],
   [

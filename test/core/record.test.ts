@@ -6,7 +6,7 @@ import type { Death } from '../../src/core/event.ts';
 import { Seen } from '../../src/core/memory.ts';
 import { recordUid, severityOf } from '../../src/core/record.ts';
 import { circumstances, recordOf } from '../circumstances.ts';
-import { actor, END, exitedWith, fault, killedBy, signal, victim } from '../deadly.ts';
+import { actor, END, exitedWith, fault, kernelSignal, killedBy, oom, signal, victim } from '../deadly.ts';
 import { goldenDeath } from '../fake-loader.ts';
 
 const BOOT_ID = '7c1f7b53-9d3c-4c53-8f0e-0a6d1b2c3d4e';
@@ -98,6 +98,13 @@ describe('the record of a golden death', () => {
       'thread.name': 'worker',
       'whodunit.evidence': ['SIGSEGV with SEGV_MAPERR at 0xbeef, trap 14, delivered with the default action'],
     });
+  });
+
+  // The probes keep sizes for every SIGKILL of the kernel's, as a victim may not be marked yet.
+  it('says nothing of memory where the kernel killed for another reason', () => {
+    const { attributes } = recordOf(killedBy(9, { signal: kernelSignal(9, ['zap_pid_ns_processes']), oom: oom() }));
+    expect(attributes['whodunit.cause']).toBe('namespace_exit');
+    expect(Object.keys(attributes).filter((key) => key.startsWith('whodunit.oom.'))).toEqual([]);
   });
 
   it('out of memory', () => {

@@ -49,6 +49,15 @@ describe('a context that was published', () => {
     });
   });
 
+  // The kernel leaves it five sixths of the address space then, and places mappings below the executable and its heap.
+  it.each(['memfd', 'anonymous'])('is found where the stack has no limit (%s)', async (how) => {
+    const limited = ['--stack=unlimited', PYTHON, `${ROOT}/test/story/jobs/published_context.py`, how];
+    const { record, printed } = await death('prlimit', limited);
+    const [pid, seen] = printed.trim().split(' ');
+    expect(record.resource['service.name']).toBe(seen === 'named' ? 'published' : SERVICE);
+    expect(record.resource['process.pid']).toBe(Number(pid));
+  });
+
   it('is not there where nobody published one', async () => {
     const { record } = await death(PYTHON, ['-c', 'import os; os.abort()']);
     expect(record.resource['service.name']).toBe(SERVICE);
