@@ -4,7 +4,7 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CACHE, emptyCache, hashOf } from './cache.mjs';
 import { mirrors } from './kernel-images.mjs';
@@ -66,7 +66,7 @@ async function node() {
     await run('npm', ['install', '--prefix', join(to, 'installed'), ...quiet, NPM], { remedy });
     renameSync(join(to, 'installed/node_modules/npm'), join(to, 'npm'));
     rmSync(join(to, 'installed'), { recursive: true });
-    cpSync(NODE, join(to, 'node'), { dereference: true });
+    copyFileSync(NODE, join(to, 'node')); // cpSync() of Node 24 takes a link to a file for a directory
     const trial = join(to, 'trial');
     mkdirSync(trial);
     for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(trial, file));
