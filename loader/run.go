@@ -14,6 +14,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -78,6 +79,7 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 		log.printf("without the context of threads (--thread-context): before Linux 6.7, published contexts cannot be found")
 	}
 	log.printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
+	tellReady(log)
 	later, cancel := context.WithCancel(ctx)
 	var doing sync.WaitGroup
 	doing.Go(func() {
@@ -94,6 +96,13 @@ func run(ctx context.Context, config config, log *logger) (err error) {
 		hello: Hello{LoaderVersion: version, BootID: bootID(), KernelRelease: kernelRelease(), RingBytes: ring.size, Probes: probes.Status},
 	}
 	return server.Serve(ctx, listener)
+}
+
+// tellReady says to systemd, where it asked (NOTIFY_SOCKET of sd_notify(3)), that whoever dies from now on is seen.
+func tellReady(log *logger) {
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.printf("systemd is not told that the probes are attached: %v", err)
+	}
 }
 
 // requireKernel fails, with the remedy, where the probes cannot be loaded at all.

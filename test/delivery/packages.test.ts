@@ -172,6 +172,10 @@ describe('the .deb on a Debian with systemd', () => {
     writeFileSync(join(dropIn, 'scope.conf'), '[Service]\nEnvironment=WHODUNIT_SCOPE=/system.slice\n');
     machine.call('systemctl', 'daemon-reload');
     expect(machine.call('systemctl', 'enable', '--now', 'whodunit-loader', 'whodunit')).toMatchObject({ status: 0 });
+    // Right after that: started means that the probes are attached.
+    expect(machine.call('systemd-run', '--wait', '--unit=victim', '/opt/test/mortal', 'segfault').output).toContain(
+      'status=11/SEGV',
+    );
     for (const unit of ['whodunit-loader', 'whodunit'])
       await until(
         `${unit} is active`,
@@ -183,7 +187,6 @@ describe('the .deb on a Debian with systemd', () => {
     const status = machine.call('cat', `/proc/${show('whodunit', 'MainPID')}/status`).output;
     expect(status).toMatch(/^CapEff:\t0+$/m);
     expect(status).not.toMatch(/^Uid:\t0\t/m);
-    machine.call('systemd-run', '--wait', '--unit=victim', '/opt/test/mortal', 'segfault');
     const told = /✖ mortal [^✖]*why {7}fault · SIGSEGV[^✖]*where {5}service victim · victim\.service/;
     await until('the report', TOLD_WITHIN_MS, () => told.test(journal()) || undefined, journal);
   });

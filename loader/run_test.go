@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSystemdIsToldThatTheProbesAreAttached(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	var said bytes.Buffer
+	t.Setenv("NOTIFY_SOCKET", path)
+	tellReady(newLogger(&said))
+	heard := make([]byte, 64)
+	n, err := systemd.Read(heard)
+	if err != nil || string(heard[:n]) != "READY=1" || said.Len() > 0 {
+		t.Errorf("systemd heard %q (%v); the log has %q", heard[:n], err, said.String())
+	}
+}
+
+func TestASystemdThatCannotBeToldIsALineInTheLogAndNoMore(t *testing.T) {
+	var said bytes.Buffer
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
+	tellReady(newLogger(&said))
+	if !strings.Contains(said.String(), "systemd is not told") || !strings.Contains(said.String(), "nobody") {
+		t.Errorf("the log has %q", said.String())
+	}
+	said.Reset()
+	t.Setenv("NOTIFY_SOCKET", "")
+	tellReady(newLogger(&said))
+	if said.Len() > 0 {
+		t.Errorf("where systemd did not ask, the log has %q", said.String())
+	}
+}
