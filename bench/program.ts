@@ -4,11 +4,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Program, ROOT, startProgram } from '../test/stack/program.ts';
+import { NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirectory } from '../test/stack/program.ts';
 
 export const LOAD = join(ROOT, 'build/bench-load');
 export const PREEMPTED = join(ROOT, 'build/bench-preempted');
 const PROBE_COST = join(ROOT, 'build/bench-probe-cost');
+const LEAST_SERVICE = join(ROOT, 'bench/least-service.ts');
 
 /** A load that one process makes at a time stays on one processor: moving between them costs more than what is measured. */
 const LAST_PROCESSOR = String(availableParallelism() - 1);
@@ -21,14 +22,30 @@ export interface Lap {
   readonly wallNs: number;
 }
 
-/** Runs a program that prints `{"count":…,"wall_ns":…}`, to its end. Throws if it fails. */
-async function lap(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Lap> {
+/** Runs a program that prints an object, to its end. Throws if it fails. */
+async function told<Figures>(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Figures> {
   const running = startProgram(program, args, { env });
   const { code, signal } = await running.ended;
   if (code !== 0)
     throw new Error(`${[program, ...args].join(' ')} ended with ${signal ?? `code ${code}`}: ${running.output()}`);
-  const { count, wall_ns } = JSON.parse(running.stdout());
+  return JSON.parse(running.stdout());
+}
+
+async function lap(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Lap> {
+  const { count, wall_ns } = await told<{ count: number; wall_ns: number }>(program, args, env);
   return { count, wallNs: wall_ns };
+}
+
+/** Processor time, ns, of what a service must do with a death at least (least-service.ts), the mean of so many. `env`: where it sends to. */
+export async function leastOfService(deaths: number, env: NodeJS.ProcessEnv): Promise<number> {
+  const directory = temporaryDirectory();
+  try {
+    const args = [...SERVICE_FLAGS, LEAST_SERVICE, directory.path, String(deaths)];
+    const { count, cpu_ns } = await told<{ count: number; cpu_ns: number }>(NODE, args, { ...process.env, ...env });
+    return cpu_ns / count;
+  } finally {
+    directory.remove();
+  }
 }
 
 /** `args` as in load.c. The environment is empty but for `env`, so that each machine's load is the same. */

@@ -10,7 +10,7 @@ import { until } from '../../test/stack/program.ts';
 import { startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
 import { STORM_SHARE_MIN } from '../bars.ts';
 import { type Figure, figure, type Unit } from '../figures.ts';
-import { cpuNs, loadOnAll } from '../program.ts';
+import { cpuNs, leastOfService, loadOnAll } from '../program.ts';
 import { exportByDefault, loaderCounters, type Part, type Run } from './part.ts';
 
 const KINDS = [
@@ -19,11 +19,9 @@ const KINDS = [
 ] as const;
 const WORKERS = 2 * availableParallelism();
 const UNWATCHED_SECONDS = 3;
-const TRIAL_SECONDS = 4;
-const TRIALS = 6;
-const TRIALS_QUICK = 2;
-const PROOF_SECONDS = 30;
-const PROOF_SECONDS_QUICK = 5;
+/** So many trials before the proof, and how long each of these takes, seconds. */
+const TIMES = { trials: 6, trial: 4, proof: 30 };
+const TIMES_QUICK = { trials: 2, trial: 2, proof: 4 };
 /** A proof that fails is tried again, that much slower. */
 const SLOWER = 0.85;
 const PROOFS = 6;
@@ -34,6 +32,10 @@ const DRAIN_SHARE = 1 / 3;
 /** What a rate that was too high has left in queues is waited for, so that it is not counted to the next one. */
 const EMPTY_WITHIN_MS = 120_000;
 const POLL_MS = 50;
+const PROTOCOL = 'http/protobuf';
+/** So many are handled by the least of a service, while others die for a little longer. */
+const LEAST = { deaths: 40_000, seconds: 5 };
+const LEAST_QUICK = { deaths: 8_000, seconds: 2 };
 
 interface Trial {
   readonly died: number;
@@ -71,11 +73,18 @@ export const storm: Part = async (run) => {
 async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, progress }: Run): Promise<Figure[]> {
   progress(0, 'unwatched');
   const before = await unwatched(load);
-  const seconds = quick ? PROOF_SECONDS_QUICK : PROOF_SECONDS;
-  const proof = await highestRate(load, before, quick ? TRIALS_QUICK : TRIALS, seconds, progress);
-  progress(0.95, 'unwatched, again');
-  // Before and after, so that a machine that changes meanwhile is seen in both.
-  return figuresOf(id, title, (before + (await unwatched(load))) / 2, proof, seconds);
+  const times = quick ? TIMES_QUICK : TIMES;
+  const collector = await startCollector({ keep: 'count' });
+  try {
+    const proof = await highestRate(collector, load, before, times, progress);
+    progress(0.9, 'the least of a service');
+    const least = await leastBeside(collector, load, proof.perSecond, quick ? LEAST_QUICK : LEAST);
+    progress(0.95, 'unwatched, again');
+    // Before and after, so that a machine that changes meanwhile is seen in both.
+    return figuresOf(id, title, (before + (await unwatched(load))) / 2, proof, least, times.proof);
+  } finally {
+    await collector.stop();
+  }
 }
 
 /** Deaths a second. */
@@ -86,39 +95,49 @@ async function unwatched(load: string): Promise<number> {
 
 /** Looks for it below `limit` in short trials, and proves it. UNPROVEN if none stands the proof. */
 async function highestRate(
+  collector: Collector,
   load: string,
   limit: number,
-  trials: number,
-  seconds: number,
+  times: typeof TIMES,
   progress: Run['progress'],
 ): Promise<Trial> {
-  const collector = await startCollector({ keep: 'count' });
+  const whodunit = await startWhodunit(exportByDefault(collector, PROTOCOL));
   try {
-    const whodunit = await startWhodunit(exportByDefault(collector, 'http/protobuf'));
-    try {
-      const attempt = (rate: number, during: number) => tryRate(collector, whodunit, load, rate, during);
-      const steps = trials + PROOFS;
-      let good = 0;
-      let bad = limit;
-      for (let trial = 0; trial < trials; trial += 1) {
-        const rate = (good + bad) / 2;
-        progress((trial + 1) / steps, `${Math.round(rate)}/s`);
-        if (isKept(await attempt(rate, TRIAL_SECONDS), rate)) good = rate;
-        else bad = rate;
-      }
-      // If not even the lowest was good, what is below it may be.
-      for (let proof = 0, rate = good || bad * SLOWER; proof < PROOFS; proof += 1, rate *= SLOWER) {
-        progress((trials + 1) / steps, `${Math.round(rate)}/s for ${seconds} s`);
-        const result = await attempt(rate, seconds);
-        if (isKept(result, rate)) return result;
-      }
-      return UNPROVEN;
-    } finally {
-      await whodunit.stop();
+    const attempt = (rate: number, during: number) => tryRate(collector, whodunit, load, rate, during);
+    const steps = times.trials + PROOFS;
+    let good = 0;
+    let bad = limit;
+    for (let trial = 0; trial < times.trials; trial += 1) {
+      const rate = (good + bad) / 2;
+      progress((trial + 1) / steps, `${Math.round(rate)}/s`);
+      if (isKept(await attempt(rate, times.trial), rate)) good = rate;
+      else bad = rate;
     }
+    // If not even the lowest was good, what is below it may be.
+    for (let proof = 0, rate = good || bad * SLOWER; proof < PROOFS; proof += 1, rate *= SLOWER) {
+      progress((times.trials + 1) / steps, `${Math.round(rate)}/s for ${times.proof} s`);
+      const result = await attempt(rate, times.proof);
+      if (isKept(result, rate)) return result;
+    }
+    return UNPROVEN;
   } finally {
-    await collector.stop();
+    await whodunit.stop();
   }
+}
+
+/** Processor time of the least that a service must do with a death, ns: as many die beside it, whom nobody watches. */
+async function leastBeside(
+  collector: Collector,
+  load: string,
+  rate: number,
+  { deaths, seconds }: typeof LEAST,
+): Promise<number> {
+  if (Number.isNaN(rate)) return Number.NaN;
+  const [least] = await Promise.all([
+    leastOfService(deaths, exportByDefault(collector, PROTOCOL)),
+    loadOnAll([load, Math.round(rate), seconds, WORKERS]),
+  ]);
+  return least;
 }
 
 function isKept({ lost, arrived, perSecond }: Trial, rate: number): boolean {
@@ -158,10 +177,12 @@ async function tryRate(
   };
 }
 
-function figuresOf(id: string, title: string, limit: number, proof: Trial, seconds: number): Figure[] {
+function figuresOf(id: string, title: string, limit: number, proof: Trial, leastNs: number, seconds: number): Figure[] {
   const per100_000 = (ns: number) => (ns / 1e9 / proof.died) * 100_000;
   const ours = per100_000(proof.loaderCpuNs + proof.serviceCpuNs);
+  const loaders = per100_000(proof.loaderCpuNs);
   const collectors = per100_000(proof.collectorCpuNs);
+  const least = (leastNs / 1e9) * 100_000;
   // Unwatched, the dying and their parents use the processors up.
   const dying = (availableParallelism() / limit) * 100_000;
   const named = (name: string, what: string, unit: Unit, value: number, note?: string) =>
@@ -174,6 +195,12 @@ function figuresOf(id: string, title: string, limit: number, proof: Trial, secon
     named('rate', `all arrive, for ${seconds} s`, '/s', proof.perSecond, drain),
     named('share', 'watched / unwatched', 'ratio', proof.perSecond / limit),
     named('ceiling', 'the same, if no processor ever waited', 'ratio', dying / (dying + ours + collectors)),
+    named(
+      'least',
+      'and with a service that thinks about none',
+      'ratio',
+      dying / (dying + loaders + least + collectors),
+    ),
     named('cpu', 'processor time for 100,000 deaths, loader and service', 's', ours),
     named(
       'cpu_left',
@@ -181,8 +208,9 @@ function figuresOf(id: string, title: string, limit: number, proof: Trial, secon
       's',
       dying / STORM_SHARE_MIN - dying - collectors,
     ),
-    named('cpu_loader', 'the loader of these', 's', per100_000(proof.loaderCpuNs)),
+    named('cpu_loader', 'the loader of these', 's', loaders),
     named('cpu_service', 'the service of these', 's', per100_000(proof.serviceCpuNs)),
+    named('cpu_least', 'a service that only parses, writes, sends and settles', 's', least),
     named('cpu_collector', 'and the collector', 's', collectors),
     named('cpu_dying', 'and the dying themselves, unwatched', 's', dying),
   ];

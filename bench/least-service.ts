@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The least that a service must do with a death: parse its line, write it durably, send it through the official exporter, settle it.
+// It says the same of each and thinks about none, so that no service with this exporter and a queue on disk takes less. A program of its
+// own, with the service's flags: node bench/least-service.ts DIRECTORY COUNT, and the exporter's standard variables. Prints
+// {"count":…,"cpu_ns":…}.
+import { classify } from '../src/core/classify.ts';
+import { resourceOf } from '../src/core/enrich.ts';
+import { buildRecord, recordUid, resourceValue } from '../src/core/record.ts';
+import { storeRecord } from '../src/core/stored.ts';
+import { hostReader } from '../src/io/host.ts';
+import { Log } from '../src/io/log.ts';
+import { createLogSender, type Protocol } from '../src/io/otlp.ts';
+import { Queue } from '../src/io/queue.ts';
+import { newStats } from '../src/io/stats.ts';
+import { golden, goldenDeath } from '../test/fake-loader.ts';
+
+/** Before what is counted, as a share of it, so that the code is compiled. */
+const WARM_UP = 0.5;
+/** About what a storm brings in the time that a batch grows (BATCH_DELAY_MS of the service). */
+const BATCH = 400;
+const BYTES_MAX = 2 ** 40;
+
+const DEATH = 'death-exit-3';
+
+async function main(directory: string, count: number): Promise<void> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint = '', OTEL_EXPORTER_OTLP_PROTOCOL: protocol } = process.env;
+  const sender = await createLogSender(protocol as Protocol, endpoint);
+  const queue = new Queue({ directory, bytesMax: BYTES_MAX, stats: newStats(Date.now()), log: new Log() });
+  const text = golden(DEATH);
+  const { record, resource } = recordOf(DEATH);
+  const handle = async (deaths: number): Promise<void> => {
+    for (let done = 0; done < deaths; done += BATCH) {
+      const items = Array.from({ length: BATCH }, () => {
+        const { process: victim } = JSON.parse(text);
+        const uid = recordUid('', victim.pid, 0n);
+        // Each process is a resource of its own.
+        return { uid, endedMs: 0, record: storeRecord({ ...record, resource: resourceValue({ ...resource }) }) };
+      });
+      queue.put(items);
+      const rows = queue.take(BATCH, BYTES_MAX);
+      const outcome = await sender.send(rows.map((row) => row.record));
+      if (outcome.kind !== 'success') throw new Error(`the collector: ${outcome.kind}: ${outcome.reason}`);
+      queue.settle([]);
+    }
+  };
+  await handle(count * WARM_UP);
+  const before = process.cpuUsage();
+  await handle(count);
+  const { user, system } = process.cpuUsage(before);
+  console.log(JSON.stringify({ count, cpu_ns: (user + system) * 1_000 }));
+  queue.close();
+  sender.close();
+}
+
+function recordOf(name: string) {
+  const death = goldenDeath(name);
+  const host = hostReader()();
+  const verdict = classify(death);
+  const resource = resourceOf(death, host, 'redacted');
+  const { pid, start_boottime_ns } = death.process;
+  const uid = recordUid('', pid, start_boottime_ns);
+  const input = { death, verdict, uid, resource, host, argumentsMode: 'redacted', observedNs: 0n, recent: 1 } as const;
+  return { record: buildRecord(input), resource };
+}
+
+await main(process.argv[2] ?? '', Number(process.argv[3]));
