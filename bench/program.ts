@@ -13,7 +13,11 @@ const LEAST_SERVICE = join(ROOT, 'bench/least-service.ts');
 
 /** A load that one process makes at a time stays on one processor: moving between them costs more than what is measured. */
 const LAST_PROCESSOR = String(availableParallelism() - 1);
-const REALTIME_PRIORITY = '1';
+/**
+ * Before all others: nothing that runs beside it comes between, so that what is measured is what is in its own way. For a lap that is
+ * short: the kernel stops for 50 ms of each second whoever never waits (sched_rt_runtime_us).
+ */
+const FIRST = ['--fifo', '1'];
 const ANSWER_WITHIN_MS = 10_000;
 
 export interface Lap {
@@ -53,13 +57,11 @@ export function load(args: readonly (string | number)[], env: NodeJS.ProcessEnv 
   return lap('taskset', ['-c', LAST_PROCESSOR, LOAD, ...args.map(String)], { PATH: process.env.PATH, ...env });
 }
 
-/**
- * The same before all others: nothing that runs beside it comes between, so that what is measured is what is in its own way. For a lap
- * that is short: the kernel stops for 50 ms of each second whoever never waits (sched_rt_runtime_us).
- */
+/** The same before all others. */
 export function loadAlone(args: readonly (string | number)[]): Promise<Lap> {
-  const first = ['--fifo', REALTIME_PRIORITY, 'taskset', '-c', LAST_PROCESSOR];
-  return lap('chrt', [...first, LOAD, ...args.map(String)], { PATH: process.env.PATH });
+  return lap('chrt', [...FIRST, 'taskset', '-c', LAST_PROCESSOR, LOAD, ...args.map(String)], {
+    PATH: process.env.PATH,
+  });
 }
 
 /** The same on all processors, for loads with workers. */
@@ -67,8 +69,9 @@ export function loadOnAll(args: readonly (string | number)[]): Promise<Lap> {
   return lap(LOAD, args.map(String), {});
 }
 
+/** A Go program on all processors, before all others. */
 export function preempted(collections: number): Promise<Lap> {
-  return lap(PREEMPTED, [String(collections)], {});
+  return lap('chrt', [...FIRST, PREEMPTED, String(collections)], { PATH: process.env.PATH });
 }
 
 /** Processes that do nothing. `gone` resolves when none is left. */

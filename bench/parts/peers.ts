@@ -10,7 +10,7 @@ import { between, load, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
 import { EXIT_PROGRAM, SIGNAL_PROGRAM } from './kernel.ts';
 import { type Part, settle, startQuietWhodunit } from './part.ts';
-import { laps, WORK } from './workload.ts';
+import { lapsOf, WORK } from './workload.ts';
 
 const ROUNDS = 7;
 const ROUNDS_QUICK = 1;
@@ -83,7 +83,7 @@ export const peers: Part = async ({ quick, progress }) => {
       const watcher = await condition.start();
       try {
         await settle();
-        for (const [id, ns] of await laps(COMPARED)) add(samples, `${condition.id}.${id}`, ns);
+        for (const [id, ns] of await lapsOf(COMPARED)) add(samples, `${condition.id}.${id}`, ns);
         await costs(condition, watcher, samples);
       } finally {
         await watcher.stop();

@@ -18,10 +18,9 @@ const KINDS = [
   { id: 'exec', title: 'fork, exec, exit with 3', load: 'storm-exec' },
 ] as const;
 const WORKERS = 2 * availableParallelism();
-const UNWATCHED_SECONDS = 3;
 /** So many trials before the proof, and how long each of these takes, seconds. */
-const TIMES = { trials: 6, trial: 4, proof: 30 };
-const TIMES_QUICK = { trials: 2, trial: 2, proof: 4 };
+const TIMES = { unwatched: 3, trials: 6, trial: 4, proof: 30 };
+const TIMES_QUICK = { unwatched: 2, trials: 2, trial: 2, proof: 3 };
 /** A proof that fails is tried again, that much slower. */
 const SLOWER = 0.85;
 const PROOFS = 6;
@@ -71,9 +70,9 @@ export const storm: Part = async (run) => {
 };
 
 async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, progress }: Run): Promise<Figure[]> {
-  progress(0, 'unwatched');
-  const before = await unwatched(load);
   const times = quick ? TIMES_QUICK : TIMES;
+  progress(0, 'unwatched');
+  const before = await unwatched(load, times.unwatched);
   const collector = await startCollector({ keep: 'count' });
   try {
     const proof = await highestRate(collector, load, before, times, progress);
@@ -81,15 +80,15 @@ async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, pro
     const least = await leastBeside(collector, load, proof.perSecond, quick ? LEAST_QUICK : LEAST);
     progress(0.95, 'unwatched, again');
     // Before and after, so that a machine that changes meanwhile is seen in both.
-    return figuresOf(id, title, (before + (await unwatched(load))) / 2, proof, least, times.proof);
+    return figuresOf(id, title, (before + (await unwatched(load, times.unwatched))) / 2, proof, least, times.proof);
   } finally {
     await collector.stop();
   }
 }
 
 /** Deaths a second. */
-async function unwatched(load: string): Promise<number> {
-  const { count, wallNs } = await loadOnAll([load, 0, UNWATCHED_SECONDS, WORKERS]);
+async function unwatched(load: string, seconds: number): Promise<number> {
+  const { count, wallNs } = await loadOnAll([load, 0, seconds, WORKERS]);
   return (count / wallNs) * 1e9;
 }
 
