@@ -30,7 +30,7 @@ async function main(directory: string, count: number): Promise<void> {
   const { record, resource } = recordOf(DEATH);
   const handle = async (deaths: number): Promise<void> => {
     for (let done = 0; done < deaths; done += BATCH) {
-      const items = Array.from({ length: BATCH }, () => {
+      const items = Array.from({ length: Math.min(BATCH, deaths - done) }, () => {
         const { process: victim } = JSON.parse(text);
         const uid = recordUid('', victim.pid, 0n);
         // Each process is a resource of its own.

@@ -27,7 +27,7 @@ export interface Lap {
 }
 
 /** Runs a program that prints an object, to its end. Throws if it fails. */
-async function told<Figures>(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Figures> {
+async function outputOf<Output>(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Output> {
   const running = startProgram(program, args, { env });
   const { code, signal } = await running.ended;
   if (code !== 0)
@@ -36,7 +36,7 @@ async function told<Figures>(program: string, args: readonly string[], env: Node
 }
 
 async function lap(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Lap> {
-  const { count, wall_ns } = await told<{ count: number; wall_ns: number }>(program, args, env);
+  const { count, wall_ns } = await outputOf<{ count: number; wall_ns: number }>(program, args, env);
   return { count, wallNs: wall_ns };
 }
 
@@ -45,7 +45,7 @@ export async function leastOfService(deaths: number, env: NodeJS.ProcessEnv): Pr
   const directory = temporaryDirectory();
   try {
     const args = [...SERVICE_FLAGS, LEAST_SERVICE, directory.path, String(deaths)];
-    const { count, cpu_ns } = await told<{ count: number; cpu_ns: number }>(NODE, args, { ...process.env, ...env });
+    const { count, cpu_ns } = await outputOf<{ count: number; cpu_ns: number }>(NODE, args, env);
     return cpu_ns / count;
   } finally {
     directory.remove();

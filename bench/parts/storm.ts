@@ -18,9 +18,9 @@ const KINDS = [
   { id: 'exec', title: 'fork, exec, exit with 3', load: 'storm-exec' },
 ] as const;
 const WORKERS = 2 * availableParallelism();
-/** So many trials before the proof, and how long each of these takes, seconds. */
-const TIMES = { unwatched: 3, trials: 6, trial: 4, proof: 30 };
-const TIMES_QUICK = { unwatched: 2, trials: 2, trial: 2, proof: 3 };
+/** How long each step takes, seconds; how many trials there are; and how many deaths the least of a service handles in its step. */
+const TIMES = { unwatched: 3, trials: 6, trial: 4, proof: 30, least: 5, leastDeaths: 40_000 };
+const TIMES_QUICK = { unwatched: 2, trials: 2, trial: 2, proof: 3, least: 2, leastDeaths: 8_000 };
 /** A proof that fails is tried again, that much slower. */
 const SLOWER = 0.85;
 const PROOFS = 6;
@@ -32,9 +32,6 @@ const DRAIN_SHARE = 1 / 3;
 const EMPTY_WITHIN_MS = 120_000;
 const POLL_MS = 50;
 const PROTOCOL = 'http/protobuf';
-/** So many are handled by the least of a service, while others die for a little longer. */
-const LEAST = { deaths: 40_000, seconds: 5 };
-const LEAST_QUICK = { deaths: 8_000, seconds: 2 };
 
 interface Trial {
   readonly died: number;
@@ -77,7 +74,7 @@ async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, pro
   try {
     const proof = await highestRate(collector, load, before, times, progress);
     progress(0.9, 'the least of a service');
-    const least = await leastBeside(collector, load, proof.perSecond, quick ? LEAST_QUICK : LEAST);
+    const least = await leastBeside(collector, load, proof.perSecond, times);
     progress(0.95, 'unwatched, again');
     // Before and after, so that a machine that changes meanwhile is seen in both.
     return figuresOf(id, title, (before + (await unwatched(load, times.unwatched))) / 2, proof, least, times.proof);
@@ -125,16 +122,11 @@ async function highestRate(
 }
 
 /** Processor time of the least that a service must do with a death, ns: as many die beside it, whom nobody watches. */
-async function leastBeside(
-  collector: Collector,
-  load: string,
-  rate: number,
-  { deaths, seconds }: typeof LEAST,
-): Promise<number> {
+async function leastBeside(collector: Collector, load: string, rate: number, times: typeof TIMES): Promise<number> {
   if (Number.isNaN(rate)) return Number.NaN;
   const [least] = await Promise.all([
-    leastOfService(deaths, exportByDefault(collector, PROTOCOL)),
-    loadOnAll([load, Math.round(rate), seconds, WORKERS]),
+    leastOfService(times.leastDeaths, exportByDefault(collector, PROTOCOL)),
+    loadOnAll([load, Math.round(rate), times.least, WORKERS]),
   ]);
   return least;
 }
@@ -178,12 +170,13 @@ async function tryRate(
 
 function figuresOf(id: string, title: string, limit: number, proof: Trial, leastNs: number, seconds: number): Figure[] {
   const per100_000 = (ns: number) => (ns / 1e9 / proof.died) * 100_000;
-  const ours = per100_000(proof.loaderCpuNs + proof.serviceCpuNs);
   const loaders = per100_000(proof.loaderCpuNs);
+  const services = per100_000(proof.serviceCpuNs);
   const collectors = per100_000(proof.collectorCpuNs);
   const least = (leastNs / 1e9) * 100_000;
   // Unwatched, the dying and their parents use the processors up.
   const dying = (availableParallelism() / limit) * 100_000;
+  const ceiling = (watchers: number) => dying / (dying + watchers + collectors);
   const named = (name: string, what: string, unit: Unit, value: number, note?: string) =>
     figure(`storm.${id}.${name}`, `${title}: ${what}`, unit, value, note);
   const drain = proof.arrived
@@ -193,14 +186,9 @@ function figuresOf(id: string, title: string, limit: number, proof: Trial, least
     named('unwatched', "the machine's limit, unwatched", '/s', limit),
     named('rate', `all arrive, for ${seconds} s`, '/s', proof.perSecond, drain),
     named('share', 'watched / unwatched', 'ratio', proof.perSecond / limit),
-    named('ceiling', 'the same, if no processor ever waited', 'ratio', dying / (dying + ours + collectors)),
-    named(
-      'least',
-      'and with a service that thinks about none',
-      'ratio',
-      dying / (dying + loaders + least + collectors),
-    ),
-    named('cpu', 'processor time for 100,000 deaths, loader and service', 's', ours),
+    named('ceiling', 'the same, if no processor ever waited', 'ratio', ceiling(loaders + services)),
+    named('least', 'and with a service that thinks about none', 'ratio', ceiling(loaders + least)),
+    named('cpu', 'processor time for 100,000 deaths, loader and service', 's', loaders + services),
     named(
       'cpu_left',
       `what a share of ${STORM_SHARE_MIN} would leave for them`,
@@ -208,7 +196,7 @@ function figuresOf(id: string, title: string, limit: number, proof: Trial, least
       dying / STORM_SHARE_MIN - dying - collectors,
     ),
     named('cpu_loader', 'the loader of these', 's', loaders),
-    named('cpu_service', 'the service of these', 's', per100_000(proof.serviceCpuNs)),
+    named('cpu_service', 'the service of these', 's', services),
     named('cpu_least', 'a service that only parses, writes, sends and settles', 's', least),
     named('cpu_collector', 'and the collector', 's', collectors),
     named('cpu_dying', 'and the dying themselves, unwatched', 's', dying),

@@ -18,21 +18,17 @@ const SIGUSR1 = 10;
 export interface Work {
   readonly id: string;
   readonly title: string;
-  readonly laps: number;
+  /** LAPS unless it says so. */
+  readonly laps?: number;
   /** Takes about 70 ms. */
   readonly run: () => Promise<Lap>;
 }
 
 export const WORK: readonly Work[] = [
-  { id: 'exit', title: 'fork, exit', laps: LAPS, run: () => loadAlone(['exit', 0, 1_400]) },
-  { id: 'exec', title: 'vfork, exec, exit', laps: LAPS, run: () => loadAlone(['exec', 120]) },
-  { id: 'threads', title: 'thread create, exit', laps: LAPS, run: () => loadAlone(['threads', 7_000]) },
-  {
-    id: 'signals',
-    title: 'ping-pong of SIGUSR1, handled',
-    laps: LAPS,
-    run: () => loadAlone(['pingpong', SIGUSR1, 35_000]),
-  },
+  { id: 'exit', title: 'fork, exit', run: () => loadAlone(['exit', 0, 1_400]) },
+  { id: 'exec', title: 'vfork, exec, exit', run: () => loadAlone(['exec', 120]) },
+  { id: 'threads', title: 'thread create, exit', run: () => loadAlone(['threads', 7_000]) },
+  { id: 'signals', title: 'ping-pong of SIGUSR1, handled', run: () => loadAlone(['pingpong', SIGUSR1, 35_000]) },
   {
     id: 'preempted',
     title: "a Go program, preempted by its runtime's SIGURG",
@@ -82,7 +78,7 @@ export const workload: Part = async ({ quick, progress }) => {
 /** Nanoseconds for one time of each kind of work. */
 export async function lapsOf(work: readonly Work[]): Promise<Map<string, number>> {
   const taken = new Map<string, number>();
-  for (const { id, laps, run } of work) {
+  for (const { id, laps = LAPS, run } of work) {
     const samples: number[] = [];
     for (let lap = 0; lap < laps; lap += 1) {
       const { count, wallNs } = await run();
