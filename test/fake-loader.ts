@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Death } from '../src/core/event.ts';
-import { Decoder } from '../src/core/wire.ts';
+import type { Death } from '../src/core/wire/event.ts';
+import { Decoder } from '../src/core/wire/wire.ts';
 
 const WIRE = new URL('./wire/', import.meta.url);
 

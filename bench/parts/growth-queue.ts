@@ -3,7 +3,7 @@
 // service that starts with them takes to open it. The queue's own code runs in this process, on the disk of the temporary directory.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Log } from '../../src/io/log.ts';
-import { type Item, Queue } from '../../src/io/queue.ts';
+import { type Item, Queue } from '../../src/io/queue/queue.ts';
 import { newStats } from '../../src/io/stats.ts';
 import { temporaryDirectory } from '../../test/stack/program.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';

@@ -117,8 +117,8 @@ export const kernel: Part = async ({ quick, progress }) => {
     const lost = (await drained(whodunit.at.socket)).lost;
     if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported death costs`);
     await whodunit.stop();
-    progress(rounds / (rounds + 1), 'exits that are screened');
-    return { figures: [...figures, await screened(cost, rounds)] };
+    progress(rounds / (rounds + 1), 'exits that are filtered');
+    return { figures: [...figures, await filtered(cost, rounds)] };
   } finally {
     await whodunit.stop();
     await cost.stop();
@@ -136,7 +136,7 @@ async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, bes
 }
 
 /** Exits with 1 of short-lived processes, which nobody wants to hear of by default. */
-async function screened(cost: ProbeCost, rounds: number): Promise<Figure> {
+async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
   const whodunit = await startQuietWhodunit({ WHODUNIT_REPORT: 'default' });
   try {
     await settle();
@@ -151,8 +151,8 @@ async function screened(cost: ProbeCost, rounds: number): Promise<Figure> {
       await drained(whodunit.at.socket);
     }
     const sent = (await drained(whodunit.at.socket)).deaths - before.deaths;
-    const note = sent >= made ? 'not screened in the kernel: sent to the service, which screens it' : undefined;
-    return figure('kernel.exit_screened', 'exit with 1 that is screened out', 'ns', estimate(samples), note);
+    const note = sent >= made ? 'not filtered in the kernel: sent to the service, which screens it' : undefined;
+    return figure('kernel.exit_screened', 'exit with 1 that is filtered out', 'ns', estimate(samples), note);
   } finally {
     await whodunit.stop();
   }

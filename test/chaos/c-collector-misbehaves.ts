@@ -47,7 +47,7 @@ async function overOne(protocol: Protocol, moodMs: number): Promise<Result> {
       }
       between.mood = 'good';
       const ledger = await reaper.stop();
-      const expected = { screened: () => false, refused: (status: number) => status === REFUSED_CODE << 8 };
+      const expected = { filtered: () => false, refused: (status: number) => status === REFUSED_CODE << 8 };
       const result = await judge({ stack, ledger, expected });
       return { ...result, problems: [...result.problems, ...(await complaints(stack, between, result, protocol))] };
     });

@@ -39,7 +39,7 @@ export interface ServiceStatus {
   readonly deaths: {
     readonly received: number;
     readonly reported: number;
-    readonly screened: number;
+    readonly filtered: number;
     readonly pending: number;
     readonly lost: Readonly<Record<'kernel' | 'loader' | 'queue' | 'export', number>>;
   };
@@ -183,7 +183,7 @@ export async function acknowledged(stack: Stack, withinMs: number): Promise<void
   });
 }
 
-/** Resolves when everybody who is dead now was judged: acknowledged, and then accepted, screened, refused or lost. */
+/** Resolves when everybody who is dead now was judged: acknowledged, and then accepted, filtered, refused or lost. */
 export async function judged(stack: Stack, withinMs: number): Promise<void> {
   await acknowledged(stack, withinMs);
   let received: number | undefined;

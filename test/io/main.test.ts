@@ -74,7 +74,7 @@ function death(name: string, seq: number, pid = seq): string {
   return line(object);
 }
 
-/** One that is screened by default: it exits with 3 after a second. */
+/** One that is filtered by default: it exits with 3 after a second. */
 function shortLived(seq: number): string {
   const object = goldenObject('death-exit-3');
   Object.assign(object, { seq: String(seq) });
@@ -213,7 +213,7 @@ describe('whodunit run', () => {
     expect(before.deaths).toMatchObject({
       received: 3,
       reported: 1,
-      screened: 1,
+      filtered: 1,
       pending: 0,
       lost: { export: 1, queue: 0 },
     });

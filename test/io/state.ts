@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Log } from '../../src/io/log.ts';
-import { type Item, Queue, type QueueOptions } from '../../src/io/queue.ts';
+import { type Item, Queue, type QueueOptions } from '../../src/io/queue/queue.ts';
 import { newStats, type Stats } from '../../src/io/stats.ts';
 
 export class StateDirectory {
@@ -26,7 +26,7 @@ export class StateDirectory {
   }
 }
 
-/** A death whose record says `body`; null: it is screened. */
+/** A death whose record says `body`; null: it is filtered. */
 export function item(number: number, body: string | null = `r${number}`): Item {
   return { uid: uidOf(number), endedMs: number, record: body === null ? null : Buffer.from(body) };
 }
@@ -37,6 +37,6 @@ export function uidOf(number: number): string {
 
 /** What the deaths of these statistics came to. It must be the number that was received. */
 export function accounted(stats: Stats): number {
-  const { reported, screened, folded, summaries, rejected, evicted, damaged, pending } = stats;
-  return reported + screened + folded + rejected + evicted + damaged + pending - summaries;
+  const { reported, filtered, aggregated, summaries, rejected, evicted, damaged, pending } = stats;
+  return reported + filtered + aggregated + rejected + evicted + damaged + pending - summaries;
 }

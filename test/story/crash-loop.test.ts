@@ -50,8 +50,8 @@ it('1,000 aborts of one service in a minute', async () => {
   // What is told one by one: deaths, and that the first of them were followed by a restart.
   const told = records().filter(isTermination).length;
   expect(summary.attributes).toMatchObject({
-    'whodunit.folded.count': CRASHES - told,
-    'whodunit.folded.by_cause.abort': CRASHES - told,
+    'whodunit.aggregated.count': CRASHES - told,
+    'whodunit.aggregated.by_cause.abort': CRASHES - told,
   });
   expect(records()).toHaveLength(11);
 });
