@@ -4,6 +4,7 @@
 // own, with the service's flags: node bench/least-service.ts DIRECTORY COUNT, and the exporter's standard variables. Prints
 // {"count":…,"cpu_ns":…}.
 
+import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import type { Protocol } from '../src/core/delivery/target.ts';
 import { resourceOf } from '../src/core/identity/resource.ts';
 import { buildRecord, recordUid, resourceValue } from '../src/core/telemetry/record.ts';
@@ -14,7 +15,6 @@ import { Log } from '../src/io/log.ts';
 import { createLogSender } from '../src/io/otlp/otlp.ts';
 import { Queue } from '../src/io/queue/queue.ts';
 import { newStats } from '../src/io/stats.ts';
-import { golden, goldenDeath } from '../test/fake-loader.ts';
 
 /** Before what is counted, as a share of it, so that the code is compiled. */
 const WARM_UP = 0.5;

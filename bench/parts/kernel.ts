@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the probes cost in the kernel, by the kernel's own clock around each run of a BPF program (bpf_stats). A program serves
 // several kinds of events, so each kind is made many times by itself, round after round, and the growth of the counters divided.
-import type { Whodunit } from '../../test/stack/whodunit.ts';
+import type { Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, type Lap, load, type ProbeCost, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';

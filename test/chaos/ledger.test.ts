@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bookkeeping itself: what the chaos tests would not notice, nobody would.
 import { describe, expect, it } from 'vitest';
-import type { LogRecord } from '../stack/otlp-file.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { account, REFUSED_CODE, readLedger, type Told, type TrueDeath, told } from './ledger.ts';
 import { differences } from './scenario.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ledger of true deaths, as reaper/main.go writes it, and what became of each: delivered, filtered, refused, lost. Pure. What is
 // counted as lost comes from the counters of the code under test; the deaths and the records do not.
-import type { LogRecord } from '../stack/otlp-file.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 
 export interface TrueDeath {
   readonly pid: number;

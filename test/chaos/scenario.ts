@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every scenario has: a name, a length, and a verdict. The verdict is the same for all: each death of the ledger was delivered,
 // or filtered, or refused, or is counted as lost; and nothing was told that did not happen.
-import { REAPER, until } from '../stack/program.ts';
-import type { Status } from '../stack/whodunit.ts';
+import { REAPER, until } from '../../scripts/stack/program.ts';
+import type { Status } from '../../scripts/stack/whodunit.ts';
 import { type Account, ALL_DELIVERED, account, type Expected, type TrueDeath } from './ledger.ts';
 import { judged, type Stack } from './stack.ts';
 

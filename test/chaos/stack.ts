@@ -3,9 +3,9 @@
 // losses that were counted. What happens to them in between is each scenario's own.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CollectorSite, collectorSite } from '../stack/collector.ts';
-import { AppendedLines, logRecords, requests } from '../stack/otlp-file.ts';
-import { LOADER, type Program, startProgram, until } from '../stack/program.ts';
+import { type CollectorSite, collectorSite } from '../../scripts/stack/collector.ts';
+import { AppendedLines, logRecords, requests } from '../../scripts/stack/otlp-file.ts';
+import { LOADER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import {
   exportTo,
   loaderArgs,
@@ -15,7 +15,7 @@ import {
   place,
   type Status,
   startService,
-} from '../stack/whodunit.ts';
+} from '../../scripts/stack/whodunit.ts';
 import { type Told, told } from './ledger.ts';
 import { Supervised } from './supervised.ts';
 

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { until } from '../fake-loader.ts';
-import { freePorts, temporaryDirectory } from '../stack/program.ts';
-import { death, type Running, startService } from './service.ts';
+import { until } from '../../scripts/stack/fake-loader.ts';
+import { freePorts, temporaryDirectory } from '../../scripts/stack/program.ts';
+import { death, type Running, startService } from '../support/service.ts';
 
 const DEATHS = 1000;
 const RECORDS = 10;

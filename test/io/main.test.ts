@@ -7,8 +7,8 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeLoader, goldenObject, line, until } from '../fake-loader.ts';
-import { freePorts } from '../stack/program.ts';
+import { FakeLoader, goldenObject, line, until } from '../../scripts/stack/fake-loader.ts';
+import { freePorts } from '../../scripts/stack/program.ts';
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 

@@ -11,8 +11,8 @@ import {
   WINDOW_MS,
 } from '../../../src/core/filter/aggregate.ts';
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
-import { circumstances } from '../../circumstances.ts';
-import { exitedWith, killedBy, victim } from '../../deadly.ts';
+import { circumstances } from '../../support/circumstances.ts';
+import { exitedWith, killedBy, victim } from '../../support/deadly.ts';
 
 const LIMIT = 10;
 const SECOND = 1_000_000_000n;

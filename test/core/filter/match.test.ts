@@ -5,8 +5,8 @@ import { rulesOf } from '../../../src/core/filter/rules.ts';
 import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
-import { exitedWith, fault, itself, killedBy, noinfoSignal, signal, victim } from '../../deadly.ts';
-import { host } from '../host.ts';
+import { exitedWith, fault, itself, killedBy, noinfoSignal, signal, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
 
 function decide(death: Death, mode: 'default' | 'all' = 'default') {
   const verdict = classify(death);

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseProcessContext } from '../../../src/core/identity/process-context.ts';
 import { resourceOf } from '../../../src/core/identity/resource.ts';
-import { exitedWith, victim } from '../../deadly.ts';
-import { host } from '../host.ts';
-import { processContext, published, text } from './published.ts';
+import { exitedWith, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
+import { processContext, published, text } from '../../support/published.ts';
 
 describe('the published context', () => {
   it('is read with the types of its values', () => {

@@ -3,8 +3,8 @@ import { envDetector } from '@opentelemetry/resources';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseResourceAttributes, resourceOf, serviceLevel } from '../../../src/core/identity/resource.ts';
-import { death, victim } from '../../deadly.ts';
-import { host } from '../host.ts';
+import { death, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
 const POD = '8c7f1d2e-3a4b-5c6d-7e8f-90a1b2c3d4e5';

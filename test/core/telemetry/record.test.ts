@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Golden deaths, and what their records say, field by field.
 import { describe, expect, it } from 'vitest';
+import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
 import { Seen } from '../../../src/core/filter/memory.ts';
 import { recordUid, severityOf } from '../../../src/core/telemetry/record.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
-import { circumstances, recordOf } from '../../circumstances.ts';
-import { actor, END, exitedWith, fault, kernelSignal, killedBy, oom, signal, victim } from '../../deadly.ts';
-import { goldenDeath } from '../../fake-loader.ts';
+import { circumstances, recordOf } from '../../support/circumstances.ts';
+import { actor, END, exitedWith, fault, kernelSignal, killedBy, oom, signal, victim } from '../../support/deadly.ts';
 
 const BOOT_ID = '7c1f7b53-9d3c-4c53-8f0e-0a6d1b2c3d4e';
 const concluded = (death: Death, seen = new Seen(10)) => conclude(death, circumstances({ seen }));

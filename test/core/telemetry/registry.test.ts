@@ -8,15 +8,25 @@ import * as published from '@opentelemetry/semantic-conventions/incubating';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readRegistry, type Signal } from '../../../scripts/registry.ts';
+import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
 import { CrashLoops } from '../../../src/core/filter/aggregate.ts';
 import { rulesOf } from '../../../src/core/filter/rules.ts';
 import { type Attributes, serviceLevel } from '../../../src/core/identity/resource.ts';
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
 import type { Death, Signal as SignalFact } from '../../../src/core/wire/event.ts';
-import { circumstances, recordOf } from '../../circumstances.ts';
-import { actor, fault, itself, kernelSignal, killedBy, noinfoSignal, oom, signal, victim } from '../../deadly.ts';
-import { goldenDeath } from '../../fake-loader.ts';
+import { circumstances, recordOf } from '../../support/circumstances.ts';
+import {
+  actor,
+  fault,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  oom,
+  signal,
+  victim,
+} from '../../support/deadly.ts';
 
 const registry = readRegistry();
 const named = (signals: readonly Signal[], name: string): Signal => {

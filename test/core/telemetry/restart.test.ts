@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { conclude } from '../../../src/core/conclude.ts';
 import { buildRestart, isSameProgram, Restarts } from '../../../src/core/telemetry/restart.ts';
 import type { Restart } from '../../../src/core/wire/event.ts';
-import { circumstances } from '../../circumstances.ts';
-import { END, exitedWith, OFFSET, victim } from '../../deadly.ts';
+import { circumstances } from '../../support/circumstances.ts';
+import { END, exitedWith, OFFSET, victim } from '../../support/deadly.ts';
 
 const DELAY = 250_000_000n;
 const given = circumstances();

@@ -7,9 +7,9 @@ import {
   TRACE_PARENT_UPTIME_MAX_NS,
   traceContextOf,
 } from '../../../src/core/telemetry/trace-context.ts';
-import { recordOf } from '../../circumstances.ts';
-import { END, exitedWith, OFFSET, victim } from '../../deadly.ts';
-import { processContext, text } from '../identity/published.ts';
+import { recordOf } from '../../support/circumstances.ts';
+import { END, exitedWith, OFFSET, victim } from '../../support/deadly.ts';
+import { processContext, text } from '../../support/published.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';

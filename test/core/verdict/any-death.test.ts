@@ -8,7 +8,7 @@ import * as frames from '../../../src/core/verdict/frames.ts';
 import { signalName } from '../../../src/core/verdict/signals.ts';
 import type { Verdict } from '../../../src/core/verdict/verdict.ts';
 import type { Actor, Death, Fault, Signal } from '../../../src/core/wire/event.ts';
-import { actor, death, END, fault, itself, oom, signal } from '../../deadly.ts';
+import { actor, death, END, fault, itself, oom, signal } from '../../support/deadly.ts';
 
 const RUNS = 5_000;
 const SI_KERNEL = 128;

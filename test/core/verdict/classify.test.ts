@@ -17,7 +17,7 @@ import {
   oom,
   signal,
   victim,
-} from '../../deadly.ts';
+} from '../../support/deadly.ts';
 
 const [HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, KILL, USR1] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 const [SEGV, PIPE, ALRM, TERM, XCPU, XFSZ, PROF, IO, SYS] = [11, 13, 14, 15, 24, 25, 27, 29, 31];

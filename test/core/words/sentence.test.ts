@@ -3,8 +3,18 @@ import { expect, it } from 'vitest';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { sentence } from '../../../src/core/words/sentence.ts';
-import { actor, exitedWith, fault, itself, kernelSignal, killedBy, noinfoSignal, oom, signal } from '../../deadly.ts';
-import { host } from '../host.ts';
+import {
+  actor,
+  exitedWith,
+  fault,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  oom,
+  signal,
+} from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
 
 const own = (signo: number) => noinfoSignal(signo, { syscall: 1, sender: itself() });
 const runc = actor({

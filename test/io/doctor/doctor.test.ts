@@ -2,9 +2,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeLoader, golden, goldenObject, line } from '../../../scripts/stack/fake-loader.ts';
 import type { Outcome } from '../../../src/core/delivery/outcome.ts';
 import { type DoctorInput, examine, renderFindings } from '../../../src/io/doctor/doctor.ts';
-import { FakeLoader, golden, goldenObject, line } from '../../fake-loader.ts';
 
 let loader: FakeLoader;
 

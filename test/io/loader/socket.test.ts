@@ -2,11 +2,11 @@
 // The socket against a real Unix socket server.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeLoader, golden, goldenObject, line, until } from '../../../scripts/stack/fake-loader.ts';
 import { LINE_BYTES_MAX } from '../../../src/core/wire/wire.ts';
 import { type Received, readLoader } from '../../../src/io/loader/socket.ts';
 import { Log } from '../../../src/io/log.ts';
 import { newStats, type Stats } from '../../../src/io/stats.ts';
-import { FakeLoader, golden, goldenObject, line, until } from '../../fake-loader.ts';
 
 let loader: FakeLoader;
 let stats: Stats;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a real queue to a collector that answers as the case wants it.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../../scripts/stack/fake-loader.ts';
 import { type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
 import { Log } from '../../../src/io/log.ts';
 import { BATCH_RECORDS_MAX, Delivery } from '../../../src/io/otlp/deliver.ts';
 import type { Queue } from '../../../src/io/queue/queue.ts';
-import { until } from '../../fake-loader.ts';
-import { accounted, item, StateDirectory } from '../state.ts';
+import { accounted, item, StateDirectory } from '../../support/state.ts';
 
 const OK: Outcome = { kind: 'success', refused: 0, reason: null };
 const LATER: Outcome = { kind: 'retryable', reason: 'HTTP 503', reached: true, doubtful: false, afterMs: null };

@@ -9,15 +9,15 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry } from '../../../scripts/registry.ts';
+import { until } from '../../../scripts/stack/fake-loader.ts';
 import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import type { LoaderStatus } from '../../../src/core/wire/event.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
 import { newStats, type Stats } from '../../../src/io/stats.ts';
-import { host } from '../../core/host.ts';
-import { killedBy, signal, victim } from '../../deadly.ts';
-import { until } from '../../fake-loader.ts';
+import { killedBy, signal, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
 
 /** One point as a line: the service, the metric, its attributes that tell, the value. */
 type Point = { service: unknown; name: string; attributes: Record<string, unknown>; value: unknown };

@@ -11,8 +11,8 @@ import type { Protocol } from '../../../src/core/delivery/target.ts';
 import { storeRecord } from '../../../src/core/telemetry/stored.ts';
 import { Log } from '../../../src/io/log.ts';
 import { createLogSender, listenToDiagnostics, type Sender } from '../../../src/io/otlp/otlp.ts';
-import { recordOf } from '../../circumstances.ts';
-import { killedBy, signal } from '../../deadly.ts';
+import { recordOf } from '../../support/circumstances.ts';
+import { killedBy, signal } from '../../support/deadly.ts';
 
 const record = storeRecord(recordOf(killedBy(9, { signal: signal(9) })));
 

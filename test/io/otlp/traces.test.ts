@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../../scripts/stack/fake-loader.ts';
 import { buildSpan } from '../../../src/core/telemetry/span.ts';
 import { Log } from '../../../src/io/log.ts';
 import { SPANS_MAX, Traces } from '../../../src/io/otlp/traces.ts';
 import { newStats, type Stats } from '../../../src/io/stats.ts';
-import { recordOf } from '../../circumstances.ts';
-import { exitedWith, victim } from '../../deadly.ts';
-import { until } from '../../fake-loader.ts';
+import { recordOf } from '../../support/circumstances.ts';
+import { exitedWith, victim } from '../../support/deadly.ts';
 
 const span = (pid: number): ReadableSpan => buildSpan(recordOf(exitedWith(1, { process: victim({ pid }) })), 0n);
 

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Row } from '../../../src/io/queue/ledger.ts';
 import type { Queue } from '../../../src/io/queue/queue.ts';
-import { accounted, item, StateDirectory, uidOf } from '../state.ts';
+import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
 
 const WRITER = new URL('./queue-writer.ts', import.meta.url).pathname;
 const numberOf = ({ record }: Row): number => Number.parseInt(Buffer.from(record).toString(), 10);

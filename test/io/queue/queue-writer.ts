@@ -5,7 +5,7 @@ import { writeSync } from 'node:fs';
 import { Log } from '../../../src/io/log.ts';
 import { Queue } from '../../../src/io/queue/queue.ts';
 import { newStats } from '../../../src/io/stats.ts';
-import { item } from '../state.ts';
+import { item } from '../../support/state.ts';
 
 const [, , directory = '', first = '0'] = process.argv;
 const queue = new Queue({ directory, bytesMax: 1 << 30, stats: newStats(0), log: new Log() });

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoredAggregate } from '../../../src/core/filter/aggregate.ts';
 import { REJECTED_MAX, ROW_BYTES } from '../../../src/io/queue/ledger.ts';
 import { type Queue, UIDS_MAX, WINDOW_BYTES_MAX } from '../../../src/io/queue/queue.ts';
-import { accounted, item, StateDirectory, uidOf } from '../state.ts';
+import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
 
 let state: StateDirectory;
 let queue: Queue | null;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shell of the stories: it starts `sleep 100` and sends it SIGSEGV on order, as a person would by hand.
 import { readFileSync } from 'node:fs';
-import { type Program, startProgram, until } from '../stack/program.ts';
+import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
 
 const SLEEP_WITHIN_MS = 60_000;
 

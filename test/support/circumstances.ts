@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What conclude() needs beside a death, for tests: nothing remembered, everything reported, nothing aggregated.
-import { type Circumstances, conclude } from '../src/core/conclude.ts';
-import { CrashLoops } from '../src/core/filter/aggregate.ts';
-import { Recent, Seen } from '../src/core/filter/memory.ts';
-import { rulesOf } from '../src/core/filter/rules.ts';
-import { Restarts } from '../src/core/telemetry/restart.ts';
-import type { Death } from '../src/core/wire/event.ts';
-import { host } from './core/host.ts';
+import { type Circumstances, conclude } from '../../src/core/conclude.ts';
+import { CrashLoops } from '../../src/core/filter/aggregate.ts';
+import { Recent, Seen } from '../../src/core/filter/memory.ts';
+import { rulesOf } from '../../src/core/filter/rules.ts';
+import { Restarts } from '../../src/core/telemetry/restart.ts';
+import type { Death } from '../../src/core/wire/event.ts';
+import { host } from './host.ts';
 
 export function circumstances(changes: Partial<Circumstances> = {}): Circumstances {
   return {

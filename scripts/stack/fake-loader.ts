@@ -5,10 +5,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Death } from '../src/core/wire/event.ts';
-import { Decoder } from '../src/core/wire/wire.ts';
+import type { Death } from '../../src/core/wire/event.ts';
+import { Decoder } from '../../src/core/wire/wire.ts';
 
-const WIRE = new URL('./wire/', import.meta.url);
+const WIRE = new URL('../../test/wire/', import.meta.url);
 
 /** A golden line, with its newline. */
 export function golden(name: string): string {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deaths for table tests: one that is whole and unremarkable, to be changed where the case differs.
-import type { Actor, Death, Fault, Oom, Signal, Victim } from '../src/core/wire/event.ts';
+import type { Actor, Death, Fault, Oom, Signal, Victim } from '../../src/core/wire/event.ts';
 
 const VICTIM_PID = 4242;
 const START = 9_000_000_000n;

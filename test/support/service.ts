@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { FakeLoader, goldenObject, line, until } from '../fake-loader.ts';
+import { FakeLoader, goldenObject, line, until } from '../../scripts/stack/fake-loader.ts';
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 

@@ -3,7 +3,7 @@
 // and crashes. `npm test` makes what they need (scripts/sdk-jobs.mjs).
 import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { NODE, ROOT } from '../stack/program.ts';
+import { NODE, ROOT } from '../../scripts/stack/program.ts';
 
 const PREPARED = process.env.WHODUNIT_TEST_JOBS;
 if (PREPARED === undefined)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What most stories happen in front of: a collector, and a whodunit that exports to it.
 import { afterAll, beforeAll } from 'vitest';
-import { type Collector, startCollector } from '../stack/collector.ts';
-import { exportTo, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 
 export interface Watched {
   readonly collector: Collector;
