@@ -25,7 +25,7 @@ writeFileSync(
 
 Made by \`npm run test:chaos -- --write\` from the last run of each scenario. Processes die at a given rate; meanwhile something goes wrong. Who
 died is told by the program that let them die, after \`wait4\`; what arrived is told by the file of a real OpenTelemetry Collector
-([why so](decisions/0025-the-killer-keeps-the-ledger.md)).
+([why so](decisions/0025-independent-ledger-in-chaos-tests.md)).
 
 *Copies* are records that came twice, and fall to \`log.record.uid\`; *duplicates* are those that would not. *Missing* are deaths without a
 record, *lost* is what whodunit counted as such: the probes see the whole machine, so that *others* may be among the lost. Nothing may be
