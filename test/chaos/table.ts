@@ -12,7 +12,7 @@ const HEADS = [
   'scenario',
   'deaths',
   'delivered',
-  'screened',
+  'filtered',
   'refused',
   'copies',
   'duplicates',
