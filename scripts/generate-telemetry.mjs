@@ -1,4 +1,4 @@
-// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/telemetry/semconv.ts of the registry. `--check` only compares.
+// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/telemetry/semconv.ts from the registry. `--check` only compares.
 //
 // SPDX-License-Identifier: Apache-2.0
 
@@ -96,8 +96,18 @@ function telemetry() {
           ...members.map((m) => `| \`${m.value}\` | ${m.brief} |`),
         ].join('\n'),
       ),
+    '## Renamed',
+    'Names of earlier releases, which are no longer emitted.',
+    ['| was | is now |', '| --- | --- |', ...registry.renamed.map(renamed)].join('\n'),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function renamed({ attribute, value, to }) {
+  const key = registry.attributes.get(to)?.template ? '.<key>' : '';
+  return value === null
+    ? `| \`${attribute}${key}\` | \`${to}${key}\` |`
+    : `| \`${attribute}\` = \`${value}\` | \`${attribute}\` = \`${to}\` |`;
 }
 
 function table(uses) {
