@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	eventABI         = 4 // EVENT_ABI
+	eventABI         = 5 // EVENT_ABI
 	eventShrunk      = 1 // EVENT_FLAG_SHRUNK
 	eventOomVictim   = 2 // EVENT_FLAG_OOM_VICTIM
 	eventRestart     = 4 // EVENT_FLAG_RESTART
@@ -128,7 +128,7 @@ func (d *decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
 		process.BuildID = d.hex(payload)
 	case bpfPartKindPART_CONTEXT:
 		process.OtelContext = payload
-	case bpfPartKindPART_DEAD:
+	case bpfPartKindPART_PREDECESSOR:
 		event.Dead, err = d.deadOf(payload)
 	case bpfPartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
@@ -285,7 +285,7 @@ func (d *decoder) describe(signal *Signal, payload []byte) (err error) {
 }
 
 func (d *decoder) deadOf(payload []byte) (*Dead, error) {
-	raw, _, err := take[bpfDead](payload)
+	raw, _, err := take[bpfPredecessor](payload)
 	d.dead = Dead{Pid: raw.Key.Pid, StartBoottimeNs: raw.Key.StartBoottimeNs, TimeNs: raw.TimeNs}
 	return &d.dead, err
 }

@@ -105,10 +105,10 @@ func (p *Probes) detach(path string) error {
 	if err == nil {
 		switch name, _, _ := strings.Cut(filepath.Base(path), "-"); name {
 		case bpfProgOnSchedProcessExit:
-			atomic.AddUint64(&p.shared.Missed, stats.RecursionMisses)
+			atomic.AddUint64(&p.shared.ExitsMissed, stats.RecursionMisses)
 		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExitOnceMore, bpfProgOnSchedProcessExec:
 		default:
-			atomic.AddUint64(&p.shared.MemoryMissed, stats.RecursionMisses)
+			atomic.AddUint64(&p.shared.FactsMissed, stats.RecursionMisses)
 		}
 	}
 	return errors.Join(err, program.Close())
