@@ -24,12 +24,13 @@ import (
 )
 
 const (
-	bpffsPath       = "/sys/fs/bpf"
-	kernelBTF       = "/sys/kernel/btf/vmlinux"
-	ringBytesMin    = 64 << 10
-	ringBytesMax    = 1 << 30
-	pinDirectoryABI = "v5" // v<EVENT_ABI>
+	bpffsPath    = "/sys/fs/bpf"
+	kernelBTF    = "/sys/kernel/btf/vmlinux"
+	ringBytesMin = 64 << 10
+	ringBytesMax = 1 << 30
 )
+
+var pinDirectoryABI = fmt.Sprintf("v%d", bpfEventAbiEVENT_ABI)
 
 var pinnedMaps = []string{
 	bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapMmSnapshots,
