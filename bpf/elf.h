@@ -57,8 +57,8 @@ struct auxiliary_vector {
 _Static_assert(sizeof(struct auxiliary_vector) <= PAGE_BYTES, "read into the page");
 
 /*
- * Reads the executable's first page, which begins with the ELF header and the program headers. Returns the number of program headers,
- * PROGRAM_HEADERS_MAX at most, and the address of the page; 0: they are elsewhere, or not resident.
+ * Reads the executable's first page, which begins with the ELF header and the program headers. Returns the number of program
+ * headers, PROGRAM_HEADERS_MAX at most, and the address of the page; 0: they are elsewhere, or not resident.
  */
 static __always_inline __u64 read_executable(struct record *record, struct mm_struct *mm, __u64 *page)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * PART_ENV: the environment of current, filtered in the kernel (docs/decisions/0006). Variables outside environment_keys are not copied
- * into the record.
+ * PART_ENV: the environment of current, filtered in the kernel (docs/decisions/0006). Variables outside environment_keys are not
+ * copied into the record.
  */
 #pragma once
 
@@ -54,7 +54,10 @@ __noinline __u64 scan_word(__u32 user, __u64 at, __u64 bytes)
 	return 0;
 }
 
-/* Scans the first bytes of the page, eight at a time, as few words have a NUL ("Determine if a word has a zero byte", Bit Twiddling Hacks). */
+/*
+ * Scans the first bytes of the page, eight at a time, as few words have a NUL ("Determine if a word has a zero byte", Bit
+ * Twiddling Hacks).
+ */
 __noinline __u64 scan_page(__u32 user, __u64 bytes)
 {
 	struct record *record = scratch(user);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record that the probes hand to the loader, and every constant that C and Go share. bpf2go generates the Go side
- * (loader/bpf_bpfel.go), so that nothing is kept in step by hand: types and enums become Go types and constants, the const
+ * The record that the probes hand to the loader, and every constant that C and Go share. bpf2go generates the Go side,
+ * so that nothing is kept in step by hand: types and enums become Go types and constants, the const
  * variables are read from the object's .rodata. Macros do not reach Go.
  *
  * A record is one `struct event`, followed by parts: each a `struct part` and its payload. Parts stand in the order of their
@@ -147,17 +147,16 @@ enum signal_action {
 	ACTION_HANDLED,
 };
 
-/*
- * The sets of signals that the probes treat alike. HARMLESS: the default action is to ignore, stop or continue, or it is SIGSTOP;
- * such a signal never ends a process. REQUESTS: termination requests; a process that handles one often exits a little later because
- * of it. FAULTS: raised by the processor or seccomp in the current thread. CRASHES: sent by another process, a request, too:
- * watchdogs send them so that the process dumps its state and ends (docs/decisions/0015).
- */
+/* Sets of signals that are treated alike. Bit signo - 1 of a set is signal signo. */
 enum signal_set {
+	/* Never terminate a process: the default action is to ignore, stop or continue. */
 	HARMLESS = BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) |
 		   BIT(SIGWINCH),
+	/* Termination requests: a process that handles one often exits a little later because of it. */
 	REQUESTS = BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
+	/* Raised by the processor or seccomp in the current thread. */
 	FAULTS = BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS),
+	/* From another process these are requests, too: watchdogs send them for a dump (docs/decisions/0015). */
 	CRASHES = FAULTS | BIT(SIGABRT),
 };
 
@@ -273,8 +272,8 @@ enum pending_counts_flag {
 };
 
 /*
- * The variables that OpenTelemetry defines for identity and trace: no others leave the kernel, or the loader. The probes compare the
- * first 8 bytes of a name, the loader all of it.
+ * The variables that OpenTelemetry defines for identity and trace: no others leave the kernel, or the loader. The probes compare
+ * the first 8 bytes of a name, the loader all of it.
  */
 #define ENVIRONMENT_KEYS 4
 #define ENVIRONMENT_KEY_BYTES 32
@@ -285,3 +284,4 @@ const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute
 	"TRACEPARENT",
 	"TRACESTATE",
 };
+_Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");

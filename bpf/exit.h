@@ -23,7 +23,7 @@
 #include "trigger_thread.h"
 
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
-#define EEXIST 17      /* include/uapi/asm-generic/errno-base.h */
+#define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
 
 /* The status as wait_task_zombie() computes it: that of the group if it exited as a group, else that of the leader. */
 static __always_inline __u32 status_of(struct signal_struct *signal, struct task_struct *leader)
@@ -34,8 +34,9 @@ static __always_inline __u32 status_of(struct signal_struct *signal, struct task
 }
 
 /*
- * False: a probe of this build already ran for this exit. A thread in the same slot overwrites the entry only if it exits at the same time.
- * The address of a task is reused, and its id and start time are, by a thread that execs and becomes the leader (de_thread()); never all three.
+ * False: a probe of this build already ran for this exit. A thread in the same slot overwrites the entry only if it exits at the
+ * same time. The address of a task is reused, and its id and start time are, by a thread that execs and becomes the leader
+ * (de_thread()); never all three.
  */
 static __always_inline bool first_probe(struct task_struct *task)
 {
@@ -104,8 +105,9 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 }
 
 /*
- * A thread exits. Since 6.16 the tracepoint says whether it is the last one; before, signal->live == 0 does, which up to four racing threads
- * can read, so the first to enter `seen` reports. preemptible: other probes of this build may run for the same exit. again: it is one of those.
+ * A thread exits. Since 6.16 the tracepoint says whether it is the last one; before, signal->live == 0 does, which up to four
+ * racing threads can read, so the first to enter `seen` reports. preemptible: other probes of this build may run for the same
+ * exit. again: it is one of those.
  */
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool preemptible, bool again)
 {

@@ -16,9 +16,10 @@ enum bpf_func_id___load {
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
 /*
- * Can a program load such a field directly? bpf_rdonly_cast() gives the verifier the type of what lies at an address. A load costs about
- * 1 ns, bpf_probe_read_kernel() about 20, and a bad address yields 0 with both. The kfunc came in 6.2, together with the helper that is
- * tested here, since CO-RE can test for helpers only. On an older kernel the branch is removed before the verifier sees it.
+ * Can a program load such a field directly? bpf_rdonly_cast() gives the verifier the type of what lies at an address. A load
+ * costs about 1 ns, bpf_probe_read_kernel() about 20, and a bad address yields 0 with both. The kfunc came in 6.2, together with
+ * the helper that is tested here, since CO-RE can test for helpers only. On an older kernel the branch is removed before the
+ * verifier sees it.
  */
 #define CAN_LOAD bpf_core_enum_value_exists(enum bpf_func_id___load, BPF_FUNC_cgrp_storage_get___load)
 

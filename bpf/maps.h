@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the probes keep between events, and for how long. All maps are preallocated and bounded. The loader pins those whose contents
- * outlive a program (pinnedMaps in the loader): their names and layouts are part of the ABI (event.h). The working storage of a single
- * run is in scratch.h.
+ * What the probes keep between events, and for how long. All maps are preallocated and bounded. The loader pins those whose
+ * contents outlive a program (pinnedMaps in the loader): their names and layouts are part of the ABI (event.h). The working
+ * storage of a single run is in scratch.h.
  */
 #pragma once
 
@@ -72,8 +72,9 @@ struct {
 } pending_facts SEC(".maps");
 
 /*
- * By the low bits of a pid: the number of entries in pending_facts. A normal exit looks here and not into the hash. OVERLAP is set in
- * each slot while two sets of probes are attached, where testing it costs an exit nothing: `seen` decides then which set reports.
+ * By the low bits of a pid: the number of entries in pending_facts. A normal exit looks here and not into the hash. OVERLAP is
+ * set in each slot while two sets of probes are attached, where testing it costs an exit nothing: `seen` decides then which set
+ * reports.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -84,8 +85,8 @@ struct {
 } pending_counts SEC(".maps");
 
 /*
- * By the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible; the loader makes
- * it small elsewhere. Not pinned: each build has its own.
+ * By the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible; the
+ * loader makes it small elsewhere. Not pinned: each build has its own.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -109,8 +110,8 @@ struct {
 } senders SEC(".maps");
 
 /*
- * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread, where
- * tracepoints are preemptible, and while one set of probes replaces another.
+ * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,
+ * where tracepoints are preemptible, and while one set of probes replaces another.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -124,8 +125,9 @@ struct {
 	 96) /* 96: the heads of six parts, the thread's context, and padding */
 
 /*
- * What the mm of an exiting process showed, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the exit of
- * the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is not needed.
+ * What the mm of an exiting process showed, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
+ * exit of the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is
+ * not needed.
  */
 struct mm_snapshot {
 	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, with their heads */
@@ -148,7 +150,9 @@ struct trigger_thread {
 	__u32 signo; /* that it raised; 0: it called exit_group(2) */
 };
 
-/* An LRU: entries of processes that did not terminate by it are never deleted. The loader makes it small where it is not needed. */
+/*
+ * An LRU: entries of processes that did not terminate by it are never deleted. The loader makes it small where it is not needed.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, TRIGGER_THREADS_MAX);
@@ -177,8 +181,8 @@ struct {
 } recent_terminations SEC(".maps");
 
 /*
- * A description under construction. The slack stays unused: a verifier that adds up the lengths of three texts, each rounded up to a
- * power of two, does not see that they fit.
+ * A description under construction. The slack stays unused: a verifier that adds up the lengths of three texts, each rounded up
+ * to a power of two, does not see that they fit.
  */
 struct description_scratch {
 	struct description description;

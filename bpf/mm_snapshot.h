@@ -51,8 +51,8 @@ __u64 append_snapshot_rest(__u64 at)
 }
 
 /*
- * Keeps a snapshot of current's mm until its exit is reported. It is built in the scratch record, with its head over the last bytes of the
- * event, which is unused here: it must be complete before it enters the map, as another thread may do the same.
+ * Keeps a snapshot of current's mm until its exit is reported. It is built in the scratch record, with its head over the last
+ * bytes of the event, which is unused here: it must be complete before it enters the map, as another thread may do the same.
  */
 static __always_inline void keep_mm_snapshot(const struct process_key *key)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Paths of files and cgroups, walked by hand, as bpf_d_path() is not allowed in these hooks. Both are written as names from the leaf
- * to the root, each with its NUL; the loader reverses them.
+ * Paths of files and cgroups, walked by hand, as bpf_d_path() is not allowed in these hooks. Both are written as names from the
+ * leaf to the root, each with its NUL; the loader reverses them.
  */
 #pragma once
 
@@ -26,10 +26,16 @@
  */
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-/* A flag in the lengths that these functions return. Lengths are 64 bits wide: the verifiers of 5.10 and 6.1 lose the bounds of 32-bit ones. */
+/*
+ * A flag in the lengths that these functions return. Lengths are 64 bits wide: the verifiers of 5.10 and 6.1 lose the bounds of
+ * 32-bit ones.
+ */
 #define TRUNCATED 0x80000000ull
 
-/* Writes the names of a path up to the task's root, across mounts. Returns the bytes, | TRUNCATED. `out` has room for PATH_BYTES_MAX. */
+/*
+ * Writes the names of a path up to the task's root, across mounts. Returns the bytes, | TRUNCATED. `out` has room for
+ * PATH_BYTES_MAX.
+ */
 static __noinline __u64 read_path(char *out, const struct path *path, const struct path *root)
 {
 	struct dentry *dentry = READ(path, dentry);
@@ -56,7 +62,10 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 
 			if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
 				return bytes | TRUNCATED;
-			/* The root of a file system that is mounted nowhere has a name, too: a memfd is one. The loader drops "/". */
+			/*
+			 * The root of a file system that is mounted nowhere has a name, too: a memfd is one. The loader drops
+			 * "/".
+			 */
 			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(dentry, d_name.name));
 			if (n > 0)
 				bytes += n;
@@ -137,8 +146,8 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 }
 
 /*
- * If only one subtree of cgroups is watched (WHODUNIT_SCOPE): the id of its top, and the hierarchy of that id, as ids are unique within
- * one hierarchy only. 0: the whole host.
+ * If only one subtree of cgroups is watched (WHODUNIT_SCOPE): the id of its top, and the hierarchy of that id, as ids are unique
+ * within one hierarchy only. 0: the whole host.
  */
 volatile const __u64 scope_id = 0; /* set by the loader */
 volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * PART_CONTEXT: the resource that a process publishes for outside readers (OpenTelemetry's OTEP 4719), from user memory at the exit
- * (docs/decisions/0034). Needs the iterator of mappings.
+ * PART_CONTEXT: the resource that a process publishes for outside readers (OpenTelemetry's OTEP 4719), from user memory at the
+ * exit (docs/decisions/0034). Needs the iterator of mappings.
  */
 #pragma once
 
@@ -74,9 +74,9 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 
 /*
  * Appends the context that current publishes, as it lies in memory; nothing if it is incomplete. No thread writes to it any more.
- * OTEP 4719 asks for MADV_DONTFORK, which few mappings have: that is tested first. The search ends at the stack: mmap(2) allocates below
- * it (arch_get_unmapped_area_topdown() and the like), and the mappings above are the kernel's (vvar, vdso). The mappings are counted in the
- * record and not on the stack: the verifier would unroll a loop whose count it knows.
+ * OTEP 4719 asks for MADV_DONTFORK, which few mappings have: that is tested first. The search ends at the stack: mmap(2)
+ * allocates below it (arch_get_unmapped_area_topdown() and the like), and the mappings above are the kernel's (vvar, vdso). The
+ * mappings are counted in the record and not on the stack: the verifier would unroll a loop whose count it knows.
  */
 __u64 append_context(__u32 user, __u64 at)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Registers and saved state of a task, on x86-64 and arm64. The flavour that the running kernel has decides; on other processors nothing
- * is read.
+ * Registers and saved state of a task, on x86-64 and arm64. The flavour that the running kernel has decides; on other processors
+ * nothing is read.
  */
 #pragma once
 
@@ -71,9 +71,9 @@ static __always_inline void read_trap(struct fault *fault, struct task_struct *t
 }
 
 /*
- * The thread pointer as the kernel last saved it: when the thread was last switched out, or when arch_prctl(2), clone(2) or exec set it
- * since (do_arch_prctl_64() and copy_thread() of arch/x86/kernel, __switch_to() of both). C libraries set it once, on x86-64 only by
- * these calls. On arm64 the first thread writes the register itself: 0 until it is first switched out.
+ * The thread pointer as the kernel last saved it: when the thread was last switched out, or when arch_prctl(2), clone(2) or exec
+ * set it since (do_arch_prctl_64() and copy_thread() of arch/x86/kernel, __switch_to() of both). C libraries set it once, on
+ * x86-64 only by these calls. On arm64 the first thread writes the register itself: 0 until it is first switched out.
  */
 static __always_inline __u64 thread_pointer_of(struct task_struct *task)
 {

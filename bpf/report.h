@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record of a termination, made at the exit of the last thread: its parts in the order of their value, and fewer of them when the ring
- * runs low.
+ * The record of a termination, made at the exit of the last thread: its parts in the order of their value, and fewer of them when
+ * the ring runs low.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Restarts (docs/decisions/0033). For a minute, a termination leaves the name of the executable and its place: its cgroup, and its parent.
- * The next process that executes that name there is reported as a restart. While there was no termination for a minute, an exec costs one
- * look at a number. Names are cut, and a name is not a path: the service compares the rest. Of several equal terminations in one place
- * before a restart, the last one is the predecessor.
+ * Restarts (docs/decisions/0033). For a minute, a termination leaves the name of the executable and its place: its cgroup, and
+ * its parent. The next process that executes that name there is reported as a restart. While there was no termination for a
+ * minute, an exec costs one look at a number. Names are cut, and a name is not a path: the service compares the rest. Of several
+ * equal terminations in one place before a restart, the last one is the predecessor.
  */
 #pragma once
 
@@ -23,8 +23,8 @@
 #include "task_parts.h"
 
 #define RESTART_WITHIN_NS 60000000000ull
-#define RESTARTS_PER_SECOND_MAX                                                                                                  \
-	100 /* in a storm there are as many restarts as terminations, and one record each helps no reader */
+/* In a storm there are as many restarts as terminations: one record each would help no reader. */
+#define RESTARTS_PER_SECOND_MAX 100
 
 /* When the newest entry of recent_terminations expires, CLOCK_BOOTTIME; 0: there is none. */
 static volatile __u64 restarts_until_ns;
@@ -59,8 +59,8 @@ static __always_inline void place_below_parent(struct restart_key *key, struct t
 }
 
 /*
- * Keeps the termination of the process in the scratch record, whose PART_EXE is at `exe_at`: the first name there is that of the file.
- * Returns 0: global functions return numbers.
+ * Keeps the termination of the process in the scratch record, whose PART_EXE is at `exe_at`: the first name there is that of the
+ * file. Returns 0: global functions return numbers.
  */
 __u64 keep_termination(__u64 exe_at)
 {

@@ -17,8 +17,8 @@
 #include "task.h"
 
 /*
- * Records shrink step by step when the ring runs low, before any is lost: with more eighths of it unacknowledged than this, they are
- * written without what is named. In the last quarter a record has about 300 bytes.
+ * Records shrink step by step when the ring runs low, before any is lost: with more eighths of it unacknowledged than this, they
+ * are written without what is named. In the last quarter a record has about 300 bytes.
  */
 #define STACK_EIGHTHS_MAX 4     /* the kernel stack */
 #define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
@@ -49,13 +49,13 @@ static __always_inline void fill_identity(struct event *event, struct task_struc
 /*
  * Hands the record over, and wakes the reader if it sleeps. Returns an error if the ring is full.
  *
- * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() asks for cons_pos == rec_pos), and
- * a forced wake-up is an interrupt that costs more than the rest of the record. So the reader sets reader_waits before it sleeps, and the
- * probe that clears it wakes the reader (docs/decisions/0003).
+ * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() asks for cons_pos ==
+ * rec_pos), and a forced wake-up is an interrupt that costs more than the rest of the record. So the reader sets reader_waits
+ * before it sleeps, and the probe that clears it wakes the reader (docs/decisions/0003).
  *
- * The reader may fall asleep between the first look at the flag and the commit. The commit is an xchg(), a full barrier, so the second look
- * comes after it; the reader sets the flag before it looks for records a last time. If even the empty record finds no room, the reader's
- * own timeout ends its sleep.
+ * The reader may fall asleep between the first look at the flag and the commit. The commit is an xchg(), a full barrier, so the
+ * second look comes after it; the reader sets the flag before it looks for records a last time. If even the empty record finds no
+ * room, the reader's own timeout ends its sleep.
  */
 static __always_inline long submit_record(struct record *record, __u64 bytes)
 {

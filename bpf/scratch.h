@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Per-CPU working storage, as BPF stacks are small, and appending a part to the record in it. Whatever builds parts lies above this file.
+ * Per-CPU working storage, as BPF stacks are small, and appending a part to the record in it. Whatever builds parts lies above
+ * this file.
  */
 #pragma once
 
@@ -30,7 +31,7 @@ struct search {
 	__u64 tls_bytes;
 	__u64 tls_align;
 	/* of the object */
-	__u64 bias; /* load address minus the address in its file */
+	__u64 bias; /* loaded address minus the address in the file */
 	__u64 dynamic;
 	__u64 hash;
 	__u64 symbols;
@@ -64,16 +65,17 @@ _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a
 
 struct record {
 	/*
-	 * A page of user memory, since one read is cheaper than several: the executable's first page (elf.h), then the environment. The slack
-	 * has room for a word or a note that begins at the end of the page; a verifier takes it for room for all of copy_user().
+	 * A page of user memory, since one read is cheaper than several: the executable's first page (elf.h), then the
+	 * environment. The slack has room for a word or a note that begins at the end of the page; a verifier takes it for room
+	 * for all of copy_user().
 	 */
 	char page[PAGE_BYTES];
 	char behind_page[64];
 	/* What goes to the ring. */
 	struct event event;
 	/*
-	 * Room for a whole snapshot behind the last part, which is also the longest part twice: a verifier that adds up two copies does not see
-	 * that they fit in one.
+	 * Room for a whole snapshot behind the last part, which is also the longest part twice: a verifier that adds up two
+	 * copies does not see that they fit in one.
 	 */
 	char parts[PARTS_BYTES_MAX + MM_SNAPSHOT_BYTES_MAX];
 	struct environment environment;
@@ -126,7 +128,10 @@ static __always_inline __u64 end_part(struct record *record, __u64 at, enum part
 {
 	struct part *part;
 
-	/* Checked again here: the verifiers of 5.10 and 6.1 lose the bounds of an `at` that was spilled to the stack since part_at(). */
+	/*
+	 * Checked again here: the verifiers of 5.10 and 6.1 lose the bounds of an `at` that was spilled to the stack since
+	 * part_at().
+	 */
 	barrier_var(at);
 	if (at > PARTS_BYTES_MAX)
 		return at;

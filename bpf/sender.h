@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Descriptions of senders: executable, cgroup, arguments, ancestors. They are taken when a signal is generated, as a sender may be gone when
- * its victim is, and are kept once for all that it sends (docs/decisions/0005).
+ * Descriptions of senders: executable, cgroup, arguments, ancestors. They are taken when a signal is generated, as a sender may
+ * be gone when its victim is, and are kept once for all that it sends (docs/decisions/0005).
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Filling pending_facts from the signal tracepoints: what a generated signal and its sender are, and what becomes of one that was pending.
+ * Filling pending_facts from the signal tracepoints: what a generated signal and its sender are, and what becomes of one that was
+ * pending.
  */
 #pragma once
 
@@ -40,8 +41,8 @@ static __always_inline __u32 action_of(unsigned long handler)
 }
 
 /*
- * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2) or
- * signalfd(2): the process handled it. Not decided: one sent to a single thread, and one that a tracer may have suppressed.
+ * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2)
+ * or signalfd(2): the process handled it. Not decided: one sent to a single thread, and one that a tracer may have suppressed.
  */
 static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
 {
@@ -122,7 +123,10 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	/* SIGNAL_UNKILLABLE protects an init from a default action that would terminate it: a request, as one that is ignored. */
 	is_request = !committed && (action != ACTION_DEFAULT || result == TRACE_SIGNAL_IGNORED);
 	fact = is_request ? &facts->request : &facts->signal;
-	/* Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number comes too late. */
+	/*
+	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number comes too
+	 * late.
+	 */
 	if (fact->committed && (!committed || fact->signo == signo))
 		return;
 	if (!is_request && fact->signo != signo)
@@ -151,8 +155,8 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 }
 
 /*
- * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If a tracer replaced it by one of the
- * same number, the siginfo differs, and the sender of the first has no part in it.
+ * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If a tracer replaced it by
+ * one of the same number, the siginfo differs, and the sender of the first has no part in it.
  */
 static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned long siginfo)
 {

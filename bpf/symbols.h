@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Finding the symbol of the thread-local variable otel_thread_ctx_v1 in an object of the exiting process, as a debugger does it: program
- * headers, dynamic section, hash table. Part of the search for a thread's context (thread_context.h).
+ * Finding the symbol of the thread-local variable otel_thread_ctx_v1 in an object of the exiting process, as a debugger does it:
+ * program headers, dynamic section, hash table. Part of the search for a thread's context (thread_context.h).
  */
 #pragma once
 
@@ -78,7 +78,10 @@ static __always_inline __u64 relocated(const struct search *search, __u64 addres
 	return address < search->bias ? address + search->bias : address;
 }
 
-/* Finds the executable's load address, dynamic section and thread-local segment. As all steps of the search, a global function: 1 is found. */
+/*
+ * Finds the executable's load address, dynamic section and thread-local segment. As all steps of the search, a global function: 1
+ * is found.
+ */
 __u64 find_executable(__u32 user)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -173,7 +176,10 @@ static __always_inline bool is_variable(struct search *search, __u64 number)
 	return true;
 }
 
-/* Looks the variable up in the GNU hash table, as glibc's do_lookup_x() does: Bloom filter, bucket, chain. The filter rejects nearly all objects. */
+/*
+ * Looks the variable up in the GNU hash table, as glibc's do_lookup_x() does: Bloom filter, bucket, chain. The filter rejects
+ * nearly all objects.
+ */
 __u64 find_symbol(__u32 user)
 {
 	struct search *search = search_of(user);

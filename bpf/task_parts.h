@@ -2,9 +2,10 @@
 /*
  * Parts that describe current: executable, cgroup, ancestors, arguments.
  *
- * The steps that append parts are global functions, here and in the other headers: the verifier checks each once, with any arguments,
- * instead of once for each path that leads to it. So they take numbers only, and look up their pointers again. Each appends one part, or
- * some, at `at`, and returns where the next begins; `at` itself: nothing was appended. `user` is an enum scratch_user.
+ * The steps that append parts are global functions, here and in the other headers: the verifier checks each once, with any
+ * arguments, instead of once for each path that leads to it. So they take numbers only, and look up their pointers again. Each
+ * appends one part, or some, at `at`, and returns where the next begins; `at` itself: nothing was appended. `user` is an enum
+ * scratch_user.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * PART_THREAD_CONTEXT: the active span of the thread that triggered the exit, as that thread publishes it (OpenTelemetry's OTEP 4947): the
- * thread-local variable otel_thread_ctx_v1 points to a record. All threads share the memory, and no thread writes to it any more. Only if
- * the loader asks for it (docs/decisions/0039). Needs the iterators of features.h.
+ * PART_THREAD_CONTEXT: the active span of the thread that triggered the exit, as that thread publishes it (OpenTelemetry's OTEP
+ * 4947): the thread-local variable otel_thread_ctx_v1 points to a record. All threads share the memory, and no thread writes to
+ * it any more. Only if the loader asks for it (docs/decisions/0039). Needs the iterators of features.h.
  */
 #pragma once
 

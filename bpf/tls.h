@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Finding the address of otel_thread_ctx_v1 for one thread: over the loaded objects, by the relocation of the variable. Part of the search
- * for a thread's context (thread_context.h).
+ * Finding the address of otel_thread_ctx_v1 for one thread: over the loaded objects, by the relocation of the variable. Part of
+ * the search for a thread's context (thread_context.h).
  */
 #pragma once
 
@@ -43,8 +43,9 @@ struct link_map {
 _Static_assert(sizeof(struct link_map) == 32, "the public head of glibc's and musl's struct link_map");
 
 /*
- * The address of the module's variable for this thread, from the thread's dtv (glibc's dtv_t, nptl/descr.h): the word before the vector is
- * its length, the first word its generation; an entry has 16 bytes, and is -1 until the thread first accesses the module.
+ * The address of the module's variable for this thread, from the thread's dtv (glibc's dtv_t, nptl/descr.h): the word before the
+ * vector is its length, the first word its generation; an entry has 16 bytes, and is -1 until the thread first accesses the
+ * module.
  */
 static __always_inline __u64 in_module(struct search *search, __u64 module, __u64 offset, __u64 generation)
 {
@@ -71,7 +72,10 @@ static __always_inline __u64 by_relocation(struct search *search, __u64 type, __
 		return search->thread_pointer + words[0];
 	if (type == R_X86_64_DTPMOD64 || type == R_AARCH64_TLS_DTPMOD)
 		return in_module(search, words[0], search->value, 0);
-	/* A descriptor: an offset from the thread pointer, or a pointer to module, offset and generation (struct tlsdesc_dynamic_arg). */
+	/*
+	 * A descriptor: an offset from the thread pointer, or a pointer to module, offset and generation (struct
+	 * tlsdesc_dynamic_arg).
+	 */
 	if ((__s64)words[1] < STATIC_TLS_BYTES_MAX)
 		return search->thread_pointer + words[1];
 	if (!read_limited(search, words, sizeof(words), words[1]))
@@ -114,8 +118,8 @@ __u64 find_relocation(__u32 user, __u64 from, __u64 end)
 }
 
 /*
- * The executable's own variables have no relocation: the static linker computes their offset from the thread pointer ("ELF Handling For
- * Thread-Local Storage": variant II on x86-64, below the thread pointer; variant I on arm64, behind two words).
+ * The executable's own variables have no relocation: the static linker computes their offset from the thread pointer ("ELF
+ * Handling For Thread-Local Storage": variant II on x86-64, below the thread pointer; variant I on arm64, behind two words).
  */
 static __always_inline __u64 in_executable(const struct search *search)
 {
@@ -147,7 +151,9 @@ __u64 look_into_object(__u32 user, __u64 is_executable)
 			       search->relocations + search->relocations_bytes);
 }
 
-/* Searches the executable, then the linker's list (struct r_debug and struct link_map, glibc's elf/link.h), which begins with it. */
+/*
+ * Searches the executable, then the linker's list (struct r_debug and struct link_map, glibc's elf/link.h), which begins with it.
+ */
 __u64 find_variable(__u32 user)
 {
 	struct search *search = search_of(user);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which thread triggered a group exit: by a signal that it raised, or by exit_group(2). The record is made at the exit of the last thread,
- * which often is another one, so the trigger is kept with its thread pointer (docs/decisions/0039). Only if the loader asks for it.
+ * Which thread triggered a group exit: by a signal that it raised, or by exit_group(2). The record is made at the exit of the
+ * last thread, which often is another one, so the trigger is kept with its thread pointer (docs/decisions/0039). Only if the
+ * loader asks for it.
  */
 #pragma once
 
@@ -24,8 +25,8 @@
 volatile const bool wants_thread_context = false; /* set by the loader */
 
 /*
- * Marks current as the thread that triggered the group exit, by that signal; 0: by exit_group(2). If a second thread does the same, it is
- * not known which of them was first: the entry then has no thread pointer.
+ * Marks current as the thread that triggered the group exit, by that signal; 0: by exit_group(2). If a second thread does the
+ * same, it is not known which of them was first: the entry then has no thread pointer.
  */
 static __always_inline void mark_trigger_thread(__u32 signo)
 {

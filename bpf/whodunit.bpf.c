@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The programs, one for each hook. They keep facts about a signal under the identity of its victim, and the exit of its last thread hands
- * over everything in one record (report.h). They classify nothing: that is the service's work.
+ * The programs, one for each hook. They keep facts about a signal under the identity of its victim, and the exit of its last
+ * thread hands over everything in one record (report.h). They classify nothing: that is the service's work.
  *
- * All required hooks are raw tracepoints: they need neither tracefs nor kprobes, exist since 4.17, and their arguments are plain numbers, so
- * that a special siginfo pointer (0 or 1) can be distinguished from a real one. In BTF-typed tracepoints the verifiers of several kernels
- * take it for valid, and let the program read address 8 (docs/decisions/0001).
+ * All required hooks are raw tracepoints: they need neither tracefs nor kprobes, exist since 4.17, and their arguments are plain
+ * numbers, so that a special siginfo pointer (0 or 1) can be distinguished from a real one. In BTF-typed tracepoints the
+ * verifiers of several kernels take it for valid, and let the program read address 8 (docs/decisions/0001).
  */
 #include <linux/bpf.h>
 
@@ -33,9 +33,10 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
- * signal_generate fires at the end of __send_signal_locked(), after complete_signal(), with the victim's siglock held, on all supported
- * kernels. It is the only hook where current is the sender, and where a kill commits: if the victim's group_exit_code is this signal now,
- * this signal terminated it. One that dumps core, is blocked or traced commits later, in signal_deliver, and is kept as pending.
+ * signal_generate fires at the end of __send_signal_locked(), after complete_signal(), with the victim's siglock held, on all
+ * supported kernels. It is the only hook where current is the sender, and where a kill commits: if the victim's group_exit_code
+ * is this signal now, this signal terminated it. One that dumps core, is blocked or traced commits later, in signal_deliver, and
+ * is kept as pending.
  * Misses: terminations without a sent signal (zap_other_threads(), strict seccomp, exit).
  */
 SEC("raw_tp/signal_generate")
@@ -79,10 +80,10 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * signal_deliver fires in get_signal(), in the thread that takes the signal, with the siglock held and the mm intact, on all supported
- * kernels. It shows whether a fault terminates (SIG_DFL) or goes to a handler, and which pending signal takes effect. The last fault that
- * went to a handler is kept: it explains a handler that aborts, exits or raises the signal again. A signal that committed in
- * signal_generate shows here as SIGKILL.
+ * signal_deliver fires in get_signal(), in the thread that takes the signal, with the siglock held and the mm intact, on all
+ * supported kernels. It shows whether a fault terminates (SIG_DFL) or goes to a handler, and which pending signal takes effect.
+ * The last fault that went to a handler is kept: it explains a handler that aborts, exits or raises the signal again. A signal
+ * that committed in signal_generate shows here as SIGKILL.
  * Misses: faults that the kernel fixes up itself, and those that a tracer suppresses.
  */
 SEC("raw_tp/signal_deliver")
@@ -123,10 +124,11 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * mark_victim fires in mark_oom_victim(), after the SIGKILL was generated. It is the only hook that shows the sizes that the OOM killer
- * chose by. With the task as its argument since 6.8, and in backports; before, it has a bare pid, and the loader does not load this program
- * (mark_victim_sizes in features.h).
- * Misses: a victim that exits on another CPU before it is marked. signal->oom_mm, or the kernel stack, identifies the OOM kill then.
+ * mark_victim fires in mark_oom_victim(), after the SIGKILL was generated. It is the only hook that shows the sizes that the OOM
+ * killer chose by. With the task as its argument since 6.8, and in backports; before, it has a bare pid, and the loader does not
+ * load this program (mark_victim_sizes in features.h).
+ * Misses: a victim that exits on another CPU before it is marked. signal->oom_mm, or the kernel stack, identifies the OOM kill
+ * then.
  */
 SEC("raw_tp/mark_victim")
 int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
@@ -155,9 +157,9 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 
 /*
  * exit_mm_release() runs in exit_mm(), in each thread that exits (seen on 5.10, 6.1, 6.12). Hooked only before 6.16, where
- * sched_process_exit comes after exit_mm() and finds no mm, and only where fentry works. It adds executable, arguments and environment to
- * the record; nothing else depends on it. The first thread that exits with the group keeps them for all: it is not known yet which thread
- * will be the last.
+ * sched_process_exit comes after exit_mm() and finds no mm, and only where fentry works. It adds executable, arguments and
+ * environment to the record; nothing else depends on it. The first thread that exits with the group keeps them for all: it is not
+ * known yet which thread will be the last.
  * Misses: runs that interrupt another one of this program on the same CPU.
  */
 SEC("fentry/exit_mm_release")
@@ -169,7 +171,9 @@ int on_exit_mm_release(__u64 *ctx)
 	struct process_key key;
 	bool is_caller;
 
-	/* During a core dump, the other threads wait after this point with the group's code set, but without SIGNAL_GROUP_EXIT. */
+	/*
+	 * During a core dump, the other threads wait after this point with the group's code set, but without SIGNAL_GROUP_EXIT.
+	 */
 	if (!status_of(signal, leader) && !READ(signal, group_exit_code))
 		return 0;
 	/* If current called exit_group(), overwrite the snapshot: the first exiting thread could not know the caller. */
@@ -181,9 +185,9 @@ int on_exit_mm_release(__u64 *ctx)
 }
 
 /*
- * sched_process_exit fires in do_exit(), once for each thread; the exit of the last thread is the termination of the process. It is the only
- * hook on all supported kernels that sees every exit, with credentials, cgroup and parent alive. Since 6.16 it fires before exit_mm() and
- * says which thread is the last; before, see on_exit_mm_release() and on_exit().
+ * sched_process_exit fires in do_exit(), once for each thread; the exit of the last thread is the termination of the process. It
+ * is the only hook on all supported kernels that sees every exit, with credentials, cgroup and parent alive. Since 6.16 it fires
+ * before exit_mm() and says which thread is the last; before, see on_exit_mm_release() and on_exit().
  * Misses: exits for which the kernel skips the program; they are counted (recursion_misses, see Counters() in the loader).
  */
 SEC("raw_tp/sched_process_exit")
@@ -200,12 +204,12 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * The same twice more, only where probes of tracepoints are preemptible (seen on 7.2; docs/decisions/0023). There the kernel skips a program
- * that is active on the CPU, for a thread that exits while another is preempted in it: one of these runs for that exit then, and does nothing
- * for others. All disable preemption while they work, as they share the per-CPU scratch. The reschedule happens inside bpf_preempt_enable(),
- * while prog->active is still raised.
- * Misses: an exit while three others are preempted in one program each; it is counted. With two programs that was observed, as the threads of
- * a process exit together.
+ * The same twice more, only where probes of tracepoints are preemptible (seen on 7.2; docs/decisions/0023). There the kernel
+ * skips a program that is active on the CPU, for a thread that exits while another is preempted in it: one of these runs for that
+ * exit then, and does nothing for others. All disable preemption while they work, as they share the per-CPU scratch. The
+ * reschedule happens inside bpf_preempt_enable(), while prog->active is still raised.
+ * Misses: an exit while three others are preempted in one program each; it is counted. With two programs that was observed, as
+ * the threads of a process exit together.
  */
 SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit_again(struct bpf_raw_tracepoint_args *ctx)
@@ -227,8 +231,8 @@ int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * sched_process_exec fires in exec_binprm(), when the new program and its arguments are in place, on all supported kernels: the earliest
- * point at which a restart can be recognised (restart.h). A script counts as its interpreter.
+ * sched_process_exec fires in exec_binprm(), when the new program and its arguments are in place, on all supported kernels: the
+ * earliest point at which a restart can be recognised (restart.h). A script counts as its interpreter.
  * Misses: a fork without an exec, which goes on as the same program; more than RESTARTS_PER_SECOND_MAX restarts.
  */
 SEC("raw_tp/sched_process_exec")
