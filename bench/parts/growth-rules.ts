@@ -2,7 +2,7 @@
 // What a death costs the service when it must pass ever more rules of a user, none of which matches: the worst case.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryDirectory } from '../../test/stack/program.ts';
+import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { LINEAR } from '../bars.ts';
 import type { Growth, Point } from '../figures.ts';
 import { cpuNs } from '../program.ts';

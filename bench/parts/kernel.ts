@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the probes cost in the kernel, by the kernel's own clock around each run of a BPF program (bpf_stats). A program serves
 // several kinds of events, so each kind is made many times by itself, round after round, and the growth of the counters divided.
-import type { Whodunit } from '../../test/stack/whodunit.ts';
+import type { Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, type Lap, load, type ProbeCost, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
@@ -127,8 +127,8 @@ export const kernel: Part = async ({ quick, progress }) => {
     const lost = (await drained(whodunit.at.socket)).lost;
     if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported termination costs`);
     await whodunit.stop();
-    progress(rounds / (rounds + 1), 'exits that are screened');
-    return { figures: [...figures, await screened(cost, rounds)] };
+    progress(rounds / (rounds + 1), 'exits that are filtered');
+    return { figures: [...figures, await filtered(cost, rounds)] };
   } finally {
     await whodunit.stop();
     await cost.stop();
@@ -146,7 +146,7 @@ async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, bes
 }
 
 /** Exits with 1 of short-lived processes, which nobody wants to hear of by default. */
-async function screened(cost: ProbeCost, rounds: number): Promise<Figure> {
+async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
   const whodunit = await startQuietWhodunit({ WHODUNIT_REPORT: 'default' });
   try {
     await settle();

@@ -3,8 +3,8 @@
 // collector writes each request into a file before it says yes; what is measured ends when this process has read it there, so it
 // is a little more than what the sender waits for.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCollector } from '../../test/stack/collector.ts';
-import { startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { Arrivals } from '../arrivals.ts';
 import { type Figure, figure } from '../figures.ts';
 import { LOAD, load } from '../program.ts';

@@ -3,8 +3,8 @@
 // writing to /dev/null. All conditions follow each other in every round; walls first, then the kernel's clocks (bpf_stats).
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { WITH_TRACEFS } from '../../test/deaths/score/peers/watch.ts';
-import { type Program, startProgram, until } from '../../test/stack/program.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, load, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';

@@ -5,9 +5,9 @@
 
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Collector, startCollector } from '../../test/stack/collector.ts';
-import { until } from '../../test/stack/program.ts';
-import { startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { until } from '../../scripts/stack/program.ts';
+import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { STORM_SHARE_MIN } from '../bars.ts';
 import { type Figure, figure, type Unit } from '../figures.ts';
 import { cpuNs, leastOfService, loadOnAll } from '../program.ts';

@@ -11,7 +11,7 @@ describe('a profile of V8', () => {
         node(1, '', '(idle)'),
         node(2, 'file:///x/node_modules/@opentelemetry/a/node_modules/@opentelemetry/b/build/index.js'),
         node(3, 'file:///x/node_modules/zod/v4/core.js'),
-        node(4, 'file:///x/dist/core/wire.js'),
+        node(4, 'file:///x/dist/core/wire/wire.js'),
         node(5, 'node:internal/streams/readable'),
         node(6, '', '(garbage collector)'),
         node(7, '', 'stringify'),
@@ -22,7 +22,7 @@ describe('a profile of V8', () => {
     expect(sharesOfCpuProfile(profile)).toEqual([
       { name: '@opentelemetry/b', percent: 40 },
       { name: 'zod', percent: 20 },
-      { name: 'src/core/wire.ts', percent: 15 },
+      { name: 'src/core/wire/wire.ts', percent: 15 },
       { name: 'node:internal/streams', percent: 10 },
       { name: '(garbage collector)', percent: 10 },
       { name: 'builtins of V8', percent: 5 },

@@ -2,8 +2,8 @@
 // The collector answers UNAVAILABLE, 429 with Retry-After, partial success, 400, not at all, or half: over HTTP, then over gRPC. What
 // it refuses for good (each 50th death) must be refused by itself and be counted so; everything else must arrive.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../stack/program.ts';
-import type { Protocol } from '../stack/whodunit.ts';
+import { until } from '../../scripts/stack/program.ts';
+import type { Protocol } from '../../scripts/stack/whodunit.ts';
 import { REFUSED_CODE } from './ledger.ts';
 import { Misbehaving, MOODS, type Mood, REFUSING } from './misbehaving.ts';
 import { startReaper } from './reap.ts';
@@ -47,7 +47,7 @@ async function overOne(protocol: Protocol, moodMs: number): Promise<Result> {
       }
       between.mood = 'good';
       const ledger = await reaper.stop();
-      const expected = { screened: () => false, refused: (status: number) => status === REFUSED_CODE << 8 };
+      const expected = { filtered: () => false, refused: (status: number) => status === REFUSED_CODE << 8 };
       const result = await judge({ stack, ledger, expected });
       return { ...result, problems: [...result.problems, ...(await complaints(stack, between, result, protocol))] };
     });

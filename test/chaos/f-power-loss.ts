@@ -3,7 +3,7 @@
 // back by its clock, with a collector, and must deliver everything that its service had acknowledged. What was only in the ring is
 // gone with the machine's memory: nobody can have counted it, and it is not in the ledger but in the note.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../stack/program.ts';
+import { until } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
 import { account, type TrueDeath, told } from './ledger.ts';
 import { boot, emptyDisk, heard, REAPER_THERE, samePid } from './machine.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bookkeeping itself: what the chaos tests would not notice, nobody would.
 import { describe, expect, it } from 'vitest';
-import type { LogRecord } from '../stack/otlp-file.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { account, REFUSED_CODE, readLedger, type Told, type TrueDeath, told } from './ledger.ts';
 import { differences } from './scenario.ts';
 
@@ -18,7 +18,7 @@ function record(pid: number, changes: Partial<Told> = {}): Told {
 
 const NOTHING = {
   delivered: 0,
-  screened: 0,
+  filtered: 0,
   refused: 0,
   copies: 0,
   duplicates: 0,
@@ -52,10 +52,10 @@ describe('the account', () => {
       [record(1), record(2, { executable: '/x' }), record(2, { executable: '/x' })],
       { delivered: 1, othersTold: 1 },
     ],
-    ['an exit may be screened', [death(1, { status: 3 << 8 })], [], { screened: 1 }],
+    ['an exit may be filtered', [death(1, { status: 3 << 8 })], [], { filtered: 1 }],
     ['a marked one may be refused', [death(1, { status: REFUSED_CODE << 8 })], [], { refused: 1 }],
   ])('%s', (_, ledger, records, expected) => {
-    const rules = { screened: (status: number) => status === 3 << 8, refused: (status: number) => status === 113 << 8 };
+    const rules = { filtered: (status: number) => status === 3 << 8, refused: (status: number) => status === 113 << 8 };
     const { examples, ...drawn } = account(ledger, records, REAPER, rules);
     expect(drawn).toEqual({ ...NOTHING, deaths: ledger.length, ...expected });
     expect(examples).toHaveLength(drawn.missing + drawn.duplicates + drawn.wrong);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger of true deaths, as reaper/main.go writes it, and what became of each: delivered, screened, refused, lost. Pure. What is
+// The ledger of true deaths, as reaper/main.go writes it, and what became of each: delivered, filtered, refused, lost. Pure. What is
 // counted as lost comes from the counters of the code under test; the deaths and the records do not.
-import type { LogRecord } from '../stack/otlp-file.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 
 export interface TrueDeath {
   readonly pid: number;
@@ -73,8 +73,8 @@ function nanoseconds(iso: string): bigint {
 export interface Account {
   readonly deaths: number;
   readonly delivered: number;
-  /** No record, as the rules of screening say. */
-  readonly screened: number;
+  /** No record, as the rules of filtering say. */
+  readonly filtered: number;
   /** No record, since the collector refused it for good. */
   readonly refused: number;
   /** Second copies that have fallen to log.record.uid. */
@@ -93,10 +93,10 @@ export interface Account {
 
 /** What may be without a record, by its status. */
 export interface Expected {
-  readonly screened: (status: number) => boolean;
+  readonly filtered: (status: number) => boolean;
   readonly refused: (status: number) => boolean;
 }
-export const ALL_DELIVERED: Expected = { screened: () => false, refused: () => false };
+export const ALL_DELIVERED: Expected = { filtered: () => false, refused: () => false };
 
 /**
  * `executable`: that of the dead, so that a record nobody died for is noticed. `isAbout`: whether a record of the same pid is about
@@ -117,7 +117,7 @@ export function account(
     const told = records.map(({ uid, bornNs, status }) => `${uid} born ${bornNs}, status ${status}`).join(' and ');
     examples.push(`${what}: pid ${pid}, status ${status}, dead by ${deadBy}${told === '' ? '' : `; told: ${told}`}`);
   };
-  const sum = { delivered: 0, screened: 0, refused: 0, copies: 0, duplicates: 0, missing: 0, wrong: 0 };
+  const sum = { delivered: 0, filtered: 0, refused: 0, copies: 0, duplicates: 0, missing: 0, wrong: 0 };
   for (const death of ledger) {
     const mine = (byPid.get(death.pid) ?? []).filter((record) => isAbout(death, record));
     const uids = new Set(mine.map(({ uid }) => uid));
@@ -132,7 +132,7 @@ export function account(
       tell('told wrongly', death, mine);
     }
     if (uids.size > 0) sum.delivered += 1;
-    else if (expected.screened(death.status)) sum.screened += 1;
+    else if (expected.filtered(death.status)) sum.filtered += 1;
     else if (expected.refused(death.status)) sum.refused += 1;
     else {
       sum.missing += 1;

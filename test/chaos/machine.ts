@@ -2,8 +2,8 @@
 // The virtual machine of vm/main.go: boots it for an act, reads what it tells, cuts its power. Its disk outlives it.
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppendedLines, type LogRecord, logRecords } from '../stack/otlp-file.ts';
-import { type Program, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { AppendedLines, type LogRecord, logRecords } from '../../scripts/stack/otlp-file.ts';
+import { type Program, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { readLedger, type TrueDeath } from './ledger.ts';
 
 /** Emulation is slow, and slower on a busy machine. */

@@ -2,8 +2,8 @@
 // Starts the reaper and gives its ledger when it has ended.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppendedLines } from '../stack/otlp-file.ts';
-import { REAPER, startProgram, temporaryDirectory } from '../stack/program.ts';
+import { AppendedLines } from '../../scripts/stack/otlp-file.ts';
+import { REAPER, startProgram, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { readLedger, type TrueDeath } from './ledger.ts';
 
 export interface Reaping {

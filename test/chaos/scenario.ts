@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every scenario has: a name, a length, and a verdict. The verdict is the same for all: each death of the ledger was delivered,
-// or screened, or refused, or is counted as lost; and nothing was told that did not happen.
-import { REAPER, until } from '../stack/program.ts';
-import type { Status } from '../stack/whodunit.ts';
+// or filtered, or refused, or is counted as lost; and nothing was told that did not happen.
+import { REAPER, until } from '../../scripts/stack/program.ts';
+import type { Status } from '../../scripts/stack/whodunit.ts';
 import { type Account, ALL_DELIVERED, account, type Expected, type TrueDeath } from './ledger.ts';
 import { judged, type Stack } from './stack.ts';
 
@@ -103,7 +103,7 @@ export function sum(a: Result, b: Result): Result {
   return {
     deaths: a.deaths + b.deaths,
     delivered: a.delivered + b.delivered,
-    screened: a.screened + b.screened,
+    filtered: a.filtered + b.filtered,
     refused: a.refused + b.refused,
     copies: a.copies + b.copies,
     duplicates: a.duplicates + b.duplicates,

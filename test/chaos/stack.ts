@@ -3,9 +3,9 @@
 // losses that were counted. What happens to them in between is each scenario's own.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CollectorSite, collectorSite } from '../stack/collector.ts';
-import { AppendedLines, logRecords, requests } from '../stack/otlp-file.ts';
-import { LOADER, type Program, startProgram, until } from '../stack/program.ts';
+import { type CollectorSite, collectorSite } from '../../scripts/stack/collector.ts';
+import { AppendedLines, logRecords, requests } from '../../scripts/stack/otlp-file.ts';
+import { LOADER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import {
   exportTo,
   loaderArgs,
@@ -15,7 +15,7 @@ import {
   place,
   type Status,
   startService,
-} from '../stack/whodunit.ts';
+} from '../../scripts/stack/whodunit.ts';
 import { type Told, told } from './ledger.ts';
 import { Supervised } from './supervised.ts';
 
@@ -39,7 +39,7 @@ export interface ServiceStatus {
   readonly deaths: {
     readonly received: number;
     readonly reported: number;
-    readonly screened: number;
+    readonly filtered: number;
     readonly pending: number;
     readonly lost: Readonly<Record<'kernel' | 'loader' | 'queue' | 'export', number>>;
   };
@@ -183,7 +183,7 @@ export async function acknowledged(stack: Stack, withinMs: number): Promise<void
   });
 }
 
-/** Resolves when everybody who is dead now was judged: acknowledged, and then accepted, screened, refused or lost. */
+/** Resolves when everybody who is dead now was judged: acknowledged, and then accepted, filtered, refused or lost. */
 export async function judged(stack: Stack, withinMs: number): Promise<void> {
   await acknowledged(stack, withinMs);
   let received: number | undefined;

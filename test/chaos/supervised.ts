@@ -2,8 +2,8 @@
 // A program that is started again whenever it ends, as a service manager does it, and that can be killed at any moment. An end that
 // nobody asked for is kept: it is a failure, also where nothing was lost by it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Program } from '../stack/program.ts';
-import { until } from '../stack/program.ts';
+import type { Program } from '../../scripts/stack/program.ts';
+import { until } from '../../scripts/stack/program.ts';
 
 /** systemd's default of RestartSec. */
 const RESTART_MS = 100;

@@ -2,7 +2,7 @@
 // Writes docs/chaos.md from the last result of each scenario (scripts/chaos.mjs). A program.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../stack/program.ts';
+import { ROOT } from '../../scripts/stack/program.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { type Row, table } from './table.ts';
 

@@ -2,10 +2,10 @@
 // A real death through each configuration that is shipped: real loader, real service, the collector with that very file, and another
 // real collector for its backend. The record must arrive whole and once, and the counter; where nothing is down, the span.
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Collector, startCollector } from '../stack/collector.ts';
-import type { LogRecord } from '../stack/otlp-file.ts';
-import { freePorts, MORTAL, startProgram, until } from '../stack/program.ts';
-import { exportTo, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { freePorts, MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
+import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { startKafka } from './kafka.ts';
 import { POD, podCgroup, startApiServer } from './kubernetes.ts';
 import { startShipped } from './shipped.ts';

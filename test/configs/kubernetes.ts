@@ -6,7 +6,7 @@ import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { temporaryDirectory, until } from '../stack/program.ts';
+import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const EMPTY_WITHIN_MS = 10_000;
 

@@ -2,8 +2,8 @@
 // A real Prometheus (Debian's) that takes remote write and has the alerts that are shipped.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { answers } from '../stack/collector.ts';
-import { freePorts, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { answers } from '../../scripts/stack/collector.ts';
+import { freePorts, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { PROMETHEUS_ALERTS } from './shown.ts';
 
 const READY_WITHIN_MS = 60_000;

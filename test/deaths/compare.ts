@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares a record with the truth about a death and with what its case expects, field by field. Pure; says every difference.
 import { basename } from 'node:path';
-import { type Attributes, isTermination, type LogRecord, type Value } from '../stack/otlp-file.ts';
+import { type Attributes, isTermination, type LogRecord, type Value } from '../../scripts/stack/otlp-file.ts';
 import type { Expectation } from './cases/case.ts';
 import type { Death } from './truth.ts';
 

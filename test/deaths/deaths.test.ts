@@ -3,7 +3,7 @@
 // the undertaker, which shares nothing with the code under test.
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { UNDERTAKER } from '../stack/program.ts';
+import { UNDERTAKER } from '../../scripts/stack/program.ts';
 import { cases } from './cases/index.ts';
 import { type Inquest, openInquest } from './inquest.ts';
 

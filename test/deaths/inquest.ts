@@ -2,10 +2,10 @@
 // A whole whodunit and a real collector, and the cases that happen in front of them: each is judged by what the collector's file says.
 // What the judgement is used for (a test, a score) is its caller's.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCollector } from '../stack/collector.ts';
-import type { LogRecord } from '../stack/otlp-file.ts';
-import { MORTAL, until } from '../stack/program.ts';
-import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { MORTAL, until } from '../../scripts/stack/program.ts';
+import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Case } from './cases/case.ts';
 import { isAbout } from './compare.ts';
 import { type Finding, invented, judge } from './judge.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The judgement must be able to fail: a death that is missed, told twice, told though it was none of interest, or made up.
 import { describe, expect, it } from 'vitest';
-import type { LogRecord } from '../stack/otlp-file.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { invented, judge } from './judge.ts';
 import { expected, record, truth } from './sample.ts';
 

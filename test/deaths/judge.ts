@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One case, held against the records that came: what was found on each death, and what the records say of deaths that never were.
 // Pure; the live suite, the score and the kernel matrix all judge with it.
-import { isTermination, type LogRecord } from '../stack/otlp-file.ts';
+import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import type { Case, Expectation } from './cases/case.ts';
 import { CLOCK_TOLERANCE_NS, compare, isAbout } from './compare.ts';
 import type { Death } from './truth.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a process that a record calls dead lives: the one kind of invented death that shows without knowing who died.
 import { readFileSync } from 'node:fs';
-import type { LogRecord } from '../stack/otlp-file.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 
 /** /proc/stat tells the boot in seconds: a process that started this much before the end that is told is the same one. */
 const BOOT_TIME_GRAIN_MS = 1_000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the undertaker says of a death: the twin of undertaker/truth.go, and the way to ask for it.
-import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../stack/program.ts';
+import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../../scripts/stack/program.ts';
 
 export interface Actor {
   readonly pid: number;

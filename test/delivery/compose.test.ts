@@ -4,10 +4,10 @@
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { collected } from '../stack/collector.ts';
-import { type Docker, startDocker } from '../stack/docker.ts';
-import { type LogRecord, logRecords, type Span, spans } from '../stack/otlp-file.ts';
-import { temporaryDirectory, until } from '../stack/program.ts';
+import { collected } from '../../scripts/stack/collector.ts';
+import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
+import { type LogRecord, logRecords, type Span, spans } from '../../scripts/stack/otlp-file.ts';
+import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { makeBases } from './bases.ts';
 import { buildImages, compose, project } from './compose.ts';
 

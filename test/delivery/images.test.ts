@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Docker, startDocker } from '../stack/docker.ts';
-import { ROOT, temporaryDirectory } from '../stack/program.ts';
+import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
+import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { defaultOf, makeBases } from './bases.ts';
 import { project } from './compose.ts';
 

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const BOOTED_WITHIN_MS = 120_000;
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;

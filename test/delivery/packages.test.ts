@@ -5,8 +5,16 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MORTAL, NODE, type Program, ROOT, startProgram, temporaryDirectory, until } from '../stack/program.ts';
-import { loaderArgs, place } from '../stack/whodunit.ts';
+import {
+  MORTAL,
+  NODE,
+  type Program,
+  ROOT,
+  startProgram,
+  temporaryDirectory,
+  until,
+} from '../../scripts/stack/program.ts';
+import { loaderArgs, place } from '../../scripts/stack/whodunit.ts';
 import { prepared } from './bases.ts';
 import { bootMachine, type Machine } from './machine.ts';
 

@@ -2,8 +2,8 @@
 // Judges what each booted kernel showed, case by case, with the expectations of test/deaths. What a kernel cannot show is in
 // limits.ts, and nowhere else.
 import { describe, expect, it } from 'vitest';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { invented } from '../deaths/judge.ts';
-import type { LogRecord } from '../stack/otlp-file.ts';
 import { EMULATED_TOLERANCE_NS, judgeOnKernel } from './judge.ts';
 import { readMachine } from './machine.ts';
 

@@ -4,13 +4,13 @@
 import { readFileSync } from 'node:fs';
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { type LogRecord, logRecords } from '../../scripts/stack/otlp-file.ts';
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
-import type { Hello, LoaderStatus } from '../../src/core/event.ts';
-import { Seen } from '../../src/core/memory.ts';
-import { Decoder } from '../../src/core/wire.ts';
-import { circumstances } from '../circumstances.ts';
+import { Seen } from '../../src/core/filter/memory.ts';
+import type { Hello, LoaderStatus } from '../../src/core/wire/event.ts';
+import { Decoder } from '../../src/core/wire/wire.ts';
 import type { Death } from '../deaths/truth.ts';
-import { type LogRecord, logRecords } from '../stack/otlp-file.ts';
+import { circumstances } from '../support/circumstances.ts';
 
 export interface Transcript {
   readonly hello: Hello | null;

@@ -2,7 +2,7 @@
 // Writes docs/kernels.md from what the machines of the last run said. A program.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../stack/program.ts';
+import { ROOT } from '../../scripts/stack/program.ts';
 import { judgeOnKernel } from './judge.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 

@@ -4,10 +4,10 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Collector, startCollector } from '../stack/collector.ts';
-import { type Attributes, isTermination } from '../stack/otlp-file.ts';
-import { ROOT, startProgram, temporaryDirectory, until } from '../stack/program.ts';
-import { exportTo, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { type Attributes, isTermination } from '../../scripts/stack/otlp-file.ts';
+import { ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
+import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 
 const TOLD_WITHIN_MS = 60_000;
 const ROUNDS = 20;

@@ -4,8 +4,8 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { answers, type Collector, type CollectorOptions, startCollector } from '../stack/collector.ts';
-import { freePorts, type Program, until } from '../stack/program.ts';
+import { answers, type Collector, type CollectorOptions, startCollector } from '../../scripts/stack/collector.ts';
+import { freePorts, type Program, until } from '../../scripts/stack/program.ts';
 import {
   exportTo,
   type Place,
@@ -14,7 +14,7 @@ import {
   startCommand,
   startLoader,
   startService,
-} from '../stack/whodunit.ts';
+} from '../../scripts/stack/whodunit.ts';
 
 const ENDS_WITHIN_MS = 120_000;
 const READY_WITHIN_MS = 60_000;

@@ -3,10 +3,10 @@
 // that of the file as binutils read it.
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import type { LogRecord } from '../stack/otlp-file.ts';
-import { MORTAL, ROOT, startProgram, until } from '../stack/program.ts';
-import { GO_JOB, NODE_JOB, PYTHON_JOB } from './jobs.ts';
-import { watched } from './watched.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { GO_JOB, NODE_JOB, PYTHON_JOB } from '../support/jobs.ts';
+import { watched } from '../support/watched.ts';
 
 const TOLD_WITHIN_MS = 60_000;
 const [PYTHON = ''] = PYTHON_JOB.command;

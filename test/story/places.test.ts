@@ -2,12 +2,12 @@
 // Whose death, wherever it was: jobs with real SDKs crash in real Docker containers, in cgroups as Kubernetes has them, and in
 // systemd's. What the SDK said of the service, and of the container, is what whodunit says, in the same collector.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeCgroup } from '../stack/cgroup.ts';
-import { type Docker, startDocker } from '../stack/containers.ts';
-import type { LogRecord, Span } from '../stack/otlp-file.ts';
-import { ROOT, startProgram, until } from '../stack/program.ts';
-import { JOB_SPAN, JOBS, type Job } from './jobs.ts';
-import { watched } from './watched.ts';
+import { makeCgroup } from '../../scripts/stack/cgroup.ts';
+import { type Docker, startDocker } from '../../scripts/stack/containers.ts';
+import type { LogRecord, Span } from '../../scripts/stack/otlp-file.ts';
+import { ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { JOB_SPAN, JOBS, type Job } from '../support/jobs.ts';
+import { watched } from '../support/watched.ts';
 
 const TOLD_WITHIN_MS = 60_000;
 /** What a shell, an init and Docker make of SIGABRT. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who dies and is started again: by a shell that minds it, by Docker. A second event follows the record of the death.
 import { expect, it } from 'vitest';
-import { startDocker } from '../stack/containers.ts';
-import { isTermination, type LogRecord } from '../stack/otlp-file.ts';
-import { MORTAL, ROOT, startProgram, until } from '../stack/program.ts';
-import { watched } from './watched.ts';
+import { startDocker } from '../../scripts/stack/containers.ts';
+import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { watched } from '../support/watched.ts';
 
 const TOLD_WITHIN_MS = 60_000;
 

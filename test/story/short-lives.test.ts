@@ -2,9 +2,9 @@
 // Ten thousand processes that live about a millisecond: each one's record has its whole identity. Whoever read /proc would come too late.
 import { realpathSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { isTermination } from '../stack/otlp-file.ts';
-import { startProgram, until } from '../stack/program.ts';
-import { watched } from './watched.ts';
+import { isTermination } from '../../scripts/stack/otlp-file.ts';
+import { startProgram, until } from '../../scripts/stack/program.ts';
+import { watched } from '../support/watched.ts';
 
 const LIVES = 10_000;
 const TOLD_WITHIN_MS = 60_000;

@@ -3,9 +3,9 @@
 // death, and the span of that, carry the one of the thread that brought it, wherever compiler and linker have placed the variable.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { LogRecord } from '../stack/otlp-file.ts';
-import { startProgram, until, WORLD } from '../stack/program.ts';
-import { type Watched, watched } from './watched.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { startProgram, until, WORLD } from '../../scripts/stack/program.ts';
+import { type Watched, watched } from '../support/watched.ts';
 
 const TOLD_WITHIN_MS = 60_000;
 const OF_WORKER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };

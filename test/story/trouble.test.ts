@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { answers } from '../stack/collector.ts';
-import { LOADER, type Program, startProgram, until } from '../stack/program.ts';
-import { loaderArgs, type Place, place, startLoader, startService } from '../stack/whodunit.ts';
+import { answers } from '../../scripts/stack/collector.ts';
+import { LOADER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
+import { loaderArgs, type Place, place, startLoader, startService } from '../../scripts/stack/whodunit.ts';
 
 const MESSAGE_WITHIN_MS = 60_000;
 const ENDS_WITHIN_MS = 60_000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a case is, and what the record of each of its deaths must say beyond what the undertaker itself knows.
-import type { Value } from '../../stack/otlp-file.ts';
+import type { Value } from '../../../scripts/stack/otlp-file.ts';
 
 type Wanted = Readonly<Record<string, Value | RegExp | null>>;
 

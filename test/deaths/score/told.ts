@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a tool tells of a death, in one shape for all tools: the end of a process, and who sent a signal. Pure.
-import type { LogRecord } from '../../stack/otlp-file.ts';
+import type { LogRecord } from '../../../scripts/stack/otlp-file.ts';
 
 /** As wait(2) would say it. */
 export type Ending = { readonly code: number } | { readonly signal: number };

@@ -2,7 +2,7 @@
 // The others at work, all at once: starts them, reads their lines, and knows when they have caught up. Their words are not judged here.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { type Program, startProgram, until } from '../../../stack/program.ts';
+import { type Program, startProgram, until } from '../../../../scripts/stack/program.ts';
 import type { Told } from '../told.ts';
 import type { Peer } from './peer.ts';
 
