@@ -6,7 +6,7 @@ type Wanted = Readonly<Record<string, Value | RegExp | null>>;
 
 export interface Expectation {
   readonly cause: string;
-  /** null: the exit code that waitid reported to the parent; it depends on the kernel. */
+  /** null: the exit code that the parent received; which one it is depends on the kernel. */
   readonly errorType: string | null;
   /** undefined: no signal had a part in it. */
   readonly senderKind?: 'process' | 'self' | 'kernel' | 'unknown';

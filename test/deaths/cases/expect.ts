@@ -47,7 +47,7 @@ export const selfSignal = (signal: string): Expectation => ({
   errorType: signal,
   senderKind: 'self',
 });
-/** No sender is named: the kernel does not report one. */
+/** No sender is named where the kernel does not show one. */
 export const unknown = (signal: string): Expectation => ({
   cause: 'unknown',
   errorType: signal,
