@@ -85,7 +85,7 @@ export const handledCases: readonly Case[] = [
     deaths: [askedToExit(1, 'SIGHUP', 1)],
   },
   {
-    name: 'somebody types Ctrl-C, and the process exits with code 130',
+    name: 'Ctrl-C is typed, and the process exits with code 130',
     happens: 'ctrl-c-then-exit-130',
     deaths: [{ ...askedToExit(130, 'SIGINT', 2), senderKind: 'kernel' }],
   },

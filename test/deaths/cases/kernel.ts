@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A death that the kernel decides on: faults, limits, timers, terminals, memory. Nobody is named as the sender.
+// Terminations that the kernel decides on: faults, limits, timers, terminals, memory. No process is named as the sender.
 import type { Case } from './case.ts';
 import { exit, fault, kernel, killed, oomInCgroup, segfault } from './expect.ts';
 
@@ -110,7 +110,7 @@ export const kernelCases: readonly Case[] = [
     deaths: [exit(1), oomInCgroup],
   },
   {
-    name: 'somebody sends SIGKILL to one that is dying as the victim of the out-of-memory killer',
+    name: 'a process sends SIGKILL to a victim of the out-of-memory killer that is still exiting',
     happens: 'chosen-and-killed',
     deaths: [oomInCgroup],
   },
@@ -149,36 +149,36 @@ export const kernelCases: readonly Case[] = [
     happens: 'orphaned-and-stopped',
     deaths: [kernel('kernel', 'SIGHUP')],
   },
-  { name: 'somebody types Ctrl-C', happens: 'ctrl-c', deaths: [kernel('terminal', 'SIGINT')] },
-  { name: 'somebody types Ctrl-\\', happens: 'ctrl-backslash', deaths: [kernel('terminal', 'SIGQUIT')] },
+  { name: 'Ctrl-C is typed', happens: 'ctrl-c', deaths: [kernel('terminal', 'SIGINT')] },
+  { name: 'Ctrl-\\ is typed', happens: 'ctrl-backslash', deaths: [kernel('terminal', 'SIGQUIT')] },
   { name: 'the terminal goes away', happens: 'hangup', deaths: [kernel('hangup', 'SIGHUP')] },
   {
-    name: 'a process writes to a pipe that nobody reads',
+    name: 'a process writes to a pipe without a reader',
     happens: 'broken-pipe',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process writes to a pipe that nobody reads, and blocks SIGPIPE for a while',
+    name: 'a process writes to a pipe without a reader, and blocks SIGPIPE for a while',
     happens: 'broken-pipe-blocked',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process sends to a socket that nobody reads',
+    name: 'a process sends to a socket whose peer has closed',
     happens: 'broken-socket',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process wants SIGIO on input: whoever writes is innocent',
+    name: 'a process wants SIGIO on input: the writer is no sender',
     happens: 'signal-on-input',
     deaths: [kernel('kernel', 'SIGIO')],
   },
   {
-    name: 'a process wants SIGUSR1 on input: whoever writes is innocent',
+    name: 'a process wants SIGUSR1 on input: the writer is no sender',
     happens: 'other-signal-on-input',
     deaths: [kernel('kernel', 'SIGUSR1')],
   },
   {
-    name: 'a process wants SIGUSR1 on mail in a message queue: whoever writes is innocent',
+    name: 'a process wants SIGUSR1 for a message in a queue: the writer is no sender',
     happens: 'signal-on-mail',
     deaths: [{ ...kernel('kernel', 'SIGUSR1'), attributes: { 'whodunit.signal.code': 'SI_MESGQ' } }],
   },
@@ -241,7 +241,7 @@ export const kernelCases: readonly Case[] = [
     deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
   },
   {
-    name: 'a process calls what its seccomp filter wants to be told of by SIGSYS',
+    name: 'a process makes a system call that its seccomp filter answers with SIGSYS',
     happens: 'seccomp-trap',
     deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
   },

@@ -46,7 +46,7 @@ export const senderCases: readonly Case[] = [
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'a thread executes another program, which somebody kills',
+    name: 'a thread executes another program, which is then killed',
     happens: 'exec-then-killed',
     deaths: [killed('SIGTERM')],
   },
@@ -86,7 +86,7 @@ export const senderCases: readonly Case[] = [
     deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
   },
   {
-    name: 'somebody kills a zombie, which had exited with code 3',
+    name: 'a zombie that had exited with code 3 is killed',
     happens: 'zombie-signalled',
     deaths: [exit(3)],
   },
@@ -172,7 +172,7 @@ export const senderCases: readonly Case[] = [
     deaths: [killed('SIGTERM'), killed('SIGTERM')],
   },
   {
-    name: 'a child of the init of a pid namespace cannot kill it, and somebody outside can',
+    name: 'a child of the init of a pid namespace cannot kill it, and a process outside can',
     happens: 'init-attacked',
     deaths: [killed('SIGKILL')],
   },
@@ -187,12 +187,12 @@ export const senderCases: readonly Case[] = [
     deaths: [{ ...killed('SIGKILL'), attributes: underTracer }],
   },
   {
-    name: 'a tracer makes SIGTERM of the SIGUSR1 that another process sent: nobody is named',
+    name: 'a tracer makes SIGTERM of the SIGUSR1 that another process sent: no sender is named',
     happens: 'tracer-injects',
     deaths: [{ ...unknown('SIGTERM'), attributes: underTracer }],
   },
   {
-    name: 'a tracer swallows the SIGTERM of another process, and later makes one of its own: nobody is named',
+    name: 'a tracer swallows the SIGTERM of another process, and later makes one of its own: no sender is named',
     happens: 'tracer-swallows',
     deaths: [{ ...unknown('SIGTERM'), attributes: underTracer }],
   },

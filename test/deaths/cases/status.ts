@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a process ends by itself: its status is what wait(2) tells its parent, whichever thread ends first or last.
+// How a process ends by itself: its status is what wait(2) returns to its parent, whichever thread exits first or last.
 import { existsSync } from 'node:fs';
 import type { Case } from './case.ts';
 import { askedToExit, exit, fault, kernel, killed, segfault } from './expect.ts';
@@ -20,8 +20,8 @@ export const statusCases: readonly Case[] = [
   { name: 'a process exits with code 126', happens: 'exit-126', deaths: [exit(126)] },
   { name: 'a process exits with code 127', happens: 'exit-127', deaths: [exit(127)] },
   { name: 'a process exits with code 255', happens: 'exit-255', deaths: [exit(255)] },
-  { name: 'a process exits with code 256, which its parent is told as 0', happens: 'exit-256', deaths: [] },
-  { name: 'a process exits with code 259, which its parent is told as 3', happens: 'exit-259', deaths: [exit(3)] },
+  { name: 'a process exits with code 256, which its parent sees as 0', happens: 'exit-256', deaths: [] },
+  { name: 'a process exits with code 259, which its parent sees as 3', happens: 'exit-259', deaths: [exit(3)] },
   { name: 'the only thread calls exit and not exit_group', happens: 'thread-exit-alone', deaths: [exit(5)] },
   { name: 'a thread that is not the first one calls exit_group', happens: 'exit-in-thread', deaths: [exit(6)] },
   {

@@ -32,7 +32,7 @@ const languageCases: readonly Case[] = [
   },
   { name: 'a Perl script dies', happens: 'perl-die', deaths: [exit(255)] },
   {
-    name: 'nobody catches an exception in Node.js',
+    name: 'an uncaught exception in Node.js',
     happens: 'node-uncaught-exception',
     deaths: [{ ...exit(1), resource: node, body: /^node \(pid \d+\) exited with code 1/ }],
   },
@@ -49,7 +49,7 @@ const languageCases: readonly Case[] = [
     deaths: [{ cause: 'killed', errorType: 'SIGTERM', senderKind: 'process', resource: node }],
   },
   {
-    name: 'nobody catches an exception in Python',
+    name: 'an uncaught exception in Python',
     happens: 'python-exception',
     deaths: [{ ...exit(1), resource: python }],
   },
@@ -94,7 +94,7 @@ const languageCases: readonly Case[] = [
       },
     ],
   },
-  { name: 'nobody catches an exception in Java', happens: 'jvm-exception', deaths: [{ ...exit(1), resource: jvm }] },
+  { name: 'an uncaught exception in Java', happens: 'jvm-exception', deaths: [{ ...exit(1), resource: jvm }] },
   { name: 'Java halts with code 5', happens: 'jvm-halt', deaths: [{ ...exit(5), resource: jvm }] },
   {
     name: 'a JVM exits when its heap is full',
@@ -117,11 +117,11 @@ const languageCases: readonly Case[] = [
     happens: 'go-sigquit',
     deaths: [askedToExit(2, 'SIGQUIT', 3)],
   },
-  { name: 'nobody catches an exception in C++', happens: 'cpp-uncaught-exception', deaths: [abort] },
+  { name: 'an uncaught exception in C++', happens: 'cpp-uncaught-exception', deaths: [abort] },
   { name: 'a C++ program terminates', happens: 'cpp-terminate', deaths: [abort] },
   { name: 'a Rust program panics', happens: 'rust-panic', deaths: [exit(101)] },
   {
-    name: 'the stack of a Rust program is used up, which its handler tells before it aborts',
+    name: 'a Rust program overflows its stack; its handler says so and aborts',
     happens: 'rust-stack-overflow',
     deaths: [abortAfterSegv],
   },
@@ -235,7 +235,7 @@ const containerCases: readonly Case[] = [
     deaths: [askedToExit(3, 'SIGTERM', 15)],
   },
   {
-    name: 'docker stop, and a Go program as process 1 raises SIGTERM once more, in vain, and exits with code 2',
+    name: 'docker stop, and a Go program as process 1 raises SIGTERM once more without effect, and exits with code 2',
     happens: 'docker-stop-raised-again',
     deaths: [askedToExit(2, 'SIGTERM', 15)],
   },
