@@ -22,7 +22,7 @@ export interface LogRecord {
   readonly scope: string | undefined;
 }
 
-/** Whether a record tells of a death. Others follow one (a restart), or stand for many (a summary). */
+/** Whether a record reports a termination. Others follow one (a restart), or stand for many (a summary). */
 export const isTermination = ({ eventName }: LogRecord): boolean => eventName === 'whodunit.process.termination';
 
 export interface MetricPoint {
@@ -96,7 +96,7 @@ function isWhole(text: string): boolean {
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: it is somebody else's JSON; a test that reads it wrongly fails
+// biome-ignore lint/suspicious/noExplicitAny: it is another program's JSON; a test that reads it wrongly fails
 type Json = any;
 
 function plainValue(value: Json): Value {

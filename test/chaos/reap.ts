@@ -43,7 +43,7 @@ export function startReaper({ rate, count, refusedEvery }: Reaping): Reaper {
     directory.remove();
     return ledger;
   });
-  ended.catch(() => {}); // whoever awaits it is told
+  ended.catch(() => {}); // the caller that awaits it gets the error
   const stop = () => {
     program.child.kill('SIGTERM');
     return ended;

@@ -68,7 +68,7 @@ function unifiedMount(): string {
   throw new Error('no cgroup2 is mounted here');
 }
 
-/** Removes a cgroup and those below. false: somebody is still in one. */
+/** Removes a cgroup and those below. false: a process is still in one. */
 function removeBelow(cgroup: string): boolean {
   if (!existsSync(cgroup)) return true;
   for (const entry of readdirSync(cgroup, { withFileTypes: true }))
