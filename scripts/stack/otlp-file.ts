@@ -48,7 +48,7 @@ export interface Span {
   readonly resource: Attributes;
 }
 
-/** Gives the complete lines that were appended since the last call, piece by piece: all of them may be more than a string can hold. */
+/** Returns the complete lines that were appended since the last call, piece by piece: all of them may be more than a string can hold. */
 export class AppendedLines {
   private readonly path: string;
   private offset = 0;

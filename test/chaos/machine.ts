@@ -127,7 +127,7 @@ export const REAPER_THERE = '/reaper';
 /** In so short a time no pid is used twice there, and the wall clock is not to be trusted. */
 export const samePid = (): boolean => true;
 
-/** Listens, and gives true if it is so; undefined if not yet. Throws if the machine will never get there. */
+/** Listens, and returns true if it is so; undefined if not yet. Throws if the machine will never get there. */
 export function heard(machine: Machine, isSo: () => boolean): true | undefined {
   const alive = machine.alive();
   machine.listen();

@@ -73,7 +73,7 @@ export class Misbehaving {
     return one;
   }
 
-  /** Stands in front of this collector, and gives where. */
+  /** Stands in front of this collector, and returns where. */
   before(collector: Endpoints): Endpoints {
     this.#collector = collector;
     const [http, grpc] = [this.#http, this.#grpc].map((server) => (server.address() as AddressInfo).port);

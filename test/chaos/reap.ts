@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the reaper and gives its ledger when it has ended.
+// Starts the reaper and returns its ledger when it has ended.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendedLines } from '../../scripts/stack/otlp-file.ts';

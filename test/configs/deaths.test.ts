@@ -28,7 +28,7 @@ async function whodunitTo(target: { grpc: string; http: string }): Promise<Whodu
   return later(await startWhodunit({ ...exportTo(target, 'http/protobuf'), OTEL_TRACES_EXPORTER: 'otlp' }));
 }
 
-/** Lets a program die of a fault and gives its pid. */
+/** Lets a program die of a fault and returns its pid. */
 async function die(prefix: readonly string[] = []): Promise<number> {
   const program = startProgram(MORTAL, [...prefix, 'segfault']);
   expect(await program.ended).toMatchObject({ signal: 'SIGSEGV' });

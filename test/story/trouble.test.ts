@@ -34,7 +34,7 @@ function keep(program: Program): Program {
   return program;
 }
 
-/** Waits for the end of a program that must fail, and gives its exit code and what it said. */
+/** Waits for the end of a program that must fail, and returns its exit code and what it said. */
 async function failure(program: Program): Promise<{ code: number | null; said: string }> {
   keep(program);
   await until('its end', ENDS_WITHIN_MS, () => !program.alive() || undefined, program.output);

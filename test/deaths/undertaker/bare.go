@@ -61,7 +61,7 @@ func (u *undertaker) sleep(d time.Duration) call {
 	return call{number: unix.SYS_NANOSLEEP, args: [6]uintptr{uintptr(unsafe.Pointer(&ts))}}
 }
 
-// hold keeps the bytes where they are, and gives their address.
+// hold keeps the bytes where they are, and returns their address.
 func (u *undertaker) hold(bytes []byte) uintptr {
 	u.held = append(u.held, bytes)
 	return uintptr(unsafe.Pointer(&bytes[0]))

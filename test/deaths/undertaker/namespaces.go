@@ -97,7 +97,7 @@ func (n *namespace) order(words ...any) (int, error) {
 	return answer, err
 }
 
-// member starts a victim or a killer in there, and gives its pids inside and outside.
+// member starts a victim or a killer in there, and returns its pids inside and outside.
 func (n *namespace) member(kind string) (vpid, pid int, err error) {
 	if vpid, err = n.order(kind); err != nil {
 		return 0, 0, err
