@@ -2,7 +2,7 @@
 // When each record was in the collector's file, which the collector writes before it tells the sender yes. Reading is done at once
 // and cheaply, as it happens on the processors that are being measured; parsing is left until all is over.
 import { closeSync, existsSync, type FSWatcher, openSync, readSync, watch, writeFileSync } from 'node:fs';
-import { logRecords } from '../test/stack/otlp-file.ts';
+import { logRecords } from '../scripts/stack/otlp-file.ts';
 
 const CHUNK_BYTES = 1 << 20;
 

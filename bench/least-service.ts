@@ -3,16 +3,18 @@
 // It says the same of each and thinks about none, so that no service with this exporter and a queue on disk takes less. A program of its
 // own, with the service's flags: node bench/least-service.ts DIRECTORY COUNT, and the exporter's standard variables. Prints
 // {"count":…,"cpu_ns":…}.
-import { classify } from '../src/core/classify.ts';
-import { resourceOf } from '../src/core/enrich.ts';
-import { buildRecord, recordUid, resourceValue } from '../src/core/record.ts';
-import { storeRecord } from '../src/core/stored.ts';
+
+import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
+import type { Protocol } from '../src/core/delivery/target.ts';
+import { resourceOf } from '../src/core/identity/resource.ts';
+import { buildRecord, recordUid, resourceValue } from '../src/core/telemetry/record.ts';
+import { storeRecord } from '../src/core/telemetry/stored.ts';
+import { classify } from '../src/core/verdict/classify.ts';
 import { hostReader } from '../src/io/host.ts';
 import { Log } from '../src/io/log.ts';
-import { createLogSender, type Protocol } from '../src/io/otlp.ts';
-import { Queue } from '../src/io/queue.ts';
+import { createLogSender } from '../src/io/otlp/otlp.ts';
+import { Queue } from '../src/io/queue/queue.ts';
 import { newStats } from '../src/io/stats.ts';
-import { golden, goldenDeath } from '../test/fake-loader.ts';
 
 /** Before what is counted, as a share of it, so that the code is compiled. */
 const WARM_UP = 0.5;

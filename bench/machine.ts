@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LOADER, ROOT } from '../test/stack/program.ts';
+import { LOADER, ROOT } from '../scripts/stack/program.ts';
 import type { Machine } from './figures.ts';
 
 const PEERS = ['libbpf-tools', 'bpftrace', 'forkstat'];

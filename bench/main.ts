@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOADER, ROOT } from '../test/stack/program.ts';
+import { LOADER, ROOT } from '../scripts/stack/program.ts';
 import { type Machine, PARTS, type PartName, type PartResult, type Results } from './figures.ts';
 import { backgroundPercent, processorTimes, shares, thisMachine } from './machine.ts';
 import { growth } from './parts/growth.ts';

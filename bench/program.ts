@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirectory } from '../test/stack/program.ts';
+import { NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirectory } from '../scripts/stack/program.ts';
 
 export const LOAD = join(ROOT, 'build/bench-load');
 export const PREEMPTED = join(ROOT, 'build/bench-preempted');

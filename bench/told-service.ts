@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real service, told of deaths that never happened: the lines are those of docs/wire.md, and only who says them is not a loader.
 // For what real deaths cannot show in the time that a benchmark has.
-import { FakeLoader, goldenObject, line } from '../test/fake-loader.ts';
-import { answers } from '../test/stack/collector.ts';
-import { until } from '../test/stack/program.ts';
-import { place, startService } from '../test/stack/whodunit.ts';
+
+import { answers } from '../scripts/stack/collector.ts';
+import { FakeLoader, goldenObject, line } from '../scripts/stack/fake-loader.ts';
+import { until } from '../scripts/stack/program.ts';
+import { place, startService } from '../scripts/stack/whodunit.ts';
 
 const READY_WITHIN_MS = 15_000;
 const ACKNOWLEDGED_WITHIN_MS = 60_000;

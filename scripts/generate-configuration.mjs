@@ -1,10 +1,10 @@
-// `npm run generate:configuration`: makes docs/configuration.md of the tables that src/config.ts reads by (src/knobs.ts), and of its --help.
+// `npm run generate:configuration`: makes docs/configuration.md of the tables that src/config/read.ts reads by (src/config/knobs.ts), and of its --help.
 // `--check` only compares.
 //
 // SPDX-License-Identifier: Apache-2.0
 
-import { HELP } from '../src/config.ts';
-import { KNOBS, OTLP_KNOBS } from '../src/knobs.ts';
+import { KNOBS, OTLP_KNOBS } from '../src/config/knobs.ts';
+import { HELP } from '../src/config/read.ts';
 import { writeOrCheck } from './fresh.mjs';
 
 writeOrCheck({ 'docs/configuration.md': page() }, 'npm run generate:configuration');
@@ -13,7 +13,7 @@ function page() {
   const of = (...readers) => Object.entries(KNOBS).filter(([, { reader }]) => readers.includes(reader));
   const service = of('service');
   const parts = [
-    '<!-- Generated from src/knobs.ts and src/config.ts by `npm run generate:configuration`: not to be edited. -->',
+    '<!-- Generated from src/config/knobs.ts and src/config/read.ts by `npm run generate:configuration`: not to be edited. -->',
     '# Configuration',
     'Everything is an environment variable. One that is set to nothing counts as not set; a wrong one ends the program with code 78 and a sentence that names it. Flags go before variables.',
     '## Where records go',

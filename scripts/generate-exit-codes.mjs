@@ -2,16 +2,16 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-import { EXIT_CODES, SIGNAL_BASE, SIGNAL_BASE_SOURCE } from '../src/core/exit-codes.ts';
-import { REALTIME_MEANING, SIGNAL_MEANINGS, SIGNAL_SOURCE } from '../src/core/signal-meanings.ts';
-import { SIGNAL_MAX, SIGRTMIN, signalName } from '../src/core/signals.ts';
+import { SIGNAL_MAX, SIGRTMIN, signalName } from '../src/core/verdict/signals.ts';
+import { EXIT_CODES, SIGNAL_BASE, SIGNAL_BASE_SOURCE } from '../src/core/words/exit-codes.ts';
+import { REALTIME_MEANING, SIGNAL_MEANINGS, SIGNAL_SOURCE } from '../src/core/words/signal-meanings.ts';
 import { writeOrCheck } from './fresh.mjs';
 
 writeOrCheck({ 'docs/exit-codes.md': page() }, 'npm run generate:exit-codes');
 
 function page() {
   const parts = [
-    '<!-- Generated from src/core/exit-codes.ts and signal-meanings.ts by `npm run generate:exit-codes`: not to be edited. -->',
+    '<!-- Generated from src/core/words/exit-codes.ts and signal-meanings.ts by `npm run generate:exit-codes`: not to be edited. -->',
     '# Exit codes and signals',
     "What `whodunit explain` says, and what stands in `whodunit.exit.meaning` of a record. A program's own table goes before the conventions.",
     ...EXIT_CODES.flatMap(({ title, executables, aliases = [], source, codes }) => [

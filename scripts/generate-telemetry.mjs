@@ -1,4 +1,4 @@
-// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/semconv.ts of the registry. `--check` only compares.
+// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/telemetry/semconv.ts of the registry. `--check` only compares.
 //
 // SPDX-License-Identifier: Apache-2.0
 
@@ -8,7 +8,10 @@ import { readRegistry } from './registry.ts';
 const LINE_WIDTH = 120; // that of biome.json: the generated code is formatted code
 const registry = readRegistry();
 
-writeOrCheck({ 'src/core/semconv.ts': semconv(), 'docs/telemetry.md': telemetry() }, 'npm run generate:telemetry');
+writeOrCheck(
+  { 'src/core/telemetry/semconv.ts': semconv(), 'docs/telemetry.md': telemetry() },
+  'npm run generate:telemetry',
+);
 
 /** `SENDER_PID` for `whodunit.sender.pid`: our own prefix says nothing in our own code. */
 function constant(id) {

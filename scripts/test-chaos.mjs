@@ -17,7 +17,7 @@ Kills, fills, cuts, slows and upgrades every part while processes die, and compa
   --write            write docs/chaos.md from the last result of each scenario, afterwards
   --help             this text
 
-Each line of the table: true deaths, of them delivered, screened and refused by the collector for good; second copies that fell to
+Each line of the table: true deaths, of them delivered, filtered and refused by the collector for good; second copies that fell to
 log.record.uid, duplicates that did not; deaths without a record; lost, as whodunit counted it; and how many others died on this
 machine, who may be among the lost. Exit code 1 where it does not add up.`;
 

@@ -23,6 +23,7 @@ import { prepareWorld } from './world.mjs';
 
 const UNIT_TESTS = [
   'test/core',
+  'test/config/',
   'test/io',
   'test/bench',
   'test/deaths/compare.test.ts',

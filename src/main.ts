@@ -2,32 +2,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Joins the stages: socket → conclude → console and disk queue → acknowledgement, and queue → collector. The only file that exits.
 // Signals stop the intake; what waits is sent within WHODUNIT_SHUTDOWN_TIMEOUT, and what is not stays on disk.
-import { type Config, HELP, type OtlpTarget, readConfig } from './config.ts';
+import { type Config, HELP, type OtlpTarget, readConfig } from './config/read.ts';
 import { conclude } from './core/conclude.ts';
-import { CrashLoops, type Folded, type StoredFolded } from './core/crash-loop.ts';
 import { DiskError, FatalError } from './core/errors.ts';
-import type { Death, Restart } from './core/event.ts';
-import { Last, Recent, Seen } from './core/memory.ts';
-import { buildRestart, Restarts } from './core/restart.ts';
-import type { Judged } from './core/rules.ts';
-import { LOG_RECORD_UID } from './core/semconv.ts';
-import { buildSpan } from './core/span.ts';
-import { storeRecord } from './core/stored.ts';
-import { buildSummary } from './core/summary.ts';
+import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
+import { Last, Recent, Seen } from './core/filter/memory.ts';
+import type { Judged } from './core/filter/rules.ts';
+import { buildRestart, Restarts } from './core/telemetry/restart.ts';
+import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
+import { buildSpan } from './core/telemetry/span.ts';
+import { storeRecord } from './core/telemetry/stored.ts';
+import { buildSummary } from './core/telemetry/summary.ts';
 import { isoTime } from './core/time.ts';
 import { VERSION } from './core/version.ts';
-import type { Delivery } from './io/deliver.ts';
+import type { Death, Restart } from './core/wire/event.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
+import { readLoader } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
-import type { Metrics } from './io/metrics.ts';
 import { notifier } from './io/notify.ts';
-import { type Item, type Queue, UIDS_MAX } from './io/queue.ts';
+import type { Delivery } from './io/otlp/deliver.ts';
+import type { Metrics } from './io/otlp/metrics.ts';
+import type { Traces } from './io/otlp/traces.ts';
+import { type Item, type Queue, UIDS_MAX } from './io/queue/queue.ts';
 import { fetchJudged, readRules, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
 import { sleep } from './io/sleep.ts';
-import { readLoader } from './io/socket.ts';
 import { newStats, type Stats } from './io/stats.ts';
-import type { Traces } from './io/traces.ts';
 
 /** How soon the queue is asked again after its disk took nothing. */
 const DISK_RETRY_MS = 1_000;
@@ -36,7 +36,7 @@ const LAST_METRICS_MS = 500;
 /** Terminations that /recent tells. */
 const JUDGED_MAX = 100;
 /** How late the summary of a minute may be. */
-const FOLDED_CHECK_MS = 1_000;
+const AGGREGATED_CHECK_MS = 1_000;
 
 const log = new Log();
 
@@ -87,7 +87,7 @@ async function run(config: Config, stop: AbortController): Promise<void> {
     if (record !== null && print) print(record);
     if (record !== null) traces?.submit(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
     judged.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
-    const kind = outcome === 'folded' ? { kind: outcome } : {};
+    const kind = outcome === 'aggregated' ? { kind: outcome } : {};
     return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
   };
   /** null: nobody was told of the death, or is to be told of its restart. */
@@ -114,8 +114,8 @@ async function run(config: Config, stop: AbortController): Promise<void> {
     });
     return written;
   };
-  const summary = (folded: Folded): Item => {
-    const record = buildSummary(folded, observedAt(folded.lastNs));
+  const summary = (aggregated: Aggregate): Item => {
+    const record = buildSummary(aggregated, observedAt(aggregated.lastNs));
     if (print) print(record);
     const uid = String(record.attributes[LOG_RECORD_UID]);
     // Delivery is measured from when there was something to deliver.
@@ -123,7 +123,7 @@ async function run(config: Config, stop: AbortController): Promise<void> {
   };
   const clock = setInterval(() => {
     if (!loops.idle) void write([]);
-  }, FOLDED_CHECK_MS);
+  }, AGGREGATED_CHECK_MS);
 
   for await (const { messages, connection } of readLoader({
     path: config.socketPath,
@@ -181,7 +181,7 @@ async function run(config: Config, stop: AbortController): Promise<void> {
 async function keep(
   queue: Queue,
   items: readonly Item[],
-  open: readonly StoredFolded[],
+  open: readonly StoredAggregate[],
   signal: AbortSignal,
 ): Promise<boolean> {
   for (;;) {
@@ -200,7 +200,7 @@ async function keep(
 function countPrinted(items: readonly Item[], stats: Stats): void {
   for (const { record, kind } of items) {
     stats[kind === 'summary' ? 'summaries' : 'received'] += 1;
-    stats[record !== null ? 'reported' : kind === 'folded' ? 'folded' : 'screened'] += 1;
+    stats[record !== null ? 'reported' : kind === 'aggregated' ? 'aggregated' : 'filtered'] += 1;
   }
 }
 
@@ -211,7 +211,7 @@ function observedAt(endedNs: bigint): bigint {
 }
 
 async function openQueue(config: Config, stats: Stats): Promise<Queue> {
-  const { Queue } = await import('./io/queue.ts');
+  const { Queue } = await import('./io/queue/queue.ts');
   const queue = new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, stats, log });
   stats.queue = queue;
   return queue;
@@ -224,8 +224,8 @@ async function startDelivery(
   metrics: Metrics | null,
 ): Promise<Delivery> {
   const [{ createLogSender, listenToDiagnostics }, { Delivery }] = await Promise.all([
-    import('./io/otlp.ts'),
-    import('./io/deliver.ts'),
+    import('./io/otlp/otlp.ts'),
+    import('./io/otlp/deliver.ts'),
   ]);
   listenToDiagnostics(log);
   stats.exports.logs.target = target;
@@ -247,8 +247,8 @@ async function startMetrics(
 ): Promise<Metrics | null> {
   if (config.metrics === null) return null;
   const [{ Metrics }, { createMetricExporter }] = await Promise.all([
-    import('./io/metrics.ts'),
-    import('./io/otlp.ts'),
+    import('./io/otlp/metrics.ts'),
+    import('./io/otlp/otlp.ts'),
   ]);
   stats.exports.metrics.target = config.metrics;
   const exporter = await createMetricExporter(config.metrics.protocol);
@@ -258,7 +258,7 @@ async function startMetrics(
 
 async function startTraces(config: Config, stats: Stats): Promise<Traces | null> {
   if (config.traces === null) return null;
-  const { createSpanExporter, Traces } = await import('./io/traces.ts');
+  const { createSpanExporter, Traces } = await import('./io/otlp/traces.ts');
   stats.exports.traces.target = config.traces;
   const exporter = await createSpanExporter(config.traces.protocol);
   return new Traces({ exporter, stats, log, target: `the backend at ${config.traces.endpoint}` });
@@ -272,7 +272,7 @@ async function printer(form: 'text' | 'json') {
 }
 
 async function doctor(config: Config): Promise<number> {
-  const { examine, renderFindings } = await import('./io/doctor.ts');
+  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
   const sender = config.logs && (await doctorsSender(config.logs));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
   process.stdout.write(renderFindings(findings));
@@ -280,7 +280,7 @@ async function doctor(config: Config): Promise<number> {
 }
 
 async function testDeath(config: Config): Promise<number> {
-  const { followDeath, renderStop } = await import('./io/test-death.ts');
+  const { followDeath, renderStop } = await import('./io/doctor/test-death.ts');
   const rules = readRules({ path: config.configPath, mode: config.report });
   const sender = config.logs && (await doctorsSender(config.logs));
   const judge = (death: Death, bootId: string): Uint8Array | null => {
@@ -300,7 +300,7 @@ async function testDeath(config: Config): Promise<number> {
 }
 
 async function doctorsSender({ protocol, endpoint }: OtlpTarget) {
-  const { createLogSender } = await import('./io/otlp.ts');
+  const { createLogSender } = await import('./io/otlp/otlp.ts');
   return createLogSender(protocol, endpoint);
 }
 

@@ -2,10 +2,10 @@
 // What the disk queue costs a record while ever more records wait in it, as when a collector is down for a day; and how long a
 // service that starts with them takes to open it. The queue's own code runs in this process, on the disk of the temporary directory.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { Log } from '../../src/io/log.ts';
-import { type Item, Queue } from '../../src/io/queue.ts';
+import { type Item, Queue } from '../../src/io/queue/queue.ts';
 import { newStats } from '../../src/io/stats.ts';
-import { temporaryDirectory } from '../../test/stack/program.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
 import type { Growth, Point } from '../figures.ts';
 import { median } from '../statistics.ts';
@@ -60,7 +60,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
   return [
     {
       id: 'growth.queue.put',
-      title: 'writing one, durably, 512 at a time',
+      title: 'writing a record durably, 512 at a time',
       of,
       unit: 'µs',
       points: points.put,
@@ -68,7 +68,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
     },
     {
       id: 'growth.queue.take',
-      title: 'reading and settling one, 512 at a time',
+      title: 'reading and settling a record, 512 at a time',
       of,
       unit: 'µs',
       points: points.take,

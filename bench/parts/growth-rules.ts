@@ -2,7 +2,7 @@
 // What a death costs the service when it must pass ever more rules of a user, none of which matches: the worst case.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryDirectory } from '../../test/stack/program.ts';
+import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { LINEAR } from '../bars.ts';
 import type { Growth, Point } from '../figures.ts';
 import { cpuNs } from '../program.ts';
@@ -21,7 +21,7 @@ export async function withRules({ quick, progress }: Run): Promise<readonly Grow
     progress(index / sizes.length, `${size} rules`);
     points.push({ size, value: await usForDeath(size, quick ? DEATHS_QUICK : DEATHS) });
   }
-  const title = "the service's processor time for one death";
+  const title = "the service's processor time for one termination";
   return [{ id: 'growth.rules.death', title, of: 'rules that do not match', unit: 'µs', points, exponentMax: LINEAR }];
 }
 

@@ -2,8 +2,8 @@
 // What a death costs the service when ever more services have had one, and what an export of all their counters costs. The real
 // service sends to a real collector; a socket tells it of the deaths, as nobody could let 5,000 services die in a minute.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCollector } from '../../test/stack/collector.ts';
-import { exportTo } from '../../test/stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import { exportTo } from '../../scripts/stack/whodunit.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
 import type { Growth, Point } from '../figures.ts';
 import { cpuNs } from '../program.ts';
@@ -32,12 +32,12 @@ export async function withServices({ quick, progress }: Run): Promise<readonly G
   } finally {
     await collector.stop();
   }
-  const common = { of: 'services that had an end' };
+  const common = { of: 'services with a termination' };
   return [
     {
       ...common,
       id: 'growth.services.death',
-      title: "the service's processor time for one death",
+      title: "the service's processor time for one termination",
       unit: 'µs',
       points: deaths,
       exponentMax: CONSTANT,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the probes cost in the kernel, by the kernel's own clock around each run of a BPF program (bpf_stats). A program serves
 // several kinds of events, so each kind is made many times by itself, round after round, and the growth of the counters divided.
-import type { Whodunit } from '../../test/stack/whodunit.ts';
+import type { Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, type Lap, load, type ProbeCost, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
@@ -60,40 +60,50 @@ const EVENTS: readonly Event[] = [
   },
   {
     id: 'signal_handled',
-    title: 'signal to a handler, not remembered: SIGUSR1',
+    title: 'signal to a handler, not stored: SIGUSR1',
     make: () => load(['pingpong', SIGUSR1, SIGNALS]),
     program: SIGNAL_PROGRAM,
   },
   {
     id: 'signal_delivered',
-    title: 'the same where it is delivered',
+    title: 'the same signal at its delivery',
     make: () => load(['pingpong', SIGUSR1, SIGNALS]),
     program: DELIVER_PROGRAM,
   },
   {
     id: 'signal_remembered_again',
-    title: 'remembered signal: SIGTERM that is handled, again and again',
+    title: 'stored signal: handled SIGTERM, repeatedly',
     make: () => load(['pingpong', SIGTERM, SIGNALS]),
     program: SIGNAL_PROGRAM,
   },
   {
     id: 'signal_remembered',
-    title: 'remembered signal: SIGKILL, the first of its process',
+    title: 'stored signal: SIGKILL, the first of its process',
     make: () => load(['kill', KILLS]),
     program: SIGNAL_PROGRAM,
     besides: 'signal_sigchld',
   },
-  { id: 'death_killed', title: 'reported death by SIGKILL', make: () => load(['kill', KILLS]), program: EXIT_PROGRAM },
-  { id: 'death_small', title: 'reported death, few arguments', make: () => load(deaths(), {}), program: EXIT_PROGRAM },
+  {
+    id: 'death_killed',
+    title: 'reported termination by SIGKILL',
+    make: () => load(['kill', KILLS]),
+    program: EXIT_PROGRAM,
+  },
+  {
+    id: 'death_small',
+    title: 'reported termination, few arguments',
+    make: () => load(deaths(), {}),
+    program: EXIT_PROGRAM,
+  },
   {
     id: 'death_with_arguments',
-    title: 'reported death, 3 KB of arguments and 2 KB of environment',
+    title: 'reported termination, 3 KB of arguments and 2 KB of environment',
     make: () => load(deaths(...LONG_ARGS), LONG_ENV),
     program: EXIT_PROGRAM,
   },
   {
     id: 'death_in_a_row',
-    title: 'the same, one right after another',
+    title: 'the same, one directly after another',
     make: () => load(['exit', 3, DEATHS_IN_A_ROW, ...LONG_ARGS], LONG_ENV),
     program: EXIT_PROGRAM,
   },
@@ -115,10 +125,10 @@ export const kernel: Part = async ({ quick, progress }) => {
     }
     const figures = EVENTS.map(({ id, title }) => figure(`kernel.${id}`, title, 'ns', estimate(samples.get(id) ?? [])));
     const lost = (await drained(whodunit.at.socket)).lost;
-    if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported death costs`);
+    if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported termination costs`);
     await whodunit.stop();
-    progress(rounds / (rounds + 1), 'exits that are screened');
-    return { figures: [...figures, await screened(cost, rounds)] };
+    progress(rounds / (rounds + 1), 'exits that are filtered');
+    return { figures: [...figures, await filtered(cost, rounds)] };
   } finally {
     await whodunit.stop();
     await cost.stop();
@@ -136,7 +146,7 @@ async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, bes
 }
 
 /** Exits with 1 of short-lived processes, which nobody wants to hear of by default. */
-async function screened(cost: ProbeCost, rounds: number): Promise<Figure> {
+async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
   const whodunit = await startQuietWhodunit({ WHODUNIT_REPORT: 'default' });
   try {
     await settle();
@@ -151,8 +161,8 @@ async function screened(cost: ProbeCost, rounds: number): Promise<Figure> {
       await drained(whodunit.at.socket);
     }
     const sent = (await drained(whodunit.at.socket)).deaths - before.deaths;
-    const note = sent >= made ? 'not screened in the kernel: sent to the service, which screens it' : undefined;
-    return figure('kernel.exit_screened', 'exit with 1 that is screened out', 'ns', estimate(samples), note);
+    const note = sent >= made ? 'not filtered in the kernel: the service filters it' : undefined;
+    return figure('kernel.exit_filtered', 'exit with 1 that is filtered', 'ns', estimate(samples), note);
   } finally {
     await whodunit.stop();
   }

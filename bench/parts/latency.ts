@@ -3,8 +3,8 @@
 // collector writes each request into a file before it says yes; what is measured ends when this process has read it there, so it
 // is a little more than what the sender waits for.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCollector } from '../../test/stack/collector.ts';
-import { startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { Arrivals } from '../arrivals.ts';
 import { type Figure, figure } from '../figures.ts';
 import { LOAD, load } from '../program.ts';
@@ -40,9 +40,9 @@ export const latency: Part = async ({ quick, progress }) => {
         await settle();
         await load(['storm', WARM_UP.rate, WARM_UP.seconds, 1]);
         for (const [step, { rate, seconds, quick: quickSeconds }] of RATES.entries()) {
-          progress((index + step / RATES.length) / PROTOCOLS.length, `${title}, ${rate} deaths/s`);
+          progress((index + step / RATES.length) / PROTOCOLS.length, `${title}, ${rate} terminations/s`);
           const latencies = await measure(collector.logsFilePath, whodunit, rate, quick ? quickSeconds : seconds);
-          figures.push(...summarise(`latency.${id}.${rate}`, `${title}, ${rate} deaths/s`, latencies));
+          figures.push(...summarise(`latency.${id}.${rate}`, `${title}, ${rate} terminations/s`, latencies));
         }
       } finally {
         await whodunit.stop();
@@ -77,6 +77,6 @@ function summarise(id: string, title: string, latencies: readonly number[]): Fig
     const value = quantileIfKnown(latencies, one.fraction);
     return value === null ? [] : [figure(`${id}.${one.id}`, `${title}: ${one.title}`, 'ms', value)];
   });
-  const note = `of ${latencies.length} deaths`;
-  return [...quantiles, figure(`${id}.max`, `${title}: the longest`, 'ms', quantile(latencies, 1), note)];
+  const note = `of ${latencies.length} terminations`;
+  return [...quantiles, figure(`${id}.max`, `${title}: maximum`, 'ms', quantile(latencies, 1), note)];
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a part of the benchmark is given and gives, and the whodunit that most of them watch with.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Collector } from '../../test/stack/collector.ts';
-import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } from '../../test/stack/whodunit.ts';
+import type { Collector } from '../../scripts/stack/collector.ts';
+import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Figure, Growth } from '../figures.ts';
 
 export interface Run {

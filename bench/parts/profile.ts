@@ -3,9 +3,9 @@
 // that reports a death. Profiling costs time itself, so that nothing else is measured here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startCollector } from '../../test/stack/collector.ts';
-import { type Program, startProgram, temporaryDirectory } from '../../test/stack/program.ts';
-import { startWhodunit } from '../../test/stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import { type Program, startProgram, temporaryDirectory } from '../../scripts/stack/program.ts';
+import { startWhodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { type Share, sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../profile.ts';
 import { load } from '../program.ts';
@@ -24,9 +24,9 @@ export const profile: Part = async ({ quick, progress }) => {
   const seconds = quick ? SECONDS_QUICK : SECONDS;
   const directory = temporaryDirectory();
   try {
-    progress(0.1, `${RATE} deaths/s`);
+    progress(0.1, `${RATE} terminations/s`);
     const programs = await ofPrograms(directory.path, seconds);
-    progress(0.5, `${DEATHS_PER_SECOND} deaths/s with long texts`);
+    progress(0.5, `${DEATHS_PER_SECOND} terminations/s with long texts`);
     return { figures: [...programs, ...(await ofProbe(directory.path, seconds))] };
   } finally {
     directory.remove();

@@ -2,7 +2,7 @@
 // The report that a person reads, and the same facts as one JSON object a line. Both are made of the record alone, so that
 // the terminal never knows more or less than the collector. What is printed where is left to main.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import * as semconv from '../core/semconv.ts';
+import * as semconv from '../core/telemetry/semconv.ts';
 import { duration, size } from '../core/time.ts';
 
 type Value = string | number | boolean | readonly string[] | undefined;

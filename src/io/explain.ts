@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit explain`: what core/explain.ts knows, as text for a terminal. Nothing is read and nobody is asked.
 import { configError } from '../core/errors.ts';
-import { explain } from '../core/explain.ts';
+import { explain } from '../core/words/explain.ts';
 
 /** A paragraph for each meaning, with its source. Throws a FatalError where it is neither an exit code nor a signal. */
 export function renderMeanings({ what, executable }: { what: string; executable: string | null }): string {

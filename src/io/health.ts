@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // /livez, /readyz, /status and /recent over HTTP, for whoever watches the watcher. It tells the counters of stats.ts and counts nothing.
 import { createServer, type Server } from 'node:http';
-import { withoutCredentials } from '../core/diagnose.ts';
+import { withoutCredentials } from '../core/delivery/diagnose.ts';
 import { FatalError } from '../core/errors.ts';
-import type { Hello } from '../core/event.ts';
-import type { Judged } from '../core/rules.ts';
-import { readRecord } from '../core/stored.ts';
+import type { Judged } from '../core/filter/rules.ts';
+import { readRecord } from '../core/telemetry/stored.ts';
+import type { Hello } from '../core/wire/event.ts';
 import { type ExportState, lostByStage, type Stats } from './stats.ts';
 
 /** Probes without which deaths would be missed or blamed wrongly. Others only add. */
@@ -94,8 +94,8 @@ function statusOf(stats: Stats): unknown {
     deaths: {
       received: stats.received,
       reported: stats.reported,
-      screened: stats.screened,
-      folded: stats.folded,
+      filtered: stats.filtered,
+      aggregated: stats.aggregated,
       summaries: stats.summaries,
       duplicates: stats.duplicates,
       pending: stats.pending,

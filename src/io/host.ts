@@ -3,8 +3,8 @@
 // when it changes. Which of it is emitted is left to core/enrich.ts.
 import { readFileSync, statSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
-import { type Host, parseResourceAttributes } from '../core/enrich.ts';
-import { HOST_ID, HOST_NAME } from '../core/semconv.ts';
+import { type Host, parseResourceAttributes } from '../core/identity/resource.ts';
+import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
 
 /** Users that are remembered; a passwd file beyond that is a directory service's business. */
 const USERS_MAX = 65_536;

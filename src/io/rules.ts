@@ -5,8 +5,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import * as z from 'zod/mini';
 import { configError, FatalError } from '../core/errors.ts';
-import { type Judged, judgedSchema, parseRules, type ReportMode, type Rule, rulesOf } from '../core/rules.ts';
-import { screen } from '../core/screen.ts';
+import { firstMatch } from '../core/filter/match.ts';
+import { type Judged, judgedSchema, parseRules, type ReportMode, type Rule, rulesOf } from '../core/filter/rules.ts';
 import type { Log } from './log.ts';
 
 const FILE_BYTES_MAX = 1_048_576;
@@ -90,9 +90,9 @@ export function renderDryRun(judged: readonly Judged[], rules: readonly Rule[]):
   const counts = { report: 0, count: 0, ignore: 0 };
   let different = 0;
   const lines = judged.map(({ time, pid, subject, rule: ruleThen, outcome }) => {
-    const rule = screen(subject, rules);
+    const rule = firstMatch(subject, rules);
     counts[rule.action] += 1;
-    const differs = (rule.action === 'report') !== (outcome !== 'screened');
+    const differs = (rule.action === 'report') !== (outcome !== 'filtered');
     if (differs) different += 1;
     const name = subject.executable.at(-1) ?? '?';
     const how = subject.exitCode === null ? subject.cause : `${subject.cause} ${subject.exitCode}`;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The counters from which /status, /readyz and the metrics are told. Each stage writes its own; nobody else does. Those of deaths
 // are the queue's, and as old as its directory; without a queue they begin with the service. The sum that must hold, always:
-// received + summaries = reported + screened + folded + pending + lost in the queue + lost in the export.
-import type { Target } from '../core/diagnose.ts';
-import type { Hello, LoaderStatus } from '../core/event.ts';
+// received + summaries = reported + filtered + aggregated + pending + lost in the queue + lost in the export.
+import type { Target } from '../core/delivery/target.ts';
+import type { Hello, LoaderStatus } from '../core/wire/event.ts';
 
 export interface ExportState {
   /** Where it goes; null: it is not sent. */
@@ -32,9 +32,9 @@ export interface Stats {
   received: number;
   /** Accepted by every exporter (or printed, where there is only the console). */
   reported: number;
-  screened: number;
+  filtered: number;
   /** Told in a summary instead of a record of their own. */
-  folded: number;
+  aggregated: number;
   /** Records that are no deaths: summaries of those, and restarts. */
   summaries: number;
   duplicates: number;
@@ -70,8 +70,8 @@ export function newStats(nowMs: number): Stats {
     startedMs: nowMs,
     received: 0,
     reported: 0,
-    screened: 0,
-    folded: 0,
+    filtered: 0,
+    aggregated: 0,
     summaries: 0,
     duplicates: 0,
     overflowed: 0,

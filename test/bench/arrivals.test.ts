@@ -3,7 +3,7 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Arrivals } from '../../bench/arrivals.ts';
-import { temporaryDirectory } from '../stack/program.ts';
+import { temporaryDirectory } from '../../scripts/stack/program.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;
 

@@ -5,13 +5,13 @@ import { sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../.
 const node = (id: number, url: string, functionName = 'f') => ({ id, callFrame: { functionName, url } });
 
 describe('a profile of V8', () => {
-  it('is told by package, by file of ours, by module of Node.js; idle time is left out', () => {
+  it('is grouped by package, by file of ours, by module of Node.js; idle time is left out', () => {
     const profile = {
       nodes: [
         node(1, '', '(idle)'),
         node(2, 'file:///x/node_modules/@opentelemetry/a/node_modules/@opentelemetry/b/build/index.js'),
         node(3, 'file:///x/node_modules/zod/v4/core.js'),
-        node(4, 'file:///x/dist/core/wire.js'),
+        node(4, 'file:///x/dist/core/wire/wire.js'),
         node(5, 'node:internal/streams/readable'),
         node(6, '', '(garbage collector)'),
         node(7, '', 'stringify'),
@@ -22,7 +22,7 @@ describe('a profile of V8', () => {
     expect(sharesOfCpuProfile(profile)).toEqual([
       { name: '@opentelemetry/b', percent: 40 },
       { name: 'zod', percent: 20 },
-      { name: 'src/core/wire.ts', percent: 15 },
+      { name: 'src/core/wire/wire.ts', percent: 15 },
       { name: 'node:internal/streams', percent: 10 },
       { name: '(garbage collector)', percent: 10 },
       { name: 'builtins of V8', percent: 5 },
@@ -31,7 +31,7 @@ describe('a profile of V8', () => {
 });
 
 describe('a report of perf', () => {
-  it('is told by symbol, and the kernel’s are marked', () => {
+  it('is grouped by symbol, and the kernel’s are marked', () => {
     // As perf 6.1 printed it, with its columns for IPC.
     const text = [
       '# Samples: 192  of event "cpu-clock"',
@@ -53,7 +53,7 @@ describe('a report of perf', () => {
 });
 
 describe('the samples of perf', () => {
-  it('are told by the step of the BPF program that they were in', () => {
+  it('are grouped by the step of the BPF program that they were in', () => {
     // As perf 6.1 prints them.
     const sample = (...frames: string[]) => frames.map((frame) => `\tffffffffc0001234 ${frame}`).join('\n');
     const exit = ['bpf_prog_0123456789abcdef_on_exit', 'bpf_trace_run2', 'do_exit'];

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { BARS, judge, judgeGrowth, LIMITS } from '../../bench/bars.ts';
 import { type Figure, figure, type Growth, PARTS, type Results } from '../../bench/figures.ts';
 import { fill, number, renderResults, table } from '../../bench/render.ts';
-import { ROOT } from '../stack/program.ts';
+import { ROOT } from '../../scripts/stack/program.ts';
 
 const EXIT = 'kernel.exit_normal';
 
@@ -85,7 +85,7 @@ describe('tables', () => {
     );
   });
 
-  it('a run is told with its machine, its figures beside their bars, and its growth', () => {
+  it('a run is shown with its machine, its figures beside their bars, and its growth', () => {
     const text = renderResults(
       results(
         [figure(EXIT, 'normal exit', 'ns', { value: 300, low: 290, high: 310, samples: 7 })],

@@ -2,8 +2,8 @@
 // The collector answers UNAVAILABLE, 429 with Retry-After, partial success, 400, not at all, or half: over HTTP, then over gRPC. What
 // it refuses for good (each 50th death) must be refused by itself and be counted so; everything else must arrive.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../stack/program.ts';
-import type { Protocol } from '../stack/whodunit.ts';
+import { until } from '../../scripts/stack/program.ts';
+import type { Protocol } from '../../scripts/stack/whodunit.ts';
 import { REFUSED_CODE } from './ledger.ts';
 import { Misbehaving, MOODS, type Mood, REFUSING } from './misbehaving.ts';
 import { startReaper } from './reap.ts';
@@ -22,7 +22,7 @@ const TIMEOUT_MS = 1_000;
 
 export const collectorMisbehaves: Scenario = {
   key: 'c',
-  name: `the collector is ${MOODS.length} times in a bad mood, over ${PROTOCOLS.join(' and ')}`,
+  name: `the collector misbehaves ${MOODS.length} times, over ${PROTOCOLS.join(' and ')}`,
   withinMs: ({ full }) => (full ? 1_200_000 : 900_000),
   run: async ({ full }) => {
     const results: Result[] = [];
@@ -47,7 +47,7 @@ async function overOne(protocol: Protocol, moodMs: number): Promise<Result> {
       }
       between.mood = 'good';
       const ledger = await reaper.stop();
-      const expected = { screened: () => false, refused: (status: number) => status === REFUSED_CODE << 8 };
+      const expected = { filtered: () => false, refused: (status: number) => status === REFUSED_CODE << 8 };
       const result = await judge({ stack, ledger, expected });
       return { ...result, problems: [...result.problems, ...(await complaints(stack, between, result, protocol))] };
     });

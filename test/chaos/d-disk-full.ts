@@ -3,7 +3,7 @@
 // may end, and what found no room any more must be counted. Then the collector comes back.
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { temporaryDirectory, until } from '../stack/program.ts';
+import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { startReaper } from './reap.ts';
 import { judge, type Scenario } from './scenario.ts';
 import { onStack } from './stack.ts';

@@ -2,7 +2,7 @@
 // Another build of the loader takes over, and the first one again, while 500 a second die. Now and then the new one is killed while
 // it starts. The other build has another object, so that the programs in the kernel are really replaced (scripts/chaos.mjs).
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LOADER } from '../stack/program.ts';
+import { LOADER } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
 import { startReaper } from './reap.ts';
 import { judge, type Scenario } from './scenario.ts';

@@ -2,7 +2,7 @@
 // 20,000 deaths as fast as all processors can kill, with the service stopped (SIGSTOP) for 2 s in the middle, and the default ring.
 // What does not fit is lost, but counted.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../stack/program.ts';
+import { until } from '../../scripts/stack/program.ts';
 import { startReaper } from './reap.ts';
 import { judge, type Scenario } from './scenario.ts';
 import { onStack } from './stack.ts';

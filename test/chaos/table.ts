@@ -12,7 +12,7 @@ const HEADS = [
   'scenario',
   'deaths',
   'delivered',
-  'screened',
+  'filtered',
   'refused',
   'copies',
   'duplicates',
@@ -32,7 +32,7 @@ export function table(rows: readonly Row[]): string {
   const cells = rows.map(({ scenario, result }) => [
     scenario.key,
     scenario.name,
-    ...[result.deaths, result.delivered, result.screened, result.refused].map(String),
+    ...[result.deaths, result.delivered, result.filtered, result.refused].map(String),
     ...[result.copies, result.duplicates, result.missing, result.lost, result.others].map(String),
     `${result.problems.length === 0 ? 'adds up' : 'FAILED'}${result.note === '' ? '' : ` (${result.note})`}`,
   ]);

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePorts, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { freePorts, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const READY_WITHIN_MS = 120_000;
 /** Any UUID will do: the cluster has one member. */

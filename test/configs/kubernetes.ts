@@ -6,7 +6,7 @@ import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { temporaryDirectory, until } from '../stack/program.ts';
+import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const EMPTY_WITHIN_MS = 10_000;
 
@@ -113,7 +113,7 @@ export function podCgroup(): { directory: string; remove: () => Promise<void> } 
   return { directory, remove };
 }
 
-/** A cgroup can be removed as soon as the dead have left it. */
+/** A cgroup can be removed as soon as the terminated processes have left it. */
 function whenEmpty(path: string): Promise<true> {
   return until(`the end of ${path}`, EMPTY_WITHIN_MS, () => {
     try {

@@ -3,7 +3,7 @@
 // Grafana's own schema. No Loki and no Grafana run here: whether Loki returns data is not tested.
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import * as semconv from '../../src/core/semconv.ts';
+import * as semconv from '../../src/core/telemetry/semconv.ts';
 import { dashboards, shownQueries } from './shown.ts';
 
 interface Verdict {

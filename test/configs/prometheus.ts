@@ -2,12 +2,12 @@
 // A real Prometheus (Debian's) that takes remote write and has the alerts that are shipped.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { answers } from '../stack/collector.ts';
-import { freePorts, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { answers } from '../../scripts/stack/collector.ts';
+import { freePorts, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { PROMETHEUS_ALERTS } from './shown.ts';
 
 const READY_WITHIN_MS = 60_000;
-/** After so long a series that nobody tells of any more is gone; the default is five minutes. */
+/** After so long a series that gets no more samples is gone; the default is five minutes. */
 const LOOKBACK = '15s';
 
 export interface Sample {

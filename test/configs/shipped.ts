@@ -3,8 +3,8 @@
 // addresses are those that its own environment variables give.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { answers } from '../stack/collector.ts';
-import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from '../stack/program.ts';
+import { answers } from '../../scripts/stack/collector.ts';
+import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const READY_WITHIN_MS = 60_000;
@@ -22,7 +22,7 @@ export const COMBINATIONS: readonly (readonly string[])[] = [
   ...['collector', 'sidecar', 'agent'].flatMap((base) => backends.map((backend) => [base, backend])),
 ];
 
-/** What somebody sets who uses them. */
+/** What a user sets. */
 export const SETTINGS = {
   BACKEND_OTLP_ENDPOINT: 'http://backend:4318',
   GRAFANA_CLOUD_OTLP_ENDPOINT: 'https://otlp-gateway-prod-eu-west-2.grafana.net/otlp',

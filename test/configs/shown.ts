@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { ROOT } from '../stack/program.ts';
+import { ROOT } from '../../scripts/stack/program.ts';
 
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const DASHBOARDS = join(OTEL_CONFIG, 'grafana/dashboards');

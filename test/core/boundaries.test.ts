@@ -1,37 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imports point inward: main → io → core. Held here, since nothing else would notice.
+// Imports point inward: main → pipeline → io → core, config beside io. Held for every file at any depth, with no cycle anywhere.
 import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { VERSION } from '../../src/core/version.ts';
 
 const source = new URL('../../src/', import.meta.url);
-const files = (directory: string): string[] =>
-  readdirSync(new URL(directory, source))
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => `${directory}${name}`);
+const all = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+const filesIn = (directory: string): string[] => all.filter((name) => name.startsWith(directory));
 const read = (file: string): string => readFileSync(new URL(file, source), 'utf8');
 const imports = (file: string): string[] =>
-  [...read(file).matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, name]) => name ?? '');
+  [...read(file).matchAll(/(?:from|import\(|import)\s*'([^']+)'/g)].map(([, name]) => name ?? '');
 const typeOnly = (file: string): string[] =>
   [...read(file).matchAll(/^import type [^;]* from '([^']+)'/gm)].map(([, name]) => name ?? '');
+/** The files of src/ that a file imports, types included, as paths from src/. */
+const edges = (file: string): string[] =>
+  imports(file)
+    .filter((name) => name.startsWith('.'))
+    .map((name) => posix.join(posix.dirname(file), name));
 
 /** Of others, core may use what is pure: a hash, a schema, a reader of bytes. */
 const PURE = new Set(['node:crypto', 'zod/mini', 'protobufjs/minimal.js']);
 
 describe('imports', () => {
-  it.each(files('core/'))('%s imports only from core, and nothing that does I/O', (file) => {
+  it.each(filesIn('core/'))('%s imports only from core, and nothing that does I/O', (file) => {
+    for (const target of edges(file)) expect(target).toMatch(/^core\//);
     const types = new Set(typeOnly(file));
-    for (const name of imports(file))
-      expect([name, name.startsWith('./') || PURE.has(name) || types.has(name)]).toEqual([name, true]);
+    for (const name of imports(file).filter((name) => !name.startsWith('.')))
+      expect([name, PURE.has(name) || types.has(name)]).toEqual([name, true]);
   });
 
-  it.each(files('io/'))('%s imports from io, core and packages, never from above', (file) => {
-    for (const name of imports(file)) if (name.startsWith('..')) expect(name).toMatch(/^\.\.\/core\//);
+  it.each(filesIn('config/'))('%s imports only from config and core', (file) => {
+    for (const target of edges(file)) expect(target).toMatch(/^(?:config|core)\//);
+  });
+
+  it.each(filesIn('io/'))('%s imports only from io, config and core', (file) => {
+    for (const target of edges(file)) expect(target).toMatch(/^(?:io|config|core)\//);
+  });
+
+  it('have no cycle, types included', () => {
+    expect(cycles(new Map(all.map((file) => [file, edges(file)])))).toEqual([]);
+  });
+
+  it('a cycle is found', () => {
+    const graph = new Map([
+      ['a', ['b']],
+      ['b', ['c', 'd']],
+      ['c', ['b']],
+      ['d', []],
+    ]);
+    expect(cycles(graph)).toEqual(['b → c → b']);
   });
 });
 
+/** Each way back into a file that depth-first search is still in. */
+function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = [];
+  const finished = new Set<string>();
+  const visit = (node: string, path: readonly string[]): void => {
+    const at = path.indexOf(node);
+    if (at >= 0) found.push([...path.slice(at), node].join(' → '));
+    if (at >= 0 || finished.has(node)) return;
+    for (const next of graph.get(node) ?? []) visit(next, [...path, node]);
+    finished.add(node);
+  };
+  for (const node of graph.keys()) visit(node, []);
+  return found;
+}
+
 describe('core', () => {
-  it.each(files('core/'))('%s has no clock, no chance, no environment', (file) => {
+  it.each(filesIn('core/'))('%s has no clock, no chance, no environment', (file) => {
     expect(read(file).replace(/'[^'\n]*'|`[^`]*`|\/\/.*|^ ?\*.*/gm, '')).not.toMatch(
       /Date\.now|performance\.|Math\.random|(?<![.\w])process\.(?:env|stdout|stderr|exit|hrtime)|setTimeout|new Date\(\)/,
     );
@@ -39,9 +77,7 @@ describe('core', () => {
 });
 
 describe('every file', () => {
-  const all = [...files(''), ...files('core/'), ...files('io/')];
-
-  it.each(all)('%s says whose it is and what it is for', (file) => {
+  it.each(all)('%s has its licence and says what it is for', (file) => {
     expect(read(file)).toMatch(/^(?:#!.*\n)?\/\/ SPDX-License-Identifier: Apache-2\.0\n\/\/ \S.{20,}/);
   });
 

@@ -2,10 +2,10 @@
 // A whole whodunit and a real collector, and the cases that happen in front of them: each is judged by what the collector's file says.
 // What the judgement is used for (a test, a score) is its caller's.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCollector } from '../stack/collector.ts';
-import type { LogRecord } from '../stack/otlp-file.ts';
-import { MORTAL, until } from '../stack/program.ts';
-import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { MORTAL, until } from '../../scripts/stack/program.ts';
+import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Case } from './cases/case.ts';
 import { isAbout } from './compare.ts';
 import { type Finding, invented, judge } from './judge.ts';
@@ -20,7 +20,7 @@ const NO_RECORD_WITHIN_MS = 1_000;
 /** What only shows when all is over. */
 export interface Review {
   readonly doubled: readonly Death[];
-  /** Records about nobody who died, about an exit with code 0 or somebody who lives, or with the uid of another record. */
+  /** Records about no terminated process, about an exit with code 0 or a living process, or with the uid of another record. */
   readonly invented: readonly LogRecord[];
   /** By the loader's own count (docs/wire.md): `ring_full`, `memory_full`, `missed`, `undecodable`. */
   readonly lost: number;

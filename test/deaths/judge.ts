@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One case, held against the records that came: what was found on each death, and what the records say of deaths that never were.
 // Pure; the live suite, the score and the kernel matrix all judge with it.
-import { isTermination, type LogRecord } from '../stack/otlp-file.ts';
+import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import type { Case, Expectation } from './cases/case.ts';
 import { CLOCK_TOLERANCE_NS, compare, isAbout } from './compare.ts';
 import type { Death } from './truth.ts';
@@ -12,7 +12,7 @@ export interface Finding {
   readonly expected: Expectation | undefined;
   /** Those about this death. */
   readonly records: readonly LogRecord[];
-  /** Each a sentence. None: it was told as it was, once. */
+  /** Each a sentence. None: it was reported as it was, once. */
   readonly differences: readonly string[];
 }
 
@@ -40,8 +40,8 @@ export function judge(
 }
 
 /**
- * The records about a program that dies only on the undertaker's order, and about none of the deaths that it told of. An undertaker
- * that fails (`failed`: the names of its cases) kills whom it had started, and tells of nobody.
+ * The records about a program that ends only on the undertaker's order, and about none of the terminations that it reported. An undertaker
+ * that fails (`failed`: the names of its cases) kills the processes it started and reports none.
  */
 export function invented(
   records: readonly LogRecord[],

@@ -2,9 +2,9 @@
 // Normal exits never leave the kernel: 100,000 of them make no record, and are all counted.
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Collector, startCollector } from '../stack/collector.ts';
-import { startProgram, UNDERTAKER, until } from '../stack/program.ts';
-import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
+import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { startProgram, UNDERTAKER, until } from '../../scripts/stack/program.ts';
+import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { forked } from './forked.ts';
 
 const EXITS = 100_000;
@@ -34,7 +34,7 @@ describe('normal exits', () => {
       .findLast(
         ({ name, attributes }) => name === 'whodunit.process.exits' && attributes['whodunit.outcome'] === 'normal',
       )?.value;
-  /** Nobody else can have exited more often: all that lived before, and every process and thread forked since. */
+  /** An upper bound on the exits: all that lived before, and every process and thread forked since. */
   const most = (): number => alreadyAlive + forked() - forkedBefore;
 
   it(`${EXITS} of them are counted, in the kernel and in the collector, and none has a record`, async () => {

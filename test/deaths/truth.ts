@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the undertaker says of a death: the twin of undertaker/truth.go, and the way to ask for it.
-import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../stack/program.ts';
+import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../../scripts/stack/program.ts';
 
 export interface Actor {
   readonly pid: number;
@@ -55,7 +55,7 @@ export interface Truth {
   readonly discarded: readonly Death[];
 }
 
-/** Lets a case happen and gives the truth about it. */
+/** Lets a case happen and returns the truth about it. */
 export async function letHappen(name: string): Promise<Truth> {
   const env = { ...process.env, UNDERTAKER_MORTAL: MORTAL, UNDERTAKER_WORLD: WORLD };
   const undertaker = startProgram(UNDERTAKER, [name], { env });

@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Docker } from '../stack/docker.ts';
-import { ROOT, temporaryDirectory } from '../stack/program.ts';
+import type { Docker } from '../../scripts/stack/docker.ts';
+import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
 
 /** The directories of scripts/image-bases.mjs. */
 interface Prepared {

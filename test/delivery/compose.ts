@@ -2,8 +2,8 @@
 // The project's compose files, as a test uses them: read as docker compose reads them, built, and run on a daemon of the test's own.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { Docker } from '../stack/docker.ts';
-import { ROOT } from '../stack/program.ts';
+import type { Docker } from '../../scripts/stack/docker.ts';
+import { ROOT } from '../../scripts/stack/program.ts';
 import { prepared } from './bases.ts';
 
 interface Service {
@@ -15,7 +15,7 @@ export interface Project {
   readonly services: Readonly<Record<string, Service>>;
 }
 
-/** Runs docker compose and gives its standard output. Without a daemon it can only read. */
+/** Runs docker compose and returns its standard output. Without a daemon it can only read. */
 export function compose(
   files: readonly string[],
   args: readonly string[],

@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Docker, startDocker } from '../stack/docker.ts';
-import { ROOT, temporaryDirectory } from '../stack/program.ts';
+import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
+import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { defaultOf, makeBases } from './bases.ts';
 import { project } from './compose.ts';
 
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
   const inspect = (tag: string) => JSON.parse(docker.call(['image', 'inspect', tag]))[0];
-  /** Copies a file or directory out of an image; gives where it is. */
+  /** Copies a file or directory out of an image; returns where it is. */
   const taken = (tag: string, path: string) => {
     const id = docker.call(['create', '--platform', `linux/${arch}`, tag]).trim();
     const to = join(place.path, tag.replaceAll(/\W/g, '-'));

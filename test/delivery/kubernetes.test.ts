@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ROOT } from '../stack/program.ts';
+import { ROOT } from '../../scripts/stack/program.ts';
 import { prepared } from './bases.ts';
 
 const CHART = join(ROOT, 'examples/kubernetes/chart');

@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { LOADER, type Program, ROOT, startProgram, until } from '../stack/program.ts';
-import { loaderArgs, type Place, place } from '../stack/whodunit.ts';
+import { LOADER, type Program, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { loaderArgs, type Place, place } from '../../scripts/stack/whodunit.ts';
 
 const ALL = ['bpf', 'perfmon', 'syslog'];
 const READY_WITHIN_MS = 60_000;

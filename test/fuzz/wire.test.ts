@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decoder of the wire under bytes that nobody meant: golden lines that were cut, changed, doubled and mixed with garbage, in any
-// chunks, for WHODUNIT_FUZZ_SECONDS. What single lines must give is in test/core/wire.test.ts.
+// The decoder of the wire under damaged bytes: golden lines that were cut, changed, doubled and mixed with garbage, in any
+// chunks, for WHODUNIT_FUZZ_SECONDS. What single lines must give is in test/core/wire/wire.test.ts.
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Decoded, Decoder, LINE_BYTES_MAX } from '../../src/core/wire.ts';
+import { type Decoded, Decoder, LINE_BYTES_MAX } from '../../src/core/wire/wire.ts';
 
 const seconds = Number(process.env.WHODUNIT_FUZZ_SECONDS ?? 1);
 const directory = new URL('../wire/', import.meta.url);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { renderJson, renderText, wantsColour } from '../../src/io/console.ts';
-import { recordOf } from '../circumstances.ts';
-import { exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../deadly.ts';
+import { recordOf } from '../support/circumstances.ts';
+import { exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../support/deadly.ts';
 
 describe('the report', () => {
   it('tells when, what, why, who, where, and the evidence', () => {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A crash loop before the whole service: what is told, that the sum is exact, and that no folded death is forgotten by whoever is killed.
+// A crash loop before the whole service: what is told, that the sum is exact, and that no aggregated death is forgotten by whoever is killed.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { until } from '../fake-loader.ts';
-import { freePorts, temporaryDirectory } from '../stack/program.ts';
-import { death, type Running, startService } from './service.ts';
+import { until } from '../../scripts/stack/fake-loader.ts';
+import { freePorts, temporaryDirectory } from '../../scripts/stack/program.ts';
+import { death, type Running, startService } from '../support/service.ts';
 
 const DEATHS = 1000;
 const RECORDS = 10;
@@ -26,14 +26,14 @@ const LAST_SEQ = BigInt(10 * DEATHS);
 
 /** A collector that keeps of each record its event, and of a summary how many deaths it stands for. */
 async function collect() {
-  const told: { event: string; folded: number }[] = [];
+  const told: { event: string; aggregated: number }[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     for (const { scopeLogs } of JSON.parse(body).resourceLogs)
       for (const { eventName, attributes } of scopeLogs[0].logRecords) {
-        const count = attributes.find(({ key }: { key: string }) => key === 'whodunit.folded.count');
-        told.push({ event: eventName, folded: Number(count?.value.intValue ?? 0) });
+        const count = attributes.find(({ key }: { key: string }) => key === 'whodunit.aggregated.count');
+        told.push({ event: eventName, aggregated: Number(count?.value.intValue ?? 0) });
       }
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   }).listen(0, '127.0.0.1');
@@ -53,8 +53,8 @@ describe('a crash loop', () => {
     expect(status.deaths).toMatchObject({
       received: DEATHS,
       reported: RECORDS,
-      folded: DEATHS - RECORDS,
-      screened: 0,
+      aggregated: DEATHS - RECORDS,
+      filtered: 0,
       pending: 0,
     });
     expect(await service.stop()).toBe(0);
@@ -69,7 +69,7 @@ describe('a crash loop', () => {
     ]);
     expect(records.at(-1)).toMatchObject({
       body: 'checkout ended 990 more times within 0 µs: 990 × exit.',
-      attributes: { 'whodunit.folded.count': 990, 'whodunit.folded.by_cause.exit': 990 },
+      attributes: { 'whodunit.aggregated.count': 990, 'whodunit.aggregated.by_cause.exit': 990 },
     });
   });
 
@@ -91,16 +91,16 @@ describe('a crash loop', () => {
       await until(() => killed.loader.acks().includes(LAST_SEQ), 'the last ack');
       await killed.remove(); // SIGKILL
       const next = await start(['run'], env);
-      await until(() => collector.told.some(({ folded }) => folded > 0), 'the summary');
+      await until(() => collector.told.some(({ aggregated }) => aggregated > 0), 'the summary');
       const answer = await fetch(`http://127.0.0.1:${port}/status`);
       const { deaths: sum } = (await answer.json()) as { deaths: object };
       expect(await next.stop()).toBe(0);
-      const single = new Set(collector.told.filter(({ folded }) => folded === 0).map(({ event }) => event));
+      const single = new Set(collector.told.filter(({ aggregated }) => aggregated === 0).map(({ event }) => event));
       expect(single).toEqual(new Set(['whodunit.process.termination']));
-      expect(collector.told.filter(({ folded }) => folded > 0)).toEqual([
-        { event: 'whodunit.process.termination.summary', folded: DEATHS - RECORDS },
+      expect(collector.told.filter(({ aggregated }) => aggregated > 0)).toEqual([
+        { event: 'whodunit.process.termination.summary', aggregated: DEATHS - RECORDS },
       ]);
-      expect(sum).toMatchObject({ received: DEATHS, folded: DEATHS - RECORDS, summaries: 1, screened: 0 });
+      expect(sum).toMatchObject({ received: DEATHS, aggregated: DEATHS - RECORDS, summaries: 1, filtered: 0 });
     } finally {
       collector.close();
       state.remove();

@@ -2,7 +2,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { Hello } from '../../src/core/event.ts';
+import type { Hello } from '../../src/core/wire/event.ts';
 import { answer, serveHealth } from '../../src/io/health.ts';
 import { newStats, type Stats } from '../../src/io/stats.ts';
 
@@ -52,13 +52,13 @@ describe('the server', () => {
   };
 
   it('answers /livez, /readyz and /status, and nothing else', async () => {
-    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, stats({ received: 3, reported: 2, screened: 1 }));
+    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, stats({ received: 3, reported: 2, filtered: 1 }));
     expect(await get(server, '/livez')).toEqual({ status: 200, body: { status: 'alive' } });
     expect((await get(server, '/readyz')).status).toBe(200);
     expect((await get(server, '/status')).body.deaths).toMatchObject({
       received: 3,
       reported: 2,
-      screened: 1,
+      filtered: 1,
       lost: { kernel: 0 },
     });
     expect((await get(server, '/x')).status).toBe(404);

@@ -7,8 +7,8 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeLoader, goldenObject, line, until } from '../fake-loader.ts';
-import { freePorts } from '../stack/program.ts';
+import { FakeLoader, goldenObject, line, until } from '../../scripts/stack/fake-loader.ts';
+import { freePorts } from '../../scripts/stack/program.ts';
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 
@@ -74,7 +74,7 @@ function death(name: string, seq: number, pid = seq): string {
   return line(object);
 }
 
-/** One that is screened by default: it exits with 3 after a second. */
+/** One that is filtered by default: it exits with 3 after a second. */
 function shortLived(seq: number): string {
   const object = goldenObject('death-exit-3');
   Object.assign(object, { seq: String(seq) });
@@ -213,7 +213,7 @@ describe('whodunit run', () => {
     expect(before.deaths).toMatchObject({
       received: 3,
       reported: 1,
-      screened: 1,
+      filtered: 1,
       pending: 0,
       lost: { export: 1, queue: 0 },
     });

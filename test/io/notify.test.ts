@@ -6,9 +6,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../scripts/stack/fake-loader.ts';
 import { Log } from '../../src/io/log.ts';
 import { notifier, watchdogMs } from '../../src/io/notify.ts';
-import { until } from '../fake-loader.ts';
 
 const RECEIVER = `
   use Socket; $| = 1;

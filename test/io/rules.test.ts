@@ -3,11 +3,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../scripts/stack/fake-loader.ts';
+import { freePorts, ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { FatalError } from '../../src/core/errors.ts';
 import { readRules, renderRules } from '../../src/io/rules.ts';
-import { until } from '../fake-loader.ts';
-import { freePorts, ROOT, temporaryDirectory } from '../stack/program.ts';
-import { death, type Running, startService } from './service.ts';
+import { death, type Running, startService } from '../support/service.ts';
 
 const directory = temporaryDirectory();
 const file = join(directory.path, 'whodunit.yaml');

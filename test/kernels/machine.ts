@@ -2,8 +2,8 @@
 // One machine of the last run: what it said, and the cases that were to happen there.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { ROOT } from '../../scripts/stack/program.ts';
 import type { Case } from '../deaths/cases/case.ts';
-import { ROOT } from '../stack/program.ts';
 import { machineCases } from './cases.ts';
 import { readTranscript, type Transcript } from './transcript.ts';
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A thousand crashes of one service within a minute, into a real collector: ten records and one summary; the counter says a thousand.
 import { expect, it } from 'vitest';
-import { isTermination } from '../stack/otlp-file.ts';
-import { MORTAL, startProgram, until } from '../stack/program.ts';
-import { watched } from './watched.ts';
+import { isTermination } from '../../scripts/stack/otlp-file.ts';
+import { MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
+import { watched } from '../support/watched.ts';
 
 const CRASHES = 1000;
 const CRASHED_WITHIN_MS = 60_000;
@@ -47,11 +47,11 @@ it('1,000 aborts of one service in a minute', async () => {
   const summary = await until('the summary', SUMMARY_WITHIN_MS, () =>
     records().find(({ eventName }) => eventName?.endsWith('.summary')),
   );
-  // What is told one by one: deaths, and that the first of them were followed by a restart.
-  const told = records().filter(isTermination).length;
+  // What gets a record each: terminations, and the restarts after the first of them.
+  const reported = records().filter(isTermination).length;
   expect(summary.attributes).toMatchObject({
-    'whodunit.folded.count': CRASHES - told,
-    'whodunit.folded.by_cause.abort': CRASHES - told,
+    'whodunit.aggregated.count': CRASHES - reported,
+    'whodunit.aggregated.by_cause.abort': CRASHES - reported,
   });
   expect(records()).toHaveLength(11);
 });

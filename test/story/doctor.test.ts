@@ -4,8 +4,8 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { answers, type Collector, type CollectorOptions, startCollector } from '../stack/collector.ts';
-import { freePorts, type Program, until } from '../stack/program.ts';
+import { answers, type Collector, type CollectorOptions, startCollector } from '../../scripts/stack/collector.ts';
+import { freePorts, type Program, until } from '../../scripts/stack/program.ts';
 import {
   exportTo,
   type Place,
@@ -14,14 +14,14 @@ import {
   startCommand,
   startLoader,
   startService,
-} from '../stack/whodunit.ts';
+} from '../../scripts/stack/whodunit.ts';
 
 const ENDS_WITHIN_MS = 120_000;
 const READY_WITHIN_MS = 60_000;
 
 let at: Place;
 let loader: Program;
-/** Of an authority that nobody knows: itself. */
+/** Self-signed. */
 let certificate: { cert_file: string; key_file: string };
 const running: Program[] = [];
 const collectors: Collector[] = [];
@@ -56,8 +56,8 @@ function selfSigned(directory: string): typeof certificate {
   return { cert_file, key_file };
 }
 
-/** Where nobody listens. */
-async function nobody(): Promise<string> {
+/** A port without a listener. */
+async function unusedAddress(): Promise<string> {
   const [port] = await freePorts(1);
   return `http://127.0.0.1:${port}`;
 }
@@ -163,7 +163,7 @@ describe('where the way is broken, it names the stop', () => {
   }[] = [
     {
       name: 'a collector that is down',
-      env: async () => to(await nobody(), 'http/protobuf'),
+      env: async () => to(await unusedAddress(), 'http/protobuf'),
       stop: 'collector',
       remedy: /ECONNREFUSED.*start the collector/,
     },

@@ -2,9 +2,9 @@
 // What a person types: `npm start` and `npm run demo`, here without npm around the scripts.
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { answers } from '../stack/collector.ts';
-import { MORTAL, type Program, ROOT, startProgram, until } from '../stack/program.ts';
-import { type Place, place } from '../stack/whodunit.ts';
+import { answers } from '../../scripts/stack/collector.ts';
+import { MORTAL, type Program, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { type Place, place } from '../../scripts/stack/whodunit.ts';
 
 const READY_WITHIN_MS = 60_000; // it builds first
 const REPORT_WITHIN_MS = 60_000;

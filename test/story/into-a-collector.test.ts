@@ -3,13 +3,13 @@
 import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { answers, type Collector, startCollector } from '../stack/collector.ts';
-import { isTermination } from '../stack/otlp-file.ts';
-import { until } from '../stack/program.ts';
-import { exportTo, type Protocol, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
-import { type Shell, shellWithSleep } from './shell.ts';
+import { answers, type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { isTermination } from '../../scripts/stack/otlp-file.ts';
+import { until } from '../../scripts/stack/program.ts';
+import { exportTo, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
+import { type Shell, shellWithSleep } from '../support/shell.ts';
 
-/** From the kill to the line in the collector's file: the quickest of some, as the machine may have other work. How quick all are, the benchmark tells. */
+/** From the kill to the line in the collector's file: the quickest of some, as the machine may have other work. The benchmark measures all of them. */
 const LATENCY_MAX_MS = 250;
 const KILLS = 4;
 const RECORD_WITHIN_MS = 60_000;

@@ -2,12 +2,12 @@
 // In the eyes of a real Jaeger, which takes traces alone: an instrumented batch job crashes, and its death stands in the trace that its
 // own span is in, under the same service.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Jaeger, startJaeger } from '../stack/jaeger.ts';
-import { startProgram, until } from '../stack/program.ts';
-import { type Protocol, startWhodunit, type Whodunit } from '../stack/whodunit.ts';
-import { JOB_SPAN, NODE_JOB, PYTHON_JOB } from './jobs.ts';
+import { type Jaeger, startJaeger } from '../../scripts/stack/jaeger.ts';
+import { startProgram, until } from '../../scripts/stack/program.ts';
+import { type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
+import { JOB_SPAN, NODE_JOB, PYTHON_JOB } from '../support/jobs.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const PARENT = 'b7ad6b7169203331';
 
 describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
@@ -50,7 +50,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
       const pid = Number(job.stdout());
       const death = await until(
         'the span of the death',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         async () =>
           (await jaeger.trace(traceId)).find(
             ({ serviceTags }) =>

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../stack/program.ts';
+import { ROOT } from '../../../scripts/stack/program.ts';
 import type { Case } from '../cases/case.ts';
 import { cases as allCases } from '../cases/index.ts';
 import { forked } from '../forked.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fork storm: for each processor one undertaker that forks children that exit at once, one after the other, until it is told to stop.
+// A fork storm: for each processor one undertaker that forks children that exit at once, one after the other, until it is stopped.
 import { availableParallelism } from 'node:os';
-import { startProgram, UNDERTAKER } from '../../stack/program.ts';
+import { startProgram, UNDERTAKER } from '../../../scripts/stack/program.ts';
 
 /** More than any run lives to see. */
 const FORKS = '1000000000';

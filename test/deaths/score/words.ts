@@ -2,11 +2,11 @@
 // A death, a verdict and a score in words: short enough for a cell of a table. Pure; no pid in it, so that two runs give the same words.
 import { constants } from 'node:os';
 import { basename } from 'node:path';
-import type { LogRecord } from '../../stack/otlp-file.ts';
+import type { LogRecord } from '../../../scripts/stack/otlp-file.ts';
 import type { Expectation } from '../cases/case.ts';
 import type { Death } from '../truth.ts';
+import type { Ending } from './observed.ts';
 import type { Scored } from './run.ts';
-import type { Ending } from './told.ts';
 import type { Weighed } from './weigh.ts';
 
 /** There was nothing to tell. */

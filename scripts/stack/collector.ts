@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real OpenTelemetry Collector, as a test runs it: OTLP in over gRPC and HTTP, files out. `npm test` builds it and names
+// its path in WHODUNIT_TEST_COLLECTOR (scripts/build-collector.mjs).
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  AppendedLines,
+  type LogRecord,
+  logRecords,
+  type MetricPoint,
+  metricPoints,
+  requests,
+  type Span,
+  spans,
+} from './otlp-file.ts';
+import { freePorts, type Program, startProgram, temporaryDirectory, until } from './program.ts';
+
+const READY_WITHIN_MS = 60_000;
+/** How often the file exporter empties its buffer: part of every latency that a test measures. */
+const FLUSH_INTERVAL = '5ms';
+/** Never reached: a file that is rotated away would not be read. */
+const FILE_MEGABYTES_MAX = 1_000_000;
+
+/** What becomes of the log records that it accepts. */
+export type Keep =
+  /** They can be read a few milliseconds later. */
+  | 'buffered'
+  /** They are in the file before the sender gets its answer, so that a killed collector has kept what it accepted. */
+  | 'at once'
+  /** Nothing: they are only counted, by its own metrics. */
+  | 'count';
+
+export interface Collector {
+  readonly grpc: string;
+  readonly http: string;
+  /** Every log record that has arrived so far, in order. */
+  readonly logs: () => readonly LogRecord[];
+  readonly metrics: () => readonly MetricPoint[];
+  readonly spans: () => readonly Span[];
+  /** The file that the log records are written into, one request a line. */
+  readonly logsFilePath: string;
+  /** How many log records it says that it has accepted. */
+  readonly accepted: () => Promise<number>;
+  readonly pid: number;
+  readonly stop: () => Promise<void>;
+}
+
+export type Signal = 'logs' | 'metrics' | 'traces';
+
+export interface CollectorOptions {
+  readonly keep?: Keep;
+  /** What it takes; of others it knows nothing. */
+  readonly signals?: readonly Signal[];
+  /** Free ones unless they are named. */
+  readonly httpPort?: number;
+  readonly grpcPort?: number;
+  /** Files in PEM format; without them it speaks no TLS. */
+  readonly tls?: { readonly cert_file: string; readonly key_file: string };
+}
+
+export async function startCollector(options: CollectorOptions = {}): Promise<Collector> {
+  const site = await collectorSite(options);
+  const program = site.start();
+  const stop = async () => {
+    await program.stop();
+    site.remove();
+  };
+  try {
+    await site.ready(program);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ...site, pid: program.pid, stop };
+}
+
+/** The ports, the configuration and the files of a collector. They outlive it: it can be started there again. */
+export interface CollectorSite extends Omit<Collector, 'pid' | 'stop'> {
+  readonly start: () => Program;
+  readonly ready: (program: Program) => Promise<void>;
+  readonly remove: () => void;
+}
+
+export async function collectorSite(options: CollectorOptions): Promise<CollectorSite> {
+  const binary = process.env.WHODUNIT_TEST_COLLECTOR;
+  if (binary === undefined) {
+    throw new Error(
+      'WHODUNIT_TEST_COLLECTOR is not set: `WHODUNIT_TEST_COLLECTOR=$(node scripts/build-collector.mjs | tail -n 1)`',
+    );
+  }
+  const directory = temporaryDirectory();
+  const logsFilePath = join(directory.path, 'logs.jsonl');
+  const [freeGrpc = 0, freeHttp = 0, health = 0, own = 0] = await freePorts(4);
+  const {
+    keep = 'buffered',
+    signals = ['logs', 'metrics', 'traces'],
+    grpcPort: grpc = freeGrpc,
+    httpPort: http = freeHttp,
+    tls,
+  } = options;
+  const listening = (port: number) => ({ endpoint: `127.0.0.1:${port}`, ...(tls === undefined ? {} : { tls }) });
+  const scheme = tls === undefined ? 'http' : 'https';
+  const config = join(directory.path, 'collector.json'); // JSON is YAML
+  const fileExporter = (name: string) => ({ path: join(directory.path, name), flush_interval: FLUSH_INTERVAL });
+  // With rotation the file exporter has no buffer, and appends after a restart (fileexporter, newFileWriter).
+  const logsFile =
+    keep === 'at once'
+      ? { path: logsFilePath, rotation: { max_megabytes: FILE_MEGABYTES_MAX } }
+      : fileExporter('logs.jsonl');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      receivers: {
+        otlp: {
+          protocols: { grpc: listening(grpc), http: listening(http) },
+        },
+      },
+      exporters: {
+        'file/logs': logsFile,
+        'file/metrics': fileExporter('metrics.jsonl'),
+        'file/traces': fileExporter('traces.jsonl'),
+        debug: { verbosity: 'basic' },
+      },
+      extensions: { health_check: { endpoint: `127.0.0.1:${health}` } },
+      service: {
+        extensions: ['health_check'],
+        telemetry: {
+          metrics: {
+            level: 'basic',
+            readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: own } } } }],
+          },
+          logs: { level: 'warn' },
+        },
+        pipelines: Object.fromEntries(
+          signals.map((signal) => {
+            const exporter = signal === 'logs' && keep === 'count' ? 'debug' : `file/${signal}`;
+            return [signal, { receivers: ['otlp'], exporters: [exporter] }];
+          }),
+        ),
+      },
+    }),
+  );
+  return {
+    grpc: `${scheme}://127.0.0.1:${grpc}`,
+    http: `${scheme}://127.0.0.1:${http}`,
+    logsFilePath,
+    accepted: async () => {
+      const text = await (await fetch(`http://127.0.0.1:${own}/metrics`)).text();
+      const counted = text.matchAll(/^otelcol_receiver_accepted_log_records(?:_total)?\{[^}]*\} (\S+)$/gm);
+      return Array.from(counted, ([, value]) => Number(value)).reduce((sum, one) => sum + one, 0);
+    },
+    logs: collected(logsFilePath, logRecords),
+    metrics: collected(join(directory.path, 'metrics.jsonl'), metricPoints),
+    spans: collected(join(directory.path, 'traces.jsonl'), spans),
+    start: () => startProgram(binary, ['--config', config]),
+    ready: async (program) => {
+      const url = `http://127.0.0.1:${health}`;
+      await until('the health check of the collector', READY_WITHIN_MS, () => answers(url), program.output);
+    },
+    remove: directory.remove,
+  };
+}
+
+/** true if it answers 200, undefined if not (yet). */
+export async function answers(url: string): Promise<true | undefined> {
+  try {
+    return (await fetch(url)).status === 200 ? true : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the file exporter has written so far, parsed; for each call, in order. */
+export function collected<T>(path: string, parse: (line: string) => T[]): () => readonly T[] {
+  const appended = new AppendedLines(path);
+  const all: T[] = [];
+  return () => {
+    for (const line of appended.read()) for (const request of requests(line)) all.push(...parse(request));
+    return all;
+  };
+}

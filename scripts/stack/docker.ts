@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Docker daemon of a test's own: with a network, a BPF file system and a runtime directory of its own, so that neither the machine's
+// Docker nor its probes are touched. Images and build cache stay in a cache outside the repository, for one test run at a time.
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Program, ROOT, startProgram, temporaryDirectory, until } from './program.ts';
+
+const READY_WITHIN_MS = 120_000;
+/** Debian's client, which speaks the daemon's own BuildKit; another one may want a plug-in. */
+const CLIENT = '/usr/bin/docker';
+const DAEMON = '/usr/sbin/dockerd';
+const ALONE = join(ROOT, 'test/deaths/undertaker/dockerd-alone.sh');
+/** In the namespaces of the daemon, before it starts. */
+const PREPARE = 'ip link set lo up && mount -t bpf bpf /sys/fs/bpf && exec /bin/sh "$@"';
+const BUILD_CACHE_MAX = '4GB';
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface Docker {
+  /** Runs the client to its end and gives what it printed. Throws where it fails, with its output. */
+  readonly call: (args: readonly string[], options?: { input?: string; cwd?: string }) => string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Runs a command in the daemon's network. */
+  readonly inNetwork: (command: readonly string[]) => string;
+  readonly stop: () => Promise<void>;
+}
+
+export async function startDocker(): Promise<Docker> {
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'whodunit/docker');
+  mkdirSync(cache, { recursive: true });
+  const directory = temporaryDirectory();
+  const inside = (name: string) => join(directory.path, name);
+  writeFileSync(inside('daemon.json'), '{}');
+  const options = [
+    ...['--config-file', inside('daemon.json'), '--host', `unix://${inside('socket')}`, '--pidfile', inside('pid')],
+    ...['--data-root', cache, '--exec-root', inside('exec'), '--exec-opt', 'native.cgroupdriver=cgroupfs'],
+  ];
+  const log = openSync(inside('dockerd.log'), 'w');
+  // It ends with this process, and takes its containers with it.
+  const args = ['--pdeathsig', 'TERM', 'flock', '--no-fork', join(cache, 'lock')];
+  args.push('unshare', '--mount', '--net', 'sh', '-c', PREPARE, 'sh', ALONE, DAEMON, ...options);
+  const daemon = startProgram('setpriv', args, { stdio: ['ignore', log, log] });
+  closeSync(log);
+  const diagnostics = () => readFileSync(inside('dockerd.log'), 'utf8');
+  const env = { ...process.env, DOCKER_HOST: `unix://${inside('socket')}`, DOCKER_CONFIG: directory.path };
+  const clientEnv = { ...env, DOCKER_BUILDKIT: '1', BUILDKIT_PROGRESS: 'plain' };
+  const run = (program: string, rest: readonly string[], more: object = {}) => {
+    const { status, stdout, stderr, error } = spawnSync(program, rest, {
+      encoding: 'utf8',
+      env: clientEnv,
+      maxBuffer: OUTPUT_BYTES_MAX,
+      ...more,
+    });
+    if (status !== 0) throw new Error(`${program} ${rest.join(' ')}: ${error?.message ?? status}\n${stdout}${stderr}`);
+    return stdout;
+  };
+  const call = (rest: readonly string[], more: object = {}) => run(CLIENT, rest, more);
+  const stop = async () => {
+    await endOf(daemon);
+    directory.remove();
+  };
+  try {
+    await until(
+      'the Docker daemon answers',
+      READY_WITHIN_MS,
+      () => {
+        if (!daemon.alive()) throw new Error(`the Docker daemon has ended:\n${diagnostics()}`);
+        return spawnSync(CLIENT, ['version'], { env }).status === 0 || undefined;
+      },
+      diagnostics,
+    );
+    // What an interrupted run left, and images that have been built anew.
+    const left = call(['ps', '--all', '--quiet']).split(/\s+/).filter(Boolean);
+    if (left.length > 0) call(['rm', '--force', ...left]);
+    for (const what of ['volume', 'network', 'image']) call([what, 'prune', '--force']);
+    call(['builder', 'prune', '--force', '--keep-storage', BUILD_CACHE_MAX]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const inNetwork = (command: readonly string[]) =>
+    run('nsenter', ['--target', String(daemon.pid), '--net', ...command]);
+  return { call, env, inNetwork, stop };
+}
+
+/** A daemon stops its containers one after the other: it is not killed for taking its time. */
+async function endOf(daemon: Program): Promise<void> {
+  if (daemon.alive()) daemon.child.kill('SIGTERM');
+  await daemon.ended;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loader for tests: a real Unix socket that sends what the test wants and keeps what it receives. It knows the roles of
+// docs/wire.md, and nothing of kernels.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Death } from '../../src/core/wire/event.ts';
+import { Decoder } from '../../src/core/wire/wire.ts';
+
+const WIRE = new URL('../../test/wire/', import.meta.url);
+
+/** A golden line, with its newline. */
+export function golden(name: string): string {
+  return readFileSync(new URL(`${name}.json`, WIRE), 'utf8');
+}
+
+/** A golden line as an object, to be changed. */
+// biome-ignore lint/suspicious/noExplicitAny: what the wire says is what the tests change
+export function goldenObject(name: string): any {
+  return JSON.parse(golden(name));
+}
+
+/** A golden death, as the service reads it. */
+export function goldenDeath(name: string): Death {
+  const [decoded] = new Decoder().push(Buffer.from(golden(name)));
+  if (decoded?.ok !== true || decoded.message.type !== 'death') throw new Error(`${name} is no death`);
+  return decoded.message;
+}
+
+export function line(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+export class FakeLoader {
+  readonly directory = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
+  readonly path = join(this.directory, 'events.sock');
+  readonly heard: string[] = [];
+  readonly sockets: Socket[] = [];
+  connections = 0;
+  /** What a new connection receives first, and what follows when it claims the role of the consumer. */
+  greeting: string | Buffer = golden('hello');
+  onClaim: (socket: Socket) => void = (socket) => this.becomeConsumer(socket);
+  #server: Server | null = null;
+
+  becomeConsumer(socket: Socket): void {
+    socket.write(line({ ...goldenObject('hello'), role: 'consumer', consumer_connected: true }));
+    socket.write(golden('status'));
+  }
+
+  async start(): Promise<this> {
+    const server = createServer((socket) => {
+      this.connections += 1;
+      this.sockets.push(socket);
+      let claimed = false;
+      let rest = '';
+      socket.on('error', () => {});
+      socket.on('data', (chunk) => {
+        rest += chunk.toString();
+        const lines = rest.split('\n');
+        rest = lines.pop() ?? '';
+        for (const heard of lines) {
+          this.heard.push(heard);
+          if (!claimed) {
+            claimed = true;
+            this.onClaim(socket);
+          }
+        }
+      });
+      if (this.greeting.length > 0) socket.write(this.greeting);
+    });
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.path, resolve);
+    });
+    return this;
+  }
+
+  /** To every open connection. */
+  say(...lines: (string | Buffer)[]): void {
+    for (const socket of this.sockets) for (const text of lines) if (!socket.destroyed) socket.write(text);
+  }
+
+  acks(): bigint[] {
+    return this.heard.map((text) => BigInt((JSON.parse(text) as { seq: string }).seq));
+  }
+
+  /** Closes the connections and the socket, as a dying loader does. */
+  async stop(): Promise<void> {
+    for (const socket of this.sockets.splice(0)) socket.destroy();
+    const server = this.#server;
+    this.#server = null;
+    if (server !== null) await new Promise((resolve) => server.close(resolve));
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Waits until `condition` holds; fails after `ms`. A machine with much else to do takes its time; what holds soon costs nothing. */
+export async function until(condition: () => boolean, what: string, ms = 60_000): Promise<void> {
+  const end = Date.now() + ms;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

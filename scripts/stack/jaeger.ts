@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real Jaeger, as a test runs it: traces in over OTLP, and out through the HTTP interface that its own pages use. `npm test` builds it
+// and names its path in WHODUNIT_TEST_JAEGER (scripts/build-jaeger.mjs).
+import { answers } from './collector.ts';
+import { freePorts, startProgram, temporaryDirectory, until } from './program.ts';
+
+const READY_WITHIN_MS = 120_000;
+
+/** As /api/traces returns it, with tags as plain values. */
+export interface JaegerSpan {
+  readonly operationName: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty: it has none. */
+  readonly parentSpanId: string;
+  readonly startMicros: number;
+  readonly durationMicros: number;
+  readonly tags: Readonly<Record<string, unknown>>;
+  readonly service: string;
+  readonly serviceTags: Readonly<Record<string, unknown>>;
+}
+
+export interface Jaeger {
+  readonly grpc: string;
+  readonly http: string;
+  /** The spans of a trace; none: it has no such trace. */
+  readonly trace: (traceId: string) => Promise<readonly JaegerSpan[]>;
+  readonly stop: () => Promise<void>;
+}
+
+export async function startJaeger(): Promise<Jaeger> {
+  const binary = process.env.WHODUNIT_TEST_JAEGER;
+  if (binary === undefined)
+    throw new Error(
+      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node scripts/build-jaeger.mjs | tail -n 1)`',
+    );
+  const directory = temporaryDirectory();
+  const [grpc, http, query, queryGrpc, admin, thrift, proto] = (await freePorts(7)).map((port) => `127.0.0.1:${port}`);
+  const program = startProgram(
+    binary,
+    [
+      `--collector.otlp.grpc.host-port=${grpc}`,
+      `--collector.otlp.http.host-port=${http}`,
+      `--query.http-server.host-port=${query}`,
+      `--query.grpc-server.host-port=${queryGrpc}`,
+      `--admin.http.host-port=${admin}`,
+      `--collector.http-server.host-port=${thrift}`,
+      `--collector.grpc-server.host-port=${proto}`,
+      '--log-level=warn',
+    ],
+    { cwd: directory.path, env: { ...process.env, SPAN_STORAGE_TYPE: 'memory' } },
+  );
+  const stop = async () => {
+    await program.stop();
+    directory.remove();
+  };
+  try {
+    await until('Jaeger', READY_WITHIN_MS, () => answers(`http://${admin}/`), program.output);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const trace = async (traceId: string) => {
+    const response = await fetch(`http://${query}/api/traces/${traceId}`);
+    return response.status === 404 ? [] : spansOf(await response.json());
+  };
+  return { grpc: `http://${grpc}`, http: `http://${http}`, trace, stop };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: it is another program's JSON; a test that reads it wrongly fails
+type Json = any;
+
+function spansOf({ data }: Json): JaegerSpan[] {
+  return data.flatMap(({ spans, processes }: Json) =>
+    spans.map(({ operationName, traceID, spanID, references, startTime, duration, tags, processID }: Json) => ({
+      operationName,
+      traceId: traceID,
+      spanId: spanID,
+      parentSpanId: references.find(({ refType }: Json) => refType === 'CHILD_OF')?.spanID ?? '',
+      startMicros: startTime,
+      durationMicros: duration,
+      tags: plain(tags),
+      service: processes[processID].serviceName,
+      serviceTags: plain(processes[processID].tags),
+    })),
+  );
+}
+
+function plain(tags: Json): Record<string, unknown> {
+  return Object.fromEntries(tags.map(({ key, value }: Json) => [key, value]));
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real program that a test runs: its output is kept, its end is awaited, and it does not outlive the test.
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const NODE = join(ROOT, 'node_modules/.bin/node');
+/** How `npm start` has the service run, too (scripts/steps.mjs). */
+export const SERVICE_FLAGS = ['--max-semi-space-size=16', '--max-old-space-size=256'];
+export const LOADER = join(ROOT, 'build/whodunit-loader');
+export const SERVICE = join(ROOT, 'dist/main.js');
+export const MORTAL = join(ROOT, 'build/mortal');
+export const UNDERTAKER = join(ROOT, 'build/undertaker');
+/** The victims in Java, C++ and Rust. */
+export const WORLD = join(ROOT, 'build/world');
+export const REAPER = join(ROOT, 'build/reaper');
+
+/** What is left to do when the test process ends early. */
+const atExit = new Set<() => void>();
+process.once('exit', () => {
+  for (const last of [...atExit].reverse()) last();
+});
+
+const STOP_WITHIN_MS = 30_000;
+const POLL_MS = 5;
+
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Program {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** Everything that it has printed on both outputs so far. */
+  readonly output: () => string;
+  readonly stdout: () => string;
+  readonly ended: Promise<Ending>;
+  readonly alive: () => boolean;
+  /** SIGTERM, then SIGKILL if it takes too long. */
+  readonly stop: () => Promise<Ending>;
+}
+
+export function startProgram(program: string, args: readonly string[], options: SpawnOptions = {}): Program {
+  const child = spawn(program, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'], ...options });
+  let output = '';
+  let stdout = '';
+  let alive = true;
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  child.stdin?.on('error', () => {}); // it may have ended by now: its exit code says why
+  const ended = new Promise<Ending>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      alive = false;
+      resolve({ code, signal });
+    });
+  });
+  ended.catch(() => {
+    alive = false;
+  });
+  const kill = () => child.kill('SIGKILL');
+  atExit.add(kill);
+  void ended.then(() => atExit.delete(kill)).catch(() => {});
+  const stop = async (): Promise<Ending> => {
+    if (alive) child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+    try {
+      return await ended;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return { child, pid: child.pid ?? -1, output: () => output, stdout: () => stdout, ended, alive: () => alive, stop };
+}
+
+/** Polls until `probe` gives something. The error says what was awaited, for how long, and what `diagnostics` returns then. */
+export async function until<T>(
+  what: string,
+  withinMs: number,
+  probe: () => T | undefined | Promise<T | undefined>,
+  diagnostics: () => string = () => '',
+): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined) return found;
+    if (performance.now() > end) throw new Error(`${what}: not within ${withinMs} ms\n${diagnostics()}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A directory that is gone when the test process is. */
+export function temporaryDirectory(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
+  const remove = () => {
+    rmSync(path, { recursive: true, force: true });
+    atExit.delete(remove);
+  };
+  atExit.add(remove);
+  return { path, remove };
+}
+
+/** Below net.ipv4.ip_local_port_range: else a connection that anyone makes meanwhile may take the port, even one to that very port. */
+const PORTS = { from: 15_000, to: 32_000 } as const;
+
+/** Free ports: all are held at once, so that they differ. */
+export async function freePorts(count: number): Promise<number[]> {
+  const held = [];
+  while (held.length < count) {
+    const server = createServer();
+    const port = randomInt(PORTS.from, PORTS.to);
+    const free = await new Promise<boolean>((resolve, reject) => {
+      server.on('error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+      );
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (free) held.push({ port, server });
+  }
+  await Promise.all(held.map(({ server }) => new Promise((resolve) => server.close(resolve))));
+  return held.map(({ port }) => port);
+}

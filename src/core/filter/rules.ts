@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules that say which terminations are worth a record: their form, checked and compiled once. The first that matches decides. The
+// built-in ones are data in the same form; where a user's come from is left to io/rules-file.ts, what is matched to match.ts.
+import * as z from 'zod/mini';
+import { CAUSE_VALUES } from '../telemetry/semconv.ts';
+import { signalNumber } from '../verdict/signals.ts';
+import { type Glob, glob } from './glob.ts';
+
+/** `report`: a record and the metric; `count`: the metric only; `ignore`: neither, but it still counts as filtered. */
+export type Action = 'report' | 'count' | 'ignore';
+export type ReportMode = 'default' | 'all';
+
+export const RULES_MAX = 1000;
+/** Patterns in one condition. */
+const PATTERNS_MAX = 100;
+
+const EXIT_RANGE = /^(\d{1,3})-(\d{1,3})$/;
+
+const oneOrMore = <T extends z.core.$ZodType>(item: T) =>
+  z.pipe(
+    z.union([item, z.array(item).check(z.minLength(1), z.maxLength(PATTERNS_MAX))]),
+    z.transform((value): z.output<T>[] => (Array.isArray(value) ? value : [value]) as z.output<T>[]),
+  );
+const globs = z.optional(oneOrMore(z.string().check(z.minLength(1), z.maxLength(1024))));
+const exitCode = z.union([
+  z.int().check(z.gte(0), z.lte(255)),
+  z.string().check(
+    z.regex(EXIT_RANGE),
+    z.refine((text) => Number(text.split('-')[0]) <= Number(text.split('-')[1]) && Number(text.split('-')[1]) <= 255),
+  ),
+]);
+const signal = z.union([z.int(), z.string()]).check(z.refine((value) => signalNumber(String(value)) !== null));
+const seconds = z.optional(z.number().check(z.gte(0)));
+
+const ruleSchema = z.strictObject({
+  name: z.string().check(z.minLength(1), z.maxLength(200)),
+  action: z.enum(['report', 'count', 'ignore']),
+  executable: globs,
+  cgroup: globs,
+  container: globs,
+  unit: globs,
+  service: globs,
+  user: globs,
+  arguments: globs,
+  exit_code: z.optional(oneOrMore(exitCode)),
+  signal: z.optional(oneOrMore(signal)),
+  cause: z.optional(oneOrMore(z.enum(CAUSE_VALUES))),
+  uptime_above: seconds,
+  uptime_below: seconds,
+});
+/** A rule as it is written. Every condition that it has must hold; of a list, one. */
+export type RuleText = z.input<typeof ruleSchema>;
+
+const rulesSchema = z.strictObject({
+  rules: z.optional(z.array(ruleSchema).check(z.maxLength(RULES_MAX))),
+});
+
+/** What is allowed where, for whoever wrote something else. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  '': 'the key rules',
+  rules: `a list of at most ${RULES_MAX} rules`,
+  name: 'a name of 1 to 200 characters',
+  action: 'report, count, ignore',
+  exit_code: 'a number from 0 to 255, a range such as "1-125", or a list of them',
+  signal: 'a name such as SIGTERM, a number from 1 to 64, or a list of them',
+  cause: `${CAUSE_VALUES.join(', ')}, or a list of them`,
+  uptime_above: 'a number of seconds',
+  uptime_below: 'a number of seconds',
+};
+const KEYS =
+  'name, action, executable, cgroup, container, unit, service, user, arguments, exit_code, signal, cause, uptime_above, uptime_below';
+
+const subjectSchema = z.object({
+  executable: z.array(z.string()),
+  cgroup: z.nullable(z.string()),
+  container: z.nullable(z.string()),
+  unit: z.nullable(z.string()),
+  service: z.string(),
+  user: z.nullable(z.string()),
+  /** Joined with spaces, without secrets. */
+  arguments: z.nullable(z.string()),
+  /** null where a signal ended it. */
+  exitCode: z.nullable(z.int()),
+  /** 0 where it exited. */
+  signo: z.int(),
+  cause: z.enum(CAUSE_VALUES),
+  uptimeSeconds: z.number(),
+});
+/** The facts of one termination that rules look at; null: not known, and no condition on it holds. */
+export type Subject = z.output<typeof subjectSchema>;
+
+export const judgedSchema = z.object({
+  /** When it ended, ISO 8601. */
+  time: z.string(),
+  pid: z.int(),
+  outcome: z.enum(['reported', 'filtered', 'aggregated']),
+  /** The name of the rule that took it. */
+  rule: z.string(),
+  subject: subjectSchema,
+});
+/** A termination that was judged, as /recent tells it. */
+export type Judged = z.output<typeof judgedSchema>;
+
+export interface Rule {
+  readonly name: string;
+  readonly action: Action;
+  readonly matches: (subject: Subject) => boolean;
+}
+
+/** What is wrong in a file of rules: `rules[2].exit_code`, its value, what is allowed there. */
+export interface RulesError {
+  readonly key: string;
+  readonly value: string;
+  readonly allowed: string;
+}
+
+/** Reads what a file says, as a value. */
+export function parseRules(value: unknown): { ok: true; rules: Rule[] } | { ok: false; error: RulesError } {
+  const parsed = rulesSchema.safeParse(value ?? {});
+  if (parsed.success) return { ok: true, rules: (parsed.data.rules ?? []).map(compile) };
+  return { ok: false, error: errorOf(parsed.error.issues[0] as z.core.$ZodIssue, value) };
+}
+
+function errorOf(issue: z.core.$ZodIssue, value: unknown): RulesError {
+  const unknownKey = issue.code === 'unrecognized_keys' ? [issue.keys[0] ?? ''] : [];
+  const path = [...issue.path, ...unknownKey];
+  const key = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  const given = path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], value);
+  const last = [...issue.path].reverse().find((part) => typeof part === 'string') ?? '';
+  const inRule = issue.path.length >= 2;
+  const allowed =
+    inRule && last === 'rules' ? `a rule with ${KEYS}` : (ALLOWED[String(last)] ?? 'a glob, or a list of globs');
+  return { key: key.replace(/^\./, '') || 'the file', value: shown(given), allowed };
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'missing' : (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 80);
+}
+
+/** The rules in force: the user's, then the built-in ones, of which the last always matches. */
+export function rulesOf(own: readonly Rule[], mode: ReportMode): readonly Rule[] {
+  return [...own, ...(mode === 'all' ? EVERYTHING : BUILT_IN)];
+}
+
+function compile(text: z.output<typeof ruleSchema>): Rule {
+  const conditions: ((subject: Subject) => boolean)[] = [];
+  const match = (patterns: readonly string[] | undefined, of: (subject: Subject) => string | null): void => {
+    if (patterns === undefined) return;
+    const compiled = patterns.map(glob);
+    conditions.push((subject) => any(compiled, of(subject)));
+  };
+  const { exit_code: codes, signal: signals, cause: causes, uptime_above: above, uptime_below: below } = text;
+  // The cheap ones first.
+  if (causes !== undefined) conditions.push(({ cause }) => causes.includes(cause));
+  if (codes !== undefined) {
+    const set = new Set(codes.flatMap(codesIn));
+    conditions.push(({ exitCode }) => exitCode !== null && set.has(exitCode));
+  }
+  if (signals !== undefined) {
+    const set = new Set(signals.map((value) => signalNumber(String(value))));
+    conditions.push(({ signo }) => set.has(signo));
+  }
+  if (above !== undefined) conditions.push(({ uptimeSeconds }) => uptimeSeconds > above);
+  if (below !== undefined) conditions.push(({ uptimeSeconds }) => uptimeSeconds < below);
+  if (text.executable !== undefined) {
+    const compiled = text.executable.map(glob);
+    conditions.push(({ executable }) => executable.some((name) => any(compiled, name)));
+  }
+  match(text.service, ({ service }) => service);
+  match(text.unit, ({ unit }) => unit);
+  match(text.container, ({ container }) => container);
+  match(text.user, ({ user }) => user);
+  match(text.cgroup, ({ cgroup }) => cgroup);
+  match(text.arguments, (subject) => subject.arguments);
+  return { name: text.name, action: text.action, matches: (subject) => conditions.every((holds) => holds(subject)) };
+}
+
+function any(globs: readonly Glob[], text: string | null): boolean {
+  return text !== null && globs.some((matches) => matches(text));
+}
+
+function codesIn(value: number | string): number[] {
+  if (typeof value === 'number') return [value];
+  const [, first = '', last = ''] = EXIT_RANGE.exec(value) ?? [];
+  return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
+}
+
+const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
+
+const NO_INCIDENT: RuleText = { name: 'exit code 0 is no incident', exit_code: 0, action: 'ignore' };
+const NAMELESS = 'unknown_service*';
+
+const EVERYTHING = builtIn([NO_INCIDENT, { name: 'everything was asked for', action: 'report' }]);
+
+const BUILT_IN = builtIn([
+  NO_INCIDENT,
+  {
+    name: 'an incident, whoever dies',
+    cause: [
+      'fault',
+      'abort',
+      'oom_kill',
+      'seccomp',
+      'resource_limit',
+      'killed',
+      'self_signal',
+      'namespace_exit',
+      'kernel',
+      'unknown',
+    ],
+    action: 'report',
+  },
+  // What is left: an exit code, or an end that belongs to daily life (Ctrl-C, `yes | head`, a closed terminal, a timer).
+  { name: 'a container', container: '*', action: 'report' },
+  { name: 'it lived for more than 10 s', uptime_above: 10, action: 'report' },
+  { name: 'daily life of a user manager', unit: 'user@*.service', service: NAMELESS, action: 'count' },
+  { name: 'a systemd service', unit: '*.service', action: 'report' },
+  { name: 'daily life', service: NAMELESS, action: 'count' },
+  { name: 'a service with a name', action: 'report' },
+]);

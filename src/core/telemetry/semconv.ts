@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every name that whodunit emits. Generated from otel-config/registry/ by `npm run generate:telemetry`: not to be edited.
+// Meanings are in docs/telemetry.md.
+
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0';
+export const SCOPE_NAME = 'whodunit';
+
+export const EVENT_PROCESS_TERMINATION = 'whodunit.process.termination';
+export const EVENT_PROCESS_TERMINATION_SUMMARY = 'whodunit.process.termination.summary';
+export const EVENT_PROCESS_RESTART = 'whodunit.process.restart';
+
+export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
+export const METRIC_PROCESS_EXITS = 'whodunit.process.exits';
+export const METRIC_EVENTS_LOST = 'whodunit.events.lost';
+export const METRIC_QUEUE_SIZE = 'whodunit.queue.size';
+export const METRIC_QUEUE_BYTES = 'whodunit.queue.bytes';
+export const METRIC_QUEUE_OLDEST_AGE = 'whodunit.queue.oldest_age';
+export const METRIC_DELIVERY_DURATION = 'whodunit.delivery.duration';
+
+export const LOG_RECORD_UID = 'log.record.uid';
+export const ERROR_TYPE = 'error.type';
+export const EXCEPTION_TYPE = 'exception.type';
+export const EXCEPTION_MESSAGE = 'exception.message';
+export const THREAD_ID = 'thread.id';
+export const THREAD_NAME = 'thread.name';
+export const OTEL_METRIC_OVERFLOW = 'otel.metric.overflow';
+export const SERVICE_NAME = 'service.name';
+export const SERVICE_NAMESPACE = 'service.namespace';
+export const SERVICE_VERSION = 'service.version';
+export const SERVICE_INSTANCE_ID = 'service.instance.id';
+export const DEPLOYMENT_ENVIRONMENT_NAME = 'deployment.environment.name';
+export const PROCESS_PID = 'process.pid';
+export const PROCESS_VPID = 'process.vpid';
+export const PROCESS_PARENT_PID = 'process.parent_pid';
+export const PROCESS_CREATION_TIME = 'process.creation.time';
+export const PROCESS_EXIT_TIME = 'process.exit.time';
+export const PROCESS_EXIT_CODE = 'process.exit.code';
+export const PROCESS_EXECUTABLE_NAME = 'process.executable.name';
+export const PROCESS_EXECUTABLE_PATH = 'process.executable.path';
+export const PROCESS_EXECUTABLE_BUILD_ID_GNU = 'process.executable.build_id.gnu';
+export const PROCESS_COMMAND = 'process.command';
+export const PROCESS_COMMAND_ARGS = 'process.command_args';
+export const PROCESS_ARGS_COUNT = 'process.args_count';
+export const PROCESS_RUNTIME_NAME = 'process.runtime.name';
+export const PROCESS_OWNER = 'process.owner';
+export const PROCESS_USER_ID = 'process.user.id';
+export const PROCESS_LINUX_CGROUP = 'process.linux.cgroup';
+export const CONTAINER_ID = 'container.id';
+export const CONTAINER_NAME = 'container.name';
+export const K8S_POD_UID = 'k8s.pod.uid';
+export const HOST_ID = 'host.id';
+export const HOST_NAME = 'host.name';
+export const HOST_ARCH = 'host.arch';
+export const OS_TYPE = 'os.type';
+export const OS_VERSION = 'os.version';
+export const TELEMETRY_DISTRO_NAME = 'telemetry.distro.name';
+export const TELEMETRY_DISTRO_VERSION = 'telemetry.distro.version';
+export const CAUSE = 'whodunit.cause';
+export const PROCESS_UPTIME = 'whodunit.process.uptime';
+export const CORE_DUMPED = 'whodunit.core_dumped';
+export const EVIDENCE = 'whodunit.evidence';
+export const RECENT_TERMINATIONS = 'whodunit.recent_terminations';
+export const EXIT_MEANING = 'whodunit.exit.meaning';
+export const TERMINATION_UID = 'whodunit.termination.uid';
+export const RESTART_PID = 'whodunit.restart.pid';
+export const RESTART_TIME = 'whodunit.restart.time';
+export const RESTART_DELAY = 'whodunit.restart.delay';
+export const RESTART_ANCESTORS = 'whodunit.restart.ancestors';
+export const SIGNAL_NUMBER = 'whodunit.signal.number';
+export const SIGNAL_NAME = 'whodunit.signal.name';
+export const SIGNAL_CODE = 'whodunit.signal.code';
+export const SIGNAL_DISPOSITION = 'whodunit.signal.disposition';
+export const SIGNAL_TIME_TO_EXIT = 'whodunit.signal.time_to_exit';
+export const SENDER_KIND = 'whodunit.sender.kind';
+export const SENDER_PID = 'whodunit.sender.pid';
+export const SENDER_EXECUTABLE_NAME = 'whodunit.sender.executable.name';
+export const SENDER_EXECUTABLE_PATH = 'whodunit.sender.executable.path';
+export const SENDER_COMMAND_LINE = 'whodunit.sender.command_line';
+export const SENDER_USER_ID = 'whodunit.sender.user.id';
+export const SENDER_USER_NAME = 'whodunit.sender.user.name';
+export const SENDER_CONTAINER_ID = 'whodunit.sender.container.id';
+export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
+export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
+export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
+export const FAULT_ADDRESS = 'whodunit.fault.address';
+export const FAULT_INSTRUCTION_POINTER = 'whodunit.fault.instruction_pointer';
+export const FAULT_SYSCALL = 'whodunit.fault.syscall';
+export const OOM_SCOPE = 'whodunit.oom.scope';
+export const OOM_CGROUP = 'whodunit.oom.cgroup';
+export const OOM_LIMIT = 'whodunit.oom.limit';
+export const OOM_ANON_RSS = 'whodunit.oom.anon_rss';
+export const OOM_FILE_RSS = 'whodunit.oom.file_rss';
+export const OOM_SHMEM_RSS = 'whodunit.oom.shmem_rss';
+export const OOM_TOTAL_VM = 'whodunit.oom.total_vm';
+export const OOM_SCORE_ADJ = 'whodunit.oom.score_adj';
+export const SYSTEMD_UNIT = 'whodunit.systemd.unit';
+export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
+/** A prefix: a dot and the rest of the key follow. */
+export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
+export const AGGREGATED_FIRST_TIME = 'whodunit.aggregated.first_time';
+export const OUTCOME = 'whodunit.outcome';
+export const STAGE = 'whodunit.stage';
+
+export const CAUSE_VALUES = [
+  'exit',
+  'fault',
+  'abort',
+  'self_signal',
+  'killed',
+  'oom_kill',
+  'seccomp',
+  'resource_limit',
+  'broken_pipe',
+  'hangup',
+  'terminal',
+  'timer',
+  'parent_death',
+  'namespace_exit',
+  'kernel',
+  'unknown',
+] as const;
+export type CauseValue = (typeof CAUSE_VALUES)[number];
+
+export const SIGNAL_DISPOSITION_VALUES = ['default', 'handled'] as const;
+export type SignalDispositionValue = (typeof SIGNAL_DISPOSITION_VALUES)[number];
+
+export const SENDER_KIND_VALUES = ['process', 'self', 'kernel', 'unknown'] as const;
+export type SenderKindValue = (typeof SENDER_KIND_VALUES)[number];
+
+export const OOM_SCOPE_VALUES = ['host', 'cgroup', 'unknown'] as const;
+export type OomScopeValue = (typeof OOM_SCOPE_VALUES)[number];
+
+export const OUTCOME_VALUES = ['normal', 'filtered', 'aggregated', 'reported'] as const;
+export type OutcomeValue = (typeof OUTCOME_VALUES)[number];
+
+export const STAGE_VALUES = ['kernel', 'loader', 'queue', 'export'] as const;
+export type StageValue = (typeof STAGE_VALUES)[number];

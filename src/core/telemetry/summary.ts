@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The record that stands for the aggregated deaths of one service in one minute: `whodunit.process.termination.summary` of
+// docs/telemetry.md. Which deaths are aggregated is left to crash-loop.ts.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Aggregate } from '../filter/aggregate.ts';
+import { type Attributes, serviceLevel } from '../identity/resource.ts';
+import { duration, hrTime, isoTime } from '../time.ts';
+import { resourceValue, SCOPE, uidOf } from './record.ts';
+import * as semconv from './semconv.ts';
+
+/** The summary; the same minute of the same service on the same host always has the same uid. `observedNs`: now, ns since 1970. */
+export function buildSummary(aggregated: Aggregate, observedNs: bigint): ReadableLogRecord {
+  const { count, byCause, severity } = aggregated;
+  const resource = serviceLevel(aggregated.resource);
+  const causes = [...byCause].sort(([, a], [, b]) => b - a);
+  const attributes: Attributes = {
+    [semconv.LOG_RECORD_UID]: uidOf(
+      `${resource[semconv.HOST_ID] ?? resource[semconv.HOST_NAME]}/${aggregated.key}/${aggregated.startNs}`,
+    ),
+    [semconv.AGGREGATED_COUNT]: count,
+    [semconv.AGGREGATED_FIRST_TIME]: isoTime(aggregated.firstNs),
+  };
+  for (const [cause, times] of causes) attributes[`${semconv.AGGREGATED_BY_CAUSE}.${cause}`] = times;
+  const list = causes.map(([cause, times]) => `${times} × ${cause}`).join(', ');
+  const within = duration(aggregated.lastNs - aggregated.firstNs);
+  return {
+    eventName: semconv.EVENT_PROCESS_TERMINATION_SUMMARY,
+    hrTime: hrTime(aggregated.lastNs),
+    hrTimeObserved: hrTime(observedNs),
+    severityNumber: severity.number,
+    severityText: severity.text,
+    body: `${resource[semconv.SERVICE_NAME]} ended ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
+    attributes: attributes as ReadableLogRecord['attributes'],
+    droppedAttributesCount: 0,
+    resource: resourceValue(resource),
+    instrumentationScope: SCOPE,
+  };
+}

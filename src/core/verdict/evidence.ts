@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The facts that decided a cause, in words, for the doubtful reader. Which of them count is left to classify.ts.
+import type { Death, Fault, Signal } from '../wire/event.ts';
+import { telling } from './frames.ts';
+import { kindOf } from './origin.ts';
+import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
+import { syscallName } from './syscalls.ts';
+import type { Cause } from './verdict.ts';
+
+export function faultEvidence(fault: Fault | null, how: string): string[] {
+  if (fault === null) return [];
+  const where = fault.address === null ? '' : ` at ${fault.address}`;
+  const trap = fault.trap_nr === null ? '' : `, trap ${fault.trap_nr}`;
+  return [`${signalName(fault.signo)} with ${codeName(fault.signo, fault.code)}${where}${trap}, ${how}`];
+}
+
+/** What else was seen and a doubtful reader wants to know: the request before, an earlier fault, a tracer, the ring running low. */
+export function otherEvidence(death: Death, signo: number, cause: Cause, reported: Signal | null = null): string[] {
+  const lines: string[] = [];
+  const { request, fault, handled_fault: handled } = death;
+  if (request !== null && request !== reported) {
+    const kind = kindOf(request, death);
+    const by = { process: ` from ${who(request)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[
+      kind
+    ];
+    const how = howTaken(request);
+    const seconds = Number(death.time_ns - request.time_ns) / 1e9;
+    lines.push(`${signalName(request.signo)}${by} ${how}, ${seconds.toFixed(3)} s before the end`);
+  }
+  if (fault !== null && fault.signo !== signo) {
+    lines.push(...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL ended the core dump' : 'came first'));
+  }
+  if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
+  if (death.ptraced) lines.push('a tracer was attached');
+  if (death.shrunk) lines.push('the ring ran low: parts of the record were left out');
+  return lines;
+}
+
+/** With the default action it was not the end: it was blocked, or the kernel spared an init (sig_task_ignored in kernel/signal.c). */
+function howTaken({ action, result }: Signal): string {
+  if (action !== 'default') return `was ${action}`;
+  return result === RESULT_IGNORED
+    ? 'was ignored, as it is the init of a pid namespace and has no handler'
+    : 'was blocked';
+}
+
+export function stackEvidence(signal: Signal | null): string[] {
+  const frame = signal === null ? null : telling(signal);
+  return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
+}
+
+export function who(signal: Signal | null): string {
+  return signal === null ? 'nobody' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+}
+
+export function ran(signal: Signal | null, what: string): string {
+  return `${who(signal)} ran when it was generated: ${what}`;
+}
+
+export function code(signal: Signal | null): string {
+  if (signal === null) return 'no code';
+  return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
+}
+
+export function fromCall(signal: Signal | null, auditArch: number | null): string {
+  return signal?.syscall == null ? '' : `with ${callName(signal.syscall, auditArch)} `;
+}
+
+export function inCall(signal: Signal | null, auditArch: number | null): string[] {
+  return signal?.syscall == null ? [] : [`in ${callName(signal.syscall, auditArch)}`];
+}
+
+/**
+ * `kill(2)`, where the number is on this architecture a call that sends signals or writes. Any other is shown as a number: the
+ * task may be a 32-bit one, whose numbers are others.
+ */
+function callName(number: number, auditArch: number | null): string {
+  const name = syscallName(number, auditArch);
+  return SIGNALLING.test(name) ? `${name}(2)` : `system call ${number}`;
+}
+
+const SIGNALLING =
+  /^(?:t?g?kill|rt_(?:tg)?sigqueueinfo|pidfd_send_signal|ptrace|p?write(?:v|64|v2)?|sendfile|splice|send(?:to|m?msg))$/;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words for exit codes and signals: for a record (`whodunit.exit.meaning`), and for a person who asks (`whodunit explain`). The words
+// themselves are data: exit-codes.ts, signal-meanings.ts. Why a process ended is left to classify.ts.
+
+import { type Glob, glob } from '../filter/glob.ts';
+import { SIGNAL_MAX, SIGRTMIN, signalName, signalNumber } from '../verdict/signals.ts';
+import { EXIT_CODES, type ExitCodeTable, SIGNAL_BASE, SIGNAL_BASE_SOURCE } from './exit-codes.ts';
+import { REALTIME_MEANING, SIGNAL_MEANINGS, SIGNAL_SOURCE } from './signal-meanings.ts';
+
+export interface Meaning {
+  /** Whose it is: the table's title, `Convention: …`, or the signal's name. */
+  readonly who: string;
+  readonly text: string;
+  readonly source: string;
+}
+
+const COMPILED: readonly (readonly [ExitCodeTable, readonly Glob[]])[] = EXIT_CODES.map((table) => [
+  table,
+  table.executables.map(glob),
+]);
+
+/** What an exit code means for a program, by the name of its executable; null where nobody knows. Code 0 has no meaning. */
+export function exitMeaning(code: number, executable: string): string | null {
+  const own = COMPILED.filter(([, globs]) => globs.some((matches) => matches(executable)));
+  for (const [table] of own) {
+    const text = table.codes[code];
+    if (text !== undefined) return text;
+  }
+  return conventions(code)[0]?.text ?? null;
+}
+
+/**
+ * All that is known of an exit code or a signal (`137`, `SIGBUS`, `bus`), of one program or of all; null: neither of them. A program
+ * is the name of an executable, or what people call it (`jvm`, `rust`). Empty: the code is the program's own.
+ */
+export function explain(what: string, executable: string | null): Meaning[] | null {
+  const signo = signalNumber(what);
+  if (!/^\d{1,3}$/.test(what)) return signo === null ? null : [signalMeaning(signo)];
+  const code = Number(what);
+  if (code > 255) return null;
+  const tables = COMPILED.filter(([table, globs]) => executable === null || isAbout(table, globs, executable));
+  const known = tables.filter(([{ convention }]) => convention !== true).flatMap(([table]) => meaningIn(table, code));
+  if (executable !== null && known.length > 0) return known;
+  const ended = code > SIGNAL_BASE && code <= SIGNAL_BASE + SIGNAL_MAX ? [signalMeaning(code - SIGNAL_BASE)] : [];
+  const alike = signo !== null && signo < SIGRTMIN && executable === null ? [signalMeaning(signo)] : [];
+  return [...conventions(code), ...ended, ...known, ...alike];
+}
+
+/** Whether a table is of this program: by the executable's name, or what people call it. */
+function isAbout(table: ExitCodeTable, globs: readonly Glob[], name: string): boolean {
+  return globs.some((matches) => matches(name)) || table.aliases?.includes(name.toLowerCase()) === true;
+}
+
+function meaningIn(table: ExitCodeTable, code: number): Meaning[] {
+  const text = table.codes[code];
+  return text === undefined ? [] : [{ who: table.title, text, source: table.source }];
+}
+
+function conventions(code: number): Meaning[] {
+  const tables = EXIT_CODES.filter(({ convention }) => convention === true).flatMap((table) => meaningIn(table, code));
+  const signo = code - SIGNAL_BASE;
+  if (signo < 1 || signo > SIGNAL_MAX) return tables;
+  const text = `${SIGNAL_BASE} + ${signo}: by convention, ${signalName(signo)} ended it or a child of it`;
+  return [{ who: 'Convention: 128 + signal', text, source: SIGNAL_BASE_SOURCE }, ...tables];
+}
+
+function signalMeaning(signo: number): Meaning {
+  const text = SIGNAL_MEANINGS[signo] ?? (signo >= SIGRTMIN ? REALTIME_MEANING : 'kept by the C library for itself');
+  return { who: `${signalName(signo)} (signal ${signo})`, text, source: SIGNAL_SOURCE };
+}

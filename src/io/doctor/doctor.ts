@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// `whodunit doctor`: looks at every part of the way from the kernel to the collector and says what is wrong and what to do. It never
+// acknowledges, so it can be run beside the service. A death that is followed on that way is left to test-death.ts.
+import { diagnose, explainAnswer, withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { Outcome } from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
+import { size } from '../../core/time.ts';
+import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
+import { missingProbe } from '../health.ts';
+import { peek, socketsElsewhere } from '../loader/watcher.ts';
+import { listen } from '../otlp/endpoint.ts';
+import type { Finding } from './finding.ts';
+import { machineFindings } from './machine.ts';
+
+const ANSWER_TIMEOUT_MS = 5_000;
+/** The exporters try again until their own timeout; the doctor does not wait for it. */
+const EXPORT_TIMEOUT_MS = 15_000;
+
+export interface DoctorInput {
+  readonly socketPath: string;
+  readonly pinDir: string;
+  readonly logs: SignalTarget | null;
+  readonly metrics: SignalTarget | null;
+  readonly traces: SignalTarget | null;
+  readonly health: HealthAddress | null;
+  /** Sends no records at all, and gives the answer; null: logs are not sent. */
+  readonly askLogs: (() => Promise<Outcome>) | null;
+}
+
+/** `certificate`: the authority that the exporter trusts, in PEM format; null: the well-known ones. */
+export interface SignalTarget extends Target {
+  readonly certificate: string | null;
+}
+
+export interface HealthAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** All findings, in the order of the way. Never throws. */
+export async function examine(input: DoctorInput): Promise<Finding[]> {
+  const findings: Finding[] = machineFindings(input.pinDir);
+  const loader = await peek(input.socketPath);
+  if (loader.error !== null)
+    findings.push({ what: 'socket', level: 'bad', text: noLoader(input.socketPath, loader.error) });
+  else findings.push({ what: 'socket', level: 'ok', text: input.socketPath });
+  if (loader.hello !== null) findings.push(...helloFindings(loader.hello));
+  if (loader.status !== null) findings.push(...statusFindings(loader.status));
+  const status = input.health && (await fetchStatus(input.health));
+  for (const signal of ['logs', 'metrics', 'traces'] as const)
+    findings.push(await exportFinding(signal, input[signal], status?.export[signal] ?? null, input.askLogs));
+  findings.push(await healthFinding(input.health), ...queueFindings(status));
+  return findings;
+}
+
+/** Why there is no loader at the path, and where there is one. */
+export function noLoader(path: string, error: string): string {
+  const others = socketsElsewhere(path);
+  return others.length === 0 ? error : `${error} Set WHODUNIT_SOCKET to where a loader listens: ${others.join(', ')}.`;
+}
+
+/** The table. */
+export function renderFindings(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ what }) => what.length));
+  const marks = { ok: 'ok  ', note: 'note', bad: 'BAD ' } as const;
+  return findings.map(({ what, level, text }) => `${marks[level]}  ${what.padEnd(width)}  ${text}\n`).join('');
+}
+
+function helloFindings(hello: Hello): Finding[] {
+  const findings: Finding[] = [
+    { what: 'loader', level: 'ok', text: `${hello.loader_version}, kernel ${hello.kernel_release}` },
+    hello.consumer_connected
+      ? { what: 'consumer', level: 'ok', text: 'a service reads the deaths' }
+      : {
+          what: 'consumer',
+          level: 'note',
+          text: 'no service reads the deaths; they wait in the ring. Start one: whodunit run',
+        },
+  ];
+  const missing = missingProbe(hello);
+  for (const { name, attached, note } of hello.probes) {
+    const level = attached ? 'ok' : missing?.name === name ? 'bad' : 'note';
+    findings.push({ what: `probe ${name}`, level, text: note ?? (attached ? 'attached' : 'not attached') });
+  }
+  if (missing !== null && !findings.some(({ level }) => level === 'bad'))
+    findings.push({ what: 'probes', level: 'bad', text: missing.text });
+  return findings;
+}
+
+function statusFindings(status: LoaderStatus): Finding[] {
+  const fill = status.ring_bytes === 0 ? 0 : Math.round((100 * status.ring_used_bytes) / status.ring_bytes);
+  const lost = status.lost.ring_full + status.lost.missed + status.lost.undecodable;
+  return [
+    {
+      what: 'ring',
+      level: fill > 80 ? 'bad' : 'ok',
+      text: `${size(status.ring_used_bytes)} of ${size(status.ring_bytes)} used (${fill} %)${fill > 80 ? ': the service does not keep up, or the collector is down' : ''}`,
+    },
+    {
+      what: 'counted',
+      level: lost > 0n ? 'note' : 'ok',
+      text: `${status.deaths} deaths, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} signals not remembered`,
+    },
+  ];
+}
+
+/** Where one signal goes, as it is set here or, where a service runs, there; and what came of it last. */
+async function exportFinding(
+  signal: 'logs' | 'metrics' | 'traces',
+  here: SignalTarget | null,
+  there: ServiceExport | null,
+  askLogs: DoctorInput['askLogs'],
+): Promise<Finding> {
+  const target = there?.target ?? here;
+  if (target === null) {
+    const variable = signal === 'traces' ? 'OTEL_TRACES_EXPORTER=otlp' : 'OTEL_EXPORTER_OTLP_ENDPOINT';
+    return { what: signal, level: 'note', text: `not sent: set ${variable} to send to a collector` };
+  }
+  const text = `${target.protocol} to ${withoutCredentials(target.endpoint)}`;
+  const spoken = await listen(target.endpoint, here?.certificate ?? null);
+  const fault = spoken === null ? null : diagnose(target, spoken);
+  if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.stop}: ${fault.text}` };
+  if (there !== null && there.last_error !== null)
+    return { what: signal, level: 'bad', text: `${text}: ${explainAnswer(target, there.last_error).text}` };
+  if (there !== null) {
+    const last = there.last_success === null ? 'nothing sent yet' : `last taken ${there.last_success}`;
+    return { what: signal, level: 'ok', text: `${text}, ${last}` };
+  }
+  const refusal = signal === 'logs' && askLogs !== null ? refusalOf(await inTime(askLogs())) : null;
+  if (refusal === null) return { what: signal, level: 'ok', text };
+  return { what: signal, level: 'bad', text: `${text}: ${explainAnswer(target, refusal).text}` };
+}
+
+function refusalOf(outcome: Outcome | null): string | null {
+  if (outcome === null) return `no answer within ${EXPORT_TIMEOUT_MS} ms`;
+  return outcome.kind === 'success' ? null : outcome.reason;
+}
+
+/** What an export gave; null: nothing in time. */
+export async function inTime<T>(exported: Promise<T>): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), EXPORT_TIMEOUT_MS);
+  const outcome = await Promise.race([exported, late]);
+  clearTimeout(timer);
+  return outcome;
+}
+
+export function healthUrl({ host, port }: HealthAddress, path: string): string {
+  const to = host === '0.0.0.0' ? '127.0.0.1' : host;
+  return `http://${to.includes(':') ? `[${to}]` : to}:${port}${path}`;
+}
+
+async function healthFinding(address: DoctorInput['health']): Promise<Finding> {
+  if (address === null) return { what: 'health', level: 'note', text: 'off' };
+  const url = healthUrl(address, '/readyz');
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    const body = (await response.text()).trim().slice(0, 200);
+    return {
+      what: 'health',
+      level: response.status === 200 ? 'ok' : 'bad',
+      text: `${url}: ${response.status} ${body}`,
+    };
+  } catch {
+    return { what: 'health', level: 'note', text: `${url}: nobody answers; is the service running?` };
+  }
+}
+
+/** What a running service says of itself; null: none answers. */
+export async function fetchStatus(address: HealthAddress): Promise<ServiceStatus | null> {
+  try {
+    const response = await fetch(healthUrl(address, '/status'), { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    return (await response.json()) as ServiceStatus;
+  } catch {
+    return null;
+  }
+}
+
+/** Its queue, and what the collector refused. */
+function queueFindings(status: ServiceStatus | null): Finding[] {
+  if (status === null || status.queue === null) return [];
+  const { queue } = status;
+  const { logs } = status.export;
+  const waiting = `${queue.size} records wait (${size(queue.bytes)} of ${size(queue.bytes_max)}) in ${queue.path}`;
+  const troubles = [queue.error, queue.size > 0 && logs.last_error !== null ? `not taken: ${logs.last_error}` : null];
+  const trouble = troubles.filter((text) => text !== null).join('; ');
+  const findings: Finding[] = [
+    {
+      what: 'queue',
+      level: trouble === '' ? 'ok' : 'bad',
+      text: [waiting, trouble].filter((text) => text !== '').join('; '),
+    },
+  ];
+  const lost = queue.evicted + queue.damaged;
+  if (lost > 0) {
+    const text = `${queue.evicted} records went because the queue was full, ${queue.damaged} were in a damaged file`;
+    findings.push({ what: 'lost', level: 'note', text });
+  }
+  if (queue.rejected.count > 0) {
+    findings.push({ what: 'rejected', level: 'note', text: `${queue.rejected.count} records were refused for good` });
+    for (const { time, count, reason, body } of queue.rejected.last)
+      findings.push({ what: 'rejected', level: 'note', text: `${time} ${reason}: ${body ?? `${count} records`}` });
+  }
+  return findings;
+}
+
+/** What of /status is read here and in test-death.ts. */
+export interface ServiceStatus {
+  readonly queue: {
+    readonly path: string;
+    readonly size: number;
+    readonly bytes: number;
+    readonly bytes_max: number;
+    readonly oldest_age_s: number | null;
+    readonly error: string | null;
+    readonly evicted: number;
+    readonly damaged: number;
+    readonly rejected: {
+      readonly count: number;
+      readonly last: readonly { time: string; count: number; reason: string; body: string | null }[];
+    };
+  } | null;
+  readonly export: { readonly logs: ServiceExport; readonly metrics: ServiceExport; readonly traces: ServiceExport };
+}
+
+interface ServiceExport {
+  /** null: this signal is not sent. */
+  readonly target: Target | null;
+  /** ISO 8601; null: none yet. */
+  readonly last_success: string | null;
+  /** null: the last one did not fail. */
+  readonly last_error: string | null;
+}

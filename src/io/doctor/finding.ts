@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line of the doctor's table.
+
+export interface Finding {
+  readonly what: string;
+  readonly level: 'ok' | 'note' | 'bad';
+  readonly text: string;
+}

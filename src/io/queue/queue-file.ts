@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file of the disk queue: made private, locked against a second service, checked at start, and set aside with all that can be
+// saved of it when it is damaged. What the tables hold, and in which order they are written, is left to ledger.ts.
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { FatalError } from '../../core/errors.ts';
+import type { Log } from '../log.ts';
+
+const FILE = 'queue.db';
+/** Of the tables below. A file of a later version is refused, never guessed at. */
+const SCHEMA_VERSION = 1;
+const PAGE_BYTES = 8_192;
+/** Where the head of a file says how many pages it has (SQLite's database file format, 1.3); 0: as many as there are. */
+const HEAD_PAGE_COUNT_AT = 28;
+/** Damaged files that are kept for whoever wants to look into them. */
+const DAMAGED_FILES_MAX = 3;
+/** Rows that are looked for one by one behind a damaged place. */
+const SALVAGE_ROWS_MAX = 2_000_000;
+
+/** Result codes of SQLite (sqlite3.h), the primary ones. */
+export const SQLITE = {
+  PERM: 3,
+  BUSY: 5,
+  LOCKED: 6,
+  NOMEM: 7,
+  READONLY: 8,
+  IOERR: 10,
+  CORRUPT: 11,
+  FULL: 13,
+  CANTOPEN: 14,
+} as const;
+
+// `records`: what is to be sent, oldest first; `crc` is that of the record. `commits`: the uids of the deaths that each
+// transaction told of. `rejected`: what the collector refused for good. `totals`: one row, all counters.
+const SCHEMA = `
+  CREATE TABLE records (id INTEGER PRIMARY KEY, ended_ms REAL NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+  CREATE TABLE commits (id INTEGER PRIMARY KEY, uids BLOB NOT NULL) STRICT;
+  CREATE TABLE rejected (id INTEGER PRIMARY KEY, time_ms REAL NOT NULL, count INTEGER NOT NULL, reason TEXT NOT NULL, record BLOB) STRICT;
+  CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
+  PRAGMA user_version = ${SCHEMA_VERSION};`;
+
+/** The primary result code of an error of node:sqlite; 0: it is none. */
+export function sqliteCode(error: unknown): number {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  return typeof code === 'number' ? code & 0xff : 0;
+}
+
+/** What is wrong with the disk, its rights or the memory, and not with the file. */
+const SURROUNDINGS: ReadonlySet<number> = new Set([
+  SQLITE.PERM,
+  SQLITE.BUSY,
+  SQLITE.LOCKED,
+  SQLITE.NOMEM,
+  SQLITE.READONLY,
+  SQLITE.IOERR,
+  SQLITE.FULL,
+  SQLITE.CANTOPEN,
+]);
+
+/**
+ * Whether the file itself is the reason. What is asked of it is always the same and never a key twice, so that every other code is:
+ * CORRUPT and NOTADB, CONSTRAINT for a key that was changed, TOOBIG for a length, ERROR for a format that SQLite does not know.
+ */
+export function isDamage(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code !== 0 && !SURROUNDINGS.has(code);
+}
+
+export function queuePath(directory: string): string {
+  return join(directory, FILE);
+}
+
+/**
+ * Opens the queue's file, exclusively. A damaged one is set aside: its readable rows are in the new one, under their ids. Throws a
+ * FatalError if the directory cannot be used, or another service uses it.
+ */
+export function openQueueFile(directory: string, log: Log): { db: DatabaseSync; replaced: boolean } {
+  prepareDirectory(directory);
+  const path = queuePath(directory);
+  try {
+    return { db: openChecked(path), replaced: false };
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    if (sqliteCode(error) === SQLITE.BUSY) {
+      throw new FatalError(
+        'STATE_DIR_TAKEN',
+        `Another whodunit uses the queue in ${directory}: stop it, or set WHODUNIT_STATE_DIR to another directory.`,
+      );
+    }
+    if (!isDamage(error)) throw unusable(directory, (error as Error).message);
+    return { db: replaceDamaged(directory, (error as Error).message, log), replaced: true };
+  }
+}
+
+/** Sets the file aside and gives a new one with what could be read of the old one. The old one must be closed. */
+export function replaceDamaged(directory: string, why: string, log: Log): DatabaseSync {
+  const path = queuePath(directory);
+  const aside = join(directory, `queue.damaged-${new Date().toISOString().replaceAll(':', '')}.db`);
+  renameSync(path, aside);
+  for (const suffix of ['-wal', '-journal']) {
+    try {
+      renameSync(`${path}${suffix}`, `${aside}${suffix}`);
+    } catch {
+      // There was none.
+    }
+  }
+  const fresh = openChecked(path);
+  const saved = salvage(aside, fresh);
+  log.line(
+    `The queue ${path} was damaged (${why}). It is kept as ${aside}; ${saved} records of it could be read and will be sent.`,
+  );
+  const old = readdirSync(directory).filter((name) => /^queue\.damaged-.*\.db$/.test(name));
+  for (const name of old.sort().slice(0, -DAMAGED_FILES_MAX))
+    for (const suffix of ['', '-wal', '-journal', '-head'])
+      rmSync(join(directory, `${name}${suffix}`), { force: true });
+  return fresh;
+}
+
+/** Removes the file and gives an empty one. For a queue that holds nothing, and whose disk has no room to say so. */
+export function replaceEmpty(directory: string): DatabaseSync {
+  for (const suffix of ['', '-wal', '-journal']) rmSync(`${queuePath(directory)}${suffix}`, { force: true });
+  return openChecked(queuePath(directory));
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unusable(directory, (error as NodeJS.ErrnoException).code ?? String(error));
+  }
+}
+
+function unusable(directory: string, why: string): FatalError {
+  return new FatalError(
+    'STATE_DIR_UNUSABLE',
+    `The disk queue cannot be kept in ${directory} (${why}): make it a directory that this user may write to, or set WHODUNIT_STATE_DIR to one.`,
+  );
+}
+
+/** Throws SQLite's own error if the file is damaged or in use. */
+function openChecked(path: string): DatabaseSync {
+  // SQLite gives its log and journal the mode of the file.
+  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  chmodSync(path, 0o600);
+  const db = new DatabaseSync(path);
+  try {
+    // Exclusive: the lock is held until the end, and no shared memory is needed.
+    db.exec(
+      `PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;`,
+    );
+    db.exec('PRAGMA wal_autocheckpoint = 512; PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -4096;');
+    const { quick_check: verdict } = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
+    if (verdict !== 'ok') throw Object.assign(new Error(verdict), { errcode: SQLITE.CORRUPT });
+    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
+    if (version > SCHEMA_VERSION) {
+      throw new FatalError(
+        'QUEUE_VERSION',
+        `${path} was written by a later whodunit (version ${version}, this one knows ${SCHEMA_VERSION}): install that release, or move the file away.`,
+      );
+    }
+    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Copies what can be read: the rows up to a damaged place in one go, those behind it one by one. Gives the number of records. */
+function salvage(from: string, to: DatabaseSync): number {
+  let old: DatabaseSync;
+  try {
+    if (tablesOf(from) !== tablesOf(to)) replaceHead(from);
+    old = openDamaged(from);
+  } catch {
+    return 0;
+  }
+  let saved = 0;
+  to.exec('BEGIN IMMEDIATE');
+  try {
+    for (const table of ['totals', 'commits', 'rejected', 'records'] as const) {
+      const copied = copyTable(old, to, table);
+      if (table === 'records') saved = copied;
+    }
+  } finally {
+    to.exec('COMMIT');
+    old.close();
+  }
+  return saved;
+}
+
+function openDamaged(path: string): DatabaseSync {
+  const db = new DatabaseSync(path);
+  db.enableDefensive(false);
+  // A file that is shorter than it says of itself is read only so (lockBtree() of SQLite's btree.c).
+  db.exec('PRAGMA writable_schema = ON');
+  return db;
+}
+
+/** Which tables there are, and where they begin. null: the file's head cannot be read. */
+function tablesOf(file: string | DatabaseSync): string | null {
+  let db: DatabaseSync | null = null;
+  try {
+    db = typeof file === 'string' ? openDamaged(file) : file;
+    return JSON.stringify(db.prepare('SELECT name, rootpage, sql FROM sqlite_schema ORDER BY name').all());
+  } catch {
+    return null;
+  } finally {
+    if (typeof file === 'string') db?.close();
+  }
+}
+
+/**
+ * Puts the first page of an empty file in the place of a damaged one, which is kept beside it. It says which tables there are and where
+ * each begins: the same in every file of a version, since all are made at once, and VACUUM keeps their order.
+ */
+function replaceHead(path: string): void {
+  const empty = `${path}-empty`;
+  openChecked(empty).close();
+  const head = readFileSync(empty).subarray(0, PAGE_BYTES);
+  rmSync(empty);
+  head.writeUInt32BE(0, HEAD_PAGE_COUNT_AT);
+  const file = openSync(path, constants.O_RDWR);
+  try {
+    const damaged = Buffer.alloc(PAGE_BYTES);
+    writeFileSync(`${path}-head`, damaged.subarray(0, readSync(file, damaged, 0, PAGE_BYTES, 0)), { mode: 0o600 });
+    writeSync(file, head, 0, PAGE_BYTES, 0);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function copyTable(old: DatabaseSync, to: DatabaseSync, table: 'totals' | 'commits' | 'rejected' | 'records'): number {
+  const key = table === 'totals' ? 'one' : 'id';
+  const columns = (to.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+  const insert = to.prepare(
+    `INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${columns.map((name) => `:${name}`)})`,
+  );
+  let copied = 0;
+  let last = 0;
+  const keep = (row: unknown): void => {
+    const values = row as Record<string, number>;
+    try {
+      copied += Number(insert.run(values).changes);
+      last = values[key] ?? last;
+    } catch {
+      // A scrambled value that the table does not take.
+    }
+  };
+  try {
+    for (const row of old.prepare(`SELECT ${columns} FROM ${table} ORDER BY ${key}`).iterate()) keep(row);
+    return copied;
+  } catch {
+    // The rows behind the damaged place: by their keys, as far as these are known.
+  }
+  try {
+    const { end } = old.prepare(`SELECT max(${key}) AS end FROM ${table}`).get() as { end: number };
+    const one = old.prepare(`SELECT ${columns} FROM ${table} WHERE ${key} = ?`);
+    for (let id = last + 1; id <= Math.min(end, last + SALVAGE_ROWS_MAX); id += 1) {
+      try {
+        const row = one.get(id);
+        if (row !== undefined) keep(row);
+      } catch {
+        // On a damaged page.
+      }
+    }
+  } catch {
+    // Not even the last key can be read.
+  }
+  return copied;
+}

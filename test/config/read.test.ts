@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config/read.ts';
+import { FatalError } from '../../src/core/errors.ts';
+
+type Env = Record<string, string>;
+const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+const read = (env: Env = {}, ...argv: string[]) => readConfig(argv, env);
+
+function failure(env: Env, ...argv: string[]): FatalError {
+  try {
+    readConfig(argv, env);
+  } catch (error) {
+    if (error instanceof FatalError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('defaults', () => {
+  it('without an endpoint, deaths are printed and nothing is sent', () => {
+    expect(read()).toEqual({
+      command: 'run',
+      question: null,
+      test: false,
+      dryRun: false,
+      configPath: null,
+      recordsPerMinute: 10,
+      socketPath: '/run/whodunit/events.sock',
+      pinDir: '/sys/fs/bpf/whodunit',
+      health: { host: '127.0.0.1', port: 9465 },
+      report: 'default',
+      arguments: 'redacted',
+      logs: null,
+      metrics: null,
+      traces: null,
+      console: 'text',
+      stateDir: '/var/lib/whodunit',
+      queueBytes: 268_435_456,
+      metricIntervalMs: 60_000,
+      shutdownTimeoutMs: 5_000,
+    });
+  });
+
+  it('with an endpoint, logs and metrics are sent and nothing is printed', () => {
+    expect(read(ENDPOINT)).toMatchObject({
+      logs: { protocol: 'http/protobuf', endpoint: 'http://collector:4318/v1/logs' },
+      metrics: { protocol: 'http/protobuf', endpoint: 'http://collector:4318/v1/metrics' },
+      console: null,
+    });
+  });
+
+  it('a size may have a unit', () => {
+    expect(read({ WHODUNIT_QUEUE_BYTES: '2GiB' }).queueBytes).toBe(2 ** 31);
+    expect(read({ WHODUNIT_QUEUE_BYTES: '5000000' }).queueBytes).toBe(5_000_000);
+  });
+
+  it('an empty variable is not set', () => {
+    expect(read({ OTEL_EXPORTER_OTLP_ENDPOINT: '', WHODUNIT_REPORT: '' })).toEqual(read());
+  });
+});
+
+describe('what is set', () => {
+  it('the form of one signal goes before the general one', () => {
+    const env = {
+      ...ENDPOINT,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/json',
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'https://metrics/in',
+    };
+    expect(read(env)).toMatchObject({
+      logs: { protocol: 'grpc', endpoint: 'http://collector:4318' },
+      metrics: { protocol: 'http/json', endpoint: 'https://metrics/in' },
+    });
+  });
+
+  it('an endpoint for logs alone sends logs alone', () => {
+    const config = read({ OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://logs:4318/v1/logs' });
+    expect([config.logs?.endpoint, config.metrics]).toEqual(['http://logs:4318/v1/logs', null]);
+  });
+
+  it.each<[Env, string[], unknown]>([
+    [{ ...ENDPOINT, OTEL_LOGS_EXPORTER: 'console' }, [], { logs: null, console: 'text' }],
+    [{ ...ENDPOINT, OTEL_LOGS_EXPORTER: 'otlp,console' }, [], { logs: { protocol: 'http/protobuf' }, console: 'text' }],
+    [{ ...ENDPOINT, OTEL_LOGS_EXPORTER: 'none' }, [], { logs: null, console: null }],
+    [{ ...ENDPOINT, OTEL_METRICS_EXPORTER: 'none' }, [], { metrics: null }],
+    [ENDPOINT, ['--output', 'json'], { logs: { protocol: 'http/protobuf' }, console: 'json' }],
+    [{ ...ENDPOINT, OTEL_SDK_DISABLED: 'true' }, [], { logs: null, metrics: null, console: 'text' }],
+    [{ WHODUNIT_HEALTH_ADDR: 'off' }, [], { health: null }],
+    [{ WHODUNIT_HEALTH_ADDR: '[::1]:80' }, [], { health: { host: '::1', port: 80 } }],
+    [{ WHODUNIT_HEALTH_ADDR: ':8080' }, [], { health: { host: '0.0.0.0', port: 8080 } }],
+    [{ WHODUNIT_REPORT: 'all', WHODUNIT_ARGUMENTS: 'off' }, [], { report: 'all', arguments: 'off' }],
+    [{ OTEL_METRIC_EXPORT_INTERVAL: '500' }, [], { metricIntervalMs: 500 }],
+    [{}, ['doctor'], { command: 'doctor' }],
+    [{ WHODUNIT_CONFIG: '/a', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { configPath: '/a', recordsPerMinute: 3 }],
+    [{ WHODUNIT_CONFIG: '/a' }, ['--config', '/b'], { configPath: '/b' }],
+    [{ WHODUNIT_RECORDS_PER_MINUTE: 'off' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
+    [{ WHODUNIT_REPORT: 'all' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
+    [{ WHODUNIT_REPORT: 'all', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { recordsPerMinute: 3 }],
+    [{ ...ENDPOINT, OTEL_TRACES_EXPORTER: 'otlp' }, [], { traces: { endpoint: 'http://collector:4318/v1/traces' } }],
+    [ENDPOINT, [], { traces: null }],
+    [{}, ['rules', '--dry-run'], { command: 'rules', dryRun: true }],
+    [{}, ['explain', '137'], { command: 'explain', question: { what: '137', executable: null } }],
+    [{}, ['explain', '--executable', 'node', '7'], { question: { what: '7', executable: 'node' } }],
+    [{}, ['--help'], { command: 'help' }],
+    [{}, ['--version'], { command: 'version' }],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+      [],
+      { logs: { endpoint: 'collector:4317' } },
+    ],
+  ])('%j %j', (env, argv, expected) => {
+    expect(read(env, ...argv)).toMatchObject(expected as object);
+  });
+});
+
+describe('what is wrong is one sentence with key, value, what is allowed and a remedy, and exit code 78', () => {
+  it.each<[Env, string[], string[]]>([
+    [
+      { OTEL_EXPORTER_OTLP_PROTOCOL: 'http' },
+      [],
+      ['OTEL_EXPORTER_OTLP_PROTOCOL is "http"', 'grpc, http/protobuf, http/json', '4318'],
+    ],
+    [{ ...ENDPOINT, OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grcp' }, [], ['OTEL_EXPORTER_OTLP_LOGS_PROTOCOL is "grcp"']],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' },
+      [],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT is "collector:4318"', 'http://localhost:4318'],
+    ],
+    [
+      { ...ENDPOINT, OTEL_EXPORTER_OTLP_COMPRESSION: 'zip' },
+      [],
+      ['OTEL_EXPORTER_OTLP_COMPRESSION is "zip"', 'gzip, none'],
+    ],
+    [{ ...ENDPOINT, OTEL_EXPORTER_OTLP_TIMEOUT: '10s' }, [], ['OTEL_EXPORTER_OTLP_TIMEOUT is "10s"', 'milliseconds']],
+    [
+      { ...ENDPOINT, OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such.pem' },
+      [],
+      ['OTEL_EXPORTER_OTLP_CERTIFICATE is "/no/such.pem"', 'ENOENT'],
+    ],
+    [
+      { ...ENDPOINT, OTEL_EXPORTER_OTLP_CLIENT_KEY: '/dev/null' },
+      [],
+      ['OTEL_EXPORTER_OTLP_CLIENT_KEY', 'Set both or neither'],
+    ],
+    [{ OTEL_LOGS_EXPORTER: 'file' }, [], ['OTEL_LOGS_EXPORTER is "file"', 'otlp, console, none']],
+    [{ OTEL_METRICS_EXPORTER: 'prometheus' }, [], ['OTEL_METRICS_EXPORTER is "prometheus"', 'otlp, none']],
+    [{ OTEL_METRIC_EXPORT_INTERVAL: '0' }, [], ['OTEL_METRIC_EXPORT_INTERVAL is "0"']],
+    [{ WHODUNIT_REPORT: 'everything' }, [], ['WHODUNIT_REPORT is "everything"', 'default, all']],
+    [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],
+    [{ WHODUNIT_HEALTH_ADDR: '9465' }, [], ['WHODUNIT_HEALTH_ADDR is "9465"', 'host:port']],
+    [{ WHODUNIT_HEALTH_ADDR: 'localhost:99999' }, [], ['WHODUNIT_HEALTH_ADDR']],
+    [{ WHODUNIT_QUEUE_BYTES: '1000' }, [], ['WHODUNIT_QUEUE_BYTES is "1000"', 'from 4194304 on']],
+    [{ WHODUNIT_QUEUE_BYTES: 'much' }, [], ['WHODUNIT_QUEUE_BYTES is "much"', '256MiB']],
+    [{ WHODUNIT_SHUTDOWN_TIMEOUT: '-1' }, [], ['WHODUNIT_SHUTDOWN_TIMEOUT is "-1"']],
+    [{}, ['--output', 'xml'], ['--output is "xml"', 'text, json']],
+    [{}, ['--nonsense'], ['--nonsense', '--help']],
+    [{}, ['watch'], ['the command is "watch"', 'run, doctor']],
+    [{ WHODUNIT_RECORDS_PER_MINUTE: '0' }, [], ['WHODUNIT_RECORDS_PER_MINUTE', '"0"', 'off']],
+    [{}, ['explain'], ['the command is "explain"', 'explain <exit code | signal>']],
+  ])('%j %j', (env, argv, parts) => {
+    const error = failure(env, ...argv);
+    expect(error.exitCode).toBe(78);
+    expect(error.message).not.toContain('\n');
+    for (const part of parts) expect(error.message).toContain(part);
+  });
+});

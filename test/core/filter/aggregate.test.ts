@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Folding: which deaths get a record of their own, and that the summaries and the records together are all of them.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { conclude } from '../../../src/core/conclude.ts';
+import {
+  type Aggregate,
+  type Candidate,
+  CrashLoops,
+  SERVICES_MAX,
+  WINDOW_MS,
+} from '../../../src/core/filter/aggregate.ts';
+import { buildSummary } from '../../../src/core/telemetry/summary.ts';
+import { circumstances } from '../../support/circumstances.ts';
+import { exitedWith, killedBy, victim } from '../../support/deadly.ts';
+
+const LIMIT = 10;
+const SECOND = 1_000_000_000n;
+const FATAL = { number: 21, text: 'FATAL' };
+const ERROR = { number: 17, text: 'ERROR' };
+
+function candidate(changes: Partial<Candidate> = {}): Candidate {
+  return {
+    key: 'checkout',
+    endedNs: 0n,
+    cause: 'exit',
+    severity: ERROR,
+    resource: { 'service.name': 'checkout' },
+    ...changes,
+  };
+}
+const total = (aggregated: readonly Aggregate[]): number => aggregated.reduce((sum, { count }) => sum + count, 0);
+
+describe('a minute of one service', () => {
+  it('has ten records and one summary, however many die', () => {
+    const loops = new CrashLoops(LIMIT);
+    const aggregated = Array.from({ length: 1000 }, (_, i) =>
+      loops.aggregates(candidate({ endedNs: BigInt(i) * 59_000_000n }), i * 59),
+    );
+    expect(aggregated.filter((aggregate) => !aggregate)).toHaveLength(LIMIT);
+    const summaries = loops.due(WINDOW_MS);
+    expect(summaries).toMatchObject([{ count: 990, firstNs: 590_000_000n, lastNs: 58_941_000_000n }]);
+    expect(loops.due(WINDOW_MS)).toEqual([]);
+  });
+
+  it('gives no summary while it lasts, nor where nothing was aggregated', () => {
+    const loops = new CrashLoops(1);
+    loops.aggregates(candidate(), 0);
+    expect(loops.due(2 * WINDOW_MS)).toEqual([]);
+    for (let i = 0; i < 2; i += 1) loops.aggregates(candidate(), 0);
+    expect(loops.due(WINDOW_MS - 1)).toEqual([]);
+    expect(total(loops.due(WINDOW_MS))).toBe(1);
+  });
+
+  it('has to be looked after until it is over, and its summary is given', () => {
+    const loops = new CrashLoops(1);
+    expect(loops.idle).toBe(true);
+    for (let i = 0; i < 2; i += 1) loops.aggregates(candidate(), 0);
+    loops.due(WINDOW_MS - 1);
+    expect(loops.idle).toBe(false);
+    const next = new CrashLoops(1, loops.open());
+    loops.due(WINDOW_MS);
+    expect([loops.idle, next.idle]).toEqual([true, false]);
+  });
+
+  it('is followed by another one, with records again', () => {
+    const loops = new CrashLoops(1);
+    const at = (seconds: bigint) => loops.aggregates(candidate({ endedNs: seconds * SECOND }), 0);
+    expect([at(0n), at(1n), at(60n), at(61n)]).toEqual([false, true, false, true]);
+    expect(loops.due(0)).toMatchObject([{ startNs: 0n, count: 1 }]);
+    expect(loops.due(Number.POSITIVE_INFINITY)).toMatchObject([{ startNs: 60n * SECOND, count: 1 }]);
+  });
+
+  it('counts by cause, and is as bad as the worst', () => {
+    const loops = new CrashLoops(1);
+    const causes = ['exit', 'fault', 'exit', 'exit'] as const;
+    for (const cause of causes) loops.aggregates(candidate({ cause, severity: cause === 'fault' ? FATAL : ERROR }), 0);
+    const [aggregated] = loops.due(Number.POSITIVE_INFINITY) as [Aggregate];
+    expect([...aggregated.byCause]).toEqual([
+      ['fault', 1],
+      ['exit', 2],
+    ]);
+    expect(aggregated.severity).toBe(FATAL);
+  });
+
+  it('is given to the next one where it was still open, and is then due at once', () => {
+    const loops = new CrashLoops(1);
+    for (const key of ['a', 'b', 'b']) loops.aggregates(candidate({ key, endedNs: 7n }), 0);
+    const next = new CrashLoops(1, JSON.parse(JSON.stringify(loops.open())));
+    expect(next.open()).toEqual(loops.open());
+    expect(next.due(0)).toEqual(loops.due(Number.POSITIVE_INFINITY));
+    expect([next.open(), next.due(0)]).toEqual([[], []]);
+  });
+
+  it('is told apart from that of another service, and closed early where too many are open, never lost', () => {
+    const loops = new CrashLoops(1);
+    for (let i = 0; i <= SERVICES_MAX; i += 1)
+      for (let times = 0; times < 2; times += 1) loops.aggregates(candidate({ key: `service ${i}` }), 0);
+    expect(loops.due(0)).toMatchObject([{ key: 'service 0', count: 1 }]);
+    expect(total(loops.due(Number.POSITIVE_INFINITY))).toBe(SERVICES_MAX);
+  });
+
+  it('loses none, in whatever order and at whatever times they come', () => {
+    const death = fc.record({
+      key: fc.constantFrom('a', 'b', 'c'),
+      endedNs: fc.bigInt(0n, 300n * SECOND),
+      nowMs: fc.nat(300_000),
+    });
+    fc.assert(
+      fc.property(fc.array(death, { maxLength: 300 }), fc.integer({ min: 1, max: 5 }), (deaths, limit) => {
+        const loops = new CrashLoops(limit);
+        let records = 0;
+        let aggregated = 0;
+        for (const { nowMs, ...changes } of deaths) {
+          if (!loops.aggregates(candidate(changes), nowMs)) records += 1;
+          aggregated += total(loops.due(nowMs));
+        }
+        expect(records + aggregated + total(loops.due(Number.POSITIVE_INFINITY))).toBe(deaths.length);
+      }),
+    );
+  });
+});
+
+describe('a crash loop, concluded', () => {
+  it('is told by records, then by a summary of the service, and every death has one outcome', () => {
+    const loops = new CrashLoops(2);
+    const given = circumstances({ loops });
+    const service = { OTEL_SERVICE_NAME: 'checkout' };
+    const outcomes = [1, 2, 3, 4, 5].map((pid) => {
+      const conclusion = conclude(
+        pid === 5
+          ? killedBy(6, { process: victim({ pid, env: service }) })
+          : exitedWith(1, { process: victim({ pid, env: service }) }),
+        given,
+      );
+      return conclusion.kind === 'new' ? [conclusion.outcome, conclusion.record === null] : conclusion.kind;
+    });
+    expect(outcomes).toEqual([
+      ['reported', false],
+      ['reported', false],
+      ['aggregated', true],
+      ['aggregated', true],
+      ['aggregated', true],
+    ]);
+    const [aggregated] = loops.due(Number.POSITIVE_INFINITY) as [Aggregate];
+    const summary = buildSummary(aggregated, 1n);
+    expect(summary).toMatchObject({
+      eventName: 'whodunit.process.termination.summary',
+      severityText: 'ERROR',
+      body: 'checkout ended 3 more times within 0 µs: 2 × exit, 1 × unknown.',
+      attributes: {
+        'whodunit.aggregated.count': 3,
+        'whodunit.aggregated.by_cause.exit': 2,
+        'whodunit.aggregated.by_cause.unknown': 1,
+      },
+    });
+    expect(summary.resource.attributes['service.name']).toBe('checkout');
+    expect(Object.keys(summary.resource.attributes).filter((key) => key.startsWith('process.'))).toEqual([]);
+    expect(buildSummary(aggregated, 2n).attributes['log.record.uid']).toBe(summary.attributes['log.record.uid']);
+  });
+
+  it('of a nameless executable is that of one pod', () => {
+    const given = circumstances({ loops: new CrashLoops(1) });
+    const pods = ['1', '2', '1'].map((digit) => `/kubepods/pod${digit.repeat(32)}/${'a'.repeat(64)}`);
+    const outcomes = pods.map((cgroup, index) => {
+      const conclusion = conclude(exitedWith(1, { process: victim({ pid: index + 1, cgroup }) }), given);
+      return conclusion.kind === 'new' && conclusion.outcome;
+    });
+    expect(outcomes).toEqual(['reported', 'reported', 'aggregated']);
+  });
+
+  it('never aggregates what is not worth a record', () => {
+    const loops = new CrashLoops(1);
+    const given = circumstances({ loops, rules: [{ name: 'none', action: 'count', matches: () => true }] });
+    for (const pid of [1, 2, 3]) conclude(exitedWith(1, { process: victim({ pid }) }), given);
+    expect(loops.due(Number.POSITIVE_INFINITY)).toEqual([]);
+  });
+});

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// Golden deaths, and what their records say, field by field.
+import { describe, expect, it } from 'vitest';
+import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
+import { conclude } from '../../../src/core/conclude.ts';
+import { Seen } from '../../../src/core/filter/memory.ts';
+import { recordUid, severityOf } from '../../../src/core/telemetry/record.ts';
+import type { Death } from '../../../src/core/wire/event.ts';
+import { circumstances, recordOf } from '../../support/circumstances.ts';
+import { actor, END, exitedWith, fault, kernelSignal, killedBy, oom, signal, victim } from '../../support/deadly.ts';
+
+const BOOT_ID = '7c1f7b53-9d3c-4c53-8f0e-0a6d1b2c3d4e';
+const concluded = (death: Death, seen = new Seen(10)) => conclude(death, circumstances({ seen }));
+
+const goldenRecord = (name: string) => recordOf(goldenDeath(name));
+
+/** What every golden record says, since they are all about one process. */
+const common = {
+  'log.record.uid': recordUid(BOOT_ID, 4242, 9_000_000_000n),
+  'process.exit.time': '2026-11-23T17:35:45.802358023Z',
+  'whodunit.process.uptime': 12_336.678901234,
+  'whodunit.recent_terminations': 1,
+};
+
+const bash = {
+  'whodunit.sender.kind': 'process',
+  'whodunit.sender.pid': 99,
+  'whodunit.sender.executable.name': 'bash',
+  'whodunit.sender.executable.path': '/usr/bin/bash',
+  'whodunit.sender.command_line': 'bash -l',
+  'whodunit.sender.user.id': 1000,
+  'whodunit.sender.user.name': 'alice',
+  'whodunit.sender.systemd.unit': 'session-3.scope',
+  'whodunit.sender.ancestors': ['sshd(80)', 'systemd(1)'],
+};
+
+describe('the record of a golden death', () => {
+  it('killed by another', () => {
+    const record = goldenRecord('death-sigkill-by-another');
+    expect(record).toMatchObject({
+      eventName: 'whodunit.process.termination',
+      hrTime: [1_795_455_345, 802_358_023],
+      hrTimeObserved: [1_795_455_345, 900_000_001],
+      severityNumber: 17,
+      severityText: 'ERROR',
+      body: 'sleep (pid 4242) was killed by SIGKILL, sent by bash (pid 99, alice) ← sshd ← systemd, after 3 h 25 min.',
+      droppedAttributesCount: 0,
+      instrumentationScope: {
+        name: 'whodunit',
+        version: '0.1.0',
+        schemaUrl: 'https://opentelemetry.io/schemas/1.45.0',
+      },
+    });
+    expect(record.attributes).toEqual({
+      ...common,
+      ...bash,
+      'whodunit.cause': 'killed',
+      'error.type': 'SIGKILL',
+      'whodunit.signal.number': 9,
+      'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.code': 'SI_USER',
+      'whodunit.signal.disposition': 'default',
+      'whodunit.signal.time_to_exit': 0.000901234,
+      'whodunit.core_dumped': false,
+      'whodunit.evidence': ['sent with kill(2) by bash (pid 99), SI_USER'],
+    });
+    expect(record.resource.schemaUrl).toBe('https://opentelemetry.io/schemas/1.45.0');
+    expect(record.resource.attributes).toMatchObject({
+      'service.name': 'unknown_service:sleep',
+      'process.pid': 4242,
+      'process.vpid': 7,
+    });
+    expect(record.spanContext).toBeUndefined();
+  });
+
+  it('a segmentation fault in a thread', () => {
+    const record = goldenRecord('death-segfault');
+    expect([record.severityNumber, record.severityText]).toEqual([21, 'FATAL']);
+    expect(record.body).toBe(
+      'sleep (pid 4242) crashed with SIGSEGV (SEGV_MAPERR at 0xbeef) in thread worker (core dumped), after 3 h 25 min.',
+    );
+    expect(record.attributes).toEqual({
+      ...common,
+      'whodunit.cause': 'fault',
+      'error.type': 'SIGSEGV',
+      'whodunit.signal.number': 11,
+      'whodunit.signal.name': 'SIGSEGV',
+      'whodunit.signal.code': 'SEGV_MAPERR',
+      'whodunit.signal.disposition': 'default',
+      'whodunit.signal.time_to_exit': 0.000901234,
+      'whodunit.core_dumped': true,
+      'whodunit.sender.kind': 'kernel',
+      'whodunit.fault.address': '0xbeef',
+      'whodunit.fault.instruction_pointer': '0x55d0c0de1234',
+      'exception.type': 'SIGSEGV',
+      'exception.message': 'SEGV_MAPERR at 0xbeef',
+      'thread.id': 4244,
+      'thread.name': 'worker',
+      'whodunit.evidence': ['SIGSEGV with SEGV_MAPERR at 0xbeef, trap 14, delivered with the default action'],
+    });
+  });
+
+  // The probes keep sizes for every SIGKILL of the kernel's, as a victim may not be marked yet.
+  it('says nothing of memory where the kernel killed for another reason', () => {
+    const { attributes } = recordOf(killedBy(9, { signal: kernelSignal(9, ['zap_pid_ns_processes']), oom: oom() }));
+    expect(attributes['whodunit.cause']).toBe('namespace_exit');
+    expect(Object.keys(attributes).filter((key) => key.startsWith('whodunit.oom.'))).toEqual([]);
+  });
+
+  it('out of memory', () => {
+    const record = goldenRecord('death-oom');
+    expect(record.severityNumber).toBe(21);
+    expect(record.body).toBe(
+      'sleep (pid 4242) was killed by the out-of-memory killer after 3 h 25 min: cgroup /demo reached its limit of 32 MiB.',
+    );
+    expect(record.attributes).toEqual({
+      ...common,
+      'whodunit.cause': 'oom_kill',
+      'error.type': 'oom_kill',
+      'whodunit.signal.number': 9,
+      'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.code': 'SI_KERNEL',
+      'whodunit.signal.disposition': 'default',
+      'whodunit.signal.time_to_exit': 0.000901234,
+      'whodunit.core_dumped': false,
+      'whodunit.sender.kind': 'kernel',
+      'whodunit.oom.scope': 'cgroup',
+      'whodunit.oom.cgroup': '/demo',
+      'whodunit.oom.limit': 33_554_432,
+      'whodunit.oom.anon_rss': 33_554_432,
+      'whodunit.oom.file_rss': 1_048_576,
+      'whodunit.oom.shmem_rss': 0,
+      'whodunit.oom.total_vm': 104_857_600,
+      'whodunit.oom.score_adj': 0,
+      'whodunit.evidence': [
+        'it was marked as a victim of the out-of-memory killer',
+        'kernel stack of the signal: __oom_kill_process',
+      ],
+    });
+  });
+
+  it('an exit of its own accord', () => {
+    const record = goldenRecord('death-exit-3');
+    expect(record.severityNumber).toBe(17);
+    expect(record.body).toBe('sleep (pid 4242) exited with code 3, after 3 h 25 min.');
+    expect(record.attributes).toEqual({
+      ...common,
+      'whodunit.cause': 'exit',
+      'error.type': '3',
+      'process.exit.code': 3,
+      'whodunit.evidence': ['it exited with code 3'],
+    });
+    expect(record.resource.attributes['service.name']).toBe('checkout');
+  });
+
+  it('an exit after a handled SIGTERM', () => {
+    const record = goldenRecord('death-exit-after-sigterm');
+    expect(record.body).toBe(
+      'sleep (pid 4242) exited with code 143 after 3 h 25 min, 901 µs after it handled SIGTERM, sent by bash (pid 99, alice) ← sshd ← systemd.',
+    );
+    expect(record.attributes).toEqual({
+      ...common,
+      ...bash,
+      'whodunit.cause': 'exit',
+      'error.type': '143',
+      'process.exit.code': 143,
+      'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM ended it or a child of it',
+      'whodunit.signal.number': 15,
+      'whodunit.signal.name': 'SIGTERM',
+      'whodunit.signal.code': 'SI_USER',
+      'whodunit.signal.disposition': 'handled',
+      'whodunit.signal.time_to_exit': 0.000901234,
+      'whodunit.evidence': [
+        'it exited with code 143',
+        'SIGTERM from bash (pid 99) was handled, 0.001 s before the end',
+      ],
+    });
+  });
+
+  it('nothing known', () => {
+    const record = goldenRecord('death-nothing-known');
+    expect(record.body).toBe('sleep (pid 4242) was killed by SIGKILL after 3 h 25 min; who sent it is not known.');
+    expect(record.attributes).toEqual({
+      ...common,
+      'whodunit.cause': 'unknown',
+      'error.type': 'SIGKILL',
+      'whodunit.signal.number': 9,
+      'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.disposition': 'default',
+      'whodunit.core_dumped': false,
+      'whodunit.sender.kind': 'unknown',
+      'whodunit.evidence': ['no sender was remembered', 'the ring ran low: parts of the record were left out'],
+    });
+  });
+});
+
+describe('details', () => {
+  it('a seccomp kill names the system call', () => {
+    const seen = fault(31, 1, { address: null, syscall: 101, syscall_arch: 0xc000003e });
+    const record = recordOf(killedBy(31, { seccomp_mode: 3, fault: seen }));
+    expect(record.attributes['whodunit.fault.syscall']).toBe('ptrace');
+    expect(record.body).toBe('sleep (pid 4242) was killed by seccomp (SIGSYS) after 3.0 s: it called ptrace.');
+  });
+
+  it('the sender in a container is told with it, and not by a name of the host', () => {
+    const sender = actor({ uid: 1000, cgroup: `/docker/${'c'.repeat(64)}` });
+    const { attributes } = recordOf(killedBy(9, { signal: signal(9, { sender }) }));
+    expect(attributes['whodunit.sender.container.id']).toBe('c'.repeat(64));
+    expect(attributes).not.toHaveProperty('whodunit.sender.user.name');
+  });
+
+  it.each([
+    [
+      'a sampled trace of the parent',
+      '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      END,
+      { traceFlags: 1 },
+    ],
+    [
+      'a later version of the header',
+      '01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more',
+      END,
+      { traceFlags: 0 },
+    ],
+    [
+      'a process that lived too long',
+      '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      9_000_000_000n + 300_000_000_000n,
+      null,
+    ],
+    ['zeros', '00-00000000000000000000000000000000-00f067aa0ba902b7-01', END, null],
+    ['garbage', 'no trace', END, null],
+  ])('TRACEPARENT: %s', (_, TRACEPARENT, time, expected) => {
+    const { spanContext } = recordOf(exitedWith(1, { time_ns: time, process: victim({ env: { TRACEPARENT } }) }));
+    if (expected === null) expect(spanContext).toBeUndefined();
+    else
+      expect(spanContext).toEqual({
+        traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+        spanId: '00f067aa0ba902b7',
+        ...expected,
+      });
+  });
+
+  it('the second copy of a death is a duplicate', () => {
+    const seen = new Seen(10);
+    expect([concluded(exitedWith(1), seen).kind, concluded(exitedWith(1), seen).kind]).toEqual(['new', 'duplicate']);
+  });
+
+  it('a pid that is used again is another death', () => {
+    const seen = new Seen(10);
+    concluded(exitedWith(1), seen);
+    expect(concluded(exitedWith(1, { process: victim({ start_boottime_ns: 10n }) }), seen).kind).toBe('new');
+  });
+});
+
+describe('the severity', () => {
+  it.each([
+    ['fault', 11, null, 'FATAL'],
+    ['abort', 6, null, 'FATAL'],
+    ['oom_kill', 9, null, 'FATAL'],
+    ['seccomp', 31, null, 'FATAL'],
+    ['killed', 9, null, 'ERROR'],
+    ['killed', 15, null, 'INFO'],
+    ['killed', 2, null, 'INFO'],
+    ['killed', 1, null, 'INFO'],
+    ['killed', 3, null, 'INFO'],
+    ['terminal', 2, null, 'INFO'],
+    ['broken_pipe', 13, null, 'WARN'],
+    ['timer', 14, null, 'WARN'],
+    ['hangup', 1, null, 'WARN'],
+    ['self_signal', 15, null, 'ERROR'],
+    ['resource_limit', 24, null, 'ERROR'],
+    ['parent_death', 15, null, 'ERROR'],
+    ['namespace_exit', 9, null, 'ERROR'],
+    ['kernel', 9, null, 'ERROR'],
+    ['unknown', 15, null, 'ERROR'],
+    ['exit', 0, 143, 'ERROR'],
+  ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
+    expect(severityOf({ cause, signo, exitCode }).text).toBe(text);
+  });
+});
+
+describe('the key of a death', () => {
+  it('is a UUID of version 5', () => {
+    expect(recordUid(BOOT_ID, 1, 2n)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+
+  it('is the same for the same death, on every machine and release', () => {
+    expect(recordUid(BOOT_ID, 4242, 9_000_000_000n)).toBe('e2372680-c749-5e74-9e3e-5cdcd5da83e5');
+  });
+
+  it('differs by boot, pid and start', () => {
+    expect(
+      new Set([recordUid('a', 1, 2n), recordUid('b', 1, 2n), recordUid('a', 2, 2n), recordUid('a', 1, 3n)]).size,
+    ).toBe(4);
+  });
+});

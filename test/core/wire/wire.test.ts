@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Death, Message } from '../../../src/core/wire/event.ts';
+import { type Decoded, Decoder, encodeAck, LINE_BYTES_MAX } from '../../../src/core/wire/wire.ts';
+
+const directory = new URL('../../wire/', import.meta.url);
+const fromLoader = readdirSync(directory).filter((name) => name.endsWith('.json') && name !== 'ack.json');
+const bytes = (name: string): Buffer => readFileSync(new URL(name, directory));
+
+function decode(...chunks: Uint8Array[]): Decoded[] {
+  const decoder = new Decoder();
+  return chunks.flatMap((chunk) => decoder.push(chunk));
+}
+
+function one(text: string): Decoded {
+  const results = decode(Buffer.from(text));
+  expect(results).toHaveLength(1);
+  return results[0] as Decoded;
+}
+
+function message(name: string): Message {
+  const [decoded] = decode(bytes(name));
+  if (decoded?.ok !== true) throw new Error(`${name} was not read: ${JSON.stringify(decoded)}`);
+  return decoded.message;
+}
+
+const code = (decoded: Decoded | undefined): string =>
+  decoded === undefined ? 'nothing' : decoded.ok ? 'ok' : decoded.error.code;
+
+describe('golden lines', () => {
+  it.each(fromLoader)('reads %s', (name) => {
+    expect(decode(bytes(name))).toEqual([{ ok: true, message: expect.objectContaining({ type: expect.any(String) }) }]);
+  });
+
+  it('keeps a 64-bit position exactly', () => {
+    expect((message('death-exit-3.json') as Death).seq).toBe(18_446_744_073_709_551_608n);
+  });
+
+  it('keeps bytes that are not UTF-8 as the four characters of the wire', () => {
+    const { process } = message('death-bytes-that-are-not-utf8.json') as Death;
+    expect(process.comm).toBe('a\\xffb');
+    expect(process.args).toEqual(['x\\x80', 'ü', '\u0001\n"']);
+  });
+
+  it('reads null as not known', () => {
+    const { process, signal, threads } = message('death-nothing-known.json') as Death;
+    expect([process.exe, process.args, process.env, process.cgroup, signal, threads]).toEqual([
+      null,
+      null,
+      null,
+      null,
+      null,
+      0,
+    ]);
+  });
+
+  it('reads the context of the thread, and none where an older loader does not write the key', () => {
+    const { thread_context } = message('death-segfault.json') as Death;
+    expect(thread_context).toEqual({
+      trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      span_id: '00f067aa0ba902b7',
+      trace_flags: 1,
+    });
+    const older = bytes('death-exit-3.json').toString().replace(',"thread_context":null', '');
+    expect(one(older)).toMatchObject({ ok: true, message: { thread_context: null } });
+    expect(older).not.toContain('thread_context');
+  });
+
+  it('reads every field of a fatal signal and of its sender', () => {
+    const { signal } = message('death-sigkill-by-another.json') as Death;
+    expect(signal).toMatchObject({
+      signo: 9,
+      code: 0,
+      info: 'siginfo',
+      committed: true,
+      syscall: 62,
+      time_ns: 12_345_678_000_000n,
+    });
+    expect(signal?.sender).toMatchObject({ pid: 99, comm: 'bash', exe: '/usr/bin/bash', args: ['bash', '-l'] });
+  });
+
+  it('reads what the kernel said of the memory', () => {
+    expect((message('death-oom.json') as Death).oom).toMatchObject({
+      anon_rss: 33_554_432n,
+      limit: 33_554_432n,
+      cgroup: '/demo',
+    });
+  });
+
+  it('reads hello, status and error', () => {
+    expect(message('hello.json')).toMatchObject({ role: 'watcher', ring_bytes: 8_388_608 });
+    expect(message('status.json')).toMatchObject({ exits_normal: 100_000n, lost: { ring_full: 0n } });
+    expect(message('error.json')).toMatchObject({ code: 'CONSUMER_TAKEN' });
+  });
+
+  it('writes an ack as the golden line', () => {
+    expect(encodeAck(4096n)).toBe(bytes('ack.json').toString());
+  });
+});
+
+describe('any chunking of the same bytes gives the same messages', () => {
+  const whole = Buffer.concat([
+    bytes('hello.json'),
+    bytes('death-oom.json'),
+    Buffer.from('garbage\n\n{"v":2,"type":"death","seq":"7"}\n'),
+    Buffer.from(`{"v":1,"type":"death","seq":"8",${'x'.repeat(LINE_BYTES_MAX)}\n`),
+    bytes('death-bytes-that-are-not-utf8.json'),
+    bytes('status.json'),
+  ]);
+  const expected = decode(whole);
+
+  it('reads six good and bad lines in order', () => {
+    const codes = ['ok', 'ok', 'WIRE_NOT_JSON', 'WIRE_NOT_JSON', 'WIRE_VERSION', 'WIRE_LINE_TOO_LONG', 'ok', 'ok'];
+    expect(expected.map(code)).toEqual(codes);
+  });
+
+  it('for random cuts', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: whole.length }), { maxLength: 30 }), (cuts) => {
+        const borders = [0, ...cuts.sort((a, b) => a - b), whole.length];
+        const chunks = borders.slice(1).map((to, index) => whole.subarray(borders[index], to));
+        expect(decode(...chunks)).toEqual(expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('for single bytes', () => {
+    const line = bytes('death-segfault.json');
+    expect(decode(...Array.from(line, (_, at) => line.subarray(at, at + 1)))).toEqual(decode(line));
+  });
+});
+
+describe('bad lines', () => {
+  it('throws at no bytes whatever', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }), (chunks) => {
+        const decoder = new Decoder();
+        for (const decoded of [...chunks.flatMap((chunk) => decoder.push(chunk)), ...decoder.end()])
+          expect(code(decoded)).toMatch(/^WIRE_/);
+      }),
+    );
+  });
+
+  it('throws at no JSON whatever, whole or with parts of a death replaced', () => {
+    const golden = JSON.parse(bytes('death-sigkill-by-another.json').toString());
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.keys(golden)), fc.jsonValue(), (key, value) => {
+        const [decoded] = decode(Buffer.from(`${JSON.stringify({ ...golden, [key]: value })}\n`));
+        expect(code(decoded)).toMatch(/^(ok|WIRE_.*)$/);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(code(one(`${JSON.stringify(value)}\n`))).toMatch(/^WIRE_/);
+      }),
+    );
+  });
+
+  it.each([
+    ['another version', '{"v":2,"type":"hello"}\n', 'WIRE_VERSION'],
+    ['no version', '{"type":"hello"}\n', 'WIRE_VERSION'],
+    ['an unknown type', '{"v":1,"type":"birth"}\n', 'WIRE_TYPE'],
+    ['a type that objects inherit', '{"v":1,"type":"constructor"}\n', 'WIRE_TYPE'],
+    ['a missing key', '{"v":1,"type":"error","code":"X"}\n', 'WIRE_SCHEMA'],
+    ['a number where a string must be', '{"v":1,"type":"error","code":1,"message":""}\n', 'WIRE_SCHEMA'],
+    ['an array', '[1]\n', 'WIRE_SCHEMA'],
+    ['garbage', 'hello?\n', 'WIRE_NOT_JSON'],
+    ['an empty line', '\n', 'WIRE_NOT_JSON'],
+    ['a byte order mark', '\uFEFF{"v":1}\n', 'WIRE_NOT_JSON'],
+  ])('tells %s', (_, text, expected) => {
+    expect(code(one(text))).toBe(expected);
+  });
+
+  it('names the field that is wrong', () => {
+    const golden = JSON.parse(bytes('death-exit-3.json').toString());
+    golden.process.pid = '4242';
+    const decoded = one(`${JSON.stringify(golden)}\n`);
+    expect(decoded.ok ? '' : decoded.error.message).toContain('process.pid');
+  });
+
+  it('ignores keys that it does not know', () => {
+    const golden = JSON.parse(bytes('status.json').toString());
+    expect(code(one(`${JSON.stringify({ ...golden, mood: 'fine' })}\n`))).toBe('ok');
+  });
+
+  it('tells that a death is lost with its line, and where it stood', () => {
+    const decoded = one('{"v":1,"type":"death","seq":"4711","broken":true}\n');
+    expect(decoded).toMatchObject({ ok: false, error: { lostDeath: true, seq: 4711n } });
+  });
+
+  it('bytes that are not UTF-8 are garbage', () => {
+    expect(code(decode(Buffer.from([0x7b, 0xff, 0x7d, 0x0a]))[0])).toBe('WIRE_NOT_JSON');
+  });
+});
+
+describe('the line limit', () => {
+  const padded = (length: number): Buffer => {
+    const empty = JSON.stringify({ v: 1, type: 'error', code: '', message: '' });
+    return Buffer.from(
+      `${JSON.stringify({ v: 1, type: 'error', code: '', message: 'm'.repeat(length - empty.length - 1) })}\n`,
+    );
+  };
+
+  it('reads a line of exactly the limit, its newline included', () => {
+    expect(padded(LINE_BYTES_MAX)).toHaveLength(LINE_BYTES_MAX);
+    expect(decode(padded(LINE_BYTES_MAX)).map(code)).toEqual(['ok']);
+  });
+
+  it('skips a line that is one byte longer, and reads the next', () => {
+    expect(decode(padded(LINE_BYTES_MAX + 1), bytes('status.json')).map(code)).toEqual(['WIRE_LINE_TOO_LONG', 'ok']);
+  });
+
+  it('tells an over-long line once, however long it goes on', () => {
+    const chunk = Buffer.alloc(100_000, 'x');
+    expect(decode(chunk, chunk, chunk, Buffer.from('\n'), bytes('status.json')).map(code)).toEqual([
+      'WIRE_LINE_TOO_LONG',
+      'ok',
+    ]);
+  });
+
+  it('tells a half line at the end of the stream', () => {
+    const decoder = new Decoder();
+    expect(decoder.push(bytes('status.json').subarray(0, 50))).toEqual([]);
+    expect(decoder.end().map(code)).toEqual(['WIRE_HALF_LINE']);
+    expect(decoder.end()).toEqual([]);
+  });
+});

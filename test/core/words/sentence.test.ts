@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect, it } from 'vitest';
+import { classify } from '../../../src/core/verdict/classify.ts';
+import type { Death } from '../../../src/core/wire/event.ts';
+import { sentence } from '../../../src/core/words/sentence.ts';
+import {
+  actor,
+  exitedWith,
+  fault,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  oom,
+  signal,
+} from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
+
+const own = (signo: number) => noinfoSignal(signo, { syscall: 1, sender: itself() });
+const runc = actor({
+  pid: 99,
+  comm: 'runc',
+  exe: '/usr/bin/runc',
+  uid: 0,
+  ancestors: [
+    { pid: 8, comm: 'containerd-shim' },
+    { pid: 2, comm: 'containerd' },
+  ],
+});
+
+it.each<[Death, string]>([
+  [
+    killedBy(9, { signal: signal(9, { sender: runc }) }),
+    'was killed by SIGKILL, sent by runc (pid 99, root) ← containerd-shim ← containerd, after 3.0 s.',
+  ],
+  [
+    killedBy(15, { signal: signal(15) }),
+    'was stopped by SIGTERM, sent by bash (pid 99, alice) ← sshd ← systemd, after 3.0 s.',
+  ],
+  [
+    killedBy(9, { signal: signal(9, { sender: actor({ uid: 7, ancestors: [] }) }) }),
+    'was killed by SIGKILL, sent by bash (pid 99, uid 7), after 3.0 s.',
+  ],
+  [
+    killedBy(9, {
+      signal: signal(9, { sender: actor({ ancestors: ['a', 'b', 'c', 'd'].map((comm) => ({ pid: 2, comm })) }) }),
+    }),
+    'was killed by SIGKILL, sent by bash (pid 99, alice) ← a ← b ← c ← …, after 3.0 s.',
+  ],
+  [exitedWith(3), 'exited with code 3, after 3.0 s.'],
+  [exitedWith(139), 'exited with code 139 (128 + 11: by convention, SIGSEGV ended it or a child of it), after 3.0 s.'],
+  [
+    exitedWith(130, { request: kernelSignal(2, ['isig'], { action: 'handled' }) }),
+    'exited with code 130 after 3.0 s, 1 ms after it handled SIGINT.',
+  ],
+  [killedBy(11, { fault: fault(11, 1) }), 'crashed with SIGSEGV (SEGV_MAPERR at 0xbeef), after 3.0 s.'],
+  [
+    killedBy(11 | 0x80, { fault: fault(11, 128, { address: null, trap_nr: 13, tid: 1, thread_comm: 'gc' }) }),
+    'crashed with SIGSEGV (SI_KERNEL) in thread gc (core dumped), after 3.0 s.',
+  ],
+  [killedBy(6, { signal: signal(6, { code: -6, sender: itself() }) }), 'aborted (SIGABRT), after 3.0 s.'],
+  [killedBy(10, { signal: signal(10, { code: -6, sender: itself() }) }), 'ended itself with SIGUSR1, after 3.0 s.'],
+  [
+    killedBy(9, { signal: kernelSignal(9), oom_victim: true, oom: oom() }),
+    'was killed by the out-of-memory killer after 3.0 s: cgroup /demo reached its limit of 32 MiB.',
+  ],
+  [
+    killedBy(9, { signal: kernelSignal(9, ['out_of_memory', '__alloc_pages']), oom_victim: true }),
+    'was killed by the out-of-memory killer after 3.0 s: the machine ran out of memory.',
+  ],
+  [killedBy(9, { signal: kernelSignal(9), oom_victim: true }), 'was killed by the out-of-memory killer after 3.0 s.'],
+  [killedBy(31, { seccomp_mode: 3 }), 'was killed by seccomp (SIGSYS) after 3.0 s.'],
+  [
+    killedBy(24, { signal: kernelSignal(24) }),
+    'was killed by SIGXCPU after 3.0 s: it used up its limit of processor time.',
+  ],
+  [killedBy(25, { signal: own(25) }), 'was killed by SIGXFSZ after 3.0 s: a file reached its size limit.'],
+  [
+    killedBy(13, { signal: own(13) }),
+    'ended with SIGPIPE after 3.0 s: it wrote to a pipe or socket that nobody reads any more.',
+  ],
+  [killedBy(1, { signal: kernelSignal(1) }), 'ended with SIGHUP after 3.0 s: its terminal went away.'],
+  [killedBy(2, { signal: kernelSignal(2) }), 'was interrupted from its terminal with SIGINT (Ctrl-C), after 3.0 s.'],
+  [killedBy(14, { signal: kernelSignal(14) }), 'was ended by SIGALRM after 3.0 s: a timer that it had set ran out.'],
+  [
+    killedBy(15, { pdeath_signal: 15, signal: noinfoSignal(15, { sender: actor({ exiting: true }) }) }),
+    'was killed by SIGTERM after 3.0 s: its parent ended, and it had asked to follow.',
+  ],
+  [
+    killedBy(9, { signal: kernelSignal(9, ['zap_pid_ns_processes']) }),
+    'was killed by SIGKILL after 3.0 s: the init of its pid namespace ended.',
+  ],
+  [killedBy(9, { signal: kernelSignal(9) }), 'was killed by SIGKILL from the kernel, after 3.0 s.'],
+  [killedBy(9), 'was killed by SIGKILL after 3.0 s; who sent it is not known.'],
+])('sentence %#', (death, text) => {
+  expect(sentence(death, classify(death), host)).toBe(`sleep (pid 4242) ${text}`);
+});

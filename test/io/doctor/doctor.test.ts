@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeLoader, golden, goldenObject, line } from '../../../scripts/stack/fake-loader.ts';
+import type { Outcome } from '../../../src/core/delivery/outcome.ts';
+import { type DoctorInput, examine, renderFindings } from '../../../src/io/doctor/doctor.ts';
+
+let loader: FakeLoader;
+
+beforeEach(async () => {
+  loader = await new FakeLoader().start();
+  loader.greeting = golden('hello') + golden('status');
+});
+
+afterEach(() => loader.remove());
+
+const input = (changes: Partial<DoctorInput> = {}): DoctorInput => ({
+  socketPath: loader.path,
+  pinDir: '/sys/fs/bpf/whodunit-test-nothing',
+  logs: null,
+  metrics: null,
+  traces: null,
+  health: null,
+  askLogs: null,
+  ...changes,
+});
+const levels = async (changes: Partial<DoctorInput> = {}) =>
+  Object.fromEntries((await examine(input(changes))).map(({ what, level, text }) => [what, [level, text]]));
+
+describe('the doctor', () => {
+  it('finds nothing bad where all is well, and acknowledges nothing', async () => {
+    const found = await levels();
+    expect(Object.values(found).filter(([level]) => level === 'bad')).toEqual([]);
+    expect(found.ring?.[1]).toBe('4 KiB of 8 MiB used (0 %)');
+    expect(found['probe mark_victim']).toEqual(['note', expect.stringContaining('pid only')]);
+    expect(loader.heard).toEqual([]);
+  });
+
+  it('names the remedy where the loader is not running', async () => {
+    await loader.stop();
+    expect((await levels()).socket).toEqual(['bad', expect.stringContaining('whodunit-loader run')]);
+  });
+
+  it('finds that a required probe is missing', async () => {
+    loader.greeting =
+      line({ ...goldenObject('hello'), probes: [{ name: 'sched_process_exit', attached: false, note: 'no BTF' }] }) +
+      golden('status');
+    expect((await levels())['probe sched_process_exit']).toEqual(['bad', 'no BTF']);
+  });
+
+  it('finds a ring that is nearly full', async () => {
+    loader.greeting = golden('hello') + line({ ...goldenObject('status'), ring_used_bytes: 8_000_000 });
+    expect((await levels()).ring).toEqual(['bad', expect.stringContaining('95 %')]);
+  });
+
+  it('finds what speaks another protocol', async () => {
+    loader.greeting = 'hello?\n';
+    expect((await levels()).socket?.[0]).toBe('bad');
+  });
+
+  it('finds a collector that cannot be reached', async () => {
+    const logs = { protocol: 'grpc', endpoint: 'http://127.0.0.1:1', certificate: null } as const;
+    expect((await levels({ logs })).logs).toEqual(['bad', expect.stringContaining('ECONNREFUSED')]);
+  });
+
+  it('finds a collector that listens, and what it answers', async () => {
+    const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    const logs = {
+      protocol: 'http/json',
+      endpoint: `http://me:secret@127.0.0.1:${port}/v1/logs`,
+      certificate: null,
+    } as const;
+    const shown = `http/json to http://127.0.0.1:${port}/v1/logs`;
+    const ask = (outcome: Outcome) => () => Promise.resolve(outcome);
+    const yes = await levels({ logs, askLogs: ask({ kind: 'success', refused: 0, reason: null }) });
+    expect(yes.logs).toEqual(['ok', shown]);
+    const no = await levels({ logs, askLogs: ask({ kind: 'unwilling', reason: 'HTTP 404 Not Found' }) });
+    expect(no.logs).toEqual(['bad', expect.stringContaining('takes no logs (HTTP 404 Not Found)')]);
+    server.close();
+  });
+
+  it('draws a table', () => {
+    const table = renderFindings([
+      { what: 'node', level: 'ok', text: 'v24' },
+      { what: 'socket', level: 'bad', text: 'gone' },
+    ]);
+    expect(table).toBe('ok    node    v24\nBAD   socket  gone\n');
+  });
+});

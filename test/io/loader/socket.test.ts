@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// The socket against a real Unix socket server.
+import { chmodSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeLoader, golden, goldenObject, line, until } from '../../../scripts/stack/fake-loader.ts';
+import { LINE_BYTES_MAX } from '../../../src/core/wire/wire.ts';
+import { type Received, readLoader } from '../../../src/io/loader/socket.ts';
+import { Log } from '../../../src/io/log.ts';
+import { newStats, type Stats } from '../../../src/io/stats.ts';
+
+let loader: FakeLoader;
+let stats: Stats;
+let lines: string[];
+let received: Received[];
+let stop: AbortController;
+let reading: Promise<void>;
+
+beforeEach(async () => {
+  loader = await new FakeLoader().start();
+  stats = newStats(0);
+  lines = [];
+  received = [];
+  stop = new AbortController();
+});
+
+afterEach(async () => {
+  stop.abort();
+  await reading;
+  await loader.remove();
+});
+
+function read(onMessage: (message: Received) => void | Promise<void> = () => {}, path = loader.path): void {
+  const log = new Log((text) => lines.push(text));
+  reading = (async () => {
+    for await (const message of readLoader({ path, stats, log, signal: stop.signal })) {
+      received.push(message);
+      await onMessage(message);
+    }
+  })();
+}
+
+const types = (): string[] => received.flatMap(({ messages }) => messages.map(({ type }) => type));
+const deaths = (): number => types().filter((type) => type === 'death').length;
+
+describe('a good connection', () => {
+  it('claims the role of the consumer after hello, and hears everything in order', async () => {
+    read();
+    await until(() => types().length === 3, 'hello, hello, status');
+    loader.say(golden('death-oom'), golden('death-exit-3'));
+    await until(() => deaths() === 2, 'two deaths');
+    expect(loader.heard).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
+    expect(types()).toEqual(['hello', 'hello', 'status', 'death', 'death']);
+    expect(stats).toMatchObject({ connected: true, socketError: null, hello: { role: 'consumer' } });
+  });
+
+  it('takes no death, readable or not, that it hears before it is the consumer: it comes again', async () => {
+    loader.onClaim = (socket) => {
+      socket.write(golden('death-oom'));
+      socket.write(line({ v: 1, type: 'death', seq: '1', broken: true }));
+      loader.becomeConsumer(socket);
+      socket.write(golden('death-exit-3'));
+    };
+    read();
+    await until(() => deaths() > 0, 'a death');
+    expect(types()).toEqual(['hello', 'hello', 'status', 'death']);
+    expect(stats).toMatchObject({ badLines: 0, badDeaths: 0 });
+  });
+
+  it('acknowledges on the connection, and never goes back', async () => {
+    read();
+    await until(() => received.length > 0, 'hello');
+    const connection = received[0]?.connection;
+    connection?.ack(10n);
+    connection?.ack(5n);
+    connection?.ack(20n);
+    await until(() => loader.heard.length === 3, 'the acks');
+    expect(loader.acks()).toEqual([0n, 10n, 20n]);
+  });
+
+  it('says which probe is missing, and why', async () => {
+    read();
+    await until(() => lines.length > 1, 'a line about the probe');
+    expect(lines.join('')).toContain('probe mark_victim is not attached');
+  });
+
+  it('does not read while nobody pulls', async () => {
+    let go: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    read(({ messages }) => (messages.some(({ type }) => type === 'death') ? gate : undefined));
+    await until(() => types().length === 3, 'the greeting');
+    const death = golden('death-oom');
+    for (let i = 0; i < 4_000; i += 1) loader.say(death);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    // What one read of the socket gave, and no more.
+    const held = deaths();
+    expect(held).toBeLessThan(400);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(deaths()).toBe(held);
+    expect(loader.sockets[0]?.writableLength).toBeGreaterThan(1_000_000);
+    go();
+    await until(() => deaths() === 4_000, 'all of them');
+  });
+
+  it('ends at once when it is told to', async () => {
+    read();
+    await until(() => received.length > 0, 'hello');
+    stop.abort();
+    await reading;
+    expect(stats.connected).toBe(false);
+  });
+});
+
+describe('bad input', () => {
+  it('counts garbage, over-long lines and unknown types, logs one line, and goes on', async () => {
+    read();
+    await until(() => types().length === 3, 'the greeting');
+    loader.say(
+      'garbage\n',
+      `${'x'.repeat(LINE_BYTES_MAX + 10)}\n`,
+      '{"v":1,"type":"birth"}\n',
+      '{"v":2,"type":"death"}\n',
+      golden('death-oom'),
+    );
+    await until(() => deaths() === 1, 'the death after it');
+    expect(stats.badLines).toBe(4);
+    expect(lines.filter((text) => text.includes('WIRE_'))).toHaveLength(1);
+  });
+
+  it('counts a death that cannot be read as lost, and lets its place be acknowledged', async () => {
+    read();
+    await until(() => types().length === 3, 'the greeting');
+    loader.say(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
+    await until(() => types().includes('unreadable'), 'its place');
+    expect(stats).toMatchObject({ badLines: 1, badDeaths: 1 });
+    expect(received.flatMap(({ messages }) => messages)).toContainEqual({ type: 'unreadable', seq: 777n });
+  });
+
+  it('counts the half line of a loader that dies, loses no death by it, and reads it whole from the next', async () => {
+    read();
+    await until(() => types().length === 3, 'the greeting');
+    loader.say(golden('death-oom').slice(0, 100));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await loader.stop();
+    await until(() => stats.badLines === 1, 'the half line');
+    expect(stats.badDeaths).toBe(0);
+    loader.onClaim = (socket) => {
+      loader.becomeConsumer(socket);
+      socket.write(golden('death-oom'));
+    };
+    await loader.start();
+    await until(() => deaths() === 1, 'the whole line');
+  });
+
+  it('refuses a loader of another version, and says so', async () => {
+    loader.greeting = line({ ...goldenObject('hello'), v: 2 });
+    read();
+    await until(() => loader.connections >= 2, 'another try');
+    expect(received).toEqual([]);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('another version of the protocol');
+    expect(stats.socketError).toContain('install loader and service of the same release');
+  });
+
+  it('does not take for a loader what says no hello', async () => {
+    loader.greeting = 'SSH-2.0-OpenSSH_9.9\r\n';
+    read();
+    await until(() => lines.length > 0, 'a line');
+    expect(lines[0]).toContain('does not speak like whodunit-loader');
+  });
+
+  it('does not take deaths before hello', async () => {
+    loader.greeting = golden('death-oom');
+    read();
+    await until(() => lines.length > 0, 'a line');
+    expect(lines[0]).toContain('death before hello');
+    expect(received).toEqual([]);
+  });
+});
+
+describe('a loader that is not there', () => {
+  it('is told once, with the socket and the remedy, and found when it comes', async () => {
+    await loader.stop();
+    read();
+    await until(() => lines.length > 0, 'a line');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toBe(
+      `whodunit: The loader is not running: nobody listens at ${loader.path}. Start it as root with: whodunit-loader run. Trying again.\n`,
+    );
+    expect(stats).toMatchObject({ connected: false, socketError: expect.stringContaining(loader.path) });
+    await loader.start();
+    await until(() => types().length === 3, 'the greeting');
+    expect(stats.socketError).toBeNull();
+  });
+
+  it('is found again after it died', async () => {
+    read();
+    await until(() => types().length === 3, 'the greeting');
+    const first = received[0]?.connection;
+    await loader.stop();
+    await loader.start();
+    await until(() => types().length === 6, 'the second greeting');
+    first?.ack(99n);
+    received.at(-1)?.connection.ack(100n);
+    await until(() => loader.heard.length === 3, 'the ack');
+    expect(loader.acks()).toEqual([0n, 0n, 100n]);
+  });
+
+  it('waits for its turn while another service reads', async () => {
+    let taken = true;
+    loader.onClaim = (socket) => {
+      if (taken) socket.end(golden('error'));
+      else loader.becomeConsumer(socket);
+    };
+    read();
+    await until(() => lines.length > 0, 'a line');
+    expect(lines[0]).toContain('Another whodunit already reads');
+    expect(stats.socketError).toContain('pid 812');
+    taken = false;
+    await until(() => types().includes('status'), 'its turn');
+    expect(stats).toMatchObject({ connected: true, socketError: null });
+  });
+
+  it('names the remedy where the path is no socket', async () => {
+    const path = `${loader.directory}/file`;
+    writeFileSync(path, '');
+    chmodSync(path, 0o600);
+    read(() => {}, path);
+    await until(() => lines.length > 0, 'a line');
+    expect(lines[0]).toContain(path);
+  });
+});

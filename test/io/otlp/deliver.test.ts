@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a real queue to a collector that answers as the case wants it.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../../scripts/stack/fake-loader.ts';
+import { type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
+import { Log } from '../../../src/io/log.ts';
+import { BATCH_RECORDS_MAX, Delivery } from '../../../src/io/otlp/deliver.ts';
+import type { Queue } from '../../../src/io/queue/queue.ts';
+import { accounted, item, StateDirectory } from '../../support/state.ts';
+
+const OK: Outcome = { kind: 'success', refused: 0, reason: null };
+const LATER: Outcome = { kind: 'retryable', reason: 'HTTP 503', reached: true, doubtful: false, afterMs: null };
+const BROKEN: Outcome = { ...LATER, reason: 'HTTP 500', doubtful: true };
+const NEVER: Outcome = { kind: 'permanent', reason: 'HTTP 400 bad' };
+const UNWILLING: Outcome = { kind: 'unwilling', reason: 'gRPC 12 unknown service' };
+const patience = (afterMs: number): Outcome => ({ ...LATER, afterMs });
+
+let state: StateDirectory;
+let queue: Queue;
+let sent: string[][];
+let lines: string[];
+let delivered: number[];
+let delivery: Delivery | null;
+
+beforeEach(() => {
+  [sent, lines, delivered, delivery] = [[], [], [], null];
+  state = new StateDirectory();
+  queue = state.open();
+});
+
+afterEach(async () => {
+  await delivery?.close(0);
+  queue.close();
+  state.remove();
+});
+
+type Answer = (bodies: string[], attempt: number) => Outcome | Promise<Outcome>;
+
+function start(answer: Answer, target = 'the collector'): Delivery {
+  delivery = new Delivery({
+    queue,
+    send: async (records) => {
+      const bodies = records.map((record) => Buffer.from(record).toString());
+      sent.push(bodies);
+      return answer(bodies, sent.length);
+    },
+    onDelivered: (endedMs) => delivered.push(endedMs),
+    stats: state.stats,
+    log: new Log((text) => lines.push(text)),
+    target,
+    backoffFirstMs: 5,
+  });
+  return delivery;
+}
+
+function put(...numbers: number[]): void {
+  queue.put(numbers.map((number) => item(number)));
+  delivery?.wake();
+}
+
+/** Timers that are due, and all that follows from what is true already. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
+const done = (count: number) =>
+  until(() => state.stats.reported === count && state.stats.pending === 0, `${count} reported`);
+
+describe('batches', () => {
+  it('a record leaves at once where nothing is under way', async () => {
+    start(() => OK);
+    await nextTurn();
+    put(1);
+    await nextTurn();
+    expect(sent).toEqual([['r1']]);
+    await done(1);
+    expect(delivered).toEqual([1]);
+  });
+
+  it('what comes while one is under way goes in the next', async () => {
+    let yes: (outcome: Outcome) => void = () => {};
+    start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (yes = resolve))));
+    put(1);
+    await until(() => sent.length === 1, 'the request');
+    put(2);
+    put(3);
+    expect(state.stats.reported).toBe(0);
+    yes(OK);
+    await done(3);
+    expect(sent).toEqual([['r1'], ['r2', 'r3']]);
+  });
+
+  it('has no more records than its limit, in order', async () => {
+    put(...range(BATCH_RECORDS_MAX + 1));
+    start(() => OK);
+    await done(BATCH_RECORDS_MAX + 1);
+    expect(sent.map(({ length }) => length)).toEqual([BATCH_RECORDS_MAX, 1]);
+    expect(sent.flat()).toEqual(range(BATCH_RECORDS_MAX + 1).map((number) => `r${number}`));
+  });
+
+  // A machine that takes 50 ms for three writes shows nothing.
+  it('in a storm they grow, for 50 ms at most', { retry: 9 }, async () => {
+    start(() => OK);
+    put(...range(40));
+    await done(40);
+    for (const number of [41, 42, 43]) {
+      put(number);
+      await nextTurn();
+    }
+    await done(43);
+    expect(sent.slice(1)).toEqual([['r41', 'r42', 'r43']]);
+  });
+});
+
+describe('failures', () => {
+  it('what may be sent again is sent until it is taken, and told in one line', async () => {
+    start((_, attempt) => (attempt <= 6 ? LATER : OK));
+    put(1);
+    await done(1);
+    expect([sent.length, state.stats.rejected]).toEqual([7, 0]);
+    expect(lines).toEqual([
+      'whodunit: the collector does not take records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
+      'whodunit: the collector answers again\n',
+    ]);
+  });
+
+  it('a server that asks for patience is given it', async () => {
+    let first = 0;
+    let second = 0;
+    start((_, attempt) => {
+      if (attempt === 1) first = performance.now();
+      else second = performance.now();
+      return attempt === 1 ? patience(150) : OK;
+    });
+    put(1);
+    await done(1);
+    expect(second - first).toBeGreaterThanOrEqual(148);
+  });
+
+  it('also by the next service, if it sends to the same; but not longer than is ever agreed to', async () => {
+    start(() => patience(60_000));
+    put(1);
+    await until(() => queue.retry !== null, 'the agreement');
+    await delivery?.close(1_000);
+    queue.close();
+    queue = state.open();
+    sent = [];
+    start(() => OK);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect([sent, queue.retry?.target]).toEqual([[], 'the collector']);
+    await delivery?.close(1_000);
+    start(() => OK, 'another collector');
+    await done(1);
+  });
+
+  it('one bad record takes no other with it, and is found by halving', async () => {
+    put(...range(64));
+    start((bodies) => (bodies.includes('r20') ? NEVER : OK));
+    await until(() => state.stats.pending === 0, 'all judged');
+    expect([state.stats.reported, state.stats.rejected, state.stats.exports.logs.lastError]).toEqual([63, 1, null]);
+    expect(sent.length).toBe(1 + 2 * 6);
+    const [last] = queue.lastRejections(5);
+    expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
+    expect(lines.join()).toContain('refused a record for good (HTTP 400 bad)');
+    expect(accounted(state.stats)).toBe(state.stats.received);
+  });
+
+  it('a partial success is counted and not sent again', async () => {
+    put(1, 2, 3);
+    start(() => ({ kind: 'success', refused: 2, reason: 'too old' }));
+    await until(() => state.stats.pending === 0, 'judged');
+    expect([sent.length, state.stats.reported, state.stats.rejected]).toEqual([1, 1, 2]);
+    expect(queue.lastRejections(1)).toMatchObject([{ count: 2, reason: 'partial success: too old', record: null }]);
+    expect(lines.join()).toContain('refused 2 of 3 records (partial success): too old');
+  });
+
+  it('a server that fails on a record is asked some times, and then the record is set aside', async () => {
+    put(1, 2);
+    start((bodies) => (bodies.includes('r1') ? BROKEN : OK));
+    await until(() => state.stats.pending === 0, 'judged');
+    expect([state.stats.reported, state.stats.rejected]).toEqual([1, 1]);
+    expect(sent.length).toBe(6 + 2 + 1);
+  });
+
+  it('a target that takes no logs is asked seldom, told of once, and costs nothing', async () => {
+    put(1);
+    start(() => UNWILLING);
+    await until(() => lines.length > 0, 'a line');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect([sent.length, state.stats.pending]).toEqual([1, 1]);
+    expect(state.stats.exports.logs).toMatchObject({ lastError: 'gRPC 12 unknown service' });
+    expect(state.stats.exports.logs.nextAttemptMs).toBeGreaterThan(Date.now() + 10_000);
+    expect(lines.join()).toContain('does not take logs from us (gRPC 12 unknown service): check endpoint');
+  });
+});
+
+describe('the end', () => {
+  it('delivers what waits', async () => {
+    put(1, 2);
+    expect(await start(() => OK).close(1_000)).toEqual({ left: 0 });
+    expect(sent).toEqual([['r1', 'r2']]);
+  });
+
+  it('gives up in time on a collector that never answers; the record stays, for the next start', async () => {
+    start(() => new Promise(() => {}));
+    put(1);
+    await until(() => sent.length === 1, 'the request');
+    expect(await delivery?.close(60)).toEqual({ left: 1 });
+    queue.close();
+    queue = state.open();
+    expect(queue.waiting).toBe(1);
+  });
+
+  it('does not wait for a collector that refuses: one last attempt', async () => {
+    start(() => unreached('refused'));
+    put(1);
+    await until(() => sent.length >= 1, 'the request');
+    const before = performance.now();
+    expect(await delivery?.close(60_000)).toEqual({ left: 1 });
+    expect(performance.now() - before).toBeLessThan(60_000);
+  });
+});

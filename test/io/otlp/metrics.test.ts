@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ValueType } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  DataPointType,
+  type PushMetricExporter,
+  type ResourceMetrics,
+  type SumMetricData,
+} from '@opentelemetry/sdk-metrics';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readRegistry } from '../../../scripts/registry.ts';
+import { until } from '../../../scripts/stack/fake-loader.ts';
+import { resourceOf } from '../../../src/core/identity/resource.ts';
+import { classify } from '../../../src/core/verdict/classify.ts';
+import type { LoaderStatus } from '../../../src/core/wire/event.ts';
+import { Log } from '../../../src/io/log.ts';
+import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
+import { newStats, type Stats } from '../../../src/io/stats.ts';
+import { killedBy, signal, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
+
+/** One point as a line: the service, the metric, its attributes that tell, the value. */
+type Point = { service: unknown; name: string; attributes: Record<string, unknown>; value: unknown };
+
+let exported: Point[][];
+let raw: ResourceMetrics[];
+let failing: boolean;
+let stats: Stats;
+let metrics: Metrics;
+
+const exporter: PushMetricExporter = {
+  export(data: ResourceMetrics, done) {
+    raw.push(data);
+    const service = data.resource.attributes['service.name'];
+    exported.push(
+      data.scopeMetrics.flatMap(({ metrics: all }) =>
+        all.flatMap(({ descriptor, dataPoints }) =>
+          dataPoints.map(({ attributes, value }) => ({ service, name: descriptor.name, attributes, value })),
+        ),
+      ),
+    );
+    done(failing ? { code: 1, error: new Error('no collector') } : { code: 0 });
+  },
+  selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,
+  forceFlush: async () => {},
+  shutdown: async () => {},
+};
+
+beforeEach(() => {
+  [exported, raw, failing] = [[], [], false];
+  stats = newStats(0);
+  metrics = new Metrics({
+    exporter,
+    host,
+    stats,
+    log: new Log(() => {}),
+    intervalMs: 1_000_000,
+    target: 'the collector',
+  });
+});
+
+afterEach(() => metrics.close());
+
+function kill(name = 'checkout', exe = '/usr/bin/sleep'): void {
+  const death = killedBy(9, { signal: signal(9), process: victim({ exe, env: { OTEL_SERVICE_NAME: name } }) });
+  metrics.terminated(resourceOf(death, host, 'off'), classify(death));
+}
+
+const values = (name: string, service?: string): unknown[] =>
+  exported
+    .flat()
+    .filter((point) => point.name === name && (service === undefined || point.service === service))
+    .map(({ value }) => value);
+const TERMINATIONS = 'whodunit.process.terminations';
+
+describe('terminations', () => {
+  it('are counted under the service of the victim, with cause, error and executable', async () => {
+    kill();
+    await metrics.close();
+    expect(exported.flat().find(({ name }) => name === TERMINATIONS)).toMatchObject({
+      service: 'checkout',
+      attributes: { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL', 'process.executable.name': 'sleep' },
+    });
+  });
+
+  it('begin with 0, sent soon, so that the first one is an increase', async () => {
+    kill();
+    kill();
+    await until(() => values(TERMINATIONS).length === 1, 'the 0');
+    await metrics.close();
+    expect(values(TERMINATIONS)).toEqual([0, 2]);
+  });
+
+  it('are sent with 0 first even if the end comes before', async () => {
+    kill();
+    await metrics.close();
+    expect(values(TERMINATIONS)).toEqual([0, 1]);
+  });
+
+  it('grow, and are told again each time', async () => {
+    metrics = new Metrics({ exporter, host, stats, log: new Log(() => {}), intervalMs: 20, target: 'the collector' });
+    kill();
+    await until(() => values(TERMINATIONS).at(-1) === 1, 'the first');
+    kill();
+    await until(() => values(TERMINATIONS).at(-1) === 2, 'the second');
+    await metrics.close();
+    const all = values(TERMINATIONS) as number[];
+    expect(all).toEqual([...all].sort((a, b) => a - b));
+  });
+
+  it('wait while the collector is away, and lose nothing', async () => {
+    failing = true;
+    kill();
+    await until(() => values(TERMINATIONS).length > 0, 'a try');
+    expect(stats.exports.metrics.lastError).toBe('no collector');
+    failing = false;
+    await metrics.close();
+    expect(values(TERMINATIONS).slice(-2)).toEqual([0, 1]);
+  });
+
+  it('of more kinds in one service than the limit are counted as overflow, exactly', async () => {
+    const kinds = SERIES_MAX + 5;
+    for (let i = 0; i < kinds; i += 1) kill('checkout', `/usr/bin/worker-${i}`);
+    await metrics.close();
+    const last = new Map(
+      exported
+        .flat()
+        .filter(({ name }) => name === TERMINATIONS)
+        .map((point) => [JSON.stringify(point.attributes), point]),
+    );
+    const points = [...last.values()];
+    expect(points).toHaveLength(SERIES_MAX + 1);
+    expect(points.find(({ attributes }) => attributes['otel.metric.overflow'] === true)?.value).toBe(5);
+    expect(points.reduce((sum, { value }) => sum + Number(value), 0)).toBe(kinds);
+    expect(stats.overflowed).toBe(5);
+  });
+
+  it('of more services than the limit are counted under the host alone', async () => {
+    for (let i = 0; i <= SERVICES_MAX + 1; i += 1) kill(`service-${i}`);
+    await metrics.close();
+    expect(values(TERMINATIONS, 'service-255').at(-1)).toBe(1);
+    const overflow = exported.flat().filter((point) => point.name === TERMINATIONS && point.service === undefined);
+    expect(overflow.at(-1)?.value).toBe(2);
+    expect(stats.overflowed).toBe(2);
+  });
+});
+
+describe('every metric', () => {
+  it('is in the registry with its unit, its instrument, its attributes and its resource', async () => {
+    stats.loader = { exits_normal: 1n, lost: { ring_full: 0n, missed: 0n, undecodable: 0n } } as LoaderStatus;
+    stats.queue = { path: '', bytesMax: 0, oldestMs: () => null, lastRejections: () => [] };
+    kill();
+    metrics.delivered(0.1);
+    await metrics.close();
+    const { metrics: registered, entities } = readRegistry();
+    const keysOf = (uses: readonly { attribute: { id: string } }[]) => uses.map(({ attribute }) => attribute.id);
+    const seen = new Set<string>();
+    for (const { resource, scopeMetrics } of raw) {
+      for (const { descriptor, dataPointType, dataPoints, isMonotonic } of scopeMetrics.flatMap(
+        ({ metrics: all }) => all,
+      ) as SumMetricData[]) {
+        const metric = registered.find(({ name }) => name === descriptor.name);
+        expect([descriptor.name, metric?.unit, metric?.brief]).toEqual([
+          descriptor.name,
+          descriptor.unit,
+          `${descriptor.description}`,
+        ]);
+        const kinds = { [DataPointType.HISTOGRAM]: 'histogram', [DataPointType.GAUGE]: 'gauge' } as Record<
+          number,
+          string
+        >;
+        expect(metric?.instrument).toBe(kinds[dataPointType] ?? (isMonotonic ? 'counter' : 'updowncounter'));
+        expect(metric?.valueType).toBe(descriptor.valueType === ValueType.INT ? 'int' : 'double');
+        for (const { attributes } of dataPoints) {
+          const keys = keysOf(metric?.uses.filter(({ requirement }) => requirement === 'required') ?? []);
+          const overflow = 'otel.metric.overflow' in attributes ? ['otel.metric.overflow'] : keys;
+          expect(Object.keys(attributes).sort()).toEqual(overflow.sort());
+        }
+        const entity = entities.find(({ name }) => metric?.resources.includes(name));
+        expect(keysOf(entity?.uses ?? [])).toEqual(expect.arrayContaining(Object.keys(resource.attributes)));
+        seen.add(descriptor.name);
+      }
+    }
+    expect([...seen].sort()).toEqual(registered.map(({ name }) => name).sort());
+  });
+});
+
+describe('what whodunit says of itself', () => {
+  it('exits, losses and the time to the yes, as they are now', async () => {
+    Object.assign(stats, { reported: 5, filtered: 7, aggregated: 3, rejected: 2, badDeaths: 1 });
+    stats.loader = {
+      exits_normal: 100_000n,
+      lost: { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n },
+    } as LoaderStatus;
+    metrics.delivered(0.12);
+    await metrics.flush();
+    const own = exported.flat().filter(({ service }) => service === 'whodunit');
+    const told = (name: string, key: string) =>
+      Object.fromEntries(
+        own.filter((point) => point.name === name).map(({ attributes, value }) => [attributes[key], value]),
+      );
+    expect(told('whodunit.process.exits', 'whodunit.outcome')).toEqual({
+      normal: 100_000,
+      filtered: 7,
+      aggregated: 3,
+      reported: 5,
+    });
+    expect(told('whodunit.events.lost', 'whodunit.stage')).toEqual({ kernel: 4, loader: 5, queue: 0, export: 2 });
+    expect(own.find(({ name }) => name === 'whodunit.delivery.duration')?.value).toMatchObject({ count: 1, sum: 0.12 });
+  });
+
+  it('nothing of normal exits before the loader has told them', async () => {
+    await metrics.flush();
+    const outcomes = exported
+      .flat()
+      .filter(({ name }) => name === 'whodunit.process.exits')
+      .map(({ attributes }) => attributes['whodunit.outcome']);
+    expect(outcomes).toEqual(['filtered', 'aggregated', 'reported']);
+  });
+});

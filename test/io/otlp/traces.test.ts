@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../../scripts/stack/fake-loader.ts';
+import { buildSpan } from '../../../src/core/telemetry/span.ts';
+import { Log } from '../../../src/io/log.ts';
+import { SPANS_MAX, Traces } from '../../../src/io/otlp/traces.ts';
+import { newStats, type Stats } from '../../../src/io/stats.ts';
+import { recordOf } from '../../support/circumstances.ts';
+import { exitedWith, victim } from '../../support/deadly.ts';
+
+const span = (pid: number): ReadableSpan => buildSpan(recordOf(exitedWith(1, { process: victim({ pid }) })), 0n);
+
+let exported: number[];
+let answer: (done: Parameters<SpanExporter['export']>[1]) => void;
+let stats: Stats;
+let said: string[];
+let traces: Traces;
+
+beforeEach(() => {
+  [exported, said, stats] = [[], [], newStats(0)];
+  answer = (done) => done({ code: 0 });
+  const exporter: SpanExporter = {
+    export: (spans, done) => {
+      exported.push(spans.length);
+      answer(done);
+    },
+    shutdown: async () => {},
+  };
+  traces = new Traces({ exporter, stats, log: new Log((text) => said.push(text)), target: 'the backend' });
+});
+
+describe('spans', () => {
+  it('go out together, soon', async () => {
+    for (let pid = 1; pid <= 3; pid += 1) traces.submit(span(pid));
+    await until(() => exported.length > 0, 'a batch');
+    expect(exported).toEqual([3]);
+    traces.submit(span(4));
+    await until(() => exported.length > 1, 'another one');
+    expect([stats.spansDropped, stats.exports.traces.lastError]).toEqual([0, null]);
+  });
+
+  it('that wait at the end still go out', async () => {
+    for (let pid = 1; pid <= 600; pid += 1) traces.submit(span(pid));
+    await traces.close(1_000);
+    expect(exported).toEqual([512, 88]);
+  });
+
+  it('that a backend refuses are dropped, counted, and said once with what to do', async () => {
+    answer = (done) => done({ code: 1, error: new Error('12 UNIMPLEMENTED') });
+    traces.submit(span(1));
+    await until(() => stats.spansDropped === 1, 'the count');
+    traces.submit(span(2));
+    await until(() => stats.spansDropped === 2, 'the count');
+    expect(said).toEqual([expect.stringContaining('the backend did not get 1 spans (12 UNIMPLEMENTED)')]);
+    expect(said[0]).toContain('OTEL_TRACES_EXPORTER=none');
+  });
+
+  it('beyond the limit drop the oldest, counted, while the backend does not answer; the end does not wait for it', async () => {
+    answer = () => {};
+    for (let pid = 1; pid <= SPANS_MAX + 7; pid += 1) traces.submit(span(pid));
+    expect(stats.spansDropped).toBe(7);
+    await traces.close(50);
+    expect(stats.spansDropped).toBe(SPANS_MAX + 7);
+  });
+});

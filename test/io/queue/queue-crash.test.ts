@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk queue when the service is killed: whatever was acknowledged is there once, whatever was settled is not, and the counters
+// are those of what is there.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Row } from '../../../src/io/queue/ledger.ts';
+import type { Queue } from '../../../src/io/queue/queue.ts';
+import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
+
+const WRITER = new URL('./queue-writer.ts', import.meta.url).pathname;
+const numberOf = ({ record }: Row): number => Number.parseInt(Buffer.from(record).toString(), 10);
+
+function drain(queue: Queue): number[] {
+  const all: number[] = [];
+  for (let rows = queue.take(512, 1 << 20); rows.length > 0; rows = queue.take(512, 1 << 20)) {
+    all.push(...rows.map(numberOf));
+    queue.settle([]);
+  }
+  return all;
+}
+
+describe('a process that is killed with SIGKILL', () => {
+  it('loses nothing that it acknowledged, at whatever moment, again and again', async () => {
+    const state = new StateDirectory();
+    const safe = new Set<number>();
+    let last = 0;
+    for (let round = 0; round < 8; round += 1) {
+      const child = spawn(
+        process.execPath,
+        ['--disable-warning=ExperimentalWarning', WRITER, state.path, String(last)],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      let said = '';
+      child.stdout.on('data', (chunk) => {
+        said += chunk;
+      });
+      await once(child.stdout, 'data');
+      await new Promise((resolve) => setTimeout(resolve, 5 + 23 * round));
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      const settled = new Set<number>();
+      const putBefore = last;
+      for (const line of said.split('\n').slice(0, -1)) {
+        const [what, numbers = ''] = line.split(' ');
+        if (what === 'put') last = Number(numbers);
+        else for (const number of numbers.split(',').map(Number)) settled.add(number);
+      }
+      expect(last).toBeGreaterThan(putBefore);
+      const queue = state.open();
+      const found = drain(queue);
+      const known = new Set(queue.uids());
+      queue.close();
+      expect(accounted(state.stats)).toBe(state.stats.received);
+      expect(new Set(found).size).toBe(found.length);
+      for (const number of found) expect(settled.has(number) || safe.has(number)).toBe(false);
+      const there = new Set(found);
+      for (let number = putBefore + 1; number <= last; number += 1) {
+        // It was put, so it is remembered; and it is there unless it was filtered, or settled: also when the word of that was cut off.
+        expect(known.has(uidOf(number))).toBe(true);
+        if (number % 5 === 0) expect(there.has(number)).toBe(false);
+        else if (!settled.has(number) && !there.has(number)) expect(number).toBeLessThan(Math.min(...found));
+      }
+      // One transaction more may have been written than the process could tell of.
+      last = Math.max(last, ...found, state.stats.received);
+      for (const number of [...found, ...settled]) safe.add(number);
+    }
+    state.remove();
+  });
+});
+
+type Step =
+  | { readonly do: 'put'; readonly bodies: readonly boolean[] }
+  | { readonly do: 'take'; readonly count: number }
+  | { readonly do: 'settle'; readonly refused: number }
+  | { readonly do: 'restart' | 'crash' };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('put'), bodies: fc.array(fc.boolean(), { maxLength: 12 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('take'), count: fc.integer({ min: 1, max: 9 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('settle'), refused: fc.nat(3) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('restart', 'crash') }) },
+  ) as fc.Arbitrary<Step>,
+  { maxLength: 40 },
+);
+
+describe('any sequence of puts, deliveries, restarts and crashes', () => {
+  it('keeps every record once, in order, or has it counted', () => {
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 4, max: 60 }), (sequence, room) => {
+        // A crash is what the files are at the moment: a copy of them, opened by another.
+        let state = new StateDirectory();
+        const bytesMax = room * 164;
+        let queue = state.open({ bytesMax });
+        let number = 0;
+        const expected = { waiting: [] as number[], received: 0, filtered: 0, evicted: 0, rejected: 0, reported: 0 };
+        let underWay: number[] = [];
+        for (const step of sequence) {
+          switch (step.do) {
+            case 'put': {
+              const items = step.bodies.map((reported) => {
+                number += 1;
+                expected.received += 1;
+                if (reported) expected.waiting.push(number);
+                else expected.filtered += 1;
+                return item(number, reported ? `${number}`.padEnd(100) : null);
+              });
+              queue.put(items);
+              // The oldest that is not under way makes room.
+              while (expected.waiting.length > room && expected.waiting.length > underWay.length) {
+                expected.waiting.splice(underWay.length, 1);
+                expected.evicted += 1;
+              }
+              break;
+            }
+            case 'take':
+              if (underWay.length > 0) break;
+              underWay = queue.take(step.count, 1 << 20).map(numberOf);
+              expect(underWay).toEqual(expected.waiting.slice(0, step.count));
+              break;
+            case 'settle': {
+              const count = Math.min(step.refused, underWay.length);
+              queue.settle(count === 0 ? [] : [{ count, reason: 'no', record: null }]);
+              expected.rejected += count;
+              expected.reported += underWay.length - count;
+              expected.waiting.splice(0, underWay.length);
+              underWay = [];
+              break;
+            }
+            case 'restart':
+              queue.close();
+              queue = state.open({ bytesMax });
+              underWay = [];
+              break;
+            case 'crash': {
+              const copy = new StateDirectory();
+              for (const name of readdirSync(state.path)) cpSync(join(state.path, name), join(copy.path, name));
+              queue.close();
+              rmSync(state.path, { recursive: true });
+              state = copy;
+              queue = state.open({ bytesMax });
+              underWay = [];
+            }
+          }
+          const { received, filtered, evicted, rejected, reported } = expected;
+          expect(state.stats).toMatchObject({
+            received,
+            filtered,
+            evicted,
+            rejected,
+            reported,
+            pending: expected.waiting.length,
+          });
+          expect(accounted(state.stats)).toBe(received);
+        }
+        queue.settle([]);
+        expected.waiting.splice(0, underWay.length);
+        expect(drain(queue)).toEqual(expected.waiting);
+        expect(state.stats.queueBytes).toBe(0);
+        queue.close();
+        state.remove();
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

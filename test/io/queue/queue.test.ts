@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk queue on real files. The sum is checked everywhere: what was received is reported, filtered, lost and counted, or waits.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { StoredAggregate } from '../../../src/core/filter/aggregate.ts';
+import { REJECTED_MAX, ROW_BYTES } from '../../../src/io/queue/ledger.ts';
+import { type Queue, UIDS_MAX, WINDOW_BYTES_MAX } from '../../../src/io/queue/queue.ts';
+import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
+
+let state: StateDirectory;
+let queue: Queue | null;
+
+beforeEach(() => {
+  state = new StateDirectory();
+  queue = null;
+});
+
+afterEach(() => {
+  queue?.close();
+  state.remove();
+});
+
+const open = (options = {}): Queue => {
+  queue = state.open(options);
+  return queue;
+};
+const reopen = (options = {}): Queue => {
+  queue?.close();
+  return open(options);
+};
+const bodies = (rows: readonly { record: Uint8Array }[]): string[] =>
+  rows.map(({ record }) => Buffer.from(record).toString());
+/** Takes and settles all that waits. */
+function drain(from: Queue): string[] {
+  const all: string[] = [];
+  for (let rows = from.take(512, 1 << 20); rows.length > 0; rows = from.take(512, 1 << 20)) {
+    all.push(...bodies(rows));
+    from.settle([]);
+  }
+  return all;
+}
+const file = (): string => join(state.path, 'queue.db');
+
+describe('what is put', () => {
+  it('comes out in order, once, over a restart as well', () => {
+    open().put([item(1), item(2, null), item(3)]);
+    queue?.put([item(4)]);
+    expect(bodies(queue?.take(2, 1000) ?? [])).toEqual(['r1', 'r3']);
+    queue?.settle([]);
+    expect(state.stats).toMatchObject({ received: 4, filtered: 1, reported: 2, pending: 1 });
+    expect(drain(reopen())).toEqual(['r4']);
+    expect(state.stats).toMatchObject({ received: 4, filtered: 1, reported: 3, pending: 0, queueBytes: 0 });
+    expect(drain(reopen())).toEqual([]);
+  });
+
+  it('is counted on from a file of version 0.1.0, which named two counters otherwise', () => {
+    const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
+    open().put([item(1), aggregated, item(3, null), item(4, null)]);
+    queue?.close();
+    const db = new DatabaseSync(file());
+    const { json } = db.prepare('SELECT json FROM totals').get() as { json: string };
+    const old = json.replace('"filtered"', '"screened"').replace('"aggregated"', '"folded"');
+    expect(old).toMatch(/"screened":2.*"folded":1/);
+    db.prepare('UPDATE totals SET json = ?, crc = ?').run(old, crc32(old));
+    db.close();
+    reopen();
+    expect(state.stats).toMatchObject({ received: 4, filtered: 2, aggregated: 1, pending: 1 });
+    queue?.put([item(5, null)]);
+    expect(state.stats).toMatchObject({ received: 5, filtered: 3, aggregated: 1 });
+  });
+
+  it('and was aggregated is there after a restart, until the summary that tells of it is put', () => {
+    const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
+    const times = { startNs: '1', firstNs: '2', lastNs: '3' };
+    const minute: StoredAggregate = {
+      ...times,
+      key: 'checkout',
+      count: 1,
+      byCause: [['exit', 1]],
+      severity: { number: 17, text: 'ERROR' },
+      resource: { 'service.name': 'checkout' },
+    };
+    open().put([item(1), aggregated], [minute]);
+    queue?.put([item(3)]);
+    expect(reopen().open).toEqual([minute]);
+    queue?.put([{ ...item(4), kind: 'summary' }], []);
+    expect(reopen().open).toEqual([]);
+    expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
+    expect(state.stats).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
+    expect(accounted(state.stats)).toBe(state.stats.received);
+  });
+
+  it('is known again by its uid after a restart, though it was delivered, and though it was filtered', () => {
+    open().put([item(1), item(2, null)]);
+    drain(queue as Queue);
+    expect(reopen().uids()).toEqual([uidOf(1), uidOf(2)]);
+  });
+
+  it('of the uids the last ones are kept', () => {
+    open();
+    for (let at = 0; at < UIDS_MAX + 2_000; at += 1_000)
+      queue?.put(Array.from({ length: 1_000 }, (_, index) => item(at + index, null)));
+    const uids = reopen().uids();
+    expect(uids).toHaveLength(UIDS_MAX);
+    expect(uids.at(-1)).toBe(uidOf(Math.ceil((UIDS_MAX + 2_000) / 1_000) * 1_000 - 1));
+  });
+
+  it('beyond the window waits on disk alone, and nothing is out of order', () => {
+    const long = 'x'.repeat(100_000);
+    const count = Math.ceil((2.5 * WINDOW_BYTES_MAX) / long.length);
+    open();
+    for (let number = 0; number < count; number += 1) queue?.put([item(number, `${number} ${long}`)]);
+    const first = queue?.take(3, 1 << 30) ?? [];
+    queue?.put([item(count, `${count} ${long}`)]);
+    queue?.settle([]);
+    const all = [...bodies(first), ...drain(queue as Queue)].map((body) => Number.parseInt(body, 10));
+    expect(all).toEqual(Array.from({ length: count + 1 }, (_, number) => number));
+  });
+
+  it('a batch ends at its bytes, but has one record at least', () => {
+    open().put([item(1, 'a'.repeat(60)), item(2, 'b'.repeat(60)), item(3, 'c'.repeat(500))]);
+    const lengths = () => queue?.take(512, 120).map(({ record }) => record.length);
+    expect([lengths(), lengths()]).toEqual([[60, 60], [500]]);
+  });
+});
+
+describe('refused records', () => {
+  it('are kept with the reason, the newest first, up to the limit; all are counted', () => {
+    open();
+    for (let number = 0; number < REJECTED_MAX + 10; number += 1) {
+      queue?.put([item(number)]);
+      const [row] = queue?.take(1, 1000) ?? [];
+      queue?.settle([{ count: 1, reason: `no ${number}`, record: row?.record ?? null }]);
+    }
+    expect(state.stats).toMatchObject({ reported: 0, rejected: REJECTED_MAX + 10, pending: 0 });
+    const last = reopen().lastRejections(REJECTED_MAX * 2);
+    expect(last).toHaveLength(REJECTED_MAX);
+    expect([last[0]?.reason, Buffer.from(last[0]?.record ?? '').toString()]).toEqual(['no 1009', 'r1009']);
+    expect(state.stats.rejected).toBe(REJECTED_MAX + 10);
+  });
+});
+
+describe('the limit in bytes', () => {
+  it('lets the oldest go, but never what is under way, and counts them', () => {
+    const cost = 100 + ROW_BYTES;
+    const body = (number: number) => `${number}`.padEnd(100);
+    open({ bytesMax: 10 * cost });
+    for (let number = 0; number < 10; number += 1) queue?.put([item(number, body(number))]);
+    expect(bodies(queue?.take(2, 1000) ?? []).map(Number)).toEqual([0, 1]);
+    for (let number = 10; number < 14; number += 1) queue?.put([item(number, body(number))]);
+    expect(state.stats).toMatchObject({ received: 14, evicted: 4, pending: 10, queueBytes: 10 * cost });
+    queue?.settle([]);
+    expect(drain(reopen()).map(Number)).toEqual([6, 7, 8, 9, 10, 11, 12, 13]);
+    expect(accounted(state.stats)).toBe(14);
+    expect(state.lines.join()).toContain('is full (WHODUNIT_QUEUE_BYTES');
+  });
+});
+
+describe('the state directory', () => {
+  it('and its files are private', () => {
+    const directory = join(state.path, 'a', 'b');
+    open({ directory }).put([item(1)]);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    for (const name of readdirSync(directory)) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+  });
+
+  it('a file that others could read is closed to them', () => {
+    open();
+    queue?.close();
+    chmodSync(file(), 0o644);
+    open();
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+  });
+
+  it('serves one service: the second is told', () => {
+    open();
+    expect(() => state.open()).toThrow(expect.objectContaining({ code: 'STATE_DIR_TAKEN' }));
+  });
+
+  it('that cannot be made is named, with the remedy', () => {
+    writeFileSync(join(state.path, 'file'), '');
+    expect(() => state.open({ directory: join(state.path, 'file', 'x') })).toThrow(
+      expect.objectContaining({
+        code: 'STATE_DIR_UNUSABLE',
+        message: expect.stringMatching(/ENOTDIR.*WHODUNIT_STATE_DIR/),
+      }),
+    );
+  });
+
+  it('of a later version is refused', async () => {
+    open();
+    queue?.close();
+    queue = null;
+    const { DatabaseSync } = await import('node:sqlite');
+    const db = new DatabaseSync(file());
+    db.exec('PRAGMA user_version = 99');
+    db.close();
+    expect(() => state.open()).toThrow(expect.objectContaining({ code: 'QUEUE_VERSION' }));
+  });
+});
+
+// A real disk that is really full: a small tmpfs. To mount one takes root, which CI is.
+describe.runIf(process.getuid?.() === 0)('a full disk', () => {
+  let mount: string;
+
+  beforeEach(() => {
+    mount = join(state.path, 'mount');
+    mkdirSync(mount);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'whodunit-test', mount]);
+  });
+
+  afterEach(() => {
+    queue?.close();
+    queue = null;
+    execFileSync('umount', [mount]);
+  });
+
+  const body = (number: number): string => `${number}`.padEnd(50_000);
+  /** Puts until the disk is full; gives the number that did not fit. */
+  function fill(): number {
+    for (let number = 0; ; number += 1) {
+      try {
+        queue?.put([item(number, body(number))]);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'DISK_FULL' });
+        return number;
+      }
+    }
+  }
+
+  it('takes nothing of a transaction, says so once with the remedy, and goes on when there is room', () => {
+    writeFileSync(join(mount, 'ballast'), Buffer.alloc(4 << 20));
+    open({ directory: join(mount, 'state') });
+    const first = fill();
+    expect(first).toBeGreaterThan(5);
+    for (let again = 0; again < 3; again += 1)
+      expect(() => queue?.put([item(first, body(first))])).toThrow(expect.objectContaining({ code: 'DISK_FULL' }));
+    expect(state.stats).toMatchObject({ received: first, pending: first });
+    expect(state.stats.queueError).toContain('its disk is full: make room, or set WHODUNIT_STATE_DIR');
+    expect(state.lines).toHaveLength(1);
+    rmSync(join(mount, 'ballast'));
+    queue?.put([item(first, body(first))]);
+    expect(state.stats.queueError).toBeNull();
+    expect(drain(reopen({ directory: join(mount, 'state') })).map(Number)).toEqual(
+      Array.from({ length: first + 1 }, (_, number) => number),
+    );
+  });
+
+  it('that the queue itself has filled gets free when the records are delivered', () => {
+    open({ directory: join(mount, 'state') });
+    const first = fill();
+    const all = drain(queue as Queue).map(Number);
+    expect(all).toEqual(Array.from({ length: first }, (_, number) => number));
+    expect(state.stats).toMatchObject({ received: first, reported: first, pending: 0 });
+    queue?.put([item(first, body(first))]);
+    expect(drain(reopen({ directory: join(mount, 'state') })).map(Number)).toEqual([first]);
+    expect(state.stats).toMatchObject({ received: first + 1, reported: first + 1, pending: 0 });
+  });
+
+  it('that is read-only is told of as such', () => {
+    open({ directory: join(mount, 'state') }).put([item(1)]);
+    queue?.close();
+    execFileSync('mount', ['-o', 'remount,ro', mount]);
+    expect(() => open({ directory: join(mount, 'state') })).toThrow(
+      expect.objectContaining({ code: 'STATE_DIR_UNUSABLE', message: expect.stringContaining('EROFS') }),
+    );
+  });
+});
+
+describe('a damaged file', () => {
+  const fill = (count: number): void => {
+    open();
+    for (let number = 0; number < count; number += 10)
+      queue?.put(
+        Array.from({ length: 10 }, (_, index) => item(number + index, `${number + index} ${'x'.repeat(2_000)}`)),
+      );
+    queue?.close();
+    queue = null;
+  };
+  const numbers = (from: Queue): number[] => drain(from).map((body) => Number.parseInt(body, 10));
+  const aside = (): string[] => readdirSync(state.path).filter((name) => /^queue\.damaged-.*\.db$/.test(name));
+
+  it('that is no database is set aside, and the service goes on', () => {
+    writeFileSync(file(), 'this is not a database, and long enough to be one'.repeat(200));
+    open().put([item(1)]);
+    expect(drain(queue as Queue)).toEqual(['r1']);
+    expect(aside()).toHaveLength(1);
+    expect(state.lines.join()).toMatch(/was damaged .*It is kept as .*queue\.damaged-/);
+  });
+
+  it('that was cut gives what is left of it; the rest is counted', () => {
+    fill(400);
+    const whole = readFileSync(file());
+    writeFileSync(file(), whole.subarray(0, Math.floor(whole.length * 0.6)));
+    open();
+    const saved = numbers(queue as Queue);
+    expect(saved.length).toBeGreaterThan(100);
+    expect(saved).toEqual([...saved].sort((a, b) => a - b));
+    expect(state.stats.damaged).toBe(400 - saved.length);
+    expect([accounted(state.stats), state.stats.received]).toEqual([400, 400]);
+    expect(aside()).toHaveLength(1);
+  });
+
+  it.each([
+    ['scrambled', (head: Buffer) => head.fill(0xa5)],
+    ['emptied', (head: Buffer) => head.fill(0)],
+    ['that of another file', (head: Buffer) => head.fill(0).write('SQLite format 3\0')],
+    ['told to be of a later version, and scrambled', (head: Buffer) => head.fill(0xa5, 60)],
+  ])('whose first page is %s gives all of its records', (_, damage) => {
+    fill(400);
+    const bytes = readFileSync(file());
+    damage(bytes.subarray(0, 8_192));
+    writeFileSync(file(), bytes);
+    expect(numbers(open())).toEqual(Array.from({ length: 400 }, (_, number) => number));
+    expect(state.stats).toMatchObject({ received: 400, reported: 400, damaged: 0 });
+    expect(aside()).toHaveLength(1);
+  });
+
+  it('whose head names a format that SQLite does not know is set aside', () => {
+    fill(3);
+    const bytes = readFileSync(file());
+    bytes.writeUInt32BE(99, 44); // the schema format number (SQLite's database file format, 1.3)
+    writeFileSync(file(), bytes);
+    const damaged = open();
+    expect(aside()).toHaveLength(1);
+    damaged.put([item(1_000)]);
+    expect(drain(damaged)).toContain('r1000');
+  });
+
+  it('that was scrambled anywhere gives records that are whole, or none; the sum holds', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 5_000 })), {
+          minLength: 1,
+          maxLength: 4,
+        }),
+        fc.integer(),
+        (places, seed) => {
+          state.remove();
+          mkdirSync(state.path);
+          fill(200);
+          const bytes = readFileSync(file());
+          for (const [place, length] of places) {
+            const from = Math.floor(place * bytes.length);
+            for (let at = from; at < Math.min(from + length, bytes.length); at += 1)
+              bytes[at] = (at * 31 + seed) & 0xff;
+          }
+          writeFileSync(file(), bytes);
+          const damaged = open();
+          const known = !state.lines.join().includes('begin anew');
+          const saved = drain(damaged);
+          for (const body of saved) expect(body).toMatch(/^\d+ x{2000}$/);
+          expect(new Set(saved).size).toBe(saved.length);
+          expect(accounted(state.stats)).toBe(state.stats.received);
+          if (known) expect([saved.length + state.stats.damaged, state.stats.received]).toEqual([200, 200]);
+          damaged.put([item(1_000)]);
+          expect(drain(damaged)).toEqual(['r1000']);
+          damaged.close();
+          queue = null;
+          state.lines.length = 0;
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('is replaced while the service runs, and what is in memory is saved', () => {
+    open();
+    for (let number = 0; number < 100; number += 1) queue?.put([item(number, `${number} ${'x'.repeat(2_000)}`)]);
+    const first = queue?.take(5, 1 << 20) ?? [];
+    // What SQLite has not in its cache it reads from here: page 1 has the version, which it compares.
+    for (const name of ['queue.db', 'queue.db-wal']) {
+      const path = join(state.path, name);
+      if (existsSync(path)) writeFileSync(path, Buffer.alloc(statSync(path).size, 0x5a));
+    }
+    for (let number = 100; number < 2_100; number += 1) queue?.put([item(number, `${number} ${'x'.repeat(2_000)}`)]);
+    queue?.settle([]);
+    const all = [...bodies(first), ...drain(queue as Queue)].map((body) => Number.parseInt(body, 10));
+    expect(aside()).toHaveLength(1);
+    expect(new Set(all).size).toBe(all.length);
+    expect(all.length + state.stats.damaged).toBe(2_100);
+    expect([accounted(state.stats), state.stats.received]).toEqual([2_100, 2_100]);
+  });
+
+  it('of those that were set aside the last three are kept', () => {
+    for (let round = 0; round < 5; round += 1) {
+      writeFileSync(file(), 'not a database at all, but with some length to it'.repeat(100));
+      state.open().close();
+    }
+    expect(aside()).toHaveLength(3);
+  });
+});

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What conclude() needs beside a death, for tests: nothing remembered, everything reported, nothing aggregated.
+import { type Circumstances, conclude } from '../../src/core/conclude.ts';
+import { CrashLoops } from '../../src/core/filter/aggregate.ts';
+import { Recent, Seen } from '../../src/core/filter/memory.ts';
+import { rulesOf } from '../../src/core/filter/rules.ts';
+import { Restarts } from '../../src/core/telemetry/restart.ts';
+import type { Death } from '../../src/core/wire/event.ts';
+import { host } from './host.ts';
+
+export function circumstances(changes: Partial<Circumstances> = {}): Circumstances {
+  return {
+    bootId: '7c1f7b53-9d3c-4c53-8f0e-0a6d1b2c3d4e',
+    host,
+    argumentsMode: 'redacted',
+    rules: rulesOf([], 'all'),
+    seen: new Seen(100),
+    recent: new Recent(),
+    loops: new CrashLoops(Number.POSITIVE_INFINITY),
+    restarts: new Restarts(),
+    observedNs: 1_795_455_345_900_000_001n,
+    nowMs: 0,
+    ...changes,
+  };
+}
+
+/** The record of a death. Throws where it has none. */
+export function recordOf(death: Death, changes: Partial<Circumstances> = {}) {
+  const conclusion = conclude(death, circumstances(changes));
+  if (conclusion.kind !== 'new' || conclusion.record === null) throw new Error('no record');
+  return conclusion.record;
+}

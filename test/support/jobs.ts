@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The batch jobs with real OpenTelemetry SDKs (jobs/), as commands: each joins the trace of TRACEPARENT, sends one span, prints its pid
+// and crashes. `npm test` makes what they need (scripts/sdk-jobs.mjs).
+import { realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { NODE, ROOT } from '../../scripts/stack/program.ts';
+
+const PREPARED = process.env.WHODUNIT_TEST_JOBS;
+if (PREPARED === undefined)
+  throw new Error('WHODUNIT_TEST_JOBS is not set: `WHODUNIT_TEST_JOBS=$(node scripts/sdk-jobs.mjs | tail -n 1)`');
+const PYTHON = join(PREPARED, 'python/bin/python3');
+
+export interface Job {
+  /** As the SDK names it. */
+  readonly language: string;
+  readonly command: readonly string[];
+  readonly executable: string;
+  /** Go catches its own panic; the others abort. */
+  readonly exitCode: number | null;
+}
+
+export const JOB_SPAN = 'nightly batch';
+const ABORTED = null;
+
+export const NODE_JOB: Job = {
+  language: 'nodejs',
+  command: [NODE, join(ROOT, 'test/story/jobs/batch_job.mjs')],
+  executable: 'node',
+  exitCode: ABORTED,
+};
+export const PYTHON_JOB: Job = {
+  language: 'python',
+  command: [PYTHON, join(ROOT, 'test/story/jobs/batch_job.py')],
+  executable: basename(realpathSync(PYTHON)),
+  exitCode: ABORTED,
+};
+export const GO_JOB: Job = {
+  language: 'go',
+  command: [join(PREPARED, 'batch_job')],
+  executable: 'batch_job',
+  exitCode: 2,
+};
+export const JOBS: readonly Job[] = [NODE_JOB, PYTHON_JOB, GO_JOB];

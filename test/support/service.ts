@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service as a process of its own, each with a fake loader of its own: what it prints, how it ends.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { FakeLoader, goldenObject, line, until } from '../../scripts/stack/fake-loader.ts';
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+
+export interface Running {
+  readonly child: ChildProcess;
+  readonly loader: FakeLoader;
+  readonly out: () => string;
+  readonly err: () => string;
+  /** Its exit code, once it has ended by itself. */
+  readonly ended: () => Promise<number | null>;
+  /** SIGTERM, and its exit code. */
+  readonly stop: () => Promise<number | null>;
+  readonly remove: () => Promise<void>;
+}
+
+/** Starts it and, for `run`, waits until it is the consumer (or has ended). Everything is reported unless `env` says otherwise. */
+export async function startService(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
+  const loader = await new FakeLoader().start();
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+    env: {
+      PATH: process.env.PATH,
+      WHODUNIT_SOCKET: loader.path,
+      WHODUNIT_HEALTH_ADDR: 'off',
+      WHODUNIT_STATE_DIR: join(loader.directory, 'state'),
+      WHODUNIT_REPORT: 'all',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [out, err] = ['', ''];
+  child.stdout?.on('data', (chunk) => {
+    out += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    err += chunk;
+  });
+  const closed = once(child, 'close');
+  const ended = async (): Promise<number | null> => {
+    await closed;
+    return child.exitCode;
+  };
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  if (args[0] === 'run') await until(() => loader.heard.length > 0 || hasEnded(), 'the claim');
+  return {
+    child,
+    loader,
+    out: () => out,
+    err: () => err,
+    ended,
+    stop: () => {
+      child.kill('SIGTERM');
+      return ended();
+    },
+    remove: async () => {
+      child.kill('SIGKILL');
+      await closed;
+      await loader.remove();
+    },
+  };
+}
+
+/** A golden death with another place in the ring and another pid, as a line. */
+export function death(name: string, seq: number): string {
+  const object = goldenObject(name);
+  object.seq = String(seq);
+  object.process.pid = seq;
+  return line(object);
+}
