@@ -22,7 +22,7 @@ const SCRAMBLED_BYTES = 512;
 interface Damage {
   readonly name: string;
   readonly mayLose: boolean;
-  /** SQLite cannot miss it, and the file is set aside. What is scrambled may lie in the records, which their CRC tells. */
+  /** SQLite cannot miss it, and the file is set aside. What is scrambled may lie in the records, which their CRC detects. */
   readonly inTheOpen: boolean;
   readonly to: (file: number, size: number, random: () => number) => void;
 }

@@ -13,13 +13,13 @@ function section(name: string): { row: string; text: string } | null {
   const { cases, transcript } = readMachine(name);
   const source = join(DIRECTORY, `${name}.package`);
   if (transcript === null || !existsSync(source)) return null;
-  const judged = cases.map((one) => ({ one, ...judgeOnKernel(one, transcript) }));
-  const wrong = judged.filter(({ differences }) => differences.length > 0);
-  const limited = judged.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
-  const right = judged.length - wrong.length - limited.length;
+  const checked = cases.map((one) => ({ one, ...judgeOnKernel(one, transcript) }));
+  const wrong = checked.filter(({ differences }) => differences.length > 0);
+  const limited = checked.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
+  const right = checked.length - wrong.length - limited.length;
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = transcript.hello?.kernel_release ?? 'unknown';
-  const row = `| ${release} | ${judged.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
+  const row = `| ${release} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
     for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.happens]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A death that the kernel decides on: faults, limits, timers, terminals, memory. Nobody is named as the sender.
+// Terminations that the kernel decides on: faults, limits, timers, terminals, memory. No process is named as the sender.
 import type { Case } from './case.ts';
 import { exit, fault, kernel, killed, oomInCgroup, segfault } from './expect.ts';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a process ends by itself: its status is what wait(2) tells its parent, whichever thread ends first or last.
+// How a process ends by itself: its status is what wait(2) returns to its parent, whichever thread exits first or last.
 import { existsSync } from 'node:fs';
 import type { Case } from './case.ts';
 import { askedToExit, exit, fault, kernel, killed, segfault } from './expect.ts';

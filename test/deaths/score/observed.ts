@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tool tells of a death, in one shape for all tools: the end of a process, and who sent a signal. Pure.
+// What a tool reports of a termination, in one shape for all tools: the end of a process, and who sent a signal. Pure.
 import type { LogRecord } from '../../../scripts/stack/otlp-file.ts';
 
 /** As wait(2) would say it. */
@@ -10,7 +10,7 @@ export interface Sender {
   readonly comm: string;
 }
 
-export type Told =
+export type Observation =
   | { readonly kind: 'end'; readonly pid: number; readonly ending: Ending }
   /** This pid is one of a thread: its end is no process's. */
   | { readonly kind: 'thread'; readonly pid: number }
@@ -28,19 +28,21 @@ export function endingOf(exitCodeRaw: number): Ending {
   return signal === 0 ? { code: (exitCodeRaw >> 8) & 0xff } : { signal };
 }
 
-/** What a record of whodunit tells. */
-export function toldBy({ resource, attributes }: LogRecord): Told[] {
+/** What a record of whodunit says. */
+export function observationsOf({ resource, attributes }: LogRecord): Observation[] {
   const pid = Number(resource['process.pid']);
   const signal = Number(attributes['whodunit.signal.number']);
   const code = attributes['process.exit.code'];
-  const told: Told[] = [{ kind: 'end', pid, ending: code === undefined ? { signal } : { code: Number(code) } }];
+  const observed: Observation[] = [
+    { kind: 'end', pid, ending: code === undefined ? { signal } : { code: Number(code) } },
+  ];
   const kind = attributes['whodunit.sender.kind'];
   if (kind === 'process' || kind === 'self') {
     const [sender, comm] =
       kind === 'self'
         ? [pid, resource['process.executable.name']]
         : [Number(attributes['whodunit.sender.pid']), attributes['whodunit.sender.executable.name']];
-    told.push({ kind: 'signal', pid, signal, sender: { pid: sender, comm: String(comm) } });
+    observed.push({ kind: 'signal', pid, signal, sender: { pid: sender, comm: String(comm) } });
   }
-  return told;
+  return observed;
 }
