@@ -51,7 +51,7 @@ var ways = []way{
 	{"exit-on", "SIGNAL CODE", "prints `ready`, handles SIGNAL, then exits with CODE", exitOn},
 	{"ignore-term", "", "prints `ready`, ignores SIGTERM and keeps running", ignoreTerm},
 	{"broken-pipe", "", "writes to a pipe without a reader", brokenPipe},
-	{"broken-socket", "", "writes to a socket without a reader", brokenSocket},
+	{"broken-socket", "", "writes to a socket whose peer has closed", brokenSocket},
 	{"broken-pipe-blocked", "", "the same as `broken-pipe`, and SIGPIPE is blocked for a while", brokenPipeBlocked},
 	{"alarm", "", "sets an interval timer and waits for its SIGALRM", alarm},
 	{"work-timer", "virtual|prof", "computes until a timer of its CPU time sends SIGVTALRM or SIGPROF", workTimer},
