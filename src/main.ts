@@ -27,7 +27,7 @@ import type { Traces } from './io/otlp/traces.ts';
 import { type Item, type Queue, UIDS_MAX } from './io/queue/queue.ts';
 import { fetchJudged, readRules, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
 import { sleep } from './io/sleep.ts';
-import { newStats, type Stats } from './io/stats.ts';
+import { newStats, observedOf, type Stats } from './io/stats.ts';
 
 /** How soon the queue is asked again after its disk took nothing. */
 const DISK_RETRY_MS = 1_000;
@@ -228,16 +228,16 @@ async function startDelivery(
     import('./io/otlp/deliver.ts'),
   ]);
   listenToDiagnostics(log);
-  stats.exports.logs.target = target;
   const sender = await createLogSender(target.protocol, target.endpoint, metrics?.meters);
-  return new Delivery({
+  const delivery = new Delivery({
     queue,
     send: (records) => sender.send(records),
     onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
-    stats,
     log,
-    target: `the collector at ${target.endpoint}`,
+    target,
   });
+  stats.exports.logs = delivery;
+  return delivery;
 }
 
 async function startMetrics(
@@ -250,18 +250,27 @@ async function startMetrics(
     import('./io/otlp/metrics.ts'),
     import('./io/otlp/otlp.ts'),
   ]);
-  stats.exports.metrics.target = config.metrics;
-  const exporter = await createMetricExporter(config.metrics.protocol);
-  const target = `the collector at ${config.metrics.endpoint}`;
-  return new Metrics({ exporter, host: readHost(), stats, log, intervalMs: config.metricIntervalMs, target });
+  const { metrics: target, metricIntervalMs: intervalMs } = config;
+  const exporter = await createMetricExporter(target.protocol);
+  const metrics = new Metrics({
+    exporter,
+    host: readHost(),
+    observe: () => observedOf(stats),
+    log,
+    intervalMs,
+    target,
+  });
+  stats.exports.metrics = metrics;
+  return metrics;
 }
 
 async function startTraces(config: Config, stats: Stats): Promise<Traces | null> {
   if (config.traces === null) return null;
   const { createSpanExporter, Traces } = await import('./io/otlp/traces.ts');
-  stats.exports.traces.target = config.traces;
   const exporter = await createSpanExporter(config.traces.protocol);
-  return new Traces({ exporter, stats, log, target: `the backend at ${config.traces.endpoint}` });
+  const traces = new Traces({ exporter, log, target: config.traces });
+  stats.exports.traces = traces;
+  return traces;
 }
 
 async function printer(form: 'text' | 'json') {

@@ -2,11 +2,12 @@
 // /livez, /readyz, /status and /recent over HTTP, for whoever watches the watcher. It tells the counters of stats.ts and counts nothing.
 import { createServer, type Server } from 'node:http';
 import { withoutCredentials } from '../core/delivery/diagnose.ts';
+import type { ExportState } from '../core/delivery/export-state.ts';
 import { FatalError } from '../core/errors.ts';
 import type { Judged } from '../core/filter/rules.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
 import type { Hello } from '../core/wire/event.ts';
-import { type ExportState, lostByStage, type Stats } from './stats.ts';
+import { lostByStage, type Stats } from './stats.ts';
 
 /** Probes without which deaths would be missed or blamed wrongly. Others only add. */
 const REQUIRED_PROBES: ReadonlySet<string> = new Set(['sched_process_exit', 'signal_generate', 'signal_deliver']);
@@ -87,6 +88,11 @@ export function missingProbe(hello: Hello): { readonly name: string; readonly te
 
 function statusOf(stats: Stats): unknown {
   const { loader, hello } = stats;
+  const [logs, metrics, traces] = [
+    stats.exports.logs?.snapshot() ?? null,
+    stats.exports.metrics?.snapshot() ?? null,
+    stats.exports.traces?.snapshot() ?? null,
+  ];
   return {
     ready: notReady(stats) === null,
     reason: notReady(stats),
@@ -102,15 +108,15 @@ function statusOf(stats: Stats): unknown {
       lost: lostByStage(stats),
     },
     bad_lines: stats.badLines,
-    metric_overflows: stats.overflowed,
+    metric_overflows: metrics?.overflows ?? 0,
     queue: queueOf(stats, Date.now()),
     export: {
       logs: {
-        ...exportOf(stats.exports.logs),
-        next_attempt: iso(stats.exports.logs.nextAttemptMs),
+        ...exportOf(logs),
+        next_attempt: iso(logs?.nextAttemptMs ?? null),
       },
-      traces: { ...exportOf(stats.exports.traces), dropped: stats.spansDropped },
-      metrics: exportOf(stats.exports.metrics),
+      traces: { ...exportOf(traces), dropped: traces?.dropped ?? 0 },
+      metrics: exportOf(metrics),
     },
     loader:
       hello === null
@@ -138,10 +144,12 @@ function statusOf(stats: Stats): unknown {
   };
 }
 
-function exportOf({ target, lastSuccessMs, lastError }: ExportState): object {
-  const { protocol, endpoint } = target ?? {};
+/** null: the signal is not sent. */
+function exportOf(state: ExportState | null): object {
+  if (state === null) return { target: null, last_success: null, last_error: null };
+  const { target, lastSuccessMs, lastError } = state;
   return {
-    target: endpoint === undefined ? null : { protocol, endpoint: withoutCredentials(endpoint) },
+    target: { protocol: target.protocol, endpoint: withoutCredentials(target.endpoint) },
     last_success: iso(lastSuccessMs),
     last_error: lastError,
   };

@@ -2,12 +2,14 @@
 // From the queue to the collector's yes: one batch at a time, in order, tried again for as long as it takes. A refused batch is
 // halved until the bad record is found, so that it takes no other with it. What a failure means is left to core/outcome.ts, what is
 // kept to queue.ts. All waits are of the monotonic clock: a wall clock that jumps moves none of them.
+import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { ExportState } from '../../core/delivery/export-state.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Rejection, Row } from '../queue/ledger.ts';
 import type { Queue } from '../queue/queue.ts';
 import { sleep } from '../sleep.ts';
-import type { Stats } from '../stats.ts';
 
 export const BATCH_RECORDS_MAX = 512;
 /** Half of what a collector takes in one gRPC message by default. */
@@ -34,10 +36,8 @@ export interface DeliveryOptions {
   readonly send: (records: readonly Uint8Array[]) => Promise<Outcome>;
   /** Of each record that was accepted: when its process ended, ms since 1970. */
   readonly onDelivered: (endedMs: number) => void;
-  readonly stats: Stats;
   readonly log: Log;
-  /** For people: where the records go. */
-  readonly target: string;
+  readonly target: Target;
   readonly backoffFirstMs?: number;
 }
 
@@ -51,10 +51,25 @@ export class Delivery {
   readonly #abort = new AbortController();
   #wake: () => void = () => {};
   readonly #worker: Promise<void>;
+  /** The target in a log line and in the queue. */
+  readonly #name: string;
+  #lastSuccessMs: number | null = null;
+  #lastError: string | null = null;
+  #nextAttemptMs: number | null = null;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
     this.#worker = this.#work();
+  }
+
+  snapshot(): ExportState {
+    return {
+      target: this.#options.target,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastError: this.#lastError,
+      nextAttemptMs: this.#nextAttemptMs,
+    };
   }
 
   /** The queue has got something. */
@@ -69,7 +84,7 @@ export class Delivery {
     const timer = setTimeout(() => this.#abort.abort(), timeoutMs);
     await this.#worker;
     clearTimeout(timer);
-    return { left: this.#options.stats.pending };
+    return { left: this.#options.queue.pending };
   }
 
   async #work(): Promise<void> {
@@ -105,9 +120,8 @@ export class Delivery {
 
   /** A server that asked the service before this one for patience is given it, where it is the same. False: the end has come. */
   async #waitAsAgreed(): Promise<boolean> {
-    const { queue, target } = this.#options;
-    const { retry } = queue;
-    if (retry === null || retry.target !== target) return true;
+    const { retry } = this.#options.queue;
+    if (retry === null || retry.target !== this.#name) return true;
     // The wall clock may have jumped: never longer than what is ever agreed to.
     const ms = Math.min(retry.untilMs - Date.now(), RETRY_AFTER_MAX_MS);
     if (ms > 0) await sleep(ms, this.#closing.signal);
@@ -137,20 +151,22 @@ export class Delivery {
       const second = first && (await this.#deliver(rows.slice(middle), DOUBTFUL_ATTEMPTS_OF_PART_MAX));
       return first && second && [...first, ...second];
     }
-    const { log, target } = this.#options;
-    log.seldom(
+    this.#options.log.seldom(
       'rejected',
-      `${target} refused a record for good (${outcome.reason}): whodunit doctor shows the last ones.`,
+      `${this.#name} refused a record for good (${outcome.reason}): whodunit doctor shows the last ones.`,
     );
     return [{ count: 1, reason: outcome.reason, record: only?.record ?? null }];
   }
 
   #accepted(rows: readonly Row[], outcome: { refused: number; reason: string | null }): Judged {
-    const { log, target, onDelivered } = this.#options;
+    const { log, onDelivered } = this.#options;
     for (const { endedMs } of rows) onDelivered(endedMs);
     if (outcome.reason === null) return [];
     const count = Math.min(Math.max(outcome.refused, 0), rows.length);
-    log.seldom('partial', `${target} refused ${count} of ${rows.length} records (partial success): ${outcome.reason}`);
+    log.seldom(
+      'partial',
+      `${this.#name} refused ${count} of ${rows.length} records (partial success): ${outcome.reason}`,
+    );
     // The collector does not say which ones; none may be sent again.
     const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
     return count === 0 ? [] : [{ count, reason: `partial success: ${outcome.reason}`, record }];
@@ -160,29 +176,28 @@ export class Delivery {
     rows: readonly Row[],
     doubtfulAttempts: number,
   ): Promise<Extract<Outcome, { kind: 'success' | 'permanent' }> | null> {
-    const { stats, log, target } = this.#options;
-    const state = stats.exports.logs;
+    const { queue, log } = this.#options;
     const records = rows.map(({ record }) => record);
     for (let attempt = 0, doubts = 0; !this.#abort.signal.aborted; attempt += 1) {
       const outcome = await this.#sendOrGiveUp(records);
       if (outcome === null) return null;
-      state.lastError = outcome.kind === 'success' ? null : outcome.reason;
-      if (outcome.kind === 'success') state.lastSuccessMs = Date.now();
+      this.#lastError = outcome.kind === 'success' ? null : outcome.reason;
+      if (outcome.kind === 'success') this.#lastSuccessMs = Date.now();
       if (outcome.kind === 'retryable' && outcome.doubtful) doubts += 1;
       const judged = outcome.kind === 'retryable' && doubts > doubtfulAttempts ? condemned(outcome.reason) : outcome;
       if (judged.kind === 'success' || judged.kind === 'permanent') {
-        if (attempt > 0 && judged.kind === 'success') log.line(`${target} answers again`);
+        if (attempt > 0 && judged.kind === 'success') log.line(`${this.#name} answers again`);
         log.over('retry');
-        state.nextAttemptMs = null;
+        this.#nextAttemptMs = null;
         return judged;
       }
-      const kept = `${stats.pending} records wait on disk, none is lost.`;
+      const kept = `${queue.pending} records wait on disk, none is lost.`;
       if (judged.kind === 'unwilling')
         log.seldom(
           'retry',
-          `${target} does not take logs from us (${judged.reason}): check endpoint, path, protocol and credentials. ${kept}`,
+          `${this.#name} does not take logs from us (${judged.reason}): check endpoint, path, protocol and credentials. ${kept}`,
         );
-      else log.seldom('retry', `${target} does not take records (${judged.reason}); ${kept} Trying again.`);
+      else log.seldom('retry', `${this.#name} does not take records (${judged.reason}); ${kept} Trying again.`);
       if (this.#closing.signal.aborted || !(await this.#backOff(judged, attempt))) return null;
     }
     return null;
@@ -190,11 +205,11 @@ export class Delivery {
 
   /** Waits before the next attempt. False: there is to be none, since the end has come and the server wants to be left alone. */
   async #backOff(outcome: Extract<Outcome, { kind: 'retryable' | 'unwilling' }>, attempt: number): Promise<boolean> {
-    const { queue, target, stats, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
+    const { queue, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
     const asked = Math.min((outcome.kind === 'retryable' && outcome.afterMs) || 0, RETRY_AFTER_MAX_MS);
     const ms = Math.max(waitMs(outcome, attempt, backoffFirstMs), asked);
-    stats.exports.logs.nextAttemptMs = Date.now() + ms;
-    if (asked >= POSTPONE_MIN_MS) queue.postpone({ target, untilMs: Date.now() + ms });
+    this.#nextAttemptMs = Date.now() + ms;
+    if (asked >= POSTPONE_MIN_MS) queue.postpone({ target: this.#name, untilMs: Date.now() + ms });
     await sleep(ms, this.#closing.signal);
     return !this.#closing.signal.aborted || asked === 0;
   }

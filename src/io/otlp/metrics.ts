@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The counters of docs/telemetry.md, sent by the official exporter. A termination is counted under the victim's service, so each
 // service has a MeterProvider of its own; one exporter and one clock serve them all (docs/decisions/). What the numbers
-// are is left to those who count: stats.ts.
+// are is left to the stages that count them: observed.ts.
 import { type Meter, type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
+import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { MetricsState } from '../../core/delivery/export-state.ts';
+import type { Target } from '../../core/delivery/target.ts';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../../core/identity/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
 import type { Log } from '../log.ts';
-import { lostByStage, type Stats } from '../stats.ts';
+import type { Observed, ObservedQueue } from './observed.ts';
 
 /** Services that are told apart; the ends of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;
@@ -42,10 +45,11 @@ interface Service {
 export interface MetricsOptions {
   readonly exporter: PushMetricExporter;
   readonly host: Host;
-  readonly stats: Stats;
+  /** What is observed of the other stages. */
+  readonly observe: () => Observed;
   readonly log: Log;
   readonly intervalMs: number;
-  readonly target: string;
+  readonly target: Target;
 }
 
 export class Metrics {
@@ -57,6 +61,9 @@ export class Metrics {
   #zeroTimer: NodeJS.Timeout | null = null;
   /** Exports are made one after the other: the tail of the chain. */
   #tail: Promise<void> = Promise.resolve();
+  #lastSuccessMs: number | null = null;
+  #lastError: string | null = null;
+  #overflows = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
@@ -72,6 +79,16 @@ export class Metrics {
   /** Whodunit's own meters, for the SDK's self-observation. */
   get meters(): MeterProvider {
     return this.#own.provider;
+  }
+
+  snapshot(): MetricsState {
+    return {
+      target: this.#options.target,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastError: this.#lastError,
+      nextAttemptMs: null,
+      overflows: this.#overflows,
+    };
   }
 
   /** Counts one end under its service. */
@@ -104,7 +121,7 @@ export class Metrics {
   }
 
   #overflowed(what: string): void {
-    this.#options.stats.overflowed += 1;
+    this.#overflows += 1;
     this.#options.log.seldom('overflow', `${what}: further ones are counted together`);
   }
 
@@ -169,7 +186,7 @@ export class Metrics {
   }
 
   async #send(reader: Reader): Promise<boolean> {
-    const { exporter, stats, log, target } = this.#options;
+    const { exporter, log, target } = this.#options;
     const { resourceMetrics } = await reader.collect();
     if (resourceMetrics.scopeMetrics.length === 0) return true;
     const error = await new Promise<Error | null>((resolve) => {
@@ -177,9 +194,12 @@ export class Metrics {
         resolve(result.code === 0 ? null : (result.error ?? new Error('failed'))),
       );
     });
-    stats.exports.metrics.lastError = error === null ? null : error.message;
-    if (error === null) stats.exports.metrics.lastSuccessMs = Date.now();
-    else log.seldom('metrics', `${target} does not take metrics (${error.message}). The next export tells the same.`);
+    this.#lastError = error === null ? null : error.message;
+    if (error === null) this.#lastSuccessMs = Date.now();
+    else {
+      const name = `the collector at ${withoutCredentials(target.endpoint)}`;
+      log.seldom('metrics', `${name} does not take metrics (${error.message}). The next export tells the same.`);
+    }
     return error === null;
   }
 
@@ -223,9 +243,9 @@ export class Metrics {
   }
 
   #instruments(): (seconds: number) => void {
-    const { stats } = this.#options;
+    const { observe } = this.#options;
     // The queue's counters are as old as its directory, a series of this process as old as the process.
-    const before = { ...stats };
+    const before = observe();
     const meter = this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA);
     const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
       unit: '{exit}',
@@ -233,10 +253,10 @@ export class Metrics {
       valueType: ValueType.INT,
     });
     exits.addCallback((result) => {
-      if (stats.loader !== null) result.observe(Number(stats.loader.exits_normal), { [semconv.OUTCOME]: 'normal' });
-      result.observe(stats.filtered - before.filtered, { [semconv.OUTCOME]: 'filtered' });
-      result.observe(stats.aggregated - before.aggregated, { [semconv.OUTCOME]: 'aggregated' });
-      result.observe(stats.reported - before.reported, { [semconv.OUTCOME]: 'reported' });
+      const now = observe();
+      if (now.normalExits !== null) result.observe(now.normalExits, { [semconv.OUTCOME]: 'normal' });
+      for (const outcome of ['filtered', 'aggregated', 'reported'] as const)
+        result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
     });
     const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
       unit: '{event}',
@@ -244,9 +264,9 @@ export class Metrics {
       valueType: ValueType.INT,
     });
     lost.addCallback((result) => {
-      const lostBefore: Record<string, number> = lostByStage(before);
-      for (const [stage, count] of Object.entries(lostByStage(stats)))
-        result.observe(count - (lostBefore[stage] ?? 0), { [semconv.STAGE]: stage });
+      const now = observe();
+      for (const stage of semconv.STAGE_VALUES)
+        result.observe(now.lost[stage] - before.lost[stage], { [semconv.STAGE]: stage });
     });
     this.#queueInstruments(meter);
     const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
@@ -259,19 +279,21 @@ export class Metrics {
 
   /** The queue as it is when it is asked; nothing where there is none. */
   #queueInstruments(meter: Meter): void {
-    const { stats } = this.#options;
-    const gauge = (name: string, unit: string, description: string, read: () => number | null): void => {
+    const { observe } = this.#options;
+    const gauge = (name: string, unit: string, description: string, read: (queue: ObservedQueue) => number): void => {
       meter.createObservableGauge(name, { unit, description }).addCallback((result) => {
-        const value = stats.queue === null ? null : read();
-        if (value !== null) result.observe(value);
+        const { queue } = observe();
+        if (queue !== null) result.observe(read(queue));
       });
     };
-    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', () => stats.pending);
-    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', () => stats.queueBytes);
-    gauge(semconv.METRIC_QUEUE_OLDEST_AGE, 's', 'Since the end of the process whose record waits longest.', () => {
-      const oldestMs = stats.queue?.oldestMs() ?? null;
-      return oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000;
-    });
+    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', ({ records }) => records);
+    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', ({ bytes }) => bytes);
+    gauge(
+      semconv.METRIC_QUEUE_OLDEST_AGE,
+      's',
+      'Since the end of the process whose record waits longest.',
+      ({ oldestMs }) => (oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000),
+    );
   }
 }
 

@@ -2,9 +2,10 @@
 // Spans to a backend, by the official exporters, which also try again for some seconds. A span is a second telling of a record: it waits
 // in memory alone, bounded, and what is dropped is counted and said. Records are what the queue keeps (docs/decisions/).
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
-import type { Protocol } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { TracesState } from '../../core/delivery/export-state.ts';
+import type { Protocol, Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
-import type { Stats } from '../stats.ts';
 
 export const SPANS_MAX = 2048;
 const BATCH_SPANS_MAX = 512;
@@ -23,10 +24,8 @@ export async function createSpanExporter(protocol: Protocol): Promise<SpanExport
 
 export interface TracesOptions {
   readonly exporter: SpanExporter;
-  readonly stats: Stats;
   readonly log: Log;
-  /** For people: where the spans go. */
-  readonly target: string;
+  readonly target: Target;
 }
 
 /** `submit` as they come, `close` at the end. */
@@ -35,9 +34,22 @@ export class Traces {
   #waiting: ReadableSpan[] = [];
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;
+  #lastSuccessMs: number | null = null;
+  #lastError: string | null = null;
+  #droppedSpans = 0;
 
   constructor(options: TracesOptions) {
     this.#options = options;
+  }
+
+  snapshot(): TracesState {
+    return {
+      target: this.#options.target,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastError: this.#lastError,
+      nextAttemptMs: null,
+      dropped: this.#droppedSpans,
+    };
   }
 
   submit(span: ReadableSpan): void {
@@ -68,7 +80,7 @@ export class Traces {
   }
 
   async #drain(): Promise<void> {
-    const { exporter, stats } = this.#options;
+    const { exporter } = this.#options;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, BATCH_SPANS_MAX);
       const error = await new Promise<Error | null>((resolve) => {
@@ -77,18 +89,18 @@ export class Traces {
       // Others may have been dropped from the front meanwhile: the batch is what it was.
       const sent = new Set(batch);
       this.#waiting = this.#waiting.filter((span) => !sent.has(span));
-      stats.exports.traces.lastError = error?.message ?? null;
-      if (error === null) stats.exports.traces.lastSuccessMs = Date.now();
+      this.#lastError = error?.message ?? null;
+      if (error === null) this.#lastSuccessMs = Date.now();
       else this.#dropped(batch.length, error.message);
     }
   }
 
   #dropped(count: number, why: string): void {
-    const { stats, log, target } = this.#options;
-    stats.spansDropped += count;
+    const { log, target } = this.#options;
+    this.#droppedSpans += count;
     log.seldom(
       'traces',
-      `${target} did not get ${count} spans (${why}). Spans are not kept on disk; records are. OTEL_TRACES_EXPORTER=none ends this.`,
+      `the backend at ${withoutCredentials(target.endpoint)} did not get ${count} spans (${why}). Spans are not kept on disk; records are. OTEL_TRACES_EXPORTER=none ends this.`,
     );
   }
 }

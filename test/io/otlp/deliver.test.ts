@@ -36,7 +36,7 @@ afterEach(async () => {
 
 type Answer = (bodies: string[], attempt: number) => Outcome | Promise<Outcome>;
 
-function start(answer: Answer, target = 'the collector'): Delivery {
+function start(answer: Answer, endpoint = 'http://collector'): Delivery {
   delivery = new Delivery({
     queue,
     send: async (records) => {
@@ -45,9 +45,8 @@ function start(answer: Answer, target = 'the collector'): Delivery {
       return answer(bodies, sent.length);
     },
     onDelivered: (endedMs) => delivered.push(endedMs),
-    stats: state.stats,
     log: new Log((text) => lines.push(text)),
-    target,
+    target: { protocol: 'grpc', endpoint },
     backoffFirstMs: 5,
   });
   return delivery;
@@ -117,8 +116,8 @@ describe('failures', () => {
     await done(1);
     expect([sent.length, state.stats.rejected]).toEqual([7, 0]);
     expect(lines).toEqual([
-      'whodunit: the collector does not take records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
-      'whodunit: the collector answers again\n',
+      'whodunit: the collector at http://collector does not take records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
+      'whodunit: the collector at http://collector answers again\n',
     ]);
   });
 
@@ -145,9 +144,9 @@ describe('failures', () => {
     sent = [];
     start(() => OK);
     await new Promise((resolve) => setTimeout(resolve, 60));
-    expect([sent, queue.retry?.target]).toEqual([[], 'the collector']);
+    expect([sent, queue.retry?.target]).toEqual([[], 'the collector at http://collector']);
     await delivery?.close(1_000);
-    start(() => OK, 'another collector');
+    start(() => OK, 'http://another');
     await done(1);
   });
 
@@ -155,7 +154,7 @@ describe('failures', () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? NEVER : OK));
     await until(() => state.stats.pending === 0, 'all judged');
-    expect([state.stats.reported, state.stats.rejected, state.stats.exports.logs.lastError]).toEqual([63, 1, null]);
+    expect([state.stats.reported, state.stats.rejected, delivery?.snapshot().lastError]).toEqual([63, 1, null]);
     expect(sent.length).toBe(1 + 2 * 6);
     const [last] = queue.lastRejections(5);
     expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
@@ -186,8 +185,8 @@ describe('failures', () => {
     await until(() => lines.length > 0, 'a line');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect([sent.length, state.stats.pending]).toEqual([1, 1]);
-    expect(state.stats.exports.logs).toMatchObject({ lastError: 'gRPC 12 unknown service' });
-    expect(state.stats.exports.logs.nextAttemptMs).toBeGreaterThan(Date.now() + 10_000);
+    expect(delivery?.snapshot()).toMatchObject({ lastError: 'gRPC 12 unknown service' });
+    expect(delivery?.snapshot().nextAttemptMs).toBeGreaterThan(Date.now() + 10_000);
     expect(lines.join()).toContain('does not take logs from us (gRPC 12 unknown service): check endpoint');
   });
 });
