@@ -222,7 +222,7 @@ export class Metrics {
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
         unit: '{termination}',
-        description: 'Abnormal process terminations.',
+        description: 'Number of abnormal process terminations.',
         valueType: ValueType.INT,
       });
     const service: Service = { reader, add: (value, series) => counter.add(value, series), series: new Map() };
@@ -249,7 +249,7 @@ export class Metrics {
     const meter = this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA);
     const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
       unit: '{exit}',
-      description: 'Ends of processes.',
+      description: 'Number of process terminations, abnormal or not, by outcome.',
       valueType: ValueType.INT,
     });
     exits.addCallback((result) => {
@@ -260,7 +260,7 @@ export class Metrics {
     });
     const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
       unit: '{event}',
-      description: 'Deaths that were lost.',
+      description: 'Number of terminations that were lost, by stage.',
       valueType: ValueType.INT,
     });
     lost.addCallback((result) => {
@@ -271,7 +271,7 @@ export class Metrics {
     this.#queueInstruments(meter);
     const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
       unit: 's',
-      description: "From the end of the process to the collector's yes.",
+      description: "Time from the termination to the collector's acknowledgement.",
       advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
     });
     return (seconds) => duration.record(seconds);
@@ -286,12 +286,12 @@ export class Metrics {
         if (queue !== null) result.observe(read(queue));
       });
     };
-    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', ({ records }) => records);
-    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', ({ bytes }) => bytes);
+    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Number of records in the disk queue.', ({ records }) => records);
+    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'Size of the records in the disk queue.', ({ bytes }) => bytes);
     gauge(
       semconv.METRIC_QUEUE_OLDEST_AGE,
       's',
-      'Since the end of the process whose record waits longest.',
+      'Age of the oldest record in the disk queue, measured from the termination.',
       ({ oldestMs }) => (oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000),
     );
   }
