@@ -3,8 +3,10 @@
 import { createServer, type Server } from 'node:http';
 import { withoutCredentials } from '../core/delivery/diagnose.ts';
 import type { ExportState } from '../core/delivery/export-state.ts';
+import { describeFailure } from '../core/delivery/outcome.ts';
 import { FatalError } from '../core/errors.ts';
 import type { Judged } from '../core/filter/rules.ts';
+import { LOG_RECORD_UID } from '../core/telemetry/semconv.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
 import type { Hello } from '../core/wire/event.ts';
 import { lostByStage, type Stats } from './stats.ts';
@@ -146,12 +148,14 @@ function statusOf(stats: Stats): unknown {
 
 /** null: the signal is not sent. */
 function exportOf(state: ExportState | null): object {
-  if (state === null) return { target: null, last_success: null, last_error: null };
-  const { target, lastSuccessMs, lastError } = state;
+  if (state === null) return { target: null, last_success: null, last_error: null, last_failure: null, rejected: 0 };
+  const { target, lastSuccessMs, lastFailure, rejected } = state;
   return {
     target: { protocol: target.protocol, endpoint: withoutCredentials(target.endpoint) },
     last_success: iso(lastSuccessMs),
-    last_error: lastError,
+    last_error: lastFailure && describeFailure(lastFailure),
+    last_failure: lastFailure && { kind: lastFailure.kind, status: lastFailure.status, message: lastFailure.message },
+    rejected,
   };
 }
 
@@ -174,19 +178,20 @@ function queueOf(stats: Stats, nowMs: number): unknown {
         time: iso(timeMs),
         count,
         reason,
-        body: record === null ? null : bodyOf(record),
+        ...(record === null ? { uid: null, body: null } : shownOf(record)),
       })),
     },
   };
 }
 
-/** What the record says, for a person. null: its bytes are no record. */
-function bodyOf(record: Uint8Array): string | null {
+/** Which record it is, and its body for people. null: its bytes are not a record. */
+function shownOf(record: Uint8Array): { uid: string | null; body: string | null } {
   try {
-    return String(readRecord(record).body ?? '');
+    const { attributes, body } = readRecord(record);
+    return { uid: String(attributes[LOG_RECORD_UID]), body: String(body ?? '') };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return null;
+    return { uid: null, body: null };
   }
 }
 
