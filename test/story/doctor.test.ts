@@ -56,8 +56,8 @@ function selfSigned(directory: string): typeof certificate {
   return { cert_file, key_file };
 }
 
-/** An endpoint without a listener. */
-async function unusedEndpoint(): Promise<string> {
+/** A port without a listener. */
+async function unusedAddress(): Promise<string> {
   const [port] = await freePorts(1);
   return `http://127.0.0.1:${port}`;
 }
@@ -163,7 +163,7 @@ describe('where a step fails, it names the step', () => {
   }[] = [
     {
       name: 'a collector that is down',
-      env: async () => to(await unusedEndpoint(), 'http/protobuf'),
+      env: async () => to(await unusedAddress(), 'http/protobuf'),
       step: 'collector',
       remedy: /ECONNREFUSED.*start the collector/,
     },

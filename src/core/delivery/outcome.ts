@@ -71,6 +71,13 @@ export function describeFailure({ status, message }: Reason): string {
   }
 }
 
+/** `rejected 2 of 7 spans (partial success): too old`. `rejected`: of `count` items; 0: the message is a warning. */
+export function describePartial(rejected: number, count: number, items: string, message: string): string {
+  return rejected === 0
+    ? `accepted ${count} ${items} with a warning: ${message}`
+    : `rejected ${rejected} of ${count} ${items} (partial success): ${message}`;
+}
+
 /** No server answered, or its answer was incomplete. */
 export function unreached(cause: string | null, message: string): Failure {
   return { kind: 'retryable', status: { kind: 'unreached', cause }, message, reached: false, afterMs: null };

@@ -4,7 +4,14 @@
 // job; persistence is queue.ts's. All waits use the monotonic clock: a wall clock that jumps moves none of them.
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { ExportState } from '../../core/delivery/export-state.ts';
-import { describeFailure, type Failure, type Outcome, type Reason, type Success } from '../../core/delivery/outcome.ts';
+import {
+  describeFailure,
+  describePartial,
+  type Failure,
+  type Outcome,
+  type Reason,
+  type Success,
+} from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Rejection, Row } from '../queue/ledger.ts';
@@ -170,8 +177,7 @@ export class Delivery {
     if (partial === null) return [];
     const count = Math.min(partial.rejected, rows.length);
     this.#rejected += count;
-    const ratio = `${count} of ${rows.length} records`;
-    log.seldom('partial', `${this.#name} rejected ${ratio} (partial success): ${partial.message}`);
+    log.seldom('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
     // The collector does not say which ones; none may be sent again.
     const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
     return count === 0 ? [] : [{ count, reason: `partial success: ${partial.message}`, record }];

@@ -7,7 +7,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
-import { describeFailure, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
+import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../../core/identity/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
@@ -56,6 +56,8 @@ export interface MetricsOptions {
 
 export class Metrics {
   readonly #options: MetricsOptions;
+  /** The target in a log line. */
+  readonly #name: string;
   readonly #services = new Map<string, Service>();
   readonly #own: { reader: Reader; provider: MeterProvider };
   readonly #duration: (seconds: number) => void;
@@ -70,6 +72,7 @@ export class Metrics {
 
   constructor(options: MetricsOptions) {
     this.#options = options;
+    this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
     this.#own = this.#provider({
       [semconv.SERVICE_NAME]: 'whodunit',
       [semconv.SERVICE_VERSION]: VERSION,
@@ -205,13 +208,12 @@ export class Metrics {
   }
 
   #settle(outcome: Outcome, points: number): void {
-    const { log, target } = this.#options;
-    const name = `the collector at ${withoutCredentials(target.endpoint)}`;
+    const { log } = this.#options;
     if (outcome.kind !== 'success') {
       this.#lastFailure = outcome;
       if (outcome.kind === 'rejected') this.#rejected += points;
       const reason = describeFailure(outcome);
-      log.seldom('metrics', `${name} does not accept metrics (${reason}). The next export repeats their values.`);
+      log.seldom('metrics', `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`);
       return;
     }
     this.#lastFailure = null;
@@ -219,8 +221,8 @@ export class Metrics {
     if (outcome.partial === null) return;
     const rejected = Math.min(outcome.partial.rejected, points);
     this.#rejected += rejected;
-    const text = `${rejected} of ${points} data points (partial success): ${outcome.partial.message}`;
-    log.seldom('metrics partial', `${name} rejected ${text}; ${this.#rejected} so far`);
+    const text = describePartial(rejected, points, 'data points', outcome.partial.message);
+    log.seldom('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
   }
 
   #service(attributes: Attributes): Service {

@@ -4,7 +4,7 @@
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { TracesState } from '../../core/delivery/export-state.ts';
-import { describeFailure, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
+import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
@@ -21,6 +21,8 @@ export interface TracesOptions {
 
 export class Traces {
   readonly #options: TracesOptions;
+  /** The target in a log line. */
+  readonly #name: string;
   #waiting: ReadableSpan[] = [];
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;
@@ -31,6 +33,7 @@ export class Traces {
 
   constructor(options: TracesOptions) {
     this.#options = options;
+    this.#name = `the backend at ${withoutCredentials(options.target.endpoint)}`;
   }
 
   snapshot(): TracesState {
@@ -84,6 +87,7 @@ export class Traces {
   }
 
   #settle(spans: number, outcome: Outcome): void {
+    const { log } = this.#options;
     if (outcome.kind !== 'success') {
       this.#lastFailure = outcome;
       if (outcome.kind === 'rejected') this.#rejected += spans;
@@ -95,15 +99,16 @@ export class Traces {
     if (outcome.partial === null) return;
     const rejected = Math.min(outcome.partial.rejected, spans);
     this.#rejected += rejected;
-    this.#drop(rejected, `partial success: ${outcome.partial.message}`);
+    this.#dropped += rejected;
+    const text = describePartial(rejected, spans, 'spans', outcome.partial.message);
+    log.seldom('traces partial', `${this.#name} ${text}; ${this.#dropped} dropped so far`);
   }
 
   #drop(count: number, why: string): void {
-    const { log, target } = this.#options;
     this.#dropped += count;
-    log.seldom(
+    this.#options.log.seldom(
       'traces',
-      `the backend at ${withoutCredentials(target.endpoint)} did not get ${count} spans (${why}), ${this.#dropped} so far. Spans are not kept on disk; records are. Set OTEL_TRACES_EXPORTER=none to send none.`,
+      `${this.#name} did not get ${count} spans (${why}), ${this.#dropped} so far. Spans are not kept on disk; records are. Set OTEL_TRACES_EXPORTER=none to send none.`,
     );
   }
 }
