@@ -69,9 +69,9 @@ describe('the npm package', () => {
       });
       programs.unshift(service);
       await until(
-        'it is the consumer',
+        'it is connected',
         TOLD_WITHIN_MS,
-        () => /is the consumer/.test(loader.output()) || undefined,
+        () => /consumer connected/.test(loader.output()) || undefined,
         loader.output,
       );
       const victim = startProgram(MORTAL, ['segfault']);
