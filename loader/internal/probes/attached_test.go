@@ -72,8 +72,8 @@ func attachedFor(t *testing.T, ringBytes int, watched Scope) (*Probes, *ring.Rin
 	return probes, ring
 }
 
-// eachDeath reads the ring from a position on. The event is valid during the call.
-func eachDeath(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbolizer, yield func(*record.Event)) (end uint64) {
+// eachTermination reads the ring from a position on, without restarts. The event is valid during the call of yield.
+func eachTermination(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbolizer, yield func(*record.Event)) (end uint64) {
 	t.Helper()
 	reader, decoder := ring.Reader(), record.NewDecoder(4096, symbols)
 	defer reader.Close()
@@ -100,10 +100,10 @@ func eachDeath(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbol
 	}
 }
 
-// deathsOf reads the ring from a position on, and returns what was read of that pid.
-func deathsOf(t *testing.T, ring *ring.Ring, from uint64, pid int) (events []*record.Event) {
+// recordsOf reads the ring from a position on, and returns the terminations of that pid.
+func recordsOf(t *testing.T, ring *ring.Ring, from uint64, pid int) (events []*record.Event) {
 	t.Helper()
-	eachDeath(t, ring, from, recordtest.Symbols{}, func(event *record.Event) {
+	eachTermination(t, ring, from, recordtest.Symbols{}, func(event *record.Event) {
 		if event.Process.Pid != uint32(pid) {
 			return
 		}
@@ -120,7 +120,7 @@ func deathsOf(t *testing.T, ring *ring.Ring, from uint64, pid int) (events []*re
 	return events
 }
 
-func dieWith(t *testing.T, code int) (pid int) {
+func exitWith(t *testing.T, code int) (pid int) {
 	t.Helper()
 	command := exec.Command("/bin/sh", "-c", fmt.Sprintf("exit %d", code))
 	err := command.Run()

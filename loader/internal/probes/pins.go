@@ -49,10 +49,10 @@ func CheckPins(pinDirectory string) error {
 		return fmt.Errorf("read the pin directory: %w", err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != pinDirectoryABI {
+		if entry.Name() != abiDirectory() {
 			return exitcode.Errorf(exitcode.Unavailable,
 				"the pin directory %s holds %q, which is not of this loader's version (%s); remove it with `whodunit-loader unload --pin-dir %s`, or use another --pin-dir",
-				pinDirectory, entry.Name(), pinDirectoryABI, pinDirectory)
+				pinDirectory, entry.Name(), abiDirectory(), pinDirectory)
 		}
 	}
 	return nil

@@ -34,8 +34,8 @@ const (
 	RingBytesMax = 1 << 30
 )
 
-// pinDirectoryABI is v<abi.EventABI>.
-const pinDirectoryABI = "v4"
+// abiDirectory is the name of the directory in the pin directory.
+func abiDirectory() string { return fmt.Sprintf("v%d", abi.EventABI) }
 
 // Options say how to attach the probes.
 type Options struct {
@@ -72,7 +72,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := CheckPins(options.PinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(options.PinDirectory, pinDirectoryABI), programs: map[string]*ebpf.Program{}}
+	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory()), programs: map[string]*ebpf.Program{}}
 	if p.lock, err = lockDirectory(p.directory); err != nil {
 		return nil, err
 	}

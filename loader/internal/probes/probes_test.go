@@ -28,7 +28,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 	}
 	first.Close()
 
-	pid := dieWith(t, 3)
+	pid := exitWith(t, 3)
 
 	second, err := Attach(Options{PinDirectory: directory, RingBytes: RingBytesMin})
 	if err != nil {
@@ -43,7 +43,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ring.Close()
-	events := deathsOf(t, ring, ring.Acked(), pid)
+	events := recordsOf(t, ring, ring.Acked(), pid)
 	if len(events) != 1 || events[0].StatusRaw != 3<<8 {
 		t.Fatalf("%d records of the death without a loader: %+v", len(events), events)
 	}
@@ -63,14 +63,14 @@ func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
 	}
 	var pids []int
 	for range 20 {
-		pids = append(pids, dieWith(t, 0))
+		pids = append(pids, exitWith(t, 0))
 	}
 	after, err := probes.Counters()
 	if err != nil || after.ExitsNormal-before.ExitsNormal < 20 {
 		t.Errorf("%d normal exits counted, %v", after.ExitsNormal-before.ExitsNormal, err)
 	}
 	for _, pid := range pids {
-		if events := deathsOf(t, ring, 0, pid); len(events) != 0 {
+		if events := recordsOf(t, ring, 0, pid); len(events) != 0 {
 			t.Errorf("a normal exit was sent: %+v", events)
 		}
 	}

@@ -47,7 +47,7 @@ func TestTheWantedVariablesAreFoundWhereverTheyLie(t *testing.T) {
 		lengthOf[command.Process.Pid] = length
 	}
 	reported := 0
-	eachDeath(t, ring, 0, recordtest.Symbols{}, func(event *record.Event) {
+	eachTermination(t, ring, 0, recordtest.Symbols{}, func(event *record.Event) {
 		length, ours := lengthOf[int(event.Process.Pid)]
 		if !ours {
 			return
@@ -58,7 +58,7 @@ func TestTheWantedVariablesAreFoundWhereverTheyLie(t *testing.T) {
 		}
 	})
 	if reported != len(lengths) {
-		t.Errorf("%d deaths of %d were reported", reported, len(lengths))
+		t.Errorf("%d terminations of %d were reported", reported, len(lengths))
 	}
 }
 
@@ -72,7 +72,7 @@ func (everyAddress) Names(out []string, addresses []uint64) []string {
 	return out
 }
 
-// What a record of a death by SIGPIPE still has, from all to nothing: the steps in which records shrink.
+// leftOf is what the record of a termination by SIGPIPE still has: the steps in which records shrink.
 func leftOf(event *record.Event) string {
 	switch {
 	case len(event.Signal.KernelStack) > 0 && event.Process.Args != nil && !event.Shrunk:
@@ -89,9 +89,9 @@ func leftOf(event *record.Event) string {
 
 func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(t *testing.T) {
 	probes, ring := attached(t)
-	const deaths = 400
-	for range deaths {
-		if err := exec.Command("/bin/sh", "-c", "yes | true").Run(); err != nil { // yes dies of SIGPIPE, which the kernel sends
+	const terminations = 400
+	for range terminations {
+		if err := exec.Command("/bin/sh", "-c", "yes | true").Run(); err != nil { // The kernel sends SIGPIPE to yes.
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(
 	}
 	var steps []string
 	found := 0
-	eachDeath(t, ring, 0, everyAddress{}, func(event *record.Event) {
+	eachTermination(t, ring, 0, everyAddress{}, func(event *record.Event) {
 		if event.Process.Comm != "yes" || event.Process.ParentPid == 1 {
 			return
 		}
@@ -113,12 +113,12 @@ func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(
 	if want := []string{"all", "no stack", "no arguments", "no ancestors"}; !slices.Equal(steps, want) {
 		t.Errorf("records shrank in these steps: %q, want %q", steps, want)
 	}
-	if lost := deaths - found; lost <= 0 || counters.Lost.RingFull < uint64(lost) {
+	if lost := terminations - found; lost <= 0 || counters.Lost.RingFull < uint64(lost) {
 		t.Errorf("lost %d, counted as lost %d", lost, counters.Lost.RingFull)
 	}
 	ring.Ack(ring.Written())
-	pid := dieWith(t, 1)
-	if events := deathsOf(t, ring, ring.Acked(), pid); len(events) != 1 || events[0].Shrunk {
+	pid := exitWith(t, 1)
+	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 || events[0].Shrunk {
 		t.Errorf("after an ack there is room again: %+v", events)
 	}
 }

@@ -44,8 +44,8 @@ func waitFor(t *testing.T, condition func() bool) {
 	}
 }
 
-// dieIn starts a shell that enters the cgroup and exits with this code.
-func dieIn(t *testing.T, directory string, code int) (pid int) {
+// exitIn starts a shell that enters the cgroup and exits with this code.
+func exitIn(t *testing.T, directory string, code int) (pid int) {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf("echo $$ > %s/cgroup.procs; exec sh -c 'exit %d'", directory, code))
 	err := cmd.Run()
@@ -66,20 +66,20 @@ func TestDeathsOutsideOfTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 	}
 	probes, ring := attachedFor(t, RingBytesMin, watched)
 
-	outsider, ours := dieIn(t, outside, 3), dieIn(t, inside, 4)
-	dieIn(t, outside, 0)
-	dieIn(t, inside, 0)
+	outsider, ours := exitIn(t, outside, 3), exitIn(t, inside, 4)
+	exitIn(t, outside, 0)
+	exitIn(t, inside, 0)
 	victim := exec.Command("sleep", "60") // in our own cgroup: outside, too
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
 	victim.Process.Kill()
 	victim.Wait()
-	if got := deathsOf(t, ring, 0, ours); len(got) != 1 || got[0].StatusRaw != 4<<8 {
+	if got := recordsOf(t, ring, 0, ours); len(got) != 1 || got[0].StatusRaw != 4<<8 {
 		t.Errorf("inside: %+v", got)
 	}
 	for _, pid := range []int{outsider, victim.Process.Pid} {
-		if got := deathsOf(t, ring, 0, pid); len(got) != 0 {
+		if got := recordsOf(t, ring, 0, pid); len(got) != 0 {
 			t.Errorf("outside: %+v", got)
 		}
 	}
@@ -105,7 +105,7 @@ func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 			t.Errorf("%d, %s: took over: %v", i, text, probes.TookOver)
 		}
 		before, _ := probes.Counters()
-		dieIn(t, directory, 5)
+		exitIn(t, directory, 5)
 		after, err := probes.Counters()
 		// Nothing empties the ring.
 		if err != nil || after.Deaths+after.Lost.RingFull <= before.Deaths+before.Lost.RingFull {
@@ -126,7 +126,7 @@ func TestAskingForTheContextOfThreadsReplacesTheProbes(t *testing.T) {
 		if sameAsBefore := i == 2; probes.TookOver != sameAsBefore {
 			t.Errorf("%d, %v: took over: %v", i, asked, probes.TookOver)
 		}
-		dieWith(t, 5)
+		exitWith(t, 5)
 		if sum, err := probes.Counters(); err != nil || sum.Deaths < uint64(i+1) {
 			t.Errorf("%d, %v: %+v, %v", i, asked, sum, err)
 		}

@@ -48,7 +48,7 @@ func TestAStormWhileTheConsumerPausesIsDeliveredOrCounted(t *testing.T) {
 		storm.Stop(t)
 	}
 	took, end := time.Since(start), ring.Written()
-	for listener.heard.Load() < end && len(listening) == 0 {
+	for listener.read.Load() < end && len(listening) == 0 {
 		// The last record before it may be an empty one, which has no line.
 		if _, err := stormtest.Terminate(false); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ type listener struct {
 	pause      time.Duration
 	got        int
 	shrunk     int
-	heard      atomic.Uint64 // the position past the last record
+	read       atomic.Uint64 // the position past the last record
 }
 
 // listen returns when the connection is closed.
@@ -106,6 +106,6 @@ func (l *listener) listen() error {
 		if l.got%100 == 0 {
 			l.consumer.Say(`{"v":1,"type":"ack","seq":"%d"}`, event.Seq)
 		}
-		l.heard.Store(event.Seq)
+		l.read.Store(event.Seq)
 	}
 }

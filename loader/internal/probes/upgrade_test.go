@@ -48,7 +48,7 @@ func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T)
 			t.Fatal(err)
 		}
 		defer ring.Close()
-		ring.Ack(eachDeath(t, ring, ring.Acked(), recordtest.Symbols{}, func(event *record.Event) { reported.Add(event, storm) }))
+		ring.Ack(eachTermination(t, ring, ring.Acked(), recordtest.Symbols{}, func(event *record.Event) { reported.Add(event, storm) }))
 	}
 	for i := range replacements {
 		collect()
@@ -112,8 +112,8 @@ func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ring.Close()
-	pid := dieWith(t, 3)
-	if events := deathsOf(t, ring, ring.Acked(), pid); len(events) != 1 {
+	pid := exitWith(t, 3)
+	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 {
 		t.Errorf("%d records of one death", len(events))
 	}
 }
@@ -148,7 +148,7 @@ func TestMapsOfAnotherShapeAreRefusedWithTheRemedy(t *testing.T) {
 func TestThePendingFactsOfAProcessThatNoLongerExistsAreSwept(t *testing.T) {
 	probes, _ := attached(t)
 	kept := abi.ProcessKey{StartBoottimeNs: 1, Pid: uint32(os.Getpid())}
-	gone := abi.ProcessKey{StartBoottimeNs: 1, Pid: uint32(dieWith(t, 0))}
+	gone := abi.ProcessKey{StartBoottimeNs: 1, Pid: uint32(exitWith(t, 0))}
 	for _, key := range []abi.ProcessKey{kept, gone} {
 		if err := probes.pendingFacts.Put(key, make([]byte, probes.pendingFacts.ValueSize())); err != nil {
 			t.Fatal(err)

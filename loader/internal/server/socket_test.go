@@ -54,7 +54,7 @@ func TestAPeerOfAnotherGroupIsRefused(t *testing.T) {
 			n, err = unix.Read(fd, make([]byte, 1))
 		}
 		if err == nil && n != 0 {
-			err = errors.New("it was greeted")
+			err = errors.New("it was sent something")
 		}
 		unix.Close(fd)
 		read <- err

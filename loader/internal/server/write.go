@@ -12,8 +12,8 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// greeting is what a session has been sent so far, besides events.
-type greeting struct {
+// sentState is what a session has been sent so far, besides events.
+type sentState struct {
 	role     string // of the last hello; "": none
 	statusNo uint64 // of the last status
 }
@@ -22,11 +22,11 @@ type greeting struct {
 func (s *session) write(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout)) })
 	defer stop()
-	var sent greeting
+	var sent sentState
 	var batch []byte // of lines; its memory is reused
 	for {
 		role := s.role()
-		lines, err := s.greet(batch[:0], &sent, role)
+		lines, err := s.appendState(batch[:0], &sent, role)
 		if err != nil {
 			return err
 		}
@@ -52,15 +52,15 @@ func (s *session) write(ctx context.Context) error {
 	}
 }
 
-// greet appends a hello if the role has changed, and the status if that has.
-func (s *session) greet(batch []byte, sent *greeting, role string) ([]byte, error) {
+// appendState appends a hello if the role has changed, and the status if that has.
+func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byte, error) {
 	if role != sent.role {
 		line, err := wire.EncodeLine("hello", s.server.helloFor(role))
 		if err != nil {
 			return nil, err
 		}
 		s.server.refreshStatus()
-		batch, *sent = append(batch, line...), greeting{role: role}
+		batch, *sent = append(batch, line...), sentState{role: role}
 	}
 	if status, no := s.server.currentStatus(); no != sent.statusNo {
 		line, err := wire.EncodeLine("status", status)
