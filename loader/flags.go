@@ -27,13 +27,13 @@ Commands:
   unload   remove all pins, and with them the probes
 
 Flags of run (each with the environment variable that sets its default):
-  --socket PATH         WHODUNIT_SOCKET      the socket to serve (%s)
-  --socket-group GROUP  WHODUNIT_SOCKET_GROUP  the group, by name or number, that may connect besides root (root)
-  --pin-dir DIR         WHODUNIT_PIN_DIR     where probes and maps are pinned (%s)
-  --ring-bytes N        WHODUNIT_RING_BYTES  size of the ring buffer, a power of two (%d)
-  --scope SCOPE         WHODUNIT_SCOPE       host; or /PATH of a cgroup, or pod:UID of Kubernetes, to watch only that subtree (host)
-  --thread-context BOOL WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
-  --unload-on-exit                           remove the pins on exit: nothing is recorded until the next run
+  --socket PATH          WHODUNIT_SOCKET          the socket to serve (%s)
+  --socket-group GROUP   WHODUNIT_SOCKET_GROUP    the group, by name or number, that may connect besides root (root)
+  --pin-dir DIR          WHODUNIT_PIN_DIR         where probes and maps are pinned (%s)
+  --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer, a power of two (%d)
+  --scope SCOPE          WHODUNIT_SCOPE           host; or /PATH of a cgroup, or pod:UID of Kubernetes, to watch only that subtree (host)
+  --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
+  --unload-on-exit                                remove the pins on exit: nothing is recorded until the next run
 
 unload and check accept --pin-dir, health accepts --socket. --version prints the version, --help this text.
 `
