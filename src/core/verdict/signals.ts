@@ -30,6 +30,9 @@ export const SIGRTMIN = 34;
 /** SIGRTMAX: the last one. */
 export const SIGNAL_MAX = 64;
 
+/** Signals by which a process is asked to terminate; it may handle them. */
+export const TERMINATION_REQUESTS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
+
 /** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is no signal. */
 export function signalName(signo: number): string {
   const name = NAMES[signo];
