@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import type { Protocol } from '../core/delivery/target.ts';
 import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
-import type { ArgumentsMode } from '../core/identity/resource.ts';
+import type { ArgumentsMode } from '../core/identity/arguments.ts';
 import { KNOBS, type KnobName, OTLP_KNOBS, type OtlpKnobName } from './knobs.ts';
 
 const PROTOCOLS: readonly Protocol[] = ['grpc', 'http/protobuf', 'http/json'];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service that dies again and again gets some records a minute; the rest of that minute is aggregated into one summary with exact counts.
 // Time is an argument. The words are left to summary.ts; that a aggregated death is acknowledged and counted, to main.ts.
-import type { Attributes } from '../identity/resource.ts';
+import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
 

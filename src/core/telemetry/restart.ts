@@ -3,10 +3,11 @@
 // comes without it. That an executable of that name was started in that place is the kernel's word (bpf/restart.h); whether it is the
 // same program is asked here.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { type Attributes, executableName } from '../identity/resource.ts';
+import { displayName, namedAncestors } from '../identity/names.ts';
 import { duration, hrTime, isoTime, seconds } from '../time.ts';
 import type { Restart, Victim } from '../wire/event.ts';
 import { ancestorLabels } from '../words/sentence.ts';
+import type { Attributes } from './attributes.ts';
 import { recordUid, SCOPE, uidOf } from './record.ts';
 import * as semconv from './semconv.ts';
 
@@ -59,7 +60,8 @@ export function isSameProgram(dead: Program, now: Program): boolean {
 export function buildRestart(restart: Restart, death: Reported, observedNs: bigint): ReadableLogRecord {
   const { process } = restart;
   const delayNs = restart.time_ns - restart.dead.time_ns;
-  const [starter] = process.ancestors;
+  const ancestors = namedAncestors(process.ancestors);
+  const [starter] = ancestors;
   const attributes: Attributes = {
     [semconv.LOG_RECORD_UID]: uidOf(`${death.uid}/restart`),
     [semconv.TERMINATION_UID]: death.uid,
@@ -67,15 +69,15 @@ export function buildRestart(restart: Restart, death: Reported, observedNs: bigi
     [semconv.RESTART_TIME]: isoTime(restart.time_ns + restart.clock_offset_ns),
     [semconv.RESTART_DELAY]: seconds(delayNs),
   };
-  if (process.ancestors.length > 0) attributes[semconv.RESTART_ANCESTORS] = ancestorLabels(process.ancestors);
-  const by = starter === undefined ? '' : ` by ${starter.comm} (pid ${starter.pid})`;
+  if (ancestors.length > 0) attributes[semconv.RESTART_ANCESTORS] = ancestorLabels(ancestors);
+  const by = starter === undefined ? '' : ` by ${starter.name} (pid ${starter.pid})`;
   const { spanContext, resource } = death;
   return {
     eventName: semconv.EVENT_PROCESS_RESTART,
     hrTime: hrTime(restart.time_ns + restart.clock_offset_ns),
     hrTimeObserved: hrTime(observedNs),
     ...INFO,
-    body: `${executableName(process)} was started again${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} had ended.`,
+    body: `${displayName(process)} was started again${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} had ended.`,
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource,

@@ -3,9 +3,10 @@
 // docs/telemetry.md. Which deaths are aggregated is left to crash-loop.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
-import { type Attributes, serviceLevel } from '../identity/resource.ts';
 import { duration, hrTime, isoTime } from '../time.ts';
-import { resourceValue, SCOPE, uidOf } from './record.ts';
+import type { Attributes } from './attributes.ts';
+import { SCOPE, uidOf } from './record.ts';
+import { resourceValue, serviceLevel } from './resource.ts';
 import * as semconv from './semconv.ts';
 
 /** The summary; the same minute of the same service on the same host always has the same uid. `observedNs`: now, ns since 1970. */

@@ -5,7 +5,9 @@
 import { type Meter, type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
-import { type Attributes, type Host, hostAttributes, serviceLevel } from '../../core/identity/resource.ts';
+import type { Host } from '../../core/identity/host.ts';
+import type { Attributes } from '../../core/telemetry/attributes.ts';
+import { hostAttributes, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';

@@ -2,9 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseProcessContext } from '../../../src/core/identity/process-context.ts';
-import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { exitedWith, victim } from '../../support/deadly.ts';
-import { host } from '../../support/host.ts';
+import { resourceOfVictim } from '../../support/derived.ts';
 import { processContext, published, text } from '../../support/published.ts';
 
 describe('the published context', () => {
@@ -65,7 +64,7 @@ describe('the name of the service', () => {
     OTEL_RESOURCE_ATTRIBUTES: 'service.name=by-list,service.version=1,team=a',
   };
   const resource = (changes: object) =>
-    resourceOf(exitedWith(1, { process: victim({ env, ...changes }) }), host, 'off');
+    resourceOfVictim(exitedWith(1, { process: victim({ env, ...changes }) }), 'off');
 
   it('is the published one, before that of the variables', () => {
     const context = published(['service.name', text('published')], ['service.version', text('2')]);

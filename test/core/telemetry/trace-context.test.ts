@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // TRACEPARENT as W3C Trace Context has it, and the span that is made of a record.
 import { describe, expect, it } from 'vitest';
+import { parseProcessContext } from '../../../src/core/identity/process-context.ts';
 import { buildSpan } from '../../../src/core/telemetry/span.ts';
 import {
   parseTraceParent,
   TRACE_PARENT_UPTIME_MAX_NS,
   traceContextOf,
 } from '../../../src/core/telemetry/trace-context.ts';
+import type { Death } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { END, exitedWith, OFFSET, victim } from '../../support/deadly.ts';
 import { processContext, text } from '../../support/published.ts';
+
+const contextOf = (death: Death) => traceContextOf(death, parseProcessContext(death.process.otel_context));
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
@@ -46,9 +50,7 @@ describe('TRACEPARENT', () => {
     [-1n, { traceId: TRACE, spanId: SPAN, traceFlags: 1 }],
   ])('five minutes and %s ns after the start', (more, expected) => {
     const process = victim({ env: { TRACEPARENT: `00-${TRACE}-${SPAN}-01` } });
-    expect(traceContextOf(exitedWith(1, { process, time_ns: START + TRACE_PARENT_UPTIME_MAX_NS + more }))).toEqual(
-      expected,
-    );
+    expect(contextOf(exitedWith(1, { process, time_ns: START + TRACE_PARENT_UPTIME_MAX_NS + more }))).toEqual(expected);
   });
 });
 
@@ -68,7 +70,7 @@ describe('the span that was open in the thread', () => {
         thread_context: open,
         time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
       });
-      expect(traceContextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
+      expect(contextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
     },
   );
 
@@ -76,9 +78,9 @@ describe('the span that was open in the thread', () => {
     const started = { traceId: TRACE, spanId: SPAN, traceFlags: 0 };
     const silent = { ...says(''), otel_context: processContext([['threadlocal.schema_version', text('tls_v1')]], []) };
     for (const process of [says('go_pprof_labels_v1'), silent, { ...silent, otel_context: null }]) {
-      expect(traceContextOf(exitedWith(1, { process, thread_context: open }))).toEqual(started);
+      expect(contextOf(exitedWith(1, { process, thread_context: open }))).toEqual(started);
     }
-    expect(traceContextOf(exitedWith(1, { process: says('tls_v1') }))).toEqual(started);
+    expect(contextOf(exitedWith(1, { process: says('tls_v1') }))).toEqual(started);
   });
 });
 

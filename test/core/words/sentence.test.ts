@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it } from 'vitest';
-import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
-import { sentence } from '../../../src/core/words/sentence.ts';
+import { recordOf } from '../../support/circumstances.ts';
 import {
   actor,
   exitedWith,
@@ -14,7 +13,6 @@ import {
   oom,
   signal,
 } from '../../support/deadly.ts';
-import { host } from '../../support/host.ts';
 
 const own = (signo: number) => noinfoSignal(signo, { syscall: 1, sender: itself() });
 const runc = actor({
@@ -93,5 +91,5 @@ it.each<[Death, string]>([
   [killedBy(9, { signal: kernelSignal(9) }), 'was killed by SIGKILL from the kernel, after 3.0 s.'],
   [killedBy(9), 'was killed by SIGKILL after 3.0 s; who sent it is not known.'],
 ])('sentence %#', (death, text) => {
-  expect(sentence(death, classify(death), host)).toBe(`sleep (pid 4242) ${text}`);
+  expect(recordOf(death).body).toBe(`sleep (pid 4242) ${text}`);
 });
