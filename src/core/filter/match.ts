@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives a termination to the rules: what of it they look at, and the first that matches. Nothing filtered is lost: it is counted.
-// The rules themselves are in rules.ts.
+// The facts of a termination that rules look at, and the first rule that matches. The rules themselves are in rules.ts.
 
 import type { VictimIdentity } from '../identity/identity.ts';
 import { seconds } from '../time.ts';

@@ -34,7 +34,7 @@ export interface RecordInput {
   readonly recent: number;
 }
 
-/** The key of one death: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same death always gets the same. */
+/** The key of one termination: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same termination always gets the same one. */
 export function recordUid(bootId: string, pid: number, startBoottimeNs: bigint): string {
   return uidOf(`${bootId}/${pid}/${startBoottimeNs}`);
 }
@@ -106,7 +106,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
   const { signal, signalToExitNs } = verdict;
   const number = verdict.signo || signal?.signo;
   if (number === undefined) return [];
-  // The fault's code is that of the delivery, and is there where the generation was missed.
+  // The fault's code was seen at delivery, also if the generation was missed.
   const code = verdict.fault?.code ?? signal?.code;
   return [
     [semconv.SIGNAL_NUMBER, number],

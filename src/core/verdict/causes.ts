@@ -57,8 +57,8 @@ const RULES: readonly CauseRule[] = [
   },
   {
     // mark_victim comes after the signal was generated, so the victim's own oom_mm at exit is what counts. A task that shares
-    // the victim's memory has none, nor has a victim that ends on another processor before it is marked; but the SIGKILL of
-    // both comes from __oom_kill_process (mm/oom_kill.c).
+    // the victim's memory has none, nor has a victim that exits on another CPU before it is marked; but the SIGKILL of both
+    // comes from __oom_kill_process (mm/oom_kill.c).
     name: 'the out-of-memory killer chose it',
     cause: 'oom_kill',
     when: ({ death, signo, signal, origin }) =>
@@ -117,15 +117,15 @@ const RULES: readonly CauseRule[] = [
     ],
   },
   {
-    name: 'the init of its pid namespace died',
+    name: 'the init of its pid namespace terminated',
     cause: 'namespace_exit',
     when: ({ signo, signal }) => signo === SIGKILL && frames.has(signal, frames.NAMESPACE_EXIT) !== null,
     sender: 'kernel',
     evidence: ({ signal }) => [ran(signal, 'the init of its pid namespace, which was dying')],
   },
   {
-    // Sent as SEND_SIG_NOINFO by the dying parent: forget_original_parent() in kernel/exit.c.
-    name: 'its parent died and it had asked to follow',
+    // Sent as SEND_SIG_NOINFO by the exiting parent: forget_original_parent() in kernel/exit.c.
+    name: 'its parent terminated, and it had set PR_SET_PDEATHSIG',
     cause: 'parent_death',
     when: ({ death, signo, signal }) =>
       signal?.info === 'noinfo' &&
@@ -157,7 +157,7 @@ const RULES: readonly CauseRule[] = [
     ],
   },
   {
-    name: 'it wrote into a pipe or socket that nobody reads',
+    name: 'it wrote to a pipe or socket without a reader',
     cause: 'broken_pipe',
     when: ({ death, signo, signal }) => signo === SIGPIPE && isDisguised(signal, death),
     sender: 'kernel',
@@ -210,7 +210,7 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signal }) => [`the sender is the process itself, ${code(signal)}`],
   },
   {
-    name: 'somebody wrote to its cgroup.kill',
+    name: 'another process wrote to its cgroup.kill',
     cause: 'killed',
     when: ({ signal, origin }) => origin === 'process' && frames.has(signal, frames.CGROUP_KILL) !== null,
     evidence: ({ signal }) => [ran(signal, 'the one that wrote to cgroup.kill')],
@@ -232,27 +232,27 @@ const RULES: readonly CauseRule[] = [
     ],
   },
   {
-    // Nothing but a write raises SIGPIPE in practice; nobody is blamed by saying so. Others need a witness.
-    name: 'the number alone tells: broken pipe',
+    // Only a write raises SIGPIPE in practice, and the cause names no sender. Other signals need more than their number.
+    name: 'by the number alone: broken pipe',
     cause: 'broken_pipe',
     when: ({ signo, signal }) => signal === null && signo === SIGPIPE,
     evidence: () => ['no sender was remembered; SIGPIPE comes from a write'],
   },
   {
     // Before 5.16 a filter's kill sends nothing; the dead mode is that of one thread, which need not be the last (kernel/seccomp.c).
-    name: 'the number alone tells: seccomp',
+    name: 'by the number alone: seccomp',
     cause: 'seccomp',
     when: ({ death, signo, signal }) => signo === SIGSYS && signal === null && death.signal === null,
     evidence: () => ['SIGSYS, and no signal was seen being sent: so a seccomp filter kills before Linux 5.16'],
   },
   {
-    name: 'the number alone tells: a limit',
+    name: 'by the number alone: a limit',
     cause: 'resource_limit',
     when: ({ signo, signal }) => signal === null && (signo === SIGXCPU || signo === SIGXFSZ),
     evidence: ({ signo }) => [`no sender was remembered; ${signalName(signo)} comes from a limit`],
   },
   {
-    name: 'nobody knows',
+    name: 'the cause is not known',
     cause: 'unknown',
     when: () => true,
     evidence: ({ signal }) =>

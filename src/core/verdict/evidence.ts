@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts that led to a cause, in words, so that a reader can check the verdict. Which of them count is left to causes.ts.
 import type { Death, Fault, Signal } from '../wire/event.ts';
-import { telling } from './frames.ts';
+import { shownFrame } from './frames.ts';
 import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import type { Cause, SenderKind } from './verdict.ts';
@@ -39,7 +39,7 @@ function requestEvidence({ signal, origin }: Request, death: Death): string {
   return `${signalName(signal.signo)}${by} ${howTaken(signal)}, ${seconds.toFixed(3)} s before the end`;
 }
 
-/** With the default action it was not the end: it was blocked, or the kernel spared an init (sig_task_ignored in kernel/signal.c). */
+/** With the default action and no termination it was blocked, or the kernel dropped it for an init (sig_task_ignored in kernel/signal.c). */
 function howTaken({ action, result }: Signal): string {
   if (action !== 'default') return `was ${action}`;
   return result === RESULT_IGNORED
@@ -53,7 +53,7 @@ export function ignoredEvidence(signal: Signal | null): string[] {
 }
 
 export function stackEvidence(signal: Signal | null): string[] {
-  const frame = signal === null ? null : telling(signal);
+  const frame = signal === null ? null : shownFrame(signal);
   return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
 }
 

@@ -42,7 +42,7 @@ export function signalName(signo: number): string {
   return `signal ${signo}`;
 }
 
-/** The other way round: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null for what is no signal. */
+/** The other way round: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null if it is no signal. */
 export function signalNumber(text: string): number | null {
   if (/^\d{1,2}$/.test(text)) return Number(text) >= 1 && Number(text) <= SIGNAL_MAX ? Number(text) : null;
   const name = text.toUpperCase().replace(/^SIG/, '');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wire between loader and service: newline-delimited JSON, as docs/wire.md says. Twin of loader/wire.go.
-// Reads bytes in any chunks into messages; sockets, roles and what to do about a bad line are left to io/socket.ts.
+// Reads bytes in any chunks into messages; sockets, roles and what to do about a bad line are left to io/loader/socket.ts.
 import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from '../errors.ts';
 import { deathSchema, errorSchema, helloSchema, type Message, restartSchema, statusSchema } from './event.ts';
@@ -61,7 +61,7 @@ export class Decoder {
     return results;
   }
 
-  /** The stream has ended. What is left without a newline is a half line; its death, if it was one, is sent again. */
+  /** The stream has ended. What is left without a newline is a half line; the loader sends it again. */
   end(): Decoded[] {
     const results: Decoded[] = [];
     if (this.#held > 0) {
@@ -108,7 +108,7 @@ export class Decoder {
   }
 }
 
-/** What the service writes: everything up to and including `seq` is safe. `0n` only claims the role of the consumer. */
+/** What the service writes: everything up to and including `seq` is safe. `0n` only asks for the role of the consumer. */
 export function encodeAck(seq: bigint): string {
   return `{"v":${WIRE_VERSION},"type":"ack","seq":"${seq}"}\n`;
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What exit codes mean, by program: data alone, each table with its source. A meaning is a clause that fits into a sentence. Which
-// table counts for whom is left to explain.ts; docs/exit-codes.md is made of this file (`npm run generate:exit-codes`).
+// The meanings of exit codes by program: only data, each table with its source. A meaning is a clause that fits into a sentence. Which
+// table applies to a program is left to explain.ts; docs/exit-codes.md is generated from this file (`npm run generate:exit-codes`).
 
 export interface ExitCodeTable {
   readonly title: string;
-  /** Globs on the executable's name. Empty: no executable tells; the table is found by `aliases` alone. */
+  /** Globs on the executable's name. Empty: the name does not identify such a program; the table is found by `aliases` alone. */
   readonly executables: readonly string[];
   /** Other names that a person may ask for (`whodunit explain --executable NAME`). */
   readonly aliases?: readonly string[];
-  /** true: a convention, which holds for a program that has no meaning of its own for the code. */
+  /** true: a convention, for programs whose own table does not have the code. */
   readonly convention?: true;
   readonly source: string;
   readonly codes: Readonly<Record<number, string>>;
 }
 
-/** Shells give 128 + n where signal n ended their child; programs that catch a signal to clean up often do the same. */
+/** Shells return 128 + n if signal n terminated their child; programs that catch a signal to clean up often do the same. */
 export const SIGNAL_BASE = 128;
 export const SIGNAL_BASE_SOURCE = 'POSIX.1-2024, Shell Command Language, 2.8.2 Exit Status for Commands';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One sentence that tells a person what happened: the Body of the record and the headline of the console. It says nothing that
-// the verdict does not; where the sender is not known it says so.
+// One sentence about a termination: the Body of the record and the headline of the console. It states nothing beyond the verdict; if
+// the sender is not known it says so.
 
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
@@ -37,7 +37,7 @@ export function faultLabel(signo: number, code: number, address: string | null):
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
 
-/** `deed` comes before the time that it lived, `reason` after it. */
+/** `deed` comes before the uptime, `reason` after it. */
 interface Story {
   readonly deed: string;
   readonly reason?: string;
@@ -108,7 +108,7 @@ function faultDetail(verdict: Verdict, victim: Named): string {
   return `${label}${inThread(verdict, victim)}`;
 }
 
-/** Names the thread only where it is not the only or first one. */
+/** Names the thread only if it is not the main thread. */
 function inThread({ thread }: Verdict, victim: Named): string {
   if (thread === null || thread.tid === victim.pid) return '';
   return ` in thread ${thread.name ?? thread.tid}`;

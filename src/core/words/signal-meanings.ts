@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each signal means to whoever was ended by it, in one clause: data alone, after signal(7). Names are left to signals.ts.
+// What a termination by each signal means, in one clause: only data, after signal(7). Names are left to core/verdict/signals.ts.
 
 export const SIGNAL_SOURCE = 'signal(7); kernel/signal.c';
 
