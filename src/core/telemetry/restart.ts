@@ -77,7 +77,7 @@ export function buildRestart(restart: Restart, termination: Reported, observedNs
     hrTime: hrTime(restart.time_ns + restart.clock_offset_ns),
     hrTimeObserved: hrTime(observedNs),
     ...INFO,
-    body: `${displayName(process)} was started again${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} had ended.`,
+    body: `${displayName(process)} was restarted${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} terminated.`,
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource,

@@ -30,7 +30,7 @@ export function buildSummary(aggregated: Aggregate, observedNs: bigint): Readabl
     hrTimeObserved: hrTime(observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: `${resource[semconv.SERVICE_NAME]} ended ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
+    body: `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(resource),

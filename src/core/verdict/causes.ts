@@ -70,7 +70,7 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ death }) => [
       death.oom_victim
         ? 'it was marked as a victim of the out-of-memory killer'
-        : 'the out-of-memory killer sent it SIGKILL; it was not marked as the victim when it ended',
+        : 'the out-of-memory killer sent SIGKILL; the process was not marked as a victim when it terminated',
     ],
   },
   {
@@ -121,7 +121,7 @@ const RULES: readonly CauseRule[] = [
     cause: 'namespace_exit',
     when: ({ signo, signal }) => signo === SIGKILL && frames.has(signal, frames.NAMESPACE_EXIT) !== null,
     sender: 'kernel',
-    evidence: ({ signal }) => [ran(signal, 'the init of its pid namespace, which was dying')],
+    evidence: ({ signal }) => [ran(signal, 'the init of its pid namespace, which was exiting')],
   },
   {
     // Sent as SEND_SIG_NOINFO by the exiting parent: forget_original_parent() in kernel/exit.c.
@@ -176,7 +176,7 @@ const RULES: readonly CauseRule[] = [
     sender: 'kernel',
     evidence: ({ signal }) => [
       signal?.code === SI_TIMER ? 'a POSIX timer (SI_TIMER)' : 'an alarm or interval timer',
-      ran(signal, 'an innocent task, interrupted by the timer'),
+      ran(signal, 'interrupted by the timer, not the sender'),
     ],
   },
   {
@@ -213,7 +213,7 @@ const RULES: readonly CauseRule[] = [
     name: 'another process wrote to its cgroup.kill',
     cause: 'killed',
     when: ({ signal, origin }) => origin === 'process' && frames.has(signal, frames.CGROUP_KILL) !== null,
-    evidence: ({ signal }) => [ran(signal, 'the one that wrote to cgroup.kill')],
+    evidence: ({ signal }) => [ran(signal, 'it wrote to cgroup.kill')],
   },
   {
     name: 'another process sent the signal',
@@ -228,7 +228,7 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signo, signal, death }) => [
       `${signalName(signo)} from the kernel, ${code(signal)}`,
       ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
-      ran(signal, 'not necessarily the cause'),
+      ran(signal, 'not necessarily the sender'),
     ],
   },
   {
@@ -236,20 +236,20 @@ const RULES: readonly CauseRule[] = [
     name: 'by the number alone: broken pipe',
     cause: 'broken_pipe',
     when: ({ signo, signal }) => signal === null && signo === SIGPIPE,
-    evidence: () => ['no sender was remembered; SIGPIPE comes from a write'],
+    evidence: () => ['no signal was recorded; SIGPIPE comes from a write'],
   },
   {
     // Before 5.16 a filter's kill sends nothing; the dead mode is that of one thread, which need not be the last (kernel/seccomp.c).
     name: 'by the number alone: seccomp',
     cause: 'seccomp',
     when: ({ death, signo, signal }) => signo === SIGSYS && signal === null && death.signal === null,
-    evidence: () => ['SIGSYS, and no signal was seen being sent: so a seccomp filter kills before Linux 5.16'],
+    evidence: () => ['SIGSYS, but no signal was sent: a seccomp filter before Linux 5.16'],
   },
   {
     name: 'by the number alone: a limit',
     cause: 'resource_limit',
     when: ({ signo, signal }) => signal === null && (signo === SIGXCPU || signo === SIGXFSZ),
-    evidence: ({ signo }) => [`no sender was remembered; ${signalName(signo)} comes from a limit`],
+    evidence: ({ signo }) => [`no signal was recorded; ${signalName(signo)} comes from a limit`],
   },
   {
     name: 'the cause is not known',
@@ -257,8 +257,8 @@ const RULES: readonly CauseRule[] = [
     when: () => true,
     evidence: ({ signal }) =>
       signal === null
-        ? ['no sender was remembered']
-        : [`not enough is known of the signal, ${code(signal)}`, ran(signal, 'perhaps innocent')],
+        ? ['no signal was recorded']
+        : [`not enough is known of the signal, ${code(signal)}`, ran(signal, 'not necessarily the sender')],
   },
 ];
 

@@ -25,25 +25,27 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
   const { fault, handled_fault: handled } = death;
   if (request !== null) lines.push(requestEvidence(request, death));
   if (fault !== null && fault.signo !== signo) {
-    lines.push(...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL ended the core dump' : 'came first'));
+    lines.push(
+      ...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL interrupted the core dump' : 'came first'),
+    );
   }
   if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
   if (death.ptraced) lines.push('a tracer was attached');
-  if (death.shrunk) lines.push('the ring ran low: parts of the record were left out');
+  if (death.shrunk) lines.push('the ring buffer was nearly full: parts of the record were left out');
   return lines;
 }
 
 function requestEvidence({ signal, origin }: Request, death: Death): string {
   const by = { process: ` from ${who(signal)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[origin];
   const seconds = Number(death.time_ns - signal.time_ns) / 1e9;
-  return `${signalName(signal.signo)}${by} ${howTaken(signal)}, ${seconds.toFixed(3)} s before the end`;
+  return `${signalName(signal.signo)}${by} ${howTaken(signal)}, ${seconds.toFixed(3)} s before the termination`;
 }
 
 /** With the default action and no termination it was blocked, or the kernel dropped it for an init (sig_task_ignored in kernel/signal.c). */
 function howTaken({ action, result }: Signal): string {
   if (action !== 'default') return `was ${action}`;
   return result === RESULT_IGNORED
-    ? 'was ignored, as it is the init of a pid namespace and has no handler'
+    ? 'was ignored: the process is the init of a pid namespace and has no handler'
     : 'was blocked';
 }
 
@@ -58,11 +60,11 @@ export function stackEvidence(signal: Signal | null): string[] {
 }
 
 export function who(signal: Signal | null): string {
-  return signal === null ? 'nobody' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+  return signal === null ? 'an unknown task' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
 }
 
 export function ran(signal: Signal | null, what: string): string {
-  return `${who(signal)} ran when it was generated: ${what}`;
+  return `generated while ${who(signal)} was running: ${what}`;
 }
 
 export function code(signal: Signal | null): string {

@@ -53,7 +53,7 @@ function story(verdict: Verdict, victim: Named, sender: string | null, meaning: 
     case 'abort':
       return { deed: `aborted (${signal})${inThread(verdict, victim)}` };
     case 'self_signal':
-      return { deed: `ended itself with ${signal}` };
+      return { deed: `terminated itself with ${signal}` };
     case 'killed':
       return {
         deed: `was ${TERMINATION_REQUESTS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sender ?? 'an unknown process'}`,
@@ -68,25 +68,24 @@ function story(verdict: Verdict, victim: Named, sender: string | null, meaning: 
     case 'resource_limit':
       return {
         deed: `was killed by ${signal}`,
-        reason:
-          verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it used up its limit of processor time',
+        reason: verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it reached its CPU time limit',
       };
     case 'broken_pipe':
-      return { deed: `ended with ${signal}`, reason: ': it wrote to a pipe or socket that nobody reads any more' };
+      return { deed: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
     case 'hangup':
-      return { deed: `ended with ${signal}`, reason: ': its terminal went away' };
+      return { deed: `was terminated by ${signal}`, reason: ': its terminal was closed' };
     case 'terminal':
       return { deed: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
     case 'timer':
-      return { deed: `was ended by ${signal}`, reason: ': a timer that it had set ran out' };
+      return { deed: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
-      return { deed: `was killed by ${signal}`, reason: ': its parent ended, and it had asked to follow' };
+      return { deed: `was killed by ${signal}`, reason: ': its parent terminated (PR_SET_PDEATHSIG)' };
     case 'namespace_exit':
-      return { deed: `was killed by ${signal}`, reason: ': the init of its pid namespace ended' };
+      return { deed: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
     case 'kernel':
       return { deed: `was killed by ${signal} from the kernel` };
     case 'unknown':
-      return { deed: `was killed by ${signal}`, reason: '; who sent it is not known' };
+      return { deed: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
 }
 

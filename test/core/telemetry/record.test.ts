@@ -172,14 +172,14 @@ describe('the record of a golden death', () => {
       'whodunit.signal.time_to_exit': 0.000901234,
       'whodunit.evidence': [
         'it exited with code 143',
-        'SIGTERM from bash (pid 99) was handled, 0.001 s before the end',
+        'SIGTERM from bash (pid 99) was handled, 0.001 s before the termination',
       ],
     });
   });
 
   it('nothing known', () => {
     const record = goldenRecord('death-nothing-known');
-    expect(record.body).toBe('sleep (pid 4242) was killed by SIGKILL after 3 h 25 min; who sent it is not known.');
+    expect(record.body).toBe('sleep (pid 4242) was killed by SIGKILL after 3 h 25 min; the sender is not known.');
     expect(record.attributes).toEqual({
       ...common,
       'whodunit.cause': 'unknown',
@@ -189,7 +189,10 @@ describe('the record of a golden death', () => {
       'whodunit.signal.disposition': 'default',
       'whodunit.core_dumped': false,
       'whodunit.sender.kind': 'unknown',
-      'whodunit.evidence': ['no sender was remembered', 'the ring ran low: parts of the record were left out'],
+      'whodunit.evidence': [
+        'no signal was recorded',
+        'the ring buffer was nearly full: parts of the record were left out',
+      ],
     });
   });
 });

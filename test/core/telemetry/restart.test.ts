@@ -60,7 +60,7 @@ describe('a restart', () => {
     if (death === null) throw new Error('it was not remembered');
     const record = buildRestart(restart(), death, 1n);
     expect(record.eventName).toBe('whodunit.process.restart');
-    expect(record.body).toBe('sleep was started again by bash (pid 99) as pid 4300, 250 ms after pid 4242 had ended.');
+    expect(record.body).toBe('sleep was restarted by bash (pid 99) as pid 4300, 250 ms after pid 4242 terminated.');
     expect(record.attributes).toMatchObject({
       'whodunit.termination.uid': death.uid,
       'whodunit.restart.pid': 4300,

@@ -523,7 +523,7 @@ describe('what else a verdict says', () => {
   it('does not guess why one whom the out-of-memory killer ended was not marked', () => {
     const { evidence } = classify(killedBy(KILL, { signal: kernelSignal(KILL, ['__oom_kill_process']) }));
     expect(evidence).toContain(
-      'the out-of-memory killer sent it SIGKILL; it was not marked as the victim when it ended',
+      'the out-of-memory killer sent SIGKILL; the process was not marked as a victim when it terminated',
     );
   });
 
@@ -559,20 +559,20 @@ describe('what else a verdict says', () => {
       sender: actor({ pid: 7, comm: 'systemd' }),
     });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
-    expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the end');
+    expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the termination');
   });
 
   it('tells that the kernel spared an init from the SIGTERM before', () => {
     const request = signal(TERM, { action: 'default', result: 1, committed: false });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
-    expect(evidence.join()).toContain('was ignored, as it is the init of a pid namespace and has no handler, 0.001 s');
+    expect(evidence.join()).toContain('was ignored: the process is the init of a pid namespace and has no handler, 0.001 s');
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
   });
 
   it('tells the SIGTERM that was blocked, and blames nobody for the exit', () => {
     const request = signal(TERM, { action: 'default', result: 0, committed: false });
     const { evidence, senderKind } = classify(exitedWith(1, { request }));
-    expect(evidence).toContain('SIGTERM from bash (pid 99) was blocked, 0.001 s before the end');
+    expect(evidence).toContain('SIGTERM from bash (pid 99) was blocked, 0.001 s before the termination');
     expect(senderKind).toBeNull();
   });
 
@@ -581,7 +581,7 @@ describe('what else a verdict says', () => {
       killedBy(KILL, { signal: signal(KILL, { committed: false }), fault: fault(SEGV, 1) }),
     );
     expect(cause).toBe('killed');
-    expect(evidence.join()).toContain('SEGV_MAPERR at 0xbeef, trap 14, came first; SIGKILL ended the core dump');
+    expect(evidence.join()).toContain('SEGV_MAPERR at 0xbeef, trap 14, came first; SIGKILL interrupted the core dump');
   });
 
   it('tells the fault that a handler took before it aborted', () => {
@@ -625,7 +625,7 @@ describe('what else a verdict says', () => {
     );
     expect(sender).toBeNull();
     expect(evidence).toContain(
-      'postgres (pid 12) ran when it was generated: an innocent task, interrupted by the timer',
+      'generated while postgres (pid 12) was running: interrupted by the timer, not the sender',
     );
   });
 
