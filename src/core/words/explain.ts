@@ -60,11 +60,11 @@ function conventions(code: number): Meaning[] {
   const tables = EXIT_CODES.filter(({ convention }) => convention === true).flatMap((table) => meaningIn(table, code));
   const signo = code - SIGNAL_BASE;
   if (signo < 1 || signo > SIGNAL_MAX) return tables;
-  const text = `${SIGNAL_BASE} + ${signo}: by convention, ${signalName(signo)} ended it or a child of it`;
+  const text = `${SIGNAL_BASE} + ${signo}: by convention, ${signalName(signo)} terminated it or a child of it`;
   return [{ who: 'Convention: 128 + signal', text, source: SIGNAL_BASE_SOURCE }, ...tables];
 }
 
 function signalMeaning(signo: number): Meaning {
-  const text = SIGNAL_MEANINGS[signo] ?? (signo >= SIGRTMIN ? REALTIME_MEANING : 'kept by the C library for itself');
+  const text = SIGNAL_MEANINGS[signo] ?? (signo >= SIGRTMIN ? REALTIME_MEANING : 'reserved by the C library');
   return { who: `${signalName(signo)} (signal ${signo})`, text, source: SIGNAL_SOURCE };
 }

@@ -164,7 +164,7 @@ describe('the record of a golden death', () => {
       'whodunit.cause': 'exit',
       'error.type': '143',
       'process.exit.code': 143,
-      'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM ended it or a child of it',
+      'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM terminated it or a child of it',
       'whodunit.signal.number': 15,
       'whodunit.signal.name': 'SIGTERM',
       'whodunit.signal.code': 'SI_USER',

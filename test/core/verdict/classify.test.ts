@@ -565,7 +565,9 @@ describe('what else a verdict says', () => {
   it('tells that the kernel spared an init from the SIGTERM before', () => {
     const request = signal(TERM, { action: 'default', result: 1, committed: false });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
-    expect(evidence.join()).toContain('was ignored: the process is the init of a pid namespace and has no handler, 0.001 s');
+    expect(evidence.join()).toContain(
+      'was ignored: the process is the init of a pid namespace and has no handler, 0.001 s',
+    );
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
   });
 

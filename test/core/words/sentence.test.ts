@@ -46,7 +46,10 @@ it.each<[Death, string]>([
     'was killed by SIGKILL, sent by bash (pid 99, alice) ← a ← b ← c ← …, after 3.0 s.',
   ],
   [exitedWith(3), 'exited with code 3, after 3.0 s.'],
-  [exitedWith(139), 'exited with code 139 (128 + 11: by convention, SIGSEGV ended it or a child of it), after 3.0 s.'],
+  [
+    exitedWith(139),
+    'exited with code 139 (128 + 11: by convention, SIGSEGV terminated it or a child of it), after 3.0 s.',
+  ],
   [
     exitedWith(130, { request: kernelSignal(2, ['isig'], { action: 'handled' }) }),
     'exited with code 130 after 3.0 s, 1 ms after it handled SIGINT.',
