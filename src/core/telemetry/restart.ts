@@ -11,7 +11,7 @@ import type { Attributes } from './attributes.ts';
 import { recordUid, SCOPE, uidOf } from './record.ts';
 import * as semconv from './semconv.ts';
 
-/** Reported terminations that are kept: as many as in the kernel (RESTARTS_MAX). The oldest is dropped first. */
+/** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). The oldest is dropped first. */
 const REMEMBERED_MAX = 1024;
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 
