@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire between loader and service: newline-delimited JSON, as docs/wire.md says. Twin of loader/wire.go.
-// Reads bytes in any chunks into messages; sockets, roles and what to do about a bad line are left to io/loader/socket.ts.
+// The protocol between loader and service: one JSON object per line, version first (docs/wire.md).
+//
+// Twin of loader/internal/wire/wire.go; both are held to the golden lines in test/wire. The service reads all messages but one, the
+// ack, which it writes. Pure: bytes in any chunks → messages; sockets, roles and what to do about a bad line are left to
+// io/loader/socket.ts. The schemas of the messages are in event.ts.
 import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from '../errors.ts';
 import { deathSchema, errorSchema, helloSchema, type Message, restartSchema, statusSchema } from './event.ts';

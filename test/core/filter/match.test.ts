@@ -17,13 +17,17 @@ describe('the built-in rules', () => {
   it.each<[string, Death, string]>([
     ['a fault', killedBy(11, { fault: fault(11, 1) }), 'report'],
     ["another process's signal", killedBy(15, { signal: signal(15) }), 'report'],
-    ['a death that nobody can explain', killedBy(9), 'report'],
-    ['a short-lived stranger that exits with 1', exitedWith(1), 'count'],
+    ['a kill of unknown origin', killedBy(9), 'report'],
+    ['a short-lived process without a service that exits with 1', exitedWith(1), 'count'],
     ['a known service', exitedWith(1, { process: victim({ env: { OTEL_SERVICE_NAME: 'checkout' } }) }), 'report'],
     ['a container', exitedWith(1, { process: victim({ cgroup: `/docker/${'a'.repeat(64)}` }) }), 'report'],
     ['a systemd service', exitedWith(1, { process: victim({ cgroup: '/system.slice/nginx.service' }) }), 'report'],
-    ['a stranger that lived for more than 10 s', exitedWith(1, { time_ns: 19_000_000_001n }), 'report'],
-    ['a stranger that lived for just 10 s', exitedWith(1, { time_ns: 19_000_000_000n }), 'count'],
+    [
+      'a process without a service that lived for more than 10 s',
+      exitedWith(1, { time_ns: 19_000_000_001n }),
+      'report',
+    ],
+    ['a process without a service that lived for just 10 s', exitedWith(1, { time_ns: 19_000_000_000n }), 'count'],
     [
       'what a user manager started',
       exitedWith(1, { process: victim({ cgroup: '/user.slice/user@1000.service' }) }),
@@ -40,7 +44,7 @@ describe('the built-in rules', () => {
     expect(decide(death)).toBe(action);
   });
 
-  it('see arguments without their secrets, even where they are not told', () => {
+  it('see arguments without their secrets, even if arguments are not shown', () => {
     const death = exitedWith(1, { process: victim({ args: ['app', '--token=hunter2'] }) });
     const subject = subjectOf(classify(death), identitiesOf(death, 'off').victim);
     expect(subject.arguments).toBe('app --token=[REDACTED]');

@@ -51,9 +51,9 @@ describe('the name of the service', () => {
 
 describe('the identities', () => {
   it('of a victim and its sender have the same form', () => {
-    const { victim: dead, sender } = identitiesOf(killedBy(9, { signal: signal(9) }));
-    expect(dead).toMatchObject({ pid: 4242, name: 'sleep', executable: '/usr/bin/sleep', ancestors: [] });
-    expect(dead.user).toEqual({ uid: 1000, name: 'alice' });
+    const { victim: killed, sender } = identitiesOf(killedBy(9, { signal: signal(9) }));
+    expect(killed).toMatchObject({ pid: 4242, name: 'sleep', executable: '/usr/bin/sleep', ancestors: [] });
+    expect(killed.user).toEqual({ uid: 1000, name: 'alice' });
     expect(sender).toMatchObject({
       pid: 99,
       name: 'bash',

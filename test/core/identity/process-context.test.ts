@@ -19,7 +19,7 @@ describe('the published context', () => {
     expect(parseProcessContext(context)).toEqual({ resource, attributes: {} });
   });
 
-  it('is a resource, and what readers must know besides', () => {
+  it('is a resource, and attributes for readers', () => {
     const context = processContext(
       [
         ['service.name', text('checkout')],
@@ -37,7 +37,7 @@ describe('the published context', () => {
     expect(parseProcessContext(processContext([], []))).toEqual({ resource: {}, attributes: {} });
   });
 
-  it('is nothing where there is none, or where it is none', () => {
+  it('is empty if there is none, or if it is malformed', () => {
     const nothing = { resource: {}, attributes: {} };
     expect(parseProcessContext(null)).toEqual(nothing);
     expect(parseProcessContext(published(['a', text('b')]).slice(0, -8))).toEqual(nothing);
@@ -83,7 +83,7 @@ describe('the name of the service', () => {
     expect(resource({})).toMatchObject({ 'service.name': 'by-variable', 'service.version': '1' });
   });
 
-  it('is published, and what the kernel says of the process stays', () => {
+  it('is published, and never replaces what the kernel knows', () => {
     const context = published(['process.pid', (writer) => writer.uint32(24).int64(1)], ['container.id', text('c')]);
     expect(resource({ otel_context: context, build_id: 'ab12' })).toMatchObject({
       'process.pid': 4242,

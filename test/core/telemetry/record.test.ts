@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden deaths, and what their records say, field by field.
+// The records of golden events, field by field.
 import { describe, expect, it } from 'vitest';
 import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
@@ -34,7 +34,7 @@ const bash = {
   'whodunit.sender.ancestors': ['sshd(80)', 'systemd(1)'],
 };
 
-describe('the record of a golden death', () => {
+describe('the record of a golden event', () => {
   it('killed by another', () => {
     const record = goldenRecord('death-sigkill-by-another');
     expect(record).toMatchObject({
@@ -205,7 +205,7 @@ describe('details', () => {
     expect(record.body).toBe('sleep (pid 4242) was killed by seccomp (SIGSYS) after 3.0 s: it called ptrace.');
   });
 
-  it('the sender in a container is told with it, and not by a name of the host', () => {
+  it('a sender in a container is reported with the container, and without a user name of the host', () => {
     const sender = actor({ uid: 1000, cgroup: `/docker/${'c'.repeat(64)}` });
     const { attributes } = recordOf(killedBy(9, { signal: signal(9, { sender }) }));
     expect(attributes['whodunit.sender.container.id']).toBe('c'.repeat(64));
@@ -244,12 +244,12 @@ describe('details', () => {
       });
   });
 
-  it('the second copy of a death is a duplicate', () => {
+  it('the second copy of an event is a duplicate', () => {
     const seen = new Seen(10);
     expect([concluded(exitedWith(1), seen).kind, concluded(exitedWith(1), seen).kind]).toEqual(['new', 'duplicate']);
   });
 
-  it('a pid that is used again is another death', () => {
+  it('a reused pid is another termination', () => {
     const seen = new Seen(10);
     concluded(exitedWith(1), seen);
     expect(concluded(exitedWith(1, { process: victim({ start_boottime_ns: 10n }) }), seen).kind).toBe('new');
@@ -283,12 +283,12 @@ describe('the severity', () => {
   });
 });
 
-describe('the key of a death', () => {
+describe('the key of a termination', () => {
   it('is a UUID of version 5', () => {
     expect(recordUid(BOOT_ID, 1, 2n)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
-  it('is the same for the same death, on every machine and release', () => {
+  it('is the same for the same termination, on every machine and release', () => {
     expect(recordUid(BOOT_ID, 4242, 9_000_000_000n)).toBe('e2372680-c749-5e74-9e3e-5cdcd5da83e5');
   });
 

@@ -92,7 +92,7 @@ describe('every record', () => {
     },
   );
 
-  it('of any death is as the registry says', () => {
+  it('of any termination is as the registry says', () => {
     fc.assert(
       fc.property(deaths(), (death) => {
         expect(faultsOfDeath(death)).toEqual([]);

@@ -10,7 +10,7 @@ const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
 const POD = '8c7f1d2e-3a4b-5c6d-7e8f-90a1b2c3d4e5';
 
 describe('the resource', () => {
-  it('tells everything that is known, and nothing else', () => {
+  it('has everything that is known, and nothing else', () => {
     const process = victim({
       vpid: 7,
       env: { OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2,process.pid=1,host.name=container' },
@@ -88,7 +88,7 @@ describe('the resource', () => {
     ['/usr/lib/jvm/java-21-openjdk-amd64/bin/java', 'OpenJDK'],
     ['/opt/zing/bin/java', undefined],
     ['/usr/bin/nodemon', undefined],
-  ])('tells the runtime of %s', (exe, runtime) => {
+  ])('names the runtime of %s', (exe, runtime) => {
     expect(resourceOfVictim(death({ process: victim({ exe }) }), 'off')['process.runtime.name']).toBe(runtime);
   });
 

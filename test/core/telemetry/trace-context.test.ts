@@ -62,19 +62,16 @@ describe('the span that was open in the thread', () => {
       otel_context: processContext([], [['threadlocal.schema_version', text(schema)]]),
     });
 
-  it.each(['tls_v1', 'tlsdesc_v1_dev'])(
-    'goes before the one that started the process (%s), and never grows old',
-    (schema) => {
-      const death = exitedWith(1, {
-        process: says(schema),
-        thread_context: open,
-        time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
-      });
-      expect(contextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
-    },
-  );
+  it.each(['tls_v1', 'tlsdesc_v1_dev'])('goes before the one that started the process (%s), at any age', (schema) => {
+    const death = exitedWith(1, {
+      process: says(schema),
+      thread_context: open,
+      time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
+    });
+    expect(contextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
+  });
 
-  it('is not believed where the process says that its threads publish something else, or nothing', () => {
+  it('is not read if the process declares another layout of thread contexts, or none', () => {
     const started = { traceId: TRACE, spanId: SPAN, traceFlags: 0 };
     const silent = { ...says(''), otel_context: processContext([['threadlocal.schema_version', text('tls_v1')]], []) };
     for (const process of [says('go_pprof_labels_v1'), silent, { ...silent, otel_context: null }]) {
@@ -90,7 +87,7 @@ describe('the span of a record', () => {
     return { record, span: buildSpan(record, START + OFFSET) };
   };
 
-  it('is the life of the process, an error, with all that the record says', () => {
+  it('spans the life of the process, as an error, with all attributes of the record', () => {
     const { record, span } = spanOf({});
     expect(span).toMatchObject({
       name: 'sleep',
@@ -117,7 +114,7 @@ describe('the span of a record', () => {
     expect(span.spanContext().spanId).not.toBe(SPAN);
   });
 
-  it('is a trace of its own where there is none, the same at each telling', () => {
+  it('is a trace of its own where there is none, with the same id each time', () => {
     const { record, span } = spanOf({});
     expect(span.parentSpanContext).toBeUndefined();
     expect(span.spanContext().traceId).toBe(String(record.attributes['log.record.uid']).replaceAll('-', ''));
