@@ -5,7 +5,7 @@
 import type { ExportState, MetricsState, TracesState } from '../core/delivery/export-state.ts';
 import type { StageValue } from '../core/telemetry/semconv.ts';
 import type { Hello, LoaderStatus } from '../core/wire/event.ts';
-import type { Observed } from './otlp/own-instruments.ts';
+import type { Observed } from './otlp/observed.ts';
 
 /** An exporter, which keeps its own counters. */
 interface Snapshots<T> {

@@ -15,7 +15,8 @@ import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
 import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
-import { createInstruments, type Observed } from './own-instruments.ts';
+import type { Observed } from './observed.ts';
+import { createInstruments } from './own-instruments.ts';
 
 /** Services that are distinguished; terminations of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;

@@ -3,25 +3,7 @@
 // snapshots of the other stages whenever metrics are collected, and count nothing themselves but the delivery time.
 import { type Meter, ValueType } from '@opentelemetry/api';
 import * as semconv from '../../core/telemetry/semconv.ts';
-
-export interface Observed {
-  /** Exits that never left the kernel; null: the loader has not reported them yet. */
-  readonly normalExits: number | null;
-  /** Terminations by what became of them. They may be older than this process: the metrics report the increase. */
-  readonly reported: number;
-  readonly filtered: number;
-  readonly aggregated: number;
-  readonly lost: Readonly<Record<semconv.StageValue, number>>;
-  /** null: there is no queue. */
-  readonly queue: ObservedQueue | null;
-}
-
-export interface ObservedQueue {
-  readonly records: number;
-  readonly bytes: number;
-  /** When the process of the oldest waiting record terminated, ms since 1970; null: none waits. */
-  readonly oldestMs: number | null;
-}
+import type { Observed, ObservedQueue } from './observed.ts';
 
 /** Returns what records the seconds of one delivery. */
 export function createInstruments(meter: Meter, observe: () => Observed): (seconds: number) => void {
