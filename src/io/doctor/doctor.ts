@@ -4,9 +4,9 @@
 import { diagnose, explainAnswer, withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { missingProbe } from '../../core/status.ts';
 import { size } from '../../core/time.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
-import { missingProbe } from '../health.ts';
 import { peek, socketsElsewhere } from '../loader/watcher.ts';
 import { listen } from '../otlp/endpoint.ts';
 import type { Finding } from './finding.ts';
@@ -27,10 +27,7 @@ export interface DoctorInput {
   readonly askLogs: (() => Promise<Outcome>) | null;
 }
 
-/** `certificate`: the authority that the exporter trusts, in PEM format; null: the well-known ones. */
-export interface SignalTarget extends Target {
-  readonly certificate: string | null;
-}
+export type SignalTarget = Target;
 
 export interface HealthAddress {
   readonly host: string;

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { diagnose, explainAnswer, withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
-import type { Judged } from '../../core/filter/rules.ts';
+import type { RecentTermination } from '../../core/filter/rules.ts';
+import { missingProbe } from '../../core/status.ts';
 import type { Death, Hello } from '../../core/wire/event.ts';
-import { missingProbe } from '../health.ts';
 import { watch } from '../loader/watcher.ts';
 import { listen } from '../otlp/endpoint.ts';
 import { fetchStatus, type HealthAddress, healthUrl, inTime, noLoader, type SignalTarget } from './doctor.ts';
@@ -197,7 +197,7 @@ async function* sendItself(
     yield reached('console', since(), 'nothing is sent: set OTEL_EXPORTER_OTLP_ENDPOINT to send to a collector');
     return;
   }
-  const fault = await faultOf(logs, logs.certificate);
+  const fault = await faultOf(logs, logs.certificate ?? null);
   if (fault !== null) {
     yield broken(fault.stop, since(), fault.text);
     return;
@@ -238,9 +238,9 @@ async function listensAt(health: HealthAddress): Promise<boolean> {
   return spoken?.kind === 'spoken' && spoken.http1;
 }
 
-async function fetchRecent(health: HealthAddress): Promise<Judged[]> {
+async function fetchRecent(health: HealthAddress): Promise<RecentTermination[]> {
   try {
-    return (await (await fetch(healthUrl(health, '/recent'))).json()) as Judged[];
+    return (await (await fetch(healthUrl(health, '/recent'))).json()) as RecentTermination[];
   } catch {
     return [];
   }

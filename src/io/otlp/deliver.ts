@@ -7,8 +7,8 @@ import type { ExportState } from '../../core/delivery/export-state.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
-import type { Rejection, Row } from '../queue/ledger.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { Rejection, Row } from '../queue/tables.ts';
 import { sleep } from '../sleep.ts';
 
 export const BATCH_RECORDS_MAX = 512;
@@ -151,7 +151,7 @@ export class Delivery {
       const second = first && (await this.#deliver(rows.slice(middle), DOUBTFUL_ATTEMPTS_OF_PART_MAX));
       return first && second && [...first, ...second];
     }
-    this.#options.log.seldom(
+    this.#options.log.rateLimited(
       'rejected',
       `${this.#name} refused a record for good (${outcome.reason}): whodunit doctor shows the last ones.`,
     );
@@ -163,7 +163,7 @@ export class Delivery {
     for (const { endedMs } of rows) onDelivered(endedMs);
     if (outcome.reason === null) return [];
     const count = Math.min(Math.max(outcome.refused, 0), rows.length);
-    log.seldom(
+    log.rateLimited(
       'partial',
       `${this.#name} refused ${count} of ${rows.length} records (partial success): ${outcome.reason}`,
     );
@@ -187,17 +187,17 @@ export class Delivery {
       const judged = outcome.kind === 'retryable' && doubts > doubtfulAttempts ? condemned(outcome.reason) : outcome;
       if (judged.kind === 'success' || judged.kind === 'permanent') {
         if (attempt > 0 && judged.kind === 'success') log.line(`${this.#name} answers again`);
-        log.over('retry');
+        log.reset('retry');
         this.#nextAttemptMs = null;
         return judged;
       }
       const kept = `${queue.pending} records wait on disk, none is lost.`;
       if (judged.kind === 'unwilling')
-        log.seldom(
+        log.rateLimited(
           'retry',
           `${this.#name} does not take logs from us (${judged.reason}): check endpoint, path, protocol and credentials. ${kept}`,
         );
-      else log.seldom('retry', `${this.#name} does not take records (${judged.reason}); ${kept} Trying again.`);
+      else log.rateLimited('retry', `${this.#name} does not take records (${judged.reason}); ${kept} Trying again.`);
       if (this.#closing.signal.aborted || !(await this.#backOff(judged, attempt))) return null;
     }
     return null;

@@ -5,6 +5,7 @@
 import { type Meter, type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
+import { OUTCOMES } from '../../core/counters.ts';
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
 import type { Target } from '../../core/delivery/target.ts';
@@ -122,7 +123,7 @@ export class Metrics {
 
   #overflowed(what: string): void {
     this.#overflows += 1;
-    this.#options.log.seldom('overflow', `${what}: further ones are counted together`);
+    this.#options.log.rateLimited('overflow', `${what}: further ones are counted together`);
   }
 
   /** `seconds`: from the end of a process to the collector's yes. */
@@ -167,7 +168,7 @@ export class Metrics {
 
   #enqueue(job: () => Promise<void>): Promise<void> {
     this.#tail = this.#tail.then(job).catch((error: unknown) => {
-      this.#options.log.seldom('metrics', `the metrics could not be collected: ${String(error)}`);
+      this.#options.log.rateLimited('metrics', `the metrics could not be collected: ${String(error)}`);
     });
     return this.#tail;
   }
@@ -198,7 +199,7 @@ export class Metrics {
     if (error === null) this.#lastSuccessMs = Date.now();
     else {
       const name = `the collector at ${withoutCredentials(target.endpoint)}`;
-      log.seldom('metrics', `${name} does not take metrics (${error.message}). The next export tells the same.`);
+      log.rateLimited('metrics', `${name} does not take metrics (${error.message}). The next export tells the same.`);
     }
     return error === null;
   }
@@ -255,8 +256,7 @@ export class Metrics {
     exits.addCallback((result) => {
       const now = observe();
       if (now.normalExits !== null) result.observe(now.normalExits, { [semconv.OUTCOME]: 'normal' });
-      for (const outcome of ['filtered', 'aggregated', 'reported'] as const)
-        result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
+      for (const outcome of OUTCOMES) result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
     });
     const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
       unit: '{event}',

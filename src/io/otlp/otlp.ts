@@ -161,7 +161,7 @@ export function listenToDiagnostics(log: Log): void {
   const tell = (message: string, ...args: unknown[]): void => {
     const text = args.map((arg) => (typeof arg === 'string' ? arg : arg instanceof Error ? arg.message : '')).join(' ');
     if (message.startsWith('Received Partial Success response')) partial = readPartial(text) ?? partial;
-    else log.seldom(`otel ${message.slice(0, 40)}`, `OpenTelemetry: ${`${message} ${text}`.slice(0, 300)}`);
+    else log.rateLimited(`otel ${message.slice(0, 40)}`, `OpenTelemetry: ${`${message} ${text}`.slice(0, 300)}`);
   };
   const silent = (): void => {};
   diag.setLogger(

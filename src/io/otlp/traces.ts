@@ -98,7 +98,7 @@ export class Traces {
   #dropped(count: number, why: string): void {
     const { log, target } = this.#options;
     this.#droppedSpans += count;
-    log.seldom(
+    log.rateLimited(
       'traces',
       `the backend at ${withoutCredentials(target.endpoint)} did not get ${count} spans (${why}). Spans are not kept on disk; records are. OTEL_TRACES_EXPORTER=none ends this.`,
     );

@@ -60,7 +60,7 @@ describe('the doctor', () => {
   });
 
   it('finds a collector that cannot be reached', async () => {
-    const logs = { protocol: 'grpc', endpoint: 'http://127.0.0.1:1', certificate: null } as const;
+    const logs = { protocol: 'grpc', endpoint: 'http://127.0.0.1:1' } as const;
     expect((await levels({ logs })).logs).toEqual(['bad', expect.stringContaining('ECONNREFUSED')]);
   });
 
@@ -71,7 +71,6 @@ describe('the doctor', () => {
     const logs = {
       protocol: 'http/json',
       endpoint: `http://me:secret@127.0.0.1:${port}/v1/logs`,
-      certificate: null,
     } as const;
     const shown = `http/json to http://127.0.0.1:${port}/v1/logs`;
     const ask = (outcome: Outcome) => () => Promise.resolve(outcome);

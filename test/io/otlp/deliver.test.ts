@@ -61,7 +61,7 @@ function put(...numbers: number[]): void {
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const done = (count: number) =>
-  until(() => state.stats.reported === count && state.stats.pending === 0, `${count} reported`);
+  until(() => state.totals.reported === count && state.totals.pending === 0, `${count} reported`);
 
 describe('batches', () => {
   it('a record leaves at once where nothing is under way', async () => {
@@ -81,7 +81,7 @@ describe('batches', () => {
     await until(() => sent.length === 1, 'the request');
     put(2);
     put(3);
-    expect(state.stats.reported).toBe(0);
+    expect(state.totals.reported).toBe(0);
     yes(OK);
     await done(3);
     expect(sent).toEqual([['r1'], ['r2', 'r3']]);
@@ -114,7 +114,7 @@ describe('failures', () => {
     start((_, attempt) => (attempt <= 6 ? LATER : OK));
     put(1);
     await done(1);
-    expect([sent.length, state.stats.rejected]).toEqual([7, 0]);
+    expect([sent.length, state.totals.rejected]).toEqual([7, 0]);
     expect(lines).toEqual([
       'whodunit: the collector at http://collector does not take records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
       'whodunit: the collector at http://collector answers again\n',
@@ -153,20 +153,20 @@ describe('failures', () => {
   it('one bad record takes no other with it, and is found by halving', async () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? NEVER : OK));
-    await until(() => state.stats.pending === 0, 'all judged');
-    expect([state.stats.reported, state.stats.rejected, delivery?.snapshot().lastError]).toEqual([63, 1, null]);
+    await until(() => state.totals.pending === 0, 'all judged');
+    expect([state.totals.reported, state.totals.rejected, delivery?.snapshot().lastError]).toEqual([63, 1, null]);
     expect(sent.length).toBe(1 + 2 * 6);
     const [last] = queue.lastRejections(5);
     expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
     expect(lines.join()).toContain('refused a record for good (HTTP 400 bad)');
-    expect(accounted(state.stats)).toBe(state.stats.received);
+    expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
   it('a partial success is counted and not sent again', async () => {
     put(1, 2, 3);
     start(() => ({ kind: 'success', refused: 2, reason: 'too old' }));
-    await until(() => state.stats.pending === 0, 'judged');
-    expect([sent.length, state.stats.reported, state.stats.rejected]).toEqual([1, 1, 2]);
+    await until(() => state.totals.pending === 0, 'judged');
+    expect([sent.length, state.totals.reported, state.totals.rejected]).toEqual([1, 1, 2]);
     expect(queue.lastRejections(1)).toMatchObject([{ count: 2, reason: 'partial success: too old', record: null }]);
     expect(lines.join()).toContain('refused 2 of 3 records (partial success): too old');
   });
@@ -174,8 +174,8 @@ describe('failures', () => {
   it('a server that fails on a record is asked some times, and then the record is set aside', async () => {
     put(1, 2);
     start((bodies) => (bodies.includes('r1') ? BROKEN : OK));
-    await until(() => state.stats.pending === 0, 'judged');
-    expect([state.stats.reported, state.stats.rejected]).toEqual([1, 1]);
+    await until(() => state.totals.pending === 0, 'judged');
+    expect([state.totals.reported, state.totals.rejected]).toEqual([1, 1]);
     expect(sent.length).toBe(6 + 2 + 1);
   });
 
@@ -184,7 +184,7 @@ describe('failures', () => {
     start(() => UNWILLING);
     await until(() => lines.length > 0, 'a line');
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect([sent.length, state.stats.pending]).toEqual([1, 1]);
+    expect([sent.length, state.totals.pending]).toEqual([1, 1]);
     expect(delivery?.snapshot()).toMatchObject({ lastError: 'gRPC 12 unknown service' });
     expect(delivery?.snapshot().nextAttemptMs).toBeGreaterThan(Date.now() + 10_000);
     expect(lines.join()).toContain('does not take logs from us (gRPC 12 unknown service): check endpoint');
