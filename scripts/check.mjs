@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkHeaders } from './check-headers.mjs';
 import { command, Failure, install, NODE, ROOT, run, step } from './steps.mjs';
 
 const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
@@ -77,6 +78,7 @@ await command(async () => {
     run(NODE, ['scripts/generate-configuration.mjs', '--check']),
   );
   await check('C: the generated files are what bpf/ gives', () => run(NODE, ['scripts/generate.mjs', '--check']));
+  await check('C: each header compiles alone', checkHeaders);
   await check('C: format (clang-format)', clangFormat);
 
   if (problems.length > 0) throw new Failure(`${problems.length} checks failed: ${problems.join('; ')}.`);

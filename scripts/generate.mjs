@@ -14,20 +14,27 @@ const CLANG = 'clang-19';
 const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
 const OUTPUTS = ['bpf_bpfel.go', 'bpf_bpfel.o'];
 const TYPES = [
+  'event_abi',
+  'event_flag',
   'event',
-  'part',
   'part_kind',
-  'dead',
-  'signal_fact',
+  'part_flag',
+  'part',
+  'status_mask',
   'siginfo_kind',
   'signal_action',
+  'signal_set',
+  'task_flag',
+  'signal_fact',
   'fault',
   'oom',
   'description',
   'ancestor',
   'thread_context',
+  'predecessor',
   'counters',
   'shared',
+  'pending_counts_flag',
   'cgroup_hierarchy',
 ];
 
@@ -60,7 +67,17 @@ function generate(directory) {
   const include = `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
   const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', 'llvm-strip-19', '-target', 'bpfel', '-go-package', 'main'];
   args.push('-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
-  args.push('bpf', join(root, 'bpf', 'whodunit.bpf.c'), '--', '-O2', '-mcpu=v3', '-Wall', '-Werror', include);
+  args.push(
+    'bpf',
+    join(root, 'bpf', 'whodunit.bpf.c'),
+    '--',
+    '-O2',
+    '-mcpu=v3',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    include,
+  );
   const result = run('go', args, { env: { ...process.env, GOPACKAGE: 'main' } });
   if (!result.ok) {
     console.error(result.output);

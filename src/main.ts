@@ -20,7 +20,7 @@ import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
-import { observedOf } from './io/otlp/observed.ts';
+import { observedOf } from './io/otlp/own-instruments.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Queue } from './io/queue/queue.ts';
@@ -70,6 +70,7 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
   };
   const snapshot = snapshotter({ loader, queue, state, exporters, printed });
   const health = await startHealth(config, state, queue, snapshot);
+  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   exporters.metrics = config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot));
   exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics));
   const { logs, metrics, traces } = exporters;
@@ -175,12 +176,11 @@ async function startHealth(
 }
 
 async function startDelivery(target: Target, queue: Queue, metrics: Metrics | null): Promise<Delivery> {
-  const [{ createLogSender, listenToDiagnostics }, { Delivery }] = await Promise.all([
-    import('./io/otlp/otlp.ts'),
+  const [{ createLogSender }, { Delivery }] = await Promise.all([
+    import('./io/otlp/log-sender.ts'),
     import('./io/otlp/deliver.ts'),
   ]);
-  listenToDiagnostics(log);
-  const sender = await createLogSender(target.protocol, target.endpoint, metrics?.meters);
+  const sender = await createLogSender(target.protocol, metrics?.meters);
   return new Delivery({
     queue,
     send: (records) => sender.send(records),
@@ -198,14 +198,17 @@ async function startMetrics(
 ): Promise<Metrics> {
   const [{ Metrics }, { createMetricExporter }] = await Promise.all([
     import('./io/otlp/metrics.ts'),
-    import('./io/otlp/otlp.ts'),
+    import('./io/otlp/exporters.ts'),
   ]);
   const exporter = await createMetricExporter(target.protocol);
   return new Metrics({ exporter, host, observe: () => observedOf(snapshot()), log, intervalMs, target });
 }
 
 async function startTraces(target: Target): Promise<Traces> {
-  const { createSpanExporter, Traces } = await import('./io/otlp/traces.ts');
+  const [{ createSpanExporter }, { Traces }] = await Promise.all([
+    import('./io/otlp/exporters.ts'),
+    import('./io/otlp/traces.ts'),
+  ]);
   return new Traces({ exporter: await createSpanExporter(target.protocol), log, target });
 }
 
@@ -223,8 +226,11 @@ async function doctor(config: DoctorConfig): Promise<number> {
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
 }
 
-async function testDeath(config: DoctorConfig): Promise<number> {
-  const { followDeath, renderStop } = await import('./io/doctor/test-death.ts');
+async function testTermination(config: DoctorConfig): Promise<number> {
+  const [{ followTermination }, { renderStep }] = await Promise.all([
+    import('./io/doctor/test-termination.ts'),
+    import('./io/doctor/step.ts'),
+  ]);
   const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY };
   const pipeline: pipelines.Pipeline = {
     settings,
@@ -233,19 +239,25 @@ async function testDeath(config: DoctorConfig): Promise<number> {
     clock: CLOCK,
     effects: { print: () => {}, sendSpan: null, countTermination: () => {}, store: async () => true },
   };
-  const judge = (death: Death, bootId: string) => pipelines.takeTermination(pipeline, death, bootId)?.record ?? null;
+  const buildRecord = (death: Death, bootId: string) =>
+    pipelines.takeTermination(pipeline, death, bootId)?.record ?? null;
   const sender = config.logs && (await logSender(config.logs));
   let broken = false;
-  for await (const stop of followDeath({ ...config, judge, send: sender && ((record) => sender.send([record])) })) {
-    process.stdout.write(renderStop(stop));
-    broken ||= stop.broken;
+  const send = sender && ((record: Uint8Array) => sender.send([record]));
+  for await (const step of followTermination({ ...config, buildRecord, send })) {
+    process.stdout.write(renderStep(step));
+    broken ||= step.broken;
   }
   return broken ? 1 : 0;
 }
 
-async function logSender({ protocol, endpoint }: Target) {
-  const { createLogSender } = await import('./io/otlp/otlp.ts');
-  return createLogSender(protocol, endpoint);
+async function logSender({ protocol }: Target) {
+  const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
+    import('./io/otlp/log-sender.ts'),
+    import('./io/otlp/exchange.ts'),
+  ]);
+  readDiagnostics(log);
+  return createLogSender(protocol);
 }
 
 async function main(): Promise<number> {
@@ -258,7 +270,7 @@ async function main(): Promise<number> {
       process.stdout.write(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
-      return config.test ? testDeath(config) : doctor(config);
+      return config.test ? testTermination(config) : doctor(config);
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);

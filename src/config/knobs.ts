@@ -54,7 +54,7 @@ export const KNOBS = {
     reader: 'loader',
     kind: oneOf('1', '0'),
     fallback: '0',
-    what: '`1`: a record carries the span that was open in the thread that triggered the termination, if the process publishes it ([OTEP 4947](decisions/0039-the-thread-that-brought-it.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
+    what: '`1`: a record carries the span that was open in the thread that triggered the termination, if the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
   },
   WHODUNIT_REPORT: {
     reader: 'service',

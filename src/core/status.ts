@@ -4,7 +4,8 @@
 import { type Counters, lostIn } from './counters.ts';
 import { withoutCredentials } from './delivery/diagnose.ts';
 import type { ExportState, MetricsState, TracesState } from './delivery/export-state.ts';
-import type { StageValue } from './telemetry/semconv.ts';
+import { describeFailure } from './delivery/outcome.ts';
+import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
 
@@ -121,12 +122,14 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
 }
 
 function exportOf(state: ExportState | null): object {
-  if (state === null) return { target: null, last_success: null, last_error: null };
-  const { target, lastSuccessMs, lastError } = state;
+  if (state === null) return { target: null, last_success: null, last_error: null, last_failure: null, rejected: 0 };
+  const { target, lastSuccessMs, lastFailure, rejected } = state;
   return {
     target: { protocol: target.protocol, endpoint: withoutCredentials(target.endpoint) },
     last_success: iso(lastSuccessMs),
-    last_error: lastError,
+    last_error: lastFailure && describeFailure(lastFailure),
+    last_failure: lastFailure && { kind: lastFailure.kind, status: lastFailure.status, message: lastFailure.message },
+    rejected,
   };
 }
 
@@ -148,7 +151,7 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
         time: iso(timeMs),
         count,
         reason,
-        body: record === null ? null : bodyOf(record),
+        ...(record === null ? { uid: null, body: null } : shownOf(record)),
       })),
     },
   };
@@ -179,13 +182,14 @@ function ringOf(status: LoaderStatus | null): unknown {
   };
 }
 
-/** The sentence of the record; null: its bytes are not a record. */
-function bodyOf(record: Uint8Array): string | null {
+/** Which record it is, and its body for people. null: its bytes are not a record. */
+function shownOf(record: Uint8Array): { uid: string | null; body: string | null } {
   try {
-    return String(readRecord(record).body ?? '');
+    const { attributes, body } = readRecord(record);
+    return { uid: String(attributes[LOG_RECORD_UID]), body: String(body ?? '') };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return null;
+    return { uid: null, body: null };
   }
 }
 

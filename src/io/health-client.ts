@@ -6,6 +6,16 @@ import { type RecentTermination, recentTerminationSchema } from '../core/filter/
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
+/** What was answered to a failed export (core/delivery/outcome.ts). */
+const reasonSchema = z.object({
+  status: z.union([
+    z.object({ kind: z.enum(['http', 'grpc']), code: z.int() }),
+    z.object({ kind: z.literal('unreached'), cause: z.nullable(z.string()) }),
+    z.object({ kind: z.literal('unencodable') }),
+  ]),
+  message: z.string(),
+});
+
 const exportSchema = z.object({
   /** null: this signal is not sent. */
   target: z.nullable(z.object({ protocol: z.enum(['grpc', 'http/protobuf', 'http/json']), endpoint: z.string() })),
@@ -13,6 +23,10 @@ const exportSchema = z.object({
   last_success: z.nullable(z.string()),
   /** null: the last export did not fail. */
   last_error: z.nullable(z.string()),
+  /** The same as a value; left out by version 0.1.0. */
+  last_failure: z._default(z.nullable(reasonSchema), null),
+  /** Left out by version 0.1.0. */
+  rejected: z._default(z.int(), 0),
 });
 
 /** The part of /status that is read. */
@@ -29,7 +43,16 @@ const statusSchema = z.object({
       damaged: z.int(),
       rejected: z.object({
         count: z.int(),
-        last: z.array(z.object({ time: z.string(), count: z.int(), reason: z.string(), body: z.nullable(z.string()) })),
+        last: z.array(
+          z.object({
+            time: z.string(),
+            count: z.int(),
+            reason: z.string(),
+            /** null: the record is not known, or not kept. */
+            body: z.nullable(z.string()),
+            uid: z._default(z.nullable(z.string()), null),
+          }),
+        ),
       }),
     }),
   ),
@@ -41,6 +64,11 @@ export type ServiceStatus = z.output<typeof statusSchema>;
 
 /** What the service answered, or why there is no answer. */
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+
+/** The value of an answer; null: there is none. */
+export function answered<T>(answer: Answer<T>): T | null {
+  return answer.ok ? answer.value : null;
+}
 
 /** The status of the service. Never rejects. */
 export function fetchStatus(address: HealthAddress): Promise<Answer<ServiceStatus>> {

@@ -129,8 +129,8 @@ describe('the server', () => {
     const lost = { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n };
     const status = {
       type: 'status',
-      clock_offset_ns: 0n,
       lost,
+      clock_offset_ns: 0n,
       ring_bytes: 1,
       ring_used_bytes: 0,
       deaths: 8n,

@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// The counters of docs/telemetry.md, sent by the official exporter. A termination is counted under the victim's service, so each
-// service has a MeterProvider of its own; one exporter and one clock serve them all (docs/decisions/). What the numbers
-// are is left to the stages that count them: observed.ts.
-import { type Meter, type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
+// Counts terminations and sends all metrics by the official exporter. A termination is counted under the victim's service, so each
+// service has a MeterProvider of its own; one exporter and one timer serve them all (docs/decisions/0010). What whodunit reports of
+// itself is left to own-instruments.ts.
+import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
-import { OUTCOMES } from '../../core/counters.ts';
+import { MeterProvider, MetricReader, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
+import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../../core/identity/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
 import type { Log } from '../log.ts';
-import type { Observed, ObservedQueue } from './observed.ts';
+import { exportOnce } from './exchange.ts';
+import { createInstruments, type Observed } from './own-instruments.ts';
 
-/** Services that are told apart; the ends of further ones are counted under the host alone. */
+/** Services that are distinguished; terminations of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;
-/** Series of one service; further ends are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
+/** Series of one service; further ones are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
 export const SERIES_MAX = 256;
 const OVERFLOW: OtelAttributes = { [semconv.OTEL_METRIC_OVERFLOW]: true };
-/** A new series' 0 is sent this soon; its first value follows with the clock. */
+/** A new series' 0 is sent this soon; its first value follows with the timer. */
 const ZERO_DELAY_MS = 200;
 
-/** Collects when it is told to. */
+/** Collects on request only. */
 class Reader extends MetricReader {
   protected async onForceFlush(): Promise<void> {}
   protected async onShutdown(): Promise<void> {}
@@ -46,7 +47,7 @@ interface Service {
 export interface MetricsOptions {
   readonly exporter: PushMetricExporter;
   readonly host: Host;
-  /** What is observed of the other stages. */
+  /** Returns what the metrics report of the other stages. */
   readonly observe: () => Observed;
   readonly log: Log;
   readonly intervalMs: number;
@@ -55,25 +56,32 @@ export interface MetricsOptions {
 
 export class Metrics {
   readonly #options: MetricsOptions;
+  /** The target in a log line. */
+  readonly #name: string;
   readonly #services = new Map<string, Service>();
   readonly #own: { reader: Reader; provider: MeterProvider };
   readonly #duration: (seconds: number) => void;
   readonly #clock: NodeJS.Timeout;
   #zeroTimer: NodeJS.Timeout | null = null;
-  /** Exports are made one after the other: the tail of the chain. */
+  /** Exports run one after the other: the tail of the chain. */
   #tail: Promise<void> = Promise.resolve();
   #lastSuccessMs: number | null = null;
-  #lastError: string | null = null;
+  #lastFailure: Failure | null = null;
+  #rejected = 0;
   #overflows = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
+    this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
     this.#own = this.#provider({
       [semconv.SERVICE_NAME]: 'whodunit',
       [semconv.SERVICE_VERSION]: VERSION,
       ...hostAttributes(options.host),
     });
-    this.#duration = this.#instruments();
+    this.#duration = createInstruments(
+      this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA),
+      options.observe,
+    );
     this.#clock = setInterval(() => void this.flush(), options.intervalMs);
   }
 
@@ -86,13 +94,14 @@ export class Metrics {
     return {
       target: this.#options.target,
       lastSuccessMs: this.#lastSuccessMs,
-      lastError: this.#lastError,
+      lastFailure: this.#lastFailure,
       nextAttemptMs: null,
+      rejected: this.#rejected,
       overflows: this.#overflows,
     };
   }
 
-  /** Counts one end under its service. */
+  /** Counts one termination under its service. */
   terminated(resource: Attributes, verdict: Verdict): void {
     const service = this.#service(serviceLevel(resource));
     const attributes: OtelAttributes = {
@@ -104,18 +113,18 @@ export class Metrics {
     series.held += 1;
   }
 
-  /** The series of these attributes; of a service that has too many, the one that the specification has for overflow. */
+  /** The series of these attributes; where a service has too many, the series that the specification defines for overflow. */
   #series(service: Service, attributes: OtelAttributes): Series {
     const key = JSON.stringify(attributes);
     const known = service.series.get(key);
     if (known !== undefined) return known;
     if (service.series.size >= SERIES_MAX && attributes !== OVERFLOW) {
-      this.#overflowed(`of one service, more than ${SERIES_MAX} combinations of cause, error and executable have died`);
+      this.#overflowed(`one service has more than ${SERIES_MAX} combinations of cause, error and executable`);
       return this.#series(service, OVERFLOW);
     }
     const series: Series = { attributes, held: 0, zeroAt: null };
     service.series.set(key, series);
-    // A rise from nothing is no increase for PromQL and its like: 0 first.
+    // PromQL sees no increase where a series appears with its first value, so 0 is sent first.
     service.add(0, attributes);
     this.#zeroTimer ??= setTimeout(() => this.#zeros(), ZERO_DELAY_MS);
     return series;
@@ -123,15 +132,18 @@ export class Metrics {
 
   #overflowed(what: string): void {
     this.#overflows += 1;
-    this.#options.log.rateLimited('overflow', `${what}: further ones are counted together`);
+    this.#options.log.rateLimited(
+      'overflow',
+      `${what}: further ones are counted together in whodunit.process.terminations, ${this.#overflows} so far`,
+    );
   }
 
-  /** `seconds`: from the end of a process to the collector's yes. */
+  /** `seconds`: from the termination of a process to the collector's acceptance. */
   delivered(seconds: number): void {
     this.#duration(Math.max(0, seconds));
   }
 
-  /** Exports everything now. Never rejects: what failed is told by the next export, since values are cumulative. */
+  /** Exports everything now. Never rejects: values are cumulative, so the next export repeats what failed. */
   flush(): Promise<void> {
     return this.#enqueue(async () => {
       const settled = Date.now() - this.#options.intervalMs / 2;
@@ -141,7 +153,7 @@ export class Metrics {
     });
   }
 
-  /** The last export: 0 for what is new, then every value. */
+  /** The last export: 0 for new series, then every value. */
   async close(): Promise<void> {
     clearInterval(this.#clock);
     if (this.#zeroTimer !== null) clearTimeout(this.#zeroTimer);
@@ -173,7 +185,7 @@ export class Metrics {
     return this.#tail;
   }
 
-  /** Releases the held values of the series that `due` names, and sends the service's counters. */
+  /** Adds the held values of the series that are `due`, and sends the service's counters. */
   async #export(service: Service, due: (series: Series) => boolean): Promise<void> {
     const fresh: Series[] = [];
     for (const series of service.series.values()) {
@@ -187,21 +199,33 @@ export class Metrics {
   }
 
   async #send(reader: Reader): Promise<boolean> {
-    const { exporter, log, target } = this.#options;
+    const { exporter } = this.#options;
     const { resourceMetrics } = await reader.collect();
     if (resourceMetrics.scopeMetrics.length === 0) return true;
-    const error = await new Promise<Error | null>((resolve) => {
-      exporter.export(resourceMetrics, (result) =>
-        resolve(result.code === 0 ? null : (result.error ?? new Error('failed'))),
+    const outcome = await exportOnce((done) => exporter.export(resourceMetrics, done));
+    this.#settle(outcome, pointsIn(resourceMetrics));
+    return outcome.kind === 'success';
+  }
+
+  #settle(outcome: Outcome, points: number): void {
+    const { log } = this.#options;
+    if (outcome.kind !== 'success') {
+      this.#lastFailure = outcome;
+      if (outcome.kind === 'rejected') this.#rejected += points;
+      const reason = describeFailure(outcome);
+      log.rateLimited(
+        'metrics',
+        `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`,
       );
-    });
-    this.#lastError = error === null ? null : error.message;
-    if (error === null) this.#lastSuccessMs = Date.now();
-    else {
-      const name = `the collector at ${withoutCredentials(target.endpoint)}`;
-      log.rateLimited('metrics', `${name} does not take metrics (${error.message}). The next export tells the same.`);
+      return;
     }
-    return error === null;
+    this.#lastFailure = null;
+    this.#lastSuccessMs = Date.now();
+    if (outcome.partial === null) return;
+    const rejected = Math.min(outcome.partial.rejected, points);
+    this.#rejected += rejected;
+    const text = describePartial(rejected, points, 'data points', outcome.partial.message);
+    log.rateLimited('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
   }
 
   #service(attributes: Attributes): Service {
@@ -209,7 +233,7 @@ export class Metrics {
     const known = this.#services.get(key);
     if (known !== undefined) return known;
     if (this.#services.size >= SERVICES_MAX) {
-      this.#overflowed(`more than ${SERVICES_MAX} services have lost a process`);
+      this.#overflowed(`more than ${SERVICES_MAX} services had terminations`);
       const overflow = hostAttributes(this.#options.host);
       const shared = this.#services.get(JSON.stringify(overflow));
       return shared ?? this.#addService(overflow);
@@ -242,59 +266,10 @@ export class Metrics {
     const resource = resourceFromAttributes(attributes as OtelAttributes, { schemaUrl: semconv.SCHEMA_URL });
     return { reader, provider: new MeterProvider({ resource, readers: [reader] }) };
   }
+}
 
-  #instruments(): (seconds: number) => void {
-    const { observe } = this.#options;
-    // The queue's counters are as old as its directory, a series of this process as old as the process.
-    const before = observe();
-    const meter = this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA);
-    const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
-      unit: '{exit}',
-      description: 'Ends of processes.',
-      valueType: ValueType.INT,
-    });
-    exits.addCallback((result) => {
-      const now = observe();
-      if (now.normalExits !== null) result.observe(now.normalExits, { [semconv.OUTCOME]: 'normal' });
-      for (const outcome of OUTCOMES) result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
-    });
-    const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
-      unit: '{event}',
-      description: 'Deaths that were lost.',
-      valueType: ValueType.INT,
-    });
-    lost.addCallback((result) => {
-      const now = observe();
-      for (const stage of semconv.STAGE_VALUES)
-        result.observe(now.lost[stage] - before.lost[stage], { [semconv.STAGE]: stage });
-    });
-    this.#queueInstruments(meter);
-    const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
-      unit: 's',
-      description: "From the end of the process to the collector's yes.",
-      advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
-    });
-    return (seconds) => duration.record(seconds);
-  }
-
-  /** The queue as it is when it is asked; nothing where there is none. */
-  #queueInstruments(meter: Meter): void {
-    const { observe } = this.#options;
-    const gauge = (name: string, unit: string, description: string, read: (queue: ObservedQueue) => number): void => {
-      meter.createObservableGauge(name, { unit, description }).addCallback((result) => {
-        const { queue } = observe();
-        if (queue !== null) result.observe(read(queue));
-      });
-    };
-    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', ({ records }) => records);
-    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', ({ bytes }) => bytes);
-    gauge(
-      semconv.METRIC_QUEUE_OLDEST_AGE,
-      's',
-      'Since the end of the process whose record waits longest.',
-      ({ oldestMs }) => (oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000),
-    );
-  }
+function pointsIn({ scopeMetrics }: ResourceMetrics): number {
+  return scopeMetrics.flatMap(({ metrics }) => metrics).reduce((sum, { dataPoints }) => sum + dataPoints.length, 0);
 }
 
 const SCHEMA = { schemaUrl: semconv.SCHEMA_URL } as const;

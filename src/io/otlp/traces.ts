@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spans to a backend, by the official exporters, which also try again for some seconds. A span is a second telling of a record: it waits
-// in memory alone, bounded, and what is dropped is counted and said. Records are what the queue keeps (docs/decisions/).
+// Sends spans to a backend by the official exporters, which retry for some seconds themselves. A span repeats a record: it waits only in
+// memory, bounded; dropped spans are counted and logged. Only records are kept on disk (docs/decisions/0029).
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { TracesState } from '../../core/delivery/export-state.ts';
-import type { Protocol, Target } from '../../core/delivery/target.ts';
+import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
+import { exportOnce } from './exchange.ts';
 
 export const SPANS_MAX = 2048;
 const BATCH_SPANS_MAX = 512;
 const BATCH_DELAY_MS = 200;
-
-export async function createSpanExporter(protocol: Protocol): Promise<SpanExporter> {
-  switch (protocol) {
-    case 'grpc':
-      return new (await import('@opentelemetry/exporter-trace-otlp-grpc')).OTLPTraceExporter();
-    case 'http/protobuf':
-      return new (await import('@opentelemetry/exporter-trace-otlp-proto')).OTLPTraceExporter();
-    case 'http/json':
-      return new (await import('@opentelemetry/exporter-trace-otlp-http')).OTLPTraceExporter();
-  }
-}
 
 export interface TracesOptions {
   readonly exporter: SpanExporter;
@@ -28,27 +19,31 @@ export interface TracesOptions {
   readonly target: Target;
 }
 
-/** `submit` as they come, `close` at the end. */
 export class Traces {
   readonly #options: TracesOptions;
+  /** The target in a log line. */
+  readonly #name: string;
   #waiting: ReadableSpan[] = [];
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;
   #lastSuccessMs: number | null = null;
-  #lastError: string | null = null;
-  #droppedSpans = 0;
+  #lastFailure: Failure | null = null;
+  #rejected = 0;
+  #dropped = 0;
 
   constructor(options: TracesOptions) {
     this.#options = options;
+    this.#name = `the backend at ${withoutCredentials(options.target.endpoint)}`;
   }
 
   snapshot(): TracesState {
     return {
       target: this.#options.target,
       lastSuccessMs: this.#lastSuccessMs,
-      lastError: this.#lastError,
+      lastFailure: this.#lastFailure,
       nextAttemptMs: null,
-      dropped: this.#droppedSpans,
+      rejected: this.#rejected,
+      dropped: this.#dropped,
     };
   }
 
@@ -56,7 +51,7 @@ export class Traces {
     this.#waiting.push(span);
     if (this.#waiting.length > SPANS_MAX) {
       this.#waiting.shift();
-      this.#dropped(1, `more than ${SPANS_MAX} spans wait`);
+      this.#drop(1, `more than ${SPANS_MAX} spans wait`);
     }
     this.#timer ??= setTimeout(() => void this.#send(), BATCH_DELAY_MS);
   }
@@ -65,7 +60,7 @@ export class Traces {
   async close(timeoutMs: number): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
     await Promise.race([this.#send(), late]);
-    if (this.#waiting.length > 0) this.#dropped(this.#waiting.length, 'the end came first');
+    if (this.#waiting.length > 0) this.#drop(this.#waiting.length, 'the service is shutting down');
     await Promise.race([this.#options.exporter.shutdown(), late]);
   }
 
@@ -83,24 +78,37 @@ export class Traces {
     const { exporter } = this.#options;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, BATCH_SPANS_MAX);
-      const error = await new Promise<Error | null>((resolve) => {
-        exporter.export(batch, ({ code, error }) => resolve(code === 0 ? null : (error ?? new Error('failed'))));
-      });
-      // Others may have been dropped from the front meanwhile: the batch is what it was.
+      const outcome = await exportOnce((done) => exporter.export(batch, done));
+      // Spans may have been dropped from the front meanwhile.
       const sent = new Set(batch);
       this.#waiting = this.#waiting.filter((span) => !sent.has(span));
-      this.#lastError = error?.message ?? null;
-      if (error === null) this.#lastSuccessMs = Date.now();
-      else this.#dropped(batch.length, error.message);
+      this.#settle(batch.length, outcome);
     }
   }
 
-  #dropped(count: number, why: string): void {
-    const { log, target } = this.#options;
-    this.#droppedSpans += count;
-    log.rateLimited(
+  #settle(spans: number, outcome: Outcome): void {
+    const { log } = this.#options;
+    if (outcome.kind !== 'success') {
+      this.#lastFailure = outcome;
+      if (outcome.kind === 'rejected') this.#rejected += spans;
+      this.#drop(spans, describeFailure(outcome));
+      return;
+    }
+    this.#lastFailure = null;
+    this.#lastSuccessMs = Date.now();
+    if (outcome.partial === null) return;
+    const rejected = Math.min(outcome.partial.rejected, spans);
+    this.#rejected += rejected;
+    this.#dropped += rejected;
+    const text = describePartial(rejected, spans, 'spans', outcome.partial.message);
+    log.rateLimited('traces partial', `${this.#name} ${text}; ${this.#dropped} dropped so far`);
+  }
+
+  #drop(count: number, why: string): void {
+    this.#dropped += count;
+    this.#options.log.rateLimited(
       'traces',
-      `the backend at ${withoutCredentials(target.endpoint)} did not get ${count} spans (${why}). Spans are not kept on disk; records are. OTEL_TRACES_EXPORTER=none ends this.`,
+      `${this.#name} did not get ${count} spans (${why}), ${this.#dropped} so far. Spans are not kept on disk; records are. Set OTEL_TRACES_EXPORTER=none to send none.`,
     );
   }
 }

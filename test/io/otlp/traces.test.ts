@@ -39,7 +39,7 @@ describe('spans', () => {
     expect(exported).toEqual([3]);
     traces.submit(span(4));
     await until(() => exported.length > 1, 'another one');
-    expect(traces.snapshot()).toMatchObject({ dropped: 0, lastError: null });
+    expect(traces.snapshot()).toMatchObject({ dropped: 0, lastFailure: null });
   });
 
   it('that wait at the end still go out', async () => {
