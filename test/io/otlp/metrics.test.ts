@@ -14,7 +14,7 @@ import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
-import type { Observed } from '../../../src/io/otlp/observed.ts';
+import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
 import { killedBy, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
 
