@@ -1,4 +1,4 @@
-// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/telemetry/semconv.ts of the registry. `--check` only compares.
+// `npm run generate:telemetry`: makes docs/telemetry.md and src/core/telemetry/semconv.ts from the registry. `--check` only compares.
 //
 // SPDX-License-Identifier: Apache-2.0
 
@@ -65,8 +65,8 @@ function telemetry() {
   const parts = [
     '<!-- Generated from otel-config/registry/ by `npm run generate:telemetry`: not to be edited. -->',
     '# What whodunit emits',
-    `The contract with every backend. Names of OpenTelemetry's semantic conventions (${registry.schemaUrl.split('/').at(-1)}) are used as they are; everything new lives under
-\`whodunit.\`, in one registry (\`otel-config/registry/\`, in Weaver's format). It is proposed to OpenTelemetry in \`upstream-proposal.md\`.`,
+    `Names from OpenTelemetry's semantic conventions (${registry.schemaUrl.split('/').at(-1)}) are used where they exist. Everything new is under \`whodunit.\` and defined in one registry
+(\`otel-config/registry/\`, in Weaver's format). [upstream-proposal.md](upstream-proposal.md) proposes it to OpenTelemetry.`,
     '## Log records',
     ...registry.events.flatMap((event) => [`### \`${event.name}\``, event.brief, event.note, table(event.uses)]),
     '## Resources',
@@ -81,7 +81,7 @@ function telemetry() {
       ),
     ].join('\n'),
     ...registry.metrics.map(({ name, brief, note }) => `\`${name}\`: ${[brief, note].join(' ').trim()}`),
-    "The SDK's own `otel.sdk.*` come with them.",
+    "The SDK's own `otel.sdk.*` metrics are sent as well.",
     ...(registry.spans.length === 0 ? [] : ['## Spans']),
     ...registry.spans.flatMap((span) => [`### \`${span.name}\``, span.brief, span.note]),
     '## Enumerations',
@@ -96,8 +96,18 @@ function telemetry() {
           ...members.map((m) => `| \`${m.value}\` | ${m.brief} |`),
         ].join('\n'),
       ),
+    '## Renamed',
+    'Names of earlier releases. They are no longer emitted: replace them in queries, dashboards and alerts.',
+    ['| was | is now |', '| --- | --- |', ...registry.renamed.map(renamed)].join('\n'),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function renamed({ attribute, value, to }) {
+  const key = registry.attributes.get(to)?.template ? '.<key>' : '';
+  return value === null
+    ? `| \`${attribute}${key}\` | \`${to}${key}\` |`
+    : `| \`${attribute}\` = \`${value}\` | \`${attribute}\` = \`${to}\` |`;
 }
 
 function table(uses) {
@@ -113,7 +123,7 @@ function table(uses) {
 }
 
 function when(requirement) {
-  return { required: 'always', recommended: 'if known', opt_in: 'if asked for' }[requirement] ?? requirement;
+  return { required: 'always', recommended: 'if known', opt_in: 'if enabled' }[requirement] ?? requirement;
 }
 
 function example({ examples }) {

@@ -187,14 +187,14 @@ function codesIn(value: number | string): number[] {
 
 const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
 
-const SUCCESS: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
+const EXIT_ZERO: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
 /** Services without a name of their own. */
 const UNNAMED = 'unknown_service*';
 
-const EVERYTHING = builtIn([SUCCESS, { name: 'every abnormal termination', action: 'report' }]);
+const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)', action: 'report' }]);
 
 const BUILT_IN = builtIn([
-  SUCCESS,
+  EXIT_ZERO,
   {
     name: 'fault, kill or OOM, any process',
     cause: [
@@ -211,11 +211,11 @@ const BUILT_IN = builtIn([
     ],
     action: 'report',
   },
-  // What is left: an exit with an error, or a termination that is usually intended (Ctrl-C, `yes | head`, a closed terminal, a timer).
-  { name: 'containers', container: '*', action: 'report' },
-  { name: 'processes that lived for more than 10 s', uptime_above: 10, action: 'report' },
+  // What is left: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
+  { name: 'container process', container: '*', action: 'report' },
+  { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
   { name: 'user session processes', unit: 'user@*.service', service: UNNAMED, action: 'count' },
-  { name: 'systemd services', unit: '*.service', action: 'report' },
+  { name: 'systemd service', unit: '*.service', action: 'report' },
   { name: 'short-lived unnamed processes', service: UNNAMED, action: 'count' },
-  { name: 'named services', action: 'report' },
+  { name: 'named service', action: 'report' },
 ]);

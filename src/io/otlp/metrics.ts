@@ -247,7 +247,7 @@ export class Metrics {
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
         unit: '{termination}',
-        description: 'Abnormal process terminations.',
+        description: 'Number of abnormal process terminations.',
         valueType: ValueType.INT,
       });
     const service: Service = { reader, add: (value, series) => counter.add(value, series), series: new Map() };

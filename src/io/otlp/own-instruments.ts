@@ -41,7 +41,7 @@ export function createInstruments(meter: Meter, observe: () => Observed): (secon
   createQueueGauges(meter, observe);
   const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
     unit: 's',
-    description: "From the end of the process to the collector's yes.",
+    description: "Time from the termination to the collector's acknowledgement.",
     advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
   });
   return (seconds) => duration.record(seconds);
@@ -52,7 +52,7 @@ function createCounters(meter: Meter, observe: () => Observed): void {
   const before = observe();
   const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
     unit: '{exit}',
-    description: 'Ends of processes.',
+    description: 'Number of process terminations, abnormal or not, by outcome.',
     valueType: ValueType.INT,
   });
   exits.addCallback((result) => {
@@ -62,7 +62,7 @@ function createCounters(meter: Meter, observe: () => Observed): void {
   });
   const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
     unit: '{event}',
-    description: 'Deaths that were lost.',
+    description: 'Number of terminations that were lost, by stage.',
     valueType: ValueType.INT,
   });
   lost.addCallback((result) => {
@@ -80,12 +80,12 @@ function createQueueGauges(meter: Meter, observe: () => Observed): void {
       if (queue !== null) result.observe(read(queue));
     });
   };
-  gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', ({ records }) => records);
-  gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', ({ bytes }) => bytes);
+  gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Number of records in the disk queue.', ({ records }) => records);
+  gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'Size of the records in the disk queue.', ({ bytes }) => bytes);
   gauge(
     semconv.METRIC_QUEUE_OLDEST_AGE,
     's',
-    'Since the end of the process whose record waits longest.',
+    'Age of the oldest record in the disk queue, measured from the termination.',
     ({ oldestMs }) => (oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000),
   );
 }
