@@ -164,7 +164,7 @@ describe('/recent', () => {
     await takeBatch(pipeline, received([...batch, failing(101, 200n)]));
     const recent = recentTerminations(pipeline.settings, pipeline.state);
     expect([recent.length, recent[0]?.pid, recent.at(-1)?.pid]).toEqual([100, 2, 101]);
-    expect(recent[0]).toMatchObject({ outcome: 'reported', rule: 'every abnormal termination' });
+    expect(recent[0]).toMatchObject({ outcome: 'reported', rule: 'everything (WHODUNIT_REPORT=all)' });
   });
 
   it('shows no arguments if they are off', () => {

@@ -188,7 +188,8 @@ function codesIn(value: number | string): number[] {
 const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
 
 const EXIT_ZERO: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
-const NAMELESS = 'unknown_service*';
+/** Services without a name of their own. */
+const UNNAMED = 'unknown_service*';
 
 const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)', action: 'report' }]);
 
@@ -213,8 +214,8 @@ const BUILT_IN = builtIn([
   // What is left: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
   { name: 'container process', container: '*', action: 'report' },
   { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
-  { name: 'user session processes', unit: 'user@*.service', service: NAMELESS, action: 'count' },
+  { name: 'user session processes', unit: 'user@*.service', service: UNNAMED, action: 'count' },
   { name: 'systemd service', unit: '*.service', action: 'report' },
-  { name: 'short-lived unnamed processes', service: NAMELESS, action: 'count' },
+  { name: 'short-lived unnamed processes', service: UNNAMED, action: 'count' },
   { name: 'named service', action: 'report' },
 ]);
