@@ -9,7 +9,7 @@ import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import type { Target } from './core/delivery/target.ts';
 import { FatalError } from './core/errors.ts';
-import type { Host } from './core/identity/resource.ts';
+import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
 import type { Death } from './core/wire/event.ts';

@@ -10,12 +10,12 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry } from '../../../scripts/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
-import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
 import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
 import { killedBy, signal, victim } from '../../support/deadly.ts';
+import { resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
 
 /** One data point: the service, the metric, its attributes, its value. */
@@ -72,7 +72,7 @@ afterEach(() => metrics.close());
 
 function kill(name = 'checkout', exe = '/usr/bin/sleep'): void {
   const death = killedBy(9, { signal: signal(9), process: victim({ exe, env: { OTEL_SERVICE_NAME: name } }) });
-  metrics.terminated(resourceOf(death, host, 'off'), classify(death));
+  metrics.terminated(resourceOfVictim(death), classify(death));
 }
 
 const values = (name: string, service?: string): unknown[] =>
