@@ -16,7 +16,6 @@ import { hostReader } from '../src/io/host.ts';
 import { Log } from '../src/io/log.ts';
 import { createLogSender } from '../src/io/otlp/log-sender.ts';
 import { Queue } from '../src/io/queue/queue.ts';
-import { newStats } from '../src/io/stats.ts';
 
 /** Before what is counted, as a share of it, so that the code is compiled. */
 const WARM_UP = 0.5;
@@ -28,7 +27,7 @@ const DEATH = 'death-exit-3';
 
 async function main(directory: string, count: number): Promise<void> {
   const sender = await createLogSender(process.env.OTEL_EXPORTER_OTLP_PROTOCOL as Protocol);
-  const queue = new Queue({ directory, bytesMax: BYTES_MAX, stats: newStats(Date.now()), log: new Log() });
+  const queue = new Queue({ directory, bytesMax: BYTES_MAX, log: new Log() });
   const text = golden(DEATH);
   const { record, resource } = recordOf(DEATH);
   const handle = async (deaths: number): Promise<void> => {

@@ -17,8 +17,7 @@ import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
 import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
-import type { Observed } from './observed.ts';
-import { createInstruments } from './own-instruments.ts';
+import { createInstruments, type Observed } from './own-instruments.ts';
 
 /** Services that are distinguished; terminations of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;
@@ -135,7 +134,7 @@ export class Metrics {
 
   #overflowed(what: string): void {
     this.#overflows += 1;
-    this.#options.log.seldom(
+    this.#options.log.rateLimited(
       'overflow',
       `${what}: further ones are counted together in whodunit.process.terminations, ${this.#overflows} so far`,
     );
@@ -183,7 +182,7 @@ export class Metrics {
 
   #enqueue(job: () => Promise<void>): Promise<void> {
     this.#tail = this.#tail.then(job).catch((error: unknown) => {
-      this.#options.log.seldom('metrics', `the metrics could not be collected: ${String(error)}`);
+      this.#options.log.rateLimited('metrics', `the metrics could not be collected: ${String(error)}`);
     });
     return this.#tail;
   }
@@ -216,7 +215,10 @@ export class Metrics {
       this.#lastFailure = outcome;
       if (outcome.kind === 'rejected') this.#rejected += points;
       const reason = describeFailure(outcome);
-      log.seldom('metrics', `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`);
+      log.rateLimited(
+        'metrics',
+        `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`,
+      );
       return;
     }
     this.#lastFailure = null;
@@ -225,7 +227,7 @@ export class Metrics {
     const rejected = Math.min(outcome.partial.rejected, points);
     this.#rejected += rejected;
     const text = describePartial(rejected, points, 'data points', outcome.partial.message);
-    log.seldom('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
+    log.rateLimited('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
   }
 
   #service(attributes: Attributes): Service {

@@ -16,7 +16,7 @@ const subject = {
   cgroup: null,
   container: null,
   unit: null,
-  service: null,
+  service: 'unknown_service:sleep',
   user: null,
   arguments: null,
   exitCode: null,

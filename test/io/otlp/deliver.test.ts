@@ -68,7 +68,7 @@ function put(...numbers: number[]): void {
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const done = (count: number) =>
-  until(() => state.stats.reported === count && state.stats.pending === 0, `${count} reported`);
+  until(() => state.totals.reported === count && state.totals.pending === 0, `${count} reported`);
 
 describe('batches', () => {
   it('send a record at once if no request is under way', async () => {
@@ -88,7 +88,7 @@ describe('batches', () => {
     await until(() => sent.length === 1, 'the request');
     put(2);
     put(3);
-    expect(state.stats.reported).toBe(0);
+    expect(state.totals.reported).toBe(0);
     accept(OK);
     await done(3);
     expect(sent).toEqual([['r1'], ['r2', 'r3']]);
@@ -121,7 +121,7 @@ describe('failures', () => {
     start((_, attempt) => (attempt <= 6 ? LATER : OK));
     put(1);
     await done(1);
-    expect([sent.length, state.stats.rejected]).toEqual([7, 0]);
+    expect([sent.length, state.totals.rejected]).toEqual([7, 0]);
     expect(lines).toEqual([
       'whodunit: the collector at http://collector does not accept records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
       'whodunit: the collector at http://collector accepts records again\n',
@@ -160,8 +160,8 @@ describe('failures', () => {
   it('one bad record takes no other with it, and is found by halving', async () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? NEVER : OK));
-    await until(() => state.stats.pending === 0, 'all settled');
-    expect([state.stats.reported, state.stats.rejected, delivery?.snapshot()]).toEqual([
+    await until(() => state.totals.pending === 0, 'all settled');
+    expect([state.totals.reported, state.totals.rejected, delivery?.snapshot()]).toEqual([
       63,
       1,
       expect.objectContaining({ lastFailure: null, rejected: 1 }),
@@ -170,14 +170,14 @@ describe('failures', () => {
     const [last] = queue.lastRejections(5);
     expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
     expect(lines.join()).toContain('rejected a record for good (HTTP 400 bad)');
-    expect(accounted(state.stats)).toBe(state.stats.received);
+    expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
   it('a partial success is counted and not sent again', async () => {
     put(1, 2, 3);
     start(() => ({ kind: 'success', partial: { rejected: 2, message: 'too old' } }));
-    await until(() => state.stats.pending === 0, 'settled');
-    expect([sent.length, state.stats.reported, state.stats.rejected, delivery?.snapshot().rejected]).toEqual([
+    await until(() => state.totals.pending === 0, 'settled');
+    expect([sent.length, state.totals.reported, state.totals.rejected, delivery?.snapshot().rejected]).toEqual([
       1, 1, 2, 2,
     ]);
     expect(queue.lastRejections(1)).toMatchObject([{ count: 2, reason: 'partial success: too old', record: null }]);
@@ -187,8 +187,8 @@ describe('failures', () => {
   it('a record on which the server keeps failing is rejected after some attempts', async () => {
     put(1, 2);
     start((bodies) => (bodies.includes('r1') ? BROKEN : OK));
-    await until(() => state.stats.pending === 0, 'settled');
-    expect([state.stats.reported, state.stats.rejected]).toEqual([1, 1]);
+    await until(() => state.totals.pending === 0, 'settled');
+    expect([state.totals.reported, state.totals.rejected]).toEqual([1, 1]);
     expect(sent.length).toBe(6 + 2 + 1);
   });
 
@@ -197,7 +197,7 @@ describe('failures', () => {
     start(() => MISCONFIGURED);
     await until(() => lines.length > 0, 'a line');
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect([sent.length, state.stats.pending]).toEqual([1, 1]);
+    expect([sent.length, state.totals.pending]).toEqual([1, 1]);
     expect(delivery?.snapshot()).toMatchObject({
       lastFailure: { kind: 'misconfigured', status: { kind: 'grpc', code: 12 }, message: 'unknown service' },
     });

@@ -13,7 +13,7 @@ import { until } from '../../../scripts/stack/fake-loader.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
-import type { Observed } from '../../../src/io/otlp/observed.ts';
+import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
 import { killedBy, signal, victim } from '../../support/deadly.ts';
 import { resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
