@@ -3,7 +3,7 @@
 // that names the variable, its value, what is allowed and the remedy. Commands and flags are cli.ts.
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
-import type { ArgumentsMode } from '../core/identity/resource.ts';
+import type { ArgumentsMode } from '../core/identity/arguments.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service in a crash loop gets a limited number of records a minute; further terminations in that minute are aggregated into one summary
 // with exact counts. Time is an argument. The text of the summary is left to summary.ts; counting and acknowledging, to the pipeline.
-import type { Attributes } from '../identity/resource.ts';
+import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
 

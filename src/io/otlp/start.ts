@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts the exporters that are configured. Each is loaded only when it is started: a service that sends nothing needs none of the SDK.
 import type { Target } from '../../core/delivery/target.ts';
-import type { Host } from '../../core/identity/resource.ts';
+import type { Host } from '../../core/identity/host.ts';
 import type { ServiceSnapshot } from '../../core/status.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a real queue to a collector that answers as the case wants it.
+// From a real queue to a collector that answers as the case requires.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../scripts/stack/fake-loader.ts';
 import { grpcFailure, httpFailure, type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
@@ -64,14 +64,14 @@ function put(...numbers: number[]): void {
   delivery?.wake();
 }
 
-/** Timers that are due, and all that follows from what is true already. */
+/** After timers that are due, and the promises that are settled already. */
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const done = (count: number) =>
   until(() => state.totals.reported === count && state.totals.pending === 0, `${count} reported`);
 
 describe('batches', () => {
-  it('a record leaves at once where nothing is under way', async () => {
+  it('send a record at once if no request is under way', async () => {
     start(() => OK);
     await nextTurn();
     put(1);
@@ -81,20 +81,20 @@ describe('batches', () => {
     expect(delivered).toEqual([1]);
   });
 
-  it('what comes while one is under way goes in the next', async () => {
-    let yes: (outcome: Outcome) => void = () => {};
-    start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (yes = resolve))));
+  it('take what arrives during a request into the next one', async () => {
+    let accept: (outcome: Outcome) => void = () => {};
+    start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (accept = resolve))));
     put(1);
     await until(() => sent.length === 1, 'the request');
     put(2);
     put(3);
     expect(state.totals.reported).toBe(0);
-    yes(OK);
+    accept(OK);
     await done(3);
     expect(sent).toEqual([['r1'], ['r2', 'r3']]);
   });
 
-  it('has no more records than its limit, in order', async () => {
+  it('have no more records than the limit, in order', async () => {
     put(...range(BATCH_RECORDS_MAX + 1));
     start(() => OK);
     await done(BATCH_RECORDS_MAX + 1);
@@ -102,8 +102,8 @@ describe('batches', () => {
     expect(sent.flat()).toEqual(range(BATCH_RECORDS_MAX + 1).map((number) => `r${number}`));
   });
 
-  // A machine that takes 50 ms for three writes shows nothing.
-  it('in a storm they grow, for 50 ms at most', { retry: 9 }, async () => {
+  // A machine that needs 50 ms for three writes proves nothing.
+  it('grow in a storm, for 50 ms at most', { retry: 9 }, async () => {
     start(() => OK);
     put(...range(40));
     await done(40);
@@ -144,7 +144,7 @@ describe('failures', () => {
   it('so does the next service, if it sends to the same target', async () => {
     start(() => patience(60_000));
     put(1);
-    await until(() => queue.retry !== null, 'the agreement');
+    await until(() => queue.retry !== null, 'the wait that was agreed');
     await delivery?.close(1_000);
     queue.close();
     queue = state.open();
@@ -213,7 +213,7 @@ describe('shutting down', () => {
     expect(sent).toEqual([['r1', 'r2']]);
   });
 
-  it('gives up in time on a collector that never answers; the record stays, for the next start', async () => {
+  it('gives up in time on a collector that never answers; the record stays for the next start', async () => {
     start(() => new Promise(() => {}));
     put(1);
     await until(() => sent.length === 1, 'the request');
@@ -223,7 +223,7 @@ describe('shutting down', () => {
     expect(queue.waiting).toBe(1);
   });
 
-  it('does not wait for a collector that refuses: one last attempt', async () => {
+  it('makes one last attempt at a collector that is down, and does not wait for it', async () => {
     start(() => unreached('ECONNREFUSED', 'refused'));
     put(1);
     await until(() => sent.length >= 1, 'the request');
