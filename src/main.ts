@@ -7,9 +7,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { type Config, HELP, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
-import type { Target } from './core/delivery/target.ts';
 import { FatalError } from './core/errors.ts';
-import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
 import type { Death } from './core/wire/event.ts';
@@ -20,7 +18,7 @@ import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
-import { observedOf } from './io/otlp/own-instruments.ts';
+import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Queue } from './io/queue/queue.ts';
@@ -66,13 +64,14 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
   const exporters: Exporters = {
     logs: null,
     metrics: null,
-    traces: config.traces && (await startTraces(config.traces)),
+    traces: config.traces && (await startTraces(config.traces, log)),
   };
   const snapshot = snapshotter({ loader, queue, state, exporters, printed });
   const health = await startHealth(config, state, queue, snapshot);
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  exporters.metrics = config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics));
+  exporters.metrics =
+    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
@@ -175,43 +174,6 @@ async function startHealth(
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
-async function startDelivery(target: Target, queue: Queue, metrics: Metrics | null): Promise<Delivery> {
-  const [{ createLogSender }, { Delivery }] = await Promise.all([
-    import('./io/otlp/log-sender.ts'),
-    import('./io/otlp/deliver.ts'),
-  ]);
-  const sender = await createLogSender(target.protocol, metrics?.meters);
-  return new Delivery({
-    queue,
-    send: (records) => sender.send(records),
-    onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
-    log,
-    target,
-  });
-}
-
-async function startMetrics(
-  target: Target,
-  intervalMs: number,
-  host: Host,
-  snapshot: () => ServiceSnapshot,
-): Promise<Metrics> {
-  const [{ Metrics }, { createMetricExporter }] = await Promise.all([
-    import('./io/otlp/metrics.ts'),
-    import('./io/otlp/exporters.ts'),
-  ]);
-  const exporter = await createMetricExporter(target.protocol);
-  return new Metrics({ exporter, host, observe: () => observedOf(snapshot()), log, intervalMs, target });
-}
-
-async function startTraces(target: Target): Promise<Traces> {
-  const [{ createSpanExporter }, { Traces }] = await Promise.all([
-    import('./io/otlp/exporters.ts'),
-    import('./io/otlp/traces.ts'),
-  ]);
-  return new Traces({ exporter: await createSpanExporter(target.protocol), log, target });
-}
-
 async function printer(form: OutputForm): Promise<(record: ReadableLogRecord) => void> {
   const { renderJson, renderText, wantsColour } = await import('./io/console.ts');
   const colour = wantsColour(process.stdout, process.env);
@@ -220,7 +182,7 @@ async function printer(form: OutputForm): Promise<(record: ReadableLogRecord) =>
 
 async function doctor(config: DoctorConfig): Promise<number> {
   const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
-  const sender = config.logs && (await logSender(config.logs));
+  const sender = config.logs && (await startSender(config.logs, log));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
   process.stdout.write(renderFindings(findings));
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
@@ -241,7 +203,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.takeTermination(pipeline, death, bootId)?.record ?? null;
-  const sender = config.logs && (await logSender(config.logs));
+  const sender = config.logs && (await startSender(config.logs, log));
   let broken = false;
   const send = sender && ((record: Uint8Array) => sender.send([record]));
   for await (const step of followTermination({ ...config, buildRecord, send })) {
@@ -249,15 +211,6 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     broken ||= step.broken;
   }
   return broken ? 1 : 0;
-}
-
-async function logSender({ protocol }: Target) {
-  const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
-    import('./io/otlp/log-sender.ts'),
-    import('./io/otlp/exchange.ts'),
-  ]);
-  readDiagnostics(log);
-  return createLogSender(protocol);
 }
 
 async function main(): Promise<number> {

@@ -9,7 +9,7 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 
 /** Words that the project used in a sense of its own. */
 const OWN_DIALECT =
-  /\b(?:told|tells|the dead|whoever|nobody|somebody|unwilling|doubtful|condemned|owed|seldom|strangers?|mended|in vain|at home|the end has come|stop by stop)\b/i;
+  /\b(?:told|tells|the dead|whoever|nobody|somebody|unwilling|doubtful|condemned|owed|seldom|strangers?|mended|in vain|at home|the end has come|stop by stop|judged|screened|folded|polite|spared)\b/i;
 
 describe('every text for people', () => {
   it.each(files)('in %s avoids the private dialect', (file) => {
