@@ -22,7 +22,7 @@ const ARCHS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Gives the host, with user names not older than 10 s. `etc` is where passwd and machine-id are. host.id and host.name of our own
+ * Returns the host, with user names not older than 10 s. `etc` is where passwd and machine-id are. host.id and host.name of our own
  * OTEL_RESOURCE_ATTRIBUTES come first: a container in Kubernetes has a host name of its own. Never throws.
  */
 export function hostReader(etc = '/etc', env: Readonly<Record<string, string | undefined>> = process.env): () => Host {

@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(etc, { recursive: true });
 });
 
-it('the host tells its id, names and users', () => {
+it('the host has its id, names and users', () => {
   writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
   writeFileSync(
     join(etc, 'passwd'),
@@ -54,7 +54,7 @@ it('a new user is known soon', () => {
   expect(read().userNames.get(7)).toBe('bob');
 });
 
-it('the log tells what repeats once a minute, and how often it was', () => {
+it('the log writes a repeated line once a minute, with its count', () => {
   const lines: string[] = [];
   let now = 0;
   const log = new Log(

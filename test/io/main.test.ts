@@ -101,7 +101,7 @@ const exporting = (endpoint: string) => ({
   OTEL_METRICS_EXPORTER: 'none',
 });
 
-/** A collector that answers `status()`, and keeps the pids of the dead in the logs that it accepted. */
+/** A collector that answers `status()`, and keeps the pids in the logs that it accepted. */
 async function collect(status: () => number): Promise<{ endpoint: string; pids: number[] }> {
   const pids: number[] = [];
   collector = createServer(async (request, response) => {
@@ -199,7 +199,7 @@ describe('whodunit run', () => {
     expect(await stop()).toBe(0);
   });
 
-  it('tells in /status what became of every death, also of those of an earlier run', async () => {
+  it('says in /status what became of every termination, also of those of an earlier run', async () => {
     let code = 400;
     const { endpoint } = await collect(() => code);
     const address = `127.0.0.1:${(await freePorts(1))[0]}`;
@@ -307,7 +307,7 @@ describe('the other commands', () => {
     expect(out).toContain('BAD   socket');
   });
 
-  it('explain tells what a code means for a program, with the source, and ends with 78 on nonsense', async () => {
+  it('explain says what a code means for a program, with the source, and ends with 78 on nonsense', async () => {
     start(['explain', '--executable', 'grep', '1']);
     expect([await ended(), out]).toEqual([0, expect.stringMatching(/^grep: no line matched.*\n +\(grep\(1\).*\)\n$/)]);
     start(['explain', 'SIGNONSENSE']);
@@ -315,7 +315,7 @@ describe('the other commands', () => {
     expect(err).toContain('the exit code or signal is "SIGNONSENSE"');
   });
 
-  it('--version tells the version', async () => {
+  it('--version prints the version', async () => {
     start(['--version']);
     expect([await ended(), out]).toEqual([0, 'whodunit 0.1.0\n']);
   });

@@ -67,21 +67,21 @@ describe('a file of rules', () => {
 describe('whodunit run', () => {
   it('reads the file again on SIGHUP, and keeps the old rules where it is wrong', async () => {
     const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
-    const told = async (seq: number): Promise<number> => {
+    const records = async (seq: number): Promise<number> => {
       service.loader.say(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
       return service.out().split('\n').length - 1;
     };
-    expect(await told(10)).toBe(0);
+    expect(await records(10)).toBe(0);
     writeFileSync(file, 'rules: none\n');
     service.child.kill('SIGHUP');
     await until(() => service.err().includes('The previous rules still apply.'), 'a word about the bad file');
     expect(service.err()).toContain('rules in');
-    expect(await told(20)).toBe(0);
+    expect(await records(20)).toBe(0);
     writeFileSync(file, 'rules: []\n');
     service.child.kill('SIGHUP');
     await until(() => service.err().includes('8 rules, including the built-in ones'), 'a word about the good file');
-    expect(await told(30)).toBe(1);
+    expect(await records(30)).toBe(1);
     expect(await service.stop()).toBe(0);
   });
 
@@ -94,7 +94,7 @@ describe('whodunit run', () => {
 });
 
 describe('whodunit rules --dry-run', () => {
-  it('tells of the last deaths which rule takes each, and where the running service did otherwise', async () => {
+  it('says which rule takes each of the last terminations, and where the running service decided otherwise', async () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_REPORT: 'default' };
     const service = await start(['run'], health);
@@ -113,13 +113,13 @@ describe('whodunit rules --dry-run', () => {
     expect(await service.stop()).toBe(0);
   });
 
-  it('is told no arguments with WHODUNIT_ARGUMENTS=off', async () => {
+  it('gets no arguments with WHODUNIT_ARGUMENTS=off', async () => {
     const [port] = await freePorts(1);
     const service = await start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_ARGUMENTS: 'off' });
     service.loader.say(death('death-exit-3', 10));
     await until(() => service.loader.acks().includes(10n), 'the ack');
-    const judged = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
-    expect(judged).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
+    const recent = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
+    expect(recent).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
     expect(await service.stop()).toBe(0);
   });
 

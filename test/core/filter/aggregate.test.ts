@@ -92,7 +92,7 @@ describe('a minute of one service', () => {
     expect([next.open(), next.due(0)]).toEqual([[], []]);
   });
 
-  it('is told apart from that of another service, and closed early where too many are open, never lost', () => {
+  it('is kept apart from that of another service, and closed early where too many are open, never lost', () => {
     const loops = new CrashLoops(1);
     for (let i = 0; i <= SERVICES_MAX; i += 1)
       for (let times = 0; times < 2; times += 1) loops.aggregates(candidate({ key: `service ${i}` }), 0);
@@ -122,7 +122,7 @@ describe('a minute of one service', () => {
 });
 
 describe('a crash loop, concluded', () => {
-  it('is told by records, then by a summary of the service, and every death has one outcome', () => {
+  it('gets records, then a summary of the service, and every termination has one outcome', () => {
     const loops = new CrashLoops(2);
     const given = circumstances({ loops });
     const service = { OTEL_SERVICE_NAME: 'checkout' };

@@ -77,7 +77,7 @@ describe('what is put', () => {
     expect(state.totals).toMatchObject({ received: 5, filtered: 3, aggregated: 1 });
   });
 
-  it('and was aggregated is there after a restart, until the summary that tells of it is put', () => {
+  it('and was aggregated is there after a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     const times = { startNs: '1', firstNs: '2', lastNs: '3' };
     const minute: StoredAggregate = {
@@ -180,7 +180,7 @@ describe('the state directory', () => {
     expect(statSync(file()).mode & 0o777).toBe(0o600);
   });
 
-  it('serves one service: the second is told', () => {
+  it('serves one service: the second gets an error', () => {
     open();
     expect(() => state.open()).toThrow(expect.objectContaining({ code: 'STATE_DIR_TAKEN' }));
   });
@@ -224,7 +224,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
   });
 
   const body = (number: number): string => `${number}`.padEnd(50_000);
-  /** Puts until the disk is full; gives the number that did not fit. */
+  /** Puts until the disk is full; returns the number that did not fit. */
   function fill(): number {
     for (let number = 0; ; number += 1) {
       try {
@@ -265,7 +265,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     expect(state.totals).toMatchObject({ received: first + 1, reported: first + 1, pending: 0 });
   });
 
-  it('that is read-only is told of as such', () => {
+  it('that is read-only is reported as such', () => {
     open({ directory: join(mount, 'state') }).put([item(1)]);
     queue?.close();
     execFileSync('mount', ['-o', 'remount,ro', mount]);
@@ -313,7 +313,7 @@ describe('a damaged file', () => {
     ['scrambled', (head: Buffer) => head.fill(0xa5)],
     ['emptied', (head: Buffer) => head.fill(0)],
     ['that of another file', (head: Buffer) => head.fill(0).write('SQLite format 3\0')],
-    ['told to be of a later version, and scrambled', (head: Buffer) => head.fill(0xa5, 60)],
+    ['marked as of a later version, and scrambled', (head: Buffer) => head.fill(0xa5, 60)],
   ])('whose first page is %s gives all of its records', (_, damage) => {
     fill(400);
     const bytes = readFileSync(file());
