@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/stormtest"
@@ -40,6 +41,18 @@ func releasedLoader(t *testing.T) string {
 		t.Skipf("SKIPPED, the upgrade from release 0.1.0 is not tested: %v\n%s", err, &stderr)
 	}
 	return strings.TrimSpace(string(path))
+}
+
+// build builds this loader.
+func build(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "whodunit-loader")
+	command := exec.Command("go", "build", "-o", path, ".")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
 }
 
 // site is where the loaders of a test run, one after the other.
@@ -221,12 +234,7 @@ func startObedient(t *testing.T) (pid uint32, exit func()) {
 // The loader of release 0.1.0, whose probes have another ABI, is replaced by this one during a storm. Every termination must arrive, once.
 func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 	privileged(t)
-	released, current := releasedLoader(t), filepath.Join(t.TempDir(), "whodunit-loader")
-	build := exec.Command("go", "build", "-o", current, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	released, current := releasedLoader(t), build(t)
 	const stretch = 500 * time.Millisecond // of the storm, before and after
 	for _, test := range []struct {
 		name     string
@@ -276,7 +284,7 @@ func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 				t.Errorf("the SIGTERM before the upgrade does not explain the exit after it: %+v", event.Request)
 			}
 			pinned, err := os.ReadDir(site.pins)
-			if err != nil || len(pinned) != 1 || pinned[0].Name() == "v4" {
+			if err != nil || len(pinned) != 1 || pinned[0].Name() != fmt.Sprintf("v%d", abi.EventAbiEVENT_ABI) {
 				t.Errorf("pinned afterwards: %v, %v", pinned, err)
 			}
 		})

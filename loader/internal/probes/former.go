@@ -26,10 +26,10 @@ type former struct {
 	lock      *os.File
 }
 
-// formerName returns how the ABI called a map that is pinned. A map that changed its layout with a later ABI must have changed its name,
-// too, and must not be listed here: it starts empty.
-func formerName(abi uint32, name string) string {
-	if abi == 4 {
+// formerName returns how an older ABI called a pinned map. A map whose layout has changed since must have got a name that the older ABI
+// did not have: it starts empty.
+func formerName(older uint32, name string) string {
+	if older == 4 {
 		switch name {
 		case bpfMapPendingFacts:
 			return "memories"
@@ -43,16 +43,16 @@ func formerName(abi uint32, name string) string {
 }
 
 // abiDirectory is the name of the ABI's directory in the pin directory.
-func abiDirectory(abi uint32) string { return fmt.Sprintf("v%d", abi) }
+func abiDirectory(number uint32) string { return fmt.Sprintf("v%d", number) }
 
 // abiOf is the reverse of abiDirectory. It returns 0 for the name of anything else.
 func abiOf(directory string) uint32 {
-	number, found := strings.CutPrefix(directory, "v")
-	abi, err := strconv.ParseUint(number, 10, 32)
-	if !found || err != nil || abiDirectory(uint32(abi)) != directory {
+	text, found := strings.CutPrefix(directory, "v")
+	number, err := strconv.ParseUint(text, 10, 32)
+	if !found || err != nil || abiDirectory(uint32(number)) != directory {
 		return 0
 	}
-	return uint32(abi)
+	return uint32(number)
 }
 
 // lockFormer locks the directories of older ABIs that have any pins: their loaders must not run.

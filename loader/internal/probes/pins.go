@@ -77,7 +77,7 @@ func lossOfUnload(path string) string {
 	if err != nil || records == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", which loses the %d records (%d bytes) that the service has not acknowledged", records, bytes)
+	return fmt.Sprintf(", which loses what the service has not acknowledged (records: %d, bytes: %d)", records, bytes)
 }
 
 // unacknowledged counts what a pinned ring holds, of whatever ABI.
