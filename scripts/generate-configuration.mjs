@@ -1,10 +1,10 @@
-// `npm run generate:configuration`: makes docs/configuration.md of the tables that src/config/read.ts reads by (src/config/knobs.ts), and of its --help.
+// `npm run generate:configuration`: generates docs/configuration.md from the tables in src/config/knobs.ts and from --help (src/cli.ts).
 // `--check` only compares.
 //
 // SPDX-License-Identifier: Apache-2.0
 
+import { HELP } from '../src/cli.ts';
 import { KNOBS, OTLP_KNOBS } from '../src/config/knobs.ts';
-import { HELP } from '../src/config/read.ts';
 import { writeOrCheck } from './fresh.mjs';
 
 writeOrCheck({ 'docs/configuration.md': page() }, 'npm run generate:configuration');
@@ -13,14 +13,14 @@ function page() {
   const of = (...readers) => Object.entries(KNOBS).filter(([, { reader }]) => readers.includes(reader));
   const service = of('service');
   const parts = [
-    '<!-- Generated from src/config/knobs.ts and src/config/read.ts by `npm run generate:configuration`: not to be edited. -->',
+    '<!-- Generated from src/config/knobs.ts and src/cli.ts by `npm run generate:configuration`: do not edit. -->',
     '# Configuration',
-    'Everything is an environment variable. One that is set to nothing counts as not set; a wrong one ends the program with code 78 and a sentence that names it. Flags go before variables.',
+    'All settings are environment variables. An empty variable counts as unset. A wrong value ends the program with exit code 78 and a message that names the variable, its value and what is allowed. Flags override variables.',
     '## Where records go',
-    'OpenTelemetry’s own names. Each `OTEL_EXPORTER_OTLP_*` also has a form for one signal, `OTEL_EXPORTER_OTLP_LOGS_*`, `_METRICS_*`, `_TRACES_*`, which goes before it.',
+    'These are the standard OpenTelemetry variables. Each `OTEL_EXPORTER_OTLP_*` also has a form for one signal, `OTEL_EXPORTER_OTLP_LOGS_*`, `_METRICS_*` and `_TRACES_*`, which overrides it.',
     table(service.filter(([name]) => name.startsWith('OTEL_'))),
     table(Object.entries(OTLP_KNOBS).map(([name, knob]) => [`OTEL_EXPORTER_OTLP_${name}`, knob])),
-    '## What the service does',
+    '## The service',
     table(service.filter(([name]) => name.startsWith('WHODUNIT_'))),
     '## Loader and service',
     table(of('both')),
@@ -34,9 +34,10 @@ function page() {
 }
 
 function table(knobs) {
-  const rows = knobs.map(([name, { fallback, allowed, what }]) => {
-    const shown = fallback === '' ? '' : `\`${fallback.replace(', with grpc ', '`, with grpc `')}\``;
-    return `| \`${name}\` | ${shown} | ${allowed} | ${what} |`;
+  const rows = knobs.map(([name, { fallback, unless, kind, what }]) => {
+    const standard = fallback === '' ? '' : `\`${fallback}\``;
+    const other = unless === undefined ? '' : `; \`${unless.fallback}\` ${unless.when}`;
+    return `| \`${name}\` | ${standard}${other} | ${kind.allowed} | ${what} |`;
   });
   return ['| variable | default | allowed | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }

@@ -22,6 +22,8 @@ import { vitest } from './vitest.mjs';
 import { prepareWorld } from './world.mjs';
 
 const UNIT_TESTS = [
+  'test/cli.test.ts',
+  'test/pipeline.test.ts',
   'test/core',
   'test/config/',
   'test/io',
