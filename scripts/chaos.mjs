@@ -6,7 +6,7 @@ import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSy
 import { join } from 'node:path';
 import { collector } from './build-collector.mjs';
 import { packMachine } from './chaos-machine.mjs';
-import { buildGo, buildReaper, Failure, ROOT } from './steps.mjs';
+import { buildGo, buildReaper, Failure, ROOT, run } from './steps.mjs';
 import { vitest } from './vitest.mjs';
 
 const BUILD = join(ROOT, 'build/chaos');
@@ -34,6 +34,17 @@ async function buildOtherLoader() {
   await buildGo('another loader', OTHER_LOADER, './loader', ['-overlay', overlay]);
 }
 
+/** The path of the loader of release 0.1.0. undefined: this clone does not have its commit, and CI is not set. */
+async function releasedLoader() {
+  try {
+    return (await run('go', ['run', './test/released'], { cwd: ROOT })).trim();
+  } catch (error) {
+    if (process.env.CI === 'true') throw error;
+    console.error(`SKIPPED, the upgrade from release 0.1.0 is not tested: ${error.message}`);
+    return undefined;
+  }
+}
+
 /** Runs the scenarios and prints the table. Gives vitest's counts. */
 export async function testChaos({ keys = KEYS, full = false, soakMinutes = 60, seed = newSeed() } = {}) {
   const unknown = keys.find((key) => ![...KEYS, SOAK].includes(key));
@@ -48,6 +59,7 @@ export async function testChaos({ keys = KEYS, full = false, soakMinutes = 60, s
   const counts = await vitest(['test/chaos/chaos.test.ts'], {
     WHODUNIT_TEST_COLLECTOR: await collector(),
     WHODUNIT_CHAOS_OTHER_LOADER: OTHER_LOADER,
+    ...(keys.includes('i') && { WHODUNIT_CHAOS_RELEASED_LOADER: await releasedLoader() }),
     ...(machine && { WHODUNIT_CHAOS_MACHINE: JSON.stringify(machine) }),
     WHODUNIT_CHAOS: JSON.stringify({ keys, full, soakMinutes, seed, table: TABLE, results: RESULTS }),
   });

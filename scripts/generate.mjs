@@ -73,7 +73,17 @@ function generate(directory) {
   const include = `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
   const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', 'llvm-strip-19', '-target', 'bpfel', '-go-package', 'probes'];
   args.push('-no-global-types', '-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
-  args.push('bpf', join(root, 'bpf', 'whodunit.bpf.c'), '--', '-O2', '-mcpu=v3', '-Wall', '-Wextra', '-Werror', include);
+  args.push(
+    'bpf',
+    join(root, 'bpf', 'whodunit.bpf.c'),
+    '--',
+    '-O2',
+    '-mcpu=v3',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    include,
+  );
   const result = run('go', args, { env: { ...process.env, GOPACKAGE: 'probes' } });
   if (!result.ok) {
     console.error(result.output);
