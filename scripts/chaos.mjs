@@ -25,7 +25,7 @@ const IN_A_MACHINE = new Set(['f', 'g']);
  * a loader they are others, and it replaces them.
  */
 async function buildOtherLoader() {
-  const object = join(ROOT, 'loader/bpf_bpfel.o');
+  const object = join(ROOT, 'loader/internal/probes/bpf_bpfel.o');
   const other = join(BUILD, 'bpf_bpfel.o');
   const overlay = join(BUILD, 'overlay.json');
   copyFileSync(object, other);

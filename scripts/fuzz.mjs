@@ -6,7 +6,7 @@
 import { Failure, run } from './steps.mjs';
 import { vitest } from './vitest.mjs';
 
-const PACKAGE = './loader';
+const PACKAGES = ['./loader/internal/wire', './loader/internal/server'];
 /**
  * How Go before 1.27 now and then says that the time is over (https://go.dev/issue/75804). A finding says which input failed, and is
  * written to testdata.
@@ -15,21 +15,26 @@ const TIME_IS_OVER = /^--- FAIL: Fuzz\w+ \(\S+\)\n {4}context deadline exceeded\
 
 /** Gives counts like vitest's: each fuzzer is a test. */
 export async function fuzz(seconds) {
-  const listed = await run('go', ['test', '-list', '^Fuzz', PACKAGE]);
-  const names = listed.split('\n').filter((name) => /^Fuzz/.test(name));
-  if (names.length === 0) throw new Failure(`there is no fuzzer in ${PACKAGE}.`);
-  console.error(`fuzzing for ${seconds} s: ${names.join(', ')}, test/fuzz`);
+  const fuzzers = (await Promise.all(PACKAGES.map(fuzzersOf))).flat();
+  console.error(`fuzzing for ${seconds} s: ${fuzzers.map(({ name }) => name).join(', ')}, test/fuzz`);
   const service = vitest(['test/fuzz'], { WHODUNIT_FUZZ_SECONDS: String(seconds) });
-  const counts = await Promise.all([...names.map((name) => fuzzGo(name, seconds)), service]);
+  const counts = await Promise.all([...fuzzers.map((fuzzer) => fuzzGo(fuzzer, seconds)), service]);
   const sum = (of) => counts.reduce((total, one) => total + one[of], 0);
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
 }
 
+async function fuzzersOf(path) {
+  const listed = await run('go', ['test', '-list', '^Fuzz', path]);
+  const names = listed.split('\n').filter((name) => /^Fuzz/.test(name));
+  if (names.length === 0) throw new Failure(`there is no fuzzer in ${path}.`);
+  return names.map((name) => ({ name, path }));
+}
+
 /** With one worker, since there are others beside it. */
-async function fuzzGo(name, seconds) {
+async function fuzzGo({ name, path }, seconds) {
   const args = ['-run', '^$', '-fuzz', `^${name}$`, '-fuzztime', `${seconds}s`, '-parallel', '1'];
   let failure;
-  const output = await run('go', ['test', ...args, PACKAGE]).catch((error) => {
+  const output = await run('go', ['test', ...args, path]).catch((error) => {
     if (!(error instanceof Failure)) throw error;
     failure = error;
     return error.output;

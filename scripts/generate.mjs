@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles bpf/ into loader/bpf_bpfel.{go,o} with bpf2go. The result is committed, so that a build needs Go alone; it must come
-// from the pinned clang, or `--check` (in `npm run check`) could not compare bytes.
+// Compiles bpf/ with bpf2go into OUTPUTS. The result is committed, so that a build needs Go alone; it must come from the pinned
+// clang, or `--check` (in `npm run check`) could not compare bytes.
 //   node scripts/generate.mjs          writes the files
 //   node scripts/generate.mjs --check  fails if the committed files are not what bpf/ gives
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const CLANG = 'clang-19';
 const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
-const OUTPUTS = ['bpf_bpfel.go', 'bpf_bpfel.o'];
+const OUTPUTS = [
+  'loader/internal/probes/bpf_bpfel.go',
+  'loader/internal/probes/bpf_bpfel.o',
+  'loader/internal/abi/abi_bpfel.go',
+];
 const TYPES = [
   'event_abi',
   'event_flag',
@@ -20,6 +24,8 @@ const TYPES = [
   'part_kind',
   'part_flag',
   'part',
+  'process_key',
+  'feature',
   'status_mask',
   'siginfo_kind',
   'signal_action',
@@ -65,24 +71,26 @@ function requireCompiler() {
 
 function generate(directory) {
   const include = `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
-  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', 'llvm-strip-19', '-target', 'bpfel', '-go-package', 'main'];
-  args.push('-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
-  args.push(
-    'bpf',
-    join(root, 'bpf', 'whodunit.bpf.c'),
-    '--',
-    '-O2',
-    '-mcpu=v3',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    include,
-  );
-  const result = run('go', args, { env: { ...process.env, GOPACKAGE: 'main' } });
+  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', 'llvm-strip-19', '-target', 'bpfel', '-go-package', 'probes'];
+  args.push('-no-global-types', '-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
+  args.push('bpf', join(root, 'bpf', 'whodunit.bpf.c'), '--', '-O2', '-mcpu=v3', '-Wall', '-Wextra', '-Werror', include);
+  const result = run('go', args, { env: { ...process.env, GOPACKAGE: 'probes' } });
   if (!result.ok) {
     console.error(result.output);
     process.exit(1);
   }
+  splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
+}
+
+/** Moves the C types to a package without cilium/ebpf, and exports them: docs/decisions/0041. */
+function splitTypes(objectFile, typesFile) {
+  const source = readFileSync(objectFile, 'utf8');
+  const [header] = source.split('\npackage ');
+  const from = source.search(/^type /m);
+  const to = source.indexOf('// Names of all BPF objects');
+  const types = source.slice(from, to).replaceAll(/\bbpf(?=[A-Z])/g, '');
+  writeFileSync(typesFile, `${header}\npackage abi\n\nimport "structs"\n\n${types.trimEnd()}\n`);
+  writeFileSync(objectFile, (source.slice(0, from) + source.slice(to)).replace('\t"structs"\n', ''));
 }
 
 requireCompiler();
@@ -91,12 +99,10 @@ if (process.argv.includes('--check')) {
   try {
     generate(directory);
     const stale = OUTPUTS.filter(
-      (name) => !readFileSync(join(directory, name)).equals(readFileSync(join(root, 'loader', name))),
+      (path) => !readFileSync(join(directory, basename(path))).equals(readFileSync(join(root, path))),
     );
     if (stale.length > 0) {
-      console.error(
-        `stale: ${stale.map((name) => `loader/${name}`).join(', ')}. Run \`npm run generate\` and commit the result.`,
-      );
+      console.error(`stale: ${stale.join(', ')}. Run \`npm run generate\` and commit the result.`);
       process.exitCode = 1;
     } else console.log('generated files are fresh');
   } finally {
@@ -105,7 +111,7 @@ if (process.argv.includes('--check')) {
 } else {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-generate-'));
   generate(directory);
-  for (const name of OUTPUTS) copyFileSync(join(directory, name), join(root, 'loader', name));
+  for (const path of OUTPUTS) copyFileSync(join(directory, basename(path)), join(root, path));
   rmSync(directory, { recursive: true, force: true });
-  console.log(`wrote ${OUTPUTS.map((name) => `loader/${name}`).join(', ')}`);
+  console.log(`wrote ${OUTPUTS.join(', ')}`);
 }

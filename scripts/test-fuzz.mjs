@@ -12,7 +12,7 @@ Feeds bytes that nobody meant to what reads the ring and the wire, in both langu
   --seconds N   for each fuzzer (60)
   --help        this text
 
-What a Go fuzzer finds it writes to loader/testdata/fuzz, where go test reads it from then on.`;
+A Go fuzzer writes what it finds to testdata/fuzz of its package, where go test reads it from then on.`;
 
 const OPTIONS = { seconds: { type: 'string', default: '60' }, help: { type: 'boolean' } };
 

@@ -49,13 +49,17 @@ function argumentAttributes(args: Arguments): Pair[] {
 
 /** What counters and summaries need of the resource, made without the rest: its service level, and the executable's name. */
 export function countedResource({ declared, serviceName, placement, name }: VictimIdentity, host: Host): Attributes {
-  const service = attributesOf([
-    ...Object.entries(declared.attributes),
+  const { attributes } = declared;
+  return attributesOf([
     [semconv.SERVICE_NAME, serviceName],
-    [semconv.SYSTEMD_UNIT, placement.unit],
+    [semconv.SERVICE_NAMESPACE, attributes[semconv.SERVICE_NAMESPACE]],
+    [semconv.SERVICE_VERSION, attributes[semconv.SERVICE_VERSION]],
+    [semconv.DEPLOYMENT_ENVIRONMENT_NAME, attributes[semconv.DEPLOYMENT_ENVIRONMENT_NAME]],
+    [semconv.SYSTEMD_UNIT, serviceUnit(placement.unit ?? attributes[semconv.SYSTEMD_UNIT])],
+    [semconv.HOST_ID, attributes[semconv.HOST_ID]],
     ...hostPairs(host),
+    [semconv.PROCESS_EXECUTABLE_NAME, name],
   ]);
-  return attributesOf([...servicePairs(service), [semconv.PROCESS_EXECUTABLE_NAME, name]]);
 }
 
 /**
@@ -63,11 +67,9 @@ export function countedResource({ declared, serviceName, placement, name }: Vict
  * one of these in it. For counters and summaries.
  */
 export function serviceLevel(resource: Readonly<Attributes>): Attributes {
-  return attributesOf(servicePairs(resource));
-}
-
-function servicePairs(resource: Readonly<Attributes>): Pair[] {
-  return SERVICE_LEVEL.map((key) => [key, key === semconv.SYSTEMD_UNIT ? serviceUnit(resource[key]) : resource[key]]);
+  return attributesOf(
+    SERVICE_LEVEL.map((key) => [key, key === semconv.SYSTEMD_UNIT ? serviceUnit(resource[key]) : resource[key]]),
+  );
 }
 
 /** A scope's name has a pid or a container's id in it. */

@@ -11,10 +11,10 @@ import type { Verdict } from '../verdict/verdict.ts';
 /** The sentence, with its full stop. `meaning` is that of the exit code; null: none is known. */
 export function sentence(verdict: Verdict, { victim, sender }: Identities, meaning: string | null): string {
   const core = verdict.coreDumped ? ' (core dumped)' : '';
-  const lived = duration(verdict.uptimeNs);
-  const { deed, reason } = story(verdict, victim, sender === null ? null : senderLabel(sender), meaning);
-  const end = reason === undefined ? `, after ${lived}.` : ` after ${lived}${reason}.`;
-  return `${victim.name} (pid ${victim.pid}) ${deed}${core}${end}`;
+  const uptime = duration(verdict.uptimeNs);
+  const { what, reason } = partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning);
+  const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
+  return `${victim.name} (pid ${victim.pid}) ${what}${core}${end}`;
 }
 
 /** A sentence names this many of a sender's ancestors; `whodunit.sender.ancestors` has all. */
@@ -37,67 +37,67 @@ export function faultLabel(signo: number, code: number, address: string | null):
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
 
-/** `deed` comes before the uptime, `reason` after it. */
-interface Story {
-  readonly deed: string;
+/** `what` comes before the uptime, `reason` after it. */
+interface Parts {
+  readonly what: string;
   readonly reason?: string;
 }
 
-function story(verdict: Verdict, victim: Named, sender: string | null, meaning: string | null): Story {
+function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning: string | null): Parts {
   const signal = signalName(verdict.signo);
   switch (verdict.cause) {
     case 'exit':
-      return exitStory(verdict, sender, meaning);
+      return exitParts(verdict, sender, meaning);
     case 'fault':
-      return { deed: `crashed with ${signal}${faultDetail(verdict, victim)}` };
+      return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
-      return { deed: `aborted (${signal})${inThread(verdict, victim)}` };
+      return { what: `aborted (${signal})${inThread(verdict, victim)}` };
     case 'self_signal':
-      return { deed: `terminated itself with ${signal}` };
+      return { what: `terminated itself with ${signal}` };
     case 'killed':
       return {
-        deed: `was ${TERMINATION_REQUESTS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sender ?? 'an unknown process'}`,
+        what: `was ${TERMINATION_REQUESTS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sender ?? 'an unknown process'}`,
       };
     case 'oom_kill':
-      return { deed: 'was killed by the out-of-memory killer', reason: oomReason(verdict) };
+      return { what: 'was killed by the out-of-memory killer', reason: oomReason(verdict) };
     case 'seccomp':
       return {
-        deed: `was killed by seccomp (${signal})`,
+        what: `was killed by seccomp (${signal})`,
         reason: verdict.refusedCall === null ? '' : `: it called ${verdict.refusedCall}`,
       };
     case 'resource_limit':
       return {
-        deed: `was killed by ${signal}`,
+        what: `was killed by ${signal}`,
         reason: verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it reached its CPU time limit',
       };
     case 'broken_pipe':
-      return { deed: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
+      return { what: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
     case 'hangup':
-      return { deed: `was terminated by ${signal}`, reason: ': its terminal was closed' };
+      return { what: `was terminated by ${signal}`, reason: ': its terminal was closed' };
     case 'terminal':
-      return { deed: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
+      return { what: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
     case 'timer':
-      return { deed: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
+      return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
-      return { deed: `was killed by ${signal}`, reason: ': its parent terminated (PR_SET_PDEATHSIG)' };
+      return { what: `was killed by ${signal}`, reason: ': its parent terminated (PR_SET_PDEATHSIG)' };
     case 'namespace_exit':
-      return { deed: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
+      return { what: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
     case 'kernel':
-      return { deed: `was killed by ${signal} from the kernel` };
+      return { what: `was killed by ${signal} from the kernel` };
     case 'unknown':
-      return { deed: `was killed by ${signal}`, reason: '; the sender is not known' };
+      return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
 }
 
-function exitStory(
+function exitParts(
   { exitCode, signal, signalToExitNs }: Verdict,
   sender: string | null,
   meaning: string | null,
-): Story {
-  const deed = `exited with code ${exitCode}`;
-  if (signal === null || signalToExitNs === null) return { deed: meaning === null ? deed : `${deed} (${meaning})` };
+): Parts {
+  const what = `exited with code ${exitCode}`;
+  if (signal === null || signalToExitNs === null) return { what: meaning === null ? what : `${what} (${meaning})` };
   const by = sender === null ? '' : `, sent by ${sender}`;
-  return { deed, reason: `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}` };
+  return { what, reason: `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}` };
 }
 
 function faultDetail(verdict: Verdict, victim: Named): string {
