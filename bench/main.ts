@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures part after part and writes what came of it. Flags are read by scripts/bench.mjs, which has built everything
+// `npm run bench`: measures part after part and writes what came of it. Flags are read by scripts/commands/bench.ts, which has built everything
 // and gives them as JSON. Ends with 1 if something could not be measured; how good the figures are changes nothing.
 //
 // However it ends, nothing is left behind: programs are killed and pins removed in handlers of `exit`, and what the kernel was told

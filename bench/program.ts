@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs that make the load and those that look on, as the parts of the benchmark run them. Built by scripts/bench.mjs.
+// The programs that make the load and those that look on, as the parts of the benchmark run them. Built by scripts/commands/bench.ts.
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

@@ -18,7 +18,7 @@ import (
 	"syscall"
 )
 
-//go:generate node ../scripts/generate.mjs
+//go:generate npm --prefix .. run generate
 
 // version is the loader's; keep it that of package.json (a test compares).
 const version = "0.1.0"

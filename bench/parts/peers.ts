@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
-import { WITH_TRACEFS } from '../../test/deaths/score/peers/watch.ts';
+import { WITH_TRACEFS } from '../../scripts/stack/tracefs.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, load, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real OpenTelemetry Collector, as a test runs it: OTLP in over gRPC and HTTP, files out. `npm test` builds it and names
-// its path in WHODUNIT_TEST_COLLECTOR (scripts/build-collector.mjs).
+// its path in WHODUNIT_TEST_COLLECTOR (scripts/build/collector.ts).
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -85,7 +85,7 @@ export async function collectorSite(options: CollectorOptions): Promise<Collecto
   const binary = process.env.WHODUNIT_TEST_COLLECTOR;
   if (binary === undefined) {
     throw new Error(
-      'WHODUNIT_TEST_COLLECTOR is not set: `WHODUNIT_TEST_COLLECTOR=$(node scripts/build-collector.mjs | tail -n 1)`',
+      'WHODUNIT_TEST_COLLECTOR is not set: `WHODUNIT_TEST_COLLECTOR=$(node_modules/.bin/node scripts/build/collector.ts)`',
     );
   }
   const directory = temporaryDirectory();
