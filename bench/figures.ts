@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pure: what a run of the benchmark knows, as it lies in bench/results/*.json.
-import type { Estimate } from './statistics.ts';
+import type { Estimate, Point } from './statistics.ts';
 
 export const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'] as const;
 export type PartName = (typeof PARTS)[number];
@@ -18,11 +18,6 @@ export interface Figure {
   readonly high?: number;
   readonly samples?: number;
   readonly note?: string;
-}
-
-export interface Point {
-  readonly size: number;
-  readonly value: number;
 }
 
 /** One cost at several sizes of something. */

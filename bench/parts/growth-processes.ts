@@ -2,8 +2,9 @@
 // What an exit costs among ever more processes that are alive: the probes must never look at the others.
 import { readFileSync } from 'node:fs';
 import { CONSTANT } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
 import { between, load, startProbeCost, startSleepers } from '../program.ts';
+import type { Point } from '../statistics.ts';
 import { median } from '../statistics.ts';
 import { EXIT_PROGRAM } from './kernel.ts';
 import { drained, type Run, startQuietWhodunit } from './part.ts';

@@ -7,7 +7,8 @@ import { Log } from '../../src/io/log.ts';
 import { type Item, Queue } from '../../src/io/queue/queue.ts';
 import { newStats } from '../../src/io/stats.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
+import type { Point } from '../statistics.ts';
 import { median } from '../statistics.ts';
 import type { Run } from './part.ts';
 

@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { LINEAR } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
 import { cpuNs } from '../program.ts';
+import type { Point } from '../statistics.ts';
 import { startToldService } from '../told-service.ts';
 import type { Run } from './part.ts';
 

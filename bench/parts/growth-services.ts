@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { exportTo } from '../../scripts/stack/whodunit.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
 import { cpuNs } from '../program.ts';
+import type { Point } from '../statistics.ts';
 import { startToldService } from '../told-service.ts';
 import type { Run } from './part.ts';
 
