@@ -13,7 +13,7 @@ const TITLES: Readonly<Record<PartName, string>> = {
   storm: 'Storm',
   idle: 'Idle',
   growth: 'Growth',
-  peers: 'The others',
+  peers: 'Other tools',
   profile: 'Where the time goes',
 };
 
@@ -92,7 +92,7 @@ export function barsTable(results: Results): string {
     return limit === undefined ? '' : number(limit.value, unit);
   };
   return table(
-    ['figure', 'bar', 'measured', 'the bar is', 'the limit'],
+    ['figure', 'bar', 'measured', 'result', 'limit'],
     all
       .filter(({ id }) => id in BARS)
       .map((one) => [one.title, barOf(one), number(one.value, one.unit), judge(one) ?? '', limitOf(one)]),
@@ -109,8 +109,8 @@ export function machineTable({ machine, parts, quick }: Results): string {
     ['distribution', machine.distribution],
     ...Object.entries(machine.versions),
     ['measured', `${began}, in ${Math.round(seconds)} s${quick ? ', quickly (--quick): only a hint' : ''}`],
-    ['others at work before each part', list(parts, ({ backgroundPercent }) => `${backgroundPercent.toFixed(0)} %`)],
-    ['stolen by other virtual machines', list(parts, ({ stealPercent }) => `${stealPercent.toFixed(1)} %`)],
+    ['background load before each part', list(parts, ({ backgroundPercent }) => `${backgroundPercent.toFixed(0)} %`)],
+    ['steal time, taken by other virtual machines', list(parts, ({ stealPercent }) => `${stealPercent.toFixed(1)} %`)],
   ];
   return table(['', ''], rows);
 }

@@ -1,16 +1,25 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The record that the probes hand to the loader, and every constant that C and Go share. bpf2go generates the Go side,
+ * so that nothing is kept in step by hand: types and enums become Go types and constants, the const
+ * variables are read from the object's .rodata. Macros do not reach Go.
  *
- * The record that the probes hand to the loader: the only types that C and Go share. bpf2go turns them into Go, so there is
- * nothing to keep in step by hand. A record is one `struct event` and then parts, each a `struct part` and its payload, in
- * the order of their worth: when the ring runs low, the tail is left out.
+ * A record is one `struct event`, followed by parts: each a `struct part` and its payload. Parts stand in the order of their
+ * value, so that the tail can be left out when the ring runs low.
  *
- * A change here is a change of the ABI between pinned probes and the loader: raise EVENT_ABI.
+ * Pinned probes and the loader agree on this file and on the names and layouts of the pinned maps (maps.h). Raise EVENT_ABI
+ * when one of them changes. A new part kind is additive and raises nothing.
  */
 #pragma once
 
 #include <linux/types.h>
+#include <stddef.h>
 
-#define EVENT_ABI 4
+#include "signals.h"
+
+enum event_abi {
+	EVENT_ABI = 5,
+};
 
 #define COMM_BYTES 16
 #define ANCESTORS_MAX 6
@@ -22,12 +31,13 @@
 #define BUILD_ID_BYTES_MAX 32
 #define CONTEXT_BYTES_MAX 2048
 
-/* A process for ever: a bare pid is used again. */
+/* Identifies a process over the uptime of the machine: pids alone are reused. */
 struct process_key {
 	__u64 start_boottime_ns; /* of the thread group leader */
 	__u32 pid;               /* tgid in the initial pid namespace */
 	__u32 zero;
 };
+_Static_assert(sizeof(struct process_key) == 16, "process_key has no implicit padding: it is a map key");
 
 enum part_kind {
 	PART_SIGNAL = 1,      /* struct signal_fact */
@@ -35,78 +45,96 @@ enum part_kind {
 	PART_FAULT,           /* struct fault */
 	PART_HANDLED_FAULT,   /* struct fault */
 	PART_OOM,             /* struct oom */
-	PART_EXE,             /* names from the leaf to the root, each with its NUL */
+	PART_EXE,             /* path components from the leaf to the root, each with its NUL */
 	PART_CGROUP,          /* the same */
 	PART_ANCESTORS,       /* struct ancestor[], nearest first */
 	PART_SIGNAL_SENDER,   /* struct description */
 	PART_REQUEST_SENDER,  /* struct description */
 	PART_ENV,             /* KEY=value strings, each with its NUL */
-	PART_ARGS,            /* the argument strings as they lie in memory */
-	PART_BUILD_ID,        /* of the executable, as its GNU note has it */
-	PART_CONTEXT,         /* what the process published: opentelemetry.proto.resource.v1.Resource */
-	PART_DEAD,            /* struct dead */
+	PART_ARGS,            /* the argument block as it lies in memory */
+	PART_BUILD_ID,        /* of the executable, from its GNU note */
+	PART_CONTEXT,         /* the published process context: opentelemetry.proto.resource.v1.Resource */
+	PART_PREDECESSOR,     /* struct predecessor */
 	PART_THREAD_CONTEXT,  /* struct thread_context */
+};
+
+enum part_flag {
+	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or more than could be read */
 };
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
 struct part {
 	__u16 kind;  /* enum part_kind */
-	__u16 flags; /* PART_FLAG_* */
+	__u16 flags; /* enum part_flag */
 	__u32 bytes; /* of the payload, without the padding */
 };
+_Static_assert(sizeof(struct part) == 8, "payloads are aligned to 8");
 
-#define PART_FLAG_TRUNCATED 1 /* there was more than fits, or than could be read */
+enum event_flag {
+	EVENT_FLAG_SHRUNK = 1,     /* the ring ran low: parts, or a kernel stack, were left out */
+	EVENT_FLAG_OOM_VICTIM = 2, /* signal->oom_mm was set */
+	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
+};
 
-#define EVENT_FLAG_SHRUNK 1 /* the ring ran low: parts were left out, or a stack was */
-#define EVENT_FLAG_OOM_VICTIM 2 /* signal->oom_mm was set */
-#define EVENT_FLAG_RESTART 4 /* no death: this process executes what the one of PART_DEAD was. time_ns is when */
+enum status_mask {
+	STATUS_SIGNAL = 0x7f, /* include/uapi/linux/wait.h: the signal in a status; 0: it exited */
+};
 
 struct event {
 	__u32 abi;   /* EVENT_ABI */
-	__u32 flags; /* EVENT_FLAG_* */
+	__u32 flags; /* enum event_flag */
 	__u64 time_ns; /* CLOCK_BOOTTIME at sched_process_exit of the last thread */
 	struct process_key key;
-	__u32 status_raw; /* as wait4 tells it to the parent */
+	__u32 status_raw; /* as wait4(2) returns it to the parent */
 	__u32 vpid;       /* tgid in its own pid namespace */
 	__u32 parent_pid; /* tgid of real_parent */
-	__u32 tid;        /* the thread that ended last */
+	__u32 tid;        /* the last thread */
 	__u32 uid;        /* effective */
 	__u32 gid;        /* effective */
 	__u32 seccomp_mode;  /* of that thread */
 	__u32 pdeath_signal; /* of the leader */
 	__u32 ptrace;        /* flags of that thread and of the leader; 0: no tracer */
-	__u32 threads;       /* when the remembered signal came; 0: not known */
+	__u32 threads;       /* when the signal of PART_SIGNAL or PART_REQUEST was generated; 0: not known */
 	char comm[COMM_BYTES];        /* of the leader */
 	char thread_comm[COMM_BYTES]; /* of that thread */
 };
+_Static_assert(sizeof(struct event) == 104, "no implicit padding: parts follow directly");
 
-/* Whose restart a process may be. */
-struct dead {
+/* The terminated process that a new one may be a restart of. */
+struct predecessor {
 	struct process_key key;
-	__u64 time_ns; /* when it died, CLOCK_BOOTTIME */
+	__u64 time_ns; /* of its termination, CLOCK_BOOTTIME */
 };
+_Static_assert(sizeof(struct predecessor) == 24, "no implicit padding");
 
-/* What a thread publishes of the span that is open in it: OTEP 4947, "Thread-Local Context Record", without its attributes. */
+/*
+ * The active span of a thread, as the thread publishes it: OTEP 4947, "Thread-Local Context Record", without its attributes.
+ * It is copied from user memory as it lies there, so offsets are the specification's.
+ */
 struct thread_context {
 	__u8 trace_id[16];
 	__u8 span_id[8];
-	__u8 valid; /* 1: here it always is */
+	__u8 valid; /* 1 in every record */
 	__u8 trace_flags;
 };
+_Static_assert(sizeof(struct thread_context) == 26, "as OTEP 4947 lays it out");
+_Static_assert(offsetof(struct thread_context, span_id) == 16 && offsetof(struct thread_context, valid) == 24,
+	       "as OTEP 4947 lays it out");
 
 struct ancestor {
 	__u32 pid;
 	char comm[COMM_BYTES];
 };
+_Static_assert(sizeof(struct ancestor) == 20, "no padding between the elements of PART_ANCESTORS");
 
-/* Whose numbers a cgroup's is one of. */
+/* The hierarchy in which a cgroup's id is unique. */
 enum cgroup_hierarchy {
 	HIERARCHY_UNIFIED,
 	HIERARCHY_MEMORY,
 	HIERARCHY_PIDS,
 };
 
-/* What kernel_siginfo pointers say: SEND_SIG_NOINFO, SEND_SIG_PRIV, or a real one. */
+/* The kinds of kernel_siginfo pointers: SEND_SIG_NOINFO, SEND_SIG_PRIV, or a real one (include/linux/signal.h). */
 enum siginfo_kind {
 	SIGINFO_NOINFO,
 	SIGINFO_PRIV,
@@ -119,6 +147,25 @@ enum signal_action {
 	ACTION_HANDLED,
 };
 
+/* Sets of signals that are treated alike. Bit signo - 1 of a set is signal signo. */
+enum signal_set {
+	/* Never terminate a process: the default action is to ignore, stop or continue. */
+	HARMLESS = BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) |
+		   BIT(SIGWINCH),
+	/* Termination requests: a process that handles one often exits a little later because of it. */
+	REQUESTS = BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
+	/* Raised by the processor or seccomp in the current thread. */
+	FAULTS = BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS),
+	/* From another process these are requests, too: watchdogs send them for a dump (docs/decisions/0015). */
+	CRASHES = FAULTS | BIT(SIGABRT),
+};
+
+/* task->flags (include/linux/sched.h), as far as anything here looks at them. */
+enum task_flag {
+	PF_EXITING = 0x00000004,
+	PF_KTHREAD = 0x00200000,
+};
+
 /* One signal, as signal_generate showed it. signo 0: none. */
 struct signal_fact {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
@@ -129,21 +176,23 @@ struct signal_fact {
 	__u32 siginfo_uid;
 	__u32 result;    /* TRACE_SIGNAL_* */
 	__u32 action;    /* enum signal_action */
-	__u32 committed; /* it set group_exit_code there and then, or was pending and came true */
+	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
 	__u32 group;     /* sent to the process, not to a thread */
 	__u32 target_tid;
-	__s32 syscall_nr; /* that current was in; -1: none, or not known */
+	__s32 syscall_nr; /* of current; -1: none, or not known */
 	/* current, which is not always the sender */
 	__u32 sender_tid;
 	struct process_key sender;
 	__u32 sender_uid;   /* effective */
-	__u32 sender_flags; /* task->flags */
+	__u32 sender_flags; /* task->flags, enum task_flag */
 	__u64 sender_exec_id;
 	char sender_comm[COMM_BYTES]; /* of its leader */
 	__u32 zero;
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };
+_Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has as much of the stack as is in use: it stands last");
+_Static_assert(sizeof(struct signal_fact) == 112 + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
 
 /* A signal that the processor or seccomp raised, as signal_deliver showed it. signo 0: none. */
 struct fault {
@@ -161,6 +210,7 @@ struct fault {
 	__u32 has_trap; /* trap_nr and error_code are known */
 	char thread_comm[COMM_BYTES];
 };
+_Static_assert(sizeof(struct fault) == 88, "no implicit padding");
 
 struct oom {
 	__u64 time_ns;
@@ -173,8 +223,9 @@ struct oom {
 	__u32 cgroup_bytes;
 	char cgroup[PATH_BYTES_MAX]; /* of that cgroup, like PART_CGROUP */
 };
+_Static_assert(offsetof(struct oom, cgroup) == 56, "the record has as much of the cgroup as is in use: it stands last");
 
-/* A sender in full, kept once for all that it sends. Its texts lie behind each other in data: exe, cgroup, args. */
+/* A sender in full, kept once for all signals that it sends. data holds its texts one after the other: exe, cgroup, args. */
 struct description {
 	__u64 time_ns; /* when it was taken */
 	__u32 exe_bytes;
@@ -186,26 +237,51 @@ struct description {
 	__u32 zero;
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
+_Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, data) == 152,
+	       "the loader reads the fields at their offsets");
+_Static_assert(sizeof(struct description) == 152 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
 /* One for each CPU. */
 struct counters {
 	__u64 exits_normal;
-	__u64 deaths;
+	__u64 terminations; /* records that were handed over */
 	__u64 lost_ring_full;
-	__u64 lost_memory_full;
-	__u64 exits_rescued; /* of threads, too: the kernel skipped the first exit probe, and another one ran */
+	__u64 lost_memory_full; /* facts without room in pending_facts or oom_victims */
+	__u64 exits_rescued;    /* threads included: the kernel skipped the first exit probe, and another one ran */
 };
+_Static_assert(sizeof(struct counters) == 40, "pinned");
 
 /*
- * Memory that the probes and the loader share. It is pinned: what is here outlives both. The loader alone writes, but for
+ * Memory that the probes and the loader share. It is pinned, so that it outlives both. Only the loader writes it, except
  * reader_waits, which a probe clears.
  */
 struct shared {
-	__u32 reader_waits; /* the reader sleeps, and is to be woken: see hand_over() */
+	__u32 reader_waits; /* the reader sleeps and must be woken: see submit_record() */
 	__u32 zero;
 	/* Counted by the kernel for programs that were replaced since: */
-	__u64 missed;        /* exits for which it did not run the probe */
-	__u64 memory_missed; /* runs of the other probes */
+	__u64 exits_missed; /* exits for which it did not run the probe */
+	__u64 facts_missed; /* runs of the other probes that it skipped */
 	__u64 undecodable;     /* records that no loader could decode */
 	__u64 undecodable_seq; /* the position past the last of them */
 };
+_Static_assert(sizeof(struct shared) == 40 && offsetof(struct shared, reader_waits) == 0, "pinned, and mapped by the loader");
+
+/* In each slot of pending_counts, while two sets of probes are attached (docs/decisions/0022). */
+enum pending_counts_flag {
+	OVERLAP = 0x80000000,
+};
+
+/*
+ * The variables that OpenTelemetry defines for identity and trace: no others leave the kernel, or the loader. The probes compare
+ * the first 8 bytes of a name, the loader all of it.
+ */
+#define ENVIRONMENT_KEYS 4
+#define ENVIRONMENT_KEY_BYTES 32
+
+const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
+	"OTEL_RESOURCE_ATTRIBUTES",
+	"OTEL_SERVICE_NAME",
+	"TRACEPARENT",
+	"TRACESTATE",
+};
+_Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");

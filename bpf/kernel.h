@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
- *
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
  * The kernel's types, cut down to the fields that the probes read. Offsets do not matter here: every access is relocated
  * (CO-RE) against the running kernel's BTF, so one object serves all kernels. A name with ___ is a flavour: another
  * shape of the same kernel type, chosen at load time by what the running kernel has, never by its version.
@@ -237,25 +237,21 @@ struct pt_regs___arm64 {
 	__s32 syscallno;
 };
 
-/* Never read: its field tells which prototype the tracepoint has. */
+/* The types below are never read: that they exist, or have a member, says what the kernel offers (features.h). */
 struct trace_event_raw_sched_process_exit {
 	bool group_dead;
 };
 
-/* Never read: a kernel that has the type lets tracepoints be preempted. */
+struct trace_event_raw_mark_victim {
+	unsigned long total_vm;
+};
+
 typedef struct {
 	void *lock;
 } class_srcu_fast_notrace_t;
 
-/* Never read: a kernel that has the type has the iterator of mappings (identity.h). */
 struct bpf_iter_task_vma___kernel {
 	__u64 opaque[1];
 };
 
 #pragma clang attribute pop
-
-/* From 6.16 on sched_process_exit says which thread is the last one, and comes while the memory is still there. */
-static __always_inline bool tells_last_thread(void)
-{
-	return bpf_core_field_exists(((struct trace_event_raw_sched_process_exit *)0)->group_dead);
-}

@@ -1,39 +1,48 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
- *
- * What the probes remember, and for how long. All maps are allocated beforehand and bounded; the loader pins those
- * whose contents outlive a program.
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the probes keep between events, and for how long. All maps are preallocated and bounded. The loader pins those whose
+ * contents outlive a program (pinnedMaps in the loader): their names and layouts are part of the ABI (event.h). The working
+ * storage of a single run is in scratch.h.
  */
 #pragma once
 
-#define MEMORIES_MAX 8192
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+
+#define PENDING_FACTS_MAX 8192
 #define OOM_VICTIMS_MAX 256
 #define SENDERS_MAX 1024
 #define SEEN_MAX 4096
-#define LAST_WORDS_MAX 512
-#define RESTARTS_MAX 1024
-#define LAST_WORDS_BYTES_MAX                                                                                                     \
-	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
-	 96) /* 96: six heads, the thread's context, and padding */
-#define REMEMBERED_SLOTS 16384 /* a power of two */
-#define EXIT_SLOTS 16384 /* a power of two */
+#define MM_SNAPSHOTS_MAX 512
+#define TRIGGER_THREADS_MAX 512
+#define RECENT_TERMINATIONS_MAX 1024
+#define PENDING_SLOTS 16384 /* a power of two */
+#define EXIT_SLOTS 16384    /* a power of two */
+_Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)), "slots are chosen by a mask");
 
-/* What is known of a process that may die. Written under its siglock, read and deleted by its exit. */
-struct memory {
+/* The facts about a process that may terminate. Written under its siglock, read and deleted by its last exit. */
+struct pending_facts {
 	struct process_key key;
-	struct signal_fact signal;  /* the signal that ended it, or may */
-	struct signal_fact request; /* the last polite one that it handled or ignored, or crash that another one sent it */
+	struct signal_fact signal;  /* the signal that terminated it, or may */
+	struct signal_fact
+		request; /* the last termination request that it handled or ignored, or crash signal from another process */
 	struct fault fault;
 	struct fault handled_fault;
 	__u32 threads;
 	__u32 zero;
 };
+_Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinned: no implicit padding");
 
 struct sender_key {
 	struct process_key process;
 	__u64 exec_id; /* grows with each exec */
 };
+_Static_assert(sizeof(struct sender_key) == 24, "no implicit padding: it is a map key");
 
-/* To the loader, which reads with late commit: what is not acknowledged stays. The loader sets the size. */
+/* To the loader. Commits are late: what is not acknowledged is not overwritten. The loader sets the size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
@@ -54,35 +63,37 @@ struct {
 	__type(value, struct shared);
 } shared_map SEC(".maps");
 
-/* Not an LRU: that would evict the old daemons one cares about. Full: counted. */
+/* No LRU: that would evict the entries of old daemons. A fact without room is counted in lost_memory_full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MEMORIES_MAX);
+	__uint(max_entries, PENDING_FACTS_MAX);
 	__type(key, struct process_key);
-	__type(value, struct memory);
-} memories SEC(".maps");
+	__type(value, struct pending_facts);
+} pending_facts SEC(".maps");
 
 /*
- * How many memories there are for the pids of a slot: a normal exit looks here, not into the hash. OVERLAP is set in all of them
- * while two sets of probes are attached, so that it costs the exits nothing to know: `seen` decides then which one reports.
+ * By the low bits of a pid: the number of entries in pending_facts. A normal exit looks here and not into the hash. OVERLAP is
+ * set in each slot while two sets of probes are attached, where testing it costs an exit nothing: `seen` decides then which set
+ * reports.
  */
-#define OVERLAP 0x80000000u
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, REMEMBERED_SLOTS);
+	__uint(max_entries, PENDING_SLOTS);
 	__type(key, __u32);
 	__type(value, __u32);
-} remembered SEC(".maps");
+} pending_counts SEC(".maps");
 
-/* By a thread's id, the last one that an exit probe ran for: of kernels that preempt these, and small on others. Each build has its own. */
+/*
+ * By the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible; the
+ * loader makes it small elsewhere. Not pinned: each build has its own.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, EXIT_SLOTS);
 	__type(key, __u32);
 	__type(value, __u64);
-} exits SEC(".maps");
+} probed_exits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -98,7 +109,10 @@ struct {
 	__type(value, struct description);
 } senders SEC(".maps");
 
-/* Whose death was reported: for kernels whose tracepoint does not tell the last thread, and while one set of probes replaces another. */
+/*
+ * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,
+ * where tracepoints are preemptible, and while one set of probes replaces another.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SEEN_MAX);
@@ -106,9 +120,71 @@ struct {
 	__type(value, __u32);
 } seen SEC(".maps");
 
-/* A description under construction. The slack is never used: a verifier that adds up the lengths of three texts, each rounded up
- * to a power of two, does not see that they fit. */
-struct described {
+#define MM_SNAPSHOT_BYTES_MAX                                                                                                    \
+	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
+	 96) /* 96: the heads of six parts, the thread's context, and padding */
+
+/*
+ * What the mm of an exiting process showed, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
+ * exit of the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is
+ * not needed.
+ */
+struct mm_snapshot {
+	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, with their heads */
+	__u64 bytes; /* of all parts: also PART_CONTEXT, PART_THREAD_CONTEXT, PART_ENV, PART_ARGS */
+	char parts[MM_SNAPSHOT_BYTES_MAX];
+};
+_Static_assert(offsetof(struct mm_snapshot, parts) == 16 && MM_SNAPSHOT_BYTES_MAX % 8 == 0, "parts are aligned to 8");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MM_SNAPSHOTS_MAX);
+	__type(key, struct process_key);
+	__type(value, struct mm_snapshot);
+} mm_snapshots SEC(".maps");
+
+/* The thread that triggered a group exit (trigger_thread.h). */
+struct trigger_thread {
+	__u64 thread_pointer; /* 0: not known */
+	__u32 tid;
+	__u32 signo; /* that it raised; 0: it called exit_group(2) */
+};
+
+/*
+ * An LRU: entries of processes that did not terminate by it are never deleted. The loader makes it small where it is not needed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TRIGGER_THREADS_MAX);
+	__type(key, struct process_key);
+	__type(value, struct trigger_thread);
+} trigger_threads SEC(".maps");
+
+#define EXECUTABLE_BYTES 32
+#define PLACE_BYTES 96 /* enough for a container's scope with its id */
+
+/* What ran where (restart.h). Either the cgroup or the parent is set. */
+struct restart_key {
+	char executable[EXECUTABLE_BYTES]; /* the last component of its path */
+	__u64 args_bytes; /* length of the argument block: programs of one interpreter differ; 0 where an exit has no mm */
+	char cgroup[PLACE_BYTES]; /* the last component of its path */
+	struct process_key parent;
+};
+_Static_assert(sizeof(struct restart_key) == EXECUTABLE_BYTES + 8 + PLACE_BYTES + 16, "no implicit padding: it is a map key");
+
+/* Terminations of the last minute. An LRU, as few processes are restarted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, RECENT_TERMINATIONS_MAX);
+	__type(key, struct restart_key);
+	__type(value, struct predecessor);
+} recent_terminations SEC(".maps");
+
+/*
+ * A description under construction. The slack stays unused: a verifier that adds up the lengths of three texts, each rounded up
+ * to a power of two, does not see that they fit.
+ */
+struct description_scratch {
 	struct description description;
 	char slack[4096];
 };
@@ -117,106 +193,5 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct described);
+	__type(value, struct description_scratch);
 } sender_scratch SEC(".maps");
-
-/*
- * What a process that is dying had in its memory, for kernels whose sched_process_exit comes after exit_mm(). It lives from the
- * first thread's exit to the last one's. An LRU, as a thread that is late may leave it again. The loader makes it small where it
- * is not needed.
- */
-struct last_words {
-	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, their heads included */
-	__u64 bytes; /* of all parts: also PART_CONTEXT, PART_THREAD_CONTEXT, PART_ENV, PART_ARGS */
-	char parts[LAST_WORDS_BYTES_MAX];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, LAST_WORDS_MAX);
-	__type(key, struct process_key);
-	__type(value, struct last_words);
-} last_words SEC(".maps");
-
-/* Who died where, in the last minute (restart.h). */
-#define EXECUTABLE_BYTES 32
-#define PLACE_BYTES 96 /* of a container's scope, the id included */
-
-struct restart_key {
-	char executable[EXECUTABLE_BYTES]; /* the last part of its path */
-	__u64 args_bytes; /* of all its arguments, as another program of an interpreter has others; 0 where the dead have no memory */
-	char cgroup[PLACE_BYTES]; /* the last part of its path; empty: the parent counts */
-	struct process_key parent;
-};
-
-/* An LRU, as few who die are started again. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, RESTARTS_MAX);
-	__type(key, struct restart_key);
-	__type(value, struct dead);
-} recently_dead SEC(".maps");
-
-static const struct memory no_memory;
-static const struct oom no_oom;
-
-static __always_inline struct process_key key_of(struct task_struct *leader)
-{
-	struct process_key key = {
-		.start_boottime_ns = READ(leader, start_boottime),
-		.pid = READ(leader, tgid),
-	};
-
-	return key;
-}
-
-static __always_inline __u32 *remembered_slot(__u32 pid)
-{
-	__u32 slot = pid & (REMEMBERED_SLOTS - 1);
-
-	return bpf_map_lookup_elem(&remembered, &slot);
-}
-
-static __always_inline void count_memory_full(void)
-{
-	__u32 zero = 0;
-	struct counters *counters = bpf_map_lookup_elem(&counters_map, &zero);
-
-	if (counters)
-		__sync_fetch_and_add(&counters->lost_memory_full, 1); /* An interrupt may come between. */
-}
-
-/* The memory of this process, new if need be; NULL, and counted, if there is no room. */
-static __always_inline struct memory *remember(struct task_struct *leader)
-{
-	struct process_key key = key_of(leader);
-	struct memory *memory = bpf_map_lookup_elem(&memories, &key);
-	__u32 *count;
-
-	if (memory)
-		return memory;
-	if (bpf_map_update_elem(&memories, &key, &no_memory, BPF_NOEXIST) == 0) {
-		count = remembered_slot(key.pid);
-		if (count)
-			__sync_fetch_and_add(count, 1);
-	}
-	memory = bpf_map_lookup_elem(&memories, &key);
-	if (memory) {
-		memory->key = key;
-		return memory;
-	}
-	count_memory_full();
-	return NULL;
-}
-
-static __always_inline void forget(const struct process_key *key)
-{
-	__u32 *count;
-
-	bpf_map_delete_elem(&oom_victims, key);
-	if (bpf_map_delete_elem(&memories, key))
-		return;
-	count = remembered_slot(key->pid);
-	if (count)
-		__sync_fetch_and_add(count, -1);
-}

@@ -1,26 +1,40 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
- *
- * Paths of files and cgroups, walked by hand: d_path() and its like are not allowed in these hooks. Both come as names from the
- * leaf to the root, each with its NUL; the loader turns them round.
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Paths of files and cgroups, walked by hand, as bpf_d_path() is not allowed in these hooks. Both are written as names from the
+ * leaf to the root, each with its NUL; the loader reverses them.
  */
 #pragma once
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "load.h"
 
 #define NAME_BYTES_MAX 256 /* NAME_MAX and its NUL */
 #define PATH_DEPTH_MAX 40  /* names and mounts on the way from an executable to the root */
 #define CGROUP_DEPTH_MAX 24
 
 /*
- * Written out by the compiler: the verifiers of 5.10 and 6.1 (not of 6.12) refuse a loop whose last instruction falls through to
- * its first ("back-edge"), and that is how clang likes to lay out a loop that carries values on.
+ * Unrolls the loop: the verifiers of 5.10 and 6.1 (not of 6.12) reject a loop whose last instruction falls through to its first
+ * ("back-edge"), and clang lays out a loop with carried values like that.
  */
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-/* In the lengths that these functions return. Lengths have 64 bits: the verifiers of 5.10 and 6.1 lose the bounds of 32-bit ones. */
+/*
+ * A flag in the lengths that these functions return. Lengths are 64 bits wide: the verifiers of 5.10 and 6.1 lose the bounds of
+ * 32-bit ones.
+ */
 #define TRUNCATED 0x80000000ull
 
 /*
- * The names of a path from the leaf up to the task's root, across mounts, each with its NUL. Returns the bytes written,
- * | TRUNCATED. d_path() is not allowed in these hooks. `out` has room for PATH_BYTES_MAX.
+ * Writes the names of a path up to the task's root, across mounts. Returns the bytes, | TRUNCATED. `out` has room for
+ * PATH_BYTES_MAX.
  */
 static __noinline __u64 read_path(char *out, const struct path *path, const struct path *root)
 {
@@ -48,7 +62,10 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 
 			if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
 				return bytes | TRUNCATED;
-			/* The root of a file system that is mounted nowhere has a name of its own: a memfd's. "/" adds nothing. */
+			/*
+			 * The root of a file system that is mounted nowhere has a name, too: a memfd is one. The loader drops
+			 * "/".
+			 */
 			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(dentry, d_name.name));
 			if (n > 0)
 				bytes += n;
@@ -67,7 +84,7 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return READ(node, parent);
 }
 
-/* The names of a cgroup's path from the leaf up, without the root's. As read_path(). */
+/* Writes the names of a cgroup's path, without the root's. As read_path(). */
 static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 {
 	struct kernfs_node *node = READ(cgroup, kn);
@@ -106,7 +123,7 @@ static __always_inline bool below_root(struct cgroup *cgroup)
 	return cgroup && kernfs_parent(READ(cgroup, kn));
 }
 
-/* The cgroup that names the task best: v2's; in its root (v1, hybrid), the memory controller's, then the pids controller's. */
+/* The task's cgroup of v2. If that is the root (v1, hybrid): the memory controller's, then the pids controller's. */
 static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 {
 	struct css_set *css_set = READ(task, cgroups);
@@ -129,13 +146,13 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 }
 
 /*
- * Where one subtree of cgroups is watched alone (loader/scope.go): the number of its top, and the hierarchy that has it, as numbers are
- * unique in one only. 0: the whole host.
+ * If only one subtree of cgroups is watched (WHODUNIT_SCOPE): the id of its top, and the hierarchy of that id, as ids are unique
+ * within one hierarchy only. 0: the whole host.
  */
 volatile const __u64 scope_id = 0; /* set by the loader */
 volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader */
 
-/* Whether the task's death is ours to tell. One deeper than CGROUP_DEPTH_MAX below the top is taken for a stranger's. */
+/* Is the task in the watched subtree? Deeper than CGROUP_DEPTH_MAX below its top: treated as outside the scope. */
 static __noinline __u64 in_scope(struct task_struct *task)
 {
 	struct css_set *css_set = READ(task, cgroups);

@@ -1,8 +1,10 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
- *
- * Signals: their numbers and codes, and the sets that the probes tell apart.
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Signals: their numbers and codes. The sets that the probes treat alike are in event.h, as the loader needs them, too.
  */
 #pragma once
+
+#include <linux/types.h>
 
 /* include/uapi/asm-generic/siginfo.h */
 #define SI_USER 0
@@ -36,14 +38,5 @@
 #define SIGNALS 64
 
 #define BIT(signo) (1ull << ((signo) - 1))
-#define HAS(set, signo) ((set) >> ((signo) - 1) & 1)
-
-/* Default action: ignore, stop or continue. SIGSTOP included, such a signal never ends a process. */
-#define HARMLESS                                                                                                                 \
-	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) | BIT(SIGWINCH))
-/* The polite ones: a process that catches such a signal often ends a little later, by itself, because of it. */
-#define REQUESTS (BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM))
-/* What the processor, or seccomp, raises in the thread that runs. */
-#define FAULTS (BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS))
-/* Of another process, a request too: watchdogs send them so that the process reports itself and ends. */
-#define CRASHES (FAULTS | BIT(SIGABRT))
+/* Is the signal in the set? For signo from 1 to SIGNALS. */
+#define HAS(set, signo) ((__u64)(set) >> ((signo) - 1) & 1)

@@ -30,29 +30,10 @@ const (
 type bpfCounters struct {
 	_              structs.HostLayout
 	ExitsNormal    uint64
-	Deaths         uint64
+	Terminations   uint64
 	LostRingFull   uint64
 	LostMemoryFull uint64
 	ExitsRescued   uint64
-}
-
-type bpfCulprit struct {
-	_             structs.HostLayout
-	ThreadPointer uint64
-	Tid           uint32
-	Signo         uint32
-}
-
-type bpfDead struct {
-	_      structs.HostLayout
-	Key    bpfProcessKey
-	TimeNs uint64
-}
-
-type bpfDescribed struct {
-	_           structs.HostLayout
-	Description bpfDescription
-	Slack       [4096]int8
 }
 
 type bpfDescription struct {
@@ -66,6 +47,12 @@ type bpfDescription struct {
 	Ancestors      [6]bpfAncestor
 	Zero           uint32
 	Data           [3072]int8
+}
+
+type bpfDescriptionScratch struct {
+	_           structs.HostLayout
+	Description bpfDescription
+	Slack       [4096]int8
 }
 
 type bpfEvent struct {
@@ -88,6 +75,20 @@ type bpfEvent struct {
 	ThreadComm   [16]int8
 }
 
+type bpfEventAbi uint32
+
+const (
+	bpfEventAbiEVENT_ABI bpfEventAbi = 5
+)
+
+type bpfEventFlag uint32
+
+const (
+	bpfEventFlagEVENT_FLAG_SHRUNK     bpfEventFlag = 1
+	bpfEventFlagEVENT_FLAG_OOM_VICTIM bpfEventFlag = 2
+	bpfEventFlagEVENT_FLAG_RESTART    bpfEventFlag = 4
+)
+
 type bpfFault struct {
 	_                  structs.HostLayout
 	TimeNs             uint64
@@ -105,22 +106,17 @@ type bpfFault struct {
 	ThreadComm         [16]int8
 }
 
-type bpfLastWords struct {
+type bpfFeature struct {
+	_      structs.HostLayout
+	Type   [40]int8
+	Member [16]int8
+}
+
+type bpfMmSnapshot struct {
 	_        structs.HostLayout
 	ExeBytes uint64
 	Bytes    uint64
 	Parts    [11392]int8
-}
-
-type bpfMemory struct {
-	_            structs.HostLayout
-	Key          bpfProcessKey
-	Signal       bpfSignalFact
-	Request      bpfSignalFact
-	Fault        bpfFault
-	HandledFault bpfFault
-	Threads      uint32
-	Zero         uint32
 }
 
 type bpfOom struct {
@@ -143,6 +139,12 @@ type bpfPart struct {
 	Bytes uint32
 }
 
+type bpfPartFlag uint32
+
+const (
+	bpfPartFlagPART_FLAG_TRUNCATED bpfPartFlag = 1
+)
+
 type bpfPartKind uint32
 
 const (
@@ -160,9 +162,32 @@ const (
 	bpfPartKindPART_ARGS           bpfPartKind = 12
 	bpfPartKindPART_BUILD_ID       bpfPartKind = 13
 	bpfPartKindPART_CONTEXT        bpfPartKind = 14
-	bpfPartKindPART_DEAD           bpfPartKind = 15
+	bpfPartKindPART_PREDECESSOR    bpfPartKind = 15
 	bpfPartKindPART_THREAD_CONTEXT bpfPartKind = 16
 )
+
+type bpfPendingCountsFlag uint32
+
+const (
+	bpfPendingCountsFlagOVERLAP bpfPendingCountsFlag = 2147483648
+)
+
+type bpfPendingFacts struct {
+	_            structs.HostLayout
+	Key          bpfProcessKey
+	Signal       bpfSignalFact
+	Request      bpfSignalFact
+	Fault        bpfFault
+	HandledFault bpfFault
+	Threads      uint32
+	Zero         uint32
+}
+
+type bpfPredecessor struct {
+	_      structs.HostLayout
+	Key    bpfProcessKey
+	TimeNs uint64
+}
 
 type bpfProcessKey struct {
 	_               structs.HostLayout
@@ -239,8 +264,8 @@ type bpfShared struct {
 	_              structs.HostLayout
 	ReaderWaits    uint32
 	Zero           uint32
-	Missed         uint64
-	MemoryMissed   uint64
+	ExitsMissed    uint64
+	FactsMissed    uint64
 	Undecodable    uint64
 	UndecodableSeq uint64
 }
@@ -286,6 +311,28 @@ type bpfSignalFact struct {
 	Stack        [20]uint64
 }
 
+type bpfSignalSet uint32
+
+const (
+	bpfSignalSetHARMLESS bpfSignalSet = 142540800
+	bpfSignalSetREQUESTS bpfSignalSet = 16391
+	bpfSignalSetFAULTS   bpfSignalSet = 1073743064
+	bpfSignalSetCRASHES  bpfSignalSet = 1073743096
+)
+
+type bpfStatusMask uint32
+
+const (
+	bpfStatusMaskSTATUS_SIGNAL bpfStatusMask = 127
+)
+
+type bpfTaskFlag uint32
+
+const (
+	bpfTaskFlagPF_EXITING bpfTaskFlag = 4
+	bpfTaskFlagPF_KTHREAD bpfTaskFlag = 2097152
+)
+
 type bpfThreadContext struct {
 	_          structs.HostLayout
 	TraceId    [16]uint8
@@ -294,45 +341,50 @@ type bpfThreadContext struct {
 	TraceFlags uint8
 }
 
+type bpfTriggerThread struct {
+	_             structs.HostLayout
+	ThreadPointer uint64
+	Tid           uint32
+	Signo         uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCountersMap                 = "counters_map"
-	bpfMapCulprits                    = "culprits"
-	bpfMapEvents                      = "events"
-	bpfMapExits                       = "exits"
-	bpfMapLastWords                   = "last_words"
-	bpfMapMemories                    = "memories"
-	bpfMapOomVictims                  = "oom_victims"
-	bpfMapRecentlyDead                = "recently_dead"
-	bpfMapRecordScratch               = "record_scratch"
-	bpfMapRemembered                  = "remembered"
-	bpfMapSeen                        = "seen"
-	bpfMapSenderScratch               = "sender_scratch"
-	bpfMapSenders                     = "senders"
-	bpfMapSharedMap                   = "shared_map"
-	bpfProgOnExitMmRelease            = "on_exit_mm_release"
-	bpfProgOnMarkVictim               = "on_mark_victim"
-	bpfProgOnSchedProcessExec         = "on_sched_process_exec"
-	bpfProgOnSchedProcessExit         = "on_sched_process_exit"
-	bpfProgOnSchedProcessExitAgain    = "on_sched_process_exit_again"
-	bpfProgOnSchedProcessExitOnceMore = "on_sched_process_exit_once_more"
-	bpfProgOnSignalDeliver            = "on_signal_deliver"
-	bpfProgOnSignalGenerate           = "on_signal_generate"
-	bpfVarPageBytes                   = "page_bytes"
-	bpfVarRingBytes                   = "ring_bytes"
-	bpfVarScopeHierarchy              = "scope_hierarchy"
-	bpfVarScopeId                     = "scope_id"
-	bpfVarUnusedAncestor              = "unused_ancestor"
-	bpfVarUnusedCgroupHierarchy       = "unused_cgroup_hierarchy"
-	bpfVarUnusedDead                  = "unused_dead"
-	bpfVarUnusedEvent                 = "unused_event"
-	bpfVarUnusedPart                  = "unused_part"
-	bpfVarUnusedPartKind              = "unused_part_kind"
-	bpfVarUnusedSiginfoKind           = "unused_siginfo_kind"
-	bpfVarUnusedSignalAction          = "unused_signal_action"
-	bpfVarWantsThreadContext          = "wants_thread_context"
+	bpfMapCountersMap                   = "counters_map"
+	bpfMapEvents                        = "events"
+	bpfMapMmSnapshots                   = "mm_snapshots"
+	bpfMapOomVictims                    = "oom_victims"
+	bpfMapPendingCounts                 = "pending_counts"
+	bpfMapPendingFacts                  = "pending_facts"
+	bpfMapProbedExits                   = "probed_exits"
+	bpfMapRecentTerminations            = "recent_terminations"
+	bpfMapRecordScratch                 = "record_scratch"
+	bpfMapSeen                          = "seen"
+	bpfMapSenderScratch                 = "sender_scratch"
+	bpfMapSenders                       = "senders"
+	bpfMapSharedMap                     = "shared_map"
+	bpfMapTriggerThreads                = "trigger_threads"
+	bpfProgOnExitMmRelease              = "on_exit_mm_release"
+	bpfProgOnMarkVictim                 = "on_mark_victim"
+	bpfProgOnSchedProcessExec           = "on_sched_process_exec"
+	bpfProgOnSchedProcessExit           = "on_sched_process_exit"
+	bpfProgOnSchedProcessExitAgain      = "on_sched_process_exit_again"
+	bpfProgOnSchedProcessExitOnceMore   = "on_sched_process_exit_once_more"
+	bpfProgOnSignalDeliver              = "on_signal_deliver"
+	bpfProgOnSignalGenerate             = "on_signal_generate"
+	bpfVarEnvironmentKeys               = "environment_keys"
+	bpfVarFeatureGroupDead              = "feature_group_dead"
+	bpfVarFeatureMarkVictimSizes        = "feature_mark_victim_sizes"
+	bpfVarFeaturePreemptibleTracepoints = "feature_preemptible_tracepoints"
+	bpfVarFeatureTaskVmaIterator        = "feature_task_vma_iterator"
+	bpfVarGoTypes                       = "go_types"
+	bpfVarPageBytes                     = "page_bytes"
+	bpfVarRingBytes                     = "ring_bytes"
+	bpfVarScopeHierarchy                = "scope_hierarchy"
+	bpfVarScopeId                       = "scope_id"
+	bpfVarWantsThreadContext            = "wants_thread_context"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -391,39 +443,37 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
-	CountersMap   *ebpf.MapSpec `ebpf:"counters_map"`
-	Culprits      *ebpf.MapSpec `ebpf:"culprits"`
-	Events        *ebpf.MapSpec `ebpf:"events"`
-	Exits         *ebpf.MapSpec `ebpf:"exits"`
-	LastWords     *ebpf.MapSpec `ebpf:"last_words"`
-	Memories      *ebpf.MapSpec `ebpf:"memories"`
-	OomVictims    *ebpf.MapSpec `ebpf:"oom_victims"`
-	RecentlyDead  *ebpf.MapSpec `ebpf:"recently_dead"`
-	RecordScratch *ebpf.MapSpec `ebpf:"record_scratch"`
-	Remembered    *ebpf.MapSpec `ebpf:"remembered"`
-	Seen          *ebpf.MapSpec `ebpf:"seen"`
-	SenderScratch *ebpf.MapSpec `ebpf:"sender_scratch"`
-	Senders       *ebpf.MapSpec `ebpf:"senders"`
-	SharedMap     *ebpf.MapSpec `ebpf:"shared_map"`
+	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
+	Events             *ebpf.MapSpec `ebpf:"events"`
+	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
+	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
+	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
+	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
+	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
+	RecentTerminations *ebpf.MapSpec `ebpf:"recent_terminations"`
+	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
+	Seen               *ebpf.MapSpec `ebpf:"seen"`
+	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
+	Senders            *ebpf.MapSpec `ebpf:"senders"`
+	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
+	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	PageBytes             *ebpf.VariableSpec `ebpf:"page_bytes"`
-	RingBytes             *ebpf.VariableSpec `ebpf:"ring_bytes"`
-	ScopeHierarchy        *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
-	ScopeId               *ebpf.VariableSpec `ebpf:"scope_id"`
-	UnusedAncestor        *ebpf.VariableSpec `ebpf:"unused_ancestor"`
-	UnusedCgroupHierarchy *ebpf.VariableSpec `ebpf:"unused_cgroup_hierarchy"`
-	UnusedDead            *ebpf.VariableSpec `ebpf:"unused_dead"`
-	UnusedEvent           *ebpf.VariableSpec `ebpf:"unused_event"`
-	UnusedPart            *ebpf.VariableSpec `ebpf:"unused_part"`
-	UnusedPartKind        *ebpf.VariableSpec `ebpf:"unused_part_kind"`
-	UnusedSiginfoKind     *ebpf.VariableSpec `ebpf:"unused_siginfo_kind"`
-	UnusedSignalAction    *ebpf.VariableSpec `ebpf:"unused_signal_action"`
-	WantsThreadContext    *ebpf.VariableSpec `ebpf:"wants_thread_context"`
+	EnvironmentKeys               *ebpf.VariableSpec `ebpf:"environment_keys"`
+	FeatureGroupDead              *ebpf.VariableSpec `ebpf:"feature_group_dead"`
+	FeatureMarkVictimSizes        *ebpf.VariableSpec `ebpf:"feature_mark_victim_sizes"`
+	FeaturePreemptibleTracepoints *ebpf.VariableSpec `ebpf:"feature_preemptible_tracepoints"`
+	FeatureTaskVmaIterator        *ebpf.VariableSpec `ebpf:"feature_task_vma_iterator"`
+	GoTypes                       *ebpf.VariableSpec `ebpf:"go_types"`
+	PageBytes                     *ebpf.VariableSpec `ebpf:"page_bytes"`
+	RingBytes                     *ebpf.VariableSpec `ebpf:"ring_bytes"`
+	ScopeHierarchy                *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
+	ScopeId                       *ebpf.VariableSpec `ebpf:"scope_id"`
+	WantsThreadContext            *ebpf.VariableSpec `ebpf:"wants_thread_context"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -446,38 +496,38 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
-	CountersMap   *ebpf.Map `ebpf:"counters_map"`
-	Culprits      *ebpf.Map `ebpf:"culprits"`
-	Events        *ebpf.Map `ebpf:"events"`
-	Exits         *ebpf.Map `ebpf:"exits"`
-	LastWords     *ebpf.Map `ebpf:"last_words"`
-	Memories      *ebpf.Map `ebpf:"memories"`
-	OomVictims    *ebpf.Map `ebpf:"oom_victims"`
-	RecentlyDead  *ebpf.Map `ebpf:"recently_dead"`
-	RecordScratch *ebpf.Map `ebpf:"record_scratch"`
-	Remembered    *ebpf.Map `ebpf:"remembered"`
-	Seen          *ebpf.Map `ebpf:"seen"`
-	SenderScratch *ebpf.Map `ebpf:"sender_scratch"`
-	Senders       *ebpf.Map `ebpf:"senders"`
-	SharedMap     *ebpf.Map `ebpf:"shared_map"`
+	CountersMap        *ebpf.Map `ebpf:"counters_map"`
+	Events             *ebpf.Map `ebpf:"events"`
+	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
+	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
+	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
+	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
+	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
+	RecentTerminations *ebpf.Map `ebpf:"recent_terminations"`
+	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
+	Seen               *ebpf.Map `ebpf:"seen"`
+	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
+	Senders            *ebpf.Map `ebpf:"senders"`
+	SharedMap          *ebpf.Map `ebpf:"shared_map"`
+	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
-		m.Culprits,
 		m.Events,
-		m.Exits,
-		m.LastWords,
-		m.Memories,
+		m.MmSnapshots,
 		m.OomVictims,
-		m.RecentlyDead,
+		m.PendingCounts,
+		m.PendingFacts,
+		m.ProbedExits,
+		m.RecentTerminations,
 		m.RecordScratch,
-		m.Remembered,
 		m.Seen,
 		m.SenderScratch,
 		m.Senders,
 		m.SharedMap,
+		m.TriggerThreads,
 	)
 }
 
@@ -485,19 +535,17 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	PageBytes             *ebpf.Variable `ebpf:"page_bytes"`
-	RingBytes             *ebpf.Variable `ebpf:"ring_bytes"`
-	ScopeHierarchy        *ebpf.Variable `ebpf:"scope_hierarchy"`
-	ScopeId               *ebpf.Variable `ebpf:"scope_id"`
-	UnusedAncestor        *ebpf.Variable `ebpf:"unused_ancestor"`
-	UnusedCgroupHierarchy *ebpf.Variable `ebpf:"unused_cgroup_hierarchy"`
-	UnusedDead            *ebpf.Variable `ebpf:"unused_dead"`
-	UnusedEvent           *ebpf.Variable `ebpf:"unused_event"`
-	UnusedPart            *ebpf.Variable `ebpf:"unused_part"`
-	UnusedPartKind        *ebpf.Variable `ebpf:"unused_part_kind"`
-	UnusedSiginfoKind     *ebpf.Variable `ebpf:"unused_siginfo_kind"`
-	UnusedSignalAction    *ebpf.Variable `ebpf:"unused_signal_action"`
-	WantsThreadContext    *ebpf.Variable `ebpf:"wants_thread_context"`
+	EnvironmentKeys               *ebpf.Variable `ebpf:"environment_keys"`
+	FeatureGroupDead              *ebpf.Variable `ebpf:"feature_group_dead"`
+	FeatureMarkVictimSizes        *ebpf.Variable `ebpf:"feature_mark_victim_sizes"`
+	FeaturePreemptibleTracepoints *ebpf.Variable `ebpf:"feature_preemptible_tracepoints"`
+	FeatureTaskVmaIterator        *ebpf.Variable `ebpf:"feature_task_vma_iterator"`
+	GoTypes                       *ebpf.Variable `ebpf:"go_types"`
+	PageBytes                     *ebpf.Variable `ebpf:"page_bytes"`
+	RingBytes                     *ebpf.Variable `ebpf:"ring_bytes"`
+	ScopeHierarchy                *ebpf.Variable `ebpf:"scope_hierarchy"`
+	ScopeId                       *ebpf.Variable `ebpf:"scope_id"`
+	WantsThreadContext            *ebpf.Variable `ebpf:"wants_thread_context"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

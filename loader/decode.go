@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	eventABI         = 4 // EVENT_ABI
-	eventShrunk      = 1 // EVENT_FLAG_SHRUNK
-	eventOomVictim   = 2 // EVENT_FLAG_OOM_VICTIM
-	eventRestart     = 4 // EVENT_FLAG_RESTART
-	partTruncated    = 1 // PART_FLAG_TRUNCATED
-	pfExiting        = 0x00000004
-	pfKthread        = 0x00200000
-	statusSignalMask = 0x7f
+	eventABI         = uint32(bpfEventAbiEVENT_ABI)
+	eventShrunk      = uint32(bpfEventFlagEVENT_FLAG_SHRUNK)
+	eventOomVictim   = uint32(bpfEventFlagEVENT_FLAG_OOM_VICTIM)
+	eventRestart     = uint32(bpfEventFlagEVENT_FLAG_RESTART)
+	partTruncated    = uint16(bpfPartFlagPART_FLAG_TRUNCATED)
+	pfExiting        = uint32(bpfTaskFlagPF_EXITING)
+	pfKthread        = uint32(bpfTaskFlagPF_KTHREAD)
+	statusSignalMask = uint32(bpfStatusMaskSTATUS_SIGNAL)
 )
 
 // decoder turns records into events. Its first two fields are facts of the machine; the rest is the storage that every event reuses,
@@ -128,7 +128,7 @@ func (d *decoder) part(event *Event, part bpfPart, payload []byte) (err error) {
 		process.BuildID = d.hex(payload)
 	case bpfPartKindPART_CONTEXT:
 		process.OtelContext = payload
-	case bpfPartKindPART_DEAD:
+	case bpfPartKindPART_PREDECESSOR:
 		event.Dead, err = d.deadOf(payload)
 	case bpfPartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
@@ -159,8 +159,8 @@ func (event *Event) settle() {
 	}
 }
 
-// isRequest: SIGHUP, SIGINT, SIGQUIT, SIGTERM (REQUESTS of bpf/whodunit.bpf.c).
-func isRequest(signo uint32) bool { return signo == 1 || signo == 2 || signo == 3 || signo == 15 }
+// isRequest: is it a termination request?
+func isRequest(signo uint32) bool { return uint32(bpfSignalSetREQUESTS)>>(signo-1)&1 != 0 }
 
 func (d *decoder) signal(payload []byte) (*Signal, error) {
 	fixed := int(unsafe.Offsetof(bpfSignalFact{}.Stack))
@@ -285,7 +285,7 @@ func (d *decoder) describe(signal *Signal, payload []byte) (err error) {
 }
 
 func (d *decoder) deadOf(payload []byte) (*Dead, error) {
-	raw, _, err := take[bpfDead](payload)
+	raw, _, err := take[bpfPredecessor](payload)
 	d.dead = Dead{Pid: raw.Key.Pid, StartBoottimeNs: raw.Key.StartBoottimeNs, TimeNs: raw.TimeNs}
 	return &d.dead, err
 }

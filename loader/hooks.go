@@ -73,10 +73,10 @@ func newCollection(spec *ebpf.CollectionSpec, options ebpf.CollectionOptions) (_
 		}
 	}
 	if !wanted[bpfProgOnSchedProcessExitAgain] {
-		spec.Maps[bpfMapExits].MaxEntries = 1
+		spec.Maps[bpfMapProbedExits].MaxEntries = 1
 	}
 	if !wanted[bpfProgOnExitMmRelease] {
-		spec.Maps[bpfMapLastWords].MaxEntries = 1
+		spec.Maps[bpfMapMmSnapshots].MaxEntries = 1
 		collection, err := ebpf.NewCollectionWithOptions(spec, options)
 		return collection, notes, err
 	}

@@ -24,15 +24,16 @@ import (
 )
 
 const (
-	bpffsPath       = "/sys/fs/bpf"
-	kernelBTF       = "/sys/kernel/btf/vmlinux"
-	ringBytesMin    = 64 << 10
-	ringBytesMax    = 1 << 30
-	pinDirectoryABI = "v4" // v<EVENT_ABI>
+	bpffsPath    = "/sys/fs/bpf"
+	kernelBTF    = "/sys/kernel/btf/vmlinux"
+	ringBytesMin = 64 << 10
+	ringBytesMax = 1 << 30
 )
 
+var pinDirectoryABI = fmt.Sprintf("v%d", bpfEventAbiEVENT_ABI)
+
 var pinnedMaps = []string{
-	bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapMemories, bpfMapRemembered, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapLastWords,
+	bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapMmSnapshots,
 }
 
 // Probes are the attached programs and their maps.
@@ -57,7 +58,7 @@ type settings struct {
 
 func (s settings) tell(spec *ebpf.CollectionSpec) error {
 	if !s.threadContext {
-		spec.Maps[bpfMapCulprits].MaxEntries = 1
+		spec.Maps[bpfMapTriggerThreads].MaxEntries = 1
 	}
 	if err := spec.Variables[bpfVarWantsThreadContext].Set(s.threadContext); err != nil {
 		return err
@@ -150,8 +151,8 @@ func (p *Probes) takeOver(digest string, types *btf.Cache) (bool, error) {
 // maps are those that the loader itself uses.
 func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
-		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapMemories: &p.memories,
-		bpfMapRemembered: &p.remembered, bpfMapOomVictims: &p.ooms,
+		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.memories,
+		bpfMapPendingCounts: &p.remembered, bpfMapOomVictims: &p.ooms,
 	}
 }
 
@@ -248,13 +249,13 @@ func (p *Probes) Counters() (sum bpfCounters, missed uint64, err error) {
 	}
 	for _, one := range perCPU {
 		sum.ExitsNormal += one.ExitsNormal
-		sum.Deaths += one.Deaths
+		sum.Terminations += one.Terminations
 		sum.LostRingFull += one.LostRingFull
 		sum.LostMemoryFull += one.LostMemoryFull
 		sum.ExitsRescued += one.ExitsRescued
 	}
-	missed = atomic.LoadUint64(&p.shared.Missed)
-	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.MemoryMissed)
+	missed = atomic.LoadUint64(&p.shared.ExitsMissed)
+	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.FactsMissed)
 	for name, program := range p.programs {
 		stats, err := program.Stats()
 		if err != nil {

@@ -43,7 +43,7 @@ type Ring struct {
 	fd                         int
 	consumerPage, producerPage []byte
 	consumer, producer         *uint64
-	waits                      *uint32 // set while Wait sleeps: the probes wake it then (hand_over() in bpf/record.h)
+	waits                      *uint32 // set while Wait sleeps: the probes wake it then (submit_record() in bpf/ring.h)
 	size                       uint64
 	notified                   *os.File // readable when the probes sent a wake-up
 }

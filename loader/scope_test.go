@@ -73,8 +73,8 @@ func TestDeathsOutsideOfTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 		}
 	}
 	sum, _, err := probes.Counters()
-	if err != nil || sum.Deaths != 1 || sum.ExitsNormal != 1 {
-		t.Errorf("%d deaths and %d normal exits were counted, %v; one of each was inside", sum.Deaths, sum.ExitsNormal, err)
+	if err != nil || sum.Terminations != 1 || sum.ExitsNormal != 1 {
+		t.Errorf("%d deaths and %d normal exits were counted, %v; one of each was inside", sum.Terminations, sum.ExitsNormal, err)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 		dieIn(t, directory, 5)
 		after, _, err := probes.Counters()
 		// Nobody empties the ring.
-		if err != nil || after.Deaths+after.LostRingFull <= before.Deaths+before.LostRingFull {
+		if err != nil || after.Terminations+after.LostRingFull <= before.Terminations+before.LostRingFull {
 			t.Errorf("%d, %s: %+v, then %+v, %v", i, text, before, after, err)
 		}
 		probes.Close()
@@ -116,7 +116,7 @@ func TestAskingForTheContextOfThreadsReplacesTheProbes(t *testing.T) {
 			t.Errorf("%d, %v: took over: %v", i, asked, probes.TookOver)
 		}
 		dieWith(t, 5)
-		if sum, _, err := probes.Counters(); err != nil || sum.Deaths < uint64(i+1) {
+		if sum, _, err := probes.Counters(); err != nil || sum.Terminations < uint64(i+1) {
 			t.Errorf("%d, %v: %+v, %v", i, asked, sum, err)
 		}
 		probes.Close()

@@ -244,7 +244,7 @@ func (s *Server) refreshStatus() bool {
 	}
 	acked := s.ring.Acked()
 	fresh := Status{
-		ExitsNormal: sum.ExitsNormal, Deaths: sum.Deaths, RingBytes: s.ring.size, RingUsedBytes: s.ring.Written() - acked,
+		ExitsNormal: sum.ExitsNormal, Deaths: sum.Terminations, RingBytes: s.ring.size, RingUsedBytes: s.ring.Written() - acked,
 		ReadSeq: s.readSeq.Load(), AckedSeq: acked,
 		Lost: LostCounts{RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed, Undecodable: atomic.LoadUint64(&s.shared.Undecodable)},
 	}

@@ -77,7 +77,7 @@ func (r *testRing) put(record []byte, flags uint32) bool {
 		data[offset], data[offset+r.size] = b, b
 	}
 	atomic.StoreUint64(producer, at+length)
-	if atomic.CompareAndSwapUint32(r.waits, 1, 0) { // as hand_over() in bpf/record.h
+	if atomic.CompareAndSwapUint32(r.waits, 1, 0) { // as submit_record() in bpf/ring.h
 		unix.Write(r.events, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 	return true
@@ -306,7 +306,7 @@ func TestARecordThatCannotBeDecodedIsCountedOnceAndTheNextComes(t *testing.T) {
 	}
 }
 
-// The probes leave a discarded record where a wake-up was all they had to say (hand_over() in bpf/record.h): nobody acknowledges it.
+// The probes leave a discarded record where a wake-up was all they had to say (submit_record() in bpf/ring.h): nobody acknowledges it.
 func TestARingIsEmptyThoughItsLastRecordIsDiscarded(t *testing.T) {
 	s := serve(t, 1<<16)
 	c := s.connect(t)

@@ -24,7 +24,7 @@ import (
 // milliseconds after its last pin is gone, and a process may be between the two programs for as long as it is not scheduled.
 const overlapLinger = 10 * time.Second
 
-const overlapFlag = 0x80000000 // OVERLAP of bpf/maps.h
+const overlapFlag = uint32(bpfPendingCountsFlagOVERLAP)
 
 // others are the paths of links that are not this object's.
 func (p *Probes) others(digest string) (paths []string, _ error) {
@@ -64,7 +64,7 @@ func (p *Probes) markOverlap(overlap bool) error {
 		if overlap {
 			atomic.OrUint32(slot, overlapFlag)
 		} else {
-			atomic.AndUint32(slot, ^uint32(overlapFlag))
+			atomic.AndUint32(slot, ^overlapFlag)
 		}
 	}
 	return unix.Munmap(slots)
@@ -105,10 +105,10 @@ func (p *Probes) detach(path string) error {
 	if err == nil {
 		switch name, _, _ := strings.Cut(filepath.Base(path), "-"); name {
 		case bpfProgOnSchedProcessExit:
-			atomic.AddUint64(&p.shared.Missed, stats.RecursionMisses)
+			atomic.AddUint64(&p.shared.ExitsMissed, stats.RecursionMisses)
 		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExitOnceMore, bpfProgOnSchedProcessExec:
 		default:
-			atomic.AddUint64(&p.shared.MemoryMissed, stats.RecursionMisses)
+			atomic.AddUint64(&p.shared.FactsMissed, stats.RecursionMisses)
 		}
 	}
 	return errors.Join(err, program.Close())

@@ -17,7 +17,7 @@ const ROUNDS = 3;
 
 const EVENTS = [
   { id: 'exit_normal', title: 'a normal exit, in the kernel', args: ['exit', 0, 5_000] },
-  { id: 'death', title: 'a reported death, in the kernel', args: ['storm', 1_000, 1, 1] },
+  { id: 'death', title: 'a reported termination, in the kernel', args: ['storm', 1_000, 1, 1] },
 ];
 
 export async function withProcesses({ quick, progress }: Run): Promise<readonly Growth[]> {

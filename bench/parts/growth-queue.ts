@@ -61,7 +61,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
   return [
     {
       id: 'growth.queue.put',
-      title: 'writing one, durably, 512 at a time',
+      title: 'writing a record durably, 512 at a time',
       of,
       unit: 'µs',
       points: points.put,
@@ -69,7 +69,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
     },
     {
       id: 'growth.queue.take',
-      title: 'reading and settling one, 512 at a time',
+      title: 'reading and settling a record, 512 at a time',
       of,
       unit: 'µs',
       points: points.take,

@@ -22,7 +22,7 @@ export async function withRules({ quick, progress }: Run): Promise<readonly Grow
     progress(index / sizes.length, `${size} rules`);
     points.push({ size, value: await usForDeath(size, quick ? DEATHS_QUICK : DEATHS) });
   }
-  const title = "the service's processor time for one death";
+  const title = "the service's processor time for one termination";
   return [{ id: 'growth.rules.death', title, of: 'rules that do not match', unit: 'µs', points, exponentMax: LINEAR }];
 }
 

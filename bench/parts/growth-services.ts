@@ -33,12 +33,12 @@ export async function withServices({ quick, progress }: Run): Promise<readonly G
   } finally {
     await collector.stop();
   }
-  const common = { of: 'services that had an end' };
+  const common = { of: 'services with a termination' };
   return [
     {
       ...common,
       id: 'growth.services.death',
-      title: "the service's processor time for one death",
+      title: "the service's processor time for one termination",
       unit: 'µs',
       points: deaths,
       exponentMax: CONSTANT,

@@ -86,7 +86,7 @@ async function whileIdle(collector: Collector, seconds: number, tell: (fraction:
     const { maps } = await cost.snapshot([loader.pid]);
     await cost.stop();
     const mapBytes = maps.reduce((sum, { memory_bytes }) => sum + memory_bytes, 0);
-    const note = died > 0 ? `${died} other deaths happened meanwhile` : undefined;
+    const note = died > 0 ? `${died} other terminations happened meanwhile` : undefined;
     return [
       figure(
         'idle.cpu',
@@ -95,8 +95,8 @@ async function whileIdle(collector: Collector, seconds: number, tell: (fraction:
         used.loader + used.service,
         note,
       ),
-      figure('idle.cpu_loader', 'the loader of these', '%', used.loader),
-      figure('idle.cpu_service', 'the service of these', '%', used.service),
+      figure('idle.cpu_loader', 'of this, the loader', '%', used.loader),
+      figure('idle.cpu_service', 'of this, the service', '%', used.service),
       figure('idle.pss_loader', 'memory of the loader (PSS)', 'MB', pssBytes(loader.pid) / MB),
       figure('idle.pss_service', 'memory of the service (PSS)', 'MB', pssBytes(service.pid) / MB),
       figure('idle.maps', `kernel memory of ${maps.length} BPF maps`, 'MB', mapBytes / MB),

@@ -60,40 +60,50 @@ const EVENTS: readonly Event[] = [
   },
   {
     id: 'signal_handled',
-    title: 'signal to a handler, not remembered: SIGUSR1',
+    title: 'signal to a handler, not stored: SIGUSR1',
     make: () => load(['pingpong', SIGUSR1, SIGNALS]),
     program: SIGNAL_PROGRAM,
   },
   {
     id: 'signal_delivered',
-    title: 'the same where it is delivered',
+    title: 'the same signal at its delivery',
     make: () => load(['pingpong', SIGUSR1, SIGNALS]),
     program: DELIVER_PROGRAM,
   },
   {
     id: 'signal_remembered_again',
-    title: 'remembered signal: SIGTERM that is handled, again and again',
+    title: 'stored signal: handled SIGTERM, repeatedly',
     make: () => load(['pingpong', SIGTERM, SIGNALS]),
     program: SIGNAL_PROGRAM,
   },
   {
     id: 'signal_remembered',
-    title: 'remembered signal: SIGKILL, the first of its process',
+    title: 'stored signal: SIGKILL, the first of its process',
     make: () => load(['kill', KILLS]),
     program: SIGNAL_PROGRAM,
     besides: 'signal_sigchld',
   },
-  { id: 'death_killed', title: 'reported death by SIGKILL', make: () => load(['kill', KILLS]), program: EXIT_PROGRAM },
-  { id: 'death_small', title: 'reported death, few arguments', make: () => load(deaths(), {}), program: EXIT_PROGRAM },
+  {
+    id: 'death_killed',
+    title: 'reported termination by SIGKILL',
+    make: () => load(['kill', KILLS]),
+    program: EXIT_PROGRAM,
+  },
+  {
+    id: 'death_small',
+    title: 'reported termination, few arguments',
+    make: () => load(deaths(), {}),
+    program: EXIT_PROGRAM,
+  },
   {
     id: 'death_with_arguments',
-    title: 'reported death, 3 KB of arguments and 2 KB of environment',
+    title: 'reported termination, 3 KB of arguments and 2 KB of environment',
     make: () => load(deaths(...LONG_ARGS), LONG_ENV),
     program: EXIT_PROGRAM,
   },
   {
     id: 'death_in_a_row',
-    title: 'the same, one right after another',
+    title: 'the same, one directly after another',
     make: () => load(['exit', 3, DEATHS_IN_A_ROW, ...LONG_ARGS], LONG_ENV),
     program: EXIT_PROGRAM,
   },
@@ -115,7 +125,7 @@ export const kernel: Part = async ({ quick, progress }) => {
     }
     const figures = EVENTS.map(({ id, title }) => figure(`kernel.${id}`, title, 'ns', estimate(samples.get(id) ?? [])));
     const lost = (await drained(whodunit.at.socket)).lost;
-    if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported death costs`);
+    if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported termination costs`);
     await whodunit.stop();
     progress(rounds / (rounds + 1), 'exits that are filtered');
     return { figures: [...figures, await filtered(cost, rounds)] };
@@ -151,8 +161,8 @@ async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
       await drained(whodunit.at.socket);
     }
     const sent = (await drained(whodunit.at.socket)).deaths - before.deaths;
-    const note = sent >= made ? 'not filtered in the kernel: sent to the service, which screens it' : undefined;
-    return figure('kernel.exit_screened', 'exit with 1 that is filtered out', 'ns', estimate(samples), note);
+    const note = sent >= made ? 'not filtered in the kernel: the service filters it' : undefined;
+    return figure('kernel.exit_filtered', 'exit with 1 that is filtered', 'ns', estimate(samples), note);
   } finally {
     await whodunit.stop();
   }

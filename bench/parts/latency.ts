@@ -40,9 +40,9 @@ export const latency: Part = async ({ quick, progress }) => {
         await settle();
         await load(['storm', WARM_UP.rate, WARM_UP.seconds, 1]);
         for (const [step, { rate, seconds, quick: quickSeconds }] of RATES.entries()) {
-          progress((index + step / RATES.length) / PROTOCOLS.length, `${title}, ${rate} deaths/s`);
+          progress((index + step / RATES.length) / PROTOCOLS.length, `${title}, ${rate} terminations/s`);
           const latencies = await measure(collector.logsFilePath, whodunit, rate, quick ? quickSeconds : seconds);
-          figures.push(...summarise(`latency.${id}.${rate}`, `${title}, ${rate} deaths/s`, latencies));
+          figures.push(...summarise(`latency.${id}.${rate}`, `${title}, ${rate} terminations/s`, latencies));
         }
       } finally {
         await whodunit.stop();
@@ -77,6 +77,6 @@ function summarise(id: string, title: string, latencies: readonly number[]): Fig
     const value = quantileIfKnown(latencies, one.fraction);
     return value === null ? [] : [figure(`${id}.${one.id}`, `${title}: ${one.title}`, 'ms', value)];
   });
-  const note = `of ${latencies.length} deaths`;
-  return [...quantiles, figure(`${id}.max`, `${title}: the longest`, 'ms', quantile(latencies, 1), note)];
+  const note = `of ${latencies.length} terminations`;
+  return [...quantiles, figure(`${id}.max`, `${title}: maximum`, 'ms', quantile(latencies, 1), note)];
 }

@@ -37,7 +37,7 @@ interface Condition {
 }
 
 const CONDITIONS: readonly Condition[] = [
-  { id: 'none', title: 'nobody', start: async () => ({ pids: [], stop: async () => {} }) },
+  { id: 'none', title: 'no tool', start: async () => ({ pids: [], stop: async () => {} }) },
   {
     id: 'whodunit',
     title: 'whodunit',
@@ -122,7 +122,7 @@ function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
   const walls = COMPARED.map((work) => {
     const alone = samples.get(`none.${work.id}`) ?? [];
     return id === 'none'
-      ? figure(`peers.none.${work.id}`, `nobody watches: ${work.title}`, 'µs', median(alone) / 1000)
+      ? figure(`peers.none.${work.id}`, `no tool: ${work.title}`, 'µs', median(alone) / 1000)
       : figure(
           `peers.${id}.${work.id}`,
           `${title}: ${work.title}, wall time with / without`,

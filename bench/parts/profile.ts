@@ -24,9 +24,9 @@ export const profile: Part = async ({ quick, progress }) => {
   const seconds = quick ? SECONDS_QUICK : SECONDS;
   const directory = temporaryDirectory();
   try {
-    progress(0.1, `${RATE} deaths/s`);
+    progress(0.1, `${RATE} terminations/s`);
     const programs = await ofPrograms(directory.path, seconds);
-    progress(0.5, `${DEATHS_PER_SECOND} deaths/s with long texts`);
+    progress(0.5, `${DEATHS_PER_SECOND} terminations/s with long texts`);
     return { figures: [...programs, ...(await ofProbe(directory.path, seconds))] };
   } finally {
     directory.remove();

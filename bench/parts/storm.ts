@@ -180,25 +180,25 @@ function figuresOf(id: string, title: string, limit: number, proof: Trial, least
   const named = (name: string, what: string, unit: Unit, value: number, note?: string) =>
     figure(`storm.${id}.${name}`, `${title}: ${what}`, unit, value, note);
   const drain = proof.arrived
-    ? `the last one ${proof.drainSeconds.toFixed(1)} s after its death at most`
-    : 'at no rate that was tried did the load keep its pace and all arrive';
+    ? `the last one at most ${proof.drainSeconds.toFixed(1)} s after its termination`
+    : 'at every rate that was tried, the load fell behind or records were missing';
   return [
-    named('unwatched', "the machine's limit, unwatched", '/s', limit),
-    named('rate', `all arrive, for ${seconds} s`, '/s', proof.perSecond, drain),
-    named('share', 'watched / unwatched', 'ratio', proof.perSecond / limit),
-    named('ceiling', 'the same, if no processor ever waited', 'ratio', ceiling(loaders + services)),
-    named('least', 'and with a service that thinks about none', 'ratio', ceiling(loaders + least)),
-    named('cpu', 'processor time for 100,000 deaths, loader and service', 's', loaders + services),
+    named('unwatched', "the machine's limit without whodunit", '/s', limit),
+    named('rate', `highest rate without loss, for ${seconds} s`, '/s', proof.perSecond, drain),
+    named('share', 'rate with / without', 'ratio', proof.perSecond / limit),
+    named('ceiling', 'the same, if no processor were ever idle', 'ratio', ceiling(loaders + services)),
+    named('least', 'and with a minimal service', 'ratio', ceiling(loaders + least)),
+    named('cpu', 'processor time for 100,000 terminations, loader and service', 's', loaders + services),
     named(
       'cpu_left',
-      `what a share of ${STORM_SHARE_MIN} would leave for them`,
+      `the time that a share of ${STORM_SHARE_MIN} would leave for them`,
       's',
       dying / STORM_SHARE_MIN - dying - collectors,
     ),
-    named('cpu_loader', 'the loader of these', 's', loaders),
-    named('cpu_service', 'the service of these', 's', services),
-    named('cpu_least', 'a service that only parses, writes, sends and settles', 's', least),
-    named('cpu_collector', 'and the collector', 's', collectors),
-    named('cpu_dying', 'and the dying themselves, unwatched', 's', dying),
+    named('cpu_loader', 'of this, the loader', 's', loaders),
+    named('cpu_service', 'of this, the service', 's', services),
+    named('cpu_least', 'a minimal service, which only parses, writes, sends and settles', 's', least),
+    named('cpu_collector', 'the collector', 's', collectors),
+    named('cpu_dying', 'the terminating processes themselves, without whodunit', 's', dying),
   ];
 }

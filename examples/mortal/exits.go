@@ -66,7 +66,7 @@ func leaderFirst(args []string) error {
 	return exitThread(first)
 }
 
-// leaderGone leaves a zombie as first thread, whose /proc tells neither executable nor arguments any more.
+// leaderGone leaves a zombie as first thread, whose /proc shows neither executable nor arguments any more.
 func leaderGone([]string) error {
 	if err := defaultActions(); err != nil {
 		return err

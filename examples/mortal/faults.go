@@ -195,5 +195,5 @@ func panics([]string) error {
 	return nil
 }
 
-// keep keeps the compiler from dropping a read that nobody uses.
+// keep keeps the compiler from dropping an unused read.
 func keep(read byte) { runtime.KeepAlive(read) }

@@ -52,7 +52,7 @@ func handle(args []string) error {
 		if err := unix.PthreadSigmask(unix.SIG_BLOCK, &others, nil); err != nil {
 			return fmt.Errorf("sigprocmask: %w", err)
 		}
-		// sigaltstack(2) believes what it is told.
+		// sigaltstack(2) does not check the address.
 		stack := struct{ start, flags, bytes uint64 }{start: nowhere, bytes: nowhere}
 		if _, _, errno := unix.RawSyscall(unix.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&stack)), 0, 0); errno != 0 {
 			return fmt.Errorf("sigaltstack: %w", errno)

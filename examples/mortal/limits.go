@@ -32,7 +32,7 @@ func realTimePriority() error {
 	return nil
 }
 
-// work never sleeps. It ends a process that nobody ends.
+// work never sleeps. It ends a process that is not killed.
 func work() {
 	for end := time.Now().Add(lifeLongestMs * time.Millisecond); time.Now().Before(end); {
 	}

@@ -1,4 +1,4 @@
-// Deaths by a signal with which the kernel tells of something that the process wanted to know: a timer that ran out, input, mail.
+// Terminations by a signal with which the kernel notifies the process of something it asked for: a timer that ran out, input, mail.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -54,7 +54,7 @@ func workTimer(args []string) error {
 }
 
 // posixTimer lets a timer of timer_create(2) send the signal, with SI_TIMER in its siginfo, while the process works: before
-// all others if it may, so that the timer interrupts itself and nobody else.
+// all others if it may, so that the timer interrupts itself and no other process.
 func posixTimer(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -79,7 +79,7 @@ func posixTimer(args []string) error {
 	return nil
 }
 
-// signalOnInput wants the signal when there is something to read in the FIFO: the kernel sends it, and whoever writes is innocent.
+// signalOnInput wants the signal when there is something to read in the FIFO: the kernel sends it, not the writer.
 func signalOnInput(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -107,7 +107,7 @@ func signalOnInput(args []string) error {
 	return sleepLong()
 }
 
-// signalOnMail wants SIGUSR1 when there is a message in the POSIX queue, with SI_MESGQ in its siginfo: whoever writes is innocent.
+// signalOnMail wants SIGUSR1 when there is a message in the POSIX queue, with SI_MESGQ in its siginfo: the kernel sends it, not the writer.
 func signalOnMail(args []string) error {
 	if err := defaultActions(); err != nil {
 		return err

@@ -1,4 +1,4 @@
-// Deaths by a signal that somebody sends: the process itself, another one, or the kernel for a reason.
+// Terminations by a signal: from the process itself, from another one, or from the kernel.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lifeLongestMs ends a process that nobody kills, so that a test which fails leaves nothing behind.
+// lifeLongestMs ends a process that is not killed, so that a test which fails leaves nothing behind.
 const (
 	lifeLongestMs = 60_000
 )
@@ -28,7 +28,7 @@ func sleepLong() error {
 	for time.Now().Before(end) {
 		_, _ = unix.Poll(nil, int(time.Until(end).Milliseconds()))
 	}
-	return errors.New("nobody killed me")
+	return errors.New("I was not killed")
 }
 
 func ready() error {

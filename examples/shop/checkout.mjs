@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checkout of the demo shop keeps every basket that it has ever seen. Its cgroup has a memory limit (docker-compose.yml), and
-// one day the kernel's out-of-memory killer comes: SIGKILL, no word in the log, and 137 for whoever asks Docker.
+// one day the kernel's out-of-memory killer comes: SIGKILL, no word in the log, and 137 in docker inspect.
 const BASKET_BYTES = 1024 * 1024;
 const BASKETS_A_PACE = 128;
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nightly import of the demo shop: a job in a trace of its own, which a deployment kills before it is done.
 
-The scheduler (process 1) starts the job with TRACEPARENT in its environment, as batch systems with tracing do, and tells the
+The scheduler (process 1) starts the job with TRACEPARENT in its environment, as batch systems with tracing do, and gives the
 collector of the span when the job has ended. whodunit's record of the death then belongs to that very trace.
 """
 
@@ -18,7 +18,7 @@ PACE_SECONDS = float(os.environ.get("SHOP_PACE_SECONDS", "20"))
 
 
 def job():
-    """Takes longer than it will live. Asked to stop it says that it is busy, so that whoever asks loses patience."""
+    """Takes longer than it will live. Asked to stop it says that it is busy, so that the scheduler loses patience."""
     signal.signal(signal.SIGTERM, lambda *_: print("nightly: still importing, one moment", flush=True))
     print("nightly: importing", flush=True)
     while True:

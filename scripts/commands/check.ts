@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { command, Failure } from '../base/command.ts';
 import { run, step } from '../base/run.ts';
 import { Capture, progress, withCapture } from '../base/screen.ts';
+import { CLANG_FORMAT } from '../build/clang.ts';
+import { checkHeaders } from '../checks/headers.ts';
 import { NODE, ROOT } from '../paths.ts';
 
 const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
-const CLANG_FORMAT = 'clang-format-19';
 const C_DIRECTORIES = ['bpf', 'bench/load'];
 const GO_DIRECTORIES = ['loader', 'examples', 'test', 'bench'];
 /** How many checks run at a time. */
@@ -56,9 +57,10 @@ function clangFormat(fix: boolean): Check {
   return { label: 'C: format (clang-format)', work };
 }
 
-/** The checks of C: the compiler comes first, which brings clang-format in CI. */
+/** The checks of C. The first installs compiler and clang-format in CI. */
 const C_CHECKS: readonly Check[] = [
   fresh('C: the generated files are what bpf/ gives', 'scripts/generate/bpf.ts'),
+  { label: 'C: each header compiles alone', work: checkHeaders },
   clangFormat(false),
 ];
 

@@ -26,7 +26,7 @@ const FILE_MEGABYTES_MAX = 1_000_000;
 export type Keep =
   /** They can be read a few milliseconds later. */
   | 'buffered'
-  /** They are in the file before the sender is told that they were accepted, so that one that is killed has kept them. */
+  /** They are in the file before the sender gets its answer, so that a killed collector has kept what it accepted. */
   | 'at once'
   /** Nothing: they are only counted, by its own metrics. */
   | 'count';

@@ -37,7 +37,7 @@ export async function startDocker(): Promise<Docker> {
     await keeper.ended;
     directory.remove();
   };
-  const told = await until(
+  const answer = await until(
     'the Docker daemon',
     READY_WITHIN_MS,
     () => {
@@ -46,7 +46,7 @@ export async function startDocker(): Promise<Docker> {
     },
     keeper.output,
   );
-  const { client, env: clientEnv, image } = JSON.parse(told);
+  const { client, env: clientEnv, image } = JSON.parse(answer);
   let started = 0;
   const run: Docker['run'] = (command, env, cwd, options = []) => {
     started += 1;

@@ -42,7 +42,7 @@ export async function startDocker(): Promise<Docker> {
   args.push('unshare', '--mount', '--net', 'sh', '-c', PREPARE, 'sh', ALONE, DAEMON, ...options);
   const daemon = startProgram('setpriv', args, { stdio: ['ignore', log, log] });
   closeSync(log);
-  const told = () => readFileSync(inside('dockerd.log'), 'utf8');
+  const diagnostics = () => readFileSync(inside('dockerd.log'), 'utf8');
   const env = { ...process.env, DOCKER_HOST: `unix://${inside('socket')}`, DOCKER_CONFIG: directory.path };
   const clientEnv = { ...env, DOCKER_BUILDKIT: '1', BUILDKIT_PROGRESS: 'plain' };
   const run = (program: string, rest: readonly string[], more: object = {}) => {
@@ -65,10 +65,10 @@ export async function startDocker(): Promise<Docker> {
       'the Docker daemon answers',
       READY_WITHIN_MS,
       () => {
-        if (!daemon.alive()) throw new Error(`the Docker daemon has ended:\n${told()}`);
+        if (!daemon.alive()) throw new Error(`the Docker daemon has ended:\n${diagnostics()}`);
         return spawnSync(CLIENT, ['version'], { env }).status === 0 || undefined;
       },
-      told,
+      diagnostics,
     );
     // What an interrupted run left, and images that have been built anew.
     const left = call(['ps', '--all', '--quiet']).split(/\s+/).filter(Boolean);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loader for tests: a real Unix socket that says what it is told to and keeps what it hears. It knows the roles of
+// A loader for tests: a real Unix socket that sends what the test wants and keeps what it receives. It knows the roles of
 // docs/wire.md, and nothing of kernels.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -38,7 +38,7 @@ export class FakeLoader {
   readonly heard: string[] = [];
   readonly sockets: Socket[] = [];
   connections = 0;
-  /** What a new connection is told first, and what follows when it claims the role of the consumer. */
+  /** What a new connection receives first, and what follows when it claims the role of the consumer. */
   greeting: string | Buffer = golden('hello');
   onClaim: (socket: Socket) => void = (socket) => this.becomeConsumer(socket);
   #server: Server | null = null;
@@ -104,7 +104,7 @@ export class FakeLoader {
 export async function until(condition: () => boolean, what: string, ms = 60_000): Promise<void> {
   const end = Date.now() + ms;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

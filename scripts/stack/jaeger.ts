@@ -6,7 +6,7 @@ import { freePorts, startProgram, temporaryDirectory, until } from './program.ts
 
 const READY_WITHIN_MS = 120_000;
 
-/** As /api/traces tells it, with tags as plain values. */
+/** As /api/traces returns it, with tags as plain values. */
 export interface JaegerSpan {
   readonly operationName: string;
   readonly traceId: string;
@@ -67,7 +67,7 @@ export async function startJaeger(): Promise<Jaeger> {
   return { grpc: `http://${grpc}`, http: `http://${http}`, trace, stop };
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: it is somebody else's JSON; a test that reads it wrongly fails
+// biome-ignore lint/suspicious/noExplicitAny: it is another program's JSON; a test that reads it wrongly fails
 type Json = any;
 
 function spansOf({ data }: Json): JaegerSpan[] {

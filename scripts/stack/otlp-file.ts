@@ -22,7 +22,7 @@ export interface LogRecord {
   readonly scope: string | undefined;
 }
 
-/** Whether a record tells of a death. Others follow one (a restart), or stand for many (a summary). */
+/** Whether a record reports a termination. Others follow one (a restart), or stand for many (a summary). */
 export const isTermination = ({ eventName }: LogRecord): boolean => eventName === 'whodunit.process.termination';
 
 export interface MetricPoint {
@@ -48,7 +48,7 @@ export interface Span {
   readonly resource: Attributes;
 }
 
-/** Gives the complete lines that were appended since the last call, piece by piece: all of them may be more than a string can hold. */
+/** Returns the complete lines that were appended since the last call, piece by piece: all of them may be more than a string can hold. */
 export class AppendedLines {
   private readonly path: string;
   private offset = 0;
@@ -96,7 +96,7 @@ function isWhole(text: string): boolean {
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: it is somebody else's JSON; a test that reads it wrongly fails
+// biome-ignore lint/suspicious/noExplicitAny: it is another program's JSON; a test that reads it wrongly fails
 type Json = any;
 
 function plainValue(value: Json): Value {

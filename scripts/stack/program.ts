@@ -48,7 +48,7 @@ export function startProgram(program: string, args: readonly string[], options: 
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
   });
-  child.stdin?.on('error', () => {}); // it may have ended by now: its exit tells
+  child.stdin?.on('error', () => {}); // it may have ended by now: its exit code says why
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
@@ -74,18 +74,18 @@ export function startProgram(program: string, args: readonly string[], options: 
   return { child, pid: child.pid ?? -1, output: () => output, stdout: () => stdout, ended, alive: () => alive, stop };
 }
 
-/** Polls until `probe` gives something. The error says what was awaited, for how long, and what `told` knows then. */
+/** Polls until `probe` gives something. The error says what was awaited, for how long, and what `diagnostics` returns then. */
 export async function until<T>(
   what: string,
   withinMs: number,
   probe: () => T | undefined | Promise<T | undefined>,
-  told: () => string = () => '',
+  diagnostics: () => string = () => '',
 ): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {
     const found = await probe();
     if (found !== undefined) return found;
-    if (performance.now() > end) throw new Error(`${what}: not within ${withinMs} ms\n${told()}`);
+    if (performance.now() > end) throw new Error(`${what}: not within ${withinMs} ms\n${diagnostics()}`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
@@ -104,7 +104,7 @@ export function temporaryDirectory(): { path: string; remove: () => void } {
 /** Below net.ipv4.ip_local_port_range: else a connection that anyone makes meanwhile may take the port, even one to that very port. */
 const PORTS = { from: 15_000, to: 32_000 } as const;
 
-/** Ports that nobody listens on right now: all are held at once, so that they differ. */
+/** Free ports: all are held at once, so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
   const held = [];
   while (held.length < count) {

@@ -27,7 +27,7 @@ export type Protocol = 'grpc' | 'http/protobuf' | 'http/json';
 
 let instances = 0;
 
-/** Paths and a port that nobody else uses. */
+/** Paths and a port of its own. */
 export async function place() {
   const directory = temporaryDirectory();
   const [port = 0] = await freePorts(1);
@@ -140,7 +140,7 @@ export interface Status {
   readonly acked_seq: string;
 }
 
-/** The counters of the loader now: it tells them at once to whoever connects (docs/wire.md). */
+/** The counters of the loader now: it sends them at once to each new client (docs/wire.md). */
 export async function loaderStatus(socket: string): Promise<Status> {
   const connection = createConnection(socket);
   const timer = setTimeout(() => connection.destroy(new Error('no status came')), STATUS_WITHIN_MS);

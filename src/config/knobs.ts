@@ -46,7 +46,7 @@ export const KNOBS = {
     reader: 'loader',
     fallback: '0',
     allowed: '`1`, `0`',
-    what: '`1`: a record carries the span that was open in the thread that brought the death, where the process publishes it ([OTEP 4947](decisions/0039-the-thread-that-brought-it.md)), from Linux 6.7 on. It is the loader’s: [where to set it](deployment.md#what-each-privilege-is-for).',
+    what: '`1`: a record carries the span that was open in the thread that brought the death, where the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)), from Linux 6.7 on. It is the loader’s: [where to set it](deployment.md#what-each-privilege-is-for).',
   },
   WHODUNIT_REPORT: {
     reader: 'service',

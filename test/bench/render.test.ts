@@ -85,7 +85,7 @@ describe('tables', () => {
     );
   });
 
-  it('a run is told with its machine, its figures beside their bars, and its growth', () => {
+  it('a run is shown with its machine, its figures beside their bars, and its growth', () => {
     const text = renderResults(
       results(
         [figure(EXIT, 'normal exit', 'ns', { value: 300, low: 290, high: 310, samples: 7 })],

@@ -22,7 +22,7 @@ const TIMEOUT_MS = 1_000;
 
 export const collectorMisbehaves: Scenario = {
   key: 'c',
-  name: `the collector is ${MOODS.length} times in a bad mood, over ${PROTOCOLS.join(' and ')}`,
+  name: `the collector misbehaves ${MOODS.length} times, over ${PROTOCOLS.join(' and ')}`,
   withinMs: ({ full }) => (full ? 1_200_000 : 900_000),
   run: async ({ full }) => {
     const results: Result[] = [];

@@ -33,17 +33,17 @@ describe('nothing is lost', () => {
       const row = { scenario: { key, name: scenario.name }, result };
       rows.set(key, row);
       writeFileSync(join(asked.results, `${key}.json`), JSON.stringify(row));
-      // At once, and past vitest, which tells of a file when all of it is over.
+      // At once, and past vitest, which reports a file when all of it is over.
       writeSync(process.stderr.fd, `${summary(scenario, result)}\n`);
-      expect(result.deaths, 'nobody died').toBeGreaterThan(0);
+      expect(result.deaths, 'no process terminated').toBeGreaterThan(0);
       expect(result.problems, summary(scenario, result)).toEqual([]);
     });
   }
 });
 
 /**
- * The probes see the whole machine, and the ring is for all its deaths. Where somebody else's storm fills it and nothing is wrong but
- * that, the attempt shows nothing: it is told of, and made again. With few others a loss is a failure, at once.
+ * The probes see the whole machine, and the ring is for all its terminations. Where a storm of other processes fills it and nothing else
+ * is wrong, the attempt shows nothing: it is reported and repeated. With few others a loss is a failure, at once.
  */
 async function happen(scenario: Scenario): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {

@@ -22,20 +22,20 @@ const SCRAMBLED_BYTES = 512;
 interface Damage {
   readonly name: string;
   readonly mayLose: boolean;
-  /** SQLite cannot miss it, and the file is set aside. What is scrambled may lie in the records, which their CRC tells. */
+  /** SQLite cannot miss it, and the file is set aside. What is scrambled may lie in the records, which their CRC detects. */
   readonly inTheOpen: boolean;
   readonly to: (file: number, size: number, random: () => number) => void;
 }
 
 const DAMAGES: readonly Damage[] = [
   {
-    name: 'cut',
+    name: 'truncated',
     mayLose: true,
     inTheOpen: true,
     to: (file, size, random) => ftruncateSync(file, HEAD_BYTES + Math.floor(random() * (size - HEAD_BYTES))),
   },
   {
-    name: 'scrambled',
+    name: 'overwritten',
     mayLose: true,
     inTheOpen: false,
     to: (file, size, random) => {
@@ -46,7 +46,7 @@ const DAMAGES: readonly Damage[] = [
     },
   },
   {
-    name: 'beheaded',
+    name: 'first page lost',
     mayLose: false,
     inTheOpen: true,
     to: (file) => void writeSync(file, Buffer.alloc(PAGE_BYTES, 0xa5), 0, PAGE_BYTES, 0),
@@ -55,7 +55,7 @@ const DAMAGES: readonly Damage[] = [
 
 export const queueDamaged: Scenario = {
   key: 'e',
-  name: `the queue's file is ${DAMAGES.map(({ name }) => name).join(', ')}`,
+  name: `the queue's file is damaged (${DAMAGES.map(({ name }) => name).join(', ')})`,
   withinMs: () => 450_000,
   run: async ({ full, seed }) => {
     const random = chance(seed);

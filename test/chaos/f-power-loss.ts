@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The power fails: a machine whose collector is not there is killed with kill -9 of QEMU while processes die. It boots again, years
 // back by its clock, with a collector, and must deliver everything that its service had acknowledged. What was only in the ring is
-// gone with the machine's memory: nobody can have counted it, and it is not in the ledger but in the note.
+// gone with the machine's memory: it cannot have been counted, and it is not in the ledger but in the note.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
-import { account, type TrueDeath, told } from './ledger.ts';
+import { account, reportedBy, type TrueDeath } from './ledger.ts';
 import { boot, emptyDisk, heard, REAPER_THERE, samePid } from './machine.ts';
 import { differences, type Scenario } from './scenario.ts';
 
@@ -18,7 +18,7 @@ const SHORT_DEATHS = 60;
 const FULL_DEATHS = 1_500;
 const LATER_MS = 2_000;
 const LONG_AGO = '2020-02-02T02:02:02';
-/** The reaper's workers: so many have died whose line was not yet told. */
+/** The reaper's workers: at most so many have terminated whose line was not yet written. */
 const UNTOLD_MAX = 2;
 
 export const powerLoss: Scenario = {
@@ -46,7 +46,7 @@ export const powerLoss: Scenario = {
       await second.cut();
       disk.remove();
     }
-    const records = second.records.flatMap((record) => told(record) ?? []);
+    const records = second.records.flatMap((record) => reportedBy(record) ?? []);
     const pids = new Set(records.map(({ pid }) => pid));
     const ledger = first.deaths.filter((death) => isSafe(death) || pids.has(death.pid));
     const drawn = account(ledger, records, REAPER_THERE, undefined, samePid);

@@ -2,7 +2,7 @@
 // The wall clock of a virtual machine jumps forth and back, by hours and by a year, while processes die. Each must be delivered once,
 // with a life as long as it was, and with a time that some clock has shown.
 import { until } from '../../scripts/stack/program.ts';
-import { account, type TrueDeath, told } from './ledger.ts';
+import { account, reportedBy, type TrueDeath } from './ledger.ts';
 import { boot, emptyDisk, heard, REAPER_THERE, samePid } from './machine.ts';
 import { differences, type Scenario } from './scenario.ts';
 
@@ -31,7 +31,7 @@ export const clockJumps: Scenario = {
     const { deaths, records, clockSet } = machine;
     const drawn = account(
       deaths,
-      records.flatMap((record) => told(record) ?? []),
+      records.flatMap((record) => reportedBy(record) ?? []),
       REAPER_THERE,
       undefined,
       samePid,

@@ -2,7 +2,7 @@
 // Twenty clients of the loader's socket that read nothing, or send garbage, while 500 a second die. They connect again whenever they
 // are thrown out. The service must not notice, and the loader must not grow.
 //
-// Here the filtering is the default one, so that a part of the dead is filtered. None is aggregated
+// Here the filtering is the default one, so that a part of the terminations is filtered. None is aggregated
 // into a summary, which would not say whom it is about.
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
@@ -40,7 +40,7 @@ function pester(socket: string, word: () => Buffer | undefined, until: AbortSign
       if (said !== undefined) client.write(said);
     });
     client.pause();
-    // Whoever speaks also reads, or he would never see that he was thrown out.
+    // Each client that sends also reads, or it would not see that it was disconnected.
     if (said !== undefined) client.resume();
     client.on('error', () => {});
     client.on('close', () => setTimeout(again, AGAIN_MS));

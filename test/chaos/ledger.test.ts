@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bookkeeping itself: what the chaos tests would not notice, nobody would.
+// The bookkeeping itself: no other test would notice an error in it.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
-import { account, REFUSED_CODE, readLedger, type Told, type TrueDeath, told } from './ledger.ts';
+import { account, REFUSED_CODE, type Reported, readLedger, reportedBy, type TrueDeath } from './ledger.ts';
 import { differences } from './scenario.ts';
 
 const REAPER = '/reaper';
@@ -12,7 +12,7 @@ function death(pid: number, changes: Partial<TrueDeath> = {}): TrueDeath {
   return { pid, bornAfter: BORN, bornBefore: BORN + 1_000n, deadBy: 5n, status: 9, ...changes };
 }
 
-function record(pid: number, changes: Partial<Told> = {}): Told {
+function record(pid: number, changes: Partial<Reported> = {}): Reported {
   return { uid: `uid of ${pid}`, pid, bornNs: BORN + 500n, status: 9, executable: REAPER, ...changes };
 }
 
@@ -24,11 +24,11 @@ const NOTHING = {
   duplicates: 0,
   missing: 0,
   wrong: 0,
-  othersTold: 0,
+  othersReported: 0,
 };
 
 describe('the account', () => {
-  it.each<[string, TrueDeath[], Told[], object]>([
+  it.each<[string, TrueDeath[], Reported[], object]>([
     ['a death with its record is delivered', [death(1)], [record(1)], { delivered: 1 }],
     ['a death without one is missing', [death(1)], [], { missing: 1 }],
     ['a second copy falls to the uid', [death(1)], [record(1), record(1)], { delivered: 1, copies: 1 }],
@@ -47,10 +47,10 @@ describe('the account', () => {
     ['another status is wrong', [death(1)], [record(1, { status: 3 << 8 })], { delivered: 1, wrong: 1 }],
     ['a record of one who did not die is wrong', [death(1)], [record(1), record(2)], { delivered: 1, wrong: 1 }],
     [
-      'a record of a stranger is none of ours',
+      'a record of another process is none of ours',
       [death(1)],
       [record(1), record(2, { executable: '/x' }), record(2, { executable: '/x' })],
-      { delivered: 1, othersTold: 1 },
+      { delivered: 1, othersReported: 1 },
     ],
     ['an exit may be filtered', [death(1, { status: 3 << 8 })], [], { filtered: 1 }],
     ['a marked one may be refused', [death(1, { status: REFUSED_CODE << 8 })], [], { refused: 1 }],
@@ -76,8 +76,8 @@ describe('the account', () => {
       },
     };
     const expected = { uid: 'u', pid: 17, bornNs: 1_795_600_960_779_194_705n, status: 9, executable: REAPER };
-    expect(told(one as unknown as LogRecord)).toEqual(expected);
-    expect(told({ ...one, eventName: 'another' } as unknown as LogRecord)).toBeUndefined();
+    expect(reportedBy(one as unknown as LogRecord)).toEqual(expected);
+    expect(reportedBy({ ...one, eventName: 'another' } as unknown as LogRecord)).toBeUndefined();
   });
 });
 
@@ -91,12 +91,12 @@ describe('the verdict', () => {
     ['what is missing is not counted', [drawn, 1, 0, true], 1],
     ['more is counted than is missing', [drawn, 3, 0, true], 1],
     ['more is counted, but others died', [drawn, 3, 1, true], 0],
-    ['more is counted, and the others who died were told', [{ ...drawn, othersTold: 1 }, 3, 1, true], 1],
+    ['more is counted, and the other terminations were reported', [{ ...drawn, othersReported: 1 }, 3, 1, true], 1],
     ['counted, where nothing may be lost', [drawn, 2, 0, false], 1],
     ['of others, where nothing may be lost', [whole, 1, 1, false], 1],
     ['two uids', [{ ...whole, duplicates: 1 }, 0, 0, false], 1],
     ['a wrong record', [{ ...whole, wrong: 1 }, 0, 0, false], 1],
-  ])('%s', (_, judged, complaints) => {
-    expect(differences(...judged)).toHaveLength(complaints);
+  ])('%s', (_, counted, complaints) => {
+    expect(differences(...counted)).toHaveLength(complaints);
   });
 });

@@ -19,7 +19,7 @@ export const REFUSED_CODE = 113;
 
 /**
  * How far two readings of the wall clock may be apart: the loader samples the offset between boot time and wall time when it reads a
- * record, and the clock may be slewed meanwhile. A pid is used again only after all the others, unless somebody asks for it
+ * record, and the clock may be slewed meanwhile. A pid is used again only after all the others, unless a process asks for it
  * (ns_last_pid): that takes longer.
  */
 const CLOCK_TOLERANCE_NS = 10_000_000n;
@@ -43,7 +43,7 @@ export function readLedger(text: string): TrueDeath[] {
 }
 
 /** Of a record, what says whom it is about. */
-export interface Told {
+export interface Reported {
   readonly uid: string;
   readonly pid: number;
   readonly bornNs: bigint;
@@ -53,7 +53,7 @@ export interface Told {
 }
 
 /** undefined: it is about something else. */
-export function told({ eventName, attributes, resource }: LogRecord): Told | undefined {
+export function reportedBy({ eventName, attributes, resource }: LogRecord): Reported | undefined {
   if (eventName !== EVENT_NAME) return undefined;
   const signal = attributes['process.exit.code'] === undefined ? Number(attributes['whodunit.signal.number']) : 0;
   return {
@@ -86,8 +86,8 @@ export interface Account {
   /** Records with another status than wait4's, and records of our dead that did not die. */
   readonly wrong: number;
   /** Others of this machine of whom there is a record. */
-  readonly othersTold: number;
-  /** Some of the missing, the duplicates and the wrong ones, for whoever looks for the reason. */
+  readonly othersReported: number;
+  /** Some of the missing, the duplicates and the wrong ones, to find the reason. */
   readonly examples: readonly string[];
 }
 
@@ -99,23 +99,25 @@ export interface Expected {
 export const ALL_DELIVERED: Expected = { filtered: () => false, refused: () => false };
 
 /**
- * `executable`: that of the dead, so that a record nobody died for is noticed. `isAbout`: whether a record of the same pid is about
+ * `executable`: that of the terminated processes, so that a record without a termination is noticed. `isAbout`: whether a record of the same pid is about
  * this death.
  */
 export function account(
   ledger: readonly TrueDeath[],
-  records: readonly Told[],
+  records: readonly Reported[],
   executable: string,
   expected: Expected = ALL_DELIVERED,
-  isAbout: (death: TrueDeath, record: Told) => boolean = bornThen,
+  isAbout: (death: TrueDeath, record: Reported) => boolean = bornThen,
 ): Account {
   const byPid = Map.groupBy(records, ({ pid }) => pid);
   const claimed = new Set<string>();
   const examples: string[] = [];
-  const tell = (what: string, { pid, deadBy, status }: TrueDeath, records: readonly Told[]) => {
+  const note = (what: string, { pid, deadBy, status }: TrueDeath, records: readonly Reported[]) => {
     if (examples.length === EXAMPLES_MAX) return;
-    const told = records.map(({ uid, bornNs, status }) => `${uid} born ${bornNs}, status ${status}`).join(' and ');
-    examples.push(`${what}: pid ${pid}, status ${status}, dead by ${deadBy}${told === '' ? '' : `; told: ${told}`}`);
+    const said = records.map(({ uid, bornNs, status }) => `${uid} born ${bornNs}, status ${status}`).join(' and ');
+    examples.push(
+      `${what}: pid ${pid}, status ${status}, dead by ${deadBy}${said === '' ? '' : `; reported: ${said}`}`,
+    );
   };
   const sum = { delivered: 0, filtered: 0, refused: 0, copies: 0, duplicates: 0, missing: 0, wrong: 0 };
   for (const death of ledger) {
@@ -125,29 +127,29 @@ export function account(
     sum.copies += mine.length - uids.size;
     if (uids.size > 1) {
       sum.duplicates += 1;
-      tell('told twice', death, mine);
+      note('reported twice', death, mine);
     }
     if (mine.some(({ status }) => status !== death.status)) {
       sum.wrong += 1;
-      tell('told wrongly', death, mine);
+      note('reported wrongly', death, mine);
     }
     if (uids.size > 0) sum.delivered += 1;
     else if (expected.filtered(death.status)) sum.filtered += 1;
     else if (expected.refused(death.status)) sum.refused += 1;
     else {
       sum.missing += 1;
-      tell('missing', death, []);
+      note('missing', death, []);
     }
   }
   const unclaimed = records.filter(({ uid }) => !claimed.has(uid));
   const invented = unclaimed.filter((record) => record.executable === executable);
-  const othersTold = new Set(unclaimed.map(({ uid }) => uid)).size - new Set(invented.map(({ uid }) => uid)).size;
+  const othersReported = new Set(unclaimed.map(({ uid }) => uid)).size - new Set(invented.map(({ uid }) => uid)).size;
   sum.wrong += invented.length;
   for (const { pid, uid } of invented.slice(0, EXAMPLES_MAX - examples.length))
     examples.push(`invented: ${uid}, pid ${pid}`);
-  return { deaths: ledger.length, ...sum, othersTold, examples };
+  return { deaths: ledger.length, ...sum, othersReported, examples };
 }
 
-function bornThen({ bornAfter, bornBefore }: TrueDeath, { bornNs }: Told): boolean {
+function bornThen({ bornAfter, bornBefore }: TrueDeath, { bornNs }: Reported): boolean {
   return bornNs >= bornAfter - CLOCK_TOLERANCE_NS && bornNs <= bornBefore + CLOCK_TOLERANCE_NS;
 }

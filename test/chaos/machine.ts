@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The virtual machine of vm/main.go: boots it for an act, reads what it tells, cuts its power. Its disk outlives it.
+// The virtual machine of vm/main.go: boots it for an act, reads what it writes, cuts its power. Its disk outlives it.
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendedLines, type LogRecord, logRecords } from '../../scripts/stack/otlp-file.ts';
@@ -77,20 +77,20 @@ export class Machine {
 
   constructor(act: Act, disk: string, clock: string) {
     const { program, args, line } = packed();
-    const told = join(this.#directory.path, 'told');
-    writeFileSync(told, '');
-    this.#lines = new AppendedLines(told);
+    const transcript = join(this.#directory.path, 'transcript');
+    writeFileSync(transcript, '');
+    this.#lines = new AppendedLines(transcript);
     this.#qemu = startProgram(program, [
       ...args,
       // The host keeps what the machine wrote, whatever becomes of QEMU: what is lost is what only the machine's memory had.
       ...['-drive', `file=${disk},format=raw,if=virtio,cache=unsafe`],
-      ...['-device', 'virtio-serial', '-chardev', `file,id=told,path=${told}`],
-      ...['-device', 'virtserialport,chardev=told', '-rtc', `base=${clock}`],
+      ...['-device', 'virtio-serial', '-chardev', `file,id=transcript,path=${transcript}`],
+      ...['-device', 'virtserialport,chardev=transcript', '-rtc', `base=${clock}`],
       ...['-serial', 'stdio', '-append', `${line} act=${act}`],
     ]);
   }
 
-  /** Takes in what it has told since. */
+  /** Reads what it has written since. */
   listen(): void {
     for (const line of this.#lines.read()) {
       const space = line.indexOf(' ');
@@ -127,7 +127,7 @@ export const REAPER_THERE = '/reaper';
 /** In so short a time no pid is used twice there, and the wall clock is not to be trusted. */
 export const samePid = (): boolean => true;
 
-/** Listens, and gives true if it is so; undefined if not yet. Throws if the machine will never get there. */
+/** Listens, and returns true if it is so; undefined if not yet. Throws if the machine will never get there. */
 export function heard(machine: Machine, isSo: () => boolean): true | undefined {
   const alive = machine.alive();
   machine.listen();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in front of the real collector, over HTTP and gRPC, and behaves as it is told to. What it accepts it hands on as it came,
+// Stands in front of the real collector, over HTTP and gRPC, and behaves as the scenario asks. What it accepts it hands on as it came,
 // so that the collector's file stays the only proof of a delivery. A fake is right here: no real collector does this on demand.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
@@ -73,7 +73,7 @@ export class Misbehaving {
     return one;
   }
 
-  /** Stands in front of this collector, and gives where. */
+  /** Stands in front of this collector, and returns where. */
   before(collector: Endpoints): Endpoints {
     this.#collector = collector;
     const [http, grpc] = [this.#http, this.#grpc].map((server) => (server.address() as AddressInfo).port);
@@ -151,7 +151,7 @@ export class Misbehaving {
           return void setImmediate(() => request.socket.destroy());
       }
     } catch {
-      // The collector did not take it, or the service gave up: nobody was told of a success.
+      // The collector did not take it, or the service gave up: no success was answered.
       request.socket.destroy();
     }
   }

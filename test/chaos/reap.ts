@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the reaper and gives its ledger when it has ended.
+// Starts the reaper and returns its ledger when it has ended.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendedLines } from '../../scripts/stack/otlp-file.ts';
@@ -43,7 +43,7 @@ export function startReaper({ rate, count, refusedEvery }: Reaping): Reaper {
     directory.remove();
     return ledger;
   });
-  ended.catch(() => {}); // whoever awaits it is told
+  ended.catch(() => {}); // the caller that awaits it gets the error
   const stop = () => {
     program.child.kill('SIGTERM');
     return ended;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every scenario has: a name, a length, and a verdict. The verdict is the same for all: each death of the ledger was delivered,
-// or filtered, or refused, or is counted as lost; and nothing was told that did not happen.
+// or filtered, or refused, or is counted as lost; and nothing was reported that did not happen.
 import { REAPER, until } from '../../scripts/stack/program.ts';
 import type { Status } from '../../scripts/stack/whodunit.ts';
 import { type Account, ALL_DELIVERED, account, type Expected, type TrueDeath } from './ledger.ts';
-import { judged, type Stack } from './stack.ts';
+import { type Stack, settled } from './stack.ts';
 
 export interface Scale {
   /** The whole length, not the short one of CI. */
@@ -50,7 +50,7 @@ export interface Judging {
 const JUDGED_WITHIN_MS = 90_000;
 const ANSWER_WITHIN_MS = 30_000;
 
-/** Waits until everybody of the ledger was judged, and draws the line. */
+/** Waits until every termination of the ledger is settled, and sums up. */
 export async function judge({
   stack,
   ledger,
@@ -61,7 +61,7 @@ export async function judge({
   problems = [],
 }: Judging): Promise<Result> {
   const found = [...problems];
-  await judged(stack, withinMs).catch((error: Error) => found.push(error.message));
+  await settled(stack, withinMs).catch((error: Error) => found.push(error.message));
   const drawn = account(ledger, stack.records(), REAPER, expected);
   const status = await until('an answer of the service', ANSWER_WITHIN_MS, () => stack.status());
   const after = await until('an answer of the loader', ANSWER_WITHIN_MS, () => stack.counters());
@@ -78,11 +78,11 @@ function happened({ deaths, lost }: Status): number {
   return Number(deaths) + Number(lost.ring_full) + Number(lost.missed);
 }
 
-/** The one complaint for which somebody else's deaths may be the reason. */
+/** The one complaint that terminations of other processes may cause. */
 export const WERE_LOST = 'were lost where nothing may be';
 
 export function differences(
-  { missing, duplicates, wrong, othersTold }: Account,
+  { missing, duplicates, wrong, othersReported }: Account,
   lost: number,
   others: number,
   mayLose: boolean,
@@ -91,9 +91,9 @@ export function differences(
   if (duplicates > 0) found.push(`${duplicates} deaths have records of different uids`);
   if (wrong > 0) found.push(`${wrong} records tell what did not happen`);
   if (missing > lost) found.push(`${missing - lost} deaths are neither delivered nor counted as lost`);
-  const othersUntold = Math.max(others - othersTold, 0);
-  if (lost > missing + othersUntold)
-    found.push(`${lost} are counted as lost, ${missing} are missing, and only of ${othersUntold} others is no record`);
+  const othersMissing = Math.max(others - othersReported, 0);
+  if (lost > missing + othersMissing)
+    found.push(`${lost} are counted as lost, ${missing} are missing, and only of ${othersMissing} others is no record`);
   if (!mayLose && lost + missing > 0) found.push(`${Math.max(lost, missing)} ${WERE_LOST}`);
   return found;
 }
@@ -111,7 +111,7 @@ export function sum(a: Result, b: Result): Result {
     wrong: a.wrong + b.wrong,
     lost: a.lost + b.lost,
     others: a.others + b.others,
-    othersTold: a.othersTold + b.othersTold,
+    othersReported: a.othersReported + b.othersReported,
     examples: [...a.examples, ...b.examples],
     note: [a.note, b.note].filter((note) => note !== '').join('; '),
     problems: [...a.problems, ...b.problems],

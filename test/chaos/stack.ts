@@ -16,7 +16,7 @@ import {
   type Status,
   startService,
 } from '../../scripts/stack/whodunit.ts';
-import { type Told, told } from './ledger.ts';
+import { type Reported, reportedBy } from './ledger.ts';
 import { Supervised } from './supervised.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -56,7 +56,7 @@ export class Stack {
   readonly service: Supervised;
   readonly #site: CollectorSite;
   readonly #lines: AppendedLines;
-  readonly #told: Told[] = [];
+  readonly #reported: Reported[] = [];
 
   constructor(at: Place, site: CollectorSite, programs: Record<'collector' | 'loader' | 'service', Supervised>) {
     this.at = at;
@@ -66,14 +66,14 @@ export class Stack {
   }
 
   /** Every record that the collector has in its file, in order. */
-  records(): readonly Told[] {
+  records(): readonly Reported[] {
     for (const line of this.#lines.read())
       for (const request of requests(line))
         for (const record of logRecords(request)) {
-          const one = told(record);
-          if (one !== undefined) this.#told.push(one);
+          const one = reportedBy(record);
+          if (one !== undefined) this.#reported.push(one);
         }
-    return this.#told;
+    return this.#reported;
   }
 
   collectorReady(): Promise<void> {
@@ -101,7 +101,7 @@ export class Stack {
     );
   }
 
-  /** undefined: nobody serves the socket right now. */
+  /** undefined: no loader serves the socket right now. */
   async counters(): Promise<Status | undefined> {
     return await loaderStatus(this.at.socket).catch(() => undefined);
   }
@@ -162,7 +162,7 @@ export function startLoader(at: Place, binary: string, ringBytes?: number): Prog
   return startProgram(binary, ringBytes === undefined ? args : [...args, '--ring-bytes', String(ringBytes)]);
 }
 
-/** Where the service of a stack keeps its state, unless it was told otherwise. */
+/** Where the service of a stack keeps its state, unless set otherwise. */
 export function stateDirectory(at: Place): string {
   return join(at.directory.path, 'state');
 }
@@ -183,15 +183,15 @@ export async function acknowledged(stack: Stack, withinMs: number): Promise<void
   });
 }
 
-/** Resolves when everybody who is dead now was judged: acknowledged, and then accepted, filtered, refused or lost. */
-export async function judged(stack: Stack, withinMs: number): Promise<void> {
+/** Resolves when every termination so far is settled: acknowledged, and then accepted, filtered, refused or lost. */
+export async function settled(stack: Stack, withinMs: number): Promise<void> {
   await acknowledged(stack, withinMs);
   let received: number | undefined;
-  await until('everybody acknowledged is judged', withinMs, async () => {
+  await until('all that is acknowledged is settled', withinMs, async () => {
     await sleep(POLL_MS);
     const { deaths } = (await stack.status()) ?? {};
     received ??= deaths?.received;
-    // First in, first out: whoever came before has gone before.
+    // First in, first out: what came before has gone before.
     return (
       (deaths !== undefined && received !== undefined && deaths.received - deaths.pending >= received) || undefined
     );

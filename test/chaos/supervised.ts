@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that is started again whenever it ends, as a service manager does it, and that can be killed at any moment. An end that
-// nobody asked for is kept: it is a failure, also where nothing was lost by it.
+// the test did not cause is kept: it is a failure, also where nothing was lost by it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Program } from '../../scripts/stack/program.ts';
 import { until } from '../../scripts/stack/program.ts';
@@ -31,7 +31,7 @@ export class Supervised {
     return this.#program;
   }
 
-  /** SIGKILL. Whoever calls it in the pause before the next start kills that one as soon as it is there. */
+  /** SIGKILL. Called in the pause before the next start, it kills that one as soon as it is there. */
   async kill(): Promise<void> {
     const program = await until(`${this.name} runs`, ALIVE_WITHIN_MS, () =>
       this.#program.alive() ? this.#program : undefined,

@@ -13,7 +13,7 @@ const files = SCENARIOS.map(({ key }) => ({ key, path: join(RESULTS, `${key}.jso
 // The hour of the soak is not for every run.
 const absent = files.filter(({ key, path }) => key !== 'soak' && !existsSync(path)).map(({ key }) => key);
 if (absent.length > 0) {
-  console.error(`docs/chaos.md has all scenarios, and of ${absent.join(', ')} there is no result: run these first.`);
+  console.error(`docs/chaos.md needs a result of every scenario. Missing: ${absent.join(', ')}. Run these first.`);
   process.exit(1);
 }
 const present = files.filter(({ path }) => existsSync(path));
@@ -23,30 +23,39 @@ writeFileSync(
   TARGET,
   `# Nothing is lost
 
-Made by \`npm run test:chaos -- --write\` from the last run of each scenario. Processes die at a given rate; meanwhile something goes wrong. Who
-died is told by the program that let them die, after \`wait4\`; what arrived is told by the file of a real OpenTelemetry Collector
-([why so](decisions/0025-the-killer-keeps-the-ledger.md)).
+\`npm run test:chaos -- --write\` generates this page from the last run of each scenario. Processes terminate at a given rate while
+something goes wrong. The test program that kills them records each termination after \`wait4\`. The file of a real OpenTelemetry
+Collector shows what arrived ([why](decisions/0025-independent-ledger-in-chaos-tests.md)).
 
-*Copies* are records that came twice, and fall to \`log.record.uid\`; *duplicates* are those that would not. *Missing* are deaths without a
-record, *lost* is what whodunit counted as such: the probes see the whole machine, so that *others* may be among the lost. Nothing may be
-missing or lost where nothing has to be: in d there is no room, in e the file's content is gone. What is missing must be counted, to
-the last one.
+The columns:
+
+- *delivered*, *filtered*, *refused*: terminations of the test whose record arrived, that a filter rule only counted, or whose record the
+  collector permanently refused.
+- *copies*: records that came twice and have the same \`log.record.uid\`, by which a receiver removes them. *duplicates*: records that came
+  twice and cannot be removed in this way.
+- *missing*: terminations that should have a record and have none. *lost*: terminations that whodunit counted as lost.
+- *others*: terminations of processes outside the test. The probes see the whole machine, so some of these may be among the lost.
+
+Nothing may be missing or lost where it can be kept. In d no storage has room, and in e the content of the file is gone. Every missing
+termination must be counted.
 
 \`\`\`
 ${table(rows)}\`\`\`
 
 - **a** \`kill -9\` of the service, the loader or the collector at random moments; each is started again at once.
-- **b** The collector is stopped, and started again.
-- **c** A server before the collector answers UNAVAILABLE, 429 with Retry-After, a partial success, 400, nothing, or half of an answer; each 50th
-  death is refused for good, and must be the only one.
-- **d** The queue is on a disk of 4 MiB, which is full; then also the ring is.
-- **e** The queue's file is cut off, overwritten in places, or at its beginning, while the service is down.
-- **f** QEMU is killed with \`kill -9\`, and the machine boots again from its disk. The ledger has the deaths that were acknowledged before.
+- **b** The collector is stopped and started again.
+- **c** A server in front of the collector answers UNAVAILABLE, 429 with Retry-After, a partial success, 400, nothing, or half of an
+  answer. Each 50th record is permanently refused, and no other may be.
+- **d** The queue is on a disk of 4 MiB, and the disk is full; then the ring is full, too.
+- **e** While the service is down, the queue's file is truncated, overwritten in places, or overwritten at its beginning.
+- **f** QEMU is killed with \`kill -9\`, and the machine boots again from its disk. The ledger has the terminations that were acknowledged
+  before.
 - **g** The clock of a virtual machine jumps by an hour, two hours back, a year, and back.
-- **h** Twenty clients of the loader's socket that read nothing, send garbage, or claim the role of the consumer.
-- **i** Another build of the loader takes over, and the first one again; some of them are killed while they start.
-- **storm** All processors kill as fast as they can, with the service stopped for 2 s.
-- **soak** (\`npm run test:chaos -- --soak\`) An hour; the memory and the open descriptors of both programs, as the median of the second quarter → that of the last.
+- **h** Twenty clients of the loader's socket read nothing, send garbage, or claim the consumer role.
+- **i** Another build of the loader takes over, and then the first one again; some of them are killed while they start.
+- **storm** All processors kill as fast as they can, while the service is stopped for 2 s.
+- **soak** (\`npm run test:chaos -- --soak\`) An hour. The figures are the memory and the open descriptors of both programs: the median of
+  the second quarter → the median of the last.
 `,
 );
 console.log(`wrote ${TARGET}`);

@@ -28,7 +28,7 @@ async function whodunitTo(target: { grpc: string; http: string }): Promise<Whodu
   return later(await startWhodunit({ ...exportTo(target, 'http/protobuf'), OTEL_TRACES_EXPORTER: 'otlp' }));
 }
 
-/** Lets a program die of a fault and gives its pid. */
+/** Lets a program die of a fault and returns its pid. */
 async function die(prefix: readonly string[] = []): Promise<number> {
   const program = startProgram(MORTAL, [...prefix, 'segfault']);
   expect(await program.ended).toMatchObject({ signal: 'SIGSEGV' });
@@ -36,9 +36,9 @@ async function die(prefix: readonly string[] = []): Promise<number> {
 }
 
 /** The record of that death, once, and the counter of its service. */
-async function arrived(backend: Collector, pid: number, told: () => string): Promise<LogRecord> {
+async function arrived(backend: Collector, pid: number, diagnostics: () => string): Promise<LogRecord> {
   const ofPid = () => backend.logs().filter(({ resource }) => resource['process.pid'] === pid);
-  const record = await until('the record', ARRIVES_WITHIN_MS, () => ofPid()[0], told);
+  const record = await until('the record', ARRIVES_WITHIN_MS, () => ofPid()[0], diagnostics);
   const counter = () =>
     backend
       .metrics()
@@ -49,7 +49,7 @@ async function arrived(backend: Collector, pid: number, told: () => string): Pro
           attributes['process.executable.name'] === 'mortal' &&
           attributes['whodunit.cause'] === 'fault',
       );
-  const point = await until('the counter', ARRIVES_WITHIN_MS, counter, told);
+  const point = await until('the counter', ARRIVES_WITHIN_MS, counter, diagnostics);
   expect(record.attributes).toMatchObject({ 'whodunit.cause': 'fault', 'error.type': 'SIGSEGV' });
   expect(record.resource['host.name']).toBe(point.resource['host.name']);
   await new Promise((resolve) => setTimeout(resolve, SECOND_WITHIN_MS));
@@ -58,9 +58,9 @@ async function arrived(backend: Collector, pid: number, told: () => string): Pro
 }
 
 /** Spans are not kept through an outage (docs/decisions/0029): only where all runs from the start. */
-async function spanArrived(backend: Collector, pid: number, told: () => string): Promise<void> {
+async function spanArrived(backend: Collector, pid: number, diagnostics: () => string): Promise<void> {
   const found = () => backend.spans().find(({ resource }) => resource['process.pid'] === pid);
-  const span = await until('the span', ARRIVES_WITHIN_MS, found, told);
+  const span = await until('the span', ARRIVES_WITHIN_MS, found, diagnostics);
   expect(span.attributes['error.type']).toBe('SIGSEGV');
 }
 
@@ -69,24 +69,24 @@ describe('a real death through', () => {
     const backend = later(await startCollector());
     const shipped = later(await startShipped([name], { BACKEND_OTLP_ENDPOINT: backend.http }));
     const whodunit = await whodunitTo(shipped);
-    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
     const pid = await die();
-    await arrived(backend, pid, told);
-    await spanArrived(backend, pid, told);
+    await arrived(backend, pid, diagnostics);
+    await spanArrived(backend, pid, diagnostics);
   });
 
   it('collector.yaml says yes to whodunit only when the backend has said yes', async () => {
     const [port = 0] = await freePorts(1);
     const shipped = later(await startShipped(['collector'], { BACKEND_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }));
     const whodunit = await whodunitTo(shipped);
-    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
     const pid = await die();
     await until('a refusal', ARRIVES_WITHIN_MS, async () => {
       const status = (await (await fetch(`http://${whodunit.at.health}/status`)).json()) as Status;
       return (status.queue.size > 0 && status.export.logs.last_error !== null) || undefined;
     });
     const backend = later(await startCollector({ httpPort: port }));
-    await arrived(backend, pid, told);
+    await arrived(backend, pid, diagnostics);
   });
 
   it('agent.yaml with agent-without-kubernetes.yaml, which keeps what it has taken through a crash', async () => {
@@ -97,7 +97,7 @@ describe('a real death through', () => {
     };
     const shipped = later(await startShipped(['agent', 'agent-without-kubernetes'], env));
     const whodunit = await whodunitTo(shipped);
-    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
     const pid = await die();
     await until('the yes of the agent', ARRIVES_WITHIN_MS, async () => {
       const status = (await (await fetch(`http://${whodunit.at.health}/status`)).json()) as Status;
@@ -106,11 +106,11 @@ describe('a real death through', () => {
     await shipped.crash();
     const backend = later(await startCollector({ httpPort: port }));
     await shipped.restart();
-    const record = await arrived(backend, pid, told);
+    const record = await arrived(backend, pid, diagnostics);
     expect(record.resource['deployment.environment.name']).toBe('test');
   });
 
-  it('agent.yaml in Kubernetes, which adds pod and deployment of the dead, not of whodunit', async () => {
+  it('agent.yaml in Kubernetes, which adds pod and deployment of the victim, not of whodunit', async () => {
     const backend = later(await startCollector());
     const api = later(await startApiServer());
     const cgroup = podCgroup();
@@ -124,8 +124,8 @@ describe('a real death through', () => {
       }),
     );
     const whodunit = await whodunitTo(shipped);
-    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
-    const inPod = await arrived(backend, await die(['in-cgroup', cgroup.directory]), told);
+    const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const inPod = await arrived(backend, await die(['in-cgroup', cgroup.directory]), diagnostics);
     expect(inPod.resource).toMatchObject({
       'k8s.pod.uid': POD.uid,
       'container.id': POD.containerId,
@@ -133,7 +133,7 @@ describe('a real death through', () => {
       'k8s.namespace.name': POD.namespace,
       'k8s.deployment.name': POD.deployment,
     });
-    const outside = await arrived(backend, await die(), told);
+    const outside = await arrived(backend, await die(), diagnostics);
     expect(Object.keys(outside.resource).filter((key) => key.startsWith('k8s.'))).toEqual([]);
   });
 
@@ -149,10 +149,10 @@ describe('a real death through', () => {
       }),
     );
     const whodunit = await whodunitTo(shipped);
-    const told = () => `${shipped.program.output()}${whodunit.service.output()}`;
+    const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
     const pid = await die();
-    await arrived(backend, pid, told);
-    await spanArrived(backend, pid, told);
+    await arrived(backend, pid, diagnostics);
+    await spanArrived(backend, pid, diagnostics);
   });
 });
 

@@ -113,7 +113,7 @@ export function podCgroup(): { directory: string; remove: () => Promise<void> } 
   return { directory, remove };
 }
 
-/** A cgroup can be removed as soon as the dead have left it. */
+/** A cgroup can be removed as soon as the terminated processes have left it. */
 function whenEmpty(path: string): Promise<true> {
   return until(`the end of ${path}`, EMPTY_WITHIN_MS, () => {
     try {

@@ -7,7 +7,7 @@ import { freePorts, startProgram, temporaryDirectory, until } from '../../script
 import { PROMETHEUS_ALERTS } from './shown.ts';
 
 const READY_WITHIN_MS = 60_000;
-/** After so long a series that nobody tells of any more is gone; the default is five minutes. */
+/** After so long a series that gets no more samples is gone; the default is five minutes. */
 const LOOKBACK = '15s';
 
 export interface Sample {

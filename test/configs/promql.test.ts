@@ -50,7 +50,7 @@ afterAll(async () => {
   for (const clean of cleanUp.splice(0).reverse()) await clean();
 });
 
-const told = () => `${shipped.program.output()}${whodunit.service.output()}${prometheus.output()}`;
+const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}${prometheus.output()}`;
 const SHOP = { env: { OTEL_SERVICE_NAME: 'shop' } };
 
 async function crash(): Promise<void> {
@@ -93,7 +93,7 @@ describe('PromQL', () => {
           const found = await prometheus.query(increase(cause));
           return found.length > 0 ? found : undefined;
         },
-        told,
+        diagnostics,
       );
       expect(sample?.metric).toMatchObject({ service_name: 'shop', host_name: expect.stringMatching(/./) });
     }
@@ -110,7 +110,7 @@ describe('PromQL', () => {
         await new Promise((resolve) => setTimeout(resolve, BETWEEN_CRASHES_MS));
         return undefined;
       },
-      told,
+      diagnostics,
     );
     expect(samples.length).toBeGreaterThan(0);
   });
@@ -123,7 +123,7 @@ describe('PromQL', () => {
         const names = new Set(await prometheus.alerts());
         return ['CrashLoop', 'OutOfMemory', 'Crashed'].every((name) => names.has(name)) || undefined;
       },
-      told,
+      diagnostics,
     );
     expect(await prometheus.alerts()).not.toContain('WhodunitLosesDeaths');
   });

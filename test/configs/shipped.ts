@@ -22,7 +22,7 @@ export const COMBINATIONS: readonly (readonly string[])[] = [
   ...['collector', 'sidecar', 'agent'].flatMap((base) => backends.map((backend) => [base, backend])),
 ];
 
-/** What somebody sets who uses them. */
+/** What a user sets. */
 export const SETTINGS = {
   BACKEND_OTLP_ENDPOINT: 'http://backend:4318',
   GRAFANA_CLOUD_OTLP_ENDPOINT: 'https://otlp-gateway-prod-eu-west-2.grafana.net/otlp',

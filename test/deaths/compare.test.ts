@@ -54,7 +54,7 @@ describe('compare', () => {
       { before_unix_ns: '1795444615154000000', after_unix_ns: '1795444615155000000' },
       'process.exit.time',
     ],
-    ['no killer', { killer: null }, 'nobody was told to kill'],
+    ['no killer', { killer: null }, 'no process was ordered to kill'],
   ])('holds the record against the truth: %s', (_, other, difference) => {
     expect(compare({ ...truth, ...other }, expected, record).join('\n')).toContain(difference);
   });

@@ -51,7 +51,7 @@ export function compare(
   // The undertaker itself may run in a container, and its victims with it: it knows of those only that it made.
   if (truth.container_id !== '') same(resource, 'container.id', truth.container_id, 'Docker');
 
-  // Its end, as wait4 told it.
+  // Its status, as wait4 returned it.
   same(attributes, 'process.exit.code', truth.exit_code ?? undefined, 'wait4');
   same(attributes, 'whodunit.core_dumped', truth.signal === null ? undefined : truth.core_dumped, 'wait4');
   same(attributes, 'whodunit.signal.number', truth.signal ?? expected.handledSignal, 'wait4');
@@ -77,7 +77,7 @@ export function compare(
   same(attributes, 'whodunit.sender.kind', expected.senderKind, 'the case');
   const killer = expected.senderKind === 'process' ? truth.killer : null;
   if (expected.senderKind === 'process' && killer === null)
-    differences.push('the case expects a sender, and nobody was told to kill');
+    differences.push('the case expects a sender, and no process was ordered to kill');
   same(attributes, 'whodunit.sender.pid', killer?.pid, 'the undertaker');
   same(attributes, 'whodunit.sender.executable.path', killer?.exe, 'the undertaker');
   same(

@@ -7,7 +7,7 @@ import { UNDERTAKER } from '../../scripts/stack/program.ts';
 import { cases } from './cases/index.ts';
 import { type Inquest, openInquest } from './inquest.ts';
 
-describe('every death is told as it was', () => {
+describe('every termination is reported as it was', () => {
   let inquest: Inquest;
   let heard = 0;
 
@@ -25,16 +25,16 @@ describe('every death is told as it was', () => {
       for (const { truth, records, differences } of await inquest.hear(one)) {
         heard += 1;
         const [record] = records;
-        const told =
+        const reported =
           record === undefined
             ? `the truth: ${JSON.stringify(truth)}\n${inquest.whodunit.service.output()}`
             : `${record.body}\nevidence: ${record.attributes['whodunit.evidence']}`;
-        expect(differences, told).toEqual([]);
+        expect(differences, reported).toEqual([]);
       }
     });
   }
 
-  it('none of these deaths has a second record, an exit with code 0 has none, nobody else has one, and nothing was lost', async () => {
+  it('none has a second record, an exit with code 0 has none, no other process has one, and nothing was lost', async () => {
     expect(heard).toBeGreaterThan(0);
     expect(await inquest.review()).toEqual({ doubled: [], invented: [], lost: 0 });
   });

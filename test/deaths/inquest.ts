@@ -20,7 +20,7 @@ const NO_RECORD_WITHIN_MS = 1_000;
 /** What only shows when all is over. */
 export interface Review {
   readonly doubled: readonly Death[];
-  /** Records about nobody who died, about an exit with code 0 or somebody who lives, or with the uid of another record. */
+  /** Records about no terminated process, about an exit with code 0 or a living process, or with the uid of another record. */
   readonly invented: readonly LogRecord[];
   /** By the loader's own count (docs/wire.md): `ring_full`, `memory_full`, `missed`, `undecodable`. */
   readonly lost: number;

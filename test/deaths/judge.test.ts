@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The judgement must be able to fail: a death that is missed, told twice, told though it was none of interest, or made up.
+// The comparison must be able to fail: a termination that is missed, reported twice, reported without need, or made up.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { invented, judge } from './judge.ts';
@@ -17,7 +17,7 @@ describe('judge', () => {
   it.each([
     ['a missing record', [expected], [], 'process 42 has 0 records instead of 1'],
     ['a second record', [expected], [record, record], 'process 42 has 2 records instead of 1'],
-    ['a record of a death that nobody is to report', [], [record], 'process 42 has 1 records instead of 0'],
+    ['a record of a termination that needs none', [], [record], 'process 42 has 1 records instead of 0'],
     ['a death too few', [expected, expected], [record], '1 deaths instead of 2'],
     [
       'a wrong record',
@@ -37,7 +37,7 @@ describe('invented', () => {
     attributes: { ...record.attributes, 'whodunit.sender.command_line': by },
   });
 
-  it('finds the record of a mortal that nobody saw die, and no other', () => {
+  it('finds the record of a mortal that no undertaker saw die, and no other', () => {
     expect(invented([record], [truth], [], isMortal)).toEqual([]);
     expect(invented([record], [{ ...truth, pid: 43 }], [], isMortal)).toEqual([record]);
     expect(invented([record], [], [], () => false)).toEqual([]);

@@ -12,7 +12,7 @@ export interface Finding {
   readonly expected: Expectation | undefined;
   /** Those about this death. */
   readonly records: readonly LogRecord[];
-  /** Each a sentence. None: it was told as it was, once. */
+  /** Each a sentence. None: it was reported as it was, once. */
   readonly differences: readonly string[];
 }
 
@@ -40,8 +40,8 @@ export function judge(
 }
 
 /**
- * The records about a program that dies only on the undertaker's order, and about none of the deaths that it told of. An undertaker
- * that fails (`failed`: the names of its cases) kills whom it had started, and tells of nobody.
+ * The records about a program that ends only on the undertaker's order, and about none of the terminations that it reported. An undertaker
+ * that fails (`failed`: the names of its cases) kills the processes it started and reports none.
  */
 export function invented(
   records: readonly LogRecord[],

@@ -12,7 +12,7 @@ const about = (pid: number, endMs: number) => ({
 const HOUR_MS = 3_600_000;
 
 describe('a process that a record calls dead', () => {
-  it('lives if it is there, and was before the end that is told', () => {
+  it('lives if it exists, and did before the reported termination', () => {
     expect(lives(about(process.pid, Date.now() + HOUR_MS))).toBe(true);
   });
 

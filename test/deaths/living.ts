@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 
-/** /proc/stat tells the boot in seconds: a process that started this much before the end that is told is the same one. */
+/** /proc/stat has the boot time in whole seconds: a process that started this much before the reported termination is the same one. */
 const BOOT_TIME_GRAIN_MS = 1_000;
 /** USER_HZ, which is the same on every machine that Node runs on. */
 const TICK_MS = 10;
@@ -11,7 +11,7 @@ const TICK_MS = 10;
 const STATE = 0;
 const START_TICKS = 19;
 
-/** False for a zombie: it is dead, though nobody has asked how. */
+/** False for a zombie: it has terminated, though its parent has not waited for it. */
 export function lives({ resource, timeUnixNs }: LogRecord): boolean {
   let stat: string;
   try {

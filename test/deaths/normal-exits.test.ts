@@ -34,7 +34,7 @@ describe('normal exits', () => {
       .findLast(
         ({ name, attributes }) => name === 'whodunit.process.exits' && attributes['whodunit.outcome'] === 'normal',
       )?.value;
-  /** Nobody else can have exited more often: all that lived before, and every process and thread forked since. */
+  /** An upper bound on the exits: all that lived before, and every process and thread forked since. */
   const most = (): number => alreadyAlive + forked() - forkedBefore;
 
   it(`${EXITS} of them are counted, in the kernel and in the collector, and none has a record`, async () => {

@@ -55,7 +55,7 @@ export interface Truth {
   readonly discarded: readonly Death[];
 }
 
-/** Lets a case happen and gives the truth about it. */
+/** Lets a case happen and returns the truth about it. */
 export async function letHappen(name: string): Promise<Truth> {
   const env = { ...process.env, UNDERTAKER_MORTAL: MORTAL, UNDERTAKER_WORLD: WORLD };
   const undertaker = startProgram(UNDERTAKER, [name], { env });

@@ -15,7 +15,7 @@ const DEMO = 'docker-compose.yml';
 /** Debian's daemon is of that age. */
 const FILES = [DEMO, 'compose.docker-20.yaml', 'test/delivery/compose.test.yaml'];
 const SERVICES = ['loader', 'whodunit', 'collector', 'checkout', 'worker', 'pricing', 'nightly', 'deploy'];
-const TOLD_WITHIN_MS = 90_000;
+const REPORTED_WITHIN_MS = 90_000;
 
 describe('what the files say', () => {
   it.each([
@@ -62,7 +62,7 @@ describe('the demo', () => {
   const call = (...args: string[]) => compose(FILES, args, { ...env, ...docker.env });
   const idOf = (service: string) => call('ps', '--all', '--quiet', service).trim();
   const inspect = (service: string) => JSON.parse(docker.call(['inspect', idOf(service)]))[0];
-  const told = () => call('logs', '--no-color', '--tail', '40', 'loader', 'whodunit', 'collector');
+  const diagnostics = () => call('logs', '--no-color', '--tail', '40', 'loader', 'whodunit', 'collector');
 
   beforeAll(async () => {
     chmodSync(output.path, 0o777); // the collector is a user of its own
@@ -92,7 +92,7 @@ describe('the demo', () => {
     ['worker panics', 'worker', { 'whodunit.cause': 'exit', 'process.exit.code': 2 }],
     ['pricing reads from address 0', 'pricing', { 'whodunit.cause': 'fault', 'error.type': 'SIGSEGV' }],
     ['nightly is killed', 'nightly', { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL' }],
-  ])('%s, and the collector is told', async (_, service, attributes) => {
+  ])('%s, and the collector has the record', async (_, service, attributes) => {
     const record = await deathOf(service);
     expect(record.attributes).toMatchObject(attributes);
     expect(record.resource).toMatchObject({ 'service.name': service, 'container.id': idOf(service) });
@@ -107,9 +107,9 @@ describe('the demo', () => {
     });
     const span = await until(
       'the span of the job',
-      TOLD_WITHIN_MS,
+      REPORTED_WITHIN_MS,
       () => traces().find(({ name, traceId }) => name === 'nightly import' && traceId === record.traceId),
-      told,
+      diagnostics,
     );
     expect([span.spanId, span.resource['service.name']]).toEqual([record.spanId, 'nightly']);
   });
@@ -131,28 +131,28 @@ describe('the demo', () => {
     process.kill(before, 'SIGKILL');
     await until(
       'another loader',
-      TOLD_WITHIN_MS,
+      REPORTED_WITHIN_MS,
       () => ![0, before].includes(inspect('loader').State.Pid) || undefined,
-      told,
+      diagnostics,
     );
     const since = logs().length;
     await until(
       'a death after that',
-      TOLD_WITHIN_MS,
+      REPORTED_WITHIN_MS,
       () =>
         logs()
           .slice(since)
           .find(({ resource }) => resource['service.name'] === 'pricing'),
-      told,
+      diagnostics,
     );
   });
 
   function deathOf(service: string): Promise<LogRecord> {
     return until(
       `the death of ${service}`,
-      TOLD_WITHIN_MS,
+      REPORTED_WITHIN_MS,
       () => logs().find(({ resource }) => resource['service.name'] === service),
-      told,
+      diagnostics,
     );
   }
 });

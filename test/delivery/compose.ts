@@ -15,7 +15,7 @@ export interface Project {
   readonly services: Readonly<Record<string, Service>>;
 }
 
-/** Runs docker compose and gives its standard output. Without a daemon it can only read. */
+/** Runs docker compose and returns its standard output. Without a daemon it can only read. */
 export function compose(
   files: readonly string[],
   args: readonly string[],

@@ -31,7 +31,7 @@ afterAll(async () => {
 
 describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
   const inspect = (tag: string) => JSON.parse(docker.call(['image', 'inspect', tag]))[0];
-  /** Copies a file or directory out of an image; gives where it is. */
+  /** Copies a file or directory out of an image; returns where it is. */
   const taken = (tag: string, path: string) => {
     const id = docker.call(['create', '--platform', `linux/${arch}`, tag]).trim();
     const to = join(place.path, tag.replaceAll(/\W/g, '-'));

@@ -11,7 +11,7 @@ const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const GONE_WITHIN_MS = 10_000;
 
 export interface Machine {
-  /** Runs a command on it; gives its status and what it printed. */
+  /** Runs a command on it; returns its status and what it printed. */
   readonly call: (...command: string[]) => { status: number | null; output: string };
   /** The path from outside of a file on it. */
   readonly path: (inside: string) => string;
@@ -68,7 +68,7 @@ function unifiedMount(): string {
   throw new Error('no cgroup2 is mounted here');
 }
 
-/** Removes a cgroup and those below. false: somebody is still in one. */
+/** Removes a cgroup and those below. false: a process is still in one. */
 function removeBelow(cgroup: string): boolean {
   if (!existsSync(cgroup)) return true;
   for (const entry of readdirSync(cgroup, { withFileTypes: true }))

@@ -18,7 +18,7 @@ import { loaderArgs, place } from '../../scripts/stack/whodunit.ts';
 import { prepared } from './bases.ts';
 import { bootMachine, type Machine } from './machine.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const PACKAGES = join(ROOT, 'build/packages');
 const packageNamed = (pattern: RegExp): string => {
   const found = readdirSync(PACKAGES).find((name) => pattern.test(name));
@@ -60,7 +60,7 @@ describe('the npm package', () => {
     expect(machineOf(at('whodunit/prebuilt/linux-arm64/whodunit-loader'))).toBe(MACHINES.arm64);
   });
 
-  it('tells of a real death, and the loader ends when it is told to', async () => {
+  it('reports a real termination, and the loader ends on SIGTERM', async () => {
     const here = await place();
     const programs: Program[] = [];
     try {
@@ -68,7 +68,7 @@ describe('the npm package', () => {
       programs.push(loader);
       await until(
         'the loader is ready',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         () => /\bready\b/.test(loader.output()) || undefined,
         loader.output,
       );
@@ -78,7 +78,7 @@ describe('the npm package', () => {
       programs.unshift(service);
       await until(
         'it is the consumer',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         () => /is the consumer/.test(loader.output()) || undefined,
         loader.output,
       );
@@ -86,7 +86,7 @@ describe('the npm package', () => {
       await victim.ended;
       const line = await until(
         'the report',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         () =>
           service
             .stdout()
@@ -187,7 +187,7 @@ describe('the .deb on a Debian with systemd', () => {
     for (const unit of ['whodunit-loader', 'whodunit'])
       await until(
         `${unit} is active`,
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         () => show(unit, 'ActiveState') === 'active' || undefined,
         journal,
       );
@@ -195,8 +195,8 @@ describe('the .deb on a Debian with systemd', () => {
     const status = machine.call('cat', `/proc/${show('whodunit', 'MainPID')}/status`).output;
     expect(status).toMatch(/^CapEff:\t0+$/m);
     expect(status).not.toMatch(/^Uid:\t0\t/m);
-    const told = /✖ mortal [^✖]*why {7}fault · SIGSEGV[^✖]*where {5}service victim · victim\.service/;
-    await until('the report', TOLD_WITHIN_MS, () => told.test(journal()) || undefined, journal);
+    const pattern = /✖ mortal [^✖]*why {7}fault · SIGSEGV[^✖]*where {5}service victim · victim\.service/;
+    await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
   });
 
   it('the service is started again when it is killed', async () => {
@@ -204,7 +204,7 @@ describe('the .deb on a Debian with systemd', () => {
     machine.call('systemctl', 'kill', '--signal=KILL', 'whodunit');
     await until(
       'another one is active',
-      TOLD_WITHIN_MS,
+      REPORTED_WITHIN_MS,
       () => (show('whodunit', 'MainPID') !== before && show('whodunit', 'ActiveState') === 'active') || undefined,
       journal,
     );

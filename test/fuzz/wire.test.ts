@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decoder of the wire under bytes that nobody meant: golden lines that were cut, changed, doubled and mixed with garbage, in any
+// The decoder of the wire under damaged bytes: golden lines that were cut, changed, doubled and mixed with garbage, in any
 // chunks, for WHODUNIT_FUZZ_SECONDS. What single lines must give is in test/core/wire/wire.test.ts.
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';

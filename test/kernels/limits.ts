@@ -22,7 +22,7 @@ const COUNTER_SLACK_BYTES = 5 * 64 * 4096;
 
 const LIMITS: readonly Limit[] = [
   {
-    reason: 'emulation is too slow for a life of less than a millisecond',
+    reason: 'emulation is too slow for a process lifetime of less than a millisecond',
     applies: () => true,
     cannotHappen: /lives was shorter than 1ms/,
   },
@@ -33,13 +33,13 @@ const LIMITS: readonly Limit[] = [
   },
   {
     reason:
-      'the registers of a task cannot be read (`bpf_task_pt_regs` came with Linux 5.15): no instruction of a fault',
+      'the registers of a task cannot be read (`bpf_task_pt_regs` came with Linux 5.15): the faulting instruction is missing',
     applies: ({ check }) => /registers of a task +not readable/.test(check),
     allows: (difference) => difference.startsWith('whodunit.fault.instruction_pointer: the record says nothing,'),
   },
   {
     reason:
-      'a seccomp filter kills without sending a signal (before Linux 5.16): no system call, and the sender may be unknown',
+      'before Linux 5.16 a seccomp filter kills without sending a signal: the system call is missing, and the sender may be unknown',
     applies: ({ check }) => /registers of a task +not readable/.test(check),
     allows: (difference) =>
       difference.startsWith('whodunit.fault.syscall: the record says nothing,') ||
@@ -47,7 +47,7 @@ const LIMITS: readonly Limit[] = [
   },
   {
     reason:
-      'the probe that reads executable and arguments (before Linux 6.16) is skipped where it interrupts itself on a processor',
+      'the probe that reads executable and arguments (before Linux 6.16) is skipped when it interrupts itself on a processor',
     applies: ({ hello }) => hello?.probes.some(({ name, attached }) => name === 'exit_mm_release' && attached) ?? false,
     cases: ['exit-race', 'many-threads-exit', 'many-threads-sigterm'],
     allows: (difference) =>
@@ -55,7 +55,7 @@ const LIMITS: readonly Limit[] = [
   },
   {
     reason:
-      'memory is counted on each processor, or before Linux 6.2 in each thread, by itself: the OOM sizes are off by up to 64 pages for each',
+      'memory counters are per processor, or before Linux 6.2 per thread: the OOM sizes are off by up to 64 pages for each',
     applies: () => true,
     allows: (difference) => {
       const match = /^whodunit\.oom\.\w+_rss: the record says (\d+), the kernel log (\d+)/.exec(difference);

@@ -18,14 +18,14 @@ export interface Transcript {
   /** What `whodunit-loader check` printed. */
   readonly check: string;
   readonly truths: ReadonlyMap<string, readonly Death[]>;
-  /** Deaths of tries that were made again: nobody's case, and yet seen. */
+  /** Terminations of attempts that were repeated: seen, but of no case. */
   readonly discarded: readonly Death[];
   /** Cases that could not happen, and why. The empty name: the machine itself failed. */
   readonly failures: ReadonlyMap<string, string>;
   readonly records: readonly LogRecord[];
   /** Lines of the loader that could not be read. */
   readonly unreadable: readonly string[];
-  /** Deaths that the loader told once more. The service drops the second, and what the first should have said may be in it. */
+  /** Terminations that the loader sent a second time. The service drops the second, and what the first should have said may be in it. */
   readonly repeated: readonly string[];
   /** Whether the machine came to its end. */
   readonly ended: boolean;

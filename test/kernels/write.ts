@@ -13,13 +13,13 @@ function section(name: string): { row: string; text: string } | null {
   const { cases, transcript } = readMachine(name);
   const source = join(DIRECTORY, `${name}.package`);
   if (transcript === null || !existsSync(source)) return null;
-  const judged = cases.map((one) => ({ one, ...judgeOnKernel(one, transcript) }));
-  const wrong = judged.filter(({ differences }) => differences.length > 0);
-  const limited = judged.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
-  const right = judged.length - wrong.length - limited.length;
+  const checked = cases.map((one) => ({ one, ...judgeOnKernel(one, transcript) }));
+  const wrong = checked.filter(({ differences }) => differences.length > 0);
+  const limited = checked.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
+  const right = checked.length - wrong.length - limited.length;
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = transcript.hello?.kernel_release ?? 'unknown';
-  const row = `| ${release} | ${judged.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
+  const row = `| ${release} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
     for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.happens]);
@@ -27,7 +27,7 @@ function section(name: string): { row: string; text: string } | null {
     ([reason, happens]) => `- ${reason}: ${happens.map((text) => `\`${text}\``).join(', ')}`,
   );
   lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.happens}\`: ${differences.join('; ')}`));
-  const text = `## ${release}\n\nDebian's \`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'Everything is shown.'}\n`;
+  const text = `## ${release}\n\nDebian's \`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
   return { row, text };
 }
 
@@ -43,11 +43,11 @@ writeFileSync(
   TARGET,
   `# The kernel matrix
 
-Made by \`npm run test:kernels -- --write\`: the same loader and the same BPF object boot on Debian's kernels under QEMU, and the
-conformance cases that need no more than our own programs happen there, on cgroup v2 alone. *Limited*: something is missing or
-\`unknown\` in the record because that kernel cannot show it; the lists say what. Nothing that is said may be wrong.
+\`npm run test:kernels -- --write\` generates this page. The same loader and the same BPF object run on Debian's kernels under QEMU. The
+conformance cases that need only our own programs run there, with cgroup v2 only. *Limited*: a value is missing or \`unknown\` in the
+record because that kernel cannot show it; the lists below name the reasons. No value in a record may be wrong.
 
-| kernel | cases | right | limited | wrong | probes that are not there |
+| kernel | cases | right | limited | wrong | probes not attached |
 | --- | --- | --- | --- | --- | --- |
 ${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a build host lives on: a shell test suite, a Go build, a real `npm ci`. By default not one record of it, and each death counted;
-// with WHODUNIT_REPORT=all every one told. Two whodunits watch the same deaths; a service namespace tells them from everybody else's.
+// with WHODUNIT_REPORT=all every one reported. Two whodunits watch the same terminations; a service namespace keeps them apart from all others.
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { type Attributes, isTermination } from '../../scripts/stack/otlp-file.ts
 import { ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const ROUNDS = 20;
 /** A round of a test suite: each line is one process that ends otherwise than with 0. */
 const ROUND = [
@@ -85,12 +85,17 @@ it('a shell test suite, a Go build and an npm ci are no incident, and none of th
   await make(GO, 'sh', ['-c', 'go vet ./... && go build -o "$0" ./...', directory.path]);
   await make(NPM, 'npm', ['ci', '--silent', '--prefer-offline', '--no-audit', '--no-fund'], directory.path);
 
-  // The ring is in order: whoever has told this one has seen all before it.
+  // The ring is in order: a service that has reported this one has seen all before it.
   startProgram('sh', ['-c', 'kill -9 $$'], {
     env: { ...process.env, OTEL_RESOURCE_ATTRIBUTES: `service.namespace=${LAST}` },
   });
   for (const watcher of [byDefault, all])
-    await until('the last record', TOLD_WITHIN_MS, () => records(watcher, LAST)[0], watcher.whodunit.service.output);
+    await until(
+      'the last record',
+      REPORTED_WITHIN_MS,
+      () => records(watcher, LAST)[0],
+      watcher.whodunit.service.output,
+    );
   await byDefault.whodunit.service.stop(); // which sends the counters
   await all.whodunit.service.stop();
 

@@ -47,11 +47,11 @@ it('1,000 aborts of one service in a minute', async () => {
   const summary = await until('the summary', SUMMARY_WITHIN_MS, () =>
     records().find(({ eventName }) => eventName?.endsWith('.summary')),
   );
-  // What is told one by one: deaths, and that the first of them were followed by a restart.
-  const told = records().filter(isTermination).length;
+  // What gets a record each: terminations, and the restarts after the first of them.
+  const reported = records().filter(isTermination).length;
   expect(summary.attributes).toMatchObject({
-    'whodunit.aggregated.count': CRASHES - told,
-    'whodunit.aggregated.by_cause.abort': CRASHES - told,
+    'whodunit.aggregated.count': CRASHES - reported,
+    'whodunit.aggregated.by_cause.abort': CRASHES - reported,
   });
   expect(records()).toHaveLength(11);
 });

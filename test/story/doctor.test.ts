@@ -21,7 +21,7 @@ const READY_WITHIN_MS = 60_000;
 
 let at: Place;
 let loader: Program;
-/** Of an authority that nobody knows: itself. */
+/** Self-signed. */
 let certificate: { cert_file: string; key_file: string };
 const running: Program[] = [];
 const collectors: Collector[] = [];
@@ -56,8 +56,8 @@ function selfSigned(directory: string): typeof certificate {
   return { cert_file, key_file };
 }
 
-/** Where nobody listens. */
-async function nobody(): Promise<string> {
+/** A port without a listener. */
+async function unusedAddress(): Promise<string> {
   const [port] = await freePorts(1);
   return `http://127.0.0.1:${port}`;
 }
@@ -163,7 +163,7 @@ describe('where the way is broken, it names the stop', () => {
   }[] = [
     {
       name: 'a collector that is down',
-      env: async () => to(await nobody(), 'http/protobuf'),
+      env: async () => to(await unusedAddress(), 'http/protobuf'),
       stop: 'collector',
       remedy: /ECONNREFUSED.*start the collector/,
     },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only the memory of the dead tells: the context that it published, before any variable, and the build id of its executable, which is
+// What only the memory of the victim holds: the context that it published, before any variable, and the build id of its executable, which is
 // that of the file as binutils read it.
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.t
 import { GO_JOB, NODE_JOB, PYTHON_JOB } from '../support/jobs.ts';
 import { watched } from '../support/watched.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const [PYTHON = ''] = PYTHON_JOB.command;
 const [NODE = ''] = NODE_JOB.command;
 const [GO = ''] = GO_JOB.command;
@@ -16,14 +16,14 @@ const SERVICE = `identity-${process.pid}`;
 
 const both = watched({ WHODUNIT_REPORT: 'default', WHODUNIT_RECORDS_PER_MINUTE: '1000' });
 
-/** Lets it die, and gives what was told of it and what it had printed. */
+/** Lets it die, and returns its record and what it had printed. */
 async function death(program: string, args: readonly string[]): Promise<{ record: LogRecord; printed: string }> {
   const env = { ...process.env, OTEL_SERVICE_NAME: SERVICE, OTEL_RESOURCE_ATTRIBUTES: 'team=till,service.version=1' };
   const victim = startProgram(program, args, { env });
   await victim.ended;
   const record = await until(
     'the record',
-    TOLD_WITHIN_MS,
+    REPORTED_WITHIN_MS,
     () => both.collector.logs().find(({ resource }) => resource['process.pid'] === victim.pid),
     () => `${victim.output()}${both.whodunit.service.output()}`,
   );
@@ -58,7 +58,7 @@ describe('a context that was published', () => {
     expect(record.resource['process.pid']).toBe(Number(pid));
   });
 
-  it('is not there where nobody published one', async () => {
+  it('is not there where none was published', async () => {
     const { record } = await death(PYTHON, ['-c', 'import os; os.abort()']);
     expect(record.resource['service.name']).toBe(SERVICE);
   });

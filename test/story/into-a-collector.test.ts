@@ -9,7 +9,7 @@ import { until } from '../../scripts/stack/program.ts';
 import { exportTo, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Shell, shellWithSleep } from '../support/shell.ts';
 
-/** From the kill to the line in the collector's file: the quickest of some, as the machine may have other work. How quick all are, the benchmark tells. */
+/** From the kill to the line in the collector's file: the quickest of some, as the machine may have other work. The benchmark measures all of them. */
 const LATENCY_MAX_MS = 250;
 const KILLS = 4;
 const RECORD_WITHIN_MS = 60_000;

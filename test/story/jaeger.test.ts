@@ -7,7 +7,7 @@ import { startProgram, until } from '../../scripts/stack/program.ts';
 import { type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { JOB_SPAN, NODE_JOB, PYTHON_JOB } from '../support/jobs.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const PARENT = 'b7ad6b7169203331';
 
 describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
@@ -50,7 +50,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
       const pid = Number(job.stdout());
       const death = await until(
         'the span of the death',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         async () =>
           (await jaeger.trace(traceId)).find(
             ({ serviceTags }) =>

@@ -9,14 +9,14 @@ import { ROOT, startProgram, until } from '../../scripts/stack/program.ts';
 import { JOB_SPAN, JOBS, type Job } from '../support/jobs.ts';
 import { watched } from '../support/watched.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 /** What a shell, an init and Docker make of SIGABRT. */
 const ABORTED_CODE = 134;
 const PATH = process.env.PATH ?? '';
 
 const CONTAINER = '5b0d7a4c9e1f2836475869708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4';
 const POD = '7d3e9f10-2b4c-4d5e-8f60-718293a4b5c6';
-/** Cgroups of others' making, and what the resource of whoever dies there must say. */
+/** Cgroups as other programs make them, and what the resource of a process that dies there must say. */
 const PLACES: readonly [string, string, object][] = [
   [
     'a pod’s container, by kubelet and containerd with systemd',
@@ -31,10 +31,10 @@ const PLACES: readonly [string, string, object][] = [
   ['a service of systemd', 'system.slice/checkout.service', { 'whodunit.systemd.unit': 'checkout.service' }],
 ];
 
-// Whatever it is, wherever it ran: by default a crash is told.
+// Whatever it is, wherever it ran: by default a crash is reported.
 const both = watched({ WHODUNIT_REPORT: 'default' });
 
-/** Two ways to name a service. The trace tells whose span is whose. */
+/** Two ways to name a service. The trace id says whose span is whose. */
 function variables(job: Job, where: string, trace: string): Record<string, string> {
   const name = `checkout, ${job.language} in ${where}`;
   const named =
@@ -55,11 +55,11 @@ function newTrace(): string {
   return process.pid.toString(16).padStart(16, 'a') + traces.toString(16).padStart(16, '0');
 }
 
-/** The record of the death in that trace, and the span that the dead sent of itself. */
+/** The record of the death in that trace, and the span that the victim sent of itself. */
 async function meet(trace: string): Promise<{ record: LogRecord; own: Span }> {
   const record = await until(
     'the record',
-    TOLD_WITHIN_MS,
+    REPORTED_WITHIN_MS,
     () => both.collector.logs().find(({ traceId }) => traceId === trace),
     both.whodunit.service.output,
   );
@@ -78,7 +78,7 @@ describe('in a container of Docker', () => {
   });
   afterAll(async () => docker?.stop());
 
-  it.each(JOBS)('a job in $language is told with its own service, and its container', async (job) => {
+  it.each(JOBS)('a job in $language is reported with its own service, and its container', async (job) => {
     const trace = newTrace();
     const { program, id } = docker.run(job.command, variables(job, 'a container', trace), ROOT);
     const { code } = await program.ended;
@@ -96,7 +96,7 @@ describe('in a container of Docker', () => {
 });
 
 describe.each(PLACES)('in %s', (where, path, placed) => {
-  it.each(JOBS)('a job in $language is told with its own service, and its place', async (job) => {
+  it.each(JOBS)('a job in $language is reported with its own service, and its place', async (job) => {
     const trace = newTrace();
     const cgroup = makeCgroup(path);
     try {

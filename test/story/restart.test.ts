@@ -6,7 +6,7 @@ import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts'
 import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
 import { watched } from '../support/watched.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 
 const both = watched({ WHODUNIT_REPORT: 'default' });
 
@@ -16,22 +16,22 @@ async function records(service: string, deaths: number, restarts: number): Promi
     both.collector
       .logs()
       .filter(({ resource }) => resource['service.name'] === service && resource['process.executable.path'] === MORTAL);
-  const told = () => [
+  const reported = () => [
     all().filter(isTermination),
     all().filter(({ eventName }) => eventName === 'whodunit.process.restart'),
   ];
   return until(
     'the records',
-    TOLD_WITHIN_MS,
+    REPORTED_WITHIN_MS,
     () => {
-      const [died = [], again = []] = told();
+      const [died = [], again = []] = reported();
       return died.length >= deaths && again.length >= restarts ? [died, again] : undefined;
     },
-    () => `${JSON.stringify(told())}\n${both.whodunit.service.output()}`,
+    () => `${JSON.stringify(reported())}\n${both.whodunit.service.output()}`,
   );
 }
 
-it('a shell starts again what died, and each restart is told: of whom, when, and by whom', async () => {
+it('a shell restarts what died, and each restart is reported: of which process, when, and by which', async () => {
   const service = `minded-${process.pid}`;
   const loop = 'for i in 1 2 3; do "$0" raise SIGSEGV; sleep 0.1; "$0" exit 0; done 2>/dev/null; "$0" exit 7';
   const shell = startProgram('sh', ['-c', loop, MORTAL], { env: { ...process.env, OTEL_SERVICE_NAME: service } });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ten thousand processes that live about a millisecond: each one's record has its whole identity. Whoever read /proc would come too late.
+// Ten thousand processes that live about a millisecond: each one's record has its whole identity. A reader of /proc would come too late.
 import { realpathSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { isTermination } from '../../scripts/stack/otlp-file.ts';
@@ -7,13 +7,13 @@ import { startProgram, until } from '../../scripts/stack/program.ts';
 import { watched } from '../support/watched.ts';
 
 const LIVES = 10_000;
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const SERVICE = `short-lives-${process.pid}`;
 const SHELL = 'i=0; while [ $i -lt $0 ]; do /bin/false $i; i=$((i+1)); done';
 
 const both = watched();
 
-it('10,000 of 10,000 are told with service, executable, arguments, parent, user and cgroup', async () => {
+it('10,000 of 10,000 are reported with service, executable, arguments, parent, user and cgroup', async () => {
   const shell = startProgram('sh', ['-c', SHELL, String(LIVES)], {
     env: { ...process.env, OTEL_SERVICE_NAME: SERVICE },
   });
@@ -24,16 +24,16 @@ it('10,000 of 10,000 are told with service, executable, arguments, parent, user 
       .filter((record) => isTermination(record) && record.resource['process.parent_pid'] === shell.pid);
   await until(
     'all records',
-    TOLD_WITHIN_MS,
+    REPORTED_WITHIN_MS,
     () => records().length >= LIVES || undefined,
     () => `${records().length} records\n${both.whodunit.service.output()}`,
   );
 
-  const told = records();
-  const cgroups = new Set(told.map(({ resource }) => resource['process.linux.cgroup']));
+  const reported = records();
+  const cgroups = new Set(reported.map(({ resource }) => resource['process.linux.cgroup']));
   expect([...cgroups]).toEqual([expect.stringMatching(/^\//)]);
   const executable = realpathSync('/bin/false');
-  const incomplete = told.filter(
+  const incomplete = reported.filter(
     ({ resource }) =>
       resource['service.name'] !== SERVICE ||
       resource['process.executable.path'] !== executable ||
@@ -42,10 +42,10 @@ it('10,000 of 10,000 are told with service, executable, arguments, parent, user 
       resource['process.user.id'] !== process.getuid?.(),
   );
   expect(incomplete.map(({ resource }) => resource)).toEqual([]);
-  const numbers = told.map(({ resource }) => Number((resource['process.command_args'] as readonly string[])[1]));
+  const numbers = reported.map(({ resource }) => Number((resource['process.command_args'] as readonly string[])[1]));
   expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: LIVES }, (_, i) => i));
 
-  const lives = told.map(({ attributes }) => Number(attributes['whodunit.process.uptime'])).sort((a, b) => a - b);
+  const lives = reported.map(({ attributes }) => Number(attributes['whodunit.process.uptime'])).sort((a, b) => a - b);
   console.log(
     `median life ${((lives[LIVES / 2] ?? 0) * 1000).toFixed(2)} ms, shortest ${((lives[0] ?? 0) * 1000).toFixed(2)} ms`,
   );

@@ -7,13 +7,13 @@ import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { startProgram, until, WORLD } from '../../scripts/stack/program.ts';
 import { type Watched, watched } from '../support/watched.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const OF_WORKER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
 const OF_MAIN = { traceId: '1'.repeat(32), spanId: '1'.repeat(16) };
 const STARTING = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const SERVICE = { OTEL_TRACES_EXPORTER: 'otlp', WHODUNIT_RECORDS_PER_MINUTE: '1000' };
 
-/** Lets a program of scripts/build/world.ts die, and gives what was told. `how`: test/story/threads/thread_context.c. */
+/** Lets a program of scripts/build/world.ts die, and returns its record. `how`: test/story/threads/thread_context.c. */
 async function death(
   by: Watched,
   how: string,
@@ -24,19 +24,24 @@ async function death(
     env: { ...process.env, TRACEPARENT: `00-${STARTING.traceId}-${STARTING.spanId}-01` },
   });
   if (how === 'wait') {
-    await until('the program waits', TOLD_WITHIN_MS, () => /waiting/.test(victim.stdout()) || undefined, victim.output);
+    await until(
+      'the program waits',
+      REPORTED_WITHIN_MS,
+      () => /waiting/.test(victim.stdout()) || undefined,
+      victim.output,
+    );
     process.kill(victim.pid, 'SIGKILL');
   }
   await victim.ended;
-  const told = <T extends { resource: Record<string, unknown> }>(all: () => readonly T[]) =>
+  const reported = <T extends { resource: Record<string, unknown> }>(all: () => readonly T[]) =>
     until(
-      'what is told of it',
-      TOLD_WITHIN_MS,
+      'its record and span',
+      REPORTED_WITHIN_MS,
       () => all().find(({ resource }) => resource['process.pid'] === victim.pid),
       () => `${victim.output()}${by.whodunit.loader.output()}${by.whodunit.service.output()}`,
     );
-  const record = await told(by.collector.logs);
-  const span = await told(by.collector.spans);
+  const record = await reported(by.collector.logs);
+  const span = await reported(by.collector.spans);
   expect(span).toMatchObject({ traceId: record.traceId, parentSpanId: record.spanId });
   return record;
 }

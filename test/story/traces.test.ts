@@ -7,7 +7,7 @@ import { startProgram, until } from '../../scripts/stack/program.ts';
 import { exportTo, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { JOB_SPAN, JOBS } from '../support/jobs.ts';
 
-const TOLD_WITHIN_MS = 60_000;
+const REPORTED_WITHIN_MS = 60_000;
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
 
@@ -43,13 +43,13 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('over %s', (prot
       const pid = Number(job.stdout());
       const record = await until(
         'the record',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         () => collector.logs().find(({ resource }) => resource['process.pid'] === pid),
         whodunit.service.output,
       );
       const ours = await until(
         'the span of the death',
-        TOLD_WITHIN_MS,
+        REPORTED_WITHIN_MS,
         () => collector.spans().find(({ resource }) => resource['process.pid'] === pid),
         whodunit.service.output,
       );

@@ -34,7 +34,7 @@ function keep(program: Program): Program {
   return program;
 }
 
-/** Waits for the end of a program that must fail, and gives its exit code and what it said. */
+/** Waits for the end of a program that must fail, and returns its exit code and what it said. */
 async function failure(program: Program): Promise<{ code: number | null; said: string }> {
   keep(program);
   await until('its end', ENDS_WITHIN_MS, () => !program.alive() || undefined, program.output);
@@ -82,7 +82,7 @@ describe('the service', () => {
     }
   });
 
-  it('a second service is told that there is one already', async () => {
+  it('a second service learns that there is one already', async () => {
     const at = await newPlace();
     keep(await startLoader(at));
     const first = keep(startService(at));
@@ -157,7 +157,7 @@ describe('the loader', () => {
     expect(said).toMatch(/root|CAP_BPF/);
   });
 
-  it('keeps its pins when it is not told to unload, and `unload` removes them', async () => {
+  it('keeps its pins without --unload-on-exit, and `unload` removes them', async () => {
     const at = await newPlace();
     const loader = keep(
       startProgram(

@@ -86,7 +86,7 @@ export function signal(signo: number, changes: Partial<Signal> = {}): Signal {
   };
 }
 
-/** From the kernel (SEND_SIG_PRIV), while somebody innocent ran. */
+/** From the kernel (SEND_SIG_PRIV), while an uninvolved process ran. */
 export function kernelSignal(signo: number, kernelStack: string[] = [], changes: Partial<Signal> = {}): Signal {
   const base = { code: 128, info: 'kernel', siginfo_pid: null, siginfo_uid: null, syscall: null } as const;
   return signal(signo, { ...base, kernel_stack: kernelStack, ...changes });

@@ -8,7 +8,7 @@ const SLEEP_WITHIN_MS = 60_000;
 export interface Shell {
   readonly program: Program;
   readonly sleepPid: number;
-  /** Lets the shell send the signal; gives the moment before (performance.now()). */
+  /** Lets the shell send the signal; returns the moment before (performance.now()). */
   readonly kill: () => number;
   readonly close: () => Promise<void>;
 }

@@ -10,7 +10,7 @@ import { ancestorLabels } from '../words/sentence.ts';
 import { recordUid, SCOPE, uidOf } from './record.ts';
 import * as semconv from './semconv.ts';
 
-/** Reported deaths that are remembered: as many as the kernel does (RESTARTS_MAX). The oldest goes first. */
+/** Reported deaths that are remembered: as many as the kernel does (RECENT_TERMINATIONS_MAX). The oldest goes first. */
 const REMEMBERED_MAX = 1024;
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 

@@ -1,5 +1,5 @@
 // Command reaper lets processes die at a given rate and keeps the ledger: one line for each true death, written after wait4(2)
-// has told of it. What whodunit says of them is compared with this file, by somebody else.
+// has reported it. What whodunit says of them is compared with this file, by another program.
 //
 //	reaper [--rate N] [--count N] [--refused-every N] --ledger FILE
 //
@@ -7,7 +7,7 @@
 //
 //	pid, born between these two (ns since 1970), dead by then (ns of CLOCK_BOOTTIME), the status of wait4
 //
-// The dead are forks of the reaper that never execute anything: the cheapest lives there are, so that a storm is one of deaths
+// The children are forks of the reaper that never execute anything: the cheapest processes, so that a storm is one of terminations
 // and not of starts. One in four exits with 3, the others are killed.
 //
 // SPDX-License-Identifier: Apache-2.0

@@ -1,4 +1,4 @@
-// What is around whodunit in the machine: the collector, and whoever looks at /status and at the loader's socket.
+// What is around whodunit in the machine: the collector, and the clients of /status and of the loader's socket.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -25,7 +25,7 @@ const (
 	settle = 4 * time.Second
 )
 
-// collect is the collector: OTLP over HTTP in JSON, told before it is accepted.
+// collect is the collector: OTLP over HTTP in JSON, written out before it is accepted.
 func collect() error {
 	listener, err := net.Listen("tcp", collectorAddress)
 	if err != nil {
@@ -36,7 +36,7 @@ func collect() error {
 		if err != nil {
 			return // it was cut off: no answer
 		}
-		tell("otlp", string(body))
+		say("otlp", string(body))
 		answer.Header().Set("Content-Type", "application/json")
 		io.WriteString(answer, "{}")
 	}))
@@ -93,13 +93,13 @@ func tellSafe() error {
 		}
 		marks = append(marks, mark{now, written})
 		for len(marks) > 0 && marks[0].written <= acked {
-			tell("safe", fmt.Sprint(marks[0].deadBy))
+			say("safe", fmt.Sprint(marks[0].deadBy))
 			marks = marks[1:]
 		}
 	}
 }
 
-// ringPositions are in the status that the loader tells to whoever connects.
+// ringPositions are in the status that the loader sends to each new client.
 func ringPositions() (acked, written uint64, err error) {
 	conn, err := net.DialTimeout("unix", socketPath, answerWithin)
 	if err != nil {
@@ -122,7 +122,7 @@ func ringPositions() (acked, written uint64, err error) {
 			return line.Acked, line.Acked + line.Used, nil
 		}
 	}
-	return 0, 0, fmt.Errorf("the loader told no status: %w", lines.Err())
+	return 0, 0, fmt.Errorf("the loader sent no status: %w", lines.Err())
 }
 
 func bootNs() (uint64, error) {
@@ -131,10 +131,10 @@ func bootNs() (uint64, error) {
 	return uint64(now.Nano()), err
 }
 
-func tellLines(kind string, file *os.File) error {
+func sayLines(kind string, file *os.File) error {
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
-		tell(kind, lines.Text())
+		say(kind, lines.Text())
 	}
 	return lines.Err()
 }

@@ -1,13 +1,13 @@
 // Command vm is the init of the virtual machine of the chaos tests, in which the clock may jump and whose power may fail. It runs
-// loader, service and reaper there, is the collector, and tells what it sees. It judges nothing: that is done outside.
+// loader, service and reaper there, is the collector, and writes out what it sees. It decides nothing: that is done outside.
 //
 // What it does is its act, a word on the kernel's command line, act=…:
 //
 //	jump   the collector is there; the clock jumps while processes die; power off when all is delivered
-//	fill   no collector; processes die, and the machine tells which are safe, until its power is cut
-//	drain  the collector is there, nobody dies; power off when the queue is empty
+//	fill   no collector; processes terminate, and the machine says which are safe, until its power is cut
+//	drain  the collector is there, no process terminates; power off when the queue is empty
 //
-// Each line that it tells (into a port of virtio-serial, so that nothing is in a cache when the power fails) is "@kind text":
+// Each line that it writes (into a port of virtio-serial, so that nothing is in a cache when the power fails) is "@kind text":
 //
 //	@awake   it can tell something
 //	@death   a line of the reaper's ledger
@@ -54,14 +54,14 @@ var jumps = []time.Duration{time.Hour, -2 * time.Hour, 365 * 24 * time.Hour, -36
 const betweenJumps = 3 * time.Second
 
 var (
-	port    *os.File
-	telling sync.Mutex
+	port   *os.File
+	saying sync.Mutex
 )
 
-// tell writes one line in one write, so that no other line gets into it.
-func tell(kind, text string) {
-	telling.Lock()
-	defer telling.Unlock()
+// say writes one line in one write, so that no other line gets into it.
+func say(kind, text string) {
+	saying.Lock()
+	defer saying.Unlock()
 	port.WriteString("@" + kind + " " + text + "\n")
 }
 
@@ -70,7 +70,7 @@ func main() {
 		if err := conduct(); err != nil {
 			fmt.Fprintln(os.Stderr, "vm:", err)
 			if port != nil {
-				tell("failed", strings.ReplaceAll(err.Error(), "\n", " | "))
+				say("failed", strings.ReplaceAll(err.Error(), "\n", " | "))
 			}
 		}
 	}, func(err error) { fmt.Fprintln(os.Stderr, "vm:", err) })
@@ -125,7 +125,7 @@ func prepare() error {
 	if port, err = openWithin(portPath, portWithin); err != nil {
 		return err
 	}
-	tell("awake", "")
+	say("awake", "")
 	if err := unix.Mount(diskPath, "/state", "ext4", 0, ""); err != nil {
 		return fmt.Errorf("mount the disk: %w", err)
 	}
@@ -192,7 +192,7 @@ func jump() error {
 		if err := setClock(by); err != nil {
 			return err
 		}
-		tell("clock", fmt.Sprint(int(by.Seconds())))
+		say("clock", fmt.Sprint(int(by.Seconds())))
 	}
 	if err := reaper(); err != nil {
 		return err
@@ -212,7 +212,7 @@ func setClock(by time.Duration) error {
 	return nil
 }
 
-// fill lets processes die and says which of them are safe, for ever: somebody cuts the power.
+// fill lets processes die and says which of them are safe, for ever: the host cuts the power.
 func fill() error {
 	if _, err := startReaper(); err != nil {
 		return err
@@ -234,14 +234,14 @@ func drain() error {
 			last, quiet = status.deaths, time.Now()
 		}
 		if time.Since(quiet) > settle {
-			tell("end", status.body)
+			say("end", status.body)
 			return nil
 		}
 	}
 	return fmt.Errorf("something still waits after %s: %s", endWithin, last)
 }
 
-// startReaper lets processes die; what the reaper writes into its ledger is told. The result waits for its end.
+// startReaper lets processes die; what the reaper writes into its ledger is copied out. The result waits for its end.
 func startReaper(arguments ...string) (wait func() error, _ error) {
 	if err := unix.Mkfifo(ledgerPath, 0o600); err != nil {
 		return nil, err
@@ -255,9 +255,9 @@ func startReaper(arguments ...string) (wait func() error, _ error) {
 	if err != nil {
 		return nil, err
 	}
-	told := make(chan error, 1)
-	go func() { told <- tellLines("death", ledger) }()
+	copied := make(chan error, 1)
+	go func() { copied <- sayLines("death", ledger) }()
 	return func() error {
-		return errors.Join(<-told, reaper.Wait())
+		return errors.Join(<-copied, reaper.Wait())
 	}, nil
 }

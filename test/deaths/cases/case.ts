@@ -6,7 +6,7 @@ type Wanted = Readonly<Record<string, Value | RegExp | null>>;
 
 export interface Expectation {
   readonly cause: string;
-  /** null: the exit code that the parent was told; which one it is depends on the kernel. */
+  /** null: the exit code that the parent received; which one it is depends on the kernel. */
   readonly errorType: string | null;
   /** undefined: no signal had a part in it. */
   readonly senderKind?: 'process' | 'self' | 'kernel' | 'unknown';
@@ -22,7 +22,7 @@ export interface Expectation {
 export interface Case {
   readonly name: string;
   readonly happens: string;
-  /** One for each death that the undertaker tells of, in its order. Empty: there must be no record. */
+  /** One for each termination that the undertaker reports, in its order. Empty: there must be no record. */
   readonly deaths: readonly Expectation[];
   /** Happens on this architecture alone, by Node's name of it. */
   readonly arch?: 'x64';

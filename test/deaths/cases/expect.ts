@@ -47,7 +47,7 @@ export const selfSignal = (signal: string): Expectation => ({
   errorType: signal,
   senderKind: 'self',
 });
-/** Nobody is named where the kernel does not tell. */
+/** No sender is named where the kernel does not show one. */
 export const unknown = (signal: string): Expectation => ({
   cause: 'unknown',
   errorType: signal,

@@ -14,32 +14,32 @@ const request = (signal: string, what: string) => ({
 
 export const handledCases: readonly Case[] = [
   {
-    name: 'the handler of a language runtime takes the fault and exits with code 2',
+    name: 'the handler of a language runtime catches the fault and exits with code 2',
     happens: 'panic',
     deaths: [{ ...exit(2), attributes: { 'whodunit.evidence': handledFault } }],
   },
   {
-    name: 'the handler of a language runtime takes the fault and aborts',
+    name: 'the handler of a language runtime catches the fault and aborts',
     happens: 'panic-abort',
     deaths: [{ ...abort, attributes: { 'exception.type': 'SIGABRT', 'whodunit.evidence': handledFault } }],
   },
   {
-    name: 'a handler takes the fault and calls exit_group with code 7',
+    name: 'a handler catches the fault and calls exit_group with code 7',
     happens: 'fault-handler-exits',
     deaths: [{ ...exit(7), attributes: { 'whodunit.evidence': handledFault } }],
   },
   {
-    name: 'a handler takes the fault once and returns, and the instruction faults again',
+    name: 'a handler catches the fault once and returns, and the instruction faults again',
     happens: 'fault-handler-returns',
     deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)],
   },
   {
-    name: 'a handler takes the fault and raises it again with the default action',
+    name: 'a handler catches the fault and raises it again with the default action',
     happens: 'fault-handler-raises',
     deaths: [{ ...fault('SIGSEGV', 'SEGV_MAPERR', segfault), senderKind: 'self' }],
   },
   {
-    name: 'a handler cannot take the fault, as its stack is nowhere',
+    name: 'a handler cannot run at a fault, because its stack is not mapped',
     happens: 'fault-handler-without-stack',
     deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, 'whodunit.evidence': /could not run the handler/ })],
   },
@@ -64,7 +64,7 @@ export const handledCases: readonly Case[] = [
     deaths: [raisedAgain('SIGTERM')],
   },
   {
-    name: "a language runtime's handler takes SIGTERM and raises it once more with the default action",
+    name: "a language runtime's handler catches SIGTERM and raises it again with the default action",
     happens: 'sigterm-in-go-runtime',
     deaths: [raisedAgain('SIGTERM')],
   },
@@ -85,12 +85,12 @@ export const handledCases: readonly Case[] = [
     deaths: [askedToExit(1, 'SIGHUP', 1)],
   },
   {
-    name: 'somebody types Ctrl-C, and the process exits with code 130',
+    name: 'a user types Ctrl-C, and the process exits with code 130',
     happens: 'ctrl-c-then-exit-130',
     deaths: [{ ...askedToExit(130, 'SIGINT', 2), senderKind: 'kernel' }],
   },
   {
-    name: 'the terminal goes away, and the process exits with code 1',
+    name: 'the terminal is closed, and the process exits with code 1',
     happens: 'hangup-then-exit-1',
     deaths: [{ ...askedToExit(1, 'SIGHUP', 1), senderKind: 'kernel' }],
   },
@@ -100,17 +100,17 @@ export const handledCases: readonly Case[] = [
     deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, ...request('SIGTERM', 'handled') })],
   },
   {
-    name: 'a process ignores SIGTERM by one process and is then killed by another',
+    name: 'a process ignores SIGTERM from one process and is then killed by another',
     happens: 'sigterm-ignored-then-sigkill',
     deaths: [{ ...killed('SIGKILL'), attributes: request('SIGTERM', 'ignored') }],
   },
   {
-    name: 'a process handles SIGTERM by one process, lives on, and is then killed by another',
+    name: 'a process handles SIGTERM from one process, continues, and is then killed by another',
     happens: 'sigterm-handled-then-sigkill',
     deaths: [{ ...killed('SIGKILL'), attributes: request('SIGTERM', 'handled') }],
   },
   {
-    name: 'a process handles SIGHUP by one process, and then exits because of SIGTERM by another',
+    name: 'a process handles SIGHUP from one process, and then exits because of SIGTERM from another',
     happens: 'two-requests',
     deaths: [askedToExit(1, 'SIGTERM', 15)],
   },

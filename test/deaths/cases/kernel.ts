@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A death that the kernel decides on: faults, limits, timers, terminals, memory. Nobody is named as the sender.
+// Terminations that the kernel decides on: faults, limits, timers, terminals, memory. No process is named as the sender.
 import type { Case } from './case.ts';
 import { exit, fault, kernel, killed, oomInCgroup, segfault } from './expect.ts';
 
@@ -29,18 +29,18 @@ export const kernelCases: readonly Case[] = [
     deaths: [fault('SIGSEGV', 'SI_KERNEL', { 'whodunit.fault.address': null })],
   },
   {
-    name: 'an instruction for the kernel alone raises a general protection fault',
+    name: 'a privileged instruction raises a general protection fault',
     happens: 'privileged-instruction',
     arch: 'x64',
     deaths: [fault('SIGSEGV', 'SI_KERNEL', { 'whodunit.fault.address': null })],
   },
   {
-    name: 'a process writes to memory that is read-only',
+    name: 'a process writes to read-only memory',
     happens: 'write-read-only',
     deaths: [fault('SIGSEGV', 'SEGV_ACCERR', address)],
   },
   {
-    name: 'a process executes what is no code',
+    name: 'a process executes data',
     happens: 'execute-data',
     deaths: [fault('SIGSEGV', 'SEGV_ACCERR', address)],
   },
@@ -92,12 +92,12 @@ export const kernelCases: readonly Case[] = [
     ],
   },
   {
-    name: 'one process takes the last memory of a cgroup, and the kernel chooses another one',
+    name: 'one process uses up the memory of a cgroup, and the kernel kills another one',
     happens: 'innocent-allocator',
     deaths: [oomInCgroup],
   },
   {
-    name: 'a process goes with the out-of-memory victim whose memory it shares',
+    name: 'a process is killed together with the out-of-memory victim whose memory it shares',
     happens: 'shared-memory',
     deaths: [
       { ...kernel('oom_kill', 'oom_kill'), attributes: { 'whodunit.oom.scope': 'cgroup' } },
@@ -105,42 +105,42 @@ export const kernelCases: readonly Case[] = [
     ],
   },
   {
-    name: 'a child runs out of memory, which does not taint the later exit of its parent',
+    name: 'a child is killed for lack of memory, which does not affect the later exit of its parent',
     happens: 'child-out-of-memory',
     deaths: [exit(1), oomInCgroup],
   },
   {
-    name: 'somebody sends SIGKILL to one that is dying as the victim of the out-of-memory killer',
+    name: 'another process sends SIGKILL to a victim of the out-of-memory killer that has not exited yet',
     happens: 'chosen-and-killed',
     deaths: [oomInCgroup],
   },
   {
-    name: 'the init of a pid namespace is killed, and everyone in there with it',
+    name: 'the init of a pid namespace is killed, and every process in it, too',
     happens: 'namespace-exit',
     deaths: [kernel('namespace_exit', 'SIGKILL'), killed('SIGKILL')],
   },
   {
-    name: 'the init of a pid namespace exits, and everyone in there is killed',
+    name: 'the init of a pid namespace exits, and every process in it is killed',
     happens: 'namespace-init-exits',
     deaths: [kernel('namespace_exit', 'SIGKILL'), exit(3)],
   },
   {
-    name: 'a parent exits whose child has asked for SIGTERM then',
+    name: 'a parent exits, and its child has set SIGTERM as its PDEATHSIG',
     happens: 'parent-death',
     deaths: [kernel('parent_death', 'SIGTERM')],
   },
   {
-    name: 'a parent exits whose child has asked for SIGKILL then',
+    name: 'a parent exits, and its child has set SIGKILL as its PDEATHSIG',
     happens: 'parent-death-sigkill',
     deaths: [kernel('parent_death', 'SIGKILL')],
   },
   {
-    name: 'only the thread of the parent exits that had started the child, which has asked for SIGTERM then',
+    name: 'only the thread of the parent that started the child exits, and the child has set SIGTERM as its PDEATHSIG',
     happens: 'parent-thread-death',
     deaths: [kernel('parent_death', 'SIGTERM')],
   },
   {
-    name: 'a child exits that was to send its parent SIGUSR1 then',
+    name: 'a child exits whose exit signal to its parent is SIGUSR1',
     happens: 'child-exit-signal',
     deaths: [kernel('kernel', 'SIGUSR1')],
   },
@@ -149,79 +149,79 @@ export const kernelCases: readonly Case[] = [
     happens: 'orphaned-and-stopped',
     deaths: [kernel('kernel', 'SIGHUP')],
   },
-  { name: 'somebody types Ctrl-C', happens: 'ctrl-c', deaths: [kernel('terminal', 'SIGINT')] },
-  { name: 'somebody types Ctrl-\\', happens: 'ctrl-backslash', deaths: [kernel('terminal', 'SIGQUIT')] },
-  { name: 'the terminal goes away', happens: 'hangup', deaths: [kernel('hangup', 'SIGHUP')] },
+  { name: 'a user types Ctrl-C', happens: 'ctrl-c', deaths: [kernel('terminal', 'SIGINT')] },
+  { name: 'a user types Ctrl-\\', happens: 'ctrl-backslash', deaths: [kernel('terminal', 'SIGQUIT')] },
+  { name: 'the terminal is closed', happens: 'hangup', deaths: [kernel('hangup', 'SIGHUP')] },
   {
-    name: 'a process writes to a pipe that nobody reads',
+    name: 'a process writes to a pipe that has no reader',
     happens: 'broken-pipe',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process writes to a pipe that nobody reads, and blocks SIGPIPE for a while',
+    name: 'a process writes to a pipe that has no reader, and blocks SIGPIPE for a while',
     happens: 'broken-pipe-blocked',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process sends to a socket that nobody reads',
+    name: 'a process sends to a socket that has no reader',
     happens: 'broken-socket',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process wants SIGIO on input: whoever writes is innocent',
+    name: 'a process requests SIGIO on input: the writer is not the sender',
     happens: 'signal-on-input',
     deaths: [kernel('kernel', 'SIGIO')],
   },
   {
-    name: 'a process wants SIGUSR1 on input: whoever writes is innocent',
+    name: 'a process requests SIGUSR1 on input: the writer is not the sender',
     happens: 'other-signal-on-input',
     deaths: [kernel('kernel', 'SIGUSR1')],
   },
   {
-    name: 'a process wants SIGUSR1 on mail in a message queue: whoever writes is innocent',
+    name: 'a process requests SIGUSR1 on a message in a queue: the writer is not the sender',
     happens: 'signal-on-mail',
     deaths: [{ ...kernel('kernel', 'SIGUSR1'), attributes: { 'whodunit.signal.code': 'SI_MESGQ' } }],
   },
-  { name: 'an interval timer runs out', happens: 'alarm', deaths: [timer('SIGALRM', 'SI_KERNEL')] },
+  { name: 'an interval timer expires', happens: 'alarm', deaths: [timer('SIGALRM', 'SI_KERNEL')] },
   {
-    name: 'an interval timer of the work in user mode runs out',
+    name: 'an interval timer of the CPU time in user mode expires',
     happens: 'virtual-timer',
     deaths: [timer('SIGVTALRM', 'SI_KERNEL')],
   },
-  { name: 'an interval timer of all work runs out', happens: 'prof-timer', deaths: [timer('SIGPROF', 'SI_KERNEL')] },
-  { name: 'a POSIX timer runs out', happens: 'posix-timer', deaths: [timer('SIGALRM', 'SI_TIMER')] },
+  { name: 'an interval timer of the CPU time expires', happens: 'prof-timer', deaths: [timer('SIGPROF', 'SI_KERNEL')] },
+  { name: 'a POSIX timer expires', happens: 'posix-timer', deaths: [timer('SIGALRM', 'SI_TIMER')] },
   {
-    name: 'a POSIX timer runs out that sends SIGKILL, and memory did not',
+    name: 'a POSIX timer that sends SIGKILL expires, which is no OOM kill',
     happens: 'posix-timer-sigkill',
     deaths: [timer('SIGKILL', 'SI_TIMER')],
   },
   {
-    name: 'a POSIX timer runs out that sends SIGUSR2',
+    name: 'a POSIX timer that sends SIGUSR2 expires',
     happens: 'posix-timer-sigusr2',
     deaths: [timer('SIGUSR2', 'SI_TIMER')],
   },
   {
-    name: 'a tracer ends that had asked for the death of whom it traced',
+    name: 'a tracer with PTRACE_O_EXITKILL exits',
     happens: 'tracer-exit',
     deaths: [kernel('kernel', 'SIGKILL')],
   },
   {
-    name: 'a process works beyond its RLIMIT_CPU',
+    name: 'a process exceeds its RLIMIT_CPU',
     happens: 'cpu-limit',
     deaths: [kernel('resource_limit', 'SIGXCPU')],
   },
   {
-    name: 'a process works beyond its hard RLIMIT_CPU',
+    name: 'a process exceeds its hard RLIMIT_CPU',
     happens: 'cpu-limit-hard',
     deaths: [kernel('resource_limit', 'SIGKILL')],
   },
   {
-    name: 'a process of real-time priority works beyond its RLIMIT_RTTIME',
+    name: 'a process of real-time priority exceeds its RLIMIT_RTTIME',
     happens: 'realtime-limit',
     deaths: [kernel('resource_limit', 'SIGXCPU')],
   },
   {
-    name: 'a process of real-time priority works beyond its hard RLIMIT_RTTIME',
+    name: 'a process of real-time priority exceeds its hard RLIMIT_RTTIME',
     happens: 'realtime-limit-hard',
     deaths: [kernel('resource_limit', 'SIGKILL')],
   },
@@ -231,32 +231,32 @@ export const kernelCases: readonly Case[] = [
     deaths: [kernel('resource_limit', 'SIGXFSZ')],
   },
   {
-    name: 'a process makes a file longer than its RLIMIT_FSIZE',
+    name: 'a process extends a file beyond its RLIMIT_FSIZE',
     happens: 'truncate-limit',
     deaths: [kernel('resource_limit', 'SIGXFSZ')],
   },
   {
-    name: 'a process calls what its seccomp filter forbids',
+    name: 'a process makes a system call that its seccomp filter forbids',
     happens: 'seccomp',
     deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
   },
   {
-    name: 'a process calls what its seccomp filter wants to be told of by SIGSYS',
+    name: 'a process makes a system call for which its seccomp filter sends SIGSYS',
     happens: 'seccomp-trap',
     deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
   },
   {
-    name: 'the only thread of a process calls what its seccomp filter kills threads for',
+    name: 'the only thread of a process makes a system call for which its seccomp filter kills the thread',
     happens: 'seccomp-only-thread',
     deaths: [{ ...kernel('seccomp', 'SIGSYS'), attributes: forbidden }],
   },
   {
-    name: 'a seccomp filter kills one thread: the process lives on, and exits with code 3',
+    name: 'a seccomp filter kills one thread: the process continues, and exits with code 3',
     happens: 'seccomp-one-thread',
     deaths: [exit(3)],
   },
   {
-    name: 'a process calls what the strict mode of seccomp forbids',
+    name: 'a process makes a system call that strict seccomp forbids',
     happens: 'seccomp-strict',
     deaths: [kernel('seccomp', 'SIGKILL')],
   },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a process ends by itself: its status is what wait(2) tells its parent, whichever thread ends first or last.
+// How a process ends by itself: its status is what wait(2) returns to its parent, whichever thread exits first or last.
 import { existsSync } from 'node:fs';
 import type { Case } from './case.ts';
 import { askedToExit, exit, fault, kernel, killed, segfault } from './expect.ts';
@@ -20,12 +20,12 @@ export const statusCases: readonly Case[] = [
   { name: 'a process exits with code 126', happens: 'exit-126', deaths: [exit(126)] },
   { name: 'a process exits with code 127', happens: 'exit-127', deaths: [exit(127)] },
   { name: 'a process exits with code 255', happens: 'exit-255', deaths: [exit(255)] },
-  { name: 'a process exits with code 256, which its parent is told as 0', happens: 'exit-256', deaths: [] },
-  { name: 'a process exits with code 259, which its parent is told as 3', happens: 'exit-259', deaths: [exit(3)] },
+  { name: 'a process exits with code 256, which its parent sees as 0', happens: 'exit-256', deaths: [] },
+  { name: 'a process exits with code 259, which its parent sees as 3', happens: 'exit-259', deaths: [exit(3)] },
   { name: 'the only thread calls exit and not exit_group', happens: 'thread-exit-alone', deaths: [exit(5)] },
   { name: 'a thread that is not the first one calls exit_group', happens: 'exit-in-thread', deaths: [exit(6)] },
   {
-    name: 'the first thread is long gone when another one ends the process',
+    name: 'the first thread exited long before another one ends the process',
     happens: 'leader-first',
     deaths: [exit(7)],
   },
@@ -60,19 +60,19 @@ export const statusCases: readonly Case[] = [
     deaths: [exitAsTold],
   },
   {
-    name: 'threads exit with code 0 while the first one calls exit_group, again and again',
+    name: 'threads exit with code 0 while the first one calls exit_group, repeatedly',
     happens: 'exit-race',
     deaths: Array.from({ length: EXIT_RACES }, () => exit(3)),
   },
   { name: 'a thread executes another program, which exits with code 4', happens: 'exec-in-thread', deaths: [exit(4)] },
   {
-    name: 'a thread executes another program, which is no death: it exits with code 0',
+    name: 'a thread executes another program, which is no termination: it exits with code 0',
     happens: 'exec-in-thread-lives-on',
     deaths: [],
   },
-  { name: 'a child of vfork exits with code 3 and executes nothing', happens: 'vfork-exit', deaths: [exit(3)] },
+  { name: 'a child of vfork exits with code 3 without an exec', happens: 'vfork-exit', deaths: [exit(3)] },
   {
-    name: 'a child of vfork finds nothing to execute and exits with code 127',
+    name: 'a child of vfork finds no program to execute and exits with code 127',
     happens: 'vfork-no-such-program',
     deaths: [exit(127)],
   },
@@ -83,26 +83,26 @@ export const statusCases: readonly Case[] = [
     deaths: [exit(3)],
   },
   { name: 'a static program without any library exits with code 3', happens: 'bare-program', deaths: [exit(3)] },
-  { name: 'a program ends in its interpreter with code 4', happens: 'dynamic-program', deaths: [exit(4)] },
+  { name: 'a dynamic program exits in its interpreter with code 4', happens: 'dynamic-program', deaths: [exit(4)] },
   {
     name: 'a script segfaults in the program that its first line names',
     happens: 'script',
     deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)],
   },
   {
-    name: 'a program cannot be loaded when there is no way back: execve kills',
+    name: 'a program cannot be loaded after the point of no return: execve kills the process',
     happens: 'broken-program',
     deaths: [kernel('kernel', 'SIGSEGV')],
   },
   { name: 'a process has odd arguments', happens: 'odd-arguments', deaths: [exit(3)] },
   {
-    name: 'two processes have the same pid, one soon after the other',
+    name: 'two processes have the same pid, one shortly after the other',
     happens: 'pid-reuse',
     skip: pidOfChoice,
     deaths: [exit(3), exit(4)],
   },
   {
-    name: 'a process that was asked to end leaves nothing of that to the next one with its pid',
+    name: 'a termination request to a process does not affect the next process with its pid',
     happens: 'pid-reuse-after-request',
     skip: pidOfChoice,
     deaths: [askedToExit(3, 'SIGTERM', 15), exit(4)],

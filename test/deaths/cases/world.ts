@@ -32,7 +32,7 @@ const languageCases: readonly Case[] = [
   },
   { name: 'a Perl script dies', happens: 'perl-die', deaths: [exit(255)] },
   {
-    name: 'nobody catches an exception in Node.js',
+    name: 'uncaught exception in Node.js',
     happens: 'node-uncaught-exception',
     deaths: [{ ...exit(1), resource: node, body: /^node \(pid \d+\) exited with code 1/ }],
   },
@@ -49,7 +49,7 @@ const languageCases: readonly Case[] = [
     deaths: [{ cause: 'killed', errorType: 'SIGTERM', senderKind: 'process', resource: node }],
   },
   {
-    name: 'nobody catches an exception in Python',
+    name: 'uncaught exception in Python',
     happens: 'python-exception',
     deaths: [{ ...exit(1), resource: python }],
   },
@@ -61,7 +61,7 @@ const languageCases: readonly Case[] = [
     deaths: [{ ...fault('SIGSEGV', 'SEGV_MAPERR', { 'whodunit.fault.address': '0xbeef' }), resource: python }],
   },
   {
-    name: 'SIGINT interrupts Python, which raises it once more after its own KeyboardInterrupt',
+    name: 'SIGINT interrupts Python, which raises it again after its own KeyboardInterrupt',
     happens: 'python-keyboard-interrupt',
     deaths: [
       {
@@ -74,7 +74,7 @@ const languageCases: readonly Case[] = [
     ],
   },
   {
-    name: "Python's fault handler prints where it was and lets the fault come once more",
+    name: "Python's fault handler prints a traceback and lets the fault happen again",
     happens: 'python-faulthandler',
     deaths: [{ cause: 'fault', errorType: 'SIGSEGV', senderKind: 'self', resource: python }],
   },
@@ -84,7 +84,7 @@ const languageCases: readonly Case[] = [
     deaths: [{ ...askedToExit(3, 'SIGTERM', 15), resource: python }],
   },
   {
-    name: 'Python exits with code 3 while a SIGTERM is blocked, which so has no part in it',
+    name: 'Python exits with code 3 while a SIGTERM is blocked, so the signal has no part in it',
     happens: 'python-blocked',
     deaths: [
       {
@@ -94,14 +94,14 @@ const languageCases: readonly Case[] = [
       },
     ],
   },
-  { name: 'nobody catches an exception in Java', happens: 'jvm-exception', deaths: [{ ...exit(1), resource: jvm }] },
+  { name: 'uncaught exception in Java', happens: 'jvm-exception', deaths: [{ ...exit(1), resource: jvm }] },
   { name: 'Java halts with code 5', happens: 'jvm-halt', deaths: [{ ...exit(5), resource: jvm }] },
   {
     name: 'a JVM exits when its heap is full',
     happens: 'jvm-out-of-memory',
     deaths: [{ ...exit(3), resource: jvm }],
   },
-  { name: 'SIGQUIT makes a JVM print its threads, and it lives on', happens: 'jvm-thread-dump', deaths: [] },
+  { name: 'SIGQUIT makes a JVM print its threads, and the JVM continues', happens: 'jvm-thread-dump', deaths: [] },
   {
     name: 'another process sends SIGTERM to a JVM',
     happens: 'jvm-sigterm',
@@ -117,11 +117,11 @@ const languageCases: readonly Case[] = [
     happens: 'go-sigquit',
     deaths: [askedToExit(2, 'SIGQUIT', 3)],
   },
-  { name: 'nobody catches an exception in C++', happens: 'cpp-uncaught-exception', deaths: [abort] },
+  { name: 'uncaught exception in C++', happens: 'cpp-uncaught-exception', deaths: [abort] },
   { name: 'a C++ program terminates', happens: 'cpp-terminate', deaths: [abort] },
   { name: 'a Rust program panics', happens: 'rust-panic', deaths: [exit(101)] },
   {
-    name: 'the stack of a Rust program is used up, which its handler tells before it aborts',
+    name: 'the stack of a Rust program overflows, which its handler prints before it aborts',
     happens: 'rust-stack-overflow',
     deaths: [abortAfterSegv],
   },
@@ -138,7 +138,7 @@ const programCases: readonly Case[] = [
     deaths: [{ ...killed('SIGTERM'), body: /sent by kill \(pid \d+, nobody\) ← sudo/ }],
   },
   {
-    name: 'sudo hands SIGTERM on to its command, waits, and sends it to itself',
+    name: 'sudo forwards SIGTERM to its command, waits, and sends it to itself',
     happens: 'sudo-relays',
     deaths: [
       { ...killed('SIGTERM'), attributes: { 'whodunit.signal.disposition': 'handled' } },
@@ -147,12 +147,12 @@ const programCases: readonly Case[] = [
   },
   { name: 'a shell under su kills as another user', happens: 'su', deaths: [killed('SIGTERM')] },
   {
-    name: 'timeout ends the command whose time is over, and exits with code 124',
+    name: 'timeout ends its command after the time limit, and exits with code 124',
     happens: 'timeout',
     deaths: [killed('SIGTERM'), exit(124)],
   },
   {
-    name: 'timeout kills with SIGKILL its whole process group, and so itself',
+    name: 'timeout kills its whole process group with SIGKILL, and so itself',
     happens: 'timeout-sigkill',
     deaths: [killed('SIGKILL'), { cause: 'self_signal', errorType: 'SIGKILL', senderKind: 'self' }],
   },
@@ -235,12 +235,12 @@ const containerCases: readonly Case[] = [
     deaths: [askedToExit(3, 'SIGTERM', 15)],
   },
   {
-    name: 'docker stop, and a Go program as process 1 raises SIGTERM once more, in vain, and exits with code 2',
+    name: 'docker stop, and a Go program as process 1 raises SIGTERM again, without effect, and exits with code 2',
     happens: 'docker-stop-raised-again',
     deaths: [askedToExit(2, 'SIGTERM', 15)],
   },
   {
-    name: 'docker stop, and the init of docker run --init hands SIGTERM on to the program',
+    name: 'docker stop, and the init of docker run --init forwards SIGTERM to the program',
     happens: 'docker-stop-init',
     deaths: [killed('SIGTERM'), askedToExit(143, 'SIGTERM', 15)],
   },
@@ -250,7 +250,7 @@ const containerCases: readonly Case[] = [
     deaths: [killedAfterSigterm(/SIGTERM from runc \(pid \d+\) was ignored, \d\.\d+ s before/)],
   },
   {
-    name: 'docker stop, and process 1 has no handler for SIGTERM: the kernel spares it as an init',
+    name: 'docker stop, and process 1 has no handler for SIGTERM: the kernel drops the signal to an init',
     happens: 'docker-stop-no-handler',
     deaths: [killedAfterSigterm(/SIGTERM from runc \(pid \d+\) was ignored, as it is the init of a pid namespace/)],
   },

@@ -30,43 +30,44 @@ export function page(run: Run, peers: readonly Peer[], machine: Machine): string
     const what = `${scored.one.name} (\`${scored.one.happens}\`${times === 1 ? '' : `, ${times} times`})`;
     return [what, truthWords(truth, expected), isRight ? 'right' : `**${said}**`, ...others];
   });
-  return `# The score
+  return `# Accuracy
 
-Made by \`npm run deaths -- --compare --write\`: real programs die on the real kernel, and what is told of each is held against the
-truth, which comes from outside: the status from \`waitid\`, the killer from who was ordered to kill. ${machine.distribution}, Linux
+\`npm run deaths -- --compare --write\` generates this page. Real programs die on the real kernel, and each record is compared with the
+truth, which comes from outside: the status from \`waitid\`, the sender from the test, which ordered the kill. ${machine.distribution}, Linux
 ${machine.kernel}.
 
 **whodunit: ${cases} cases, ${deaths} deaths: ${right} right, ${wrong} wrong; ${missed} missed, ${doubled} doubled, ${invented} invented,
-${lost} lost.** Right means the whole record: besides status and sender the cause, the times, the executable, arguments, user, cgroup,
-the sender's command line and ancestors (\`test/deaths/compare.ts\`). ${skippedWords(run)}
+${lost} lost.** Right means that the whole record is right: besides status and sender also the cause, the times, the executable, arguments,
+user, cgroup, and the sender's command line and ancestors (\`test/deaths/compare.ts\`). ${skippedWords(run)}
 
-## Beside others
+## Comparison with other tools
 
-The others ran at the same time, in front of the same deaths, and are measured by less: the status, and the sender's pid.
+The other tools ran at the same time and saw the same cases. They are scored on less: the status and the sender's pid.
 
 ${markdown(toolRows(run, names))}
 
 ${commands.join('\n')}
 
-How they are read (\`test/deaths/score/weigh.ts\`, for whodunit too); in doubt for the tool:
+How the output is scored (\`test/deaths/score/weigh.ts\`, for whodunit too). If the output is ambiguous, the better reading counts:
 
-- Deaths of one case count once if they are alike: the same truth, and the same said of each by everybody. Exits with code 0 do not
-  count.
-- *Status*: the exit code or the signal is what \`waitid\` gave. *Missed*: no line about the process. *Doubled*: the right one more
-  than once. *Invented*: the right one, and another end that never was. Lines about threads do not count where the tool shows that
-  they are threads, so forkstat is asked to show clones too.
-- *Sender*: a process that the tool shows sending the fatal signal, or the signal that a handler took before the end, to the dead.
-  Where it shows several, the right one among them is enough. *Not told*: there was a sender, and no line about one.
-- *Kernel's, a process named*: the kernel decided (a timer, a terminal, the end of the parent, …), and the tool shows a process that
-  happened to run then. The dead itself and the idle task name nobody, and neither does bpftrace where it shows \`si_code\` to be the
-  kernel's.
-- What a tool cannot tell at all is –. None of the others tells why the kernel sent a signal; that is not counted against them.
+- Terminations of one case count once if the truth and the output of every tool are the same. Exits with code 0 do not count.
+- *Status*: the exit code or the signal is the one from \`waitid\`. *Missed*: no line about the process. *Doubled*: the right status more
+  than once. *Invented*: the right status, and another termination that did not happen. Lines about threads do not count if the tool
+  shows that they are threads, so forkstat runs with the option to show clones.
+- *Sender*: a process that the tool shows sending the fatal signal, or the signal that a handler took before the termination, to the
+  victim. If the tool shows several, one right sender is enough. *Not reported*: there was a sender, and the tool printed no line about
+  one.
+- *From the kernel, a process named*: the kernel sent the signal (a timer, a terminal, the exit of the parent, …), and the tool shows a
+  process that happened to run at that time. A line that shows the victim itself or the idle task names no process. Neither does a line
+  of bpftrace whose \`si_code\` is the kernel's.
+- – means that the tool cannot report this at all. None of the other tools reports why the kernel sent a signal; that is not counted
+  against them.
 
-\`npm run deaths -- --help\` has more: several runs in a row, a fork storm meanwhile, single cases.
+\`npm run deaths -- --help\` has more options: several runs in a row, a fork storm meanwhile, single cases.
 
 ## Case by case
 
-**Bold** is what a tool said where it was wrong.
+Where a tool was wrong, its output is in **bold**.
 
 ${markdown([['what happens', 'truth', 'whodunit', ...names], ...rows])}
 `;

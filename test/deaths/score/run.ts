@@ -3,10 +3,10 @@
 import type { Case } from '../cases/case.ts';
 import { type Inquest, openInquest, type Review } from '../inquest.ts';
 import type { Finding } from '../judge.ts';
+import { type Observation, observationsOf } from './observed.ts';
 import type { Peer } from './peers/peer.ts';
 import { type Watch, watchWith } from './peers/watch.ts';
 import { startStorm } from './storm.ts';
-import { type Told, toldBy } from './told.ts';
 import { type Weighed, weigh } from './weigh.ts';
 
 /** Our own name among the tools. */
@@ -35,7 +35,7 @@ export interface RunOptions {
   readonly cases: readonly Case[];
   readonly peers: readonly Peer[];
   readonly storm: boolean;
-  /** Asked before each case, and told of it: false ends the run early. */
+  /** Called with each case before it runs: false ends the run early. */
   readonly goesOn: (one: Case, index: number) => boolean;
 }
 
@@ -88,7 +88,7 @@ async function happen(
   for (const [index, one] of cases.entries()) {
     if (one.skip !== undefined) continue;
     if (!goesOn(one, index)) break;
-    await watch?.take(); // what was told before is about others
+    await watch?.take(); // earlier observations are about other processes
     try {
       const findings = await inquest.hear(one);
       scored.push(...score(one, findings, peers, (await watch?.take()) ?? new Map()));
@@ -104,14 +104,14 @@ function score(
   one: Case,
   findings: readonly Finding[],
   peers: readonly Peer[],
-  told: ReadonlyMap<Peer, readonly Told[]>,
+  observed: ReadonlyMap<Peer, readonly Observation[]>,
 ): Scored[] {
   const truths = findings.map(({ truth }) => truth);
   return findings.map((finding, index) => {
-    const ours = finding.records.flatMap(toldBy);
+    const ours = finding.records.flatMap(observationsOf);
     const weighed = new Map([[WHODUNIT, weigh([finding.truth], 0, finding.expected, ours, ['status', 'sender'])]]);
     for (const peer of peers)
-      weighed.set(peer.name, weigh(truths, index, finding.expected, told.get(peer) ?? [], peer.tells));
+      weighed.set(peer.name, weigh(truths, index, finding.expected, observed.get(peer) ?? [], peer.shows));
     return { one, finding, weighed };
   });
 }

@@ -3,12 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../judge.ts';
 import { expected, record, truth } from '../sample.ts';
+import { observationsOf } from './observed.ts';
 import { page } from './page.ts';
 import { exitsnoop } from './peers/exitsnoop.ts';
 import { type Run, WHODUNIT } from './run.ts';
 import { summary, table, toolRows } from './table.ts';
 import { allRight, total } from './tally.ts';
-import { toldBy } from './told.ts';
 import { weigh } from './weigh.ts';
 
 const one = { name: 'another process kills it', happens: 'sigkill', deaths: [expected] };
@@ -16,7 +16,7 @@ const found: Finding = { truth, expected, records: [record], differences: [] };
 
 function runWith(finding: Finding, changes: Partial<Run> = {}): Run {
   const weighed = new Map([
-    [WHODUNIT, weigh([truth], 0, expected, finding.records.flatMap(toldBy), ['status', 'sender'])],
+    [WHODUNIT, weigh([truth], 0, expected, finding.records.flatMap(observationsOf), ['status', 'sender'])],
     ['exitsnoop', weigh([truth], 0, expected, [{ kind: 'end', pid: 42, ending: { code: 5 } }], ['status'])],
   ]);
   const review = { doubled: [], invented: [], lost: 0 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fork storm: for each processor one undertaker that forks children that exit at once, one after the other, until it is told to stop.
+// A fork storm: for each processor one undertaker that forks children that exit at once, one after the other, until it is stopped.
 import { availableParallelism } from 'node:os';
 import { startProgram, UNDERTAKER } from '../../../scripts/stack/program.ts';
 

@@ -46,7 +46,7 @@ export function summary(run: Run, tools: readonly string[]): string {
 /** The tools side by side, the header first: shares of the rows that had a status, or a sender, to tell. */
 export function toolRows(run: Run, tools: readonly string[]): string[][] {
   const header = ['tool', 'status right', 'wrong', 'missed', 'doubled', 'invented'];
-  const senders = ['sender right', 'wrong', 'not told', "kernel's, a process named"];
+  const senders = ['sender right', 'wrong', 'not reported', 'from the kernel, a process named'];
   const all = rowsOf(run);
   const rows = [WHODUNIT, ...tools].map((tool) => {
     const status = tallyStatus(all, tool);

@@ -39,16 +39,16 @@ export function tallyStatus(rows: readonly Row[], tool: string): StatusTally | n
   return tally.of === 0 ? null : tally;
 }
 
-/** `of`: the rows with a sender to tell; those that the kernel decided on are `blamed` or `nobody`. */
+/** `of`: the rows with a sender to tell; those that the kernel decided on are `blamed` or `none`. */
 export function tallySender(rows: readonly Row[], tool: string): SenderTally | null {
-  const tally = { right: 0, wrong: 0, silent: 0, blamed: 0, nobody: 0, of: 0 };
+  const tally = { right: 0, wrong: 0, silent: 0, blamed: 0, none: 0, of: 0 };
   let asked = false;
   for (const { scored } of rows) {
     const sender = scored.weighed.get(tool)?.sender ?? null;
     if (sender === null) continue;
     asked = true;
     tally[sender] += 1;
-    if (sender !== 'blamed' && sender !== 'nobody') tally.of += 1;
+    if (sender !== 'blamed' && sender !== 'none') tally.of += 1;
   }
   return asked ? tally : null;
 }

@@ -3,11 +3,15 @@
 import { describe, expect, it } from 'vitest';
 import { expected, record, truth } from '../sample.ts';
 import type { Death } from '../truth.ts';
-import { endingOf, type Told, toldBy } from './told.ts';
+import { endingOf, type Observation, observationsOf } from './observed.ts';
 import { weigh } from './weigh.ts';
 
-const end = (ending: { code: number } | { signal: number }, pid = truth.pid): Told => ({ kind: 'end', pid, ending });
-const sent = (sender: number, pid = truth.pid, signal = 9): Told => ({
+const end = (ending: { code: number } | { signal: number }, pid = truth.pid): Observation => ({
+  kind: 'end',
+  pid,
+  ending,
+});
+const sent = (sender: number, pid = truth.pid, signal = 9): Observation => ({
   kind: 'signal',
   pid,
   signal,
@@ -31,19 +35,19 @@ describe('the status', () => {
     ['doubled', truth, [end({ signal: 9 }), end({ signal: 9 })]],
     ['invented', truth, [end({ code: 0 }), end({ signal: 9 })]],
     ['missed', truth, [end({ signal: 9 }), { kind: 'thread', pid: truth.pid }]],
-  ] as const)('is %s', (status, death, told) => {
-    expect(weigh([death], 0, expected, told, ['status'])).toMatchObject({ status, sender: null });
+  ] as const)('is %s', (status, death, observed) => {
+    expect(weigh([death], 0, expected, observed, ['status'])).toMatchObject({ status, sender: null });
   });
 
-  it('of two deaths with one pid is told in their order, and what is left over belongs to the last', () => {
+  it('of two terminations with one pid follows their order; what is left over belongs to the last', () => {
     const truths = [exited, { ...exited, exit_code: 4 }];
-    const told = [end({ code: 3 }), end({ code: 4 }), end({ code: 5 })];
-    expect(weigh(truths, 0, expected, told, ['status']).status).toBe('right');
-    expect(weigh(truths, 1, expected, told, ['status']).endings).toEqual([{ code: 4 }, { code: 5 }]);
-    expect(weigh(truths, 1, expected, told.slice(0, 1), ['status']).status).toBe('missed');
+    const observed = [end({ code: 3 }), end({ code: 4 }), end({ code: 5 })];
+    expect(weigh(truths, 0, expected, observed, ['status']).status).toBe('right');
+    expect(weigh(truths, 1, expected, observed, ['status']).endings).toEqual([{ code: 4 }, { code: 5 }]);
+    expect(weigh(truths, 1, expected, observed.slice(0, 1), ['status']).status).toBe('missed');
   });
 
-  it('is not asked for where nobody is to report the death, or the tool tells none', () => {
+  it('is not weighed where the termination needs no report, or the tool shows no status', () => {
     expect(weigh([exited], 0, undefined, [], ['status', 'sender'])).toMatchObject({ status: null, sender: null });
     expect(weigh([truth], 0, expected, [], ['sender']).status).toBeNull();
   });
@@ -63,16 +67,16 @@ describe('the sender', () => {
     ['right', self, [sent(truth.pid, 43)]],
     ['wrong', self, [sent(51)]],
     ['blamed', kernel, [sent(51)]],
-    ['nobody', kernel, [sent(51), sent(truth.pid)]],
-    ['nobody', kernel, []],
-    ['nobody', kernel, [sent(0)]],
-    ['nobody', kernel, [sent(truth.pid)]],
-    ['nobody', kernel, [{ kind: 'signal', pid: truth.pid, signal: 9, sender: null }]],
-  ] as const)('is %s', (sender, expectation, told) => {
-    expect(weigh([truth], 0, expectation, told, ['sender']).sender).toBe(sender);
+    ['none', kernel, [sent(51), sent(truth.pid)]],
+    ['none', kernel, []],
+    ['none', kernel, [sent(0)]],
+    ['none', kernel, [sent(truth.pid)]],
+    ['none', kernel, [{ kind: 'signal', pid: truth.pid, signal: 9, sender: null }]],
+  ] as const)('is %s', (sender, expectation, observed) => {
+    expect(weigh([truth], 0, expectation, observed, ['sender']).sender).toBe(sender);
   });
 
-  it('of an exit is who sent the signal that was handled before, and nobody if there was none', () => {
+  it('of an exit is the sender of the signal handled before it, and none without such a signal', () => {
     const asked = { ...expected, handledSignal: 15 };
     const byKiller = { ...exited, killer: truth.killer };
     expect(weigh([byKiller], 0, asked, [sent(killer, truth.pid, 15)], ['sender']).sender).toBe('right');
@@ -80,9 +84,9 @@ describe('the sender', () => {
   });
 });
 
-describe('what is told', () => {
+describe('observations of a record', () => {
   it('by a record of whodunit is weighed like the others', () => {
-    expect(weigh([truth], 0, expected, toldBy(record), ['status', 'sender'])).toMatchObject({
+    expect(weigh([truth], 0, expected, observationsOf(record), ['status', 'sender'])).toMatchObject({
       status: 'right',
       sender: 'right',
     });

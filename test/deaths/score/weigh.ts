@@ -1,53 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one tool told of one death, weighed against the truth: the same scales for whodunit and for every other tool. Where a tool can
+// What one tool reported of one termination, weighed against the truth: the same scales for whodunit and for every other tool. Where a tool can
 // be read in two ways, the reading that is better for it counts. Pure.
 import type { Expectation } from '../cases/case.ts';
 import type { Death } from '../truth.ts';
-import type { Ending, Sender, Subject, Told } from './told.ts';
+import type { Ending, Observation, Sender, Subject } from './observed.ts';
 
-/** `doubled`: right, more than once. `invented`: right, and besides another end that never was. `missed`: nothing was told. */
+/** `doubled`: right, more than once. `invented`: right, and besides another end that never was. `missed`: not reported. */
 export type StatusVerdict = 'right' | 'wrong' | 'missed' | 'doubled' | 'invented';
-/** `silent`: no sender was told, where there was one. `blamed`: a process was told, where the kernel decided. */
-export type SenderVerdict = 'right' | 'wrong' | 'silent' | 'blamed' | 'nobody';
+/** `silent`: no sender was reported although there was one. `blamed`: a process was reported although the kernel decided. */
+export type SenderVerdict = 'right' | 'wrong' | 'silent' | 'blamed' | 'none';
 
 export interface Weighed {
-  /** null: the tool tells no status, or the death is one that nobody is to report. */
+  /** null: the tool shows no status, or the termination needs no report. */
   readonly status: StatusVerdict | null;
   readonly endings: readonly Ending[];
-  /** null: the tool tells no senders, or no signal had a part in it. */
+  /** null: the tool shows no senders, or no signal was involved. */
   readonly sender: SenderVerdict | null;
   readonly named: Sender | null;
 }
 
-/** The number that the scheduler's idle task has: whoever names it names nobody. */
+/** The pid of the scheduler's idle task: a tool that names it names no process. */
 const IDLE_PID = 0;
 
 /**
- * What was told (`told`: while the case happened) of the death `index` of `truths`. Where deaths have the same pid, the first end
- * told is taken for the first one's, and so on; what is left over is the last one's.
+ * What was reported (`observed`: while the case ran) of the termination `index` of `truths`. Where several have the same pid, the first
+ * one reported counts for the first, and so on; what is left over counts for the last.
  */
 export function weigh(
   truths: readonly Death[],
   index: number,
   expected: Expectation | undefined,
-  told: readonly Told[],
-  tells: readonly Subject[],
+  observed: readonly Observation[],
+  shows: readonly Subject[],
 ): Weighed {
   const truth = truths[index] as Death;
-  const endings = endingsOf(truths, index, told);
+  const endings = endingsOf(truths, index, observed);
   const signal = truth.signal ?? expected?.handledSignal;
-  const asked = tells.includes('sender') && signal !== undefined && expected !== undefined;
+  const asked = shows.includes('sender') && signal !== undefined && expected !== undefined;
   return {
-    status: tells.includes('status') && expected !== undefined ? weighStatus(truth, endings) : null,
+    status: shows.includes('status') && expected !== undefined ? weighStatus(truth, endings) : null,
     endings,
-    ...(asked ? weighSenders(truth, expected, sendersOf(truth, signal, told)) : { sender: null, named: null }),
+    ...(asked ? weighSenders(truth, expected, sendersOf(truth, signal, observed)) : { sender: null, named: null }),
   };
 }
 
-function endingsOf(truths: readonly Death[], index: number, told: readonly Told[]): Ending[] {
+function endingsOf(truths: readonly Death[], index: number, observed: readonly Observation[]): Ending[] {
   const { pid } = truths[index] as Death;
-  const threads = new Set(told.filter(({ kind }) => kind === 'thread').map((thread) => thread.pid));
-  const ends = told.flatMap((one) => (one.kind === 'end' && one.pid === pid && !threads.has(pid) ? [one.ending] : []));
+  const threads = new Set(observed.filter(({ kind }) => kind === 'thread').map((thread) => thread.pid));
+  const ends = observed.flatMap((one) =>
+    one.kind === 'end' && one.pid === pid && !threads.has(pid) ? [one.ending] : [],
+  );
   const before = truths.slice(0, index).filter((other) => other.pid === pid).length;
   const isLast = !truths.slice(index + 1).some((other) => other.pid === pid);
   return ends.slice(before, isLast ? undefined : before + 1);
@@ -69,8 +71,8 @@ function isTrue(truth: Death, ending: Ending): boolean {
  * All who sent this signal to the process, which a negative number names with its group, or the process itself to one of its threads.
  * null: the tool says that it was no process.
  */
-function sendersOf({ pid }: Death, signal: number, told: readonly Told[]): (Sender | null)[] {
-  return told.flatMap((one) => {
+function sendersOf({ pid }: Death, signal: number, observed: readonly Observation[]): (Sender | null)[] {
+  return observed.flatMap((one) => {
     if (one.kind !== 'signal' || one.signal !== signal) return [];
     return Math.abs(one.pid) === pid || one.sender?.pid === pid ? [one.sender] : [];
   });
@@ -89,6 +91,6 @@ function weighSenders(
     return { sender: named === null ? 'silent' : named.pid === right ? 'right' : 'wrong', named };
   }
   const blamed = others.filter(({ pid }) => pid !== truth.pid);
-  if (blamed.length < senders.length || senders.length === 0) return { sender: 'nobody', named: null };
+  if (blamed.length < senders.length || senders.length === 0) return { sender: 'none', named: null };
   return { sender: 'blamed', named: blamed[0] ?? null };
 }

@@ -5,8 +5,8 @@ import { basename } from 'node:path';
 import type { LogRecord } from '../../../scripts/stack/otlp-file.ts';
 import type { Expectation } from '../cases/case.ts';
 import type { Death } from '../truth.ts';
+import type { Ending } from './observed.ts';
 import type { Scored } from './run.ts';
-import type { Ending } from './told.ts';
 import type { Weighed } from './weigh.ts';
 
 /** There was nothing to tell. */

@@ -61,7 +61,7 @@ func (u *undertaker) sleep(d time.Duration) call {
 	return call{number: unix.SYS_NANOSLEEP, args: [6]uintptr{uintptr(unsafe.Pointer(&ts))}}
 }
 
-// hold keeps the bytes where they are, and gives their address.
+// hold keeps the bytes where they are, and returns their address.
 func (u *undertaker) hold(bytes []byte) uintptr {
 	u.held = append(u.held, bytes)
 	return uintptr(unsafe.Pointer(&bytes[0]))
@@ -93,7 +93,7 @@ func (u *undertaker) block(signal syscall.Signal) call {
 	return call{number: unix.SYS_RT_SIGPROCMASK, args: [6]uintptr{unix.SIG_SETMASK, u.hold(mask), 0, sigsetBytes}}
 }
 
-// waitLong waits for a signal, and ends a life that nobody ends.
+// waitLong waits for a signal, and ends a process that is not killed.
 func (u *undertaker) waitLong() []call { return []call{u.sleep(bareLifeMax), exitGroup(anExitOf1)} }
 
 // own is a victim that is a copy of the undertaker.

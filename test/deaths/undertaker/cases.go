@@ -28,7 +28,7 @@ func byItself(args ...string) func(u *undertaker) error {
 	}
 }
 
-// victimAndKiller starts a victim that lives in the given way, and somebody who is to end that.
+// victimAndKiller starts a victim that lives in the given way, and a process that is to kill it.
 func (u *undertaker) victimAndKiller(args ...string) (*victim, *killerHandle, error) {
 	v, err := u.startReady(args...)
 	if err != nil {

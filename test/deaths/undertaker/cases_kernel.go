@@ -74,7 +74,7 @@ func withCore(args ...string) func(u *undertaker) error {
 	}
 }
 
-// signalOnInput lets a killer write into the FIFO from which the victim wants to be told. Nobody sent the signal.
+// signalOnInput lets a killer write into the FIFO on which the victim asked for a signal. No process sends one.
 func signalOnInput(signal string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		fifo := filepath.Join(u.workDir, "fifo")
@@ -89,7 +89,7 @@ func signalOnInput(signal string) func(u *undertaker) error {
 	}
 }
 
-// signalOnMail lets a killer write into the message queue from which the victim wants to be told.
+// signalOnMail lets a killer write into the message queue on which the victim asked for a signal.
 func signalOnMail(u *undertaker) error {
 	name := filepath.Base(u.workDir)
 	v, k, err := u.victimAndKiller("signal-on-mail", name)

@@ -99,7 +99,7 @@ func (u *undertaker) newCgroup(mount string, below ...string) (string, error) {
 	return directory, nil
 }
 
-// removeCgroup tries for a while: the dead leave their cgroup a moment after they were waited for.
+// removeCgroup retries: a process leaves its cgroup a moment after it was waited for.
 func removeCgroup(directory string) {
 	for range rmdirTries {
 		if err := syscall.Rmdir(directory); !errors.Is(err, syscall.EBUSY) {
@@ -159,7 +159,7 @@ func cgroupKill(u *undertaker) error {
 	return u.killedBy(v, k, "write", "1", filepath.Join(directory, "cgroup.kill"))
 }
 
-// pairFor lets a victim wait in that cgroup, and hires somebody outside of it to kill it.
+// pairFor lets a victim wait in that cgroup, and hires a killer outside of it.
 func (u *undertaker) pairFor(directory string) (*victim, *killerHandle, error) {
 	v, err := u.startReady("in-cgroup", directory, "wait")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command undertaker lets real programs die and tells the truth about it, from the outside.
+// Command undertaker lets real programs die and reports the truth about it, from the outside.
 //
 //	undertaker list          the names of the cases, but for those of whole_machine.go
 //	undertaker CASE          lets it happen and prints one line of JSON (truth.go)
@@ -90,7 +90,7 @@ func tell(c deathCase) error {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	if len(u.deaths) == 0 {
-		return fmt.Errorf("%s: nobody died", c.name)
+		return fmt.Errorf("%s: no process terminated", c.name)
 	}
 	return json.NewEncoder(os.Stdout).Encode(truth{Case: c.name, Deaths: u.deaths, Discarded: u.discarded})
 }

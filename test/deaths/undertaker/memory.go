@@ -103,7 +103,7 @@ func take(bytes uintptr) call {
 	return call{number: unix.SYS_MMAP, args: [6]uintptr{0, bytes, unix.PROT_READ | unix.PROT_WRITE, how, ^uintptr(0)}}
 }
 
-// sharedMemory: whoever shares the memory of an out-of-memory victim is killed too, and not marked (mm/oom_kill.c).
+// sharedMemory: a process that shares the memory of an out-of-memory victim is killed too, and not marked (mm/oom_kill.c).
 func sharedMemory(u *undertaker) error {
 	directory, enter, err := u.enteringLimited()
 	if err != nil {
@@ -169,7 +169,7 @@ func childOutOfMemory(u *undertaker) error {
 	return u.buryOOM(v)
 }
 
-// chosenAndKilled is dying as the victim of the out-of-memory killer, and its tracer holds it there, when somebody sends it SIGKILL.
+// chosenAndKilled is exiting as the victim of the out-of-memory killer, held there by its tracer, when it is sent SIGKILL.
 func chosenAndKilled(u *undertaker) error {
 	directory, enter, err := u.enteringLimited()
 	if err != nil {

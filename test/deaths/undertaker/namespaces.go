@@ -97,7 +97,7 @@ func (n *namespace) order(words ...any) (int, error) {
 	return answer, err
 }
 
-// member starts a victim or a killer in there, and gives its pids inside and outside.
+// member starts a victim or a killer in there, and returns its pids inside and outside.
 func (n *namespace) member(kind string) (vpid, pid int, err error) {
 	if vpid, err = n.order(kind); err != nil {
 		return 0, 0, err
@@ -159,7 +159,7 @@ func inPidNamespace(victims int, everyone bool) func(u *undertaker) error {
 	}
 }
 
-// initAttacked lets a child of a namespace's init send it SIGKILL, which the kernel ignores; then somebody outside does.
+// initAttacked lets a child of a namespace's init send it SIGKILL, which the kernel ignores; then a process outside does.
 func initAttacked(u *undertaker) error {
 	first, orders, err := u.startInit()
 	if err != nil {
@@ -203,7 +203,7 @@ func hostPID(parent, vpid int) (int, error) {
 }
 
 // namespaceExit ends process 1 of a namespace; the kernel then kills everyone else in it. The other one's parent is the
-// undertaker, outside, so that somebody is there to be told its status.
+// undertaker, outside, so that a process is there to wait for it.
 func namespaceExit(end func(n *namespace, k *killerHandle) error) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		first, orders, err := u.startInit()

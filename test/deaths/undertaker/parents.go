@@ -29,20 +29,20 @@ func (c *channel) tell(address uintptr, bytes int) call {
 	return call{number: unix.SYS_WRITE, args: [6]uintptr{uintptr(c.writer), address, uintptr(bytes)}}
 }
 
-// say writes a byte that somebody listens for.
+// say writes a byte that another process waits for.
 func (c *channel) say(u *undertaker) call { return c.tell(u.hold(make([]byte, 1)), 1) }
 
 func (c *channel) listen(u *undertaker) call {
 	return call{number: unix.SYS_READ, args: [6]uintptr{uintptr(c.reader), u.hold(make([]byte, 1)), 1}}
 }
 
-// free lets whoever listens go on.
+// free lets the waiting process go on.
 func (c *channel) free() error {
 	_, err := unix.Write(c.writer, make([]byte, 1))
 	return err
 }
 
-// await waits until somebody has said something.
+// await waits for a byte from say.
 func (c *channel) await() error {
 	_, err := unix.Read(c.reader, make([]byte, 1))
 	return err

@@ -41,5 +41,5 @@ func (u *undertaker) pidReuse(first func(u *undertaker) error) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("somebody else took the pid, %d times", pidReuseTries)
+	return fmt.Errorf("another process took the pid, %d times", pidReuseTries)
 }

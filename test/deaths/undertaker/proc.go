@@ -157,7 +157,7 @@ func wallNs() int64 { return clockNs(unix.CLOCK_REALTIME) }
 // offsetReadings of the clocks are made for one offset between them.
 const offsetReadings = 8
 
-// wallOffsetNs is the wall time less the time since boot. The clocks are read one after the other, and whoever reads may be interrupted
+// wallOffsetNs is the wall time less the time since boot. The clocks are read one after the other, and the reader may be interrupted
 // in between: the reading that took the least counts.
 func wallOffsetNs() int64 {
 	var offset int64

@@ -83,7 +83,7 @@ func bareProgram(u *undertaker) error {
 	return u.executed(path, "bare", "argument")
 }
 
-// dynamicProgram is loaded by an interpreter, which never hands over: the dead is the program all the same.
+// dynamicProgram is loaded by an interpreter, which never hands over: the victim is the program all the same.
 func dynamicProgram(u *undertaker) error {
 	loader, err := u.writeProgram("loader", exitOf(4), "", 0)
 	if err != nil {
@@ -134,7 +134,7 @@ func (u *undertaker) executed(path string, args ...string) error {
 	return u.bury(v, nil)
 }
 
-// setuidCopy is a copy of the program that runs as root whoever starts it.
+// setuidCopy is a copy of the program that runs as root for every user.
 func (u *undertaker) setuidCopy(program string) (string, error) {
 	text, err := os.ReadFile(program)
 	if err != nil {
@@ -152,7 +152,7 @@ func asNobody() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 
-// setuidVictim is started by an ordinary user and runs as root: whose death it is, is told by the effective user.
+// setuidVictim is started by an ordinary user and runs as root: the record names the effective user.
 func setuidVictim(u *undertaker) error {
 	path, err := u.setuidCopy(u.mortal)
 	if err != nil {

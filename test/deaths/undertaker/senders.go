@@ -16,7 +16,7 @@ import (
 
 const (
 	roleRelay = "relay" // a process between the undertaker and a killer
-	// lineOfRelays is longer than the line of ancestors that is told.
+	// lineOfRelays is longer than the list of ancestors in a record.
 	lineOfRelays = ancestorsMax + 2
 )
 
@@ -60,7 +60,7 @@ func (u *undertaker) killedBy(v *victim, k *killerHandle, order ...any) error {
 	return u.bury(v, &k.actor)
 }
 
-// setuidSender is started by an ordinary user and runs as root: the user that is told is the one it acts as.
+// setuidSender is started by an ordinary user and runs as root: the record names the user it acts as.
 func setuidSender(u *undertaker) error {
 	path, err := u.setuidCopy(u.self)
 	if err != nil {
@@ -166,7 +166,7 @@ func ownGroup(u *undertaker) error {
 	return u.bury(neighbour, who)
 }
 
-// zombieSignalled has ended by itself, and nobody waited for it yet, when the signals come.
+// zombieSignalled has exited by itself, and was not waited for yet, when the signals come.
 func zombieSignalled(u *undertaker) error {
 	v, k, err := u.victimAndKiller("exit-on", "SIGUSR1", "3")
 	if err != nil {
@@ -193,7 +193,7 @@ const (
 	dumpPoll     = 200 * time.Microsecond
 )
 
-// dumpInterrupted lets somebody kill a process that is writing its core. Where that was over too soon, the next one has more to write.
+// dumpInterrupted kills a process that is writing its core. Where that was over too soon, the next one has more to write.
 func dumpInterrupted(u *undertaker) error {
 	if err := allowCore(); err != nil {
 		return err

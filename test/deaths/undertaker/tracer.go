@@ -50,7 +50,7 @@ func trace(order string, pid, number int) error {
 
 const zombiePoll = time.Millisecond
 
-// traced is a process whose first thread is under a tracer, with somebody else who may kill it.
+// traced is a process whose first thread is under a tracer, with another process that may kill it.
 type traced struct {
 	*victim
 	tracer, killer *killerHandle
@@ -86,7 +86,7 @@ func (t *traced) receive(signal syscall.Signal) error {
 	return t.tracer.order("await", t.PID, int(signal))
 }
 
-// buryTraced lets the tracer go first: until it does, the parent is told nothing.
+// buryTraced lets the tracer go first: until it does, the parent gets no status.
 func (u *undertaker) buryTraced(t *traced, killer *actor) error {
 	for {
 		ended, err := isZombie(t.PID)
@@ -198,7 +198,7 @@ func (u *undertaker) tooLate(signal syscall.Signal) error {
 	return u.buryTraced(t, &t.killer.actor)
 }
 
-// tracerExit lets a tracer with PTRACE_O_EXITKILL go: the kernel then kills whom it traced, and nobody sent anything.
+// tracerExit lets a tracer with PTRACE_O_EXITKILL go: the kernel then kills its tracees, and no process sent anything.
 func tracerExit(u *undertaker) error {
 	v, k, err := u.victimAndKiller("wait")
 	if err != nil {

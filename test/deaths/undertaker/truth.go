@@ -37,7 +37,7 @@ type death struct {
 	Signal     *int   `json:"signal"`    // null: an exit
 	CoreDumped bool   `json:"core_dumped"`
 
-	Killer *actor    `json:"killer"` // who was told to send the signal; null: nobody
+	Killer *actor    `json:"killer"` // the process ordered to send the signal; null: none
 	OOM    *oomSizes `json:"oom"`    // null: nothing ran out of memory
 }
 

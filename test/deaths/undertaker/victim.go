@@ -19,7 +19,7 @@ import (
 // mortalVariable names the environment variable with the path of the program that dies.
 const mortalVariable = "UNDERTAKER_MORTAL"
 
-// workDirVariable tells an undertaker that works for another one where that one keeps its files.
+// workDirVariable names the directory of the undertaker that this one works for.
 const workDirVariable = "UNDERTAKER_WORK_DIR"
 
 type undertaker struct {
@@ -71,7 +71,7 @@ func newUndertaker() (*undertaker, error) {
 	return u, os.Setenv(workDirVariable, u.workDir)
 }
 
-// close kills who still lives and removes what was made. It may be called twice, by whoever gives up first.
+// close kills what still lives and removes what was made. It may be called twice.
 func (u *undertaker) close() {
 	u.closing.Do(func() {
 		for i := len(u.atClose) - 1; i >= 0; i-- {

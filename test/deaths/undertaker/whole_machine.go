@@ -72,8 +72,8 @@ func outOfMemoryGroup(u *undertaker) error {
 	return nil
 }
 
-// kernelThread lets a thread of the kernel end: the one that watches the pressure for whoever asked to be told of it
-// (kernel/sched/psi.c), and goes when nobody asks any more. Nobody waits for it; its status is told to no one.
+// kernelThread lets a thread of the kernel end: the one that watches the pressure for processes that poll for it
+// (kernel/sched/psi.c), and exits when none is left. No process waits for it or gets its status.
 func kernelThread(u *undertaker) error {
 	const name = "psimon"
 	watch, err := os.OpenFile("/proc/pressure/cpu", os.O_RDWR, 0)

@@ -1,4 +1,4 @@
-// Cases in a container. Its processes have containerd-shim for a parent: the status is what Docker was told.
+// Cases in a container. Its processes have containerd-shim for a parent: the status is the one that Docker received.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -87,7 +87,7 @@ func (c *container) goAhead() error {
 	return os.WriteFile(c.d.in("orders/go"), []byte("\n"), 0)
 }
 
-// wait gives the number that Docker tells of the end of its process 1.
+// wait returns the exit number that Docker reports for its process 1.
 func (c *container) wait() (int, error) {
 	text, err := c.d.call("wait", c.id)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *container) wait() (int, error) {
 	return strconv.Atoi(text)
 }
 
-// bury keeps what Docker was told as the truth about its process 1.
+// bury keeps the status that Docker received as the truth about its process 1.
 func (c *container) bury(killer *actor) error {
 	code, err := c.wait()
 	if err != nil {
@@ -165,7 +165,7 @@ func containerInitExits(d *docker, c *container) error {
 	return c.bury(nil)
 }
 
-// initForwards has an init that Docker puts before the program: it waits for signals, hands them on, and tells of its child as a
+// initForwards has an init that Docker puts before the program: it waits for signals, hands them on, and reports its child as a
 // shell does.
 func initForwards(d *docker, c *container) error {
 	pid, err := onlyChild(c.PID)

@@ -28,7 +28,7 @@ const (
 //go:embed dockerd-alone.sh
 var aloneScript string
 
-// keptDocker tells another test how to reach the daemon: arguments and environment of the client.
+// keptDocker says how another test reaches the daemon: arguments and environment of the client.
 type keptDocker struct {
 	Client []string `json:"client"`
 	Env    []string `json:"env"`

@@ -64,7 +64,7 @@ func (c *container) find(comm string) (int, error) {
 	return 0, fmt.Errorf("no %s in the container:\n%s", comm, text)
 }
 
-// bury waits for the client, whose exit code is the process's status as a shell tells it.
+// bury waits for the client, whose exit code is the process's status as a shell reports it.
 func (e *executed) bury(u *undertaker, killer *actor) error {
 	err := e.client.Wait()
 	var failed *exec.ExitError

@@ -53,7 +53,7 @@ func (u *undertaker) startProgram(name string, args ...string) (*victim, error) 
 	return u.launch(launch{exe: exe, args: append([]string{name}, args...)})
 }
 
-// launchListening starts a victim, or somebody else, whose input is what is written to the file.
+// launchListening starts a victim, or another process, whose input is what is written to the file.
 func (u *undertaker) launchListening(l launch) (*victim, *os.File, error) {
 	orders, ours, err := os.Pipe()
 	if err != nil {
@@ -130,7 +130,7 @@ func output(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// attest keeps a death as the truth whose status another process was told: it is that one's word, not wait4(2)'s to us.
+// attest keeps a termination as the truth whose status another process received: that process reports it, not wait4(2).
 func (u *undertaker) attest(v *victim, status syscall.WaitStatus, killer *actor) {
 	v.AfterUnixNs = strconv.FormatInt(wallNs(), 10)
 	v.buried = true
@@ -139,7 +139,7 @@ func (u *undertaker) attest(v *victim, status syscall.WaitStatus, killer *actor)
 	u.deaths = append(u.deaths, v.death)
 }
 
-// statusOfShell is the status that a shell, a supervisor or Docker tells as one number: 128 and more is a signal.
+// statusOfShell is the status that a shell, a supervisor or Docker reports as one number: 128 and more is a signal.
 func statusOfShell(code int) syscall.WaitStatus {
 	if code > 128 {
 		return syscall.WaitStatus(code - 128)
@@ -147,7 +147,7 @@ func statusOfShell(code int) syscall.WaitStatus {
 	return syscall.WaitStatus(code << 8)
 }
 
-// adopt makes a victim of a living process that somebody else started. It keeps all that /proc has of it.
+// adopt makes a victim of a living process that another process started. It keeps all that /proc has of it.
 func adopt(pid int) (*victim, error) {
 	v := &victim{}
 	v.PID = pid
@@ -168,7 +168,7 @@ func adopt(pid int) (*victim, error) {
 	return v, v.readProc()
 }
 
-// afterOrder is a command that prints `ready`, waits in opening the fifo until somebody writes a line into it, and does then the rest.
+// afterOrder is a command that prints `ready`, blocks in opening the fifo until a line is written to it, and then runs the rest.
 func afterOrder(fifo, what string) []string {
 	return []string{"/bin/sh", "-c", fmt.Sprintf("echo ready; read _ < %s; %s", fifo, what)}
 }

@@ -99,7 +99,7 @@ func sudoRelays(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	// The repository may lie where nobody else may look.
+	// The repository may lie where other users may not look.
 	open := filepath.Join(u.workDir, "mortal")
 	if err := copyProgram(u.mortal, open); err != nil {
 		return err
@@ -155,8 +155,8 @@ func killedByPkill(u *undertaker) error {
 	})(u)
 }
 
-// timedOut lets timeout(1) wait for a victim that does not end. Told to send SIGKILL, timeout sends it to its whole process
-// group, and so to itself: the undertaker inherits the victim. Told nothing, it sends SIGTERM, waits, and exits with 124.
+// timedOut lets timeout(1) wait for a victim that does not end. With --signal=KILL, timeout sends it to its whole process
+// group, and so to itself: the undertaker inherits the victim. Without it, timeout sends SIGTERM, waits, and exits with 124.
 func timedOut(options ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

@@ -180,7 +180,7 @@ func (s *systemd) service(properties []string, command ...string) (*victim, erro
 	return adopt(pid)
 }
 
-// bury waits for what ExecStopPost= wrote: EXIT_CODE and EXIT_STATUS are what waitid(2) told systemd, in words.
+// bury waits for what ExecStopPost= wrote: EXIT_CODE and EXIT_STATUS are what waitid(2) returned to systemd, in words.
 func (s *systemd) bury(v *victim, killer *actor) error {
 	var how, what string
 	err := awaitTrue("the service has ended", func() error {

@@ -1,4 +1,4 @@
-// Dies in the ways of a Java program: an exception that nobody catches, halt, no memory, a fault in native code, a signal.
+// Dies in the ways of a Java program: an uncaught exception, halt, no memory, a fault in native code, a signal.
 //
 // SPDX-License-Identifier: Apache-2.0
 

@@ -1,4 +1,4 @@
-// Dies in the ways of a C++ program: an exception that nobody catches, and std::terminate without one.
+// Dies in the ways of a C++ program: an uncaught exception, and std::terminate without one.
 //
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bpftrace with the program that one would write first: the two tracepoints that its users are told of, and `exit_code` of the task.
-import { endingOf, type Told } from '../told.ts';
+// bpftrace with the program that one would write first: the two tracepoints that its documentation names, and `exit_code` of the task.
+import { endingOf, type Observation } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
 const PROGRAM = `
@@ -17,7 +17,7 @@ const SIGNAL = /^signal (\d+) to (\d+) from (\d+) (.*) code (-?\d+)$/;
 const SI_USER = 0;
 const SI_TIMER = -2;
 
-function parse(line: string): Told | undefined {
+function parse(line: string): Observation | undefined {
   const [exit, pid, status] = EXIT.exec(line) ?? [];
   if (exit !== undefined) return { kind: 'end', pid: Number(pid), ending: endingOf(Number(status)) };
   const [sent, signal, target, sender, comm, code] = SIGNAL.exec(line) ?? [];
@@ -35,6 +35,6 @@ export const bpftrace: Peer = {
   name: 'bpftrace',
   package: 'bpftrace',
   command: ['bpftrace', '-B', 'line', '-e', PROGRAM],
-  tells: ['status', 'sender'],
+  shows: ['status', 'sender'],
   parse,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// libbpf-tools' exitsnoop: PCOMM, PID, PPID, TID, AGE(s), EXIT_CODE. The name may hold spaces, the rest tells the columns.
-import type { Ending } from '../told.ts';
+// libbpf-tools' exitsnoop: PCOMM, PID, PPID, TID, AGE(s), EXIT_CODE. The name may hold spaces, so columns are counted from the right.
+import type { Ending } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
 const LINE = /^.*?\s(\d+)\s+\d+\s+\d+\s+\d+\.\d+\s+(?:0|code (\d+)|signal (\d+)\b.*)$/;
@@ -9,7 +9,7 @@ export const exitsnoop: Peer = {
   name: 'exitsnoop',
   package: 'libbpf-tools',
   command: ['stdbuf', '-oL', 'exitsnoop'],
-  tells: ['status'],
+  shows: ['status'],
   parse: (line) => {
     const [all, pid, code, signal] = LINE.exec(line) ?? [];
     if (all === undefined) return undefined;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // forkstat, which reads the kernel's process connector: Time, Event, PID, Info, Duration, Process. An exit's Info is wait(2)'s status.
 // It prints the end of each thread like that of a process; with clones shown too, a reader can tell which is which.
-import { endingOf } from '../told.ts';
+import { endingOf } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
 const EXIT = /^\d\d:\d\d:\d\d exit\s+(\d+)\s+(\d+)\s/;
@@ -11,7 +11,7 @@ export const forkstat: Peer = {
   name: 'forkstat',
   package: 'forkstat',
   command: ['forkstat', '-l', '-e', 'exit,clone'],
-  tells: ['status'],
+  shows: ['status'],
   parse: (line) => {
     const [exit, pid, status] = EXIT.exec(line) ?? [];
     if (exit !== undefined) return { kind: 'end', pid: Number(pid), ending: endingOf(Number(status)) };

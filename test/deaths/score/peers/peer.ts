@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Another tool that is scored: how it is run, and how a line that it prints is read. What its words are worth is weigh.ts's.
-import type { Subject, Told } from '../told.ts';
+import type { Observation, Subject } from '../observed.ts';
 
 export interface Peer {
   readonly name: string;
@@ -8,7 +8,7 @@ export interface Peer {
   readonly package: string;
   /** It prints each line at once. */
   readonly command: readonly string[];
-  readonly tells: readonly Subject[];
-  /** undefined: the line tells nothing of an end or a signal. */
-  readonly parse: (line: string) => Told | undefined;
+  readonly shows: readonly Subject[];
+  /** undefined: the line is about neither a termination nor a signal. */
+  readonly parse: (line: string) => Observation | undefined;
 }

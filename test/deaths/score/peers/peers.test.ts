@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines that the tools printed on Debian 12, Linux 6.18, and what they tell.
 import { describe, expect, it } from 'vitest';
-import type { Told } from '../told.ts';
+import type { Observation } from '../observed.ts';
 import { bpftrace } from './bpftrace.ts';
 import { exitsnoop } from './exitsnoop.ts';
 import { forkstat } from './forkstat.ts';
@@ -10,16 +10,16 @@ import type { Peer } from './peer.ts';
 import { killsnoop, sigsnoop } from './sigsnoop.ts';
 import { allowedProcessors } from './watch.ts';
 
-const exit = (pid: number, code: number): Told => ({ kind: 'end', pid, ending: { code } });
-const death = (pid: number, signal: number): Told => ({ kind: 'end', pid, ending: { signal } });
-const sent = (pid: number, signal: number, sender: number, comm: string): Told => ({
+const exit = (pid: number, code: number): Observation => ({ kind: 'end', pid, ending: { code } });
+const death = (pid: number, signal: number): Observation => ({ kind: 'end', pid, ending: { signal } });
+const sent = (pid: number, signal: number, sender: number, comm: string): Observation => ({
   kind: 'signal',
   pid,
   signal,
   sender: { pid: sender, comm },
 });
 
-const lines: [Peer, string, Told | undefined][] = [
+const lines: [Peer, string, Observation | undefined][] = [
   [exitsnoop, 'PCOMM            PID     PPID    TID     AGE(s)  EXIT_CODE', undefined],
   [exitsnoop, 'bash             32700   32324   32700   0.30    0', exit(32700, 0)],
   [exitsnoop, 'two words        32681   32324   32681   0.00    code 3', exit(32681, 3)],
@@ -61,10 +61,10 @@ const lines: [Peer, string, Told | undefined][] = [
 ];
 
 describe('a line of another tool', () => {
-  it.each(lines.map(([peer, line, told]) => [peer.name, line, peer, told] as const))(
+  it.each(lines.map(([peer, line, observed]) => [peer.name, line, peer, observed] as const))(
     '%s: %s',
-    (_, line, peer, told) => {
-      expect(peer.parse(line)).toEqual(told);
+    (_, line, peer, observed) => {
+      expect(peer.parse(line)).toEqual(observed);
     },
   );
 

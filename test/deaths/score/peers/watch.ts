@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Program, startProgram, until } from '../../../../scripts/stack/program.ts';
 import { WITH_TRACEFS } from '../../../../scripts/stack/tracefs.ts';
-import type { Told } from '../told.ts';
+import type { Observation } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
 /** Those that compile their programs take their time. */
@@ -14,10 +14,10 @@ const CAUGHT_UP_WITHIN_MS = 5_000;
 
 export interface Watch {
   /**
-   * What each told since the last call, once all have told of a process that dies now on each processor, as their buffers are per
+   * What each reported since the last call, once all have reported a process that ends now on each processor, as their buffers are per
    * processor, or the time for that is over.
    */
-  readonly take: () => Promise<ReadonlyMap<Peer, readonly Told[]>>;
+  readonly take: () => Promise<ReadonlyMap<Peer, readonly Observation[]>>;
   /** Names those that had ended before. */
   readonly stop: () => Promise<readonly string[]>;
 }
@@ -25,7 +25,7 @@ export interface Watch {
 interface Watched {
   readonly peer: Peer;
   readonly program: Program;
-  told: Told[];
+  observed: Observation[];
 }
 
 /** Resolves when all of them tell of what dies. */
@@ -41,13 +41,13 @@ export async function watchWith(peers: readonly Peer[]): Promise<Watch> {
     const canaries = new Set<number>();
     for (const one of watched)
       await until(
-        `${one.peer.name} tells of a death`,
+        `${one.peer.name} reports a termination`,
         READY_WITHIN_MS,
         async () => {
           if (!one.program.alive()) throw new Error(`${one.peer.name} has ended:\n${one.program.output()}`);
           canaries.add(await canary(processors[0] ?? 0));
           await new Promise((resolve) => setTimeout(resolve, CANARY_EVERY_MS));
-          return [...canaries].some((pid) => hasToldOf(one, pid)) || undefined;
+          return [...canaries].some((pid) => hasReported(one, pid)) || undefined;
         },
         one.program.output,
       );
@@ -57,20 +57,20 @@ export async function watchWith(peers: readonly Peer[]): Promise<Watch> {
   }
   const take = async () => {
     const pids = await Promise.all(processors.map(canary));
-    const all = () => watched.every((one) => pids.every((pid) => hasToldOf(one, pid))) || undefined;
+    const all = () => watched.every((one) => pids.every((pid) => hasReported(one, pid))) || undefined;
     await until('the canaries', CAUGHT_UP_WITHIN_MS, all).catch(() => {}); // a death that a tool misses is its own affair
-    return new Map(watched.map((one) => [one.peer, one.told.splice(0)]));
+    return new Map(watched.map((one) => [one.peer, one.observed.splice(0)]));
   };
   return { take, stop };
 }
 
 function startPeer(peer: Peer): Watched {
   const [program = '', ...args] = [...WITH_TRACEFS, ...peer.command];
-  const watched: Watched = { peer, program: startProgram(program, args), told: [] };
+  const watched: Watched = { peer, program: startProgram(program, args), observed: [] };
   if (watched.program.child.stdout !== null)
     createInterface({ input: watched.program.child.stdout }).on('line', (line) => {
-      const told = peer.parse(line);
-      if (told !== undefined) watched.told.push(told);
+      const observed = peer.parse(line);
+      if (observed !== undefined) watched.observed.push(observed);
     });
   return watched;
 }
@@ -91,7 +91,7 @@ async function canary(processor: number): Promise<number> {
   return program.pid;
 }
 
-function hasToldOf({ peer, told }: Watched, pid: number): boolean {
-  const last = peer.tells.includes('status') ? 'end' : 'signal';
-  return told.some((one) => one.kind === last && one.pid === pid);
+function hasReported({ peer, observed }: Watched, pid: number): boolean {
+  const last = peer.shows.includes('status') ? 'end' : 'signal';
+  return observed.some((one) => one.kind === last && one.pid === pid);
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Parts made of what was kept: signals, faults, senders, OOM sizes.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "load.h"
+#include "maps.h"
+#include "oom.h"
+#include "ring.h"
+#include "scratch.h"
+#include "signals.h"
+
+/* Appends a signal with the used part of its kernel stack. */
+static __always_inline __u64 append_signal(struct record *record, __u64 at, enum part_kind kind, struct signal_fact *fact)
+{
+	__u64 frames = fact->stack_frames;
+
+	if (!record || frames > STACK_FRAMES_MAX)
+		return at;
+	if (frames && record->used_eighths >= STACK_EIGHTHS_MAX) {
+		frames = fact->stack_frames = 0;
+		record->event.flags |= EVENT_FLAG_SHRUNK;
+	}
+	return append(record, at, kind, fact, sizeof(*fact) - sizeof(fact->stack) + frames * sizeof(fact->stack[0]));
+}
+
+/* Appends the description of another process that sent the signal. */
+static __always_inline __u64 append_sender(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
+{
+	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
+	struct description *description;
+	__u64 bytes;
+
+	if (!fact->signo || fact->code > 0 || fact->sender.pid == record->event.key.pid)
+		return at;
+	description = bpf_map_lookup_elem(&senders, &key);
+	if (!description)
+		return at;
+	bytes = description->exe_bytes + description->cgroup_bytes + description->args_bytes;
+	if (bytes > sizeof(description->data))
+		return at;
+	return append(record, at, kind, description, sizeof(*description) - sizeof(description->data) + bytes);
+}
+
+static __always_inline struct pending_facts *record_facts(const struct record *record)
+{
+	return record ? bpf_map_lookup_elem(&pending_facts, &record->event.key) : NULL;
+}
+
+__u64 append_pending_facts(__u64 at)
+{
+	struct record *record = scratch(SCRATCH_REPORT);
+	struct pending_facts *facts = record_facts(record);
+
+	if (!facts)
+		return at;
+	record->event.threads = facts->threads;
+	if (facts->signal.signo)
+		at = append_signal(record, at, PART_SIGNAL, &facts->signal);
+	if (facts->request.signo)
+		at = append_signal(record, at, PART_REQUEST, &facts->request);
+	if (facts->fault.signo)
+		at = append(record, at, PART_FAULT, &facts->fault, sizeof(facts->fault));
+	if (facts->handled_fault.signo)
+		at = append(record, at, PART_HANDLED_FAULT, &facts->handled_fault, sizeof(facts->handled_fault));
+	return at;
+}
+
+/* Without the unused end of the cgroup. */
+#define OOM_BYTES(oom) (sizeof(*(oom)) - sizeof((oom)->cgroup) + ((oom)->cgroup_bytes & (PATH_BYTES_MAX - 1)))
+
+/* A victim may exit on another CPU before mark_victim fires (docs/kernel-facts.md, section 4): its own mm has the sizes then. */
+__u64 append_oom(__u64 at)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
+	struct record *record = scratch(SCRATCH_REPORT);
+	char *out = part_at(record, at);
+	struct oom *oom;
+
+	if (!out)
+		return at;
+	oom = bpf_map_lookup_elem(&oom_victims, &record->event.key);
+	if (oom)
+		return append(record, at, PART_OOM, oom, OOM_BYTES(oom));
+	if (!mm)
+		return at;
+	oom = (struct oom *)out;
+	read_oom(oom, task, mm);
+	return end_part(record, at, PART_OOM, OOM_BYTES(oom));
+}
+
+/* Terminated by a SIGKILL from the kernel: perhaps a victim that is not marked yet. The service decides, by the kernel stack. */
+static __always_inline bool may_be_oom_victim(const struct pending_facts *facts)
+{
+	return facts && facts->signal.signo == SIGKILL && facts->signal.committed && facts->signal.siginfo == SIGINFO_PRIV;
+}
+
+__u64 append_senders(__u64 at)
+{
+	struct record *record = scratch(SCRATCH_REPORT);
+	struct pending_facts *facts = record_facts(record);
+
+	if (!facts)
+		return at;
+	at = append_sender(record, at, PART_SIGNAL_SENDER, &facts->signal);
+	return append_sender(record, at, PART_REQUEST_SENDER, &facts->request);
+}

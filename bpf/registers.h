@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Registers and saved state of a task, on x86-64 and arm64. The flavour that the running kernel has decides; on other processors
+ * nothing is read.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "event.h"
+#include "kernel.h"
+
+/* The user registers of current; NULL: the kernel does not give them. */
+static __always_inline void *current_registers(void)
+{
+	/* bpf_task_pt_regs() came in 5.15. On an older kernel the branch is removed before the verifier sees it. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	return NULL;
+}
+
+/* The number of the system call that current is in; -1: none, or not known. */
+static __always_inline __s32 current_syscall(void)
+{
+	void *registers = current_registers();
+	long orig_ax = -1;
+	__s32 nr = -1;
+
+	if (!registers)
+		return -1;
+	if (bpf_core_type_exists(struct pt_regs___x86) && bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)) {
+		bpf_core_read(&orig_ax, sizeof(orig_ax), &((struct pt_regs___x86 *)registers)->orig_ax);
+		nr = orig_ax;
+	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->syscallno)) {
+		bpf_core_read(&nr, sizeof(nr), &((struct pt_regs___arm64 *)registers)->syscallno);
+	}
+	return nr;
+}
+
+static __always_inline void read_registers(struct fault *fault)
+{
+	void *registers = current_registers();
+
+	fault->instruction_pointer = 0;
+	fault->stack_pointer = 0;
+	if (!registers)
+		return;
+	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->ip)) {
+		bpf_core_read(&fault->instruction_pointer, 8, &((struct pt_regs___x86 *)registers)->ip);
+		bpf_core_read(&fault->stack_pointer, 8, &((struct pt_regs___x86 *)registers)->sp);
+	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->pc)) {
+		bpf_core_read(&fault->instruction_pointer, 8, &((struct pt_regs___arm64 *)registers)->pc);
+		bpf_core_read(&fault->stack_pointer, 8, &((struct pt_regs___arm64 *)registers)->sp);
+	}
+}
+
+static __always_inline void read_trap(struct fault *fault, struct task_struct *task)
+{
+	struct thread_struct___x86 *thread = (void *)task + bpf_core_field_offset(struct task_struct, thread);
+
+	fault->has_trap = bpf_core_field_exists(thread->trap_nr);
+	fault->trap_nr = 0;
+	fault->error_code = 0;
+	if (fault->has_trap) {
+		bpf_core_read(&fault->trap_nr, 8, &thread->trap_nr);
+		bpf_core_read(&fault->error_code, 8, &thread->error_code);
+	}
+}
+
+/*
+ * The thread pointer as the kernel last saved it: when the thread was last switched out, or when arch_prctl(2), clone(2) or exec
+ * set it since (do_arch_prctl_64() and copy_thread() of arch/x86/kernel, __switch_to() of both). C libraries set it once, on
+ * x86-64 only by these calls. On arm64 the first thread writes the register itself: 0 until it is first switched out.
+ */
+static __always_inline __u64 thread_pointer_of(struct task_struct *task)
+{
+	void *thread = (void *)task + bpf_core_field_offset(struct task_struct, thread);
+	__u64 pointer = 0;
+
+	if (bpf_core_field_exists(((struct thread_struct___x86 *)0)->fsbase))
+		bpf_core_read(&pointer, sizeof(pointer), &((struct thread_struct___x86 *)thread)->fsbase);
+	else if (bpf_core_field_exists(((struct thread_struct___arm64 *)0)->uw.tp_value))
+		bpf_core_read(&pointer, sizeof(pointer), &((struct thread_struct___arm64 *)thread)->uw.tp_value);
+	return pointer;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The record of a termination, made at the exit of the last thread: its parts in the order of their value, and fewer of them when
+ * the ring runs low.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "build_id.h"
+#include "environment.h"
+#include "event.h"
+#include "fact_parts.h"
+#include "kernel.h"
+#include "load.h"
+#include "maps.h"
+#include "mm_snapshot.h"
+#include "restart.h"
+#include "ring.h"
+#include "scratch.h"
+#include "task_parts.h"
+#include "thread_context.h"
+
+/* task is current. status: as wait4(2) returns it. has_facts: there may be an entry in pending_facts. */
+static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
+				   __u32 status, bool has_facts, struct counters *counters)
+{
+	bool has_mm = READ(task, mm);
+	struct record *record = scratch(SCRATCH_REPORT);
+	struct event *event;
+	__u64 at = 0, exe_at;
+
+	if (!record)
+		return;
+	record->used_eighths = ring_used_eighths();
+	event = &record->event;
+	fill_identity(event, task, leader, signal);
+	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
+	event->time_ns = bpf_ktime_get_boot_ns();
+	event->status_raw = status;
+	event->seccomp_mode = READ(task, seccomp.mode);
+	event->pdeath_signal = READ(leader, pdeath_signal);
+	event->ptrace = READ(task, ptrace) | READ(leader, ptrace);
+	event->threads = 0;
+
+	if (has_facts)
+		at = append_pending_facts(at);
+	if (READ(signal, oom_mm))
+		event->flags |= EVENT_FLAG_OOM_VICTIM;
+	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_facts && may_be_oom_victim(record_facts(record))))
+		at = append_oom(at);
+	exe_at = at;
+	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_snapshot_exe(at);
+	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
+		keep_termination(exe_at);
+	at = append_cgroup(at);
+	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
+		at = append_ancestors(SCRATCH_REPORT, at);
+	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
+		if (has_facts)
+			at = append_senders(at);
+		if (has_mm)
+			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_published(SCRATCH_REPORT, at)));
+		else
+			at = append_snapshot_rest(at);
+	}
+	if (!has_mm)
+		bpf_map_delete_elem(&mm_snapshots, &event->key);
+	if (at > sizeof(record->parts) || submit_record(record, sizeof(*event) + at))
+		counters->lost_ring_full++;
+	else
+		counters->terminations++;
+}

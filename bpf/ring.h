@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ring: how full it may be for what, the head of a record, and handing a record over.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "load.h"
+#include "maps.h"
+#include "scratch.h"
+#include "task.h"
+
+/*
+ * Records shrink step by step when the ring runs low, before any is lost: with more eighths of it unacknowledged than this, they
+ * are written without what is named. In the last quarter a record has about 300 bytes.
+ */
+#define STACK_EIGHTHS_MAX 4     /* the kernel stack */
+#define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
+#define ANCESTORS_EIGHTHS_MAX 6 /* the ancestors */
+
+volatile const __u64 ring_bytes = 8 << 20; /* set by the loader */
+
+static __always_inline __u64 ring_used_eighths(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) * 8 / ring_bytes;
+}
+
+/* Fills in the process of a record. */
+static __always_inline void fill_identity(struct event *event, struct task_struct *task, struct task_struct *leader,
+					  struct signal_struct *signal)
+{
+	event->abi = EVENT_ABI;
+	event->key = key_of(leader);
+	event->vpid = vpid_of(signal);
+	event->parent_pid = READ(leader, real_parent, tgid);
+	event->tid = READ(task, pid);
+	event->uid = READ(task, cred, euid.val);
+	event->gid = READ(task, cred, egid.val);
+	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
+	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
+}
+
+/*
+ * Hands the record over, and wakes the reader if it sleeps. Returns an error if the ring is full.
+ *
+ * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() asks for cons_pos ==
+ * rec_pos), and a forced wake-up is an interrupt that costs more than the rest of the record. So the reader sets reader_waits
+ * before it sleeps, and the probe that clears it wakes the reader (docs/decisions/0003).
+ *
+ * The reader may fall asleep between the first look at the flag and the commit. The commit is an xchg(), a full barrier, so the
+ * second look comes after it; the reader sets the flag before it looks for records a last time. If even the empty record finds no
+ * room, the reader's own timeout ends its sleep.
+ */
+static __always_inline long submit_record(struct record *record, __u64 bytes)
+{
+	__u32 zero = 0;
+	struct shared *shared = bpf_map_lookup_elem(&shared_map, &zero);
+	volatile __u32 *waits = shared ? &shared->reader_waits : NULL;
+	__u64 wakeup = BPF_RB_NO_WAKEUP;
+	void *empty;
+	long error;
+
+	if (waits && *waits) {
+		*waits = 0;
+		wakeup = BPF_RB_FORCE_WAKEUP;
+	}
+	error = bpf_ringbuf_output(&events, &record->event, bytes, wakeup);
+	if (waits && wakeup == BPF_RB_FORCE_WAKEUP && error)
+		*waits = 1;
+	if (waits && wakeup == BPF_RB_NO_WAKEUP && *waits) {
+		*waits = 0;
+		empty = bpf_ringbuf_reserve(&events, 8, 0);
+		if (empty)
+			bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
+	}
+	return error;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Filling pending_facts from the signal tracepoints: what a generated signal and its sender are, and what becomes of one that was
+ * pending.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "load.h"
+#include "maps.h"
+#include "registers.h"
+#include "sender.h"
+#include "signals.h"
+#include "task.h"
+#include "trigger_thread.h"
+
+/* include/trace/events/signal.h */
+#define TRACE_SIGNAL_DELIVERED 0
+#define TRACE_SIGNAL_IGNORED 1
+#define TRACE_SIGNAL_LOSE_INFO 4
+
+/* include/uapi/asm-generic/siginfo.h, 64 bit */
+#define SIGINFO_CODE 8
+#define SIGINFO_PID 16
+#define SIGINFO_UID 20
+#define SIGINFO_ADDRESS 16
+#define SIGINFO_SYSCALL 24
+#define SIGINFO_ARCH 28
+
+static __always_inline __u32 action_of(unsigned long handler)
+{
+	return handler == SIG_DFL ? ACTION_DEFAULT : handler == SIG_IGN ? ACTION_IGNORED : ACTION_HANDLED;
+}
+
+/*
+ * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2)
+ * or signalfd(2): the process handled it. Not decided: one sent to a single thread, and one that a tracer may have suppressed.
+ */
+static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
+{
+	if (!HAS(REQUESTS, fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
+		return;
+	if (!HAS(READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
+		fact->action = ACTION_HANDLED;
+}
+
+/* Did the process send it to itself, or cause it, as a write to a broken pipe does? Then current is the thread that did. */
+static __always_inline bool is_self_sent(const struct signal_fact *fact, const struct pending_facts *facts)
+{
+	return fact->sender.pid == facts->key.pid && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
+}
+
+/* Before another signal overwrites a blocked termination request. */
+static __always_inline void keep_blocked_request(struct pending_facts *facts, struct task_struct *victim)
+{
+	struct signal_fact *blocked = &facts->signal;
+
+	if (!HAS(REQUESTS, blocked->signo) || blocked->committed)
+		return;
+	if (facts->request.signo && blocked->sender.pid == facts->key.pid)
+		return;
+	mark_dequeued(blocked, victim);
+	facts->request = *blocked;
+}
+
+static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
+{
+	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
+	fact->code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL;
+	fact->siginfo_pid = 0;
+	fact->siginfo_uid = 0;
+	if (siginfo > SIGINFO_REAL) {
+		bpf_probe_read_kernel(&fact->code, sizeof(fact->code), (void *)siginfo + SIGINFO_CODE);
+		bpf_probe_read_kernel(&fact->siginfo_pid, sizeof(fact->siginfo_pid), (void *)siginfo + SIGINFO_PID);
+		bpf_probe_read_kernel(&fact->siginfo_uid, sizeof(fact->siginfo_uid), (void *)siginfo + SIGINFO_UID);
+	}
+}
+
+/* The sender is current; sender and leader are its key and its leader. */
+static __always_inline void fill_sender(struct signal_fact *fact, struct task_struct *current, struct task_struct *leader,
+					struct process_key sender)
+{
+	fact->syscall_nr = current_syscall();
+	fact->sender_tid = READ(current, pid);
+	fact->sender = sender;
+	fact->sender_uid = READ(current, cred, euid.val);
+	fact->sender_flags = READ(current, flags);
+	fact->sender_exec_id = exec_id(current);
+	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &leader->comm);
+}
+
+/* A real siginfo with a user's code comes from a system call. For the rest, the kernel stack shows the reason. */
+static __always_inline void fill_stack(struct signal_fact *fact, void *ctx, unsigned long siginfo)
+{
+	fact->stack_frames = 0;
+	if (siginfo <= SIGINFO_REAL) {
+		long bytes = bpf_get_stack(ctx, fact->stack, sizeof(fact->stack), 0);
+
+		if (bytes > 0)
+			fact->stack_frames = bytes / sizeof(fact->stack[0]);
+	}
+}
+
+/* Keeps a generated signal, as the pending or committed one or as a termination request, unless an earlier one counts. */
+static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, struct pending_facts *facts,
+					struct task_struct *victim, struct task_struct *current, __u32 action, bool committed)
+{
+	struct task_struct *current_leader;
+	__u32 signo = ctx->args[0];
+	__u32 result = ctx->args[4];
+	struct signal_fact *fact;
+	struct process_key sender;
+	bool is_request;
+
+	/* SIGNAL_UNKILLABLE protects an init from a default action that would terminate it: a request, as one that is ignored. */
+	is_request = !committed && (action != ACTION_DEFAULT || result == TRACE_SIGNAL_IGNORED);
+	fact = is_request ? &facts->request : &facts->signal;
+	/*
+	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number comes too
+	 * late.
+	 */
+	if (fact->committed && (!committed || fact->signo == signo))
+		return;
+	if (!is_request && fact->signo != signo)
+		keep_blocked_request(facts, victim);
+	current_leader = READ(current, group_leader);
+	sender = key_of(current_leader);
+	/* The first requester counts: runtimes handle the request and raise the same signal again (Go does so twice). */
+	if (is_request && fact->signo && fact->sender.pid != facts->key.pid && sender.pid == facts->key.pid)
+		return;
+	facts->threads = READ(victim, signal, nr_threads);
+
+	fact->time_ns = bpf_ktime_get_boot_ns();
+	fact->signo = signo;
+	fill_siginfo(fact, ctx->args[1]);
+	fact->result = result;
+	fact->action = action;
+	fact->committed = committed;
+	fact->group = ctx->args[3] != 0;
+	fact->target_tid = READ(victim, pid);
+	fill_sender(fact, current, current_leader, sender);
+	fill_stack(fact, ctx, ctx->args[1]);
+	if (fact->code <= 0 && fact->code != SI_TIMER && fact->sender.pid && fact->sender.pid != facts->key.pid)
+		keep_sender(fact, current);
+	if (wants_thread_context && committed && is_self_sent(fact, facts))
+		mark_trigger_thread(signo);
+}
+
+/*
+ * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If a tracer replaced it by
+ * one of the same number, the siginfo differs, and the sender of the first has no part in it.
+ */
+static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned long siginfo)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct process_key key = key_of(READ(current, group_leader));
+	struct pending_facts *facts = bpf_map_lookup_elem(&pending_facts, &key);
+	struct signal_fact *fact;
+	__s32 pid = 0;
+
+	if (!facts)
+		return;
+	fact = &facts->signal;
+	if (fact->signo != signo || fact->committed)
+		return;
+	if (siginfo >= SIGINFO_REAL)
+		bpf_probe_read_kernel(&pid, sizeof(pid), (void *)siginfo + SIGINFO_PID);
+	if (fact->siginfo == SIGINFO_REAL && fact->result == TRACE_SIGNAL_DELIVERED &&
+	    (fact->code != code || fact->siginfo_pid != pid))
+		fact->signo = 0;
+	else
+		fact->committed = true;
+	/* If another thread sent it, maybe long ago, the span of that time is not known. */
+	if (wants_thread_context && fact->signo && is_self_sent(fact, facts) && fact->sender_tid == (__u32)READ(current, pid))
+		mark_trigger_thread(signo);
+}
+
+/* A fault of current, as delivered. */
+static __always_inline void fill_fault(struct fault *fault, __u32 signo, __s32 code, unsigned long siginfo)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	__u64 address = 0;
+
+	fault->time_ns = bpf_ktime_get_boot_ns();
+	fault->signo = signo;
+	fault->code = code;
+	fault->syscall_nr = -1;
+	fault->syscall_arch = 0;
+	if (siginfo >= SIGINFO_REAL) {
+		bpf_probe_read_kernel(&address, sizeof(address), (void *)siginfo + SIGINFO_ADDRESS);
+		if (signo == SIGSYS) {
+			bpf_probe_read_kernel(&fault->syscall_nr, sizeof(fault->syscall_nr), (void *)siginfo + SIGINFO_SYSCALL);
+			bpf_probe_read_kernel(&fault->syscall_arch, sizeof(fault->syscall_arch), (void *)siginfo + SIGINFO_ARCH);
+		}
+	}
+	fault->address = address;
+	fault->tid = READ(current, pid);
+	bpf_get_current_comm(&fault->thread_comm, sizeof(fault->thread_comm));
+	read_registers(fault);
+	read_trap(fault, current);
+}

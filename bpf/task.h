@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reading a task: identity, ancestors, user memory. Its paths are in paths.h, its registers in registers.h. Every loop and every
+ * copy has a named limit. Nothing here can sleep or fault: pages that are not resident are missing.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "load.h"
+#include "paths.h"
+
+#define COPY_BYTES 4096 /* at most a page at a time: a read that fails at its end returns nothing */
+
+volatile const __u32 page_bytes = 4096; /* set by the loader */
+
+static __always_inline struct process_key key_of(struct task_struct *leader)
+{
+	struct process_key key = {
+		.start_boottime_ns = READ(leader, start_boottime),
+		.pid = READ(leader, tgid),
+	};
+
+	return key;
+}
+
+/* self_exec_id is 64 bits wide since 5.7; CO-RE reads the width of the running kernel. */
+static __always_inline __u64 exec_id(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id);
+}
+
+/* The handler of a signal. CO-RE does not relocate the stride of an array with a variable index: hence bpf_core_type_size(). */
+static __always_inline unsigned long handler_of(struct task_struct *task, __u32 signo)
+{
+	void *actions = (void *)READ(task, sighand) + bpf_core_field_offset(struct sighand_struct, action);
+	struct k_sigaction *action = actions + ((signo - 1) & 63) * bpf_core_type_size(struct k_sigaction);
+
+	return (unsigned long)READ(action, sa.sa_handler);
+}
+
+/* The tgid in the task's own pid namespace. */
+static __always_inline __u32 vpid_of(struct signal_struct *signal)
+{
+	struct pid *pid = READ(signal, pids[1 /* PIDTYPE_TGID */]);
+	struct upid *innermost = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				 (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
+
+	return READ(innermost, nr);
+}
+
+/* Writes the parent, its parent and so on. Returns their number. */
+static __noinline __u32 read_ancestors(struct ancestor *out, struct task_struct *task)
+{
+	__u32 count = 0;
+
+	UNROLL
+	for (int i = 0; i < ANCESTORS_MAX; i++) {
+		task = READ(task, real_parent, group_leader);
+		out[i].pid = READ(task, tgid);
+		if (!out[i].pid)
+			return count;
+		bpf_core_read(&out[i].comm, sizeof(out[i].comm), &task->comm);
+		count++;
+	}
+	return count;
+}
+
+/* Copies current's user memory in pieces that end at page borders. Returns the bytes before the first missing page. */
+static __noinline __u64 copy_user(char *out, __u64 from, __u64 bytes)
+{
+	__u64 first, rest;
+
+	if (bytes > COPY_BYTES)
+		bytes = COPY_BYTES;
+	first = page_bytes - (from & (page_bytes - 1));
+	if (first > bytes)
+		first = bytes;
+	if (first > COPY_BYTES || bpf_probe_read_user(out, first, (void *)from))
+		return 0;
+	rest = bytes - first;
+	if (!rest || rest > COPY_BYTES || first > COPY_BYTES)
+		return first;
+	if (bpf_probe_read_user(out + first, rest, (void *)(from + first)))
+		return first;
+	return first + rest;
+}
+
+/* Copies current's argument block, up to max (≤ COPY_BYTES). Returns the bytes, | TRUNCATED. */
+static __always_inline __u64 read_args(char *out, struct mm_struct *mm, __u64 max)
+{
+	__u64 start = READ(mm, arg_start), end = READ(mm, arg_end);
+	__u64 wanted, bytes;
+
+	if (!start || end <= start)
+		return 0;
+	wanted = end - start > max ? max : end - start;
+	bytes = copy_user(out, start, wanted);
+	return end - start > bytes ? bytes | TRUNCATED : bytes;
+}
