@@ -27,8 +27,12 @@ const DISK_SIZE = '64M';
 /** The archive alone takes 200. */
 const MEMORY_MIB = 1024;
 
-/** Packs it below `directory`; gives the path of the disk, and the machine's command. */
-export async function packMachine(directory: string): Promise<MachineCommand & { readonly disk: string }> {
+export interface ChaosMachine extends MachineCommand {
+  readonly disk: string;
+}
+
+/** Packs it below `directory`. */
+export async function packMachine(directory: string): Promise<ChaosMachine> {
   if (process.arch !== 'x64')
     throw new Failure(
       `The machine of the chaos tests is an amd64 with this machine's Node.js, which is ${process.arch}.`,

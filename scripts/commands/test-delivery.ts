@@ -2,6 +2,7 @@
 // `npm run test:delivery`: images, compose files, manifests, units and packages, each as its user has it; part of `npm test`.
 import { command, Failure } from '../base/command.ts';
 import { isRoot } from '../base/privileges.ts';
+import { makePackages } from '../build/packages.ts';
 import { build, buildMortal } from '../build/programs.ts';
 import { report } from '../suites/counts.ts';
 import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
@@ -20,5 +21,6 @@ await command(async () => {
   if (!isRoot()) throw new Failure('A Docker daemon and the probes need root: sudo npm run test:delivery.');
   await build();
   await buildMortal();
+  await makePackages();
   return report(await testDelivery(await prepareDelivery(), paths.length > 0 ? paths : undefined));
 });

@@ -6,8 +6,8 @@
 // CI=true a skip is a failure, so that no green run was one without them.
 //
 // What needs no kernel overlaps: the fuzzers and everything that has to be built or fetched run beside the unit tests. The suites on
-// this kernel run one after the other, since each sees every process of the machine; beside them only the emulated machines of the
-// kernel matrix run, on the processor time that is left.
+// this kernel run one after the other, since each sees every process of the machine. What happens in emulated machines runs beside all
+// of them, at a lower priority.
 import { spawnSync } from 'node:child_process';
 import { command } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -16,17 +16,18 @@ import { run, step } from '../base/run.ts';
 import { print } from '../base/screen.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildJaeger } from '../build/jaeger.ts';
+import { makePackages } from '../build/packages.ts';
 import { build, buildMortal, buildUndertaker } from '../build/programs.ts';
 import { prepareSdkJobs } from '../build/sdk-jobs.ts';
 import { prepareWorld } from '../build/world.ts';
 import { LOADER } from '../paths.ts';
-import { prepareChaos, testChaos } from '../suites/chaos.ts';
+import { KEYS_HERE, KEYS_IN_MACHINES, prepareChaos, testChaos } from '../suites/chaos.ts';
 import { prepareConfigs, testConfigs } from '../suites/configs.ts';
 import { report } from '../suites/counts.ts';
 import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
 import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
-import { bootKernels, prepareKernels, testKernels } from '../suites/kernels.ts';
+import { bootKernels, type Machine, prepareKernels, testKernels } from '../suites/kernels.ts';
 import { Stages } from '../suites/stages.ts';
 import { vitest } from '../suites/vitest.ts';
 
@@ -58,7 +59,7 @@ await command(async () => {
   await buildUndertaker();
   const missing = missingForKernelTests();
   if (missing === undefined) {
-    const prepared = stages.prepareInBackground('preparing the suites', prepareSuites);
+    const prepared = stages.prepareInBackground('preparing the suites', () => prepareSuites(stages));
     await testWithoutKernel(stages);
     await testOnKernel(stages, await prepared.finish());
   } else {
@@ -89,28 +90,43 @@ async function testWithoutKernel(stages: Stages): Promise<void> {
 
 type Prepared = Awaited<ReturnType<typeof prepareSuites>>;
 
-/** Builds and fetches what the suites on this kernel need, one thing after the other. */
-async function prepareSuites() {
-  const machines = await prepareKernels();
-  const delivery = await prepareDelivery();
+/**
+ * Builds and fetches what the suites need, one thing after the other. The machines come first: they are started as soon as they are
+ * packed. The packages come before them, since they build dist/ anew, which is packed, too.
+ */
+async function prepareSuites(stages: Stages) {
+  await makePackages();
+  const kernels = await prepareKernels();
+  const chaos = await prepareChaos();
+  const machines = startMachines(stages, kernels, chaos);
   await prepareWorld();
   const kernel = {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_TEST_JAEGER: await buildJaeger(),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
   };
-  return { machines, delivery, kernel, chaos: await prepareChaos(), configs: await prepareConfigs() };
+  return { machines, kernel, chaos, delivery: await prepareDelivery(), configs: await prepareConfigs() };
+}
+
+/** Starts what happens in emulated machines, two of them at a time: the chaos tests, then the kernel matrix. */
+function startMachines(stages: Stages, kernels: readonly Machine[], environment: NodeJS.ProcessEnv) {
+  const chaos = stages.testInBackground('chaos in machines', () => testChaos(environment, { keys: KEYS_IN_MACHINES }));
+  const matrix = stages.testInBackground('kernel matrix', async () => {
+    await chaos.ended;
+    await bootKernels(kernels);
+    return testKernels();
+  });
+  return { chaos, matrix };
 }
 
 async function testOnKernel(stages: Stages, prepared: Prepared): Promise<void> {
-  const { machines, delivery, kernel, chaos, configs } = prepared;
-  const boots = stages.prepareInBackground('booting the kernel matrix', () => bootKernels(machines));
+  const { machines, kernel, chaos, delivery, configs } = prepared;
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, kernel));
-  await stages.test('chaos', () => testChaos(chaos));
+  await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   await stages.test('delivery', () => testDelivery(delivery));
   await stages.test('configurations', () => testConfigs(configs));
-  await boots.finish();
-  await stages.test('kernel matrix', () => testKernels());
+  await machines.chaos.finish();
+  await machines.matrix.finish();
 }
 
 async function skipKernelTests(stages: Stages, missing: string): Promise<void> {

@@ -7,17 +7,15 @@ import { run, step } from '../base/run.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildGoTool, GO_TOOLS } from '../build/go-tools.ts';
 import { prepareImageBases } from '../build/image-bases.ts';
-import { makePackages } from '../build/packages.ts';
 import { ROOT } from '../paths.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
 const PACKAGES = ['docker.io', 'iptables', 'iproute2', 'util-linux', 'systemd', 'rpm'];
 
-/** Makes the packages, which builds dist/ anew, and all that the tests need. Gives their environment. */
+/** Gives the environment of the tests. They also need what makePackages() makes. */
 export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
   await requirePackages(PACKAGES, 'The test of images and packages');
-  await makePackages();
   const tools: Record<string, string> = {};
   for (const name of GO_TOOLS) tools[name] = await buildGoTool(name);
   await step('building the reader of Kubernetes manifests', () =>

@@ -10,7 +10,7 @@ import { own } from '../base/owned.ts';
 import { run, step } from '../base/run.ts';
 import { progress } from '../base/screen.ts';
 import { KERNELS, type Kernel, type KernelImage, kernelImage } from '../build/kernel-images.ts';
-import { type Arch, packInitramfs, qemu } from '../build/machine.ts';
+import { type Arch, packInitramfs, qemu, YIELDING } from '../build/machine.ts';
 import { NODE, ROOT } from '../paths.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
@@ -24,8 +24,8 @@ const BOOT_ATTEMPTS_MAX = 4;
 /** How many run at a time: of the two processors that each has, one mostly waits. */
 const MACHINES_AT_A_TIME = 2;
 const MEMORY_MIB = 512;
-/** A machine takes only the time that nothing else wants (SCHED_IDLE), and ends with this process. */
-const IN_THE_BACKGROUND = ['setpriv', '--pdeathsig', 'KILL', 'chrt', '--idle', '0'];
+/** A machine ends with this process. */
+const BOUND = ['setpriv', '--pdeathsig', 'KILL'];
 
 const ALL = KERNELS.map(({ name }) => name);
 
@@ -56,7 +56,7 @@ async function initramfs(arch: Arch): Promise<string> {
 function boot({ kernel, image, archive }: Machine): Promise<void> {
   const { program, args, line } = qemu({ ...kernel, image: image.image, archive, memoryMiB: MEMORY_MIB });
   const transcript = createWriteStream(join(TRANSCRIPTS, `${kernel.name}.log`));
-  const [first = '', ...rest] = [...IN_THE_BACKGROUND, program, ...args, '-serial', 'stdio', '-append', line];
+  const [first = '', ...rest] = [...BOUND, ...YIELDING, program, ...args, '-serial', 'stdio', '-append', line];
   const machine = own(
     spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS, killSignal: 'SIGKILL' }),
   );

@@ -13,6 +13,8 @@ interface Row {
 }
 
 export interface Background<T> {
+  /** Resolves when the stage has ended, in whichever way. */
+  readonly ended: Promise<void>;
   /** Shows what the stage has shown, and gives its result, or throws its error. */
   readonly finish: () => Promise<T>;
 }
@@ -92,7 +94,10 @@ function seconds(ms: number): string {
 function background<T>(work: () => Promise<T>): Background<T> {
   const capture = new Capture();
   const result = withCapture(capture, work);
-  result.catch(() => {});
+  const ended = result.then(
+    () => {},
+    () => {},
+  );
   const finish = async () => {
     try {
       return await result;
@@ -100,5 +105,5 @@ function background<T>(work: () => Promise<T>): Background<T> {
       if (capture.text !== '') print(capture.text.trimEnd());
     }
   };
-  return { finish };
+  return { ended, finish };
 }
