@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: what many measurements say together. Medians, because what disturbs a measurement only ever makes it longer.
+// Pure: estimates from many measurements. Medians, because a disturbance only ever makes a measurement longer.
 
 /** Resamples of the bootstrap: more move the interval's ends by less than what is printed. */
 const RESAMPLES = 2_000;

@@ -49,7 +49,7 @@ export interface Metric extends Signal {
 }
 
 export interface Registry {
-  /** The schema URL of OpenTelemetry's conventions: what whodunit's telemetry is told to follow. */
+  /** The schema URL of OpenTelemetry's conventions: which whodunit's telemetry follows. */
   readonly schemaUrl: string;
   /** Ours and theirs, in the order of the files. */
   readonly attributes: ReadonlyMap<string, Attribute>;

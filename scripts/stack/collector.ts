@@ -50,7 +50,7 @@ export type Signal = 'logs' | 'metrics' | 'traces';
 
 export interface CollectorOptions {
   readonly keep?: Keep;
-  /** What it takes; of others it knows nothing. */
+  /** The signals that it accepts. */
   readonly signals?: readonly Signal[];
   /** Free ones unless they are named. */
   readonly httpPort?: number;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real service, told of deaths that never happened: the lines are those of docs/wire.md, and only who says them is not a loader.
-// For what real deaths cannot show in the time that a benchmark has.
+// The real service, fed with scripted terminations by a fake loader, whose lines are those of docs/wire.md. For loads that real
+// processes cannot make in the time that a benchmark has.
 
 import { answers } from '../scripts/stack/collector.ts';
 import { FakeLoader, goldenObject, line } from '../scripts/stack/fake-loader.ts';
@@ -9,17 +9,20 @@ import { place, startService } from '../scripts/stack/whodunit.ts';
 
 const READY_WITHIN_MS = 15_000;
 const ACKNOWLEDGED_WITHIN_MS = 60_000;
-/** Lines that are said in one go. */
+/** Lines that are written at once. */
 const BATCH = 256;
 
-export interface ToldService {
+export interface ScriptedService {
   readonly pid: number;
-  /** Tells of so many deaths, of the services named by `serviceOf` (index → name), and waits until all are acknowledged. */
-  readonly tell: (count: number, serviceOf: (index: number) => string) => Promise<void>;
+  /** Feeds it `count` terminations of the services named by `serviceOf` (index → name), and waits until all are acknowledged. */
+  readonly feed: (count: number, serviceOf: (index: number) => string) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
-export async function startToldService(env: NodeJS.ProcessEnv, args: readonly string[] = []): Promise<ToldService> {
+export async function startScriptedService(
+  env: NodeJS.ProcessEnv,
+  args: readonly string[] = [],
+): Promise<ScriptedService> {
   const loader = await new FakeLoader().start();
   const at = await place();
   const service = startService({ ...at, socket: loader.path }, env, args);
@@ -30,7 +33,7 @@ export async function startToldService(env: NodeJS.ProcessEnv, args: readonly st
   };
   const death = goldenObject('death-exit-3');
   let said = 0;
-  const tell = async (count: number, serviceOf: (index: number) => string) => {
+  const feed = async (count: number, serviceOf: (index: number) => string) => {
     const end = said + count;
     while (said < end) {
       const lines: string[] = [];
@@ -65,7 +68,7 @@ export async function startToldService(env: NodeJS.ProcessEnv, args: readonly st
     await stop();
     throw error;
   }
-  return { pid: service.pid, tell, stop };
+  return { pid: service.pid, feed, stop };
 }
 
 /** The highest `seq` that was acknowledged. */
