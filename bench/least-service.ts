@@ -5,6 +5,7 @@
 // {"count":…,"cpu_ns":…}.
 
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
+import { describeFailure } from '../src/core/delivery/outcome.ts';
 import type { Protocol } from '../src/core/delivery/target.ts';
 import { resourceOf } from '../src/core/identity/resource.ts';
 import { buildRecord, recordUid, resourceValue } from '../src/core/telemetry/record.ts';
@@ -12,7 +13,7 @@ import { storeRecord } from '../src/core/telemetry/stored.ts';
 import { classify } from '../src/core/verdict/classify.ts';
 import { hostReader } from '../src/io/host.ts';
 import { Log } from '../src/io/log.ts';
-import { createLogSender } from '../src/io/otlp/otlp.ts';
+import { createLogSender } from '../src/io/otlp/log-sender.ts';
 import { Queue } from '../src/io/queue/queue.ts';
 import { newStats } from '../src/io/stats.ts';
 
@@ -25,8 +26,7 @@ const BYTES_MAX = 2 ** 40;
 const DEATH = 'death-exit-3';
 
 async function main(directory: string, count: number): Promise<void> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint = '', OTEL_EXPORTER_OTLP_PROTOCOL: protocol } = process.env;
-  const sender = await createLogSender(protocol as Protocol, endpoint);
+  const sender = await createLogSender(process.env.OTEL_EXPORTER_OTLP_PROTOCOL as Protocol);
   const queue = new Queue({ directory, bytesMax: BYTES_MAX, stats: newStats(Date.now()), log: new Log() });
   const text = golden(DEATH);
   const { record, resource } = recordOf(DEATH);
@@ -41,7 +41,7 @@ async function main(directory: string, count: number): Promise<void> {
       queue.put(items);
       const rows = queue.take(BATCH, BYTES_MAX);
       const outcome = await sender.send(rows.map((row) => row.record));
-      if (outcome.kind !== 'success') throw new Error(`the collector: ${outcome.kind}: ${outcome.reason}`);
+      if (outcome.kind !== 'success') throw new Error(`the collector: ${outcome.kind}: ${describeFailure(outcome)}`);
       queue.settle([]);
     }
   };

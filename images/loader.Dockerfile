@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# The loader: one static program in an empty image. It compiles on the builder's own processor for whichever is asked for.
+# The loader: one static program in an empty image. It is cross-compiled on the builder's architecture.
 #
 #   docker build -f images/loader.Dockerfile -t whodunit-loader .
 #
-# It runs as root, with three capabilities and nothing else (docs/deployment.md): the BPF file system belongs to root.
+# It runs as root with three capabilities (docs/deployment.md), because the BPF file system belongs to root.
 ARG GO_IMAGE=golang:1.26.8-trixie
 
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/root/.cache/go-build \
 FROM scratch
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="whodunit-loader" \
-      org.opencontainers.image.description="Attaches whodunit's eBPF probes and serves what they see on a Unix socket" \
+      org.opencontainers.image.description="Attaches whodunit's eBPF probes and serves their events on a Unix socket" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /whodunit-loader /whodunit-loader

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# The service: Node.js, the compiled program and what it needs at run time. It is not root, and needs no writable root file system.
-# It compiles on the builder's own processor: what comes of it is the same for each, and the last stage runs nothing.
+# The service: Node.js, the compiled program and its run-time dependencies. It does not run as root, and needs no writable root file system.
+# It compiles on the builder's architecture: the result is the same for all, and the last stage runs nothing.
 #
 #   docker build -f images/service.Dockerfile -t whodunit .
 ARG NODE_IMAGE=node:24.21.0-trixie-slim
-# What it runs on, if not on that: Node.js 22.15 or later, found by its name.
+# Base of the final image: needs Node.js 22.15 or later in its PATH.
 ARG RUNTIME_IMAGE=${NODE_IMAGE}
 
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
@@ -19,13 +19,13 @@ RUN node_modules/.bin/tsc -p tsconfig.json && npm prune --omit=dev --ignore-scri
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="whodunit" \
-      org.opencontainers.image.description="Every abnormal process termination as one OpenTelemetry record: when, why, and who did it" \
+      org.opencontainers.image.description="Finds out why a Linux process died, and what killed it, and sends that as one OpenTelemetry record" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /src/package.json /opt/whodunit/package.json
 COPY --from=build /src/node_modules /opt/whodunit/node_modules
 COPY --from=build /src/dist /opt/whodunit/dist
-# A volume that is mounted here for the first time takes over the owner and the mode.
+# A new volume mounted here gets this owner and mode.
 COPY --from=build --chown=65532:65532 /state /var/lib/whodunit
 ENV NODE_ENV=production
 USER 65532:65532

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# After an installation or an upgrade: the user, the socket's directory; what runs already is replaced. The first start is left to a person.
+# After an installation or upgrade: creates the user and the socket's directory, and restarts what is running. It does not start or enable anything.
 set -e
 systemd-sysusers whodunit.conf
 chgrp whodunit /etc/whodunit/whodunit.env
-systemd-tmpfiles --create whodunit.conf || true # without /run, as in a chroot, the next boot does it
+systemd-tmpfiles --create whodunit.conf || true # without /run, as in a chroot, this happens at the next boot
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 	systemctl try-restart whodunit-loader.service whodunit.service

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Before a removal, not before an upgrade: both are stopped, and the probes leave the kernel. Queue and configuration stay.
+# Before a removal, not before an upgrade: stops both programs and detaches the probes. Queue and configuration stay.
 set -e
 case $1 in
 0 | remove)

@@ -27,7 +27,7 @@ import type { Traces } from './io/otlp/traces.ts';
 import { type Item, type Queue, UIDS_MAX } from './io/queue/queue.ts';
 import { fetchJudged, readRules, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
 import { sleep } from './io/sleep.ts';
-import { newStats, type Stats } from './io/stats.ts';
+import { newStats, observedOf, type Stats } from './io/stats.ts';
 
 /** How soon the queue is asked again after its disk took nothing. */
 const DISK_RETRY_MS = 1_000;
@@ -58,6 +58,7 @@ async function run(config: Config, stop: AbortController): Promise<void> {
       ? judged.members().map((death) => ({ ...death, subject: { ...death.subject, arguments: null } }))
       : judged.members();
   const health = config.health && (await (await import('./io/health.ts')).serveHealth(config.health, stats, recent));
+  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const metrics = await startMetrics(config, stats, readHost);
   const traces = await startTraces(config, stats);
   const print = config.console && (await printer(config.console));
@@ -223,21 +224,20 @@ async function startDelivery(
   stats: Stats,
   metrics: Metrics | null,
 ): Promise<Delivery> {
-  const [{ createLogSender, listenToDiagnostics }, { Delivery }] = await Promise.all([
-    import('./io/otlp/otlp.ts'),
+  const [{ createLogSender }, { Delivery }] = await Promise.all([
+    import('./io/otlp/log-sender.ts'),
     import('./io/otlp/deliver.ts'),
   ]);
-  listenToDiagnostics(log);
-  stats.exports.logs.target = target;
-  const sender = await createLogSender(target.protocol, target.endpoint, metrics?.meters);
-  return new Delivery({
+  const sender = await createLogSender(target.protocol, metrics?.meters);
+  const delivery = new Delivery({
     queue,
     send: (records) => sender.send(records),
     onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
-    stats,
     log,
-    target: `the collector at ${target.endpoint}`,
+    target,
   });
+  stats.exports.logs = delivery;
+  return delivery;
 }
 
 async function startMetrics(
@@ -248,20 +248,32 @@ async function startMetrics(
   if (config.metrics === null) return null;
   const [{ Metrics }, { createMetricExporter }] = await Promise.all([
     import('./io/otlp/metrics.ts'),
-    import('./io/otlp/otlp.ts'),
+    import('./io/otlp/exporters.ts'),
   ]);
-  stats.exports.metrics.target = config.metrics;
-  const exporter = await createMetricExporter(config.metrics.protocol);
-  const target = `the collector at ${config.metrics.endpoint}`;
-  return new Metrics({ exporter, host: readHost(), stats, log, intervalMs: config.metricIntervalMs, target });
+  const { metrics: target, metricIntervalMs: intervalMs } = config;
+  const exporter = await createMetricExporter(target.protocol);
+  const metrics = new Metrics({
+    exporter,
+    host: readHost(),
+    observe: () => observedOf(stats),
+    log,
+    intervalMs,
+    target,
+  });
+  stats.exports.metrics = metrics;
+  return metrics;
 }
 
 async function startTraces(config: Config, stats: Stats): Promise<Traces | null> {
   if (config.traces === null) return null;
-  const { createSpanExporter, Traces } = await import('./io/otlp/traces.ts');
-  stats.exports.traces.target = config.traces;
+  const [{ createSpanExporter }, { Traces }] = await Promise.all([
+    import('./io/otlp/exporters.ts'),
+    import('./io/otlp/traces.ts'),
+  ]);
   const exporter = await createSpanExporter(config.traces.protocol);
-  return new Traces({ exporter, stats, log, target: `the backend at ${config.traces.endpoint}` });
+  const traces = new Traces({ exporter, log, target: config.traces });
+  stats.exports.traces = traces;
+  return traces;
 }
 
 async function printer(form: 'text' | 'json') {
@@ -280,10 +292,13 @@ async function doctor(config: Config): Promise<number> {
 }
 
 async function testDeath(config: Config): Promise<number> {
-  const { followDeath, renderStop } = await import('./io/doctor/test-death.ts');
+  const [{ followTermination }, { renderStep }] = await Promise.all([
+    import('./io/doctor/test-termination.ts'),
+    import('./io/doctor/step.ts'),
+  ]);
   const rules = readRules({ path: config.configPath, mode: config.report });
   const sender = config.logs && (await doctorsSender(config.logs));
-  const judge = (death: Death, bootId: string): Uint8Array | null => {
+  const buildRecord = (death: Death, bootId: string): Uint8Array | null => {
     const loops = new CrashLoops(Number.POSITIVE_INFINITY);
     const memory = { seen: new Seen(1), recent: new Recent(), loops, restarts: new Restarts() };
     const circumstances = { ...memory, rules, bootId, host: hostReader()(), argumentsMode: config.arguments };
@@ -292,16 +307,24 @@ async function testDeath(config: Config): Promise<number> {
     return conclusion.kind === 'new' && conclusion.record ? storeRecord(conclusion.record) : null;
   };
   let broken = false;
-  for await (const stop of followDeath({ ...config, judge, send: sender && ((record) => sender.send([record])) })) {
-    process.stdout.write(renderStop(stop));
-    broken ||= stop.broken;
+  for await (const step of followTermination({
+    ...config,
+    buildRecord,
+    send: sender && ((record) => sender.send([record])),
+  })) {
+    process.stdout.write(renderStep(step));
+    broken ||= step.broken;
   }
   return broken ? 1 : 0;
 }
 
-async function doctorsSender({ protocol, endpoint }: OtlpTarget) {
-  const { createLogSender } = await import('./io/otlp/otlp.ts');
-  return createLogSender(protocol, endpoint);
+async function doctorsSender({ protocol }: OtlpTarget) {
+  const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
+    import('./io/otlp/log-sender.ts'),
+    import('./io/otlp/exchange.ts'),
+  ]);
+  readDiagnostics(log);
+  return createLogSender(protocol);
 }
 
 async function main(): Promise<number> {

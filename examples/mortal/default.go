@@ -1,7 +1,7 @@
-// The way back from Go's signal handlers to the kernel's default actions.
+// Restores the kernel's default actions in place of Go's signal handlers.
 //
-// signal.Reset does not do it: it stops the delivery to channels, and the runtime's own handler stays. Only
-// rt_sigaction(2) itself can take that away, and then a SIGSEGV is what it would be in a C program.
+// signal.Reset is not enough: it stops the delivery to channels, but the runtime's own handler stays. Only rt_sigaction(2)
+// removes it; then a SIGSEGV has the same effect as in a C program.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -35,7 +35,7 @@ func setAction(sig syscall.Signal, action *sigaction) error {
 	return nil
 }
 
-// defaultActions gives every signal its default action, for the whole process: what the shell's `sleep` has.
+// defaultActions gives every signal its default action, for the whole process, as in the shell's `sleep`.
 func defaultActions() error {
 	for sig := syscall.Signal(1); sig <= signalsMax; sig++ {
 		if sig == syscall.SIGKILL || sig == syscall.SIGSTOP || sig == keepsHandler {

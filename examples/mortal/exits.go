@@ -1,4 +1,4 @@
-// Deaths by an exit: of the whole process, of one thread after another, and after an exec by a thread that is not the first.
+// Exits: of the whole process, of one thread after another, and after an exec by a thread that is not the first.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -66,7 +66,7 @@ func leaderFirst(args []string) error {
 	return exitThread(first)
 }
 
-// leaderGone leaves a zombie as first thread, whose /proc shows neither executable nor arguments any more.
+// leaderGone leaves a zombie as first thread, whose /proc has neither executable nor arguments any more.
 func leaderGone([]string) error {
 	if err := defaultActions(); err != nil {
 		return err
@@ -81,7 +81,7 @@ func leaderGone([]string) error {
 	return exitThread(0)
 }
 
-// exitThread is exit(2) of this thread alone. Syscall, not RawSyscall: the runtime must know that it no longer runs Go.
+// exitThread is exit(2), of this thread only. Syscall, not RawSyscall: the runtime must know that it no longer runs Go.
 func exitThread(code int) error {
 	_, _, errno := syscall.Syscall(syscall.SYS_EXIT, uintptr(code), 0, 0)
 	return errno

@@ -1,4 +1,4 @@
-// Deaths that the processor raises: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, and Go's way to handle one.
+// CPU exceptions: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, and how Go handles one.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -19,7 +19,7 @@ const (
 	nonCanonicalAddress = uintptr(0x8000_0000_0000_0000)
 )
 
-// at makes a pointer of a number: it is read as a pointer from memory, which is the way that `go vet` lets pass.
+// at turns a number into a pointer by reading it from memory as one, which `go vet` accepts.
 func at(address uintptr) *byte {
 	return *(**byte)(unsafe.Pointer(&address))
 }
@@ -70,7 +70,7 @@ func busError([]string) error {
 	return nil
 }
 
-// execute runs one instruction of machine code, in a page of its own.
+// execute runs one machine instruction in its own page.
 func execute(instruction map[string][]byte) func([]string) error {
 	return func([]string) error {
 		code, ok := instruction[runtime.GOARCH]
@@ -94,13 +94,13 @@ func execute(instruction map[string][]byte) func([]string) error {
 }
 
 var (
-	// undefined is what each architecture keeps undefined for ever: ud2, and udf #0.
+	// undefined is permanently undefined on each architecture: ud2, and udf #0.
 	undefined = map[string][]byte{"amd64": {0x0f, 0x0b}, "arm64": {0, 0, 0, 0}}
 	// breakpoint is int3, and brk #0.
 	breakpoint = map[string][]byte{"amd64": {0xcc}, "arm64": {0, 0, 0x20, 0xd4}}
 	// divisionByZero is xor eax, eax; xor edx, edx; div eax. On arm64 the quotient is 0.
 	divisionByZero = map[string][]byte{"amd64": {0x31, 0xc0, 0x31, 0xd2, 0xf7, 0xf0}}
-	// privileged is hlt. On arm64 what is privileged is undefined for the others.
+	// privileged is hlt. On arm64, privileged instructions are undefined in user mode.
 	privileged = map[string][]byte{"amd64": {0xf4}}
 )
 
@@ -108,7 +108,7 @@ func newPage() ([]byte, error) {
 	return unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 }
 
-// call calls the code that lies there. A Go function value is a pointer to a pointer to code.
+// call calls the code at that address. A Go function value is a pointer to a pointer to code.
 func call(entry *byte) {
 	value := unsafe.Pointer(&entry)
 	(*(*func())(unsafe.Pointer(&value)))()
@@ -174,7 +174,7 @@ func stackOverflow([]string) error {
 	}
 }
 
-// segfaultWithMemory has that much to write into its core.
+// segfaultWithMemory has a core of that size to write.
 func segfaultWithMemory(args []string) error {
 	if err := defaultActions(); err != nil {
 		return err
@@ -195,5 +195,5 @@ func panics([]string) error {
 	return nil
 }
 
-// keep keeps the compiler from dropping an unused read.
+// keep prevents the compiler from removing an unused read.
 func keep(read byte) { runtime.KeepAlive(read) }

@@ -1,4 +1,4 @@
-// The prefix `handle`: signal handlers as a C program has them, in place of those of Go's runtime.
+// The prefix `handle`: signal handlers like those of a C program, in place of Go's.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawHandlers gives the addresses of the handlers, and of what returns from one.
+// rawHandlers returns the addresses of the handlers, and of the restorer.
 func rawHandlers() (returns, raises, exits, restorer uintptr)
 
-// include/uapi/asm-generic/signal.h and arch/x86/include/uapi/asm/signal.h; arm64 takes no notice of SA_RESTORER.
+// include/uapi/asm-generic/signal.h and arch/x86/include/uapi/asm/signal.h; arm64 ignores SA_RESTORER.
 const (
 	saOnStack   = 0x08000000
 	saRestorer  = 0x04000000
@@ -24,10 +24,10 @@ const (
 
 var everySignal = unix.Sigset_t{Val: [16]uint64{^uint64(0)}}
 
-// nowhere is where no memory is.
+// nowhere is an unmapped address.
 const nowhere = 0x10000
 
-// handle installs a handler for the signal, for one time. The way that follows leaves it in place.
+// handle installs a handler for one delivery of the signal. The way that follows leaves it in place.
 func handle(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -46,7 +46,7 @@ func handle(args []string) error {
 		return fmt.Errorf("no such handler: %q (returns, raises, exits or without-stack)", args[1])
 	}
 	if args[1] == "without-stack" {
-		// No other signal may come meanwhile, such as the SIGURG of Go's scheduler: its handler would have no stack either.
+		// Block all others, such as the SIGURG of Go's scheduler: their handlers would have no stack either.
 		others := everySignal
 		others.Val[(sig-1)/64] &^= 1 << ((sig - 1) % 64)
 		if err := unix.PthreadSigmask(unix.SIG_BLOCK, &others, nil); err != nil {

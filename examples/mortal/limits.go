@@ -1,4 +1,4 @@
-// Deaths at a limit: processor time, real time, file size, memory, forbidden system calls; and the prefixes `as` and `in-cgroup`.
+// Limits: CPU time, real time, file size, memory, forbidden system calls; and the prefixes `as` and `in-cgroup`.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -23,7 +23,7 @@ const (
 	memoryStepBytes = 1 << 20
 )
 
-// realTimePriority lets this thread run before all that have none.
+// realTimePriority gives this thread a real-time priority.
 func realTimePriority() error {
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
@@ -32,7 +32,7 @@ func realTimePriority() error {
 	return nil
 }
 
-// work never sleeps. It ends a process that is not killed.
+// work never sleeps. It exits after a while if no signal arrives.
 func work() {
 	for end := time.Now().Add(lifeLongestMs * time.Millisecond); time.Now().Before(end); {
 	}
@@ -88,7 +88,7 @@ func truncateLimit([]string) error {
 	return unix.Ftruncate(int(file.Fd()), fileLimitBytes+1)
 }
 
-// realTimeLimit works at a real-time priority, and never sleeps, beyond RLIMIT_RTTIME.
+// realTimeLimit computes at a real-time priority, without sleeping, beyond RLIMIT_RTTIME.
 func realTimeLimit(args []string) error {
 	soft, err := strconv.ParseUint(args[0], 10, 32)
 	if err != nil {
@@ -111,7 +111,7 @@ func realTimeLimit(args []string) error {
 	return nil
 }
 
-// seccomp installs the smallest filter there is: getppid(2) has that consequence, everything else is allowed.
+// seccomp installs the smallest filter: getppid(2) gets that action, everything else is allowed.
 func seccomp(consequence uint32) error {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
@@ -144,7 +144,7 @@ func seccompTrap([]string) error {
 	return seccomp(unix.SECCOMP_RET_TRAP)
 }
 
-// seccompThread loses one thread, and ends later by itself.
+// seccompThread loses one thread, and exits by itself later.
 func seccompThread(args []string) error {
 	code, err := exitCode(args[0])
 	if err != nil {
@@ -159,7 +159,7 @@ func seccompThread(args []string) error {
 	return nil
 }
 
-// takeMemory takes pages from the kernel itself, so that Go's collector has no part in it.
+// takeMemory maps pages directly, so that Go's garbage collector is not involved.
 func takeMemory(bytes int) error {
 	piece, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Terminations by a signal with which the kernel notifies the process of something it asked for: a timer that ran out, input, mail.
+// Signals by which the kernel notifies the process of what it requested: an expired timer, input, a message.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -37,7 +37,7 @@ func alarm([]string) error {
 	return sleepLong()
 }
 
-// workTimer counts the time that the process works: in user mode alone, or in the kernel too.
+// workTimer counts CPU time: in user mode only, or in the kernel as well.
 func workTimer(args []string) error {
 	which, ok := map[string]unix.ItimerWhich{"virtual": unix.ITIMER_VIRTUAL, "prof": unix.ITIMER_PROF}[args[0]]
 	if !ok {
@@ -53,8 +53,8 @@ func workTimer(args []string) error {
 	return nil
 }
 
-// posixTimer lets a timer of timer_create(2) send the signal, with SI_TIMER in its siginfo, while the process works: before
-// all others if it may, so that the timer interrupts itself and no other process.
+// posixTimer lets a timer of timer_create(2) send the signal, with SI_TIMER in its siginfo, while the process computes: at a
+// real-time priority if permitted, so that the timer interrupts this process and no other.
 func posixTimer(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -79,7 +79,7 @@ func posixTimer(args []string) error {
 	return nil
 }
 
-// signalOnInput wants the signal when there is something to read in the FIFO: the kernel sends it, not the writer.
+// signalOnInput requests the signal for input on the FIFO. The kernel sends it; the writer is not the sender.
 func signalOnInput(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -107,7 +107,7 @@ func signalOnInput(args []string) error {
 	return sleepLong()
 }
 
-// signalOnMail wants SIGUSR1 when there is a message in the POSIX queue, with SI_MESGQ in its siginfo: the kernel sends it, not the writer.
+// signalOnMail requests SIGUSR1 for a message in the POSIX queue, with SI_MESGQ in its siginfo. The writer is not the sender.
 func signalOnMail(args []string) error {
 	if err := defaultActions(); err != nil {
 		return err

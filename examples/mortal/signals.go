@@ -1,4 +1,4 @@
-// Terminations by a signal: from the process itself, from another one, or from the kernel.
+// Signals from the process itself, from another process, and from the kernel.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lifeLongestMs ends a process that is not killed, so that a test which fails leaves nothing behind.
+// lifeLongestMs limits how long it waits to be killed, so that a failed test leaves nothing behind.
 const (
 	lifeLongestMs = 60_000
 )
@@ -28,7 +28,7 @@ func sleepLong() error {
 	for time.Now().Before(end) {
 		_, _ = unix.Poll(nil, int(time.Until(end).Milliseconds()))
 	}
-	return errors.New("I was not killed")
+	return errors.New("no signal arrived")
 }
 
 func ready() error {
@@ -46,7 +46,7 @@ func signalNamed(name string) (syscall.Signal, error) {
 
 func abort([]string) error { return raise([]string{"SIGABRT"}) }
 
-// raise is what raise(3) does: tgkill(2) to the calling thread.
+// raise does what raise(3) does: tgkill(2) to the calling thread.
 func raise(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -137,7 +137,7 @@ func exitOn(args []string) error {
 	return fmt.Errorf("no %s came", args[0])
 }
 
-// catchThen lives on after the first signal, and says so.
+// catchThen survives the first signal, and prints that it did.
 func catchThen(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {

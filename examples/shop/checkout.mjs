@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checkout of the demo shop keeps every basket that it has ever seen. Its cgroup has a memory limit (docker-compose.yml), and
-// one day the kernel's out-of-memory killer comes: SIGKILL, no word in the log, and 137 in docker inspect.
+// The checkout of the demo shop never frees a basket. Its cgroup has a memory limit (docker-compose.yml), so the kernel's
+// out-of-memory killer kills it: SIGKILL, nothing in its log, and exit code 137 in Docker.
 const BASKET_BYTES = 1024 * 1024;
 const BASKETS_A_PACE = 128;
 
@@ -9,7 +9,7 @@ const baskets = [];
 
 console.log('checkout: open');
 setInterval(
-  // Written, so that the kernel has to give the memory.
+  // Filled, so that the kernel has to allocate the pages.
   () => baskets.push(Buffer.alloc(BASKET_BYTES, baskets.length)),
   paceMs / BASKETS_A_PACE,
 );

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deployment of the demo shop: it lives in the pid namespace of the nightly import (docker-compose.yml), asks it to stop, and kills it
-when that takes too long. In the import's own log there is nothing of it."""
+"""The deployment of the demo shop. It runs in the pid namespace of the nightly import (docker-compose.yml), sends it SIGTERM, and SIGKILL when
+that takes too long. The import's own log shows nothing of it."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ def imports():
     for directory in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             arguments = (directory / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # it has just ended
+        except OSError:  # it has just exited
             continue
         if arguments[2:3] == [b"import"]:
             yield int(directory.name)

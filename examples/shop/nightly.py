@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nightly import of the demo shop: a job in a trace of its own, which a deployment kills before it is done.
+"""The nightly import of the demo shop: a job with its own trace, which a deployment kills before it is done.
 
-The scheduler (process 1) starts the job with TRACEPARENT in its environment, as batch systems with tracing do, and gives the
-collector of the span when the job has ended. whodunit's record of the death then belongs to that very trace.
+The scheduler (process 1) starts the job with TRACEPARENT in its environment, as batch systems with tracing do, and sends the span to
+the collector when the job has ended. whodunit's record of the termination belongs to the same trace.
 """
 
 import json
@@ -18,15 +18,15 @@ PACE_SECONDS = float(os.environ.get("SHOP_PACE_SECONDS", "20"))
 
 
 def job():
-    """Takes longer than it will live. Asked to stop it says that it is busy, so that the scheduler loses patience."""
+    """Takes longer than it is allowed to. On SIGTERM it only logs that it is busy, so the deployment kills it."""
     signal.signal(signal.SIGTERM, lambda *_: print("nightly: still importing, one moment", flush=True))
     print("nightly: importing", flush=True)
     while True:
         time.sleep(PACE_SECONDS)
 
 
-def tell(trace_id, span_id, start_ns, code):
-    """Sends the span of one run over OTLP, as JSON. A collector that is away is no reason to stop importing."""
+def send_span(trace_id, span_id, start_ns, code):
+    """Sends the span of one run over OTLP, as JSON. If the collector is down, the import continues."""
     attribute = {"key": "service.name", "value": {"stringValue": os.environ.get("OTEL_SERVICE_NAME", "nightly")}}
     span = {
         "traceId": trace_id,
@@ -55,11 +55,11 @@ def scheduler():
         environment = {**os.environ, "TRACEPARENT": f"00-{trace_id}-{span_id}-01"}
         code = subprocess.call([sys.executable, __file__, "import"], env=environment)
         print(f"nightly: the import ended with {code}, trace {trace_id}", flush=True)
-        tell(trace_id, span_id, start_ns, code)
+        send_span(trace_id, span_id, start_ns, code)
         time.sleep(PACE_SECONDS / 10)
 
 
 if __name__ == "__main__":
-    # Process 1 is spared signals that it does not handle: `docker stop` is to work.
+    # The kernel drops signals that process 1 does not handle, and `docker stop` must work.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     job() if sys.argv[1:] == ["import"] else scheduler()

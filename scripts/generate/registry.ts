@@ -26,6 +26,14 @@ export interface Attribute {
   readonly examples: readonly unknown[];
 }
 
+/** A name that is no longer emitted: that of an attribute, or of one value of an enumeration. */
+export interface Renamed {
+  readonly attribute: string;
+  /** null: the attribute itself was renamed. */
+  readonly value: string | null;
+  readonly to: string;
+}
+
 export interface Use {
   readonly attribute: Attribute;
   /** `required`, `recommended`, `opt_in`, or the condition in words. */
@@ -49,10 +57,11 @@ export interface Metric extends Signal {
 }
 
 export interface Registry {
-  /** The schema URL of OpenTelemetry's conventions: which whodunit's telemetry follows. */
+  /** The schema URL of OpenTelemetry's conventions, which whodunit's telemetry follows. */
   readonly schemaUrl: string;
-  /** Ours and theirs, in the order of the files. */
+  /** Ours and theirs, in the order of the files; without the deprecated ones. */
   readonly attributes: ReadonlyMap<string, Attribute>;
+  readonly renamed: readonly Renamed[];
   /** Ids of OpenTelemetry's. */
   readonly upstream: ReadonlySet<string>;
   readonly events: readonly Signal[];
@@ -72,12 +81,15 @@ export function readRegistry(directory = DIRECTORY): Registry {
   const ours = groupsOf(directory);
   const attributes = new Map<string, Attribute>();
   const upstream = new Set<string>();
+  const renamed: Renamed[] = [];
   for (const [groups, isTheirs] of [
     [theirs, true],
     [ours, false],
   ] as const) {
     for (const definition of groups.flatMap((group) => group.attributes ?? []).filter(({ id }: Yaml) => id)) {
       if (attributes.has(definition.id)) throw new Error(`the registry defines ${definition.id} twice`);
+      renamed.push(...renamedIn(definition));
+      if (definition.deprecated !== undefined) continue;
       attributes.set(definition.id, attributeOf(definition));
       if (isTheirs) upstream.add(definition.id);
     }
@@ -93,6 +105,7 @@ export function readRegistry(directory = DIRECTORY): Registry {
   return {
     schemaUrl: dependency.schema_url,
     attributes,
+    renamed,
     upstream,
     events: of('event').map(signal),
     entities: of('entity').map(signal),
@@ -113,8 +126,19 @@ function groupsOf(directory: string): Yaml[] {
     .flatMap((name) => parse(readFileSync(join(directory, name), 'utf8')).groups);
 }
 
+function renamedIn({ id, type, deprecated }: Yaml): Renamed[] {
+  const values: Yaml[] = [{ value: null, deprecated }, ...(type.members ?? [])];
+  return values
+    .filter((named) => named.deprecated !== undefined)
+    .map(({ value, deprecated: { reason, renamed_to: to } }) => {
+      if (reason !== 'renamed' || !to) throw new Error(`${id}: what is deprecated must be renamed, with renamed_to`);
+      return { attribute: id, value, to };
+    });
+}
+
 function attributeOf({ id, type, brief, note, examples }: Yaml): Attribute {
-  const members = typeof type === 'object' ? type.members.map((m: Yaml) => ({ value: m.value, brief: m.brief })) : null;
+  const current = typeof type === 'object' ? type.members.filter((m: Yaml) => !m.deprecated) : null;
+  const members = current?.map((m: Yaml) => ({ value: m.value, brief: m.brief })) ?? null;
   const template = /^template\[(.+)\]$/.exec(members === null ? type : '')?.[1];
   return {
     id,

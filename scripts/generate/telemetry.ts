@@ -2,14 +2,14 @@
 // `npm run generate:telemetry`: writes docs/telemetry.md and src/core/telemetry/semconv.ts from the registry. `--check` only
 // compares.
 import { writeOrCheck } from './fresh.ts';
-import { type Attribute, type Member, readRegistry, type Use } from './registry.ts';
+import { type Attribute, type Member, type Renamed, readRegistry, type Use } from './registry.ts';
 
 const LINE_WIDTH = 120; // that of biome.json: the generated code is formatted code
 /** What the table says of a requirement level. */
 const REQUIREMENTS: Readonly<Record<string, string>> = {
   required: 'always',
   recommended: 'if known',
-  opt_in: 'if asked for',
+  opt_in: 'if enabled',
 };
 const registry = readRegistry();
 
@@ -74,8 +74,8 @@ function telemetry(): string {
   const parts = [
     '<!-- Generated from otel-config/registry/ by `npm run generate:telemetry`: not to be edited. -->',
     '# What whodunit emits',
-    `The contract with every backend. Names of OpenTelemetry's semantic conventions (${registry.schemaUrl.split('/').at(-1)}) are used as they are; everything new lives under
-\`whodunit.\`, in one registry (\`otel-config/registry/\`, in Weaver's format). It is proposed to OpenTelemetry in \`upstream-proposal.md\`.`,
+    `Names from OpenTelemetry's semantic conventions (${registry.schemaUrl.split('/').at(-1)}) are used where they exist. Everything new is under \`whodunit.\` and defined in one registry
+(\`otel-config/registry/\`, in Weaver's format). [upstream-proposal.md](upstream-proposal.md) proposes it to OpenTelemetry.`,
     '## Log records',
     ...registry.events.flatMap((event) => [`### \`${event.name}\``, event.brief, event.note, table(event.uses)]),
     '## Resources',
@@ -90,7 +90,7 @@ function telemetry(): string {
       ),
     ].join('\n'),
     ...registry.metrics.map(({ name, brief, note }) => `\`${name}\`: ${[brief, note].join(' ').trim()}`),
-    "The SDK's own `otel.sdk.*` come with them.",
+    "The SDK's own `otel.sdk.*` metrics are sent as well.",
     ...(registry.spans.length === 0 ? [] : ['## Spans']),
     ...registry.spans.flatMap((span) => [`### \`${span.name}\``, span.brief, span.note]),
     '## Enumerations',
@@ -103,8 +103,18 @@ function telemetry(): string {
         ...members.map(({ value, brief }) => `| \`${value}\` | ${brief} |`),
       ].join('\n'),
     ),
+    '## Renamed',
+    'Names of earlier releases. They are no longer emitted: replace them in queries, dashboards and alerts.',
+    ['| was | is now |', '| --- | --- |', ...registry.renamed.map(renamed)].join('\n'),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function renamed({ attribute, value, to }: Renamed): string {
+  const key = registry.attributes.get(to)?.template ? '.<key>' : '';
+  return value === null
+    ? `| \`${attribute}${key}\` | \`${to}${key}\` |`
+    : `| \`${attribute}\` = \`${value}\` | \`${attribute}\` = \`${to}\` |`;
 }
 
 function table(uses: readonly Use[]): string {

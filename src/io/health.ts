@@ -2,11 +2,14 @@
 // /livez, /readyz, /status and /recent over HTTP, for whoever watches the watcher. It tells the counters of stats.ts and counts nothing.
 import { createServer, type Server } from 'node:http';
 import { withoutCredentials } from '../core/delivery/diagnose.ts';
+import type { ExportState } from '../core/delivery/export-state.ts';
+import { describeFailure } from '../core/delivery/outcome.ts';
 import { FatalError } from '../core/errors.ts';
 import type { Judged } from '../core/filter/rules.ts';
+import { LOG_RECORD_UID } from '../core/telemetry/semconv.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
 import type { Hello } from '../core/wire/event.ts';
-import { type ExportState, lostByStage, type Stats } from './stats.ts';
+import { lostByStage, type Stats } from './stats.ts';
 
 /** Probes without which deaths would be missed or blamed wrongly. Others only add. */
 const REQUIRED_PROBES: ReadonlySet<string> = new Set(['sched_process_exit', 'signal_generate', 'signal_deliver']);
@@ -87,6 +90,11 @@ export function missingProbe(hello: Hello): { readonly name: string; readonly te
 
 function statusOf(stats: Stats): unknown {
   const { loader, hello } = stats;
+  const [logs, metrics, traces] = [
+    stats.exports.logs?.snapshot() ?? null,
+    stats.exports.metrics?.snapshot() ?? null,
+    stats.exports.traces?.snapshot() ?? null,
+  ];
   return {
     ready: notReady(stats) === null,
     reason: notReady(stats),
@@ -102,15 +110,15 @@ function statusOf(stats: Stats): unknown {
       lost: lostByStage(stats),
     },
     bad_lines: stats.badLines,
-    metric_overflows: stats.overflowed,
+    metric_overflows: metrics?.overflows ?? 0,
     queue: queueOf(stats, Date.now()),
     export: {
       logs: {
-        ...exportOf(stats.exports.logs),
-        next_attempt: iso(stats.exports.logs.nextAttemptMs),
+        ...exportOf(logs),
+        next_attempt: iso(logs?.nextAttemptMs ?? null),
       },
-      traces: { ...exportOf(stats.exports.traces), dropped: stats.spansDropped },
-      metrics: exportOf(stats.exports.metrics),
+      traces: { ...exportOf(traces), dropped: traces?.dropped ?? 0 },
+      metrics: exportOf(metrics),
     },
     loader:
       hello === null
@@ -138,12 +146,16 @@ function statusOf(stats: Stats): unknown {
   };
 }
 
-function exportOf({ target, lastSuccessMs, lastError }: ExportState): object {
-  const { protocol, endpoint } = target ?? {};
+/** null: the signal is not sent. */
+function exportOf(state: ExportState | null): object {
+  if (state === null) return { target: null, last_success: null, last_error: null, last_failure: null, rejected: 0 };
+  const { target, lastSuccessMs, lastFailure, rejected } = state;
   return {
-    target: endpoint === undefined ? null : { protocol, endpoint: withoutCredentials(endpoint) },
+    target: { protocol: target.protocol, endpoint: withoutCredentials(target.endpoint) },
     last_success: iso(lastSuccessMs),
-    last_error: lastError,
+    last_error: lastFailure && describeFailure(lastFailure),
+    last_failure: lastFailure && { kind: lastFailure.kind, status: lastFailure.status, message: lastFailure.message },
+    rejected,
   };
 }
 
@@ -166,19 +178,20 @@ function queueOf(stats: Stats, nowMs: number): unknown {
         time: iso(timeMs),
         count,
         reason,
-        body: record === null ? null : bodyOf(record),
+        ...(record === null ? { uid: null, body: null } : shownOf(record)),
       })),
     },
   };
 }
 
-/** What the record says, for a person. null: its bytes are no record. */
-function bodyOf(record: Uint8Array): string | null {
+/** Which record it is, and its body for people. null: its bytes are not a record. */
+function shownOf(record: Uint8Array): { uid: string | null; body: string | null } {
   try {
-    return String(readRecord(record).body ?? '');
+    const { attributes, body } = readRecord(record);
+    return { uid: String(attributes[LOG_RECORD_UID]), body: String(body ?? '') };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return null;
+    return { uid: null, body: null };
   }
 }
 

@@ -2,18 +2,14 @@
 // The counters from which /status, /readyz and the metrics are told. Each stage writes its own; nobody else does. Those of deaths
 // are the queue's, and as old as its directory; without a queue they begin with the service. The sum that must hold, always:
 // received + summaries = reported + filtered + aggregated + pending + lost in the queue + lost in the export.
-import type { Target } from '../core/delivery/target.ts';
+import type { ExportState, MetricsState, TracesState } from '../core/delivery/export-state.ts';
+import type { StageValue } from '../core/telemetry/semconv.ts';
 import type { Hello, LoaderStatus } from '../core/wire/event.ts';
+import type { Observed } from './otlp/own-instruments.ts';
 
-export interface ExportState {
-  /** Where it goes; null: it is not sent. */
-  target: Target | null;
-  /** When the last export was accepted, ms since 1970; null: none yet. */
-  lastSuccessMs: number | null;
-  /** Why the last one failed; null: it did not. */
-  lastError: string | null;
-  /** When the next attempt of a batch follows, ms since 1970; null: nothing waits for one. */
-  nextAttemptMs: number | null;
+/** An exporter, which keeps its own counters. */
+interface Snapshots<T> {
+  snapshot(): T;
 }
 
 /** What the queue tells when it is asked. */
@@ -38,8 +34,6 @@ export interface Stats {
   /** Records that are no deaths: summaries of those, and restarts. */
   summaries: number;
   duplicates: number;
-  /** Ends that the metric could not tell apart any more: of too many services, or too many kinds in one. */
-  overflowed: number;
   /** Lines that could not be read; of those, deaths. */
   badLines: number;
   badDeaths: number;
@@ -60,9 +54,12 @@ export interface Stats {
   loader: LoaderStatus | null;
   /** Why the socket does not work at the moment. */
   socketError: string | null;
-  /** Spans that no backend got. */
-  spansDropped: number;
-  readonly exports: { readonly logs: ExportState; readonly metrics: ExportState; readonly traces: ExportState };
+  /** null: the signal is not sent. */
+  readonly exports: {
+    logs: Snapshots<ExportState> | null;
+    metrics: Snapshots<MetricsState> | null;
+    traces: Snapshots<TracesState> | null;
+  };
 }
 
 export function newStats(nowMs: number): Stats {
@@ -74,7 +71,6 @@ export function newStats(nowMs: number): Stats {
     aggregated: 0,
     summaries: 0,
     duplicates: 0,
-    overflowed: 0,
     badLines: 0,
     badDeaths: 0,
     rejected: 0,
@@ -88,24 +84,30 @@ export function newStats(nowMs: number): Stats {
     hello: null,
     loader: null,
     socketError: null,
-    spansDropped: 0,
-    exports: {
-      logs: { target: null, lastSuccessMs: null, lastError: null, nextAttemptMs: null },
-      metrics: { target: null, lastSuccessMs: null, lastError: null, nextAttemptMs: null },
-      traces: { target: null, lastSuccessMs: null, lastError: null, nextAttemptMs: null },
-    },
+    exports: { logs: null, metrics: null, traces: null },
   };
 }
 
-export type LossStage = 'kernel' | 'loader' | 'queue' | 'export';
-
 /** Deaths lost, by the stage that lost them. `memory_full` is not among them: it loses facts, not deaths. */
-export function lostByStage(stats: Stats): Record<LossStage, number> {
+export function lostByStage(stats: Stats): Record<StageValue, number> {
   const lost = stats.loader?.lost;
   return {
     kernel: lost === undefined ? 0 : Number(lost.ring_full + lost.missed),
     loader: (lost === undefined ? 0 : Number(lost.undecodable)) + stats.badDeaths,
     queue: stats.evicted + stats.damaged,
     export: stats.rejected,
+  };
+}
+
+/** What the metrics report of the stages that still count here. */
+export function observedOf(stats: Stats): Observed {
+  const { loader, reported, filtered, aggregated, queue, pending, queueBytes } = stats;
+  return {
+    normalExits: loader === null ? null : Number(loader.exits_normal),
+    reported,
+    filtered,
+    aggregated,
+    lost: lostByStage(stats),
+    queue: queue && { records: pending, bytes: queueBytes, oldestMs: queue.oldestMs() },
   };
 }

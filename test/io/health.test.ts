@@ -66,6 +66,24 @@ describe('the server', () => {
     server.close();
   });
 
+  it('counts what was lost by the stage that lost it', () => {
+    const lost = { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n };
+    const loader = {
+      lost,
+      clock_offset_ns: 0n,
+      ring_bytes: 1,
+      ring_used_bytes: 0,
+      deaths: 8n,
+      exits_normal: 1n,
+      read_seq: 0n,
+      acked_seq: 0n,
+    };
+    const state = stats({ loader: { type: 'status', ...loader }, badDeaths: 1, evicted: 2, damaged: 1, rejected: 2 });
+    expect(answer('GET', '/status', state).body).toMatchObject({
+      deaths: { lost: { kernel: 4, loader: 5, queue: 3, export: 2 } },
+    });
+  });
+
   it('says in one sentence that the port is taken, and what to do', async () => {
     const server = await serveHealth({ host: '127.0.0.1', port: 0 }, stats());
     const { port } = server.address() as AddressInfo;

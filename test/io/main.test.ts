@@ -151,7 +151,7 @@ describe('whodunit run', () => {
     await until(() => loader.heard.length > 0, 'the claim');
     loader.say(death('death-oom', 10), death('death-segfault', 20));
     await until(() => loader.acks().includes(20n), 'the ack');
-    await until(() => err.includes('does not take records'), 'a line about the collector');
+    await until(() => err.includes('does not accept records'), 'a line about the collector');
     expect(err).toContain('records wait on disk, none is lost');
     code = 200;
     await until(() => pids.length === 2, 'both');

@@ -104,9 +104,9 @@ describe('whodunit rules --dry-run', () => {
     expect(await dry.ended()).toBe(0);
     expect(dry.out().split('\n')).toEqual([
       expect.stringMatching(
-        /^2026-11-23T17:35:45\.\d+Z +count +sleep \(10\) +exit 3 +sleepers +\(was reported: it lived for more than 10 s\)$/,
+        /^2026-11-23T17:35:45\.\d+Z +count +sleep \(10\) +exit 3 +sleepers +\(was reported: ran for more than 10 s\)$/,
       ),
-      expect.stringMatching(/count +sleep \(20\) +fault +sleepers +\(was reported: an incident, whoever dies\)$/),
+      expect.stringMatching(/count +sleep \(20\) +fault +sleepers +\(was reported: fault, kill or OOM, any process\)$/),
       '2 terminations: 0 report, 2 count, 0 ignore; 2 otherwise than the service did',
       '',
     ]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `whodunit doctor --test`: a child of it dies on the real kernel, and the stop at which the news gets stuck is named. Each fault is a
-// real one: of a real loader, a real service, a real collector.
+// `whodunit doctor --test`: it kills a child on the real kernel and names the step that fails. Each fault is a real one: of a real
+// loader, a real service, a real collector.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -69,9 +69,9 @@ const to = (endpoint: string, protocol: Protocol): NodeJS.ProcessEnv => ({
 
 interface Doctored {
   readonly code: number | null;
-  /** The last line: `ok` or `BROKEN`, the stop, what is said of it. */
-  readonly last: { readonly mark: string; readonly stop: string; readonly text: string };
-  readonly stops: readonly string[];
+  /** The last line: `ok` or `BROKEN`, the step, its text. */
+  readonly last: { readonly mark: string; readonly step: string; readonly text: string };
+  readonly steps: readonly string[];
   readonly said: string;
 }
 
@@ -82,9 +82,9 @@ async function doctor(env: NodeJS.ProcessEnv, where: Place = at): Promise<Doctor
   const { code } = await program.ended;
   const lines = program.stdout().trimEnd().split('\n');
   const parsed = lines.map((line) => /^(ok|BROKEN) +(?:(\d+) ms +)?(\S+) +(.*)$/.exec(line) ?? []);
-  const [, mark = '', , stop = '', text = ''] = parsed.at(-1) ?? [];
-  const stops = parsed.map(([, , , name = '']) => name);
-  return { code, last: { mark, stop, text }, stops, said: program.output() };
+  const [, mark = '', , step = '', text = ''] = parsed.at(-1) ?? [];
+  const steps = parsed.map(([, , , name = '']) => name);
+  return { code, last: { mark, step, text }, steps, said: program.output() };
 }
 
 async function service(env: NodeJS.ProcessEnv): Promise<void> {
@@ -98,20 +98,20 @@ describe('where all is well', () => {
     const collector = await collectorOf();
     const env = exportTo(collector, protocol);
     await service(env);
-    const { code, last, stops, said } = await doctor(env);
-    expect(last, said).toMatchObject({ mark: 'ok', stop: 'collector', text: expect.stringContaining(protocol) });
-    expect(stops).toEqual(['loader', 'killed', 'kernel', 'service', 'collector']);
+    const { code, last, steps, said } = await doctor(env);
+    expect(last, said).toMatchObject({ mark: 'ok', step: 'collector', text: expect.stringContaining(protocol) });
+    expect(steps).toEqual(['loader', 'killed', 'kernel', 'service', 'collector']);
     expect(code).toBe(0);
     const [, pid] = /\(pid (\d+)\) by SIGKILL/.exec(said) ?? [];
     const records = collector.logs().filter(({ resource }) => resource['process.pid'] === Number(pid));
     expect(records, said).toHaveLength(1);
   });
 
-  it('without a service it judges and sends by itself', async () => {
+  it('without a service it decides and sends itself', async () => {
     const collector = await collectorOf();
-    const { code, last, stops, said } = await doctor(exportTo(collector, 'http/json'));
-    expect(last, said).toMatchObject({ mark: 'ok', stop: 'collector' });
-    expect(stops).toEqual(['loader', 'killed', 'kernel', 'judged', 'collector']);
+    const { code, last, steps, said } = await doctor(exportTo(collector, 'http/json'));
+    expect(last, said).toMatchObject({ mark: 'ok', step: 'collector' });
+    expect(steps).toEqual(['loader', 'killed', 'kernel', 'decided', 'collector']);
     expect(code).toBe(0);
     expect(collector.logs().map(({ resource }) => resource['service.name'])).toEqual(['whodunit-doctor']);
   });
@@ -120,7 +120,7 @@ describe('where all is well', () => {
     const collector = await collectorOf({ tls: certificate });
     const env = { ...exportTo(collector, 'grpc'), OTEL_EXPORTER_OTLP_CERTIFICATE: certificate.cert_file };
     const { code, last, said } = await doctor(env);
-    expect(last, said).toMatchObject({ mark: 'ok', stop: 'collector' });
+    expect(last, said).toMatchObject({ mark: 'ok', step: 'collector' });
     expect(code).toBe(0);
   });
 
@@ -136,12 +136,12 @@ describe('where all is well', () => {
   });
 });
 
-describe('where the way is broken, it names the stop', () => {
+describe('where a step fails, it names the step', () => {
   it('no loader', async () => {
     const elsewhere = await place();
     const { code, last, said } = await doctor({}, elsewhere);
     elsewhere.directory.remove();
-    expect(last, said).toMatchObject({ mark: 'BROKEN', stop: 'loader' });
+    expect(last, said).toMatchObject({ mark: 'BROKEN', step: 'loader' });
     expect(last.text).toContain('whodunit-loader run');
     expect(code).toBe(1);
   });
@@ -149,7 +149,7 @@ describe('where the way is broken, it names the stop', () => {
   it('a wrong socket, with the right one', async () => {
     const wrong = join(at.directory.path, 'evnets.sock');
     const { code, last, said } = await doctor({ WHODUNIT_SOCKET: wrong });
-    expect(last, said).toMatchObject({ mark: 'BROKEN', stop: 'loader' });
+    expect(last, said).toMatchObject({ mark: 'BROKEN', step: 'loader' });
     expect(last.text).toContain(wrong);
     expect(last.text).toMatch(new RegExp(`Set WHODUNIT_SOCKET to where a loader listens: .*${at.socket}`));
     expect(code).toBe(1);
@@ -158,60 +158,60 @@ describe('where the way is broken, it names the stop', () => {
   const faults: {
     readonly name: string;
     readonly env: () => Promise<NodeJS.ProcessEnv>;
-    readonly stop: string;
+    readonly step: string;
     readonly remedy: RegExp;
   }[] = [
     {
       name: 'a collector that is down',
       env: async () => to(await unusedAddress(), 'http/protobuf'),
-      stop: 'collector',
+      step: 'collector',
       remedy: /ECONNREFUSED.*start the collector/,
     },
     {
       name: 'gRPC to a port for HTTP',
       env: async () => to((await collectorOf()).http, 'grpc'),
-      stop: 'protocol',
+      step: 'protocol',
       remedy: /OTEL_EXPORTER_OTLP_PROTOCOL=http\/protobuf/,
     },
     {
       name: 'HTTP to a port for gRPC',
       env: async () => to((await collectorOf()).grpc, 'http/protobuf'),
-      stop: 'protocol',
+      step: 'protocol',
       remedy: /OTEL_EXPORTER_OTLP_PROTOCOL=grpc/,
     },
     {
       name: 'TLS to a collector without',
       env: async () => to((await collectorOf()).http.replace('http:', 'https:'), 'http/protobuf'),
-      stop: 'TLS',
+      step: 'TLS',
       remedy: /write http:\/\//,
     },
     {
       name: 'no TLS to a collector with it',
       env: async () => to((await collectorOf({ tls: certificate })).http.replace('https:', 'http:'), 'http/protobuf'),
-      stop: 'TLS',
+      step: 'TLS',
       remedy: /write https:\/\//,
     },
     {
       name: 'a certificate of an unknown authority',
       env: async () => to((await collectorOf({ tls: certificate })).grpc, 'grpc'),
-      stop: 'TLS',
+      step: 'TLS',
       remedy: /not trusted \(\w+\).*OTEL_EXPORTER_OTLP_CERTIFICATE/,
     },
     {
       name: 'a backend without logs, over HTTP',
       env: async () => to((await collectorOf({ signals: ['traces'] })).http, 'http/protobuf'),
-      stop: 'backend',
-      remedy: /takes no logs.*OTEL_TRACES_EXPORTER=otlp/,
+      step: 'backend',
+      remedy: /does not accept logs.*OTEL_TRACES_EXPORTER=otlp/,
     },
     {
       name: 'a backend without logs, over gRPC',
       env: async () => to((await collectorOf({ signals: ['traces'] })).grpc, 'grpc'),
-      stop: 'backend',
-      remedy: /takes no logs/,
+      step: 'backend',
+      remedy: /does not accept logs/,
     },
   ];
 
-  /** A service takes its time to start; what differs there is who meets the fault. */
+  /** A service is slow to start, so only these are tried with one: there the service meets the fault. */
   const OF_THE_SERVICE = new Set([
     'a collector that is down',
     'gRPC to a port for HTTP',
@@ -220,19 +220,19 @@ describe('where the way is broken, it names the stop', () => {
 
   it.each(faults.filter(({ name }) => OF_THE_SERVICE.has(name)))(
     '$name, of the service',
-    async ({ env, stop, remedy }) => {
+    async ({ env, step, remedy }) => {
       const wrong = await env();
       await service(wrong);
       const { code, last, said } = await doctor({}); // its own environment is not the service's
-      expect(last, said).toMatchObject({ mark: 'BROKEN', stop });
+      expect(last, said).toMatchObject({ mark: 'BROKEN', step });
       expect(last.text).toMatch(remedy);
       expect(code).toBe(1);
     },
   );
 
-  it.each(faults)('$name, where no service runs', async ({ env, stop, remedy }) => {
+  it.each(faults)('$name, where no service runs', async ({ env, step, remedy }) => {
     const { code, last, said } = await doctor(await env());
-    expect(last, said).toMatchObject({ mark: 'BROKEN', stop });
+    expect(last, said).toMatchObject({ mark: 'BROKEN', step });
     expect(last.text).toMatch(remedy);
     expect(code).toBe(1);
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// worker packs the orders of the demo shop. One of them has no customer, which the code does not expect: a panic, which Go turns into
+// worker packs the orders of the demo shop. One of them has no customer, which the code does not handle: a panic, which Go turns into
 // exit code 2.
 package main
 

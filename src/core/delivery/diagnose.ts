@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: what is wrong between whodunit and a collector, and what to do. Judges what the endpoint was seen to speak (io/endpoint.ts) and
-// what it answered (outcome.ts), against what whodunit is set to speak.
+// Pure: what is wrong between whodunit and a collector, and what to do. Compares what the endpoint was seen to speak
+// (io/otlp/endpoint.ts) and what it answered (outcome.ts) with what whodunit is set to speak.
+import { describeFailure, type Reason, type Status } from './outcome.ts';
 import type { Target } from './target.ts';
 
 /** What an endpoint was seen to speak. */
@@ -16,65 +17,85 @@ export type Spoken =
     };
 
 export interface Fault {
-  /** The stop that is broken. */
-  readonly stop: 'collector' | 'TLS' | 'protocol' | 'credentials' | 'backend';
+  /** The step of the export that fails. */
+  readonly step: 'collector' | 'TLS' | 'protocol' | 'credentials' | 'backend';
   /** What is wrong and what to do, in sentences. */
   readonly text: string;
 }
 
-/** Why nothing can be exported to what speaks so. null: it fits. */
+/** Why nothing can be exported to an endpoint that speaks so. null: it fits. */
 export function diagnose({ protocol, endpoint }: Target, spoken: Spoken): Fault | null {
   const shown = withoutCredentials(endpoint);
   if (spoken.kind === 'unreachable') {
     const text = `${shown} cannot be reached (${spoken.reason}): start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT.`;
-    return { stop: 'collector', text };
+    return { step: 'collector', text };
   }
   const wanted = wantsTls(endpoint);
   if (wanted && !spoken.tls) {
     const text = `whodunit speaks TLS and ${shown} does not: write http:// into OTEL_EXPORTER_OTLP_ENDPOINT, or give the collector a certificate.`;
-    return { stop: 'TLS', text };
+    return { step: 'TLS', text };
   }
   if (!wanted && spoken.tls) {
-    const text = `${shown} speaks TLS and whodunit does not: write https:// into OTEL_EXPORTER_OTLP_ENDPOINT (and OTEL_EXPORTER_OTLP_CERTIFICATE where the authority is your own).`;
-    return { stop: 'TLS', text };
+    const text = `${shown} speaks TLS and whodunit does not: write https:// into OTEL_EXPORTER_OTLP_ENDPOINT (and set OTEL_EXPORTER_OTLP_CERTIFICATE if you use your own authority).`;
+    return { step: 'TLS', text };
   }
   if (spoken.distrust !== null) {
     const text = `the certificate of ${shown} is not trusted (${spoken.distrust}): set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority's certificate in PEM format.`;
-    return { stop: 'TLS', text };
+    return { step: 'TLS', text };
   }
   if (protocol === 'grpc' && !spoken.http2) {
     const text = `whodunit speaks grpc and ${shown} ${spoken.http1 ? 'speaks HTTP/1.1' : 'no HTTP/2'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or use the collector's grpc port (usually 4317).`;
-    return { stop: 'protocol', text };
+    return { step: 'protocol', text };
   }
   if (protocol !== 'grpc' && !spoken.http1) {
     const text = `whodunit speaks ${protocol} and ${shown} ${spoken.http2 ? 'speaks gRPC' : 'no HTTP'}: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the collector's http port (usually 4318).`;
-    return { stop: 'protocol', text };
+    return { step: 'protocol', text };
   }
   return null;
 }
 
-/** What an answer means that took nothing. `reason`: as outcome.ts gives it, `HTTP 404 …` or `gRPC 12 …`. */
-export function explainAnswer(target: Target, reason: string): Fault {
-  const shown = withoutCredentials(target.endpoint);
-  const [, kind = '', digits = ''] = /^(HTTP|gRPC) (\d+)/.exec(reason) ?? [];
-  const answer = `${kind} ${digits}`;
-  if (NO_LOGS.has(answer)) {
-    const text =
-      `${shown} takes no logs (${reason}): send them to a backend that does (OTEL_EXPORTER_OTLP_LOGS_ENDPOINT), or, where it takes traces alone as Jaeger does, ` +
-      'set OTEL_TRACES_EXPORTER=otlp and OTEL_LOGS_EXPORTER=console.';
-    return { stop: 'backend', text };
+/** What it means that the target did not accept logs, and what to do. */
+export function explainFailure({ endpoint }: Target, failure: Reason): Fault {
+  const shown = withoutCredentials(endpoint);
+  const reason = describeFailure(failure);
+  const step = failingStep(failure.status);
+  switch (step) {
+    case 'backend': {
+      const text =
+        `${shown} does not accept logs (${reason}): send them to a backend that does (OTEL_EXPORTER_OTLP_LOGS_ENDPOINT). If it accepts only traces, as Jaeger does, ` +
+        'set OTEL_TRACES_EXPORTER=otlp and OTEL_LOGS_EXPORTER=console.';
+      return { step, text };
+    }
+    case 'credentials':
+      return {
+        step,
+        text: `${shown} refuses access (${reason}): set OTEL_EXPORTER_OTLP_HEADERS to the credentials that the backend requires.`,
+      };
+    case 'collector':
+      return { step, text: refusedText(endpoint, reason) };
   }
-  if (NO_ENTRY.has(answer)) {
-    const text = `${shown} does not let whodunit in (${reason}): set OTEL_EXPORTER_OTLP_HEADERS to what the backend asks for.`;
-    return { stop: 'credentials', text };
-  }
-  return { stop: 'collector', text: `${shown} did not take it (${reason}): the collector's own log says why.` };
 }
 
-/** NOT_FOUND, UNIMPLEMENTED; not found, method not allowed, not implemented. */
-const NO_LOGS: ReadonlySet<string> = new Set(['gRPC 5', 'gRPC 12', 'HTTP 404', 'HTTP 405', 'HTTP 501']);
-/** PERMISSION_DENIED, UNAUTHENTICATED. */
-const NO_ENTRY: ReadonlySet<string> = new Set(['gRPC 7', 'gRPC 16', 'HTTP 401', 'HTTP 402', 'HTTP 403']);
+/** For a refusal of which only the words are known: a record that the running service could not deliver. */
+export function explainRefusal({ endpoint }: Target, reason: string): Fault {
+  return { step: 'collector', text: refusedText(endpoint, reason) };
+}
+
+function refusedText(endpoint: string, reason: string): string {
+  return `${withoutCredentials(endpoint)} did not accept it (${reason}): the collector's own log says why.`;
+}
+
+function failingStep(status: Status): 'backend' | 'credentials' | 'collector' {
+  if (status.kind !== 'http' && status.kind !== 'grpc') return 'collector';
+  if (WITHOUT_LOGS[status.kind].has(status.code)) return 'backend';
+  return ACCESS_REFUSED[status.kind].has(status.code) ? 'credentials' : 'collector';
+}
+
+type Codes = Readonly<Record<'http' | 'grpc', ReadonlySet<number>>>;
+/** Not found, method not allowed, not implemented; NOT_FOUND, UNIMPLEMENTED. */
+const WITHOUT_LOGS: Codes = { http: new Set([404, 405, 501]), grpc: new Set([5, 12]) };
+/** Unauthorized, payment required, forbidden; PERMISSION_DENIED, UNAUTHENTICATED. */
+const ACCESS_REFUSED: Codes = { http: new Set([401, 402, 403]), grpc: new Set([7, 16]) };
 
 /** gRPC without a scheme means TLS (OTLP exporter specification, "Endpoint URLs for OTLP/HTTP" and "insecure"). */
 function wantsTls(endpoint: string): boolean {

@@ -1,26 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a collector's answer to a batch means: accepted, try again, try again seldom, or never. Rests on the OTLP specification 1.10
-// ("Failures", "Retryable response codes", "OTLP/HTTP Throttling"). What is done about it is left to io/deliver.ts.
+// What a collector's answer to an export means: accepted, try again, fix the settings, or rejected. Follows the OTLP specification
+// 1.10 ("Failures", "Retryable response codes", "OTLP/HTTP Throttling"). Retries and waits are left to io/otlp/deliver.ts, advice for
+// people to diagnose.ts.
 import { retryDelayMs } from './retry-info.ts';
 
-export type Outcome =
-  /** `refused` records of the batch were dropped by the collector (partial success): they must not be sent again. */
-  | { readonly kind: 'success'; readonly refused: number; readonly reason: string | null }
-  /**
-   * To be sent again: nobody judged the records. `reached`: a server answered. `afterMs`: when it wants to be asked again.
-   * `doubtful`: it may be the records' fault after all, so not for ever.
-   */
-  | {
-      readonly kind: 'retryable';
-      readonly reason: string;
-      readonly reached: boolean;
-      readonly doubtful: boolean;
-      readonly afterMs: number | null;
-    }
-  /** The target takes no logs, or none from us: no fault of the records, and nothing that time alone will mend. */
-  | { readonly kind: 'unwilling'; readonly reason: string }
-  /** These records will never be taken. */
-  | { readonly kind: 'permanent'; readonly reason: string };
+export type Outcome = Success | Failure;
+
+export interface Success {
+  readonly kind: 'success';
+  /** null: every item was accepted. */
+  readonly partial: PartialSuccess | null;
+}
+
+/** The target accepted the request and dropped some of its items. The protocol does not say which; none may be sent again. */
+export interface PartialSuccess {
+  /** Log records, data points or spans. 0 where the message is only a warning. */
+  readonly rejected: number;
+  readonly message: string;
+}
+
+/** Why an export was not accepted. `message`: the server's words, or the local error; one short printable line. */
+export type Failure =
+  /** Not a fault of the items: send them again. `reached`: a server answered. `afterMs`: the wait that it asked for. */
+  | (Reason & { readonly kind: 'retryable'; readonly reached: boolean; readonly afterMs: number | null })
+  /** The server failed. The items may be the cause, so they are not sent again without limit. */
+  | (Reason & { readonly kind: 'ambiguous'; readonly afterMs: number | null })
+  /** The target does not accept this signal, or not with these settings. Not a fault of the items; time alone does not fix it. */
+  | (Reason & { readonly kind: 'misconfigured' })
+  /** These items will never be accepted. */
+  | (Reason & { readonly kind: 'rejected' });
+
+export interface Reason {
+  readonly status: Status;
+  readonly message: string;
+}
+
+export type Status =
+  | { readonly kind: 'http'; readonly code: number }
+  | { readonly kind: 'grpc'; readonly code: number }
+  /** No complete answer came. `cause`: the code of a system error (ECONNREFUSED); null: none is known. */
+  | { readonly kind: 'unreached'; readonly cause: string | null }
+  /** Nothing was sent: an item cannot be read or encoded. */
+  | { readonly kind: 'unencodable' };
 
 /** What came back over HTTP. */
 export interface HttpAnswer {
@@ -36,48 +57,74 @@ export interface GrpcAnswer {
   readonly details: Uint8Array | undefined;
 }
 
-/** Nobody answered, or not to the end. Never the records' fault. */
-export function unreached(reason: string): Outcome {
-  return { kind: 'retryable', reason, reached: false, doubtful: false, afterMs: null };
+/** The status and the message in one line: `HTTP 404 Not Found`. */
+export function describeFailure({ status, message }: Reason): string {
+  switch (status.kind) {
+    case 'http':
+      return `HTTP ${status.code} ${message}`.trim();
+    case 'grpc':
+      return `gRPC ${status.code} ${message}`.trim();
+    case 'unreached':
+      return message;
+    case 'unencodable':
+      return `cannot be encoded: ${message}`;
+  }
+}
+
+/** `rejected 2 of 7 spans (partial success): too old`. `rejected`: of `count` items; 0: the message is a warning. */
+export function describePartial(rejected: number, count: number, items: string, message: string): string {
+  return rejected === 0
+    ? `accepted ${count} ${items} with a warning: ${message}`
+    : `rejected ${rejected} of ${count} ${items} (partial success): ${message}`;
+}
+
+/** No server answered, or its answer was incomplete. */
+export function unreached(cause: string | null, message: string): Failure {
+  return { kind: 'retryable', status: { kind: 'unreached', cause }, message, reached: false, afterMs: null };
+}
+
+export function unencodable(message: string): Failure {
+  return { kind: 'rejected', status: { kind: 'unencodable' }, message };
 }
 
 /** An answer that is not 2xx. `nowMs`: ms since 1970, for a Retry-After that is a date. */
-export function httpFailure({ status, retryAfter, text }: HttpAnswer, nowMs: number): Outcome {
-  const reason = `HTTP ${status} ${printable(text)}`.trim();
+export function httpFailure({ status: code, retryAfter, text }: HttpAnswer, nowMs: number): Failure {
+  const reason: Reason = { status: { kind: 'http', code }, message: printable(text) };
   const afterMs = retryAfterMs(retryAfter, nowMs);
-  if (HTTP_RETRYABLE.has(status)) return { kind: 'retryable', reason, reached: true, doubtful: false, afterMs };
-  if (status === 500) return { kind: 'retryable', reason, reached: true, doubtful: true, afterMs };
-  if (status < 400 || HTTP_UNWILLING.has(status)) return { kind: 'unwilling', reason };
-  return { kind: 'permanent', reason };
+  if (HTTP_RETRYABLE.has(code)) return { ...reason, kind: 'retryable', reached: true, afterMs };
+  if (code === 500) return { ...reason, kind: 'ambiguous', afterMs };
+  if (code < 400 || HTTP_MISCONFIGURED.has(code)) return { ...reason, kind: 'misconfigured' };
+  return { ...reason, kind: 'rejected' };
 }
 
 /** A status that is not OK. */
-export function grpcFailure({ code, message, details }: GrpcAnswer): Outcome {
+export function grpcFailure({ code, message, details }: GrpcAnswer): Failure {
   // grpc-js ends its details with an empty note on name resolution.
-  const reason = `gRPC ${code} ${printable(message.replace(/\s*Resolution note:\s*$/, ''))}`.trim();
+  const text = printable(message.replace(/\s*Resolution note:\s*$/, ''));
+  const reason: Reason = { status: { kind: 'grpc', code }, message: text };
   const afterMs = retryDelayMs(details);
-  if (code === RESOURCE_EXHAUSTED && afterMs === null) return { kind: 'permanent', reason };
-  if (GRPC_RETRYABLE.has(code))
-    return { kind: 'retryable', reason, reached: afterMs !== null, doubtful: false, afterMs };
-  if (GRPC_DOUBTFUL.has(code)) return { kind: 'retryable', reason, reached: true, doubtful: true, afterMs };
-  if (GRPC_UNWILLING.has(code)) return { kind: 'unwilling', reason };
-  return { kind: 'permanent', reason };
+  if (code === RESOURCE_EXHAUSTED && afterMs === null) return { ...reason, kind: 'rejected' };
+  // grpc-js gives these codes to a connection that failed, too. Only RetryInfo proves that a server answered.
+  if (GRPC_RETRYABLE.has(code)) return { ...reason, kind: 'retryable', reached: afterMs !== null, afterMs };
+  if (GRPC_AMBIGUOUS.has(code)) return { ...reason, kind: 'ambiguous', afterMs };
+  if (GRPC_MISCONFIGURED.has(code)) return { ...reason, kind: 'misconfigured' };
+  return { ...reason, kind: 'rejected' };
 }
 
-/** 408 is not in the specification; it says of itself that the request may be repeated (RFC 9110, 15.5.9). */
+/** 408 is not in the specification; RFC 9110, 15.5.9 allows to repeat the request. */
 const HTTP_RETRYABLE: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
-/** Wrong credentials, wrong path, wrong program: those of the configuration, not of the records. */
-const HTTP_UNWILLING: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 407, 501]);
+/** Wrong credentials, wrong path, wrong program: faults of the settings, not of the records. */
+const HTTP_MISCONFIGURED: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 407, 501]);
 
 const RESOURCE_EXHAUSTED = 8;
 /** CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (with RetryInfo only), ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS. */
 const GRPC_RETRYABLE: ReadonlySet<number> = new Set([1, 4, RESOURCE_EXHAUSTED, 10, 11, 14, 15]);
-/** UNKNOWN, INTERNAL: also what grpc-js makes of a connection that breaks, or of a proxy's HTTP 500. */
-const GRPC_DOUBTFUL: ReadonlySet<number> = new Set([2, 13]);
+/** UNKNOWN, INTERNAL: also what grpc-js reports for a connection that breaks, or for a proxy's HTTP 500. */
+const GRPC_AMBIGUOUS: ReadonlySet<number> = new Set([2, 13]);
 /** NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
-const GRPC_UNWILLING: ReadonlySet<number> = new Set([5, 7, 12, 16]);
+const GRPC_MISCONFIGURED: ReadonlySet<number> = new Set([5, 7, 12, 16]);
 
-/** Retry-After (RFC 9110, 10.2.3): seconds, or a date. null: none, or not understood. */
+/** Retry-After (RFC 9110, 10.2.3): seconds, or a date. null: absent, or not valid. */
 export function retryAfterMs(value: string | undefined, nowMs: number): number | null {
   if (value === undefined) return null;
   if (/^\s*\d{1,9}\s*$/.test(value)) return Number(value) * 1000;
@@ -85,8 +132,8 @@ export function retryAfterMs(value: string | undefined, nowMs: number): number |
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
 }
 
-/** At most 200 characters for a log and for JSON. */
-function printable(text: string): string {
+/** At most 200 characters, safe for a log line and for JSON. */
+export function printable(text: string): string {
   return text
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()

@@ -6,7 +6,7 @@ import protobuf from 'protobufjs/minimal.js';
 const TYPE = '/google.rpc.RetryInfo';
 const BYTES = 2;
 
-/** The delay in ms; null: there is none, or nobody can read it: no server must be able to end the service with what it says here. */
+/** The delay in ms; null: there is none, or the bytes are not valid. Whatever a server sends, this never throws. */
 export function retryDelayMs(status: Uint8Array | undefined): number | null {
   if (status === undefined) return null;
   try {

@@ -187,15 +187,15 @@ function codesIn(value: number | string): number[] {
 
 const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
 
-const NO_INCIDENT: RuleText = { name: 'exit code 0 is no incident', exit_code: 0, action: 'ignore' };
+const EXIT_ZERO: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
 const NAMELESS = 'unknown_service*';
 
-const EVERYTHING = builtIn([NO_INCIDENT, { name: 'everything was asked for', action: 'report' }]);
+const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)', action: 'report' }]);
 
 const BUILT_IN = builtIn([
-  NO_INCIDENT,
+  EXIT_ZERO,
   {
-    name: 'an incident, whoever dies',
+    name: 'fault, kill or OOM, any process',
     cause: [
       'fault',
       'abort',
@@ -210,11 +210,11 @@ const BUILT_IN = builtIn([
     ],
     action: 'report',
   },
-  // What is left: an exit code, or an end that belongs to daily life (Ctrl-C, `yes | head`, a closed terminal, a timer).
-  { name: 'a container', container: '*', action: 'report' },
-  { name: 'it lived for more than 10 s', uptime_above: 10, action: 'report' },
-  { name: 'daily life of a user manager', unit: 'user@*.service', service: NAMELESS, action: 'count' },
-  { name: 'a systemd service', unit: '*.service', action: 'report' },
-  { name: 'daily life', service: NAMELESS, action: 'count' },
-  { name: 'a service with a name', action: 'report' },
+  // What is left: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
+  { name: 'container process', container: '*', action: 'report' },
+  { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
+  { name: 'user session processes', unit: 'user@*.service', service: NAMELESS, action: 'count' },
+  { name: 'systemd service', unit: '*.service', action: 'report' },
+  { name: 'short-lived unnamed processes', service: NAMELESS, action: 'count' },
+  { name: 'named service', action: 'report' },
 ]);

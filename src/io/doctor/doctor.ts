@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `whodunit doctor`: looks at every part of the way from the kernel to the collector and says what is wrong and what to do. It never
-// acknowledges, so it can be run beside the service. A death that is followed on that way is left to test-death.ts.
-import { diagnose, explainAnswer, withoutCredentials } from '../../core/delivery/diagnose.ts';
+// `whodunit doctor`: examines every part between the kernel and the collector and says what is wrong and what to do. It never
+// acknowledges, so it can run beside the service. Following a termination is left to test-termination.ts.
+import { diagnose, explainFailure, explainRefusal, withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
-import type { Target } from '../../core/delivery/target.ts';
 import { size } from '../../core/time.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
 import { missingProbe } from '../health.ts';
@@ -11,10 +10,16 @@ import { peek, socketsElsewhere } from '../loader/watcher.ts';
 import { listen } from '../otlp/endpoint.ts';
 import type { Finding } from './finding.ts';
 import { machineFindings } from './machine.ts';
-
-const ANSWER_TIMEOUT_MS = 5_000;
-/** The exporters try again until their own timeout; the doctor does not wait for it. */
-const EXPORT_TIMEOUT_MS = 15_000;
+import { inTime } from './poll.ts';
+import { refusalOf, type SignalTarget } from './send-directly.ts';
+import {
+  ANSWER_TIMEOUT_MS,
+  fetchStatus,
+  type HealthAddress,
+  healthUrl,
+  type ServiceExport,
+  type ServiceStatus,
+} from './service.ts';
 
 export interface DoctorInput {
   readonly socketPath: string;
@@ -23,21 +28,11 @@ export interface DoctorInput {
   readonly metrics: SignalTarget | null;
   readonly traces: SignalTarget | null;
   readonly health: HealthAddress | null;
-  /** Sends no records at all, and gives the answer; null: logs are not sent. */
+  /** Sends a request without records, and returns the answer; null: logs are not sent. */
   readonly askLogs: (() => Promise<Outcome>) | null;
 }
 
-/** `certificate`: the authority that the exporter trusts, in PEM format; null: the well-known ones. */
-export interface SignalTarget extends Target {
-  readonly certificate: string | null;
-}
-
-export interface HealthAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** All findings, in the order of the way. Never throws. */
+/** All findings, from the kernel to the collector. Never throws. */
 export async function examine(input: DoctorInput): Promise<Finding[]> {
   const findings: Finding[] = machineFindings(input.pinDir);
   const loader = await peek(input.socketPath);
@@ -70,11 +65,11 @@ function helloFindings(hello: Hello): Finding[] {
   const findings: Finding[] = [
     { what: 'loader', level: 'ok', text: `${hello.loader_version}, kernel ${hello.kernel_release}` },
     hello.consumer_connected
-      ? { what: 'consumer', level: 'ok', text: 'a service reads the deaths' }
+      ? { what: 'consumer', level: 'ok', text: 'a service reads the events' }
       : {
           what: 'consumer',
           level: 'note',
-          text: 'no service reads the deaths; they wait in the ring. Start one: whodunit run',
+          text: 'no service reads the events; they wait in the ring. Start one: whodunit run',
         },
   ];
   const missing = missingProbe(hello);
@@ -99,12 +94,14 @@ function statusFindings(status: LoaderStatus): Finding[] {
     {
       what: 'counted',
       level: lost > 0n ? 'note' : 'ok',
-      text: `${status.deaths} deaths, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} signals not remembered`,
+      text: `${status.deaths} abnormal terminations, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} signals not remembered`,
     },
   ];
 }
 
-/** Where one signal goes, as it is set here or, where a service runs, there; and what came of it last. */
+const ITEMS = { logs: 'records', metrics: 'data points', traces: 'spans' } as const;
+
+/** Where one signal is sent, by the running service or else by the settings of this environment, and the last result. */
 async function exportFinding(
   signal: 'logs' | 'metrics' | 'traces',
   here: SignalTarget | null,
@@ -119,35 +116,21 @@ async function exportFinding(
   const text = `${target.protocol} to ${withoutCredentials(target.endpoint)}`;
   const spoken = await listen(target.endpoint, here?.certificate ?? null);
   const fault = spoken === null ? null : diagnose(target, spoken);
-  if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.stop}: ${fault.text}` };
-  if (there !== null && there.last_error !== null)
-    return { what: signal, level: 'bad', text: `${text}: ${explainAnswer(target, there.last_error).text}` };
-  if (there !== null) {
-    const last = there.last_success === null ? 'nothing sent yet' : `last taken ${there.last_success}`;
-    return { what: signal, level: 'ok', text: `${text}, ${last}` };
+  if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.step}: ${fault.text}` };
+  if (there !== null && there.last_error !== null) {
+    const { last_failure: failure = null, last_error: words } = there;
+    const { text: why } = failure === null ? explainRefusal(target, words) : explainFailure(target, failure);
+    return { what: signal, level: 'bad', text: `${text}: ${why}` };
   }
-  const refusal = signal === 'logs' && askLogs !== null ? refusalOf(await inTime(askLogs())) : null;
+  if (there !== null) {
+    const last = there.last_success === null ? 'nothing sent yet' : `last accepted ${there.last_success}`;
+    const { rejected = 0 } = there;
+    const lost = rejected === 0 ? '' : `, ${rejected} ${ITEMS[signal]} rejected`;
+    return { what: signal, level: rejected === 0 ? 'ok' : 'note', text: `${text}, ${last}${lost}` };
+  }
+  const refusal = signal === 'logs' && askLogs !== null ? refusalOf(target, await inTime(askLogs())) : null;
   if (refusal === null) return { what: signal, level: 'ok', text };
-  return { what: signal, level: 'bad', text: `${text}: ${explainAnswer(target, refusal).text}` };
-}
-
-function refusalOf(outcome: Outcome | null): string | null {
-  if (outcome === null) return `no answer within ${EXPORT_TIMEOUT_MS} ms`;
-  return outcome.kind === 'success' ? null : outcome.reason;
-}
-
-/** What an export gave; null: nothing in time. */
-export async function inTime<T>(exported: Promise<T>): Promise<T | null> {
-  const { promise: late, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), EXPORT_TIMEOUT_MS);
-  const outcome = await Promise.race([exported, late]);
-  clearTimeout(timer);
-  return outcome;
-}
-
-export function healthUrl({ host, port }: HealthAddress, path: string): string {
-  const to = host === '0.0.0.0' ? '127.0.0.1' : host;
-  return `http://${to.includes(':') ? `[${to}]` : to}:${port}${path}`;
+  return { what: signal, level: 'bad', text: `${text}: ${refusal.text}` };
 }
 
 async function healthFinding(address: DoctorInput['health']): Promise<Finding> {
@@ -162,27 +145,20 @@ async function healthFinding(address: DoctorInput['health']): Promise<Finding> {
       text: `${url}: ${response.status} ${body}`,
     };
   } catch {
-    return { what: 'health', level: 'note', text: `${url}: nobody answers; is the service running?` };
+    return { what: 'health', level: 'note', text: `${url}: no answer; is the service running?` };
   }
 }
 
-/** What a running service says of itself; null: none answers. */
-export async function fetchStatus(address: HealthAddress): Promise<ServiceStatus | null> {
-  try {
-    const response = await fetch(healthUrl(address, '/status'), { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
-    return (await response.json()) as ServiceStatus;
-  } catch {
-    return null;
-  }
-}
-
-/** Its queue, and what the collector refused. */
+/** The service's queue, and what the collector rejected. */
 function queueFindings(status: ServiceStatus | null): Finding[] {
   if (status === null || status.queue === null) return [];
   const { queue } = status;
   const { logs } = status.export;
   const waiting = `${queue.size} records wait (${size(queue.bytes)} of ${size(queue.bytes_max)}) in ${queue.path}`;
-  const troubles = [queue.error, queue.size > 0 && logs.last_error !== null ? `not taken: ${logs.last_error}` : null];
+  const troubles = [
+    queue.error,
+    queue.size > 0 && logs.last_error !== null ? `not accepted: ${logs.last_error}` : null,
+  ];
   const trouble = troubles.filter((text) => text !== null).join('; ');
   const findings: Finding[] = [
     {
@@ -193,41 +169,13 @@ function queueFindings(status: ServiceStatus | null): Finding[] {
   ];
   const lost = queue.evicted + queue.damaged;
   if (lost > 0) {
-    const text = `${queue.evicted} records went because the queue was full, ${queue.damaged} were in a damaged file`;
+    const text = `${queue.evicted} records were dropped because the queue was full, ${queue.damaged} were in a damaged file`;
     findings.push({ what: 'lost', level: 'note', text });
   }
   if (queue.rejected.count > 0) {
-    findings.push({ what: 'rejected', level: 'note', text: `${queue.rejected.count} records were refused for good` });
+    findings.push({ what: 'rejected', level: 'note', text: `${queue.rejected.count} records were rejected for good` });
     for (const { time, count, reason, body } of queue.rejected.last)
       findings.push({ what: 'rejected', level: 'note', text: `${time} ${reason}: ${body ?? `${count} records`}` });
   }
   return findings;
-}
-
-/** What of /status is read here and in test-death.ts. */
-export interface ServiceStatus {
-  readonly queue: {
-    readonly path: string;
-    readonly size: number;
-    readonly bytes: number;
-    readonly bytes_max: number;
-    readonly oldest_age_s: number | null;
-    readonly error: string | null;
-    readonly evicted: number;
-    readonly damaged: number;
-    readonly rejected: {
-      readonly count: number;
-      readonly last: readonly { time: string; count: number; reason: string; body: string | null }[];
-    };
-  } | null;
-  readonly export: { readonly logs: ServiceExport; readonly metrics: ServiceExport; readonly traces: ServiceExport };
-}
-
-interface ServiceExport {
-  /** null: this signal is not sent. */
-  readonly target: Target | null;
-  /** ISO 8601; null: none yet. */
-  readonly last_success: string | null;
-  /** null: the last one did not fail. */
-  readonly last_error: string | null;
 }

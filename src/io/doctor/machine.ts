@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the doctor finds out by itself of the machine: kernel, privileges, pins. All else it is told by the loader and the service.
+// What the doctor finds out itself: kernel, privileges, pins. All other findings come from the loader and the service.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
 import type { Finding } from './finding.ts';
@@ -18,7 +18,7 @@ export function machineFindings(pinDir: string): Finding[] {
       : {
           what: 'kernel',
           level: 'bad',
-          text: `${release()} has no BTF (${BTF}): a kernel with CONFIG_DEBUG_INFO_BTF is needed, as the distributions have it`,
+          text: `${release()} has no BTF (${BTF}): use a kernel with CONFIG_DEBUG_INFO_BTF, as the distributions ship it`,
         },
     privileges(),
     pins(pinDir),
@@ -34,12 +34,12 @@ function privileges(): Finding {
     what: 'privileges',
     level: 'ok',
     text: mayLoad
-      ? `${who}: the loader could attach probes; the service needs none of it and runs as a user of its own`
+      ? `${who}: the loader could attach probes; the service needs no privileges and runs as its own user`
       : `${who}: enough for the service, which only needs the socket; the loader needs root, or the capabilities of docs/privileges.md`,
   };
 }
 
-/** The effective ones of this process, a bit each; null: not told. */
+/** The effective capabilities of this process, a bit each; null: not known. */
 function capabilities(): bigint | null {
   try {
     const [, hex] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
@@ -56,14 +56,14 @@ function has(held: bigint, bit: bigint): boolean {
 function pins(directory: string): Finding {
   try {
     const names = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    return { what: 'pins', level: 'ok', text: `${names.length} in ${directory}: the probes go on without a loader` };
+    return { what: 'pins', level: 'ok', text: `${names.length} in ${directory}: the probes run on without a loader` };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EACCES') return { what: 'pins', level: 'note', text: `only root may look into ${directory}` };
     return {
       what: 'pins',
       level: 'note',
-      text: `none in ${directory} (${code}): no loader has attached probes here, or WHODUNIT_PIN_DIR is another for it`,
+      text: `none in ${directory} (${code}): no loader has attached probes here, or it uses another WHODUNIT_PIN_DIR`,
     };
   }
 }

@@ -1,75 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the queue to the collector's yes: one batch at a time, in order, tried again for as long as it takes. A refused batch is
-// halved until the bad record is found, so that it takes no other with it. What a failure means is left to core/outcome.ts, what is
-// kept to queue.ts. All waits are of the monotonic clock: a wall clock that jumps moves none of them.
-import type { Outcome } from '../../core/delivery/outcome.ts';
+// Delivers the queue to the collector: one batch at a time, in order, retried until it is accepted or rejected. A rejected batch is
+// halved until the bad record is found, so that no other record is lost with it. Classifying a failure is core/delivery/outcome.ts's
+// job; persistence is queue.ts's. All waits use the monotonic clock: a wall clock that jumps moves none of them.
+import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { ExportState } from '../../core/delivery/export-state.ts';
+import {
+  describeFailure,
+  describePartial,
+  type Failure,
+  type Outcome,
+  type Reason,
+  type Success,
+} from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Rejection, Row } from '../queue/ledger.ts';
 import type { Queue } from '../queue/queue.ts';
 import { sleep } from '../sleep.ts';
-import type { Stats } from '../stats.ts';
 
 export const BATCH_RECORDS_MAX = 512;
-/** Half of what a collector takes in one gRPC message by default. */
+/** Half of what a collector accepts in one gRPC message by default. */
 export const BATCH_BYTES_MAX = 2 * 1024 * 1024;
-/** In a storm a batch grows for so long. Where it is quiet a record leaves at once. */
+/** In a storm a batch grows for so long. Otherwise a record leaves at once. */
 export const BATCH_DELAY_MS = 50;
-/** A batch of so many records was a storm's. */
+/** A batch of so many records counts as a storm. */
 const STORM_RECORDS = 32;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
-/** Nobody listens: asking costs nothing, and the end of an outage is to be noticed soon. */
+/** No server answers: asking costs nothing, and the end of an outage is noticed soon. */
 const BACKOFF_UNREACHED_MAX_MS = 5_000;
 /** The longest Retry-After that is honoured. */
 export const RETRY_AFTER_MAX_MS = 600_000;
 /** A longer wait that a server asked for outlives the service. */
 const POSTPONE_MIN_MS = 2_000;
-/** So often a batch is sent again that a server fails on (HTTP 500, INTERNAL) before the records are taken for the reason. */
-const DOUBTFUL_ATTEMPTS_MAX = 5;
-const DOUBTFUL_ATTEMPTS_OF_PART_MAX = 1;
+/** How often a batch is sent again on which a server fails (HTTP 500, INTERNAL), before its records are treated as the cause. */
+const AMBIGUOUS_ATTEMPTS_MAX = 5;
+const AMBIGUOUS_ATTEMPTS_OF_PART_MAX = 1;
 
 export interface DeliveryOptions {
   readonly queue: Queue;
   /** Sends a batch once. Never called twice at a time, never rejects. */
   readonly send: (records: readonly Uint8Array[]) => Promise<Outcome>;
-  /** Of each record that was accepted: when its process ended, ms since 1970. */
+  /** Called for each record that was accepted: when its process terminated, ms since 1970. */
   readonly onDelivered: (endedMs: number) => void;
-  readonly stats: Stats;
   readonly log: Log;
-  /** For people: where the records go. */
-  readonly target: string;
+  readonly target: Target;
   readonly backoffFirstMs?: number;
 }
 
-/** What became of a batch: those refused for good; the others were accepted. */
-type Judged = Rejection[];
+/** An outcome that decides about a batch, and one after which it is sent again. */
+type Settled = Success | Extract<Failure, { kind: 'rejected' }>;
+type Unsettled = Exclude<Failure, { kind: 'rejected' }>;
 
 export class Delivery {
   readonly #options: DeliveryOptions;
-  /** The end has come: no more waits; and then: no more sending. */
+  /** Shutting down: first no more waits, then no more sending. */
   readonly #closing = new AbortController();
   readonly #abort = new AbortController();
   #wake: () => void = () => {};
   readonly #worker: Promise<void>;
+  /** The target in a log line and in the queue. */
+  readonly #name: string;
+  #lastSuccessMs: number | null = null;
+  #lastFailure: Failure | null = null;
+  #nextAttemptMs: number | null = null;
+  /** Records that the target rejected, since the service started. */
+  #rejected = 0;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
     this.#worker = this.#work();
   }
 
-  /** The queue has got something. */
+  snapshot(): ExportState {
+    return {
+      target: this.#options.target,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastFailure: this.#lastFailure,
+      nextAttemptMs: this.#nextAttemptMs,
+      rejected: this.#rejected,
+    };
+  }
+
+  /** New records are in the queue. */
   wake(): void {
     this.#wake();
   }
 
-  /** Delivers what waits, but no longer than `timeoutMs`, and no longer than it is taken. The rest stays in the queue. */
+  /** Delivers what waits until `timeoutMs` is over or a batch is not accepted. The rest stays in the queue. */
   async close(timeoutMs: number): Promise<{ left: number }> {
     this.#closing.abort();
     this.#wake();
     const timer = setTimeout(() => this.#abort.abort(), timeoutMs);
     await this.#worker;
     clearTimeout(timer);
-    return { left: this.#options.stats.pending };
+    return { left: this.#options.queue.pending };
   }
 
   async #work(): Promise<void> {
@@ -96,19 +122,18 @@ export class Delivery {
         if (closing.aborted) return;
         await sleep(BACKOFF_FIRST_MS, closing);
       } else {
-        const rejections = await this.#deliver(rows, DOUBTFUL_ATTEMPTS_MAX);
+        const rejections = await this.#deliver(rows, AMBIGUOUS_ATTEMPTS_MAX);
         if (rejections === null) return;
         queue.settle(rejections);
       }
     }
   }
 
-  /** A server that asked the service before this one for patience is given it, where it is the same. False: the end has come. */
+  /** Waits as long as this target asked the previous service to wait. False: the service is shutting down. */
   async #waitAsAgreed(): Promise<boolean> {
-    const { queue, target } = this.#options;
-    const { retry } = queue;
-    if (retry === null || retry.target !== target) return true;
-    // The wall clock may have jumped: never longer than what is ever agreed to.
+    const { retry } = this.#options.queue;
+    if (retry === null || retry.target !== this.#name) return true;
+    // The wall clock may have jumped: never longer than the longest wait that is honoured.
     const ms = Math.min(retry.untilMs - Date.now(), RETRY_AFTER_MAX_MS);
     if (ms > 0) await sleep(ms, this.#closing.signal);
     return !this.#closing.signal.aborted;
@@ -125,76 +150,80 @@ export class Delivery {
     });
   }
 
-  /** null: given up at the end. */
-  async #deliver(rows: readonly Row[], doubtfulAttempts: number): Promise<Judged | null> {
-    const outcome = await this.#sendUntilJudged(rows, doubtfulAttempts);
+  /** null: not settled, since the service is shutting down. */
+  async #deliver(rows: readonly Row[], ambiguousAttempts: number): Promise<Rejection[] | null> {
+    const outcome = await this.#sendUntilSettled(rows, ambiguousAttempts);
     if (outcome === null) return null;
     if (outcome.kind === 'success') return this.#accepted(rows, outcome);
     const [only] = rows;
     if (rows.length > 1) {
       const middle = rows.length >> 1;
-      const first = await this.#deliver(rows.slice(0, middle), DOUBTFUL_ATTEMPTS_OF_PART_MAX);
-      const second = first && (await this.#deliver(rows.slice(middle), DOUBTFUL_ATTEMPTS_OF_PART_MAX));
+      const first = await this.#deliver(rows.slice(0, middle), AMBIGUOUS_ATTEMPTS_OF_PART_MAX);
+      const second = first && (await this.#deliver(rows.slice(middle), AMBIGUOUS_ATTEMPTS_OF_PART_MAX));
       return first && second && [...first, ...second];
     }
-    const { log, target } = this.#options;
-    log.seldom(
+    const reason = describeFailure(outcome);
+    this.#rejected += 1;
+    this.#options.log.seldom(
       'rejected',
-      `${target} refused a record for good (${outcome.reason}): whodunit doctor shows the last ones.`,
+      `${this.#name} rejected a record for good (${reason}), ${this.#rejected} so far: whodunit doctor shows the last ones.`,
     );
-    return [{ count: 1, reason: outcome.reason, record: only?.record ?? null }];
+    return [{ count: 1, reason, record: only?.record ?? null }];
   }
 
-  #accepted(rows: readonly Row[], outcome: { refused: number; reason: string | null }): Judged {
-    const { log, target, onDelivered } = this.#options;
+  #accepted(rows: readonly Row[], { partial }: Success): Rejection[] {
+    const { log, onDelivered } = this.#options;
     for (const { endedMs } of rows) onDelivered(endedMs);
-    if (outcome.reason === null) return [];
-    const count = Math.min(Math.max(outcome.refused, 0), rows.length);
-    log.seldom('partial', `${target} refused ${count} of ${rows.length} records (partial success): ${outcome.reason}`);
+    if (partial === null) return [];
+    const count = Math.min(partial.rejected, rows.length);
+    this.#rejected += count;
+    log.seldom('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
     // The collector does not say which ones; none may be sent again.
     const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
-    return count === 0 ? [] : [{ count, reason: `partial success: ${outcome.reason}`, record }];
+    return count === 0 ? [] : [{ count, reason: `partial success: ${partial.message}`, record }];
   }
 
-  async #sendUntilJudged(
-    rows: readonly Row[],
-    doubtfulAttempts: number,
-  ): Promise<Extract<Outcome, { kind: 'success' | 'permanent' }> | null> {
-    const { stats, log, target } = this.#options;
-    const state = stats.exports.logs;
+  /** Sends until the target accepts or rejects. null: not settled, since the service is shutting down. */
+  async #sendUntilSettled(rows: readonly Row[], ambiguousAttempts: number): Promise<Settled | null> {
+    const { log } = this.#options;
     const records = rows.map(({ record }) => record);
-    for (let attempt = 0, doubts = 0; !this.#abort.signal.aborted; attempt += 1) {
-      const outcome = await this.#sendOrGiveUp(records);
-      if (outcome === null) return null;
-      state.lastError = outcome.kind === 'success' ? null : outcome.reason;
-      if (outcome.kind === 'success') state.lastSuccessMs = Date.now();
-      if (outcome.kind === 'retryable' && outcome.doubtful) doubts += 1;
-      const judged = outcome.kind === 'retryable' && doubts > doubtfulAttempts ? condemned(outcome.reason) : outcome;
-      if (judged.kind === 'success' || judged.kind === 'permanent') {
-        if (attempt > 0 && judged.kind === 'success') log.line(`${target} answers again`);
+    for (let attempt = 0, ambiguous = 0; !this.#abort.signal.aborted; attempt += 1) {
+      const answer = await this.#sendOrGiveUp(records);
+      if (answer === null) return null;
+      this.#lastFailure = answer.kind === 'success' ? null : answer;
+      if (answer.kind === 'success') this.#lastSuccessMs = Date.now();
+      if (answer.kind === 'ambiguous') ambiguous += 1;
+      const outcome = answer.kind === 'ambiguous' && ambiguous > ambiguousAttempts ? rejectedFor(answer) : answer;
+      if (outcome.kind === 'success' || outcome.kind === 'rejected') {
+        if (attempt > 0 && outcome.kind === 'success') log.line(`${this.#name} accepts records again`);
         log.over('retry');
-        state.nextAttemptMs = null;
-        return judged;
+        this.#nextAttemptMs = null;
+        return outcome;
       }
-      const kept = `${stats.pending} records wait on disk, none is lost.`;
-      if (judged.kind === 'unwilling')
-        log.seldom(
-          'retry',
-          `${target} does not take logs from us (${judged.reason}): check endpoint, path, protocol and credentials. ${kept}`,
-        );
-      else log.seldom('retry', `${target} does not take records (${judged.reason}); ${kept} Trying again.`);
-      if (this.#closing.signal.aborted || !(await this.#backOff(judged, attempt))) return null;
+      this.#logRetry(outcome);
+      if (this.#closing.signal.aborted || !(await this.#backOff(outcome, attempt))) return null;
     }
     return null;
   }
 
-  /** Waits before the next attempt. False: there is to be none, since the end has come and the server wants to be left alone. */
-  async #backOff(outcome: Extract<Outcome, { kind: 'retryable' | 'unwilling' }>, attempt: number): Promise<boolean> {
-    const { queue, target, stats, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
-    const asked = Math.min((outcome.kind === 'retryable' && outcome.afterMs) || 0, RETRY_AFTER_MAX_MS);
-    const ms = Math.max(waitMs(outcome, attempt, backoffFirstMs), asked);
-    stats.exports.logs.nextAttemptMs = Date.now() + ms;
-    if (asked >= POSTPONE_MIN_MS) queue.postpone({ target, untilMs: Date.now() + ms });
+  #logRetry(failure: Unsettled): void {
+    const { queue, log } = this.#options;
+    const kept = `${queue.pending} records wait on disk, none is lost.`;
+    const reason = describeFailure(failure);
+    const text =
+      failure.kind === 'misconfigured'
+        ? `does not accept our logs (${reason}): check endpoint, path, protocol and credentials. ${kept}`
+        : `does not accept records (${reason}); ${kept} Trying again.`;
+    log.seldom('retry', `${this.#name} ${text}`);
+  }
+
+  /** Waits before the next attempt. False: there is none, since the service is shutting down and the server asked for a wait. */
+  async #backOff(failure: Unsettled, attempt: number): Promise<boolean> {
+    const { queue, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
+    const asked = failure.kind === 'misconfigured' ? 0 : Math.min(failure.afterMs ?? 0, RETRY_AFTER_MAX_MS);
+    const ms = Math.max(waitMs(failure, attempt, backoffFirstMs), asked);
+    this.#nextAttemptMs = Date.now() + ms;
+    if (asked >= POSTPONE_MIN_MS) queue.postpone({ target: this.#name, untilMs: Date.now() + ms });
     await sleep(ms, this.#closing.signal);
     return !this.#closing.signal.aborted || asked === 0;
   }
@@ -212,17 +241,15 @@ export class Delivery {
   }
 }
 
-function condemned(reason: string): Outcome & { kind: 'permanent' } {
-  return { kind: 'permanent', reason };
+/** A server that fails on these records again and again does not accept them. */
+function rejectedFor({ status, message }: Reason): Settled {
+  return { kind: 'rejected', status, message };
 }
 
 /** Exponential with full jitter, so that many hosts do not come back together. */
-function waitMs(
-  outcome: Extract<Outcome, { kind: 'retryable' | 'unwilling' }>,
-  attempt: number,
-  firstMs: number,
-): number {
-  if (outcome.kind === 'unwilling') return BACKOFF_MAX_MS * (0.5 + Math.random() / 2);
-  const max = outcome.reached ? BACKOFF_MAX_MS : BACKOFF_UNREACHED_MAX_MS;
+function waitMs(failure: Unsettled, attempt: number, firstMs: number): number {
+  if (failure.kind === 'misconfigured') return BACKOFF_MAX_MS * (0.5 + Math.random() / 2);
+  const unreached = failure.kind === 'retryable' && !failure.reached;
+  const max = unreached ? BACKOFF_UNREACHED_MAX_MS : BACKOFF_MAX_MS;
   return Math.random() * Math.min(firstMs * 2 ** Math.min(attempt, 20), max);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens an OTLP endpoint and sees what it speaks: TLS or not, HTTP/1.1, HTTP/2. Sends nothing of whodunit's. What that means is
-// left to core/diagnose.ts.
+// Connects to an OTLP endpoint and finds out what it speaks: TLS or not, HTTP/1.1, HTTP/2. Sends no telemetry. What that means is
+// left to core/delivery/diagnose.ts.
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -16,7 +16,7 @@ interface Address {
   readonly port: number;
 }
 
-/** `ca`: the authority that the exporter trusts, in PEM format; null: the well-known ones. null: no address that can be asked (unix:). */
+/** `ca`: the authority that the exporter trusts, in PEM format; null: the well-known ones. Returns null for an address that cannot be asked (unix:). */
 export async function listen(endpoint: string, ca: string | null = null): Promise<Spoken | null> {
   const address = addressOf(endpoint);
   if (address === null) return null;
@@ -41,7 +41,7 @@ function addressOf(endpoint: string): Address | null {
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? fallback : Number(port) };
 }
 
-/** Asks `socket` one question: what `answer` is resolved with, or `silence` where it ends or says nothing in time. */
+/** Asks one question: resolves with the argument of `answer`, or with `silence` if the socket closes or nothing comes in time. */
 function ask<T>(socket: Socket, silence: T, question: (answer: (value: T) => void) => void): Promise<T> {
   return new Promise((resolve) => {
     const answer = (value: T): void => {
@@ -65,7 +65,7 @@ function reach(address: Address): Promise<string | null> {
   });
 }
 
-/** A TLS handshake for one protocol. null: no TLS, or not for that protocol. `agreed`: the other side takes it. */
+/** A TLS handshake for one protocol. null: no TLS, or not for that protocol. `agreed`: the other side accepts it. */
 function shakeHands(
   { host, port }: Address,
   protocol: 'http/1.1' | 'h2',
@@ -99,7 +99,7 @@ function speaksHttp1(address: Address): Promise<boolean> {
   });
 }
 
-/** A server that takes the preface answers with its settings (RFC 9113, 3.4). */
+/** A server that accepts the preface answers with its settings (RFC 9113, 3.4). */
 function speaksHttp2({ host, port }: Address): Promise<boolean> {
   const session = connectHttp2(`http://${host.includes(':') ? `[${host}]` : host}:${port}`);
   return new Promise((resolve) => {

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// The counters of docs/telemetry.md, sent by the official exporter. A termination is counted under the victim's service, so each
-// service has a MeterProvider of its own; one exporter and one clock serve them all (docs/decisions/). What the numbers
-// are is left to those who count: stats.ts.
-import { type Meter, type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
+// Counts terminations and sends all metrics by the official exporter. A termination is counted under the victim's service, so each
+// service has a MeterProvider of its own; one exporter and one timer serve them all (docs/decisions/0010). What whodunit reports of
+// itself is left to own-instruments.ts.
+import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, MetricReader, type PushMetricExporter } from '@opentelemetry/sdk-metrics';
+import { MeterProvider, MetricReader, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { MetricsState } from '../../core/delivery/export-state.ts';
+import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
 import { type Attributes, type Host, hostAttributes, serviceLevel } from '../../core/identity/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
 import type { Log } from '../log.ts';
-import { lostByStage, type Stats } from '../stats.ts';
+import { exportOnce } from './exchange.ts';
+import { createInstruments, type Observed } from './own-instruments.ts';
 
-/** Services that are told apart; the ends of further ones are counted under the host alone. */
+/** Services that are distinguished; terminations of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;
-/** Series of one service; further ends are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
+/** Series of one service; further ones are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
 export const SERIES_MAX = 256;
 const OVERFLOW: OtelAttributes = { [semconv.OTEL_METRIC_OVERFLOW]: true };
-/** A new series' 0 is sent this soon; its first value follows with the clock. */
+/** A new series' 0 is sent this soon; its first value follows with the timer. */
 const ZERO_DELAY_MS = 200;
 
-/** Collects when it is told to. */
+/** Collects on request only. */
 class Reader extends MetricReader {
   protected async onForceFlush(): Promise<void> {}
   protected async onShutdown(): Promise<void> {}
@@ -42,30 +47,41 @@ interface Service {
 export interface MetricsOptions {
   readonly exporter: PushMetricExporter;
   readonly host: Host;
-  readonly stats: Stats;
+  /** Returns what the metrics report of the other stages. */
+  readonly observe: () => Observed;
   readonly log: Log;
   readonly intervalMs: number;
-  readonly target: string;
+  readonly target: Target;
 }
 
 export class Metrics {
   readonly #options: MetricsOptions;
+  /** The target in a log line. */
+  readonly #name: string;
   readonly #services = new Map<string, Service>();
   readonly #own: { reader: Reader; provider: MeterProvider };
   readonly #duration: (seconds: number) => void;
   readonly #clock: NodeJS.Timeout;
   #zeroTimer: NodeJS.Timeout | null = null;
-  /** Exports are made one after the other: the tail of the chain. */
+  /** Exports run one after the other: the tail of the chain. */
   #tail: Promise<void> = Promise.resolve();
+  #lastSuccessMs: number | null = null;
+  #lastFailure: Failure | null = null;
+  #rejected = 0;
+  #overflows = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
+    this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
     this.#own = this.#provider({
       [semconv.SERVICE_NAME]: 'whodunit',
       [semconv.SERVICE_VERSION]: VERSION,
       ...hostAttributes(options.host),
     });
-    this.#duration = this.#instruments();
+    this.#duration = createInstruments(
+      this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA),
+      options.observe,
+    );
     this.#clock = setInterval(() => void this.flush(), options.intervalMs);
   }
 
@@ -74,7 +90,18 @@ export class Metrics {
     return this.#own.provider;
   }
 
-  /** Counts one end under its service. */
+  snapshot(): MetricsState {
+    return {
+      target: this.#options.target,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastFailure: this.#lastFailure,
+      nextAttemptMs: null,
+      rejected: this.#rejected,
+      overflows: this.#overflows,
+    };
+  }
+
+  /** Counts one termination under its service. */
   terminated(resource: Attributes, verdict: Verdict): void {
     const service = this.#service(serviceLevel(resource));
     const attributes: OtelAttributes = {
@@ -86,34 +113,37 @@ export class Metrics {
     series.held += 1;
   }
 
-  /** The series of these attributes; of a service that has too many, the one that the specification has for overflow. */
+  /** The series of these attributes; where a service has too many, the series that the specification defines for overflow. */
   #series(service: Service, attributes: OtelAttributes): Series {
     const key = JSON.stringify(attributes);
     const known = service.series.get(key);
     if (known !== undefined) return known;
     if (service.series.size >= SERIES_MAX && attributes !== OVERFLOW) {
-      this.#overflowed(`of one service, more than ${SERIES_MAX} combinations of cause, error and executable have died`);
+      this.#overflowed(`one service has more than ${SERIES_MAX} combinations of cause, error and executable`);
       return this.#series(service, OVERFLOW);
     }
     const series: Series = { attributes, held: 0, zeroAt: null };
     service.series.set(key, series);
-    // A rise from nothing is no increase for PromQL and its like: 0 first.
+    // PromQL sees no increase where a series appears with its first value, so 0 is sent first.
     service.add(0, attributes);
     this.#zeroTimer ??= setTimeout(() => this.#zeros(), ZERO_DELAY_MS);
     return series;
   }
 
   #overflowed(what: string): void {
-    this.#options.stats.overflowed += 1;
-    this.#options.log.seldom('overflow', `${what}: further ones are counted together`);
+    this.#overflows += 1;
+    this.#options.log.seldom(
+      'overflow',
+      `${what}: further ones are counted together in whodunit.process.terminations, ${this.#overflows} so far`,
+    );
   }
 
-  /** `seconds`: from the end of a process to the collector's yes. */
+  /** `seconds`: from the termination of a process to the collector's acceptance. */
   delivered(seconds: number): void {
     this.#duration(Math.max(0, seconds));
   }
 
-  /** Exports everything now. Never rejects: what failed is told by the next export, since values are cumulative. */
+  /** Exports everything now. Never rejects: values are cumulative, so the next export repeats what failed. */
   flush(): Promise<void> {
     return this.#enqueue(async () => {
       const settled = Date.now() - this.#options.intervalMs / 2;
@@ -123,7 +153,7 @@ export class Metrics {
     });
   }
 
-  /** The last export: 0 for what is new, then every value. */
+  /** The last export: 0 for new series, then every value. */
   async close(): Promise<void> {
     clearInterval(this.#clock);
     if (this.#zeroTimer !== null) clearTimeout(this.#zeroTimer);
@@ -155,7 +185,7 @@ export class Metrics {
     return this.#tail;
   }
 
-  /** Releases the held values of the series that `due` names, and sends the service's counters. */
+  /** Adds the held values of the series that are `due`, and sends the service's counters. */
   async #export(service: Service, due: (series: Series) => boolean): Promise<void> {
     const fresh: Series[] = [];
     for (const series of service.series.values()) {
@@ -169,18 +199,30 @@ export class Metrics {
   }
 
   async #send(reader: Reader): Promise<boolean> {
-    const { exporter, stats, log, target } = this.#options;
+    const { exporter } = this.#options;
     const { resourceMetrics } = await reader.collect();
     if (resourceMetrics.scopeMetrics.length === 0) return true;
-    const error = await new Promise<Error | null>((resolve) => {
-      exporter.export(resourceMetrics, (result) =>
-        resolve(result.code === 0 ? null : (result.error ?? new Error('failed'))),
-      );
-    });
-    stats.exports.metrics.lastError = error === null ? null : error.message;
-    if (error === null) stats.exports.metrics.lastSuccessMs = Date.now();
-    else log.seldom('metrics', `${target} does not take metrics (${error.message}). The next export tells the same.`);
-    return error === null;
+    const outcome = await exportOnce((done) => exporter.export(resourceMetrics, done));
+    this.#settle(outcome, pointsIn(resourceMetrics));
+    return outcome.kind === 'success';
+  }
+
+  #settle(outcome: Outcome, points: number): void {
+    const { log } = this.#options;
+    if (outcome.kind !== 'success') {
+      this.#lastFailure = outcome;
+      if (outcome.kind === 'rejected') this.#rejected += points;
+      const reason = describeFailure(outcome);
+      log.seldom('metrics', `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`);
+      return;
+    }
+    this.#lastFailure = null;
+    this.#lastSuccessMs = Date.now();
+    if (outcome.partial === null) return;
+    const rejected = Math.min(outcome.partial.rejected, points);
+    this.#rejected += rejected;
+    const text = describePartial(rejected, points, 'data points', outcome.partial.message);
+    log.seldom('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
   }
 
   #service(attributes: Attributes): Service {
@@ -188,7 +230,7 @@ export class Metrics {
     const known = this.#services.get(key);
     if (known !== undefined) return known;
     if (this.#services.size >= SERVICES_MAX) {
-      this.#overflowed(`more than ${SERVICES_MAX} services have lost a process`);
+      this.#overflowed(`more than ${SERVICES_MAX} services had terminations`);
       const overflow = hostAttributes(this.#options.host);
       const shared = this.#services.get(JSON.stringify(overflow));
       return shared ?? this.#addService(overflow);
@@ -202,7 +244,7 @@ export class Metrics {
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
         unit: '{termination}',
-        description: 'Abnormal process terminations.',
+        description: 'Number of abnormal process terminations.',
         valueType: ValueType.INT,
       });
     const service: Service = { reader, add: (value, series) => counter.add(value, series), series: new Map() };
@@ -221,58 +263,10 @@ export class Metrics {
     const resource = resourceFromAttributes(attributes as OtelAttributes, { schemaUrl: semconv.SCHEMA_URL });
     return { reader, provider: new MeterProvider({ resource, readers: [reader] }) };
   }
+}
 
-  #instruments(): (seconds: number) => void {
-    const { stats } = this.#options;
-    // The queue's counters are as old as its directory, a series of this process as old as the process.
-    const before = { ...stats };
-    const meter = this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA);
-    const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
-      unit: '{exit}',
-      description: 'Ends of processes.',
-      valueType: ValueType.INT,
-    });
-    exits.addCallback((result) => {
-      if (stats.loader !== null) result.observe(Number(stats.loader.exits_normal), { [semconv.OUTCOME]: 'normal' });
-      result.observe(stats.filtered - before.filtered, { [semconv.OUTCOME]: 'filtered' });
-      result.observe(stats.aggregated - before.aggregated, { [semconv.OUTCOME]: 'aggregated' });
-      result.observe(stats.reported - before.reported, { [semconv.OUTCOME]: 'reported' });
-    });
-    const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
-      unit: '{event}',
-      description: 'Deaths that were lost.',
-      valueType: ValueType.INT,
-    });
-    lost.addCallback((result) => {
-      const lostBefore: Record<string, number> = lostByStage(before);
-      for (const [stage, count] of Object.entries(lostByStage(stats)))
-        result.observe(count - (lostBefore[stage] ?? 0), { [semconv.STAGE]: stage });
-    });
-    this.#queueInstruments(meter);
-    const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
-      unit: 's',
-      description: "From the end of the process to the collector's yes.",
-      advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
-    });
-    return (seconds) => duration.record(seconds);
-  }
-
-  /** The queue as it is when it is asked; nothing where there is none. */
-  #queueInstruments(meter: Meter): void {
-    const { stats } = this.#options;
-    const gauge = (name: string, unit: string, description: string, read: () => number | null): void => {
-      meter.createObservableGauge(name, { unit, description }).addCallback((result) => {
-        const value = stats.queue === null ? null : read();
-        if (value !== null) result.observe(value);
-      });
-    };
-    gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Records that wait on disk.', () => stats.pending);
-    gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'What they take there.', () => stats.queueBytes);
-    gauge(semconv.METRIC_QUEUE_OLDEST_AGE, 's', 'Since the end of the process whose record waits longest.', () => {
-      const oldestMs = stats.queue?.oldestMs() ?? null;
-      return oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000;
-    });
-  }
+function pointsIn({ scopeMetrics }: ResourceMetrics): number {
+  return scopeMetrics.flatMap(({ metrics }) => metrics).reduce((sum, { dataPoints }) => sum + dataPoints.length, 0);
 }
 
 const SCHEMA = { schemaUrl: semconv.SCHEMA_URL } as const;

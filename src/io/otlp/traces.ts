@@ -1,50 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spans to a backend, by the official exporters, which also try again for some seconds. A span is a second telling of a record: it waits
-// in memory alone, bounded, and what is dropped is counted and said. Records are what the queue keeps (docs/decisions/).
+// Sends spans to a backend by the official exporters, which retry for some seconds themselves. A span repeats a record: it waits only in
+// memory, bounded; dropped spans are counted and logged. Only records are kept on disk (docs/decisions/0029).
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
-import type { Protocol } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+import type { TracesState } from '../../core/delivery/export-state.ts';
+import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
-import type { Stats } from '../stats.ts';
+import { exportOnce } from './exchange.ts';
 
 export const SPANS_MAX = 2048;
 const BATCH_SPANS_MAX = 512;
 const BATCH_DELAY_MS = 200;
 
-export async function createSpanExporter(protocol: Protocol): Promise<SpanExporter> {
-  switch (protocol) {
-    case 'grpc':
-      return new (await import('@opentelemetry/exporter-trace-otlp-grpc')).OTLPTraceExporter();
-    case 'http/protobuf':
-      return new (await import('@opentelemetry/exporter-trace-otlp-proto')).OTLPTraceExporter();
-    case 'http/json':
-      return new (await import('@opentelemetry/exporter-trace-otlp-http')).OTLPTraceExporter();
-  }
-}
-
 export interface TracesOptions {
   readonly exporter: SpanExporter;
-  readonly stats: Stats;
   readonly log: Log;
-  /** For people: where the spans go. */
-  readonly target: string;
+  readonly target: Target;
 }
 
-/** `submit` as they come, `close` at the end. */
 export class Traces {
   readonly #options: TracesOptions;
+  /** The target in a log line. */
+  readonly #name: string;
   #waiting: ReadableSpan[] = [];
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;
+  #lastSuccessMs: number | null = null;
+  #lastFailure: Failure | null = null;
+  #rejected = 0;
+  #dropped = 0;
 
   constructor(options: TracesOptions) {
     this.#options = options;
+    this.#name = `the backend at ${withoutCredentials(options.target.endpoint)}`;
+  }
+
+  snapshot(): TracesState {
+    return {
+      target: this.#options.target,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastFailure: this.#lastFailure,
+      nextAttemptMs: null,
+      rejected: this.#rejected,
+      dropped: this.#dropped,
+    };
   }
 
   submit(span: ReadableSpan): void {
     this.#waiting.push(span);
     if (this.#waiting.length > SPANS_MAX) {
       this.#waiting.shift();
-      this.#dropped(1, `more than ${SPANS_MAX} spans wait`);
+      this.#drop(1, `more than ${SPANS_MAX} spans wait`);
     }
     this.#timer ??= setTimeout(() => void this.#send(), BATCH_DELAY_MS);
   }
@@ -53,7 +60,7 @@ export class Traces {
   async close(timeoutMs: number): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
     await Promise.race([this.#send(), late]);
-    if (this.#waiting.length > 0) this.#dropped(this.#waiting.length, 'the end came first');
+    if (this.#waiting.length > 0) this.#drop(this.#waiting.length, 'the service is shutting down');
     await Promise.race([this.#options.exporter.shutdown(), late]);
   }
 
@@ -68,27 +75,40 @@ export class Traces {
   }
 
   async #drain(): Promise<void> {
-    const { exporter, stats } = this.#options;
+    const { exporter } = this.#options;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, BATCH_SPANS_MAX);
-      const error = await new Promise<Error | null>((resolve) => {
-        exporter.export(batch, ({ code, error }) => resolve(code === 0 ? null : (error ?? new Error('failed'))));
-      });
-      // Others may have been dropped from the front meanwhile: the batch is what it was.
+      const outcome = await exportOnce((done) => exporter.export(batch, done));
+      // Spans may have been dropped from the front meanwhile.
       const sent = new Set(batch);
       this.#waiting = this.#waiting.filter((span) => !sent.has(span));
-      stats.exports.traces.lastError = error?.message ?? null;
-      if (error === null) stats.exports.traces.lastSuccessMs = Date.now();
-      else this.#dropped(batch.length, error.message);
+      this.#settle(batch.length, outcome);
     }
   }
 
-  #dropped(count: number, why: string): void {
-    const { stats, log, target } = this.#options;
-    stats.spansDropped += count;
-    log.seldom(
+  #settle(spans: number, outcome: Outcome): void {
+    const { log } = this.#options;
+    if (outcome.kind !== 'success') {
+      this.#lastFailure = outcome;
+      if (outcome.kind === 'rejected') this.#rejected += spans;
+      this.#drop(spans, describeFailure(outcome));
+      return;
+    }
+    this.#lastFailure = null;
+    this.#lastSuccessMs = Date.now();
+    if (outcome.partial === null) return;
+    const rejected = Math.min(outcome.partial.rejected, spans);
+    this.#rejected += rejected;
+    this.#dropped += rejected;
+    const text = describePartial(rejected, spans, 'spans', outcome.partial.message);
+    log.seldom('traces partial', `${this.#name} ${text}; ${this.#dropped} dropped so far`);
+  }
+
+  #drop(count: number, why: string): void {
+    this.#dropped += count;
+    this.#options.log.seldom(
       'traces',
-      `${target} did not get ${count} spans (${why}). Spans are not kept on disk; records are. OTEL_TRACES_EXPORTER=none ends this.`,
+      `${this.#name} did not get ${count} spans (${why}), ${this.#dropped} so far. Spans are not kept on disk; records are. Set OTEL_TRACES_EXPORTER=none to send none.`,
     );
   }
 }

@@ -66,6 +66,11 @@ export class Queue implements QueueState {
     return this.#ledger.totals.queued - this.#underWay.length;
   }
 
+  /** Records in the queue, those under way included. */
+  get pending(): number {
+    return this.#ledger.totals.queued;
+  }
+
   get retry(): Retry | null {
     return this.#ledger.totals.retry;
   }

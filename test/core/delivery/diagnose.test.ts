@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, it } from 'vitest';
-import { diagnose, explainAnswer, type Spoken, withoutCredentials } from '../../../src/core/delivery/diagnose.ts';
+import {
+  diagnose,
+  explainFailure,
+  explainRefusal,
+  type Spoken,
+  withoutCredentials,
+} from '../../../src/core/delivery/diagnose.ts';
+import { grpcFailure, httpFailure, unreached } from '../../../src/core/delivery/outcome.ts';
 import type { Protocol } from '../../../src/core/delivery/target.ts';
 
 const spoken = (changes: Partial<Extract<Spoken, { kind: 'spoken' }>>): Spoken => ({
@@ -43,24 +50,35 @@ describe('what an endpoint speaks against what whodunit is set to', () => {
       /CERT_HAS_EXPIRED/,
     ],
   ];
-  it.each(faults)('%s to %s does not: %o', (protocol, endpoint, seen, stop, text) => {
-    expect(diagnose({ protocol, endpoint }, seen)).toEqual({ stop, text: expect.stringMatching(text) });
+  it.each(faults)('%s to %s does not: %o', (protocol, endpoint, seen, step, text) => {
+    expect(diagnose({ protocol, endpoint }, seen)).toEqual({ step, text: expect.stringMatching(text) });
   });
 });
 
-describe('what an answer means that took nothing', () => {
+describe('what a failure means', () => {
+  const TARGET = { protocol: 'grpc', endpoint: 'http://me:secret@c:4317' } as const;
+  const http = (status: number, text: string) => httpFailure({ status, retryAfter: undefined, text }, 0);
+  const grpc = (code: number, message: string) => grpcFailure({ code, message, details: undefined });
+
   it.each([
-    ['HTTP 404 Not Found', 'backend'],
-    ['gRPC 12 unknown service', 'backend'],
-    ['HTTP 401 Unauthorized', 'credentials'],
-    ['gRPC 16 ', 'credentials'],
-    ['HTTP 503 Service Unavailable', 'collector'],
-    ['gRPC 14 No connection established', 'collector'],
-    ['no answer within 5000 ms', 'collector'],
-  ])('%s: %s', (reason, stop) => {
-    const fault = explainAnswer({ protocol: 'grpc', endpoint: 'http://me:secret@c:4317' }, reason);
-    expect(fault.stop).toBe(stop);
-    expect(fault.text).toContain(reason);
+    ['HTTP 404 Not Found', http(404, 'Not Found'), 'backend'],
+    ['gRPC 12 unknown service', grpc(12, 'unknown service'), 'backend'],
+    ['HTTP 401 Unauthorized', http(401, 'Unauthorized'), 'credentials'],
+    ['gRPC 16', grpc(16, ''), 'credentials'],
+    ['HTTP 503 Service Unavailable', http(503, 'Service Unavailable'), 'collector'],
+    ['gRPC 14 No connection established', grpc(14, 'No connection established'), 'collector'],
+    ['connect ECONNREFUSED', unreached('ECONNREFUSED', 'connect ECONNREFUSED'), 'collector'],
+    ['HTTP 404 in a text', unreached(null, 'HTTP 404 in a text'), 'collector'],
+  ])('%s', (reason, failure, step) => {
+    const fault = explainFailure(TARGET, failure);
+    expect(fault.step).toBe(step);
+    expect(fault.text).toContain(`(${reason})`);
+    expect(fault.text).not.toContain('secret');
+  });
+
+  it('a refusal of which only the words are known is the collector', () => {
+    const fault = explainRefusal(TARGET, 'HTTP 404 in the words of a server');
+    expect(fault.step).toBe('collector');
     expect(fault.text).not.toContain('secret');
   });
 });

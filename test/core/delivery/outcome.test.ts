@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { grpcFailure, httpFailure, retryAfterMs } from '../../../src/core/delivery/outcome.ts';
+import {
+  describeFailure,
+  type Failure,
+  grpcFailure,
+  httpFailure,
+  retryAfterMs,
+} from '../../../src/core/delivery/outcome.ts';
 import { retryDelayMs } from '../../../src/core/delivery/retry-info.ts';
 
 const NOW = Date.parse('2026-11-25T10:00:00Z');
@@ -9,38 +15,40 @@ const http = (status: number, retryAfter?: string) => httpFailure({ status, retr
 const grpc = (code: number) => grpcFailure({ code, message: 'x', details: undefined });
 
 describe('what a failure means', () => {
-  it.each<[string, ReturnType<typeof http>, string, boolean | undefined]>([
-    ['HTTP 429', http(429), 'retryable', false],
-    ['HTTP 502', http(502), 'retryable', false],
-    ['HTTP 503', http(503), 'retryable', false],
-    ['HTTP 504', http(504), 'retryable', false],
-    ['HTTP 408', http(408), 'retryable', false],
-    ['HTTP 500', http(500), 'retryable', true],
-    ['HTTP 400', http(400), 'permanent', undefined],
-    ['HTTP 413', http(413), 'permanent', undefined],
-    ['HTTP 301', http(301), 'unwilling', undefined],
-    ['HTTP 401', http(401), 'unwilling', undefined],
-    ['HTTP 404', http(404), 'unwilling', undefined],
-    ['UNAVAILABLE', grpc(14), 'retryable', false],
-    ['DEADLINE_EXCEEDED', grpc(4), 'retryable', false],
-    ['UNKNOWN', grpc(2), 'retryable', true],
-    ['INTERNAL', grpc(13), 'retryable', true],
-    ['INVALID_ARGUMENT', grpc(3), 'permanent', undefined],
-    ['RESOURCE_EXHAUSTED without RetryInfo', grpc(8), 'permanent', undefined],
-    ['UNIMPLEMENTED', grpc(12), 'unwilling', undefined],
-    ['UNAUTHENTICATED', grpc(16), 'unwilling', undefined],
-  ])('%s', (_, outcome, kind, doubtful) => {
-    expect(outcome.kind).toBe(kind);
-    if (outcome.kind === 'retryable') expect(outcome.doubtful).toBe(doubtful);
+  it.each<[string, Failure, Failure['kind']]>([
+    ['HTTP 429', http(429), 'retryable'],
+    ['HTTP 502', http(502), 'retryable'],
+    ['HTTP 503', http(503), 'retryable'],
+    ['HTTP 504', http(504), 'retryable'],
+    ['HTTP 408', http(408), 'retryable'],
+    ['HTTP 500', http(500), 'ambiguous'],
+    ['HTTP 400', http(400), 'rejected'],
+    ['HTTP 413', http(413), 'rejected'],
+    ['HTTP 301', http(301), 'misconfigured'],
+    ['HTTP 401', http(401), 'misconfigured'],
+    ['HTTP 404', http(404), 'misconfigured'],
+    ['UNAVAILABLE', grpc(14), 'retryable'],
+    ['DEADLINE_EXCEEDED', grpc(4), 'retryable'],
+    ['UNKNOWN', grpc(2), 'ambiguous'],
+    ['INTERNAL', grpc(13), 'ambiguous'],
+    ['INVALID_ARGUMENT', grpc(3), 'rejected'],
+    ['RESOURCE_EXHAUSTED without RetryInfo', grpc(8), 'rejected'],
+    ['UNIMPLEMENTED', grpc(12), 'misconfigured'],
+    ['UNAUTHENTICATED', grpc(16), 'misconfigured'],
+  ])('%s', (_, failure, kind) => {
+    expect(failure.kind).toBe(kind);
+  });
+
+  it('the status is kept as a value', () => {
+    expect(http(404).status).toEqual({ kind: 'http', code: 404 });
+    expect(grpc(12).status).toEqual({ kind: 'grpc', code: 12 });
   });
 
   it('the reason is one short line that a terminal may show', () => {
-    const { reason } = httpFailure(
-      { status: 400, retryAfter: undefined, text: `a\nb\u001b[31m${'c'.repeat(999)}` },
-      NOW,
-    );
+    const text = `a\nb\u001b[31m${'c'.repeat(999)}`;
+    const reason = describeFailure(httpFailure({ status: 400, retryAfter: undefined, text }, NOW));
     expect(reason).toMatch(/^HTTP 400 a b \[31mc+$/);
-    expect(reason?.length).toBeLessThan(220);
+    expect(reason.length).toBeLessThan(220);
   });
 });
 
@@ -58,7 +66,7 @@ describe('Retry-After', () => {
 });
 
 describe('grpc-status-details-bin', () => {
-  it('is whatever a server sends: a delay, or none, never an exception', () => {
+  it('may be any bytes: a delay, or none, never an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const ms = retryDelayMs(bytes);

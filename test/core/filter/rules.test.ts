@@ -68,7 +68,7 @@ describe('a condition', () => {
 it('the first rule that matches decides, those of the user before the built-in ones', () => {
   const first: RuleText = { name: 'first', action: 'count', exit_code: 3 };
   expect(taken([first, { name: 'second', action: 'ignore' }])).toBe('first');
-  expect(taken([{ name: 'other', action: 'count', exit_code: 4 }])).toBe('it lived for more than 10 s');
+  expect(taken([{ name: 'other', action: 'count', exit_code: 4 }])).toBe('ran for more than 10 s');
 });
 
 describe('a wrong file is refused with key, value and what is allowed', () => {

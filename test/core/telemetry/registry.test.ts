@@ -186,6 +186,25 @@ describe('the registry', () => {
     expect(signals.flatMap(({ resources }) => resources).filter((name) => !entities.has(name))).toEqual([]);
   });
 
+  it('keeps the names of 0.1.0 as renamed', () => {
+    expect(registry.renamed).toEqual([
+      { attribute: 'whodunit.outcome', value: 'screened', to: 'filtered' },
+      { attribute: 'whodunit.outcome', value: 'folded', to: 'aggregated' },
+      { attribute: 'whodunit.folded.count', value: null, to: 'whodunit.aggregated.count' },
+      { attribute: 'whodunit.folded.by_cause', value: null, to: 'whodunit.aggregated.by_cause' },
+      { attribute: 'whodunit.folded.first_time', value: null, to: 'whodunit.aggregated.first_time' },
+    ]);
+  });
+
+  it('renames to what it has, and emits no old name', () => {
+    const valuesOf = (id: string) => registry.attributes.get(id)?.members?.map(({ value }) => value) ?? [];
+    for (const { attribute, value, to } of registry.renamed) {
+      const current = value === null ? [...registry.attributes.keys()] : valuesOf(attribute);
+      expect(current).toContain(to);
+      expect(current).not.toContain(value ?? attribute);
+    }
+  });
+
   it('gave docs/telemetry.md and src/core/telemetry/semconv.ts as they are committed', () => {
     const script = new URL('../../../scripts/generate/telemetry.ts', import.meta.url).pathname;
     const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });

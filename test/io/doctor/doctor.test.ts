@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeLoader, golden, goldenObject, line } from '../../../scripts/stack/fake-loader.ts';
-import type { Outcome } from '../../../src/core/delivery/outcome.ts';
+import { httpFailure, type Outcome } from '../../../src/core/delivery/outcome.ts';
 import { type DoctorInput, examine, renderFindings } from '../../../src/io/doctor/doctor.ts';
 
 let loader: FakeLoader;
@@ -75,10 +75,13 @@ describe('the doctor', () => {
     } as const;
     const shown = `http/json to http://127.0.0.1:${port}/v1/logs`;
     const ask = (outcome: Outcome) => () => Promise.resolve(outcome);
-    const yes = await levels({ logs, askLogs: ask({ kind: 'success', refused: 0, reason: null }) });
+    const yes = await levels({ logs, askLogs: ask({ kind: 'success', partial: null }) });
     expect(yes.logs).toEqual(['ok', shown]);
-    const no = await levels({ logs, askLogs: ask({ kind: 'unwilling', reason: 'HTTP 404 Not Found' }) });
-    expect(no.logs).toEqual(['bad', expect.stringContaining('takes no logs (HTTP 404 Not Found)')]);
+    const no = await levels({
+      logs,
+      askLogs: ask(httpFailure({ status: 404, retryAfter: undefined, text: 'Not Found' }, 0)),
+    });
+    expect(no.logs).toEqual(['bad', expect.stringContaining('does not accept logs (HTTP 404 Not Found)')]);
     server.close();
   });
 

@@ -2,18 +2,25 @@
 // From a real queue to a collector that answers as the case wants it.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../scripts/stack/fake-loader.ts';
-import { type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
+import { grpcFailure, httpFailure, type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
 import { Log } from '../../../src/io/log.ts';
 import { BATCH_RECORDS_MAX, Delivery } from '../../../src/io/otlp/deliver.ts';
 import type { Queue } from '../../../src/io/queue/queue.ts';
 import { accounted, item, StateDirectory } from '../../support/state.ts';
 
-const OK: Outcome = { kind: 'success', refused: 0, reason: null };
-const LATER: Outcome = { kind: 'retryable', reason: 'HTTP 503', reached: true, doubtful: false, afterMs: null };
-const BROKEN: Outcome = { ...LATER, reason: 'HTTP 500', doubtful: true };
-const NEVER: Outcome = { kind: 'permanent', reason: 'HTTP 400 bad' };
-const UNWILLING: Outcome = { kind: 'unwilling', reason: 'gRPC 12 unknown service' };
-const patience = (afterMs: number): Outcome => ({ ...LATER, afterMs });
+const OK: Outcome = { kind: 'success', partial: null };
+const answered = (status: number, text: string): Outcome => httpFailure({ status, retryAfter: undefined, text }, 0);
+const LATER = answered(503, '');
+const BROKEN = answered(500, '');
+const NEVER = answered(400, 'bad');
+const MISCONFIGURED = grpcFailure({ code: 12, message: 'unknown service', details: undefined });
+const patience = (afterMs: number): Outcome => ({
+  kind: 'retryable',
+  status: { kind: 'http', code: 503 },
+  message: '',
+  reached: true,
+  afterMs,
+});
 
 let state: StateDirectory;
 let queue: Queue;
@@ -36,7 +43,7 @@ afterEach(async () => {
 
 type Answer = (bodies: string[], attempt: number) => Outcome | Promise<Outcome>;
 
-function start(answer: Answer, target = 'the collector'): Delivery {
+function start(answer: Answer, endpoint = 'http://collector'): Delivery {
   delivery = new Delivery({
     queue,
     send: async (records) => {
@@ -45,9 +52,8 @@ function start(answer: Answer, target = 'the collector'): Delivery {
       return answer(bodies, sent.length);
     },
     onDelivered: (endedMs) => delivered.push(endedMs),
-    stats: state.stats,
     log: new Log((text) => lines.push(text)),
-    target,
+    target: { protocol: 'grpc', endpoint },
     backoffFirstMs: 5,
   });
   return delivery;
@@ -111,18 +117,18 @@ describe('batches', () => {
 });
 
 describe('failures', () => {
-  it('what may be sent again is sent until it is taken, and told in one line', async () => {
+  it('retries until the collector accepts, and logs one line', async () => {
     start((_, attempt) => (attempt <= 6 ? LATER : OK));
     put(1);
     await done(1);
     expect([sent.length, state.stats.rejected]).toEqual([7, 0]);
     expect(lines).toEqual([
-      'whodunit: the collector does not take records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
-      'whodunit: the collector answers again\n',
+      'whodunit: the collector at http://collector does not accept records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
+      'whodunit: the collector at http://collector accepts records again\n',
     ]);
   });
 
-  it('a server that asks for patience is given it', async () => {
+  it('waits as long as the server asks', async () => {
     let first = 0;
     let second = 0;
     start((_, attempt) => {
@@ -135,7 +141,7 @@ describe('failures', () => {
     expect(second - first).toBeGreaterThanOrEqual(148);
   });
 
-  it('also by the next service, if it sends to the same; but not longer than is ever agreed to', async () => {
+  it('so does the next service, if it sends to the same target', async () => {
     start(() => patience(60_000));
     put(1);
     await until(() => queue.retry !== null, 'the agreement');
@@ -145,54 +151,62 @@ describe('failures', () => {
     sent = [];
     start(() => OK);
     await new Promise((resolve) => setTimeout(resolve, 60));
-    expect([sent, queue.retry?.target]).toEqual([[], 'the collector']);
+    expect([sent, queue.retry?.target]).toEqual([[], 'the collector at http://collector']);
     await delivery?.close(1_000);
-    start(() => OK, 'another collector');
+    start(() => OK, 'http://another');
     await done(1);
   });
 
   it('one bad record takes no other with it, and is found by halving', async () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? NEVER : OK));
-    await until(() => state.stats.pending === 0, 'all judged');
-    expect([state.stats.reported, state.stats.rejected, state.stats.exports.logs.lastError]).toEqual([63, 1, null]);
+    await until(() => state.stats.pending === 0, 'all settled');
+    expect([state.stats.reported, state.stats.rejected, delivery?.snapshot()]).toEqual([
+      63,
+      1,
+      expect.objectContaining({ lastFailure: null, rejected: 1 }),
+    ]);
     expect(sent.length).toBe(1 + 2 * 6);
     const [last] = queue.lastRejections(5);
     expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
-    expect(lines.join()).toContain('refused a record for good (HTTP 400 bad)');
+    expect(lines.join()).toContain('rejected a record for good (HTTP 400 bad)');
     expect(accounted(state.stats)).toBe(state.stats.received);
   });
 
   it('a partial success is counted and not sent again', async () => {
     put(1, 2, 3);
-    start(() => ({ kind: 'success', refused: 2, reason: 'too old' }));
-    await until(() => state.stats.pending === 0, 'judged');
-    expect([sent.length, state.stats.reported, state.stats.rejected]).toEqual([1, 1, 2]);
+    start(() => ({ kind: 'success', partial: { rejected: 2, message: 'too old' } }));
+    await until(() => state.stats.pending === 0, 'settled');
+    expect([sent.length, state.stats.reported, state.stats.rejected, delivery?.snapshot().rejected]).toEqual([
+      1, 1, 2, 2,
+    ]);
     expect(queue.lastRejections(1)).toMatchObject([{ count: 2, reason: 'partial success: too old', record: null }]);
-    expect(lines.join()).toContain('refused 2 of 3 records (partial success): too old');
+    expect(lines.join()).toContain('rejected 2 of 3 records (partial success): too old');
   });
 
-  it('a server that fails on a record is asked some times, and then the record is set aside', async () => {
+  it('a record on which the server keeps failing is rejected after some attempts', async () => {
     put(1, 2);
     start((bodies) => (bodies.includes('r1') ? BROKEN : OK));
-    await until(() => state.stats.pending === 0, 'judged');
+    await until(() => state.stats.pending === 0, 'settled');
     expect([state.stats.reported, state.stats.rejected]).toEqual([1, 1]);
     expect(sent.length).toBe(6 + 2 + 1);
   });
 
-  it('a target that takes no logs is asked seldom, told of once, and costs nothing', async () => {
+  it('a misconfigured target is asked twice a minute and logged once; no record is lost', async () => {
     put(1);
-    start(() => UNWILLING);
+    start(() => MISCONFIGURED);
     await until(() => lines.length > 0, 'a line');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect([sent.length, state.stats.pending]).toEqual([1, 1]);
-    expect(state.stats.exports.logs).toMatchObject({ lastError: 'gRPC 12 unknown service' });
-    expect(state.stats.exports.logs.nextAttemptMs).toBeGreaterThan(Date.now() + 10_000);
-    expect(lines.join()).toContain('does not take logs from us (gRPC 12 unknown service): check endpoint');
+    expect(delivery?.snapshot()).toMatchObject({
+      lastFailure: { kind: 'misconfigured', status: { kind: 'grpc', code: 12 }, message: 'unknown service' },
+    });
+    expect(delivery?.snapshot().nextAttemptMs).toBeGreaterThan(Date.now() + 10_000);
+    expect(lines.join()).toContain('does not accept our logs (gRPC 12 unknown service): check endpoint');
   });
 });
 
-describe('the end', () => {
+describe('shutting down', () => {
   it('delivers what waits', async () => {
     put(1, 2);
     expect(await start(() => OK).close(1_000)).toEqual({ left: 0 });
@@ -210,7 +224,7 @@ describe('the end', () => {
   });
 
   it('does not wait for a collector that refuses: one last attempt', async () => {
-    start(() => unreached('refused'));
+    start(() => unreached('ECONNREFUSED', 'refused'));
     put(1);
     await until(() => sent.length >= 1, 'the request');
     const before = performance.now();

@@ -12,20 +12,22 @@ import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
 import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
-import type { LoaderStatus } from '../../../src/core/wire/event.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
-import { newStats, type Stats } from '../../../src/io/stats.ts';
+import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
 import { killedBy, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
 
 /** One point as a line: the service, the metric, its attributes that tell, the value. */
 type Point = { service: unknown; name: string; attributes: Record<string, unknown>; value: unknown };
 
+const TARGET = { protocol: 'grpc', endpoint: 'http://collector:4317' } as const;
+
 let exported: Point[][];
 let raw: ResourceMetrics[];
 let failing: boolean;
-let stats: Stats;
+/** What the other stages have counted. */
+let observed: Observed;
 let metrics: Metrics;
 
 const exporter: PushMetricExporter = {
@@ -48,14 +50,21 @@ const exporter: PushMetricExporter = {
 
 beforeEach(() => {
   [exported, raw, failing] = [[], [], false];
-  stats = newStats(0);
+  observed = {
+    normalExits: null,
+    reported: 0,
+    filtered: 0,
+    aggregated: 0,
+    lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
+    queue: null,
+  };
   metrics = new Metrics({
     exporter,
     host,
-    stats,
+    observe: () => observed,
     log: new Log(() => {}),
     intervalMs: 1_000_000,
-    target: 'the collector',
+    target: TARGET,
   });
 });
 
@@ -98,7 +107,14 @@ describe('terminations', () => {
   });
 
   it('grow, and are told again each time', async () => {
-    metrics = new Metrics({ exporter, host, stats, log: new Log(() => {}), intervalMs: 20, target: 'the collector' });
+    metrics = new Metrics({
+      exporter,
+      host,
+      observe: () => observed,
+      log: new Log(() => {}),
+      intervalMs: 20,
+      target: TARGET,
+    });
     kill();
     await until(() => values(TERMINATIONS).at(-1) === 1, 'the first');
     kill();
@@ -112,7 +128,7 @@ describe('terminations', () => {
     failing = true;
     kill();
     await until(() => values(TERMINATIONS).length > 0, 'a try');
-    expect(stats.exports.metrics.lastError).toBe('no collector');
+    expect(metrics.snapshot().lastFailure).toMatchObject({ status: { kind: 'unreached' }, message: 'no collector' });
     failing = false;
     await metrics.close();
     expect(values(TERMINATIONS).slice(-2)).toEqual([0, 1]);
@@ -132,7 +148,7 @@ describe('terminations', () => {
     expect(points).toHaveLength(SERIES_MAX + 1);
     expect(points.find(({ attributes }) => attributes['otel.metric.overflow'] === true)?.value).toBe(5);
     expect(points.reduce((sum, { value }) => sum + Number(value), 0)).toBe(kinds);
-    expect(stats.overflowed).toBe(5);
+    expect(metrics.snapshot().overflows).toBe(5);
   });
 
   it('of more services than the limit are counted under the host alone', async () => {
@@ -141,14 +157,13 @@ describe('terminations', () => {
     expect(values(TERMINATIONS, 'service-255').at(-1)).toBe(1);
     const overflow = exported.flat().filter((point) => point.name === TERMINATIONS && point.service === undefined);
     expect(overflow.at(-1)?.value).toBe(2);
-    expect(stats.overflowed).toBe(2);
+    expect(metrics.snapshot().overflows).toBe(2);
   });
 });
 
 describe('every metric', () => {
   it('is in the registry with its unit, its instrument, its attributes and its resource', async () => {
-    stats.loader = { exits_normal: 1n, lost: { ring_full: 0n, missed: 0n, undecodable: 0n } } as LoaderStatus;
-    stats.queue = { path: '', bytesMax: 0, oldestMs: () => null, lastRejections: () => [] };
+    observed = { ...observed, normalExits: 1, queue: { records: 0, bytes: 0, oldestMs: null } };
     kill();
     metrics.delivered(0.1);
     await metrics.close();
@@ -187,11 +202,14 @@ describe('every metric', () => {
 
 describe('what whodunit says of itself', () => {
   it('exits, losses and the time to the yes, as they are now', async () => {
-    Object.assign(stats, { reported: 5, filtered: 7, aggregated: 3, rejected: 2, badDeaths: 1 });
-    stats.loader = {
-      exits_normal: 100_000n,
-      lost: { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n },
-    } as LoaderStatus;
+    observed = {
+      normalExits: 100_000,
+      reported: 5,
+      filtered: 7,
+      aggregated: 3,
+      lost: { kernel: 4, loader: 5, queue: 0, export: 2 },
+      queue: null,
+    };
     metrics.delivered(0.12);
     await metrics.flush();
     const own = exported.flat().filter(({ service }) => service === 'whodunit');

@@ -5,7 +5,6 @@ import { until } from '../../../scripts/stack/fake-loader.ts';
 import { buildSpan } from '../../../src/core/telemetry/span.ts';
 import { Log } from '../../../src/io/log.ts';
 import { SPANS_MAX, Traces } from '../../../src/io/otlp/traces.ts';
-import { newStats, type Stats } from '../../../src/io/stats.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { exitedWith, victim } from '../../support/deadly.ts';
 
@@ -13,12 +12,11 @@ const span = (pid: number): ReadableSpan => buildSpan(recordOf(exitedWith(1, { p
 
 let exported: number[];
 let answer: (done: Parameters<SpanExporter['export']>[1]) => void;
-let stats: Stats;
 let said: string[];
 let traces: Traces;
 
 beforeEach(() => {
-  [exported, said, stats] = [[], [], newStats(0)];
+  [exported, said] = [[], []];
   answer = (done) => done({ code: 0 });
   const exporter: SpanExporter = {
     export: (spans, done) => {
@@ -27,7 +25,11 @@ beforeEach(() => {
     },
     shutdown: async () => {},
   };
-  traces = new Traces({ exporter, stats, log: new Log((text) => said.push(text)), target: 'the backend' });
+  traces = new Traces({
+    exporter,
+    log: new Log((text) => said.push(text)),
+    target: { protocol: 'grpc', endpoint: 'http://backend:4317' },
+  });
 });
 
 describe('spans', () => {
@@ -37,7 +39,7 @@ describe('spans', () => {
     expect(exported).toEqual([3]);
     traces.submit(span(4));
     await until(() => exported.length > 1, 'another one');
-    expect([stats.spansDropped, stats.exports.traces.lastError]).toEqual([0, null]);
+    expect(traces.snapshot()).toMatchObject({ dropped: 0, lastFailure: null });
   });
 
   it('that wait at the end still go out', async () => {
@@ -49,18 +51,20 @@ describe('spans', () => {
   it('that a backend refuses are dropped, counted, and said once with what to do', async () => {
     answer = (done) => done({ code: 1, error: new Error('12 UNIMPLEMENTED') });
     traces.submit(span(1));
-    await until(() => stats.spansDropped === 1, 'the count');
+    await until(() => traces.snapshot().dropped === 1, 'the count');
     traces.submit(span(2));
-    await until(() => stats.spansDropped === 2, 'the count');
-    expect(said).toEqual([expect.stringContaining('the backend did not get 1 spans (12 UNIMPLEMENTED)')]);
+    await until(() => traces.snapshot().dropped === 2, 'the count');
+    expect(said).toEqual([
+      expect.stringContaining('the backend at http://backend:4317 did not get 1 spans (12 UNIMPLEMENTED)'),
+    ]);
     expect(said[0]).toContain('OTEL_TRACES_EXPORTER=none');
   });
 
   it('beyond the limit drop the oldest, counted, while the backend does not answer; the end does not wait for it', async () => {
     answer = () => {};
     for (let pid = 1; pid <= SPANS_MAX + 7; pid += 1) traces.submit(span(pid));
-    expect(stats.spansDropped).toBe(7);
+    expect(traces.snapshot().dropped).toBe(7);
     await traces.close(50);
-    expect(stats.spansDropped).toBe(SPANS_MAX + 7);
+    expect(traces.snapshot().dropped).toBe(SPANS_MAX + 7);
   });
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sender against a fake collector that answers as it is told to, over HTTP and gRPC.
+// The sender against a fake collector that answers as the case wants it, over HTTP and gRPC.
 import { once } from 'node:events';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttp2, type Http2Server } from 'node:http2';
@@ -10,7 +10,8 @@ import type { Outcome } from '../../../src/core/delivery/outcome.ts';
 import type { Protocol } from '../../../src/core/delivery/target.ts';
 import { storeRecord } from '../../../src/core/telemetry/stored.ts';
 import { Log } from '../../../src/io/log.ts';
-import { createLogSender, listenToDiagnostics, type Sender } from '../../../src/io/otlp/otlp.ts';
+import { readDiagnostics } from '../../../src/io/otlp/exchange.ts';
+import { createLogSender, type Sender } from '../../../src/io/otlp/log-sender.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { killedBy, signal } from '../../support/deadly.ts';
 
@@ -36,7 +37,7 @@ let sockets: Socket[];
 const saved = { ...process.env };
 
 beforeEach(() => {
-  listenToDiagnostics(new Log(() => {}));
+  readDiagnostics(new Log(() => {}));
   answers = [];
   bodies = [];
   sockets = [];
@@ -111,11 +112,6 @@ async function grpc(port = 0): Promise<number> {
   return ((server as Http2Server).address() as AddressInfo).port;
 }
 
-/** As config.ts tells it. */
-function endpointOf(protocol: Protocol, port: number): string {
-  return protocol === 'grpc' ? `http://127.0.0.1:${port}` : `http://127.0.0.1:${port}/v1/logs`;
-}
-
 async function send(protocol: Protocol, env: Record<string, string> = {}): Promise<Outcome> {
   if (sender === null) {
     const port = protocol === 'grpc' ? await grpc() : await http();
@@ -125,12 +121,12 @@ async function send(protocol: Protocol, env: Record<string, string> = {}): Promi
       OTEL_EXPORTER_OTLP_TIMEOUT: protocol === 'grpc' ? '3000' : '700',
       ...env,
     });
-    sender = await createLogSender(protocol, endpointOf(protocol, port));
+    sender = await createLogSender(protocol);
   }
   return sender.send([record]);
 }
 
-const OK: Outcome = { kind: 'success', refused: 0, reason: null };
+const OK: Outcome = { kind: 'success', partial: null };
 /** ExportLogsServiceResponse { partial_success { rejected_log_records: 1, error_message: "old" } } */
 const PARTIAL = Buffer.from([0x0a, 0x07, 0x08, 0x01, 0x12, 0x03, 0x6f, 0x6c, 0x64]);
 
@@ -155,12 +151,12 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
 
   it('is asked once, and may be asked again when the collector is not there for a while', async () => {
     answers.push({ status: 503, grpcStatus: 14 });
-    expect(await send(protocol)).toMatchObject({ kind: 'retryable', afterMs: null, doubtful: false });
+    expect(await send(protocol)).toMatchObject({ kind: 'retryable', afterMs: null });
     expect(bodies).toHaveLength(1);
     expect(await send(protocol)).toEqual(OK);
   });
 
-  it('tells when the collector wants to be asked again', async () => {
+  it('says when the collector wants to be asked again', async () => {
     answers.push({ status: 429, headers: { 'retry-after': '3' }, grpcStatus: 8, details: RETRY_INFO });
     const afterMs = protocol === 'grpc' ? 2_500 : 3_000;
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', reached: true, afterMs });
@@ -169,33 +165,39 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
   it('is not tried again when the collector does not understand it', async () => {
     answers.push({ status: 400, grpcStatus: 3 });
     const outcome = await send(protocol);
-    expect(outcome).toMatchObject({ kind: 'permanent', reason: expect.stringMatching(/HTTP 400|gRPC 3 because/) });
+    expect(outcome).toMatchObject({
+      kind: 'rejected',
+      status: protocol === 'grpc' ? { kind: 'grpc', code: 3 } : { kind: 'http', code: 400 },
+    });
   });
 
-  it('bytes that are no record are refused for good, and end nothing', async () => {
+  it('bytes that are not a record are rejected, and the next batch is sent', async () => {
     expect(await send(protocol)).toEqual(OK);
     for (const bytes of ['', 'null', '{}', '{"attributes":{},"resource":{"attributes":{}}}']) {
-      expect((await sender?.send([record, Buffer.from(bytes)]))?.kind).toBe('permanent');
+      expect(await sender?.send([record, Buffer.from(bytes)])).toMatchObject({
+        kind: 'rejected',
+        status: { kind: 'unencodable' },
+      });
     }
     expect(await send(protocol)).toEqual(OK);
   });
 
-  it('is known for what it is where the collector takes no logs', async () => {
+  it('is misconfigured where the collector accepts no logs', async () => {
     answers.push({ status: 404, grpcStatus: 12 });
-    expect((await send(protocol)).kind).toBe('unwilling');
+    expect((await send(protocol)).kind).toBe('misconfigured');
   });
 
-  it('a partial success tells how many were refused, and why', async () => {
+  it('a partial success says how many were rejected, and why', async () => {
     const json = '{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"old"}}';
     answers.push({
       headers: { 'content-type': protocol === 'http/json' ? 'application/json' : 'application/x-protobuf' },
       body: protocol === 'http/json' ? json : PARTIAL,
     });
-    expect(await send(protocol)).toEqual({ kind: 'success', refused: 1, reason: 'old' });
+    expect(await send(protocol)).toEqual({ kind: 'success', partial: { rejected: 1, message: 'old' } });
     expect(await send(protocol)).toEqual(OK);
   });
 
-  it('an answer that nobody can read does not undo the yes', async () => {
+  it('an answer that cannot be read does not undo the acceptance', async () => {
     answers.push({ body: Buffer.from([0xff, 0xff, 0xff]) });
     expect(await send(protocol)).toEqual(OK);
   });
@@ -216,7 +218,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     await send(protocol);
     sender?.close();
     Object.assign(process.env, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
-    sender = await createLogSender(protocol, endpointOf(protocol, 1));
+    sender = await createLogSender(protocol);
     expect(await sender.send([record])).toMatchObject({ kind: 'retryable', reached: false });
   });
 });

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Follows one termination through the running service: its rules, its queue, the collector's answer. Asks /recent and /status only.
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  diagnose,
+  explainFailure,
+  explainRefusal,
+  type Fault,
+  withoutCredentials,
+} from '../../core/delivery/diagnose.ts';
+import type { Target } from '../../core/delivery/target.ts';
+import { listen } from '../otlp/endpoint.ts';
+import { POLL_MS, within } from './poll.ts';
+import { fetchRecent, fetchStatus, type HealthAddress, healthUrl, type ServiceStatus } from './service.ts';
+import { broken, reached, type Step } from './step.ts';
+
+const DECIDED_WITHIN_MS = 10_000;
+const ANSWER_WITHIN_MS = 30_000;
+/** After so long without an answer the doctor asks the endpoint itself what it speaks. */
+const PATIENCE_MS = 1_500;
+
+/** The termination that is followed. `since`: ms since the kill. */
+export interface Followed {
+  readonly pid: number;
+  /** Of its record. */
+  readonly uid: string;
+  readonly since: () => number;
+}
+
+/** Every step as it is reached. `certificate`: the authority to trust, in PEM format; null: the well-known ones. */
+export async function* followService(
+  health: HealthAddress,
+  followed: Followed,
+  certificate: string | null,
+): AsyncGenerator<Step, void> {
+  const { pid, since } = followed;
+  const decided = await within(DECIDED_WITHIN_MS, async () =>
+    (await fetchRecent(health)).find((one) => one.pid === pid),
+  );
+  if (decided === null) {
+    const text = `the service at ${health.host}:${health.port} did not receive it within ${DECIDED_WITHIN_MS} ms: is it the loader's consumer? See whodunit doctor.`;
+    yield broken('service', since(), text);
+    return;
+  }
+  if (decided.outcome === 'filtered') {
+    const text = `the service only counts it, by the rule "${decided.rule}": see whodunit rules.`;
+    yield broken('rules', since(), text);
+    return;
+  }
+  yield reached('service', since(), `${decided.outcome}, by the rule "${decided.rule}"`);
+  yield await untilAnswered(health, followed, Date.parse(decided.time), certificate);
+}
+
+/** Polls /status until the record is delivered, or it is known why it is not. `endedMs`: when the process terminated, ms since 1970. */
+async function untilAnswered(
+  health: HealthAddress,
+  followed: Followed,
+  endedMs: number,
+  certificate: string | null,
+): Promise<Step> {
+  const { since } = followed;
+  for (let asked = false, startedAt = performance.now(); ; await sleep(POLL_MS)) {
+    const waitedMs = performance.now() - startedAt;
+    const status = await fetchStatus(health);
+    if (status === null) {
+      if (waitedMs <= ANSWER_WITHIN_MS) continue;
+      const text = `${healthUrl(health, '/status')} does not answer any more: see the service's own log.`;
+      return broken('service', since(), text);
+    }
+    const settled = settledStep(status, followed, endedMs);
+    if (settled !== null) return settled;
+    const { target, last_error } = status.export.logs;
+    if (target === null) continue;
+    if (!asked && (waitedMs > PATIENCE_MS || last_error !== null)) {
+      asked = true;
+      const fault = await faultOf(target, certificate);
+      if (fault !== null) return broken(fault.step, since(), fault.text);
+    }
+    if (last_error !== null || waitedMs > ANSWER_WITHIN_MS) {
+      const fault = exportFault(status, target);
+      return broken(fault.step, since(), fault.text);
+    }
+  }
+}
+
+/** The last step, if the status shows that there is one; null: not yet. */
+function settledStep(status: ServiceStatus, { uid, since }: Followed, endedMs: number): Step | null {
+  const { target, last_success } = status.export.logs;
+  if (target === null) {
+    const text = 'the service prints it and sends nothing: set OTEL_EXPORTER_OTLP_ENDPOINT to send';
+    return reached('console', since(), text);
+  }
+  const refusal = status.queue?.rejected.last.find((one) => one.uid === uid);
+  if (refusal !== undefined) {
+    const fault = explainRefusal(target, refusal.reason);
+    return broken(fault.step, since(), fault.text);
+  }
+  const oldest = status.queue?.oldest_age_s ?? null;
+  const waits = oldest !== null && Date.now() - oldest * 1000 <= endedMs + 1;
+  if (!waits && last_success !== null && Date.parse(last_success) >= endedMs) return accepted(target, since());
+  return null;
+}
+
+function exportFault({ export: { logs } }: ServiceStatus, target: Target): Fault {
+  const { last_failure: failure = null, last_error: words } = logs;
+  return failure === null
+    ? explainRefusal(target, words ?? `no answer within ${ANSWER_WITHIN_MS} ms`)
+    : explainFailure(target, failure);
+}
+
+/** What the endpoint itself shows to be wrong; null: nothing, or it cannot be asked. */
+export async function faultOf(target: Target, certificate: string | null): Promise<Fault | null> {
+  const spoken = await listen(target.endpoint, certificate);
+  return spoken === null ? null : diagnose(target, spoken);
+}
+
+export function accepted({ protocol, endpoint }: Target, afterMs: number): Step {
+  return reached('collector', afterMs, `accepted over ${protocol} by ${withoutCredentials(endpoint)}`);
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// `whodunit doctor --test`: kills a child and follows its termination to the collector's answer, through the running service
+// (follow-service.ts) or, where none runs, without it (send-directly.ts). Acknowledges nothing.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { recordUid } from '../../core/telemetry/record.ts';
+import type { Death, Hello } from '../../core/wire/event.ts';
+import { missingProbe } from '../health.ts';
+import { watch } from '../loader/watcher.ts';
+import { noLoader } from './doctor.ts';
+import { followService } from './follow-service.ts';
+import { within } from './poll.ts';
+import { type SendRecord, type SignalTarget, sendDirectly } from './send-directly.ts';
+import { type HealthAddress, isListening } from './service.ts';
+import { broken, reached, type Step } from './step.ts';
+
+const HELLO_WITHIN_MS = 5_000;
+const EVENT_WITHIN_MS = 10_000;
+/** Runs until it is killed, or so many seconds. */
+const VICTIM = ['sleep', '60'] as const;
+
+export interface TestInput {
+  readonly socketPath: string;
+  readonly logs: SignalTarget | null;
+  readonly health: HealthAddress | null;
+  /** Builds the stored record as the service would; null: its rules report no such termination. */
+  readonly buildRecord: (death: Death, bootId: string) => Uint8Array | null;
+  /** null: logs are not sent. */
+  readonly send: SendRecord | null;
+}
+
+/** What the loader sends to a watcher. */
+interface Watched {
+  hello: Hello | null;
+  readonly events: Death[];
+  /** Why nothing more comes; null: it still may. */
+  lost: string | null;
+  close(): void;
+}
+
+/** Every step as it is reached; the last one is broken, or the collector's answer. Never throws. */
+export async function* followTermination(input: TestInput): AsyncGenerator<Step, void> {
+  const watched = watchLoader(input.socketPath);
+  let victim: ChildProcess | null = null;
+  try {
+    const start = await loaderStep(input.socketPath, watched);
+    yield start.step;
+    if (start.hello === null) return;
+
+    victim = await startVictim();
+    const pid = victim.pid ?? 0;
+    const killedAt = performance.now();
+    const since = (): number => performance.now() - killedAt;
+    const exited = once(victim, 'exit');
+    victim.kill('SIGKILL');
+    await exited;
+    yield reached('killed', since(), `${VICTIM.join(' ')} (pid ${pid}) by SIGKILL`);
+
+    const death = await eventOf(pid, watched);
+    if (death === null) {
+      const text = `the loader sent no event for pid ${pid} within ${EVENT_WITHIN_MS} ms: run whodunit-loader check, and see its log`;
+      yield broken('kernel', since(), watched.lost ?? text);
+      return;
+    }
+    yield reached('kernel', since(), `reported, killed by ${senderOf(death)}, ${detailOf(death)}`);
+    yield* followEvent(input, death, start.hello.boot_id, since);
+  } catch (error) {
+    yield broken('doctor', null, `cannot go on: ${(error as Error).message}`);
+  } finally {
+    watched.close();
+    victim?.kill('SIGKILL');
+  }
+}
+
+function watchLoader(path: string): Watched {
+  const watched: Watched = { hello: null, events: [], lost: null, close: () => watcher.close() };
+  const watcher = watch(path, (message) => {
+    if (message.type === 'hello') watched.hello ??= message;
+    if (message.type === 'death') watched.events.push(message);
+  });
+  void watcher.ended.then((reason) => {
+    watched.lost = reason;
+  });
+  return watched;
+}
+
+/** Waits for the loader. `hello` null: it cannot be used, and the step says why. */
+async function loaderStep(path: string, watched: Watched): Promise<{ step: Step; hello: Hello | null }> {
+  await within(HELLO_WITHIN_MS, () => watched.hello !== null || watched.lost !== null);
+  const { hello, lost } = watched;
+  if (hello === null) {
+    const text = noLoader(path, lost ?? `What listens at ${path} sent no hello.`);
+    return { step: broken('loader', null, text), hello: null };
+  }
+  const missing = missingProbe(hello);
+  if (missing !== null) return { step: broken('probes', null, missing.text), hello: null };
+  const text = `${hello.loader_version} at ${path}, its probes are attached`;
+  return { step: reached('loader', null, text), hello };
+}
+
+async function startVictim(): Promise<ChildProcess> {
+  const victim = spawn(VICTIM[0], VICTIM.slice(1), {
+    stdio: 'ignore',
+    env: { PATH: process.env.PATH, OTEL_SERVICE_NAME: 'whodunit-doctor' },
+  });
+  await once(victim, 'spawn'); // it has executed sleep by now
+  return victim;
+}
+
+/** null: no event came in time, or the loader is lost. */
+async function eventOf(pid: number, watched: Watched): Promise<Death | null> {
+  const found = await within(
+    EVENT_WITHIN_MS,
+    () => watched.events.find(({ process }) => process.pid === pid) ?? watched.lost !== null,
+  );
+  return found === true ? null : found;
+}
+
+async function* followEvent(
+  { health, logs, buildRecord, send }: TestInput,
+  death: Death,
+  bootId: string,
+  since: () => number,
+): AsyncGenerator<Step, void> {
+  const { pid, start_boottime_ns } = death.process;
+  if (health !== null && (await isListening(health))) {
+    const uid = recordUid(bootId, pid, start_boottime_ns);
+    yield* followService(health, { pid, uid, since }, logs?.certificate ?? null);
+  } else yield* sendDirectly(buildRecord(death, bootId), logs, send, since);
+}
+
+function senderOf({ signal }: Death): string {
+  return signal === null ? 'no known sender' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+}
+
+function detailOf({ shrunk }: Death): string {
+  return shrunk ? 'in less detail since the ring is nearly full' : 'in full detail';
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// One export by an official exporter, and the answer to it. The exporters do not return the status behind "retryable", Retry-After or a
+// partial success. Both are bound to their export by an AsyncLocalStorage: a request that is made, and a warning that is logged, in the
+// context of an export belong to it (docs/decisions/0043). What the answer means is left to core/delivery/outcome.ts.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { DiagLogLevel, diag } from '@opentelemetry/api';
+import {
+  type Failure,
+  grpcFailure,
+  type HttpAnswer,
+  httpFailure,
+  type Outcome,
+  type PartialSuccess,
+  printable,
+  unencodable,
+  unreached,
+} from '../../core/delivery/outcome.ts';
+import type { Log } from '../log.ts';
+
+/** The callback of an exporter (ExportResult of @opentelemetry/core). */
+export type Done = (result: { readonly code: number; readonly error?: Error }) => void;
+
+/** What is seen of one export while it runs. */
+interface Exchange {
+  /** The last answer over HTTP; null: none yet, or gRPC. */
+  http: HttpAnswer | null;
+  partial: PartialSuccess | null;
+}
+
+const exchanges = new AsyncLocalStorage<Exchange>();
+
+/** Runs `start`, which hands items to an exporter, and resolves with the outcome. Never rejects. Exports may overlap. */
+export async function exportOnce(start: (done: Done) => void): Promise<Outcome> {
+  const exchange: Exchange = { http: null, partial: null };
+  const onRequest = (message: unknown): void => {
+    if (exchanges.getStore() !== exchange) return;
+    const { request } = message as { request: ClientRequest };
+    request.once('response', ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage) => {
+      exchange.http = { status: statusCode, retryAfter: headers['retry-after'], text: statusMessage };
+    });
+  };
+  subscribe(REQUEST_CREATED, onRequest);
+  try {
+    const error = await exchanges.run(
+      exchange,
+      () =>
+        new Promise<ExportError | null>((resolve) =>
+          start(({ code, error }) => resolve(code === 0 ? null : (error ?? new Error('failed without a reason')))),
+        ),
+    );
+    return error === null ? { kind: 'success', partial: exchange.partial } : failureOf(error, exchange.http);
+  } catch (error) {
+    // Exporters encode before they send, and throw where they cannot.
+    return unencodable((error as Error).message);
+  } finally {
+    unsubscribe(REQUEST_CREATED, onRequest);
+  }
+}
+
+/** Published by node:http in the async context of the caller (Node.js 22.12). */
+const REQUEST_CREATED = 'http.client.request.created';
+
+/** OTLPExporterError of the HTTP exporters, ServiceError of grpc-js, or a local error without an answer. */
+interface ExportError extends Error {
+  readonly code?: unknown;
+  readonly data?: string;
+  readonly details?: string;
+  readonly metadata?: { get(key: string): unknown[] };
+}
+
+function failureOf({ code, message, data = '', details, metadata }: ExportError, http: HttpAnswer | null): Failure {
+  if (http !== null) return httpFailure({ ...http, text: `${http.text} ${data}` }, Date.now());
+  if (typeof code === 'number') {
+    const [status] = metadata?.get('grpc-status-details-bin') ?? [];
+    return grpcFailure({ code, message: details || message, details: Buffer.isBuffer(status) ? status : undefined });
+  }
+  return unreached(typeof code === 'string' ? code : null, message || 'failed without a reason');
+}
+
+/** Routes OpenTelemetry's warnings to the log, except a partial success, which belongs to its export. */
+export function readDiagnostics(log: Log): void {
+  const warn = (message: string, ...args: unknown[]): void => {
+    const text = args.map((arg) => (typeof arg === 'string' ? arg : arg instanceof Error ? arg.message : '')).join(' ');
+    const exchange = exchanges.getStore();
+    if (exchange !== undefined && message.startsWith(PARTIAL_SUCCESS)) exchange.partial ??= readPartial(text);
+    else log.seldom(`otel ${message.slice(0, 40)}`, `OpenTelemetry: ${`${message} ${text}`.slice(0, 300)}`);
+  };
+  const ignore = (): void => {};
+  diag.setLogger(
+    { error: warn, warn, info: ignore, debug: ignore, verbose: ignore },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  );
+}
+
+/** How @opentelemetry/otlp-exporter-base 0.301 starts this warning; its argument is the partialSuccess of the response, as JSON. */
+const PARTIAL_SUCCESS = 'Received Partial Success response';
+
+/** ExportLogsPartialSuccess, ExportMetricsPartialSuccess or ExportTracePartialSuccess. null: it says nothing. */
+function readPartial(json: string): PartialSuccess | null {
+  try {
+    const { rejectedLogRecords, rejectedDataPoints, rejectedSpans, errorMessage } = JSON.parse(json) as Record<
+      string,
+      unknown
+    >;
+    const rejected = rejectedLogRecords ?? rejectedDataPoints ?? rejectedSpans;
+    if (rejected === undefined && errorMessage === undefined) return null;
+    const count = Number(rejected ?? 0) || 0;
+    return { rejected: Math.max(count, 0), message: printable(String(errorMessage || 'no reason given')) };
+  } catch {
+    return null;
+  }
+}

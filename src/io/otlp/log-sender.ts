@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends stored records as one request by an official exporter, and returns the outcome. Batches, retries and what happens to a record
+// are left to deliver.ts.
+import type { MeterProvider } from '@opentelemetry/api';
+import type { Outcome } from '../../core/delivery/outcome.ts';
+import type { Protocol } from '../../core/delivery/target.ts';
+import { readRecord } from '../../core/telemetry/stored.ts';
+import { exportOnce } from './exchange.ts';
+import { logExporterFactory } from './exporters.ts';
+
+export interface Sender {
+  /** Sends stored records as one request. Never rejects. */
+  send(records: readonly Uint8Array[]): Promise<Outcome>;
+  close(): void;
+}
+
+/** `meters`: where the exporter counts itself (otel.sdk.exporter.*); left out, it does not. */
+export async function createLogSender(protocol: Protocol, meters?: MeterProvider): Promise<Sender> {
+  const create = await logExporterFactory(protocol, meters);
+  let exporter = create();
+  return {
+    async send(records) {
+      const outcome = await exportOnce((done) => exporter.export(records.map(readRecord), done));
+      if (protocol === 'grpc' && outcome.kind === 'retryable' && !outcome.reached) {
+        // A channel waits up to two minutes before it connects again; a new one connects at once.
+        void exporter.shutdown();
+        exporter = create();
+      }
+      return outcome;
+    },
+    close() {
+      void exporter.shutdown();
+    },
+  };
+}

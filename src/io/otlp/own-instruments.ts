@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metrics that whodunit reports of itself: what became of terminations, what was lost, the queue, the time to deliver. They observe
+// snapshots of the other stages whenever metrics are collected, and count nothing themselves but the delivery time.
+import { type Meter, ValueType } from '@opentelemetry/api';
+import * as semconv from '../../core/telemetry/semconv.ts';
+
+export interface Observed {
+  /** Exits that never left the kernel; null: the loader has not reported them yet. */
+  readonly normalExits: number | null;
+  /** Terminations by what became of them. They may be older than this process: the metrics report the increase. */
+  readonly reported: number;
+  readonly filtered: number;
+  readonly aggregated: number;
+  readonly lost: Readonly<Record<semconv.StageValue, number>>;
+  /** null: there is no queue. */
+  readonly queue: ObservedQueue | null;
+}
+
+export interface ObservedQueue {
+  readonly records: number;
+  readonly bytes: number;
+  /** When the process of the oldest waiting record terminated, ms since 1970; null: none waits. */
+  readonly oldestMs: number | null;
+}
+
+/** Returns what records the seconds of one delivery. */
+export function createInstruments(meter: Meter, observe: () => Observed): (seconds: number) => void {
+  createCounters(meter, observe);
+  createQueueGauges(meter, observe);
+  const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
+    unit: 's',
+    description: "Time from the termination to the collector's acknowledgement.",
+    advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
+  });
+  return (seconds) => duration.record(seconds);
+}
+
+function createCounters(meter: Meter, observe: () => Observed): void {
+  // The queue's counters are as old as its directory, a series of this process as old as the process.
+  const before = observe();
+  const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
+    unit: '{exit}',
+    description: 'Number of process terminations, abnormal or not, by outcome.',
+    valueType: ValueType.INT,
+  });
+  exits.addCallback((result) => {
+    const now = observe();
+    if (now.normalExits !== null) result.observe(now.normalExits, { [semconv.OUTCOME]: 'normal' });
+    for (const outcome of ['filtered', 'aggregated', 'reported'] as const)
+      result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
+  });
+  const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
+    unit: '{event}',
+    description: 'Number of terminations that were lost, by stage.',
+    valueType: ValueType.INT,
+  });
+  lost.addCallback((result) => {
+    const now = observe();
+    for (const stage of semconv.STAGE_VALUES)
+      result.observe(now.lost[stage] - before.lost[stage], { [semconv.STAGE]: stage });
+  });
+}
+
+/** The queue as it is at the moment; nothing where there is none. */
+function createQueueGauges(meter: Meter, observe: () => Observed): void {
+  const gauge = (name: string, unit: string, description: string, read: (queue: ObservedQueue) => number): void => {
+    meter.createObservableGauge(name, { unit, description }).addCallback((result) => {
+      const { queue } = observe();
+      if (queue !== null) result.observe(read(queue));
+    });
+  };
+  gauge(semconv.METRIC_QUEUE_SIZE, '{record}', 'Number of records in the disk queue.', ({ records }) => records);
+  gauge(semconv.METRIC_QUEUE_BYTES, 'By', 'Size of the records in the disk queue.', ({ bytes }) => bytes);
+  gauge(
+    semconv.METRIC_QUEUE_OLDEST_AGE,
+    's',
+    'Age of the oldest record in the disk queue, measured from the termination.',
+    ({ oldestMs }) => (oldestMs === null ? 0 : Math.max(0, Date.now() - oldestMs) / 1000),
+  );
+}
