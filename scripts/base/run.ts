@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { ROOT } from '../paths.ts';
 import { Failure } from './command.ts';
 import { own } from './owned.ts';
-import { progress } from './screen.ts';
+import { prioritize, progress } from './screen.ts';
 
 /** One line of progress: the label, and the time when it is done. */
 export async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
@@ -35,6 +35,7 @@ export function run(program: string, args: readonly string[], options: RunOption
     const child = own(
       spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
     );
+    prioritize(child);
     let stdout = '';
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

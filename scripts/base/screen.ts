@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a command shows its progress: the terminal, or for work that overlaps with other work a text that is shown in one piece later.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
 import { ROOT } from '../paths.ts';
 import { own } from './owned.ts';
 
@@ -10,6 +11,12 @@ const captures = new AsyncLocalStorage<Capture>();
 /** What the work has shown so far. */
 export class Capture {
   #text = '';
+  /** Whether its programs leave the processors to others. */
+  readonly yields: boolean;
+
+  constructor({ yields = false } = {}) {
+    this.yields = yields;
+  }
 
   append(text: string): void {
     this.#text += text;
@@ -23,6 +30,11 @@ export class Capture {
 /** Runs `work`; all that it shows here goes to `capture` instead of the terminal. */
 export function withCapture<T>(capture: Capture, work: () => Promise<T>): Promise<T> {
   return captures.run(capture, work);
+}
+
+/** Gives a program of the work that is under way its priority. */
+export function prioritize({ pid }: ChildProcess): void {
+  if (pid !== undefined && captures.getStore()?.yields === true) setPriority(pid, constants.priority.PRIORITY_LOW);
 }
 
 /** Shows a result: standard output. */

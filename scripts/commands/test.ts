@@ -5,9 +5,9 @@
 // The suites that need the real kernel need root and BPF. Where these are missing they are skipped, and the output says so; with
 // CI=true a skip is a failure, so that no green run was one without them.
 //
-// What needs no kernel overlaps: the fuzzers and everything that has to be built or fetched run beside the unit tests. The suites on
-// this kernel run one after the other, since each sees every process of the machine. What happens in emulated machines runs beside all
-// of them, at a lower priority.
+// What needs no kernel overlaps: the fuzzers run beside the unit tests, and everything that has to be built or fetched, at a lower
+// priority, beside whatever does not need it yet. The suites on this kernel run one after the other, since each sees every process of
+// the machine. What happens in emulated machines runs beside all of them, at a lower priority, too.
 import { spawnSync } from 'node:child_process';
 import { command } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -28,7 +28,7 @@ import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
 import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
 import { bootKernels, type Machine, prepareKernels, testKernels } from '../suites/kernels.ts';
-import { Stages } from '../suites/stages.ts';
+import { type Background, Stages } from '../suites/stages.ts';
 import { vitest } from '../suites/vitest.ts';
 
 const UNIT_TESTS = [
@@ -59,9 +59,10 @@ await command(async () => {
   await buildUndertaker();
   const missing = missingForKernelTests();
   if (missing === undefined) {
-    const prepared = stages.prepareInBackground('preparing the suites', () => prepareSuites(stages));
+    const early = stages.prepareInBackground('preparing tests on this kernel', () => prepareKernelTests(stages));
+    const late = stages.prepareInBackground('preparing delivery, configurations', () => prepareOthers(early.ended));
     await testWithoutKernel(stages);
-    await testOnKernel(stages, await prepared.finish());
+    await testOnKernel(stages, await early.finish(), late);
   } else {
     await testWithoutKernel(stages);
     await skipKernelTests(stages, missing);
@@ -88,24 +89,31 @@ async function testWithoutKernel(stages: Stages): Promise<void> {
   await fuzzers.finish();
 }
 
-type Prepared = Awaited<ReturnType<typeof prepareSuites>>;
+type Early = Awaited<ReturnType<typeof prepareKernelTests>>;
+type Late = Awaited<ReturnType<typeof prepareOthers>>;
 
 /**
- * Builds and fetches what the suites need, one thing after the other. The machines come first: they are started as soon as they are
- * packed. The packages come before them, since they build dist/ anew, which is packed, too.
+ * Builds and fetches, one thing after the other, what is needed first. The machines are started as soon as they are packed. The packages
+ * come before them, since they build dist/ anew, which is packed, too.
  */
-async function prepareSuites(stages: Stages) {
+async function prepareKernelTests(stages: Stages) {
   await makePackages();
   const kernels = await prepareKernels();
   const chaos = await prepareChaos();
   const machines = startMachines(stages, kernels, chaos);
   await prepareWorld();
-  const kernel = {
+  const tests = {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_TEST_JAEGER: await buildJaeger(),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
   };
-  return { machines, kernel, chaos, delivery: await prepareDelivery(), configs: await prepareConfigs() };
+  return { machines, chaos, tests };
+}
+
+/** The rest: it takes long the first time, and is needed late. */
+async function prepareOthers(earlier: Promise<void>) {
+  await earlier;
+  return { delivery: await prepareDelivery(), configs: await prepareConfigs() };
 }
 
 /** Starts what happens in emulated machines, two of them at a time: the chaos tests, then the kernel matrix. */
@@ -119,10 +127,10 @@ function startMachines(stages: Stages, kernels: readonly Machine[], environment:
   return { chaos, matrix };
 }
 
-async function testOnKernel(stages: Stages, prepared: Prepared): Promise<void> {
-  const { machines, kernel, chaos, delivery, configs } = prepared;
-  await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, kernel));
+async function testOnKernel(stages: Stages, { machines, chaos, tests }: Early, late: Background<Late>): Promise<void> {
+  await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
+  const { delivery, configs } = await late.finish();
   await stages.test('delivery', () => testDelivery(delivery));
   await stages.test('configurations', () => testConfigs(configs));
   await machines.chaos.finish();

@@ -41,13 +41,13 @@ export class Stages {
   /** A stage with tests, in the background. */
   testInBackground(name: string, work: () => Promise<Counts>): Background<void> {
     const startMs = this.#now();
-    return background(async () => this.#report(name, startMs, await work()));
+    return background(new Capture(), async () => this.#report(name, startMs, await work()));
   }
 
-  /** A stage without tests, in the background: it prepares others. */
+  /** A stage without tests, in the background: it prepares others, and its programs leave the processors to the foreground. */
   prepareInBackground<T>(name: string, work: () => Promise<T>): Background<T> {
     const startMs = this.#now();
-    return background(async () => {
+    return background(new Capture({ yields: true }), async () => {
       const result = await work();
       this.#rows.push({ name, startMs, endMs: this.#now(), counts: null });
       return result;
@@ -91,8 +91,7 @@ function seconds(ms: number): string {
 }
 
 /** Starts it now. An error waits for finish(). */
-function background<T>(work: () => Promise<T>): Background<T> {
-  const capture = new Capture();
+function background<T>(capture: Capture, work: () => Promise<T>): Background<T> {
   const result = withCapture(capture, work);
   const ended = result.then(
     () => {},
