@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `whodunit-loader check`: what this kernel offers, what will be missing, what to do about it. It attaches nothing that stays.
 package main
 
 import (
@@ -10,23 +9,23 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/features"
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/probes"
 )
 
-// finding is one row of the table. A remedy without `required` only degrades.
+// finding is one row of the table of check. If it is not ok, the loader does not start (required) or reports less.
 type finding struct {
 	what, state, remedy string
 	ok, required        bool
 }
 
-// check prints the table, and fails if a required row is not ok.
+// check prints what this kernel supports, what will be missing, and what to do about it. It fails if a required row is not ok.
 func check(out io.Writer, pinDirectory string) error {
-	findings := []finding{kernelFinding(), privilegeFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory)}
-	findings = append(findings, registersFinding())
-	findings = append(findings, hookFindings()...)
+	findings := []finding{kernelFinding(), privilegeFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
+	for _, trial := range probes.TryHooks() {
+		findings = append(findings, trialFinding(trial))
+	}
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	missing := 0
 	for _, finding := range findings {
@@ -44,22 +43,22 @@ func check(out io.Writer, pinDirectory string) error {
 		return err
 	}
 	if missing > 0 {
-		return &usageError{exitUnavailable, fmt.Sprintf("%d required things are missing; the table says what to do", missing)}
+		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; the table says what to do", missing)
 	}
 	return nil
 }
 
 func kernelFinding() finding {
-	f := finding{what: "kernel", state: kernelRelease() + ", BTF", ok: true, required: true}
-	if _, err := os.Stat(kernelBTF); err != nil {
-		f.ok, f.state, f.remedy = false, kernelRelease()+", no BTF", "use a kernel from 5.8 on, built with CONFIG_DEBUG_INFO_BTF=y"
+	f := finding{what: "kernel", state: host.KernelRelease() + ", BTF", ok: true, required: true}
+	if !probes.HasBTF() {
+		f.ok, f.state, f.remedy = false, host.KernelRelease()+", no BTF", "use Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y"
 	}
 	return f
 }
 
 func privilegeFinding() finding {
-	capabilities, err := effectiveCapabilities()
-	f := finding{what: "privileges", state: "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", ok: err == nil && mayLoad(capabilities), required: true}
+	capabilities, err := host.EffectiveCapabilities()
+	f := finding{what: "privileges", state: "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", ok: err == nil && capabilities.AllowBPF(), required: true}
 	if !f.ok {
 		f.state, f.remedy = "neither CAP_BPF with CAP_PERFMON nor CAP_SYS_ADMIN", "run it as root, with sudo"
 	}
@@ -81,78 +80,42 @@ func lockdownFinding() finding {
 }
 
 func symbolsFinding() finding {
-	symbols, err := openKernelSymbols()
+	symbols, err := host.OpenSymbols()
 	if err != nil {
-		return finding{what: "kernel function names", state: "hidden", remedy: fmt.Sprintf("%v; without them some reasons (cgroup.kill, timers, the OOM's scope) are unknown", err)}
+		return finding{what: "kernel function names", state: "hidden", remedy: fmt.Sprintf("%v; without them some causes (cgroup.kill, timers, the scope of an OOM kill) are unknown", err)}
 	}
-	return finding{what: "kernel function names", state: fmt.Sprint(symbols.count()), ok: true}
-}
-
-// registersFinding asks for bpf_task_pt_regs(), which came with Linux 5.15.
-func registersFinding() finding {
-	f := finding{what: "registers of a task", state: "readable", ok: true}
-	if err := features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnTaskPtRegs); err != nil {
-		f.ok, f.state = false, "not readable"
-		f.remedy = "without them the instruction of a fault and the system call that sent a signal are unknown; Linux 5.15 has what is needed"
-	}
-	return f
+	return finding{what: "kernel function names", state: fmt.Sprint(symbols.Count()), ok: true}
 }
 
 func pinFinding(pinDirectory string) finding {
 	f := finding{what: "pins", ok: true, required: true}
 	switch _, err := os.Stat(pinDirectory); {
-	case !isBpffs(pinDirectory):
-		f.state = "no BPF file system at " + bpffsPath + " yet: `run` mounts one"
+	case !probes.IsBpffs(pinDirectory):
+		f.state = "no BPF file system is mounted for " + pinDirectory + " yet; run mounts one"
 	case err != nil:
 		f.state = "none under " + pinDirectory
 	default:
 		f.state = "probes are pinned under " + pinDirectory
-		if err := refuseOtherABI(pinDirectory); err != nil {
+		if err := probes.CheckPins(pinDirectory); err != nil {
 			f.ok, f.state, f.remedy = false, "of another version", err.Error()
 		}
 	}
 	return f
 }
 
-// hookFindings loads the probes and attaches each for a moment: the only sure answer.
-func hookFindings() []finding {
-	var findings []finding
-	types := btf.NewCache()
-	collection, notes, err := loadForCheck(types)
-	if err == nil {
-		defer collection.Close()
+func registersFinding() finding {
+	f := finding{what: "registers of a task", state: "readable", ok: true}
+	if !probes.ReadsRegisters() {
+		f.ok, f.state = false, "not readable"
+		f.remedy = "without them, the instruction of a fault and the system call that sent a signal are unknown; use Linux 5.15 or later"
 	}
-	for _, hook := range hooksHere(types) {
-		f := finding{what: "probe " + hook.name, state: "attaches", ok: true, required: hook.required}
-		note, left := notes[hook.name]
-		switch {
-		case err != nil:
-			f.ok, f.state, f.remedy = false, "does not load", firstLine(err)
-		case left:
-			f.ok, f.state, f.remedy = false, "left out", note
-		default:
-			attached, attachErr := hook.attach(collection.Programs[hook.program])
-			if attachErr != nil {
-				f.ok, f.state, f.remedy = false, "does not attach", firstLine(attachErr)
-			} else {
-				attached.Close()
-			}
-		}
-		findings = append(findings, f)
-	}
-	return findings
+	return f
 }
 
-func loadForCheck(types *btf.Cache) (*ebpf.Collection, map[string]string, error) {
-	spec, err := loadBpf()
-	if err != nil {
-		return nil, nil, err
+func trialFinding(trial probes.Trial) finding {
+	f := finding{what: "probe " + trial.Name, state: "attaches", ok: trial.Failed == "", required: trial.Required}
+	if !f.ok {
+		f.state, f.remedy = trial.Failed, trial.Why
 	}
-	spec.Maps[bpfMapEvents].MaxEntries = ringBytesMin
-	return newCollection(spec, ebpf.CollectionOptions{Cache: types})
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+	return f
 }

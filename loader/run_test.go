@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"whodunit/loader/internal/log"
 )
 
-func TestSystemdIsToldThatTheProbesAreAttached(t *testing.T) {
+func TestSystemdIsNotifiedThatTheProbesAreAttached(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
@@ -19,7 +21,7 @@ func TestSystemdIsToldThatTheProbesAreAttached(t *testing.T) {
 	defer systemd.Close()
 	var said bytes.Buffer
 	t.Setenv("NOTIFY_SOCKET", path)
-	tellReady(newLogger(&said))
+	notifyReady(log.New(&said))
 	heard := make([]byte, 64)
 	n, err := systemd.Read(heard)
 	if err != nil || string(heard[:n]) != "READY=1" || said.Len() > 0 {
@@ -27,16 +29,16 @@ func TestSystemdIsToldThatTheProbesAreAttached(t *testing.T) {
 	}
 }
 
-func TestASystemdThatCannotBeToldIsALineInTheLogAndNoMore(t *testing.T) {
+func TestASystemdThatCannotBeNotifiedIsOnlyALineInTheLog(t *testing.T) {
 	var said bytes.Buffer
-	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
-	tellReady(newLogger(&said))
-	if !strings.Contains(said.String(), "systemd is not told") || !strings.Contains(said.String(), "nobody") {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "no-socket"))
+	notifyReady(log.New(&said))
+	if !strings.Contains(said.String(), "could not notify systemd") || !strings.Contains(said.String(), "no-socket") {
 		t.Errorf("the log has %q", said.String())
 	}
 	said.Reset()
 	t.Setenv("NOTIFY_SOCKET", "")
-	tellReady(newLogger(&said))
+	notifyReady(log.New(&said))
 	if said.Len() > 0 {
 		t.Errorf("where systemd did not ask, the log has %q", said.String())
 	}

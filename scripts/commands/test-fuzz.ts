@@ -11,7 +11,7 @@ Feeds random bytes to the code that reads the ring and the wire, in both languag
   --seconds N   for each fuzzer (60)
   --help        this text
 
-A Go fuzzer writes what it finds to testdata/fuzz beside it; go test reads it from then on.`;
+A Go fuzzer writes what it finds to testdata/fuzz of its package; go test reads it from then on.`;
 
 await command(async () => {
   const { seconds, help } = readFlags({ seconds: { type: 'string', default: '60' }, help: { type: 'boolean' } });

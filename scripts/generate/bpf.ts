@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run generate`: compiles bpf/ into loader/bpf_bpfel.{go,o} with bpf2go. The result is committed, so that a build needs Go alone.
-// It must come from the pinned clang, or `--check` (in `npm run check`) could not compare bytes.
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+// `npm run generate`: compiles bpf/ with bpf2go into OUTPUTS. The result is committed, so that a build needs Go alone. It must come
+// from the pinned clang, or `--check` (in `npm run check`) could not compare bytes.
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { command, Failure } from '../base/command.ts';
 import { run } from '../base/run.ts';
 import { BPF_FLAGS, CLANG, requireCompiler, STRIP } from '../build/clang.ts';
 import { ROOT } from '../paths.ts';
 
-const LOADER = join(ROOT, 'loader');
-const OUTPUTS = ['bpf_bpfel.go', 'bpf_bpfel.o'];
+const OUTPUTS = [
+  'loader/internal/probes/bpf_bpfel.go',
+  'loader/internal/probes/bpf_bpfel.o',
+  'loader/internal/abi/abi_bpfel.go',
+];
 const TYPES = [
   'event_abi',
   'event_flag',
@@ -18,6 +21,8 @@ const TYPES = [
   'part_kind',
   'part_flag',
   'part',
+  'process_key',
+  'feature',
   'status_mask',
   'siginfo_kind',
   'signal_action',
@@ -37,10 +42,22 @@ const TYPES = [
 ];
 
 async function generate(directory: string): Promise<void> {
-  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', 'main'];
-  args.push('-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
+  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', 'probes'];
+  args.push('-no-global-types', '-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
   args.push('bpf', join(ROOT, 'bpf', 'whodunit.bpf.c'), '--', ...BPF_FLAGS);
-  await run('go', args, { env: { GOPACKAGE: 'main' } });
+  await run('go', args, { env: { GOPACKAGE: 'probes' } });
+  splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
+}
+
+/** Moves the C types to a package without cilium/ebpf, and exports them: docs/decisions/0041. */
+function splitTypes(objectFile: string, typesFile: string): void {
+  const source = readFileSync(objectFile, 'utf8');
+  const [header] = source.split('\npackage ');
+  const from = source.search(/^type /m);
+  const to = source.indexOf('// Names of all BPF objects');
+  const types = source.slice(from, to).replaceAll(/\bbpf(?=[A-Z])/g, '');
+  writeFileSync(typesFile, `${header}\npackage abi\n\nimport "structs"\n\n${types.trimEnd()}\n`);
+  writeFileSync(objectFile, (source.slice(0, from) + source.slice(to)).replace('\t"structs"\n', ''));
 }
 
 await command(async () => {
@@ -50,8 +67,8 @@ await command(async () => {
     await generate(directory);
     if (process.argv.includes('--check')) check(directory);
     else {
-      for (const name of OUTPUTS) copyFileSync(join(directory, name), join(LOADER, name));
-      console.log(`wrote ${OUTPUTS.map((name) => `loader/${name}`).join(', ')}`);
+      for (const path of OUTPUTS) copyFileSync(join(directory, basename(path)), join(ROOT, path));
+      console.log(`wrote ${OUTPUTS.join(', ')}`);
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -61,8 +78,9 @@ await command(async () => {
 
 /** Fails if a committed file is not what bpf/ gives. */
 function check(directory: string): void {
-  const stale = OUTPUTS.filter((name) => !readFileSync(join(directory, name)).equals(readFileSync(join(LOADER, name))));
+  const stale = OUTPUTS.filter(
+    (path) => !readFileSync(join(directory, basename(path))).equals(readFileSync(join(ROOT, path))),
+  );
   if (stale.length === 0) return;
-  const names = stale.map((name) => `loader/${name}`).join(', ');
-  throw new Failure(`stale: ${names}. Run \`npm run generate\` and commit the result.`);
+  throw new Failure(`stale: ${stale.join(', ')}. Run \`npm run generate\` and commit the result.`);
 }

@@ -28,7 +28,7 @@ export const SOAK = 'soak';
  * loader compares objects, and replaces them.
  */
 async function buildOtherLoader(): Promise<void> {
-  const object = join(ROOT, 'loader/bpf_bpfel.o');
+  const object = join(ROOT, 'loader/internal/probes/bpf_bpfel.o');
   const other = join(BUILD, 'bpf_bpfel.o');
   const overlay = join(BUILD, 'overlay.json');
   copyFileSync(object, other);

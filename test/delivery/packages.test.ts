@@ -77,9 +77,9 @@ describe('the npm package', () => {
       });
       programs.unshift(service);
       await until(
-        'it is the consumer',
+        'it is connected',
         REPORTED_WITHIN_MS,
-        () => /is the consumer/.test(loader.output()) || undefined,
+        () => /consumer connected/.test(loader.output()) || undefined,
         loader.output,
       );
       const victim = startProgram(MORTAL, ['segfault']);

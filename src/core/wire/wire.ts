@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire between loader and service: newline-delimited JSON, as docs/wire.md says. Twin of loader/wire.go.
+// The wire between loader and service: newline-delimited JSON, as docs/wire.md says. Twin of loader/internal/wire/wire.go.
 // Reads bytes in any chunks into messages; sockets, roles and what to do about a bad line are left to io/socket.ts.
 import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from '../errors.ts';

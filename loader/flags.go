@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os/user"
+	"strconv"
+
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/probes"
+	"whodunit/loader/internal/server"
+)
+
+const usage = `whodunit-loader attaches probes to the kernel and serves what they report on a Unix socket.
+
+Usage: whodunit-loader <command> [flags]
+
+Commands:
+  run      attach the probes, or take over those that are pinned, and serve the socket
+  check    print what this kernel supports, what will be missing, and what to do about it
+  health   exit with 0 if a loader serves the socket, else print why not
+  unload   remove all pins, and with them the probes
+
+Flags of run (each with the environment variable that sets its default):
+  --socket PATH          WHODUNIT_SOCKET          the socket to serve (%s)
+  --socket-group GROUP   WHODUNIT_SOCKET_GROUP    the group, by name or number, that may connect besides root (root)
+  --pin-dir DIR          WHODUNIT_PIN_DIR         where probes and maps are pinned (%s)
+  --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer, a power of two (%d)
+  --scope SCOPE          WHODUNIT_SCOPE           host; or /PATH of a cgroup, or pod:UID of Kubernetes, to watch only that subtree (host)
+  --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
+  --unload-on-exit                                remove the pins on exit: nothing is recorded until the next run
+
+unload and check accept --pin-dir, health accepts --socket. --version prints the version, --help this text.
+`
+
+const (
+	defaultSocket    = "/run/whodunit/events.sock"
+	defaultRingBytes = 8 << 20
+)
+
+func printUsage(out io.Writer) {
+	fmt.Fprintf(out, usage, defaultSocket, probes.DefaultPinDirectory, defaultRingBytes)
+}
+
+// config is what the command line and the environment ask for.
+type config struct {
+	command, socket, pinDirectory, scope string
+	socketGID, ringBytes                 int
+	threadContext, unloadOnExit          bool
+}
+
+// unchecked holds flags of run as text.
+type unchecked struct{ ringBytes, group, threadContext string }
+
+// parse reads the command line; the environment gives the defaults. Its errors have exitcode.Config, or are flag.ErrHelp.
+func parse(arguments []string, getenv func(string) string) (config, error) {
+	var c config
+	var err error
+	if c.command, err = parseCommand(arguments); err != nil || c.command == "version" {
+		return c, err
+	}
+	var text unchecked
+	flags := c.flagSet(&text, getenv)
+	if err := flags.Parse(arguments[1:]); errors.Is(err, flag.ErrHelp) {
+		return c, err
+	} else if err != nil {
+		return c, exitcode.Errorf(exitcode.Config, "%w (see --help)", err)
+	}
+	if flags.NArg() > 0 {
+		return c, exitcode.Errorf(exitcode.Config, "%s takes no argument %q (see --help)", c.command, flags.Arg(0))
+	}
+	if c.command == "run" {
+		err = c.check(text)
+	}
+	return c, err
+}
+
+func parseCommand(arguments []string) (string, error) {
+	if len(arguments) == 0 {
+		return "", exitcode.Errorf(exitcode.Config, "a command is missing: run, check, health or unload (see --help)")
+	}
+	switch command := arguments[0]; command {
+	case "help", "--help", "-h":
+		return "", flag.ErrHelp
+	case "version", "--version":
+		return "version", nil
+	case "run", "check", "health", "unload":
+		return command, nil
+	default:
+		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, health or unload (see --help)", command)
+	}
+}
+
+// flagSet has the flags of the command. Parsing it writes to c and text.
+func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.FlagSet {
+	flags := flag.NewFlagSet(c.command, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	add := func(value *string, name, variable, fallback string) {
+		flags.StringVar(value, name, cmp.Or(getenv(variable), fallback), "")
+	}
+	if c.command != "health" {
+		add(&c.pinDirectory, "pin-dir", "WHODUNIT_PIN_DIR", probes.DefaultPinDirectory)
+	}
+	if c.command == "run" || c.command == "health" {
+		add(&c.socket, "socket", "WHODUNIT_SOCKET", defaultSocket)
+	}
+	if c.command == "run" {
+		add(&text.group, "socket-group", "WHODUNIT_SOCKET_GROUP", "0")
+		add(&text.ringBytes, "ring-bytes", "WHODUNIT_RING_BYTES", strconv.Itoa(defaultRingBytes))
+		add(&c.scope, "scope", "WHODUNIT_SCOPE", probes.ScopeHost)
+		add(&text.threadContext, "thread-context", "WHODUNIT_THREAD_CONTEXT", "0")
+		flags.BoolVar(&c.unloadOnExit, "unload-on-exit", false, "")
+	}
+	return flags
+}
+
+// check checks the flags of run. The scope is checked when it is looked up.
+func (c *config) check(text unchecked) (err error) {
+	if len(c.socket) > server.PathBytesMax {
+		return exitcode.Errorf(exitcode.Config, "--socket (WHODUNIT_SOCKET) is %s, which has %d bytes; the path of a Unix socket has at most %d: choose a shorter one", c.socket, len(c.socket), server.PathBytesMax)
+	}
+	c.ringBytes, err = strconv.Atoi(text.ringBytes)
+	if err != nil || c.ringBytes < probes.RingBytesMin || c.ringBytes > probes.RingBytesMax || c.ringBytes&(c.ringBytes-1) != 0 {
+		return exitcode.Errorf(exitcode.Config, "--ring-bytes (WHODUNIT_RING_BYTES) is %q; it must be a power of two from %d to %d", text.ringBytes, probes.RingBytesMin, probes.RingBytesMax)
+	}
+	if c.threadContext, err = strconv.ParseBool(text.threadContext); err != nil {
+		return exitcode.Errorf(exitcode.Config, "--thread-context (WHODUNIT_THREAD_CONTEXT) is %q; it must be 1 or 0", text.threadContext)
+	}
+	if c.socketGID, err = groupID(text.group); err != nil {
+		return exitcode.Errorf(exitcode.Config, "--socket-group (WHODUNIT_SOCKET_GROUP) is %q; it must be a group's name or number: %w", text.group, err)
+	}
+	return nil
+}
+
+func groupID(nameOrNumber string) (int, error) {
+	if number, err := strconv.ParseUint(nameOrNumber, 10, 31); err == nil {
+		return int(number), nil
+	}
+	group, err := user.LookupGroup(nameOrNumber)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(group.Gid)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Rules for the loader's own sources: what each package may import, how long a function and a file may be, which words a message may
+// not have.
+
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// source is one Go file of the loader. directory is relative to loader/internal; "." is package main.
+type source struct {
+	path, directory string
+	file            *ast.File
+	files           *token.FileSet
+	isTest          bool // it is compiled for tests alone
+}
+
+// sources are the files that are written by hand.
+func sources(t *testing.T) (all []source) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, parser.ParseComments)
+		if err != nil || ast.IsGenerated(file) {
+			return err
+		}
+		directory := strings.TrimPrefix(filepath.Dir(path), "internal/")
+		isTest := strings.HasSuffix(path, "_test.go") || strings.HasSuffix(directory, "test")
+		all = append(all, source{path, directory, file, files, isTest})
+		return nil
+	})
+	if err != nil || len(all) < 20 {
+		t.Fatalf("%d sources found, %v", len(all), err)
+	}
+	return all
+}
+
+// TestPackagesImportOnlyWhatTheyMay holds the table of docs/decisions/0041.
+func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
+	const internal = "whodunit/loader/internal/"
+	may := map[string][]string{ // of the loader's own packages
+		"abi": {}, "exitcode": {}, "host": {}, "log": {}, "ring": {},
+		"record": {"abi"},
+		"wire":   {"record"},
+		"probes": {"abi", "exitcode", "host", "ring", "wire"},
+		"server": {"exitcode", "host", "log", "record", "ring", "wire"},
+		".":      {"exitcode", "host", "log", "probes", "record", "ring", "server", "wire"},
+	}
+	pure := []string{"abi", "record", "wire"}
+	pureMay := []string{
+		"bytes", "encoding/base64", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "slices", "strconv", "strings", "unicode/utf8", "unsafe",
+	}
+	for _, source := range sources(t) {
+		if source.isTest {
+			continue
+		}
+		own, known := may[source.directory]
+		if !known {
+			t.Errorf("%s: the package is not in the table of this test", source.path)
+		}
+		for _, imported := range source.file.Imports {
+			name, _ := strconv.Unquote(imported.Path.Value)
+			if below, isOwn := strings.CutPrefix(name, internal); isOwn {
+				if !slices.Contains(own, below) {
+					t.Errorf("%s imports %s", source.path, below)
+				}
+			} else if slices.Contains(pure, source.directory) && !slices.Contains(pureMay, name) {
+				t.Errorf("%s imports %s, but package %s is pure", source.path, name, path.Base(source.directory))
+			}
+		}
+	}
+}
+
+func TestNoFunctionAndNoFileIsTooLong(t *testing.T) {
+	const functionLinesMax, fileLinesMax = 60, 300
+	for _, source := range sources(t) {
+		lines := func(node ast.Node) int {
+			return source.files.Position(node.End()).Line - source.files.Position(node.Pos()).Line + 1
+		}
+		if n := source.files.File(source.file.Pos()).LineCount(); n > fileLinesMax {
+			t.Errorf("%s has %d lines; the limit is %d", source.path, n, fileLinesMax)
+		}
+		for _, declared := range source.file.Decls {
+			if function, ok := declared.(*ast.FuncDecl); ok && lines(function) > functionLinesMax {
+				t.Errorf("%s: %s has %d lines; the limit is %d", source.path, function.Name, lines(function), functionLinesMax)
+			}
+		}
+	}
+}
+
+// TestMessagesAndCommentsAreInPlainWords looks at every string literal outside of tests, which includes all that a user can read, and at every
+// comment.
+func TestMessagesAndCommentsAreInPlainWords(t *testing.T) {
+	dialect := regexp.MustCompile(`(?i)\b(told|tells?|the dead|who died|whoever|nobody|somebody|unwilling|doubtful|condemn\w*|owed|seldom|strangers?|mended|spared|` +
+		`went away|in vain|at home|folded|screened|judged|polite)\b`)
+	refuse := func(source source, at token.Pos, text string) {
+		if word := dialect.FindString(text); word != "" {
+			t.Errorf("%s: %q is not a plain word: %s", source.files.Position(at), word, text)
+		}
+	}
+	seen := 0
+	for _, source := range sources(t) {
+		for _, comment := range source.file.Comments {
+			refuse(source, comment.Pos(), comment.Text())
+		}
+		if source.isTest {
+			continue
+		}
+		ast.Inspect(source.file, func(node ast.Node) bool {
+			if literal, ok := node.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				seen++
+				refuse(source, literal.Pos(), literal.Value)
+			}
+			return true
+		})
+	}
+	if seen < 300 {
+		t.Errorf("only %d string literals found", seen)
+	}
+}

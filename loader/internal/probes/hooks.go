@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// hook is a place in the kernel and the program for it. A hook that is not required only adds to a record.
+type hook struct {
+	name, program string
+	required      bool
+	fentry        bool   // false: a raw tracepoint
+	tracepoint    string // "": the name
+}
+
+// allHooks are in the order of attaching. sched_process_exit comes last: the record is written when all other facts are kept.
+func allHooks() []hook {
+	return []hook{
+		{name: "signal_generate", program: bpfProgOnSignalGenerate, required: true},
+		{name: "signal_deliver", program: bpfProgOnSignalDeliver, required: true},
+		{name: "mark_victim", program: bpfProgOnMarkVictim},
+		{name: "exit_mm_release", program: bpfProgOnExitMmRelease, fentry: true},
+		{name: "sched_process_exec", program: bpfProgOnSchedProcessExec},
+		{name: "sched_process_exit", program: bpfProgOnSchedProcessExit, required: true},
+		{name: "sched_process_exit_again", program: bpfProgOnSchedProcessExitAgain, required: true, tracepoint: "sched_process_exit"},
+		{name: "sched_process_exit_once_more", program: bpfProgOnSchedProcessExitOnceMore, required: true, tracepoint: "sched_process_exit"},
+	}
+}
+
+// hooksHere are the hooks that this kernel needs. From 6.16 on, the process still has its memory at sched_process_exit, which makes
+// exit_mm_release superfluous. sched_process_exit is hooked three times only where tracepoints may be preempted.
+func hooksHere(kernel kernelFeatures) []hook {
+	preemptible := kernel[bpfVarFeaturePreemptibleTracepoints]
+	unneeded := map[string]bool{
+		bpfProgOnExitMmRelease:            kernel[bpfVarFeatureGroupDead],
+		bpfProgOnSchedProcessExitAgain:    !preemptible,
+		bpfProgOnSchedProcessExitOnceMore: !preemptible,
+	}
+	return slices.DeleteFunc(allHooks(), func(h hook) bool { return unneeded[h.program] })
+}
+
+func (h hook) attach(program *ebpf.Program) (link.Link, error) {
+	if h.fentry {
+		return link.AttachTracing(link.TracingOptions{Program: program})
+	}
+	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: cmp.Or(h.tracepoint, h.name), Program: program})
+}
+
+// newCollection loads the programs of hooksHere. notes says, by the hook's name, which was skipped and what is not reported without it.
+// options should have a Cache: reading the kernel's types takes most of the time.
+func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
+	if err := rlimit.RemoveMemlock(); err != nil { // It does nothing from 5.11 on, where memory cgroups count instead.
+		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE", err)
+	}
+	wanted, notes := map[string]bool{}, map[string]string{}
+	for _, hook := range hooksHere(kernel) {
+		wanted[hook.program] = true
+	}
+	if !kernel[bpfVarFeatureMarkVictimSizes] {
+		delete(wanted, bpfProgOnMarkVictim)
+		notes["mark_victim"] = "this kernel's mark_victim carries a pid only: the sizes of an OOM kill are not reported"
+	}
+	for program := range spec.Programs {
+		if !wanted[program] {
+			delete(spec.Programs, program)
+		}
+	}
+	if !wanted[bpfProgOnSchedProcessExitAgain] {
+		spec.Maps[bpfMapProbedExits].MaxEntries = 1
+	}
+	if !wanted[bpfProgOnExitMmRelease] {
+		spec.Maps[bpfMapMmSnapshots].MaxEntries = 1
+		collection, err := ebpf.NewCollectionWithOptions(spec, options)
+		return collection, notes, err
+	}
+	collection, err := ebpf.NewCollectionWithOptions(spec, options)
+	if err == nil {
+		return collection, notes, nil
+	}
+	// Some kernels claim to have fentry and fail to load it: try without.
+	delete(spec.Programs, bpfProgOnExitMmRelease)
+	notes["exit_mm_release"] = "fentry does not work here (" + firstLine(err) + "): executable, arguments and environment of a terminated process are not known"
+	collection, err = ebpf.NewCollectionWithOptions(spec, options)
+	return collection, notes, err
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/wire"
+)
+
+// pinnedMaps are those whose content the next loader keeps.
+func pinnedMaps() []string {
+	return []string{
+		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapMmSnapshots,
+	}
+}
+
+// takeOver opens the pins of this very object. It returns false if a required one does not exist.
+func (p *Probes) takeOver(digest string, kernel kernelFeatures) (bool, error) {
+	for _, hook := range hooksHere(kernel) {
+		path := p.linkPath(hook.program, digest)
+		pinned, err := link.LoadPinnedLink(path, nil)
+		if errors.Is(err, fs.ErrNotExist) && !hook.required {
+			note := "not pinned by the loader that attached the probes"
+			p.Status = append(p.Status, wire.ProbeStatus{Name: hook.name, Note: &note})
+			continue
+		}
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, p.closeHandles()
+			}
+			return false, fmt.Errorf("open the pinned probe %s: %w; `whodunit-loader unload` removes it", path, err)
+		}
+		p.keep(hook, pinned, programOf(pinned))
+	}
+	for name, opened := range p.maps() {
+		var err error
+		if *opened, err = ebpf.LoadPinnedMap(filepath.Join(p.directory, name), nil); err != nil {
+			return false, fmt.Errorf("open the pinned map %s under %s: %w; `whodunit-loader unload` removes all pins", name, p.directory, err)
+		}
+	}
+	err := p.mapShared()
+	return err == nil, err
+}
+
+// programOf opens the program of a link. nil: opening it by its id needs CAP_SYS_ADMIN; then the kernel's count of its missed runs
+// cannot be read.
+func programOf(attached link.Link) *ebpf.Program {
+	info, err := attached.Info()
+	if err != nil {
+		return nil
+	}
+	program, err := ebpf.NewProgramFromID(info.Program)
+	if err != nil {
+		return nil
+	}
+	return program
+}
+
+// load loads the object. It attaches and pins the programs that are not pinned yet: an earlier attempt may have been interrupted.
+func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest string, options Options, types *btf.Cache) error {
+	if err := p.configure(spec, options); err != nil {
+		return err
+	}
+	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, Cache: types})
+	if err != nil {
+		return explainLoad(err, p.directory)
+	}
+	defer collection.Close()
+	for name, opened := range p.maps() {
+		*opened = collection.DetachMap(name)
+	}
+	if err := p.mapShared(); err != nil {
+		return err
+	}
+	if err := p.beginOverlap(digest); err != nil {
+		return err
+	}
+	for _, hook := range hooksHere(kernel) {
+		if note, skipped := notes[hook.name]; skipped {
+			p.Status = append(p.Status, wire.ProbeStatus{Name: hook.name, Note: &note})
+			continue
+		}
+		if err := p.attachHook(hook, collection, digest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// configure sets the object's constants, and which maps are pinned and how large they are.
+func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options) error {
+	ringBytes := options.RingBytes
+	if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
+		ringBytes = int(pinned.MaxEntries()) // It may hold records that are not acknowledged.
+		pinned.Close()
+	}
+	spec.Maps[bpfMapEvents].MaxEntries = uint32(ringBytes)
+	for _, name := range pinnedMaps() {
+		spec.Maps[name].Pinning = ebpf.PinByName
+	}
+	if !options.ThreadContext {
+		spec.Maps[bpfMapTriggerThreads].MaxEntries = 1
+	}
+	constants := map[string]any{
+		bpfVarPageBytes: uint32(os.Getpagesize()), bpfVarRingBytes: uint64(ringBytes), bpfVarWantsThreadContext: options.ThreadContext,
+		bpfVarScopeId: options.Scope.id, bpfVarScopeHierarchy: options.Scope.hierarchy,
+	}
+	for name, value := range constants {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return fmt.Errorf("set the probes' constant %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (p *Probes) attachHook(hook hook, collection *ebpf.Collection, digest string) error {
+	path := p.linkPath(hook.program, digest)
+	if pinned, err := link.LoadPinnedLink(path, nil); err == nil {
+		p.keep(hook, pinned, programOf(pinned))
+		return nil
+	}
+	program := collection.DetachProgram(hook.program)
+	attached, err := hook.attach(program)
+	if err != nil {
+		return errors.Join(fmt.Errorf("attach probe %s: %w", hook.name, err), program.Close())
+	}
+	p.keep(hook, attached, program)
+	if err := attached.Pin(path); err != nil {
+		return fmt.Errorf("pin probe %s: %w", hook.name, err)
+	}
+	return nil
+}
+
+// explainLoad keeps only the last lines of the verifier's log, which has thousands, and names the remedy for maps that do not fit.
+func explainLoad(err error, directory string) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.As(err, &verifier):
+		return fmt.Errorf("load the probes: this kernel's verifier rejects them; please report it with the output of `whodunit-loader check`: %w", err)
+	case errors.Is(err, ebpf.ErrMapIncompatible):
+		return exitcode.Errorf(exitcode.Unavailable, "load the probes: a map that is pinned under %s differs from the one that this loader needs: %w; remove it with `whodunit-loader unload`, or use another --pin-dir", directory, err)
+	}
+	return fmt.Errorf("load the probes: %w", err)
+}

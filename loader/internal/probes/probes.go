@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package probes loads and attaches the probes, pins them, and takes over those that a loader before it pinned: pinned, they keep
+// running while no loader does.
+//
+// Under the pin directory lies v<ABI>, and in it the maps by name and the links as <program>-<digest of the object>. A loader refuses
+// pins of another ABI. It replaces the programs of another object of the same ABI (upgrade.go) and keeps the maps with their content.
+package probes
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/ring"
+	"whodunit/loader/internal/wire"
+)
+
+// DefaultPinDirectory lies where most systems mount a BPF file system.
+const DefaultPinDirectory = bpffsPath + "/whodunit"
+
+// The limits of Options.RingBytes, which is a power of two.
+const (
+	RingBytesMin = 64 << 10
+	RingBytesMax = 1 << 30
+)
+
+// abiDirectory is the name of the directory in the pin directory.
+func abiDirectory() string { return fmt.Sprintf("v%d", abi.EventAbiEVENT_ABI) }
+
+// Options say how to attach the probes.
+type Options struct {
+	PinDirectory  string
+	RingBytes     int   // of a new ring; a pinned one keeps its size
+	Scope         Scope // what is watched
+	ThreadContext bool  // read the span that was open in the thread that triggered a termination (OTEP 4947)
+}
+
+// Probes are the attached programs and their maps.
+type Probes struct {
+	Status        []wire.ProbeStatus
+	TookOver      bool // the programs were attached by an earlier loader
+	ReadsContexts bool // the kernel has the iterator with which published contexts are found
+
+	EnvironmentKeys []string // the variables that the probes copy
+
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms *ebpf.Map
+
+	shared     *abi.Shared
+	sharedPage []byte
+	programs   map[string]*ebpf.Program // by name, as far as this loader may open them
+	links      []link.Link
+	lock       *os.File
+	directory  string
+}
+
+// Attach takes over what is pinned under the pin directory, or loads, attaches and pins this build's probes in place of another
+// build's. It holds a lock on the directory until Close.
+func Attach(options Options) (*Probes, error) { return attach(_BpfBytes, options) }
+
+func attach(object []byte, options Options) (_ *Probes, err error) {
+	if err := mountBpffs(options.PinDirectory); err != nil {
+		return nil, err
+	}
+	if err := CheckPins(options.PinDirectory); err != nil {
+		return nil, err
+	}
+	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory()), programs: map[string]*ebpf.Program{}}
+	if p.lock, err = lockDirectory(p.directory); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	if err != nil {
+		return nil, fmt.Errorf("read the probes' object: %w", err)
+	}
+	if p.EnvironmentKeys, err = environmentKeys(spec); err != nil {
+		return nil, err
+	}
+	types := btf.NewCache()
+	kernel, err := featuresHere(spec, types)
+	if err != nil {
+		return nil, err
+	}
+	p.ReadsContexts = kernel[bpfVarFeatureTaskVmaIterator]
+	digest := digestOf(object, options)
+	if p.TookOver, err = p.takeOver(digest, kernel); err != nil {
+		return nil, err
+	}
+	if !p.TookOver {
+		if err := p.load(spec, kernel, digest, options, types); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.detachOthers(digest)
+}
+
+// lockDirectory makes the directory if needed, and locks it until the file is closed.
+func lockDirectory(directory string) (*os.File, error) {
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return nil, fmt.Errorf("make the pin directory: %w", err)
+	}
+	lock, err := os.Open(directory)
+	if err != nil {
+		return nil, fmt.Errorf("open the pin directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another whodunit-loader uses the pin directory %s; stop it, or give this one its own with --pin-dir", filepath.Dir(directory))
+	}
+	return lock, nil
+}
+
+// digestOf names a build of the probes: the object and the constants that are set in it.
+func digestOf(object []byte, options Options) string {
+	if !options.Scope.IsHost() {
+		object = fmt.Appendf(slices.Clone(object), "%d in hierarchy %d", options.Scope.id, options.Scope.hierarchy)
+	}
+	if options.ThreadContext {
+		object = append(slices.Clone(object), "with the context of threads"...)
+	}
+	digest := sha256.Sum256(object)
+	return fmt.Sprintf("%x", digest[:6])
+}
+
+func (p *Probes) linkPath(program, digest string) string {
+	return filepath.Join(p.directory, program+"-"+digest)
+}
+
+// maps are those that the loader itself uses.
+func (p *Probes) maps() map[string]**ebpf.Map {
+	return map[string]**ebpf.Map{
+		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
+		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms,
+	}
+}
+
+// keep adds an attached program. The program is nil if this loader may not open it.
+func (p *Probes) keep(hook hook, attached link.Link, program *ebpf.Program) {
+	p.links = append(p.links, attached)
+	if program != nil {
+		p.programs[hook.program] = program
+	}
+	p.Status = append(p.Status, wire.ProbeStatus{Name: hook.name, Attached: true})
+}
+
+// Ring opens the ring for reading. The caller closes it, before Close.
+func (p *Probes) Ring() (*ring.Ring, error) {
+	fd := p.events.FD()
+	return ring.Open(fd, fd, uint64(p.events.MaxEntries()), &p.shared.ReaderWaits)
+}
+
+// TryServing makes the system calls that serving needs.
+func (p *Probes) TryServing() error {
+	if _, err := p.Counters(); err != nil {
+		return err
+	}
+	_, err := p.Sweep()
+	return err
+}
+
+// Close closes the handles and releases the lock. What is pinned stays attached.
+func (p *Probes) Close() error {
+	errs := []error{p.closeHandles()}
+	for _, opened := range p.maps() {
+		errs = append(errs, (*opened).Close())
+	}
+	if p.sharedPage != nil {
+		errs = append(errs, unix.Munmap(p.sharedPage))
+		p.shared, p.sharedPage = nil, nil
+	}
+	return errors.Join(append(errs, p.lock.Close())...)
+}
+
+func (p *Probes) closeHandles() error {
+	var errs []error
+	for _, attached := range p.links {
+		errs = append(errs, attached.Close())
+	}
+	for _, program := range p.programs {
+		errs = append(errs, program.Close())
+	}
+	p.links, p.Status = nil, nil
+	clear(p.programs)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/record/recordtest"
+)
+
+// The kernel looks through the environment a page's worth at a time, eight bytes at once: so where a variable lies, and how long the one
+// before it is, must make no difference.
+func TestTheWantedVariablesAreFoundWhereverTheyLie(t *testing.T) {
+	const pageBytes = 4096
+	_, ring := attachedWith(t, 4<<20)
+	long := "team=" + strings.Repeat("t", 2000)
+	wanted := map[string]string{
+		"OTEL_SERVICE_NAME":        "shop",
+		"OTEL_RESOURCE_ATTRIBUTES": long[:1023-len("OTEL_RESOURCE_ATTRIBUTES=")],
+		"TRACEPARENT":              "00-1",
+		"TRACESTATE":               "",
+	}
+	lengths := []int{3 * pageBytes, 70_000}
+	for around := range 4 {
+		for length := max(0, around*pageBytes-2200); length < around*pageBytes+16; length += 7 {
+			lengths = append(lengths, length)
+		}
+	}
+	lengthOf := map[int]int{}
+	for _, length := range lengths {
+		command := exec.Command("/bin/sh", "-c", "exit 3")
+		command.Env = []string{
+			"A=" + strings.Repeat("x", pageBytes-2) + "OTEL_SERVICE_NAME=a" + strings.Repeat("x", length), "OTEL_SERVICE_NAME=shop", "B=", "NOT_OTEL_SERVICE_NAME=b", "OTEL_RESOURCE_ATTRIBUTES=" + long,
+			"C=OTEL_SERVICE_NAME=c", "TRACEPARENT=00-1", "TRACESTATE=",
+		}
+		var exit *exec.ExitError
+		if err := command.Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
+			t.Fatal(err)
+		}
+		lengthOf[command.Process.Pid] = length
+	}
+	reported := 0
+	eachTermination(t, ring, 0, recordtest.Symbols{}, func(event *record.Event) {
+		length, ours := lengthOf[int(event.Process.Pid)]
+		if !ours {
+			return
+		}
+		reported++
+		if !maps.Equal(event.Process.Env, wanted) {
+			t.Errorf("behind %d bytes: %v", length, event.Process.Env)
+		}
+	})
+	if reported != len(lengths) {
+		t.Errorf("%d terminations of %d were reported", reported, len(lengths))
+	}
+}
+
+// everyAddress gives each kernel address a name.
+type everyAddress struct{}
+
+func (everyAddress) Names(out []string, addresses []uint64) []string {
+	for range addresses {
+		out = append(out, "function")
+	}
+	return out
+}
+
+// leftOf is what the record of a termination by SIGPIPE still has: the steps in which records shrink.
+func leftOf(event *record.Event) string {
+	switch {
+	case len(event.Signal.KernelStack) > 0 && event.Process.Args != nil && !event.Shrunk:
+		return "all"
+	case event.Process.Args != nil && event.Shrunk:
+		return "no stack"
+	case len(event.Process.Ancestors) > 0 && event.Shrunk:
+		return "no arguments"
+	case event.Process.Exe != nil && event.Process.Cgroup != nil && event.Shrunk:
+		return "no ancestors"
+	}
+	return fmt.Sprintf("%+v", event)
+}
+
+func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(t *testing.T) {
+	probes, ring := attached(t)
+	const terminations = 400
+	for range terminations {
+		if err := exec.Command("/bin/sh", "-c", "yes | true").Run(); err != nil { // The kernel sends SIGPIPE to yes.
+			t.Fatal(err)
+		}
+	}
+	counters, err := probes.Counters()
+	if err != nil || counters.Lost.Missed != 0 {
+		t.Fatalf("missed %d, %v", counters.Lost.Missed, err)
+	}
+	var steps []string
+	found := 0
+	eachTermination(t, ring, 0, everyAddress{}, func(event *record.Event) {
+		if event.Process.Comm != "yes" || event.Process.ParentPid == 1 {
+			return
+		}
+		found++
+		if left := leftOf(event); len(steps) == 0 || steps[len(steps)-1] != left {
+			steps = append(steps, left)
+		}
+	})
+	if want := []string{"all", "no stack", "no arguments", "no ancestors"}; !slices.Equal(steps, want) {
+		t.Errorf("records shrank in these steps: %q, want %q", steps, want)
+	}
+	if lost := terminations - found; lost <= 0 || counters.Lost.RingFull < uint64(lost) {
+		t.Errorf("lost %d, counted as lost %d", lost, counters.Lost.RingFull)
+	}
+	ring.Ack(ring.Written())
+	pid := exitWith(t, 1)
+	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 || events[0].Shrunk {
+		t.Errorf("after an ack there is room again: %+v", events)
+	}
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"errors"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
+)
+
+const kernelBTF = "/sys/kernel/btf/vmlinux"
+
+// HasBTF reports whether the kernel describes its types, which CO-RE needs.
+func HasBTF() bool {
+	_, err := os.Stat(kernelBTF)
+	return err == nil
+}
+
+// Require fails, with the remedy, if the probes cannot be loaded at all.
+func Require() error {
+	capabilities, err := host.EffectiveCapabilities()
+	if err != nil {
+		return err
+	}
+	if !capabilities.AllowBPF() {
+		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the names of kernel functions): run it with sudo")
+	}
+	if !HasBTF() {
+		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) has no BTF at %s; whodunit needs Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y, as the kernels of the large distributions are", host.KernelRelease(), kernelBTF)
+	}
+	if err := features.HaveMapType(ebpf.RingBuf); errors.Is(err, ebpf.ErrNotSupported) {
+		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
+	}
+	return nil
+}

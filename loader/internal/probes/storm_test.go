@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/record/recordtest"
+	"whodunit/loader/internal/server"
+	"whodunit/loader/internal/server/servertest"
+	"whodunit/loader/internal/stormtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(stormtest.Main(m)) }
+
+// Twenty thousand terminations, as fast as two storms make them, while the consumer does not read for two seconds: with the ring of the
+// default size, each is reported once, or counted as lost.
+func TestAStormWhileTheConsumerPausesIsDeliveredOrCounted(t *testing.T) {
+	const each, pauseAfter, pause = 10_000, 1_000, 2 * time.Second
+	probes, ring := attachedWith(t, 8<<20)
+	socket := filepath.Join(t.TempDir(), "s")
+	socketListener, err := server.Listen(socket, os.Getgid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := server.New(server.Config{Ring: ring, Probes: probes, Machine: record.Machine{Symbols: recordtest.Symbols{}}, SocketGID: uint32(os.Getgid()), Log: log.New(io.Discard)})
+	servertest.Run(t, func(ctx context.Context) error { return server.Serve(ctx, socketListener) })
+	consumer := servertest.Connect(t, socket)
+	consumer.Claim()
+
+	start := time.Now()
+	storms := []*stormtest.Storm{stormtest.Start(t, each), stormtest.Start(t, each)}
+	listener := &listener{consumer: consumer, reported: stormtest.Reported{}, storms: storms, pauseAfter: pauseAfter, pause: pause}
+	listening := make(chan error, 1)
+	go func() { listening <- listener.listen() }()
+	consumer.Conn.SetReadDeadline(time.Now().Add(5 * time.Minute))
+	for _, storm := range storms {
+		storm.Stop(t)
+	}
+	took, end := time.Since(start), ring.Written()
+	for listener.read.Load() < end && len(listening) == 0 {
+		// The last record before it may be an empty one, which has no line.
+		if _, err := stormtest.Terminate(false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	consumer.Conn.Close()
+	if err := <-listening; err != nil {
+		t.Fatal(err)
+	}
+	counters, err := probes.Counters()
+	if err != nil || counters.Lost.Missed != 0 {
+		t.Errorf("missed %d, %v", counters.Lost.Missed, err)
+	}
+	deaths, absent, doubled := listener.reported.Compare(storms...)
+	t.Logf("%d deaths at %.0f a second, the consumer paused for %v: %d absent, %d doubled; lost %d, shrunk %d", deaths, float64(deaths)/took.Seconds(), pause, absent, doubled, counters.Lost.RingFull, listener.shrunk)
+	if deaths != 2*each || doubled > 0 || uint64(absent) > counters.Lost.RingFull {
+		t.Errorf("%d deaths: %d absent, of which %d are counted; %d doubled", deaths, absent, counters.Lost.RingFull, doubled)
+	}
+}
+
+// listener is a consumer that pauses once, and acknowledges every hundredth record.
+type listener struct {
+	consumer   *servertest.Client
+	storms     []*stormtest.Storm
+	reported   stormtest.Reported
+	pauseAfter int // records
+	pause      time.Duration
+	got        int
+	shrunk     int
+	read       atomic.Uint64 // the position past the last record
+}
+
+// listen returns when the connection is closed.
+func (l *listener) listen() error {
+	for {
+		line, err := l.consumer.Lines.ReadBytes('\n')
+		if err != nil {
+			return nil
+		}
+		if !bytes.HasPrefix(line, []byte(`{"v":1,"type":"death"`)) {
+			continue
+		}
+		var event record.Event
+		if err := json.Unmarshal(line, &event); err != nil {
+			return err
+		}
+		l.reported.Add(&event, l.storms...)
+		if event.Shrunk {
+			l.shrunk++
+		}
+		if l.got++; l.got == l.pauseAfter {
+			time.Sleep(l.pause)
+		}
+		if l.got%100 == 0 {
+			l.consumer.Say(`{"v":1,"type":"ack","seq":"%d"}`, event.Seq)
+		}
+		l.read.Store(event.Seq)
+	}
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
+)
+
+// Trial is one hook, tried on this kernel.
+type Trial struct {
+	Name     string
+	Required bool
+	Failed   string // what does not work; "": nothing
+	Why      string
+}
+
+// TryHooks loads the probes and attaches each for a moment. Nothing stays attached.
+func TryHooks() []Trial {
+	kernel, collection, notes, err := loadForTrial()
+	if err == nil {
+		defer collection.Close()
+	}
+	var trials []Trial
+	for _, hook := range hooksHere(kernel) {
+		trial := Trial{Name: hook.name, Required: hook.required}
+		note, skipped := notes[hook.name]
+		switch {
+		case err != nil:
+			trial.Failed, trial.Why = "does not load", firstLine(err)
+		case skipped:
+			trial.Failed, trial.Why = "skipped", note
+		default:
+			attached, err := hook.attach(collection.Programs[hook.program])
+			if err != nil {
+				trial.Failed, trial.Why = "does not attach", firstLine(err)
+			} else {
+				attached.Close()
+			}
+		}
+		trials = append(trials, trial)
+	}
+	return trials
+}
+
+func loadForTrial() (kernel kernelFeatures, _ *ebpf.Collection, notes map[string]string, _ error) {
+	spec, err := loadBpf()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	types := btf.NewCache()
+	if kernel, err = featuresHere(spec, types); err != nil {
+		return nil, nil, nil, err
+	}
+	spec.Maps[bpfMapEvents].MaxEntries = RingBytesMin
+	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Cache: types})
+	return kernel, collection, notes, err
+}
+
+// ReadsRegisters reports whether the probes can read a task's registers: bpf_task_pt_regs(), from Linux 5.15 on.
+func ReadsRegisters() bool {
+	return features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnTaskPtRegs) == nil
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

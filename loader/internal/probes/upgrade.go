@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Replacing the probes of another build without a gap and without a duplicate record. A link of a raw tracepoint cannot be updated, so
+// for a while both sets are attached, on the same maps. What a signal leaves behind is written twice, to the same place. Of the two runs
+// for one exit, the first to enter the process in `seen` reports it.
+
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/abi"
+)
+
+// overlapLinger passes between the removal of the old pins and the end of the overlap. The kernel detaches a program some milliseconds
+// after its last pin is removed, and a process may sit between the two programs for as long as it is not scheduled.
+const overlapLinger = 10 * time.Second
+
+// others are the paths of links that are not this object's.
+func (p *Probes) others(digest string) (paths []string, _ error) {
+	for _, hook := range allHooks() {
+		pinned, err := filepath.Glob(filepath.Join(p.directory, hook.program+"-*"))
+		if err != nil {
+			return nil, fmt.Errorf("list the pinned probes: %w", err)
+		}
+		for _, path := range pinned {
+			if path != p.linkPath(hook.program, digest) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths, nil
+}
+
+// beginOverlap must come before the first program is attached. Which sets run for an exit is decided when it begins; if both do, both must
+// see the flag.
+func (p *Probes) beginOverlap(digest string) error {
+	others, err := p.others(digest)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return p.markOverlap(true)
+}
+
+// markOverlap sets or clears the flag that the exits of all pids read. The probes count the slots up and down meanwhile. A slot of the
+// map takes 8 bytes (array_map_alloc()).
+func (p *Probes) markOverlap(overlap bool) error {
+	const slotBytes = 8
+	slots, err := unix.Mmap(p.pendingCounts.FD(), 0, int(p.pendingCounts.MaxEntries())*slotBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map the slots that the exit probes read: %w", err)
+	}
+	for at := 0; at < len(slots); at += slotBytes {
+		slot := (*uint32)(unsafe.Pointer(&slots[at]))
+		if overlap {
+			atomic.OrUint32(slot, uint32(abi.PendingCountsFlagOVERLAP))
+		} else {
+			atomic.AndUint32(slot, ^uint32(abi.PendingCountsFlagOVERLAP))
+		}
+	}
+	return unix.Munmap(slots)
+}
+
+func (p *Probes) overlaps() (bool, error) {
+	var slot uint32
+	if err := p.pendingCounts.Lookup(uint32(0), &slot); err != nil {
+		return false, fmt.Errorf("read the slots that the exit probes read: %w", err)
+	}
+	return slot&uint32(abi.PendingCountsFlagOVERLAP) != 0, nil
+}
+
+// detachOthers removes the probes of another object.
+func (p *Probes) detachOthers(digest string) error {
+	others, err := p.others(digest)
+	if err != nil {
+		return err
+	}
+	for _, path := range others {
+		if err := p.detach(path); err != nil {
+			return fmt.Errorf("remove the probe %s of another loader: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// detach removes one pinned probe, and adds the kernel's count of its missed runs to the shared counts, which outlive it.
+func (p *Probes) detach(path string) error {
+	old, err := link.LoadPinnedLink(path, nil)
+	if err != nil {
+		return err
+	}
+	program := programOf(old)
+	if err := errors.Join(os.Remove(path), old.Close()); err != nil || program == nil {
+		return err
+	}
+	stats, err := program.Stats()
+	if err == nil {
+		switch name, _, _ := strings.Cut(filepath.Base(path), "-"); name {
+		case bpfProgOnSchedProcessExit:
+			atomic.AddUint64(&p.shared.ExitsMissed, stats.RecursionMisses)
+		case bpfProgOnSchedProcessExitAgain, bpfProgOnSchedProcessExitOnceMore, bpfProgOnSchedProcessExec:
+		default:
+			atomic.AddUint64(&p.shared.FactsMissed, stats.RecursionMisses)
+		}
+	}
+	return errors.Join(err, program.Close())
+}
+
+// EndOverlap waits until the replaced programs have stopped running, and then lets the exit probes skip `seen` again. It returns at once if
+// nothing was replaced, by this loader or by one that was interrupted. If the context ends first, it leaves the flag to the next loader.
+func (p *Probes) EndOverlap(ctx context.Context) error {
+	if overlap, err := p.overlaps(); err != nil || !overlap {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(overlapLinger):
+		return p.markOverlap(false)
+	}
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/record/recordtest"
+	"whodunit/loader/internal/stormtest"
+)
+
+// otherBuild is the object as another build would have it: the same programs with another constant.
+func otherBuild(t *testing.T) []byte {
+	t.Helper()
+	license := []byte("Dual BSD/GPL\x00")
+	if bytes.Count(_BpfBytes, license) != 1 {
+		t.Fatal("the object holds no constant that can be another one")
+	}
+	return bytes.Replace(_BpfBytes, license, []byte("Dual MIT/GPL\x00"), 1)
+}
+
+// Two builds replace each other fifty times during a storm: each termination must be in the ring once.
+func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T) {
+	privileged(t)
+	const replacements, ringBytes = 50, 8 << 20
+	directory := pinDirectory(t)
+	builds := [][]byte{_BpfBytes, otherBuild(t)}
+	probes, err := attach(builds[0], Options{PinDirectory: directory, RingBytes: ringBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { probes.Close() }()
+	storm, reported := stormtest.Start(t, 0), stormtest.Reported{}
+	collect := func() {
+		ring, err := probes.Ring()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ring.Close()
+		ring.Ack(eachTermination(t, ring, ring.Acked(), recordtest.Symbols{}, func(event *record.Event) { reported.Add(event, storm) }))
+	}
+	for i := range replacements {
+		collect()
+		if err := probes.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if probes, err = attach(builds[(i+1)%2], Options{PinDirectory: directory, RingBytes: ringBytes}); err != nil {
+			t.Fatal(err)
+		}
+		if overlap, err := probes.overlaps(); probes.TookOver || !overlap {
+			t.Fatalf("the probes of the other build were not replaced: %v", err)
+		}
+	}
+	storm.Stop(t)
+	collect()
+	counters, err := probes.Counters()
+	if err != nil || counters.Lost.Missed != 0 || counters.Lost.RingFull != 0 {
+		t.Errorf("missed %d, lost %d, %v", counters.Lost.Missed, counters.Lost.RingFull, err)
+	}
+	deaths, absent, doubled := reported.Compare(storm)
+	t.Logf("%d replacements during %d deaths: %d absent, %d doubled", replacements, deaths, absent, doubled)
+	if absent > 0 || doubled > 0 || deaths < replacements {
+		t.Errorf("%d deaths: %d absent, %d doubled", deaths, absent, doubled)
+	}
+	if others, err := probes.others(digestOf(builds[replacements%2], Options{})); err != nil || len(others) > 0 {
+		t.Errorf("left behind: %v, %v", others, err)
+	}
+}
+
+// A loader that is killed between attaching the new probes and removing the old leaves both: the next one finishes.
+func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
+	privileged(t)
+	directory := pinDirectory(t)
+	const ringBytes = 8 << 20 // that the machine's other deaths do not fill meanwhile
+	old, err := attach(otherBuild(t), Options{PinDirectory: directory, RingBytes: ringBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Close()
+	fresh, err := attach(_BpfBytes, Options{PinDirectory: directory, RingBytes: ringBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the kill would have left: only some of the new ones.
+	if err := os.Remove(fresh.linkPath(bpfProgOnSignalDeliver, digestOf(_BpfBytes, Options{}))); err != nil {
+		t.Fatal(err)
+	}
+	fresh.Close()
+	again, err := attach(_BpfBytes, Options{PinDirectory: directory, RingBytes: ringBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for _, status := range again.Status {
+		if !status.Attached && status.Note == nil {
+			t.Errorf("%+v", status)
+		}
+	}
+	ring, err := again.Ring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ring.Close()
+	pid := exitWith(t, 3)
+	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 {
+		t.Errorf("%d records of one death", len(events))
+	}
+}
+
+func TestMapsOfAnotherShapeAreRefusedWithTheRemedy(t *testing.T) {
+	privileged(t)
+	directory := pinDirectory(t)
+	probes, err := attach(_BpfBytes, Options{PinDirectory: directory, RingBytes: RingBytesMin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := probes.directory
+	probes.Close()
+	seen := filepath.Join(at, bpfMapSeen)
+	if err := os.Remove(seen); err != nil {
+		t.Fatal(err)
+	}
+	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 4, MaxEntries: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.Pin(seen); err != nil {
+		t.Fatal(err)
+	}
+	_, err = attach(otherBuild(t), Options{PinDirectory: directory, RingBytes: RingBytesMin})
+	if exitcode.Of(err) != exitcode.Unavailable || !strings.Contains(err.Error(), "whodunit-loader unload") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestThePendingFactsOfAProcessThatNoLongerExistsAreSwept(t *testing.T) {
+	probes, _ := attached(t)
+	kept := abi.ProcessKey{StartBoottimeNs: 1, Pid: uint32(os.Getpid())}
+	gone := abi.ProcessKey{StartBoottimeNs: 1, Pid: uint32(exitWith(t, 0))}
+	for _, key := range []abi.ProcessKey{kept, gone} {
+		if err := probes.pendingFacts.Put(key, make([]byte, probes.pendingFacts.ValueSize())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if swept, err := probes.Sweep(); err != nil || swept < 1 {
+		t.Errorf("swept %d, %v", swept, err)
+	}
+	value := make([]byte, probes.pendingFacts.ValueSize())
+	if err := probes.pendingFacts.Lookup(gone, &value); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Errorf("the pending facts of a process that no longer exists: %v", err)
+	}
+	if err := probes.pendingFacts.Lookup(kept, &value); err != nil {
+		t.Errorf("the pending facts of a process that exists: %v", err)
+	}
+}
+
+func TestTheOverlapEndsSomeTimeAfterTheOldProbesAndKeepsTheCounts(t *testing.T) {
+	probes, _ := attached(t)
+	if err := probes.markOverlap(true); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err := probes.EndOverlap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if overlap, err := probes.overlaps(); overlap || err != nil || time.Since(start) < overlapLinger {
+		t.Errorf("overlap %v after %v, %v", overlap, time.Since(start), err)
+	}
+	entries := probes.pendingCounts.Iterate()
+	var slot, count uint32
+	for entries.Next(&slot, &count) {
+		if count > 1000 {
+			t.Errorf("slot %[2]d counts %[1]d processes", count, slot)
+		}
+	}
+	if err := entries.Err(); err != nil {
+		t.Error(err)
+	}
+}

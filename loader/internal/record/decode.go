@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"whodunit/loader/internal/abi"
+)
+
+// Decoder turns records into events. It reuses its storage for every event, so that decoding allocates nothing.
+// Not for concurrent use.
+type Decoder struct {
+	machine Machine
+
+	event       Event
+	signals     []Signal
+	facts       []abi.SignalFact
+	faults      []Fault
+	rawFaults   []abi.Fault
+	oom         Oom
+	predecessor Predecessor
+	thread      ThreadContext
+	pointed     []string // what the event's *string fields point to
+	list        []string // arguments and frames
+	ancestors   []Ancestor
+	env         map[string]string
+	texts       []byte // texts that the record does not hold in one piece
+}
+
+// Symbolizer appends the name of the kernel function that each address lies in; "" where it is not known.
+type Symbolizer interface {
+	Names(out []string, addresses []uint64) []string
+}
+
+// Machine is what decoding needs to know besides the record.
+type Machine struct {
+	PageBytes       uint64
+	Symbols         Symbolizer // is called for each kernel stack
+	EnvironmentKeys []string   // the variables that leave the loader: no other part of an environment does
+}
+
+// NewDecoder returns a decoder for records of this machine.
+func NewDecoder(machine Machine) *Decoder {
+	return &Decoder{
+		machine: machine,
+		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
+		pointed: make([]string, 0, 16), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+	}
+}
+
+// reset drops the last event. Slices that had to grow keep their size, which the size of a record bounds.
+func (d *Decoder) reset() {
+	d.signals, d.facts, d.faults, d.rawFaults = d.signals[:0], d.facts[:0], d.faults[:0], d.rawFaults[:0]
+	d.pointed, d.list, d.ancestors, d.texts = d.pointed[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
+}
+
+// Decode reads one record. The event belongs to the decoder. It is valid until the next call and only as long as the record's bytes
+// are: texts that need no change alias them. Decode fails on a record that is cut off or of another ABI; it skips parts of a kind that it
+// does not know, so that probes may add parts without a new ABI.
+func (d *Decoder) Decode(record []byte) (*Event, error) {
+	d.reset()
+	head, rest, err := take[abi.Event](record)
+	if err != nil {
+		return nil, fmt.Errorf("decode record: head: %w", err)
+	}
+	if abi.EventAbi(head.Abi) != abi.EventAbiEVENT_ABI {
+		return nil, fmt.Errorf("decode record: it has ABI %d; this loader reads ABI %d", head.Abi, abi.EventAbiEVENT_ABI)
+	}
+	d.head(&head, record)
+	event := &d.event
+	for len(rest) > 0 {
+		part, payload, err := take[abi.Part](rest)
+		if err != nil || uint64(part.Bytes) > uint64(len(payload)) {
+			return nil, fmt.Errorf("decode record: part %d: %w", part.Kind, errCutOff)
+		}
+		if err := d.part(event, part, payload[:part.Bytes]); err != nil {
+			return nil, fmt.Errorf("decode record: part %d: %w", part.Kind, err)
+		}
+		rest = payload[min(uint64(len(payload)), uint64(part.Bytes+7)&^7):]
+	}
+	if restart := abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_RESTART != 0; restart != (event.Predecessor != nil) {
+		return nil, errors.New("decode record: a restart must have a predecessor, and only a restart")
+	}
+	event.assignSignals()
+	return event, nil
+}
+
+// head starts the event with what every record has. record is needed for the texts in the head.
+func (d *Decoder) head(head *abi.Event, record []byte) {
+	flags := abi.EventFlag(head.Flags)
+	d.event = Event{
+		TimeNs: head.TimeNs, StatusRaw: head.StatusRaw, SeccompMode: head.SeccompMode, PdeathSignal: head.PdeathSignal,
+		Ptraced: head.Ptrace != 0, Threads: head.Threads, OomVictim: flags&abi.EventFlagEVENT_FLAG_OOM_VICTIM != 0, Shrunk: flags&abi.EventFlagEVENT_FLAG_SHRUNK != 0,
+		Process: Process{
+			Pid: head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
+			Comm: d.comm(record, unsafe.Offsetof(head.Comm)), ThreadComm: d.comm(record, unsafe.Offsetof(head.ThreadComm)),
+			UID: head.Uid, GID: head.Gid, Ancestors: d.ancestors,
+		},
+	}
+}
+
+func (d *Decoder) part(event *Event, part abi.Part, payload []byte) (err error) {
+	process := &event.Process
+	truncated := abi.PartFlag(part.Flags)&abi.PartFlagPART_FLAG_TRUNCATED != 0
+	switch abi.PartKind(part.Kind) {
+	case abi.PartKindPART_SIGNAL:
+		event.Signal, err = d.signal(payload)
+	case abi.PartKindPART_REQUEST:
+		event.Request, err = d.signal(payload)
+	case abi.PartKindPART_FAULT:
+		event.Fault, err = d.fault(payload)
+	case abi.PartKindPART_HANDLED_FAULT:
+		event.HandledFault, err = d.fault(payload)
+	case abi.PartKindPART_OOM:
+		event.Oom, err = d.oomOf(payload)
+	case abi.PartKindPART_EXE:
+		process.Exe = d.path(payload, truncated)
+	case abi.PartKindPART_CGROUP:
+		process.Cgroup = d.path(payload, truncated)
+	case abi.PartKindPART_ANCESTORS:
+		process.Ancestors, err = d.ancestorsOf(payload)
+	case abi.PartKindPART_SIGNAL_SENDER:
+		err = d.describe(event.Signal, payload)
+	case abi.PartKindPART_REQUEST_SENDER:
+		err = d.describe(event.Request, payload)
+	case abi.PartKindPART_BUILD_ID:
+		process.BuildID = d.hex(payload)
+	case abi.PartKindPART_CONTEXT:
+		process.OtelContext = payload
+	case abi.PartKindPART_PREDECESSOR:
+		event.Predecessor, err = d.predecessorOf(payload)
+	case abi.PartKindPART_THREAD_CONTEXT:
+		event.ThreadContext, err = d.threadContext(payload)
+	case abi.PartKindPART_ENV:
+		process.Env = d.environment(payload)
+	case abi.PartKindPART_ARGS:
+		process.Args, process.ArgsTruncated = d.arguments(payload), truncated
+	}
+	return err
+}
+
+// assignSignals sorts the two pending facts into Signal and Request, which needs the status: Signal is the one with the status's
+// signal, Request the termination request that did not end the process by itself. The probes keep a blocked request as one that may
+// still be delivered; if sigwait(2) or signalfd(2) dequeued it, it is moved to Request. A request whose handler was removed in the
+// meantime may be the Signal.
+func (event *Event) assignSignals() {
+	ended := event.StatusRaw & uint32(abi.StatusMaskSTATUS_SIGNAL)
+	pending, request := event.Signal, event.Request
+	event.Signal = nil
+	switch {
+	case pending != nil && pending.Signo == ended:
+		event.Signal = pending
+	case request != nil && request.Signo == ended:
+		event.Signal, event.Request = request, nil
+	case request == nil && pending != nil && isRequest(pending.Signo) && !pending.Committed:
+		event.Request = pending
+	}
+}
+
+// isRequest: is it a termination request?
+func isRequest(signo uint32) bool { return abi.SignalSetREQUESTS>>(signo-1)&1 != 0 }
+
+var errCutOff = errors.New("cut off")
+
+// take reads a T from the front of raw, and returns the rest. T's layout is the C type's (structs.HostLayout).
+func take[T any](raw []byte) (value T, rest []byte, err error) {
+	size := int(unsafe.Sizeof(value))
+	if len(raw) < size {
+		return value, nil, errCutOff
+	}
+	value, err = takeShort[T](raw[:size], size)
+	return value, raw[size:], err
+}
+
+// takeShort reads a T of which the probe wrote only a head of at least `least` bytes. The rest of the value is zero.
+func takeShort[T any](raw []byte, least int) (value T, err error) {
+	if len(raw) < least {
+		return value, errCutOff
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&value)), unsafe.Sizeof(value)), raw)
+	return value, nil
+}

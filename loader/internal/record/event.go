@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package record decodes one record of the ring: bytes → Event. Pure: no clock, no I/O, no opinion; what the record says is what the
+// service gets. The layout is that of bpf/event.h, by way of package abi. Writing an event is the job of package wire.
+package record
+
+// Event is one termination or one restart. The JSON names are the keys of the wire (docs/wire.md).
+type Event struct {
+	Seq           uint64         `json:"seq,string"`
+	TimeNs        uint64         `json:"time_ns,string"`
+	ClockOffsetNs int64          `json:"clock_offset_ns,string"`
+	StatusRaw     uint32         `json:"status_raw"`
+	Process       Process        `json:"process"`
+	Signal        *Signal        `json:"signal"`
+	Request       *Signal        `json:"request"`
+	Fault         *Fault         `json:"fault"`
+	HandledFault  *Fault         `json:"handled_fault"`
+	Oom           *Oom           `json:"oom"`
+	OomVictim     bool           `json:"oom_victim"`
+	SeccompMode   uint32         `json:"seccomp_mode"`
+	PdeathSignal  uint32         `json:"pdeath_signal"`
+	Ptraced       bool           `json:"ptraced"`
+	Threads       uint32         `json:"threads"`
+	Shrunk        bool           `json:"shrunk"`
+	ThreadContext *ThreadContext `json:"thread_context"`
+
+	// Predecessor is set for a restart: Process executes what the predecessor was. nil: Process terminated.
+	Predecessor *Predecessor `json:"-"`
+}
+
+// ThreadContext is the span that was open in the thread that triggered the termination, as that thread published it (OTEP 4947).
+type ThreadContext struct {
+	TraceID    string `json:"trace_id"` // hex
+	SpanID     string `json:"span_id"`  // hex
+	TraceFlags uint8  `json:"trace_flags"`
+}
+
+// Predecessor is the terminated process that a restart may replace.
+type Predecessor struct {
+	Pid             uint32 `json:"pid"`
+	StartBoottimeNs uint64 `json:"start_boottime_ns,string"`
+	TimeNs          uint64 `json:"time_ns,string"`
+}
+
+// Process is the process that terminated or, for a restart, the new one.
+type Process struct {
+	Pid             uint32            `json:"pid"`
+	Vpid            uint32            `json:"vpid"`
+	StartBoottimeNs uint64            `json:"start_boottime_ns,string"`
+	ParentPid       uint32            `json:"parent_pid"`
+	Tid             uint32            `json:"tid"`
+	Comm            string            `json:"comm"`
+	ThreadComm      string            `json:"thread_comm"`
+	UID             uint32            `json:"uid"`
+	GID             uint32            `json:"gid"`
+	Exe             *string           `json:"exe"`
+	BuildID         *string           `json:"build_id"`
+	OtelContext     []byte            `json:"otel_context"` // base64; nil: null
+	Args            []string          `json:"args"`
+	ArgsTruncated   bool              `json:"args_truncated"`
+	Env             map[string]string `json:"env"` // keys: Machine.EnvironmentKeys
+	Cgroup          *string           `json:"cgroup"`
+	Ancestors       []Ancestor        `json:"ancestors"`
+}
+
+// Ancestor is the parent of a process, or an ancestor of that.
+type Ancestor struct {
+	Pid  uint32 `json:"pid"`
+	Comm string `json:"comm"`
+}
+
+// Signal is one signal, as the tracepoint signal_generate showed it.
+type Signal struct {
+	Signo       uint32   `json:"signo"`
+	Code        int32    `json:"code"`
+	Info        string   `json:"info"`
+	SiginfoPid  *int32   `json:"siginfo_pid"`
+	SiginfoUID  *uint32  `json:"siginfo_uid"`
+	Result      uint32   `json:"result"`
+	Action      string   `json:"action"`
+	Committed   bool     `json:"committed"`
+	Group       bool     `json:"group"`
+	TargetTid   uint32   `json:"target_tid"`
+	TimeNs      uint64   `json:"time_ns,string"`
+	Syscall     *int32   `json:"syscall"`
+	Sender      Actor    `json:"sender"`
+	KernelStack []string `json:"kernel_stack"`
+}
+
+// Actor is the task that ran (current) when a signal was generated. It is not always the sender.
+type Actor struct {
+	Pid             uint32     `json:"pid"`
+	Tid             uint32     `json:"tid"`
+	StartBoottimeNs uint64     `json:"start_boottime_ns,string"`
+	Comm            string     `json:"comm"`
+	UID             uint32     `json:"uid"`
+	Exiting         bool       `json:"exiting"`
+	Kthread         bool       `json:"kthread"`
+	Exe             *string    `json:"exe"`
+	Args            []string   `json:"args"`
+	ArgsTruncated   bool       `json:"args_truncated"`
+	Cgroup          *string    `json:"cgroup"`
+	Ancestors       []Ancestor `json:"ancestors"`
+}
+
+// Fault is a signal that the processor or seccomp raised.
+type Fault struct {
+	Signo              uint32  `json:"signo"`
+	Code               int32   `json:"code"`
+	Address            *string `json:"address"`
+	InstructionPointer *string `json:"instruction_pointer"`
+	StackPointer       *string `json:"stack_pointer"`
+	Tid                uint32  `json:"tid"`
+	ThreadComm         string  `json:"thread_comm"`
+	TrapNr             *uint64 `json:"trap_nr"`
+	ErrorCode          *uint64 `json:"error_code"`
+	Syscall            *int32  `json:"syscall"`
+	SyscallArch        *uint32 `json:"syscall_arch"`
+	TimeNs             uint64  `json:"time_ns,string"`
+}
+
+// Oom holds the sizes of the OOM killer's victim, in bytes.
+type Oom struct {
+	TotalVM  uint64  `json:"total_vm,string"`
+	AnonRss  int64   `json:"anon_rss,string"`
+	FileRss  int64   `json:"file_rss,string"`
+	ShmemRss int64   `json:"shmem_rss,string"`
+	ScoreAdj int32   `json:"score_adj"`
+	Cgroup   *string `json:"cgroup"`
+	Limit    *string `json:"limit"`
+	TimeNs   uint64  `json:"time_ns,string"`
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"unsafe"
+
+	"whodunit/loader/internal/abi"
+)
+
+func (d *Decoder) signal(payload []byte) (*Signal, error) {
+	fixed := int(unsafe.Offsetof(abi.SignalFact{}.Stack))
+	raw, err := takeShort[abi.SignalFact](payload, fixed)
+	if err != nil {
+		return nil, err
+	}
+	if uint64(raw.StackFrames) > uint64(len(payload)-fixed)/8 || int(raw.StackFrames) > len(raw.Stack) {
+		return nil, errCutOff
+	}
+	d.facts = append(d.facts, raw)
+	fact := &d.facts[len(d.facts)-1]
+	d.signals = append(d.signals, Signal{
+		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0,
+		TargetTid: fact.TargetTid, TimeNs: fact.TimeNs, KernelStack: d.stack(fact.Stack[:fact.StackFrames]),
+		Info:   [...]string{"noinfo", "kernel", "siginfo"}[min(fact.Siginfo, 2)],
+		Action: [...]string{"default", "ignored", "handled"}[min(fact.Action, 2)],
+		Sender: Actor{
+			Pid: fact.Sender.Pid, Tid: fact.SenderTid, StartBoottimeNs: fact.Sender.StartBoottimeNs,
+			Comm: d.comm(payload, unsafe.Offsetof(fact.SenderComm)), UID: fact.SenderUid,
+			Exiting: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagPF_EXITING != 0, Kthread: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagPF_KTHREAD != 0, Ancestors: d.ancestors[:0],
+		},
+	})
+	signal := &d.signals[len(d.signals)-1]
+	if signal.Info == "siginfo" && fact.Code <= 0 {
+		signal.SiginfoPid, signal.SiginfoUID = &fact.SiginfoPid, &fact.SiginfoUid
+	}
+	if fact.SyscallNr >= 0 {
+		signal.Syscall = &fact.SyscallNr
+	}
+	return signal, nil
+}
+
+// stack names the frames, from the one that generated the signal outwards. The frames further in are the probe's own.
+func (d *Decoder) stack(addresses []uint64) []string {
+	start := len(d.list)
+	d.list = d.machine.Symbols.Names(d.list, addresses)
+	kept := d.list[:start]
+	for _, name := range d.list[start:] {
+		if name != "" && !strings.HasPrefix(name, "bpf_") && !strings.HasPrefix(name, "__bpf_") && !strings.HasPrefix(name, "__traceiter_") {
+			kept = append(kept, name)
+		}
+	}
+	d.list = kept
+	return d.list[start:]
+}
+
+func (d *Decoder) fault(payload []byte) (*Fault, error) {
+	copied, _, err := take[abi.Fault](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.rawFaults = append(d.rawFaults, copied)
+	raw := &d.rawFaults[len(d.rawFaults)-1]
+	d.faults = append(d.faults, Fault{
+		Signo: raw.Signo, Code: raw.Code, Tid: raw.Tid, ThreadComm: d.comm(payload, unsafe.Offsetof(raw.ThreadComm)), TimeNs: raw.TimeNs,
+	})
+	out := &d.faults[len(d.faults)-1]
+	const sigsys, siKernel = 31, 128 // SIGSYS; SI_KERNEL carries no address
+	if raw.Code != siKernel {
+		out.Address = d.number(raw.Address, 16)
+	}
+	if raw.StackPointer != 0 { // The instruction pointer is 0 after a call of address 0.
+		out.InstructionPointer, out.StackPointer = d.number(raw.InstructionPointer, 16), d.number(raw.StackPointer, 16)
+	}
+	if raw.HasTrap != 0 {
+		out.TrapNr, out.ErrorCode = &raw.TrapNr, &raw.ErrorCode
+	}
+	if raw.Signo == sigsys {
+		out.Syscall, out.SyscallArch = &raw.SyscallNr, &raw.SyscallArch
+	}
+	return out, nil
+}
+
+func (d *Decoder) oomOf(payload []byte) (*Oom, error) {
+	fixed := int(unsafe.Offsetof(abi.Oom{}.Cgroup))
+	raw, err := takeShort[abi.Oom](payload[:min(fixed, len(payload))], fixed)
+	if err != nil {
+		return nil, err
+	}
+	page := int64(d.machine.PageBytes)
+	d.oom = Oom{
+		TotalVM: raw.TotalVm * d.machine.PageBytes, AnonRss: raw.AnonRss * page, FileRss: raw.FileRss * page, ShmemRss: raw.ShmemRss * page,
+		ScoreAdj: raw.ScoreAdj, TimeNs: raw.TimeNs,
+	}
+	if raw.Limit != 0 {
+		d.oom.Limit = d.number(raw.Limit*d.machine.PageBytes, 10)
+		d.oom.Cgroup = d.path(payload[fixed:min(fixed+int(raw.CgroupBytes), len(payload))], false)
+	}
+	return &d.oom, nil
+}
+
+// describe adds the sender's details. Their texts follow the fixed part: executable, cgroup, arguments.
+func (d *Decoder) describe(signal *Signal, payload []byte) (err error) {
+	if signal == nil {
+		return errors.New("it describes the sender of a signal that the record does not have")
+	}
+	fixed := int(unsafe.Offsetof(abi.Description{}.Data))
+	if len(payload) < fixed {
+		return errCutOff
+	}
+	var raw abi.Description // Only its layout is used: of its 3 KB, the payload has the head.
+	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
+	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
+	texts := payload[fixed:]
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+		return errCutOff
+	}
+	sender := &signal.Sender
+	if exeBytes > 0 {
+		sender.Exe = d.path(texts[:exeBytes], false)
+	}
+	texts = texts[exeBytes:]
+	sender.Cgroup = d.path(texts[:cgroupBytes], false)
+	if argsBytes > 0 {
+		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
+	}
+	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
+	at := unsafe.Offsetof(raw.Ancestors)
+	sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})])
+	return err
+}
+
+func (d *Decoder) predecessorOf(payload []byte) (*Predecessor, error) {
+	raw, _, err := take[abi.Predecessor](payload)
+	d.predecessor = Predecessor{Pid: raw.Key.Pid, StartBoottimeNs: raw.Key.StartBoottimeNs, TimeNs: raw.TimeNs}
+	return &d.predecessor, err
+}
+
+func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
+	raw, _, err := take[abi.ThreadContext](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.thread = ThreadContext{
+		TraceID:    *d.hex(payload[:len(raw.TraceId)]),
+		SpanID:     *d.hex(payload[unsafe.Offsetof(raw.SpanId):][:len(raw.SpanId)]),
+		TraceFlags: raw.TraceFlags,
+	}
+	return &d.thread, nil
+}
+
+func (d *Decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {
+	start := len(d.ancestors)
+	for len(payload) > 0 {
+		raw, rest, err := take[abi.Ancestor](payload)
+		if err != nil {
+			return nil, err
+		}
+		d.ancestors = append(d.ancestors, Ancestor{raw.Pid, d.comm(payload, unsafe.Offsetof(raw.Comm))})
+		payload = rest
+	}
+	return d.ancestors[start:], nil
+}
+
+// word reads a 32-bit field of a C type at the front of raw.
+func word(raw []byte, offset uintptr) uint32 { return binary.NativeEndian.Uint32(raw[offset:]) }

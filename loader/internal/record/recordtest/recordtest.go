@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package recordtest builds records for tests, from the same C types that the probes fill.
+package recordtest
+
+import (
+	"bytes"
+	"unsafe"
+
+	"whodunit/loader/internal/abi"
+)
+
+// Record is a record of a process with this wait status, followed by parts.
+func Record(status uint32, parts ...[]byte) []byte {
+	head := abi.Event{
+		Abi: uint32(abi.EventAbiEVENT_ABI), TimeNs: 7, StatusRaw: status, Key: abi.ProcessKey{StartBoottimeNs: 5, Pid: 42}, Vpid: 3, Tid: 43,
+		Comm: Comm("mysqld"), ThreadComm: Comm("worker"),
+	}
+	return append(Raw(head), bytes.Join(parts, nil)...)
+}
+
+// Part is one part with its head and padding.
+func Part(kind abi.PartKind, flags abi.PartFlag, payload []byte) []byte {
+	out := append(Raw(abi.Part{Kind: uint16(kind), Flags: uint16(flags), Bytes: uint32(len(payload))}), payload...)
+	return append(out, make([]byte, (8-len(payload)%8)%8)...)
+}
+
+// Signal is a part with a signal, as long as its stack requires.
+func Signal(kind abi.PartKind, fact abi.SignalFact) []byte {
+	fixed := int(unsafe.Offsetof(fact.Stack))
+	return Part(kind, 0, Raw(fact)[:fixed+8*int(fact.StackFrames)])
+}
+
+// Whole is a record with every part of a termination.
+func Whole() []byte {
+	sender := abi.Description{ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, AncestorsCount: 1, Ancestors: [6]abi.Ancestor{{Pid: 1, Comm: Comm("init")}}}
+	for i, b := range []byte("sh\x00b\x00c\x00sh\x00") {
+		sender.Data[i] = int8(b)
+	}
+	description := Raw(sender)[:unsafe.Offsetof(sender.Data)+10]
+	return Record(9,
+		Signal(abi.PartKindPART_SIGNAL, abi.SignalFact{Signo: 9, Siginfo: 2, StackFrames: 2, Stack: [20]uint64{1, 2}}),
+		Signal(abi.PartKindPART_REQUEST, abi.SignalFact{Signo: 15, SyscallNr: -1}),
+		Part(abi.PartKindPART_FAULT, 0, Raw(abi.Fault{Signo: 11, Code: 1, InstructionPointer: 3, StackPointer: 4, HasTrap: 1})),
+		Part(abi.PartKindPART_HANDLED_FAULT, 0, Raw(abi.Fault{Signo: 31, Code: 128})),
+		Part(abi.PartKindPART_OOM, 0, Raw(abi.Oom{CgroupBytes: 4, Limit: 2})),
+		Part(abi.PartKindPART_EXE, 0, []byte("mysqld\x00sbin\x00usr\x00")),
+		Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("leaf\x00branch\x00")),
+		Part(abi.PartKindPART_ANCESTORS, 0, Raw(abi.Ancestor{Pid: 9, Comm: Comm("sh")})),
+		Part(abi.PartKindPART_SIGNAL_SENDER, 0, description), Part(abi.PartKindPART_REQUEST_SENDER, 0, description),
+		Part(abi.PartKindPART_ENV, 0, []byte("OTEL_SERVICE_NAME=shop\x00TRACEPARENT=\x00")),
+		Part(abi.PartKindPART_ARGS, abi.PartFlagPART_FLAG_TRUNCATED, []byte("mysqld\x00\x00--x=\xff\x00a\u2028\"\\\b\x01\n")))
+}
+
+// Raw is the memory of a C type.
+func Raw[T any](value T) []byte {
+	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&value)), unsafe.Sizeof(value)))
+}
+
+// Comm is a task's name as C has it.
+func Comm(name string) (out [16]int8) {
+	for i := range name {
+		out[i] = int8(name[i])
+	}
+	return out
+}
+
+// Symbols names kernel functions by their first address; it is a record.Symbolizer.
+type Symbols map[uint64]string
+
+func (s Symbols) Names(out []string, addresses []uint64) []string {
+	for _, address := range addresses {
+		out = append(out, s[address])
+	}
+	return out
+}
+
+// EnvironmentKeys are the variables that may leave the loader in tests.
+func EnvironmentKeys() []string {
+	return []string{"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TRACEPARENT", "TRACESTATE"}
+}

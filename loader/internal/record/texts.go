@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strconv"
+	"unicode/utf8"
+	"unsafe"
+
+	"whodunit/loader/internal/abi"
+)
+
+// comm is the name in the C type at the front of raw, at that offset: up to its NUL.
+func (d *Decoder) comm(raw []byte, offset uintptr) string {
+	const commBytes = len(abi.Event{}.Comm)
+	name, _, _ := bytes.Cut(raw[offset:][:commBytes], []byte{0})
+	return d.readable(name)
+}
+
+// path joins names that are ordered from the leaf to the root. The root of a mounted file system is called "/", and adds nothing.
+func (d *Decoder) path(payload []byte, truncated bool) *string {
+	start := len(d.texts)
+	if truncated {
+		d.texts = append(d.texts, "…"...)
+	}
+	for rest := bytes.TrimSuffix(payload, []byte{0}); len(rest) > 0; {
+		end := bytes.LastIndexByte(rest, 0)
+		name := rest[end+1:]
+		rest = rest[:max(end, 0)]
+		if len(name) > 0 && string(name) != "/" {
+			d.texts = appendReadable(append(d.texts, '/'), name)
+		}
+	}
+	if len(d.texts) == start {
+		d.texts = append(d.texts, '/')
+	}
+	return d.point(alias(d.texts[start:]))
+}
+
+// arguments splits the argument block. A program that wrote a title over it leaves a tail of NULs, which are not arguments.
+func (d *Decoder) arguments(payload []byte) []string {
+	title := bytes.TrimRight(payload, "\x00")
+	if len(payload)-len(title) <= 2 {
+		title = bytes.TrimSuffix(payload, []byte{0})
+	}
+	start := len(d.list)
+	for more := len(payload) > 0; more; {
+		var argument []byte
+		argument, title, more = bytes.Cut(title, []byte{0})
+		d.list = append(d.list, d.readable(argument))
+	}
+	return d.list[start:]
+}
+
+// environment keeps the first value of each variable that may leave the loader, as getenv(3) does.
+func (d *Decoder) environment(payload []byte) map[string]string {
+	clear(d.env)
+	for more := true; more; {
+		var variable []byte
+		variable, payload, more = bytes.Cut(payload, []byte{0})
+		key, value, found := bytes.Cut(variable, []byte{'='})
+		if !found {
+			continue
+		}
+		for _, allowed := range d.machine.EnvironmentKeys {
+			if _, known := d.env[allowed]; !known && string(key) == allowed {
+				d.env[allowed] = d.readable(value)
+			}
+		}
+	}
+	return d.env
+}
+
+// number writes value in base 10, or in base 16 with its 0x.
+func (d *Decoder) number(value uint64, base int) *string {
+	start := len(d.texts)
+	if base == 16 {
+		d.texts = append(d.texts, "0x"...)
+	}
+	d.texts = strconv.AppendUint(d.texts, value, base)
+	return d.point(alias(d.texts[start:]))
+}
+
+// hex writes bytes as two digits each.
+func (d *Decoder) hex(raw []byte) *string {
+	start := len(d.texts)
+	d.texts = hex.AppendEncode(d.texts, raw)
+	return d.point(alias(d.texts[start:]))
+}
+
+// readable returns the bytes as text. Each byte that is not UTF-8 becomes the four characters \xHH. The text aliases raw if it needs
+// no change, else d.texts.
+func (d *Decoder) readable(raw []byte) string {
+	if utf8.Valid(raw) {
+		return alias(raw)
+	}
+	start := len(d.texts)
+	d.texts = appendReadable(d.texts, raw)
+	return alias(d.texts[start:])
+}
+
+func appendReadable(out, raw []byte) []byte {
+	const digits = "0123456789abcdef"
+	for len(raw) > 0 {
+		r, size := utf8.DecodeRune(raw)
+		if r == utf8.RuneError && size == 1 {
+			out = append(out, '\\', 'x', digits[raw[0]>>4], digits[raw[0]&15])
+		} else {
+			out = append(out, raw[:size]...)
+		}
+		raw = raw[size:]
+	}
+	return out
+}
+
+func (d *Decoder) point(text string) *string {
+	d.pointed = append(d.pointed, text)
+	return &d.pointed[len(d.pointed)-1]
+}
+
+// alias returns raw as a string without copying it.
+func alias(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), len(raw)) }

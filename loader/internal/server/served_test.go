@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/record/recordtest"
+	"whodunit/loader/internal/ring/ringtest"
+	"whodunit/loader/internal/server/servertest"
+	"whodunit/loader/internal/wire"
+)
+
+type served struct {
+	ring   *ringtest.Ring
+	server *Server
+	socket string
+	log    *lockedBuilder
+}
+
+// lockedBuilder is what the server logged so far.
+type lockedBuilder struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuilder) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+func (b *lockedBuilder) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// memoryProbes stand for the probes, with counters in memory.
+type memoryProbes struct {
+	undecodable    atomic.Uint64
+	undecodableSeq uint64
+}
+
+func (p *memoryProbes) Counters() (wire.Counters, error) {
+	return wire.Counters{ExitsNormal: 5, Lost: wire.LostCounts{Undecodable: p.undecodable.Load()}}, nil
+}
+
+func (p *memoryProbes) CountUndecodable(seq uint64) bool {
+	if seq <= p.undecodableSeq {
+		return false
+	}
+	p.undecodableSeq = seq
+	p.undecodable.Add(1)
+	return true
+}
+
+func (p *memoryProbes) Sweep() (int, error) { return 0, nil }
+
+func serve(t *testing.T, size int) *served {
+	t.Helper()
+	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}}
+	s.server = New(Config{
+		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), Probes: &memoryProbes{},
+	})
+	listener, err := Listen(s.socket, os.Getgid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.Run(t, func(ctx context.Context) error { return s.server.Serve(ctx, listener) })
+	return s
+}
+
+func (s *served) connect(t *testing.T) *servertest.Client {
+	t.Helper()
+	return servertest.Connect(t, s.socket)
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited for a minute")
+		}
+	}
+}

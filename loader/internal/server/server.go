@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server serves the socket: which process may connect, which client is the consumer, and what each client gets. The lines
+// themselves are the job of package wire, their source that of package ring.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/ring"
+	"whodunit/loader/internal/wire"
+)
+
+// clientsMax limits the connections at one time, the consumer's included.
+const clientsMax = 64
+
+// Probes are the server's view of the probes.
+type Probes interface {
+	// Counters returns the counts since the probes were first attached.
+	Counters() (wire.Counters, error)
+	// CountUndecodable counts the record that ends at seq as lost. It returns false if this or an earlier loader counted it already.
+	// The server makes one call at a time.
+	CountUndecodable(seq uint64) bool
+	// Sweep deletes the facts about processes whose exit the probes missed.
+	Sweep() (swept int, err error)
+}
+
+// Config is what a server needs. It closes none of it.
+type Config struct {
+	Ring      *ring.Ring
+	Probes    Probes
+	Machine   record.Machine
+	Hello     wire.Hello // without Role, ConsumerConnected and ClockOffsetNs
+	SocketGID uint32     // the group that may connect, besides root
+	Log       *log.Logger
+}
+
+// Server hands the ring's records to its clients.
+type Server struct {
+	config  Config
+	readSeq atomic.Uint64
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	consumer *session // nil: no client acknowledges
+	status   wire.Status
+	statusNo uint64 // grows when status changes
+}
+
+// New returns a server that does not listen yet.
+func New(config Config) *Server {
+	return &Server{config: config, sessions: map[*session]struct{}{}}
+}
+
+// Serve runs until the context ends, then closes every connection. It owns the listener.
+func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
+	s.refreshStatus()
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	failed := make(chan error, 1)
+	running.Go(func() { failed <- s.config.Ring.Wait(ctx, s.wakeAll); cancel() })
+	running.Go(func() { s.tick(ctx) })
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	for {
+		conn, err := listener.AcceptUnix()
+		if err != nil {
+			cancel()
+			running.Wait()
+			if errors.Is(err, net.ErrClosed) {
+				return <-failed
+			}
+			return fmt.Errorf("accept on the socket: %w", err)
+		}
+		running.Go(func() { s.handle(ctx, conn) })
+	}
+}
+
+// handle serves one connection and closes it.
+func (s *Server) handle(ctx context.Context, conn *net.UnixConn) {
+	defer conn.Close()
+	peer, err := peerOf(conn)
+	if err != nil || !s.mayConnect(peer) {
+		s.config.Log.Limitf("refused", "refused a client (pid %d, uid %d, gid %d): it is neither root nor in group %d; see --socket-group", peer.Pid, peer.Uid, peer.Gid, s.config.SocketGID)
+		return
+	}
+	session := newSession(s, conn, peer)
+	if !s.add(session) {
+		s.config.Log.Limitf("full", "refused a client (pid %d): %d clients are connected, the limit", peer.Pid, clientsMax)
+		return
+	}
+	err = session.run(ctx)
+	wasConsumer := s.remove(session)
+	switch {
+	case ctx.Err() != nil: // The loader is shutting down.
+	case wasConsumer:
+		s.config.Log.Printf("consumer disconnected (pid %d)%s; events are kept in the ring buffer until it reconnects", peer.Pid, reason(err))
+	case errors.As(err, new(*wire.Error)):
+		s.config.Log.Limitf("client", "closed the connection of a client (pid %d)%s", peer.Pid, reason(err))
+	}
+}
+
+// reason is why a connection ended, for a log line; "" if the client closed it.
+func reason(err error) string {
+	if errors.Is(err, io.EOF) {
+		return ""
+	}
+	return ": " + err.Error()
+}
+
+// add reports false if there are clientsMax already.
+func (s *Server) add(session *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) >= clientsMax {
+		return false
+	}
+	s.sessions[session] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(session *session) (wasConsumer bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session)
+	wasConsumer = s.consumer == session
+	if wasConsumer {
+		s.consumer = nil
+	}
+	return wasConsumer
+}
+
+// claim makes the session the consumer, unless there is one. The error is a *wire.Error.
+func (s *Server) claim(session *session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.consumer != nil {
+		return &wire.Error{Code: wire.CodeConsumerTaken, Message: fmt.Sprintf("another service (pid %d) is the consumer; stop it, or only watch", s.consumer.peer.Pid)}
+	}
+	s.consumer = session
+	s.config.Log.Printf("consumer connected (pid %d, uid %d)", session.peer.Pid, session.peer.Uid)
+	return nil
+}
+
+// countUndecodable counts a record that the consumer should have got: once, however often it is read again.
+func (s *Server) countUndecodable(seq uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.config.Probes.CountUndecodable(seq) {
+		s.config.Log.Limitf("undecodable", "lost a record: %v", err)
+	}
+}
+
+func (s *Server) helloFor(role string) wire.Hello {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hello := s.config.Hello
+	hello.Role, hello.ConsumerConnected, hello.ClockOffsetNs = role, s.consumer != nil, host.ClockOffsetNs()
+	return hello
+}
+
+func (s *Server) wakeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session := range s.sessions {
+		session.wake()
+	}
+}

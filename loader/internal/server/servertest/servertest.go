@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package servertest runs a server for a test and connects to it as a client.
+package servertest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"whodunit/loader/internal/wire"
+)
+
+// Run runs serve beside the test, with a context that ends with the test, and fails the test if it fails.
+func Run(t *testing.T, serve func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Error("the server did not end")
+		}
+	})
+}
+
+// Client is one connection, which the test's end closes.
+type Client struct {
+	Conn  net.Conn
+	Lines *bufio.Reader
+	t     *testing.T
+}
+
+// Connect fails the test if the socket is not served. Reads fail after ten seconds.
+func Connect(t *testing.T, socket string) *Client {
+	t.Helper()
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	return &Client{conn, bufio.NewReaderSize(conn, wire.LineBytesMax), t}
+}
+
+// Say sends a line.
+func (c *Client) Say(format string, arguments ...any) {
+	fmt.Fprintf(c.Conn, format+"\n", arguments...)
+}
+
+// Claim makes the client the consumer. Its first hello may say watcher, and it gets events as a watcher until then.
+func (c *Client) Claim() {
+	c.t.Helper()
+	c.Say(`{"v":1,"type":"ack","seq":"0"}`)
+	for c.Next("hello")["role"] != wire.RoleConsumer {
+	}
+}
+
+// Next returns the next message of the type; others are skipped.
+func (c *Client) Next(messageType string) map[string]any {
+	c.t.Helper()
+	for {
+		line, err := c.Lines.ReadBytes('\n')
+		if err != nil {
+			c.t.Fatalf("waiting for %s: %v", messageType, err)
+		}
+		var message map[string]any
+		if err := json.Unmarshal(line, &message); err != nil {
+			c.t.Fatalf("%s: %v", line, err)
+		}
+		if message["type"] == messageType {
+			return message
+		}
+	}
+}
+
+// Deaths returns the seq of the next n deaths.
+func (c *Client) Deaths(n int) (seqs []string) {
+	c.t.Helper()
+	for range n {
+		seqs = append(seqs, c.Next("death")["seq"].(string))
+	}
+	return seqs
+}

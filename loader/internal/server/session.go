@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sort"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/ring"
+	"whodunit/loader/internal/wire"
+)
+
+const (
+	batchBytes          = 64 << 10        // lines are collected up to about this much for one write
+	watcherWriteTimeout = 2 * time.Second // a watcher that does not read for so long is dropped
+	goodbyeTimeout      = 100 * time.Millisecond
+)
+
+// session is one client. It begins as a watcher, at the end of the ring. Its first ack makes it the consumer, at the first record that is
+// not acknowledged. One goroutine reads its acks, another one writes its lines.
+type session struct {
+	server *Server
+	conn   *net.UnixConn
+	peer   unix.Ucred
+	woken  chan struct{}
+
+	mu        sync.Mutex
+	consumer  bool // it never becomes false again
+	cursor    uint64
+	reader    *ring.Reader
+	decoder   *record.Decoder
+	delivered []delivered // consumer: the records written and not acknowledged, in the ring's order
+}
+
+// delivered is a record whose line was written.
+type delivered struct {
+	seq uint64 // the position past it
+	end uint64 // the position past the records after it that have no line, and that the client cannot acknowledge
+}
+
+func newSession(server *Server, conn *net.UnixConn, peer unix.Ucred) *session {
+	config := server.config
+	return &session{
+		server: server, conn: conn, peer: peer, woken: make(chan struct{}, 1),
+		cursor: config.Ring.Written(), reader: config.Ring.Reader(), decoder: record.NewDecoder(config.Machine),
+	}
+}
+
+// wake makes write look at the ring, the status and the role again. It does not block.
+func (s *session) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// run returns why the session ended; never nil. It closes the connection and ends both goroutines: a late ack would claim the role
+// for a client that is gone, or write into a ring that is closed.
+func (s *session) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var listening sync.WaitGroup
+	listening.Go(func() { cancel(s.listen(s.conn)) })
+	err := s.write(ctx)
+	var goodbye *wire.Error
+	if errors.As(err, &goodbye) {
+		if line, encodeErr := wire.EncodeLine("error", goodbye); encodeErr == nil {
+			s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+			s.conn.Write(line)
+		}
+	}
+	s.conn.Close()
+	listening.Wait()
+	return errors.Join(err, s.reader.Close())
+}
+
+// listen reads acks until the client disconnects or sends anything else. It never returns nil.
+func (s *session) listen(client io.Reader) error {
+	lines := bufio.NewScanner(client)
+	lines.Buffer(make([]byte, wire.ClientLineBytesMax), wire.ClientLineBytesMax)
+	for lines.Scan() {
+		seq, err := wire.DecodeAck(lines.Bytes())
+		if err != nil {
+			return err
+		}
+		if err := s.ack(seq); err != nil {
+			return err
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return &wire.Error{Code: wire.CodeBadLine, Message: "the line is longer than a client may send"}
+	}
+	if lines.Err() != nil {
+		return lines.Err()
+	}
+	return io.EOF
+}
+
+// ack claims the role, or moves the consumer position to the end of the last delivered record that seq covers: never into a record.
+func (s *session) ack(seq uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.consumer {
+		if err := s.server.claim(s); err != nil {
+			return err
+		}
+		s.consumer, s.cursor, s.delivered = true, s.server.config.Ring.Acked(), nil
+		s.wake()
+		return nil
+	}
+	covered := sort.Search(len(s.delivered), func(i int) bool { return s.delivered[i].seq > seq })
+	if covered > 0 {
+		s.server.config.Ring.Ack(s.delivered[covered-1].end)
+		s.delivered = append(s.delivered[:0], s.delivered[covered:]...)
+	}
+	return nil
+}
+
+func (s *session) role() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roleLocked()
+}
+
+func (s *session) roleLocked() string {
+	if s.consumer {
+		return wire.RoleConsumer
+	}
+	return wire.RoleWatcher
+}

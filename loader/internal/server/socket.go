@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/exitcode"
+)
+
+// PathBytesMax limits the socket's path (sun_path of unix(7), without its NUL).
+const PathBytesMax = 107
+
+// Listen makes the socket, with mode 0660 and the group that may connect. It replaces the file of a loader that ended, but not a
+// socket that a program serves.
+func Listen(path string, gid int) (*net.UnixListener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make the socket's directory: %w", err)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	old := unix.Umask(0o117)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the socket: %w", err)
+	}
+	if err := os.Chown(path, -1, gid); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the socket to group %d: %w", gid, err), listener.Close())
+	}
+	return listener, nil
+}
+
+// removeStale removes a socket that no program serves.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return exitcode.Errorf(exitcode.Config, "%s exists and is not a socket; remove it, or choose another --socket", path)
+	}
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		conn.Close()
+		return exitcode.Errorf(exitcode.Unavailable, "the socket %s is taken: another program serves it; stop that program, or choose another --socket", path)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove the socket of a loader that ended: %w", err)
+	}
+	return nil
+}
+
+// peerOf asks the kernel which process connected.
+func peerOf(conn *net.UnixConn) (peer unix.Ucred, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return peer, err
+	}
+	var got *unix.Ucred
+	var sockErr error
+	if err := raw.Control(func(fd uintptr) { got, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return peer, err
+	}
+	if sockErr != nil {
+		return peer, sockErr
+	}
+	return *got, nil
+}
+
+// mayConnect holds even if the file's mode was changed.
+func (s *Server) mayConnect(peer unix.Ucred) bool {
+	return peer.Uid == 0 || peer.Gid == s.config.SocketGID
+}

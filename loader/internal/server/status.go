@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"time"
+
+	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/wire"
+)
+
+const (
+	statusInterval = time.Second
+	// quietInterval replaces statusInterval while no record comes: then only normal exits are counted.
+	quietInterval = 5 * time.Second
+	sweepInterval = time.Minute
+)
+
+// ringEnds are the ring's positions at one moment.
+type ringEnds struct{ acked, written uint64 }
+
+// tick refreshes the status while clients are connected, until the context ends.
+func (s *Server) tick(ctx context.Context) {
+	var sweeper sweeper
+	var refreshed time.Time
+	var ends ringEnds
+	ticker := time.NewTicker(statusInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		before := ends
+		ends = ringEnds{s.config.Ring.Acked(), s.config.Ring.Written()}
+		quiet := ends == before && ends.acked == ends.written
+		if s.idle() || quiet && time.Since(refreshed) < quietInterval {
+			continue
+		}
+		refreshed = time.Now()
+		if s.refreshStatus() {
+			s.wakeAll()
+			status, _ := s.currentStatus()
+			sweeper.after(s, status.Lost)
+		}
+	}
+}
+
+func (s *Server) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions) == 0
+}
+
+// sweeper sweeps when the kernel skipped a probe since the last time: an exit that no probe saw leaves its process's facts behind.
+type sweeper struct {
+	skipped uint64 // runs, at the last sweep
+	swept   time.Time
+}
+
+func (w *sweeper) after(s *Server, lost wire.LostCounts) {
+	skipped := lost.Missed + lost.MemoryFull
+	if skipped <= w.skipped || time.Since(w.swept) <= sweepInterval {
+		return
+	}
+	w.skipped, w.swept = skipped, time.Now()
+	n, err := s.config.Probes.Sweep()
+	if n > 0 {
+		s.config.Log.Printf("deleted the pending facts of %d processes whose exit the probes missed", n)
+	}
+	if err != nil {
+		s.config.Log.Printf("some pending facts of processes that no longer exist are kept: %v", err)
+	}
+}
+
+func (s *Server) currentStatus() (status wire.Status, no uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status, s.statusNo
+}
+
+// refreshStatus reports whether more than the clock has changed.
+func (s *Server) refreshStatus() bool {
+	counters, err := s.config.Probes.Counters()
+	if err != nil {
+		s.config.Log.Limitf("counters", "the status is not updated: %v", err)
+		return false
+	}
+	ring := s.config.Ring
+	acked := ring.Acked()
+	fresh := wire.Status{
+		Counters: counters, RingBytes: ring.Size(), RingUsedBytes: ring.Written() - acked, ReadSeq: s.readSeq.Load(), AckedSeq: acked,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.status
+	last.ClockOffsetNs = 0
+	if s.statusNo > 0 && last == fresh {
+		return false
+	}
+	fresh.ClockOffsetNs = host.ClockOffsetNs()
+	s.status = fresh
+	s.statusNo++
+	return true
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/wire"
+)
+
+// sentState is what a session has been sent so far, besides events.
+type sentState struct {
+	role     string // of the last hello; "": none
+	statusNo uint64 // of the last status
+}
+
+// write sends hello and the status, then events as they come and the status as it changes. It returns why it ended; never nil.
+func (s *session) write(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout)) })
+	defer stop()
+	var sent sentState
+	var batch []byte // of lines; its memory is reused
+	for {
+		role := s.role()
+		lines, err := s.appendState(batch[:0], &sent, role)
+		if err != nil {
+			return err
+		}
+		lines, more, err := s.readRing(lines, role)
+		if err != nil {
+			return err
+		}
+		batch = lines
+		if err := s.send(ctx, batch, role); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.woken:
+		}
+	}
+}
+
+// appendState appends a hello if the role has changed, and the status if that has.
+func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byte, error) {
+	if role != sent.role {
+		line, err := wire.EncodeLine("hello", s.server.helloFor(role))
+		if err != nil {
+			return nil, err
+		}
+		s.server.refreshStatus()
+		batch, *sent = append(batch, line...), sentState{role: role}
+	}
+	if status, no := s.server.currentStatus(); no != sent.statusNo {
+		line, err := wire.EncodeLine("status", status)
+		if err != nil {
+			return nil, err
+		}
+		batch, sent.statusNo = append(batch, line...), no
+	}
+	return batch, nil
+}
+
+func (s *session) send(ctx context.Context, batch []byte, role string) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	deadline := time.Time{}
+	if role == wire.RoleWatcher {
+		deadline = time.Now().Add(watcherWriteTimeout)
+	}
+	s.conn.SetWriteDeadline(deadline)
+	if ctx.Err() != nil { // AfterFunc set a deadline, which the line above may have replaced.
+		return ctx.Err()
+	}
+	_, err := s.conn.Write(batch)
+	if role == wire.RoleWatcher && isTimeout(err) {
+		return &wire.Error{Code: wire.CodeTooSlow, Message: "a watcher must keep reading what the loader sends"}
+	}
+	return err
+}
+
+func isTimeout(err error) bool {
+	var netError net.Error
+	return errors.As(err, &netError) && netError.Timeout()
+}
+
+// readRing appends the lines of the records from the cursor on. more: it ended because the batch is full. It reads nothing if the role
+// has changed since: then the cursor has moved, and the consumer's hello comes first.
+func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ error) {
+	ring := s.server.config.Ring
+	offset := host.ClockOffsetNs()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roleLocked() != role {
+		return batch, true, nil
+	}
+	for {
+		if len(batch) >= batchBytes {
+			return batch, true, nil
+		}
+		if ring.Overtaken(s.cursor) {
+			return nil, false, &wire.Error{Code: wire.CodeTooSlow, Message: "records were overwritten before this watcher read them"}
+		}
+		raw, next, ok, err := s.reader.Next(s.cursor)
+		if !ok {
+			return batch, false, err
+		}
+		written := false
+		if raw != nil {
+			longer, err := s.appendLine(batch, raw, next, offset)
+			if ring.Overtaken(s.cursor) {
+				continue // It was overwritten while it was read.
+			}
+			switch {
+			case err == nil:
+				batch, written = longer, true
+			case s.consumer:
+				s.server.countUndecodable(next, err)
+			}
+		}
+		s.cursor = next
+		if s.consumer {
+			s.passed(next, written)
+		}
+	}
+}
+
+// passed notes that the consumer's cursor has passed a record, whose line was written or which has none. A record without a line is
+// acknowledged with the one before it, or at once if there is none that waits: else the ring would never be empty after it.
+func (s *session) passed(next uint64, written bool) {
+	s.server.readSeq.Store(next)
+	switch last := len(s.delivered) - 1; {
+	case written:
+		s.delivered = append(s.delivered, delivered{seq: next, end: next})
+	case last >= 0:
+		s.delivered[last].end = next
+	default:
+		s.server.config.Ring.Ack(next)
+	}
+}
+
+func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
+	event, err := s.decoder.Decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	event.Seq, event.ClockOffsetNs = seq, clockOffsetNs
+	return wire.AppendEvent(batch, event)
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"slices"
+
+	"whodunit/loader/internal/record"
+)
+
+// AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, else `death`. It fails, and appends
+// nothing, only if the line would exceed LineBytesMax.
+//
+// These lines are written by hand, to the bytes that encoding/json would give (a fuzzer compares them): there can be a hundred
+// thousand of them, and reflection took most of the loader's time.
+func AppendEvent(out []byte, event *record.Event) ([]byte, error) {
+	if event.Predecessor != nil {
+		return appendRestart(out, event)
+	}
+	return appendDeath(out, event)
+}
+
+func appendDeath(out []byte, event *record.Event) ([]byte, error) {
+	start := len(out)
+	w := writer{out}
+	w.head("death", event)
+	w.text(`,"status_raw":`)
+	w.uint(uint64(event.StatusRaw))
+	w.process(&event.Process)
+	w.text(`,"signal":`)
+	w.signal(event.Signal)
+	w.text(`,"request":`)
+	w.signal(event.Request)
+	w.text(`,"fault":`)
+	w.fault(event.Fault)
+	w.text(`,"handled_fault":`)
+	w.fault(event.HandledFault)
+	w.text(`,"oom":`)
+	w.oom(event.Oom)
+	w.flag(`,"oom_victim":`, event.OomVictim)
+	w.number(`,"seccomp_mode":`, event.SeccompMode)
+	w.number(`,"pdeath_signal":`, event.PdeathSignal)
+	w.flag(`,"ptraced":`, event.Ptraced)
+	w.number(`,"threads":`, event.Threads)
+	w.flag(`,"shrunk":`, event.Shrunk)
+	w.text(`,"thread_context":`)
+	w.threadContext(event.ThreadContext)
+	w.text("}\n")
+	return w.line("death", start)
+}
+
+func appendRestart(out []byte, event *record.Event) ([]byte, error) {
+	start := len(out)
+	w := writer{out}
+	w.head("restart", event)
+	w.process(&event.Process)
+	w.number(`,"dead":{"pid":`, event.Predecessor.Pid)
+	w.quotedUint(`,"start_boottime_ns":`, event.Predecessor.StartBoottimeNs)
+	w.quotedUint(`,"time_ns":`, event.Predecessor.TimeNs)
+	w.text("}}\n")
+	return w.line("restart", start)
+}
+
+func (w *writer) head(messageType string, event *record.Event) {
+	w.text(`{"v":`)
+	w.int(Version)
+	w.text(`,"type":"`)
+	w.text(messageType)
+	w.quotedUint(`","seq":`, event.Seq)
+	w.quotedUint(`,"time_ns":`, event.TimeNs)
+	w.quotedInt(`,"clock_offset_ns":`, event.ClockOffsetNs)
+}
+
+// line returns what was written since start as one line, or removes it if it is too long.
+func (w *writer) line(messageType string, start int) ([]byte, error) {
+	if length := len(w.out) - start; length > LineBytesMax {
+		return w.out[:start], tooLong(messageType, length)
+	}
+	return w.out, nil
+}
+
+func (w *writer) process(p *record.Process) {
+	w.number(`,"process":{"pid":`, p.Pid)
+	w.number(`,"vpid":`, p.Vpid)
+	w.quotedUint(`,"start_boottime_ns":`, p.StartBoottimeNs)
+	w.number(`,"parent_pid":`, p.ParentPid)
+	w.number(`,"tid":`, p.Tid)
+	w.string(`,"comm":`, p.Comm)
+	w.string(`,"thread_comm":`, p.ThreadComm)
+	w.number(`,"uid":`, p.UID)
+	w.number(`,"gid":`, p.GID)
+	w.stringOrNull(`,"exe":`, p.Exe)
+	w.stringOrNull(`,"build_id":`, p.BuildID)
+	w.base64OrNull(`,"otel_context":`, p.OtelContext)
+	w.strings(`,"args":`, p.Args)
+	w.flag(`,"args_truncated":`, p.ArgsTruncated)
+	w.environment(`,"env":`, p.Env)
+	w.stringOrNull(`,"cgroup":`, p.Cgroup)
+	w.ancestors(`,"ancestors":`, p.Ancestors)
+	w.text("}")
+}
+
+func (w *writer) signal(s *record.Signal) {
+	if s == nil {
+		w.text("null")
+		return
+	}
+	w.number(`{"signo":`, s.Signo)
+	w.text(`,"code":`)
+	w.int(int64(s.Code))
+	w.string(`,"info":`, s.Info)
+	numberOrNull(w, `,"siginfo_pid":`, s.SiginfoPid)
+	numberOrNull(w, `,"siginfo_uid":`, s.SiginfoUID)
+	w.number(`,"result":`, s.Result)
+	w.string(`,"action":`, s.Action)
+	w.flag(`,"committed":`, s.Committed)
+	w.flag(`,"group":`, s.Group)
+	w.number(`,"target_tid":`, s.TargetTid)
+	w.quotedUint(`,"time_ns":`, s.TimeNs)
+	numberOrNull(w, `,"syscall":`, s.Syscall)
+	w.number(`,"sender":{"pid":`, s.Sender.Pid)
+	w.number(`,"tid":`, s.Sender.Tid)
+	w.quotedUint(`,"start_boottime_ns":`, s.Sender.StartBoottimeNs)
+	w.string(`,"comm":`, s.Sender.Comm)
+	w.number(`,"uid":`, s.Sender.UID)
+	w.flag(`,"exiting":`, s.Sender.Exiting)
+	w.flag(`,"kthread":`, s.Sender.Kthread)
+	w.stringOrNull(`,"exe":`, s.Sender.Exe)
+	w.strings(`,"args":`, s.Sender.Args)
+	w.flag(`,"args_truncated":`, s.Sender.ArgsTruncated)
+	w.stringOrNull(`,"cgroup":`, s.Sender.Cgroup)
+	w.ancestors(`,"ancestors":`, s.Sender.Ancestors)
+	w.strings(`},"kernel_stack":`, s.KernelStack)
+	w.text("}")
+}
+
+func (w *writer) fault(f *record.Fault) {
+	if f == nil {
+		w.text("null")
+		return
+	}
+	w.number(`{"signo":`, f.Signo)
+	w.text(`,"code":`)
+	w.int(int64(f.Code))
+	w.stringOrNull(`,"address":`, f.Address)
+	w.stringOrNull(`,"instruction_pointer":`, f.InstructionPointer)
+	w.stringOrNull(`,"stack_pointer":`, f.StackPointer)
+	w.number(`,"tid":`, f.Tid)
+	w.string(`,"thread_comm":`, f.ThreadComm)
+	numberOrNull(w, `,"trap_nr":`, f.TrapNr)
+	numberOrNull(w, `,"error_code":`, f.ErrorCode)
+	numberOrNull(w, `,"syscall":`, f.Syscall)
+	numberOrNull(w, `,"syscall_arch":`, f.SyscallArch)
+	w.quotedUint(`,"time_ns":`, f.TimeNs)
+	w.text("}")
+}
+
+func (w *writer) oom(o *record.Oom) {
+	if o == nil {
+		w.text("null")
+		return
+	}
+	w.quotedUint(`{"total_vm":`, o.TotalVM)
+	w.quotedInt(`,"anon_rss":`, o.AnonRss)
+	w.quotedInt(`,"file_rss":`, o.FileRss)
+	w.quotedInt(`,"shmem_rss":`, o.ShmemRss)
+	w.text(`,"score_adj":`)
+	w.int(int64(o.ScoreAdj))
+	w.stringOrNull(`,"cgroup":`, o.Cgroup)
+	w.stringOrNull(`,"limit":`, o.Limit)
+	w.quotedUint(`,"time_ns":`, o.TimeNs)
+	w.text("}")
+}
+
+func (w *writer) threadContext(c *record.ThreadContext) {
+	if c == nil {
+		w.text("null")
+		return
+	}
+	w.string(`{"trace_id":`, c.TraceID)
+	w.string(`,"span_id":`, c.SpanID)
+	w.number(`,"trace_flags":`, uint32(c.TraceFlags))
+	w.text("}")
+}
+
+func (w *writer) ancestors(key string, ancestors []record.Ancestor) {
+	w.text(key)
+	before := `[{"pid":`
+	for _, ancestor := range ancestors {
+		w.number(before, ancestor.Pid)
+		w.string(`,"comm":`, ancestor.Comm)
+		before = `},{"pid":`
+	}
+	if len(ancestors) == 0 {
+		w.text("[]")
+		return
+	}
+	w.text("}]")
+}
+
+func (w *writer) environment(key string, variables map[string]string) {
+	w.text(key)
+	if variables == nil {
+		w.text("null")
+		return
+	}
+	keys := make([]string, 0, 8) // more would be correct, but allocate
+	for name := range variables {
+		keys = append(keys, name)
+	}
+	slices.Sort(keys)
+	before := "{"
+	for _, name := range keys {
+		w.string(before, name)
+		w.string(":", variables[name])
+		before = ","
+	}
+	if before == "{" {
+		w.text(before)
+	}
+	w.text("}")
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"whodunit/loader/internal/record"
+)
+
+// restart is the message as encoding/json writes it.
+type restart struct {
+	Seq           uint64             `json:"seq,string"`
+	TimeNs        uint64             `json:"time_ns,string"`
+	ClockOffsetNs int64              `json:"clock_offset_ns,string"`
+	Process       record.Process     `json:"process"`
+	Dead          record.Predecessor `json:"dead"`
+}
+
+// The golden lines are what both twins agree on: what the loader would write for the same values must be these very bytes.
+func TestGoldenLinesAreWrittenToTheByte(t *testing.T) {
+	files, err := filepath.Glob("../../../test/wire/*.json")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d golden lines found, %v", len(files), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		t.Run(name, func(t *testing.T) {
+			golden, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			messageType, _, _ := strings.Cut(name, "-")
+			if messageType == "ack" {
+				seq, err := DecodeAck(golden)
+				if err != nil || seq != 4096 {
+					t.Fatalf("DecodeAck: %d, %v", seq, err)
+				}
+				return
+			}
+			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "status": &Status{}, "error": &Error{}}[messageType]
+			if message == nil {
+				t.Fatalf("no message type %q: name the file after its type", messageType)
+			}
+			decoder := json.NewDecoder(bytes.NewReader(withoutHead(t, golden)))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(message); err != nil {
+				t.Fatal(err)
+			}
+			line, err := EncodeLine(messageType, message)
+			if death, isDeath := message.(*record.Event); isDeath && err == nil {
+				line, err = appendDeath(nil, death)
+			}
+			if restart, isRestart := message.(*restart); isRestart && err == nil {
+				line, err = appendRestart(nil, &record.Event{
+					Seq: restart.Seq, TimeNs: restart.TimeNs, ClockOffsetNs: restart.ClockOffsetNs, Process: restart.Process, Predecessor: &restart.Dead,
+				})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(line, golden) {
+				t.Errorf("wrote\n%swant\n%s", line, golden)
+			}
+		})
+	}
+}
+
+func withoutHead(t *testing.T, line []byte) []byte {
+	t.Helper()
+	_, rest, found := bytes.Cut(line, []byte(`"type":"`))
+	_, rest, closed := bytes.Cut(rest, []byte(`",`))
+	if !found || !closed {
+		t.Fatalf("no head: %s", line)
+	}
+	return append([]byte("{"), rest...)
+}
+
+func TestALineOverTheLimitIsRefused(t *testing.T) {
+	if _, err := EncodeLine("error", &Error{"BAD_LINE", strings.Repeat("x", LineBytesMax)}); err == nil {
+		t.Fatal("no error")
+	}
+}
+
+func TestWhatClientsSay(t *testing.T) {
+	for _, test := range []struct{ name, line, code string }{
+		{"an ack", `{"v":1,"type":"ack","seq":"7"}`, ""},
+		{"garbage", `\x00garbage`, "BAD_LINE"},
+		{"half a line", `{"v":1,"type":"ack"`, "BAD_LINE"},
+		{"another version", `{"v":2,"type":"ack","seq":"7"}`, "BAD_VERSION"},
+		{"another message", `{"v":1,"type":"nack","seq":"7"}`, "BAD_LINE"},
+		{"a number for seq", `{"v":1,"type":"ack","seq":7}`, "BAD_LINE"},
+		{"a negative seq", `{"v":1,"type":"ack","seq":"-7"}`, "BAD_LINE"},
+		{"nothing", ``, "BAD_LINE"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := DecodeAck([]byte(test.line))
+			var wireError *Error
+			switch {
+			case test.code == "" && err != nil:
+				t.Fatal(err)
+			case test.code != "" && (!errors.As(err, &wireError) || wireError.Code != test.code):
+				t.Fatalf("%v, want %s", err, test.code)
+			}
+		})
+	}
+}
