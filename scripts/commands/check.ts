@@ -9,6 +9,7 @@ import { run, step } from '../base/run.ts';
 import { Capture, progress, withCapture } from '../base/screen.ts';
 import { CLANG_FORMAT } from '../build/clang.ts';
 import { checkHeaders } from '../checks/headers.ts';
+import { checkSizes } from '../checks/sizes.ts';
 import { NODE, ROOT } from '../paths.ts';
 
 const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
@@ -72,6 +73,7 @@ const CHECKS: readonly Check[] = [
   tool('TypeScript: types of the service (tsc)', 'tsc', '--noEmit', '-p', 'tsconfig.json'),
   tool('TypeScript: types of tests, benchmark and scripts (tsc)', 'tsc', '--noEmit', '-p', 'test/tsconfig.json'),
   gofmt(false),
+  { label: 'Go, C: sizes of functions and files', work: checkSizes },
   fresh('the telemetry pages are what the registry gives', 'scripts/generate/telemetry.ts'),
   fresh('the page of exit codes is what their tables give', 'scripts/generate/exit-codes.ts'),
   fresh('the page of the configuration is what its tables give', 'scripts/generate/configuration.ts'),
