@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Another build of the loader takes over, and the first one again, while 500 a second die. Now and then the new one is killed while
-// it starts. The other build has another object, so that the programs in the kernel are really replaced (scripts/chaos.mjs).
+// it starts. The other build has another object, so that the programs in the kernel are really replaced (scripts/suites/chaos.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOADER } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
