@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Projects: `unit` needs nothing but Node; `story` and `deaths` need the real kernel (and a real collector), so they run one file at
 // a time and are given the time that a kernel needs; `chaos` kills the parts of whodunit; `configs` needs a bigger collector, Kafka and
-// Prometheus; `delivery` runs what is shipped, in a Docker daemon of its own; `kernels` judges what booted machines said; `fuzz` takes the
-// time that it is given. `npm test` chooses among them.
+// Prometheus; `delivery` runs what is shipped, in a Docker daemon of its own; `kernels` compares what booted machines printed; `fuzz`
+// runs for a given time. `npm test` chooses among them.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/*.test.ts', 'test/{core,config,io,bench}/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/*.test.ts', 'test/{core,config,io,bench,scripts}/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
       {
         test: {
           name: 'story',

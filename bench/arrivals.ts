@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// When each record was in the collector's file, which the collector writes before it tells the sender yes. Reading is done at once
-// and cheaply, as it happens on the processors that are being measured; parsing is left until all is over.
+// When each record was in the collector's file, which the collector writes before it answers the sender. Reading happens at once and
+// cheaply, on the processors that are being measured; parsing waits until the measurement is over.
 import { closeSync, existsSync, type FSWatcher, openSync, readSync, watch, writeFileSync } from 'node:fs';
 import { logRecords } from '../scripts/stack/otlp-file.ts';
 
 const CHUNK_BYTES = 1 << 20;
 
 export interface Arrival {
-  /** When the process died, by the kernel's clock. */
+  /** The kernel timestamp of the termination. */
   readonly diedNs: bigint;
   readonly latencyMs: number;
   readonly executable: string;
@@ -21,12 +21,12 @@ export class Arrivals {
   readonly #chunks: { readonly at: number; readonly bytes: Buffer }[] = [];
   readonly #clockMs = wallClock();
 
-  /** From now on; what is in the file already is left out. */
+  /** Reads from now on, without what is in the file already. */
   constructor(path: string) {
     if (!existsSync(path)) writeFileSync(path, '');
     this.#file = openSync(path, 'r');
     this.#read();
-    // A request that is being written is not there yet.
+    // The file does not exist before the first request.
     const before = Buffer.concat(this.#chunks.splice(0).map(({ bytes }) => bytes));
     this.#chunks.push({ at: this.#clockMs(), bytes: before.subarray(before.lastIndexOf(0x0a) + 1) });
     this.#watcher = watch(path, () => this.#read());
@@ -47,7 +47,7 @@ export class Arrivals {
     return count;
   }
 
-  /** Ends the watch and tells what came. A request's records arrived when its last byte was there. */
+  /** Stops reading and returns what arrived. A request's records arrived when its last byte was there. */
   stop(): Arrival[] {
     this.#watcher.close();
     this.#read();
@@ -73,7 +73,7 @@ export class Arrivals {
   }
 }
 
-/** The wall clock in fractions of a millisecond: Date.now() has whole ones, so it is watched until it ticks. */
+/** The wall clock in fractions of a millisecond: Date.now() has whole ones, so it is polled until it ticks. */
 function wallClock(): () => number {
   const before = Date.now();
   let tick = before;

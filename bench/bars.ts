@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: the bars that the project sets itself, and whether a figure clears its bar. They are judged, never enforced: a machine that
-// is busy or slow is no error in the code.
+// Pure: the bars that the project sets itself, and whether a figure clears its bar. They are reported, never enforced: a busy or slow
+// machine is no error in the code.
 import type { Figure, Growth } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
@@ -14,7 +14,7 @@ const LATENCY_P50: Bar = { max: 15 };
 const LATENCY_P99: Bar = { max: 60 };
 const IGNORED_SIGNAL: Bar = { max: 100 };
 const REMEMBERED_SIGNAL: Bar = { max: 1_500 };
-/** Of the rate at which processes die unwatched. */
+/** As a share of the rate at which processes terminate without whodunit. */
 export const STORM_SHARE_MIN = 0.6;
 const STORM: Bar = { min: STORM_SHARE_MIN };
 const STORM_CPU: Bar = { max: 15 };
@@ -52,7 +52,7 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'peers.exit_share': { max: 1 / 40 },
 };
 
-/** What cannot be done better here, by the id of the figure that tells it in the same run. */
+/** What cannot be done better on this machine, by the id of the figure that the same run measures it with. */
 export const LIMITS: Readonly<Record<string, string>> = {
   'kernel.exit_normal': 'kernel.floor_exit',
   'kernel.signal_sigchld': 'kernel.floor_signal',

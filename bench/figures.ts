@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: what a run of the benchmark knows, as it lies in bench/results/*.json.
-import type { Estimate } from './statistics.ts';
+// Pure: what a run of the benchmark measured, as it is stored in bench/results/*.json.
+import type { Estimate, Point } from './statistics.ts';
 
 export const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'] as const;
 export type PartName = (typeof PARTS)[number];
@@ -12,7 +12,7 @@ export interface Figure {
   readonly id: string;
   readonly title: string;
   readonly unit: Unit;
-  /** null: could not be told, and `note` says why. */
+  /** null: could not be measured, and `note` says why. */
   readonly value: number | null;
   readonly low?: number;
   readonly high?: number;
@@ -20,21 +20,16 @@ export interface Figure {
   readonly note?: string;
 }
 
-export interface Point {
-  readonly size: number;
-  readonly value: number;
-}
-
 /** One cost at several sizes of something. */
 export interface Growth {
   readonly id: string;
   /** What is measured. */
   readonly title: string;
-  /** What there is ever more of. */
+  /** The thing whose number grows. */
   readonly of: string;
   readonly unit: Unit;
   readonly points: readonly Point[];
-  /** The largest exponent that is well (statistics.ts): near 0 for what must not depend on the size, 1 for what handles each. */
+  /** The largest acceptable exponent (statistics.ts): near 0 for what must not depend on the size, 1 for what handles each. */
   readonly exponentMax: number;
 }
 
@@ -43,9 +38,9 @@ export interface PartResult {
   /** ISO 8601. */
   readonly began: string;
   readonly seconds: number;
-  /** How busy the processors were in the second before: others at work make every figure worse. */
+  /** How busy the processors were in the second before: other load makes every figure worse. */
   readonly backgroundPercent: number;
-  /** How much of the processors' time went to other virtual machines of the host meanwhile. */
+  /** How much of the processors' time other virtual machines of the host took during the part. */
   readonly stealPercent: number;
   readonly figures: readonly Figure[];
   readonly growth: readonly Growth[];

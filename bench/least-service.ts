@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The least that a service must do with a death: parse its line, write it durably, send it through the official exporter, settle it.
-// It says the same of each and thinks about none, so that no service with this exporter and a queue on disk takes less. A program of its
+// The minimum that a service must do with a termination: parse its line, write it durably, send it through the official exporter,
+// settle it. It sends the same record for each, so that no service with this exporter and a queue on disk takes less. A program of its
 // own, with the service's flags: node bench/least-service.ts DIRECTORY COUNT, and the exporter's standard variables. Prints
 // {"count":…,"cpu_ns":…}.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was measured on: the machine, its kernel, the versions; and how much of it others used meanwhile.
+// The machine that was measured on, its kernel, the versions; and how much of it other programs used.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures part after part and writes what came of it. Flags are read by scripts/bench.mjs, which has built everything
+// `npm run bench`: measures part after part and writes what came of it. Flags are read by scripts/commands/bench.ts, which has built everything
 // and gives them as JSON. Ends with 1 if something could not be measured; how good the figures are changes nothing.
 //
-// However it ends, nothing is left behind: programs are killed and pins removed in handlers of `exit`, and what the kernel was told
-// to do for a program (timing, tracing) ends with that.
+// However it ends, nothing is left behind: programs are killed and pins removed in handlers of `exit`, and what the kernel does for
+// a program (timing, tracing) ends with that.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -65,7 +65,7 @@ async function measurePart(name: PartName, run: Run): Promise<PartResult> {
   return { part: name, began, seconds, backgroundPercent: background, stealPercent, figures, growth: grown };
 }
 
-/** Those that failed are told at once and left out. */
+/** Failed parts are printed at once and left out. */
 async function measure(
   names: readonly PartName[],
   { quick, name: file }: Flags,
@@ -78,10 +78,10 @@ async function measure(
   let done = 0;
   for (const name of names) {
     const { weight } = MEASURED[name];
-    const tell = (fraction: number, text: string) =>
-      progress.tell((done + fraction * weight) / whole, `${name}: ${text}`);
+    const report = (fraction: number, text: string) =>
+      progress.show((done + fraction * weight) / whole, `${name}: ${text}`);
     try {
-      parts.push(await measurePart(name, { quick, progress: tell }));
+      parts.push(await measurePart(name, { quick, progress: report }));
       // After each part, so that an end in the middle keeps what there is.
       write(file, { quick, machine, parts });
     } catch (error) {

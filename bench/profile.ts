@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: a profile by what its time was spent in: from V8's samples (`node --cpu-prof`), and from what `perf report` and `perf script` print.
+// Pure: a profile as shares of its time: from V8's samples (`node --cpu-prof`), and from what `perf report` and `perf script` print.
 
 export interface Share {
   readonly name: string;
@@ -29,7 +29,7 @@ export function sharesOfCpuProfile({ nodes, samples, timeDeltas }: CpuProfile): 
 }
 
 function placeOf(url: string, functionName: string): string {
-  // The last one counts: packages lie in packages.
+  // The last one counts: packages have packages in them.
   const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
   if (inPackage !== undefined) return inPackage;
   const ours = /\/dist\/(.+)\.js$/.exec(url)?.[1];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs that make the load and those that look on, as the parts of the benchmark run them. Built by scripts/bench.mjs.
+// The programs that make the load and those that measure it, as the parts of the benchmark run them. Built by scripts/commands/bench.ts.
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -14,8 +14,8 @@ const LEAST_SERVICE = join(ROOT, 'bench/least-service.ts');
 /** A load that one process makes at a time stays on one processor: moving between them costs more than what is measured. */
 const LAST_PROCESSOR = String(availableParallelism() - 1);
 /**
- * Before all others: nothing that runs beside it comes between, so that what is measured is what is in its own way. For a lap that is
- * short: the kernel stops for 50 ms of each second whoever never waits (sched_rt_runtime_us).
+ * With real-time priority: no other program interrupts it, so that only costs in its own path are measured. For short laps only: the
+ * kernel stops a real-time program that never waits for 50 ms of each second (sched_rt_runtime_us).
  */
 const FIRST = ['--fifo', '1'];
 const ANSWER_WITHIN_MS = 10_000;
@@ -40,7 +40,7 @@ async function lap(program: string, args: readonly string[], env: NodeJS.Process
   return { count, wallNs: wall_ns };
 }
 
-/** Processor time, ns, of what a service must do with a death at least (least-service.ts), the mean of so many. `env`: where it sends to. */
+/** Processor time, ns, of the minimum that a service must do with a termination (least-service.ts): the mean of `count`. `env`: where it sends to. */
 export async function leastOfService(deaths: number, env: NodeJS.ProcessEnv): Promise<number> {
   const directory = temporaryDirectory();
   try {
@@ -57,7 +57,7 @@ export function load(args: readonly (string | number)[], env: NodeJS.ProcessEnv 
   return lap('taskset', ['-c', LAST_PROCESSOR, LOAD, ...args.map(String)], { PATH: process.env.PATH, ...env });
 }
 
-/** The same before all others. */
+/** The same with real-time priority. */
 export function loadAlone(args: readonly (string | number)[]): Promise<Lap> {
   return lap('chrt', [...FIRST, 'taskset', '-c', LAST_PROCESSOR, LOAD, ...args.map(String)], {
     PATH: process.env.PATH,
@@ -69,7 +69,7 @@ export function loadOnAll(args: readonly (string | number)[]): Promise<Lap> {
   return lap(LOAD, args.map(String), {});
 }
 
-/** A Go program on all processors, before all others. */
+/** A Go program on all processors, with real-time priority. */
 export function preempted(collections: number): Promise<Lap> {
   return lap('chrt', [...FIRST, PREEMPTED, String(collections)], { PATH: process.env.PATH });
 }
@@ -115,13 +115,13 @@ export function startProbeCost(mode: 'costs' | 'floor' | 'floor only'): ProbeCos
   const snapshot = async (pids: readonly number[]): Promise<Snapshot> => {
     program.child.stdin?.write(`${pids.join(' ')}\n`);
     const { value, done } = await lines.next();
-    if (done) throw new Error(`probe-cost has ended: ${program.output()}`);
+    if (done) throw new Error(`probe-cost ended: ${program.output()}`);
     return JSON.parse(value);
   };
   return { pid: program.pid, snapshot, stop: program.stop };
 }
 
-/** What the programs whose names begin so did between two snapshots. */
+/** What the programs with this prefix of their names did between two snapshots. */
 export function between(before: Snapshot, after: Snapshot, name: string): { runs: number; ns: number } {
   let runs = 0;
   let ns = 0;

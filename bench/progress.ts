@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run says while it lasts, on standard error: a bar on a terminal, else a line whenever something else begins.
+// The progress of a run, on standard error: a bar on a terminal, else a line whenever something else begins.
 const BAR_CHARACTERS = 30;
 
 export class Progress {
@@ -8,7 +8,7 @@ export class Progress {
   #last = '';
 
   /** `fraction` of everything is done; `text` is under way. */
-  tell(fraction: number, text: string): void {
+  show(fraction: number, text: string): void {
     const seconds = Math.round((performance.now() - this.#start) / 1000);
     if (this.#terminal) {
       const full = Math.round(fraction * BAR_CHARACTERS);
@@ -21,7 +21,7 @@ export class Progress {
     this.#last = text;
   }
 
-  /** The bar goes away. */
+  /** Removes the bar. */
   end(): void {
     if (this.#terminal) process.stderr.write('\r\x1b[K');
   }

@@ -4,7 +4,7 @@ import { BARS, judge, judgeGrowth, LIMITS } from './bars.ts';
 import { type Figure, type Growth, PARTS, type PartName, type Results, type Unit } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
-/** Below it, a ratio is easier to grasp as one part of so many. */
+/** Below it, a ratio is easier to grasp as one part of N. */
 const FRACTION_BELOW = 0.1;
 const TITLES: Readonly<Record<PartName, string>> = {
   kernel: 'Kernel',
@@ -138,7 +138,7 @@ export function renderResults(results: Results): string {
 
 /**
  * Fills `{{machine}}`, `{{bars}}`, `{{PART}}` and `{{FIGURE ID}}` (the figure's value) into the template. Throws on any other name:
- * a figure that the text speaks of must have been measured.
+ * a figure that the text mentions must have been measured.
  */
 export function fill(template: string, results: Results): string {
   const figures = new Map(results.parts.flatMap((part) => part.figures).map((one) => [one.id, one]));
@@ -148,7 +148,7 @@ export function fill(template: string, results: Results): string {
     const part = PARTS.find((one) => one === name);
     if (part !== undefined) return partTables(results, part);
     const found = figures.get(name);
-    if (found === undefined) throw new Error(`the template speaks of ${name}, which is not in the results`);
+    if (found === undefined) throw new Error(`the template mentions ${name}, which is not in the results`);
     return number(found.value, found.unit);
   });
 }

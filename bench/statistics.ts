@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: what many measurements say together. Medians, because what disturbs a measurement only ever makes it longer.
-import type { Point } from './figures.ts';
+// Pure: estimates from many measurements. Medians, because a disturbance only ever makes a measurement longer.
 
 /** Resamples of the bootstrap: more move the interval's ends by less than what is printed. */
 const RESAMPLES = 2_000;
 /** Always the same, so that the same measurements give the same interval. */
 const SEED = 0x5eed;
 const CONFIDENCE = 0.95;
+
+/** A cost at one size. */
+export interface Point {
+  readonly size: number;
+  readonly value: number;
+}
 
 export interface Estimate {
   readonly value: number;

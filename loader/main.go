@@ -22,7 +22,7 @@ import (
 	"whodunit/loader/internal/server"
 )
 
-//go:generate node ../scripts/generate.mjs
+//go:generate npm --prefix .. run generate
 
 // version is the loader's, the same as package.json's.
 const version = "0.1.0"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The loads of `npm run bench`: each does one thing COUNT times and prints how long it took. In C and linked statically, as the
- * less a process costs by itself, the more of it a probe is: these are the hardest loads to be free on. Nothing is measured here
- * but the clock; who watches meanwhile is the caller's choice.
+ * less a process costs by itself, the more of it a probe is: these are the hardest loads to be free on. Only the clock is
+ * read here; what observes the load is the caller's choice.
  *
- * What comes after the arguments of a load is not looked at: it makes a process with long arguments.
+ * More arguments than a load takes are ignored: they make a process with long arguments.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,12 +37,12 @@ static long long now_ns(void)
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-static void tell(long long count, long long since_ns)
+static void print_result(long long count, long long since_ns)
 {
 	printf("{\"count\":%lld,\"wall_ns\":%lld}\n", count, now_ns() - since_ns);
 }
 
-/* No child outlives whoever started it, however that one ends. */
+/* No child outlives its parent, however that ends. */
 static pid_t fork_bound(void)
 {
 	pid_t parent = getpid(), child = fork();
@@ -83,7 +83,7 @@ static void exits(char **args)
 
 	for (long long i = 0; i < count; i++)
 		fork_and_exit(code);
-	tell(count, start);
+	print_result(count, start);
 }
 
 static void exec_and_exit(char *code)
@@ -107,7 +107,7 @@ static void execs(char **args)
 
 	for (long long i = 0; i < count; i++)
 		exec_and_exit("0");
-	tell(count, start);
+	print_result(count, start);
 }
 
 static void *end_at_once(void *unused)
@@ -127,7 +127,7 @@ static void threads(char **args)
 		if (errno || (errno = pthread_join(thread, NULL)))
 			fail("pthread");
 	}
-	tell(count, start);
+	print_result(count, start);
 }
 
 static void handle(int unused)
@@ -161,7 +161,7 @@ static void pingpong(char **args)
 		kill(child, signo);
 		sigsuspend(&waiting);
 	}
-	tell(count, start);
+	print_result(count, start);
 	kill(child, SIGKILL);
 	await(child);
 }
@@ -175,7 +175,7 @@ static void sends(char **args)
 	for (long long i = 0; i < count; i++)
 		if (kill(getpid(), signo))
 			fail("kill");
-	tell(count, start);
+	print_result(count, start);
 }
 
 /* kill COUNT: children that wait are killed. */
@@ -193,10 +193,10 @@ static void kills(char **args)
 			fail("kill");
 		await(child);
 	}
-	tell(count, start);
+	print_result(count, start);
 }
 
-/* One worker's part of a storm: a death each period_ns until end_ns, behind time without a pause; period_ns 0: never a pause. */
+/* One worker's part of a storm: a termination each period_ns until end_ns, without a pause if late; period_ns 0: never a pause. */
 static long long die_until(bool exec, long long start_ns, long long period_ns, long long end_ns)
 {
 	long long deaths = 0;
@@ -232,7 +232,7 @@ static void storm_of(bool exec, char **args)
 	if (deaths == MAP_FAILED)
 		fail("mmap");
 	for (int i = 0; i < workers; i++) {
-		/* The workers take turns, so that the deaths of all of them are evenly spread. */
+		/* The workers take turns, so that all terminations are evenly spread. */
 		long long period_ns = rate ? NS_PER_S * workers / rate : 0, first_ns = start + (rate ? NS_PER_S * i / rate : 0);
 
 		if (fork_bound() == 0) {
@@ -244,7 +244,7 @@ static void storm_of(bool exec, char **args)
 		;
 	for (int i = 0; i < workers; i++)
 		total += deaths[i];
-	tell(total, start);
+	print_result(total, start);
 }
 
 /* storm RATE SECONDS WORKERS: processes that exit with 3, RATE of them a second; 0: as fast as it goes. */
@@ -274,7 +274,7 @@ static void sleepers(char **args)
 			_exit(read(held[0], &end, 1) != 0);
 		}
 	}
-	tell(count, start);
+	print_result(count, start);
 	fflush(stdout);
 	while (read(STDIN_FILENO, &end, 1) > 0)
 		;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an exit costs among ever more processes that are alive: the probes must never look at the others.
+// What an exit costs as the number of live processes grows: the probes must never look at the others.
 import { readFileSync } from 'node:fs';
 import { CONSTANT } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
 import { between, load, startProbeCost, startSleepers } from '../program.ts';
+import type { Point } from '../statistics.ts';
 import { median } from '../statistics.ts';
 import { EXIT_PROGRAM } from './kernel.ts';
 import { drained, type Run, startQuietWhodunit } from './part.ts';
 
 const SIZES = [10, 1_000, 10_000, 30_000];
 const SIZES_QUICK = [10, 3_000];
-/** Pids that are left for everybody else. */
+/** Pids that are left for other programs. */
 const PIDS_LEFT = 2_000;
 const ROUNDS = 3;
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the disk queue costs a record while ever more records wait in it, as when a collector is down for a day; and how long a
-// service that starts with them takes to open it. The queue's own code runs in this process, on the disk of the temporary directory.
+// What a record costs in the disk queue as the number of waiting records grows, as when a collector is down for a day; and how long a
+// service takes to open that queue. The queue's own code runs in this process, on the disk of the temporary directory.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { Log } from '../../src/io/log.ts';
 import { type Item, Queue } from '../../src/io/queue/queue.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
+import type { Point } from '../statistics.ts';
 import { median } from '../statistics.ts';
 import type { Run } from './part.ts';
 
@@ -16,7 +17,7 @@ const BATCH = 512;
 const ROUNDS = 15;
 const BYTES_MAX = 2 ** 40;
 const FILL = 5_000;
-/** About what an unremarkable death takes. To the queue it is bytes. */
+/** About the size of an ordinary record. To the queue it is bytes. */
 const RECORD_BYTES = 1_250;
 
 export async function withQueue({ quick, progress }: Run): Promise<readonly Growth[]> {
@@ -34,7 +35,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
         const count = Math.min(FILL, size - filled);
         queue.put(items(count, record));
         filled += count;
-        await new Promise(setImmediate); // a signal that asks for the end is heard
+        await new Promise(setImmediate); // lets a handler of SIGTERM run
       }
       queue.close();
       const start = performance.now();
@@ -87,11 +88,11 @@ function items(count: number, record: Uint8Array): Item[] {
   return Array.from({ length: count }, () => ({ uid: randomUUID(), endedMs: Date.now(), record }));
 }
 
-/** In several takes where what is kept in memory ends in between. */
+/** In several takes where the part that is kept in memory ends in between. */
 function settleBatch(queue: Queue): void {
   for (let left = BATCH; left > 0; ) {
     const taken = queue.take(left, BYTES_MAX).length;
-    if (taken === 0) throw new Error('the queue gives nothing, though records wait');
+    if (taken === 0) throw new Error('the queue returns no record, though records wait');
     queue.settle([]);
     left -= taken;
   }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a death costs the service when it must pass ever more rules of a user, none of which matches: the worst case.
+// What a termination costs the service as the number of a user's filter rules grows. No rule matches: the worst case.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { LINEAR } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
 import { cpuNs } from '../program.ts';
-import { startToldService } from '../told-service.ts';
+import { startScriptedService } from '../scripted-service.ts';
+import type { Point } from '../statistics.ts';
 import type { Run } from './part.ts';
 
 const SIZES = [1, 10, 100, 1_000];
@@ -30,11 +31,11 @@ async function usForDeath(rules: number, deaths: number): Promise<number> {
   const file = join(directory.path, 'rules.yaml');
   writeFileSync(file, JSON.stringify({ rules: Array.from({ length: rules }, (_, index) => rule(index)) })); // JSON is YAML
   const env = { OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none' };
-  const { pid, tell, stop } = await startToldService(env, ['--config', file]);
+  const { pid, feed, stop } = await startScriptedService(env, ['--config', file]);
   try {
-    await tell(deaths, () => 'checkout'); // compiles the code
+    await feed(deaths, () => 'checkout'); // compiles the code
     const before = cpuNs(pid);
-    await tell(deaths, () => 'checkout');
+    await feed(deaths, () => 'checkout');
     return (cpuNs(pid) - before) / deaths / 1_000;
   } finally {
     await stop();

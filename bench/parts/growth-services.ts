@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a death costs the service when ever more services have had one, and what an export of all their counters costs. The real
-// service sends to a real collector; a socket tells it of the deaths, as nobody could let 5,000 services die in a minute.
+// What a termination costs the service as the number of services with one grows, and what an export of all their counters costs. The
+// real service sends to a real collector; its terminations are scripted, as no machine can run 5,000 services in a minute.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { exportTo } from '../../scripts/stack/whodunit.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
-import type { Growth, Point } from '../figures.ts';
+import type { Growth } from '../figures.ts';
 import { cpuNs } from '../program.ts';
-import { startToldService } from '../told-service.ts';
+import { startScriptedService } from '../scripted-service.ts';
+import type { Point } from '../statistics.ts';
 import type { Run } from './part.ts';
 
 const SIZES = [1, 10, 100, 1_000, 5_000];
 const SIZES_QUICK = [1, 1_000];
 const DEATHS = 10_000;
-/** The exports are counted by time: so many of them, so far apart. */
+/** Exports are counted by time: EXPORTS of them, INTERVAL_MS apart. */
 const EXPORTS = 4;
 const INTERVAL_MS = 1_000;
 
@@ -54,12 +55,12 @@ export async function withServices({ quick, progress }: Run): Promise<readonly G
 }
 
 async function usForDeath(services: number, env: NodeJS.ProcessEnv): Promise<number> {
-  const { pid, tell, stop } = await startToldService(env);
+  const { pid, feed, stop } = await startScriptedService(env);
   try {
     // Once around: every service is known, and the code compiled.
-    await tell(Math.max(services, DEATHS), nameOf(services));
+    await feed(Math.max(services, DEATHS), nameOf(services));
     const before = cpuNs(pid);
-    await tell(DEATHS, nameOf(services));
+    await feed(DEATHS, nameOf(services));
     return (cpuNs(pid) - before) / DEATHS / 1_000;
   } finally {
     await stop();
@@ -67,9 +68,9 @@ async function usForDeath(services: number, env: NodeJS.ProcessEnv): Promise<num
 }
 
 async function msForExport(services: number, env: NodeJS.ProcessEnv): Promise<number> {
-  const { pid, tell, stop } = await startToldService(env);
+  const { pid, feed, stop } = await startScriptedService(env);
   try {
-    await tell(services, nameOf(services));
+    await feed(services, nameOf(services));
     await sleep(2 * INTERVAL_MS); // 0 first, then the values: each series is new in one export only
     const before = cpuNs(pid);
     await sleep(EXPORTS * INTERVAL_MS);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the cost grows with what there may be much of. What must not depend on a size is held to constant, what handles each one of
-// something to linear. One function for each thing that grows; each file beside this one measures one of them.
+// How costs grow with sizes. A cost that must not depend on a size is held to constant, one of handling each item to linear. One function for each thing that grows; each file beside this one measures one of them.
 import type { Growth } from '../figures.ts';
 import { withProcesses } from './growth-processes.ts';
 import { withQueue } from './growth-queue.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What whodunit is while nobody dies: processor time, memory, size; and how soon after its start it watches.
+// What whodunit costs while no process terminates: processor time, memory, size; and how soon after its start it is ready.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -63,7 +63,11 @@ async function secondsToReady(collector: Collector): Promise<number> {
   }
 }
 
-async function whileIdle(collector: Collector, seconds: number, tell: (fraction: number) => void): Promise<Figure[]> {
+async function whileIdle(
+  collector: Collector,
+  seconds: number,
+  progress: (fraction: number) => void,
+): Promise<Figure[]> {
   const whodunit = await startWhodunit({
     ...exportByDefault(collector, 'http/protobuf'),
     WHODUNIT_REPORT: 'default',
@@ -75,7 +79,7 @@ async function whileIdle(collector: Collector, seconds: number, tell: (fraction:
     const before = { loader: cpuNs(loader.pid), service: cpuNs(service.pid) };
     const start = performance.now();
     for (let second = 0; second < seconds; second += 1) {
-      tell(second / seconds);
+      progress(second / seconds);
       await sleep(1_000);
     }
     const wallNs = (performance.now() - start) * 1e6;

@@ -23,7 +23,7 @@ const EXITS = 10_000;
 const THREADS = 20_000;
 const SIGNALS = 50_000;
 const KILLS = 2_000;
-/** Deaths are paced, so that the ring does not run low and shrink them. */
+/** Terminations are paced: a ring that runs low would shrink their records. */
 const DEATHS_PER_SECOND = 1_000;
 const DEATH_SECONDS = 2;
 /** Of 6 KB each, they take less than half of the ring, however late the loader reads them. */
@@ -34,7 +34,7 @@ interface Event {
   readonly title: string;
   readonly make: () => Promise<Lap>;
   readonly program: string;
-  /** Runs of the same program that the load cannot do without, one for each time: their cost has been measured before. */
+  /** Other runs of the same program that the load causes, one for each time: their cost has been measured before. */
   readonly besides?: string;
 }
 
@@ -145,7 +145,7 @@ async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, bes
   return event.besides === undefined ? ns / runs : (ns - (runs - count) * besidesNs) / count;
 }
 
-/** Exits with 1 of short-lived processes, which nobody wants to hear of by default. */
+/** Exits with 1 of short-lived processes, which are filtered by default. */
 async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
   const whodunit = await startQuietWhodunit({ WHODUNIT_REPORT: 'default' });
   try {

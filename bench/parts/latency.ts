@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long after a death (the kernel's time in its record) a real collector has it: at several rates, over both transports. The
-// collector writes each request into a file before it says yes; what is measured ends when this process has read it there, so it
-// is a little more than what the sender waits for.
+// How long after a termination (the kernel timestamp in its record) a real collector has it: at several rates, over both transports.
+// The collector writes each request to a file before it answers; the measurement ends when this process has read it there, which is
+// a little later than the answer.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
@@ -15,7 +15,7 @@ const PROTOCOLS = [
   { id: 'grpc', protocol: 'grpc', title: 'gRPC' },
   { id: 'http', protocol: 'http/protobuf', title: 'HTTP' },
 ] as const;
-/** Deaths a second, and for how many seconds. */
+/** Terminations a second, and for how many seconds. */
 const RATES = [
   { rate: 1, seconds: 40, quick: 3 },
   { rate: 100, seconds: 20, quick: 3 },
@@ -26,7 +26,7 @@ const QUANTILES = [
   { id: 'p99', title: 'p99', fraction: 0.99 },
   { id: 'p999', title: 'p99.9', fraction: 0.999 },
 ] as const;
-/** The connection to the collector is made by the first deaths, and code is compiled by the next. */
+/** The first terminations make the connection to the collector, and the next ones have the code compiled. */
 const WARM_UP = { rate: 200, seconds: 1 };
 const LAST_RECORDS_MS = 500;
 
@@ -54,7 +54,7 @@ export const latency: Part = async ({ quick, progress }) => {
   return { figures };
 };
 
-/** Milliseconds from each death to its record in the file. Throws if one did not come. */
+/** Milliseconds from each termination to its record in the file. Throws if one did not arrive. */
 async function measure(path: string, whodunit: Whodunit, rate: number, seconds: number): Promise<number[]> {
   await drained(whodunit.at.socket);
   const arrivals = new Arrivals(path);
@@ -64,14 +64,14 @@ async function measure(path: string, whodunit: Whodunit, rate: number, seconds: 
   await sleep(LAST_RECORDS_MS);
   const latencies = arrivals
     .stop()
-    // Records of those who died before may still come.
+    // Records of earlier terminations may still arrive.
     .filter(({ executable, diedNs }) => executable === LOAD && diedNs >= beganNs)
     .map(({ latencyMs }) => latencyMs);
   if (latencies.length < count) throw new Error(`${count} died at ${rate}/s, and ${latencies.length} records arrived`);
   return latencies;
 }
 
-/** Only the quantiles that so many samples can tell. */
+/** Only the quantiles that this number of samples can show. */
 function summarise(id: string, title: string, latencies: readonly number[]): Figure[] {
   const quantiles = QUANTILES.flatMap((one) => {
     const value = quantileIfKnown(latencies, one.fraction);

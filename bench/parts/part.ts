@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a part of the benchmark is given and gives, and the whodunit that most of them watch with.
+// The input and the result of a part of the benchmark, and the whodunit that most parts run.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Collector } from '../../scripts/stack/collector.ts';
 import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
@@ -19,14 +19,14 @@ export interface Measured {
 
 export type Part = (run: Run) => Promise<Measured>;
 
-/** After the start of a program, before what is measured: its start is over. */
+/** How long a program has to finish its start before a measurement. */
 const SETTLE_MS = 300;
 const DRAINED_WITHIN_MS = 30_000;
 const POLL_MS = 20;
 
 export const settle = (): Promise<void> => sleep(SETTLE_MS);
 
-/** Loader and service, everything read and judged, nothing sent: what the kernel's side and a bystander notice of it. */
+/** Loader and service, everything read and classified, nothing sent: for the costs in the kernel and of other programs. */
 export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}): Promise<Whodunit> {
   return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env });
 }

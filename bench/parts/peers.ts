@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same work under what people use today: libbpf-tools' exitsnoop with sigsnoop, bpftrace, forkstat, as Debian has them, each
+// The same work under the tools that people use today: libbpf-tools' exitsnoop with sigsnoop, bpftrace, forkstat, as Debian has them, each
 // writing to /dev/null. All conditions follow each other in every round; walls first, then the kernel's clocks (bpf_stats).
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
-import { WITH_TRACEFS } from '../../test/deaths/score/peers/watch.ts';
+import { WITH_TRACEFS } from '../../scripts/stack/tracefs.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, load, type Snapshot, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
@@ -69,7 +69,7 @@ const CONDITIONS: readonly Condition[] = [
   },
 ];
 
-/** What the peers change: processes and signals. Threads and Go are left to the part `workload`. */
+/** The work that the peers slow down: processes and signals. Threads and Go are left to the part `workload`. */
 const COMPARED = WORK.filter(({ id }) => ['exit', 'exec', 'signals'].includes(id));
 
 type Samples = Map<string, number[]>;
@@ -153,7 +153,7 @@ function add(samples: Samples, key: string, value: number): void {
   samples.set(key, [...(samples.get(key) ?? []), value]);
 }
 
-/** Starts them and waits until they watch. `bpf`: they have loaded their programs then. */
+/** Starts them and waits until they are attached. `bpf`: they have loaded their programs then. */
 async function startPeers(commands: readonly (readonly string[])[], { bpf }: { bpf: boolean }): Promise<Watcher> {
   const programs: Program[] = [];
   const stop = async () => {

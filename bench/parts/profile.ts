@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where loader and service spend their time while deaths come in at a steady rate: by V8's profiler and by perf; and where the probe does
-// that reports a death. Profiling costs time itself, so that nothing else is measured here.
+// Where loader and service spend their time while processes terminate at a steady rate, by V8's profiler and by perf; and where the probe
+// that reports a termination does. Profiling costs time itself, so that nothing else is measured here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCollector } from '../../scripts/stack/collector.ts';
@@ -16,7 +16,7 @@ const SECONDS = 10;
 const SECONDS_QUICK = 3;
 const SHOWN = 12;
 const SAMPLES_PER_SECOND = 999;
-/** As the kernel part has it for these deaths: the processor rests in between. */
+/** As in the kernel part: the processor rests in between. */
 const DEATHS_PER_SECOND = 1_000;
 const KERNEL_SAMPLES_PER_SECOND = 9_999;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many deaths a second arrive, all of them, for as long as it takes: loader, service, collector and the dying share this machine.
-// First the dying alone, as fast as they can; then the highest rate at which the kernel loses none and a collector accepts as many
-// as died. Two kinds: processes that only fork, the fastest deaths there are, and programs that are executed, as in a crash loop.
+// How many terminations a second arrive without a loss: loader, service, collector and the terminating processes share this machine.
+// First the processes alone, as fast as they can; then the highest rate at which the kernel loses none and a collector accepts as many
+// as terminated. Two kinds: processes that only fork, the fastest there are, and programs that are executed, as in a crash loop.
 
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,17 +18,17 @@ const KINDS = [
   { id: 'exec', title: 'fork, exec, exit with 3', load: 'storm-exec' },
 ] as const;
 const WORKERS = 2 * availableParallelism();
-/** How long each step takes, seconds; how many trials there are; and how many deaths the least of a service handles in its step. */
+/** How long each step takes, seconds; how many trials there are; and how many terminations the minimal service handles in its step. */
 const TIMES = { unwatched: 3, trials: 6, trial: 4, proof: 30, least: 5, leastDeaths: 40_000 };
 const TIMES_QUICK = { unwatched: 2, trials: 2, trial: 2, proof: 3, least: 2, leastDeaths: 8_000 };
-/** A proof that fails is tried again, that much slower. */
+/** A failed proof is repeated, slower by this factor. */
 const SLOWER = 0.85;
 const PROOFS = 6;
 /** A load that cannot keep its rate is as much a limit as a loss. */
 const RATE_KEPT = 0.97;
-/** All must have arrived so soon after the last death, as a share of the storm: a rate that only fills queues does not arrive. */
+/** All must have arrived this soon after the last termination, as a share of the storm: a rate that only fills queues does not arrive. */
 const DRAIN_SHARE = 1 / 3;
-/** What a rate that was too high has left in queues is waited for, so that it is not counted to the next one. */
+/** How long the queues may take to empty after a rate that was too high, so that the next one starts with empty queues. */
 const EMPTY_WITHIN_MS = 120_000;
 const POLL_MS = 50;
 const PROTOCOL = 'http/protobuf';
@@ -76,20 +76,20 @@ async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, pro
     progress(0.9, 'the least of a service');
     const least = await leastBeside(collector, load, proof.perSecond, times);
     progress(0.95, 'unwatched, again');
-    // Before and after, so that a machine that changes meanwhile is seen in both.
+    // Before and after, so that a change of the machine shows.
     return figuresOf(id, title, (before + (await unwatched(load, times.unwatched))) / 2, proof, least, times.proof);
   } finally {
     await collector.stop();
   }
 }
 
-/** Deaths a second. */
+/** Terminations a second. */
 async function unwatched(load: string, seconds: number): Promise<number> {
   const { count, wallNs } = await loadOnAll([load, 0, seconds, WORKERS]);
   return (count / wallNs) * 1e9;
 }
 
-/** Looks for it below `limit` in short trials, and proves it. UNPROVEN if none stands the proof. */
+/** Searches for it below `limit` in short trials, and proves it. UNPROVEN if no rate passes the proof. */
 async function highestRate(
   collector: Collector,
   load: string,
@@ -121,7 +121,7 @@ async function highestRate(
   }
 }
 
-/** Processor time of the least that a service must do with a death, ns: as many die beside it, whom nobody watches. */
+/** Processor time of the minimum that a service must do with a termination, ns: while as many processes terminate without whodunit. */
 async function leastBeside(collector: Collector, load: string, rate: number, times: typeof TIMES): Promise<number> {
   if (Number.isNaN(rate)) return Number.NaN;
   const [least] = await Promise.all([
@@ -142,9 +142,9 @@ async function tryRate(
   rate: number,
   seconds: number,
 ): Promise<Trial> {
-  // From the start of both, which is the same: others may die meanwhile, so what has to arrive is what the kernel counted.
+  // Counted since the start of both: other processes may terminate, too, so as many must arrive as the kernel counted.
   const allArrived = async () => {
-    await sleep(POLL_MS); // asking costs processor time, which those who are asked need
+    await sleep(POLL_MS); // polling costs processor time that loader and service need
     return (await collector.accepted()) >= (await loaderCounters(at.socket)).deaths || undefined;
   };
   const before = await loaderCounters(at.socket);
@@ -174,7 +174,7 @@ function figuresOf(id: string, title: string, limit: number, proof: Trial, least
   const services = per100_000(proof.serviceCpuNs);
   const collectors = per100_000(proof.collectorCpuNs);
   const least = (leastNs / 1e9) * 100_000;
-  // Unwatched, the dying and their parents use the processors up.
+  // Without whodunit, the terminating processes and their parents use all processors.
   const dying = (availableParallelism() / limit) * 100_000;
   const ceiling = (watchers: number) => dying / (dying + watchers + collectors);
   const named = (name: string, what: string, unit: Unit, value: number, note?: string) =>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a bystander notices: the wall time of work that forks, executes, threads and signals, under three conditions that take turns
+// What other programs notice: the wall time of work that forks, executes, threads and signals, under three conditions that take turns
 // (A B C C B A …, so that what drifts falls on all): nothing attached and nothing running; whodunit; and programs that do nothing at
-// the same hooks, below which no watcher can be.
+// the same hooks: no probe can cost less.
 import { figure } from '../figures.ts';
 import { type Lap, loadAlone, preempted, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
@@ -9,7 +9,7 @@ import { type Part, settle, startQuietWhodunit } from './part.ts';
 
 const ROUNDS = 20;
 const ROUNDS_QUICK = 2;
-/** Each kind of work is done so often in a row of short laps, of which the median counts: a disturbance spoils one lap only. */
+/** Each kind of work is a row of this many short laps, of which the median counts: a disturbance spoils one lap only. */
 const LAPS = 5;
 /** Of a program whose runtime decides anew each time where its threads run. */
 const LAPS_OF_GO = 15;

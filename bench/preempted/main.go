@@ -1,4 +1,4 @@
-// Command preempted is a Go program at work whose runtime interrupts it all the time: every collection of garbage stops the
+// Command preempted is a busy Go program whose runtime interrupts it all the time: every garbage collection stops the
 // goroutines that run, each with a SIGURG. It prints how long COUNT collections took.
 //
 // SPDX-License-Identifier: Apache-2.0

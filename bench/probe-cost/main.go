@@ -1,4 +1,4 @@
-// Command probe-cost says what the BPF programs of other processes cost: how often each ran, how long, and how much kernel memory
+// Command probe-cost measures what the BPF programs of other processes cost: how often each ran, how long, and how much kernel memory
 // their maps take. For each line of numbers of processes on its input it prints one line of JSON (snapshot).
 //
 // While it runs, the kernel times every BPF program (BPF_ENABLE_STATS; over when its descriptor is closed, however this process
@@ -86,7 +86,7 @@ func run(args []string) error {
 	return nil
 }
 
-// attachFloor attaches a program whose name tells the hook, until the link is closed.
+// attachFloor attaches a program that is named after its hook, until the link is closed.
 func attachFloor(hook string) (link.Link, error) {
 	nothing, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name:         "floor_" + hook,
@@ -100,7 +100,7 @@ func attachFloor(hook string) (link.Link, error) {
 	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook, Program: nothing})
 }
 
-// take looks at the programs that the processes hold open, and at all the maps that these use.
+// take reads the programs that the processes hold open, and all the maps that these use.
 func take(pids []string) (snapshot, error) {
 	taken := snapshot{Programs: []program{}, Maps: []bpfMap{}}
 	mapIDs := map[ebpf.MapID]bool{}

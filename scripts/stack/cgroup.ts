@@ -7,9 +7,9 @@ import { until } from './program.ts';
 const EMPTY_WITHIN_MS = 5_000;
 
 export interface Cgroup {
-  /** The command that enters it, and becomes the given one. */
+  /** A command that enters it and executes the given one. */
   readonly enter: (command: readonly string[]) => string[];
-  /** Removes it, when its dead have left it, and those above it. */
+  /** Removes it, once its processes are gone, and those above it. */
   readonly remove: () => Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real OpenTelemetry Collector, as a test runs it: OTLP in over gRPC and HTTP, files out. `npm test` builds it and names
-// its path in WHODUNIT_TEST_COLLECTOR (scripts/build-collector.mjs).
+// its path in WHODUNIT_TEST_COLLECTOR (scripts/build/collector.ts).
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -15,6 +15,7 @@ import {
 } from './otlp-file.ts';
 import { freePorts, type Program, startProgram, temporaryDirectory, until } from './program.ts';
 
+const LOGS_FILE = 'logs.jsonl';
 const READY_WITHIN_MS = 60_000;
 /** How often the file exporter empties its buffer: part of every latency that a test measures. */
 const FLUSH_INTERVAL = '5ms';
@@ -49,7 +50,7 @@ export type Signal = 'logs' | 'metrics' | 'traces';
 
 export interface CollectorOptions {
   readonly keep?: Keep;
-  /** What it takes; of others it knows nothing. */
+  /** The signals that it accepts. */
   readonly signals?: readonly Signal[];
   /** Free ones unless they are named. */
   readonly httpPort?: number;
@@ -85,61 +86,16 @@ export async function collectorSite(options: CollectorOptions): Promise<Collecto
   const binary = process.env.WHODUNIT_TEST_COLLECTOR;
   if (binary === undefined) {
     throw new Error(
-      'WHODUNIT_TEST_COLLECTOR is not set: `WHODUNIT_TEST_COLLECTOR=$(node scripts/build-collector.mjs | tail -n 1)`',
+      'WHODUNIT_TEST_COLLECTOR is not set: `WHODUNIT_TEST_COLLECTOR=$(node_modules/.bin/node scripts/build/collector.ts)`',
     );
   }
   const directory = temporaryDirectory();
-  const logsFilePath = join(directory.path, 'logs.jsonl');
+  const logsFilePath = join(directory.path, LOGS_FILE);
   const [freeGrpc = 0, freeHttp = 0, health = 0, own = 0] = await freePorts(4);
-  const {
-    keep = 'buffered',
-    signals = ['logs', 'metrics', 'traces'],
-    grpcPort: grpc = freeGrpc,
-    httpPort: http = freeHttp,
-    tls,
-  } = options;
-  const listening = (port: number) => ({ endpoint: `127.0.0.1:${port}`, ...(tls === undefined ? {} : { tls }) });
-  const scheme = tls === undefined ? 'http' : 'https';
+  const { grpcPort: grpc = freeGrpc, httpPort: http = freeHttp } = options;
   const config = join(directory.path, 'collector.json'); // JSON is YAML
-  const fileExporter = (name: string) => ({ path: join(directory.path, name), flush_interval: FLUSH_INTERVAL });
-  // With rotation the file exporter has no buffer, and appends after a restart (fileexporter, newFileWriter).
-  const logsFile =
-    keep === 'at once'
-      ? { path: logsFilePath, rotation: { max_megabytes: FILE_MEGABYTES_MAX } }
-      : fileExporter('logs.jsonl');
-  writeFileSync(
-    config,
-    JSON.stringify({
-      receivers: {
-        otlp: {
-          protocols: { grpc: listening(grpc), http: listening(http) },
-        },
-      },
-      exporters: {
-        'file/logs': logsFile,
-        'file/metrics': fileExporter('metrics.jsonl'),
-        'file/traces': fileExporter('traces.jsonl'),
-        debug: { verbosity: 'basic' },
-      },
-      extensions: { health_check: { endpoint: `127.0.0.1:${health}` } },
-      service: {
-        extensions: ['health_check'],
-        telemetry: {
-          metrics: {
-            level: 'basic',
-            readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: own } } } }],
-          },
-          logs: { level: 'warn' },
-        },
-        pipelines: Object.fromEntries(
-          signals.map((signal) => {
-            const exporter = signal === 'logs' && keep === 'count' ? 'debug' : `file/${signal}`;
-            return [signal, { receivers: ['otlp'], exporters: [exporter] }];
-          }),
-        ),
-      },
-    }),
-  );
+  writeFileSync(config, JSON.stringify(configuration({ directory: directory.path, grpc, http, health, own, options })));
+  const scheme = options.tls === undefined ? 'http' : 'https';
   return {
     grpc: `${scheme}://127.0.0.1:${grpc}`,
     http: `${scheme}://127.0.0.1:${http}`,
@@ -158,6 +114,57 @@ export async function collectorSite(options: CollectorOptions): Promise<Collecto
       await until('the health check of the collector', READY_WITHIN_MS, () => answers(url), program.output);
     },
     remove: directory.remove,
+  };
+}
+
+interface Ports {
+  readonly grpc: number;
+  readonly http: number;
+  readonly health: number;
+  /** Where it serves its own metrics. */
+  readonly own: number;
+}
+
+function configuration({
+  directory,
+  grpc,
+  http,
+  health,
+  own,
+  options: { keep = 'buffered', signals = ['logs', 'metrics', 'traces'], tls },
+}: Ports & { readonly directory: string; readonly options: CollectorOptions }) {
+  const listening = (port: number) => ({ endpoint: `127.0.0.1:${port}`, ...(tls === undefined ? {} : { tls }) });
+  const path = (name: string) => join(directory, name);
+  const fileExporter = (name: string) => ({ path: path(name), flush_interval: FLUSH_INTERVAL });
+  // With rotation the file exporter has no buffer, and appends after a restart (fileexporter, newFileWriter).
+  const logsFile =
+    keep === 'at once'
+      ? { path: path(LOGS_FILE), rotation: { max_megabytes: FILE_MEGABYTES_MAX } }
+      : fileExporter(LOGS_FILE);
+  const pipeline = (signal: Signal) => {
+    const exporter = signal === 'logs' && keep === 'count' ? 'debug' : `file/${signal}`;
+    return { receivers: ['otlp'], exporters: [exporter] };
+  };
+  return {
+    receivers: { otlp: { protocols: { grpc: listening(grpc), http: listening(http) } } },
+    exporters: {
+      'file/logs': logsFile,
+      'file/metrics': fileExporter('metrics.jsonl'),
+      'file/traces': fileExporter('traces.jsonl'),
+      debug: { verbosity: 'basic' },
+    },
+    extensions: { health_check: { endpoint: `127.0.0.1:${health}` } },
+    service: {
+      extensions: ['health_check'],
+      telemetry: {
+        metrics: {
+          level: 'basic',
+          readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: own } } } }],
+        },
+        logs: { level: 'warn' },
+      },
+      pipelines: Object.fromEntries(signals.map((signal) => [signal, pipeline(signal)])),
+    },
   };
 }
 

@@ -21,7 +21,7 @@ export function goldenObject(name: string): any {
   return JSON.parse(golden(name));
 }
 
-/** A golden death, as the service reads it. */
+/** A golden termination, as the service reads it. */
 export function goldenDeath(name: string): Death {
   const [decoded] = new Decoder().push(Buffer.from(golden(name)));
   if (decoded?.ok !== true || decoded.message.type !== 'death') throw new Error(`${name} is no death`);
@@ -86,7 +86,7 @@ export class FakeLoader {
     return this.heard.map((text) => BigInt((JSON.parse(text) as { seq: string }).seq));
   }
 
-  /** Closes the connections and the socket, as a dying loader does. */
+  /** Closes the connections and the socket, as a loader that ends does. */
   async stop(): Promise<void> {
     for (const socket of this.sockets.splice(0)) socket.destroy();
     const server = this.#server;

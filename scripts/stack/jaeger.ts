@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real Jaeger, as a test runs it: traces in over OTLP, and out through the HTTP interface that its own pages use. `npm test` builds it
-// and names its path in WHODUNIT_TEST_JAEGER (scripts/build-jaeger.mjs).
+// and names its path in WHODUNIT_TEST_JAEGER (scripts/build/jaeger.ts).
 import { answers } from './collector.ts';
 import { freePorts, startProgram, temporaryDirectory, until } from './program.ts';
 
@@ -32,7 +32,7 @@ export async function startJaeger(): Promise<Jaeger> {
   const binary = process.env.WHODUNIT_TEST_JAEGER;
   if (binary === undefined)
     throw new Error(
-      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node scripts/build-jaeger.mjs | tail -n 1)`',
+      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node_modules/.bin/node scripts/build/jaeger.ts)`',
     );
   const directory = temporaryDirectory();
   const [grpc, http, query, queryGrpc, admin, thrift, proto] = (await freePorts(7)).map((port) => `127.0.0.1:${port}`);

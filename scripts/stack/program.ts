@@ -5,20 +5,10 @@ import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { ROOT } from '../paths.ts';
 
-export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const NODE = join(ROOT, 'node_modules/.bin/node');
-/** How `npm start` has the service run, too (scripts/steps.mjs). */
-export const SERVICE_FLAGS = ['--max-semi-space-size=16', '--max-old-space-size=256'];
-export const LOADER = join(ROOT, 'build/whodunit-loader');
-export const SERVICE = join(ROOT, 'dist/main.js');
-export const MORTAL = join(ROOT, 'build/mortal');
-export const UNDERTAKER = join(ROOT, 'build/undertaker');
-/** The victims in Java, C++ and Rust. */
-export const WORLD = join(ROOT, 'build/world');
-export const REAPER = join(ROOT, 'build/reaper');
+export * from '../paths.ts';
 
 /** What is left to do when the test process ends early. */
 const atExit = new Set<() => void>();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loader and service together, as a test runs them: with a socket, pins and a health port of their own, so that several of them
-// and the whodunit of the machine do not meet.
+// and the whodunit of the machine do not collide.
 import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the scenarios that are asked for and writes their table. What is asked for comes from scripts/chaos.mjs, in WHODUNIT_CHAOS.
+// Runs the scenarios that are asked for and writes their table. What is asked for comes from scripts/suites/chaos.ts, in WHODUNIT_CHAOS.
 import { writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A loader replaces that of release 0.1.0, whose probes have another ABI; then two builds replace each other. Meanwhile 500 processes
 // terminate per second, and now and then the new loader is killed while it starts. The other build has another object, so that the
-// programs in the kernel are really replaced (scripts/chaos.mjs).
+// programs in the kernel are really replaced (scripts/suites/chaos.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOADER } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';

@@ -10,7 +10,7 @@ import { readLedger, type TrueDeath } from './ledger.ts';
 const AWAKE_WITHIN_MS = 400_000;
 const BOOT_ATTEMPTS_MAX = 4;
 
-/** What scripts/chaos-machine.mjs has packed. */
+/** What scripts/build/chaos-machine.ts has packed. */
 interface Packed {
   readonly program: string;
   readonly args: readonly string[];
@@ -36,7 +36,7 @@ export type Act = 'jump' | 'fill' | 'drain';
 
 /**
  * Boots until our init has said something. Emulated processors now and then trip over a kernel that patches its own code at boot: that is
- * before any program of ours runs (scripts/kernel-matrix.mjs). `disk` is of emptyDisk(); `clock`: what its clock shows at the start, as
+ * before any program of ours runs (scripts/suites/kernels.ts). `disk` is of emptyDisk(); `clock`: what its clock shows at the start, as
  * QEMU's -rtc wants it.
  */
 export async function boot(act: Act, disk: string, clock = 'utc'): Promise<Machine> {

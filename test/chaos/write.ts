@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes docs/chaos.md from the last result of each scenario (scripts/chaos.mjs). A program.
+// Writes docs/chaos.md from the last result of each scenario (scripts/suites/chaos.ts). A program.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/stack/program.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Kafka broker of one node: Apache's own, which scripts/kafka.mjs has fetched.
+// A real Kafka broker of one node: Apache's own, which scripts/build/kafka.ts has fetched.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { limitedCgroup } from '../../scripts/memory-cgroup.mjs';
+import { limitedCgroup } from '../../scripts/stack/memory-cgroup.ts';
 import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';

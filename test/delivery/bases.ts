@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images under the names of the public ones that the Dockerfiles begin with, made of what scripts/image-bases.mjs has prepared.
+// Images under the names of the public ones that the Dockerfiles begin with, made of what scripts/build/image-bases.ts has prepared.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Docker } from '../../scripts/stack/docker.ts';
 import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
 
-/** The directories of scripts/image-bases.mjs. */
+/** The directories of scripts/build/image-bases.ts. */
 interface Prepared {
   readonly debian: string;
   readonly go: string;

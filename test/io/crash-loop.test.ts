@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A crash loop before the whole service: what is reported, that the sum is exact, and that no aggregated termination is lost by a kill.
+// A crash loop and the whole service: what is reported, that the counters add up, and that no aggregated termination is lost by a kill.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -43,7 +43,7 @@ async function collect() {
 }
 
 describe('a crash loop', () => {
-  it('of 1,000 deaths in a minute is 10 records and a summary, the sum is exact, and nothing is left unacknowledged', async () => {
+  it('of 1,000 terminations in a minute yields 10 records and a summary, the counters add up, and everything is acknowledged', async () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_RECORDS_PER_MINUTE: '10' };
     const service = await start(['run', '--output', 'json'], health);
@@ -73,7 +73,7 @@ describe('a crash loop', () => {
     });
   });
 
-  it('is reported in full though the service is killed in the middle of the minute, after all was acknowledged', async () => {
+  it('is reported completely even if the service is killed in the middle of the minute, after everything was acknowledged', async () => {
     const state = temporaryDirectory();
     const collector = await collect();
     const [port] = await freePorts(1);

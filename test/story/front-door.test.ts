@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person types: `npm start` and `npm run demo`, here without npm around the scripts.
+// What a person types: `npm start` and `npm run demo`, with the command lines that package.json has for them.
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answers } from '../../scripts/stack/collector.ts';
@@ -9,6 +9,13 @@ import { type Place, place } from '../../scripts/stack/whodunit.ts';
 const READY_WITHIN_MS = 60_000; // it builds first
 const REPORT_WITHIN_MS = 60_000;
 const DEMO_WITHIN_MS = 90_000;
+
+const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
+
+/** Runs a script of package.json as npm does: by a shell, which the command replaces. */
+function startScript(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
+  return startProgram('sh', ['-c', `${scripts[name]} "$@"`, 'sh', ...args], { env: { ...process.env, ...env } });
+}
 
 const running: Program[] = [];
 const places: Place[] = [];
@@ -23,22 +30,15 @@ async function start(args: readonly string[]): Promise<{ at: Place; program: Pro
   places.push(at);
   // The service is another user where that one can read the checkout.
   chmodSync(at.directory.path, 0o711);
-  const program = startProgram(process.execPath, ['scripts/start.mjs', ...args], {
-    env: {
-      ...process.env,
-      WHODUNIT_SOCKET: at.socket,
-      WHODUNIT_PIN_DIR: at.pinDir,
-      WHODUNIT_HEALTH_ADDR: at.health,
-      WHODUNIT_REPORT: 'all',
-    },
+  const program = startScript('start', args, {
+    WHODUNIT_SOCKET: at.socket,
+    WHODUNIT_PIN_DIR: at.pinDir,
+    WHODUNIT_HEALTH_ADDR: at.health,
+    WHODUNIT_REPORT: 'all',
   });
   running.push(program);
   await until('readyz', READY_WITHIN_MS, () => answers(`http://${at.health}/readyz`), program.output);
-  await until(
-    'the word that it watches',
-    REPORT_WITHIN_MS,
-    () => /whodunit watches/.test(program.output()) || undefined,
-  );
+  await until('its last line', REPORT_WITHIN_MS, () => /whodunit is running/.test(program.output()) || undefined);
   return { at, program };
 }
 
@@ -90,7 +90,7 @@ describe('npm start', () => {
 
 describe('npm run demo', () => {
   it('shows six right reports and ends with 0', async () => {
-    const demo = startProgram(process.execPath, ['scripts/demo.mjs']);
+    const demo = startScript('demo', []);
     running.push(demo);
     await until('its end', DEMO_WITHIN_MS, () => !demo.alive() || undefined, demo.output);
     expect(await demo.ended, demo.output()).toEqual({ code: 0, signal: null });

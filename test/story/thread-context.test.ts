@@ -13,7 +13,7 @@ const OF_MAIN = { traceId: '1'.repeat(32), spanId: '1'.repeat(16) };
 const STARTING = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const SERVICE = { OTEL_TRACES_EXPORTER: 'otlp', WHODUNIT_RECORDS_PER_MINUTE: '1000' };
 
-/** Lets a program of scripts/world.mjs die, and returns its record. `how`: test/story/threads/thread_context.c. */
+/** Lets a program of scripts/build/world.ts die, and returns its record. `how`: test/story/threads/thread_context.c. */
 async function death(
   by: Watched,
   how: string,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The batch jobs with real OpenTelemetry SDKs (jobs/), as commands: each joins the trace of TRACEPARENT, sends one span, prints its pid
-// and crashes. `npm test` makes what they need (scripts/sdk-jobs.mjs).
+// and crashes. `npm test` makes what they need (scripts/build/sdk-jobs.ts).
 import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { NODE, ROOT } from '../../scripts/stack/program.ts';
 
 const PREPARED = process.env.WHODUNIT_TEST_JOBS;
 if (PREPARED === undefined)
-  throw new Error('WHODUNIT_TEST_JOBS is not set: `WHODUNIT_TEST_JOBS=$(node scripts/sdk-jobs.mjs | tail -n 1)`');
+  throw new Error(
+    'WHODUNIT_TEST_JOBS is not set: `WHODUNIT_TEST_JOBS=$(node_modules/.bin/node scripts/build/sdk-jobs.ts)`',
+  );
 const PYTHON = join(PREPARED, 'python/bin/python3');
 
 export interface Job {

@@ -7,7 +7,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import * as published from '@opentelemetry/semantic-conventions/incubating';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readRegistry, type Signal } from '../../../scripts/registry.ts';
+import { readRegistry, type Signal } from '../../../scripts/generate/registry.ts';
 import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
 import { CrashLoops } from '../../../src/core/filter/aggregate.ts';
@@ -207,7 +207,7 @@ describe('the registry', () => {
   });
 
   it('gave docs/telemetry.md and src/core/telemetry/semconv.ts as they are committed', () => {
-    const script = new URL('../../../scripts/generate-telemetry.mjs', import.meta.url).pathname;
+    const script = new URL('../../../scripts/generate/telemetry.ts', import.meta.url).pathname;
     const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, '']);
   });

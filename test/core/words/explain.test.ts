@@ -46,7 +46,7 @@ describe('every signal of the tables', () => {
 });
 
 it('the page is as committed', () => {
-  const script = new URL('../../../scripts/generate-exit-codes.mjs', import.meta.url).pathname;
+  const script = new URL('../../../scripts/generate/exit-codes.ts', import.meta.url).pathname;
   const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
   expect([status, stderr]).toEqual([0, '']);
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The score as a program: runs the cases, prints tables and totals, writes docs/deaths.md. scripts/deaths.mjs builds everything,
+// The score as a program: runs the cases, prints tables and totals, writes docs/deaths.md. scripts/commands/deaths.ts builds everything,
 // reads the command line and hands it over as one argument of JSON. Ends with 1 if anything is wrong.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// worldVariable names the environment variable with the directory of the victims that scripts/world.mjs compiles.
+// worldVariable names the environment variable with the directory of the victims that scripts/build/world.ts compiles.
 const worldVariable = "UNDERTAKER_WORLD"
 
 // The distribution's own programs come before those that a PATH puts in front: wrappers of version managers, mostly.
@@ -30,7 +30,7 @@ func findProgram(name string) (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("%w: scripts/world.mjs knows the package that has it", err)
+		return "", fmt.Errorf("%w: scripts/build/world.ts knows the package that has it", err)
 	}
 	return filepath.EvalSymlinks(path)
 }

@@ -8,7 +8,7 @@ import {
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readRegistry } from '../../../scripts/registry.ts';
+import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Program, startProgram, until } from '../../../../scripts/stack/program.ts';
+import { WITH_TRACEFS } from '../../../../scripts/stack/tracefs.ts';
 import type { Observation } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
@@ -10,16 +11,6 @@ import type { Peer } from './peer.ts';
 const READY_WITHIN_MS = 60_000;
 const CANARY_EVERY_MS = 500;
 const CAUGHT_UP_WITHIN_MS = 5_000;
-
-/** What runs a command with tracefs in a mount namespace of its own, so that nothing of the machine's is changed. */
-export const WITH_TRACEFS = [
-  'unshare',
-  '--mount',
-  'sh',
-  '-c',
-  'mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"',
-  'sh',
-];
 
 export interface Watch {
   /**

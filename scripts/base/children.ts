@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts programs that run until they are stopped, and stops them in order, so that none outlives the command. Loader and service as
+// `npm start` and `npm run demo` run them are started here, too.
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { LOADER, NODE, ROOT, SERVICE, SERVICE_FLAGS } from '../paths.ts';
+import { Failure } from './command.ts';
+import { type User, WITHOUT_CAPABILITIES } from './privileges.ts';
+
+const READY_WITHIN_MS = 30_000;
+const READY_POLL_MS = 100;
+const STOP_WITHIN_MS = 10_000;
+
+export interface Ending {
+  readonly code: number | null;
+  /** In words: the signal, the code, or why it could not be started. */
+  readonly why: string;
+}
+
+export interface Running {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly alive: () => boolean;
+  /** Never rejects. */
+  readonly ended: Promise<Ending>;
+}
+
+/** Those that were started, in order. Once `stopping`, no other one is. */
+const started: Running[] = [];
+let stopping = false;
+
+/** Starts one, in a session of its own, so that Ctrl-C reaches this process alone, which then stops the others in order. */
+export function startProgram(
+  name: string,
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+): Running {
+  if (stopping) throw new Failure(`${name} is not started: the command is stopping.`);
+  const child = spawn(program, args, { cwd: ROOT, detached: true, ...options });
+  let alive = true;
+  const ended = new Promise<Ending>((resolve) => {
+    const end = (how: Ending) => {
+      alive = false;
+      resolve(how);
+    };
+    child.on('error', (error) => end({ code: null, why: error.message }));
+    child.on('exit', (code, signal) => end({ code, why: signal ?? `code ${code}` }));
+  });
+  const running = { name, child, alive: () => alive, ended };
+  started.push(running);
+  return running;
+}
+
+/** Stops all, the last started first, and gives how each ended. A program that is to be started from now on fails. */
+export async function stopAll(): Promise<({ readonly name: string } & Ending)[]> {
+  stopping = true;
+  const ends = [];
+  for (const running of [...started].reverse()) ends.push({ name: running.name, ...(await stop(running)) });
+  return ends;
+}
+
+/** SIGTERM, and SIGKILL after STOP_WITHIN_MS. */
+async function stop(running: Running): Promise<Ending> {
+  if (running.alive()) running.child.kill('SIGTERM');
+  const timer = setTimeout(() => running.child.kill('SIGKILL'), STOP_WITHIN_MS);
+  const how = await running.ended;
+  clearTimeout(timer);
+  return how;
+}
+
+/** Runs a script of the project to its end, or until this process is asked to stop. Gives its exit code. */
+export async function runScript(
+  name: string,
+  args: readonly string[],
+  { inputToo }: { readonly inputToo: boolean },
+): Promise<number> {
+  const script = startProgram(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  await Promise.race([script.ended, stopAsked({ inputToo })]);
+  const [end] = await stopAll();
+  return end?.code ?? 1;
+}
+
+interface LoaderOptions {
+  readonly socket: string;
+  readonly pinDir: string;
+  readonly socketGroup: number;
+}
+
+/** Starts the loader, shows what it prints, and waits until it serves the socket. */
+export async function startLoader({ socket, pinDir, socketGroup }: LoaderOptions): Promise<Running> {
+  const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
+  args.push('--socket-group', String(socketGroup));
+  const loader = startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+  const ready = readyLine(loader);
+  const timeout = new Promise<'late'>((resolve) => setTimeout(resolve, READY_WITHIN_MS, 'late').unref());
+  const first = await Promise.race([ready, timeout, loader.ended]);
+  if (first === 'ready') return loader;
+  await stop(loader);
+  const why = first === 'late' ? `was not ready after ${READY_WITHIN_MS / 1000} s` : `ended with ${first.why}`;
+  throw new Failure(`The loader ${why}. \`${LOADER} check\` says what this machine lacks.`);
+}
+
+function readyLine({ child }: Running): Promise<'ready'> {
+  return new Promise((resolve) => {
+    if (child.stderr === null) return;
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (/\bready\b/.test(line)) resolve('ready');
+      else console.error(line);
+    });
+  });
+}
+
+interface ServiceOptions {
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly user: User;
+  readonly stdio?: SpawnOptions['stdio'];
+}
+
+export function startService({ args, env, user: { uid, gid }, stdio }: ServiceOptions): Running {
+  const [program, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, NODE] : [NODE];
+  return startProgram('the service', program as string, [...before, ...SERVICE_FLAGS, SERVICE, 'run', ...args], {
+    stdio: stdio ?? ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+    uid,
+    gid,
+  });
+}
+
+/** Waits until /readyz answers 200. */
+export async function awaitReady(service: Running, healthAddress: string): Promise<void> {
+  const end = Date.now() + READY_WITHIN_MS;
+  let last = 'no answer';
+  while (Date.now() < end && service.alive()) {
+    try {
+      const response = await fetch(`http://${healthAddress}/readyz`);
+      if (response.status === 200) return;
+      last = `${response.status}: ${(await response.text()).trim()}`;
+    } catch (error) {
+      const { message, cause } = error as Error;
+      last = cause instanceof Error ? cause.message : message;
+    }
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+  if (!service.alive()) throw new Failure(`The service ended with ${(await service.ended).why}.`);
+  throw new Failure(`http://${healthAddress}/readyz did not answer 200 within ${READY_WITHIN_MS / 1000} s (${last}).`);
+}
+
+/** Resolves when this process is asked to stop: by a signal, or by the end of its input if `inputToo`. */
+export function stopAsked({ inputToo }: { readonly inputToo: boolean }): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
+    if (!inputToo) return;
+    process.stdin.on('end', () => resolve('end of input')).resume();
+    process.stdin.unref(); // standard input alone does not keep this process running
+  });
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Debian packages that a command needs and that the machine may lack. In CI, as root, they are installed; on a developer's machine
+// nothing is: the failure says what to install.
+import { spawnSync } from 'node:child_process';
+import { Failure } from './command.ts';
+import { isRoot } from './privileges.ts';
+import { run, step } from './run.ts';
+
+/** How long another apt may hold dpkg's lock while it installs. */
+const LOCK_TIMEOUT_S = 300;
+
+function isInstalled(name: string): boolean {
+  const { status, stdout } = spawnSync('dpkg', ['--status', name], { encoding: 'utf8' });
+  return status === 0 && /^Status: install ok installed$/m.test(stdout);
+}
+
+/** The installation that runs now: two at a time would wait for each other's locks. */
+let installing: Promise<unknown> = Promise.resolve();
+
+/** Resolves when all the packages are installed. Fails with `purpose` and the command to type where it may not install. */
+export async function requirePackages(names: readonly string[], purpose: string): Promise<void> {
+  const turn = installing.then(() => installMissing(names, purpose));
+  installing = turn.catch(() => {});
+  return turn;
+}
+
+async function installMissing(names: readonly string[], purpose: string): Promise<void> {
+  const missing = names.filter((name) => !isInstalled(name));
+  if (missing.length === 0) return;
+  const command = `apt-get install --no-install-recommends ${missing.join(' ')}`;
+  if (process.env.CI !== 'true' || !isRoot())
+    throw new Failure(`${purpose} needs Debian's ${missing.join(', ')}: ${command}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await step(`installing ${missing.join(' ')}`, async () => {
+    await run('apt-get', ['update', '-qq'], { env });
+    const patient = ['-o', `DPkg::Lock::Timeout=${LOCK_TIMEOUT_S}`];
+    await run('apt-get', [...patient, 'install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
+  });
+}

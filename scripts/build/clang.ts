@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compiler of bpf/, pinned, and how it is called.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { requirePackages } from '../base/debian.ts';
+
+export const CLANG = 'clang-19';
+export const STRIP = 'llvm-strip-19';
+export const CLANG_FORMAT = 'clang-format-19';
+const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
+
+export const BPF_FLAGS = [
+  '-O2',
+  '-mcpu=v3',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
+];
+
+/** The compiler and libbpf's headers. A machine that has them from elsewhere than Debian's packages is fine. */
+export async function requireCompiler(): Promise<void> {
+  const compiles = [CLANG, STRIP].every((program) => spawnSync(program, ['--version']).status === 0);
+  if (compiles && existsSync('/usr/include/bpf/bpf_helpers.h')) return;
+  await requirePackages(PACKAGES, 'Compiling bpf/');
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Debian's kernels for the kernel matrix, downloaded once into a cache outside the repository. apt itself chooses the newest
+// package of a series, checks the archive's signature and the package's hash; it gets lists and a cache of its own, so that the
+// machine's sources stay as they are. The mirror is the one that the machine uses.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '../base/command.ts';
+import { run, step } from '../base/run.ts';
+import { CACHE } from './cache.ts';
+import type { Arch } from './machine.ts';
+
+const IMAGES = join(CACHE, 'kernels');
+
+export interface Kernel {
+  readonly name: string;
+  readonly arch: Arch;
+  /** Which of Debian's archives has the suite that has the package. */
+  readonly archive: 'main' | 'security';
+  readonly suite: string;
+  readonly package: string;
+  /** QEMU's model of the processor. */
+  readonly cpu: string;
+}
+
+/** The kernels that are booted. */
+export const KERNELS: readonly Kernel[] = [
+  {
+    name: '5.10',
+    arch: 'amd64',
+    archive: 'security',
+    suite: 'bullseye-security',
+    package: 'linux-image-5.10.0-*-cloud-amd64',
+    cpu: 'max',
+  },
+  {
+    name: '6.1',
+    arch: 'amd64',
+    archive: 'main',
+    suite: 'bookworm',
+    package: 'linux-image-6.1.0-*-cloud-amd64',
+    cpu: 'max',
+  },
+  // 6.12 oopses under emulation with every feature that QEMU can emulate.
+  {
+    name: '6.12',
+    arch: 'amd64',
+    archive: 'main',
+    suite: 'trixie',
+    package: 'linux-image-6.12.*-cloud-amd64',
+    cpu: 'Skylake-Client-v3',
+  },
+  {
+    name: '7.x',
+    arch: 'amd64',
+    archive: 'main',
+    suite: 'sid',
+    package: 'linux-binary-unsigned-7.*-cloud-amd64',
+    cpu: 'max',
+  },
+  {
+    name: 'arm64',
+    arch: 'arm64',
+    archive: 'main',
+    suite: 'trixie',
+    package: 'linux-image-6.12.*-cloud-arm64',
+    cpu: 'max',
+  },
+];
+
+/** The base addresses of Debian's archives, from the machine's own sources. */
+export function mirrors(): Record<Kernel['archive'], string> {
+  const parts = filesIn('/etc/apt/sources.list.d', /\.(list|sources)$/);
+  const files = ['/etc/apt/sources.list', ...parts].filter(existsSync);
+  const words = files
+    .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
+    .filter((line) => !line.startsWith('#'))
+    .flatMap((line) => line.split(/\s+/));
+  const find = (pattern: RegExp) => words.find((word) => pattern.test(word))?.replace(/\/$/, '');
+  const main = find(/^https?:\/\/\S+\/debian\/?$/);
+  if (main === undefined)
+    throw new Failure("no Debian mirror is named in /etc/apt: the kernel matrix takes Debian's kernels from there.");
+  return { main, security: find(/^https?:\/\/\S+\/debian-security\/?$/) ?? `${main}-security` };
+}
+
+/** An apt of its own: configuration, lists and cache are in the directory. */
+function apt(directory: string): (program: string, ...args: string[]) => Promise<string> {
+  const configuration = join(directory, 'apt.conf');
+  if (!existsSync(configuration)) {
+    for (const sub of ['lists/partial', 'archives/partial']) mkdirSync(join(directory, sub), { recursive: true });
+    const urls = mirrors();
+    const signed = '[arch=%a signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]';
+    const sources = KERNELS.map(
+      ({ arch, archive, suite }) => `deb ${signed.replace('%a', arch)} ${urls[archive]} ${suite} main`,
+    );
+    writeFileSync(join(directory, 'sources.list'), `${[...new Set(sources)].join('\n')}\n`);
+    writeFileSync(join(directory, 'status'), '');
+    writeFileSync(
+      configuration,
+      [
+        `Dir::State "${directory}";`,
+        `Dir::State::status "${directory}/status";`,
+        `Dir::Cache "${directory}";`,
+        `Dir::Etc::sourcelist "${directory}/sources.list";`,
+        'Dir::Etc::sourceparts "-";',
+        'APT::Architectures { "amd64"; "arm64"; };',
+        'APT::Sandbox::User "root";',
+        'Acquire::Languages "none";',
+        '',
+      ].join('\n'),
+    );
+  }
+  const remedy = "Debian's mirror could not be read; the output above says why.";
+  return (program, ...args) => run(program, args, { env: { APT_CONFIG: configuration }, cwd: directory, remedy });
+}
+
+export interface KernelImage {
+  /** The name of the package. */
+  readonly version: string;
+  readonly image: string;
+  /** The directory of its modules. */
+  readonly modules: string | undefined;
+}
+
+/** The image of one kernel after the other: they share apt's lists. */
+let downloading: Promise<unknown> = Promise.resolve();
+
+/** Finds the kernel in the cache, or downloads it. */
+export function kernelImage(kernel: Kernel): Promise<KernelImage> {
+  const turn = downloading.then(() => findOrDownload(kernel));
+  downloading = turn.catch(() => {});
+  return turn;
+}
+
+async function findOrDownload(kernel: Kernel): Promise<KernelImage> {
+  const home = join(IMAGES, kernel.name);
+  const [cached] = existsSync(home) ? readdirSync(home) : [];
+  if (cached !== undefined) return contents(home, cached);
+  const directory = join(IMAGES, 'apt');
+  mkdirSync(directory, { recursive: true });
+  const call = apt(directory);
+  if (filesIn(join(directory, 'lists'), /Packages/).length === 0)
+    await step("reading the lists of Debian's kernels", () => call('apt-get', 'update', '-qq'));
+  return await step(`downloading Debian's kernel ${kernel.name} for ${kernel.arch}`, async () => {
+    const listed = await call('apt-cache', 'pkgnames', kernel.package.split('*')[0] ?? '');
+    const pattern = new RegExp(`^${kernel.package.replaceAll('.', '\\.').replace('*', '[^-]*')}$`);
+    const names = listed.split('\n').filter((name) => pattern.test(name));
+    const newest = names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+    if (newest === undefined) throw new Failure(`${kernel.suite} of Debian's mirror has no ${kernel.package}.`);
+    const downloads = join(IMAGES, `${kernel.name}.new`);
+    rmSync(downloads, { recursive: true, force: true });
+    mkdirSync(downloads, { recursive: true });
+    await run('apt-get', ['download', '-qq', `${newest}:${kernel.arch}`], {
+      env: { APT_CONFIG: join(directory, 'apt.conf') },
+      cwd: downloads,
+    });
+    const [archive] = filesIn(downloads, /\.deb$/);
+    if (archive === undefined) throw new Failure(`apt-get downloaded no package ${newest}.`);
+    await run('dpkg', ['-x', archive, join(downloads, newest)]);
+    rmSync(archive);
+    renameSync(downloads, home);
+    return contents(home, newest);
+  });
+}
+
+function contents(home: string, version: string): KernelImage {
+  const root = join(home, version);
+  const [modules] = ['lib/modules', 'usr/lib/modules'].flatMap((path) => filesIn(join(root, path), /./));
+  const [image] = [join(root, 'boot'), modules ?? root].flatMap((directory) => filesIn(directory, /^vmlinuz/));
+  if (image === undefined) throw new Failure(`no kernel image is in ${root}: remove that directory and try again.`);
+  return { version, image, modules };
+}
+
+/** The paths in the directory whose names match; none if there is no such directory. */
+function filesIn(directory: string, name: RegExp): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((file) => name.test(file))
+    .map((file) => join(directory, file));
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the project's own programs: the loader, the service, and those that the tests run.
+import { join } from 'node:path';
+import { run, step } from '../base/run.ts';
+import { LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
+
+interface GoBuild {
+  readonly flags?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export async function buildGo(
+  what: string,
+  output: string,
+  directory: string,
+  { flags = [], env = {} }: GoBuild = {},
+): Promise<void> {
+  await step(`building ${what}`, () =>
+    run('go', ['build', '-trimpath', ...flags, '-o', output, directory], {
+      env: { CGO_ENABLED: '0', ...env },
+      remedy: 'If the output above mentions a download, the Go module proxy could not be reached.',
+    }),
+  );
+}
+
+const LOADER_FLAGS = ['-ldflags=-s -w'];
+export const buildLoader = () => buildGo('the loader (Go)', LOADER, './loader', { flags: LOADER_FLAGS });
+/** For another processor than this machine's: `arch` as Go names it. */
+export const buildLoaderFor = (arch: string, output: string) =>
+  buildGo(`the loader for ${arch}`, output, './loader', { flags: LOADER_FLAGS, env: { GOOS: 'linux', GOARCH: arch } });
+export const buildMortal = () => buildGo('the example victims (Go)', MORTAL, './examples/mortal');
+export const buildReaper = () => buildGo('the reaper (Go)', REAPER, './test/chaos/reaper');
+export const buildUndertaker = () => buildGo('the undertaker (Go)', UNDERTAKER, './test/deaths/undertaker');
+
+export async function buildService(): Promise<void> {
+  await step('building the service (TypeScript)', () =>
+    run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json'], {
+      remedy: 'If a package is missing, remove node_modules and try again.',
+    }),
+  );
+}
+
+/** The loader in build/ and the service in dist/. */
+export async function build(): Promise<void> {
+  await buildLoader();
+  await buildService();
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs of the machine that the conformance suite runs as victims and senders, and the victims that it compiles.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { requirePackages } from '../base/debian.ts';
+import { run, step } from '../base/run.ts';
+import { ROOT, WORLD } from '../paths.ts';
+
+const SOURCES = join(ROOT, 'test/deaths/world');
+
+/** The publisher of test/story/thread-context.test.ts: the ways in which a compiler and a linker may place a thread's variable. */
+const THREADS = join(ROOT, 'test/story/threads');
+const PROGRAM = join(THREADS, 'thread_context.c');
+const VARIABLE = join(THREADS, 'attach.c');
+const [DESCRIPTOR, TRADITIONAL] = process.arch === 'arm64' ? ['desc', 'trad'] : ['gnu2', 'gnu'];
+const LIBRARY = ['-shared', '-fPIC', `-mtls-dialect=${DESCRIPTOR}`];
+const EXPORT = '-Wl,--export-dynamic-symbol=otel_thread_ctx_v1';
+const PUBLISHERS: readonly (readonly [output: string, ...args: string[]])[] = [
+  ['threads-in-program', '-rdynamic', PROGRAM, VARIABLE],
+  ['threads-in-program-aligned', '-rdynamic', '-DLARGE', PROGRAM, VARIABLE],
+  ['threads-in-program-fixed', '-no-pie', '-rdynamic', PROGRAM, VARIABLE],
+  ['threads-in-program-static', '-static-pie', EXPORT, PROGRAM, VARIABLE],
+  ['libthreads.so', ...LIBRARY, VARIABLE],
+  ['libthreads-symbolic.so', ...LIBRARY, '-DPROTECTED', VARIABLE],
+  ['libthreads-large.so', ...LIBRARY, '-DLARGE', VARIABLE],
+  ['libthreads-traditional.so', '-shared', '-fPIC', `-mtls-dialect=${TRADITIONAL}`, '-DLARGE', VARIABLE],
+  ['libthreads-initial.so', '-shared', '-fPIC', '-ftls-model=initial-exec', VARIABLE],
+  ['threads-alone', PROGRAM],
+  ['threads-with-library', PROGRAM, `-L${WORLD}`, '-Wl,--no-as-needed', '-lthreads', '-Wl,-rpath,$ORIGIN'],
+];
+
+/** Debian's packages of the programs that a machine may lack. */
+const PACKAGE_OF: Readonly<Record<string, string>> = {
+  perl: 'perl',
+  java: 'default-jdk-headless',
+  javac: 'default-jdk-headless',
+  gcc: 'gcc',
+  'g++': 'g++',
+  rustc: 'rustc',
+  pkill: 'procps',
+  sudo: 'sudo',
+  'systemd-run': 'systemd',
+  dockerd: 'docker.io',
+  runc: 'runc',
+};
+/** Required as packages, since another program of that name would not do: a busybox for a container is static, and version managers install a script as python3. */
+const PACKAGES = ['busybox-static', 'python3'];
+const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
+
+const isInstalled = (program: string): boolean => {
+  const env = { ...process.env, PATH: `${process.env.PATH}:${SYSTEM_DIRECTORIES}` };
+  return spawnSync('sh', ['-c', `command -v ${program}`], { env }).status === 0;
+};
+
+/** One after the other: the last of them is linked with a library before it. */
+async function buildPublishers(): Promise<void> {
+  for (const [output, ...args] of PUBLISHERS) await run('gcc', ['-O1', '-Wall', '-o', join(WORLD, output), ...args]);
+}
+
+/** Installs the programs that the cases of test/deaths/undertaker/cases_world.go need, and builds the victims. */
+export async function prepareWorld(): Promise<void> {
+  const missing = Object.keys(PACKAGE_OF).filter((program) => !isInstalled(program));
+  const packages = new Set([...missing.map((program) => PACKAGE_OF[program] as string), ...PACKAGES]);
+  await requirePackages([...packages], 'The part of test/deaths with programs of the machine');
+  mkdirSync(WORLD, { recursive: true });
+  await step('building the victims in Java, C, C++ and Rust', () =>
+    Promise.all([
+      buildPublishers(),
+      run('javac', ['-nowarn', '-XDignore.symbol.file', '-d', WORLD, join(SOURCES, 'Mortal.java')]),
+      run('g++', ['-O0', '-o', join(WORLD, 'terminate'), join(SOURCES, 'terminate.cpp')]),
+      run('rustc', ['-o', join(WORLD, 'panic'), join(SOURCES, 'panic.rs')]),
+    ]),
+  );
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run bench`: what whodunit costs, measured against its bars and against other tools. Builds what bench/ needs, and runs it.
+import { join } from 'node:path';
+import { runScript } from '../base/children.ts';
+import { command, Failure, readFlags } from '../base/command.ts';
+import { requirePackages } from '../base/debian.ts';
+import { againAsRoot, BEHIND_SUDO, isRoot } from '../base/privileges.ts';
+import { run, step } from '../base/run.ts';
+import { buildCollector } from '../build/collector.ts';
+import { build, buildGo } from '../build/programs.ts';
+import { ROOT } from '../paths.ts';
+
+const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'];
+const COMPILER = ['gcc', 'libc6-dev'];
+/** Debian's packages that some parts need besides. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  peers: ['libbpf-tools', 'bpftrace', 'forkstat'],
+  profile: ['linux-perf'],
+};
+
+const HELP = `npm run bench -- [options]
+
+Measures what whodunit costs and how fast it is, on a machine that should do nothing else; takes about a quarter of an hour, as
+root. A table on standard output, the same as JSON in bench/results/NAME.json. Ends with 1 only if something could not be measured.
+
+  --quick       fewer and shorter rounds, under 3 minutes: a hint, not a figure
+  --only PARTS  some of them, with commas: ${PARTS.join(', ')}
+  --name NAME   of the results; by default full, quick (--quick) or partial (--only)
+  --judge       measure nothing: show the results of that name
+  --write       write docs/performance.md from the results of a whole run
+  --help        this text`;
+
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  name: { type: 'string' },
+  judge: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  'behind-sudo': { type: 'boolean', default: false },
+} as const;
+
+function validFlags() {
+  const flags = readFlags(OPTIONS);
+  const only = flags.only?.split(',') ?? PARTS;
+  const unknown = only.find((part) => !PARTS.includes(part));
+  if (unknown !== undefined) throw new Failure(`--only: there is no part ${unknown}; there are ${PARTS.join(', ')}.`);
+  if (flags.write && (flags.quick || flags.only !== undefined))
+    throw new Failure('--write goes without --quick and --only: docs/performance.md has all parts, measured well.');
+  const name = flags.name ?? (flags.only !== undefined ? 'partial' : flags.quick ? 'quick' : 'full');
+  if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
+  return { ...flags, only, name };
+}
+
+async function buildAll(): Promise<void> {
+  await build();
+  await buildGo('the reader of probe costs (Go)', join(ROOT, 'build/bench-probe-cost'), './bench/probe-cost');
+  await buildGo('a program that is preempted (Go)', join(ROOT, 'build/bench-preempted'), './bench/preempted');
+  await requirePackages(COMPILER, 'npm run bench');
+  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-static', '-pthread', '-o', join(ROOT, 'build/bench-load')];
+  await step('building the loads (C)', () => run('gcc', [...flags, 'bench/load/load.c']));
+}
+
+await command(async () => {
+  const flags = validFlags();
+  if (flags.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const behindSudo = flags['behind-sudo'];
+  if (!flags.judge) {
+    if (!behindSudo) {
+      await buildAll();
+      process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
+    }
+    if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
+    for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (its part ${part})`);
+  }
+  const args = ['bench/main.ts', JSON.stringify(flags)];
+  return runScript('the benchmark', args, { inputToo: behindSudo });
+});

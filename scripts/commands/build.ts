@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run build`: the loader in build/, the service in dist/.
+import { command } from '../base/command.ts';
+import { build } from '../build/programs.ts';
+
+await command(async () => {
+  await build();
+  return 0;
+});

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run check`: everything that can be verified without running the code, in all three languages.
+// `npm run format` (`--fix`) formats instead. Ends with 1 if any check fails, after having run them all.
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, Failure } from '../base/command.ts';
+import { run, step } from '../base/run.ts';
+import { Capture, progress, withCapture } from '../base/screen.ts';
+import { CLANG_FORMAT } from '../build/clang.ts';
+import { checkHeaders } from '../checks/headers.ts';
+import { checkSizes } from '../checks/sizes.ts';
+import { NODE, ROOT } from '../paths.ts';
+
+const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
+const C_DIRECTORIES = ['bpf', 'bench/load'];
+const GO_DIRECTORIES = ['loader', 'examples', 'test', 'bench'];
+/** How many checks run at a time. */
+const CHECKS_AT_A_TIME = 2;
+
+interface Check {
+  readonly label: string;
+  readonly work: () => Promise<unknown>;
+}
+
+const bin = (name: string): string => join(ROOT, 'node_modules/.bin', name);
+
+/** Runs the tool of node_modules/.bin or the script; a failure is one of the check. */
+const tool = (label: string, name: string, ...args: string[]): Check => ({ label, work: () => run(bin(name), args) });
+const fresh = (label: string, script: string): Check => ({ label, work: () => run(NODE, [script, '--check']) });
+
+function biome(fix: boolean): Check {
+  const args = [...(fix ? ['check', '--write'] : ['ci']), '--colors=off', '.'];
+  const work = () => run(bin('biome'), args, { remedy: '`npm run format` may fix it.' });
+  return { label: 'TypeScript, JavaScript, JSON: format and lint (biome)', work };
+}
+
+function gofmt(fix: boolean): Check {
+  const work = async () => {
+    const listed = (await run('gofmt', [fix ? '-w' : '-l', ...GO_DIRECTORIES])).trim();
+    if (!fix && listed !== '') throw new Failure('Not formatted: `npm run format` does it.', listed);
+  };
+  return { label: 'Go: format (gofmt)', work };
+}
+
+function clangFormat(fix: boolean): Check {
+  const sources = C_DIRECTORIES.flatMap((directory) =>
+    readdirSync(join(ROOT, directory))
+      .filter((name) => /\.[ch]$/.test(name))
+      .map((name) => join(directory, name)),
+  );
+  const work = async () => {
+    const missing = spawnSync(CLANG_FORMAT, ['--version']).error !== undefined;
+    if (missing && process.env.CI !== 'true') return progress(`SKIPPED, ${CLANG_FORMAT} is not installed … `);
+    const mode = fix ? ['-i'] : ['--dry-run', '--Werror'];
+    return run(CLANG_FORMAT, [...mode, ...sources], { remedy: '`npm run format` does it.' });
+  };
+  return { label: 'C: format (clang-format)', work };
+}
+
+/** The checks of C. The first installs compiler and clang-format in CI. */
+const C_CHECKS: readonly Check[] = [
+  fresh('C: the generated files are what bpf/ gives', 'scripts/generate/bpf.ts'),
+  { label: 'C: each header compiles alone', work: checkHeaders },
+  clangFormat(false),
+];
+
+/** The slowest first. */
+const CHECKS: readonly Check[] = [
+  { label: 'Go: staticcheck', work: () => run('go', ['run', STATICCHECK, './...']) },
+  { label: 'Go: vet', work: () => run('go', ['vet', './...']) },
+  biome(false),
+  tool('TypeScript: types of the service (tsc)', 'tsc', '--noEmit', '-p', 'tsconfig.json'),
+  tool('TypeScript: types of tests, benchmark and scripts (tsc)', 'tsc', '--noEmit', '-p', 'test/tsconfig.json'),
+  gofmt(false),
+  { label: 'Go, C: sizes of functions and files', work: checkSizes },
+  fresh('the telemetry pages are what the registry gives', 'scripts/generate/telemetry.ts'),
+  fresh('the page of exit codes is what their tables give', 'scripts/generate/exit-codes.ts'),
+  fresh('the page of the configuration is what its tables give', 'scripts/generate/configuration.ts'),
+];
+
+const problems: string[] = [];
+
+/** Runs a check to its end, and shows its line and what it found. */
+async function runCheck({ label, work }: Check): Promise<void> {
+  const capture = new Capture();
+  await withCapture(capture, () =>
+    step(label, work).catch((error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      progress(`${error.output.trimEnd()}\n${error.message}\n`);
+      problems.push(label);
+    }),
+  );
+  progress(capture.text);
+}
+
+async function runInOrder(checks: readonly Check[]): Promise<void> {
+  for (const check of checks) await runCheck(check);
+}
+
+/** Each waits for a free place; a list runs in its order. */
+async function runAll(lists: readonly (readonly Check[])[]): Promise<void> {
+  const waiting = [...lists];
+  const place = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await runInOrder(next);
+  };
+  await Promise.all(Array.from({ length: CHECKS_AT_A_TIME }, place));
+}
+
+await command(async () => {
+  if (process.argv.includes('--fix')) await runInOrder([biome(true), gofmt(true), clangFormat(true)]);
+  else await runAll([C_CHECKS, ...CHECKS.map((check) => [check])]);
+  if (problems.length > 0) throw new Failure(`${problems.length} checks failed: ${problems.join('; ')}.`);
+  console.error('all checks passed');
+  return 0;
+});

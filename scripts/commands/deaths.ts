@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run deaths`: the score, case by case. Builds what test/deaths/score needs, and runs it.
+
+import { runScript } from '../base/children.ts';
+import { command, Failure, readFlags } from '../base/command.ts';
+import { requirePackages } from '../base/debian.ts';
+import { againAsRoot, BEHIND_SUDO, isRoot } from '../base/privileges.ts';
+import { buildCollector } from '../build/collector.ts';
+import { build, buildMortal, buildUndertaker } from '../build/programs.ts';
+import { prepareWorld } from '../build/world.ts';
+
+const HELP = `npm run deaths -- [options]
+
+Runs every case of test/deaths, and prints what terminated, what whodunit reported, and whether that was right.
+Ends with 1 if a report was wrong, missing, doubled, invented or lost.
+
+  --runs N     that many runs in a row (1)
+  --storm      during a fork storm on all processors
+  --only NAMES some cases, with commas
+  --compare    score other tools of Debian beside it, in the same run
+  --write      write docs/deaths.md from the last run; with --compare, and all cases
+  --help       this text`;
+/** Debian's packages of the other tools (test/deaths/score/peers), and of what runs them. */
+const PACKAGES = ['libbpf-tools', 'forkstat', 'bpftrace', 'coreutils', 'util-linux'];
+
+const OPTIONS = {
+  runs: { type: 'string', default: '1' },
+  storm: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  compare: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  'behind-sudo': { type: 'boolean', default: false },
+} as const;
+
+function validFlags() {
+  const flags = readFlags(OPTIONS);
+  const runs = Number(flags.runs);
+  if (!Number.isInteger(runs) || runs < 1)
+    throw new Failure(`--runs is ${flags.runs}; it must be a whole number from 1 on. See --help.`);
+  if (flags.write && (!flags.compare || flags.only !== undefined))
+    throw new Failure('--write needs --compare, and goes without --only: docs/deaths.md has all cases.');
+  return { ...flags, runs, only: flags.only?.split(',') ?? null };
+}
+
+await command(async () => {
+  const flags = validFlags();
+  if (flags.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const behindSudo = flags['behind-sudo'];
+  if (!behindSudo) {
+    await build();
+    await buildMortal();
+    await buildUndertaker();
+    await prepareWorld();
+    process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
+  }
+  if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
+  if (flags.compare) await requirePackages(PACKAGES, '--compare');
+
+  const args = ['test/deaths/score/main.ts', JSON.stringify(flags)];
+  return runScript('the score', args, { inputToo: behindSudo });
+});

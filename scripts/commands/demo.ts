@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run demo`: loader and service as `npm start` runs them, and six programs that terminate. Each report is shown and compared with
+// the status that the parent got from wait(2) and with the sender. Ends with 0 if all six are right.
+//
+// The service prints JSON here, and its own renderText shows the six: other terminations on this machine are left out.
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { renderText, wantsColour } from '../../src/io/console.ts';
+import { awaitReady, type Running, startLoader, startService, stopAll, stopAsked } from '../base/children.ts';
+import { command, Failure } from '../base/command.ts';
+import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from '../base/privileges.ts';
+import { build, buildMortal } from '../build/programs.ts';
+import { MORTAL, NODE, SERVICE } from '../paths.ts';
+import { limitedCgroup } from '../stack/memory-cgroup.ts';
+import { freePorts } from '../stack/program.ts';
+
+const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
+const VICTIM_READY_WITHIN_MS = 5_000;
+const REPORT_WITHIN_MS = 5_000;
+const REPORT_POLL_MS = 5;
+
+/** A program that terminates, and what its report must say. */
+interface Demonstration {
+  readonly title: string;
+  /** The arguments of the example victim. */
+  readonly way: readonly string[];
+  /** The signal that a shell sends. */
+  readonly by?: string;
+  /** Whether it runs in a cgroup with a memory limit. */
+  readonly limited?: boolean;
+  readonly cause: 'fault' | 'abort' | 'killed' | 'exit' | 'oom_kill';
+  readonly signal?: string;
+  readonly code?: number;
+}
+
+const DEMONSTRATIONS: readonly Demonstration[] = [
+  { title: 'a program writes to an address that is not mapped', way: ['segfault'], cause: 'fault', signal: 'SIGSEGV' },
+  { title: 'a program aborts', way: ['abort'], cause: 'abort', signal: 'SIGABRT' },
+  { title: 'another process sends SIGKILL', way: ['wait'], by: 'KILL', cause: 'killed', signal: 'SIGKILL' },
+  { title: 'another process sends SIGTERM', way: ['wait'], by: 'TERM', cause: 'killed', signal: 'SIGTERM' },
+  { title: 'a program exits with code 3', way: ['exit', '3'], cause: 'exit', code: 3 },
+  {
+    title: 'a program exceeds the memory limit of its cgroup',
+    way: ['eat-memory'],
+    limited: true,
+    cause: 'oom_kill',
+    signal: 'SIGKILL',
+  },
+];
+
+const SENDER_KINDS: Readonly<Partial<Record<Demonstration['cause'], string>>> = {
+  fault: 'kernel',
+  abort: 'self',
+  killed: 'process',
+  oom_kill: 'kernel',
+};
+
+/** What really happened. */
+interface Truth {
+  readonly pid: number;
+  readonly sender: number | undefined;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+type Attributes = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** A line of the service's JSON output. */
+interface JsonRecord {
+  readonly timestamp_ns: string;
+  readonly event_name: string;
+  readonly severity_text: string;
+  readonly body: string;
+  readonly attributes: Attributes;
+  readonly resource: { readonly attributes: Attributes };
+}
+
+/** What is to be done at the end, in reverse order. */
+type CleanUp = (() => unknown)[];
+
+async function demo(cleanUp: CleanUp): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'whodunit-demo-'));
+  cleanUp.push(() => rmSync(directory, { recursive: true, force: true }));
+  chmodSync(directory, 0o755); // the mode of the socket in it protects that
+  const service = await startInto(directory);
+  const reports = new Reports(service);
+  const cgroup = limitedCgroup(`whodunit-demo-${process.pid}`, MEMORY_LIMIT_BYTES);
+  cleanUp.push(cgroup.remove);
+
+  let wrong = 0;
+  console.log('');
+  for (const [index, demonstration] of DEMONSTRATIONS.entries()) {
+    console.log(`── ${index + 1} of ${DEMONSTRATIONS.length}: ${demonstration.title}\n`);
+    const truth = await terminate(demonstration, cgroup.directory, cleanUp);
+    const record = await reports.of(truth.pid);
+    if (record !== undefined)
+      process.stdout.write(renderText(readable(record), wantsColour(process.stdout, process.env)));
+    const differences =
+      record === undefined
+        ? [`no report came within ${REPORT_WITHIN_MS / 1000} s`]
+        : compare(demonstration, truth, record);
+    for (const difference of differences) console.log(`WRONG: ${difference}`);
+    if (differences.length > 0) wrong += 1;
+  }
+  const right = DEMONSTRATIONS.length - wrong;
+  if (wrong > 0) throw new Failure(`${right} of ${DEMONSTRATIONS.length} reports were right.`);
+  console.log(`All ${right} reports were right: cause, code and sender agree with wait(2) and with the senders.`);
+  return 0;
+}
+
+/** Starts loader and service with socket and queue in the directory; gives the service once it is ready. */
+async function startInto(directory: string): Promise<Running> {
+  const socket = join(directory, 'events.sock');
+  const stateDir = join(directory, 'state');
+  const [port] = await freePorts(1);
+  const health = `127.0.0.1:${port}`;
+  const user = serviceUser([NODE, SERVICE]);
+  mkdirSync(stateDir, { mode: 0o700 });
+  chownSync(stateDir, user.uid, user.gid);
+  await startLoader({ socket, pinDir: `/sys/fs/bpf/whodunit-demo-${process.pid}`, socketGroup: user.gid });
+  const service = startService({
+    args: ['--output', 'json'],
+    user,
+    env: {
+      ...withoutExporters(),
+      WHODUNIT_SOCKET: socket,
+      WHODUNIT_STATE_DIR: stateDir,
+      WHODUNIT_HEALTH_ADDR: health,
+      WHODUNIT_REPORT: 'all',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await awaitReady(service, health);
+  return service;
+}
+
+/** The demo is for the terminal: collectors that the environment names are left out. An empty variable counts as unset. */
+function withoutExporters(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter((name) => name.startsWith('OTEL_'));
+  return Object.fromEntries(names.map((name) => [name, '']));
+}
+
+/** Runs the victim to its end. */
+async function terminate({ way, by, limited }: Demonstration, cgroup: string, cleanUp: CleanUp): Promise<Truth> {
+  const args = limited ? ['in-cgroup', cgroup, ...way] : way;
+  const victim = spawn(MORTAL, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  cleanUp.push(() => victim.kill('SIGKILL')); // only where the demo is interrupted
+  const ended = new Promise<Pick<Truth, 'code' | 'signal'>>((resolve) =>
+    victim.on('exit', (code, signal) => resolve({ code, signal })),
+  );
+  const { pid } = victim;
+  if (pid === undefined) throw new Failure(`${MORTAL} cannot be started.`);
+  let sender: number | undefined;
+  if (by !== undefined) {
+    const late = sleep(VICTIM_READY_WITHIN_MS, 'late', { ref: false });
+    const ready = new Promise((resolve) => victim.stdout.once('data', resolve));
+    if ((await Promise.race([ready, late])) === 'late')
+      throw new Failure(`${[MORTAL, ...args].join(' ')} was not ready within ${VICTIM_READY_WITHIN_MS / 1000} s.`);
+    sender = spawn('/bin/sh', ['-c', `kill -${by} ${pid}`], { stdio: 'inherit' }).pid;
+  }
+  return { pid, sender, ...(await ended) };
+}
+
+function compare({ cause, signal, code }: Demonstration, truth: Truth, { attributes, resource }: JsonRecord): string[] {
+  const wanted = [
+    ['status of wait(2)', truth.signal ?? truth.code, signal ?? code],
+    ['process.executable.path', resource.attributes['process.executable.path'], MORTAL],
+    ['whodunit.cause', attributes['whodunit.cause'], cause],
+    ['process.exit.code', attributes['process.exit.code'], truth.code ?? undefined],
+    ['whodunit.signal.name', attributes['whodunit.signal.name'], truth.signal ?? undefined],
+    ['whodunit.sender.kind', attributes['whodunit.sender.kind'], SENDER_KINDS[cause]],
+    ['whodunit.sender.pid', attributes['whodunit.sender.pid'], truth.sender],
+  ];
+  return wanted
+    .filter(([, reported, right]) => reported !== right)
+    .map(([name, reported, right]) => `${name} is ${reported}; it should be ${right}`);
+}
+
+/** The service's records of terminations, by pid. None of these pids comes twice in so short a time. */
+class Reports {
+  readonly #service: Running;
+  readonly #records = new Map<unknown, JsonRecord>();
+
+  constructor(service: Running) {
+    this.#service = service;
+    const { stdout } = service.child;
+    if (stdout === null) throw new Error('the output of the service is not read');
+    createInterface({ input: stdout }).on('line', (line) => {
+      const record: JsonRecord = JSON.parse(line);
+      if (record.event_name !== 'whodunit.process.termination') return;
+      this.#records.set(record.resource.attributes['process.pid'], record);
+    });
+  }
+
+  async of(pid: number): Promise<JsonRecord | undefined> {
+    const end = Date.now() + REPORT_WITHIN_MS;
+    while (!this.#records.has(pid) && Date.now() < end && this.#service.alive()) await sleep(REPORT_POLL_MS);
+    return this.#records.get(pid);
+  }
+}
+
+/** The record in the shape that renderText takes. */
+function readable(record: JsonRecord): ReadableLogRecord {
+  const ns = BigInt(record.timestamp_ns);
+  return {
+    hrTime: [Number(ns / 1_000_000_000n), Number(ns % 1_000_000_000n)],
+    eventName: record.event_name,
+    severityText: record.severity_text,
+    body: record.body,
+    attributes: record.attributes,
+    resource: record.resource,
+  } as unknown as ReadableLogRecord;
+}
+
+await command(async () => {
+  const behindSudo = process.argv[2] === BEHIND_SUDO;
+  if (!behindSudo) {
+    await build();
+    await buildMortal();
+  }
+  if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO]);
+
+  const asked = stopAsked({ inputToo: behindSudo }).then(() => {
+    throw new Failure('The demo was interrupted.');
+  });
+  const cleanUp: CleanUp = [];
+  try {
+    return await Promise.race([demo(cleanUp), asked]);
+  } finally {
+    await stopAll();
+    for (const clean of cleanUp.reverse()) await clean();
+  }
+});

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run test:kernels`: the kernel matrix by itself. Last line: `N passed, N failed`.
+import { command, readFlags } from '../base/command.ts';
+import { run } from '../base/run.ts';
+import { KERNELS } from '../build/kernel-images.ts';
+import { NODE, ROOT } from '../paths.ts';
+import { report } from '../suites/counts.ts';
+import { bootKernels, prepareKernels, testKernels } from '../suites/kernels.ts';
+
+const HELP = `npm run test:kernels -- [options]
+
+Boots Debian's kernels under QEMU and scores the conformance cases there.
+
+  --kernel NAMES  some of them, with commas: ${KERNELS.map(({ name }) => name).join(', ')}
+  --judge         do not boot: compare what the last run left in build/kernels
+  --write         write docs/kernels.md from what is in build/kernels afterwards
+  --help          this text`;
+
+await command(async () => {
+  const flags = readFlags({
+    kernel: { type: 'string' },
+    judge: { type: 'boolean' },
+    write: { type: 'boolean' },
+    help: { type: 'boolean' },
+  });
+  if (flags.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const names = flags.kernel?.split(',');
+  if (!flags.judge) await bootKernels(await prepareKernels(names));
+  const counts = await testKernels(names);
+  if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));
+  return report(counts);
+});

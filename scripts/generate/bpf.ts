@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run generate`: compiles bpf/ with bpf2go into OUTPUTS. The result is committed, so that a build needs Go alone. It must come
+// from the pinned clang, or `--check` (in `npm run check`) could not compare bytes.
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { command, Failure } from '../base/command.ts';
+import { run } from '../base/run.ts';
+import { BPF_FLAGS, CLANG, requireCompiler, STRIP } from '../build/clang.ts';
+import { ROOT } from '../paths.ts';
+
+const OUTPUTS = [
+  'loader/internal/probes/bpf_bpfel.go',
+  'loader/internal/probes/bpf_bpfel.o',
+  'loader/internal/abi/abi_bpfel.go',
+];
+const TYPES = [
+  'event_abi',
+  'event_flag',
+  'event',
+  'part_kind',
+  'part_flag',
+  'part',
+  'process_key',
+  'feature',
+  'status_mask',
+  'siginfo_kind',
+  'signal_action',
+  'signal_set',
+  'task_flag',
+  'signal_fact',
+  'fault',
+  'oom',
+  'description',
+  'ancestor',
+  'thread_context',
+  'predecessor',
+  'counters',
+  'shared',
+  'pending_counts_flag',
+  'cgroup_hierarchy',
+];
+
+async function generate(directory: string): Promise<void> {
+  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', 'probes'];
+  args.push('-no-global-types', '-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
+  args.push('bpf', join(ROOT, 'bpf', 'whodunit.bpf.c'), '--', ...BPF_FLAGS);
+  await run('go', args, { env: { GOPACKAGE: 'probes' } });
+  splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
+}
+
+/** Moves the C types to a package without cilium/ebpf, and exports them: docs/decisions/0041. */
+function splitTypes(objectFile: string, typesFile: string): void {
+  const source = readFileSync(objectFile, 'utf8');
+  const [header] = source.split('\npackage ');
+  const from = source.search(/^type /m);
+  const to = source.indexOf('// Names of all BPF objects');
+  const types = source.slice(from, to).replaceAll(/\bbpf(?=[A-Z])/g, '');
+  writeFileSync(typesFile, `${header}\npackage abi\n\nimport "structs"\n\n${types.trimEnd()}\n`);
+  writeFileSync(objectFile, (source.slice(0, from) + source.slice(to)).replace('\t"structs"\n', ''));
+}
+
+await command(async () => {
+  await requireCompiler();
+  const directory = mkdtempSync(join(tmpdir(), 'whodunit-generate-'));
+  try {
+    await generate(directory);
+    if (process.argv.includes('--check')) check(directory);
+    else {
+      for (const path of OUTPUTS) copyFileSync(join(directory, basename(path)), join(ROOT, path));
+      console.log(`wrote ${OUTPUTS.join(', ')}`);
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return 0;
+});
+
+/** Fails if a committed file is not what bpf/ gives. */
+function check(directory: string): void {
+  const stale = OUTPUTS.filter(
+    (path) => !readFileSync(join(directory, basename(path))).equals(readFileSync(join(ROOT, path))),
+  );
+  if (stale.length === 0) return;
+  throw new Failure(`stale: ${stale.join(', ')}. Run \`npm run generate\` and commit the result.`);
+}

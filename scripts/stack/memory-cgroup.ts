@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A cgroup with a small memory limit, for an OOM kill. Version 1 where that has the memory controller, else version 2.
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure } from '../base/command.ts';
+
+const REMOVE_TRIES = 100;
+const REMOVE_PAUSE_MS = 10;
+
+function mounts(): { v2: string | undefined; v1: string | undefined } {
+  let v2: string | undefined;
+  let v1: string | undefined;
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    const [mount = '', filesystem = ''] = line.split(' - ');
+    const path = mount.split(' ')[4];
+    const [type, , options = ''] = filesystem.split(' ');
+    if (type === 'cgroup2') v2 = path;
+    if (type === 'cgroup' && options.split(',').includes('memory')) v1 = path;
+  }
+  return { v2, v1 };
+}
+
+export interface LimitedCgroup {
+  readonly directory: string;
+  /** Waits until the processes in it are gone. */
+  readonly remove: () => Promise<void>;
+}
+
+export function limitedCgroup(name: string, limitBytes: number): LimitedCgroup {
+  const { v2, v1 } = mounts();
+  try {
+    const directory = v1 === undefined ? inVersion2(v2, name, limitBytes) : inVersion1(v1, name, limitBytes);
+    return { directory, remove: () => remove(directory) };
+  } catch (error) {
+    throw new Failure(
+      `No cgroup with a memory limit can be made here (${(error as Error).message}), so no process can run out of memory. ` +
+        'In a container, this needs the host’s cgroups, writable.',
+    );
+  }
+}
+
+function inVersion1(mount: string, name: string, limitBytes: number): string {
+  const directory = join(mount, name);
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'memory.limit_in_bytes'), String(limitBytes));
+  writeIfPresent(join(directory, 'memory.memsw.limit_in_bytes'), String(limitBytes));
+  return directory;
+}
+
+function inVersion2(mount: string | undefined, name: string, limitBytes: number): string {
+  if (mount === undefined) throw new Error('no cgroup file system is mounted');
+  writeFileSync(join(mount, 'cgroup.subtree_control'), '+memory');
+  const directory = join(mount, name);
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'memory.max'), String(limitBytes));
+  writeIfPresent(join(directory, 'memory.swap.max'), '0');
+  return directory;
+}
+
+/** Swap is accounted on some kernels only; without it the limit is reached all the same. */
+function writeIfPresent(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch {}
+}
+
+async function remove(directory: string): Promise<void> {
+  for (let i = 0; i < REMOVE_TRIES; i += 1) {
+    try {
+      rmdirSync(directory);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+      await sleep(REMOVE_PAUSE_MS);
+    }
+  }
+}

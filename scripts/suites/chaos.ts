@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The chaos tests: builds what they need besides loader and service, runs the scenarios (test/chaos), prints their table.
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '../base/command.ts';
+import { run } from '../base/run.ts';
+import { print, progress } from '../base/screen.ts';
+import { type ChaosMachine, packMachine } from '../build/chaos-machine.ts';
+import { buildCollector } from '../build/collector.ts';
+import { YIELDING } from '../build/machine.ts';
+import { buildGo, buildReaper } from '../build/programs.ts';
+import { ROOT } from '../paths.ts';
+import type { Counts } from './counts.ts';
+import { vitest } from './vitest.ts';
+
+const BUILD = join(ROOT, 'build/chaos');
+const OTHER_LOADER = join(BUILD, 'other-loader');
+/** The last result of each scenario, of whichever run: test/chaos/write.ts makes docs/chaos.md of them. */
+const RESULTS = join(BUILD, 'results');
+
+/** The scenarios that run by default, on this kernel and in emulated machines: all but the soak, which takes an hour. */
+export const KEYS_HERE = ['a', 'b', 'c', 'd', 'e', 'h', 'i', 'storm'];
+export const KEYS_IN_MACHINES = ['f', 'g'];
+export const KEYS = [...KEYS_HERE, ...KEYS_IN_MACHINES].sort();
+export const SOAK = 'soak';
+
+/**
+ * A loader of the same version whose object differs: one byte more, which no reader of ELF looks at. The probes are the same, but a
+ * loader compares objects, and replaces them.
+ */
+async function buildOtherLoader(): Promise<void> {
+  const object = join(ROOT, 'loader/internal/probes/bpf_bpfel.o');
+  const other = join(BUILD, 'bpf_bpfel.o');
+  const overlay = join(BUILD, 'overlay.json');
+  copyFileSync(object, other);
+  appendFileSync(other, '\0');
+  writeFileSync(overlay, JSON.stringify({ Replace: { [object]: other } }));
+  await buildGo('another loader', OTHER_LOADER, './loader', { flags: ['-overlay', overlay] });
+}
+
+/** The path of the loader of release 0.1.0; undefined where this clone lacks its commit and CI is not set. */
+async function releasedLoader(): Promise<string | undefined> {
+  try {
+    return (await run('go', ['run', './test/released'])).trim();
+  } catch (error) {
+    if (process.env.CI === 'true' || !(error instanceof Failure)) throw error;
+    progress(`SKIPPED, the upgrade from release 0.1.0 is not tested: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+/** Builds and packs what the scenarios need. Gives the environment of the tests. */
+export async function prepareChaos(keys: readonly string[] = KEYS): Promise<NodeJS.ProcessEnv> {
+  const unknown = keys.find((key) => ![...KEYS, SOAK].includes(key));
+  if (unknown !== undefined)
+    throw new Failure(`There is no scenario ${unknown}; there are ${[...KEYS, SOAK].join(', ')}.`);
+  mkdirSync(RESULTS, { recursive: true });
+  await buildReaper();
+  if (keys.includes('i')) await buildOtherLoader();
+  const machine = keys.some((key) => KEYS_IN_MACHINES.includes(key)) ? await packMachine(BUILD) : undefined;
+  return {
+    WHODUNIT_TEST_COLLECTOR: await buildCollector(),
+    WHODUNIT_CHAOS_OTHER_LOADER: OTHER_LOADER,
+    ...(keys.includes('i') && { WHODUNIT_CHAOS_RELEASED_LOADER: await releasedLoader() }),
+    ...(machine && { WHODUNIT_CHAOS_MACHINE: JSON.stringify(yielding(machine)) }),
+  };
+}
+
+function yielding(machine: ChaosMachine): ChaosMachine {
+  const [program = '', ...before] = YIELDING;
+  return { ...machine, program, args: [...before, machine.program, ...machine.args] };
+}
+
+export interface ChaosOptions {
+  readonly keys?: readonly string[] | undefined;
+  readonly full?: boolean | undefined;
+  readonly soakMinutes?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+/** Runs the scenarios in the environment of prepareChaos(), and prints the table. */
+export async function testChaos(prepared: NodeJS.ProcessEnv, options: ChaosOptions = {}): Promise<Counts> {
+  const { keys = KEYS, full = false, soakMinutes = 60, seed = newSeed() } = options;
+  const tablePath = join(BUILD, `table-${keys.join('-')}.txt`);
+  rmSync(tablePath, { force: true });
+  progress(`seed ${seed}: \`npm run test:chaos -- --seed ${seed}\` makes the same choices\n`);
+  const counts = await vitest(['test/chaos/chaos.test.ts'], {
+    ...prepared,
+    WHODUNIT_CHAOS: JSON.stringify({ keys, full, soakMinutes, seed, table: tablePath, results: RESULTS }),
+  });
+  if (existsSync(tablePath)) print(readFileSync(tablePath, 'utf8').trimEnd());
+  return counts;
+}
+
+function newSeed(): number {
+  return Math.floor(Math.random() * 2 ** 32);
+}

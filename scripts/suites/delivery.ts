@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tests of what is delivered: images, compose files, manifests, units, packages (test/delivery). Preparing takes many minutes the
+// first time, and later seconds.
+import { join } from 'node:path';
+import { requirePackages } from '../base/debian.ts';
+import { run, step } from '../base/run.ts';
+import { buildCollector } from '../build/collector.ts';
+import { buildGoTool, GO_TOOLS } from '../build/go-tools.ts';
+import { prepareImageBases } from '../build/image-bases.ts';
+import { ROOT } from '../paths.ts';
+import type { Counts } from './counts.ts';
+import { vitest } from './vitest.ts';
+
+const PACKAGES = ['docker.io', 'iptables', 'iproute2', 'util-linux', 'systemd', 'rpm'];
+
+/** Gives the environment of the tests. They also need what makePackages() makes. */
+export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
+  await requirePackages(PACKAGES, 'The test of images and packages');
+  const tools: Record<string, string> = {};
+  for (const name of GO_TOOLS) tools[name] = await buildGoTool(name);
+  await step('building the reader of Kubernetes manifests', () =>
+    run('go', ['build', '-o', join(ROOT, 'build/manifests'), '.'], { cwd: join(ROOT, 'test/delivery/kubernetes') }),
+  );
+  return {
+    WHODUNIT_TEST_BASES: JSON.stringify(await prepareImageBases()),
+    WHODUNIT_TEST_COLLECTOR: await buildCollector(),
+    WHODUNIT_TEST_TOOLS: JSON.stringify(tools),
+  };
+}
+
+export function testDelivery(
+  prepared: NodeJS.ProcessEnv,
+  paths: readonly string[] = ['test/delivery'],
+): Promise<Counts> {
+  return vitest(paths, prepared);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs `go test` and counts what it reports.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { own } from '../base/owned.ts';
+import { print } from '../base/screen.ts';
+import { ROOT } from '../paths.ts';
+import type { Counts } from './counts.ts';
+
+/** What is read of test2json's events. */
+export interface TestEvent {
+  readonly Action: string;
+  readonly Package: string;
+  readonly Test?: string;
+  readonly Output?: string;
+}
+
+export async function goTests(): Promise<Counts> {
+  const child = own(spawn('go', ['test', '-json', './...'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] }));
+  const events: TestEvent[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event: TestEvent = JSON.parse(line);
+    events.push(event);
+    if (event.Output !== undefined && !/^(=== |\s*--- PASS|PASS$)/.test(event.Output)) print(event.Output.trimEnd());
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  return countEvents(events, code);
+}
+
+/** A test counts if it has no tests inside; a package that fails without a failed test (it does not build) counts as one. */
+export function countEvents(events: readonly TestEvent[], exitCode: number | null): Counts {
+  const results = new Map<string, string>();
+  const failedPackages = new Set<string>();
+  for (const { Action, Package, Test } of events) {
+    if (!['pass', 'fail', 'skip'].includes(Action)) continue;
+    if (Test !== undefined) results.set(`${Package} ${Test}`, Action);
+    else if (Action === 'fail') failedPackages.add(Package);
+  }
+  const names = [...results.keys()];
+  const leaves = names.filter((name) => !names.some((other) => other.startsWith(`${name}/`)));
+  const failed = leaves.filter((name) => results.get(name) === 'fail');
+  const skipped = leaves.filter((name) => results.get(name) === 'skip').length;
+  for (const name of failed) failedPackages.delete(name.split(' ')[0] as string);
+  const failures = failed.length + failedPackages.size;
+  return {
+    passed: leaves.length - failed.length - skipped,
+    failed: failures === 0 && exitCode !== 0 ? 1 : failures,
+    skipped,
+  };
+}

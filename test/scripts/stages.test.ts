@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { Capture, print, progress, show, withCapture } from '../../scripts/base/screen.ts';
+import type { Counts } from '../../scripts/suites/counts.ts';
+import { Stages } from '../../scripts/suites/stages.ts';
+
+const counts = (passed: number, failed = 0, skipped = 0): Counts => ({ passed, failed, skipped });
+
+/** Stages with a clock that is moved by hand, and what they have shown. */
+function fixture({ ci = false } = {}) {
+  let ms = 0;
+  const capture = new Capture();
+  const stages = new Stages(ci, () => ms);
+  const wait = (more: number): void => {
+    ms += more;
+  };
+  return { stages, wait, shown: () => capture.text, run: <T>(work: () => Promise<T>) => withCapture(capture, work) };
+}
+
+describe('stages', () => {
+  it('sum what the suites reported', async () => {
+    const { stages, run } = fixture();
+    await run(async () => {
+      await stages.test('one', async () => counts(2, 1));
+      await stages.testInBackground('two', async () => counts(3, 0, 4)).finish();
+    });
+    expect(stages.total()).toEqual(counts(5, 1, 4));
+  });
+
+  it('count a skipped test as failed in CI', async () => {
+    const { stages, run, shown } = fixture({ ci: true });
+    await run(() => stages.test('one', async () => counts(2, 1, 3)));
+    expect(stages.total()).toEqual(counts(2, 4));
+    expect(shown()).toBe('one: 2 passed, 4 failed\n\n');
+  });
+
+  it('show what happened in the background in one piece, when it is waited for', async () => {
+    const { stages, run, shown } = fixture();
+    await run(async () => {
+      const background = stages.prepareInBackground('building', async () => progress('building … done\n'));
+      await background.ended;
+      print('in the foreground');
+      await background.finish();
+    });
+    expect(shown()).toBe('in the foreground\nbuilding … done\n');
+  });
+
+  it('throw what failed in the background when it is waited for, after what it has shown', async () => {
+    const { stages, run, shown } = fixture();
+    const fails = stages.prepareInBackground('building', async () => {
+      print('the output');
+      throw new Error('no compiler');
+    });
+    await fails.ended;
+    await run(() => expect(fails.finish()).rejects.toThrow('no compiler'));
+    expect(shown()).toBe('the output\n');
+    expect(stages.total()).toEqual(counts(0));
+  });
+
+  it('are listed with their times, in the order in which they began', async () => {
+    const { stages, wait, run } = fixture();
+    await run(async () => {
+      let end = () => {};
+      const prepared = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      wait(500);
+      const background = stages.prepareInBackground('preparing', () => prepared);
+      wait(1_500);
+      await stages.test('unit tests', async () => {
+        wait(12_340);
+        return counts(7);
+      });
+      wait(1_000);
+      end();
+      await background.finish();
+    });
+    expect(stages.table().split('\n')).toEqual([
+      'stage        from    time',
+      'preparing   0.5 s  14.8 s',
+      'unit tests  2.0 s  12.3 s  7 passed, 0 failed',
+      'all         0.0 s  15.3 s',
+    ]);
+  });
+});
+
+describe('a program in the background', () => {
+  it('shows both of its outputs there, and its exit code is returned', async () => {
+    const capture = new Capture();
+    const code = await withCapture(capture, () => show('sh', ['-c', 'echo out; echo err >&2; exit 3']));
+    expect(code).toBe(3);
+    expect(capture.text.split('\n').sort()).toEqual(['', 'err', 'out']);
+  });
+});
