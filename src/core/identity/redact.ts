@@ -92,11 +92,16 @@ function redactWords(words: readonly string[], clean: (word: string) => string):
       return before === '-p' && PORTS.test(word) ? quoted : REDACTED;
     if (forms.after?.word.test(word)) [secretFrom, secretTo] = [at + forms.after.places, words.length];
     else if (wantsSecret(word, at, program, forms)) [secretFrom, secretTo] = [at + 1, at + 1];
-    if (USER_OPTION.test(before) && word.includes(':')) return `${word.slice(0, word.indexOf(':') + 1)}${REDACTED}`;
-    if (forms.pattern?.test(word) === true) return word.replace(forms.pattern, `$1${REDACTED}`);
-    const attached = word.length > 2 && word[0] === '-' && forms.attached?.includes(word[1] ?? '') === true;
-    return attached ? `${word.slice(0, 2)}${REDACTED}` : clean(quoted);
+    return redactPart(word, before, forms) ?? clean(quoted);
   });
+}
+
+/** The word with the part of it that is a secret replaced; null: no part of it is one by its place. */
+function redactPart(word: string, before: string, forms: ProgramForms): string | null {
+  if (USER_OPTION.test(before) && word.includes(':')) return `${word.slice(0, word.indexOf(':') + 1)}${REDACTED}`;
+  if (forms.pattern?.test(word) === true) return word.replace(forms.pattern, `$1${REDACTED}`);
+  const attached = word.length > 2 && word[0] === '-' && forms.attached?.includes(word[1] ?? '') === true;
+  return attached ? `${word.slice(0, 2)}${REDACTED}` : null;
 }
 
 /** Whether the next argument is the secret. */

@@ -114,20 +114,27 @@ async function exportFinding(
   const spoken = await listen(target.endpoint, here?.certificate ?? null);
   const fault = spoken === null ? null : diagnose(target, spoken);
   if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.step}: ${fault.text}` };
-  if (there !== null && there.last_error !== null) {
-    const { last_failure: failure, last_error: words } = there;
-    const { text: why } = failure === null ? explainRefusal(target, words) : explainFailure(target, failure);
-    return { what: signal, level: 'bad', text: `${text}: ${why}` };
-  }
-  if (there !== null) {
-    const last = there.last_success === null ? 'nothing sent yet' : `last accepted ${there.last_success}`;
-    const { rejected } = there;
-    const lost = rejected === 0 ? '' : `, ${rejected} ${ITEMS[signal]} rejected`;
-    return { what: signal, level: rejected === 0 ? 'ok' : 'note', text: `${text}, ${last}${lost}` };
-  }
+  if (there !== null) return { what: signal, ...lastResult(signal, target, there, text) };
   const refusal = signal === 'logs' && askLogs !== null ? refusalOf(target, await inTime(askLogs())) : null;
   if (refusal === null) return { what: signal, level: 'ok', text };
   return { what: signal, level: 'bad', text: `${text}: ${refusal.text}` };
+}
+
+/** What the running service says of its last export. */
+function lastResult(
+  signal: 'logs' | 'metrics' | 'traces',
+  target: Target,
+  { last_error, last_failure, last_success, rejected }: ServiceExport,
+  text: string,
+): Omit<Finding, 'what'> {
+  if (last_error !== null) {
+    const { text: why } =
+      last_failure === null ? explainRefusal(target, last_error) : explainFailure(target, last_failure);
+    return { level: 'bad', text: `${text}: ${why}` };
+  }
+  const last = last_success === null ? 'nothing sent yet' : `last accepted ${last_success}`;
+  const lost = rejected === 0 ? '' : `, ${rejected} ${ITEMS[signal]} rejected`;
+  return { level: rejected === 0 ? 'ok' : 'note', text: `${text}, ${last}${lost}` };
 }
 
 async function healthFinding(address: DoctorInput['health']): Promise<Finding> {

@@ -185,25 +185,29 @@ export class Delivery {
 
   /** Sends until the target accepts or rejects. null: not settled, since the service is shutting down. */
   async #sendUntilSettled(rows: readonly Row[], ambiguousAttempts: number): Promise<Settled | null> {
-    const { log } = this.#options;
     const records = rows.map(({ record }) => record);
     for (let attempt = 0, ambiguous = 0; !this.#abort.signal.aborted; attempt += 1) {
       const answer = await this.#sendOrGiveUp(records);
       if (answer === null) return null;
-      this.#lastFailure = answer.kind === 'success' ? null : answer;
-      if (answer.kind === 'success') this.#lastSuccessMs = Date.now();
       if (answer.kind === 'ambiguous') ambiguous += 1;
+      this.#lastFailure = answer.kind === 'success' ? null : answer;
       const outcome = answer.kind === 'ambiguous' && ambiguous > ambiguousAttempts ? rejectedFor(answer) : answer;
-      if (outcome.kind === 'success' || outcome.kind === 'rejected') {
-        if (attempt > 0 && outcome.kind === 'success') log.line(`${this.#name} accepts records again`);
-        log.reset('retry');
-        this.#nextAttemptMs = null;
-        return outcome;
-      }
+      if (outcome.kind === 'success' || outcome.kind === 'rejected') return this.#settled(outcome, attempt);
       this.#logRetry(outcome);
       if (this.#closing.signal.aborted || !(await this.#backOff(outcome, attempt))) return null;
     }
     return null;
+  }
+
+  #settled(outcome: Settled, attempt: number): Settled {
+    const { log } = this.#options;
+    if (outcome.kind === 'success') {
+      this.#lastSuccessMs = Date.now();
+      if (attempt > 0) log.line(`${this.#name} accepts records again`);
+    }
+    log.reset('retry');
+    this.#nextAttemptMs = null;
+    return outcome;
   }
 
   #logRetry(failure: Unsettled): void {
