@@ -7,15 +7,15 @@
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import { describeFailure } from '../src/core/delivery/outcome.ts';
 import type { Protocol } from '../src/core/delivery/target.ts';
-import { resourceOf } from '../src/core/identity/resource.ts';
-import { buildRecord, recordUid, resourceValue } from '../src/core/telemetry/record.ts';
+import { identify } from '../src/core/identity/identity.ts';
+import { buildRecord, recordUid } from '../src/core/telemetry/record.ts';
+import { resourceOf, resourceValue } from '../src/core/telemetry/resource.ts';
 import { storeRecord } from '../src/core/telemetry/stored.ts';
 import { classify } from '../src/core/verdict/classify.ts';
 import { hostReader } from '../src/io/host.ts';
 import { Log } from '../src/io/log.ts';
 import { createLogSender } from '../src/io/otlp/log-sender.ts';
 import { Queue } from '../src/io/queue/queue.ts';
-import { newStats } from '../src/io/stats.ts';
 
 /** Before what is counted, as a share of it, so that the code is compiled. */
 const WARM_UP = 0.5;
@@ -27,7 +27,7 @@ const DEATH = 'death-exit-3';
 
 async function main(directory: string, count: number): Promise<void> {
   const sender = await createLogSender(process.env.OTEL_EXPORTER_OTLP_PROTOCOL as Protocol);
-  const queue = new Queue({ directory, bytesMax: BYTES_MAX, stats: newStats(Date.now()), log: new Log() });
+  const queue = new Queue({ directory, bytesMax: BYTES_MAX, log: new Log() });
   const text = golden(DEATH);
   const { record, resource } = recordOf(DEATH);
   const handle = async (deaths: number): Promise<void> => {
@@ -58,10 +58,11 @@ function recordOf(name: string) {
   const death = goldenDeath(name);
   const host = hostReader()();
   const verdict = classify(death);
-  const resource = resourceOf(death, host, 'redacted');
+  const identities = identify(death, verdict, host, 'redacted');
+  const resource = resourceOf(identities.victim, host);
   const { pid, start_boottime_ns } = death.process;
   const uid = recordUid('', pid, start_boottime_ns);
-  const input = { death, verdict, uid, resource, host, argumentsMode: 'redacted', observedNs: 0n, recent: 1 } as const;
+  const input = { uid, verdict, identities, resource, trace: null, observedNs: 0n, recent: 1 };
   return { record: buildRecord(input), resource };
 }
 

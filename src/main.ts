@@ -1,330 +1,216 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// Joins the stages: socket → conclude → console and disk queue → acknowledgement, and queue → collector. The only file that exits.
-// Signals stop the intake; what waits is sent within WHODUNIT_SHUTDOWN_TIMEOUT, and what is not stays on disk.
-import { type Config, HELP, type OtlpTarget, readConfig } from './config/read.ts';
-import { conclude } from './core/conclude.ts';
-import { DiskError, FatalError } from './core/errors.ts';
-import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
-import { Last, Recent, Seen } from './core/filter/memory.ts';
-import type { Judged } from './core/filter/rules.ts';
-import { buildRestart, Restarts } from './core/telemetry/restart.ts';
-import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
-import { buildSpan } from './core/telemetry/span.ts';
-import { storeRecord } from './core/telemetry/stored.ts';
-import { buildSummary } from './core/telemetry/summary.ts';
-import { isoTime } from './core/time.ts';
+// Wires the stages of each command, and exits: the only file that does. What becomes of a termination is pipeline.ts. SIGTERM and SIGINT
+// stop the intake; queued records are sent within WHODUNIT_SHUTDOWN_TIMEOUT, and what is not sent stays on disk.
+import type { Server } from 'node:http';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { type Config, HELP, readConfig } from './cli.ts';
+import type { OutputForm } from './config/read.ts';
+import { count, noCounts } from './core/counters.ts';
+import { FatalError } from './core/errors.ts';
+import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
-import type { Death, Restart } from './core/wire/event.ts';
+import type { Death } from './core/wire/event.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
-import { readLoader } from './io/loader/socket.ts';
+import { LoaderReader } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
-import { notifier } from './io/notify.ts';
+import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
+import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
-import { type Item, type Queue, UIDS_MAX } from './io/queue/queue.ts';
-import { fetchJudged, readRules, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
-import { sleep } from './io/sleep.ts';
-import { newStats, observedOf, type Stats } from './io/stats.ts';
+import { keep } from './io/queue/keep.ts';
+import type { Queue } from './io/queue/queue.ts';
+import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import * as pipelines from './pipeline.ts';
 
-/** How soon the queue is asked again after its disk took nothing. */
-const DISK_RETRY_MS = 1_000;
-/** What the last metrics may take at least, however long the records took. */
+type RunConfig = Extract<Config, { command: 'run' }>;
+type DoctorConfig = Extract<Config, { command: 'doctor' }>;
+
+/** The last metrics get at least so long, however long the records took. */
 const LAST_METRICS_MS = 500;
-/** Terminations that /recent tells. */
-const JUDGED_MAX = 100;
-/** How late the summary of a minute may be. */
-const AGGREGATED_CHECK_MS = 1_000;
+/** How often the service checks whether a summary is due. */
+const SUMMARY_CHECK_MS = 1_000;
+
+const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
 const log = new Log();
 
-async function run(config: Config, stop: AbortController): Promise<void> {
-  const stats = newStats(Date.now());
-  const readHost = hostReader();
-  const source = { path: config.configPath, mode: config.report };
-  let rules = readRules(source);
-  // Without a file a hangup stays what it is: the terminal went away.
-  if (source.path !== null) {
-    process.on('SIGHUP', () => {
-      rules = rereadRules(source, log) ?? rules;
-    });
-  }
-  const judged = new Last<Judged>(JUDGED_MAX);
-  const queue = config.logs === null ? null : await openQueue(config, stats);
-  const recent = (): readonly Judged[] =>
-    config.arguments === 'off'
-      ? judged.members().map((death) => ({ ...death, subject: { ...death.subject, arguments: null } }))
-      : judged.members();
-  const health = config.health && (await (await import('./io/health.ts')).serveHealth(config.health, stats, recent));
+/** null: this signal is not sent. */
+interface Exporters {
+  logs: Delivery | null;
+  metrics: Metrics | null;
+  traces: Traces | null;
+}
+
+/** What is shut down at the end. */
+interface Running {
+  readonly config: RunConfig;
+  readonly queue: Queue | null;
+  readonly exporters: Exporters;
+  readonly health: Server | null;
+  readonly systemd: Notifier | null;
+}
+
+async function run(config: RunConfig, stop: AbortController): Promise<void> {
+  const host = hostReader();
+  const rules = readRules(config.rules);
+  const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
+  const queue = config.logs && (await openQueue(config));
+  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), open: queue.open });
+  reloadOnHangup(config, state);
+  const printed = noCounts();
+  const exporters: Exporters = {
+    logs: null,
+    metrics: null,
+    traces: config.traces && (await startTraces(config.traces, log)),
+  };
+  const snapshot = snapshotter({ loader, queue, state, exporters, printed });
+  const health = await startHealth(config, state, queue, snapshot);
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  const metrics = await startMetrics(config, stats, readHost);
-  const traces = await startTraces(config, stats);
-  const print = config.console && (await printer(config.console));
-  const delivery = queue && config.logs && (await startDelivery(config.logs, queue, stats, metrics));
+  exporters.metrics =
+    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
+  const { logs, metrics, traces } = exporters;
+  const pipeline: pipelines.Pipeline = {
+    settings: config,
+    state,
+    host,
+    clock: CLOCK,
+    effects: {
+      print: config.console === null ? () => {} : await printer(config.console),
+      sendSpan: traces && ((span) => traces.submit(span)),
+      countTermination: (resource, verdict) => metrics?.terminated(resource, verdict),
+      store: async (items, open) => {
+        if (queue === null) for (const item of items) count(printed, item, 'reported');
+        else if (!(await keep(queue, items, open, stop.signal))) return false;
+        logs?.wake();
+        return true;
+      },
+    },
+  };
   const systemd = notifier(process.env, process.pid, log);
   void systemd?.ready();
-  const loops = new CrashLoops(config.recordsPerMinute, queue?.open);
-  const memory = { seen: new Seen(UIDS_MAX, queue?.uids()), recent: new Recent(), loops, restarts: new Restarts() };
+  await consume(loader, pipeline);
+  await shutDown({ config, queue, exporters, health, systemd });
+}
 
-  const concluded = (death: Death): Item | null => {
-    const endedNs = death.time_ns + death.clock_offset_ns;
-    const conclusion = conclude(death, {
-      ...memory,
-      rules,
-      bootId: stats.hello?.boot_id ?? '',
-      host: readHost(),
-      argumentsMode: config.arguments,
-      observedNs: observedAt(endedNs),
-      nowMs: performance.now(),
-    });
-    if (conclusion.kind === 'duplicate') {
-      stats.duplicates += 1;
-      return null;
-    }
-    const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
-    if (rule.action !== 'ignore') metrics?.terminated(resource, verdict);
-    if (record !== null && print) print(record);
-    if (record !== null) traces?.submit(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
-    judged.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
-    const kind = outcome === 'aggregated' ? { kind: outcome } : {};
-    return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
-  };
-  /** null: nobody was told of the death, or is to be told of its restart. */
-  const restarted = (restart: Restart): Item | null => {
-    const death = memory.restarts.take(restart, stats.hello?.boot_id ?? '');
-    const timeNs = restart.time_ns + restart.clock_offset_ns;
-    if (death === null || !loops.admits({ key: death.service, endedNs: timeNs }, performance.now())) return null;
-    const record = buildRestart(restart, death, observedAt(timeNs));
-    const uid = String(record.attributes[LOG_RECORD_UID]);
-    if (!memory.seen.add(uid)) return null;
-    if (print) print(record);
-    return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
-  };
-  let written = Promise.resolve(true);
-  /** On disk, or printed, with the summaries that are due. Called in the tick in which the deaths were concluded, so that what is open fits. */
-  const write = (items: readonly Item[], nowMs = performance.now()): Promise<boolean> => {
-    const all = [...items, ...loops.due(nowMs).map(summary)];
-    const open = loops.open();
-    written = written.then(async () => {
-      if (queue === null) countPrinted(all, stats);
-      else if (!(await keep(queue, all, open, stop.signal))) return false;
-      delivery?.wake();
-      return true;
-    });
-    return written;
-  };
-  const summary = (aggregated: Aggregate): Item => {
-    const record = buildSummary(aggregated, observedAt(aggregated.lastNs));
-    if (print) print(record);
-    const uid = String(record.attributes[LOG_RECORD_UID]);
-    // Delivery is measured from when there was something to deliver.
-    return { uid, kind: 'summary', endedMs: Date.now(), record: storeRecord(record) };
-  };
-  const clock = setInterval(() => {
-    if (!loops.idle) void write([]);
-  }, AGGREGATED_CHECK_MS);
+/** Handles what the loader sends until the service is to stop, and then what is still aggregated. */
+async function consume(loader: LoaderReader, pipeline: pipelines.Pipeline): Promise<void> {
+  const timer = setInterval(() => {
+    if (!pipeline.state.loops.idle) void pipelines.flushSummaries(pipeline);
+  }, SUMMARY_CHECK_MS);
+  for await (const received of loader.read()) if (!(await pipelines.takeBatch(pipeline, received))) break;
+  clearInterval(timer);
+  await pipelines.flushSummaries(pipeline, true);
+}
 
-  for await (const { messages, connection } of readLoader({
-    path: config.socketPath,
-    stats,
-    log,
-    signal: stop.signal,
-  })) {
-    const items: Item[] = [];
-    let seq: bigint | null = null;
-    for (const message of messages) {
-      switch (message.type) {
-        case 'hello':
-          break;
-        case 'status':
-          stats.loader = message;
-          break;
-        case 'unreadable':
-          seq = message.seq;
-          break;
-        case 'death': {
-          seq = message.seq;
-          const item = concluded(message);
-          if (item !== null) items.push(item);
-          break;
-        }
-        case 'restart': {
-          seq = message.seq;
-          const item = restarted(message);
-          if (item !== null) items.push(item);
-        }
-      }
-    }
-    if (!(await write(items))) break;
-    if (seq !== null) connection.ack(seq);
-  }
-
-  clearInterval(clock);
-  await write([], Number.POSITIVE_INFINITY);
+async function shutDown({ config, queue, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
-  const told = systemd?.stopping();
-  const left = delivery === null ? 0 : (await delivery.close(config.shutdownTimeoutMs)).left;
+  const rest = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
+  const notified = systemd?.stopping();
+  const { logs, metrics, traces } = exporters;
+  const left = logs === null ? 0 : (await logs.close(config.shutdownTimeoutMs)).left;
   queue?.close();
-  if (left > 0) log.line(`${left} records were not delivered in time; they stay in ${queue?.path} for the next start`);
-  await traces?.close(Math.max(deadline - performance.now(), LAST_METRICS_MS));
-  if (metrics)
-    await Promise.race([
-      metrics.close(),
-      new Promise((resolve) => setTimeout(resolve, Math.max(deadline - performance.now(), LAST_METRICS_MS))),
-    ]);
+  if (left > 0)
+    log.line(
+      `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
+    );
+  await traces?.close(rest());
+  if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, rest()))]);
   health?.close();
-  await told;
+  await notified;
 }
 
-/** Puts the items on disk, however long that takes: meanwhile nothing is read, and the ring is the queue. False: the end has come. */
-async function keep(
-  queue: Queue,
-  items: readonly Item[],
-  open: readonly StoredAggregate[],
-  signal: AbortSignal,
-): Promise<boolean> {
-  for (;;) {
-    try {
-      queue.put(items, open);
-      return true;
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      await sleep(DISK_RETRY_MS, signal);
-      if (signal.aborted) return false;
-    }
-  }
+/** Without a rules file, SIGHUP keeps its meaning: the terminal was closed. */
+function reloadOnHangup({ rules }: RunConfig, state: pipelines.State): void {
+  if (rules.path === null) return;
+  process.on('SIGHUP', () => {
+    state.rules = rereadRules(rules, log) ?? state.rules;
+  });
 }
 
-/** Where there is no collector, what is printed is reported. */
-function countPrinted(items: readonly Item[], stats: Stats): void {
-  for (const { record, kind } of items) {
-    stats[kind === 'summary' ? 'summaries' : 'received'] += 1;
-    stats[record !== null ? 'reported' : kind === 'aggregated' ? 'aggregated' : 'filtered'] += 1;
-  }
+interface Stages {
+  readonly loader: LoaderReader;
+  readonly queue: Queue | null;
+  readonly state: pipelines.State;
+  readonly exporters: Exporters;
+  /** The counters if there is no queue. */
+  readonly printed: ServiceSnapshot['counters'];
 }
 
-/** Now, ns since 1970. Date.now() has whole milliseconds: nothing is observed before it happened. */
-function observedAt(endedNs: bigint): bigint {
-  const now = BigInt(Date.now()) * 1_000_000n;
-  return now > endedNs ? now : endedNs;
+function snapshotter({ loader, queue, state, exporters, printed }: Stages): () => ServiceSnapshot {
+  const startedMs = Date.now();
+  return () => ({
+    startedMs,
+    counters: queue?.totals ?? printed,
+    duplicates: state.duplicates,
+    loader: loader.snapshot(),
+    queue: queue?.snapshot() ?? null,
+    exports: {
+      logs: exporters.logs?.snapshot() ?? null,
+      metrics: exporters.metrics?.snapshot() ?? null,
+      traces: exporters.traces?.snapshot() ?? null,
+    },
+  });
 }
 
-async function openQueue(config: Config, stats: Stats): Promise<Queue> {
+async function openQueue(config: RunConfig): Promise<Queue> {
   const { Queue } = await import('./io/queue/queue.ts');
-  const queue = new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, stats, log });
-  stats.queue = queue;
-  return queue;
+  return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
 }
 
-async function startDelivery(
-  target: OtlpTarget,
-  queue: Queue,
-  stats: Stats,
-  metrics: Metrics | null,
-): Promise<Delivery> {
-  const [{ createLogSender }, { Delivery }] = await Promise.all([
-    import('./io/otlp/log-sender.ts'),
-    import('./io/otlp/deliver.ts'),
-  ]);
-  const sender = await createLogSender(target.protocol, metrics?.meters);
-  const delivery = new Delivery({
-    queue,
-    send: (records) => sender.send(records),
-    onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
-    log,
-    target,
-  });
-  stats.exports.logs = delivery;
-  return delivery;
+async function startHealth(
+  config: RunConfig,
+  state: pipelines.State,
+  queue: Queue | null,
+  snapshot: () => ServiceSnapshot,
+): Promise<Server | null> {
+  if (config.health === null) return null;
+  const { serveHealth } = await import('./io/health.ts');
+  const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
+  const recent = () => pipelines.recentTerminations(config, state);
+  return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
-async function startMetrics(
-  config: Config,
-  stats: Stats,
-  readHost: ReturnType<typeof hostReader>,
-): Promise<Metrics | null> {
-  if (config.metrics === null) return null;
-  const [{ Metrics }, { createMetricExporter }] = await Promise.all([
-    import('./io/otlp/metrics.ts'),
-    import('./io/otlp/exporters.ts'),
-  ]);
-  const { metrics: target, metricIntervalMs: intervalMs } = config;
-  const exporter = await createMetricExporter(target.protocol);
-  const metrics = new Metrics({
-    exporter,
-    host: readHost(),
-    observe: () => observedOf(stats),
-    log,
-    intervalMs,
-    target,
-  });
-  stats.exports.metrics = metrics;
-  return metrics;
-}
-
-async function startTraces(config: Config, stats: Stats): Promise<Traces | null> {
-  if (config.traces === null) return null;
-  const [{ createSpanExporter }, { Traces }] = await Promise.all([
-    import('./io/otlp/exporters.ts'),
-    import('./io/otlp/traces.ts'),
-  ]);
-  const exporter = await createSpanExporter(config.traces.protocol);
-  const traces = new Traces({ exporter, log, target: config.traces });
-  stats.exports.traces = traces;
-  return traces;
-}
-
-async function printer(form: 'text' | 'json') {
+async function printer(form: OutputForm): Promise<(record: ReadableLogRecord) => void> {
   const { renderJson, renderText, wantsColour } = await import('./io/console.ts');
   const colour = wantsColour(process.stdout, process.env);
-  return (record: Parameters<typeof renderJson>[0]) =>
-    void process.stdout.write(form === 'json' ? renderJson(record) : renderText(record, colour));
+  return (record) => void process.stdout.write(form === 'json' ? renderJson(record) : renderText(record, colour));
 }
 
-async function doctor(config: Config): Promise<number> {
+async function doctor(config: DoctorConfig): Promise<number> {
   const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
-  const sender = config.logs && (await doctorsSender(config.logs));
+  const sender = config.logs && (await startSender(config.logs, log));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
   process.stdout.write(renderFindings(findings));
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
 }
 
-async function testDeath(config: Config): Promise<number> {
+async function testTermination(config: DoctorConfig): Promise<number> {
   const [{ followTermination }, { renderStep }] = await Promise.all([
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
   ]);
-  const rules = readRules({ path: config.configPath, mode: config.report });
-  const sender = config.logs && (await doctorsSender(config.logs));
-  const buildRecord = (death: Death, bootId: string): Uint8Array | null => {
-    const loops = new CrashLoops(Number.POSITIVE_INFINITY);
-    const memory = { seen: new Seen(1), recent: new Recent(), loops, restarts: new Restarts() };
-    const circumstances = { ...memory, rules, bootId, host: hostReader()(), argumentsMode: config.arguments };
-    const observedNs = observedAt(death.time_ns + death.clock_offset_ns);
-    const conclusion = conclude(death, { ...circumstances, observedNs, nowMs: performance.now() });
-    return conclusion.kind === 'new' && conclusion.record ? storeRecord(conclusion.record) : null;
+  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY };
+  const pipeline: pipelines.Pipeline = {
+    settings,
+    state: pipelines.newState(readRules(config.rules), settings),
+    host: hostReader(),
+    clock: CLOCK,
+    effects: { print: () => {}, sendSpan: null, countTermination: () => {}, store: async () => true },
   };
+  const buildRecord = (death: Death, bootId: string) =>
+    pipelines.takeTermination(pipeline, death, bootId)?.record ?? null;
+  const sender = config.logs && (await startSender(config.logs, log));
   let broken = false;
-  for await (const step of followTermination({
-    ...config,
-    buildRecord,
-    send: sender && ((record) => sender.send([record])),
-  })) {
+  const send = sender && ((record: Uint8Array) => sender.send([record]));
+  for await (const step of followTermination({ ...config, buildRecord, send })) {
     process.stdout.write(renderStep(step));
     broken ||= step.broken;
   }
   return broken ? 1 : 0;
-}
-
-async function doctorsSender({ protocol }: OtlpTarget) {
-  const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
-    import('./io/otlp/log-sender.ts'),
-    import('./io/otlp/exchange.ts'),
-  ]);
-  readDiagnostics(log);
-  return createLogSender(protocol);
 }
 
 async function main(): Promise<number> {
@@ -337,19 +223,20 @@ async function main(): Promise<number> {
       process.stdout.write(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
-      return config.test ? testDeath(config) : doctor(config);
+      return config.test ? testTermination(config) : doctor(config);
     case 'rules': {
-      const rules = readRules({ path: config.configPath, mode: config.report });
-      process.stdout.write(config.dryRun ? renderDryRun(await fetchJudged(config.health), rules) : renderRules(rules));
+      const rules = readRules(config.rules);
+      const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);
+      process.stdout.write(text);
       return 0;
     }
     case 'explain':
-      if (config.question !== null) process.stdout.write(renderMeanings(config.question));
+      process.stdout.write(renderMeanings(config));
       return 0;
     case 'run': {
       const stop = new AbortController();
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-      // Whoever read our reports has gone (`| head`): there is no more to do than to end in good order.
+      // The reader of our output has gone (`| head`): shut down in order.
       process.stdout.on('error', () => stop.abort());
       await run(config, stop);
       return 0;

@@ -5,7 +5,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { Log } from '../../src/io/log.ts';
 import { type Item, Queue } from '../../src/io/queue/queue.ts';
-import { newStats } from '../../src/io/stats.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
 import type { Growth } from '../figures.ts';
 import type { Point } from '../statistics.ts';
@@ -23,8 +22,7 @@ const RECORD_BYTES = 1_250;
 
 export async function withQueue({ quick, progress }: Run): Promise<readonly Growth[]> {
   const directory = temporaryDirectory();
-  const open = () =>
-    new Queue({ directory: directory.path, bytesMax: BYTES_MAX, stats: newStats(Date.now()), log: new Log() });
+  const open = () => new Queue({ directory: directory.path, bytesMax: BYTES_MAX, log: new Log() });
   const points: Record<'put' | 'take' | 'open', Point[]> = { put: [], take: [], open: [] };
   let queue = open();
   try {

@@ -32,6 +32,8 @@ import { type Background, Stages } from '../suites/stages.ts';
 import { vitest } from '../suites/vitest.ts';
 
 const UNIT_TESTS = [
+  'test/cli.test.ts',
+  'test/pipeline.test.ts',
   'test/core',
   'test/config/',
   'test/io',

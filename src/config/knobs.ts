@@ -1,156 +1,176 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every environment variable that whodunit reads, with what stands there if it is not set. config.ts reads no other, and
-// docs/configuration.md is made of this table.
+// Every environment variable that whodunit reads: its kind (what is allowed), its default and its meaning. read.ts and otlp.ts read by
+// these tables and nothing else; docs/configuration.md is generated from them. The loader reads its own knobs in Go; they stand here for
+// the documentation.
+import { HEALTH_ADDRESS } from './health-address.ts';
+import { BOOLEAN, bytesFrom, COUNT_OR_OFF, type Kind, listOf, MILLISECONDS, oneOf, text } from './kinds.ts';
 
 export interface Knob {
-  /** Who reads it. */
   readonly reader: 'service' | 'loader' | 'both';
-  /** As it would be written; empty: nothing, or what `what` says. */
+  readonly kind: Kind<unknown>;
+  /** As it would be written; empty: unset. */
   readonly fallback: string;
-  readonly allowed: string;
+  /** Another default, and when it applies. */
+  readonly unless?: { readonly when: string; readonly fallback: string };
+  /** The meaning, in Markdown. */
   readonly what: string;
 }
+
+/** A smaller queue could not hold one batch. */
+const QUEUE_BYTES_MIN = 4 * 1024 * 1024;
 
 export const KNOBS = {
   WHODUNIT_SOCKET: {
     reader: 'both',
+    kind: text('a path'),
     fallback: '/run/whodunit/events.sock',
-    allowed: 'a path',
     what: 'The Unix socket between loader and service.',
   },
   WHODUNIT_SOCKET_GROUP: {
     reader: 'loader',
+    kind: text('the name or number of a group'),
     fallback: 'root',
-    allowed: "a group's name or number",
-    what: 'Who may connect to the socket, besides root: the group of the user that the service runs as.',
+    what: 'The group that may connect to the socket, besides root. Set it to the group of the user that runs the service.',
   },
   WHODUNIT_PIN_DIR: {
     reader: 'both',
+    kind: text('a directory on a BPF file system'),
     fallback: '/sys/fs/bpf/whodunit',
-    allowed: 'a directory on a BPF file system',
-    what: 'Where the loader pins probes and maps, so that they go on without it. The service only looks at it, for `doctor`.',
+    what: 'Where the loader pins probes and maps, so that they keep running without it. The service reads it only for `doctor`.',
   },
   WHODUNIT_RING_BYTES: {
     reader: 'loader',
+    kind: text('a power of two, in bytes'),
     fallback: '8388608',
-    allowed: 'a power of two, in bytes',
-    what: 'Size of the ring buffer, some 17,000 deaths. It is taken when the probes are first pinned.',
+    what: 'Size of the ring buffer; the default holds about 17,000 terminations. It takes effect when the probes are first pinned.',
   },
   WHODUNIT_SCOPE: {
     reader: 'loader',
+    kind: text('`host`, `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod'),
     fallback: 'host',
-    allowed: '`host`, or `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod',
-    what: 'Whose deaths are watched: of the host, or of that subtree of cgroups alone. Others are not counted at all.',
+    what: 'Which processes are watched: all on the host, or those in one subtree of cgroups. Processes outside the scope are not even counted.',
   },
   WHODUNIT_THREAD_CONTEXT: {
     reader: 'loader',
+    kind: oneOf('1', '0'),
     fallback: '0',
-    allowed: '`1`, `0`',
-    what: '`1`: a record carries the span that was open in the thread that brought the death, where the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)), from Linux 6.7 on. It is the loader’s: [where to set it](deployment.md#what-each-privilege-is-for).',
+    what: '`1`: a record carries the span that was open in the thread that triggered the termination, if the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
   },
   WHODUNIT_REPORT: {
     reader: 'service',
+    kind: oneOf('default', 'all'),
     fallback: 'default',
-    allowed: '`default`, `all`',
-    what: 'Which exits with a code that is not 0 get a record: `default`, those of containers, services, named services and processes that lived for more than 10 s; `all`, every one. Other deaths always do.',
+    what: '`default`: short-lived unnamed processes (at most 10 s; no container, no systemd service, no service name) are only counted if they exit with an error or end by SIGPIPE, SIGINT, SIGHUP or a timer. `all`: every abnormal termination gets a record.',
   },
   WHODUNIT_CONFIG: {
     reader: 'service',
+    kind: text('the path of a YAML file'),
     fallback: '',
-    allowed: 'the path of a YAML file',
-    what: 'Rules of your own about what is reported ([example](../otel-config/rules.yaml)). SIGHUP reads it again. `--config` goes before it.',
+    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file. The flag `--config` overrides it.',
   },
   WHODUNIT_RECORDS_PER_MINUTE: {
     reader: 'service',
-    fallback: '',
-    allowed: 'a whole number above 0, `off`',
-    what: 'Records of one service in a minute; further deaths of that minute are told in one summary. 10, or `off` with `WHODUNIT_REPORT=all`.',
+    kind: COUNT_OR_OFF,
+    fallback: '10',
+    unless: { when: 'with `WHODUNIT_REPORT=all`', fallback: 'off' },
+    what: 'The most records that one service gets in a minute. Further terminations in that minute are aggregated into one summary.',
   },
   WHODUNIT_ARGUMENTS: {
     reader: 'service',
+    kind: oneOf('redacted', 'full', 'off'),
     fallback: 'redacted',
-    allowed: '`redacted`, `full`, `off`',
-    what: 'What is told of command lines: without their secrets, as they are, or nothing.',
+    what: 'How command lines are reported: with secrets redacted, in full, or not at all.',
   },
   WHODUNIT_HEALTH_ADDR: {
     reader: 'service',
+    kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    allowed: '`host:port`, `[IPv6 address]:port`, `off`',
-    what: 'Where `/livez`, `/readyz`, `/status` and `/recent` are served; `doctor` and `rules --dry-run` ask there.',
+    what: 'Address of the health endpoint (`/livez`, `/readyz`, `/status`, `/recent`). `whodunit doctor` and `whodunit rules --dry-run` read it too.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
+    kind: text('a directory that only the user of the service may read'),
     fallback: '/var/lib/whodunit',
-    allowed: "a directory of the service's user alone",
-    what: 'The disk queue and the counters, where something is sent.',
+    what: 'Where the disk queue and the counters are kept. Used only if logs are sent.',
   },
   WHODUNIT_QUEUE_BYTES: {
     reader: 'service',
+    kind: bytesFrom(QUEUE_BYTES_MIN),
     fallback: '256MiB',
-    allowed: 'bytes from 4 MiB on, or with `KiB`, `MiB`, `GiB`',
-    what: 'What may wait for a collector on disk, some 130,000 records by default; when it is full the oldest go, counted.',
+    what: 'Size of the disk queue; the default holds about 130,000 records. When it is full, the oldest records are dropped and counted as lost.',
   },
   WHODUNIT_SHUTDOWN_TIMEOUT: {
     reader: 'service',
+    kind: MILLISECONDS,
     fallback: '5000',
-    allowed: 'milliseconds above 0',
-    what: 'How long the end may take to deliver what waits; the rest stays on disk.',
+    what: 'How long the service may take to send queued records when it stops. What is not sent stays on disk for the next start.',
   },
   OTEL_SDK_DISABLED: {
     reader: 'service',
+    kind: BOOLEAN,
     fallback: 'false',
-    allowed: '`true`, `false`',
-    what: '`true`: nothing is sent, and each death is printed.',
+    what: '`true`: nothing is sent; every record is printed.',
   },
   OTEL_LOGS_EXPORTER: {
     reader: 'service',
-    fallback: '',
-    allowed: '`otlp`, `console`, `none`, or several with commas',
-    what: 'Where records go: `otlp` if an endpoint is set, else `console`.',
+    kind: listOf('otlp', 'console', 'none'),
+    fallback: 'console',
+    unless: { when: 'if an endpoint is set', fallback: 'otlp' },
+    what: 'Where records go.',
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',
-    fallback: '',
-    allowed: '`otlp`, `none`',
-    what: 'Where counters go: `otlp` if an endpoint is set, else `none`.',
+    kind: oneOf('otlp', 'none'),
+    fallback: 'none',
+    unless: { when: 'if an endpoint is set', fallback: 'otlp' },
+    what: 'Where metrics go.',
   },
   OTEL_TRACES_EXPORTER: {
     reader: 'service',
+    kind: oneOf('otlp', 'none'),
     fallback: 'none',
-    allowed: '`otlp`, `none`',
-    what: '`otlp`: each record also as a span, for backends that take traces alone.',
+    what: '`otlp`: each record is also sent as a span, for backends that accept only traces.',
   },
   OTEL_METRIC_EXPORT_INTERVAL: {
     reader: 'service',
+    kind: MILLISECONDS,
     fallback: '60000',
-    allowed: 'milliseconds above 0',
-    what: 'How often counters are sent.',
+    what: 'How often metrics are sent.',
   },
 } as const satisfies Record<string, Knob>;
 export type KnobName = keyof typeof KNOBS;
 
-/** `OTEL_EXPORTER_OTLP_<name>`, and for each signal `OTEL_EXPORTER_OTLP_<signal>_<name>`, which goes before it. */
+/** `OTEL_EXPORTER_OTLP_<name>`, and for one signal `OTEL_EXPORTER_OTLP_<signal>_<name>`, which overrides it. */
 export const OTLP_KNOBS = {
   ENDPOINT: {
-    fallback: 'http://localhost:4318, with grpc http://localhost:4317',
-    allowed: 'a URL; with grpc also `host:port`, which means TLS',
-    what: 'Where to send. Over HTTP the general form gets `/v1/logs` and its like appended, the form of a signal is used as it is.',
+    kind: text('a URL such as `http://localhost:4318`; with grpc also `host:port`, which means TLS'),
+    fallback: 'http://localhost:4318',
+    unless: { when: 'with grpc', fallback: 'http://localhost:4317' },
+    what: 'Where to send. Over HTTP, `/v1/logs`, `/v1/metrics` or `/v1/traces` is appended to the general form; the form for one signal is used as it is.',
   },
-  PROTOCOL: { fallback: 'http/protobuf', allowed: '`grpc`, `http/protobuf`, `http/json`', what: 'How to send.' },
+  PROTOCOL: { kind: oneOf('grpc', 'http/protobuf', 'http/json'), fallback: 'http/protobuf', what: 'How to send.' },
   HEADERS: {
+    kind: text('`key=value` pairs separated by commas, values percent-encoded'),
     fallback: '',
-    allowed: '`key=value` with commas, values percent-encoded',
-    what: "What the backend asks for, such as its key. Read by OpenTelemetry's exporters.",
+    what: "Headers that the backend requires, such as an API key. Read by OpenTelemetry's exporters.",
   },
-  COMPRESSION: { fallback: 'none', allowed: '`gzip`, `none`', what: 'Of the body.' },
-  TIMEOUT: { fallback: '10000', allowed: 'milliseconds above 0', what: 'Of one export.' },
-  CERTIFICATE: { fallback: '', allowed: 'a PEM file', what: 'The authority to trust, where it is your own.' },
-  CLIENT_CERTIFICATE: { fallback: '', allowed: 'a PEM file', what: 'Of whodunit, where the collector asks for one.' },
-  CLIENT_KEY: { fallback: '', allowed: 'a PEM file', what: 'Its key.' },
+  COMPRESSION: { kind: oneOf('gzip', 'none'), fallback: 'none', what: 'Compression of request bodies.' },
+  TIMEOUT: { kind: MILLISECONDS, fallback: '10000', what: 'Timeout of one export.' },
+  CERTIFICATE: {
+    kind: text('a PEM file'),
+    fallback: '',
+    what: 'Certificate of the authority to trust, if you run your own.',
+  },
+  CLIENT_CERTIFICATE: {
+    kind: text('a PEM file'),
+    fallback: '',
+    what: 'Client certificate, if the collector asks for one.',
+  },
+  CLIENT_KEY: { kind: text('a PEM file'), fallback: '', what: 'Private key of the client certificate.' },
   INSECURE: {
+    kind: BOOLEAN,
     fallback: 'false',
-    allowed: '`true`, `false`',
-    what: "With grpc and an endpoint without a scheme: no TLS. Read by OpenTelemetry's exporters.",
+    what: "`true`: no TLS, if the protocol is grpc and the endpoint has no scheme. Read by OpenTelemetry's exporters.",
   },
 } as const satisfies Record<string, Omit<Knob, 'reader'>>;
 export type OtlpKnobName = keyof typeof OTLP_KNOBS;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nanoseconds since 1970 (or of a duration) as bigint, in the forms that others want: HrTime, ISO 8601, and words.
+// Nanoseconds since 1970 (or of a duration) as bigint, as HrTime, ISO 8601, and text.
 
 export const SECOND_NS = 1_000_000_000n;
 
@@ -8,7 +8,7 @@ export function hrTime(ns: bigint): [number, number] {
   return [Number(ns / SECOND_NS), Number(ns % SECOND_NS)];
 }
 
-/** `2026-11-23T14:03:22.123456789Z`: all nine digits, since a millisecond holds many deaths. */
+/** `2026-11-23T14:03:22.123456789Z`: all nine digits, since many terminations share a millisecond. */
 export function isoTime(ns: bigint): string {
   const [seconds, nanos] = hrTime(ns);
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(nanos).padStart(9, '0')}Z`;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report that a person reads, and the same facts as one JSON object a line. Both are made of the record alone, so that
-// the terminal never knows more or less than the collector. What is printed where is left to main.ts.
+// A record as text for people, or as one line of JSON. Both are made only of the record, so that the terminal shows exactly what the
+// collector gets. Where it is printed is left to main.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import * as semconv from '../core/telemetry/semconv.ts';
 import { duration, size } from '../core/time.ts';
@@ -14,7 +14,7 @@ const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WA
 const DIM = '\x1b[2m';
 const RESET = '\x1b[0m';
 
-/** The report, several lines and an empty one, in local time. Control characters of the dead are shown, not obeyed. */
+/** Several lines and an empty one, in local time. Control characters that come from the process are escaped. */
 export function renderText(record: ReadableLogRecord, colour: boolean): string {
   const attributes = record.attributes as Bag;
   const resource = record.resource.attributes as Bag;
@@ -47,7 +47,7 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   return `${lines.join('\n')}\n\n`;
 }
 
-/** The whole record as one line of JSON, its resource included. Times are ns since 1970 in strings. */
+/** The record with its resource as one line of JSON. Times are strings, in ns since 1970. */
 export function renderJson(record: ReadableLogRecord): string {
   const { spanContext } = record;
   const line = JSON.stringify({
@@ -71,7 +71,7 @@ export function renderJson(record: ReadableLogRecord): string {
   return `${line}\n`;
 }
 
-/** Colour only for a terminal, and not where NO_COLOR (no-color.org) or TERM=dumb asks for none. */
+/** Colour only for a terminal, and not if NO_COLOR (no-color.org) or TERM=dumb is set. */
 export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean {
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 }
@@ -143,7 +143,7 @@ function where(resource: Bag): (string | null)[] {
   ];
 }
 
-/** `unknown_service:sleep` is a name for machines: a person has read the executable's already. */
+/** `unknown_service:sleep` is left out: it repeats the name of the executable. */
 function knownService(resource: Bag): string | null {
   const name = text(resource[semconv.SERVICE_NAME]);
   return name === null || name.startsWith('unknown_service') ? null : `service ${name}`;
@@ -202,7 +202,7 @@ function short(id: string | null, label: string, chars = 12): string | null {
   return id === null ? null : `${label} ${id.slice(0, chars)}`;
 }
 
-/** A dead process's arguments must not move the reader's cursor: C0, DEL, C1 and the bidirectional controls are escaped. */
+/** Text from the process must not move the reader's cursor: C0, DEL, C1 and bidirectional controls are escaped. */
 function visible(value: string): string {
   return value.replace(UNPRINTABLE, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// `whodunit explain`: what core/explain.ts knows, as text for a terminal. Nothing is read and nobody is asked.
+// `whodunit explain`: the meanings of core/words/explain.ts as text for a terminal. It reads nothing and connects to nothing.
 import { configError } from '../core/errors.ts';
 import { explain } from '../core/words/explain.ts';
 
-/** A paragraph for each meaning, with its source. Throws a FatalError where it is neither an exit code nor a signal. */
+/** A paragraph for each meaning, with its source. Throws a FatalError if `what` is neither an exit code nor a signal. */
 export function renderMeanings({ what, executable }: { what: string; executable: string | null }): string {
   const meanings = explain(what, executable);
   if (meanings === null) {
     throw configError('the exit code or signal', what, '0 to 255, or a name such as SIGBUS', 'See whodunit --help.');
   }
-  if (Number(what) === 0) return '0: all is well.\n';
+  if (Number(what) === 0) return '0: success.\n';
   if (meanings.length === 0) {
     const whose = executable === null ? '' : ` of ${executable}`;
-    return `Nothing is known of exit code ${what}${whose}: the program's own documentation may tell.\n`;
+    return `Exit code ${what}${whose} has no known meaning: see the documentation of the program.\n`;
   }
   return meanings.map(({ who, text, source }) => `${who}: ${text}\n    (${source})\n`).join('');
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the machine says of itself: id, name, architecture, kernel, and the names of its users. Read once; /etc/passwd again
-// when it changes. Which of it is emitted is left to core/enrich.ts.
+// when it changes. Which of it is emitted is left to core/telemetry/resource.ts.
 import { readFileSync, statSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
-import { type Host, parseResourceAttributes } from '../core/identity/resource.ts';
+import { parseResourceAttributes } from '../core/identity/declared.ts';
+import type { Host } from '../core/identity/host.ts';
 import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
 
 /** Users that are remembered; a passwd file beyond that is a directory service's business. */

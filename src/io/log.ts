@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service's own log: plain lines on stderr, one each. What repeats is written at most once a minute for each topic, with
-// the number of times it was left out. Reports of deaths are not logs: see console.ts.
+// The service's own log: lines on stderr. A line that repeats is written at most once a minute for each topic, with the number of times it
+// was left out. Records of terminations are not logged: see console.ts.
 
 export const REPEAT_MS = 60_000;
-/** Topics that are remembered; all are constants of the code, so this is only a guard. */
+/** Topics are constants of the code; this limit is only a guard. */
 const TOPICS_MAX = 64;
 
 export class Log {
   readonly #write: (line: string) => void;
   readonly #now: () => number;
-  readonly #topics = new Map<string, { last: number; left: number }>();
+  readonly #topics = new Map<string, { last: number; omitted: number }>();
 
   constructor(write: (line: string) => void = writeStderr, now: () => number = Date.now) {
     this.#write = write;
@@ -20,22 +20,22 @@ export class Log {
     this.#write(`whodunit: ${text.replaceAll('\n', ' ')}\n`);
   }
 
-  /** Writes the line if none of this topic was written in the last minute, else counts it. */
-  seldom(topic: string, text: string): void {
-    const seen = this.#topics.get(topic);
+  /** Writes the line, or counts it if a line of this topic was written in the last minute. */
+  rateLimited(topic: string, text: string): void {
+    const known = this.#topics.get(topic);
     const now = this.#now();
-    if (seen !== undefined && now - seen.last < REPEAT_MS) {
-      seen.left += 1;
+    if (known !== undefined && now - known.last < REPEAT_MS) {
+      known.omitted += 1;
       return;
     }
-    if (seen === undefined && this.#topics.size >= TOPICS_MAX) return;
-    const more = seen === undefined || seen.left === 0 ? '' : ` (and ${seen.left} more in between)`;
-    this.#topics.set(topic, { last: now, left: 0 });
+    if (known === undefined && this.#topics.size >= TOPICS_MAX) return;
+    const more = known === undefined || known.omitted === 0 ? '' : ` (and ${known.omitted} more in between)`;
+    this.#topics.set(topic, { last: now, omitted: 0 });
     this.line(`${text}${more}`);
   }
 
-  /** The next line of this topic is news again. */
-  over(topic: string): void {
+  /** The condition of this topic has ended: its next line is written at once. */
+  reset(topic: string): void {
     this.#topics.delete(topic);
   }
 }

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The user's rules: read from the YAML file of --config, read again on SIGHUP, and tried on what died lately (`whodunit rules`).
-// Their form and meaning are left to core/rules.ts.
+// The user's filter rules: read from the YAML file of --config, reloaded on SIGHUP, and tried on recent terminations (`whodunit rules`).
+// Their form and meaning are core/filter/rules.ts.
 import { readFileSync, statSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import * as z from 'zod/mini';
+import { type HealthAddress, healthUrl } from '../config/health-address.ts';
+import type { RulesSource } from '../config/read.ts';
 import { configError, FatalError } from '../core/errors.ts';
 import { firstMatch } from '../core/filter/match.ts';
-import { type Judged, judgedSchema, parseRules, type ReportMode, type Rule, rulesOf } from '../core/filter/rules.ts';
+import { parseRules, type RecentTermination, type Rule, rulesOf } from '../core/filter/rules.ts';
+import { fetchRecent } from './health-client.ts';
 import type { Log } from './log.ts';
 
 const FILE_BYTES_MAX = 1_048_576;
-const ANSWER_TIMEOUT_MS = 2_000;
 
-export interface RulesSource {
-  /** null: the built-in rules alone. */
-  readonly path: string | null;
-  readonly mode: ReportMode;
-}
-
-/** The rules in force. Throws a FatalError that names file, key, value and what is allowed. */
+/** The rules that apply. Throws a FatalError that names file, key, value and what is allowed. */
 export function readRules({ path, mode }: RulesSource): readonly Rule[] {
   if (path === null) return rulesOf([], mode);
   const document = parseDocument(readText(path));
@@ -34,62 +29,53 @@ function readText(path: string): string {
   try {
     const { size } = statSync(path);
     if (size <= FILE_BYTES_MAX) return readFileSync(path, 'utf8');
-    throw configError('--config', path, `a file of at most ${FILE_BYTES_MAX} bytes`, `This one has ${size}.`);
+    throw configError('--config', path, `a file of at most ${FILE_BYTES_MAX} bytes`, `It has ${size} bytes.`);
   } catch (error) {
     if (error instanceof FatalError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? 'an error';
-    throw configError('--config', path, 'a file that can be read', `Reading it gave ${code}.`);
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw configError('--config', path, 'a file that can be read', `Reading it failed with ${code}.`);
   }
 }
 
-/** Reads them again. null: they are wrong, the log says why, and the old ones stay. */
+/** Reloads the rules. null: they are wrong; the reason is logged, and the old rules stay. */
 export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | null {
   try {
     const rules = readRules(source);
-    log.line(`read ${source.path} again: ${rules.length} rules, the built-in ones included`);
+    log.line(`reloaded ${source.path}: ${rules.length} rules, including the built-in ones`);
     return rules;
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    log.line(`${error.message} The rules from before stay in force.`);
+    log.line(`${error.message} The previous rules still apply.`);
     return null;
   }
 }
 
-/** The rules in their order, a line each. */
+/** The rules in their order, one per line. */
 export function renderRules(rules: readonly Rule[]): string {
   return rules
     .map(({ name, action }, index) => `${String(index + 1).padStart(4)}  ${action.padEnd(6)}  ${name}\n`)
     .join('');
 }
 
-/** The last terminations that the service at this address has judged. Throws a FatalError where it cannot be asked. */
-export async function fetchJudged(address: { host: string; port: number } | null): Promise<Judged[]> {
+/** The last terminations that the service at this address handled. Throws a FatalError if it does not answer. */
+export async function recentTerminations(address: HealthAddress | null): Promise<RecentTermination[]> {
   if (address === null) {
-    throw configError(
-      'WHODUNIT_HEALTH_ADDR',
-      'off',
-      'the address of a running service',
-      'It is asked for what died lately.',
-    );
+    const remedy = 'The service is asked for recent terminations.';
+    throw configError('WHODUNIT_HEALTH_ADDR', 'off', 'the address of a running service', remedy);
   }
-  const host = address.host === '0.0.0.0' ? '127.0.0.1' : address.host;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}/recent`;
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
-    return z.array(judgedSchema).parse(await response.json());
-  } catch (error) {
-    throw new FatalError(
-      'NO_SERVICE',
-      `${url} does not tell what died lately (${firstLine(String(error))}): is \`whodunit run\` of this release running there?`,
-    );
-  }
+  const answer = await fetchRecent(address);
+  if (answer.ok) return answer.value;
+  throw new FatalError(
+    'NO_SERVICE',
+    `${healthUrl(address, '/recent')} did not return recent terminations (${firstLine(answer.reason)}): is \`whodunit run\` of this release running there?`,
+  );
 }
 
-/** For each termination the rule that takes it, and what the service did where that was something else. */
-export function renderDryRun(judged: readonly Judged[], rules: readonly Rule[]): string {
+/** For each termination the rule that matches, and what the service did if that was different. */
+export function renderDryRun(recent: readonly RecentTermination[], rules: readonly Rule[]): string {
   const counts = { report: 0, count: 0, ignore: 0 };
   let different = 0;
-  const lines = judged.map(({ time, pid, subject, rule: ruleThen, outcome }) => {
+  const lines = recent.map(({ time, pid, subject, rule: ruleThen, outcome }) => {
     const rule = firstMatch(subject, rules);
     counts[rule.action] += 1;
     const differs = (rule.action === 'report') !== (outcome !== 'filtered');
@@ -100,7 +86,7 @@ export function renderDryRun(judged: readonly Judged[], rules: readonly Rule[]):
     return `${time}  ${rule.action.padEnd(6)}  ${`${name} (${pid})`.padEnd(24)}  ${how.padEnd(14)}  ${rule.name}${then}\n`;
   });
   const sum = Object.entries(counts).map(([action, count]) => `${count} ${action}`);
-  return `${lines.join('')}${judged.length} terminations: ${sum.join(', ')}; ${different} otherwise than the service did\n`;
+  return `${lines.join('')}${recent.length} terminations: ${sum.join(', ')}; ${different} would be handled differently\n`;
 }
 
 function firstLine(text: string): string {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A wait that can be cut short. It resolves either way: who waits looks at the signal.
+// A wait that an AbortSignal ends early. It resolves in both cases; the caller checks the signal.
 
 /** Resolves after `ms`, or at once when `signal` is aborted. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {

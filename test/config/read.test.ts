@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config/read.ts';
+import { readConfig } from '../../src/cli.ts';
+import { KNOBS, type Knob } from '../../src/config/knobs.ts';
+import type { RunSettings } from '../../src/config/read.ts';
 import { FatalError } from '../../src/core/errors.ts';
 
 type Env = Record<string, string>;
 const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
-const read = (env: Env = {}, ...argv: string[]) => readConfig(argv, env);
+const read = (env: Env = {}, ...argv: string[]) => readConfig(argv, env) as RunSettings;
 
 function failure(env: Env, ...argv: string[]): FatalError {
   try {
@@ -21,15 +23,10 @@ describe('defaults', () => {
   it('without an endpoint, deaths are printed and nothing is sent', () => {
     expect(read()).toEqual({
       command: 'run',
-      question: null,
-      test: false,
-      dryRun: false,
-      configPath: null,
+      rules: { path: null, mode: 'default' },
       recordsPerMinute: 10,
       socketPath: '/run/whodunit/events.sock',
-      pinDir: '/sys/fs/bpf/whodunit',
       health: { host: '127.0.0.1', port: 9465 },
-      report: 'default',
       arguments: 'redacted',
       logs: null,
       metrics: null,
@@ -89,21 +86,17 @@ describe('what is set', () => {
     [{ WHODUNIT_HEALTH_ADDR: 'off' }, [], { health: null }],
     [{ WHODUNIT_HEALTH_ADDR: '[::1]:80' }, [], { health: { host: '::1', port: 80 } }],
     [{ WHODUNIT_HEALTH_ADDR: ':8080' }, [], { health: { host: '0.0.0.0', port: 8080 } }],
-    [{ WHODUNIT_REPORT: 'all', WHODUNIT_ARGUMENTS: 'off' }, [], { report: 'all', arguments: 'off' }],
+    [{ WHODUNIT_REPORT: 'all', WHODUNIT_ARGUMENTS: 'off' }, [], { rules: { mode: 'all' }, arguments: 'off' }],
     [{ OTEL_METRIC_EXPORT_INTERVAL: '500' }, [], { metricIntervalMs: 500 }],
-    [{}, ['doctor'], { command: 'doctor' }],
-    [{ WHODUNIT_CONFIG: '/a', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { configPath: '/a', recordsPerMinute: 3 }],
-    [{ WHODUNIT_CONFIG: '/a' }, ['--config', '/b'], { configPath: '/b' }],
+    [{ WHODUNIT_CONFIG: '/a', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { rules: { path: '/a' }, recordsPerMinute: 3 }],
+    [{ WHODUNIT_CONFIG: '/a' }, ['--config', '/b'], { rules: { path: '/b' } }],
     [{ WHODUNIT_RECORDS_PER_MINUTE: 'off' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
     [{ WHODUNIT_REPORT: 'all' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
     [{ WHODUNIT_REPORT: 'all', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { recordsPerMinute: 3 }],
     [{ ...ENDPOINT, OTEL_TRACES_EXPORTER: 'otlp' }, [], { traces: { endpoint: 'http://collector:4318/v1/traces' } }],
     [ENDPOINT, [], { traces: null }],
-    [{}, ['rules', '--dry-run'], { command: 'rules', dryRun: true }],
-    [{}, ['explain', '137'], { command: 'explain', question: { what: '137', executable: null } }],
-    [{}, ['explain', '--executable', 'node', '7'], { question: { what: '7', executable: 'node' } }],
-    [{}, ['--help'], { command: 'help' }],
-    [{}, ['--version'], { command: 'version' }],
+    [{ OTEL_SDK_DISABLED: 'TRUE', ...ENDPOINT }, [], { logs: null }],
+    [{ OTEL_SDK_DISABLED: 'yes', ...ENDPOINT }, [], { logs: { protocol: 'http/protobuf' } }],
     [
       { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
       [],
@@ -150,18 +143,28 @@ describe('what is wrong is one sentence with key, value, what is allowed and a r
     [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],
     [{ WHODUNIT_HEALTH_ADDR: '9465' }, [], ['WHODUNIT_HEALTH_ADDR is "9465"', 'host:port']],
     [{ WHODUNIT_HEALTH_ADDR: 'localhost:99999' }, [], ['WHODUNIT_HEALTH_ADDR']],
-    [{ WHODUNIT_QUEUE_BYTES: '1000' }, [], ['WHODUNIT_QUEUE_BYTES is "1000"', 'from 4194304 on']],
+    [{ WHODUNIT_QUEUE_BYTES: '1000' }, [], ['WHODUNIT_QUEUE_BYTES is "1000"', 'at least 4194304']],
     [{ WHODUNIT_QUEUE_BYTES: 'much' }, [], ['WHODUNIT_QUEUE_BYTES is "much"', '256MiB']],
     [{ WHODUNIT_SHUTDOWN_TIMEOUT: '-1' }, [], ['WHODUNIT_SHUTDOWN_TIMEOUT is "-1"']],
-    [{}, ['--output', 'xml'], ['--output is "xml"', 'text, json']],
-    [{}, ['--nonsense'], ['--nonsense', '--help']],
-    [{}, ['watch'], ['the command is "watch"', 'run, doctor']],
     [{ WHODUNIT_RECORDS_PER_MINUTE: '0' }, [], ['WHODUNIT_RECORDS_PER_MINUTE', '"0"', 'off']],
-    [{}, ['explain'], ['the command is "explain"', 'explain <exit code | signal>']],
   ])('%j %j', (env, argv, parts) => {
     const error = failure(env, ...argv);
     expect(error.exitCode).toBe(78);
     expect(error.message).not.toContain('\n');
     for (const part of parts) expect(error.message).toContain(part);
+  });
+});
+
+describe('what a knob allows is what its parser enforces', () => {
+  const knobs = Object.entries(KNOBS).filter(([, { reader }]) => reader !== 'loader');
+
+  it.each(knobs)('the defaults of %s are allowed', (_, knob: Knob) => {
+    const { kind, fallback, unless } = knob;
+    for (const value of [fallback, unless?.fallback ?? '']) if (value !== '') expect(kind.parse(value)).toBeDefined();
+  });
+
+  it.each(knobs)('each literal value in the description of %s is allowed', (_, { kind }) => {
+    const literals = [...kind.allowed.matchAll(/`([a-z0-9/_.-]+)`/g)].map(([, value]) => value ?? '');
+    for (const value of literals) expect([value, kind.parse(value) !== undefined]).toEqual([value, true]);
   });
 });

@@ -22,6 +22,12 @@ const edges = (file: string): string[] =>
 /** Of others, core may use what is pure: a hash, a schema, a reader of bytes. */
 const PURE = new Set(['node:crypto', 'zod/mini', 'protobufjs/minimal.js']);
 
+/** What becomes of one termination, in order; core/conclude.ts joins them. */
+const STAGES = ['wire', 'verdict', 'identity', 'words', 'filter', 'telemetry'];
+/** Names and forms without a stage of their own. */
+const VOCABULARY = new Set(['core/telemetry/semconv.ts', 'core/telemetry/attributes.ts', 'core/filter/glob.ts']);
+const stageOf = (file: string): string => file.split('/')[1] ?? '';
+
 describe('imports', () => {
   it.each(filesIn('core/'))('%s imports only from core, and nothing that does I/O', (file) => {
     for (const target of edges(file)) expect(target).toMatch(/^core\//);
@@ -29,6 +35,17 @@ describe('imports', () => {
     for (const name of imports(file).filter((name) => !name.startsWith('.')))
       expect([name, PURE.has(name) || types.has(name)]).toEqual([name, true]);
   });
+
+  it.each(STAGES.flatMap((stage) => filesIn(`core/${stage}/`)))(
+    '%s imports only from its stage and those before',
+    (file) => {
+      const before = STAGES.slice(0, STAGES.indexOf(stageOf(file)) + 1);
+      const later = edges(file).filter(
+        (target) => STAGES.includes(stageOf(target)) && !before.includes(stageOf(target)),
+      );
+      expect(later.filter((target) => !VOCABULARY.has(target))).toEqual([]);
+    },
+  );
 
   it.each(filesIn('config/'))('%s imports only from config and core', (file) => {
     for (const target of edges(file)) expect(target).toMatch(/^(?:config|core)\//);

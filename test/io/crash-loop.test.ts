@@ -68,7 +68,7 @@ describe('a crash loop', () => {
       'whodunit.process.termination.summary',
     ]);
     expect(records.at(-1)).toMatchObject({
-      body: 'checkout ended 990 more times within 0 µs: 990 × exit.',
+      body: 'checkout terminated 990 more times within 0 µs: 990 × exit.',
       attributes: { 'whodunit.aggregated.count': 990, 'whodunit.aggregated.by_cause.exit': 990 },
     });
   });

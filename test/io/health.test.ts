@@ -2,9 +2,11 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { type CounterName, noCounts } from '../../src/core/counters.ts';
+import type { LoaderSnapshot, ServiceSnapshot } from '../../src/core/status.ts';
 import type { Hello } from '../../src/core/wire/event.ts';
-import { answer, serveHealth } from '../../src/io/health.ts';
-import { newStats, type Stats } from '../../src/io/stats.ts';
+import { answer, type Served, serveHealth } from '../../src/io/health.ts';
+import { fetchRecent, fetchStatus } from '../../src/io/health-client.ts';
 
 const probe = (name: string, attached = true, note: string | null = null) => ({ name, attached, note });
 const hello: Hello = {
@@ -23,25 +25,79 @@ const hello: Hello = {
     probe('mark_victim', false, 'old kernel'),
   ],
 };
-const stats = (changes: Partial<Stats> = {}): Stats => ({ ...newStats(0), connected: true, hello, ...changes });
+const nothing: LoaderSnapshot = {
+  connected: false,
+  hello: null,
+  status: null,
+  error: null,
+  badLines: 0,
+  badDeaths: 0,
+};
+const connected: LoaderSnapshot = { ...nothing, connected: true, hello };
+
+/** A service with this loader and these counters. */
+function served(loader: LoaderSnapshot = connected, counters: Partial<Record<CounterName, number>> = {}): Served {
+  const snapshot: ServiceSnapshot = {
+    startedMs: 0,
+    counters: { ...noCounts(), ...counters },
+    duplicates: 0,
+    loader,
+    queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
+    exports: { logs: null, metrics: null, traces: null },
+  };
+  return { snapshot: () => snapshot, rejections: () => [], recent: () => [] };
+}
 
 describe('/readyz', () => {
-  it.each<[string, Stats, number, string]>([
-    ['ready', stats(), 200, 'ready'],
-    ['no loader yet', newStats(0), 503, 'not yet connected'],
-    ['loader gone, and why', stats({ connected: false, socketError: 'nobody listens' }), 503, 'nobody listens'],
-    ['only a watcher', stats({ hello: { ...hello, role: 'watcher' } }), 503, 'role of the consumer'],
+  it.each<[string, LoaderSnapshot, number, string]>([
+    ['ready', connected, 200, 'ready'],
+    ['no loader yet', nothing, 503, 'not yet connected'],
+    [
+      'loader gone, and why',
+      { ...connected, connected: false, error: 'no process listens' },
+      503,
+      'no process listens',
+    ],
+    ['only a watcher', { ...connected, hello: { ...hello, role: 'watcher' } }, 503, 'role of the consumer'],
     [
       'a required probe missing, and why',
-      stats({ hello: { ...hello, probes: [probe('sched_process_exit'), probe('signal_generate', false, 'no BTF')] } }),
+      {
+        ...connected,
+        hello: { ...hello, probes: [probe('sched_process_exit'), probe('signal_generate', false, 'no BTF')] },
+      },
       503,
       'signal_generate is not attached: no BTF',
     ],
-    ['no exit probe at all', stats({ hello: { ...hello, probes: [] } }), 503, 'sched_process_exit'],
-  ])('%s', (_, state, status, text) => {
-    const result = answer('GET', '/readyz', state);
+    ['no exit probe at all', { ...connected, hello: { ...hello, probes: [] } }, 503, 'sched_process_exit'],
+  ])('%s', (_, loader, status, text) => {
+    const result = answer('GET', '/readyz', served(loader));
     expect(result.status).toBe(status);
     expect(JSON.stringify(result.body)).toContain(text);
+  });
+});
+
+describe('the client', () => {
+  const at = (server: Server) => ({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+
+  it('reads what the server says', async () => {
+    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, served(connected, { pending: 2 }));
+    expect(await fetchStatus(at(server))).toMatchObject({ ok: true, value: { queue: { path: '/q', size: 2 } } });
+    expect(await fetchRecent(at(server))).toEqual({ ok: true, value: [] });
+    server.close();
+  });
+
+  it('refuses an answer of another form, and says where it differs', async () => {
+    const recent = () => [{ time: '', pid: 'one' }] as never;
+    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, { ...served(), recent });
+    expect(await fetchRecent(at(server))).toEqual({ ok: false, reason: 'unexpected answer at 0.pid' });
+    server.close();
+  });
+
+  it('says why no service answers', async () => {
+    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, served());
+    const address = at(server);
+    server.close();
+    expect(await fetchStatus(address)).toMatchObject({ ok: false, reason: expect.stringContaining('ECONNREFUSED') });
   });
 });
 
@@ -52,7 +108,10 @@ describe('the server', () => {
   };
 
   it('answers /livez, /readyz and /status, and nothing else', async () => {
-    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, stats({ received: 3, reported: 2, filtered: 1 }));
+    const server = await serveHealth(
+      { host: '127.0.0.1', port: 0 },
+      served(connected, { received: 3, reported: 2, filtered: 1 }),
+    );
     expect(await get(server, '/livez')).toEqual({ status: 200, body: { status: 'alive' } });
     expect((await get(server, '/readyz')).status).toBe(200);
     expect((await get(server, '/status')).body.deaths).toMatchObject({
@@ -68,7 +127,8 @@ describe('the server', () => {
 
   it('counts what was lost by the stage that lost it', () => {
     const lost = { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n };
-    const loader = {
+    const status = {
+      type: 'status',
       lost,
       clock_offset_ns: 0n,
       ring_bytes: 1,
@@ -77,17 +137,17 @@ describe('the server', () => {
       exits_normal: 1n,
       read_seq: 0n,
       acked_seq: 0n,
-    };
-    const state = stats({ loader: { type: 'status', ...loader }, badDeaths: 1, evicted: 2, damaged: 1, rejected: 2 });
-    expect(answer('GET', '/status', state).body).toMatchObject({
+    } as const;
+    const service = served({ ...connected, status, badDeaths: 1 }, { evicted: 2, damaged: 1, rejected: 2 });
+    expect(answer('GET', '/status', service).body).toMatchObject({
       deaths: { lost: { kernel: 4, loader: 5, queue: 3, export: 2 } },
     });
   });
 
   it('says in one sentence that the port is taken, and what to do', async () => {
-    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, stats());
+    const server = await serveHealth({ host: '127.0.0.1', port: 0 }, served());
     const { port } = server.address() as AddressInfo;
-    await expect(serveHealth({ host: '127.0.0.1', port }, stats())).rejects.toMatchObject({
+    await expect(serveHealth({ host: '127.0.0.1', port }, served())).rejects.toMatchObject({
       code: 'HEALTH_ADDR_TAKEN',
       message: expect.stringMatching(/already in use: .*WHODUNIT_HEALTH_ADDR/),
     });
@@ -95,7 +155,7 @@ describe('the server', () => {
   });
 
   it('says that an address is not of this machine', async () => {
-    await expect(serveHealth({ host: '192.0.2.1', port: 1 }, stats())).rejects.toMatchObject({
+    await expect(serveHealth({ host: '192.0.2.1', port: 1 }, served())).rejects.toMatchObject({
       code: 'HEALTH_ADDR_UNUSABLE',
     });
   });

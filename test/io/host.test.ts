@@ -61,13 +61,13 @@ it('the log tells what repeats once a minute, and how often it was', () => {
     (line) => lines.push(line),
     () => now,
   );
-  log.seldom('a', 'first');
-  log.seldom('a', 'second');
-  log.seldom('b', 'other');
+  log.rateLimited('a', 'first');
+  log.rateLimited('a', 'second');
+  log.rateLimited('b', 'other');
   now = REPEAT_MS;
-  log.seldom('a', 'third\nline');
-  log.over('a');
-  log.seldom('a', 'fourth');
+  log.rateLimited('a', 'third\nline');
+  log.reset('a');
+  log.rateLimited('a', 'fourth');
   expect(lines).toEqual([
     'whodunit: first\n',
     'whodunit: other\n',

@@ -190,7 +190,9 @@ describe('whodunit run', () => {
     const begin = performance.now();
     expect(await stop()).toBe(0);
     expect(performance.now() - begin, 'the default was waited for').toBeLessThan(5_000);
-    expect(err).toMatch(/1 records were not delivered in time; they stay in .*queue\.db for the next start/);
+    expect(err).toMatch(
+      /1 records could not be sent in time; they stay in .*queue\.db and are sent after the next start/,
+    );
     code = 200;
     start(['run'], exporting(endpoint));
     await until(() => pids.length === 1, 'the record');
@@ -267,7 +269,7 @@ describe('whodunit run', () => {
     await loader.stop();
     start(['run']);
     await until(() => err !== '', 'a line');
-    expect(err).toContain(`nobody listens at ${loader.path}`);
+    expect(err).toContain(`no process listens at ${loader.path}`);
     await loader.start();
     await until(() => loader.heard.length > 0, 'the claim');
     expect(await stop()).toBe(0);

@@ -61,7 +61,7 @@ describe('systemd', () => {
     const systemd = notifier({ PATH: directory, NOTIFY_SOCKET: path }, 1, log);
     await systemd?.ready();
     await systemd?.stopping();
-    expect(lines).toEqual(['whodunit: systemd is not told READY=1: systemd-notify cannot be run (ENOENT).\n']);
+    expect(lines).toEqual(['whodunit: systemd was not notified of READY=1: systemd-notify cannot be run (ENOENT).\n']);
   });
 });
 

@@ -60,7 +60,7 @@ describe('a file of rules', () => {
 
   it('that is not there is refused', () => {
     rmSync(file);
-    expect(failure(file).message).toContain('Reading it gave ENOENT');
+    expect(failure(file).message).toContain('Reading it failed with ENOENT');
   });
 });
 
@@ -75,12 +75,12 @@ describe('whodunit run', () => {
     expect(await told(10)).toBe(0);
     writeFileSync(file, 'rules: none\n');
     service.child.kill('SIGHUP');
-    await until(() => service.err().includes('The rules from before stay in force.'), 'a word about the bad file');
+    await until(() => service.err().includes('The previous rules still apply.'), 'a word about the bad file');
     expect(service.err()).toContain('rules in');
     expect(await told(20)).toBe(0);
     writeFileSync(file, 'rules: []\n');
     service.child.kill('SIGHUP');
-    await until(() => service.err().includes('again: 8 rules'), 'a word about the good file');
+    await until(() => service.err().includes('8 rules, including the built-in ones'), 'a word about the good file');
     expect(await told(30)).toBe(1);
     expect(await service.stop()).toBe(0);
   });
@@ -107,7 +107,7 @@ describe('whodunit rules --dry-run', () => {
         /^2026-11-23T17:35:45\.\d+Z +count +sleep \(10\) +exit 3 +sleepers +\(was reported: ran for more than 10 s\)$/,
       ),
       expect.stringMatching(/count +sleep \(20\) +fault +sleepers +\(was reported: fault, kill or OOM, any process\)$/),
-      '2 terminations: 0 report, 2 count, 0 ignore; 2 otherwise than the service did',
+      '2 terminations: 0 report, 2 count, 0 ignore; 2 would be handled differently',
       '',
     ]);
     expect(await service.stop()).toBe(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine for tests.
-import type { Host } from '../../src/core/identity/resource.ts';
+import type { Host } from '../../src/core/identity/host.ts';
 
 export const host: Host = {
   id: '3d1219c7c4c5404aaa1f6d2a48adfda4',

@@ -3,22 +3,32 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Counters, unaccounted } from '../../src/core/counters.ts';
 import { Log } from '../../src/io/log.ts';
 import { type Item, Queue, type QueueOptions } from '../../src/io/queue/queue.ts';
-import { newStats, type Stats } from '../../src/io/stats.ts';
 
 export class StateDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'whodunit-state-'));
   readonly lines: string[] = [];
-  stats: Stats = newStats(0);
+  #queue: Queue | null = null;
 
-  /** Opens the queue in it; statistics are those of a service that starts. */
+  /** Opens the queue in it, as a service that starts. */
   open(options: Partial<QueueOptions> = {}): Queue {
-    this.stats = newStats(0);
     const log = new Log((line) => this.lines.push(line));
-    const queue = new Queue({ directory: this.path, bytesMax: 1 << 30, stats: this.stats, log, ...options });
-    this.stats.queue = queue;
+    const queue = new Queue({ directory: this.path, bytesMax: 1 << 30, log, ...options });
+    this.#queue = queue;
     return queue;
+  }
+
+  /** The counters of the queue that was opened last. */
+  get totals(): Queue['totals'] {
+    if (this.#queue === null) throw new Error('no queue was opened');
+    return this.#queue.totals;
+  }
+
+  /** Why that queue cannot be written; null: it can. */
+  get error(): string | null {
+    return this.#queue?.snapshot().error ?? null;
   }
 
   remove(): void {
@@ -35,8 +45,7 @@ export function uidOf(number: number): string {
   return `00000000-0000-5000-8000-${number.toString(16).padStart(12, '0')}`;
 }
 
-/** What the deaths of these statistics came to. It must be the number that was received. */
-export function accounted(stats: Stats): number {
-  const { reported, filtered, aggregated, summaries, rejected, evicted, damaged, pending } = stats;
-  return reported + filtered + aggregated + rejected + evicted + damaged + pending - summaries;
+/** The terminations that the other counters account for. It must be the number that was received. */
+export function accounted(counters: Counters): number {
+  return counters.received - unaccounted(counters);
 }

@@ -8,4 +8,6 @@ export interface Target {
   readonly protocol: Protocol;
   /** The URL that the exporter uses. */
   readonly endpoint: string;
+  /** Certificate of the authority to trust, in PEM format. Left out: the well-known authorities. */
+  readonly certificate?: string;
 }

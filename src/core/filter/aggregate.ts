@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// A service that dies again and again gets some records a minute; the rest of that minute is aggregated into one summary with exact counts.
-// Time is an argument. The words are left to summary.ts; that a aggregated death is acknowledged and counted, to main.ts.
-import type { Attributes } from '../identity/resource.ts';
+// A service in a crash loop gets a limited number of records a minute; further terminations in that minute are aggregated into one summary
+// with exact counts. Time is an argument. The text of the summary is left to summary.ts; counting and acknowledging, to the pipeline.
+import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
 
 export const WINDOW_MS = 60_000;
 const WINDOW_NS = 60n * SECOND_NS;
-/** Services whose minute is open at once; the oldest minute is closed early for another. */
+/** Services with an open minute; the oldest minute is closed early to make room. */
 export const SERVICES_MAX = 1024;
 
-/** One death that is worth a record. */
+/** One termination that passed the filter. */
 export interface Candidate {
-  /** Which service: deaths of the same key share a minute. */
+  /** The service: terminations of the same key share a minute. */
   readonly key: string;
-  /** When it ended, ns since 1970: what decides the minute, so that a backlog is aggregated as if it were read at once. */
+  /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read at once. */
   readonly endedNs: bigint;
   readonly cause: Cause;
   readonly severity: { readonly number: number; readonly text: string };
   readonly resource: Attributes;
 }
 
-/** The deaths of one service in one minute that got no record of their own. */
+/** The terminations of one service in one minute that got no record of their own. */
 export interface Aggregate {
   readonly key: string;
-  /** When the minute began, ns since 1970. */
+  /** Start of the minute, ns since 1970. */
   readonly startNs: bigint;
   readonly firstNs: bigint;
   readonly lastNs: bigint;
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
-  /** The worst of them. */
+  /** The highest of them. */
   readonly severity: Candidate['severity'];
-  /** Of the last one. */
+  /** The resource of the last one. */
   readonly resource: Attributes;
 }
 
@@ -66,47 +66,50 @@ export class CrashLoops {
   readonly #minutes = new Map<string, Minute>();
   #closed: Aggregate[] = [];
 
-  /** `limit`: records of one service in a minute. `before`: what open() gave the one before this one; it is due at once. */
+  /** `limit`: records of one service in a minute. `before`: what open() returned in the previous run; it is due at once. */
   constructor(limit: number, before: readonly StoredAggregate[] = []) {
     this.#limit = limit;
     this.#closed = before.map(restored);
   }
 
-  /** What is aggregated and not yet given by due(), as JSON can keep it. */
+  /** Aggregates that due() has not returned yet, as they are stored. */
   open(): StoredAggregate[] {
     const minutes = [...this.#minutes.values()].flatMap(({ aggregated }) => (aggregated === null ? [] : [aggregated]));
     return [...this.#closed, ...minutes].map(stored);
   }
 
-  /** Nothing is aggregated, and no minute is open: due() has nothing to do. */
+  /** True: nothing is aggregated and no minute is open, so that due() has nothing to do. */
   get idle(): boolean {
     return this.#minutes.size === 0 && this.#closed.length === 0;
   }
 
-  /** Takes a death, read at `nowMs` of any steady clock. True: it is aggregated. False: it gets its record. */
-  aggregates(death: Candidate, nowMs: number): boolean {
-    const minute = this.#minuteOf(death, nowMs);
+  /** Takes a termination read at `nowMs` of a monotonic clock. True: it is aggregated. False: it gets a record. */
+  aggregates(termination: Candidate, nowMs: number): boolean {
+    const minute = this.#minuteOf(termination, nowMs);
     minute.count += 1;
     if (minute.count <= this.#limit) return false;
     const before = minute.aggregated;
     const byCause = new Map(before?.byCause);
-    byCause.set(death.cause, (byCause.get(death.cause) ?? 0) + 1);
+    byCause.set(termination.cause, (byCause.get(termination.cause) ?? 0) + 1);
     minute.aggregated = {
-      key: death.key,
+      key: termination.key,
       startNs: minute.startNs,
-      firstNs: before?.firstNs ?? death.endedNs,
-      lastNs: death.endedNs,
+      firstNs: before?.firstNs ?? termination.endedNs,
+      lastNs: termination.endedNs,
       count: (before?.count ?? 0) + 1,
       byCause,
-      severity: before !== null && before.severity.number > death.severity.number ? before.severity : death.severity,
-      resource: death.resource,
+      severity:
+        before !== null && before.severity.number > termination.severity.number
+          ? before.severity
+          : termination.severity,
+      resource: termination.resource,
     };
     return true;
   }
 
   /**
-   * Whether there is room for a record that is no death, and takes it: as long as less than half of the minute's records are used, so that
-   * deaths have the rest.
+   * Takes a place for a record that is not a termination. False: half of the minute's records are used, and the rest is reserved for
+   * terminations.
    */
   admits(event: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): boolean {
     const minute = this.#minuteOf(event, nowMs);
@@ -115,7 +118,7 @@ export class CrashLoops {
     return true;
   }
 
-  /** The minutes that are over at `nowMs`, each given once. Infinity: all, since the end has come. */
+  /** The aggregates of minutes that are over at `nowMs`, each returned once. Infinity: all. */
   due(nowMs: number): Aggregate[] {
     for (const [key, { openedMs }] of this.#minutes) if (nowMs - openedMs >= WINDOW_MS) this.#close(key);
     const closed = this.#closed;

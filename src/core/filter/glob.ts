@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Globs for names, paths and arguments: `*` is any characters, `/` too; `?` is one; `\` takes the next as it is. Compiled once; a match
-// takes at most pattern × text steps, whatever the dead wrote into its arguments (a regular expression would not promise that).
+// Globs for names, paths and arguments: `*` matches any characters, `/` included; `?` matches one; `\` escapes the next. Compiled once. A
+// match takes at most pattern × text steps for any text (a regular expression does not guarantee that).
 
 export type Glob = (text: string) => boolean;
 
-/** Compiles a pattern. Every string is one. */
+/** Compiles a pattern. Every string is valid. */
 export function glob(pattern: string): Glob {
   const tokens = tokensOf(pattern);
   if (tokens.every(({ kind }) => kind === 'literal')) {
@@ -34,7 +34,7 @@ function tokensOf(pattern: string): Token[] {
   return tokens;
 }
 
-/** Goes on greedily; on a mismatch the last `*` takes one character more. Only the last one ever has to. */
+/** Greedy; on a mismatch the last `*` takes one more character. Only the last `*` ever has to. */
 function matches(tokens: readonly Token[], text: readonly string[]): boolean {
   let [t, p, star, mark] = [0, 0, -1, 0];
   while (t < text.length) {

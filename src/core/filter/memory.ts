@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is remembered from death to death, bounded: which ones were seen (a second copy is dropped), the last ones, and how often a
-// service ended lately. Time is an argument; where time comes from is left to the caller.
+// What is remembered between terminations, bounded: which were seen (duplicates are dropped), the last ones, and how often each service
+// terminated recently. Time is an argument.
 
 /**
- * A set that remembers at least its last `limit` members, and at most twice as many. Two generations: to forget one member after the
- * other costs a Set more than all else that is done here.
+ * A set that remembers at least its last `limit` members, and at most twice as many. It has two generations, because deleting members one
+ * by one is the most expensive operation of a Set.
  */
 export class Seen {
   readonly #limit: number;
   #young = new Set<string>();
   #old: ReadonlySet<string>;
 
-  /** `members`: what is remembered from before, not more than the limit. */
+  /** `members`: what the previous run remembered, at most `limit`. */
   constructor(limit: number, members: Iterable<string> = []) {
     this.#limit = limit;
     this.#old = new Set(members);
   }
 
-  /** True: it was not a member, and now is. */
+  /** Adds a member. False: it is one already. */
   add(member: string): boolean {
     if (this.#young.has(member) || this.#old.has(member)) return false;
     this.#young.add(member);
@@ -29,7 +29,7 @@ export class Seen {
   }
 }
 
-/** The last `limit` of something, oldest first. */
+/** The last `limit` members, oldest first. */
 export class Last<T> {
   readonly #members: T[] = [];
   readonly #limit: number;
@@ -49,27 +49,27 @@ export class Last<T> {
 }
 
 export const RECENT_WINDOW_NS = 600_000_000_000n;
-/** Services that are remembered at once, and ends of one that are told apart: more than these say `at least`. */
+/** Services that are remembered at once; terminations that are counted for one. A count of TERMINATIONS_MAX means "at least". */
 const SERVICES_MAX = 1024;
-const ENDS_MAX = 1000;
+const TERMINATIONS_MAX = 1000;
 
-/** Counts the ends of each service in the last 10 minutes. */
+/** Counts the terminations of each service in the last 10 minutes. */
 export class Recent {
-  readonly #ends = new Map<string, bigint[]>();
+  readonly #times = new Map<string, bigint[]>();
 
-  /** Adds an end at `timeNs` (CLOCK_BOOTTIME) and gives the number in the window that ends there, this one included. */
+  /** Adds a termination at `timeNs` (CLOCK_BOOTTIME). Returns the number in the window that ends there, this one included. */
   add(service: string, timeNs: bigint): number {
-    const ends = this.#ends.get(service) ?? [];
-    // In order of arrival, which is that of the ring: the oldest is in front.
-    while (ends[0] !== undefined && timeNs - ends[0] >= RECENT_WINDOW_NS) ends.shift();
-    ends.push(timeNs);
-    if (ends.length > ENDS_MAX) ends.shift();
-    this.#ends.delete(service);
-    this.#ends.set(service, ends);
-    if (this.#ends.size > SERVICES_MAX) {
-      const oldest = this.#ends.keys().next();
-      if (!oldest.done) this.#ends.delete(oldest.value);
+    const times = this.#times.get(service) ?? [];
+    // In order of arrival, which is the order of the ring: the oldest is first.
+    while (times[0] !== undefined && timeNs - times[0] >= RECENT_WINDOW_NS) times.shift();
+    times.push(timeNs);
+    if (times.length > TERMINATIONS_MAX) times.shift();
+    this.#times.delete(service);
+    this.#times.set(service, times);
+    if (this.#times.size > SERVICES_MAX) {
+      const oldest = this.#times.keys().next();
+      if (!oldest.done) this.#times.delete(oldest.value);
     }
-    return ends.length;
+    return times.length;
   }
 }

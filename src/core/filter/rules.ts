@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules that say which terminations are worth a record: their form, checked and compiled once. The first that matches decides. The
-// built-in ones are data in the same form; where a user's come from is left to io/rules-file.ts, what is matched to match.ts.
+// Filter rules: which terminations get a record. They are checked and compiled once, and the first that matches decides. The built-in rules
+// are data in the same form. Reading the user's file is left to io/rules.ts; which facts are matched, to match.ts.
 import * as z from 'zod/mini';
 import { CAUSE_VALUES } from '../telemetry/semconv.ts';
 import { signalNumber } from '../verdict/signals.ts';
 import { type Glob, glob } from './glob.ts';
 
-/** `report`: a record and the metric; `count`: the metric only; `ignore`: neither, but it still counts as filtered. */
+/** `report`: a record and the metric; `count`: only the metric; `ignore`: neither, but the termination still counts as filtered. */
 export type Action = 'report' | 'count' | 'ignore';
 export type ReportMode = 'default' | 'all';
 
@@ -48,14 +48,14 @@ const ruleSchema = z.strictObject({
   uptime_above: seconds,
   uptime_below: seconds,
 });
-/** A rule as it is written. Every condition that it has must hold; of a list, one. */
+/** A rule as it is written. All of its conditions must hold; of a list, one value. */
 export type RuleText = z.input<typeof ruleSchema>;
 
 const rulesSchema = z.strictObject({
   rules: z.optional(z.array(ruleSchema).check(z.maxLength(RULES_MAX))),
 });
 
-/** What is allowed where, for whoever wrote something else. */
+/** What is allowed at each key, for error messages. */
 const ALLOWED: Readonly<Record<string, string>> = {
   '': 'the key rules',
   rules: `a list of at most ${RULES_MAX} rules`,
@@ -77,11 +77,11 @@ const subjectSchema = z.object({
   unit: z.nullable(z.string()),
   service: z.string(),
   user: z.nullable(z.string()),
-  /** Joined with spaces, without secrets. */
+  /** Joined with spaces; secrets are redacted. */
   arguments: z.nullable(z.string()),
-  /** null where a signal ended it. */
+  /** null: the process was terminated by a signal. */
   exitCode: z.nullable(z.int()),
-  /** 0 where it exited. */
+  /** 0: the process exited. */
   signo: z.int(),
   cause: z.enum(CAUSE_VALUES),
   uptimeSeconds: z.number(),
@@ -89,17 +89,17 @@ const subjectSchema = z.object({
 /** The facts of one termination that rules look at; null: not known, and no condition on it holds. */
 export type Subject = z.output<typeof subjectSchema>;
 
-export const judgedSchema = z.object({
-  /** When it ended, ISO 8601. */
+export const recentTerminationSchema = z.object({
+  /** When the process terminated, ISO 8601. */
   time: z.string(),
   pid: z.int(),
   outcome: z.enum(['reported', 'filtered', 'aggregated']),
-  /** The name of the rule that took it. */
+  /** The name of the rule that matched. */
   rule: z.string(),
   subject: subjectSchema,
 });
-/** A termination that was judged, as /recent tells it. */
-export type Judged = z.output<typeof judgedSchema>;
+/** One of the last terminations that the service handled, as in /recent. */
+export type RecentTermination = z.output<typeof recentTerminationSchema>;
 
 export interface Rule {
   readonly name: string;
@@ -107,14 +107,14 @@ export interface Rule {
   readonly matches: (subject: Subject) => boolean;
 }
 
-/** What is wrong in a file of rules: `rules[2].exit_code`, its value, what is allowed there. */
+/** What is wrong in a rules file: `rules[2].exit_code`, its value, what is allowed there. */
 export interface RulesError {
   readonly key: string;
   readonly value: string;
   readonly allowed: string;
 }
 
-/** Reads what a file says, as a value. */
+/** Checks and compiles the parsed content of a rules file. */
 export function parseRules(value: unknown): { ok: true; rules: Rule[] } | { ok: false; error: RulesError } {
   const parsed = rulesSchema.safeParse(value ?? {});
   if (parsed.success) return { ok: true, rules: (parsed.data.rules ?? []).map(compile) };
@@ -137,7 +137,7 @@ function shown(value: unknown): string {
   return value === undefined ? 'missing' : (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 80);
 }
 
-/** The rules in force: the user's, then the built-in ones, of which the last always matches. */
+/** The rules that apply: the user's, then the built-in ones, of which the last always matches. */
 export function rulesOf(own: readonly Rule[], mode: ReportMode): readonly Rule[] {
   return [...own, ...(mode === 'all' ? EVERYTHING : BUILT_IN)];
 }
@@ -150,7 +150,7 @@ function compile(text: z.output<typeof ruleSchema>): Rule {
     conditions.push((subject) => any(compiled, of(subject)));
   };
   const { exit_code: codes, signal: signals, cause: causes, uptime_above: above, uptime_below: below } = text;
-  // The cheap ones first.
+  // Cheap conditions first.
   if (causes !== undefined) conditions.push(({ cause }) => causes.includes(cause));
   if (codes !== undefined) {
     const set = new Set(codes.flatMap(codesIn));
@@ -188,7 +188,8 @@ function codesIn(value: number | string): number[] {
 const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
 
 const EXIT_ZERO: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
-const NAMELESS = 'unknown_service*';
+/** Services without a name of their own. */
+const UNNAMED = 'unknown_service*';
 
 const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)', action: 'report' }]);
 
@@ -213,8 +214,8 @@ const BUILT_IN = builtIn([
   // What is left: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
   { name: 'container process', container: '*', action: 'report' },
   { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
-  { name: 'user session processes', unit: 'user@*.service', service: NAMELESS, action: 'count' },
+  { name: 'user session processes', unit: 'user@*.service', service: UNNAMED, action: 'count' },
   { name: 'systemd service', unit: '*.service', action: 'report' },
-  { name: 'short-lived unnamed processes', service: NAMELESS, action: 'count' },
+  { name: 'short-lived unnamed processes', service: UNNAMED, action: 'count' },
   { name: 'named service', action: 'report' },
 ]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a cgroup path says that a process runs: container, pod, systemd unit. Rests on the paths that Docker, containerd, CRI-O, Podman,
+// The container, pod and systemd unit of a process, from its cgroup path. Rests on the paths that Docker, containerd, CRI-O, Podman,
 // Kubernetes, Amazon ECS, BuildKit, Garden, LXC and systemd-nspawn make, on cgroup v1 and v2, with systemd's driver and without.
 
 export interface Placement {
@@ -16,21 +16,21 @@ const RUNTIMES = 'docker|cri-containerd|containerd|crio|cri-o|libpod|libpod-payl
 const CONTAINER_SEGMENT = new RegExp(`^(?:(?:.*:)?(?:${RUNTIMES})[-_:])?([0-9a-f]{64})(?:\\.scope)?$`);
 /** Amazon ECS on Fargate: the task's id and ten digits. */
 const FARGATE_SEGMENT = /^([0-9a-f]{32}-\d{8,10})$/;
-/** What these make below a directory of their own has ids of other forms. */
+/** Runtimes with ids of another form, below a directory of their own. */
 const BELOW: Readonly<Record<string, RegExp>> = {
   buildkit: /^([a-z0-9]{25})$/,
   garden: /^([0-9a-f-]{20,64})$/,
 };
 const LXC_SEGMENT = /^lxc\.payload\.(.+)$/;
 const LXC_DIRECTORIES: ReadonlySet<string> = new Set(['lxc', 'lxc.payload']);
-/** systemd-machined's, but for virtual machines, whose process is one of the host. */
+/** Of systemd-machined; not of virtual machines, whose process is one of the host. */
 const NSPAWN_SEGMENT = /^(?:machine-(?!qemu\\x2d)(.+)\.scope|systemd-nspawn@(.+)\.service)$/;
 const POD_SEGMENT =
   /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?::|$)/;
 const UNIT_SEGMENT = /\.(?:service|scope|mount|socket|swap)$/;
 const NOWHERE: Placement = { containerId: null, containerName: null, podUid: null, unit: null };
 
-/** Takes a path apart. The innermost container wins; a unit above it is the runtime's and not the process's. */
+/** The innermost container wins; a unit above it belongs to the runtime, not to the process. */
 export function placementOf(cgroup: string | null): Placement {
   if (cgroup === null || cgroup === '/') return NOWHERE;
   let { containerId, containerName, podUid, unit } = NOWHERE;
@@ -52,7 +52,7 @@ export function placementOf(cgroup: string | null): Placement {
   return { containerId, containerName, podUid, unit };
 }
 
-/** Whether a user id there is not one of the host's /etc/passwd. */
+/** Whether its user ids are not those of the host's /etc/passwd. */
 export function isContained({ containerId, containerName }: Placement): boolean {
   return containerId !== null || containerName !== null;
 }

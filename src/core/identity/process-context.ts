@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The context that a process publishes for readers outside of it (OpenTelemetry's OTEP 4719): a resource and more, as
 // opentelemetry.proto.processcontext.v1development.ProcessContext; in drafts of the OTEP, the bare
-// opentelemetry.proto.resource.v1.Resource. The mapping was found and read in the kernel; here its bytes become attributes.
+// opentelemetry.proto.resource.v1.Resource. The probes found and read the mapping; here its bytes become attributes.
 import protobuf from 'protobufjs/minimal.js';
 
 const ATTRIBUTES_MAX = 64;
@@ -11,15 +11,15 @@ const VALUE_CHARS_MAX = 1024;
 export type ContextValue = string | number | boolean;
 
 export interface ProcessContext {
-  /** Who it is. */
+  /** What the process is. */
   readonly resource: Readonly<Record<string, ContextValue>>;
-  /** What readers must know besides; not to be told on. */
+  /** What readers of the context must know; not part of a record. */
   readonly attributes: Readonly<Record<string, ContextValue>>;
 }
 
 const NOTHING: ProcessContext = { resource: {}, attributes: {} };
 
-/** Nothing: it was not published, or nobody can read it. What the dead wrote must not be able to end the service. */
+/** Empty if it was not published, or is malformed: bytes that a process wrote must not stop the service. */
 export function parseProcessContext(base64: string | null): ProcessContext {
   if (base64 === null) return NOTHING;
   const resource: Record<string, ContextValue> = {};
@@ -82,7 +82,7 @@ function addEach(to: Record<string, ContextValue>, bytes: Uint8Array): void {
   });
 }
 
-/** Adds the attribute, if there is room, and it is one that can be told. */
+/** Adds the attribute, if there is room and its type is one of ContextValue. */
 function add(to: Record<string, ContextValue>, bytes: Uint8Array): void {
   if (Object.keys(to).length >= ATTRIBUTES_MAX) return;
   const [key, value] = keyValue(bytes);

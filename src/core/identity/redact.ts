@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arguments without their secrets, and cut to size. It errs on the side of hiding: a lost argument is a nuisance, a leaked
-// password is an incident. How secrets look is in secret-forms.ts; what may be emitted at all (WHODUNIT_ARGUMENTS) is left to enrich.ts.
+// password is an incident. How secrets look is in secret-forms.ts; what may be emitted at all (WHODUNIT_ARGUMENTS) is left to arguments.ts.
 import {
   HARMLESS_P,
   MARK,
@@ -22,7 +22,7 @@ export const REDACTED = '[REDACTED]';
 export const ARGUMENT_CHARS_MAX = 256;
 export const ARGUMENTS_MAX = 64;
 export const ARGUMENTS_CHARS_MAX = 4096;
-/** What of an argument is looked at: longer than what is emitted, so that a secret cannot hide behind the cut. */
+/** How much of an argument is scanned: more than is emitted, so that a secret cannot start behind the cut. */
 const SCANNED_CHARS_MAX = 4096;
 
 const SECRET_NAME = `(?:[\\w.-]{0,40}?[-_.])?(?:${SECRET_WORDS})(?:[-_.][\\w.-]{0,40})?|[\\w.-]{0,60}(?:${SECRET_ENDINGS})`;
@@ -42,11 +42,11 @@ const OPTION_LIKE = /^-/;
 
 /** The arguments with secrets replaced by `[REDACTED]`, each and all of them cut to the limits above. */
 export function redactArguments(args: readonly string[]): string[] {
-  // One beyond the limit tells that something was cut; more are of no use.
+  // One beyond the limit shows that something was cut; more are of no use.
   return cutArguments(redactWords(args.slice(0, ARGUMENTS_MAX + 1), redactText));
 }
 
-/** One text without its secrets, also those of a command line in it (`sh -c`). Not cut but to what is looked at. */
+/** One text without its secrets, also those of a command line in it (`sh -c`). Cut only at SCANNED_CHARS_MAX. */
 export function redactText(text: string): string {
   const scanned = text.length > SCANNED_CHARS_MAX ? text.slice(0, SCANNED_CHARS_MAX) : text;
   if (scanned.length < 4) return scanned;
@@ -75,7 +75,7 @@ function redactByForm(text: string, forms: readonly TextForm[]): string {
   return clean;
 }
 
-/** What words tell of the next ones, and each word by itself as `clean` has it. */
+/** Secrets that follow from the word before; every other word as `clean` returns it. */
 function redactWords(words: readonly string[], clean: (word: string) => string): string[] {
   let program: string | null = null;
   let forms: ProgramForms = {};
@@ -85,7 +85,7 @@ function redactWords(words: readonly string[], clean: (word: string) => string):
     const word = quoted.replace(/^["']|["']$/g, '');
     const before = words[at - 1] ?? '';
     const named = PROGRAMS.get(baseName(word));
-    // Also behind `sudo -u x` or in the middle of a script: whoever names a program means its options.
+    // Also behind `sudo -u x` or in the middle of a script: the options after a program's name are its options.
     if (named !== undefined && (named.ordinary !== true || program === null)) forms = named;
     program ??= programOf(word);
     if (at >= secretFrom && at <= secretTo && !OPTION_LIKE.test(word))
@@ -119,7 +119,7 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** The arguments, whole secrets and all, cut to the limits. */
+/** The arguments with their secrets, cut to the limits. */
 export function cutArguments(args: readonly string[]): string[] {
   const cut: string[] = [];
   let chars = 0;

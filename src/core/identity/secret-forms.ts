@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How secrets look on a command line: words in names, tokens and texts by their form, and options by program. Data alone, after the
-// manuals of the programs and the vendors' documentation of their tokens. What is done about them is left to redact.ts.
+// How secrets look on a command line: words in names, tokens and texts by their form, and options by program. Only data, from the
+// manuals of the programs and the vendors' documentation of their tokens. Redacting is left to redact.ts.
 
 /** Words that make a name a secret's, between separators: `db-password`, `GITHUB_TOKEN`, `X-Api-Key`; not `author`. */
 export const SECRET_WORDS =
@@ -11,7 +11,7 @@ export const SECRET_ENDINGS =
 /** Words without a dash after which a secret follows: `nmcli … password x`, `aws configure set aws_secret_access_key x`. */
 export const SECRET_BARE_WORD =
   /^(?:password|passwd|passphrase|(?:add-)?authtoken|\w{1,40}_(?:password|passwd|secret|token|key)(?:_\w{1,40})?|\S{0,80}[:_]authtoken)$/i;
-/** Programs to which such a word is something to look for. */
+/** Programs that search for such a word. */
 export const SEARCHERS: ReadonlySet<string> = new Set('grep egrep fgrep zgrep rg ag ack find sed awk man'.split(' '));
 
 export interface TextForm {
@@ -20,7 +20,7 @@ export interface TextForm {
   readonly shown: string;
 }
 
-/** Secrets that show by their form what they are, in any text. In this order, and before MARKED_FORMS. */
+/** Secrets that are recognised by their form, in any text. In this order, and before MARKED_FORMS. */
 export const TOKEN_FORMS: readonly TextForm[] = [
   // JSON web tokens.
   { pattern: /\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*/g, shown: '*' },
@@ -38,7 +38,7 @@ export const TOKEN_FORMS: readonly TextForm[] = [
       /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bya29\.[\w-]{10,}|\bSG\.[\w-]{10,}\.[\w-]{10,}|\bdapi[0-9a-f]{32}\b|\b(?:bot)?\d{8,10}:AA[\w-]{20,}|\bAGE-SECRET-KEY-1[0-9A-Z]{40,}/g,
     shown: '*',
   },
-  // Addresses that are a secret as a whole: web hooks, bots, keys of a stream.
+  // URLs whose path is the secret: web hooks, bots, stream keys.
   {
     pattern:
       /(hooks\.slack\.com\/(?:services|workflows)\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|rtmps?:\/\/[^\s/]{1,128}\/[^\s/]{1,128}\/)[^\s"']+/gi,
@@ -48,7 +48,7 @@ export const TOKEN_FORMS: readonly TextForm[] = [
 /** The shortest of them: `eyJhbGci.e`. */
 export const TOKEN_CHARS_MIN = 10;
 
-/** What each other form has in it: most texts have none of these, and need not be looked at for any. */
+/** A character of every other form. Most texts have none of them, and are not scanned for those forms. */
 export const MARK = /[=:@\s]/;
 export const MARKED_FORMS: readonly TextForm[] = [
   { pattern: /-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*/g, shown: '*' },
@@ -64,16 +64,16 @@ export const MARKED_FORMS: readonly TextForm[] = [
   { pattern: /\b((?:password|passwd|passphrase|identified\s+by)\s+)(?:'[^']*'?|"[^"]*"?)/gi, shown: '$1*' },
 ];
 
-/** Where a program takes a secret without a name for it. */
+/** Where a program takes a secret that has no name. */
 export interface ProgramForms {
   /** Letters of options whose value follows at once (`-psecret`), and in the next argument (`-a secret`). */
   readonly attached?: string;
   readonly next?: string;
   /** Other arguments whose next one is secret. */
   readonly words?: readonly string[];
-  /** Of an argument of this form, all but the first group is secret. */
+  /** Of an argument that matches, everything but the first group is secret. */
   readonly pattern?: RegExp;
-  /** After such a word, from so many places behind it on, all that is no option is secret. */
+  /** From so many places after such a word on, every argument that is no option is secret. */
   readonly after?: { readonly word: RegExp; readonly places: number };
   /** Its name is an ordinary word: it counts only where a command begins. */
   readonly ordinary?: true;
@@ -114,7 +114,7 @@ export const PROGRAMS: ReadonlyMap<string, ProgramForms> = new Map<string, Progr
   ['iwconfig', { after: { word: /^key$/, places: 1 } }],
 ]);
 
-/** Programs that start the one that is meant. */
+/** Programs that start another one, whose options follow. */
 export const WRAPPERS: ReadonlySet<string> = new Set(
   'sudo doas env exec nice ionice nohup time timeout setsid stdbuf chroot strace xargs command'.split(' '),
 );

@@ -1,81 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record that tells of a restart: who runs now what died, how soon, and who started it. It follows the record of the death and never
-// comes without it. That an executable of that name was started in that place is the kernel's word (bpf/restart.h); whether it is the
-// same program is asked here.
+// The record of a restart: which process now runs the terminated program, how soon, and what started it. It follows the record of the
+// termination and never comes without it. The kernel reports that an executable of that name was started in that cgroup (bpf/restart.h);
+// whether it is the same program is decided here.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { type Attributes, executableName } from '../identity/resource.ts';
+import { displayName, namedAncestors } from '../identity/names.ts';
 import { duration, hrTime, isoTime, seconds } from '../time.ts';
 import type { Restart, Victim } from '../wire/event.ts';
 import { ancestorLabels } from '../words/sentence.ts';
+import type { Attributes } from './attributes.ts';
 import { recordUid, SCOPE, uidOf } from './record.ts';
 import * as semconv from './semconv.ts';
 
-/** Reported deaths that are remembered: as many as the kernel does (RECENT_TERMINATIONS_MAX). The oldest goes first. */
+/** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). The oldest is dropped first. */
 const REMEMBERED_MAX = 1024;
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 
-/** What of a death that has a record a restart needs: no more, as the last thousand are kept. */
+/** Of a reported termination, what a restart needs. No more: the last thousand are kept. */
 export interface Reported {
   readonly uid: string;
   readonly victim: Program;
   readonly resource: ReadableLogRecord['resource'];
   readonly spanContext: ReadableLogRecord['spanContext'] | undefined;
-  /** Which service: restarts share its minute (crash-loop.ts). */
+  /** The service: its restarts count in its minute (core/filter/aggregate.ts). */
   readonly service: string;
 }
 
 type Program = Pick<Victim, 'exe' | 'args'>;
 
-/** The deaths that may yet be followed by a restart. */
+/** The terminations that a restart may still follow. */
 export class Restarts {
-  readonly #deaths = new Map<string, Reported>();
+  readonly #terminations = new Map<string, Reported>();
 
-  add(death: Reported): void {
-    this.#deaths.set(death.uid, death);
-    if (this.#deaths.size <= REMEMBERED_MAX) return;
-    const oldest = this.#deaths.keys().next();
-    if (!oldest.done) this.#deaths.delete(oldest.value);
+  add(termination: Reported): void {
+    this.#terminations.set(termination.uid, termination);
+    if (this.#terminations.size <= REMEMBERED_MAX) return;
+    const oldest = this.#terminations.keys().next();
+    if (!oldest.done) this.#terminations.delete(oldest.value);
   }
 
-  /** The death that this restart follows, once; null: it has no record, or was another program. */
+  /** The termination that this restart follows, once; null: it has no record, or was another program. */
   take(restart: Restart, bootId: string): Reported | null {
     const uid = recordUid(bootId, restart.dead.pid, restart.dead.start_boottime_ns);
-    const death = this.#deaths.get(uid);
-    if (death === undefined || !isSameProgram(death.victim, restart.process)) return null;
-    this.#deaths.delete(uid);
-    return death;
+    const termination = this.#terminations.get(uid);
+    if (termination === undefined || !isSameProgram(termination.victim, restart.process)) return null;
+    this.#terminations.delete(uid);
+    return termination;
   }
 }
 
-/** The same executable with the same arguments; where the dead wrote a title over its own, the executable alone. */
-export function isSameProgram(dead: Program, now: Program): boolean {
-  if (dead.exe === null || dead.exe !== now.exe || dead.args === null || now.args === null) return false;
-  const [title, ...rest] = dead.args;
+/** The same executable with the same arguments; if the terminated process had set a title (setproctitle(3)), the executable alone. */
+export function isSameProgram(before: Program, now: Program): boolean {
+  if (before.exe === null || before.exe !== now.exe || before.args === null || now.args === null) return false;
+  const [title, ...rest] = before.args;
   if (rest.length === 0 && title?.includes(' ')) return true;
-  return dead.args.length === now.args.length && dead.args.every((argument, index) => argument === now.args?.[index]);
+  return before.args.length === now.args.length && before.args.every((arg, index) => arg === now.args?.[index]);
 }
 
-/** Its uid is its own, since a second record of the same uid is a copy to whoever sees both; `whodunit.termination.uid` is the death's. */
-export function buildRestart(restart: Restart, death: Reported, observedNs: bigint): ReadableLogRecord {
+/** It has a uid of its own, since a second record with the same uid counts as a copy; `whodunit.termination.uid` is the termination's. */
+export function buildRestart(restart: Restart, termination: Reported, observedNs: bigint): ReadableLogRecord {
   const { process } = restart;
   const delayNs = restart.time_ns - restart.dead.time_ns;
-  const [starter] = process.ancestors;
+  const ancestors = namedAncestors(process.ancestors);
+  const [starter] = ancestors;
   const attributes: Attributes = {
-    [semconv.LOG_RECORD_UID]: uidOf(`${death.uid}/restart`),
-    [semconv.TERMINATION_UID]: death.uid,
+    [semconv.LOG_RECORD_UID]: uidOf(`${termination.uid}/restart`),
+    [semconv.TERMINATION_UID]: termination.uid,
     [semconv.RESTART_PID]: process.pid,
     [semconv.RESTART_TIME]: isoTime(restart.time_ns + restart.clock_offset_ns),
     [semconv.RESTART_DELAY]: seconds(delayNs),
   };
-  if (process.ancestors.length > 0) attributes[semconv.RESTART_ANCESTORS] = ancestorLabels(process.ancestors);
-  const by = starter === undefined ? '' : ` by ${starter.comm} (pid ${starter.pid})`;
-  const { spanContext, resource } = death;
+  if (ancestors.length > 0) attributes[semconv.RESTART_ANCESTORS] = ancestorLabels(ancestors);
+  const by = starter === undefined ? '' : ` by ${starter.name} (pid ${starter.pid})`;
+  const { spanContext, resource } = termination;
   return {
     eventName: semconv.EVENT_PROCESS_RESTART,
     hrTime: hrTime(restart.time_ns + restart.clock_offset_ns),
     hrTimeObserved: hrTime(observedNs),
     ...INFO,
-    body: `${executableName(process)} was started again${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} had ended.`,
+    body: `${displayName(process)} was restarted${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} terminated.`,
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reported death as a span, for backends that take traces alone (Jaeger): the life of the process, made of its record. It joins the
-// trace that started the process, or is a trace of its own. Sending is left to io/traces.ts.
+// A reported termination as a span, for backends that take only traces (Jaeger): from the start of the process to its end, made from its
+// record. It joins the trace that started the process, or is a trace of its own. Sending is left to io/otlp/traces.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { hrTime } from '../time.ts';
@@ -14,8 +14,8 @@ const SAMPLED = 1;
 const SPAN_ID_CHARS = 16;
 
 /**
- * The span of a record. `startNs`: when the process was created, ns since 1970. Always sampled: whoever started the process may have
- * dropped the trace, but not that it died. The same record always gives the same ids.
+ * The span of a record. `startNs`: when the process was created, ns since 1970. Always sampled: a caller that did not sample the trace
+ * does not hide a termination. The same record always gives the same ids.
  */
 export function buildSpan(record: ReadableLogRecord, startNs: bigint): ReadableSpan {
   const uid = String(record.attributes[LOG_RECORD_UID]);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stored form of a record: the fields that OTLP tells, as JSON, readable for whoever opens the queue. Where it is kept, and how it
-// is sent, is left to io/.
+// The stored form of a record: the fields that OTLP has, as JSON, so that a person can read the queue file. Storing and sending are left
+// to io/.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { SCOPE } from './record.ts';
 
-/** The records of bytes that this process wrote: what is sent soon is not parsed again. Goes when the bytes go. */
+/** The records of bytes that this process wrote, so that they need not be parsed again. An entry lives as long as its bytes. */
 const written = new WeakMap<Uint8Array, ReadableLogRecord>();
 
-/** The bytes to keep. They must not be changed. */
+/** The bytes to store. They must not be changed. */
 export function storeRecord(record: ReadableLogRecord): Uint8Array {
   const { resource, instrumentationScope, ...fields } = record;
   const bytes = Buffer.from(
@@ -21,7 +21,7 @@ export function storeRecord(record: ReadableLogRecord): Uint8Array {
   return bytes;
 }
 
-/** Back from the bytes of storeRecord(), of this process or of an earlier one. Throws a SyntaxError on bytes that are not such. */
+/** Back from the bytes of storeRecord(), of this process or of an earlier one. Throws a SyntaxError on other bytes. */
 export function readRecord(bytes: Uint8Array): ReadableLogRecord {
   const known = written.get(bytes);
   if (known !== undefined) return known;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record that stands for the aggregated deaths of one service in one minute: `whodunit.process.termination.summary` of
-// docs/telemetry.md. Which deaths are aggregated is left to crash-loop.ts.
+// The record for the aggregated terminations of one service in one minute: `whodunit.process.termination.summary` of
+// docs/telemetry.md. Which terminations are aggregated is left to core/filter/aggregate.ts.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
-import { type Attributes, serviceLevel } from '../identity/resource.ts';
 import { duration, hrTime, isoTime } from '../time.ts';
-import { resourceValue, SCOPE, uidOf } from './record.ts';
+import type { Attributes } from './attributes.ts';
+import { SCOPE, uidOf } from './record.ts';
+import { resourceValue, serviceLevel } from './resource.ts';
 import * as semconv from './semconv.ts';
 
-/** The summary; the same minute of the same service on the same host always has the same uid. `observedNs`: now, ns since 1970. */
+/** The same minute of the same service on the same host always has the same uid. `observedNs`: now, ns since 1970. */
 export function buildSummary(aggregated: Aggregate, observedNs: bigint): ReadableLogRecord {
   const { count, byCause, severity } = aggregated;
   const resource = serviceLevel(aggregated.resource);
@@ -29,7 +30,7 @@ export function buildSummary(aggregated: Aggregate, observedNs: bigint): Readabl
     hrTimeObserved: hrTime(observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: `${resource[semconv.SERVICE_NAME]} ended ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
+    body: `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(resource),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trace that a death belongs to: that of the span which was open in the thread that brought it, where it was published (OpenTelemetry's
+// The trace of a termination: that of the span which was open in the thread that triggered it, if the thread published it (OpenTelemetry's
 // OTEP 4947); else that of TRACEPARENT in the environment of the process (W3C Trace Context, level 1, section 3.2; OpenTelemetry's
-// "Environment Variables as Context Propagation Carriers"). Whether it still belonged to the latter when it died is asked here, too.
+// "Environment Variables as Context Propagation Carriers"), if the process is young enough to still belong to it.
 
-import { parseProcessContext } from '../identity/process-context.ts';
+import type { ProcessContext } from '../identity/process-context.ts';
 import type { Death } from '../wire/event.ts';
 
-/** TRACEPARENT tells the trace that started the process; a daemon has long left it. */
+/** TRACEPARENT names the trace that started the process; a daemon has long left it. */
 export const TRACE_PARENT_UPTIME_MAX_NS = 300_000_000_000n;
 
 export interface TraceContext {
@@ -19,17 +19,16 @@ const TRACE_PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})
 const SAMPLED = 1;
 
 /** The span that was open in the thread, else the one that started the process; null: none, not a valid one, or too long ago. */
-export function traceContextOf(death: Death): TraceContext | null {
-  return openSpan(death) ?? startingSpan(death);
+export function traceContextOf(death: Death, published: ProcessContext): TraceContext | null {
+  return openSpan(death, published) ?? startingSpan(death);
 }
 
-/** How a process says that its threads publish their contexts as the loader reads them: the OTEP's name of it, and that of its drafts. */
+/** The layouts of thread contexts that the loader reads, as a process declares them: the OTEP's, and its draft's. */
 const SCHEMA_KEY = 'threadlocal.schema_version';
 const SCHEMAS: readonly unknown[] = ['tls_v1', 'tlsdesc_v1_dev'];
 
-function openSpan({ thread_context: context, process }: Death): TraceContext | null {
-  if (context === null) return null;
-  if (!SCHEMAS.includes(parseProcessContext(process.otel_context).attributes[SCHEMA_KEY])) return null;
+function openSpan({ thread_context: context }: Death, published: ProcessContext): TraceContext | null {
+  if (context === null || !SCHEMAS.includes(published.attributes[SCHEMA_KEY])) return null;
   return { traceId: context.trace_id, spanId: context.span_id, traceFlags: context.trace_flags & SAMPLED };
 }
 
@@ -39,7 +38,7 @@ function startingSpan(death: Death): TraceContext | null {
   return parseTraceParent(text);
 }
 
-/** Version 00 has four fields; a later one may have more, and ff is none. Ids of zeros are none either. */
+/** Version 00 has four fields; a later one may have more, and ff is none. Ids of zeros are invalid. */
 export function parseTraceParent(text: string): TraceContext | null {
   const [, version, traceId = '', spanId = '', flags = '', more] = TRACE_PARENT.exec(text.trim()) ?? [];
   if (version === undefined || version === 'ff' || (version === '00' && more !== undefined)) return null;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The facts that decided a cause, in words, for the doubtful reader. Which of them count is left to classify.ts.
+// The facts that led to a cause, in words, so that a reader can check the verdict. Which of them count is left to causes.ts.
 import type { Death, Fault, Signal } from '../wire/event.ts';
-import { telling } from './frames.ts';
-import { kindOf } from './origin.ts';
+import { shownFrame } from './frames.ts';
 import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
-import type { Cause } from './verdict.ts';
+import type { Cause, SenderKind } from './verdict.ts';
 
 export function faultEvidence(fault: Fault | null, how: string): string[] {
   if (fault === null) return [];
@@ -14,47 +13,58 @@ export function faultEvidence(fault: Fault | null, how: string): string[] {
   return [`${signalName(fault.signo)} with ${codeName(fault.signo, fault.code)}${where}${trap}, ${how}`];
 }
 
-/** What else was seen and a doubtful reader wants to know: the request before, an earlier fault, a tracer, the ring running low. */
-export function otherEvidence(death: Death, signo: number, cause: Cause, reported: Signal | null = null): string[] {
+/** A signal before the fatal one, or before the exit, and who sent it. */
+export interface Request {
+  readonly signal: Signal;
+  readonly origin: SenderKind;
+}
+
+/** What else was seen: the request before, where the verdict does not report it, an earlier fault, a tracer, the ring running low. */
+export function otherEvidence(death: Death, signo: number, cause: Cause, request: Request | null): string[] {
   const lines: string[] = [];
-  const { request, fault, handled_fault: handled } = death;
-  if (request !== null && request !== reported) {
-    const kind = kindOf(request, death);
-    const by = { process: ` from ${who(request)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[
-      kind
-    ];
-    const how = howTaken(request);
-    const seconds = Number(death.time_ns - request.time_ns) / 1e9;
-    lines.push(`${signalName(request.signo)}${by} ${how}, ${seconds.toFixed(3)} s before the end`);
-  }
+  const { fault, handled_fault: handled } = death;
+  if (request !== null) lines.push(requestEvidence(request, death));
   if (fault !== null && fault.signo !== signo) {
-    lines.push(...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL ended the core dump' : 'came first'));
+    lines.push(
+      ...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL interrupted the core dump' : 'came first'),
+    );
   }
   if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
   if (death.ptraced) lines.push('a tracer was attached');
-  if (death.shrunk) lines.push('the ring ran low: parts of the record were left out');
+  if (death.shrunk) lines.push('the ring buffer was nearly full: parts of the record were left out');
   return lines;
 }
 
-/** With the default action it was not the end: it was blocked, or the kernel spared an init (sig_task_ignored in kernel/signal.c). */
+function requestEvidence({ signal, origin }: Request, death: Death): string {
+  const by = { process: ` from ${who(signal)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[origin];
+  const seconds = Number(death.time_ns - signal.time_ns) / 1e9;
+  return `${signalName(signal.signo)}${by} ${howTaken(signal)}, ${seconds.toFixed(3)} s before the termination`;
+}
+
+/** With the default action and no termination it was blocked, or the kernel dropped it for an init (sig_task_ignored in kernel/signal.c). */
 function howTaken({ action, result }: Signal): string {
   if (action !== 'default') return `was ${action}`;
   return result === RESULT_IGNORED
-    ? 'was ignored, as it is the init of a pid namespace and has no handler'
+    ? 'was ignored: the process is the init of a pid namespace and has no handler'
     : 'was blocked';
 }
 
+/** A signal of the fatal number that was ignored, where no other is known. */
+export function ignoredEvidence(signal: Signal | null): string[] {
+  return signal === null ? [] : [`a ${signalName(signal.signo)} from ${who(signal)} had been ignored`];
+}
+
 export function stackEvidence(signal: Signal | null): string[] {
-  const frame = signal === null ? null : telling(signal);
+  const frame = signal === null ? null : shownFrame(signal);
   return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
 }
 
 export function who(signal: Signal | null): string {
-  return signal === null ? 'nobody' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+  return signal === null ? 'an unknown task' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
 }
 
 export function ran(signal: Signal | null, what: string): string {
-  return `${who(signal)} ran when it was generated: ${what}`;
+  return `generated while ${who(signal)} was running: ${what}`;
 }
 
 export function code(signal: Signal | null): string {

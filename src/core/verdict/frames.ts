@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which kernel functions and system calls tell why a signal was sent. Frames may be inlined away: a frame that is there is
-// evidence, a missing one proves nothing. What follows from them is left to classify.ts.
+// Which kernel functions and system calls show why a signal was sent. Frames may be inlined away: a frame that is there is
+// evidence, a missing one proves nothing. What follows from them is left to causes.ts.
 import type { Signal } from '../wire/event.ts';
 
 type Frames = ReadonlySet<string>;
@@ -42,7 +42,7 @@ export const HANGUP: Frames = new Set([
   'tty_vhangup',
   'tty_vhangup_session',
 ]);
-/** kernel/exit.c: SIGHUP to a stopped process group whose last tie to the session ended; no terminal went away. */
+/** kernel/exit.c: SIGHUP to a stopped process group that lost its last tie to the session; no terminal hung up. */
 export const ORPHANED: Frames = new Set(['kill_orphaned_pgrp']);
 /** drivers/tty/n_tty.c */
 export const TERMINAL: Frames = new Set(['isig', '__isig', 'n_tty_receive_signal_char']);
@@ -50,7 +50,7 @@ export const TERMINAL: Frames = new Set(['isig', '__isig', 'n_tty_receive_signal
 export const CGROUP_KILL: Frames = new Set(['__cgroup_kill', 'cgroup_kill', 'cgroup_kill_write']);
 /** kernel/ptrace.c: the tracer is in ptrace(2), and kills with PTRACE_KILL. */
 export const PTRACE: Frames = new Set(['ptrace_request', 'arch_ptrace']);
-/** Others that are worth showing, though no cause of their own follows. */
+/** Others that are worth showing, though no cause follows from them. */
 const OTHERS: Frames = new Set([
   'exit_ptrace',
   'do_coredump',
@@ -62,7 +62,7 @@ const OTHERS: Frames = new Set([
   'sk_stream_error',
 ]);
 
-const TELLING: readonly Frames[] = [
+const SHOWN: readonly Frames[] = [
   OOM,
   NAMESPACE_EXIT,
   PARENT_DEATH,
@@ -92,16 +92,16 @@ export function has(signal: Signal | null, set: Frames): string | null {
   return null;
 }
 
-/** The frame to show a doubtful reader: the innermost that tells a reason; null: none. */
-export function telling(signal: Signal): string | null {
+/** The frame to show as evidence: the innermost that shows a reason; null: none. */
+export function shownFrame(signal: Signal): string | null {
   for (const frame of signal.kernel_stack) {
     const name = base(frame);
-    if (TELLING.some((set) => set.has(name))) return frame;
+    if (SHOWN.some((set) => set.has(name))) return frame;
   }
   return null;
 }
 
-/** Which memory ran out, by the caller of out_of_memory(): the limit of a cgroup, or all of the machine's. */
+/** Which memory ran out, by the caller of out_of_memory(): the limit of a cgroup, or all of the host's. */
 export function oomScope(stack: readonly string[]): 'host' | 'cgroup' | 'unknown' {
   const at = stack.findIndex((frame) => base(frame) === 'out_of_memory');
   if (at === -1) return stack.some((frame) => base(frame) === 'mem_cgroup_out_of_memory') ? 'cgroup' : 'unknown';

@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is behind a signal, as far as the signal alone tells. Rests on kernel/signal.c and docs/kernel-facts.md section 3: the task
-// that ran is the sender only if it made a system call for it. Causes are left to classify.ts.
+// The origin of a signal, as far as it follows from the signal alone. Rests on kernel/signal.c and docs/kernel-facts.md section 3:
+// `current` is the sender only if it made a system call for it. Causes are left to causes.ts.
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { CGROUP_KILL, HANGUP, has, PTRACE, SENDING_CALLS, WRITING_CALLS } from './frames.ts';
-import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM } from './signals.ts';
+import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGKILL, TERMINATION_REQUESTS } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
- * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT an end is still taken for its consequence. Longer than the
- * longest usual grace (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
+ * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT a termination still counts as its consequence. Longer than the
+ * longest usual grace period (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
  */
 export const REQUEST_GRACE_NS = 600_000_000_000n;
 
-/** How long after a fault that a handler took the same signal, raised by the process itself, is that fault once more (a crash handler). */
+/** How long after a handled fault the same signal, raised by the process itself, still counts as that fault (a crash handler). */
 export const RERAISE_NS = 60_000_000_000n;
 
-const POLITE: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
-
 /**
- * Who sent it, by the signal alone. Sender is `current` only for codes <= 0 that a system call makes, without siginfo only in a
- * system call that sends signals (7.3 gives kill(2) none) or writes cgroup.kill, or under ptrace(2); otherwise `current` merely ran.
+ * The sender is `current` only for codes <= 0 that a system call makes; without siginfo only in a system call that sends signals
+ * (7.3 gives kill(2) none) or writes cgroup.kill, or under ptrace(2). Otherwise `current` only ran.
  */
 export function originOf(signal: Signal, death: Death): SenderKind {
   const { sender } = signal;
@@ -39,19 +37,18 @@ export function originOf(signal: Signal, death: Death): SenderKind {
 }
 
 /**
- * A handler that cleans up and then raises the same signal with the default action (Go, Node.js, shells, and the advice of the
- * GNU C library's manual): what ended the process is the request that the handler took, and its sender did it.
+ * For a signal that the process sent to itself: whether a handler cleaned up and then raised the same signal with the default action
+ * (Go, Node.js, shells, and the advice of the GNU C library's manual). The cause is then the request that the handler took.
  */
 export function isRaisedAgain(signal: Signal, death: Death): boolean {
   const { request, handled_fault: fault } = death;
   if (request === null || request.signo !== signal.signo || !wasHandled(request, signal.time_ns)) return false;
-  if (fault?.signo === signal.signo && fault.time_ns > request.time_ns) return false; // a fault of its own came in between
-  return originOf(signal, death) === 'self';
+  return fault?.signo !== signal.signo || fault.time_ns <= request.time_ns; // else a new fault came in between
 }
 
-/** Whether what the process did at that time may be the consequence of a request: it handled it, and not too long ago. */
+/** Whether what the process did at that time may be the consequence of the request: it handled it, and not too long before. */
 export function wasHandled(request: Signal, timeNs: bigint): boolean {
-  const graceNs = POLITE.has(request.signo) ? REQUEST_GRACE_NS : RERAISE_NS;
+  const graceNs = TERMINATION_REQUESTS.has(request.signo) ? REQUEST_GRACE_NS : RERAISE_NS;
   return request.action === 'handled' && timeNs - request.time_ns <= graceNs;
 }
 
@@ -72,14 +69,14 @@ export function isDisguised(signal: Signal | null, death: Death): boolean {
   return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !isSending(signal);
 }
 
-/** The sender of a request, which has no rule of its own: a disguised one of the kernel is the kernel's, what is uncertain unknown. */
-export function kindOf(signal: Signal, death: Death): SenderKind {
+/** The origin of a request, for which causes.ts has no rules: a hangup and a parent-death signal come from the kernel. */
+export function requestOriginOf(signal: Signal, death: Death): SenderKind {
   if (has(signal, HANGUP) !== null) return 'kernel';
   const followed = signal.info === 'noinfo' && signal.sender.exiting && death.pdeath_signal === signal.signo;
   return followed ? 'kernel' : originOf(signal, death);
 }
 
-/** Whether the task is the dead process: pid and start, since a pid alone is used again. */
+/** By pid and start time, since pids are reused. */
 export function isVictim(actor: Actor, death: Death): boolean {
   return actor.pid === death.process.pid && actor.start_boottime_ns === death.process.start_boottime_ns;
 }

@@ -30,6 +30,9 @@ export const SIGRTMIN = 34;
 /** SIGRTMAX: the last one. */
 export const SIGNAL_MAX = 64;
 
+/** Signals by which a process is asked to terminate; it may handle them. */
+export const TERMINATION_REQUESTS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
+
 /** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is no signal. */
 export function signalName(signo: number): string {
   const name = NAMES[signo];
@@ -39,7 +42,7 @@ export function signalName(signo: number): string {
   return `signal ${signo}`;
 }
 
-/** The other way round: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null for what is no signal. */
+/** The other way round: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null if it is no signal. */
 export function signalNumber(text: string): number | null {
   if (/^\d{1,2}$/.test(text)) return Number(text) >= 1 && Number(text) <= SIGNAL_MAX ? Number(text) : null;
   const name = text.toUpperCase().replace(/^SIG/, '');

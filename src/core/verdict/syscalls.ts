@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of system calls by number: the one that seccomp refused, the one that sent a signal. x86_64 and arm64, Linux 6.16 and before; a newer number, or
-// another architecture, is shown as a number.
+// Names of system calls by number: the one that seccomp refused, the one that sent a signal. x86_64 and arm64, up to Linux 6.16; a newer
+// call, or one of another architecture, is shown as a number.
 
 /** AUDIT_ARCH_* of include/uapi/linux/audit.h, as siginfo carries them (perhaps as a negative int32). */
 const AUDIT_ARCH_X86_64 = 0xc000003e;
@@ -83,14 +83,14 @@ const ARM64 = `
   getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr listns rseq_slice_yield
 `;
 
-/** The AUDIT_ARCH_* of a machine, by OpenTelemetry's `host.arch`; null: its calls have no names here. */
+/** The AUDIT_ARCH_* of a machine, by OpenTelemetry's `host.arch`; null: this file has no names for it. */
 export function auditArchOf(hostArch: string): number | null {
   return hostArch === 'amd64' ? AUDIT_ARCH_X86_64 : hostArch === 'arm64' ? AUDIT_ARCH_AARCH64 : null;
 }
 
 const tables = new Map<number, Map<number, string>>();
 
-/** `ptrace` for 101 on x86_64; the number itself where the architecture or the call has no name here. */
+/** `ptrace` for 101 on x86_64; the number itself if this file has no name for it. */
 export function syscallName(number: number, auditArch: number | null): string {
   const arch = auditArch === null ? null : auditArch >>> 0;
   const text = arch === AUDIT_ARCH_X86_64 ? X86_64 : arch === AUDIT_ARCH_AARCH64 ? ARM64 : null;

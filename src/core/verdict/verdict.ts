@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The opinion on one death, as a value. How it is formed is left to classify.ts, how it is told to record.ts and sentence.ts.
-
+// The opinion on one termination, with the facts that it rests on, as a value. Words and telemetry read it; forming it is left to
+// classify.ts.
 import type { CauseValue, OomScopeValue, SenderKindValue } from '../telemetry/semconv.ts';
-import type { Actor, Fault, Signal } from '../wire/event.ts';
+import type { Actor, Fault, Oom, Signal } from '../wire/event.ts';
 
 export type Cause = CauseValue;
 export type SenderKind = SenderKindValue;
@@ -14,11 +14,17 @@ export interface Verdict {
   readonly errorType: string;
   /** 0 where the process exited. */
   readonly signo: number;
-  /** null where a signal ended it. */
+  /** null where a signal terminated it. */
   readonly exitCode: number | null;
   readonly coreDumped: boolean;
+  /** When it ended, ns since 1970. */
+  readonly endedNs: bigint;
+  /** From its start to its end. */
+  readonly uptimeNs: bigint;
   /** The signal to report: the fatal one, or the handled request shortly before an exit. null: none is known. */
   readonly signal: Signal | null;
+  /** From the signal to the end; null: there is no signal to report. */
+  readonly signalToExitNs: bigint | null;
   readonly disposition: 'default' | 'handled' | null;
   /** null where there is no signal to report. */
   readonly senderKind: SenderKind | null;
@@ -26,8 +32,14 @@ export interface Verdict {
   readonly sender: Actor | null;
   /** Set where the cause is `fault` or `seccomp` and the fault was seen. */
   readonly fault: Fault | null;
+  /** The name of the system call that seccomp refused; null: another cause, or not known. */
+  readonly refusedCall: string | null;
+  /** null: another cause. */
   readonly oomScope: OomScope | null;
-  /** The thread that died first, where it is known. */
+  /** What the out-of-memory killer saw; null: another cause, or not known. */
+  readonly oom: Oom | null;
+  /** The first thread that ended, where it is known. */
   readonly thread: { readonly tid: number; readonly name: string | null } | null;
+  /** The facts that led to the cause, in words. */
   readonly evidence: readonly string[];
 }

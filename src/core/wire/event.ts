@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages that the loader sends, as schemas from which the types are made. Names and meanings are those of docs/wire.md;
-// a field keeps its name across the wire. Lines, versions and bytes are left to wire.ts, every opinion to classify.ts.
+// a field keeps its name across the wire. Lines, versions and bytes are left to wire.ts, every opinion to core/verdict/.
 import * as z from 'zod/mini';
 
 /** A 64-bit value: a decimal string on the wire, a bigint here. */
@@ -18,7 +18,7 @@ const int = z.int();
 const text = z.string();
 const flag = z.boolean();
 
-/** As z.object() of zod/mini, but compiled where that is allowed: a third of the time, for each death. */
+/** As z.object() of zod/mini, but compiled where that is allowed: a third of the time for each event. */
 function object<Shape extends z.core.$ZodShape>(shape: Shape): z.core.$ZodObject<Shape, z.core.$strip> {
   return new z.core.$ZodObjectJIT({ type: 'object', shape }) as z.core.$ZodObject<Shape, z.core.$strip>;
 }
@@ -45,7 +45,7 @@ const victim = object({
   cgroup: z.nullable(text),
   ancestors: z.array(ancestor),
 });
-/** The dead process, or the one that was started in its place. */
+/** The terminated process, or the one that was started in its place. */
 export type Victim = z.output<typeof victim>;
 
 const actor = object({
@@ -62,7 +62,7 @@ const actor = object({
   cgroup: z.nullable(text),
   ancestors: z.array(ancestor),
 });
-/** The task that ran when a signal was generated. Not always its sender: classify.ts decides. */
+/** `current` when a signal was generated. Not always its sender: core/verdict/origin.ts decides. */
 export type Actor = z.output<typeof actor>;
 
 const signal = object({
@@ -116,7 +116,7 @@ const threadContext = object({
   span_id: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
   trace_flags: int,
 });
-/** What the thread that brought the death had published of the span that was open in it. */
+/** The span that was open in the thread that triggered the termination, as the thread published it. */
 export type ThreadContext = z.output<typeof threadContext>;
 
 export const deathSchema = object({
@@ -137,7 +137,7 @@ export const deathSchema = object({
   ptraced: flag,
   threads: int,
   shrunk: flag,
-  /** Loaders did not always write it. */
+  /** Older loaders do not write it. */
   thread_context: z._default(z.nullable(threadContext), null),
 });
 export type Death = z.output<typeof deathSchema>;
@@ -150,7 +150,7 @@ export const restartSchema = object({
   process: victim,
   dead: object({ pid: int, start_boottime_ns: u64, time_ns: u64 }),
 });
-/** A process executes what another one was that died in the same place. */
+/** A process executes the program of one that terminated in the same cgroup. */
 export type Restart = z.output<typeof restartSchema>;
 
 const probe = object({ name: text, attached: flag, note: z.nullable(text) });

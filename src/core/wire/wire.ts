@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire between loader and service: newline-delimited JSON, as docs/wire.md says. Twin of loader/internal/wire/wire.go.
-// Reads bytes in any chunks into messages; sockets, roles and what to do about a bad line are left to io/socket.ts.
+// The protocol between loader and service: one JSON object per line, version first (docs/wire.md).
+//
+// Twin of loader/internal/wire/wire.go; both are held to the golden lines in test/wire. The service reads all messages but one, the
+// ack, which it writes. Pure: bytes in any chunks → messages; sockets, roles and what to do about a bad line are left to
+// io/loader/socket.ts. The schemas of the messages are in event.ts.
 import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from '../errors.ts';
 import { deathSchema, errorSchema, helloSchema, type Message, restartSchema, statusSchema } from './event.ts';
@@ -61,7 +64,7 @@ export class Decoder {
     return results;
   }
 
-  /** The stream has ended. What is left without a newline is a half line; its death, if it was one, is sent again. */
+  /** The stream has ended. What is left without a newline is a half line; the loader sends it again. */
   end(): Decoded[] {
     const results: Decoded[] = [];
     if (this.#held > 0) {
@@ -108,7 +111,7 @@ export class Decoder {
   }
 }
 
-/** What the service writes: everything up to and including `seq` is safe. `0n` only claims the role of the consumer. */
+/** What the service writes: everything up to and including `seq` is safe. `0n` only asks for the role of the consumer. */
 export function encodeAck(seq: bigint): string {
   return `{"v":${WIRE_VERSION},"type":"ack","seq":"${seq}"}\n`;
 }

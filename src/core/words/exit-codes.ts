@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What exit codes mean, by program: data alone, each table with its source. A meaning is a clause that fits into a sentence. Which
-// table counts for whom is left to explain.ts; docs/exit-codes.md is made of this file (`npm run generate:exit-codes`).
+// The meanings of exit codes by program: only data, each table with its source. A meaning is a clause that fits into a sentence. Which
+// table applies to a program is left to explain.ts; docs/exit-codes.md is generated from this file (`npm run generate:exit-codes`).
 
 export interface ExitCodeTable {
   readonly title: string;
-  /** Globs on the executable's name. Empty: no executable tells; the table is found by `aliases` alone. */
+  /** Globs on the executable's name. Empty: the name does not identify such a program; the table is found by `aliases` alone. */
   readonly executables: readonly string[];
   /** Other names that a person may ask for (`whodunit explain --executable NAME`). */
   readonly aliases?: readonly string[];
-  /** true: a convention, which holds for a program that has no meaning of its own for the code. */
+  /** true: a convention, for programs whose own table does not have the code. */
   readonly convention?: true;
   readonly source: string;
   readonly codes: Readonly<Record<number, string>>;
 }
 
-/** Shells give 128 + n where signal n ended their child; programs that catch a signal to clean up often do the same. */
+/** Shells return 128 + n if signal n terminated their child; programs that catch a signal to clean up often do the same. */
 export const SIGNAL_BASE = 128;
 export const SIGNAL_BASE_SOURCE = 'POSIX.1-2024, Shell Command Language, 2.8.2 Exit Status for Commands';
 
@@ -24,11 +24,11 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     executables: ['sh', 'bash', 'dash', 'ash', 'busybox', 'zsh', 'ksh', 'mksh', 'fish'],
     source: 'bash(1), EXIT STATUS; POSIX.1-2024, Shell Command Language, 2.8.2',
     codes: {
-      1: 'its last command failed, or a false condition',
+      1: 'its last command failed, or a condition was false',
       2: 'wrong use of the shell: a syntax error, or a builtin with wrong arguments',
       126: 'the command was found but could not be run: not executable, or a directory',
       127: 'the command was not found',
-      128: 'exit was called with an argument that is no number',
+      128: 'exit was called with an argument that is not a number',
     },
   },
   {
@@ -36,8 +36,8 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     executables: ['env', 'nice', 'nohup', 'setsid', 'stdbuf', 'chroot', 'su', 'timeout', 'xargs'],
     source: 'GNU coreutils manual, Exit status; xargs(1), EXIT STATUS; timeout(1)',
     codes: {
-      123: 'a command that xargs ran ended with a code from 1 to 125',
-      124: 'the time limit of timeout ran out; with xargs, a command ended with 255',
+      123: 'a command that xargs ran exited with a code from 1 to 125',
+      124: 'the time limit of timeout was reached; with xargs, a command exited with 255',
       125: 'the starting program itself failed; with xargs, a command was killed by a signal',
       126: 'the command was found but could not be run',
       127: 'the command was not found',
@@ -65,30 +65,30 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       213: 'the secure bits could not be set (SecureBits=)',
       214: 'the CPU scheduling could not be set (CPUSchedulingPolicy=)',
       215: 'the CPU affinity could not be set (CPUAffinity=)',
-      216: 'the group does not exist or could not be taken (Group=)',
-      217: 'the user does not exist or could not be taken, or its namespace not be made (User=)',
-      218: 'capabilities could not be dropped or given (CapabilityBoundingSet=)',
+      216: 'the group does not exist, or the process could not switch to it (Group=)',
+      217: 'the user does not exist, or the process could not switch to it, or its namespace could not be created (User=)',
+      218: 'capabilities could not be dropped or granted (CapabilityBoundingSet=)',
       219: 'the cgroup could not be set up',
-      220: 'a new session could not be made',
+      220: 'a new session could not be created',
       221: 'the start was not confirmed on the console',
       222: 'standard error could not be set up (StandardError=)',
       224: 'the PAM session could not be opened (PAMName=)',
-      225: 'the network namespace could not be made (PrivateNetwork=)',
-      226: 'the mount namespace could not be made: a path of ReadOnlyPaths=, PrivateTmp= or the like is missing',
+      225: 'the network namespace could not be created (PrivateNetwork=)',
+      226: 'the mount namespace could not be created: a path of ReadOnlyPaths=, PrivateTmp= or the like is missing',
       227: 'new privileges could not be forbidden (NoNewPrivileges=)',
       228: 'the system call filter could not be set (SystemCallFilter=)',
       229: 'the SELinux context could not be found or set (SELinuxContext=)',
       230: 'the execution domain could not be set (Personality=)',
       231: 'the AppArmor profile could not be set (AppArmorProfile=)',
       232: 'the address families could not be restricted (RestrictAddressFamilies=)',
-      233: 'the runtime directory could not be made (RuntimeDirectory=)',
+      233: 'the runtime directory could not be created (RuntimeDirectory=)',
       235: 'the owner of a socket could not be changed',
       236: 'the SMACK label could not be set (SmackProcessLabel=)',
       237: 'the kernel keyring could not be set up',
-      238: 'the state directory could not be made (StateDirectory=)',
-      239: 'the cache directory could not be made (CacheDirectory=)',
-      240: 'the logs directory could not be made (LogsDirectory=)',
-      241: 'the configuration directory could not be made (ConfigurationDirectory=)',
+      238: 'the state directory could not be created (StateDirectory=)',
+      239: 'the cache directory could not be created (CacheDirectory=)',
+      240: 'the logs directory could not be created (LogsDirectory=)',
+      241: 'the configuration directory could not be created (ConfigurationDirectory=)',
       242: 'the NUMA policy could not be set (NUMAPolicy=)',
       243: 'the credentials could not be set up (LoadCredential=)',
       245: 'the BPF programs could not be set up (RestrictFileSystems= and the like)',
@@ -112,14 +112,14 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     codes: {
       1: 'an uncaught exception, or an exit that the program asked for',
       3: "Node.js's own JavaScript could not be parsed",
-      4: "Node.js's own JavaScript gave no function",
+      4: "Node.js's own JavaScript returned no function",
       5: 'a fatal error in V8',
-      6: 'the handler of uncaught exceptions was no function',
+      6: 'the handler of uncaught exceptions is not a function',
       7: 'the handler of uncaught exceptions threw an exception itself',
-      9: 'an option of the node command is unknown, or lacks its value',
+      9: 'an option of the node command is unknown, or its value is missing',
       10: "Node.js's own JavaScript threw an exception at start",
-      12: 'the port of --inspect is invalid or taken',
-      13: 'the program waits at the top level for a promise that nothing can fulfil any more',
+      12: 'the port of --inspect is invalid or in use',
+      13: 'a top-level await never settled: the program waits for a promise that nothing can resolve',
       14: 'the startup snapshot could not be built',
     },
   },
@@ -143,7 +143,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       1: 'an uncaught exception in the main thread, or the virtual machine could not start',
       3: 'out of memory, with -XX:+ExitOnOutOfMemoryError',
       130: '128 + 2: it shut down in order after SIGINT',
-      134: '128 + 6: the virtual machine aborted; hs_err_pid<pid>.log tells why',
+      134: '128 + 6: the virtual machine aborted; see hs_err_pid<pid>.log',
       143: '128 + 15: it shut down in order after SIGTERM',
     },
   },
@@ -174,9 +174,9 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source:
       'PostgreSQL source, src/backend/postmaster/postmaster.c (CleanupBackend, process_pm_child_exit), quickdie() in tcop/postgres.c',
     codes: {
-      1: 'a FATAL error ended this server process: the others go on',
+      1: 'a FATAL error stopped this server process; the others continue',
       2: 'it quit at once because another server process had crashed, or on an immediate shutdown',
-      3: 'recovery reached its target and was told to shut down',
+      3: 'recovery reached its target, and recovery_target_action is shutdown',
     },
   },
   {
@@ -195,10 +195,10 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     aliases: ['mysql', 'mariadb'],
     source: 'MySQL source, sql/sql_const.h (MYSQLD_*_EXIT); Reference Manual, RESTART Statement',
     codes: {
-      1: 'the server aborted its start or was told to end with an error: see its error log',
-      2: 'the server failed and asks to be started again',
+      1: 'the server could not start, or was shut down with an error: see its error log',
+      2: 'the server failed and asks for a restart',
       3: 'InnoDB gave up: see the error log',
-      16: 'the RESTART statement: whoever watches it is to start it again',
+      16: 'the RESTART statement: the service manager is expected to start it again',
     },
   },
   {
@@ -207,7 +207,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'nginx source, src/core/nginx.c and src/os/unix/ngx_process.c (ngx_process_get_status)',
     codes: {
       1: 'the configuration is wrong, or an address could not be bound',
-      2: 'a worker met a fatal error and will not be started again',
+      2: 'a worker had a fatal error and will not be restarted',
     },
   },
   {
@@ -225,7 +225,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     aliases: ['erlang', 'elixir'],
     source: 'Erlang/OTP documentation: erlang:halt/1, init(3), and "How to Interpret the Erlang Crash Dumps"',
     codes: {
-      1: 'init gave up or the emulator stopped for an error: erl_crash.dump tells more',
+      1: 'init gave up, or the emulator stopped on an error: see erl_crash.dump',
     },
   },
   {
@@ -238,7 +238,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       130: 'a component of the host could not be loaded: a library that it needs is missing',
       131: 'a component of the host is missing: the installation is incomplete',
       132: 'a component of the host lacks an entry point',
-      133: 'the place of the installation could not be found',
+      133: 'the installation directory could not be found',
       135: 'the coreclr library was not found',
       136: 'the coreclr library could not be loaded',
       137: 'the runtime could not be initialized; or 128 + 9, SIGKILL',
@@ -263,7 +263,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     executables: ['git', 'git-*'],
     source: 'git source, usage.c (die exits with 128, usage with 129); git-diff(1)',
     codes: {
-      1: 'an answer, such as a difference or a conflict, or a failure of the subcommand',
+      1: 'a result, such as a difference or a conflict, or a failure of the subcommand',
       128: 'a fatal error: not a repository, no access, a wrong revision',
       129: 'wrong usage of the subcommand',
     },
@@ -276,33 +276,33 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       1: 'the protocol is not supported',
       2: 'it could not be initialized',
       3: 'the URL is malformed',
-      4: 'a feature is not in this build',
-      5: 'the name of the proxy could not be resolved',
-      6: 'the name of the host could not be resolved',
+      4: 'a feature is not available in this build',
+      5: 'the host name of the proxy could not be resolved',
+      6: 'the host name could not be resolved',
       7: 'the connection to the host failed',
-      8: 'the server answered something strange',
+      8: 'the response of the server was not understood',
       9: 'access was denied by the FTP server',
       16: 'an error in the HTTP/2 framing',
-      18: 'only a part of the file was transferred',
-      22: 'the server answered with 400 or above (--fail)',
-      23: 'writing failed: a full disk, or nobody reads the output',
+      18: 'only part of the file was transferred',
+      22: 'the server returned a status of 400 or above (--fail)',
+      23: 'writing failed: a full disk, or the reader of the output is gone',
       25: 'the upload could not start',
       26: 'reading the local file failed',
       27: 'out of memory',
-      28: 'a time limit was reached',
+      28: 'the operation timed out',
       33: 'the range could not be served',
       35: 'the TLS handshake failed',
       37: 'a file: URL could not be read',
       43: 'an internal error',
       45: 'the network interface could not be used',
       47: 'too many redirects',
-      52: 'the server answered nothing',
+      52: 'the server returned nothing',
       55: 'sending failed',
       56: 'receiving failed',
       58: 'the local certificate is unusable',
       59: 'the TLS cipher could not be used',
       60: "the server's certificate could not be verified",
-      61: 'the encoding of the answer is not known',
+      61: 'the encoding of the response is not known',
       63: 'the file is larger than allowed',
       67: 'the server did not accept the login',
       77: 'the file of CA certificates could not be read',
@@ -313,7 +313,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       95: 'an error in the HTTP/3 layer',
       96: 'the QUIC connection failed',
       97: 'the handshake with the proxy failed',
-      98: 'the server wants a certificate of the client',
+      98: 'the server requires a client certificate',
     },
   },
   {
@@ -321,7 +321,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     executables: ['grep', 'egrep', 'fgrep', 'zgrep', 'rg'],
     source: 'grep(1), EXIT STATUS; ripgrep rg(1), EXIT STATUS',
     codes: {
-      1: 'no line matched: an answer, not a failure',
+      1: 'no line matched: a result, not a failure',
       2: 'an error: a file that cannot be read, or a wrong pattern',
     },
   },
@@ -329,14 +329,14 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     title: 'diff and cmp',
     executables: ['diff', 'diff3', 'sdiff', 'cmp', 'zdiff'],
     source: 'diff(1), cmp(1), EXIT STATUS',
-    codes: { 1: 'the files differ: an answer, not a failure', 2: 'trouble: a file that cannot be read' },
+    codes: { 1: 'the files differ: a result, not a failure', 2: 'trouble: a file that cannot be read' },
   },
   {
     title: 'test and expr',
     executables: ['test', '[', 'expr'],
     source: 'test(1), expr(1), EXIT STATUS',
     codes: {
-      1: 'the condition is false: an answer, not a failure',
+      1: 'the condition is false: a result, not a failure',
       2: 'the expression is invalid',
       3: 'an error of expr',
     },
@@ -345,7 +345,10 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     title: 'make',
     executables: ['make', 'gmake'],
     source: 'GNU make manual, Running make',
-    codes: { 1: 'with -q, a target is not up to date: an answer', 2: 'an error, often a recipe that failed' },
+    codes: {
+      1: 'with -q, a target is not up to date: a result, not a failure',
+      2: 'an error, often a recipe that failed',
+    },
   },
   {
     title: 'ssh',
@@ -370,10 +373,10 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     executables: [],
     convention: true,
     source:
-      'POSIX.1-2024, Shell Command Language, 2.8.2; glibc elf/dl-minimal.c and dl-error (the dynamic loader ends with 127)',
+      'POSIX.1-2024, Shell Command Language, 2.8.2; glibc elf/dl-minimal.c and dl-error (the dynamic loader exits with 127)',
     codes: {
       126: 'by convention, a command that was found but could not be run',
-      127: 'by convention, a command that was not found; the dynamic loader also ends so where a shared library is missing',
+      127: 'by convention, a command that was not found; the dynamic loader exits with it, too, if a shared library is missing',
     },
   },
   {
@@ -393,15 +396,15 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       64: 'by the convention of sysexits.h, wrong usage of the command (EX_USAGE)',
       65: 'by the convention of sysexits.h, the input data is wrong (EX_DATAERR)',
       66: 'by the convention of sysexits.h, an input file cannot be read (EX_NOINPUT)',
-      67: 'by the convention of sysexits.h, a user is not known (EX_NOUSER)',
-      68: 'by the convention of sysexits.h, a host is not known (EX_NOHOST)',
+      67: 'by the convention of sysexits.h, a user does not exist (EX_NOUSER)',
+      68: 'by the convention of sysexits.h, a host does not exist (EX_NOHOST)',
       69: 'by the convention of sysexits.h, a service is not available (EX_UNAVAILABLE)',
       70: 'by the convention of sysexits.h, an internal error (EX_SOFTWARE)',
       71: 'by the convention of sysexits.h, an error of the operating system (EX_OSERR)',
       72: 'by the convention of sysexits.h, a system file is missing or wrong (EX_OSFILE)',
-      73: 'by the convention of sysexits.h, an output file cannot be made (EX_CANTCREAT)',
+      73: 'by the convention of sysexits.h, an output file cannot be created (EX_CANTCREAT)',
       74: 'by the convention of sysexits.h, reading or writing failed (EX_IOERR)',
-      75: 'by the convention of sysexits.h, a failure that may pass: try again (EX_TEMPFAIL)',
+      75: 'by the convention of sysexits.h, a temporary failure: try again (EX_TEMPFAIL)',
       76: 'by the convention of sysexits.h, the other side broke the protocol (EX_PROTOCOL)',
       77: 'by the convention of sysexits.h, permission is missing (EX_NOPERM)',
       78: 'by the convention of sysexits.h, the configuration is wrong (EX_CONFIG)',
@@ -411,7 +414,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     title: 'Convention: out of range',
     executables: [],
     convention: true,
-    source: 'wait(2): a parent sees the low 8 bits of what is given to exit(3)',
-    codes: { 255: 'by convention a general failure: exit(-1), of which 8 bits are left' },
+    source: 'wait(2): a parent sees the low 8 bits of the argument of exit(3)',
+    codes: { 255: 'by convention, a general failure: exit(-1), reduced to 8 bits' },
   },
 ];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words for exit codes and signals: for a record (`whodunit.exit.meaning`), and for a person who asks (`whodunit explain`). The words
-// themselves are data: exit-codes.ts, signal-meanings.ts. Why a process ended is left to classify.ts.
+// The meanings of exit codes and signals, for a record (`whodunit.exit.meaning`) and for the command `whodunit explain`. The texts are
+// data: exit-codes.ts, signal-meanings.ts. Causes are left to core/verdict/.
 
 import { type Glob, glob } from '../filter/glob.ts';
 import { SIGNAL_MAX, SIGRTMIN, signalName, signalNumber } from '../verdict/signals.ts';
@@ -8,7 +8,7 @@ import { EXIT_CODES, type ExitCodeTable, SIGNAL_BASE, SIGNAL_BASE_SOURCE } from 
 import { REALTIME_MEANING, SIGNAL_MEANINGS, SIGNAL_SOURCE } from './signal-meanings.ts';
 
 export interface Meaning {
-  /** Whose it is: the table's title, `Convention: …`, or the signal's name. */
+  /** The table's title, `Convention: …`, or the signal's name. */
   readonly who: string;
   readonly text: string;
   readonly source: string;
@@ -19,7 +19,7 @@ const COMPILED: readonly (readonly [ExitCodeTable, readonly Glob[]])[] = EXIT_CO
   table.executables.map(glob),
 ]);
 
-/** What an exit code means for a program, by the name of its executable; null where nobody knows. Code 0 has no meaning. */
+/** The meaning of an exit code of a program, by the name of its executable; null: not known. Code 0 has none. */
 export function exitMeaning(code: number, executable: string): string | null {
   const own = COMPILED.filter(([, globs]) => globs.some((matches) => matches(executable)));
   for (const [table] of own) {
@@ -30,8 +30,8 @@ export function exitMeaning(code: number, executable: string): string | null {
 }
 
 /**
- * All that is known of an exit code or a signal (`137`, `SIGBUS`, `bus`), of one program or of all; null: neither of them. A program
- * is the name of an executable, or what people call it (`jvm`, `rust`). Empty: the code is the program's own.
+ * Every known meaning of an exit code or a signal (`137`, `SIGBUS`, `bus`), for one program or for all; null: `what` is neither. A program
+ * is given by the name of its executable or by an alias (`jvm`, `rust`). Empty: no meaning is known.
  */
 export function explain(what: string, executable: string | null): Meaning[] | null {
   const signo = signalNumber(what);
@@ -46,7 +46,7 @@ export function explain(what: string, executable: string | null): Meaning[] | nu
   return [...conventions(code), ...ended, ...known, ...alike];
 }
 
-/** Whether a table is of this program: by the executable's name, or what people call it. */
+/** Whether a table applies to this program, by the executable's name or by an alias. */
 function isAbout(table: ExitCodeTable, globs: readonly Glob[], name: string): boolean {
   return globs.some((matches) => matches(name)) || table.aliases?.includes(name.toLowerCase()) === true;
 }
@@ -60,11 +60,11 @@ function conventions(code: number): Meaning[] {
   const tables = EXIT_CODES.filter(({ convention }) => convention === true).flatMap((table) => meaningIn(table, code));
   const signo = code - SIGNAL_BASE;
   if (signo < 1 || signo > SIGNAL_MAX) return tables;
-  const text = `${SIGNAL_BASE} + ${signo}: by convention, ${signalName(signo)} ended it or a child of it`;
+  const text = `${SIGNAL_BASE} + ${signo}: by convention, ${signalName(signo)} terminated it or a child of it`;
   return [{ who: 'Convention: 128 + signal', text, source: SIGNAL_BASE_SOURCE }, ...tables];
 }
 
 function signalMeaning(signo: number): Meaning {
-  const text = SIGNAL_MEANINGS[signo] ?? (signo >= SIGRTMIN ? REALTIME_MEANING : 'kept by the C library for itself');
+  const text = SIGNAL_MEANINGS[signo] ?? (signo >= SIGRTMIN ? REALTIME_MEANING : 'reserved by the C library');
   return { who: `${signalName(signo)} (signal ${signo})`, text, source: SIGNAL_SOURCE };
 }

@@ -1,44 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// One sentence that tells a person what happened: the Body of the record and the headline of the console. It says nothing that
-// the verdict does not; where the sender is not known it says so.
+// One sentence about a termination: the Body of the record and the headline of the console. It states nothing beyond the verdict; if
+// the sender is not known it says so.
 
-import { placementOf } from '../identity/placement.ts';
-import { executableName, type Host, userName } from '../identity/resource.ts';
+import type { Identities, Identity } from '../identity/identity.ts';
+import type { Named } from '../identity/names.ts';
 import { duration, size } from '../time.ts';
-import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName } from '../verdict/signals.ts';
-import { syscallName } from '../verdict/syscalls.ts';
+import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
-import type { Actor, Ancestor, Death } from '../wire/event.ts';
-import { exitMeaning } from './explain.ts';
 
-/** Signals that ask a process to stop: their death is an order that was obeyed. */
-export const STOP_SIGNALS: ReadonlySet<number> = new Set([1, SIGINT, SIGQUIT, 15]);
-
-/** The sentence, with its full stop. */
-export function sentence(death: Death, verdict: Verdict, host: Host): string {
-  const who = `${executableName(death.process)} (pid ${death.process.pid})`;
+/** The sentence, with its full stop. `meaning` is that of the exit code; null: none is known. */
+export function sentence(verdict: Verdict, { victim, sender }: Identities, meaning: string | null): string {
   const core = verdict.coreDumped ? ' (core dumped)' : '';
-  const lived = duration(death.time_ns - death.process.start_boottime_ns);
-  const { deed, reason } = story(death, verdict, host);
-  return reason === undefined
-    ? `${who} ${deed}${core}, after ${lived}.`
-    : `${who} ${deed}${core} after ${lived}${reason}.`;
+  const uptime = duration(verdict.uptimeNs);
+  const { what, reason } = partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning);
+  const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
+  return `${victim.name} (pid ${victim.pid}) ${what}${core}${end}`;
 }
 
 /** A sentence names this many of a sender's ancestors; `whodunit.sender.ancestors` has all. */
 const ANCESTORS_IN_SENTENCE = 3;
 
-/** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and those who started it. */
-export function senderLabel(sender: Actor, host: Host): string {
-  const user = userName(sender.uid, placementOf(sender.cgroup), host) ?? `uid ${sender.uid}`;
-  const nearest = sender.ancestors.slice(0, ANCESTORS_IN_SENTENCE).map(({ comm }) => ` ← ${comm}`);
-  const chain = nearest.join('') + (sender.ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
-  return `${executableName(sender)} (pid ${sender.pid}, ${user})${chain}`;
+/** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. */
+function senderLabel({ pid, name, user, ancestors }: Identity): string {
+  const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
+  const chain = nearest.join('') + (ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
+  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`})${chain}`;
 }
 
 /** `["containerd-shim(812)", "systemd(1)"]`, nearest first. */
-export function ancestorLabels(ancestors: readonly Ancestor[]): string[] {
-  return ancestors.map(({ comm, pid }) => `${comm}(${pid})`);
+export function ancestorLabels(ancestors: readonly Named[]): string[] {
+  return ancestors.map(({ name, pid }) => `${name}(${pid})`);
 }
 
 /** `SEGV_MAPERR at 0xbeef`; `SI_KERNEL` where there is no address. */
@@ -46,96 +37,85 @@ export function faultLabel(signo: number, code: number, address: string | null):
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
 
-/** `deed` comes before the time that it lived, `reason` after it. */
-interface Story {
-  readonly deed: string;
+/** `what` comes before the uptime, `reason` after it. */
+interface Parts {
+  readonly what: string;
   readonly reason?: string;
 }
 
-function story(death: Death, verdict: Verdict, host: Host): Story {
+function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning: string | null): Parts {
   const signal = signalName(verdict.signo);
   switch (verdict.cause) {
     case 'exit':
-      return exitStory(death, verdict, host);
+      return exitParts(verdict, sender, meaning);
     case 'fault':
-      return { deed: `crashed with ${signal}${faultDetail(death, verdict)}` };
+      return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
-      return { deed: `aborted (${signal})${inThread(death, verdict)}` };
+      return { what: `aborted (${signal})${inThread(verdict, victim)}` };
     case 'self_signal':
-      return { deed: `ended itself with ${signal}` };
+      return { what: `terminated itself with ${signal}` };
     case 'killed':
       return {
-        deed: `was ${STOP_SIGNALS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sentBy(verdict, host)}`,
+        what: `was ${TERMINATION_REQUESTS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sender ?? 'an unknown process'}`,
       };
     case 'oom_kill':
-      return { deed: 'was killed by the out-of-memory killer', reason: oomReason(death, verdict) };
-    case 'seccomp': {
-      const call = verdict.fault?.syscall ?? null;
-      const name = call === null ? '' : `: it called ${syscallName(call, verdict.fault?.syscall_arch ?? null)}`;
-      return { deed: `was killed by seccomp (${signal})`, reason: name };
-    }
+      return { what: 'was killed by the out-of-memory killer', reason: oomReason(verdict) };
+    case 'seccomp':
+      return {
+        what: `was killed by seccomp (${signal})`,
+        reason: verdict.refusedCall === null ? '' : `: it called ${verdict.refusedCall}`,
+      };
     case 'resource_limit':
       return {
-        deed: `was killed by ${signal}`,
-        reason:
-          verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it used up its limit of processor time',
+        what: `was killed by ${signal}`,
+        reason: verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it reached its CPU time limit',
       };
     case 'broken_pipe':
-      return { deed: `ended with ${signal}`, reason: ': it wrote to a pipe or socket that nobody reads any more' };
+      return { what: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
     case 'hangup':
-      return { deed: `ended with ${signal}`, reason: ': its terminal went away' };
+      return { what: `was terminated by ${signal}`, reason: ': its terminal was closed' };
     case 'terminal':
-      return { deed: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
+      return { what: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
     case 'timer':
-      return { deed: `was ended by ${signal}`, reason: ': a timer that it had set ran out' };
+      return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
-      return { deed: `was killed by ${signal}`, reason: ': its parent ended, and it had asked to follow' };
+      return { what: `was killed by ${signal}`, reason: ': its parent terminated (PR_SET_PDEATHSIG)' };
     case 'namespace_exit':
-      return { deed: `was killed by ${signal}`, reason: ': the init of its pid namespace ended' };
+      return { what: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
     case 'kernel':
-      return { deed: `was killed by ${signal} from the kernel` };
+      return { what: `was killed by ${signal} from the kernel` };
     case 'unknown':
-      return { deed: `was killed by ${signal}`, reason: '; who sent it is not known' };
+      return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
 }
 
-function sentBy(verdict: Verdict, host: Host): string {
-  return verdict.sender === null ? 'an unknown process' : senderLabel(verdict.sender, host);
+function exitParts(
+  { exitCode, signal, signalToExitNs }: Verdict,
+  sender: string | null,
+  meaning: string | null,
+): Parts {
+  const what = `exited with code ${exitCode}`;
+  if (signal === null || signalToExitNs === null) return { what: meaning === null ? what : `${what} (${meaning})` };
+  const by = sender === null ? '' : `, sent by ${sender}`;
+  return { what, reason: `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}` };
 }
 
-function exitStory(death: Death, verdict: Verdict, host: Host): Story {
-  const deed = `exited with code ${verdict.exitCode}`;
-  if (verdict.signal === null) {
-    const meaning = exitMeaning(verdict.exitCode ?? 0, executableName(death.process));
-    return { deed: meaning === null ? deed : `${deed} (${meaning})` };
-  }
-  const since = duration(death.time_ns - verdict.signal.time_ns);
-  const by = verdict.sender === null ? '' : `, sent by ${senderLabel(verdict.sender, host)}`;
-  return { deed, reason: `, ${since} after it handled ${signalName(verdict.signal.signo)}${by}` };
+function faultDetail(verdict: Verdict, victim: Named): string {
+  const { fault, signal, signo } = verdict;
+  const seen = fault ?? (signal === null ? null : { signo, code: signal.code, address: null });
+  const label = seen === null ? '' : ` (${faultLabel(seen.signo, seen.code, seen.address)})`;
+  return `${label}${inThread(verdict, victim)}`;
 }
 
-function faultDetail(death: Death, verdict: Verdict): string {
-  const { fault } = verdict;
-  const label =
-    fault === null
-      ? verdict.signal === null
-        ? null
-        : codeName(verdict.signo, verdict.signal.code)
-      : faultLabel(fault.signo, fault.code, fault.address);
-  return `${label === null ? '' : ` (${label})`}${inThread(death, verdict)}`;
-}
-
-/** Names the thread only where it is not the only or first one. */
-function inThread(death: Death, verdict: Verdict): string {
-  const { thread } = verdict;
-  if (thread === null || thread.tid === death.process.pid) return '';
+/** Names the thread only if it is not the main thread. */
+function inThread({ thread }: Verdict, victim: Named): string {
+  if (thread === null || thread.tid === victim.pid) return '';
   return ` in thread ${thread.name ?? thread.tid}`;
 }
 
-function oomReason(death: Death, verdict: Verdict): string {
-  const { oom } = death;
-  if (verdict.oomScope === 'host') return ': the machine ran out of memory';
-  if (verdict.oomScope !== 'cgroup') return '';
+function oomReason({ oom, oomScope }: Verdict): string {
+  if (oomScope === 'host') return ': the machine ran out of memory';
+  if (oomScope !== 'cgroup') return '';
   const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${oom.cgroup}`;
   const limit = oom?.limit == null ? 'its memory limit' : `its limit of ${size(oom.limit)}`;
   return `: ${where} reached ${limit}`;

@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit doctor`: examines every part between the kernel and the collector and says what is wrong and what to do. It never
 // acknowledges, so it can run beside the service. Following a termination is left to test-termination.ts.
+import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import { diagnose, explainFailure, explainRefusal, withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
+import type { Target } from '../../core/delivery/target.ts';
+import { missingProbe } from '../../core/status.ts';
 import { size } from '../../core/time.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
-import { missingProbe } from '../health.ts';
+import { answered, fetchStatus, type ServiceExport, type ServiceStatus } from '../health-client.ts';
 import { peek, socketsElsewhere } from '../loader/watcher.ts';
 import { listen } from '../otlp/endpoint.ts';
 import type { Finding } from './finding.ts';
 import { machineFindings } from './machine.ts';
 import { inTime } from './poll.ts';
-import { refusalOf, type SignalTarget } from './send-directly.ts';
-import {
-  ANSWER_TIMEOUT_MS,
-  fetchStatus,
-  type HealthAddress,
-  healthUrl,
-  type ServiceExport,
-  type ServiceStatus,
-} from './service.ts';
+import { refusalOf } from './send-directly.ts';
+
+const ANSWER_TIMEOUT_MS = 5_000;
 
 export interface DoctorInput {
   readonly socketPath: string;
   readonly pinDir: string;
-  readonly logs: SignalTarget | null;
-  readonly metrics: SignalTarget | null;
-  readonly traces: SignalTarget | null;
+  readonly logs: Target | null;
+  readonly metrics: Target | null;
+  readonly traces: Target | null;
   readonly health: HealthAddress | null;
   /** Sends a request without records, and returns the answer; null: logs are not sent. */
   readonly askLogs: (() => Promise<Outcome>) | null;
@@ -41,7 +38,7 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   else findings.push({ what: 'socket', level: 'ok', text: input.socketPath });
   if (loader.hello !== null) findings.push(...helloFindings(loader.hello));
   if (loader.status !== null) findings.push(...statusFindings(loader.status));
-  const status = input.health && (await fetchStatus(input.health));
+  const status = input.health && answered(await fetchStatus(input.health));
   for (const signal of ['logs', 'metrics', 'traces'] as const)
     findings.push(await exportFinding(signal, input[signal], status?.export[signal] ?? null, input.askLogs));
   findings.push(await healthFinding(input.health), ...queueFindings(status));
@@ -104,7 +101,7 @@ const ITEMS = { logs: 'records', metrics: 'data points', traces: 'spans' } as co
 /** Where one signal is sent, by the running service or else by the settings of this environment, and the last result. */
 async function exportFinding(
   signal: 'logs' | 'metrics' | 'traces',
-  here: SignalTarget | null,
+  here: Target | null,
   there: ServiceExport | null,
   askLogs: DoctorInput['askLogs'],
 ): Promise<Finding> {
@@ -118,13 +115,13 @@ async function exportFinding(
   const fault = spoken === null ? null : diagnose(target, spoken);
   if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.step}: ${fault.text}` };
   if (there !== null && there.last_error !== null) {
-    const { last_failure: failure = null, last_error: words } = there;
+    const { last_failure: failure, last_error: words } = there;
     const { text: why } = failure === null ? explainRefusal(target, words) : explainFailure(target, failure);
     return { what: signal, level: 'bad', text: `${text}: ${why}` };
   }
   if (there !== null) {
     const last = there.last_success === null ? 'nothing sent yet' : `last accepted ${there.last_success}`;
-    const { rejected = 0 } = there;
+    const { rejected } = there;
     const lost = rejected === 0 ? '' : `, ${rejected} ${ITEMS[signal]} rejected`;
     return { what: signal, level: rejected === 0 ? 'ok' : 'note', text: `${text}, ${last}${lost}` };
   }

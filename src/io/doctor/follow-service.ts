@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Follows one termination through the running service: its rules, its queue, the collector's answer. Asks /recent and /status only.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import {
   diagnose,
   explainFailure,
@@ -9,9 +10,9 @@ import {
   withoutCredentials,
 } from '../../core/delivery/diagnose.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { answered, fetchRecent, fetchStatus, type ServiceStatus } from '../health-client.ts';
 import { listen } from '../otlp/endpoint.ts';
 import { POLL_MS, within } from './poll.ts';
-import { fetchRecent, fetchStatus, type HealthAddress, healthUrl, type ServiceStatus } from './service.ts';
 import { broken, reached, type Step } from './step.ts';
 
 const DECIDED_WITHIN_MS = 10_000;
@@ -35,7 +36,7 @@ export async function* followService(
 ): AsyncGenerator<Step, void> {
   const { pid, since } = followed;
   const decided = await within(DECIDED_WITHIN_MS, async () =>
-    (await fetchRecent(health)).find((one) => one.pid === pid),
+    answered(await fetchRecent(health))?.find((one) => one.pid === pid),
   );
   if (decided === null) {
     const text = `the service at ${health.host}:${health.port} did not receive it within ${DECIDED_WITHIN_MS} ms: is it the loader's consumer? See whodunit doctor.`;
@@ -61,7 +62,7 @@ async function untilAnswered(
   const { since } = followed;
   for (let asked = false, startedAt = performance.now(); ; await sleep(POLL_MS)) {
     const waitedMs = performance.now() - startedAt;
-    const status = await fetchStatus(health);
+    const status = answered(await fetchStatus(health));
     if (status === null) {
       if (waitedMs <= ANSWER_WITHIN_MS) continue;
       const text = `${healthUrl(health, '/status')} does not answer any more: see the service's own log.`;
@@ -102,7 +103,7 @@ function settledStep(status: ServiceStatus, { uid, since }: Followed, endedMs: n
 }
 
 function exportFault({ export: { logs } }: ServiceStatus, target: Target): Fault {
-  const { last_failure: failure = null, last_error: words } = logs;
+  const { last_failure: failure, last_error: words } = logs;
   return failure === null
     ? explainRefusal(target, words ?? `no answer within ${ANSWER_WITHIN_MS} ms`)
     : explainFailure(target, failure);
@@ -116,4 +117,10 @@ export async function faultOf(target: Target, certificate: string | null): Promi
 
 export function accepted({ protocol, endpoint }: Target, afterMs: number): Step {
   return reached('collector', afterMs, `accepted over ${protocol} by ${withoutCredentials(endpoint)}`);
+}
+
+/** Whether a service listens there, however slow its answers are. */
+export async function isListening(address: HealthAddress): Promise<boolean> {
+  const spoken = await listen(healthUrl(address, '/livez'));
+  return spoken?.kind === 'spoken' && spoken.http1;
 }

@@ -8,18 +8,13 @@ import { accepted, faultOf } from './follow-service.ts';
 import { EXPORT_TIMEOUT_MS, inTime } from './poll.ts';
 import { broken, reached, type Step } from './step.ts';
 
-/** `certificate`: the authority that the exporter trusts, in PEM format; null: the well-known ones. */
-export interface SignalTarget extends Target {
-  readonly certificate: string | null;
-}
-
 /** Sends one record and returns the answer. */
 export type SendRecord = (record: Uint8Array) => Promise<Outcome>;
 
 /** `record` null: the rules report no such termination. `logs`, `send` null: logs are not sent. `since`: ms since the kill. */
 export async function* sendDirectly(
   record: Uint8Array | null,
-  logs: SignalTarget | null,
+  logs: Target | null,
   send: SendRecord | null,
   since: () => number,
 ): AsyncGenerator<Step, void> {
@@ -32,7 +27,7 @@ export async function* sendDirectly(
     yield reached('console', since(), 'nothing is sent: set OTEL_EXPORTER_OTLP_ENDPOINT to send to a collector');
     return;
   }
-  const fault = (await faultOf(logs, logs.certificate)) ?? refusalOf(logs, await inTime(send(record)));
+  const fault = (await faultOf(logs, logs.certificate ?? null)) ?? refusalOf(logs, await inTime(send(record)));
   yield fault === null ? accepted(logs, since()) : broken(fault.step, since(), fault.text);
 }
 

@@ -3,15 +3,16 @@
 // (follow-service.ts) or, where none runs, without it (send-directly.ts). Acknowledges nothing.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { HealthAddress } from '../../config/health-address.ts';
+import type { Target } from '../../core/delivery/target.ts';
+import { missingProbe } from '../../core/status.ts';
 import { recordUid } from '../../core/telemetry/record.ts';
 import type { Death, Hello } from '../../core/wire/event.ts';
-import { missingProbe } from '../health.ts';
 import { watch } from '../loader/watcher.ts';
 import { noLoader } from './doctor.ts';
-import { followService } from './follow-service.ts';
+import { followService, isListening } from './follow-service.ts';
 import { within } from './poll.ts';
-import { type SendRecord, type SignalTarget, sendDirectly } from './send-directly.ts';
-import { type HealthAddress, isListening } from './service.ts';
+import { type SendRecord, sendDirectly } from './send-directly.ts';
 import { broken, reached, type Step } from './step.ts';
 
 const HELLO_WITHIN_MS = 5_000;
@@ -21,7 +22,7 @@ const VICTIM = ['sleep', '60'] as const;
 
 export interface TestInput {
   readonly socketPath: string;
-  readonly logs: SignalTarget | null;
+  readonly logs: Target | null;
   readonly health: HealthAddress | null;
   /** Builds the stored record as the service would; null: its rules report no such termination. */
   readonly buildRecord: (death: Death, bootId: string) => Uint8Array | null;

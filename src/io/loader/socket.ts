@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Unix socket of the loader: an endless stream of messages that survives the loader. Claims the role of the consumer,
-// reconnects for ever, counts what it cannot read. Back-pressure is the stream's own: who does not pull does not read, and the
-// kernel's ring is the queue. What the messages mean is left to others.
+// The consumer's side of the loader's socket: an endless stream of messages that survives restarts of the loader. It claims the role of
+// the consumer, reconnects forever and counts the lines that it cannot read. Back-pressure is the stream's own: while the caller does not
+// pull, nothing is read, and the ring buffer is the queue. What the messages mean is left to the pipeline.
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
-import type { Death, Hello, LoaderStatus, Restart } from '../../core/wire/event.ts';
-import { Decoder, encodeAck } from '../../core/wire/wire.ts';
+import type { LoaderSnapshot } from '../../core/status.ts';
+import type { Death, Hello, LoaderStatus, Message, Restart } from '../../core/wire/event.ts';
+import { type Decoded, Decoder, encodeAck } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
-import type { Stats } from '../stats.ts';
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
-/** A connection that said nothing for this long after it was made is no loader. */
+/** A peer that sends nothing for so long after the connection was made is not the loader. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** What is read ahead while the last piece is written to disk: the next one is as large, and goes there in one transaction. */
+/** The most that one read returns. While a chunk is written to disk in one transaction, the next one fills up. */
 const CHUNK_BYTES = 262_144;
 
-/** `unreadable`: a death that could not be read, whose position still could. */
+/** `unreadable`: a termination that could not be read, but whose ring position could. */
 export type LoaderMessage =
   | Death
   | Restart
@@ -26,125 +26,187 @@ export type LoaderMessage =
   | LoaderStatus
   | { readonly type: 'unreadable'; readonly seq: bigint };
 
-/** What came in one piece, never nothing, with the connection it came from: an ack counts only there. */
+/** The messages of one chunk, at least one, with the connection that they came on. */
 export interface Received {
   readonly messages: readonly LoaderMessage[];
+  /** The greeting of this connection: the boot of the terminations. */
+  readonly hello: Hello;
   readonly connection: Connection;
 }
 
-/** One connection. Acks of an earlier connection are dropped: what they were for is sent again on the next. */
+/** One connection. Acks after its end are dropped: what they were for is sent again on the next connection. */
 export interface Connection {
   ack(seq: bigint): void;
 }
 
-export interface SocketOptions {
+export interface LoaderReaderOptions {
   readonly path: string;
-  readonly stats: Stats;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** Every message until `signal` is aborted, in the pieces in which they come. Never throws; connects again whatever happens. */
-export async function* readLoader(options: SocketOptions): AsyncGenerator<Received, void> {
-  const { stats, log, signal } = options;
-  let failures = 0;
-  while (!signal.aborted) {
-    const ended = yield* readConnection(options);
-    if (signal.aborted) return;
-    if (ended.helloSeen) failures = 0;
-    // A new reason is news at once; the same one once a minute.
-    if (ended.reason !== stats.socketError) log.over('socket');
-    stats.socketError = ended.reason;
-    log.seldom('socket', `${ended.reason} Trying again.`);
-    const delay = Math.min(BACKOFF_FIRST_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.75 + Math.random() / 2);
-    failures = Math.min(failures + 1, 10);
-    await sleep(delay, signal);
-  }
-}
-
+/** How a connection ended. */
 interface Ended {
   readonly reason: string;
-  readonly helloSeen: boolean;
+  readonly greeted: boolean;
 }
 
-async function* readConnection({ path, stats, log, signal }: SocketOptions): AsyncGenerator<Received, Ended> {
-  const options: NetConnectOpts & DuplexOptions = { path, highWaterMark: CHUNK_BYTES };
-  const socket = connect(options);
-  const stop = (): void => void socket.destroy();
-  signal.addEventListener('abort', stop, { once: true });
-  const silence = setTimeout(() => socket.destroy(new Error('HELLO_TIMEOUT')), HELLO_TIMEOUT_MS);
-  // The iterator below throws the error; without a listener a late one would end the program.
-  socket.on('error', () => {});
-  const connection = new AckWriter(socket);
-  const decoder = new Decoder();
-  let hello: Hello | null = null;
-  let reason = `The loader closed the connection at ${path}.`;
-  try {
-    for await (const chunk of socket as AsyncIterable<Buffer>) {
-      const messages: LoaderMessage[] = [];
-      let ended = false;
-      for (const decoded of decoder.push(chunk)) {
-        if (!decoded.ok) {
-          const { error } = decoded;
-          if (hello === null) {
-            reason = refusal(path, error);
-            stats.badLines += 1;
-            ended = true;
-            break;
-          }
-          if (error.lostDeath && hello.role === 'watcher') continue;
-          countBad(error, stats, log);
-          if (error.seq !== null) messages.push({ type: 'unreadable', seq: error.seq });
-          continue;
-        }
-        const { message } = decoded;
-        if (message.type === 'error') {
-          reason = loaderError(path, message.code, message.message);
-          ended = true;
-          break;
-        }
-        if (hello === null && message.type !== 'hello') {
-          reason = `What listens at ${path} sent ${message.type} before hello: not whodunit-loader?`;
-          ended = true;
-          break;
-        }
-        if (message.type === 'hello') {
-          clearTimeout(silence);
-          if (hello === null) connection.claim();
-          hello = message;
-          connected(stats, message, log, path);
-        }
-        // A watcher hears of those who die, or run again, just now. They come again to the consumer, after those who died before them: an
-        // ack of one would cover these, too, which are not yet here.
-        if ('seq' in message && hello?.role === 'watcher') continue;
-        messages.push(message);
-      }
-      if (messages.length > 0) yield { messages, connection };
-      if (ended) break;
-    }
-    if (!signal.aborted) for (const half of decoder.end()) if (!half.ok) countBad(half.error, stats, log);
-  } catch (error) {
-    reason = connectError(path, error as NodeJS.ErrnoException);
-  } finally {
-    clearTimeout(silence);
-    signal.removeEventListener('abort', stop);
-    connection.close();
-    socket.destroy();
-    stats.connected = false;
+export class LoaderReader {
+  readonly #options: LoaderReaderOptions;
+  #connected = false;
+  #hello: Hello | null = null;
+  #status: LoaderStatus | null = null;
+  #error: string | null = null;
+  #badLines = 0;
+  #badDeaths = 0;
+
+  constructor(options: LoaderReaderOptions) {
+    this.#options = options;
   }
-  return { reason, helloSeen: hello !== null };
+
+  snapshot(): LoaderSnapshot {
+    return {
+      connected: this.#connected,
+      hello: this.#hello,
+      status: this.#status,
+      error: this.#error,
+      badLines: this.#badLines,
+      badDeaths: this.#badDeaths,
+    };
+  }
+
+  /** Yields what is received until the signal is aborted. Never throws; reconnects after every failure. */
+  async *read(): AsyncGenerator<Received, void> {
+    const { log, signal } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      const ended = yield* this.#readConnection();
+      if (signal.aborted) return;
+      if (ended.greeted) failures = 0;
+      // A new reason is logged at once, the same one once a minute.
+      if (ended.reason !== this.#error) log.reset('socket');
+      this.#error = ended.reason;
+      log.rateLimited('socket', `${ended.reason} Retrying.`);
+      const delay = Math.min(BACKOFF_FIRST_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.75 + Math.random() / 2);
+      failures = Math.min(failures + 1, 10);
+      await sleep(delay, signal);
+    }
+  }
+
+  async *#readConnection(): AsyncGenerator<Received, Ended> {
+    const { path, signal } = this.#options;
+    const options: NetConnectOpts & DuplexOptions = { path, highWaterMark: CHUNK_BYTES };
+    const socket = connect(options);
+    const stop = (): void => void socket.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    const silence = setTimeout(() => socket.destroy(new Error('HELLO_TIMEOUT')), HELLO_TIMEOUT_MS);
+    // The iterator below throws the error; without a listener a late one would end the program.
+    socket.on('error', () => {});
+    const session = new Session(socket);
+    const decoder = new Decoder();
+    let reason = `The loader closed the connection at ${path}.`;
+    try {
+      for await (const chunk of socket as AsyncIterable<Buffer>) {
+        const { messages, ended } = this.#interpret(decoder.push(chunk), session);
+        const { hello } = session;
+        if (hello !== null) clearTimeout(silence);
+        if (hello !== null && messages.length > 0) yield { messages, hello, connection: session };
+        if (ended !== null) {
+          reason = ended;
+          break;
+        }
+      }
+      if (!signal.aborted) for (const half of decoder.end()) if (!half.ok) this.#countBadLine(half.error);
+    } catch (error) {
+      reason = connectError(path, error as NodeJS.ErrnoException);
+    } finally {
+      clearTimeout(silence);
+      signal.removeEventListener('abort', stop);
+      session.close();
+      socket.destroy();
+      this.#connected = false;
+    }
+    return { reason, greeted: session.hello !== null };
+  }
+
+  /** `ended`: why the connection cannot be used; null: it can. */
+  #interpret(lines: readonly Decoded[], session: Session): { messages: LoaderMessage[]; ended: string | null } {
+    const messages: LoaderMessage[] = [];
+    for (const line of lines) {
+      const ended = line.ok
+        ? this.#take(line.message, session, messages)
+        : this.#takeBadLine(line.error, session, messages);
+      if (ended !== null) return { messages, ended };
+    }
+    return { messages, ended: null };
+  }
+
+  #take(message: Message, session: Session, messages: LoaderMessage[]): string | null {
+    const { path } = this.#options;
+    if (message.type === 'error') return loaderError(path, message.code, message.message);
+    if (session.hello === null && message.type !== 'hello')
+      return `The process listening at ${path} sent ${message.type} before hello; is it whodunit-loader?`;
+    if (message.type === 'hello') {
+      session.greet(message);
+      this.#greeted(message);
+    }
+    if (message.type === 'status') this.#status = message;
+    // A watcher gets only events that happen now. The consumer gets them again, after those that happened before: to acknowledge one
+    // received as a watcher would acknowledge earlier ones that have not been received yet.
+    if ('seq' in message && session.hello?.role === 'watcher') return null;
+    messages.push(message);
+    return null;
+  }
+
+  #takeBadLine(error: WireError, session: Session, messages: LoaderMessage[]): string | null {
+    if (session.hello === null) {
+      this.#badLines += 1;
+      return notALoader(this.#options.path, error);
+    }
+    if (error.lostDeath && session.hello.role === 'watcher') return null;
+    this.#countBadLine(error);
+    if (error.seq !== null) messages.push({ type: 'unreadable', seq: error.seq });
+    return null;
+  }
+
+  #greeted(hello: Hello): void {
+    const { path, log } = this.#options;
+    this.#connected = true;
+    this.#hello = hello;
+    if (hello.role === 'watcher') return;
+    this.#error = null;
+    log.reset('socket');
+    const { loader_version: version, kernel_release: kernel } = hello;
+    log.rateLimited('connected', `connected to the loader at ${path} (loader ${version}, kernel ${kernel})`);
+    for (const { name, attached, note } of hello.probes)
+      if (!attached) log.rateLimited(`probe ${name}`, `probe ${name} is not attached: ${note ?? 'no reason given'}`);
+  }
+
+  #countBadLine(error: WireError): void {
+    this.#badLines += 1;
+    if (error.lostDeath) this.#badDeaths += 1;
+    const { code, message, sample } = error;
+    this.#options.log.rateLimited(
+      'bad line',
+      `${code}: ${message}; the line begins with ${JSON.stringify(sample)}. It is skipped and counted.`,
+    );
+  }
 }
 
-class AckWriter implements Connection {
+/** The state of one connection: its greeting, and what was acknowledged on it. */
+class Session implements Connection {
   #socket: Socket | null;
   #acked = 0n;
+  hello: Hello | null = null;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  claim(): void {
-    this.#socket?.write(encodeAck(0n));
+  /** The first greeting is answered with a claim to the role of the consumer. */
+  greet(hello: Hello): void {
+    if (this.hello === null) this.#socket?.write(encodeAck(0n));
+    this.hello = hello;
   }
 
   ack(seq: bigint): void {
@@ -158,38 +220,16 @@ class AckWriter implements Connection {
   }
 }
 
-function connected(stats: Stats, hello: Hello, log: Log, path: string): void {
-  stats.connected = true;
-  stats.hello = hello;
-  if (hello.role === 'watcher') return;
-  stats.socketError = null;
-  log.over('socket');
-  log.seldom(
-    'connected',
-    `reading deaths from ${path} (loader ${hello.loader_version}, kernel ${hello.kernel_release})`,
-  );
-  for (const probe of hello.probes) {
-    if (!probe.attached)
-      log.seldom(`probe ${probe.name}`, `probe ${probe.name} is not attached: ${probe.note ?? 'no reason given'}`);
-  }
-}
-
-function countBad(error: WireError, stats: Stats, log: Log): void {
-  stats.badLines += 1;
-  if (error.lostDeath) stats.badDeaths += 1;
-  log.seldom('bad line', `${error.code}: ${error.message}; it begins with ${JSON.stringify(error.sample)}`);
-}
-
-function refusal(path: string, error: WireError): string {
+function notALoader(path: string, error: WireError): string {
   if (error.code === 'WIRE_VERSION') {
-    return `The loader at ${path} speaks another version of the protocol (${error.message}): install loader and service of the same release.`;
+    return `The loader at ${path} uses another version of the protocol (${error.message}): install loader and service of the same release.`;
   }
-  return `What listens at ${path} does not speak like whodunit-loader (${error.message}): check WHODUNIT_SOCKET.`;
+  return `The process listening at ${path} is not whodunit-loader (${error.message}): check WHODUNIT_SOCKET.`;
 }
 
 function loaderError(path: string, code: string, message: string): string {
   if (code === 'CONSUMER_TAKEN') return `Another whodunit already reads from ${path} (${message}).`;
-  return `The loader at ${path} ended the connection with ${code}: ${message}.`;
+  return `The loader at ${path} closed the connection with ${code}: ${message}.`;
 }
 
 /** One sentence with the remedy for a connection that failed. */
@@ -197,15 +237,15 @@ export function connectError(path: string, error: NodeJS.ErrnoException): string
   switch (error.code) {
     case 'ENOENT':
     case 'ECONNREFUSED':
-      return `The loader is not running: nobody listens at ${path}. Start it as root with: whodunit-loader run.`;
+      return `The loader is not running: no process listens at ${path}. Start it as root with: whodunit-loader run.`;
     case 'EACCES':
     case 'EPERM':
-      return `Not allowed to open ${path}: run as root, or as a member of the group that owns it.`;
+      return `Permission denied for ${path}: run as root, or as a member of the group that owns the socket.`;
     case 'ENOTSOCK':
       return `${path} is not a socket: check WHODUNIT_SOCKET.`;
     default:
       if (error.message === 'HELLO_TIMEOUT')
-        return `What listens at ${path} said nothing for ${HELLO_TIMEOUT_MS} ms: not whodunit-loader?`;
+        return `The process listening at ${path} sent nothing for ${HELLO_TIMEOUT_MS} ms; is it whodunit-loader?`;
       return `The connection to the loader at ${path} failed with ${error.code ?? error.message}.`;
   }
 }

@@ -14,8 +14,8 @@ import {
 } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
-import type { Rejection, Row } from '../queue/ledger.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { Rejection, Row } from '../queue/tables.ts';
 import { sleep } from '../sleep.ts';
 
 export const BATCH_RECORDS_MAX = 512;
@@ -164,7 +164,7 @@ export class Delivery {
     }
     const reason = describeFailure(outcome);
     this.#rejected += 1;
-    this.#options.log.seldom(
+    this.#options.log.rateLimited(
       'rejected',
       `${this.#name} rejected a record for good (${reason}), ${this.#rejected} so far: whodunit doctor shows the last ones.`,
     );
@@ -177,7 +177,7 @@ export class Delivery {
     if (partial === null) return [];
     const count = Math.min(partial.rejected, rows.length);
     this.#rejected += count;
-    log.seldom('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
+    log.rateLimited('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
     // The collector does not say which ones; none may be sent again.
     const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
     return count === 0 ? [] : [{ count, reason: `partial success: ${partial.message}`, record }];
@@ -196,7 +196,7 @@ export class Delivery {
       const outcome = answer.kind === 'ambiguous' && ambiguous > ambiguousAttempts ? rejectedFor(answer) : answer;
       if (outcome.kind === 'success' || outcome.kind === 'rejected') {
         if (attempt > 0 && outcome.kind === 'success') log.line(`${this.#name} accepts records again`);
-        log.over('retry');
+        log.reset('retry');
         this.#nextAttemptMs = null;
         return outcome;
       }
@@ -214,7 +214,7 @@ export class Delivery {
       failure.kind === 'misconfigured'
         ? `does not accept our logs (${reason}): check endpoint, path, protocol and credentials. ${kept}`
         : `does not accept records (${reason}); ${kept} Trying again.`;
-    log.seldom('retry', `${this.#name} ${text}`);
+    log.rateLimited('retry', `${this.#name} ${text}`);
   }
 
   /** Waits before the next attempt. False: there is none, since the service is shutting down and the server asked for a wait. */

@@ -85,7 +85,7 @@ export function readDiagnostics(log: Log): void {
     const text = args.map((arg) => (typeof arg === 'string' ? arg : arg instanceof Error ? arg.message : '')).join(' ');
     const exchange = exchanges.getStore();
     if (exchange !== undefined && message.startsWith(PARTIAL_SUCCESS)) exchange.partial ??= readPartial(text);
-    else log.seldom(`otel ${message.slice(0, 40)}`, `OpenTelemetry: ${`${message} ${text}`.slice(0, 300)}`);
+    else log.rateLimited(`otel ${message.slice(0, 40)}`, `OpenTelemetry: ${`${message} ${text}`.slice(0, 300)}`);
   };
   const ignore = (): void => {};
   diag.setLogger(

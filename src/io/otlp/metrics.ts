@@ -9,7 +9,9 @@ import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
 import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
-import { type Attributes, type Host, hostAttributes, serviceLevel } from '../../core/identity/resource.ts';
+import type { Host } from '../../core/identity/host.ts';
+import type { Attributes } from '../../core/telemetry/attributes.ts';
+import { hostAttributes, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
@@ -132,7 +134,7 @@ export class Metrics {
 
   #overflowed(what: string): void {
     this.#overflows += 1;
-    this.#options.log.seldom(
+    this.#options.log.rateLimited(
       'overflow',
       `${what}: further ones are counted together in whodunit.process.terminations, ${this.#overflows} so far`,
     );
@@ -180,7 +182,7 @@ export class Metrics {
 
   #enqueue(job: () => Promise<void>): Promise<void> {
     this.#tail = this.#tail.then(job).catch((error: unknown) => {
-      this.#options.log.seldom('metrics', `the metrics could not be collected: ${String(error)}`);
+      this.#options.log.rateLimited('metrics', `the metrics could not be collected: ${String(error)}`);
     });
     return this.#tail;
   }
@@ -213,7 +215,10 @@ export class Metrics {
       this.#lastFailure = outcome;
       if (outcome.kind === 'rejected') this.#rejected += points;
       const reason = describeFailure(outcome);
-      log.seldom('metrics', `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`);
+      log.rateLimited(
+        'metrics',
+        `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`,
+      );
       return;
     }
     this.#lastFailure = null;
@@ -222,7 +227,7 @@ export class Metrics {
     const rejected = Math.min(outcome.partial.rejected, points);
     this.#rejected += rejected;
     const text = describePartial(rejected, points, 'data points', outcome.partial.message);
-    log.seldom('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
+    log.rateLimited('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
   }
 
   #service(attributes: Attributes): Service {

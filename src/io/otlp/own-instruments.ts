@@ -2,15 +2,14 @@
 // The metrics that whodunit reports of itself: what became of terminations, what was lost, the queue, the time to deliver. They observe
 // snapshots of the other stages whenever metrics are collected, and count nothing themselves but the delivery time.
 import { type Meter, ValueType } from '@opentelemetry/api';
+import { OUTCOMES, type Outcome } from '../../core/counters.ts';
+import { lostByStage, type ServiceSnapshot } from '../../core/status.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 
-export interface Observed {
+/** The counters by outcome may be older than this process: the metrics report the increase. */
+export interface Observed extends Readonly<Record<Outcome, number>> {
   /** Exits that never left the kernel; null: the loader has not reported them yet. */
   readonly normalExits: number | null;
-  /** Terminations by what became of them. They may be older than this process: the metrics report the increase. */
-  readonly reported: number;
-  readonly filtered: number;
-  readonly aggregated: number;
   readonly lost: Readonly<Record<semconv.StageValue, number>>;
   /** null: there is no queue. */
   readonly queue: ObservedQueue | null;
@@ -21,6 +20,19 @@ export interface ObservedQueue {
   readonly bytes: number;
   /** When the process of the oldest waiting record terminated, ms since 1970; null: none waits. */
   readonly oldestMs: number | null;
+}
+
+export function observedOf(snapshot: ServiceSnapshot): Observed {
+  const { counters, loader, queue } = snapshot;
+  const { reported, filtered, aggregated, pending } = counters;
+  return {
+    reported,
+    filtered,
+    aggregated,
+    normalExits: loader.status === null ? null : Number(loader.status.exits_normal),
+    lost: lostByStage(snapshot),
+    queue: queue && { records: pending, bytes: queue.bytes, oldestMs: queue.oldestMs },
+  };
 }
 
 /** Returns what records the seconds of one delivery. */
@@ -46,8 +58,7 @@ function createCounters(meter: Meter, observe: () => Observed): void {
   exits.addCallback((result) => {
     const now = observe();
     if (now.normalExits !== null) result.observe(now.normalExits, { [semconv.OUTCOME]: 'normal' });
-    for (const outcome of ['filtered', 'aggregated', 'reported'] as const)
-      result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
+    for (const outcome of OUTCOMES) result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
   });
   const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
     unit: '{event}',

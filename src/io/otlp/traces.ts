@@ -101,12 +101,12 @@ export class Traces {
     this.#rejected += rejected;
     this.#dropped += rejected;
     const text = describePartial(rejected, spans, 'spans', outcome.partial.message);
-    log.seldom('traces partial', `${this.#name} ${text}; ${this.#dropped} dropped so far`);
+    log.rateLimited('traces partial', `${this.#name} ${text}; ${this.#dropped} dropped so far`);
   }
 
   #drop(count: number, why: string): void {
     this.#dropped += count;
-    this.#options.log.seldom(
+    this.#options.log.rateLimited(
       'traces',
       `${this.#name} did not get ${count} spans (${why}), ${this.#dropped} so far. Spans are not kept on disk; records are. Set OTEL_TRACES_EXPORTER=none to send none.`,
     );

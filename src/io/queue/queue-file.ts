@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file of the disk queue: made private, locked against a second service, checked at start, and set aside with all that can be
-// saved of it when it is damaged. What the tables hold, and in which order they are written, is left to ledger.ts.
+// The file of the disk queue: private, locked against a second service, and checked at start. A damaged file is set aside, and what can be
+// read of it is copied to a new one. What is written, and in which order, is left to ledger.ts.
 import {
   accessSync,
   chmodSync,
@@ -22,14 +22,14 @@ import { FatalError } from '../../core/errors.ts';
 import type { Log } from '../log.ts';
 
 const FILE = 'queue.db';
-/** Of the tables below. A file of a later version is refused, never guessed at. */
+/** The version of the tables below. A file of a later version is refused. */
 const SCHEMA_VERSION = 1;
 const PAGE_BYTES = 8_192;
-/** Where the head of a file says how many pages it has (SQLite's database file format, 1.3); 0: as many as there are. */
+/** Offset of the number of pages in the header (SQLite's database file format, 1.3); 0: as many as there are. */
 const HEAD_PAGE_COUNT_AT = 28;
-/** Damaged files that are kept for whoever wants to look into them. */
+/** Damaged files that are kept for inspection. */
 const DAMAGED_FILES_MAX = 3;
-/** Rows that are looked for one by one behind a damaged place. */
+/** Rows that are tried one by one after a damaged page. */
 const SALVAGE_ROWS_MAX = 2_000_000;
 
 /** Result codes of SQLite (sqlite3.h), the primary ones. */
@@ -45,8 +45,8 @@ export const SQLITE = {
   CANTOPEN: 14,
 } as const;
 
-// `records`: what is to be sent, oldest first; `crc` is that of the record. `commits`: the uids of the deaths that each
-// transaction told of. `rejected`: what the collector refused for good. `totals`: one row, all counters.
+// `records`: what is to be sent, oldest first; `crc` covers the row. `commits`: the uids of each transaction's items. `rejected`: what the
+// collector rejected permanently. `totals`: one row with all counters.
 const SCHEMA = `
   CREATE TABLE records (id INTEGER PRIMARY KEY, ended_ms REAL NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
   CREATE TABLE commits (id INTEGER PRIMARY KEY, uids BLOB NOT NULL) STRICT;
@@ -54,14 +54,14 @@ const SCHEMA = `
   CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};`;
 
-/** The primary result code of an error of node:sqlite; 0: it is none. */
+/** The primary result code of an error of node:sqlite; 0: it is another error. */
 export function sqliteCode(error: unknown): number {
   const code = (error as { errcode?: unknown } | null)?.errcode;
   return typeof code === 'number' ? code & 0xff : 0;
 }
 
-/** What is wrong with the disk, its rights or the memory, and not with the file. */
-const SURROUNDINGS: ReadonlySet<number> = new Set([
+/** Codes that mean the disk, its permissions or the memory, not the file. */
+const NOT_THE_FILE: ReadonlySet<number> = new Set([
   SQLITE.PERM,
   SQLITE.BUSY,
   SQLITE.LOCKED,
@@ -73,12 +73,12 @@ const SURROUNDINGS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Whether the file itself is the reason. What is asked of it is always the same and never a key twice, so that every other code is:
- * CORRUPT and NOTADB, CONSTRAINT for a key that was changed, TOOBIG for a length, ERROR for a format that SQLite does not know.
+ * Whether the file itself is damaged. The statements are always the same and never insert a key twice, so every other code means damage:
+ * CORRUPT and NOTADB, CONSTRAINT for a changed key, TOOBIG for a changed length, ERROR for a format that SQLite does not know.
  */
 export function isDamage(error: unknown): boolean {
   const code = sqliteCode(error);
-  return code !== 0 && !SURROUNDINGS.has(code);
+  return code !== 0 && !NOT_THE_FILE.has(code);
 }
 
 export function queuePath(directory: string): string {
@@ -86,7 +86,7 @@ export function queuePath(directory: string): string {
 }
 
 /**
- * Opens the queue's file, exclusively. A damaged one is set aside: its readable rows are in the new one, under their ids. Throws a
+ * Opens the queue's file, exclusively. A damaged file is replaced by a new one with its readable rows, under their ids. Throws a
  * FatalError if the directory cannot be used, or another service uses it.
  */
 export function openQueueFile(directory: string, log: Log): { db: DatabaseSync; replaced: boolean } {
@@ -107,7 +107,7 @@ export function openQueueFile(directory: string, log: Log): { db: DatabaseSync; 
   }
 }
 
-/** Sets the file aside and gives a new one with what could be read of the old one. The old one must be closed. */
+/** Sets the file aside and returns a new one with what could be read of the old one. The old one must be closed. */
 export function replaceDamaged(directory: string, why: string, log: Log): DatabaseSync {
   const path = queuePath(directory);
   const aside = join(directory, `queue.damaged-${new Date().toISOString().replaceAll(':', '')}.db`);
@@ -116,13 +116,13 @@ export function replaceDamaged(directory: string, why: string, log: Log): Databa
     try {
       renameSync(`${path}${suffix}`, `${aside}${suffix}`);
     } catch {
-      // There was none.
+      // There is none.
     }
   }
   const fresh = openChecked(path);
   const saved = salvage(aside, fresh);
   log.line(
-    `The queue ${path} was damaged (${why}). It is kept as ${aside}; ${saved} records of it could be read and will be sent.`,
+    `The queue ${path} was damaged (${why}). It is kept as ${aside}; ${saved} of its records could be read and will be sent.`,
   );
   const old = readdirSync(directory).filter((name) => /^queue\.damaged-.*\.db$/.test(name));
   for (const name of old.sort().slice(0, -DAMAGED_FILES_MAX))
@@ -131,7 +131,7 @@ export function replaceDamaged(directory: string, why: string, log: Log): Databa
   return fresh;
 }
 
-/** Removes the file and gives an empty one. For a queue that holds nothing, and whose disk has no room to say so. */
+/** Removes the file and returns an empty one. For an empty queue on a disk without room to record that. */
 export function replaceEmpty(directory: string): DatabaseSync {
   for (const suffix of ['', '-wal', '-journal']) rmSync(`${queuePath(directory)}${suffix}`, { force: true });
   return openChecked(queuePath(directory));
@@ -149,7 +149,7 @@ function prepareDirectory(directory: string): void {
 function unusable(directory: string, why: string): FatalError {
   return new FatalError(
     'STATE_DIR_UNUSABLE',
-    `The disk queue cannot be kept in ${directory} (${why}): make it a directory that this user may write to, or set WHODUNIT_STATE_DIR to one.`,
+    `The disk queue cannot be kept in ${directory} (${why}): make it a directory that the user of the service may write to, or set WHODUNIT_STATE_DIR to one.`,
   );
 }
 
@@ -160,7 +160,7 @@ function openChecked(path: string): DatabaseSync {
   chmodSync(path, 0o600);
   const db = new DatabaseSync(path);
   try {
-    // Exclusive: the lock is held until the end, and no shared memory is needed.
+    // Exclusive: the lock is held until the file is closed, and no shared memory is needed.
     db.exec(
       `PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;`,
     );
@@ -171,7 +171,7 @@ function openChecked(path: string): DatabaseSync {
     if (version > SCHEMA_VERSION) {
       throw new FatalError(
         'QUEUE_VERSION',
-        `${path} was written by a later whodunit (version ${version}, this one knows ${SCHEMA_VERSION}): install that release, or move the file away.`,
+        `${path} was written by a later release of whodunit (version ${version}; this release reads ${SCHEMA_VERSION}): install that release, or move the file away.`,
       );
     }
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
@@ -182,7 +182,7 @@ function openChecked(path: string): DatabaseSync {
   }
 }
 
-/** Copies what can be read: the rows up to a damaged place in one go, those behind it one by one. Gives the number of records. */
+/** Copies what can be read: rows before a damaged page in one scan, those after it one by one. Returns the number of records. */
 function salvage(from: string, to: DatabaseSync): number {
   let old: DatabaseSync;
   try {
@@ -208,12 +208,12 @@ function salvage(from: string, to: DatabaseSync): number {
 function openDamaged(path: string): DatabaseSync {
   const db = new DatabaseSync(path);
   db.enableDefensive(false);
-  // A file that is shorter than it says of itself is read only so (lockBtree() of SQLite's btree.c).
+  // Without it, SQLite refuses a file that is shorter than its header says (lockBtree() in btree.c).
   db.exec('PRAGMA writable_schema = ON');
   return db;
 }
 
-/** Which tables there are, and where they begin. null: the file's head cannot be read. */
+/** The tables and their first pages; null: the header cannot be read. */
 function tablesOf(file: string | DatabaseSync): string | null {
   let db: DatabaseSync | null = null;
   try {
@@ -227,8 +227,8 @@ function tablesOf(file: string | DatabaseSync): string | null {
 }
 
 /**
- * Puts the first page of an empty file in the place of a damaged one, which is kept beside it. It says which tables there are and where
- * each begins: the same in every file of a version, since all are made at once, and VACUUM keeps their order.
+ * Replaces a damaged first page by that of an empty file, and keeps the damaged one beside the file. The first page lists the tables and
+ * their first pages: the same in every file of a version, because all are created at once and VACUUM keeps their order.
  */
 function replaceHead(path: string): void {
   const empty = `${path}-empty`;
@@ -260,14 +260,14 @@ function copyTable(old: DatabaseSync, to: DatabaseSync, table: 'totals' | 'commi
       copied += Number(insert.run(values).changes);
       last = values[key] ?? last;
     } catch {
-      // A scrambled value that the table does not take.
+      // A damaged value that the table does not accept.
     }
   };
   try {
     for (const row of old.prepare(`SELECT ${columns} FROM ${table} ORDER BY ${key}`).iterate()) keep(row);
     return copied;
   } catch {
-    // The rows behind the damaged place: by their keys, as far as these are known.
+    // Go on with the rows after the damaged page, by their keys.
   }
   try {
     const { end } = old.prepare(`SELECT max(${key}) AS end FROM ${table}`).get() as { end: number };
@@ -277,7 +277,7 @@ function copyTable(old: DatabaseSync, to: DatabaseSync, table: 'totals' | 'commi
         const row = one.get(id);
         if (row !== undefined) keep(row);
       } catch {
-        // On a damaged page.
+        // The row is on a damaged page.
       }
     }
   } catch {

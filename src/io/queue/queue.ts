@@ -1,86 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk queue: deaths are on disk before the loader is told that they are safe, and stay there until they are judged. First in,
-// first out; bounded in bytes, the oldest go first, counted. Tables, transactions and counters are left to ledger.ts, sending and
-// waiting to deliver.ts.
+// The disk queue. Terminations are on disk before they are acknowledged to the loader, and records stay there until the collector has
+// accepted or rejected them. First in, first out; bounded in bytes: the oldest are dropped first, and counted. Transactions and counters
+// are left to ledger.ts, sending and waiting to deliver.ts.
+import { type Countable, count } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
-import type { QueueState } from '../stats.ts';
-import {
-  checksum,
-  Ledger,
-  type LedgerOptions,
-  type Rejection,
-  type Retry,
-  ROW_BYTES,
-  type Row,
-  type Totals,
-} from './ledger.ts';
+import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
+import { Ledger, type LedgerOptions } from './ledger.ts';
+import { checksum, type Rejection, ROW_BYTES, type Row } from './tables.ts';
+import type { Retry, Totals } from './totals.ts';
 
-/** Deaths whose second copy is recognised after a restart: as many as a full ring of 8 MiB holds, or more. */
+/** Terminations whose duplicates are recognised after a restart: at least as many as a full ring buffer of 8 MiB holds. */
 export const UIDS_MAX = 16_384;
-/** Encoded records that are kept in memory as well, so that they need not be read again. What is beyond is on disk alone. */
+/** Encoded records that are also kept in memory, so that they need not be read again. Further ones are only on disk. */
 export const WINDOW_BYTES_MAX = 8 * 1024 * 1024;
 
-/** One new death. `record` null: filtered or aggregated, only to be counted and remembered. Or a record that is no death. */
-export interface Item {
+/** One new termination, or a record that is not one. `record` null: it is only counted, and its uid remembered. */
+export interface Item extends Countable {
   readonly uid: string;
-  /** Left out: a death that is reported, or filtered. `summary`: of aggregated ones, or a restart. */
-  readonly kind?: 'aggregated' | 'summary';
-  /** When the process ended, ms since 1970. */
+  /** When the process terminated, ms since 1970. */
   readonly endedMs: number;
-  readonly record: Uint8Array | null;
 }
 
 export interface QueueOptions extends Omit<LedgerOptions, 'inMemory'> {
   readonly bytesMax: number;
 }
 
-export class Queue implements QueueState {
+export class Queue {
   readonly #options: QueueOptions;
   readonly #ledger: Ledger;
-  /** Rows from the one after `#taken` on, without a gap; if `#more`, others follow that are on disk alone. */
+  /** Rows from the one after `#taken` on, without a gap; if `#more`, others follow that are only on disk. */
   #window: Row[] = [];
   #windowBytes = 0;
   #more: boolean;
-  /** The last row that was taken, and the rows that are not yet settled. */
+  /** The last row that was taken, and the taken rows that are not settled yet. */
   #taken: number;
-  #underWay: readonly Row[] = [];
+  #inFlight: readonly Row[] = [];
 
-  /** Throws a FatalError where the directory cannot be used or is used by another service. */
+  /** Throws a FatalError if the directory cannot be used or is used by another service. */
   constructor(options: QueueOptions) {
     this.#options = options;
-    this.#ledger = new Ledger({ ...options, inMemory: () => [...this.#underWay, ...this.#window] });
+    this.#ledger = new Ledger({ ...options, inMemory: () => [...this.#inFlight, ...this.#window] });
     this.#taken = this.#ledger.firstId - 1;
-    this.#more = this.#ledger.totals.queued > 0;
+    this.#more = this.pending > 0;
   }
 
   get path(): string {
     return this.#ledger.path;
   }
 
-  get bytesMax(): number {
-    return this.#options.bytesMax;
+  get totals(): Readonly<Totals> {
+    return this.#ledger.totals;
   }
 
-  /** Records that wait and are not under way. */
+  snapshot(): QueueSnapshot {
+    const { path, error, totals } = this.#ledger;
+    return { path, error, bytes: totals.bytes, bytesMax: this.#options.bytesMax, oldestMs: this.#oldestMs() };
+  }
+
+  /** Records that wait and are not in flight. */
   get waiting(): number {
-    return this.#ledger.totals.queued - this.#underWay.length;
+    return this.pending - this.#inFlight.length;
   }
 
-  /** Records in the queue, those under way included. */
+  /** Records in the queue, those in flight included. */
   get pending(): number {
-    return this.#ledger.totals.queued;
+    return this.#ledger.totals.pending;
   }
 
   get retry(): Retry | null {
     return this.#ledger.totals.retry;
   }
 
-  /** What was aggregated and in no summary yet when the service before this one ended. */
+  /** Aggregated terminations that are in no summary yet; at start, those of the previous run. */
   get open(): readonly StoredAggregate[] {
     return this.#ledger.totals.open;
   }
 
-  /** The uids of the deaths that were put last, oldest first. */
+  /** The uids of the last items, oldest first. */
   uids(): string[] {
     const all: string[] = [];
     this.#ledger.read((sql) => {
@@ -94,8 +90,8 @@ export class Queue implements QueueState {
   }
 
   /**
-   * Writes new deaths in one transaction. When it returns they survive a loss of power; when it throws a DiskError nothing of them
-   * is written, and the same call may be made again. `open`: what is aggregated and in no summary yet, these deaths included.
+   * Writes new items in one transaction. When it returns they survive a loss of power. Throws a DiskError; then nothing was written, and
+   * the same call may be made again. `open`: aggregated terminations that are in no summary yet, these items included.
    */
   put(items: readonly Item[], open: readonly StoredAggregate[] = this.#ledger.totals.open): void {
     if (items.length === 0) return;
@@ -105,14 +101,11 @@ export class Queue implements QueueState {
     this.#ledger.commit(durable, (totals, sql) => {
       rows.length = 0;
       totals.open = open;
-      for (const { record, endedMs, kind } of items) {
-        totals[kind === 'summary' ? 'summaries' : 'received'] += 1;
-        if (record === null) {
-          totals[kind === 'aggregated' ? 'aggregated' : 'filtered'] += 1;
-          continue;
-        }
+      for (const item of items) {
+        const { record, endedMs } = item;
+        count(totals, item, 'pending');
+        if (record === null) continue;
         totals.lastId += 1;
-        totals.queued += 1;
         totals.bytes += costOf(record);
         sql.insert.run(totals.lastId, endedMs, checksum(endedMs, record), record);
         rows.push({ id: totals.lastId, endedMs, record });
@@ -125,12 +118,12 @@ export class Queue implements QueueState {
     });
     for (const row of rows) this.#toWindow(row);
     while (this.#window[0] !== undefined && this.#window[0].id <= evictedThrough) this.#shift();
-    if (evictedThrough > 0) this.#tellOfEviction();
+    if (evictedThrough > 0) this.#logEviction();
   }
 
   /**
-   * The next records in order, at most so many and so many bytes (but one at least); they are under way until settled. Empty where
-   * nothing waits, or the disk cannot be read at the moment.
+   * Takes the next records in order, within these limits but at least one; they are in flight until settled. Empty if the queue is empty,
+   * or the disk cannot be read at the moment.
    */
   take(recordsMax: number, bytesMax: number): readonly Row[] {
     if (this.#window.length === 0 && this.#more) this.#readAhead();
@@ -142,71 +135,71 @@ export class Queue implements QueueState {
       rows.push(row);
       this.#shift();
     }
-    this.#underWay = rows;
+    this.#inFlight = rows;
     this.#taken = rows.at(-1)?.id ?? this.#taken;
     return rows;
   }
 
-  /** All that is under way was judged: these were refused for good, the others accepted. It is on disk as soon as the disk takes it. */
+  /** Everything in flight has its answer: these records were rejected permanently, the others accepted. */
   settle(rejections: readonly Rejection[]): void {
-    const rows = this.#underWay;
-    const refused = rejections.reduce((sum, { count }) => sum + count, 0);
-    this.#underWay = [];
+    const rows = this.#inFlight;
+    const rejected = rejections.reduce((sum, { count }) => sum + count, 0);
+    this.#inFlight = [];
     const change = (totals: Totals): void => {
-      totals.reported += rows.length - refused;
-      totals.rejected += refused;
-      totals.queued -= rows.length;
+      totals.reported += rows.length - rejected;
+      totals.rejected += rejected;
+      totals.pending -= rows.length;
       for (const { record } of rows) totals.bytes -= costOf(record);
       totals.retry = null;
     };
-    this.#ledger.owe(change, { through: this.#taken, rejections });
+    this.#ledger.defer(change, { through: this.#taken, rejections });
   }
 
-  /** The target asked for a wait: kept for the next start. */
+  /** The target asked for a wait: remembered for the next start. */
   postpone(retry: Retry): void {
-    this.#ledger.owe((totals) => {
+    this.#ledger.defer((totals) => {
       totals.retry = retry;
     });
   }
 
-  /** When the process of the oldest waiting record ended, ms since 1970; null: none waits, or it cannot be read. */
-  oldestMs(): number | null {
-    const [first] = [...this.#underWay.slice(0, 1), ...this.#window.slice(0, 1)];
+  /** Null also if the disk cannot be read. */
+  #oldestMs(): number | null {
+    const [first] = [...this.#inFlight.slice(0, 1), ...this.#window.slice(0, 1)];
     if (first !== undefined) return first.endedMs;
-    if (this.#ledger.totals.queued === 0) return null;
+    if (this.pending === 0) return null;
     return this.#ledger.read((sql) => (sql.after.get(this.#taken) as Row | undefined)?.endedMs) ?? null;
   }
 
-  /** The refusals that are kept, newest first. */
-  lastRejections(limit: number): (Rejection & { timeMs: number })[] {
-    const read = this.#ledger.read((sql) => sql.rejected.all(limit) as unknown as (Rejection & { timeMs: number })[]);
-    return read ?? [];
+  /** Newest first; empty also if the disk cannot be read. */
+  lastRejections(limit: number): RecentRejection[] {
+    return this.#ledger.read((sql) => sql.rejected.all(limit) as unknown as RecentRejection[]) ?? [];
   }
 
-  /** Closes the file. What waits stays in it. */
+  /** Closes the file. Queued records stay in it. */
   close(): void {
     this.#ledger.close();
   }
 
-  /** Makes room in the totals: the oldest that is not under way goes first. Gives the id of the last that goes, 0 if none does. */
+  /** Makes room in the totals: the oldest row that is not in flight goes first. Returns the id of the last row that goes, or 0. */
   #evict(totals: Totals): number {
     let through = this.#taken;
-    while (totals.bytes > this.bytesMax) {
+    while (totals.bytes > this.#options.bytesMax) {
       const row = this.#ledger.read((sql) => sql.after.get(through) as Row | undefined);
       if (row === undefined) break;
       through = row.id;
-      totals.queued -= 1;
+      totals.pending -= 1;
       totals.evicted += 1;
       totals.bytes -= costOf(row.record);
     }
     return through === this.#taken ? 0 : through;
   }
 
-  #tellOfEviction(): void {
-    const { log, bytesMax, stats } = this.#options;
-    log.seldom(
+  #logEviction(): void {
+    const { log, bytesMax } = this.#options;
+    const { evicted } = this.#ledger.totals;
+    log.rateLimited(
       'queue evicts',
-      `The queue ${this.path} is full (WHODUNIT_QUEUE_BYTES, ${bytesMax}): its oldest records are lost, ${stats.evicted} so far. Bring the collector back, or raise the limit.`,
+      `The queue ${this.path} is full (${bytesMax} bytes): its oldest records are dropped, ${evicted} so far. Bring the collector back, or raise WHODUNIT_QUEUE_BYTES.`,
     );
   }
 
@@ -224,7 +217,7 @@ export class Queue implements QueueState {
     if (row !== undefined) this.#windowBytes -= costOf(row.record);
   }
 
-  /** Fills the empty window from disk. A row that is missing, or is not what was written, is lost, and counted. */
+  /** Fills the empty window from disk. A row that is missing, or differs from what was written, is lost and counted. */
   #readAhead(): void {
     const window: Row[] = [];
     const bad: Row[] = [];
@@ -246,13 +239,13 @@ export class Queue implements QueueState {
     this.#windowBytes = window.reduce((sum, { record }) => sum + costOf(record), 0);
     const missing = more ? bad.length : this.waiting - window.length;
     if (missing <= 0) return;
-    this.#options.log.line(`${missing} records in ${this.path} were damaged; they are lost, and counted.`);
+    this.#options.log.line(`${missing} records in ${this.path} were damaged: they are dropped and counted as lost.`);
     const change = (totals: Totals): void => {
-      totals.queued -= missing;
+      totals.pending -= missing;
       totals.damaged += missing;
       for (const { record } of bad) totals.bytes -= costOf(record);
     };
-    this.#ledger.owe(change, { gone: bad.map(({ id }) => id) });
+    this.#ledger.defer(change, { deleted: bad.map(({ id }) => id) });
   }
 }
 

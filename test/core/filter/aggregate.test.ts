@@ -147,7 +147,7 @@ describe('a crash loop, concluded', () => {
     expect(summary).toMatchObject({
       eventName: 'whodunit.process.termination.summary',
       severityText: 'ERROR',
-      body: 'checkout ended 3 more times within 0 µs: 2 × exit, 1 × unknown.',
+      body: 'checkout terminated 3 more times within 0 µs: 2 × exit, 1 × unknown.',
       attributes: {
         'whodunit.aggregated.count': 3,
         'whodunit.aggregated.by_cause.exit': 2,

@@ -2,15 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { firstMatch, subjectOf } from '../../../src/core/filter/match.ts';
 import { rulesOf } from '../../../src/core/filter/rules.ts';
-import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { exitedWith, fault, itself, killedBy, noinfoSignal, signal, victim } from '../../support/deadly.ts';
-import { host } from '../../support/host.ts';
+import { identitiesOf } from '../../support/derived.ts';
 
 function decide(death: Death, mode: 'default' | 'all' = 'default') {
   const verdict = classify(death);
-  return firstMatch(subjectOf(death, verdict, resourceOf(death, host, 'off')), rulesOf([], mode)).action;
+  return firstMatch(subjectOf(verdict, identitiesOf(death, 'off').victim), rulesOf([], mode)).action;
 }
 const brokenPipe = { signal: noinfoSignal(13, { syscall: 1, sender: itself() }) };
 
@@ -18,13 +17,17 @@ describe('the built-in rules', () => {
   it.each<[string, Death, string]>([
     ['a fault', killedBy(11, { fault: fault(11, 1) }), 'report'],
     ["another process's signal", killedBy(15, { signal: signal(15) }), 'report'],
-    ['a death that nobody can explain', killedBy(9), 'report'],
-    ['a short-lived stranger that exits with 1', exitedWith(1), 'count'],
+    ['a kill of unknown origin', killedBy(9), 'report'],
+    ['a short-lived process without a service that exits with 1', exitedWith(1), 'count'],
     ['a known service', exitedWith(1, { process: victim({ env: { OTEL_SERVICE_NAME: 'checkout' } }) }), 'report'],
     ['a container', exitedWith(1, { process: victim({ cgroup: `/docker/${'a'.repeat(64)}` }) }), 'report'],
     ['a systemd service', exitedWith(1, { process: victim({ cgroup: '/system.slice/nginx.service' }) }), 'report'],
-    ['a stranger that lived for more than 10 s', exitedWith(1, { time_ns: 19_000_000_001n }), 'report'],
-    ['a stranger that lived for just 10 s', exitedWith(1, { time_ns: 19_000_000_000n }), 'count'],
+    [
+      'a process without a service that lived for more than 10 s',
+      exitedWith(1, { time_ns: 19_000_000_001n }),
+      'report',
+    ],
+    ['a process without a service that lived for just 10 s', exitedWith(1, { time_ns: 19_000_000_000n }), 'count'],
     [
       'what a user manager started',
       exitedWith(1, { process: victim({ cgroup: '/user.slice/user@1000.service' }) }),
@@ -41,10 +44,17 @@ describe('the built-in rules', () => {
     expect(decide(death)).toBe(action);
   });
 
-  it('see arguments without their secrets, even where they are not told', () => {
+  it('see arguments without their secrets, even if arguments are not shown', () => {
     const death = exitedWith(1, { process: victim({ args: ['app', '--token=hunter2'] }) });
-    const subject = subjectOf(death, classify(death), resourceOf(death, host, 'off'));
+    const subject = subjectOf(classify(death), identitiesOf(death, 'off').victim);
     expect(subject.arguments).toBe('app --token=[REDACTED]');
+  });
+
+  it('look at facts, not at what a process declares about itself', () => {
+    const OTEL_RESOURCE_ATTRIBUTES = 'container.id=x,whodunit.systemd.unit=x.service,process.owner=root';
+    const death = exitedWith(1, { process: victim({ env: { OTEL_RESOURCE_ATTRIBUTES }, uid: 7, cgroup: null }) });
+    const subject = subjectOf(classify(death), identitiesOf(death).victim);
+    expect([subject.container, subject.unit, subject.user]).toEqual([null, null, '7']);
   });
 
   it('report every non-zero exit with WHODUNIT_REPORT=all', () => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cgroup paths as runtimes make them, v1 and v2, with systemd's driver and without, nested; and what they tell.
+// Cgroup paths as runtimes make them, v1 and v2, with systemd's driver and without, nested; and what follows from them.
 import { describe, expect, it } from 'vitest';
 import { type Placement, placementOf } from '../../../src/core/identity/placement.ts';
 

@@ -2,9 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseProcessContext } from '../../../src/core/identity/process-context.ts';
-import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { exitedWith, victim } from '../../support/deadly.ts';
-import { host } from '../../support/host.ts';
+import { resourceOfVictim } from '../../support/derived.ts';
 import { processContext, published, text } from '../../support/published.ts';
 
 describe('the published context', () => {
@@ -20,7 +19,7 @@ describe('the published context', () => {
     expect(parseProcessContext(context)).toEqual({ resource, attributes: {} });
   });
 
-  it('is a resource, and what readers must know besides', () => {
+  it('is a resource, and attributes for readers', () => {
     const context = processContext(
       [
         ['service.name', text('checkout')],
@@ -38,7 +37,7 @@ describe('the published context', () => {
     expect(parseProcessContext(processContext([], []))).toEqual({ resource: {}, attributes: {} });
   });
 
-  it('is nothing where there is none, or where it is none', () => {
+  it('is empty if there is none, or if it is malformed', () => {
     const nothing = { resource: {}, attributes: {} };
     expect(parseProcessContext(null)).toEqual(nothing);
     expect(parseProcessContext(published(['a', text('b')]).slice(0, -8))).toEqual(nothing);
@@ -65,7 +64,7 @@ describe('the name of the service', () => {
     OTEL_RESOURCE_ATTRIBUTES: 'service.name=by-list,service.version=1,team=a',
   };
   const resource = (changes: object) =>
-    resourceOf(exitedWith(1, { process: victim({ env, ...changes }) }), host, 'off');
+    resourceOfVictim(exitedWith(1, { process: victim({ env, ...changes }) }), 'off');
 
   it('is the published one, before that of the variables', () => {
     const context = published(['service.name', text('published')], ['service.version', text('2')]);
@@ -84,7 +83,7 @@ describe('the name of the service', () => {
     expect(resource({})).toMatchObject({ 'service.name': 'by-variable', 'service.version': '1' });
   });
 
-  it('is published, and what the kernel says of the process stays', () => {
+  it('is published, and never replaces what the kernel knows', () => {
     const context = published(['process.pid', (writer) => writer.uint32(24).int64(1)], ['container.id', text('c')]);
     expect(resource({ otel_context: context, build_id: 'ab12' })).toMatchObject({
       'process.pid': 4242,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command lines as they are typed in the world, each with a secret in it: none may show it. What no rule can know is at the end.
+// Command lines as people type them, each with a secret in it that must not be shown. Secrets that no rule can know are at the end.
 import { describe, expect, it } from 'vitest';
 import { redactArguments } from '../../../src/core/identity/redact.ts';
 
@@ -201,7 +201,7 @@ describe('a secret is not shown', () => {
   });
 });
 
-describe('what is left is what tells', () => {
+describe('the rest is shown', () => {
   it.each<[string[], string]>([
     [['sudo', 'mysql', '-uroot', `-p${S}`, 'shop'], 'sudo mysql -uroot -p[REDACTED] shop'],
     [['sh', '-c', `mysql -uroot -p${S} -e 'select 1'`], "sh -c mysql -uroot -p[REDACTED] -e 'select 1'"],

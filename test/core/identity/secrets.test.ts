@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command lines as people and programs really write them, each with a secret in it: it must not be in what is told. The other way round,
+// Command lines as people and programs really write them, each with a secret in it that must not be shown. The other way round,
 // ordinary ones stay as they are. Secrets are made up; their forms are those of the vendors' documentation.
 import { describe, expect, it } from 'vitest';
 import { redactArguments } from '../../../src/core/identity/redact.ts';
@@ -175,7 +175,7 @@ const ORDINARY: string[] = [
   'mysql --host=db --user=root shop',
 ];
 
-describe('no secret is told', () => {
+describe('no secret is shown', () => {
   it.each(WRITTEN)('%s', (_, args, secret) => {
     expect(redactArguments(args).join(' ')).not.toContain(secret);
   });
@@ -192,7 +192,7 @@ describe('no secret is told', () => {
   });
 });
 
-describe('what is no secret is told', () => {
+describe('what is no secret is shown', () => {
   it.each(ORDINARY)('%s', (text) => {
     expect(redactArguments(split(text))).toEqual(split(text));
   });

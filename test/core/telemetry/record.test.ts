@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden deaths, and what their records say, field by field.
+// The records of golden events, field by field.
 import { describe, expect, it } from 'vitest';
 import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
@@ -34,7 +34,7 @@ const bash = {
   'whodunit.sender.ancestors': ['sshd(80)', 'systemd(1)'],
 };
 
-describe('the record of a golden death', () => {
+describe('the record of a golden event', () => {
   it('killed by another', () => {
     const record = goldenRecord('death-sigkill-by-another');
     expect(record).toMatchObject({
@@ -164,7 +164,7 @@ describe('the record of a golden death', () => {
       'whodunit.cause': 'exit',
       'error.type': '143',
       'process.exit.code': 143,
-      'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM ended it or a child of it',
+      'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM terminated it or a child of it',
       'whodunit.signal.number': 15,
       'whodunit.signal.name': 'SIGTERM',
       'whodunit.signal.code': 'SI_USER',
@@ -172,14 +172,14 @@ describe('the record of a golden death', () => {
       'whodunit.signal.time_to_exit': 0.000901234,
       'whodunit.evidence': [
         'it exited with code 143',
-        'SIGTERM from bash (pid 99) was handled, 0.001 s before the end',
+        'SIGTERM from bash (pid 99) was handled, 0.001 s before the termination',
       ],
     });
   });
 
   it('nothing known', () => {
     const record = goldenRecord('death-nothing-known');
-    expect(record.body).toBe('sleep (pid 4242) was killed by SIGKILL after 3 h 25 min; who sent it is not known.');
+    expect(record.body).toBe('sleep (pid 4242) was killed by SIGKILL after 3 h 25 min; the sender is not known.');
     expect(record.attributes).toEqual({
       ...common,
       'whodunit.cause': 'unknown',
@@ -189,7 +189,10 @@ describe('the record of a golden death', () => {
       'whodunit.signal.disposition': 'default',
       'whodunit.core_dumped': false,
       'whodunit.sender.kind': 'unknown',
-      'whodunit.evidence': ['no sender was remembered', 'the ring ran low: parts of the record were left out'],
+      'whodunit.evidence': [
+        'no signal was recorded',
+        'the ring buffer was nearly full: parts of the record were left out',
+      ],
     });
   });
 });
@@ -202,7 +205,7 @@ describe('details', () => {
     expect(record.body).toBe('sleep (pid 4242) was killed by seccomp (SIGSYS) after 3.0 s: it called ptrace.');
   });
 
-  it('the sender in a container is told with it, and not by a name of the host', () => {
+  it('a sender in a container is reported with the container, and without a user name of the host', () => {
     const sender = actor({ uid: 1000, cgroup: `/docker/${'c'.repeat(64)}` });
     const { attributes } = recordOf(killedBy(9, { signal: signal(9, { sender }) }));
     expect(attributes['whodunit.sender.container.id']).toBe('c'.repeat(64));
@@ -241,12 +244,12 @@ describe('details', () => {
       });
   });
 
-  it('the second copy of a death is a duplicate', () => {
+  it('the second copy of an event is a duplicate', () => {
     const seen = new Seen(10);
     expect([concluded(exitedWith(1), seen).kind, concluded(exitedWith(1), seen).kind]).toEqual(['new', 'duplicate']);
   });
 
-  it('a pid that is used again is another death', () => {
+  it('a reused pid is another termination', () => {
     const seen = new Seen(10);
     concluded(exitedWith(1), seen);
     expect(concluded(exitedWith(1, { process: victim({ start_boottime_ns: 10n }) }), seen).kind).toBe('new');
@@ -280,12 +283,12 @@ describe('the severity', () => {
   });
 });
 
-describe('the key of a death', () => {
+describe('the key of a termination', () => {
   it('is a UUID of version 5', () => {
     expect(recordUid(BOOT_ID, 1, 2n)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
-  it('is the same for the same death, on every machine and release', () => {
+  it('is the same for the same termination, on every machine and release', () => {
     expect(recordUid(BOOT_ID, 4242, 9_000_000_000n)).toBe('e2372680-c749-5e74-9e3e-5cdcd5da83e5');
   });
 

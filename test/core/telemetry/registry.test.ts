@@ -12,7 +12,8 @@ import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
 import { CrashLoops } from '../../../src/core/filter/aggregate.ts';
 import { rulesOf } from '../../../src/core/filter/rules.ts';
-import { type Attributes, serviceLevel } from '../../../src/core/identity/resource.ts';
+import type { Attributes } from '../../../src/core/telemetry/attributes.ts';
+import { serviceLevel } from '../../../src/core/telemetry/resource.ts';
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
 import type { Death, Signal as SignalFact } from '../../../src/core/wire/event.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
@@ -91,7 +92,7 @@ describe('every record', () => {
     },
   );
 
-  it('of any death is as the registry says', () => {
+  it('of any termination is as the registry says', () => {
     fc.assert(
       fc.property(deaths(), (death) => {
         expect(faultsOfDeath(death)).toEqual([]);

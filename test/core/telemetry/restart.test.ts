@@ -27,7 +27,7 @@ function restart(changes: Partial<Restart['process']> = {}, dead: Partial<Restar
   };
 }
 
-/** The memory of one death that was reported, or was not. */
+/** After one termination that was reported, or was only counted. */
 function remembering(action: 'report' | 'count'): Restarts {
   const restarts = new Restarts();
   const env = { TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
@@ -41,13 +41,13 @@ function remembering(action: 'report' | 'count'): Restarts {
 }
 
 describe('a restart', () => {
-  it('follows the death that was reported, once', () => {
+  it('follows the reported termination, once', () => {
     const restarts = remembering('report');
     expect(restarts.take(restart(), given.bootId)).not.toBeNull();
     expect(restarts.take(restart(), given.bootId)).toBeNull();
   });
 
-  it('is not told of a death that nobody was told of, nor of another process of that pid, nor of another program', () => {
+  it('follows no termination without a record, no other process of that pid, and no other program', () => {
     expect(remembering('count').take(restart(), given.bootId)).toBeNull();
     expect(remembering('report').take(restart({}, { start_boottime_ns: 8n }), given.bootId)).toBeNull();
     expect(remembering('report').take(restart(), 'another boot')).toBeNull();
@@ -55,19 +55,19 @@ describe('a restart', () => {
     expect(remembering('report').take(restart({ args: ['sleep', '7'] }), given.bootId)).toBeNull();
   });
 
-  it('tells new pid, delay and who started it, beside the death, in its trace', () => {
-    const death = remembering('report').take(restart(), given.bootId);
-    if (death === null) throw new Error('it was not remembered');
-    const record = buildRestart(restart(), death, 1n);
+  it('has the new pid, the delay and what started it, with the resource and the trace of the termination', () => {
+    const termination = remembering('report').take(restart(), given.bootId);
+    if (termination === null) throw new Error('no termination');
+    const record = buildRestart(restart(), termination, 1n);
     expect(record.eventName).toBe('whodunit.process.restart');
-    expect(record.body).toBe('sleep was started again by bash (pid 99) as pid 4300, 250 ms after pid 4242 had ended.');
+    expect(record.body).toBe('sleep was restarted by bash (pid 99) as pid 4300, 250 ms after pid 4242 terminated.');
     expect(record.attributes).toMatchObject({
-      'whodunit.termination.uid': death.uid,
+      'whodunit.termination.uid': termination.uid,
       'whodunit.restart.pid': 4300,
       'whodunit.restart.delay': 0.25,
       'whodunit.restart.ancestors': ['bash(99)', 'systemd(1)'],
     });
-    expect(record.attributes['log.record.uid']).not.toBe(death.uid);
+    expect(record.attributes['log.record.uid']).not.toBe(termination.uid);
     expect(record.resource.attributes['process.pid']).toBe(4242);
     expect(record.spanContext?.traceId).toBe('0af7651916cd43dd8448eb211c80319c');
   });
@@ -81,7 +81,7 @@ describe('the same program', () => {
     ['one argument more', program('/a', ['a']), program('/a', ['a', 'b']), false],
     ['another path', program('/a', ['a']), program('/b', ['a']), false],
     ['a title over the arguments', program('/n', ['nginx: worker process']), program('/n', ['nginx', '-g', 'x']), true],
-    ['the path of the dead is not known', program(null, ['a']), program(null, ['a']), false],
-    ['the arguments of the dead are not known', program('/a', null), program('/a', ['a']), false],
-  ])('%s', (_, dead, now, same) => expect(isSameProgram(dead, now)).toBe(same));
+    ['the path of the terminated process is not known', program(null, ['a']), program(null, ['a']), false],
+    ['the arguments of the terminated process are not known', program('/a', null), program('/a', ['a']), false],
+  ])('%s', (_, before, now, same) => expect(isSameProgram(before, now)).toBe(same));
 });

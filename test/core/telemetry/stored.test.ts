@@ -53,7 +53,7 @@ const official = (record: ReadableLogRecord): Buffer =>
   Buffer.from(ProtobufLogsSerializer.serializeRequest([record]) ?? new Uint8Array());
 
 describe('a record', () => {
-  it('comes back from the disk as what it was, as far as OTLP tells', () => {
+  it('comes back from the disk unchanged, in the fields that OTLP has', () => {
     fc.assert(
       fc.property(records, (record) => {
         // A copy of the bytes, as the disk gives it.

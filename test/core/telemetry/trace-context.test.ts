@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // TRACEPARENT as W3C Trace Context has it, and the span that is made of a record.
 import { describe, expect, it } from 'vitest';
+import { parseProcessContext } from '../../../src/core/identity/process-context.ts';
 import { buildSpan } from '../../../src/core/telemetry/span.ts';
 import {
   parseTraceParent,
   TRACE_PARENT_UPTIME_MAX_NS,
   traceContextOf,
 } from '../../../src/core/telemetry/trace-context.ts';
+import type { Death } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { END, exitedWith, OFFSET, victim } from '../../support/deadly.ts';
 import { processContext, text } from '../../support/published.ts';
+
+const contextOf = (death: Death) => traceContextOf(death, parseProcessContext(death.process.otel_context));
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
@@ -46,9 +50,7 @@ describe('TRACEPARENT', () => {
     [-1n, { traceId: TRACE, spanId: SPAN, traceFlags: 1 }],
   ])('five minutes and %s ns after the start', (more, expected) => {
     const process = victim({ env: { TRACEPARENT: `00-${TRACE}-${SPAN}-01` } });
-    expect(traceContextOf(exitedWith(1, { process, time_ns: START + TRACE_PARENT_UPTIME_MAX_NS + more }))).toEqual(
-      expected,
-    );
+    expect(contextOf(exitedWith(1, { process, time_ns: START + TRACE_PARENT_UPTIME_MAX_NS + more }))).toEqual(expected);
   });
 });
 
@@ -60,25 +62,22 @@ describe('the span that was open in the thread', () => {
       otel_context: processContext([], [['threadlocal.schema_version', text(schema)]]),
     });
 
-  it.each(['tls_v1', 'tlsdesc_v1_dev'])(
-    'goes before the one that started the process (%s), and never grows old',
-    (schema) => {
-      const death = exitedWith(1, {
-        process: says(schema),
-        thread_context: open,
-        time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
-      });
-      expect(traceContextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
-    },
-  );
+  it.each(['tls_v1', 'tlsdesc_v1_dev'])('goes before the one that started the process (%s), at any age', (schema) => {
+    const death = exitedWith(1, {
+      process: says(schema),
+      thread_context: open,
+      time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
+    });
+    expect(contextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
+  });
 
-  it('is not believed where the process says that its threads publish something else, or nothing', () => {
+  it('is not read if the process declares another layout of thread contexts, or none', () => {
     const started = { traceId: TRACE, spanId: SPAN, traceFlags: 0 };
     const silent = { ...says(''), otel_context: processContext([['threadlocal.schema_version', text('tls_v1')]], []) };
     for (const process of [says('go_pprof_labels_v1'), silent, { ...silent, otel_context: null }]) {
-      expect(traceContextOf(exitedWith(1, { process, thread_context: open }))).toEqual(started);
+      expect(contextOf(exitedWith(1, { process, thread_context: open }))).toEqual(started);
     }
-    expect(traceContextOf(exitedWith(1, { process: says('tls_v1') }))).toEqual(started);
+    expect(contextOf(exitedWith(1, { process: says('tls_v1') }))).toEqual(started);
   });
 });
 
@@ -88,7 +87,7 @@ describe('the span of a record', () => {
     return { record, span: buildSpan(record, START + OFFSET) };
   };
 
-  it('is the life of the process, an error, with all that the record says', () => {
+  it('spans the life of the process, as an error, with all attributes of the record', () => {
     const { record, span } = spanOf({});
     expect(span).toMatchObject({
       name: 'sleep',
@@ -115,7 +114,7 @@ describe('the span of a record', () => {
     expect(span.spanContext().spanId).not.toBe(SPAN);
   });
 
-  it('is a trace of its own where there is none, the same at each telling', () => {
+  it('is a trace of its own where there is none, with the same id each time', () => {
     const { record, span } = spanOf({});
     expect(span.parentSpanContext).toBeUndefined();
     expect(span.spanContext().traceId).toBe(String(record.attributes['log.record.uid']).replaceAll('-', ''));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What holds for every death, whatever facts come together: there is always a verdict with its evidence, and nobody innocent is named.
+// Properties of every verdict, for any combination of facts: it has evidence, and never names a process that did not send the signal.
 // The table of classify.test.ts says which verdict is the right one.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -101,7 +101,7 @@ const anyDeath: fc.Arbitrary<Death> = signo.chain((number) =>
     .map(death),
 );
 
-/** kernel/signal.c: nobody has sent this one, whatever task ran meanwhile. */
+/** kernel/signal.c: no process sent this one, whatever task was running. */
 const isFromKernel = ({ info, code: siCode, sender: ran }: Signal): boolean =>
   info === 'kernel' ||
   siCode === SI_KERNEL ||
@@ -117,7 +117,7 @@ function holds(property: (verdict: Verdict, death: Death) => void): void {
   );
 }
 
-describe('whatever facts come together', () => {
+describe('for any combination of facts', () => {
   it('there is a verdict, and evidence for it', () => {
     holds(({ cause, evidence }) => {
       expect(cause).not.toBe('');
@@ -144,7 +144,7 @@ describe('whatever facts come together', () => {
     });
   });
 
-  it('a process that was killed has a sender, and no other death by a signal has one', () => {
+  it('a process that was killed has a sender, and no other termination by a signal has one', () => {
     holds((verdict) => {
       if (verdict.exitCode === null) expect(verdict.cause === 'killed').toBe(verdict.senderKind === 'process');
       else expect(verdict.cause).toBe('exit');
@@ -162,7 +162,7 @@ describe('whatever facts come together', () => {
     });
   });
 
-  it('only SIGKILL is an out-of-memory kill or the end of a namespace, and only what the processor raises is a fault', () => {
+  it('only SIGKILL is an out-of-memory kill or a namespace exit, and only a signal that the processor raises is a fault', () => {
     holds(({ cause, signo: number }) => {
       if (cause === 'oom_kill' || cause === 'namespace_exit') expect(number).toBe(9);
       if (cause === 'fault') expect([4, 5, 7, 8, 11]).toContain(number);
@@ -170,7 +170,7 @@ describe('whatever facts come together', () => {
     });
   });
 
-  it('a signal of another number ended nothing', () => {
+  it('a signal of another number is not reported', () => {
     holds((verdict) => {
       if (verdict.exitCode === null && verdict.signal !== null) expect(verdict.signal.signo).toBe(verdict.signo);
     });

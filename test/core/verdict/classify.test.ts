@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each row of docs/kernel-facts.md section 3, and each trap that can be told in an event.
+// Each row of docs/kernel-facts.md section 3, and each misleading event that one can construct.
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { REQUEST_GRACE_NS, RERAISE_NS } from '../../../src/core/verdict/origin.ts';
@@ -36,7 +36,7 @@ const dying = actor({ exiting: true });
 
 type Expected = readonly [cause: string, errorType: string, senderKind: string | null];
 
-const tell = ({ cause, errorType, senderKind }: Verdict): Expected => [cause, errorType, senderKind];
+const summary = ({ cause, errorType, senderKind }: Verdict): Expected => [cause, errorType, senderKind];
 
 const table: readonly (readonly [name: string, death: Death, expected: Expected])[] = [
   // Another process.
@@ -129,7 +129,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['self_signal', 'SIGUSR1', 'self'],
   ],
   [
-    'a sender with the same pid but another start is somebody else',
+    'a sender with the same pid but another start time is another process',
     killedBy(KILL, { signal: signal(KILL, { sender: itself({ start_boottime_ns: 1n }) }) }),
     ['killed', 'SIGKILL', 'process'],
   ],
@@ -218,7 +218,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['oom_kill', 'oom_kill', 'kernel'],
   ],
   [
-    'an OOM victim that ends before it is marked, or a process that shares its memory',
+    'an OOM victim that exits before it is marked, or a process that shares its memory',
     killedBy(KILL, { signal: kernelSignal(KILL, ['do_send_sig_info', '__oom_kill_process']), oom: oom() }),
     ['oom_kill', 'oom_kill', 'kernel'],
   ],
@@ -284,7 +284,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['killed', 'SIGTERM', 'process'],
   ],
   [
-    'the init of the pid namespace died',
+    'the init of the pid namespace terminated',
     killedBy(KILL, {
       signal: kernelSignal(KILL, ['do_send_sig_info', 'zap_pid_ns_processes', 'do_exit'], { sender: dying }),
     }),
@@ -388,9 +388,9 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ['no signal remembered', killedBy(KILL), ['unknown', 'SIGKILL', 'unknown']],
   ['no signal remembered, SIGABRT', killedBy(ABRT), ['unknown', 'SIGABRT', 'unknown']],
   ['no signal remembered, SIGSEGV without a fault', killedBy(SEGV), ['unknown', 'SIGSEGV', 'unknown']],
-  ['no signal remembered, SIGPIPE tells by itself', killedBy(PIPE), ['broken_pipe', 'SIGPIPE', 'unknown']],
-  ['no signal remembered, SIGSYS tells by itself', killedBy(SYS), ['seccomp', 'SIGSYS', 'unknown']],
-  ['no signal remembered, SIGXFSZ tells by itself', killedBy(XFSZ), ['resource_limit', 'SIGXFSZ', 'unknown']],
+  ['no signal recorded: SIGPIPE by its number', killedBy(PIPE), ['broken_pipe', 'SIGPIPE', 'unknown']],
+  ['no signal recorded: SIGSYS by its number', killedBy(SYS), ['seccomp', 'SIGSYS', 'unknown']],
+  ['no signal recorded: SIGXFSZ by its number', killedBy(XFSZ), ['resource_limit', 'SIGXFSZ', 'unknown']],
   [
     'no siginfo and no system call: the task that ran is not blamed',
     killedBy(TERM, { signal: noinfoSignal(TERM) }),
@@ -402,7 +402,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['unknown', 'SIGTERM', 'unknown'],
   ],
   [
-    'an ignored signal that did not commit ended nothing',
+    'an ignored signal that was not committed terminated nothing',
     killedBy(TERM, { signal: signal(TERM, { result: 1, committed: false, action: 'ignored' }) }),
     ['unknown', 'SIGTERM', 'unknown'],
   ],
@@ -504,7 +504,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
 
 describe('the cause, the error type and the sender', () => {
   it.each(table)('%s', (_, death, expected) => {
-    expect(tell(classify(death))).toEqual(expected);
+    expect(summary(classify(death))).toEqual(expected);
   });
 
   it('names a sender if and only if it is a process', () => {
@@ -520,10 +520,10 @@ describe('the cause, the error type and the sender', () => {
 });
 
 describe('what else a verdict says', () => {
-  it('does not guess why one whom the out-of-memory killer ended was not marked', () => {
+  it('does not guess why a process that the out-of-memory killer killed was not marked', () => {
     const { evidence } = classify(killedBy(KILL, { signal: kernelSignal(KILL, ['__oom_kill_process']) }));
     expect(evidence).toContain(
-      'the out-of-memory killer sent it SIGKILL; it was not marked as the victim when it ended',
+      'the out-of-memory killer sent SIGKILL; the process was not marked as a victim when it terminated',
     );
   });
 
@@ -532,7 +532,7 @@ describe('what else a verdict says', () => {
     expect([verdict.signo, verdict.coreDumped, verdict.errorType]).toEqual([SEGV, true, 'SIGSEGV']);
   });
 
-  it('names the thread that crashed, not the one that ended last', () => {
+  it('names the thread that crashed, not the one that exited last', () => {
     const verdict = classify(
       killedBy(SEGV, { process: victim({ tid: 4250 }), fault: fault(SEGV, 1, { tid: 4244, thread_comm: 'worker' }) }),
     );
@@ -550,7 +550,7 @@ describe('what else a verdict says', () => {
     expect(classify(killedBy(KILL, { signal: signal(KILL) })).thread).toBeNull();
   });
 
-  it('tells the SIGTERM before the SIGKILL, and who sent it', () => {
+  it('names the SIGTERM before the SIGKILL, and its sender', () => {
     const request = signal(TERM, {
       action: 'ignored',
       result: 1,
@@ -559,39 +559,41 @@ describe('what else a verdict says', () => {
       sender: actor({ pid: 7, comm: 'systemd' }),
     });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
-    expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the end');
+    expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the termination');
   });
 
-  it('tells that the kernel spared an init from the SIGTERM before', () => {
+  it('says that the kernel dropped an earlier SIGTERM to an init', () => {
     const request = signal(TERM, { action: 'default', result: 1, committed: false });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
-    expect(evidence.join()).toContain('was ignored, as it is the init of a pid namespace and has no handler, 0.001 s');
+    expect(evidence.join()).toContain(
+      'was ignored: the process is the init of a pid namespace and has no handler, 0.001 s',
+    );
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
   });
 
-  it('tells the SIGTERM that was blocked, and blames nobody for the exit', () => {
+  it('names the SIGTERM that was blocked, and no sender for the exit', () => {
     const request = signal(TERM, { action: 'default', result: 0, committed: false });
     const { evidence, senderKind } = classify(exitedWith(1, { request }));
-    expect(evidence).toContain('SIGTERM from bash (pid 99) was blocked, 0.001 s before the end');
+    expect(evidence).toContain('SIGTERM from bash (pid 99) was blocked, 0.001 s before the termination');
     expect(senderKind).toBeNull();
   });
 
-  it('tells the fault before a SIGKILL that ended the core dump', () => {
+  it('names the fault before a SIGKILL that interrupted the core dump', () => {
     const { cause, evidence } = classify(
       killedBy(KILL, { signal: signal(KILL, { committed: false }), fault: fault(SEGV, 1) }),
     );
     expect(cause).toBe('killed');
-    expect(evidence.join()).toContain('SEGV_MAPERR at 0xbeef, trap 14, came first; SIGKILL ended the core dump');
+    expect(evidence.join()).toContain('SEGV_MAPERR at 0xbeef, trap 14, came first; SIGKILL interrupted the core dump');
   });
 
-  it('tells the fault that a handler took before it aborted', () => {
+  it('names the fault that a handler took before it aborted', () => {
     const { evidence } = classify(
       killedBy(ABRT, { signal: signal(ABRT, { code: -6, sender: itself() }), handled_fault: fault(SEGV, 1) }),
     );
     expect(evidence.join()).toContain('had been delivered to a handler');
   });
 
-  it('tells the fault itself where its handler could not be run', () => {
+  it('reports the handled fault whose handler could not be run', () => {
     const first = fault(SEGV, 1);
     const verdict = classify(
       killedBy(SEGV, {
@@ -603,7 +605,7 @@ describe('what else a verdict says', () => {
     expect(verdict.evidence.join()).toContain('could not run the handler');
   });
 
-  it('tells a general protection fault after a handled page fault as itself', () => {
+  it('reports a general protection fault after a handled page fault as such', () => {
     const later = fault(SEGV, 128, { address: null, trap_nr: 13 });
     const verdict = classify(killedBy(SEGV, { handled_fault: fault(SEGV, 1), fault: later }));
     expect(verdict.fault).toBe(later);
@@ -619,13 +621,13 @@ describe('what else a verdict says', () => {
     expect([verdict.disposition, verdict.sender?.pid]).toEqual(['handled', 99]);
   });
 
-  it('tells who ran during an alarm as innocent', () => {
+  it('says that the task that ran during an alarm is not the sender', () => {
     const { evidence, sender } = classify(
       killedBy(ALRM, { signal: kernelSignal(ALRM, ['it_real_fn'], { sender: actor({ comm: 'postgres', pid: 12 }) }) }),
     );
     expect(sender).toBeNull();
     expect(evidence).toContain(
-      'postgres (pid 12) ran when it was generated: an innocent task, interrupted by the timer',
+      'generated while postgres (pid 12) was running: interrupted by the timer, not the sender',
     );
   });
 
@@ -660,7 +662,7 @@ describe('the system call in the evidence', () => {
       'sent with system call 37 by ',
     ],
     ['is a number where the architecture is not known', 62, null, 'sent with system call 62 by '],
-    ['is not told where it is not known', null, X86_64, 'sent by '],
+    ['is left out if it is not known', null, X86_64, 'sent by '],
   ])('%s', (_, syscall, auditArch, begins) => {
     expect(evidenceOf(syscall, auditArch)).toMatch(new RegExp(`^${begins.replace(/[()]/g, '\\$&')}`));
   });

@@ -81,7 +81,7 @@ describe('golden lines', () => {
     expect(signal?.sender).toMatchObject({ pid: 99, comm: 'bash', exe: '/usr/bin/bash', args: ['bash', '-l'] });
   });
 
-  it('reads what the kernel said of the memory', () => {
+  it('reads the sizes of the out-of-memory killer', () => {
     expect((message('death-oom.json') as Death).oom).toMatchObject({
       anon_rss: 33_554_432n,
       limit: 33_554_432n,
@@ -134,7 +134,7 @@ describe('any chunking of the same bytes gives the same messages', () => {
 });
 
 describe('bad lines', () => {
-  it('throws at no bytes whatever', () => {
+  it('throws at no bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }), (chunks) => {
         const decoder = new Decoder();
@@ -144,7 +144,7 @@ describe('bad lines', () => {
     );
   });
 
-  it('throws at no JSON whatever, whole or with parts of a death replaced', () => {
+  it('throws at no JSON, neither arbitrary nor with parts of an event replaced', () => {
     const golden = JSON.parse(bytes('death-sigkill-by-another.json').toString());
     fc.assert(
       fc.property(fc.constantFrom(...Object.keys(golden)), fc.jsonValue(), (key, value) => {
@@ -170,7 +170,7 @@ describe('bad lines', () => {
     ['garbage', 'hello?\n', 'WIRE_NOT_JSON'],
     ['an empty line', '\n', 'WIRE_NOT_JSON'],
     ['a byte order mark', '\uFEFF{"v":1}\n', 'WIRE_NOT_JSON'],
-  ])('tells %s', (_, text, expected) => {
+  ])('reports %s', (_, text, expected) => {
     expect(code(one(text))).toBe(expected);
   });
 
@@ -186,7 +186,7 @@ describe('bad lines', () => {
     expect(code(one(`${JSON.stringify({ ...golden, mood: 'fine' })}\n`))).toBe('ok');
   });
 
-  it('tells that a death is lost with its line, and where it stood', () => {
+  it('reports that a termination is lost with its line, and its position', () => {
     const decoded = one('{"v":1,"type":"death","seq":"4711","broken":true}\n');
     expect(decoded).toMatchObject({ ok: false, error: { lostDeath: true, seq: 4711n } });
   });
@@ -213,7 +213,7 @@ describe('the line limit', () => {
     expect(decode(padded(LINE_BYTES_MAX + 1), bytes('status.json')).map(code)).toEqual(['WIRE_LINE_TOO_LONG', 'ok']);
   });
 
-  it('tells an over-long line once, however long it goes on', () => {
+  it('reports an over-long line once, however long it is', () => {
     const chunk = Buffer.alloc(100_000, 'x');
     expect(decode(chunk, chunk, chunk, Buffer.from('\n'), bytes('status.json')).map(code)).toEqual([
       'WIRE_LINE_TOO_LONG',
@@ -221,7 +221,7 @@ describe('the line limit', () => {
     ]);
   });
 
-  it('tells a half line at the end of the stream', () => {
+  it('reports a half line at the end of the stream', () => {
     const decoder = new Decoder();
     expect(decoder.push(bytes('status.json').subarray(0, 50))).toEqual([]);
     expect(decoder.end().map(code)).toEqual(['WIRE_HALF_LINE']);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it } from 'vitest';
-import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
-import { sentence } from '../../../src/core/words/sentence.ts';
+import { recordOf } from '../../support/circumstances.ts';
 import {
   actor,
   exitedWith,
@@ -14,7 +13,6 @@ import {
   oom,
   signal,
 } from '../../support/deadly.ts';
-import { host } from '../../support/host.ts';
 
 const own = (signo: number) => noinfoSignal(signo, { syscall: 1, sender: itself() });
 const runc = actor({
@@ -48,7 +46,10 @@ it.each<[Death, string]>([
     'was killed by SIGKILL, sent by bash (pid 99, alice) ← a ← b ← c ← …, after 3.0 s.',
   ],
   [exitedWith(3), 'exited with code 3, after 3.0 s.'],
-  [exitedWith(139), 'exited with code 139 (128 + 11: by convention, SIGSEGV ended it or a child of it), after 3.0 s.'],
+  [
+    exitedWith(139),
+    'exited with code 139 (128 + 11: by convention, SIGSEGV terminated it or a child of it), after 3.0 s.',
+  ],
   [
     exitedWith(130, { request: kernelSignal(2, ['isig'], { action: 'handled' }) }),
     'exited with code 130 after 3.0 s, 1 ms after it handled SIGINT.',
@@ -59,7 +60,10 @@ it.each<[Death, string]>([
     'crashed with SIGSEGV (SI_KERNEL) in thread gc (core dumped), after 3.0 s.',
   ],
   [killedBy(6, { signal: signal(6, { code: -6, sender: itself() }) }), 'aborted (SIGABRT), after 3.0 s.'],
-  [killedBy(10, { signal: signal(10, { code: -6, sender: itself() }) }), 'ended itself with SIGUSR1, after 3.0 s.'],
+  [
+    killedBy(10, { signal: signal(10, { code: -6, sender: itself() }) }),
+    'terminated itself with SIGUSR1, after 3.0 s.',
+  ],
   [
     killedBy(9, { signal: kernelSignal(9), oom_victim: true, oom: oom() }),
     'was killed by the out-of-memory killer after 3.0 s: cgroup /demo reached its limit of 32 MiB.',
@@ -70,28 +74,28 @@ it.each<[Death, string]>([
   ],
   [killedBy(9, { signal: kernelSignal(9), oom_victim: true }), 'was killed by the out-of-memory killer after 3.0 s.'],
   [killedBy(31, { seccomp_mode: 3 }), 'was killed by seccomp (SIGSYS) after 3.0 s.'],
-  [
-    killedBy(24, { signal: kernelSignal(24) }),
-    'was killed by SIGXCPU after 3.0 s: it used up its limit of processor time.',
-  ],
+  [killedBy(24, { signal: kernelSignal(24) }), 'was killed by SIGXCPU after 3.0 s: it reached its CPU time limit.'],
   [killedBy(25, { signal: own(25) }), 'was killed by SIGXFSZ after 3.0 s: a file reached its size limit.'],
   [
     killedBy(13, { signal: own(13) }),
-    'ended with SIGPIPE after 3.0 s: it wrote to a pipe or socket that nobody reads any more.',
+    'was terminated by SIGPIPE after 3.0 s: it wrote to a pipe or socket without a reader.',
   ],
-  [killedBy(1, { signal: kernelSignal(1) }), 'ended with SIGHUP after 3.0 s: its terminal went away.'],
+  [killedBy(1, { signal: kernelSignal(1) }), 'was terminated by SIGHUP after 3.0 s: its terminal was closed.'],
   [killedBy(2, { signal: kernelSignal(2) }), 'was interrupted from its terminal with SIGINT (Ctrl-C), after 3.0 s.'],
-  [killedBy(14, { signal: kernelSignal(14) }), 'was ended by SIGALRM after 3.0 s: a timer that it had set ran out.'],
+  [
+    killedBy(14, { signal: kernelSignal(14) }),
+    'was terminated by SIGALRM after 3.0 s: a timer that it had set expired.',
+  ],
   [
     killedBy(15, { pdeath_signal: 15, signal: noinfoSignal(15, { sender: actor({ exiting: true }) }) }),
-    'was killed by SIGTERM after 3.0 s: its parent ended, and it had asked to follow.',
+    'was killed by SIGTERM after 3.0 s: its parent terminated (PR_SET_PDEATHSIG).',
   ],
   [
     killedBy(9, { signal: kernelSignal(9, ['zap_pid_ns_processes']) }),
-    'was killed by SIGKILL after 3.0 s: the init of its pid namespace ended.',
+    'was killed by SIGKILL after 3.0 s: the init of its pid namespace terminated.',
   ],
   [killedBy(9, { signal: kernelSignal(9) }), 'was killed by SIGKILL from the kernel, after 3.0 s.'],
-  [killedBy(9), 'was killed by SIGKILL after 3.0 s; who sent it is not known.'],
+  [killedBy(9), 'was killed by SIGKILL after 3.0 s; the sender is not known.'],
 ])('sentence %#', (death, text) => {
-  expect(sentence(death, classify(death), host)).toBe(`sleep (pid 4242) ${text}`);
+  expect(recordOf(death).body).toBe(`sleep (pid 4242) ${text}`);
 });

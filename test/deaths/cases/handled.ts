@@ -9,7 +9,9 @@ const raisedAgain = (signal: string) => ({
 });
 const handledFault = /SIGSEGV with SEGV_MAPERR at 0xbeef.*, had been delivered to a handler/;
 const request = (signal: string, what: string) => ({
-  'whodunit.evidence': new RegExp(`${signal} from undertaker \\(pid \\d+\\) was ${what}, \\d+\\.\\d+ s before the end`),
+  'whodunit.evidence': new RegExp(
+    `${signal} from undertaker \\(pid \\d+\\) was ${what}, \\d+\\.\\d+ s before the termination`,
+  ),
 });
 
 export const handledCases: readonly Case[] = [

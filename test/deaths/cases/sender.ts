@@ -93,7 +93,9 @@ export const senderCases: readonly Case[] = [
   {
     name: 'SIGKILL ends a process that writes its core after a fault',
     happens: 'dump-interrupted',
-    deaths: [{ ...killed('SIGKILL'), attributes: { 'whodunit.evidence': /came first; SIGKILL ended the core dump/ } }],
+    deaths: [
+      { ...killed('SIGKILL'), attributes: { 'whodunit.evidence': /came first; SIGKILL interrupted the core dump/ } },
+    ],
   },
   {
     name: 'another process sends SIGTERM to one thread with tgkill',

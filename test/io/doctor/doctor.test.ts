@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeLoader, golden, goldenObject, line } from '../../../scripts/stack/fake-loader.ts';
@@ -27,6 +28,9 @@ const input = (changes: Partial<DoctorInput> = {}): DoctorInput => ({
 });
 const levels = async (changes: Partial<DoctorInput> = {}) =>
   Object.fromEntries((await examine(input(changes))).map(({ what, level, text }) => [what, [level, text]]));
+
+const NOW = '2026-11-25T10:00:00.000Z';
+const UNAUTHORIZED = { kind: 'misconfigured', status: { kind: 'http', code: 401 }, message: 'in other words' };
 
 describe('the doctor', () => {
   it('finds nothing bad where all is well, and acknowledges nothing', async () => {
@@ -60,7 +64,7 @@ describe('the doctor', () => {
   });
 
   it('finds a collector that cannot be reached', async () => {
-    const logs = { protocol: 'grpc', endpoint: 'http://127.0.0.1:1', certificate: null } as const;
+    const logs = { protocol: 'grpc', endpoint: 'http://127.0.0.1:1' } as const;
     expect((await levels({ logs })).logs).toEqual(['bad', expect.stringContaining('ECONNREFUSED')]);
   });
 
@@ -71,7 +75,6 @@ describe('the doctor', () => {
     const logs = {
       protocol: 'http/json',
       endpoint: `http://me:secret@127.0.0.1:${port}/v1/logs`,
-      certificate: null,
     } as const;
     const shown = `http/json to http://127.0.0.1:${port}/v1/logs`;
     const ask = (outcome: Outcome) => () => Promise.resolve(outcome);
@@ -83,6 +86,24 @@ describe('the doctor', () => {
     });
     expect(no.logs).toEqual(['bad', expect.stringContaining('does not accept logs (HTTP 404 Not Found)')]);
     server.close();
+  });
+
+  it.each([
+    ['a failure by its status', { last_error: 'HTTP 401 x', last_failure: UNAUTHORIZED }, 'bad', 'refuses access'],
+    ['the words alone of version 0.1.0', { last_error: 'HTTP 401 x' }, 'bad', 'did not accept it (HTTP 401 x)'],
+    ['what was rejected', { last_success: NOW, rejected: 3 }, 'note', `last accepted ${NOW}, 3 records rejected`],
+    ['that all is accepted', { last_success: NOW }, 'ok', `last accepted ${NOW}`],
+  ])('reports of a running service %s', async (_, state, level, text) => {
+    const collector = createServer((_request, response) => void response.end());
+    const service = createServer((_request, response) => void response.end(JSON.stringify(status)));
+    for (const server of [collector, service]) await once(server.listen(0, '127.0.0.1'), 'listening');
+    const portOf = (server: Server) => (server.address() as AddressInfo).port;
+    const idle = { target: null, last_success: null, last_error: null };
+    const target = { protocol: 'http/json', endpoint: `http://127.0.0.1:${portOf(collector)}/v1/logs` };
+    const status = { queue: null, export: { logs: { ...idle, target, ...state }, metrics: idle, traces: idle } };
+    const { logs } = await levels({ health: { host: '127.0.0.1', port: portOf(service) } });
+    expect(logs).toEqual([level, expect.stringContaining(text)]);
+    for (const server of [collector, service]) server.close();
   });
 
   it('draws a table', () => {

@@ -4,12 +4,11 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeLoader, golden, goldenObject, line, until } from '../../../scripts/stack/fake-loader.ts';
 import { LINE_BYTES_MAX } from '../../../src/core/wire/wire.ts';
-import { type Received, readLoader } from '../../../src/io/loader/socket.ts';
+import { LoaderReader, type Received } from '../../../src/io/loader/socket.ts';
 import { Log } from '../../../src/io/log.ts';
-import { newStats, type Stats } from '../../../src/io/stats.ts';
 
 let loader: FakeLoader;
-let stats: Stats;
+let reader: LoaderReader;
 let lines: string[];
 let received: Received[];
 let stop: AbortController;
@@ -17,7 +16,6 @@ let reading: Promise<void>;
 
 beforeEach(async () => {
   loader = await new FakeLoader().start();
-  stats = newStats(0);
   lines = [];
   received = [];
   stop = new AbortController();
@@ -31,8 +29,9 @@ afterEach(async () => {
 
 function read(onMessage: (message: Received) => void | Promise<void> = () => {}, path = loader.path): void {
   const log = new Log((text) => lines.push(text));
+  reader = new LoaderReader({ path, log, signal: stop.signal });
   reading = (async () => {
-    for await (const message of readLoader({ path, stats, log, signal: stop.signal })) {
+    for await (const message of reader.read()) {
       received.push(message);
       await onMessage(message);
     }
@@ -43,17 +42,17 @@ const types = (): string[] => received.flatMap(({ messages }) => messages.map(({
 const deaths = (): number => types().filter((type) => type === 'death').length;
 
 describe('a good connection', () => {
-  it('claims the role of the consumer after hello, and hears everything in order', async () => {
+  it('claims the role of the consumer after hello, and receives everything in order', async () => {
     read();
     await until(() => types().length === 3, 'hello, hello, status');
     loader.say(golden('death-oom'), golden('death-exit-3'));
     await until(() => deaths() === 2, 'two deaths');
     expect(loader.heard).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
     expect(types()).toEqual(['hello', 'hello', 'status', 'death', 'death']);
-    expect(stats).toMatchObject({ connected: true, socketError: null, hello: { role: 'consumer' } });
+    expect(reader.snapshot()).toMatchObject({ connected: true, error: null, hello: { role: 'consumer' } });
   });
 
-  it('takes no death, readable or not, that it hears before it is the consumer: it comes again', async () => {
+  it('ignores terminations, readable or not, that arrive before it is the consumer: they are sent again', async () => {
     loader.onClaim = (socket) => {
       socket.write(golden('death-oom'));
       socket.write(line({ v: 1, type: 'death', seq: '1', broken: true }));
@@ -63,10 +62,10 @@ describe('a good connection', () => {
     read();
     await until(() => deaths() > 0, 'a death');
     expect(types()).toEqual(['hello', 'hello', 'status', 'death']);
-    expect(stats).toMatchObject({ badLines: 0, badDeaths: 0 });
+    expect(reader.snapshot()).toMatchObject({ badLines: 0, badDeaths: 0 });
   });
 
-  it('acknowledges on the connection, and never goes back', async () => {
+  it('acknowledges on the connection, and never a lower position', async () => {
     read();
     await until(() => received.length > 0, 'hello');
     const connection = received[0]?.connection;
@@ -83,7 +82,7 @@ describe('a good connection', () => {
     expect(lines.join('')).toContain('probe mark_victim is not attached');
   });
 
-  it('does not read while nobody pulls', async () => {
+  it('does not read while the caller does not pull', async () => {
     let go: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       go = resolve;
@@ -103,12 +102,12 @@ describe('a good connection', () => {
     await until(() => deaths() === 4_000, 'all of them');
   });
 
-  it('ends at once when it is told to', async () => {
+  it('ends at once when the signal is aborted', async () => {
     read();
     await until(() => received.length > 0, 'hello');
     stop.abort();
     await reading;
-    expect(stats.connected).toBe(false);
+    expect(reader.snapshot().connected).toBe(false);
   });
 });
 
@@ -124,27 +123,27 @@ describe('bad input', () => {
       golden('death-oom'),
     );
     await until(() => deaths() === 1, 'the death after it');
-    expect(stats.badLines).toBe(4);
+    expect(reader.snapshot().badLines).toBe(4);
     expect(lines.filter((text) => text.includes('WIRE_'))).toHaveLength(1);
   });
 
-  it('counts a death that cannot be read as lost, and lets its place be acknowledged', async () => {
+  it('counts a termination that cannot be read as lost, and passes on its position to be acknowledged', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     loader.say(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
     await until(() => types().includes('unreadable'), 'its place');
-    expect(stats).toMatchObject({ badLines: 1, badDeaths: 1 });
+    expect(reader.snapshot()).toMatchObject({ badLines: 1, badDeaths: 1 });
     expect(received.flatMap(({ messages }) => messages)).toContainEqual({ type: 'unreadable', seq: 777n });
   });
 
-  it('counts the half line of a loader that dies, loses no death by it, and reads it whole from the next', async () => {
+  it('counts the half line of a loader that is killed, loses no termination, and reads it whole from the next loader', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     loader.say(golden('death-oom').slice(0, 100));
     await new Promise((resolve) => setTimeout(resolve, 30));
     await loader.stop();
-    await until(() => stats.badLines === 1, 'the half line');
-    expect(stats.badDeaths).toBe(0);
+    await until(() => reader.snapshot().badLines === 1, 'the half line');
+    expect(reader.snapshot().badDeaths).toBe(0);
     loader.onClaim = (socket) => {
       loader.becomeConsumer(socket);
       socket.write(golden('death-oom'));
@@ -160,17 +159,17 @@ describe('bad input', () => {
     expect(received).toEqual([]);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('another version of the protocol');
-    expect(stats.socketError).toContain('install loader and service of the same release');
+    expect(reader.snapshot().error).toContain('install loader and service of the same release');
   });
 
-  it('does not take for a loader what says no hello', async () => {
+  it('does not mistake a program that sends no hello for the loader', async () => {
     loader.greeting = 'SSH-2.0-OpenSSH_9.9\r\n';
     read();
     await until(() => lines.length > 0, 'a line');
-    expect(lines[0]).toContain('does not speak like whodunit-loader');
+    expect(lines[0]).toContain('is not whodunit-loader');
   });
 
-  it('does not take deaths before hello', async () => {
+  it('accepts no termination before hello', async () => {
     loader.greeting = golden('death-oom');
     read();
     await until(() => lines.length > 0, 'a line');
@@ -180,22 +179,22 @@ describe('bad input', () => {
 });
 
 describe('a loader that is not there', () => {
-  it('is told once, with the socket and the remedy, and found when it comes', async () => {
+  it('is logged once, with the socket and the remedy, and found when it starts', async () => {
     await loader.stop();
     read();
     await until(() => lines.length > 0, 'a line');
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toBe(
-      `whodunit: The loader is not running: nobody listens at ${loader.path}. Start it as root with: whodunit-loader run. Trying again.\n`,
+      `whodunit: The loader is not running: no process listens at ${loader.path}. Start it as root with: whodunit-loader run. Retrying.\n`,
     );
-    expect(stats).toMatchObject({ connected: false, socketError: expect.stringContaining(loader.path) });
+    expect(reader.snapshot()).toMatchObject({ connected: false, error: expect.stringContaining(loader.path) });
     await loader.start();
     await until(() => types().length === 3, 'the greeting');
-    expect(stats.socketError).toBeNull();
+    expect(reader.snapshot().error).toBeNull();
   });
 
-  it('is found again after it died', async () => {
+  it('is found again after a restart', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     const first = received[0]?.connection;
@@ -217,10 +216,10 @@ describe('a loader that is not there', () => {
     read();
     await until(() => lines.length > 0, 'a line');
     expect(lines[0]).toContain('Another whodunit already reads');
-    expect(stats.socketError).toContain('pid 812');
+    expect(reader.snapshot().error).toContain('pid 812');
     taken = false;
     await until(() => types().includes('status'), 'its turn');
-    expect(stats).toMatchObject({ connected: true, socketError: null });
+    expect(reader.snapshot()).toMatchObject({ connected: true, error: null });
   });
 
   it('names the remedy where the path is no socket', async () => {

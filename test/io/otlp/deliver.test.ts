@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a real queue to a collector that answers as the case wants it.
+// From a real queue to a collector that answers as the case requires.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../scripts/stack/fake-loader.ts';
 import { grpcFailure, httpFailure, type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
@@ -64,14 +64,14 @@ function put(...numbers: number[]): void {
   delivery?.wake();
 }
 
-/** Timers that are due, and all that follows from what is true already. */
+/** After timers that are due, and the promises that are settled already. */
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const done = (count: number) =>
-  until(() => state.stats.reported === count && state.stats.pending === 0, `${count} reported`);
+  until(() => state.totals.reported === count && state.totals.pending === 0, `${count} reported`);
 
 describe('batches', () => {
-  it('a record leaves at once where nothing is under way', async () => {
+  it('send a record at once if no request is under way', async () => {
     start(() => OK);
     await nextTurn();
     put(1);
@@ -81,20 +81,20 @@ describe('batches', () => {
     expect(delivered).toEqual([1]);
   });
 
-  it('what comes while one is under way goes in the next', async () => {
-    let yes: (outcome: Outcome) => void = () => {};
-    start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (yes = resolve))));
+  it('take what arrives during a request into the next one', async () => {
+    let accept: (outcome: Outcome) => void = () => {};
+    start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (accept = resolve))));
     put(1);
     await until(() => sent.length === 1, 'the request');
     put(2);
     put(3);
-    expect(state.stats.reported).toBe(0);
-    yes(OK);
+    expect(state.totals.reported).toBe(0);
+    accept(OK);
     await done(3);
     expect(sent).toEqual([['r1'], ['r2', 'r3']]);
   });
 
-  it('has no more records than its limit, in order', async () => {
+  it('have no more records than the limit, in order', async () => {
     put(...range(BATCH_RECORDS_MAX + 1));
     start(() => OK);
     await done(BATCH_RECORDS_MAX + 1);
@@ -102,8 +102,8 @@ describe('batches', () => {
     expect(sent.flat()).toEqual(range(BATCH_RECORDS_MAX + 1).map((number) => `r${number}`));
   });
 
-  // A machine that takes 50 ms for three writes shows nothing.
-  it('in a storm they grow, for 50 ms at most', { retry: 9 }, async () => {
+  // A machine that needs 50 ms for three writes proves nothing.
+  it('grow in a storm, for 50 ms at most', { retry: 9 }, async () => {
     start(() => OK);
     put(...range(40));
     await done(40);
@@ -121,7 +121,7 @@ describe('failures', () => {
     start((_, attempt) => (attempt <= 6 ? LATER : OK));
     put(1);
     await done(1);
-    expect([sent.length, state.stats.rejected]).toEqual([7, 0]);
+    expect([sent.length, state.totals.rejected]).toEqual([7, 0]);
     expect(lines).toEqual([
       'whodunit: the collector at http://collector does not accept records (HTTP 503); 1 records wait on disk, none is lost. Trying again.\n',
       'whodunit: the collector at http://collector accepts records again\n',
@@ -144,7 +144,7 @@ describe('failures', () => {
   it('so does the next service, if it sends to the same target', async () => {
     start(() => patience(60_000));
     put(1);
-    await until(() => queue.retry !== null, 'the agreement');
+    await until(() => queue.retry !== null, 'the wait that was agreed');
     await delivery?.close(1_000);
     queue.close();
     queue = state.open();
@@ -160,8 +160,8 @@ describe('failures', () => {
   it('one bad record takes no other with it, and is found by halving', async () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? NEVER : OK));
-    await until(() => state.stats.pending === 0, 'all settled');
-    expect([state.stats.reported, state.stats.rejected, delivery?.snapshot()]).toEqual([
+    await until(() => state.totals.pending === 0, 'all settled');
+    expect([state.totals.reported, state.totals.rejected, delivery?.snapshot()]).toEqual([
       63,
       1,
       expect.objectContaining({ lastFailure: null, rejected: 1 }),
@@ -170,14 +170,14 @@ describe('failures', () => {
     const [last] = queue.lastRejections(5);
     expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
     expect(lines.join()).toContain('rejected a record for good (HTTP 400 bad)');
-    expect(accounted(state.stats)).toBe(state.stats.received);
+    expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
   it('a partial success is counted and not sent again', async () => {
     put(1, 2, 3);
     start(() => ({ kind: 'success', partial: { rejected: 2, message: 'too old' } }));
-    await until(() => state.stats.pending === 0, 'settled');
-    expect([sent.length, state.stats.reported, state.stats.rejected, delivery?.snapshot().rejected]).toEqual([
+    await until(() => state.totals.pending === 0, 'settled');
+    expect([sent.length, state.totals.reported, state.totals.rejected, delivery?.snapshot().rejected]).toEqual([
       1, 1, 2, 2,
     ]);
     expect(queue.lastRejections(1)).toMatchObject([{ count: 2, reason: 'partial success: too old', record: null }]);
@@ -187,8 +187,8 @@ describe('failures', () => {
   it('a record on which the server keeps failing is rejected after some attempts', async () => {
     put(1, 2);
     start((bodies) => (bodies.includes('r1') ? BROKEN : OK));
-    await until(() => state.stats.pending === 0, 'settled');
-    expect([state.stats.reported, state.stats.rejected]).toEqual([1, 1]);
+    await until(() => state.totals.pending === 0, 'settled');
+    expect([state.totals.reported, state.totals.rejected]).toEqual([1, 1]);
     expect(sent.length).toBe(6 + 2 + 1);
   });
 
@@ -197,7 +197,7 @@ describe('failures', () => {
     start(() => MISCONFIGURED);
     await until(() => lines.length > 0, 'a line');
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect([sent.length, state.stats.pending]).toEqual([1, 1]);
+    expect([sent.length, state.totals.pending]).toEqual([1, 1]);
     expect(delivery?.snapshot()).toMatchObject({
       lastFailure: { kind: 'misconfigured', status: { kind: 'grpc', code: 12 }, message: 'unknown service' },
     });
@@ -213,7 +213,7 @@ describe('shutting down', () => {
     expect(sent).toEqual([['r1', 'r2']]);
   });
 
-  it('gives up in time on a collector that never answers; the record stays, for the next start', async () => {
+  it('gives up in time on a collector that never answers; the record stays for the next start', async () => {
     start(() => new Promise(() => {}));
     put(1);
     await until(() => sent.length === 1, 'the request');
@@ -223,7 +223,7 @@ describe('shutting down', () => {
     expect(queue.waiting).toBe(1);
   });
 
-  it('does not wait for a collector that refuses: one last attempt', async () => {
+  it('makes one last attempt at a collector that is down, and does not wait for it', async () => {
     start(() => unreached('ECONNREFUSED', 'refused'));
     put(1);
     await until(() => sent.length >= 1, 'the request');

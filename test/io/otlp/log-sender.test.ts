@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sender against a fake collector that answers as the case wants it, over HTTP and gRPC.
+// The sender against a fake collector that answers as the case requires, over HTTP and gRPC.
 import { once } from 'node:events';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttp2, type Http2Server } from 'node:http2';
@@ -142,14 +142,14 @@ const RETRY_INFO = (() => {
 })();
 
 describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol) => {
-  it('is accepted, with the victim for a resource', async () => {
+  it('is accepted, with the victim as its resource', async () => {
     expect(await send(protocol)).toEqual(OK);
     const text = bodies[0]?.toString('latin1') ?? '';
     for (const part of ['whodunit.cause', 'killed', 'unknown_service:sleep', 'schemas/1.45.0'])
       expect(text).toContain(part);
   });
 
-  it('is asked once, and may be asked again when the collector is not there for a while', async () => {
+  it('is sent once, and may be sent again when the collector is not available', async () => {
     answers.push({ status: 503, grpcStatus: 14 });
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', afterMs: null });
     expect(bodies).toHaveLength(1);
@@ -162,7 +162,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', reached: true, afterMs });
   });
 
-  it('is not tried again when the collector does not understand it', async () => {
+  it('is rejected when the collector does not understand it', async () => {
     answers.push({ status: 400, grpcStatus: 3 });
     const outcome = await send(protocol);
     expect(outcome).toMatchObject({
@@ -202,9 +202,9 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     expect(await send(protocol)).toEqual(OK);
   });
 
-  // Over HTTP the head of an answer that breaks off has said all: 200.
+  // Over HTTP the head of an incomplete answer is enough: 200.
   it.each(protocol === 'grpc' ? (['silence', 'cut', 'half'] as const) : (['silence', 'cut'] as const))(
-    '%s instead of an answer is no reason to drop anything',
+    '%s instead of an answer is retryable',
     async (fate) => {
       expect(await send(protocol)).toEqual(OK);
       answers.push({ fate }, { fate });
@@ -214,7 +214,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     },
   );
 
-  it('a collector that never was there is no reason to drop anything', async () => {
+  it('a collector that was never there is retryable', async () => {
     await send(protocol);
     sender?.close();
     Object.assign(process.env, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
@@ -224,7 +224,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
 });
 
 describe.each<Protocol>(['http/protobuf', 'http/json'])('over %s', (protocol) => {
-  it('a connection that the collector closed while it was idle is no reason to drop anything', async () => {
+  it('a connection that the collector closed while it was idle is retryable', async () => {
     expect(await send(protocol)).toEqual(OK);
     for (const socket of sockets) socket.destroy();
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', reached: false });
@@ -233,7 +233,7 @@ describe.each<Protocol>(['http/protobuf', 'http/json'])('over %s', (protocol) =>
 });
 
 describe('over grpc', () => {
-  it('a collector that comes back after a long outage is found soon', async () => {
+  it('reaches a collector soon after a long outage', async () => {
     expect(await send('grpc')).toEqual(OK);
     const { port } = (server as Http2Server).address() as AddressInfo;
     for (const socket of sockets.splice(0)) socket.destroy();

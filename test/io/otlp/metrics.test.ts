@@ -10,15 +10,15 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
-import { resourceOf } from '../../../src/core/identity/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
 import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
 import { killedBy, signal, victim } from '../../support/deadly.ts';
+import { resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
 
-/** One point as a line: the service, the metric, its attributes that tell, the value. */
+/** One data point: the service, the metric, its attributes, its value. */
 type Point = { service: unknown; name: string; attributes: Record<string, unknown>; value: unknown };
 
 const TARGET = { protocol: 'grpc', endpoint: 'http://collector:4317' } as const;
@@ -72,7 +72,7 @@ afterEach(() => metrics.close());
 
 function kill(name = 'checkout', exe = '/usr/bin/sleep'): void {
   const death = killedBy(9, { signal: signal(9), process: victim({ exe, env: { OTEL_SERVICE_NAME: name } }) });
-  metrics.terminated(resourceOf(death, host, 'off'), classify(death));
+  metrics.terminated(resourceOfVictim(death), classify(death));
 }
 
 const values = (name: string, service?: string): unknown[] =>
@@ -92,7 +92,7 @@ describe('terminations', () => {
     });
   });
 
-  it('begin with 0, sent soon, so that the first one is an increase', async () => {
+  it('begin with 0, sent soon, so that the first termination is an increase', async () => {
     kill();
     kill();
     await until(() => values(TERMINATIONS).length === 1, 'the 0');
@@ -100,13 +100,13 @@ describe('terminations', () => {
     expect(values(TERMINATIONS)).toEqual([0, 2]);
   });
 
-  it('are sent with 0 first even if the end comes before', async () => {
+  it('are sent with 0 first even if the service shuts down before', async () => {
     kill();
     await metrics.close();
     expect(values(TERMINATIONS)).toEqual([0, 1]);
   });
 
-  it('grow, and are told again each time', async () => {
+  it('are cumulative and sent again with each export', async () => {
     metrics = new Metrics({
       exporter,
       host,
@@ -124,7 +124,7 @@ describe('terminations', () => {
     expect(all).toEqual([...all].sort((a, b) => a - b));
   });
 
-  it('wait while the collector is away, and lose nothing', async () => {
+  it('are kept while the collector is down', async () => {
     failing = true;
     kill();
     await until(() => values(TERMINATIONS).length > 0, 'a try');
@@ -134,7 +134,7 @@ describe('terminations', () => {
     expect(values(TERMINATIONS).slice(-2)).toEqual([0, 1]);
   });
 
-  it('of more kinds in one service than the limit are counted as overflow, exactly', async () => {
+  it('beyond the series limit of a service are counted as overflow, exactly', async () => {
     const kinds = SERIES_MAX + 5;
     for (let i = 0; i < kinds; i += 1) kill('checkout', `/usr/bin/worker-${i}`);
     await metrics.close();
@@ -151,7 +151,7 @@ describe('terminations', () => {
     expect(metrics.snapshot().overflows).toBe(5);
   });
 
-  it('of more services than the limit are counted under the host alone', async () => {
+  it('beyond the limit of services are counted under the host alone', async () => {
     for (let i = 0; i <= SERVICES_MAX + 1; i += 1) kill(`service-${i}`);
     await metrics.close();
     expect(values(TERMINATIONS, 'service-255').at(-1)).toBe(1);
@@ -200,8 +200,8 @@ describe('every metric', () => {
   });
 });
 
-describe('what whodunit says of itself', () => {
-  it('exits, losses and the time to the yes, as they are now', async () => {
+describe('the metrics of whodunit itself', () => {
+  it('are exits, losses and the delivery time, as they are when collected', async () => {
     observed = {
       normalExits: 100_000,
       reported: 5,
@@ -213,21 +213,21 @@ describe('what whodunit says of itself', () => {
     metrics.delivered(0.12);
     await metrics.flush();
     const own = exported.flat().filter(({ service }) => service === 'whodunit');
-    const told = (name: string, key: string) =>
+    const valuesOf = (name: string, key: string) =>
       Object.fromEntries(
         own.filter((point) => point.name === name).map(({ attributes, value }) => [attributes[key], value]),
       );
-    expect(told('whodunit.process.exits', 'whodunit.outcome')).toEqual({
+    expect(valuesOf('whodunit.process.exits', 'whodunit.outcome')).toEqual({
       normal: 100_000,
       filtered: 7,
       aggregated: 3,
       reported: 5,
     });
-    expect(told('whodunit.events.lost', 'whodunit.stage')).toEqual({ kernel: 4, loader: 5, queue: 0, export: 2 });
+    expect(valuesOf('whodunit.events.lost', 'whodunit.stage')).toEqual({ kernel: 4, loader: 5, queue: 0, export: 2 });
     expect(own.find(({ name }) => name === 'whodunit.delivery.duration')?.value).toMatchObject({ count: 1, sum: 0.12 });
   });
 
-  it('nothing of normal exits before the loader has told them', async () => {
+  it('have no normal exits before the loader has reported them', async () => {
     await metrics.flush();
     const outcomes = exported
       .flat()

@@ -12,11 +12,11 @@ const span = (pid: number): ReadableSpan => buildSpan(recordOf(exitedWith(1, { p
 
 let exported: number[];
 let answer: (done: Parameters<SpanExporter['export']>[1]) => void;
-let said: string[];
+let lines: string[];
 let traces: Traces;
 
 beforeEach(() => {
-  [exported, said] = [[], []];
+  [exported, lines] = [[], []];
   answer = (done) => done({ code: 0 });
   const exporter: SpanExporter = {
     export: (spans, done) => {
@@ -27,13 +27,13 @@ beforeEach(() => {
   };
   traces = new Traces({
     exporter,
-    log: new Log((text) => said.push(text)),
+    log: new Log((text) => lines.push(text)),
     target: { protocol: 'grpc', endpoint: 'http://backend:4317' },
   });
 });
 
 describe('spans', () => {
-  it('go out together, soon', async () => {
+  it('are sent in one batch, soon', async () => {
     for (let pid = 1; pid <= 3; pid += 1) traces.submit(span(pid));
     await until(() => exported.length > 0, 'a batch');
     expect(exported).toEqual([3]);
@@ -42,25 +42,25 @@ describe('spans', () => {
     expect(traces.snapshot()).toMatchObject({ dropped: 0, lastFailure: null });
   });
 
-  it('that wait at the end still go out', async () => {
+  it('that wait when the service shuts down are still sent', async () => {
     for (let pid = 1; pid <= 600; pid += 1) traces.submit(span(pid));
     await traces.close(1_000);
     expect(exported).toEqual([512, 88]);
   });
 
-  it('that a backend refuses are dropped, counted, and said once with what to do', async () => {
+  it('that a backend does not accept are dropped, counted, and logged once with the remedy', async () => {
     answer = (done) => done({ code: 1, error: new Error('12 UNIMPLEMENTED') });
     traces.submit(span(1));
     await until(() => traces.snapshot().dropped === 1, 'the count');
     traces.submit(span(2));
     await until(() => traces.snapshot().dropped === 2, 'the count');
-    expect(said).toEqual([
+    expect(lines).toEqual([
       expect.stringContaining('the backend at http://backend:4317 did not get 1 spans (12 UNIMPLEMENTED)'),
     ]);
-    expect(said[0]).toContain('OTEL_TRACES_EXPORTER=none');
+    expect(lines[0]).toContain('OTEL_TRACES_EXPORTER=none');
   });
 
-  it('beyond the limit drop the oldest, counted, while the backend does not answer; the end does not wait for it', async () => {
+  it('beyond the limit drop the oldest, counted; a backend that never answers does not delay the shutdown', async () => {
     answer = () => {};
     for (let pid = 1; pid <= SPANS_MAX + 7; pid += 1) traces.submit(span(pid));
     expect(traces.snapshot().dropped).toBe(7);

@@ -7,8 +7,8 @@ import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Row } from '../../../src/io/queue/ledger.ts';
 import type { Queue } from '../../../src/io/queue/queue.ts';
+import type { Row } from '../../../src/io/queue/tables.ts';
 import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
 
 const WRITER = new URL('./queue-writer.ts', import.meta.url).pathname;
@@ -56,7 +56,7 @@ describe('a process that is killed with SIGKILL', () => {
       const found = drain(queue);
       const known = new Set(queue.uids());
       queue.close();
-      expect(accounted(state.stats)).toBe(state.stats.received);
+      expect(accounted(state.totals)).toBe(state.totals.received);
       expect(new Set(found).size).toBe(found.length);
       for (const number of found) expect(settled.has(number) || safe.has(number)).toBe(false);
       const there = new Set(found);
@@ -67,7 +67,7 @@ describe('a process that is killed with SIGKILL', () => {
         else if (!settled.has(number) && !there.has(number)) expect(number).toBeLessThan(Math.min(...found));
       }
       // One transaction more may have been written than the process could tell of.
-      last = Math.max(last, ...found, state.stats.received);
+      last = Math.max(last, ...found, state.totals.received);
       for (const number of [...found, ...settled]) safe.add(number);
     }
     state.remove();
@@ -149,7 +149,7 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
             }
           }
           const { received, filtered, evicted, rejected, reported } = expected;
-          expect(state.stats).toMatchObject({
+          expect(state.totals).toMatchObject({
             received,
             filtered,
             evicted,
@@ -157,12 +157,12 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
             reported,
             pending: expected.waiting.length,
           });
-          expect(accounted(state.stats)).toBe(received);
+          expect(accounted(state.totals)).toBe(received);
         }
         queue.settle([]);
         expected.waiting.splice(0, underWay.length);
         expect(drain(queue)).toEqual(expected.waiting);
-        expect(state.stats.queueBytes).toBe(0);
+        expect(state.totals.bytes).toBe(0);
         queue.close();
         state.remove();
       }),

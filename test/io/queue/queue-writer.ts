@@ -4,11 +4,10 @@
 import { writeSync } from 'node:fs';
 import { Log } from '../../../src/io/log.ts';
 import { Queue } from '../../../src/io/queue/queue.ts';
-import { newStats } from '../../../src/io/stats.ts';
 import { item } from '../../support/state.ts';
 
 const [, , directory = '', first = '0'] = process.argv;
-const queue = new Queue({ directory, bytesMax: 1 << 30, stats: newStats(0), log: new Log() });
+const queue = new Queue({ directory, bytesMax: 1 << 30, log: new Log() });
 for (let number = Number(first), round = 0; ; round += 1) {
   const items = Array.from({ length: 1 + (round % 7) }, () => {
     number += 1;

@@ -8,8 +8,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoredAggregate } from '../../../src/core/filter/aggregate.ts';
-import { REJECTED_MAX, ROW_BYTES } from '../../../src/io/queue/ledger.ts';
 import { type Queue, UIDS_MAX, WINDOW_BYTES_MAX } from '../../../src/io/queue/queue.ts';
+import { REJECTED_MAX, ROW_BYTES } from '../../../src/io/queue/tables.ts';
 import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
 
 let state: StateDirectory;
@@ -52,26 +52,29 @@ describe('what is put', () => {
     queue?.put([item(4)]);
     expect(bodies(queue?.take(2, 1000) ?? [])).toEqual(['r1', 'r3']);
     queue?.settle([]);
-    expect(state.stats).toMatchObject({ received: 4, filtered: 1, reported: 2, pending: 1 });
+    expect(state.totals).toMatchObject({ received: 4, filtered: 1, reported: 2, pending: 1 });
     expect(drain(reopen())).toEqual(['r4']);
-    expect(state.stats).toMatchObject({ received: 4, filtered: 1, reported: 3, pending: 0, queueBytes: 0 });
+    expect(state.totals).toMatchObject({ received: 4, filtered: 1, reported: 3, pending: 0, bytes: 0 });
     expect(drain(reopen())).toEqual([]);
   });
 
-  it('is counted on from a file of version 0.1.0, which named two counters otherwise', () => {
+  it('is counted on from a file of version 0.1.0, which named three counters differently', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     open().put([item(1), aggregated, item(3, null), item(4, null)]);
     queue?.close();
     const db = new DatabaseSync(file());
     const { json } = db.prepare('SELECT json FROM totals').get() as { json: string };
-    const old = json.replace('"filtered"', '"screened"').replace('"aggregated"', '"folded"');
-    expect(old).toMatch(/"screened":2.*"folded":1/);
+    const old = json
+      .replace('"filtered"', '"screened"')
+      .replace('"aggregated"', '"folded"')
+      .replace('"pending"', '"queued"');
+    expect(old).toMatch(/"screened":2.*"folded":1.*"queued":1/);
     db.prepare('UPDATE totals SET json = ?, crc = ?').run(old, crc32(old));
     db.close();
     reopen();
-    expect(state.stats).toMatchObject({ received: 4, filtered: 2, aggregated: 1, pending: 1 });
+    expect(state.totals).toMatchObject({ received: 4, filtered: 2, aggregated: 1, pending: 1 });
     queue?.put([item(5, null)]);
-    expect(state.stats).toMatchObject({ received: 5, filtered: 3, aggregated: 1 });
+    expect(state.totals).toMatchObject({ received: 5, filtered: 3, aggregated: 1 });
   });
 
   it('and was aggregated is there after a restart, until the summary that tells of it is put', () => {
@@ -91,8 +94,8 @@ describe('what is put', () => {
     queue?.put([{ ...item(4), kind: 'summary' }], []);
     expect(reopen().open).toEqual([]);
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
-    expect(state.stats).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
-    expect(accounted(state.stats)).toBe(state.stats.received);
+    expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
+    expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
   it('is known again by its uid after a restart, though it was delivered, and though it was filtered', () => {
@@ -137,11 +140,11 @@ describe('refused records', () => {
       const [row] = queue?.take(1, 1000) ?? [];
       queue?.settle([{ count: 1, reason: `no ${number}`, record: row?.record ?? null }]);
     }
-    expect(state.stats).toMatchObject({ reported: 0, rejected: REJECTED_MAX + 10, pending: 0 });
+    expect(state.totals).toMatchObject({ reported: 0, rejected: REJECTED_MAX + 10, pending: 0 });
     const last = reopen().lastRejections(REJECTED_MAX * 2);
     expect(last).toHaveLength(REJECTED_MAX);
     expect([last[0]?.reason, Buffer.from(last[0]?.record ?? '').toString()]).toEqual(['no 1009', 'r1009']);
-    expect(state.stats.rejected).toBe(REJECTED_MAX + 10);
+    expect(state.totals.rejected).toBe(REJECTED_MAX + 10);
   });
 });
 
@@ -153,11 +156,11 @@ describe('the limit in bytes', () => {
     for (let number = 0; number < 10; number += 1) queue?.put([item(number, body(number))]);
     expect(bodies(queue?.take(2, 1000) ?? []).map(Number)).toEqual([0, 1]);
     for (let number = 10; number < 14; number += 1) queue?.put([item(number, body(number))]);
-    expect(state.stats).toMatchObject({ received: 14, evicted: 4, pending: 10, queueBytes: 10 * cost });
+    expect(state.totals).toMatchObject({ received: 14, evicted: 4, pending: 10, bytes: 10 * cost });
     queue?.settle([]);
     expect(drain(reopen()).map(Number)).toEqual([6, 7, 8, 9, 10, 11, 12, 13]);
-    expect(accounted(state.stats)).toBe(14);
-    expect(state.lines.join()).toContain('is full (WHODUNIT_QUEUE_BYTES');
+    expect(accounted(state.totals)).toBe(14);
+    expect(state.lines.join()).toContain('or raise WHODUNIT_QUEUE_BYTES');
   });
 });
 
@@ -240,12 +243,12 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     expect(first).toBeGreaterThan(5);
     for (let again = 0; again < 3; again += 1)
       expect(() => queue?.put([item(first, body(first))])).toThrow(expect.objectContaining({ code: 'DISK_FULL' }));
-    expect(state.stats).toMatchObject({ received: first, pending: first });
-    expect(state.stats.queueError).toContain('its disk is full: make room, or set WHODUNIT_STATE_DIR');
+    expect(state.totals).toMatchObject({ received: first, pending: first });
+    expect(state.error).toContain('its disk is full: free some space, or set WHODUNIT_STATE_DIR');
     expect(state.lines).toHaveLength(1);
     rmSync(join(mount, 'ballast'));
     queue?.put([item(first, body(first))]);
-    expect(state.stats.queueError).toBeNull();
+    expect(state.error).toBeNull();
     expect(drain(reopen({ directory: join(mount, 'state') })).map(Number)).toEqual(
       Array.from({ length: first + 1 }, (_, number) => number),
     );
@@ -256,10 +259,10 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     const first = fill();
     const all = drain(queue as Queue).map(Number);
     expect(all).toEqual(Array.from({ length: first }, (_, number) => number));
-    expect(state.stats).toMatchObject({ received: first, reported: first, pending: 0 });
+    expect(state.totals).toMatchObject({ received: first, reported: first, pending: 0 });
     queue?.put([item(first, body(first))]);
     expect(drain(reopen({ directory: join(mount, 'state') })).map(Number)).toEqual([first]);
-    expect(state.stats).toMatchObject({ received: first + 1, reported: first + 1, pending: 0 });
+    expect(state.totals).toMatchObject({ received: first + 1, reported: first + 1, pending: 0 });
   });
 
   it('that is read-only is told of as such', () => {
@@ -301,8 +304,8 @@ describe('a damaged file', () => {
     const saved = numbers(queue as Queue);
     expect(saved.length).toBeGreaterThan(100);
     expect(saved).toEqual([...saved].sort((a, b) => a - b));
-    expect(state.stats.damaged).toBe(400 - saved.length);
-    expect([accounted(state.stats), state.stats.received]).toEqual([400, 400]);
+    expect(state.totals.damaged).toBe(400 - saved.length);
+    expect([accounted(state.totals), state.totals.received]).toEqual([400, 400]);
     expect(aside()).toHaveLength(1);
   });
 
@@ -317,7 +320,7 @@ describe('a damaged file', () => {
     damage(bytes.subarray(0, 8_192));
     writeFileSync(file(), bytes);
     expect(numbers(open())).toEqual(Array.from({ length: 400 }, (_, number) => number));
-    expect(state.stats).toMatchObject({ received: 400, reported: 400, damaged: 0 });
+    expect(state.totals).toMatchObject({ received: 400, reported: 400, damaged: 0 });
     expect(aside()).toHaveLength(1);
   });
 
@@ -356,8 +359,8 @@ describe('a damaged file', () => {
           const saved = drain(damaged);
           for (const body of saved) expect(body).toMatch(/^\d+ x{2000}$/);
           expect(new Set(saved).size).toBe(saved.length);
-          expect(accounted(state.stats)).toBe(state.stats.received);
-          if (known) expect([saved.length + state.stats.damaged, state.stats.received]).toEqual([200, 200]);
+          expect(accounted(state.totals)).toBe(state.totals.received);
+          if (known) expect([saved.length + state.totals.damaged, state.totals.received]).toEqual([200, 200]);
           damaged.put([item(1_000)]);
           expect(drain(damaged)).toEqual(['r1000']);
           damaged.close();
@@ -383,8 +386,8 @@ describe('a damaged file', () => {
     const all = [...bodies(first), ...drain(queue as Queue)].map((body) => Number.parseInt(body, 10));
     expect(aside()).toHaveLength(1);
     expect(new Set(all).size).toBe(all.length);
-    expect(all.length + state.stats.damaged).toBe(2_100);
-    expect([accounted(state.stats), state.stats.received]).toEqual([2_100, 2_100]);
+    expect(all.length + state.totals.damaged).toBe(2_100);
+    expect([accounted(state.totals), state.totals.received]).toEqual([2_100, 2_100]);
   });
 
   it('of those that were set aside the last three are kept', () => {

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command line and environment → one tagged union, with what each command uses. A flag that a command does not have is refused. The
+// settings of the environment are read in config/read.ts.
+import { parseArgs } from 'node:util';
+import type { Env } from './config/env.ts';
+import { KNOBS } from './config/knobs.ts';
+import {
+  type DoctorSettings,
+  type OutputForm,
+  type RulesSettings,
+  type RunSettings,
+  readDoctorSettings,
+  readRulesSettings,
+  readRunSettings,
+} from './config/read.ts';
+import { configError, EXIT_CONFIG, FatalError } from './core/errors.ts';
+
+export type Config =
+  | ({ readonly command: 'run' } & RunSettings)
+  /** `test`: terminate a child process and follow its record. */
+  | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
+  /** `dryRun`: try the rules on recent terminations instead of listing them. */
+  | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
+  /** `what`: an exit code or a signal. */
+  | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
+  | { readonly command: 'help' }
+  | { readonly command: 'version' };
+
+export const HELP = `whodunit finds out why a Linux process died, and what killed it.
+
+usage: whodunit [run] [--output text|json] [--config FILE]
+       whodunit doctor [--test] [--config FILE]
+       whodunit rules [--dry-run] [--config FILE]
+       whodunit explain <exit code | signal> [--executable NAME]
+
+  run      send a record of each abnormal termination to a collector, or print it (the default command)
+  doctor   check every step from the kernel to the collector and say how to fix what is wrong; exits with 1 if something is
+  rules    list the filter rules that decide what is reported, or try them on recent terminations
+  explain  explain an exit code or a signal: explain 137, explain SIGBUS, explain --executable node 7
+
+  --output text|json   print each record on stdout, even if it is also sent to a collector
+  --config FILE        a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it
+  --test               kill a child process, follow its record to the collector, and name the step where it got stuck
+  --dry-run            get recent terminations from the running service and show which rule matches each
+  --executable NAME    the program that exited: its name, or a language (jvm, rust, …)
+  --help, --version
+
+Exit codes: 0 success, 1 something is wrong, 78 a setting or the command line is wrong.
+
+Set OTEL_EXPORTER_OTLP_ENDPOINT to send records to a collector; without it, each record is printed. All variables are
+described in docs/configuration.md: OTEL_EXPORTER_OTLP_* and its forms for each signal,
+${serviceKnobs()}.`;
+
+/** The names of the variables, in lines that fit a terminal. */
+function serviceKnobs(): string {
+  const names = Object.entries(KNOBS).flatMap(([name, { reader }]) => (reader === 'loader' ? [] : [name]));
+  return names
+    .join(', ')
+    .replace(/(.{1,110})(?: |$)/g, '$1\n')
+    .trimEnd();
+}
+
+const FLAGS = {
+  output: { type: 'string' },
+  config: { type: 'string' },
+  test: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
+  executable: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const;
+
+type FlagName = keyof typeof FLAGS;
+type CommandName = 'run' | 'doctor' | 'rules' | 'explain';
+
+/** The flags of each command, besides --help and --version. */
+const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
+  run: ['output', 'config'],
+  doctor: ['test', 'config'],
+  rules: ['dry-run', 'config'],
+  explain: ['executable'],
+};
+
+/** Reads the command line and the environment. Throws a FatalError with exit code 78. */
+export function readConfig(argv: readonly string[], env: Env): Config {
+  // Leniently first: a flag that does not belong to the command is reported together with those that do.
+  const given = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true, strict: false, tokens: true });
+  if (given.values.help) return { command: 'help' };
+  if (given.values.version) return { command: 'version' };
+  const [name = 'run', operand = '', ...rest] = given.positionals;
+  if (!(name in COMMANDS) || (name === 'explain') !== (operand !== '') || rest.length > 0) {
+    const allowed = 'run, doctor, rules, explain <exit code | signal>';
+    throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
+  }
+  const command = name as CommandName;
+  refuseOtherFlags(command, given.tokens);
+  const values = parseStrictly(argv);
+  const file = values.config ?? null;
+  switch (command) {
+    case 'run':
+      return { command, ...readRunSettings(env, file, outputForm(values.output)) };
+    case 'doctor':
+      return { command, test: values.test === true, ...readDoctorSettings(env, file) };
+    case 'rules':
+      return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
+    case 'explain':
+      return { command, what: operand, executable: values.executable ?? null };
+  }
+}
+
+interface Token {
+  readonly kind: string;
+  readonly name?: string;
+  readonly rawName?: string;
+}
+
+function refuseOtherFlags(command: CommandName, tokens: readonly Token[]): void {
+  const flags: readonly string[] = COMMANDS[command];
+  const other = tokens.find(({ kind, name = '' }) => kind === 'option' && !flags.includes(name));
+  if (other === undefined) return;
+  const known = flags.map((flag) => `--${flag}`).join(', ');
+  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; it has ${known}.`);
+}
+
+function parseStrictly(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true }).values;
+  } catch (error) {
+    throw usageError((error as Error).message.split('\n')[0] ?? '');
+  }
+}
+
+function usageError(message: string): FatalError {
+  return new FatalError('USAGE', `${message} See whodunit --help.`, EXIT_CONFIG);
+}
+
+function outputForm(output: string | undefined): OutputForm | null {
+  if (output === undefined || output === 'text' || output === 'json') return output ?? null;
+  throw configError('--output', output, 'text, json', 'Leave it out for the default.');
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The address of the health endpoint: parsed from its setting, and turned into the URLs at which the service is asked. Serving is
+// io/health.ts, asking is io/health-client.ts.
+import type { Kind } from './kinds.ts';
+
+export interface HealthAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Null: `off`. An empty host means every address of the machine. */
+export const HEALTH_ADDRESS: Kind<HealthAddress | null> = {
+  allowed: '`host:port`, `[IPv6 address]:port`, `off`',
+  parse(value) {
+    if (value === 'off') return null;
+    const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value) ?? [];
+    const host = bracketed ?? plain;
+    if (host === undefined || port === undefined || Number(port) > 65_535) return undefined;
+    return { host: host === '' ? '0.0.0.0' : host, port: Number(port) };
+  },
+};
+
+/** The URL of `path` at this address, for a client on the same machine. */
+export function healthUrl({ host, port }: HealthAddress, path: string): string {
+  const to = host === '0.0.0.0' ? '127.0.0.1' : host;
+  return `http://${to.includes(':') ? `[${to}]` : to}:${port}${path}`;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds of values that a setting can have. The text that says what is allowed stands beside the parser that enforces it.
+
+export interface Kind<T> {
+  /** What is allowed, in Markdown: literal values are in backticks. */
+  readonly allowed: string;
+  /** Returns the value, or undefined if the text is not allowed. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+export type ValueOf<K> = K extends Kind<infer T> ? T : never;
+
+/** Any text. Whether it can be used is known only where it is used. */
+export function text(allowed: string): Kind<string> {
+  return { allowed, parse: (value) => value };
+}
+
+/** One of these words. */
+export function oneOf<T extends string>(...values: readonly T[]): Kind<T> {
+  return { allowed: literals(values), parse: (value) => values.find((allowed) => allowed === value) };
+}
+
+/** Several of these words, separated by commas. */
+export function listOf<T extends string>(...values: readonly T[]): Kind<ReadonlySet<T>> {
+  return {
+    allowed: `${literals(values)}, or several separated by commas`,
+    parse(value) {
+      const found = value.split(',').map((part) => values.find((allowed) => allowed === part.trim()));
+      return found.includes(undefined) ? undefined : new Set(found as T[]);
+    },
+  };
+}
+
+/** A boolean as the OpenTelemetry specification reads it: every value but `true` means false. */
+export const BOOLEAN: Kind<boolean> = {
+  allowed: '`true`; every other value means `false`',
+  parse: (value) => value.toLowerCase() === 'true',
+};
+
+export const MILLISECONDS: Kind<number> = {
+  allowed: 'a whole number of milliseconds from 1 to 999999999',
+  parse: (value) => (/^\d{1,9}$/.test(value) && Number(value) > 0 ? Number(value) : undefined),
+};
+
+const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** A size in bytes, at least `min`. */
+export function bytesFrom(min: number): Kind<number> {
+  return {
+    allowed: `a number of bytes of at least ${min}, or a size such as \`64MiB\` (\`KiB\`, \`MiB\`, \`GiB\`)`,
+    parse(value) {
+      const [, digits, unit = ''] = /^(\d{1,15}) ?(KiB|MiB|GiB)?$/.exec(value) ?? [];
+      const count = Number(digits) * (UNITS[unit] ?? 1);
+      return count >= min && Number.isSafeInteger(count) ? count : undefined;
+    },
+  };
+}
+
+/** A limit on a count. `off` is Infinity. */
+export const COUNT_OR_OFF: Kind<number> = {
+  allowed: 'a whole number of at least 1, `off`',
+  parse(value) {
+    if (value === 'off') return Number.POSITIVE_INFINITY;
+    return /^\d+$/.test(value) && Number.isSafeInteger(Number(value)) && Number(value) > 0 ? Number(value) : undefined;
+  },
+};
+
+function literals(values: readonly string[]): string {
+  return values.map((value) => `\`${value}\``).join(', ');
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who the processes of a termination are: names, arguments, user, placement, service. Derived once from the facts, as plain values
+// that words, telemetry and filter only read. Who sent a signal is left to core/verdict/.
+import { SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
+import type { Verdict } from '../verdict/verdict.ts';
+import type { Actor, Death, Victim } from '../wire/event.ts';
+import { Arguments, type ArgumentsMode } from './arguments.ts';
+import { type Declared, declaredBy } from './declared.ts';
+import type { Host } from './host.ts';
+import { displayName, type Named, namedAncestors } from './names.ts';
+import { isContained, type Placement, placementOf } from './placement.ts';
+import { type ProcessContext, parseProcessContext } from './process-context.ts';
+
+export interface Identity extends Named {
+  /** The path; null: not known. */
+  readonly executable: string | null;
+  readonly arguments: Arguments;
+  readonly user: User;
+  readonly cgroup: string | null;
+  readonly placement: Placement;
+  /** Nearest first. */
+  readonly ancestors: readonly Named[];
+}
+
+export interface User {
+  readonly uid: number;
+  /** null: not known. */
+  readonly name: string | null;
+}
+
+export interface VictimIdentity extends Identity {
+  readonly parentPid: number;
+  readonly vpid: number;
+  /** When it was created, ns since 1970. */
+  readonly startedNs: bigint;
+  readonly buildId: string | null;
+  readonly context: ProcessContext;
+  readonly declared: Declared;
+  readonly serviceName: string;
+}
+
+export interface Identities {
+  readonly victim: VictimIdentity;
+  /** null: no process is named as the sender. */
+  readonly sender: Identity | null;
+}
+
+/** The processes of one termination. `mode` decides whether and how their arguments are shown. */
+export function identify(death: Death, { sender }: Verdict, host: Host, mode: ArgumentsMode): Identities {
+  return {
+    victim: victimOf(death, host, mode),
+    sender: sender === null ? null : identityOf(sender, host, mode),
+  };
+}
+
+function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
+  const identity = identityOf(process, host, mode);
+  const context = parseProcessContext(process.otel_context);
+  const declared = declaredBy(process, context);
+  return {
+    ...identity,
+    parentPid: process.parent_pid,
+    vpid: process.vpid,
+    startedNs: process.start_boottime_ns + clock_offset_ns,
+    buildId: process.build_id,
+    context,
+    declared,
+    serviceName: declared.serviceName ?? serviceNameOf(identity),
+  };
+}
+
+function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
+  const placement = placementOf(task.cgroup);
+  return {
+    pid: task.pid,
+    name: displayName(task),
+    executable: task.exe,
+    arguments: new Arguments(task, mode),
+    user: { uid: task.uid, name: userName(task.uid, placement, host) },
+    cgroup: task.cgroup,
+    placement,
+    ancestors: namedAncestors(task.ancestors),
+  };
+}
+
+/** The host's /etc/passwd does not say who a user of a container is, but that 0 is root. */
+function userName(uid: number, placement: Placement, host: Host): string | null {
+  if (isContained(placement)) return uid === 0 ? 'root' : null;
+  return host.userNames.get(uid) ?? null;
+}
+
+const USER_MANAGER = /^user@\d+\.service$/;
+
+/** For a process that declares none: its systemd service, else its container, else its executable. */
+function serviceNameOf({ name, placement }: Identity): string {
+  const { unit, containerName } = placement;
+  if (unit?.endsWith('.service') && !USER_MANAGER.test(unit)) return unit.slice(0, -'.service'.length);
+  return containerName ?? `unknown_service:${name}`;
+}
+
+/** The service whose terminations are counted and aggregated together. Without a name of its own, a pod's process counts under its pod. */
+export function serviceKey({ declared, serviceName, placement }: VictimIdentity): string {
+  const pod = serviceName.startsWith('unknown_service') ? placement.podUid : null;
+  return JSON.stringify([declared.attributes[SERVICE_NAMESPACE] ?? null, serviceName, pod]);
+}

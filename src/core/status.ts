@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Snapshots of the stages → whether the service is ready, what was lost where, and the body of /status. Each stage counts for itself and
+// hands out its snapshot; nothing is counted here.
+import { type Counters, lostIn } from './counters.ts';
+import { withoutCredentials } from './delivery/diagnose.ts';
+import type { ExportState, MetricsState, TracesState } from './delivery/export-state.ts';
+import { describeFailure } from './delivery/outcome.ts';
+import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
+import { readRecord } from './telemetry/stored.ts';
+import type { Hello, LoaderStatus } from './wire/event.ts';
+
+/** The connection to the loader. */
+export interface LoaderSnapshot {
+  readonly connected: boolean;
+  /** The last greeting; null: none yet. */
+  readonly hello: Hello | null;
+  /** The loader's own counters; null: not received yet. */
+  readonly status: LoaderStatus | null;
+  /** Why there is no connection; null: there is one, or none was tried yet. */
+  readonly error: string | null;
+  /** Lines that could not be read, and those among them that carried a termination. */
+  readonly badLines: number;
+  readonly badDeaths: number;
+}
+
+/** The disk queue. Its counters are among `Counters`. */
+export interface QueueSnapshot {
+  readonly path: string;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** When the process of the oldest queued record terminated, ms since 1970; null: the queue is empty. */
+  readonly oldestMs: number | null;
+  /** Why nothing can be written; null: it can. */
+  readonly error: string | null;
+}
+
+export interface ServiceSnapshot {
+  readonly startedMs: number;
+  readonly counters: Counters;
+  readonly duplicates: number;
+  readonly loader: LoaderSnapshot;
+  /** null: records are not sent, so there is no queue. */
+  readonly queue: QueueSnapshot | null;
+  /** null: the signal is not sent. */
+  readonly exports: {
+    readonly logs: ExportState | null;
+    readonly metrics: MetricsState | null;
+    readonly traces: TracesState | null;
+  };
+}
+
+/** `count` records that the collector rejected, newest first. `record` null: the collector did not say which, or it is too long. */
+export interface RecentRejection {
+  readonly timeMs: number;
+  readonly count: number;
+  readonly reason: string;
+  readonly record: Uint8Array | null;
+}
+
+/** Probes without which terminations would be missed or misattributed. The others only add facts. */
+const REQUIRED_PROBES: ReadonlySet<string> = new Set(['sched_process_exit', 'signal_generate', 'signal_deliver']);
+
+/** Why no termination would be reported right now; null: the service is ready. */
+export function notReady({ connected, hello, error }: LoaderSnapshot): string | null {
+  if (!connected || hello === null) return error ?? 'not yet connected to the loader';
+  if (hello.role !== 'consumer') return error ?? 'the loader has not yet given this service the role of the consumer';
+  return missingProbe(hello)?.text ?? null;
+}
+
+/** The first required probe that is not attached, and why; null: all are. */
+export function missingProbe(hello: Hello): { readonly name: string; readonly text: string } | null {
+  const missing = (name: string, why: string) => ({ name, text: `probe ${name} is not attached: ${why}` });
+  if (!hello.probes.some(({ name, attached }) => name === 'sched_process_exit' && attached)) {
+    const listed = hello.probes.find(({ name }) => name === 'sched_process_exit');
+    return missing('sched_process_exit', listed?.note ?? 'not listed');
+  }
+  const probe = hello.probes.find(({ name, attached }) => REQUIRED_PROBES.has(name) && !attached);
+  return probe === undefined ? null : missing(probe.name, probe.note ?? 'no reason given');
+}
+
+/** Terminations lost, by the stage that lost them. `memory_full` is not among them: it loses facts, not terminations. */
+export function lostByStage({ loader, counters }: ServiceSnapshot): Record<StageValue, number> {
+  const lost = loader.status?.lost;
+  return {
+    kernel: lost === undefined ? 0 : Number(lost.ring_full + lost.missed),
+    loader: (lost === undefined ? 0 : Number(lost.undecodable)) + loader.badDeaths,
+    queue: lostIn(counters, 'queue'),
+    export: lostIn(counters, 'export'),
+  };
+}
+
+/** The body of /status. */
+export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentRejection[], nowMs: number): object {
+  const { startedMs, counters, duplicates, loader, exports } = snapshot;
+  const { received, reported, filtered, aggregated, summaries, pending } = counters;
+  const reason = notReady(loader);
+  return {
+    ready: reason === null,
+    reason,
+    started: iso(startedMs),
+    deaths: {
+      received,
+      reported,
+      filtered,
+      aggregated,
+      summaries,
+      duplicates,
+      pending,
+      lost: lostByStage(snapshot),
+    },
+    bad_lines: loader.badLines,
+    metric_overflows: exports.metrics?.overflows ?? 0,
+    queue: queueOf(snapshot, rejections, nowMs),
+    export: {
+      logs: { ...exportOf(exports.logs), next_attempt: iso(exports.logs?.nextAttemptMs ?? null) },
+      traces: { ...exportOf(exports.traces), dropped: exports.traces?.dropped ?? 0 },
+      metrics: exportOf(exports.metrics),
+    },
+    loader: loaderOf(loader),
+    ring: ringOf(loader.status),
+  };
+}
+
+function exportOf(state: ExportState | null): object {
+  if (state === null) return { target: null, last_success: null, last_error: null, last_failure: null, rejected: 0 };
+  const { target, lastSuccessMs, lastFailure, rejected } = state;
+  return {
+    target: { protocol: target.protocol, endpoint: withoutCredentials(target.endpoint) },
+    last_success: iso(lastSuccessMs),
+    last_error: lastFailure && describeFailure(lastFailure),
+    last_failure: lastFailure && { kind: lastFailure.kind, status: lastFailure.status, message: lastFailure.message },
+    rejected,
+  };
+}
+
+function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly RecentRejection[], nowMs: number): unknown {
+  if (queue === null) return null;
+  const { path, bytes, bytesMax, oldestMs, error } = queue;
+  return {
+    path,
+    size: counters.pending,
+    bytes,
+    bytes_max: bytesMax,
+    oldest_age_s: oldestMs === null ? null : Math.max(0, nowMs - oldestMs) / 1000,
+    error,
+    evicted: counters.evicted,
+    damaged: counters.damaged,
+    rejected: {
+      count: counters.rejected,
+      last: rejections.map(({ timeMs, count, reason, record }) => ({
+        time: iso(timeMs),
+        count,
+        reason,
+        ...(record === null ? { uid: null, body: null } : shownOf(record)),
+      })),
+    },
+  };
+}
+
+function loaderOf({ hello, connected }: LoaderSnapshot): unknown {
+  if (hello === null) return null;
+  return {
+    connected,
+    role: hello.role,
+    version: hello.loader_version,
+    kernel: hello.kernel_release,
+    boot_id: hello.boot_id,
+    probes: hello.probes,
+  };
+}
+
+function ringOf(status: LoaderStatus | null): unknown {
+  if (status === null) return null;
+  return {
+    bytes: status.ring_bytes,
+    used_bytes: status.ring_used_bytes,
+    deaths: Number(status.deaths),
+    exits_normal: Number(status.exits_normal),
+    read_seq: String(status.read_seq),
+    acked_seq: String(status.acked_seq),
+    signals_not_remembered: Number(status.lost.memory_full),
+  };
+}
+
+/** Which record it is, and its body for people. null: its bytes are not a record. */
+function shownOf(record: Uint8Array): { uid: string | null; body: string | null } {
+  try {
+    const { attributes, body } = readRecord(record);
+    return { uid: String(attributes[LOG_RECORD_UID]), body: String(body ?? '') };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return { uid: null, body: null };
+  }
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The victim of a termination as an OpenTelemetry resource: service, process, container, unit, host. Rests on semantic conventions
+// 1.45.0 and docs/telemetry.md. Reads identities; deriving them is left to core/identity/.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Arguments } from '../identity/arguments.ts';
+import type { Host } from '../identity/host.ts';
+import type { VictimIdentity } from '../identity/identity.ts';
+import { isoTime } from '../time.ts';
+import { VERSION } from '../version.ts';
+import { type Attributes, attributesOf, type Pair } from './attributes.ts';
+import * as semconv from './semconv.ts';
+
+/** The whole resource, for a record. */
+export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
+  const { name, executable, placement, user } = victim;
+  return attributesOf([
+    // What the process declares comes first; what the kernel knows is added, and wins.
+    ...Object.entries(victim.declared.attributes),
+    [semconv.SERVICE_NAME, victim.serviceName],
+    [semconv.PROCESS_PID, victim.pid],
+    [semconv.PROCESS_CREATION_TIME, isoTime(victim.startedNs)],
+    [semconv.PROCESS_PARENT_PID, victim.parentPid],
+    [semconv.PROCESS_VPID, victim.vpid],
+    [semconv.PROCESS_EXECUTABLE_NAME, name],
+    [semconv.PROCESS_EXECUTABLE_PATH, executable],
+    [semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.buildId],
+    [semconv.PROCESS_RUNTIME_NAME, runtimeName(name, executable)],
+    ...argumentAttributes(victim.arguments),
+    [semconv.PROCESS_OWNER, user.name],
+    [semconv.PROCESS_USER_ID, user.uid],
+    [semconv.PROCESS_LINUX_CGROUP, victim.cgroup],
+    [semconv.CONTAINER_ID, placement.containerId],
+    [semconv.CONTAINER_NAME, placement.containerName],
+    [semconv.K8S_POD_UID, placement.podUid],
+    [semconv.SYSTEMD_UNIT, placement.unit],
+    ...hostPairs(host),
+  ]);
+}
+
+function argumentAttributes(args: Arguments): Pair[] {
+  const { command } = args;
+  if (command === null) return [];
+  return [
+    [semconv.PROCESS_COMMAND, command],
+    [semconv.PROCESS_ARGS_COUNT, args.count],
+    [semconv.PROCESS_COMMAND_ARGS, args.shown],
+  ];
+}
+
+/** What counters and summaries need of the resource, made without the rest: its service level, and the executable's name. */
+export function countedResource({ declared, serviceName, placement, name }: VictimIdentity, host: Host): Attributes {
+  const { attributes } = declared;
+  return attributesOf([
+    [semconv.SERVICE_NAME, serviceName],
+    [semconv.SERVICE_NAMESPACE, attributes[semconv.SERVICE_NAMESPACE]],
+    [semconv.SERVICE_VERSION, attributes[semconv.SERVICE_VERSION]],
+    [semconv.DEPLOYMENT_ENVIRONMENT_NAME, attributes[semconv.DEPLOYMENT_ENVIRONMENT_NAME]],
+    [semconv.SYSTEMD_UNIT, serviceUnit(placement.unit ?? attributes[semconv.SYSTEMD_UNIT])],
+    [semconv.HOST_ID, attributes[semconv.HOST_ID]],
+    ...hostPairs(host),
+    [semconv.PROCESS_EXECUTABLE_NAME, name],
+  ]);
+}
+
+/**
+ * What of a resource says which service it is, and on which host: no pid, no time, no single container, and no scope, whose name has
+ * one of these in it. For counters and summaries.
+ */
+export function serviceLevel(resource: Readonly<Attributes>): Attributes {
+  return attributesOf(
+    SERVICE_LEVEL.map((key) => [key, key === semconv.SYSTEMD_UNIT ? serviceUnit(resource[key]) : resource[key]]),
+  );
+}
+
+/** A scope's name has a pid or a container's id in it. */
+function serviceUnit(unit: Attributes[string] | undefined): string | null {
+  return typeof unit === 'string' && unit.endsWith('.service') ? unit : null;
+}
+
+const SERVICE_LEVEL = [
+  semconv.SERVICE_NAME,
+  semconv.SERVICE_NAMESPACE,
+  semconv.SERVICE_VERSION,
+  semconv.DEPLOYMENT_ENVIRONMENT_NAME,
+  semconv.SYSTEMD_UNIT,
+  semconv.HOST_ID,
+  semconv.HOST_NAME,
+  semconv.HOST_ARCH,
+  semconv.OS_TYPE,
+  semconv.OS_VERSION,
+  semconv.TELEMETRY_DISTRO_NAME,
+  semconv.TELEMETRY_DISTRO_VERSION,
+] as const;
+
+export function hostAttributes(host: Host): Attributes {
+  return attributesOf(hostPairs(host));
+}
+
+function hostPairs(host: Host): Pair[] {
+  return [
+    [semconv.HOST_ID, host.id],
+    [semconv.HOST_NAME, host.name],
+    [semconv.HOST_ARCH, host.arch],
+    [semconv.OS_TYPE, 'linux'],
+    [semconv.OS_VERSION, host.osVersion],
+    [semconv.TELEMETRY_DISTRO_NAME, 'whodunit'],
+    [semconv.TELEMETRY_DISTRO_VERSION, VERSION],
+  ];
+}
+
+const RUNTIMES: readonly (readonly [RegExp, string])[] = [
+  [/^node(?:js)?(?:-?\d+)?$/, 'nodejs'],
+  [/^python\d?(?:\.\d+)?$/, 'cpython'],
+  [/^ruby\d?(?:\.\d+)?$/, 'ruby'],
+  [/^php(?:-fpm)?\d?(?:\.\d+)?$/, 'php'],
+  [/^dotnet$/, 'dotnet'],
+  [/^beam\.smp$/, 'BEAM'],
+  [/^(?:deno|bun|perl)$/, ''],
+];
+
+function runtimeName(name: string, exe: string | null): string | null {
+  if (name === 'java') return exe?.includes('openjdk') ? 'OpenJDK' : null;
+  const runtime = RUNTIMES.find(([pattern]) => pattern.test(name))?.[1];
+  return runtime === undefined ? null : runtime || name;
+}
+
+/** A resource by value. Exporters read its attributes and schema URL; there is nothing to wait for or to merge with. */
+export function resourceValue(attributes: Attributes): ReadableLogRecord['resource'] {
+  const resource: ReadableLogRecord['resource'] = {
+    attributes: attributes as ReadableLogRecord['attributes'],
+    schemaUrl: semconv.SCHEMA_URL,
+    merge: () => resource,
+    getRawAttributes: () => Object.entries(attributes) as ReturnType<ReadableLogRecord['resource']['getRawAttributes']>,
+  };
+  return resource;
+}

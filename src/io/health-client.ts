@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client of the health endpoint of a running service: every answer is checked before it is used. The server is health.ts.
+import * as z from 'zod/mini';
+import { type HealthAddress, healthUrl } from '../config/health-address.ts';
+import { type RecentTermination, recentTerminationSchema } from '../core/filter/rules.ts';
+
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/** What was answered to a failed export (core/delivery/outcome.ts). */
+const reasonSchema = z.object({
+  status: z.union([
+    z.object({ kind: z.enum(['http', 'grpc']), code: z.int() }),
+    z.object({ kind: z.literal('unreached'), cause: z.nullable(z.string()) }),
+    z.object({ kind: z.literal('unencodable') }),
+  ]),
+  message: z.string(),
+});
+
+const exportSchema = z.object({
+  /** null: this signal is not sent. */
+  target: z.nullable(z.object({ protocol: z.enum(['grpc', 'http/protobuf', 'http/json']), endpoint: z.string() })),
+  /** ISO 8601; null: none yet. */
+  last_success: z.nullable(z.string()),
+  /** null: the last export did not fail. */
+  last_error: z.nullable(z.string()),
+  /** The same as a value; left out by version 0.1.0. */
+  last_failure: z._default(z.nullable(reasonSchema), null),
+  /** Left out by version 0.1.0. */
+  rejected: z._default(z.int(), 0),
+});
+
+/** The part of /status that is read. */
+const statusSchema = z.object({
+  queue: z.nullable(
+    z.object({
+      path: z.string(),
+      size: z.int(),
+      bytes: z.int(),
+      bytes_max: z.int(),
+      oldest_age_s: z.nullable(z.number()),
+      error: z.nullable(z.string()),
+      evicted: z.int(),
+      damaged: z.int(),
+      rejected: z.object({
+        count: z.int(),
+        last: z.array(
+          z.object({
+            time: z.string(),
+            count: z.int(),
+            reason: z.string(),
+            /** null: the record is not known, or not kept. */
+            body: z.nullable(z.string()),
+            uid: z._default(z.nullable(z.string()), null),
+          }),
+        ),
+      }),
+    }),
+  ),
+  export: z.object({ logs: exportSchema, metrics: exportSchema, traces: exportSchema }),
+});
+
+export type ServiceExport = z.output<typeof exportSchema>;
+export type ServiceStatus = z.output<typeof statusSchema>;
+
+/** What the service answered, or why there is no answer. */
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+
+/** The value of an answer; null: there is none. */
+export function answered<T>(answer: Answer<T>): T | null {
+  return answer.ok ? answer.value : null;
+}
+
+/** The status of the service. Never rejects. */
+export function fetchStatus(address: HealthAddress): Promise<Answer<ServiceStatus>> {
+  return fetchJson(healthUrl(address, '/status'), statusSchema);
+}
+
+/** The last terminations that the service handled, oldest first. Never rejects. */
+export function fetchRecent(address: HealthAddress): Promise<Answer<RecentTermination[]>> {
+  return fetchJson(healthUrl(address, '/recent'), z.array(recentTerminationSchema));
+}
+
+async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Promise<Answer<z.output<T>>> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    if (!response.ok) return { ok: false, reason: `HTTP ${response.status}` };
+    const parsed = z.safeParse(schema, await response.json());
+    if (parsed.success) return { ok: true, value: parsed.data };
+    const [issue] = parsed.error.issues;
+    return { ok: false, reason: `unexpected answer at ${issue?.path.join('.') || 'the top'}` };
+  } catch (error) {
+    const { cause, message } = error as Error;
+    return { ok: false, reason: cause instanceof Error ? cause.message : message };
+  }
+}

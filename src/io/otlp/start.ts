@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts the exporters that are configured. Each is loaded only when it is started: a service that sends nothing needs none of the SDK.
+import type { Target } from '../../core/delivery/target.ts';
+import type { Host } from '../../core/identity/host.ts';
+import type { ServiceSnapshot } from '../../core/status.ts';
+import type { Log } from '../log.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Delivery } from './deliver.ts';
+import type { Sender } from './log-sender.ts';
+import type { Metrics } from './metrics.ts';
+import type { Traces } from './traces.ts';
+
+export async function startDelivery(
+  target: Target,
+  queue: Queue,
+  metrics: Metrics | null,
+  log: Log,
+): Promise<Delivery> {
+  const [{ createLogSender }, { Delivery }] = await Promise.all([import('./log-sender.ts'), import('./deliver.ts')]);
+  const sender = await createLogSender(target.protocol, metrics?.meters);
+  return new Delivery({
+    queue,
+    send: (records) => sender.send(records),
+    onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
+    log,
+    target,
+  });
+}
+
+export async function startMetrics(
+  target: Target,
+  intervalMs: number,
+  host: Host,
+  snapshot: () => ServiceSnapshot,
+  log: Log,
+): Promise<Metrics> {
+  const [{ Metrics }, { createMetricExporter }, { observedOf }] = await Promise.all([
+    import('./metrics.ts'),
+    import('./exporters.ts'),
+    import('./own-instruments.ts'),
+  ]);
+  const exporter = await createMetricExporter(target.protocol);
+  return new Metrics({ exporter, host, observe: () => observedOf(snapshot()), log, intervalMs, target });
+}
+
+export async function startTraces(target: Target, log: Log): Promise<Traces> {
+  const [{ createSpanExporter }, { Traces }] = await Promise.all([import('./exporters.ts'), import('./traces.ts')]);
+  return new Traces({ exporter: await createSpanExporter(target.protocol), log, target });
+}
+
+/** A sender for a command that sends without a queue. */
+export async function startSender({ protocol }: Target, log: Log): Promise<Sender> {
+  const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
+    import('./log-sender.ts'),
+    import('./exchange.ts'),
+  ]);
+  readDiagnostics(log);
+  return createLogSender(protocol);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts items on disk and waits for the disk if it must. Meanwhile nothing is read from the loader, and the ring buffer is the queue.
+import { DiskError } from '../../core/errors.ts';
+import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import { sleep } from '../sleep.ts';
+import type { Item, Queue } from './queue.ts';
+
+/** How long to wait before the disk is tried again. */
+const DISK_RETRY_MS = 1_000;
+
+/** Resolves when the items are on disk. False: `signal` was aborted before the disk accepted them. */
+export async function keep(
+  queue: Queue,
+  items: readonly Item[],
+  open: readonly StoredAggregate[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (;;) {
+    try {
+      queue.put(items, open);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      await sleep(DISK_RETRY_MS, signal);
+      if (signal.aborted) return false;
+    }
+  }
+}

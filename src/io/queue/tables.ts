@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of the queue's tables, and every statement that reads or writes them. When they run is left to ledger.ts; the schema is in
+// queue-file.ts.
+import type { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+
+/** Rejections that are kept with their reason; older ones are only counted. */
+export const REJECTED_MAX = 1_000;
+/** The bytes of a longer rejected record are not kept. */
+const REJECTED_RECORD_BYTES_MAX = 65_536;
+/** What a row costs besides its record, bytes. */
+export const ROW_BYTES = 64;
+
+/** One queued record. Ids grow. */
+export interface Row {
+  readonly id: number;
+  /** When the process terminated, ms since 1970. */
+  readonly endedMs: number;
+  readonly record: Uint8Array;
+}
+
+/** `count` records that the collector rejected; `record` null: the collector did not say which, or it is too long. */
+export interface Rejection {
+  readonly count: number;
+  readonly reason: string;
+  readonly record: Uint8Array | null;
+}
+
+/** Changes that already hold and are applied in the next transaction. */
+export interface DeferredChanges {
+  /** Rows up to this id are deleted. */
+  readonly through: number;
+  /** So are these. */
+  readonly deleted: readonly number[];
+  readonly rejections: readonly Rejection[];
+}
+
+export type Statements = ReturnType<typeof prepare>;
+
+/** Covers all of a row: SQLite checks the structure of its pages, not their content. */
+export function checksum(endedMs: number, record: Uint8Array): number {
+  return crc32(record, crc32(String(endedMs)));
+}
+
+/** Applies deferred changes, inside a transaction. */
+export function applyDeferred(sql: Statements, { through, deleted, rejections }: DeferredChanges): void {
+  if (through > 0) sql.deleteThrough.run(through);
+  for (const id of deleted) sql.deleteBetween.run(id - 1, id);
+  for (const { count, reason, record } of rejections) {
+    const kept = record !== null && record.length <= REJECTED_RECORD_BYTES_MAX ? record : null;
+    sql.reject.run(Date.now(), count, reason, kept);
+  }
+  if (rejections.length > 0) sql.pruneRejected.run(REJECTED_MAX);
+}
+
+export function prepare(db: DatabaseSync) {
+  const sql = (text: string) => db.prepare(text);
+  return {
+    begin: sql('BEGIN IMMEDIATE'),
+    commit: sql('COMMIT'),
+    rollback: sql('ROLLBACK'),
+    insert: sql('INSERT INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)'),
+    restore: sql('INSERT OR IGNORE INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)'),
+    after: sql('SELECT id, ended_ms AS endedMs, crc, record FROM records WHERE id > ? ORDER BY id'),
+    deleteThrough: sql('DELETE FROM records WHERE id <= ?'),
+    deleteBetween: sql('DELETE FROM records WHERE id > ? AND id <= ?'),
+    measure: sql('SELECT count(*) AS count, coalesce(sum(length(record) + ?), 0) AS bytes FROM records'),
+    keys: sql(
+      `SELECT (SELECT coalesce(min(id), 1) FROM records) AS firstId, (SELECT coalesce(max(id), 0) FROM records) AS lastId,
+        (SELECT coalesce(max(id), 0) FROM commits) AS lastCommit`,
+    ),
+    insertCommit: sql('INSERT OR REPLACE INTO commits (id, uids) VALUES (?, ?)'),
+    pruneCommits: sql('DELETE FROM commits WHERE id <= ?'),
+    commits: sql('SELECT uids FROM commits ORDER BY id'),
+    reject: sql('INSERT INTO rejected (time_ms, count, reason, record) VALUES (?, ?, ?, ?)'),
+    pruneRejected: sql('DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?'),
+    rejected: sql('SELECT time_ms AS timeMs, count, reason, record FROM rejected ORDER BY id DESC LIMIT ?'),
+    totals: sql('SELECT json, crc FROM totals'),
+    saveTotals: sql('INSERT OR REPLACE INTO totals (one, json, crc) VALUES (1, ?, ?)'),
+  };
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The row of totals in the queue file: the counters of terminations, and what else must change in the same transaction as the rows.
+import { type CounterName, noCounts } from '../../core/counters.ts';
+import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+
+/** A wait that the target asked for and that outlives the service; `untilMs` in ms since 1970. */
+export interface Retry {
+  readonly target: string;
+  readonly untilMs: number;
+}
+
+/** The counters add up: see sumInWords() in core/counters.ts. */
+export interface Totals extends Record<CounterName, number> {
+  /** What the pending records cost. */
+  bytes: number;
+  /** The last keys of `records` and `commits`; the latter counts items. */
+  lastId: number;
+  lastCommit: number;
+  retry: Retry | null;
+  /** Aggregated terminations that are in no summary yet. */
+  open: readonly StoredAggregate[];
+}
+
+export function noTotals(): Totals {
+  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, open: [] };
+}
+
+/** Reads the row. Version 0.1.0 wrote `filtered` as `screened`, `aggregated` as `folded` and `pending` as `queued`. */
+export function readTotals(json: string): Totals {
+  const { screened, folded, queued, ...totals } = JSON.parse(json) as Partial<Totals> & Old;
+  return { ...noTotals(), filtered: screened ?? 0, aggregated: folded ?? 0, pending: queued ?? 0, ...totals };
+}
+
+interface Old {
+  readonly screened?: number;
+  readonly folded?: number;
+  readonly queued?: number;
+}

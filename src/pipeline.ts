@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of one message from the loader, and of one batch of them: concluded, printed, stored, then acknowledged. The state is
+// explicit, effects are passed in. Wiring and shutdown are left to main.ts.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { conclude } from './core/conclude.ts';
+import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
+import { Last, Recent, Seen } from './core/filter/memory.ts';
+import type { RecentTermination, Rule } from './core/filter/rules.ts';
+import type { ArgumentsMode } from './core/identity/arguments.ts';
+import type { Host } from './core/identity/host.ts';
+import type { Attributes } from './core/telemetry/attributes.ts';
+import { buildRestart, Restarts } from './core/telemetry/restart.ts';
+import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
+import { buildSpan } from './core/telemetry/span.ts';
+import { storeRecord } from './core/telemetry/stored.ts';
+import { buildSummary } from './core/telemetry/summary.ts';
+import { isoTime } from './core/time.ts';
+import type { Verdict } from './core/verdict/verdict.ts';
+import type { Death, Restart } from './core/wire/event.ts';
+import type { LoaderMessage, Received } from './io/loader/socket.ts';
+import { type Item, UIDS_MAX } from './io/queue/queue.ts';
+
+/** Terminations in /recent. */
+const RECENT_MAX = 100;
+
+export interface Settings {
+  readonly arguments: ArgumentsMode;
+  /** Records of one service in a minute; Infinity: no limit. */
+  readonly recordsPerMinute: number;
+}
+
+/** What the previous run left behind. */
+export interface Remembered {
+  readonly uids: readonly string[];
+  readonly open: readonly StoredAggregate[];
+}
+
+/** What is remembered between messages. */
+export interface State {
+  /** Replaced when the rules file is reloaded. */
+  rules: readonly Rule[];
+  readonly seen: Seen;
+  readonly recent: Recent;
+  readonly loops: CrashLoops;
+  readonly restarts: Restarts;
+  readonly latest: Last<RecentTermination>;
+  /** Second copies of a termination; the loader sends what was not acknowledged again. */
+  duplicates: number;
+  /** Batches are stored in the order in which they were concluded: the last of them. */
+  stored: Promise<boolean>;
+}
+
+export interface Clock {
+  /** ms since 1970. */
+  readonly wallMs: () => number;
+  /** ms of a monotonic clock. */
+  readonly steadyMs: () => number;
+}
+
+export interface Effects {
+  readonly print: (record: ReadableLogRecord) => void;
+  /** null: spans are not sent. */
+  readonly sendSpan: ((span: ReturnType<typeof buildSpan>) => void) | null;
+  /** Counts a termination that the filter does not ignore, for the metrics. */
+  readonly countTermination: (resource: Attributes, verdict: Verdict) => void;
+  /** Resolves when the items are on disk, or counted where nothing is sent. False: the service is shutting down and the disk takes nothing. */
+  readonly store: (items: readonly Item[], open: readonly StoredAggregate[]) => Promise<boolean>;
+}
+
+export interface Pipeline {
+  readonly settings: Settings;
+  readonly state: State;
+  readonly host: () => Host;
+  readonly clock: Clock;
+  readonly effects: Effects;
+}
+
+export function newState(rules: readonly Rule[], settings: Settings, before: Remembered | null = null): State {
+  return {
+    rules,
+    seen: new Seen(UIDS_MAX, before?.uids),
+    recent: new Recent(),
+    loops: new CrashLoops(settings.recordsPerMinute, before?.open),
+    restarts: new Restarts(),
+    latest: new Last(RECENT_MAX),
+    duplicates: 0,
+    stored: Promise.resolve(true),
+  };
+}
+
+/** Handles one batch; it is acknowledged when it is stored. False: it was not stored, because the service is shutting down. */
+export async function takeBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+  const items: Item[] = [];
+  let seq: bigint | null = null;
+  for (const message of messages) {
+    const item = takeMessage(pipeline, message, hello.boot_id);
+    if (item !== null) items.push(item);
+    if ('seq' in message) seq = message.seq;
+  }
+  if (!(await store(pipeline, items))) return false;
+  if (seq !== null) connection.ack(seq);
+  return true;
+}
+
+/** null: there is nothing to store. */
+export function takeMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+  switch (message.type) {
+    case 'death':
+      return takeTermination(pipeline, message, bootId);
+    case 'restart':
+      return takeRestart(pipeline, message, bootId);
+    case 'hello':
+    case 'status':
+    case 'unreadable':
+      return null;
+  }
+}
+
+/** null: a duplicate. The item has a record only if the termination is reported. */
+export function takeTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
+  const { settings, state, clock, effects } = pipeline;
+  const endedNs = death.time_ns + death.clock_offset_ns;
+  const conclusion = conclude(death, {
+    ...state,
+    bootId,
+    host: pipeline.host(),
+    argumentsMode: settings.arguments,
+    observedNs: observedAt(endedNs, clock),
+    nowMs: clock.steadyMs(),
+  });
+  if (conclusion.kind === 'duplicate') {
+    state.duplicates += 1;
+    return null;
+  }
+  const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
+  if (rule.action !== 'ignore') effects.countTermination(resource, verdict);
+  if (record !== null) {
+    effects.print(record);
+    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
+  }
+  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
+  const kind = outcome === 'aggregated' ? { kind: outcome } : {};
+  return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
+}
+
+/** null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
+export function takeRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
+  const { state, clock, effects } = pipeline;
+  const death = state.restarts.take(restart, bootId);
+  const timeNs = restart.time_ns + restart.clock_offset_ns;
+  if (death === null || !state.loops.admits({ key: death.service, endedNs: timeNs }, clock.steadyMs())) return null;
+  const record = buildRestart(restart, death, observedAt(timeNs, clock));
+  const uid = String(record.attributes[LOG_RECORD_UID]);
+  if (!state.seen.add(uid)) return null;
+  effects.print(record);
+  return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
+}
+
+/** Stores the summaries that are due. `all`: those of minutes that are not over, too. */
+export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
+  return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+}
+
+/** The last terminations, oldest first, as /recent shows them. */
+export function recentTerminations(settings: Settings, state: State): readonly RecentTermination[] {
+  const latest = state.latest.members();
+  if (settings.arguments !== 'off') return latest;
+  return latest.map((termination) => ({ ...termination, subject: { ...termination.subject, arguments: null } }));
+}
+
+/** Called in the tick in which the items were concluded, so that the open aggregates include them. */
+function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
+  const { state, effects } = pipeline;
+  const all = [...items, ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate))];
+  const open = state.loops.open();
+  state.stored = state.stored.then(() => effects.store(all, open));
+  return state.stored;
+}
+
+function summaryOf({ clock, effects }: Pipeline, aggregate: Aggregate): Item {
+  const record = buildSummary(aggregate, observedAt(aggregate.lastNs, clock));
+  effects.print(record);
+  const uid = String(record.attributes[LOG_RECORD_UID]);
+  // The delivery time is measured from the moment at which the summary exists.
+  return { uid, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
+}
+
+/** Now, in ns since 1970, but not before the event: the wall clock has whole milliseconds. */
+function observedAt(eventNs: bigint, { wallMs }: Clock): bigint {
+  const nowNs = BigInt(wallMs()) * 1_000_000n;
+  return nowNs > eventNs ? nowNs : eventNs;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/cli.ts';
+import { FatalError } from '../src/core/errors.ts';
+
+describe('the command line', () => {
+  it.each<[string[], unknown]>([
+    [[], { command: 'run', console: 'text' }],
+    [['--output', 'json'], { command: 'run', console: 'json' }],
+    [['run', '--config', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
+    [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
+    [['doctor', '--test'], { command: 'doctor', test: true }],
+    [['rules', '--dry-run'], { command: 'rules', dryRun: true }],
+    [['explain', '137'], { command: 'explain', what: '137', executable: null }],
+    [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
+    [['--help'], { command: 'help' }],
+    [['doctor', '-h'], { command: 'help' }],
+    [['--version'], { command: 'version' }],
+  ])('%j', (argv, expected) => {
+    expect(readConfig(argv, {})).toMatchObject(expected as object);
+  });
+
+  it('gives each command only what it uses', () => {
+    expect(Object.keys(readConfig(['rules'], {})).sort()).toEqual(['command', 'dryRun', 'health', 'rules']);
+    expect(readConfig(['help', '--help'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' })).toEqual({ command: 'help' });
+    expect(readConfig(['explain', '1'], { WHODUNIT_QUEUE_BYTES: 'much' })).toMatchObject({ what: '1' });
+  });
+});
+
+describe('a wrong command line is refused with exit code 78 and one sentence', () => {
+  it.each<[string[], string[]]>([
+    [['watch'], ['the command is "watch"', 'run, doctor']],
+    [['explain'], ['the command is "explain"', 'explain <exit code | signal>']],
+    [['explain', '1', '2'], ['the command is "explain 1 2"']],
+    [['doctor', 'now'], ['the command is "doctor now"']],
+    [
+      ['--output', 'xml'],
+      ['--output is "xml"', 'text, json'],
+    ],
+    [['--output'], ["'--output <value>' argument missing", '--help']],
+    [
+      ['doctor', '--test=yes'],
+      ["'--test' does not take an argument", '--help'],
+    ],
+    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --config', '--help']],
+    [
+      ['doctor', '--output', 'json'],
+      ['whodunit doctor does not have the flag --output', '--test, --config'],
+    ],
+    [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
+    [
+      ['rules', '--test'],
+      ['whodunit rules does not have the flag --test', '--dry-run, --config'],
+    ],
+    [
+      ['explain', '7', '--config', '/a'],
+      ['whodunit explain does not have the flag --config', '--executable'],
+    ],
+  ])('%j', (argv, parts) => {
+    const refused = (): unknown => readConfig(argv, {});
+    expect(refused).toThrow(FatalError);
+    expect(refused).toThrow(expect.objectContaining({ exitCode: 78, message: expect.stringMatching(/^[^\n]*$/) }));
+    for (const part of parts) expect(refused).toThrow(part);
+  });
+});

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who the victim and the sender are, derived from the facts once.
+import { describe, expect, it } from 'vitest';
+import { actor, death, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
+import { identitiesOf } from '../../support/derived.ts';
+
+const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
+
+describe('the name of the service', () => {
+  const name = (changes: Parameters<typeof victim>[0]) =>
+    identitiesOf(death({ process: victim(changes) })).victim.serviceName;
+  const nginx = '/system.slice/nginx.service';
+
+  it.each([
+    [
+      'OTEL_SERVICE_NAME comes first',
+      { env: { OTEL_SERVICE_NAME: 'checkout', OTEL_RESOURCE_ATTRIBUTES: 'service.name=cart' }, cgroup: nginx },
+      'checkout',
+    ],
+    [
+      'then OTEL_RESOURCE_ATTRIBUTES, decoded',
+      { env: { OTEL_RESOURCE_ATTRIBUTES: 'a=b,service.name=my%20cart' }, cgroup: nginx },
+      'my cart',
+    ],
+    ['an empty OTEL_SERVICE_NAME is none', { env: { OTEL_SERVICE_NAME: ' ' }, cgroup: nginx }, 'nginx'],
+    [
+      'then the systemd service without its suffix',
+      { cgroup: '/system.slice/system-getty.slice/getty@tty1.service' },
+      'getty@tty1',
+    ],
+    ['a session is no service', { cgroup: '/user.slice/user-1000.slice/session-3.scope' }, 'unknown_service:sleep'],
+    [
+      'the manager of a user is no service',
+      { cgroup: '/user.slice/user-1000.slice/user@1000.service' },
+      'unknown_service:sleep',
+    ],
+    ['then the container, where its cgroup names it', { cgroup: '/lxc.payload.web/init.scope' }, 'web'],
+    ['a service in such a container goes first', { cgroup: '/lxc.payload.web/system.slice/nginx.service' }, 'nginx'],
+    ['then the executable', { cgroup: null, exe: '/opt/x/my app' }, 'unknown_service:my app'],
+    ['an executable that was replaced', { cgroup: null, exe: '/usr/bin/nginx (deleted)' }, 'unknown_service:nginx'],
+    [
+      'then the name that the kernel keeps',
+      { cgroup: null, exe: null, comm: 'nginx: worker' },
+      'unknown_service:nginx: worker',
+    ],
+    ['nothing known of the environment', { env: null, cgroup: null }, 'unknown_service:sleep'],
+  ] as const)('%s', (_, changes, expected) => {
+    expect(name(changes)).toBe(expected);
+  });
+});
+
+describe('the identities', () => {
+  it('of a victim and its sender have the same form', () => {
+    const { victim: killed, sender } = identitiesOf(killedBy(9, { signal: signal(9) }));
+    expect(killed).toMatchObject({ pid: 4242, name: 'sleep', executable: '/usr/bin/sleep', ancestors: [] });
+    expect(killed.user).toEqual({ uid: 1000, name: 'alice' });
+    expect(sender).toMatchObject({
+      pid: 99,
+      name: 'bash',
+      executable: '/usr/bin/bash',
+      user: { uid: 1000, name: 'alice' },
+      ancestors: [
+        { pid: 80, name: 'sshd' },
+        { pid: 1, name: 'systemd' },
+      ],
+    });
+    expect(sender?.arguments.shown).toEqual(['bash', '-l']);
+  });
+
+  it('have no sender where no process is named as such', () => {
+    expect(identitiesOf(exitedWith(1)).sender).toBeNull();
+  });
+
+  it.each([
+    ['a user of the host', null, 1000, 'alice'],
+    ['a user that the host does not know', null, 7, null],
+    ['root in a container', `/docker/${ID}`, 0, 'root'],
+    ['another user of a container', `/docker/${ID}`, 1000, null],
+  ])('name %s', (_, cgroup, uid, name) => {
+    const { sender } = identitiesOf(killedBy(9, { signal: signal(9, { sender: actor({ cgroup, uid }) }) }));
+    expect(sender?.user).toEqual({ uid, name });
+  });
+});
+
+describe('arguments', () => {
+  const args = ['app', '--token=hunter2'];
+  const of = (mode: 'redacted' | 'full' | 'off', changes = {}) =>
+    identitiesOf(exitedWith(1, { process: victim({ args, ...changes }) }), mode).victim.arguments;
+
+  it.each([
+    ['redacted', ['app', '--token=[REDACTED]']],
+    ['full', args],
+    ['off', null],
+  ] as const)('are shown in the mode %s, and redacted for rules in any', (mode, shown) => {
+    expect(of(mode).shown).toEqual(shown);
+    expect(of(mode).redacted).toEqual(['app', '--token=[REDACTED]']);
+    expect(of(mode).command).toBe('app');
+  });
+
+  it.each(['redacted', 'full', 'off'] as const)('have no secret in the command in the mode %s', (mode) => {
+    expect(of(mode, { args: ['app: password=hunter2'] }).command).toBe('app: password=[REDACTED]');
+  });
+
+  it('are counted where none was cut off', () => {
+    expect([of('off').count, of('off', { args_truncated: true }).count]).toEqual([2, null]);
+  });
+
+  it('may be unknown, or none', () => {
+    const unknown = of('full', { args: null });
+    expect([unknown.shown, unknown.redacted, unknown.command, unknown.count]).toEqual([null, null, null, null]);
+    const none = of('full', { args: [] });
+    expect([none.shown, none.redacted, none.command, none.count]).toEqual([[], [], null, 0]);
+  });
+
+  it('are redacted once', () => {
+    const lazy = of('redacted');
+    expect(lazy.shown).toBe(lazy.redacted);
+  });
+});

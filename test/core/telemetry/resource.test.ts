@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The resource of a victim, whole and as far as it is counted.
+import { describe, expect, it } from 'vitest';
+import { countedResource, serviceLevel } from '../../../src/core/telemetry/resource.ts';
+import { death, victim } from '../../support/deadly.ts';
+import { identitiesOf, resourceOfVictim } from '../../support/derived.ts';
+import { host } from '../../support/host.ts';
+
+const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
+const POD = '8c7f1d2e-3a4b-5c6d-7e8f-90a1b2c3d4e5';
+
+describe('the resource', () => {
+  it('has everything that is known, and nothing else', () => {
+    const process = victim({
+      vpid: 7,
+      env: { OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2,process.pid=1,host.name=container' },
+      cgroup: `/kubepods/besteffort/pod${POD}/${ID}`,
+      uid: 0,
+    });
+    expect(resourceOfVictim(death({ process }), 'redacted')).toEqual({
+      'service.name': 'unknown_service:sleep',
+      'service.version': '1.2',
+      'process.pid': 4242,
+      'process.creation.time': '2026-11-23T14:10:09.123456789Z',
+      'process.parent_pid': 99,
+      'process.vpid': 7,
+      'process.executable.name': 'sleep',
+      'process.executable.path': '/usr/bin/sleep',
+      'process.command': 'sleep',
+      'process.args_count': 2,
+      'process.command_args': ['sleep', '100'],
+      'process.owner': 'root',
+      'process.user.id': 0,
+      'process.linux.cgroup': `/kubepods/besteffort/pod${POD}/${ID}`,
+      'container.id': ID,
+      'k8s.pod.uid': POD,
+      'host.id': host.id,
+      'host.name': 'web-1',
+      'host.arch': 'amd64',
+      'os.type': 'linux',
+      'os.version': '6.18.44',
+      'telemetry.distro.name': 'whodunit',
+      'telemetry.distro.version': '0.1.0',
+    });
+  });
+
+  it('leaves out what is not known', () => {
+    const process = victim({ exe: null, args: null, env: null, cgroup: null, uid: 12_345 });
+    const keys = Object.keys(resourceOfVictim(death({ process }), 'full', { ...host, id: null }));
+    for (const key of [
+      'process.executable.path',
+      'process.command',
+      'process.command_args',
+      'process.args_count',
+      'process.owner',
+      'process.linux.cgroup',
+      'host.id',
+    ]) {
+      expect(keys).not.toContain(key);
+    }
+  });
+
+  it('does not name a user of a container after one of the host', () => {
+    expect(
+      resourceOfVictim(death({ process: victim({ cgroup: `/docker/${ID}` }) }), 'off')['process.owner'],
+    ).toBeUndefined();
+    expect(resourceOfVictim(death({ process: victim() }), 'off')['process.owner']).toBe('alice');
+  });
+
+  it('does not count arguments that were cut', () => {
+    const resource = resourceOfVictim(death({ process: victim({ args_truncated: true }) }), 'full');
+    expect(resource['process.args_count']).toBeUndefined();
+    expect(resource['process.command_args']).toEqual(['sleep', '100']);
+  });
+
+  it.each([
+    ['redacted', ['app', '--token=[REDACTED]']],
+    ['full', ['app', '--token=hunter2']],
+    ['off', undefined],
+  ] as const)('shows the arguments with WHODUNIT_ARGUMENTS=%s', (mode, expected) => {
+    const process = victim({ args: ['app', '--token=hunter2'] });
+    expect(resourceOfVictim(death({ process }), mode)['process.command_args']).toEqual(expected);
+  });
+
+  it.each([
+    ['/usr/bin/node', 'nodejs'],
+    ['/usr/bin/python3.11', 'cpython'],
+    ['/usr/lib/jvm/java-21-openjdk-amd64/bin/java', 'OpenJDK'],
+    ['/opt/zing/bin/java', undefined],
+    ['/usr/bin/nodemon', undefined],
+  ])('names the runtime of %s', (exe, runtime) => {
+    expect(resourceOfVictim(death({ process: victim({ exe }) }), 'off')['process.runtime.name']).toBe(runtime);
+  });
+
+  it.each([
+    ['/system.slice/nginx.service', 'nginx.service'],
+    [`/system.slice/docker-${ID}.scope`, undefined],
+    ['/user.slice/user-1000.slice/session-3.scope', undefined],
+  ])('has a service level in which %s is of the unit %s', (cgroup, unit) => {
+    const level = serviceLevel(resourceOfVictim(death({ process: victim({ cgroup }) }), 'off'));
+    expect(level['whodunit.systemd.unit']).toBe(unit);
+  });
+
+  it('has a service level without pid, time and container', () => {
+    const process = victim({
+      cgroup: `/docker/${ID}`,
+      env: { OTEL_RESOURCE_ATTRIBUTES: 'service.namespace=shop,service.instance.id=7' },
+    });
+    expect(serviceLevel(resourceOfVictim(death({ process }), 'full'))).toEqual({
+      'service.name': 'unknown_service:sleep',
+      'service.namespace': 'shop',
+      'host.id': host.id,
+      'host.name': 'web-1',
+      'host.arch': 'amd64',
+      'os.type': 'linux',
+      'os.version': '6.18.44',
+      'telemetry.distro.name': 'whodunit',
+      'telemetry.distro.version': '0.1.0',
+    });
+  });
+
+  it.each([
+    ['without a declaration', {}],
+    [
+      'with one',
+      {
+        OTEL_RESOURCE_ATTRIBUTES:
+          'service.namespace=shop,service.version=1.2,host.id=x,whodunit.systemd.unit=a.service',
+      },
+    ],
+  ])('is counted under the same service level, %s', (_, env) => {
+    for (const [cgroup, id] of [
+      ['/system.slice/nginx.service', host.id],
+      [null, null],
+    ] as const) {
+      const event = death({ process: victim({ env, cgroup }) });
+      const whole = resourceOfVictim(event, 'redacted', { ...host, id });
+      expect(countedResource(identitiesOf(event).victim, { ...host, id })).toEqual({
+        ...serviceLevel(whole),
+        'process.executable.name': 'sleep',
+      });
+    }
+  });
+});
