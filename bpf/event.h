@@ -8,7 +8,8 @@
  * value, so that the tail can be left out when the ring runs low.
  *
  * Pinned probes and the loader agree on this file and on the names and layouts of the pinned maps (maps.h). Raise EVENT_ABI
- * when one of them changes. A new part kind is additive and raises nothing.
+ * when one of them changes; a map whose layout changes needs a new name, too (docs/decisions/0045). A new part kind is additive
+ * and raises nothing.
  */
 #pragma once
 

@@ -102,12 +102,7 @@ func privileged(t *testing.T) {
 // The whole program, in a mount namespace without /sys/kernel/btf.
 func TestAKernelWithoutBTFIsRefusedWithTheRemedy(t *testing.T) {
 	privileged(t)
-	loader := filepath.Join(t.TempDir(), "whodunit-loader")
-	build := exec.Command("go", "build", "-o", loader, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	loader := build(t)
 	hidden := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec "+loader+" run --socket "+filepath.Join(t.TempDir(), "s"))
 	out, err := hidden.CombinedOutput()
 	var exit *exec.ExitError

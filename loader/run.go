@@ -96,6 +96,9 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 	if config.threadContext && !attached.ReadsContexts {
 		log.Printf("--thread-context has no effect: published contexts can be found only from Linux 6.7 on")
 	}
+	for _, older := range attached.Replaced {
+		log.Printf("replaced the probes of an older loader (ABI %d); its records, pending facts and counters are kept", older)
+	}
 	verb := "attached"
 	if attached.TookOver {
 		verb = "took over"

@@ -3,6 +3,7 @@
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
+import { run } from '../base/run.ts';
 import { print, progress } from '../base/screen.ts';
 import { type ChaosMachine, packMachine } from '../build/chaos-machine.ts';
 import { buildCollector } from '../build/collector.ts';
@@ -37,6 +38,17 @@ async function buildOtherLoader(): Promise<void> {
   await buildGo('another loader', OTHER_LOADER, './loader', { flags: ['-overlay', overlay] });
 }
 
+/** The path of the loader of release 0.1.0; undefined where this clone lacks its commit and CI is not set. */
+async function releasedLoader(): Promise<string | undefined> {
+  try {
+    return (await run('go', ['run', './test/released'])).trim();
+  } catch (error) {
+    if (process.env.CI === 'true' || !(error instanceof Failure)) throw error;
+    progress(`SKIPPED, the upgrade from release 0.1.0 is not tested: ${error.message}\n`);
+    return undefined;
+  }
+}
+
 /** Builds and packs what the scenarios need. Gives the environment of the tests. */
 export async function prepareChaos(keys: readonly string[] = KEYS): Promise<NodeJS.ProcessEnv> {
   const unknown = keys.find((key) => ![...KEYS, SOAK].includes(key));
@@ -49,6 +61,7 @@ export async function prepareChaos(keys: readonly string[] = KEYS): Promise<Node
   return {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_CHAOS_OTHER_LOADER: OTHER_LOADER,
+    ...(keys.includes('i') && { WHODUNIT_CHAOS_RELEASED_LOADER: await releasedLoader() }),
     ...(machine && { WHODUNIT_CHAOS_MACHINE: JSON.stringify(yielding(machine)) }),
   };
 }

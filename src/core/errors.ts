@@ -13,7 +13,7 @@ export type WireErrorCode =
 
 /**
  * A line that could not be read. It is a value and is never thrown: bad data does not stop the stream.
- * `lostDeath` tells that the line was a death (so a death is lost with it), `seq` its position where the line still shows it.
+ * `lostDeath`: the line carried a termination, which is lost. `seq`: its ring position, if it could still be parsed.
  */
 export interface WireError {
   readonly code: WireErrorCode;

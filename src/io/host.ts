@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine says of itself: id, name, architecture, kernel, and the names of its users. Read once; /etc/passwd again
-// when it changes. Which of it is emitted is left to core/telemetry/resource.ts.
+// The host: id, name, architecture, kernel, and the names of its users. Read once; /etc/passwd again when it changes. Which of it is emitted is left to core/telemetry/resource.ts.
 import { readFileSync, statSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
 import { parseResourceAttributes } from '../core/identity/declared.ts';
 import type { Host } from '../core/identity/host.ts';
 import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
 
-/** Users that are remembered; a passwd file beyond that is a directory service's business. */
+/** Users that are remembered; a longer passwd file is cut. */
 const USERS_MAX = 65_536;
 const PASSWD_CHECK_MS = 10_000;
 
-/** `host.arch` of the semantic conventions by Node's name of it. */
+/** Node's name of an architecture → `host.arch` of the semantic conventions. */
 const ARCHS: Readonly<Record<string, string>> = {
   x64: 'amd64',
   arm64: 'arm64',
@@ -22,8 +21,8 @@ const ARCHS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Gives the host, with user names not older than 10 s. `etc` is where passwd and machine-id are. host.id and host.name of our own
- * OTEL_RESOURCE_ATTRIBUTES come first: a container in Kubernetes has a host name of its own. Never throws.
+ * Returns the reader of the host; user names are at most 10 s old. `etc`: the directory of passwd and machine-id. host.id and host.name of
+ * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has a host name of its own. Never throws.
  */
 export function hostReader(etc = '/etc', env: Readonly<Record<string, string | undefined>> = process.env): () => Host {
   const named = parseResourceAttributes(env.OTEL_RESOURCE_ATTRIBUTES);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Another build of the loader takes over, and the first one again, while 500 a second die. Now and then the new one is killed while
-// it starts. The other build has another object, so that the programs in the kernel are really replaced (scripts/suites/chaos.ts).
+// A loader replaces that of release 0.1.0, whose probes have another ABI; then two builds replace each other. Meanwhile 500 processes
+// terminate per second, and now and then the new loader is killed while it starts. The other build has another object, so that the
+// programs in the kernel are really replaced (scripts/suites/chaos.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOADER } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
@@ -22,9 +23,10 @@ export const upgrade: Scenario = {
   run: async ({ full, seed }) => {
     const other = process.env.WHODUNIT_CHAOS_OTHER_LOADER;
     if (other === undefined) throw new Error('WHODUNIT_CHAOS_OTHER_LOADER is not set: `npm run test:chaos` builds it');
+    const released = process.env.WHODUNIT_CHAOS_RELEASED_LOADER;
     const random = chance(seed);
     const upgrades = full ? FULL_UPGRADES : SHORT_UPGRADES;
-    return await onStack({ protocol: 'http/protobuf' }, async (stack) => {
+    return await onStack({ protocol: 'http/protobuf', loader: released }, async (stack) => {
       const reaper = startReaper({ rate: RATE });
       let killed = 0;
       for (let index = 0; index < upgrades; index += 1) {
@@ -39,7 +41,8 @@ export const upgrade: Scenario = {
       }
       await sleep(BETWEEN_MS);
       const ledger = await reaper.stop();
-      const note = `${upgrades} upgrades, ${killed} of them killed at the start`;
+      const first = released === undefined ? '' : ', the first from 0.1.0';
+      const note = `${upgrades} upgrades${first}, ${killed} of them killed at the start`;
       return await judge({ stack, ledger, note });
     });
   },

@@ -28,6 +28,8 @@ export interface StackOptions {
   /** Where the service sends to, if not straight to the collector. */
   readonly endpoints?: (collector: CollectorSite) => { grpc: string; http: string };
   readonly ringBytes?: number;
+  /** The first loader, if it is not the built one. */
+  readonly loader?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
   /** The service's WHODUNIT_STATE_DIR. */
   readonly stateDirectory?: string;
@@ -139,7 +141,7 @@ export async function onStack<T>(options: StackOptions, work: (stack: Stack) => 
   };
   const stack = new Stack(at, site, {
     collector: new Supervised('the collector', site.start),
-    loader: new Supervised('the loader', () => startLoader(at, LOADER, options.ringBytes)),
+    loader: new Supervised('the loader', () => startLoader(at, options.loader ?? LOADER, options.ringBytes)),
     service: new Supervised('the service', () => startService(at, env)),
   });
   let result: T;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole whodunit and a real collector, and the cases that happen in front of them: each is judged by what the collector's file says.
+// A whole whodunit and a real collector, and the cases that happen in front of them: each is checked against the collector's file.
 // What the judgement is used for (a test, a score) is its caller's.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';

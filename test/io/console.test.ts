@@ -5,7 +5,7 @@ import { recordOf } from '../support/circumstances.ts';
 import { exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../support/deadly.ts';
 
 describe('the report', () => {
-  it('tells when, what, why, who, where, and the evidence', () => {
+  it('shows when, what, why, who, where, and the evidence', () => {
     const report = renderText(recordOf(killedBy(9, { signal: signal(9) })), false);
     expect(report.split('\n').map((line) => line.replace(/\d\d:\d\d:\d\d\.\d+ [+-]\d\d:\d\d/, 'TIME'))).toEqual([
       '✖ sleep (pid 4242) was killed by SIGKILL, sent by bash (pid 99, alice) ← sshd ← systemd, after 3.0 s.',
@@ -21,21 +21,21 @@ describe('the report', () => {
     ]);
   });
 
-  it('tells sizes where memory ran out', () => {
+  it('shows sizes if memory ran out', () => {
     const report = renderText(recordOf(killedBy(9, { signal: kernelSignal(9), oom_victim: true, oom: oom() })), false);
     expect(report).toContain(
       '  memory    limit 32 MiB · anonymous 32 MiB · file 1 MiB · shared 0 B · virtual 100 MiB · /demo\n',
     );
   });
 
-  it('shows the control characters of the dead, and does not obey them', () => {
+  it('escapes control characters that come from the process', () => {
     const process = victim({ exe: null, comm: 'a\u001b[2Jb', args: ['x\r\n\u202e'] });
     const report = renderText(recordOf(exitedWith(1, { process })), false);
     expect(report).toContain('✖ a\\u001b[2Jb (pid 4242)');
     expect(report).toContain('x\\u000d\\u000a\\u202e');
   });
 
-  it('is coloured by its severity where that is wanted', () => {
+  it('is coloured by severity if colour is wanted', () => {
     expect(renderText(recordOf(exitedWith(1)), true)).toMatch(/^\u001b\[31m✖ .*\u001b\[0m\n/);
     expect(renderText(recordOf(exitedWith(1)), false)).not.toContain('\u001b');
   });
@@ -68,7 +68,7 @@ describe('--output json', () => {
     });
   });
 
-  it('tells the trace where there is one', () => {
+  it('has the trace if there is one', () => {
     const process = victim({ env: { TRACEPARENT: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' } });
     expect(JSON.parse(renderJson(recordOf(exitedWith(1, { process }))))).toMatchObject({
       trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',

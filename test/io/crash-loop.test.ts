@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A crash loop before the whole service: what is told, that the sum is exact, and that no aggregated death is forgotten by whoever is killed.
+// A crash loop and the whole service: what is reported, that the counters add up, and that no aggregated termination is lost by a kill.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -26,24 +26,24 @@ const LAST_SEQ = BigInt(10 * DEATHS);
 
 /** A collector that keeps of each record its event, and of a summary how many deaths it stands for. */
 async function collect() {
-  const told: { event: string; aggregated: number }[] = [];
+  const received: { event: string; aggregated: number }[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     for (const { scopeLogs } of JSON.parse(body).resourceLogs)
       for (const { eventName, attributes } of scopeLogs[0].logRecords) {
         const count = attributes.find(({ key }: { key: string }) => key === 'whodunit.aggregated.count');
-        told.push({ event: eventName, aggregated: Number(count?.value.intValue ?? 0) });
+        received.push({ event: eventName, aggregated: Number(count?.value.intValue ?? 0) });
       }
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { endpoint, told, close: () => server.close() };
+  return { endpoint, received, close: () => server.close() };
 }
 
 describe('a crash loop', () => {
-  it('of 1,000 deaths in a minute is 10 records and a summary, the sum is exact, and nothing is left unacknowledged', async () => {
+  it('of 1,000 terminations in a minute yields 10 records and a summary, the counters add up, and everything is acknowledged', async () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_RECORDS_PER_MINUTE: '10' };
     const service = await start(['run', '--output', 'json'], health);
@@ -73,7 +73,7 @@ describe('a crash loop', () => {
     });
   });
 
-  it('is told whole though the service is killed in the middle of the minute, after all was acknowledged', async () => {
+  it('is reported completely even if the service is killed in the middle of the minute, after everything was acknowledged', async () => {
     const state = temporaryDirectory();
     const collector = await collect();
     const [port] = await freePorts(1);
@@ -91,13 +91,13 @@ describe('a crash loop', () => {
       await until(() => killed.loader.acks().includes(LAST_SEQ), 'the last ack');
       await killed.remove(); // SIGKILL
       const next = await start(['run'], env);
-      await until(() => collector.told.some(({ aggregated }) => aggregated > 0), 'the summary');
+      await until(() => collector.received.some(({ aggregated }) => aggregated > 0), 'the summary');
       const answer = await fetch(`http://127.0.0.1:${port}/status`);
       const { deaths: sum } = (await answer.json()) as { deaths: object };
       expect(await next.stop()).toBe(0);
-      const single = new Set(collector.told.filter(({ aggregated }) => aggregated === 0).map(({ event }) => event));
+      const single = new Set(collector.received.filter(({ aggregated }) => aggregated === 0).map(({ event }) => event));
       expect(single).toEqual(new Set(['whodunit.process.termination']));
-      expect(collector.told.filter(({ aggregated }) => aggregated > 0)).toEqual([
+      expect(collector.received.filter(({ aggregated }) => aggregated > 0)).toEqual([
         { event: 'whodunit.process.termination.summary', aggregated: DEATHS - RECORDS },
       ]);
       expect(sum).toMatchObject({ received: DEATHS, aggregated: DEATHS - RECORDS, summaries: 1, filtered: 0 });

@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(etc, { recursive: true });
 });
 
-it('the host tells its id, names and users', () => {
+it('the host has an id, names and users', () => {
   writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
   writeFileSync(
     join(etc, 'passwd'),
@@ -36,14 +36,14 @@ it('a host without these files has no id and no names', () => {
   expect(hostReader(etc)()).toMatchObject({ id: null, userNames: new Map() });
 });
 
-it('who has deployed us may name the host, as OpenTelemetry has it', () => {
+it('OTEL_RESOURCE_ATTRIBUTES may name the host', () => {
   writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
   const read = (attributes: string) => hostReader(etc, { OTEL_RESOURCE_ATTRIBUTES: attributes })();
   expect(read('host.name=node%2D7,host.id=i-0abc')).toMatchObject({ name: 'node-7', id: 'i-0abc' });
   expect(read('host.name=')).toMatchObject({ name: hostname(), id: '3d1219c7c4c5404aaa1f6d2a48adfda4' });
 });
 
-it('a new user is known soon', () => {
+it('a new user is known within 10 s', () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\n');
   const read = hostReader(etc);
@@ -54,7 +54,7 @@ it('a new user is known soon', () => {
   expect(read().userNames.get(7)).toBe('bob');
 });
 
-it('the log tells what repeats once a minute, and how often it was', () => {
+it('the log writes what repeats once a minute, with the number of times', () => {
   const lines: string[] = [];
   let now = 0;
   const log = new Log(

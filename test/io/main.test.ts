@@ -101,7 +101,7 @@ const exporting = (endpoint: string) => ({
   OTEL_METRICS_EXPORTER: 'none',
 });
 
-/** A collector that answers `status()`, and keeps the pids of the dead in the logs that it accepted. */
+/** A collector that answers `status()`, and keeps the pids of the logs that it accepted. */
 async function collect(status: () => number): Promise<{ endpoint: string; pids: number[] }> {
   const pids: number[] = [];
   collector = createServer(async (request, response) => {
@@ -119,7 +119,7 @@ async function collect(status: () => number): Promise<{ endpoint: string; pids: 
 }
 
 describe('whodunit run', () => {
-  it('prints what the loader says, acknowledges it, and ends with 0 on SIGTERM', async () => {
+  it('prints what the loader sends, acknowledges it, and exits with 0 on SIGTERM', async () => {
     start(['run']);
     await until(() => loader.heard.length > 0, 'the claim');
     loader.say(death('death-sigkill-by-another', 10), 'garbage\n', death('death-segfault', 20));
@@ -130,7 +130,7 @@ describe('whodunit run', () => {
     expect(err).toContain('WIRE_NOT_JSON');
   });
 
-  it('prints each death once, though the loader sends it again, and acknowledges both copies', async () => {
+  it('prints each termination once if the loader sends it twice, and acknowledges both', async () => {
     start(['--output', 'json']);
     await until(() => loader.heard.length > 0, 'the claim');
     loader.say(death('death-exit-3', 10), death('death-exit-3', 20, 10), death('death-exit-3', 30));
@@ -159,7 +159,7 @@ describe('whodunit run', () => {
     expect([pids, out]).toEqual([[10, 20], '']);
   });
 
-  it('killed with SIGKILL it goes on where it was: each death once, though the loader sends them again', async () => {
+  it('continues after SIGKILL: each termination once, though the loader sends them again', async () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], exporting(endpoint));
@@ -180,7 +180,7 @@ describe('whodunit run', () => {
     expect(pids).toEqual([10, 20, 30]);
   });
 
-  it('ends in time though the collector does not answer, and delivers at the next start', async () => {
+  it('exits in time if the collector does not answer, and delivers at the next start', async () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], { ...exporting(endpoint), WHODUNIT_SHUTDOWN_TIMEOUT: '300' });
@@ -199,7 +199,7 @@ describe('whodunit run', () => {
     expect(await stop()).toBe(0);
   });
 
-  it('tells in /status what became of every death, also of those of an earlier run', async () => {
+  it('shows in /status what became of every termination, those of an earlier run included', async () => {
     let code = 400;
     const { endpoint } = await collect(() => code);
     const address = `127.0.0.1:${(await freePorts(1))[0]}`;
@@ -253,7 +253,7 @@ describe('whodunit run', () => {
     expect(existsSync(stateDir())).toBe(false);
   });
 
-  it('sends the counters before it ends', async () => {
+  it('sends the metrics before it exits', async () => {
     const urls: string[] = [];
     const { endpoint } = await collect(() => 200);
     collector?.on('request', (request) => urls.push(request.url ?? ''));
@@ -265,7 +265,7 @@ describe('whodunit run', () => {
     expect(urls.filter((url) => url === '/v1/metrics').length).toBeGreaterThanOrEqual(3);
   });
 
-  it('waits for a loader that is not there', async () => {
+  it('waits for a loader that is not running', async () => {
     await loader.stop();
     start(['run']);
     await until(() => err !== '', 'a line');
@@ -275,7 +275,7 @@ describe('whodunit run', () => {
     expect(await stop()).toBe(0);
   });
 
-  it('is ready when it is, and says so on the health address', async () => {
+  it('answers on the health address when it is ready', async () => {
     const port = (await freePorts(1))[0];
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
     await until(() => loader.heard.length > 0, 'the claim');
@@ -283,7 +283,7 @@ describe('whodunit run', () => {
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
   });
 
-  it('ends with 1 and one sentence where the health port is taken', async () => {
+  it('exits with 1 and one sentence if the health port is taken', async () => {
     const other = createTcp().listen(0, '127.0.0.1');
     await once(other, 'listening');
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${(other.address() as AddressInfo).port}` });
@@ -292,7 +292,7 @@ describe('whodunit run', () => {
     other.close();
   });
 
-  it('ends with 78 and one sentence on a wrong protocol', async () => {
+  it('exits with 78 and one sentence on a wrong protocol', async () => {
     start(['run'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' });
     expect(await ended()).toBe(78);
     expect(err).toMatch(/^whodunit: OTEL_EXPORTER_OTLP_PROTOCOL is "thrift"; allowed: grpc, .*\n$/);
@@ -300,14 +300,14 @@ describe('whodunit run', () => {
 });
 
 describe('the other commands', () => {
-  it('doctor ends with 1 where something is wrong', async () => {
+  it('doctor exits with 1 if something is wrong', async () => {
     await loader.stop();
     start(['doctor']);
     expect(await ended()).toBe(1);
     expect(out).toContain('BAD   socket');
   });
 
-  it('explain tells what a code means for a program, with the source, and ends with 78 on nonsense', async () => {
+  it('explain prints what a code means for a program, with the source, and exits with 78 on nonsense', async () => {
     start(['explain', '--executable', 'grep', '1']);
     expect([await ended(), out]).toEqual([0, expect.stringMatching(/^grep: no line matched.*\n +\(grep\(1\).*\)\n$/)]);
     start(['explain', 'SIGNONSENSE']);
@@ -315,7 +315,7 @@ describe('the other commands', () => {
     expect(err).toContain('the exit code or signal is "SIGNONSENSE"');
   });
 
-  it('--version tells the version', async () => {
+  it('--version prints the version', async () => {
     start(['--version']);
     expect([await ended(), out]).toEqual([0, 'whodunit 0.1.0\n']);
   });

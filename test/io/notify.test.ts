@@ -42,7 +42,7 @@ afterEach(async () => {
 });
 
 describe('systemd', () => {
-  it('is told that the service is ready, again and again that it lives, and that it stops', async () => {
+  it('is notified that the service is ready, regularly that it is alive, and that it is stopping', async () => {
     const env = { PATH: process.env.PATH, NOTIFY_SOCKET: path, WATCHDOG_USEC: '100000', WATCHDOG_PID: '77' };
     const systemd = notifier(env, 77, log);
     await systemd?.ready();
@@ -53,11 +53,11 @@ describe('systemd', () => {
     expect(lines).toEqual([]);
   });
 
-  it('is told nothing where it did not ask', () => {
+  it('is not notified if it did not ask', () => {
     expect(notifier({}, 1, log)).toBeNull();
   });
 
-  it('cannot be told without its program, which is said once and stops nothing', async () => {
+  it('cannot be notified without its program, which is logged once and stops nothing', async () => {
     const systemd = notifier({ PATH: directory, NOTIFY_SOCKET: path }, 1, log);
     await systemd?.ready();
     await systemd?.stopping();

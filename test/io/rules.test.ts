@@ -53,39 +53,39 @@ describe('a file of rules', () => {
     expect(failure(file)).toMatchObject({ exitCode: 78, message: expect.stringMatching(message) });
   });
 
-  it('is what the example in otel-config/ is', () => {
+  it('is valid in otel-config/, where the example is', () => {
     const rules = readRules({ path: join(ROOT, 'otel-config/rules.yaml'), mode: 'default' });
     expect(rules.length - readRules({ path: null, mode: 'default' }).length).toBe(4);
   });
 
-  it('that is not there is refused', () => {
+  it('that does not exist is refused', () => {
     rmSync(file);
     expect(failure(file).message).toContain('Reading it failed with ENOENT');
   });
 });
 
 describe('whodunit run', () => {
-  it('reads the file again on SIGHUP, and keeps the old rules where it is wrong', async () => {
+  it('reloads the file on SIGHUP, and keeps the old rules if it is wrong', async () => {
     const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
-    const told = async (seq: number): Promise<number> => {
+    const printedAfter = async (seq: number): Promise<number> => {
       service.loader.say(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
       return service.out().split('\n').length - 1;
     };
-    expect(await told(10)).toBe(0);
+    expect(await printedAfter(10)).toBe(0);
     writeFileSync(file, 'rules: none\n');
     service.child.kill('SIGHUP');
     await until(() => service.err().includes('The previous rules still apply.'), 'a word about the bad file');
     expect(service.err()).toContain('rules in');
-    expect(await told(20)).toBe(0);
+    expect(await printedAfter(20)).toBe(0);
     writeFileSync(file, 'rules: []\n');
     service.child.kill('SIGHUP');
     await until(() => service.err().includes('8 rules, including the built-in ones'), 'a word about the good file');
-    expect(await told(30)).toBe(1);
+    expect(await printedAfter(30)).toBe(1);
     expect(await service.stop()).toBe(0);
   });
 
-  it('ends with 78 and one sentence on a wrong file', async () => {
+  it('exits with 78 and one sentence on a wrong file', async () => {
     writeFileSync(file, 'rules:\n  - action: count\n');
     const service = await start(['run', '--config', file]);
     expect(await service.ended()).toBe(78);
@@ -94,7 +94,7 @@ describe('whodunit run', () => {
 });
 
 describe('whodunit rules --dry-run', () => {
-  it('tells of the last deaths which rule takes each, and where the running service did otherwise', async () => {
+  it('shows which rule matches each of the last terminations, and where the running service did otherwise', async () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_REPORT: 'default' };
     const service = await start(['run'], health);
@@ -113,17 +113,17 @@ describe('whodunit rules --dry-run', () => {
     expect(await service.stop()).toBe(0);
   });
 
-  it('is told no arguments with WHODUNIT_ARGUMENTS=off', async () => {
+  it('gets no arguments with WHODUNIT_ARGUMENTS=off', async () => {
     const [port] = await freePorts(1);
     const service = await start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_ARGUMENTS: 'off' });
     service.loader.say(death('death-exit-3', 10));
     await until(() => service.loader.acks().includes(10n), 'the ack');
-    const judged = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
-    expect(judged).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
+    const recent = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
+    expect(recent).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
     expect(await service.stop()).toBe(0);
   });
 
-  it('ends with 1 and the remedy where no service answers', async () => {
+  it('exits with 1 and the remedy if no service answers', async () => {
     const [port] = await freePorts(1);
     const dry = await start(['rules', '--dry-run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
     expect(await dry.ended()).toBe(1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Judges what each booted kernel showed, case by case, with the expectations of test/deaths. What a kernel cannot show is in
+// Checks what each booted kernel showed, case by case, with the expectations of test/deaths. What a kernel cannot show is in
 // limits.ts, and nowhere else.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';

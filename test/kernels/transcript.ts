@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a virtual machine said on its console (test/kernels/vm), taken apart: the truth about each case, and the records that the
-// service makes of what the loader sent. The service's own stages make them; nothing is judged here.
+// service makes of what the loader sent. The service's own stages make them; nothing is decided here.
 import { readFileSync } from 'node:fs';
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';

@@ -68,14 +68,22 @@ func programOf(attached link.Link) *ebpf.Program {
 
 // load loads the object. It attaches and pins the programs that are not pinned yet: an earlier attempt may have been interrupted.
 func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest string, options Options, types *btf.Cache) error {
-	if err := p.configure(spec, options); err != nil {
+	older, err := p.formerMaps()
+	if err != nil {
 		return err
 	}
-	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, Cache: types})
+	defer closeMaps(older)
+	if err := p.configure(spec, options, older[bpfMapEvents]); err != nil {
+		return err
+	}
+	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, MapReplacements: older, Cache: types})
 	if err != nil {
 		return explainLoad(err, p.directory)
 	}
 	defer collection.Close()
+	if err := p.adoptMaps(); err != nil { // not before the kernel has accepted the programs
+		return err
+	}
 	for name, opened := range p.maps() {
 		*opened = collection.DetachMap(name)
 	}
@@ -97,10 +105,12 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	return nil
 }
 
-// configure sets the object's constants, and which maps are pinned and how large they are.
-func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options) error {
+// configure sets the object's constants, and which maps are pinned and how large they are. older is the ring of an older ABI, or nil.
+func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older *ebpf.Map) error {
 	ringBytes := options.RingBytes
-	if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
+	if older != nil {
+		ringBytes = int(older.MaxEntries())
+	} else if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
 		ringBytes = int(pinned.MaxEntries()) // It may hold records that are not acknowledged.
 		pinned.Close()
 	}

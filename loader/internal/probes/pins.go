@@ -10,37 +10,50 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/ring"
 )
 
 const bpffsPath = "/sys/fs/bpf"
 
 // Unload removes every pin under the directory, of every ABI, and so detaches the probes. A directory that does not exist is no error.
 func Unload(pinDirectory string) (removed int, err error) {
-	err = filepath.WalkDir(pinDirectory, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		removed++
-		return os.Remove(path)
-	})
+	removed, err = removePins(pinDirectory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return removed, fmt.Errorf("remove the pins: %w", err)
 	}
-	entries, err := os.ReadDir(pinDirectory)
-	for _, entry := range entries {
-		err = errors.Join(err, os.Remove(filepath.Join(pinDirectory, entry.Name())))
-	}
-	return removed, errors.Join(err, os.Remove(pinDirectory))
+	return removed, nil
 }
 
-// CheckPins fails, with the remedy, if the directory holds pins of another ABI.
+// removePins removes the directory and what is below it.
+func removePins(directory string) (removed int, err error) {
+	err = filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		removed++
+		return os.Remove(path)
+	})
+	if err != nil {
+		return removed, err
+	}
+	entries, err := os.ReadDir(directory)
+	for _, entry := range entries {
+		err = errors.Join(err, os.Remove(filepath.Join(directory, entry.Name())))
+	}
+	return removed, errors.Join(err, os.Remove(directory))
+}
+
+// CheckPins fails, with the remedy, if the directory holds anything but pins of this ABI and of older ones that this loader can take over.
 func CheckPins(pinDirectory string) error {
+	newest := uint32(abi.EventAbiEVENT_ABI)
 	entries, err := os.ReadDir(pinDirectory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -49,13 +62,48 @@ func CheckPins(pinDirectory string) error {
 		return fmt.Errorf("read the pin directory: %w", err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != abiDirectory() {
+		if pinned := abiOf(entry.Name()); pinned < abi.OldestABI || pinned > newest {
 			return exitcode.Errorf(exitcode.Unavailable,
-				"the pin directory %s holds %q, which is not of this loader's version (%s); remove it with `whodunit-loader unload --pin-dir %s`, or use another --pin-dir",
-				pinDirectory, entry.Name(), abiDirectory(), pinDirectory)
+				"the pin directory %s holds %q; this loader reads the pins of ABI %d to %d (v%[3]d to v%[4]d) only; use the loader that made it or another --pin-dir, or remove it with `whodunit-loader unload --pin-dir %[1]s`%[5]s",
+				pinDirectory, entry.Name(), abi.OldestABI, newest, lossOfUnload(filepath.Join(pinDirectory, entry.Name(), bpfMapEvents)))
 		}
 	}
 	return nil
+}
+
+// lossOfUnload says what the removal of a pinned ring would lose; "": nothing, or it cannot be read.
+func lossOfUnload(path string) string {
+	records, bytes, err := unacknowledged(path)
+	if err != nil || records == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", which loses what the service has not acknowledged (records: %d, bytes: %d)", records, bytes)
+}
+
+// unacknowledged counts what a pinned ring holds, of whatever ABI.
+func unacknowledged(path string) (records int, bytes uint64, err error) {
+	pinned, err := ebpf.LoadPinnedMap(path, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer pinned.Close()
+	opened, err := ring.Open(pinned.FD(), pinned.FD(), uint64(pinned.MaxEntries()), new(uint32))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer opened.Close()
+	reader := opened.Reader()
+	defer reader.Close()
+	for at := opened.Acked(); ; {
+		record, next, ok, err := reader.Next(at)
+		if err != nil || !ok {
+			return records, at - opened.Acked(), err
+		}
+		if record != nil {
+			records++
+		}
+		at = next
+	}
 }
 
 // mountBpffs mounts a BPF file system at /sys/fs/bpf if the pin directory lies there and none is mounted.

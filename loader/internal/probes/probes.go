@@ -3,8 +3,9 @@
 // Package probes loads and attaches the probes, pins them, and takes over those that a loader before it pinned: pinned, they keep
 // running while no loader does.
 //
-// Under the pin directory lies v<ABI>, and in it the maps by name and the links as <program>-<digest of the object>. A loader refuses
-// pins of another ABI. It replaces the programs of another object of the same ABI (upgrade.go) and keeps the maps with their content.
+// Under the pin directory lies v<ABI>, and in it the maps by name and the links as <program>-<digest of the object>. A loader replaces
+// the programs of another object (upgrade.go) and keeps the maps with their content, also those of an older ABI (former.go). It refuses
+// the pins of an ABI that it does not know.
 package probes
 
 import (
@@ -35,9 +36,6 @@ const (
 	RingBytesMax = 1 << 30
 )
 
-// abiDirectory is the name of the directory in the pin directory.
-func abiDirectory() string { return fmt.Sprintf("v%d", abi.EventAbiEVENT_ABI) }
-
 // Options say how to attach the probes.
 type Options struct {
 	PinDirectory  string
@@ -53,6 +51,7 @@ type Probes struct {
 	ReadsContexts bool // the kernel has the iterator with which published contexts are found
 
 	EnvironmentKeys []string // the variables that the probes copy
+	Replaced        []uint32 // the older ABIs whose probes were replaced
 
 	events, sharedMap, counters, pendingFacts, pendingCounts, ooms *ebpf.Map
 
@@ -62,6 +61,7 @@ type Probes struct {
 	links      []link.Link
 	lock       *os.File
 	directory  string
+	former     []former // older ABIs that are pinned and not replaced yet
 }
 
 // Attach takes over what is pinned under the pin directory, or loads, attaches and pins this build's probes in place of another
@@ -75,15 +75,22 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := CheckPins(options.PinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory()), programs: map[string]*ebpf.Program{}}
+	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}}
+	if err := os.MkdirAll(p.directory, 0o700); err != nil {
+		return nil, fmt.Errorf("make the pin directory: %w", err)
+	}
 	if p.lock, err = lockDirectory(p.directory); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
+			os.Remove(p.directory) // It fails unless nothing is pinned there: then an older loader may go on with its own pins.
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	if err := p.lockFormer(options.PinDirectory); err != nil {
+		return nil, err
+	}
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
 		return nil, fmt.Errorf("read the probes' object: %w", err)
@@ -106,14 +113,17 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 			return nil, err
 		}
 	}
-	return p, p.detachOthers(digest)
+	for _, former := range p.former {
+		p.Replaced = append(p.Replaced, former.abi)
+	}
+	if err := p.detachOthers(digest); err != nil {
+		return nil, err
+	}
+	return p, p.removeFormer()
 }
 
-// lockDirectory makes the directory if needed, and locks it until the file is closed.
+// lockDirectory locks the directory until the file is closed.
 func lockDirectory(directory string) (*os.File, error) {
-	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, fmt.Errorf("make the pin directory: %w", err)
-	}
 	lock, err := os.Open(directory)
 	if err != nil {
 		return nil, fmt.Errorf("open the pin directory: %w", err)
@@ -182,6 +192,9 @@ func (p *Probes) Close() error {
 	if p.sharedPage != nil {
 		errs = append(errs, unix.Munmap(p.sharedPage))
 		p.shared, p.sharedPage = nil, nil
+	}
+	for _, former := range p.former {
+		errs = append(errs, former.lock.Close())
 	}
 	return errors.Join(append(errs, p.lock.Close())...)
 }

@@ -27,16 +27,22 @@ import (
 // after its last pin is removed, and a process may sit between the two programs for as long as it is not scheduled.
 const overlapLinger = 10 * time.Second
 
-// others are the paths of links that are not this object's.
+// others are the paths of links that are not this object's, in the order of the hooks.
 func (p *Probes) others(digest string) (paths []string, _ error) {
+	directories := []string{p.directory}
+	for _, former := range p.former {
+		directories = append(directories, former.directory)
+	}
 	for _, hook := range allHooks() {
-		pinned, err := filepath.Glob(filepath.Join(p.directory, hook.program+"-*"))
-		if err != nil {
-			return nil, fmt.Errorf("list the pinned probes: %w", err)
-		}
-		for _, path := range pinned {
-			if path != p.linkPath(hook.program, digest) {
-				paths = append(paths, path)
+		for _, directory := range directories {
+			pinned, err := filepath.Glob(filepath.Join(directory, hook.program+"-*"))
+			if err != nil {
+				return nil, fmt.Errorf("list the pinned probes: %w", err)
+			}
+			for _, path := range pinned {
+				if path != p.linkPath(hook.program, digest) {
+					paths = append(paths, path)
+				}
 			}
 		}
 	}

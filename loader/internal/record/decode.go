@@ -66,8 +66,8 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode record: head: %w", err)
 	}
-	if abi.EventAbi(head.Abi) != abi.EventAbiEVENT_ABI {
-		return nil, fmt.Errorf("decode record: it has ABI %d; this loader reads ABI %d", head.Abi, abi.EventAbiEVENT_ABI)
+	if head.Abi < abi.OldestABI || head.Abi > uint32(abi.EventAbiEVENT_ABI) {
+		return nil, fmt.Errorf("decode record: it has ABI %d; this loader reads ABI %d to %d", head.Abi, abi.OldestABI, abi.EventAbiEVENT_ABI)
 	}
 	d.head(&head, record)
 	event := &d.event

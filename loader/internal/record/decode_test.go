@@ -201,9 +201,12 @@ func TestOomSizesAreBytes(t *testing.T) {
 	}
 }
 
-func TestARecordOfAnotherABIIsRefused(t *testing.T) {
-	if _, err := NewDecoder(Machine{}).Decode(recordtest.Raw(abi.Event{Abi: uint32(abi.EventAbiEVENT_ABI) + 1})); err == nil {
-		t.Error("no error")
+func TestRecordsOfOlderABIsAreReadAndThoseOfUnknownOnesRefused(t *testing.T) {
+	for number := uint32(abi.OldestABI - 1); number <= uint32(abi.EventAbiEVENT_ABI)+1; number++ {
+		known := number >= abi.OldestABI && number <= uint32(abi.EventAbiEVENT_ABI)
+		if _, err := NewDecoder(Machine{}).Decode(recordtest.Raw(abi.Event{Abi: number})); known != (err == nil) {
+			t.Errorf("ABI %d: %v", number, err)
+		}
 	}
 }
 

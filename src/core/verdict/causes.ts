@@ -180,7 +180,7 @@ const RULES: readonly CauseRule[] = [
     ],
   },
   {
-    name: 'its terminal went away',
+    name: 'its terminal closed',
     cause: 'hangup',
     when: ({ signo, signal, origin }) =>
       signo === SIGHUP &&

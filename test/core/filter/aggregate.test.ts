@@ -32,7 +32,7 @@ function candidate(changes: Partial<Candidate> = {}): Candidate {
 const total = (aggregated: readonly Aggregate[]): number => aggregated.reduce((sum, { count }) => sum + count, 0);
 
 describe('a minute of one service', () => {
-  it('has ten records and one summary, however many die', () => {
+  it('has ten records and one summary for any number of terminations', () => {
     const loops = new CrashLoops(LIMIT);
     const aggregated = Array.from({ length: 1000 }, (_, i) =>
       loops.aggregates(candidate({ endedNs: BigInt(i) * 59_000_000n }), i * 59),
@@ -43,7 +43,7 @@ describe('a minute of one service', () => {
     expect(loops.due(WINDOW_MS)).toEqual([]);
   });
 
-  it('gives no summary while it lasts, nor where nothing was aggregated', () => {
+  it('has no summary while it lasts, nor if nothing was aggregated', () => {
     const loops = new CrashLoops(1);
     loops.aggregates(candidate(), 0);
     expect(loops.due(2 * WINDOW_MS)).toEqual([]);
@@ -52,7 +52,7 @@ describe('a minute of one service', () => {
     expect(total(loops.due(WINDOW_MS))).toBe(1);
   });
 
-  it('has to be looked after until it is over, and its summary is given', () => {
+  it('is not idle until it is over and its summary is returned', () => {
     const loops = new CrashLoops(1);
     expect(loops.idle).toBe(true);
     for (let i = 0; i < 2; i += 1) loops.aggregates(candidate(), 0);
@@ -63,7 +63,7 @@ describe('a minute of one service', () => {
     expect([loops.idle, next.idle]).toEqual([true, false]);
   });
 
-  it('is followed by another one, with records again', () => {
+  it('is followed by another minute with records', () => {
     const loops = new CrashLoops(1);
     const at = (seconds: bigint) => loops.aggregates(candidate({ endedNs: seconds * SECOND }), 0);
     expect([at(0n), at(1n), at(60n), at(61n)]).toEqual([false, true, false, true]);
@@ -71,7 +71,7 @@ describe('a minute of one service', () => {
     expect(loops.due(Number.POSITIVE_INFINITY)).toMatchObject([{ startNs: 60n * SECOND, count: 1 }]);
   });
 
-  it('counts by cause, and is as bad as the worst', () => {
+  it('counts by cause, and has the highest severity', () => {
     const loops = new CrashLoops(1);
     const causes = ['exit', 'fault', 'exit', 'exit'] as const;
     for (const cause of causes) loops.aggregates(candidate({ cause, severity: cause === 'fault' ? FATAL : ERROR }), 0);
@@ -83,7 +83,7 @@ describe('a minute of one service', () => {
     expect(aggregated.severity).toBe(FATAL);
   });
 
-  it('is given to the next one where it was still open, and is then due at once', () => {
+  it('is passed to the next run if it was still open, and is then due at once', () => {
     const loops = new CrashLoops(1);
     for (const key of ['a', 'b', 'b']) loops.aggregates(candidate({ key, endedNs: 7n }), 0);
     const next = new CrashLoops(1, JSON.parse(JSON.stringify(loops.open())));
@@ -92,7 +92,7 @@ describe('a minute of one service', () => {
     expect([next.open(), next.due(0)]).toEqual([[], []]);
   });
 
-  it('is told apart from that of another service, and closed early where too many are open, never lost', () => {
+  it('is separate for each service, and closed early if too many are open, never lost', () => {
     const loops = new CrashLoops(1);
     for (let i = 0; i <= SERVICES_MAX; i += 1)
       for (let times = 0; times < 2; times += 1) loops.aggregates(candidate({ key: `service ${i}` }), 0);
@@ -100,7 +100,7 @@ describe('a minute of one service', () => {
     expect(total(loops.due(Number.POSITIVE_INFINITY))).toBe(SERVICES_MAX);
   });
 
-  it('loses none, in whatever order and at whatever times they come', () => {
+  it('loses no termination, in any order and at any time', () => {
     const death = fc.record({
       key: fc.constantFrom('a', 'b', 'c'),
       endedNs: fc.bigInt(0n, 300n * SECOND),
@@ -122,7 +122,7 @@ describe('a minute of one service', () => {
 });
 
 describe('a crash loop, concluded', () => {
-  it('is told by records, then by a summary of the service, and every death has one outcome', () => {
+  it('yields records, then a summary of the service, and every termination has one outcome', () => {
     const loops = new CrashLoops(2);
     const given = circumstances({ loops });
     const service = { OTEL_SERVICE_NAME: 'checkout' };
@@ -159,7 +159,7 @@ describe('a crash loop, concluded', () => {
     expect(buildSummary(aggregated, 2n).attributes['log.record.uid']).toBe(summary.attributes['log.record.uid']);
   });
 
-  it('of a nameless executable is that of one pod', () => {
+  it('of an unnamed service is that of one pod', () => {
     const given = circumstances({ loops: new CrashLoops(1) });
     const pods = ['1', '2', '1'].map((digit) => `/kubepods/pod${digit.repeat(32)}/${'a'.repeat(64)}`);
     const outcomes = pods.map((cgroup, index) => {
@@ -169,7 +169,7 @@ describe('a crash loop, concluded', () => {
     expect(outcomes).toEqual(['reported', 'reported', 'aggregated']);
   });
 
-  it('never aggregates what is not worth a record', () => {
+  it('never aggregates what is filtered', () => {
     const loops = new CrashLoops(1);
     const given = circumstances({ loops, rules: [{ name: 'none', action: 'count', matches: () => true }] });
     for (const pid of [1, 2, 3]) conclude(exitedWith(1, { process: victim({ pid }) }), given);

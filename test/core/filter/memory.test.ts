@@ -2,19 +2,19 @@
 import { expect, it } from 'vitest';
 import { RECENT_WINDOW_NS, Recent, Seen } from '../../../src/core/filter/memory.ts';
 
-it('a second copy is known, until at least so many others came', () => {
+it('a duplicate is recognised until at least `limit` others have come', () => {
   const seen = new Seen(2);
   const added = (...members: string[]) => members.map((member) => seen.add(member));
   expect(added('a', 'a', 'b', 'a', 'c', 'a', 'b')).toEqual([true, false, true, false, true, false, false]);
   expect(added('d', 'c', 'd', 'a')).toEqual([true, false, false, true]);
 });
 
-it('what was known before is known', () => {
+it('what the previous run remembered is recognised', () => {
   const seen = new Seen(2, ['a', 'b']);
   expect([seen.add('a'), seen.add('c'), seen.add('b')]).toEqual([false, true, false]);
 });
 
-it('ends of a service are counted for ten minutes, each service for itself', () => {
+it('terminations are counted for ten minutes, for each service separately', () => {
   const recent = new Recent();
   expect(recent.add('a', 0n)).toBe(1);
   expect(recent.add('a', RECENT_WINDOW_NS - 1n)).toBe(2);

@@ -58,10 +58,10 @@ describe('a condition', () => {
     expect(taken([{ name: 'mine', action: 'ignore', ...conditions }], of) === 'mine').toBe(expected);
   });
 
-  it('on what is not known does not hold', () => {
-    const nobody: Subject = { ...subject, cgroup: null, unit: null, user: null, arguments: null, executable: [] };
+  it('on a fact that is not known does not hold', () => {
+    const unknown: Subject = { ...subject, cgroup: null, unit: null, user: null, arguments: null, executable: [] };
     for (const key of ['cgroup', 'unit', 'user', 'arguments', 'executable'])
-      expect(taken([{ name: 'mine', action: 'ignore', [key]: '*' }], nobody)).not.toBe('mine');
+      expect(taken([{ name: 'mine', action: 'ignore', [key]: '*' }], unknown)).not.toBe('mine');
   });
 });
 

@@ -49,6 +49,7 @@ describe('a good connection', () => {
     await until(() => deaths() === 2, 'two deaths');
     expect(loader.heard).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
     expect(types()).toEqual(['hello', 'hello', 'status', 'death', 'death']);
+    expect(received.at(-1)?.hello).toMatchObject({ role: 'consumer', boot_id: goldenObject('hello').boot_id });
     expect(reader.snapshot()).toMatchObject({ connected: true, error: null, hello: { role: 'consumer' } });
   });
 

@@ -24,7 +24,7 @@ function drain(queue: Queue): number[] {
 }
 
 describe('a process that is killed with SIGKILL', () => {
-  it('loses nothing that it acknowledged, at whatever moment, again and again', async () => {
+  it('loses nothing that it acknowledged, at any moment, again and again', async () => {
     const state = new StateDirectory();
     const safe = new Set<number>();
     let last = 0;
@@ -66,7 +66,7 @@ describe('a process that is killed with SIGKILL', () => {
         if (number % 5 === 0) expect(there.has(number)).toBe(false);
         else if (!settled.has(number) && !there.has(number)) expect(number).toBeLessThan(Math.min(...found));
       }
-      // One transaction more may have been written than the process could tell of.
+      // One more transaction may have been written than the process could report.
       last = Math.max(last, ...found, state.totals.received);
       for (const number of [...found, ...settled]) safe.add(number);
     }
@@ -91,7 +91,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 describe('any sequence of puts, deliveries, restarts and crashes', () => {
-  it('keeps every record once, in order, or has it counted', () => {
+  it('keeps every record once, in order, or counts it as lost', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 4, max: 60 }), (sequence, room) => {
         // A crash is what the files are at the moment: a copy of them, opened by another.
@@ -112,7 +112,7 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
                 return item(number, reported ? `${number}`.padEnd(100) : null);
               });
               queue.put(items);
-              // The oldest that is not under way makes room.
+              // The oldest record that is not in flight makes room.
               while (expected.waiting.length > room && expected.waiting.length > underWay.length) {
                 expected.waiting.splice(underWay.length, 1);
                 expected.evicted += 1;

@@ -46,8 +46,8 @@ function drain(from: Queue): string[] {
 }
 const file = (): string => join(state.path, 'queue.db');
 
-describe('what is put', () => {
-  it('comes out in order, once, over a restart as well', () => {
+describe('an item', () => {
+  it('comes out in order, once, also after a restart', () => {
     open().put([item(1), item(2, null), item(3)]);
     queue?.put([item(4)]);
     expect(bodies(queue?.take(2, 1000) ?? [])).toEqual(['r1', 'r3']);
@@ -77,7 +77,7 @@ describe('what is put', () => {
     expect(state.totals).toMatchObject({ received: 5, filtered: 3, aggregated: 1 });
   });
 
-  it('and was aggregated is there after a restart, until the summary that tells of it is put', () => {
+  it('that is aggregated survives a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     const times = { startNs: '1', firstNs: '2', lastNs: '3' };
     const minute: StoredAggregate = {
@@ -98,13 +98,13 @@ describe('what is put', () => {
     expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
-  it('is known again by its uid after a restart, though it was delivered, and though it was filtered', () => {
+  it('is recognised by its uid after a restart, even if it was delivered or filtered', () => {
     open().put([item(1), item(2, null)]);
     drain(queue as Queue);
     expect(reopen().uids()).toEqual([uidOf(1), uidOf(2)]);
   });
 
-  it('of the uids the last ones are kept', () => {
+  it('only the last uids are kept', () => {
     open();
     for (let at = 0; at < UIDS_MAX + 2_000; at += 1_000)
       queue?.put(Array.from({ length: 1_000 }, (_, index) => item(at + index, null)));
@@ -113,7 +113,7 @@ describe('what is put', () => {
     expect(uids.at(-1)).toBe(uidOf(Math.ceil((UIDS_MAX + 2_000) / 1_000) * 1_000 - 1));
   });
 
-  it('beyond the window waits on disk alone, and nothing is out of order', () => {
+  it('beyond the window waits only on disk, and the order is kept', () => {
     const long = 'x'.repeat(100_000);
     const count = Math.ceil((2.5 * WINDOW_BYTES_MAX) / long.length);
     open();
@@ -125,15 +125,15 @@ describe('what is put', () => {
     expect(all).toEqual(Array.from({ length: count + 1 }, (_, number) => number));
   });
 
-  it('a batch ends at its bytes, but has one record at least', () => {
+  it('a batch stays within its bytes, but has at least one record', () => {
     open().put([item(1, 'a'.repeat(60)), item(2, 'b'.repeat(60)), item(3, 'c'.repeat(500))]);
     const lengths = () => queue?.take(512, 120).map(({ record }) => record.length);
     expect([lengths(), lengths()]).toEqual([[60, 60], [500]]);
   });
 });
 
-describe('refused records', () => {
-  it('are kept with the reason, the newest first, up to the limit; all are counted', () => {
+describe('rejected records', () => {
+  it('are kept with the reason, newest first, up to the limit; all are counted', () => {
     open();
     for (let number = 0; number < REJECTED_MAX + 10; number += 1) {
       queue?.put([item(number)]);
@@ -149,7 +149,7 @@ describe('refused records', () => {
 });
 
 describe('the limit in bytes', () => {
-  it('lets the oldest go, but never what is under way, and counts them', () => {
+  it('drops the oldest records, but never those in flight, and counts them', () => {
     const cost = 100 + ROW_BYTES;
     const body = (number: number) => `${number}`.padEnd(100);
     open({ bytesMax: 10 * cost });
@@ -180,7 +180,7 @@ describe('the state directory', () => {
     expect(statSync(file()).mode & 0o777).toBe(0o600);
   });
 
-  it('serves one service: the second is told', () => {
+  it('serves one service: the second is refused', () => {
     open();
     expect(() => state.open()).toThrow(expect.objectContaining({ code: 'STATE_DIR_TAKEN' }));
   });
@@ -224,7 +224,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
   });
 
   const body = (number: number): string => `${number}`.padEnd(50_000);
-  /** Puts until the disk is full; gives the number that did not fit. */
+  /** Puts until the disk is full; returns the number that did not fit. */
   function fill(): number {
     for (let number = 0; ; number += 1) {
       try {
@@ -236,7 +236,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     }
   }
 
-  it('takes nothing of a transaction, says so once with the remedy, and goes on when there is room', () => {
+  it('accepts no part of a transaction, is logged once with the remedy, and recovers when there is room', () => {
     writeFileSync(join(mount, 'ballast'), Buffer.alloc(4 << 20));
     open({ directory: join(mount, 'state') });
     const first = fill();
@@ -254,7 +254,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     );
   });
 
-  it('that the queue itself has filled gets free when the records are delivered', () => {
+  it('that the queue itself has filled is freed when the records are delivered', () => {
     open({ directory: join(mount, 'state') });
     const first = fill();
     const all = drain(queue as Queue).map(Number);
@@ -265,7 +265,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     expect(state.totals).toMatchObject({ received: first + 1, reported: first + 1, pending: 0 });
   });
 
-  it('that is read-only is told of as such', () => {
+  it('that is read-only is named as such', () => {
     open({ directory: join(mount, 'state') }).put([item(1)]);
     queue?.close();
     execFileSync('mount', ['-o', 'remount,ro', mount]);
@@ -288,7 +288,7 @@ describe('a damaged file', () => {
   const numbers = (from: Queue): number[] => drain(from).map((body) => Number.parseInt(body, 10));
   const aside = (): string[] => readdirSync(state.path).filter((name) => /^queue\.damaged-.*\.db$/.test(name));
 
-  it('that is no database is set aside, and the service goes on', () => {
+  it('that is not a database is set aside, and the service continues', () => {
     writeFileSync(file(), 'this is not a database, and long enough to be one'.repeat(200));
     open().put([item(1)]);
     expect(drain(queue as Queue)).toEqual(['r1']);
@@ -296,7 +296,7 @@ describe('a damaged file', () => {
     expect(state.lines.join()).toMatch(/was damaged .*It is kept as .*queue\.damaged-/);
   });
 
-  it('that was cut gives what is left of it; the rest is counted', () => {
+  it('that was truncated yields what is left; the rest is counted', () => {
     fill(400);
     const whole = readFileSync(file());
     writeFileSync(file(), whole.subarray(0, Math.floor(whole.length * 0.6)));
@@ -313,8 +313,8 @@ describe('a damaged file', () => {
     ['scrambled', (head: Buffer) => head.fill(0xa5)],
     ['emptied', (head: Buffer) => head.fill(0)],
     ['that of another file', (head: Buffer) => head.fill(0).write('SQLite format 3\0')],
-    ['told to be of a later version, and scrambled', (head: Buffer) => head.fill(0xa5, 60)],
-  ])('whose first page is %s gives all of its records', (_, damage) => {
+    ['marked as a later version, and overwritten', (head: Buffer) => head.fill(0xa5, 60)],
+  ])('whose first page is %s yields all of its records', (_, damage) => {
     fill(400);
     const bytes = readFileSync(file());
     damage(bytes.subarray(0, 8_192));
@@ -324,7 +324,7 @@ describe('a damaged file', () => {
     expect(aside()).toHaveLength(1);
   });
 
-  it('whose head names a format that SQLite does not know is set aside', () => {
+  it('whose header names a format that SQLite does not know is set aside', () => {
     fill(3);
     const bytes = readFileSync(file());
     bytes.writeUInt32BE(99, 44); // the schema format number (SQLite's database file format, 1.3)
@@ -335,7 +335,7 @@ describe('a damaged file', () => {
     expect(drain(damaged)).toContain('r1000');
   });
 
-  it('that was scrambled anywhere gives records that are whole, or none; the sum holds', () => {
+  it('that was overwritten anywhere yields intact records or none; the counters add up', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 5_000 })), {
@@ -390,7 +390,7 @@ describe('a damaged file', () => {
     expect([accounted(state.totals), state.totals.received]).toEqual([2_100, 2_100]);
   });
 
-  it('of those that were set aside the last three are kept', () => {
+  it('the last three files that were set aside are kept', () => {
     for (let round = 0; round < 5; round += 1) {
       writeFileSync(file(), 'not a database at all, but with some length to it'.repeat(100));
       state.open().close();

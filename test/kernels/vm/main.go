@@ -1,6 +1,6 @@
 // Command vm is the init of the kernel matrix's virtual machines, and all that runs there besides the programs under test. It starts
-// the loader, is its consumer, lets the undertaker's cases happen one after the other, and prints what each side says. It judges
-// nothing: that is done outside, by the code that judges on every other machine.
+// the loader, is its consumer, lets the undertaker's cases happen one after the other, and prints what each side says. It decides
+// nothing: that is done outside, by the code that compares on every other machine.
 //
 // Each line of its output is "@kind JSON":
 //

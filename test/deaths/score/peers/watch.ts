@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The others at work, all at once: starts them, reads their lines, and knows when they have caught up. Their words are not judged here.
+// The others at work, all at once: starts them, reads their lines, and knows when they have caught up. Their lines are weighed elsewhere.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Program, startProgram, until } from '../../../../scripts/stack/program.ts';
