@@ -5,9 +5,9 @@
 // The suites that need the real kernel need root and BPF. Where these are missing they are skipped, and the output says so; with
 // CI=true a skip is a failure, so that no green run was one without them.
 //
-// What needs no kernel overlaps: the fuzzers run beside the unit tests, and everything that has to be built or fetched, at a lower
-// priority, beside whatever does not need it yet. The suites on this kernel run one after the other, since each sees every process of
-// the machine. What happens in emulated machines runs beside all of them, at a lower priority, too.
+// What needs no kernel overlaps: the fuzzers run beside the unit tests, and everything that has to be built or fetched
+// beside whatever does not need it yet. On this kernel, the suites that measure times and count losses run alone; those of
+// delivery and of configurations run side by side. What happens in emulated machines runs beside all of them, at a lower priority, too.
 import { spawnSync } from 'node:child_process';
 import { command } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -62,7 +62,11 @@ await command(async () => {
   const missing = missingForKernelTests();
   if (missing === undefined) {
     const early = stages.prepareInBackground('preparing tests on this kernel', () => prepareKernelTests(stages));
-    const late = stages.prepareInBackground('preparing delivery, configurations', () => prepareOthers(early.ended));
+    const late = stages.prepareInBackground(
+      'preparing delivery, configurations',
+      () => prepareOthers(early.ended),
+      { yields: true }, // the first time, it lasts into the suites on this kernel
+    );
     await testWithoutKernel(stages);
     await testOnKernel(stages, await early.finish(), late);
   } else {
@@ -133,8 +137,9 @@ async function testOnKernel(stages: Stages, { machines, chaos, tests }: Early, l
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   const { delivery, configs } = await late.finish();
+  const configurations = stages.testInBackground('configurations', () => testConfigs(configs));
   await stages.test('delivery', () => testDelivery(delivery));
-  await stages.test('configurations', () => testConfigs(configs));
+  await configurations.finish();
   await machines.chaos.finish();
   await machines.matrix.finish();
 }

@@ -44,10 +44,10 @@ export class Stages {
     return background(new Capture(), async () => this.#report(name, startMs, await work()));
   }
 
-  /** A stage without tests, in the background: it prepares others, and its programs leave the processors to the foreground. */
-  prepareInBackground<T>(name: string, work: () => Promise<T>): Background<T> {
+  /** A stage without tests, in the background: it prepares others. `yields`: its programs leave the processors to the foreground. */
+  prepareInBackground<T>(name: string, work: () => Promise<T>, { yields = false } = {}): Background<T> {
     const startMs = this.#now();
-    return background(new Capture({ yields: true }), async () => {
+    return background(new Capture({ yields }), async () => {
       const result = await work();
       this.#rows.push({ name, startMs, endMs: this.#now(), counts: null });
       return result;

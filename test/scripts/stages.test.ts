@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
+import { run } from '../../scripts/base/run.ts';
 import { Capture, print, progress, show, withCapture } from '../../scripts/base/screen.ts';
 import type { Counts } from '../../scripts/suites/counts.ts';
 import { Stages } from '../../scripts/suites/stages.ts';
@@ -91,4 +92,13 @@ describe('a program in the background', () => {
     expect(code).toBe(3);
     expect(capture.text.split('\n').sort()).toEqual(['', 'err', 'out']);
   });
+});
+
+it('a stage that yields runs its programs at the lowest priority', async () => {
+  const { stages, run: inForeground } = fixture();
+  const priority = () => run('sh', ['-c', 'sleep 0.2; nice']);
+  const yields = stages.prepareInBackground('building', priority, { yields: true });
+  const competes = stages.prepareInBackground('packing', priority);
+  await inForeground(async () => expect((await yields.finish()).trim()).toBe('19'));
+  await inForeground(async () => expect(await competes.finish()).toBe(await priority()));
 });
