@@ -36,12 +36,12 @@ describe('what an endpoint speaks against what whodunit is set to', () => {
   const faults: [Protocol, string, Spoken, string, RegExp][] = [
     ['grpc', 'http://c:4317', { kind: 'unreachable', reason: 'ECONNREFUSED' }, 'collector', /ECONNREFUSED/],
     ['grpc', 'http://c:4318', spoken({ http1: true }), 'protocol', /speaks HTTP\/1\.1: set .*=http\/protobuf/],
-    ['grpc', 'http://c:22', spoken({}), 'protocol', /no HTTP\/2/],
+    ['grpc', 'http://c:22', spoken({}), 'protocol', /does not speak HTTP\/2/],
     ['http/json', 'http://c:4317', spoken({ http2: true }), 'protocol', /speaks gRPC: set .*=grpc/],
-    ['http/json', 'http://c:22', spoken({}), 'protocol', /no HTTP:/],
-    ['http/json', 'https://c:4318', spoken({ http1: true }), 'TLS', /write http:\/\//],
-    ['grpc', 'c:4317', spoken({ http2: true }), 'TLS', /write http:\/\//],
-    ['grpc', 'http://c:4317', spoken({ tls: true, http2: true }), 'TLS', /write https:\/\//],
+    ['http/json', 'http://c:22', spoken({}), 'protocol', /does not speak HTTP:/],
+    ['http/json', 'https://c:4318', spoken({ http1: true }), 'TLS', /use http:\/\//],
+    ['grpc', 'c:4317', spoken({ http2: true }), 'TLS', /use http:\/\//],
+    ['grpc', 'http://c:4317', spoken({ tls: true, http2: true }), 'TLS', /use https:\/\//],
     [
       'grpc',
       'https://c:4317',
