@@ -89,11 +89,11 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
 }
 
 /** Handles one batch, and acknowledges it once it is stored. False: it was not stored, because the service is shutting down. */
-export async function takeBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
   const items: Item[] = [];
   let seq: bigint | null = null;
   for (const message of messages) {
-    const item = takeMessage(pipeline, message, hello.boot_id);
+    const item = handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);
     if ('seq' in message) seq = message.seq;
   }
@@ -103,12 +103,12 @@ export async function takeBatch(pipeline: Pipeline, { messages, hello, connectio
 }
 
 /** Returns the item to store, or null if there is none. */
-export function takeMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
   switch (message.type) {
     case 'death':
-      return takeTermination(pipeline, message, bootId);
+      return handleTermination(pipeline, message, bootId);
     case 'restart':
-      return takeRestart(pipeline, message, bootId);
+      return handleRestart(pipeline, message, bootId);
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -117,7 +117,7 @@ export function takeMessage(pipeline: Pipeline, message: LoaderMessage, bootId: 
 }
 
 /** Returns the item to store, with a record if the termination is reported. null: a duplicate. */
-export function takeTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
+export function handleTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
   const { settings, state, clock, effects } = pipeline;
   const endedNs = death.time_ns + death.clock_offset_ns;
   const conclusion = conclude(death, {
@@ -144,7 +144,7 @@ export function takeTermination(pipeline: Pipeline, death: Death, bootId: string
 }
 
 /** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
-export function takeRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
+export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
   const { state, clock, effects } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
