@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folding: which deaths get a record of their own, and that the summaries and the records together are all of them.
+// Aggregation: which terminations get a record of their own; records and summaries together account for all.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { conclude } from '../../../src/core/conclude.ts';
@@ -43,7 +43,7 @@ describe('a minute of one service', () => {
     expect(loops.due(WINDOW_MS)).toEqual([]);
   });
 
-  it('has no summary while it lasts, nor if nothing was aggregated', () => {
+  it('has no summary before it is over, and none if nothing was aggregated', () => {
     const loops = new CrashLoops(1);
     loops.add(candidate(), 0);
     expect(loops.due(2 * WINDOW_MS)).toEqual([]);
@@ -92,7 +92,7 @@ describe('a minute of one service', () => {
     expect([next.open(), next.due(0)]).toEqual([[], []]);
   });
 
-  it('is separate for each service, and closed early if too many are open, never lost', () => {
+  it('is separate for each service; if too many are open, the oldest is closed early, and not lost', () => {
     const loops = new CrashLoops(1);
     for (let i = 0; i <= SERVICES_MAX; i += 1)
       for (let times = 0; times < 2; times += 1) loops.add(candidate({ key: `service ${i}` }), 0);
@@ -159,7 +159,7 @@ describe('a crash loop, concluded', () => {
     expect(buildSummary(aggregated, 2n).attributes['log.record.uid']).toBe(summary.attributes['log.record.uid']);
   });
 
-  it('of an unnamed service is that of one pod', () => {
+  it('of an unnamed service is limited by pod', () => {
     const given = circumstances({ loops: new CrashLoops(1) });
     const pods = ['1', '2', '1'].map((digit) => `/kubepods/pod${digit.repeat(32)}/${'a'.repeat(64)}`);
     const outcomes = pods.map((cgroup, index) => {
