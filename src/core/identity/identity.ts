@@ -83,7 +83,7 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
   };
 }
 
-/** The host's /etc/passwd does not apply in a container, but uid 0 is always root. */
+/** The host's /etc/passwd does not apply in a container, but uid 0 is root. */
 function userName(uid: number, placement: Placement, host: Host): string | null {
   if (isContained(placement)) return uid === 0 ? 'root' : null;
   return host.userNames.get(uid) ?? null;
