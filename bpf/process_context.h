@@ -48,7 +48,7 @@ _Static_assert(sizeof(struct context_header) == 32 && offsetof(struct context_he
 #define MEMFD_PREFIX_MASK 0xffffffffffffull
 #define MEMFD_PREFIX_BYTES 6
 
-/* Does the mapping have the name of a published context, as a memfd or by prctl(PR_SET_VMA_ANON_NAME)? */
+/* Whether the mapping has the name of a published context, as a memfd or by prctl(PR_SET_VMA_ANON_NAME). */
 static __always_inline bool is_context(struct vm_area_struct *mapping)
 {
 	struct file *file = READ(mapping, vm_file);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ring: how full it may be for what, the head of a record, and handing a record over.
+ * The ring: which parts are left out when it runs low, the head of a record, and submitting a record.
  */
 #pragma once
 
@@ -17,8 +17,8 @@
 #include "task.h"
 
 /*
- * Records shrink step by step when the ring runs low, before any is lost: with more eighths of it unacknowledged than this, they
- * are written without what is named. In the last quarter a record has about 300 bytes.
+ * Records shrink step by step when the ring runs low, before any is lost: from this many unacknowledged eighths on, they are
+ * written without the parts that are named. In the last quarter a record has about 300 bytes.
  */
 #define STACK_EIGHTHS_MAX 4     /* the kernel stack */
 #define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
