@@ -85,8 +85,8 @@ struct {
 } pending_counts SEC(".maps");
 
 /*
- * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible; the
- * loader makes it small elsewhere. Not pinned: each build has its own.
+ * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible;
+ * the loader makes it small elsewhere. Not pinned: each build has its own.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -27,7 +27,7 @@ func TestTheCommandLine(t *testing.T) {
 		{"nothing", "", "", "a command is missing"},
 		{"another command", "walk", "", `unknown command "walk"`},
 		{"another flag", "run --walk", "", "not defined: -walk"},
-		{"an argument", "run fast", "", `takes no argument "fast"`},
+		{"an argument", "run fast", "", `accepts no argument, but has "fast"`},
 		{"a ring that is no power of two", "run --ring-bytes 65537", "", "must be a power of two from 65536 to 1073741824"},
 		{"a ring that is too small", "run", "WHODUNIT_RING_BYTES=4096", "must be a power of two"},
 		{"a ring that is no number", "run --ring-bytes 8MiB", "", `is "8MiB"`},

@@ -271,7 +271,7 @@ func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 				service = site.serve(storm)
 			}
 			service.eventually(t, "the last termination arrives", func() bool { return service.byPid[obedient] != nil })
-			service.eventually(t, "all that is counted arrives", func() bool { return service.status.Deaths == uint64(len(service.seen)) })
+			service.eventually(t, "all that is counted arrives", func() bool { return service.status.Terminations == uint64(len(service.seen)) })
 			service.stop()
 			end(syscall.SIGTERM)
 

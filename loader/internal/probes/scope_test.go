@@ -84,8 +84,8 @@ func TestDeathsOutsideOfTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 		}
 	}
 	sum, err := probes.Counters()
-	if err != nil || sum.Deaths != 1 || sum.ExitsNormal != 1 {
-		t.Errorf("%d deaths and %d normal exits were counted, %v; one of each was inside", sum.Deaths, sum.ExitsNormal, err)
+	if err != nil || sum.Terminations != 1 || sum.ExitsNormal != 1 {
+		t.Errorf("%d deaths and %d normal exits were counted, %v; one of each was inside", sum.Terminations, sum.ExitsNormal, err)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 		exitIn(t, directory, 5)
 		after, err := probes.Counters()
 		// Nothing empties the ring.
-		if err != nil || after.Deaths+after.Lost.RingFull <= before.Deaths+before.Lost.RingFull {
+		if err != nil || after.Terminations+after.Lost.RingFull <= before.Terminations+before.Lost.RingFull {
 			t.Errorf("%d, %s: %+v, then %+v, %v", i, text, before, after, err)
 		}
 		probes.Close()
@@ -127,7 +127,7 @@ func TestAskingForTheContextOfThreadsReplacesTheProbes(t *testing.T) {
 			t.Errorf("%d, %v: took over: %v", i, asked, probes.TookOver)
 		}
 		exitWith(t, 5)
-		if sum, err := probes.Counters(); err != nil || sum.Deaths < uint64(i+1) {
+		if sum, err := probes.Counters(); err != nil || sum.Terminations < uint64(i+1) {
 			t.Errorf("%d, %v: %+v, %v", i, asked, sum, err)
 		}
 		probes.Close()
