@@ -36,7 +36,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	// The socket comes first: if it is taken, nothing gets attached.
+	// First the socket: if another program serves it, no probe is attached.
 	listener, err := server.Listen(config.socket, config.socketGID)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ const (
 	RingBytesMax = 1 << 30
 )
 
-// Options say how to attach the probes.
+// Options configures the probes.
 type Options struct {
 	PinDirectory  string
 	RingBytes     int   // of a new ring; a pinned one keeps its size
@@ -151,7 +151,7 @@ func (p *Probes) linkPath(program, digest string) string {
 	return filepath.Join(p.directory, program+"-"+digest)
 }
 
-// maps returns the maps that the loader itself uses.
+// maps returns the maps that the loader uses.
 func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,

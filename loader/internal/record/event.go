@@ -121,7 +121,7 @@ type Fault struct {
 	TimeNs             uint64  `json:"time_ns,string"`
 }
 
-// Oom holds the sizes of the OOM killer's victim, in bytes. Limit and Cgroup are those of the memory cgroup at its limit; nil: none is.
+// Oom holds the sizes of the OOM killer's victim, in bytes. Limit and Cgroup are those of the memory cgroup at its limit, nil if none is.
 type Oom struct {
 	TotalVM  uint64  `json:"total_vm,string"`
 	AnonRss  int64   `json:"anon_rss,string"`

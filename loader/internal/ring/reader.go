@@ -38,7 +38,7 @@ func (r *Reader) Next(position uint64) (record []byte, next uint64, ok bool, err
 	}
 	header := atomic.LoadUint32((*uint32)(unsafe.Pointer(&head[0])))
 	length := uint64(header &^ (Busy | Discard))
-	// A reader that was overtaken sees any length.
+	// A reader that was overtaken may read any length.
 	if header&Busy != 0 || length > min(r.ring.size, windowBytes/2) {
 		return nil, position, false, nil
 	}

@@ -34,7 +34,7 @@ func Listen(path string, gid int) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("listen on the socket: %w", err)
 	}
 	if err := os.Chown(path, -1, gid); err != nil {
-		return nil, errors.Join(fmt.Errorf("give the socket to group %d: %w", gid, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("change the group of the socket to %d: %w", gid, err), listener.Close())
 	}
 	return listener, nil
 }
@@ -58,7 +58,7 @@ func removeStale(path string) error {
 	return nil
 }
 
-// peerOf asks the kernel which process connected.
+// peerOf returns the credentials of the process that connected (SO_PEERCRED).
 func peerOf(conn *net.UnixConn) (peer unix.Ucred, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
