@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record that the probes hand to the loader, and every constant that C and Go share. bpf2go generates the Go side,
- * so that nothing is copied by hand: types and enums become Go types and constants; the loader reads
+ * The record that the probes hand to the loader, and every constant that C and Go share (those of signals included: signals.h).
+ * bpf2go generates the Go side, so that nothing is copied by hand: types and enums become Go types and constants; the loader reads
  * the const variables from the object's .rodata. Macros do not reach Go.
  *
  * A record is one `struct event`, followed by parts: each a `struct part` and its payload. The most valuable parts come first, so

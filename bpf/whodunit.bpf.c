@@ -259,6 +259,8 @@ const union {
 	enum part_flag part_flag;
 	enum status_mask status_mask;
 	enum siginfo_kind siginfo_kind;
+	enum siginfo_code siginfo_code;
+	enum signal_number signal_number;
 	enum signal_action signal_action;
 	enum signal_set signal_set;
 	enum task_flag task_flag;

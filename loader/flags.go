@@ -23,14 +23,14 @@ Usage: whodunit-loader <command> [flags]
 Commands:
   run      attach the probes, or take over those that are pinned, and serve the socket
   check    print what this kernel supports, what will be missing, and what to do about it
-  health   exit with 0 if a loader serves the socket, else print why not
+  health   exit with 0 if a loader serves the socket, else print the reason and exit with 1
   unload   remove all pins, and with them the probes
 
 Flags of run (each with the environment variable that sets its default):
   --socket PATH          WHODUNIT_SOCKET          path of the Unix socket (%s)
   --socket-group GROUP   WHODUNIT_SOCKET_GROUP    group, by name or number, that may connect besides root (root)
   --pin-dir DIR          WHODUNIT_PIN_DIR         directory in which probes and maps are pinned (%s)
-  --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer, a power of two (%d)
+  --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer in bytes, a power of two (%d)
   --scope SCOPE          WHODUNIT_SCOPE           what to watch: host, the subtree of a cgroup (/PATH), or a Kubernetes pod (pod:UID) (host)
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
   --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run

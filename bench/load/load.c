@@ -304,7 +304,6 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
-			"kill COUNT | "
-			"storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT\n");
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT\n");
 	return 64;
 }

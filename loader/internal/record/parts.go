@@ -87,8 +87,7 @@ func (d *Decoder) fault(payload []byte) (*Fault, error) {
 		Signo: raw.Signo, Code: raw.Code, Tid: raw.Tid, ThreadComm: d.comm(payload, unsafe.Offsetof(raw.ThreadComm)), TimeNs: raw.TimeNs,
 	})
 	out := &d.faults[len(d.faults)-1]
-	const sigsys, siKernel = 31, 128 // SIGSYS; SI_KERNEL carries no address
-	if raw.Code != siKernel {
+	if raw.Code != int32(abi.SiginfoCodeSI_KERNEL) { // A siginfo with SI_KERNEL has no address.
 		out.Address = d.number(raw.Address, 16)
 	}
 	if raw.StackPointer != 0 { // The instruction pointer is 0 after a call to address 0.
@@ -97,7 +96,7 @@ func (d *Decoder) fault(payload []byte) (*Fault, error) {
 	if raw.HasTrap != 0 {
 		out.TrapNr, out.ErrorCode = &raw.TrapNr, &raw.ErrorCode
 	}
-	if raw.Signo == sigsys {
+	if raw.Signo == uint32(abi.SignalNumberSIGSYS) {
 		out.Syscall, out.SyscallArch = &raw.SyscallNr, &raw.SyscallArch
 	}
 	return out, nil
