@@ -52,7 +52,7 @@ enum part_kind {
 	PART_SIGNAL_SENDER,   /* struct description */
 	PART_REQUEST_SENDER,  /* struct description */
 	PART_ENV,             /* KEY=value strings, each with its NUL */
-	PART_ARGS,            /* the argument block as it lies in memory */
+	PART_ARGS,            /* the argument block as it is in memory */
 	PART_BUILD_ID,        /* of the executable, from its GNU note */
 	PART_CONTEXT,         /* the published process context: opentelemetry.proto.resource.v1.Resource */
 	PART_PREDECESSOR,     /* struct predecessor */
@@ -110,7 +110,7 @@ _Static_assert(sizeof(struct predecessor) == 24, "no implicit padding");
 
 /*
  * The active span of a thread, as the thread publishes it: OTEP 4947, "Thread-Local Context Record", without its attributes.
- * It is copied from user memory as it lies there, so offsets are the specification's.
+ * It is copied from user memory unchanged, so offsets are the specification's.
  */
 struct thread_context {
 	__u8 trace_id[16];

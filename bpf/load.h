@@ -18,7 +18,7 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
 /*
  * Whether a program can load such a field directly: bpf_rdonly_cast() gives the verifier the type of an address. A load
- * costs about 1 ns, bpf_probe_read_kernel() about 20, and a bad address yields 0 with both. The kfunc came in 6.2, together with
+ * costs about 1 ns, bpf_probe_read_kernel() about 20, and a bad address yields 0 with both. The kfunc exists since 6.2, as does
  * the helper that is tested here, since CO-RE can test for helpers only. On an older kernel the branch is removed before the
  * verifier sees it.
  */

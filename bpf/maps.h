@@ -127,7 +127,7 @@ struct {
 	 96) /* 96: the heads of six parts, the thread's context, and padding */
 
 /*
- * What the mm of an exiting process showed, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
+ * A snapshot of the mm of an exiting process, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
  * exit of the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is
  * not needed.
  */

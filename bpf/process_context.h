@@ -76,7 +76,7 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 }
 
 /*
- * Appends the context that current publishes, as it lies in memory; nothing if it is incomplete. No thread writes to it any more.
+ * Appends the context that current publishes, as it is in memory; nothing if it is incomplete. No thread writes to it any more.
  * OTEP 4719 asks for MADV_DONTFORK, which few mappings have: that is tested first. The search ends at the stack: mmap(2)
  * allocates below it (arch_get_unmapped_area_topdown() and the like), and the mappings above are the kernel's (vvar, vdso). The
  * mappings are counted in the record and not on the stack: the verifier would unroll a loop whose count it knows.

@@ -51,7 +51,7 @@ static __always_inline void fill_identity(struct event *event, struct task_struc
 /*
  * Hands the record over, and wakes the reader if it sleeps. Returns an error if the ring is full.
  *
- * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() asks for cons_pos ==
+ * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() requires cons_pos ==
  * rec_pos), and a forced wake-up is an interrupt that costs more than the rest of the record. So the reader sets reader_waits
  * before it sleeps, and the probe that clears it wakes the reader (docs/decisions/0003).
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Descriptions of senders: executable, cgroup, arguments, ancestors. They are taken when a signal is generated, as a sender may
- * exit before its victim does. One description serves all signals that a sender sends (docs/decisions/0005).
+ * exit before its victim does. One description is kept for all signals of a sender (docs/decisions/0005).
  */
 #pragma once
 

@@ -124,8 +124,8 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	is_request = !committed && (action != ACTION_DEFAULT || result == TRACE_SIGNAL_IGNORED);
 	fact = is_request ? &facts->request : &facts->signal;
 	/*
-	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number comes too
-	 * late.
+	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number has no
+	 * effect.
 	 */
 	if (fact->committed && (!committed || fact->signo == signo))
 		return;

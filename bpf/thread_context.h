@@ -54,7 +54,7 @@ __u64 append_thread_context(__u32 user, __u64 at)
 	return append(record, at, PART_THREAD_CONTEXT, context, sizeof(*context));
 }
 
-/* Appends the published context of the process and, if the loader asks for it, that of the thread. */
+/* Appends the published context of the process and, with wants_thread_context, that of the thread. */
 static __always_inline __u64 append_published(__u32 user, __u64 at)
 {
 	__u64 next = append_context(user, at);

@@ -22,7 +22,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "preempted: COUNT is %q; it must be a number\n", os.Args[1])
 		os.Exit(64)
 	}
-	for range max(1, runtime.GOMAXPROCS(0)-1) { // one processor is left for the collections
+	for range max(1, runtime.GOMAXPROCS(0)-1) { // One processor stays free for the collections.
 		go work()
 	}
 	start := time.Now()
