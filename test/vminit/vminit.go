@@ -1,5 +1,5 @@
-// Package vminit makes a program the init of a virtual machine of the tests: process 1 mounts what a Linux needs, starts the same
-// program again as the conductor, buries every orphan until that one ends, and switches the machine off.
+// Package vminit makes a program the init of a test's virtual machine. Process 1 mounts the file systems, starts the same program again as
+// the conductor, reaps orphans until the conductor has exited, and powers the machine off.
 //
 // SPDX-License-Identifier: Apache-2.0
 package vminit
@@ -14,7 +14,8 @@ import (
 
 const roleConductor = "conductor"
 
-// Run calls conduct in the conductor, and failed in process 1 with what kept it from starting one. It returns in neither.
+// Run calls conduct in the conductor. In process 1 it calls failed if the conductor cannot be started or waited for. It does not return in
+// either process. The program must be /init.
 func Run(conduct func(), failed func(error)) {
 	if len(os.Args) > 1 && os.Args[1] == roleConductor {
 		conduct()
@@ -27,6 +28,7 @@ func Run(conduct func(), failed func(error)) {
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
+// initialise returns when the conductor has exited.
 func initialise() error {
 	for _, mount := range []struct{ source, target, kind, options string }{
 		{"proc", "/proc", "proc", ""},
