@@ -56,7 +56,7 @@ export interface Truth {
 }
 
 /** Lets a case happen and returns the truth about it. */
-export async function letHappen(name: string): Promise<Truth> {
+export async function runUndertaker(name: string): Promise<Truth> {
   const env = { ...process.env, UNDERTAKER_MORTAL: MORTAL, UNDERTAKER_WORLD: WORLD };
   const undertaker = startProgram(UNDERTAKER, [name], { env });
   const { code } = await undertaker.ended;

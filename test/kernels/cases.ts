@@ -11,7 +11,7 @@ import { statusCases } from '../deaths/cases/status.ts';
 const wholeMachineCases: readonly Case[] = [
   {
     name: 'the machine runs out of memory',
-    happens: 'host-out-of-memory',
+    id: 'host-out-of-memory',
     deaths: [
       {
         ...kernel('oom_kill', 'oom_kill'),
@@ -21,10 +21,10 @@ const wholeMachineCases: readonly Case[] = [
   },
   {
     name: 'a process hits the limit of a cgroup with memory.oom.group, and its neighbour goes with it',
-    happens: 'out-of-memory-group',
+    id: 'out-of-memory-group',
     deaths: [oomInCgroup, oomInCgroup],
   },
-  { name: 'a thread of the kernel ends', happens: 'kernel-thread', deaths: [] },
+  { name: 'a thread of the kernel ends', id: 'kernel-thread', deaths: [] },
 ];
 
 export function machineCases(arch: string): readonly Case[] {
@@ -33,5 +33,5 @@ export function machineCases(arch: string): readonly Case[] {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  for (const { happens } of machineCases(process.argv[2] ?? '')) console.log(happens);
+  for (const { id } of machineCases(process.argv[2] ?? '')) console.log(id);
 }

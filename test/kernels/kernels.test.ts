@@ -3,8 +3,8 @@
 // limits.ts, and nowhere else.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
-import { invented } from '../deaths/judge.ts';
-import { EMULATED_TOLERANCE_NS, judgeOnKernel } from './judge.ts';
+import { invented } from '../deaths/check.ts';
+import { checkOnKernel, EMULATED_TOLERANCE_NS } from './check.ts';
 import { readMachine } from './machine.ts';
 
 const names = (process.env.WHODUNIT_TEST_KERNELS ?? '').split(',').filter((name) => name !== '');
@@ -22,9 +22,9 @@ describe.each(names)('Debian’s kernel %s', (name) => {
     expect(transcript?.ended, `see ${path}`).toBe(true);
   });
 
-  it.each(cases.map((one) => [`${one.name} (${one.happens})`, one] as const))('%s', (_, one) => {
+  it.each(cases.map((one) => [`${one.name} (${one.id})`, one] as const))('%s', (_, one) => {
     if (transcript === null) throw new Error(`there is no ${path}`);
-    expect(judgeOnKernel(one, transcript).differences).toEqual([]);
+    expect(checkOnKernel(one, transcript).differences).toEqual([]);
   });
 
   it('every record is of a termination that an undertaker saw, none has two, and nothing was lost', () => {

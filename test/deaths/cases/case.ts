@@ -21,7 +21,7 @@ export interface Expectation {
 
 export interface Case {
   readonly name: string;
-  readonly happens: string;
+  readonly id: string;
   /** One for each termination that the undertaker reports, in its order. Empty: there must be no record. */
   readonly deaths: readonly Expectation[];
   /** Happens on this architecture alone, by Node's name of it. */

@@ -41,7 +41,7 @@ let last: Run | undefined;
 for (let number = 1; number <= flags.runs && !interrupted; number += 1) {
   console.error(`run ${number} of ${flags.runs}${flags.storm ? ', in a fork storm' : ''}`);
   const before = forked();
-  last = await run({ cases, peers, storm: flags.storm, goesOn });
+  last = await run({ cases, peers, storm: flags.storm, keepGoing });
   progress('');
   if (flags.storm) console.error(`the machine forked ${forked() - before} times meanwhile`);
   console.log(`${table(last, names)}\n\n${summary(last, names)}\n`);
@@ -61,14 +61,14 @@ process.exitCode = right === flags.runs && !interrupted ? 0 : 1;
 function chosen(only: Flags['only']): readonly Case[] {
   const here = allCases.filter(({ arch }) => arch === undefined || arch === process.arch);
   if (only === null) return here;
-  const unknown = only.find((name) => !here.some(({ happens }) => happens === name));
-  if (unknown === undefined) return here.filter(({ happens }) => only.includes(happens));
-  console.error(`there is no case ${unknown}; there are ${here.map(({ happens }) => happens).join(', ')}`);
+  const unknown = only.find((name) => !here.some(({ id }) => id === name));
+  if (unknown === undefined) return here.filter(({ id }) => only.includes(id));
+  console.error(`there is no case ${unknown}; there are ${here.map(({ id }) => id).join(', ')}`);
   process.exit(1);
 }
 
-function goesOn({ happens }: Case, index: number): boolean {
-  progress(`${index + 1} of ${cases.length}: ${happens}`);
+function keepGoing({ id }: Case, index: number): boolean {
+  progress(`${index + 1} of ${cases.length}: ${id}`);
   return !interrupted;
 }
 

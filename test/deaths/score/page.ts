@@ -27,7 +27,7 @@ export function page(run: Run, peers: readonly Peer[], machine: Machine): string
     const { said, right: isRight } = ourWords(scored);
     const { truth, expected } = scored.finding;
     const others = names.map((name) => weighedWords(scored.weighed.get(name)));
-    const what = `${scored.one.name} (\`${scored.one.happens}\`${times === 1 ? '' : `, ${times} times`})`;
+    const what = `${scored.one.name} (\`${scored.one.id}\`${times === 1 ? '' : `, ${times} times`})`;
     return [what, truthWords(truth, expected), isRight ? 'right' : `**${said}**`, ...others];
   });
   return `# Accuracy
@@ -75,7 +75,7 @@ ${markdown([['what happens', 'truth', 'whodunit', ...names], ...rows])}
 
 function skippedWords({ skipped }: Run): string {
   if (skipped.length === 0) return 'No case was left out.';
-  return `Left out here: ${skipped.map(({ happens, skip }) => `\`${happens}\` (${skip})`).join(', ')}.`;
+  return `Left out here: ${skipped.map(({ id, skip }) => `\`${id}\` (${skip})`).join(', ')}.`;
 }
 
 function markdown([header = [], ...rows]: readonly (readonly string[])[]): string {

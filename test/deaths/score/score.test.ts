@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables, totals and the page of a run: nothing that was wrong may be missing in them, and only a run with nothing wrong is all right.
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../judge.ts';
+import type { Finding } from '../check.ts';
 import { expected, record, truth } from '../sample.ts';
 import { observationsOf } from './observed.ts';
 import { page } from './page.ts';
@@ -11,7 +11,7 @@ import { summary, table, toolRows } from './table.ts';
 import { allRight, total } from './tally.ts';
 import { weigh } from './weigh.ts';
 
-const one = { name: 'another process kills it', happens: 'sigkill', deaths: [expected] };
+const one = { name: 'another process kills it', id: 'sigkill', deaths: [expected] };
 const found: Finding = { truth, expected, records: [record], differences: [] };
 
 function runWith(finding: Finding, changes: Partial<Run> = {}): Run {

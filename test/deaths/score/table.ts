@@ -2,7 +2,7 @@
 // A run as the text of `npm run deaths`: the table case by case, what was wrong in full, the totals. Pure.
 import { type Run, WHODUNIT } from './run.ts';
 import { rowsOf, tallySender, tallyStatus, total } from './tally.ts';
-import { happensWords, NOTHING, ourWords, truthWords, weighedWords } from './words.ts';
+import { caseWords, NOTHING, ourWords, truthWords, weighedWords } from './words.ts';
 
 /** `tools`: whose columns stand beside whodunit's. */
 export function table(run: Run, tools: readonly string[]): string {
@@ -11,13 +11,7 @@ export function table(run: Run, tools: readonly string[]): string {
     const { said, right } = ourWords(scored);
     const { truth, expected } = scored.finding;
     const others = tools.map((tool) => weighedWords(scored.weighed.get(tool)).replaceAll('**', ''));
-    return [
-      happensWords(scored.one.happens, times),
-      truthWords(truth, expected),
-      said,
-      right ? 'right' : 'WRONG',
-      ...others,
-    ];
+    return [caseWords(scored.one.id, times), truthWords(truth, expected), said, right ? 'right' : 'WRONG', ...others];
   });
   return aligned([header, ...rows]);
 }
@@ -28,13 +22,13 @@ export function summary(run: Run, tools: readonly string[]): string {
   for (const { one, finding } of run.scored)
     if (finding.differences.length > 0) {
       const evidence = finding.records.map(({ attributes }) => `  evidence: ${attributes['whodunit.evidence']}`);
-      lines.push(`WRONG ${one.happens}:`, ...finding.differences.map((text) => `  ${text}`), ...evidence);
+      lines.push(`WRONG ${one.id}:`, ...finding.differences.map((text) => `  ${text}`), ...evidence);
     }
-  for (const { one, why } of run.failed) lines.push(`WRONG ${one.happens} could not happen: ${why}`);
+  for (const { one, why } of run.failed) lines.push(`WRONG ${one.id} could not happen: ${why}`);
   for (const { pid, exe } of run.review.doubled) lines.push(`WRONG two records of the death of ${exe} (pid ${pid})`);
   for (const { body } of run.review.invented) lines.push(`WRONG invented: ${body}`);
   for (const complaint of run.complaints) lines.push(`WRONG ${complaint}`);
-  for (const { happens, skip } of run.skipped) lines.push(`left out: ${happens}, because ${skip}`);
+  for (const { id, skip } of run.skipped) lines.push(`left out: ${id}, because ${skip}`);
   if (tools.length > 0) lines.push(aligned(toolRows(run, tools)), '');
   const { cases, deaths, right, wrong, missed, doubled, invented, lost } = total(run);
   lines.push(

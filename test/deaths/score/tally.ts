@@ -20,7 +20,7 @@ export function rowsOf(run: Run): Row[] {
     const { one, finding, weighed } = scored;
     const { said, right } = ourWords(scored);
     const others = [...weighed.values()].map(weighedWords);
-    const key = JSON.stringify([one.happens, truthWords(finding.truth, finding.expected), said, right, others]);
+    const key = JSON.stringify([one.id, truthWords(finding.truth, finding.expected), said, right, others]);
     const row = rows.get(key);
     rows.set(key, { scored: row?.scored ?? scored, times: (row?.times ?? 0) + 1 });
   }
@@ -69,7 +69,7 @@ export interface Total {
 export function total({ scored, failed, review }: Run): Total {
   const right = scored.filter(({ finding }) => finding.differences.length === 0).length;
   return {
-    cases: new Set(scored.map(({ one }) => one.happens)).size + failed.length,
+    cases: new Set(scored.map(({ one }) => one.id)).size + failed.length,
     deaths: scored.length,
     right,
     wrong: scored.length - right + failed.length,

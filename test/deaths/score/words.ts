@@ -51,8 +51,8 @@ function sentence(cause: unknown, ending: Ending, handledSignal: number | undefi
   return words.join(' ');
 }
 
-export function happensWords(happens: string, times: number): string {
-  return times === 1 ? happens : `${happens} (${times} times)`;
+export function caseWords(id: string, times: number): string {
+  return times === 1 ? id : `${id} (${times} times)`;
 }
 
 /** What whodunit said, in full, and whether it was right in everything that the suite compares. */

@@ -17,7 +17,7 @@ export interface Finding {
 }
 
 /** One finding for each truth, in their order. Another number of deaths than the case expects is a difference of the last one. */
-export function judge(
+export function checkCase(
   { deaths }: Pick<Case, 'deaths'>,
   truths: readonly Death[],
   all: readonly LogRecord[],

@@ -2,13 +2,13 @@
 // The comparison must be able to fail: a termination that is missed, reported twice, reported without need, or made up.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
-import { invented, judge } from './judge.ts';
+import { checkCase, invented } from './check.ts';
 import { expected, record, truth } from './sample.ts';
 
-const differences = (deaths: Parameters<typeof judge>[0]['deaths'], records: readonly LogRecord[]) =>
-  judge({ deaths }, [truth], records).flatMap((finding) => finding.differences);
+const differences = (deaths: Parameters<typeof checkCase>[0]['deaths'], records: readonly LogRecord[]) =>
+  checkCase({ deaths }, [truth], records).flatMap((finding) => finding.differences);
 
-describe('judge', () => {
+describe('checkCase', () => {
   it('finds nothing where each death has its one right record', () => {
     expect(differences([expected], [record])).toEqual([]);
     expect(differences([], [])).toEqual([]);

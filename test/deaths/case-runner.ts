@@ -7,10 +7,10 @@ import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { MORTAL, until } from '../../scripts/stack/program.ts';
 import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Case } from './cases/case.ts';
+import { checkCase, type Finding, invented } from './check.ts';
 import { isAbout } from './compare.ts';
-import { type Finding, invented, judge } from './judge.ts';
 import { lives } from './living.ts';
-import { type Death, letHappen } from './truth.ts';
+import { type Death, runUndertaker } from './truth.ts';
 
 /** A machine with much else to do takes its time; what comes in time costs nothing. */
 const RECORD_WITHIN_MS = 60_000;
@@ -26,28 +26,28 @@ export interface Review {
   readonly lost: number;
 }
 
-export interface Inquest {
+export interface CaseRunner {
   readonly whodunit: Whodunit;
   /** Lets a case happen and waits for its records. Fails if the case cannot happen. */
-  readonly hear: (one: Case) => Promise<readonly Finding[]>;
+  readonly run: (one: Case) => Promise<readonly Finding[]>;
   readonly review: () => Promise<Review>;
   /** Stops everything; says what did not end cleanly. */
   readonly close: () => Promise<readonly string[]>;
 }
 
-export async function openInquest(): Promise<Inquest> {
+export async function startCaseRunner(): Promise<CaseRunner> {
   const collector = await startCollector();
   const whodunit = await startWhodunit(exportTo(collector, 'grpc')).catch(async (error: unknown) => {
     await collector.stop();
     throw error;
   });
-  const heard: Finding[] = [];
+  const checked: Finding[] = [];
   const discarded: Death[] = [];
   const failed: string[] = [];
 
-  const hear = async (one: Case): Promise<readonly Finding[]> => {
-    const { deaths: truths, discarded: others } = await letHappen(one.happens).catch((error: unknown) => {
-      failed.push(one.happens);
+  const run = async (one: Case): Promise<readonly Finding[]> => {
+    const { deaths: truths, discarded: others } = await runUndertaker(one.id).catch((error: unknown) => {
+      failed.push(one.id);
       throw error;
     });
     discarded.push(...others);
@@ -55,8 +55,8 @@ export async function openInquest(): Promise<Inquest> {
     const came = () => awaited.every((truth) => collector.logs().some((record) => isAbout(truth, record)));
     // What does not come is the judgement's to say.
     await until('the records', RECORD_WITHIN_MS, () => came() || undefined).catch(() => {});
-    const findings = judge(one, truths, collector.logs());
-    heard.push(...findings);
+    const findings = checkCase(one, truths, collector.logs());
+    checked.push(...findings);
     return findings;
   };
 
@@ -70,13 +70,13 @@ export async function openInquest(): Promise<Inquest> {
       uids.add(attributes['log.record.uid']);
       return known;
     });
-    const truths = [...heard.map(({ truth }) => truth), ...discarded];
+    const truths = [...checked.map(({ truth }) => truth), ...discarded];
     const isMortal = ({ resource }: LogRecord) => resource['process.executable.path'] === MORTAL;
-    const unwanted = heard.filter(({ expected }) => expected === undefined).flatMap(of);
+    const unwanted = checked.filter(({ expected }) => expected === undefined).flatMap(of);
     const unseen = invented(records, truths, failed, isMortal);
     const { lost } = await loaderStatus(whodunit.at.socket);
     return {
-      doubled: heard.filter((finding) => of(finding).length > 1).map(({ truth }) => truth),
+      doubled: checked.filter((finding) => of(finding).length > 1).map(({ truth }) => truth),
       invented: [...new Set([...unwanted, ...again, ...records.filter(lives), ...unseen])],
       lost: Object.values(lost).reduce((sum, count) => sum + Number(count), 0),
     };
@@ -92,5 +92,5 @@ export async function openInquest(): Promise<Inquest> {
     return complaints;
   };
 
-  return { whodunit, hear, review, close };
+  return { whodunit, run, review, close };
 }
