@@ -11,16 +11,16 @@ const about = (pid: number, endMs: number) => ({
 });
 const HOUR_MS = 3_600_000;
 
-describe('a process that a record calls dead', () => {
-  it('lives if it exists, and did before the reported termination', () => {
+describe('the process of a termination record', () => {
+  it('is still running if it started before the reported termination', () => {
     expect(lives(about(process.pid, Date.now() + HOUR_MS))).toBe(true);
   });
 
-  it('is another one if it began only after that end', () => {
+  it('is another process if it started after the reported termination', () => {
     expect(lives(about(process.pid, Date.now() - HOUR_MS))).toBe(false);
   });
 
-  it('does not if it is gone', () => {
+  it('is not running if it does not exist', () => {
     expect(lives(about(spawnSync('true').pid, Date.now() + HOUR_MS))).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cases that happen in a virtual machine: all that need no more than our own programs, and those that need a whole machine. Run
-// as a program, it prints the names of those for an architecture (as Node names it).
+// The cases that run in a virtual machine: all that need only our own programs, and those that need a whole machine. Run as a program, it
+// prints the ids of the cases for an architecture (process.arch).
 import type { Case } from '../deaths/cases/case.ts';
 import { kernel, oomInCgroup } from '../deaths/cases/expect.ts';
 import { handledCases } from '../deaths/cases/handled.ts';
@@ -20,11 +20,11 @@ const wholeMachineCases: readonly Case[] = [
     ],
   },
   {
-    name: 'a process hits the limit of a cgroup with memory.oom.group, and its neighbour goes with it',
+    name: 'a process hits the limit of a cgroup with memory.oom.group, and the kernel kills its neighbour too',
     id: 'out-of-memory-group',
     deaths: [oomInCgroup, oomInCgroup],
   },
-  { name: 'a thread of the kernel ends', id: 'kernel-thread', deaths: [] },
+  { name: 'a kernel thread exits', id: 'kernel-thread', deaths: [] },
 ];
 
 export function machineCases(arch: string): readonly Case[] {

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// One case on one kernel: the differences between the records and the truth, less what that kernel cannot show. Pure.
+// Checks one case on one kernel: the differences between the records and the truth, except those that a limit of that kernel explains.
+// Pure.
 import type { Case } from '../deaths/cases/case.ts';
 import { checkCase } from '../deaths/check.ts';
 import { type Limit, limitsOf } from './limits.ts';
 import type { Transcript } from './transcript.ts';
 
-/** Emulated clocks drift, and a reading of two of them may be interrupted for long in between. */
+/** Emulated clocks drift, and there may be a long interruption between reading two of them. */
 export const EMULATED_TOLERANCE_NS = 100_000_000n;
 
 export interface KernelCheck {
-  /** Wrong, or missing without an excuse. */
+  /** Differences that no limit explains. */
   readonly differences: readonly string[];
-  /** What the kernel cannot show, and that made a difference here. */
+  /** The limits that explain a difference here. */
   readonly limits: readonly Limit[];
 }
 
 export function checkOnKernel(one: Case, transcript: Transcript): KernelCheck {
   const truths = transcript.truths.get(one.id);
   if (truths === undefined) {
-    const why = transcript.failures.get(one.id) ?? 'nothing was said of it';
+    const why = transcript.failures.get(one.id) ?? 'no truth and no error was reported';
     const excuse = limitsOf(transcript).filter(({ cannotHappen }) => cannotHappen?.test(why));
     return excuse.length > 0 ? { differences: [], limits: excuse } : { differences: [why], limits: [] };
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes docs/kernels.md from what the machines of the last run said. A program.
+// A program that writes docs/kernels.md from the transcripts of the last run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/stack/program.ts';

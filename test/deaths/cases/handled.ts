@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A signal that a handler takes, or that is ignored, before the end: what the end was, and who asked for it.
+// A process handles or ignores a signal before it terminates. The record has the termination, and the signal with its sender.
 import type { Case } from './case.ts';
-import { abort, askedToExit, exit, fault, killed, segfault } from './expect.ts';
+import { abort, exit, exitAfterSignal, fault, killed, segfault } from './expect.ts';
 
 const raisedAgain = (signal: string) => ({
   ...killed(signal),
@@ -58,7 +58,7 @@ export const handledCases: readonly Case[] = [
   {
     name: 'another process sends SIGABRT, as watchdogs do, and its handler exits with code 7',
     id: 'sigabrt-handler-exits',
-    deaths: [askedToExit(7, 'SIGABRT', 6)],
+    deaths: [exitAfterSignal(7, 'SIGABRT', 6)],
   },
   {
     name: 'another process sends SIGTERM, and its handler raises it again',
@@ -74,27 +74,27 @@ export const handledCases: readonly Case[] = [
   {
     name: 'a process handles SIGTERM and then exits with code 1',
     id: 'sigterm-then-exit-1',
-    deaths: [askedToExit(1, 'SIGTERM', 15)],
+    deaths: [exitAfterSignal(1, 'SIGTERM', 15)],
   },
   {
     name: 'a process handles SIGTERM and then exits with code 143',
     id: 'sigterm-then-exit-143',
-    deaths: [askedToExit(143, 'SIGTERM', 15)],
+    deaths: [exitAfterSignal(143, 'SIGTERM', 15)],
   },
   {
     name: 'a process handles SIGHUP and then exits with code 1',
     id: 'sighup-then-exit-1',
-    deaths: [askedToExit(1, 'SIGHUP', 1)],
+    deaths: [exitAfterSignal(1, 'SIGHUP', 1)],
   },
   {
     name: 'a user types Ctrl-C, and the process exits with code 130',
     id: 'ctrl-c-then-exit-130',
-    deaths: [{ ...askedToExit(130, 'SIGINT', 2), senderKind: 'kernel' }],
+    deaths: [{ ...exitAfterSignal(130, 'SIGINT', 2), senderKind: 'kernel' }],
   },
   {
     name: 'the terminal is closed, and the process exits with code 1',
     id: 'hangup-then-exit-1',
-    deaths: [{ ...askedToExit(1, 'SIGHUP', 1), senderKind: 'kernel' }],
+    deaths: [{ ...exitAfterSignal(1, 'SIGHUP', 1), senderKind: 'kernel' }],
   },
   {
     name: 'a process segfaults while it handles SIGTERM',
@@ -114,6 +114,6 @@ export const handledCases: readonly Case[] = [
   {
     name: 'a process handles SIGHUP from one process, and then exits because of SIGTERM from another',
     id: 'two-requests',
-    deaths: [askedToExit(1, 'SIGTERM', 15)],
+    deaths: [exitAfterSignal(1, 'SIGTERM', 15)],
   },
 ];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Terminations that the kernel decides on: faults, limits, timers, terminals, memory. No process is named as the sender.
+// Terminations that the kernel initiates: faults, limits, timers, terminals, memory. The record must name no process as the sender.
 import type { Case } from './case.ts';
 import { exit, fault, kernel, killed, oomInCgroup, segfault } from './expect.ts';
 
@@ -18,7 +18,7 @@ export const kernelCases: readonly Case[] = [
     deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, 'thread.name': 'second-thread' })],
   },
   {
-    name: 'the second thread segfaults and may leave a core',
+    name: 'the second thread segfaults with core dumps enabled',
     id: 'segfault-in-thread-with-core',
     deaths: [fault('SIGSEGV', 'SEGV_MAPERR', { ...segfault, 'thread.name': 'second-thread' })],
   },
@@ -105,7 +105,7 @@ export const kernelCases: readonly Case[] = [
     ],
   },
   {
-    name: 'a child is killed for lack of memory, which does not affect the later exit of its parent',
+    name: 'the OOM kill of a child does not affect the later exit of its parent',
     id: 'child-out-of-memory',
     deaths: [exit(1), oomInCgroup],
   },
@@ -115,37 +115,37 @@ export const kernelCases: readonly Case[] = [
     deaths: [oomInCgroup],
   },
   {
-    name: 'the init of a pid namespace is killed, and every process in it, too',
+    name: 'the init of a pid namespace is killed, and the kernel kills every process in the namespace',
     id: 'namespace-exit',
     deaths: [kernel('namespace_exit', 'SIGKILL'), killed('SIGKILL')],
   },
   {
-    name: 'the init of a pid namespace exits, and every process in it is killed',
+    name: 'the init of a pid namespace exits, and the kernel kills every process in the namespace',
     id: 'namespace-init-exits',
     deaths: [kernel('namespace_exit', 'SIGKILL'), exit(3)],
   },
   {
-    name: 'a parent exits, and its child has set SIGTERM as its PDEATHSIG',
+    name: 'a parent exits, and its child has PDEATHSIG set to SIGTERM',
     id: 'parent-death',
     deaths: [kernel('parent_death', 'SIGTERM')],
   },
   {
-    name: 'a parent exits, and its child has set SIGKILL as its PDEATHSIG',
+    name: 'a parent exits, and its child has PDEATHSIG set to SIGKILL',
     id: 'parent-death-sigkill',
     deaths: [kernel('parent_death', 'SIGKILL')],
   },
   {
-    name: 'only the thread of the parent that started the child exits, and the child has set SIGTERM as its PDEATHSIG',
+    name: 'only the thread that started the child exits, and the child has PDEATHSIG set to SIGTERM',
     id: 'parent-thread-death',
     deaths: [kernel('parent_death', 'SIGTERM')],
   },
   {
-    name: 'a child exits whose exit signal to its parent is SIGUSR1',
+    name: 'a child exits, and its exit signal SIGUSR1 kills the parent',
     id: 'child-exit-signal',
     deaths: [kernel('kernel', 'SIGUSR1')],
   },
   {
-    name: 'a stopped process group is orphaned, which is no hangup',
+    name: 'a stopped process group is orphaned, which is not a hangup',
     id: 'orphaned-and-stopped',
     deaths: [kernel('kernel', 'SIGHUP')],
   },
@@ -158,7 +158,7 @@ export const kernelCases: readonly Case[] = [
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
   {
-    name: 'a process writes to a pipe that has no reader, and blocks SIGPIPE for a while',
+    name: 'a process writes to a pipe that has no reader while it blocks SIGPIPE, then unblocks it',
     id: 'broken-pipe-blocked',
     deaths: [kernel('broken_pipe', 'SIGPIPE')],
   },
@@ -184,14 +184,14 @@ export const kernelCases: readonly Case[] = [
   },
   { name: 'an interval timer expires', id: 'alarm', deaths: [timer('SIGALRM', 'SI_KERNEL')] },
   {
-    name: 'an interval timer of the CPU time in user mode expires',
+    name: 'an interval timer of user CPU time expires',
     id: 'virtual-timer',
     deaths: [timer('SIGVTALRM', 'SI_KERNEL')],
   },
-  { name: 'an interval timer of the CPU time expires', id: 'prof-timer', deaths: [timer('SIGPROF', 'SI_KERNEL')] },
+  { name: 'an interval timer of CPU time expires', id: 'prof-timer', deaths: [timer('SIGPROF', 'SI_KERNEL')] },
   { name: 'a POSIX timer expires', id: 'posix-timer', deaths: [timer('SIGALRM', 'SI_TIMER')] },
   {
-    name: 'a POSIX timer that sends SIGKILL expires, which is no OOM kill',
+    name: 'a POSIX timer that sends SIGKILL expires, which is not an OOM kill',
     id: 'posix-timer-sigkill',
     deaths: [timer('SIGKILL', 'SI_TIMER')],
   },
@@ -216,12 +216,12 @@ export const kernelCases: readonly Case[] = [
     deaths: [kernel('resource_limit', 'SIGKILL')],
   },
   {
-    name: 'a process of real-time priority exceeds its RLIMIT_RTTIME',
+    name: 'a process with real-time priority exceeds its RLIMIT_RTTIME',
     id: 'realtime-limit',
     deaths: [kernel('resource_limit', 'SIGXCPU')],
   },
   {
-    name: 'a process of real-time priority exceeds its hard RLIMIT_RTTIME',
+    name: 'a process with real-time priority exceeds its hard RLIMIT_RTTIME',
     id: 'realtime-limit-hard',
     deaths: [kernel('resource_limit', 'SIGKILL')],
   },

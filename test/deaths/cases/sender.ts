@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that another one, or the process itself, sends a signal to: the record names who made the call.
+// A process sends a signal to another process or to itself. The record must name the process that made the call.
 import type { Case } from './case.ts';
 import { abort, exit, killed, selfSignal, unknown } from './expect.ts';
 
-/** What looks like a fault, or like a word of the kernel, and is none. */
-const mereSignal = (signal: string) => ({
+/** A signal that usually comes from the kernel, sent by a process: the record must have no fault and no exception. */
+const signalOnly = (signal: string) => ({
   ...killed(signal),
   attributes: { 'whodunit.fault.address': null, 'exception.type': null, 'whodunit.signal.disposition': 'default' },
 });
@@ -14,34 +14,34 @@ const withCode = (signal: string, code: string) => ({
 });
 const underTracer = { 'whodunit.evidence': /a tracer was attached/ };
 
-/** As containerID in undertaker/cgroups.go. */
+/** containerID in undertaker/cgroups.go. */
 const CONTAINER = '4c01db0b339c4f9c8b4a5d5f8f3f3c7a0d6a9a1ec4b9c9c4f0b4f7d5a1c2e3f4';
 
 export const senderCases: readonly Case[] = [
   { name: 'a process aborts', id: 'abort', deaths: [abort] },
-  { name: 'a process aborts and may leave a core', id: 'abort-with-core', deaths: [abort] },
+  { name: 'a process aborts with core dumps enabled', id: 'abort-with-core', deaths: [abort] },
   { name: 'a process sends SIGUSR1 to itself', id: 'raise-sigusr1', deaths: [selfSignal('SIGUSR1')] },
   {
     name: 'a thread sends SIGUSR2 to the first thread of its process',
     id: 'raise-in-thread',
     deaths: [selfSignal('SIGUSR2')],
   },
-  { name: 'another process sends SIGKILL to one with many threads', id: 'sigkill', deaths: [killed('SIGKILL')] },
+  { name: 'another process sends SIGKILL to a multithreaded process', id: 'sigkill', deaths: [killed('SIGKILL')] },
   { name: 'another process sends SIGTERM', id: 'sigterm', deaths: [killed('SIGTERM')] },
-  { name: 'another process sends SIGSEGV, which is no fault', id: 'sigsegv', deaths: [mereSignal('SIGSEGV')] },
+  { name: 'another process sends SIGSEGV, which is not a fault', id: 'sigsegv', deaths: [signalOnly('SIGSEGV')] },
   { name: 'another process sends SIGQUIT', id: 'sigquit', deaths: [killed('SIGQUIT')] },
   { name: 'another process sends SIGINT', id: 'sigint', deaths: [killed('SIGINT')] },
-  { name: 'another process sends SIGHUP, which is no hangup', id: 'sighup', deaths: [killed('SIGHUP')] },
-  { name: 'another process sends SIGABRT, which is no abort', id: 'sigabrt', deaths: [mereSignal('SIGABRT')] },
-  { name: 'another process sends SIGPIPE, which is no broken pipe', id: 'sigpipe', deaths: [killed('SIGPIPE')] },
-  { name: 'another process sends SIGALRM, which is no timer', id: 'sigalrm', deaths: [killed('SIGALRM')] },
-  { name: 'another process sends SIGXCPU, which is no limit', id: 'sigxcpu', deaths: [killed('SIGXCPU')] },
-  { name: 'another process sends SIGXFSZ, which is no limit', id: 'sigxfsz', deaths: [killed('SIGXFSZ')] },
-  { name: 'another process sends SIGSYS, which is no seccomp', id: 'sigsys', deaths: [mereSignal('SIGSYS')] },
-  { name: 'another process sends SIGTRAP, which is no fault', id: 'sigtrap', deaths: [mereSignal('SIGTRAP')] },
+  { name: 'another process sends SIGHUP, which is not a hangup', id: 'sighup', deaths: [killed('SIGHUP')] },
+  { name: 'another process sends SIGABRT, which is not an abort', id: 'sigabrt', deaths: [signalOnly('SIGABRT')] },
+  { name: 'another process sends SIGPIPE, which is not a broken pipe', id: 'sigpipe', deaths: [killed('SIGPIPE')] },
+  { name: 'another process sends SIGALRM, which is not a timer', id: 'sigalrm', deaths: [killed('SIGALRM')] },
+  { name: 'another process sends SIGXCPU, which is not a limit', id: 'sigxcpu', deaths: [killed('SIGXCPU')] },
+  { name: 'another process sends SIGXFSZ, which is not a limit', id: 'sigxfsz', deaths: [killed('SIGXFSZ')] },
+  { name: 'another process sends SIGSYS, which is not from seccomp', id: 'sigsys', deaths: [signalOnly('SIGSYS')] },
+  { name: 'another process sends SIGTRAP, which is not a fault', id: 'sigtrap', deaths: [signalOnly('SIGTRAP')] },
   { name: 'another process sends a real-time signal', id: 'real-time-signal', deaths: [killed('SIGRTMIN+2')] },
   {
-    name: 'SIGTERM ends 64 threads at once, which is one termination',
+    name: 'SIGTERM terminates a process with 64 threads, which is one termination',
     id: 'many-threads-sigterm',
     deaths: [killed('SIGTERM')],
   },
@@ -51,7 +51,7 @@ export const senderCases: readonly Case[] = [
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'another process kills one whose first thread exited long before',
+    name: 'another process kills a process whose first thread exited long before',
     id: 'leader-gone',
     deaths: [killed('SIGKILL')],
   },
@@ -61,37 +61,37 @@ export const senderCases: readonly Case[] = [
     deaths: [killed('SIGKILL')],
   },
   {
-    name: 'two processes send SIGTERM to one that blocks it for a while: the first sender counts',
+    name: 'two processes send SIGTERM while it is blocked: the first sender is reported',
     id: 'first-of-two-senders',
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'another process sends SIGTERM to one that blocks it, and is gone when it is delivered',
+    name: 'the sender of a blocked SIGTERM has exited when the signal is delivered',
     id: 'blocked-and-sender-gone',
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'another process sends SIGQUIT to one that blocks it, and is gone when it is delivered',
+    name: 'the sender of a blocked SIGQUIT has exited when the signal is delivered',
     id: 'blocked-and-dumping',
     deaths: [killed('SIGQUIT')],
   },
   {
-    name: 'SIGKILL from one process comes too late: SIGTERM from another has killed the victim',
+    name: 'SIGKILL arrives after SIGTERM from another process has already killed the victim',
     id: 'too-late-to-kill',
     deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
   },
   {
-    name: 'SIGTERM from one process comes too late: SIGTERM from another has killed the victim',
+    name: 'SIGTERM arrives after SIGTERM from another process has already killed the victim',
     id: 'too-late-to-terminate',
     deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
   },
   {
-    name: 'a signal is sent to a zombie, which had exited with code 3',
+    name: 'a signal is sent to a zombie that exited with code 3',
     id: 'zombie-signalled',
     deaths: [exit(3)],
   },
   {
-    name: 'SIGKILL ends a process that writes its core after a fault',
+    name: 'SIGKILL interrupts the core dump after a fault',
     id: 'dump-interrupted',
     deaths: [
       { ...killed('SIGKILL'), attributes: { 'whodunit.evidence': /came first; SIGKILL interrupted the core dump/ } },
@@ -113,16 +113,20 @@ export const senderCases: readonly Case[] = [
     id: 'sigqueue',
     deaths: [withCode('SIGTERM', 'SI_QUEUE')],
   },
-  { name: "an ordinary user kills that user's own process", id: 'sigkill-by-nobody', deaths: [killed('SIGKILL')] },
   {
-    name: 'a setuid program of root, started by an ordinary user, kills',
+    name: 'an unprivileged user kills one of their own processes',
+    id: 'sigkill-by-nobody',
+    deaths: [killed('SIGKILL')],
+  },
+  {
+    name: 'a setuid-root program, started by an unprivileged user, sends SIGKILL',
     id: 'sigkill-by-setuid',
     deaths: [killed('SIGKILL')],
   },
   { name: 'the parent kills its child', id: 'sigkill-by-parent', deaths: [killed('SIGKILL')] },
   { name: 'a child kills its parent', id: 'sigkill-by-child', deaths: [killed('SIGKILL')] },
   {
-    name: 'the sender is the last of a long chain of processes',
+    name: 'the sender has more ancestors than a record holds',
     id: 'line-of-senders',
     deaths: [killed('SIGTERM')],
   },
@@ -132,7 +136,7 @@ export const senderCases: readonly Case[] = [
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'a signal to a process group kills all of it',
+    name: 'a signal to a process group kills every member',
     id: 'process-group',
     deaths: [killed('SIGTERM'), killed('SIGTERM')],
   },
@@ -143,12 +147,12 @@ export const senderCases: readonly Case[] = [
   },
   { name: 'another process writes to cgroup.kill', id: 'cgroup-kill', deaths: [killed('SIGKILL')] },
   {
-    name: 'the victim is in a cgroup as Docker makes them with systemd',
+    name: 'the cgroup of the victim has the path that Docker uses with systemd',
     id: 'in-container',
     deaths: [{ ...killed('SIGKILL'), resource: { 'container.id': CONTAINER, 'k8s.pod.uid': null } }],
   },
   {
-    name: 'the victim is in a cgroup as kubelet and containerd make them with systemd',
+    name: 'the cgroup of the victim has the path that kubelet and containerd use with systemd',
     id: 'in-pod',
     deaths: [
       {
@@ -158,7 +162,7 @@ export const senderCases: readonly Case[] = [
     ],
   },
   {
-    name: 'the victim is in a cgroup as systemd makes them for a service',
+    name: 'the cgroup of the victim has the path of a systemd service',
     id: 'in-unit',
     deaths: [
       {
@@ -167,14 +171,14 @@ export const senderCases: readonly Case[] = [
       },
     ],
   },
-  { name: 'sender and victim are in a pid namespace', id: 'pid-namespace', deaths: [killed('SIGTERM')] },
+  { name: 'sender and victim are in the same pid namespace', id: 'pid-namespace', deaths: [killed('SIGTERM')] },
   {
     name: 'a process in a pid namespace sends SIGTERM to every process there',
     id: 'everyone-in-pid-namespace',
     deaths: [killed('SIGTERM'), killed('SIGTERM')],
   },
   {
-    name: 'a child of the init of a pid namespace cannot kill it, and a process outside can',
+    name: 'a child cannot kill the init of its pid namespace, but a process outside can',
     id: 'init-attacked',
     deaths: [killed('SIGKILL')],
   },

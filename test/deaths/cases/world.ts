@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs of the world: languages, shells, sudo, systemd, containers. Each dies as its users see it die.
+// Programs that users run: language runtimes, shells, sudo, systemd, containers, and the ways in which they commonly terminate.
 import type { Case, Expectation } from './case.ts';
-import { abort, askedToExit, exit, fault, kernel, killed, memoryLimitBytes } from './expect.ts';
+import { abort, exit, exitAfterSignal, fault, kernel, killed, memoryLimitBytes } from './expect.ts';
 
 const node = { 'process.runtime.name': 'nodejs' };
 const python = { 'process.runtime.name': 'cpython' };
 const jvm = { 'process.runtime.name': 'OpenJDK' };
-/** Without glibc's abort: V8, the JVM and Rust end in it as well. */
+/** A SIGSEGV handler that aborts, as the JVM and Rust have. */
 const abortAfterSegv: Expectation = {
   ...abort,
   attributes: {
@@ -15,7 +15,7 @@ const abortAfterSegv: Expectation = {
   },
 };
 
-/** SIGKILL after a grace: the evidence names the SIGTERM that came before. */
+/** SIGKILL after a grace period. The evidence names the SIGTERM before it. */
 const killedAfterSigterm = (evidence: RegExp): Expectation => ({
   ...killed('SIGKILL'),
   attributes: { ...killed('SIGKILL').attributes, 'whodunit.evidence': evidence },
@@ -30,7 +30,7 @@ const languageCases: readonly Case[] = [
     id: 'bash-kills-itself',
     deaths: [{ cause: 'self_signal', errorType: 'SIGKILL', senderKind: 'self', body: /^bash / }],
   },
-  { name: 'a Perl script dies', id: 'perl-die', deaths: [exit(255)] },
+  { name: 'a Perl script calls die', id: 'perl-die', deaths: [exit(255)] },
   {
     name: 'uncaught exception in Node.js',
     id: 'node-uncaught-exception',
@@ -39,7 +39,7 @@ const languageCases: readonly Case[] = [
   { name: 'Node.js exits with code 7', id: 'node-exit', deaths: [{ ...exit(7), resource: node }] },
   { name: 'Node.js aborts', id: 'node-abort', deaths: [{ ...abort, resource: node, body: /^node .*aborted/ }] },
   {
-    name: 'the heap of Node.js is full',
+    name: 'Node.js runs out of heap',
     id: 'node-out-of-heap',
     deaths: [{ ...abort, resource: node, body: /^node .*aborted/ }],
   },
@@ -74,17 +74,17 @@ const languageCases: readonly Case[] = [
     ],
   },
   {
-    name: "Python's fault handler prints a traceback and lets the fault happen again",
+    name: "Python's faulthandler prints a traceback and raises the signal again",
     id: 'python-faulthandler',
     deaths: [{ cause: 'fault', errorType: 'SIGSEGV', senderKind: 'self', resource: python }],
   },
   {
     name: 'Python waits for SIGTERM with sigwait, and exits with code 3',
     id: 'python-sigwait',
-    deaths: [{ ...askedToExit(3, 'SIGTERM', 15), resource: python }],
+    deaths: [{ ...exitAfterSignal(3, 'SIGTERM', 15), resource: python }],
   },
   {
-    name: 'Python exits with code 3 while a SIGTERM is blocked, so the signal has no part in it',
+    name: 'Python exits with code 3 while SIGTERM is pending but blocked, so the signal is not the reason',
     id: 'python-blocked',
     deaths: [
       {
@@ -97,7 +97,7 @@ const languageCases: readonly Case[] = [
   { name: 'uncaught exception in Java', id: 'jvm-exception', deaths: [{ ...exit(1), resource: jvm }] },
   { name: 'Java halts with code 5', id: 'jvm-halt', deaths: [{ ...exit(5), resource: jvm }] },
   {
-    name: 'a JVM exits when its heap is full',
+    name: 'a JVM runs out of heap and exits',
     id: 'jvm-out-of-memory',
     deaths: [{ ...exit(3), resource: jvm }],
   },
@@ -105,7 +105,7 @@ const languageCases: readonly Case[] = [
   {
     name: 'another process sends SIGTERM to a JVM',
     id: 'jvm-sigterm',
-    deaths: [{ ...askedToExit(143, 'SIGTERM', 15), resource: jvm }],
+    deaths: [{ ...exitAfterSignal(143, 'SIGTERM', 15), resource: jvm }],
   },
   {
     name: 'a fault crashes a JVM, whose handler writes a report and aborts',
@@ -115,25 +115,25 @@ const languageCases: readonly Case[] = [
   {
     name: 'SIGQUIT makes a Go program print its goroutines and exit with code 2',
     id: 'go-sigquit',
-    deaths: [askedToExit(2, 'SIGQUIT', 3)],
+    deaths: [exitAfterSignal(2, 'SIGQUIT', 3)],
   },
   { name: 'uncaught exception in C++', id: 'cpp-uncaught-exception', deaths: [abort] },
-  { name: 'a C++ program terminates', id: 'cpp-terminate', deaths: [abort] },
+  { name: 'a C++ program calls std::terminate', id: 'cpp-terminate', deaths: [abort] },
   { name: 'a Rust program panics', id: 'rust-panic', deaths: [exit(101)] },
   {
-    name: 'the stack of a Rust program overflows, which its handler prints before it aborts',
+    name: 'a Rust program overflows its stack, and its handler prints a message and aborts',
     id: 'rust-stack-overflow',
     deaths: [abortAfterSegv],
   },
 ];
 
 const programCases: readonly Case[] = [
-  { name: "bash's own kill sends SIGTERM", id: 'kill-of-bash', deaths: [killed('SIGTERM')] },
-  { name: "dash's own kill sends SIGKILL", id: 'kill-of-dash', deaths: [killed('SIGKILL')] },
-  { name: 'the kill of procps sends SIGTERM', id: 'kill-of-procps', deaths: [killed('SIGTERM')] },
+  { name: 'the builtin kill of bash sends SIGTERM', id: 'kill-of-bash', deaths: [killed('SIGTERM')] },
+  { name: 'the builtin kill of dash sends SIGKILL', id: 'kill-of-dash', deaths: [killed('SIGKILL')] },
+  { name: 'kill(1) of procps sends SIGTERM', id: 'kill-of-procps', deaths: [killed('SIGTERM')] },
   { name: 'pkill sends SIGKILL', id: 'pkill', deaths: [killed('SIGKILL')] },
   {
-    name: 'kill under sudo, as another user',
+    name: 'kill(1) under sudo sends SIGTERM as another user',
     id: 'sudo',
     deaths: [{ ...killed('SIGTERM'), body: /sent by kill \(pid \d+, nobody\) ← sudo/ }],
   },
@@ -145,21 +145,21 @@ const programCases: readonly Case[] = [
       { ...killed('SIGTERM'), body: /sent by sudo \(pid \d+, root\)/ },
     ],
   },
-  { name: 'a shell under su kills as another user', id: 'su', deaths: [killed('SIGTERM')] },
+  { name: 'the builtin kill of a shell under su sends SIGTERM as another user', id: 'su', deaths: [killed('SIGTERM')] },
   {
-    name: 'timeout ends its command after the time limit, and exits with code 124',
+    name: 'timeout terminates its command after the time limit and exits with code 124',
     id: 'timeout',
     deaths: [killed('SIGTERM'), exit(124)],
   },
   {
-    name: 'timeout kills its whole process group with SIGKILL, and so itself',
+    name: 'timeout sends SIGKILL to its own process group, which includes itself',
     id: 'timeout-sigkill',
     deaths: [killed('SIGKILL'), { cause: 'self_signal', errorType: 'SIGKILL', senderKind: 'self' }],
   },
   { name: 'a supervisor terminates its child', id: 'supervisor', deaths: [killed('SIGTERM')] },
 ];
 
-/** The limit of a cgroup with this name was hit. */
+/** A cgroup whose path matches reached its memory limit. */
 const outOfMemoryIn = (cgroup: RegExp): Expectation => ({
   ...kernel('oom_kill', 'oom_kill'),
   attributes: {
@@ -169,7 +169,7 @@ const outOfMemoryIn = (cgroup: RegExp): Expectation => ({
   },
 });
 
-/** systemd's services: what their unit is called names the service. */
+/** The name of the unit names the service. */
 const service = { 'service.name': 'victim', 'whodunit.systemd.unit': 'victim.service' };
 
 const systemdCases: readonly Case[] = [
@@ -181,10 +181,10 @@ const systemdCases: readonly Case[] = [
   {
     name: 'systemctl stop, and the service handles SIGTERM and exits with code 3',
     id: 'systemd-stop-handled',
-    deaths: [{ ...askedToExit(3, 'SIGTERM', 15), resource: service }],
+    deaths: [{ ...exitAfterSignal(3, 'SIGTERM', 15), resource: service }],
   },
   {
-    name: 'systemctl stop, and the service ignores SIGTERM until TimeoutStopSec is over',
+    name: 'systemctl stop, and the service ignores SIGTERM until TimeoutStopSec expires',
     id: 'systemd-stop-ignored',
     deaths: [{ ...killedAfterSigterm(/SIGTERM from systemd \(pid \d+\) was ignored/), resource: service }],
   },
@@ -209,12 +209,12 @@ const containerCases: readonly Case[] = [
     deaths: [outOfMemoryIn(/^\/docker\/[0-9a-f]{64}$/)],
   },
   {
-    name: 'process 1 of a container exits, and the kernel kills the others in it',
+    name: 'process 1 of a container exits, and the kernel kills the other processes in it',
     id: 'container-init-exits',
     deaths: [kernel('namespace_exit', 'SIGKILL'), exit(3)],
   },
   {
-    name: 'a process in a container kills another one in it',
+    name: 'a process in a container kills another process in the same container',
     id: 'container-killed-inside',
     deaths: [killed('SIGKILL')],
   },
@@ -232,17 +232,17 @@ const containerCases: readonly Case[] = [
   {
     name: 'docker stop, and process 1 handles SIGTERM and exits with code 3',
     id: 'docker-stop-handled',
-    deaths: [askedToExit(3, 'SIGTERM', 15)],
+    deaths: [exitAfterSignal(3, 'SIGTERM', 15)],
   },
   {
     name: 'docker stop, and a Go program as process 1 raises SIGTERM again, without effect, and exits with code 2',
     id: 'docker-stop-raised-again',
-    deaths: [askedToExit(2, 'SIGTERM', 15)],
+    deaths: [exitAfterSignal(2, 'SIGTERM', 15)],
   },
   {
     name: 'docker stop, and the init of docker run --init forwards SIGTERM to the program',
     id: 'docker-stop-init',
-    deaths: [killed('SIGTERM'), askedToExit(143, 'SIGTERM', 15)],
+    deaths: [killed('SIGTERM'), exitAfterSignal(143, 'SIGTERM', 15)],
   },
   {
     name: 'docker stop, and process 1 ignores SIGTERM',

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/deaths.md, from a run in which the others took part. Pure.
+// Renders docs/deaths.md from a run with the other tools. Pure.
 import type { Peer } from './peers/peer.ts';
 import type { Run } from './run.ts';
 import { toolRows } from './table.ts';
 import { rowsOf, total } from './tally.ts';
 import { ourWords, truthWords, weighedWords } from './words.ts';
 
-/** Where it was made. */
+/** The machine of the run. */
 export interface Machine {
-  /** uname's release, without what a distribution adds. */
+  /** The release of uname, without the suffix of the distribution. */
   readonly kernel: string;
   /** PRETTY_NAME of os-release. */
   readonly distribution: string;
-  /** By the name of the package. */
+  /** By package name. */
   readonly versions: ReadonlyMap<string, string>;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run of the score: every case happens once, in front of whodunit and, if asked for, of the others. Gives what was found.
-
+// One run of the score: every case runs once, under whodunit and, if requested, under the other tools.
 import { type CaseRunner, type Review, startCaseRunner } from '../case-runner.ts';
 import type { Case } from '../cases/case.ts';
 import type { Finding } from '../check.ts';
@@ -10,25 +9,25 @@ import { type Watch, watchWith } from './peers/watch.ts';
 import { startStorm } from './storm.ts';
 import { type Weighed, weigh } from './weigh.ts';
 
-/** Our own name among the tools. */
+/** The name of whodunit among the tools. */
 export const WHODUNIT = 'whodunit';
 
-/** One death. */
+/** The result for one termination. */
 export interface Scored {
   readonly one: Case;
   readonly finding: Finding;
-  /** By the name of the tool. */
+  /** By tool name. */
   readonly weighed: ReadonlyMap<string, Weighed>;
 }
 
 export interface Run {
   readonly scored: readonly Scored[];
-  /** Cases that could not happen, and why. */
+  /** Cases that the undertaker could not run, and why. */
   readonly failed: readonly { readonly one: Case; readonly why: string }[];
-  /** Cases that this machine does not offer. */
+  /** Cases that are not possible on this machine. */
   readonly skipped: readonly Case[];
   readonly review: Review;
-  /** What did not end cleanly. */
+  /** What did not stop cleanly. */
   readonly complaints: readonly string[];
 }
 
@@ -36,11 +35,11 @@ export interface RunOptions {
   readonly cases: readonly Case[];
   readonly peers: readonly Peer[];
   readonly storm: boolean;
-  /** Called with each case before it runs: false ends the run early. */
+  /** Called before each case. false ends the run. */
   readonly keepGoing: (one: Case, index: number) => boolean;
 }
 
-/** Fails if the stage cannot be set; a case that cannot happen does not end the run. */
+/** Rejects if whodunit or a tool cannot be started. A case that cannot run does not end the run. */
 export async function run(options: RunOptions): Promise<Run> {
   const stage = await startStage(options);
   let results: Omit<Run, 'complaints'>;
@@ -56,7 +55,7 @@ export async function run(options: RunOptions): Promise<Run> {
 interface Stage {
   readonly runner: CaseRunner;
   readonly watch: Watch | null;
-  /** Ends all of it; says what did not end as it should. */
+  /** Stops everything. Returns what did not stop cleanly. */
   readonly close: () => Promise<readonly string[]>;
 }
 
