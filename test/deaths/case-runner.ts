@@ -9,7 +9,7 @@ import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scri
 import type { Case } from './cases/case.ts';
 import { checkCase, type Finding, invented } from './check.ts';
 import { isAbout } from './compare.ts';
-import { lives } from './living.ts';
+import { isRunning } from './living.ts';
 import { type Death, runUndertaker } from './truth.ts';
 
 /** Long, because the machine may be busy. Records that arrive earlier end the wait. */
@@ -77,7 +77,7 @@ export async function startCaseRunner(): Promise<CaseRunner> {
     const { lost } = await loaderStatus(whodunit.at.socket);
     return {
       doubled: checked.filter((finding) => of(finding).length > 1).map(({ truth }) => truth),
-      invented: [...new Set([...unwanted, ...again, ...records.filter(lives), ...unseen])],
+      invented: [...new Set([...unwanted, ...again, ...records.filter(isRunning), ...unseen])],
       lost: Object.values(lost).reduce((sum, count) => sum + Number(count), 0),
     };
   };

@@ -28,9 +28,9 @@ export function compare(
   const differences: string[] = [];
   const { attributes, resource } = record;
   const same = (where: Attributes, key: string, wanted: Value | undefined, authority: string) => {
-    const said = where[key];
-    if (JSON.stringify(said) !== JSON.stringify(wanted)) {
-      differences.push(`${key}: the record says ${show(said)}, ${authority} ${show(wanted)}`);
+    const actual = where[key];
+    if (JSON.stringify(actual) !== JSON.stringify(wanted)) {
+      differences.push(`${key}: the record says ${show(actual)}, ${authority} ${show(wanted)}`);
     }
   };
 

@@ -12,7 +12,7 @@ const STATE = 0;
 const START_TICKS = 19;
 
 /** Returns false for a zombie: it has terminated, although its parent has not waited for it. */
-export function lives({ resource, timeUnixNs }: LogRecord): boolean {
+export function isRunning({ resource, timeUnixNs }: LogRecord): boolean {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${resource['process.pid']}/stat`, 'utf8');

@@ -24,7 +24,7 @@ const LIMITS: readonly Limit[] = [
   {
     reason: 'emulation is too slow for a process lifetime of less than a millisecond',
     applies: () => true,
-    cannotHappen: /lives was shorter than 1ms/,
+    cannotHappen: /processes ran for less than 1ms/,
   },
   {
     reason: 'there is no `cgroup.kill`, which came with Linux 5.14',

@@ -1,5 +1,5 @@
-// Command released prints the path of the loader of release 0.1.0. It builds it once, from the commit of that release, into the cache of
-// scripts/. Upgrades are tested with it.
+// Command released prints the path of the loader of release 0.1.0, for tests of upgrades. It builds it once, from the commit of that release,
+// into the cache of scripts/.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -46,7 +46,7 @@ func loader() (path string, err error) {
 	defer os.RemoveAll(sources)
 	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
-		return "", fmt.Errorf("this is no clone of the repository: %w", err)
+		return "", fmt.Errorf("not a clone of the repository: %w", err)
 	}
 	built := filepath.Join(sources, "whodunit-loader")
 	archive := filepath.Join(sources, "archive.tar")

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	shortLife      = time.Millisecond
-	shortLifeTries = 50
+	shortLifetime      = time.Millisecond
+	shortLifetimeTries = 50
 )
 
 // underAMillisecond repeats until fork, exit and wait together took less than a millisecond.
 func underAMillisecond(u *undertaker) error {
-	for range shortLifeTries {
+	for range shortLifetimeTries {
 		before := wallNs()
 		v, err := u.bare(0, exitGroup(3))
 		if err != nil {
@@ -29,14 +29,14 @@ func underAMillisecond(u *undertaker) error {
 		if err := awaitZombie(v.PID); err != nil {
 			return err
 		}
-		if wallNs()-before < int64(shortLife) {
+		if wallNs()-before < int64(shortLifetime) {
 			return u.reap(v, nil)
 		}
 		if err := v.reapUnrecorded(); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("none of %d lives was shorter than %s", shortLifeTries, shortLife)
+	return fmt.Errorf("none of %d processes ran for less than %s", shortLifetimeTries, shortLifetime)
 }
 
 // forks starts count processes that exit with code 0, one after the other, and prints how many did.

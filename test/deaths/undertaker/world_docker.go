@@ -29,7 +29,7 @@ const (
 //go:embed dockerd-alone.sh
 var aloneScript string
 
-// keptDocker tells another test how to reach the daemon: arguments and environment of the client.
+// keptDocker is how another test reaches the daemon: arguments and environment of the client.
 type keptDocker struct {
 	Client []string `json:"client"`
 	Env    []string `json:"env"`
