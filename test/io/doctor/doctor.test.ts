@@ -90,7 +90,7 @@ describe('the doctor', () => {
 
   it.each([
     ['a failure by its status', { last_error: 'HTTP 401 x', last_failure: UNAUTHORIZED }, 'bad', 'refuses access'],
-    ['the words alone of version 0.1.0', { last_error: 'HTTP 401 x' }, 'bad', 'did not accept it (HTTP 401 x)'],
+    ['the words alone of version 0.1.0', { last_error: 'HTTP 401 x' }, 'bad', 'did not accept the record (HTTP 401 x)'],
     ['what was rejected', { last_success: NOW, rejected: 3 }, 'note', `last accepted ${NOW}, 3 records rejected`],
     ['that all is accepted', { last_success: NOW }, 'ok', `last accepted ${NOW}`],
   ])('reports of a running service %s', async (_, state, level, text) => {
