@@ -40,7 +40,7 @@ const UNIT_TESTS = [
   'test/bench',
   'test/scripts',
   'test/deaths/compare.test.ts',
-  'test/deaths/judge.test.ts',
+  'test/deaths/check.test.ts',
   'test/deaths/living.test.ts',
   'test/deaths/score',
   'test/chaos/ledger.test.ts',
