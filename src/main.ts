@@ -101,7 +101,7 @@ async function consume(loader: LoaderReader, pipeline: pipelines.Pipeline): Prom
   const timer = setInterval(() => {
     if (!pipeline.state.loops.idle) void pipelines.flushSummaries(pipeline);
   }, SUMMARY_CHECK_MS);
-  for await (const received of loader.read()) if (!(await pipelines.takeBatch(pipeline, received))) break;
+  for await (const received of loader.read()) if (!(await pipelines.handleBatch(pipeline, received))) break;
   clearInterval(timer);
   await pipelines.flushSummaries(pipeline, true);
 }
@@ -202,7 +202,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     effects: { print: () => {}, sendSpan: null, countTermination: () => {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>
-    pipelines.takeTermination(pipeline, death, bootId)?.record ?? null;
+    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
   const sender = config.logs && (await startSender(config.logs, log));
   let broken = false;
   const send = sender && ((record: Uint8Array) => sender.send([record]));

@@ -252,7 +252,7 @@ const containerCases: readonly Case[] = [
   {
     name: 'docker stop, and process 1 has no handler for SIGTERM: the kernel drops the signal to an init',
     happens: 'docker-stop-no-handler',
-    deaths: [killedAfterSigterm(/SIGTERM from runc \(pid \d+\) was ignored, as it is the init of a pid namespace/)],
+    deaths: [killedAfterSigterm(/SIGTERM from runc \(pid \d+\) was ignored: the process is the init of a pid namespace/)],
   },
 ];
 

@@ -94,7 +94,7 @@ describe('the doctor', () => {
       'a failure as text only, as version 0.1.0 sends it',
       { last_error: 'HTTP 401 x' },
       'bad',
-      'did not accept it (HTTP 401 x)',
+      'did not accept the record (HTTP 401 x)',
     ],
     ['rejected records', { last_success: NOW, rejected: 3 }, 'note', `last accepted ${NOW}, 3 records rejected`],
     ['no rejected records', { last_success: NOW }, 'ok', `last accepted ${NOW}`],

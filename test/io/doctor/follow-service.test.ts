@@ -110,14 +110,14 @@ describe('a termination that the service handles', () => {
     expect((await follow()).at(-1)).toMatchObject({
       what: 'collector',
       broken: true,
-      text: expect.stringContaining('did not accept it (HTTP 400 (pid 4711))'),
+      text: expect.stringContaining('did not accept the record (HTTP 400 (pid 4711))'),
     });
   });
 
   it.each([
     ['credentials', { kind: 'http', code: 401 }, 'OTEL_EXPORTER_OTLP_HEADERS'],
     ['backend', { kind: 'grpc', code: 12 }, 'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT'],
-    ['collector', { kind: 'unreached', cause: 'ECONNRESET' }, "the collector's own log"],
+    ['collector', { kind: 'unreached', cause: 'ECONNRESET' }, "the collector's log"],
   ])('fails at step %s, by the status of the failure, not by its text', async (step, failure, remedy) => {
     const last_failure = { kind: 'misconfigured', status: failure, message: 'any text' };
     answers.status = status({ last_error: 'any text', last_failure }, [], 1e9);
