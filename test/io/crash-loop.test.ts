@@ -47,7 +47,7 @@ describe('a crash loop', () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_RECORDS_PER_MINUTE: '10' };
     const service = await start(['run', '--output', 'json'], health);
-    service.loader.say(...crashLoop());
+    service.loader.send(...crashLoop());
     await until(() => service.loader.acks().includes(LAST_SEQ), 'the last ack');
     const status = (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as { deaths: object };
     expect(status.deaths).toMatchObject({
@@ -87,7 +87,7 @@ describe('a crash loop', () => {
     };
     try {
       const killed = await start(['run'], env);
-      killed.loader.say(...crashLoop());
+      killed.loader.send(...crashLoop());
       await until(() => killed.loader.acks().includes(LAST_SEQ), 'the last ack');
       await killed.remove(); // SIGKILL
       const next = await start(['run'], env);

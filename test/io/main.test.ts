@@ -121,8 +121,8 @@ async function collect(status: () => number): Promise<{ endpoint: string; pids: 
 describe('whodunit run', () => {
   it('prints and acknowledges terminations, skips lines that cannot be decoded, and exits with 0 on SIGTERM', async () => {
     start(['run']);
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-sigkill-by-another', 10), 'garbage\n', death('death-segfault', 20));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-sigkill-by-another', 10), 'garbage\n', death('death-segfault', 20));
     await until(() => loader.acks().includes(20n), 'the ack');
     expect(await stop()).toBe(0);
     expect(out).toContain('✖ sleep (pid 10) was killed by SIGKILL, sent by bash (pid 99');
@@ -132,8 +132,8 @@ describe('whodunit run', () => {
 
   it('prints each termination once if the loader sends it twice, and acknowledges both', async () => {
     start(['--output', 'json']);
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-exit-3', 10), death('death-exit-3', 20, 10), death('death-exit-3', 30));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-exit-3', 10), death('death-exit-3', 20, 10), death('death-exit-3', 30));
     await until(() => loader.acks().includes(30n), 'the ack');
     expect(await stop()).toBe(0);
     expect(
@@ -148,8 +148,8 @@ describe('whodunit run', () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], exporting(endpoint));
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10), death('death-segfault', 20));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10), death('death-segfault', 20));
     await until(() => loader.acks().includes(20n), 'the ack');
     await until(() => err.includes('does not accept records'), 'the log line about the collector');
     expect(err).toContain('records wait on disk, none is lost');
@@ -163,9 +163,9 @@ describe('whodunit run', () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], exporting(endpoint));
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     const deaths = [death('death-oom', 10), death('death-segfault', 20)];
-    loader.say(...deaths);
+    loader.send(...deaths);
     await until(() => loader.acks().includes(20n), 'the ack');
     child?.kill('SIGKILL');
     await ended();
@@ -184,8 +184,8 @@ describe('whodunit run', () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], { ...exporting(endpoint), WHODUNIT_SHUTDOWN_TIMEOUT: '300' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10));
     await until(() => loader.acks().includes(10n), 'the ack');
     const begin = performance.now();
     expect(await stop()).toBe(0);
@@ -204,12 +204,12 @@ describe('whodunit run', () => {
     const { endpoint } = await collect(() => code);
     const address = `127.0.0.1:${(await freePorts(1))[0]}`;
     start(['run'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address, WHODUNIT_REPORT: 'default' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10), shortLived(20));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10), shortLived(20));
     const status = async () => (await fetch(`http://${address}/status`)).json() as Promise<Status>;
     while ((await status()).queue.rejected.count === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     code = 200;
-    loader.say(death('death-segfault', 30));
+    loader.send(death('death-segfault', 30));
     while ((await status()).deaths.reported === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     const before = await status();
     expect(before.deaths).toMatchObject({
@@ -236,7 +236,7 @@ describe('whodunit run', () => {
   it('rejects a state directory that another service uses', async () => {
     const { endpoint } = await collect(() => 200);
     start(['run'], exporting(endpoint));
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     const first = child;
     start(['run'], exporting(endpoint));
     expect(await ended()).toBe(1);
@@ -246,8 +246,8 @@ describe('whodunit run', () => {
 
   it('needs no state directory without a collector', async () => {
     start(['run'], { WHODUNIT_STATE_DIR: '/proc/none' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10));
     await until(() => loader.acks().includes(10n), 'the ack');
     expect(await stop()).toBe(0);
     expect(existsSync(stateDir())).toBe(false);
@@ -258,8 +258,8 @@ describe('whodunit run', () => {
     const { endpoint } = await collect(() => 200);
     collector?.on('request', (request) => urls.push(request.url ?? ''));
     start(['run'], { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10));
     await until(() => loader.acks().includes(10n), 'the ack');
     expect(await stop()).toBe(0);
     expect(urls.filter((url) => url === '/v1/metrics').length).toBeGreaterThanOrEqual(3);
@@ -271,14 +271,14 @@ describe('whodunit run', () => {
     await until(() => err !== '', 'a log line');
     expect(err).toContain(`no process listens at ${loader.path}`);
     await loader.start();
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     expect(await stop()).toBe(0);
   });
 
   it('answers /readyz with 200 when it is ready', async () => {
     const port = (await freePorts(1))[0];
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
   });

@@ -68,7 +68,7 @@ describe('whodunit run', () => {
   it('reloads the rules on SIGHUP, and keeps the previous rules if the file is invalid', async () => {
     const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
     const printedAfter = async (seq: number): Promise<number> => {
-      service.loader.say(death('death-exit-3', seq));
+      service.loader.send(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
       return service.out().split('\n').length - 1;
     };
@@ -101,7 +101,7 @@ describe('whodunit rules --dry-run', () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_REPORT: 'default' };
     const service = await start(['run'], health);
-    service.loader.say(death('death-exit-3', 10), death('death-segfault', 20));
+    service.loader.send(death('death-exit-3', 10), death('death-segfault', 20));
     await until(() => service.loader.acks().includes(20n), 'the ack');
     const dry = await start(['rules', '--dry-run', '--config', file], health);
     expect(await dry.ended()).toBe(0);
@@ -119,7 +119,7 @@ describe('whodunit rules --dry-run', () => {
   it('receives no arguments with WHODUNIT_ARGUMENTS=off', async () => {
     const [port] = await freePorts(1);
     const service = await start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_ARGUMENTS: 'off' });
-    service.loader.say(death('death-exit-3', 10));
+    service.loader.send(death('death-exit-3', 10));
     await until(() => service.loader.acks().includes(10n), 'the ack');
     const recent = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
     expect(recent).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);

@@ -46,7 +46,7 @@ export async function startService(args: readonly string[], env: Record<string, 
     return child.exitCode;
   };
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  if (args[0] === 'run') await until(() => loader.heard.length > 0 || hasEnded(), 'the claim');
+  if (args[0] === 'run') await until(() => loader.received.length > 0 || hasEnded(), 'the claim');
   return {
     child,
     loader,

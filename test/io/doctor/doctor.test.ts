@@ -38,7 +38,7 @@ describe('the doctor', () => {
     expect(Object.values(found).filter(([level]) => level === 'bad')).toEqual([]);
     expect(found.ring?.[1]).toBe('4 KiB of 8 MiB used (0 %)');
     expect(found['probe mark_victim']).toEqual(['note', expect.stringContaining('pid only')]);
-    expect(loader.heard).toEqual([]);
+    expect(loader.received).toEqual([]);
   });
 
   it('names the remedy if the loader is not running', async () => {

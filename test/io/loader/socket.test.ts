@@ -45,9 +45,9 @@ describe('a connection to the loader', () => {
   it('claims the role of the consumer after hello, and receives all messages in order', async () => {
     read();
     await until(() => types().length === 3, 'hello, hello, status');
-    loader.say(golden('death-oom'), golden('death-exit-3'));
+    loader.send(golden('death-oom'), golden('death-exit-3'));
     await until(() => deaths() === 2, 'two deaths');
-    expect(loader.heard).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
+    expect(loader.received).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
     expect(types()).toEqual(['hello', 'hello', 'status', 'death', 'death']);
     expect(received.at(-1)?.hello).toMatchObject({ role: 'consumer', boot_id: goldenObject('hello').boot_id });
     expect(reader.snapshot()).toMatchObject({ connected: true, error: null, hello: { role: 'consumer' } });
@@ -73,7 +73,7 @@ describe('a connection to the loader', () => {
     connection?.ack(10n);
     connection?.ack(5n);
     connection?.ack(20n);
-    await until(() => loader.heard.length === 3, 'the acks');
+    await until(() => loader.received.length === 3, 'the acks');
     expect(loader.acks()).toEqual([0n, 10n, 20n]);
   });
 
@@ -91,7 +91,7 @@ describe('a connection to the loader', () => {
     read(({ messages }) => (messages.some(({ type }) => type === 'death') ? gate : undefined));
     await until(() => types().length === 3, 'the greeting');
     const death = golden('death-oom');
-    for (let i = 0; i < 4_000; i += 1) loader.say(death);
+    for (let i = 0; i < 4_000; i += 1) loader.send(death);
     await new Promise((resolve) => setTimeout(resolve, 100));
     // The result of one read of the socket, and no more.
     const held = deaths();
@@ -116,7 +116,7 @@ describe('bad input', () => {
   it('is counted (invalid JSON, lines that are too long, unknown types and versions) and logged once; reading continues', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
-    loader.say(
+    loader.send(
       'garbage\n',
       `${'x'.repeat(LINE_BYTES_MAX + 10)}\n`,
       '{"v":1,"type":"birth"}\n',
@@ -131,7 +131,7 @@ describe('bad input', () => {
   it('is counted as a lost termination if it was one, and its position is passed on for the ack', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
-    loader.say(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
+    loader.send(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
     await until(() => types().includes('unreadable'), 'its position');
     expect(reader.snapshot()).toMatchObject({ badLines: 1, badDeaths: 1 });
     expect(received.flatMap(({ messages }) => messages)).toContainEqual({ type: 'unreadable', seq: 777n });
@@ -140,7 +140,7 @@ describe('bad input', () => {
   it('is counted if a killed loader leaves an incomplete line; the termination is read from the next loader', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
-    loader.say(golden('death-oom').slice(0, 100));
+    loader.send(golden('death-oom').slice(0, 100));
     await new Promise((resolve) => setTimeout(resolve, 30));
     await loader.stop();
     await until(() => reader.snapshot().badLines === 1, 'the incomplete line');
@@ -204,7 +204,7 @@ describe('a loader that is not available', () => {
     await until(() => types().length === 6, 'the second greeting');
     first?.ack(99n);
     received.at(-1)?.connection.ack(100n);
-    await until(() => loader.heard.length === 3, 'the ack');
+    await until(() => loader.received.length === 3, 'the ack');
     expect(loader.acks()).toEqual([0n, 0n, 100n]);
   });
 
