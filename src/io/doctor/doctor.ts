@@ -91,7 +91,7 @@ function statusFindings(status: LoaderStatus): Finding[] {
     {
       what: 'counted',
       level: lost > 0n ? 'note' : 'ok',
-      text: `${status.deaths} abnormal terminations, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} without signal facts (map full)`,
+      text: `${status.deaths} abnormal terminations, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} facts lost (map full)`,
     },
   ];
 }

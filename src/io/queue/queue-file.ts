@@ -45,8 +45,8 @@ export const SQLITE = {
   CANTOPEN: 14,
 } as const;
 
-// `records`: what is to be sent, oldest first; `crc` covers the row. `commits`: the uids of each transaction's items. `rejected`: what the
-// collector rejected permanently. `totals`: one row with all counters.
+// `records`: records to send, oldest first; `crc` covers the row. `commits`: the uids of each transaction's items. `rejected`: records that
+// the collector rejected permanently. `totals`: one row with all counters.
 const SCHEMA = `
   CREATE TABLE records (id INTEGER PRIMARY KEY, ended_ms REAL NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
   CREATE TABLE commits (id INTEGER PRIMARY KEY, uids BLOB NOT NULL) STRICT;

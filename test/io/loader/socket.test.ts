@@ -113,7 +113,7 @@ describe('a connection to the loader', () => {
 });
 
 describe('bad input', () => {
-  it('is counted (invalid JSON, lines that are too long, unknown types and versions) and logged once; reading continues', async () => {
+  it('is counted, logged once and skipped: invalid JSON, lines that are too long, unknown types and versions', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     loader.send(
@@ -128,7 +128,7 @@ describe('bad input', () => {
     expect(lines.filter((text) => text.includes('WIRE_'))).toHaveLength(1);
   });
 
-  it('is counted as a lost termination if it was one, and its position is passed on for the ack', async () => {
+  it('that was a termination is counted as lost, and its position is passed on for the ack', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     loader.send(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
@@ -137,7 +137,7 @@ describe('bad input', () => {
     expect(received.flatMap(({ messages }) => messages)).toContainEqual({ type: 'unreadable', seq: 777n });
   });
 
-  it('is counted if a killed loader leaves an incomplete line; the termination is read from the next loader', async () => {
+  it('includes the incomplete line of a killed loader; its termination is read from the next loader', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     loader.send(golden('death-oom').slice(0, 100));
@@ -170,7 +170,7 @@ describe('bad input', () => {
     expect(lines[0]).toContain('is not whodunit-loader');
   });
 
-  it('such as a termination before hello is rejected', async () => {
+  it('includes a termination before hello', async () => {
     loader.greeting = golden('death-oom');
     read();
     await until(() => lines.length > 0, 'a log line');

@@ -116,8 +116,8 @@ describe('batches', () => {
   });
 });
 
-describe('failures', () => {
-  it('are retried until the collector accepts, and logged once', async () => {
+describe('after a failure', () => {
+  it('retries until the collector accepts, and logs once', async () => {
     start((_, attempt) => (attempt <= 6 ? RETRYABLE : OK));
     put(1);
     await done(1);
@@ -128,7 +128,7 @@ describe('failures', () => {
     ]);
   });
 
-  it('are retried no earlier than Retry-After', async () => {
+  it('waits at least as long as Retry-After', async () => {
     let first = 0;
     let second = 0;
     start((_, attempt) => {
@@ -141,7 +141,7 @@ describe('failures', () => {
     expect(second - first).toBeGreaterThanOrEqual(148);
   });
 
-  it('are retried no earlier than Retry-After after a restart either, for the same target', async () => {
+  it('waits as long as Retry-After also after a restart, for the same target', async () => {
     start(() => retryAfter(60_000));
     put(1);
     await until(() => queue.retry !== null, 'the stored wait');
@@ -157,7 +157,7 @@ describe('failures', () => {
     await done(1);
   });
 
-  it('of one bad record lose no other record: it is found by halving', async () => {
+  it('finds a bad record by halving the batch, and loses no other record', async () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? REJECTED : OK));
     await until(() => state.totals.pending === 0, 'all settled');
@@ -173,7 +173,7 @@ describe('failures', () => {
     expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
-  it('in part of a batch (partial success) are counted and not retried', async () => {
+  it('counts a partial success, and does not retry it', async () => {
     put(1, 2, 3);
     start(() => ({ kind: 'success', partial: { rejected: 2, message: 'too old' } }));
     await until(() => state.totals.pending === 0, 'settled');
@@ -184,7 +184,7 @@ describe('failures', () => {
     expect(lines.join()).toContain('rejected 2 of 3 records (partial success): too old');
   });
 
-  it('of the server on the same record (HTTP 500) count as a rejection after several retries', async () => {
+  it('rejects a record after several retries if the server keeps failing on it (HTTP 500)', async () => {
     put(1, 2);
     start((bodies) => (bodies.includes('r1') ? AMBIGUOUS : OK));
     await until(() => state.totals.pending === 0, 'settled');
@@ -192,7 +192,7 @@ describe('failures', () => {
     expect(sent.length).toBe(6 + 2 + 1);
   });
 
-  it('of a misconfigured target are retried about twice a minute and logged once; no record is lost', async () => {
+  it('retries a misconfigured target about twice a minute, logs once, and loses no record', async () => {
     put(1);
     start(() => MISCONFIGURED);
     await until(() => lines.length > 0, 'a log line');
