@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Environment → the settings of each command. Every command gets what it uses and no more. A wrong value is a FatalError with exit code 78
-// that names the variable, its value, what is allowed and the remedy. Commands and flags are cli.ts.
+// Environment → the settings of each command. Every command gets what it uses and no more; the doctor checks the settings of the service. A
+// wrong value is a FatalError with exit code 78 that names the variable, its value, what is allowed and the remedy. Commands and flags are
+// cli.ts.
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
@@ -30,13 +31,6 @@ export interface RulesSettings {
   readonly health: HealthAddress | null;
 }
 
-export interface DoctorSettings extends RulesSettings, Targets {
-  readonly socketPath: string;
-  /** Where the loader pins its probes and maps. */
-  readonly pinDir: string;
-  readonly arguments: ArgumentsMode;
-}
-
 export interface RunSettings extends Targets {
   readonly rules: RulesSource;
   readonly health: HealthAddress | null;
@@ -52,19 +46,19 @@ export interface RunSettings extends Targets {
   readonly shutdownTimeoutMs: number;
 }
 
+export interface DoctorSettings extends RunSettings {
+  /** Where the loader pins its probes and maps. */
+  readonly pinDir: string;
+}
+
 /** `file`: the value of --config. */
 export function readRulesSettings(env: Env, file: string | null): RulesSettings {
   return { rules: rulesSource(env, file), health: read(env, 'WHODUNIT_HEALTH_ADDR') };
 }
 
+/** Reads all settings of the service, so that the doctor refuses what the service would refuse. */
 export function readDoctorSettings(env: Env, file: string | null): DoctorSettings {
-  return {
-    ...readRulesSettings(env, file),
-    ...readExporters(env).targets,
-    socketPath: read(env, 'WHODUNIT_SOCKET'),
-    pinDir: read(env, 'WHODUNIT_PIN_DIR'),
-    arguments: read(env, 'WHODUNIT_ARGUMENTS'),
-  };
+  return { ...readRunSettings(env, file, null), pinDir: read(env, 'WHODUNIT_PIN_DIR') };
 }
 
 /** `output`: the value of --output. */

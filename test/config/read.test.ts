@@ -155,6 +155,17 @@ describe('what is wrong is one sentence with key, value, what is allowed and a r
   });
 });
 
+describe('the doctor refuses what the service would refuse', () => {
+  it.each<Env>([
+    { WHODUNIT_QUEUE_BYTES: '1000' },
+    { WHODUNIT_SHUTDOWN_TIMEOUT: '-1' },
+    { WHODUNIT_RECORDS_PER_MINUTE: '0' },
+    { OTEL_METRIC_EXPORT_INTERVAL: '0' },
+  ])('%j', (env) => {
+    expect(failure(env, 'doctor')).toEqual(failure(env, 'run'));
+  });
+});
+
 describe('what a knob allows is what its parser enforces', () => {
   const knobs = Object.entries(KNOBS).filter(([, { reader }]) => reader !== 'loader');
 
