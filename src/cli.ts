@@ -87,8 +87,9 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const given = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true, strict: false, tokens: true });
   if (given.values.help) return { command: 'help' };
   if (given.values.version) return { command: 'version' };
-  const [name = 'run', operand = '', ...rest] = given.positionals;
-  if (!(name in COMMANDS) || (name === 'explain') !== (operand !== '') || rest.length > 0) {
+  const [name = 'run', operand, ...rest] = given.positionals;
+  const complete = name === 'explain' ? operand !== undefined && operand !== '' : operand === undefined;
+  if (!Object.hasOwn(COMMANDS, name) || !complete || rest.length > 0) {
     const allowed = 'run, doctor, rules, explain <exit code | signal>';
     throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
   }
@@ -104,7 +105,7 @@ export function readConfig(argv: readonly string[], env: Env): Config {
     case 'rules':
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
     case 'explain':
-      return { command, what: operand, executable: values.executable ?? null };
+      return { command, what: operand ?? '', executable: values.executable ?? null };
   }
 }
 

@@ -30,6 +30,9 @@ describe('the command line', () => {
 describe('an invalid command line is rejected with exit code 78 and one line', () => {
   it.each<[string[], string[]]>([
     [['watch'], ['the command is "watch"', 'run, doctor']],
+    [['constructor'], ['the command is "constructor"', 'run, doctor']],
+    [['run', ''], ['the command is "run "']],
+    [['explain', ''], ['the command is "explain "']],
     [['explain'], ['the command is "explain"', 'explain <exit code | signal>']],
     [['explain', '1', '2'], ['the command is "explain 1 2"']],
     [['doctor', 'now'], ['the command is "doctor now"']],

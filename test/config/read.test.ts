@@ -155,6 +155,17 @@ describe('an invalid setting fails with exit code 78 and one line: key, value, w
   });
 });
 
+describe('the doctor rejects the settings that the service rejects', () => {
+  it.each<Env>([
+    { WHODUNIT_QUEUE_BYTES: '1000' },
+    { WHODUNIT_SHUTDOWN_TIMEOUT: '-1' },
+    { WHODUNIT_RECORDS_PER_MINUTE: '0' },
+    { OTEL_METRIC_EXPORT_INTERVAL: '0' },
+  ])('%j', (env) => {
+    expect(failure(env, 'doctor')).toEqual(failure(env, 'run'));
+  });
+});
+
 describe('the description of a knob matches its parser', () => {
   const knobs = Object.entries(KNOBS).filter(([, { reader }]) => reader !== 'loader');
 

@@ -24,7 +24,7 @@ export type Done = (result: { readonly code: number; readonly error?: Error }) =
 
 /** What is observed of one export while it runs. */
 interface Exchange {
-  /** The last answer over HTTP; null: none yet, or gRPC. */
+  /** The answer to the last request over HTTP; null: none yet, or gRPC. */
   http: HttpAnswer | null;
   partial: PartialSuccess | null;
 }
@@ -37,6 +37,8 @@ export async function exportOnce(start: (done: Done) => void): Promise<Outcome> 
   const onRequest = (message: unknown): void => {
     if (exchanges.getStore() !== exchange) return;
     const { request } = message as { request: ClientRequest };
+    // The exporter tries again: the answer to its last attempt counts.
+    exchange.http = null;
     request.once('response', ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage) => {
       exchange.http = { status: statusCode, retryAfter: headers['retry-after'], text: statusMessage };
     });
@@ -71,7 +73,8 @@ interface ExportError extends Error {
 }
 
 function failureOf({ code, message, data = '', details, metadata }: ExportError, http: HttpAnswer | null): Failure {
-  if (http !== null) return httpFailure({ ...http, text: `${http.text} ${data}` }, Date.now());
+  // Failed with 2xx: the body did not end, so the answer is incomplete.
+  if (http !== null && http.status > 299) return httpFailure({ ...http, text: `${http.text} ${data}` }, Date.now());
   if (typeof code === 'number') {
     const [status] = metadata?.get('grpc-status-details-bin') ?? [];
     return grpcFailure({ code, message: details || message, details: Buffer.isBuffer(status) ? status : undefined });

@@ -112,9 +112,9 @@ export class Ledger {
     }
   }
 
-  /** Reads; returns undefined if the file cannot be read. A damaged file is replaced before the next attempt. */
+  /** Reads; returns undefined if the file cannot be read or is closed. A damaged file is replaced before the next attempt. */
   read<T>(work: (sql: Statements) => T): T | undefined {
-    if (this.#reopen !== null) return undefined;
+    if (this.#reopen !== null || !this.#db.isOpen) return undefined;
     try {
       return work(this.#sql);
     } catch (error) {

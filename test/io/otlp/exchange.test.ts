@@ -105,6 +105,24 @@ describe('an answer', () => {
     expect(await outcome).toMatchObject({ kind: 'retryable', status: { kind: 'unreached' } });
     expect(held).toHaveLength(1);
   });
+
+  it('is that of the last attempt: an earlier one says nothing about a connection that breaks', async () => {
+    let attempts = 0;
+    respond = (incoming, response) => {
+      attempts += 1;
+      if (attempts === 1) response.writeHead(503).end();
+      else incoming.socket.destroy();
+    };
+    const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 1_500 }));
+    expect(attempts).toBe(2);
+    expect(outcome).toMatchObject({ kind: 'retryable', reached: false, status: { kind: 'unreached' } });
+  });
+
+  it('that says yes and does not end is no fault of the settings', async () => {
+    respond = (_, response) => response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{');
+    const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 300 }));
+    expect(outcome).toMatchObject({ kind: 'retryable', reached: false, status: { kind: 'unreached' } });
+  });
 });
 
 describe('an export counts as rejected', () => {

@@ -47,6 +47,15 @@ function drain(from: Queue): string[] {
 const file = (): string => join(state.path, 'queue.db');
 
 describe('an item', () => {
+  it('is still counted after the queue is closed, for the last metrics', () => {
+    open().put([item(1), item(2)]);
+    const closed = reopen();
+    closed.close();
+    expect(closed.snapshot()).toMatchObject({ oldestMs: null, error: null });
+    expect(closed.totals).toMatchObject({ pending: 2 });
+    expect(closed.lastRejections(5)).toEqual([]);
+  });
+
   it('is taken once, in order, also after a restart', () => {
     open().put([item(1), item(2, null), item(3)]);
     queue?.put([item(4)]);
