@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Environment → the settings of each command. Every command gets what it uses and no more. A wrong value is a FatalError with exit code 78
-// that names the variable, its value, what is allowed and the remedy. Commands and flags are cli.ts.
+// Environment → the settings of each command, and only those that it uses; the doctor validates all settings of the service. An invalid value
+// is a FatalError with exit code 78 that names the variable, its value, what is allowed and the remedy. cli.ts parses commands and flags.
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
@@ -12,12 +12,12 @@ export type OutputForm = 'text' | 'json';
 
 /** Which filter rules apply. */
 export interface RulesSource {
-  /** The file with the user's rules; null: only the built-in ones. */
+  /** The file with the user's rules; null: only the built-in rules apply. */
   readonly path: string | null;
   readonly mode: ReportMode;
 }
 
-/** Where each signal is sent; null: it is not sent over OTLP. */
+/** Where each signal is sent; null: not over OTLP. */
 export interface Targets {
   readonly logs: Target | null;
   readonly metrics: Target | null;
@@ -30,19 +30,12 @@ export interface RulesSettings {
   readonly health: HealthAddress | null;
 }
 
-export interface DoctorSettings extends RulesSettings, Targets {
-  readonly socketPath: string;
-  /** Where the loader pins its probes and maps. */
-  readonly pinDir: string;
-  readonly arguments: ArgumentsMode;
-}
-
 export interface RunSettings extends Targets {
   readonly rules: RulesSource;
   readonly health: HealthAddress | null;
   readonly socketPath: string;
   readonly arguments: ArgumentsMode;
-  /** Records of one service in a minute; further ones are aggregated. Infinity: no limit. */
+  /** Maximum records per service and minute; further terminations are aggregated. Infinity: no limit. */
   readonly recordsPerMinute: number;
   /** null: records are not printed. */
   readonly console: OutputForm | null;
@@ -52,19 +45,19 @@ export interface RunSettings extends Targets {
   readonly shutdownTimeoutMs: number;
 }
 
+export interface DoctorSettings extends RunSettings {
+  /** Where the loader pins its probes and maps. */
+  readonly pinDir: string;
+}
+
 /** `file`: the value of --config. */
 export function readRulesSettings(env: Env, file: string | null): RulesSettings {
   return { rules: rulesSource(env, file), health: read(env, 'WHODUNIT_HEALTH_ADDR') };
 }
 
+/** Reads all settings of the service, so that the doctor refuses what the service would refuse. */
 export function readDoctorSettings(env: Env, file: string | null): DoctorSettings {
-  return {
-    ...readRulesSettings(env, file),
-    ...readExporters(env).targets,
-    socketPath: read(env, 'WHODUNIT_SOCKET'),
-    pinDir: read(env, 'WHODUNIT_PIN_DIR'),
-    arguments: read(env, 'WHODUNIT_ARGUMENTS'),
-  };
+  return { ...readRunSettings(env, file, null), pinDir: read(env, 'WHODUNIT_PIN_DIR') };
 }
 
 /** `output`: the value of --output. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The row of totals in the queue file: the counters of terminations, and what else must change in the same transaction as the rows.
+// The row of totals in the queue file: the counters of terminations, and everything else that changes in the same transaction as the rows.
 import { type CounterName, noCounts } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 
@@ -11,7 +11,7 @@ export interface Retry {
 
 /** The counters add up: see sumInWords() in core/counters.ts. */
 export interface Totals extends Record<CounterName, number> {
-  /** What the pending records cost. */
+  /** Size of the pending records, overhead included. */
   bytes: number;
   /** The last keys of `records` and `commits`; the latter counts items. */
   lastId: number;
