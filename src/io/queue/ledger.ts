@@ -17,7 +17,7 @@ import {
   type Row,
   type Statements,
 } from './tables.ts';
-import { noTotals, readTotals, type Totals } from './totals.ts';
+import { noTotals, readTotals, type Totals, writeTotals } from './totals.ts';
 
 /** A file that has been larger than this is compacted when the queue is empty. */
 const LARGE_BYTES = 32 * 1024 * 1024;
@@ -145,7 +145,7 @@ export class Ledger {
     try {
       applyDeferred(sql, this.#deferred);
       work(totals, sql);
-      const json = JSON.stringify(totals);
+      const json = writeTotals(totals);
       sql.saveTotals.run(json, crc32(json));
       sql.commit.run();
     } catch (error) {

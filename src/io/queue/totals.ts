@@ -25,14 +25,20 @@ export function noTotals(): Totals {
   return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, open: [] };
 }
 
-/** Reads the row. Version 0.1.0 wrote `filtered` as `screened`, `aggregated` as `folded` and `pending` as `queued`. */
-export function readTotals(json: string): Totals {
-  const { screened, folded, queued, ...totals } = JSON.parse(json) as Partial<Totals> & Old;
-  return { ...noTotals(), filtered: screened ?? 0, aggregated: folded ?? 0, pending: queued ?? 0, ...totals };
+/** The row, as version 0.1.0 named its counters: each release reads the file of the other. */
+interface Stored extends Omit<Totals, 'filtered' | 'aggregated' | 'pending'> {
+  readonly screened: number;
+  readonly folded: number;
+  readonly queued: number;
 }
 
-interface Old {
-  readonly screened?: number;
-  readonly folded?: number;
-  readonly queued?: number;
+/** Reads the row. A counter that it does not have is 0. */
+export function readTotals(json: string): Totals {
+  const { screened = 0, folded = 0, queued = 0, ...same } = JSON.parse(json) as Partial<Stored>;
+  return { ...noTotals(), ...same, filtered: screened, aggregated: folded, pending: queued };
+}
+
+export function writeTotals({ filtered, aggregated, pending, ...same }: Totals): string {
+  const stored: Stored = { ...same, screened: filtered, folded: aggregated, queued: pending };
+  return JSON.stringify(stored);
 }
