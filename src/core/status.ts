@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readiness, losses by stage and the body of /status, from the snapshots of the stages. Each stage keeps its own counters.
 import { type Counters, lostIn } from './counters.ts';
-import { withoutCredentials } from './delivery/diagnose.ts';
 import type { ExportState, MetricsState, TracesState } from './delivery/export-state.ts';
 import { describeFailure } from './delivery/outcome.ts';
+import { withoutCredentials } from './delivery/target.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';

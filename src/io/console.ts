@@ -3,7 +3,7 @@
 // receives. main.ts prints them.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import * as semconv from '../core/telemetry/semconv.ts';
-import { duration, size } from '../core/time.ts';
+import { duration, size } from '../core/words/units.ts';
 
 type Value = string | number | boolean | readonly string[] | undefined;
 type Bag = Readonly<Record<string, Value>>;

@@ -2,7 +2,7 @@
 // Pure: what is wrong between whodunit and a collector, and what to do. Compares the protocols that the endpoint supports
 // (io/otlp/endpoint.ts) and its answers (outcome.ts) with the settings of whodunit.
 import { describeFailure, type Reason, type Status } from './outcome.ts';
-import type { Target } from './target.ts';
+import { type Target, withoutCredentials } from './target.ts';
 
 /** The protocols that an endpoint was found to speak. */
 export type Spoken =
@@ -100,8 +100,4 @@ const ACCESS_REFUSED: Codes = { http: new Set([401, 402, 403]), grpc: new Set([7
 /** A gRPC endpoint without a scheme means TLS (OTLP exporter specification, "Endpoint URLs for OTLP/HTTP" and "insecure"). */
 function wantsTls(endpoint: string): boolean {
   return !endpoint.startsWith('http://') && !endpoint.startsWith('unix:');
-}
-
-export function withoutCredentials(endpoint: string): string {
-  return endpoint.replace(/\/\/[^/@]*@/, '//');
 }

@@ -99,8 +99,8 @@ export function httpFailure({ status: code, retryAfter, text }: HttpAnswer, nowM
 
 /** A status that is not OK. */
 export function grpcFailure({ code, message, details }: GrpcAnswer): Failure {
-  // grpc-js appends an empty note on name resolution.
-  const text = printable(message.replace(/\s*Resolution note:\s*$/, ''));
+  // grpc-js appends an empty note on name resolution, and the last error even if there was none.
+  const text = printable(message.replace(/\.?\s*Last error: null\.?/, '').replace(/\s*Resolution note:\s*$/, ''));
   const reason: Reason = { status: { kind: 'grpc', code }, message: text };
   const afterMs = retryDelayMs(details);
   if (code === RESOURCE_EXHAUSTED && afterMs === null) return { ...reason, kind: 'rejected' };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The delay that a gRPC server requests: google.rpc.RetryInfo among the details of a google.rpc.Status (googleapis
 // google/rpc/status.proto, error_details.proto; protobuf duration.proto).
-import protobuf from 'protobufjs/minimal.js';
+import { BYTES, eachField } from '../protobuf.ts';
 
 const TYPE = '/google.rpc.RetryInfo';
-const BYTES = 2;
+const VARINT = 0;
 
 /** The delay in ms. null: there is none, or the bytes are invalid. Never throws. */
 export function retryDelayMs(status: Uint8Array | undefined): number | null {
@@ -25,12 +25,11 @@ const EMPTY = new Uint8Array();
 /** The length-delimited fields of a message (bytes, strings, messages), by number. Throws on malformed bytes. */
 function fields(message: Uint8Array): Map<number, Uint8Array[]> {
   const found = new Map<number, Uint8Array[]>();
-  const reader = protobuf.Reader.create(message);
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32();
-    if ((tag & 7) !== BYTES) reader.skipType(tag & 7);
-    else found.set(tag >>> 3, [...(found.get(tag >>> 3) ?? []), reader.bytes()]);
-  }
+  eachField(message, (field, reader, wire) => {
+    if (wire !== BYTES) return false;
+    found.set(field, [...(found.get(field) ?? []), reader.bytes()]);
+    return true;
+  });
   return found;
 }
 
@@ -38,15 +37,15 @@ function text(parts: readonly Uint8Array[] | undefined): string {
   return Buffer.from(parts?.[0] ?? EMPTY).toString('utf8');
 }
 
-/** google.protobuf.Duration: int64 seconds = 1, int32 nanos = 2. */
+/** google.protobuf.Duration: int64 seconds = 1, int32 nanos = 2, both of wire type VARINT. */
 function durationMs(message: Uint8Array): number {
-  const reader = protobuf.Reader.create(message);
   let ms = 0;
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32();
-    if (tag === 8) ms += Number(reader.int64()) * 1000;
-    else if (tag === 16) ms += reader.int32() / 1e6;
-    else reader.skipType(tag & 7);
-  }
+  eachField(message, (field, reader, wire) => {
+    if (wire !== VARINT) return false;
+    if (field === 1) ms += Number(reader.int64()) * 1000;
+    else if (field === 2) ms += reader.int32() / 1e6;
+    else return false;
+    return true;
+  });
   return Math.max(0, ms);
 }

@@ -11,3 +11,8 @@ export interface Target {
   /** CA certificate to trust, in PEM format. Absent: the system's well-known CAs. */
   readonly certificate?: string;
 }
+
+/** The endpoint as logs, `/status` and the doctor show it. */
+export function withoutCredentials(endpoint: string): string {
+  return endpoint.replace(/\/\/[^/@]*@/, '//');
+}

@@ -2,9 +2,9 @@
 // Filter rules: which terminations get a record. They are validated and compiled once, and the first that matches decides. The built-in
 // rules are data in the same form. io/rules.ts reads the user's file; match.ts provides the facts.
 import * as z from 'zod/mini';
+import { type Glob, glob } from '../glob.ts';
 import { CAUSE_VALUES } from '../telemetry/semconv.ts';
 import { signalNumber } from '../verdict/signals.ts';
-import { type Glob, glob } from './glob.ts';
 
 /** `report`: a record and the metric; `count`: only the metric; `ignore`: neither, but the termination still counts as filtered. */
 export type Action = 'report' | 'count' | 'ignore';

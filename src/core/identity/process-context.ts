@@ -2,7 +2,7 @@
 // Parses the process context that a process publishes for external readers (OpenTelemetry's OTEP 4719):
 // opentelemetry.proto.processcontext.v1development.ProcessContext or, in drafts of the OTEP, a bare
 // opentelemetry.proto.resource.v1.Resource. The probes find and read the mapping.
-import protobuf from 'protobufjs/minimal.js';
+import { BYTES, eachField } from '../protobuf.ts';
 
 const ATTRIBUTES_MAX = 64;
 const VALUE_CHARS_MAX = 1024;
@@ -41,8 +41,6 @@ export function parseProcessContext(base64: string | null): ProcessContext {
   return { resource, attributes };
 }
 
-/** The wire type of messages and strings. */
-const BYTES = 2;
 /** Field numbers: ProcessContext.resource and .attributes; Resource.attributes; KeyValue.key and .value; those of AnyValue. */
 const RESOURCE = 1;
 const CONTEXT_ATTRIBUTES = 2;
@@ -53,15 +51,6 @@ const STRING = 1;
 const BOOL = 2;
 const INT = 3;
 const DOUBLE = 4;
-
-/** `read` reads the field's value and returns true, or returns false to skip it. Throws on malformed bytes. */
-function eachField(bytes: Uint8Array, read: (field: number, reader: protobuf.Reader, wire: number) => boolean): void {
-  const reader = protobuf.Reader.create(bytes);
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32();
-    if (!read(tag >>> 3, reader, tag & 7)) reader.skipType(tag & 7);
-  }
-}
 
 /** In the drafts, field 1 is an attribute. It has a message in field 2, where a resource has a number. */
 function isKeyValue(bytes: Uint8Array): boolean {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the log record of docs/telemetry.md from a verdict and identities, in the shape that the official OTLP exporters accept
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
-import { hash } from 'node:crypto';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Identities, Identity } from '../identity/identity.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
@@ -9,14 +8,12 @@ import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/
 import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { exitMeaning } from '../words/explain.ts';
-import { ancestorLabels, faultLabel, sentence } from '../words/sentence.ts';
+import { ancestorLabels, faultLabel } from '../words/labels.ts';
+import { sentence } from '../words/sentence.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
 import type { TraceContext } from './trace-context.ts';
-
-/** Namespace of our UUIDs: UUIDv5 of the DNS namespace and `whodunit.process.termination`. Must never change. */
-const UID_NAMESPACE = '10d02fbe-7865-59ac-adb0-d12ce59b073d';
 
 /** One object for all records: exporters group by its identity. */
 export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: semconv.SCHEMA_URL } as const;
@@ -33,20 +30,6 @@ export interface RecordInput {
   /** Terminations of the same service in the last 10 minutes, this one included. */
   readonly recent: number;
 }
-
-/** The key of a termination: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same termination always has the same key. */
-export function recordUid(bootId: string, pid: number, startBoottimeNs: bigint): string {
-  return uidOf(`${bootId}/${pid}/${startBoottimeNs}`);
-}
-
-/** UUIDv5 (RFC 9562) of a name in our namespace. */
-export function uidOf(name: string): string {
-  const hex = hash('sha1', Buffer.concat([NAMESPACE_BYTES, Buffer.from(name)]));
-  const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
-}
-
-const NAMESPACE_BYTES = Buffer.from(UID_NAMESPACE.replaceAll('-', ''), 'hex');
 
 /** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {

@@ -4,12 +4,14 @@
 // whether it is the same program.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { displayName, namedAncestors } from '../identity/names.ts';
-import { duration, hrTime, isoTime, seconds } from '../time.ts';
+import { hrTime, isoTime, seconds } from '../time.ts';
 import type { Restart, Victim } from '../wire/event.ts';
-import { ancestorLabels } from '../words/sentence.ts';
+import { ancestorLabels } from '../words/labels.ts';
+import { duration } from '../words/units.ts';
 import type { Attributes } from './attributes.ts';
-import { recordUid, SCOPE, uidOf } from './record.ts';
+import { SCOPE } from './record.ts';
 import * as semconv from './semconv.ts';
+import { recordUid, uidOf } from './uid.ts';
 
 /** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). Beyond it, the oldest is dropped. */
 const REMEMBERED_MAX = 1024;

@@ -4,8 +4,8 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { hrTime } from '../time.ts';
-import { uidOf } from './record.ts';
 import { LOG_RECORD_UID, PROCESS_EXECUTABLE_NAME } from './semconv.ts';
+import { uidOf } from './uid.ts';
 
 // SpanKind.INTERNAL and SpanStatusCode.ERROR of @opentelemetry/api, which core does not import.
 const INTERNAL = 0;

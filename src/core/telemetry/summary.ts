@@ -3,11 +3,13 @@
 // docs/telemetry.md. core/filter/aggregate.ts decides which terminations are aggregated.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
-import { duration, hrTime, isoTime } from '../time.ts';
+import { hrTime, isoTime } from '../time.ts';
+import { duration } from '../words/units.ts';
 import type { Attributes } from './attributes.ts';
-import { SCOPE, uidOf } from './record.ts';
+import { SCOPE } from './record.ts';
 import { resourceValue, serviceLevel } from './resource.ts';
 import * as semconv from './semconv.ts';
+import { uidOf } from './uid.ts';
 
 /** The same minute of the same service on the same host always has the same uid. `observedNs`: current time, ns since 1970. */
 export function buildSummary(aggregated: Aggregate, observedNs: bigint): ReadableLogRecord {

@@ -2,7 +2,7 @@
 // Looks up the meanings of exit codes and signals, for records (`whodunit.exit.meaning`) and for `whodunit explain`. The texts are in
 // exit-codes.ts and signal-meanings.ts.
 
-import { type Glob, glob } from '../filter/glob.ts';
+import { type Glob, glob } from '../glob.ts';
 import { SIGNAL_MAX, SIGRTMIN, signalName, signalNumber } from '../verdict/signals.ts';
 import { EXIT_CODES, type ExitCodeTable, SIGNAL_BASE, SIGNAL_BASE_SOURCE } from './exit-codes.ts';
 import { REALTIME_MEANING, SIGNAL_MEANINGS, SIGNAL_SOURCE } from './signal-meanings.ts';

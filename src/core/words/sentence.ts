@@ -4,9 +4,10 @@
 
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
-import { duration, size } from '../time.ts';
-import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
+import { SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
+import { faultLabel } from './labels.ts';
+import { duration, size } from './units.ts';
 
 /** The sentence, with its full stop. `meaning`: of the exit code; null: not known. */
 export function sentence(verdict: Verdict, { victim, sender }: Identities, meaning: string | null): string {
@@ -25,16 +26,6 @@ function senderLabel({ pid, name, user, ancestors }: Identity): string {
   const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
   const chain = nearest.join('') + (ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
   return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`})${chain}`;
-}
-
-/** `["containerd-shim(812)", "systemd(1)"]`, nearest first. */
-export function ancestorLabels(ancestors: readonly Named[]): string[] {
-  return ancestors.map(({ name, pid }) => `${name}(${pid})`);
-}
-
-/** `SEGV_MAPERR at 0xbeef`; `SI_KERNEL` if there is no address. */
-export function faultLabel(signo: number, code: number, address: string | null): string {
-  return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
 
 /** `what` comes before the uptime, `reason` after it. */

@@ -2,12 +2,13 @@
 // `whodunit doctor`: examines every part between the kernel and the collector and says what is wrong and what to do. It never
 // acknowledges, so it can run beside the service. test-termination.ts follows a termination.
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
-import { diagnose, explainFailure, explainRefusal, withoutCredentials } from '../../core/delivery/diagnose.ts';
+import { diagnose, explainFailure, explainRefusal } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/target.ts';
 import { missingProbe } from '../../core/status.ts';
-import { size } from '../../core/time.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
+import { size } from '../../core/words/units.ts';
 import { answered, fetchStatus, type ServiceExport, type ServiceStatus } from '../health-client.ts';
 import { peek, socketsElsewhere } from '../loader/watcher.ts';
 import { probeEndpoint } from '../otlp/endpoint.ts';

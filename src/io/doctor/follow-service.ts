@@ -2,14 +2,9 @@
 // Follows one termination through the running service: its rules, its queue, the collector's answer. Reads only /recent and /status.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
-import {
-  diagnose,
-  explainFailure,
-  explainRefusal,
-  type Fault,
-  withoutCredentials,
-} from '../../core/delivery/diagnose.ts';
+import { diagnose, explainFailure, explainRefusal, type Fault } from '../../core/delivery/diagnose.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/target.ts';
 import { answered, fetchRecent, fetchStatus, type ServiceStatus } from '../health-client.ts';
 import { probeEndpoint } from '../otlp/endpoint.ts';
 import { POLL_MS, within } from './poll.ts';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import type { HealthAddress } from '../../config/health-address.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import { missingProbe } from '../../core/status.ts';
-import { recordUid } from '../../core/telemetry/record.ts';
+import { recordUid } from '../../core/telemetry/uid.ts';
 import type { Death, Hello } from '../../core/wire/event.ts';
 import { watch } from '../loader/watcher.ts';
 import { noLoader } from './doctor.ts';

@@ -18,6 +18,8 @@ const HELLO_TIMEOUT_MS = 5_000;
 /** Maximum size of one read. While a chunk is written to disk in one transaction, the next one is buffered. */
 const CHUNK_BYTES = 262_144;
 
+class HelloTimeout extends Error {}
+
 /** `unreadable`: a termination that could not be decoded, except for its ring position. */
 export type LoaderMessage =
   | Death
@@ -99,7 +101,7 @@ export class LoaderReader {
     const socket = connect(options);
     const stop = (): void => void socket.destroy();
     signal.addEventListener('abort', stop, { once: true });
-    const helloTimer = setTimeout(() => socket.destroy(new Error('HELLO_TIMEOUT')), HELLO_TIMEOUT_MS);
+    const helloTimer = setTimeout(() => socket.destroy(new HelloTimeout()), HELLO_TIMEOUT_MS);
     // The iterator below throws the error; without a listener, a later one would terminate the process.
     socket.on('error', () => {});
     const session = new Session(socket);
@@ -246,7 +248,7 @@ export function connectError(path: string, error: NodeJS.ErrnoException): string
     case 'ENOTSOCK':
       return `${path} is not a socket: check WHODUNIT_SOCKET.`;
     default:
-      if (error.message === 'HELLO_TIMEOUT')
+      if (error instanceof HelloTimeout)
         return `The process listening at ${path} is not whodunit-loader (no hello within ${HELLO_TIMEOUT_MS} ms): check WHODUNIT_SOCKET.`;
       return `The connection to the loader at ${path} failed with ${error.code ?? error.message}.`;
   }

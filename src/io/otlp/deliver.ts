@@ -2,7 +2,7 @@
 // Delivers the queue to the collector: one batch at a time, in order, retried until it is accepted or rejected. A rejected batch is
 // halved until the bad record is found, so that no other record is lost with it. core/delivery/outcome.ts classifies failures; queue.ts
 // stores records. All waits use the monotonic clock, so jumps of the wall clock do not change them.
-import { withoutCredentials } from '../../core/delivery/diagnose.ts';
+
 import type { ExportState } from '../../core/delivery/export-state.ts';
 import {
   describeFailure,
@@ -13,6 +13,7 @@ import {
   type Success,
 } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Rejection, Row } from '../queue/tables.ts';

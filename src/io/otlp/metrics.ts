@@ -5,10 +5,10 @@
 import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
-import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
 import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import type { Attributes } from '../../core/telemetry/attributes.ts';
 import { hostAttributes, serviceLevel } from '../../core/telemetry/resource.ts';

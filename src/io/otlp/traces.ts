@@ -2,10 +2,10 @@
 // Sends spans to a backend with the official exporters, which retry for a few seconds. A span repeats a record, so spans are queued only
 // in memory, up to a limit; dropped spans are counted and logged. Only records are stored on disk (docs/decisions/0029).
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
-import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { TracesState } from '../../core/delivery/export-state.ts';
 import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
 

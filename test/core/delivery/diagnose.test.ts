@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, it } from 'vitest';
-import {
-  diagnose,
-  explainFailure,
-  explainRefusal,
-  type Spoken,
-  withoutCredentials,
-} from '../../../src/core/delivery/diagnose.ts';
+import { diagnose, explainFailure, explainRefusal, type Spoken } from '../../../src/core/delivery/diagnose.ts';
 import { grpcFailure, httpFailure, unreached } from '../../../src/core/delivery/outcome.ts';
 import type { Protocol } from '../../../src/core/delivery/target.ts';
 
@@ -81,8 +75,4 @@ describe('the explanation of a failure', () => {
     expect(fault.step).toBe('collector');
     expect(fault.text).not.toContain('secret');
   });
-});
-
-it('credentials in an endpoint are not shown', () => {
-  expect(withoutCredentials('https://me:secret@c:4318/v1/logs')).toBe('https://c:4318/v1/logs');
 });

@@ -76,3 +76,13 @@ describe('grpc-status-details-bin', () => {
     );
   });
 });
+
+it.each([
+  ['No connection established. Last error: null. Resolution note: ', 'gRPC 14 No connection established'],
+  [
+    'No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
+    'gRPC 14 No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1.',
+  ],
+])('empty notes of grpc-js are left out: %s', (message, text) => {
+  expect(describeFailure(grpcFailure({ code: 14, message, details: undefined }))).toBe(text);
+});

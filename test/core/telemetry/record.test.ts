@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
 import { Seen } from '../../../src/core/filter/memory.ts';
-import { recordUid, severityOf } from '../../../src/core/telemetry/record.ts';
+import { severityOf } from '../../../src/core/telemetry/record.ts';
+import { recordUid } from '../../../src/core/telemetry/uid.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
 import { actor, END, exitedWith, fault, kernelSignal, killedBy, oom, signal, victim } from '../../support/deadly.ts';
@@ -280,21 +281,5 @@ describe('the severity', () => {
     ['exit', 0, 143, 'ERROR'],
   ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
     expect(severityOf({ cause, signo, exitCode }).text).toBe(text);
-  });
-});
-
-describe('the key of a termination', () => {
-  it('is a UUID of version 5', () => {
-    expect(recordUid(BOOT_ID, 1, 2n)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  });
-
-  it('is the same for the same termination, in every release', () => {
-    expect(recordUid(BOOT_ID, 4242, 9_000_000_000n)).toBe('e2372680-c749-5e74-9e3e-5cdcd5da83e5');
-  });
-
-  it('depends on boot, pid and start time', () => {
-    expect(
-      new Set([recordUid('a', 1, 2n), recordUid('b', 1, 2n), recordUid('a', 2, 2n), recordUid('a', 1, 3n)]).size,
-    ).toBe(4);
   });
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { glob } from '../../../src/core/filter/glob.ts';
+import { glob } from '../../src/core/glob.ts';
 
 describe('a glob', () => {
   it.each([
