@@ -13,14 +13,14 @@ export type WireErrorCode =
 
 /**
  * A line that could not be read. It is a value and is never thrown: bad data does not stop the stream.
- * `lostDeath`: the line carried a termination, which is lost. `seq`: its ring position, if it could still be parsed.
+ * `lostTermination`: the line carried a termination, which is lost. `seq`: its ring position, if it could still be parsed.
  */
 export interface WireError {
   readonly code: WireErrorCode;
   readonly message: string;
   /** The first characters of the line, for the log. */
   readonly sample: string;
-  readonly lostDeath: boolean;
+  readonly lostTermination: boolean;
   readonly seq: bigint | null;
 }
 

@@ -19,7 +19,7 @@ export interface LoaderSnapshot {
   readonly error: string | null;
   /** Lines that could not be read, and how many of them carried a termination. */
   readonly badLines: number;
-  readonly badDeaths: number;
+  readonly badTerminations: number;
 }
 
 /** The disk queue. Its counters are among `Counters`. */
@@ -82,7 +82,7 @@ export function lostByStage({ loader, counters }: ServiceSnapshot): Record<Stage
   const lost = loader.status?.lost;
   return {
     kernel: lost === undefined ? 0 : Number(lost.ring_full + lost.missed),
-    loader: (lost === undefined ? 0 : Number(lost.undecodable)) + loader.badDeaths,
+    loader: (lost === undefined ? 0 : Number(lost.undecodable)) + loader.badTerminations,
     queue: lostIn(counters, 'queue'),
     export: lostIn(counters, 'export'),
   };

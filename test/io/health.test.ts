@@ -31,7 +31,7 @@ const notConnected: LoaderSnapshot = {
   status: null,
   error: null,
   badLines: 0,
-  badDeaths: 0,
+  badTerminations: 0,
 };
 const connected: LoaderSnapshot = { ...notConnected, connected: true, hello };
 
@@ -143,7 +143,7 @@ describe('the health server', () => {
       read_seq: 0n,
       acked_seq: 0n,
     } as const;
-    const service = served({ ...connected, status, badDeaths: 1 }, { evicted: 2, damaged: 1, rejected: 2 });
+    const service = served({ ...connected, status, badTerminations: 1 }, { evicted: 2, damaged: 1, rejected: 2 });
     expect(answer('GET', '/status', service).body).toMatchObject({
       deaths: { lost: { kernel: 4, loader: 5, queue: 3, export: 2 } },
     });

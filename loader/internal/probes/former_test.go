@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf"
-
 	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/ring"
@@ -146,20 +144,9 @@ func TestAFailedLoadLeavesThePinsOfTheOlderABIUnchanged(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	older, _ := pinAsOlder(t, directory)
-	seen := filepath.Join(older, bpfMapSeen)
-	if err := os.Remove(seen); err != nil {
-		t.Fatal(err)
-	}
-	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 4, MaxEntries: 16})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := other.Pin(seen); err != nil {
-		t.Fatal(err)
-	}
+	pinMapOfAnotherLayout(t, filepath.Join(older, bpfMapSeen))
 	before := names(t, older)
-	_, err = Attach(Options{PinDirectory: directory, RingBytes: RingBytesMin})
+	_, err := Attach(Options{PinDirectory: directory, RingBytes: RingBytesMin})
 	if exitcode.Of(err) != exitcode.Unavailable || !strings.Contains(err.Error(), "whodunit-loader unload") {
 		t.Errorf("%v", err)
 	}

@@ -127,18 +127,7 @@ func TestPinnedMapsOfAnotherLayoutAreRejectedWithTheRemedy(t *testing.T) {
 	}
 	at := probes.directory
 	probes.Close()
-	seen := filepath.Join(at, bpfMapSeen)
-	if err := os.Remove(seen); err != nil {
-		t.Fatal(err)
-	}
-	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 4, MaxEntries: 16})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := other.Pin(seen); err != nil {
-		t.Fatal(err)
-	}
+	pinMapOfAnotherLayout(t, filepath.Join(at, bpfMapSeen))
 	_, err = attach(otherBuild(t), Options{PinDirectory: directory, RingBytes: RingBytesMin})
 	if exitcode.Of(err) != exitcode.Unavailable || !strings.Contains(err.Error(), "whodunit-loader unload") {
 		t.Errorf("%v", err)
@@ -187,5 +176,18 @@ func TestTheOverlapEndsAfterItsLingerAndKeepsTheCounts(t *testing.T) {
 	}
 	if err := entries.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// pinMapOfAnotherLayout replaces the pin by a map with other keys.
+func pinMapOfAnotherLayout(t *testing.T, pin string) {
+	t.Helper()
+	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 4, MaxEntries: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := errors.Join(os.Remove(pin), other.Pin(pin)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,13 +5,13 @@ import { describeFailure, type Reason, type Status } from './outcome.ts';
 import { type Target, withoutCredentials } from './target.ts';
 
 /** The protocols that an endpoint was found to speak. */
-export type Spoken =
+export type EndpointProbe =
   | { readonly kind: 'unreachable'; readonly reason: string }
   | {
-      readonly kind: 'spoken';
+      readonly kind: 'reachable';
       readonly tls: boolean;
       /** Why its certificate is not trusted. null: it is trusted, or there is none. */
-      readonly distrust: string | null;
+      readonly certificateError: string | null;
       readonly http1: boolean;
       readonly http2: boolean;
     };
@@ -24,31 +24,31 @@ export interface Fault {
 }
 
 /** Why nothing can be exported to an endpoint that speaks these protocols. null: the settings fit. */
-export function diagnose({ protocol, endpoint }: Target, spoken: Spoken): Fault | null {
+export function diagnose({ protocol, endpoint }: Target, probed: EndpointProbe): Fault | null {
   const shown = withoutCredentials(endpoint);
-  if (spoken.kind === 'unreachable') {
-    const text = `${shown} cannot be reached (${spoken.reason}): start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT.`;
+  if (probed.kind === 'unreachable') {
+    const text = `${shown} cannot be reached (${probed.reason}): start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT.`;
     return { step: 'collector', text };
   }
   const wanted = wantsTls(endpoint);
-  if (wanted && !spoken.tls) {
+  if (wanted && !probed.tls) {
     const text = `whodunit uses TLS and ${shown} does not: use http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or give the collector a certificate.`;
     return { step: 'TLS', text };
   }
-  if (!wanted && spoken.tls) {
+  if (!wanted && probed.tls) {
     const text = `${shown} uses TLS and whodunit does not: use https:// in OTEL_EXPORTER_OTLP_ENDPOINT (and set OTEL_EXPORTER_OTLP_CERTIFICATE if you use your own CA).`;
     return { step: 'TLS', text };
   }
-  if (spoken.distrust !== null) {
-    const text = `the certificate of ${shown} is not trusted (${spoken.distrust}): set OTEL_EXPORTER_OTLP_CERTIFICATE to the CA certificate in PEM format.`;
+  if (probed.certificateError !== null) {
+    const text = `the certificate of ${shown} is not trusted (${probed.certificateError}): set OTEL_EXPORTER_OTLP_CERTIFICATE to the CA certificate in PEM format.`;
     return { step: 'TLS', text };
   }
-  if (protocol === 'grpc' && !spoken.http2) {
-    const text = `whodunit speaks grpc and ${shown} ${spoken.http1 ? 'speaks HTTP/1.1' : 'does not speak HTTP/2'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or use the collector's grpc port (usually 4317).`;
+  if (protocol === 'grpc' && !probed.http2) {
+    const text = `whodunit speaks grpc and ${shown} ${probed.http1 ? 'speaks HTTP/1.1' : 'does not speak HTTP/2'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or use the collector's grpc port (usually 4317).`;
     return { step: 'protocol', text };
   }
-  if (protocol !== 'grpc' && !spoken.http1) {
-    const text = `whodunit speaks ${protocol} and ${shown} ${spoken.http2 ? 'speaks gRPC' : 'does not speak HTTP'}: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the collector's http port (usually 4318).`;
+  if (protocol !== 'grpc' && !probed.http1) {
+    const text = `whodunit speaks ${protocol} and ${shown} ${probed.http2 ? 'speaks gRPC' : 'does not speak HTTP'}: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the collector's http port (usually 4318).`;
     return { step: 'protocol', text };
   }
   return null;

@@ -144,10 +144,10 @@ function interpret(value: unknown, head: () => string): Decoded {
 }
 
 function failure(code: WireErrorCode, message: string, head: string, mayLose = true): Decoded {
-  const lostDeath = mayLose && DEATH_HEAD.test(head);
-  const seq = lostDeath ? SEQ_HEAD.exec(head)?.[1] : undefined;
+  const lostTermination = mayLose && DEATH_HEAD.test(head);
+  const seq = lostTermination ? SEQ_HEAD.exec(head)?.[1] : undefined;
   const sample = head.slice(0, SAMPLE_CHARS);
-  return { ok: false, error: { code, message, sample, lostDeath, seq: seq === undefined ? null : BigInt(seq) } };
+  return { ok: false, error: { code, message, sample, lostTermination, seq: seq === undefined ? null : BigInt(seq) } };
 }
 
 function brief(value: unknown): string {

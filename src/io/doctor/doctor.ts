@@ -112,8 +112,8 @@ async function exportFinding(
     return { what: signal, level: 'note', text: `not sent: set ${variable} to send to a collector` };
   }
   const text = `${target.protocol} to ${withoutCredentials(target.endpoint)}`;
-  const spoken = await probeEndpoint(target.endpoint, here?.certificate ?? null);
-  const fault = spoken === null ? null : diagnose(target, spoken);
+  const probed = await probeEndpoint(target.endpoint, here?.certificate ?? null);
+  const fault = probed === null ? null : diagnose(target, probed);
   if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.step}: ${fault.text}` };
   if (there !== null) return { what: signal, ...lastResult(signal, target, there, text) };
   const refusal = signal === 'logs' && askLogs !== null ? refusalOf(target, await inTime(askLogs())) : null;

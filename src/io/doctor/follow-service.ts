@@ -105,8 +105,8 @@ function exportFault({ export: { logs } }: ServiceStatus, target: Target): Fault
 
 /** Probes the endpoint. Returns what is wrong; null: nothing, or it cannot be probed. */
 export async function faultOf(target: Target, certificate: string | null): Promise<Fault | null> {
-  const spoken = await probeEndpoint(target.endpoint, certificate);
-  return spoken === null ? null : diagnose(target, spoken);
+  const probed = await probeEndpoint(target.endpoint, certificate);
+  return probed === null ? null : diagnose(target, probed);
 }
 
 export function accepted({ protocol, endpoint }: Target, afterMs: number): Step {
@@ -115,6 +115,6 @@ export function accepted({ protocol, endpoint }: Target, afterMs: number): Step 
 
 /** Returns whether a service listens there, however slowly it answers. */
 export async function isListening(address: HealthAddress): Promise<boolean> {
-  const spoken = await probeEndpoint(healthUrl(address, '/livez'));
-  return spoken?.kind === 'spoken' && spoken.http1;
+  const probed = await probeEndpoint(healthUrl(address, '/livez'));
+  return probed?.kind === 'reachable' && probed.http1;
 }

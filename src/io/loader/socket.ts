@@ -60,7 +60,7 @@ export class LoaderReader {
   #status: LoaderStatus | null = null;
   #error: string | null = null;
   #badLines = 0;
-  #badDeaths = 0;
+  #badTerminations = 0;
 
   constructor(options: LoaderReaderOptions) {
     this.#options = options;
@@ -73,7 +73,7 @@ export class LoaderReader {
       status: this.#status,
       error: this.#error,
       badLines: this.#badLines,
-      badDeaths: this.#badDeaths,
+      badTerminations: this.#badTerminations,
     };
   }
 
@@ -165,7 +165,7 @@ export class LoaderReader {
       this.#badLines += 1;
       return notALoader(this.#options.path, error);
     }
-    if (error.lostDeath && session.hello.role === 'watcher') return null;
+    if (error.lostTermination && session.hello.role === 'watcher') return null;
     this.#countBadLine(error);
     if (error.seq !== null) messages.push({ type: 'unreadable', seq: error.seq });
     return null;
@@ -186,7 +186,7 @@ export class LoaderReader {
 
   #countBadLine(error: WireError): void {
     this.#badLines += 1;
-    if (error.lostDeath) this.#badDeaths += 1;
+    if (error.lostTermination) this.#badTerminations += 1;
     const { code, message, sample } = error;
     this.#options.log.rateLimited(
       'bad line',

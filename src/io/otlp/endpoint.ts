@@ -4,7 +4,7 @@
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import type { Spoken } from '../../core/delivery/diagnose.ts';
+import type { EndpointProbe } from '../../core/delivery/diagnose.ts';
 
 /** The timeout of each probe. */
 const ANSWER_TIMEOUT_MS = 3_000;
@@ -17,18 +17,24 @@ interface Address {
 }
 
 /** `ca`: the CA that the exporter trusts, in PEM format; null: the well-known CAs. Returns null for an address that cannot be probed (unix:). */
-export async function probeEndpoint(endpoint: string, ca: string | null = null): Promise<Spoken | null> {
+export async function probeEndpoint(endpoint: string, ca: string | null = null): Promise<EndpointProbe | null> {
   const address = addressOf(endpoint);
   if (address === null) return null;
   const reason = await reach(address);
   if (reason !== null) return { kind: 'unreachable', reason };
   const [over1, over2] = await Promise.all([shakeHands(address, 'http/1.1', ca), shakeHands(address, 'h2', ca)]);
   if (over1 !== null || over2 !== null) {
-    const distrust = over1?.distrust ?? over2?.distrust ?? null;
-    return { kind: 'spoken', tls: true, distrust, http1: over1?.agreed ?? false, http2: over2?.agreed ?? false };
+    const certificateError = over1?.certificateError ?? over2?.certificateError ?? null;
+    return {
+      kind: 'reachable',
+      tls: true,
+      certificateError,
+      http1: over1?.agreed ?? false,
+      http2: over2?.agreed ?? false,
+    };
   }
   const [http1, http2] = await Promise.all([speaksHttp1(address), speaksHttp2(address)]);
-  return { kind: 'spoken', tls: false, distrust: null, http1, http2 };
+  return { kind: 'reachable', tls: false, certificateError: null, http1, http2 };
 }
 
 function addressOf(endpoint: string): Address | null {
@@ -70,7 +76,7 @@ function shakeHands(
   { host, port }: Address,
   protocol: 'http/1.1' | 'h2',
   ca: string | null,
-): Promise<{ agreed: boolean; distrust: string | null } | null> {
+): Promise<{ agreed: boolean; certificateError: string | null } | null> {
   const socket: TLSSocket = connectTls({
     host,
     port,
@@ -79,13 +85,13 @@ function shakeHands(
     ...(ca === null ? {} : { ca }),
     ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
   });
-  return probe<{ agreed: boolean; distrust: string | null } | null>(socket, null, (answer) => {
+  return probe<{ agreed: boolean; certificateError: string | null } | null>(socket, null, (answer) => {
     socket.on('secureConnect', () => {
-      const distrust = socket.authorized ? null : String(socket.authorizationError ?? 'not authorized');
+      const certificateError = socket.authorized ? null : String(socket.authorizationError ?? 'not authorized');
       // A server without ALPN speaks HTTP/1.1.
       answer({
         agreed: socket.alpnProtocol === protocol || (protocol === 'http/1.1' && !socket.alpnProtocol),
-        distrust,
+        certificateError,
       });
     });
   });

@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, it } from 'vitest';
-import { diagnose, explainFailure, explainRefusal, type Spoken } from '../../../src/core/delivery/diagnose.ts';
+import { diagnose, type EndpointProbe, explainFailure, explainRefusal } from '../../../src/core/delivery/diagnose.ts';
 import { grpcFailure, httpFailure, unreached } from '../../../src/core/delivery/outcome.ts';
 import type { Protocol } from '../../../src/core/delivery/target.ts';
 
-const spoken = (changes: Partial<Extract<Spoken, { kind: 'spoken' }>>): Spoken => ({
-  kind: 'spoken',
+const probed = (changes: Partial<Extract<EndpointProbe, { kind: 'reachable' }>>): EndpointProbe => ({
+  kind: 'reachable',
   tls: false,
-  distrust: null,
+  certificateError: null,
   http1: false,
   http2: false,
   ...changes,
 });
 
 describe('the protocols of an endpoint compared with the settings', () => {
-  const fits: [Protocol, string, Spoken][] = [
-    ['grpc', 'http://collector:4317', spoken({ http2: true })],
-    ['grpc', 'http://collector:4317', spoken({ http1: true, http2: true })],
-    ['grpc', 'unix:/run/otel.sock', spoken({ http2: true })],
-    ['grpc', 'collector:4317', spoken({ tls: true, http2: true })],
-    ['http/protobuf', 'http://collector:4318/v1/logs', spoken({ http1: true })],
-    ['http/json', 'https://collector/v1/logs', spoken({ tls: true, http1: true, http2: true })],
+  const fits: [Protocol, string, EndpointProbe][] = [
+    ['grpc', 'http://collector:4317', probed({ http2: true })],
+    ['grpc', 'http://collector:4317', probed({ http1: true, http2: true })],
+    ['grpc', 'unix:/run/otel.sock', probed({ http2: true })],
+    ['grpc', 'collector:4317', probed({ tls: true, http2: true })],
+    ['http/protobuf', 'http://collector:4318/v1/logs', probed({ http1: true })],
+    ['http/json', 'https://collector/v1/logs', probed({ tls: true, http1: true, http2: true })],
   ];
   it.each(fits)('%s to %s fits', (protocol, endpoint, seen) => {
     expect(diagnose({ protocol, endpoint }, seen)).toBeNull();
   });
 
-  const faults: [Protocol, string, Spoken, string, RegExp][] = [
+  const faults: [Protocol, string, EndpointProbe, string, RegExp][] = [
     ['grpc', 'http://c:4317', { kind: 'unreachable', reason: 'ECONNREFUSED' }, 'collector', /ECONNREFUSED/],
-    ['grpc', 'http://c:4318', spoken({ http1: true }), 'protocol', /speaks HTTP\/1\.1: set .*=http\/protobuf/],
-    ['grpc', 'http://c:22', spoken({}), 'protocol', /does not speak HTTP\/2/],
-    ['http/json', 'http://c:4317', spoken({ http2: true }), 'protocol', /speaks gRPC: set .*=grpc/],
-    ['http/json', 'http://c:22', spoken({}), 'protocol', /does not speak HTTP:/],
-    ['http/json', 'https://c:4318', spoken({ http1: true }), 'TLS', /use http:\/\//],
-    ['grpc', 'c:4317', spoken({ http2: true }), 'TLS', /use http:\/\//],
-    ['grpc', 'http://c:4317', spoken({ tls: true, http2: true }), 'TLS', /use https:\/\//],
+    ['grpc', 'http://c:4318', probed({ http1: true }), 'protocol', /speaks HTTP\/1\.1: set .*=http\/protobuf/],
+    ['grpc', 'http://c:22', probed({}), 'protocol', /does not speak HTTP\/2/],
+    ['http/json', 'http://c:4317', probed({ http2: true }), 'protocol', /speaks gRPC: set .*=grpc/],
+    ['http/json', 'http://c:22', probed({}), 'protocol', /does not speak HTTP:/],
+    ['http/json', 'https://c:4318', probed({ http1: true }), 'TLS', /use http:\/\//],
+    ['grpc', 'c:4317', probed({ http2: true }), 'TLS', /use http:\/\//],
+    ['grpc', 'http://c:4317', probed({ tls: true, http2: true }), 'TLS', /use https:\/\//],
     [
       'grpc',
       'https://c:4317',
-      spoken({ tls: true, http2: true, distrust: 'CERT_HAS_EXPIRED' }),
+      probed({ tls: true, http2: true, certificateError: 'CERT_HAS_EXPIRED' }),
       'TLS',
       /CERT_HAS_EXPIRED/,
     ],

@@ -188,7 +188,7 @@ describe('bad lines', () => {
 
   it('report a termination that is lost with its line, and its position', () => {
     const decoded = one('{"v":1,"type":"death","seq":"4711","broken":true}\n');
-    expect(decoded).toMatchObject({ ok: false, error: { lostDeath: true, seq: 4711n } });
+    expect(decoded).toMatchObject({ ok: false, error: { lostTermination: true, seq: 4711n } });
   });
 
   it('include bytes that are not UTF-8', () => {

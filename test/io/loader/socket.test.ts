@@ -63,7 +63,7 @@ describe('a connection to the loader', () => {
     read();
     await until(() => deaths() > 0, 'a death');
     expect(types()).toEqual(['hello', 'hello', 'status', 'death']);
-    expect(reader.snapshot()).toMatchObject({ badLines: 0, badDeaths: 0 });
+    expect(reader.snapshot()).toMatchObject({ badLines: 0, badTerminations: 0 });
   });
 
   it('acknowledges on its own connection, and never a lower position', async () => {
@@ -133,7 +133,7 @@ describe('bad input', () => {
     await until(() => types().length === 3, 'the greeting');
     loader.send(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
     await until(() => types().includes('unreadable'), 'its position');
-    expect(reader.snapshot()).toMatchObject({ badLines: 1, badDeaths: 1 });
+    expect(reader.snapshot()).toMatchObject({ badLines: 1, badTerminations: 1 });
     expect(received.flatMap(({ messages }) => messages)).toContainEqual({ type: 'unreadable', seq: 777n });
   });
 
@@ -144,7 +144,7 @@ describe('bad input', () => {
     await new Promise((resolve) => setTimeout(resolve, 30));
     await loader.stop();
     await until(() => reader.snapshot().badLines === 1, 'the incomplete line');
-    expect(reader.snapshot().badDeaths).toBe(0);
+    expect(reader.snapshot().badTerminations).toBe(0);
     loader.onClaim = (socket) => {
       loader.becomeConsumer(socket);
       socket.write(golden('death-oom'));
