@@ -2,7 +2,13 @@
 // `whodunit doctor`: examines every part between the kernel and the collector and says what is wrong and what to do. It never
 // acknowledges, so it can run beside the service. Following a termination is left to test-termination.ts.
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
-import { diagnose, explainFailure, explainRefusal, withoutCredentials } from '../../core/delivery/diagnose.ts';
+import {
+  diagnose,
+  explainFailure,
+  explainRefusal,
+  type SignalName,
+  withoutCredentials,
+} from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import { missingProbe } from '../../core/status.ts';
@@ -100,7 +106,7 @@ const ITEMS = { logs: 'records', metrics: 'data points', traces: 'spans' } as co
 
 /** Where one signal is sent, by the running service or else by the settings of this environment, and the last result. */
 async function exportFinding(
-  signal: 'logs' | 'metrics' | 'traces',
+  signal: SignalName,
   here: Target | null,
   there: ServiceExport | null,
   askLogs: DoctorInput['askLogs'],
@@ -122,14 +128,14 @@ async function exportFinding(
 
 /** What the running service says of its last export. */
 function lastResult(
-  signal: 'logs' | 'metrics' | 'traces',
+  signal: SignalName,
   target: Target,
   { last_error, last_failure, last_success, rejected }: ServiceExport,
   text: string,
 ): Omit<Finding, 'what'> {
   if (last_error !== null) {
     const { text: why } =
-      last_failure === null ? explainRefusal(target, last_error) : explainFailure(target, last_failure);
+      last_failure === null ? explainRefusal(target, last_error) : explainFailure(target, last_failure, signal);
     return { level: 'bad', text: `${text}: ${why}` };
   }
   const last = last_success === null ? 'nothing sent yet' : `last accepted ${last_success}`;

@@ -76,6 +76,13 @@ describe('what a failure means', () => {
     expect(fault.text).not.toContain('secret');
   });
 
+  it.each(['metrics', 'traces'] as const)('a backend without %s is no fault of its logs', (signal) => {
+    const { text } = explainFailure(TARGET, http(404, 'Not Found'), signal);
+    expect(text).toContain(`does not accept ${signal} (HTTP 404 Not Found)`);
+    expect(text).toContain(`set OTEL_${signal.toUpperCase()}_EXPORTER=none`);
+    expect(text).not.toContain('LOGS');
+  });
+
   it('a refusal of which only the words are known is the collector', () => {
     const fault = explainRefusal(TARGET, 'HTTP 404 in the words of a server');
     expect(fault.step).toBe('collector');
