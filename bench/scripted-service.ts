@@ -47,7 +47,7 @@ export async function startScriptedService(
         };
         lines.push(line({ ...death, seq, process }));
       }
-      loader.say(lines.join(''));
+      loader.send(lines.join(''));
       await until(
         'the acknowledgement',
         ACKNOWLEDGED_WITHIN_MS,
@@ -73,6 +73,6 @@ export async function startScriptedService(
 
 /** The highest `seq` that was acknowledged. */
 function acknowledged(loader: FakeLoader): number {
-  const last = loader.heard.at(-1);
+  const last = loader.received.at(-1);
   return last === undefined ? 0 : Number(JSON.parse(last).seq);
 }

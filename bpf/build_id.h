@@ -55,8 +55,8 @@ __u64 append_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 }
 
 /*
- * Appends the build id of current's executable. Only a note in the file's first page is read: that page is certainly of the same
- * file, and linkers place the note there. Go's linker places it right behind the first note of the segment.
+ * Appends the build id of current's executable. Only a note in the file's first page is read: that page certainly belongs to the
+ * same file, and linkers place the note there. Go's linker places it directly behind the first note of the segment.
  */
 __u64 append_build_id(__u32 user, __u64 at)
 {

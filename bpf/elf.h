@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ELF, as far as it is read from user memory: types, and the first page of current's executable.
+ * The ELF types that are read from user memory, and reading the first page of current's executable.
  */
 #pragma once
+
+#include <stddef.h>
 
 #include <linux/bpf.h>
 

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -29,7 +31,7 @@ static __always_inline bool wanted_variable(const char *variable)
 	return false;
 }
 
-/* A variable begins at `begin` in the page: keeps it if it is wanted. */
+/* Notes that a variable begins at `begin` in the page. Keeps its position if it is wanted. */
 static __always_inline void note_variable(struct environment *environment, __u64 begin, const char *variable)
 {
 	environment->last = begin;
@@ -37,7 +39,7 @@ static __always_inline void note_variable(struct environment *environment, __u64
 		environment->begin[environment->found++ & (ENV_FOUND_MAX - 1)] = begin;
 }
 
-/* A variable begins behind each NUL among the eight bytes from `at`. */
+/* Notes the variables that begin behind each NUL among the eight bytes at `at`. Returns 0: global functions return numbers. */
 __noinline __u64 scan_word(__u32 user, __u64 at, __u64 bytes)
 {
 	struct record *record = scratch(user);
@@ -55,8 +57,8 @@ __noinline __u64 scan_word(__u32 user, __u64 at, __u64 bytes)
 }
 
 /*
- * Scans the first bytes of the page, eight at a time, as few words have a NUL ("Determine if a word has a zero byte", Bit
- * Twiddling Hacks).
+ * Scans the first `bytes` of the page, eight at a time, as few words contain a NUL ("Determine if a word has a zero byte", Bit
+ * Twiddling Hacks). Returns the number of wanted variables.
  */
 __noinline __u64 scan_page(__u32 user, __u64 bytes)
 {
@@ -106,7 +108,7 @@ __noinline __u64 copy_variables(__u32 user, __u64 at, __u64 end)
 	return environment->found == ENV_FOUND_MAX;
 }
 
-/* Scans the next page. The one after begins at the variable that this one cuts off. Returns 0 if not all of it was scanned. */
+/* Scans a page. The next page begins at the variable that this page cuts off. Returns 0 if not all of it was scanned. */
 __noinline __u64 scan_next_page(__u32 user, __u64 at)
 {
 	struct record *record = scratch(user);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record that the probes hand to the loader, and every constant that C and Go share. bpf2go generates the Go side,
- * so that nothing is kept in step by hand: types and enums become Go types and constants, the const
- * variables are read from the object's .rodata. Macros do not reach Go.
+ * The record that the probes hand to the loader, and every constant that C and Go share (those of signals included: signals.h).
+ * bpf2go generates the Go side, so that nothing is copied by hand: types and enums become Go types and constants; the loader reads
+ * the const variables from the object's .rodata. Macros do not reach Go.
  *
- * A record is one `struct event`, followed by parts: each a `struct part` and its payload. Parts stand in the order of their
- * value, so that the tail can be left out when the ring runs low.
+ * A record is one `struct event`, followed by parts: each a `struct part` and its payload. The most valuable parts come first, so
+ * that the last ones can be left out when the ring runs low.
  *
  * Pinned probes and the loader agree on this file and on the names and layouts of the pinned maps (maps.h). Raise EVENT_ABI
  * when one of them changes; a map whose layout changes needs a new name, too (docs/decisions/0045). A new part kind is additive
@@ -52,7 +52,7 @@ enum part_kind {
 	PART_SIGNAL_SENDER,   /* struct description */
 	PART_REQUEST_SENDER,  /* struct description */
 	PART_ENV,             /* KEY=value strings, each with its NUL */
-	PART_ARGS,            /* the argument block as it lies in memory */
+	PART_ARGS,            /* the argument block as it is in memory */
 	PART_BUILD_ID,        /* of the executable, from its GNU note */
 	PART_CONTEXT,         /* the published process context: opentelemetry.proto.resource.v1.Resource */
 	PART_PREDECESSOR,     /* struct predecessor */
@@ -101,7 +101,7 @@ struct event {
 };
 _Static_assert(sizeof(struct event) == 104, "no implicit padding: parts follow directly");
 
-/* The terminated process that a new one may be a restart of. */
+/* The terminated process that a new process may replace. */
 struct predecessor {
 	struct process_key key;
 	__u64 time_ns; /* of its termination, CLOCK_BOOTTIME */
@@ -110,7 +110,7 @@ _Static_assert(sizeof(struct predecessor) == 24, "no implicit padding");
 
 /*
  * The active span of a thread, as the thread publishes it: OTEP 4947, "Thread-Local Context Record", without its attributes.
- * It is copied from user memory as it lies there, so offsets are the specification's.
+ * It is copied from user memory unchanged, so offsets are the specification's.
  */
 struct thread_context {
 	__u8 trace_id[16];
@@ -161,7 +161,7 @@ enum signal_set {
 	CRASHES = FAULTS | BIT(SIGABRT),
 };
 
-/* task->flags (include/linux/sched.h), as far as anything here looks at them. */
+/* The bits of task->flags (include/linux/sched.h) that are used. */
 enum task_flag {
 	PF_EXITING = 0x00000004,
 	PF_KTHREAD = 0x00200000,
@@ -192,7 +192,7 @@ struct signal_fact {
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };
-_Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has as much of the stack as is in use: it stands last");
+_Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has only the used part of the stack, the last field");
 _Static_assert(sizeof(struct signal_fact) == 112 + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
 
 /* A signal that the processor or seccomp raised, as signal_deliver showed it. signo 0: none. */
@@ -224,7 +224,8 @@ struct oom {
 	__u32 cgroup_bytes;
 	char cgroup[PATH_BYTES_MAX]; /* of that cgroup, like PART_CGROUP */
 };
-_Static_assert(offsetof(struct oom, cgroup) == 56, "the record has as much of the cgroup as is in use: it stands last");
+_Static_assert(offsetof(struct oom, cgroup) == 56, "the record has only the used part of the cgroup, which is the last field");
+_Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the cgroup");
 
 /* A sender in full, kept once for all signals that it sends. data holds its texts one after the other: exe, cgroup, args. */
 struct description {

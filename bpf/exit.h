@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The exit of a thread: is it the termination of its process, and is it ours to report?
+ * Decides whether the exit of a thread is the termination of its process, and whether this program reports it.
  */
 #pragma once
 
@@ -34,9 +34,9 @@ static __always_inline __u32 status_of(struct signal_struct *signal, struct task
 }
 
 /*
- * False: a probe of this build already ran for this exit. A thread in the same slot overwrites the entry only if it exits at the
- * same time. The address of a task is reused, and its id and start time are, by a thread that execs and becomes the leader
- * (de_thread()); never all three.
+ * False: a probe of this build already ran for this exit. Another thread of the same slot overwrites the entry only if it exits at
+ * the same time. The address of a task is reused; its id and start time pass to a thread that execs and becomes the leader
+ * (de_thread()). All three together are unique.
  */
 static __always_inline bool first_probe(struct task_struct *task)
 {
@@ -61,7 +61,7 @@ static __always_inline bool first_report(const struct process_key *key)
 	return (int)bpf_map_update_elem(&seen, key, &zero, BPF_NOEXIST) != -EEXIST;
 }
 
-/* The last thread of a process in the scope exits: reports it, or counts a normal exit, and drops what is kept of it. */
+/* The last thread of a process exits: reports the termination or counts a normal exit, and deletes the facts about the process. */
 static __always_inline void on_last_exit(struct task_struct *task, struct signal_struct *signal, struct counters *counters,
 					 bool preemptible)
 {
@@ -71,7 +71,7 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 	struct process_key key;
 	bool has_facts;
 
-	/* A look into the array, which is nearly always 0 here, saves one into the hash. */
+	/* The slot of the array is nearly always 0 here, which saves a lookup in the hash. */
 	count = pending_count_of(READ(task, tgid));
 	pending = count ? *count : 0;
 	has_facts = pending & ~OVERLAP;
@@ -105,9 +105,9 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 }
 
 /*
- * A thread exits. Since 6.16 the tracepoint says whether it is the last one; before, signal->live == 0 does, which up to four
- * racing threads can read, so the first to enter `seen` reports. preemptible: other probes of this build may run for the same
- * exit. again: it is one of those.
+ * A thread exits. Since 6.16 the tracepoint says whether it is the last one. Before, signal->live == 0 says so, but up to four
+ * racing threads can read that: the first to enter `seen` reports. preemptible: other probes of this build may run for the same
+ * exit. again: the caller is the second or third of them.
  */
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool preemptible, bool again)
 {

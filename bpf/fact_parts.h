@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Parts made of what was kept: signals, faults, senders, OOM sizes.
+ * Parts made from kept facts: signals, faults, senders, OOM sizes.
  */
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -76,7 +79,7 @@ __u64 append_pending_facts(__u64 at)
 /* Without the unused end of the cgroup. */
 #define OOM_BYTES(oom) (sizeof(*(oom)) - sizeof((oom)->cgroup) + ((oom)->cgroup_bytes & (PATH_BYTES_MAX - 1)))
 
-/* A victim may exit on another CPU before mark_victim fires (docs/kernel-facts.md, section 4): its own mm has the sizes then. */
+/* If the victim exits on another CPU before mark_victim fires (docs/kernel-facts.md, section 4), its own mm has the sizes. */
 __u64 append_oom(__u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -97,7 +100,7 @@ __u64 append_oom(__u64 at)
 	return end_part(record, at, PART_OOM, OOM_BYTES(oom));
 }
 
-/* Terminated by a SIGKILL from the kernel: perhaps a victim that is not marked yet. The service decides, by the kernel stack. */
+/* A SIGKILL from the kernel: perhaps of an OOM victim that is not marked yet. The service decides that by the kernel stack. */
 static __always_inline bool may_be_oom_victim(const struct pending_facts *facts)
 {
 	return facts && facts->signal.signo == SIGKILL && facts->signal.committed && facts->signal.siginfo == SIGINFO_PRIV;

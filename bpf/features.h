@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a kernel offers, asked of its BTF and never of its version. Each feature stands here once: has_<name>() asks by CO-RE, and
- * feature_<name> carries the same names in .rodata for the loader, which decides by them what to load.
+ * What the running kernel offers, detected by its BTF and never by its version. Each feature is defined once: has_<name>() tests
+ * it with CO-RE, and feature_<name> holds the same names in .rodata for the loader, which decides with them what to load.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include <linux/bpf.h>
 
@@ -17,7 +19,7 @@ struct feature {
 	char type[40];
 	char member[16];
 };
-_Static_assert(sizeof(struct feature) == 56, "the loader reads it as it lies in .rodata");
+_Static_assert(sizeof(struct feature) == 56, "no padding: the loader reads it from .rodata");
 
 #define FEATURE_OF_MEMBER(name, structure, member)                                                                               \
 	const struct feature feature_##name = {#structure, #member};                                                             \

@@ -237,7 +237,7 @@ struct pt_regs___arm64 {
 	__s32 syscallno;
 };
 
-/* The types below are never read: that they exist, or have a member, says what the kernel offers (features.h). */
+/* The types below are never read. That a type or its member exists shows what the kernel offers (features.h). */
 struct trace_event_raw_sched_process_exit {
 	bool group_dead;
 };

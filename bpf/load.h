@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * READ(): a field of the kernel's memory, wherever its address comes from.
+ * READ() reads a field of kernel memory at any address: with a direct load where the verifier allows it, else with
+ * bpf_probe_read_kernel().
  */
 #pragma once
 
@@ -16,8 +17,8 @@ enum bpf_func_id___load {
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
 /*
- * Can a program load such a field directly? bpf_rdonly_cast() gives the verifier the type of what lies at an address. A load
- * costs about 1 ns, bpf_probe_read_kernel() about 20, and a bad address yields 0 with both. The kfunc came in 6.2, together with
+ * Whether a program can load such a field directly: bpf_rdonly_cast() gives the verifier the type of an address. A load
+ * costs about 1 ns, bpf_probe_read_kernel() about 20, and a bad address yields 0 with both. The kfunc exists since 6.2, as does
  * the helper that is tested here, since CO-RE can test for helpers only. On an older kernel the branch is removed before the
  * verifier sees it.
  */

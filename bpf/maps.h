@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -72,9 +74,9 @@ struct {
 } pending_facts SEC(".maps");
 
 /*
- * By the low bits of a pid: the number of entries in pending_facts. A normal exit looks here and not into the hash. OVERLAP is
- * set in each slot while two sets of probes are attached, where testing it costs an exit nothing: `seen` decides then which set
- * reports.
+ * Indexed by the low bits of a pid: the number of entries in pending_facts. A normal exit reads the slot instead of the hash.
+ * While two sets of probes are attached, OVERLAP is set in each slot, which every exit reads anyway: `seen` then decides which
+ * set reports.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -85,8 +87,8 @@ struct {
 } pending_counts SEC(".maps");
 
 /*
- * By the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible; the
- * loader makes it small elsewhere. Not pinned: each build has its own.
+ * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible;
+ * the loader makes it small elsewhere. Not pinned: each build has its own.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -125,7 +127,7 @@ struct {
 	 96) /* 96: the heads of six parts, the thread's context, and padding */
 
 /*
- * What the mm of an exiting process showed, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
+ * A snapshot of the mm of an exiting process, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
  * exit of the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is
  * not needed.
  */
@@ -163,7 +165,7 @@ struct {
 #define EXECUTABLE_BYTES 32
 #define PLACE_BYTES 96 /* enough for a container's scope with its id */
 
-/* What ran where (restart.h). Either the cgroup or the parent is set. */
+/* Which program ran in which place (restart.h). Either the cgroup or the parent is set. */
 struct restart_key {
 	char executable[EXECUTABLE_BYTES]; /* the last component of its path */
 	__u64 args_bytes; /* length of the argument block: programs of one interpreter differ; 0 where an exit has no mm */

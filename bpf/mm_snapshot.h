@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -21,7 +23,7 @@ static __always_inline struct mm_snapshot *snapshot_of(const struct record *reco
 	return record ? bpf_map_lookup_elem(&mm_snapshots, &record->event.key) : NULL;
 }
 
-/* Copies some of the last snapshot, parts with their heads as they are. */
+/* Appends bytes of a snapshot: whole parts, with their heads. Returns where the next part begins; `at`: nothing was appended. */
 static __always_inline __u64 append_parts(struct record *record, __u64 at, const char *from, __u64 bytes)
 {
 	if (at > PARTS_BYTES_MAX || bytes > MM_SNAPSHOT_BYTES_MAX)
@@ -52,7 +54,7 @@ __u64 append_snapshot_rest(__u64 at)
 
 /*
  * Keeps a snapshot of current's mm until its exit is reported. It is built in the scratch record, with its head over the last
- * bytes of the event, which is unused here: it must be complete before it enters the map, as another thread may do the same.
+ * bytes of the event, which is unused here: it must be complete when it enters the map, as another thread may keep one, too.
  */
 static __always_inline void keep_mm_snapshot(const struct process_key *key)
 {

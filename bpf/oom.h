@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -75,7 +77,7 @@ static __always_inline void read_limit(struct oom *oom, struct task_struct *task
 	}
 }
 
-/* Fills in everything. mm: of the victim; may be NULL. */
+/* Fills in all but the unused end of the cgroup. mm: of the victim; may be NULL, then the sizes are 0. */
 static __always_inline void read_oom(struct oom *oom, struct task_struct *victim, struct mm_struct *mm)
 {
 	oom->time_ns = bpf_ktime_get_boot_ns();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -63,8 +64,8 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 			if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
 				return bytes | TRUNCATED;
 			/*
-			 * The root of a file system that is mounted nowhere has a name, too: a memfd is one. The loader drops
-			 * "/".
+			 * The last dentry has a name, too. That of a memfd, whose file system is mounted nowhere, is the file's;
+			 * others have "/", which the loader drops.
 			 */
 			n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(dentry, d_name.name));
 			if (n > 0)
@@ -152,7 +153,7 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 volatile const __u64 scope_id = 0; /* set by the loader */
 volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader */
 
-/* Is the task in the watched subtree? Deeper than CGROUP_DEPTH_MAX below its top: treated as outside the scope. */
+/* Whether the task is in the watched subtree. Deeper than CGROUP_DEPTH_MAX below its top: treated as outside the scope. */
 static __noinline __u64 in_scope(struct task_struct *task)
 {
 	struct css_set *css_set = READ(task, cgroups);

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -29,10 +31,10 @@ static __always_inline void count_memory_full(void)
 	struct counters *counters = bpf_map_lookup_elem(&counters_map, &zero);
 
 	if (counters)
-		__sync_fetch_and_add(&counters->lost_memory_full, 1); /* an interrupt may do the same meanwhile */
+		__sync_fetch_and_add(&counters->lost_memory_full, 1); /* an interrupt on this CPU may count, too */
 }
 
-/* The facts about a process, a new entry if there is none. NULL, and counted: there is no room. */
+/* Returns the entry of a process, or adds one. NULL: the map is full, which is counted. */
 static __always_inline struct pending_facts *facts_of(struct task_struct *leader)
 {
 	struct process_key key = key_of(leader);

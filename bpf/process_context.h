@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -48,7 +51,7 @@ _Static_assert(sizeof(struct context_header) == 32 && offsetof(struct context_he
 #define MEMFD_PREFIX_MASK 0xffffffffffffull
 #define MEMFD_PREFIX_BYTES 6
 
-/* Does the mapping have the name of a published context, as a memfd or by prctl(PR_SET_VMA_ANON_NAME)? */
+/* Whether the mapping has the name of a published context, as a memfd or by prctl(PR_SET_VMA_ANON_NAME). */
 static __always_inline bool is_context(struct vm_area_struct *mapping)
 {
 	struct file *file = READ(mapping, vm_file);
@@ -73,7 +76,7 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 }
 
 /*
- * Appends the context that current publishes, as it lies in memory; nothing if it is incomplete. No thread writes to it any more.
+ * Appends the context that current publishes, as it is in memory; nothing if it is incomplete. No thread writes to it any more.
  * OTEP 4719 asks for MADV_DONTFORK, which few mappings have: that is tested first. The search ends at the stack: mmap(2)
  * allocates below it (arch_get_unmapped_area_topdown() and the like), and the mappings above are the kernel's (vvar, vdso). The
  * mappings are counted in the record and not on the stack: the verifier would unroll a loop whose count it knows.

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Registers and saved state of a task, on x86-64 and arm64. The flavour that the running kernel has decides; on other processors
- * nothing is read.
+ * Registers and saved state of a task, on x86-64 and arm64. CO-RE selects the flavour that the running kernel has; on other
+ * architectures nothing is read.
  */
 #pragma once
+
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -13,10 +15,10 @@
 #include "event.h"
 #include "kernel.h"
 
-/* The user registers of current; NULL: the kernel does not give them. */
+/* The user registers of current; NULL: no helper reads them (before 5.15). */
 static __always_inline void *current_registers(void)
 {
-	/* bpf_task_pt_regs() came in 5.15. On an older kernel the branch is removed before the verifier sees it. */
+	/* On a kernel without the helper, the branch is removed before the verifier sees it. */
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
 	return NULL;

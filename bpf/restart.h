@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Restarts (docs/decisions/0033). For a minute, a termination leaves the name of the executable and its place: its cgroup, and
- * its parent. The next process that executes that name there is reported as a restart. While there was no termination for a
- * minute, an exec costs one look at a number. Names are cut, and a name is not a path: the service compares the rest. Of several
- * equal terminations in one place before a restart, the last one is the predecessor.
+ * Restarts (docs/decisions/0033). A termination is kept for a minute under the name of the executable and its place: the cgroup,
+ * and the parent. The next process that executes that name in that place is reported as a restart. If no process terminated
+ * within the last minute, an exec costs the read of one variable. Names are cut, and a name is not a path: the service compares
+ * the rest. If several equal processes terminated in one place, the last one is the predecessor.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include <linux/bpf.h>
 
@@ -23,7 +25,7 @@
 #include "task_parts.h"
 
 #define RESTART_WITHIN_NS 60000000000ull
-/* In a storm there are as many restarts as terminations: one record each would help no reader. */
+/* In a storm, restarts are as frequent as terminations, and a record of each has no use. */
 #define RESTARTS_PER_SECOND_MAX 100
 
 /* When the newest entry of recent_terminations expires, CLOCK_BOOTTIME; 0: there is none. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ring: how full it may be for what, the head of a record, and handing a record over.
+ * The ring: which parts are left out when it runs low, the head of a record, and submitting a record.
  */
 #pragma once
+
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -17,8 +19,8 @@
 #include "task.h"
 
 /*
- * Records shrink step by step when the ring runs low, before any is lost: with more eighths of it unacknowledged than this, they
- * are written without what is named. In the last quarter a record has about 300 bytes.
+ * Records shrink step by step when the ring runs low, before any is lost: from this many unacknowledged eighths on, they are
+ * written without the parts that are named. In the last quarter a record has about 300 bytes.
  */
 #define STACK_EIGHTHS_MAX 4     /* the kernel stack */
 #define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
@@ -49,7 +51,7 @@ static __always_inline void fill_identity(struct event *event, struct task_struc
 /*
  * Hands the record over, and wakes the reader if it sleeps. Returns an error if the ring is full.
  *
- * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() asks for cons_pos ==
+ * The consumer position lags on purpose, so the ring's own rule would never notify (bpf_ringbuf_commit() requires cons_pos ==
  * rec_pos), and a forced wake-up is an interrupt that costs more than the rest of the record. So the reader sets reader_waits
  * before it sleeps, and the probe that clears it wakes the reader (docs/decisions/0003).
  *

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Per-CPU working storage, as BPF stacks are small, and appending a part to the record in it. Whatever builds parts lies above
- * this file.
+ * Per-CPU working storage, as BPF stacks are small, and appending a part to the record in it. The headers that build parts
+ * include this one.
  */
 #pragma once
+
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -66,16 +68,16 @@ _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a
 struct record {
 	/*
 	 * A page of user memory, since one read is cheaper than several: the executable's first page (elf.h), then the
-	 * environment. The slack has room for a word or a note that begins at the end of the page; a verifier takes it for room
-	 * for all of copy_user().
+	 * environment. The slack has room for a word or a note that begins at the end of the page. To a verifier, the fields
+	 * behind the page are also room for the two copies of copy_user().
 	 */
 	char page[PAGE_BYTES];
 	char behind_page[64];
 	/* What goes to the ring. */
 	struct event event;
 	/*
-	 * Room for a whole snapshot behind the last part, which is also the longest part twice: a verifier that adds up two
-	 * copies does not see that they fit in one.
+	 * Behind the last part there is room for a whole snapshot, and so for the longest part twice: a verifier that adds up
+	 * two copies does not see that together they fit in one part.
 	 */
 	char parts[PARTS_BYTES_MAX + MM_SNAPSHOT_BYTES_MAX];
 	struct environment environment;
@@ -84,17 +86,20 @@ struct record {
 	struct restart_key place;
 	__u64 used_eighths; /* of the ring */
 };
+_Static_assert(offsetof(struct record, behind_page) == PAGE_BYTES && sizeof(((struct record *)0)->behind_page) >= sizeof(__u64),
+	       "a word may begin at the end of the page");
 _Static_assert(offsetof(struct record, parts) == offsetof(struct record, event) + sizeof(struct event),
 	       "event and parts go to the ring in one piece");
 _Static_assert(offsetof(struct record, parts) % 8 == 0, "parts are aligned to 8");
 _Static_assert(sizeof(struct event) >= offsetof(struct mm_snapshot, parts), "the head of a snapshot is laid over the event");
 _Static_assert(MM_SNAPSHOT_BYTES_MAX >= 2 * PART_BYTES_MAX, "the longest part twice");
 _Static_assert(PART_BYTES_MAX >= sizeof(struct part) + sizeof(struct description) &&
+		       PART_BYTES_MAX >= sizeof(struct part) + sizeof(struct oom) &&
 		       PART_BYTES_MAX >= sizeof(struct part) + ARGS_BYTES_MAX &&
 		       PART_BYTES_MAX >= sizeof(struct part) + ENV_BYTES_MAX,
 	       "the longest payloads fit");
 
-/* Programs that build parts have a record each: one may interrupt another. */
+/* Each program that builds parts has a record of its own: one may interrupt another. */
 enum scratch_user {
 	SCRATCH_REPORT,
 	SCRATCH_SNAPSHOT,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Descriptions of senders: executable, cgroup, arguments, ancestors. They are taken when a signal is generated, as a sender may
- * be gone when its victim is, and are kept once for all that it sends (docs/decisions/0005).
+ * exit before its victim does. One description is kept for all signals of a sender (docs/decisions/0005).
  */
 #pragma once
 
@@ -42,7 +42,7 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->ancestors_count = read_ancestors(out->ancestors, task);
 }
 
-/* Keeps a description of current, the sender of fact. One serves for a second: the sender may change its name or user. */
+/* Keeps a description of current, the sender of fact. It is renewed after a second: the sender may change its name or user. */
 static __always_inline void keep_sender(const struct signal_fact *fact, struct task_struct *task)
 {
 	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};

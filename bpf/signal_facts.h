@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Filling pending_facts from the signal tracepoints: what a generated signal and its sender are, and what becomes of one that was
- * pending.
+ * Filling pending_facts from the signal tracepoints: a generated signal and its sender, and whether a pending signal was
+ * delivered.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ static __always_inline __u32 action_of(unsigned long handler)
 
 /*
  * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2)
- * or signalfd(2): the process handled it. Not decided: one sent to a single thread, and one that a tracer may have suppressed.
+ * or signalfd(2): the process handled it. Unknown if it was sent to a single thread, or if a tracer may have suppressed it.
  */
 static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
 {
@@ -52,13 +52,13 @@ static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_
 		fact->action = ACTION_HANDLED;
 }
 
-/* Did the process send it to itself, or cause it, as a write to a broken pipe does? Then current is the thread that did. */
+/* Whether the process sent the signal to itself, or caused it, as by a write to a broken pipe: current is the thread that did. */
 static __always_inline bool is_self_sent(const struct signal_fact *fact, const struct pending_facts *facts)
 {
 	return fact->sender.pid == facts->key.pid && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
 }
 
-/* Before another signal overwrites a blocked termination request. */
+/* Keeps a blocked termination request as the request, before another signal overwrites it. */
 static __always_inline void keep_blocked_request(struct pending_facts *facts, struct task_struct *victim)
 {
 	struct signal_fact *blocked = &facts->signal;
@@ -97,7 +97,7 @@ static __always_inline void fill_sender(struct signal_fact *fact, struct task_st
 	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &leader->comm);
 }
 
-/* A real siginfo with a user's code comes from a system call. For the rest, the kernel stack shows the reason. */
+/* Only for a signal without a real siginfo: the kernel stack shows why the kernel sent it. */
 static __always_inline void fill_stack(struct signal_fact *fact, void *ctx, unsigned long siginfo)
 {
 	fact->stack_frames = 0;
@@ -109,7 +109,7 @@ static __always_inline void fill_stack(struct signal_fact *fact, void *ctx, unsi
 	}
 }
 
-/* Keeps a generated signal, as the pending or committed one or as a termination request, unless an earlier one counts. */
+/* Keeps a generated signal, as the pending or committed one or as a termination request, unless an earlier one prevails. */
 static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, struct pending_facts *facts,
 					struct task_struct *victim, struct task_struct *current, __u32 action, bool committed)
 {
@@ -120,12 +120,12 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	struct process_key sender;
 	bool is_request;
 
-	/* SIGNAL_UNKILLABLE protects an init from a default action that would terminate it: a request, as one that is ignored. */
+	/* SIGNAL_UNKILLABLE protects an init from a fatal default action: a request, like a signal that is ignored. */
 	is_request = !committed && (action != ACTION_DEFAULT || result == TRACE_SIGNAL_IGNORED);
 	fact = is_request ? &facts->request : &facts->signal;
 	/*
-	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number comes too
-	 * late.
+	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number has no
+	 * effect.
 	 */
 	if (fact->committed && (!committed || fact->signo == signo))
 		return;
@@ -156,7 +156,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 
 /*
  * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If a tracer replaced it by
- * one of the same number, the siginfo differs, and the sender of the first has no part in it.
+ * one of the same number, the siginfo differs: the fact is dropped, as its sender did not cause the termination.
  */
 static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned long siginfo)
 {
@@ -178,7 +178,7 @@ static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned lon
 		fact->signo = 0;
 	else
 		fact->committed = true;
-	/* If another thread sent it, maybe long ago, the span of that time is not known. */
+	/* If another thread sent it, the span that it had open at that time is not known. */
 	if (wants_thread_context && fact->signo && is_self_sent(fact, facts) && fact->sender_tid == (__u32)READ(current, pid))
 		mark_trigger_thread(signo);
 }

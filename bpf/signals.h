@@ -1,42 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Signals: their numbers and codes. The sets that the probes treat alike are in event.h, as the loader needs them, too.
+ * Signal numbers and the codes of siginfo, as enums, which reach Go. The sets of signals that are treated alike are in event.h.
  */
 #pragma once
 
 #include <linux/types.h>
 
 /* include/uapi/asm-generic/siginfo.h */
-#define SI_USER 0
-#define SI_KERNEL 0x80
-#define SI_QUEUE (-1)
-#define SI_TIMER (-2)
-#define SI_TKILL (-6)
+enum siginfo_code {
+	SI_USER = 0,
+	SI_KERNEL = 0x80,
+	SI_QUEUE = -1,
+	SI_TIMER = -2,
+	SI_TKILL = -6,
+};
 
+/* include/uapi/asm-generic/signal.h */
+enum signal_number {
+	SIGHUP = 1,
+	SIGINT = 2,
+	SIGQUIT = 3,
+	SIGILL = 4,
+	SIGTRAP = 5,
+	SIGABRT = 6,
+	SIGBUS = 7,
+	SIGFPE = 8,
+	SIGKILL = 9,
+	SIGSEGV = 11,
+	SIGTERM = 15,
+	SIGCHLD = 17,
+	SIGCONT = 18,
+	SIGSTOP = 19,
+	SIGTSTP = 20,
+	SIGTTIN = 21,
+	SIGTTOU = 22,
+	SIGURG = 23,
+	SIGWINCH = 28,
+	SIGSYS = 31,
+};
+
+#define SIGNALS 64
 #define SIG_DFL 0
 #define SIG_IGN 1
-#define SIGHUP 1
-#define SIGINT 2
-#define SIGQUIT 3
-#define SIGILL 4
-#define SIGTRAP 5
-#define SIGABRT 6
-#define SIGBUS 7
-#define SIGFPE 8
-#define SIGKILL 9
-#define SIGSEGV 11
-#define SIGTERM 15
-#define SIGCHLD 17
-#define SIGCONT 18
-#define SIGSTOP 19
-#define SIGTSTP 20
-#define SIGTTIN 21
-#define SIGTTOU 22
-#define SIGURG 23
-#define SIGWINCH 28
-#define SIGSYS 31
-#define SIGNALS 64
 
 #define BIT(signo) (1ull << ((signo) - 1))
-/* Is the signal in the set? For signo from 1 to SIGNALS. */
+/* Whether the signal is in the set. signo is from 1 to SIGNALS. */
 #define HAS(set, signo) ((__u64)(set) >> ((signo) - 1) & 1)

@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -79,8 +82,8 @@ static __always_inline __u64 relocated(const struct search *search, __u64 addres
 }
 
 /*
- * Finds the executable's load address, dynamic section and thread-local segment. As all steps of the search, a global function: 1
- * is found.
+ * Finds the executable's load address, dynamic section and thread-local segment. Like all steps of the search, this is a global
+ * function and returns 1 if it found what it looks for, else 0.
  */
 __u64 find_executable(__u32 user)
 {
@@ -157,7 +160,7 @@ __u64 read_dynamic(__u32 user)
 	return search->hash && search->symbols && search->names;
 }
 
-/* Does the object define the variable as this symbol? Then its value is the offset in the object's thread-local segment. */
+/* Whether this symbol defines the variable. If so, keeps its number and its value, the offset in the thread-local segment. */
 static __always_inline bool is_variable(struct search *search, __u64 number)
 {
 	struct elf_symbol symbol;

@@ -2,7 +2,7 @@
 /*
  * PART_THREAD_CONTEXT: the active span of the thread that triggered the exit, as that thread publishes it (OpenTelemetry's OTEP
  * 4947): the thread-local variable otel_thread_ctx_v1 points to a record. All threads share the memory, and no thread writes to
- * it any more. Only if the loader asks for it (docs/decisions/0039). Needs the iterators of features.h.
+ * it any more. Only with wants_thread_context (docs/decisions/0039). Needs the iterators of features.h.
  */
 #pragma once
 
@@ -37,7 +37,7 @@ __u64 append_thread_context(__u32 user, __u64 at)
 	if (!record || !search || !trigger || !trigger->thread_pointer || !has_task_vma_iterator())
 		return at;
 	/* Something else terminated it: a SIGKILL during the core dump, or another thread that was first. */
-	if ((READ(task, signal, group_exit_code) & 0x7f) != trigger->signo)
+	if ((READ(task, signal, group_exit_code) & STATUS_SIGNAL) != trigger->signo)
 		return at;
 	search->thread_pointer = trigger->thread_pointer;
 	search->vector_at = bpf_core_field_exists(((struct thread_struct___x86 *)0)->fsbase) ? 8 : 0;
@@ -54,7 +54,7 @@ __u64 append_thread_context(__u32 user, __u64 at)
 	return append(record, at, PART_THREAD_CONTEXT, context, sizeof(*context));
 }
 
-/* Appends the published context of the process and, if the loader asks for it, that of the thread. */
+/* Appends the published context of the process and, with wants_thread_context, that of the thread. */
 static __always_inline __u64 append_published(__u32 user, __u64 at)
 {
 	__u64 next = append_context(user, at);

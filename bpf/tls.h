@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Finding the address of otel_thread_ctx_v1 for one thread: over the loaded objects, by the relocation of the variable. Part of
+ * Finding the address of otel_thread_ctx_v1 for one thread: in each loaded object, by the relocation of the variable. Part of
  * the search for a thread's context (thread_context.h).
  */
 #pragma once

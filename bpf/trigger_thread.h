@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Which thread triggered a group exit: by a signal that it raised, or by exit_group(2). The record is made at the exit of the
- * last thread, which often is another one, so the trigger is kept with its thread pointer (docs/decisions/0039). Only if the
- * loader asks for it.
+ * last thread, which often is another one, so the trigger is kept with its thread pointer (docs/decisions/0039). Only with
+ * wants_thread_context.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include <linux/bpf.h>
 
@@ -40,7 +42,7 @@ static __always_inline void mark_trigger_thread(__u32 signo)
 	bpf_map_update_elem(&trigger_threads, &key, &thread, BPF_ANY);
 }
 
-/* Is current in exit_group(2) with this status? The argument is compared, too: if two threads call it, the first one's counts. */
+/* Whether current is in exit_group(2) with this status. If two threads call it, the argument of the first one is the status. */
 static __always_inline bool in_exit_group(__u32 status)
 {
 	void *registers = current_registers();

@@ -4,8 +4,8 @@
  * thread hands over everything in one record (report.h). They classify nothing: that is the service's work.
  *
  * All required hooks are raw tracepoints: they need neither tracefs nor kprobes, exist since 4.17, and their arguments are plain
- * numbers, so that a special siginfo pointer (0 or 1) can be distinguished from a real one. In BTF-typed tracepoints the
- * verifiers of several kernels take it for valid, and let the program read address 8 (docs/decisions/0001).
+ * numbers, so that a special siginfo pointer (0 or 1) can be distinguished from a real one. In BTF-typed tracepoints, the
+ * verifiers of several kernels accept such a pointer as valid, and the program reads address 8 (docs/decisions/0001).
  */
 #include <linux/bpf.h>
 
@@ -34,9 +34,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
  * signal_generate fires at the end of __send_signal_locked(), after complete_signal(), with the victim's siglock held, on all
- * supported kernels. It is the only hook where current is the sender, and where a kill commits: if the victim's group_exit_code
- * is this signal now, this signal terminated it. One that dumps core, is blocked or traced commits later, in signal_deliver, and
- * is kept as pending.
+ * supported kernels. It is the only hook in which current is the sender and in which a kill commits: if the victim's
+ * group_exit_code is this signal now, this signal terminated it. A signal that dumps core, is blocked or goes to a traced process
+ * commits later, in signal_deliver; until then it is kept as pending.
  * Misses: terminations without a sent signal (zap_other_threads(), strict seccomp, exit).
  */
 SEC("raw_tp/signal_generate")
@@ -58,17 +58,17 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 
 	victim = (void *)ctx->args[2];
 	action = action_of(handler_of(victim, signo));
-	/* First, as most signals end here: one without the default action commits nothing (sig_fatal() of kernel/signal.c). */
+	/* Tested first, since it rejects most signals: none commits without the default action (sig_fatal()). */
 	if (action != ACTION_DEFAULT && !HAS(REQUESTS | CRASHES, signo))
 		return 0;
 	signal = READ(victim, signal);
 	flags = READ(signal, flags);
 	committed = result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && (__u32)READ(signal, group_exit_code) == signo;
-	/* Already exiting, or a zombie. prepare_signal() drops a signal that comes too late, but not on 5.10. */
+	/* The victim already exits, or is a zombie. prepare_signal() drops a signal to such a process, but not on 5.10. */
 	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !READ(signal, live.counter))
 		return 0;
 	current = (void *)bpf_get_current_task();
-	/* A process that raises a crash signal with a handler makes no request, and the signal commits nothing. */
+	/* A crash signal that the process raises and handles itself is no request, and commits nothing. */
 	if (!committed && HAS(CRASHES, signo) && action != ACTION_DEFAULT && READ(current, signal) == signal)
 		return 0;
 	if (READ(victim, flags) & PF_KTHREAD)
@@ -80,10 +80,10 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * signal_deliver fires in get_signal(), in the thread that takes the signal, with the siglock held and the mm intact, on all
+ * signal_deliver fires in get_signal(), in the thread that dequeues the signal, with the siglock held and the mm intact, on all
  * supported kernels. It shows whether a fault terminates (SIG_DFL) or goes to a handler, and which pending signal takes effect.
  * The last fault that went to a handler is kept: it explains a handler that aborts, exits or raises the signal again. A signal
- * that committed in signal_generate shows here as SIGKILL.
+ * that committed in signal_generate appears here as SIGKILL.
  * Misses: faults that the kernel fixes up itself, and those that a tracer suppresses.
  */
 SEC("raw_tp/signal_deliver")
@@ -158,9 +158,9 @@ int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 /*
  * exit_mm_release() runs in exit_mm(), in each thread that exits (seen on 5.10, 6.1, 6.12). Hooked only before 6.16, where
  * sched_process_exit comes after exit_mm() and finds no mm, and only where fentry works. It adds executable, arguments and
- * environment to the record; nothing else depends on it. The first thread that exits with the group keeps them for all: it is not
- * known yet which thread will be the last.
- * Misses: runs that interrupt another one of this program on the same CPU.
+ * environment to the record; nothing else depends on it. The first thread that exits with the group keeps the snapshot, since the
+ * last thread is not known yet.
+ * Misses: runs that interrupt another run of this program on the same CPU.
  */
 SEC("fentry/exit_mm_release")
 int on_exit_mm_release(__u64 *ctx)
@@ -186,8 +186,8 @@ int on_exit_mm_release(__u64 *ctx)
 
 /*
  * sched_process_exit fires in do_exit(), once for each thread; the exit of the last thread is the termination of the process. It
- * is the only hook on all supported kernels that sees every exit, with credentials, cgroup and parent alive. Since 6.16 it fires
- * before exit_mm() and says which thread is the last; before, see on_exit_mm_release() and on_exit().
+ * is the only hook on all supported kernels that sees every exit while credentials, cgroup and parent are readable. Since 6.16 it
+ * fires before exit_mm() and says which thread is the last; before, see on_exit_mm_release() and on_exit().
  * Misses: exits for which the kernel skips the program; they are counted (recursion_misses, see Counters() in the loader).
  */
 SEC("raw_tp/sched_process_exit")
@@ -204,12 +204,12 @@ int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * The same twice more, only where probes of tracepoints are preemptible (seen on 7.2; docs/decisions/0023). There the kernel
- * skips a program that is active on the CPU, for a thread that exits while another is preempted in it: one of these runs for that
- * exit then, and does nothing for others. All disable preemption while they work, as they share the per-CPU scratch. The
- * reschedule happens inside bpf_preempt_enable(), while prog->active is still raised.
- * Misses: an exit while three others are preempted in one program each; it is counted. With two programs that was observed, as
- * the threads of a process exit together.
+ * The second of three copies of this program, attached only where tracepoint programs are preemptible (seen on 7.2;
+ * docs/decisions/0023). There, the kernel skips a program for a thread that exits while another thread is preempted in it on the
+ * same CPU. The next copy runs for that exit; for all other exits it does nothing. All copies disable preemption while they work,
+ * as they share the per-CPU scratch. The reschedule happens inside bpf_preempt_enable(), while prog->active is still raised.
+ * Misses: an exit while three other threads are preempted, one in each copy; it is counted. Two copies were observed not to
+ * suffice, as the threads of a process exit together.
  */
 SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit_again(struct bpf_raw_tracepoint_args *ctx)
@@ -220,7 +220,7 @@ int on_sched_process_exit_again(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* The third one: see on_sched_process_exit_again(). */
+/* The third copy: see on_sched_process_exit_again(). */
 SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -233,7 +233,7 @@ int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 /*
  * sched_process_exec fires in exec_binprm(), when the new program and its arguments are in place, on all supported kernels: the
  * earliest point at which a restart can be recognised (restart.h). A script counts as its interpreter.
- * Misses: a fork without an exec, which goes on as the same program; more than RESTARTS_PER_SECOND_MAX restarts.
+ * Misses: processes that fork and do not exec; restarts beyond RESTARTS_PER_SECOND_MAX.
  */
 SEC("raw_tp/sched_process_exec")
 int on_sched_process_exec(void *ctx __attribute__((unused)))
@@ -251,7 +251,7 @@ int on_sched_process_exec(void *ctx __attribute__((unused)))
 	return 0;
 }
 
-/* What Go uses and no map or variable has: named here so that it is in the object's BTF. */
+/* The types that Go uses but no map or variable refers to. Naming them here puts them into the object's BTF, for bpf2go. */
 const union {
 	enum event_abi event_abi;
 	enum event_flag event_flag;
@@ -259,6 +259,8 @@ const union {
 	enum part_flag part_flag;
 	enum status_mask status_mask;
 	enum siginfo_kind siginfo_kind;
+	enum siginfo_code siginfo_code;
+	enum signal_number signal_number;
 	enum signal_action signal_action;
 	enum signal_set signal_set;
 	enum task_flag task_flag;

@@ -14,7 +14,7 @@ import (
 	"whodunit/loader/internal/probes"
 )
 
-// finding is one row of the table of check. If it is not ok, the loader does not start (required) or reports less.
+// finding is one row of check's table. If it is not ok, the loader does not start (required) or reports less.
 type finding struct {
 	what, state, remedy string
 	ok, required        bool
@@ -43,7 +43,7 @@ func check(out io.Writer, pinDirectory string) error {
 		return err
 	}
 	if missing > 0 {
-		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; the table says what to do", missing)
+		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; see the last column of the table", missing)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func privilegeFinding() finding {
 	capabilities, err := host.EffectiveCapabilities()
 	f := finding{what: "privileges", state: "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", ok: err == nil && capabilities.AllowBPF(), required: true}
 	if !f.ok {
-		f.state, f.remedy = "neither CAP_BPF with CAP_PERFMON nor CAP_SYS_ADMIN", "run it as root, with sudo"
+		f.state, f.remedy = "neither CAP_BPF with CAP_PERFMON nor CAP_SYS_ADMIN", "run as root, for example with sudo"
 	}
 	return f
 }
@@ -91,7 +91,7 @@ func pinFinding(pinDirectory string) finding {
 	f := finding{what: "pins", ok: true, required: true}
 	switch _, err := os.Stat(pinDirectory); {
 	case !probes.IsBpffs(pinDirectory):
-		f.state = "no BPF file system is mounted for " + pinDirectory + " yet; run mounts one"
+		f.state = "no BPF file system is mounted for " + pinDirectory + " yet; `whodunit-loader run` mounts one"
 	case err != nil:
 		f.state = "none under " + pinDirectory
 	default:

@@ -23,17 +23,17 @@ Usage: whodunit-loader <command> [flags]
 Commands:
   run      attach the probes, or take over those that are pinned, and serve the socket
   check    print what this kernel supports, what will be missing, and what to do about it
-  health   exit with 0 if a loader serves the socket, else print why not
+  health   exit with 0 if a loader serves the socket, else print the reason and exit with 1
   unload   remove all pins, and with them the probes
 
 Flags of run (each with the environment variable that sets its default):
-  --socket PATH          WHODUNIT_SOCKET          the socket to serve (%s)
-  --socket-group GROUP   WHODUNIT_SOCKET_GROUP    the group, by name or number, that may connect besides root (root)
-  --pin-dir DIR          WHODUNIT_PIN_DIR         where probes and maps are pinned (%s)
-  --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer, a power of two (%d)
-  --scope SCOPE          WHODUNIT_SCOPE           host; or /PATH of a cgroup, or pod:UID of Kubernetes, to watch only that subtree (host)
+  --socket PATH          WHODUNIT_SOCKET          path of the Unix socket (%s)
+  --socket-group GROUP   WHODUNIT_SOCKET_GROUP    group, by name or number, that may connect besides root (root)
+  --pin-dir DIR          WHODUNIT_PIN_DIR         directory in which probes and maps are pinned (%s)
+  --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer in bytes, a power of two (%d)
+  --scope SCOPE          WHODUNIT_SCOPE           what to watch: host, the subtree of a cgroup (/PATH), or a Kubernetes pod (pod:UID) (host)
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
-  --unload-on-exit                                remove the pins on exit: nothing is recorded until the next run
+  --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run
 
 unload and check accept --pin-dir, health accepts --socket. --version prints the version, --help this text.
 `
@@ -47,17 +47,17 @@ func printUsage(out io.Writer) {
 	fmt.Fprintf(out, usage, defaultSocket, probes.DefaultPinDirectory, defaultRingBytes)
 }
 
-// config is what the command line and the environment ask for.
+// config holds the settings from the command line and the environment.
 type config struct {
 	command, socket, pinDirectory, scope string
 	socketGID, ringBytes                 int
 	threadContext, unloadOnExit          bool
 }
 
-// unchecked holds flags of run as text.
+// unchecked holds flags of run whose text is not checked yet.
 type unchecked struct{ ringBytes, group, threadContext string }
 
-// parse reads the command line; the environment gives the defaults. Its errors have exitcode.Config, or are flag.ErrHelp.
+// parse reads the command line, with defaults from the environment. Its errors have exitcode.Config, or are flag.ErrHelp.
 func parse(arguments []string, getenv func(string) string) (config, error) {
 	var c config
 	var err error
@@ -72,7 +72,7 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 		return c, exitcode.Errorf(exitcode.Config, "%w (see --help)", err)
 	}
 	if flags.NArg() > 0 {
-		return c, exitcode.Errorf(exitcode.Config, "%s takes no argument %q (see --help)", c.command, flags.Arg(0))
+		return c, exitcode.Errorf(exitcode.Config, "%s accepts no argument, but has %q (see --help)", c.command, flags.Arg(0))
 	}
 	if c.command == "run" {
 		err = c.check(text)
@@ -96,7 +96,7 @@ func parseCommand(arguments []string) (string, error) {
 	}
 }
 
-// flagSet has the flags of the command. Parsing it writes to c and text.
+// flagSet returns the flags of the command. Parsing it writes to c and text.
 func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.FlagSet {
 	flags := flag.NewFlagSet(c.command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -119,7 +119,7 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	return flags
 }
 
-// check checks the flags of run. The scope is checked when it is looked up.
+// check checks the flags of run and sets c from text. The scope is checked by probes.FindScope.
 func (c *config) check(text unchecked) (err error) {
 	if len(c.socket) > server.PathBytesMax {
 		return exitcode.Errorf(exitcode.Config, "--socket (WHODUNIT_SOCKET) is %s, which has %d bytes; the path of a Unix socket has at most %d: choose a shorter one", c.socket, len(c.socket), server.PathBytesMax)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Rules for the loader's own sources: what each package may import, how long a function and a file may be, which words a message may
-// not have.
+// Rules for the loader's own sources: which packages each package may import, the lengths of functions and files, and the words that
+// messages and comments must not use.
 
 package main
 
@@ -19,15 +19,15 @@ import (
 	"testing"
 )
 
-// source is one Go file of the loader. directory is relative to loader/internal; "." is package main.
+// source is one Go file of the loader. directory is relative to loader/internal; that of package main is ".".
 type source struct {
 	path, directory string
 	file            *ast.File
 	files           *token.FileSet
-	isTest          bool // it is compiled for tests alone
+	isTest          bool // compiled for tests only
 }
 
-// sources are the files that are written by hand.
+// sources returns the files that are not generated.
 func sources(t *testing.T) (all []source) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -50,8 +50,8 @@ func sources(t *testing.T) (all []source) {
 	return all
 }
 
-// TestPackagesImportOnlyWhatTheyMay holds the table of docs/decisions/0041.
-func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
+// The table is that of docs/decisions/0041.
+func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 	const internal = "whodunit/loader/internal/"
 	may := map[string][]string{ // of the loader's own packages
 		"abi": {}, "exitcode": {}, "host": {}, "log": {}, "ring": {},
@@ -86,7 +86,7 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 	}
 }
 
-func TestNoFunctionAndNoFileIsTooLong(t *testing.T) {
+func TestFunctionsAndFilesAreWithinTheirLimits(t *testing.T) {
 	const functionLinesMax, fileLinesMax = 60, 300
 	for _, source := range sources(t) {
 		lines := func(node ast.Node) int {
@@ -103,11 +103,10 @@ func TestNoFunctionAndNoFileIsTooLong(t *testing.T) {
 	}
 }
 
-// TestMessagesAndCommentsAreInPlainWords looks at every string literal outside of tests, which includes all that a user can read, and at every
-// comment.
-func TestMessagesAndCommentsAreInPlainWords(t *testing.T) {
+// It checks every comment, and every string literal outside of tests: these include all messages.
+func TestMessagesAndCommentsUsePlainWords(t *testing.T) {
 	dialect := regexp.MustCompile(`(?i)\b(told|tells?|the dead|who died|whoever|nobody|somebody|unwilling|doubtful|condemn\w*|owed|seldom|strangers?|mended|spared|` +
-		`went away|in vain|at home|folded|screened|judged|polite)\b`)
+		`went away|in vain|at home|folded|screened|judged|polite|hears?|heard|so many|now and then|its like)\b`)
 	refuse := func(source source, at token.Pos, text string) {
 		if word := dialect.FindString(text); word != "" {
 			t.Errorf("%s: %q is not a plain word: %s", source.files.Position(at), word, text)

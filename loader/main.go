@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// whodunit-loader attaches the probes and hands what they report to the service, over a Unix socket.
+// whodunit-loader attaches the probes and sends what they report to the service, over a Unix socket.
 //
-// The main package has the commands: main.go dispatches, flags.go reads the command line, run.go and check.go are the two commands that
-// are more than a call. Only main exits.
+// The main package has the commands: main.go dispatches, flags.go reads the command line, run.go and check.go implement the two larger
+// commands. Only main exits.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 
 //go:generate npm --prefix .. run generate
 
-// version is the loader's, the same as package.json's.
+// version is the loader's; a test compares it with package.json's.
 const version = "0.1.0"
 
 func main() {

@@ -16,26 +16,26 @@ import (
 	"whodunit/loader/internal/probes"
 )
 
-func TestTheCommandLine(t *testing.T) {
+func TestParseOfTheCommandLine(t *testing.T) {
 	for _, test := range []struct {
 		name, line, environment string
 		want                    string // in the error; "": none
 	}{
 		{"defaults", "run", "", ""},
-		{"everything", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --thread-context 1 --unload-on-exit", "", ""},
-		{"a switch that is neither on nor off", "run", "WHODUNIT_THREAD_CONTEXT=often", `(WHODUNIT_THREAD_CONTEXT) is "often"`},
-		{"nothing", "", "", "a command is missing"},
-		{"another command", "walk", "", `unknown command "walk"`},
-		{"another flag", "run --walk", "", "not defined: -walk"},
-		{"an argument", "run fast", "", `takes no argument "fast"`},
-		{"a ring that is no power of two", "run --ring-bytes 65537", "", "must be a power of two from 65536 to 1073741824"},
-		{"a ring that is too small", "run", "WHODUNIT_RING_BYTES=4096", "must be a power of two"},
-		{"a ring that is no number", "run --ring-bytes 8MiB", "", `is "8MiB"`},
-		{"a group that is not there", "run --socket-group nobody-has-this", "", "must be a group's name or number"},
+		{"every flag", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --thread-context 1 --unload-on-exit", "", ""},
+		{"a boolean that is neither 1 nor 0", "run", "WHODUNIT_THREAD_CONTEXT=often", `(WHODUNIT_THREAD_CONTEXT) is "often"`},
+		{"no command", "", "", "a command is missing"},
+		{"an unknown command", "walk", "", `unknown command "walk"`},
+		{"an unknown flag", "run --walk", "", "not defined: -walk"},
+		{"an argument", "run fast", "", `accepts no argument, but has "fast"`},
+		{"a ring size that is no power of two", "run --ring-bytes 65537", "", "must be a power of two from 65536 to 1073741824"},
+		{"a ring size that is too small", "run", "WHODUNIT_RING_BYTES=4096", "must be a power of two"},
+		{"a ring size that is no number", "run --ring-bytes 8MiB", "", `is "8MiB"`},
+		{"a group that does not exist", "run --socket-group no-such-group", "", "must be a group's name or number"},
 		{"a socket path that is too long", "run --socket /" + strings.Repeat("x", 108), "", "at most 107"},
 		{"health", "health --socket /s", "", ""},
 		{"a flag of run for health", "health --pin-dir /p", "", "not defined: -pin-dir"},
-		{"run's flag for check", "check --socket /s", "", "not defined: -socket"},
+		{"a flag of run for check", "check --socket /s", "", "not defined: -socket"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			key, value, _ := strings.Cut(test.environment, "=")
@@ -55,7 +55,7 @@ func TestTheCommandLine(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentGivesTheDefaultsAndFlagsWin(t *testing.T) {
+func TestTheEnvironmentSetsTheDefaultsAndFlagsOverrideIt(t *testing.T) {
 	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
 	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, threadContext: true}
@@ -75,7 +75,7 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 }
 
-func TestTheVersionIsThatOfThePackage(t *testing.T) {
+func TestTheVersionEqualsThatOfThePackage(t *testing.T) {
 	raw, err := os.ReadFile("../package.json")
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +99,8 @@ func privileged(t *testing.T) {
 	t.Skipf("SKIPPED, the real probes are not tested: %v", err)
 }
 
-// The whole program, in a mount namespace without /sys/kernel/btf.
-func TestAKernelWithoutBTFIsRefusedWithTheRemedy(t *testing.T) {
+// It runs the whole program, in a mount namespace without /sys/kernel/btf.
+func TestRunFailsWithTheRemedyIfTheKernelHasNoBTF(t *testing.T) {
 	privileged(t)
 	loader := build(t)
 	hidden := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec "+loader+" run --socket "+filepath.Join(t.TempDir(), "s"))
@@ -111,7 +111,7 @@ func TestAKernelWithoutBTFIsRefusedWithTheRemedy(t *testing.T) {
 	}
 }
 
-func TestCheckFindsNothingMissingHere(t *testing.T) {
+func TestCheckSucceedsOnThisKernelAndHasARowForEachProbe(t *testing.T) {
 	privileged(t)
 	var out bytes.Buffer
 	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none")); err != nil {

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(stormtest.Main(m)) }
 
-// releasedLoader is the loader of release 0.1.0. Where it cannot be built the test is skipped, with a message; with CI=true that is a failure.
+// releasedLoader returns the path of the loader of release 0.1.0. If it cannot be built, the test is skipped with a message, or fails with CI=true.
 func releasedLoader(t *testing.T) string {
 	t.Helper()
 	command := exec.Command("go", "run", "whodunit/test/released")
@@ -43,7 +43,7 @@ func releasedLoader(t *testing.T) string {
 	return strings.TrimSpace(string(path))
 }
 
-// build builds this loader.
+// build builds the loader of this source tree.
 func build(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "whodunit-loader")
@@ -55,7 +55,7 @@ func build(t *testing.T) (path string) {
 	return path
 }
 
-// site is where the loaders of a test run, one after the other.
+// site has the pin directory and the socket that the loaders of a test use, one after the other.
 type site struct{ pins, socket string }
 
 func newSite(t *testing.T) site {
@@ -100,7 +100,7 @@ func (s site) serving(t *testing.T, binary string) {
 	t.Fatal(err)
 }
 
-// service is a consumer that connects again whenever a loader ended, as the service does.
+// service is a consumer that connects again whenever a loader has ended, as the real service does.
 type service struct {
 	site   site
 	storm  *stormtest.Storm
@@ -108,7 +108,7 @@ type service struct {
 	ending chan struct{}
 
 	mu       sync.Mutex
-	seen     map[uint64]bool // by position in the ring: what was not acknowledged comes again
+	seen     map[uint64]bool // by position in the ring: what was not acknowledged is sent again
 	reported stormtest.Reported
 	byPid    map[uint32]*record.Event
 	status   wire.Status
@@ -153,14 +153,14 @@ func (c *service) consume() {
 		if err != nil {
 			return
 		}
-		if seq := c.take(line); seq > 0 && lines.Buffered() == 0 {
+		if seq := c.receive(line); seq > 0 && lines.Buffered() == 0 {
 			fmt.Fprintf(conn, `{"v":1,"type":"ack","seq":"%d"}`+"\n", seq)
 		}
 	}
 }
 
-// take notes a line. It returns its position in the ring; 0: it has none.
-func (c *service) take(line []byte) (seq uint64) {
+// receive records a line. It returns its position in the ring; 0: it has none.
+func (c *service) receive(line []byte) (seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var head struct {
@@ -182,7 +182,7 @@ func (c *service) take(line []byte) (seq uint64) {
 	return head.Seq
 }
 
-// eventually waits until the condition holds of what arrived.
+// eventually waits until the condition holds, with c.mu locked.
 func (c *service) eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -196,8 +196,8 @@ func (c *service) eventually(t *testing.T, what string, holds func() bool) {
 	t.Errorf("not within 20 s: %s", what)
 }
 
-// startObedient starts a process that handles SIGTERM and exits with 5 when its input ends.
-func startObedient(t *testing.T) (pid uint32, exit func()) {
+// startHandler starts a process that handles a SIGTERM, and later exits with 5 when its input is closed.
+func startHandler(t *testing.T) (pid uint32, exit func()) {
 	t.Helper()
 	command := exec.Command("/bin/sh", "-c", "trap 'echo term' TERM; echo ready; while read line; do :; done; cat; exit 5")
 	input, err := command.StdinPipe()
@@ -212,15 +212,15 @@ func startObedient(t *testing.T) (pid uint32, exit func()) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(output)
-	said := func(want string) {
+	expect := func(want string) {
 		t.Helper()
 		if line, err := lines.ReadString('\n'); err != nil || line != want+"\n" {
 			t.Fatalf("%q, %v; want %q", line, err, want)
 		}
 	}
-	said("ready")
+	expect("ready")
 	command.Process.Signal(syscall.SIGTERM)
-	said("term")
+	expect("term")
 	return uint32(command.Process.Pid), func() {
 		t.Helper()
 		input.Close()
@@ -231,25 +231,25 @@ func startObedient(t *testing.T) (pid uint32, exit func()) {
 	}
 }
 
-// The loader of release 0.1.0, whose probes have another ABI, is replaced by this one during a storm. Every termination must arrive, once.
+// This loader replaces that of release 0.1.0, whose probes have another ABI, during a storm. Every termination must arrive exactly once.
 func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 	privileged(t)
 	released, current := releasedLoader(t), build(t)
 	const stretch = 500 * time.Millisecond // of the storm, before and after
 	for _, test := range []struct {
 		name     string
-		consumer bool // it is connected all the time, otherwise not before the end
+		consumer bool // it is connected all the time; false: only at the end
 		kills    int  // of the new loader, while it starts
 	}{
 		{"while a consumer is connected", true, 0},
 		{"while no consumer is connected", false, 0},
-		{"while the new loader is killed again and again", true, 8},
+		{"while the new loader is killed eight times", true, 8},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			site := newSite(t)
 			end := site.start(t, released)
 			site.serving(t, released)
-			obedient, exit := startObedient(t)
+			handler, exit := startHandler(t)
 			storm := stormtest.Start(t, 0)
 			service := site.serve(storm)
 			if !test.consumer {
@@ -270,8 +270,8 @@ func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 			if !test.consumer {
 				service = site.serve(storm)
 			}
-			service.eventually(t, "the last termination arrives", func() bool { return service.byPid[obedient] != nil })
-			service.eventually(t, "all that is counted arrives", func() bool { return service.status.Deaths == uint64(len(service.seen)) })
+			service.eventually(t, "the last termination arrives", func() bool { return service.byPid[handler] != nil })
+			service.eventually(t, "every counted termination arrives", func() bool { return service.status.Terminations == uint64(len(service.seen)) })
 			service.stop()
 			end(syscall.SIGTERM)
 
@@ -280,7 +280,7 @@ func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 			if absent > 0 || doubled > 0 || terminated < 100 || service.status.Lost != (wire.LostCounts{}) {
 				t.Errorf("%d terminations: %d absent, %d doubled, lost %+v", terminated, absent, doubled, service.status.Lost)
 			}
-			if event := service.byPid[obedient]; event != nil && (event.Request == nil || event.Request.Signo != uint32(syscall.SIGTERM) || event.Request.Sender.Pid != uint32(os.Getpid())) {
+			if event := service.byPid[handler]; event != nil && (event.Request == nil || event.Request.Signo != uint32(syscall.SIGTERM) || event.Request.Sender.Pid != uint32(os.Getpid())) {
 				t.Errorf("the SIGTERM before the upgrade does not explain the exit after it: %+v", event.Request)
 			}
 			pinned, err := os.ReadDir(site.pins)

@@ -20,7 +20,7 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// gcPercent of the live heap may be garbage, but at least 4 MiB × gcPercent / 100.
+// gcPercent is the loader's GOGC. A collection starts when garbage has this percentage of the live heap, and 4 MiB × gcPercent / 100.
 const gcPercent = 20
 
 // run attaches the probes and serves the socket until the context ends.
@@ -36,7 +36,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	// The socket comes first: if it is taken, nothing gets attached.
+	// First the socket: if another program serves it, no probe is attached.
 	listener, err := server.Listen(config.socket, config.socketGID)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	if err := host.DropPrivileges(attached.TryServing); err != nil {
 		return err
 	}
-	// The start needs far more memory than serving, for the kernel's types. finishStart gives it back with FreeOSMemory.
+	// Starting needs far more memory than serving, for the kernel's BTF. finishStart returns it with FreeOSMemory.
 	debug.SetGCPercent(gcPercent)
 	logStart(log, config, scope, attached, ring)
 	notifyReady(log)
@@ -80,7 +80,7 @@ func closeProbes(attached *probes.Probes, config config) error {
 	return err
 }
 
-// logStart logs what is attached, and how that differs from what was asked for.
+// logStart logs what is attached, and where that differs from the configuration.
 func logStart(log *log.Logger, config config, scope probes.Scope, attached *probes.Probes, ring *ring.Ring) {
 	for _, probe := range attached.Status {
 		if probe.Note != nil {
@@ -94,7 +94,7 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 		log.Printf("watching only the cgroup %s", scope.Directory)
 	}
 	if config.threadContext && !attached.ReadsContexts {
-		log.Printf("--thread-context has no effect: published contexts can be found only from Linux 6.7 on")
+		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")
 	}
 	for _, older := range attached.Replaced {
 		log.Printf("replaced the probes of an older loader (ABI %d); its records, pending facts and counters are kept", older)
@@ -106,20 +106,20 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 	log.Printf("%s the probes, pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
 }
 
-// notifyReady reports to systemd, if it asked for that (NOTIFY_SOCKET of sd_notify(3)), that the probes are attached.
+// notifyReady notifies systemd that the probes are attached, if it set NOTIFY_SOCKET (sd_notify(3)).
 func notifyReady(log *log.Logger) {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Printf("could not notify systemd that the probes are attached: %v", err)
 	}
 }
 
-// finishStart begins the parts of the start that take long and need not be waited for. The function that it returns ends them.
+// finishStart runs the slow parts of the start in the background. stop cancels them and waits until they have returned.
 func finishStart(ctx context.Context, log *log.Logger, attached *probes.Probes, symbols *host.Symbols) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := attached.EndOverlap(ctx); err != nil {
-			log.Printf("each exit costs more than it must, until the loader is restarted: %v", err)
+			log.Printf("could not end the overlap with the replaced probes: %v; each exit costs more until the loader is restarted", err)
 		}
 	})
 	running.Go(func() { symbols.Load(); debug.FreeOSMemory() })

@@ -19,27 +19,27 @@ func TestSystemdIsNotifiedThatTheProbesAreAttached(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer systemd.Close()
-	var said bytes.Buffer
+	var logged bytes.Buffer
 	t.Setenv("NOTIFY_SOCKET", path)
-	notifyReady(log.New(&said))
-	heard := make([]byte, 64)
-	n, err := systemd.Read(heard)
-	if err != nil || string(heard[:n]) != "READY=1" || said.Len() > 0 {
-		t.Errorf("systemd heard %q (%v); the log has %q", heard[:n], err, said.String())
+	notifyReady(log.New(&logged))
+	received := make([]byte, 64)
+	n, err := systemd.Read(received)
+	if err != nil || string(received[:n]) != "READY=1" || logged.Len() > 0 {
+		t.Errorf("systemd received %q, %v; the log has %q", received[:n], err, logged.String())
 	}
 }
 
-func TestASystemdThatCannotBeNotifiedIsOnlyALineInTheLog(t *testing.T) {
-	var said bytes.Buffer
+func TestAFailureToNotifySystemdIsOnlyLogged(t *testing.T) {
+	var logged bytes.Buffer
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "no-socket"))
-	notifyReady(log.New(&said))
-	if !strings.Contains(said.String(), "could not notify systemd") || !strings.Contains(said.String(), "no-socket") {
-		t.Errorf("the log has %q", said.String())
+	notifyReady(log.New(&logged))
+	if !strings.Contains(logged.String(), "could not notify systemd") || !strings.Contains(logged.String(), "no-socket") {
+		t.Errorf("the log has %q", logged.String())
 	}
-	said.Reset()
+	logged.Reset()
 	t.Setenv("NOTIFY_SOCKET", "")
-	notifyReady(log.New(&said))
-	if said.Len() > 0 {
-		t.Errorf("where systemd did not ask, the log has %q", said.String())
+	notifyReady(log.New(&logged))
+	if logged.Len() > 0 {
+		t.Errorf("without NOTIFY_SOCKET, the log has %q", logged.String())
 	}
 }

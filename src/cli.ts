@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command line and environment → one tagged union, with what each command uses. A flag that a command does not have is refused. The
-// settings of the environment are read in config/read.ts.
+// Command line and environment → one tagged union with the settings of each command. Rejects flags that the command does not have.
+// config/read.ts reads the environment.
 import { parseArgs } from 'node:util';
 import type { Env } from './config/env.ts';
 import { KNOBS } from './config/knobs.ts';
@@ -34,24 +34,24 @@ usage: whodunit [run] [--output text|json] [--config FILE]
        whodunit explain <exit code | signal> [--executable NAME]
 
   run      send a record of each abnormal termination to a collector, or print it (the default command)
-  doctor   check every step from the kernel to the collector and say how to fix what is wrong; exits with 1 if something is
+  doctor   check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one
   rules    list the filter rules that decide what is reported, or try them on recent terminations
   explain  explain an exit code or a signal: explain 137, explain SIGBUS, explain --executable node 7
 
   --output text|json   print each record on stdout, even if it is also sent to a collector
   --config FILE        a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it
-  --test               kill a child process, follow its record to the collector, and name the step where it got stuck
+  --test               kill a child process, follow its record to the collector, and name the step that fails
   --dry-run            get recent terminations from the running service and show which rule matches each
   --executable NAME    the program that exited: its name, or a language (jvm, rust, …)
   --help, --version
 
-Exit codes: 0 success, 1 something is wrong, 78 a setting or the command line is wrong.
+Exit codes: 0 success, 1 failure or a problem found by doctor, 78 invalid setting or command line.
 
 Set OTEL_EXPORTER_OTLP_ENDPOINT to send records to a collector; without it, each record is printed. All variables are
-described in docs/configuration.md: OTEL_EXPORTER_OTLP_* and its forms for each signal,
+described in docs/configuration.md: OTEL_EXPORTER_OTLP_* (also for one signal, OTEL_EXPORTER_OTLP_LOGS_*, …),
 ${serviceKnobs()}.`;
 
-/** The names of the variables, in lines that fit a terminal. */
+/** Returns the names of the variables, in lines that fit a terminal. */
 function serviceKnobs(): string {
   const names = Object.entries(KNOBS).flatMap(([name, { reader }]) => (reader === 'loader' ? [] : [name]));
   return names
@@ -83,7 +83,7 @@ const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
 
 /** Reads the command line and the environment. Throws a FatalError with exit code 78. */
 export function readConfig(argv: readonly string[], env: Env): Config {
-  // Leniently first: a flag that does not belong to the command is reported together with those that do.
+  // Parse leniently first: the error for a flag of another command can then list the flags of this one.
   const given = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true, strict: false, tokens: true });
   if (given.values.help) return { command: 'help' };
   if (given.values.version) return { command: 'version' };
@@ -94,7 +94,7 @@ export function readConfig(argv: readonly string[], env: Env): Config {
     throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
   }
   const command = name as CommandName;
-  refuseOtherFlags(command, given.tokens);
+  rejectOtherFlags(command, given.tokens);
   const values = parseStrictly(argv);
   const file = values.config ?? null;
   switch (command) {
@@ -115,12 +115,12 @@ interface Token {
   readonly rawName?: string;
 }
 
-function refuseOtherFlags(command: CommandName, tokens: readonly Token[]): void {
+function rejectOtherFlags(command: CommandName, tokens: readonly Token[]): void {
   const flags: readonly string[] = COMMANDS[command];
   const other = tokens.find(({ kind, name = '' }) => kind === 'option' && !flags.includes(name));
   if (other === undefined) return;
   const known = flags.map((flag) => `--${flag}`).join(', ');
-  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; it has ${known}.`);
+  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; its flags are ${known}.`);
 }
 
 function parseStrictly(argv: readonly string[]) {

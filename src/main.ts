@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// Wires the stages of each command, and exits: the only file that does. What becomes of a termination is pipeline.ts. SIGTERM and SIGINT
-// stop the intake; queued records are sent within WHODUNIT_SHUTDOWN_TIMEOUT, and what is not sent stays on disk.
+// Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
+// SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { type Config, HELP, readConfig } from './cli.ts';
@@ -28,7 +28,7 @@ import * as pipelines from './pipeline.ts';
 type RunConfig = Extract<Config, { command: 'run' }>;
 type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 
-/** The last metrics get at least so long, however long the records took. */
+/** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
@@ -37,14 +37,14 @@ const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
 const log = new Log();
 
-/** null: this signal is not sent. */
+/** An exporter is null if its signal is not sent. */
 interface Exporters {
   logs: Delivery | null;
   metrics: Metrics | null;
   traces: Traces | null;
 }
 
-/** What is shut down at the end. */
+/** What shutDown() closes. */
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
@@ -96,19 +96,19 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
   await shutDown({ config, queue, exporters, health, systemd });
 }
 
-/** Handles what the loader sends until the service is to stop, and then what is still aggregated. */
+/** Handles the loader's messages until shutdown, then flushes the open summaries. */
 async function consume(loader: LoaderReader, pipeline: pipelines.Pipeline): Promise<void> {
   const timer = setInterval(() => {
     if (!pipeline.state.loops.idle) void pipelines.flushSummaries(pipeline);
   }, SUMMARY_CHECK_MS);
-  for await (const received of loader.read()) if (!(await pipelines.takeBatch(pipeline, received))) break;
+  for await (const received of loader.read()) if (!(await pipelines.handleBatch(pipeline, received))) break;
   clearInterval(timer);
   await pipelines.flushSummaries(pipeline, true);
 }
 
 async function shutDown({ config, queue, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
-  const rest = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
+  const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const left = logs === null ? 0 : (await logs.close(config.shutdownTimeoutMs)).left;
@@ -117,13 +117,13 @@ async function shutDown({ config, queue, exporters, health, systemd }: Running):
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
     );
-  await traces?.close(rest());
-  if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, rest()))]);
+  await traces?.close(remainingMs());
+  if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
   health?.close();
   await notified;
 }
 
-/** Without a rules file, SIGHUP keeps its meaning: the terminal was closed. */
+/** SIGHUP reloads the rules file. Without a file, SIGHUP keeps its default action and terminates the service. */
 function reloadOnHangup({ rules }: RunConfig, state: pipelines.State): void {
   if (rules.path === null) return;
   process.on('SIGHUP', () => {
@@ -136,7 +136,7 @@ interface Stages {
   readonly queue: Queue | null;
   readonly state: pipelines.State;
   readonly exporters: Exporters;
-  /** The counters if there is no queue. */
+  /** The counters that are used without a queue. */
   readonly printed: ServiceSnapshot['counters'];
 }
 
@@ -202,7 +202,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     effects: { print: () => {}, sendSpan: null, countTermination: () => {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>
-    pipelines.takeTermination(pipeline, death, bootId)?.record ?? null;
+    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
   const sender = config.logs && (await startSender(config.logs, log));
   let broken = false;
   const send = sender && ((record: Uint8Array) => sender.send([record]));
@@ -236,7 +236,7 @@ async function main(): Promise<number> {
     case 'run': {
       const stop = new AbortController();
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-      // The reader of our output has gone (`| head`): shut down in order.
+      // The reader of stdout closed it (`| head`): shut down normally.
       process.stdout.on('error', () => stop.abort());
       await run(config, stop);
       return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of one message from the loader, and of one batch of them: concluded, printed, stored, then acknowledged. The state is
-// explicit, effects are passed in. Wiring and shutdown are left to main.ts.
+// Handles one message from the loader, and one batch of them: concludes, prints, stores, then acknowledges. State and effects are
+// arguments. main.ts connects the parts and shuts down.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { conclude } from './core/conclude.ts';
 import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
@@ -25,17 +25,17 @@ const RECENT_MAX = 100;
 
 export interface Settings {
   readonly arguments: ArgumentsMode;
-  /** Records of one service in a minute; Infinity: no limit. */
+  /** Records of one service per minute. Infinity: no limit. */
   readonly recordsPerMinute: number;
 }
 
-/** What the previous run left behind. */
+/** What the queue kept of the previous run. */
 export interface Remembered {
   readonly uids: readonly string[];
   readonly open: readonly StoredAggregate[];
 }
 
-/** What is remembered between messages. */
+/** State that is kept between messages. */
 export interface State {
   /** Replaced when the rules file is reloaded. */
   rules: readonly Rule[];
@@ -44,9 +44,9 @@ export interface State {
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
   readonly latest: Last<RecentTermination>;
-  /** Second copies of a termination; the loader sends what was not acknowledged again. */
+  /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
-  /** Batches are stored in the order in which they were concluded: the last of them. */
+  /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
   stored: Promise<boolean>;
 }
 
@@ -61,9 +61,9 @@ export interface Effects {
   readonly print: (record: ReadableLogRecord) => void;
   /** null: spans are not sent. */
   readonly sendSpan: ((span: ReturnType<typeof buildSpan>) => void) | null;
-  /** Counts a termination that the filter does not ignore, for the metrics. */
+  /** Counts a termination in the metrics. Not called for terminations that a rule ignores. */
   readonly countTermination: (resource: Attributes, verdict: Verdict) => void;
-  /** Resolves when the items are on disk, or counted where nothing is sent. False: the service is shutting down and the disk takes nothing. */
+  /** Resolves when the items are on disk, or counted if nothing is sent. False: the service is shutting down, and storing failed. */
   readonly store: (items: readonly Item[], open: readonly StoredAggregate[]) => Promise<boolean>;
 }
 
@@ -88,12 +88,12 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
   };
 }
 
-/** Handles one batch; it is acknowledged when it is stored. False: it was not stored, because the service is shutting down. */
-export async function takeBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+/** Handles one batch, and acknowledges it once it is stored. False: it was not stored, because the service is shutting down. */
+export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
   const items: Item[] = [];
   let seq: bigint | null = null;
   for (const message of messages) {
-    const item = takeMessage(pipeline, message, hello.boot_id);
+    const item = handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);
     if ('seq' in message) seq = message.seq;
   }
@@ -102,13 +102,13 @@ export async function takeBatch(pipeline: Pipeline, { messages, hello, connectio
   return true;
 }
 
-/** null: there is nothing to store. */
-export function takeMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+/** Returns the item to store, or null if there is none. */
+export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
   switch (message.type) {
     case 'death':
-      return takeTermination(pipeline, message, bootId);
+      return handleTermination(pipeline, message, bootId);
     case 'restart':
-      return takeRestart(pipeline, message, bootId);
+      return handleRestart(pipeline, message, bootId);
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -116,8 +116,8 @@ export function takeMessage(pipeline: Pipeline, message: LoaderMessage, bootId: 
   }
 }
 
-/** null: a duplicate. The item has a record only if the termination is reported. */
-export function takeTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
+/** Returns the item to store, with a record if the termination is reported. null: a duplicate. */
+export function handleTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
   const { settings, state, clock, effects } = pipeline;
   const endedNs = death.time_ns + death.clock_offset_ns;
   const conclusion = conclude(death, {
@@ -143,12 +143,12 @@ export function takeTermination(pipeline: Pipeline, death: Death, bootId: string
   return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
 
-/** null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
-export function takeRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
+/** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
+export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
   const { state, clock, effects } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
-  if (death === null || !state.loops.admits({ key: death.service, endedNs: timeNs }, clock.steadyMs())) return null;
+  if (death === null || !state.loops.reserve({ key: death.service, endedNs: timeNs }, clock.steadyMs())) return null;
   const record = buildRestart(restart, death, observedAt(timeNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
@@ -156,7 +156,7 @@ export function takeRestart(pipeline: Pipeline, restart: Restart, bootId: string
   return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
 }
 
-/** Stores the summaries that are due. `all`: those of minutes that are not over, too. */
+/** Stores the summaries that are due. `all`: also those of minutes that are not over. */
 export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
   return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
 }
@@ -181,11 +181,11 @@ function summaryOf({ clock, effects }: Pipeline, aggregate: Aggregate): Item {
   const record = buildSummary(aggregate, observedAt(aggregate.lastNs, clock));
   effects.print(record);
   const uid = String(record.attributes[LOG_RECORD_UID]);
-  // The delivery time is measured from the moment at which the summary exists.
+  // Delivery time of a summary is measured from its creation.
   return { uid, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
 }
 
-/** Now, in ns since 1970, but not before the event: the wall clock has whole milliseconds. */
+/** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */
 function observedAt(eventNs: bigint, { wallMs }: Clock): bigint {
   const nowNs = BigInt(wallMs()) * 1_000_000n;
   return nowNs > eventNs ? nowNs : eventNs;

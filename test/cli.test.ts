@@ -20,14 +20,14 @@ describe('the command line', () => {
     expect(readConfig(argv, {})).toMatchObject(expected as object);
   });
 
-  it('gives each command only what it uses', () => {
+  it('returns for each command only the settings that it uses', () => {
     expect(Object.keys(readConfig(['rules'], {})).sort()).toEqual(['command', 'dryRun', 'health', 'rules']);
     expect(readConfig(['help', '--help'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' })).toEqual({ command: 'help' });
     expect(readConfig(['explain', '1'], { WHODUNIT_QUEUE_BYTES: 'much' })).toMatchObject({ what: '1' });
   });
 });
 
-describe('a wrong command line is refused with exit code 78 and one sentence', () => {
+describe('an invalid command line is rejected with exit code 78 and one line', () => {
   it.each<[string[], string[]]>([
     [['watch'], ['the command is "watch"', 'run, doctor']],
     [['constructor'], ['the command is "constructor"', 'run, doctor']],
@@ -60,9 +60,9 @@ describe('a wrong command line is refused with exit code 78 and one sentence', (
       ['whodunit explain does not have the flag --config', '--executable'],
     ],
   ])('%j', (argv, parts) => {
-    const refused = (): unknown => readConfig(argv, {});
-    expect(refused).toThrow(FatalError);
-    expect(refused).toThrow(expect.objectContaining({ exitCode: 78, message: expect.stringMatching(/^[^\n]*$/) }));
-    for (const part of parts) expect(refused).toThrow(part);
+    const rejected = (): unknown => readConfig(argv, {});
+    expect(rejected).toThrow(FatalError);
+    expect(rejected).toThrow(expect.objectContaining({ exitCode: 78, message: expect.stringMatching(/^[^\n]*$/) }));
+    for (const part of parts) expect(rejected).toThrow(part);
   });
 });

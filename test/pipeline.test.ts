@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of messages, without a loader, a disk or a collector: state and effects are explicit.
+// The pipeline without a loader, a disk or a collector: state and effects are arguments.
 import { describe, expect, it } from 'vitest';
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import { rulesOf } from '../src/core/filter/rules.ts';
@@ -10,11 +10,11 @@ import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
 import {
   flushSummaries,
+  handleBatch,
+  handleMessage,
   newState,
   type Pipeline,
   recentTerminations,
-  takeBatch,
-  takeMessage,
 } from '../src/pipeline.ts';
 import { exitedWith, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
@@ -25,11 +25,11 @@ interface Options {
   readonly recordsPerMinute?: number;
   readonly arguments?: 'redacted' | 'off';
   readonly mode?: 'all' | 'default';
-  /** Whether the disk takes what is stored. */
+  /** Whether a write to the disk succeeds. */
   readonly stores?: () => boolean;
 }
 
-/** A pipeline, and everything that it did, in order. */
+/** A pipeline, and its effects in order. */
 function build(options: Options = {}) {
   const { recordsPerMinute = Number.POSITIVE_INFINITY, arguments: mode = 'redacted', stores = () => true } = options;
   const settings = { arguments: mode, recordsPerMinute };
@@ -69,23 +69,23 @@ describe('a batch', () => {
     const { pipeline, did, stored } = build();
     const acks: bigint[] = [];
     const batch = [failing(1, 10n), failing(2, 20n), { type: 'unreadable', seq: 30n } as const];
-    expect(await takeBatch(pipeline, received(batch, acks))).toBe(true);
+    expect(await handleBatch(pipeline, received(batch, acks))).toBe(true);
     const one = ['count exit', 'print whodunit.process.termination', 'span'];
     expect(did).toEqual([...one, ...one, 'store 2']);
     expect(stored[0]?.map(({ record }) => record !== null)).toEqual([true, true]);
     expect(acks).toEqual([30n]);
   });
 
-  it('without events is stored, and acknowledges nothing', async () => {
+  it('without events is stored, and nothing is acknowledged', async () => {
     const acks: bigint[] = [];
-    expect(await takeBatch(build().pipeline, received([{ type: 'hello' } as Hello], acks))).toBe(true);
+    expect(await handleBatch(build().pipeline, received([{ type: 'hello' } as Hello], acks))).toBe(true);
     expect(acks).toEqual([]);
   });
 
-  it('that the disk does not take is not acknowledged', async () => {
+  it('that could not be stored is not acknowledged', async () => {
     const acks: bigint[] = [];
     const { pipeline } = build({ stores: () => false });
-    expect(await takeBatch(pipeline, received([failing(1, 10n)], acks))).toBe(false);
+    expect(await handleBatch(pipeline, received([failing(1, 10n)], acks))).toBe(false);
     expect(acks).toEqual([]);
   });
 });
@@ -93,29 +93,29 @@ describe('a batch', () => {
 describe('a termination', () => {
   it('that was seen before is counted as a duplicate, and neither printed nor stored', () => {
     const { pipeline, did } = build();
-    expect(takeMessage(pipeline, failing(1, 10n), BOOT)).not.toBeNull();
+    expect(handleMessage(pipeline, failing(1, 10n), BOOT)).not.toBeNull();
     const before = did.length;
-    expect(takeMessage(pipeline, failing(1, 20n), BOOT)).toBeNull();
+    expect(handleMessage(pipeline, failing(1, 20n), BOOT)).toBeNull();
     expect([did.length, pipeline.state.duplicates]).toEqual([before, 1]);
   });
 
-  it('of another boot is no duplicate: its boot is that of its own connection', () => {
+  it('of another boot is not a duplicate: the boot id comes from its connection', () => {
     const { pipeline } = build();
-    const uids = [BOOT, 'second-boot'].map((boot) => takeMessage(pipeline, failing(1, 10n), boot)?.uid);
+    const uids = [BOOT, 'second-boot'].map((boot) => handleMessage(pipeline, failing(1, 10n), boot)?.uid);
     expect(new Set(uids).size).toBe(2);
     expect(pipeline.state.duplicates).toBe(0);
   });
 
-  it('that a rule filters has no record, is not printed, and counts for the metrics', () => {
+  it('that a rule filters has no record, is not printed, and is counted in the metrics', () => {
     const { pipeline, did } = build({ mode: 'default' });
     const short = victim({ start_boottime_ns: 11_000_000_000n, cgroup: null });
-    expect(takeMessage(pipeline, exitedWith(3, { process: short }), BOOT)?.record).toBeNull();
+    expect(handleMessage(pipeline, exitedWith(3, { process: short }), BOOT)?.record).toBeNull();
     expect(did).toEqual(['count exit']);
   });
 
-  it('beyond the limit of its minute is aggregated, and the summary is printed and stored when it is due', async () => {
+  it('beyond the limit per minute is aggregated; the summary is printed and stored when it is due', async () => {
     const { pipeline, did, stored, open } = build({ recordsPerMinute: 1 });
-    await takeBatch(pipeline, received([failing(1, 1n), failing(2, 2n), failing(3, 3n)]));
+    await handleBatch(pipeline, received([failing(1, 1n), failing(2, 2n), failing(3, 3n)]));
     expect(stored[0]?.map(({ kind, record }) => [kind, record !== null])).toEqual([
       [undefined, true],
       ['aggregated', false],
@@ -133,7 +133,7 @@ describe('a termination', () => {
 describe('a restart', () => {
   const restartOf = (death: Death): Restart => {
     const [decoded] = new Decoder().push(Buffer.from(golden('restart-of-exit-3')));
-    if (!decoded?.ok || decoded.message.type !== 'restart') throw new Error('the golden line is no restart');
+    if (!decoded?.ok || decoded.message.type !== 'restart') throw new Error('the golden line is not a restart');
     const { pid, start_boottime_ns } = death.process;
     return { ...decoded.message, dead: { pid, start_boottime_ns, time_ns: death.time_ns }, process: death.process };
   };
@@ -141,19 +141,19 @@ describe('a restart', () => {
   it('gets a record if its termination has one, and only once', () => {
     const { pipeline } = build();
     const death = failing(1, 1n);
-    takeMessage(pipeline, death, BOOT);
-    const item = takeMessage(pipeline, restartOf(death), BOOT);
+    handleMessage(pipeline, death, BOOT);
+    const item = handleMessage(pipeline, restartOf(death), BOOT);
     expect(item?.kind).toBe('summary');
     expect(readRecord(item?.record as Uint8Array).eventName).toBe('whodunit.process.restart');
-    expect(takeMessage(pipeline, restartOf(death), BOOT)).toBeNull();
+    expect(handleMessage(pipeline, restartOf(death), BOOT)).toBeNull();
   });
 
-  it('of a termination without a record, or of another boot, gets none', () => {
+  it('gets no record if its termination has none, or is of another boot', () => {
     const { pipeline } = build();
     const death = failing(1, 1n);
-    expect(takeMessage(pipeline, restartOf(death), BOOT)).toBeNull();
-    takeMessage(pipeline, death, BOOT);
-    expect(takeMessage(pipeline, restartOf(death), 'second-boot')).toBeNull();
+    expect(handleMessage(pipeline, restartOf(death), BOOT)).toBeNull();
+    handleMessage(pipeline, death, BOOT);
+    expect(handleMessage(pipeline, restartOf(death), 'second-boot')).toBeNull();
   });
 });
 
@@ -161,7 +161,7 @@ describe('/recent', () => {
   it('shows the last 100 terminations with their outcome and rule, duplicates excluded', async () => {
     const { pipeline } = build();
     const batch = Array.from({ length: 101 }, (_, i) => failing(i + 1, BigInt(i)));
-    await takeBatch(pipeline, received([...batch, failing(101, 200n)]));
+    await handleBatch(pipeline, received([...batch, failing(101, 200n)]));
     const recent = recentTerminations(pipeline.settings, pipeline.state);
     expect([recent.length, recent[0]?.pid, recent.at(-1)?.pid]).toEqual([100, 2, 101]);
     expect(recent[0]).toMatchObject({ outcome: 'reported', rule: 'everything (WHODUNIT_REPORT=all)' });
@@ -173,8 +173,8 @@ describe('/recent', () => {
       ['off', null],
     ] as const) {
       const { pipeline } = build({ arguments: mode });
-      takeMessage(pipeline, goldenDeath('death-exit-3'), BOOT);
-      takeMessage(pipeline, failing(1, 1n), BOOT);
+      handleMessage(pipeline, goldenDeath('death-exit-3'), BOOT);
+      handleMessage(pipeline, failing(1, 1n), BOOT);
       expect(recentTerminations(pipeline.settings, pipeline.state).at(-1)?.subject.arguments).toBe(shown);
     }
   });

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The loads of `npm run bench`: each does one thing COUNT times and prints how long it took. In C and linked statically, as the
- * less a process costs by itself, the more of it a probe is: these are the hardest loads to be free on. Only the clock is
- * read here; what observes the load is the caller's choice.
+ * The loads of `npm run bench`. Each does one thing COUNT times and prints how long that took. They are written in C and linked
+ * statically: the less a process itself costs, the larger is the share of the probes. They only read the clock; the caller decides
+ * what observes them.
  *
- * More arguments than a load takes are ignored: they make a process with long arguments.
+ * Surplus arguments are ignored: with them, the caller makes processes with long arguments.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +42,7 @@ static void print_result(long long count, long long since_ns)
 	printf("{\"count\":%lld,\"wall_ns\":%lld}\n", count, now_ns() - since_ns);
 }
 
-/* No child outlives its parent, however that ends. */
+/* Forks a child that is killed when its parent terminates. */
 static pid_t fork_bound(void)
 {
 	pid_t parent = getpid(), child = fork();
@@ -100,7 +100,7 @@ static void exec_and_exit(char *code)
 	await(child);
 }
 
-/* exec COUNT: this very program, which ends at once. */
+/* exec COUNT: executes this program, which exits at once. */
 static void execs(char **args)
 {
 	long long count = atoll(args[0]), start = now_ns();
@@ -110,7 +110,7 @@ static void execs(char **args)
 	print_result(count, start);
 }
 
-static void *end_at_once(void *unused)
+static void *exit_at_once(void *unused)
 {
 	return unused;
 }
@@ -123,7 +123,7 @@ static void threads(char **args)
 	for (long long i = 0; i < count; i++) {
 		pthread_t thread;
 
-		errno = pthread_create(&thread, NULL, end_at_once, NULL);
+		errno = pthread_create(&thread, NULL, exit_at_once, NULL);
 		if (errno || (errno = pthread_join(thread, NULL)))
 			fail("pthread");
 	}
@@ -135,7 +135,7 @@ static void handle(int unused)
 	(void)unused;
 }
 
-/* pingpong SIGNAL COUNT: two processes answer each other's signal with the same signal. Both handle it. */
+/* pingpong SIGNAL COUNT: two processes handle SIGNAL, and send it to each other in turn. */
 static void pingpong(char **args)
 {
 	int signo = atoi(args[0]);
@@ -166,7 +166,7 @@ static void pingpong(char **args)
 	await(child);
 }
 
-/* send SIGNAL COUNT: to itself, with whatever action is the default. */
+/* send SIGNAL COUNT: sends it to itself. The action is the default. */
 static void sends(char **args)
 {
 	int signo = atoi(args[0]);
@@ -178,7 +178,7 @@ static void sends(char **args)
 	print_result(count, start);
 }
 
-/* kill COUNT: children that wait are killed. */
+/* kill COUNT: kills children that wait. */
 static void kills(char **args)
 {
 	long long count = atoll(args[0]), start = now_ns();
@@ -196,10 +196,10 @@ static void kills(char **args)
 	print_result(count, start);
 }
 
-/* One worker's part of a storm: a termination each period_ns until end_ns, without a pause if late; period_ns 0: never a pause. */
-static long long die_until(bool exec, long long start_ns, long long period_ns, long long end_ns)
+/* A worker of a storm: one termination every period_ns until end_ns, without a pause if it is late; period_ns 0: without pauses. */
+static long long terminate_until(bool exec, long long start_ns, long long period_ns, long long end_ns)
 {
-	long long deaths = 0;
+	long long count = 0;
 
 	for (long long due_ns = start_ns; now_ns() < end_ns; due_ns += period_ns) {
 		struct timespec due = {.tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S};
@@ -213,53 +213,53 @@ static long long die_until(bool exec, long long start_ns, long long period_ns, l
 			exec_and_exit("3");
 		else
 			fork_and_exit(3);
-		deaths++;
+		count++;
 	}
-	return deaths;
+	return count;
 }
 
 static void storm_of(bool exec, char **args)
 {
 	long long rate = atoll(args[0]), seconds = atoll(args[1]), total = 0, start = now_ns();
 	int workers = atoi(args[2]);
-	long long *deaths;
+	long long *counts;
 
 	if (workers < 1 || workers > WORKERS_MAX) {
 		errno = EINVAL;
 		fail("WORKERS");
 	}
-	deaths = mmap(NULL, sizeof(*deaths) * workers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (deaths == MAP_FAILED)
+	counts = mmap(NULL, sizeof(*counts) * workers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counts == MAP_FAILED)
 		fail("mmap");
 	for (int i = 0; i < workers; i++) {
-		/* The workers take turns, so that all terminations are evenly spread. */
+		/* The workers start one after the other, so that the terminations are evenly spread. */
 		long long period_ns = rate ? NS_PER_S * workers / rate : 0, first_ns = start + (rate ? NS_PER_S * i / rate : 0);
 
 		if (fork_bound() == 0) {
-			deaths[i] = die_until(exec, first_ns, period_ns, start + seconds * NS_PER_S);
+			counts[i] = terminate_until(exec, first_ns, period_ns, start + seconds * NS_PER_S);
 			_exit(0);
 		}
 	}
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
 	for (int i = 0; i < workers; i++)
-		total += deaths[i];
+		total += counts[i];
 	print_result(total, start);
 }
 
-/* storm RATE SECONDS WORKERS: processes that exit with 3, RATE of them a second; 0: as fast as it goes. */
+/* storm RATE SECONDS WORKERS: RATE processes per second exit with 3; 0: as many as possible. */
 static void storm(char **args)
 {
 	storm_of(false, args);
 }
 
-/* storm-exec RATE SECONDS WORKERS: the same with programs that are executed. */
+/* storm-exec RATE SECONDS WORKERS: the same, and each process executes a program. */
 static void storm_exec(char **args)
 {
 	storm_of(true, args);
 }
 
-/* sleepers COUNT: processes that do nothing. Prints when all are there; they exit with 0, without a signal, when the input ends. */
+/* sleepers COUNT: idle processes. Prints when all have started. They exit with 0, without a signal, when stdin is closed. */
 static void sleepers(char **args)
 {
 	long long count = atoll(args[0]), start = now_ns();
@@ -303,8 +303,7 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr,
-		"load: exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | kill COUNT | "
-		"storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT\n");
+	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT\n");
 	return 64;
 }

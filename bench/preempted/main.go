@@ -1,5 +1,5 @@
-// Command preempted is a busy Go program whose runtime interrupts it all the time: every garbage collection stops the
-// goroutines that run, each with a SIGURG. It prints how long COUNT collections took.
+// Command preempted is a busy Go program whose goroutines the runtime preempts continually: each garbage collection stops them, with a
+// SIGURG to each thread. It prints how long COUNT collections took.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -14,15 +14,15 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "preempted COUNT")
+		fmt.Fprintln(os.Stderr, "usage: preempted COUNT")
 		os.Exit(64)
 	}
 	count, err := strconv.Atoi(os.Args[1])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "preempted: COUNT is %q; a number is needed\n", os.Args[1])
+		fmt.Fprintf(os.Stderr, "preempted: COUNT is %q; it must be a number\n", os.Args[1])
 		os.Exit(64)
 	}
-	for range max(1, runtime.GOMAXPROCS(0)-1) { // one processor is left for the collections
+	for range max(1, runtime.GOMAXPROCS(0)-1) { // One processor stays free for the collections.
 		go work()
 	}
 	start := time.Now()
@@ -32,7 +32,7 @@ func main() {
 	fmt.Printf("{\"count\":%d,\"wall_ns\":%d}\n", count, time.Since(start).Nanoseconds())
 }
 
-// work never calls a function, so that nothing but a signal interrupts it.
+// work has no function call, so only a signal preempts it.
 func work() {
 	for i := 1; ; i++ {
 		i ^= i << 13

@@ -1,9 +1,9 @@
-// Command probe-cost measures what the BPF programs of other processes cost: how often each ran, how long, and how much kernel memory
-// their maps take. For each line of numbers of processes on its input it prints one line of JSON (snapshot).
+// Command probe-cost measures the cost of the BPF programs of other processes: runs and run time of each, and the kernel memory of their
+// maps. For each line of process ids on its input it prints one line of JSON (snapshot).
 //
-// While it runs, the kernel times every BPF program (BPF_ENABLE_STATS; over when its descriptor is closed, however this process
-// ends). With --floor it attaches programs of its own that do nothing, to the same hooks as whodunit: what they cost is what a raw
-// tracepoint costs at least. With --floor-only it does no more than that, and nothing is timed.
+// While it runs, the kernel times every BPF program (BPF_ENABLE_STATS, until the descriptor is closed). With --floor, it also attaches
+// empty programs to hooks of whodunit: their cost is the minimum for a raw tracepoint. With --floor-only, it attaches these and times
+// nothing.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -29,9 +29,10 @@ import (
 
 var floorHooks = []string{"sched_process_exit", "signal_generate", "signal_deliver"}
 
+// program is one program since it was loaded.
 type program struct {
 	ID        ebpf.ProgramID `json:"id"`
-	Name      string         `json:"name"` // the kernel keeps 15 characters
+	Name      string         `json:"name"` // its first 15 characters
 	Type      string         `json:"type"`
 	Runs      uint64         `json:"runs"`
 	RunTimeNs uint64         `json:"run_time_ns"`
@@ -86,9 +87,9 @@ func run(args []string) error {
 	return nil
 }
 
-// attachFloor attaches a program that is named after its hook, until the link is closed.
+// attachFloor attaches an empty program to the hook, until the link is closed.
 func attachFloor(hook string) (link.Link, error) {
-	nothing, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+	empty, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name:         "floor_" + hook,
 		Type:         ebpf.RawTracepoint,
 		License:      "GPL",
@@ -97,10 +98,10 @@ func attachFloor(hook string) (link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook, Program: nothing})
+	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook, Program: empty})
 }
 
-// take reads the programs that the processes hold open, and all the maps that these use.
+// take reads the programs that the processes hold open, and the maps that these programs use.
 func take(pids []string) (snapshot, error) {
 	taken := snapshot{Programs: []program{}, Maps: []bpfMap{}}
 	mapIDs := map[ebpf.MapID]bool{}
@@ -110,7 +111,7 @@ func take(pids []string) (snapshot, error) {
 			return taken, err
 		}
 		for id := range ids {
-			one, uses, err := look(id)
+			one, uses, err := readProgram(id)
 			if err != nil {
 				return taken, fmt.Errorf("program %d of process %s: %w", id, pid, err)
 			}
@@ -121,7 +122,7 @@ func take(pids []string) (snapshot, error) {
 		}
 	}
 	for id := range mapIDs {
-		one, err := weigh(id)
+		one, err := readMap(id)
 		if err != nil {
 			return taken, fmt.Errorf("map %d: %w", id, err)
 		}
@@ -132,7 +133,7 @@ func take(pids []string) (snapshot, error) {
 
 var programLine = regexp.MustCompile(`(?m)^prog_id:\s*(\d+)$`)
 
-// programsOf reads the numbers from /proc/PID/fdinfo, where programs and links show them.
+// programsOf reads the ids of the process's programs from /proc/PID/fdinfo, which has them for programs and links.
 func programsOf(pid string) (map[ebpf.ProgramID]bool, error) {
 	descriptors, err := filepath.Glob(filepath.Join("/proc", pid, "fdinfo", "*"))
 	if err != nil {
@@ -141,7 +142,7 @@ func programsOf(pid string) (map[ebpf.ProgramID]bool, error) {
 	ids := map[ebpf.ProgramID]bool{}
 	for _, path := range descriptors {
 		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) { // closed meanwhile
+		if errors.Is(err, fs.ErrNotExist) { // closed in the meantime
 			continue
 		}
 		if err != nil {
@@ -158,7 +159,7 @@ func programsOf(pid string) (map[ebpf.ProgramID]bool, error) {
 	return ids, nil
 }
 
-func look(id ebpf.ProgramID) (program, []ebpf.MapID, error) {
+func readProgram(id ebpf.ProgramID) (program, []ebpf.MapID, error) {
 	opened, err := ebpf.NewProgramFromID(id)
 	if err != nil {
 		return program{}, nil, err
@@ -177,7 +178,7 @@ func look(id ebpf.ProgramID) (program, []ebpf.MapID, error) {
 	return one, uses, nil
 }
 
-func weigh(id ebpf.MapID) (bpfMap, error) {
+func readMap(id ebpf.MapID) (bpfMap, error) {
 	opened, err := ebpf.NewMapFromID(id)
 	if err != nil {
 		return bpfMap{}, err

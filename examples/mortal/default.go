@@ -1,7 +1,7 @@
 // Restores the kernel's default actions in place of Go's signal handlers.
 //
 // signal.Reset is not enough: it stops the delivery to channels, but the runtime's own handler stays. Only rt_sigaction(2)
-// removes it; then a SIGSEGV has the same effect as in a C program.
+// removes it; then SIGSEGV has the same effect as in a C program.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leaderGoneAfter is how long the other thread waits for the first one to be gone.
+// leaderGoneAfter is how long the other thread waits until the first one has exited.
 const leaderGoneAfter = 20 * time.Millisecond
 
 func exitCode(text string) (int, error) {
@@ -66,7 +66,7 @@ func leaderFirst(args []string) error {
 	return exitThread(first)
 }
 
-// leaderGone leaves a zombie as first thread, whose /proc has neither executable nor arguments any more.
+// leaderGone leaves the first thread as a zombie: its /proc no longer has executable or arguments.
 func leaderGone([]string) error {
 	if err := defaultActions(); err != nil {
 		return err

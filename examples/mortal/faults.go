@@ -174,7 +174,7 @@ func stackOverflow([]string) error {
 	}
 }
 
-// segfaultWithMemory has a core of that size to write.
+// segfaultWithMemory segfaults with a core of that size.
 func segfaultWithMemory(args []string) error {
 	if err := defaultActions(); err != nil {
 		return err

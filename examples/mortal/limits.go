@@ -144,7 +144,7 @@ func seccompTrap([]string) error {
 	return seccomp(unix.SECCOMP_RET_TRAP)
 }
 
-// seccompThread loses one thread, and exits by itself later.
+// seccompThread: seccomp kills one thread, and the process exits later.
 func seccompThread(args []string) error {
 	code, err := exitCode(args[0])
 	if err != nil {

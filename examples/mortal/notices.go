@@ -53,8 +53,8 @@ func workTimer(args []string) error {
 	return nil
 }
 
-// posixTimer lets a timer of timer_create(2) send the signal, with SI_TIMER in its siginfo, while the process computes: at a
-// real-time priority if permitted, so that the timer interrupts this process and no other.
+// posixTimer: a timer of timer_create(2) sends the signal, with SI_TIMER in its siginfo, while the process computes. It uses a real-time
+// priority if permitted, so that the timer interrupts this process and no other.
 func posixTimer(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -63,7 +63,7 @@ func posixTimer(args []string) error {
 	if err := defaultActions(); err != nil {
 		return err
 	}
-	_ = realTimePriority() // an ordinary user may not
+	_ = realTimePriority() // fails for an unprivileged user
 	var timer int32
 	event := sigevent{signo: int32(sig)}
 	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&timer)))
@@ -93,7 +93,7 @@ func signalOnInput(args []string) error {
 		return err
 	}
 	commands := []struct{ command, value int }{{unix.F_SETOWN, os.Getpid()}, {unix.F_SETFL, unix.O_ASYNC | unix.O_NONBLOCK}}
-	if sig != unix.SIGIO { // which is sent without siginfo
+	if sig != unix.SIGIO { // SIGIO is the default, and is sent without siginfo
 		commands = append(commands, struct{ command, value int }{unix.F_SETSIG, int(sig)})
 	}
 	for _, c := range commands {

@@ -17,12 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lifeLongestMs limits how long it waits to be killed, so that a failed test leaves nothing behind.
+// lifeLongestMs limits the wait for a signal, so that a failed test leaves no process behind.
 const (
 	lifeLongestMs = 60_000
 )
 
-// sleepLong blocks in the kernel. It is poll(2) and no channel: without its handlers Go's runtime has nothing to wait for.
+// sleepLong blocks in poll(2). Not on a channel: without signal handlers, Go's runtime would report a deadlock.
 func sleepLong() error {
 	end := time.Now().Add(lifeLongestMs * time.Millisecond)
 	for time.Now().Before(end) {
@@ -134,10 +134,10 @@ func exitOn(args []string) error {
 		os.Exit(code)
 	case <-time.After(lifeLongestMs * time.Millisecond):
 	}
-	return fmt.Errorf("no %s came", args[0])
+	return fmt.Errorf("no %s arrived", args[0])
 }
 
-// catchThen survives the first signal, and prints that it did.
+// catchThen handles the first signal and continues with the next way.
 func catchThen(args []string) error {
 	sig, err := signalNamed(args[0])
 	if err != nil {
@@ -164,7 +164,7 @@ func ignoreTerm([]string) error {
 	return sleepLong()
 }
 
-// brokenPipe writes with write(2) itself: os.File turns EPIPE on descriptors 1 and 2 into a raise.
+// brokenPipe calls write(2) directly: os.File raises SIGPIPE itself on EPIPE for descriptors 1 and 2.
 func brokenPipe([]string) error {
 	if err := defaultActions(); err != nil {
 		return err
@@ -176,7 +176,7 @@ func brokenPipe([]string) error {
 	if err := unix.Close(pipe[0]); err != nil {
 		return err
 	}
-	_, err := unix.Write(pipe[1], []byte("is anybody there?\n"))
+	_, err := unix.Write(pipe[1], []byte("hello?\n"))
 	return err
 }
 
@@ -192,7 +192,7 @@ func brokenSocket([]string) error {
 	if err := unix.Close(pair[0]); err != nil {
 		return err
 	}
-	return unix.Sendto(pair[1], []byte("is anybody there?\n"), 0, nil)
+	return unix.Sendto(pair[1], []byte("hello?\n"), 0, nil)
 }
 
 // brokenPipeBlocked unblocks SIGPIPE after the write.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deployment of the demo shop. It runs in the pid namespace of the nightly import (docker-compose.yml), sends it SIGTERM, and SIGKILL when
-that takes too long. The import's own log shows nothing of it."""
+"""The deployment of the demo shop. It runs in the pid namespace of the nightly import (docker-compose.yml), sends it SIGTERM, and SIGKILL if
+it does not exit in time. The log of the import shows nothing of that."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ GRACE_SECONDS = PACE_SECONDS / 10
 
 
 def imports():
-    """The pids of the imports that run."""
+    """Returns the pids of the running imports."""
     for directory in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             arguments = (directory / "cmdline").read_bytes().split(b"\0")
@@ -27,7 +27,7 @@ def main():
     while True:
         time.sleep(PACE_SECONDS)
         for pid in imports():
-            print(f"deploy: the import (pid {pid}) is in the way", flush=True)
+            print(f"deploy: the import (pid {pid}) blocks the deployment", flush=True)
             os.kill(pid, signal.SIGTERM)
             time.sleep(GRACE_SECONDS)
             os.kill(pid, signal.SIGKILL)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nightly import of the demo shop: a job with its own trace, which a deployment kills before it is done.
+"""The nightly import of the demo shop: a job with its own trace, which a deployment kills before it finishes.
 
 The scheduler (process 1) starts the job with TRACEPARENT in its environment, as batch systems with tracing do, and sends the span to
-the collector when the job has ended. whodunit's record of the termination belongs to the same trace.
+the collector after the job. whodunit's record of the termination belongs to the same trace.
 """
 
 import json
@@ -18,7 +18,7 @@ PACE_SECONDS = float(os.environ.get("SHOP_PACE_SECONDS", "20"))
 
 
 def job():
-    """Takes longer than it is allowed to. On SIGTERM it only logs that it is busy, so the deployment kills it."""
+    """Runs longer than its grace period. On SIGTERM it only logs that it is busy, so the deployment kills it."""
     signal.signal(signal.SIGTERM, lambda *_: print("nightly: still importing, one moment", flush=True))
     print("nightly: importing", flush=True)
     while True:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The prices of the demo shop. An article that is not in the table is read from address 0: SIGSEGV.
+ * The prices of the demo shop. For an article that is not in the table, it reads from address 0: SIGSEGV.
  */
 #include <stdio.h>
 #include <stdlib.h>

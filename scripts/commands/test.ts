@@ -40,7 +40,7 @@ const UNIT_TESTS = [
   'test/bench',
   'test/scripts',
   'test/deaths/compare.test.ts',
-  'test/deaths/judge.test.ts',
+  'test/deaths/check.test.ts',
   'test/deaths/living.test.ts',
   'test/deaths/score',
   'test/chaos/ledger.test.ts',
@@ -122,12 +122,11 @@ async function prepareOthers(earlier: Promise<void>) {
   return { delivery: await prepareDelivery(), configs: await prepareConfigs() };
 }
 
-/** Starts what happens in emulated machines, two of them at a time: the chaos tests, then the kernel matrix. */
+/** Starts what happens in emulated machines: the two of the chaos tests, and the kernel matrix beside and after them. */
 function startMachines(stages: Stages, kernels: readonly Machine[], environment: NodeJS.ProcessEnv) {
   const chaos = stages.testInBackground('chaos in machines', () => testChaos(environment, { keys: KEYS_IN_MACHINES }));
   const matrix = stages.testInBackground('kernel matrix', async () => {
-    await chaos.ended;
-    await bootKernels(kernels);
+    await bootKernels(kernels, chaos.ended);
     return testKernels();
   });
   return { chaos, matrix };

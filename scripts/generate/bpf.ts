@@ -25,6 +25,8 @@ const TYPES = [
   'feature',
   'status_mask',
   'siginfo_kind',
+  'siginfo_code',
+  'signal_number',
   'signal_action',
   'signal_set',
   'task_flag',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loader for tests: a real Unix socket that sends what the test wants and keeps what it receives. It knows the roles of
-// docs/wire.md, and nothing of kernels.
+// A loader for tests: a real Unix socket that sends the lines of the test and keeps the lines that it receives. It implements the roles of
+// docs/wire.md, without a kernel.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,8 +15,8 @@ export function golden(name: string): string {
   return readFileSync(new URL(`${name}.json`, WIRE), 'utf8');
 }
 
-/** A golden line as an object, to be changed. */
-// biome-ignore lint/suspicious/noExplicitAny: what the wire says is what the tests change
+/** A golden line as an object, which a test may change. */
+// biome-ignore lint/suspicious/noExplicitAny: tests change any field of a line
 export function goldenObject(name: string): any {
   return JSON.parse(golden(name));
 }
@@ -35,7 +35,8 @@ export function line(value: unknown): string {
 export class FakeLoader {
   readonly directory = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
   readonly path = join(this.directory, 'events.sock');
-  readonly heard: string[] = [];
+  /** The lines that clients sent. */
+  readonly received: string[] = [];
   readonly sockets: Socket[] = [];
   connections = 0;
   /** What a new connection receives first, and what follows when it claims the role of the consumer. */
@@ -59,8 +60,8 @@ export class FakeLoader {
         rest += chunk.toString();
         const lines = rest.split('\n');
         rest = lines.pop() ?? '';
-        for (const heard of lines) {
-          this.heard.push(heard);
+        for (const text of lines) {
+          this.received.push(text);
           if (!claimed) {
             claimed = true;
             this.onClaim(socket);
@@ -77,16 +78,16 @@ export class FakeLoader {
     return this;
   }
 
-  /** To every open connection. */
-  say(...lines: (string | Buffer)[]): void {
+  /** Sends lines on every open connection. */
+  send(...lines: (string | Buffer)[]): void {
     for (const socket of this.sockets) for (const text of lines) if (!socket.destroyed) socket.write(text);
   }
 
   acks(): bigint[] {
-    return this.heard.map((text) => BigInt((JSON.parse(text) as { seq: string }).seq));
+    return this.received.map((text) => BigInt((JSON.parse(text) as { seq: string }).seq));
   }
 
-  /** Closes the connections and the socket, as a loader that ends does. */
+  /** Closes the connections and the socket, as a loader that exits does. */
   async stop(): Promise<void> {
     for (const socket of this.sockets.splice(0)) socket.destroy();
     const server = this.#server;
@@ -100,7 +101,7 @@ export class FakeLoader {
   }
 }
 
-/** Waits until `condition` holds; fails after `ms`. A machine with much else to do takes its time; what holds soon costs nothing. */
+/** Waits until `condition` holds; throws after `ms`. The default is long, because the machine may be busy. */
 export async function until(condition: () => boolean, what: string, ms = 60_000): Promise<void> {
   const end = Date.now() + ms;
   while (!condition()) {

@@ -18,17 +18,17 @@ export function get(env: Env, key: string): Setting | undefined {
   return value === undefined || value === '' ? undefined : { key, value };
 }
 
-/** The value of a knob, or its default. `otherwise`: the condition of its other default holds. Throws a FatalError. */
-export function read<K extends KnobName>(env: Env, key: K, otherwise = false): ValueOf<(typeof KNOBS)[K]['kind']> {
+/** Returns the value of a knob, or its default. `unlessHolds`: the condition of `unless` holds. Throws a FatalError. */
+export function read<K extends KnobName>(env: Env, key: K, unlessHolds = false): ValueOf<(typeof KNOBS)[K]['kind']> {
   const { kind, fallback, unless }: Knob = KNOBS[key];
-  const standard = otherwise && unless !== undefined ? unless.fallback : fallback;
+  const standard = unlessHolds && unless !== undefined ? unless.fallback : fallback;
   const set = get(env, key) ?? { key, value: standard };
   const value = kind.parse(set.value);
   if (value === undefined) throw notAllowed(set, kind.allowed, `Unset it for the default, ${standard}.`);
   return value as ValueOf<(typeof KNOBS)[K]['kind']>;
 }
 
-/** The error of a value that its knob does not allow. `allowed`: in Markdown. */
+/** Returns the error for a value that its knob does not allow. `allowed` is Markdown. */
 export function notAllowed({ key, value }: Setting, allowed: string, remedy: string): FatalError {
   return configError(key, value, allowed.replaceAll('`', ''), remedy);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The address of the health endpoint: parsed from its setting, and turned into the URLs at which the service is asked. Serving is
-// io/health.ts, asking is io/health-client.ts.
+// The address of the health endpoint: its parser, and the URL of each path. The server is io/health.ts, the client io/health-client.ts.
 import type { Kind } from './kinds.ts';
 
 export interface HealthAddress {
@@ -8,7 +7,7 @@ export interface HealthAddress {
   readonly port: number;
 }
 
-/** Null: `off`. An empty host means every address of the machine. */
+/** `off` is null. An empty host means every address of the machine. */
 export const HEALTH_ADDRESS: Kind<HealthAddress | null> = {
   allowed: '`host:port`, `[IPv6 address]:port`, `off`',
   parse(value) {
@@ -20,7 +19,7 @@ export const HEALTH_ADDRESS: Kind<HealthAddress | null> = {
   },
 };
 
-/** The URL of `path` at this address, for a client on the same machine. */
+/** Returns the URL of `path` at this address, for a client on the same machine. */
 export function healthUrl({ host, port }: HealthAddress, path: string): string {
   const to = host === '0.0.0.0' ? '127.0.0.1' : host;
   return `http://${to.includes(':') ? `[${to}]` : to}:${port}${path}`;

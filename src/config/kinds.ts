@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kinds of values that a setting can have. The text that says what is allowed stands beside the parser that enforces it.
+// The kinds of values that a setting can have. Each keeps the description of what is allowed beside the parser that enforces it.
 
 export interface Kind<T> {
   /** What is allowed, in Markdown: literal values are in backticks. */
@@ -10,7 +10,7 @@ export interface Kind<T> {
 
 export type ValueOf<K> = K extends Kind<infer T> ? T : never;
 
-/** Any text. Whether it can be used is known only where it is used. */
+/** Any text. It is validated where it is used. */
 export function text(allowed: string): Kind<string> {
   return { allowed, parse: (value) => value };
 }
@@ -47,7 +47,7 @@ const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB
 /** A size in bytes, at least `min`. */
 export function bytesFrom(min: number): Kind<number> {
   return {
-    allowed: `a number of bytes of at least ${min}, or a size such as \`64MiB\` (\`KiB\`, \`MiB\`, \`GiB\`)`,
+    allowed: `at least ${min} bytes, as a number or with a unit such as \`64MiB\` (\`KiB\`, \`MiB\`, \`GiB\`)`,
     parse(value) {
       const [, digits, unit = ''] = /^(\d{1,15}) ?(KiB|MiB|GiB)?$/.exec(value) ?? [];
       const count = Number(digits) * (UNITS[unit] ?? 1);

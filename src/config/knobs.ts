@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every environment variable that whodunit reads: its kind (what is allowed), its default and its meaning. read.ts and otlp.ts read by
-// these tables and nothing else; docs/configuration.md is generated from them. The loader reads its own knobs in Go; they stand here for
-// the documentation.
+// Every environment variable that whodunit reads: its kind (what is allowed), its default and its meaning. read.ts and otlp.ts use these
+// tables; docs/configuration.md is generated from them. The loader parses its variables in Go; they are listed here for the documentation.
 import { HEALTH_ADDRESS } from './health-address.ts';
 import { BOOLEAN, bytesFrom, COUNT_OR_OFF, type Kind, listOf, MILLISECONDS, oneOf, text } from './kinds.ts';
 
 export interface Knob {
   readonly reader: 'service' | 'loader' | 'both';
   readonly kind: Kind<unknown>;
-  /** As it would be written; empty: unset. */
+  /** The default as it would be set; empty: unset. */
   readonly fallback: string;
-  /** Another default, and when it applies. */
+  /** Another default, and the condition under which it applies. */
   readonly unless?: { readonly when: string; readonly fallback: string };
   /** The meaning, in Markdown. */
   readonly what: string;
@@ -42,19 +41,19 @@ export const KNOBS = {
     reader: 'loader',
     kind: text('a power of two, in bytes'),
     fallback: '8388608',
-    what: 'Size of the ring buffer; the default holds about 17,000 terminations. It takes effect when the probes are first pinned.',
+    what: 'Size of the ring buffer; the default holds about 17,000 terminations. A pinned ring buffer keeps its size: to change it, run `whodunit-loader unload` first.',
   },
   WHODUNIT_SCOPE: {
     reader: 'loader',
     kind: text('`host`, `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod'),
     fallback: 'host',
-    what: 'Which processes are watched: all on the host, or those in one subtree of cgroups. Processes outside the scope are not even counted.',
+    what: 'Which processes are watched: all on the host, or those in one subtree of cgroups. Processes outside the scope are not counted.',
   },
   WHODUNIT_THREAD_CONTEXT: {
     reader: 'loader',
     kind: oneOf('1', '0'),
     fallback: '0',
-    what: '`1`: a record carries the span that was open in the thread that triggered the termination, if the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
+    what: '`1`: the record names the span that was active in the thread that triggered the termination, if the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
   },
   WHODUNIT_REPORT: {
     reader: 'service',
@@ -73,7 +72,7 @@ export const KNOBS = {
     kind: COUNT_OR_OFF,
     fallback: '10',
     unless: { when: 'with `WHODUNIT_REPORT=all`', fallback: 'off' },
-    what: 'The most records that one service gets in a minute. Further terminations in that minute are aggregated into one summary.',
+    what: 'Maximum number of records per service and minute. Further terminations in that minute are aggregated into one summary.',
   },
   WHODUNIT_ARGUMENTS: {
     reader: 'service',
@@ -85,13 +84,13 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint (`/livez`, `/readyz`, `/status`, `/recent`). `whodunit doctor` and `whodunit rules --dry-run` read it too.',
+    what: 'Address of the health endpoint (`/livez`, `/readyz`, `/status`, `/recent`). `whodunit doctor` and `whodunit rules --dry-run` connect to it.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
-    kind: text('a directory that only the user of the service may read'),
+    kind: text('a directory that only the user of the service can read'),
     fallback: '/var/lib/whodunit',
-    what: 'Where the disk queue and the counters are kept. Used only if logs are sent.',
+    what: 'Where the disk queue and the counters are stored. Used only if logs are sent.',
   },
   WHODUNIT_QUEUE_BYTES: {
     reader: 'service',
@@ -103,7 +102,7 @@ export const KNOBS = {
     reader: 'service',
     kind: MILLISECONDS,
     fallback: '5000',
-    what: 'How long the service may take to send queued records when it stops. What is not sent stays on disk for the next start.',
+    what: 'How long the service sends queued records before it exits. Records that are not sent stay on disk for the next start.',
   },
   OTEL_SDK_DISABLED: {
     reader: 'service',
@@ -116,14 +115,14 @@ export const KNOBS = {
     kind: listOf('otlp', 'console', 'none'),
     fallback: 'console',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: 'Where records go.',
+    what: '`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither.',
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',
     kind: oneOf('otlp', 'none'),
     fallback: 'none',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: 'Where metrics go.',
+    what: '`otlp`: metrics are sent to the collector.',
   },
   OTEL_TRACES_EXPORTER: {
     reader: 'service',
@@ -146,31 +145,35 @@ export const OTLP_KNOBS = {
     kind: text('a URL such as `http://localhost:4318`; with grpc also `host:port`, which means TLS'),
     fallback: 'http://localhost:4318',
     unless: { when: 'with grpc', fallback: 'http://localhost:4317' },
-    what: 'Where to send. Over HTTP, `/v1/logs`, `/v1/metrics` or `/v1/traces` is appended to the general form; the form for one signal is used as it is.',
+    what: 'Address of the collector. Over HTTP, `/v1/logs`, `/v1/metrics` or `/v1/traces` is appended to the general variable; the variable for one signal is used as it is.',
   },
-  PROTOCOL: { kind: oneOf('grpc', 'http/protobuf', 'http/json'), fallback: 'http/protobuf', what: 'How to send.' },
+  PROTOCOL: {
+    kind: oneOf('grpc', 'http/protobuf', 'http/json'),
+    fallback: 'http/protobuf',
+    what: 'The OTLP transport.',
+  },
   HEADERS: {
     kind: text('`key=value` pairs separated by commas, values percent-encoded'),
     fallback: '',
-    what: "Headers that the backend requires, such as an API key. Read by OpenTelemetry's exporters.",
+    what: "Headers that the backend requires, such as an API key. Parsed by OpenTelemetry's exporters; whodunit does not check them.",
   },
   COMPRESSION: { kind: oneOf('gzip', 'none'), fallback: 'none', what: 'Compression of request bodies.' },
   TIMEOUT: { kind: MILLISECONDS, fallback: '10000', what: 'Timeout of one export.' },
   CERTIFICATE: {
     kind: text('a PEM file'),
     fallback: '',
-    what: 'Certificate of the authority to trust, if you run your own.',
+    what: 'CA certificate that verifies the collector. Unset: the well-known CAs.',
   },
   CLIENT_CERTIFICATE: {
     kind: text('a PEM file'),
     fallback: '',
-    what: 'Client certificate, if the collector asks for one.',
+    what: 'Client certificate, if the collector requires one.',
   },
   CLIENT_KEY: { kind: text('a PEM file'), fallback: '', what: 'Private key of the client certificate.' },
   INSECURE: {
     kind: BOOLEAN,
     fallback: 'false',
-    what: "`true`: no TLS, if the protocol is grpc and the endpoint has no scheme. Read by OpenTelemetry's exporters.",
+    what: '`true`: no TLS, if the protocol is grpc and the endpoint has no scheme.',
   },
 } as const satisfies Record<string, Omit<Knob, 'reader'>>;
 export type OtlpKnobName = keyof typeof OTLP_KNOBS;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OTEL_EXPORTER_OTLP_* → the target of each signal. The official exporters read headers, timeouts, compression and TLS themselves; here
-// these are only checked, because the exporters would ignore a wrong value with a warning.
+// OTEL_EXPORTER_OTLP_* → the target of each signal. The official exporters read headers, timeouts, compression and TLS themselves. This
+// file only validates them, because the exporters ignore an invalid value with a warning.
 import { readFileSync } from 'node:fs';
 import type { Protocol, Target } from '../core/delivery/target.ts';
 import { configError, type FatalError } from '../core/errors.ts';
@@ -14,7 +14,7 @@ export function hasEndpoint(env: Env, signal: Signal): boolean {
   return specific(env, signal, 'ENDPOINT') !== undefined;
 }
 
-/** Where this signal is sent. Throws a FatalError. */
+/** Returns where this signal is sent. Throws a FatalError. */
 export function otlpTarget(env: Env, signal: Signal, protocol: Protocol): Target {
   checkExporterVariables(env, signal);
   const certificate = specific(env, signal, 'CERTIFICATE');
@@ -22,12 +22,12 @@ export function otlpTarget(env: Env, signal: Signal, protocol: Protocol): Target
   return certificate === undefined ? target : { ...target, certificate: readPem(certificate) };
 }
 
-/** The form for one signal, else the general one. */
+/** Returns the variable for one signal, else the general one. */
 function specific(env: Env, signal: Signal, name: OtlpKnobName): Setting | undefined {
   return get(env, `OTEL_EXPORTER_OTLP_${signal}_${name}`) ?? get(env, `OTEL_EXPORTER_OTLP_${name}`);
 }
 
-/** Throws a FatalError. Called even if the signal is not sent, so that a typing error shows before the day on which an endpoint is set. */
+/** Throws a FatalError. Called even if the signal is not sent, so that a typo is reported before an endpoint is set. */
 export function protocolOf(env: Env, signal: Signal): Protocol {
   const knob = OTLP_KNOBS.PROTOCOL;
   const set = specific(env, signal, 'PROTOCOL') ?? { key: 'OTEL_EXPORTER_OTLP_PROTOCOL', value: knob.fallback };
@@ -45,7 +45,7 @@ function endpointOf(env: Env, signal: Signal, protocol: Protocol): string {
   const { fallback, unless } = OTLP_KNOBS.ENDPOINT;
   if (protocol === 'grpc') {
     const value = set?.value ?? unless.fallback;
-    // The gRPC exporter also takes host:port without a scheme, and then uses TLS unless OTEL_EXPORTER_OTLP_INSECURE is true.
+    // The gRPC exporter also accepts host:port without a scheme, and then uses TLS unless OTEL_EXPORTER_OTLP_INSECURE is true.
     const url = /^\w{1,8}:\/\//.test(value) || value.startsWith('unix:') ? value : `https://${value}`;
     if (set !== undefined && !URL.canParse(url)) throw badEndpoint(set);
     return value;
@@ -58,7 +58,7 @@ function endpointOf(env: Env, signal: Signal, protocol: Protocol): string {
 }
 
 function badEndpoint(set: Setting): FatalError {
-  return notAllowed(set, OTLP_KNOBS.ENDPOINT.kind.allowed, 'Write the scheme, the host and the port.');
+  return notAllowed(set, OTLP_KNOBS.ENDPOINT.kind.allowed, 'Set scheme, host and port.');
 }
 
 function checkExporterVariables(env: Env, signal: Signal): void {
@@ -73,7 +73,7 @@ function checkExporterVariables(env: Env, signal: Signal): void {
   for (const file of [key, certificate]) if (file !== undefined) readPem(file);
   const alone = key === undefined ? certificate : certificate === undefined ? key : undefined;
   if (alone !== undefined)
-    throw notAllowed(alone, 'a client key together with a client certificate', 'Set both or neither.');
+    throw notAllowed(alone, 'a client key together with a client certificate', 'Set both or neither of them.');
 }
 
 function readPem({ key, value: path }: Setting): string {
@@ -81,6 +81,11 @@ function readPem({ key, value: path }: Setting): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw configError(key, path, 'a readable file in PEM format', `Reading it failed with ${code}.`);
+    throw configError(
+      key,
+      path,
+      'a readable file in PEM format',
+      `Reading it failed with ${code}: check the path and its permissions.`,
+    );
   }
 }

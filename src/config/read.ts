@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Environment → the settings of each command. Every command gets what it uses and no more; the doctor checks the settings of the service. A
-// wrong value is a FatalError with exit code 78 that names the variable, its value, what is allowed and the remedy. Commands and flags are
-// cli.ts.
+// Environment → the settings of each command, and only those that it uses; the doctor validates all settings of the service. An invalid value
+// is a FatalError with exit code 78 that names the variable, its value, what is allowed and the remedy. cli.ts parses commands and flags.
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
@@ -13,12 +12,12 @@ export type OutputForm = 'text' | 'json';
 
 /** Which filter rules apply. */
 export interface RulesSource {
-  /** The file with the user's rules; null: only the built-in ones. */
+  /** The file with the user's rules; null: only the built-in rules apply. */
   readonly path: string | null;
   readonly mode: ReportMode;
 }
 
-/** Where each signal is sent; null: it is not sent over OTLP. */
+/** Where each signal is sent; null: not over OTLP. */
 export interface Targets {
   readonly logs: Target | null;
   readonly metrics: Target | null;
@@ -36,7 +35,7 @@ export interface RunSettings extends Targets {
   readonly health: HealthAddress | null;
   readonly socketPath: string;
   readonly arguments: ArgumentsMode;
-  /** Records of one service in a minute; further ones are aggregated. Infinity: no limit. */
+  /** Maximum records per service and minute; further terminations are aggregated. Infinity: no limit. */
   readonly recordsPerMinute: number;
   /** null: records are not printed. */
   readonly console: OutputForm | null;

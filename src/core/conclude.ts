@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stages of one termination in order: duplicate? → verdict → identities → filter → aggregation → record. Pure but for the memories
-// that are given to it. What becomes of the conclusion is left to the caller.
+// The stages of one termination in order: duplicate? → verdict → identities → filter → aggregation → record. Pure, except that it
+// updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
@@ -42,13 +42,13 @@ export type Conclusion =
       readonly rule: Rule;
       readonly subject: Subject;
       readonly verdict: Verdict;
-      /** Of the victim, what counters and summaries need. The record has the whole resource. */
+      /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
       readonly resource: Attributes;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
 
-/** What is to be reported of a termination; `duplicate` if it was concluded before. Adds it to the memories. */
+/** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
   const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, observedNs, nowMs } = circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
@@ -67,7 +67,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
 
   const { cause, endedNs } = verdict;
-  if (loops.aggregates({ key: service, endedNs, cause, severity: severityOf(verdict), resource }, nowMs))
+  if (loops.add({ key: service, endedNs, cause, severity: severityOf(verdict), resource }, nowMs))
     return { ...facts, outcome: 'aggregated', record: null };
 
   const record = buildRecord({

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The counters of terminations: one table, from which the ledger's totals, /status, the metrics and the sum in the documentation are made.
-// Who counts, and where the counters are kept, is left to the queue's ledger and the pipeline.
+// The pipeline counts; the queue's ledger keeps the totals.
 import { OUTCOME_VALUES, type OutcomeValue, type StageValue } from './telemetry/semconv.ts';
 
-/** A term of the sum: what comes in, what became of it, what still waits, what was lost. */
+/** A term of the sum: input, outcome, still waiting, or lost in a stage. */
 type Term = 'in' | 'outcome' | 'waiting' | { readonly lostIn: Extract<StageValue, 'queue' | 'export'> };
 
 export const COUNTERS = {
@@ -28,7 +28,7 @@ export type CounterName = keyof typeof COUNTERS;
 export type Counters = Readonly<Record<CounterName, number>>;
 export const COUNTER_NAMES = Object.keys(COUNTERS) as readonly CounterName[];
 
-/** What can become of a termination that is not lost. Only the kernel counts normal exits. */
+/** The outcome of a termination that is not lost. Normal exits are counted in the kernel only. */
 export type Outcome = Exclude<OutcomeValue, 'normal'>;
 export const OUTCOMES: readonly Outcome[] = OUTCOME_VALUES.filter((value) => value !== 'normal');
 
@@ -36,14 +36,14 @@ export function noCounts(): Record<CounterName, number> {
   return Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<CounterName, number>;
 }
 
-/** What is to be counted: a termination, or a record that is not one. */
+/** One item to count: a termination, a summary, or a restart. */
 export interface Countable {
-  /** Left out: a termination with a record, or filtered. `summary`: of aggregated ones, or a restart. */
+  /** Absent: a termination that is reported or filtered. `summary`: a summary of aggregated terminations, or a restart. */
   readonly kind?: 'aggregated' | 'summary';
   readonly record: Uint8Array | null;
 }
 
-/** Counts what came in and what becomes of it. `record`: where a record counts, `pending` or, where none is sent, `reported`. */
+/** Counts one item on both sides of the sum. `record`: the counter for an item with a record; `reported` if nothing is sent. */
 export function count(counters: Record<CounterName, number>, item: Countable, record: 'pending' | 'reported'): void {
   counters[item.kind === 'summary' ? 'summaries' : 'received'] += 1;
   counters[item.record !== null ? record : item.kind === 'aggregated' ? 'aggregated' : 'filtered'] += 1;
@@ -54,7 +54,7 @@ export function lostIn(counters: Counters, stage: 'queue' | 'export'): number {
   return COUNTER_NAMES.filter((name) => lossStage(name) === stage).reduce((sum, name) => sum + counters[name], 0);
 }
 
-/** What came in, minus everything that is accounted for. Always 0. */
+/** The input minus all other terms. Always 0. */
 export function unaccounted(counters: Counters): number {
   return COUNTER_NAMES.reduce((sum, name) => sum + (COUNTERS[name].term === 'in' ? 1 : -1) * counters[name], 0);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every typed error of the service, with its stable code. Operating errors are values of these types; a programmer's error
-// is an ordinary exception and stops the program. What to do about an error (exit, retry, count) is left to who gets it.
+// Every typed error of the service, with its stable code. Operational errors have these types; a programmer error is an ordinary
+// exception and stops the program. The caller decides what to do about an error: exit, retry or count.
 
-/** Codes of `WireError`: what can be wrong with a line from the loader. */
+/** Codes of `WireError`: why a line from the loader was not read. */
 export type WireErrorCode =
   | 'WIRE_LINE_TOO_LONG'
   | 'WIRE_NOT_JSON'
@@ -38,7 +38,7 @@ export type FatalErrorCode =
   | 'STATE_DIR_UNUSABLE'
   | 'QUEUE_VERSION';
 
-/** An error that ends the program, in one sentence with the remedy. Only main.ts turns it into an exit. */
+/** An error that stops the program. The message includes the remedy. Only main.ts turns it into an exit code. */
 export class FatalError extends Error {
   readonly code: FatalErrorCode;
   readonly exitCode: number;
@@ -51,14 +51,14 @@ export class FatalError extends Error {
   }
 }
 
-/** A wrong setting: names the key, the value, what is allowed, and what to do. */
+/** An invalid setting: names the key, the value, the allowed values and the remedy. */
 export function configError(key: string, value: string, allowed: string, remedy: string): FatalError {
   return new FatalError('CONFIG_INVALID', `${key} is "${value}"; allowed: ${allowed}. ${remedy}`, EXIT_CONFIG);
 }
 
 export type DiskErrorCode = 'DISK_FULL' | 'DISK_READ_ONLY' | 'DISK_FAILED';
 
-/** The disk took nothing of a transaction. What was to be written still is with the caller, who tries again. */
+/** A transaction failed, and nothing of it was written. The caller keeps the data and tries again. */
 export class DiskError extends Error {
   readonly code: DiskErrorCode;
 

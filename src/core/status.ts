@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshots of the stages → whether the service is ready, what was lost where, and the body of /status. Each stage counts for itself and
-// hands out its snapshot; nothing is counted here.
+// Readiness, losses by stage and the body of /status, from the snapshots of the stages. Each stage keeps its own counters.
 import { type Counters, lostIn } from './counters.ts';
 import { withoutCredentials } from './delivery/diagnose.ts';
 import type { ExportState, MetricsState, TracesState } from './delivery/export-state.ts';
@@ -12,13 +11,13 @@ import type { Hello, LoaderStatus } from './wire/event.ts';
 /** The connection to the loader. */
 export interface LoaderSnapshot {
   readonly connected: boolean;
-  /** The last greeting; null: none yet. */
+  /** The last hello. null: none yet. */
   readonly hello: Hello | null;
-  /** The loader's own counters; null: not received yet. */
+  /** The loader's own counters. null: not received yet. */
   readonly status: LoaderStatus | null;
-  /** Why there is no connection; null: there is one, or none was tried yet. */
+  /** Why there is no connection. null: connected, or not tried yet. */
   readonly error: string | null;
-  /** Lines that could not be read, and those among them that carried a termination. */
+  /** Lines that could not be read, and how many of them carried a termination. */
   readonly badLines: number;
   readonly badDeaths: number;
 }
@@ -28,9 +27,9 @@ export interface QueueSnapshot {
   readonly path: string;
   readonly bytes: number;
   readonly bytesMax: number;
-  /** When the process of the oldest queued record terminated, ms since 1970; null: the queue is empty. */
+  /** Termination time of the oldest queued record, ms since 1970. null: the queue is empty. */
   readonly oldestMs: number | null;
-  /** Why nothing can be written; null: it can. */
+  /** Why the queue cannot be written. null: it can. */
   readonly error: string | null;
 }
 
@@ -49,7 +48,7 @@ export interface ServiceSnapshot {
   };
 }
 
-/** `count` records that the collector rejected, newest first. `record` null: the collector did not say which, or it is too long. */
+/** `count` records that the collector rejected. `record` null: the collector did not say which, or the record is too long. */
 export interface RecentRejection {
   readonly timeMs: number;
   readonly count: number;
@@ -57,17 +56,17 @@ export interface RecentRejection {
   readonly record: Uint8Array | null;
 }
 
-/** Probes without which terminations would be missed or misattributed. The others only add facts. */
+/** Without these probes, terminations would be missed or misattributed. The others only add facts. */
 const REQUIRED_PROBES: ReadonlySet<string> = new Set(['sched_process_exit', 'signal_generate', 'signal_deliver']);
 
-/** Why no termination would be reported right now; null: the service is ready. */
+/** Why the service is not ready: no termination would be reported right now. null: it is ready. */
 export function notReady({ connected, hello, error }: LoaderSnapshot): string | null {
   if (!connected || hello === null) return error ?? 'not yet connected to the loader';
   if (hello.role !== 'consumer') return error ?? 'the loader has not yet given this service the role of the consumer';
   return missingProbe(hello)?.text ?? null;
 }
 
-/** The first required probe that is not attached, and why; null: all are. */
+/** The first required probe that is not attached, and why. null: all are attached. */
 export function missingProbe(hello: Hello): { readonly name: string; readonly text: string } | null {
   const missing = (name: string, why: string) => ({ name, text: `probe ${name} is not attached: ${why}` });
   if (!hello.probes.some(({ name, attached }) => name === 'sched_process_exit' && attached)) {
@@ -78,7 +77,7 @@ export function missingProbe(hello: Hello): { readonly name: string; readonly te
   return probe === undefined ? null : missing(probe.name, probe.note ?? 'no reason given');
 }
 
-/** Terminations lost, by the stage that lost them. `memory_full` is not among them: it loses facts, not terminations. */
+/** Terminations lost, by stage. Without `memory_full`: it loses facts, not terminations. */
 export function lostByStage({ loader, counters }: ServiceSnapshot): Record<StageValue, number> {
   const lost = loader.status?.lost;
   return {
@@ -182,7 +181,7 @@ function ringOf(status: LoaderStatus | null): unknown {
   };
 }
 
-/** Which record it is, and its body for people. null: its bytes are not a record. */
+/** The uid and the body of a record. null: the bytes are not a record. */
 function shownOf(record: Uint8Array): { uid: string | null; body: string | null } {
   try {
     const { attributes, body } = readRecord(record);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nanoseconds since 1970 (or of a duration) as bigint, as HrTime, ISO 8601, and text.
+// Converts nanoseconds (since 1970, or of a duration) to HrTime, ISO 8601, seconds and text; and bytes to text.
 
 export const SECOND_NS = 1_000_000_000n;
 
-/** Seconds and nanoseconds, as the OpenTelemetry SDK keeps time. */
+/** Seconds and nanoseconds, as in the OpenTelemetry SDK. */
 export function hrTime(ns: bigint): [number, number] {
   return [Number(ns / SECOND_NS), Number(ns % SECOND_NS)];
 }
 
-/** `2026-11-23T14:03:22.123456789Z`: all nine digits, since many terminations share a millisecond. */
+/** `2026-11-23T14:03:22.123456789Z`: nine digits, because many terminations share a millisecond. */
 export function isoTime(ns: bigint): string {
   const [seconds, nanos] = hrTime(ns);
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(nanos).padStart(9, '0')}Z`;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A record as text for people, or as one line of JSON. Both are made only of the record, so that the terminal shows exactly what the
-// collector gets. Where it is printed is left to main.ts.
+// Renders a record as text for people, or as one line of JSON. Both use only the record, so the terminal shows what the collector
+// receives. main.ts prints them.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import * as semconv from '../core/telemetry/semconv.ts';
 import { duration, size } from '../core/time.ts';
@@ -14,7 +14,7 @@ const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WA
 const DIM = '\x1b[2m';
 const RESET = '\x1b[0m';
 
-/** Several lines and an empty one, in local time. Control characters that come from the process are escaped. */
+/** Returns several lines and an empty one, with local times. Control characters that come from the process are escaped. */
 export function renderText(record: ReadableLogRecord, colour: boolean): string {
   const attributes = record.attributes as Bag;
   const resource = record.resource.attributes as Bag;
@@ -29,7 +29,7 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
     const text = parts.filter((part) => part !== null && part !== '').join(' · ');
     if (text !== '') lines.push(`  ${paint(DIM, label.padEnd(LABEL_WIDTH))}${visible(text)}`);
   };
-  row('when', [localTime(record.hrTime), since(attributes)]);
+  row('when', [localTime(record.hrTime), runtime(attributes)]);
   if (record.eventName !== semconv.EVENT_PROCESS_TERMINATION) {
     row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← ')]);
     row('where', where(resource));
@@ -47,7 +47,7 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   return `${lines.join('\n')}\n\n`;
 }
 
-/** The record with its resource as one line of JSON. Times are strings, in ns since 1970. */
+/** Returns the record with its resource as one line of JSON. Times are strings, in ns since 1970. */
 export function renderJson(record: ReadableLogRecord): string {
   const { spanContext } = record;
   const line = JSON.stringify({
@@ -71,7 +71,7 @@ export function renderJson(record: ReadableLogRecord): string {
   return `${line}\n`;
 }
 
-/** Colour only for a terminal, and not if NO_COLOR (no-color.org) or TERM=dumb is set. */
+/** True for a terminal, unless NO_COLOR (no-color.org) or TERM=dumb is set. */
 export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean {
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 }
@@ -106,7 +106,7 @@ function why(attributes: Bag): (string | null)[] {
     address === null ? null : `address ${address}`,
     instruction === null ? null : `instruction ${instruction}`,
     attributes[semconv.CORE_DUMPED] === true ? 'core dumped' : null,
-    typeof grace === 'number' ? `${duration(nanosOf(grace))} from signal to end` : null,
+    typeof grace === 'number' ? `${duration(nanosOf(grace))} from signal to termination` : null,
   ];
 }
 
@@ -126,7 +126,7 @@ function who(attributes: Bag): (string | null)[] {
     case 'kernel':
       return ['the kernel'];
     case 'unknown':
-      return ['not known'];
+      return ['unknown'];
     default:
       return [];
   }
@@ -143,7 +143,7 @@ function where(resource: Bag): (string | null)[] {
   ];
 }
 
-/** `unknown_service:sleep` is left out: it repeats the name of the executable. */
+/** Returns null for `unknown_service:sleep`: it repeats the name of the executable. */
 function knownService(resource: Bag): string | null {
   const name = text(resource[semconv.SERVICE_NAME]);
   return name === null || name.startsWith('unknown_service') ? null : `service ${name}`;
@@ -164,12 +164,12 @@ function memory(attributes: Bag): (string | null)[] {
   ];
 }
 
-function since(attributes: Bag): string | null {
+function runtime(attributes: Bag): string | null {
   const uptime = attributes[semconv.PROCESS_UPTIME];
-  return typeof uptime === 'number' ? `lived ${duration(nanosOf(uptime))}` : null;
+  return typeof uptime === 'number' ? `ran for ${duration(nanosOf(uptime))}` : null;
 }
 
-/** `2026-11-23 14:03:22.123456789 +00:00` in the zone of this machine. */
+/** `2026-11-23 14:03:22.123456789 +00:00`, in the time zone of this machine. */
 function localTime([seconds, nanos]: readonly [number, number]): string {
   const date = new Date(seconds * 1000);
   const offset = -date.getTimezoneOffset();
@@ -202,7 +202,7 @@ function short(id: string | null, label: string, chars = 12): string | null {
   return id === null ? null : `${label} ${id.slice(0, chars)}`;
 }
 
-/** Text from the process must not move the reader's cursor: C0, DEL, C1 and bidirectional controls are escaped. */
+/** Text from the process must not control the terminal: C0, DEL, C1 and bidirectional controls are escaped. */
 function visible(value: string): string {
   return value.replace(UNPRINTABLE, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
 }

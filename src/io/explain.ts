@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// `whodunit explain`: the meanings of core/words/explain.ts as text for a terminal. It reads nothing and connects to nothing.
+// `whodunit explain`: renders the meanings of core/words/explain.ts for a terminal. Reads no files and opens no connections.
 import { configError } from '../core/errors.ts';
 import { explain } from '../core/words/explain.ts';
 
-/** A paragraph for each meaning, with its source. Throws a FatalError if `what` is neither an exit code nor a signal. */
+/** Returns a paragraph for each meaning, with its source. Throws a FatalError if `what` is neither an exit code nor a signal. */
 export function renderMeanings({ what, executable }: { what: string; executable: string | null }): string {
   const meanings = explain(what, executable);
   if (meanings === null) {
@@ -12,7 +12,7 @@ export function renderMeanings({ what, executable }: { what: string; executable:
   if (Number(what) === 0) return '0: success.\n';
   if (meanings.length === 0) {
     const whose = executable === null ? '' : ` of ${executable}`;
-    return `Exit code ${what}${whose} has no known meaning: see the documentation of the program.\n`;
+    return `Exit code ${what}${whose} has no known meaning. See the documentation of the program.\n`;
   }
   return meanings.map(({ who, text, source }) => `${who}: ${text}\n    (${source})\n`).join('');
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client of the health endpoint of a running service: every answer is checked before it is used. The server is health.ts.
+// The client of the health endpoint of a running service. Every answer is validated before it is used. The server is health.ts.
 import * as z from 'zod/mini';
 import { type HealthAddress, healthUrl } from '../config/health-address.ts';
 import { type RecentTermination, recentTerminationSchema } from '../core/filter/rules.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** What was answered to a failed export (core/delivery/outcome.ts). */
+/** Why an export failed: Reason in core/delivery/outcome.ts. */
 const reasonSchema = z.object({
   status: z.union([
     z.object({ kind: z.enum(['http', 'grpc']), code: z.int() }),
@@ -23,13 +23,13 @@ const exportSchema = z.object({
   last_success: z.nullable(z.string()),
   /** null: the last export did not fail. */
   last_error: z.nullable(z.string()),
-  /** The same as a value; left out by version 0.1.0. */
+  /** The same, structured; absent in version 0.1.0. */
   last_failure: z._default(z.nullable(reasonSchema), null),
-  /** Left out by version 0.1.0. */
+  /** Absent in version 0.1.0. */
   rejected: z._default(z.int(), 0),
 });
 
-/** The part of /status that is read. */
+/** The fields of /status that the doctor reads. */
 const statusSchema = z.object({
   queue: z.nullable(
     z.object({
@@ -48,7 +48,7 @@ const statusSchema = z.object({
             time: z.string(),
             count: z.int(),
             reason: z.string(),
-            /** null: the record is not known, or not kept. */
+            /** null: the collector did not name the record, or it was too long to keep. */
             body: z.nullable(z.string()),
             uid: z._default(z.nullable(z.string()), null),
           }),
@@ -65,17 +65,17 @@ export type ServiceStatus = z.output<typeof statusSchema>;
 /** What the service answered, or why there is no answer. */
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
-/** The value of an answer; null: there is none. */
+/** Returns the value of an answer, or null if there is none. */
 export function answered<T>(answer: Answer<T>): T | null {
   return answer.ok ? answer.value : null;
 }
 
-/** The status of the service. Never rejects. */
+/** Reads the status of the service. Never rejects. */
 export function fetchStatus(address: HealthAddress): Promise<Answer<ServiceStatus>> {
   return fetchJson(healthUrl(address, '/status'), statusSchema);
 }
 
-/** The last terminations that the service handled, oldest first. Never rejects. */
+/** Reads the last terminations that the service handled, oldest first. Never rejects. */
 export function fetchRecent(address: HealthAddress): Promise<Answer<RecentTermination[]>> {
   return fetchJson(healthUrl(address, '/recent'), z.array(recentTerminationSchema));
 }
@@ -87,7 +87,7 @@ async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Pro
     const parsed = z.safeParse(schema, await response.json());
     if (parsed.success) return { ok: true, value: parsed.data };
     const [issue] = parsed.error.issues;
-    return { ok: false, reason: `unexpected answer at ${issue?.path.join('.') || 'the top'}` };
+    return { ok: false, reason: `unexpected value at ${issue?.path.join('.') || 'the top level'}` };
   } catch (error) {
     const { cause, message } = error as Error;
     return { ok: false, reason: cause instanceof Error ? cause.message : message };

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The health endpoint: /livez, /readyz, /status and /recent over HTTP. What they say is made of snapshots in core/status.ts; the client
-// is health-client.ts.
+// The health endpoint: /livez, /readyz, /status and /recent over HTTP. core/status.ts derives the answers from snapshots of the stages;
+// the client is health-client.ts.
 import { createServer, type Server } from 'node:http';
 import type { HealthAddress } from '../config/health-address.ts';
 import { FatalError } from '../core/errors.ts';
 import type { RecentTermination } from '../core/filter/rules.ts';
 import { notReady, type RecentRejection, type ServiceSnapshot, statusOf } from '../core/status.ts';
 
-/** The newest rejections are shown in /status, so many of them. */
+/** Number of newest rejections in /status. */
 const REJECTIONS_SHOWN = 5;
 const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 64;
 
-/** What is served, read at each request. */
+/** The sources of the answers, read at each request. */
 export interface Served {
   readonly snapshot: () => ServiceSnapshot;
   /** Newest first. */
@@ -41,9 +41,9 @@ export function serveHealth(address: HealthAddress, served: Served): Promise<Ser
   });
 }
 
-/** The answer to a request. */
+/** Returns the answer to a request. */
 export function answer(method: string, path: string, served: Served): { status: number; body: unknown } {
-  if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: { error: 'only GET is allowed' } };
+  if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: { error: 'only GET and HEAD are allowed' } };
   switch (path) {
     case '/livez':
       return { status: 200, body: { status: 'alive' } };
@@ -67,11 +67,11 @@ function addressError({ host, port }: HealthAddress, error: NodeJS.ErrnoExceptio
   if (error.code === 'EADDRINUSE') {
     return new FatalError(
       'HEALTH_ADDR_TAKEN',
-      `${where} is already in use: stop the other program, or set WHODUNIT_HEALTH_ADDR to another address or to off.`,
+      `The health address ${where} is already in use: stop the other program, or set WHODUNIT_HEALTH_ADDR to another address or to off.`,
     );
   }
   return new FatalError(
     'HEALTH_ADDR_UNUSABLE',
-    `Cannot listen on ${where} (${error.code}): set WHODUNIT_HEALTH_ADDR to an address of this machine, or to off.`,
+    `Cannot listen on the health address ${where} (${error.code}): set WHODUNIT_HEALTH_ADDR to an address of this machine, or to off.`,
   );
 }

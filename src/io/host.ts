@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host: id, name, architecture, kernel, and the names of its users. Read once; /etc/passwd again when it changes. Which of it is emitted is left to core/telemetry/resource.ts.
+// The host: id, name, architecture, kernel, and the names of its users. Read once; /etc/passwd is read again when it changes.
+// core/telemetry/resource.ts selects what is emitted.
 import { readFileSync, statSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
 import { parseResourceAttributes } from '../core/identity/declared.ts';
 import type { Host } from '../core/identity/host.ts';
 import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
 
-/** Users that are remembered; a longer passwd file is cut. */
+/** Maximum number of users; further lines of passwd are ignored. */
 const USERS_MAX = 65_536;
 const PASSWD_CHECK_MS = 10_000;
 
-/** Node's name of an architecture → `host.arch` of the semantic conventions. */
+/** Node.js's name of an architecture → `host.arch` of the semantic conventions. */
 const ARCHS: Readonly<Record<string, string>> = {
   x64: 'amd64',
   arm64: 'arm64',
@@ -22,7 +23,7 @@ const ARCHS: Readonly<Record<string, string>> = {
 
 /**
  * Returns the reader of the host; user names are at most 10 s old. `etc`: the directory of passwd and machine-id. host.id and host.name of
- * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has a host name of its own. Never throws.
+ * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has its own host name. Never throws.
  */
 export function hostReader(etc = '/etc', env: Readonly<Record<string, string | undefined>> = process.env): () => Host {
   const named = parseResourceAttributes(env.OTEL_RESOURCE_ATTRIBUTES);
@@ -72,7 +73,7 @@ function userNames(path: string): Map<number, string> {
   }
   for (const line of text.split('\n')) {
     const [name, , uid] = line.split(':');
-    // The first name of an id is its name: getpwuid(3) does the same.
+    // The first entry of an id counts, as in getpwuid(3).
     if (name !== undefined && uid !== undefined && /^\d+$/.test(uid) && !names.has(Number(uid)))
       names.set(Number(uid), name);
     if (names.size >= USERS_MAX) break;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service's own log: lines on stderr. A line that repeats is written at most once a minute for each topic, with the number of times it
-// was left out. Records of terminations are not logged: see console.ts.
+// The service's own log: lines on stderr. A rate-limited topic is written at most once a minute, with the number of lines left out.
+// Termination records are not logged but printed: see console.ts.
 
 export const REPEAT_MS = 60_000;
-/** Topics are constants of the code; this limit is only a guard. */
+/** Topics are constants in the code; this limit is only a guard. */
 const TOPICS_MAX = 64;
 
 export class Log {
@@ -29,12 +29,12 @@ export class Log {
       return;
     }
     if (known === undefined && this.#topics.size >= TOPICS_MAX) return;
-    const more = known === undefined || known.omitted === 0 ? '' : ` (and ${known.omitted} more in between)`;
+    const more = known === undefined || known.omitted === 0 ? '' : ` (${known.omitted} more left out)`;
     this.#topics.set(topic, { last: now, omitted: 0 });
     this.line(`${text}${more}`);
   }
 
-  /** The condition of this topic has ended: its next line is written at once. */
+  /** The condition of this topic is over: its next line is written at once. */
   reset(topic: string): void {
     this.#topics.delete(topic);
   }

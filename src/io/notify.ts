@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sd_notify(3): notifies systemd that the service is ready, alive or stopping, if systemd asked for it. Node has no Unix datagram sockets,
-// so systemd-notify sends the message (docs/decisions/). When the service is ready is left to main.ts.
+// sd_notify(3): notifies systemd that the service is ready, alive or stopping, if systemd requests it. Node.js has no Unix datagram
+// sockets, so systemd-notify sends the message (docs/decisions/). main.ts decides when.
 import { spawn } from 'node:child_process';
 import type { Log } from './log.ts';
 
@@ -10,11 +10,11 @@ const TIMEOUT_MS = 2_000;
 
 export interface Notifier {
   ready(): Promise<void>;
-  /** Also ends the watchdog's messages: shutting down has a timeout of its own. */
+  /** Also stops the watchdog messages: the shutdown has its own timeout. */
   stopping(): Promise<void>;
 }
 
-/** null: systemd did not ask for notifications. Removes no variable from `env`; the methods never reject. */
+/** Returns null if systemd did not request notifications. Leaves `env` unchanged; the methods never reject. */
 export function notifier(env: Readonly<Record<string, string | undefined>>, pid: number, log: Log): Notifier | null {
   if (!env.NOTIFY_SOCKET) return null;
   const send = (message: string): Promise<void> =>
@@ -25,7 +25,10 @@ export function notifier(env: Readonly<Record<string, string | undefined>>, pid:
         timeout: TIMEOUT_MS,
       });
       child.once('error', (error: NodeJS.ErrnoException) => {
-        log.rateLimited('notify', `systemd was not notified of ${message}: ${PROGRAM} cannot be run (${error.code}).`);
+        log.rateLimited(
+          'notify',
+          `systemd was not notified of ${message}: ${PROGRAM} cannot be run (${error.code}). Install it, or add its directory to PATH.`,
+        );
         resolve();
       });
       child.once('exit', (code, signal) => {
@@ -51,7 +54,7 @@ export function notifier(env: Readonly<Record<string, string | undefined>>, pid:
   };
 }
 
-/** Half of the watchdog's timeout, as sd_watchdog_enabled(3) advises. null: there is no watchdog, or it is for another process. */
+/** Returns half of the watchdog's timeout, as sd_watchdog_enabled(3) advises; null: no watchdog, or one for another process. */
 export function watchdogMs(env: Readonly<Record<string, string | undefined>>, pid: number): number | null {
   const { WATCHDOG_USEC: usec = '', WATCHDOG_PID: owner } = env;
   if (!/^[1-9]\d{0,14}$/.test(usec) || (owner !== undefined && owner !== String(pid))) return null;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The user's filter rules: read from the YAML file of --config, reloaded on SIGHUP, and tried on recent terminations (`whodunit rules`).
-// Their form and meaning are core/filter/rules.ts.
+// core/filter/rules.ts defines their form and meaning.
 import { readFileSync, statSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { type HealthAddress, healthUrl } from '../config/health-address.ts';
 import type { RulesSource } from '../config/read.ts';
-import { configError, FatalError } from '../core/errors.ts';
+import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
 import { firstMatch } from '../core/filter/match.ts';
 import { parseRules, type RecentTermination, type Rule, rulesOf } from '../core/filter/rules.ts';
 import { fetchRecent } from './health-client.ts';
@@ -13,31 +13,36 @@ import type { Log } from './log.ts';
 
 const FILE_BYTES_MAX = 1_048_576;
 
-/** The rules that apply. Throws a FatalError that names file, key, value and what is allowed. */
+/** Returns the rules that apply, in order. Throws a FatalError that names file, key, value and what is allowed. */
 export function readRules({ path, mode }: RulesSource): readonly Rule[] {
   if (path === null) return rulesOf([], mode);
   const document = parseDocument(readText(path));
   const [syntax] = document.errors;
-  if (syntax !== undefined) throw configError(path, firstLine(syntax.message), 'YAML', 'Correct that line.');
+  if (syntax !== undefined) {
+    const message = `${path} is not valid YAML: ${firstLine(syntax.message)}. Correct that line.`;
+    throw new FatalError('CONFIG_INVALID', message, EXIT_CONFIG);
+  }
   const parsed = parseRules(document.toJS());
   if (parsed.ok) return rulesOf(parsed.rules, mode);
   const { key, value, allowed } = parsed.error;
-  throw configError(`${key} in ${path}`, value, allowed, 'Correct it.');
+  throw configError(`${key} in ${path}`, value, allowed, 'Correct the file.');
 }
 
 function readText(path: string): string {
   try {
     const { size } = statSync(path);
     if (size <= FILE_BYTES_MAX) return readFileSync(path, 'utf8');
-    throw configError('--config', path, `a file of at most ${FILE_BYTES_MAX} bytes`, `It has ${size} bytes.`);
+    const remedy = `It has ${size} bytes: shorten it.`;
+    throw configError('the rules file', path, `a file of at most ${FILE_BYTES_MAX} bytes`, remedy);
   } catch (error) {
     if (error instanceof FatalError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw configError('--config', path, 'a file that can be read', `Reading it failed with ${code}.`);
+    const remedy = `Reading it failed with ${code}: check the path and its permissions.`;
+    throw configError('the rules file', path, 'a readable file', remedy);
   }
 }
 
-/** Reloads the rules. null: they are wrong; the reason is logged, and the old rules stay. */
+/** Reloads the rules. Returns null if they are invalid: the reason is logged, and the caller keeps the previous rules. */
 export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | null {
   try {
     const rules = readRules(source);
@@ -50,28 +55,28 @@ export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | nu
   }
 }
 
-/** The rules in their order, one per line. */
+/** Returns the rules in order, one per line. */
 export function renderRules(rules: readonly Rule[]): string {
   return rules
     .map(({ name, action }, index) => `${String(index + 1).padStart(4)}  ${action.padEnd(6)}  ${name}\n`)
     .join('');
 }
 
-/** The last terminations that the service at this address handled. Throws a FatalError if it does not answer. */
+/** Returns the last terminations that the service at this address handled. Throws a FatalError if it does not answer. */
 export async function recentTerminations(address: HealthAddress | null): Promise<RecentTermination[]> {
   if (address === null) {
-    const remedy = 'The service is asked for recent terminations.';
+    const remedy = 'Recent terminations are read from that service.';
     throw configError('WHODUNIT_HEALTH_ADDR', 'off', 'the address of a running service', remedy);
   }
   const answer = await fetchRecent(address);
   if (answer.ok) return answer.value;
   throw new FatalError(
     'NO_SERVICE',
-    `${healthUrl(address, '/recent')} did not return recent terminations (${firstLine(answer.reason)}): is \`whodunit run\` of this release running there?`,
+    `${healthUrl(address, '/recent')} did not return recent terminations (${firstLine(answer.reason)}): start \`whodunit run\` of this release, or set WHODUNIT_HEALTH_ADDR to its address.`,
   );
 }
 
-/** For each termination the rule that matches, and what the service did if that was different. */
+/** Returns a line for each termination: the rule that matches now, and the service's decision if it differs. */
 export function renderDryRun(recent: readonly RecentTermination[], rules: readonly Rule[]): string {
   const counts = { report: 0, count: 0, ignore: 0 };
   let different = 0;

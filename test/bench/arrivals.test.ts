@@ -15,12 +15,12 @@ afterEach(() => directory.remove());
 /** A request with one record, as the collector's file exporter writes it. */
 const request = (executable: string): string => {
   const attributes = [{ key: 'process.executable.path', value: { stringValue: executable } }];
-  const logRecords = [{ timeUnixNano: '1795443000000000000', body: { stringValue: 'died' }, attributes: [] }];
+  const logRecords = [{ timeUnixNano: '1795443000000000000', body: { stringValue: 'terminated' }, attributes: [] }];
   return `${JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ scope: {}, logRecords }] }] })}\n`;
 };
 
 describe('arrivals', () => {
-  it('are the requests that are complete after the start, also one of which a part was there', () => {
+  it('are the requests that became complete after the start, even if they had begun before', () => {
     const path = join(directory.path, 'logs.jsonl');
     const [half, other] = [request('/begun').slice(0, 40), request('/begun').slice(40)];
     writeFileSync(path, request('/before') + half);

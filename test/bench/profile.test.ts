@@ -5,7 +5,7 @@ import { sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../.
 const node = (id: number, url: string, functionName = 'f') => ({ id, callFrame: { functionName, url } });
 
 describe('a profile of V8', () => {
-  it('is grouped by package, by file of ours, by module of Node.js; idle time is left out', () => {
+  it('is grouped by package, by our files, and by Node.js module, without idle time', () => {
     const profile = {
       nodes: [
         node(1, '', '(idle)'),
@@ -31,8 +31,8 @@ describe('a profile of V8', () => {
 });
 
 describe('a report of perf', () => {
-  it('is grouped by symbol, and the kernel’s are marked', () => {
-    // As perf 6.1 printed it, with its columns for IPC.
+  it('is grouped by symbol, and kernel symbols are marked', () => {
+    // The output of perf 6.1, with its columns for IPC.
     const text = [
       '# Samples: 192  of event "cpu-clock"',
       '#',
@@ -53,8 +53,8 @@ describe('a report of perf', () => {
 });
 
 describe('the samples of perf', () => {
-  it('are grouped by the step of the BPF program that they were in', () => {
-    // As perf 6.1 prints them.
+  it('are grouped by function of the BPF program', () => {
+    // The output of perf 6.1.
     const sample = (...frames: string[]) => frames.map((frame) => `\tffffffffc0001234 ${frame}`).join('\n');
     const exit = ['bpf_prog_0123456789abcdef_on_exit', 'bpf_trace_run2', 'do_exit'];
     const text = [

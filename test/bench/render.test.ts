@@ -34,7 +34,7 @@ const growing = (values: readonly number[], exponentMax: number): Growth => ({
   exponentMax,
 });
 
-describe('judgement', () => {
+describe('the comparison with bars', () => {
   it.each([
     ['below its bar', 249, 'met'],
     ['on its bar', 250, 'met'],
@@ -43,23 +43,23 @@ describe('judgement', () => {
     ['not a number', Number.NaN, 'not known'],
   ])('a figure %s', (_, value, verdict) => expect(judge({ id: EXIT, value })).toBe(verdict));
 
-  it('a rate must be at least its bar', () => {
+  it('a rate must be at least as high as its bar', () => {
     expect(judge({ id: 'storm.exit.share', value: 0.6 })).toBe('met');
     expect(judge({ id: 'storm.exit.share', value: 0.59 })).toBe('not met');
   });
 
-  it('a figure without a bar has no judgement', () => expect(judge({ id: 'kernel.floor_exit', value: 1 })).toBeNull());
+  it('a figure without a bar has no verdict', () => expect(judge({ id: 'kernel.floor_exit', value: 1 })).toBeNull());
 
   it('every bar belongs to a part', () => {
     const parts = Object.keys(BARS).map((id) => id.split('.')[0]);
     expect(PARTS.filter((name) => parts.includes(name))).toHaveLength(new Set(parts).size);
   });
 
-  it('every limit is that of a figure with a bar', () => {
+  it('every limit belongs to a figure with a bar', () => {
     for (const id of Object.keys(LIMITS)) expect(BARS).toHaveProperty([id]);
   });
 
-  it('what must be constant may not grow, what handles each may grow by the number', () => {
+  it('constant costs must not grow, and linear costs may grow with the number', () => {
     expect(judgeGrowth(growing([100, 105, 110], 0.1))).toBe('met');
     expect(judgeGrowth(growing([100, 1_000, 10_000], 0.1))).toBe('not met');
     expect(judgeGrowth(growing([100, 900, 9_000], 1))).toBe('met');
@@ -68,7 +68,7 @@ describe('judgement', () => {
 });
 
 describe('tables', () => {
-  it('numbers have their unit and what digits are worth', () => {
+  it('numbers have a unit and a sensible precision', () => {
     expect(number(12_345.6, 'ns')).toBe('12,346 ns');
     expect(number(1.0123, 'ratio')).toBe('1.012');
     expect(number(1 / 40, 'ratio')).toBe('1/40');
@@ -79,13 +79,13 @@ describe('tables', () => {
     expect(number(null, 'ms')).toBe('not known');
   });
 
-  it('columns are as wide as what is in them', () => {
+  it('columns are as wide as their cells', () => {
     expect(table(['a', 'long title'], [['long cell', 'b']])).toBe(
       '| a         | long title |\n| --------- | ---------- |\n| long cell | b          |',
     );
   });
 
-  it('a run is shown with its machine, its figures beside their bars, and its growth', () => {
+  it('a run is shown with machine, figures, bars and growth', () => {
     const text = renderResults(
       results(
         [figure(EXIT, 'normal exit', 'ns', { value: 300, low: 290, high: 310, samples: 7 })],
@@ -99,7 +99,7 @@ describe('tables', () => {
 });
 
 describe('the document', () => {
-  it('takes tables and figures by name, and nothing else', () => {
+  it('accepts tables and figures by name, and nothing else', () => {
     const measured = results([figure(EXIT, 'normal exit', 'ns', 176)]);
     expect(fill('An exit costs {{kernel.exit_normal}}.', measured)).toBe('An exit costs 176 ns.');
     const withFloor = results([
@@ -111,7 +111,7 @@ describe('the document', () => {
     expect(() => fill('{{kernel.nothing}}', measured)).toThrow(/kernel.nothing/);
   });
 
-  it('docs/performance.md is what its template and the last whole run give', () => {
+  it('docs/performance.md is up to date with its template and the last complete run', () => {
     const path = join(ROOT, 'bench/results/full.json');
     expect(existsSync(path), `${path}: npm run bench -- --write`).toBe(true);
     const full = JSON.parse(readFileSync(path, 'utf8'));

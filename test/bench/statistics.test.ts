@@ -6,7 +6,7 @@ import { estimate, growthExponent, median, quantile, quantileIfKnown } from '../
 const samples = fc.array(fc.double({ min: 0, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 60 });
 
 describe('statistics', () => {
-  it('the median is the middle, or the mean of the two in the middle, in whatever order', () => {
+  it('the median is the middle value, or the mean of the two in the middle, in any order', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([7])).toBe(7);
@@ -20,12 +20,12 @@ describe('statistics', () => {
     expect(quantile([5], 0.001)).toBe(5);
   });
 
-  it('there is no median and no quantile of nothing', () => {
+  it('no samples have no median and no quantile', () => {
     expect(() => median([])).toThrow(RangeError);
     expect(() => quantile([], 0.5)).toThrow(RangeError);
   });
 
-  it('p99.9 is not known from fewer than 1,000 samples', () => {
+  it('p99.9 needs at least 1,000 samples', () => {
     const known = (count: number) => quantileIfKnown(Array(count).fill(1), 0.999) !== null;
     expect(known(999)).toBe(false);
     expect(known(1_000)).toBe(true);
@@ -33,7 +33,7 @@ describe('statistics', () => {
     expect(quantileIfKnown(Array(99).fill(1), 0.99)).toBeNull();
   });
 
-  it('the interval holds the median, lies within the samples, and is the same each time', () => {
+  it('the interval contains the median, lies within the samples, and is reproducible', () => {
     fc.assert(
       fc.property(samples, (values) => {
         const first = estimate(values);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// kill -9 of service, loader and collector at random moments while 500 a second die. Each is started again at once, as a service
-// manager does it.
+// kill -9 of the service, the loader or the collector at random moments during 500 terminations a second. Each is restarted at once, as by
+// a service manager.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chance, oneOf } from './chance.ts';
 import { startReaper } from './reap.ts';
-import { judge, type Scenario } from './scenario.ts';
+import { check, type Scenario } from './scenario.ts';
 import { onStack } from './stack.ts';
 
 const RATE = 500;
@@ -35,13 +35,13 @@ export const killAnything: Scenario = {
       await sleep(Math.max(begin + ms - performance.now(), 0));
       const ledger = await reaper.stop();
       const note = [...killed].map(([name, times]) => `${name} ${times}×`).join(', ');
-      const result = await judge({ stack, ledger, note: `killed: ${note}` });
+      const result = await check({ stack, ledger, note: `killed: ${note}` });
       return { ...result, examples: [...result.examples, `killed: ${history.join(', ')}`] };
     });
   },
 };
 
-/** What CLOCK_BOOTTIME shows, s: the ledger's clock. */
+/** CLOCK_BOOTTIME, the clock of the ledger, in seconds. */
 function clock(): string {
   return readFileSync('/proc/uptime', 'utf8').split(' ')[0] ?? '';
 }

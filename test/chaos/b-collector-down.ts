@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The collector is stopped while 500 a second die, stays away, and comes back.
+// The collector is stopped during 500 terminations a second, and started again later.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startReaper } from './reap.ts';
-import { judge, type Scenario } from './scenario.ts';
+import { check, type Scenario } from './scenario.ts';
 import { onStack } from './stack.ts';
 
 const RATE = 500;
 const SHORT_MS = 10_000;
 const FULL_MS = 300_000;
-/** The default of 256 MiB is full after 130,000 deaths; these are 150,000. */
+/** The default of 256 MiB holds about 130,000 terminations; the full run has 150,000. */
 const FULL_QUEUE = '1GiB';
-/** Before it goes, and after it is back. */
+/** Before the collector stops, and after it is back. */
 const UP_MS = 2_000;
-/** Longer than the longest pause between two attempts, and the time to send what has gathered. */
-const JUDGED_WITHIN_MS = 600_000;
+/** Longer than the longest pause between two attempts plus the time to send the queue. */
+const SETTLED_WITHIN_MS = 600_000;
 
 export const collectorDown: Scenario = {
   key: 'b',
@@ -31,7 +31,7 @@ export const collectorDown: Scenario = {
       await sleep(UP_MS);
       const ledger = await reaper.stop();
       const note = `down for ${downMs / 1000} s, ${missed} deaths until then`;
-      return await judge({ stack, ledger, note, withinMs: JUDGED_WITHIN_MS });
+      return await check({ stack, ledger, note, withinMs: SETTLED_WITHIN_MS });
     });
   },
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chance that can be had again: the same seed gives the same choices.
+// Reproducible randomness: the same seed gives the same choices.
 import { createHash } from 'node:crypto';
 
-/** Numbers from 0 to below 1. */
+/** Returns a generator of numbers in [0, 1). */
 export function chance(seed: number): () => number {
   let drawn = 0;
   return () => {

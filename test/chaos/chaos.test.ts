@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the scenarios that are asked for and writes their table. What is asked for comes from scripts/suites/chaos.ts, in WHODUNIT_CHAOS.
+// Runs the requested scenarios and writes their table. scripts/suites/chaos.ts passes the request in WHODUNIT_CHAOS.
 import { writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,13 +9,13 @@ import { type Row, table } from './table.ts';
 
 interface Asked extends Scale {
   readonly keys: readonly string[];
-  /** Where the table goes. */
+  /** The file of the table. */
   readonly table: string;
-  /** The directory of the results, a file for each scenario. */
+  /** The directory of the results, one file for each scenario. */
   readonly results: string;
 }
 
-/** How often a scenario may happen until those who die in it are more than the others who die on this machine. */
+/** How often a scenario is attempted while other processes on this machine terminate more often than those of the test. */
 const ATTEMPTS_MAX = 3;
 
 const asked = JSON.parse(process.env.WHODUNIT_CHAOS ?? '{}') as Asked;
@@ -26,14 +26,14 @@ afterAll(() => writeFileSync(asked.table, table(asked.keys.flatMap((key) => rows
 
 describe('nothing is lost', () => {
   for (const [key, scenario] of chosen) {
-    if (scenario === undefined) throw new Error(`there is no scenario ${key}`);
+    if (scenario === undefined) throw new Error(`unknown scenario ${key}`);
     const test = scenario.apart ? it.concurrent : it;
     test(`${key}. ${scenario.name}`, { timeout: ATTEMPTS_MAX * scenario.withinMs(asked) }, async () => {
-      const result = await happen(scenario);
+      const result = await attempt(scenario);
       const row = { scenario: { key, name: scenario.name }, result };
       rows.set(key, row);
       writeFileSync(join(asked.results, `${key}.json`), JSON.stringify(row));
-      // At once, and past vitest, which reports a file when all of it is over.
+      // Directly to stderr: vitest reports only when the whole file has finished.
       writeSync(process.stderr.fd, `${summary(scenario, result)}\n`);
       expect(result.deaths, 'no process terminated').toBeGreaterThan(0);
       expect(result.problems, summary(scenario, result)).toEqual([]);
@@ -42,16 +42,19 @@ describe('nothing is lost', () => {
 });
 
 /**
- * The probes see the whole machine, and the ring is for all its terminations. Where a storm of other processes fills it and nothing else
- * is wrong, the attempt shows nothing: it is reported and repeated. With few others a loss is a failure, at once.
+ * The probes see the whole machine. If a storm of other processes fills the ring and nothing else is wrong, the attempt proves nothing: it is
+ * reported and repeated. If there were few other terminations, a loss is a failure at once.
  */
-async function happen(scenario: Scenario): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
+async function attempt(scenario: Scenario): Promise<Result> {
+  for (let count = 1; ; count += 1) {
     const result = await scenario.run(asked);
     const { others, deaths, problems } = result;
     const onlyLost = problems.length > 0 && problems.every((problem) => problem.endsWith(WERE_LOST));
-    if (!onlyLost || others <= deaths || attempt === ATTEMPTS_MAX) return result;
-    writeSync(process.stderr.fd, `${summary(scenario, result)}\n${others} others died meanwhile: again\n`);
+    if (!onlyLost || others <= deaths || count === ATTEMPTS_MAX) return result;
+    writeSync(
+      process.stderr.fd,
+      `${summary(scenario, result)}\n${others} other terminations on this machine meanwhile: repeating\n`,
+    );
   }
 }
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loader replaces that of release 0.1.0, whose probes have another ABI; then two builds replace each other. Meanwhile 500 processes
-// terminate per second, and now and then the new loader is killed while it starts. The other build has another object, so that the
-// programs in the kernel are really replaced (scripts/suites/chaos.ts).
+// A loader replaces the one of release 0.1.0, whose probes have another ABI; then two builds replace each other. Meanwhile 500 processes
+// terminate per second, and some of the new loaders are killed while they start. The two builds have different BPF objects, so that the
+// programs in the kernel are replaced (scripts/suites/chaos.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOADER } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
 import { startReaper } from './reap.ts';
-import { judge, type Scenario } from './scenario.ts';
+import { check, type Scenario } from './scenario.ts';
 import { onStack, startLoader } from './stack.ts';
 
 const RATE = 500;
 const SHORT_UPGRADES = 5;
 const FULL_UPGRADES = 30;
 const BETWEEN_MS = 1_500;
-/** A start takes about this long. */
+/** The duration of a start, roughly. */
 const START_MS = 300;
 
 export const upgrade: Scenario = {
@@ -42,8 +42,8 @@ export const upgrade: Scenario = {
       await sleep(BETWEEN_MS);
       const ledger = await reaper.stop();
       const first = released === undefined ? '' : ', the first from 0.1.0';
-      const note = `${upgrades} upgrades${first}, ${killed} of them killed at the start`;
-      return await judge({ stack, ledger, note });
+      const note = `${upgrades} upgrades${first}, ${killed} of them killed during the start`;
+      return await check({ stack, ledger, note });
     });
   },
 };

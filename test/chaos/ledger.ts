@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger of true deaths, as reaper/main.go writes it, and what became of each: delivered, filtered, refused, lost. Pure. What is
-// counted as lost comes from the counters of the code under test; the deaths and the records do not.
+// The ledger of true terminations, as reaper/main.go writes it, and the outcome of each: delivered, filtered, refused, missing. Pure. Only
+// the number of losses comes from the code under test; the terminations and the records do not.
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 
 export interface TrueDeath {
   readonly pid: number;
-  /** It was born between these two, ns since 1970. */
-  readonly bornAfter: bigint;
-  readonly bornBefore: bigint;
-  /** Its parent knew of its end at this time, ns of CLOCK_BOOTTIME. */
-  readonly deadBy: bigint;
-  /** What wait4(2) gave. */
+  /** The process started between these two times, ns since 1970. */
+  readonly startAfter: bigint;
+  readonly startBefore: bigint;
+  /** When wait4(2) had returned in the parent, ns of CLOCK_BOOTTIME. */
+  readonly reapedNs: bigint;
+  /** The status from wait4(2). */
   readonly status: number;
 }
 
-/** The exit code of the deaths that a misbehaving collector refuses (reaper/main.go). */
+/** The exit code of the terminations that the faulty collector refuses (reaper/main.go). */
 export const REFUSED_CODE = 113;
 
 /**
  * How far two readings of the wall clock may be apart: the loader samples the offset between boot time and wall time when it reads a
- * record, and the clock may be slewed meanwhile. A pid is used again only after all the others, unless a process asks for it
- * (ns_last_pid): that takes longer.
+ * record, and the clock may be slewed meanwhile. A pid is reused only after all others (unless a process sets ns_last_pid), which takes
+ * longer.
  */
 const CLOCK_TOLERANCE_NS = 10_000_000n;
 const EXAMPLES_MAX = 20;
@@ -31,35 +31,35 @@ export function readLedger(text: string): TrueDeath[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
-      const [pid = '', bornAfter = '', bornBefore = '', deadBy = '', status = ''] = line.split(' ');
+      const [pid = '', startAfter = '', startBefore = '', reapedNs = '', status = ''] = line.split(' ');
       return {
         pid: Number(pid),
-        bornAfter: BigInt(bornAfter),
-        bornBefore: BigInt(bornBefore),
-        deadBy: BigInt(deadBy),
+        startAfter: BigInt(startAfter),
+        startBefore: BigInt(startBefore),
+        reapedNs: BigInt(reapedNs),
         status: Number(status),
       };
     });
 }
 
-/** Of a record, what says whom it is about. */
+/** The parts of a record that identify its process. */
 export interface Reported {
   readonly uid: string;
   readonly pid: number;
-  readonly bornNs: bigint;
-  /** As wait4 would have it, but for the core bit. */
+  readonly startNs: bigint;
+  /** As from wait4(2), without the core bit. */
   readonly status: number;
   readonly executable: string;
 }
 
-/** undefined: it is about something else. */
+/** Returns undefined for a record of another event. */
 export function reportedBy({ eventName, attributes, resource }: LogRecord): Reported | undefined {
   if (eventName !== EVENT_NAME) return undefined;
   const signal = attributes['process.exit.code'] === undefined ? Number(attributes['whodunit.signal.number']) : 0;
   return {
     uid: String(attributes['log.record.uid']),
     pid: Number(resource['process.pid']),
-    bornNs: nanoseconds(String(resource['process.creation.time'])),
+    startNs: nanoseconds(String(resource['process.creation.time'])),
     status: signal === 0 ? Number(attributes['process.exit.code']) << 8 : signal,
     executable: String(resource['process.executable.path']),
   };
@@ -73,25 +73,25 @@ function nanoseconds(iso: string): bigint {
 export interface Account {
   readonly deaths: number;
   readonly delivered: number;
-  /** No record, as the rules of filtering say. */
+  /** No record, because a filter rule applies. */
   readonly filtered: number;
-  /** No record, since the collector refused it for good. */
+  /** No record, because the collector permanently refused it. */
   readonly refused: number;
-  /** Second copies that have fallen to log.record.uid. */
+  /** Repeated records with the same log.record.uid, which a receiver can remove. */
   readonly copies: number;
-  /** Deaths with two records of different uids. */
+  /** Terminations with two records of different uids. */
   readonly duplicates: number;
-  /** Deaths without a record that should have had one. */
+  /** Terminations without a record that should have one. */
   readonly missing: number;
-  /** Records with another status than wait4's, and records of our dead that did not die. */
+  /** Records whose status is not that of wait4(2), and records of the test's executable without a termination. */
   readonly wrong: number;
-  /** Others of this machine of whom there is a record. */
+  /** Processes outside the test that have a record. */
   readonly othersReported: number;
-  /** Some of the missing, the duplicates and the wrong ones, to find the reason. */
+  /** Some of the missing, duplicate and wrong records, to find the reason. */
   readonly examples: readonly string[];
 }
 
-/** What may be without a record, by its status. */
+/** Which terminations may have no record, by status. */
 export interface Expected {
   readonly filtered: (status: number) => boolean;
   readonly refused: (status: number) => boolean;
@@ -99,24 +99,24 @@ export interface Expected {
 export const ALL_DELIVERED: Expected = { filtered: () => false, refused: () => false };
 
 /**
- * `executable`: that of the terminated processes, so that a record without a termination is noticed. `isAbout`: whether a record of the same pid is about
- * this death.
+ * Compares ledger and records. `executable`: that of the test's processes, to find records without a termination. `isAbout`: whether a record
+ * with the same pid is about this termination.
  */
 export function account(
   ledger: readonly TrueDeath[],
   records: readonly Reported[],
   executable: string,
   expected: Expected = ALL_DELIVERED,
-  isAbout: (death: TrueDeath, record: Reported) => boolean = bornThen,
+  isAbout: (death: TrueDeath, record: Reported) => boolean = sameStart,
 ): Account {
   const byPid = Map.groupBy(records, ({ pid }) => pid);
   const claimed = new Set<string>();
   const examples: string[] = [];
-  const note = (what: string, { pid, deadBy, status }: TrueDeath, records: readonly Reported[]) => {
+  const note = (what: string, { pid, reapedNs, status }: TrueDeath, records: readonly Reported[]) => {
     if (examples.length === EXAMPLES_MAX) return;
-    const said = records.map(({ uid, bornNs, status }) => `${uid} born ${bornNs}, status ${status}`).join(' and ');
+    const said = records.map(({ uid, startNs, status }) => `${uid} started ${startNs}, status ${status}`).join(' and ');
     examples.push(
-      `${what}: pid ${pid}, status ${status}, dead by ${deadBy}${said === '' ? '' : `; reported: ${said}`}`,
+      `${what}: pid ${pid}, status ${status}, reaped at ${reapedNs}${said === '' ? '' : `; reported: ${said}`}`,
     );
   };
   const sum = { delivered: 0, filtered: 0, refused: 0, copies: 0, duplicates: 0, missing: 0, wrong: 0 };
@@ -131,7 +131,7 @@ export function account(
     }
     if (mine.some(({ status }) => status !== death.status)) {
       sum.wrong += 1;
-      note('reported wrongly', death, mine);
+      note('wrong status', death, mine);
     }
     if (uids.size > 0) sum.delivered += 1;
     else if (expected.filtered(death.status)) sum.filtered += 1;
@@ -150,6 +150,6 @@ export function account(
   return { deaths: ledger.length, ...sum, othersReported, examples };
 }
 
-function bornThen({ bornAfter, bornBefore }: TrueDeath, { bornNs }: Reported): boolean {
-  return bornNs >= bornAfter - CLOCK_TOLERANCE_NS && bornNs <= bornBefore + CLOCK_TOLERANCE_NS;
+function sameStart({ startAfter, startBefore }: TrueDeath, { startNs }: Reported): boolean {
+  return startNs >= startAfter - CLOCK_TOLERANCE_NS && startNs <= startBefore + CLOCK_TOLERANCE_NS;
 }

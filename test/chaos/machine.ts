@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The virtual machine of vm/main.go: boots it for an act, reads what it writes, cuts its power. Its disk outlives it.
+// Boots the virtual machine of vm/main.go in a mode, reads its output, and cuts its power. The disk remains.
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendedLines, type LogRecord, logRecords } from '../../scripts/stack/otlp-file.ts';
@@ -10,7 +10,7 @@ import { readLedger, type TrueDeath } from './ledger.ts';
 const AWAKE_WITHIN_MS = 400_000;
 const BOOT_ATTEMPTS_MAX = 4;
 
-/** What scripts/build/chaos-machine.ts has packed. */
+/** The output of scripts/build/chaos-machine.ts. */
 interface Packed {
   readonly program: string;
   readonly args: readonly string[];
@@ -24,7 +24,7 @@ function packed(): Packed {
   return JSON.parse(json) as Packed;
 }
 
-/** A disk with an empty file system, for one scenario: what another one left in its queue would be sent again. */
+/** Returns a disk with an empty file system. Each scenario needs its own, or it would send the queue of another one. */
 export function emptyDisk(): { path: string; remove: () => void } {
   const { path, remove } = temporaryDirectory();
   const disk = join(path, 'disk');
@@ -32,31 +32,29 @@ export function emptyDisk(): { path: string; remove: () => void } {
   return { path: disk, remove };
 }
 
-export type Act = 'jump' | 'fill' | 'drain';
+export type Mode = 'jump' | 'fill' | 'drain';
 
 /**
- * Boots until our init has said something. Emulated processors now and then trip over a kernel that patches its own code at boot: that is
- * before any program of ours runs (scripts/suites/kernels.ts). `disk` is of emptyDisk(); `clock`: what its clock shows at the start, as
- * QEMU's -rtc wants it.
+ * Boots and waits until our init runs. It retries, because an emulated kernel sometimes crashes while it patches its own code, before any of
+ * our programs runs (scripts/suites/kernels.ts). `disk`: from emptyDisk(). `clock`: the initial time, as for -rtc of QEMU.
  */
-export async function boot(act: Act, disk: string, clock = 'utc'): Promise<Machine> {
+export async function boot(mode: Mode, disk: string, clock = 'utc'): Promise<Machine> {
   for (let attempt = 1; ; attempt += 1) {
-    const machine = new Machine(act, disk, clock);
-    const decided = () => {
+    const machine = new Machine(mode, disk, clock);
+    const bootedOrOff = () => {
       const alive = machine.alive();
-      machine.listen();
+      machine.read();
       return machine.awake || !alive || undefined;
     };
     try {
-      await until('a word of the machine', AWAKE_WITHIN_MS, decided, machine.console);
+      await until('the init of the machine', AWAKE_WITHIN_MS, bootedOrOff, machine.console);
     } catch (error) {
       await machine.cut();
       throw error;
     }
     if (machine.awake) return machine;
     await machine.cut();
-    if (attempt === BOOT_ATTEMPTS_MAX)
-      throw new Error(`the machine did not come as far as its init:\n${machine.console()}`);
+    if (attempt === BOOT_ATTEMPTS_MAX) throw new Error(`the machine did not reach its init:\n${machine.console()}`);
   }
 }
 
@@ -66,32 +64,32 @@ export class Machine {
   readonly #lines: AppendedLines;
   readonly deaths: TrueDeath[] = [];
   readonly records: LogRecord[] = [];
-  /** Our init runs. */
+  /** Our init is running. */
   awake = false;
-  /** The last time of which it said: who was dead by then is safe. */
+  /** Terminations before this time are safe (ns of CLOCK_BOOTTIME). */
   safe = 0n;
   clockSet: number[] = [];
-  /** The service's last /status; undefined: the act is not over. */
+  /** The last /status of the service; undefined: not finished. */
   end: string | undefined;
   failed: string | undefined;
 
-  constructor(act: Act, disk: string, clock: string) {
+  constructor(mode: Mode, disk: string, clock: string) {
     const { program, args, line } = packed();
     const transcript = join(this.#directory.path, 'transcript');
     writeFileSync(transcript, '');
     this.#lines = new AppendedLines(transcript);
     this.#qemu = startProgram(program, [
       ...args,
-      // The host keeps what the machine wrote, whatever becomes of QEMU: what is lost is what only the machine's memory had.
+      // The page cache of the host keeps what the machine wrote if QEMU is killed. Only the memory of the machine is lost.
       ...['-drive', `file=${disk},format=raw,if=virtio,cache=unsafe`],
       ...['-device', 'virtio-serial', '-chardev', `file,id=transcript,path=${transcript}`],
       ...['-device', 'virtserialport,chardev=transcript', '-rtc', `base=${clock}`],
-      ...['-serial', 'stdio', '-append', `${line} act=${act}`],
+      ...['-serial', 'stdio', '-append', `${line} mode=${mode}`],
     ]);
   }
 
-  /** Reads what it has written since. */
-  listen(): void {
+  /** Reads the output since the last call. */
+  read(): void {
     for (const line of this.#lines.read()) {
       const space = line.indexOf(' ');
       const [kind, text] = [line.slice(1, space), line.slice(space + 1)];
@@ -109,30 +107,30 @@ export class Machine {
     return this.#qemu.alive();
   }
 
-  /** What the kernel and our programs printed. */
+  /** The output of the kernel and of our programs. */
   readonly console = (): string => this.#qemu.output();
 
-  /** kill -9 of QEMU: the power fails. Also for a machine that is off. */
+  /** Cuts the power: kill -9 of QEMU. The machine may already be off. */
   async cut(): Promise<void> {
     this.#qemu.child.kill('SIGKILL');
     await this.#qemu.ended;
-    this.listen();
+    this.read();
     this.#directory.remove();
   }
 }
 
-/** The reaper's path in the machine. */
-export const REAPER_THERE = '/reaper';
+/** The path of the reaper in the machine. */
+export const REAPER_IN_MACHINE = '/reaper';
 
-/** In so short a time no pid is used twice there, and the wall clock is not to be trusted. */
+/** For account(): in the machine, no pid is reused in this time, and the wall clock is unreliable. */
 export const samePid = (): boolean => true;
 
-/** Listens, and returns true if it is so; undefined if not yet. Throws if the machine will never get there. */
-export function heard(machine: Machine, isSo: () => boolean): true | undefined {
+/** Reads the output and returns true if the condition holds; undefined: not yet. Throws if the machine failed or is off. */
+export function reached(machine: Machine, condition: () => boolean): true | undefined {
   const alive = machine.alive();
-  machine.listen();
-  if (isSo()) return true;
-  if (machine.failed !== undefined) throw new Error(`the machine says: ${machine.failed}\n${machine.console()}`);
-  if (!alive) throw new Error(`the machine is off before its time:\n${machine.console()}`);
+  machine.read();
+  if (condition()) return true;
+  if (machine.failed !== undefined) throw new Error(`the machine failed: ${machine.failed}\n${machine.console()}`);
+  if (!alive) throw new Error(`the machine is off too early:\n${machine.console()}`);
   return undefined;
 }

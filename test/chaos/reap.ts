@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the reaper and returns its ledger when it has ended.
+// Starts the reaper and returns its ledger after its exit.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendedLines } from '../../scripts/stack/otlp-file.ts';
 import { REAPER, startProgram, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { readLedger, type TrueDeath } from './ledger.ts';
 
-export interface Reaping {
-  /** Deaths a second; left out: as fast as all processors can. */
+export interface ReaperOptions {
+  /** Terminations a second; undefined: as fast as all processors can. */
   readonly rate?: number;
-  /** Left out: until it is stopped. */
+  /** undefined: until it is stopped. */
   readonly count?: number;
-  /** Each so-many-th exits with REFUSED_CODE. */
+  /** Every n-th process exits with REFUSED_CODE. */
   readonly refusedEvery?: number;
 }
 
 export interface Reaper {
-  /** How many have died so far. */
+  /** The number of terminations so far. */
   readonly deaths: () => number;
-  /** Resolves when all have died. Rejects if the reaper fails: then there is no truth. */
+  /** Resolves after the last termination. Rejects if the reaper fails, because then there is no truth. */
   readonly ended: Promise<TrueDeath[]>;
   readonly stop: () => Promise<TrueDeath[]>;
 }
 
-export function startReaper({ rate, count, refusedEvery }: Reaping): Reaper {
+export function startReaper({ rate, count, refusedEvery }: ReaperOptions): Reaper {
   const directory = temporaryDirectory();
   const file = join(directory.path, 'ledger');
   const args = { '--ledger': file, '--rate': rate, '--count': count, '--refused-every': refusedEvery };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process holds right now: memory and descriptors, from /proc.
+// The current memory and open descriptors of a process, from /proc.
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Sample {

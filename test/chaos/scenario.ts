@@ -1,85 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every scenario has: a name, a length, and a verdict. The verdict is the same for all: each death of the ledger was delivered,
-// or filtered, or refused, or is counted as lost; and nothing was reported that did not happen.
+// What every scenario has: a name, a length, and a verdict. The verdict is the same for all: each termination of the ledger was delivered,
+// filtered, refused, or counted as lost; and there is no record without a termination.
 import { REAPER, until } from '../../scripts/stack/program.ts';
 import type { Status } from '../../scripts/stack/whodunit.ts';
 import { type Account, ALL_DELIVERED, account, type Expected, type TrueDeath } from './ledger.ts';
 import { type Stack, settled } from './stack.ts';
 
 export interface Scale {
-  /** The whole length, not the short one of CI. */
+  /** The full length instead of the short one of CI. */
   readonly full: boolean;
-  /** Decides every random choice. */
+  /** The seed of every random choice. */
   readonly seed: number;
   readonly soakMinutes: number;
 }
 
 export interface Result extends Account {
-  /** What was counted as lost, by whatever stage, while it happened. */
+  /** Counted as lost by any stage during the scenario. */
   readonly lost: number;
-  /** Who else died on this machine meanwhile: what was lost may have been theirs. */
+  /** Terminations outside the test meanwhile. They may be among the lost. */
   readonly others: number;
-  /** What else is worth a word: figures, what was killed how often. */
+  /** Details: figures, what was killed how often. */
   readonly note: string;
-  /** Why it is no success; none: it is one. */
+  /** Why the scenario failed. Empty: it passed. */
   readonly problems: readonly string[];
 }
 
 export interface Scenario {
-  /** For --only: a letter, or a word. */
+  /** The name for --only. */
   readonly key: string;
   readonly name: string;
-  /** It has a machine of its own, so that it can happen beside the next that has. */
+  /** Runs in a virtual machine, so it can run beside another one that does. */
   readonly apart?: true;
-  /** How long it may take before the test is ended. */
+  /** The timeout of the test. */
   readonly withinMs: (scale: Scale) => number;
   readonly run: (scale: Scale) => Promise<Result>;
 }
 
-export interface Judging {
+export interface CheckOptions {
   readonly stack: Stack;
   readonly ledger: readonly TrueDeath[];
   readonly note?: string;
   readonly expected?: Expected;
-  /** Deaths may be lost, as long as they are counted. */
+  /** Losses are allowed if they are counted. */
   readonly mayLose?: boolean;
   readonly withinMs?: number;
   readonly problems?: readonly string[];
 }
 
-const JUDGED_WITHIN_MS = 90_000;
+const SETTLED_WITHIN_MS = 90_000;
 const ANSWER_WITHIN_MS = 30_000;
 
-/** Waits until every termination of the ledger is settled, and sums up. */
-export async function judge({
+/** Waits until every termination of the ledger is settled, and computes the result. */
+export async function check({
   stack,
   ledger,
   note = '',
   expected = ALL_DELIVERED,
   mayLose = false,
-  withinMs = JUDGED_WITHIN_MS,
+  withinMs = SETTLED_WITHIN_MS,
   problems = [],
-}: Judging): Promise<Result> {
+}: CheckOptions): Promise<Result> {
   const found = [...problems];
   await settled(stack, withinMs).catch((error: Error) => found.push(error.message));
   const drawn = account(ledger, stack.records(), REAPER, expected);
   const status = await until('an answer of the service', ANSWER_WITHIN_MS, () => stack.status());
   const after = await until('an answer of the loader', ANSWER_WITHIN_MS, () => stack.counters());
-  found.push(...stack.surprises());
-  // What the collector refused is a column of its own.
+  found.push(...stack.unexpectedExits());
+  // Records that the collector refused have their own column.
   const { kernel, loader, queue } = status.deaths.lost;
   const lost = kernel + loader + queue;
-  const others = happened(after) - ledger.length;
+  const others = terminations(after) - ledger.length;
   return { ...drawn, lost, others, note, problems: [...found, ...differences(drawn, lost, others, mayLose)] };
 }
 
-/** Every death of the machine since the probes were attached, kept or not: the pins are the stack's own. */
-function happened({ deaths, lost }: Status): number {
+/** All terminations on the machine since the probes were attached, lost ones included. The stack has its own pins. */
+function terminations({ deaths, lost }: Status): number {
   return Number(deaths) + Number(lost.ring_full) + Number(lost.missed);
 }
 
-/** The one complaint that terminations of other processes may cause. */
-export const WERE_LOST = 'were lost where nothing may be';
+/** The end of the only problem that terminations outside the test may cause. */
+export const WERE_LOST = 'were lost where nothing may be lost';
 
 export function differences(
   { missing, duplicates, wrong, othersReported }: Account,
@@ -88,17 +88,19 @@ export function differences(
   mayLose: boolean,
 ): string[] {
   const found: string[] = [];
-  if (duplicates > 0) found.push(`${duplicates} deaths have records of different uids`);
-  if (wrong > 0) found.push(`${wrong} records tell what did not happen`);
-  if (missing > lost) found.push(`${missing - lost} deaths are neither delivered nor counted as lost`);
+  if (duplicates > 0) found.push(`${duplicates} terminations have records with different uids`);
+  if (wrong > 0) found.push(`${wrong} records are wrong`);
+  if (missing > lost) found.push(`${missing - lost} terminations are neither delivered nor counted as lost`);
   const othersMissing = Math.max(others - othersReported, 0);
   if (lost > missing + othersMissing)
-    found.push(`${lost} are counted as lost, ${missing} are missing, and only of ${othersMissing} others is no record`);
+    found.push(
+      `${lost} are counted as lost, but only ${missing} are missing, and only ${othersMissing} outside the test have no record`,
+    );
   if (!mayLose && lost + missing > 0) found.push(`${Math.max(lost, missing)} ${WERE_LOST}`);
   return found;
 }
 
-/** Two rounds of a scenario as one. */
+/** Adds the results of two rounds of a scenario. */
 export function sum(a: Result, b: Result): Result {
   return {
     deaths: a.deaths + b.deaths,

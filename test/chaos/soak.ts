@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// An hour of deaths at 50 a second: the memory of loader and service is flat (the median of the last quarter is at most 110 % of the
-// second's), and they have no more open descriptors at the end than after the first quarter.
+// An hour with 50 terminations a second: the memory of loader and service must not grow (the median of the last quarter is at most 110 % of
+// that of the second), nor the number of open descriptors.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startReaper } from './reap.ts';
 import { type Sample, sample } from './sample.ts';
-import { judge, type Scenario } from './scenario.ts';
+import { check, type Scenario } from './scenario.ts';
 import { onStack } from './stack.ts';
 
 const RATE = 50;
 const SAMPLE_MS = 1_000;
 const GROWTH_MAX = 1.1;
-/** A connection that is made again, a file that is read just now. */
+/** For a reconnection, or a file that is being read. */
 const DESCRIPTORS_MORE_MAX = 2;
 const MINUTE_MS = 60_000;
 
 export const soak: Scenario = {
   key: 'soak',
-  name: `deaths at ${RATE} a second`,
+  name: `${RATE} deaths a second`,
   withinMs: ({ soakMinutes }) => soakMinutes * MINUTE_MS + 300_000,
   run: async ({ soakMinutes }) => {
     return await onStack({ protocol: 'http/protobuf' }, async (stack) => {
@@ -29,7 +29,7 @@ export const soak: Scenario = {
       }
       const ledger = await reaper.stop();
       const verdicts = watched.map(({ one, samples }) => growth(one.name, samples));
-      return await judge({
+      return await check({
         stack,
         ledger,
 
@@ -40,7 +40,7 @@ export const soak: Scenario = {
   },
 };
 
-/** Compares the last quarter with the second: the first one is the warming up. */
+/** Compares the last quarter with the second. The first is the warm-up. */
 function growth(name: string, samples: readonly Sample[]): { note: string; problems: string[] } {
   const quarter = Math.floor(samples.length / 4);
   const median = (from: number, of: (one: Sample) => number) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collector, loader and service, each under a supervisor of its own, and what they say in the end: the records that arrived and the
-// losses that were counted. What happens to them in between is each scenario's own.
+// Collector, loader and service, each under its own supervisor, and their results: the records that arrived and the losses that were
+// counted. The scenarios disturb them in proxy.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CollectorSite, collectorSite } from '../../scripts/stack/collector.ts';
@@ -20,22 +20,22 @@ import { type Reported, reportedBy } from './ledger.ts';
 import { Supervised } from './supervised.ts';
 
 const READY_WITHIN_MS = 30_000;
-/** On a machine that has much else to do. */
+/** On a busy machine. */
 const ANSWER_WITHIN_MS = 10_000;
 
 export interface StackOptions {
   readonly protocol: Protocol;
-  /** Where the service sends to, if not straight to the collector. */
+  /** Where the service sends to, if not directly to the collector. */
   readonly endpoints?: (collector: CollectorSite) => { grpc: string; http: string };
   readonly ringBytes?: number;
-  /** The first loader, if it is not the built one. */
+  /** The first loader, if not the built one. */
   readonly loader?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
-  /** The service's WHODUNIT_STATE_DIR. */
+  /** WHODUNIT_STATE_DIR of the service. */
   readonly stateDirectory?: string;
 }
 
-/** What /status says, as far as it is looked at here. */
+/** The fields of /status that are used here. */
 export interface ServiceStatus {
   readonly ready: boolean;
   readonly deaths: {
@@ -46,7 +46,7 @@ export interface ServiceStatus {
     readonly lost: Readonly<Record<'kernel' | 'loader' | 'queue' | 'export', number>>;
   };
   readonly queue?: {
-    /** Why it takes nothing at the moment. */
+    /** Why the queue currently stores nothing. */
     readonly error: string | null;
   };
 }
@@ -67,7 +67,7 @@ export class Stack {
     ({ collector: this.collector, loader: this.loader, service: this.service } = programs);
   }
 
-  /** Every record that the collector has in its file, in order. */
+  /** All records in the file of the collector, in order. */
   records(): readonly Reported[] {
     for (const line of this.#lines.read())
       for (const request of requests(line))
@@ -82,7 +82,7 @@ export class Stack {
     return this.#site.ready(this.collector.program);
   }
 
-  /** undefined: the service does not answer (yet). */
+  /** Returns undefined if the service does not answer (yet). */
   async status(): Promise<ServiceStatus | undefined> {
     try {
       const response = await fetch(`http://${this.at.health}/status`, {
@@ -103,33 +103,33 @@ export class Stack {
     );
   }
 
-  /** undefined: no loader serves the socket right now. */
+  /** Returns undefined if no loader serves the socket at the moment. */
   async counters(): Promise<Status | undefined> {
     return await loaderStatus(this.at.socket).catch(() => undefined);
   }
 
-  /** Resolves when all three work. */
+  /** Resolves when all three are ready. */
   async ready(): Promise<void> {
     await this.collectorReady();
     await this.serviceReady();
   }
 
-  surprises(): string[] {
-    return [this.collector, this.loader, this.service].flatMap(({ surprises }) => surprises);
+  unexpectedExits(): string[] {
+    return [this.collector, this.loader, this.service].flatMap(({ unexpectedExits }) => unexpectedExits);
   }
 
   async stop(): Promise<void> {
     await this.service.stop();
     await this.loader.stop();
     await this.collector.stop();
-    // A loader that was killed, or replaced by another, has left its pins.
+    // A loader that was killed or replaced leaves its pins.
     await startProgram(LOADER, ['unload', '--pin-dir', this.at.pinDir]).ended;
     this.at.directory.remove();
     this.#site.remove();
   }
 }
 
-/** Starts a stack, lets `work` happen, and stops it. Rejects where it does not stop in good order. */
+/** Starts a stack, runs `work`, and stops the stack. Rejects if it does not stop cleanly. */
 export async function onStack<T>(options: StackOptions, work: (stack: Stack) => Promise<T>): Promise<T> {
   const at = await place();
   const site = await collectorSite({ keep: 'at once' });
@@ -149,33 +149,33 @@ export async function onStack<T>(options: StackOptions, work: (stack: Stack) => 
   try {
     await stack.ready();
     result = await work(stack);
-    known = stack.surprises().length;
+    known = stack.unexpectedExits().length;
   } finally {
     await stack.stop();
   }
-  const late = stack.surprises().slice(known);
-  if (late.length > 0) throw new Error(`at the end, ${late.join('\n')}`);
+  const late = stack.unexpectedExits().slice(known);
+  if (late.length > 0) throw new Error(`during the shutdown, ${late.join('\n')}`);
   return result;
 }
 
-/** A loader that leaves its pins when it is stopped, as a service manager's does. */
+/** Starts a loader that leaves its pins when it is stopped, as under a service manager. */
 export function startLoader(at: Place, binary: string, ringBytes?: number): Program {
   const args = loaderArgs(at).filter((arg) => arg !== '--unload-on-exit');
   return startProgram(binary, ringBytes === undefined ? args : [...args, '--ring-bytes', String(ringBytes)]);
 }
 
-/** Where the service of a stack keeps its state, unless set otherwise. */
+/** The default state directory of the service of a stack. */
 export function stateDirectory(at: Place): string {
   return join(at.directory.path, 'state');
 }
 
-/** Asking is work for those who are asked. */
+/** Polling costs CPU time of the programs under test. */
 const POLL_MS = 100;
 
-/** Resolves when the service has acknowledged everybody who is dead now. Others go on dying on this machine meanwhile. */
+/** Resolves when the service has acknowledged every termination up to now. Later ones on this machine do not matter. */
 export async function acknowledged(stack: Stack, withinMs: number): Promise<void> {
   let written: bigint | undefined;
-  await until('everybody is acknowledged', withinMs, async () => {
+  await until('the acknowledgement of every termination', withinMs, async () => {
     await sleep(POLL_MS);
     const counters = await stack.counters();
     if (counters === undefined) return undefined;
@@ -185,15 +185,15 @@ export async function acknowledged(stack: Stack, withinMs: number): Promise<void
   });
 }
 
-/** Resolves when every termination so far is settled: acknowledged, and then accepted, filtered, refused or lost. */
+/** Resolves when every termination up to now is settled: acknowledged, and then accepted, filtered, refused or lost. */
 export async function settled(stack: Stack, withinMs: number): Promise<void> {
   await acknowledged(stack, withinMs);
   let received: number | undefined;
-  await until('all that is acknowledged is settled', withinMs, async () => {
+  await until('the settlement of every acknowledged termination', withinMs, async () => {
     await sleep(POLL_MS);
     const { deaths } = (await stack.status()) ?? {};
     received ??= deaths?.received;
-    // First in, first out: what came before has gone before.
+    // The queue is first in, first out.
     return (
       (deaths !== undefined && received !== undefined && deaths.received - deaths.pending >= received) || undefined
     );

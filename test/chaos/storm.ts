@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// 20,000 deaths as fast as all processors can kill, with the service stopped (SIGSTOP) for 2 s in the middle, and the default ring.
-// What does not fit is lost, but counted.
+// 20,000 terminations as fast as all processors can, with the service stopped (SIGSTOP) for 2 s in the middle, and the default ring. What
+// does not fit may be lost, but must be counted.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../scripts/stack/program.ts';
 import { startReaper } from './reap.ts';
-import { judge, type Scenario } from './scenario.ts';
+import { check, type Scenario } from './scenario.ts';
 import { onStack } from './stack.ts';
 
 const DEATHS = 20_000;
@@ -27,10 +27,10 @@ export const storm: Scenario = {
       stack.service.program.child.kill('SIGCONT');
       const ledger = await reaper.ended;
       const seconds = (performance.now() - begin) / 1000;
-      const result = await judge({ stack, ledger, mayLose: true });
+      const result = await check({ stack, ledger, mayLose: true });
       return {
         ...result,
-        note: `${Math.round(DEATHS / seconds)} deaths a second, ${meanwhile} until the service went on`,
+        note: `${Math.round(DEATHS / seconds)} deaths a second, ${meanwhile} until the service continued`,
       };
     });
   },

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that is started again whenever it ends, as a service manager does it, and that can be killed at any moment. An end that
-// the test did not cause is kept: it is a failure, also where nothing was lost by it.
+// A program that is restarted whenever it exits, as by a service manager, and that can be killed at any moment. An exit that the test did
+// not cause is recorded: it is a failure, even if nothing was lost.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Program } from '../../scripts/stack/program.ts';
 import { until } from '../../scripts/stack/program.ts';
 
-/** systemd's default of RestartSec. */
+/** The default of RestartSec in systemd. */
 const RESTART_MS = 100;
 const ALIVE_WITHIN_MS = 5_000;
-const TOLD_CHARACTERS = 2_000;
+const OUTPUT_CHARACTERS = 2_000;
 
 export class Supervised {
   readonly name: string;
-  readonly surprises: string[] = [];
-  #begin: () => Program;
+  readonly unexpectedExits: string[] = [];
+  #launch: () => Program;
   #program: Program;
   #watching: Promise<void>;
   #wanted = true;
   readonly #killed = new Set<Program>();
 
-  constructor(name: string, begin: () => Program) {
+  constructor(name: string, launch: () => Program) {
     this.name = name;
-    this.#begin = begin;
-    this.#program = begin();
+    this.#launch = launch;
+    this.#program = launch();
     this.#watching = this.#watch();
   }
 
-  /** The one that runs, or has just ended. */
+  /** The current instance. It may have just exited. */
   get program(): Program {
     return this.#program;
   }
 
-  /** SIGKILL. Called in the pause before the next start, it kills that one as soon as it is there. */
+  /** Sends SIGKILL. During the pause before a restart, it waits for the next instance and kills that one. */
   async kill(): Promise<void> {
     const program = await until(`${this.name} runs`, ALIVE_WITHIN_MS, () =>
       this.#program.alive() ? this.#program : undefined,
@@ -40,19 +40,19 @@ export class Supervised {
     program.child.kill('SIGKILL');
   }
 
-  /** SIGTERM, and no start afterwards. Its end must be a clean one. */
+  /** Sends SIGTERM, and does not restart. The exit must be clean. */
   async stop(): Promise<void> {
     this.#wanted = false;
     const { code, signal } = await this.#program.stop();
     await this.#watching;
-    if (code !== 0 && !this.#killed.has(this.#program)) this.#surprise(this.#program, signal ?? `code ${code}`);
+    if (code !== 0 && !this.#killed.has(this.#program)) this.#unexpectedExit(this.#program, signal ?? `code ${code}`);
   }
 
-  /** Starts it after a stop; from now on by `begin`, if it is given. */
-  start(begin: () => Program = this.#begin): void {
-    this.#begin = begin;
+  /** Starts the program after a stop. `launch`, if given, replaces the function that starts it. */
+  start(launch: () => Program = this.#launch): void {
+    this.#launch = launch;
     this.#wanted = true;
-    this.#program = begin();
+    this.#program = launch();
     this.#watching = this.#watch();
   }
 
@@ -60,14 +60,14 @@ export class Supervised {
     for (;;) {
       const { code, signal } = await this.#program.ended;
       if (!this.#wanted) return;
-      if (!this.#killed.has(this.#program)) this.#surprise(this.#program, signal ?? `code ${code}`);
+      if (!this.#killed.has(this.#program)) this.#unexpectedExit(this.#program, signal ?? `code ${code}`);
       await sleep(RESTART_MS);
       if (!this.#wanted) return;
-      this.#program = this.#begin();
+      this.#program = this.#launch();
     }
   }
 
-  #surprise(program: Program, how: string): void {
-    this.surprises.push(`${this.name} ended with ${how}:\n${program.output().slice(-TOLD_CHARACTERS)}`);
+  #unexpectedExit(program: Program, how: string): void {
+    this.unexpectedExits.push(`${this.name} ended with ${how}:\n${program.output().slice(-OUTPUT_CHARACTERS)}`);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The results as a table for people. Pure.
+// Renders the results as a text table. Pure.
 import type { Result, Scenario } from './scenario.ts';
 
 export interface Row {
@@ -21,12 +21,12 @@ const HEADS = [
   'others',
   'verdict',
 ];
-/** Columns of words; the others hold numbers. */
+/** Columns with text; the others have numbers. */
 const WORDS: ReadonlySet<number> = new Set([0, 1, 11]);
 
 /**
- * `copies`: second copies of a record, which fall to log.record.uid. `duplicates`: what is left of them after that. `missing`: deaths
- * without a record that should have had one. `lost`: what whodunit itself counted as lost, `others`' deaths on this machine included.
+ * `copies`: repeated records with the same log.record.uid. `duplicates`: with different uids. `missing`: terminations without a record that
+ * should have one. `lost`: counted as lost by whodunit, including terminations outside the test (`others`).
  */
 export function table(rows: readonly Row[]): string {
   const cells = rows.map(({ scenario, result }) => [

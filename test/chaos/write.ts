@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes docs/chaos.md from the last result of each scenario (scripts/suites/chaos.ts). A program.
+// A program that writes docs/chaos.md from the last result of each scenario (scripts/suites/chaos.ts).
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/stack/program.ts';
@@ -10,7 +10,7 @@ const RESULTS = join(ROOT, 'build/chaos/results');
 const TARGET = join(ROOT, 'docs/chaos.md');
 
 const files = SCENARIOS.map(({ key }) => ({ key, path: join(RESULTS, `${key}.json`) }));
-// The hour of the soak is not for every run.
+// The soak takes an hour, so it is optional.
 const absent = files.filter(({ key, path }) => key !== 'soak' && !existsSync(path)).map(({ key }) => key);
 if (absent.length > 0) {
   console.error(`docs/chaos.md needs a result of every scenario. Missing: ${absent.join(', ')}. Run these first.`);

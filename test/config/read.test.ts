@@ -20,7 +20,7 @@ function failure(env: Env, ...argv: string[]): FatalError {
 }
 
 describe('defaults', () => {
-  it('without an endpoint, deaths are printed and nothing is sent', () => {
+  it('without an endpoint, records are printed and nothing is sent', () => {
     expect(read()).toEqual({
       command: 'run',
       rules: { path: null, mode: 'default' },
@@ -52,13 +52,13 @@ describe('defaults', () => {
     expect(read({ WHODUNIT_QUEUE_BYTES: '5000000' }).queueBytes).toBe(5_000_000);
   });
 
-  it('an empty variable is not set', () => {
+  it('an empty variable counts as unset', () => {
     expect(read({ OTEL_EXPORTER_OTLP_ENDPOINT: '', WHODUNIT_REPORT: '' })).toEqual(read());
   });
 });
 
-describe('what is set', () => {
-  it('the form of one signal goes before the general one', () => {
+describe('settings', () => {
+  it('the variable for one signal overrides the general one', () => {
     const env = {
       ...ENDPOINT,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -71,7 +71,7 @@ describe('what is set', () => {
     });
   });
 
-  it('an endpoint for logs alone sends logs alone', () => {
+  it('with an endpoint for logs only, only logs are sent', () => {
     const config = read({ OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://logs:4318/v1/logs' });
     expect([config.logs?.endpoint, config.metrics]).toEqual(['http://logs:4318/v1/logs', null]);
   });
@@ -107,7 +107,7 @@ describe('what is set', () => {
   });
 });
 
-describe('what is wrong is one sentence with key, value, what is allowed and a remedy, and exit code 78', () => {
+describe('an invalid setting fails with exit code 78 and one line: key, value, what is allowed, remedy', () => {
   it.each<[Env, string[], string[]]>([
     [
       { OTEL_EXPORTER_OTLP_PROTOCOL: 'http' },
@@ -155,7 +155,7 @@ describe('what is wrong is one sentence with key, value, what is allowed and a r
   });
 });
 
-describe('the doctor refuses what the service would refuse', () => {
+describe('the doctor rejects the settings that the service rejects', () => {
   it.each<Env>([
     { WHODUNIT_QUEUE_BYTES: '1000' },
     { WHODUNIT_SHUTDOWN_TIMEOUT: '-1' },
@@ -166,7 +166,7 @@ describe('the doctor refuses what the service would refuse', () => {
   });
 });
 
-describe('what a knob allows is what its parser enforces', () => {
+describe('the description of a knob matches its parser', () => {
   const knobs = Object.entries(KNOBS).filter(([, { reader }]) => reader !== 'loader');
 
   it.each(knobs)('the defaults of %s are allowed', (_, knob: Knob) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real death through each configuration that is shipped: real loader, real service, the collector with that very file, and another
-// real collector for its backend. The record must arrive whole and once, and the counter; where nothing is down, the span.
+// A real termination through each shipped configuration: real loader, real service, the collector with that file, and another real
+// collector as its backend. The record must arrive complete and once, and the counter; if nothing is down, also the span.
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
@@ -11,7 +11,7 @@ import { POD, podCgroup, startApiServer } from './kubernetes.ts';
 import { startShipped } from './shipped.ts';
 
 const ARRIVES_WITHIN_MS = 60_000;
-/** A second copy would have come by then. */
+/** How long to wait for a second copy. */
 const SECOND_WITHIN_MS = 1_000;
 
 const cleanUp: (() => unknown)[] = [];
@@ -28,14 +28,14 @@ async function whodunitTo(target: { grpc: string; http: string }): Promise<Whodu
   return later(await startWhodunit({ ...exportTo(target, 'http/protobuf'), OTEL_TRACES_EXPORTER: 'otlp' }));
 }
 
-/** Lets a program die of a fault and returns its pid. */
-async function die(prefix: readonly string[] = []): Promise<number> {
+/** Runs a program that segfaults, and returns its pid. */
+async function crash(prefix: readonly string[] = []): Promise<number> {
   const program = startProgram(MORTAL, [...prefix, 'segfault']);
   expect(await program.ended).toMatchObject({ signal: 'SIGSEGV' });
   return program.pid;
 }
 
-/** The record of that death, once, and the counter of its service. */
+/** Waits for the record, which must arrive once, and for the counter of its service. */
 async function arrived(backend: Collector, pid: number, diagnostics: () => string): Promise<LogRecord> {
   const ofPid = () => backend.logs().filter(({ resource }) => resource['process.pid'] === pid);
   const record = await until('the record', ARRIVES_WITHIN_MS, () => ofPid()[0], diagnostics);
@@ -57,30 +57,30 @@ async function arrived(backend: Collector, pid: number, diagnostics: () => strin
   return record;
 }
 
-/** Spans are not kept through an outage (docs/decisions/0029): only where all runs from the start. */
+/** Waits for the span. Spans are not kept during an outage (docs/decisions/0029), so only if everything runs from the start. */
 async function spanArrived(backend: Collector, pid: number, diagnostics: () => string): Promise<void> {
   const found = () => backend.spans().find(({ resource }) => resource['process.pid'] === pid);
   const span = await until('the span', ARRIVES_WITHIN_MS, found, diagnostics);
   expect(span.attributes['error.type']).toBe('SIGSEGV');
 }
 
-describe('a real death through', () => {
+describe('a real termination through', () => {
   it.each([['collector'], ['sidecar']])('%s.yaml', async (name) => {
     const backend = later(await startCollector());
     const shipped = later(await startShipped([name], { BACKEND_OTLP_ENDPOINT: backend.http }));
     const whodunit = await whodunitTo(shipped);
     const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
-    const pid = await die();
+    const pid = await crash();
     await arrived(backend, pid, diagnostics);
     await spanArrived(backend, pid, diagnostics);
   });
 
-  it('collector.yaml says yes to whodunit only when the backend has said yes', async () => {
+  it('collector.yaml accepts a record only when the backend has accepted it', async () => {
     const [port = 0] = await freePorts(1);
     const shipped = later(await startShipped(['collector'], { BACKEND_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }));
     const whodunit = await whodunitTo(shipped);
     const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
-    const pid = await die();
+    const pid = await crash();
     await until('a refusal', ARRIVES_WITHIN_MS, async () => {
       const status = (await (await fetch(`http://${whodunit.at.health}/status`)).json()) as Status;
       return (status.queue.size > 0 && status.export.logs.last_error !== null) || undefined;
@@ -89,7 +89,7 @@ describe('a real death through', () => {
     await arrived(backend, pid, diagnostics);
   });
 
-  it('agent.yaml with agent-without-kubernetes.yaml, which keeps what it has taken through a crash', async () => {
+  it('agent.yaml with agent-without-kubernetes.yaml keeps accepted records if it crashes', async () => {
     const [port = 0] = await freePorts(1);
     const env = {
       BACKEND_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
@@ -98,8 +98,8 @@ describe('a real death through', () => {
     const shipped = later(await startShipped(['agent', 'agent-without-kubernetes'], env));
     const whodunit = await whodunitTo(shipped);
     const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
-    const pid = await die();
-    await until('the yes of the agent', ARRIVES_WITHIN_MS, async () => {
+    const pid = await crash();
+    await until('the record accepted by the agent', ARRIVES_WITHIN_MS, async () => {
       const status = (await (await fetch(`http://${whodunit.at.health}/status`)).json()) as Status;
       return (status.deaths.reported > 0 && status.queue.size === 0) || undefined;
     });
@@ -110,7 +110,7 @@ describe('a real death through', () => {
     expect(record.resource['deployment.environment.name']).toBe('test');
   });
 
-  it('agent.yaml in Kubernetes, which adds pod and deployment of the victim, not of whodunit', async () => {
+  it('agent.yaml in Kubernetes adds the pod and deployment of the victim, not of whodunit', async () => {
     const backend = later(await startCollector());
     const api = later(await startApiServer());
     const cgroup = podCgroup();
@@ -125,7 +125,7 @@ describe('a real death through', () => {
     );
     const whodunit = await whodunitTo(shipped);
     const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
-    const inPod = await arrived(backend, await die(['in-cgroup', cgroup.directory]), diagnostics);
+    const inPod = await arrived(backend, await crash(['in-cgroup', cgroup.directory]), diagnostics);
     expect(inPod.resource).toMatchObject({
       'k8s.pod.uid': POD.uid,
       'container.id': POD.containerId,
@@ -133,11 +133,11 @@ describe('a real death through', () => {
       'k8s.namespace.name': POD.namespace,
       'k8s.deployment.name': POD.deployment,
     });
-    const outside = await arrived(backend, await die(), diagnostics);
+    const outside = await arrived(backend, await crash(), diagnostics);
     expect(Object.keys(outside.resource).filter((key) => key.startsWith('k8s.'))).toEqual([]);
   });
 
-  it('gateway.yaml: by a real Kafka and the load balancer to the collector behind it', async () => {
+  it('gateway.yaml: through a real Kafka and the load balancer to the collector behind it', async () => {
     const kafka = later(await startKafka());
     const [port = 0] = await freePorts(1);
     const backend = later(await startCollector({ grpcPort: port }));
@@ -150,13 +150,13 @@ describe('a real death through', () => {
     );
     const whodunit = await whodunitTo(shipped);
     const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
-    const pid = await die();
+    const pid = await crash();
     await arrived(backend, pid, diagnostics);
     await spanArrived(backend, pid, diagnostics);
   });
 });
 
-/** What of /status is looked at. */
+/** The fields of /status that are used here. */
 interface Status {
   readonly deaths: { readonly reported: number };
   readonly queue: { readonly size: number };

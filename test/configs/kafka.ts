@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Kafka broker of one node: Apache's own, which scripts/build/kafka.ts has fetched.
+// A real Apache Kafka broker with one node. scripts/build/kafka.ts downloads it.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { freePorts, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const READY_WITHIN_MS = 120_000;
-/** Any UUID will do: the cluster has one member. */
+/** Any UUID: the cluster has one member. */
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
 export interface Kafka {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands in for Kubernetes, which cannot be had here: an API server that knows one pod of one deployment, and a cgroup as a kubelet
-// would make it for that pod's container.
+// Replaces Kubernetes, which cannot run here: an API server with one pod of one deployment, and a cgroup like that of a kubelet for the
+// container of the pod.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -60,7 +60,7 @@ const OBJECTS: Readonly<Record<string, { kind: string; apiVersion: string; items
   },
 };
 
-/** Answers lists, keeps watches open and never says anything on them. Gives the file for KUBECONFIG. */
+/** Answers lists; keeps watches open without events. Returns the file for KUBECONFIG. */
 export async function startApiServer(): Promise<{ kubeconfig: string; stop: () => void }> {
   const directory = temporaryDirectory();
   const server = createServer((request, response) => {
@@ -69,7 +69,7 @@ export async function startApiServer(): Promise<{ kubeconfig: string; stop: () =
     const send = (code: number, body: object) => {
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     };
-    // A streaming list is refused as an older server would; the client then lists.
+    // Rejects a streaming list, like an older server. The client then lists.
     if (url.searchParams.has('sendInitialEvents'))
       send(422, { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Invalid', code: 422 });
     else if (url.searchParams.has('watch'))
@@ -99,7 +99,7 @@ export async function startApiServer(): Promise<{ kubeconfig: string; stop: () =
   return { kubeconfig, stop };
 }
 
-/** The cgroup of the pod's container, in the unified hierarchy, wherever that is mounted otherwise. */
+/** Makes the cgroup of the container, in the unified hierarchy, which it mounts itself. */
 export function podCgroup(): { directory: string; remove: () => Promise<void> } {
   const mount = temporaryDirectory();
   execFileSync('mount', ['-t', 'cgroup2', 'cgroup2', mount.path]);
@@ -113,9 +113,9 @@ export function podCgroup(): { directory: string; remove: () => Promise<void> } 
   return { directory, remove };
 }
 
-/** A cgroup can be removed as soon as the terminated processes have left it. */
+/** Retries: a cgroup can be removed only after the terminated processes have left it. */
 function whenEmpty(path: string): Promise<true> {
-  return until(`the end of ${path}`, EMPTY_WITHIN_MS, () => {
+  return until(`the removal of ${path}`, EMPTY_WITHIN_MS, () => {
     try {
       rmdirSync(path);
       return true;

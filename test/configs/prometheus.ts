@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Prometheus (Debian's) that takes remote write and has the alerts that are shipped.
+// A real Prometheus (from Debian) that accepts remote write, with the shipped alerts.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { answers } from '../../scripts/stack/collector.ts';
@@ -7,7 +7,7 @@ import { freePorts, startProgram, temporaryDirectory, until } from '../../script
 import { PROMETHEUS_ALERTS } from './shown.ts';
 
 const READY_WITHIN_MS = 60_000;
-/** After so long a series that gets no more samples is gone; the default is five minutes. */
+/** A series without new samples disappears after this time. The default is five minutes. */
 const LOOKBACK = '15s';
 
 export interface Sample {
@@ -17,9 +17,9 @@ export interface Sample {
 
 export interface Prometheus {
   readonly url: string;
-  /** The instant vector (or scalar) of a query now. Throws with Prometheus's own words where it is wrong. */
+  /** Evaluates an instant query. Throws with the error of Prometheus if the query is invalid. */
   readonly query: (expr: string) => Promise<Sample[]>;
-  /** Names of the alerts that are firing or about to. */
+  /** Names of the firing and pending alerts. */
   readonly alerts: () => Promise<string[]>;
   readonly output: () => string;
   readonly stop: () => Promise<void>;
@@ -51,7 +51,7 @@ export async function startPrometheus(): Promise<Prometheus> {
   const ask = async (path: string, body?: URLSearchParams) => {
     const response = await fetch(`${url}${path}`, body === undefined ? {} : { method: 'POST', body });
     const { status, data, error } = (await response.json()) as Answer;
-    if (status !== 'success') throw new Error(`Prometheus says: ${error}`);
+    if (status !== 'success') throw new Error(`Prometheus: ${error}`);
     return data;
   };
   return {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real deaths are counted in a real Prometheus, by collector.yaml with backends/self-hosted.yaml, and every PromQL of dashboards and
-// alerts is run against it: each returns data, and the alerts fire that should.
+// Real terminations are counted in a real Prometheus, through collector.yaml with backends/self-hosted.yaml. Every PromQL query of
+// dashboards and alerts must return data, and the alerts must fire.
 import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,11 +14,11 @@ import { type Shipped, startShipped } from './shipped.ts';
 import { PROMETHEUS_ALERTS, shownQueries } from './shown.ts';
 
 const DATA_WITHIN_MS = 90_000;
-/** Counters are sent every half second. */
+/** Longer than the export interval of the counters, half a second. */
 const BETWEEN_CRASHES_MS = 600;
 const SILENT_WITHIN_MS = 60_000;
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
-/** Its expression gives data when whodunit is silent, which is tested last. */
+/** This alert returns data when whodunit stops sending, which is tested last. */
 const SILENT = 'WhodunitSilent';
 
 let prometheus: Prometheus;
@@ -27,7 +27,7 @@ let whodunit: Whodunit;
 const cleanUp: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  // Stands in for Loki and Tempo, which cannot be had here: takes everything.
+  // Replaces Loki and Tempo, which cannot run here: accepts everything.
   const others = createServer((request, response) => {
     request.resume().on('end', () => response.end());
   }).listen(0, '127.0.0.1');
@@ -57,7 +57,7 @@ async function crash(): Promise<void> {
   expect(await startProgram(MORTAL, ['segfault'], SHOP).ended).toMatchObject({ signal: 'SIGSEGV' });
 }
 
-async function beKilled(): Promise<void> {
+async function killVictim(): Promise<void> {
   const victim = startProgram(MORTAL, ['wait'], SHOP);
   await until('the victim', DATA_WITHIN_MS, () => /ready/.test(victim.stdout()) || undefined, victim.output);
   victim.child.kill('SIGKILL');
@@ -76,14 +76,14 @@ async function runOutOfMemory(): Promise<void> {
 
 const increase = (cause: string) =>
   `increase(whodunit_process_terminations_total{service_name="shop",whodunit_cause="${cause}"}[10m]) > 0`;
-/** An alert's condition is a comparison at its end: what is compared must be there, whether or not it is beyond the threshold. */
+/** Removes the comparison at the end of an alert's condition: the left side must have data, whatever the threshold. */
 const compared = (expr: string) => expr.replace(/\s(?:>|>=)\s*[\d.]+$/, '');
 const queries = shownQueries().filter(({ language, at }) => language === 'promql' && at !== SILENT);
 
 describe('PromQL', () => {
-  it('three causes of death are counted, with service and host as labels', async () => {
+  it('three causes are counted, with service and host as labels', async () => {
     await runOutOfMemory();
-    await beKilled();
+    await killVictim();
     for (const _ of [1, 2, 3, 4]) await crash();
     for (const cause of ['fault', 'killed', 'oom_kill']) {
       const [sample] = await until(
@@ -106,7 +106,7 @@ describe('PromQL', () => {
       async () => {
         const found = await prometheus.query(compared(expr));
         if (found.some(({ value }) => !Number.isNaN(value))) return found;
-        await crash(); // a rate is one of at least two points
+        await crash(); // a rate needs at least two points
         await new Promise((resolve) => setTimeout(resolve, BETWEEN_CRASHES_MS));
         return undefined;
       },
@@ -115,7 +115,7 @@ describe('PromQL', () => {
     expect(samples.length).toBeGreaterThan(0);
   });
 
-  it('the alerts of deaths fire', async () => {
+  it('the alerts for terminations fire', async () => {
     await until(
       'CrashLoop, OutOfMemory and Crashed',
       DATA_WITHIN_MS,
@@ -128,7 +128,7 @@ describe('PromQL', () => {
     expect(await prometheus.alerts()).not.toContain('WhodunitLosesDeaths');
   });
 
-  it('a whodunit that is silent is found out', async () => {
+  it('an alert fires if whodunit stops sending', async () => {
     expect(await prometheus.alerts()).not.toContain(SILENT);
     await whodunit.stop();
     await until(
@@ -139,7 +139,7 @@ describe('PromQL', () => {
     );
   });
 
-  it('what Prometheus does not take is found out', async () => {
+  it('an invalid query is reported', async () => {
     await expect(prometheus.query('sum by (service_name (up)')).rejects.toThrow(/parse error/);
   });
 });

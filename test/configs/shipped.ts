@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configurations that are shipped, as people combine them, and a collector that runs one of them. Nothing of a file is changed:
-// addresses are those that its own environment variables give.
+// The shipped configurations, in the combinations that users need, and a collector that runs one of them. The files are not changed:
+// addresses are set by their environment variables.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { answers } from '../../scripts/stack/collector.ts';
@@ -9,10 +9,10 @@ import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until 
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const READY_WITHIN_MS = 60_000;
 
-/** A file of otel-config/, with `.yaml` left out. */
+/** Files of otel-config/, without `.yaml`. */
 const backends = readdirSync(join(OTEL_CONFIG, 'backends')).map((name) => `backends/${name.replace(/\.yaml$/, '')}`);
 
-/** Every way in which they are used: the files, in the order of --config. */
+/** All combinations: the files, in the order of --config. */
 export const COMBINATIONS: readonly (readonly string[])[] = [
   ['collector'],
   ['sidecar'],
@@ -22,7 +22,7 @@ export const COMBINATIONS: readonly (readonly string[])[] = [
   ...['collector', 'sidecar', 'agent'].flatMap((base) => backends.map((backend) => [base, backend])),
 ];
 
-/** What a user sets. */
+/** The variables that users set. */
 export const SETTINGS = {
   BACKEND_OTLP_ENDPOINT: 'http://backend:4318',
   GRAFANA_CLOUD_OTLP_ENDPOINT: 'https://otlp-gateway-prod-eu-west-2.grafana.net/otlp',
@@ -53,13 +53,13 @@ export interface Shipped {
   readonly grpc: string;
   readonly http: string;
   readonly program: Program;
-  /** As `kill -9`, and the same again. */
+  /** Kills the collector with SIGKILL and starts it again. */
   readonly crash: () => Promise<void>;
   readonly restart: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
-/** Runs a combination until its health check is well. `env`: where its backend is. */
+/** Starts a combination and waits for its health check. `env`: the address of its backend. */
 export async function startShipped(files: readonly string[], env: NodeJS.ProcessEnv): Promise<Shipped> {
   const directory = temporaryDirectory();
   const [grpc = 0, http = 0, health = 0, metrics = 0] = await freePorts(4);

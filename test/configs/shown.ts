@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The queries of the dashboards and alerts that are shipped, as Grafana and the rulers would send them.
+// The queries of the shipped dashboards and alerts, as Grafana and the rulers send them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -11,7 +11,7 @@ export const PROMETHEUS_ALERTS = join(OTEL_CONFIG, 'prometheus/alerts.yaml');
 const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
 
 export interface Query {
-  /** Where it stands: the dashboard and the panel, or the alert. */
+  /** The dashboard and panel, or the alert. */
   readonly at: string;
   readonly language: 'promql' | 'logql';
   readonly expr: string;
@@ -29,7 +29,7 @@ export const dashboards: readonly { readonly name: string; readonly text: string
   (name) => ({ name, text: readFileSync(join(DASHBOARDS, name), 'utf8') }),
 );
 
-/** What Grafana puts in the place of its variables. */
+/** Values for the variables of Grafana. */
 const VARIABLES: Readonly<Record<string, string>> = {
   $service: '.+',
   $cause: '.+',
@@ -42,7 +42,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
 function filled(expr: string): string {
   return expr.replace(/\$\w+/g, (name) => {
     const value = VARIABLES[name];
-    if (value === undefined) throw new Error(`${name} in ${expr}: what does Grafana put there?`);
+    if (value === undefined) throw new Error(`unknown variable ${name} in ${expr}`);
     return value;
   });
 }

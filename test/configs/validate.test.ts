@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real collector's own `validate` on every configuration that is shipped, in every combination that the files speak of.
+// `validate` of a real collector on every shipped configuration, in every combination that the files describe.
 import { describe, expect, it } from 'vitest';
 import { COMBINATIONS, collectorFiles, SETTINGS, startConfigs } from './shipped.ts';
 
 async function validate(
   files: readonly string[],
   env: NodeJS.ProcessEnv,
-): Promise<{ code: number | null; said: string }> {
+): Promise<{ code: number | null; output: string }> {
   const program = startConfigs(['validate'], files, env);
   const { code } = await program.ended;
-  return { code, said: program.output() };
+  return { code, output: program.output() };
 }
 
 describe('validate', () => {
@@ -18,14 +18,14 @@ describe('validate', () => {
   });
 
   it.each(COMBINATIONS.map((files) => ({ files, name: files.join(' + ') })))('$name', async ({ files }) => {
-    const { code, said } = await validate(files, SETTINGS);
-    expect(code, said).toBe(0);
-    expect(said).not.toMatch(/deprecated/i);
+    const { code, output } = await validate(files, SETTINGS);
+    expect(code, output).toBe(0);
+    expect(output).not.toMatch(/deprecated/i);
   });
 
-  it('says no where a setting is missing without which nothing can be sent', async () => {
-    const { code, said } = await validate(['collector', 'backends/grafana-cloud'], {});
+  it('rejects a configuration with a required setting missing', async () => {
+    const { code, output } = await validate(['collector', 'backends/grafana-cloud'], {});
     expect(code).not.toBe(0);
-    expect(said).toMatch(/GRAFANA_CLOUD_OTLP_ENDPOINT|endpoint must be specified/);
+    expect(output).toMatch(/GRAFANA_CLOUD_OTLP_ENDPOINT|endpoint must be specified/);
   });
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imports point inward: main → pipeline → io → core, config beside io. Held for every file at any depth, with no cycle anywhere.
+// Imports point inward: main → pipeline → io → core; config is beside io. Checked for every file in src/, cycles included.
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -19,12 +19,12 @@ const edges = (file: string): string[] =>
     .filter((name) => name.startsWith('.'))
     .map((name) => posix.join(posix.dirname(file), name));
 
-/** Of others, core may use what is pure: a hash, a schema, a reader of bytes. */
+/** The pure packages that core may import: hashes, schemas, a protobuf reader. */
 const PURE = new Set(['node:crypto', 'zod/mini', 'protobufjs/minimal.js']);
 
-/** What becomes of one termination, in order; core/conclude.ts joins them. */
+/** The stages of one termination, in order; core/conclude.ts connects them. */
 const STAGES = ['wire', 'verdict', 'identity', 'words', 'filter', 'telemetry'];
-/** Names and forms without a stage of their own. */
+/** Files that every stage may import. */
 const VOCABULARY = new Set(['core/telemetry/semconv.ts', 'core/telemetry/attributes.ts', 'core/filter/glob.ts']);
 const stageOf = (file: string): string => file.split('/')[1] ?? '';
 
@@ -37,7 +37,7 @@ describe('imports', () => {
   });
 
   it.each(STAGES.flatMap((stage) => filesIn(`core/${stage}/`)))(
-    '%s imports only from its stage and those before',
+    '%s imports only from its stage and earlier ones',
     (file) => {
       const before = STAGES.slice(0, STAGES.indexOf(stageOf(file)) + 1);
       const later = edges(file).filter(
@@ -55,11 +55,11 @@ describe('imports', () => {
     for (const target of edges(file)) expect(target).toMatch(/^(?:io|config|core)\//);
   });
 
-  it('have no cycle, types included', () => {
+  it('have no cycle, type imports included', () => {
     expect(cycles(new Map(all.map((file) => [file, edges(file)])))).toEqual([]);
   });
 
-  it('a cycle is found', () => {
+  it('would be reported if they had a cycle', () => {
     const graph = new Map([
       ['a', ['b']],
       ['b', ['c', 'd']],
@@ -70,7 +70,7 @@ describe('imports', () => {
   });
 });
 
-/** Each way back into a file that depth-first search is still in. */
+/** The cycles of a graph: paths that return to a node which the depth-first search has not left. */
 function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const found: string[] = [];
   const finished = new Set<string>();
@@ -86,7 +86,7 @@ function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
 }
 
 describe('core', () => {
-  it.each(filesIn('core/'))('%s has no clock, no chance, no environment', (file) => {
+  it.each(filesIn('core/'))('%s uses no clock, no random numbers, no environment', (file) => {
     expect(read(file).replace(/'[^'\n]*'|`[^`]*`|\/\/.*|^ ?\*.*/gm, '')).not.toMatch(
       /Date\.now|performance\.|Math\.random|(?<![.\w])process\.(?:env|stdout|stderr|exit|hrtime)|setTimeout|new Date\(\)/,
     );
@@ -94,15 +94,15 @@ describe('core', () => {
 });
 
 describe('every file', () => {
-  it.each(all)('%s has its licence and says what it is for', (file) => {
+  it.each(all)('%s opens with its licence and its purpose', (file) => {
     expect(read(file)).toMatch(/^(?:#!.*\n)?\/\/ SPDX-License-Identifier: Apache-2\.0\n\/\/ \S.{20,}/);
   });
 
-  it('ends the program in main.ts only', () => {
+  it('leaves process.exit() to main.ts', () => {
     expect(all.filter((file) => /process\.exit\(/.test(read(file)))).toEqual(['main.ts']);
   });
 });
 
-it('the version is that of the package', () => {
+it('the version is that of package.json', () => {
   expect(JSON.parse(readFileSync(new URL('../package.json', source), 'utf8')).version).toBe(VERSION);
 });

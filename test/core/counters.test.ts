@@ -21,12 +21,12 @@ describe('the counters', () => {
     expect(page.replace(/\s+/g, ' ')).toContain(words);
   });
 
-  it('include every outcome of the metrics but that of normal exits, which only the kernel counts', () => {
+  it('include every outcome of the metrics except normal exits, which only the kernel counts', () => {
     expect(COUNTER_NAMES.filter((name) => COUNTERS[name].term === 'outcome').sort()).toEqual([...OUTCOMES].sort());
   });
 
   it.each(['pending', 'reported'] as const)(
-    'count each item once on both sides, with records counted as %s',
+    'count each item once on both sides of the sum, with records counted as %s',
     (record) => {
       const counters = noCounts();
       const bytes = new Uint8Array(1);
@@ -39,7 +39,7 @@ describe('the counters', () => {
     },
   );
 
-  it('say which losses belong to which stage', () => {
+  it('assign each loss to its stage', () => {
     const counters = Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, 10 ** index]));
     expect(lostIn({ ...noCounts(), ...counters }, 'queue')).toBe(10 ** 6 + 10 ** 7);
     expect(lostIn({ ...noCounts(), ...counters }, 'export')).toBe(10 ** 8);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every text that people read (errors, log lines, help, sentences of records) is plain English. The texts are the string literals of
-// src/ that have more than one word; comments are not looked at.
+// Every text for people (errors, log lines, help, sentences of records) is plain English. The texts are the string literals in src/ of
+// more than one word; comments are not checked.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 const source = new URL('../../src/', import.meta.url);
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
 
-/** Words that the project used in a sense of its own. */
+/** Words that the project once used with a private meaning. */
 const OWN_DIALECT =
   /\b(?:told|tells|the dead|whoever|nobody|somebody|unwilling|doubtful|condemned|owed|seldom|strangers?|mended|in vain|at home|the end has come|stop by stop|judged|screened|folded|polite|spared)\b/i;
 
@@ -16,7 +16,7 @@ describe('every text for people', () => {
     expect(proseOf(file).filter((text) => OWN_DIALECT.test(text))).toEqual([]);
   });
 
-  it('is looked at: errors, log lines, templates', () => {
+  it('is found: errors, log lines, templates', () => {
     expect(proseOf('core/errors.ts')).toContain('… is "…"; allowed: …. …');
     expect(proseOf('io/otlp/deliver.ts').join('\n')).toContain('records wait on disk, none is lost.');
     expect(files.flatMap(proseOf).length).toBeGreaterThan(300);
@@ -38,10 +38,10 @@ function proseOf(file: string): string[] {
   return literals(readFileSync(new URL(file, source), 'utf8')).filter((text) => /[a-z…] \S/i.test(text));
 }
 
-/** All string literals; what a template inserts is `…`, and its own literals follow. */
+/** All string literals. An interpolation in a template is `…`; literals inside it are listed separately. */
 function literals(text: string): string[] {
   const found: string[] = [];
-  /** Reads code from `at` to the brace that closes a template's insertion, or to the end. Returns where it stopped. */
+  /** Scans code from `at` to the brace that closes an interpolation, or to the end. Returns the position after it. */
   const readCode = (at: number): number => {
     let depth = 0;
     for (let before = ''; at < text.length; ) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares a record with the truth about a death and with what its case expects, field by field. Pure; says every difference.
+// Compares a record, field by field, with the truth about a termination and with the expectation of its case. Pure. Returns every
+// difference.
 import { basename } from 'node:path';
 import { type Attributes, isTermination, type LogRecord, type Value } from '../../scripts/stack/otlp-file.ts';
 import type { Expectation } from './cases/case.ts';
@@ -11,7 +12,7 @@ import type { Death } from './truth.ts';
  */
 export const CLOCK_TOLERANCE_NS = 5_000_000n;
 
-/** Whether the record is about this death: the pid and, as pids are used again, the start. */
+/** Whether the record is about this termination: same pid and, because pids are reused, same start time. */
 export function isAbout(truth: Death, record: LogRecord, toleranceNs = CLOCK_TOLERANCE_NS): boolean {
   if (!isTermination(record) || record.resource['process.pid'] !== truth.pid) return false;
   return startDifference(truth, record, toleranceNs) === undefined;
@@ -27,13 +28,13 @@ export function compare(
   const differences: string[] = [];
   const { attributes, resource } = record;
   const same = (where: Attributes, key: string, wanted: Value | undefined, authority: string) => {
-    const said = where[key];
-    if (JSON.stringify(said) !== JSON.stringify(wanted)) {
-      differences.push(`${key}: the record says ${show(said)}, ${authority} ${show(wanted)}`);
+    const actual = where[key];
+    if (JSON.stringify(actual) !== JSON.stringify(wanted)) {
+      differences.push(`${key}: the record says ${show(actual)}, ${authority} ${show(wanted)}`);
     }
   };
 
-  // The process.
+  // Process.
   same(resource, 'process.pid', truth.pid, 'its parent');
   same(resource, 'process.vpid', truth.vpid, 'NSpid');
   if (truth.parent_pid !== 0) same(resource, 'process.parent_pid', truth.parent_pid, 'its parent');
@@ -48,21 +49,21 @@ export function compare(
   if (typeof cgroup !== 'string' || !truth.cgroups.includes(cgroup)) {
     differences.push(`process.linux.cgroup: the record says ${show(cgroup)}, it was in ${truth.cgroups.join(' and ')}`);
   }
-  // The undertaker itself may run in a container, and its victims with it: it knows of those only that it made.
+  // The undertaker and its victims may themselves run in a container. The truth has only the containers that the undertaker made.
   if (truth.container_id !== '') same(resource, 'container.id', truth.container_id, 'Docker');
 
-  // Its status, as wait4 returned it.
+  // Status, as wait4 returned it.
   same(attributes, 'process.exit.code', truth.exit_code ?? undefined, 'wait4');
   same(attributes, 'whodunit.core_dumped', truth.signal === null ? undefined : truth.core_dumped, 'wait4');
   same(attributes, 'whodunit.signal.number', truth.signal ?? expected.handledSignal, 'wait4');
 
-  // Of who goes with a victim whose memory it shares the kernel prints nothing; of others than victims nothing may be said.
+  // The kernel prints no sizes for a process that is killed because it shares the memory of an OOM victim. Other processes must have none.
   if (truth.oom !== null || expected.cause !== 'oom_kill')
     for (const size of ['total_vm', 'anon_rss', 'file_rss', 'shmem_rss', 'score_adj'] as const) {
       same(attributes, `whodunit.oom.${size}`, truth.oom?.[size], 'the kernel log');
     }
 
-  // Its times.
+  // Times.
   for (const difference of [
     startDifference(truth, record, toleranceNs),
     exitDifference(truth, record, toleranceNs),
@@ -71,7 +72,7 @@ export function compare(
     if (difference !== undefined) differences.push(difference);
   }
 
-  // The opinion.
+  // Classification.
   same(attributes, 'whodunit.cause', expected.cause, 'the case');
   same(attributes, 'error.type', expected.errorType ?? String(truth.exit_code), 'the case');
   same(attributes, 'whodunit.sender.kind', expected.senderKind, 'the case');

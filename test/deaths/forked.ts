@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often anything on this machine was forked: what a storm has raised, and the most that can have exited.
+// Counts the forks on this machine: the size of a fork storm, and an upper bound of the exits.
 import { readFileSync } from 'node:fs';
 
-/** /proc/stat counts every fork and every new thread since the machine came up. */
+/** Processes and threads started since boot (/proc/stat). */
 export function forked(): number {
   return Number(/^processes (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { lives } from './living.ts';
+import { isRunning } from './living.ts';
 import { record } from './sample.ts';
 
 const about = (pid: number, endMs: number) => ({
@@ -11,16 +11,16 @@ const about = (pid: number, endMs: number) => ({
 });
 const HOUR_MS = 3_600_000;
 
-describe('a process that a record calls dead', () => {
-  it('lives if it exists, and did before the reported termination', () => {
-    expect(lives(about(process.pid, Date.now() + HOUR_MS))).toBe(true);
+describe('the process of a termination record', () => {
+  it('is still running if it started before the reported termination', () => {
+    expect(isRunning(about(process.pid, Date.now() + HOUR_MS))).toBe(true);
   });
 
-  it('is another one if it began only after that end', () => {
-    expect(lives(about(process.pid, Date.now() - HOUR_MS))).toBe(false);
+  it('is another process if it started after the reported termination', () => {
+    expect(isRunning(about(process.pid, Date.now() - HOUR_MS))).toBe(false);
   });
 
-  it('does not if it is gone', () => {
-    expect(lives(about(spawnSync('true').pid, Date.now() + HOUR_MS))).toBe(false);
+  it('is not running if it does not exist', () => {
+    expect(isRunning(about(spawnSync('true').pid, Date.now() + HOUR_MS))).toBe(false);
   });
 });

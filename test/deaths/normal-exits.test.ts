@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normal exits never leave the kernel: 100,000 of them make no record, and are all counted.
+// Normal exits are counted in the kernel: 100,000 of them cause no record, and the count is exact.
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
@@ -34,10 +34,10 @@ describe('normal exits', () => {
       .findLast(
         ({ name, attributes }) => name === 'whodunit.process.exits' && attributes['whodunit.outcome'] === 'normal',
       )?.value;
-  /** An upper bound on the exits: all that lived before, and every process and thread forked since. */
+  /** An upper bound of the exits: the processes that existed before, and all processes and threads forked since. */
   const most = (): number => alreadyAlive + forked() - forkedBefore;
 
-  it(`${EXITS} of them are counted, in the kernel and in the collector, and none has a record`, async () => {
+  it(`${EXITS} of them are counted, in the kernel and in the metric, and none has a record`, async () => {
     const first = await until(
       'the first point of whodunit.process.exits',
       METRIC_WITHIN_MS,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A termination by another process's SIGKILL for tests of the comparison: the truth, what the case expects, and the record that is right.
+// A termination by SIGKILL from another process, for tests of the comparison: the truth, the expectation, and the correct record.
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import type { Expectation } from './cases/case.ts';
 import type { Death } from './truth.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the undertaker says of a death: the twin of undertaker/truth.go, and the way to ask for it.
+// What the undertaker reports about a termination: the twin of undertaker/truth.go. runUndertaker runs a case.
 import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../../scripts/stack/program.ts';
 
 export interface Actor {
@@ -9,27 +9,27 @@ export interface Actor {
   readonly args: readonly string[];
   readonly uid: number;
   readonly ancestors: readonly string[];
-  /** Empty: it was not started in a container. */
+  /** Empty: not in a container that the undertaker started. */
   readonly container_id: string;
 }
 
 export interface Death {
   readonly pid: number;
   readonly vpid: number;
-  /** 0: it changed while it died. */
+  /** 0: it changed during the termination. */
   readonly parent_pid: number;
   readonly comm: string;
   readonly exe: string;
   readonly args: readonly string[];
   readonly uid: number;
-  /** The cgroups that it was in, one for each hierarchy. */
+  /** The cgroups of the process, one for each hierarchy. */
   readonly cgroups: readonly string[];
-  /** Empty: it was not started in a container. */
+  /** Empty: not in a container that the undertaker started. */
   readonly container_id: string;
-  /** From /proc/PID/stat: cut to a clock tick of `tick_ns`. */
+  /** From /proc/PID/stat, with the resolution of a clock tick (`tick_ns`). */
   readonly start_unix_ns: string;
   readonly tick_ns: number;
-  /** It died between these two. */
+  /** The process terminated between these two times. */
   readonly before_unix_ns: string;
   readonly after_unix_ns: string;
   readonly status_raw: number;
@@ -37,7 +37,7 @@ export interface Death {
   readonly signal: number | null;
   readonly core_dumped: boolean;
   readonly killer: Actor | null;
-  /** What the kernel printed about it, in bytes. */
+  /** What the kernel logged about the OOM kill, in bytes. */
   readonly oom: OomSizes | null;
 }
 
@@ -51,12 +51,12 @@ export interface OomSizes {
 
 export interface Truth {
   readonly deaths: readonly Death[];
-  /** Deaths of tries that did not become the case: real, and of no interest. */
+  /** Terminations of failed attempts at the case. They are real, but not checked. */
   readonly discarded: readonly Death[];
 }
 
-/** Lets a case happen and returns the truth about it. */
-export async function letHappen(name: string): Promise<Truth> {
+/** Runs a case and returns the truth about it. */
+export async function runUndertaker(name: string): Promise<Truth> {
   const env = { ...process.env, UNDERTAKER_MORTAL: MORTAL, UNDERTAKER_WORLD: WORLD };
   const undertaker = startProgram(UNDERTAKER, [name], { env });
   const { code } = await undertaker.ended;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images under the names of the public ones that the Dockerfiles begin with, made of what scripts/build/image-bases.ts has prepared.
+// Makes base images under the names of the public ones in the Dockerfiles, from the output of scripts/build/image-bases.ts.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,24 +13,24 @@ interface Prepared {
   readonly node: string;
 }
 
-/** What test/delivery/bases/*.Dockerfile begin with. */
+/** The base image of test/delivery/bases/*.Dockerfile. */
 const DEBIAN = 'whodunit-bases/debian';
 
-/** What `npm run test:delivery` has prepared and named in the environment. */
+/** An environment variable that `npm run test:delivery` sets. */
 export function prepared(name: 'WHODUNIT_TEST_BASES' | 'WHODUNIT_TEST_TOOLS' | 'WHODUNIT_TEST_COLLECTOR'): string {
   const text = process.env[name];
   if (text === undefined) throw new Error(`${name} is not set: \`npm run test:delivery\` sets it.`);
   return text;
 }
 
-/** The base image that a Dockerfile takes by default: `ARG <name>=…`. */
+/** The default base image of a Dockerfile: `ARG <name>=…`. */
 export function defaultOf(dockerfile: string, name: string): string {
   const found = new RegExp(`^ARG ${name}=(\\S+)$`, 'm').exec(readFileSync(join(ROOT, dockerfile), 'utf8'));
   if (found?.[1] === undefined) throw new Error(`${dockerfile} has no ARG ${name}`);
   return found[1];
 }
 
-/** Makes what is missing: images stay from run to run, under the names of the directories that they are made of. */
+/** Makes missing images. Images are kept between runs, under the names of the directories that they are made of. */
 export function makeBases(docker: Docker, collectorImage: string): void {
   const { debian, go, node }: Prepared = JSON.parse(prepared('WHODUNIT_TEST_BASES'));
   const make = (tags: readonly string[], madeOf: string, how: (tag: string) => void) => {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Boots systemd on a Debian as on a machine of its own: all namespaces but the user's, and a root file system whose changes are thrown away.
-# $1: the Debian. $2: a directory for the changes. $3: a cgroup of version 2, the root of what it sees; it has no controllers where the
-# machine has them in version 1. SYSTEMD's pid outside is that of the child.
+# Boots systemd from a Debian tree as on a separate machine: in new namespaces of all kinds except user, and with an overlay as root.
+# $1: the Debian tree. $2: a directory for the overlay. $3: a cgroup of version 2, its root cgroup; it has no controllers if the machine has
+# them in version 1. The child of this process is systemd.
 set -e
 mkdir "$2/upper" "$2/work" "$2/root"
 echo $$ >"$3/cgroup.procs"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The demo as it is shipped: images built of the Dockerfiles, services started by docker compose, and each death of the shop arrives at the
-// collector with its cause. Grafana and Jaeger are not run: their images can be had from a registry alone.
+// The demo as it is shipped: images from the Dockerfiles, services started by docker compose. Each termination in the shop must arrive at the
+// collector with its cause. Grafana and Jaeger are not run: their images are only available from a registry.
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,12 +12,12 @@ import { makeBases } from './bases.ts';
 import { buildImages, compose, project } from './compose.ts';
 
 const DEMO = 'docker-compose.yml';
-/** Debian's daemon is of that age. */
+/** compose.docker-20.yaml: the Docker daemon of Debian is that old. */
 const FILES = [DEMO, 'compose.docker-20.yaml', 'test/delivery/compose.test.yaml'];
 const SERVICES = ['loader', 'whodunit', 'collector', 'checkout', 'worker', 'pricing', 'nightly', 'deploy'];
 const REPORTED_WITHIN_MS = 90_000;
 
-describe('what the files say', () => {
+describe('the compose files', () => {
   it.each([
     [
       'the demo',
@@ -38,7 +38,7 @@ describe('what the files say', () => {
       ['checkout', 'collector', 'deploy', 'lgtm', 'loader', 'nightly', 'pricing', 'whodunit', 'worker'],
       [],
     ],
-  ])('%s: docker compose takes it', (_, files, names, profiles) => {
+  ])('%s: docker compose accepts them', (_, files, names, profiles) => {
     const { services } = project(files, profiles);
     expect(Object.keys(services).sort()).toEqual(names);
     for (const { image } of Object.values(services)) expect(image).toMatch(/:v?\d+\.\d+\.\d+$/);
@@ -65,7 +65,7 @@ describe('the demo', () => {
   const diagnostics = () => call('logs', '--no-color', '--tail', '40', 'loader', 'whodunit', 'collector');
 
   beforeAll(async () => {
-    chmodSync(output.path, 0o777); // the collector is a user of its own
+    chmodSync(output.path, 0o777); // the collector runs as its own user
     docker = await startDocker();
     const { services } = JSON.parse(compose(FILES, ['config', '--format', 'json'], env));
     makeBases(docker, services.collector.image);
@@ -93,13 +93,13 @@ describe('the demo', () => {
     ['pricing reads from address 0', 'pricing', { 'whodunit.cause': 'fault', 'error.type': 'SIGSEGV' }],
     ['nightly is killed', 'nightly', { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL' }],
   ])('%s, and the collector has the record', async (_, service, attributes) => {
-    const record = await deathOf(service);
+    const record = await recordOf(service);
     expect(record.attributes).toMatchObject(attributes);
     expect(record.resource).toMatchObject({ 'service.name': service, 'container.id': idOf(service) });
   });
 
-  it('names the deployment as the killer, in the trace of the job that it killed', async () => {
-    const record = await deathOf('nightly');
+  it('names the deployment as the sender, in the trace of the job that it killed', async () => {
+    const record = await recordOf('nightly');
     expect(record.attributes).toMatchObject({
       'whodunit.sender.kind': 'process',
       'whodunit.sender.container.id': idOf('deploy'),
@@ -126,7 +126,7 @@ describe('the demo', () => {
     for (const service of ['loader', 'whodunit']) expect(inspect(service).State.Health.Status).toBe('healthy');
   });
 
-  it('goes on when the loader is killed: Docker starts another one, which takes over', async () => {
+  it('continues after the loader is killed: Docker starts another one, which takes over', async () => {
     const before = inspect('loader').State.Pid;
     process.kill(before, 'SIGKILL');
     await until(
@@ -137,7 +137,7 @@ describe('the demo', () => {
     );
     const since = logs().length;
     await until(
-      'a death after that',
+      'a termination after that',
       REPORTED_WITHIN_MS,
       () =>
         logs()
@@ -147,9 +147,9 @@ describe('the demo', () => {
     );
   });
 
-  function deathOf(service: string): Promise<LogRecord> {
+  function recordOf(service: string): Promise<LogRecord> {
     return until(
-      `the death of ${service}`,
+      `the record of ${service}`,
       REPORTED_WITHIN_MS,
       () => logs().find(({ resource }) => resource['service.name'] === service),
       diagnostics,

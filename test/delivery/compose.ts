@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The project's compose files, as a test uses them: read as docker compose reads them, built, and run on a daemon of the test's own.
+// Runs docker compose on the compose files of the project: reads them, builds images, and runs services on the daemon of the test.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Docker } from '../../scripts/stack/docker.ts';
@@ -15,7 +15,7 @@ export interface Project {
   readonly services: Readonly<Record<string, Service>>;
 }
 
-/** Runs docker compose and returns its standard output. Without a daemon it can only read. */
+/** Runs docker compose and returns its standard output. Without a daemon it can only read the files. */
 export function compose(
   files: readonly string[],
   args: readonly string[],
@@ -26,20 +26,20 @@ export function compose(
   const { status, stdout, stderr } = spawnSync(program, ['--project-directory', ROOT, ...named, ...args], {
     cwd: ROOT,
     encoding: 'utf8',
-    // It asks the docker client of the PATH for plug-ins.
+    // docker compose searches plug-ins with the docker client of PATH.
     env: { ...env, PATH: `/usr/bin:${env.PATH}` },
   });
   if (status !== 0) throw new Error(`docker compose ${args.join(' ')}: ${status}\n${stdout}${stderr}`);
   return stdout;
 }
 
-/** What the files say together. Only the services of no profile, unless one is named. */
+/** The merged files. Without services of profiles, unless these are named. */
 export function project(files: readonly string[], profiles: readonly string[] = []): Project {
   const active = profiles.flatMap((profile) => ['--profile', profile]);
   return JSON.parse(compose(files, [...active, 'config', '--format', 'json']));
 }
 
-/** Builds the images that these services are built of, each once, under the names that the file gives them. */
+/** Builds the images of these services, each once, under the names in the file. */
 export function buildImages(
   docker: Docker,
   { services }: Project,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The images themselves: small, without a root where possible, labelled, and the same for another processor. That they run is
-// compose.test.ts's.
+// The images: small, without root where possible, labelled, and the same for both processors. compose.test.ts runs them.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +10,7 @@ import { defaultOf, makeBases } from './bases.ts';
 import { project } from './compose.ts';
 
 const LOADER_BYTES_MAX = 10_000_000;
-/** Beyond the Node.js that it begins with. */
+/** Without the Node.js base image. */
 const SERVICE_BYTES_MAX = 40_000_000;
 const MACHINES = { amd64: 62, arm64: 183 };
 const ARM_RUNTIME = 'whodunit-test/runtime:arm64';
@@ -31,7 +30,7 @@ afterAll(async () => {
 
 describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
   const inspect = (tag: string) => JSON.parse(docker.call(['image', 'inspect', tag]))[0];
-  /** Copies a file or directory out of an image; returns where it is. */
+  /** Copies a file or directory out of an image, and returns the path of the copy. */
   const taken = (tag: string, path: string) => {
     const id = docker.call(['create', '--platform', `linux/${arch}`, tag]).trim();
     const to = join(place.path, tag.replaceAll(/\W/g, '-'));
@@ -45,7 +44,7 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
       ...['--tag', tag, ...flags, ROOT],
     ]);
 
-  it('the loader is one small static program of that processor', () => {
+  it('the loader is one small static program for that processor', () => {
     const tag = `whodunit-test/loader:${arch}`;
     build('loader', tag);
     const { Architecture, Size, Config } = inspect(tag);
@@ -55,10 +54,10 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
     expect(labelled(Config)).toBe(true);
   });
 
-  it('the service is not root, and owns its state alone', () => {
+  it('the service is not root, and owns only its state directory', () => {
     const tag = `whodunit-test/service:${arch}`;
     const flags = arch === 'amd64' ? [] : ['--build-arg', `RUNTIME_IMAGE=${ARM_RUNTIME}`];
-    // No stage that runs on it runs anything: something of that processor stands in for its Node.js.
+    // No stage executes anything of that processor, so an image with any file replaces its Node.js base.
     if (arch === 'arm64') {
       const context = join(place.path, 'runtime');
       mkdirSync(context);
@@ -74,7 +73,7 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
     expect(Config.Healthcheck.Test.slice(0, 2)).toEqual(['CMD', 'node']);
     expect(labelled(Config)).toBe(true);
     const listed = spawnSync('find', [taken(tag, '/opt/whodunit'), '-name', '*.node'], { encoding: 'utf8' });
-    expect(listed).toMatchObject({ status: 0, stdout: '' }); // nothing that is for one processor alone
+    expect(listed).toMatchObject({ status: 0, stdout: '' }); // no native modules
   });
 });
 

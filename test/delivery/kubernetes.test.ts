@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manifests, as an API server with strict validation reads them (test/delivery/kubernetes/), and the chart, as Helm renders it. No
-// cluster is run.
+// The manifests, read like an API server with strict validation (test/delivery/kubernetes/), and the chart, rendered by Helm. No cluster
+// runs.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { ROOT } from '../../scripts/stack/program.ts';
 import { prepared } from './bases.ts';
 
 const CHART = join(ROOT, 'examples/kubernetes/chart');
-/** Helm asks no cluster which one it is. */
+/** Without a cluster, Helm needs the version. */
 const KUBE_VERSION = '1.34.0';
 
 // biome-ignore lint/suspicious/noExplicitAny: it is Kubernetes' JSON; a test that reads it wrongly fails
@@ -20,7 +20,7 @@ const run = (program: string, args: readonly string[], input?: string) => {
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', input });
   return { status, stdout, output: `${stdout}${stderr}` };
 };
-/** The objects of the manifests; throws where a field is none of Kubernetes'. */
+/** The objects of the manifests. Throws if Kubernetes does not have a field. */
 function objects(yaml: string): Json[] {
   const { status, stdout, output } = run(join(ROOT, 'build/manifests'), [], yaml);
   if (status !== 0) throw new Error(output);
@@ -49,13 +49,13 @@ const containersOf = (workload: Json): Json[] => [
 describe('the check itself', () => {
   it.each([
     [
-      'a field that is none',
+      'an unknown field',
       'apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\nspec: {finalisers: []}\n',
       /unknown field "spec.finalisers"/,
     ],
-    ['a field of another type', 'apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: 1}\n', /cannot unmarshal/],
-    ['a kind that is none', 'apiVersion: apps/v1\nkind: DemonSet\n', /no kind "DemonSet"/],
-  ])('%s is refused', (_, yaml, message) => {
+    ['a field of the wrong type', 'apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: 1}\n', /cannot unmarshal/],
+    ['an unknown kind', 'apiVersion: apps/v1\nkind: DemonSet\n', /no kind "DemonSet"/],
+  ])('%s is rejected', (_, yaml, message) => {
     expect(() => objects(yaml)).toThrow(message);
   });
 });
@@ -64,7 +64,7 @@ describe('the manifests', () => {
   it.each([
     ['daemonset.yaml', ['Namespace', 'ServiceAccount', 'DaemonSet'], ['CHOWN', 'FOWNER']],
     ['sidecar.yaml', ['Deployment'], []],
-  ])('%s: each container has the privileges that docs/deployment.md explains, and no other', (name, kinds, ofOwner) => {
+  ])('%s: each container has the privileges of docs/deployment.md, and no others', (name, kinds, ofOwner) => {
     const all = example(name);
     expect(all.map(({ kind }) => kind)).toEqual(kinds);
     const workload = all.at(-1);
@@ -87,7 +87,7 @@ describe('the manifests', () => {
     }
   });
 
-  it('the sidecar watches its pod alone, and shares its processes', () => {
+  it('the sidecar watches only its pod, and shares its process namespace', () => {
     const [{ spec }] = example('sidecar.yaml');
     expect(spec.template.spec.shareProcessNamespace).toBe(true);
     expect(spec.template.spec.initContainers[0].env).toContainEqual({
@@ -102,7 +102,7 @@ describe('the chart', () => {
     expect(run(tool('helm'), ['lint', '--strict', CHART])).toMatchObject({ status: 0 });
   });
 
-  it('gives the DaemonSet of the plain manifest, but for the names', () => {
+  it('renders the DaemonSet of the plain manifest, except for the names', () => {
     const rendered = template('--set', 'endpoint=http://collector.observability:4318');
     const daemonSet = (all: Json[]) => all.find(({ kind }) => kind === 'DaemonSet').spec.template.spec;
     const plain = daemonSet(example('daemonset.yaml'));
@@ -117,7 +117,7 @@ describe('the chart', () => {
     expect(chart).toEqual(plain);
   });
 
-  it('takes rules, variables and secrets', () => {
+  it('accepts rules, variables and secrets', () => {
     const { stdout } = template(
       ...[
         '--set-string',
@@ -138,7 +138,7 @@ describe('the chart', () => {
     expect(spec.containers[0].env).toContainEqual({ name: 'WHODUNIT_CONFIG', value: '/etc/whodunit/rules.yaml' });
   });
 
-  it('refuses values that it does not have', () => {
+  it('rejects unknown and invalid values', () => {
     for (const value of ['endpont=http://x:1', 'protocol=thrift', 'endpoint=collector:4318'])
       expect([value, template('--set', value).status]).toEqual([value, 1]);
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Debian with systemd as process 1, in namespaces of its own, on which a test installs what a user would. Its own root file system is
-// thrown away at the end.
+// A Debian with systemd as process 1, in its own namespaces, for tests that install packages. Changes to its root file system are discarded
+// at the end.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,14 +11,14 @@ const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const GONE_WITHIN_MS = 10_000;
 
 export interface Machine {
-  /** Runs a command on it; returns its status and what it printed. */
+  /** Runs a command on the machine, and returns its status and output. */
   readonly call: (...command: string[]) => { status: number | null; output: string };
-  /** The path from outside of a file on it. */
+  /** The path outside of a file on the machine. */
   readonly path: (inside: string) => string;
   readonly stop: () => Promise<void>;
 }
 
-/** Boots it from the tree of a Debian, which stays as it is. */
+/** Boots from a Debian tree, which is not changed. */
 export async function bootMachine(debian: string): Promise<Machine> {
   const directory = temporaryDirectory();
   const cgroup = join(unifiedMount(), `whodunit-test-machine-${process.pid}`);
@@ -35,7 +35,7 @@ export async function bootMachine(debian: string): Promise<Machine> {
     return { status, output: `${stdout}${stderr}` };
   };
   const stop = async () => {
-    booting.child.kill('SIGKILL'); // its child goes with it, and with that all the others
+    booting.child.kill('SIGKILL'); // --kill-child kills systemd, and the kernel the rest of its pid namespace
     await booting.ended;
     await until('its cgroups are empty', GONE_WITHIN_MS, () => removeBelow(cgroup) || undefined);
     directory.remove();
@@ -45,8 +45,8 @@ export async function bootMachine(debian: string): Promise<Machine> {
       'systemd has booted',
       BOOTED_WITHIN_MS,
       () => {
-        if (!booting.alive()) throw new Error(`it has ended:\n${booting.output()}`);
-        // A container lacks something or other: degraded is booted, too.
+        if (!booting.alive()) throw new Error(`systemd has exited:\n${booting.output()}`);
+        // Some units fail in a container, so `degraded` is enough.
         return init() !== '' && /^(running|degraded)/.test(call('systemctl', 'is-system-running').output)
           ? true
           : undefined;
@@ -65,10 +65,10 @@ function unifiedMount(): string {
     const [mount = '', filesystem = ''] = line.split(' - ');
     if (filesystem.startsWith('cgroup2 ')) return mount.split(' ')[4] ?? '';
   }
-  throw new Error('no cgroup2 is mounted here');
+  throw new Error('no cgroup2 file system is mounted');
 }
 
-/** Removes a cgroup and those below. false: a process is still in one. */
+/** Removes a cgroup and those below. Returns false if a process is still in one. */
 function removeBelow(cgroup: string): boolean {
   if (!existsSync(cgroup)) return true;
   for (const entry of readdirSync(cgroup, { withFileTypes: true }))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packages as their users have them: the npm package in an empty prefix, the .deb on a Debian with systemd as process 1, where the
-// units are started and tell of a real death. The .rpm is held to the .deb, file by file.
+// The packages as users install them: the npm package in an empty prefix; the .deb on a Debian with systemd as process 1, whose units must
+// report a real termination. The .rpm is compared with the .deb, file by file.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -46,7 +46,7 @@ describe('the npm package', () => {
 
   afterAll(() => prefix.remove());
 
-  it('runs what it says, and needs no script at its installation', () => {
+  it('has working commands, and no install scripts', () => {
     const call = (name: string, ...args: string[]) => spawnSync(at(`.bin/${name}`), args, { env, encoding: 'utf8' });
     expect(call('whodunit', '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('usage: whodunit') });
     expect(call('whodunit-loader', '--version').stdout).toMatch(/^whodunit-loader \d/);
@@ -60,7 +60,7 @@ describe('the npm package', () => {
     expect(machineOf(at('whodunit/prebuilt/linux-arm64/whodunit-loader'))).toBe(MACHINES.arm64);
   });
 
-  it('reports a real termination, and the loader ends on SIGTERM', async () => {
+  it('reports a real termination, and the loader exits on SIGTERM', async () => {
     const here = await place();
     const programs: Program[] = [];
     try {
@@ -105,7 +105,7 @@ describe('the npm package', () => {
 describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
   const deb = () => packageNamed(new RegExp(`_${arch}\\.deb$`));
   const rpm = () => packageNamed(new RegExp(`\\.${arch === 'amd64' ? 'x86_64' : 'aarch64'}\\.rpm$`));
-  /** Files and links; the rpm lists no directories that others own. */
+  /** Files and links, without directories: the rpm does not list those of other packages. */
   const debFiles = () =>
     run('dpkg-deb', '--contents', deb())
       .split('\n')
@@ -113,7 +113,7 @@ describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
       .map((line) => (line.split(/\s+/)[5] ?? '').replace(/^\./, ''))
       .sort();
 
-  it('have the units, the configuration and the programs in their places, the same in both', () => {
+  it('have units, configuration and programs in their places, the same in both', () => {
     const files = debFiles();
     for (const file of [
       '/usr/bin/whodunit',
@@ -164,7 +164,7 @@ describe('the .deb on a Debian with systemd', () => {
 
   afterAll(() => machine?.stop());
 
-  it('systemd has nothing to say against the units, and calls them well confined', () => {
+  it('the units pass systemd-analyze verify and security', () => {
     const units = ['whodunit-loader.service', 'whodunit.service'];
     for (const unit of units) {
       expect(machine.call('systemd-analyze', 'verify', '--man=no', unit)).toEqual({ status: 0, output: '' });
@@ -173,14 +173,14 @@ describe('the .deb on a Debian with systemd', () => {
     }
   });
 
-  it('both start, the service as its own user, and tell of a real death', async () => {
-    // The other deaths of the machine that runs the test are not this one's.
+  it('both start, the service as its own user, and report a real termination', async () => {
+    // Without other terminations on this host.
     const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d');
     mkdirSync(dropIn);
     writeFileSync(join(dropIn, 'scope.conf'), '[Service]\nEnvironment=WHODUNIT_SCOPE=/system.slice\n');
     machine.call('systemctl', 'daemon-reload');
     expect(machine.call('systemctl', 'enable', '--now', 'whodunit-loader', 'whodunit')).toMatchObject({ status: 0 });
-    // Right after that: started means that the probes are attached.
+    // Immediately: started means that the probes are attached.
     expect(machine.call('systemd-run', '--wait', '--unit=victim', '/opt/test/mortal', 'segfault').output).toContain(
       'status=11/SEGV',
     );
@@ -199,7 +199,7 @@ describe('the .deb on a Debian with systemd', () => {
     await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
   });
 
-  it('the service is started again when it is killed', async () => {
+  it('the service is restarted after it is killed', async () => {
     const before = show('whodunit', 'MainPID');
     machine.call('systemctl', 'kill', '--signal=KILL', 'whodunit');
     await until(
@@ -210,7 +210,7 @@ describe('the .deb on a Debian with systemd', () => {
     );
   });
 
-  it('goes without leaving probes, units or programs, and keeps the configuration', () => {
+  it('is removed without leaving probes, units or programs, and keeps the configuration', () => {
     expect(machine.call('dpkg', '--remove', 'whodunit')).toMatchObject({ status: 0 });
     expect(readdirSync(machine.path('/sys/fs/bpf'))).not.toContain('whodunit');
     expect(machine.call('systemctl', 'cat', 'whodunit').status).not.toBe(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the loader must be allowed, measured: it runs with the capabilities that every deployment gives it, and lacks something with each one
-// that is taken away. docs/deployment.md has the table.
+// Tests the privileges of the loader: it works with the capabilities that every deployment grants, and each of them is necessary.
+// docs/deployment.md has the table.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ afterEach(async () => {
   }
 });
 
-/** The loader as root with these capabilities alone, in a network of its own; until it is ready, or has ended. */
+/** Starts the loader as root with only these capabilities, in a new network namespace. Waits until it is ready or has exited. */
 async function startWith(capabilities: readonly string[]): Promise<Program> {
   const at = await place();
   const bounding = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
@@ -29,12 +29,12 @@ async function startWith(capabilities: readonly string[]): Promise<Program> {
   const loader = startProgram('unshare', ['--net', 'setpriv', ...confined, ...loaderArgs(at)]);
   running.push({ loader, at });
   const settled = () => /\bready\b/.test(loader.output()) || !loader.alive() || undefined;
-  await until('the loader is ready, or has ended', READY_WITHIN_MS, settled, loader.output);
+  await until('the loader is ready or has exited', READY_WITHIN_MS, settled, loader.output);
   return loader;
 }
 
 describe('the loader', () => {
-  it(`has all that it needs with ${ALL.join(', ')}, and then keeps none of them`, async () => {
+  it(`needs only ${ALL.join(', ')}, and drops them after the start`, async () => {
     const loader = await startWith(ALL);
     expect(loader.output()).toMatch(/^whodunit-loader: attached the probes, [^\n]*\n$/);
     expect(readFileSync(`/proc/${loader.pid}/status`, 'utf8')).toMatch(/^CapPrm:\t0+\nCapEff:\t0+$/m);
@@ -44,13 +44,13 @@ describe('the loader', () => {
     ['bpf', /needs root \(or CAP_BPF and CAP_PERFMON/],
     ['perfmon', /needs root \(or CAP_BPF and CAP_PERFMON/],
     ['syslog', /no kernel function names: .*CAP_SYSLOG[^\n]*\n.*\bready\b/],
-  ])('without %s, something is missing, and it says what', async (missing, says) => {
+  ])('reports what is missing without %s', async (missing, message) => {
     const loader = await startWith(ALL.filter((name) => name !== missing));
-    expect(loader.output()).toMatch(says);
+    expect(loader.output()).toMatch(message);
   });
 });
 
-it('every deployment gives it these, and no other', () => {
+it('every deployment grants these, and no others', () => {
   const read = (name: string) => readFileSync(join(ROOT, name), 'utf8');
   expect(read('examples/systemd/whodunit-loader.service')).toMatch(
     /^CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYSLOG$/m,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decoder of the wire under damaged bytes: golden lines that were cut, changed, doubled and mixed with garbage, in any
-// chunks, for WHODUNIT_FUZZ_SECONDS. What single lines must give is in test/core/wire/wire.test.ts.
+// Fuzzes the wire decoder with golden lines that are cut, changed, repeated and mixed with garbage, in any chunks, for
+// WHODUNIT_FUZZ_SECONDS. test/core/wire/wire.test.ts tests single lines.
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -13,7 +13,7 @@ const golden = readdirSync(directory)
   .map((name) => readFileSync(new URL(name, directory)));
 const status = readFileSync(new URL('status.json', directory));
 
-/** A golden line with some of its bytes replaced, a part left out, or as it is. */
+/** A golden line, unchanged, with some bytes replaced, or with a part removed. */
 const line = fc
   .record({
     bytes: fc.constantFrom(...golden),
@@ -40,7 +40,7 @@ function decode(chunks: readonly Uint8Array[]): Decoded[] {
   return [...chunks.flatMap((chunk) => decoder.push(chunk)), ...decoder.end()];
 }
 
-it('gives messages and its own errors, the same for any chunks, and the next good line', {
+it('returns only messages and its own errors, the same for any chunks, and recovers on the next valid line', {
   timeout: (seconds + 60) * 1000,
 }, () => {
   let runs = 0;

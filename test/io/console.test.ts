@@ -4,14 +4,14 @@ import { renderJson, renderText, wantsColour } from '../../src/io/console.ts';
 import { recordOf } from '../support/circumstances.ts';
 import { exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../support/deadly.ts';
 
-describe('the report', () => {
+describe('--output text', () => {
   it('shows when, what, why, who, where, and the evidence', () => {
     const report = renderText(recordOf(killedBy(9, { signal: signal(9) })), false);
     expect(report.split('\n').map((line) => line.replace(/\d\d:\d\d:\d\d\.\d+ [+-]\d\d:\d\d/, 'TIME'))).toEqual([
       '✖ sleep (pid 4242) was killed by SIGKILL, sent by bash (pid 99, alice) ← sshd ← systemd, after 3.0 s.',
-      expect.stringMatching(/^ {2}when {6}2026-11-2\d TIME · lived 3\.0 s$/),
+      expect.stringMatching(/^ {2}when {6}2026-11-2\d TIME · ran for 3\.0 s$/),
       '  what      /usr/bin/sleep · pid 4242 · parent 99 · user alice',
-      '  why       killed · SIGKILL SI_USER · 1 ms from signal to end',
+      '  why       killed · SIGKILL SI_USER · 1 ms from signal to termination',
       '  who       bash (pid 99, alice) ← sshd(80) ← systemd(1) · bash -l',
       '  where     session-3.scope · /user.slice/user-1000.slice/session-3.scope · web-1',
       '  command   sleep 100',
@@ -21,7 +21,7 @@ describe('the report', () => {
     ]);
   });
 
-  it('shows sizes if memory ran out', () => {
+  it('shows memory sizes for an OOM kill', () => {
     const report = renderText(recordOf(killedBy(9, { signal: kernelSignal(9), oom_victim: true, oom: oom() })), false);
     expect(report).toContain(
       '  memory    limit 32 MiB · anonymous 32 MiB · file 1 MiB · shared 0 B · virtual 100 MiB · /demo\n',
@@ -35,7 +35,7 @@ describe('the report', () => {
     expect(report).toContain('x\\u000d\\u000a\\u202e');
   });
 
-  it('is coloured by severity if colour is wanted', () => {
+  it('colours the first line by severity, if enabled', () => {
     expect(renderText(recordOf(exitedWith(1)), true)).toMatch(/^\u001b\[31m✖ .*\u001b\[0m\n/);
     expect(renderText(recordOf(exitedWith(1)), false)).not.toContain('\u001b');
   });
@@ -51,7 +51,7 @@ describe('the report', () => {
 });
 
 describe('--output json', () => {
-  it('is one line with the whole record and its resource', () => {
+  it('prints the whole record and its resource on one line', () => {
     const record = recordOf(killedBy(9, { signal: signal(9) }));
     const text = renderJson(record);
     expect(text.indexOf('\n')).toBe(text.length - 1);
@@ -68,7 +68,7 @@ describe('--output json', () => {
     });
   });
 
-  it('has the trace if there is one', () => {
+  it('includes the trace if the record has one', () => {
     const process = victim({ env: { TRACEPARENT: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' } });
     expect(JSON.parse(renderJson(recordOf(exitedWith(1, { process }))))).toMatchObject({
       trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',

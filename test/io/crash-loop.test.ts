@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A crash loop and the whole service: what is reported, that the counters add up, and that no aggregated termination is lost by a kill.
+// A crash loop, against the whole service: what is reported, whether the counters add up, and that SIGKILL loses no aggregated termination.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import { until } from '../../scripts/stack/fake-loader.ts';
 import { freePorts, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { death, type Running, startService } from '../support/service.ts';
 
-const DEATHS = 1000;
+const TERMINATIONS = 1000;
 const RECORDS = 10;
 
 const running: Running[] = [];
@@ -21,10 +21,10 @@ afterEach(async () => {
   for (const service of running.splice(0)) await service.remove();
 });
 
-const deaths = (): string[] => Array.from({ length: DEATHS }, (_, i) => death('death-exit-3', 10 * (i + 1)));
-const LAST_SEQ = BigInt(10 * DEATHS);
+const crashLoop = (): string[] => Array.from({ length: TERMINATIONS }, (_, i) => death('death-exit-3', 10 * (i + 1)));
+const LAST_SEQ = BigInt(10 * TERMINATIONS);
 
-/** A collector that keeps of each record its event, and of a summary how many deaths it stands for. */
+/** A collector that keeps the event name of each record, and the count of each summary. */
 async function collect() {
   const received: { event: string; aggregated: number }[] = [];
   const server = createServer(async (request, response) => {
@@ -43,17 +43,17 @@ async function collect() {
 }
 
 describe('a crash loop', () => {
-  it('of 1,000 terminations in a minute yields 10 records and a summary, the counters add up, and everything is acknowledged', async () => {
+  it('of 1,000 terminations in a minute is reported as 10 records and a summary; the counters add up; all are acknowledged', async () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_RECORDS_PER_MINUTE: '10' };
     const service = await start(['run', '--output', 'json'], health);
-    service.loader.say(...deaths());
+    service.loader.send(...crashLoop());
     await until(() => service.loader.acks().includes(LAST_SEQ), 'the last ack');
     const status = (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as { deaths: object };
     expect(status.deaths).toMatchObject({
-      received: DEATHS,
+      received: TERMINATIONS,
       reported: RECORDS,
-      aggregated: DEATHS - RECORDS,
+      aggregated: TERMINATIONS - RECORDS,
       filtered: 0,
       pending: 0,
     });
@@ -73,7 +73,7 @@ describe('a crash loop', () => {
     });
   });
 
-  it('is reported completely even if the service is killed in the middle of the minute, after everything was acknowledged', async () => {
+  it('is reported completely if the service is killed within the minute, after all terminations were acknowledged', async () => {
     const state = temporaryDirectory();
     const collector = await collect();
     const [port] = await freePorts(1);
@@ -87,7 +87,7 @@ describe('a crash loop', () => {
     };
     try {
       const killed = await start(['run'], env);
-      killed.loader.say(...deaths());
+      killed.loader.send(...crashLoop());
       await until(() => killed.loader.acks().includes(LAST_SEQ), 'the last ack');
       await killed.remove(); // SIGKILL
       const next = await start(['run'], env);
@@ -98,9 +98,10 @@ describe('a crash loop', () => {
       const single = new Set(collector.received.filter(({ aggregated }) => aggregated === 0).map(({ event }) => event));
       expect(single).toEqual(new Set(['whodunit.process.termination']));
       expect(collector.received.filter(({ aggregated }) => aggregated > 0)).toEqual([
-        { event: 'whodunit.process.termination.summary', aggregated: DEATHS - RECORDS },
+        { event: 'whodunit.process.termination.summary', aggregated: TERMINATIONS - RECORDS },
       ]);
-      expect(sum).toMatchObject({ received: DEATHS, aggregated: DEATHS - RECORDS, summaries: 1, filtered: 0 });
+      const aggregated = TERMINATIONS - RECORDS;
+      expect(sum).toMatchObject({ received: TERMINATIONS, aggregated, summaries: 1, filtered: 0 });
     } finally {
       collector.close();
       state.remove();

@@ -25,7 +25,7 @@ const hello: Hello = {
     probe('mark_victim', false, 'old kernel'),
   ],
 };
-const nothing: LoaderSnapshot = {
+const notConnected: LoaderSnapshot = {
   connected: false,
   hello: null,
   status: null,
@@ -33,9 +33,9 @@ const nothing: LoaderSnapshot = {
   badLines: 0,
   badDeaths: 0,
 };
-const connected: LoaderSnapshot = { ...nothing, connected: true, hello };
+const connected: LoaderSnapshot = { ...notConnected, connected: true, hello };
 
-/** A service with this loader and these counters. */
+/** Returns a service with this loader and these counters. */
 function served(loader: LoaderSnapshot = connected, counters: Partial<Record<CounterName, number>> = {}): Served {
   const snapshot: ServiceSnapshot = {
     startedMs: 0,
@@ -51,16 +51,21 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
 describe('/readyz', () => {
   it.each<[string, LoaderSnapshot, number, string]>([
     ['ready', connected, 200, 'ready'],
-    ['no loader yet', nothing, 503, 'not yet connected'],
+    ['not connected yet', notConnected, 503, 'not yet connected'],
     [
-      'loader gone, and why',
+      'disconnected, with the reason',
       { ...connected, connected: false, error: 'no process listens' },
       503,
       'no process listens',
     ],
-    ['only a watcher', { ...connected, hello: { ...hello, role: 'watcher' } }, 503, 'role of the consumer'],
     [
-      'a required probe missing, and why',
+      'connected as a watcher only',
+      { ...connected, hello: { ...hello, role: 'watcher' } },
+      503,
+      'role of the consumer',
+    ],
+    [
+      'a required probe is not attached, with the reason',
       {
         ...connected,
         hello: { ...hello, probes: [probe('sched_process_exit'), probe('signal_generate', false, 'no BTF')] },
@@ -68,7 +73,7 @@ describe('/readyz', () => {
       503,
       'signal_generate is not attached: no BTF',
     ],
-    ['no exit probe at all', { ...connected, hello: { ...hello, probes: [] } }, 503, 'sched_process_exit'],
+    ['no exit probe listed', { ...connected, hello: { ...hello, probes: [] } }, 503, 'sched_process_exit'],
   ])('%s', (_, loader, status, text) => {
     const result = answer('GET', '/readyz', served(loader));
     expect(result.status).toBe(status);
@@ -76,24 +81,24 @@ describe('/readyz', () => {
   });
 });
 
-describe('the client', () => {
+describe('the health client', () => {
   const at = (server: Server) => ({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
 
-  it('reads what the server says', async () => {
+  it('reads /status and /recent', async () => {
     const server = await serveHealth({ host: '127.0.0.1', port: 0 }, served(connected, { pending: 2 }));
     expect(await fetchStatus(at(server))).toMatchObject({ ok: true, value: { queue: { path: '/q', size: 2 } } });
     expect(await fetchRecent(at(server))).toEqual({ ok: true, value: [] });
     server.close();
   });
 
-  it('refuses an answer of another form, and says where it differs', async () => {
+  it('rejects an answer of another form, with the path of the wrong value', async () => {
     const recent = () => [{ time: '', pid: 'one' }] as never;
     const server = await serveHealth({ host: '127.0.0.1', port: 0 }, { ...served(), recent });
-    expect(await fetchRecent(at(server))).toEqual({ ok: false, reason: 'unexpected answer at 0.pid' });
+    expect(await fetchRecent(at(server))).toEqual({ ok: false, reason: 'unexpected value at 0.pid' });
     server.close();
   });
 
-  it('says why no service answers', async () => {
+  it('returns the reason if no service answers', async () => {
     const server = await serveHealth({ host: '127.0.0.1', port: 0 }, served());
     const address = at(server);
     server.close();
@@ -101,13 +106,13 @@ describe('the client', () => {
   });
 });
 
-describe('the server', () => {
+describe('the health server', () => {
   const get = async (server: Server, path: string, method = 'GET') => {
     const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, { method });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
 
-  it('answers /livez, /readyz and /status, and nothing else', async () => {
+  it('answers GET /livez, /readyz and /status; 404 for other paths, 405 for other methods', async () => {
     const server = await serveHealth(
       { host: '127.0.0.1', port: 0 },
       served(connected, { received: 3, reported: 2, filtered: 1 }),
@@ -125,7 +130,7 @@ describe('the server', () => {
     server.close();
   });
 
-  it('counts what was lost by the stage that lost it', () => {
+  it('counts lost terminations by stage', () => {
     const lost = { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n };
     const status = {
       type: 'status',
@@ -144,7 +149,7 @@ describe('the server', () => {
     });
   });
 
-  it('says in one sentence that the port is taken, and what to do', async () => {
+  it('fails with the remedy if the port is in use', async () => {
     const server = await serveHealth({ host: '127.0.0.1', port: 0 }, served());
     const { port } = server.address() as AddressInfo;
     await expect(serveHealth({ host: '127.0.0.1', port }, served())).rejects.toMatchObject({
@@ -154,7 +159,7 @@ describe('the server', () => {
     server.close();
   });
 
-  it('says that an address is not of this machine', async () => {
+  it('fails if the address does not belong to this machine', async () => {
     await expect(serveHealth({ host: '192.0.2.1', port: 1 }, served())).rejects.toMatchObject({
       code: 'HEALTH_ADDR_UNUSABLE',
     });

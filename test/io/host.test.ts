@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(etc, { recursive: true });
 });
 
-it('the host has an id, names and users', () => {
+it('reads id, name, architecture, kernel and user names', () => {
   writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
   writeFileSync(
     join(etc, 'passwd'),
@@ -32,18 +32,18 @@ it('the host has an id, names and users', () => {
   ]);
 });
 
-it('a host without these files has no id and no names', () => {
+it('has no id and no user names without machine-id and passwd', () => {
   expect(hostReader(etc)()).toMatchObject({ id: null, userNames: new Map() });
 });
 
-it('OTEL_RESOURCE_ATTRIBUTES may name the host', () => {
+it('prefers host.id and host.name of OTEL_RESOURCE_ATTRIBUTES', () => {
   writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
   const read = (attributes: string) => hostReader(etc, { OTEL_RESOURCE_ATTRIBUTES: attributes })();
   expect(read('host.name=node%2D7,host.id=i-0abc')).toMatchObject({ name: 'node-7', id: 'i-0abc' });
   expect(read('host.name=')).toMatchObject({ name: hostname(), id: '3d1219c7c4c5404aaa1f6d2a48adfda4' });
 });
 
-it('a new user is known within 10 s', () => {
+it('knows a new user within 10 s', () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\n');
   const read = hostReader(etc);
@@ -54,7 +54,7 @@ it('a new user is known within 10 s', () => {
   expect(read().userNames.get(7)).toBe('bob');
 });
 
-it('the log writes what repeats once a minute, with the number of times', () => {
+it('logs a rate-limited topic once a minute, with the number of lines left out', () => {
   const lines: string[] = [];
   let now = 0;
   const log = new Log(
@@ -71,7 +71,7 @@ it('the log writes what repeats once a minute, with the number of times', () => 
   expect(lines).toEqual([
     'whodunit: first\n',
     'whodunit: other\n',
-    'whodunit: third line (and 1 more in between)\n',
+    'whodunit: third line (1 more left out)\n',
     'whodunit: fourth\n',
   ]);
 });

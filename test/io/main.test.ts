@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole service as a process of its own, against a fake loader and a fake collector.
+// The whole service as a child process, against a fake loader and a fake collector.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -74,7 +74,7 @@ function death(name: string, seq: number, pid = seq): string {
   return line(object);
 }
 
-/** One that is filtered by default: it exits with 3 after a second. */
+/** A termination that is filtered by default: exit code 3 after one second. */
 function shortLived(seq: number): string {
   const object = goldenObject('death-exit-3');
   Object.assign(object, { seq: String(seq) });
@@ -88,20 +88,20 @@ function shortLived(seq: number): string {
   return line(object);
 }
 
-/** What of /status is looked at. */
+/** The fields of /status that these tests read. */
 interface Status {
   readonly deaths: Record<string, unknown>;
   readonly queue: { readonly rejected: { readonly count: number; readonly last: unknown[] } };
 }
 
-/** The settings that send to it, and nothing but logs. */
+/** Settings that send logs, and only logs, to this endpoint. */
 const exporting = (endpoint: string) => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
   OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
   OTEL_METRICS_EXPORTER: 'none',
 });
 
-/** A collector that answers `status()`, and keeps the pids of the logs that it accepted. */
+/** Starts a collector that answers with `status()` and keeps the pids of the accepted records. */
 async function collect(status: () => number): Promise<{ endpoint: string; pids: number[] }> {
   const pids: number[] = [];
   collector = createServer(async (request, response) => {
@@ -119,10 +119,10 @@ async function collect(status: () => number): Promise<{ endpoint: string; pids: 
 }
 
 describe('whodunit run', () => {
-  it('prints what the loader sends, acknowledges it, and exits with 0 on SIGTERM', async () => {
+  it('prints and acknowledges terminations, skips lines that cannot be decoded, and exits with 0 on SIGTERM', async () => {
     start(['run']);
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-sigkill-by-another', 10), 'garbage\n', death('death-segfault', 20));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-sigkill-by-another', 10), 'garbage\n', death('death-segfault', 20));
     await until(() => loader.acks().includes(20n), 'the ack');
     expect(await stop()).toBe(0);
     expect(out).toContain('✖ sleep (pid 10) was killed by SIGKILL, sent by bash (pid 99');
@@ -132,8 +132,8 @@ describe('whodunit run', () => {
 
   it('prints each termination once if the loader sends it twice, and acknowledges both', async () => {
     start(['--output', 'json']);
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-exit-3', 10), death('death-exit-3', 20, 10), death('death-exit-3', 30));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-exit-3', 10), death('death-exit-3', 20, 10), death('death-exit-3', 30));
     await until(() => loader.acks().includes(30n), 'the ack');
     expect(await stop()).toBe(0);
     expect(
@@ -144,28 +144,28 @@ describe('whodunit run', () => {
     ).toEqual([10, 30]);
   });
 
-  it('acknowledges what is on disk, and delivers it when the collector is back', async () => {
+  it('acknowledges records that are on disk, and delivers them when the collector is back', async () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], exporting(endpoint));
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10), death('death-segfault', 20));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10), death('death-segfault', 20));
     await until(() => loader.acks().includes(20n), 'the ack');
-    await until(() => err.includes('does not accept records'), 'a line about the collector');
+    await until(() => err.includes('does not accept records'), 'the log line about the collector');
     expect(err).toContain('records wait on disk, none is lost');
     code = 200;
-    await until(() => pids.length === 2, 'both');
+    await until(() => pids.length === 2, 'both records');
     expect(await stop()).toBe(0);
     expect([pids, out]).toEqual([[10, 20], '']);
   });
 
-  it('continues after SIGKILL: each termination once, though the loader sends them again', async () => {
+  it('continues after SIGKILL and delivers each termination once, although the loader sends them again', async () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], exporting(endpoint));
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     const deaths = [death('death-oom', 10), death('death-segfault', 20)];
-    loader.say(...deaths);
+    loader.send(...deaths);
     await until(() => loader.acks().includes(20n), 'the ack');
     child?.kill('SIGKILL');
     await ended();
@@ -175,7 +175,7 @@ describe('whodunit run', () => {
       for (const text of [...deaths, death('death-exit-3', 30)]) socket.write(text);
     };
     start(['run'], exporting(endpoint));
-    await until(() => loader.acks().includes(30n) && pids.length === 3, 'all');
+    await until(() => loader.acks().includes(30n) && pids.length === 3, 'all records');
     expect(await stop()).toBe(0);
     expect(pids).toEqual([10, 20, 30]);
   });
@@ -184,12 +184,12 @@ describe('whodunit run', () => {
     let code = 503;
     const { endpoint, pids } = await collect(() => code);
     start(['run'], { ...exporting(endpoint), WHODUNIT_SHUTDOWN_TIMEOUT: '300' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10));
     await until(() => loader.acks().includes(10n), 'the ack');
     const begin = performance.now();
     expect(await stop()).toBe(0);
-    expect(performance.now() - begin, 'the default was waited for').toBeLessThan(5_000);
+    expect(performance.now() - begin, 'the shutdown took longer than its timeout').toBeLessThan(5_000);
     expect(err).toMatch(
       /1 records could not be sent in time; they stay in .*queue\.db and are sent after the next start/,
     );
@@ -199,17 +199,17 @@ describe('whodunit run', () => {
     expect(await stop()).toBe(0);
   });
 
-  it('shows in /status what became of every termination, those of an earlier run included', async () => {
+  it('accounts in /status for every termination, including those of the previous run', async () => {
     let code = 400;
     const { endpoint } = await collect(() => code);
     const address = `127.0.0.1:${(await freePorts(1))[0]}`;
     start(['run'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address, WHODUNIT_REPORT: 'default' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10), shortLived(20));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10), shortLived(20));
     const status = async () => (await fetch(`http://${address}/status`)).json() as Promise<Status>;
     while ((await status()).queue.rejected.count === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     code = 200;
-    loader.say(death('death-segfault', 30));
+    loader.send(death('death-segfault', 30));
     while ((await status()).deaths.reported === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     const before = await status();
     expect(before.deaths).toMatchObject({
@@ -228,15 +228,15 @@ describe('whodunit run', () => {
     await until(() => loader.connections === 2, 'the second service');
     expect((await status()).deaths).toMatchObject({ ...before.deaths, duplicates: 0 });
     start(['doctor'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address });
-    await until(() => out.includes('rejected'), 'what doctor says');
+    await until(() => out.includes('rejected'), 'the output of doctor');
     expect(out).toMatch(/ok .*queue +0 records wait \(0 B of 256 MiB\) in .*queue\.db/);
     expect(out).toMatch(/note +rejected +.*HTTP 400.*: .*out-of-memory killer/);
   });
 
-  it('refuses a state directory that another service uses', async () => {
+  it('rejects a state directory that another service uses', async () => {
     const { endpoint } = await collect(() => 200);
     start(['run'], exporting(endpoint));
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     const first = child;
     start(['run'], exporting(endpoint));
     expect(await ended()).toBe(1);
@@ -244,10 +244,10 @@ describe('whodunit run', () => {
     child = first;
   });
 
-  it('needs no state directory where there is no collector', async () => {
+  it('needs no state directory without a collector', async () => {
     start(['run'], { WHODUNIT_STATE_DIR: '/proc/none' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10));
     await until(() => loader.acks().includes(10n), 'the ack');
     expect(await stop()).toBe(0);
     expect(existsSync(stateDir())).toBe(false);
@@ -258,8 +258,8 @@ describe('whodunit run', () => {
     const { endpoint } = await collect(() => 200);
     collector?.on('request', (request) => urls.push(request.url ?? ''));
     start(['run'], { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' });
-    await until(() => loader.heard.length > 0, 'the claim');
-    loader.say(death('death-oom', 10));
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-oom', 10));
     await until(() => loader.acks().includes(10n), 'the ack');
     expect(await stop()).toBe(0);
     expect(urls.filter((url) => url === '/v1/metrics').length).toBeGreaterThanOrEqual(3);
@@ -268,31 +268,31 @@ describe('whodunit run', () => {
   it('waits for a loader that is not running', async () => {
     await loader.stop();
     start(['run']);
-    await until(() => err !== '', 'a line');
+    await until(() => err !== '', 'a log line');
     expect(err).toContain(`no process listens at ${loader.path}`);
     await loader.start();
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     expect(await stop()).toBe(0);
   });
 
-  it('answers on the health address when it is ready', async () => {
+  it('answers /readyz with 200 when it is ready', async () => {
     const port = (await freePorts(1))[0];
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
-    await until(() => loader.heard.length > 0, 'the claim');
+    await until(() => loader.received.length > 0, 'the claim');
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
   });
 
-  it('exits with 1 and one sentence if the health port is taken', async () => {
+  it('exits with 1 and one line if the health port is in use', async () => {
     const other = createTcp().listen(0, '127.0.0.1');
     await once(other, 'listening');
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${(other.address() as AddressInfo).port}` });
     expect(await ended()).toBe(1);
-    expect(err).toMatch(/^whodunit: 127\.0\.0\.1:\d+ is already in use: .*\n$/);
+    expect(err).toMatch(/^whodunit: The health address 127\.0\.0\.1:\d+ is already in use: .*\n$/);
     other.close();
   });
 
-  it('exits with 78 and one sentence on a wrong protocol', async () => {
+  it('exits with 78 and one line if the protocol is invalid', async () => {
     start(['run'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' });
     expect(await ended()).toBe(78);
     expect(err).toMatch(/^whodunit: OTEL_EXPORTER_OTLP_PROTOCOL is "thrift"; allowed: grpc, .*\n$/);
@@ -300,14 +300,14 @@ describe('whodunit run', () => {
 });
 
 describe('the other commands', () => {
-  it('doctor exits with 1 if something is wrong', async () => {
+  it('doctor exits with 1 if it finds a problem', async () => {
     await loader.stop();
     start(['doctor']);
     expect(await ended()).toBe(1);
     expect(out).toContain('BAD   socket');
   });
 
-  it('explain prints what a code means for a program, with the source, and exits with 78 on nonsense', async () => {
+  it('explain prints the meaning of a code for a program, with the source, and exits with 78 for an unknown signal', async () => {
     start(['explain', '--executable', 'grep', '1']);
     expect([await ended(), out]).toEqual([0, expect.stringMatching(/^grep: no line matched.*\n +\(grep\(1\).*\)\n$/)]);
     start(['explain', 'SIGNONSENSE']);

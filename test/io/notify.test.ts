@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// sd_notify into a real datagram socket. Perl holds it: it is on every Debian, and Node has no such sockets.
+// sd_notify into a real datagram socket. Perl opens it, because Node.js has no Unix datagram sockets and every Debian has Perl.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -19,17 +19,17 @@ const RECEIVER = `
 let directory: string;
 let path: string;
 let receiver: ChildProcess;
-let heard: string;
+let received: string;
 let lines: string[];
 const log = new Log((line) => lines.push(line));
 
 beforeEach(async () => {
-  [heard, lines] = ['', []];
+  [received, lines] = ['', []];
   directory = mkdtempSync(join(tmpdir(), 'whodunit-notify-'));
   path = join(directory, 'notify');
   receiver = spawn('perl', ['-e', RECEIVER, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   receiver.stdout?.on('data', (chunk) => {
-    heard += chunk;
+    received += chunk;
   });
   await until(() => existsSync(path), 'the socket');
 });
@@ -42,35 +42,37 @@ afterEach(async () => {
 });
 
 describe('systemd', () => {
-  it('is notified that the service is ready, regularly that it is alive, and that it is stopping', async () => {
+  it('is notified when the service is ready, at each watchdog interval, and when it is stopping', async () => {
     const env = { PATH: process.env.PATH, NOTIFY_SOCKET: path, WATCHDOG_USEC: '100000', WATCHDOG_PID: '77' };
     const systemd = notifier(env, 77, log);
     await systemd?.ready();
-    await until(() => heard.split('WATCHDOG=1\n').length > 2, 'two pings');
+    await until(() => received.split('WATCHDOG=1\n').length > 2, 'two watchdog messages');
     await systemd?.stopping();
-    await until(() => heard.includes('STOPPING=1\n'), 'the end');
-    expect(heard).toMatch(/^READY=1\n(?:BARRIER=1\n|WATCHDOG=1\n)+STOPPING=1\n/);
+    await until(() => received.includes('STOPPING=1\n'), 'STOPPING=1');
+    expect(received).toMatch(/^READY=1\n(?:BARRIER=1\n|WATCHDOG=1\n)+STOPPING=1\n/);
     expect(lines).toEqual([]);
   });
 
-  it('is not notified if it did not ask', () => {
+  it('is not notified without NOTIFY_SOCKET', () => {
     expect(notifier({}, 1, log)).toBeNull();
   });
 
-  it('cannot be notified without its program, which is logged once and stops nothing', async () => {
+  it('is not notified if systemd-notify is missing: this is logged once, and the service continues', async () => {
     const systemd = notifier({ PATH: directory, NOTIFY_SOCKET: path }, 1, log);
     await systemd?.ready();
     await systemd?.stopping();
-    expect(lines).toEqual(['whodunit: systemd was not notified of READY=1: systemd-notify cannot be run (ENOENT).\n']);
+    expect(lines).toEqual([
+      'whodunit: systemd was not notified of READY=1: systemd-notify cannot be run (ENOENT). Install it, or add its directory to PATH.\n',
+    ]);
   });
 });
 
 it.each<[string, Record<string, string>, number | null]>([
-  ['half the time', { WATCHDOG_USEC: '30000000', WATCHDOG_PID: '5' }, 15_000],
-  ['without a pid it is for everyone', { WATCHDOG_USEC: '30000000' }, 15_000],
-  ['of another process', { WATCHDOG_USEC: '30000000', WATCHDOG_PID: '6' }, null],
-  ['none', {}, null],
-  ['nonsense', { WATCHDOG_USEC: 'soon' }, null],
-])('the watchdog: %s', (_, env, ms) => {
+  ['half the timeout', { WATCHDOG_USEC: '30000000', WATCHDOG_PID: '5' }, 15_000],
+  ['without WATCHDOG_PID, for any process', { WATCHDOG_USEC: '30000000' }, 15_000],
+  ['for another process', { WATCHDOG_USEC: '30000000', WATCHDOG_PID: '6' }, null],
+  ['not set', {}, null],
+  ['not a number', { WATCHDOG_USEC: 'soon' }, null],
+])('the watchdog interval: %s', (_, env, ms) => {
   expect(watchdogMs(env, 5)).toBe(ms);
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file of rules, and the whole service with it: read at start, read again on SIGHUP, tried on what died lately.
+// The rules file, and the whole service with it: read at start, reloaded on SIGHUP, tried on recent terminations.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 afterAll(directory.remove);
 
-describe('a file of rules', () => {
+describe('a rules file', () => {
   const failure = (path: string): FatalError => {
     try {
       readRules({ path, mode: 'default' });
@@ -35,7 +35,7 @@ describe('a file of rules', () => {
     throw new Error('it was accepted');
   };
 
-  it('goes before the built-in rules', () => {
+  it('takes precedence over the built-in rules', () => {
     expect(renderRules(readRules({ path: file, mode: 'default' }))).toMatch(
       /^ {3}1 {2}count {3}sleepers\n {3}2 {2}ignore/,
     );
@@ -46,46 +46,49 @@ describe('a file of rules', () => {
       'rules:\n  - name: a\n    action: drop\n',
       /^rules\[0\]\.action in .* is "drop"; allowed: report, count, ignore\./,
     ],
-    ['rules: [\n', /whodunit\.yaml is ".* at line 2, column 1.*"; allowed: YAML\./],
+    ['rules: [\n', /whodunit\.yaml is not valid YAML: .* at line 2, column 1.*\. Correct that line\.$/],
     [`rules: ${'x'.repeat(1_048_576)}`, /allowed: a file of at most 1048576 bytes\./],
-  ])('that is wrong is refused with exit code 78: %#', (text, message) => {
+  ])('that is invalid is rejected with exit code 78: %#', (text, message) => {
     writeFileSync(file, text);
     expect(failure(file)).toMatchObject({ exitCode: 78, message: expect.stringMatching(message) });
   });
 
-  it('is valid in otel-config/, where the example is', () => {
+  it('in otel-config/ (the example) is valid', () => {
     const rules = readRules({ path: join(ROOT, 'otel-config/rules.yaml'), mode: 'default' });
     expect(rules.length - readRules({ path: null, mode: 'default' }).length).toBe(4);
   });
 
-  it('that does not exist is refused', () => {
+  it('that does not exist is rejected', () => {
     rmSync(file);
     expect(failure(file).message).toContain('Reading it failed with ENOENT');
   });
 });
 
 describe('whodunit run', () => {
-  it('reloads the file on SIGHUP, and keeps the old rules if it is wrong', async () => {
+  it('reloads the rules on SIGHUP, and keeps the previous rules if the file is invalid', async () => {
     const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
     const printedAfter = async (seq: number): Promise<number> => {
-      service.loader.say(death('death-exit-3', seq));
+      service.loader.send(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
       return service.out().split('\n').length - 1;
     };
     expect(await printedAfter(10)).toBe(0);
     writeFileSync(file, 'rules: none\n');
     service.child.kill('SIGHUP');
-    await until(() => service.err().includes('The previous rules still apply.'), 'a word about the bad file');
+    await until(() => service.err().includes('The previous rules still apply.'), 'the log line for the invalid file');
     expect(service.err()).toContain('rules in');
     expect(await printedAfter(20)).toBe(0);
     writeFileSync(file, 'rules: []\n');
     service.child.kill('SIGHUP');
-    await until(() => service.err().includes('8 rules, including the built-in ones'), 'a word about the good file');
+    await until(
+      () => service.err().includes('8 rules, including the built-in ones'),
+      'the log line for the valid file',
+    );
     expect(await printedAfter(30)).toBe(1);
     expect(await service.stop()).toBe(0);
   });
 
-  it('exits with 78 and one sentence on a wrong file', async () => {
+  it('exits with 78 and one line if the file is invalid', async () => {
     writeFileSync(file, 'rules:\n  - action: count\n');
     const service = await start(['run', '--config', file]);
     expect(await service.ended()).toBe(78);
@@ -94,11 +97,11 @@ describe('whodunit run', () => {
 });
 
 describe('whodunit rules --dry-run', () => {
-  it('shows which rule matches each of the last terminations, and where the running service did otherwise', async () => {
+  it('shows the rule that matches each recent termination, and where the running service decided differently', async () => {
     const [port] = await freePorts(1);
     const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_REPORT: 'default' };
     const service = await start(['run'], health);
-    service.loader.say(death('death-exit-3', 10), death('death-segfault', 20));
+    service.loader.send(death('death-exit-3', 10), death('death-segfault', 20));
     await until(() => service.loader.acks().includes(20n), 'the ack');
     const dry = await start(['rules', '--dry-run', '--config', file], health);
     expect(await dry.ended()).toBe(0);
@@ -113,10 +116,10 @@ describe('whodunit rules --dry-run', () => {
     expect(await service.stop()).toBe(0);
   });
 
-  it('gets no arguments with WHODUNIT_ARGUMENTS=off', async () => {
+  it('receives no arguments with WHODUNIT_ARGUMENTS=off', async () => {
     const [port] = await freePorts(1);
     const service = await start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_ARGUMENTS: 'off' });
-    service.loader.say(death('death-exit-3', 10));
+    service.loader.send(death('death-exit-3', 10));
     await until(() => service.loader.acks().includes(10n), 'the ack');
     const recent = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
     expect(recent).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
@@ -127,6 +130,6 @@ describe('whodunit rules --dry-run', () => {
     const [port] = await freePorts(1);
     const dry = await start(['rules', '--dry-run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
     expect(await dry.ended()).toBe(1);
-    expect(dry.err()).toContain('is `whodunit run` of this release running there?');
+    expect(dry.err()).toContain('start `whodunit run` of this release, or set WHODUNIT_HEALTH_ADDR');
   });
 });

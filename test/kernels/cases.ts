@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cases that happen in a virtual machine: all that need no more than our own programs, and those that need a whole machine. Run
-// as a program, it prints the names of those for an architecture (as Node names it).
+// The cases that run in a virtual machine: all that need only our own programs, and those that need a whole machine. Run as a program, it
+// prints the ids of the cases for an architecture (process.arch).
 import type { Case } from '../deaths/cases/case.ts';
 import { kernel, oomInCgroup } from '../deaths/cases/expect.ts';
 import { handledCases } from '../deaths/cases/handled.ts';
@@ -11,7 +11,7 @@ import { statusCases } from '../deaths/cases/status.ts';
 const wholeMachineCases: readonly Case[] = [
   {
     name: 'the machine runs out of memory',
-    happens: 'host-out-of-memory',
+    id: 'host-out-of-memory',
     deaths: [
       {
         ...kernel('oom_kill', 'oom_kill'),
@@ -20,11 +20,11 @@ const wholeMachineCases: readonly Case[] = [
     ],
   },
   {
-    name: 'a process hits the limit of a cgroup with memory.oom.group, and its neighbour goes with it',
-    happens: 'out-of-memory-group',
+    name: 'a process hits the limit of a cgroup with memory.oom.group, and the kernel kills its neighbour too',
+    id: 'out-of-memory-group',
     deaths: [oomInCgroup, oomInCgroup],
   },
-  { name: 'a thread of the kernel ends', happens: 'kernel-thread', deaths: [] },
+  { name: 'a kernel thread exits', id: 'kernel-thread', deaths: [] },
 ];
 
 export function machineCases(arch: string): readonly Case[] {
@@ -33,5 +33,5 @@ export function machineCases(arch: string): readonly Case[] {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  for (const { happens } of machineCases(process.argv[2] ?? '')) console.log(happens);
+  for (const { id } of machineCases(process.argv[2] ?? '')) console.log(id);
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// What some kernels, and emulation, cannot show. A limit is recognised by what the machine offers and says, never by a version; it
-// excuses only what is missing or unknown, never another name. docs/kernels.md lists them.
+// What some kernels, and emulation, cannot show. A limit depends on what the machine offers and reports, never on its version. It may only
+// explain a missing or unknown value, never a wrong name. docs/kernels.md lists the limits.
 import type { Transcript } from './transcript.ts';
 
 export interface Limit {
   readonly reason: string;
   readonly applies: (transcript: Transcript) => boolean;
-  /** Whether it excuses a difference, as compare.ts words it. */
+  /** Whether the limit explains a difference (the text of compare.ts). */
   readonly allows?: (difference: string) => boolean;
-  /** It excuses a difference in these cases alone; left out: in all. */
+  /** Only in these cases; undefined: in all cases. */
   readonly cases?: readonly string[];
-  /** The error of a case that cannot happen there at all. */
+  /** The error of a case that cannot run there at all. */
   readonly cannotHappen?: RegExp;
 }
 
 /**
- * What a counter of a process's pages may be off by: 32 pages for each of two processors (percpu_counter_batch), and before Linux 6.2
- * 64 pages for each thread (TASK_RSS_EVENTS_THRESH), of which a Go program has about five.
+ * The maximum error of a counter of the pages of a process: 32 pages for each of two processors (percpu_counter_batch), and before
+ * Linux 6.2 64 pages for each thread (TASK_RSS_EVENTS_THRESH), of which a Go program has about five.
  */
 const COUNTER_SLACK_BYTES = 5 * 64 * 4096;
 
@@ -24,7 +24,7 @@ const LIMITS: readonly Limit[] = [
   {
     reason: 'emulation is too slow for a process lifetime of less than a millisecond',
     applies: () => true,
-    cannotHappen: /lives was shorter than 1ms/,
+    cannotHappen: /processes ran for less than 1ms/,
   },
   {
     reason: 'there is no `cgroup.kill`, which came with Linux 5.14',

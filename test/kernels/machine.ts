@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One machine of the last run: what it said, and the cases that were to happen there.
+// One machine of the last run: its transcript, and its cases.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/stack/program.ts';
@@ -12,7 +12,7 @@ export const DIRECTORY = join(ROOT, 'build/kernels');
 export interface Machine {
   readonly path: string;
   readonly cases: readonly Case[];
-  /** null: it was not booted. */
+  /** null: the machine was not booted. */
   readonly transcript: Transcript | null;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a virtual machine said on its console (test/kernels/vm), taken apart: the truth about each case, and the records that the
-// service makes of what the loader sent. The service's own stages make them; nothing is decided here.
+// Parses the console output of a virtual machine (test/kernels/vm): the truth about each case, and the records that the stages of the
+// service make of the lines of the loader.
 import { readFileSync } from 'node:fs';
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
@@ -18,16 +18,16 @@ export interface Transcript {
   /** What `whodunit-loader check` printed. */
   readonly check: string;
   readonly truths: ReadonlyMap<string, readonly Death[]>;
-  /** Terminations of attempts that were repeated: seen, but of no case. */
+  /** Terminations of failed attempts that were repeated. They belong to no case. */
   readonly discarded: readonly Death[];
-  /** Cases that could not happen, and why. The empty name: the machine itself failed. */
+  /** Cases that could not run, and why. The empty name: the machine itself failed. */
   readonly failures: ReadonlyMap<string, string>;
   readonly records: readonly LogRecord[];
   /** Lines of the loader that could not be read. */
   readonly unreadable: readonly string[];
-  /** Terminations that the loader sent a second time. The service drops the second, and what the first should have said may be in it. */
+  /** Terminations that the loader sent twice. The service drops the second event, although it may be the complete one. */
   readonly repeated: readonly string[];
-  /** Whether the machine came to its end. */
+  /** Whether the machine ran all cases. */
   readonly ended: boolean;
 }
 
@@ -56,7 +56,7 @@ export function readTranscript(path: string, arch: string): Transcript {
   return { hello, status, check, truths, discarded, failures, records, unreadable, repeated, ended };
 }
 
-/** The service from the wire to the record. */
+/** The stages of the service from the wire to the record. */
 class Wire {
   hello: Hello | null = null;
   status: LoaderStatus | null = null;
@@ -90,7 +90,7 @@ class Wire {
   }
 }
 
-/** As the exporter would send it. */
+/** The record as the exporter sends it. */
 function encoded(record: ReadableLogRecord): LogRecord[] {
   return logRecords(new TextDecoder().decode(JsonLogsSerializer.serializeRequest([record])));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes docs/kernels.md from what the machines of the last run said. A program.
+// A program that writes docs/kernels.md from the transcripts of the last run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/stack/program.ts';
-import { judgeOnKernel } from './judge.ts';
+import { checkOnKernel } from './check.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 
 const NAMES = ['5.10', '6.1', '6.12', '7.x', 'arm64'];
@@ -13,7 +13,7 @@ function section(name: string): { row: string; text: string } | null {
   const { cases, transcript } = readMachine(name);
   const source = join(DIRECTORY, `${name}.package`);
   if (transcript === null || !existsSync(source)) return null;
-  const checked = cases.map((one) => ({ one, ...judgeOnKernel(one, transcript) }));
+  const checked = cases.map((one) => ({ one, ...checkOnKernel(one, transcript) }));
   const wrong = checked.filter(({ differences }) => differences.length > 0);
   const limited = checked.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
   const right = checked.length - wrong.length - limited.length;
@@ -22,11 +22,9 @@ function section(name: string): { row: string; text: string } | null {
   const row = `| ${release} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
-    for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.happens]);
-  const lines = [...reasons].map(
-    ([reason, happens]) => `- ${reason}: ${happens.map((text) => `\`${text}\``).join(', ')}`,
-  );
-  lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.happens}\`: ${differences.join('; ')}`));
+    for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
+  const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${ids.map((id) => `\`${id}\``).join(', ')}`);
+  lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
   const text = `## ${release}\n\nDebian's \`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
   return { row, text };
 }

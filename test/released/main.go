@@ -1,5 +1,5 @@
-// Command released prints the path of the loader of release 0.1.0. It builds it once, from the commit of that release, into the cache of
-// scripts/. Upgrades are tested with it.
+// Command released prints the path of the loader of release 0.1.0, for tests of upgrades. The first run builds it, from the commit of that
+// release, in the user's cache directory.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -20,12 +20,13 @@ const (
 func main() {
 	path, err := loader()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "the loader of release %s cannot be built: %v\n", version, err)
+		fmt.Fprintf(os.Stderr, "could not build the loader of release %s: %v\n", version, err)
 		os.Exit(1)
 	}
 	fmt.Println(path)
 }
 
+// loader returns the path of the loader. It builds it unless the cache has it.
 func loader() (path string, err error) {
 	caches, err := os.UserCacheDir()
 	if err != nil {
@@ -46,7 +47,7 @@ func loader() (path string, err error) {
 	defer os.RemoveAll(sources)
 	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
-		return "", fmt.Errorf("this is no clone of the repository: %w", err)
+		return "", fmt.Errorf("find the repository, which must be a clone: %w", err)
 	}
 	built := filepath.Join(sources, "whodunit-loader")
 	archive := filepath.Join(sources, "archive.tar")

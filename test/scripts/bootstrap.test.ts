@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bootstrap in a directory of its own, with programs that only pretend to be Go and npm.
+// The bootstrap in a temporary directory, with fake go and npm programs.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,28 +45,28 @@ function bootstrap(): { code: number | null; output: string } {
 }
 
 describe('the bootstrap', () => {
-  it('says nothing where everything is installed', () => {
+  it('prints nothing if everything is installed', () => {
     installed(LOCK);
     expect(bootstrap()).toEqual({ code: 0, output: '' });
   });
 
-  it('installs where nothing is, and where a version differs', () => {
+  it('installs if nothing is installed, or if a version differs', () => {
     expect(bootstrap()).toEqual({ code: 0, output: expect.stringContaining('npm ci') });
     installed({ packages: { ...LOCK.packages, 'node_modules/b': { version: '1.9.0' } } });
     expect(bootstrap()).toEqual({ code: 0, output: expect.stringContaining('npm ci') });
   });
 
-  it('fails where npm does', () => {
+  it('fails if npm fails', () => {
     program('npm', 'exit 1');
     expect(bootstrap()).toEqual({ code: 1, output: expect.stringContaining('`npm ci` failed') });
   });
 
-  it('names the Go that is needed where there is none', () => {
+  it('names the required Go version if there is none', () => {
     rmSync(join(directory, 'programs/go'));
     expect(bootstrap()).toEqual({ code: 1, output: expect.stringContaining('Go 1.26.0 or newer is needed') });
   });
 
-  it('names the Go that is needed where it is older', () => {
+  it('names the required Go version if it is older', () => {
     program('go', 'echo go1.9.7');
     expect(bootstrap()).toEqual({
       code: 1,

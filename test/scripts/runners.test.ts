@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the reports of Go's test runner are read.
+// Parses the reports of Go's test runner.
 import { describe, expect, it } from 'vitest';
 import { listedFuzzers } from '../../scripts/suites/fuzz.ts';
 import { countEvents, type TestEvent } from '../../scripts/suites/go.ts';
@@ -11,7 +11,7 @@ const event = (Action: string, Test?: string, Package = 'whodunit/loader'): Test
 });
 
 describe('go test', () => {
-  it('counts a test without others inside, whatever runs beside it', () => {
+  it('counts only tests without subtests, with parallel tests too', () => {
     const events = [
       event('run', 'TestA'),
       event('pass', 'TestA/one'),

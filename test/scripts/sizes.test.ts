@@ -15,7 +15,7 @@ describe('the limit of a function', () => {
   });
 
   it.each(['struct event {\n', 'var table = map[string]int{\n', 'static const struct row rows[] = {\n'])(
-    'does not hold for data: %s',
+    'does not apply to data: %s',
     (declaration) => {
       expect(tooLong('x', `${declaration}${body(70)}};\n`)).toEqual([]);
     },

@@ -7,7 +7,7 @@ import { Stages } from '../../scripts/suites/stages.ts';
 
 const counts = (passed: number, failed = 0, skipped = 0): Counts => ({ passed, failed, skipped });
 
-/** Stages with a clock that is moved by hand, and what they have shown. */
+/** Stages with a manual clock, and their output. */
 function fixture({ ci = false } = {}) {
   let ms = 0;
   const capture = new Capture();
@@ -19,7 +19,7 @@ function fixture({ ci = false } = {}) {
 }
 
 describe('stages', () => {
-  it('sum what the suites reported', async () => {
+  it('add up the results of the suites', async () => {
     const { stages, run } = fixture();
     await run(async () => {
       await stages.test('one', async () => counts(2, 1));
@@ -28,14 +28,14 @@ describe('stages', () => {
     expect(stages.total()).toEqual(counts(5, 1, 4));
   });
 
-  it('count a skipped test as failed in CI', async () => {
+  it('count skipped tests as failed in CI', async () => {
     const { stages, run, shown } = fixture({ ci: true });
     await run(() => stages.test('one', async () => counts(2, 1, 3)));
     expect(stages.total()).toEqual(counts(2, 4));
     expect(shown()).toBe('one: 2 passed, 4 failed\n\n');
   });
 
-  it('show what happened in the background in one piece, when it is waited for', async () => {
+  it('show background output in one piece when it is awaited', async () => {
     const { stages, run, shown } = fixture();
     await run(async () => {
       const background = stages.prepareInBackground('building', async () => progress('building … done\n'));
@@ -46,7 +46,7 @@ describe('stages', () => {
     expect(shown()).toBe('in the foreground\nbuilding … done\n');
   });
 
-  it('throw what failed in the background when it is waited for, after what it has shown', async () => {
+  it('throw a background error when it is awaited, after its output', async () => {
     const { stages, run, shown } = fixture();
     const fails = stages.prepareInBackground('building', async () => {
       print('the output');
@@ -58,7 +58,7 @@ describe('stages', () => {
     expect(stages.total()).toEqual(counts(0));
   });
 
-  it('are listed with their times, in the order in which they began', async () => {
+  it('are listed with their times, in order of start', async () => {
     const { stages, wait, run } = fixture();
     await run(async () => {
       let end = () => {};
@@ -86,7 +86,7 @@ describe('stages', () => {
 });
 
 describe('a program in the background', () => {
-  it('shows both of its outputs there, and its exit code is returned', async () => {
+  it('has its standard output and error captured, and returns its exit code', async () => {
     const capture = new Capture();
     const code = await withCapture(capture, () => show('sh', ['-c', 'echo out; echo err >&2; exit 3']));
     expect(code).toBe(3);
@@ -94,7 +94,7 @@ describe('a program in the background', () => {
   });
 });
 
-it('a stage that yields runs its programs at the lowest priority', async () => {
+it('a stage with `yields` runs its programs at the lowest priority', async () => {
   const { stages, run: inForeground } = fixture();
   const priority = () => run('sh', ['-c', 'sleep 0.2; nice']);
   const yields = stages.prepareInBackground('building', priority, { yields: true });

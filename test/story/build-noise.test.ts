@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a build host lives on: a shell test suite, a Go build, a real `npm ci`. By default not one record of it, and each death counted;
-// with WHODUNIT_REPORT=all every one reported. Two whodunits watch the same terminations; a service namespace keeps them apart from all others.
+// Typical load of a build host: a shell test suite, a Go build, a real `npm ci`. By default none of it has a record, and every termination is
+// counted; with WHODUNIT_REPORT=all every one is reported. Two instances of whodunit watch the same terminations, which a service namespace
+// marks.
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -11,7 +12,7 @@ import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whod
 
 const REPORTED_WITHIN_MS = 60_000;
 const ROUNDS = 20;
-/** A round of a test suite: each line is one process that ends otherwise than with 0. */
+/** A round of a test suite: each line is one process that does not exit with 0. */
 const ROUND = [
   'grep -q nothing /etc/passwd',
   '/usr/bin/test 1 = 2',
@@ -58,7 +59,7 @@ afterAll(async () => {
   directory.remove();
 });
 
-async function make(namespace: string, program: string, args: readonly string[], cwd = ROOT): Promise<void> {
+async function makeNoise(namespace: string, program: string, args: readonly string[], cwd = ROOT): Promise<void> {
   const env = { ...process.env, OTEL_RESOURCE_ATTRIBUTES: `service.namespace=${namespace}` };
   const noise = startProgram(program, args, { env, cwd });
   expect([namespace, await noise.ended, noise.output().slice(-500)]).toMatchObject([namespace, { code: 0 }, '']);
@@ -69,7 +70,7 @@ const of = (namespace: string) => (thing: { readonly resource: Attributes }) =>
 const records = ({ collector }: Watcher, namespace: string) =>
   collector.logs().filter(isTermination).filter(of(namespace));
 
-/** The last value of each series, summed: what the metric says of the namespace. */
+/** The metric of the namespace: the sum of the last values of all series. */
 function counted({ collector }: Watcher, namespace: string): number {
   const points = collector
     .metrics()
@@ -79,13 +80,13 @@ function counted({ collector }: Watcher, namespace: string): number {
   return [...last.values()].reduce((sum, value) => sum + value, 0);
 }
 
-it('a shell test suite, a Go build and an npm ci are no incident, and none of their deaths is forgotten', async () => {
+it('a shell test suite, a Go build and npm ci cause no records, and all their terminations are counted', async () => {
   for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(ROOT, name), join(directory.path, name));
-  await make(SHELL, 'sh', ['-c', SUITE]);
-  await make(GO, 'sh', ['-c', 'go vet ./... && go build -o "$0" ./...', directory.path]);
-  await make(NPM, 'npm', ['ci', '--silent', '--prefer-offline', '--no-audit', '--no-fund'], directory.path);
+  await makeNoise(SHELL, 'sh', ['-c', SUITE]);
+  await makeNoise(GO, 'sh', ['-c', 'go vet ./... && go build -o "$0" ./...', directory.path]);
+  await makeNoise(NPM, 'npm', ['ci', '--silent', '--prefer-offline', '--no-audit', '--no-fund'], directory.path);
 
-  // The ring is in order: a service that has reported this one has seen all before it.
+  // The ring is ordered: a service that has reported this termination has handled all before it.
   startProgram('sh', ['-c', 'kill -9 $$'], {
     env: { ...process.env, OTEL_RESOURCE_ATTRIBUTES: `service.namespace=${LAST}` },
   });
@@ -96,7 +97,7 @@ it('a shell test suite, a Go build and an npm ci are no incident, and none of th
       () => records(watcher, LAST)[0],
       watcher.whodunit.service.output,
     );
-  await byDefault.whodunit.service.stop(); // which sends the counters
+  await byDefault.whodunit.service.stop(); // sends the counters
   await all.whodunit.service.stop();
 
   for (const namespace of [SHELL, GO, NPM]) {

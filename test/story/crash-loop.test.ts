@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thousand crashes of one service within a minute, into a real collector: ten records and one summary; the counter says a thousand.
+// A thousand crashes of one service within a minute, with a real collector: ten records, one summary, and a counter of one thousand.
 import { expect, it } from 'vitest';
 import { isTermination } from '../../scripts/stack/otlp-file.ts';
 import { MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
@@ -13,7 +13,7 @@ const SERVICE = `crash-loop-${process.pid}`;
 
 const both = watched({ WHODUNIT_REPORT: 'default' });
 
-it('1,000 aborts of one service in a minute', async () => {
+it('1,000 aborts of one service in a minute are ten records and a summary', async () => {
   const begin = performance.now();
   const script = 'i=0; while [ $i -lt $1 ]; do "$0" raise SIGABRT; i=$((i+1)); done 2>/dev/null';
   const env = { ...process.env, OTEL_SERVICE_NAME: SERVICE };
@@ -37,7 +37,7 @@ it('1,000 aborts of one service in a minute', async () => {
         .map(({ value }) => value),
     );
   await until(
-    'the counter says 1,000',
+    'a counter of 1,000',
     COUNTED_WITHIN_MS,
     () => counted() === CRASHES || undefined,
     () => String(counted()),
@@ -47,7 +47,7 @@ it('1,000 aborts of one service in a minute', async () => {
   const summary = await until('the summary', SUMMARY_WITHIN_MS, () =>
     records().find(({ eventName }) => eventName?.endsWith('.summary')),
   );
-  // What gets a record each: terminations, and the restarts after the first of them.
+  // Only terminations: some of the records are restarts.
   const reported = records().filter(isTermination).length;
   expect(summary.attributes).toMatchObject({
     'whodunit.aggregated.count': CRASHES - reported,

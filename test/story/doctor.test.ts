@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `whodunit doctor --test`: it kills a child on the real kernel and names the step that fails. Each fault is a real one: of a real
-// loader, a real service, a real collector.
+// `whodunit doctor --test` kills a child on the real kernel and names the step that fails. Each fault is real: in a real loader, service or
+// collector.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -72,7 +72,7 @@ interface Doctored {
   /** The last line: `ok` or `BROKEN`, the step, its text. */
   readonly last: { readonly mark: string; readonly step: string; readonly text: string };
   readonly steps: readonly string[];
-  readonly said: string;
+  readonly output: string;
 }
 
 async function doctor(env: NodeJS.ProcessEnv, where: Place = at): Promise<Doctored> {
@@ -84,7 +84,7 @@ async function doctor(env: NodeJS.ProcessEnv, where: Place = at): Promise<Doctor
   const parsed = lines.map((line) => /^(ok|BROKEN) +(?:(\d+) ms +)?(\S+) +(.*)$/.exec(line) ?? []);
   const [, mark = '', , step = '', text = ''] = parsed.at(-1) ?? [];
   const steps = parsed.map(([, , , name = '']) => name);
-  return { code, last: { mark, step, text }, steps, said: program.output() };
+  return { code, last: { mark, step, text }, steps, output: program.output() };
 }
 
 async function service(env: NodeJS.ProcessEnv): Promise<void> {
@@ -93,41 +93,44 @@ async function service(env: NodeJS.ProcessEnv): Promise<void> {
   await until('readyz', READY_WITHIN_MS, () => answers(`http://${at.health}/readyz`), program.output);
 }
 
-describe('where all is well', () => {
-  it.each<Protocol>(['grpc', 'http/protobuf'])('it follows the service to the answer over %s', async (protocol) => {
-    const collector = await collectorOf();
-    const env = exportTo(collector, protocol);
-    await service(env);
-    const { code, last, steps, said } = await doctor(env);
-    expect(last, said).toMatchObject({ mark: 'ok', step: 'collector', text: expect.stringContaining(protocol) });
-    expect(steps).toEqual(['loader', 'killed', 'kernel', 'service', 'collector']);
-    expect(code).toBe(0);
-    const [, pid] = /\(pid (\d+)\) by SIGKILL/.exec(said) ?? [];
-    const records = collector.logs().filter(({ resource }) => resource['process.pid'] === Number(pid));
-    expect(records, said).toHaveLength(1);
-  });
+describe('if everything works', () => {
+  it.each<Protocol>(['grpc', 'http/protobuf'])(
+    'it follows the record through the service to the answer over %s',
+    async (protocol) => {
+      const collector = await collectorOf();
+      const env = exportTo(collector, protocol);
+      await service(env);
+      const { code, last, steps, output } = await doctor(env);
+      expect(last, output).toMatchObject({ mark: 'ok', step: 'collector', text: expect.stringContaining(protocol) });
+      expect(steps).toEqual(['loader', 'killed', 'kernel', 'service', 'collector']);
+      expect(code).toBe(0);
+      const [, pid] = /\(pid (\d+)\) by SIGKILL/.exec(output) ?? [];
+      const records = collector.logs().filter(({ resource }) => resource['process.pid'] === Number(pid));
+      expect(records, output).toHaveLength(1);
+    },
+  );
 
-  it('without a service it decides and sends itself', async () => {
+  it('without a service, it classifies and sends by itself', async () => {
     const collector = await collectorOf();
-    const { code, last, steps, said } = await doctor(exportTo(collector, 'http/json'));
-    expect(last, said).toMatchObject({ mark: 'ok', step: 'collector' });
+    const { code, last, steps, output } = await doctor(exportTo(collector, 'http/json'));
+    expect(last, output).toMatchObject({ mark: 'ok', step: 'collector' });
     expect(steps).toEqual(['loader', 'killed', 'kernel', 'decided', 'collector']);
     expect(code).toBe(0);
     expect(collector.logs().map(({ resource }) => resource['service.name'])).toEqual(['whodunit-doctor']);
   });
 
-  it('over TLS, with the authority that is named', async () => {
+  it('it works over TLS, with the configured CA certificate', async () => {
     const collector = await collectorOf({ tls: certificate });
     const env = { ...exportTo(collector, 'grpc'), OTEL_EXPORTER_OTLP_CERTIFICATE: certificate.cert_file };
-    const { code, last, said } = await doctor(env);
-    expect(last, said).toMatchObject({ mark: 'ok', step: 'collector' });
+    const { code, last, output } = await doctor(env);
+    expect(last, output).toMatchObject({ mark: 'ok', step: 'collector' });
     expect(code).toBe(0);
   });
 
-  it('the plain doctor finds nothing bad, and names what is sent where', async () => {
+  it('without --test, it finds no problem, and shows what is sent where', async () => {
     const collector = await collectorOf();
     await service(exportTo(collector, 'grpc'));
-    const program = startCommand(at, ['doctor']); // another environment than the service's, as in a shell beside systemd
+    const program = startCommand(at, ['doctor']); // not the environment of the service, as in a shell beside systemd
     running.push(program);
     expect((await program.ended).code, program.output()).toBe(0);
     expect(program.stdout()).toMatch(new RegExp(`^ok +logs +grpc to ${collector.grpc}`, 'm'));
@@ -136,20 +139,20 @@ describe('where all is well', () => {
   });
 });
 
-describe('where a step fails, it names the step', () => {
-  it('no loader', async () => {
+describe('if a step fails, it names the step', () => {
+  it('without a loader', async () => {
     const elsewhere = await place();
-    const { code, last, said } = await doctor({}, elsewhere);
+    const { code, last, output } = await doctor({}, elsewhere);
     elsewhere.directory.remove();
-    expect(last, said).toMatchObject({ mark: 'BROKEN', step: 'loader' });
+    expect(last, output).toMatchObject({ mark: 'BROKEN', step: 'loader' });
     expect(last.text).toContain('whodunit-loader run');
     expect(code).toBe(1);
   });
 
-  it('a wrong socket, with the right one', async () => {
+  it('a wrong socket: it names the right one', async () => {
     const wrong = join(at.directory.path, 'evnets.sock');
-    const { code, last, said } = await doctor({ WHODUNIT_SOCKET: wrong });
-    expect(last, said).toMatchObject({ mark: 'BROKEN', step: 'loader' });
+    const { code, last, output } = await doctor({ WHODUNIT_SOCKET: wrong });
+    expect(last, output).toMatchObject({ mark: 'BROKEN', step: 'loader' });
     expect(last.text).toContain(wrong);
     expect(last.text).toMatch(new RegExp(`Set WHODUNIT_SOCKET to where a loader listens: .*${at.socket}`));
     expect(code).toBe(1);
@@ -180,13 +183,13 @@ describe('where a step fails, it names the step', () => {
       remedy: /OTEL_EXPORTER_OTLP_PROTOCOL=grpc/,
     },
     {
-      name: 'TLS to a collector without',
+      name: 'TLS to a collector without TLS',
       env: async () => to((await collectorOf()).http.replace('http:', 'https:'), 'http/protobuf'),
       step: 'TLS',
       remedy: /write http:\/\//,
     },
     {
-      name: 'no TLS to a collector with it',
+      name: 'no TLS to a collector with TLS',
       env: async () => to((await collectorOf({ tls: certificate })).http.replace('https:', 'http:'), 'http/protobuf'),
       step: 'TLS',
       remedy: /write https:\/\//,
@@ -211,7 +214,7 @@ describe('where a step fails, it names the step', () => {
     },
   ];
 
-  /** A service is slow to start, so only these are tried with one: there the service meets the fault. */
+  /** Tested with a service too. Only these, because a service starts slowly. */
   const OF_THE_SERVICE = new Set([
     'a collector that is down',
     'gRPC to a port for HTTP',
@@ -219,20 +222,20 @@ describe('where a step fails, it names the step', () => {
   ]);
 
   it.each(faults.filter(({ name }) => OF_THE_SERVICE.has(name)))(
-    '$name, of the service',
+    '$name, in the service',
     async ({ env, step, remedy }) => {
       const wrong = await env();
       await service(wrong);
-      const { code, last, said } = await doctor({}); // its own environment is not the service's
-      expect(last, said).toMatchObject({ mark: 'BROKEN', step });
+      const { code, last, output } = await doctor({}); // not the environment of the service
+      expect(last, output).toMatchObject({ mark: 'BROKEN', step });
       expect(last.text).toMatch(remedy);
       expect(code).toBe(1);
     },
   );
 
-  it.each(faults)('$name, where no service runs', async ({ env, step, remedy }) => {
-    const { code, last, said } = await doctor(await env());
-    expect(last, said).toMatchObject({ mark: 'BROKEN', step });
+  it.each(faults)('$name, without a service', async ({ env, step, remedy }) => {
+    const { code, last, output } = await doctor(await env());
+    expect(last, output).toMatchObject({ mark: 'BROKEN', step });
     expect(last.text).toMatch(remedy);
     expect(code).toBe(1);
   });

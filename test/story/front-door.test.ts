@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person types: `npm start` and `npm run demo`, with the command lines that package.json has for them.
+// The first commands of a user: `npm start` and `npm run demo`, with the command lines from package.json.
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answers } from '../../scripts/stack/collector.ts';
@@ -12,7 +12,7 @@ const DEMO_WITHIN_MS = 90_000;
 
 const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
 
-/** Runs a script of package.json as npm does: by a shell, which the command replaces. */
+/** Runs a script of package.json as npm does: in a shell, which the command replaces. */
 function startScript(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
   return startProgram('sh', ['-c', `${scripts[name]} "$@"`, 'sh', ...args], { env: { ...process.env, ...env } });
 }
@@ -28,7 +28,7 @@ afterEach(async () => {
 async function start(args: readonly string[]): Promise<{ at: Place; program: Program }> {
   const at = await place();
   places.push(at);
-  // The service is another user where that one can read the checkout.
+  // The service runs as another user if that user can read the checkout.
   chmodSync(at.directory.path, 0o711);
   const program = startScript('start', args, {
     WHODUNIT_SOCKET: at.socket,
@@ -42,14 +42,14 @@ async function start(args: readonly string[]): Promise<{ at: Place; program: Pro
   return { at, program };
 }
 
-/** The children of a process that run the given program: their pids. */
+/** The pids of the children that run the given program. */
 function childrenRunning(parent: number, what: string): number[] {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number);
   return children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(what));
 }
 
 describe('npm start', () => {
-  it('prints a death as JSON if asked to, and Ctrl-C ends both cleanly with 0, without leaving pins or socket', async () => {
+  it('prints a record as JSON with --output json; Ctrl-C stops both programs cleanly, without leaving pins or socket', async () => {
     const { at, program } = await start(['--output', 'json']);
     const victim = startProgram(MORTAL, ['exit', '42']);
     await victim.ended;
@@ -73,7 +73,7 @@ describe('npm start', () => {
   it.each([
     ['loader', 'whodunit-loader'],
     ['service', 'dist/main.js'],
-  ])('stops and says so when the %s dies', async (name, what) => {
+  ])('stops with a message when the %s terminates', async (name, what) => {
     const { at, program } = await start([]);
     const [pid] = childrenRunning(program.pid, what);
     process.kill(pid as number, 'SIGKILL');
@@ -89,7 +89,7 @@ describe('npm start', () => {
 });
 
 describe('npm run demo', () => {
-  it('shows six right reports and ends with 0', async () => {
+  it('shows six right reports and exits with 0', async () => {
     const demo = startScript('demo', []);
     running.push(demo);
     await until('its end', DEMO_WITHIN_MS, () => !demo.alive() || undefined, demo.output);

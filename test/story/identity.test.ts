@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only the memory of the victim holds: the context that it published, before any variable, and the build id of its executable, which is
-// that of the file as binutils read it.
+// Identity from the memory of the victim: the published context, which has precedence over variables, and the build id of the executable,
+// compared with binutils.
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
@@ -16,8 +16,8 @@ const SERVICE = `identity-${process.pid}`;
 
 const both = watched({ WHODUNIT_REPORT: 'default', WHODUNIT_RECORDS_PER_MINUTE: '1000' });
 
-/** Lets it die, and returns its record and what it had printed. */
-async function death(program: string, args: readonly string[]): Promise<{ record: LogRecord; printed: string }> {
+/** Runs a program that terminates, and returns its record and its output. */
+async function recordFor(program: string, args: readonly string[]): Promise<{ record: LogRecord; printed: string }> {
   const env = { ...process.env, OTEL_SERVICE_NAME: SERVICE, OTEL_RESOURCE_ATTRIBUTES: 'team=till,service.version=1' };
   const victim = startProgram(program, args, { env });
   await victim.ended;
@@ -30,15 +30,15 @@ async function death(program: string, args: readonly string[]): Promise<{ record
   return { record, printed: victim.stdout() };
 }
 
-describe('a context that was published', () => {
+describe('a published context', () => {
   it.each([
     ['in a memfd, by a process that aborts', 'memfd', []],
     ['in a memfd, by a process that exits', 'memfd', ['3']],
     ['in anonymous memory', 'anonymous', []],
   ])('%s, names the service', async (_, how, code) => {
-    const { record, printed } = await death(PYTHON, [`${ROOT}/test/story/jobs/published_context.py`, how, ...code]);
+    const { record, printed } = await recordFor(PYTHON, [`${ROOT}/test/story/jobs/published_context.py`, how, ...code]);
     const [pid, seen] = printed.trim().split(' ');
-    // Kernels without CONFIG_ANON_VMA_NAME keep no name of such memory, and the OTEP says that there is no context then.
+    // Kernels without CONFIG_ANON_VMA_NAME do not name such memory. Then, by the OTEP, there is no context.
     const wanted =
       seen === 'named' ? { 'service.name': 'published', 'service.instance.id': pid } : { 'service.name': SERVICE };
     expect(record.resource).toMatchObject({
@@ -49,17 +49,17 @@ describe('a context that was published', () => {
     });
   });
 
-  // The kernel leaves it five sixths of the address space then, and places mappings below the executable and its heap.
-  it.each(['memfd', 'anonymous'])('is found where the stack has no limit (%s)', async (how) => {
+  // Then the kernel reserves five sixths of the address space for the stack, and places mappings below the executable and its heap.
+  it.each(['memfd', 'anonymous'])('is found if the stack has no limit (%s)', async (how) => {
     const limited = ['--stack=unlimited', PYTHON, `${ROOT}/test/story/jobs/published_context.py`, how];
-    const { record, printed } = await death('prlimit', limited);
+    const { record, printed } = await recordFor('prlimit', limited);
     const [pid, seen] = printed.trim().split(' ');
     expect(record.resource['service.name']).toBe(seen === 'named' ? 'published' : SERVICE);
     expect(record.resource['process.pid']).toBe(Number(pid));
   });
 
-  it('is not there where none was published', async () => {
-    const { record } = await death(PYTHON, ['-c', 'import os; os.abort()']);
+  it('is absent if none was published', async () => {
+    const { record } = await recordFor(PYTHON, ['-c', 'import os; os.abort()']);
     expect(record.resource['service.name']).toBe(SERVICE);
   });
 });
@@ -72,8 +72,8 @@ describe('the build id', () => {
     ['of Node.js', NODE, ['-e', 'process.abort()']],
     ['of a Go program', GO, []],
     ['of a static Go program', MORTAL, ['raise', 'SIGABRT']],
-  ])('%s is the one of the file, or is left out', async (_, program, args) => {
-    const { record } = await death(program, args);
+  ])('%s is that of the file, or is omitted', async (_, program, args) => {
+    const { record } = await recordFor(program, args);
     const file = String(record.resource['process.executable.path']);
     const notes = spawnSync('readelf', ['--notes', file], { encoding: 'utf8' });
     expect([notes.error, notes.status]).toEqual([undefined, 0]);

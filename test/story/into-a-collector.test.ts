@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole way, by each protocol: a shell kills `sleep`, and a real collector writes one record about it, soon.
+// The whole path, over each protocol: a shell kills `sleep`, and a real collector soon writes one record about it.
 import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { until } from '../../scripts/stack/program.ts';
 import { exportTo, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Shell, shellWithSleep } from '../support/shell.ts';
 
-/** From the kill to the line in the collector's file: the quickest of some, as the machine may have other work. The benchmark measures all of them. */
+/** From the kill to the line in the collector's file. The fastest of KILLS, because the machine may be busy. The benchmark measures them all. */
 const LATENCY_MAX_MS = 250;
 const KILLS = 4;
 const RECORD_WITHIN_MS = 60_000;
@@ -25,7 +25,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('over %s', (prot
   });
 
   afterAll(async () => {
-    const ends = await whodunit?.stop(); // undefined: it did not even start
+    const ends = await whodunit?.stop(); // undefined: the setup failed
     await collector?.stop();
     if (ends !== undefined) expect(ends).toMatchObject({ service: { code: 0 }, loader: { code: 0 }, pinsLeft: false });
   });
@@ -40,7 +40,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('over %s', (prot
 
   it('`sleep 100 & kill -SEGV $!` yields exactly one record, of sleep, by that shell, within 250 ms', async () => {
     const latencies: number[] = [];
-    // The first one opens the connection to the collector.
+    // The first kill includes the connection to the collector.
     for (let round = 1; round <= KILLS; round += 1) {
       const shell = await shellWithSleep();
       try {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the eyes of a real Jaeger, which takes traces alone: an instrumented batch job crashes, and its death stands in the trace that its
-// own span is in, under the same service.
+// With a real Jaeger, which accepts only traces: an instrumented batch job crashes, and its termination is a span in the trace of its own
+// span, under the same service.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Jaeger, startJaeger } from '../../scripts/stack/jaeger.ts';
 import { startProgram, until } from '../../scripts/stack/program.ts';
@@ -26,7 +26,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
   });
 
   afterAll(async () => {
-    const ends = await whodunit?.stop(); // undefined: it did not even start
+    const ends = await whodunit?.stop(); // undefined: the setup failed
     await jaeger?.stop();
     if (ends !== undefined) expect(ends.service).toMatchObject({ code: 0 });
   });
@@ -49,7 +49,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
       ]);
       const pid = Number(job.stdout());
       const death = await until(
-        'the span of the death',
+        'the span of the termination',
         REPORTED_WITHIN_MS,
         async () =>
           (await jaeger.trace(traceId)).find(
@@ -73,7 +73,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
           'otel.status_description': expect.stringMatching(/aborted/),
         },
       });
-      // The life of the process has the job's own span in it.
+      // The lifetime of the process includes the span of the job.
       expect(death.startMicros).toBeLessThan(own?.startMicros ?? 0);
       expect(death.startMicros + death.durationMicros).toBeGreaterThan(
         (own?.startMicros ?? 0) + (own?.durationMicros ?? 0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose death, wherever it was: jobs with real SDKs crash in real Docker containers, in cgroups as Kubernetes has them, and in
-// systemd's. What the SDK said of the service, and of the container, is what whodunit says, in the same collector.
+// Identity in different places: jobs with real SDKs crash in Docker containers, in cgroups as Kubernetes creates them, and in those of
+// systemd. whodunit must report the same service and container as the SDK, in the same collector.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCgroup } from '../../scripts/stack/cgroup.ts';
 import { type Docker, startDocker } from '../../scripts/stack/containers.ts';
@@ -10,13 +10,13 @@ import { JOB_SPAN, JOBS, type Job } from '../support/jobs.ts';
 import { watched } from '../support/watched.ts';
 
 const REPORTED_WITHIN_MS = 60_000;
-/** What a shell, an init and Docker make of SIGABRT. */
+/** SIGABRT as an exit code of shells, inits and Docker. */
 const ABORTED_CODE = 134;
 const PATH = process.env.PATH ?? '';
 
 const CONTAINER = '5b0d7a4c9e1f2836475869708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4';
 const POD = '7d3e9f10-2b4c-4d5e-8f60-718293a4b5c6';
-/** Cgroups as other programs make them, and what the resource of a process that dies there must say. */
+/** Cgroups as other programs create them, and the expected resource attributes of a process in them. */
 const PLACES: readonly [string, string, object][] = [
   [
     'a pod’s container, by kubelet and containerd with systemd',
@@ -31,10 +31,10 @@ const PLACES: readonly [string, string, object][] = [
   ['a service of systemd', 'system.slice/checkout.service', { 'whodunit.systemd.unit': 'checkout.service' }],
 ];
 
-// Whatever it is, wherever it ran: by default a crash is reported.
+// The default filter reports every crash.
 const both = watched({ WHODUNIT_REPORT: 'default' });
 
-/** Two ways to name a service. The trace id says whose span is whose. */
+/** The variables of a job. There are two ways to name the service. The trace id identifies the job. */
 function variables(job: Job, where: string, trace: string): Record<string, string> {
   const name = `checkout, ${job.language} in ${where}`;
   const named =
@@ -55,8 +55,8 @@ function newTrace(): string {
   return process.pid.toString(16).padStart(16, 'a') + traces.toString(16).padStart(16, '0');
 }
 
-/** The record of the death in that trace, and the span that the victim sent of itself. */
-async function meet(trace: string): Promise<{ record: LogRecord; own: Span }> {
+/** Waits for the record of the termination in that trace, and returns it with the span that the job sent. */
+async function recordAndSpan(trace: string): Promise<{ record: LogRecord; own: Span }> {
   const record = await until(
     'the record',
     REPORTED_WITHIN_MS,
@@ -78,25 +78,25 @@ describe('in a container of Docker', () => {
   });
   afterAll(async () => docker?.stop());
 
-  it.each(JOBS)('a job in $language is reported with its own service, and its container', async (job) => {
+  it.each(JOBS)('a job in $language is reported with its service and container', async (job) => {
     const trace = newTrace();
     const { program, id } = docker.run(job.command, variables(job, 'a container', trace), ROOT);
     const { code } = await program.ended;
     expect([code, program.stdout()]).toEqual([job.exitCode ?? ABORTED_CODE, expect.stringMatching(/^\d+\n/)]);
-    const { record, own } = await meet(trace);
+    const { record, own } = await recordAndSpan(trace);
     expect(id()).toMatch(/^[0-9a-f]{64}$/);
     expect(record.resource).toMatchObject({
       'container.id': id(),
       'process.vpid': Number.parseInt(program.stdout(), 10),
       'process.executable.name': job.executable,
     });
-    // Go's SDK finds out its container for itself.
+    // The SDK for Go detects its container.
     if (job.language === 'go') expect(own.resource['container.id']).toBe(id());
   });
 });
 
 describe.each(PLACES)('in %s', (where, path, placed) => {
-  it.each(JOBS)('a job in $language is reported with its own service, and its place', async (job) => {
+  it.each(JOBS)('a job in $language is reported with its service and place', async (job) => {
     const trace = newTrace();
     const cgroup = makeCgroup(path);
     try {
@@ -104,7 +104,7 @@ describe.each(PLACES)('in %s', (where, path, placed) => {
       const started = startProgram(program, args, { env: variables(job, where, trace) });
       const { code } = await started.ended;
       expect([code, started.stdout()]).toEqual([job.exitCode, expect.stringMatching(/^\d+\n/)]);
-      const { record } = await meet(trace);
+      const { record } = await recordAndSpan(trace);
       expect(record.resource).toMatchObject({ ...placed, 'process.pid': Number.parseInt(started.stdout(), 10) });
     } finally {
       await cgroup.remove();

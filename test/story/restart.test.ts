@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who dies and is started again: by a shell that minds it, by Docker. A second event follows the record of the death.
+// A process that terminates and is restarted, by a supervising shell or by Docker: a restart event follows the record.
 import { expect, it } from 'vitest';
 import { startDocker } from '../../scripts/stack/containers.ts';
 import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
@@ -10,7 +10,7 @@ const REPORTED_WITHIN_MS = 60_000;
 
 const both = watched({ WHODUNIT_REPORT: 'default' });
 
-/** The records of a service, deaths and restarts, when there are so many. */
+/** Waits for this number of terminations and restarts of a service, and returns them. */
 async function records(service: string, deaths: number, restarts: number): Promise<LogRecord[][]> {
   const all = () =>
     both.collector
@@ -31,7 +31,7 @@ async function records(service: string, deaths: number, restarts: number): Promi
   );
 }
 
-it('a shell restarts what died, and each restart is reported: of which process, when, and by which', async () => {
+it('each restart by a shell is reported: of which process, when, and by which process', async () => {
   const service = `minded-${process.pid}`;
   const loop = 'for i in 1 2 3; do "$0" raise SIGSEGV; sleep 0.1; "$0" exit 0; done 2>/dev/null; "$0" exit 7';
   const shell = startProgram('sh', ['-c', loop, MORTAL], { env: { ...process.env, OTEL_SERVICE_NAME: service } });
@@ -39,7 +39,7 @@ it('a shell restarts what died, and each restart is reported: of which process, 
   const [died = [], again = []] = await records(service, 4, 2);
 
   expect(died.map(({ attributes }) => attributes['error.type'])).toEqual(['SIGSEGV', 'SIGSEGV', 'SIGSEGV', '7']);
-  // "exit 0" and "exit 7" are the same executable, and another program.
+  // "exit 0" and "exit 7" have the same executable, but are other commands, so they are no restarts.
   expect(again.map(({ resource }) => resource['process.pid'])).toEqual(
     died.slice(0, 2).map(({ resource }) => resource['process.pid']),
   );
@@ -57,7 +57,7 @@ it('a shell restarts what died, and each restart is reported: of which process, 
   }
 });
 
-it('Docker starts a container again', async () => {
+it('a restart of a container by Docker is reported', async () => {
   const service = `restarted-${process.pid}`;
   const docker = await startDocker();
   try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ten thousand processes that live about a millisecond: each one's record has its whole identity. A reader of /proc would come too late.
+// Ten thousand processes with a lifetime of about a millisecond: every record has the complete identity. Reading /proc would be too late.
 import { realpathSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { isTermination } from '../../scripts/stack/otlp-file.ts';
@@ -8,7 +8,7 @@ import { watched } from '../support/watched.ts';
 
 const LIVES = 10_000;
 const REPORTED_WITHIN_MS = 60_000;
-const SERVICE = `short-lives-${process.pid}`;
+const SERVICE = `short-lifetimes-${process.pid}`;
 const SHELL = 'i=0; while [ $i -lt $0 ]; do /bin/false $i; i=$((i+1)); done';
 
 const both = watched();
@@ -45,8 +45,10 @@ it('10,000 of 10,000 are reported with service, executable, arguments, parent, u
   const numbers = reported.map(({ resource }) => Number((resource['process.command_args'] as readonly string[])[1]));
   expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: LIVES }, (_, i) => i));
 
-  const lives = reported.map(({ attributes }) => Number(attributes['whodunit.process.uptime'])).sort((a, b) => a - b);
+  const lifetimes = reported
+    .map(({ attributes }) => Number(attributes['whodunit.process.uptime']))
+    .sort((a, b) => a - b);
   console.log(
-    `median life ${((lives[LIVES / 2] ?? 0) * 1000).toFixed(2)} ms, shortest ${((lives[0] ?? 0) * 1000).toFixed(2)} ms`,
+    `median lifetime ${((lifetimes[LIVES / 2] ?? 0) * 1000).toFixed(2)} ms, shortest ${((lifetimes[0] ?? 0) * 1000).toFixed(2)} ms`,
   );
 });

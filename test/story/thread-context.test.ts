@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose span it was: two threads of a real program have a span open each, and publish it (OpenTelemetry's OTEP 4947). The record of its
-// death, and the span of that, carry the one of the thread that brought it, wherever compiler and linker have placed the variable.
+// Thread contexts: two threads of a real program publish their current span (OpenTelemetry's OTEP 4947). The record and the span of the
+// termination must have that of the thread that triggered it, wherever compiler and linker place the variable.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
@@ -13,8 +13,8 @@ const OF_MAIN = { traceId: '1'.repeat(32), spanId: '1'.repeat(16) };
 const STARTING = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const SERVICE = { OTEL_TRACES_EXPORTER: 'otlp', WHODUNIT_RECORDS_PER_MINUTE: '1000' };
 
-/** Lets a program of scripts/build/world.ts die, and returns its record. `how`: test/story/threads/thread_context.c. */
-async function death(
+/** Runs a program of scripts/build/world.ts, and returns its record. `how`: see test/story/threads/thread_context.c. */
+async function recordFor(
   by: Watched,
   how: string,
   program = 'threads-alone',
@@ -46,55 +46,55 @@ async function death(
   return record;
 }
 
-describe('asked for', () => {
-  const asked = watched(SERVICE, { WHODUNIT_THREAD_CONTEXT: '1' });
+describe('enabled', () => {
+  const enabled = watched(SERVICE, { WHODUNIT_THREAD_CONTEXT: '1' });
 
   it.each<[string, string, string | null]>([
     ['in the program', 'threads-in-program', null],
-    ['in a program, behind an aligned one', 'threads-in-program-aligned', null],
+    ['in a program, after an aligned one', 'threads-in-program-aligned', null],
     ['in a program at a fixed address', 'threads-in-program-fixed', null],
     ['in a static program', 'threads-in-program-static', null],
     ['in a library that it was linked with', 'threads-with-library', null],
     ['in a library that was loaded later', 'threads-alone', 'libthreads.so'],
-    ['in a library that binds it to itself', 'threads-alone', 'libthreads-symbolic.so'],
+    ['in a library that binds its symbols locally', 'threads-alone', 'libthreads-symbolic.so'],
     ['in a library whose variables are allocated late', 'threads-alone', 'libthreads-large.so'],
-    ['in such a library without descriptors', 'threads-alone', 'libthreads-traditional.so'],
+    ['in such a library without TLS descriptors', 'threads-alone', 'libthreads-traditional.so'],
     ['in a library of the initial-exec model', 'threads-alone', 'libthreads-initial.so'],
-  ])('a variable %s', async (_, program, library) => {
-    expect(await death(asked, 'fault', program, library)).toMatchObject({
+  ])('a variable %s is found', async (_, program, library) => {
+    expect(await recordFor(enabled, 'fault', program, library)).toMatchObject({
       ...OF_WORKER,
       resource: { 'service.name': 'threads' },
     });
   });
 
-  it.each(['fault', 'abort', 'exit', 'terminate'])('the worker brings the death: %s', async (how) => {
-    expect(await death(asked, how)).toMatchObject(OF_WORKER);
+  it.each(['fault', 'abort', 'exit', 'terminate'])('the worker triggers the termination: %s', async (how) => {
+    expect(await recordFor(enabled, how)).toMatchObject(OF_WORKER);
   });
 
-  it('the main thread brings the death', async () => {
-    expect(await death(asked, 'main')).toMatchObject(OF_MAIN);
+  it('the main thread triggers the termination', async () => {
+    expect(await recordFor(enabled, 'main')).toMatchObject(OF_MAIN);
   });
 
   it.each([
-    ['another process killed it, and no thread of its own', 'wait'],
+    ['another process killed it', 'wait'],
     ['the context is not valid', 'invalid'],
     ['the context was detached', 'detached'],
     ['the trace has no id', 'zero'],
-    ['the process publishes nothing of itself', 'hidden'],
-    ['the process publishes contexts of another kind', 'schema'],
+    ['the process publishes no process context', 'hidden'],
+    ['the process publishes thread contexts of another schema', 'schema'],
     ['the list of objects and a section of one have no end', 'endless-section'],
     ['a chain of symbols has no end', 'endless-chain'],
     ['relocations have no end', 'endless-relocations'],
     ['the list of objects does not lead anywhere', 'garbage-list'],
-  ])('it is the span that started the process where %s', async (_, how) => {
-    expect(await death(asked, how)).toMatchObject(STARTING);
+  ])('it is the span that started the process if %s', async (_, how) => {
+    expect(await recordFor(enabled, how)).toMatchObject(STARTING);
   });
 });
 
-describe('not asked for', () => {
+describe('not enabled', () => {
   const usual = watched(SERVICE);
 
   it.each(['fault', 'exit'])('it is the span that started the process: %s', async (how) => {
-    expect(await death(usual, how)).toMatchObject(STARTING);
+    expect(await recordFor(usual, how)).toMatchObject(STARTING);
   });
 });

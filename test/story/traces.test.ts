@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose death, in the eyes of a backend: a job with a real SDK crashes, and its own span, whodunit's record and whodunit's span meet in
-// one collector under one service, one resource and one trace.
+// Identity in a backend: a job with a real SDK crashes. Its own span and the record and span of whodunit must have the same service, resource
+// and trace in one collector.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
 import { startProgram, until } from '../../scripts/stack/program.ts';
@@ -21,13 +21,13 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('over %s', (prot
   });
 
   afterAll(async () => {
-    const ends = await whodunit?.stop(); // undefined: it did not even start
+    const ends = await whodunit?.stop(); // undefined: the setup failed
     await collector?.stop();
     if (ends !== undefined) expect(ends.service).toMatchObject({ code: 0 });
   });
 
   it.each(JOBS)(
-    'a job in $language that crashes shows beside its own telemetry',
+    'a crashed job in $language is reported beside its own telemetry',
     async ({ language, command, executable, exitCode }) => {
       const [program = '', ...args] = command;
       const job = startProgram(program, args, {
@@ -48,7 +48,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('over %s', (prot
         whodunit.service.output,
       );
       const ours = await until(
-        'the span of the death',
+        'the span of the termination',
         REPORTED_WITHIN_MS,
         () => collector.spans().find(({ resource }) => resource['process.pid'] === pid),
         whodunit.service.output,
@@ -58,7 +58,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('over %s', (prot
         .spans()
         .find(({ name, resource }) => name === JOB_SPAN && resource['telemetry.sdk.language'] === language);
 
-      // The job's own telemetry is the reference: what the SDK said of the service is what whodunit says.
+      // The telemetry of the job is the reference: whodunit must report the same service as the SDK.
       for (const key of ['service.name', 'service.version', 'deployment.environment.name']) {
         expect(theirs?.resource[key]).toBeDefined();
         expect([key, record.resource[key], ours.resource[key]]).toEqual([

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes wrong at the edges: each ends in a sentence that names the thing and the remedy, and in the right exit code.
+// Operational errors: each has a message that names the thing and the remedy, and the right exit code.
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -34,19 +34,19 @@ function keep(program: Program): Program {
   return program;
 }
 
-/** Waits for the end of a program that must fail, and returns its exit code and what it said. */
-async function failure(program: Program): Promise<{ code: number | null; said: string }> {
+/** Waits for a program that must fail, and returns its exit code and output. */
+async function failure(program: Program): Promise<{ code: number | null; output: string }> {
   keep(program);
   await until('its end', ENDS_WITHIN_MS, () => !program.alive() || undefined, program.output);
-  return { code: (await program.ended).code, said: program.output() };
+  return { code: (await program.ended).code, output: program.output() };
 }
 
 describe('the service', () => {
-  it('without a loader it says so, names the socket, tries again, and is ready when the loader comes', async () => {
+  it('without a loader, it logs the socket, retries, and is ready when the loader starts', async () => {
     const at = await newPlace();
     const service = keep(startService(at));
     await until(
-      'a word about the socket',
+      'the message about the socket',
       MESSAGE_WITHIN_MS,
       () => service.output().includes(at.socket) || undefined,
       service.output,
@@ -59,30 +59,30 @@ describe('the service', () => {
     expect(await service.stop()).toMatchObject({ code: 0 });
   });
 
-  it('a wrong OTEL_EXPORTER_OTLP_PROTOCOL is a configuration error that names key, value and what is allowed', async () => {
-    const { code, said } = await failure(startService(await newPlace(), { OTEL_EXPORTER_OTLP_PROTOCOL: 'pigeon' }));
-    expect(code, said).toBe(CONFIGURATION_ERROR);
-    expect(said).toMatch(/OTEL_EXPORTER_OTLP_PROTOCOL/);
-    expect(said).toMatch(/pigeon/);
-    expect(said).toMatch(/http\/protobuf/);
+  it('a wrong OTEL_EXPORTER_OTLP_PROTOCOL is a configuration error that names key, value and allowed values', async () => {
+    const { code, output } = await failure(startService(await newPlace(), { OTEL_EXPORTER_OTLP_PROTOCOL: 'pigeon' }));
+    expect(code, output).toBe(CONFIGURATION_ERROR);
+    expect(output).toMatch(/OTEL_EXPORTER_OTLP_PROTOCOL/);
+    expect(output).toMatch(/pigeon/);
+    expect(output).toMatch(/http\/protobuf/);
   });
 
-  it('a health port that is taken is named, with the variable that changes it', async () => {
+  it('a health port in use is an error that names the port and the variable', async () => {
     const at = await newPlace();
     const [, port] = at.health.split(':');
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(Number(port), '127.0.0.1', resolve));
     try {
-      const { code, said } = await failure(startService(at));
-      expect(code, said).not.toBe(0);
-      expect(said).toContain(String(port));
-      expect(said).toContain('WHODUNIT_HEALTH_ADDR');
+      const { code, output } = await failure(startService(at));
+      expect(code, output).not.toBe(0);
+      expect(output).toContain(String(port));
+      expect(output).toContain('WHODUNIT_HEALTH_ADDR');
     } finally {
       other.close();
     }
   });
 
-  it('a second service learns that there is one already', async () => {
+  it('a second service logs that another one is connected', async () => {
     const at = await newPlace();
     keep(await startLoader(at));
     const first = keep(startService(at));
@@ -90,7 +90,7 @@ describe('the service', () => {
     const elsewhere = { ...at, health: (await newPlace()).health };
     const second = keep(startService(elsewhere));
     await until(
-      'a word about the other one',
+      'the message about the other one',
       MESSAGE_WITHIN_MS,
       () => /consumer/i.test(second.output()) || undefined,
       second.output,
@@ -101,32 +101,32 @@ describe('the service', () => {
 });
 
 describe('the loader', () => {
-  it('refuses a socket path on which another one answers', async () => {
+  it('refuses a socket path that another loader serves', async () => {
     const at = await newPlace();
     keep(await startLoader(at));
     const second = { ...at, pinDir: (await newPlace()).pinDir };
-    const { code, said } = await failure(startProgram(LOADER, loaderArgs(second)));
-    expect(code, said).not.toBe(0);
-    expect(said).toContain(at.socket);
+    const { code, output } = await failure(startProgram(LOADER, loaderArgs(second)));
+    expect(code, output).not.toBe(0);
+    expect(output).toContain(at.socket);
     expect(existsSync(second.pinDir)).toBe(false);
   });
 
-  it('refuses a socket path that is some other file, and leaves that file alone', async () => {
+  it('refuses a socket path that is another kind of file, and does not change that file', async () => {
     const at = await newPlace();
     writeFileSync(at.socket, 'precious');
-    const { code, said } = await failure(startProgram(LOADER, loaderArgs(at)));
-    expect(code, said).not.toBe(0);
-    expect(said).toContain(at.socket);
+    const { code, output } = await failure(startProgram(LOADER, loaderArgs(at)));
+    expect(code, output).not.toBe(0);
+    expect(output).toContain(at.socket);
     expect(existsSync(at.socket)).toBe(true);
   });
 
-  it('takes over a socket that a dead loader has left', async () => {
+  it('takes over the socket of a killed loader', async () => {
     const at = await newPlace();
     const listen = `require('net').createServer().listen('${at.socket}', () => console.log('listens'))`;
-    const dead = keep(startProgram(process.execPath, ['-e', listen]));
-    await until('the other socket', MESSAGE_WITHIN_MS, () => dead.stdout().includes('listens') || undefined);
-    dead.child.kill('SIGKILL'); // it cannot remove its socket
-    await dead.ended;
+    const killed = keep(startProgram(process.execPath, ['-e', listen]));
+    await until('the other socket', MESSAGE_WITHIN_MS, () => killed.stdout().includes('listens') || undefined);
+    killed.child.kill('SIGKILL'); // it cannot remove its socket
+    await killed.ended;
     expect(existsSync(at.socket)).toBe(true);
     keep(await startLoader(at));
   });
@@ -134,27 +134,27 @@ describe('the loader', () => {
   it('refuses a second loader on the same pins', async () => {
     const at = await newPlace();
     keep(await startLoader(at));
-    const { code, said } = await failure(startProgram(LOADER, loaderArgs({ ...at, socket: `${at.socket}.2` })));
-    expect(code, said).not.toBe(0);
-    expect(said).toContain(at.pinDir);
+    const { code, output } = await failure(startProgram(LOADER, loaderArgs({ ...at, socket: `${at.socket}.2` })));
+    expect(code, output).not.toBe(0);
+    expect(output).toContain(at.pinDir);
   });
 
-  it('refuses pins of another version, and says how to remove them', async () => {
+  it('refuses pins of another version, and names the command that removes them', async () => {
     const at = await newPlace();
     mkdirSync(join(at.pinDir, 'v999'), { recursive: true });
-    const { code, said } = await failure(startProgram(LOADER, loaderArgs(at)));
-    expect(code, said).not.toBe(0);
-    expect(said).toContain(at.pinDir);
-    expect(said).toContain('unload');
+    const { code, output } = await failure(startProgram(LOADER, loaderArgs(at)));
+    expect(code, output).not.toBe(0);
+    expect(output).toContain(at.pinDir);
+    expect(output).toContain('unload');
   });
 
-  it('as an ordinary user it says what it lacks', async () => {
+  it('as an unprivileged user, it names what is missing', async () => {
     const at = await newPlace();
-    const { code, said } = await failure(
+    const { code, output } = await failure(
       startProgram('setpriv', ['--reuid=65534', '--clear-groups', '--', LOADER, ...loaderArgs(at)]),
     );
-    expect(code, said).not.toBe(0);
-    expect(said).toMatch(/root|CAP_BPF/);
+    expect(code, output).not.toBe(0);
+    expect(output).toMatch(/root|CAP_BPF/);
   });
 
   it('keeps its pins without --unload-on-exit, and `unload` removes them', async () => {

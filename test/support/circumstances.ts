@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What conclude() needs beside an event, for tests: empty memories, everything reported, nothing aggregated.
+// The arguments of conclude() besides the event, for tests: empty state, everything is reported, nothing aggregated.
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
 import { Recent, Seen } from '../../src/core/filter/memory.ts';
@@ -24,7 +24,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
   };
 }
 
-/** The record of a termination. Throws if it has none. */
+/** Returns the record of a termination. Throws if it has none. */
 export function recordOf(death: Death, changes: Partial<Circumstances> = {}) {
   const conclusion = conclude(death, circumstances(changes));
   if (conclusion.kind !== 'new' || conclusion.record === null) throw new Error('no record');

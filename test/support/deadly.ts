@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deaths for table tests: one that is whole and unremarkable, to be changed where the case differs.
+// Terminations for table tests: complete and ordinary; a test changes the fields that matter.
 import type { Actor, Death, Fault, Oom, Signal, Victim } from '../../src/core/wire/event.ts';
 
 const VICTIM_PID = 4242;
@@ -30,7 +30,7 @@ export function victim(changes: Partial<Victim> = {}): Victim {
   };
 }
 
-/** Another process: the shell. */
+/** Another process: a shell. */
 export function actor(changes: Partial<Actor> = {}): Actor {
   return {
     pid: 99,
@@ -52,7 +52,7 @@ export function actor(changes: Partial<Actor> = {}): Actor {
   };
 }
 
-/** The victim itself, as the task that ran. */
+/** The victim itself as `current`. */
 export function itself(changes: Partial<Actor> = {}): Actor {
   return actor({
     pid: VICTIM_PID,
@@ -65,7 +65,7 @@ export function itself(changes: Partial<Actor> = {}): Actor {
   });
 }
 
-/** kill(2) by the shell, on a kernel that gives it siginfo. */
+/** kill(2) by the shell, with siginfo. */
 export function signal(signo: number, changes: Partial<Signal> = {}): Signal {
   return {
     signo,
@@ -86,7 +86,7 @@ export function signal(signo: number, changes: Partial<Signal> = {}): Signal {
   };
 }
 
-/** From the kernel (SEND_SIG_PRIV), while an uninvolved process ran. */
+/** From the kernel (SEND_SIG_PRIV), while an uninvolved process was `current`. */
 export function kernelSignal(signo: number, kernelStack: string[] = [], changes: Partial<Signal> = {}): Signal {
   const base = { code: 128, info: 'kernel', siginfo_pid: null, siginfo_uid: null, syscall: null } as const;
   return signal(signo, { ...base, kernel_stack: kernelStack, ...changes });
@@ -129,7 +129,7 @@ export function oom(changes: Partial<Oom> = {}): Oom {
   };
 }
 
-/** A death by this signal, with what else is known of it. */
+/** A termination by this signal. */
 export function killedBy(signo: number, changes: Partial<Death> = {}): Death {
   return death({ status_raw: signo, ...changes });
 }

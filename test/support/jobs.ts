@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The batch jobs with real OpenTelemetry SDKs (jobs/), as commands: each joins the trace of TRACEPARENT, sends one span, prints its pid
-// and crashes. `npm test` makes what they need (scripts/build/sdk-jobs.ts).
+// The commands of the batch jobs with real OpenTelemetry SDKs (test/story/jobs/): each joins the trace of TRACEPARENT, sends one span,
+// prints its pid and crashes. `npm test` builds them (scripts/build/sdk-jobs.ts).
 import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { NODE, ROOT } from '../../scripts/stack/program.ts';
@@ -13,11 +13,11 @@ if (PREPARED === undefined)
 const PYTHON = join(PREPARED, 'python/bin/python3');
 
 export interface Job {
-  /** As the SDK names it. */
+  /** telemetry.sdk.language. */
   readonly language: string;
   readonly command: readonly string[];
   readonly executable: string;
-  /** Go catches its own panic; the others abort. */
+  /** null: a signal terminates it. Go exits with 2 after a panic; the others abort. */
   readonly exitCode: number | null;
 }
 

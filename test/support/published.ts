@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Process contexts as publishers write them (OpenTelemetry's OTEP 4719), in base64 as the wire has them.
+// Process contexts as publishers write them (OpenTelemetry's OTEP 4719), in base64 as on the wire.
 import protobuf from 'protobufjs/minimal.js';
 
 export type Attribute = readonly [key: string, write: (value: protobuf.Writer) => unknown];
 
-/** Attributes as a publisher writes them, each a field of that tag. `write` puts the field of the AnyValue. */
+/** Writes attributes as a publisher does, each as a field with this tag. `write` appends the field of the AnyValue. */
 function attributes(to: protobuf.Writer, tag: number, all: readonly Attribute[]): protobuf.Writer {
   for (const [key, write] of all) {
     to.uint32(tag).fork().uint32(10).string(key);
@@ -14,7 +14,7 @@ function attributes(to: protobuf.Writer, tag: number, all: readonly Attribute[])
   return to;
 }
 
-/** A Resource, as drafts of the OTEP have it published. */
+/** A Resource, as in drafts of the OTEP. */
 export function published(...all: readonly Attribute[]): string {
   const resource = attributes(protobuf.Writer.create(), 10, all);
   resource.uint32(16).uint32(3); // dropped_attributes_count

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service as a process of its own, each with a fake loader of its own: what it prints, how it ends.
+// Runs the service as a child process with its own fake loader.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -12,14 +12,14 @@ export interface Running {
   readonly loader: FakeLoader;
   readonly out: () => string;
   readonly err: () => string;
-  /** Its exit code, once it has ended by itself. */
+  /** Waits for the exit. Resolves with the exit code. */
   readonly ended: () => Promise<number | null>;
-  /** SIGTERM, and its exit code. */
+  /** Sends SIGTERM. Resolves with the exit code. */
   readonly stop: () => Promise<number | null>;
   readonly remove: () => Promise<void>;
 }
 
-/** Starts it and, for `run`, waits until it is the consumer (or has ended). Everything is reported unless `env` says otherwise. */
+/** Starts it; for `run`, waits until it claims the role of the consumer or exits. WHODUNIT_REPORT is `all` unless `env` sets it. */
 export async function startService(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
   const loader = await new FakeLoader().start();
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
@@ -46,7 +46,7 @@ export async function startService(args: readonly string[], env: Record<string, 
     return child.exitCode;
   };
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  if (args[0] === 'run') await until(() => loader.heard.length > 0 || hasEnded(), 'the claim');
+  if (args[0] === 'run') await until(() => loader.received.length > 0 || hasEnded(), 'the claim');
   return {
     child,
     loader,
@@ -65,7 +65,7 @@ export async function startService(args: readonly string[], env: Record<string, 
   };
 }
 
-/** A golden death with another place in the ring and another pid, as a line. */
+/** A golden termination as a line, with this ring position and pid. */
 export function death(name: string, seq: number): string {
   const object = goldenObject(name);
   object.seq = String(seq);

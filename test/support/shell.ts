@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shell of the stories: it starts `sleep 100` and sends it SIGSEGV on order, as a person would by hand.
+// The shell of the stories: it starts `sleep 100` and sends it SIGSEGV on request, as a user would.
 import { readFileSync } from 'node:fs';
 import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
 
@@ -8,13 +8,13 @@ const SLEEP_WITHIN_MS = 60_000;
 export interface Shell {
   readonly program: Program;
   readonly sleepPid: number;
-  /** Lets the shell send the signal; returns the moment before (performance.now()). */
+  /** Makes the shell send the signal. Returns the time before that (performance.now()). */
   readonly kill: () => number;
   readonly close: () => Promise<void>;
 }
 
 export async function shellWithSleep(): Promise<Shell> {
-  // The shell lives on until its input ends, so that its own name is still there to be compared.
+  // The shell runs until its stdin is closed, so that its name can be compared.
   const program = startProgram('sh', ['-c', 'sleep 100 & echo $!; read -r order; kill -SEGV $!; wait $!; read -r end']);
   const sleepPid = await until(
     'the pid of sleep',
@@ -22,17 +22,17 @@ export async function shellWithSleep(): Promise<Shell> {
     () => Number(program.stdout()) || undefined,
     program.output,
   );
-  // Until it has executed sleep it still is the shell.
+  // Until execve() succeeds, it is a copy of the shell.
   await until(
-    'sleep itself',
+    'execve() of sleep',
     SLEEP_WITHIN_MS,
     () => readFileSync(`/proc/${sleepPid}/comm`, 'utf8') === 'sleep\n' || undefined,
     program.output,
   );
   const kill = () => {
-    const moment = performance.now();
+    const before = performance.now();
     program.child.stdin?.write('kill\n');
-    return moment;
+    return before;
   };
   const close = async () => {
     program.child.stdin?.end();

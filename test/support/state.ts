@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// State directories and queues for tests: real files, removed at the end.
+// State directories and queues for tests: real files, removed after the test.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ export class StateDirectory {
   readonly lines: string[] = [];
   #queue: Queue | null = null;
 
-  /** Opens the queue in it, as a service that starts. */
+  /** Opens the queue in it, as a starting service does. */
   open(options: Partial<QueueOptions> = {}): Queue {
     const log = new Log((line) => this.lines.push(line));
     const queue = new Queue({ directory: this.path, bytesMax: 1 << 30, log, ...options });
@@ -36,7 +36,7 @@ export class StateDirectory {
   }
 }
 
-/** A death whose record says `body`; null: it is filtered. */
+/** A termination with the record `body`; null: it is filtered. */
 export function item(number: number, body: string | null = `r${number}`): Item {
   return { uid: uidOf(number), endedMs: number, record: body === null ? null : Buffer.from(body) };
 }
@@ -45,7 +45,7 @@ export function uidOf(number: number): string {
   return `00000000-0000-5000-8000-${number.toString(16).padStart(12, '0')}`;
 }
 
-/** The terminations that the other counters account for. It must be the number that was received. */
+/** Returns the number of terminations that the other counters account for. It must equal `received`. */
 export function accounted(counters: Counters): number {
   return counters.received - unaccounted(counters);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What most stories happen in front of: a collector, and a whodunit that exports to it.
+// The stack of most stories: a collector, and whodunit exporting to it.
 import { afterAll, beforeAll } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
@@ -9,7 +9,7 @@ export interface Watched {
   readonly whodunit: Whodunit;
 }
 
-/** Both, for the tests of a file or of a `describe`: they are there once a test runs, and stopped after the last. `env` is the service's. */
+/** Starts both before the tests of a file or `describe`, and stops them afterwards. `env` is the service's. */
 export function watched(env: NodeJS.ProcessEnv = {}, loaderEnv: NodeJS.ProcessEnv = {}): Watched {
   const both: { collector?: Collector; whodunit?: Whodunit } = {};
   beforeAll(async () => {
@@ -17,7 +17,7 @@ export function watched(env: NodeJS.ProcessEnv = {}, loaderEnv: NodeJS.ProcessEn
     both.whodunit = await startWhodunit({ ...exportTo(both.collector, 'grpc'), ...env }, loaderEnv);
   });
   afterAll(async () => {
-    await both.whodunit?.stop(); // undefined: it did not even start
+    await both.whodunit?.stop(); // undefined: it did not start
     await both.collector?.stop();
   });
   return both as Watched;

@@ -1,5 +1,5 @@
-// Package vminit makes a program the init of a virtual machine of the tests: process 1 mounts what a Linux needs, starts the same
-// program again as the conductor, buries every orphan until that one ends, and switches the machine off.
+// Package vminit makes a program the init of a virtual machine of the tests: process 1 mounts the file systems that Linux needs, starts the
+// same program again as its child, reaps orphans until that child exits, and powers the machine off.
 //
 // SPDX-License-Identifier: Apache-2.0
 package vminit
@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const roleConductor = "conductor"
+const roleChild = "child"
 
-// Run calls conduct in the conductor, and failed in process 1 with what kept it from starting one. It returns in neither.
-func Run(conduct func(), failed func(error)) {
-	if len(os.Args) > 1 && os.Args[1] == roleConductor {
-		conduct()
+// Run calls run in the child, and failed in process 1 if the child could not be started. It does not return in either.
+func Run(run func(), failed func(error)) {
+	if len(os.Args) > 1 && os.Args[1] == roleChild {
+		run()
 		os.Exit(0)
 	}
 	if err := initialise(); err != nil {
@@ -45,10 +45,10 @@ func initialise() error {
 		}
 	}
 	os.Setenv("PATH", "/")
-	conductor := exec.Command("/init", roleConductor)
-	conductor.Stdout, conductor.Stderr = os.Stdout, os.Stderr
-	conductor.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if err := conductor.Start(); err != nil {
+	child := exec.Command("/init", roleChild)
+	child.Stdout, child.Stderr = os.Stdout, os.Stderr
+	child.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
 		return err
 	}
 	for {
@@ -56,7 +56,7 @@ func initialise() error {
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || pid == conductor.Process.Pid {
+		if err != nil || pid == child.Process.Pid {
 			return err
 		}
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// worker packs the orders of the demo shop. One of them has no customer, which the code does not handle: a panic, which Go turns into
-// exit code 2.
+// worker packs the orders of the demo shop. Every fifth order has no customer, which the code does not handle: it panics, and Go exits with
+// code 2.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-const ordersUntilTheBadOne = 5
+const ordersUntilPanic = 5
 
 type customer struct{ street string }
 
@@ -23,9 +23,9 @@ func main() {
 		seconds = 20
 	}
 	for number := 1; ; number++ {
-		time.Sleep(time.Duration(seconds * float64(time.Second) / ordersUntilTheBadOne))
+		time.Sleep(time.Duration(seconds * float64(time.Second) / ordersUntilPanic))
 		next := order{customer: &customer{street: "Main Street"}}
-		if number%ordersUntilTheBadOne == 0 {
+		if number%ordersUntilPanic == 0 {
 			next.customer = nil
 		}
 		fmt.Printf("worker: order %d goes to %s\n", number, next.customer.street)

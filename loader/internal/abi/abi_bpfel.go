@@ -174,6 +174,16 @@ type Shared struct {
 	UndecodableSeq uint64
 }
 
+type SiginfoCode int32
+
+const (
+	SiginfoCodeSI_USER   SiginfoCode = 0
+	SiginfoCodeSI_KERNEL SiginfoCode = 128
+	SiginfoCodeSI_QUEUE  SiginfoCode = -1
+	SiginfoCodeSI_TIMER  SiginfoCode = -2
+	SiginfoCodeSI_TKILL  SiginfoCode = -6
+)
+
 type SiginfoKind uint32
 
 const (
@@ -214,6 +224,31 @@ type SignalFact struct {
 	StackFrames  uint32
 	Stack        [20]uint64
 }
+
+type SignalNumber uint32
+
+const (
+	SignalNumberSIGHUP   SignalNumber = 1
+	SignalNumberSIGINT   SignalNumber = 2
+	SignalNumberSIGQUIT  SignalNumber = 3
+	SignalNumberSIGILL   SignalNumber = 4
+	SignalNumberSIGTRAP  SignalNumber = 5
+	SignalNumberSIGABRT  SignalNumber = 6
+	SignalNumberSIGBUS   SignalNumber = 7
+	SignalNumberSIGFPE   SignalNumber = 8
+	SignalNumberSIGKILL  SignalNumber = 9
+	SignalNumberSIGSEGV  SignalNumber = 11
+	SignalNumberSIGTERM  SignalNumber = 15
+	SignalNumberSIGCHLD  SignalNumber = 17
+	SignalNumberSIGCONT  SignalNumber = 18
+	SignalNumberSIGSTOP  SignalNumber = 19
+	SignalNumberSIGTSTP  SignalNumber = 20
+	SignalNumberSIGTTIN  SignalNumber = 21
+	SignalNumberSIGTTOU  SignalNumber = 22
+	SignalNumberSIGURG   SignalNumber = 23
+	SignalNumberSIGWINCH SignalNumber = 28
+	SignalNumberSIGSYS   SignalNumber = 31
+)
 
 type SignalSet uint32
 

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestTheClockOffsetIsThatOfAReadingWithoutPreemption(t *testing.T) {
+func TestTheClockOffsetIsFromAReadingWithoutPreemption(t *testing.T) {
 	const offset, step, interruption = 1_000_000_000_000, 100, 500_000_000
 	for _, interrupted := range [][]int{{}, {1}, {2}, {1, 4}, {2, 5, 7}} {
 		var boot int64
@@ -31,7 +31,7 @@ func TestTheClockOffsetIsThatOfAReadingWithoutPreemption(t *testing.T) {
 	}
 }
 
-func TestWithoutAQuickReadingTheClockOffsetIsWrongByAtMostHalfOfTheQuickest(t *testing.T) {
+func TestTheErrorOfTheClockOffsetIsAtMostHalfOfTheQuickestReading(t *testing.T) {
 	const offset, slow = 1_000_000_000_000, 1_000_000
 	var boot int64
 	got := clockOffset(func(clock int32) int64 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package host is what the loader asks of the machine, and of its own process, without BPF: the names of kernel functions, the
-// clocks, the kernel's release and boot id, capabilities.
+// Package host reads from the machine and the loader's own process what needs no BPF: names of kernel functions, clocks, release, boot id,
+// capabilities.
 package host
 
 import (
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BootID identifies this boot. "": not known.
+// BootID returns the UUID of this boot, "" if it cannot be read.
 func BootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -20,7 +20,7 @@ func BootID() string {
 	return string(bytes.TrimSpace(id))
 }
 
-// KernelRelease is what `uname -r` prints. "unknown": not known.
+// KernelRelease returns what `uname -r` prints, "unknown" if uname(2) fails.
 func KernelRelease() string {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {

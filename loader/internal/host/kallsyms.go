@@ -17,15 +17,15 @@ import (
 
 const (
 	kernelSymbolsPath = "/proc/kallsyms"
-	// functionBytesMax limits how far behind its start an address still belongs to a function. What lies beyond the last function
-	// before a gap are modules and BPF programs that were loaded later.
+	// functionBytesMax limits the length of a function. Addresses beyond the last function before a gap belong to modules and BPF
+	// programs that were loaded later.
 	functionBytesMax = 256 << 10
 	// paddingPrefix (CONFIG_FUNCTION_PADDING_BYTES) names the padding before each function. No code runs there.
 	paddingPrefix = "__pfx_"
 )
 
-// Symbols finds kernel functions by address. Its table is /proc/kallsyms. Reading those five megabytes takes longer than the rest of
-// the start, so it happens at the first use. Safe for concurrent use: callers wait until the table is read.
+// Symbols finds kernel functions by address, in /proc/kallsyms. Reading its five megabytes takes longer than the rest of the start, so that
+// happens at the first use. Safe for concurrent use: callers wait until the table is read. A nil *Symbols knows no function.
 type Symbols struct {
 	table     io.ReaderAt
 	read      sync.Once
@@ -38,8 +38,8 @@ type function struct {
 	name    uint32 // where it begins in block
 }
 
-// OpenSymbols opens the kernel's table. The kernel shows addresses to a reader that had CAP_SYSLOG when it opened the file
-// (kallsyms_open()), so this comes before DropPrivileges. The file stays open.
+// OpenSymbols opens the kernel's table, which stays open. It fails if the addresses are hidden: the kernel shows them only to a reader that had
+// CAP_SYSLOG when it opened the file (kallsyms_open()), so call it before DropPrivileges.
 func OpenSymbols() (*Symbols, error) {
 	table, err := os.Open(kernelSymbolsPath)
 	if err != nil {
@@ -52,12 +52,12 @@ func OpenSymbols() (*Symbols, error) {
 	return symbols, nil
 }
 
-// newSymbols fails if the table hides its addresses.
+// newSymbols fails if the table shows no address.
 func newSymbols(table io.ReaderAt) (*Symbols, error) {
 	found := false
 	err := eachFunction(table, func(uint64, []byte) bool { found = true; return false })
 	if err == nil && !found {
-		err = errors.New("/proc/kallsyms shows no addresses: it needs CAP_SYSLOG, and kernel.kptr_restrict below 2")
+		err = errors.New("/proc/kallsyms hides the addresses; reading them needs CAP_SYSLOG, and the sysctl kernel.kptr_restrict at 0 or 1")
 	}
 	if err != nil {
 		return nil, err
@@ -65,21 +65,21 @@ func newSymbols(table io.ReaderAt) (*Symbols, error) {
 	return &Symbols{table: table}, nil
 }
 
-// Load reads the table, unless it is read already.
+// Load reads the table, unless that is done. If a read fails, the functions before it are kept.
 func (s *Symbols) Load() {
 	if s != nil {
 		s.read.Do(s.load)
 	}
 }
 
-// Count is the number of functions in the table.
+// Count returns the number of functions in the table. s is not nil.
 func (s *Symbols) Count() int {
 	s.Load()
 	return len(s.functions)
 }
 
-// Names appends the name of the function that each address lies in, "" where there is none or s is nil. A part that the compiler
-// split off (name.isra.0, name.cold) has the function's own name. The names belong to s and are valid as long as it is.
+// Names appends to out the name of the function that contains each address, "" where there is none or s is nil. A part that the compiler
+// split off (name.isra.0, name.cold) has the name of its function. The names alias s.
 func (s *Symbols) Names(out []string, addresses []uint64) []string {
 	if s == nil {
 		return append(out, make([]string, len(addresses))...)
@@ -100,7 +100,7 @@ func (s *Symbols) name(address uint64) string {
 	return unsafe.String(unsafe.SliceData(name), len(name))
 }
 
-// load reads the table twice, so that it allocates only what it keeps. If a read fails, the functions before it are kept.
+// load reads the table twice, so that it allocates only what it keeps.
 func (s *Symbols) load() {
 	count, length := 0, 0
 	eachFunction(s.table, func(_ uint64, name []byte) bool {

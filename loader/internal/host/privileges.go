@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forBPF are the capabilities to load and attach probes. Before Linux 5.19, each bpf(2) call needs them if unprivileged BPF is off.
+// forBPF has the capabilities that loading and attaching probes needs. Before Linux 5.19, every bpf(2) call needs CAP_BPF if unprivileged BPF
+// is disabled.
 const forBPF = 1<<unix.CAP_BPF | 1<<unix.CAP_PERFMON
 
-// Capabilities is a set of capabilities as bits.
+// Capabilities is a set of capabilities: bit n is capability n of linux/capability.h.
 type Capabilities uint64
 
-// EffectiveCapabilities returns the set of this thread.
+// EffectiveCapabilities returns the effective set of the calling thread.
 func EffectiveCapabilities() (Capabilities, error) {
 	_, data, err := capget()
 	return Capabilities(data[1].Effective)<<32 | Capabilities(data[0].Effective), err
@@ -29,12 +30,13 @@ func (c Capabilities) AllowBPF() bool {
 	return c&(1<<unix.CAP_SYS_ADMIN) != 0 || c&forBPF == forBPF
 }
 
-// DropPrivileges leaves all threads without capabilities and with PR_SET_NO_NEW_PRIVS, children included. It calls serve, which is
-// what the loader does from then on; if that fails without capabilities, all threads keep CAP_BPF and CAP_PERFMON.
+// DropPrivileges sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads. It calls serve once without effective capabilities: serve
+// makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON. It needs a program
+// without cgo.
 func DropPrivileges(serve func() error) error {
 	errno := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 	if errno == unix.ENOTSUP { // syscall.AllThreadsSyscall in a program with cgo
-		return errors.New("drop privileges: this loader was built with cgo, with which Go cannot do that; build it with CGO_ENABLED=0, as `npm run build` does")
+		return errors.New("drop privileges: this loader was built with cgo, where Go cannot change all threads; build it with CGO_ENABLED=0, as `npm run build` does")
 	}
 	if errno != 0 {
 		return fmt.Errorf("forbid new privileges: %w", errno)
@@ -58,9 +60,9 @@ func DropPrivileges(serve func() error) error {
 	return nil
 }
 
-// succeedsWithout calls serve on this thread, without effective capabilities meanwhile. It keeps the permitted ones and takes them up
-// again: a thread that had dropped them for good could not repeat what the others do afterwards, and Go ends the program if the results of
-// threads differ.
+// succeedsWithout reports whether serve succeeds on this thread without effective capabilities. It restores them afterwards from the permitted
+// set: a thread without them could not repeat the system calls of syscall.AllThreadsSyscall, which ends the program if the results of threads
+// differ.
 func succeedsWithout(serve func() error) (bool, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

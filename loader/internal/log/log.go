@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package log writes the loader's own log: one line for each message.
+// Package log writes the loader's log: one line for each message.
 package log
 
 import (
@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// limitInterval separates two messages of one kind.
+// limitInterval is the least time between two messages of one kind.
 const limitInterval = time.Minute
 
-// Logger is safe for concurrent use.
+// Logger writes messages to one writer. Safe for concurrent use.
 type Logger struct {
 	out     io.Writer
 	mu      sync.Mutex
@@ -26,22 +26,22 @@ func New(out io.Writer) *Logger {
 	return &Logger{out: out, last: map[string]time.Time{}, skipped: map[string]int{}}
 }
 
-// Printf writes one line.
+// Printf writes one line, with the program's name before it. Errors of the writer are ignored.
 func (l *Logger) Printf(format string, arguments ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.out, "whodunit-loader: "+format+"\n", arguments...)
 }
 
-// Limitf is Printf, rate-limited: at most one message of each kind in limitInterval, with the number of those skipped before it.
-// Messages that a client can provoke go through it.
+// Limitf is Printf with a rate limit: at most one message of each kind in limitInterval. The next one has the number of those that were
+// skipped. Use it for messages that a client can cause.
 func (l *Logger) Limitf(kind, format string, arguments ...any) {
 	skipped, due := l.due(kind, time.Now())
 	if !due {
 		return
 	}
 	if skipped > 0 {
-		format += fmt.Sprintf(" (and %d more like it in the last minute)", skipped)
+		format += fmt.Sprintf(" (%d messages like this were skipped before)", skipped)
 	}
 	l.Printf(format, arguments...)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestARateLimitedMessageComesOncePerIntervalWithTheNumberSkipped(t *testing.T) {
+func TestARateLimitedMessageIsDueOncePerIntervalWithTheNumberSkipped(t *testing.T) {
 	l, start := New(io.Discard), time.Now()
 	for _, step := range []struct {
 		kind    string
@@ -25,7 +25,7 @@ func TestARateLimitedMessageComesOncePerIntervalWithTheNumberSkipped(t *testing.
 	}
 }
 
-func TestALineIsLogged(t *testing.T) {
+func TestLimitfWritesTheFirstMessageOfAKind(t *testing.T) {
 	var out strings.Builder
 	l := New(&out)
 	l.Limitf("kind", "refused %d", 7)

@@ -45,7 +45,7 @@ func pinDirectory(t *testing.T) string {
 	return directory
 }
 
-// attached returns probes of its own, and their ring, until the test ends.
+// attached attaches probes for the duration of the test.
 func attached(t *testing.T) (*Probes, *ring.Ring) {
 	t.Helper()
 	return attachedWith(t, RingBytesMin)

@@ -25,11 +25,11 @@ func (p *Probes) mapShared() error {
 	return nil
 }
 
-// Counters sums the counters of all processors, since the probes were first attached.
+// Counters returns the sums over all CPUs since the probes were first attached.
 //
-// Lost.Missed counts exits, of threads too, for which the kernel ran no exit probe: those for which it skipped the first one, minus those
-// that another one saw. Skipped runs of the other probes are facts that were not kept, and count as Lost.MemoryFull. A skipped
-// sched_process_exec counts as nothing: it only loses a restart.
+// Lost.Missed counts exits, of threads too, for which the kernel ran no exit probe: those for which it skipped the first copy, minus those
+// for which another copy ran. Skipped runs of the other probes are facts that were not kept, and count as Lost.MemoryFull. A skipped
+// sched_process_exec is not counted: it only loses a restart.
 func (p *Probes) Counters() (wire.Counters, error) {
 	var perCPU []abi.Counters
 	if err := p.counters.Lookup(uint32(0), &perCPU); err != nil {
@@ -59,7 +59,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		}
 	}
 	return wire.Counters{
-		ExitsNormal: sum.ExitsNormal, Deaths: sum.Terminations,
+		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),
 			Undecodable: atomic.LoadUint64(&p.shared.Undecodable),

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -14,7 +15,7 @@ import (
 	"whodunit/loader/internal/abi"
 )
 
-// kernelFeatures says, by the name of the object's feature_ variable, what the kernel has. The kernel's BTF decides, not its version
+// kernelFeatures has, for each feature_ variable of the object, whether the kernel has the feature. The kernel's BTF decides, not its version
 // (bpf/features.h).
 type kernelFeatures map[string]bool
 
@@ -30,7 +31,7 @@ func featuresHere(spec *ebpf.CollectionSpec, types *btf.Cache) (kernelFeatures, 
 	return here, nil
 }
 
-// kernelHas asks the running kernel's BTF for a type or, if member is not empty, for a member of a structure.
+// kernelHas reports whether the running kernel's BTF has the type and, unless member is empty, that member of it.
 func kernelHas(types *btf.Cache, name, member string) bool {
 	kernel, err := types.Kernel()
 	if err != nil {
@@ -44,20 +45,16 @@ func kernelHas(types *btf.Cache, name, member string) bool {
 	return kernel.TypeByName(name, &found) == nil && slices.ContainsFunc(found.Members, func(has btf.Member) bool { return has.Name == member })
 }
 
-// environmentKeys reads which variables the probes copy.
-func environmentKeys(spec *ebpf.CollectionSpec) (keys []string, _ error) {
-	type name [32]int8 // ENVIRONMENT_KEY_BYTES
-	names := make([]name, spec.Variables[bpfVarEnvironmentKeys].Size()/uint32(unsafe.Sizeof(name{})))
-	if err := spec.Variables[bpfVarEnvironmentKeys].Get(names); err != nil {
+// environmentKeys reads the names of the variables that the probes copy: C strings, each padded with NULs.
+func environmentKeys(spec *ebpf.CollectionSpec) ([]string, error) {
+	var names string
+	if err := spec.Variables[bpfVarEnvironmentKeys].Get(&names); err != nil {
 		return nil, fmt.Errorf("read the probes' constant %s: %w", bpfVarEnvironmentKeys, err)
 	}
-	for _, name := range names {
-		keys = append(keys, text(name[:]))
-	}
-	return keys, nil
+	return strings.FieldsFunc(names, func(r rune) bool { return r == 0 }), nil
 }
 
-// text is a C string.
+// text returns the C string in name, up to its NUL.
 func text(name []int8) string {
 	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(name))), len(name))
 	head, _, _ := bytes.Cut(raw, []byte{0})

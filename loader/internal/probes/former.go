@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Taking over what a loader of an older ABI pinned (docs/decisions/0045). Its programs are replaced like those of another build, and its
-// maps go on under the names that they have now: the ring with the records that are not acknowledged, the pending facts, the counters.
+// Taking over what a loader of an older ABI pinned (docs/decisions/0045). Its programs are replaced like those of another build. Its maps
+// are kept under their current names: the ring with the records that are not acknowledged, the pending facts, the counters.
 
 package probes
 
@@ -26,8 +26,8 @@ type former struct {
 	lock      *os.File
 }
 
-// formerName returns how an older ABI called a pinned map. A map whose layout has changed since must have got a name that the older ABI
-// did not have: it starts empty.
+// formerName returns the name of a pinned map in an older ABI. A map whose layout has changed since must have a name that the older ABI did
+// not use: it starts empty.
 func formerName(older uint32, name string) string {
 	if older == 4 {
 		switch name {
@@ -42,10 +42,10 @@ func formerName(older uint32, name string) string {
 	return name
 }
 
-// abiDirectory is the name of the ABI's directory in the pin directory.
+// abiDirectory returns the name of the ABI's directory in the pin directory.
 func abiDirectory(number uint32) string { return fmt.Sprintf("v%d", number) }
 
-// abiOf is the reverse of abiDirectory. It returns 0 for the name of anything else.
+// abiOf is the inverse of abiDirectory. It returns 0 for any other name.
 func abiOf(directory string) uint32 {
 	text, found := strings.CutPrefix(directory, "v")
 	number, err := strconv.ParseUint(text, 10, 32)
@@ -55,7 +55,7 @@ func abiOf(directory string) uint32 {
 	return uint32(number)
 }
 
-// lockFormer locks the directories of older ABIs that have any pins: their loaders must not run.
+// lockFormer locks the directories of older ABIs. It fails if one of their loaders runs.
 func (p *Probes) lockFormer(pinDirectory string) error {
 	for older := uint32(abi.OldestABI); older < uint32(abi.EventAbiEVENT_ABI); older++ {
 		directory := filepath.Join(pinDirectory, abiDirectory(older))
@@ -71,7 +71,7 @@ func (p *Probes) lockFormer(pinDirectory string) error {
 	return nil
 }
 
-// formerMaps opens the maps of older ABIs that this one goes on with, by the names that they have now. The caller closes them.
+// formerMaps opens the maps of older ABIs that this ABI keeps, by their current names. The caller closes them.
 func (p *Probes) formerMaps() (maps map[string]*ebpf.Map, _ error) {
 	maps = map[string]*ebpf.Map{}
 	err := p.eachFormerMap(func(path, name string) error {
@@ -88,8 +88,8 @@ func (p *Probes) formerMaps() (maps map[string]*ebpf.Map, _ error) {
 	return maps, nil
 }
 
-// adoptMaps moves the pins of these maps to the directory of this ABI, under the names that they have now. A loader that is interrupted
-// leaves some of them for the next one.
+// adoptMaps moves the pins of these maps to the directory of this ABI, under their current names. If a loader is interrupted here, the next
+// one moves the rest.
 func (p *Probes) adoptMaps() error {
 	err := p.eachFormerMap(func(path, name string) error { return os.Rename(path, filepath.Join(p.directory, name)) })
 	if err != nil {
@@ -114,7 +114,7 @@ func (p *Probes) eachFormerMap(do func(path, name string) error) error {
 	return nil
 }
 
-// removeFormer removes the directories of older ABIs, with pins that this ABI has no use for, when their probes are detached.
+// removeFormer removes the directories of older ABIs, with the pins that this ABI does not keep. Their probes must be detached before.
 func (p *Probes) removeFormer() error {
 	for len(p.former) > 0 {
 		former := p.former[0]

@@ -61,7 +61,7 @@ func names(t *testing.T, directory string) (all []string) {
 	return all
 }
 
-// exitedOnce fails if the ring does not have exactly one record of the process.
+// exitedOnce fails the test unless the ring has exactly one record of the process, with exit code 3.
 func exitedOnce(t *testing.T, ring *ring.Ring, pid int) {
 	t.Helper()
 	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 || events[0].StatusRaw != 3<<8 {
@@ -69,7 +69,7 @@ func exitedOnce(t *testing.T, ring *ring.Ring, pid int) {
 	}
 }
 
-// moveSome leaves what a loader leaves that is killed while it takes over the maps.
+// moveSome leaves the pins as a loader does that is killed while it takes over the maps.
 func moveSome(t *testing.T, pinDirectory, older string) {
 	t.Helper()
 	current := filepath.Join(pinDirectory, currentABI)
@@ -81,10 +81,10 @@ func moveSome(t *testing.T, pinDirectory, older string) {
 	}
 }
 
-// attachBeside leaves what a loader leaves that is killed before it removes the older links.
+// attachBeside leaves the pins as a loader does that is killed before it removes the older links.
 func attachBeside(t *testing.T, pinDirectory, older string) {
 	t.Helper()
-	kept := pinDirectory + "-links" // elsewhere meanwhile: the older programs stay attached
+	kept := pinDirectory + "-links" // The links stay pinned here, so the older programs stay attached.
 	if err := os.Mkdir(kept, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -103,16 +103,16 @@ func attachBeside(t *testing.T, pinDirectory, older string) {
 	move(t, kept, older)
 }
 
-func TestTheMapsOfAnOlderABIGoOn(t *testing.T) {
+func TestTheMapsOfAnOlderABIAreKept(t *testing.T) {
 	privileged(t)
 	for _, test := range []struct {
 		name   string
-		before func(t *testing.T, pinDirectory, older string) // what an earlier attempt, or the older loader, has left
+		before func(t *testing.T, pinDirectory, older string) // changes the pins as an earlier attempt would
 	}{
 		{"as the older loader left them", func(*testing.T, string, string) {}},
-		{"though an earlier attempt has moved some", moveSome},
-		{"though an earlier attempt has attached the new probes", attachBeside},
-		{"without a map that this ABI calls something else", func(t *testing.T, _, older string) {
+		{"after an earlier attempt that moved some", moveSome},
+		{"after an earlier attempt that attached the new probes", attachBeside},
+		{"without a map that has another name in this ABI", func(t *testing.T, _, older string) {
 			move(t, filepath.Join(older, bpfMapSenders), filepath.Join(older, "unknown"))
 		}},
 	} {
@@ -142,7 +142,7 @@ func TestTheMapsOfAnOlderABIGoOn(t *testing.T) {
 	}
 }
 
-func TestALoadThatFailsLeavesTheOlderABIAsItWas(t *testing.T) {
+func TestAFailedLoadLeavesThePinsOfTheOlderABIUnchanged(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	older, _ := pinAsOlder(t, directory)
@@ -168,7 +168,7 @@ func TestALoadThatFailsLeavesTheOlderABIAsItWas(t *testing.T) {
 	}
 }
 
-func TestALoaderOfAnOlderABIMustNotRun(t *testing.T) {
+func TestAttachFailsWhileALoaderOfAnOlderABIRuns(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	older, _ := pinAsOlder(t, directory)
@@ -182,7 +182,7 @@ func TestALoaderOfAnOlderABIMustNotRun(t *testing.T) {
 	}
 }
 
-func TestPinsOfAnABIThatCannotBeReadAreRefusedWithWhatTheirRemovalLoses(t *testing.T) {
+func TestPinsOfAnUnknownABIAreRejectedWithWhatTheirRemovalLoses(t *testing.T) {
 	privileged(t)
 	for _, name := range []string{abiDirectory(olderABI - 1), abiDirectory(uint32(abi.EventAbiEVENT_ABI) + 1), "v04"} {
 		t.Run(name, func(t *testing.T) {

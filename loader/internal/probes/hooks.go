@@ -12,7 +12,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 )
 
-// hook is a place in the kernel and the program for it. A hook that is not required only adds to a record.
+// hook is a place in the kernel and its program. A hook that is not required only adds details to a record.
 type hook struct {
 	name, program string
 	required      bool
@@ -20,7 +20,7 @@ type hook struct {
 	tracepoint    string // "": the name
 }
 
-// allHooks are in the order of attaching. sched_process_exit comes last: the record is written when all other facts are kept.
+// allHooks returns the hooks in the order of attaching. sched_process_exit is last, so that no record is written before facts are kept.
 func allHooks() []hook {
 	return []hook{
 		{name: "signal_generate", program: bpfProgOnSignalGenerate, required: true},
@@ -34,8 +34,8 @@ func allHooks() []hook {
 	}
 }
 
-// hooksHere are the hooks that this kernel needs. From 6.16 on, the process still has its memory at sched_process_exit, which makes
-// exit_mm_release superfluous. sched_process_exit is hooked three times only where tracepoints may be preempted.
+// hooksHere returns the hooks that this kernel needs. From 6.16 on, the process still has its mm at sched_process_exit, so exit_mm_release is
+// not needed. sched_process_exit has three programs only where tracepoints are preemptible.
 func hooksHere(kernel kernelFeatures) []hook {
 	preemptible := kernel[bpfVarFeaturePreemptibleTracepoints]
 	unneeded := map[string]bool{
@@ -53,10 +53,10 @@ func (h hook) attach(program *ebpf.Program) (link.Link, error) {
 	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: cmp.Or(h.tracepoint, h.name), Program: program})
 }
 
-// newCollection loads the programs of hooksHere. notes says, by the hook's name, which was skipped and what is not reported without it.
+// newCollection loads the programs of hooksHere. notes has, by the hook's name, each that was skipped, with what is not reported without it.
 // options should have a Cache: reading the kernel's types takes most of the time.
 func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
-	if err := rlimit.RemoveMemlock(); err != nil { // It does nothing from 5.11 on, where memory cgroups count instead.
+	if err := rlimit.RemoveMemlock(); err != nil { // No effect from 5.11 on, where BPF memory is charged to the memory cgroup.
 		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE", err)
 	}
 	wanted, notes := map[string]bool{}, map[string]string{}
@@ -84,9 +84,9 @@ func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebp
 	if err == nil {
 		return collection, notes, nil
 	}
-	// Some kernels claim to have fentry and fail to load it: try without.
+	// On some kernels an fentry program does not load: load the others.
 	delete(spec.Programs, bpfProgOnExitMmRelease)
-	notes["exit_mm_release"] = "fentry does not work here (" + firstLine(err) + "): executable, arguments and environment of a terminated process are not known"
+	notes["exit_mm_release"] = "fentry does not work on this kernel (" + firstLine(err) + "): executable, arguments and environment of a terminated process are not reported"
 	collection, err = ebpf.NewCollectionWithOptions(spec, options)
 	return collection, notes, err
 }

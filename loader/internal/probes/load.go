@@ -17,14 +17,14 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// pinnedMaps are those whose content the next loader keeps.
+// pinnedMaps returns the names of the maps whose content outlives a loader.
 func pinnedMaps() []string {
 	return []string{
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapMmSnapshots,
 	}
 }
 
-// takeOver opens the pins of this very object. It returns false if a required one does not exist.
+// takeOver opens the pins of the object with this digest. It returns false if a required link does not exist.
 func (p *Probes) takeOver(digest string, kernel kernelFeatures) (bool, error) {
 	for _, hook := range hooksHere(kernel) {
 		path := p.linkPath(hook.program, digest)
@@ -52,8 +52,8 @@ func (p *Probes) takeOver(digest string, kernel kernelFeatures) (bool, error) {
 	return err == nil, err
 }
 
-// programOf opens the program of a link. nil: opening it by its id needs CAP_SYS_ADMIN; then the kernel's count of its missed runs
-// cannot be read.
+// programOf opens the program of a link. It returns nil without CAP_SYS_ADMIN, which opening a program by its id needs: then the kernel's
+// count of its missed runs cannot be read.
 func programOf(attached link.Link) *ebpf.Program {
 	info, err := attached.Info()
 	if err != nil {
@@ -66,7 +66,7 @@ func programOf(attached link.Link) *ebpf.Program {
 	return program
 }
 
-// load loads the object. It attaches and pins the programs that are not pinned yet: an earlier attempt may have been interrupted.
+// load loads the object, then attaches and pins its programs. It keeps those that an interrupted attempt has pinned.
 func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest string, options Options, types *btf.Cache) error {
 	older, err := p.formerMaps()
 	if err != nil {
@@ -105,13 +105,13 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	return nil
 }
 
-// configure sets the object's constants, and which maps are pinned and how large they are. older is the ring of an older ABI, or nil.
+// configure sets the object's constants, the pinned maps and the sizes of maps. older is the ring of an older ABI, or nil.
 func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older *ebpf.Map) error {
 	ringBytes := options.RingBytes
 	if older != nil {
 		ringBytes = int(older.MaxEntries())
 	} else if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
-		ringBytes = int(pinned.MaxEntries()) // It may hold records that are not acknowledged.
+		ringBytes = int(pinned.MaxEntries()) // It may hold records that are not acknowledged yet.
 		pinned.Close()
 	}
 	spec.Maps[bpfMapEvents].MaxEntries = uint32(ringBytes)
@@ -151,7 +151,7 @@ func (p *Probes) attachHook(hook hook, collection *ebpf.Collection, digest strin
 	return nil
 }
 
-// explainLoad keeps only the last lines of the verifier's log, which has thousands, and names the remedy for maps that do not fit.
+// explainLoad adds the remedy. It keeps only the last lines of the verifier's log, which has thousands.
 func explainLoad(err error, directory string) error {
 	var verifier *ebpf.VerifierError
 	switch {

@@ -20,7 +20,8 @@ import (
 
 const bpffsPath = "/sys/fs/bpf"
 
-// Unload removes every pin under the directory, of every ABI, and so detaches the probes. A directory that does not exist is no error.
+// Unload removes the directory with every pin in it, of every ABI, and so detaches the probes. It returns the number of pins removed. A
+// directory that does not exist is no error.
 func Unload(pinDirectory string) (removed int, err error) {
 	removed, err = removePins(pinDirectory)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +52,8 @@ func removePins(directory string) (removed int, err error) {
 	return removed, errors.Join(err, os.Remove(directory))
 }
 
-// CheckPins fails, with the remedy, if the directory holds anything but pins of this ABI and of older ones that this loader can take over.
+// CheckPins fails if the directory has anything but pins of this ABI and of older ABIs that this loader can take over. The error has
+// exitcode.Unavailable and names the remedy.
 func CheckPins(pinDirectory string) error {
 	newest := uint32(abi.EventAbiEVENT_ABI)
 	entries, err := os.ReadDir(pinDirectory)
@@ -71,7 +73,7 @@ func CheckPins(pinDirectory string) error {
 	return nil
 }
 
-// lossOfUnload says what the removal of a pinned ring would lose; "": nothing, or it cannot be read.
+// lossOfUnload returns what the removal of a pinned ring would lose, as the end of a sentence; "": nothing, or it cannot be read.
 func lossOfUnload(path string) string {
 	records, bytes, err := unacknowledged(path)
 	if err != nil || records == 0 {
@@ -80,7 +82,7 @@ func lossOfUnload(path string) string {
 	return fmt.Sprintf(", which loses what the service has not acknowledged (records: %d, bytes: %d)", records, bytes)
 }
 
-// unacknowledged counts what a pinned ring holds, of whatever ABI.
+// unacknowledged counts the records that a pinned ring of any ABI holds for the service.
 func unacknowledged(path string) (records int, bytes uint64, err error) {
 	pinned, err := ebpf.LoadPinnedMap(path, nil)
 	if err != nil {

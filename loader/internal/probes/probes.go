@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package probes loads and attaches the probes, pins them, and takes over those that a loader before it pinned: pinned, they keep
-// running while no loader does.
+// Package probes loads, attaches and pins the probes, and takes over those that an earlier loader pinned: pinned probes keep running while
+// no loader runs.
 //
-// Under the pin directory lies v<ABI>, and in it the maps by name and the links as <program>-<digest of the object>. A loader replaces
+// The pin directory contains v<ABI>, which contains the maps by name and the links as <program>-<digest of the object>. A loader replaces
 // the programs of another object (upgrade.go) and keeps the maps with their content, also those of an older ABI (former.go). It refuses
 // the pins of an ABI that it does not know.
 package probes
@@ -27,7 +27,7 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// DefaultPinDirectory lies where most systems mount a BPF file system.
+// DefaultPinDirectory is on the BPF file system, where most systems mount it.
 const DefaultPinDirectory = bpffsPath + "/whodunit"
 
 // The limits of Options.RingBytes, which is a power of two.
@@ -36,7 +36,7 @@ const (
 	RingBytesMax = 1 << 30
 )
 
-// Options say how to attach the probes.
+// Options configures the probes.
 type Options struct {
 	PinDirectory  string
 	RingBytes     int   // of a new ring; a pinned one keeps its size
@@ -44,11 +44,11 @@ type Options struct {
 	ThreadContext bool  // read the span that was open in the thread that triggered a termination (OTEP 4947)
 }
 
-// Probes are the attached programs and their maps.
+// Probes holds the attached programs and their maps, until Close.
 type Probes struct {
-	Status        []wire.ProbeStatus
-	TookOver      bool // the programs were attached by an earlier loader
-	ReadsContexts bool // the kernel has the iterator with which published contexts are found
+	Status        []wire.ProbeStatus // one for each hook that this kernel needs
+	TookOver      bool               // the programs were attached by an earlier loader
+	ReadsContexts bool               // the kernel has the iterator that finds published contexts
 
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
@@ -64,8 +64,8 @@ type Probes struct {
 	former     []former // older ABIs that are pinned and not replaced yet
 }
 
-// Attach takes over what is pinned under the pin directory, or loads, attaches and pins this build's probes in place of another
-// build's. It holds a lock on the directory until Close.
+// Attach takes over the pinned probes if they are of the same build and options. Otherwise it loads, attaches and pins its own, and removes
+// the others. It holds a lock on the pin directory until Close. Where the error has an exit code, its text names the remedy.
 func Attach(options Options) (*Probes, error) { return attach(_BpfBytes, options) }
 
 func attach(object []byte, options Options) (_ *Probes, err error) {
@@ -84,7 +84,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(p.directory) // It fails unless nothing is pinned there: then an older loader may go on with its own pins.
+			os.Remove(p.directory) // Fails if anything is pinned there. An empty one would make an older loader refuse to start.
 			err = errors.Join(err, p.Close())
 		}
 	}()
@@ -151,7 +151,7 @@ func (p *Probes) linkPath(program, digest string) string {
 	return filepath.Join(p.directory, program+"-"+digest)
 }
 
-// maps are those that the loader itself uses.
+// maps returns the maps that the loader uses.
 func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
@@ -168,13 +168,13 @@ func (p *Probes) keep(hook hook, attached link.Link, program *ebpf.Program) {
 	p.Status = append(p.Status, wire.ProbeStatus{Name: hook.name, Attached: true})
 }
 
-// Ring opens the ring for reading. The caller closes it, before Close.
+// Ring opens the ring for reading. The caller closes it before it closes p.
 func (p *Probes) Ring() (*ring.Ring, error) {
 	fd := p.events.FD()
 	return ring.Open(fd, fd, uint64(p.events.MaxEntries()), &p.shared.ReaderWaits)
 }
 
-// TryServing makes the system calls that serving needs.
+// TryServing makes the BPF system calls that serving needs, and fails if one of them fails. For host.DropPrivileges.
 func (p *Probes) TryServing() error {
 	if _, err := p.Counters(); err != nil {
 		return err

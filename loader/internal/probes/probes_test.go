@@ -13,7 +13,7 @@ import (
 	"whodunit/loader/internal/exitcode"
 )
 
-func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
+func TestProbesRunWithoutALoaderAndTheNextLoaderReadsTheirRecords(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	first, err := Attach(Options{PinDirectory: directory, RingBytes: RingBytesMin})
@@ -21,7 +21,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if first.TookOver {
-		t.Error("took over what was not there")
+		t.Error("took over probes that were not pinned")
 	}
 	if _, err := Attach(Options{PinDirectory: directory, RingBytes: RingBytesMin}); err == nil || !strings.Contains(err.Error(), "another whodunit-loader uses") {
 		t.Errorf("a second loader on the same pins: %v", err)
@@ -45,7 +45,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 	defer ring.Close()
 	events := recordsOf(t, ring, ring.Acked(), pid)
 	if len(events) != 1 || events[0].StatusRaw != 3<<8 {
-		t.Fatalf("%d records of the death without a loader: %+v", len(events), events)
+		t.Fatalf("%d records of the termination while no loader ran: %+v", len(events), events)
 	}
 	if exe := events[0].Process.Exe; exe == nil || !strings.HasSuffix(*exe, "sh") {
 		t.Errorf("executable %v", exe)
@@ -55,7 +55,7 @@ func TestProbesGoOnWithoutALoaderAndTheNextLoaderReadsOn(t *testing.T) {
 	}
 }
 
-func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
+func TestNormalExitsAreCountedAndHaveNoRecord(t *testing.T) {
 	probes, ring := attached(t)
 	before, err := probes.Counters()
 	if err != nil {
@@ -71,12 +71,12 @@ func TestNormalExitsAreCountedAndNotSent(t *testing.T) {
 	}
 	for _, pid := range pids {
 		if events := recordsOf(t, ring, 0, pid); len(events) != 0 {
-			t.Errorf("a normal exit was sent: %+v", events)
+			t.Errorf("a normal exit has a record: %+v", events)
 		}
 	}
 }
 
-func TestPinsOfAnotherVersionAreRefusedWithTheRemedy(t *testing.T) {
+func TestPinsOfAnotherVersionAreRejectedWithTheRemedy(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	if err := mountBpffs(directory); err != nil {
@@ -91,20 +91,20 @@ func TestPinsOfAnotherVersionAreRefusedWithTheRemedy(t *testing.T) {
 	}
 }
 
-func TestAPinDirectoryOutsideBpffsIsRefused(t *testing.T) {
+func TestAPinDirectoryOutsideBpffsIsRejected(t *testing.T) {
 	_, err := Attach(Options{PinDirectory: t.TempDir(), RingBytes: RingBytesMin})
 	if err == nil || !strings.Contains(err.Error(), "not on a BPF file system") {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestUnloadOfNothingIsNoError(t *testing.T) {
+func TestUnloadOfADirectoryThatDoesNotExistIsNoError(t *testing.T) {
 	if removed, err := Unload(filepath.Join(t.TempDir(), "none")); removed != 0 || err != nil {
 		t.Errorf("%d, %v", removed, err)
 	}
 }
 
-func TestEveryRequiredHookWorksHere(t *testing.T) {
+func TestEveryRequiredHookWorksOnThisKernel(t *testing.T) {
 	privileged(t)
 	trials := TryHooks()
 	for _, trial := range trials {

@@ -15,9 +15,9 @@ import (
 	"whodunit/loader/internal/record/recordtest"
 )
 
-// The kernel looks through the environment a page's worth at a time, eight bytes at once: so where a variable lies, and how long the one
-// before it is, must make no difference.
-func TestTheWantedVariablesAreFoundWhereverTheyLie(t *testing.T) {
+// The probes scan the environment in pages of 4 KiB, eight bytes at a time. The position of a variable, and the length of the one before it,
+// must make no difference.
+func TestTheWantedVariablesAreFoundAtAnyPosition(t *testing.T) {
 	const pageBytes = 4096
 	_, ring := attachedWith(t, 4<<20)
 	long := "team=" + strings.Repeat("t", 2000)
@@ -72,7 +72,7 @@ func (everyAddress) Names(out []string, addresses []uint64) []string {
 	return out
 }
 
-// leftOf is what the record of a termination by SIGPIPE still has: the steps in which records shrink.
+// leftOf returns the step of shrinking: what the record of a termination by SIGPIPE does not have any more.
 func leftOf(event *record.Event) string {
 	switch {
 	case len(event.Signal.KernelStack) > 0 && event.Process.Args != nil && !event.Shrunk:
@@ -87,7 +87,7 @@ func leftOf(event *record.Event) string {
 	return fmt.Sprintf("%+v", event)
 }
 
-func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(t *testing.T) {
+func TestRecordsShrinkStepByStepBeforeTheRingIsFullAndLossIsCounted(t *testing.T) {
 	probes, ring := attached(t)
 	const terminations = 400
 	for range terminations {
@@ -119,6 +119,6 @@ func TestWhenTheRingIsLowRecordsShrinkStepByStepBeforeAnyIsLostAndLossIsCounted(
 	ring.Ack(ring.Written())
 	pid := exitWith(t, 1)
 	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 || events[0].Shrunk {
-		t.Errorf("after an ack there is room again: %+v", events)
+		t.Errorf("after an ack, records are not complete again: %+v", events)
 	}
 }

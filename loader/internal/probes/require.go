@@ -15,13 +15,14 @@ import (
 
 const kernelBTF = "/sys/kernel/btf/vmlinux"
 
-// HasBTF reports whether the kernel describes its types, which CO-RE needs.
+// HasBTF reports whether the kernel provides BTF, which CO-RE needs.
 func HasBTF() bool {
 	_, err := os.Stat(kernelBTF)
 	return err == nil
 }
 
-// Require fails, with the remedy, if the probes cannot be loaded at all.
+// Require fails if this process or this kernel cannot load the probes. The error names the remedy and has exitcode.Permission or
+// exitcode.Unavailable.
 func Require() error {
 	capabilities, err := host.EffectiveCapabilities()
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// ScopeHost is the text of the scope that is the whole host.
+	// ScopeHost is the text that selects the whole host.
 	ScopeHost = "host"
 	scopePod  = "pod:"
-	// podDepthMax limits how deep below the root kubelet puts a pod: kubepods, its class of service, the pod.
+	// podDepthMax limits the search below the root. The deepest path that kubelet uses is kubelet/kubepods/CLASS/POD.
 	podDepthMax = 4
 )
 
@@ -35,15 +35,15 @@ type Scope struct {
 // IsHost reports whether everything is watched.
 func (s Scope) IsHost() bool { return s == Scope{} }
 
-// FindScope looks for the cgroup that the text of --scope names: in version 2's hierarchy and, if that does not have it, in those of
-// the memory and the pids controller, as cgroup_of() of the probes does.
+// FindScope finds the cgroup that the text of --scope names: in the hierarchy of version 2 and, if it is not there, in those of the memory and
+// the pids controller, as cgroup_of() of the probes does. The error has exitcode.Config if the text is malformed or no cgroup matches.
 func FindScope(text string) (Scope, error) {
 	if text == ScopeHost {
 		return Scope{}, nil
 	}
 	uid, isPod := strings.CutPrefix(text, scopePod)
 	if !isPod && !filepath.IsAbs(text) || uid == "" || filepath.Clean(text) == "/" {
-		return Scope{}, exitcode.Errorf(exitcode.Config, "--scope (WHODUNIT_SCOPE) is %q; it must be host, the /path of a cgroup below the root, or pod:UID", text)
+		return Scope{}, exitcode.Errorf(exitcode.Config, "--scope (WHODUNIT_SCOPE) is %q; it must be host, the /path of a cgroup below the root, or pod:UID of a Kubernetes pod", text)
 	}
 	mounts, err := cgroupMounts()
 	if err != nil {
@@ -62,12 +62,12 @@ func FindScope(text string) (Scope, error) {
 	return Scope{}, exitcode.Errorf(exitcode.Config, "--scope (WHODUNIT_SCOPE) is %q; there is no such cgroup here; in a container, mount the host's /sys/fs/cgroup, read-only", text)
 }
 
-// podBelow returns the directory of the pod's cgroup; "": there is none. kubelet writes the UID as it is or, with systemd, with underscores.
+// podBelow returns the directory of the pod's cgroup, "" if there is none. kubelet writes the UID as it is or, with systemd, with underscores.
 func podBelow(root, uid string) (found string) {
 	names := []string{"pod" + uid, "pod" + strings.ReplaceAll(uid, "-", "_")}
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.IsDir() {
-			return nil // It was removed in the meantime.
+			return nil // The cgroup was removed in the meantime.
 		}
 		name := strings.TrimSuffix(entry.Name(), ".slice")
 		if slices.ContainsFunc(names, func(wanted string) bool { return strings.HasSuffix(name, wanted) }) {
@@ -88,7 +88,7 @@ type cgroupMount struct {
 	hierarchy abi.CgroupHierarchy
 }
 
-// cgroupMounts are the hierarchies in this mount namespace that the probes can use, the preferred one first.
+// cgroupMounts returns the hierarchies in this mount namespace that the probes can use, in the order of preference.
 func cgroupMounts() (mounts []cgroupMount, err error) {
 	file, err := os.Open("/proc/self/mountinfo")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"whodunit/loader/internal/exitcode"
 )
 
-// newCgroup makes one in the hierarchy that FindScope prefers here, until the test ends.
+// newCgroup makes a cgroup for the duration of the test, in the hierarchy that FindScope prefers.
 func newCgroup(t *testing.T, name string) (directory, below string) {
 	t.Helper()
 	privileged(t)
@@ -56,7 +56,7 @@ func exitIn(t *testing.T, directory string, code int) (pid int) {
 	return cmd.Process.Pid
 }
 
-func TestDeathsOutsideOfTheScopeAreNeitherReportedNorCounted(t *testing.T) {
+func TestTerminationsOutsideTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 	unique := fmt.Sprintf("whodunit-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	inside, _ := newCgroup(t, unique+"/scope/pod/container")
 	outside, _ := newCgroup(t, unique+"-outside")
@@ -69,7 +69,7 @@ func TestDeathsOutsideOfTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 	outsider, ours := exitIn(t, outside, 3), exitIn(t, inside, 4)
 	exitIn(t, outside, 0)
 	exitIn(t, inside, 0)
-	victim := exec.Command("sleep", "60") // in our own cgroup: outside, too
+	victim := exec.Command("sleep", "60") // in the cgroup of the test, which is outside, too
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -84,8 +84,8 @@ func TestDeathsOutsideOfTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 		}
 	}
 	sum, err := probes.Counters()
-	if err != nil || sum.Deaths != 1 || sum.ExitsNormal != 1 {
-		t.Errorf("%d deaths and %d normal exits were counted, %v; one of each was inside", sum.Deaths, sum.ExitsNormal, err)
+	if err != nil || sum.Terminations != 1 || sum.ExitsNormal != 1 {
+		t.Errorf("%d terminations and %d normal exits were counted, %v; one of each was inside", sum.Terminations, sum.ExitsNormal, err)
 	}
 }
 
@@ -107,15 +107,15 @@ func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 		before, _ := probes.Counters()
 		exitIn(t, directory, 5)
 		after, err := probes.Counters()
-		// Nothing empties the ring.
-		if err != nil || after.Deaths+after.Lost.RingFull <= before.Deaths+before.Lost.RingFull {
+		// The ring fills up, as no consumer acknowledges.
+		if err != nil || after.Terminations+after.Lost.RingFull <= before.Terminations+before.Lost.RingFull {
 			t.Errorf("%d, %s: %+v, then %+v, %v", i, text, before, after, err)
 		}
 		probes.Close()
 	}
 }
 
-func TestAskingForTheContextOfThreadsReplacesTheProbes(t *testing.T) {
+func TestChangingThreadContextReplacesTheProbes(t *testing.T) {
 	privileged(t)
 	pins := pinDirectory(t)
 	for i, asked := range []bool{false, true, true, false} {
@@ -127,14 +127,14 @@ func TestAskingForTheContextOfThreadsReplacesTheProbes(t *testing.T) {
 			t.Errorf("%d, %v: took over: %v", i, asked, probes.TookOver)
 		}
 		exitWith(t, 5)
-		if sum, err := probes.Counters(); err != nil || sum.Deaths < uint64(i+1) {
+		if sum, err := probes.Counters(); err != nil || sum.Terminations < uint64(i+1) {
 			t.Errorf("%d, %v: %+v, %v", i, asked, sum, err)
 		}
 		probes.Close()
 	}
 }
 
-func TestAScopeThatIsNotThereIsRefused(t *testing.T) {
+func TestAScopeThatDoesNotExistIsRejected(t *testing.T) {
 	for _, text := range []string{"", "/", "system.slice", "pod:", "/no/such/cgroup", "pod:0e1d2c3b-0000-4000-8000-000000000000"} {
 		if _, err := FindScope(text); exitcode.Of(err) != exitcode.Config || !strings.Contains(err.Error(), "WHODUNIT_SCOPE") {
 			t.Errorf("%q: %v", text, err)
@@ -142,7 +142,7 @@ func TestAScopeThatIsNotThereIsRefused(t *testing.T) {
 	}
 }
 
-func TestAPodIsFoundAsKubeletNamesIt(t *testing.T) {
+func TestAPodIsFoundUnderEachNameThatKubeletUses(t *testing.T) {
 	const uid = "0e1d2c3b-4a59-4687-9786-a5b4c3d2e1f0"
 	for _, below := range []string{
 		"kubepods/burstable/pod" + uid,

@@ -23,9 +23,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(stormtest.Main(m)) }
 
-// Twenty thousand terminations, as fast as two storms make them, while the consumer does not read for two seconds: with the ring of the
-// default size, each is reported once, or counted as lost.
-func TestAStormWhileTheConsumerPausesIsDeliveredOrCounted(t *testing.T) {
+// Two storms of ten thousand terminations each, while the consumer does not read for two seconds: with a ring of the default size, each
+// termination is reported exactly once, or counted as lost.
+func TestEachTerminationOfAStormIsReportedOrCountedWhileTheConsumerPauses(t *testing.T) {
 	const each, pauseAfter, pause = 10_000, 1_000, 2 * time.Second
 	probes, ring := attachedWith(t, 8<<20)
 	socket := filepath.Join(t.TempDir(), "s")
@@ -49,7 +49,7 @@ func TestAStormWhileTheConsumerPausesIsDeliveredOrCounted(t *testing.T) {
 	}
 	took, end := time.Since(start), ring.Written()
 	for listener.read.Load() < end && len(listening) == 0 {
-		// The last record before it may be an empty one, which has no line.
+		// The record that ends there may be discarded, and so have no line: make a later one.
 		if _, err := stormtest.Terminate(false); err != nil {
 			t.Fatal(err)
 		}
@@ -63,14 +63,14 @@ func TestAStormWhileTheConsumerPausesIsDeliveredOrCounted(t *testing.T) {
 	if err != nil || counters.Lost.Missed != 0 {
 		t.Errorf("missed %d, %v", counters.Lost.Missed, err)
 	}
-	deaths, absent, doubled := listener.reported.Compare(storms...)
-	t.Logf("%d deaths at %.0f a second, the consumer paused for %v: %d absent, %d doubled; lost %d, shrunk %d", deaths, float64(deaths)/took.Seconds(), pause, absent, doubled, counters.Lost.RingFull, listener.shrunk)
-	if deaths != 2*each || doubled > 0 || uint64(absent) > counters.Lost.RingFull {
-		t.Errorf("%d deaths: %d absent, of which %d are counted; %d doubled", deaths, absent, counters.Lost.RingFull, doubled)
+	terminated, absent, doubled := listener.reported.Compare(storms...)
+	t.Logf("%d terminations at %.0f per second, the consumer paused for %v: %d absent, %d doubled; lost %d, shrunk %d", terminated, float64(terminated)/took.Seconds(), pause, absent, doubled, counters.Lost.RingFull, listener.shrunk)
+	if terminated != 2*each || doubled > 0 || uint64(absent) > counters.Lost.RingFull {
+		t.Errorf("%d terminations: %d absent, %d counted as lost, %d doubled", terminated, absent, counters.Lost.RingFull, doubled)
 	}
 }
 
-// listener is a consumer that pauses once, and acknowledges every hundredth record.
+// listener is a consumer that pauses once and acknowledges each hundredth record.
 type listener struct {
 	consumer   *servertest.Client
 	storms     []*stormtest.Storm
@@ -82,7 +82,7 @@ type listener struct {
 	read       atomic.Uint64 // the position past the last record
 }
 
-// listen returns when the connection is closed.
+// listen returns nil when the connection is closed.
 func (l *listener) listen() error {
 	for {
 		line, err := l.consumer.Lines.ReadBytes('\n')
@@ -104,7 +104,7 @@ func (l *listener) listen() error {
 			time.Sleep(l.pause)
 		}
 		if l.got%100 == 0 {
-			l.consumer.Say(`{"v":1,"type":"ack","seq":"%d"}`, event.Seq)
+			l.consumer.Send(`{"v":1,"type":"ack","seq":"%d"}`, event.Seq)
 		}
 		l.read.Store(event.Seq)
 	}

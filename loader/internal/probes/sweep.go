@@ -13,13 +13,13 @@ import (
 	"whodunit/loader/internal/abi"
 )
 
-// hostPidNamespace is PROC_PID_INIT_INO of include/linux/proc_ns.h. In another namespace, the kernel's pids cannot be looked up.
+// hostPidNamespace is PROC_PID_INIT_INO of include/linux/proc_ns.h. In another namespace, kill(2) does not find the pids of the maps.
 const hostPidNamespace = "pid:[4026531836]"
 
-// Sweep deletes the facts about processes that no longer exist. The exit probe does that, but the kernel may skip it (Lost.Missed), and
-// over years the maps would fill up. A process that has an entry existed when it was written, so if its pid is free now, it has exited. If
-// the pid is in use again, the entry stays until a later sweep. The count in pending_counts stays one too high, because only the probes may
-// change it: that costs the exits of one slot in 16,384 a look-up.
+// Sweep deletes the facts about processes that no longer exist, and returns the number of entries. The exit probe does that, but the kernel
+// may skip it (Lost.Missed), and over years the maps would fill up. An entry whose pid is not in use now belongs to a process that has exited.
+// If the pid is in use again, the entry stays until a later sweep. The count in pending_counts stays one too high, because only the probes may
+// change it: exits of that slot (one in 16,384) cost a lookup more. Outside of the initial pid namespace, Sweep does nothing.
 func (p *Probes) Sweep() (swept int, err error) {
 	if namespace, err := os.Readlink("/proc/self/ns/pid"); err != nil || namespace != hostPidNamespace {
 		return 0, err

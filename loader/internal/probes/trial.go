@@ -11,15 +11,15 @@ import (
 	"github.com/cilium/ebpf/features"
 )
 
-// Trial is one hook, tried on this kernel.
+// Trial is the result of one hook on this kernel.
 type Trial struct {
 	Name     string
 	Required bool
-	Failed   string // what does not work; "": nothing
-	Why      string
+	Failed   string // the step that does not work; "": the hook works
+	Why      string // the error, or what is not reported without the hook
 }
 
-// TryHooks loads the probes and attaches each for a moment. Nothing stays attached.
+// TryHooks loads the probes and attaches each briefly. Nothing stays attached or pinned.
 func TryHooks() []Trial {
 	kernel, collection, notes, err := loadForTrial()
 	if err == nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Replacing the probes of another build without a gap and without a duplicate record. A link of a raw tracepoint cannot be updated, so
-// for a while both sets are attached, on the same maps. What a signal leaves behind is written twice, to the same place. Of the two runs
-// for one exit, the first to enter the process in `seen` reports it.
+// for a while both sets are attached, on the same maps. Both write the facts about a signal, to the same entry. Both run for an exit; the
+// first to enter the process in `seen` reports it.
 
 package probes
 
@@ -24,10 +24,10 @@ import (
 )
 
 // overlapLinger passes between the removal of the old pins and the end of the overlap. The kernel detaches a program some milliseconds
-// after its last pin is removed, and a process may sit between the two programs for as long as it is not scheduled.
+// after its last pin is removed, and an exiting task may be preempted between the two programs.
 const overlapLinger = 10 * time.Second
 
-// others are the paths of links that are not this object's, in the order of the hooks.
+// others returns the paths of the links of other objects, in the order of the hooks.
 func (p *Probes) others(digest string) (paths []string, _ error) {
 	directories := []string{p.directory}
 	for _, former := range p.former {
@@ -49,8 +49,8 @@ func (p *Probes) others(digest string) (paths []string, _ error) {
 	return paths, nil
 }
 
-// beginOverlap must come before the first program is attached. Which sets run for an exit is decided when it begins; if both do, both must
-// see the flag.
+// beginOverlap sets the flag if other probes are attached. It must precede the first attachment: which sets run for an exit is decided when
+// the tracepoint is reached, and if both run, both must see the flag.
 func (p *Probes) beginOverlap(digest string) error {
 	others, err := p.others(digest)
 	if err != nil || len(others) == 0 {
@@ -59,13 +59,13 @@ func (p *Probes) beginOverlap(digest string) error {
 	return p.markOverlap(true)
 }
 
-// markOverlap sets or clears the flag that the exits of all pids read. The probes count the slots up and down meanwhile. A slot of the
-// map takes 8 bytes (array_map_alloc()).
+// markOverlap sets or clears the flag in the slots of all pids, atomically, as the probes change the counts in the same words. A slot of the
+// map has 8 bytes (array_map_alloc()).
 func (p *Probes) markOverlap(overlap bool) error {
 	const slotBytes = 8
 	slots, err := unix.Mmap(p.pendingCounts.FD(), 0, int(p.pendingCounts.MaxEntries())*slotBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("map the slots that the exit probes read: %w", err)
+		return fmt.Errorf("map pending_counts: %w", err)
 	}
 	for at := 0; at < len(slots); at += slotBytes {
 		slot := (*uint32)(unsafe.Pointer(&slots[at]))
@@ -81,7 +81,7 @@ func (p *Probes) markOverlap(overlap bool) error {
 func (p *Probes) overlaps() (bool, error) {
 	var slot uint32
 	if err := p.pendingCounts.Lookup(uint32(0), &slot); err != nil {
-		return false, fmt.Errorf("read the slots that the exit probes read: %w", err)
+		return false, fmt.Errorf("read pending_counts: %w", err)
 	}
 	return slot&uint32(abi.PendingCountsFlagOVERLAP) != 0, nil
 }
@@ -123,8 +123,8 @@ func (p *Probes) detach(path string) error {
 	return errors.Join(err, program.Close())
 }
 
-// EndOverlap waits until the replaced programs have stopped running, and then lets the exit probes skip `seen` again. It returns at once if
-// nothing was replaced, by this loader or by one that was interrupted. If the context ends first, it leaves the flag to the next loader.
+// EndOverlap waits for overlapLinger, until the replaced programs have stopped running, and clears the flag: the exit probes skip `seen` again.
+// It returns at once if the flag is not set. If the context ends first, it returns nil and leaves the flag to the next loader.
 func (p *Probes) EndOverlap(ctx context.Context) error {
 	if overlap, err := p.overlaps(); err != nil || !overlap {
 		return err

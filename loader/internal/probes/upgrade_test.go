@@ -20,18 +20,18 @@ import (
 	"whodunit/loader/internal/stormtest"
 )
 
-// otherBuild is the object as another build would have it: the same programs with another constant.
+// otherBuild returns the object of another build: the same programs with another constant.
 func otherBuild(t *testing.T) []byte {
 	t.Helper()
 	license := []byte("Dual BSD/GPL\x00")
 	if bytes.Count(_BpfBytes, license) != 1 {
-		t.Fatal("the object holds no constant that can be another one")
+		t.Fatal("the object does not have the constant that this test changes")
 	}
 	return bytes.Replace(_BpfBytes, license, []byte("Dual MIT/GPL\x00"), 1)
 }
 
-// Two builds replace each other fifty times during a storm: each termination must be in the ring once.
-func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T) {
+// Two builds replace each other fifty times during a storm: each termination must be in the ring exactly once.
+func TestAnotherBuildReplacesTheProbesWithoutGapsAndDuplicates(t *testing.T) {
 	privileged(t)
 	const replacements, ringBytes = 50, 8 << 20
 	directory := pinDirectory(t)
@@ -68,21 +68,21 @@ func TestAnotherBuildReplacesTheProbesWithoutAGapAndWithoutDoubles(t *testing.T)
 	if err != nil || counters.Lost.Missed != 0 || counters.Lost.RingFull != 0 {
 		t.Errorf("missed %d, lost %d, %v", counters.Lost.Missed, counters.Lost.RingFull, err)
 	}
-	deaths, absent, doubled := reported.Compare(storm)
-	t.Logf("%d replacements during %d deaths: %d absent, %d doubled", replacements, deaths, absent, doubled)
-	if absent > 0 || doubled > 0 || deaths < replacements {
-		t.Errorf("%d deaths: %d absent, %d doubled", deaths, absent, doubled)
+	terminated, absent, doubled := reported.Compare(storm)
+	t.Logf("%d replacements during %d terminations: %d absent, %d doubled", replacements, terminated, absent, doubled)
+	if absent > 0 || doubled > 0 || terminated < replacements {
+		t.Errorf("%d terminations: %d absent, %d doubled", terminated, absent, doubled)
 	}
 	if others, err := probes.others(digestOf(builds[replacements%2], Options{})); err != nil || len(others) > 0 {
 		t.Errorf("left behind: %v, %v", others, err)
 	}
 }
 
-// A loader that is killed between attaching the new probes and removing the old leaves both: the next one finishes.
-func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
+// A loader that is killed after it attached the new probes and before it removed the old ones leaves both. The next one finishes.
+func TestAnInterruptedReplacementIsFinished(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
-	const ringBytes = 8 << 20 // that the machine's other deaths do not fill meanwhile
+	const ringBytes = 8 << 20 // large enough for the machine's other terminations during the test
 	old, err := attach(otherBuild(t), Options{PinDirectory: directory, RingBytes: ringBytes})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What the kill would have left: only some of the new ones.
+	// As after a kill: only some of the new ones are pinned.
 	if err := os.Remove(fresh.linkPath(bpfProgOnSignalDeliver, digestOf(_BpfBytes, Options{}))); err != nil {
 		t.Fatal(err)
 	}
@@ -114,11 +114,11 @@ func TestAReplacementThatWasCutShortIsFinished(t *testing.T) {
 	defer ring.Close()
 	pid := exitWith(t, 3)
 	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 {
-		t.Errorf("%d records of one death", len(events))
+		t.Errorf("%d records of one termination", len(events))
 	}
 }
 
-func TestMapsOfAnotherShapeAreRefusedWithTheRemedy(t *testing.T) {
+func TestPinnedMapsOfAnotherLayoutAreRejectedWithTheRemedy(t *testing.T) {
 	privileged(t)
 	directory := pinDirectory(t)
 	probes, err := attach(_BpfBytes, Options{PinDirectory: directory, RingBytes: RingBytesMin})
@@ -166,7 +166,7 @@ func TestThePendingFactsOfAProcessThatNoLongerExistsAreSwept(t *testing.T) {
 	}
 }
 
-func TestTheOverlapEndsSomeTimeAfterTheOldProbesAndKeepsTheCounts(t *testing.T) {
+func TestTheOverlapEndsAfterItsLingerAndKeepsTheCounts(t *testing.T) {
 	probes, _ := attached(t)
 	if err := probes.markOverlap(true); err != nil {
 		t.Fatal(err)

@@ -30,16 +30,17 @@ type Decoder struct {
 	texts       []byte // texts that the record does not hold in one piece
 }
 
-// Symbolizer appends the name of the kernel function that each address lies in; "" where it is not known.
+// Symbolizer resolves kernel addresses.
 type Symbolizer interface {
+	// Names appends to out the name of the function that contains each address; "" where it is not known.
 	Names(out []string, addresses []uint64) []string
 }
 
 // Machine is what decoding needs to know besides the record.
 type Machine struct {
 	PageBytes       uint64
-	Symbols         Symbolizer // is called for each kernel stack
-	EnvironmentKeys []string   // the variables that leave the loader: no other part of an environment does
+	Symbols         Symbolizer // called for each kernel stack
+	EnvironmentKeys []string   // the variables of an environment that leave the loader
 }
 
 // NewDecoder returns a decoder for records of this machine.
@@ -51,15 +52,15 @@ func NewDecoder(machine Machine) *Decoder {
 	}
 }
 
-// reset drops the last event. Slices that had to grow keep their size, which the size of a record bounds.
+// reset drops the last event. Slices keep their capacity, which the size of a record bounds.
 func (d *Decoder) reset() {
 	d.signals, d.facts, d.faults, d.rawFaults = d.signals[:0], d.facts[:0], d.faults[:0], d.rawFaults[:0]
 	d.pointed, d.list, d.ancestors, d.texts = d.pointed[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
 }
 
-// Decode reads one record. The event belongs to the decoder. It is valid until the next call and only as long as the record's bytes
-// are: texts that need no change alias them. Decode fails on a record that is cut off or of another ABI; it skips parts of a kind that it
-// does not know, so that probes may add parts without a new ABI.
+// Decode reads one record. The event belongs to the decoder. It is valid until the next call, and only while the record's bytes are: texts
+// that need no change alias them. Decode fails if the record is cut off, of an unknown ABI, or inconsistent. It skips parts of an unknown
+// kind, so that probes may add parts without a new ABI.
 func (d *Decoder) Decode(record []byte) (*Event, error) {
 	d.reset()
 	head, rest, err := take[abi.Event](record)
@@ -88,7 +89,7 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 	return event, nil
 }
 
-// head starts the event with what every record has. record is needed for the texts in the head.
+// head starts the event with what every record has. record begins with head and holds its texts.
 func (d *Decoder) head(head *abi.Event, record []byte) {
 	flags := abi.EventFlag(head.Flags)
 	d.event = Event{
@@ -142,30 +143,30 @@ func (d *Decoder) part(event *Event, part abi.Part, payload []byte) (err error) 
 	return err
 }
 
-// assignSignals sorts the two pending facts into Signal and Request, which needs the status: Signal is the one with the status's
-// signal, Request the termination request that did not end the process by itself. The probes keep a blocked request as one that may
-// still be delivered; if sigwait(2) or signalfd(2) dequeued it, it is moved to Request. A request whose handler was removed in the
-// meantime may be the Signal.
+// assignSignals assigns the two facts to Signal and Request by the status. Signal is the fact with the signal of the status. Request is
+// the termination request that did not terminate the process by itself. The probes keep a blocked request as one that may still be
+// delivered; if it was not (sigwait(2) or signalfd(2) may have dequeued it), it becomes Request. A request whose handler was removed in the
+// meantime may become Signal.
 func (event *Event) assignSignals() {
-	ended := event.StatusRaw & uint32(abi.StatusMaskSTATUS_SIGNAL)
+	terminating := event.StatusRaw & uint32(abi.StatusMaskSTATUS_SIGNAL)
 	pending, request := event.Signal, event.Request
 	event.Signal = nil
 	switch {
-	case pending != nil && pending.Signo == ended:
+	case pending != nil && pending.Signo == terminating:
 		event.Signal = pending
-	case request != nil && request.Signo == ended:
+	case request != nil && request.Signo == terminating:
 		event.Signal, event.Request = request, nil
 	case request == nil && pending != nil && isRequest(pending.Signo) && !pending.Committed:
 		event.Request = pending
 	}
 }
 
-// isRequest: is it a termination request?
+// isRequest reports whether the signal is a termination request.
 func isRequest(signo uint32) bool { return abi.SignalSetREQUESTS>>(signo-1)&1 != 0 }
 
 var errCutOff = errors.New("cut off")
 
-// take reads a T from the front of raw, and returns the rest. T's layout is the C type's (structs.HostLayout).
+// take reads a T from the front of raw and returns the rest. The layout of T is that of the C type (structs.HostLayout).
 func take[T any](raw []byte) (value T, rest []byte, err error) {
 	size := int(unsafe.Sizeof(value))
 	if len(raw) < size {
@@ -175,7 +176,7 @@ func take[T any](raw []byte) (value T, rest []byte, err error) {
 	return value, raw[size:], err
 }
 
-// takeShort reads a T of which the probe wrote only a head of at least `least` bytes. The rest of the value is zero.
+// takeShort reads a T of which the probe wrote only the first bytes, at least `least`. The rest of the value is zero.
 func takeShort[T any](raw []byte, least int) (value T, err error) {
 	if len(raw) < least {
 		return value, errCutOff

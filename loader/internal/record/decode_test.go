@@ -20,7 +20,7 @@ func decodeOrFail(t *testing.T, raw []byte) *Event {
 	return event
 }
 
-func TestARecordWithoutPartsHasWhatIsKnownAndNullForTheRest(t *testing.T) {
+func TestARecordWithoutPartsHasNilForEachUnknownField(t *testing.T) {
 	event := decodeOrFail(t, recordtest.Record(3<<8))
 	want := Process{Pid: 42, Vpid: 3, StartBoottimeNs: 5, Tid: 43, Comm: "mysqld", ThreadComm: "worker", Ancestors: []Ancestor{}}
 	if !reflect.DeepEqual(event.Process, want) || event.StatusRaw != 3<<8 || event.TimeNs != 7 {
@@ -28,7 +28,7 @@ func TestARecordWithoutPartsHasWhatIsKnownAndNullForTheRest(t *testing.T) {
 	}
 }
 
-func TestTextsOfAProcess(t *testing.T) {
+func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	event := decodeOrFail(t, recordtest.Record(1<<8,
 		recordtest.Part(abi.PartKindPART_EXE, 0, []byte("mysqld\x00sbin\x00usr\x00")),
 		recordtest.Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("leaf\x00branch\x00")),
@@ -51,7 +51,7 @@ func TestTextsOfAProcess(t *testing.T) {
 	}
 }
 
-func TestTheContextOfAThreadIsReadAsW3CWritesIt(t *testing.T) {
+func TestTheContextOfAThreadIsFormattedAsInTraceparent(t *testing.T) {
 	context := abi.ThreadContext{Valid: 1, TraceFlags: 3}
 	for i := range context.TraceId {
 		context.TraceId[i] = uint8(0xf0 + i)
@@ -65,10 +65,10 @@ func TestTheContextOfAThreadIsReadAsW3CWritesIt(t *testing.T) {
 		t.Errorf("%+v", event.ThreadContext)
 	}
 	if _, err := NewDecoder(Machine{}).Decode(recordtest.Record(11, recordtest.Part(abi.PartKindPART_THREAD_CONTEXT, 0, recordtest.Raw(context)[:25]))); err == nil {
-		t.Error("no error where it is cut off")
+		t.Error("no error for a context that is cut off")
 	}
 	if got := decodeOrFail(t, recordtest.Record(11)).ThreadContext; got != nil {
-		t.Errorf("the record has none, the event has %+v", got)
+		t.Errorf("the record has no context, the event has %+v", got)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestArguments(t *testing.T) {
 		{"none", "", []string{}},
 		{"one", "a\x00", []string{"a"}},
 		{"the last is empty", "a\x00\x00", []string{"a", ""}},
-		{"a title over them", "nginx: worker\x00\x00\x00\x00\x00", []string{"nginx: worker"}},
+		{"overwritten with a title", "nginx: worker\x00\x00\x00\x00\x00", []string{"nginx: worker"}},
 		{"cut off", "a\x00bc", []string{"a", "bc"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-func TestWhichPendingFactIsTheSignalAndWhichTheRequest(t *testing.T) {
+func TestFactsAreAssignedToSignalAndRequestByTheStatus(t *testing.T) {
 	const hup, quit, usr1, term, kill = 1, 3, 10, 15, 9
 	for _, test := range []struct {
 		name             string
@@ -114,7 +114,7 @@ func TestWhichPendingFactIsTheSignalAndWhichTheRequest(t *testing.T) {
 		{"SIGTERM dequeued by sigwait, then exit 0x8f", 143 << 8, term, 0, false, 0, term},
 		{"a pending SIGUSR1 that was never delivered, then exit 1", 1 << 8, usr1, 0, false, 0, 0},
 		{"SIGQUIT with a core", quit | 0x80, quit, hup, false, quit, hup},
-		{"handler installed, then removed: the request ended it", hup, 0, hup, false, hup, 0},
+		{"handler installed, then removed: the request terminated it", hup, 0, hup, false, hup, 0},
 		{"another signal than the pending one", 11, usr1, 0, false, 0, 0},
 		{"SIGTERM handled, then raised by the handler", term, term, term, true, term, term},
 		{"a blocked SIGTERM beside a handled SIGHUP, then exit 1", 1 << 8, term, hup, false, 0, hup},
@@ -152,7 +152,7 @@ func signo(signal *Signal) uint32 {
 	return signal.Signo
 }
 
-func TestASignalWithItsSenderAndStack(t *testing.T) {
+func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 	fact := abi.SignalFact{
 		Signo: 9, Code: 0, Siginfo: uint32(abi.SiginfoKindSIGINFO_REAL), SiginfoPid: 99, SiginfoUid: 7, Committed: 1, Group: 1, TargetTid: 42, SyscallNr: 62,
 		Sender: abi.ProcessKey{StartBoottimeNs: 4, Pid: 99}, SenderTid: 100, SenderUid: 8, SenderFlags: uint32(abi.TaskFlagPF_EXITING), SenderComm: recordtest.Comm("sh"),
@@ -192,7 +192,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestOomSizesAreBytes(t *testing.T) {
+func TestOomSizesAreInBytes(t *testing.T) {
 	oom := abi.Oom{TotalVm: 3, AnonRss: 2, Limit: 8, CgroupBytes: 2, ScoreAdj: -5}
 	oom.Cgroup[0] = 'c'
 	event := decodeOrFail(t, recordtest.Record(9, recordtest.Part(abi.PartKindPART_OOM, 0, recordtest.Raw(oom)[:unsafe.Offsetof(oom.Cgroup)+2])))
@@ -201,7 +201,7 @@ func TestOomSizesAreBytes(t *testing.T) {
 	}
 }
 
-func TestRecordsOfOlderABIsAreReadAndThoseOfUnknownOnesRefused(t *testing.T) {
+func TestRecordsOfKnownABIsAreDecodedAndOthersRejected(t *testing.T) {
 	for number := uint32(abi.OldestABI - 1); number <= uint32(abi.EventAbiEVENT_ABI)+1; number++ {
 		known := number >= abi.OldestABI && number <= uint32(abi.EventAbiEVENT_ABI)
 		if _, err := NewDecoder(Machine{}).Decode(recordtest.Raw(abi.Event{Abi: number})); known != (err == nil) {
@@ -210,7 +210,7 @@ func TestRecordsOfOlderABIsAreReadAndThoseOfUnknownOnesRefused(t *testing.T) {
 	}
 }
 
-func TestAPartOfAKindThatThisLoaderDoesNotKnowIsSkipped(t *testing.T) {
+func TestAPartOfAnUnknownKindIsSkipped(t *testing.T) {
 	const future = 0x7fff
 	event := decodeOrFail(t, recordtest.Record(3<<8,
 		recordtest.Part(future, 0, []byte("thirteen bytes")),
@@ -222,7 +222,7 @@ func TestAPartOfAKindThatThisLoaderDoesNotKnowIsSkipped(t *testing.T) {
 	}
 	cut := recordtest.Record(3<<8, recordtest.Part(future, 0, make([]byte, 16)))
 	if _, err := NewDecoder(Machine{}).Decode(cut[:len(cut)-8]); err == nil {
-		t.Error("no error where an unknown part is cut off")
+		t.Error("no error for an unknown part that is cut off")
 	}
 }
 

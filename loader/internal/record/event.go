@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package record decodes one record of the ring: bytes → Event. Pure: no clock, no I/O, no opinion; what the record says is what the
-// service gets. The layout is that of bpf/event.h, by way of package abi. Writing an event is the job of package wire.
+// Package record decodes one record of the ring: bytes → Event. Pure: no clock, no I/O, no classification. The layout is that of
+// bpf/event.h, by package abi. Package wire encodes events.
 package record
 
-// Event is one termination or one restart. The JSON names are the keys of the wire (docs/wire.md).
+// Event is one termination or one restart. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
+// nanoseconds, timestamps are CLOCK_BOOTTIME. Process and thread ids are those of the initial pid namespace, but for Vpid. Texts are valid
+// UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq and ClockOffsetNs.
 type Event struct {
 	Seq           uint64         `json:"seq,string"`
 	TimeNs        uint64         `json:"time_ns,string"`
@@ -24,7 +26,7 @@ type Event struct {
 	Shrunk        bool           `json:"shrunk"`
 	ThreadContext *ThreadContext `json:"thread_context"`
 
-	// Predecessor is set for a restart: Process executes what the predecessor was. nil: Process terminated.
+	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`
 }
 
@@ -35,7 +37,7 @@ type ThreadContext struct {
 	TraceFlags uint8  `json:"trace_flags"`
 }
 
-// Predecessor is the terminated process that a restart may replace.
+// Predecessor is the terminated process that the process of a restart may replace.
 type Predecessor struct {
 	Pid             uint32 `json:"pid"`
 	StartBoottimeNs uint64 `json:"start_boottime_ns,string"`
@@ -55,7 +57,7 @@ type Process struct {
 	GID             uint32            `json:"gid"`
 	Exe             *string           `json:"exe"`
 	BuildID         *string           `json:"build_id"`
-	OtelContext     []byte            `json:"otel_context"` // base64; nil: null
+	OtelContext     []byte            `json:"otel_context"` // a serialized opentelemetry.proto.resource.v1.Resource
 	Args            []string          `json:"args"`
 	ArgsTruncated   bool              `json:"args_truncated"`
 	Env             map[string]string `json:"env"` // keys: Machine.EnvironmentKeys
@@ -63,31 +65,31 @@ type Process struct {
 	Ancestors       []Ancestor        `json:"ancestors"`
 }
 
-// Ancestor is the parent of a process, or an ancestor of that.
+// Ancestor is the parent of a process, or the parent of another ancestor. Lists begin with the parent.
 type Ancestor struct {
 	Pid  uint32 `json:"pid"`
 	Comm string `json:"comm"`
 }
 
-// Signal is one signal, as the tracepoint signal_generate showed it.
+// Signal is one signal, from the tracepoint signal_generate.
 type Signal struct {
 	Signo       uint32   `json:"signo"`
 	Code        int32    `json:"code"`
-	Info        string   `json:"info"`
+	Info        string   `json:"info"` // siginfo, noinfo or kernel (SEND_SIG_PRIV)
 	SiginfoPid  *int32   `json:"siginfo_pid"`
 	SiginfoUID  *uint32  `json:"siginfo_uid"`
 	Result      uint32   `json:"result"`
-	Action      string   `json:"action"`
+	Action      string   `json:"action"` // default, ignored or handled
 	Committed   bool     `json:"committed"`
 	Group       bool     `json:"group"`
 	TargetTid   uint32   `json:"target_tid"`
 	TimeNs      uint64   `json:"time_ns,string"`
 	Syscall     *int32   `json:"syscall"`
 	Sender      Actor    `json:"sender"`
-	KernelStack []string `json:"kernel_stack"`
+	KernelStack []string `json:"kernel_stack"` // function names, innermost first
 }
 
-// Actor is the task that ran (current) when a signal was generated. It is not always the sender.
+// Actor is the task that ran (current) when a signal was generated. It is not always the sender: a timer fires in any task.
 type Actor struct {
 	Pid             uint32     `json:"pid"`
 	Tid             uint32     `json:"tid"`
@@ -103,7 +105,7 @@ type Actor struct {
 	Ancestors       []Ancestor `json:"ancestors"`
 }
 
-// Fault is a signal that the processor or seccomp raised.
+// Fault is a signal that the processor or seccomp raised, from the tracepoint signal_deliver. Addresses are hexadecimal, with 0x.
 type Fault struct {
 	Signo              uint32  `json:"signo"`
 	Code               int32   `json:"code"`
@@ -119,7 +121,7 @@ type Fault struct {
 	TimeNs             uint64  `json:"time_ns,string"`
 }
 
-// Oom holds the sizes of the OOM killer's victim, in bytes.
+// Oom holds the sizes of the OOM killer's victim, in bytes. Limit and Cgroup are those of the memory cgroup at its limit, nil if none is.
 type Oom struct {
 	TotalVM  uint64  `json:"total_vm,string"`
 	AnonRss  int64   `json:"anon_rss,string"`

@@ -25,8 +25,7 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 	d.signals = append(d.signals, Signal{
 		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0,
 		TargetTid: fact.TargetTid, TimeNs: fact.TimeNs, KernelStack: d.stack(fact.Stack[:fact.StackFrames]),
-		Info:   [...]string{"noinfo", "kernel", "siginfo"}[min(fact.Siginfo, 2)],
-		Action: [...]string{"default", "ignored", "handled"}[min(fact.Action, 2)],
+		Info: infoOf(abi.SiginfoKind(fact.Siginfo)), Action: actionOf(abi.SignalAction(fact.Action)),
 		Sender: Actor{
 			Pid: fact.Sender.Pid, Tid: fact.SenderTid, StartBoottimeNs: fact.Sender.StartBoottimeNs,
 			Comm: d.comm(payload, unsafe.Offsetof(fact.SenderComm)), UID: fact.SenderUid,
@@ -43,7 +42,27 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 	return signal, nil
 }
 
-// stack names the frames, from the one that generated the signal outwards. The frames further in are the probe's own.
+func infoOf(kind abi.SiginfoKind) string {
+	switch kind {
+	case abi.SiginfoKindSIGINFO_NOINFO:
+		return "noinfo"
+	case abi.SiginfoKindSIGINFO_PRIV:
+		return "kernel"
+	}
+	return "siginfo"
+}
+
+func actionOf(action abi.SignalAction) string {
+	switch action {
+	case abi.SignalActionACTION_DEFAULT:
+		return "default"
+	case abi.SignalActionACTION_IGNORED:
+		return "ignored"
+	}
+	return "handled"
+}
+
+// stack names the frames, innermost first. It omits the probe's own frames, and those without a name.
 func (d *Decoder) stack(addresses []uint64) []string {
 	start := len(d.list)
 	d.list = d.machine.Symbols.Names(d.list, addresses)
@@ -68,17 +87,16 @@ func (d *Decoder) fault(payload []byte) (*Fault, error) {
 		Signo: raw.Signo, Code: raw.Code, Tid: raw.Tid, ThreadComm: d.comm(payload, unsafe.Offsetof(raw.ThreadComm)), TimeNs: raw.TimeNs,
 	})
 	out := &d.faults[len(d.faults)-1]
-	const sigsys, siKernel = 31, 128 // SIGSYS; SI_KERNEL carries no address
-	if raw.Code != siKernel {
+	if raw.Code != int32(abi.SiginfoCodeSI_KERNEL) { // A siginfo with SI_KERNEL has no address.
 		out.Address = d.number(raw.Address, 16)
 	}
-	if raw.StackPointer != 0 { // The instruction pointer is 0 after a call of address 0.
+	if raw.StackPointer != 0 { // The instruction pointer is 0 after a call to address 0.
 		out.InstructionPointer, out.StackPointer = d.number(raw.InstructionPointer, 16), d.number(raw.StackPointer, 16)
 	}
 	if raw.HasTrap != 0 {
 		out.TrapNr, out.ErrorCode = &raw.TrapNr, &raw.ErrorCode
 	}
-	if raw.Signo == sigsys {
+	if raw.Signo == uint32(abi.SignalNumberSIGSYS) {
 		out.Syscall, out.SyscallArch = &raw.SyscallNr, &raw.SyscallArch
 	}
 	return out, nil
@@ -102,16 +120,16 @@ func (d *Decoder) oomOf(payload []byte) (*Oom, error) {
 	return &d.oom, nil
 }
 
-// describe adds the sender's details. Their texts follow the fixed part: executable, cgroup, arguments.
+// describe adds the description of the sender to the signal. Its texts follow the fixed part: executable, cgroup, arguments.
 func (d *Decoder) describe(signal *Signal, payload []byte) (err error) {
 	if signal == nil {
-		return errors.New("it describes the sender of a signal that the record does not have")
+		return errors.New("a sender is described, but the record does not have its signal")
 	}
 	fixed := int(unsafe.Offsetof(abi.Description{}.Data))
 	if len(payload) < fixed {
 		return errCutOff
 	}
-	var raw abi.Description // Only its layout is used: of its 3 KB, the payload has the head.
+	var raw abi.Description // Only for the offsets: the payload has only the used part of its 3 KB.
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]

@@ -12,14 +12,15 @@ import (
 	"whodunit/loader/internal/abi"
 )
 
-// comm is the name in the C type at the front of raw, at that offset: up to its NUL.
+// comm reads the task name at the offset in raw, up to its NUL.
 func (d *Decoder) comm(raw []byte, offset uintptr) string {
 	const commBytes = len(abi.Event{}.Comm)
 	name, _, _ := bytes.Cut(raw[offset:][:commBytes], []byte{0})
 	return d.readable(name)
 }
 
-// path joins names that are ordered from the leaf to the root. The root of a mounted file system is called "/", and adds nothing.
+// path joins names that are ordered from the leaf to the root. The root of a mounted file system has the name "/", which is dropped. truncated:
+// the names next to the root are missing; the path begins with "…".
 func (d *Decoder) path(payload []byte, truncated bool) *string {
 	start := len(d.texts)
 	if truncated {
@@ -39,7 +40,8 @@ func (d *Decoder) path(payload []byte, truncated bool) *string {
 	return d.point(alias(d.texts[start:]))
 }
 
-// arguments splits the argument block. A program that wrote a title over it leaves a tail of NULs, which are not arguments.
+// arguments splits the argument block. A program that overwrites it with a title (setproctitle(3)) leaves NULs at its end, which are not
+// arguments.
 func (d *Decoder) arguments(payload []byte) []string {
 	title := bytes.TrimRight(payload, "\x00")
 	if len(payload)-len(title) <= 2 {
@@ -54,7 +56,7 @@ func (d *Decoder) arguments(payload []byte) []string {
 	return d.list[start:]
 }
 
-// environment keeps the first value of each variable that may leave the loader, as getenv(3) does.
+// environment returns the first value of each variable that may leave the loader, as getenv(3) does.
 func (d *Decoder) environment(payload []byte) map[string]string {
 	clear(d.env)
 	for more := true; more; {
@@ -73,7 +75,7 @@ func (d *Decoder) environment(payload []byte) map[string]string {
 	return d.env
 }
 
-// number writes value in base 10, or in base 16 with its 0x.
+// number formats value in base 10, or in base 16 with 0x before it.
 func (d *Decoder) number(value uint64, base int) *string {
 	start := len(d.texts)
 	if base == 16 {
@@ -83,15 +85,15 @@ func (d *Decoder) number(value uint64, base int) *string {
 	return d.point(alias(d.texts[start:]))
 }
 
-// hex writes bytes as two digits each.
+// hex formats each byte as two hexadecimal digits.
 func (d *Decoder) hex(raw []byte) *string {
 	start := len(d.texts)
 	d.texts = hex.AppendEncode(d.texts, raw)
 	return d.point(alias(d.texts[start:]))
 }
 
-// readable returns the bytes as text. Each byte that is not UTF-8 becomes the four characters \xHH. The text aliases raw if it needs
-// no change, else d.texts.
+// readable returns the bytes as text. Each byte that is not UTF-8 becomes the four characters \xHH. The text aliases raw if it is
+// valid, else d.texts.
 func (d *Decoder) readable(raw []byte) string {
 	if utf8.Valid(raw) {
 		return alias(raw)
@@ -115,6 +117,7 @@ func appendReadable(out, raw []byte) []byte {
 	return out
 }
 
+// point returns a pointer to text that is valid until the next event.
 func (d *Decoder) point(text string) *string {
 	d.pointed = append(d.pointed, text)
 	return &d.pointed[len(d.pointed)-1]

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// windowBytes of the ring are mapped for each reader: all of a ring would be the largest part of the loader's memory. A window holds
-// more than the longest record (struct record in bpf/, 25 KB) and a page.
+// windowBytes of the ring are mapped for each reader: a whole ring would be the largest part of the loader's memory. A window is longer than
+// the longest record (struct record in bpf/, 25 KB) and a page.
 const windowBytes = 128 << 10
 
-// Reader reads the records of a ring, one mapped window at a time. Not for concurrent use.
+// Reader reads the records of a ring through a mapped window. Not for concurrent use.
 type Reader struct {
 	ring     *Ring
 	window   []byte // empty at first
@@ -25,8 +25,9 @@ type Reader struct {
 // Reader returns a new reader, which the caller closes.
 func (r *Ring) Reader() *Reader { return &Reader{ring: r} }
 
-// Next returns the record at position, nil if it is discarded, and where the next record begins. ok is false if there is none yet.
-// The record's bytes are the ring's: they are valid until the next call, and the kernel may overwrite them once they are acknowledged.
+// Next returns the record at position, nil if it is discarded, and where the next record begins. ok is false if it is not committed yet.
+// The bytes are the ring's own: they are valid until the next call, and the kernel may overwrite them once they are acknowledged. An error
+// means that the window could not be mapped.
 func (r *Reader) Next(position uint64) (record []byte, next uint64, ok bool, err error) {
 	if position >= r.ring.Written() {
 		return nil, position, false, nil
@@ -37,7 +38,7 @@ func (r *Reader) Next(position uint64) (record []byte, next uint64, ok bool, err
 	}
 	header := atomic.LoadUint32((*uint32)(unsafe.Pointer(&head[0])))
 	length := uint64(header &^ (Busy | Discard))
-	// A reader that was overtaken sees any length.
+	// A reader that was overtaken may read any length.
 	if header&Busy != 0 || length > min(r.ring.size, windowBytes/2) {
 		return nil, position, false, nil
 	}
@@ -52,8 +53,8 @@ func (r *Reader) Next(position uint64) (record []byte, next uint64, ok bool, err
 	return whole[HeaderBytes:], next, true, nil
 }
 
-// at returns the bytes from the position on. It moves the window if they do not all lie in it. The kernel maps the data twice in a row,
-// so that each record is contiguous.
+// at returns the bytes at the position. It moves the window if it does not contain all of them. The kernel maps the data twice in a row, so
+// each record is contiguous.
 func (r *Reader) at(position, bytes uint64) ([]byte, error) {
 	offset := position & (r.ring.size - 1)
 	if offset < r.windowAt || offset+bytes > r.windowAt+uint64(len(r.window)) {

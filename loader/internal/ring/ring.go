@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package ring reads a BPF ring buffer with late commit: the kernel does not overwrite what the consumer position has not passed, and
-// that position moves only when the service has acknowledged. So the ring is the first queue, and with its pin it outlives the
-// loader. The reader of cilium/ebpf commits on each read, hence this one. Layout and protocol: kernel/bpf/ringbuf.c.
+// that position moves only when the service has acknowledged. So the ring is the first queue; pinned, it outlives the loader. The
+// reader of cilium/ebpf commits on each read and cannot do this. Layout and protocol: kernel/bpf/ringbuf.c.
 package ring
 
 import (
@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of kernel/bpf/ringbuf.c and include/uapi/linux/bpf.h.
+// The header of a record, in kernel/bpf/ringbuf.c and include/uapi/linux/bpf.h.
 const (
 	HeaderBytes = 8       // struct bpf_ringbuf_hdr
 	Busy        = 1 << 31 // BPF_RINGBUF_BUSY_BIT: the record is not committed yet
@@ -30,12 +30,12 @@ type Ring struct {
 	consumer, producer         *uint64
 	waits                      *uint32 // set while Wait sleeps: the probes then send a wake-up (submit_record() in bpf/)
 	size                       uint64
-	wakeups                    *os.File // readable when the probes sent a wake-up
+	wakeups                    *os.File // readable after the probes sent a wake-up
 }
 
 // Open maps the consumer position of the ring for writing and the producer position for reading. fd is the map's; the caller keeps
-// it open until Close. wakeups becomes readable when records come; for a kernel's ring it is the same descriptor, and it is duplicated.
-// size is the ring's in bytes. waits is memory that the probes read; it must stay mapped until Close.
+// it open until Close. wakeups becomes readable when the probes send a wake-up; for a kernel's ring it is fd. Open duplicates it. size is
+// the ring's in bytes, a power of two. waits is memory that the probes read; it must stay mapped until Close.
 func Open(fd, wakeups int, size uint64, waits *uint32) (*Ring, error) {
 	ring, err := mapPositions(fd, size, waits)
 	if err != nil {
@@ -63,8 +63,8 @@ func mapPositions(fd int, size uint64, waits *uint32) (*Ring, error) {
 	}, nil
 }
 
-// poll hands a duplicate of the descriptor to Go's poller. That is edge-triggered, which is needed: the ring stays readable as long as
-// the consumer lags, which it always does. A thread in a poller of its own would cost more than the rest of an idle loader.
+// poll adds a duplicate of the descriptor to Go's poller. It must be edge-triggered, as that one is: the ring stays readable while the
+// consumer lags, which it always does. A thread in a poller of its own would cost more than the rest of an idle loader.
 func poll(wakeups int) (*os.File, error) {
 	fd, err := unix.FcntlInt(uintptr(wakeups), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
@@ -76,23 +76,23 @@ func poll(wakeups int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "ring"), nil
 }
 
-// Size is the ring's, in bytes.
+// Size returns the size of the ring in bytes.
 func (r *Ring) Size() uint64 { return r.size }
 
-// Acked is the consumer position: what lies before it was acknowledged and may be overwritten.
+// Acked returns the consumer position: what is before it was acknowledged and may be overwritten.
 func (r *Ring) Acked() uint64 { return atomic.LoadUint64(r.consumer) }
 
-// Written is the producer position.
+// Written returns the producer position: the end of the last record, which may still be busy.
 func (r *Ring) Written() uint64 { return atomic.LoadUint64(r.producer) }
 
-// Overtaken reports whether what lies at the position may have been overwritten. It never was if it is not acknowledged.
+// Overtaken reports whether the bytes at the position may have been overwritten. Bytes that are not acknowledged never are.
 func (r *Ring) Overtaken(position uint64) bool { return r.Written()-position > r.size }
 
-// Ack moves the consumer position. It must be a position that Reader.Next returned: the kernel and all readers take it for the start of
-// a record.
+// Ack moves the consumer position. The argument must be a position that Reader.Next returned: the kernel and all readers expect a
+// record to begin there.
 func (r *Ring) Ack(position uint64) { atomic.StoreUint64(r.consumer, position) }
 
-// Close unmaps the ring. Nothing may use it afterwards, Wait included.
+// Close unmaps the positions. No method may run then or later, Wait included.
 func (r *Ring) Close() error {
 	var err error
 	if r.wakeups != nil {

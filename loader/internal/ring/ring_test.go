@@ -10,11 +10,11 @@ import (
 	"whodunit/loader/internal/ring/ringtest"
 )
 
-func TestABusyRecordIsNotReadYet(t *testing.T) {
+func TestABusyRecordIsNotRead(t *testing.T) {
 	memory := ringtest.New(t, 1<<12)
 	memory.Put(recordtest.Record(256), ring.Busy)
 	memory.Put(recordtest.Record(512), 0)
 	if _, _, ok, err := memory.Reader().Next(0); ok || err != nil {
-		t.Error("read a record that is still being written")
+		t.Error("read a record that is not committed")
 	}
 }

@@ -12,19 +12,20 @@ import (
 )
 
 const (
-	// After records came, restMin to restMax pass before the probes are asked for another wake-up. Each wake-up is an interrupt on the
-	// processor of the terminating process, a round of the loader and a transaction of the service; in a storm, 20 a second are enough.
+	// After records arrived, restMin to restMax pass before the probes are asked for another wake-up. Each wake-up is an interrupt on the
+	// CPU of the terminating process, one round of the loader and one transaction of the service; in a storm, 20 per second are enough.
 	restMin = 4 * time.Millisecond
 	restMax = 50 * time.Millisecond
-	// restPerKiB of records that came: with some six records in one rest, the next one is twice as long. It is restMin if more than
-	// size/restShare came: records that are not read take room in the ring.
+	// restPerKiB is added for each KiB that arrived: about six records in one rest double the next one. If more than size/restShare
+	// arrived, the rest is restMin: records that are not read occupy the ring.
 	restPerKiB = time.Millisecond
 	restShare  = 16
 	// sleepMax ends a sleep for which the probes could not send a wake-up, because the ring was full to the last byte.
 	sleepMax = 5 * time.Second
 )
 
-// Wait calls wake after each time that records came, until the context ends. At most one call may run.
+// Wait calls wake whenever records have arrived, and at least every sleepMax, until the context ends; then it returns nil. At most one call
+// may run.
 func (r *Ring) Wait(ctx context.Context, wake func()) error {
 	wakeups, err := r.wakeups.SyscallConn()
 	if err != nil {
@@ -41,7 +42,7 @@ func (r *Ring) Wait(ctx context.Context, wake func()) error {
 			return nil
 		}
 		atomic.StoreUint32(r.waits, 1)
-		// A record that came before the flag was set sent no wake-up. One that was busy then is committed when its wake-up comes.
+		// A record written before the flag was set sent no wake-up. A record that was busy then is committed when its wake-up arrives.
 		polled := false
 		err := wakeups.Read(func(uintptr) bool { again := polled; polled = true; return again || r.Written() != seen })
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -55,7 +56,7 @@ func (r *Ring) Wait(ctx context.Context, wake func()) error {
 	}
 }
 
-// restAfter is how long to rest after so many bytes came.
+// restAfter returns how long to rest after this many bytes arrived.
 func (r *Ring) restAfter(bytes uint64) time.Duration {
 	if bytes > r.size/restShare {
 		return restMin

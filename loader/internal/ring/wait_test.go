@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestARestGrowsWithWhatCameAsLongAsTheRingHasRoom(t *testing.T) {
+func TestARestGrowsWithTheBytesThatArrivedUpToAShareOfTheRing(t *testing.T) {
 	ring := &Ring{size: 8 << 20}
 	for _, test := range []struct {
 		bytes uint64

@@ -20,8 +20,8 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// Ten clients that read nothing and ten that write garbage: the consumer gets all, at its own pace, and they are gone afterwards.
-func TestTwentyClientsThatMisbehaveNeitherDelayTheConsumerNorTakeMemory(t *testing.T) {
+// Ten clients read nothing and ten write garbage: the consumer gets every record at its own pace, and the others are disconnected.
+func TestTwentyMisbehavingClientsNeitherDelayTheConsumerNorUseMemory(t *testing.T) {
 	s := serve(t, 1<<16)
 	good := s.connect(t)
 	good.Claim()
@@ -50,7 +50,7 @@ func TestTwentyClientsThatMisbehaveNeitherDelayTheConsumerNorTakeMemory(t *testi
 		}
 		good.Conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		seqs := good.Deaths(batch)
-		good.Say(`{"v":1,"type":"ack","seq":"%s"}`, seqs[batch-1])
+		good.Send(`{"v":1,"type":"ack","seq":"%s"}`, seqs[batch-1])
 		waitFor(t, func() bool { return s.ring.Acked() == s.ring.Written() })
 	}
 	waitFor(t, func() bool { s.server.mu.Lock(); defer s.server.mu.Unlock(); return len(s.server.sessions) == 1 })
@@ -60,18 +60,18 @@ func TestTwentyClientsThatMisbehaveNeitherDelayTheConsumerNorTakeMemory(t *testi
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
 	if log := s.log.String(); !strings.Contains(log, "TOO_SLOW") && !strings.Contains(log, "BAD_LINE") {
-		t.Errorf("the log does not say why: %s", log)
+		t.Errorf("the log has no reason: %s", log)
 	}
 }
 
-func TestAWatcherThatDoesNotReadIsDroppedAsTooSlow(t *testing.T) {
+func TestAWatcherThatDoesNotReadIsDisconnectedAsTooSlow(t *testing.T) {
 	s := serve(t, 1<<16)
 	slow := s.connect(t)
 	slow.Next("hello")
 	waitFor(t, func() bool {
 		for s.ring.Put(recordtest.Record(256), 0) {
 		}
-		s.ring.Ack(s.ring.Written()) // In the place of a consumer that is fast.
+		s.ring.Ack(s.ring.Written()) // As a fast consumer would.
 		s.server.mu.Lock()
 		defer s.server.mu.Unlock()
 		return len(s.server.sessions) == 0
@@ -79,7 +79,7 @@ func TestAWatcherThatDoesNotReadIsDroppedAsTooSlow(t *testing.T) {
 	for {
 		line, err := slow.Lines.ReadBytes('\n')
 		if err != nil {
-			break // The last line may be cut off by the end: then there was no room for the reason either.
+			break // If the socket was full, the last line is cut off and the error line is missing.
 		}
 		if bytes.Contains(line, []byte("TOO_SLOW")) {
 			break
@@ -90,11 +90,11 @@ func TestAWatcherThatDoesNotReadIsDroppedAsTooSlow(t *testing.T) {
 
 // Any bytes from a client end its session with a reason, and the consumer position stays at the end of a delivered record.
 func FuzzClientLines(f *testing.F) {
-	for _, said := range []string{
+	for _, sent := range []string{
 		"", `{"v":1,"type":"ack","seq":"0"}` + "\n" + `{"v":1,"type":"ack","seq":"18446744073709551615"}` + "\n",
 		`{"v":1,"type":"ack","seq":"0"}` + "\n" + `{"v":1,"type":"ack","seq":"120"}`, `{"v":2}` + "\n", "\x00\xff\n", strings.Repeat("x", 2*wire.ClientLineBytesMax),
 	} {
-		f.Add([]byte(said))
+		f.Add([]byte(sent))
 	}
 	memory := ringtest.New(f, 1<<12)
 	ends := []uint64{0}
@@ -102,9 +102,9 @@ func FuzzClientLines(f *testing.F) {
 		memory.Put(recordtest.Record(256), 0)
 		ends = append(ends, memory.Written())
 	}
-	f.Fuzz(func(t *testing.T, said []byte) {
+	f.Fuzz(func(t *testing.T, sent []byte) {
 		memory.Ack(0)
-		server := New(Config{Ring: memory.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Probes: &memoryProbes{}, Log: log.New(io.Discard)})
+		server := New(Config{Ring: memory.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Probes: &fakeProbes{}, Log: log.New(io.Discard)})
 		session := newSession(server, nil, unix.Ucred{})
 		if err := session.ack(0); err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func FuzzClientLines(f *testing.F) {
 		if _, _, err := session.readRing(nil, wire.RoleConsumer); err != nil {
 			t.Fatal(err)
 		}
-		if err := session.listen(bytes.NewReader(said)); err == nil {
+		if err := session.listen(bytes.NewReader(sent)); err == nil {
 			t.Error("the session did not end")
 		}
 		if !slices.Contains(ends, memory.Acked()) {

@@ -15,12 +15,12 @@ import (
 // healthTimeout limits connecting and reading together.
 const healthTimeout = 2 * time.Second
 
-// Health connects to the socket as a client. It returns nil if a loader of this protocol version sends its hello. The client stays a
-// watcher.
+// Health connects to the socket as a watcher. It returns nil if a loader of this protocol version sends its hello within healthTimeout, else
+// an error that names the remedy.
 func Health(socket string) error {
 	conn, err := net.DialTimeout("unix", socket, healthTimeout)
 	if err != nil {
-		return fmt.Errorf("no loader serves %s: %w; start `whodunit-loader run`, or name its --socket", socket, err)
+		return fmt.Errorf("no loader serves %s: %w; start `whodunit-loader run`, or pass its --socket", socket, err)
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(healthTimeout)); err != nil {
@@ -28,7 +28,7 @@ func Health(socket string) error {
 	}
 	line, err := bufio.NewReaderSize(conn, wire.LineBytesMax).ReadSlice('\n')
 	if err != nil {
-		return fmt.Errorf("%s sent no hello within %v: %w; if it refused this client, the loader's log says why", socket, healthTimeout, err)
+		return fmt.Errorf("%s sent no hello within %v: %w; if the loader refused this client, its log has the reason", socket, healthTimeout, err)
 	}
 	var hello struct {
 		V    int    `json:"v"`

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-func TestHealthAsksTheSocketItself(t *testing.T) {
+func TestHealthSucceedsOnlyForALoaderOfThisVersion(t *testing.T) {
 	s := serve(t, 1<<12)
 	if err := Health(s.socket); err != nil {
 		t.Error(err)
 	}
 	if err := Health(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "no loader serves") {
-		t.Errorf("no loader serves it: %v", err)
+		t.Errorf("a path without a socket: %v", err)
 	}
 	other := filepath.Join(t.TempDir(), "other")
 	listener, err := net.Listen("unix", other)

@@ -27,7 +27,7 @@ type served struct {
 	log    *lockedBuilder
 }
 
-// lockedBuilder is what the server logged so far.
+// lockedBuilder collects what the server logs.
 type lockedBuilder struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -45,17 +45,17 @@ func (b *lockedBuilder) String() string {
 	return b.text.String()
 }
 
-// memoryProbes stand for the probes, with counters in memory.
-type memoryProbes struct {
+// fakeProbes implements Probes without BPF.
+type fakeProbes struct {
 	undecodable    atomic.Uint64
 	undecodableSeq uint64
 }
 
-func (p *memoryProbes) Counters() (wire.Counters, error) {
+func (p *fakeProbes) Counters() (wire.Counters, error) {
 	return wire.Counters{ExitsNormal: 5, Lost: wire.LostCounts{Undecodable: p.undecodable.Load()}}, nil
 }
 
-func (p *memoryProbes) CountUndecodable(seq uint64) bool {
+func (p *fakeProbes) CountUndecodable(seq uint64) bool {
 	if seq <= p.undecodableSeq {
 		return false
 	}
@@ -64,13 +64,13 @@ func (p *memoryProbes) CountUndecodable(seq uint64) bool {
 	return true
 }
 
-func (p *memoryProbes) Sweep() (int, error) { return 0, nil }
+func (p *fakeProbes) Sweep() (int, error) { return 0, nil }
 
 func serve(t *testing.T, size int) *served {
 	t.Helper()
 	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}}
 	s.server = New(Config{
-		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), Probes: &memoryProbes{},
+		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), Probes: &fakeProbes{},
 	})
 	listener, err := Listen(s.socket, os.Getgid())
 	if err != nil {

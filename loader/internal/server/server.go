@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package server serves the socket: which process may connect, which client is the consumer, and what each client gets. The lines
-// themselves are the job of package wire, their source that of package ring.
+// Package server serves the socket: which process may connect, which client is the consumer, and what each client is sent. Package wire
+// encodes the lines; package ring reads the records.
 package server
 
 import (
@@ -23,7 +23,7 @@ import (
 // clientsMax limits the connections at one time, the consumer's included.
 const clientsMax = 64
 
-// Probes are the server's view of the probes.
+// Probes is what the server needs of the attached probes.
 type Probes interface {
 	// Counters returns the counts since the probes were first attached.
 	Counters() (wire.Counters, error)
@@ -34,7 +34,7 @@ type Probes interface {
 	Sweep() (swept int, err error)
 }
 
-// Config is what a server needs. It closes none of it.
+// Config is what a server needs. The caller closes Ring and Probes after Serve has returned.
 type Config struct {
 	Ring      *ring.Ring
 	Probes    Probes
@@ -44,24 +44,25 @@ type Config struct {
 	Log       *log.Logger
 }
 
-// Server hands the ring's records to its clients.
+// Server sends the ring's records to its clients, and acknowledges for the consumer.
 type Server struct {
 	config  Config
 	readSeq atomic.Uint64
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	consumer *session // nil: no client acknowledges
+	consumer *session // nil: no client is the consumer
 	status   wire.Status
 	statusNo uint64 // grows when status changes
 }
 
-// New returns a server that does not listen yet.
+// New returns a server; Serve starts it.
 func New(config Config) *Server {
 	return &Server{config: config, sessions: map[*session]struct{}{}}
 }
 
-// Serve runs until the context ends, then closes every connection. It owns the listener.
+// Serve runs until the context ends, then closes every connection and returns nil. It returns an error if waiting for the ring
+// or accepting a connection fails. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	s.refreshStatus()
 	ctx, cancel := context.WithCancel(ctx)
@@ -109,7 +110,7 @@ func (s *Server) handle(ctx context.Context, conn *net.UnixConn) {
 	}
 }
 
-// reason is why a connection ended, for a log line; "" if the client closed it.
+// reason returns why a connection ended, as the end of a log line; "" if the client closed it.
 func reason(err error) string {
 	if errors.Is(err, io.EOF) {
 		return ""
@@ -117,7 +118,7 @@ func reason(err error) string {
 	return ": " + err.Error()
 }
 
-// add reports false if there are clientsMax already.
+// add returns false if clientsMax clients are connected already.
 func (s *Server) add(session *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +140,7 @@ func (s *Server) remove(session *session) (wasConsumer bool) {
 	return wasConsumer
 }
 
-// claim makes the session the consumer, unless there is one. The error is a *wire.Error.
+// claim makes the session the consumer. If there is one already, the error is a *wire.Error.
 func (s *Server) claim(session *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +152,7 @@ func (s *Server) claim(session *session) error {
 	return nil
 }
 
-// countUndecodable counts a record that the consumer should have got: once, however often it is read again.
+// countUndecodable counts a record that has no line as lost to the consumer: once, even if it is read again.
 func (s *Server) countUndecodable(seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-func TestAClientBeginsAsAWatcherAndSeesDeathsFromThenOn(t *testing.T) {
+func TestAClientStartsAsAWatcherAndGetsOnlyLaterTerminations(t *testing.T) {
 	s := serve(t, 1<<16)
 	s.ring.Put(recordtest.Record(256), 0)
 	c := s.connect(t)
@@ -28,14 +28,14 @@ func TestAClientBeginsAsAWatcherAndSeesDeathsFromThenOn(t *testing.T) {
 	}
 	s.ring.Put(recordtest.Record(512), 0)
 	if death := c.Next("death"); death["status_raw"] != 512.0 {
-		t.Errorf("a watcher saw the past: %v", death)
+		t.Errorf("a watcher got a record from before it connected: %v", death)
 	}
 	if s.ring.Acked() != 0 {
 		t.Error("a watcher moved the consumer position")
 	}
 }
 
-func TestTheConsumerGetsAllThatIsNotAcknowledgedAndOnlyAnAckFreesIt(t *testing.T) {
+func TestTheConsumerGetsEveryUnacknowledgedRecordAndOnlyAnAckMovesTheRing(t *testing.T) {
 	s := serve(t, 1<<16)
 	for range 3 {
 		s.ring.Put(recordtest.Record(256), 0)
@@ -46,34 +46,34 @@ func TestTheConsumerGetsAllThatIsNotAcknowledgedAndOnlyAnAckFreesIt(t *testing.T
 	if s.ring.Acked() != 0 {
 		t.Fatal("reading moved the consumer position")
 	}
-	first.Say(`{"v":1,"type":"ack","seq":"%s"}`, seqs[1])
+	first.Send(`{"v":1,"type":"ack","seq":"%s"}`, seqs[1])
 	waitFor(t, func() bool { return fmt.Sprint(s.ring.Acked()) == seqs[1] })
 	first.Conn.Close()
 	waitFor(t, func() bool { s.server.mu.Lock(); defer s.server.mu.Unlock(); return s.server.consumer == nil })
 	second := s.connect(t)
 	second.Claim()
 	if again := second.Deaths(1); again[0] != seqs[2] {
-		t.Errorf("after a restart the consumer got %v, want %s", again, seqs[2])
+		t.Errorf("after it connected again, the consumer got %v, want %s", again, seqs[2])
 	}
 }
 
-func TestAnAckBetweenTwoRecordsOrBeyondTheLastNeverMovesThePositionIntoOne(t *testing.T) {
+func TestAnAckInsideARecordOrBeyondTheLastMovesThePositionToTheEndOfARecord(t *testing.T) {
 	s := serve(t, 1<<16)
 	s.ring.Put(recordtest.Record(256), 0)
 	s.ring.Put(recordtest.Record(256), 0)
 	c := s.connect(t)
 	c.Claim()
 	seqs := c.Deaths(2)
-	c.Say(`{"v":1,"type":"ack","seq":"%s1"}`, "1") // 11: inside the first
-	c.Say(`{"v":1,"type":"ack","seq":"%d"}`, ^uint64(0))
+	c.Send(`{"v":1,"type":"ack","seq":"%s1"}`, "1") // 11: inside the first
+	c.Send(`{"v":1,"type":"ack","seq":"%d"}`, ^uint64(0))
 	waitFor(t, func() bool { return fmt.Sprint(s.ring.Acked()) == seqs[1] })
 }
 
-func TestASecondConsumerIsRefusedAndTheFirstGoesOn(t *testing.T) {
+func TestASecondConsumerIsRejectedAndTheFirstIsServedOn(t *testing.T) {
 	s := serve(t, 1<<16)
 	first, second := s.connect(t), s.connect(t)
 	first.Claim()
-	second.Say(`{"v":1,"type":"ack","seq":"0"}`)
+	second.Send(`{"v":1,"type":"ack","seq":"0"}`)
 	if refusal := second.Next("error"); refusal["code"] != "CONSUMER_TAKEN" {
 		t.Errorf("%v", refusal)
 	}
@@ -84,14 +84,14 @@ func TestASecondConsumerIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	first.Deaths(1)
 }
 
-func TestGarbageFromAClientEndsItsConnectionAlone(t *testing.T) {
+func TestABadLineFromAClientEndsOnlyItsOwnConnection(t *testing.T) {
 	s := serve(t, 1<<16)
 	good := s.connect(t)
 	good.Next("hello")
 	for name, line := range map[string]string{"garbage": "\x00\xff{", "version": `{"v":2,"type":"ack","seq":"1"}`, "length": strings.Repeat("x", 2*wire.ClientLineBytesMax)} {
 		bad := s.connect(t)
 		bad.Next("hello")
-		bad.Say("%s", line)
+		bad.Send("%s", line)
 		if code := bad.Next("error")["code"]; code != "BAD_LINE" && code != "BAD_VERSION" {
 			t.Errorf("%s: %v", name, code)
 		}
@@ -100,9 +100,9 @@ func TestGarbageFromAClientEndsItsConnectionAlone(t *testing.T) {
 	good.Deaths(1)
 }
 
-func TestARecordThatCannotBeDecodedIsCountedOnceAndTheNextComes(t *testing.T) {
+func TestAnUndecodableRecordIsCountedOnceAndTheNextIsSent(t *testing.T) {
 	s := serve(t, 1<<16)
-	s.connect(t).Next("status") // A watcher reads it too.
+	s.connect(t).Next("status") // The watcher reads the bad record, too.
 	c := s.connect(t)
 	c.Claim()
 	c.Next("status")
@@ -122,12 +122,12 @@ func TestARecordThatCannotBeDecodedIsCountedOnceAndTheNextComes(t *testing.T) {
 	again.Deaths(1)
 	s.server.refreshStatus()
 	if status, _ := s.server.currentStatus(); status.Lost.Undecodable != 1 {
-		t.Errorf("read again, it was counted %d times", status.Lost.Undecodable)
+		t.Errorf("the record was read twice and counted %d times", status.Lost.Undecodable)
 	}
 }
 
-// The probes write a discarded record where they only want to send a wake-up (submit_record()): no ack covers it.
-func TestARingIsEmptyThoughItsLastRecordIsDiscarded(t *testing.T) {
+// The probes write a discarded record to send a wake-up alone (submit_record()). No client can acknowledge it.
+func TestADiscardedLastRecordDoesNotKeepTheRingFromBeingEmpty(t *testing.T) {
 	s := serve(t, 1<<16)
 	c := s.connect(t)
 	c.Claim()
@@ -139,13 +139,13 @@ func TestARingIsEmptyThoughItsLastRecordIsDiscarded(t *testing.T) {
 	death := c.Next("death")
 	waitFor(t, func() bool { return s.server.readSeq.Load() == s.ring.Written() })
 	if empty() {
-		t.Fatal("the position passed a death that was not acknowledged")
+		t.Fatal("the position passed a termination that was not acknowledged")
 	}
-	c.Say(`{"v":1,"type":"ack","seq":"%s"}`, death["seq"])
+	c.Send(`{"v":1,"type":"ack","seq":"%s"}`, death["seq"])
 	waitFor(t, empty)
 }
 
-func TestTheRingWrapsManyTimesUnderAConsumerThatAcknowledges(t *testing.T) {
+func TestAConsumerThatAcknowledgesGetsEveryRecordOfARingThatWraps(t *testing.T) {
 	s := serve(t, 1<<12)
 	c := s.connect(t)
 	c.Claim()
@@ -155,11 +155,11 @@ func TestTheRingWrapsManyTimesUnderAConsumerThatAcknowledges(t *testing.T) {
 		if death["status_raw"] != float64(i<<8) {
 			t.Fatalf("record %d: %v", i, death)
 		}
-		c.Say(`{"v":1,"type":"ack","seq":"%s"}`, death["seq"])
+		c.Send(`{"v":1,"type":"ack","seq":"%s"}`, death["seq"])
 	}
 }
 
-func TestAWatcherThatIsOvertakenIsDropped(t *testing.T) {
+func TestAWatcherThatIsOvertakenIsDisconnected(t *testing.T) {
 	s := serve(t, 1<<12)
 	session := newSession(s.server, nil, unix.Ucred{})
 	for s.ring.Written() <= s.ring.Size() {

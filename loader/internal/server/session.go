@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sort"
@@ -20,12 +21,12 @@ import (
 )
 
 const (
-	batchBytes          = 64 << 10        // lines are collected up to about this much for one write
-	watcherWriteTimeout = 2 * time.Second // a watcher that does not read for so long is dropped
+	batchBytes          = 64 << 10        // of lines are collected for one write; the last line may exceed it
+	watcherWriteTimeout = 2 * time.Second // a watcher that reads nothing for this long is disconnected
 	goodbyeTimeout      = 100 * time.Millisecond
 )
 
-// session is one client. It begins as a watcher, at the end of the ring. Its first ack makes it the consumer, at the first record that is
+// session is one client. It starts as a watcher, at the end of the ring. Its first ack makes it the consumer, at the first record that is
 // not acknowledged. One goroutine reads its acks, another one writes its lines.
 type session struct {
 	server *Server
@@ -34,7 +35,7 @@ type session struct {
 	woken  chan struct{}
 
 	mu        sync.Mutex
-	consumer  bool // it never becomes false again
+	consumer  bool // once true, it stays true
 	cursor    uint64
 	reader    *ring.Reader
 	decoder   *record.Decoder
@@ -55,7 +56,7 @@ func newSession(server *Server, conn *net.UnixConn, peer unix.Ucred) *session {
 	}
 }
 
-// wake makes write look at the ring, the status and the role again. It does not block.
+// wake makes write read the ring, the status and the role again. It does not block.
 func (s *session) wake() {
 	select {
 	case s.woken <- struct{}{}:
@@ -63,8 +64,8 @@ func (s *session) wake() {
 	}
 }
 
-// run returns why the session ended; never nil. It closes the connection and ends both goroutines: a late ack would claim the role
-// for a client that is gone, or write into a ring that is closed.
+// run serves the client, then closes the connection. It returns the reason why the session ended; never nil. Both goroutines have ended
+// then: a late ack would claim the role for a client that has disconnected, or write into a closed ring.
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -83,7 +84,7 @@ func (s *session) run(ctx context.Context) error {
 	return errors.Join(err, s.reader.Close())
 }
 
-// listen reads acks until the client disconnects or sends anything else. It never returns nil.
+// listen reads acks until the client disconnects (io.EOF) or sends anything else. It never returns nil.
 func (s *session) listen(client io.Reader) error {
 	lines := bufio.NewScanner(client)
 	lines.Buffer(make([]byte, wire.ClientLineBytesMax), wire.ClientLineBytesMax)
@@ -97,7 +98,7 @@ func (s *session) listen(client io.Reader) error {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return &wire.Error{Code: wire.CodeBadLine, Message: "the line is longer than a client may send"}
+		return &wire.Error{Code: wire.CodeBadLine, Message: fmt.Sprintf("a line of a client has at most %d bytes", wire.ClientLineBytesMax)}
 	}
 	if lines.Err() != nil {
 		return lines.Err()

@@ -18,8 +18,8 @@ import (
 // PathBytesMax limits the socket's path (sun_path of unix(7), without its NUL).
 const PathBytesMax = 107
 
-// Listen makes the socket, with mode 0660 and the group that may connect. It replaces the file of a loader that ended, but not a
-// socket that a program serves.
+// Listen makes the socket, with mode 0660 and the group that may connect. It replaces the socket of a loader that ended. If a program serves
+// the socket, the error has exitcode.Unavailable; if the path is another kind of file, exitcode.Config.
 func Listen(path string, gid int) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the socket's directory: %w", err)
@@ -34,7 +34,7 @@ func Listen(path string, gid int) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("listen on the socket: %w", err)
 	}
 	if err := os.Chown(path, -1, gid); err != nil {
-		return nil, errors.Join(fmt.Errorf("give the socket to group %d: %w", gid, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("change the group of the socket to %d: %w", gid, err), listener.Close())
 	}
 	return listener, nil
 }
@@ -58,7 +58,7 @@ func removeStale(path string) error {
 	return nil
 }
 
-// peerOf asks the kernel which process connected.
+// peerOf returns the credentials of the process that connected (SO_PEERCRED).
 func peerOf(conn *net.UnixConn) (peer unix.Ucred, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -75,7 +75,7 @@ func peerOf(conn *net.UnixConn) (peer unix.Ucred, err error) {
 	return *got, nil
 }
 
-// mayConnect holds even if the file's mode was changed.
+// mayConnect decides by the peer's credentials, since the mode of the socket's file may have been changed.
 func (s *Server) mayConnect(peer unix.Ucred) bool {
 	return peer.Uid == 0 || peer.Gid == s.config.SocketGID
 }

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The peer's credentials decide, even where the file's mode lets every user connect.
-func TestAPeerOfAnotherGroupIsRefused(t *testing.T) {
+// The peer's credentials decide, even if the mode of the file allows every user to connect.
+func TestAPeerOfAnotherGroupIsRejected(t *testing.T) {
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("with CI=true this must be tested, as root")
@@ -34,7 +34,7 @@ func TestAPeerOfAnotherGroupIsRefused(t *testing.T) {
 	const nobody = 65534
 	read := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its credentials
+		runtime.LockOSThread() // Not unlocked, so that the thread ends with the goroutine, and its credentials with it.
 		for _, call := range []uintptr{unix.SYS_SETGROUPS, unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
 			arguments := [3]uintptr{nobody, nobody, nobody}
 			if call == unix.SYS_SETGROUPS {
@@ -54,7 +54,7 @@ func TestAPeerOfAnotherGroupIsRefused(t *testing.T) {
 			n, err = unix.Read(fd, make([]byte, 1))
 		}
 		if err == nil && n != 0 {
-			err = errors.New("it was sent something")
+			err = errors.New("the peer received data")
 		}
 		unix.Close(fd)
 		read <- err
@@ -67,7 +67,7 @@ func TestAPeerOfAnotherGroupIsRefused(t *testing.T) {
 	})
 }
 
-func TestTheSocketIsForItsGroupAloneAndReplacesOnlyAStaleOne(t *testing.T) {
+func TestOnlyTheGroupMayConnectAndOnlyAStaleSocketIsReplaced(t *testing.T) {
 	s := serve(t, 1<<12)
 	info, err := os.Stat(s.socket)
 	if err != nil || info.Mode().Perm() != 0o660 {
@@ -76,14 +76,14 @@ func TestTheSocketIsForItsGroupAloneAndReplacesOnlyAStaleOne(t *testing.T) {
 	if _, err := Listen(s.socket, 0); err == nil || !strings.Contains(err.Error(), "taken") {
 		t.Errorf("a served socket was replaced: %v", err)
 	}
-	dead := filepath.Join(t.TempDir(), "dead")
-	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
+	stale := filepath.Join(t.TempDir(), "stale")
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old.SetUnlinkOnClose(false)
 	old.Close()
-	fresh, err := Listen(dead, os.Getgid())
+	fresh, err := Listen(stale, os.Getgid())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 const (
 	statusInterval = time.Second
-	// quietInterval replaces statusInterval while no record comes: then only normal exits are counted.
+	// quietInterval replaces statusInterval while no records arrive: then only the count of normal exits changes.
 	quietInterval = 5 * time.Second
 	sweepInterval = time.Minute
 )
@@ -54,7 +54,8 @@ func (s *Server) idle() bool {
 	return len(s.sessions) == 0
 }
 
-// sweeper sweeps when the kernel skipped a probe since the last time: an exit that no probe saw leaves its process's facts behind.
+// sweeper calls Sweep when the kernel has skipped a probe since the last sweep, at most once in sweepInterval: an exit that no probe saw
+// leaves the facts about its process behind.
 type sweeper struct {
 	skipped uint64 // runs, at the last sweep
 	swept   time.Time
@@ -71,7 +72,7 @@ func (w *sweeper) after(s *Server, lost wire.LostCounts) {
 		s.config.Log.Printf("deleted the pending facts of %d processes whose exit the probes missed", n)
 	}
 	if err != nil {
-		s.config.Log.Printf("some pending facts of processes that no longer exist are kept: %v", err)
+		s.config.Log.Printf("could not delete pending facts of processes that no longer exist: %v", err)
 	}
 }
 
@@ -81,11 +82,11 @@ func (s *Server) currentStatus() (status wire.Status, no uint64) {
 	return s.status, s.statusNo
 }
 
-// refreshStatus reports whether more than the clock has changed.
+// refreshStatus updates the status. It returns false if nothing but the clock offset has changed.
 func (s *Server) refreshStatus() bool {
 	counters, err := s.config.Probes.Counters()
 	if err != nil {
-		s.config.Log.Limitf("counters", "the status is not updated: %v", err)
+		s.config.Log.Limitf("counters", "could not update the status: %v", err)
 		return false
 	}
 	ring := s.config.Ring

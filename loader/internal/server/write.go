@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -12,13 +13,13 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// sentState is what a session has been sent so far, besides events.
+// sentState is the last state that the client was sent.
 type sentState struct {
 	role     string // of the last hello; "": none
 	statusNo uint64 // of the last status
 }
 
-// write sends hello and the status, then events as they come and the status as it changes. It returns why it ended; never nil.
+// write sends hello and the status, then events as they arrive and the status when it changes. It returns the reason why it ended; never nil.
 func (s *session) write(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout)) })
 	defer stop()
@@ -86,7 +87,7 @@ func (s *session) send(ctx context.Context, batch []byte, role string) error {
 	}
 	_, err := s.conn.Write(batch)
 	if role == wire.RoleWatcher && isTimeout(err) {
-		return &wire.Error{Code: wire.CodeTooSlow, Message: "a watcher must keep reading what the loader sends"}
+		return &wire.Error{Code: wire.CodeTooSlow, Message: fmt.Sprintf("the watcher read nothing for %v", watcherWriteTimeout)}
 	}
 	return err
 }
@@ -96,8 +97,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &netError) && netError.Timeout()
 }
 
-// readRing appends the lines of the records from the cursor on. more: it ended because the batch is full. It reads nothing if the role
-// has changed since: then the cursor has moved, and the consumer's hello comes first.
+// readRing appends the lines of the records from the cursor on. more: the batch is full, or the role has changed. In the second case it reads
+// nothing: the cursor has moved, and the consumer's hello comes first.
 func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ error) {
 	ring := s.server.config.Ring
 	offset := host.ClockOffsetNs()
@@ -121,7 +122,7 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 		if raw != nil {
 			longer, err := s.appendLine(batch, raw, next, offset)
 			if ring.Overtaken(s.cursor) {
-				continue // It was overwritten while it was read.
+				continue // The record was overwritten while it was read.
 			}
 			switch {
 			case err == nil:
@@ -137,8 +138,8 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 	}
 }
 
-// passed notes that the consumer's cursor has passed a record, whose line was written or which has none. A record without a line is
-// acknowledged with the one before it, or at once if there is none that waits: else the ring would never be empty after it.
+// passed is called when the consumer's cursor has passed a record. written: its line is in the batch. No client can acknowledge a record
+// without a line: it is acknowledged with the record before it, or at once if no record is waiting for its ack.
 func (s *session) passed(next uint64, written bool) {
 	s.server.readSeq.Store(next)
 	switch last := len(s.delivered) - 1; {

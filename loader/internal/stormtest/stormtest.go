@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stormtest makes processes terminate by the thousand, and keeps the ledger: which pids, and how often each was reported.
+// Package stormtest makes thousands of processes terminate, and compares their pids with the records about them.
 package stormtest
 
 import (
@@ -19,13 +19,14 @@ import (
 	"whodunit/loader/internal/record"
 )
 
-// variable makes the test binary a storm: "N", the number of children, 0 for as many as there are until its input ends.
+// variable makes the test binary a storm. Its value is the number of children; 0: until the input is closed.
 const variable = "WHODUNIT_TEST_STORM"
 
-// exitCode is one that no other program uses.
+// exitCode is a code that other programs on the machine do not exit with.
 const exitCode = 71
 
-// Main is the body of TestMain in a package that starts storms. It returns the exit code.
+// Main is the body of TestMain in a package that starts storms: it runs the tests or, in a storm's process, the storm. It returns the exit
+// code.
 func Main(m *testing.M) int {
 	of := os.Getenv(variable)
 	if of == "" {
@@ -38,8 +39,8 @@ func Main(m *testing.M) int {
 	return 0
 }
 
-// run forks children, kills every second one, and writes the pid of each that has terminated to its output. It is a process of its own,
-// because its children inherit its open files.
+// run forks children, kills every second one, and writes the pid of each to its output after it has terminated. It runs in a process of its
+// own, as its children inherit its open files.
 func run(of string) error {
 	var count int
 	if _, err := fmt.Sscan(of, &count); err != nil {
@@ -68,8 +69,8 @@ func run(of string) error {
 	return out.Flush()
 }
 
-// Terminate makes a child by fork(2) alone, since os/exec would make ten times fewer in the same time. It waits until the child has exited
-// with exitCode or, if killed, has terminated by SIGKILL.
+// Terminate makes a child by fork(2) alone, which is ten times faster than os/exec. It waits until the child has exited with exitCode or,
+// if killed is true, was terminated by SIGKILL, and returns an error for any other status.
 //
 //go:norace
 func Terminate(killed bool) (pid int, err error) {
@@ -98,13 +99,13 @@ func Terminate(killed bool) (pid int, err error) {
 			continue
 		}
 		if err == nil && (killed && status.Signal() != syscall.SIGKILL || !killed && status.ExitStatus() != exitCode) {
-			err = fmt.Errorf("the child ended with %#x", uint32(status))
+			err = fmt.Errorf("the child has the status %#x", uint32(status))
 		}
 		return int(child), err
 	}
 }
 
-// Storm is a running storm and its ledger.
+// Storm is a storm with the pids of its terminated children.
 type Storm struct {
 	Terminated int // valid after Stop
 	command    *exec.Cmd
@@ -113,7 +114,7 @@ type Storm struct {
 	byPid      map[uint32]int // pids are reused
 }
 
-// Start starts a storm of count children; 0: until Stop.
+// Start starts a storm of count children, or until Stop if count is 0. It fails the test if it cannot.
 func Start(t *testing.T, count int) *Storm {
 	t.Helper()
 	s := &Storm{command: exec.Command(os.Args[0]), byPid: map[uint32]int{}}
@@ -143,7 +144,7 @@ func Start(t *testing.T, count int) *Storm {
 	return s
 }
 
-// Stop ends the storm and waits for it.
+// Stop waits for the storm, and ends it if it has no count.
 func (s *Storm) Stop(t *testing.T) {
 	t.Helper()
 	s.input.Close()
@@ -156,7 +157,7 @@ func (s *Storm) Stop(t *testing.T) {
 // Reported counts the records of the storms' children by pid.
 type Reported map[uint32]int
 
-// Add counts the event if it is one of these storms.
+// Add counts the event if it is the termination of a child of these storms.
 func (r Reported) Add(event *record.Event, storms ...*Storm) {
 	for _, s := range storms {
 		if event.Process.ParentPid == uint32(s.command.Process.Pid) && (event.StatusRaw == exitCode<<8 || event.StatusRaw == 9) {
@@ -165,7 +166,7 @@ func (r Reported) Add(event *record.Event, storms ...*Storm) {
 	}
 }
 
-// Compare returns how many children terminated, how many of them were not reported, and how many were reported once too often.
+// Compare returns how many children terminated, how many of them have no record, and how many records are too many.
 func (r Reported) Compare(storms ...*Storm) (terminated, absent, doubled int) {
 	byPid := map[uint32]int{}
 	for _, s := range storms {

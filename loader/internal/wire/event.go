@@ -11,8 +11,8 @@ import (
 // AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, else `death`. It fails, and appends
 // nothing, only if the line would exceed LineBytesMax.
 //
-// These lines are written by hand, to the bytes that encoding/json would give (a fuzzer compares them): there can be a hundred
-// thousand of them, and reflection took most of the loader's time.
+// These lines are written by hand, byte for byte as encoding/json writes them (a fuzzer compares both): there can be a hundred thousand of
+// them, and reflection took most of the loader's time.
 func AppendEvent(out []byte, event *record.Event) ([]byte, error) {
 	if event.Predecessor != nil {
 		return appendRestart(out, event)
@@ -204,7 +204,7 @@ func (w *writer) environment(key string, variables map[string]string) {
 		w.text("null")
 		return
 	}
-	keys := make([]string, 0, 8) // more would be correct, but allocate
+	keys := make([]string, 0, 8) // with more variables it would allocate
 	for name := range variables {
 		keys = append(keys, name)
 	}

@@ -10,7 +10,7 @@ import (
 	"whodunit/loader/internal/record/recordtest"
 )
 
-// Any bytes are decoded or refused: the kernel writes the ring, but a reader that was overtaken sees anything.
+// Any bytes are decoded or rejected: a reader that was overtaken may read any bytes from the ring.
 func FuzzRecordToLine(f *testing.F) {
 	whole := recordtest.Whole()
 	f.Add(whole)
@@ -35,7 +35,7 @@ func FuzzRecordToLine(f *testing.F) {
 	})
 }
 
-// From a record to its line, without the ring and the socket.
+// It measures decoding and encoding, without the ring and the socket.
 func BenchmarkRecordToLine(b *testing.B) {
 	decoder := record.NewDecoder(record.Machine{PageBytes: 4096, Symbols: recordtest.Symbols{1: "first"}, EnvironmentKeys: recordtest.EnvironmentKeys()})
 	raw, line := recordtest.Whole(), make([]byte, 0, LineBytesMax)

@@ -2,8 +2,8 @@
 
 // Package wire is the protocol between loader and service: one JSON object per line, version first (docs/wire.md).
 //
-// Twin of src/core/wire/wire.ts; both are held to the golden lines in test/wire. The loader writes all messages but one, the ack,
-// which it reads. Pure: no clock, no I/O. The lines that carry an event are in event.go.
+// Twin of src/core/wire/wire.ts; the golden lines in test/wire test both. The loader writes all messages but the ack, which it reads. Pure:
+// no clock, no I/O. The lines with an event are in event.go.
 package wire
 
 import (
@@ -15,22 +15,23 @@ import (
 )
 
 const (
-	// Version is the protocol's, the first key of each line.
+	// Version is the version of the protocol, the first key of each line.
 	Version = 1
-	// LineBytesMax limits a line with its newline. The largest record has about 13 KB of text, of which each byte takes at most six
-	// (\u0001), so that every record fits.
+	// LineBytesMax limits a line with its newline. The largest record has about 13 KB of text, each byte of which becomes at most six
+	// (\u0001), so every record fits.
 	LineBytesMax = 131072
 	// ClientLineBytesMax limits a line of a client; an ack needs 50 bytes.
 	ClientLineBytesMax = 1024
 )
 
-// The roles of a connection: a watcher only looks, the consumer's acks move the ring.
+// The roles of a connection: a watcher only reads; the consumer's acks move the ring's consumer position.
 const (
 	RoleWatcher  = "watcher"
 	RoleConsumer = "consumer"
 )
 
-// Hello opens each connection, and is repeated when the connection becomes the consumer.
+// Hello is the first message of each connection. It is repeated when the connection becomes the consumer. ClockOffsetNs is CLOCK_REALTIME -
+// CLOCK_BOOTTIME.
 type Hello struct {
 	Role              string        `json:"role"` // RoleWatcher or RoleConsumer
 	ConsumerConnected bool          `json:"consumer_connected"`
@@ -42,21 +43,22 @@ type Hello struct {
 	Probes            []ProbeStatus `json:"probes"`
 }
 
-// ProbeStatus is one hook. Note says what is missing, and why, if it is not attached.
+// ProbeStatus is one hook. If it is not attached, Note says why and what is not reported; else it is nil.
 type ProbeStatus struct {
 	Name     string  `json:"name"`
 	Attached bool    `json:"attached"`
 	Note     *string `json:"note"`
 }
 
-// Counters count since the probes were first attached.
+// Counters counts since the probes were first attached: processes that exited with 0, and records that were written.
 type Counters struct {
-	ExitsNormal uint64     `json:"exits_normal,string"`
-	Deaths      uint64     `json:"deaths,string"`
-	Lost        LostCounts `json:"lost"`
+	ExitsNormal  uint64     `json:"exits_normal,string"`
+	Terminations uint64     `json:"deaths,string"`
+	Lost         LostCounts `json:"lost"`
 }
 
-// LostCounts counts by cause. MemoryFull counts facts that could not be kept; the others count terminations.
+// LostCounts counts what was lost, by cause. MemoryFull counts facts that could not be kept; the others count terminations, but Missed also
+// the exits of threads.
 type LostCounts struct {
 	RingFull    uint64 `json:"ring_full,string"`
 	MemoryFull  uint64 `json:"memory_full,string"`
@@ -64,7 +66,7 @@ type LostCounts struct {
 	Undecodable uint64 `json:"undecodable,string"`
 }
 
-// Status holds the counters and the state of the ring.
+// Status holds the counters and the state of the ring. ReadSeq and AckedSeq are positions: what the consumer was sent, and acknowledged.
 type Status struct {
 	Counters
 	ClockOffsetNs int64  `json:"clock_offset_ns,string"`
@@ -74,7 +76,7 @@ type Status struct {
 	AckedSeq      uint64 `json:"acked_seq,string"`
 }
 
-// Codes of Error.
+// The codes of Error (docs/wire.md).
 const (
 	CodeConsumerTaken = "CONSUMER_TAKEN"
 	CodeBadLine       = "BAD_LINE"
@@ -90,7 +92,8 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// EncodeLine returns message as one line with its newline. It fails only if the line would exceed LineBytesMax.
+// EncodeLine returns message, a struct, as one line with its newline. For the types of this package it fails only if the line would exceed
+// LineBytesMax.
 func EncodeLine(messageType string, message any) ([]byte, error) {
 	var line bytes.Buffer
 	fmt.Fprintf(&line, `{"v":%d,"type":%q,`, Version, messageType)
@@ -113,8 +116,8 @@ func tooLong(messageType string, lineBytes int) error {
 	return fmt.Errorf("encode %s: the line has %d bytes; the limit is %d", messageType, lineBytes, LineBytesMax)
 }
 
-// DecodeAck reads the only message that a client may send: an ack, whose first one also claims the role of the consumer.
-// The error is a *Error.
+// DecodeAck decodes the only message that a client may send, an ack. seq is the position up to which the client acknowledges. The error is an
+// *Error.
 func DecodeAck(line []byte) (seq uint64, err error) {
 	var message struct {
 		Version int    `json:"v"`
@@ -133,7 +136,7 @@ func DecodeAck(line []byte) (seq uint64, err error) {
 	}
 	seq, err = strconv.ParseUint(message.Seq, 10, 64)
 	if err != nil {
-		return 0, &Error{CodeBadLine, "seq of an ack must be a decimal string of 64 bits"}
+		return 0, &Error{CodeBadLine, "seq of an ack must be an unsigned 64-bit number, as a decimal string"}
 	}
 	return seq, nil
 }

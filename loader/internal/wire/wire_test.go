@@ -23,8 +23,8 @@ type restart struct {
 	Dead          record.Predecessor `json:"dead"`
 }
 
-// The golden lines are what both twins agree on: what the loader would write for the same values must be these very bytes.
-func TestGoldenLinesAreWrittenToTheByte(t *testing.T) {
+// Both twins are tested with the golden lines. For the same values, the loader must write exactly these bytes.
+func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 	files, err := filepath.Glob("../../../test/wire/*.json")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d golden lines found, %v", len(files), err)
@@ -82,13 +82,13 @@ func withoutHead(t *testing.T, line []byte) []byte {
 	return append([]byte("{"), rest...)
 }
 
-func TestALineOverTheLimitIsRefused(t *testing.T) {
+func TestALineOverTheLimitIsAnError(t *testing.T) {
 	if _, err := EncodeLine("error", &Error{"BAD_LINE", strings.Repeat("x", LineBytesMax)}); err == nil {
 		t.Fatal("no error")
 	}
 }
 
-func TestWhatClientsSay(t *testing.T) {
+func TestDecodeAckAcceptsOnlyAnAckOfThisVersion(t *testing.T) {
 	for _, test := range []struct{ name, line, code string }{
 		{"an ack", `{"v":1,"type":"ack","seq":"7"}`, ""},
 		{"garbage", `\x00garbage`, "BAD_LINE"},
@@ -97,7 +97,7 @@ func TestWhatClientsSay(t *testing.T) {
 		{"another message", `{"v":1,"type":"nack","seq":"7"}`, "BAD_LINE"},
 		{"a number for seq", `{"v":1,"type":"ack","seq":7}`, "BAD_LINE"},
 		{"a negative seq", `{"v":1,"type":"ack","seq":"-7"}`, "BAD_LINE"},
-		{"nothing", ``, "BAD_LINE"},
+		{"an empty line", ``, "BAD_LINE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := DecodeAck([]byte(test.line))

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// writer appends JSON to out. Its methods write what their names say; a key includes the comma before it.
+// writer appends JSON to out. A key includes the comma before it.
 type writer struct{ out []byte }
 
 func (w *writer) text(raw string)                 { w.out = append(w.out, raw...) }
@@ -79,7 +79,7 @@ func (w *writer) strings(key string, values []string) {
 	w.text("]")
 }
 
-// quoted writes value, which must be UTF-8, as a JSON string, as encoding/json does without HTML escapes.
+// quoted writes value, which must be valid UTF-8, as a JSON string, as encoding/json does without SetEscapeHTML.
 func (w *writer) quoted(value string) {
 	const digits = "0123456789abcdef"
 	w.out = append(w.out, '"')

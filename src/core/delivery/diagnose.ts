@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: what is wrong between whodunit and a collector, and what to do. Compares what the endpoint was seen to speak
-// (io/otlp/endpoint.ts) and what it answered (outcome.ts) with what whodunit is set to speak.
+// Pure: what is wrong between whodunit and a collector, and what to do. Compares the protocols that the endpoint supports
+// (io/otlp/endpoint.ts) and its answers (outcome.ts) with the settings of whodunit.
 import { describeFailure, type Reason, type Status } from './outcome.ts';
 import type { Target } from './target.ts';
 
-/** What an endpoint was seen to speak. */
+/** The protocols that an endpoint was found to speak. */
 export type Spoken =
   | { readonly kind: 'unreachable'; readonly reason: string }
   | {
       readonly kind: 'spoken';
       readonly tls: boolean;
-      /** Why its certificate is not trusted; null: it is, or there is none. */
+      /** Why its certificate is not trusted. null: it is trusted, or there is none. */
       readonly distrust: string | null;
       readonly http1: boolean;
       readonly http2: boolean;
@@ -19,11 +19,11 @@ export type Spoken =
 export interface Fault {
   /** The step of the export that fails. */
   readonly step: 'collector' | 'TLS' | 'protocol' | 'credentials' | 'backend';
-  /** What is wrong and what to do, in sentences. */
+  /** The problem and the remedy, for people. */
   readonly text: string;
 }
 
-/** Why nothing can be exported to an endpoint that speaks so. null: it fits. */
+/** Why nothing can be exported to an endpoint that speaks these protocols. null: the settings fit. */
 export function diagnose({ protocol, endpoint }: Target, spoken: Spoken): Fault | null {
   const shown = withoutCredentials(endpoint);
   if (spoken.kind === 'unreachable') {
@@ -32,23 +32,23 @@ export function diagnose({ protocol, endpoint }: Target, spoken: Spoken): Fault 
   }
   const wanted = wantsTls(endpoint);
   if (wanted && !spoken.tls) {
-    const text = `whodunit speaks TLS and ${shown} does not: write http:// into OTEL_EXPORTER_OTLP_ENDPOINT, or give the collector a certificate.`;
+    const text = `whodunit uses TLS and ${shown} does not: use http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or give the collector a certificate.`;
     return { step: 'TLS', text };
   }
   if (!wanted && spoken.tls) {
-    const text = `${shown} speaks TLS and whodunit does not: write https:// into OTEL_EXPORTER_OTLP_ENDPOINT (and set OTEL_EXPORTER_OTLP_CERTIFICATE if you use your own authority).`;
+    const text = `${shown} uses TLS and whodunit does not: use https:// in OTEL_EXPORTER_OTLP_ENDPOINT (and set OTEL_EXPORTER_OTLP_CERTIFICATE if you use your own CA).`;
     return { step: 'TLS', text };
   }
   if (spoken.distrust !== null) {
-    const text = `the certificate of ${shown} is not trusted (${spoken.distrust}): set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority's certificate in PEM format.`;
+    const text = `the certificate of ${shown} is not trusted (${spoken.distrust}): set OTEL_EXPORTER_OTLP_CERTIFICATE to the CA certificate in PEM format.`;
     return { step: 'TLS', text };
   }
   if (protocol === 'grpc' && !spoken.http2) {
-    const text = `whodunit speaks grpc and ${shown} ${spoken.http1 ? 'speaks HTTP/1.1' : 'no HTTP/2'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or use the collector's grpc port (usually 4317).`;
+    const text = `whodunit speaks grpc and ${shown} ${spoken.http1 ? 'speaks HTTP/1.1' : 'does not speak HTTP/2'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or use the collector's grpc port (usually 4317).`;
     return { step: 'protocol', text };
   }
   if (protocol !== 'grpc' && !spoken.http1) {
-    const text = `whodunit speaks ${protocol} and ${shown} ${spoken.http2 ? 'speaks gRPC' : 'no HTTP'}: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the collector's http port (usually 4318).`;
+    const text = `whodunit speaks ${protocol} and ${shown} ${spoken.http2 ? 'speaks gRPC' : 'does not speak HTTP'}: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or use the collector's http port (usually 4318).`;
     return { step: 'protocol', text };
   }
   return null;
@@ -56,7 +56,7 @@ export function diagnose({ protocol, endpoint }: Target, spoken: Spoken): Fault 
 
 export type SignalName = 'logs' | 'metrics' | 'traces';
 
-/** What it means that the target did not accept this signal, and what to do. */
+/** Why the target did not accept this signal, and what to do. */
 export function explainFailure({ endpoint }: Target, failure: Reason, signal: SignalName = 'logs'): Fault {
   const shown = withoutCredentials(endpoint);
   const reason = describeFailure(failure);
@@ -81,13 +81,13 @@ function otherBackend(signal: SignalName): string {
   return `${send}. If it accepts only traces, as Jaeger does, set OTEL_TRACES_EXPORTER=otlp and OTEL_LOGS_EXPORTER=console.`;
 }
 
-/** For a refusal of which only the words are known: a record that the running service could not deliver. */
+/** For a refusal without a status, only with a reason: a record that the running service could not deliver. */
 export function explainRefusal({ endpoint }: Target, reason: string): Fault {
   return { step: 'collector', text: refusedText(endpoint, reason) };
 }
 
 function refusedText(endpoint: string, reason: string): string {
-  return `${withoutCredentials(endpoint)} did not accept it (${reason}): the collector's own log says why.`;
+  return `${withoutCredentials(endpoint)} did not accept the record (${reason}): see the collector's log.`;
 }
 
 function failingStep(status: Status): 'backend' | 'credentials' | 'collector' {
@@ -102,7 +102,7 @@ const WITHOUT_LOGS: Codes = { http: new Set([404, 405, 501]), grpc: new Set([5, 
 /** Unauthorized, payment required, forbidden; PERMISSION_DENIED, UNAUTHENTICATED. */
 const ACCESS_REFUSED: Codes = { http: new Set([401, 402, 403]), grpc: new Set([7, 16]) };
 
-/** gRPC without a scheme means TLS (OTLP exporter specification, "Endpoint URLs for OTLP/HTTP" and "insecure"). */
+/** A gRPC endpoint without a scheme means TLS (OTLP exporter specification, "Endpoint URLs for OTLP/HTTP" and "insecure"). */
 function wantsTls(endpoint: string): boolean {
   return !endpoint.startsWith('http://') && !endpoint.startsWith('unix:');
 }

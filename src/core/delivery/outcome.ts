@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a collector's answer to an export means: accepted, try again, fix the settings, or rejected. Follows the OTLP specification
-// 1.10 ("Failures", "Retryable response codes", "OTLP/HTTP Throttling"). Retries and waits are left to io/otlp/deliver.ts, advice for
-// people to diagnose.ts.
+// 1.10 ("Failures", "Retryable response codes", "OTLP/HTTP Throttling"). Retrying is io/otlp/deliver.ts's job; advice for people is in
+// diagnose.ts.
 import { retryDelayMs } from './retry-info.ts';
 
 export type Outcome = Success | Failure;
@@ -14,18 +14,18 @@ export interface Success {
 
 /** The target accepted the request and dropped some of its items. The protocol does not say which; none may be sent again. */
 export interface PartialSuccess {
-  /** Log records, data points or spans. 0 where the message is only a warning. */
+  /** Log records, data points or spans. 0: the message is only a warning. */
   readonly rejected: number;
   readonly message: string;
 }
 
-/** Why an export was not accepted. `message`: the server's words, or the local error; one short printable line. */
+/** Why an export was not accepted. `message`: the server's message or the local error, as one short printable line. */
 export type Failure =
-  /** Not a fault of the items: send them again. `reached`: a server answered. `afterMs`: the wait that it asked for. */
+  /** Not a fault of the items: send them again. `reached`: a server answered. `afterMs`: the delay that it requested. */
   | (Reason & { readonly kind: 'retryable'; readonly reached: boolean; readonly afterMs: number | null })
-  /** The server failed. The items may be the cause, so they are not sent again without limit. */
+  /** The server failed. The items may be the cause, so the number of retries is limited. */
   | (Reason & { readonly kind: 'ambiguous'; readonly afterMs: number | null })
-  /** The target does not accept this signal, or not with these settings. Not a fault of the items; time alone does not fix it. */
+  /** The target does not accept this signal, or not with these settings. Not a fault of the items; waiting does not fix it. */
   | (Reason & { readonly kind: 'misconfigured' })
   /** These items will never be accepted. */
   | (Reason & { readonly kind: 'rejected' });
@@ -38,19 +38,19 @@ export interface Reason {
 export type Status =
   | { readonly kind: 'http'; readonly code: number }
   | { readonly kind: 'grpc'; readonly code: number }
-  /** No complete answer came. `cause`: the code of a system error (ECONNREFUSED); null: none is known. */
+  /** No complete answer. `cause`: the code of a system error (ECONNREFUSED), or null. */
   | { readonly kind: 'unreached'; readonly cause: string | null }
-  /** Nothing was sent: an item cannot be read or encoded. */
+  /** Nothing was sent: an item could not be read or encoded. */
   | { readonly kind: 'unencodable' };
 
-/** What came back over HTTP. */
+/** An answer over HTTP. */
 export interface HttpAnswer {
   readonly status: number;
   readonly retryAfter: string | undefined;
   readonly text: string;
 }
 
-/** What came back over gRPC. `details`: grpc-status-details-bin, a google.rpc.Status. */
+/** An answer over gRPC. `details`: grpc-status-details-bin, a google.rpc.Status. */
 export interface GrpcAnswer {
   readonly code: number;
   readonly message: string;
@@ -71,7 +71,7 @@ export function describeFailure({ status, message }: Reason): string {
   }
 }
 
-/** `rejected 2 of 7 spans (partial success): too old`. `rejected`: of `count` items; 0: the message is a warning. */
+/** `rejected 2 of 7 spans (partial success): too old`. `rejected` 0: the message is a warning. */
 export function describePartial(rejected: number, count: number, items: string, message: string): string {
   return rejected === 0
     ? `accepted ${count} ${items} with a warning: ${message}`
@@ -99,32 +99,32 @@ export function httpFailure({ status: code, retryAfter, text }: HttpAnswer, nowM
 
 /** A status that is not OK. */
 export function grpcFailure({ code, message, details }: GrpcAnswer): Failure {
-  // grpc-js ends its details with an empty note on name resolution.
+  // grpc-js appends an empty note on name resolution.
   const text = printable(message.replace(/\s*Resolution note:\s*$/, ''));
   const reason: Reason = { status: { kind: 'grpc', code }, message: text };
   const afterMs = retryDelayMs(details);
   if (code === RESOURCE_EXHAUSTED && afterMs === null) return { ...reason, kind: 'rejected' };
-  // grpc-js gives these codes to a connection that failed, too. Only RetryInfo proves that a server answered.
+  // grpc-js also uses these codes for a failed connection. Only RetryInfo proves that a server answered.
   if (GRPC_RETRYABLE.has(code)) return { ...reason, kind: 'retryable', reached: afterMs !== null, afterMs };
   if (GRPC_AMBIGUOUS.has(code)) return { ...reason, kind: 'ambiguous', afterMs };
   if (GRPC_MISCONFIGURED.has(code)) return { ...reason, kind: 'misconfigured' };
   return { ...reason, kind: 'rejected' };
 }
 
-/** 408 is not in the specification; RFC 9110, 15.5.9 allows to repeat the request. */
+/** 408 is not in the specification; RFC 9110, 15.5.9 allows repeating the request. */
 const HTTP_RETRYABLE: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
-/** Wrong credentials, wrong path, wrong program: faults of the settings, not of the records. */
+/** Wrong credentials, wrong path, or not an OTLP server: faults of the settings, not of the records. */
 const HTTP_MISCONFIGURED: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 407, 501]);
 
 const RESOURCE_EXHAUSTED = 8;
 /** CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (with RetryInfo only), ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS. */
 const GRPC_RETRYABLE: ReadonlySet<number> = new Set([1, 4, RESOURCE_EXHAUSTED, 10, 11, 14, 15]);
-/** UNKNOWN, INTERNAL: also what grpc-js reports for a connection that breaks, or for a proxy's HTTP 500. */
+/** UNKNOWN, INTERNAL: grpc-js also reports them for a broken connection, or for a proxy's HTTP 500. */
 const GRPC_AMBIGUOUS: ReadonlySet<number> = new Set([2, 13]);
 /** NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
 const GRPC_MISCONFIGURED: ReadonlySet<number> = new Set([5, 7, 12, 16]);
 
-/** Retry-After (RFC 9110, 10.2.3): seconds, or a date. null: absent, or not valid. */
+/** Retry-After (RFC 9110, 10.2.3): seconds or a date. null: absent or invalid. */
 export function retryAfterMs(value: string | undefined, nowMs: number): number | null {
   if (value === undefined) return null;
   if (/^\s*\d{1,9}\s*$/.test(value)) return Number(value) * 1000;

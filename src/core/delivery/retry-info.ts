@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wait that a gRPC server asks for: google.rpc.RetryInfo among the details of a google.rpc.Status (googleapis
+// The delay that a gRPC server requests: google.rpc.RetryInfo among the details of a google.rpc.Status (googleapis
 // google/rpc/status.proto, error_details.proto; protobuf duration.proto).
 import protobuf from 'protobufjs/minimal.js';
 
 const TYPE = '/google.rpc.RetryInfo';
 const BYTES = 2;
 
-/** The delay in ms; null: there is none, or the bytes are not valid. Whatever a server sends, this never throws. */
+/** The delay in ms. null: there is none, or the bytes are invalid. Never throws. */
 export function retryDelayMs(status: Uint8Array | undefined): number | null {
   if (status === undefined) return null;
   try {
@@ -22,7 +22,7 @@ export function retryDelayMs(status: Uint8Array | undefined): number | null {
 
 const EMPTY = new Uint8Array();
 
-/** The fields of a message that are bytes, texts or messages, by number. Throws on bytes that are no message. */
+/** The length-delimited fields of a message (bytes, strings, messages), by number. Throws on malformed bytes. */
 function fields(message: Uint8Array): Map<number, Uint8Array[]> {
   const found = new Map<number, Uint8Array[]>();
   const reader = protobuf.Reader.create(message);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where one signal (logs, metrics or traces) is sent, and how.
+// The target of one signal (logs, metrics or traces): endpoint, protocol, CA certificate.
 
 /** The values of OTEL_EXPORTER_OTLP_PROTOCOL. */
 export type Protocol = 'grpc' | 'http/protobuf' | 'http/json';
@@ -8,6 +8,6 @@ export interface Target {
   readonly protocol: Protocol;
   /** The URL that the exporter uses. */
   readonly endpoint: string;
-  /** Certificate of the authority to trust, in PEM format. Left out: the well-known authorities. */
+  /** CA certificate to trust, in PEM format. Absent: the system's well-known CAs. */
   readonly certificate?: string;
 }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// A service in a crash loop gets a limited number of records a minute; further terminations in that minute are aggregated into one summary
-// with exact counts. Time is an argument. The text of the summary is left to summary.ts; counting and acknowledging, to the pipeline.
+// A service in a crash loop gets a limited number of records per minute. Further terminations in that minute are aggregated into one
+// summary with exact counts. Time is an argument. telemetry/summary.ts builds the record of the summary.
 import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
 
 export const WINDOW_MS = 60_000;
 const WINDOW_NS = 60n * SECOND_NS;
-/** Services with an open minute; the oldest minute is closed early to make room. */
+/** Maximum number of services with an open minute. Beyond it, the oldest minute is closed early. */
 export const SERVICES_MAX = 1024;
 
 /** One termination that passed the filter. */
 export interface Candidate {
-  /** The service: terminations of the same key share a minute. */
+  /** The service: terminations with the same key share a minute. */
   readonly key: string;
-  /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read at once. */
+  /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read in time. */
   readonly endedNs: bigint;
   readonly cause: Cause;
   readonly severity: { readonly number: number; readonly text: string };
   readonly resource: Attributes;
 }
 
-/** The terminations of one service in one minute that got no record of their own. */
+/** The terminations of one service in one minute that did not get a record of their own. */
 export interface Aggregate {
   readonly key: string;
   /** Start of the minute, ns since 1970. */
@@ -30,7 +30,7 @@ export interface Aggregate {
   readonly lastNs: bigint;
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
-  /** The highest of them. */
+  /** The highest severity among them. */
   readonly severity: Candidate['severity'];
   /** The resource of the last one. */
   readonly resource: Attributes;
@@ -66,25 +66,25 @@ export class CrashLoops {
   readonly #minutes = new Map<string, Minute>();
   #closed: Aggregate[] = [];
 
-  /** `limit`: records of one service in a minute. `before`: what open() returned in the previous run; it is due at once. */
+  /** `limit`: records of one service per minute. `before`: the result of open() in the previous run; it is due at once. */
   constructor(limit: number, before: readonly StoredAggregate[] = []) {
     this.#limit = limit;
     this.#closed = before.map(restored);
   }
 
-  /** Aggregates that due() has not returned yet, as they are stored. */
+  /** The aggregates that due() has not returned yet, in stored form. */
   open(): StoredAggregate[] {
     const minutes = [...this.#minutes.values()].flatMap(({ aggregated }) => (aggregated === null ? [] : [aggregated]));
     return [...this.#closed, ...minutes].map(stored);
   }
 
-  /** True: nothing is aggregated and no minute is open, so that due() has nothing to do. */
+  /** True if nothing is aggregated and no minute is open: due() has nothing to return. */
   get idle(): boolean {
     return this.#minutes.size === 0 && this.#closed.length === 0;
   }
 
-  /** Takes a termination read at `nowMs` of a monotonic clock. True: it is aggregated. False: it gets a record. */
-  aggregates(termination: Candidate, nowMs: number): boolean {
+  /** Adds a termination read at `nowMs` of a monotonic clock. True: it is aggregated. False: it gets a record. */
+  add(termination: Candidate, nowMs: number): boolean {
     const minute = this.#minuteOf(termination, nowMs);
     minute.count += 1;
     if (minute.count <= this.#limit) return false;
@@ -108,10 +108,10 @@ export class CrashLoops {
   }
 
   /**
-   * Takes a place for a record that is not a termination. False: half of the minute's records are used, and the rest is reserved for
+   * Reserves one of the minute's records for an event that is not a termination. False: half of them are used, and the rest is for
    * terminations.
    */
-  admits(event: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): boolean {
+  reserve(event: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): boolean {
     const minute = this.#minuteOf(event, nowMs);
     if (minute.count >= this.#limit / 2) return false;
     minute.count += 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Globs for names, paths and arguments: `*` matches any characters, `/` included; `?` matches one; `\` escapes the next. Compiled once. A
-// match takes at most pattern × text steps for any text (a regular expression does not guarantee that).
+// Globs for names, paths and arguments: `*` matches any characters, `/` included; `?` matches one; `\` escapes the next. Compiled once.
+// Matching needs at most pattern × text steps for any text, which a regular expression does not guarantee.
 
 export type Glob = (text: string) => boolean;
 
@@ -34,7 +34,7 @@ function tokensOf(pattern: string): Token[] {
   return tokens;
 }
 
-/** Greedy; on a mismatch the last `*` takes one more character. Only the last `*` ever has to. */
+/** On a mismatch, the last `*` matches one more character. Backtracking to earlier ones is never needed. */
 function matches(tokens: readonly Token[], text: readonly string[]): boolean {
   let [t, p, star, mark] = [0, 0, -1, 0];
   while (t < text.length) {

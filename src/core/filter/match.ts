@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The facts of a termination that rules look at, and the first rule that matches. The rules themselves are in rules.ts.
+// The facts of a termination that rules match against, and the first rule that matches. The rules are in rules.ts.
 
 import type { VictimIdentity } from '../identity/identity.ts';
 import { seconds } from '../time.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Rule, Subject } from './rules.ts';
 
-/** What rules see of a termination. Arguments are redacted in every mode, and only where a rule asks for them. */
+/** The facts for the rules. Arguments are redacted in every mode, and only if a rule reads them. */
 export function subjectOf(verdict: Verdict, victim: VictimIdentity): Subject {
   const { placement, user } = victim;
   return {
@@ -26,7 +26,7 @@ export function subjectOf(verdict: Verdict, victim: VictimIdentity): Subject {
   };
 }
 
-/** The first rule that matches. `rules` is of rulesOf(): its last one always does. */
+/** The first rule that matches. `rules` comes from rulesOf(): its last rule always matches. */
 export function firstMatch(subject: Subject, rules: readonly Rule[]): Rule {
   return rules.find((rule) => rule.matches(subject)) as Rule;
 }

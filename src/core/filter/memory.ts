@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is remembered between terminations, bounded: which were seen (duplicates are dropped), the last ones, and how often each service
-// terminated recently. Time is an argument.
+// Bounded memories of earlier terminations: which were seen (to drop duplicates), the latest ones, and how often each service terminated
+// recently. Time is an argument.
 
 /**
  * A set that remembers at least its last `limit` members, and at most twice as many. It has two generations, because deleting members one
@@ -11,13 +11,13 @@ export class Seen {
   #young = new Set<string>();
   #old: ReadonlySet<string>;
 
-  /** `members`: what the previous run remembered, at most `limit`. */
+  /** `members`: those of the previous run, at most `limit`. */
   constructor(limit: number, members: Iterable<string> = []) {
     this.#limit = limit;
     this.#old = new Set(members);
   }
 
-  /** Adds a member. False: it is one already. */
+  /** Adds a member. False: it was already in the set. */
   add(member: string): boolean {
     if (this.#young.has(member) || this.#old.has(member)) return false;
     this.#young.add(member);
@@ -49,7 +49,7 @@ export class Last<T> {
 }
 
 export const RECENT_WINDOW_NS = 600_000_000_000n;
-/** Services that are remembered at once; terminations that are counted for one. A count of TERMINATIONS_MAX means "at least". */
+/** Services remembered at once, and terminations counted for each. A count of TERMINATIONS_MAX means "at least". */
 const SERVICES_MAX = 1024;
 const TERMINATIONS_MAX = 1000;
 
@@ -57,10 +57,10 @@ const TERMINATIONS_MAX = 1000;
 export class Recent {
   readonly #times = new Map<string, bigint[]>();
 
-  /** Adds a termination at `timeNs` (CLOCK_BOOTTIME). Returns the number in the window that ends there, this one included. */
+  /** Adds a termination at `timeNs` (CLOCK_BOOTTIME). Returns the count of the last 10 minutes, this one included. */
   add(service: string, timeNs: bigint): number {
     const times = this.#times.get(service) ?? [];
-    // In order of arrival, which is the order of the ring: the oldest is first.
+    // In the order of the ring: the oldest is first.
     while (times[0] !== undefined && timeNs - times[0] >= RECENT_WINDOW_NS) times.shift();
     times.push(timeNs);
     if (times.length > TERMINATIONS_MAX) times.shift();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filter rules: which terminations get a record. They are checked and compiled once, and the first that matches decides. The built-in rules
-// are data in the same form. Reading the user's file is left to io/rules.ts; which facts are matched, to match.ts.
+// Filter rules: which terminations get a record. They are validated and compiled once, and the first that matches decides. The built-in
+// rules are data in the same form. io/rules.ts reads the user's file; match.ts provides the facts.
 import * as z from 'zod/mini';
 import { CAUSE_VALUES } from '../telemetry/semconv.ts';
 import { signalNumber } from '../verdict/signals.ts';
@@ -11,7 +11,7 @@ export type Action = 'report' | 'count' | 'ignore';
 export type ReportMode = 'default' | 'all';
 
 export const RULES_MAX = 1000;
-/** Patterns in one condition. */
+/** Maximum number of patterns in one condition. */
 const PATTERNS_MAX = 100;
 
 const EXIT_RANGE = /^(\d{1,3})-(\d{1,3})$/;
@@ -48,7 +48,7 @@ const ruleSchema = z.strictObject({
   uptime_above: seconds,
   uptime_below: seconds,
 });
-/** A rule as it is written. All of its conditions must hold; of a list, one value. */
+/** A rule as written in the file. All of its conditions must hold; a list holds if one of its values does. */
 export type RuleText = z.input<typeof ruleSchema>;
 
 const rulesSchema = z.strictObject({
@@ -86,7 +86,7 @@ const subjectSchema = z.object({
   cause: z.enum(CAUSE_VALUES),
   uptimeSeconds: z.number(),
 });
-/** The facts of one termination that rules look at; null: not known, and no condition on it holds. */
+/** The facts of one termination that rules match against. null: not known; no condition on it holds. */
 export type Subject = z.output<typeof subjectSchema>;
 
 export const recentTerminationSchema = z.object({
@@ -107,14 +107,14 @@ export interface Rule {
   readonly matches: (subject: Subject) => boolean;
 }
 
-/** What is wrong in a rules file: `rules[2].exit_code`, its value, what is allowed there. */
+/** An error in a rules file: the key (`rules[2].exit_code`), its value, and what is allowed there. */
 export interface RulesError {
   readonly key: string;
   readonly value: string;
   readonly allowed: string;
 }
 
-/** Checks and compiles the parsed content of a rules file. */
+/** Validates and compiles the parsed content of a rules file. */
 export function parseRules(value: unknown): { ok: true; rules: Rule[] } | { ok: false; error: RulesError } {
   const parsed = rulesSchema.safeParse(value ?? {});
   if (parsed.success) return { ok: true, rules: (parsed.data.rules ?? []).map(compile) };
@@ -137,7 +137,7 @@ function shown(value: unknown): string {
   return value === undefined ? 'missing' : (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 80);
 }
 
-/** The rules that apply: the user's, then the built-in ones, of which the last always matches. */
+/** The rules in effect: the user's, then the built-in ones. The last one always matches. */
 export function rulesOf(own: readonly Rule[], mode: ReportMode): readonly Rule[] {
   return [...own, ...(mode === 'all' ? EVERYTHING : BUILT_IN)];
 }
@@ -188,7 +188,7 @@ function codesIn(value: number | string): number[] {
 const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
 
 const EXIT_ZERO: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
-/** Services without a name of their own. */
+/** The names of services that have no name of their own. */
 const UNNAMED = 'unknown_service*';
 
 const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)', action: 'report' }]);
@@ -211,7 +211,7 @@ const BUILT_IN = builtIn([
     ],
     action: 'report',
   },
-  // What is left: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
+  // The remaining causes: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
   { name: 'container process', container: '*', action: 'report' },
   { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
   { name: 'user session processes', unit: 'user@*.service', service: UNNAMED, action: 'count' },

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arguments of one process as they may be shown (WHODUNIT_ARGUMENTS). How secrets are found is left to redact.ts.
+// The arguments of one process, as WHODUNIT_ARGUMENTS allows them to be shown. redact.ts finds the secrets.
 import type { Actor } from '../wire/event.ts';
 import { cutArguments, redactArguments } from './redact.ts';
 
 export type ArgumentsMode = 'redacted' | 'full' | 'off';
 
-/** Redacts when first asked, and once: most terminations are filtered, and no one reads their arguments. */
+/** Redacts lazily, and once: most terminations are filtered, and their arguments are never read. */
 export class Arguments {
   readonly #args: readonly string[] | null;
   readonly #truncated: boolean;
@@ -18,18 +18,18 @@ export class Arguments {
     this.#mode = mode;
   }
 
-  /** As the mode allows; null: not known, or not shown. */
+  /** The arguments as the mode allows. null: not known, or not shown. */
   get shown(): readonly string[] | null {
     if (this.#args === null || this.#mode === 'off') return null;
     return this.#mode === 'full' ? cutArguments(this.#args) : this.#redact(this.#args);
   }
 
-  /** Without secrets whatever the mode, for filter rules; null: not known. */
+  /** Redacted in every mode, for filter rules. null: not known. */
   get redacted(): readonly string[] | null {
     return this.#args === null ? null : this.#redact(this.#args);
   }
 
-  /** The first argument, in any mode, and always redacted: a program may rewrite it into a title of any content. */
+  /** The first argument, in any mode and always redacted: a program may set a title of any content (setproctitle(3)). */
   get command(): string | null {
     const [first] = this.#args ?? [];
     if (first === undefined) return null;
@@ -37,7 +37,7 @@ export class Arguments {
     return redacted?.[0] ?? null;
   }
 
-  /** null: not known, since some were cut off. */
+  /** null: not known, because the arguments were cut. */
   get count(): number | null {
     return this.#truncated ? null : (this.#args?.length ?? null);
   }

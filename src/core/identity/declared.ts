@@ -10,7 +10,7 @@ const ATTRIBUTES_MAX = 64;
 const VALUE_CHARS_MAX = 1024;
 
 export interface Declared {
-  /** The published context goes before the environment. */
+  /** The published context takes precedence over the environment. */
   readonly attributes: Readonly<Record<string, ContextValue>>;
   readonly serviceName: string | null;
 }
@@ -28,7 +28,7 @@ export function declaredBy({ env }: Pick<Victim, 'env'>, { resource }: ProcessCo
   };
 }
 
-/** OTEL_RESOURCE_ATTRIBUTES, percent-decoded. Malformed as a whole if any part is, as the specification asks. */
+/** OTEL_RESOURCE_ATTRIBUTES, percent-decoded. One malformed part discards the whole value, as the specification requires. */
 export function parseResourceAttributes(text: string | undefined): Record<string, string> {
   const attributes: Record<string, string> = {};
   for (const pair of (text ?? '').split(',')) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the processes of a termination are: names, arguments, user, placement, service. Derived once from the facts, as plain values
-// that words, telemetry and filter only read. Who sent a signal is left to core/verdict/.
+// The identities of the processes of a termination: names, arguments, user, placement, service. Derived once from the facts, as plain
+// values that the later stages only read. core/verdict/ decides which process sent a signal.
 import { SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
@@ -12,7 +12,7 @@ import { isContained, type Placement, placementOf } from './placement.ts';
 import { type ProcessContext, parseProcessContext } from './process-context.ts';
 
 export interface Identity extends Named {
-  /** The path; null: not known. */
+  /** The path. null: not known. */
   readonly executable: string | null;
   readonly arguments: Arguments;
   readonly user: User;
@@ -31,7 +31,7 @@ export interface User {
 export interface VictimIdentity extends Identity {
   readonly parentPid: number;
   readonly vpid: number;
-  /** When it was created, ns since 1970. */
+  /** Start time, ns since 1970. */
   readonly startedNs: bigint;
   readonly buildId: string | null;
   readonly context: ProcessContext;
@@ -41,11 +41,11 @@ export interface VictimIdentity extends Identity {
 
 export interface Identities {
   readonly victim: VictimIdentity;
-  /** null: no process is named as the sender. */
+  /** null: the verdict names no process as the sender. */
   readonly sender: Identity | null;
 }
 
-/** The processes of one termination. `mode` decides whether and how their arguments are shown. */
+/** The identities of the processes of one termination. */
 export function identify(death: Death, { sender }: Verdict, host: Host, mode: ArgumentsMode): Identities {
   return {
     victim: victimOf(death, host, mode),
@@ -83,7 +83,7 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
   };
 }
 
-/** The host's /etc/passwd does not say who a user of a container is, but that 0 is root. */
+/** The host's /etc/passwd does not apply in a container, but uid 0 is root. */
 function userName(uid: number, placement: Placement, host: Host): string | null {
   if (isContained(placement)) return uid === 0 ? 'root' : null;
   return host.userNames.get(uid) ?? null;
@@ -91,14 +91,14 @@ function userName(uid: number, placement: Placement, host: Host): string | null 
 
 const USER_MANAGER = /^user@\d+\.service$/;
 
-/** For a process that declares none: its systemd service, else its container, else its executable. */
+/** The name of a process that declares none: from its systemd service, else its container, else its executable. */
 function serviceNameOf({ name, placement }: Identity): string {
   const { unit, containerName } = placement;
   if (unit?.endsWith('.service') && !USER_MANAGER.test(unit)) return unit.slice(0, -'.service'.length);
   return containerName ?? `unknown_service:${name}`;
 }
 
-/** The service whose terminations are counted and aggregated together. Without a name of its own, a pod's process counts under its pod. */
+/** The key under which terminations are counted and aggregated: the service, and the pod if the service has no name of its own. */
 export function serviceKey({ declared, serviceName, placement }: VictimIdentity): string {
   const pod = serviceName.startsWith('unknown_service') ? placement.podUid : null;
   return JSON.stringify([declared.attributes[SERVICE_NAMESPACE] ?? null, serviceName, pod]);

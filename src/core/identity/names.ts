@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Display names of processes. Every name in a sentence, a record or a rule is made here.
+// Display names of processes, as sentences, records and rules use them.
 import type { Actor, Ancestor } from '../wire/event.ts';
 
-/** A process of which little more than the name is known. */
+/** A process by pid and display name. */
 export interface Named {
   readonly pid: number;
   readonly name: string;
 }
 
-/** The last part of the executable's path; where that is not known, the name that the kernel keeps (comm, at most 15 bytes). */
+/** The file name of the executable; if it is not known, the kernel's comm (at most 15 bytes). */
 export function displayName(task: Pick<Actor, 'exe' | 'comm'>): string {
   const path = task.exe?.replace(/ \(deleted\)$/, '');
   const name = path?.slice(path.lastIndexOf('/') + 1);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The container, pod and systemd unit of a process, from its cgroup path. Rests on the paths that Docker, containerd, CRI-O, Podman,
-// Kubernetes, Amazon ECS, BuildKit, Garden, LXC and systemd-nspawn make, on cgroup v1 and v2, with systemd's driver and without.
+// The container, pod and systemd unit of a process, from its cgroup path. Knows the paths of Docker, containerd, CRI-O, Podman,
+// Kubernetes, Amazon ECS, BuildKit, Garden, LXC and systemd-nspawn, on cgroup v1 and v2, with the systemd and the cgroupfs driver.
 
 export interface Placement {
   readonly containerId: string | null;
-  /** Where the path has it: LXC and systemd-nspawn. Others know names only in their own records. */
+  /** Set for LXC and systemd-nspawn. Other runtimes do not put the name into the path. */
   readonly containerName: string | null;
   readonly podUid: string | null;
   /** The innermost systemd unit (service, scope, …) at or below the container; never a slice. */
@@ -12,18 +12,18 @@ export interface Placement {
 }
 
 const RUNTIMES = 'docker|cri-containerd|containerd|crio|cri-o|libpod|libpod-payload|podman|nerdctl|kata|moby';
-/** 64 hexadecimal digits, alone or behind the runtime's name; `cri-containerd:` behind a slice where runc got it in colons. */
+/** 64 hexadecimal digits, alone or after the runtime's name. `slice:cri-containerd:id`: runc without the systemd driver. */
 const CONTAINER_SEGMENT = new RegExp(`^(?:(?:.*:)?(?:${RUNTIMES})[-_:])?([0-9a-f]{64})(?:\\.scope)?$`);
-/** Amazon ECS on Fargate: the task's id and ten digits. */
+/** Amazon ECS on Fargate: the task id and up to ten digits. */
 const FARGATE_SEGMENT = /^([0-9a-f]{32}-\d{8,10})$/;
-/** Runtimes with ids of another form, below a directory of their own. */
-const BELOW: Readonly<Record<string, RegExp>> = {
+/** Container ids of other forms, by the name of the directory above. */
+const BY_PARENT: Readonly<Record<string, RegExp>> = {
   buildkit: /^([a-z0-9]{25})$/,
   garden: /^([0-9a-f-]{20,64})$/,
 };
 const LXC_SEGMENT = /^lxc\.payload\.(.+)$/;
 const LXC_DIRECTORIES: ReadonlySet<string> = new Set(['lxc', 'lxc.payload']);
-/** Of systemd-machined; not of virtual machines, whose process is one of the host. */
+/** Machines of systemd-machined, without virtual machines: their process runs on the host. */
 const NSPAWN_SEGMENT = /^(?:machine-(?!qemu\\x2d)(.+)\.scope|systemd-nspawn@(.+)\.service)$/;
 const POD_SEGMENT =
   /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?::|$)/;
@@ -45,24 +45,24 @@ export function placementOf(cgroup: string | null): Placement {
     }
     const pod = POD_SEGMENT.exec(segment)?.[1];
     if (pod !== undefined) podUid = pod.replaceAll('_', '-');
-    // systemd escapes a name that could be one of the kernel's with an underscore (cg_escape in src/basic/cgroup-util.c).
+    // systemd prefixes names that could clash with the kernel's files with `_` (cg_escape in src/basic/cgroup-util.c).
     if (UNIT_SEGMENT.test(segment)) unit = segment.replace(/^_/, '');
     above = segment;
   }
   return { containerId, containerName, podUid, unit };
 }
 
-/** Whether its user ids are not those of the host's /etc/passwd. */
+/** In a container: the host's /etc/passwd does not apply to its user ids. */
 export function isContained({ containerId, containerName }: Placement): boolean {
   return containerId !== null || containerName !== null;
 }
 
 function containerIdOf(segment: string, above: string): string | null {
   const own = CONTAINER_SEGMENT.exec(segment) ?? FARGATE_SEGMENT.exec(segment);
-  return own?.[1] ?? BELOW[above]?.exec(segment)?.[1] ?? null;
+  return own?.[1] ?? BY_PARENT[above]?.exec(segment)?.[1] ?? null;
 }
 
-/** systemd writes a dash within a name as `\\x2d`. */
+/** systemd escapes a dash within a name as `\\x2d`. */
 function containerNameOf(segment: string, above: string): string | null {
   if (LXC_DIRECTORIES.has(above)) return segment;
   const lxc = LXC_SEGMENT.exec(segment)?.[1];

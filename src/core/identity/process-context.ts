@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The context that a process publishes for readers outside of it (OpenTelemetry's OTEP 4719): a resource and more, as
-// opentelemetry.proto.processcontext.v1development.ProcessContext; in drafts of the OTEP, the bare
-// opentelemetry.proto.resource.v1.Resource. The probes found and read the mapping; here its bytes become attributes.
+// Parses the process context that a process publishes for external readers (OpenTelemetry's OTEP 4719):
+// opentelemetry.proto.processcontext.v1development.ProcessContext or, in drafts of the OTEP, a bare
+// opentelemetry.proto.resource.v1.Resource. The probes find and read the mapping.
 import protobuf from 'protobufjs/minimal.js';
 
 const ATTRIBUTES_MAX = 64;
 const VALUE_CHARS_MAX = 1024;
 
-/** Text, as whodunit's own resource has it. Lists, maps and bytes of a published value are left out. */
+/** Scalar values. Lists, maps and bytes are omitted. */
 export type ContextValue = string | number | boolean;
 
 export interface ProcessContext {
-  /** What the process is. */
+  /** The resource attributes. */
   readonly resource: Readonly<Record<string, ContextValue>>;
-  /** What readers of the context must know; not part of a record. */
+  /** Attributes for readers of the context; not part of a record. */
   readonly attributes: Readonly<Record<string, ContextValue>>;
 }
 
 const NOTHING: ProcessContext = { resource: {}, attributes: {} };
 
-/** Empty if it was not published, or is malformed: bytes that a process wrote must not stop the service. */
+/** Empty if it is absent or malformed: bytes that a process wrote must not stop the service. */
 export function parseProcessContext(base64: string | null): ProcessContext {
   if (base64 === null) return NOTHING;
   const resource: Record<string, ContextValue> = {};
@@ -43,7 +43,7 @@ export function parseProcessContext(base64: string | null): ProcessContext {
 
 /** The wire type of messages and strings. */
 const BYTES = 2;
-/** Numbers of fields: ProcessContext.resource and .attributes; Resource.attributes; KeyValue.key and .value; AnyValue's. */
+/** Field numbers: ProcessContext.resource and .attributes; Resource.attributes; KeyValue.key and .value; those of AnyValue. */
 const RESOURCE = 1;
 const CONTEXT_ATTRIBUTES = 2;
 const ATTRIBUTES = 1;
@@ -54,7 +54,7 @@ const BOOL = 2;
 const INT = 3;
 const DOUBLE = 4;
 
-/** `read` takes the field's value and returns true, or leaves it to be skipped. Throws on bytes that are no message. */
+/** `read` reads the field's value and returns true, or returns false to skip it. Throws on malformed bytes. */
 function eachField(bytes: Uint8Array, read: (field: number, reader: protobuf.Reader, wire: number) => boolean): void {
   const reader = protobuf.Reader.create(bytes);
   while (reader.pos < reader.len) {
@@ -63,7 +63,7 @@ function eachField(bytes: Uint8Array, read: (field: number, reader: protobuf.Rea
   }
 }
 
-/** The drafts have an attribute where the resource is now: it has a value, and field 2 of a resource is a number. */
+/** In the drafts, field 1 is an attribute. It has a message in field 2, where a resource has a number. */
 function isKeyValue(bytes: Uint8Array): boolean {
   let found = false;
   eachField(bytes, (field, _, wire) => {
@@ -82,7 +82,7 @@ function addEach(to: Record<string, ContextValue>, bytes: Uint8Array): void {
   });
 }
 
-/** Adds the attribute, if there is room and its type is one of ContextValue. */
+/** Adds the attribute if it is below ATTRIBUTES_MAX and its value is a ContextValue. */
 function add(to: Record<string, ContextValue>, bytes: Uint8Array): void {
   if (Object.keys(to).length >= ATTRIBUTES_MAX) return;
   const [key, value] = keyValue(bytes);

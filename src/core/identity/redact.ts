@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments without their secrets, and cut to size. It errs on the side of hiding: a lost argument is a nuisance, a leaked
-// password is an incident. How secrets look is in secret-forms.ts; what may be emitted at all (WHODUNIT_ARGUMENTS) is left to arguments.ts.
+// Redacts secrets in arguments, and cuts arguments to size. It errs on the side of redacting: a lost argument is a nuisance, a leaked
+// password is an incident. The forms of secrets are in secret-forms.ts; arguments.ts applies WHODUNIT_ARGUMENTS.
 import {
   HARMLESS_P,
   MARK,
@@ -18,35 +18,35 @@ import {
 } from './secret-forms.ts';
 
 export const REDACTED = '[REDACTED]';
-/** Limits of what is emitted: characters of one argument, number of arguments, characters of all of them. */
+/** Limits on emitted arguments: characters of one, number of arguments, characters of all. */
 export const ARGUMENT_CHARS_MAX = 256;
 export const ARGUMENTS_MAX = 64;
 export const ARGUMENTS_CHARS_MAX = 4096;
-/** How much of an argument is scanned: more than is emitted, so that a secret cannot start behind the cut. */
+/** Characters of an argument that are scanned: more than are emitted, so that a secret at the cut is still recognized. */
 const SCANNED_CHARS_MAX = 4096;
 
 const SECRET_NAME = `(?:[\\w.-]{0,40}?[-_.])?(?:${SECRET_WORDS})(?:[-_.][\\w.-]{0,40})?|[\\w.-]{0,60}(?:${SECRET_ENDINGS})`;
 const OPTION = new RegExp(`^--?(?:${SECRET_NAME})$`, 'i');
 const OPTION_WITH_VALUE = new RegExp(`^(--?(?:${SECRET_NAME}|from-literal=[\\w.-]{1,80})[=:])[\\s\\S]*$`, 'i');
-/** A name and a value, at the begin or after a separator, perhaps in quotes that a shell or JSON wants escaped. */
+/** A name and a value, at the start or after a separator, in quotes or not; the quotes may be escaped. */
 const ASSIGNMENT = new RegExp(
   `((?:^|[\\s?&;,{("'=:/])\\\\?["']?(?:${SECRET_NAME})\\\\?["']?\\s{0,4}[=:]\\s{0,4})(\\\\?"[^"]*"?|'[^']*'?|[^\\s&;,"'})]+)`,
   'gi',
 );
 const SCHEME = /^(?:bearer|basic|digest|negotiate|token)$/i;
-/** Options whose value is a user, and often a password behind a colon. */
+/** Options whose value is a user, often with a password after a colon. */
 const USER_OPTION = /^--(?:proxy-)?user$/;
-/** Port numbers, port mappings, process ids: what `-p` means for most programs that do not mean a password. */
+/** Port numbers, port mappings, process ids: the usual values of a `-p` that is not a password. */
 const PORTS = /^[\d.:,/-]+(?:tcp|udp)?$/;
 const OPTION_LIKE = /^-/;
 
-/** The arguments with secrets replaced by `[REDACTED]`, each and all of them cut to the limits above. */
+/** The arguments with secrets replaced by `[REDACTED]`, cut to the limits above. */
 export function redactArguments(args: readonly string[]): string[] {
-  // One beyond the limit shows that something was cut; more are of no use.
+  // One beyond the limit shows that something was cut.
   return cutArguments(redactWords(args.slice(0, ARGUMENTS_MAX + 1), redactText));
 }
 
-/** One text without its secrets, also those of a command line in it (`sh -c`). Cut only at SCANNED_CHARS_MAX. */
+/** One text with secrets redacted, including those of a command line in it (`sh -c`). Cut only at SCANNED_CHARS_MAX. */
 export function redactText(text: string): string {
   const scanned = text.length > SCANNED_CHARS_MAX ? text.slice(0, SCANNED_CHARS_MAX) : text;
   if (scanned.length < 4) return scanned;
@@ -75,17 +75,17 @@ function redactByForm(text: string, forms: readonly TextForm[]): string {
   return clean;
 }
 
-/** Secrets that follow from the word before; every other word as `clean` returns it. */
+/** Redacts secrets that follow from the program or the word before. Other words are as `clean` returns them. */
 function redactWords(words: readonly string[], clean: (word: string) => string): string[] {
   let program: string | null = null;
   let forms: ProgramForms = {};
-  /** The words from the one place to the other are secrets, those that are no options. */
+  /** Range of positions whose words are secrets, except options. */
   let [secretFrom, secretTo] = [-1, -1];
   return words.map((quoted, at) => {
     const word = quoted.replace(/^["']|["']$/g, '');
     const before = words[at - 1] ?? '';
     const named = PROGRAMS.get(baseName(word));
-    // Also behind `sudo -u x` or in the middle of a script: the options after a program's name are its options.
+    // After a program's name its options follow, also behind `sudo -u x` or in the middle of a script.
     if (named !== undefined && (named.ordinary !== true || program === null)) forms = named;
     program ??= programOf(word);
     if (at >= secretFrom && at <= secretTo && !OPTION_LIKE.test(word))
@@ -96,7 +96,7 @@ function redactWords(words: readonly string[], clean: (word: string) => string):
   });
 }
 
-/** The word with the part of it that is a secret replaced; null: no part of it is one by its place. */
+/** The word with its secret part redacted. null: its position makes no part of it a secret. */
 function redactPart(word: string, before: string, forms: ProgramForms): string | null {
   if (USER_OPTION.test(before) && word.includes(':')) return `${word.slice(0, word.indexOf(':') + 1)}${REDACTED}`;
   if (forms.pattern?.test(word) === true) return word.replace(forms.pattern, `$1${REDACTED}`);
@@ -104,7 +104,7 @@ function redactPart(word: string, before: string, forms: ProgramForms): string |
   return attached ? `${word.slice(0, 2)}${REDACTED}` : null;
 }
 
-/** Whether the next argument is the secret. */
+/** Whether the next argument is a secret. */
 function wantsSecret(word: string, at: number, program: string | null, forms: ProgramForms): boolean {
   if (OPTION.test(word) || forms.words?.includes(word) === true) return true;
   if (at > 0 && SECRET_BARE_WORD.test(word)) return program === null || !SEARCHERS.has(program);
@@ -114,7 +114,7 @@ function wantsSecret(word: string, at: number, program: string | null, forms: Pr
   return word === '-p' && !harmless;
 }
 
-/** The program that a word at the place of a command names; null: the command comes later (`sudo`, `X=1`, `-n`, `5`). */
+/** The program that a word in command position names. null: the command comes later (`sudo`, `X=1`, `-n`, `5`). */
 function programOf(word: string): string | null {
   const name = baseName(word);
   return WRAPPERS.has(name) || OPTION_LIKE.test(word) || /^\w+=/.test(word) || /^\d+[smhd]?$/.test(word) ? null : name;
@@ -124,7 +124,7 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** The arguments with their secrets, cut to the limits. */
+/** The arguments cut to the limits. Does not redact. */
 export function cutArguments(args: readonly string[]): string[] {
   const cut: string[] = [];
   let chars = 0;
@@ -140,7 +140,7 @@ export function cutArguments(args: readonly string[]): string[] {
   return cut;
 }
 
-/** At most `chars` characters, with `…` where something was cut; never half a surrogate pair. */
+/** At most `chars` characters; `…` marks a cut. Never splits a surrogate pair. */
 export function cutText(text: string, chars: number): string {
   if (text.length <= chars) return text;
   return `${text.slice(0, Math.max(0, chars - 1)).replace(/[\uD800-\uDBFF]$/, '')}…`;

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// How secrets look on a command line: words in names, tokens and texts by their form, and options by program. Only data, from the
-// manuals of the programs and the vendors' documentation of their tokens. Redacting is left to redact.ts.
+// The forms of secrets on a command line: words in names, tokens by their form, and options by program. Only data, from the manuals of
+// the programs and the vendors' documentation of their tokens. redact.ts applies it.
 
-/** Words that make a name a secret's, between separators: `db-password`, `GITHUB_TOKEN`, `X-Api-Key`; not `author`. */
+/** Words that mark a name as that of a secret, between separators: `db-password`, `GITHUB_TOKEN`, `X-Api-Key`; not `author`. */
 export const SECRET_WORDS =
   'pass(?:word|wd|phrase|code|in|out)?|pwd?|pw|pin|secret|token|bearer|api[-_.]?key|access[-_.]?key|secret[-_.]?key|private[-_.]?key|account[-_.]?key|encryption[-_.]?key|auth[-_.]?key|credentials?|auth(?:orization)?|cookie|session[-_.]?id|signature|sig|dsn';
-/** Those that also do so at the end of a name, without a separator: `keyStorePassword`, `requirepass`, `SharedAccessKey`. */
+/** Words that also do so at the end of a name without a separator: `keyStorePassword`, `requirepass`, `SharedAccessKey`. */
 export const SECRET_ENDINGS =
   'password|passwd|passphrase|pass|masterauth|secret|token|apikey|accesskey|secretkey|privatekey|accountkey';
-/** Words without a dash after which a secret follows: `nmcli … password x`, `aws configure set aws_secret_access_key x`. */
+/** Words without a dash that a secret follows: `nmcli … password x`, `aws configure set aws_secret_access_key x`. */
 export const SECRET_BARE_WORD =
   /^(?:password|passwd|passphrase|(?:add-)?authtoken|\w{1,40}_(?:password|passwd|secret|token|key)(?:_\w{1,40})?|\S{0,80}[:_]authtoken)$/i;
-/** Programs that search for such a word. */
+/** Programs whose arguments may be such a word without a secret after it. */
 export const SEARCHERS: ReadonlySet<string> = new Set('grep egrep fgrep zgrep rg ag ack find sed awk man'.split(' '));
 
 export interface TextForm {
   readonly pattern: RegExp;
-  /** What stands in its place; `*` is where the secret was. */
+  /** The replacement; `*` becomes `[REDACTED]`. */
   readonly shown: string;
 }
 
-/** Secrets that are recognised by their form, in any text. In this order, and before MARKED_FORMS. */
+/** Secrets that are recognized by their form, in any text. Applied in this order, before MARKED_FORMS. */
 export const TOKEN_FORMS: readonly TextForm[] = [
   // JSON web tokens.
   { pattern: /\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*/g, shown: '*' },
@@ -38,7 +38,7 @@ export const TOKEN_FORMS: readonly TextForm[] = [
       /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bya29\.[\w-]{10,}|\bSG\.[\w-]{10,}\.[\w-]{10,}|\bdapi[0-9a-f]{32}\b|\b(?:bot)?\d{8,10}:AA[\w-]{20,}|\bAGE-SECRET-KEY-1[0-9A-Z]{40,}/g,
     shown: '*',
   },
-  // URLs whose path is the secret: web hooks, bots, stream keys.
+  // URLs whose path is the secret: webhooks, bots, stream keys.
   {
     pattern:
       /(hooks\.slack\.com\/(?:services|workflows)\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|rtmps?:\/\/[^\s/]{1,128}\/[^\s/]{1,128}\/)[^\s"']+/gi,
@@ -48,11 +48,11 @@ export const TOKEN_FORMS: readonly TextForm[] = [
 /** The shortest of them: `eyJhbGci.e`. */
 export const TOKEN_CHARS_MIN = 10;
 
-/** A character of every other form. Most texts have none of them, and are not scanned for those forms. */
+/** Each of MARKED_FORMS contains one of these characters. A text without any is not scanned for them. */
 export const MARK = /[=:@\s]/;
 export const MARKED_FORMS: readonly TextForm[] = [
   { pattern: /-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*/g, shown: '*' },
-  // To the end of the line, or of the quotes; the scheme is shown.
+  // Up to the end of the line or of the quotes; the scheme is shown.
   { pattern: /\b((?:proxy-)?authorization\s*:\s*)(\w+\s+(?=\S))?[^"'\n]+/gi, shown: '$1$2*' },
   { pattern: /\b((?:set-)?cookie\s*:\s*)[^"'\n]+/gi, shown: '$1*' },
   { pattern: /\b((?:bearer|basic|digest|negotiate)\s+)[\w.~+/=-]{6,}/gi, shown: '$1*' },
@@ -60,29 +60,29 @@ export const MARKED_FORMS: readonly TextForm[] = [
   { pattern: /([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/@:?#]*@/gi, shown: '$1*@' },
   // `user:password@host` without a scheme; not `image:tag@sha256`.
   { pattern: /(^|\s)([\w.-]{1,64}:)[^\s@/:]{3,128}@(?!sha256)(?=[\w.-])/g, shown: '$1$2*@' },
-  // SQL's `PASSWORD 'x'`, `IDENTIFIED BY 'x'`, and the like: a word, and the next in quotes.
+  // SQL: `PASSWORD 'x'`, `IDENTIFIED BY 'x'`.
   { pattern: /\b((?:password|passwd|passphrase|identified\s+by)\s+)(?:'[^']*'?|"[^"]*"?)/gi, shown: '$1*' },
 ];
 
-/** Where a program takes a secret that has no name. */
+/** The arguments of a program that are secrets by position, without a name. */
 export interface ProgramForms {
-  /** Letters of options whose value follows at once (`-psecret`), and in the next argument (`-a secret`). */
+  /** Letters of options whose secret is attached (`-psecret`), or is the next argument (`-a secret`). */
   readonly attached?: string;
   readonly next?: string;
-  /** Other arguments whose next one is secret. */
+  /** Words after which the next argument is a secret. */
   readonly words?: readonly string[];
-  /** Of an argument that matches, everything but the first group is secret. */
+  /** In an argument that matches, everything except the first group is a secret. */
   readonly pattern?: RegExp;
-  /** From so many places after such a word on, every argument that is no option is secret. */
+  /** From `places` after a matching word on, every argument that is not an option is a secret. */
   readonly after?: { readonly word: RegExp; readonly places: number };
-  /** Its name is an ordinary word: it counts only where a command begins. */
+  /** The name is an ordinary word: it is a program only in command position. */
   readonly ordinary?: true;
 }
 
 const all = (names: string, forms: ProgramForms): [string, ProgramForms][] =>
   names.split(' ').map((name) => [name, forms]);
 
-/** By the name of the program, without its directory. */
+/** By the file name of the program. */
 export const PROGRAMS: ReadonlyMap<string, ProgramForms> = new Map<string, ProgramForms>([
   ...all('mysql mysqldump mysqladmin mysqlimport mariadb mariadb-dump mariadb-admin', { attached: 'p' }),
   ...all('7z 7za 7zr rar unrar', { attached: 'p', pattern: /^(-hp)./ }),
@@ -114,12 +114,12 @@ export const PROGRAMS: ReadonlyMap<string, ProgramForms> = new Map<string, Progr
   ['iwconfig', { after: { word: /^key$/, places: 1 } }],
 ]);
 
-/** Programs that start another one, whose options follow. */
+/** Programs that start another program, whose options follow. */
 export const WRAPPERS: ReadonlySet<string> = new Set(
   'sudo doas env exec nice ionice nohup time timeout setsid stdbuf chroot strace xargs command'.split(' '),
 );
 
-/** Programs whose `-p` is no password: a path, a package, a pid, a plugin. */
+/** Programs whose `-p` is not a password but a path, a package, a pid, a plugin. */
 export const HARMLESS_P: ReadonlySet<string> = new Set(
   'mkdir cp install touch tar rsync ps pgrep pkill lsof strace gdb perf patch read cargo pytest make ssh mount renice taskset'.split(
     ' ',

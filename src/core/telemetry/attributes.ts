@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attributes of OpenTelemetry as plain values, and how they are made from pairs. Names of attributes are in semconv.ts.
+// OpenTelemetry attributes as plain values, built from pairs. The names are in semconv.ts.
 
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Record<string, AttributeValue>;
@@ -7,8 +7,8 @@ export type Attributes = Record<string, AttributeValue>;
 export type Pair = readonly [key: string, value: AttributeValue | null | undefined];
 
 /**
- * The pairs that have a value; of those with the same key the last. An object to which a dozen computed keys are assigned becomes a
- * hash table in V8 (JSObject::TooManyFastProperties), which takes twice as long to build and to read.
+ * The pairs that have a value. The last pair of a key wins. Not built by assignment: after a dozen computed keys, V8 turns the object
+ * into a hash table (JSObject::TooManyFastProperties), which is half as fast to build and to read.
  */
 export function attributesOf(pairs: readonly Pair[]): Attributes {
   return Object.fromEntries(pairs.filter(hasValue));

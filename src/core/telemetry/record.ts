@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a verdict and identities to the log record of docs/telemetry.md, in the shape that the official OTLP exporters take
-// (ReadableLogRecord). Which terminations get a record is left to core/filter/, sending to io/.
+// Builds the log record of docs/telemetry.md from a verdict and identities, in the shape that the official OTLP exporters accept
+// (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import { hash } from 'node:crypto';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Identities, Identity } from '../identity/identity.ts';
@@ -15,10 +15,10 @@ import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
 import type { TraceContext } from './trace-context.ts';
 
-/** The namespace of our UUIDs: UUIDv5 of the DNS namespace and `whodunit.process.termination`. Never to be changed. */
+/** Namespace of our UUIDs: UUIDv5 of the DNS namespace and `whodunit.process.termination`. Must never change. */
 const UID_NAMESPACE = '10d02fbe-7865-59ac-adb0-d12ce59b073d';
 
-/** Its identity must stay the same: exporters group by it. */
+/** One object for all records: exporters group by its identity. */
 export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: semconv.SCHEMA_URL } as const;
 
 export interface RecordInput {
@@ -26,15 +26,15 @@ export interface RecordInput {
   readonly verdict: Verdict;
   readonly identities: Identities;
   readonly resource: Attributes;
-  /** null: it belongs to no trace. */
+  /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
-  /** When the service read the event, ns since 1970. */
+  /** Time at which the service read the event, ns since 1970. */
   readonly observedNs: bigint;
   /** Terminations of the same service in the last 10 minutes, this one included. */
   readonly recent: number;
 }
 
-/** The key of one termination: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same termination always gets the same one. */
+/** The key of a termination: UUIDv5 (RFC 9562) of boot id, tgid and start time. The same termination always has the same key. */
 export function recordUid(bootId: string, pid: number, startBoottimeNs: bigint): string {
   return uidOf(`${bootId}/${pid}/${startBoottimeNs}`);
 }
@@ -48,7 +48,7 @@ export function uidOf(name: string): string {
 
 const NAMESPACE_BYTES = Buffer.from(UID_NAMESPACE.replaceAll('-', ''), 'hex');
 
-/** The record. Pure; the result shares `resource` with the input. */
+/** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { verdict, identities, trace } = input;
   const severity = severityOf(verdict);
@@ -68,7 +68,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   };
 }
 
-/** SeverityNumber and its text, as the table of docs/telemetry.md has them. */
+/** SeverityNumber and SeverityText, as in the table of docs/telemetry.md. */
 export function severityOf(verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'>): { number: number; text: string } {
   if (FATAL.has(verdict.cause)) return { number: 21, text: 'FATAL' };
   if (WARN.has(verdict.cause)) return { number: 13, text: 'WARN' };
@@ -106,7 +106,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
   const { signal, signalToExitNs } = verdict;
   const number = verdict.signo || signal?.signo;
   if (number === undefined) return [];
-  // The fault's code was seen at delivery, also if the generation was missed.
+  // The fault's code was recorded at delivery, so it is known even if the generation was missed.
   const code = verdict.fault?.code ?? signal?.code;
   return [
     [semconv.SIGNAL_NUMBER, number],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The victim of a termination as an OpenTelemetry resource: service, process, container, unit, host. Rests on semantic conventions
-// 1.45.0 and docs/telemetry.md. Reads identities; deriving them is left to core/identity/.
+// The victim of a termination as an OpenTelemetry resource: service, process, container, unit, host. Follows semantic conventions
+// 1.45.0 and docs/telemetry.md. core/identity/ derives the identities.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Arguments } from '../identity/arguments.ts';
 import type { Host } from '../identity/host.ts';
@@ -14,7 +14,7 @@ import * as semconv from './semconv.ts';
 export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
   const { name, executable, placement, user } = victim;
   return attributesOf([
-    // What the process declares comes first; what the kernel knows is added, and wins.
+    // What the process declares comes first: facts from the kernel override it.
     ...Object.entries(victim.declared.attributes),
     [semconv.SERVICE_NAME, victim.serviceName],
     [semconv.PROCESS_PID, victim.pid],
@@ -47,7 +47,7 @@ function argumentAttributes(args: Arguments): Pair[] {
   ];
 }
 
-/** What counters and summaries need of the resource, made without the rest: its service level, and the executable's name. */
+/** The part of the resource that counters and summaries need: its service level, and the executable's name. */
 export function countedResource({ declared, serviceName, placement, name }: VictimIdentity, host: Host): Attributes {
   const { attributes } = declared;
   return attributesOf([
@@ -63,8 +63,8 @@ export function countedResource({ declared, serviceName, placement, name }: Vict
 }
 
 /**
- * What of a resource says which service it is, and on which host: no pid, no time, no single container, and no scope, whose name has
- * one of these in it. For counters and summaries.
+ * The attributes that identify the service and the host, for counters and summaries. Without pid, times, container and scope: they differ
+ * for each instance.
  */
 export function serviceLevel(resource: Readonly<Attributes>): Attributes {
   return attributesOf(
@@ -72,7 +72,7 @@ export function serviceLevel(resource: Readonly<Attributes>): Attributes {
   );
 }
 
-/** A scope's name has a pid or a container's id in it. */
+/** The unit if it is a service: the name of a scope contains a pid or a container id. */
 function serviceUnit(unit: Attributes[string] | undefined): string | null {
   return typeof unit === 'string' && unit.endsWith('.service') ? unit : null;
 }
@@ -124,7 +124,7 @@ function runtimeName(name: string, exe: string | null): string | null {
   return runtime === undefined ? null : runtime || name;
 }
 
-/** A resource by value. Exporters read its attributes and schema URL; there is nothing to wait for or to merge with. */
+/** A resource with fixed attributes. Exporters read only its attributes and schema URL. */
 export function resourceValue(attributes: Attributes): ReadableLogRecord['resource'] {
   const resource: ReadableLogRecord['resource'] = {
     attributes: attributes as ReadableLogRecord['attributes'],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record of a restart: which process now runs the terminated program, how soon, and what started it. It follows the record of the
-// termination and never comes without it. The kernel reports that an executable of that name was started in that cgroup (bpf/restart.h);
-// whether it is the same program is decided here.
+// The record of a restart: which process now runs the terminated program, after which delay, and what started it. Only a termination with
+// a record gets one. The kernel reports that an executable of that name was started in that cgroup (bpf/restart.h); this file decides
+// whether it is the same program.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { displayName, namedAncestors } from '../identity/names.ts';
 import { duration, hrTime, isoTime, seconds } from '../time.ts';
@@ -11,23 +11,23 @@ import type { Attributes } from './attributes.ts';
 import { recordUid, SCOPE, uidOf } from './record.ts';
 import * as semconv from './semconv.ts';
 
-/** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). The oldest is dropped first. */
+/** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). Beyond it, the oldest is dropped. */
 const REMEMBERED_MAX = 1024;
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 
-/** Of a reported termination, what a restart needs. No more: the last thousand are kept. */
+/** The part of a reported termination that a restart needs. REMEMBERED_MAX of them are kept, so it is small. */
 export interface Reported {
   readonly uid: string;
   readonly victim: Program;
   readonly resource: ReadableLogRecord['resource'];
   readonly spanContext: ReadableLogRecord['spanContext'] | undefined;
-  /** The service: its restarts count in its minute (core/filter/aggregate.ts). */
+  /** The key of the service: its restarts count towards its limit of records per minute (core/filter/aggregate.ts). */
   readonly service: string;
 }
 
 type Program = Pick<Victim, 'exe' | 'args'>;
 
-/** The terminations that a restart may still follow. */
+/** The reported terminations whose restart was not seen yet. */
 export class Restarts {
   readonly #terminations = new Map<string, Reported>();
 
@@ -38,7 +38,7 @@ export class Restarts {
     if (!oldest.done) this.#terminations.delete(oldest.value);
   }
 
-  /** The termination that this restart follows, once; null: it has no record, or was another program. */
+  /** Removes and returns the termination that this restart follows. null: it has no record, or was another program. */
   take(restart: Restart, bootId: string): Reported | null {
     const uid = recordUid(bootId, restart.dead.pid, restart.dead.start_boottime_ns);
     const termination = this.#terminations.get(uid);
@@ -48,7 +48,7 @@ export class Restarts {
   }
 }
 
-/** The same executable with the same arguments; if the terminated process had set a title (setproctitle(3)), the executable alone. */
+/** The same executable with the same arguments; only the executable if the terminated process had set a title (setproctitle(3)). */
 export function isSameProgram(before: Program, now: Program): boolean {
   if (before.exe === null || before.exe !== now.exe || before.args === null || now.args === null) return false;
   const [title, ...rest] = before.args;
@@ -56,7 +56,7 @@ export function isSameProgram(before: Program, now: Program): boolean {
   return before.args.length === now.args.length && before.args.every((arg, index) => arg === now.args?.[index]);
 }
 
-/** It has a uid of its own, since a second record with the same uid counts as a copy; `whodunit.termination.uid` is the termination's. */
+/** The record has its own uid: a second record with the same uid is a duplicate. `whodunit.termination.uid` refers to the termination. */
 export function buildRestart(restart: Restart, termination: Reported, observedNs: bigint): ReadableLogRecord {
   const { process } = restart;
   const delayNs = restart.time_ns - restart.dead.time_ns;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reported termination as a span, for backends that take only traces (Jaeger): from the start of the process to its end, made from its
-// record. It joins the trace that started the process, or is a trace of its own. Sending is left to io/otlp/traces.ts.
+// A reported termination as a span, for backends that accept only traces (Jaeger): from the start of the process to its termination, built
+// from its record. It joins the trace that started the process, or is a trace of its own. io/otlp/traces.ts sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { hrTime } from '../time.ts';
 import { uidOf } from './record.ts';
 import { LOG_RECORD_UID, PROCESS_EXECUTABLE_NAME } from './semconv.ts';
 
-// SpanKind.INTERNAL and SpanStatusCode.ERROR of @opentelemetry/api, whose values core does not import.
+// SpanKind.INTERNAL and SpanStatusCode.ERROR of @opentelemetry/api, which core does not import.
 const INTERNAL = 0;
 const ERROR = 2;
 const SAMPLED = 1;
 const SPAN_ID_CHARS = 16;
 
 /**
- * The span of a record. `startNs`: when the process was created, ns since 1970. Always sampled: a caller that did not sample the trace
- * does not hide a termination. The same record always gives the same ids.
+ * The span of a record. `startNs`: start of the process, ns since 1970. Always sampled, even if the trace is not: a termination must not
+ * be hidden. The same record always has the same ids.
  */
 export function buildSpan(record: ReadableLogRecord, startNs: bigint): ReadableSpan {
   const uid = String(record.attributes[LOG_RECORD_UID]);

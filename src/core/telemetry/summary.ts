@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The record for the aggregated terminations of one service in one minute: `whodunit.process.termination.summary` of
-// docs/telemetry.md. Which terminations are aggregated is left to core/filter/aggregate.ts.
+// docs/telemetry.md. core/filter/aggregate.ts decides which terminations are aggregated.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
 import { duration, hrTime, isoTime } from '../time.ts';
@@ -9,7 +9,7 @@ import { SCOPE, uidOf } from './record.ts';
 import { resourceValue, serviceLevel } from './resource.ts';
 import * as semconv from './semconv.ts';
 
-/** The same minute of the same service on the same host always has the same uid. `observedNs`: now, ns since 1970. */
+/** The same minute of the same service on the same host always has the same uid. `observedNs`: current time, ns since 1970. */
 export function buildSummary(aggregated: Aggregate, observedNs: bigint): ReadableLogRecord {
   const { count, byCause, severity } = aggregated;
   const resource = serviceLevel(aggregated.resource);

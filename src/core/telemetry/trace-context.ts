@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trace of a termination: that of the span which was open in the thread that triggered it, if the thread published it (OpenTelemetry's
-// OTEP 4947); else that of TRACEPARENT in the environment of the process (W3C Trace Context, level 1, section 3.2; OpenTelemetry's
-// "Environment Variables as Context Propagation Carriers"), if the process is young enough to still belong to it.
+// The trace of a termination. First choice: the span that was open in the thread that triggered it, if the thread published it
+// (OpenTelemetry's OTEP 4947). Else TRACEPARENT in the environment of the process (W3C Trace Context, level 1, section 3.2;
+// OpenTelemetry's "Environment Variables as Context Propagation Carriers"), if the process is not older than TRACE_PARENT_UPTIME_MAX_NS.
 
 import type { ProcessContext } from '../identity/process-context.ts';
 import type { Death } from '../wire/event.ts';
 
-/** TRACEPARENT names the trace that started the process; a daemon has long left it. */
+/** TRACEPARENT names the trace that started the process. After this time, the process no longer belongs to it. */
 export const TRACE_PARENT_UPTIME_MAX_NS = 300_000_000_000n;
 
 export interface TraceContext {
@@ -18,12 +18,12 @@ export interface TraceContext {
 const TRACE_PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const SAMPLED = 1;
 
-/** The span that was open in the thread, else the one that started the process; null: none, not a valid one, or too long ago. */
+/** The span that was open in the thread, else the one that started the process. null: none, invalid, or too long ago. */
 export function traceContextOf(death: Death, published: ProcessContext): TraceContext | null {
   return openSpan(death, published) ?? startingSpan(death);
 }
 
-/** The layouts of thread contexts that the loader reads, as a process declares them: the OTEP's, and its draft's. */
+/** The attribute in which a process declares the layout of its thread contexts, and the layouts that the loader reads. */
 const SCHEMA_KEY = 'threadlocal.schema_version';
 const SCHEMAS: readonly unknown[] = ['tls_v1', 'tlsdesc_v1_dev'];
 
@@ -38,7 +38,7 @@ function startingSpan(death: Death): TraceContext | null {
   return parseTraceParent(text);
 }
 
-/** Version 00 has four fields; a later one may have more, and ff is none. Ids of zeros are invalid. */
+/** Version 00 has four fields, a later version may have more, ff is invalid. All-zero ids are invalid. */
 export function parseTraceParent(text: string): TraceContext | null {
   const [, version, traceId = '', spanId = '', flags = '', more] = TRACE_PARENT.exec(text.trim()) ?? [];
   if (version === undefined || version === 'ff' || (version === '00' && more !== undefined)) return null;

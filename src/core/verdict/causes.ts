@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules that decide the cause of a termination by a signal, as one ordered table. They rest on docs/kernel-facts.md section 3 and
-// on kernel/signal.c. Two principles: a task is named as the sender only if it made the call; and `unknown` rather than a wrong name.
-import { code, faultEvidence, fromCall, inCall, ran, who } from './evidence.ts';
+// The rules that decide the cause of a termination by a signal, as one ordered table. Based on docs/kernel-facts.md section 3 and
+// kernel/signal.c. Two principles: a task is named as the sender only if it made the call; `unknown` is better than a wrong name.
+import { callEvidence, callPrefix, codeLabel, faultEvidence, taskLabel, whileRunning } from './evidence.ts';
 import { FAULTS, type Facts } from './facts.ts';
 import * as frames from './frames.ts';
-import { isDisguised, RERAISE_NS } from './origin.ts';
+import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
 import {
   SI_KERNEL,
   SI_TIMER,
@@ -36,13 +36,13 @@ export interface CauseRule {
 
 const TIMER_SIGNALS: ReadonlySet<number> = new Set([SIGALRM, SIGVTALRM, SIGPROF]);
 
-/** `task->seccomp.mode` of a task that seccomp has killed (kernel/seccomp.c). */
+/** `task->seccomp.mode` of a task that seccomp killed (kernel/seccomp.c). */
 const SECCOMP_MODE_DEAD = 3;
 
-/** In order; the first that holds decides. The last one always holds. */
+/** The first rule that holds decides. The last one always holds. */
 const RULES: readonly CauseRule[] = [
   {
-    // A filter's kill shows SIGSYS with SYS_SECCOMP (5.16+); before, and in strict mode, only the task's dead mode shows it.
+    // 5.16+: a kill by a filter is a SIGSYS with SYS_SECCOMP. Before, and in strict mode, only the dead mode of the task shows it.
     name: 'a seccomp filter or strict mode killed it',
     cause: 'seccomp',
     when: ({ death, signo, signal, fault }) =>
@@ -56,10 +56,10 @@ const RULES: readonly CauseRule[] = [
         : ['SIGSYS with SYS_SECCOMP'],
   },
   {
-    // mark_victim comes after the signal was generated, so the victim's own oom_mm at exit is what counts. A task that shares
-    // the victim's memory has none, nor has a victim that exits on another CPU before it is marked; but the SIGKILL of both
-    // comes from __oom_kill_process (mm/oom_kill.c).
-    name: 'the out-of-memory killer chose it',
+    // mark_victim runs after the signal is generated, so oom_mm of the process at exit decides. A task that shares the memory of
+    // the victim has no oom_mm, and neither has a victim that exits on another CPU before it is marked. Both receive SIGKILL from
+    // __oom_kill_process (mm/oom_kill.c).
+    name: 'the out-of-memory killer killed it',
     cause: 'oom_kill',
     when: ({ death, signo, signal, origin }) =>
       signo === SIGKILL &&
@@ -74,7 +74,7 @@ const RULES: readonly CauseRule[] = [
     ],
   },
   {
-    // The code of a real fault is positive; #GP is SI_KERNEL with a trap number. A SIGSEGV by kill(2) has code <= 0.
+    // A fault has a positive code; #GP has SI_KERNEL and a trap number. A SIGSEGV by kill(2) has a code <= 0.
     name: 'the processor raised a fault',
     cause: 'fault',
     when: ({ fault }) => fault !== null,
@@ -82,17 +82,17 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ fault }) => faultEvidence(fault, 'delivered with the default action'),
   },
   {
-    // The delivery was not seen, but the signal was generated with a code that only a fault has.
-    name: 'the processor raised a fault, seen where it was generated',
+    // The delivery was not recorded, but the signal was generated with a code that only a fault has.
+    name: 'the processor raised a fault, recorded only when the signal was generated',
     cause: 'fault',
     when: ({ signo, signal }) =>
       FAULTS.has(signo) && signal?.info === 'siginfo' && signal.code > 0 && signal.code < SI_KERNEL,
     sender: 'kernel',
-    evidence: ({ signal }) => [`generated with ${code(signal)}`],
+    evidence: ({ signal }) => [`generated with ${codeLabel(signal)}`],
   },
   {
-    // force_sigsegv() in kernel/signal.c: the frame of the handler could not be written, often because the stack had overflowed.
-    name: 'the fault had a handler, which could not be run',
+    // force_sigsegv() in kernel/signal.c: the frame of the handler could not be written, often after a stack overflow.
+    name: 'the fault had a handler, but the kernel could not run it',
     cause: 'fault',
     when: ({ forced }) => forced,
     sender: 'kernel',
@@ -102,7 +102,7 @@ const RULES: readonly CauseRule[] = [
     ],
   },
   {
-    name: 'its own handler raised the fault once more',
+    name: 'its handler raised the signal of the fault again',
     cause: 'fault',
     when: ({ death, signo, signal, origin }) => {
       const handled = death.handled_fault;
@@ -121,7 +121,7 @@ const RULES: readonly CauseRule[] = [
     cause: 'namespace_exit',
     when: ({ signo, signal }) => signo === SIGKILL && frames.has(signal, frames.NAMESPACE_EXIT) !== null,
     sender: 'kernel',
-    evidence: ({ signal }) => [ran(signal, 'the init of its pid namespace, which was exiting')],
+    evidence: ({ signal }) => [whileRunning(signal, 'the init of its pid namespace, which was exiting')],
   },
   {
     // Sent as SEND_SIG_NOINFO by the exiting parent: forget_original_parent() in kernel/exit.c.
@@ -133,11 +133,11 @@ const RULES: readonly CauseRule[] = [
     sender: 'kernel',
     evidence: ({ death, signal }) => [
       `PR_SET_PDEATHSIG was ${signalName(death.pdeath_signal)}`,
-      ran(signal, 'its parent, which was exiting'),
+      whileRunning(signal, 'its parent, which was exiting'),
     ],
   },
   {
-    name: 'a limit of processor time was reached',
+    name: 'it reached its CPU time limit',
     cause: 'resource_limit',
     when: ({ signo, signal, origin }) =>
       origin === 'kernel' &&
@@ -147,27 +147,27 @@ const RULES: readonly CauseRule[] = [
   },
   {
     // send_sig(SIGXFSZ, current, 0): it looks like a signal to itself (fs/read_write.c, generic_write_check_limits).
-    name: 'a file would have grown beyond its limit',
+    name: 'a write exceeded the file size limit',
     cause: 'resource_limit',
-    when: ({ death, signo, signal }) => signo === SIGXFSZ && isDisguised(signal, death),
+    when: ({ death, signo, signal }) => signo === SIGXFSZ && isRaisedInOwnCall(signal, death),
     sender: 'kernel',
     evidence: ({ signal, auditArch }) => [
       'SIGXFSZ without siginfo, raised in its own write beyond RLIMIT_FSIZE',
-      ...inCall(signal, auditArch),
+      ...callEvidence(signal, auditArch),
     ],
   },
   {
     name: 'it wrote to a pipe or socket without a reader',
     cause: 'broken_pipe',
-    when: ({ death, signo, signal }) => signo === SIGPIPE && isDisguised(signal, death),
+    when: ({ death, signo, signal }) => signo === SIGPIPE && isRaisedInOwnCall(signal, death),
     sender: 'kernel',
     evidence: ({ signal, auditArch }) => [
       'SIGPIPE without siginfo, raised in its own write',
-      ...inCall(signal, auditArch),
+      ...callEvidence(signal, auditArch),
     ],
   },
   {
-    name: 'a timer ran out',
+    name: 'a timer expired',
     cause: 'timer',
     when: ({ signo, signal, origin }) =>
       signal !== null &&
@@ -176,7 +176,7 @@ const RULES: readonly CauseRule[] = [
     sender: 'kernel',
     evidence: ({ signal }) => [
       signal?.code === SI_TIMER ? 'a POSIX timer (SI_TIMER)' : 'an alarm or interval timer',
-      ran(signal, 'interrupted by the timer, not the sender'),
+      whileRunning(signal, 'interrupted by the timer, not the sender'),
     ],
   },
   {
@@ -201,52 +201,55 @@ const RULES: readonly CauseRule[] = [
     name: 'it aborted',
     cause: 'abort',
     when: ({ signo, origin }) => signo === SIGABRT && origin === 'self',
-    evidence: ({ signal }) => [`SIGABRT sent by one of its own threads, ${code(signal)}`],
+    evidence: ({ signal }) => [`SIGABRT sent by one of its own threads, ${codeLabel(signal)}`],
   },
   {
     name: 'it sent the signal to itself',
     cause: 'self_signal',
     when: ({ origin }) => origin === 'self',
-    evidence: ({ signal }) => [`the sender is the process itself, ${code(signal)}`],
+    evidence: ({ signal }) => [`the sender is the process itself, ${codeLabel(signal)}`],
   },
   {
     name: 'another process wrote to its cgroup.kill',
     cause: 'killed',
     when: ({ signal, origin }) => origin === 'process' && frames.has(signal, frames.CGROUP_KILL) !== null,
-    evidence: ({ signal }) => [ran(signal, 'it wrote to cgroup.kill')],
+    evidence: ({ signal }) => [whileRunning(signal, 'it wrote to cgroup.kill')],
   },
   {
     name: 'another process sent the signal',
     cause: 'killed',
     when: ({ origin }) => origin === 'process',
-    evidence: ({ signal, auditArch }) => [`sent ${fromCall(signal, auditArch)}by ${who(signal)}, ${code(signal)}`],
+    evidence: ({ signal, auditArch }) => [
+      `sent ${callPrefix(signal, auditArch)}by ${taskLabel(signal)}, ${codeLabel(signal)}`,
+    ],
   },
   {
     name: 'the kernel sent it for another reason',
     cause: 'kernel',
     when: ({ origin }) => origin === 'kernel',
     evidence: ({ signo, signal, death }) => [
-      `${signalName(signo)} from the kernel, ${code(signal)}`,
+      `${signalName(signo)} from the kernel, ${codeLabel(signal)}`,
       ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
-      ran(signal, 'not necessarily the sender'),
+      whileRunning(signal, 'not necessarily the sender'),
     ],
   },
   {
-    // Only a write raises SIGPIPE in practice, and the cause names no sender. Other signals need more than their number.
-    name: 'by the number alone: broken pipe',
+    // Without a recorded signal, the number suffices only if the cause names no sender. In practice, only a write raises SIGPIPE.
+    name: 'only the signal number is known: broken pipe',
     cause: 'broken_pipe',
     when: ({ signo, signal }) => signal === null && signo === SIGPIPE,
     evidence: () => ['no signal was recorded; SIGPIPE comes from a write'],
   },
   {
-    // Before 5.16 a filter's kill sends nothing; the dead mode is that of one thread, which need not be the last (kernel/seccomp.c).
-    name: 'by the number alone: seccomp',
+    // Before 5.16, a kill by a filter sends no signal, and only the killed thread has the dead mode; it may not be the last one to exit
+    // (kernel/seccomp.c).
+    name: 'only the signal number is known: seccomp',
     cause: 'seccomp',
     when: ({ death, signo, signal }) => signo === SIGSYS && signal === null && death.signal === null,
     evidence: () => ['SIGSYS, but no signal was sent: a seccomp filter before Linux 5.16'],
   },
   {
-    name: 'by the number alone: a limit',
+    name: 'only the signal number is known: resource limit',
     cause: 'resource_limit',
     when: ({ signo, signal }) => signal === null && (signo === SIGXCPU || signo === SIGXFSZ),
     evidence: ({ signo }) => [`no signal was recorded; ${signalName(signo)} comes from a limit`],
@@ -258,7 +261,10 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signal }) =>
       signal === null
         ? ['no signal was recorded']
-        : [`not enough is known of the signal, ${code(signal)}`, ran(signal, 'not necessarily the sender')],
+        : [
+            `not enough is known about the signal, ${codeLabel(signal)}`,
+            whileRunning(signal, 'not necessarily the sender'),
+          ],
   },
 ];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the facts of one termination to a verdict: its cause, and who is behind it. Causes are decided in causes.ts, senders in
-// origin.ts; words for people are left to core/words/.
+// From the facts of one termination to a verdict: its cause and its sender. causes.ts decides the cause, origin.ts the sender;
+// core/words/ has the texts for people.
 import type { Death, Fault, Signal } from '../wire/event.ts';
 import { causeOf } from './causes.ts';
 import { ignoredEvidence, otherEvidence, type Request, stackEvidence } from './evidence.ts';
@@ -11,7 +11,7 @@ import { decodeStatus, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 
-/** The verdict on a termination. `auditArch` names system calls in the evidence; null: they stay numbers. Pure; never throws. */
+/** The verdict on a termination. `auditArch`: to name system calls in the evidence; null: numbers. Pure; never throws. */
 export function classify(death: Death, auditArch: number | null = null): Verdict {
   const { signal, exitCode, coreDumped } = decodeStatus(death.status_raw);
   return signal === 0 ? exited(death, exitCode) : terminated(factsOf(death, signal, auditArch), coreDumped);
@@ -85,7 +85,7 @@ function requestOf(death: Death): Request | null {
   return death.request === null ? null : { signal: death.request, origin: requestOriginOf(death.request, death) };
 }
 
-/** The fault that its handler took, where the handler then raised the signal or could not be run. */
+/** The fault whose handler then raised the signal, or could not be run. */
 function handledFault(death: Death, signo: number): Fault | null {
   return death.handled_fault?.signo === signo ? death.handled_fault : null;
 }

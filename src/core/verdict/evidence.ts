@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The facts that led to a cause, in words, so that a reader can check the verdict. Which of them count is left to causes.ts.
+// The facts that led to a cause, as text, so that a reader can check the verdict. causes.ts chooses among them.
 import type { Death, Fault, Signal } from '../wire/event.ts';
 import { shownFrame } from './frames.ts';
 import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
@@ -13,13 +13,13 @@ export function faultEvidence(fault: Fault | null, how: string): string[] {
   return [`${signalName(fault.signo)} with ${codeName(fault.signo, fault.code)}${where}${trap}, ${how}`];
 }
 
-/** A signal before the fatal one, or before the exit, and who sent it. */
+/** A signal before the fatal one or before the exit, and its origin. */
 export interface Request {
   readonly signal: Signal;
   readonly origin: SenderKind;
 }
 
-/** What else was seen: the request before, where the verdict does not report it, an earlier fault, a tracer, the ring running low. */
+/** Other facts: an earlier request that the verdict does not report, an earlier fault, a tracer, a record shortened for lack of space. */
 export function otherEvidence(death: Death, signo: number, cause: Cause, request: Request | null): string[] {
   const lines: string[] = [];
   const { fault, handled_fault: handled } = death;
@@ -36,22 +36,24 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
 }
 
 function requestEvidence({ signal, origin }: Request, death: Death): string {
-  const by = { process: ` from ${who(signal)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[origin];
+  const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[
+    origin
+  ];
   const seconds = Number(death.time_ns - signal.time_ns) / 1e9;
-  return `${signalName(signal.signo)}${by} ${howTaken(signal)}, ${seconds.toFixed(3)} s before the termination`;
+  return `${signalName(signal.signo)}${by} ${handlingOf(signal)}, ${seconds.toFixed(3)} s before the termination`;
 }
 
-/** With the default action and no termination it was blocked, or the kernel dropped it for an init (sig_task_ignored in kernel/signal.c). */
-function howTaken({ action, result }: Signal): string {
+/** Default action but no termination: it was blocked, or ignored for an init (sig_task_ignored in kernel/signal.c). */
+function handlingOf({ action, result }: Signal): string {
   if (action !== 'default') return `was ${action}`;
   return result === RESULT_IGNORED
     ? 'was ignored: the process is the init of a pid namespace and has no handler'
     : 'was blocked';
 }
 
-/** A signal of the fatal number that was ignored, where no other is known. */
+/** An ignored signal with the fatal number, if no other signal is known. */
 export function ignoredEvidence(signal: Signal | null): string[] {
-  return signal === null ? [] : [`a ${signalName(signal.signo)} from ${who(signal)} had been ignored`];
+  return signal === null ? [] : [`a ${signalName(signal.signo)} from ${taskLabel(signal)} had been ignored`];
 }
 
 export function stackEvidence(signal: Signal | null): string[] {
@@ -59,30 +61,30 @@ export function stackEvidence(signal: Signal | null): string[] {
   return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
 }
 
-export function who(signal: Signal | null): string {
+export function taskLabel(signal: Signal | null): string {
   return signal === null ? 'an unknown task' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
 }
 
-export function ran(signal: Signal | null, what: string): string {
-  return `generated while ${who(signal)} was running: ${what}`;
+export function whileRunning(signal: Signal | null, what: string): string {
+  return `generated while ${taskLabel(signal)} was running: ${what}`;
 }
 
-export function code(signal: Signal | null): string {
+export function codeLabel(signal: Signal | null): string {
   if (signal === null) return 'no code';
   return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
 }
 
-export function fromCall(signal: Signal | null, auditArch: number | null): string {
+export function callPrefix(signal: Signal | null, auditArch: number | null): string {
   return signal?.syscall == null ? '' : `with ${callName(signal.syscall, auditArch)} `;
 }
 
-export function inCall(signal: Signal | null, auditArch: number | null): string[] {
+export function callEvidence(signal: Signal | null, auditArch: number | null): string[] {
   return signal?.syscall == null ? [] : [`in ${callName(signal.syscall, auditArch)}`];
 }
 
 /**
- * `kill(2)`, where the number is on this architecture a call that sends signals or writes. Any other is shown as a number: the
- * task may be a 32-bit one, whose numbers are others.
+ * `kill(2)` if the number is a call that sends signals or writes on this architecture. Otherwise the number: the task may be a 32-bit
+ * one, with other numbers.
  */
 function callName(number: number, auditArch: number | null): string {
   const name = syscallName(number, auditArch);

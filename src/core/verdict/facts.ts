@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the rules of causes.ts look at, derived once from the event of a termination by a signal: the signal that was fatal, who is
-// behind it, and the fault that raised it. Rests on docs/kernel-facts.md section 3 and on kernel/signal.c.
+// The input of the rules in causes.ts, derived once from the event of a termination by a signal: the fatal signal, its origin, and the
+// fault that raised it. Based on docs/kernel-facts.md section 3 and kernel/signal.c.
 import type { Death, Fault, Signal } from '../wire/event.ts';
 import { isRaisedAgain, originOf } from './origin.ts';
 import { RESULT_IGNORED, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SYS_SECCOMP } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
-/** How soon after a fault that had a handler the kernel forces its default action: get_signal() and setup_rt_frame() are one path. */
+/** Maximum time from a handled fault to a forced SIGSEGV. get_signal() and setup_rt_frame() are on one path. */
 const FORCED_NS = 100_000_000n;
 
-/** Signals that the processor's exceptions raise. */
+/** Signals that processor exceptions raise. */
 export const FAULTS: ReadonlySet<number> = new Set([SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP]);
 
 export interface Facts {
   readonly death: Death;
   readonly signo: number;
-  /** The pending signal if it can be the fatal one; where its handler raised it again, the request that the handler took. */
+  /** The fatal signal, if it was recorded. If a handler raised it again: the request that the handler received. */
   readonly signal: Signal | null;
   readonly origin: SenderKind;
   readonly raisedAgain: boolean;
-  /** A signal of the fatal number that was ignored, and so terminated nothing. */
+  /** A signal with the fatal number that was ignored, and therefore terminated nothing. */
   readonly ignored: Signal | null;
-  /** The fault with the default action that has the fatal number. */
+  /** The fault with the fatal number and the default action. */
   readonly fault: Fault | null;
-  /** SIGSEGV stands for a handled fault whose handler the kernel could not run. */
+  /** The kernel forced SIGSEGV, because it could not run the handler of a fault. */
   readonly forced: boolean;
-  /** Names system calls in the evidence; null: they stay numbers. */
+  /** To name system calls in the evidence. null: numbers. */
   readonly auditArch: number | null;
 }
 
@@ -51,7 +51,7 @@ export function factsOf(death: Death, signo: number, auditArch: number | null): 
   };
 }
 
-/** SI_KERNEL needs a trap number (#GP is 13): without one the kernel forced the signal. */
+/** SI_KERNEL is a fault only with a trap number (#GP is 13). Without one, the kernel forced the signal. */
 function faultOf({ fault }: Death, signo: number, forced: boolean): Fault | null {
   if (fault === null || fault.signo !== signo || fault.code <= 0) return null;
   if (signo === SIGSYS) return fault.code === SYS_SECCOMP ? fault : null;
@@ -59,7 +59,7 @@ function faultOf({ fault }: Death, signo: number, forced: boolean): Fault | null
   return fault.code !== SI_KERNEL || (fault.trap_nr !== null && fault.trap_nr > 0) ? fault : null;
 }
 
-/** force_sigsegv() in kernel/signal.c follows the handled fault at once, and with the same trap. */
+/** force_sigsegv() in kernel/signal.c follows the handled fault at once, with the same trap number. */
 function isForced({ fault, handled_fault: handled }: Death): boolean {
   if (fault === null || handled === null || fault.signo !== SIGSEGV || fault.code !== SI_KERNEL) return false;
   if (handled.code === SI_KERNEL || handled.trap_nr !== fault.trap_nr) return false;

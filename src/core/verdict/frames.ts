@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which kernel functions and system calls show why a signal was sent. Frames may be inlined away: a frame that is there is
-// evidence, a missing one proves nothing. What follows from them is left to causes.ts.
+// The kernel functions and system calls that show why a signal was sent. The compiler may inline a frame away: a present frame is
+// evidence, a missing one proves nothing. causes.ts draws the conclusions.
 import type { Signal } from '../wire/event.ts';
 
 type Frames = ReadonlySet<string>;
@@ -15,7 +15,7 @@ export const OOM: Frames = new Set([
 ]);
 /** kernel/pid_namespace.c */
 export const NAMESPACE_EXIT: Frames = new Set(['zap_pid_ns_processes']);
-/** kernel/exit.c; inlined into exit_notify, which also sends SIGCHLD: so only these. */
+/** kernel/exit.c. Not exit_notify, into which they may be inlined: it also sends SIGCHLD. */
 export const PARENT_DEATH: Frames = new Set(['forget_original_parent', 'reparent_leader']);
 /** kernel/time/posix-cpu-timers.c */
 export const CPU_LIMIT: Frames = new Set([
@@ -42,15 +42,15 @@ export const HANGUP: Frames = new Set([
   'tty_vhangup',
   'tty_vhangup_session',
 ]);
-/** kernel/exit.c: SIGHUP to a stopped process group that lost its last tie to the session; no terminal hung up. */
+/** kernel/exit.c: SIGHUP to a stopped process group that became orphaned; no terminal hung up. */
 export const ORPHANED: Frames = new Set(['kill_orphaned_pgrp']);
 /** drivers/tty/n_tty.c */
 export const TERMINAL: Frames = new Set(['isig', '__isig', 'n_tty_receive_signal_char']);
 /** kernel/cgroup/cgroup.c */
 export const CGROUP_KILL: Frames = new Set(['__cgroup_kill', 'cgroup_kill', 'cgroup_kill_write']);
-/** kernel/ptrace.c: the tracer is in ptrace(2), and kills with PTRACE_KILL. */
+/** kernel/ptrace.c: PTRACE_KILL by the tracer. */
 export const PTRACE: Frames = new Set(['ptrace_request', 'arch_ptrace']);
-/** Others that are worth showing, though no cause follows from them. */
+/** Other frames to show as evidence; no cause follows from them. */
 const OTHERS: Frames = new Set([
   'exit_ptrace',
   'do_coredump',
@@ -76,8 +76,8 @@ const SHOWN: readonly Frames[] = [
 ];
 
 /**
- * kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal and ptrace (PTRACE_KILL) on x86_64, arm64 and i386. The
- * numbers of all three in one set: none of them is, on another of the three, a call from which the kernel raises a signal without siginfo.
+ * kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal and ptrace (PTRACE_KILL) on x86_64, arm64 and i386. One
+ * set suffices: none of these numbers is a call on another of the three in which the kernel raises a signal without siginfo.
  */
 export const SENDING_CALLS: ReadonlySet<number> = new Set([
   62, 200, 234, 129, 297, 424, 101, 130, 131, 138, 240, 117, 37, 238, 270, 178, 335, 26,
@@ -85,14 +85,14 @@ export const SENDING_CALLS: ReadonlySet<number> = new Set([
 /** write, pwrite64, writev, pwritev, sendfile, splice on x86_64 and arm64, and write on i386. */
 export const WRITING_CALLS: ReadonlySet<number> = new Set([1, 18, 20, 296, 40, 275, 64, 68, 66, 70, 71, 76, 4]);
 
-/** The innermost frame of the signal's stack that is in the set; null: none seen. Compiler suffixes (`.isra.0`) do not count. */
+/** The innermost frame of the signal's stack that is in the set, or null. Compiler suffixes (`.isra.0`) are ignored. */
 export function has(signal: Signal | null, set: Frames): string | null {
   if (signal === null) return null;
   for (const frame of signal.kernel_stack) if (set.has(base(frame))) return frame;
   return null;
 }
 
-/** The frame to show as evidence: the innermost that shows a reason; null: none. */
+/** The frame to show as evidence: the innermost known one, or null. */
 export function shownFrame(signal: Signal): string | null {
   for (const frame of signal.kernel_stack) {
     const name = base(frame);
@@ -101,11 +101,11 @@ export function shownFrame(signal: Signal): string | null {
   return null;
 }
 
-/** Which memory ran out, by the caller of out_of_memory(): the limit of a cgroup, or all of the host's. */
+/** Which memory ran out, by the caller of out_of_memory(): a cgroup reached its limit, or the host has none left. */
 export function oomScope(stack: readonly string[]): 'host' | 'cgroup' | 'unknown' {
   const at = stack.findIndex((frame) => base(frame) === 'out_of_memory');
   if (at === -1) return stack.some((frame) => base(frame) === 'mem_cgroup_out_of_memory') ? 'cgroup' : 'unknown';
-  // mem_cgroup_out_of_memory may be inlined into its caller, which then bears memcg in its name (try_charge_memcg).
+  // mem_cgroup_out_of_memory may be inlined into its caller, whose name contains memcg (try_charge_memcg).
   const callers = stack.slice(at + 1, at + 3);
   if (callers.length === 0) return 'unknown';
   return callers.some((frame) => frame.includes('mem_cgroup') || frame.includes('memcg')) ? 'cgroup' : 'host';

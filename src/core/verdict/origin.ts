@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The origin of a signal, as far as it follows from the signal alone. Rests on kernel/signal.c and docs/kernel-facts.md section 3:
-// `current` is the sender only if it made a system call for it. Causes are left to causes.ts.
+// The origin of a signal, as far as it follows from the signal alone. Based on kernel/signal.c and docs/kernel-facts.md section 3:
+// `current` is the sender only if it made a system call that sends the signal. causes.ts decides the cause.
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { CGROUP_KILL, HANGUP, has, PTRACE, SENDING_CALLS, WRITING_CALLS } from './frames.ts';
 import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGKILL, TERMINATION_REQUESTS } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
- * How long after a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT a termination still counts as its consequence. Longer than the
- * longest usual grace period (systemd 90 s, Kubernetes 30 s, databases minutes); a SIGHUP that only reloaded yesterday explains nothing.
+ * Maximum time from a handled SIGTERM, SIGINT, SIGHUP or SIGQUIT to a termination that counts as its consequence. Longer than usual
+ * grace periods (systemd 90 s, Kubernetes 30 s, databases minutes); short enough to exclude an old SIGHUP that only reloaded.
  */
 export const REQUEST_GRACE_NS = 600_000_000_000n;
 
-/** How long after a handled fault the same signal, raised by the process itself, still counts as that fault (a crash handler). */
+/** Maximum time from a handled fault to the same signal, raised by the process itself, that counts as that fault (a crash handler). */
 export const RERAISE_NS = 60_000_000_000n;
 
 /**
- * The sender is `current` only for codes <= 0 that a system call makes; without siginfo only in a system call that sends signals
- * (7.3 gives kill(2) none) or writes cgroup.kill, or under ptrace(2). Otherwise `current` only ran.
+ * With siginfo, `current` is the sender only for codes <= 0 that come from a system call. Without siginfo (7.3 omits it for kill(2)),
+ * only in a system call that sends signals, in a write to cgroup.kill, or in ptrace(2). Otherwise `current` merely happened to run.
  */
 export function originOf(signal: Signal, death: Death): SenderKind {
   const { sender } = signal;
@@ -38,45 +38,45 @@ export function originOf(signal: Signal, death: Death): SenderKind {
 
 /**
  * For a signal that the process sent to itself: whether a handler cleaned up and then raised the same signal with the default action
- * (Go, Node.js, shells, and the advice of the GNU C library's manual). The cause is then the request that the handler took.
+ * (Go, Node.js, shells; recommended by the glibc manual). The cause is then the request that the handler received.
  */
 export function isRaisedAgain(signal: Signal, death: Death): boolean {
   const { request, handled_fault: fault } = death;
   if (request === null || request.signo !== signal.signo || !wasHandled(request, signal.time_ns)) return false;
-  return fault?.signo !== signal.signo || fault.time_ns <= request.time_ns; // else a new fault came in between
+  return fault?.signo !== signal.signo || fault.time_ns <= request.time_ns; // otherwise a later fault is the cause
 }
 
-/** Whether what the process did at that time may be the consequence of the request: it handled it, and not too long before. */
+/** Whether the process handled the request, and recently enough for an action at `timeNs` to be its consequence. */
 export function wasHandled(request: Signal, timeNs: bigint): boolean {
   const graceNs = TERMINATION_REQUESTS.has(request.signo) ? REQUEST_GRACE_NS : RERAISE_NS;
   return request.action === 'handled' && timeNs - request.time_ns <= graceNs;
 }
 
-/** Whether it came out of a system call that sends signals. */
+/** Whether the signal comes from a system call that sends signals. */
 function isSending(signal: Signal): boolean {
   return signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
 }
 
-/** cgroup.kill where its frame is missing: SIGKILL without siginfo, to one task, from a write(2) of another (kernel/cgroup). */
+/** cgroup.kill without its frame: SIGKILL without siginfo to one task, from a write(2) of another (kernel/cgroup). */
 function looksLikeCgroupKill(signal: Signal): boolean {
   const written = signal.syscall !== null && WRITING_CALLS.has(signal.syscall);
   return signal.signo === SIGKILL && !signal.group && written;
 }
 
-/** SIGPIPE and SIGXFSZ are send_sig(n, current, 0): no siginfo, by the victim, in a call that does not send signals. */
-export function isDisguised(signal: Signal | null, death: Death): boolean {
+/** SIGPIPE and SIGXFSZ come from send_sig(n, current, 0): no siginfo, from the victim, in a call that does not send signals. */
+export function isRaisedInOwnCall(signal: Signal | null, death: Death): boolean {
   if (signal === null) return false;
   return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !isSending(signal);
 }
 
-/** The origin of a request, for which causes.ts has no rules: a hangup and a parent-death signal come from the kernel. */
+/** The origin of a request. causes.ts has no rules for it, so a hangup and a parent-death signal are recognized here. */
 export function requestOriginOf(signal: Signal, death: Death): SenderKind {
   if (has(signal, HANGUP) !== null) return 'kernel';
   const followed = signal.info === 'noinfo' && signal.sender.exiting && death.pdeath_signal === signal.signo;
   return followed ? 'kernel' : originOf(signal, death);
 }
 
-/** By pid and start time, since pids are reused. */
+/** Compares pid and start time, because pids are reused. */
 export function isVictim(actor: Actor, death: Death): boolean {
   return actor.pid === death.process.pid && actor.start_boottime_ns === death.process.start_boottime_ns;
 }

@@ -25,15 +25,15 @@ export const SIGXFSZ = 25;
 export const SIGVTALRM = 26;
 export const SIGPROF = 27;
 export const SIGSYS = 31;
-/** What user space calls SIGRTMIN: glibc and musl keep 32 to 34 for themselves (glibc 32 and 33). */
+/** SIGRTMIN of glibc, which reserves 32 and 33. (musl also reserves 34.) */
 export const SIGRTMIN = 34;
-/** SIGRTMAX: the last one. */
+/** SIGRTMAX. */
 export const SIGNAL_MAX = 64;
 
-/** Signals by which a process is asked to terminate; it may handle them. */
+/** Signals that ask a process to terminate, and that it can handle. */
 export const TERMINATION_REQUESTS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
 
-/** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is no signal. */
+/** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is not a signal. */
 export function signalName(signo: number): string {
   const name = NAMES[signo];
   if (name !== undefined && name !== '') return `SIG${name}`;
@@ -42,7 +42,7 @@ export function signalName(signo: number): string {
   return `signal ${signo}`;
 }
 
-/** The other way round: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null if it is no signal. */
+/** The inverse: 9 for `SIGKILL`, `kill`, `9`; 36 for `SIGRTMIN+2`; null if it is not a signal. */
 export function signalNumber(text: string): number | null {
   if (/^\d{1,2}$/.test(text)) return Number(text) >= 1 && Number(text) <= SIGNAL_MAX ? Number(text) : null;
   const name = text.toUpperCase().replace(/^SIG/, '');
@@ -61,7 +61,7 @@ export const SI_KERNEL = 128;
 
 /** si_code of SIGSYS raised by a seccomp filter. */
 export const SYS_SECCOMP = 1;
-/** TRACE_SIGNAL_IGNORED of include/trace/events/signal.h: what became of a signal where it was generated. */
+/** TRACE_SIGNAL_IGNORED of include/trace/events/signal.h: the result of signal_generate. */
 export const RESULT_IGNORED = 1;
 
 const GENERAL = new Map<number, string>([
@@ -88,21 +88,21 @@ const BY_SIGNAL = new Map<number, readonly string[]>([
   [29, ['POLL_IN', 'POLL_OUT', 'POLL_MSG', 'POLL_ERR', 'POLL_PRI', 'POLL_HUP']],
 ]); // biome-ignore format: tables by number
 
-/** The name of an si_code of this signal: `SEGV_MAPERR`, `SI_TKILL`; `code 77` where it has none. */
+/** The name of an si_code of this signal: `SEGV_MAPERR`, `SI_TKILL`; `code 77` if it has none. */
 export function codeName(signo: number, code: number): string {
   const general = GENERAL.get(code);
   if (general !== undefined) return general;
   return BY_SIGNAL.get(signo)?.[code - 1] ?? `code ${code}`;
 }
 
-/** The status of wait(2), taken apart. `signal` 0: it exited with `exitCode`. */
+/** The decoded status of wait(2). `signal` 0: it exited with `exitCode`. */
 export interface ExitStatus {
   readonly signal: number;
   readonly exitCode: number;
   readonly coreDumped: boolean;
 }
 
-/** Takes a raw wait status apart as wait(2) does (WIFSIGNALED and WCOREDUMP keep the core bit out of the number). */
+/** Decodes a raw status as the macros of wait(2) do. The core bit is not part of the signal number. */
 export function decodeStatus(statusRaw: number): ExitStatus {
   return { signal: statusRaw & 0x7f, exitCode: (statusRaw >> 8) & 0xff, coreDumped: (statusRaw & 0x80) !== 0 };
 }

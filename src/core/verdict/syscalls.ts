@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of system calls by number: the one that seccomp refused, the one that sent a signal. x86_64 and arm64, up to Linux 6.16; a newer
-// call, or one of another architecture, is shown as a number.
+// Names of system calls by number, for the call that seccomp refused or that sent a signal. x86_64 and arm64, up to Linux 6.16; newer
+// calls and other architectures are shown as numbers.
 
-/** AUDIT_ARCH_* of include/uapi/linux/audit.h, as siginfo carries them (perhaps as a negative int32). */
+/** AUDIT_ARCH_* of include/uapi/linux/audit.h, as in siginfo (possibly as a negative int32). */
 const AUDIT_ARCH_X86_64 = 0xc000003e;
 const AUDIT_ARCH_AARCH64 = 0xc00000b7;
 
-// Runs: the number of the first, then the names in order.
+// Sequences: a number, then the names of the calls from that number on.
 const X86_64 = `
   0 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
   rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore madvise
@@ -83,14 +83,14 @@ const ARM64 = `
   getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr listns rseq_slice_yield
 `;
 
-/** The AUDIT_ARCH_* of a machine, by OpenTelemetry's `host.arch`; null: this file has no names for it. */
+/** The AUDIT_ARCH_* of an OpenTelemetry `host.arch`. null: this file has no names for it. */
 export function auditArchOf(hostArch: string): number | null {
   return hostArch === 'amd64' ? AUDIT_ARCH_X86_64 : hostArch === 'arm64' ? AUDIT_ARCH_AARCH64 : null;
 }
 
 const tables = new Map<number, Map<number, string>>();
 
-/** `ptrace` for 101 on x86_64; the number itself if this file has no name for it. */
+/** `ptrace` for 101 on x86_64; the number if the name is not known. */
 export function syscallName(number: number, auditArch: number | null): string {
   const arch = auditArch === null ? null : auditArch >>> 0;
   const text = arch === AUDIT_ARCH_X86_64 ? X86_64 : arch === AUDIT_ARCH_AARCH64 ? ARM64 : null;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The opinion on one termination, with the facts that it rests on, as a value. Words and telemetry read it; forming it is left to
-// classify.ts.
+// The verdict on one termination, with the facts that it is based on, as a value. classify.ts builds it; words and telemetry read it.
 import type { CauseValue, OomScopeValue, SenderKindValue } from '../telemetry/semconv.ts';
 import type { Actor, Fault, Oom, Signal } from '../wire/event.ts';
 
@@ -12,34 +11,34 @@ export interface Verdict {
   readonly cause: Cause;
   /** `error.type`: the signal's name, `oom_kill`, or the exit code. */
   readonly errorType: string;
-  /** 0 where the process exited. */
+  /** 0: the process exited. */
   readonly signo: number;
-  /** null where a signal terminated it. */
+  /** null: a signal terminated the process. */
   readonly exitCode: number | null;
   readonly coreDumped: boolean;
-  /** When it ended, ns since 1970. */
+  /** Time of the termination, ns since 1970. */
   readonly endedNs: bigint;
-  /** From its start to its end. */
+  /** From the start of the process to its termination. */
   readonly uptimeNs: bigint;
-  /** The signal to report: the fatal one, or the handled request shortly before an exit. null: none is known. */
+  /** The signal to report: the fatal one, or a request handled shortly before the exit. null: none is known. */
   readonly signal: Signal | null;
-  /** From the signal to the end; null: there is no signal to report. */
+  /** From the signal to the termination. null: there is no signal to report. */
   readonly signalToExitNs: bigint | null;
   readonly disposition: 'default' | 'handled' | null;
-  /** null where there is no signal to report. */
+  /** null: there is no signal to report. */
   readonly senderKind: SenderKind | null;
-  /** Set only where `senderKind` is `process`. */
+  /** Set only if `senderKind` is `process`. */
   readonly sender: Actor | null;
-  /** Set where the cause is `fault` or `seccomp` and the fault was seen. */
+  /** Set only if the cause is `fault` or `seccomp` and the fault was recorded. */
   readonly fault: Fault | null;
-  /** The name of the system call that seccomp refused; null: another cause, or not known. */
+  /** The system call that seccomp refused. null: another cause, or not known. */
   readonly refusedCall: string | null;
   /** null: another cause. */
   readonly oomScope: OomScope | null;
-  /** What the out-of-memory killer saw; null: another cause, or not known. */
+  /** Sizes and limit recorded by the out-of-memory killer. null: another cause, or not known. */
   readonly oom: Oom | null;
-  /** The first thread that ended, where it is known. */
+  /** The thread that triggered the termination. null: not known, or all were killed at once. */
   readonly thread: { readonly tid: number; readonly name: string | null } | null;
-  /** The facts that led to the cause, in words. */
+  /** The facts that led to the cause, as text. */
   readonly evidence: readonly string[];
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The messages that the loader sends, as schemas from which the types are made. Names and meanings are those of docs/wire.md;
-// a field keeps its name across the wire. Lines, versions and bytes are left to wire.ts, every opinion to core/verdict/.
+// The messages of the loader, as schemas from which the types are derived. docs/wire.md defines names and meanings; fields have the same
+// names here. wire.ts handles lines, versions and bytes; core/verdict/ interprets the facts.
 import * as z from 'zod/mini';
 
 /** A 64-bit value: a decimal string on the wire, a bigint here. */
@@ -8,7 +8,7 @@ const u64 = z.pipe(
   z.string().check(z.regex(/^\d{1,20}$/)),
   z.transform((text: string) => BigInt(text)),
 );
-/** CLOCK_REALTIME − CLOCK_BOOTTIME in ns; negative on a machine whose clock says 1970 or earlier. */
+/** CLOCK_REALTIME − CLOCK_BOOTTIME in ns. Negative if the clock is set to 1970 or earlier. */
 const i64 = z.pipe(
   z.string().check(z.regex(/^-?\d{1,19}$/)),
   z.transform((text: string) => BigInt(text)),
@@ -18,7 +18,7 @@ const int = z.int();
 const text = z.string();
 const flag = z.boolean();
 
-/** As z.object() of zod/mini, but compiled where that is allowed: a third of the time for each event. */
+/** Like z.object() of zod/mini, but compiled if the runtime allows it, which is three times as fast. */
 function object<Shape extends z.core.$ZodShape>(shape: Shape): z.core.$ZodObject<Shape, z.core.$strip> {
   return new z.core.$ZodObjectJIT({ type: 'object', shape }) as z.core.$ZodObject<Shape, z.core.$strip>;
 }
@@ -45,7 +45,7 @@ const victim = object({
   cgroup: z.nullable(text),
   ancestors: z.array(ancestor),
 });
-/** The terminated process, or the one that was started in its place. */
+/** The terminated process; in a restart, the new one. */
 export type Victim = z.output<typeof victim>;
 
 const actor = object({
@@ -62,7 +62,7 @@ const actor = object({
   cgroup: z.nullable(text),
   ancestors: z.array(ancestor),
 });
-/** `current` when a signal was generated. Not always its sender: core/verdict/origin.ts decides. */
+/** The task that was `current` when a signal was generated. core/verdict/origin.ts decides whether it is the sender. */
 export type Actor = z.output<typeof actor>;
 
 const signal = object({
@@ -137,7 +137,7 @@ export const deathSchema = object({
   ptraced: flag,
   threads: int,
   shrunk: flag,
-  /** Older loaders do not write it. */
+  /** Absent in lines of older loaders. */
   thread_context: z._default(z.nullable(threadContext), null),
 });
 export type Death = z.output<typeof deathSchema>;
@@ -150,7 +150,7 @@ export const restartSchema = object({
   process: victim,
   dead: object({ pid: int, start_boottime_ns: u64, time_ns: u64 }),
 });
-/** A process executes the program of one that terminated in the same cgroup. */
+/** A process executed the program of a process that had terminated in the same cgroup. */
 export type Restart = z.output<typeof restartSchema>;
 
 const probe = object({ name: text, attached: flag, note: z.nullable(text) });

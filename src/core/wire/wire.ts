@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The protocol between loader and service: one JSON object per line, version first (docs/wire.md).
 //
-// Twin of loader/internal/wire/wire.go; both are held to the golden lines in test/wire. The service reads all messages but one, the
-// ack, which it writes. Pure: bytes in any chunks → messages; sockets, roles and what to do about a bad line are left to
-// io/loader/socket.ts. The schemas of the messages are in event.ts.
+// Twin of loader/internal/wire/wire.go; both are tested against the golden lines in test/wire. The service writes acks and reads all other
+// messages. Pure: bytes in any chunks → messages. io/loader/socket.ts handles sockets, roles and bad lines; the schemas are in event.ts.
 import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from '../errors.ts';
 import { deathSchema, errorSchema, helloSchema, type Message, restartSchema, statusSchema } from './event.ts';
 
 export const WIRE_VERSION = 1;
-/** The longest line that is read, with its newline. Checked before anything is buffered beyond it. */
+/** Maximum length of a line, newline included. Checked before more is buffered. */
 export const LINE_BYTES_MAX = 131_072;
 
 const NEWLINE = 0x0a;
@@ -31,8 +30,8 @@ const SCHEMAS = {
 } as const;
 
 /**
- * Turns a stream of bytes into messages. Any chunking of the same bytes gives the same results in the same order; no bytes
- * make it throw. It holds at most one line, never more than LINE_BYTES_MAX.
+ * Decodes a stream of bytes into messages. The results do not depend on how the bytes are split into chunks. Never throws. Buffers at
+ * most one line, of at most LINE_BYTES_MAX.
  */
 export class Decoder {
   #parts: Uint8Array[] = [];
@@ -40,7 +39,7 @@ export class Decoder {
   #skipping = false;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-  /** Reads a chunk. The chunk must not be changed by its owner before its last line is complete. */
+  /** Decodes a chunk. The caller must not change it before its last line is complete. */
   push(chunk: Uint8Array): Decoded[] {
     const results: Decoded[] = [];
     let from = 0;
@@ -48,7 +47,7 @@ export class Decoder {
       const newline = chunk.indexOf(NEWLINE, from);
       const to = newline === -1 ? chunk.length : newline;
       if (!this.#skipping) {
-        // A line without a newline yet must leave room for it: hence `>=` for content alone.
+        // `>=`: the newline, which is not in this count, needs room, too.
         if (this.#held + (to - from) >= LINE_BYTES_MAX) {
           results.push(this.#tooLong(chunk.subarray(from, to)));
         } else if (to > from) {
@@ -64,7 +63,7 @@ export class Decoder {
     return results;
   }
 
-  /** The stream has ended. What is left without a newline is a half line; the loader sends it again. */
+  /** The end of the stream. The rest without a newline is a half line; the loader will send it again. */
   end(): Decoded[] {
     const results: Decoded[] = [];
     if (this.#held > 0) {
@@ -111,7 +110,7 @@ export class Decoder {
   }
 }
 
-/** What the service writes: everything up to and including `seq` is safe. `0n` only asks for the role of the consumer. */
+/** Acknowledges all events up to and including `seq`. `0n` only requests the role of the consumer. */
 export function encodeAck(seq: bigint): string {
   return `{"v":${WIRE_VERSION},"type":"ack","seq":"${seq}"}\n`;
 }
@@ -139,7 +138,7 @@ function interpret(value: unknown, head: () => string): Decoded {
   const where = issue === undefined || issue.path.length === 0 ? 'the line' : issue.path.join('.');
   return failure(
     'WIRE_SCHEMA',
-    `a ${type} is not as docs/wire.md says: ${where}: ${issue?.message ?? 'invalid'}`,
+    `a ${type} message does not match docs/wire.md: ${where}: ${issue?.message ?? 'invalid'}`,
     head(),
   );
 }

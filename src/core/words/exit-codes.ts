@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The meanings of exit codes by program: only data, each table with its source. A meaning is a clause that fits into a sentence. Which
-// table applies to a program is left to explain.ts; docs/exit-codes.md is generated from this file (`npm run generate:exit-codes`).
+// The meanings of exit codes by program: only data, each table with its source. A meaning is a clause that fits into a sentence. explain.ts
+// chooses the table for a program. docs/exit-codes.md is generated from this file (`npm run generate:exit-codes`).
 
 export interface ExitCodeTable {
   readonly title: string;
   /** Globs on the executable's name. Empty: the name does not identify such a program; the table is found by `aliases` alone. */
   readonly executables: readonly string[];
-  /** Other names that a person may ask for (`whodunit explain --executable NAME`). */
+  /** Other names that `whodunit explain --executable NAME` accepts. */
   readonly aliases?: readonly string[];
-  /** true: a convention, for programs whose own table does not have the code. */
+  /** A convention, for programs without a table of their own, or whose table does not have the code. */
   readonly convention?: true;
   readonly source: string;
   readonly codes: Readonly<Record<number, string>>;
 }
 
-/** Shells return 128 + n if signal n terminated their child; programs that catch a signal to clean up often do the same. */
+/** Shells return 128 + n if signal n terminated their child. Programs that handle a signal to clean up often do the same. */
 export const SIGNAL_BASE = 128;
 export const SIGNAL_BASE_SOURCE = 'POSIX.1-2024, Shell Command Language, 2.8.2 Exit Status for Commands';
 
@@ -75,7 +75,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       224: 'the PAM session could not be opened (PAMName=)',
       225: 'the network namespace could not be created (PrivateNetwork=)',
       226: 'the mount namespace could not be created: a path of ReadOnlyPaths=, PrivateTmp= or the like is missing',
-      227: 'new privileges could not be forbidden (NoNewPrivileges=)',
+      227: 'new privileges could not be disabled (NoNewPrivileges=)',
       228: 'the system call filter could not be set (SystemCallFilter=)',
       229: 'the SELinux context could not be found or set (SELinuxContext=)',
       230: 'the execution domain could not be set (Personality=)',
@@ -110,7 +110,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     executables: ['node', 'nodejs'],
     source: 'Node.js documentation, Process, Exit codes',
     codes: {
-      1: 'an uncaught exception, or an exit that the program asked for',
+      1: 'an uncaught exception, or process.exit with code 1',
       3: "Node.js's own JavaScript could not be parsed",
       4: "Node.js's own JavaScript returned no function",
       5: 'a fatal error in V8',
@@ -130,7 +130,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     codes: {
       1: 'an uncaught exception, or sys.exit with a message or 1',
       2: 'the command line was wrong: an option of python or of the program (argparse), or a script that cannot be opened',
-      120: 'the standard streams could not be flushed at the end',
+      120: 'the standard streams could not be flushed at exit',
     },
   },
   {
@@ -142,9 +142,9 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     codes: {
       1: 'an uncaught exception in the main thread, or the virtual machine could not start',
       3: 'out of memory, with -XX:+ExitOnOutOfMemoryError',
-      130: '128 + 2: it shut down in order after SIGINT',
+      130: '128 + 2: an orderly shutdown after SIGINT',
       134: '128 + 6: the virtual machine aborted; see hs_err_pid<pid>.log',
-      143: '128 + 15: it shut down in order after SIGTERM',
+      143: '128 + 15: an orderly shutdown after SIGTERM',
     },
   },
   {
@@ -153,7 +153,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     aliases: ['go', 'golang'],
     source: 'Go: package runtime (panic, fatal error), package flag (ExitOnError), package log (Fatal)',
     codes: {
-      1: 'log.Fatal, or a failure of its own',
+      1: 'log.Fatal, or os.Exit(1)',
       2: 'an unrecovered panic, a fatal error of the runtime, or a wrong flag',
     },
   },
@@ -175,7 +175,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       'PostgreSQL source, src/backend/postmaster/postmaster.c (CleanupBackend, process_pm_child_exit), quickdie() in tcop/postgres.c',
     codes: {
       1: 'a FATAL error stopped this server process; the others continue',
-      2: 'it quit at once because another server process had crashed, or on an immediate shutdown',
+      2: 'it exited immediately because another server process crashed, or because of an immediate shutdown',
       3: 'recovery reached its target, and recovery_target_action is shutdown',
     },
   },
@@ -185,7 +185,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'psql(1), Exit Status',
     codes: {
       1: 'a fatal error of its own: out of memory, or a file was not found',
-      2: 'the connection to the server went bad',
+      2: 'the connection to the server failed',
       3: 'an error in a script, with ON_ERROR_STOP set',
     },
   },
@@ -197,7 +197,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     codes: {
       1: 'the server could not start, or was shut down with an error: see its error log',
       2: 'the server failed and asks for a restart',
-      3: 'InnoDB gave up: see the error log',
+      3: 'InnoDB failed: see the error log',
       16: 'the RESTART statement: the service manager is expected to start it again',
     },
   },
@@ -207,7 +207,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'nginx source, src/core/nginx.c and src/os/unix/ngx_process.c (ngx_process_get_status)',
     codes: {
       1: 'the configuration is wrong, or an address could not be bound',
-      2: 'a worker had a fatal error and will not be restarted',
+      2: 'a worker had a fatal error, and will not be restarted',
     },
   },
   {
@@ -225,7 +225,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     aliases: ['erlang', 'elixir'],
     source: 'Erlang/OTP documentation: erlang:halt/1, init(3), and "How to Interpret the Erlang Crash Dumps"',
     codes: {
-      1: 'init gave up, or the emulator stopped on an error: see erl_crash.dump',
+      1: 'the start failed, or the emulator stopped on an error: see erl_crash.dump',
     },
   },
   {
@@ -253,7 +253,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       150: 'the framework that the application needs is not installed',
       154: "the application's file does not exist",
       155: 'the requested SDK was not found',
-      156: 'references to a framework contradict each other',
+      156: 'references to a framework conflict',
       159: 'the single-file bundle could not be extracted',
       160: 'reading or writing failed while the bundle was extracted',
     },
@@ -285,7 +285,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       16: 'an error in the HTTP/2 framing',
       18: 'only part of the file was transferred',
       22: 'the server returned a status of 400 or above (--fail)',
-      23: 'writing failed: a full disk, or the reader of the output is gone',
+      23: 'writing failed: the disk is full, or the reader of the output has closed it',
       25: 'the upload could not start',
       26: 'reading the local file failed',
       27: 'out of memory',
@@ -322,14 +322,14 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'grep(1), EXIT STATUS; ripgrep rg(1), EXIT STATUS',
     codes: {
       1: 'no line matched: a result, not a failure',
-      2: 'an error: a file that cannot be read, or a wrong pattern',
+      2: 'an error: a file cannot be read, or the pattern is wrong',
     },
   },
   {
     title: 'diff and cmp',
     executables: ['diff', 'diff3', 'sdiff', 'cmp', 'zdiff'],
     source: 'diff(1), cmp(1), EXIT STATUS',
-    codes: { 1: 'the files differ: a result, not a failure', 2: 'trouble: a file that cannot be read' },
+    codes: { 1: 'the files differ: a result, not a failure', 2: 'an error: a file cannot be read' },
   },
   {
     title: 'test and expr',
@@ -347,7 +347,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'GNU make manual, Running make',
     codes: {
       1: 'with -q, a target is not up to date: a result, not a failure',
-      2: 'an error, often a recipe that failed',
+      2: 'an error, usually a failed recipe',
     },
   },
   {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The meanings of exit codes and signals, for a record (`whodunit.exit.meaning`) and for the command `whodunit explain`. The texts are
-// data: exit-codes.ts, signal-meanings.ts. Causes are left to core/verdict/.
+// Looks up the meanings of exit codes and signals, for records (`whodunit.exit.meaning`) and for `whodunit explain`. The texts are in
+// exit-codes.ts and signal-meanings.ts.
 
 import { type Glob, glob } from '../filter/glob.ts';
 import { SIGNAL_MAX, SIGRTMIN, signalName, signalNumber } from '../verdict/signals.ts';
@@ -19,7 +19,7 @@ const COMPILED: readonly (readonly [ExitCodeTable, readonly Glob[]])[] = EXIT_CO
   table.executables.map(glob),
 ]);
 
-/** The meaning of an exit code of a program, by the name of its executable; null: not known. Code 0 has none. */
+/** The meaning of a program's exit code, by the name of its executable. null: not known. Code 0 has none. */
 export function exitMeaning(code: number, executable: string): string | null {
   const own = COMPILED.filter(([, globs]) => globs.some((matches) => matches(executable)));
   for (const [table] of own) {
@@ -30,8 +30,8 @@ export function exitMeaning(code: number, executable: string): string | null {
 }
 
 /**
- * Every known meaning of an exit code or a signal (`137`, `SIGBUS`, `bus`), for one program or for all; null: `what` is neither. A program
- * is given by the name of its executable or by an alias (`jvm`, `rust`). Empty: no meaning is known.
+ * All known meanings of an exit code or a signal (`137`, `SIGBUS`, `bus`), for one program or for all. The program is the name of an
+ * executable or an alias (`jvm`, `rust`). Empty: no meaning is known. null: `what` is neither a code nor a signal.
  */
 export function explain(what: string, executable: string | null): Meaning[] | null {
   const signo = signalNumber(what);
@@ -41,9 +41,9 @@ export function explain(what: string, executable: string | null): Meaning[] | nu
   const tables = COMPILED.filter(([table, globs]) => executable === null || isAbout(table, globs, executable));
   const known = tables.filter(([{ convention }]) => convention !== true).flatMap(([table]) => meaningIn(table, code));
   if (executable !== null && known.length > 0) return known;
-  const ended = code > SIGNAL_BASE && code <= SIGNAL_BASE + SIGNAL_MAX ? [signalMeaning(code - SIGNAL_BASE)] : [];
-  const alike = signo !== null && signo < SIGRTMIN && executable === null ? [signalMeaning(signo)] : [];
-  return [...conventions(code), ...ended, ...known, ...alike];
+  const bySignal = code > SIGNAL_BASE && code <= SIGNAL_BASE + SIGNAL_MAX ? [signalMeaning(code - SIGNAL_BASE)] : [];
+  const asSignal = signo !== null && signo < SIGRTMIN && executable === null ? [signalMeaning(signo)] : [];
+  return [...conventions(code), ...bySignal, ...known, ...asSignal];
 }
 
 /** Whether a table applies to this program, by the executable's name or by an alias. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One sentence about a termination: the Body of the record and the headline of the console. It states nothing beyond the verdict; if
-// the sender is not known it says so.
+// One sentence about a termination: the Body of the record and the headline of the console. It states only what the verdict says, also
+// that the sender is not known.
 
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
@@ -8,7 +8,7 @@ import { duration, size } from '../time.ts';
 import { codeName, SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 
-/** The sentence, with its full stop. `meaning` is that of the exit code; null: none is known. */
+/** The sentence, with its full stop. `meaning`: of the exit code; null: not known. */
 export function sentence(verdict: Verdict, { victim, sender }: Identities, meaning: string | null): string {
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
@@ -17,7 +17,7 @@ export function sentence(verdict: Verdict, { victim, sender }: Identities, meani
   return `${victim.name} (pid ${victim.pid}) ${what}${core}${end}`;
 }
 
-/** A sentence names this many of a sender's ancestors; `whodunit.sender.ancestors` has all. */
+/** Ancestors of the sender in a sentence. `whodunit.sender.ancestors` has all. */
 const ANCESTORS_IN_SENTENCE = 3;
 
 /** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. */
@@ -32,7 +32,7 @@ export function ancestorLabels(ancestors: readonly Named[]): string[] {
   return ancestors.map(({ name, pid }) => `${name}(${pid})`);
 }
 
-/** `SEGV_MAPERR at 0xbeef`; `SI_KERNEL` where there is no address. */
+/** `SEGV_MAPERR at 0xbeef`; `SI_KERNEL` if there is no address. */
 export function faultLabel(signo: number, code: number, address: string | null): string {
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
@@ -75,7 +75,7 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
     case 'hangup':
       return { what: `was terminated by ${signal}`, reason: ': its terminal was closed' };
     case 'terminal':
-      return { what: `was interrupted from its terminal with ${signal}${typedKey(verdict.signo)}` };
+      return { what: `was interrupted from its terminal with ${signal}${keyLabel(verdict.signo)}` };
     case 'timer':
       return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
@@ -121,7 +121,7 @@ function oomReason({ oom, oomScope }: Verdict): string {
   return `: ${where} reached ${limit}`;
 }
 
-function typedKey(signo: number): string {
+function keyLabel(signo: number): string {
   if (signo === SIGINT) return ' (Ctrl-C)';
   return signo === SIGQUIT ? ' (Ctrl-\\)' : '';
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit doctor`: examines every part between the kernel and the collector and says what is wrong and what to do. It never
-// acknowledges, so it can run beside the service. Following a termination is left to test-termination.ts.
+// acknowledges, so it can run beside the service. test-termination.ts follows a termination.
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import {
   diagnose,
@@ -16,7 +16,7 @@ import { size } from '../../core/time.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
 import { answered, fetchStatus, type ServiceExport, type ServiceStatus } from '../health-client.ts';
 import { peek, socketsElsewhere } from '../loader/watcher.ts';
-import { listen } from '../otlp/endpoint.ts';
+import { probeEndpoint } from '../otlp/endpoint.ts';
 import type { Finding } from './finding.ts';
 import { machineFindings } from './machine.ts';
 import { inTime } from './poll.ts';
@@ -31,11 +31,11 @@ export interface DoctorInput {
   readonly metrics: Target | null;
   readonly traces: Target | null;
   readonly health: HealthAddress | null;
-  /** Sends a request without records, and returns the answer; null: logs are not sent. */
+  /** Sends a request without records and returns the answer; null: logs are not sent. */
   readonly askLogs: (() => Promise<Outcome>) | null;
 }
 
-/** All findings, from the kernel to the collector. Never throws. */
+/** Returns all findings, from the kernel to the collector. Never throws. */
 export async function examine(input: DoctorInput): Promise<Finding[]> {
   const findings: Finding[] = machineFindings(input.pinDir);
   const loader = await peek(input.socketPath);
@@ -51,13 +51,13 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   return findings;
 }
 
-/** Why there is no loader at the path, and where there is one. */
+/** Returns why there is no loader at the path, and the sockets of other loaders on this machine. */
 export function noLoader(path: string, error: string): string {
   const others = socketsElsewhere(path);
   return others.length === 0 ? error : `${error} Set WHODUNIT_SOCKET to where a loader listens: ${others.join(', ')}.`;
 }
 
-/** The table. */
+/** Returns the findings as a table. */
 export function renderFindings(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ what }) => what.length));
   const marks = { ok: 'ok  ', note: 'note', bad: 'BAD ' } as const;
@@ -72,7 +72,7 @@ function helloFindings(hello: Hello): Finding[] {
       : {
           what: 'consumer',
           level: 'note',
-          text: 'no service reads the events; they wait in the ring. Start one: whodunit run',
+          text: 'no service reads the events; they wait in the ring buffer. Start one: whodunit run',
         },
   ];
   const missing = missingProbe(hello);
@@ -92,19 +92,19 @@ function statusFindings(status: LoaderStatus): Finding[] {
     {
       what: 'ring',
       level: fill > 80 ? 'bad' : 'ok',
-      text: `${size(status.ring_used_bytes)} of ${size(status.ring_bytes)} used (${fill} %)${fill > 80 ? ': the service does not keep up, or the collector is down' : ''}`,
+      text: `${size(status.ring_used_bytes)} of ${size(status.ring_bytes)} used (${fill} %)${fill > 80 ? ': the service is stopped, too slow, or cannot write its disk queue' : ''}`,
     },
     {
       what: 'counted',
       level: lost > 0n ? 'note' : 'ok',
-      text: `${status.deaths} abnormal terminations, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} signals not remembered`,
+      text: `${status.deaths} abnormal terminations, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} facts lost (map full)`,
     },
   ];
 }
 
 const ITEMS = { logs: 'records', metrics: 'data points', traces: 'spans' } as const;
 
-/** Where one signal is sent, by the running service or else by the settings of this environment, and the last result. */
+/** Checks the target of one signal: that of the running service, or else that of this environment's settings. */
 async function exportFinding(
   signal: SignalName,
   here: Target | null,
@@ -117,7 +117,7 @@ async function exportFinding(
     return { what: signal, level: 'note', text: `not sent: set ${variable} to send to a collector` };
   }
   const text = `${target.protocol} to ${withoutCredentials(target.endpoint)}`;
-  const spoken = await listen(target.endpoint, here?.certificate ?? null);
+  const spoken = await probeEndpoint(target.endpoint, here?.certificate ?? null);
   const fault = spoken === null ? null : diagnose(target, spoken);
   if (fault !== null) return { what: signal, level: 'bad', text: `${text}: ${fault.step}: ${fault.text}` };
   if (there !== null) return { what: signal, ...lastResult(signal, target, there, text) };
@@ -126,7 +126,7 @@ async function exportFinding(
   return { what: signal, level: 'bad', text: `${text}: ${refusal.text}` };
 }
 
-/** What the running service says of its last export. */
+/** Returns the result of the running service's last export. */
 function lastResult(
   signal: SignalName,
   target: Target,
@@ -155,35 +155,36 @@ async function healthFinding(address: DoctorInput['health']): Promise<Finding> {
       text: `${url}: ${response.status} ${body}`,
     };
   } catch {
-    return { what: 'health', level: 'note', text: `${url}: no answer; is the service running?` };
+    return { what: 'health', level: 'note', text: `${url}: no answer. Start the service: whodunit run` };
   }
 }
 
-/** The service's queue, and what the collector rejected. */
+/** Returns findings about the service's queue and about rejected records. */
 function queueFindings(status: ServiceStatus | null): Finding[] {
   if (status === null || status.queue === null) return [];
   const { queue } = status;
   const { logs } = status.export;
   const waiting = `${queue.size} records wait (${size(queue.bytes)} of ${size(queue.bytes_max)}) in ${queue.path}`;
-  const troubles = [
+  const problems = [
     queue.error,
     queue.size > 0 && logs.last_error !== null ? `not accepted: ${logs.last_error}` : null,
   ];
-  const trouble = troubles.filter((text) => text !== null).join('; ');
+  const problem = problems.filter((text) => text !== null).join('; ');
   const findings: Finding[] = [
     {
       what: 'queue',
-      level: trouble === '' ? 'ok' : 'bad',
-      text: [waiting, trouble].filter((text) => text !== '').join('; '),
+      level: problem === '' ? 'ok' : 'bad',
+      text: [waiting, problem].filter((text) => text !== '').join('; '),
     },
   ];
   const lost = queue.evicted + queue.damaged;
   if (lost > 0) {
-    const text = `${queue.evicted} records were dropped because the queue was full, ${queue.damaged} were in a damaged file`;
+    const text = `${queue.evicted} records were dropped because the queue was full, ${queue.damaged} were lost in a damaged file`;
     findings.push({ what: 'lost', level: 'note', text });
   }
   if (queue.rejected.count > 0) {
-    findings.push({ what: 'rejected', level: 'note', text: `${queue.rejected.count} records were rejected for good` });
+    const text = `the collector rejected ${queue.rejected.count} records permanently`;
+    findings.push({ what: 'rejected', level: 'note', text });
     for (const { time, count, reason, body } of queue.rejected.last)
       findings.push({ what: 'rejected', level: 'note', text: `${time} ${reason}: ${body ?? `${count} records`}` });
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line of the doctor's table.
+// One line of the table that `whodunit doctor` prints.
 
 export interface Finding {
   readonly what: string;

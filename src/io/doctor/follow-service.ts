@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows one termination through the running service: its rules, its queue, the collector's answer. Asks /recent and /status only.
+// Follows one termination through the running service: its rules, its queue, the collector's answer. Reads only /recent and /status.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import {
@@ -11,24 +11,23 @@ import {
 } from '../../core/delivery/diagnose.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import { answered, fetchRecent, fetchStatus, type ServiceStatus } from '../health-client.ts';
-import { listen } from '../otlp/endpoint.ts';
+import { probeEndpoint } from '../otlp/endpoint.ts';
 import { POLL_MS, within } from './poll.ts';
 import { broken, reached, type Step } from './step.ts';
 
 const DECIDED_WITHIN_MS = 10_000;
 const ANSWER_WITHIN_MS = 30_000;
-/** After so long without an answer the doctor asks the endpoint itself what it speaks. */
+/** After this time without an answer, the doctor probes the endpoint itself. */
 const PATIENCE_MS = 1_500;
 
-/** The termination that is followed. `since`: ms since the kill. */
+/** The termination that is followed. `uid`: the log.record.uid of its record. `since`: ms since the kill. */
 export interface Followed {
   readonly pid: number;
-  /** Of its record. */
   readonly uid: string;
   readonly since: () => number;
 }
 
-/** Every step as it is reached. `certificate`: the authority to trust, in PEM format; null: the well-known ones. */
+/** Yields every step as it is reached. `certificate`: the CA to trust, in PEM format; null: the well-known CAs. */
 export async function* followService(
   health: HealthAddress,
   followed: Followed,
@@ -39,12 +38,12 @@ export async function* followService(
     answered(await fetchRecent(health))?.find((one) => one.pid === pid),
   );
   if (decided === null) {
-    const text = `the service at ${health.host}:${health.port} did not receive it within ${DECIDED_WITHIN_MS} ms: is it the loader's consumer? See whodunit doctor.`;
+    const text = `the service at ${health.host}:${health.port} did not receive it within ${DECIDED_WITHIN_MS} ms: run whodunit doctor to see whether it is the loader's consumer.`;
     yield broken('service', since(), text);
     return;
   }
   if (decided.outcome === 'filtered') {
-    const text = `the service only counts it, by the rule "${decided.rule}": see whodunit rules.`;
+    const text = `the rule "${decided.rule}" only counts it: see whodunit rules.`;
     yield broken('rules', since(), text);
     return;
   }
@@ -52,7 +51,7 @@ export async function* followService(
   yield await untilAnswered(health, followed, Date.parse(decided.time), certificate);
 }
 
-/** Polls /status until the record is delivered, or it is known why it is not. `endedMs`: when the process terminated, ms since 1970. */
+/** Polls /status until it shows the acceptance or the reason for a failure. `endedMs`: when the process terminated, ms since 1970. */
 async function untilAnswered(
   health: HealthAddress,
   followed: Followed,
@@ -60,20 +59,20 @@ async function untilAnswered(
   certificate: string | null,
 ): Promise<Step> {
   const { since } = followed;
-  for (let asked = false, startedAt = performance.now(); ; await sleep(POLL_MS)) {
+  for (let probed = false, startedAt = performance.now(); ; await sleep(POLL_MS)) {
     const waitedMs = performance.now() - startedAt;
     const status = answered(await fetchStatus(health));
     if (status === null) {
       if (waitedMs <= ANSWER_WITHIN_MS) continue;
-      const text = `${healthUrl(health, '/status')} does not answer any more: see the service's own log.`;
+      const text = `${healthUrl(health, '/status')} no longer answers: read the log of the service.`;
       return broken('service', since(), text);
     }
     const settled = settledStep(status, followed, endedMs);
     if (settled !== null) return settled;
     const { target, last_error } = status.export.logs;
     if (target === null) continue;
-    if (!asked && (waitedMs > PATIENCE_MS || last_error !== null)) {
-      asked = true;
+    if (!probed && (waitedMs > PATIENCE_MS || last_error !== null)) {
+      probed = true;
       const fault = await faultOf(target, certificate);
       if (fault !== null) return broken(fault.step, since(), fault.text);
     }
@@ -84,11 +83,11 @@ async function untilAnswered(
   }
 }
 
-/** The last step, if the status shows that there is one; null: not yet. */
+/** Returns the last step, or null if the status does not show it yet. */
 function settledStep(status: ServiceStatus, { uid, since }: Followed, endedMs: number): Step | null {
   const { target, last_success } = status.export.logs;
   if (target === null) {
-    const text = 'the service prints it and sends nothing: set OTEL_EXPORTER_OTLP_ENDPOINT to send';
+    const text = 'the service sends no logs: set its OTEL_EXPORTER_OTLP_ENDPOINT to send to a collector';
     return reached('console', since(), text);
   }
   const refusal = status.queue?.rejected.last.find((one) => one.uid === uid);
@@ -103,15 +102,15 @@ function settledStep(status: ServiceStatus, { uid, since }: Followed, endedMs: n
 }
 
 function exportFault({ export: { logs } }: ServiceStatus, target: Target): Fault {
-  const { last_failure: failure, last_error: words } = logs;
+  const { last_failure: failure, last_error: message } = logs;
   return failure === null
-    ? explainRefusal(target, words ?? `no answer within ${ANSWER_WITHIN_MS} ms`)
+    ? explainRefusal(target, message ?? `no answer within ${ANSWER_WITHIN_MS} ms`)
     : explainFailure(target, failure);
 }
 
-/** What the endpoint itself shows to be wrong; null: nothing, or it cannot be asked. */
+/** Probes the endpoint. Returns what is wrong; null: nothing, or it cannot be probed. */
 export async function faultOf(target: Target, certificate: string | null): Promise<Fault | null> {
-  const spoken = await listen(target.endpoint, certificate);
+  const spoken = await probeEndpoint(target.endpoint, certificate);
   return spoken === null ? null : diagnose(target, spoken);
 }
 
@@ -119,8 +118,8 @@ export function accepted({ protocol, endpoint }: Target, afterMs: number): Step 
   return reached('collector', afterMs, `accepted over ${protocol} by ${withoutCredentials(endpoint)}`);
 }
 
-/** Whether a service listens there, however slow its answers are. */
+/** Returns whether a service listens there, however slowly it answers. */
 export async function isListening(address: HealthAddress): Promise<boolean> {
-  const spoken = await listen(healthUrl(address, '/livez'));
+  const spoken = await probeEndpoint(healthUrl(address, '/livez'));
   return spoken?.kind === 'spoken' && spoken.http1;
 }

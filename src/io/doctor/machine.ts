@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the doctor finds out itself: kernel, privileges, pins. All other findings come from the loader and the service.
+// The doctor's own checks: Node.js, kernel, privileges, pins. All other findings come from the loader and the service.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
 import type { Finding } from './finding.ts';
 
 const BTF = '/sys/kernel/btf/vmlinux';
-/** CAP_BPF and CAP_PERFMON (include/uapi/linux/capability.h): with CAP_SYS_RESOURCE and a few more, what the loader starts with. */
+/** Bits of capabilities (include/uapi/linux/capability.h). docs/privileges.md lists all that the loader needs. */
 const CAP_PERFMON = 38n;
 const CAP_BPF = 39n;
 const CAP_SYS_ADMIN = 21n;
@@ -18,7 +18,7 @@ export function machineFindings(pinDir: string): Finding[] {
       : {
           what: 'kernel',
           level: 'bad',
-          text: `${release()} has no BTF (${BTF}): use a kernel with CONFIG_DEBUG_INFO_BTF, as the distributions ship it`,
+          text: `${release()} has no BTF (${BTF}): use a kernel with CONFIG_DEBUG_INFO_BTF, such as your distribution's`,
         },
     privileges(),
     pins(pinDir),
@@ -34,12 +34,12 @@ function privileges(): Finding {
     what: 'privileges',
     level: 'ok',
     text: mayLoad
-      ? `${who}: the loader could attach probes; the service needs no privileges and runs as its own user`
-      : `${who}: enough for the service, which only needs the socket; the loader needs root, or the capabilities of docs/privileges.md`,
+      ? `${who}: sufficient for the loader. The service needs no privileges: run it as its own user`
+      : `${who}: sufficient for the service, which needs only the socket. The loader needs root, or the capabilities listed in docs/privileges.md`,
   };
 }
 
-/** The effective capabilities of this process, a bit each; null: not known. */
+/** Returns the effective capabilities of this process as a bit set; null: unknown. */
 function capabilities(): bigint | null {
   try {
     const [, hex] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
@@ -56,14 +56,18 @@ function has(held: bigint, bit: bigint): boolean {
 function pins(directory: string): Finding {
   try {
     const names = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    return { what: 'pins', level: 'ok', text: `${names.length} in ${directory}: the probes run on without a loader` };
+    return {
+      what: 'pins',
+      level: 'ok',
+      text: `${names.length} in ${directory}: the probes keep running without a loader`,
+    };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES') return { what: 'pins', level: 'note', text: `only root may look into ${directory}` };
+    if (code === 'EACCES') return { what: 'pins', level: 'note', text: `not checked: only root can read ${directory}` };
     return {
       what: 'pins',
       level: 'note',
-      text: `none in ${directory} (${code}): no loader has attached probes here, or it uses another WHODUNIT_PIN_DIR`,
+      text: `none in ${directory} (${code}): no loader has pinned probes here, or its WHODUNIT_PIN_DIR is another directory`,
     };
   }
 }

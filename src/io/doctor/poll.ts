@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waits of the doctor: for a state that is polled, and for an export that may never finish.
+// The doctor's waits: polling for a state, and an export with a time limit.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export const POLL_MS = 20;
-/** The exporters retry until their own timeout; the doctor does not wait for it. */
+/** The exporters have a timeout of their own, which may be longer. */
 export const EXPORT_TIMEOUT_MS = 15_000;
 
-/** Polls until `probe` returns something; null: not in time. */
+/** Polls until `probe` returns neither undefined nor false. Returns null if that takes longer than `ms`. */
 export async function within<T>(
   ms: number,
   probe: () => T | undefined | Promise<T | undefined>,
@@ -18,7 +18,7 @@ export async function within<T>(
   }
 }
 
-/** The result of an export; null: none within EXPORT_TIMEOUT_MS. */
+/** Returns the result of an export, or null if there is none within EXPORT_TIMEOUT_MS. */
 export async function inTime<T>(exported: Promise<T>): Promise<T | null> {
   const { promise: late, resolve } = Promise.withResolvers<null>();
   const timer = setTimeout(() => resolve(null), EXPORT_TIMEOUT_MS);

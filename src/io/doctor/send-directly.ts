@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does for one termination what the service would do, where none runs: decides, builds the record and sends it, with the settings of
-// this environment.
+// Handles one termination as the service would, if no service is running: applies the rules, builds the record and sends it, with the
+// settings of this environment.
 import { explainFailure, explainRefusal, type Fault } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
@@ -11,7 +11,7 @@ import { broken, reached, type Step } from './step.ts';
 /** Sends one record and returns the answer. */
 export type SendRecord = (record: Uint8Array) => Promise<Outcome>;
 
-/** `record` null: the rules report no such termination. `logs`, `send` null: logs are not sent. `since`: ms since the kill. */
+/** `record` null: a rule only counts the termination. `logs`, `send` null: logs are not sent. `since`: ms since the kill. */
 export async function* sendDirectly(
   record: Uint8Array | null,
   logs: Target | null,
@@ -19,10 +19,10 @@ export async function* sendDirectly(
   since: () => number,
 ): AsyncGenerator<Step, void> {
   if (record === null) {
-    yield broken('rules', since(), 'the rules only count it: see whodunit rules.');
+    yield broken('rules', since(), 'a filter rule only counts it: see whodunit rules.');
     return;
   }
-  yield reached('decided', since(), 'by the doctor, since no service answers; it gets a record');
+  yield reached('decided', since(), 'reported (by the doctor, because no service answers)');
   if (logs === null || send === null) {
     yield reached('console', since(), 'nothing is sent: set OTEL_EXPORTER_OTLP_ENDPOINT to send to a collector');
     return;
@@ -31,7 +31,7 @@ export async function* sendDirectly(
   yield fault === null ? accepted(logs, since()) : broken(fault.step, since(), fault.text);
 }
 
-/** Why the target did not accept what was sent; null: it did. */
+/** Returns why the target did not accept the request; null: it accepted. */
 export function refusalOf(target: Target, outcome: Outcome | null): Fault | null {
   if (outcome === null) return explainRefusal(target, `no answer within ${EXPORT_TIMEOUT_MS} ms`);
   if (outcome.kind !== 'success') return explainFailure(target, outcome);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step of `whodunit doctor --test`, and the line that is printed for it.
 
-/** `afterMs`: since the kill; null: before it. `broken`: the termination came no further. */
+/** `afterMs`: since the kill; null: before it. `broken`: this step failed, and none follows. */
 export interface Step {
   readonly what: string;
   readonly afterMs: number | null;

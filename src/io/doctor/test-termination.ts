@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit doctor --test`: kills a child and follows its termination to the collector's answer, through the running service
-// (follow-service.ts) or, where none runs, without it (send-directly.ts). Acknowledges nothing.
+// (follow-service.ts) or, if none is running, without it (send-directly.ts). Acknowledges nothing.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { HealthAddress } from '../../config/health-address.ts';
@@ -17,29 +17,29 @@ import { broken, reached, type Step } from './step.ts';
 
 const HELLO_WITHIN_MS = 5_000;
 const EVENT_WITHIN_MS = 10_000;
-/** Runs until it is killed, or so many seconds. */
+/** Runs until it is killed; exits by itself if the doctor is killed first. */
 const VICTIM = ['sleep', '60'] as const;
 
 export interface TestInput {
   readonly socketPath: string;
   readonly logs: Target | null;
   readonly health: HealthAddress | null;
-  /** Builds the stored record as the service would; null: its rules report no such termination. */
+  /** Builds the stored record as the service would; null: a rule only counts the termination. */
   readonly buildRecord: (death: Death, bootId: string) => Uint8Array | null;
   /** null: logs are not sent. */
   readonly send: SendRecord | null;
 }
 
-/** What the loader sends to a watcher. */
+/** What the loader has sent to this watcher. */
 interface Watched {
   hello: Hello | null;
   readonly events: Death[];
-  /** Why nothing more comes; null: it still may. */
-  lost: string | null;
+  /** Why the connection is closed; null: it is open. */
+  closed: string | null;
   close(): void;
 }
 
-/** Every step as it is reached; the last one is broken, or the collector's answer. Never throws. */
+/** Yields every step as it is reached. The last one is broken, or the acceptance. Never throws. */
 export async function* followTermination(input: TestInput): AsyncGenerator<Step, void> {
   const watched = watchLoader(input.socketPath);
   let victim: ChildProcess | null = null;
@@ -59,14 +59,14 @@ export async function* followTermination(input: TestInput): AsyncGenerator<Step,
 
     const death = await eventOf(pid, watched);
     if (death === null) {
-      const text = `the loader sent no event for pid ${pid} within ${EVENT_WITHIN_MS} ms: run whodunit-loader check, and see its log`;
-      yield broken('kernel', since(), watched.lost ?? text);
+      const text = `the loader sent no event for pid ${pid} within ${EVENT_WITHIN_MS} ms: run whodunit-loader check, and read the loader's log`;
+      yield broken('kernel', since(), watched.closed ?? text);
       return;
     }
     yield reached('kernel', since(), `reported, killed by ${senderOf(death)}, ${detailOf(death)}`);
     yield* followEvent(input, death, start.hello.boot_id, since);
   } catch (error) {
-    yield broken('doctor', null, `cannot go on: ${(error as Error).message}`);
+    yield broken('doctor', null, `the test failed: ${(error as Error).message}`);
   } finally {
     watched.close();
     victim?.kill('SIGKILL');
@@ -74,23 +74,26 @@ export async function* followTermination(input: TestInput): AsyncGenerator<Step,
 }
 
 function watchLoader(path: string): Watched {
-  const watched: Watched = { hello: null, events: [], lost: null, close: () => watcher.close() };
+  const watched: Watched = { hello: null, events: [], closed: null, close: () => watcher.close() };
   const watcher = watch(path, (message) => {
     if (message.type === 'hello') watched.hello ??= message;
     if (message.type === 'death') watched.events.push(message);
   });
   void watcher.ended.then((reason) => {
-    watched.lost = reason;
+    watched.closed = reason;
   });
   return watched;
 }
 
-/** Waits for the loader. `hello` null: it cannot be used, and the step says why. */
+/** Waits for the loader's hello. `hello` null: the loader cannot be used; `step` is the reason. */
 async function loaderStep(path: string, watched: Watched): Promise<{ step: Step; hello: Hello | null }> {
-  await within(HELLO_WITHIN_MS, () => watched.hello !== null || watched.lost !== null);
-  const { hello, lost } = watched;
+  await within(HELLO_WITHIN_MS, () => watched.hello !== null || watched.closed !== null);
+  const { hello, closed } = watched;
   if (hello === null) {
-    const text = noLoader(path, lost ?? `What listens at ${path} sent no hello.`);
+    const text = noLoader(
+      path,
+      closed ?? `The process listening at ${path} sent no hello within ${HELLO_WITHIN_MS} ms.`,
+    );
     return { step: broken('loader', null, text), hello: null };
   }
   const missing = missingProbe(hello);
@@ -104,15 +107,15 @@ async function startVictim(): Promise<ChildProcess> {
     stdio: 'ignore',
     env: { PATH: process.env.PATH, OTEL_SERVICE_NAME: 'whodunit-doctor' },
   });
-  await once(victim, 'spawn'); // it has executed sleep by now
+  await once(victim, 'spawn'); // execve() has succeeded
   return victim;
 }
 
-/** null: no event came in time, or the loader is lost. */
+/** Returns null if no event arrives in time, or the connection is closed. */
 async function eventOf(pid: number, watched: Watched): Promise<Death | null> {
   const found = await within(
     EVENT_WITHIN_MS,
-    () => watched.events.find(({ process }) => process.pid === pid) ?? watched.lost !== null,
+    () => watched.events.find(({ process }) => process.pid === pid) ?? watched.closed !== null,
   );
   return found === true ? null : found;
 }
@@ -131,9 +134,9 @@ async function* followEvent(
 }
 
 function senderOf({ signal }: Death): string {
-  return signal === null ? 'no known sender' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+  return signal === null ? 'an unknown sender' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
 }
 
 function detailOf({ shrunk }: Death): string {
-  return shrunk ? 'in less detail since the ring is nearly full' : 'in full detail';
+  return shrunk ? 'in less detail, because the ring buffer is nearly full' : 'in full detail';
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The consumer's side of the loader's socket: an endless stream of messages that survives restarts of the loader. It claims the role of
-// the consumer, reconnects forever and counts the lines that it cannot read. Back-pressure is the stream's own: while the caller does not
-// pull, nothing is read, and the ring buffer is the queue. What the messages mean is left to the pipeline.
+// The loader's client in the role of the consumer: an endless stream of messages, across restarts of the loader. It reconnects after every
+// failure and counts lines that cannot be decoded. Back-pressure: while the caller does not pull, nothing is read from the socket, and
+// events wait in the ring buffer. pipeline.ts handles the messages; watcher.ts is the client in the role of a watcher.
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
@@ -13,12 +13,12 @@ import { sleep } from '../sleep.ts';
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
-/** A peer that sends nothing for so long after the connection was made is not the loader. */
+/** A peer that sends no hello within this time is not the loader. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** The most that one read returns. While a chunk is written to disk in one transaction, the next one fills up. */
+/** Maximum size of one read. While a chunk is written to disk in one transaction, the next one is buffered. */
 const CHUNK_BYTES = 262_144;
 
-/** `unreadable`: a termination that could not be read, but whose ring position could. */
+/** `unreadable`: a termination that could not be decoded, except for its ring position. */
 export type LoaderMessage =
   | Death
   | Restart
@@ -26,15 +26,15 @@ export type LoaderMessage =
   | LoaderStatus
   | { readonly type: 'unreadable'; readonly seq: bigint };
 
-/** The messages of one chunk, at least one, with the connection that they came on. */
+/** The messages of one chunk, at least one, and the connection that delivered them. */
 export interface Received {
   readonly messages: readonly LoaderMessage[];
-  /** The greeting of this connection: the boot of the terminations. */
+  /** The last hello of this connection. Its boot id applies to the messages. */
   readonly hello: Hello;
   readonly connection: Connection;
 }
 
-/** One connection. Acks after its end are dropped: what they were for is sent again on the next connection. */
+/** One connection. After it is closed, acks are dropped: the loader sends unacknowledged events again on the next connection. */
 export interface Connection {
   ack(seq: bigint): void;
 }
@@ -45,10 +45,10 @@ export interface LoaderReaderOptions {
   readonly signal: AbortSignal;
 }
 
-/** How a connection ended. */
-interface Ended {
+/** Why a connection was closed, and whether it had received a hello. */
+interface Closed {
   readonly reason: string;
-  readonly greeted: boolean;
+  readonly gotHello: boolean;
 }
 
 export class LoaderReader {
@@ -80,79 +80,79 @@ export class LoaderReader {
     const { log, signal } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
-      const ended = yield* this.#readConnection();
+      const closed = yield* this.#readConnection();
       if (signal.aborted) return;
-      if (ended.greeted) failures = 0;
+      if (closed.gotHello) failures = 0;
       // A new reason is logged at once, the same one once a minute.
-      if (ended.reason !== this.#error) log.reset('socket');
-      this.#error = ended.reason;
-      log.rateLimited('socket', `${ended.reason} Retrying.`);
+      if (closed.reason !== this.#error) log.reset('socket');
+      this.#error = closed.reason;
+      log.rateLimited('socket', `${closed.reason} Retrying.`);
       const delay = Math.min(BACKOFF_FIRST_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.75 + Math.random() / 2);
       failures = Math.min(failures + 1, 10);
       await sleep(delay, signal);
     }
   }
 
-  async *#readConnection(): AsyncGenerator<Received, Ended> {
+  async *#readConnection(): AsyncGenerator<Received, Closed> {
     const { path, signal } = this.#options;
     const options: NetConnectOpts & DuplexOptions = { path, highWaterMark: CHUNK_BYTES };
     const socket = connect(options);
     const stop = (): void => void socket.destroy();
     signal.addEventListener('abort', stop, { once: true });
-    const silence = setTimeout(() => socket.destroy(new Error('HELLO_TIMEOUT')), HELLO_TIMEOUT_MS);
-    // The iterator below throws the error; without a listener a late one would end the program.
+    const helloTimer = setTimeout(() => socket.destroy(new Error('HELLO_TIMEOUT')), HELLO_TIMEOUT_MS);
+    // The iterator below throws the error; without a listener, a later one would terminate the process.
     socket.on('error', () => {});
     const session = new Session(socket);
     const decoder = new Decoder();
     let reason = `The loader closed the connection at ${path}.`;
     try {
       for await (const chunk of socket as AsyncIterable<Buffer>) {
-        const { messages, ended } = this.#interpret(decoder.push(chunk), session);
+        const { messages, failure } = this.#interpret(decoder.push(chunk), session);
         const { hello } = session;
-        if (hello !== null) clearTimeout(silence);
+        if (hello !== null) clearTimeout(helloTimer);
         if (hello !== null && messages.length > 0) yield { messages, hello, connection: session };
-        if (ended !== null) {
-          reason = ended;
+        if (failure !== null) {
+          reason = failure;
           break;
         }
       }
-      if (!signal.aborted) for (const half of decoder.end()) if (!half.ok) this.#countBadLine(half.error);
+      if (!signal.aborted) for (const last of decoder.end()) if (!last.ok) this.#countBadLine(last.error);
     } catch (error) {
       reason = connectError(path, error as NodeJS.ErrnoException);
     } finally {
-      clearTimeout(silence);
+      clearTimeout(helloTimer);
       signal.removeEventListener('abort', stop);
       session.close();
       socket.destroy();
       this.#connected = false;
     }
-    return { reason, greeted: session.hello !== null };
+    return { reason, gotHello: session.hello !== null };
   }
 
-  /** `ended`: why the connection cannot be used; null: it can. */
-  #interpret(lines: readonly Decoded[], session: Session): { messages: LoaderMessage[]; ended: string | null } {
+  /** `failure`: why the connection cannot be used; null: it can. */
+  #interpret(lines: readonly Decoded[], session: Session): { messages: LoaderMessage[]; failure: string | null } {
     const messages: LoaderMessage[] = [];
     for (const line of lines) {
-      const ended = line.ok
+      const failure = line.ok
         ? this.#take(line.message, session, messages)
         : this.#takeBadLine(line.error, session, messages);
-      if (ended !== null) return { messages, ended };
+      if (failure !== null) return { messages, failure };
     }
-    return { messages, ended: null };
+    return { messages, failure: null };
   }
 
   #take(message: Message, session: Session, messages: LoaderMessage[]): string | null {
     const { path } = this.#options;
     if (message.type === 'error') return loaderError(path, message.code, message.message);
     if (session.hello === null && message.type !== 'hello')
-      return `The process listening at ${path} sent ${message.type} before hello; is it whodunit-loader?`;
+      return `The process listening at ${path} is not whodunit-loader (it sent ${message.type} before hello): check WHODUNIT_SOCKET.`;
     if (message.type === 'hello') {
-      session.greet(message);
-      this.#greeted(message);
+      session.acceptHello(message);
+      this.#acceptHello(message);
     }
     if (message.type === 'status') this.#status = message;
-    // A watcher gets only events that happen now. The consumer gets them again, after those that happened before: to acknowledge one
-    // received as a watcher would acknowledge earlier ones that have not been received yet.
+    // A watcher receives only new events. The consumer receives them again, after all earlier ones: acknowledging an event now would
+    // also acknowledge earlier events that were not received yet.
     if ('seq' in message && session.hello?.role === 'watcher') return null;
     messages.push(message);
     return null;
@@ -169,7 +169,7 @@ export class LoaderReader {
     return null;
   }
 
-  #greeted(hello: Hello): void {
+  #acceptHello(hello: Hello): void {
     const { path, log } = this.#options;
     this.#connected = true;
     this.#hello = hello;
@@ -188,12 +188,12 @@ export class LoaderReader {
     const { code, message, sample } = error;
     this.#options.log.rateLimited(
       'bad line',
-      `${code}: ${message}; the line begins with ${JSON.stringify(sample)}. It is skipped and counted.`,
+      `A line from the loader was skipped and counted (${code}: ${message}). It begins with ${JSON.stringify(sample)}.`,
     );
   }
 }
 
-/** The state of one connection: its greeting, and what was acknowledged on it. */
+/** The state of one connection: its last hello, and what was acknowledged. */
 class Session implements Connection {
   #socket: Socket | null;
   #acked = 0n;
@@ -203,8 +203,8 @@ class Session implements Connection {
     this.#socket = socket;
   }
 
-  /** The first greeting is answered with a claim to the role of the consumer. */
-  greet(hello: Hello): void {
+  /** Answers the first hello with ack 0, which claims the role of the consumer. */
+  acceptHello(hello: Hello): void {
     if (this.hello === null) this.#socket?.write(encodeAck(0n));
     this.hello = hello;
   }
@@ -228,11 +228,13 @@ function notALoader(path: string, error: WireError): string {
 }
 
 function loaderError(path: string, code: string, message: string): string {
-  if (code === 'CONSUMER_TAKEN') return `Another whodunit already reads from ${path} (${message}).`;
+  if (code === 'CONSUMER_TAKEN') {
+    return `Another whodunit already reads from ${path} (${message}): stop it, or run this one with another loader.`;
+  }
   return `The loader at ${path} closed the connection with ${code}: ${message}.`;
 }
 
-/** One sentence with the remedy for a connection that failed. */
+/** Returns why a connection failed, with the remedy. */
 export function connectError(path: string, error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case 'ENOENT':
@@ -240,12 +242,12 @@ export function connectError(path: string, error: NodeJS.ErrnoException): string
       return `The loader is not running: no process listens at ${path}. Start it as root with: whodunit-loader run.`;
     case 'EACCES':
     case 'EPERM':
-      return `Permission denied for ${path}: run as root, or as a member of the group that owns the socket.`;
+      return `Permission denied for ${path}: run as root, or as a member of the socket's group (WHODUNIT_SOCKET_GROUP of the loader).`;
     case 'ENOTSOCK':
       return `${path} is not a socket: check WHODUNIT_SOCKET.`;
     default:
       if (error.message === 'HELLO_TIMEOUT')
-        return `The process listening at ${path} sent nothing for ${HELLO_TIMEOUT_MS} ms; is it whodunit-loader?`;
+        return `The process listening at ${path} is not whodunit-loader (no hello within ${HELLO_TIMEOUT_MS} ms): check WHODUNIT_SOCKET.`;
       return `The connection to the loader at ${path} failed with ${error.code ?? error.message}.`;
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of the loader that only looks: it acknowledges nothing, so it can run beside the service. The consumer's side is socket.ts.
+// The loader's client in the role of a watcher: it acknowledges nothing, so it can run beside the service. The consumer is socket.ts.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename } from 'node:path';
@@ -15,27 +15,31 @@ export interface Watcher {
   readonly close: () => void;
 }
 
-/** Calls `onMessage` with every message until the connection ends. */
+/** Calls `onMessage` with every message until the connection is closed. */
 export function watch(path: string, onMessage: (message: Exclude<Message, LoaderError>) => void): Watcher {
   const socket = connect(path);
   const decoder = new Decoder();
-  let greeted = false;
+  let gotHello = false;
   const ended = new Promise<string>((resolve) => {
     socket.on('error', (error: NodeJS.ErrnoException) => resolve(connectError(path, error)));
     socket.on('close', () =>
-      resolve(greeted ? `The loader closed ${path}.` : `${path} was closed before hello was sent.`),
+      resolve(
+        gotHello
+          ? `The loader closed the connection at ${path}.`
+          : `The process listening at ${path} closed the connection before hello.`,
+      ),
     );
     socket.on('data', (chunk: Buffer) => {
       for (const decoded of decoder.push(chunk)) {
         if (!decoded.ok) {
-          resolve(`The process listening at ${path} sent a line that cannot be read: ${decoded.error.message}.`);
+          resolve(`The process listening at ${path} sent a line that cannot be decoded: ${decoded.error.message}.`);
           socket.destroy();
           return;
         }
         const { message } = decoded;
         if (message.type === 'error') resolve(`The loader answered ${message.code}: ${message.message}.`);
         else {
-          greeted ||= message.type === 'hello';
+          gotHello ||= message.type === 'hello';
           onMessage(message);
         }
       }
@@ -44,7 +48,7 @@ export function watch(path: string, onMessage: (message: Exclude<Message, Loader
   return { ended, close: () => void socket.destroy() };
 }
 
-/** The loader's first hello and status, or why there are none. */
+/** Returns the loader's first hello and status, or why they are missing. */
 export async function peek(
   path: string,
 ): Promise<{ hello: Hello | null; status: LoaderStatus | null; error: string | null }> {
@@ -67,7 +71,7 @@ export async function peek(
   return { hello, status, error };
 }
 
-/** Other listening sockets on this machine that have the usual name of the loader's: perhaps one of them was meant. */
+/** Returns the other listening sockets on this machine with the default file name of the loader's socket. */
 export function socketsElsewhere(path: string): string[] {
   let table: string;
   try {
@@ -82,7 +86,7 @@ export function socketsElsewhere(path: string): string[] {
   return [...new Set(listening)].filter((name) => name !== path);
 }
 
-/** __SO_ACCEPTCON of include/linux/net.h: the socket is listening. */
+/** __SO_ACCEPTCON (include/linux/net.h): the socket is listening. */
 const SO_ACCEPTCON = 0x10000;
-/** The last part of the default of WHODUNIT_SOCKET. */
+/** The file name in the default of WHODUNIT_SOCKET. */
 const SOCKET_NAME = 'events.sock';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Delivers the queue to the collector: one batch at a time, in order, retried until it is accepted or rejected. A rejected batch is
-// halved until the bad record is found, so that no other record is lost with it. Classifying a failure is core/delivery/outcome.ts's
-// job; persistence is queue.ts's. All waits use the monotonic clock: a wall clock that jumps moves none of them.
+// halved until the bad record is found, so that no other record is lost with it. core/delivery/outcome.ts classifies failures; queue.ts
+// stores records. All waits use the monotonic clock, so jumps of the wall clock do not change them.
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { ExportState } from '../../core/delivery/export-state.ts';
 import {
@@ -21,50 +21,50 @@ import { sleep } from '../sleep.ts';
 export const BATCH_RECORDS_MAX = 512;
 /** Half of what a collector accepts in one gRPC message by default. */
 export const BATCH_BYTES_MAX = 2 * 1024 * 1024;
-/** In a storm a batch grows for so long. Otherwise a record leaves at once. */
+/** How long a batch grows in a storm. Otherwise a record is sent at once. */
 export const BATCH_DELAY_MS = 50;
-/** A batch of so many records counts as a storm. */
+/** A batch of at least this many records counts as a storm. */
 const STORM_RECORDS = 32;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
-/** No server answers: asking costs nothing, and the end of an outage is noticed soon. */
+/** Shorter if no server can be reached: an attempt is cheap, and delivery resumes soon after an outage. */
 const BACKOFF_UNREACHED_MAX_MS = 5_000;
 /** The longest Retry-After that is honoured. */
 export const RETRY_AFTER_MAX_MS = 600_000;
-/** A longer wait that a server asked for outlives the service. */
+/** A Retry-After of at least this length is stored, and holds after a restart. */
 const POSTPONE_MIN_MS = 2_000;
-/** How often a batch is sent again on which a server fails (HTTP 500, INTERNAL), before its records are treated as the cause. */
+/** How often a batch is retried after an ambiguous failure (HTTP 500, INTERNAL) before its records are treated as the cause. */
 const AMBIGUOUS_ATTEMPTS_MAX = 5;
 const AMBIGUOUS_ATTEMPTS_OF_PART_MAX = 1;
 
 export interface DeliveryOptions {
   readonly queue: Queue;
-  /** Sends a batch once. Never called twice at a time, never rejects. */
+  /** Sends a batch once. Calls do not overlap. Never rejects. */
   readonly send: (records: readonly Uint8Array[]) => Promise<Outcome>;
-  /** Called for each record that was accepted: when its process terminated, ms since 1970. */
+  /** Called for each accepted record. `endedMs`: when its process terminated, ms since 1970. */
   readonly onDelivered: (endedMs: number) => void;
   readonly log: Log;
   readonly target: Target;
   readonly backoffFirstMs?: number;
 }
 
-/** An outcome that decides about a batch, and one after which it is sent again. */
+/** Settled: the batch is accepted or rejected. Unsettled: it is sent again. */
 type Settled = Success | Extract<Failure, { kind: 'rejected' }>;
 type Unsettled = Exclude<Failure, { kind: 'rejected' }>;
 
 export class Delivery {
   readonly #options: DeliveryOptions;
-  /** Shutting down: first no more waits, then no more sending. */
+  /** Shutdown in two steps: #closing ends the waits, #abort ends the requests. */
   readonly #closing = new AbortController();
   readonly #abort = new AbortController();
   #wake: () => void = () => {};
   readonly #worker: Promise<void>;
-  /** The target in a log line and in the queue. */
+  /** The name of the target in log lines and in the queue. */
   readonly #name: string;
   #lastSuccessMs: number | null = null;
   #lastFailure: Failure | null = null;
   #nextAttemptMs: number | null = null;
-  /** Records that the target rejected, since the service started. */
+  /** Records that the target rejected since the service started. */
   #rejected = 0;
 
   constructor(options: DeliveryOptions) {
@@ -83,12 +83,12 @@ export class Delivery {
     };
   }
 
-  /** New records are in the queue. */
+  /** Call when new records are in the queue. */
   wake(): void {
     this.#wake();
   }
 
-  /** Delivers what waits until `timeoutMs` is over or a batch is not accepted. The rest stays in the queue. */
+  /** Delivers queued records until `timeoutMs` have passed or a batch is not accepted. The rest stays in the queue. */
   async close(timeoutMs: number): Promise<{ left: number }> {
     this.#closing.abort();
     this.#wake();
@@ -101,7 +101,7 @@ export class Delivery {
   async #work(): Promise<void> {
     const { queue } = this.#options;
     const closing = this.#closing.signal;
-    if (!(await this.#waitAsAgreed())) return;
+    if (!(await this.#waitForStoredRetry())) return;
     for (let storm = false, startedAt = 0; !this.#abort.signal.aborted; ) {
       if (queue.waiting === 0) {
         if (closing.aborted) return;
@@ -118,7 +118,7 @@ export class Delivery {
       const rows = queue.take(BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
       storm = rows.length >= STORM_RECORDS;
       if (rows.length === 0) {
-        // The disk cannot be read at the moment.
+        // The disk could not be read.
         if (closing.aborted) return;
         await sleep(BACKOFF_FIRST_MS, closing);
       } else {
@@ -129,17 +129,17 @@ export class Delivery {
     }
   }
 
-  /** Waits as long as this target asked the previous service to wait. False: the service is shutting down. */
-  async #waitAsAgreed(): Promise<boolean> {
+  /** Waits until the Retry-After that a previous run stored for this target. False: the service is shutting down. */
+  async #waitForStoredRetry(): Promise<boolean> {
     const { retry } = this.#options.queue;
     if (retry === null || retry.target !== this.#name) return true;
-    // The wall clock may have jumped: never longer than the longest wait that is honoured.
+    // The wall clock may have jumped, so the wait is limited.
     const ms = Math.min(retry.untilMs - Date.now(), RETRY_AFTER_MAX_MS);
     if (ms > 0) await sleep(ms, this.#closing.signal);
     return !this.#closing.signal.aborted;
   }
 
-  /** Resolves on wake(), or after so many ms. */
+  /** Resolves on wake(), or after `ms`. */
   #woken(ms: number | null): Promise<void> {
     return new Promise((resolve) => {
       const timer = ms === null ? null : setTimeout(resolve, ms);
@@ -150,7 +150,7 @@ export class Delivery {
     });
   }
 
-  /** null: not settled, since the service is shutting down. */
+  /** Returns the rejections in the batch; null: it is not settled, because the service is shutting down. */
   async #deliver(rows: readonly Row[], ambiguousAttempts: number): Promise<Rejection[] | null> {
     const outcome = await this.#sendUntilSettled(rows, ambiguousAttempts);
     if (outcome === null) return null;
@@ -166,7 +166,7 @@ export class Delivery {
     this.#rejected += 1;
     this.#options.log.rateLimited(
       'rejected',
-      `${this.#name} rejected a record for good (${reason}), ${this.#rejected} so far: whodunit doctor shows the last ones.`,
+      `${this.#name} rejected a record permanently (${reason}), ${this.#rejected} so far: run whodunit doctor to see the last ones.`,
     );
     return [{ count: 1, reason, record: only?.record ?? null }];
   }
@@ -178,12 +178,12 @@ export class Delivery {
     const count = Math.min(partial.rejected, rows.length);
     this.#rejected += count;
     log.rateLimited('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
-    // The collector does not say which ones; none may be sent again.
+    // The collector does not name the records. None may be sent again.
     const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
     return count === 0 ? [] : [{ count, reason: `partial success: ${partial.message}`, record }];
   }
 
-  /** Sends until the target accepts or rejects. null: not settled, since the service is shutting down. */
+  /** Sends until the target accepts or rejects. null: not settled, because the service is shutting down. */
   async #sendUntilSettled(rows: readonly Row[], ambiguousAttempts: number): Promise<Settled | null> {
     const records = rows.map(({ record }) => record);
     for (let attempt = 0, ambiguous = 0; !this.#abort.signal.aborted; attempt += 1) {
@@ -221,7 +221,7 @@ export class Delivery {
     log.rateLimited('retry', `${this.#name} ${text}`);
   }
 
-  /** Waits before the next attempt. False: there is none, since the service is shutting down and the server asked for a wait. */
+  /** Waits before the next attempt. False: there is none, because the service is shutting down and the server asked for a wait. */
   async #backOff(failure: Unsettled, attempt: number): Promise<boolean> {
     const { queue, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
     const asked = failure.kind === 'misconfigured' ? 0 : Math.min(failure.afterMs ?? 0, RETRY_AFTER_MAX_MS);
@@ -245,12 +245,12 @@ export class Delivery {
   }
 }
 
-/** A server that fails on these records again and again does not accept them. */
+/** A server that keeps failing on these records is treated as rejecting them. */
 function rejectedFor({ status, message }: Reason): Settled {
   return { kind: 'rejected', status, message };
 }
 
-/** Exponential with full jitter, so that many hosts do not come back together. */
+/** Exponential back-off with full jitter, so that many hosts do not retry at the same time. */
 function waitMs(failure: Unsettled, attempt: number, firstMs: number): number {
   if (failure.kind === 'misconfigured') return BACKOFF_MAX_MS * (0.5 + Math.random() / 2);
   const unreached = failure.kind === 'retryable' && !failure.reached;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connects to an OTLP endpoint and finds out what it speaks: TLS or not, HTTP/1.1, HTTP/2. Sends no telemetry. What that means is
-// left to core/delivery/diagnose.ts.
+// Probes an OTLP endpoint for the protocols that it speaks: TLS, HTTP/1.1, HTTP/2. Sends no telemetry. core/delivery/diagnose.ts
+// interprets the result.
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Spoken } from '../../core/delivery/diagnose.ts';
 
-/** For each question. */
+/** The timeout of each probe. */
 const ANSWER_TIMEOUT_MS = 3_000;
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
@@ -16,12 +16,12 @@ interface Address {
   readonly port: number;
 }
 
-/** `ca`: the authority that the exporter trusts, in PEM format; null: the well-known ones. Returns null for an address that cannot be asked (unix:). */
-export async function listen(endpoint: string, ca: string | null = null): Promise<Spoken | null> {
+/** `ca`: the CA that the exporter trusts, in PEM format; null: the well-known CAs. Returns null for an address that cannot be probed (unix:). */
+export async function probeEndpoint(endpoint: string, ca: string | null = null): Promise<Spoken | null> {
   const address = addressOf(endpoint);
   if (address === null) return null;
-  const refused = await reach(address);
-  if (refused !== null) return { kind: 'unreachable', reason: refused };
+  const reason = await reach(address);
+  if (reason !== null) return { kind: 'unreachable', reason };
   const [over1, over2] = await Promise.all([shakeHands(address, 'http/1.1', ca), shakeHands(address, 'h2', ca)]);
   if (over1 !== null || over2 !== null) {
     const distrust = over1?.distrust ?? over2?.distrust ?? null;
@@ -41,31 +41,31 @@ function addressOf(endpoint: string): Address | null {
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? fallback : Number(port) };
 }
 
-/** Asks one question: resolves with the argument of `answer`, or with `silence` if the socket closes or nothing comes in time. */
-function ask<T>(socket: Socket, silence: T, question: (answer: (value: T) => void) => void): Promise<T> {
+/** Runs one probe: resolves with the argument of `answer`, or with `otherwise` if the socket is closed or times out before. */
+function probe<T>(socket: Socket, otherwise: T, start: (answer: (value: T) => void) => void): Promise<T> {
   return new Promise((resolve) => {
     const answer = (value: T): void => {
       clearTimeout(timer);
       socket.destroy();
       resolve(value);
     };
-    const timer = setTimeout(() => answer(silence), ANSWER_TIMEOUT_MS);
-    socket.on('error', () => answer(silence));
-    socket.on('close', () => answer(silence));
-    question(answer);
+    const timer = setTimeout(() => answer(otherwise), ANSWER_TIMEOUT_MS);
+    socket.on('error', () => answer(otherwise));
+    socket.on('close', () => answer(otherwise));
+    start(answer);
   });
 }
 
-/** Why no connection can be made; null: it can. */
+/** Returns why connecting fails; null: it succeeds. */
 function reach(address: Address): Promise<string | null> {
   const socket = connect(address);
-  return ask<string | null>(socket, 'no answer', (answer) => {
+  return probe<string | null>(socket, 'no answer', (answer) => {
     socket.on('connect', () => answer(null));
     socket.prependListener('error', (error: NodeJS.ErrnoException) => answer(error.code ?? error.message));
   });
 }
 
-/** A TLS handshake for one protocol. null: no TLS, or not for that protocol. `agreed`: the other side accepts it. */
+/** Makes a TLS handshake for one protocol. Returns null if it fails. `agreed`: the server accepts the protocol. */
 function shakeHands(
   { host, port }: Address,
   protocol: 'http/1.1' | 'h2',
@@ -79,10 +79,10 @@ function shakeHands(
     ...(ca === null ? {} : { ca }),
     ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
   });
-  return ask<{ agreed: boolean; distrust: string | null } | null>(socket, null, (answer) => {
+  return probe<{ agreed: boolean; distrust: string | null } | null>(socket, null, (answer) => {
     socket.on('secureConnect', () => {
       const distrust = socket.authorized ? null : String(socket.authorizationError ?? 'not authorized');
-      // Without ALPN a server means HTTP/1.1.
+      // A server without ALPN speaks HTTP/1.1.
       answer({
         agreed: socket.alpnProtocol === protocol || (protocol === 'http/1.1' && !socket.alpnProtocol),
         distrust,
@@ -93,7 +93,7 @@ function shakeHands(
 
 function speaksHttp1(address: Address): Promise<boolean> {
   const socket = connect(address);
-  return ask(socket, false, (answer) => {
+  return probe(socket, false, (answer) => {
     socket.on('connect', () => socket.write(`GET / HTTP/1.1\r\nHost: ${address.host}\r\nConnection: close\r\n\r\n`));
     socket.on('data', (chunk: Buffer) => answer(chunk.toString('latin1').startsWith('HTTP/1.')));
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One export by an official exporter, and the answer to it. The exporters do not return the status behind "retryable", Retry-After or a
-// partial success. Both are bound to their export by an AsyncLocalStorage: a request that is made, and a warning that is logged, in the
-// context of an export belong to it (docs/decisions/0043). What the answer means is left to core/delivery/outcome.ts.
+// Runs one export with an official exporter, and returns the answer. The exporters do not return the status of a retryable failure, its
+// Retry-After, or a partial success. The first two are read from the HTTP response, the last from a logged warning; an AsyncLocalStorage
+// assigns response and warning to their export (docs/decisions/0043). core/delivery/outcome.ts classifies the answer.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
@@ -22,7 +22,7 @@ import type { Log } from '../log.ts';
 /** The callback of an exporter (ExportResult of @opentelemetry/core). */
 export type Done = (result: { readonly code: number; readonly error?: Error }) => void;
 
-/** What is seen of one export while it runs. */
+/** What is observed of one export while it runs. */
 interface Exchange {
   /** The answer to the last request over HTTP; null: none yet, or gRPC. */
   http: HttpAnswer | null;
@@ -31,7 +31,7 @@ interface Exchange {
 
 const exchanges = new AsyncLocalStorage<Exchange>();
 
-/** Runs `start`, which hands items to an exporter, and resolves with the outcome. Never rejects. Exports may overlap. */
+/** Calls `start`, which passes items to an exporter, and resolves with the outcome. Never rejects. Exports may overlap. */
 export async function exportOnce(start: (done: Done) => void): Promise<Outcome> {
   const exchange: Exchange = { http: null, partial: null };
   const onRequest = (message: unknown): void => {
@@ -54,7 +54,7 @@ export async function exportOnce(start: (done: Done) => void): Promise<Outcome> 
     );
     return error === null ? { kind: 'success', partial: exchange.partial } : failureOf(error, exchange.http);
   } catch (error) {
-    // Exporters encode before they send, and throw where they cannot.
+    // Exporters encode before they send, and throw if encoding fails.
     return unencodable((error as Error).message);
   } finally {
     unsubscribe(REQUEST_CREATED, onRequest);
@@ -82,7 +82,7 @@ function failureOf({ code, message, data = '', details, metadata }: ExportError,
   return unreached(typeof code === 'string' ? code : null, message || 'failed without a reason');
 }
 
-/** Routes OpenTelemetry's warnings to the log, except a partial success, which belongs to its export. */
+/** Routes OpenTelemetry's warnings to the log, except a partial success, which is part of its export's outcome. */
 export function readDiagnostics(log: Log): void {
   const warn = (message: string, ...args: unknown[]): void => {
     const text = args.map((arg) => (typeof arg === 'string' ? arg : arg instanceof Error ? arg.message : '')).join(' ');
@@ -100,7 +100,7 @@ export function readDiagnostics(log: Log): void {
 /** How @opentelemetry/otlp-exporter-base 0.301 starts this warning; its argument is the partialSuccess of the response, as JSON. */
 const PARTIAL_SUCCESS = 'Received Partial Success response';
 
-/** ExportLogsPartialSuccess, ExportMetricsPartialSuccess or ExportTracePartialSuccess. null: it says nothing. */
+/** Reads ExportLogsPartialSuccess, ExportMetricsPartialSuccess or ExportTracePartialSuccess. null: it is empty or not JSON. */
 function readPartial(json: string): PartialSuccess | null {
   try {
     const { rejectedLogRecords, rejectedDataPoints, rejectedSpans, errorMessage } = JSON.parse(json) as Record<

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The official OTLP exporters, loaded only for the protocol in use. They read endpoint, headers, compression, timeout and TLS from the
-// standard variables themselves. What an answer means is left to exchange.ts.
+// standard variables themselves. exchange.ts runs them.
 import type { MeterProvider } from '@opentelemetry/api';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Protocol } from '../../core/delivery/target.ts';
 
-/** Returns a factory of log exporters. `meters`: where they count themselves (otel.sdk.exporter.*); left out, they do not. */
+/** Returns a factory of log exporters. `meters`: where they record otel.sdk.exporter.*; undefined: nowhere. */
 export async function logExporterFactory(protocol: Protocol, meters?: MeterProvider): Promise<() => LogRecordExporter> {
   const options = meters === undefined ? {} : { selfObsMeterProvider: meters };
   switch (protocol) {
     case 'grpc': {
       const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-grpc');
-      // The exporter would load it at its first export, and delay the first record.
+      // Otherwise the exporter loads it at its first export, which delays the first record.
       await import('@grpc/grpc-js');
       return () => new OTLPLogExporter(options);
     }

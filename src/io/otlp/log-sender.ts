@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends stored records as one request by an official exporter, and returns the outcome. Batches, retries and what happens to a record
-// are left to deliver.ts.
+// Sends stored records as one request with an official exporter, and returns the outcome. deliver.ts batches and retries.
 import type { MeterProvider } from '@opentelemetry/api';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Protocol } from '../../core/delivery/target.ts';
@@ -14,7 +13,7 @@ export interface Sender {
   close(): void;
 }
 
-/** `meters`: where the exporter counts itself (otel.sdk.exporter.*); left out, it does not. */
+/** `meters`: where the exporter records otel.sdk.exporter.*; undefined: nowhere. */
 export async function createLogSender(protocol: Protocol, meters?: MeterProvider): Promise<Sender> {
   const create = await logExporterFactory(protocol, meters);
   let exporter = create();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts terminations and sends all metrics by the official exporter. A termination is counted under the victim's service, so each
-// service has a MeterProvider of its own; one exporter and one timer serve them all (docs/decisions/0010). What whodunit reports of
-// itself is left to own-instruments.ts.
+// Counts terminations and sends all metrics with the official exporter. A termination is counted under the victim's service, so each
+// service has its own MeterProvider; all share one exporter and one timer (docs/decisions/0010). own-instruments.ts has whodunit's own
+// metrics.
 import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
@@ -19,12 +19,12 @@ import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
 import { createInstruments, type Observed } from './own-instruments.ts';
 
-/** Services that are distinguished; terminations of further ones are counted under the host alone. */
+/** Maximum number of services; terminations of further ones are counted under the host alone. */
 export const SERVICES_MAX = 256;
-/** Series of one service; further ones are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
+/** Maximum number of series of one service; further ones are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
 export const SERIES_MAX = 256;
 const OVERFLOW: OtelAttributes = { [semconv.OTEL_METRIC_OVERFLOW]: true };
-/** A new series' 0 is sent this soon; its first value follows with the timer. */
+/** Delay before the 0 of a new series is sent; its first value follows with the timer. */
 const ZERO_DELAY_MS = 200;
 
 /** Collects on request only. */
@@ -35,8 +35,9 @@ class Reader extends MetricReader {
 
 interface Series {
   readonly attributes: OtelAttributes;
+  /** Terminations that are not added to the counter yet. */
   held: number;
-  /** When its 0 was accepted, ms; null: not yet. */
+  /** When its 0 was accepted, ms since 1970; null: not yet. */
   zeroAt: number | null;
 }
 
@@ -49,7 +50,7 @@ interface Service {
 export interface MetricsOptions {
   readonly exporter: PushMetricExporter;
   readonly host: Host;
-  /** Returns what the metrics report of the other stages. */
+  /** Returns the current values of the other stages. */
   readonly observe: () => Observed;
   readonly log: Log;
   readonly intervalMs: number;
@@ -58,14 +59,14 @@ export interface MetricsOptions {
 
 export class Metrics {
   readonly #options: MetricsOptions;
-  /** The target in a log line. */
+  /** The name of the target in log lines. */
   readonly #name: string;
   readonly #services = new Map<string, Service>();
   readonly #own: { reader: Reader; provider: MeterProvider };
   readonly #duration: (seconds: number) => void;
   readonly #clock: NodeJS.Timeout;
   #zeroTimer: NodeJS.Timeout | null = null;
-  /** Exports run one after the other: the tail of the chain. */
+  /** The end of the chain of exports, which run one after the other. */
   #tail: Promise<void> = Promise.resolve();
   #lastSuccessMs: number | null = null;
   #lastFailure: Failure | null = null;
@@ -87,7 +88,7 @@ export class Metrics {
     this.#clock = setInterval(() => void this.flush(), options.intervalMs);
   }
 
-  /** Whodunit's own meters, for the SDK's self-observation. */
+  /** The meters of whodunit's own metrics, for the SDK's self-observation. */
   get meters(): MeterProvider {
     return this.#own.provider;
   }
@@ -115,7 +116,7 @@ export class Metrics {
     series.held += 1;
   }
 
-  /** The series of these attributes; where a service has too many, the series that the specification defines for overflow. */
+  /** Returns the series of these attributes, or the overflow series of the specification if the service has too many. */
   #series(service: Service, attributes: OtelAttributes): Series {
     const key = JSON.stringify(attributes);
     const known = service.series.get(key);
@@ -126,7 +127,7 @@ export class Metrics {
     }
     const series: Series = { attributes, held: 0, zeroAt: null };
     service.series.set(key, series);
-    // PromQL sees no increase where a series appears with its first value, so 0 is sent first.
+    // PromQL shows no increase if a series starts with a value above 0, so 0 is sent first.
     service.add(0, attributes);
     this.#zeroTimer ??= setTimeout(() => this.#zeros(), ZERO_DELAY_MS);
     return series;
@@ -217,7 +218,7 @@ export class Metrics {
       const reason = describeFailure(outcome);
       log.rateLimited(
         'metrics',
-        `${this.#name} does not accept metrics (${reason}). The next export repeats their values.`,
+        `${this.#name} does not accept metrics (${reason}). They are cumulative: the next export repeats the values.`,
       );
       return;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The metrics that whodunit reports of itself: what became of terminations, what was lost, the queue, the time to deliver. They observe
-// snapshots of the other stages whenever metrics are collected, and count nothing themselves but the delivery time.
+// whodunit's own metrics: terminations by outcome, losses by stage, the queue, the delivery time. All but the delivery time are read from
+// snapshots of the other stages at each collection.
 import { type Meter, ValueType } from '@opentelemetry/api';
 import { OUTCOMES, type Outcome } from '../../core/counters.ts';
 import { lostByStage, type ServiceSnapshot } from '../../core/status.ts';
@@ -8,7 +8,7 @@ import * as semconv from '../../core/telemetry/semconv.ts';
 
 /** The counters by outcome may be older than this process: the metrics report the increase. */
 export interface Observed extends Readonly<Record<Outcome, number>> {
-  /** Exits that never left the kernel; null: the loader has not reported them yet. */
+  /** Normal exits, counted in the kernel; null: the loader has not reported them yet. */
   readonly normalExits: number | null;
   readonly lost: Readonly<Record<semconv.StageValue, number>>;
   /** null: there is no queue. */
@@ -18,7 +18,7 @@ export interface Observed extends Readonly<Record<Outcome, number>> {
 export interface ObservedQueue {
   readonly records: number;
   readonly bytes: number;
-  /** When the process of the oldest waiting record terminated, ms since 1970; null: none waits. */
+  /** When the process of the oldest queued record terminated, ms since 1970; null: the queue is empty. */
   readonly oldestMs: number | null;
 }
 
@@ -35,7 +35,7 @@ export function observedOf(snapshot: ServiceSnapshot): Observed {
   };
 }
 
-/** Returns what records the seconds of one delivery. */
+/** Returns a function that records the duration of one delivery, in seconds. */
 export function createInstruments(meter: Meter, observe: () => Observed): (seconds: number) => void {
   createCounters(meter, observe);
   createQueueGauges(meter, observe);
@@ -48,7 +48,7 @@ export function createInstruments(meter: Meter, observe: () => Observed): (secon
 }
 
 function createCounters(meter: Meter, observe: () => Observed): void {
-  // The queue's counters are as old as its directory, a series of this process as old as the process.
+  // The queue's counters survive restarts, but a series starts with this process.
   const before = observe();
   const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
     unit: '{exit}',
@@ -72,7 +72,7 @@ function createCounters(meter: Meter, observe: () => Observed): void {
   });
 }
 
-/** The queue as it is at the moment; nothing where there is none. */
+/** The current state of the queue. Without a queue there are no data points. */
 function createQueueGauges(meter: Meter, observe: () => Observed): void {
   const gauge = (name: string, unit: string, description: string, read: (queue: ObservedQueue) => number): void => {
     meter.createObservableGauge(name, { unit, description }).addCallback((result) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the exporters that are configured. Each is loaded only when it is started: a service that sends nothing needs none of the SDK.
+// Starts the configured exporters. Each is loaded only when it is started, so a service that sends nothing does not load the SDK.
 import type { Target } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import type { ServiceSnapshot } from '../../core/status.ts';
@@ -48,7 +48,7 @@ export async function startTraces(target: Target, log: Log): Promise<Traces> {
   return new Traces({ exporter: await createSpanExporter(target.protocol), log, target });
 }
 
-/** A sender for a command that sends without a queue. */
+/** Returns a sender for a command that sends without a queue. */
 export async function startSender({ protocol }: Target, log: Log): Promise<Sender> {
   const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
     import('./log-sender.ts'),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends spans to a backend by the official exporters, which retry for some seconds themselves. A span repeats a record: it waits only in
-// memory, bounded; dropped spans are counted and logged. Only records are kept on disk (docs/decisions/0029).
+// Sends spans to a backend with the official exporters, which retry for a few seconds. A span repeats a record, so spans are queued only
+// in memory, up to a limit; dropped spans are counted and logged. Only records are stored on disk (docs/decisions/0029).
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { withoutCredentials } from '../../core/delivery/diagnose.ts';
 import type { TracesState } from '../../core/delivery/export-state.ts';
@@ -21,7 +21,7 @@ export interface TracesOptions {
 
 export class Traces {
   readonly #options: TracesOptions;
-  /** The target in a log line. */
+  /** The name of the target in log lines. */
   readonly #name: string;
   #waiting: ReadableSpan[] = [];
   #timer: NodeJS.Timeout | null = null;
@@ -56,7 +56,7 @@ export class Traces {
     this.#timer ??= setTimeout(() => void this.#send(), BATCH_DELAY_MS);
   }
 
-  /** Sends what waits, but no longer than `timeoutMs`; the rest is dropped and counted. */
+  /** Sends queued spans for at most `timeoutMs`; the rest is dropped and counted. */
   async close(timeoutMs: number): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
     await Promise.race([this.#send(), late]);
@@ -64,7 +64,7 @@ export class Traces {
     await Promise.race([this.#options.exporter.shutdown(), late]);
   }
 
-  /** One batch after the other until none waits. */
+  /** Sends one batch after the other until the queue is empty. */
   #send(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#sending ??= this.#drain().finally(() => {
@@ -108,7 +108,7 @@ export class Traces {
     this.#dropped += count;
     this.#options.log.rateLimited(
       'traces',
-      `${this.#name} did not get ${count} spans (${why}), ${this.#dropped} so far. Spans are not kept on disk; records are. Set OTEL_TRACES_EXPORTER=none to send none.`,
+      `${this.#name} did not receive ${count} spans (${why}), ${this.#dropped} so far. Spans are not stored on disk; records are. Set OTEL_TRACES_EXPORTER=none to send no spans.`,
     );
   }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts items on disk and waits for the disk if it must. Meanwhile nothing is read from the loader, and the ring buffer is the queue.
+// Stores items on disk, and retries while the disk fails. Meanwhile nothing is read from the loader, and events wait in the ring buffer.
 import { DiskError } from '../../core/errors.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 import { sleep } from '../sleep.ts';
 import type { Item, Queue } from './queue.ts';
 
-/** How long to wait before the disk is tried again. */
+/** The wait between two attempts. */
 const DISK_RETRY_MS = 1_000;
 
 /** Resolves when the items are on disk. False: `signal` was aborted before the disk accepted them. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one way to write the disk queue: rows and counters in the same transaction, so that the counters add up (core/counters.ts) whichever
-// process is killed at any moment. It recovers from a damaged file and waits out a full disk. Which rows wait, and in which order, is left
-// to queue.ts.
+// All writes to the disk queue: rows and counters change in the same transaction, so the counters add up (core/counters.ts) whichever
+// process is killed, and when. It recovers from a damaged file and from a full disk. queue.ts decides which rows are stored and sent.
 import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
@@ -18,11 +17,11 @@ import {
   type Row,
   type Statements,
 } from './tables.ts';
-import { noTotals, readTotals, type Totals } from './totals.ts';
+import { noTotals, readTotals, type Totals, writeTotals } from './totals.ts';
 
 /** A file that has been larger than this is compacted when the queue is empty. */
 const LARGE_BYTES = 32 * 1024 * 1024;
-/** An empty queue's file that fills the disk is removed from this size on. */
+/** On a full disk, the file of an empty queue is removed if it has at least this size. */
 const WORTH_REMOVING_BYTES = 1024 * 1024;
 
 const NOTHING_DEFERRED: DeferredChanges = { through: 0, deleted: [], rejections: [] };
@@ -30,7 +29,7 @@ const NOTHING_DEFERRED: DeferredChanges = { through: 0, deleted: [], rejections:
 export interface LedgerOptions {
   readonly directory: string;
   readonly log: Log;
-  /** The queued rows that are in memory: they are put into the new file when the old one is damaged. */
+  /** Returns the queued rows that are in memory: they are written to the new file when the old one is damaged. */
   readonly inMemory: () => readonly Row[];
 }
 
@@ -76,8 +75,8 @@ export class Ledger {
   }
 
   /**
-   * Runs `work` on a copy of the totals, in a transaction that also applies the deferred changes; afterwards the copy counts. `durable`: it
-   * survives a loss of power. Throws a DiskError; then nothing was written, and the same call may be made again.
+   * Runs `work` on a copy of the totals, in a transaction that also applies the deferred changes; on success the copy replaces the totals.
+   * `durable`: it survives a loss of power. Throws a DiskError; then nothing was written, and the same call may be made again.
    */
   commit(durable: boolean, work: (totals: Totals, sql: Statements) => void): void {
     for (let attempt = 0; ; attempt += 1) {
@@ -95,7 +94,7 @@ export class Ledger {
     }
   }
 
-  /** Applies a change that already holds, whether or not the disk accepts it: it is written now, or in a later transaction. */
+  /** Applies a change to the totals at once. It is written now or, if the disk fails, in a later transaction. */
   defer(change: (totals: Totals) => void, rows: Partial<DeferredChanges> = {}): void {
     const { through, deleted, rejections } = { ...NOTHING_DEFERRED, ...rows };
     change(this.#totals);
@@ -108,7 +107,7 @@ export class Ledger {
       this.commit(false, () => {});
       this.#compact();
     } catch (error) {
-      // If it is never written, the worst is that records are sent twice, under the same uid.
+      // At worst it is never written, and records are sent twice, under the same uid.
       if (!(error instanceof DiskError)) throw error;
     }
   }
@@ -135,7 +134,8 @@ export class Ledger {
 
   #transaction(durable: boolean, work: (totals: Totals, sql: Statements) => void): void {
     if (durable !== this.#durable) {
-      // Not durable only if no termination is acknowledged because of it. A kill still loses nothing; what a loss of power undoes is done again.
+      // NORMAL only if no termination is acknowledged because of this transaction: a kill loses nothing, and after a loss of power the
+      // work is repeated.
       this.#db.exec(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
       this.#durable = durable;
     }
@@ -145,7 +145,7 @@ export class Ledger {
     try {
       applyDeferred(sql, this.#deferred);
       work(totals, sql);
-      const json = JSON.stringify(totals);
+      const json = writeTotals(totals);
       sql.saveTotals.run(json, crc32(json));
       sql.commit.run();
     } catch (error) {
@@ -167,14 +167,14 @@ export class Ledger {
   #anyFile = (): DatabaseSync => openQueueFile(this.#options.directory, this.#options.log).db;
   #emptyFile = (): DatabaseSync => replaceEmpty(this.#options.directory);
 
-  /** The disk is full, and the file holds no records but takes the room in which to write that. */
+  /** The queue is empty, but its file leaves no space on the full disk to record that. */
   #emptyFileFillsDisk(): boolean {
     if (this.#totals.pending > 0) return false;
     const sizes = ['', '-wal'].map((suffix) => statSync(`${this.path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0);
     return sizes.some((size) => size >= WORTH_REMOVING_BYTES);
   }
 
-  /** Opens a usable file and puts the rows into it that are in memory. What is then missing is lost, and counted. */
+  /** Opens a usable file and writes the rows that are in memory to it. Rows that are then missing are counted as lost. */
   #recover(open: () => DatabaseSync): void {
     if (this.#db.isOpen) this.#db.close();
     this.#reopen = this.#anyFile;
@@ -196,7 +196,7 @@ export class Ledger {
     this.#recount(true);
   }
 
-  /** Makes the counters match the rows that are there. `known`: the counters say how many rows are missing. */
+  /** Makes the counters match the rows in the file. `known`: the counters are intact, so they show how many rows are missing. */
   #recount(known: boolean): void {
     const totals = this.#totals;
     const { count, bytes } = this.#sql.measure.get(ROW_BYTES) as { count: number; bytes: number };
@@ -211,7 +211,7 @@ export class Ledger {
     );
   }
 
-  /** Makes sure that no key is used twice, even if the counters were lost. Returns the first key of a row. */
+  /** Ensures that no key is used twice, even if the counters were lost. Returns the first key of a row. */
   #readKeys(): number {
     const keys = this.#sql.keys.get() as { firstId: number; lastId: number; lastCommit: number };
     this.#totals.lastId = Math.max(this.#totals.lastId, keys.lastId);
@@ -255,7 +255,7 @@ function diagnoseDisk(error: Error): { kind: DiskError['code']; what: string; re
       return {
         kind: 'DISK_FAILED',
         what: `cannot be used (${error.message})`,
-        remedy: 'check the kernel log for errors of its disk',
+        remedy: 'check the kernel log for disk errors',
       };
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file of the disk queue: private, locked against a second service, and checked at start. A damaged file is set aside, and what can be
-// read of it is copied to a new one. What is written, and in which order, is left to ledger.ts.
+// The file of the disk queue: private, locked against a second service, and checked at start. A damaged file is set aside, and its readable
+// rows are copied to a new one. ledger.ts makes the transactions.
 import {
   accessSync,
   chmodSync,
@@ -25,11 +25,11 @@ const FILE = 'queue.db';
 /** The version of the tables below. A file of a later version is refused. */
 const SCHEMA_VERSION = 1;
 const PAGE_BYTES = 8_192;
-/** Offset of the number of pages in the header (SQLite's database file format, 1.3); 0: as many as there are. */
+/** Offset of the number of pages in the header (SQLite's database file format, 1.3); 0: SQLite uses the file size. */
 const HEAD_PAGE_COUNT_AT = 28;
 /** Damaged files that are kept for inspection. */
 const DAMAGED_FILES_MAX = 3;
-/** Rows that are tried one by one after a damaged page. */
+/** Maximum number of rows that are read one by one after a damaged page. */
 const SALVAGE_ROWS_MAX = 2_000_000;
 
 /** Result codes of SQLite (sqlite3.h), the primary ones. */
@@ -45,8 +45,8 @@ export const SQLITE = {
   CANTOPEN: 14,
 } as const;
 
-// `records`: what is to be sent, oldest first; `crc` covers the row. `commits`: the uids of each transaction's items. `rejected`: what the
-// collector rejected permanently. `totals`: one row with all counters.
+// `records`: records to send, oldest first; `crc` covers the row. `commits`: the uids of each transaction's items. `rejected`: records that
+// the collector rejected permanently. `totals`: one row with all counters.
 const SCHEMA = `
   CREATE TABLE records (id INTEGER PRIMARY KEY, ended_ms REAL NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
   CREATE TABLE commits (id INTEGER PRIMARY KEY, uids BLOB NOT NULL) STRICT;
@@ -54,13 +54,13 @@ const SCHEMA = `
   CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};`;
 
-/** The primary result code of an error of node:sqlite; 0: it is another error. */
+/** Returns the primary result code of an error of node:sqlite; 0: another error. */
 export function sqliteCode(error: unknown): number {
   const code = (error as { errcode?: unknown } | null)?.errcode;
   return typeof code === 'number' ? code & 0xff : 0;
 }
 
-/** Codes that mean the disk, its permissions or the memory, not the file. */
+/** Codes that are caused by the disk, its permissions or the memory, not by damage to the file. */
 const NOT_THE_FILE: ReadonlySet<number> = new Set([
   SQLITE.PERM,
   SQLITE.BUSY,
@@ -107,7 +107,7 @@ export function openQueueFile(directory: string, log: Log): { db: DatabaseSync; 
   }
 }
 
-/** Sets the file aside and returns a new one with what could be read of the old one. The old one must be closed. */
+/** Sets the file aside and returns a new one with the readable rows of the old one. The old one must be closed. */
 export function replaceDamaged(directory: string, why: string, log: Log): DatabaseSync {
   const path = queuePath(directory);
   const aside = join(directory, `queue.damaged-${new Date().toISOString().replaceAll(':', '')}.db`);
@@ -131,7 +131,7 @@ export function replaceDamaged(directory: string, why: string, log: Log): Databa
   return fresh;
 }
 
-/** Removes the file and returns an empty one. For an empty queue on a disk without room to record that. */
+/** Removes the file and returns an empty one. For an empty queue on a disk without space to record that. */
 export function replaceEmpty(directory: string): DatabaseSync {
   for (const suffix of ['', '-wal', '-journal']) rmSync(`${queuePath(directory)}${suffix}`, { force: true });
   return openChecked(queuePath(directory));
@@ -182,7 +182,7 @@ function openChecked(path: string): DatabaseSync {
   }
 }
 
-/** Copies what can be read: rows before a damaged page in one scan, those after it one by one. Returns the number of records. */
+/** Copies readable rows: those before a damaged page in one scan, those after it one by one. Returns the number of records. */
 function salvage(from: string, to: DatabaseSync): number {
   let old: DatabaseSync;
   try {
@@ -213,7 +213,7 @@ function openDamaged(path: string): DatabaseSync {
   return db;
 }
 
-/** The tables and their first pages; null: the header cannot be read. */
+/** Returns the tables and their first pages; null: the header cannot be read. */
 function tablesOf(file: string | DatabaseSync): string | null {
   let db: DatabaseSync | null = null;
   try {
@@ -227,8 +227,8 @@ function tablesOf(file: string | DatabaseSync): string | null {
 }
 
 /**
- * Replaces a damaged first page by that of an empty file, and keeps the damaged one beside the file. The first page lists the tables and
- * their first pages: the same in every file of a version, because all are created at once and VACUUM keeps their order.
+ * Replaces a damaged first page by that of an empty file, and keeps the damaged page in a file of its own. The first page lists the tables
+ * and their first pages. It is the same in every file of a version: all tables are created at once, and VACUUM keeps their order.
  */
 function replaceHead(path: string): void {
   const empty = `${path}-empty`;
@@ -267,7 +267,7 @@ function copyTable(old: DatabaseSync, to: DatabaseSync, table: 'totals' | 'commi
     for (const row of old.prepare(`SELECT ${columns} FROM ${table} ORDER BY ${key}`).iterate()) keep(row);
     return copied;
   } catch {
-    // Go on with the rows after the damaged page, by their keys.
+    // Continue with the rows after the damaged page, by their keys.
   }
   try {
     const { end } = old.prepare(`SELECT max(${key}) AS end FROM ${table}`).get() as { end: number };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The disk queue. Terminations are on disk before they are acknowledged to the loader, and records stay there until the collector has
-// accepted or rejected them. First in, first out; bounded in bytes: the oldest are dropped first, and counted. Transactions and counters
-// are left to ledger.ts, sending and waiting to deliver.ts.
+// accepted or rejected them. First in, first out. Limited in bytes: if it is full, the oldest records are dropped and counted. ledger.ts
+// makes the transactions and keeps the counters; deliver.ts sends.
 import { type Countable, count } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
@@ -9,12 +9,12 @@ import { Ledger, type LedgerOptions } from './ledger.ts';
 import { checksum, type Rejection, ROW_BYTES, type Row } from './tables.ts';
 import type { Retry, Totals } from './totals.ts';
 
-/** Terminations whose duplicates are recognised after a restart: at least as many as a full ring buffer of 8 MiB holds. */
+/** Terminations whose duplicates are recognised after a restart: about as many as a full ring buffer of 8 MiB holds. */
 export const UIDS_MAX = 16_384;
 /** Encoded records that are also kept in memory, so that they need not be read again. Further ones are only on disk. */
 export const WINDOW_BYTES_MAX = 8 * 1024 * 1024;
 
-/** One new termination, or a record that is not one. `record` null: it is only counted, and its uid remembered. */
+/** A new termination, or a summary or restart. `record` null: it is only counted, and its uid is stored. */
 export interface Item extends Countable {
   readonly uid: string;
   /** When the process terminated, ms since 1970. */
@@ -28,11 +28,11 @@ export interface QueueOptions extends Omit<LedgerOptions, 'inMemory'> {
 export class Queue {
   readonly #options: QueueOptions;
   readonly #ledger: Ledger;
-  /** Rows from the one after `#taken` on, without a gap; if `#more`, others follow that are only on disk. */
+  /** The rows after `#taken`, without a gap. `#more`: further rows are only on disk. */
   #window: Row[] = [];
   #windowBytes = 0;
   #more: boolean;
-  /** The last row that was taken, and the taken rows that are not settled yet. */
+  /** The id of the last row that was taken, and the taken rows that are not settled yet. */
   #taken: number;
   #inFlight: readonly Row[] = [];
 
@@ -57,7 +57,7 @@ export class Queue {
     return { path, error, bytes: totals.bytes, bytesMax: this.#options.bytesMax, oldestMs: this.#oldestMs() };
   }
 
-  /** Records that wait and are not in flight. */
+  /** Records in the queue, except those in flight. */
   get waiting(): number {
     return this.pending - this.#inFlight.length;
   }
@@ -122,8 +122,8 @@ export class Queue {
   }
 
   /**
-   * Takes the next records in order, within these limits but at least one; they are in flight until settled. Empty if the queue is empty,
-   * or the disk cannot be read at the moment.
+   * Takes the next records in order, within these limits but at least one; they are in flight until settled. Empty if the queue is empty
+   * or the disk cannot be read.
    */
   take(recordsMax: number, bytesMax: number): readonly Row[] {
     if (this.#window.length === 0 && this.#more) this.#readAhead();
@@ -140,7 +140,7 @@ export class Queue {
     return rows;
   }
 
-  /** Everything in flight has its answer: these records were rejected permanently, the others accepted. */
+  /** Settles all records in flight: these were rejected permanently, the others accepted. */
   settle(rejections: readonly Rejection[]): void {
     const rows = this.#inFlight;
     const rejected = rejections.reduce((sum, { count }) => sum + count, 0);
@@ -155,14 +155,14 @@ export class Queue {
     this.#ledger.defer(change, { through: this.#taken, rejections });
   }
 
-  /** The target asked for a wait: remembered for the next start. */
+  /** Stores a wait that the target asked for, for the next start. */
   postpone(retry: Retry): void {
     this.#ledger.defer((totals) => {
       totals.retry = retry;
     });
   }
 
-  /** Null also if the disk cannot be read. */
+  /** When the process of the oldest record terminated, ms since 1970. Null if the queue is empty or the disk cannot be read. */
   #oldestMs(): number | null {
     const [first] = [...this.#inFlight.slice(0, 1), ...this.#window.slice(0, 1)];
     if (first !== undefined) return first.endedMs;
@@ -170,7 +170,7 @@ export class Queue {
     return this.#ledger.read((sql) => (sql.after.get(this.#taken) as Row | undefined)?.endedMs) ?? null;
   }
 
-  /** Newest first; empty also if the disk cannot be read. */
+  /** Newest first. Empty if there are none or the disk cannot be read. */
   lastRejections(limit: number): RecentRejection[] {
     return this.#ledger.read((sql) => sql.rejected.all(limit) as unknown as RecentRejection[]) ?? [];
   }
@@ -180,7 +180,7 @@ export class Queue {
     this.#ledger.close();
   }
 
-  /** Makes room in the totals: the oldest row that is not in flight goes first. Returns the id of the last row that goes, or 0. */
+  /** Evicts rows from the totals, oldest first, except those in flight. Returns the id of the last evicted row, or 0. */
   #evict(totals: Totals): number {
     let through = this.#taken;
     while (totals.bytes > this.#options.bytesMax) {
@@ -199,7 +199,7 @@ export class Queue {
     const { evicted } = this.#ledger.totals;
     log.rateLimited(
       'queue evicts',
-      `The queue ${this.path} is full (${bytesMax} bytes): its oldest records are dropped, ${evicted} so far. Bring the collector back, or raise WHODUNIT_QUEUE_BYTES.`,
+      `The queue ${this.path} is full (${bytesMax} bytes): its oldest records are dropped, ${evicted} so far. Run a collector that accepts records, or raise WHODUNIT_QUEUE_BYTES.`,
     );
   }
 
@@ -217,7 +217,7 @@ export class Queue {
     if (row !== undefined) this.#windowBytes -= costOf(row.record);
   }
 
-  /** Fills the empty window from disk. A row that is missing, or differs from what was written, is lost and counted. */
+  /** Fills the empty window from disk. Rows that are missing or fail their checksum are counted as lost. */
   #readAhead(): void {
     const window: Row[] = [];
     const bad: Row[] = [];
@@ -253,7 +253,7 @@ function costOf(record: Uint8Array): number {
   return record.length + ROW_BYTES;
 }
 
-/** 16 bytes each. */
+/** Returns the uids as binary, 16 bytes each. */
 function bytesOfUids(items: readonly Item[]): Uint8Array {
   return Buffer.from(items.map(({ uid }) => uid.replaceAll('-', '')).join(''), 'hex');
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of the queue's tables, and every statement that reads or writes them. When they run is left to ledger.ts; the schema is in
-// queue-file.ts.
+// The rows of the queue's tables, and every statement that reads or writes them. ledger.ts and queue.ts run them; queue-file.ts has the
+// schema.
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 
-/** Rejections that are kept with their reason; older ones are only counted. */
+/** Maximum number of rejections kept with their reason; older ones are only counted. */
 export const REJECTED_MAX = 1_000;
-/** The bytes of a longer rejected record are not kept. */
+/** Longer rejected records are not kept; their reason is. */
 const REJECTED_RECORD_BYTES_MAX = 65_536;
-/** What a row costs besides its record, bytes. */
+/** The overhead of a row, in bytes. */
 export const ROW_BYTES = 64;
 
-/** One queued record. Ids grow. */
+/** One queued record. Ids increase. */
 export interface Row {
   readonly id: number;
   /** When the process terminated, ms since 1970. */
@@ -26,18 +26,18 @@ export interface Rejection {
   readonly record: Uint8Array | null;
 }
 
-/** Changes that already hold and are applied in the next transaction. */
+/** Deferred changes: they hold in memory and are written in the next transaction. */
 export interface DeferredChanges {
   /** Rows up to this id are deleted. */
   readonly through: number;
-  /** So are these. */
+  /** Rows with these ids are deleted. */
   readonly deleted: readonly number[];
   readonly rejections: readonly Rejection[];
 }
 
 export type Statements = ReturnType<typeof prepare>;
 
-/** Covers all of a row: SQLite checks the structure of its pages, not their content. */
+/** Covers the whole row: SQLite checks the structure of its pages, not their content. */
 export function checksum(endedMs: number, record: Uint8Array): number {
   return crc32(record, crc32(String(endedMs)));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The row of totals in the queue file: the counters of terminations, and what else must change in the same transaction as the rows.
+// The row of totals in the queue file: the counters of terminations, and everything else that changes in the same transaction as the rows.
 import { type CounterName, noCounts } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 
@@ -11,7 +11,7 @@ export interface Retry {
 
 /** The counters add up: see sumInWords() in core/counters.ts. */
 export interface Totals extends Record<CounterName, number> {
-  /** What the pending records cost. */
+  /** Size of the pending records, overhead included. */
   bytes: number;
   /** The last keys of `records` and `commits`; the latter counts items. */
   lastId: number;
@@ -25,14 +25,20 @@ export function noTotals(): Totals {
   return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, open: [] };
 }
 
-/** Reads the row. Version 0.1.0 wrote `filtered` as `screened`, `aggregated` as `folded` and `pending` as `queued`. */
-export function readTotals(json: string): Totals {
-  const { screened, folded, queued, ...totals } = JSON.parse(json) as Partial<Totals> & Old;
-  return { ...noTotals(), filtered: screened ?? 0, aggregated: folded ?? 0, pending: queued ?? 0, ...totals };
+/** The row, as version 0.1.0 named its counters: each release reads the file of the other. */
+interface Stored extends Omit<Totals, 'filtered' | 'aggregated' | 'pending'> {
+  readonly screened: number;
+  readonly folded: number;
+  readonly queued: number;
 }
 
-interface Old {
-  readonly screened?: number;
-  readonly folded?: number;
-  readonly queued?: number;
+/** Reads the row. A counter that it does not have is 0. */
+export function readTotals(json: string): Totals {
+  const { screened = 0, folded = 0, queued = 0, ...same } = JSON.parse(json) as Partial<Stored>;
+  return { ...noTotals(), ...same, filtered: screened, aggregated: folded, pending: queued };
+}
+
+export function writeTotals({ filtered, aggregated, pending, ...same }: Totals): string {
+  const stored: Stored = { ...same, screened: filtered, folded: aggregated, queued: pending };
+  return JSON.stringify(stored);
 }

@@ -1,14 +1,14 @@
-// Command reaper lets processes die at a given rate and keeps the ledger: one line for each true death, written after wait4(2)
-// has reported it. What whodunit says of them is compared with this file, by another program.
+// Command reaper starts processes that terminate at a given rate, and writes the ledger: one line for each termination, after wait4(2)
+// returned it. The chaos tests compare the records of whodunit with this file.
 //
 //	reaper [--rate N] [--count N] [--refused-every N] --ledger FILE
 //
-// It goes on until SIGTERM, or until COUNT have died; then it ends with 0 and the ledger is whole. Each line has five numbers:
+// It runs until SIGTERM or until COUNT terminations; then it exits with code 0 and the ledger is complete. Each line has five numbers:
 //
-//	pid, born between these two (ns since 1970), dead by then (ns of CLOCK_BOOTTIME), the status of wait4
+//	pid, start after and before (ns since 1970), time after wait4 (ns of CLOCK_BOOTTIME), status from wait4
 //
-// The children are forks of the reaper that never execute anything: the cheapest processes, so that a storm is one of terminations
-// and not of starts. One in four exits with 3, the others are killed.
+// The children are forks of the reaper that execute nothing: the cheapest processes, so that most of the load is terminations and not
+// starts. One in four exits with code 3, the others are killed.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -30,7 +30,7 @@ import (
 const (
 	exitEvery = 4
 	exitCode  = 3
-	// refusedCode marks a death that a collector of the tests may refuse: it can read an exit code in every encoding.
+	// refusedCode marks terminations that a collector of the tests may refuse. It finds the exit code in the body, in every encoding.
 	refusedCode = 113
 )
 
@@ -45,10 +45,10 @@ type reaper struct {
 
 func main() {
 	var r reaper
-	flag.Uint64Var(&r.rate, "rate", 0, "deaths a second; 0: as fast as all processors can")
-	flag.Uint64Var(&r.count, "count", 0, "how many; 0: until SIGTERM")
-	flag.Uint64Var(&r.refusedEvery, "refused-every", 0, "each so-many-th exits with 113; 0: none")
-	path := flag.String("ledger", "", "the file that the lines are appended to")
+	flag.Uint64Var(&r.rate, "rate", 0, "terminations a second; 0: as fast as all processors can")
+	flag.Uint64Var(&r.count, "count", 0, "number of terminations; 0: until SIGTERM")
+	flag.Uint64Var(&r.refusedEvery, "refused-every", 0, "every n-th process exits with code 113; 0: none")
+	path := flag.String("ledger", "", "the file to append the lines to")
 	flag.Parse()
 	if err := r.run(*path); err != nil {
 		fmt.Fprintf(os.Stderr, "reaper: %v\n", err)
@@ -81,7 +81,7 @@ func (r *reaper) run(path string) (err error) {
 	return r.ledger.Close()
 }
 
-// work lets one after the other die. A thread of its own, since only its parent's thread group may wait, and the clock ticks on.
+// work starts and reaps one process after the other. It locks its thread, because fork copies only the calling thread.
 func (r *reaper) work() error {
 	runtime.LockOSThread()
 	for !r.stopped.Load() {
@@ -93,7 +93,7 @@ func (r *reaper) work() error {
 			time.Sleep(time.Until(r.start.Add(time.Duration(number) * time.Second / time.Duration(r.rate))))
 		}
 		if err := r.reap(number); err != nil {
-			return fmt.Errorf("death %d: %w", number, err)
+			return fmt.Errorf("termination %d: %w", number, err)
 		}
 	}
 	return nil
@@ -107,12 +107,12 @@ func (r *reaper) reap(number uint64) error {
 	case number%exitEvery == 0:
 		code = exitCode
 	}
-	bornAfter := time.Now().UnixNano()
+	startAfter := time.Now().UnixNano()
 	pid, err := fork(code)
 	if err != nil {
 		return fmt.Errorf("fork: %w", err)
 	}
-	bornBefore := time.Now().UnixNano()
+	startBefore := time.Now().UnixNano()
 	if code == 0 {
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			return fmt.Errorf("kill %d: %w", pid, err)
@@ -127,17 +127,17 @@ func (r *reaper) reap(number uint64) error {
 	if err != nil {
 		return fmt.Errorf("wait4(%d): %w", pid, err)
 	}
-	var dead unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &dead); err != nil {
+	var reaped unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &reaped); err != nil {
 		return err
 	}
-	// One write, so that no other line gets into it.
-	_, err = fmt.Fprintf(r.ledger, "%d %d %d %d %d\n", pid, bornAfter, bornBefore, dead.Nano(), status)
+	// A single write, so that lines of other workers do not mix with it.
+	_, err = fmt.Fprintf(r.ledger, "%d %d %d %d %d\n", pid, startAfter, startBefore, reaped.Nano(), status)
 	return err
 }
 
-// fork is fork(2) with a child that exits with the code, or waits to be killed where that is 0. The child is a copy of this thread
-// alone, so it must not touch Go's runtime: raw system calls and nothing else.
+// fork is fork(2) with a child that exits with the code, or waits to be killed if the code is 0. Only this thread exists in the child, so it
+// must not use Go's runtime: it makes raw system calls only.
 //
 //go:norace
 func fork(code uintptr) (int, error) {

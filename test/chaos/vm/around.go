@@ -1,4 +1,4 @@
-// What is around whodunit in the machine: the collector, and the clients of /status and of the loader's socket.
+// The environment of whodunit in the machine: the collector, and clients of /status and of the loader's socket.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -21,11 +21,11 @@ const (
 	healthAddress    = "127.0.0.1:9465"
 	answerWithin     = 30 * time.Second // emulation is slow, and slower on a busy machine
 	lineBytesMax     = 131_072
-	// settle is how long nothing may move before all is taken to be over: longer than the pause between two attempts to deliver.
+	// settle is how long the counters must not change before everything counts as delivered: longer than the pause between two attempts.
 	settle = 4 * time.Second
 )
 
-// collect is the collector: OTLP over HTTP in JSON, written out before it is accepted.
+// collect is the collector: OTLP/HTTP in JSON. It writes out each request before it accepts it.
 func collect() error {
 	listener, err := net.Listen("tcp", collectorAddress)
 	if err != nil {
@@ -34,21 +34,21 @@ func collect() error {
 	go http.Serve(listener, http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
 		body, err := io.ReadAll(request.Body)
 		if err != nil {
-			return // it was cut off: no answer
+			return // aborted: no answer
 		}
-		say("otlp", string(body))
+		emit("otlp", string(body))
 		answer.Header().Set("Content-Type", "application/json")
 		io.WriteString(answer, "{}")
 	}))
 	return nil
 }
 
-// serviceStatus is what the health server says.
+// serviceStatus is an answer of the health endpoint.
 type serviceStatus struct {
 	ready   bool
 	body    string
-	deaths  string // its counters of deaths
-	waiting int    // deaths not yet delivered
+	deaths  string // the counters, as JSON
+	waiting int    // terminations not delivered yet
 }
 
 var client = http.Client{Timeout: answerWithin}
@@ -78,9 +78,9 @@ func askService(path string) (serviceStatus, error) {
 	return serviceStatus{answer.StatusCode == http.StatusOK, string(body), string(status.Deaths), deaths.Pending}, nil
 }
 
-// tellSafe watches the ring's positions: who was dead before `written` was read is safe once `acked` has come there.
-func tellSafe() error {
-	type mark struct{ deadBy, written uint64 }
+// reportSafe watches the positions of the ring: terminations before `written` was read are safe once `acked` has reached it.
+func reportSafe() error {
+	type mark struct{ before, written uint64 }
 	var marks []mark
 	for ; ; time.Sleep(poll) {
 		now, err := bootNs()
@@ -93,13 +93,13 @@ func tellSafe() error {
 		}
 		marks = append(marks, mark{now, written})
 		for len(marks) > 0 && marks[0].written <= acked {
-			say("safe", fmt.Sprint(marks[0].deadBy))
+			emit("safe", fmt.Sprint(marks[0].before))
 			marks = marks[1:]
 		}
 	}
 }
 
-// ringPositions are in the status that the loader sends to each new client.
+// ringPositions reads the positions from the status line that the loader sends to each new client.
 func ringPositions() (acked, written uint64, err error) {
 	conn, err := net.DialTimeout("unix", socketPath, answerWithin)
 	if err != nil {
@@ -131,10 +131,10 @@ func bootNs() (uint64, error) {
 	return uint64(now.Nano()), err
 }
 
-func sayLines(kind string, file *os.File) error {
+func emitLines(kind string, file *os.File) error {
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
-		say(kind, lines.Text())
+		emit(kind, lines.Text())
 	}
 	return lines.Err()
 }

@@ -1,21 +1,21 @@
-// Command vm is the init of the virtual machine of the chaos tests, in which the clock may jump and whose power may fail. It runs
-// loader, service and reaper there, is the collector, and writes out what it sees. It decides nothing: that is done outside.
+// Command vm is the init of the virtual machine of the chaos tests, for clock jumps and power loss. It runs loader, service and reaper, acts
+// as the collector, and writes out what happens. The host checks the result.
 //
-// What it does is its act, a word on the kernel's command line, act=…:
+// The kernel command line selects the mode, mode=…:
 //
-//	jump   the collector is there; the clock jumps while processes die; power off when all is delivered
-//	fill   no collector; processes terminate, and the machine says which are safe, until its power is cut
-//	drain  the collector is there, no process terminates; power off when the queue is empty
+//	jump   with a collector; the clock jumps during terminations; power off when everything is delivered
+//	fill   without a collector; processes terminate, and the machine reports which are safe, until its power is cut
+//	drain  with a collector, without terminations; power off when the queue is empty
 //
-// Each line that it writes (into a port of virtio-serial, so that nothing is in a cache when the power fails) is "@kind text":
+// Each line of the output (a virtio-serial port, so that nothing is in a cache when the power fails) is "@kind text":
 //
-//	@awake   it can tell something
-//	@death   a line of the reaper's ledger
+//	@awake   the output works
+//	@death   a line of the ledger
 //	@otlp    a request that the collector accepted
-//	@safe    all who were dead by this time (ns of CLOCK_BOOTTIME) have been acknowledged by the service
-//	@clock   the wall clock was set by so many seconds
-//	@end     the act is over; the service's last /status
-//	@failed  it is over before its time, and why
+//	@safe    the service has acknowledged all terminations before this time (ns of CLOCK_BOOTTIME)
+//	@clock   the wall clock was changed by this number of seconds
+//	@end     finished; the last /status of the service
+//	@failed  failed, and why
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -48,35 +48,35 @@ const (
 	poll        = 100 * time.Millisecond
 )
 
-// jumps are made one after the other, this long apart.
+// jumps are the changes of the clock, betweenJumps apart.
 var jumps = []time.Duration{time.Hour, -2 * time.Hour, 365 * 24 * time.Hour, -365*24*time.Hour + time.Hour}
 
 const betweenJumps = 3 * time.Second
 
 var (
-	port   *os.File
-	saying sync.Mutex
+	port     *os.File
+	emitting sync.Mutex
 )
 
-// say writes one line in one write, so that no other line gets into it.
-func say(kind, text string) {
-	saying.Lock()
-	defer saying.Unlock()
+// emit writes one line with a single write, so that lines do not mix.
+func emit(kind, text string) {
+	emitting.Lock()
+	defer emitting.Unlock()
 	port.WriteString("@" + kind + " " + text + "\n")
 }
 
 func main() {
 	vminit.Run(func() {
-		if err := conduct(); err != nil {
+		if err := runMode(); err != nil {
 			fmt.Fprintln(os.Stderr, "vm:", err)
 			if port != nil {
-				say("failed", strings.ReplaceAll(err.Error(), "\n", " | "))
+				emit("failed", strings.ReplaceAll(err.Error(), "\n", " | "))
 			}
 		}
 	}, func(err error) { fmt.Fprintln(os.Stderr, "vm:", err) })
 }
 
-func conduct() error {
+func runMode() error {
 	if err := prepare(); err != nil {
 		return err
 	}
@@ -84,17 +84,17 @@ func conduct() error {
 	if err != nil {
 		return err
 	}
-	_, act, _ := strings.Cut(string(line), "act=")
-	act, _, _ = strings.Cut(strings.TrimSpace(act), " ")
-	if act != "fill" {
+	_, mode, _ := strings.Cut(string(line), "mode=")
+	mode, _, _ = strings.Cut(strings.TrimSpace(mode), " ")
+	if mode != "fill" {
 		if err := collect(); err != nil {
 			return err
 		}
 	}
-	if err := startWatching(); err != nil {
+	if err := startWhodunit(); err != nil {
 		return err
 	}
-	switch act {
+	switch mode {
 	case "jump":
 		return jump()
 	case "fill":
@@ -102,7 +102,7 @@ func conduct() error {
 	case "drain":
 		return drain()
 	}
-	return fmt.Errorf("no such act: %q", act)
+	return fmt.Errorf("unknown mode: %q", mode)
 }
 
 // prepare loads the drivers, in the order of their names, opens the port and mounts the disk.
@@ -125,11 +125,11 @@ func prepare() error {
 	if port, err = openWithin(portPath, portWithin); err != nil {
 		return err
 	}
-	say("awake", "")
+	emit("awake", "")
 	if err := unix.Mount(diskPath, "/state", "ext4", 0, ""); err != nil {
 		return fmt.Errorf("mount the disk: %w", err)
 	}
-	// Loopback is down in a new machine.
+	// The loopback interface is down after boot.
 	return linkUp("lo")
 }
 
@@ -159,8 +159,8 @@ func linkUp(name string) error {
 	return nil
 }
 
-// startWatching starts loader and service, and waits until the service is ready.
-func startWatching() error {
+// startWhodunit starts loader and service, and waits until the service is ready.
+func startWhodunit() error {
 	loader := exec.Command("/loader", "run", "--socket", socketPath)
 	service := exec.Command("/node", "/whodunit/dist/main.js", "run")
 	service.Env = []string{
@@ -181,7 +181,7 @@ func startWatching() error {
 	return fmt.Errorf("the service was not ready after %s", readyWithin)
 }
 
-// jump lets processes die while the clock is set, and ends when all has been delivered.
+// jump sets the clock during terminations, and returns when everything is delivered.
 func jump() error {
 	reaper, err := startReaper("--count", jumpDeaths)
 	if err != nil {
@@ -192,7 +192,7 @@ func jump() error {
 		if err := setClock(by); err != nil {
 			return err
 		}
-		say("clock", fmt.Sprint(int(by.Seconds())))
+		emit("clock", fmt.Sprint(int(by.Seconds())))
 	}
 	if err := reaper(); err != nil {
 		return err
@@ -212,21 +212,21 @@ func setClock(by time.Duration) error {
 	return nil
 }
 
-// fill lets processes die and says which of them are safe, for ever: the host cuts the power.
+// fill starts terminations and reports which are safe, until the host cuts the power.
 func fill() error {
 	if _, err := startReaper(); err != nil {
 		return err
 	}
-	return tellSafe()
+	return reportSafe()
 }
 
-// drain waits until nothing is left to be delivered.
+// drain waits until everything is delivered.
 func drain() error {
 	var last string
 	quiet := time.Now()
 	for start := time.Now(); time.Since(start) < endWithin; time.Sleep(poll) {
 		status, err := askService("/status")
-		if err != nil { // It has much to do.
+		if err != nil { // busy
 			last, quiet = err.Error(), time.Now()
 			continue
 		}
@@ -234,14 +234,14 @@ func drain() error {
 			last, quiet = status.deaths, time.Now()
 		}
 		if time.Since(quiet) > settle {
-			say("end", status.body)
+			emit("end", status.body)
 			return nil
 		}
 	}
-	return fmt.Errorf("something still waits after %s: %s", endWithin, last)
+	return fmt.Errorf("not everything was delivered after %s: %s", endWithin, last)
 }
 
-// startReaper lets processes die; what the reaper writes into its ledger is copied out. The result waits for its end.
+// startReaper starts the reaper and emits the lines of its ledger. The returned function waits for its exit.
 func startReaper(arguments ...string) (wait func() error, _ error) {
 	if err := unix.Mkfifo(ledgerPath, 0o600); err != nil {
 		return nil, err
@@ -256,7 +256,7 @@ func startReaper(arguments ...string) (wait func() error, _ error) {
 		return nil, err
 	}
 	copied := make(chan error, 1)
-	go func() { copied <- sayLines("death", ledger) }()
+	go func() { copied <- emitLines("death", ledger) }()
 	return func() error {
 		return errors.Join(<-copied, reaper.Wait())
 	}, nil

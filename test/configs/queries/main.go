@@ -1,6 +1,6 @@
-// Command queries says what Loki's own parser and Grafana's own schema think of queries, rules and dashboards. Standard input: one JSON
-// object {"logql": [query…], "dashboards": [JSON text…]}; standard output: {"logql": [{"error", "names"}…], "dashboards": [error…]}, in
-// that order. A module of its own, so that the loader's stays small.
+// Command queries checks queries with Loki's parser and dashboards with Grafana's schema. Standard input: one JSON object
+// {"logql": [query…], "dashboards": [JSON text…]}. Standard output, in the same order: {"logql": [{"error", "names"}…],
+// "dashboards": [error…]}. It is a separate module, so that the module of the loader stays small.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -22,7 +22,7 @@ type input struct {
 	Dashboards []json.RawMessage `json:"dashboards"`
 }
 
-// parsed: the error is empty where Loki takes the query. Names are the labels that it filters, groups and unwraps by.
+// parsed is the result for one query. Error is empty if the query is valid. Names are the labels that it filters, groups and unwraps by.
 type parsed struct {
 	Error string   `json:"error"`
 	Names []string `json:"names"`
@@ -97,7 +97,7 @@ func filtered(filter log.LabelFilterer) []string {
 	return filter.RequiredLabelNames()
 }
 
-// checkDashboard is empty where every field is one that Grafana knows, of the type that it wants.
+// checkDashboard returns an empty string if Grafana's schema has every field, with the right type.
 func checkDashboard(text json.RawMessage) string {
 	var board dashboard.Dashboard
 	if err := board.UnmarshalJSONStrict(text); err != nil {

@@ -20,7 +20,7 @@ const spoken = (changes: Partial<Extract<Spoken, { kind: 'spoken' }>>): Spoken =
   ...changes,
 });
 
-describe('what an endpoint speaks against what whodunit is set to', () => {
+describe('the protocols of an endpoint compared with the settings', () => {
   const fits: [Protocol, string, Spoken][] = [
     ['grpc', 'http://collector:4317', spoken({ http2: true })],
     ['grpc', 'http://collector:4317', spoken({ http1: true, http2: true })],
@@ -36,12 +36,12 @@ describe('what an endpoint speaks against what whodunit is set to', () => {
   const faults: [Protocol, string, Spoken, string, RegExp][] = [
     ['grpc', 'http://c:4317', { kind: 'unreachable', reason: 'ECONNREFUSED' }, 'collector', /ECONNREFUSED/],
     ['grpc', 'http://c:4318', spoken({ http1: true }), 'protocol', /speaks HTTP\/1\.1: set .*=http\/protobuf/],
-    ['grpc', 'http://c:22', spoken({}), 'protocol', /no HTTP\/2/],
+    ['grpc', 'http://c:22', spoken({}), 'protocol', /does not speak HTTP\/2/],
     ['http/json', 'http://c:4317', spoken({ http2: true }), 'protocol', /speaks gRPC: set .*=grpc/],
-    ['http/json', 'http://c:22', spoken({}), 'protocol', /no HTTP:/],
-    ['http/json', 'https://c:4318', spoken({ http1: true }), 'TLS', /write http:\/\//],
-    ['grpc', 'c:4317', spoken({ http2: true }), 'TLS', /write http:\/\//],
-    ['grpc', 'http://c:4317', spoken({ tls: true, http2: true }), 'TLS', /write https:\/\//],
+    ['http/json', 'http://c:22', spoken({}), 'protocol', /does not speak HTTP:/],
+    ['http/json', 'https://c:4318', spoken({ http1: true }), 'TLS', /use http:\/\//],
+    ['grpc', 'c:4317', spoken({ http2: true }), 'TLS', /use http:\/\//],
+    ['grpc', 'http://c:4317', spoken({ tls: true, http2: true }), 'TLS', /use https:\/\//],
     [
       'grpc',
       'https://c:4317',
@@ -50,12 +50,12 @@ describe('what an endpoint speaks against what whodunit is set to', () => {
       /CERT_HAS_EXPIRED/,
     ],
   ];
-  it.each(faults)('%s to %s does not: %o', (protocol, endpoint, seen, step, text) => {
+  it.each(faults)('%s to %s does not fit: %o', (protocol, endpoint, seen, step, text) => {
     expect(diagnose({ protocol, endpoint }, seen)).toEqual({ step, text: expect.stringMatching(text) });
   });
 });
 
-describe('what a failure means', () => {
+describe('the explanation of a failure', () => {
   const TARGET = { protocol: 'grpc', endpoint: 'http://me:secret@c:4317' } as const;
   const http = (status: number, text: string) => httpFailure({ status, retryAfter: undefined, text }, 0);
   const grpc = (code: number, message: string) => grpcFailure({ code, message, details: undefined });
@@ -76,15 +76,15 @@ describe('what a failure means', () => {
     expect(fault.text).not.toContain('secret');
   });
 
-  it.each(['metrics', 'traces'] as const)('a backend without %s is no fault of its logs', (signal) => {
+  it.each(['metrics', 'traces'] as const)('of %s names that signal and its settings', (signal) => {
     const { text } = explainFailure(TARGET, http(404, 'Not Found'), signal);
     expect(text).toContain(`does not accept ${signal} (HTTP 404 Not Found)`);
     expect(text).toContain(`set OTEL_${signal.toUpperCase()}_EXPORTER=none`);
     expect(text).not.toContain('LOGS');
   });
 
-  it('a refusal of which only the words are known is the collector', () => {
-    const fault = explainRefusal(TARGET, 'HTTP 404 in the words of a server');
+  it('of which only the reason is known names the collector', () => {
+    const fault = explainRefusal(TARGET, 'HTTP 404 in a message');
     expect(fault.step).toBe('collector');
     expect(fault.text).not.toContain('secret');
   });

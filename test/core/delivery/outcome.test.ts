@@ -14,7 +14,7 @@ const NOW = Date.parse('2026-11-25T10:00:00Z');
 const http = (status: number, retryAfter?: string) => httpFailure({ status, retryAfter, text: 'x' }, NOW);
 const grpc = (code: number) => grpcFailure({ code, message: 'x', details: undefined });
 
-describe('what a failure means', () => {
+describe('the kind of a failure', () => {
   it.each<[string, Failure, Failure['kind']]>([
     ['HTTP 429', http(429), 'retryable'],
     ['HTTP 502', http(502), 'retryable'],
@@ -44,7 +44,7 @@ describe('what a failure means', () => {
     expect(grpc(12).status).toEqual({ kind: 'grpc', code: 12 });
   });
 
-  it('the reason is one short line that a terminal may show', () => {
+  it('the reason is one short printable line', () => {
     const text = `a\nb\u001b[31m${'c'.repeat(999)}`;
     const reason = describeFailure(httpFailure({ status: 400, retryAfter: undefined, text }, NOW));
     expect(reason).toMatch(/^HTTP 400 a b \[31mc+$/);
@@ -66,7 +66,7 @@ describe('Retry-After', () => {
 });
 
 describe('grpc-status-details-bin', () => {
-  it('may be any bytes: a delay, or none, never an exception', () => {
+  it('gives a delay or none for any bytes, never an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const ms = retryDelayMs(bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folding: which deaths get a record of their own, and that the summaries and the records together are all of them.
+// Aggregation: which terminations get a record of their own; records and summaries together account for all.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { conclude } from '../../../src/core/conclude.ts';
@@ -35,7 +35,7 @@ describe('a minute of one service', () => {
   it('has ten records and one summary for any number of terminations', () => {
     const loops = new CrashLoops(LIMIT);
     const aggregated = Array.from({ length: 1000 }, (_, i) =>
-      loops.aggregates(candidate({ endedNs: BigInt(i) * 59_000_000n }), i * 59),
+      loops.add(candidate({ endedNs: BigInt(i) * 59_000_000n }), i * 59),
     );
     expect(aggregated.filter((aggregate) => !aggregate)).toHaveLength(LIMIT);
     const summaries = loops.due(WINDOW_MS);
@@ -43,11 +43,11 @@ describe('a minute of one service', () => {
     expect(loops.due(WINDOW_MS)).toEqual([]);
   });
 
-  it('has no summary while it lasts, nor if nothing was aggregated', () => {
+  it('has no summary before it is over, and none if nothing was aggregated', () => {
     const loops = new CrashLoops(1);
-    loops.aggregates(candidate(), 0);
+    loops.add(candidate(), 0);
     expect(loops.due(2 * WINDOW_MS)).toEqual([]);
-    for (let i = 0; i < 2; i += 1) loops.aggregates(candidate(), 0);
+    for (let i = 0; i < 2; i += 1) loops.add(candidate(), 0);
     expect(loops.due(WINDOW_MS - 1)).toEqual([]);
     expect(total(loops.due(WINDOW_MS))).toBe(1);
   });
@@ -55,7 +55,7 @@ describe('a minute of one service', () => {
   it('is not idle until it is over and its summary is returned', () => {
     const loops = new CrashLoops(1);
     expect(loops.idle).toBe(true);
-    for (let i = 0; i < 2; i += 1) loops.aggregates(candidate(), 0);
+    for (let i = 0; i < 2; i += 1) loops.add(candidate(), 0);
     loops.due(WINDOW_MS - 1);
     expect(loops.idle).toBe(false);
     const next = new CrashLoops(1, loops.open());
@@ -65,7 +65,7 @@ describe('a minute of one service', () => {
 
   it('is followed by another minute with records', () => {
     const loops = new CrashLoops(1);
-    const at = (seconds: bigint) => loops.aggregates(candidate({ endedNs: seconds * SECOND }), 0);
+    const at = (seconds: bigint) => loops.add(candidate({ endedNs: seconds * SECOND }), 0);
     expect([at(0n), at(1n), at(60n), at(61n)]).toEqual([false, true, false, true]);
     expect(loops.due(0)).toMatchObject([{ startNs: 0n, count: 1 }]);
     expect(loops.due(Number.POSITIVE_INFINITY)).toMatchObject([{ startNs: 60n * SECOND, count: 1 }]);
@@ -74,7 +74,7 @@ describe('a minute of one service', () => {
   it('counts by cause, and has the highest severity', () => {
     const loops = new CrashLoops(1);
     const causes = ['exit', 'fault', 'exit', 'exit'] as const;
-    for (const cause of causes) loops.aggregates(candidate({ cause, severity: cause === 'fault' ? FATAL : ERROR }), 0);
+    for (const cause of causes) loops.add(candidate({ cause, severity: cause === 'fault' ? FATAL : ERROR }), 0);
     const [aggregated] = loops.due(Number.POSITIVE_INFINITY) as [Aggregate];
     expect([...aggregated.byCause]).toEqual([
       ['fault', 1],
@@ -85,17 +85,17 @@ describe('a minute of one service', () => {
 
   it('is passed to the next run if it was still open, and is then due at once', () => {
     const loops = new CrashLoops(1);
-    for (const key of ['a', 'b', 'b']) loops.aggregates(candidate({ key, endedNs: 7n }), 0);
+    for (const key of ['a', 'b', 'b']) loops.add(candidate({ key, endedNs: 7n }), 0);
     const next = new CrashLoops(1, JSON.parse(JSON.stringify(loops.open())));
     expect(next.open()).toEqual(loops.open());
     expect(next.due(0)).toEqual(loops.due(Number.POSITIVE_INFINITY));
     expect([next.open(), next.due(0)]).toEqual([[], []]);
   });
 
-  it('is separate for each service, and closed early if too many are open, never lost', () => {
+  it('is separate for each service; if too many are open, the oldest is closed early, and not lost', () => {
     const loops = new CrashLoops(1);
     for (let i = 0; i <= SERVICES_MAX; i += 1)
-      for (let times = 0; times < 2; times += 1) loops.aggregates(candidate({ key: `service ${i}` }), 0);
+      for (let times = 0; times < 2; times += 1) loops.add(candidate({ key: `service ${i}` }), 0);
     expect(loops.due(0)).toMatchObject([{ key: 'service 0', count: 1 }]);
     expect(total(loops.due(Number.POSITIVE_INFINITY))).toBe(SERVICES_MAX);
   });
@@ -112,7 +112,7 @@ describe('a minute of one service', () => {
         let records = 0;
         let aggregated = 0;
         for (const { nowMs, ...changes } of deaths) {
-          if (!loops.aggregates(candidate(changes), nowMs)) records += 1;
+          if (!loops.add(candidate(changes), nowMs)) records += 1;
           aggregated += total(loops.due(nowMs));
         }
         expect(records + aggregated + total(loops.due(Number.POSITIVE_INFINITY))).toBe(deaths.length);
@@ -159,7 +159,7 @@ describe('a crash loop, concluded', () => {
     expect(buildSummary(aggregated, 2n).attributes['log.record.uid']).toBe(summary.attributes['log.record.uid']);
   });
 
-  it('of an unnamed service is that of one pod', () => {
+  it('of an unnamed service is limited by pod', () => {
     const given = circumstances({ loops: new CrashLoops(1) });
     const pods = ['1', '2', '1'].map((digit) => `/kubepods/pod${digit.repeat(32)}/${'a'.repeat(64)}`);
     const outcomes = pods.map((cgroup, index) => {

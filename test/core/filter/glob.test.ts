@@ -28,7 +28,7 @@ describe('a glob', () => {
     expect(glob(pattern)(text)).toBe(expected);
   });
 
-  it('matches what a regular expression of the same meaning matches', () => {
+  it('matches the same texts as the equivalent regular expression', () => {
     const alphabet = fc.constantFrom('a', 'b', '*', '?', '/');
     const words = fc.array(alphabet, { maxLength: 8 }).map((chars) => chars.join(''));
     fc.assert(
@@ -40,7 +40,7 @@ describe('a glob', () => {
     );
   });
 
-  it('takes no time over a text that is made to take time', () => {
+  it('is fast for a text made to cause backtracking', () => {
     const start = performance.now();
     expect(glob('*a*a*a*a*a*a*a*b')('a'.repeat(50_000))).toBe(false);
     expect(performance.now() - start).toBeLessThan(500);

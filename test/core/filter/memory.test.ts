@@ -2,14 +2,14 @@
 import { expect, it } from 'vitest';
 import { RECENT_WINDOW_NS, Recent, Seen } from '../../../src/core/filter/memory.ts';
 
-it('a duplicate is recognised until at least `limit` others have come', () => {
+it('a duplicate is recognized until at least `limit` other members were added', () => {
   const seen = new Seen(2);
   const added = (...members: string[]) => members.map((member) => seen.add(member));
   expect(added('a', 'a', 'b', 'a', 'c', 'a', 'b')).toEqual([true, false, true, false, true, false, false]);
   expect(added('d', 'c', 'd', 'a')).toEqual([true, false, false, true]);
 });
 
-it('what the previous run remembered is recognised', () => {
+it('members of the previous run are recognized', () => {
   const seen = new Seen(2, ['a', 'b']);
   expect([seen.add('a'), seen.add('c'), seen.add('b')]).toEqual([false, true, false]);
 });

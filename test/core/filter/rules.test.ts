@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of the user: what each condition looks at, and what is said of a wrong one.
+// User rules: what each condition matches, and the errors for invalid files.
 import { describe, expect, it } from 'vitest';
 import { firstMatch } from '../../../src/core/filter/match.ts';
 import { parseRules, RULES_MAX, type RuleText, rulesOf, type Subject } from '../../../src/core/filter/rules.ts';
@@ -19,8 +19,8 @@ const subject: Subject = {
 };
 const killed: Subject = { ...subject, exitCode: null, signo: 15, cause: 'killed' };
 
-/** The first rule that takes it, of these and the built-in ones. */
-function taken(texts: readonly RuleText[], of = subject): string {
+/** The name of the first rule that matches, of these and the built-in ones. */
+function matching(texts: readonly RuleText[], of = subject): string {
   const parsed = parseRules({ rules: texts });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.error));
   return firstMatch(of, rulesOf(parsed.rules, 'default')).name;
@@ -55,27 +55,27 @@ describe('a condition', () => {
     [{ uptime_below: 12.5 }, false],
     [{ unit: 'backup.service', exit_code: 4 }, false],
   ])('%j: %s', (conditions, expected, of = subject) => {
-    expect(taken([{ name: 'mine', action: 'ignore', ...conditions }], of) === 'mine').toBe(expected);
+    expect(matching([{ name: 'mine', action: 'ignore', ...conditions }], of) === 'mine').toBe(expected);
   });
 
-  it('on a fact that is not known does not hold', () => {
+  it('does not hold if the fact is not known', () => {
     const unknown: Subject = { ...subject, cgroup: null, unit: null, user: null, arguments: null, executable: [] };
     for (const key of ['cgroup', 'unit', 'user', 'arguments', 'executable'])
-      expect(taken([{ name: 'mine', action: 'ignore', [key]: '*' }], unknown)).not.toBe('mine');
+      expect(matching([{ name: 'mine', action: 'ignore', [key]: '*' }], unknown)).not.toBe('mine');
   });
 });
 
 it('the first rule that matches decides, those of the user before the built-in ones', () => {
   const first: RuleText = { name: 'first', action: 'count', exit_code: 3 };
-  expect(taken([first, { name: 'second', action: 'ignore' }])).toBe('first');
-  expect(taken([{ name: 'other', action: 'count', exit_code: 4 }])).toBe('ran for more than 10 s');
+  expect(matching([first, { name: 'second', action: 'ignore' }])).toBe('first');
+  expect(matching([{ name: 'other', action: 'count', exit_code: 4 }])).toBe('ran for more than 10 s');
 });
 
-describe('a wrong file is refused with key, value and what is allowed', () => {
+describe('an invalid file is rejected with key, value and what is allowed', () => {
   it.each<[string, unknown, string, string, string]>([
     ['an unknown key of the file', { rule: [] }, 'rule', '[]', 'the key rules'],
-    ['no list', { rules: 'all' }, 'rules', 'all', 'a list of at most 1000 rules'],
-    ['no object', [1], 'the file', '[1]', 'the key rules'],
+    ['not a list', { rules: 'all' }, 'rules', 'all', 'a list of at most 1000 rules'],
+    ['not an object', [1], 'the file', '[1]', 'the key rules'],
     ['no name', { rules: [{ action: 'count' }] }, 'rules[0].name', 'missing', 'a name of 1 to 200 characters'],
     [
       'an unknown action',
@@ -99,21 +99,21 @@ describe('a wrong file is refused with key, value and what is allowed', () => {
       '0 to 255',
     ],
     [
-      'a range the wrong way round',
+      'a reversed range',
       { rules: [{ name: 'a', action: 'count', exit_code: '5-1' }] },
       'rules[0].exit_code',
       '5-1',
       'a range',
     ],
     [
-      'no signal',
+      'not a signal',
       { rules: [{ name: 'a', action: 'count', signal: 'SIGNOT' }] },
       'rules[0].signal',
       'SIGNOT',
       'SIGTERM',
     ],
-    ['no cause', { rules: [{ name: 'a', action: 'count', cause: 'bad' }] }, 'rules[0].cause', 'bad', 'exit, fault'],
-    ['no glob', { rules: [{ name: 'a', action: 'count', unit: 7 }] }, 'rules[0].unit', '7', 'a glob'],
+    ['not a cause', { rules: [{ name: 'a', action: 'count', cause: 'bad' }] }, 'rules[0].cause', 'bad', 'exit, fault'],
+    ['not a glob', { rules: [{ name: 'a', action: 'count', unit: 7 }] }, 'rules[0].unit', '7', 'a glob'],
     ['an empty list', { rules: [{ name: 'a', action: 'count', unit: [] }] }, 'rules[0].unit', '[]', 'a glob'],
     [
       'a negative time',

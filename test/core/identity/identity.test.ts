@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who the victim and the sender are, derived from the facts once.
+// The identities of victim and sender, derived from the facts.
 import { describe, expect, it } from 'vitest';
 import { actor, death, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
 import { identitiesOf } from '../../support/derived.ts';
@@ -22,28 +22,32 @@ describe('the name of the service', () => {
       { env: { OTEL_RESOURCE_ATTRIBUTES: 'a=b,service.name=my%20cart' }, cgroup: nginx },
       'my cart',
     ],
-    ['an empty OTEL_SERVICE_NAME is none', { env: { OTEL_SERVICE_NAME: ' ' }, cgroup: nginx }, 'nginx'],
+    ['an empty OTEL_SERVICE_NAME is ignored', { env: { OTEL_SERVICE_NAME: ' ' }, cgroup: nginx }, 'nginx'],
     [
       'then the systemd service without its suffix',
       { cgroup: '/system.slice/system-getty.slice/getty@tty1.service' },
       'getty@tty1',
     ],
-    ['a session is no service', { cgroup: '/user.slice/user-1000.slice/session-3.scope' }, 'unknown_service:sleep'],
+    ['a session is not a service', { cgroup: '/user.slice/user-1000.slice/session-3.scope' }, 'unknown_service:sleep'],
     [
-      'the manager of a user is no service',
+      'a user manager is not a service',
       { cgroup: '/user.slice/user-1000.slice/user@1000.service' },
       'unknown_service:sleep',
     ],
-    ['then the container, where its cgroup names it', { cgroup: '/lxc.payload.web/init.scope' }, 'web'],
-    ['a service in such a container goes first', { cgroup: '/lxc.payload.web/system.slice/nginx.service' }, 'nginx'],
+    ['then the container, if its cgroup names it', { cgroup: '/lxc.payload.web/init.scope' }, 'web'],
+    [
+      'a service in such a container takes precedence',
+      { cgroup: '/lxc.payload.web/system.slice/nginx.service' },
+      'nginx',
+    ],
     ['then the executable', { cgroup: null, exe: '/opt/x/my app' }, 'unknown_service:my app'],
     ['an executable that was replaced', { cgroup: null, exe: '/usr/bin/nginx (deleted)' }, 'unknown_service:nginx'],
     [
-      'then the name that the kernel keeps',
+      'then the comm of the kernel',
       { cgroup: null, exe: null, comm: 'nginx: worker' },
       'unknown_service:nginx: worker',
     ],
-    ['nothing known of the environment', { env: null, cgroup: null }, 'unknown_service:sleep'],
+    ['the environment is not known', { env: null, cgroup: null }, 'unknown_service:sleep'],
   ] as const)('%s', (_, changes, expected) => {
     expect(name(changes)).toBe(expected);
   });
@@ -67,13 +71,13 @@ describe('the identities', () => {
     expect(sender?.arguments.shown).toEqual(['bash', '-l']);
   });
 
-  it('have no sender where no process is named as such', () => {
+  it('have no sender if the verdict names none', () => {
     expect(identitiesOf(exitedWith(1)).sender).toBeNull();
   });
 
   it.each([
     ['a user of the host', null, 1000, 'alice'],
-    ['a user that the host does not know', null, 7, null],
+    ['a user unknown to the host', null, 7, null],
     ['root in a container', `/docker/${ID}`, 0, 'root'],
     ['another user of a container', `/docker/${ID}`, 1000, null],
   ])('name %s', (_, cgroup, uid, name) => {
@@ -91,21 +95,21 @@ describe('arguments', () => {
     ['redacted', ['app', '--token=[REDACTED]']],
     ['full', args],
     ['off', null],
-  ] as const)('are shown in the mode %s, and redacted for rules in any', (mode, shown) => {
+  ] as const)('are shown in the mode %s, and redacted for rules in every mode', (mode, shown) => {
     expect(of(mode).shown).toEqual(shown);
     expect(of(mode).redacted).toEqual(['app', '--token=[REDACTED]']);
     expect(of(mode).command).toBe('app');
   });
 
-  it.each(['redacted', 'full', 'off'] as const)('have no secret in the command in the mode %s', (mode) => {
+  it.each(['redacted', 'full', 'off'] as const)('have no secret in the command, in the mode %s', (mode) => {
     expect(of(mode, { args: ['app: password=hunter2'] }).command).toBe('app: password=[REDACTED]');
   });
 
-  it('are counted where none was cut off', () => {
+  it('are counted if none was cut', () => {
     expect([of('off').count, of('off', { args_truncated: true }).count]).toEqual([2, null]);
   });
 
-  it('may be unknown, or none', () => {
+  it('may be unknown or empty', () => {
     const unknown = of('full', { args: null });
     expect([unknown.shown, unknown.redacted, unknown.command, unknown.count]).toEqual([null, null, null, null]);
     const none = of('full', { args: [] });

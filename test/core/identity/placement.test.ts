@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cgroup paths as runtimes make them, v1 and v2, with systemd's driver and without, nested; and what follows from them.
+// Placement from the cgroup paths of the runtimes: v1 and v2, systemd and cgroupfs driver, nested.
 import { describe, expect, it } from 'vitest';
 import { type Placement, placementOf } from '../../../src/core/identity/placement.ts';
 
@@ -11,10 +11,10 @@ const POD_SLICE = POD.replaceAll('-', '_');
 
 const nothing: Placement = { containerId: null, containerName: null, podUid: null, unit: null };
 
-describe('where a cgroup path says that a process runs', () => {
+describe('the placement from a cgroup path', () => {
   it.each<[string, string | null, Partial<Placement>]>([
-    ['nowhere: the root', '/', {}],
-    ['nowhere: not known', null, {}],
+    ['none: the root', '/', {}],
+    ['none: not known', null, {}],
     ['a systemd service', '/system.slice/nginx.service', { unit: 'nginx.service' }],
     ['below a delegated service', '/system.slice/foo.service/worker-1', { unit: 'foo.service' }],
     [
@@ -23,7 +23,7 @@ describe('where a cgroup path says that a process runs', () => {
       { unit: 'syncthing.service' },
     ],
     ['a session', '/user.slice/user-1000.slice/session-3.scope', { unit: 'session-3.scope' }],
-    ['a slice alone is no unit', '/system.slice', {}],
+    ['a slice is not a unit', '/system.slice', {}],
     ['Docker, cgroupfs driver', `/docker/${ID}`, { containerId: ID }],
     ['Docker, systemd driver', `/system.slice/docker-${ID}.scope`, { containerId: ID, unit: `docker-${ID}.scope` }],
     ['Docker in Docker: the inner one', `/docker/${ID}/docker/${INNER}`, { containerId: INNER }],
@@ -33,7 +33,7 @@ describe('where a cgroup path says that a process runs', () => {
       { containerId: ID, unit: 'cron.service' },
     ],
     [
-      'the service of the runtime is not that of the container',
+      'the unit of the runtime is not that of the container',
       `/system.slice/k3s.service/kubepods/burstable/pod${POD}/${ID}`,
       { containerId: ID, podUid: POD },
     ],
@@ -63,12 +63,12 @@ describe('where a cgroup path says that a process runs', () => {
       { containerId: ID, podUid: POD, unit: `crio-${ID}.scope` },
     ],
     [
-      'CRI-O with the cgroup that crun makes',
+      'CRI-O with the inner cgroup of crun',
       `/kubepods.slice/kubepods-burstable-pod${POD_SLICE}.slice/crio-${ID}.scope/container`,
       { containerId: ID, podUid: POD, unit: `crio-${ID}.scope` },
     ],
     [
-      'the monitor of CRI-O is not in the container',
+      'the monitor process of CRI-O is not in the container',
       `/kubepods.slice/crio-conmon-${ID}.scope`,
       { unit: `crio-conmon-${ID}.scope` },
     ],
@@ -80,7 +80,7 @@ describe('where a cgroup path says that a process runs', () => {
     ],
     ['Podman, cgroupfs driver', `/libpod_parent/libpod-${ID}`, { containerId: ID }],
     [
-      'the monitor of Podman is not in the container',
+      'the monitor process of Podman is not in the container',
       `/machine.slice/libpod-conmon-${ID}.scope`,
       { unit: `libpod-conmon-${ID}.scope` },
     ],
@@ -113,7 +113,7 @@ describe('where a cgroup path says that a process runs', () => {
       { containerId: ID, podUid: POD, unit: `cri-containerd-${ID}.scope` },
     ],
     ['CRI-O, cgroupfs driver', `/kubepods/burstable/pod${POD}/crio-${ID}`, { containerId: ID, podUid: POD }],
-    ['a pod without a container: the pause is one', `/kubepods/burstable/pod${POD}`, { podUid: POD }],
+    ['a pod without a container', `/kubepods/burstable/pod${POD}`, { podUid: POD }],
     [
       'Podman in a pod',
       `/machine.slice/machine-libpod_pod_${INNER}.slice/libpod-${ID}.scope/container`,
@@ -142,8 +142,8 @@ describe('where a cgroup path says that a process runs', () => {
       { containerId: '70e5b7c2-3a1b-4f2e-6d1e-1234' },
     ],
     ['LXC', '/lxc.payload.web/init.scope', { containerName: 'web', unit: 'init.scope' }],
-    ['LXC of old', '/lxc/web', { containerName: 'web' }],
-    ['the monitor of LXC is not in the container', '/lxc.monitor.web', {}],
+    ['LXC, older layout', '/lxc/web', { containerName: 'web' }],
+    ['the monitor process of LXC is not in the container', '/lxc.monitor.web', {}],
     ['Docker in LXC: the inner one', `/lxc.payload.web/docker/${ID}`, { containerId: ID }],
     [
       'systemd-nspawn',
@@ -151,7 +151,7 @@ describe('where a cgroup path says that a process runs', () => {
       { containerName: 'web', unit: 'cron.service' },
     ],
     [
-      'systemd-nspawn by hand',
+      'systemd-nspawn started manually',
       '/machine.slice/machine-my\\x2dweb.scope/payload',
       { containerName: 'my-web', unit: 'machine-my\\x2dweb.scope' },
     ],
@@ -160,18 +160,18 @@ describe('where a cgroup path says that a process runs', () => {
       '/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt',
       { unit: 'machine-qemu\\x2d1\\x2dweb.scope' },
     ],
-    ['a unit that systemd had to escape', '/system.slice/_cpu.service', { unit: 'cpu.service' }],
+    ['a unit name that systemd escaped', '/system.slice/_cpu.service', { unit: 'cpu.service' }],
     [
-      'a template of a unit',
+      'an instance of a unit template',
       '/system.slice/system-postgresql.slice/postgresql@17-main.service',
       { unit: 'postgresql@17-main.service' },
     ],
     [
-      'an application of a desktop',
+      'a desktop application',
       '/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-4242.scope',
       { unit: 'app-gnome-firefox-4242.scope' },
     ],
-    ['no container: 63 digits', `/docker/${ID.slice(1)}`, {}],
+    ['not a container: 63 digits', `/docker/${ID.slice(1)}`, {}],
   ])('%s', (_, cgroup, placement) => {
     expect(placementOf(cgroup)).toEqual({ ...nothing, ...placement });
   });

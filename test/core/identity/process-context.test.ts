@@ -37,7 +37,7 @@ describe('the published context', () => {
     expect(parseProcessContext(processContext([], []))).toEqual({ resource: {}, attributes: {} });
   });
 
-  it('is empty if there is none, or if it is malformed', () => {
+  it('is empty if it is absent or malformed', () => {
     const nothing = { resource: {}, attributes: {} };
     expect(parseProcessContext(null)).toEqual(nothing);
     expect(parseProcessContext(published(['a', text('b')]).slice(0, -8))).toEqual(nothing);
@@ -66,7 +66,7 @@ describe('the name of the service', () => {
   const resource = (changes: object) =>
     resourceOfVictim(exitedWith(1, { process: victim({ env, ...changes }) }), 'off');
 
-  it('is the published one, before that of the variables', () => {
+  it('is the published one, before those of the environment', () => {
     const context = published(['service.name', text('published')], ['service.version', text('2')]);
     expect(resource({ otel_context: context })).toMatchObject({
       'service.name': 'published',
@@ -75,7 +75,7 @@ describe('the name of the service', () => {
     });
   });
 
-  it('is that of the variables where the context names none', () => {
+  it('is that of the environment if the context has none', () => {
     expect(resource({ otel_context: published(['service.version', text('2')]) })).toMatchObject({
       'service.name': 'by-variable',
       'service.version': '2',
@@ -83,7 +83,7 @@ describe('the name of the service', () => {
     expect(resource({})).toMatchObject({ 'service.name': 'by-variable', 'service.version': '1' });
   });
 
-  it('is published, and never replaces what the kernel knows', () => {
+  it('never replaces a fact from the kernel', () => {
     const context = published(['process.pid', (writer) => writer.uint32(24).int64(1)], ['container.id', text('c')]);
     expect(resource({ otel_context: context, build_id: 'ab12' })).toMatchObject({
       'process.pid': 4242,

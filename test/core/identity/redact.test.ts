@@ -25,7 +25,7 @@ describe('secrets in arguments', () => {
       ['docker', 'run', '-p', '127.0.0.1:80:80/tcp', 'x'],
       ['docker', 'run', '-p', '127.0.0.1:80:80/tcp', 'x'],
     ],
-    ['a flag after an option that wants a secret', ['app', '--token', '--verbose'], ['app', '--token', '--verbose']],
+    ['an option after an option that takes a secret', ['app', '--token', '--verbose'], ['app', '--token', '--verbose']],
     ['mysql -p…', ['/usr/bin/mysql', '-uroot', `-p${S}`], ['/usr/bin/mysql', '-uroot', `-p${X}`]],
     ['sshpass -p …', ['sshpass', '-p', S, 'ssh'], ['sshpass', '-p', X, 'ssh']],
     ['redis-cli -a …', ['redis-cli', '-a', S], ['redis-cli', '-a', X]],
@@ -50,7 +50,7 @@ describe('secrets in arguments', () => {
     ['JSON', ['app', `{"user":"me","password":"${S}"}`], ['app', `{"user":"me","password":${X}}`]],
     ['a URL with credentials', ['psql', `postgres://me:${S}@db/x`], ['psql', `postgres://me:${X}@db/x`]],
     [
-      'a URL with a token for a user',
+      'a URL with a token as user',
       ['git', 'clone', `https://${S}@github.com/x`],
       ['git', 'clone', `https://${X}@github.com/x`],
     ],
@@ -78,11 +78,11 @@ describe('secrets in arguments', () => {
     [['ls', '-la', '--color=auto']],
     [[]],
     [['']],
-  ])('leaves %j as it is', (args) => {
+  ])('leaves %j unchanged', (args) => {
     expect(redactArguments(args)).toEqual(args);
   });
 
-  it('never shows a secret that is given with a known option, whatever it is made of', () => {
+  it('redacts any value of an option that takes a secret', () => {
     const option = fc.constantFrom('--password=', '--api-key=', '--client-secret=', '--token=');
     fc.assert(
       fc.property(option, fc.string({ minLength: 1, maxLength: 300 }), (name, secret) => {
@@ -91,7 +91,7 @@ describe('secrets in arguments', () => {
     );
   });
 
-  it('finds without a mark only tokens, and those are not short', () => {
+  it('needs no scan for marked forms without a mark, and none for tokens in a short text', () => {
     const word = fc.constantFrom(
       'authorization',
       'cookie',
@@ -119,7 +119,7 @@ describe('secrets in arguments', () => {
     );
   });
 
-  it('takes no time over what is made to take time', () => {
+  it('is fast for input made to cause backtracking', () => {
     const nasty = [
       'a'.repeat(100_000),
       '-'.repeat(100_000),
@@ -134,7 +134,7 @@ describe('secrets in arguments', () => {
 });
 
 describe('cutting', () => {
-  it('keeps the limits of one argument, of their number, and of all of them', () => {
+  it('limits the length of an argument, their number, and the total length', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ maxLength: 600 }), { maxLength: 100 }), (args) => {
         const cut = redactArguments(args);
@@ -145,12 +145,12 @@ describe('cutting', () => {
     );
   });
 
-  it('says where something was cut', () => {
+  it('marks a cut', () => {
     expect(redactArguments(['x'.repeat(300)])).toEqual([`${'x'.repeat(255)}…`]);
     expect(redactArguments(Array(70).fill('x')).at(-1)).toBe('…');
   });
 
-  it('leaves no half of a character', () => {
+  it('does not split a surrogate pair', () => {
     expect(cutText('ab😀cd', 4)).toBe('ab…');
   });
 });

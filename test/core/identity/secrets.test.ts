@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command lines as people and programs really write them, each with a secret in it that must not be shown. The other way round,
-// ordinary ones stay as they are. Secrets are made up; their forms are those of the vendors' documentation.
+// Realistic command lines, each with a secret that must be redacted, and ordinary ones that must not change. The secrets are made up; their
+// forms are from the vendors' documentation.
 import { describe, expect, it } from 'vitest';
 import { redactArguments } from '../../../src/core/identity/redact.ts';
 
-/** A made-up secret of the form `prefix` and then `length` letters and digits. */
+/** A made-up secret: `prefix`, then `length` letters and digits. */
 const made = (prefix: string, length: number): string => prefix + 'x9Kf2mQ7'.repeat(12).slice(0, length);
 const S = 'hunter2Geheim';
 
-/** A command line as a shell would split it at spaces; `·` stands for a space within an argument. */
+/** Splits a command line at spaces; `·` stands for a space within an argument. */
 const split = (line: string): string[] => line.split(' ').map((word) => word.replaceAll('·', ' '));
 const line = (text: string): [string, string[], string] => [
   text.replaceAll(S, '…').replaceAll('·', ' '),
@@ -128,10 +128,10 @@ const BY_FORM: [string, string][] = [
   ['GitLab', made('glpat-', 20)],
   ['GitLab runner', made('glrt-', 20)],
   ['Slack', `xoxb-123456789012-123456789012-${made('', 24)}`],
-  ['Slack web hook', `https://hooks.slack.com/services/T0123ABCD/B0123ABCD/${made('', 24)}`],
-  ['Discord web hook', `https://discord.com/api/webhooks/123456789012345678/${made('', 68)}`],
+  ['Slack webhook', `https://hooks.slack.com/services/T0123ABCD/B0123ABCD/${made('', 24)}`],
+  ['Discord webhook', `https://discord.com/api/webhooks/123456789012345678/${made('', 68)}`],
   ['Stripe', made('sk_live_', 24)],
-  ['Stripe web hook', made('whsec_', 32)],
+  ['Stripe webhook', made('whsec_', 32)],
   ['OpenAI', made('sk-proj-', 48)],
   ['Google API', made('AIza', 35)],
   ['Google OAuth', made('ya29.', 60)],
@@ -175,12 +175,12 @@ const ORDINARY: string[] = [
   'mysql --host=db --user=root shop',
 ];
 
-describe('no secret is shown', () => {
+describe('a secret is redacted', () => {
   it.each(WRITTEN)('%s', (_, args, secret) => {
     expect(redactArguments(args).join(' ')).not.toContain(secret);
   });
 
-  it.each(BY_FORM)('by the form of it: %s', (_, secret) => {
+  it.each(BY_FORM)('by its form: %s', (_, secret) => {
     const tail = secret.trim().slice(-12);
     for (const args of [
       ['app', secret],
@@ -192,12 +192,12 @@ describe('no secret is shown', () => {
   });
 });
 
-describe('what is no secret is shown', () => {
+describe('other text is kept', () => {
   it.each(ORDINARY)('%s', (text) => {
     expect(redactArguments(split(text))).toEqual(split(text));
   });
 
-  it('the program, its options and the other side stay readable', () => {
+  it('the program, its options and its target stay readable', () => {
     expect(redactArguments(['curl', '-s', '-u', `me:${S}`, 'https://example.com'])).toEqual([
       'curl',
       '-s',

@@ -14,7 +14,7 @@ const concluded = (death: Death, seen = new Seen(10)) => conclude(death, circums
 
 const goldenRecord = (name: string) => recordOf(goldenDeath(name));
 
-/** What every golden record says, since they are all about one process. */
+/** Attributes of every golden record: all are about the same process. */
 const common = {
   'log.record.uid': recordUid(BOOT_ID, 4242, 9_000_000_000n),
   'process.exit.time': '2026-11-23T17:35:45.802358023Z',
@@ -35,7 +35,7 @@ const bash = {
 };
 
 describe('the record of a golden event', () => {
-  it('killed by another', () => {
+  it('killed by another process', () => {
     const record = goldenRecord('death-sigkill-by-another');
     expect(record).toMatchObject({
       eventName: 'whodunit.process.termination',
@@ -100,8 +100,8 @@ describe('the record of a golden event', () => {
     });
   });
 
-  // The probes keep sizes for every SIGKILL of the kernel's, as a victim may not be marked yet.
-  it('says nothing of memory where the kernel killed for another reason', () => {
+  // The probes keep sizes for every SIGKILL from the kernel, because a victim may not be marked yet.
+  it('has no memory sizes if the kernel killed for another reason', () => {
     const { attributes } = recordOf(killedBy(9, { signal: kernelSignal(9, ['zap_pid_ns_processes']), oom: oom() }));
     expect(attributes['whodunit.cause']).toBe('namespace_exit');
     expect(Object.keys(attributes).filter((key) => key.startsWith('whodunit.oom.'))).toEqual([]);
@@ -139,7 +139,7 @@ describe('the record of a golden event', () => {
     });
   });
 
-  it('an exit of its own accord', () => {
+  it('an exit without a signal', () => {
     const record = goldenRecord('death-exit-3');
     expect(record.severityNumber).toBe(17);
     expect(record.body).toBe('sleep (pid 4242) exited with code 3, after 3 h 25 min.');
@@ -205,7 +205,7 @@ describe('details', () => {
     expect(record.body).toBe('sleep (pid 4242) was killed by seccomp (SIGSYS) after 3.0 s: it called ptrace.');
   });
 
-  it('a sender in a container is reported with the container, and without a user name of the host', () => {
+  it('a sender in a container has the container, and no user name from the host', () => {
     const sender = actor({ uid: 1000, cgroup: `/docker/${'c'.repeat(64)}` });
     const { attributes } = recordOf(killedBy(9, { signal: signal(9, { sender }) }));
     expect(attributes['whodunit.sender.container.id']).toBe('c'.repeat(64));
@@ -226,7 +226,7 @@ describe('details', () => {
       { traceFlags: 0 },
     ],
     [
-      'a process that lived too long',
+      'a process that is too old',
       '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
       9_000_000_000n + 300_000_000_000n,
       null,
@@ -288,11 +288,11 @@ describe('the key of a termination', () => {
     expect(recordUid(BOOT_ID, 1, 2n)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
-  it('is the same for the same termination, on every machine and release', () => {
+  it('is the same for the same termination, in every release', () => {
     expect(recordUid(BOOT_ID, 4242, 9_000_000_000n)).toBe('e2372680-c749-5e74-9e3e-5cdcd5da83e5');
   });
 
-  it('differs by boot, pid and start', () => {
+  it('depends on boot, pid and start time', () => {
     expect(
       new Set([recordUid('a', 1, 2n), recordUid('b', 1, 2n), recordUid('a', 2, 2n), recordUid('a', 1, 3n)]).size,
     ).toBe(4);

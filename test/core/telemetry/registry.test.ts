@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registry against what is emitted: no name that it does not have, no other type, no required attribute left out; its generated
-// texts are fresh, and what it says to be OpenTelemetry's is in the published conventions.
+// The registry and the emitted telemetry match: every name is registered, types match, no required attribute is missing. The generated
+// files are current, and every name marked as OpenTelemetry's is in the published conventions.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
@@ -36,7 +36,7 @@ const named = (signals: readonly Signal[], name: string): Signal => {
   return found;
 };
 
-/** What is wrong with the attributes, one line each, by what the registry says of the signal or entity. */
+/** The differences between the attributes and the registry's definition of the signal or entity, one line each. */
 function faultsOf(attributes: Attributes, signal: Signal): string[] {
   const faults: string[] = [];
   const used = new Set<string>();
@@ -86,13 +86,13 @@ function faultsOfDeath(death: Death): string[] {
 
 describe('every record', () => {
   it.each(readdirSync(new URL('../../wire/', import.meta.url)).filter((name) => name.startsWith('death-')))(
-    'of %s is as the registry says',
+    'of %s matches the registry',
     (name) => {
       expect(faultsOfDeath(goldenDeath(name.replace('.json', '')))).toEqual([]);
     },
   );
 
-  it('of any termination is as the registry says', () => {
+  it('of any termination matches the registry', () => {
     fc.assert(
       fc.property(deaths(), (death) => {
         expect(faultsOfDeath(death)).toEqual([]);
@@ -103,7 +103,7 @@ describe('every record', () => {
 });
 
 describe('a summary', () => {
-  it('is as the registry says', () => {
+  it('matches the registry', () => {
     const loops = new CrashLoops(1);
     const rules = rulesOf([], 'all');
     for (const [pid, signo] of [
@@ -117,7 +117,7 @@ describe('a summary', () => {
   });
 });
 
-/** Deaths of every kind, with more or less known of them. */
+/** Terminations of every kind, with any subset of the facts. */
 function deaths(): fc.Arbitrary<Death> {
   const maybe = <T>(value: T) => fc.constantFrom<(T | null)[]>(null, value);
   const signo = fc.integer({ min: 1, max: 64 });
@@ -167,19 +167,19 @@ function deaths(): fc.Arbitrary<Death> {
 }
 
 describe('the registry', () => {
-  it('names only what OpenTelemetry publishes as its own', () => {
-    // That one is in the specification of the metrics SDK ("Cardinality limits"), not in the conventions.
+  it('marks as OpenTelemetry names only those that it publishes', () => {
+    // `otel.metric.overflow` is in the specification of the metrics SDK ("Cardinality limits"), not in the conventions.
     const names = new Set<unknown>([...Object.values(published), 'otel.metric.overflow']);
     expect([...registry.upstream].filter((id) => !names.has(id))).toEqual([]);
   });
 
-  it('puts everything new under `whodunit.`', () => {
+  it('has all other names under `whodunit.`', () => {
     const ours = [...registry.attributes.keys()].filter((id) => !registry.upstream.has(id));
     const names = [...ours, ...[...registry.events, ...registry.metrics, ...registry.entities].map(({ name }) => name)];
     expect(names.filter((name) => !name.startsWith('whodunit.'))).toEqual([]);
   });
 
-  it('defines no attribute that nothing refers to, and associates only entities that it has', () => {
+  it('has no unused attribute, and associates only entities that it defines', () => {
     const signals = [...registry.events, ...registry.metrics, ...registry.entities];
     const used = new Set(signals.flatMap(({ uses }) => uses.map(({ attribute }) => attribute.id)));
     expect([...registry.attributes.keys()].filter((id) => !used.has(id))).toEqual([]);
@@ -197,7 +197,7 @@ describe('the registry', () => {
     ]);
   });
 
-  it('renames to what it has, and emits no old name', () => {
+  it('renames only to names that it has, and emits no old name', () => {
     const valuesOf = (id: string) => registry.attributes.get(id)?.members?.map(({ value }) => value) ?? [];
     for (const { attribute, value, to } of registry.renamed) {
       const current = value === null ? [...registry.attributes.keys()] : valuesOf(attribute);
@@ -206,7 +206,7 @@ describe('the registry', () => {
     }
   });
 
-  it('gave docs/telemetry.md and src/core/telemetry/semconv.ts as they are committed', () => {
+  it('matches the generated docs/telemetry.md and src/core/telemetry/semconv.ts', () => {
     const script = new URL('../../../scripts/generate/telemetry.ts', import.meta.url).pathname;
     const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, '']);

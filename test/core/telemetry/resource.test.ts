@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The resource of a victim, whole and as far as it is counted.
+// The resource of a victim: whole, its service level, and the part for counters.
 import { describe, expect, it } from 'vitest';
 import { countedResource, serviceLevel } from '../../../src/core/telemetry/resource.ts';
 import { death, victim } from '../../support/deadly.ts';
@@ -60,7 +60,7 @@ describe('the resource', () => {
     }
   });
 
-  it('does not name a user of a container after one of the host', () => {
+  it('does not look up a user of a container on the host', () => {
     expect(
       resourceOfVictim(death({ process: victim({ cgroup: `/docker/${ID}` }) }), 'off')['process.owner'],
     ).toBeUndefined();
@@ -96,12 +96,12 @@ describe('the resource', () => {
     ['/system.slice/nginx.service', 'nginx.service'],
     [`/system.slice/docker-${ID}.scope`, undefined],
     ['/user.slice/user-1000.slice/session-3.scope', undefined],
-  ])('has a service level in which %s is of the unit %s', (cgroup, unit) => {
+  ])('has a service level with, for the cgroup %s, the unit %s', (cgroup, unit) => {
     const level = serviceLevel(resourceOfVictim(death({ process: victim({ cgroup }) }), 'off'));
     expect(level['whodunit.systemd.unit']).toBe(unit);
   });
 
-  it('has a service level without pid, time and container', () => {
+  it('has a service level without pid, times and container', () => {
     const process = victim({
       cgroup: `/docker/${ID}`,
       env: { OTEL_RESOURCE_ATTRIBUTES: 'service.namespace=shop,service.instance.id=7' },

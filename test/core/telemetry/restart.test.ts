@@ -27,7 +27,7 @@ function restart(changes: Partial<Restart['process']> = {}, dead: Partial<Restar
   };
 }
 
-/** After one termination that was reported, or was only counted. */
+/** The state after one termination, which was reported or only counted. */
 function remembering(action: 'report' | 'count'): Restarts {
   const restarts = new Restarts();
   const env = { TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
@@ -47,7 +47,7 @@ describe('a restart', () => {
     expect(restarts.take(restart(), given.bootId)).toBeNull();
   });
 
-  it('follows no termination without a record, no other process of that pid, and no other program', () => {
+  it('does not follow a termination without a record, another process with that pid, or another program', () => {
     expect(remembering('count').take(restart(), given.bootId)).toBeNull();
     expect(remembering('report').take(restart({}, { start_boottime_ns: 8n }), given.bootId)).toBeNull();
     expect(remembering('report').take(restart(), 'another boot')).toBeNull();
@@ -80,7 +80,12 @@ describe('the same program', () => {
     ['another argument', program('/a', ['a', 'b']), program('/a', ['a', 'c']), false],
     ['one argument more', program('/a', ['a']), program('/a', ['a', 'b']), false],
     ['another path', program('/a', ['a']), program('/b', ['a']), false],
-    ['a title over the arguments', program('/n', ['nginx: worker process']), program('/n', ['nginx', '-g', 'x']), true],
+    [
+      'a title in place of the arguments',
+      program('/n', ['nginx: worker process']),
+      program('/n', ['nginx', '-g', 'x']),
+      true,
+    ],
     ['the path of the terminated process is not known', program(null, ['a']), program(null, ['a']), false],
     ['the arguments of the terminated process are not known', program('/a', null), program('/a', ['a']), false],
   ])('%s', (_, before, now, same) => expect(isSameProgram(before, now)).toBe(same));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stored form, there and back: the official serializers must not see a difference.
+// The stored form, written and read back: the official serializers see no difference.
 import { ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import fc from 'fast-check';
@@ -10,13 +10,13 @@ import { readRecord, storeRecord } from '../../../src/core/telemetry/stored.ts';
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 60 }),
   fc.string({ minLength: 100, maxLength: 400 }),
-  // Half a surrogate pair: both writers put U+FFFD.
+  // Half a surrogate pair: both serializers write U+FFFD.
   fc.constant('\ud800'),
 );
 const number = fc.oneof(
   fc.integer(),
   fc.maxSafeInteger(),
-  // No record has a number that JSON has no word for.
+  // No record has a number that JSON cannot express.
   fc.double({ noNaN: true, noDefaultInfinity: true }).filter((value) => !Object.is(value, -0)),
   fc.constantFrom(0, 127, 128, 16_384, 2 ** 31, 2 ** 32, 2 ** 53, -(2 ** 63), 2 ** 63, -1),
 );
@@ -53,10 +53,10 @@ const official = (record: ReadableLogRecord): Buffer =>
   Buffer.from(ProtobufLogsSerializer.serializeRequest([record]) ?? new Uint8Array());
 
 describe('a record', () => {
-  it('comes back from the disk unchanged, in the fields that OTLP has', () => {
+  it('is unchanged when it is read back, in the fields that OTLP has', () => {
     fc.assert(
       fc.property(records, (record) => {
-        // A copy of the bytes, as the disk gives it.
+        // A copy of the bytes, as read from the disk.
         const back = readRecord(Uint8Array.from(storeRecord(record)));
         expect(official(back).equals(official(record))).toBe(true);
       }),
@@ -69,7 +69,7 @@ describe('a record', () => {
     expect(readRecord(storeRecord(record))).toBe(record);
   });
 
-  it('keeps the version that wrote it, and the identity of the scope for all of this one', () => {
+  it('keeps the version that wrote it, and shares the scope object of the current version', () => {
     const [one, other] = fc.sample(records, 2) as [ReadableLogRecord, ReadableLogRecord];
     const read = (record: ReadableLogRecord) => readRecord(Uint8Array.from(storeRecord(record))).instrumentationScope;
     expect(read(one)).toBe(read(other));
@@ -77,8 +77,8 @@ describe('a record', () => {
   });
 });
 
-describe('bytes that are none of ours', () => {
-  it('give a record or a SyntaxError, never anything else', () => {
+describe('other bytes', () => {
+  it('are read as a record or throw a SyntaxError', () => {
     fc.assert(
       fc.property(
         fc.oneof(

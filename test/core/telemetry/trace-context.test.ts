@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TRACEPARENT as W3C Trace Context has it, and the span that is made of a record.
+// The trace of a termination, from TRACEPARENT (W3C Trace Context) or from the thread; and the span built from a record.
 import { describe, expect, it } from 'vitest';
 import { parseProcessContext } from '../../../src/core/identity/process-context.ts';
 import { buildSpan } from '../../../src/core/telemetry/span.ts';
@@ -23,16 +23,16 @@ describe('TRACEPARENT', () => {
   it.each<[string, string, number | null]>([
     ['sampled', `00-${TRACE}-${SPAN}-01`, 1],
     ['not sampled', `00-${TRACE}-${SPAN}-00`, 0],
-    ['flags of the future are not passed on', `00-${TRACE}-${SPAN}-ff`, 1],
+    ['unknown flags are not passed on', `00-${TRACE}-${SPAN}-ff`, 1],
     ['random trace id (level 2), not sampled', `00-${TRACE}-${SPAN}-02`, 0],
     ['spaces around', ` 00-${TRACE}-${SPAN}-01\n`, 1],
     ['a later version', `01-${TRACE}-${SPAN}-01`, 1],
-    ['a later version with more', `cc-${TRACE}-${SPAN}-01-what-the-future-will-be-like`, 1],
-    ['a later version with more, but no dash', `cc-${TRACE}-${SPAN}-01.more`, null],
-    ['version 00 with more', `00-${TRACE}-${SPAN}-01-more`, null],
+    ['a later version with more fields', `cc-${TRACE}-${SPAN}-01-what-the-future-will-be-like`, 1],
+    ['a later version with more fields, but no dash', `cc-${TRACE}-${SPAN}-01.more`, null],
+    ['version 00 with more fields', `00-${TRACE}-${SPAN}-01-more`, null],
     ['version ff', `ff-${TRACE}-${SPAN}-01`, null],
-    ['zeros for the trace', `00-${'0'.repeat(32)}-${SPAN}-01`, null],
-    ['zeros for the span', `00-${TRACE}-${'0'.repeat(16)}-01`, null],
+    ['an all-zero trace id', `00-${'0'.repeat(32)}-${SPAN}-01`, null],
+    ['an all-zero span id', `00-${TRACE}-${'0'.repeat(16)}-01`, null],
     ['capital letters', `00-${TRACE.toUpperCase()}-${SPAN}-01`, null],
     ['too short', `00-${TRACE.slice(1)}-${SPAN}-01`, null],
     ['no flags', `00-${TRACE}-${SPAN}`, null],
@@ -56,28 +56,34 @@ describe('TRACEPARENT', () => {
 
 describe('the span that was open in the thread', () => {
   const open = { trace_id: '1'.repeat(32), span_id: '2'.repeat(16), trace_flags: 3 };
-  const says = (schema: string) =>
+  const declaring = (schema: string) =>
     victim({
       env: { TRACEPARENT: `00-${TRACE}-${SPAN}-00` },
       otel_context: processContext([], [['threadlocal.schema_version', text(schema)]]),
     });
 
-  it.each(['tls_v1', 'tlsdesc_v1_dev'])('goes before the one that started the process (%s), at any age', (schema) => {
-    const death = exitedWith(1, {
-      process: says(schema),
-      thread_context: open,
-      time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
-    });
-    expect(contextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
-  });
+  it.each(['tls_v1', 'tlsdesc_v1_dev'])(
+    'takes precedence over the one that started the process (%s), at any age',
+    (schema) => {
+      const death = exitedWith(1, {
+        process: declaring(schema),
+        thread_context: open,
+        time_ns: START + TRACE_PARENT_UPTIME_MAX_NS,
+      });
+      expect(contextOf(death)).toEqual({ traceId: open.trace_id, spanId: open.span_id, traceFlags: 1 });
+    },
+  );
 
-  it('is not read if the process declares another layout of thread contexts, or none', () => {
+  it('is ignored if the process declares another layout of thread contexts, or none', () => {
     const started = { traceId: TRACE, spanId: SPAN, traceFlags: 0 };
-    const silent = { ...says(''), otel_context: processContext([['threadlocal.schema_version', text('tls_v1')]], []) };
-    for (const process of [says('go_pprof_labels_v1'), silent, { ...silent, otel_context: null }]) {
+    const undeclared = {
+      ...declaring(''),
+      otel_context: processContext([['threadlocal.schema_version', text('tls_v1')]], []),
+    };
+    for (const process of [declaring('go_pprof_labels_v1'), undeclared, { ...undeclared, otel_context: null }]) {
       expect(contextOf(exitedWith(1, { process, thread_context: open }))).toEqual(started);
     }
-    expect(contextOf(exitedWith(1, { process: says('tls_v1') }))).toEqual(started);
+    expect(contextOf(exitedWith(1, { process: declaring('tls_v1') }))).toEqual(started);
   });
 });
 
@@ -87,7 +93,7 @@ describe('the span of a record', () => {
     return { record, span: buildSpan(record, START + OFFSET) };
   };
 
-  it('spans the life of the process, as an error, with all attributes of the record', () => {
+  it('lasts from the start of the process to its termination, is an error, and has all attributes of the record', () => {
     const { record, span } = spanOf({});
     expect(span).toMatchObject({
       name: 'sleep',
@@ -114,7 +120,7 @@ describe('the span of a record', () => {
     expect(span.spanContext().spanId).not.toBe(SPAN);
   });
 
-  it('is a trace of its own where there is none, with the same id each time', () => {
+  it('is a trace of its own if the record has none, with the same ids each time', () => {
     const { record, span } = spanOf({});
     expect(span.parentSpanContext).toBeUndefined();
     expect(span.spanContext().traceId).toBe(String(record.attributes['log.record.uid']).replaceAll('-', ''));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each row of docs/kernel-facts.md section 3, and each misleading event that one can construct.
+// The rows of docs/kernel-facts.md section 3, and events made to mislead.
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { REQUEST_GRACE_NS, RERAISE_NS } from '../../../src/core/verdict/origin.ts';
@@ -32,7 +32,7 @@ const kworker = actor({
   args: null,
   ancestors: [],
 });
-const dying = actor({ exiting: true });
+const exitingTask = actor({ exiting: true });
 
 type Expected = readonly [cause: string, errorType: string, senderKind: string | null];
 
@@ -69,21 +69,25 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['killed', 'SIGSEGV', 'process'],
   ],
   [
-    'SIGABRT by another process is no abort',
+    'SIGABRT by another process is a kill, not an abort',
     killedBy(ABRT, { signal: signal(ABRT) }),
     ['killed', 'SIGABRT', 'process'],
   ],
-  ['SIGPIPE by kill(2) is no broken pipe', killedBy(PIPE, { signal: signal(PIPE) }), ['killed', 'SIGPIPE', 'process']],
+  [
+    'SIGPIPE by kill(2) is not a broken pipe',
+    killedBy(PIPE, { signal: signal(PIPE) }),
+    ['killed', 'SIGPIPE', 'process'],
+  ],
   [
     'SIGPIPE by kill(2) without siginfo',
     killedBy(PIPE, { signal: noinfoSignal(PIPE, { syscall: 62 }) }),
     ['killed', 'SIGPIPE', 'process'],
   ],
-  ['SIGALRM by kill(2) is no timer', killedBy(ALRM, { signal: signal(ALRM) }), ['killed', 'SIGALRM', 'process']],
-  ['SIGHUP by kill(2) is no hangup', killedBy(HUP, { signal: signal(HUP) }), ['killed', 'SIGHUP', 'process']],
+  ['SIGALRM by kill(2) is not a timer', killedBy(ALRM, { signal: signal(ALRM) }), ['killed', 'SIGALRM', 'process']],
+  ['SIGHUP by kill(2) is not a hangup', killedBy(HUP, { signal: signal(HUP) }), ['killed', 'SIGHUP', 'process']],
   ['SIGINT by kill(2) was not typed', killedBy(INT, { signal: signal(INT) }), ['killed', 'SIGINT', 'process']],
-  ['SIGXCPU by kill(2) is no limit', killedBy(XCPU, { signal: signal(XCPU) }), ['killed', 'SIGXCPU', 'process']],
-  ['SIGSYS by kill(2) is no seccomp', killedBy(SYS, { signal: signal(SYS) }), ['killed', 'SIGSYS', 'process']],
+  ['SIGXCPU by kill(2) is not a limit', killedBy(XCPU, { signal: signal(XCPU) }), ['killed', 'SIGXCPU', 'process']],
+  ['SIGSYS by kill(2) is not seccomp', killedBy(SYS, { signal: signal(SYS) }), ['killed', 'SIGSYS', 'process']],
   [
     'SI_TIMER forged with rt_sigqueueinfo',
     killedBy(USR1, { signal: signal(USR1, { code: -2, syscall: 129 }) }),
@@ -102,12 +106,12 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['killed', 'SIGKILL', 'process'],
   ],
   [
-    'cgroup.kill whose frame is missing',
+    'cgroup.kill without its frame',
     killedBy(KILL, { signal: noinfoSignal(KILL, { group: false, syscall: 1 }) }),
     ['killed', 'SIGKILL', 'process'],
   ],
   [
-    'a process killed by hand that had been chosen by the OOM killer too',
+    'a process that another one killed, and that is marked as an OOM victim, too',
     killedBy(KILL, { signal: signal(KILL), oom_victim: true, oom: oom() }),
     ['killed', 'SIGKILL', 'process'],
   ],
@@ -141,7 +145,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['fault', 'SIGSEGV', 'kernel'],
   ],
   [
-    '#GP: SI_KERNEL, but trap 13, is a fault and no kill by the kernel',
+    '#GP (SI_KERNEL, but trap 13) is a fault, not a kill by the kernel',
     killedBy(SEGV, {
       signal: signal(SEGV, { code: 128, syscall: null, sender: itself() }),
       fault: fault(SEGV, 128, { trap_nr: 13, address: null }),
@@ -149,7 +153,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['fault', 'SIGSEGV', 'kernel'],
   ],
   [
-    'SIGSEGV forced by the kernel without a trap is no fault',
+    'SIGSEGV forced by the kernel without a trap is not a fault',
     killedBy(SEGV, {
       signal: signal(SEGV, { code: 128, syscall: 59, sender: itself() }),
       fault: fault(SEGV, 128, { trap_nr: 0, address: null }),
@@ -157,12 +161,12 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['kernel', 'SIGSEGV', 'kernel'],
   ],
   [
-    'a fault whose generation was not remembered',
+    'a fault whose generation was not recorded',
     killedBy(SEGV, { fault: fault(SEGV, 1) }),
     ['fault', 'SIGSEGV', 'kernel'],
   ],
   [
-    'a fault whose delivery was not seen',
+    'a fault whose delivery was not recorded',
     killedBy(FPE, { signal: signal(FPE, { code: 1, syscall: null, sender: itself() }) }),
     ['fault', 'SIGFPE', 'kernel'],
   ],
@@ -170,12 +174,12 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ['SIGILL', killedBy(ILL, { fault: fault(ILL, 2) }), ['fault', 'SIGILL', 'kernel']],
   ['SIGTRAP', killedBy(TRAP, { fault: fault(TRAP, 1) }), ['fault', 'SIGTRAP', 'kernel']],
   [
-    'a crash handler that raises the fault once more',
+    'a crash handler that raises the signal again',
     killedBy(SEGV, { signal: signal(SEGV, { code: -6, sender: itself() }), handled_fault: fault(SEGV, 1) }),
     ['fault', 'SIGSEGV', 'self'],
   ],
   [
-    'a handled fault of an hour ago does not explain it',
+    'a handled fault that is too long ago is not the cause',
     killedBy(SEGV, {
       signal: signal(SEGV, { code: -6, sender: itself() }),
       handled_fault: fault(SEGV, 1, { time_ns: END - RERAISE_NS - 2_000_000n }),
@@ -213,7 +217,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['oom_kill', 'oom_kill', 'kernel'],
   ],
   [
-    'OOM whose signal was not remembered',
+    'OOM whose signal was not recorded',
     killedBy(KILL, { oom_victim: true, oom: oom() }),
     ['oom_kill', 'oom_kill', 'kernel'],
   ],
@@ -228,8 +232,8 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['kernel', 'SIGKILL', 'kernel'],
   ],
   [
-    'SIGKILL from a dying tracer is not OOM',
-    killedBy(KILL, { signal: kernelSignal(KILL, ['exit_ptrace', 'exit_notify'], { sender: dying }) }),
+    'SIGKILL from an exiting tracer is not OOM',
+    killedBy(KILL, { signal: kernelSignal(KILL, ['exit_ptrace', 'exit_notify'], { sender: exitingTask }) }),
     ['kernel', 'SIGKILL', 'kernel'],
   ],
 
@@ -255,7 +259,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['resource_limit', 'SIGXFSZ', 'kernel'],
   ],
 
-  // Disguised and bypassing ones.
+  // Signals from the kernel that look like those of a process.
   [
     'a broken pipe looks like a signal to itself',
     killedBy(PIPE, {
@@ -264,29 +268,29 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['broken_pipe', 'SIGPIPE', 'kernel'],
   ],
   [
-    'a broken pipe where the system call is not known',
+    'a broken pipe without a known system call',
     killedBy(PIPE, { signal: noinfoSignal(PIPE, { group: false, sender: itself() }) }),
     ['broken_pipe', 'SIGPIPE', 'kernel'],
   ],
   [
-    'PR_SET_PDEATHSIG: the dying parent is not the sender',
-    killedBy(TERM, { pdeath_signal: TERM, signal: noinfoSignal(TERM, { syscall: 231, sender: dying }) }),
+    'PR_SET_PDEATHSIG: the exiting parent is not the sender',
+    killedBy(TERM, { pdeath_signal: TERM, signal: noinfoSignal(TERM, { syscall: 231, sender: exitingTask }) }),
     ['parent_death', 'SIGTERM', 'kernel'],
   ],
   [
-    'a dying sender without PR_SET_PDEATHSIG is not blamed',
-    killedBy(TERM, { signal: noinfoSignal(TERM, { syscall: 231, sender: dying }) }),
+    'an exiting task without PR_SET_PDEATHSIG is not the sender',
+    killedBy(TERM, { signal: noinfoSignal(TERM, { syscall: 231, sender: exitingTask }) }),
     ['unknown', 'SIGTERM', 'unknown'],
   ],
   [
-    'kill(2) by the parent of one with PR_SET_PDEATHSIG is a kill',
+    'kill(2) by the parent is a kill, in spite of PR_SET_PDEATHSIG',
     killedBy(TERM, { pdeath_signal: TERM, signal: signal(TERM) }),
     ['killed', 'SIGTERM', 'process'],
   ],
   [
     'the init of the pid namespace terminated',
     killedBy(KILL, {
-      signal: kernelSignal(KILL, ['do_send_sig_info', 'zap_pid_ns_processes', 'do_exit'], { sender: dying }),
+      signal: kernelSignal(KILL, ['do_send_sig_info', 'zap_pid_ns_processes', 'do_exit'], { sender: exitingTask }),
     }),
     ['namespace_exit', 'SIGKILL', 'kernel'],
   ],
@@ -307,12 +311,12 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ],
   ['strict seccomp', killedBy(KILL, { seccomp_mode: 3 }), ['seccomp', 'SIGKILL', 'kernel']],
   [
-    'SIGKILL by another while a thread is in dead mode',
+    'SIGKILL by another process while a thread is in dead mode',
     killedBy(KILL, { seccomp_mode: 3, signal: signal(KILL) }),
     ['killed', 'SIGKILL', 'process'],
   ],
   [
-    'syscall user dispatch is no seccomp',
+    'syscall user dispatch is not seccomp',
     killedBy(SYS, { signal: signal(SYS, { code: 2, sender: itself() }) }),
     ['kernel', 'SIGSYS', 'kernel'],
   ],
@@ -344,7 +348,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['timer', 'SIGPROF', 'kernel'],
   ],
   [
-    'Ctrl-C, seen from a kworker',
+    'Ctrl-C while a kworker ran',
     killedBy(INT, { signal: kernelSignal(INT, ['isig', 'n_tty_receive_buf_common'], { sender: kworker }) }),
     ['terminal', 'SIGINT', 'kernel'],
   ],
@@ -366,15 +370,15 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['hangup', 'SIGHUP', 'kernel'],
   ],
   [
-    'SIGHUP to an orphaned process group is no hangup',
-    killedBy(HUP, { signal: kernelSignal(HUP, ['kill_orphaned_pgrp'], { sender: dying }) }),
+    'SIGHUP to an orphaned process group is not a hangup',
+    killedBy(HUP, { signal: kernelSignal(HUP, ['kill_orphaned_pgrp'], { sender: exitingTask }) }),
     ['kernel', 'SIGHUP', 'kernel'],
   ],
 
   // Other signals of the kernel.
   ['SIGIO from a file', killedBy(IO, { signal: signal(IO, { code: 1, syscall: 1 }) }), ['kernel', 'SIGIO', 'kernel']],
   [
-    'a message queue that notifies',
+    'a notification of a message queue',
     killedBy(USR1, { signal: signal(USR1, { code: -3, syscall: 242 }) }),
     ['kernel', 'SIGUSR1', 'kernel'],
   ],
@@ -385,14 +389,14 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ],
 
   // Not known.
-  ['no signal remembered', killedBy(KILL), ['unknown', 'SIGKILL', 'unknown']],
-  ['no signal remembered, SIGABRT', killedBy(ABRT), ['unknown', 'SIGABRT', 'unknown']],
-  ['no signal remembered, SIGSEGV without a fault', killedBy(SEGV), ['unknown', 'SIGSEGV', 'unknown']],
+  ['no signal recorded', killedBy(KILL), ['unknown', 'SIGKILL', 'unknown']],
+  ['no signal recorded, SIGABRT', killedBy(ABRT), ['unknown', 'SIGABRT', 'unknown']],
+  ['no signal recorded, SIGSEGV without a fault', killedBy(SEGV), ['unknown', 'SIGSEGV', 'unknown']],
   ['no signal recorded: SIGPIPE by its number', killedBy(PIPE), ['broken_pipe', 'SIGPIPE', 'unknown']],
   ['no signal recorded: SIGSYS by its number', killedBy(SYS), ['seccomp', 'SIGSYS', 'unknown']],
   ['no signal recorded: SIGXFSZ by its number', killedBy(XFSZ), ['resource_limit', 'SIGXFSZ', 'unknown']],
   [
-    'no siginfo and no system call: the task that ran is not blamed',
+    'no siginfo and no system call: the task that ran is not the sender',
     killedBy(TERM, { signal: noinfoSignal(TERM) }),
     ['unknown', 'SIGTERM', 'unknown'],
   ],
@@ -407,12 +411,12 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['unknown', 'SIGTERM', 'unknown'],
   ],
   [
-    'a remembered signal of another number is not the one',
+    'a recorded signal with another number is not the fatal one',
     killedBy(KILL, { signal: signal(TERM) }),
     ['unknown', 'SIGKILL', 'unknown'],
   ],
   [
-    'a signal that was blocked and came true later',
+    'a signal that was blocked, and delivered later',
     killedBy(TERM, { signal: signal(TERM, { committed: false }) }),
     ['killed', 'SIGTERM', 'process'],
   ],
@@ -430,24 +434,24 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['exit', '130', 'kernel'],
   ],
   [
-    'an exit after an ignored SIGTERM has its own reasons',
+    'an exit after an ignored SIGTERM has no sender',
     exitedWith(1, { request: signal(TERM, { action: 'ignored', result: 1 }) }),
     ['exit', '1', null],
   ],
   [
-    'an exit long after a handled SIGHUP has its own reasons',
+    'an exit long after a handled SIGHUP has no sender',
     exitedWith(1, { time_ns: END + REQUEST_GRACE_NS, request: signal(HUP, { action: 'handled' }) }),
     ['exit', '1', null],
   ],
   [
-    'an exit out of a handler of a fault is an exit',
+    'an exit in the handler of a fault is an exit',
     exitedWith(2, { handled_fault: fault(SEGV, 1) }),
     ['exit', '2', null],
   ],
 
-  // A handler that raises the signal once more.
+  // A handler that raises the signal again.
   [
-    'a runtime that handles SIGTERM and raises it again: the sender did it',
+    'a runtime that handles SIGTERM and raises it again: killed by the sender',
     killedBy(TERM, {
       signal: signal(TERM, { code: -6, sender: itself() }),
       request: signal(TERM, { action: 'handled', committed: false }),
@@ -455,7 +459,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['killed', 'SIGTERM', 'process'],
   ],
   [
-    'a runtime that handles Ctrl-C and raises it again: it was typed',
+    'a runtime that handles Ctrl-C and raises it again: from the terminal',
     killedBy(INT, {
       signal: signal(INT, { code: -6, sender: itself() }),
       request: kernelSignal(INT, ['isig'], { action: 'handled', sender: kworker }),
@@ -471,7 +475,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['killed', 'SIGABRT', 'process'],
   ],
   [
-    'it aborts long after a watchdog sent SIGABRT, and for reasons of its own',
+    'an abort long after a watchdog sent SIGABRT is its own',
     killedBy(ABRT, {
       signal: signal(ABRT, { code: -6, sender: itself(), time_ns: END }),
       request: signal(ABRT, { action: 'handled', committed: false, time_ns: END - RERAISE_NS - 1n }),
@@ -479,7 +483,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['abort', 'SIGABRT', 'self'],
   ],
   [
-    'a fault of its own after a SIGSEGV by another process, which it survived',
+    'a fault after a SIGSEGV by another process, which it survived',
     killedBy(SEGV, {
       signal: signal(SEGV, { code: -6, sender: itself(), time_ns: END }),
       request: signal(SEGV, { action: 'handled', committed: false, time_ns: END - 2_000_000n }),
@@ -488,7 +492,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['fault', 'SIGSEGV', 'self'],
   ],
   [
-    'PTRACE_KILL on a kernel that does not show the system call',
+    'PTRACE_KILL without a known system call',
     killedBy(KILL, {
       ptraced: true,
       signal: noinfoSignal(KILL, { kernel_stack: ['do_send_sig_info', 'ptrace_request'] }),
@@ -519,7 +523,7 @@ describe('the cause, the error type and the sender', () => {
   });
 });
 
-describe('what else a verdict says', () => {
+describe('a verdict', () => {
   it('does not guess why a process that the out-of-memory killer killed was not marked', () => {
     const { evidence } = classify(killedBy(KILL, { signal: kernelSignal(KILL, ['__oom_kill_process']) }));
     expect(evidence).toContain(
@@ -527,7 +531,7 @@ describe('what else a verdict says', () => {
     );
   });
 
-  it('keeps the core bit out of the number', () => {
+  it('does not take the core bit as part of the signal number', () => {
     const verdict = classify(killedBy(SEGV | 0x80, { fault: fault(SEGV, 1) }));
     expect([verdict.signo, verdict.coreDumped, verdict.errorType]).toEqual([SEGV, true, 'SIGSEGV']);
   });
@@ -546,11 +550,11 @@ describe('what else a verdict says', () => {
     expect(verdict.thread).toEqual({ tid: 4245, name: 'gc' });
   });
 
-  it('names no thread where all were killed at once', () => {
+  it('names no thread if all were killed at once', () => {
     expect(classify(killedBy(KILL, { signal: signal(KILL) })).thread).toBeNull();
   });
 
-  it('names the SIGTERM before the SIGKILL, and its sender', () => {
+  it('lists the SIGTERM before the SIGKILL, and its sender', () => {
     const request = signal(TERM, {
       action: 'ignored',
       result: 1,
@@ -562,7 +566,7 @@ describe('what else a verdict says', () => {
     expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the termination');
   });
 
-  it('says that the kernel dropped an earlier SIGTERM to an init', () => {
+  it('lists an earlier SIGTERM that the kernel ignored for an init', () => {
     const request = signal(TERM, { action: 'default', result: 1, committed: false });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
     expect(evidence.join()).toContain(
@@ -571,14 +575,14 @@ describe('what else a verdict says', () => {
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
   });
 
-  it('names the SIGTERM that was blocked, and no sender for the exit', () => {
+  it('lists a SIGTERM that was blocked, and names no sender for the exit', () => {
     const request = signal(TERM, { action: 'default', result: 0, committed: false });
     const { evidence, senderKind } = classify(exitedWith(1, { request }));
     expect(evidence).toContain('SIGTERM from bash (pid 99) was blocked, 0.001 s before the termination');
     expect(senderKind).toBeNull();
   });
 
-  it('names the fault before a SIGKILL that interrupted the core dump', () => {
+  it('lists the fault before a SIGKILL that interrupted the core dump', () => {
     const { cause, evidence } = classify(
       killedBy(KILL, { signal: signal(KILL, { committed: false }), fault: fault(SEGV, 1) }),
     );
@@ -586,7 +590,7 @@ describe('what else a verdict says', () => {
     expect(evidence.join()).toContain('SEGV_MAPERR at 0xbeef, trap 14, came first; SIGKILL interrupted the core dump');
   });
 
-  it('names the fault that a handler took before it aborted', () => {
+  it('lists the fault that was delivered to a handler before it aborted', () => {
     const { evidence } = classify(
       killedBy(ABRT, { signal: signal(ABRT, { code: -6, sender: itself() }), handled_fault: fault(SEGV, 1) }),
     );
@@ -611,7 +615,7 @@ describe('what else a verdict says', () => {
     expect(verdict.fault).toBe(later);
   });
 
-  it('says that a signal which its handler raised again was handled', () => {
+  it('has the disposition `handled` for a signal that its handler raised again', () => {
     const verdict = classify(
       killedBy(TERM, {
         signal: signal(TERM, { code: -6, sender: itself() }),
@@ -632,9 +636,9 @@ describe('what else a verdict says', () => {
   });
 
   it.each([
-    ['its cgroup, by the limit that the kernel named', { oom: oom() }, [], 'cgroup'],
+    ['its cgroup, by the limit that was recorded', { oom: oom() }, [], 'cgroup'],
     ['its cgroup, by the frame', {}, ['out_of_memory', 'mem_cgroup_out_of_memory'], 'cgroup'],
-    ['its cgroup, by the caller where the frame is inlined', {}, ['out_of_memory', 'try_charge_memcg'], 'cgroup'],
+    ['its cgroup, by the caller if the frame is inlined', {}, ['out_of_memory', 'try_charge_memcg'], 'cgroup'],
     [
       'the host, by the caller',
       {},
@@ -654,14 +658,14 @@ describe('the system call in the evidence', () => {
   const evidenceOf = (syscall: number | null, auditArch: number | null) =>
     classify(killedBy(KILL, { signal: { ...signal(KILL), syscall } }), auditArch).evidence[0];
   it.each([
-    ['is named where it sends signals on this architecture', 62, X86_64, 'sent with kill(2) by '],
+    ['is named if it sends signals on this architecture', 62, X86_64, 'sent with kill(2) by '],
     [
-      'is a number where its name cannot send one: a 32-bit task has other numbers',
+      'is a number if that call cannot send signals: a 32-bit task has other numbers',
       37,
       X86_64,
       'sent with system call 37 by ',
     ],
-    ['is a number where the architecture is not known', 62, null, 'sent with system call 62 by '],
+    ['is a number if the architecture is not known', 62, null, 'sent with system call 62 by '],
     ['is left out if it is not known', null, X86_64, 'sent by '],
   ])('%s', (_, syscall, auditArch, begins) => {
     expect(evidenceOf(syscall, auditArch)).toMatch(new RegExp(`^${begins.replace(/[()]/g, '\\$&')}`));

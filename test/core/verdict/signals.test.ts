@@ -5,7 +5,7 @@ import { codeName, decodeStatus, signalName } from '../../../src/core/verdict/si
 import { syscallName } from '../../../src/core/verdict/syscalls.ts';
 
 describe('names', () => {
-  it('agree with this machine for every signal that Node knows', () => {
+  it('match those of Node.js for every signal that it knows', () => {
     const aliases = new Set(['SIGIOT', 'SIGPOLL', 'SIGUNUSED']);
     for (const [name, number] of Object.entries(constants.signals))
       if (!aliases.has(name)) expect(signalName(number)).toBe(name);
@@ -60,6 +60,6 @@ it.each([
   [9, { signal: 9, exitCode: 0, coreDumped: false }],
   [139, { signal: 11, exitCode: 0, coreDumped: true }],
   [65_280, { signal: 0, exitCode: 255, coreDumped: false }],
-])('status %i is taken apart as wait(2) does', (raw, status) => {
+])('status %i is decoded as in wait(2)', (raw, status) => {
   expect(decodeStatus(raw)).toEqual(status);
 });

@@ -34,11 +34,11 @@ describe('golden lines', () => {
     expect(decode(bytes(name))).toEqual([{ ok: true, message: expect.objectContaining({ type: expect.any(String) }) }]);
   });
 
-  it('keeps a 64-bit position exactly', () => {
+  it('reads a 64-bit position exactly', () => {
     expect((message('death-exit-3.json') as Death).seq).toBe(18_446_744_073_709_551_608n);
   });
 
-  it('keeps bytes that are not UTF-8 as the four characters of the wire', () => {
+  it('reads bytes that are not UTF-8 in their escaped form', () => {
     const { process } = message('death-bytes-that-are-not-utf8.json') as Death;
     expect(process.comm).toBe('a\\xffb');
     expect(process.args).toEqual(['x\\x80', 'ü', '\u0001\n"']);
@@ -56,7 +56,7 @@ describe('golden lines', () => {
     ]);
   });
 
-  it('reads the context of the thread, and none where an older loader does not write the key', () => {
+  it('reads the context of the thread, and null if an older loader omits the key', () => {
     const { thread_context } = message('death-segfault.json') as Death;
     expect(thread_context).toEqual({
       trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
@@ -100,7 +100,7 @@ describe('golden lines', () => {
   });
 });
 
-describe('any chunking of the same bytes gives the same messages', () => {
+describe('the messages do not depend on the chunks', () => {
   const whole = Buffer.concat([
     bytes('hello.json'),
     bytes('death-oom.json'),
@@ -134,7 +134,7 @@ describe('any chunking of the same bytes gives the same messages', () => {
 });
 
 describe('bad lines', () => {
-  it('throws at no bytes', () => {
+  it('never throw, for any bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }), (chunks) => {
         const decoder = new Decoder();
@@ -144,7 +144,7 @@ describe('bad lines', () => {
     );
   });
 
-  it('throws at no JSON, neither arbitrary nor with parts of an event replaced', () => {
+  it('never throw, for arbitrary JSON or an event with parts replaced', () => {
     const golden = JSON.parse(bytes('death-sigkill-by-another.json').toString());
     fc.assert(
       fc.property(fc.constantFrom(...Object.keys(golden)), fc.jsonValue(), (key, value) => {
@@ -163,9 +163,9 @@ describe('bad lines', () => {
     ['another version', '{"v":2,"type":"hello"}\n', 'WIRE_VERSION'],
     ['no version', '{"type":"hello"}\n', 'WIRE_VERSION'],
     ['an unknown type', '{"v":1,"type":"birth"}\n', 'WIRE_TYPE'],
-    ['a type that objects inherit', '{"v":1,"type":"constructor"}\n', 'WIRE_TYPE'],
+    ['a type that is an inherited property', '{"v":1,"type":"constructor"}\n', 'WIRE_TYPE'],
     ['a missing key', '{"v":1,"type":"error","code":"X"}\n', 'WIRE_SCHEMA'],
-    ['a number where a string must be', '{"v":1,"type":"error","code":1,"message":""}\n', 'WIRE_SCHEMA'],
+    ['a number instead of a string', '{"v":1,"type":"error","code":1,"message":""}\n', 'WIRE_SCHEMA'],
     ['an array', '[1]\n', 'WIRE_SCHEMA'],
     ['garbage', 'hello?\n', 'WIRE_NOT_JSON'],
     ['an empty line', '\n', 'WIRE_NOT_JSON'],
@@ -186,12 +186,12 @@ describe('bad lines', () => {
     expect(code(one(`${JSON.stringify({ ...golden, mood: 'fine' })}\n`))).toBe('ok');
   });
 
-  it('reports that a termination is lost with its line, and its position', () => {
+  it('report a termination that is lost with its line, and its position', () => {
     const decoded = one('{"v":1,"type":"death","seq":"4711","broken":true}\n');
     expect(decoded).toMatchObject({ ok: false, error: { lostDeath: true, seq: 4711n } });
   });
 
-  it('bytes that are not UTF-8 are garbage', () => {
+  it('include bytes that are not UTF-8', () => {
     expect(code(decode(Buffer.from([0x7b, 0xff, 0x7d, 0x0a]))[0])).toBe('WIRE_NOT_JSON');
   });
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables, the page that is made of them, and the command, held together; and whose table counts for a record.
+// The tables, the generated page and the command agree; and which table applies to a record.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -16,12 +16,12 @@ const entries = EXIT_CODES.flatMap((table) =>
 
 describe('every exit code of the tables', () => {
   it.each(entries)(
-    '%s %i is in the page, in the command, and in a record of such a program',
+    '%s %i is in the page, in the output of the command, and in a record of such a program',
     (_, code, text, table) => {
       expect(page).toContain(`| ${code} | ${text} |`);
-      const asked = [null, ...table.executables.map(aName), ...(table.aliases ?? [])];
+      const asked = [null, ...table.executables.map(nameOf), ...(table.aliases ?? [])];
       for (const executable of asked) expect(renderMeanings({ what: String(code), executable })).toContain(`${text}\n`);
-      for (const name of table.executables.map(aName)) expect(exitMeaning(code, name)).toBe(text);
+      for (const name of table.executables.map(nameOf)) expect(exitMeaning(code, name)).toBe(text);
     },
   );
 
@@ -37,7 +37,7 @@ describe('every exit code of the tables', () => {
 });
 
 describe('every signal of the tables', () => {
-  it.each(Object.entries(SIGNAL_MEANINGS))('%s is in the page and in the command', (number, text) => {
+  it.each(Object.entries(SIGNAL_MEANINGS))('%s is in the page and in the output of the command', (number, text) => {
     const name = signalName(Number(number));
     expect(page).toContain(`| ${name} (${number}) | ${text} |`);
     for (const what of [number, name, name.toLowerCase(), name.slice('SIG'.length)])
@@ -45,7 +45,7 @@ describe('every signal of the tables', () => {
   });
 });
 
-it('the page is as committed', () => {
+it('the committed page is current', () => {
   const script = new URL('../../../scripts/generate/exit-codes.ts', import.meta.url).pathname;
   const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
   expect([status, stderr]).toEqual([0, '']);
@@ -67,7 +67,7 @@ describe('the meaning in a record', () => {
   });
 });
 
-describe('the question of a person', () => {
+describe('explain', () => {
   it.each([
     ['137', null, ['Convention: 128 + signal', 'SIGKILL (signal 9)', 'Programs that start others', '.NET host']],
     ['SIGRTMIN+2', null, ['SIGRTMIN+2 (signal 36)']],
@@ -83,7 +83,7 @@ describe('the question of a person', () => {
   });
 });
 
-/** An executable that a glob matches. */
-function aName(glob: string): string {
+/** An executable name that matches the glob. */
+function nameOf(glob: string): string {
   return glob.replaceAll('*', 'x');
 }

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a case is, and what the record of each of its deaths must say beyond what the undertaker itself knows.
+// A case, and what the record of each of its terminations must say beyond what the undertaker reports.
 import type { Value } from '../../../scripts/stack/otlp-file.ts';
 
 type Wanted = Readonly<Record<string, Value | RegExp | null>>;
 
 export interface Expectation {
   readonly cause: string;
-  /** null: the exit code that the parent received; which one it is depends on the kernel. */
+  /** null: the exit code that the parent received. It depends on the kernel. */
   readonly errorType: string | null;
-  /** undefined: no signal had a part in it. */
+  /** undefined: no signal was involved. */
   readonly senderKind?: 'process' | 'self' | 'kernel' | 'unknown';
-  /** The signal that was handled shortly before it ended by itself. */
+  /** The signal that the process handled shortly before it exited. */
   readonly handledSignal?: number;
-  /** Further attributes; null: must not be there. */
+  /** Further attributes of the record; null: must be absent. */
   readonly attributes?: Wanted;
-  /** The same of the resource. */
+  /** Further attributes of the resource; null: must be absent. */
   readonly resource?: Wanted;
   readonly body?: RegExp;
 }
 
 export interface Case {
   readonly name: string;
-  readonly happens: string;
-  /** One for each termination that the undertaker reports, in its order. Empty: there must be no record. */
+  /** The name of the case in the undertaker. */
+  readonly id: string;
+  /** One for each termination that the undertaker reports, in the same order. Empty: there must be no record. */
   readonly deaths: readonly Expectation[];
-  /** Happens on this architecture alone, by Node's name of it. */
+  /** The case exists only on this architecture (process.arch). */
   readonly arch?: 'x64';
-  /** Not on this machine, and why. */
+  /** Why this machine cannot run the case. */
   readonly skip?: string | undefined;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the records of common deaths must say; a case adds what is its own.
+// Expectations that several cases share. A case adds its own attributes.
 import type { Expectation } from './case.ts';
 
 export const exit = (code: number): Expectation => ({ cause: 'exit', errorType: String(code) });
-/** It handled the signal of another process, and ended by itself because of it. */
-export const askedToExit = (code: number, signal: string, number: number): Expectation => ({
+/** The process handled a signal of another process and then exited. */
+export const exitAfterSignal = (code: number, signal: string, number: number): Expectation => ({
   ...exit(code),
   senderKind: 'process',
   handledSignal: number,
@@ -47,7 +47,7 @@ export const selfSignal = (signal: string): Expectation => ({
   errorType: signal,
   senderKind: 'self',
 });
-/** No sender is named where the kernel does not show one. */
+/** The kernel does not show the sender, so the record must name none. */
 export const unknown = (signal: string): Expectation => ({
   cause: 'unknown',
   errorType: signal,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conformance cases: what happens (a case of the undertaker) and what the record of each death must say about it beyond what
-// the undertaker itself knows. A new case is one entry in a file here and one in its twin undertaker/cases_*.go.
+// The conformance cases: each names a case of the undertaker, and what the record of each termination must say beyond what the
+// undertaker reports. A new case needs an entry in a file here and one in its twin undertaker/cases_*.go.
 import type { Case } from './case.ts';
 import { handledCases } from './handled.ts';
 import { kernelCases } from './kernel.ts';

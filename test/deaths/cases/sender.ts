@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that another one, or the process itself, sends a signal to: the record names who made the call.
+// A process sends a signal to another process or to itself. The record must name the process that made the call.
 import type { Case } from './case.ts';
 import { abort, exit, killed, selfSignal, unknown } from './expect.ts';
 
-/** What looks like a fault, or like a word of the kernel, and is none. */
-const mereSignal = (signal: string) => ({
+/** A signal that usually comes from the kernel, sent by a process: the record must have no fault and no exception. */
+const signalOnly = (signal: string) => ({
   ...killed(signal),
   attributes: { 'whodunit.fault.address': null, 'exception.type': null, 'whodunit.signal.disposition': 'default' },
 });
@@ -14,142 +14,146 @@ const withCode = (signal: string, code: string) => ({
 });
 const underTracer = { 'whodunit.evidence': /a tracer was attached/ };
 
-/** As containerID in undertaker/cgroups.go. */
+/** containerID in undertaker/cgroups.go. */
 const CONTAINER = '4c01db0b339c4f9c8b4a5d5f8f3f3c7a0d6a9a1ec4b9c9c4f0b4f7d5a1c2e3f4';
 
 export const senderCases: readonly Case[] = [
-  { name: 'a process aborts', happens: 'abort', deaths: [abort] },
-  { name: 'a process aborts and may leave a core', happens: 'abort-with-core', deaths: [abort] },
-  { name: 'a process sends SIGUSR1 to itself', happens: 'raise-sigusr1', deaths: [selfSignal('SIGUSR1')] },
+  { name: 'a process aborts', id: 'abort', deaths: [abort] },
+  { name: 'a process aborts with core dumps enabled', id: 'abort-with-core', deaths: [abort] },
+  { name: 'a process sends SIGUSR1 to itself', id: 'raise-sigusr1', deaths: [selfSignal('SIGUSR1')] },
   {
     name: 'a thread sends SIGUSR2 to the first thread of its process',
-    happens: 'raise-in-thread',
+    id: 'raise-in-thread',
     deaths: [selfSignal('SIGUSR2')],
   },
-  { name: 'another process sends SIGKILL to one with many threads', happens: 'sigkill', deaths: [killed('SIGKILL')] },
-  { name: 'another process sends SIGTERM', happens: 'sigterm', deaths: [killed('SIGTERM')] },
-  { name: 'another process sends SIGSEGV, which is no fault', happens: 'sigsegv', deaths: [mereSignal('SIGSEGV')] },
-  { name: 'another process sends SIGQUIT', happens: 'sigquit', deaths: [killed('SIGQUIT')] },
-  { name: 'another process sends SIGINT', happens: 'sigint', deaths: [killed('SIGINT')] },
-  { name: 'another process sends SIGHUP, which is no hangup', happens: 'sighup', deaths: [killed('SIGHUP')] },
-  { name: 'another process sends SIGABRT, which is no abort', happens: 'sigabrt', deaths: [mereSignal('SIGABRT')] },
-  { name: 'another process sends SIGPIPE, which is no broken pipe', happens: 'sigpipe', deaths: [killed('SIGPIPE')] },
-  { name: 'another process sends SIGALRM, which is no timer', happens: 'sigalrm', deaths: [killed('SIGALRM')] },
-  { name: 'another process sends SIGXCPU, which is no limit', happens: 'sigxcpu', deaths: [killed('SIGXCPU')] },
-  { name: 'another process sends SIGXFSZ, which is no limit', happens: 'sigxfsz', deaths: [killed('SIGXFSZ')] },
-  { name: 'another process sends SIGSYS, which is no seccomp', happens: 'sigsys', deaths: [mereSignal('SIGSYS')] },
-  { name: 'another process sends SIGTRAP, which is no fault', happens: 'sigtrap', deaths: [mereSignal('SIGTRAP')] },
-  { name: 'another process sends a real-time signal', happens: 'real-time-signal', deaths: [killed('SIGRTMIN+2')] },
+  { name: 'another process sends SIGKILL to a multithreaded process', id: 'sigkill', deaths: [killed('SIGKILL')] },
+  { name: 'another process sends SIGTERM', id: 'sigterm', deaths: [killed('SIGTERM')] },
+  { name: 'another process sends SIGSEGV, which is not a fault', id: 'sigsegv', deaths: [signalOnly('SIGSEGV')] },
+  { name: 'another process sends SIGQUIT', id: 'sigquit', deaths: [killed('SIGQUIT')] },
+  { name: 'another process sends SIGINT', id: 'sigint', deaths: [killed('SIGINT')] },
+  { name: 'another process sends SIGHUP, which is not a hangup', id: 'sighup', deaths: [killed('SIGHUP')] },
+  { name: 'another process sends SIGABRT, which is not an abort', id: 'sigabrt', deaths: [signalOnly('SIGABRT')] },
+  { name: 'another process sends SIGPIPE, which is not a broken pipe', id: 'sigpipe', deaths: [killed('SIGPIPE')] },
+  { name: 'another process sends SIGALRM, which is not a timer', id: 'sigalrm', deaths: [killed('SIGALRM')] },
+  { name: 'another process sends SIGXCPU, which is not a limit', id: 'sigxcpu', deaths: [killed('SIGXCPU')] },
+  { name: 'another process sends SIGXFSZ, which is not a limit', id: 'sigxfsz', deaths: [killed('SIGXFSZ')] },
+  { name: 'another process sends SIGSYS, which is not from seccomp', id: 'sigsys', deaths: [signalOnly('SIGSYS')] },
+  { name: 'another process sends SIGTRAP, which is not a fault', id: 'sigtrap', deaths: [signalOnly('SIGTRAP')] },
+  { name: 'another process sends a real-time signal', id: 'real-time-signal', deaths: [killed('SIGRTMIN+2')] },
   {
-    name: 'SIGTERM ends 64 threads at once, which is one termination',
-    happens: 'many-threads-sigterm',
+    name: 'SIGTERM terminates a process with 64 threads, which is one termination',
+    id: 'many-threads-sigterm',
     deaths: [killed('SIGTERM')],
   },
   {
     name: 'a thread executes another program, which is then killed',
-    happens: 'exec-then-killed',
+    id: 'exec-then-killed',
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'another process kills one whose first thread exited long before',
-    happens: 'leader-gone',
+    name: 'another process kills a process whose first thread exited long before',
+    id: 'leader-gone',
     deaths: [killed('SIGKILL')],
   },
   {
     name: 'a process is stopped by one process and then killed by another',
-    happens: 'stopped',
+    id: 'stopped',
     deaths: [killed('SIGKILL')],
   },
   {
-    name: 'two processes send SIGTERM to one that blocks it for a while: the first sender counts',
-    happens: 'first-of-two-senders',
+    name: 'two processes send SIGTERM while it is blocked: the first sender is reported',
+    id: 'first-of-two-senders',
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'another process sends SIGTERM to one that blocks it, and is gone when it is delivered',
-    happens: 'blocked-and-sender-gone',
+    name: 'the sender of a blocked SIGTERM has exited when the signal is delivered',
+    id: 'blocked-and-sender-gone',
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'another process sends SIGQUIT to one that blocks it, and is gone when it is delivered',
-    happens: 'blocked-and-dumping',
+    name: 'the sender of a blocked SIGQUIT has exited when the signal is delivered',
+    id: 'blocked-and-dumping',
     deaths: [killed('SIGQUIT')],
   },
   {
-    name: 'SIGKILL from one process comes too late: SIGTERM from another has killed the victim',
-    happens: 'too-late-to-kill',
+    name: 'SIGKILL arrives after SIGTERM from another process has already killed the victim',
+    id: 'too-late-to-kill',
     deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
   },
   {
-    name: 'SIGTERM from one process comes too late: SIGTERM from another has killed the victim',
-    happens: 'too-late-to-terminate',
+    name: 'SIGTERM arrives after SIGTERM from another process has already killed the victim',
+    id: 'too-late-to-terminate',
     deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
   },
   {
-    name: 'a signal is sent to a zombie, which had exited with code 3',
-    happens: 'zombie-signalled',
+    name: 'a signal is sent to a zombie that exited with code 3',
+    id: 'zombie-signalled',
     deaths: [exit(3)],
   },
   {
-    name: 'SIGKILL ends a process that writes its core after a fault',
-    happens: 'dump-interrupted',
+    name: 'SIGKILL interrupts the core dump after a fault',
+    id: 'dump-interrupted',
     deaths: [
       { ...killed('SIGKILL'), attributes: { 'whodunit.evidence': /came first; SIGKILL interrupted the core dump/ } },
     ],
   },
   {
     name: 'another process sends SIGTERM to one thread with tgkill',
-    happens: 'tgkill',
+    id: 'tgkill',
     deaths: [withCode('SIGTERM', 'SI_TKILL')],
   },
   {
     name: 'another process sends SIGTERM to one thread with pthread_sigqueue',
-    happens: 'tgsigqueue',
+    id: 'tgsigqueue',
     deaths: [withCode('SIGTERM', 'SI_QUEUE')],
   },
-  { name: 'another process sends SIGKILL through a pidfd', happens: 'pidfd', deaths: [killed('SIGKILL')] },
+  { name: 'another process sends SIGKILL through a pidfd', id: 'pidfd', deaths: [killed('SIGKILL')] },
   {
     name: 'another process sends SIGTERM with sigqueue',
-    happens: 'sigqueue',
+    id: 'sigqueue',
     deaths: [withCode('SIGTERM', 'SI_QUEUE')],
   },
-  { name: "an ordinary user kills that user's own process", happens: 'sigkill-by-nobody', deaths: [killed('SIGKILL')] },
   {
-    name: 'a setuid program of root, started by an ordinary user, kills',
-    happens: 'sigkill-by-setuid',
+    name: 'an unprivileged user kills one of their own processes',
+    id: 'sigkill-by-nobody',
     deaths: [killed('SIGKILL')],
   },
-  { name: 'the parent kills its child', happens: 'sigkill-by-parent', deaths: [killed('SIGKILL')] },
-  { name: 'a child kills its parent', happens: 'sigkill-by-child', deaths: [killed('SIGKILL')] },
   {
-    name: 'the sender is the last of a long chain of processes',
-    happens: 'line-of-senders',
+    name: 'a setuid-root program, started by an unprivileged user, sends SIGKILL',
+    id: 'sigkill-by-setuid',
+    deaths: [killed('SIGKILL')],
+  },
+  { name: 'the parent kills its child', id: 'sigkill-by-parent', deaths: [killed('SIGKILL')] },
+  { name: 'a child kills its parent', id: 'sigkill-by-child', deaths: [killed('SIGKILL')] },
+  {
+    name: 'the sender has more ancestors than a record holds',
+    id: 'line-of-senders',
     deaths: [killed('SIGTERM')],
   },
   {
     name: 'the sender exits before its /proc entry can be read',
-    happens: 'sender-gone',
+    id: 'sender-gone',
     deaths: [killed('SIGTERM')],
   },
   {
-    name: 'a signal to a process group kills all of it',
-    happens: 'process-group',
+    name: 'a signal to a process group kills every member',
+    id: 'process-group',
     deaths: [killed('SIGTERM'), killed('SIGTERM')],
   },
   {
     name: 'a process sends SIGTERM to its own process group',
-    happens: 'own-group',
+    id: 'own-group',
     deaths: [selfSignal('SIGTERM'), killed('SIGTERM')],
   },
-  { name: 'another process writes to cgroup.kill', happens: 'cgroup-kill', deaths: [killed('SIGKILL')] },
+  { name: 'another process writes to cgroup.kill', id: 'cgroup-kill', deaths: [killed('SIGKILL')] },
   {
-    name: 'the victim is in a cgroup as Docker makes them with systemd',
-    happens: 'in-container',
+    name: 'the cgroup of the victim has the path that Docker uses with systemd',
+    id: 'in-container',
     deaths: [{ ...killed('SIGKILL'), resource: { 'container.id': CONTAINER, 'k8s.pod.uid': null } }],
   },
   {
-    name: 'the victim is in a cgroup as kubelet and containerd make them with systemd',
-    happens: 'in-pod',
+    name: 'the cgroup of the victim has the path that kubelet and containerd use with systemd',
+    id: 'in-pod',
     deaths: [
       {
         ...killed('SIGKILL'),
@@ -158,8 +162,8 @@ export const senderCases: readonly Case[] = [
     ],
   },
   {
-    name: 'the victim is in a cgroup as systemd makes them for a service',
-    happens: 'in-unit',
+    name: 'the cgroup of the victim has the path of a systemd service',
+    id: 'in-unit',
     deaths: [
       {
         ...killed('SIGKILL'),
@@ -167,40 +171,40 @@ export const senderCases: readonly Case[] = [
       },
     ],
   },
-  { name: 'sender and victim are in a pid namespace', happens: 'pid-namespace', deaths: [killed('SIGTERM')] },
+  { name: 'sender and victim are in the same pid namespace', id: 'pid-namespace', deaths: [killed('SIGTERM')] },
   {
     name: 'a process in a pid namespace sends SIGTERM to every process there',
-    happens: 'everyone-in-pid-namespace',
+    id: 'everyone-in-pid-namespace',
     deaths: [killed('SIGTERM'), killed('SIGTERM')],
   },
   {
-    name: 'a child of the init of a pid namespace cannot kill it, and a process outside can',
-    happens: 'init-attacked',
+    name: 'a child cannot kill the init of its pid namespace, but a process outside can',
+    id: 'init-attacked',
     deaths: [killed('SIGKILL')],
   },
   {
     name: 'a tracer passes on a SIGTERM that another process sent',
-    happens: 'killed-while-traced',
+    id: 'killed-while-traced',
     deaths: [{ ...killed('SIGTERM'), attributes: underTracer }],
   },
   {
     name: 'another process sends SIGKILL to a traced process',
-    happens: 'sigkill-while-traced',
+    id: 'sigkill-while-traced',
     deaths: [{ ...killed('SIGKILL'), attributes: underTracer }],
   },
   {
     name: 'a tracer turns the SIGUSR1 of another process into SIGTERM: no sender is named',
-    happens: 'tracer-injects',
+    id: 'tracer-injects',
     deaths: [{ ...unknown('SIGTERM'), attributes: underTracer }],
   },
   {
     name: 'a tracer suppresses the SIGTERM of another process, and later injects its own: no sender is named',
-    happens: 'tracer-swallows',
+    id: 'tracer-swallows',
     deaths: [{ ...unknown('SIGTERM'), attributes: underTracer }],
   },
   {
     name: 'a tracer kills with PTRACE_KILL',
-    happens: 'tracer-kills',
+    id: 'tracer-kills',
     deaths: [{ ...killed('SIGKILL'), attributes: underTracer }],
   },
 ];

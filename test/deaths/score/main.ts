@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The score as a program: runs the cases, prints tables and totals, writes docs/deaths.md. scripts/commands/deaths.ts builds everything,
-// reads the command line and hands it over as one argument of JSON. Ends with 1 if anything is wrong.
+// parses the command line and passes it as one JSON argument. Exits with code 1 if anything is wrong.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -39,18 +39,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 let right = 0;
 let last: Run | undefined;
 for (let number = 1; number <= flags.runs && !interrupted; number += 1) {
-  console.error(`run ${number} of ${flags.runs}${flags.storm ? ', in a fork storm' : ''}`);
+  console.error(`run ${number} of ${flags.runs}${flags.storm ? ', during a fork storm' : ''}`);
   const before = forked();
-  last = await run({ cases, peers, storm: flags.storm, goesOn });
+  last = await run({ cases, peers, storm: flags.storm, keepGoing });
   progress('');
-  if (flags.storm) console.error(`the machine forked ${forked() - before} times meanwhile`);
+  if (flags.storm) console.error(`${forked() - before} forks on this machine during the run`);
   console.log(`${table(last, names)}\n\n${summary(last, names)}\n`);
   if (allRight(last)) right += 1;
 }
 if (interrupted) {
-  console.error('interrupted: what was done by then is above');
+  console.error('interrupted: the results so far are above');
 } else {
-  if (flags.runs > 1) console.log(`${right} of ${flags.runs} runs were all right`);
+  if (flags.runs > 1) console.log(`${right} of ${flags.runs} runs had no errors`);
   if (flags.write && last !== undefined) {
     writeFileSync(PAGE, page(last, peers, machine()));
     console.log(`wrote ${PAGE}`);
@@ -61,18 +61,18 @@ process.exitCode = right === flags.runs && !interrupted ? 0 : 1;
 function chosen(only: Flags['only']): readonly Case[] {
   const here = allCases.filter(({ arch }) => arch === undefined || arch === process.arch);
   if (only === null) return here;
-  const unknown = only.find((name) => !here.some(({ happens }) => happens === name));
-  if (unknown === undefined) return here.filter(({ happens }) => only.includes(happens));
-  console.error(`there is no case ${unknown}; there are ${here.map(({ happens }) => happens).join(', ')}`);
+  const unknown = only.find((name) => !here.some(({ id }) => id === name));
+  if (unknown === undefined) return here.filter(({ id }) => only.includes(id));
+  console.error(`unknown case ${unknown}; the cases are ${here.map(({ id }) => id).join(', ')}`);
   process.exit(1);
 }
 
-function goesOn({ happens }: Case, index: number): boolean {
-  progress(`${index + 1} of ${cases.length}: ${happens}`);
+function keepGoing({ id }: Case, index: number): boolean {
+  progress(`${index + 1} of ${cases.length}: ${id}`);
   return !interrupted;
 }
 
-/** One line that is written again and again on a terminal; a line each elsewhere. */
+/** Overwrites one line on a terminal; prints one line per call elsewhere. */
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   else if (text !== '') console.error(text);

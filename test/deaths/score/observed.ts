@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tool reports of a termination, in one shape for all tools: the end of a process, and who sent a signal. Pure.
+// What a tool reports about a termination, in one shape for all tools: the status of a process, and the sender of a signal. Pure.
 import type { LogRecord } from '../../../scripts/stack/otlp-file.ts';
 
-/** As wait(2) would say it. */
+/** The status, as wait(2) reports it. */
 export type Ending = { readonly code: number } | { readonly signal: number };
 
 export interface Sender {
@@ -12,23 +12,23 @@ export interface Sender {
 
 export type Observation =
   | { readonly kind: 'end'; readonly pid: number; readonly ending: Ending }
-  /** This pid is one of a thread: its end is no process's. */
+  /** This pid belongs to a thread: its exit is not a termination of a process. */
   | { readonly kind: 'thread'; readonly pid: number }
-  /** `pid` is the target. `sender` null: the tool says that it was no process. */
+  /** `pid` is the target. `sender` null: the tool shows that no process sent the signal. */
   | { readonly kind: 'signal'; readonly pid: number; readonly signal: number; readonly sender: Sender | null };
 
-/** What a tool can tell at all. */
+/** What a tool can report. */
 export type Subject = 'status' | 'sender';
 
 const CORE_DUMPED = 0x80;
 
-/** From the kernel's `exit_code`, in which `code << 8` or the signal is. */
+/** Decodes the kernel's `exit_code`: `code << 8`, or the signal. */
 export function endingOf(exitCodeRaw: number): Ending {
   const signal = exitCodeRaw & 0xff & ~CORE_DUMPED;
   return signal === 0 ? { code: (exitCodeRaw >> 8) & 0xff } : { signal };
 }
 
-/** What a record of whodunit says. */
+/** What a record of whodunit reports. */
 export function observationsOf({ resource, attributes }: LogRecord): Observation[] {
   const pid = Number(resource['process.pid']);
   const signal = Number(attributes['whodunit.signal.number']);

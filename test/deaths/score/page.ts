@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/deaths.md, from a run in which the others took part. Pure.
+// Renders docs/deaths.md from a run with the other tools. Pure.
 import type { Peer } from './peers/peer.ts';
 import type { Run } from './run.ts';
 import { toolRows } from './table.ts';
 import { rowsOf, total } from './tally.ts';
 import { ourWords, truthWords, weighedWords } from './words.ts';
 
-/** Where it was made. */
+/** The machine of the run. */
 export interface Machine {
-  /** uname's release, without what a distribution adds. */
+  /** The release of uname, without the suffix of the distribution. */
   readonly kernel: string;
   /** PRETTY_NAME of os-release. */
   readonly distribution: string;
-  /** By the name of the package. */
+  /** By package name. */
   readonly versions: ReadonlyMap<string, string>;
 }
 
@@ -27,7 +27,7 @@ export function page(run: Run, peers: readonly Peer[], machine: Machine): string
     const { said, right: isRight } = ourWords(scored);
     const { truth, expected } = scored.finding;
     const others = names.map((name) => weighedWords(scored.weighed.get(name)));
-    const what = `${scored.one.name} (\`${scored.one.happens}\`${times === 1 ? '' : `, ${times} times`})`;
+    const what = `${scored.one.name} (\`${scored.one.id}\`${times === 1 ? '' : `, ${times} times`})`;
     return [what, truthWords(truth, expected), isRight ? 'right' : `**${said}**`, ...others];
   });
   return `# Accuracy
@@ -75,7 +75,7 @@ ${markdown([['what happens', 'truth', 'whodunit', ...names], ...rows])}
 
 function skippedWords({ skipped }: Run): string {
   if (skipped.length === 0) return 'No case was left out.';
-  return `Left out here: ${skipped.map(({ happens, skip }) => `\`${happens}\` (${skip})`).join(', ')}.`;
+  return `Left out here: ${skipped.map(({ id, skip }) => `\`${id}\` (${skip})`).join(', ')}.`;
 }
 
 function markdown([header = [], ...rows]: readonly (readonly string[])[]): string {

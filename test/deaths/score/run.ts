@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run of the score: every case happens once, in front of whodunit and, if asked for, of the others. Gives what was found.
+// One run of the score: every case runs once, under whodunit and, if requested, under the other tools.
+import { type CaseRunner, type Review, startCaseRunner } from '../case-runner.ts';
 import type { Case } from '../cases/case.ts';
-import { type Inquest, openInquest, type Review } from '../inquest.ts';
-import type { Finding } from '../judge.ts';
+import type { Finding } from '../check.ts';
 import { type Observation, observationsOf } from './observed.ts';
 import type { Peer } from './peers/peer.ts';
 import { type Watch, watchWith } from './peers/watch.ts';
 import { startStorm } from './storm.ts';
 import { type Weighed, weigh } from './weigh.ts';
 
-/** Our own name among the tools. */
+/** The name of whodunit among the tools. */
 export const WHODUNIT = 'whodunit';
 
-/** One death. */
+/** The result for one termination. */
 export interface Scored {
   readonly one: Case;
   readonly finding: Finding;
-  /** By the name of the tool. */
+  /** By tool name. */
   readonly weighed: ReadonlyMap<string, Weighed>;
 }
 
 export interface Run {
   readonly scored: readonly Scored[];
-  /** Cases that could not happen, and why. */
+  /** Cases that the undertaker could not run, and why. */
   readonly failed: readonly { readonly one: Case; readonly why: string }[];
-  /** Cases that this machine does not offer. */
+  /** Cases that are not possible on this machine. */
   readonly skipped: readonly Case[];
   readonly review: Review;
-  /** What did not end cleanly. */
+  /** What did not stop cleanly. */
   readonly complaints: readonly string[];
 }
 
@@ -35,31 +35,31 @@ export interface RunOptions {
   readonly cases: readonly Case[];
   readonly peers: readonly Peer[];
   readonly storm: boolean;
-  /** Called with each case before it runs: false ends the run early. */
-  readonly goesOn: (one: Case, index: number) => boolean;
+  /** Called before each case. false ends the run. */
+  readonly keepGoing: (one: Case, index: number) => boolean;
 }
 
-/** Fails if the stage cannot be set; a case that cannot happen does not end the run. */
+/** Rejects if whodunit or a tool cannot be started. A case that cannot run does not end the run. */
 export async function run(options: RunOptions): Promise<Run> {
-  const stage = await setStage(options);
-  let happened: Omit<Run, 'complaints'>;
+  const stage = await startStage(options);
+  let results: Omit<Run, 'complaints'>;
   let complaints: readonly string[] = [];
   try {
-    happened = await happen(stage, options);
+    results = await runCases(stage, options);
   } finally {
     complaints = await stage.close();
   }
-  return { ...happened, complaints };
+  return { ...results, complaints };
 }
 
 interface Stage {
-  readonly inquest: Inquest;
+  readonly runner: CaseRunner;
   readonly watch: Watch | null;
-  /** Ends all of it; says what did not end as it should. */
+  /** Stops everything. Returns what did not stop cleanly. */
   readonly close: () => Promise<readonly string[]>;
 }
 
-async function setStage({ peers, storm }: RunOptions): Promise<Stage> {
+async function startStage({ peers, storm }: RunOptions): Promise<Stage> {
   const closing: (() => Promise<readonly string[]>)[] = [];
   const close = async () => {
     const complaints: string[] = [];
@@ -67,37 +67,37 @@ async function setStage({ peers, storm }: RunOptions): Promise<Stage> {
     return complaints;
   };
   try {
-    const inquest = await openInquest();
-    closing.push(inquest.close);
+    const runner = await startCaseRunner();
+    closing.push(runner.close);
     const watch = peers.length > 0 ? await watchWith(peers) : null;
     if (watch !== null) closing.push(watch.stop);
     if (storm) closing.push(startStorm().stop);
-    return { inquest, watch, close };
+    return { runner, watch, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function happen(
-  { inquest, watch }: Stage,
-  { cases, peers, goesOn }: RunOptions,
+async function runCases(
+  { runner, watch }: Stage,
+  { cases, peers, keepGoing }: RunOptions,
 ): Promise<Omit<Run, 'complaints'>> {
   const scored: Scored[] = [];
   const failed: { one: Case; why: string }[] = [];
   for (const [index, one] of cases.entries()) {
     if (one.skip !== undefined) continue;
-    if (!goesOn(one, index)) break;
+    if (!keepGoing(one, index)) break;
     await watch?.take(); // earlier observations are about other processes
     try {
-      const findings = await inquest.hear(one);
+      const findings = await runner.run(one);
       scored.push(...score(one, findings, peers, (await watch?.take()) ?? new Map()));
     } catch (error) {
       failed.push({ one, why: error instanceof Error ? error.message : String(error) });
     }
   }
   const skipped = cases.filter(({ skip }) => skip !== undefined);
-  return { scored, failed, skipped, review: await inquest.review() };
+  return { scored, failed, skipped, review: await runner.review() };
 }
 
 function score(

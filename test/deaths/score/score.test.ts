@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tables, totals and the page of a run: nothing that was wrong may be missing in them, and only a run with nothing wrong is all right.
+// Tables, totals and the page of a run: they must show every error, and only a run without errors passes.
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../judge.ts';
+import type { Finding } from '../check.ts';
 import { expected, record, truth } from '../sample.ts';
 import { observationsOf } from './observed.ts';
 import { page } from './page.ts';
@@ -11,7 +11,7 @@ import { summary, table, toolRows } from './table.ts';
 import { allRight, total } from './tally.ts';
 import { weigh } from './weigh.ts';
 
-const one = { name: 'another process kills it', happens: 'sigkill', deaths: [expected] };
+const one = { name: 'another process kills it', id: 'sigkill', deaths: [expected] };
 const found: Finding = { truth, expected, records: [record], differences: [] };
 
 function runWith(finding: Finding, changes: Partial<Run> = {}): Run {
@@ -27,40 +27,44 @@ const right = runWith(found);
 const review = right.review;
 
 describe('a run', () => {
-  it('is all right where every death is', () => {
+  it('passes if every termination is right', () => {
     expect(allRight(right)).toBe(true);
     expect(total(right)).toMatchObject({ cases: 1, deaths: 1, right: 1, wrong: 0 });
   });
 
   it.each<[string, Run, string]>([
     ['a wrong record', runWith({ ...found, differences: ['it is wrong'] }), 'it is wrong'],
-    ['a missed death', runWith({ ...found, records: [], differences: ['no record'] }), '1 wrong; 1 missed'],
+    ['a missed termination', runWith({ ...found, records: [], differences: ['no record'] }), '1 wrong; 1 missed'],
     [
-      'a doubled death',
+      'a doubled termination',
       runWith(found, { review: { ...review, doubled: [truth] } }),
       'two records of the death of /build/mortal (pid 42)',
     ],
     [
-      'an invented one',
+      'an invented termination',
       runWith(found, { review: { ...review, invented: [record] } }),
       'invented: mortal (pid 42) was killed.',
     ],
-    ['a lost one', runWith(found, { review: { ...review, lost: 1 } }), '1 lost'],
+    ['a lost termination', runWith(found, { review: { ...review, lost: 1 } }), '1 lost'],
     [
-      'a case that cannot happen',
-      runWith(found, { failed: [{ one, why: 'no hands' }] }),
-      'sigkill could not happen: no hands',
+      'a case that cannot run',
+      runWith(found, { failed: [{ one, why: 'no such program' }] }),
+      'sigkill could not run: no such program',
     ],
-    ['a bad end', runWith(found, { complaints: ['the loader ended with code 1'] }), 'the loader ended with code 1'],
-    ['no death at all', runWith(found, { scored: [] }), '0 deaths'],
-  ])('is not with %s, and says so', (_, run, words) => {
+    [
+      'a failed shutdown',
+      runWith(found, { complaints: ['the loader ended with code 1'] }),
+      'the loader ended with code 1',
+    ],
+    ['no termination at all', runWith(found, { scored: [] }), '0 deaths'],
+  ])('fails with %s, and shows it', (_, run, words) => {
     expect(allRight(run)).toBe(false);
     expect(summary(run, [])).toContain(words);
   });
 
-  it('names what was left out, and why', () => {
-    const skipped = [{ ...one, skip: 'there is no such thing' }];
-    expect(summary(runWith(found, { skipped }), [])).toContain('left out: sigkill, because there is no such thing');
+  it('names skipped cases, and why', () => {
+    const skipped = [{ ...one, skip: 'not supported here' }];
+    expect(summary(runWith(found, { skipped }), [])).toContain('skipped: sigkill (not supported here)');
   });
 });
 
@@ -74,7 +78,7 @@ describe('the tables', () => {
     expect(row).toBe('sigkill  SIGKILL (killed) by killer  SIGKILL (fault) by killer  WRONG');
   });
 
-  it('show deaths of a case that are alike once', () => {
+  it('show equal terminations of one case once', () => {
     const [scored] = right.scored;
     if (scored === undefined) throw new Error('nothing was scored');
     const twice = runWith(found, { scored: [scored, scored] });
@@ -83,7 +87,7 @@ describe('the tables', () => {
     expect(total(twice).deaths).toBe(2);
   });
 
-  it('show the others beside whodunit', () => {
+  it('show the other tools beside whodunit', () => {
     expect(toolRows(right, ['exitsnoop'])).toEqual([
       expect.arrayContaining(['tool', 'status right', 'sender right']),
       ['whodunit', '1/1', '0', '0', '0', '0', '1/1', '0', '0', '0'],
@@ -92,7 +96,7 @@ describe('the tables', () => {
     expect(table(right, ['exitsnoop']).split('\n')[1]).toMatch(/right {2}exit 5$/);
   });
 
-  it('are on the page, with the versions', () => {
+  it('are on the page, with the versions of the tools', () => {
     const text = page(right, [exitsnoop], {
       kernel: '6.18.0',
       distribution: 'Debian 12',

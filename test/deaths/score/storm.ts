@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fork storm: for each processor one undertaker that forks children that exit at once, one after the other, until it is stopped.
+// A fork storm: one undertaker for each processor forks children that exit at once, one after the other, until it is stopped.
 import { availableParallelism } from 'node:os';
 import { startProgram, UNDERTAKER } from '../../../scripts/stack/program.ts';
 
-/** More than any run lives to see. */
+/** More than any run reaches. */
 const FORKS = '1000000000';
 
 export interface Storm {
-  /** Says so if one of them has ended before: then it was no storm. */
+  /** Stops the storm. Returns a complaint if one of the programs ended earlier. */
   readonly stop: () => Promise<readonly string[]>;
 }
 

@@ -1,40 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run as the text of `npm run deaths`: the table case by case, what was wrong in full, the totals. Pure.
+// The output of `npm run deaths`: a table of the cases, the errors in full, the totals. Pure.
 import { type Run, WHODUNIT } from './run.ts';
 import { rowsOf, tallySender, tallyStatus, total } from './tally.ts';
-import { happensWords, NOTHING, ourWords, truthWords, weighedWords } from './words.ts';
+import { caseWords, NOTHING, ourWords, truthWords, weighedWords } from './words.ts';
 
-/** `tools`: whose columns stand beside whodunit's. */
+/** `tools`: the tools that get a column beside whodunit. */
 export function table(run: Run, tools: readonly string[]): string {
   const header = ['case', 'truth', 'verdict', '', ...tools];
   const rows = rowsOf(run).map(({ scored, times }) => {
     const { said, right } = ourWords(scored);
     const { truth, expected } = scored.finding;
     const others = tools.map((tool) => weighedWords(scored.weighed.get(tool)).replaceAll('**', ''));
-    return [
-      happensWords(scored.one.happens, times),
-      truthWords(truth, expected),
-      said,
-      right ? 'right' : 'WRONG',
-      ...others,
-    ];
+    return [caseWords(scored.one.id, times), truthWords(truth, expected), said, right ? 'right' : 'WRONG', ...others];
   });
   return aligned([header, ...rows]);
 }
 
-/** What was wrong, and the totals. The last line is whodunit's. */
+/** The errors and the totals. The last line is about whodunit. */
 export function summary(run: Run, tools: readonly string[]): string {
   const lines: string[] = [];
   for (const { one, finding } of run.scored)
     if (finding.differences.length > 0) {
       const evidence = finding.records.map(({ attributes }) => `  evidence: ${attributes['whodunit.evidence']}`);
-      lines.push(`WRONG ${one.happens}:`, ...finding.differences.map((text) => `  ${text}`), ...evidence);
+      lines.push(`WRONG ${one.id}:`, ...finding.differences.map((text) => `  ${text}`), ...evidence);
     }
-  for (const { one, why } of run.failed) lines.push(`WRONG ${one.happens} could not happen: ${why}`);
+  for (const { one, why } of run.failed) lines.push(`WRONG ${one.id} could not run: ${why}`);
   for (const { pid, exe } of run.review.doubled) lines.push(`WRONG two records of the death of ${exe} (pid ${pid})`);
   for (const { body } of run.review.invented) lines.push(`WRONG invented: ${body}`);
   for (const complaint of run.complaints) lines.push(`WRONG ${complaint}`);
-  for (const { happens, skip } of run.skipped) lines.push(`left out: ${happens}, because ${skip}`);
+  for (const { id, skip } of run.skipped) lines.push(`skipped: ${id} (${skip})`);
   if (tools.length > 0) lines.push(aligned(toolRows(run, tools)), '');
   const { cases, deaths, right, wrong, missed, doubled, invented, lost } = total(run);
   lines.push(
@@ -43,7 +37,7 @@ export function summary(run: Run, tools: readonly string[]): string {
   return lines.join('\n');
 }
 
-/** The tools side by side, the header first: shares of the rows that had a status, or a sender, to tell. */
+/** The tools side by side, the header first. Shares count only rows with a status, or a sender, to report. */
 export function toolRows(run: Run, tools: readonly string[]): string[][] {
   const header = ['tool', 'status right', 'wrong', 'missed', 'doubled', 'invented'];
   const senders = ['sender right', 'wrong', 'not reported', 'from the kernel, a process named'];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts of a run: what whodunit got right by the suite's own measure, and each tool by the common one. Pure.
+// Counts of a run: whodunit by the strict comparison of the suite, and every tool by the common score. Pure.
 import type { Run, Scored } from './run.ts';
 import type { SenderVerdict, StatusVerdict } from './weigh.ts';
 import { ourWords, truthWords, weighedWords } from './words.ts';
@@ -7,27 +7,27 @@ import { ourWords, truthWords, weighedWords } from './words.ts';
 export type StatusTally = Readonly<Record<StatusVerdict | 'of', number>>;
 export type SenderTally = Readonly<Record<SenderVerdict | 'of', number>>;
 
-/** Deaths of one case that are alike: the same truth, and the same said of each by everybody. */
+/** Equal terminations of one case: the same truth, and the same output of every tool. */
 export interface Row {
   readonly scored: Scored;
   readonly times: number;
 }
 
-/** In the order in which they happened first. So a case that lets the same happen many times weighs no more than another. */
+/** In order of first occurrence. A case that repeats the same termination counts no more than another. */
 export function rowsOf(run: Run): Row[] {
   const rows = new Map<string, Row>();
   for (const scored of run.scored) {
     const { one, finding, weighed } = scored;
     const { said, right } = ourWords(scored);
     const others = [...weighed.values()].map(weighedWords);
-    const key = JSON.stringify([one.happens, truthWords(finding.truth, finding.expected), said, right, others]);
+    const key = JSON.stringify([one.id, truthWords(finding.truth, finding.expected), said, right, others]);
     const row = rows.get(key);
     rows.set(key, { scored: row?.scored ?? scored, times: (row?.times ?? 0) + 1 });
   }
   return [...rows.values()];
 }
 
-/** How many rows of a tool have each verdict; `of`: how many have one. null: none has. */
+/** How many rows of a tool have each verdict; `of`: how many have a verdict. null: none has one. */
 export function tallyStatus(rows: readonly Row[], tool: string): StatusTally | null {
   const tally = { right: 0, wrong: 0, missed: 0, doubled: 0, invented: 0, of: 0 };
   for (const { scored } of rows) {
@@ -39,7 +39,7 @@ export function tallyStatus(rows: readonly Row[], tool: string): StatusTally | n
   return tally.of === 0 ? null : tally;
 }
 
-/** `of`: the rows with a sender to tell; those that the kernel decided on are `blamed` or `none`. */
+/** `of`: the rows with a sender to report. Rows in which the kernel sent the signal are `blamed` or `none`. */
 export function tallySender(rows: readonly Row[], tool: string): SenderTally | null {
   const tally = { right: 0, wrong: 0, silent: 0, blamed: 0, none: 0, of: 0 };
   let asked = false;
@@ -57,9 +57,9 @@ export interface Total {
   readonly cases: number;
   readonly deaths: number;
   readonly right: number;
-  /** Deaths with a difference, and cases that could not happen. */
+  /** Terminations with a difference, and cases that could not run. */
   readonly wrong: number;
-  /** Of the wrong ones: those without a record. */
+  /** Those of the wrong ones that have no record. */
   readonly missed: number;
   readonly doubled: number;
   readonly invented: number;
@@ -69,7 +69,7 @@ export interface Total {
 export function total({ scored, failed, review }: Run): Total {
   const right = scored.filter(({ finding }) => finding.differences.length === 0).length;
   return {
-    cases: new Set(scored.map(({ one }) => one.happens)).size + failed.length,
+    cases: new Set(scored.map(({ one }) => one.id)).size + failed.length,
     deaths: scored.length,
     right,
     wrong: scored.length - right + failed.length,
@@ -80,7 +80,7 @@ export function total({ scored, failed, review }: Run): Total {
   };
 }
 
-/** Whether there is nothing to complain of. */
+/** Whether the run has no errors. */
 export function allRight(run: Run): boolean {
   const { deaths, wrong, missed, doubled, invented, lost } = total(run);
   return deaths > 0 && wrong + missed + doubled + invented + lost + run.complaints.length === 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scales: what a tool says is right only if it is, and is never taken worse than it can be read.
+// The scoring: output is right only if it is correct, and ambiguous output gets the better reading.
 import { describe, expect, it } from 'vitest';
 import { expected, record, truth } from '../sample.ts';
 import type { Death } from '../truth.ts';
@@ -39,7 +39,7 @@ describe('the status', () => {
     expect(weigh([death], 0, expected, observed, ['status'])).toMatchObject({ status, sender: null });
   });
 
-  it('of two terminations with one pid follows their order; what is left over belongs to the last', () => {
+  it('of two terminations with one pid is assigned in order, and the rest goes to the last', () => {
     const truths = [exited, { ...exited, exit_code: 4 }];
     const observed = [end({ code: 3 }), end({ code: 4 }), end({ code: 5 })];
     expect(weigh(truths, 0, expected, observed, ['status']).status).toBe('right');
@@ -47,7 +47,7 @@ describe('the status', () => {
     expect(weigh(truths, 1, expected, observed.slice(0, 1), ['status']).status).toBe('missed');
   });
 
-  it('is not weighed where the termination needs no report, or the tool shows no status', () => {
+  it('is not scored if the termination needs no report or the tool shows no status', () => {
     expect(weigh([exited], 0, undefined, [], ['status', 'sender'])).toMatchObject({ status: null, sender: null });
     expect(weigh([truth], 0, expected, [], ['sender']).status).toBeNull();
   });
@@ -76,7 +76,7 @@ describe('the sender', () => {
     expect(weigh([truth], 0, expectation, observed, ['sender']).sender).toBe(sender);
   });
 
-  it('of an exit is the sender of the signal handled before it, and none without such a signal', () => {
+  it('of an exit is the sender of the signal handled before it, if there was one', () => {
     const asked = { ...expected, handledSignal: 15 };
     const byKiller = { ...exited, killer: truth.killer };
     expect(weigh([byKiller], 0, asked, [sent(killer, truth.pid, 15)], ['sender']).sender).toBe('right');
@@ -85,7 +85,7 @@ describe('the sender', () => {
 });
 
 describe('observations of a record', () => {
-  it('by a record of whodunit is weighed like the others', () => {
+  it('from a record of whodunit are scored like those of other tools', () => {
     expect(weigh([truth], 0, expected, observationsOf(record), ['status', 'sender'])).toMatchObject({
       status: 'right',
       sender: 'right',
@@ -96,7 +96,7 @@ describe('observations of a record', () => {
     [0x0300, { code: 3 }],
     [0x0f, { signal: 15 }],
     [0x8b, { signal: 11 }],
-  ])('by the kernel’s exit_code %i', (raw, ending) => {
+  ])('decode the exit_code %i of the kernel', (raw, ending) => {
     expect(endingOf(raw)).toEqual(ending);
   });
 });

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one tool reported of one termination, weighed against the truth: the same scales for whodunit and for every other tool. Where a tool can
-// be read in two ways, the reading that is better for it counts. Pure.
+// Scores what one tool reported about one termination against the truth, in the same way for whodunit and every other tool. If the output
+// of a tool is ambiguous, the better reading counts. Pure.
 import type { Expectation } from '../cases/case.ts';
 import type { Death } from '../truth.ts';
 import type { Ending, Observation, Sender, Subject } from './observed.ts';
 
-/** `doubled`: right, more than once. `invented`: right, and besides another end that never was. `missed`: not reported. */
+/** `doubled`: right, more than once. `invented`: right, and another termination that did not happen. `missed`: not reported. */
 export type StatusVerdict = 'right' | 'wrong' | 'missed' | 'doubled' | 'invented';
-/** `silent`: no sender was reported although there was one. `blamed`: a process was reported although the kernel decided. */
+/** `silent`: no sender reported although there was one. `blamed`: a process reported although the kernel sent the signal. */
 export type SenderVerdict = 'right' | 'wrong' | 'silent' | 'blamed' | 'none';
 
 export interface Weighed {
@@ -23,8 +23,8 @@ export interface Weighed {
 const IDLE_PID = 0;
 
 /**
- * What was reported (`observed`: while the case ran) of the termination `index` of `truths`. Where several have the same pid, the first
- * one reported counts for the first, and so on; what is left over counts for the last.
+ * Scores the termination `index` of `truths`. `observed`: what the tool reported while the case ran. If several terminations have the same
+ * pid, reports are assigned in order, and the rest goes to the last one.
  */
 export function weigh(
   truths: readonly Death[],
@@ -68,8 +68,8 @@ function isTrue(truth: Death, ending: Ending): boolean {
 }
 
 /**
- * All who sent this signal to the process, which a negative number names with its group, or the process itself to one of its threads.
- * null: the tool says that it was no process.
+ * Returns the senders of this signal to the process, to its group (a negative number), or from the process to one of its threads. null: the
+ * tool shows that no process sent it.
  */
 function sendersOf({ pid }: Death, signal: number, observed: readonly Observation[]): (Sender | null)[] {
   return observed.flatMap((one) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A death, a verdict and a score in words: short enough for a cell of a table. Pure; no pid in it, so that two runs give the same words.
+// A termination, a verdict and a score as text short enough for a table cell. Pure. No pids, so that two runs give the same text.
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import type { LogRecord } from '../../../scripts/stack/otlp-file.ts';
@@ -9,11 +9,11 @@ import type { Ending } from './observed.ts';
 import type { Scored } from './run.ts';
 import type { Weighed } from './weigh.ts';
 
-/** There was nothing to tell. */
+/** There was nothing to report. */
 export const NOTHING = '–';
 
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
-/** SIGIOT is another name of it. */
+/** SIGIOT has the same number. */
 signalNames.set(constants.signals.SIGABRT, 'SIGABRT');
 
 export function signalName(signal: number): string {
@@ -24,14 +24,14 @@ export function endingWords(ending: Ending): string {
   return 'code' in ending ? `exit ${ending.code}` : signalName(ending.signal);
 }
 
-/** The truth: the undertaker's about the end and the killer, the case's about the cause. */
+/** The truth: status and killer from the undertaker, cause from the case. */
 export function truthWords(truth: Death, expected: Expectation | undefined): string {
   const killer = truth.killer === null ? undefined : basename(truth.killer.exe);
   const ending = truth.signal === null ? { code: truth.exit_code ?? 0 } : { signal: truth.signal };
   return sentence(expected?.cause, ending, expected?.handledSignal, expected?.senderKind, killer);
 }
 
-/** What whodunit says, in the same words. */
+/** What whodunit reports, in the same form. */
 export function verdictWords({ attributes }: LogRecord): string {
   const code = attributes['process.exit.code'];
   const signal = attributes['whodunit.signal.number'];
@@ -51,18 +51,18 @@ function sentence(cause: unknown, ending: Ending, handledSignal: number | undefi
   return words.join(' ');
 }
 
-export function happensWords(happens: string, times: number): string {
-  return times === 1 ? happens : `${happens} (${times} times)`;
+export function caseWords(id: string, times: number): string {
+  return times === 1 ? id : `${id} (${times} times)`;
 }
 
-/** What whodunit said, in full, and whether it was right in everything that the suite compares. */
+/** What whodunit reported, and whether the suite found no difference. */
 export function ourWords({ finding: { expected, records, differences } }: Scored): { said: string; right: boolean } {
   const said = records.map(verdictWords).join(' and ');
   if (said !== '') return { said, right: differences.length === 0 };
   return { said: expected === undefined ? 'no record' : 'nothing', right: differences.length === 0 };
 }
 
-/** What another tool's telling was worth; what it said is there only where it was wrong, and bold. */
+/** The score of another tool. Its output is included, in bold, only if it was wrong. */
 export function weighedWords(weighed: Weighed | undefined): string {
   if (weighed === undefined) return NOTHING;
   const { status, endings, sender, named } = weighed;

@@ -1,5 +1,4 @@
-// Bare lives: processes that make a list of system calls and nothing else. They have no C library and no runtime, so each thread
-// there is, is on the list, and its end too.
+// Bare processes: they only make the system calls of a list. Without a C library or a runtime, every thread and its exit is in the list.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -14,25 +13,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// call is one system call. Addresses in it must lie in memory that hold keeps.
+// call is one system call. Addresses in it must point to memory that hold keeps.
 type call struct {
 	number uintptr
 	args   [6]uintptr
-	zero   *call // where to go on after the result 0, as a child of clone(2) has it; nil: at the next call
+	zero   *call // the calls of a child of clone(2), which gets the result 0; nil: continue with the next call
 }
 
-// cloneThatCalls is clone(2) with a child that makes the calls, one after the other; one of them must end it. Gives the pid, or a
-// negative errno.
+// cloneThatCalls is clone(2) with a child that makes the calls in order; one of them must end it. It returns the pid or a negative errno.
 //
 //go:noescape
 func cloneThatCalls(flags uintptr, calls *call) int
 
 const (
-	anExitOf1    = 1
-	bareLifeMax  = 60 * time.Second
-	threadFlags  = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
-	sigsetBytes  = 8
-	sigactionLen = 32
+	anExitOf1      = 1
+	bareProcessMax = 60 * time.Second
+	threadFlags    = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+	sigsetBytes    = 8
+	sigactionLen   = 32
 )
 
 func list(calls ...call) *call { return &calls[0] }
@@ -61,13 +59,13 @@ func (u *undertaker) sleep(d time.Duration) call {
 	return call{number: unix.SYS_NANOSLEEP, args: [6]uintptr{uintptr(unsafe.Pointer(&ts))}}
 }
 
-// hold keeps the bytes where they are, and returns their address.
+// hold keeps the bytes alive and returns their address.
 func (u *undertaker) hold(bytes []byte) uintptr {
 	u.held = append(u.held, bytes)
 	return uintptr(unsafe.Pointer(&bytes[0]))
 }
 
-// pointers is what argv is: addresses, the last one 0.
+// pointers returns the address of an array of addresses, such as argv. The last one must be 0.
 func (u *undertaker) pointers(addresses ...uintptr) uintptr {
 	u.held = append(u.held, addresses)
 	return uintptr(unsafe.Pointer(&addresses[0]))
@@ -77,13 +75,13 @@ func execve(path, arguments, environment uintptr) call {
 	return call{number: unix.SYS_EXECVE, args: [6]uintptr{path, arguments, environment}}
 }
 
-// defaultAction takes the handler of Go's runtime away, which the child has by inheritance.
+// defaultAction removes the handler of Go's runtime, which the child inherits.
 func (u *undertaker) defaultAction(signal syscall.Signal) call {
 	zero := u.hold(make([]byte, sigactionLen))
 	return call{number: unix.SYS_RT_SIGACTION, args: [6]uintptr{uintptr(signal), zero, 0, sigsetBytes}}
 }
 
-// block sets the signal mask to this signal alone; 0: to none.
+// block sets the signal mask to this signal only; 0: to none.
 func (u *undertaker) block(signal syscall.Signal) call {
 	mask := make([]byte, sigsetBytes)
 	if signal != 0 {
@@ -93,11 +91,11 @@ func (u *undertaker) block(signal syscall.Signal) call {
 	return call{number: unix.SYS_RT_SIGPROCMASK, args: [6]uintptr{unix.SIG_SETMASK, u.hold(mask), 0, sigsetBytes}}
 }
 
-// waitLong waits for a signal, and ends a process that is not killed.
-func (u *undertaker) waitLong() []call { return []call{u.sleep(bareLifeMax), exitGroup(anExitOf1)} }
+// waitLong waits for a signal, and exits if none arrives.
+func (u *undertaker) waitLong() []call { return []call{u.sleep(bareProcessMax), exitGroup(anExitOf1)} }
 
-// own is a victim that is a copy of the undertaker.
-func (u *undertaker) own() *victim {
+// forkedVictim is a victim that is a fork of the undertaker.
+func (u *undertaker) forkedVictim() *victim {
 	v := &victim{}
 	v.Exe, v.Args, v.ParentPID, v.Cgroups = u.self, os.Args, os.Getpid(), u.cgroups
 	v.markBefore()
@@ -106,7 +104,7 @@ func (u *undertaker) own() *victim {
 
 // bare starts a process that makes these calls; flags of clone(2) may be added.
 func (u *undertaker) bare(flags uintptr, calls ...call) (*victim, error) {
-	v := u.own()
+	v := u.forkedVictim()
 	pid := cloneThatCalls(flags|uintptr(unix.SIGCHLD), list(calls...))
 	runtime.KeepAlive(u.held)
 	if pid < 0 {
@@ -117,13 +115,13 @@ func (u *undertaker) bare(flags uintptr, calls ...call) (*victim, error) {
 	return v, nil
 }
 
-// byBareLife is a case of one such process, which ends by itself.
-func byBareLife(calls func(u *undertaker) []call) func(u *undertaker) error {
+// byBareProcess is a case of one bare process that terminates by itself.
+func byBareProcess(calls func(u *undertaker) []call) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.bare(0, calls(u)...)
 		if err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }

@@ -1,11 +1,11 @@
-// The two ends of cloneThatCalls (bare.go).
+// cloneThatCalls (bare.go), for parent and child.
 //
 // SPDX-License-Identifier: Apache-2.0
 
 #include "go_asm.h"
 #include "textflag.h"
 
-// The child touches no stack: it may share its parent's, as a thread or after a vfork.
+// The child does not touch the stack: it may share that of its parent, as a thread or after vfork(2).
 
 // func cloneThatCalls(flags uintptr, calls *call) int
 TEXT ·cloneThatCalls(SB), NOSPLIT, $0-24

@@ -1,4 +1,4 @@
-// The table of all cases, and what makes those that need no more than a victim and a killer.
+// The table of all cases, and the functions for cases that need only a victim and a killer.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -9,11 +9,11 @@ import (
 )
 
 type deathCase struct {
-	name   string
-	happen func(u *undertaker) error
+	name string
+	run  func(u *undertaker) error
 }
 
-// nobody is a user id that owns nothing, on every machine.
+// nobody is a user id that owns nothing on any machine.
 const nobody = 65534
 
 var cases = slices.Concat(statusCases, senderCases, kernelCases, handledCases, worldCases)
@@ -24,21 +24,21 @@ func byItself(args ...string) func(u *undertaker) error {
 		if err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }
 
-// victimAndKiller starts a victim that lives in the given way, and a process that is to kill it.
+// victimAndKiller starts mortal with these arguments, and a killer.
 func (u *undertaker) victimAndKiller(args ...string) (*victim, *killerHandle, error) {
 	v, err := u.startReady(args...)
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	return v, k, err
 }
 
-// killed lets a killer send the signal, in the way that its order names, to a victim that lives in the given way.
+// killed starts mortal with these arguments and orders a killer to send it the signal. order: the kind of system call (killer.go).
 func killed(order string, signal syscall.Signal, args ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, k, err := u.victimAndKiller(args...)

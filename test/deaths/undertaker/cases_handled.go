@@ -1,4 +1,4 @@
-// Cases in which a handler takes a signal, or it is ignored, before the end.
+// Cases in which a signal is handled or ignored before the termination.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -34,7 +34,7 @@ var handledCases = []deathCase{
 	{"two-requests", twoSenders(unix.SIGHUP, unix.SIGTERM, (*victim).awaitReady, "catch-then", "SIGHUP", "exit-on", "SIGTERM", "1")},
 }
 
-// grace is what a service manager would give, only shorter.
+// grace is a grace period as service managers have it, but shorter.
 const grace = 50 * time.Millisecond
 
 func pause(*victim) error {
@@ -42,14 +42,14 @@ func pause(*victim) error {
 	return nil
 }
 
-// twoSenders lets two killers send a signal each, with something in between; the second one's ends it.
+// twoSenders has two killers send one signal each and calls between in the meantime. The second signal terminates the victim.
 func twoSenders(first, second syscall.Signal, between func(v *victim) error, way ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, k, err := u.victimAndKiller(way...)
 		if err != nil {
 			return err
 		}
-		other, err := u.hire(0)
+		other, err := u.startKiller(0)
 		if err != nil {
 			return err
 		}
@@ -68,5 +68,5 @@ func panicAbort(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }

@@ -1,4 +1,4 @@
-// Cases in which the kernel ends a process for a reason of its own.
+// Cases in which the kernel terminates a process.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -60,9 +60,9 @@ var kernelCases = []deathCase{
 	{"truncate-limit", byItself("truncate-limit")},
 	{"seccomp", byItself("seccomp")},
 	{"seccomp-trap", byItself("seccomp-trap")},
-	{"seccomp-only-thread", byBareLife(killsOnlyThread)},
+	{"seccomp-only-thread", byBareProcess(killsOnlyThread)},
 	{"seccomp-one-thread", byItself("seccomp-thread", "3")},
-	{"seccomp-strict", byBareLife(strict)},
+	{"seccomp-strict", byBareProcess(strict)},
 }
 
 func withCore(args ...string) func(u *undertaker) error {
@@ -74,7 +74,7 @@ func withCore(args ...string) func(u *undertaker) error {
 	}
 }
 
-// signalOnInput lets a killer write into the FIFO on which the victim asked for a signal. No process sends one.
+// signalOnInput has a killer write to the FIFO for which the victim requested a signal. The kernel sends it.
 func signalOnInput(signal string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		fifo := filepath.Join(u.workDir, "fifo")
@@ -89,7 +89,7 @@ func signalOnInput(signal string) func(u *undertaker) error {
 	}
 }
 
-// signalOnMail lets a killer write into the message queue on which the victim asked for a signal.
+// signalOnMail has a killer write to the message queue for which the victim requested a signal.
 func signalOnMail(u *undertaker) error {
 	name := filepath.Base(u.workDir)
 	v, k, err := u.victimAndKiller("signal-on-mail", name)

@@ -1,4 +1,4 @@
-// Cases of signals that a process sends, to another one or to itself.
+// Cases of signals that a process sends to another process or to itself.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -49,7 +49,7 @@ var senderCases = []deathCase{
 	{"sigkill-by-setuid", setuidSender},
 	{"sigkill-by-parent", killedByParent},
 	{"sigkill-by-child", killedByChild},
-	{"line-of-senders", lineOfSenders},
+	{"line-of-senders", chainOfSenders},
 	{"sender-gone", senderGone},
 	{"process-group", processGroup},
 	{"own-group", ownGroup},
@@ -64,11 +64,11 @@ var senderCases = []deathCase{
 	{"killed-while-traced", passedOn(unix.SIGTERM, unix.SIGTERM)},
 	{"sigkill-while-traced", sigkillWhileTraced},
 	{"tracer-injects", passedOn(unix.SIGUSR1, unix.SIGTERM)},
-	{"tracer-swallows", swallowed},
+	{"tracer-swallows", suppressed},
 	{"tracer-kills", tracerKills},
 }
 
-// realTimeSignal is what user space calls SIGRTMIN+2.
+// realTimeSignal is SIGRTMIN+2 of user space.
 const realTimeSignal = syscall.Signal(36)
 
 func killThread(order string) func(u *undertaker) error {
@@ -81,7 +81,7 @@ func killThread(order string) func(u *undertaker) error {
 	}
 }
 
-// execThenKilled dies as another program than it began, executed by a thread that was not its first.
+// execThenKilled kills a process after a thread other than the first executed another program.
 func execThenKilled(u *undertaker) error {
 	v, k, err := u.victimAndKiller("exec-in-thread", "wait")
 	if err != nil {
@@ -96,14 +96,14 @@ func killedByNobody(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	k, err := u.hire(nobody)
+	k, err := u.startKiller(nobody)
 	if err != nil {
 		return err
 	}
 	return u.killedBy(v, k, "kill", v.PID, int(unix.SIGKILL))
 }
 
-// killedByParent is the one case in which the undertaker kills with its own hands.
+// killedByParent is the only case in which the undertaker itself sends the signal.
 func killedByParent(u *undertaker) error {
 	v, err := u.startReady("wait")
 	if err != nil {
@@ -117,7 +117,7 @@ func killedByParent(u *undertaker) error {
 	if err := unix.Kill(v.PID, unix.SIGKILL); err != nil {
 		return err
 	}
-	return u.bury(v, self)
+	return u.reap(v, self)
 }
 
 func processGroup(u *undertaker) error {
@@ -129,7 +129,7 @@ func processGroup(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -142,19 +142,19 @@ func processGroup(u *undertaker) error {
 	if err := k.order("kill", -first.PID, int(unix.SIGTERM)); err != nil {
 		return err
 	}
-	if err := u.bury(first, &k.actor); err != nil {
+	if err := u.reap(first, &k.actor); err != nil {
 		return err
 	}
-	return u.bury(second, &k.actor)
+	return u.reap(second, &k.actor)
 }
 
-// stoppedThenKilled has two killers: the one that stops it, and the one that ends it.
+// stoppedThenKilled has two killers: one stops the victim, the other kills it.
 func stoppedThenKilled(u *undertaker) error {
 	v, stopper, err := u.victimAndKiller("wait")
 	if err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func stoppedThenKilled(u *undertaker) error {
 	return u.killedBy(v, k, "kill", v.PID, int(unix.SIGKILL))
 }
 
-// allowCore allows core files, which lie in the work directory. Whether one is written is the machine's choice: wait4 says.
+// allowCore allows core files, in the work directory. Whether one is written depends on the machine: the status of wait4 shows it.
 func allowCore() error {
 	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 }

@@ -1,4 +1,4 @@
-// Cases of processes that end by themselves.
+// Cases of processes that exit by themselves.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -13,17 +13,17 @@ var statusCases = []deathCase{
 	{"exit-126", byItself("exit", "126")},
 	{"exit-127", byItself("exit", "127")},
 	{"exit-255", byItself("exit", "255")},
-	{"exit-256", byBareLife(func(*undertaker) []call { return []call{exitGroup(256)} })},
-	{"exit-259", byBareLife(func(*undertaker) []call { return []call{exitGroup(259)} })},
-	{"thread-exit-alone", byBareLife(func(*undertaker) []call { return []call{exitThread(5)} })},
+	{"exit-256", byBareProcess(func(*undertaker) []call { return []call{exitGroup(256)} })},
+	{"exit-259", byBareProcess(func(*undertaker) []call { return []call{exitGroup(259)} })},
+	{"thread-exit-alone", byBareProcess(func(*undertaker) []call { return []call{exitThread(5)} })},
 	{"exit-in-thread", byItself("exit-in-thread", "6")},
 	{"leader-first", byItself("leader-first", "5", "7")},
-	{"leader-0-worker-group-7", byBareLife(leaderThenWorker(exitThread(0), exitGroup(7)))},
-	{"leader-5-worker-group-0", byBareLife(leaderThenWorker(exitThread(5), exitGroup(0)))},
-	{"leader-5-worker-9", byBareLife(leaderThenWorker(exitThread(5), exitThread(9)))},
-	{"worker-9-leader-5", byBareLife(workerThenLeader)},
+	{"leader-0-worker-group-7", byBareProcess(leaderThenWorker(exitThread(0), exitGroup(7)))},
+	{"leader-5-worker-group-0", byBareProcess(leaderThenWorker(exitThread(5), exitGroup(0)))},
+	{"leader-5-worker-9", byBareProcess(leaderThenWorker(exitThread(5), exitThread(9)))},
+	{"worker-9-leader-5", byBareProcess(workerThenLeader)},
 	{"leader-5-worker-killed", leaderGoneThenKilled},
-	{"many-threads-exit", byBareLife(manyThreadsExit)},
+	{"many-threads-exit", byBareProcess(manyThreadsExit)},
 	{"exit-race", exitRace},
 	{"exec-in-thread", execInThread("exit", "4")},
 	{"exec-in-thread-lives-on", execInThread("exit", "0")},

@@ -1,14 +1,14 @@
-// Cases of the world's programs: languages, shells, sudo, systemd, containers.
+// Cases of programs that users run: language runtimes, shells, sudo, systemd, containers.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
 
 import "golang.org/x/sys/unix"
 
-// blockScript blocks SIGTERM and says that it is ready.
+// blockScript blocks SIGTERM and prints `ready`.
 const blockScript = "import signal, sys; term = [signal.SIGTERM]; signal.pthread_sigmask(signal.SIG_BLOCK, term); print('ready', flush=True)\n"
 
-// waitPending waits until a blocked signal has come, and does not take it.
+// waitPending waits until a blocked signal is pending, and leaves it pending.
 const waitPending = "while not signal.sigpending(): pass\nsys.exit(3)"
 
 var worldCases = []deathCase{
@@ -69,10 +69,10 @@ var worldCases = []deathCase{
 		thenDo("exec /mortal eat-memory")...)},
 	{"container-init-exits", inContainer(containerInitExits, nil, thenDo("exit 3")...)},
 	{"container-killed-inside", inContainer(killedInside, nil, "/mortal", "wait")},
-	{"docker-kill", inContainer(ended(unix.SIGKILL, "kill"), nil, "/mortal", "wait")},
-	{"docker-stop-handled", inContainer(ended(unix.SIGTERM, "stop"), nil, "/mortal", "exit-on", "SIGTERM", "3")},
-	{"docker-stop-raised-again", inContainer(ended(unix.SIGTERM, "stop"), nil, "/mortal", "wait-caught")},
+	{"docker-kill", inContainer(endedByDocker(unix.SIGKILL, "kill"), nil, "/mortal", "wait")},
+	{"docker-stop-handled", inContainer(endedByDocker(unix.SIGTERM, "stop"), nil, "/mortal", "exit-on", "SIGTERM", "3")},
+	{"docker-stop-raised-again", inContainer(endedByDocker(unix.SIGTERM, "stop"), nil, "/mortal", "wait-caught")},
 	{"docker-stop-init", inContainer(initForwards, []string{"--init"}, "/mortal", "wait")},
-	{"docker-stop-ignored", inContainer(ended(unix.SIGKILL, "stop", "--time", "1"), nil, "/mortal", "ignore-term")},
-	{"docker-stop-no-handler", inContainer(ended(unix.SIGKILL, "stop", "--time", "1"), nil, "/mortal", "wait")},
+	{"docker-stop-ignored", inContainer(endedByDocker(unix.SIGKILL, "stop", "--time", "1"), nil, "/mortal", "ignore-term")},
+	{"docker-stop-no-handler", inContainer(endedByDocker(unix.SIGKILL, "stop", "--time", "1"), nil, "/mortal", "wait")},
 }

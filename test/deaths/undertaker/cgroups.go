@@ -1,4 +1,4 @@
-// Cases with a cgroup of their own: a memory limit that is hit, cgroup.kill, and the paths that container runtimes and systemd make.
+// Cases with their own cgroup: a memory limit, cgroup.kill, and the paths that container runtimes and systemd create.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -20,7 +20,7 @@ import (
 
 const (
 	memoryLimitBytes = 32 << 20
-	containerID      = "4c01db0b339c4f9c8b4a5d5f8f3f3c7a0d6a9a1ec4b9c9c4f0b4f7d5a1c2e3f4" // of no container: a path's alone
+	containerID      = "4c01db0b339c4f9c8b4a5d5f8f3f3c7a0d6a9a1ec4b9c9c4f0b4f7d5a1c2e3f4" // not a container, only part of a path
 	rmdirTries       = 100
 	rmdirPause       = 10 * time.Millisecond
 )
@@ -29,7 +29,7 @@ const (
 type hierarchy struct {
 	mount       string
 	kind        string // cgroup2, or cgroup for version 1
-	controllers string // of version 1, as mount(8) takes them; empty for version 2
+	controllers string // of version 1, as an option of mount(8); empty for version 2
 }
 
 // cgroupHierarchies reads all that are mounted from /proc/self/mountinfo.
@@ -53,7 +53,7 @@ func cgroupHierarchies() ([]hierarchy, error) {
 	return all, nil
 }
 
-// controllersOf leaves out of a mount's options what does not name the hierarchy.
+// controllersOf returns the mount options that name the hierarchy.
 func controllersOf(kind, options string) string {
 	if kind != "cgroup" {
 		return ""
@@ -72,7 +72,7 @@ func controllersOf(kind, options string) string {
 	return strings.Join(names, ",")
 }
 
-// cgroupMounts gives the mounts of the version 2 tree, and of the version 1 tree with the memory controller. Empty: none.
+// cgroupMounts returns the mount points of cgroup v2 and of the v1 hierarchy with the memory controller. Empty: none.
 func cgroupMounts() (v2, v1Memory string, err error) {
 	all, err := cgroupHierarchies()
 	for _, h := range all {
@@ -86,7 +86,7 @@ func cgroupMounts() (v2, v1Memory string, err error) {
 	return v2, v1Memory, err
 }
 
-// newCgroup makes a cgroup of the undertaker's below the mount, and others below that one by the names, and removes all at the end.
+// newCgroup makes a cgroup for this undertaker below the mount, and one below the other by the names. close removes them.
 func (u *undertaker) newCgroup(mount string, below ...string) (string, error) {
 	directory := mount
 	for _, name := range append([]string{"whodunit-deaths-" + strconv.Itoa(os.Getpid())}, below...) {
@@ -99,7 +99,7 @@ func (u *undertaker) newCgroup(mount string, below ...string) (string, error) {
 	return directory, nil
 }
 
-// removeCgroup retries: a process leaves its cgroup a moment after it was waited for.
+// removeCgroup retries: a process leaves its cgroup shortly after its parent has waited for it.
 func removeCgroup(directory string) {
 	for range rmdirTries {
 		if err := syscall.Rmdir(directory); !errors.Is(err, syscall.EBUSY) {
@@ -121,7 +121,7 @@ func (u *undertaker) limitedCgroup() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		// Swap may be accounted or not; the order matters: memory first, then memory and swap.
+		// Swap accounting is optional. The order matters: first memory, then memory and swap.
 		err = os.WriteFile(filepath.Join(directory, "memory.limit_in_bytes"), limit, 0)
 		_ = os.WriteFile(filepath.Join(directory, "memory.memsw.limit_in_bytes"), limit, 0)
 		return directory, err
@@ -159,7 +159,7 @@ func cgroupKill(u *undertaker) error {
 	return u.killedBy(v, k, "write", "1", filepath.Join(directory, "cgroup.kill"))
 }
 
-// pairFor lets a victim wait in that cgroup, and hires a killer outside of it.
+// pairFor starts a victim in that cgroup, and a killer outside it.
 func (u *undertaker) pairFor(directory string) (*victim, *killerHandle, error) {
 	v, err := u.startReady("in-cgroup", directory, "wait")
 	if err != nil {
@@ -168,11 +168,11 @@ func (u *undertaker) pairFor(directory string) (*victim, *killerHandle, error) {
 	if v.Cgroups, err = readCgroups(v.PID); err != nil {
 		return nil, nil, err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	return v, k, err
 }
 
-// killedIn has the victim in a cgroup whose path a container runtime or systemd would make: of version 2, where that is mounted.
+// killedIn kills a victim in a cgroup with a path as container runtimes or systemd create it, in version 2 if that is mounted.
 func killedIn(path ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v2, v1, err := cgroupMounts()

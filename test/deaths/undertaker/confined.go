@@ -1,4 +1,4 @@
-// Cases of bare lives that seccomp confines: a single thread, so that what kills the thread ends the process.
+// Cases of bare processes under seccomp. They have a single thread, so killing the thread terminates the process.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -28,7 +28,7 @@ func killsOnlyThread(u *undertaker) []call {
 	}
 }
 
-// strict mode allows read, write, exit and sigreturn, and kills without a word.
+// strict mode allows read, write, exit and sigreturn. Any other call is SIGKILL.
 func strict(*undertaker) []call {
 	return []call{
 		{number: unix.SYS_PRCTL, args: [6]uintptr{unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_STRICT}},

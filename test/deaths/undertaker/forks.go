@@ -1,4 +1,4 @@
-// Forks of the undertaker itself that never execute anything: the shortest lives there are.
+// Forks of the undertaker that execute nothing: the shortest possible lifetimes.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	shortLife      = time.Millisecond
-	shortLifeTries = 50
+	shortLifetime      = time.Millisecond
+	shortLifetimeTries = 50
 )
 
-// underAMillisecond repeats it until a whole life, with its fork and its wait, took less than that by our own clock.
+// underAMillisecond repeats until fork, exit and wait together took less than a millisecond.
 func underAMillisecond(u *undertaker) error {
-	for range shortLifeTries {
+	for range shortLifetimeTries {
 		before := wallNs()
 		v, err := u.bare(0, exitGroup(3))
 		if err != nil {
@@ -29,17 +29,17 @@ func underAMillisecond(u *undertaker) error {
 		if err := awaitZombie(v.PID); err != nil {
 			return err
 		}
-		if wallNs()-before < int64(shortLife) {
-			return u.bury(v, nil)
+		if wallNs()-before < int64(shortLifetime) {
+			return u.reap(v, nil)
 		}
-		if err := v.forget(); err != nil {
+		if err := v.reapUnrecorded(); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("none of %d lives was shorter than %s", shortLifeTries, shortLife)
+	return fmt.Errorf("none of %d processes ran for less than %s", shortLifetimeTries, shortLifetime)
 }
 
-// forks lets count processes exit with code 0, one after the other, and prints how many really did.
+// forks starts count processes that exit with code 0, one after the other, and prints how many did.
 func forks(count int) error {
 	normal := 0
 	for range count {

@@ -1,4 +1,4 @@
-// The kernel's own words about an out-of-memory kill: the line that __oom_kill_process (mm/oom_kill.c) prints.
+// Reads the kernel log for the line that __oom_kill_process (mm/oom_kill.c) prints.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oomSizes is what the kernel printed, in bytes.
+// oomSizes has the values that the kernel printed, in bytes.
 type oomSizes struct {
 	TotalVM  int64 `json:"total_vm"`
 	AnonRSS  int64 `json:"anon_rss"`
@@ -28,8 +28,7 @@ const (
 
 var oomLine = regexp.MustCompile(`Killed process (\d+) .*total-vm:(\d+)kB, anon-rss:(\d+)kB, file-rss:(\d+)kB, shmem-rss:(\d+)kB, .*oom_score_adj:(-?\d+)`)
 
-// readOomLine finds the line about the process among all that are still there. The last one counts: a pid is used again. Each read(2)
-// gives one line; EPIPE: some were overwritten.
+// readOomLine returns the last line about the pid, because pids are reused. Each read(2) returns one line; EPIPE: lines were overwritten.
 func readOomLine(pid int) (*oomSizes, error) {
 	log, err := unix.Open(kernelLogPath, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -46,14 +45,14 @@ func readOomLine(pid int) (*oomSizes, error) {
 		case errors.Is(err, unix.EAGAIN) && sizes != nil:
 			return sizes, nil
 		case err != nil:
-			return nil, fmt.Errorf("%s: no line about the death of process %d: %w", kernelLogPath, pid, err)
+			return nil, fmt.Errorf("%s: no line about process %d: %w", kernelLogPath, pid, err)
 		}
 		found := oomLine.FindSubmatch(line[:length])
 		if found == nil || string(found[1]) != strconv.Itoa(pid) {
 			continue
 		}
 		kilobytes := func(i int) int64 {
-			number, _ := strconv.ParseInt(string(found[i]), 10, 64) // digits, by the expression
+			number, _ := strconv.ParseInt(string(found[i]), 10, 64) // the expression matches only digits
 			return number * 1024
 		}
 		adj, _ := strconv.Atoi(string(found[6]))

@@ -1,4 +1,4 @@
-// The killer: a separate process that does on order what its line of input says, so that sender and parent differ.
+// The killer: a separate process that carries out orders from its standard input, so that the sender is not the parent.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -20,21 +20,21 @@ import (
 
 const roleKiller = "killer"
 
-// killerHandle is the undertaker's side: it gives orders and knows who the killer is.
+// killerHandle is the undertaker's side: the pipe for orders, and the identity of the killer.
 type killerHandle struct {
 	actor
 	orders io.WriteCloser
 	out    *bufio.Reader
 }
 
-// hire starts a killer. uid 0: as the undertaker itself.
-func (u *undertaker) hire(uid int) (*killerHandle, error) {
-	return u.hireAs(exec.Command(u.self, roleKiller, strconv.Itoa(uid)))
+// startKiller starts a killer as this user; 0: as the user of the undertaker.
+func (u *undertaker) startKiller(uid int) (*killerHandle, error) {
+	return u.startKillerWith(exec.Command(u.self, roleKiller, strconv.Itoa(uid)))
 }
 
-// hireAs starts a killer with this command.
-func (u *undertaker) hireAs(cmd *exec.Cmd) (*killerHandle, error) {
-	k, pid, err := u.startKiller(cmd)
+// startKillerWith starts a killer with this command.
+func (u *undertaker) startKillerWith(cmd *exec.Cmd) (*killerHandle, error) {
+	k, pid, err := u.launchKiller(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +46,8 @@ func (u *undertaker) hireAs(cmd *exec.Cmd) (*killerHandle, error) {
 	return k, nil
 }
 
-// startKiller gives its pid too, as it sees it itself.
-func (u *undertaker) startKiller(cmd *exec.Cmd) (*killerHandle, int, error) {
+// launchKiller also returns the pid of the killer in its own pid namespace.
+func (u *undertaker) launchKiller(cmd *exec.Cmd) (*killerHandle, int, error) {
 	cmd.Stderr = os.Stderr
 	orders, err := cmd.StdinPipe()
 	if err != nil {
@@ -64,12 +64,12 @@ func (u *undertaker) startKiller(cmd *exec.Cmd) (*killerHandle, int, error) {
 	k := &killerHandle{orders: orders, out: bufio.NewReader(out)}
 	var pid int
 	if _, err := fmt.Fscanln(k.out, &pid); err != nil {
-		return nil, 0, fmt.Errorf("the killer does not say who it is: %w", err)
+		return nil, 0, fmt.Errorf("the killer printed no pid: %w", err)
 	}
 	return k, pid, nil
 }
 
-// order gives one order and waits until it is done.
+// order sends one order and waits until it is carried out.
 func (k *killerHandle) order(words ...any) error {
 	if _, err := fmt.Fprintln(k.orders, words...); err != nil {
 		return err
@@ -77,8 +77,8 @@ func (k *killerHandle) order(words ...any) error {
 	return k.answer()
 }
 
-// dismiss ends the killer and waits until it is gone.
-func (k *killerHandle) dismiss() error {
+// stop closes the input of the killer and waits until it has exited.
+func (k *killerHandle) stop() error {
 	if err := k.orders.Close(); err != nil {
 		return err
 	}
@@ -88,15 +88,15 @@ func (k *killerHandle) dismiss() error {
 func (k *killerHandle) answer() error {
 	line, err := k.out.ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("the killer does not answer: %w", err)
+		return fmt.Errorf("no answer from the killer: %w", err)
 	}
 	if line = strings.TrimSpace(line); line != "done" {
-		return fmt.Errorf("the killer says: %s", line)
+		return fmt.Errorf("error from the killer: %s", line)
 	}
 	return nil
 }
 
-// killer is the process itself. It ends when its input does.
+// killer is the main function of the killer. It returns at the end of its input.
 func killer(args []string) error {
 	if len(args) == 1 && args[0] != "0" {
 		uid, err := strconv.Atoi(args[0])
@@ -110,7 +110,7 @@ func killer(args []string) error {
 	fmt.Println(os.Getpid())
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		if err := obey(strings.Fields(lines.Text())); err != nil {
+		if err := carryOut(strings.Fields(lines.Text())); err != nil {
 			fmt.Printf("%q: %v\n", lines.Text(), err)
 			continue
 		}
@@ -119,9 +119,9 @@ func killer(args []string) error {
 	return lines.Err()
 }
 
-// obey carries out one order: `kill PID SIGNAL`, `thread PID TID SIGNAL`, `pidfd PID SIGNAL`, `queue PID SIGNAL`,
+// carryOut carries out one order: `kill PID SIGNAL`, `thread PID TID SIGNAL`, `pidfd PID SIGNAL`, `queue PID SIGNAL`,
 // `queue-thread PID TID SIGNAL`, `write TEXT PATH`, `mail NAME`, and those of tracer.go.
-func obey(words []string) error {
+func carryOut(words []string) error {
 	switch words[0] {
 	case "write":
 		return os.WriteFile(words[2], []byte(words[1]), 0)
@@ -137,7 +137,7 @@ func obey(words []string) error {
 		numbers[i] = number
 	}
 	switch words[0] {
-	case "kill": // a negative pid is a process group, or everyone
+	case "kill": // a negative pid is a process group; -1: every process
 		return unix.Kill(numbers[0], syscall.Signal(numbers[1]))
 	case "thread":
 		return unix.Tgkill(numbers[0], numbers[1], syscall.Signal(numbers[2]))
@@ -156,7 +156,7 @@ func obey(words []string) error {
 	return trace(words[0], numbers[0], numbers[1])
 }
 
-// mail writes an empty message to the POSIX message queue, which is gone then.
+// mail sends an empty message to the POSIX message queue, and removes the queue.
 func mail(name string) error {
 	text, err := unix.BytePtrFromString(name)
 	if err != nil {
@@ -176,7 +176,7 @@ func mail(name string) error {
 	return nil
 }
 
-// queue is sigqueue(3), or pthread_sigqueue(3): the sender fills in the siginfo itself, which is the last argument.
+// queue is sigqueue(3) or pthread_sigqueue(3): the sender fills in the siginfo.
 func queue(signal int, number uintptr, args ...uintptr) error {
 	info := struct {
 		signo, errno, code, _ int32

@@ -1,13 +1,13 @@
-// Command undertaker lets real programs die and reports the truth about it, from the outside.
+// Command undertaker runs programs that terminate in a known way, and reports the truth about each termination.
 //
-//	undertaker list          the names of the cases, but for those of whole_machine.go
-//	undertaker CASE          lets it happen and prints one line of JSON (truth.go)
-//	undertaker forks COUNT   lets COUNT processes exit with code 0
-//	undertaker docker        keeps a Docker daemon for another test (world_docker.go)
+//	undertaker list          prints the names of the cases, except those of whole_machine.go
+//	undertaker CASE          runs the case and prints one line of JSON (truth.go)
+//	undertaker forks COUNT   starts COUNT processes that exit with code 0
+//	undertaker docker        runs a Docker daemon for another test (world_docker.go)
 //
-// What it says comes from wait4(2), from the arguments that it gave itself, from /proc of the zombie, and from which
-// process it let do the killing: never from the code under test. The killer is a process of its own (killer.go), the
-// victims are ways of examples/mortal, whose path is in UNDERTAKER_MORTAL.
+// The truth comes from wait4(2), from the arguments that it passed, from /proc of the zombie, and from the process that it ordered to
+// send the signal: never from the code under test. The killer is a separate process (killer.go). The victims are ways of
+// examples/mortal, whose path is in UNDERTAKER_MORTAL.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// caseLongest ends a case that hangs.
+// caseLongest is the time after which a case fails.
 const caseLongest = time.Minute
 
 func main() {
@@ -35,7 +35,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("a case is needed: undertaker list shows them")
+		return fmt.Errorf("a case is needed: undertaker list prints them")
 	}
 	switch args[0] {
 	case "list":
@@ -65,28 +65,28 @@ func run(args []string) error {
 	}
 	for _, c := range slices.Concat(cases, machineCases) {
 		if c.name == args[0] {
-			return tell(c)
+			return runCase(c)
 		}
 	}
-	return fmt.Errorf("no such case: %q (undertaker list shows them)", args[0])
+	return fmt.Errorf("no such case: %q (undertaker list prints them)", args[0])
 }
 
-func tell(c deathCase) error {
+func runCase(c deathCase) error {
 	u, err := newUndertaker()
 	if err != nil {
 		return err
 	}
 	defer u.close()
-	giveUp := func(why string) {
+	fail := func(why string) {
 		fmt.Fprintf(os.Stderr, "undertaker: %s: %s\n", c.name, why)
 		u.close()
 		os.Exit(1)
 	}
-	time.AfterFunc(caseLongest, func() { giveUp("not over after " + caseLongest.String()) })
+	time.AfterFunc(caseLongest, func() { fail("not finished after " + caseLongest.String()) })
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
-	go func() { giveUp((<-interrupted).String()) }()
-	if err := c.happen(u); err != nil {
+	go func() { fail((<-interrupted).String()) }()
+	if err := c.run(u); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	if len(u.deaths) == 0 {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outOfMemory lets one process eat all that its cgroup may have.
+// outOfMemory has one process use up the memory of its cgroup.
 func outOfMemory(u *undertaker) error {
 	directory, err := u.limitedCgroup()
 	if err != nil {
@@ -22,11 +22,11 @@ func outOfMemory(u *undertaker) error {
 		return err
 	}
 	v.Cgroups = []string{"/" + filepath.Base(directory)}
-	return u.buryOOM(v)
+	return u.reapOOM(v)
 }
 
-// buryOOM buries a victim of the out-of-memory killer, with what the kernel printed about it.
-func (u *undertaker) buryOOM(v *victim) error {
+// reapOOM reaps a victim of the out-of-memory killer, and adds the sizes that the kernel logged.
+func (u *undertaker) reapOOM(v *victim) error {
 	if err := awaitZombie(v.PID); err != nil {
 		return err
 	}
@@ -34,13 +34,13 @@ func (u *undertaker) buryOOM(v *victim) error {
 	if v.OOM, err = readOomLine(v.PID); err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }
 
-// chosen makes the out-of-memory killer take this process before any other.
-const chosen = "1000"
+// oomScoreMax is the oom_score_adj of the process that the out-of-memory killer chooses first.
+const oomScoreMax = "1000"
 
-// startScored starts a victim with that score. It is inherited, and nothing else that this process does may have it.
+// startScored starts a victim with that oom_score_adj. The victim inherits it; the undertaker resets its own.
 func (u *undertaker) startScored(score string, args ...string) (*victim, error) {
 	const own = "/proc/self/oom_score_adj"
 	if err := os.WriteFile(own, []byte(score), 0); err != nil {
@@ -53,14 +53,14 @@ func (u *undertaker) startScored(score string, args ...string) (*victim, error) 
 	return v, err
 }
 
-// innocentAllocator: the one that takes the last of the memory is not the one that the kernel chooses. What becomes of it afterwards
-// depends on how soon the memory is free.
+// innocentAllocator: the process that uses up the memory is not the one that the kernel kills. Whether it survives depends on how soon
+// the memory is freed.
 func innocentAllocator(u *undertaker) error {
 	directory, err := u.limitedCgroup()
 	if err != nil {
 		return err
 	}
-	v, err := u.startScored(chosen, "in-cgroup", directory, "hold-memory", "20")
+	v, err := u.startScored(oomScoreMax, "in-cgroup", directory, "hold-memory", "20")
 	if err != nil {
 		return err
 	}
@@ -68,19 +68,19 @@ func innocentAllocator(u *undertaker) error {
 		return err
 	}
 	v.Cgroups = []string{"/" + filepath.Base(directory)}
-	enter, err := u.entering(directory)
+	enter, err := u.enterCgroup(directory)
 	if err != nil {
 		return err
 	}
 	v.markBefore()
-	if _, err := u.bare(0, append([]call{enter, take(20 << 20)}, u.waitLong()...)...); err != nil {
+	if _, err := u.bare(0, append([]call{enter, allocate(20 << 20)}, u.waitLong()...)...); err != nil {
 		return err
 	}
-	return u.buryOOM(v)
+	return u.reapOOM(v)
 }
 
-// entering is how a bare life enters a cgroup.
-func (u *undertaker) entering(directory string) (call, error) {
+// enterCgroup is a call by which a bare process enters a cgroup.
+func (u *undertaker) enterCgroup(directory string) (call, error) {
 	procs, err := unix.Open(filepath.Join(directory, "cgroup.procs"), unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return call{}, err
@@ -89,31 +89,31 @@ func (u *undertaker) entering(directory string) (call, error) {
 	return call{number: unix.SYS_WRITE, args: [6]uintptr{uintptr(procs), u.hold(itself), uintptr(len(itself))}}, nil
 }
 
-// enteringLimited makes a cgroup with a memory limit, and the way into it.
-func (u *undertaker) enteringLimited() (directory string, enter call, err error) {
+// enterLimitedCgroup makes a cgroup with a memory limit, and the call by which a bare process enters it.
+func (u *undertaker) enterLimitedCgroup() (directory string, enter call, err error) {
 	if directory, err = u.limitedCgroup(); err == nil {
-		enter, err = u.entering(directory)
+		enter, err = u.enterCgroup(directory)
 	}
 	return directory, enter, err
 }
 
-// take has the kernel fill in all the pages at once.
-func take(bytes uintptr) call {
+// allocate maps memory and has the kernel populate all pages at once.
+func allocate(bytes uintptr) call {
 	const how = unix.MAP_PRIVATE | unix.MAP_ANON | unix.MAP_POPULATE
 	return call{number: unix.SYS_MMAP, args: [6]uintptr{0, bytes, unix.PROT_READ | unix.PROT_WRITE, how, ^uintptr(0)}}
 }
 
-// sharedMemory: a process that shares the memory of an out-of-memory victim is killed too, and not marked (mm/oom_kill.c).
+// sharedMemory: a process that shares the memory of an out-of-memory victim is killed too, without mark_oom_victim() (mm/oom_kill.c).
 func sharedMemory(u *undertaker) error {
-	directory, enter, err := u.enteringLimited()
+	directory, enter, err := u.enterLimitedCgroup()
 	if err != nil {
 		return err
 	}
-	sharer, start, err := u.inOffspring(unix.CLONE_VM|unix.CLONE_PARENT, u.waitLong()...)
+	sharer, start, err := u.inAnnouncedChild(unix.CLONE_VM|unix.CLONE_PARENT, u.waitLong()...)
 	if err != nil {
 		return err
 	}
-	eater, err := u.bare(0, append(append([]call{enter}, start...), append([]call{take(2 * memoryLimitBytes)}, u.waitLong()...)...)...)
+	eater, err := u.bare(0, append(append([]call{enter}, start...), append([]call{allocate(2 * memoryLimitBytes)}, u.waitLong()...)...)...)
 	if err != nil {
 		return err
 	}
@@ -130,26 +130,26 @@ func sharedMemory(u *undertaker) error {
 		if v.OOM, err = readOomLine(v.PID); err == nil {
 			marked++
 		}
-		if err := u.bury(v, nil); err != nil {
+		if err := u.reap(v, nil); err != nil {
 			return err
 		}
 	}
 	if marked != 1 {
-		return fmt.Errorf("the kernel chose %d of them", marked)
+		return fmt.Errorf("the kernel chose %d of the two processes", marked)
 	}
 	return nil
 }
 
-// childOutOfMemory: a child is the victim. Its parent, in the same cgroup, later ends by itself, which nothing of that may taint.
+// childOutOfMemory: a child is the victim. Its parent, in the same cgroup, exits later; its record must not mention the OOM kill.
 func childOutOfMemory(u *undertaker) error {
-	if err := inherit(); err != nil {
+	if err := becomeSubreaper(); err != nil {
 		return err
 	}
-	directory, enter, err := u.enteringLimited()
+	directory, enter, err := u.enterLimitedCgroup()
 	if err != nil {
 		return err
 	}
-	child, start, err := u.inOffspring(0, append([]call{take(2 * memoryLimitBytes)}, u.waitLong()...)...)
+	child, start, err := u.inAnnouncedChild(0, append([]call{allocate(2 * memoryLimitBytes)}, u.waitLong()...)...)
 	if err != nil {
 		return err
 	}
@@ -163,15 +163,15 @@ func childOutOfMemory(u *undertaker) error {
 	}
 	v.Cgroups = []string{"/" + filepath.Base(directory)}
 	parent.Cgroups = v.Cgroups
-	if err := u.bury(parent, nil); err != nil {
+	if err := u.reap(parent, nil); err != nil {
 		return err
 	}
-	return u.buryOOM(v)
+	return u.reapOOM(v)
 }
 
-// chosenAndKilled is exiting as the victim of the out-of-memory killer, held there by its tracer, when it is sent SIGKILL.
+// chosenAndKilled sends SIGKILL to an out-of-memory victim that is already exiting. Its tracer stops it there.
 func chosenAndKilled(u *undertaker) error {
-	directory, enter, err := u.enteringLimited()
+	directory, enter, err := u.enterLimitedCgroup()
 	if err != nil {
 		return err
 	}
@@ -179,14 +179,14 @@ func chosenAndKilled(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	life := append([]call{enter, release.listen(u), take(2 * memoryLimitBytes)}, u.waitLong()...)
-	t, err := u.startTracedLife(unix.PTRACE_O_TRACEEXIT, life...)
+	life := append([]call{enter, release.receive(u), allocate(2 * memoryLimitBytes)}, u.waitLong()...)
+	t, err := u.startTracedWith(unix.PTRACE_O_TRACEEXIT, life...)
 	if err != nil {
 		return err
 	}
 	t.Cgroups = []string{"/" + filepath.Base(directory)}
 	t.markBefore()
-	if err := release.free(); err != nil {
+	if err := release.signal(); err != nil {
 		return err
 	}
 	if err := t.tracer.order("await", t.PID, 0); err != nil {
@@ -201,5 +201,5 @@ func chosenAndKilled(u *undertaker) error {
 	if err := t.tracer.order("continue", t.PID, 0); err != nil {
 		return err
 	}
-	return u.buryTraced(t, nil)
+	return u.reapTraced(t, nil)
 }

@@ -20,7 +20,7 @@ import (
 
 const roleInit = "init" // process 1 of a pid namespace
 
-// startInit starts process 1 of a new pid namespace, which obeys on its input and answers on its output.
+// startInit starts process 1 of a new pid namespace. It reads orders from its input and answers on its output.
 func (u *undertaker) startInit() (*victim, io.Writer, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -38,8 +38,8 @@ func (u *undertaker) startInit() (*victim, io.Writer, error) {
 	return v, writer, v.awaitReady()
 }
 
-// namespaceInit is that process. It obeys `victim` and `killer`, which start one and answer its pid, `order …` to the last killer,
-// `wait PID`, which answers what wait4 said to it as the parent that it is, and `exit CODE`.
+// namespaceInit is the main function of that process. Its orders: `victim` and `killer` start one and answer its pid, `order …` passes an
+// order to the last killer, `wait PID` answers the status from wait4, `exit CODE` exits.
 func namespaceInit() error {
 	u, err := newUndertaker()
 	if err != nil {
@@ -50,7 +50,7 @@ func namespaceInit() error {
 	var k *killerHandle
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		order, rest, _ := strings.Cut(lines.Text(), " ")
-		number, _ := strconv.Atoi(rest) // where there is none, none is needed
+		number, _ := strconv.Atoi(rest) // 0 for orders without a number
 		answer := 0
 		switch order {
 		case "victim":
@@ -58,10 +58,10 @@ func namespaceInit() error {
 			if err != nil {
 				return err
 			}
-			v.buried = true // by `wait`, or with the namespace
+			v.reaped = true // `wait` or the end of the namespace reaps it
 			answer = v.PID
 		case "killer":
-			if k, answer, err = u.startKiller(exec.Command(u.self, roleKiller, "0")); err != nil {
+			if k, answer, err = u.launchKiller(exec.Command(u.self, roleKiller, "0")); err != nil {
 				return err
 			}
 		case "order":
@@ -82,7 +82,7 @@ func namespaceInit() error {
 	return nil
 }
 
-// namespace is a pid namespace as its init sees it, from outside.
+// namespace is the undertaker's side of a pid namespace.
 type namespace struct {
 	first  *victim
 	orders io.Writer
@@ -97,7 +97,7 @@ func (n *namespace) order(words ...any) (int, error) {
 	return answer, err
 }
 
-// member starts a victim or a killer in there, and returns its pids inside and outside.
+// member starts a victim or a killer in the namespace, and returns its pids inside and outside.
 func (n *namespace) member(kind string) (vpid, pid int, err error) {
 	if vpid, err = n.order(kind); err != nil {
 		return 0, 0, err
@@ -106,7 +106,7 @@ func (n *namespace) member(kind string) (vpid, pid int, err error) {
 	return vpid, pid, err
 }
 
-// inPidNamespace lets the killer of a namespace obey there, with the signal SIGTERM. everyone: it sends it to pid -1.
+// inPidNamespace has a killer in a namespace send SIGTERM to the victims there. everyone: it sends it to pid -1.
 func inPidNamespace(victims int, everyone bool) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		first, orders, err := u.startInit()
@@ -159,7 +159,7 @@ func inPidNamespace(victims int, everyone bool) func(u *undertaker) error {
 	}
 }
 
-// initAttacked lets a child of a namespace's init send it SIGKILL, which the kernel ignores; then a process outside does.
+// initAttacked: a child of the init of a namespace sends it SIGKILL, which the kernel ignores. Then a process outside sends SIGKILL.
 func initAttacked(u *undertaker) error {
 	first, orders, err := u.startInit()
 	if err != nil {
@@ -172,7 +172,7 @@ func initAttacked(u *undertaker) error {
 	if _, err := n.order("order kill 1", int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -180,10 +180,10 @@ func initAttacked(u *undertaker) error {
 	if err := k.order("kill", first.PID, int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	return u.bury(first, &k.actor)
+	return u.reap(first, &k.actor)
 }
 
-// hostPID finds the child of a namespace's init by the pid that it has in there.
+// hostPID finds a child of the init of a namespace by its pid in the namespace.
 func hostPID(parent, vpid int) (int, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -202,8 +202,8 @@ func hostPID(parent, vpid int) (int, error) {
 	return 0, fmt.Errorf("no child of process %d has the pid %d in its namespace", parent, vpid)
 }
 
-// namespaceExit ends process 1 of a namespace; the kernel then kills everyone else in it. The other one's parent is the
-// undertaker, outside, so that a process is there to wait for it.
+// namespaceExit ends process 1 of a namespace; the kernel then kills the other process in it. The parent of that one is the undertaker,
+// outside, so that it can be waited for.
 func namespaceExit(end func(n *namespace, k *killerHandle) error) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		first, orders, err := u.startInit()
@@ -214,7 +214,7 @@ func namespaceExit(end func(n *namespace, k *killerHandle) error) func(u *undert
 		if err != nil {
 			return err
 		}
-		k, err := u.hire(0)
+		k, err := u.startKiller(0)
 		if err != nil {
 			return err
 		}
@@ -223,10 +223,10 @@ func namespaceExit(end func(n *namespace, k *killerHandle) error) func(u *undert
 		if err := end(&namespace{first, orders}, k); err != nil {
 			return err
 		}
-		if err := u.bury(other, nil); err != nil {
+		if err := u.reap(other, nil); err != nil {
 			return err
 		}
-		return u.bury(first, &k.actor)
+		return u.reap(first, &k.actor)
 	}
 }
 
@@ -240,7 +240,7 @@ func initExits(n *namespace, _ *killerHandle) error {
 }
 
 func (u *undertaker) startInNamespaceOf(pid int) (*victim, error) {
-	// setns changes the namespace of this thread's future children only.
+	// setns(2) changes the pid namespace only for future children of this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := enterPidNamespace(fmt.Sprintf("/proc/%d/ns/pid", pid)); err != nil {

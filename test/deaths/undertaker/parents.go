@@ -1,4 +1,4 @@
-// Cases in which the death of a parent, of one of its threads, or of a child has a part.
+// Cases in which the exit of a parent, of one of its threads, or of a child matters.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// channel is a pipe between a bare life and the undertaker.
+// channel is a pipe between bare processes and the undertaker.
 type channel struct{ reader, writer int }
 
 func (u *undertaker) newChannel() (*channel, error) {
@@ -25,51 +25,51 @@ func (u *undertaker) newChannel() (*channel, error) {
 	return &channel{ends[0], ends[1]}, nil
 }
 
-func (c *channel) tell(address uintptr, bytes int) call {
+func (c *channel) write(address uintptr, bytes int) call {
 	return call{number: unix.SYS_WRITE, args: [6]uintptr{uintptr(c.writer), address, uintptr(bytes)}}
 }
 
-// say writes a byte that another process waits for.
-func (c *channel) say(u *undertaker) call { return c.tell(u.hold(make([]byte, 1)), 1) }
+// send writes a byte that another process waits for.
+func (c *channel) send(u *undertaker) call { return c.write(u.hold(make([]byte, 1)), 1) }
 
-func (c *channel) listen(u *undertaker) call {
+func (c *channel) receive(u *undertaker) call {
 	return call{number: unix.SYS_READ, args: [6]uintptr{uintptr(c.reader), u.hold(make([]byte, 1)), 1}}
 }
 
-// free lets the waiting process go on.
-func (c *channel) free() error {
+// signal writes the byte that a process waits for in receive.
+func (c *channel) signal() error {
 	_, err := unix.Write(c.writer, make([]byte, 1))
 	return err
 }
 
-// await waits for a byte from say.
+// await waits for the byte of send.
 func (c *channel) await() error {
 	_, err := unix.Read(c.reader, make([]byte, 1))
 	return err
 }
 
-// offspring is the child of a bare life, and how the undertaker learns its pid.
-type offspring struct {
+// announcedChild is a child of a bare process, with the channel on which the undertaker gets its pid.
+type announcedChild struct {
 	pid      []byte
 	announce *channel
-	unborn   death // what was known before
+	known    death // what is known before the fork
 }
 
-// inOffspring starts a process that makes these calls, and announces it. flags of clone(2) may be added.
-func (u *undertaker) inOffspring(flags uintptr, calls ...call) (*offspring, []call, error) {
+// inAnnouncedChild starts a process that makes these calls, and announces its pid. flags: more flags of clone(2).
+func (u *undertaker) inAnnouncedChild(flags uintptr, calls ...call) (*announcedChild, []call, error) {
 	announce, err := u.newChannel()
 	if err != nil {
 		return nil, nil, err
 	}
-	o := &offspring{make([]byte, 4), announce, u.own().death}
+	o := &announcedChild{make([]byte, 4), announce, u.forkedVictim().death}
 	start := inChild(flags|unix.CLONE_PARENT_SETTID, calls...)
 	start.args[2] = u.hold(o.pid)
-	return o, []call{start, announce.tell(u.hold(o.pid), len(o.pid))}, nil
+	return o, []call{start, announce.write(u.hold(o.pid), len(o.pid))}, nil
 }
 
 // victim waits for the announcement.
-func (o *offspring) victim(u *undertaker, parent int) (*victim, error) {
-	v := &victim{death: o.unborn}
+func (o *announcedChild) victim(u *undertaker, parent int) (*victim, error) {
+	v := &victim{death: o.known}
 	if _, err := unix.Read(o.announce.reader, o.pid); err != nil {
 		return nil, err
 	}
@@ -78,27 +78,27 @@ func (o *offspring) victim(u *undertaker, parent int) (*victim, error) {
 	return v, nil
 }
 
-// inherit makes the undertaker the parent of whose parent dies.
-func inherit() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+// becomeSubreaper makes the undertaker the new parent of orphaned descendants.
+func becomeSubreaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// buryWithParent waits for the parent, which exits, and then buries what it left.
-func (u *undertaker) buryWithParent(v, parent *victim) error {
-	if err := parent.forget(); err != nil {
+// reapWithParent waits for the parent, which exits, and then reaps the orphan.
+func (u *undertaker) reapWithParent(v, parent *victim) error {
+	if err := parent.reapUnrecorded(); err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }
 
-// doubleFork is how a daemon leaves its parent: the child forks and exits, and the grandchild is the undertaker's.
+// doubleFork is how a daemon leaves its parent: the child forks and exits, and the undertaker becomes the parent of the grandchild.
 func doubleFork(u *undertaker) error {
-	if err := inherit(); err != nil {
+	if err := becomeSubreaper(); err != nil {
 		return err
 	}
 	release, err := u.newChannel()
 	if err != nil {
 		return err
 	}
-	daemon, start, err := u.inOffspring(0, release.listen(u), exitGroup(4))
+	daemon, start, err := u.inAnnouncedChild(0, release.receive(u), exitGroup(4))
 	if err != nil {
 		return err
 	}
@@ -110,42 +110,42 @@ func doubleFork(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	if err := parent.forget(); err != nil {
+	if err := parent.reapUnrecorded(); err != nil {
 		return err
 	}
-	if err := release.free(); err != nil {
+	if err := release.signal(); err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }
 
-// parentDeath lets a parent exit whose child wants the signal for that case.
+// parentDeath: a parent exits, and its child has set PR_SET_PDEATHSIG to the signal.
 func parentDeath(signal syscall.Signal) func(u *undertaker) error {
 	return func(u *undertaker) error {
-		wishes, release, err := u.wishful()
+		calls, release, err := u.requestParentDeathSignal()
 		if err != nil {
 			return err
 		}
-		child, start, err := u.inOffspring(0, wishes(signal)...)
+		child, start, err := u.inAnnouncedChild(0, calls(signal)...)
 		if err != nil {
 			return err
 		}
-		parent, err := u.bare(0, append(start, release.listen(u), exitGroup(0))...)
+		parent, err := u.bare(0, append(start, release.receive(u), exitGroup(0))...)
 		if err != nil {
 			return err
 		}
-		return u.releaseParent(child, parent, release, 0) // its parent changes in the middle of this
+		return u.releaseParent(child, parent, release, 0) // the parent changes during the termination
 	}
 }
 
-// parentThreadDeath lets only the thread exit that started the child: PR_SET_PDEATHSIG is about that. The process waits for the child
-// to die, leaves it as a zombie, and exits.
+// parentThreadDeath: only the thread that started the child exits, which is enough for PR_SET_PDEATHSIG. The process waits until the child
+// has terminated, leaves it as a zombie, and exits.
 func parentThreadDeath(u *undertaker) error {
-	wishes, release, err := u.wishful()
+	calls, release, err := u.requestParentDeathSignal()
 	if err != nil {
 		return err
 	}
-	child, start, err := u.inOffspring(0, wishes(unix.SIGTERM)...)
+	child, start, err := u.inAnnouncedChild(0, calls(unix.SIGTERM)...)
 	if err != nil {
 		return err
 	}
@@ -153,17 +153,17 @@ func parentThreadDeath(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	thread := append(start, exists.say(u), release.listen(u), exitThread(0))
-	parent, err := u.bare(0, inThread(thread...), exists.listen(u), waitForChild(unix.WEXITED), exitGroup(0))
+	thread := append(start, exists.send(u), release.receive(u), exitThread(0))
+	parent, err := u.bare(0, inThread(thread...), exists.receive(u), waitForChild(unix.WEXITED), exitGroup(0))
 	if err != nil {
 		return err
 	}
 	return u.releaseParent(child, parent, release, parent.PID)
 }
 
-// wishful is a child that wants a signal for the case that its parent dies; it says so in a channel that the undertaker reads before
-// it releases the parent through the other one.
-func (u *undertaker) wishful() (func(signal syscall.Signal) []call, *releasing, error) {
+// requestParentDeathSignal returns the calls of a child that sets PR_SET_PDEATHSIG and then announces it on a channel. The undertaker waits
+// for that before it releases the parent on the other channel.
+func (u *undertaker) requestParentDeathSignal() (func(signal syscall.Signal) []call, *parentRelease, error) {
 	ready, err := u.newChannel()
 	if err != nil {
 		return nil, nil, err
@@ -172,20 +172,20 @@ func (u *undertaker) wishful() (func(signal syscall.Signal) []call, *releasing, 
 	if err != nil {
 		return nil, nil, err
 	}
-	wishes := func(signal syscall.Signal) []call {
-		wish := call{number: unix.SYS_PRCTL, args: [6]uintptr{unix.PR_SET_PDEATHSIG, uintptr(signal)}}
-		return append([]call{u.defaultAction(signal), wish, ready.say(u)}, u.waitLong()...)
+	calls := func(signal syscall.Signal) []call {
+		request := call{number: unix.SYS_PRCTL, args: [6]uintptr{unix.PR_SET_PDEATHSIG, uintptr(signal)}}
+		return append([]call{u.defaultAction(signal), request, ready.send(u)}, u.waitLong()...)
 	}
-	return wishes, &releasing{release, ready}, nil
+	return calls, &parentRelease{release, ready}, nil
 }
 
-type releasing struct {
+type parentRelease struct {
 	*channel
 	ready *channel
 }
 
-func (u *undertaker) releaseParent(child *offspring, parent *victim, release *releasing, parentPID int) error {
-	if err := inherit(); err != nil {
+func (u *undertaker) releaseParent(child *announcedChild, parent *victim, release *parentRelease, parentPID int) error {
+	if err := becomeSubreaper(); err != nil {
 		return err
 	}
 	v, err := child.victim(u, parentPID)
@@ -196,26 +196,25 @@ func (u *undertaker) releaseParent(child *offspring, parent *victim, release *re
 		return err
 	}
 	v.markBefore()
-	if err := release.free(); err != nil {
+	if err := release.signal(); err != nil {
 		return err
 	}
-	return u.buryWithParent(v, parent)
+	return u.reapWithParent(v, parent)
 }
 
-// waitForChild waits until one has exited or stopped, and leaves it so.
+// waitForChild waits until a child has exited or stopped, and does not reap it.
 func waitForChild(event uintptr) call {
 	return call{number: unix.SYS_WAITID, args: [6]uintptr{unix.P_ALL, 0, 0, event | unix.WNOWAIT}}
 }
 
-// orphanedAndStopped: when the last tie of a stopped process group to its session ends, the kernel sends it SIGHUP (POSIX, exit(3)). No
-// terminal has a part in it.
+// orphanedAndStopped: when a stopped process group becomes orphaned, the kernel sends it SIGHUP (POSIX, exit(3)). No terminal is involved.
 func orphanedAndStopped(u *undertaker) error {
-	if err := inherit(); err != nil {
+	if err := becomeSubreaper(); err != nil {
 		return err
 	}
 	ownGroup := call{number: unix.SYS_SETPGID}
-	stop := call{number: unix.SYS_KILL, args: [6]uintptr{0, uintptr(unix.SIGSTOP)}} // all of its group, which is itself
-	child, start, err := u.inOffspring(0, append([]call{u.defaultAction(unix.SIGHUP), ownGroup, stop}, u.waitLong()...)...)
+	stop := call{number: unix.SYS_KILL, args: [6]uintptr{0, uintptr(unix.SIGSTOP)}} // its process group, which has only this process
+	child, start, err := u.inAnnouncedChild(0, append([]call{u.defaultAction(unix.SIGHUP), ownGroup, stop}, u.waitLong()...)...)
 	if err != nil {
 		return err
 	}
@@ -224,19 +223,19 @@ func orphanedAndStopped(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	v, err := child.victim(u, 0) // its parent changes in the middle of this
+	v, err := child.victim(u, 0) // the parent changes during the termination
 	if err != nil {
 		return err
 	}
-	return u.buryWithParent(v, parent)
+	return u.reapWithParent(v, parent)
 }
 
-// childExitSignal: a child's end may send its parent another signal than SIGCHLD, and one that kills.
+// childExitSignal: the exit of a child may send its parent a signal other than SIGCHLD, which may kill the parent.
 func childExitSignal(u *undertaker) error {
 	child := call{number: unix.SYS_CLONE, args: [6]uintptr{uintptr(unix.SIGUSR1)}, zero: list(exitGroup(0))}
 	v, err := u.bare(0, append([]call{u.defaultAction(unix.SIGUSR1), child}, u.waitLong()...)...)
 	if err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }

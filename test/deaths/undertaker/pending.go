@@ -1,4 +1,4 @@
-// Cases in which a signal does not end its receiver at once, because that one blocks it.
+// Cases in which a signal stays pending because the receiver blocks it.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blocker is a process that blocks a signal until it is released.
+// blocker is a process that blocks a signal until unblock is called.
 type blocker struct {
 	*victim
 	release *channel
@@ -25,7 +25,7 @@ func (u *undertaker) startBlocker(signal syscall.Signal) (*blocker, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := u.bare(0, u.defaultAction(signal), u.block(signal), ready.say(u), release.listen(u), u.block(0), exitGroup(anExitOf1))
+	v, err := u.bare(0, u.defaultAction(signal), u.block(signal), ready.send(u), release.receive(u), u.block(0), exitGroup(anExitOf1))
 	if err != nil {
 		return nil, err
 	}
@@ -34,21 +34,21 @@ func (u *undertaker) startBlocker(signal syscall.Signal) (*blocker, error) {
 
 func (b *blocker) unblock() error {
 	b.markBefore()
-	return b.release.free()
+	return b.release.signal()
 }
 
-// firstOfTwoSenders lets two killers send SIGTERM to a process that blocks it. When it no longer does, the first one's counts:
-// the kernel keeps one pending instance and drops the second.
+// firstOfTwoSenders: two killers send SIGTERM to a process that blocks it. When it is unblocked, the first sender counts: the kernel keeps
+// one pending instance and drops the second.
 func firstOfTwoSenders(u *undertaker) error {
 	v, err := u.startBlocker(unix.SIGTERM)
 	if err != nil {
 		return err
 	}
-	first, err := u.hire(0)
+	first, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
-	second, err := u.hire(0)
+	second, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -60,29 +60,29 @@ func firstOfTwoSenders(u *undertaker) error {
 	if err := v.unblock(); err != nil {
 		return err
 	}
-	return u.bury(v.victim, &first.actor)
+	return u.reap(v.victim, &first.actor)
 }
 
-// blockedAndSenderGone ends by a signal whose sender is long dead and gone when it comes true.
+// blockedAndSenderGone: the sender has exited and was reaped when its signal is delivered.
 func blockedAndSenderGone(signal syscall.Signal) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.startBlocker(signal)
 		if err != nil {
 			return err
 		}
-		k, err := u.hire(0)
+		k, err := u.startKiller(0)
 		if err != nil {
 			return err
 		}
 		if err := k.order("kill", v.PID, int(signal)); err != nil {
 			return err
 		}
-		if err := k.dismiss(); err != nil {
+		if err := k.stop(); err != nil {
 			return err
 		}
 		if err := v.unblock(); err != nil {
 			return err
 		}
-		return u.bury(v.victim, &k.actor)
+		return u.reap(v.victim, &k.actor)
 	}
 }

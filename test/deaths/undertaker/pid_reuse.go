@@ -1,4 +1,4 @@
-// Two processes with the same pid, one soon after the other: a bare pid must never be the key of anything.
+// Two processes with the same pid, one soon after the other: a pid alone must never be a key.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	lastPidPath   = "/proc/sys/kernel/ns_last_pid" // the next process gets the number after the one written here
+	lastPidPath   = "/proc/sys/kernel/ns_last_pid" // the next process gets the next number
 	pidReuseTries = 50
-	// pidReusePause sets their starts apart by more than twice what the clocks of an emulated machine may differ by (test/kernels), and a
-	// clock tick: so it is clear which record is about which.
+	// pidReusePause separates the two start times by more than twice the clock tolerance of emulated machines (test/kernels) and a clock
+	// tick, so that each record matches only one process.
 	pidReusePause = 250 * time.Millisecond
 )
 
-// pidReuse lets the first one end in the given way, and the second one, with its pid, exit with code 4.
+// pidReuse runs the first case, then a second process with the same pid that exits with code 4.
 func pidReuse(first func(u *undertaker) error) func(u *undertaker) error {
 	return func(u *undertaker) error { return u.pidReuse(first) }
 }

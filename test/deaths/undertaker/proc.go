@@ -1,4 +1,4 @@
-// Reads /proc: what the kernel says about a process that lives, or is a zombie.
+// Reads /proc of a running process or a zombie.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	ancestorsMax = 6 // as docs/wire.md has it
-	effective    = 1 // on the line of `Uid:`, after the real one
+	ancestorsMax = 6 // the limit in docs/wire.md
+	effective    = 1 // index in the line `Uid:`, after the real one
 	ticksPerSec  = 100
 	tickNs       = 1_000_000_000 / ticksPerSec
 )
 
-// stat is what /proc/PID/stat has, alive or zombie.
+// stat has the fields of /proc/PID/stat that are used.
 type stat struct {
 	comm       string
 	state      string
@@ -36,13 +36,13 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
-	// The name stands in parentheses and may contain any character, so the fields are counted from the last one.
+	// The name is in parentheses and may contain any character, so the fields are counted from the last parenthesis.
 	open, shut := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
 	if open < 0 || shut < 0 {
 		return stat{}, fmt.Errorf("/proc/%d/stat: no name in it", pid)
 	}
 	fields := strings.Fields(string(text[shut+1:]))
-	const stateField, parentField, threadsField, startField = 0, 4 - 3, 20 - 3, 22 - 3 // proc(5) numbers them from the pid on
+	const stateField, parentField, threadsField, startField = 0, 4 - 3, 20 - 3, 22 - 3 // proc(5) counts from the pid
 	if len(fields) <= startField {
 		return stat{}, fmt.Errorf("/proc/%d/stat: %d fields", pid, len(fields))
 	}
@@ -61,7 +61,7 @@ func readStat(pid int) (stat, error) {
 	return stat{comm: string(text[open+1 : shut]), state: fields[stateField], parent: parent, threads: threads, startTicks: start}, nil
 }
 
-// isZombie: the state is that of the first thread, which others may outlive.
+// isZombie also checks the number of threads: the state is that of the first thread, which others may outlive.
 func isZombie(pid int) (bool, error) {
 	s, err := readStat(pid)
 	return s.state == "Z" && s.threads == 1, err
@@ -99,7 +99,7 @@ func readArgs(pid int) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"), nil
 }
 
-// readCgroups reads them of a living process: on cgroup v1 a zombie is shown in the root.
+// readCgroups returns the cgroups of a running process. On cgroup v1 a zombie is shown in the root.
 func readCgroups(pid int) ([]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
@@ -147,18 +147,18 @@ func readActor(pid int) (*actor, error) {
 func clockNs(id int32) int64 {
 	var now unix.Timespec
 	if err := unix.ClockGettime(id, &now); err != nil {
-		panic(err) // it fails for an unknown clock only
+		panic(err) // fails only for an unknown clock
 	}
 	return now.Nano()
 }
 
 func wallNs() int64 { return clockNs(unix.CLOCK_REALTIME) }
 
-// offsetReadings of the clocks are made for one offset between them.
+// offsetReadings is the number of clock readings for one offset.
 const offsetReadings = 8
 
-// wallOffsetNs is the wall time less the time since boot. The clocks are read one after the other, and the reader may be interrupted
-// in between: the reading that took the least counts.
+// wallOffsetNs is the wall time minus the time since boot. The clocks are read one after the other, and the reader may be interrupted in
+// between, so the fastest reading counts.
 func wallOffsetNs() int64 {
 	var offset int64
 	least := int64(math.MaxInt64)
@@ -171,5 +171,5 @@ func wallOffsetNs() int64 {
 	return offset
 }
 
-// startWallNs is the wall time of a start that is given in ticks since boot.
+// startWallNs converts a start time in ticks since boot to wall time.
 func startWallNs(ticks int64) int64 { return ticks*tickNs + wallOffsetNs() }

@@ -1,4 +1,4 @@
-// Cases of programs that differ in how they are executed: setuid, without any library, with an interpreter, broken.
+// Cases of programs that are executed in special ways: setuid, static, with an interpreter, broken.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -16,7 +16,7 @@ import (
 const (
 	elfBase    = 0x400000
 	pageBytes  = 0x10000 // the largest page of both architectures
-	headerRoom = 0x200   // the code lies behind the headers
+	headerRoom = 0x200   // the code follows the headers
 )
 
 // exitOf is machine code for exit_group(code).
@@ -31,14 +31,14 @@ func exitOf(code byte) []byte {
 	return []byte{0xbf, code, 0, 0, 0, 0xb8, 231, 0, 0, 0, 0x0f, 0x05}
 }
 
-// writeProgram writes an executable of one page that holds this code alone. interpreter: its loader; empty: it is static. address: where
-// it wants to lie; 0: anywhere.
+// writeProgram writes an executable of one page with this code. interpreter: the path of its ELF interpreter; empty: static. address: its
+// load address; 0: any.
 func (u *undertaker) writeProgram(name string, code []byte, interpreter string, address uint64) (string, error) {
 	machine := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[runtime.GOARCH]
 	text := append([]byte(interpreter), 0)
 	segments := []elf.Prog64{{
 		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: address, Paddr: address,
-		Filesz: pageBytes, Memsz: pageBytes, Align: pageBytes, // whole pages: before 6.6 the kernel fills up the last one, writable or not
+		Filesz: pageBytes, Memsz: pageBytes, Align: pageBytes, // whole pages: before 6.6 the kernel zeroes the rest of the last page, even if it is not writable
 	}}
 	var image bytes.Buffer
 	headerBytes, segmentBytes := binary.Size(elf.Header64{}), binary.Size(elf.Prog64{})
@@ -74,7 +74,7 @@ func (u *undertaker) writeProgram(name string, code []byte, interpreter string, 
 	return path, os.WriteFile(path, image.Bytes(), 0o755)
 }
 
-// bareProgram has no library and no runtime, as the smallest container images have them.
+// bareProgram has no library and no runtime, like programs of minimal container images.
 func bareProgram(u *undertaker) error {
 	path, err := u.writeProgram("bare", exitOf(3), "", elfBase)
 	if err != nil {
@@ -83,7 +83,7 @@ func bareProgram(u *undertaker) error {
 	return u.executed(path, "bare", "argument")
 }
 
-// dynamicProgram is loaded by an interpreter, which never hands over: the victim is the program all the same.
+// dynamicProgram has an ELF interpreter that exits without starting the program. The executable of the process is still the program.
 func dynamicProgram(u *undertaker) error {
 	loader, err := u.writeProgram("loader", exitOf(4), "", 0)
 	if err != nil {
@@ -96,7 +96,7 @@ func dynamicProgram(u *undertaker) error {
 	return u.executed(path, "dynamic")
 }
 
-// brokenProgram wants to lie where the kernel does: found out when there is no way back, so that execve(2) ends with SIGSEGV.
+// brokenProgram has a load address in the kernel. execve(2) fails after the point of no return, so the kernel sends SIGSEGV.
 func brokenProgram(u *undertaker) error {
 	path, err := u.writeProgram("broken", exitOf(3), "", 0xffff_8000_0000_0000)
 	if err != nil {
@@ -108,11 +108,11 @@ func brokenProgram(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	v.Exe, v.Args = path, []string{} // it did not come to having any
-	return u.bury(v, nil)
+	v.Exe, v.Args = path, []string{} // execve(2) failed before it set the arguments
+	return u.reap(v, nil)
 }
 
-// script is executed by mortal, whose name stands in its first line.
+// script has mortal as its interpreter.
 func script(u *undertaker) error {
 	path := filepath.Join(u.workDir, "script")
 	if err := os.WriteFile(path, []byte("#!"+u.mortal+" segfault\n"), 0o755); err != nil {
@@ -123,7 +123,7 @@ func script(u *undertaker) error {
 		return err
 	}
 	v.Exe, v.Args = u.mortal, []string{u.mortal, "segfault", path}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }
 
 func (u *undertaker) executed(path string, args ...string) error {
@@ -131,10 +131,10 @@ func (u *undertaker) executed(path string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }
 
-// setuidCopy is a copy of the program that runs as root for every user.
+// setuidCopy makes a setuid-root copy of the program.
 func (u *undertaker) setuidCopy(program string) (string, error) {
 	text, err := os.ReadFile(program)
 	if err != nil {
@@ -147,12 +147,12 @@ func (u *undertaker) setuidCopy(program string) (string, error) {
 	return path, os.Chmod(path, 0o755|os.ModeSetuid)
 }
 
-// asNobody starts a program as an ordinary user.
+// asNobody starts a program as an unprivileged user.
 func asNobody() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 
-// setuidVictim is started by an ordinary user and runs as root: the record names the effective user.
+// setuidVictim is started by an unprivileged user and runs as root: the record must have the effective user.
 func setuidVictim(u *undertaker) error {
 	path, err := u.setuidCopy(u.mortal)
 	if err != nil {
@@ -162,5 +162,5 @@ func setuidVictim(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }

@@ -1,4 +1,4 @@
-// Cases of senders that are gone, are far down a line, are set-user-ID, or are hit themselves.
+// Cases of special senders: already exited, with many ancestors, setuid, or in the signalled group themselves.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -16,11 +16,11 @@ import (
 
 const (
 	roleRelay = "relay" // a process between the undertaker and a killer
-	// lineOfRelays is longer than the list of ancestors in a record.
-	lineOfRelays = ancestorsMax + 2
+	// chainOfRelays is longer than the ancestors in a record.
+	chainOfRelays = ancestorsMax + 2
 )
 
-// relay starts the next relay, or a killer at the end of the line, and waits for it.
+// relay starts the next relay, or a killer at the end of the chain, and waits for it.
 func relay(args []string) error {
 	left, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -39,28 +39,28 @@ func relay(args []string) error {
 	return cmd.Run()
 }
 
-func lineOfSenders(u *undertaker) error {
+func chainOfSenders(u *undertaker) error {
 	v, err := u.startReady("wait")
 	if err != nil {
 		return err
 	}
-	k, err := u.hireAs(exec.Command(u.self, roleRelay, strconv.Itoa(lineOfRelays)))
+	k, err := u.startKillerWith(exec.Command(u.self, roleRelay, strconv.Itoa(chainOfRelays)))
 	if err != nil {
 		return err
 	}
 	return u.killedBy(v, k, "kill", v.PID, int(unix.SIGTERM))
 }
 
-// killedBy gives the killer the order that ends the victim.
+// killedBy sends the killer the order that terminates the victim, and reaps the victim.
 func (u *undertaker) killedBy(v *victim, k *killerHandle, order ...any) error {
 	v.markBefore()
 	if err := k.order(order...); err != nil {
 		return err
 	}
-	return u.bury(v, &k.actor)
+	return u.reap(v, &k.actor)
 }
 
-// setuidSender is started by an ordinary user and runs as root: the record names the user it acts as.
+// setuidSender is started by an unprivileged user and runs as root: the record must have the effective user.
 func setuidSender(u *undertaker) error {
 	path, err := u.setuidCopy(u.self)
 	if err != nil {
@@ -72,14 +72,14 @@ func setuidSender(u *undertaker) error {
 	}
 	cmd := exec.Command(path, roleKiller, "0")
 	cmd.SysProcAttr = asNobody()
-	k, err := u.hireAs(cmd)
+	k, err := u.startKillerWith(cmd)
 	if err != nil {
 		return err
 	}
 	return u.killedBy(v, k, "kill", v.PID, int(unix.SIGKILL))
 }
 
-// child is an actor that is a copy of the undertaker, and its child.
+// child is the actor for a fork of the undertaker.
 func (u *undertaker) child(pid int) (*actor, error) {
 	who, err := readActor(os.Getpid())
 	if err != nil {
@@ -91,7 +91,7 @@ func (u *undertaker) child(pid int) (*actor, error) {
 	return who, nil
 }
 
-// senderGone is dead, and waited for, before anybody could have looked at it.
+// senderGone: the sender has exited and was reaped before a reader of /proc could see it.
 func senderGone(u *undertaker) error {
 	v, err := u.startReady("wait")
 	if err != nil {
@@ -103,17 +103,17 @@ func senderGone(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	if err := sender.forget(); err != nil {
+	if err := sender.reapUnrecorded(); err != nil {
 		return err
 	}
 	who, err := u.child(sender.PID)
 	if err != nil {
 		return err
 	}
-	return u.bury(v, who)
+	return u.reap(v, who)
 }
 
-// killedByChild: the victim is a relay, its killer the killer at its end.
+// killedByChild: the victim is a relay, and its child is the killer.
 func killedByChild(u *undertaker) error {
 	reader, orders, err := os.Pipe()
 	if err != nil {
@@ -137,12 +137,12 @@ func killedByChild(u *undertaker) error {
 	if _, err := fmt.Fprintln(orders, "kill", v.PID, int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	return u.bury(v, who)
+	return u.reap(v, who)
 }
 
-// ownGroup sends SIGTERM to its process group: it hits itself, and the other one in there.
+// ownGroup: a process sends SIGTERM to its process group, which has one other member.
 func ownGroup(u *undertaker) error {
-	other, start, err := u.inOffspring(unix.CLONE_PARENT, u.waitLong()...)
+	other, start, err := u.inAnnouncedChild(unix.CLONE_PARENT, u.waitLong()...)
 	if err != nil {
 		return err
 	}
@@ -156,17 +156,17 @@ func ownGroup(u *undertaker) error {
 		return err
 	}
 	neighbour.BeforeUnixNs = v.BeforeUnixNs
-	if err := u.bury(v, nil); err != nil {
+	if err := u.reap(v, nil); err != nil {
 		return err
 	}
 	who, err := u.child(v.PID)
 	if err != nil {
 		return err
 	}
-	return u.bury(neighbour, who)
+	return u.reap(neighbour, who)
 }
 
-// zombieSignalled has exited by itself, and was not waited for yet, when the signals come.
+// zombieSignalled: the victim has exited and was not reaped yet when the signals arrive.
 func zombieSignalled(u *undertaker) error {
 	v, k, err := u.victimAndKiller("exit-on", "SIGUSR1", "3")
 	if err != nil {
@@ -184,7 +184,7 @@ func zombieSignalled(u *undertaker) error {
 			return err
 		}
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }
 
 const (
@@ -193,12 +193,12 @@ const (
 	dumpPoll     = 200 * time.Microsecond
 )
 
-// dumpInterrupted kills a process that is writing its core. Where that was over too soon, the next one has more to write.
+// dumpInterrupted kills a process that is writing its core. If the dump finished too soon, the next process has more memory to write.
 func dumpInterrupted(u *undertaker) error {
 	if err := allowCore(); err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func dumpInterrupted(u *undertaker) error {
 		if err := k.order("kill", v.PID, int(unix.SIGKILL)); err != nil {
 			return err
 		}
-		if err := u.bury(v, &k.actor); err != nil {
+		if err := u.reap(v, &k.actor); err != nil {
 			return err
 		}
 		if *u.deaths[0].Signal == int(unix.SIGKILL) {
@@ -232,5 +232,5 @@ func dumpInterrupted(u *undertaker) error {
 		}
 		u.discard()
 	}
-	return fmt.Errorf("every core was written before the signal came, up to %d MiB", dumpMiBLimit)
+	return fmt.Errorf("every core was complete before the signal arrived, up to %d MiB", dumpMiBLimit)
 }

@@ -1,4 +1,4 @@
-// Cases on a terminal: a pseudo terminal of which the undertaker holds the keyboard.
+// Cases on a pseudo terminal. The undertaker has the master side.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -49,9 +49,8 @@ func typed(key byte) func(t *terminal) error {
 
 func hungUp(t *terminal) error { return t.keyboard.Close() }
 
-// onTerminal starts a victim that lives in the given way, as the leader of a session on a new terminal, then lets something happen to
-// that terminal.
-func onTerminal(happen func(t *terminal) error, way ...string) func(u *undertaker) error {
+// onTerminal starts a victim as the session leader of a new terminal, then applies the action to the terminal.
+func onTerminal(action func(t *terminal) error, way ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		t, err := openTerminal()
 		if err != nil {
@@ -70,9 +69,9 @@ func onTerminal(happen func(t *terminal) error, way ...string) func(u *undertake
 			return err
 		}
 		v.markBefore()
-		if err := happen(t); err != nil {
+		if err := action(t); err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }

@@ -1,4 +1,5 @@
-// Cases in which threads end one after the other, or at once. They are bare lives: a runtime's own threads would outlive them.
+// Cases in which threads exit one after the other, or at once. They are bare processes, because the threads of a runtime would outlive
+// them.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	// oneAfterTheOther is how much later the second thread ends.
+	// oneAfterTheOther is the delay between the exits of two threads.
 	oneAfterTheOther = 50 * time.Millisecond
 	manyThreads      = 32
 	exitRaces        = 50
@@ -21,7 +22,7 @@ const (
 	futexWakePrivate = 129
 )
 
-// leaderThenWorker: the first thread ends in the one way, then another one in the other.
+// leaderThenWorker: the first thread exits with the one call, then a second thread with the other.
 func leaderThenWorker(leader, worker call) func(u *undertaker) []call {
 	return func(u *undertaker) []call {
 		return []call{inThread(u.sleep(oneAfterTheOther), worker), leader}
@@ -32,7 +33,7 @@ func workerThenLeader(u *undertaker) []call {
 	return []call{inThread(exitThread(9)), u.sleep(oneAfterTheOther), exitThread(5)}
 }
 
-// manyThreadsExit: each thread for itself, with a code of its own.
+// manyThreadsExit: each thread calls exit(2) with its own code.
 func manyThreadsExit(u *undertaker) []call {
 	var calls []call
 	for i := range manyThreads {
@@ -46,7 +47,7 @@ func leaderGoneThenKilled(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -55,11 +56,11 @@ func leaderGoneThenKilled(u *undertaker) error {
 	if err := k.order("kill", v.PID, int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	return u.bury(v, &k.actor)
+	return u.reap(v, &k.actor)
 }
 
-// exitRace lets threads wake up and exit with code 0 while the first one calls exit_group(3): again and again, as only some of
-// these races are close.
+// exitRace wakes threads that exit with code 0 while the first one calls exit_group(3). It repeats this, because only some of the races
+// are close.
 func exitRace(u *undertaker) error {
 	gate := u.hold(make([]byte, 4))
 	futex := func(operation, value uintptr) call {
@@ -76,14 +77,14 @@ func exitRace(u *undertaker) error {
 		if err != nil {
 			return err
 		}
-		if err := u.bury(v, nil); err != nil {
+		if err := u.reap(v, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// execInThread ends as another program than it began: same executable, other arguments.
+// execInThread executes mortal again, with other arguments, before it terminates.
 func execInThread(way ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.start(append([]string{"exec-in-thread"}, way...)...)
@@ -91,22 +92,22 @@ func execInThread(way ...string) func(u *undertaker) error {
 			return err
 		}
 		v.Args = append([]string{"mortal"}, way...)
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }
 
-// vforked is the life of a child that shares its parent's memory, which waits for it.
+// vforked is a child of vfork(2): it shares the memory of its parent, which waits for it.
 func vforked(calls func(u *undertaker) []call) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.bare(unix.CLONE_VM|unix.CLONE_VFORK, calls(u)...)
 		if err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }
 
-// noSuchProgram is what posix_spawn(3) does when there is nothing to execute.
+// noSuchProgram has the calls of posix_spawn(3) for a program that does not exist.
 func noSuchProgram(u *undertaker) []call {
 	path := u.hold([]byte("/no/such/program\x00"))
 	return []call{execve(path, u.pointers(path, 0), u.pointers(0)), exitGroup(127)}

@@ -1,4 +1,4 @@
-// What a killer does as the tracer of a victim, and the cases of that.
+// A killer as the tracer of a victim, and the cases with a tracer.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trace carries out one order: `trace PID OPTIONS`, `await PID SIGNAL` until the victim stops before it takes that signal (at its end
-// where SIGNAL is 0), `continue PID SIGNAL` with that signal, or none where it is 0, `end PID` with PTRACE_KILL.
+// trace carries out one order: `trace PID OPTIONS` attaches, `await PID SIGNAL` waits for the signal-delivery stop of that signal (for
+// PTRACE_EVENT_EXIT if it is 0), `continue PID SIGNAL` continues with that signal (none if it is 0), `end PID` is PTRACE_KILL.
 func trace(order string, pid, number int) error {
 	runtime.LockOSThread() // the tracer is this thread
 	ptrace := func(request, data int) error {
@@ -33,12 +33,12 @@ func trace(order string, pid, number int) error {
 		}
 		atEnd := status.Stopped() && int(status)>>16 == unix.PTRACE_EVENT_EXIT
 		if !status.Stopped() || atEnd != (number == 0) || !atEnd && status.StopSignal() != syscall.Signal(number) {
-			return fmt.Errorf("it did not stop for that: status %#x", uint32(status))
+			return fmt.Errorf("unexpected stop: status %#x", uint32(status))
 		}
 		return nil
 	case "continue":
 		err := ptrace(unix.PTRACE_CONT, number)
-		if err == unix.ESRCH && number == 0 { // on Linux 5.10, SIGKILL has let it go on
+		if err == unix.ESRCH && number == 0 { // on Linux 5.10, SIGKILL has already continued it
 			return nil
 		}
 		return err
@@ -50,7 +50,7 @@ func trace(order string, pid, number int) error {
 
 const zombiePoll = time.Millisecond
 
-// traced is a process whose first thread is under a tracer, with another process that may kill it.
+// traced is a process whose first thread is traced by one killer, with a second killer that may kill it.
 type traced struct {
 	*victim
 	tracer, killer *killerHandle
@@ -58,26 +58,26 @@ type traced struct {
 
 func (u *undertaker) startTraced(options int) (*traced, error) {
 	life := append([]call{u.defaultAction(unix.SIGTERM), u.defaultAction(unix.SIGUSR1), inThread(u.waitLong()...)}, u.waitLong()...)
-	return u.startTracedLife(options, life...)
+	return u.startTracedWith(options, life...)
 }
 
-func (u *undertaker) startTracedLife(options int, life ...call) (*traced, error) {
+func (u *undertaker) startTracedWith(options int, life ...call) (*traced, error) {
 	v, err := u.bare(0, life...)
 	if err != nil {
 		return nil, err
 	}
-	tracer, err := u.hire(0)
+	tracer, err := u.startKiller(0)
 	if err != nil {
 		return nil, err
 	}
-	killer, err := u.hire(0)
+	killer, err := u.startKiller(0)
 	if err != nil {
 		return nil, err
 	}
 	return &traced{v, tracer, killer}, tracer.order("trace", v.PID, options)
 }
 
-// receive lets the killer send the signal, and the tracer stop the victim before it takes it.
+// receive has the killer send the signal, and the tracer wait for the signal-delivery stop.
 func (t *traced) receive(signal syscall.Signal) error {
 	t.markBefore()
 	if err := t.killer.order("kill", t.PID, int(signal)); err != nil {
@@ -86,8 +86,8 @@ func (t *traced) receive(signal syscall.Signal) error {
 	return t.tracer.order("await", t.PID, int(signal))
 }
 
-// buryTraced lets the tracer go first: until it does, the parent gets no status.
-func (u *undertaker) buryTraced(t *traced, killer *actor) error {
+// reapTraced stops the tracer first: until then, the parent gets no status.
+func (u *undertaker) reapTraced(t *traced, killer *actor) error {
 	for {
 		ended, err := isZombie(t.PID)
 		if err != nil {
@@ -98,13 +98,13 @@ func (u *undertaker) buryTraced(t *traced, killer *actor) error {
 		}
 		time.Sleep(zombiePoll)
 	}
-	if err := t.tracer.dismiss(); err != nil {
+	if err := t.tracer.stop(); err != nil {
 		return err
 	}
-	return u.bury(t.victim, killer)
+	return u.reap(t.victim, killer)
 }
 
-// passedOn lets the tracer pass a signal on when the killer has sent one: the same, or another in its place.
+// passedOn: the killer sends a signal, and the tracer delivers the same or another one.
 func passedOn(sent, passed syscall.Signal) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		t, err := u.startTraced(0)
@@ -117,11 +117,11 @@ func passedOn(sent, passed syscall.Signal) func(u *undertaker) error {
 		if err := t.tracer.order("continue", t.PID, int(passed)); err != nil {
 			return err
 		}
-		return u.buryTraced(t, &t.killer.actor)
+		return u.reapTraced(t, &t.killer.actor)
 	}
 }
 
-// sigkillWhileTraced: no tracer is asked.
+// sigkillWhileTraced: SIGKILL causes no stop for the tracer.
 func sigkillWhileTraced(u *undertaker) error {
 	t, err := u.startTraced(0)
 	if err != nil {
@@ -131,10 +131,10 @@ func sigkillWhileTraced(u *undertaker) error {
 	if err := t.killer.order("kill", t.PID, int(unix.SIGKILL)); err != nil {
 		return err
 	}
-	return u.buryTraced(t, &t.killer.actor)
+	return u.reapTraced(t, &t.killer.actor)
 }
 
-// tracerKills with PTRACE_KILL.
+// tracerKills: the tracer uses PTRACE_KILL.
 func tracerKills(u *undertaker) error {
 	t, err := u.startTraced(0)
 	if err != nil {
@@ -146,11 +146,11 @@ func tracerKills(u *undertaker) error {
 	if err := t.tracer.order("end", t.PID); err != nil {
 		return err
 	}
-	return u.buryTraced(t, &t.tracer.actor)
+	return u.reapTraced(t, &t.tracer.actor)
 }
 
-// swallowed: the tracer takes SIGTERM away, and later makes one of its own of a signal that means nothing.
-func swallowed(u *undertaker) error {
+// suppressed: the tracer suppresses SIGTERM, and later delivers SIGTERM in place of SIGWINCH.
+func suppressed(u *undertaker) error {
 	t, err := u.startTraced(0)
 	if err != nil {
 		return err
@@ -163,10 +163,10 @@ func swallowed(u *undertaker) error {
 			return err
 		}
 	}
-	return u.buryTraced(t, &t.killer.actor)
+	return u.reapTraced(t, &t.killer.actor)
 }
 
-// tooLate: the victim is dying of SIGTERM, and its tracer holds it there, when another one sends this signal.
+// tooLate: SIGTERM is killing the victim, which its tracer has stopped during the exit, when another process sends this signal.
 func tooLate(signal syscall.Signal) func(u *undertaker) error {
 	return func(u *undertaker) error { return u.tooLate(signal) }
 }
@@ -176,7 +176,7 @@ func (u *undertaker) tooLate(signal syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	late, err := u.hire(0)
+	late, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -195,10 +195,10 @@ func (u *undertaker) tooLate(signal syscall.Signal) error {
 	if err := t.tracer.order("continue", t.PID, 0); err != nil {
 		return err
 	}
-	return u.buryTraced(t, &t.killer.actor)
+	return u.reapTraced(t, &t.killer.actor)
 }
 
-// tracerExit lets a tracer with PTRACE_O_EXITKILL go: the kernel then kills its tracees, and no process sent anything.
+// tracerExit: a tracer with PTRACE_O_EXITKILL exits, and the kernel kills its tracees.
 func tracerExit(u *undertaker) error {
 	v, k, err := u.victimAndKiller("wait")
 	if err != nil {
@@ -208,8 +208,8 @@ func tracerExit(u *undertaker) error {
 		return err
 	}
 	v.markBefore()
-	if err := k.dismiss(); err != nil {
+	if err := k.stop(); err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }

@@ -1,47 +1,47 @@
-// What is printed: the twin of ../truth.ts.
+// The output of a case: the twin of ../truth.ts.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
 
 import "syscall"
 
-// truth is one case that happened.
+// truth is the result of one case.
 type truth struct {
 	Case   string  `json:"case"`
 	Deaths []death `json:"deaths"`
-	// Discarded are deaths of tries that did not become the case: real, and of no interest.
+	// Discarded are terminations of failed attempts at the case. They are real, but not checked.
 	Discarded []death `json:"discarded"`
 }
 
-// death is the end of one process as its parent saw it.
+// death is the termination of one process as its parent saw it.
 type death struct {
 	PID       int      `json:"pid"`
 	VPID      int      `json:"vpid"`       // in its own pid namespace
-	ParentPID int      `json:"parent_pid"` // 0: it changed while it died
+	ParentPID int      `json:"parent_pid"` // 0: it changed during the termination
 	Comm      string   `json:"comm"`
 	Exe       string   `json:"exe"`
 	Args      []string `json:"args"`
 	UID       int      `json:"uid"`
-	Cgroups   []string `json:"cgroups"` // it was in these, and in no other: one for each hierarchy
-	// ContainerID is of the container that the undertaker had it started in; empty: in none.
+	Cgroups   []string `json:"cgroups"` // one for each hierarchy
+	// ContainerID names the container that the undertaker started it in; empty: none.
 	ContainerID string `json:"container_id"`
 
-	StartUnixNs string `json:"start_unix_ns"` // from /proc/PID/stat: cut to a clock tick
+	StartUnixNs string `json:"start_unix_ns"` // from /proc/PID/stat, with the resolution of a clock tick
 	TickNs      int64  `json:"tick_ns"`
-	// The death happened between these two, by the wall clock.
+	// The process terminated between these two times of the wall clock.
 	BeforeUnixNs string `json:"before_unix_ns"`
 	AfterUnixNs  string `json:"after_unix_ns"`
 
 	StatusRaw  uint32 `json:"status_raw"`
-	ExitCode   *int   `json:"exit_code"` // null: a signal
-	Signal     *int   `json:"signal"`    // null: an exit
+	ExitCode   *int   `json:"exit_code"` // null: terminated by a signal
+	Signal     *int   `json:"signal"`    // null: exited
 	CoreDumped bool   `json:"core_dumped"`
 
 	Killer *actor    `json:"killer"` // the process ordered to send the signal; null: none
-	OOM    *oomSizes `json:"oom"`    // null: nothing ran out of memory
+	OOM    *oomSizes `json:"oom"`    // null: no OOM kill
 }
 
-// actor is the process that was let do the killing.
+// actor is the process that sent the signal.
 type actor struct {
 	PID       int      `json:"pid"`
 	Comm      string   `json:"comm"`

@@ -1,4 +1,4 @@
-// Starts victims and buries them: the truth about each one is put together here.
+// Starts victims and reaps them. The truth about each is assembled here.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -16,29 +16,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mortalVariable names the environment variable with the path of the program that dies.
+// mortalVariable is the environment variable with the path of examples/mortal.
 const mortalVariable = "UNDERTAKER_MORTAL"
 
-// workDirVariable names the directory of the undertaker that this one works for.
+// workDirVariable is the environment variable with the work directory. An undertaker that another one started uses the same.
 const workDirVariable = "UNDERTAKER_WORK_DIR"
 
 type undertaker struct {
 	mortal    string // the victims' executable
-	self      string // this executable: the killer's
-	workDir   string // where cores and temporary files go
+	self      string // this executable, which is also the killer's
+	workDir   string // for cores and temporary files
 	cgroups   []string
 	deaths    []death
-	discarded []death // never nil, so that it is printed as a list
+	discarded []death // not nil, so that JSON has an empty list
 	atClose   []func()
-	held      []any // what the lists of bare lives point at
+	held      []any // memory that the calls of bare processes point to
 	closing   sync.Once
 }
 
-// victim is a process that is going to die. No other part of the program waits for it.
+// victim is a process that will terminate. Only reap and reapUnrecorded wait for it.
 type victim struct {
 	death
 	out    *bufio.Reader
-	buried bool
+	reaped bool
 }
 
 func newUndertaker() (*undertaker, error) {
@@ -65,13 +65,13 @@ func newUndertaker() (*undertaker, error) {
 		return nil, err
 	}
 	u.atClose = append(u.atClose, func() { _ = os.RemoveAll(u.workDir) })
-	if err := os.Chmod(u.workDir, 0o777); err != nil { // a victim may be another user
+	if err := os.Chmod(u.workDir, 0o777); err != nil { // a victim may run as another user
 		return nil, err
 	}
 	return u, os.Setenv(workDirVariable, u.workDir)
 }
 
-// close kills what still lives and removes what was made. It may be called twice.
+// close kills remaining processes and removes files and cgroups. It may be called twice.
 func (u *undertaker) close() {
 	u.closing.Do(func() {
 		for i := len(u.atClose) - 1; i >= 0; i-- {
@@ -80,7 +80,7 @@ func (u *undertaker) close() {
 	})
 }
 
-// launch says how a victim is started.
+// launch describes how a victim is started.
 type launch struct {
 	exe   string // empty: mortal
 	args  []string
@@ -89,12 +89,12 @@ type launch struct {
 	stdin *os.File // nil: the undertaker's own
 }
 
-// start lets mortal run in the given way.
+// start runs mortal with these arguments.
 func (u *undertaker) start(args ...string) (*victim, error) {
 	return u.launch(launch{args: append([]string{"mortal"}, args...)})
 }
 
-// startReady lets mortal run and waits until it is ready to be killed.
+// startReady runs mortal and waits until it prints `ready`.
 func (u *undertaker) startReady(args ...string) (*victim, error) {
 	v, err := u.start(args...)
 	if err != nil {
@@ -103,7 +103,7 @@ func (u *undertaker) startReady(args ...string) (*victim, error) {
 	return v, v.awaitReady()
 }
 
-// launch is ForkExec and no more: os.Process would wait for the child, and the undertaker wants to.
+// launch uses ForkExec, because os.Process would wait for the child itself.
 func (u *undertaker) launch(l launch) (*victim, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -134,17 +134,17 @@ func (u *undertaker) launch(l launch) (*victim, error) {
 	return v, nil
 }
 
-// killAtClose makes sure that a victim whose case fails does not live on.
+// killAtClose has close kill a victim that was not reaped.
 func (u *undertaker) killAtClose(v *victim) {
 	u.atClose = append(u.atClose, func() {
-		if !v.buried {
+		if !v.reaped {
 			_ = unix.Kill(v.PID, unix.SIGKILL)
 			_, _ = syscall.Wait4(v.PID, nil, 0, nil)
 		}
 	})
 }
 
-// markBefore says: it is not dead yet.
+// markBefore records a time at which the victim has not terminated yet.
 func (v *victim) markBefore() { v.BeforeUnixNs = strconv.FormatInt(wallNs(), 10) }
 
 func (v *victim) awaitReady() error {
@@ -155,8 +155,8 @@ func (v *victim) awaitReady() error {
 	return nil
 }
 
-// bury waits for the death, reads what the zombie's /proc still has, and keeps it as the truth.
-func (u *undertaker) bury(v *victim, killer *actor) error {
+// reap waits for the termination, reads /proc of the zombie, and adds the result to the truth.
+func (u *undertaker) reap(v *victim, killer *actor) error {
 	if err := awaitZombie(v.PID); err != nil {
 		return err
 	}
@@ -168,27 +168,27 @@ func (u *undertaker) bury(v *victim, killer *actor) error {
 	if _, err := syscall.Wait4(v.PID, &status, 0, nil); err != nil {
 		return fmt.Errorf("wait4(%d): %w", v.PID, err)
 	}
-	v.buried = true
+	v.reaped = true
 	v.setStatus(status)
 	v.Killer = killer
 	u.deaths = append(u.deaths, v.death)
 	return nil
 }
 
-// forget waits for a death that is not part of the truth.
-func (v *victim) forget() error {
+// reapUnrecorded waits for a termination that is not part of the truth.
+func (v *victim) reapUnrecorded() error {
 	_, err := syscall.Wait4(v.PID, nil, 0, nil)
-	v.buried = err == nil
+	v.reaped = err == nil
 	return err
 }
 
-// discard says that what died so far did not become the case.
+// discard moves the terminations so far to discarded: the attempt at the case failed.
 func (u *undertaker) discard() {
 	u.discarded = append(u.discarded, u.deaths...)
 	u.deaths = nil
 }
 
-// awaitZombie waits for the death and leaves the status to be taken: waitid(2) with WNOWAIT.
+// awaitZombie waits for the termination without reaping: waitid(2) with WNOWAIT.
 func awaitZombie(pid int) error {
 	for {
 		var info [128]byte
@@ -204,7 +204,7 @@ func awaitZombie(pid int) error {
 	}
 }
 
-// readProc reads what /proc has of a living process and of a zombie: name, start, user, namespace.
+// readProc reads the parts of /proc that a zombie still has: name, start time, user, pid in its namespace.
 func (v *victim) readProc() error {
 	s, err := readStat(v.PID)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Cases that need a machine of their own: with memory that may run out, or with the memory controller on cgroup v2. They happen in the
-// virtual machines of the kernel matrix.
+// Cases that need a whole machine: one that may run out of memory, or one with the memory controller on cgroup v2. They run in the virtual
+// machines of the kernel matrix.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -20,8 +20,8 @@ var machineCases = []deathCase{
 	{"kernel-thread", kernelThread},
 }
 
-// hostOutOfMemory lets a process in no limited cgroup eat all that the machine has. Most of it is taken before by another one, whom the
-// kernel fills it for: page by page it takes long under emulation.
+// hostOutOfMemory has a process without a cgroup limit use up the memory of the machine. Another process first allocates most of it with
+// MAP_POPULATE, because touching page after page is slow under emulation.
 func hostOutOfMemory(u *undertaker) error {
 	var machine unix.Sysinfo_t
 	if err := unix.Sysinfo(&machine); err != nil {
@@ -32,21 +32,21 @@ func hostOutOfMemory(u *undertaker) error {
 		return err
 	}
 	const most = 3.0 / 4
-	fill := take(uintptr(float64(machine.Freeram) * float64(machine.Unit) * most))
-	if _, err := u.bare(0, append([]call{fill, full.say(u)}, u.waitLong()...)...); err != nil {
+	fill := allocate(uintptr(float64(machine.Freeram) * float64(machine.Unit) * most))
+	if _, err := u.bare(0, append([]call{fill, full.send(u)}, u.waitLong()...)...); err != nil {
 		return err
 	}
 	if err := full.await(); err != nil {
 		return err
 	}
-	v, err := u.startScored(chosen, "eat-memory")
+	v, err := u.startScored(oomScoreMax, "eat-memory")
 	if err != nil {
 		return err
 	}
-	return u.buryOOM(v)
+	return u.reapOOM(v)
 }
 
-// outOfMemoryGroup has memory.oom.group set: the one that eats takes its neighbour with it.
+// outOfMemoryGroup: memory.oom.group is set, so the kernel kills the neighbour of the victim too.
 func outOfMemoryGroup(u *undertaker) error {
 	directory, err := u.limitedCgroup()
 	if err != nil {
@@ -65,15 +65,15 @@ func outOfMemoryGroup(u *undertaker) error {
 	}
 	for _, v := range []*victim{eater, neighbour} {
 		v.Cgroups = []string{"/" + filepath.Base(directory)}
-		if err := u.buryOOM(v); err != nil {
+		if err := u.reapOOM(v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// kernelThread lets a thread of the kernel end: the one that watches the pressure for processes that poll for it
-// (kernel/sched/psi.c), and exits when none is left. No process waits for it or gets its status.
+// kernelThread has a kernel thread exit: psimon (kernel/sched/psi.c) runs while a process polls for pressure. It is not a process
+// that a parent waits for.
 func kernelThread(u *undertaker) error {
 	const name = "psimon"
 	watch, err := os.OpenFile("/proc/pressure/cpu", os.O_RDWR, 0)
@@ -96,7 +96,7 @@ func kernelThread(u *undertaker) error {
 		}
 	}
 	if v.PID == 0 {
-		return fmt.Errorf("there is no thread of the kernel named %s", name)
+		return fmt.Errorf("there is no kernel thread named %s", name)
 	}
 	if err := v.readProc(); err != nil {
 		return err

@@ -1,4 +1,4 @@
-// Cases in a container. Its processes have containerd-shim for a parent: the status is the one that Docker received.
+// Cases in a container. The parent of its processes is containerd-shim, so the status is the one that Docker received.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -12,16 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// container is one that runs, with its process 1 as a victim.
+// container is a running container, with its process 1 as a victim.
 type container struct {
 	*victim
 	d    *docker
 	id   string
-	shim *actor // of containerd: the parent of all that run in it
+	shim *actor // containerd-shim, the parent of the processes in it
 }
 
-// inContainer starts a container and, as soon as it is ready to die, lets the rest happen.
-func inContainer(happen func(d *docker, c *container) error, options []string, command ...string) func(u *undertaker) error {
+// inContainer starts a container, waits until it is ready, and applies the action.
+func inContainer(action func(d *docker, c *container) error, options []string, command ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		d, err := u.startDocker()
 		if err != nil {
@@ -31,7 +31,7 @@ func inContainer(happen func(d *docker, c *container) error, options []string, c
 		if err != nil {
 			return err
 		}
-		return happen(d, c)
+		return action(d, c)
 	}
 }
 
@@ -49,7 +49,7 @@ func (d *docker) run(options []string, command ...string) (*container, error) {
 	err = awaitTrue("the container is ready", func() error {
 		said, err := d.call("logs", id)
 		if err == nil && said != "ready" {
-			err = fmt.Errorf("it said %q", said)
+			err = fmt.Errorf("it printed %q", said)
 		}
 		return err
 	})
@@ -81,13 +81,13 @@ func (d *docker) adopt(pid int, id string) (*victim, error) {
 	return v, nil
 }
 
-// goAhead lets a container that reads the fifo go on.
+// goAhead writes to the FIFO on which the container waits.
 func (c *container) goAhead() error {
 	c.markBefore()
 	return os.WriteFile(c.d.in("orders/go"), []byte("\n"), 0)
 }
 
-// wait returns the exit number that Docker reports for its process 1.
+// wait returns the exit code that Docker reports for process 1.
 func (c *container) wait() (int, error) {
 	text, err := c.d.call("wait", c.id)
 	if err != nil {
@@ -96,34 +96,34 @@ func (c *container) wait() (int, error) {
 	return strconv.Atoi(text)
 }
 
-// bury keeps the status that Docker received as the truth about its process 1.
-func (c *container) bury(killer *actor) error {
+// reap keeps the status that Docker received as the truth about its process 1.
+func (c *container) reap(killer *actor) error {
 	code, err := c.wait()
 	if err != nil {
 		return err
 	}
-	c.d.u.attest(c.victim, statusOfShell(code), killer)
+	c.d.u.recordStatus(c.victim, statusOfShell(code), killer)
 	return nil
 }
 
-// thenDo is a command that says that it is ready, and does the rest after goAhead.
+// thenDo is a command that prints `ready`, and does the rest after goAhead.
 func thenDo(what string) []string { return afterOrder(ordersInside+"/go", what) }
 
 func containerExits(_ *docker, c *container) error {
 	if err := c.goAhead(); err != nil {
 		return err
 	}
-	return c.bury(nil)
+	return c.reap(nil)
 }
 
-// ended lets Docker end it with a command of its own, and the witness tell which runc sent the last signal.
-func ended(signal syscall.Signal, command ...string) func(d *docker, c *container) error {
+// endedByDocker terminates the container with a docker command. The log of the runc wrapper shows which runc sent the last signal.
+func endedByDocker(signal syscall.Signal, command ...string) func(d *docker, c *container) error {
 	return func(d *docker, c *container) error {
 		killer, err := c.end(signal, command...)
 		if err != nil {
 			return err
 		}
-		return c.bury(killer)
+		return c.reap(killer)
 	}
 }
 
@@ -132,16 +132,16 @@ func (c *container) end(signal syscall.Signal, command ...string) (*actor, error
 	if _, err := c.d.call(append(command, c.id)...); err != nil {
 		return nil, err
 	}
-	return c.d.whoKilled(c, signal)
+	return c.d.runcThatSent(c, signal)
 }
 
-// containerOutOfMemory takes the kernel's word for it: Docker's own OOMKilled stays false where it hears of the exit first.
+// containerOutOfMemory reads the kernel log: OOMKilled of Docker stays false if Docker gets the exit first.
 func containerOutOfMemory(d *docker, c *container) error {
 	if err := c.goAhead(); err != nil {
 		return err
 	}
 	c.Exe, c.Args = "/mortal", []string{"/mortal", "eat-memory"}
-	if err := c.bury(nil); err != nil {
+	if err := c.reap(nil); err != nil {
 		return err
 	}
 	sizes, err := readOomLine(c.PID)
@@ -149,7 +149,7 @@ func containerOutOfMemory(d *docker, c *container) error {
 	return err
 }
 
-// containerInitExits lets process 1 end while another process is in the container: the kernel kills that one.
+// containerInitExits: process 1 exits while another process is in the container, and the kernel kills that one.
 func containerInitExits(d *docker, c *container) error {
 	other, err := c.exec("/mortal", "wait")
 	if err != nil {
@@ -159,14 +159,13 @@ func containerInitExits(d *docker, c *container) error {
 	if err := c.goAhead(); err != nil {
 		return err
 	}
-	if err := other.bury(d.u, nil); err != nil {
+	if err := other.reap(d.u, nil); err != nil {
 		return err
 	}
-	return c.bury(nil)
+	return c.reap(nil)
 }
 
-// initForwards has an init that Docker puts before the program: it waits for signals, hands them on, and reports its child as a
-// shell does.
+// initForwards: the init of `docker run --init` forwards signals to its child, and exits with the status of the child as shells encode it.
 func initForwards(d *docker, c *container) error {
 	pid, err := onlyChild(c.PID)
 	if err != nil {
@@ -189,12 +188,12 @@ func initForwards(d *docker, c *container) error {
 	if err != nil {
 		return err
 	}
-	d.u.attest(v, statusOfShell(code), forwarder)
-	d.u.attest(c.victim, syscall.WaitStatus(code<<8), killer)
+	d.u.recordStatus(v, statusOfShell(code), forwarder)
+	d.u.recordStatus(c.victim, syscall.WaitStatus(code<<8), killer)
 	return nil
 }
 
-// killedInside has killer and victim in the container, each started by `docker exec`.
+// killedInside: killer and victim are both in the container, each started by `docker exec`.
 func killedInside(d *docker, c *container) error {
 	v, err := c.exec("/mortal", "wait")
 	if err != nil {
@@ -213,5 +212,5 @@ func killedInside(d *docker, c *container) error {
 	if _, err := fmt.Fprintln(k.input); err != nil {
 		return err
 	}
-	return v.bury(d.u, who)
+	return v.reap(d.u, who)
 }

@@ -1,4 +1,5 @@
-// A Docker daemon of the case's own, with an image of our own programs and a witness of who runs runc. No registry, no bridge.
+// A separate Docker daemon for each case, with an image of our own programs and a wrapper that logs each call of runc. No registry, no
+// bridge.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -21,21 +22,21 @@ import (
 
 const (
 	dockerImage   = "whodunit-deaths"
-	ordersInside  = "/orders" // where a container finds the undertaker's orders
+	ordersInside  = "/orders" // the directory of the undertaker's orders in a container
 	dockerLogName = "dockerd.log"
 )
 
 //go:embed dockerd-alone.sh
 var aloneScript string
 
-// keptDocker says how another test reaches the daemon: arguments and environment of the client.
+// keptDocker is how another test reaches the daemon: arguments and environment of the client.
 type keptDocker struct {
 	Client []string `json:"client"`
 	Env    []string `json:"env"`
 	Image  string   `json:"image"`
 }
 
-// keepDocker starts a daemon, prints how to reach it, and ends it with all its containers when standard input ends.
+// keepDocker starts a daemon, prints a keptDocker, and stops the daemon with its containers at the end of standard input.
 func keepDocker() error {
 	u, err := newUndertaker()
 	if err != nil {
@@ -58,10 +59,10 @@ type docker struct {
 	u         *undertaker
 	client    string
 	runc      string
-	directory string // all that it keeps
+	directory string // everything that it writes
 }
 
-// startDocker starts the daemon and imports the image. Everything of it is below one directory, and gone at the end.
+// startDocker starts the daemon and imports the image. All its files are below one directory, which close removes.
 func (u *undertaker) startDocker() (*docker, error) {
 	d := &docker{u: u, directory: filepath.Join(u.workDir, "docker")}
 	var err error
@@ -76,7 +77,7 @@ func (u *undertaker) startDocker() (*docker, error) {
 			return nil, err
 		}
 	}
-	if err := d.writeWitness(); err != nil {
+	if err := d.writeRuncWrapper(); err != nil {
 		return nil, err
 	}
 	if err := d.startDaemon(); err != nil {
@@ -87,8 +88,8 @@ func (u *undertaker) startDocker() (*docker, error) {
 
 func (d *docker) in(name string) string { return filepath.Join(d.directory, name) }
 
-// writeWitness makes the runtime that containerd-shim calls: a script that notes its pid and arguments and then becomes runc.
-func (d *docker) writeWitness() error {
+// writeRuncWrapper writes the runtime that containerd-shim calls: a script that logs its pid and arguments and then executes runc.
+func (d *docker) writeRuncWrapper() error {
 	script := fmt.Sprintf("#!/bin/sh\necho $$ \"$@\" >> %s\nexec %s \"$@\"\n", d.in("runc.log"), d.runc)
 	return os.WriteFile(d.in("noted-runc"), []byte(script), 0o755)
 }
@@ -114,7 +115,7 @@ func (d *docker) startDaemon() error {
 		"--add-runtime", "noted="+d.in("noted-runc"), "--default-runtime", "noted")
 	cmd.Env = append(os.Environ(), "PATH="+strings.Join(systemDirectories, ":"))
 	cmd.Stdout, cmd.Stderr = log, log
-	runtime.LockOSThread() // Pdeathsig is about the thread that forks
+	runtime.LockOSThread() // Pdeathsig follows the thread that forks
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Unshareflags: syscall.CLONE_NEWNS}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (d *docker) startDaemon() error {
 
 func (d *docker) socket() string { return "unix://" + d.in("socket") }
 
-// importImage makes an image of mortal and busybox, which are static and need nothing else.
+// importImage makes an image of mortal and busybox. Both are static and need nothing else.
 func (d *docker) importImage() error {
 	busybox, err := findProgram("busybox")
 	if err != nil {
@@ -175,23 +176,23 @@ func copyProgram(from, to string) error {
 	return os.WriteFile(to, content, 0o755)
 }
 
-// command is the docker client with these arguments, not yet started.
+// command returns a docker client with these arguments, not started.
 func (d *docker) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(d.client, append([]string{"--host", d.socket()}, args...)...)
 	cmd.Env = append(os.Environ(), d.environment()...)
 	return cmd
 }
 
-// environment keeps the client away from the configuration of the machine's user.
+// environment makes the client ignore the configuration of the user.
 func (d *docker) environment() []string {
 	return []string{"DOCKER_CONFIG=" + d.directory, "DOCKER_CONTEXT="}
 }
 
-// call runs the client to its end and gives what it printed.
+// call runs the client and returns its output.
 func (d *docker) call(args ...string) (string, error) { return output(d.command(args...)) }
 
-// whoKilled gives the runc that was called to send this signal to the container, and is gone: its parent is the shim.
-func (d *docker) whoKilled(c *container, signal syscall.Signal) (*actor, error) {
+// runcThatSent returns the runc that sent this signal to the container, from the log of the wrapper. Its parent was the shim.
+func (d *docker) runcThatSent(c *container, signal syscall.Signal) (*actor, error) {
 	text, err := os.ReadFile(d.in("runc.log"))
 	if err != nil {
 		return nil, err

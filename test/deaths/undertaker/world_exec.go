@@ -1,4 +1,4 @@
-// Processes that `docker exec` starts in a container that runs.
+// Processes that `docker exec` starts in a running container.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -49,7 +49,7 @@ func (c *container) exec(command ...string) (*executed, error) {
 	return &executed{victim: v, client: cmd, input: ours}, err
 }
 
-// find gives the only process of that name in the container, beside process 1.
+// find returns the only process of that name in the container, besides process 1.
 func (c *container) find(comm string) (int, error) {
 	text, err := c.d.call("top", c.id, "-e", "-o", "pid,comm")
 	if err != nil {
@@ -64,13 +64,13 @@ func (c *container) find(comm string) (int, error) {
 	return 0, fmt.Errorf("no %s in the container:\n%s", comm, text)
 }
 
-// bury waits for the client, whose exit code is the process's status as a shell reports it.
-func (e *executed) bury(u *undertaker, killer *actor) error {
+// reap waits for the client. Its exit code is the status of the process as shells encode it.
+func (e *executed) reap(u *undertaker, killer *actor) error {
 	err := e.client.Wait()
 	var failed *exec.ExitError
 	if !errors.As(err, &failed) {
-		return fmt.Errorf("docker exec ended with %v, its process not well", err)
+		return fmt.Errorf("docker exec failed: %v", err)
 	}
-	u.attest(e.victim, statusOfShell(failed.ExitCode()), killer)
+	u.recordStatus(e.victim, statusOfShell(failed.ExitCode()), killer)
 	return nil
 }

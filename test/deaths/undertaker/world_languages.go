@@ -1,4 +1,4 @@
-// Languages that need more than one command line to die.
+// Language runtimes that need more than a command line.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// execFormatError lets bash execute a file that begins like a program and is none.
+// execFormatError has bash execute a file that starts like an ELF file and is not one.
 func execFormatError(u *undertaker) error {
 	path := filepath.Join(u.workDir, "no-program")
 	if err := os.WriteFile(path, []byte("\x7fELF, but nothing comes of it"), 0o755); err != nil {
@@ -21,7 +21,7 @@ func execFormatError(u *undertaker) error {
 	return program("bash", "-c", path)(u)
 }
 
-// jvmLaunch starts test/deaths/world/Mortal.java in a small virtual machine that begins fast.
+// jvmLaunch starts test/deaths/world/Mortal.java in a small JVM that starts fast.
 func (u *undertaker) jvmLaunch(way string) (launch, error) {
 	classes, err := findCompiled(".")
 	if err != nil {
@@ -48,7 +48,7 @@ func jvm(way string) func(u *undertaker) error {
 		if err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }
 
@@ -60,7 +60,7 @@ func jvmSigterm(u *undertaker) error {
 	return u.killReady(v, unix.SIGTERM)
 }
 
-// jvmThreadDump sends the SIGQUIT that makes a JVM print its threads and go on. The victim then ends with code 0 at its own time.
+// jvmThreadDump sends SIGQUIT, on which a JVM prints its threads and continues. The victim then exits with code 0.
 func jvmThreadDump(u *undertaker) error {
 	l, err := u.jvmLaunch("wait-for-input")
 	if err != nil {
@@ -73,7 +73,7 @@ func jvmThreadDump(u *undertaker) error {
 	if err := v.awaitReady(); err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -82,11 +82,11 @@ func jvmThreadDump(u *undertaker) error {
 	}
 	for line := ""; !strings.HasPrefix(line, "Full thread dump"); {
 		if line, err = v.out.ReadString('\n'); err != nil {
-			return fmt.Errorf("no thread dump came: %w", err)
+			return fmt.Errorf("no thread dump was printed: %w", err)
 		}
 	}
 	if err := orders.Close(); err != nil {
 		return err
 	}
-	return u.bury(v, nil)
+	return u.reap(v, nil)
 }

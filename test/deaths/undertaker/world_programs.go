@@ -1,4 +1,4 @@
-// Programs of the machine as victims and as killers: found, started, and told apart from what they execute.
+// Installed programs as victims and killers: finds and starts them, and distinguishes them from what they execute.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// worldVariable names the environment variable with the directory of the victims that scripts/build/world.ts compiles.
+// worldVariable is the environment variable with the directory of the victims that scripts/build/world.ts compiles.
 const worldVariable = "UNDERTAKER_WORLD"
 
-// The distribution's own programs come before those that a PATH puts in front: wrappers of version managers, mostly.
+// systemDirectories are searched instead of PATH, which may start with wrappers of version managers.
 var systemDirectories = []string{"/usr/bin", "/usr/sbin", "/bin", "/sbin"}
 
-// findProgram gives the file that is executed when the program is called, behind all symbolic links.
+// findProgram returns the file that is executed for this name, with symbolic links resolved.
 func findProgram(name string) (string, error) {
 	for _, directory := range systemDirectories {
 		if path, err := filepath.EvalSymlinks(filepath.Join(directory, name)); err == nil {
@@ -30,12 +30,12 @@ func findProgram(name string) (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("%w: scripts/build/world.ts knows the package that has it", err)
+		return "", fmt.Errorf("%w: scripts/build/world.ts names its package", err)
 	}
 	return filepath.EvalSymlinks(path)
 }
 
-// findCompiled gives the path of a victim, or of the directory of victims, that was compiled from test/deaths/world.
+// findCompiled returns the path of a victim, or of a directory of victims, compiled from test/deaths/world.
 func findCompiled(name string) (string, error) {
 	directory := os.Getenv(worldVariable)
 	if directory == "" {
@@ -44,7 +44,7 @@ func findCompiled(name string) (string, error) {
 	return filepath.EvalSymlinks(filepath.Join(directory, name))
 }
 
-// startProgram starts it as a victim. argv[0] is the name it is called by.
+// startProgram starts an installed program as a victim. argv[0] is the name.
 func (u *undertaker) startProgram(name string, args ...string) (*victim, error) {
 	exe, err := findProgram(name)
 	if err != nil {
@@ -53,7 +53,7 @@ func (u *undertaker) startProgram(name string, args ...string) (*victim, error) 
 	return u.launch(launch{exe: exe, args: append([]string{name}, args...)})
 }
 
-// launchListening starts a victim, or another process, whose input is what is written to the file.
+// launchListening starts a victim, or another process, and returns the file to write to its standard input.
 func (u *undertaker) launchListening(l launch) (*victim, *os.File, error) {
 	orders, ours, err := os.Pipe()
 	if err != nil {
@@ -66,18 +66,18 @@ func (u *undertaker) launchListening(l launch) (*victim, *os.File, error) {
 	return v, ours, err
 }
 
-// program lets one of the machine's programs die by itself.
+// program runs an installed program that terminates by itself.
 func program(name string, args ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.startProgram(name, args...)
 		if err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }
 
-// compiled lets a victim of test/deaths/world die by itself.
+// compiled runs a victim of test/deaths/world that terminates by itself.
 func compiled(name string, args ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		exe, err := findCompiled(name)
@@ -88,11 +88,11 @@ func compiled(name string, args ...string) func(u *undertaker) error {
 		if err != nil {
 			return err
 		}
-		return u.bury(v, nil)
+		return u.reap(v, nil)
 	}
 }
 
-// signalled lets a killer send the signal to one of the machine's programs, once that has printed `ready`.
+// signalled has a killer send the signal to an installed program after it printed `ready`.
 func signalled(signal syscall.Signal, name string, args ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.startProgram(name, args...)
@@ -103,12 +103,12 @@ func signalled(signal syscall.Signal, name string, args ...string) func(u *under
 	}
 }
 
-// killReady waits until the victim is ready, and lets a killer of its own kill it.
+// killReady waits until the victim is ready, and has a new killer send it the signal.
 func (u *undertaker) killReady(v *victim, signal syscall.Signal) error {
 	if err := v.awaitReady(); err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -116,10 +116,10 @@ func (u *undertaker) killReady(v *victim, signal syscall.Signal) error {
 	if err := k.order("kill", v.PID, int(signal)); err != nil {
 		return err
 	}
-	return u.bury(v, &k.actor)
+	return u.reap(v, &k.actor)
 }
 
-// output runs a command to its end and gives what it printed, without the last newline. The error has what it complained.
+// output runs a command and returns its output without the last newline. The error has its standard error.
 func output(cmd *exec.Cmd) (string, error) {
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -130,16 +130,16 @@ func output(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// attest keeps a termination as the truth whose status another process received: that process reports it, not wait4(2).
-func (u *undertaker) attest(v *victim, status syscall.WaitStatus, killer *actor) {
+// recordStatus adds a termination to the truth whose status another process received and reported.
+func (u *undertaker) recordStatus(v *victim, status syscall.WaitStatus, killer *actor) {
 	v.AfterUnixNs = strconv.FormatInt(wallNs(), 10)
-	v.buried = true
+	v.reaped = true
 	v.setStatus(status)
 	v.Killer = killer
 	u.deaths = append(u.deaths, v.death)
 }
 
-// statusOfShell is the status that a shell, a supervisor or Docker reports as one number: 128 and more is a signal.
+// statusOfShell decodes the status that a shell, a supervisor or Docker reports as one number: 128 and more is a signal.
 func statusOfShell(code int) syscall.WaitStatus {
 	if code > 128 {
 		return syscall.WaitStatus(code - 128)
@@ -147,7 +147,7 @@ func statusOfShell(code int) syscall.WaitStatus {
 	return syscall.WaitStatus(code << 8)
 }
 
-// adopt makes a victim of a living process that another process started. It keeps all that /proc has of it.
+// adopt makes a victim of a running process that another process started. It reads everything from /proc.
 func adopt(pid int) (*victim, error) {
 	v := &victim{}
 	v.PID = pid
@@ -168,12 +168,12 @@ func adopt(pid int) (*victim, error) {
 	return v, v.readProc()
 }
 
-// afterOrder is a command that prints `ready`, blocks in opening the fifo until a line is written to it, and then runs the rest.
+// afterOrder is a command that prints `ready`, waits for a line on the FIFO, and then runs the rest.
 func afterOrder(fifo, what string) []string {
 	return []string{"/bin/sh", "-c", fmt.Sprintf("echo ready; read _ < %s; %s", fifo, what)}
 }
 
-// awaitTrue asks again and again, and fails with the last error after a while.
+// awaitTrue repeats ask until it succeeds, and returns the last error after a timeout.
 func awaitTrue(what string, ask func() error) error {
 	const within, pause = 20 * time.Second, 10 * time.Millisecond
 	for end := time.Now().Add(within); ; time.Sleep(pause) {
@@ -187,7 +187,7 @@ func awaitTrue(what string, ask func() error) error {
 	}
 }
 
-// onlyChild is the child of a process that is known to have one.
+// onlyChild returns the child of a process that has exactly one.
 func onlyChild(parent int) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Programs of the machine that kill: shells, kill(1), pkill, sudo, su, timeout, a supervisor.
+// Installed programs that send signals: shells, kill(1), pkill, sudo, su, timeout, a supervisor.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -15,27 +15,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killScript prints the pid of the shell, waits for a line, and does then what follows it.
+// killScript prints the pid of the shell, waits for a line, and then runs what follows.
 const killScript = "echo $$; read _; "
 
-// byProgram is how one of the machine's programs kills.
+// byProgram describes how an installed program sends the signal.
 type byProgram struct {
-	command []string // prints the pid of the process that will kill, then waits for a line
-	becomes []string // what that process executes to do it; empty: it kills by itself
-	victim  uint32   // the user who is killed
+	command []string // prints the pid of the sender, then waits for a line
+	becomes []string // what the sender executes; empty: it sends the signal itself
+	victim  uint32   // the user of the victim
 }
 
 // pidWord stands for the victim's pid in a command.
 const pidWord = "VICTIM"
 
-// killedBy lets the program kill a victim.
+// killedBy has the program kill a victim.
 func killedBy(how byProgram) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		v, err := u.startReady("as", fmt.Sprint(how.victim), "wait")
 		if err != nil {
 			return err
 		}
-		command, becomes := aimedAt(v, how.command), aimedAt(v, how.becomes)
+		command, becomes := withVictimPID(v, how.command), withVictimPID(v, how.becomes)
 		if len(becomes) > 0 {
 			command = append(command, "-c", killScript+"exec "+strings.Join(becomes, " "))
 		}
@@ -43,7 +43,7 @@ func killedBy(how byProgram) func(u *undertaker) error {
 	}
 }
 
-func aimedAt(v *victim, words []string) []string {
+func withVictimPID(v *victim, words []string) []string {
 	aimed := slices.Clone(words)
 	for i := range aimed {
 		aimed[i] = strings.ReplaceAll(aimed[i], pidWord, strconv.Itoa(v.PID))
@@ -62,7 +62,7 @@ func (u *undertaker) killWith(v *victim, command, becomes []string) error {
 	}
 	var pid int
 	if _, err := fmt.Fscanln(started.out, &pid); err != nil {
-		return fmt.Errorf("%v did not say its pid: %w", command, err)
+		return fmt.Errorf("%v printed no pid: %w", command, err)
 	}
 	who, err := readActor(pid)
 	if err != nil {
@@ -78,28 +78,28 @@ func (u *undertaker) killWith(v *victim, command, becomes []string) error {
 	if _, err := fmt.Fprintln(orders); err != nil {
 		return err
 	}
-	if err := u.bury(v, who); err != nil {
+	if err := u.reap(v, who); err != nil {
 		return err
 	}
 	var status syscall.WaitStatus
 	if _, err := syscall.Wait4(started.PID, &status, 0, nil); err != nil {
 		return err
 	}
-	started.buried = true
+	started.reaped = true
 	if status != 0 {
 		return fmt.Errorf("%v ended with status %#x", command, uint32(status))
 	}
 	return nil
 }
 
-// sudoRelays lets a killer end sudo, which hands the signal on to its command, waits, and then sends it to itself. It does not where
-// the killer is of its own process group.
+// sudoRelays: a killer sends a signal to sudo, which forwards it to its command, waits, and then sends it to itself. sudo does not forward
+// signals from its own process group.
 func sudoRelays(u *undertaker) error {
 	exe, err := findProgram("sudo")
 	if err != nil {
 		return err
 	}
-	// The repository may lie where other users may not look.
+	// Other users may have no access to the directory of the repository.
 	open := filepath.Join(u.workDir, "mortal")
 	if err := copyProgram(u.mortal, open); err != nil {
 		return err
@@ -114,7 +114,7 @@ func sudoRelays(u *undertaker) error {
 	if err != nil {
 		return err
 	}
-	k, err := u.hire(0)
+	k, err := u.startKiller(0)
 	if err != nil {
 		return err
 	}
@@ -123,14 +123,14 @@ func sudoRelays(u *undertaker) error {
 	if err := k.order("kill", sudo.PID, int(unix.SIGTERM)); err != nil {
 		return err
 	}
-	if err := u.bury(sudo, &k.actor); err != nil {
+	if err := u.reap(sudo, &k.actor); err != nil {
 		return err
 	}
-	u.attest(v, syscall.WaitStatus(sudo.StatusRaw), who)
+	u.recordStatus(v, syscall.WaitStatus(sudo.StatusRaw), who)
 	return nil
 }
 
-// childOf gives the victim that a parent started, once that is ready, and the parent as an actor.
+// childOf returns the ready victim that a parent started, and the parent as an actor.
 func (u *undertaker) childOf(parent *victim) (*victim, *actor, error) {
 	if err := parent.awaitReady(); err != nil {
 		return nil, nil, err
@@ -147,7 +147,7 @@ func (u *undertaker) childOf(parent *victim) (*victim, *actor, error) {
 	return v, who, err
 }
 
-// killedByPkill names its victim by its parent and its name, so that it finds no other one.
+// killedByPkill selects the victim by parent and name, so that pkill finds no other process.
 func killedByPkill(u *undertaker) error {
 	return killedBy(byProgram{
 		command: []string{"dash"},
@@ -155,8 +155,8 @@ func killedByPkill(u *undertaker) error {
 	})(u)
 }
 
-// timedOut lets timeout(1) wait for a victim that does not end. With --signal=KILL, timeout sends it to its whole process
-// group, and so to itself: the undertaker inherits the victim. Without it, timeout sends SIGTERM, waits, and exits with 124.
+// timedOut: timeout(1) runs a victim that does not exit. With --signal=KILL, timeout kills its whole process group and so itself; the
+// undertaker becomes the parent of the victim. Without it, timeout sends SIGTERM, waits, and exits with 124.
 func timedOut(options ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -175,18 +175,18 @@ func timedOut(options ...string) func(u *undertaker) error {
 			return err
 		}
 		if len(options) == 0 {
-			u.attest(v, syscall.WaitStatus(unix.SIGTERM), who)
-			return u.bury(timeout, nil)
+			u.recordStatus(v, syscall.WaitStatus(unix.SIGTERM), who)
+			return u.reap(timeout, nil)
 		}
-		v.ParentPID = 0 // it changes while it dies
-		if err := u.bury(v, who); err != nil {
+		v.ParentPID = 0 // it changes during the termination
+		if err := u.reap(v, who); err != nil {
 			return err
 		}
-		return u.bury(timeout, who)
+		return u.reap(timeout, who)
 	}
 }
 
-// superviseScript ends its child after a line of input, and prints what wait said: Python has a signal as a negative number.
+// superviseScript terminates its child after a line of input, and prints its status: Python has a signal as a negative number.
 const superviseScript = `import subprocess, sys
 child = subprocess.Popen(sys.argv[1:], stdout=-1)
 print(child.stdout.readline().decode(), end='', flush=True)
@@ -194,7 +194,7 @@ input()
 child.terminate()
 print(-child.wait(), flush=True)`
 
-// supervised lets a supervisor end its own child.
+// supervised: a supervisor terminates its child.
 func supervised(u *undertaker) error {
 	exe, err := findProgram("python3")
 	if err != nil {
@@ -217,6 +217,6 @@ func supervised(u *undertaker) error {
 	if _, err := fmt.Fscanln(supervisor.out, &signal); err != nil {
 		return err
 	}
-	u.attest(v, syscall.WaitStatus(signal), who)
+	u.recordStatus(v, syscall.WaitStatus(signal), who)
 	return nil
 }

@@ -1,4 +1,4 @@
-// A real systemd as process 1 of namespaces of its own: its services are stopped, killed and watched as they are on a whole machine.
+// A real systemd as process 1 of new namespaces. It stops, kills and watches its services as on a whole machine.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	roleSystemd = "systemd" // becomes process 1 of its namespaces
+	roleSystemd = "systemd" // process 1 of its namespaces
 
 	systemdUnit    = "victim.service"
 	serviceOutput  = "/run/victim.out"
 	serviceEnd     = "/run/victim.end"
-	emptyTarget    = "/run/systemd/system/empty.target" // what it boots: nothing
+	emptyTarget    = "/run/systemd/system/empty.target" // boots nothing
 	cgroupRoot     = "/sys/fs/cgroup"
 	systemdProgram = "/lib/systemd/systemd"
 )
@@ -32,7 +32,7 @@ type systemd struct {
 	*victim
 }
 
-// startSystemd gives it a cgroup of its own in each hierarchy, so that it leaves nothing in the machine's.
+// startSystemd gives systemd its own cgroup in each hierarchy, so that nothing is left behind on the machine.
 func (u *undertaker) startSystemd() (*systemd, error) {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {
@@ -41,7 +41,7 @@ func (u *undertaker) startSystemd() (*systemd, error) {
 	args := []string{u.self, roleSystemd}
 	for _, h := range hierarchies {
 		if strings.Contains(h.controllers, "cpuset") {
-			continue // systemd leaves it alone, and a new one of version 1 has no processors
+			continue // systemd does not use cpuset, and a new cpuset of version 1 has no processors
 		}
 		directory, err := u.newCgroup(h.mount)
 		if err != nil {
@@ -62,9 +62,9 @@ func (u *undertaker) startSystemd() (*systemd, error) {
 	})
 }
 
-// removeBelow removes the cgroups below one whose processes were killed. The directory itself is newCgroup's.
+// removeBelow removes the cgroups below one whose processes were killed. newCgroup removes the directory itself.
 func removeBelow(directory string) {
-	entries, _ := os.ReadDir(directory) // gone, or never there: nothing to remove
+	entries, _ := os.ReadDir(directory) // if it does not exist, there is nothing to remove
 	for _, entry := range entries {
 		if entry.IsDir() {
 			below := filepath.Join(directory, entry.Name())
@@ -74,10 +74,10 @@ func removeBelow(directory string) {
 	}
 }
 
-// becomeSystemd enters the cgroups, makes them the roots of what systemd sees, and executes it. The machine's own files, /proc/sys
-// and /sys are read-only for it, as systemd-nspawn has it.
+// becomeSystemd enters the cgroups, makes them the roots of its cgroup namespace, and executes systemd. Like with systemd-nspawn, the root
+// file system, /proc/sys and /sys are read-only.
 func becomeSystemd(cgroups []string) error {
-	runtime.LockOSThread() // a namespace is a thread's until it executes
+	runtime.LockOSThread() // unshare(2) affects only this thread until it executes
 	for _, directory := range cgroups {
 		if err := os.WriteFile(filepath.Join(directory, "cgroup.procs"), []byte("0"), 0); err != nil {
 			return err
@@ -120,7 +120,7 @@ func becomeSystemd(cgroups []string) error {
 	return unix.Exec(systemdProgram, args, append(os.Environ(), "container=whodunit-deaths"))
 }
 
-// mountCgroups mounts them anew in the places where they were: their roots are now the cgroups that this process is in.
+// mountCgroups mounts the hierarchies again in their places. Their roots are now the cgroups of this process.
 func mountCgroups(hierarchies []hierarchy) error {
 	if hierarchies[0].mount != cgroupRoot {
 		if err := unix.Mount("tmpfs", cgroupRoot, "tmpfs", 0, "mode=755"); err != nil {
@@ -138,13 +138,13 @@ func mountCgroups(hierarchies []hierarchy) error {
 	return nil
 }
 
-// call runs a program among systemd's namespaces.
+// call runs a program in the namespaces of systemd.
 func (s *systemd) call(command ...string) (string, error) {
 	args := append([]string{"--target", strconv.Itoa(s.PID), "--pid", "--mount", "--cgroup", "--"}, command...)
 	return output(exec.Command("nsenter", args...))
 }
 
-// service lets systemd-run start a transient service, and waits until it is ready to die.
+// service starts a transient service with systemd-run, and waits until it is ready.
 func (s *systemd) service(properties []string, command ...string) (*victim, error) {
 	args := []string{"systemd-run", "--quiet", "--unit=" + systemdUnit, "--property=DefaultDependencies=no",
 		"--property=Type=exec", "--property=StandardOutput=file:" + serviceOutput,
@@ -158,7 +158,7 @@ func (s *systemd) service(properties []string, command ...string) (*victim, erro
 	err := awaitTrue("the service is ready", func() error {
 		said, err := os.ReadFile(s.inside(serviceOutput))
 		if err == nil && string(said) != "ready\n" {
-			err = fmt.Errorf("it said %q", said)
+			err = fmt.Errorf("it printed %q", said)
 		}
 		return err
 	})
@@ -180,8 +180,8 @@ func (s *systemd) service(properties []string, command ...string) (*victim, erro
 	return adopt(pid)
 }
 
-// bury waits for what ExecStopPost= wrote: EXIT_CODE and EXIT_STATUS are what waitid(2) returned to systemd, in words.
-func (s *systemd) bury(v *victim, killer *actor) error {
+// reap waits for the output of ExecStopPost=: EXIT_CODE and EXIT_STATUS are the result of waitid(2) in systemd, as text.
+func (s *systemd) reap(v *victim, killer *actor) error {
 	var how, what string
 	err := awaitTrue("the service has ended", func() error {
 		text, err := os.ReadFile(s.inside(serviceEnd))
@@ -206,14 +206,14 @@ func (s *systemd) bury(v *victim, killer *actor) error {
 	default:
 		return fmt.Errorf("EXIT_CODE %q, EXIT_STATUS %q", how, what)
 	}
-	s.u.attest(v, status, killer)
+	s.u.recordStatus(v, status, killer)
 	return nil
 }
 
-// inside gives the path of a file that systemd sees, for those outside.
+// inside returns the path outside of a file that systemd sees.
 func (s *systemd) inside(path string) string { return fmt.Sprintf("/proc/%d/root%s", s.PID, path) }
 
-// serviceEnds starts a service and lets systemd end it: by the command, or by itself where there is none.
+// serviceEnds starts a service that systemd terminates: on the command, or by itself without a command.
 func serviceEnds(by []string, properties []string, way ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
 		s, err := u.startSystemd()
@@ -233,11 +233,11 @@ func serviceEnds(by []string, properties []string, way ...string) func(u *undert
 				return err
 			}
 		}
-		return s.bury(v, who)
+		return s.reap(v, who)
 	}
 }
 
-// serviceOutOfMemory lets a service reach MemoryMax.
+// serviceOutOfMemory has a service reach MemoryMax.
 func serviceOutOfMemory(u *undertaker) error {
 	s, err := u.startSystemd()
 	if err != nil {
@@ -257,7 +257,7 @@ func serviceOutOfMemory(u *undertaker) error {
 		return err
 	}
 	v.Exe, v.Args = u.mortal, []string{u.mortal, "eat-memory"}
-	if err := s.bury(v, nil); err != nil {
+	if err := s.reap(v, nil); err != nil {
 		return err
 	}
 	u.deaths[0].OOM, err = readOomLine(v.PID)

@@ -1,4 +1,4 @@
-// Dies in the ways of a Java program: an uncaught exception, halt, no memory, a fault in native code, a signal.
+// Ways in which a Java program terminates: an uncaught exception, halt, no memory, a fault in native code, a signal.
 //
 // SPDX-License-Identifier: Apache-2.0
 

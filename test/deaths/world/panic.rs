@@ -1,4 +1,4 @@
-// Dies in the ways of a Rust program: a panic, and a stack that is used up.
+// Ways in which a Rust program terminates: a panic, and a stack overflow.
 //
 // SPDX-License-Identifier: Apache-2.0
 #[allow(unconditional_recursion)]

@@ -1,4 +1,4 @@
-// Dies in the ways of a C++ program: an uncaught exception, and std::terminate without one.
+// Ways in which a C++ program terminates: an uncaught exception, and std::terminate without one.
 //
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>

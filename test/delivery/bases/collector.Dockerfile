@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Stands in for otel/opentelemetry-collector-contrib: the collector of the tests, as that runs: in an empty image, as a user of its own.
+# Replaces otel/opentelemetry-collector-contrib: the collector of the tests, also in an empty image and as its own user.
 FROM scratch
 COPY collector /otelcol-contrib
 USER 10001

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Stands in for golang:*-trixie: Go where that has it, and modules where no proxy can be reached.
+# Replaces golang:*-trixie: Go in the same place, and modules for a build without a network.
 FROM whodunit-bases/debian
 COPY go /usr/local/go
 COPY modules /opt/modules

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Stands in for node:*-trixie-slim: Node.js and npm where that has them, and packages where no registry can be reached.
+# Replaces node:*-trixie-slim: Node.js and npm in the same places, and packages for a build without a network.
 FROM whodunit-bases/debian
 COPY node /usr/local/bin/node
 COPY npm /usr/local/lib/node_modules/npm

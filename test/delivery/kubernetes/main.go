@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// manifests reads Kubernetes manifests on its input as an API server of this version does with strict validation: each field must be one of
-// the object's type, once. It prints the objects as JSON, one a line.
+// manifests reads Kubernetes manifests from standard input like an API server of this version with strict validation: unknown and repeated
+// fields are errors. It prints the objects as JSON, one per line.
 package main
 
 import (
@@ -56,7 +56,7 @@ func run(in io.Reader, out io.Writer) error {
 	}
 }
 
-// onlyComments says whether there is nothing in the document, as before the first separator.
+// onlyComments reports whether the document is empty, like the text before the first separator.
 func onlyComments(document []byte) bool {
 	converted, err := yaml.ToJSON(document)
 	return err == nil && string(converted) == "null"

@@ -30,23 +30,23 @@ const levels = async (changes: Partial<DoctorInput> = {}) =>
   Object.fromEntries((await examine(input(changes))).map(({ what, level, text }) => [what, [level, text]]));
 
 const NOW = '2026-11-25T10:00:00.000Z';
-const UNAUTHORIZED = { kind: 'misconfigured', status: { kind: 'http', code: 401 }, message: 'in other words' };
+const UNAUTHORIZED = { kind: 'misconfigured', status: { kind: 'http', code: 401 }, message: 'any text' };
 
 describe('the doctor', () => {
-  it('finds nothing bad where all is well, and acknowledges nothing', async () => {
+  it('finds no problem on a working machine, and acknowledges nothing', async () => {
     const found = await levels();
     expect(Object.values(found).filter(([level]) => level === 'bad')).toEqual([]);
     expect(found.ring?.[1]).toBe('4 KiB of 8 MiB used (0 %)');
     expect(found['probe mark_victim']).toEqual(['note', expect.stringContaining('pid only')]);
-    expect(loader.heard).toEqual([]);
+    expect(loader.received).toEqual([]);
   });
 
-  it('names the remedy where the loader is not running', async () => {
+  it('names the remedy if the loader is not running', async () => {
     await loader.stop();
     expect((await levels()).socket).toEqual(['bad', expect.stringContaining('whodunit-loader run')]);
   });
 
-  it('finds that a required probe is missing', async () => {
+  it('finds a required probe that is not attached', async () => {
     loader.greeting =
       line({ ...goldenObject('hello'), probes: [{ name: 'sched_process_exit', attached: false, note: 'no BTF' }] }) +
       golden('status');
@@ -58,7 +58,7 @@ describe('the doctor', () => {
     expect((await levels()).ring).toEqual(['bad', expect.stringContaining('95 %')]);
   });
 
-  it('finds what speaks another protocol', async () => {
+  it('finds a socket that speaks another protocol', async () => {
     loader.greeting = 'hello?\n';
     expect((await levels()).socket?.[0]).toBe('bad');
   });
@@ -68,7 +68,7 @@ describe('the doctor', () => {
     expect((await levels({ logs })).logs).toEqual(['bad', expect.stringContaining('ECONNREFUSED')]);
   });
 
-  it('finds a collector that listens, and what it answers', async () => {
+  it('reports the answer of a collector that listens', async () => {
     const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
@@ -89,11 +89,16 @@ describe('the doctor', () => {
   });
 
   it.each([
-    ['a failure by its status', { last_error: 'HTTP 401 x', last_failure: UNAUTHORIZED }, 'bad', 'refuses access'],
-    ['the words alone of version 0.1.0', { last_error: 'HTTP 401 x' }, 'bad', 'did not accept it (HTTP 401 x)'],
-    ['what was rejected', { last_success: NOW, rejected: 3 }, 'note', `last accepted ${NOW}, 3 records rejected`],
-    ['that all is accepted', { last_success: NOW }, 'ok', `last accepted ${NOW}`],
-  ])('reports of a running service %s', async (_, state, level, text) => {
+    ['a failure, by its status', { last_error: 'HTTP 401 x', last_failure: UNAUTHORIZED }, 'bad', 'refuses access'],
+    [
+      'a failure as text only, as version 0.1.0 sends it',
+      { last_error: 'HTTP 401 x' },
+      'bad',
+      'did not accept the record (HTTP 401 x)',
+    ],
+    ['rejected records', { last_success: NOW, rejected: 3 }, 'note', `last accepted ${NOW}, 3 records rejected`],
+    ['no rejected records', { last_success: NOW }, 'ok', `last accepted ${NOW}`],
+  ])('reports from a running service: %s', async (_, state, level, text) => {
     const collector = createServer((_request, response) => void response.end());
     const service = createServer((_request, response) => void response.end(JSON.stringify(status)));
     for (const server of [collector, service]) await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -106,7 +111,7 @@ describe('the doctor', () => {
     for (const server of [collector, service]) server.close();
   });
 
-  it('draws a table', () => {
+  it('renders a table', () => {
     const table = renderFindings([
       { what: 'node', level: 'ok', text: 'v24' },
       { what: 'socket', level: 'bad', text: 'gone' },

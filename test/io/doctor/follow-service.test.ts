@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Following a termination through the service, against a fake service and a fake collector.
+// followService against a fake service and a fake collector.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -87,7 +87,7 @@ async function follow(): Promise<Step[]> {
 }
 
 describe('a termination that the service handles', () => {
-  it('is followed to the acceptance', async () => {
+  it('is followed until the collector accepts it', async () => {
     answers.status = status({ last_success: '2026-11-25T10:00:01.000Z' });
     expect(await follow()).toEqual([
       { what: 'service', afterMs: 7, text: 'reported, by the rule "the rest"', broken: false },
@@ -95,12 +95,12 @@ describe('a termination that the service handles', () => {
     ]);
   });
 
-  it('is broken at the rules where they only count it', async () => {
+  it('fails at step rules if a rule only counts it', async () => {
     answers.recent = [{ ...recent, outcome: 'filtered' }];
     expect(await follow()).toMatchObject([{ what: 'rules', broken: true }]);
   });
 
-  it('is rejected only where its own uid was, whatever a reason or a body says', async () => {
+  it('counts as rejected only if its own uid was rejected, whatever reasons and bodies contain', async () => {
     const accepted = { last_success: '2026-11-25T10:00:01.000Z' };
     answers.status = status(accepted, [rejection('00000000-0000-5000-8000-000000000002'), rejection(null)]);
     expect((await follow()).at(-1)).toMatchObject({ what: 'collector', broken: false });
@@ -110,17 +110,17 @@ describe('a termination that the service handles', () => {
     expect((await follow()).at(-1)).toMatchObject({
       what: 'collector',
       broken: true,
-      text: expect.stringContaining('did not accept it (HTTP 400 (pid 4711))'),
+      text: expect.stringContaining('did not accept the record (HTTP 400 (pid 4711))'),
     });
   });
 
   it.each([
     ['credentials', { kind: 'http', code: 401 }, 'OTEL_EXPORTER_OTLP_HEADERS'],
     ['backend', { kind: 'grpc', code: 12 }, 'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT'],
-    ['collector', { kind: 'unreached', cause: 'ECONNRESET' }, "the collector's own log"],
-  ])('is broken at the step %s by the status of the failure, not its words', async (step, failure, remedy) => {
-    const last_failure = { kind: 'misconfigured', status: failure, message: 'in other words' };
-    answers.status = status({ last_error: 'in other words', last_failure }, [], 1e9);
+    ['collector', { kind: 'unreached', cause: 'ECONNRESET' }, "the collector's log"],
+  ])('fails at step %s, by the status of the failure, not by its text', async (step, failure, remedy) => {
+    const last_failure = { kind: 'misconfigured', status: failure, message: 'any text' };
+    answers.status = status({ last_error: 'any text', last_failure }, [], 1e9);
     expect((await follow()).at(-1)).toMatchObject({
       what: step,
       broken: true,
@@ -128,7 +128,7 @@ describe('a termination that the service handles', () => {
     });
   });
 
-  it('shows the words of a service that has no more than those', async () => {
+  it('shows the text of the failure if the service reports no status', async () => {
     answers.status = status({ last_error: 'HTTP 404 Not Found', last_failure: undefined }, [], 1e9);
     expect((await follow()).at(-1)).toMatchObject({
       what: 'collector',

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The socket against a real Unix socket server.
+// LoaderReader against a real Unix socket server.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeLoader, golden, goldenObject, line, until } from '../../../scripts/stack/fake-loader.ts';
@@ -41,19 +41,19 @@ function read(onMessage: (message: Received) => void | Promise<void> = () => {},
 const types = (): string[] => received.flatMap(({ messages }) => messages.map(({ type }) => type));
 const deaths = (): number => types().filter((type) => type === 'death').length;
 
-describe('a good connection', () => {
-  it('claims the role of the consumer after hello, and receives everything in order', async () => {
+describe('a connection to the loader', () => {
+  it('claims the role of the consumer after hello, and receives all messages in order', async () => {
     read();
     await until(() => types().length === 3, 'hello, hello, status');
-    loader.say(golden('death-oom'), golden('death-exit-3'));
+    loader.send(golden('death-oom'), golden('death-exit-3'));
     await until(() => deaths() === 2, 'two deaths');
-    expect(loader.heard).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
+    expect(loader.received).toEqual(['{"v":1,"type":"ack","seq":"0"}']);
     expect(types()).toEqual(['hello', 'hello', 'status', 'death', 'death']);
     expect(received.at(-1)?.hello).toMatchObject({ role: 'consumer', boot_id: goldenObject('hello').boot_id });
     expect(reader.snapshot()).toMatchObject({ connected: true, error: null, hello: { role: 'consumer' } });
   });
 
-  it('ignores terminations, readable or not, that arrive before it is the consumer: they are sent again', async () => {
+  it('ignores terminations, decodable or not, that arrive before it is the consumer: they are sent again', async () => {
     loader.onClaim = (socket) => {
       socket.write(golden('death-oom'));
       socket.write(line({ v: 1, type: 'death', seq: '1', broken: true }));
@@ -66,20 +66,20 @@ describe('a good connection', () => {
     expect(reader.snapshot()).toMatchObject({ badLines: 0, badDeaths: 0 });
   });
 
-  it('acknowledges on the connection, and never a lower position', async () => {
+  it('acknowledges on its own connection, and never a lower position', async () => {
     read();
     await until(() => received.length > 0, 'hello');
     const connection = received[0]?.connection;
     connection?.ack(10n);
     connection?.ack(5n);
     connection?.ack(20n);
-    await until(() => loader.heard.length === 3, 'the acks');
+    await until(() => loader.received.length === 3, 'the acks');
     expect(loader.acks()).toEqual([0n, 10n, 20n]);
   });
 
-  it('says which probe is missing, and why', async () => {
+  it('logs which probe is not attached, and why', async () => {
     read();
-    await until(() => lines.length > 1, 'a line about the probe');
+    await until(() => lines.length > 1, 'the log line about the probe');
     expect(lines.join('')).toContain('probe mark_victim is not attached');
   });
 
@@ -91,16 +91,16 @@ describe('a good connection', () => {
     read(({ messages }) => (messages.some(({ type }) => type === 'death') ? gate : undefined));
     await until(() => types().length === 3, 'the greeting');
     const death = golden('death-oom');
-    for (let i = 0; i < 4_000; i += 1) loader.say(death);
+    for (let i = 0; i < 4_000; i += 1) loader.send(death);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    // What one read of the socket gave, and no more.
+    // The result of one read of the socket, and no more.
     const held = deaths();
     expect(held).toBeLessThan(400);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(deaths()).toBe(held);
     expect(loader.sockets[0]?.writableLength).toBeGreaterThan(1_000_000);
     go();
-    await until(() => deaths() === 4_000, 'all of them');
+    await until(() => deaths() === 4_000, 'all terminations');
   });
 
   it('ends at once when the signal is aborted', async () => {
@@ -113,77 +113,77 @@ describe('a good connection', () => {
 });
 
 describe('bad input', () => {
-  it('counts garbage, over-long lines and unknown types, logs one line, and goes on', async () => {
+  it('is counted, logged once and skipped: invalid JSON, lines that are too long, unknown types and versions', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
-    loader.say(
+    loader.send(
       'garbage\n',
       `${'x'.repeat(LINE_BYTES_MAX + 10)}\n`,
       '{"v":1,"type":"birth"}\n',
       '{"v":2,"type":"death"}\n',
       golden('death-oom'),
     );
-    await until(() => deaths() === 1, 'the death after it');
+    await until(() => deaths() === 1, 'the next termination');
     expect(reader.snapshot().badLines).toBe(4);
     expect(lines.filter((text) => text.includes('WIRE_'))).toHaveLength(1);
   });
 
-  it('counts a termination that cannot be read as lost, and passes on its position to be acknowledged', async () => {
+  it('that was a termination is counted as lost, and its position is passed on for the ack', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
-    loader.say(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
-    await until(() => types().includes('unreadable'), 'its place');
+    loader.send(line({ ...goldenObject('death-oom'), seq: '777', process: null }), golden('status'));
+    await until(() => types().includes('unreadable'), 'its position');
     expect(reader.snapshot()).toMatchObject({ badLines: 1, badDeaths: 1 });
     expect(received.flatMap(({ messages }) => messages)).toContainEqual({ type: 'unreadable', seq: 777n });
   });
 
-  it('counts the half line of a loader that is killed, loses no termination, and reads it whole from the next loader', async () => {
+  it('includes the incomplete line of a killed loader; its termination is read from the next loader', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
-    loader.say(golden('death-oom').slice(0, 100));
+    loader.send(golden('death-oom').slice(0, 100));
     await new Promise((resolve) => setTimeout(resolve, 30));
     await loader.stop();
-    await until(() => reader.snapshot().badLines === 1, 'the half line');
+    await until(() => reader.snapshot().badLines === 1, 'the incomplete line');
     expect(reader.snapshot().badDeaths).toBe(0);
     loader.onClaim = (socket) => {
       loader.becomeConsumer(socket);
       socket.write(golden('death-oom'));
     };
     await loader.start();
-    await until(() => deaths() === 1, 'the whole line');
+    await until(() => deaths() === 1, 'the complete line');
   });
 
-  it('refuses a loader of another version, and says so', async () => {
+  it('from a loader of another protocol version is rejected, with the remedy', async () => {
     loader.greeting = line({ ...goldenObject('hello'), v: 2 });
     read();
-    await until(() => loader.connections >= 2, 'another try');
+    await until(() => loader.connections >= 2, 'another attempt');
     expect(received).toEqual([]);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('another version of the protocol');
     expect(reader.snapshot().error).toContain('install loader and service of the same release');
   });
 
-  it('does not mistake a program that sends no hello for the loader', async () => {
+  it('from a program that sends no hello is rejected: it is not the loader', async () => {
     loader.greeting = 'SSH-2.0-OpenSSH_9.9\r\n';
     read();
-    await until(() => lines.length > 0, 'a line');
+    await until(() => lines.length > 0, 'a log line');
     expect(lines[0]).toContain('is not whodunit-loader');
   });
 
-  it('accepts no termination before hello', async () => {
+  it('includes a termination before hello', async () => {
     loader.greeting = golden('death-oom');
     read();
-    await until(() => lines.length > 0, 'a line');
+    await until(() => lines.length > 0, 'a log line');
     expect(lines[0]).toContain('death before hello');
     expect(received).toEqual([]);
   });
 });
 
-describe('a loader that is not there', () => {
-  it('is logged once, with the socket and the remedy, and found when it starts', async () => {
+describe('a loader that is not available', () => {
+  it('is logged once, with the socket and the remedy, and used as soon as it runs', async () => {
     await loader.stop();
     read();
-    await until(() => lines.length > 0, 'a line');
+    await until(() => lines.length > 0, 'a log line');
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toBe(
@@ -195,7 +195,7 @@ describe('a loader that is not there', () => {
     expect(reader.snapshot().error).toBeNull();
   });
 
-  it('is found again after a restart', async () => {
+  it('is used again after its restart', async () => {
     read();
     await until(() => types().length === 3, 'the greeting');
     const first = received[0]?.connection;
@@ -204,31 +204,31 @@ describe('a loader that is not there', () => {
     await until(() => types().length === 6, 'the second greeting');
     first?.ack(99n);
     received.at(-1)?.connection.ack(100n);
-    await until(() => loader.heard.length === 3, 'the ack');
+    await until(() => loader.received.length === 3, 'the ack');
     expect(loader.acks()).toEqual([0n, 0n, 100n]);
   });
 
-  it('waits for its turn while another service reads', async () => {
+  it('is retried while another service is its consumer', async () => {
     let taken = true;
     loader.onClaim = (socket) => {
       if (taken) socket.end(golden('error'));
       else loader.becomeConsumer(socket);
     };
     read();
-    await until(() => lines.length > 0, 'a line');
+    await until(() => lines.length > 0, 'a log line');
     expect(lines[0]).toContain('Another whodunit already reads');
     expect(reader.snapshot().error).toContain('pid 812');
     taken = false;
-    await until(() => types().includes('status'), 'its turn');
+    await until(() => types().includes('status'), 'the role of the consumer');
     expect(reader.snapshot()).toMatchObject({ connected: true, error: null });
   });
 
-  it('names the remedy where the path is no socket', async () => {
+  it('is logged with the path if that is not a socket', async () => {
     const path = `${loader.directory}/file`;
     writeFileSync(path, '');
     chmodSync(path, 0o600);
     read(() => {}, path);
-    await until(() => lines.length > 0, 'a line');
+    await until(() => lines.length > 0, 'a log line');
     expect(lines[0]).toContain(path);
   });
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a real queue to a collector that answers as the case requires.
+// From a real queue to a sender whose outcomes each test defines.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../../scripts/stack/fake-loader.ts';
 import { grpcFailure, httpFailure, type Outcome, unreached } from '../../../src/core/delivery/outcome.ts';
@@ -10,11 +10,11 @@ import { accounted, item, StateDirectory } from '../../support/state.ts';
 
 const OK: Outcome = { kind: 'success', partial: null };
 const answered = (status: number, text: string): Outcome => httpFailure({ status, retryAfter: undefined, text }, 0);
-const LATER = answered(503, '');
-const BROKEN = answered(500, '');
-const NEVER = answered(400, 'bad');
+const RETRYABLE = answered(503, '');
+const AMBIGUOUS = answered(500, '');
+const REJECTED = answered(400, 'bad');
 const MISCONFIGURED = grpcFailure({ code: 12, message: 'unknown service', details: undefined });
-const patience = (afterMs: number): Outcome => ({
+const retryAfter = (afterMs: number): Outcome => ({
   kind: 'retryable',
   status: { kind: 'http', code: 503 },
   message: '',
@@ -64,14 +64,14 @@ function put(...numbers: number[]): void {
   delivery?.wake();
 }
 
-/** After timers that are due, and the promises that are settled already. */
+/** Resolves after due timers and settled promises. */
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const done = (count: number) =>
   until(() => state.totals.reported === count && state.totals.pending === 0, `${count} reported`);
 
 describe('batches', () => {
-  it('send a record at once if no request is under way', async () => {
+  it('send a record at once if no request is in flight', async () => {
     start(() => OK);
     await nextTurn();
     put(1);
@@ -81,7 +81,7 @@ describe('batches', () => {
     expect(delivered).toEqual([1]);
   });
 
-  it('take what arrives during a request into the next one', async () => {
+  it('contain all records that arrived during the previous request', async () => {
     let accept: (outcome: Outcome) => void = () => {};
     start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (accept = resolve))));
     put(1);
@@ -94,7 +94,7 @@ describe('batches', () => {
     expect(sent).toEqual([['r1'], ['r2', 'r3']]);
   });
 
-  it('have no more records than the limit, in order', async () => {
+  it('are in order, with no more records than the limit', async () => {
     put(...range(BATCH_RECORDS_MAX + 1));
     start(() => OK);
     await done(BATCH_RECORDS_MAX + 1);
@@ -102,7 +102,7 @@ describe('batches', () => {
     expect(sent.flat()).toEqual(range(BATCH_RECORDS_MAX + 1).map((number) => `r${number}`));
   });
 
-  // A machine that needs 50 ms for three writes proves nothing.
+  // Retried, because a busy machine may need 50 ms for three writes.
   it('grow in a storm, for 50 ms at most', { retry: 9 }, async () => {
     start(() => OK);
     put(...range(40));
@@ -116,9 +116,9 @@ describe('batches', () => {
   });
 });
 
-describe('failures', () => {
-  it('retries until the collector accepts, and logs one line', async () => {
-    start((_, attempt) => (attempt <= 6 ? LATER : OK));
+describe('after a failure', () => {
+  it('retries until the collector accepts, and logs once', async () => {
+    start((_, attempt) => (attempt <= 6 ? RETRYABLE : OK));
     put(1);
     await done(1);
     expect([sent.length, state.totals.rejected]).toEqual([7, 0]);
@@ -128,23 +128,23 @@ describe('failures', () => {
     ]);
   });
 
-  it('waits as long as the server asks', async () => {
+  it('waits at least as long as Retry-After', async () => {
     let first = 0;
     let second = 0;
     start((_, attempt) => {
       if (attempt === 1) first = performance.now();
       else second = performance.now();
-      return attempt === 1 ? patience(150) : OK;
+      return attempt === 1 ? retryAfter(150) : OK;
     });
     put(1);
     await done(1);
     expect(second - first).toBeGreaterThanOrEqual(148);
   });
 
-  it('so does the next service, if it sends to the same target', async () => {
-    start(() => patience(60_000));
+  it('waits as long as Retry-After also after a restart, for the same target', async () => {
+    start(() => retryAfter(60_000));
     put(1);
-    await until(() => queue.retry !== null, 'the wait that was agreed');
+    await until(() => queue.retry !== null, 'the stored wait');
     await delivery?.close(1_000);
     queue.close();
     queue = state.open();
@@ -157,9 +157,9 @@ describe('failures', () => {
     await done(1);
   });
 
-  it('one bad record takes no other with it, and is found by halving', async () => {
+  it('finds a bad record by halving the batch, and loses no other record', async () => {
     put(...range(64));
-    start((bodies) => (bodies.includes('r20') ? NEVER : OK));
+    start((bodies) => (bodies.includes('r20') ? REJECTED : OK));
     await until(() => state.totals.pending === 0, 'all settled');
     expect([state.totals.reported, state.totals.rejected, delivery?.snapshot()]).toEqual([
       63,
@@ -169,11 +169,11 @@ describe('failures', () => {
     expect(sent.length).toBe(1 + 2 * 6);
     const [last] = queue.lastRejections(5);
     expect([last?.reason, Buffer.from(last?.record ?? '').toString()]).toEqual(['HTTP 400 bad', 'r20']);
-    expect(lines.join()).toContain('rejected a record for good (HTTP 400 bad)');
+    expect(lines.join()).toContain('rejected a record permanently (HTTP 400 bad)');
     expect(accounted(state.totals)).toBe(state.totals.received);
   });
 
-  it('a partial success is counted and not sent again', async () => {
+  it('counts a partial success, and does not retry it', async () => {
     put(1, 2, 3);
     start(() => ({ kind: 'success', partial: { rejected: 2, message: 'too old' } }));
     await until(() => state.totals.pending === 0, 'settled');
@@ -184,18 +184,18 @@ describe('failures', () => {
     expect(lines.join()).toContain('rejected 2 of 3 records (partial success): too old');
   });
 
-  it('a record on which the server keeps failing is rejected after some attempts', async () => {
+  it('rejects a record after several retries if the server keeps failing on it (HTTP 500)', async () => {
     put(1, 2);
-    start((bodies) => (bodies.includes('r1') ? BROKEN : OK));
+    start((bodies) => (bodies.includes('r1') ? AMBIGUOUS : OK));
     await until(() => state.totals.pending === 0, 'settled');
     expect([state.totals.reported, state.totals.rejected]).toEqual([1, 1]);
     expect(sent.length).toBe(6 + 2 + 1);
   });
 
-  it('a misconfigured target is asked twice a minute and logged once; no record is lost', async () => {
+  it('retries a misconfigured target about twice a minute, logs once, and loses no record', async () => {
     put(1);
     start(() => MISCONFIGURED);
-    await until(() => lines.length > 0, 'a line');
+    await until(() => lines.length > 0, 'a log line');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect([sent.length, state.totals.pending]).toEqual([1, 1]);
     expect(delivery?.snapshot()).toMatchObject({
@@ -207,13 +207,13 @@ describe('failures', () => {
 });
 
 describe('shutting down', () => {
-  it('delivers what waits', async () => {
+  it('delivers queued records', async () => {
     put(1, 2);
     expect(await start(() => OK).close(1_000)).toEqual({ left: 0 });
     expect(sent).toEqual([['r1', 'r2']]);
   });
 
-  it('gives up in time on a collector that never answers; the record stays for the next start', async () => {
+  it('stops in time if the collector never answers; the record stays for the next start', async () => {
     start(() => new Promise(() => {}));
     put(1);
     await until(() => sent.length === 1, 'the request');
@@ -223,7 +223,7 @@ describe('shutting down', () => {
     expect(queue.waiting).toBe(1);
   });
 
-  it('makes one last attempt at a collector that is down, and does not wait for it', async () => {
+  it('makes one last attempt if the collector is down, and does not wait', async () => {
     start(() => unreached('ECONNREFUSED', 'refused'));
     put(1);
     await until(() => sent.length >= 1, 'the request');

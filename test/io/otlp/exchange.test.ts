@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answer to an export belongs to that export, whatever else is under way; partial success is read for every signal. Real exporters
-// against a real HTTP server.
+// Each answer is assigned to its own export, also while other requests are in flight; partial success is read for every signal. Real
+// exporters against a real HTTP server.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -52,11 +52,11 @@ afterEach(() => {
 const exporting = (exporter: LogRecordExporter): Promise<Outcome> => exportOnce((done) => exporter.export([], done));
 
 describe('an answer', () => {
-  it('belongs to its export: four exporters to one path at once, over kept connections', async () => {
+  it('is assigned to its export: four exporters to one path at once, over keep-alive connections', async () => {
     respond = (incoming, response) => {
       const { name, status } = incoming.headers;
       const partialSuccess = { rejectedLogRecords: '1', errorMessage: name };
-      // Answers overtake each other.
+      // Answers arrive out of order.
       setTimeout(() => {
         response.writeHead(Number(status), { ...JSON_TYPE, 'retry-after': String(name) });
         response.end(status === '200' ? JSON.stringify({ partialSuccess }) : '');
@@ -91,7 +91,7 @@ describe('an answer', () => {
     expect(lines).toEqual([]);
   });
 
-  it('of another request to the same path is not taken for its own', async () => {
+  it('to another request for the same path is ignored', async () => {
     const held: ServerResponse[] = [];
     respond = (incoming, response) => {
       if (incoming.headers.exporter === undefined) response.writeHead(404).end();
@@ -125,7 +125,7 @@ describe('an answer', () => {
   });
 });
 
-describe('what an export counts as rejected', () => {
+describe('an export counts as rejected', () => {
   const death = exitedWith(1);
   const target = { protocol: 'http/json', endpoint: 'http://c' } as const;
   const answerWith = (partialSuccess: object): void => {
@@ -134,7 +134,7 @@ describe('what an export counts as rejected', () => {
   };
   const log = (): Log => new Log((line) => lines.push(line));
 
-  it('data points', async () => {
+  it('the data points of a partial success', async () => {
     answerWith({ rejectedDataPoints: '2', errorMessage: 'too many series' });
     const observe = () => ({
       normalExits: null,
@@ -152,7 +152,7 @@ describe('what an export counts as rejected', () => {
     await metrics.close();
   });
 
-  it('spans, which are dropped by it', async () => {
+  it('the spans of a partial success, which are dropped', async () => {
     answerWith({ rejectedSpans: '1', errorMessage: 'too old' });
     const traces = new Traces({ exporter: await createSpanExporter('http/json'), log: log(), target });
     for (let i = 0; i < 3; i += 1) traces.submit(buildSpan(recordOf(death), 0n));
@@ -161,7 +161,7 @@ describe('what an export counts as rejected', () => {
     expect(lines.join()).toContain('rejected 1 of 3 spans (partial success): too old; 1 dropped so far');
   });
 
-  it('all of a batch that is not acceptable', async () => {
+  it('the whole batch after HTTP 400', async () => {
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
     respond = (_, response) => response.writeHead(400).end('bad');
     const traces = new Traces({ exporter: await createSpanExporter('http/json'), log: log(), target });

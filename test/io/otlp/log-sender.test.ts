@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sender against a fake collector that answers as the case requires, over HTTP and gRPC.
+// The sender against a fake collector whose answers each test defines, over HTTP and gRPC.
 import { once } from 'node:events';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttp2, type Http2Server } from 'node:http2';
@@ -24,7 +24,7 @@ interface Answer {
   readonly grpcStatus?: number;
   /** grpc-status-details-bin. */
   readonly details?: Buffer;
-  /** Nothing is answered; or the connection is cut: before the answer, or in the middle of it. */
+  /** No answer; or the connection is closed before the answer, or in the middle of it. */
   readonly fate?: 'silence' | 'cut' | 'half';
 }
 
@@ -32,7 +32,7 @@ let answers: Answer[];
 let bodies: Buffer[];
 let server: Server | Http2Server;
 let sender: Sender | null = null;
-/** Sockets of the server, to be cut. */
+/** Sockets of the server, for closing them. */
 let sockets: Socket[];
 const saved = { ...process.env };
 
@@ -73,7 +73,7 @@ async function http(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A gRPC server of one method: a message has a byte for compression and four for its length. */
+/** A gRPC server. A message starts with one byte for compression and four for its length. */
 async function grpc(port = 0): Promise<number> {
   server = createHttp2()
     .on('connection', (socket: Socket) => sockets.push(socket))
@@ -117,7 +117,7 @@ async function send(protocol: Protocol, env: Record<string, string> = {}): Promi
     const port = protocol === 'grpc' ? await grpc() : await http();
     Object.assign(process.env, {
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
-      // Over HTTP, the exporter would try again by itself after 0.8 s.
+      // Over HTTP, the exporter retries by itself after 0.8 s.
       OTEL_EXPORTER_OTLP_TIMEOUT: protocol === 'grpc' ? '3000' : '700',
       ...env,
     });
@@ -142,27 +142,27 @@ const RETRY_INFO = (() => {
 })();
 
 describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol) => {
-  it('is accepted, with the victim as its resource', async () => {
+  it('sends the record with the victim as its resource', async () => {
     expect(await send(protocol)).toEqual(OK);
     const text = bodies[0]?.toString('latin1') ?? '';
     for (const part of ['whodunit.cause', 'killed', 'unknown_service:sleep', 'schemas/1.45.0'])
       expect(text).toContain(part);
   });
 
-  it('is sent once, and may be sent again when the collector is not available', async () => {
+  it('sends once per call; an unavailable collector is retryable', async () => {
     answers.push({ status: 503, grpcStatus: 14 });
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', afterMs: null });
     expect(bodies).toHaveLength(1);
     expect(await send(protocol)).toEqual(OK);
   });
 
-  it('says when the collector wants to be asked again', async () => {
+  it('returns the delay that the collector asks for', async () => {
     answers.push({ status: 429, headers: { 'retry-after': '3' }, grpcStatus: 8, details: RETRY_INFO });
     const afterMs = protocol === 'grpc' ? 2_500 : 3_000;
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', reached: true, afterMs });
   });
 
-  it('is rejected when the collector does not understand it', async () => {
+  it('returns rejected for HTTP 400 and INVALID_ARGUMENT', async () => {
     answers.push({ status: 400, grpcStatus: 3 });
     const outcome = await send(protocol);
     expect(outcome).toMatchObject({
@@ -171,7 +171,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     });
   });
 
-  it('bytes that are not a record are rejected, and the next batch is sent', async () => {
+  it('returns rejected for bytes that are not a record, and sends the next batch', async () => {
     expect(await send(protocol)).toEqual(OK);
     for (const bytes of ['', 'null', '{}', '{"attributes":{},"resource":{"attributes":{}}}']) {
       expect(await sender?.send([record, Buffer.from(bytes)])).toMatchObject({
@@ -182,12 +182,12 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     expect(await send(protocol)).toEqual(OK);
   });
 
-  it('is misconfigured where the collector accepts no logs', async () => {
+  it('returns misconfigured if the collector accepts no logs', async () => {
     answers.push({ status: 404, grpcStatus: 12 });
     expect((await send(protocol)).kind).toBe('misconfigured');
   });
 
-  it('a partial success says how many were rejected, and why', async () => {
+  it('returns the count and the reason of a partial success', async () => {
     const json = '{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"old"}}';
     answers.push({
       headers: { 'content-type': protocol === 'http/json' ? 'application/json' : 'application/x-protobuf' },
@@ -197,14 +197,14 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     expect(await send(protocol)).toEqual(OK);
   });
 
-  it('an answer that cannot be read does not undo the acceptance', async () => {
+  it('returns success if the body of the answer cannot be decoded', async () => {
     answers.push({ body: Buffer.from([0xff, 0xff, 0xff]) });
     expect(await send(protocol)).toEqual(OK);
   });
 
-  // Over HTTP the head of an incomplete answer is enough: 200.
+  // Over HTTP, the header of an incomplete answer is enough: status 200.
   it.each(protocol === 'grpc' ? (['silence', 'cut', 'half'] as const) : (['silence', 'cut'] as const))(
-    '%s instead of an answer is retryable',
+    'returns retryable for no complete answer: %s',
     async (fate) => {
       expect(await send(protocol)).toEqual(OK);
       answers.push({ fate }, { fate });
@@ -214,7 +214,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
     },
   );
 
-  it('a collector that was never there is retryable', async () => {
+  it('returns retryable if no collector listens', async () => {
     await send(protocol);
     sender?.close();
     Object.assign(process.env, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
@@ -224,7 +224,7 @@ describe.each<Protocol>(['grpc', 'http/protobuf', 'http/json'])('%s', (protocol)
 });
 
 describe.each<Protocol>(['http/protobuf', 'http/json'])('over %s', (protocol) => {
-  it('a connection that the collector closed while it was idle is retryable', async () => {
+  it('returns retryable if the collector closed the idle connection', async () => {
     expect(await send(protocol)).toEqual(OK);
     for (const socket of sockets) socket.destroy();
     expect(await send(protocol)).toMatchObject({ kind: 'retryable', reached: false });
@@ -238,7 +238,7 @@ describe('over grpc', () => {
     const { port } = (server as Http2Server).address() as AddressInfo;
     for (const socket of sockets.splice(0)) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
-    // Long enough for the back-off of the channel to have grown to its limit.
+    // Long enough for the channel's back-off to reach its maximum.
     for (const end = performance.now() + 6_000; performance.now() < end; ) {
       expect((await send('grpc')).kind).toBe('retryable');
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -251,7 +251,7 @@ describe('over grpc', () => {
 });
 
 describe('over http/json', () => {
-  it('every nanosecond arrives', async () => {
+  it('sends times with all nanoseconds', async () => {
     await send('http/json');
     const sent = JSON.parse(bodies[0]?.toString() ?? '').resourceLogs[0].scopeLogs[0].logRecords[0];
     expect([sent.timeUnixNano, sent.observedTimeUnixNano]).toEqual(['1795443012123456789', '1795455345900000001']);
@@ -262,7 +262,7 @@ describe('over http/json', () => {
     });
   });
 
-  it('the standard variables for headers and compression work', async () => {
+  it('compresses as OTEL_EXPORTER_OTLP_COMPRESSION requires', async () => {
     await send('http/json', { OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' });
     expect(bodies[0]?.toString()).toContain('"resourceLogs"');
   });

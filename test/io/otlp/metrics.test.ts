@@ -26,7 +26,7 @@ const TARGET = { protocol: 'grpc', endpoint: 'http://collector:4317' } as const;
 let exported: Point[][];
 let raw: ResourceMetrics[];
 let failing: boolean;
-/** What the other stages have counted. */
+/** The values of the other stages. */
 let observed: Observed;
 let metrics: Metrics;
 
@@ -92,7 +92,7 @@ describe('terminations', () => {
     });
   });
 
-  it('begin with 0, sent soon, so that the first termination is an increase', async () => {
+  it('start with 0, sent at once, so that the first termination is an increase', async () => {
     kill();
     kill();
     await until(() => values(TERMINATIONS).length === 1, 'the 0');
@@ -100,7 +100,7 @@ describe('terminations', () => {
     expect(values(TERMINATIONS)).toEqual([0, 2]);
   });
 
-  it('are sent with 0 first even if the service shuts down before', async () => {
+  it('start with 0 even if the service shuts down at once', async () => {
     kill();
     await metrics.close();
     expect(values(TERMINATIONS)).toEqual([0, 1]);
@@ -127,14 +127,14 @@ describe('terminations', () => {
   it('are kept while the collector is down', async () => {
     failing = true;
     kill();
-    await until(() => values(TERMINATIONS).length > 0, 'a try');
+    await until(() => values(TERMINATIONS).length > 0, 'an attempt');
     expect(metrics.snapshot().lastFailure).toMatchObject({ status: { kind: 'unreached' }, message: 'no collector' });
     failing = false;
     await metrics.close();
     expect(values(TERMINATIONS).slice(-2)).toEqual([0, 1]);
   });
 
-  it('beyond the series limit of a service are counted as overflow, exactly', async () => {
+  it('beyond the series limit of a service are all counted as overflow', async () => {
     const kinds = SERIES_MAX + 5;
     for (let i = 0; i < kinds; i += 1) kill('checkout', `/usr/bin/worker-${i}`);
     await metrics.close();
@@ -151,7 +151,7 @@ describe('terminations', () => {
     expect(metrics.snapshot().overflows).toBe(5);
   });
 
-  it('beyond the limit of services are counted under the host alone', async () => {
+  it('beyond the service limit are counted under the host alone', async () => {
     for (let i = 0; i <= SERVICES_MAX + 1; i += 1) kill(`service-${i}`);
     await metrics.close();
     expect(values(TERMINATIONS, 'service-255').at(-1)).toBe(1);
@@ -162,7 +162,7 @@ describe('terminations', () => {
 });
 
 describe('every metric', () => {
-  it('is in the registry with its unit, its instrument, its attributes and its resource', async () => {
+  it('is in the registry with its unit, instrument, attributes and resource', async () => {
     observed = { ...observed, normalExits: 1, queue: { records: 0, bytes: 0, oldestMs: null } };
     kill();
     metrics.delivered(0.1);
@@ -201,7 +201,7 @@ describe('every metric', () => {
 });
 
 describe('the metrics of whodunit itself', () => {
-  it('are exits, losses and the delivery time, as they are when collected', async () => {
+  it('are exits, losses and the delivery time, with the values at collection', async () => {
     observed = {
       normalExits: 100_000,
       reported: 5,
@@ -227,7 +227,7 @@ describe('the metrics of whodunit itself', () => {
     expect(own.find(({ name }) => name === 'whodunit.delivery.duration')?.value).toMatchObject({ count: 1, sum: 0.12 });
   });
 
-  it('have no normal exits before the loader has reported them', async () => {
+  it('omit normal exits until the loader has reported them', async () => {
     await metrics.flush();
     const outcomes = exported
       .flat()

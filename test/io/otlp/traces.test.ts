@@ -33,34 +33,34 @@ beforeEach(() => {
 });
 
 describe('spans', () => {
-  it('are sent in one batch, soon', async () => {
+  it('are sent in batches, after a short delay', async () => {
     for (let pid = 1; pid <= 3; pid += 1) traces.submit(span(pid));
     await until(() => exported.length > 0, 'a batch');
     expect(exported).toEqual([3]);
     traces.submit(span(4));
-    await until(() => exported.length > 1, 'another one');
+    await until(() => exported.length > 1, 'the next batch');
     expect(traces.snapshot()).toMatchObject({ dropped: 0, lastFailure: null });
   });
 
-  it('that wait when the service shuts down are still sent', async () => {
+  it('that are queued at shutdown are sent', async () => {
     for (let pid = 1; pid <= 600; pid += 1) traces.submit(span(pid));
     await traces.close(1_000);
     expect(exported).toEqual([512, 88]);
   });
 
-  it('that a backend does not accept are dropped, counted, and logged once with the remedy', async () => {
+  it('that the backend does not accept are dropped, counted, and logged once with the remedy', async () => {
     answer = (done) => done({ code: 1, error: new Error('12 UNIMPLEMENTED') });
     traces.submit(span(1));
-    await until(() => traces.snapshot().dropped === 1, 'the count');
+    await until(() => traces.snapshot().dropped === 1, 'the first drop');
     traces.submit(span(2));
-    await until(() => traces.snapshot().dropped === 2, 'the count');
+    await until(() => traces.snapshot().dropped === 2, 'the second drop');
     expect(lines).toEqual([
-      expect.stringContaining('the backend at http://backend:4317 did not get 1 spans (12 UNIMPLEMENTED)'),
+      expect.stringContaining('the backend at http://backend:4317 did not receive 1 spans (12 UNIMPLEMENTED)'),
     ]);
     expect(lines[0]).toContain('OTEL_TRACES_EXPORTER=none');
   });
 
-  it('beyond the limit drop the oldest, counted; a backend that never answers does not delay the shutdown', async () => {
+  it('beyond the limit replace the oldest, which are counted; a backend that never answers does not delay the shutdown', async () => {
     answer = () => {};
     for (let pid = 1; pid <= SPANS_MAX + 7; pid += 1) traces.submit(span(pid));
     expect(traces.snapshot().dropped).toBe(7);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk queue when the service is killed: whatever was acknowledged is there once, whatever was settled is not, and the counters
-// are those of what is there.
+// The disk queue when the service is killed: every item that was put is in it once, no settled record is, and the counters match the
+// rows.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
@@ -24,9 +24,9 @@ function drain(queue: Queue): number[] {
 }
 
 describe('a process that is killed with SIGKILL', () => {
-  it('loses nothing that it acknowledged, at any moment, again and again', async () => {
+  it('loses no item that it had put, at any moment, over eight rounds', async () => {
     const state = new StateDirectory();
-    const safe = new Set<number>();
+    const done = new Set<number>();
     let last = 0;
     for (let round = 0; round < 8; round += 1) {
       const child = spawn(
@@ -36,9 +36,9 @@ describe('a process that is killed with SIGKILL', () => {
           stdio: ['ignore', 'pipe', 'inherit'],
         },
       );
-      let said = '';
+      let output = '';
       child.stdout.on('data', (chunk) => {
-        said += chunk;
+        output += chunk;
       });
       await once(child.stdout, 'data');
       await new Promise((resolve) => setTimeout(resolve, 5 + 23 * round));
@@ -46,7 +46,7 @@ describe('a process that is killed with SIGKILL', () => {
       await once(child, 'close');
       const settled = new Set<number>();
       const putBefore = last;
-      for (const line of said.split('\n').slice(0, -1)) {
+      for (const line of output.split('\n').slice(0, -1)) {
         const [what, numbers = ''] = line.split(' ');
         if (what === 'put') last = Number(numbers);
         else for (const number of numbers.split(',').map(Number)) settled.add(number);
@@ -58,17 +58,17 @@ describe('a process that is killed with SIGKILL', () => {
       queue.close();
       expect(accounted(state.totals)).toBe(state.totals.received);
       expect(new Set(found).size).toBe(found.length);
-      for (const number of found) expect(settled.has(number) || safe.has(number)).toBe(false);
-      const there = new Set(found);
+      for (const number of found) expect(settled.has(number) || done.has(number)).toBe(false);
+      const pending = new Set(found);
       for (let number = putBefore + 1; number <= last; number += 1) {
-        // It was put, so it is remembered; and it is there unless it was filtered, or settled: also when the word of that was cut off.
+        // It was put, so its uid is stored. Its record is pending unless it was filtered or settled, even if the report of that was cut off.
         expect(known.has(uidOf(number))).toBe(true);
-        if (number % 5 === 0) expect(there.has(number)).toBe(false);
-        else if (!settled.has(number) && !there.has(number)) expect(number).toBeLessThan(Math.min(...found));
+        if (number % 5 === 0) expect(pending.has(number)).toBe(false);
+        else if (!settled.has(number) && !pending.has(number)) expect(number).toBeLessThan(Math.min(...found));
       }
       // One more transaction may have been written than the process could report.
       last = Math.max(last, ...found, state.totals.received);
-      for (const number of [...found, ...settled]) safe.add(number);
+      for (const number of [...found, ...settled]) done.add(number);
     }
     state.remove();
   });
@@ -77,14 +77,14 @@ describe('a process that is killed with SIGKILL', () => {
 type Step =
   | { readonly do: 'put'; readonly bodies: readonly boolean[] }
   | { readonly do: 'take'; readonly count: number }
-  | { readonly do: 'settle'; readonly refused: number }
+  | { readonly do: 'settle'; readonly rejected: number }
   | { readonly do: 'restart' | 'crash' };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('put'), bodies: fc.array(fc.boolean(), { maxLength: 12 }) }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('take'), count: fc.integer({ min: 1, max: 9 }) }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('settle'), refused: fc.nat(3) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('settle'), rejected: fc.nat(3) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('restart', 'crash') }) },
   ) as fc.Arbitrary<Step>,
   { maxLength: 40 },
@@ -94,13 +94,13 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
   it('keeps every record once, in order, or counts it as lost', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 4, max: 60 }), (sequence, room) => {
-        // A crash is what the files are at the moment: a copy of them, opened by another.
+        // A crash: the files are copied as they are, and the copy is opened.
         let state = new StateDirectory();
         const bytesMax = room * 164;
         let queue = state.open({ bytesMax });
         let number = 0;
         const expected = { waiting: [] as number[], received: 0, filtered: 0, evicted: 0, rejected: 0, reported: 0 };
-        let underWay: number[] = [];
+        let inFlight: number[] = [];
         for (const step of sequence) {
           switch (step.do) {
             case 'put': {
@@ -112,31 +112,31 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
                 return item(number, reported ? `${number}`.padEnd(100) : null);
               });
               queue.put(items);
-              // The oldest record that is not in flight makes room.
-              while (expected.waiting.length > room && expected.waiting.length > underWay.length) {
-                expected.waiting.splice(underWay.length, 1);
+              // The oldest record that is not in flight is evicted.
+              while (expected.waiting.length > room && expected.waiting.length > inFlight.length) {
+                expected.waiting.splice(inFlight.length, 1);
                 expected.evicted += 1;
               }
               break;
             }
             case 'take':
-              if (underWay.length > 0) break;
-              underWay = queue.take(step.count, 1 << 20).map(numberOf);
-              expect(underWay).toEqual(expected.waiting.slice(0, step.count));
+              if (inFlight.length > 0) break;
+              inFlight = queue.take(step.count, 1 << 20).map(numberOf);
+              expect(inFlight).toEqual(expected.waiting.slice(0, step.count));
               break;
             case 'settle': {
-              const count = Math.min(step.refused, underWay.length);
+              const count = Math.min(step.rejected, inFlight.length);
               queue.settle(count === 0 ? [] : [{ count, reason: 'no', record: null }]);
               expected.rejected += count;
-              expected.reported += underWay.length - count;
-              expected.waiting.splice(0, underWay.length);
-              underWay = [];
+              expected.reported += inFlight.length - count;
+              expected.waiting.splice(0, inFlight.length);
+              inFlight = [];
               break;
             }
             case 'restart':
               queue.close();
               queue = state.open({ bytesMax });
-              underWay = [];
+              inFlight = [];
               break;
             case 'crash': {
               const copy = new StateDirectory();
@@ -145,7 +145,7 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
               rmSync(state.path, { recursive: true });
               state = copy;
               queue = state.open({ bytesMax });
-              underWay = [];
+              inFlight = [];
             }
           }
           const { received, filtered, evicted, rejected, reported } = expected;
@@ -160,7 +160,7 @@ describe('any sequence of puts, deliveries, restarts and crashes', () => {
           expect(accounted(state.totals)).toBe(received);
         }
         queue.settle([]);
-        expected.waiting.splice(0, underWay.length);
+        expected.waiting.splice(0, inFlight.length);
         expect(drain(queue)).toEqual(expected.waiting);
         expect(state.totals.bytes).toBe(0);
         queue.close();

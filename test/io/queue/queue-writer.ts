@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process to be killed: puts deaths into the queue of argv[2] from number argv[3] on, settles some, and says on stdout what is
-// safe, one line for each transaction, after it.
+// A program for a test that kills it: puts items into the queue of argv[2], numbered after argv[3], and settles some. Prints one line on
+// stdout after each transaction.
 import { writeSync } from 'node:fs';
 import { Log } from '../../../src/io/log.ts';
 import { Queue } from '../../../src/io/queue/queue.ts';

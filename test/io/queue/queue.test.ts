@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk queue on real files. The sum is checked everywhere: what was received is reported, filtered, lost and counted, or waits.
+// The disk queue on real files. The counters must add up: received = reported + filtered + aggregated + lost + pending.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ const reopen = (options = {}): Queue => {
 };
 const bodies = (rows: readonly { record: Uint8Array }[]): string[] =>
   rows.map(({ record }) => Buffer.from(record).toString());
-/** Takes and settles all that waits. */
+/** Takes and settles all pending records. */
 function drain(from: Queue): string[] {
   const all: string[] = [];
   for (let rows = from.take(512, 1 << 20); rows.length > 0; rows = from.take(512, 1 << 20)) {
@@ -56,7 +56,7 @@ describe('an item', () => {
     expect(closed.lastRejections(5)).toEqual([]);
   });
 
-  it('comes out in order, once, also after a restart', () => {
+  it('is taken once, in order, also after a restart', () => {
     open().put([item(1), item(2, null), item(3)]);
     queue?.put([item(4)]);
     expect(bodies(queue?.take(2, 1000) ?? [])).toEqual(['r1', 'r3']);
@@ -67,23 +67,19 @@ describe('an item', () => {
     expect(drain(reopen())).toEqual([]);
   });
 
-  it('is counted on from a file of version 0.1.0, which named three counters differently', () => {
+  it('is kept in a file that version 0.1.0 reads and writes: its names of the counters', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     open().put([item(1), aggregated, item(3, null), item(4, null)]);
     queue?.close();
     const db = new DatabaseSync(file());
     const { json } = db.prepare('SELECT json FROM totals').get() as { json: string };
-    const old = json
-      .replace('"filtered"', '"screened"')
-      .replace('"aggregated"', '"folded"')
-      .replace('"pending"', '"queued"');
-    expect(old).toMatch(/"screened":2.*"folded":1.*"queued":1/);
-    db.prepare('UPDATE totals SET json = ?, crc = ?').run(old, crc32(old));
+    expect(JSON.parse(json)).toMatchObject({ received: 4, screened: 2, folded: 1, queued: 1 });
+    expect(json).not.toMatch(/filtered|aggregated|pending/);
+    const later = JSON.stringify({ ...JSON.parse(json), received: 5, screened: 3 });
+    db.prepare('UPDATE totals SET json = ?, crc = ?').run(later, crc32(later));
     db.close();
     reopen();
-    expect(state.totals).toMatchObject({ received: 4, filtered: 2, aggregated: 1, pending: 1 });
-    queue?.put([item(5, null)]);
-    expect(state.totals).toMatchObject({ received: 5, filtered: 3, aggregated: 1 });
+    expect(state.totals).toMatchObject({ received: 5, filtered: 3, aggregated: 1, pending: 1 });
   });
 
   it('that is aggregated survives a restart, until its summary is put', () => {
@@ -113,7 +109,7 @@ describe('an item', () => {
     expect(reopen().uids()).toEqual([uidOf(1), uidOf(2)]);
   });
 
-  it('only the last uids are kept', () => {
+  it('is not recognised if UIDS_MAX newer items were put', () => {
     open();
     for (let at = 0; at < UIDS_MAX + 2_000; at += 1_000)
       queue?.put(Array.from({ length: 1_000 }, (_, index) => item(at + index, null)));
@@ -122,7 +118,7 @@ describe('an item', () => {
     expect(uids.at(-1)).toBe(uidOf(Math.ceil((UIDS_MAX + 2_000) / 1_000) * 1_000 - 1));
   });
 
-  it('beyond the window waits only on disk, and the order is kept', () => {
+  it('beyond the window is only on disk, and is taken in order', () => {
     const long = 'x'.repeat(100_000);
     const count = Math.ceil((2.5 * WINDOW_BYTES_MAX) / long.length);
     open();
@@ -134,7 +130,7 @@ describe('an item', () => {
     expect(all).toEqual(Array.from({ length: count + 1 }, (_, number) => number));
   });
 
-  it('a batch stays within its bytes, but has at least one record', () => {
+  it('is taken in batches that keep to the byte limit, but have at least one record', () => {
     open().put([item(1, 'a'.repeat(60)), item(2, 'b'.repeat(60)), item(3, 'c'.repeat(500))]);
     const lengths = () => queue?.take(512, 120).map(({ record }) => record.length);
     expect([lengths(), lengths()]).toEqual([[60, 60], [500]]);
@@ -157,7 +153,7 @@ describe('rejected records', () => {
   });
 });
 
-describe('the limit in bytes', () => {
+describe('the byte limit', () => {
   it('drops the oldest records, but never those in flight, and counts them', () => {
     const cost = 100 + ROW_BYTES;
     const body = (number: number) => `${number}`.padEnd(100);
@@ -181,7 +177,7 @@ describe('the state directory', () => {
     for (const name of readdirSync(directory)) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   });
 
-  it('a file that others could read is closed to them', () => {
+  it('takes read permission from other users if a file has it', () => {
     open();
     queue?.close();
     chmodSync(file(), 0o644);
@@ -189,12 +185,12 @@ describe('the state directory', () => {
     expect(statSync(file()).mode & 0o777).toBe(0o600);
   });
 
-  it('serves one service: the second is refused', () => {
+  it('is used by one service: a second one is rejected', () => {
     open();
     expect(() => state.open()).toThrow(expect.objectContaining({ code: 'STATE_DIR_TAKEN' }));
   });
 
-  it('that cannot be made is named, with the remedy', () => {
+  it('that cannot be created is named, with the remedy', () => {
     writeFileSync(join(state.path, 'file'), '');
     expect(() => state.open({ directory: join(state.path, 'file', 'x') })).toThrow(
       expect.objectContaining({
@@ -204,7 +200,7 @@ describe('the state directory', () => {
     );
   });
 
-  it('of a later version is refused', async () => {
+  it('with a queue file of a later version is rejected', async () => {
     open();
     queue?.close();
     queue = null;
@@ -216,7 +212,7 @@ describe('the state directory', () => {
   });
 });
 
-// A real disk that is really full: a small tmpfs. To mount one takes root, which CI is.
+// A small tmpfs, which is really full. Mounting it needs root; CI runs as root.
 describe.runIf(process.getuid?.() === 0)('a full disk', () => {
   let mount: string;
 
@@ -245,7 +241,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     }
   }
 
-  it('accepts no part of a transaction, is logged once with the remedy, and recovers when there is room', () => {
+  it('accepts no part of a transaction, is logged once with the remedy, and recovers when there is space', () => {
     writeFileSync(join(mount, 'ballast'), Buffer.alloc(4 << 20));
     open({ directory: join(mount, 'state') });
     const first = fill();
@@ -263,7 +259,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     );
   });
 
-  it('that the queue itself has filled is freed when the records are delivered', () => {
+  it('that the queue itself filled is freed when the records are delivered', () => {
     open({ directory: join(mount, 'state') });
     const first = fill();
     const all = drain(queue as Queue).map(Number);
@@ -274,7 +270,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     expect(state.totals).toMatchObject({ received: first + 1, reported: first + 1, pending: 0 });
   });
 
-  it('that is read-only is named as such', () => {
+  it('that is read-only is reported as such', () => {
     open({ directory: join(mount, 'state') }).put([item(1)]);
     queue?.close();
     execFileSync('mount', ['-o', 'remount,ro', mount]);
@@ -305,7 +301,7 @@ describe('a damaged file', () => {
     expect(state.lines.join()).toMatch(/was damaged .*It is kept as .*queue\.damaged-/);
   });
 
-  it('that was truncated yields what is left; the rest is counted', () => {
+  it('that was truncated yields the remaining records; the others are counted as lost', () => {
     fill(400);
     const whole = readFileSync(file());
     writeFileSync(file(), whole.subarray(0, Math.floor(whole.length * 0.6)));
@@ -321,7 +317,7 @@ describe('a damaged file', () => {
   it.each([
     ['scrambled', (head: Buffer) => head.fill(0xa5)],
     ['emptied', (head: Buffer) => head.fill(0)],
-    ['that of another file', (head: Buffer) => head.fill(0).write('SQLite format 3\0')],
+    ['that of another database', (head: Buffer) => head.fill(0).write('SQLite format 3\0')],
     ['marked as a later version, and overwritten', (head: Buffer) => head.fill(0xa5, 60)],
   ])('whose first page is %s yields all of its records', (_, damage) => {
     fill(400);
@@ -364,7 +360,7 @@ describe('a damaged file', () => {
           }
           writeFileSync(file(), bytes);
           const damaged = open();
-          const known = !state.lines.join().includes('begin anew');
+          const known = !state.lines.join().includes('they start again at 0');
           const saved = drain(damaged);
           for (const body of saved) expect(body).toMatch(/^\d+ x{2000}$/);
           expect(new Set(saved).size).toBe(saved.length);
@@ -381,11 +377,11 @@ describe('a damaged file', () => {
     );
   });
 
-  it('is replaced while the service runs, and what is in memory is saved', () => {
+  it('is replaced while the service runs, and the records in memory are kept', () => {
     open();
     for (let number = 0; number < 100; number += 1) queue?.put([item(number, `${number} ${'x'.repeat(2_000)}`)]);
     const first = queue?.take(5, 1 << 20) ?? [];
-    // What SQLite has not in its cache it reads from here: page 1 has the version, which it compares.
+    // SQLite reads pages that are not in its cache from the damaged files.
     for (const name of ['queue.db', 'queue.db-wal']) {
       const path = join(state.path, name);
       if (existsSync(path)) writeFileSync(path, Buffer.alloc(statSync(path).size, 0x5a));
@@ -399,7 +395,7 @@ describe('a damaged file', () => {
     expect([accounted(state.totals), state.totals.received]).toEqual([2_100, 2_100]);
   });
 
-  it('the last three files that were set aside are kept', () => {
+  it('is set aside; only the last three of them are kept', () => {
     for (let round = 0; round < 5; round += 1) {
       writeFileSync(file(), 'not a database at all, but with some length to it'.repeat(100));
       state.open().close();

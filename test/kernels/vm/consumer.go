@@ -1,4 +1,4 @@
-// The consumer of the loader: it claims the role, prints every line, and acknowledges each death.
+// The consumer of the loader: claims the role, prints every line, and acknowledges each termination.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -18,8 +18,8 @@ const (
 	lineBytesMax  = 131_072
 )
 
-// consume returns when the loader has greeted the consumer. It goes on in the background; lastLine is when the last death came,
-// in nanoseconds since 1970.
+// consume returns after the hello of the loader, and continues in the background. lastLine is the time of the last termination, in
+// nanoseconds since 1970.
 func consume(lastLine *atomic.Int64) error {
 	conn, err := connect()
 	if err != nil {
@@ -52,7 +52,7 @@ func read(conn net.Conn, lastLine *atomic.Int64, greeted chan<- error) error {
 	lines := bufio.NewScanner(conn)
 	lines.Buffer(nil, lineBytesMax)
 	for lines.Scan() {
-		say("wire", lines.Bytes())
+		emit("wire", lines.Bytes())
 		var line struct {
 			Type, Role, Seq string
 		}

@@ -1,5 +1,5 @@
-// A batch job with a real OpenTelemetry SDK: it joins the trace that TRACEPARENT names, sends a span of its own under what the SDK makes
-// of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, prints its pid, and aborts.
+// A batch job with a real OpenTelemetry SDK: it joins the trace of TRACEPARENT, sends a span with the resource that the SDK makes of
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, prints its pid, and aborts.
 //
 // SPDX-License-Identifier: Apache-2.0
 

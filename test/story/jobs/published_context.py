@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# A job that publishes its resource for readers outside of it, as OpenTelemetry's OTEP 4719 says ("Publication Protocol"), prints its pid,
-# and ends: by abort(), or with the exit code that is the second argument. The first is how: memfd, or anonymous memory.
+# A job that publishes its resource as OpenTelemetry's OTEP 4719 specifies ("Publication Protocol"), prints its pid, and terminates: by
+# abort(), or with the exit code in the second argument. The first argument is the kind of memory: memfd, or anonymous.
 import ctypes
 import os
 import struct

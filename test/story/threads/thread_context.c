@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program whose two threads publish which span is open in each, and one of which then brings the end: the worker, unless the first
-// argument says otherwise. The second is the library to load, where the program was not linked with one that publishes.
+// A program with two threads that publish their current span. Then one of them triggers the termination: the worker, unless the first
+// argument is `main`. The second argument is the library to load, if the program is not linked with a publisher.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <link.h>
@@ -39,7 +39,7 @@ static void (*attach_context)(void *context);
 static const char *how;
 static pthread_barrier_t both_attached;
 
-static int ends(const char *way)
+static int mode_is(const char *way)
 {
 	return strcmp(how, way) == 0;
 }
@@ -98,8 +98,8 @@ static void publish_process_context(const char *schema)
 #define HASH 0x976c2864u // of the variable's name
 #define PLENTY (4 << 20)
 
-// Puts an object of our own making where the dynamic linker's list goes on: a list that never ends, and in it what never ends either.
-static void lie(void)
+// Appends a fake object to the list of the dynamic linker: the list is endless, or a table of the object is.
+static void corrupt_object_list(void)
 {
 	static struct link_map object;
 	static ElfW(Dyn) section[8];
@@ -116,24 +116,24 @@ static void lie(void)
 		exit(1);
 	object.l_ld = section;
 	object.l_next = &object;
-	if (ends("endless-section")) {
+	if (mode_is("endless-section")) {
 		memset(pages, 0x77, PLENTY);
 		object.l_ld = (void *)pages;
-	} else if (ends("endless-chain")) {
+	} else if (mode_is("endless-chain")) {
 		for (size_t i = 0; i < PLENTY / sizeof(HASH); i++)
-			((uint32_t *)pages)[i] = HASH; // its last bit is not set: the chain goes on
+			((uint32_t *)pages)[i] = HASH; // the last bit is not set, so the chain continues
 		memcpy(pages, &table, sizeof(table));
 		*entry++ = (ElfW(Dyn)){DT_GNU_HASH, {(uintptr_t)pages}};
 		*entry++ = (ElfW(Dyn)){DT_SYMTAB, {(uintptr_t)pages}};
 		*entry++ = (ElfW(Dyn)){DT_STRTAB, {(uintptr_t)pages}};
-	} else if (ends("endless-relocations")) {
+	} else if (mode_is("endless-relocations")) {
 		memcpy(pages, &table, sizeof(table));
 		*entry++ = (ElfW(Dyn)){DT_GNU_HASH, {(uintptr_t)pages}};
 		*entry++ = (ElfW(Dyn)){DT_SYMTAB, {(uintptr_t)symbols}};
 		*entry++ = (ElfW(Dyn)){DT_STRTAB, {(uintptr_t) "otel_thread_ctx_v1"}};
 		*entry++ = (ElfW(Dyn)){DT_RELA, {(uintptr_t)pages + 4096}};
 		*entry++ = (ElfW(Dyn)){DT_RELASZ, {1ull << 62}};
-	} else if (ends("garbage-list")) {
+	} else if (mode_is("garbage-list")) {
 		object.l_next = (void *)~7ull;
 		object.l_ld = (void *)~15ull;
 	}
@@ -144,23 +144,23 @@ static void *work(void *unused)
 {
 	attach_context(&of_worker);
 	pthread_barrier_wait(&both_attached);
-	if (ends("main"))
+	if (mode_is("main"))
 		pause();
-	if (ends("invalid"))
+	if (mode_is("invalid"))
 		of_worker.valid = 0;
-	if (ends("detached"))
+	if (mode_is("detached"))
 		attach_context(NULL);
-	if (ends("zero"))
+	if (mode_is("zero"))
 		memset(of_worker.trace_id, 0, sizeof(of_worker.trace_id));
-	if (strncmp(how, "endless-", 8) == 0 || ends("garbage-list"))
-		lie();
-	if (ends("fault"))
+	if (strncmp(how, "endless-", 8) == 0 || mode_is("garbage-list"))
+		corrupt_object_list();
+	if (mode_is("fault"))
 		*(volatile int *)8 = 1;
-	if (ends("exit"))
+	if (mode_is("exit"))
 		exit(3);
-	if (ends("terminate"))
+	if (mode_is("terminate"))
 		kill(getpid(), SIGTERM);
-	if (ends("wait")) {
+	if (mode_is("wait")) {
 		puts("waiting");
 		fflush(stdout);
 		pause();
@@ -182,13 +182,13 @@ int main(int argc, char **argv)
 	}
 	if (!attach_context || pthread_barrier_init(&both_attached, NULL, 2))
 		return 1;
-	if (!ends("hidden"))
-		publish_process_context(ends("schema") ? "go_pprof_labels_v1" : "tlsdesc_v1_dev");
+	if (!mode_is("hidden"))
+		publish_process_context(mode_is("schema") ? "go_pprof_labels_v1" : "tlsdesc_v1_dev");
 	attach_context(&of_main);
 	if (pthread_create(&worker, NULL, work, NULL))
 		return 1;
 	pthread_barrier_wait(&both_attached);
-	if (ends("main"))
+	if (mode_is("main"))
 		abort();
 	for (;;)
 		pause();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recordtest builds records for tests, from the same C types that the probes fill.
+// Package recordtest builds records for tests, from the C types that the probes fill.
 package recordtest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"whodunit/loader/internal/abi"
 )
 
-// Record is a record of a process with this wait status, followed by parts.
+// Record returns the record of a process with this wait status and these parts.
 func Record(status uint32, parts ...[]byte) []byte {
 	head := abi.Event{
 		Abi: uint32(abi.EventAbiEVENT_ABI), TimeNs: 7, StatusRaw: status, Key: abi.ProcessKey{StartBoottimeNs: 5, Pid: 42}, Vpid: 3, Tid: 43,
@@ -19,19 +19,19 @@ func Record(status uint32, parts ...[]byte) []byte {
 	return append(Raw(head), bytes.Join(parts, nil)...)
 }
 
-// Part is one part with its head and padding.
+// Part returns one part with its head and padding.
 func Part(kind abi.PartKind, flags abi.PartFlag, payload []byte) []byte {
 	out := append(Raw(abi.Part{Kind: uint16(kind), Flags: uint16(flags), Bytes: uint32(len(payload))}), payload...)
 	return append(out, make([]byte, (8-len(payload)%8)%8)...)
 }
 
-// Signal is a part with a signal, as long as its stack requires.
+// Signal returns a part with a signal and the used part of its stack.
 func Signal(kind abi.PartKind, fact abi.SignalFact) []byte {
 	fixed := int(unsafe.Offsetof(fact.Stack))
 	return Part(kind, 0, Raw(fact)[:fixed+8*int(fact.StackFrames)])
 }
 
-// Whole is a record with every part of a termination.
+// Whole returns a record with every kind of part of a termination but those of OpenTelemetry contexts and the build id.
 func Whole() []byte {
 	sender := abi.Description{ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, AncestorsCount: 1, Ancestors: [6]abi.Ancestor{{Pid: 1, Comm: Comm("init")}}}
 	for i, b := range []byte("sh\x00b\x00c\x00sh\x00") {
@@ -52,12 +52,12 @@ func Whole() []byte {
 		Part(abi.PartKindPART_ARGS, abi.PartFlagPART_FLAG_TRUNCATED, []byte("mysqld\x00\x00--x=\xff\x00a\u2028\"\\\b\x01\n")))
 }
 
-// Raw is the memory of a C type.
+// Raw returns the bytes of a C type.
 func Raw[T any](value T) []byte {
 	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&value)), unsafe.Sizeof(value)))
 }
 
-// Comm is a task's name as C has it.
+// Comm returns a task's name as a C array.
 func Comm(name string) (out [16]int8) {
 	for i := range name {
 		out[i] = int8(name[i])
@@ -65,9 +65,10 @@ func Comm(name string) (out [16]int8) {
 	return out
 }
 
-// Symbols names kernel functions by their first address; it is a record.Symbolizer.
+// Symbols is a record.Symbolizer that knows the names of these addresses.
 type Symbols map[uint64]string
 
+// Names appends the name of each address.
 func (s Symbols) Names(out []string, addresses []uint64) []string {
 	for _, address := range addresses {
 		out = append(out, s[address])
@@ -75,7 +76,7 @@ func (s Symbols) Names(out []string, addresses []uint64) []string {
 	return out
 }
 
-// EnvironmentKeys are the variables that may leave the loader in tests.
+// EnvironmentKeys returns the variables that leave the loader in tests.
 func EnvironmentKeys() []string {
 	return []string{"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TRACEPARENT", "TRACESTATE"}
 }

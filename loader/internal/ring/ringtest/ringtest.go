@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ringtest makes rings for tests: over memory that is laid out as the kernel's, with the test in the kernel's place.
+// Package ringtest makes rings for tests, over memory with the kernel's layout. The test writes the records.
 package ringtest
 
 import (
@@ -23,7 +23,7 @@ type Ring struct {
 	waits   *uint32
 }
 
-// New returns a ring of size bytes, a power of two.
+// New returns a ring of size bytes, a power of two, or fails the test.
 func New(t testing.TB, size int) *Ring {
 	t.Helper()
 	page := os.Getpagesize()
@@ -51,7 +51,7 @@ func New(t testing.TB, size int) *Ring {
 	return &Ring{opened, memory, wakeups, waits}
 }
 
-// Put writes a record as bpf_ringbuf_output() does. flags are ring.Busy and ring.Discard. It returns false when there is no room.
+// Put writes a record as bpf_ringbuf_output() does. flags are ring.Busy and ring.Discard. It returns false if the ring is full.
 func (r *Ring) Put(record []byte, flags uint32) bool {
 	page := uint64(os.Getpagesize())
 	data, producer := r.memory[2*page:], (*uint64)(unsafe.Pointer(&r.memory[page]))
@@ -66,7 +66,7 @@ func (r *Ring) Put(record []byte, flags uint32) bool {
 		data[offset], data[offset+r.Size()] = b, b
 	}
 	atomic.StoreUint64(producer, at+length)
-	if atomic.CompareAndSwapUint32(r.waits, 1, 0) { // as submit_record() of the probes
+	if atomic.CompareAndSwapUint32(r.waits, 1, 0) { // as submit_record() of the probes does
 		unix.Write(r.wakeups, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 	return true

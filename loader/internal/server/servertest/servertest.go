@@ -15,7 +15,7 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// Run runs serve beside the test, with a context that ends with the test, and fails the test if it fails.
+// Run runs serve until the end of the test, then ends its context. If serve returns an error, or not within 5 s, the test fails.
 func Run(t *testing.T, serve func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -33,14 +33,14 @@ func Run(t *testing.T, serve func(context.Context) error) {
 	})
 }
 
-// Client is one connection, which the test's end closes.
+// Client is one connection. It is closed at the end of the test.
 type Client struct {
 	Conn  net.Conn
 	Lines *bufio.Reader
 	t     *testing.T
 }
 
-// Connect fails the test if the socket is not served. Reads fail after ten seconds.
+// Connect connects to the socket, or fails the test. Reads fail after ten seconds.
 func Connect(t *testing.T, socket string) *Client {
 	t.Helper()
 	conn, err := net.Dial("unix", socket)
@@ -52,20 +52,20 @@ func Connect(t *testing.T, socket string) *Client {
 	return &Client{conn, bufio.NewReaderSize(conn, wire.LineBytesMax), t}
 }
 
-// Say sends a line.
-func (c *Client) Say(format string, arguments ...any) {
+// Send sends a line.
+func (c *Client) Send(format string, arguments ...any) {
 	fmt.Fprintf(c.Conn, format+"\n", arguments...)
 }
 
-// Claim makes the client the consumer. Its first hello may say watcher, and it gets events as a watcher until then.
+// Claim makes the client the consumer. It skips all messages up to the hello with that role.
 func (c *Client) Claim() {
 	c.t.Helper()
-	c.Say(`{"v":1,"type":"ack","seq":"0"}`)
+	c.Send(`{"v":1,"type":"ack","seq":"0"}`)
 	for c.Next("hello")["role"] != wire.RoleConsumer {
 	}
 }
 
-// Next returns the next message of the type; others are skipped.
+// Next returns the next message of the type. It skips others, and fails the test at the end of the connection.
 func (c *Client) Next(messageType string) map[string]any {
 	c.t.Helper()
 	for {
@@ -83,7 +83,7 @@ func (c *Client) Next(messageType string) map[string]any {
 	}
 }
 
-// Deaths returns the seq of the next n deaths.
+// Deaths returns the seq of the next n `death` messages.
 func (c *Client) Deaths(n int) (seqs []string) {
 	c.t.Helper()
 	for range n {

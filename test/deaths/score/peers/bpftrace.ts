@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bpftrace with the program that one would write first: the two tracepoints that its documentation names, and `exit_code` of the task.
+// bpftrace with the obvious program: the two tracepoints that its documentation names, and `exit_code` of the task.
 import { endingOf, type Observation } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
@@ -13,7 +13,7 @@ tracepoint:signal:signal_generate {
 const EXIT = /^exit (\d+) (\d+)$/;
 const SIGNAL = /^signal (\d+) to (\d+) from (\d+) (.*) code (-?\d+)$/;
 
-/** `si_code`: above it the kernel speaks (SI_KERNEL, a fault's code); at SI_TIMER a timer does. */
+/** Values of `si_code`: above SI_USER the kernel sent the signal (SI_KERNEL, a fault code); SI_TIMER is a timer. */
 const SI_USER = 0;
 const SI_TIMER = -2;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// libbpf-tools' exitsnoop: PCOMM, PID, PPID, TID, AGE(s), EXIT_CODE. The name may hold spaces, so columns are counted from the right.
+// libbpf-tools' exitsnoop: PCOMM, PID, PPID, TID, AGE(s), EXIT_CODE. The name may contain spaces, so columns are counted from the right.
 import type { Ending } from '../observed.ts';
 import type { Peer } from './peer.ts';
 

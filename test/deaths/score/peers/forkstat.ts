@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// forkstat, which reads the kernel's process connector: Time, Event, PID, Info, Duration, Process. An exit's Info is wait(2)'s status.
-// It prints the end of each thread like that of a process; with clones shown too, a reader can tell which is which.
+// forkstat, which reads the kernel's process connector: Time, Event, PID, Info, Duration, Process. Info of an exit is the status of
+// wait(2). It prints exits of threads like those of processes; the clone events show which pids are threads.
 import { endingOf } from '../observed.ts';
 import type { Peer } from './peer.ts';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The others, in the order of the tables. scripts/commands/deaths.ts sees to it that their packages are there.
+// The other tools, in the order of the tables. scripts/commands/deaths.ts installs their packages.
 import { bpftrace } from './bpftrace.ts';
 import { exitsnoop } from './exitsnoop.ts';
 import { forkstat } from './forkstat.ts';

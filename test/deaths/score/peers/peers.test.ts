@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines that the tools printed on Debian 12, Linux 6.18, and what they tell.
+// Lines that the tools printed on Debian 12, Linux 6.18, and what they mean.
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../observed.ts';
 import { bpftrace } from './bpftrace.ts';
@@ -60,7 +60,7 @@ const lines: [Peer, string, Observation | undefined][] = [
   [killsnoop, '10:10:46  32754  undertaker       15   -32747 0', sent(-32747, 15, 32754, 'undertaker')],
 ];
 
-describe('a line of another tool', () => {
+describe('the output of another tool', () => {
   it.each(lines.map(([peer, line, observed]) => [peer.name, line, peer, observed] as const))(
     '%s: %s',
     (_, line, peer, observed) => {
@@ -68,12 +68,12 @@ describe('a line of another tool', () => {
     },
   );
 
-  it('counts once the tools have caught up on each processor that is allowed', () => {
+  it('the list of allowed processors is parsed', () => {
     expect(allowedProcessors('Cpus_allowed:\tff\nCpus_allowed_list:\t0-2,5\n')).toEqual([0, 1, 2, 5]);
     expect(allowedProcessors('Cpus_allowed_list:\t3\n')).toEqual([3]);
   });
 
-  it('each tool has lines here', () => {
+  it('every tool is covered here', () => {
     expect(new Set(lines.map(([peer]) => peer))).toEqual(new Set(peers));
   });
 });

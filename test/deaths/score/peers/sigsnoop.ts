@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two that print the same table of signals, TIME, PID, COMM, SIG, TPID, RESULT: libbpf-tools' sigsnoop, at the tracepoint
+// Two tools that print the same table of signals, TIME, PID, COMM, SIG, TPID, RESULT: libbpf-tools' sigsnoop, at the tracepoint
 // signal_generate, and bpftrace's killsnoop.bt, at the system call kill(2).
 import type { Observation } from '../observed.ts';
 import type { Peer } from './peer.ts';

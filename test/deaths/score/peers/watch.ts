@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The others at work, all at once: starts them, reads their lines, and knows when they have caught up. Their lines are weighed elsewhere.
+// Runs the other tools at the same time, parses their output, and waits until they have caught up. weigh.ts scores the result.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Program, startProgram, until } from '../../../../scripts/stack/program.ts';
@@ -7,18 +7,18 @@ import { WITH_TRACEFS } from '../../../../scripts/stack/tracefs.ts';
 import type { Observation } from '../observed.ts';
 import type { Peer } from './peer.ts';
 
-/** Those that compile their programs take their time. */
+/** Some tools compile their programs first. */
 const READY_WITHIN_MS = 60_000;
 const CANARY_EVERY_MS = 500;
 const CAUGHT_UP_WITHIN_MS = 5_000;
 
 export interface Watch {
   /**
-   * What each reported since the last call, once all have reported a process that ends now on each processor, as their buffers are per
-   * processor, or the time for that is over.
+   * Returns what each tool reported since the last call. First waits until all have reported a new termination on each processor (their
+   * buffers are per processor), or until a timeout.
    */
   readonly take: () => Promise<ReadonlyMap<Peer, readonly Observation[]>>;
-  /** Names those that had ended before. */
+  /** Stops the tools. Names those that had ended earlier. */
   readonly stop: () => Promise<readonly string[]>;
 }
 
@@ -28,7 +28,7 @@ interface Watched {
   observed: Observation[];
 }
 
-/** Resolves when all of them tell of what dies. */
+/** Resolves when every tool reports terminations. */
 export async function watchWith(peers: readonly Peer[]): Promise<Watch> {
   const processors = allowedProcessors(readFileSync('/proc/self/status', 'utf8'));
   const watched = peers.map(startPeer);
@@ -58,7 +58,7 @@ export async function watchWith(peers: readonly Peer[]): Promise<Watch> {
   const take = async () => {
     const pids = await Promise.all(processors.map(canary));
     const all = () => watched.every((one) => pids.every((pid) => hasReported(one, pid))) || undefined;
-    await until('the canaries', CAUGHT_UP_WITHIN_MS, all).catch(() => {}); // a death that a tool misses is its own affair
+    await until('the canaries', CAUGHT_UP_WITHIN_MS, all).catch(() => {}); // a tool may miss a termination
     return new Map(watched.map((one) => [one.peer, one.observed.splice(0)]));
   };
   return { take, stop };
@@ -75,7 +75,7 @@ function startPeer(peer: Peer): Watched {
   return watched;
 }
 
-/** The numbers in Cpus_allowed_list of proc(5), as in 0-3,6. */
+/** The processors in Cpus_allowed_list of proc(5), such as 0-3,6. */
 export function allowedProcessors(status: string): number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? '0';
   return list.split(',').flatMap((range) => {
@@ -84,7 +84,7 @@ export function allowedProcessors(status: string): number[] {
   });
 }
 
-/** A process that ends by a signal that it sends to itself with kill(2): each of the tools can tell something of that. */
+/** A process that kills itself with kill(2), which every tool can report. */
 async function canary(processor: number): Promise<number> {
   const program = startProgram('taskset', ['--cpu-list', String(processor), 'sh', '-c', 'kill -TERM $$']);
   await program.ended;

@@ -1,5 +1,5 @@
-// A batch job with a real OpenTelemetry SDK: it joins the trace that TRACEPARENT names, sends a span of its own under what the
-// SDK makes of OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and the container that it finds itself in, prints its pid, and panics.
+// A batch job with a real OpenTelemetry SDK: it joins the trace of TRACEPARENT, sends a span with the resource that the SDK makes of
+// OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and its container, prints its pid, and panics.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The comparison must be able to fail: a termination that is missed, reported twice, reported without need, or made up.
+// The check must be able to fail: a missing record, a duplicate, a record that should not exist, a record without a termination.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
-import { invented, judge } from './judge.ts';
+import { checkCase, invented } from './check.ts';
 import { expected, record, truth } from './sample.ts';
 
-const differences = (deaths: Parameters<typeof judge>[0]['deaths'], records: readonly LogRecord[]) =>
-  judge({ deaths }, [truth], records).flatMap((finding) => finding.differences);
+const differences = (deaths: Parameters<typeof checkCase>[0]['deaths'], records: readonly LogRecord[]) =>
+  checkCase({ deaths }, [truth], records).flatMap((finding) => finding.differences);
 
-describe('judge', () => {
-  it('finds nothing where each death has its one right record', () => {
+describe('checkCase', () => {
+  it('reports no difference if each termination has one correct record', () => {
     expect(differences([expected], [record])).toEqual([]);
     expect(differences([], [])).toEqual([]);
   });
@@ -17,15 +17,15 @@ describe('judge', () => {
   it.each([
     ['a missing record', [expected], [], 'process 42 has 0 records instead of 1'],
     ['a second record', [expected], [record, record], 'process 42 has 2 records instead of 1'],
-    ['a record of a termination that needs none', [], [record], 'process 42 has 1 records instead of 0'],
-    ['a death too few', [expected, expected], [record], '1 deaths instead of 2'],
+    ['a record of a termination that must have none', [], [record], 'process 42 has 1 records instead of 0'],
+    ['a missing termination', [expected, expected], [record], '1 deaths instead of 2'],
     [
       'a wrong record',
       [{ ...expected, cause: 'fault' }],
       [record],
       'whodunit.cause: the record says "killed", the case "fault"',
     ],
-  ])('finds %s', (_, deaths, records, difference) => {
+  ])('reports %s', (_, deaths, records, difference) => {
     expect(differences(deaths, records)).toContain(difference);
   });
 });
@@ -37,13 +37,13 @@ describe('invented', () => {
     attributes: { ...record.attributes, 'whodunit.sender.command_line': by },
   });
 
-  it('finds the record of a mortal that no undertaker saw die, and no other', () => {
+  it('returns only records of a mortal whose termination no undertaker reported', () => {
     expect(invented([record], [truth], [], isMortal)).toEqual([]);
     expect(invented([record], [{ ...truth, pid: 43 }], [], isMortal)).toEqual([record]);
     expect(invented([record], [], [], () => false)).toEqual([]);
   });
 
-  it('leaves out whom an undertaker killed that had failed, and only those', () => {
+  it('ignores processes that a failed undertaker killed', () => {
     const byUndertaker = cleared('/build/undertaker sigkill');
     expect(invented([byUndertaker], [], ['sigkill'], isMortal)).toEqual([]);
     expect(invented([byUndertaker], [], ['kill'], isMortal)).toEqual([byUndertaker]);

@@ -1,62 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole whodunit and a real collector, and the cases that happen in front of them: each is checked against the collector's file.
-// What the judgement is used for (a test, a score) is its caller's.
+// Runs cases under a complete whodunit with a real collector, and checks each against the file of the collector. The caller (the test, the
+// score) decides what to do with the findings.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { MORTAL, until } from '../../scripts/stack/program.ts';
 import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Case } from './cases/case.ts';
+import { checkCase, type Finding, invented } from './check.ts';
 import { isAbout } from './compare.ts';
-import { type Finding, invented, judge } from './judge.ts';
-import { lives } from './living.ts';
-import { type Death, letHappen } from './truth.ts';
+import { isRunning } from './living.ts';
+import { type Death, runUndertaker } from './truth.ts';
 
-/** A machine with much else to do takes its time; what comes in time costs nothing. */
+/** Long, because the machine may be busy. Records that arrive earlier end the wait. */
 const RECORD_WITHIN_MS = 60_000;
-/** How long a second record of the same death, or one of no death, is given to come. */
+/** How long to wait for a duplicate record or for a record without a termination. */
 const NO_RECORD_WITHIN_MS = 1_000;
 
-/** What only shows when all is over. */
+/** Findings that are only complete after the last case. */
 export interface Review {
   readonly doubled: readonly Death[];
-  /** Records about no terminated process, about an exit with code 0 or a living process, or with the uid of another record. */
+  /** Records of an exit with code 0, of a running process, or of no known termination, and records with the uid of another one. */
   readonly invented: readonly LogRecord[];
-  /** By the loader's own count (docs/wire.md): `ring_full`, `memory_full`, `missed`, `undecodable`. */
+  /** The sum of the loss counters of the loader (docs/wire.md): `ring_full`, `memory_full`, `missed`, `undecodable`. */
   readonly lost: number;
 }
 
-export interface Inquest {
+export interface CaseRunner {
   readonly whodunit: Whodunit;
-  /** Lets a case happen and waits for its records. Fails if the case cannot happen. */
-  readonly hear: (one: Case) => Promise<readonly Finding[]>;
+  /** Runs a case and waits for its records. Rejects if the undertaker cannot run the case. */
+  readonly run: (one: Case) => Promise<readonly Finding[]>;
   readonly review: () => Promise<Review>;
-  /** Stops everything; says what did not end cleanly. */
+  /** Stops everything. Returns what did not stop cleanly. */
   readonly close: () => Promise<readonly string[]>;
 }
 
-export async function openInquest(): Promise<Inquest> {
+export async function startCaseRunner(): Promise<CaseRunner> {
   const collector = await startCollector();
   const whodunit = await startWhodunit(exportTo(collector, 'grpc')).catch(async (error: unknown) => {
     await collector.stop();
     throw error;
   });
-  const heard: Finding[] = [];
+  const checked: Finding[] = [];
   const discarded: Death[] = [];
   const failed: string[] = [];
 
-  const hear = async (one: Case): Promise<readonly Finding[]> => {
-    const { deaths: truths, discarded: others } = await letHappen(one.happens).catch((error: unknown) => {
-      failed.push(one.happens);
+  const run = async (one: Case): Promise<readonly Finding[]> => {
+    const { deaths: truths, discarded: others } = await runUndertaker(one.id).catch((error: unknown) => {
+      failed.push(one.id);
       throw error;
     });
     discarded.push(...others);
     const awaited = truths.slice(0, one.deaths.length);
     const came = () => awaited.every((truth) => collector.logs().some((record) => isAbout(truth, record)));
-    // What does not come is the judgement's to say.
+    // checkCase reports the missing records.
     await until('the records', RECORD_WITHIN_MS, () => came() || undefined).catch(() => {});
-    const findings = judge(one, truths, collector.logs());
-    heard.push(...findings);
+    const findings = checkCase(one, truths, collector.logs());
+    checked.push(...findings);
     return findings;
   };
 
@@ -70,14 +70,14 @@ export async function openInquest(): Promise<Inquest> {
       uids.add(attributes['log.record.uid']);
       return known;
     });
-    const truths = [...heard.map(({ truth }) => truth), ...discarded];
+    const truths = [...checked.map(({ truth }) => truth), ...discarded];
     const isMortal = ({ resource }: LogRecord) => resource['process.executable.path'] === MORTAL;
-    const unwanted = heard.filter(({ expected }) => expected === undefined).flatMap(of);
+    const unwanted = checked.filter(({ expected }) => expected === undefined).flatMap(of);
     const unseen = invented(records, truths, failed, isMortal);
     const { lost } = await loaderStatus(whodunit.at.socket);
     return {
-      doubled: heard.filter((finding) => of(finding).length > 1).map(({ truth }) => truth),
-      invented: [...new Set([...unwanted, ...again, ...records.filter(lives), ...unseen])],
+      doubled: checked.filter((finding) => of(finding).length > 1).map(({ truth }) => truth),
+      invented: [...new Set([...unwanted, ...again, ...records.filter(isRunning), ...unseen])],
       lost: Object.values(lost).reduce((sum, count) => sum + Number(count), 0),
     };
   };
@@ -92,5 +92,5 @@ export async function openInquest(): Promise<Inquest> {
     return complaints;
   };
 
-  return { whodunit, hear, review, close };
+  return { whodunit, run, review, close };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Properties of every verdict, for any combination of facts: it has evidence, and never names a process that did not send the signal.
-// The table of classify.test.ts says which verdict is the right one.
+// classify.test.ts has the expected verdicts.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../src/core/verdict/classify.ts';
@@ -47,7 +47,7 @@ const sender: fc.Arbitrary<Actor> = fc
   })
   .map(({ who, exiting, kthread }) => ({ ...who, exiting, kthread }));
 
-/** As the probes put it: without siginfo the code is 0, and SI_KERNEL from the kernel. */
+/** As the probes report it: the code is 0 without siginfo, and SI_KERNEL from the kernel. */
 const anySignal = (number: fc.Arbitrary<number>): fc.Arbitrary<Signal> =>
   fc
     .record({
@@ -101,7 +101,7 @@ const anyDeath: fc.Arbitrary<Death> = signo.chain((number) =>
     .map(death),
 );
 
-/** kernel/signal.c: no process sent this one, whatever task was running. */
+/** kernel/signal.c: no process sent this signal, whichever task was running. */
 const isFromKernel = ({ info, code: siCode, sender: ran }: Signal): boolean =>
   info === 'kernel' ||
   siCode === SI_KERNEL ||
@@ -126,7 +126,7 @@ describe('for any combination of facts', () => {
     });
   });
 
-  it('no process is named as the sender of what the kernel sent', () => {
+  it('no process is named as the sender of a signal from the kernel', () => {
     holds((verdict) => {
       if (verdict.senderKind !== 'process') return;
       expect(verdict.signal).not.toBeNull();
@@ -134,7 +134,7 @@ describe('for any combination of facts', () => {
     });
   });
 
-  it('a sender is named if and only if it is another process, and it is one that was seen', () => {
+  it('a sender is named if and only if it is another process, and it is the task of a recorded signal', () => {
     holds((verdict, { process, signal: fatal, request }) => {
       expect(verdict.sender !== null).toBe(verdict.senderKind === 'process');
       if (verdict.sender === null) return;
@@ -144,7 +144,7 @@ describe('for any combination of facts', () => {
     });
   });
 
-  it('a process that was killed has a sender, and no other termination by a signal has one', () => {
+  it('the cause is `killed` if and only if a signal terminated the process and the sender is known', () => {
     holds((verdict) => {
       if (verdict.exitCode === null) expect(verdict.cause === 'killed').toBe(verdict.senderKind === 'process');
       else expect(verdict.cause).toBe('exit');
@@ -162,7 +162,7 @@ describe('for any combination of facts', () => {
     });
   });
 
-  it('only SIGKILL is an out-of-memory kill or a namespace exit, and only a signal that the processor raises is a fault', () => {
+  it('only SIGKILL is an out-of-memory kill or a namespace exit, and only a signal of a processor exception is a fault', () => {
     holds(({ cause, signo: number }) => {
       if (cause === 'oom_kill' || cause === 'namespace_exit') expect(number).toBe(9);
       if (cause === 'fault') expect([4, 5, 7, 8, 11]).toContain(number);
@@ -170,7 +170,7 @@ describe('for any combination of facts', () => {
     });
   });
 
-  it('a signal of another number is not reported', () => {
+  it('the reported signal has the number of the status', () => {
     holds((verdict) => {
       if (verdict.exitCode === null && verdict.signal !== null) expect(verdict.signal.signo).toBe(verdict.signo);
     });

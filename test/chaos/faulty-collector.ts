@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in front of the real collector, over HTTP and gRPC, and behaves as the scenario asks. What it accepts it hands on as it came,
-// so that the collector's file stays the only proof of a delivery. A fake is right here: no real collector does this on demand.
+// A proxy in front of the real collector, over HTTP and gRPC, with faults that the scenario selects. It forwards what it accepts unchanged,
+// so that the file of the collector remains the only proof of a delivery. A fake is right here: no real collector fails on demand.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
   connect,
@@ -12,43 +12,43 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import { frame, holdsRefused, partialSuccess, retryInfo, unframe, withoutRefused } from './otlp-bytes.ts';
 
-export const MOODS = [
+export const FAULTS = [
   'unavailable',
   'throttled',
-  'refuses a part',
+  'refuses some records',
   'refuses the request',
-  'hangs',
-  'hangs after it took them',
-  'hangs up half-way',
-  'hangs up after it took them',
+  'does not answer',
+  'accepts, then does not answer',
+  'disconnects during the request',
+  'accepts, then disconnects',
 ] as const;
-export type Mood = (typeof MOODS)[number] | 'good';
-/** In these it accepts what it does not refuse. */
-export const REFUSING: ReadonlySet<Mood> = new Set(['refuses a part', 'refuses the request']);
+export type Fault = (typeof FAULTS)[number] | 'no fault';
+/** With these it refuses some records and accepts the others. */
+export const REFUSING: ReadonlySet<Fault> = new Set(['refuses some records', 'refuses the request']);
 
 const RETRY_AFTER_S = 2;
-/** Timers and two clocks may differ by this much. */
+/** Tolerance for timers and for two clocks. */
 const EARLY_BY_MS = 100;
 const UNAVAILABLE = 14;
 const RESOURCE_EXHAUSTED = 8;
 const INVALID_ARGUMENT = 3;
 
-/** What a request is answered with. `hang`: never; `hang up`: the connection is closed in the middle of the answer. */
+/** The answer to a request. `none`: no answer; `disconnect`: the connection is closed in the middle of the answer. */
 type Answer =
   | { readonly kind: 'accept'; readonly message: Buffer }
   | { readonly kind: 'refuse'; readonly http: number; readonly grpc: number; readonly retryAfterS?: number }
-  | { readonly kind: 'hang' | 'hang up' };
+  | { readonly kind: 'none' | 'disconnect' };
 
 interface Endpoints {
   readonly http: string;
   readonly grpc: string;
 }
 
-export class Misbehaving {
-  mood: Mood = 'good';
-  /** Requests that met each mood. */
-  readonly met = new Map<Mood, number>();
-  /** Requests that came before the time that a 429 had named. */
+export class FaultyCollector {
+  fault: Fault = 'no fault';
+  /** The number of requests during each fault. */
+  readonly requests = new Map<Fault, number>();
+  /** Requests that arrived before the time in Retry-After. */
   early = 0;
   #collector: Endpoints = { http: '', grpc: '' };
   readonly #sockets = new Set<Socket>();
@@ -66,15 +66,15 @@ export class Misbehaving {
       });
   }
 
-  static async start(): Promise<Misbehaving> {
-    const one = new Misbehaving();
+  static async start(): Promise<FaultyCollector> {
+    const one = new FaultyCollector();
     for (const server of [one.#http, one.#grpc])
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return one;
   }
 
-  /** Stands in front of this collector, and returns where. */
-  before(collector: Endpoints): Endpoints {
+  /** Sets the collector to forward to. Returns the endpoints of the proxy. */
+  inFrontOf(collector: Endpoints): Endpoints {
     this.#collector = collector;
     const [http, grpc] = [this.#http, this.#grpc].map((server) => (server.address() as AddressInfo).port);
     return { http: `http://127.0.0.1:${http}`, grpc: `http://127.0.0.1:${grpc}` };
@@ -86,56 +86,56 @@ export class Misbehaving {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** `hand` gives a message to the real collector and resolves when that has accepted it. */
-  async #judge(message: Buffer, mood: Mood, hand: (message: Buffer) => Promise<Buffer>): Promise<Answer> {
+  /** `forward` sends a message to the real collector and resolves when it was accepted. */
+  async #decide(message: Buffer, fault: Fault, forward: (message: Buffer) => Promise<Buffer>): Promise<Answer> {
     if (performance.now() < this.#notBefore - EARLY_BY_MS) this.early += 1;
-    switch (mood) {
-      case 'good':
-        return { kind: 'accept', message: await hand(message) };
+    switch (fault) {
+      case 'no fault':
+        return { kind: 'accept', message: await forward(message) };
       case 'unavailable':
         return { kind: 'refuse', http: 503, grpc: UNAVAILABLE };
       case 'throttled':
         this.#notBefore = performance.now() + RETRY_AFTER_S * 1000;
         return { kind: 'refuse', http: 429, grpc: RESOURCE_EXHAUSTED, retryAfterS: RETRY_AFTER_S };
-      case 'refuses a part': {
+      case 'refuses some records': {
         const { kept, refused } = withoutRefused(message);
-        const accepted = kept.length > 0 ? await hand(kept) : Buffer.alloc(0);
-        return { kind: 'accept', message: refused > 0 ? partialSuccess(refused, 'not these') : accepted };
+        const accepted = kept.length > 0 ? await forward(kept) : Buffer.alloc(0);
+        return { kind: 'accept', message: refused > 0 ? partialSuccess(refused, 'refused by the test') : accepted };
       }
       case 'refuses the request':
-        if (!holdsRefused(message)) return { kind: 'accept', message: await hand(message) };
+        if (!holdsRefused(message)) return { kind: 'accept', message: await forward(message) };
         return { kind: 'refuse', http: 400, grpc: INVALID_ARGUMENT };
-      case 'hangs':
-        return { kind: 'hang' };
-      case 'hangs after it took them':
-        await hand(message);
-        return { kind: 'hang' };
-      case 'hangs up half-way':
-        return { kind: 'hang up' };
-      case 'hangs up after it took them':
-        await hand(message);
-        return { kind: 'hang up' };
+      case 'does not answer':
+        return { kind: 'none' };
+      case 'accepts, then does not answer':
+        await forward(message);
+        return { kind: 'none' };
+      case 'disconnects during the request':
+        return { kind: 'disconnect' };
+      case 'accepts, then disconnects':
+        await forward(message);
+        return { kind: 'disconnect' };
     }
   }
 
-  #meet(mood: Mood): void {
-    this.met.set(mood, (this.met.get(mood) ?? 0) + 1);
+  #count(fault: Fault): void {
+    this.requests.set(fault, (this.requests.get(fault) ?? 0) + 1);
   }
 
   async #overHttp(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { mood } = this;
-    this.#meet(mood);
+    const { fault } = this;
+    this.#count(fault);
     try {
-      // Half-way of the request: its first bytes have come.
-      if (mood === 'hangs up half-way') return void request.once('data', () => request.socket.destroy());
-      const answer = await this.#judge(await whole(request), mood, async (message) => {
-        const handed = await fetch(`${this.#collector.http}/v1/logs`, {
+      // After the first bytes of the request.
+      if (fault === 'disconnects during the request') return void request.once('data', () => request.socket.destroy());
+      const answer = await this.#decide(await whole(request), fault, async (message) => {
+        const forwarded = await fetch(`${this.#collector.http}/v1/logs`, {
           method: 'POST',
           headers: { 'content-type': 'application/x-protobuf' },
           body: message,
         });
-        if (handed.status !== 200) throw new Error(`the collector answered ${handed.status}`);
-        return Buffer.from(await handed.arrayBuffer());
+        if (forwarded.status !== 200) throw new Error(`the collector answered ${forwarded.status}`);
+        return Buffer.from(await forwarded.arrayBuffer());
       });
       switch (answer.kind) {
         case 'accept':
@@ -144,26 +144,26 @@ export class Misbehaving {
           const wait = answer.retryAfterS === undefined ? {} : { 'retry-after': String(answer.retryAfterS) };
           return void response.writeHead(answer.http, wait).end();
         }
-        case 'hang':
+        case 'none':
           return;
-        case 'hang up':
+        case 'disconnect':
           response.writeHead(200, { 'content-type': 'application/x-protobuf', 'content-length': '100' }).write('half');
           return void setImmediate(() => request.socket.destroy());
       }
     } catch {
-      // The collector did not take it, or the service gave up: no success was answered.
+      // The collector did not accept it, or the service gave up. Nothing was answered.
       request.socket.destroy();
     }
   }
 
   async #overGrpc(stream: ServerHttp2Stream): Promise<void> {
-    const { mood } = this;
-    this.#meet(mood);
+    const { fault } = this;
+    this.#count(fault);
     stream.on('error', () => {});
-    const hangUp = () => stream.session?.destroy();
+    const disconnect = () => stream.session?.destroy();
     try {
-      if (mood === 'hangs up half-way') return void stream.once('data', hangUp);
-      const answer = await this.#judge(unframe(await whole(stream)), mood, async (message) =>
+      if (fault === 'disconnects during the request') return void stream.once('data', disconnect);
+      const answer = await this.#decide(unframe(await whole(stream)), fault, async (message) =>
         unframe(await callGrpc(this.#collector.grpc, frame(message))),
       );
       switch (answer.kind) {
@@ -172,19 +172,19 @@ export class Misbehaving {
         case 'refuse':
           return respond(stream, {
             'grpc-status': String(answer.grpc),
-            'grpc-message': 'no',
+            'grpc-message': 'refused by the test',
             ...(answer.retryAfterS === undefined
               ? {}
               : { 'grpc-status-details-bin': retryInfo(answer.grpc, answer.retryAfterS).toString('base64') }),
           });
-        case 'hang':
+        case 'none':
           return;
-        case 'hang up':
+        case 'disconnect':
           stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
-          return void setImmediate(hangUp);
+          return void setImmediate(disconnect);
       }
     } catch {
-      hangUp();
+      disconnect();
     }
   }
 }
@@ -204,7 +204,7 @@ function respond(stream: ServerHttp2Stream, trailers: Record<string, string>, bo
 
 const EXPORT_PATH = '/opentelemetry.proto.collector.logs.v1.LogsService/Export';
 
-/** One call of the logs service. Rejects unless its status is OK. */
+/** Calls the logs service once. Rejects unless the status is OK. */
 async function callGrpc(url: string, framed: Buffer): Promise<Buffer> {
   const session = connect(url);
   try {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One case, held against the records that came: what was found on each death, and what the records say of deaths that never were.
-// Pure; the live suite, the score and the kernel matrix all judge with it.
+// Compares one case with the records that arrived, and finds records without a termination. Pure. The suite, the score and the kernel
+// matrix use it.
 import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import type { Case, Expectation } from './cases/case.ts';
 import { CLOCK_TOLERANCE_NS, compare, isAbout } from './compare.ts';
@@ -8,16 +8,16 @@ import type { Death } from './truth.ts';
 
 export interface Finding {
   readonly truth: Death;
-  /** undefined: it must have no record. */
+  /** undefined: the termination must have no record. */
   readonly expected: Expectation | undefined;
-  /** Those about this death. */
+  /** The records about this termination. */
   readonly records: readonly LogRecord[];
-  /** Each a sentence. None: it was reported as it was, once. */
+  /** One sentence for each difference. Empty: there is one record, and it is correct. */
   readonly differences: readonly string[];
 }
 
-/** One finding for each truth, in their order. Another number of deaths than the case expects is a difference of the last one. */
-export function judge(
+/** Returns one finding for each truth, in order. An unexpected number of terminations is a difference of the last one. */
+export function checkCase(
   { deaths }: Pick<Case, 'deaths'>,
   truths: readonly Death[],
   all: readonly LogRecord[],
@@ -40,8 +40,8 @@ export function judge(
 }
 
 /**
- * The records about a program that ends only on the undertaker's order, and about none of the terminations that it reported. An undertaker
- * that fails (`failed`: the names of its cases) kills the processes it started and reports none.
+ * Returns the records of mortal, which only terminates when the undertaker runs it, that match no reported termination. An undertaker that
+ * fails (`failed`: the ids of its cases) kills the processes it started and reports none, so these are left out.
  */
 export function invented(
   records: readonly LogRecord[],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command lines as people type them, each with a secret in it that must not be shown. Secrets that no rule can know are at the end.
+// Command lines of many programs, each with a secret that must be redacted. Secrets that no rule can recognize are at the end.
 import { describe, expect, it } from 'vitest';
 import { redactArguments } from '../../../src/core/identity/redact.ts';
 
@@ -193,7 +193,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['x', `Proxy-Authorization: Basic ${S}${S}`],
 ];
 
-describe('a secret is not shown', () => {
+describe('a secret is redacted', () => {
   it.each(COMMANDS.map((args) => [args.join(' ').slice(0, 100), args] as const))('%s', (_, args) => {
     const shown = redactArguments(args).join(' ');
     expect(shown).not.toContain(S);
@@ -201,7 +201,7 @@ describe('a secret is not shown', () => {
   });
 });
 
-describe('the rest is shown', () => {
+describe('the rest of the command line is kept', () => {
   it.each<[string[], string]>([
     [['sudo', 'mysql', '-uroot', `-p${S}`, 'shop'], 'sudo mysql -uroot -p[REDACTED] shop'],
     [['sh', '-c', `mysql -uroot -p${S} -e 'select 1'`], "sh -c mysql -uroot -p[REDACTED] -e 'select 1'"],
@@ -217,7 +217,7 @@ describe('the rest is shown', () => {
   });
 });
 
-describe('a secret that nothing marks is shown: no rule can know it', () => {
+describe('a secret without any mark is not redacted', () => {
   it.each<[string[]]>([
     [['isql', 'dsn', 'user', S]],
     [['bash', '-c', `echo ${S} | sudo -S id`]],
