@@ -54,18 +54,16 @@ export function diagnose({ protocol, endpoint }: Target, probed: EndpointProbe):
   return null;
 }
 
-/** Why the target did not accept logs, and what to do. */
-export function explainFailure({ endpoint }: Target, failure: Reason): Fault {
+export type SignalName = 'logs' | 'metrics' | 'traces';
+
+/** Why the target did not accept this signal, and what to do. */
+export function explainFailure({ endpoint }: Target, failure: Reason, signal: SignalName = 'logs'): Fault {
   const shown = withoutCredentials(endpoint);
   const reason = describeFailure(failure);
   const step = failingStep(failure.status);
   switch (step) {
-    case 'backend': {
-      const text =
-        `${shown} does not accept logs (${reason}): send them to a backend that does (OTEL_EXPORTER_OTLP_LOGS_ENDPOINT). If it accepts only traces, as Jaeger does, ` +
-        'set OTEL_TRACES_EXPORTER=otlp and OTEL_LOGS_EXPORTER=console.';
-      return { step, text };
-    }
+    case 'backend':
+      return { step, text: `${shown} does not accept ${signal} (${reason}): ${otherBackend(signal)}` };
     case 'credentials':
       return {
         step,
@@ -74,6 +72,13 @@ export function explainFailure({ endpoint }: Target, failure: Reason): Fault {
     case 'collector':
       return { step, text: refusedText(endpoint, reason) };
   }
+}
+
+function otherBackend(signal: SignalName): string {
+  const name = signal.toUpperCase();
+  const send = `send them to a backend that does (OTEL_EXPORTER_OTLP_${name}_ENDPOINT)`;
+  if (signal !== 'logs') return `${send}, or set OTEL_${name}_EXPORTER=none.`;
+  return `${send}. If it accepts only traces, as Jaeger does, set OTEL_TRACES_EXPORTER=otlp and OTEL_LOGS_EXPORTER=console.`;
 }
 
 /** For a refusal without a status, only with a reason: a record that the running service could not deliver. */

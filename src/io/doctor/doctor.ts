@@ -2,7 +2,7 @@
 // `whodunit doctor`: examines every part between the kernel and the collector and says what is wrong and what to do. It never
 // acknowledges, so it can run beside the service. test-termination.ts follows a termination.
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
-import { diagnose, explainFailure, explainRefusal } from '../../core/delivery/diagnose.ts';
+import { diagnose, explainFailure, explainRefusal, type SignalName } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import { withoutCredentials } from '../../core/delivery/target.ts';
@@ -101,7 +101,7 @@ const ITEMS = { logs: 'records', metrics: 'data points', traces: 'spans' } as co
 
 /** Checks the target of one signal: that of the running service, or else that of this environment's settings. */
 async function exportFinding(
-  signal: 'logs' | 'metrics' | 'traces',
+  signal: SignalName,
   here: Target | null,
   there: ServiceExport | null,
   askLogs: DoctorInput['askLogs'],
@@ -123,14 +123,14 @@ async function exportFinding(
 
 /** Returns the result of the running service's last export. */
 function lastResult(
-  signal: 'logs' | 'metrics' | 'traces',
+  signal: SignalName,
   target: Target,
   { last_error, last_failure, last_success, rejected }: ServiceExport,
   text: string,
 ): Omit<Finding, 'what'> {
   if (last_error !== null) {
     const { text: why } =
-      last_failure === null ? explainRefusal(target, last_error) : explainFailure(target, last_failure);
+      last_failure === null ? explainRefusal(target, last_error) : explainFailure(target, last_failure, signal);
     return { level: 'bad', text: `${text}: ${why}` };
   }
   const last = last_success === null ? 'nothing sent yet' : `last accepted ${last_success}`;

@@ -70,6 +70,13 @@ describe('the explanation of a failure', () => {
     expect(fault.text).not.toContain('secret');
   });
 
+  it.each(['metrics', 'traces'] as const)('of %s names that signal and its settings', (signal) => {
+    const { text } = explainFailure(TARGET, http(404, 'Not Found'), signal);
+    expect(text).toContain(`does not accept ${signal} (HTTP 404 Not Found)`);
+    expect(text).toContain(`set OTEL_${signal.toUpperCase()}_EXPORTER=none`);
+    expect(text).not.toContain('LOGS');
+  });
+
   it('of which only the reason is known names the collector', () => {
     const fault = explainRefusal(TARGET, 'HTTP 404 in a message');
     expect(fault.step).toBe('collector');
