@@ -61,6 +61,7 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
   const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), open: queue.open });
   reloadOnHangup(config, state);
   const printed = noCounts();
+  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const exporters: Exporters = {
     logs: null,
     metrics: null,
@@ -68,7 +69,6 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
   };
   const snapshot = snapshotter({ loader, queue, state, exporters, printed });
   const health = await startHealth(config, state, queue, snapshot);
-  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log));
   exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
