@@ -186,13 +186,13 @@ describe('if a step fails, it names the step', () => {
       name: 'TLS to a collector without TLS',
       env: async () => to((await collectorOf()).http.replace('http:', 'https:'), 'http/protobuf'),
       step: 'TLS',
-      remedy: /write http:\/\//,
+      remedy: /use http:\/\//,
     },
     {
       name: 'no TLS to a collector with TLS',
       env: async () => to((await collectorOf({ tls: certificate })).http.replace('https:', 'http:'), 'http/protobuf'),
       step: 'TLS',
-      remedy: /write https:\/\//,
+      remedy: /use https:\/\//,
     },
     {
       name: 'a certificate of an unknown authority',
