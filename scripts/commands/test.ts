@@ -5,7 +5,7 @@
 // The suites that need the real kernel need root and BPF. Where these are missing they are skipped, and the output says so; with
 // CI=true a skip is a failure, so that no green run was one without them.
 //
-// What needs no kernel overlaps: the fuzzers run beside the unit tests, and everything that has to be built or fetched
+// Unit tests, Go tests and fuzzers run side by side, and everything that has to be built or fetched is built or fetched
 // beside whatever does not need it yet. On this kernel, the suites that measure times and count losses run alone; those of
 // delivery and of configurations run side by side. What happens in emulated machines runs beside all of them, at a lower priority, too.
 import { spawnSync } from 'node:child_process';
@@ -90,8 +90,9 @@ async function testWithoutKernel(stages: Stages): Promise<void> {
   if (CI) await requirePackages(['systemd', 'openssl'], 'The tests of sd_notify and of TLS');
   await step('go vet', () => run('go', ['vet', './...']));
   const fuzzers = stages.testInBackground('fuzzers', () => fuzz(CI ? FUZZ_SECONDS_IN_CI : FUZZ_SECONDS));
-  await stages.test('go test', goTests);
+  const go = stages.testInBackground('go test', goTests);
   await stages.test('unit tests', () => vitest(UNIT_TESTS));
+  await go.finish();
   await fuzzers.finish();
 }
 
