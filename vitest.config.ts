@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Projects: `unit` needs nothing but Node; `story` and `deaths` need the real kernel (and a real collector), so they run one file at
-// a time and are given the time that a kernel needs; `chaos` kills the parts of whodunit; `configs` needs a bigger collector, Kafka and
-// Prometheus; `delivery` runs what is shipped, in a Docker daemon of its own; `kernels` compares what booted machines printed; `fuzz`
-// runs for a given time. `npm test` chooses among them.
+// The test projects. `npm test` selects the paths to run.
+// - `unit` needs only Node.js.
+// - `story` and `deaths` need the real kernel and a real collector. They run one file at a time, with longer timeouts.
+// - `chaos` kills the parts of whodunit.
+// - `configs` needs a collector with more components, Kafka and Prometheus.
+// - `delivery` runs the released artifacts in its own Docker daemon.
+// - `kernels` compares the output of booted virtual machines.
+// - `fuzz` runs for a given time.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comes before every command of package.json: checks that this machine can build whodunit, and installs the packages of
-// package-lock.json where they are missing. Plain JavaScript without dependencies, for the Node.js of the system (18 or newer). The
-// command itself is TypeScript: package.json has the Node.js that npm installed run it, in place of the shell.
+// Runs before every command of package.json: checks that this machine can build whodunit, and installs the packages of
+// package-lock.json if they are missing. Plain JavaScript without dependencies, for the system's Node.js (18 or newer). The
+// commands are TypeScript: package.json runs them with the Node.js that npm installed, and replaces the shell with it (exec).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -27,7 +27,7 @@ function nodeProblem() {
 function goProblem() {
   const wanted = /^go (\d+(?:\.\d+)*)$/m.exec(readFileSync(join(ROOT, 'go.mod'), 'utf8'))?.[1];
   if (wanted === undefined) return 'go.mod names no Go version.';
-  // In this directory, so that a go command that can fetch the right toolchain itself has done so.
+  // Run in this directory, so that a go command that switches toolchains reports the version go.mod selects.
   const { error, stdout, stderr } = spawnSync('go', ['env', 'GOVERSION'], { cwd: ROOT, encoding: 'utf8' });
   if (error !== undefined) return `go cannot be run (${error.code}). Go ${wanted} or newer is needed: ${GO_DOWNLOADS}`;
   const found = /^go(\d+(?:\.\d+)*)/.exec(stdout)?.[1];
@@ -52,10 +52,10 @@ function installationProblem() {
   console.error('installing the packages of package-lock.json …');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: ['ignore', 2, 2] });
   if (status === 0) return undefined;
-  return '`npm ci` failed: the output above says what it lacks (often the network).';
+  return '`npm ci` failed: see the output above (often the network is the cause).';
 }
 
-/** npm writes what it installed last to node_modules/.package-lock.json: is that what package-lock.json wants? */
+/** Compares package-lock.json with node_modules/.package-lock.json, where npm writes what it installed last. */
 function isInstalled() {
   const installedFile = join(ROOT, 'node_modules/.package-lock.json');
   if (!existsSync(installedFile) || !existsSync(join(ROOT, 'node_modules/.bin/node'))) return false;

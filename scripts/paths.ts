@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the project's own programs are, once they are built.
+// The paths of the project's programs. Most exist only after a build.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-/** The Node.js that runs the service and the scripts: a dependency of the project, so that the system's may be older. */
+/** The Node.js that runs the service and the scripts: a dependency of the project, so that the system's Node.js may be older. */
 export const NODE = join(ROOT, 'node_modules/.bin/node');
 /**
- * The flags that the service runs with, in MiB. Its heap needs some 40. V8 delays garbage collection according to what it may use, by
- * default a share of the machine's memory: the service would keep 350 MiB after its first storm.
+ * The Node.js flags of the service, in MiB. Its heap needs about 40. V8 delays garbage collection in proportion to its limits, which by
+ * default depend on the machine's memory: without these flags the service keeps 350 MiB after its first storm.
  */
 export const SERVICE_FLAGS = ['--max-semi-space-size=16', '--max-old-space-size=256'];
 export const LOADER = join(ROOT, 'build/whodunit-loader');
 export const SERVICE = join(ROOT, 'dist/main.js');
 
-/** The programs of the tests. */
+/** Test programs. */
 export const MORTAL = join(ROOT, 'build/mortal');
 export const UNDERTAKER = join(ROOT, 'build/undertaker');
 export const REAPER = join(ROOT, 'build/reaper');

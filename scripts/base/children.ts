@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts programs that run until they are stopped, and stops them in order, so that none outlives the command. Loader and service as
-// `npm start` and `npm run demo` run them are started here, too.
+// Starts long-running programs and stops them in reverse order, so that none outlives the command. Also starts loader and service for
+// `npm start` and `npm run demo`.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { LOADER, NODE, ROOT, SERVICE, SERVICE_FLAGS } from '../paths.ts';
@@ -13,7 +13,7 @@ const STOP_WITHIN_MS = 10_000;
 
 export interface Ending {
   readonly code: number | null;
-  /** In words: the signal, the code, or why it could not be started. */
+  /** The signal, the exit code, or the error if it could not be started. */
   readonly why: string;
 }
 
@@ -25,11 +25,11 @@ export interface Running {
   readonly ended: Promise<Ending>;
 }
 
-/** Those that were started, in order. Once `stopping`, no other one is. */
+/** All started programs, in order. While `stopping`, startProgram() throws. */
 const started: Running[] = [];
 let stopping = false;
 
-/** Starts one, in a session of its own, so that Ctrl-C reaches this process alone, which then stops the others in order. */
+/** Starts a program in a new session: Ctrl-C reaches only this process, which then stops the programs in order. */
 export function startProgram(
   name: string,
   program: string,
@@ -52,7 +52,7 @@ export function startProgram(
   return running;
 }
 
-/** Stops all, the last started first, and gives how each ended. A program that is to be started from now on fails. */
+/** Stops all programs, the last started first. Returns how each ended. Later calls of startProgram() throw. */
 export async function stopAll(): Promise<({ readonly name: string } & Ending)[]> {
   stopping = true;
   const ends = [];
@@ -60,7 +60,7 @@ export async function stopAll(): Promise<({ readonly name: string } & Ending)[]>
   return ends;
 }
 
-/** SIGTERM, and SIGKILL after STOP_WITHIN_MS. */
+/** Sends SIGTERM, then SIGKILL after STOP_WITHIN_MS. */
 async function stop(running: Running): Promise<Ending> {
   if (running.alive()) running.child.kill('SIGTERM');
   const timer = setTimeout(() => running.child.kill('SIGKILL'), STOP_WITHIN_MS);
@@ -69,7 +69,7 @@ async function stop(running: Running): Promise<Ending> {
   return how;
 }
 
-/** Runs a script of the project to its end, or until this process is asked to stop. Gives its exit code. */
+/** Runs a script of the project until it exits or this process is asked to stop. Returns its exit code. */
 export async function runScript(
   name: string,
   args: readonly string[],
@@ -87,7 +87,7 @@ interface LoaderOptions {
   readonly socketGroup: number;
 }
 
-/** Starts the loader, shows what it prints, and waits until it serves the socket. */
+/** Starts the loader, forwards its output, and waits until it serves the socket. */
 export async function startLoader({ socket, pinDir, socketGroup }: LoaderOptions): Promise<Running> {
   const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
   args.push('--socket-group', String(socketGroup));
@@ -98,7 +98,7 @@ export async function startLoader({ socket, pinDir, socketGroup }: LoaderOptions
   if (first === 'ready') return loader;
   await stop(loader);
   const why = first === 'late' ? `was not ready after ${READY_WITHIN_MS / 1000} s` : `ended with ${first.why}`;
-  throw new Failure(`The loader ${why}. \`${LOADER} check\` says what this machine lacks.`);
+  throw new Failure(`The loader ${why}. \`${LOADER} check\` reports what this machine lacks.`);
 }
 
 function readyLine({ child }: Running): Promise<'ready'> {
@@ -147,12 +147,12 @@ export async function awaitReady(service: Running, healthAddress: string): Promi
   throw new Failure(`http://${healthAddress}/readyz did not answer 200 within ${READY_WITHIN_MS / 1000} s (${last}).`);
 }
 
-/** Resolves when this process is asked to stop: by a signal, or by the end of its input if `inputToo`. */
+/** Resolves when this process receives a stop signal or, if `inputToo`, at the end of its standard input. */
 export function stopAsked({ inputToo }: { readonly inputToo: boolean }): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
     if (!inputToo) return;
     process.stdin.on('end', () => resolve('end of input')).resume();
-    process.stdin.unref(); // standard input alone does not keep this process running
+    process.stdin.unref(); // an open standard input must not keep this process running
   });
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame of a command: its flags, its exit code, and a failure in one sentence instead of a stack trace.
+// Common to all commands: flags, exit code, and failures reported in one sentence instead of a stack trace.
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
-/** A failure that the person at the terminal can do something about. `output`: what a failed program printed. */
+/** A failure that the user can fix. `output`: what the failed program printed. */
 export class Failure extends Error {
   readonly output: string;
 
@@ -12,7 +12,7 @@ export class Failure extends Error {
   }
 }
 
-/** Runs `main` and sets the exit code that it gives. If it fails: the failure's message, and 1 at once, whatever else still runs. */
+/** Runs `main` and exits with the code it returns. On a Failure, prints its message and exits with 1 immediately, even if other work is pending. */
 export async function command(main: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await main();
@@ -24,7 +24,7 @@ export async function command(main: () => Promise<number>): Promise<void> {
   }
 }
 
-/** The flags of the command line, as parseArgs of node:util returns them. A wrong flag is a failure that points to --help. */
+/** Returns the flags of the command line, as parseArgs of node:util does. Throws a Failure that points to --help on a wrong flag. */
 export function readFlags<const Options extends NonNullable<ParseArgsConfig['options']>>(options: Options) {
   try {
     return parseArgs({ options }).values;

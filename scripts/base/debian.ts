@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Debian packages that a command needs and that the machine may lack. In CI, as root, they are installed; on a developer's machine
-// nothing is: the failure says what to install.
+// Debian packages that a command needs. In CI, as root, missing ones are installed. On a developer's machine nothing is installed:
+// the failure names the command to run.
 import { spawnSync } from 'node:child_process';
 import { Failure } from './command.ts';
 import { isRoot } from './privileges.ts';
 import { run, step } from './run.ts';
 
-/** How long another apt may hold dpkg's lock while it installs. */
+/** How long to wait for dpkg's lock. */
 const LOCK_TIMEOUT_S = 300;
 
 function isInstalled(name: string): boolean {
@@ -14,10 +14,10 @@ function isInstalled(name: string): boolean {
   return status === 0 && /^Status: install ok installed$/m.test(stdout);
 }
 
-/** The installation that runs now: two at a time would wait for each other's locks. */
+/** Serializes installations: parallel ones would wait for each other's locks. */
 let installing: Promise<unknown> = Promise.resolve();
 
-/** Resolves when all the packages are installed. Fails with `purpose` and the command to type where it may not install. */
+/** Resolves when all packages are installed. Where it must not install, it fails with `purpose` and the command to run. */
 export async function requirePackages(names: readonly string[], purpose: string): Promise<void> {
   const turn = installing.then(() => installMissing(names, purpose));
   installing = turn.catch(() => {});

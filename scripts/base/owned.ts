@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Child processes that do not outlive this process when it ends early.
+// Child processes that are killed when this process exits.
 import type { ChildProcess } from 'node:child_process';
 
 const owned = new Set<ChildProcess>();
@@ -7,7 +7,7 @@ process.once('exit', () => {
   for (const child of owned) child.kill('SIGKILL');
 });
 
-/** Kills the child when this process exits before it. */
+/** Kills the child if this process exits first. */
 export function own<Child extends ChildProcess>(child: Child): Child {
   owned.add(child);
   child.once('close', () => owned.delete(child));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs programs to their end, in steps that are shown with their times.
+// Runs programs until they exit, in steps that are shown with their durations.
 import { spawn } from 'node:child_process';
 import { ROOT } from '../paths.ts';
 import { Failure } from './command.ts';
 import { own } from './owned.ts';
 import { prioritize, progress } from './screen.ts';
 
-/** One line of progress: the label, and the time when it is done. */
+/** Runs `work` and shows one line of progress: the label, then the duration. */
 export async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
   progress(`${label} … `);
   const start = performance.now();
@@ -21,14 +21,14 @@ export async function step<T>(label: string, work: () => Promise<T>): Promise<T>
 }
 
 export interface RunOptions {
-  /** What to do if it fails: the end of the failure's message. */
+  /** Appended to the failure's message: what to do. */
   readonly remedy?: string;
-  /** Set besides this process's own. */
+  /** Added to the environment of this process. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
 }
 
-/** Runs a program to its end and gives its standard output. Fails, with all that it printed, if it exits with another code than 0. */
+/** Runs a program until it exits and returns its standard output. If the exit code is not 0, fails with its whole output. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const { remedy = '', env = {}, cwd = ROOT } = options;
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a command shows its progress: the terminal, or for work that overlaps with other work a text that is shown in one piece later.
+// Output of a command: to the terminal or, for work that runs in parallel, into a buffer that is shown in one piece later.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
@@ -8,10 +8,10 @@ import { own } from './owned.ts';
 
 const captures = new AsyncLocalStorage<Capture>();
 
-/** What the work has shown so far. */
+/** Buffers what the work has shown so far. */
 export class Capture {
   #text = '';
-  /** Whether its programs leave the processors to others. */
+  /** Whether its programs run at low priority. */
   readonly yields: boolean;
 
   constructor({ yields = false } = {}) {
@@ -27,31 +27,31 @@ export class Capture {
   }
 }
 
-/** Runs `work`; all that it shows here goes to `capture` instead of the terminal. */
+/** Runs `work` with its output going to `capture` instead of the terminal. */
 export function withCapture<T>(capture: Capture, work: () => Promise<T>): Promise<T> {
   return captures.run(capture, work);
 }
 
-/** Gives a program of the work that is under way its priority. */
+/** Lowers the priority of a program if the current capture yields. */
 export function prioritize({ pid }: ChildProcess): void {
   if (pid !== undefined && captures.getStore()?.yields === true) setPriority(pid, constants.priority.PRIORITY_LOW);
 }
 
-/** Shows a result: standard output. */
+/** Prints a result to standard output. */
 export function print(text: string): void {
   const capture = captures.getStore();
   if (capture === undefined) process.stdout.write(`${text}\n`);
   else capture.append(`${text}\n`);
 }
 
-/** Shows progress: standard error, so that standard output stays free for results. Without a newline. */
+/** Prints progress to standard error, so that standard output has only results. Appends no newline. */
 export function progress(text: string): void {
   const capture = captures.getStore();
   if (capture === undefined) process.stderr.write(text);
   else capture.append(text);
 }
 
-/** Runs a program to its end, showing what it prints. Gives its exit code. */
+/** Runs a program until it exits and shows its output. Returns its exit code. */
 export function show(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number | null> {
   const capture = captures.getStore();
   const output = capture === undefined ? 'inherit' : 'pipe';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cache outside the repository, for what takes long to make: a directory for each thing, with the hash of its recipe in its name.
-// Another recipe, another directory.
+// The cache outside the repository, for products that take long to build: one directory for each product, with the hash of its recipe
+// in its name, so that a changed recipe gets a new directory.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -9,24 +9,24 @@ import { join } from 'node:path';
 export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'whodunit');
 const HASH_CHARACTERS = 12;
 
-/** A short hash of bytes or texts, to be used in names. */
+/** A short hash for use in names. */
 export function hashOf(...recipe: readonly (string | Buffer)[]): string {
   const hash = createHash('sha256');
   for (const part of recipe) hash.update(part);
   return hash.digest('hex').slice(0, HASH_CHARACTERS);
 }
 
-/** The directory in the cache of a thing with this recipe. It need not exist. */
+/** The cache directory of a product with this recipe. It may not exist yet. */
 export function cacheOf(name: string, ...recipe: readonly (string | Buffer)[]): string {
   return join(CACHE, `${name}-${hashOf(...recipe)}`);
 }
 
-/** What is being made now, by path: what two stages need at the same time is made once. */
+/** Products in the making, by path: one that two stages need at the same time is made once. */
 const making = new Map<string, Promise<string>>();
 
 /**
- * The path of `product` in the directory. Where it is missing, the directory is emptied, and `make` fills it: the product comes last,
- * in one step, so that what an interrupted attempt leaves is never used.
+ * Returns the path of `product` in the directory. If it is missing, empties the directory and calls `make` to fill it. `make` creates the
+ * product last and atomically, so that the remains of an interrupted attempt are never used.
  */
 export function cached(
   directory: string,

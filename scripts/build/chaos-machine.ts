@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packs the virtual machine of the chaos tests: one of the matrix's kernels with its drivers for virtio, loader, service, Node.js and
-// reaper in an initial RAM file system, and an empty disk for the queue. test/chaos/machine.ts boots it.
+// Packs the virtual machine of the chaos tests: a kernel of the matrix, an initramfs with its virtio drivers, loader, service, Node.js
+// and reaper, and an empty disk for the queue. test/chaos/machine.ts boots it.
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../base/command.ts';
@@ -10,10 +10,10 @@ import { NODE, ROOT } from '../paths.ts';
 import { KERNELS, kernelImage } from './kernel-images.ts';
 import { type MachineCommand, packInitramfs, qemu } from './machine.ts';
 
-/** The oldest of the matrix whose drivers are not compressed, and which has ext4 built in. */
+/** The oldest kernel of the matrix with uncompressed drivers and built-in ext4. */
 const KERNEL = '6.1';
 const PACKAGES = ['qemu-system-x86', 'cpio', 'e2fsprogs'];
-/** What the disk and the port need, in the order in which they can be loaded. */
+/** The drivers of the disk and the port, in load order (dependencies first). */
 const DRIVERS = [
   'virtio/virtio',
   'virtio/virtio_ring',
@@ -24,7 +24,7 @@ const DRIVERS = [
   'char/virtio_console',
 ];
 const DISK_SIZE = '64M';
-/** The archive alone takes 200. */
+/** The initramfs alone takes 200. */
 const MEMORY_MIB = 1024;
 
 export interface ChaosMachine extends MachineCommand {
@@ -35,16 +35,16 @@ export interface ChaosMachine extends MachineCommand {
 export async function packMachine(directory: string): Promise<ChaosMachine> {
   if (process.arch !== 'x64')
     throw new Failure(
-      `The machine of the chaos tests is an amd64 with this machine's Node.js, which is ${process.arch}.`,
+      `The virtual machine of the chaos tests is amd64 and runs this machine's Node.js, which is for ${process.arch}.`,
     );
-  await requirePackages(PACKAGES, 'The machine of the chaos tests');
+  await requirePackages(PACKAGES, 'The virtual machine of the chaos tests');
   const kernel = KERNELS.find(({ name }) => name === KERNEL);
   if (kernel === undefined) throw new Error(`the matrix has no kernel ${KERNEL}`);
   const { image, modules } = await kernelImage(kernel);
   if (modules === undefined) throw new Failure(`Debian's package of kernel ${KERNEL} has no modules.`);
   const root = join(directory, 'root');
   const disk = join(directory, 'disk.ext4');
-  const archive = await step('packing the machine of the chaos tests', async () => {
+  const archive = await step('packing the virtual machine of the chaos tests', async () => {
     rmSync(root, { recursive: true, force: true });
     for (const name of ['drivers', 'state', 'whodunit']) mkdirSync(join(root, name), { recursive: true });
     for (const [index, name] of DRIVERS.entries())
@@ -61,7 +61,7 @@ export async function packMachine(directory: string): Promise<ChaosMachine> {
   return { disk, ...qemu({ ...kernel, image, archive, memoryMiB: MEMORY_MIB }) };
 }
 
-/** The service as it is installed: what is built, the packages that it needs at run time, Node.js and its libraries. */
+/** Copies the service as installed: dist/, its run-time dependencies, Node.js and its shared libraries. */
 async function copyService(root: string): Promise<void> {
   const home = join(root, 'whodunit');
   cpSync(join(ROOT, 'dist'), join(home, 'dist'), { recursive: true });
@@ -76,5 +76,5 @@ async function copyService(root: string): Promise<void> {
     copyFileSync(path, join(root, path));
   }
   if (!existsSync(join(root, 'lib64')))
-    throw new Failure('ldd names no dynamic loader of Node.js, which the machine would need.', linked);
+    throw new Failure('ldd lists no dynamic loader for Node.js; the virtual machine needs it.', linked);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiler of bpf/, pinned, and how it is called.
+// The pinned compiler of bpf/ and its flags.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { requirePackages } from '../base/debian.ts';
@@ -18,7 +18,7 @@ export const BPF_FLAGS = [
   `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
 ];
 
-/** The compiler and libbpf's headers. A machine that has them from elsewhere than Debian's packages is fine. */
+/** Requires the compiler and libbpf's headers. They need not come from Debian's packages. */
 export async function requireCompiler(): Promise<void> {
   const compiles = [CLANG, STRIP].every((program) => spawnSync(program, ['--version']).status === 0);
   if (compiles && existsSync('/usr/include/bpf/bpf_helpers.h')) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the OpenTelemetry Collectors of the tests with their own builder, once, into the cache. As a program, it prints the path.
+// Builds the OpenTelemetry Collectors of the tests with the official builder, once, into the cache. Run as a program, it prints the path.
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../base/command.ts';
@@ -7,12 +7,12 @@ import { run, step } from '../base/run.ts';
 import { ROOT } from '../paths.ts';
 import { cached, cacheOf } from './cache.ts';
 
-/** The small one, of most tests, and the one with all that otel-config/ names. */
+/** The small collector of most tests, and the one with every component that otel-config/ uses. */
 const MANIFEST = join(ROOT, 'test/collector/builder.yaml');
 export const CONFIGS_MANIFEST = join(ROOT, 'test/configs/builder.yaml');
 const BUILDER = 'go.opentelemetry.io/collector/cmd/builder';
 
-/** The path of the manifest's collector, built when it is missing (a minute or more). */
+/** Returns the path of the manifest's collector. Builds it if it is missing (a minute or more). */
 export function buildCollector(manifestPath = MANIFEST): Promise<string> {
   const manifest = readFileSync(manifestPath);
   return cached(cacheOf('collector', manifest), 'collector', async (cache) => {
@@ -21,11 +21,11 @@ export function buildCollector(manifestPath = MANIFEST): Promise<string> {
     const modules = Array.from(text.matchAll(/ gomod: (\S+) (\S+)/g), ([, path, at]) => `${path}@${at}`);
     modules.push(`go.opentelemetry.io/collector/otelcol@v${version}`);
     const generated = join(cache, 'generated');
-    const remedy = 'It needs the Go module proxy once; the output above says what was missing.';
-    await step('generating an OpenTelemetry Collector of the tests', async () => {
+    const remedy = 'It needs the Go module proxy once; see the output above.';
+    await step('generating an OpenTelemetry Collector for the tests', async () => {
       const flags = ['--skip-get-modules', '--skip-compilation'];
       await run('go', ['run', `${BUILDER}@v${version}`, '--config', manifestPath, ...flags], { cwd: cache, remedy });
-      // The builder would tidy the module, and so ask for what only the tests of its components need. A build needs less.
+      // The builder would run `go mod tidy`, which also downloads the test dependencies of its components.
       await run('go', ['mod', 'init', 'collector'], { cwd: generated });
       await run('go', ['mod', 'edit', ...modules.map((module) => `-require=${module}`)], { cwd: generated });
     });

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds programs that are Go modules, each once, into the cache: <name>-<version>.
+// Builds tools from Go modules, each once, into the cache: <name>-<version>.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, step } from '../base/run.ts';
 import { CACHE } from './cache.ts';
 
-/** The programs, pinned: the module, and the package of the program in it. */
+/** The pinned tools: the module, and the path of the main package in it. */
 const TOOLS = {
   'docker-compose': { module: 'github.com/docker/compose/v2', version: 'v2.40.3', program: 'cmd' },
   helm: { module: 'helm.sh/helm/v3', version: 'v3.22.0', program: 'cmd/helm' },
@@ -14,7 +14,7 @@ const TOOLS = {
 export type GoTool = keyof typeof TOOLS;
 export const GO_TOOLS = Object.keys(TOOLS) as GoTool[];
 
-/** The path of the program, built when it is missing (minutes). */
+/** Returns the path of the tool. Builds it if it is missing (minutes). */
 export async function buildGoTool(name: GoTool): Promise<string> {
   const { module, version, program } = TOOLS[name];
   const directory = join(CACHE, 'tools');
@@ -22,10 +22,10 @@ export async function buildGoTool(name: GoTool): Promise<string> {
   if (existsSync(built)) return built;
   mkdirSync(directory, { recursive: true });
   const fresh = mkdtempSync(join(directory, 'building-'));
-  const remedy = 'It needs the Go module proxy once; the output above says what was missing.';
+  const remedy = 'It needs the Go module proxy once; see the output above.';
   try {
     await step(`building ${name} ${version} (once; some minutes)`, async () => {
-      // A module that requires it: `go install` refuses those whose go.mod excludes a version.
+      // Built from a module that requires it: `go install` refuses modules whose go.mod has exclude directives.
       await run('go', ['mod', 'init', 'tool'], { cwd: fresh });
       await run('go', ['mod', 'edit', `-require=${module}@${version}`], { cwd: fresh });
       const flags = ['-mod=mod', '-trimpath', '-ldflags=-s -w', '-o', 'built'];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the contents of the public base images, for tests without a registry: a Debian by debootstrap, this machine's Go and the project's
-// Node.js, npm, and the modules and packages of the two lock files, so that an image is built without a network. Made once, into a cache
-// outside the repository; test/delivery/ makes images of it under the public names (test/delivery/bases/).
+// Makes the contents of the public base images, so that the tests build images without a registry and without a network: Debian from
+// debootstrap, this machine's Go, the project's Node.js, npm, and the modules and packages of the two lock files. Made once, into a cache
+// outside the repository; test/delivery/ makes images with the public names from it (test/delivery/bases/).
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { requirePackages } from '../base/debian.ts';
@@ -11,15 +11,15 @@ import { CACHE, emptyDirectory, hashOf } from './cache.ts';
 import { mirrors } from './kernel-images.ts';
 
 const SUITE = 'trixie';
-/** A compiler and Python for the shop, systemd for the units and the package. */
+/** A compiler and Python for the example shop, systemd for the units and the package. */
 const INCLUDED = ['ca-certificates', 'gcc', 'libc6-dev', 'python3', 'libstdc++6', 'systemd', 'dbus'];
 const NPM = 'npm@11.21.2';
 
-/** Each with an end, so that no two lists are one text. */
+/** Hashes the parts with a separator, so that different lists never have the same bytes. */
 const hashOfAll = (...parts: (string | Buffer)[]) => hashOf(...parts.flatMap((part) => [part, '\0']));
 const readRoot = (name: string) => readFileSync(join(ROOT, name));
 
-/** A directory of the cache. Where it is missing, `make` fills one beside it, which then takes its name. */
+/** Returns a directory of the cache. If it is missing, `make` fills a temporary one, which is then renamed. */
 async function cachedImage(name: string, label: string, make: (directory: string) => Promise<void>): Promise<string> {
   const directory = join(CACHE, 'images', name);
   if (existsSync(directory)) return directory;
@@ -36,7 +36,7 @@ async function debian(): Promise<string> {
     `bootstrapping Debian ${SUITE} (once; some minutes)`,
     async (to) => {
       const include = `--include=${INCLUDED.join(',')}`;
-      const remedy = "Debian's mirror could not be read; the output above says why.";
+      const remedy = "Debian's mirror could not be read; see the output above.";
       await run('debootstrap', ['--variant=minbase', include, SUITE, to, mirrors().main], { remedy });
       for (const left of ['var/cache/apt/archives', 'var/lib/apt/lists', 'debootstrap'])
         rmSync(join(to, left), { recursive: true, force: true });
@@ -60,12 +60,12 @@ async function go(): Promise<string> {
 async function node(): Promise<string> {
   const name = `node-${hashOfAll(NPM, readRoot('package-lock.json'))}`;
   return cachedImage(name, 'fetching npm and the packages of package-lock.json for images', async (to) => {
-    const remedy = 'It needs the npm registry once; the output above says what was missing.';
+    const remedy = 'It needs the npm registry once; see the output above.';
     const quiet = ['--no-audit', '--no-fund', '--ignore-scripts'];
     await run('npm', ['install', '--prefix', join(to, 'installed'), ...quiet, NPM], { remedy });
     renameSync(join(to, 'installed/node_modules/npm'), join(to, 'npm'));
     rmSync(join(to, 'installed'), { recursive: true });
-    copyFileSync(NODE, join(to, 'node')); // cpSync() of Node 24 takes a link to a file for a directory
+    copyFileSync(NODE, join(to, 'node')); // cpSync() of Node 24 treats a symbolic link to a file as a directory
     const trial = join(to, 'trial');
     mkdirSync(trial);
     for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(trial, file));
@@ -77,7 +77,7 @@ async function node(): Promise<string> {
   });
 }
 
-/** The directories, made where they are missing. */
+/** Returns the directories. Makes those that are missing. */
 export async function prepareImageBases(): Promise<{ debian: string; go: string; node: string }> {
   await requirePackages(['debootstrap'], 'The test of the images');
   return { debian: await debian(), go: await go(), node: await node() };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the Jaeger of the tests from Go modules, once, into the cache: all of it in one program, with its store in memory, and
-// without the pages of its user interface, which are no part of the module. As a program, it prints the path.
+// Builds the Jaeger of the tests from Go modules, once, into the cache: the all-in-one program, with in-memory storage and without the
+// web interface, whose files are not in the module. Run as a program, it prints the path.
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../base/command.ts';
@@ -8,15 +8,15 @@ import { run, step } from '../base/run.ts';
 import { cached, cacheOf } from './cache.ts';
 
 const MODULE = 'github.com/jaegertracing/jaeger';
-/** The newest of the module: what was released as 2.x has the same source and tags that are no Go versions of it. */
+/** The newest version of the module. The 2.x releases have the same source, but their tags are not valid Go versions of this path. */
 const VERSION = 'v1.76.0';
 const PROGRAM = `${MODULE}/cmd/all-in-one`;
 
-/** The path of Jaeger, built when it is missing (some minutes). */
+/** Returns the path of Jaeger. Builds it if it is missing (some minutes). */
 export function buildJaeger(): Promise<string> {
   return cached(cacheOf('jaeger', `${PROGRAM}@${VERSION}`), 'jaeger', async (cache) => {
-    const remedy = 'It needs the Go module proxy once; the output above says what was missing.';
-    await step('building the Jaeger of the tests (once; some minutes)', async () => {
+    const remedy = 'It needs the Go module proxy once; see the output above.';
+    await step('building Jaeger for the tests (once; some minutes)', async () => {
       await run('go', ['mod', 'init', 'jaeger'], { cwd: cache, remedy });
       await run('go', ['mod', 'edit', `-require=${MODULE}@${VERSION}`], { cwd: cache, remedy });
       await run('go', ['build', '-mod=mod', '-trimpath', '-ldflags=-s -w', '-o', 'jaeger.new', PROGRAM], {

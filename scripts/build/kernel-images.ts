@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Debian's kernels for the kernel matrix, downloaded once into a cache outside the repository. apt itself chooses the newest
-// package of a series, checks the archive's signature and the package's hash; it gets lists and a cache of its own, so that the
-// machine's sources stay as they are. The mirror is the one that the machine uses.
+// Debian's kernels for the kernel matrix, downloaded once into a cache outside the repository. The newest package of each series is
+// used. apt verifies the archive's signature and the package's hash. It runs with separate lists and a separate cache, so that the
+// machine's sources do not change; the mirror is the machine's.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
@@ -14,7 +14,7 @@ const IMAGES = join(CACHE, 'kernels');
 export interface Kernel {
   readonly name: string;
   readonly arch: Arch;
-  /** Which of Debian's archives has the suite that has the package. */
+  /** The Debian archive that has the suite. */
   readonly archive: 'main' | 'security';
   readonly suite: string;
   readonly package: string;
@@ -40,7 +40,7 @@ export const KERNELS: readonly Kernel[] = [
     package: 'linux-image-6.1.0-*-cloud-amd64',
     cpu: 'max',
   },
-  // 6.12 oopses under emulation with every feature that QEMU can emulate.
+  // 6.12 oopses under emulation with `-cpu max`.
   {
     name: '6.12',
     arch: 'amd64',
@@ -67,7 +67,7 @@ export const KERNELS: readonly Kernel[] = [
   },
 ];
 
-/** The base addresses of Debian's archives, from the machine's own sources. */
+/** The base URLs of Debian's archives, from the machine's apt sources. */
 export function mirrors(): Record<Kernel['archive'], string> {
   const parts = filesIn('/etc/apt/sources.list.d', /\.(list|sources)$/);
   const files = ['/etc/apt/sources.list', ...parts].filter(existsSync);
@@ -78,11 +78,11 @@ export function mirrors(): Record<Kernel['archive'], string> {
   const find = (pattern: RegExp) => words.find((word) => pattern.test(word))?.replace(/\/$/, '');
   const main = find(/^https?:\/\/\S+\/debian\/?$/);
   if (main === undefined)
-    throw new Failure("no Debian mirror is named in /etc/apt: the kernel matrix takes Debian's kernels from there.");
+    throw new Failure('/etc/apt has no Debian mirror: the kernel matrix downloads its kernels from there.');
   return { main, security: find(/^https?:\/\/\S+\/debian-security\/?$/) ?? `${main}-security` };
 }
 
-/** An apt of its own: configuration, lists and cache are in the directory. */
+/** Returns a function that runs apt with its configuration, lists and cache in the directory. */
 function apt(directory: string): (program: string, ...args: string[]) => Promise<string> {
   const configuration = join(directory, 'apt.conf');
   if (!existsSync(configuration)) {
@@ -109,7 +109,7 @@ function apt(directory: string): (program: string, ...args: string[]) => Promise
       ].join('\n'),
     );
   }
-  const remedy = "Debian's mirror could not be read; the output above says why.";
+  const remedy = "Debian's mirror could not be read; see the output above.";
   return (program, ...args) => run(program, args, { env: { APT_CONFIG: configuration }, cwd: directory, remedy });
 }
 
@@ -121,10 +121,10 @@ export interface KernelImage {
   readonly modules: string | undefined;
 }
 
-/** The image of one kernel after the other: they share apt's lists. */
+/** Serializes downloads: they share apt's lists. */
 let downloading: Promise<unknown> = Promise.resolve();
 
-/** Finds the kernel in the cache, or downloads it. */
+/** Returns the kernel from the cache, or downloads it. */
 export function kernelImage(kernel: Kernel): Promise<KernelImage> {
   const turn = downloading.then(() => findOrDownload(kernel));
   downloading = turn.catch(() => {});
@@ -139,7 +139,7 @@ async function findOrDownload(kernel: Kernel): Promise<KernelImage> {
   mkdirSync(directory, { recursive: true });
   const call = apt(directory);
   if (filesIn(join(directory, 'lists'), /Packages/).length === 0)
-    await step("reading the lists of Debian's kernels", () => call('apt-get', 'update', '-qq'));
+    await step("downloading Debian's package lists for the kernels", () => call('apt-get', 'update', '-qq'));
   return await step(`downloading Debian's kernel ${kernel.name} for ${kernel.arch}`, async () => {
     const listed = await call('apt-cache', 'pkgnames', kernel.package.split('*')[0] ?? '');
     const pattern = new RegExp(`^${kernel.package.replaceAll('.', '\\.').replace('*', '[^-]*')}$`);
@@ -166,11 +166,11 @@ function contents(home: string, version: string): KernelImage {
   const root = join(home, version);
   const [modules] = ['lib/modules', 'usr/lib/modules'].flatMap((path) => filesIn(join(root, path), /./));
   const [image] = [join(root, 'boot'), modules ?? root].flatMap((directory) => filesIn(directory, /^vmlinuz/));
-  if (image === undefined) throw new Failure(`no kernel image is in ${root}: remove that directory and try again.`);
+  if (image === undefined) throw new Failure(`${root} has no kernel image: remove that directory and try again.`);
   return { version, image, modules };
 }
 
-/** The paths in the directory whose names match; none if there is no such directory. */
+/** Returns the paths in the directory whose names match; empty if the directory does not exist. */
 function filesIn(directory: string, name: RegExp): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the .deb and the .rpm of both processors in build/packages/ (packaging/nfpm.yaml says what is in them), and the npm package
-// beside them.
+// Makes the .deb and .rpm packages for both architectures (packaging/nfpm.yaml lists their contents) and the npm package, in
+// build/packages/.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, step } from '../base/run.ts';
@@ -10,22 +10,22 @@ import { ARCHS, buildPrebuilt, PREBUILT } from './prebuilt.ts';
 
 export const PACKAGES = join(ROOT, 'build/packages');
 
-/** What both processors share: the compiled service and the packages that it needs. */
+/** Copies what both architectures share: the compiled service and its dependencies. */
 async function stageService(to: string): Promise<void> {
   for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(to, file));
-  const remedy = 'It needs the npm registry once; the output above says what was missing.';
+  const remedy = 'It needs the npm registry once; see the output above.';
   const quiet = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  await step('installing what the service needs at run time', () => run('npm', ['ci', ...quiet], { cwd: to, remedy }));
+  await step('installing the run-time dependencies of the service', () => run('npm', ['ci', ...quiet], { cwd: to, remedy }));
   rmSync(join(to, 'package-lock.json'));
   cpSync(join(ROOT, 'dist'), join(to, 'dist'), { recursive: true });
 }
 
-/** The Node.js of package.json for a processor, from npm. */
+/** Copies the Node.js of package.json for an architecture, from npm. */
 async function stageNode(arch: string, version: string, to: string): Promise<void> {
   const directory = join(PACKAGES, `node-${arch}`);
   mkdirSync(directory, { recursive: true });
   const name = `node-linux-${arch}@${version}`;
-  const remedy = 'It needs the npm registry once; the output above says what was missing.';
+  const remedy = 'It needs the npm registry once; see the output above.';
   await step(`fetching ${name}`, async () => {
     await run('npm', ['pack', name, '--pack-destination', directory, '--prefer-offline', '--silent'], { remedy });
     await run('tar', ['-xzf', join(directory, readdirSync(directory)[0] ?? ''), '-C', directory, 'package/bin/node']);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds what the npm package has in it: the service in dist/, and the loader for both processors in prebuilt/, so that nothing is
-// built or fetched where the package is installed.
+// Builds the contents of the npm package: the service in dist/ and the loader for both architectures in prebuilt/. Installing the
+// package then builds and downloads nothing.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../paths.ts';
 import { buildLoaderFor, buildService } from './programs.ts';
 
-/** The processors, as Node.js and as Go name them. */
+/** The architectures, as Node.js and Go name them. */
 export const ARCHS = [
   { node: 'x64', go: 'amd64' },
   { node: 'arm64', go: 'arm64' },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the project's own programs: the loader, the service, and those that the tests run.
+// Builds the project's programs: the loader, the service, and the test programs.
 import { join } from 'node:path';
 import { run, step } from '../base/run.ts';
 import { LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
@@ -25,7 +25,7 @@ export async function buildGo(
 
 const LOADER_FLAGS = ['-ldflags=-s -w'];
 export const buildLoader = () => buildGo('the loader (Go)', LOADER, './loader', { flags: LOADER_FLAGS });
-/** For another processor than this machine's: `arch` as Go names it. */
+/** Cross-compiles the loader. `arch`: as Go names it. */
 export const buildLoaderFor = (arch: string, output: string) =>
   buildGo(`the loader for ${arch}`, output, './loader', { flags: LOADER_FLAGS, env: { GOOS: 'linux', GOARCH: arch } });
 export const buildMortal = () => buildGo('the example victims (Go)', MORTAL, './examples/mortal');
@@ -40,7 +40,7 @@ export async function buildService(): Promise<void> {
   );
 }
 
-/** The loader in build/ and the service in dist/. */
+/** Builds the loader into build/ and the service into dist/. */
 export async function build(): Promise<void> {
   await buildLoader();
   await buildService();

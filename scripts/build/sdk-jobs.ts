@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prepares the batch jobs of test/story/jobs/ that need more than Node.js, once, in the cache: a Go program, and a Python with
-// OpenTelemetry's SDK. As a program, it prints the path.
+// Prepares the batch jobs of test/story/jobs/ that need more than Node.js, once, in the cache: a Go program, and a Python environment
+// with OpenTelemetry's SDK. Run as a program, it prints the path.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { command } from '../base/command.ts';
@@ -12,12 +12,12 @@ import { cached, cacheOf } from './cache.ts';
 const JOBS = join(ROOT, 'test/story/jobs');
 const RECIPE = ['requirements.txt', 'go/go.mod', 'go/go.sum', 'go/main.go'];
 
-/** The directory with `batch_job` (Go) and `python/bin/python3`, made when it is missing. */
+/** Returns the directory with `batch_job` (Go) and `python/bin/python3`. Makes it if it is missing. */
 export async function prepareSdkJobs(): Promise<string> {
   const directory = cacheOf('sdk-jobs', ...RECIPE.map((name) => readFileSync(join(JOBS, name))));
   const done = await cached(directory, 'done', async (cache) => {
     await requirePackages(['python3-venv'], 'The batch job in Python');
-    const remedy = 'It needs the Go module proxy and PyPI once; the output above says what was missing.';
+    const remedy = 'It needs the Go module proxy and PyPI once; see the output above.';
     await step('building the batch job in Go (once)', () =>
       run('go', ['build', '-trimpath', '-o', join(cache, 'batch_job'), '.'], { cwd: join(JOBS, 'go'), remedy }),
     );

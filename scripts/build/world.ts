@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs of the machine that the conformance suite runs as victims and senders, and the victims that it compiles.
+// Prepares the conformance suite: the machine's programs that it runs as victims and senders, and the victims that it compiles.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { ROOT, WORLD } from '../paths.ts';
 
 const SOURCES = join(ROOT, 'test/deaths/world');
 
-/** The publisher of test/story/thread-context.test.ts: the ways in which a compiler and a linker may place a thread's variable. */
+/** The publisher of test/story/thread-context.test.ts, once for each TLS model and linkage that a compiler and a linker can produce. */
 const THREADS = join(ROOT, 'test/story/threads');
 const PROGRAM = join(THREADS, 'thread_context.c');
 const VARIABLE = join(THREADS, 'attach.c');
@@ -30,7 +30,7 @@ const PUBLISHERS: readonly (readonly [output: string, ...args: string[]])[] = [
   ['threads-with-library', PROGRAM, `-L${WORLD}`, '-Wl,--no-as-needed', '-lthreads', '-Wl,-rpath,$ORIGIN'],
 ];
 
-/** Debian's packages of the programs that a machine may lack. */
+/** Program → Debian package. */
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   perl: 'perl',
   java: 'default-jdk-headless',
@@ -44,7 +44,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   dockerd: 'docker.io',
   runc: 'runc',
 };
-/** Required as packages, since another program of that name would not do: a busybox for a container is static, and version managers install a script as python3. */
+/** Required as packages, because another program of that name may not work: busybox in a container must be static, and version managers install a script as python3. */
 const PACKAGES = ['busybox-static', 'python3'];
 const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
 
@@ -53,16 +53,16 @@ const isInstalled = (program: string): boolean => {
   return spawnSync('sh', ['-c', `command -v ${program}`], { env }).status === 0;
 };
 
-/** One after the other: the last of them is linked with a library before it. */
+/** Sequential: the last one links a library that is built before it. */
 async function buildPublishers(): Promise<void> {
   for (const [output, ...args] of PUBLISHERS) await run('gcc', ['-O1', '-Wall', '-o', join(WORLD, output), ...args]);
 }
 
-/** Installs the programs that the cases of test/deaths/undertaker/cases_world.go need, and builds the victims. */
+/** Installs the programs that test/deaths/undertaker/cases_world.go needs, and builds the victims. */
 export async function prepareWorld(): Promise<void> {
   const missing = Object.keys(PACKAGE_OF).filter((program) => !isInstalled(program));
   const packages = new Set([...missing.map((program) => PACKAGE_OF[program] as string), ...PACKAGES]);
-  await requirePackages([...packages], 'The part of test/deaths with programs of the machine');
+  await requirePackages([...packages], "test/deaths, which runs the machine's programs,");
   mkdirSync(WORLD, { recursive: true });
   await step('building the victims in Java, C, C++ and Rust', () =>
     Promise.all([

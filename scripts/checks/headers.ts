@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles each header of bpf/ alone, so that it includes what it uses and can be read, and moved, by itself.
+// Compiles each header of bpf/ alone, to verify that it includes what it uses.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../base/run.ts';
@@ -8,11 +8,11 @@ import { ROOT } from '../paths.ts';
 
 const FLAGS = [
   ...['-target', 'bpf', '-fsyntax-only', ...BPF_FLAGS],
-  '-Wno-unused-function', // what a header defines is used elsewhere
+  '-Wno-unused-function', // the functions of a header are used elsewhere
   '-Wno-pragma-once-outside-header', // here the header is the main file
 ];
 
-/** Needs the compiler. */
+/** Requires the compiler (requireCompiler()). */
 export async function checkHeaders(): Promise<void> {
   const headers = readdirSync(join(ROOT, 'bpf')).filter((name) => name.endsWith('.h'));
   for (const header of headers)

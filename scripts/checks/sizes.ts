@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits the sizes of functions and files in loader/ and bpf/; Biome limits those of TypeScript. Tests and generated files are exempt.
+// Limits the sizes of functions and files in loader/ and bpf/; Biome limits TypeScript. Tests and generated files are exempt.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
@@ -9,12 +9,12 @@ const FUNCTION_LINES_MAX = 60;
 const FILE_LINES_MAX = 300;
 const DIRECTORIES = ['loader', 'bpf'];
 
-/** The formatters put the closing brace of a function into the first column, and in C the opening one, too, on its own. */
+/** The formatters put a function's closing brace in the first column; in C the opening brace, too, on its own line. */
 const FUNCTION = /^(?:func .*\{|\{)$/;
 const DECLARATION = /^\w/;
 const NAME = /(\w+)\(/;
 
-/** What is too long in a file of Go or C, in words. */
+/** Returns one message for each thing that is too long in a Go or C file. */
 export function tooLong(path: string, source: string): string[] {
   const lines = source.trimEnd().split('\n');
   const found = lines.length > FILE_LINES_MAX ? [`${path}: ${lines.length} lines`] : [];
