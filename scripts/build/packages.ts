@@ -15,7 +15,9 @@ async function stageService(to: string): Promise<void> {
   for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(to, file));
   const remedy = 'It needs the npm registry once; see the output above.';
   const quiet = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  await step('installing the run-time dependencies of the service', () => run('npm', ['ci', ...quiet], { cwd: to, remedy }));
+  await step('installing the run-time dependencies of the service', () =>
+    run('npm', ['ci', ...quiet], { cwd: to, remedy }),
+  );
   rmSync(join(to, 'package-lock.json'));
   cpSync(join(ROOT, 'dist'), join(to, 'dist'), { recursive: true });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: what whodunit costs, measured against its bars and against other tools. Builds what bench/ needs, and runs it.
+// `npm run bench`: measures what whodunit costs and compares it with its bars and with other tools. Builds what bench/ needs, and runs it.
 import { join } from 'node:path';
 import { runScript } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
@@ -12,7 +12,7 @@ import { ROOT } from '../paths.ts';
 
 const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'];
 const COMPILER = ['gcc', 'libc6-dev'];
-/** Debian's packages that some parts need besides. */
+/** Additional Debian packages, by part. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   peers: ['libbpf-tools', 'bpftrace', 'forkstat'],
   profile: ['linux-perf'],
@@ -20,15 +20,15 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 const HELP = `npm run bench -- [options]
 
-Measures what whodunit costs and how fast it is, on a machine that should do nothing else; takes about a quarter of an hour, as
-root. A table on standard output, the same as JSON in bench/results/NAME.json. Ends with 1 only if something could not be measured.
+Measures the costs and the speed of whodunit. Needs root, an otherwise idle machine and about 15 minutes. Prints tables to standard
+output and writes the same figures to bench/results/NAME.json. Exits with 1 only if something could not be measured.
 
-  --quick       fewer and shorter rounds, under 3 minutes: a hint, not a figure
-  --only PARTS  some of them, with commas: ${PARTS.join(', ')}
-  --name NAME   of the results; by default full, quick (--quick) or partial (--only)
-  --judge       measure nothing: show the results of that name
-  --write       write docs/performance.md from the results of a whole run
-  --help        this text`;
+  --quick       fewer and shorter rounds, under 3 minutes; the figures are not reliable
+  --only PARTS  run only these parts, separated by commas: ${PARTS.join(', ')}
+  --name NAME   name of the results (default: full; quick with --quick; partial with --only)
+  --judge       do not measure; compare stored results with the bars
+  --write       write docs/performance.md from the results of a complete run
+  --help        show this text`;
 
 const OPTIONS = {
   quick: { type: 'boolean', default: false },
@@ -44,9 +44,9 @@ function validFlags() {
   const flags = readFlags(OPTIONS);
   const only = flags.only?.split(',') ?? PARTS;
   const unknown = only.find((part) => !PARTS.includes(part));
-  if (unknown !== undefined) throw new Failure(`--only: there is no part ${unknown}; there are ${PARTS.join(', ')}.`);
+  if (unknown !== undefined) throw new Failure(`--only: unknown part ${unknown}; the parts are ${PARTS.join(', ')}.`);
   if (flags.write && (flags.quick || flags.only !== undefined))
-    throw new Failure('--write goes without --quick and --only: docs/performance.md has all parts, measured well.');
+    throw new Failure('--write excludes --quick and --only: docs/performance.md needs a complete run.');
   const name = flags.name ?? (flags.only !== undefined ? 'partial' : flags.quick ? 'quick' : 'full');
   if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
   return { ...flags, only, name };
@@ -54,11 +54,11 @@ function validFlags() {
 
 async function buildAll(): Promise<void> {
   await build();
-  await buildGo('the reader of probe costs (Go)', join(ROOT, 'build/bench-probe-cost'), './bench/probe-cost');
+  await buildGo('the probe cost reader (Go)', join(ROOT, 'build/bench-probe-cost'), './bench/probe-cost');
   await buildGo('a program that is preempted (Go)', join(ROOT, 'build/bench-preempted'), './bench/preempted');
   await requirePackages(COMPILER, 'npm run bench');
   const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-static', '-pthread', '-o', join(ROOT, 'build/bench-load')];
-  await step('building the loads (C)', () => run('gcc', [...flags, 'bench/load/load.c']));
+  await step('building the load generator (C)', () => run('gcc', [...flags, 'bench/load/load.c']));
 }
 
 await command(async () => {
@@ -74,7 +74,7 @@ await command(async () => {
       process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
     }
     if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
-    for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (its part ${part})`);
+    for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (part ${part})`);
   }
   const args = ['bench/main.ts', JSON.stringify(flags)];
   return runScript('the benchmark', args, { inputToo: behindSudo });

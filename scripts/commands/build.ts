@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run build`: the loader in build/, the service in dist/.
+// `npm run build`: builds the loader into build/ and the service into dist/.
 import { command } from '../base/command.ts';
 import { build } from '../build/programs.ts';
 

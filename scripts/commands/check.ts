@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run check`: everything that can be verified without running the code, in all three languages.
-// `npm run format` (`--fix`) formats instead. Ends with 1 if any check fails, after having run them all.
+// `npm run check`: all static checks, in all three languages. `npm run format` (`--fix`) formats instead. Runs every check, and exits
+// with 1 if any failed.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { NODE, ROOT } from '../paths.ts';
 const STATICCHECK = 'honnef.co/go/tools/cmd/staticcheck@v0.8.2';
 const C_DIRECTORIES = ['bpf', 'bench/load'];
 const GO_DIRECTORIES = ['loader', 'examples', 'test', 'bench'];
-/** How many checks run at a time. */
+/** How many checks run in parallel. */
 const CHECKS_AT_A_TIME = 2;
 
 interface Check {
@@ -25,8 +25,9 @@ interface Check {
 
 const bin = (name: string): string => join(ROOT, 'node_modules/.bin', name);
 
-/** Runs the tool of node_modules/.bin or the script; a failure is one of the check. */
+/** Runs a tool of node_modules/.bin. */
 const tool = (label: string, name: string, ...args: string[]): Check => ({ label, work: () => run(bin(name), args) });
+/** Verifies that the committed output of a generator is up to date. */
 const fresh = (label: string, script: string): Check => ({ label, work: () => run(NODE, [script, '--check']) });
 
 function biome(fix: boolean): Check {
@@ -38,7 +39,7 @@ function biome(fix: boolean): Check {
 function gofmt(fix: boolean): Check {
   const work = async () => {
     const listed = (await run('gofmt', [fix ? '-w' : '-l', ...GO_DIRECTORIES])).trim();
-    if (!fix && listed !== '') throw new Failure('Not formatted: `npm run format` does it.', listed);
+    if (!fix && listed !== '') throw new Failure('Not formatted: run `npm run format`.', listed);
   };
   return { label: 'Go: format (gofmt)', work };
 }
@@ -53,19 +54,19 @@ function clangFormat(fix: boolean): Check {
     const missing = spawnSync(CLANG_FORMAT, ['--version']).error !== undefined;
     if (missing && process.env.CI !== 'true') return progress(`SKIPPED, ${CLANG_FORMAT} is not installed … `);
     const mode = fix ? ['-i'] : ['--dry-run', '--Werror'];
-    return run(CLANG_FORMAT, [...mode, ...sources], { remedy: '`npm run format` does it.' });
+    return run(CLANG_FORMAT, [...mode, ...sources], { remedy: 'Run `npm run format`.' });
   };
   return { label: 'C: format (clang-format)', work };
 }
 
-/** The checks of C. The first installs compiler and clang-format in CI. */
+/** In order: the first check installs compiler and clang-format in CI. */
 const C_CHECKS: readonly Check[] = [
-  fresh('C: the generated files are what bpf/ gives', 'scripts/generate/bpf.ts'),
+  fresh('C: the files generated from bpf/ are up to date', 'scripts/generate/bpf.ts'),
   { label: 'C: each header compiles alone', work: checkHeaders },
   clangFormat(false),
 ];
 
-/** The slowest first. */
+/** Slowest first. */
 const CHECKS: readonly Check[] = [
   { label: 'Go: staticcheck', work: () => run('go', ['run', STATICCHECK, './...']) },
   { label: 'Go: vet', work: () => run('go', ['vet', './...']) },
@@ -74,14 +75,14 @@ const CHECKS: readonly Check[] = [
   tool('TypeScript: types of tests, benchmark and scripts (tsc)', 'tsc', '--noEmit', '-p', 'test/tsconfig.json'),
   gofmt(false),
   { label: 'Go, C: sizes of functions and files', work: checkSizes },
-  fresh('the telemetry pages are what the registry gives', 'scripts/generate/telemetry.ts'),
-  fresh('the page of exit codes is what their tables give', 'scripts/generate/exit-codes.ts'),
-  fresh('the page of the configuration is what its tables give', 'scripts/generate/configuration.ts'),
+  fresh('docs/telemetry.md and semconv.ts are up to date', 'scripts/generate/telemetry.ts'),
+  fresh('docs/exit-codes.md is up to date', 'scripts/generate/exit-codes.ts'),
+  fresh('docs/configuration.md is up to date', 'scripts/generate/configuration.ts'),
 ];
 
 const problems: string[] = [];
 
-/** Runs a check to its end, and shows its line and what it found. */
+/** Runs a check, then shows its progress line and its findings. */
 async function runCheck({ label, work }: Check): Promise<void> {
   const capture = new Capture();
   await withCapture(capture, () =>
@@ -98,13 +99,13 @@ async function runInOrder(checks: readonly Check[]): Promise<void> {
   for (const check of checks) await runCheck(check);
 }
 
-/** Each waits for a free place; a list runs in its order. */
+/** Runs CHECKS_AT_A_TIME lists in parallel, and the checks of one list in order. */
 async function runAll(lists: readonly (readonly Check[])[]): Promise<void> {
   const waiting = [...lists];
-  const place = async () => {
+  const worker = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await runInOrder(next);
   };
-  await Promise.all(Array.from({ length: CHECKS_AT_A_TIME }, place));
+  await Promise.all(Array.from({ length: CHECKS_AT_A_TIME }, worker));
 }
 
 await command(async () => {

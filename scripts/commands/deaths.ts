@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run deaths`: the score, case by case. Builds what test/deaths/score needs, and runs it.
-
+// `npm run deaths`: scores the conformance cases, case by case. Builds what test/deaths/score needs, and runs it.
 import { runScript } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -11,16 +10,16 @@ import { prepareWorld } from '../build/world.ts';
 
 const HELP = `npm run deaths -- [options]
 
-Runs every case of test/deaths, and prints what terminated, what whodunit reported, and whether that was right.
-Ends with 1 if a report was wrong, missing, doubled, invented or lost.
+Runs every case of test/deaths, and prints what terminated, what whodunit reported, and whether the report was correct.
+Exits with 1 if a report was wrong, missing, duplicated, spurious or lost.
 
-  --runs N     that many runs in a row (1)
-  --storm      during a fork storm on all processors
-  --only NAMES some cases, with commas
-  --compare    score other tools of Debian beside it, in the same run
-  --write      write docs/deaths.md from the last run; with --compare, and all cases
-  --help       this text`;
-/** Debian's packages of the other tools (test/deaths/score/peers), and of what runs them. */
+  --runs N      repeat N times (default: 1)
+  --storm       run during a fork storm on all processors
+  --only NAMES  run only these cases, separated by commas
+  --compare     also score other tools of Debian, in the same run
+  --write       write docs/deaths.md from the last run; requires --compare and all cases
+  --help        show this text`;
+/** The Debian packages of the other tools (test/deaths/score/peers), and of the programs that run them. */
 const PACKAGES = ['libbpf-tools', 'forkstat', 'bpftrace', 'coreutils', 'util-linux'];
 
 const OPTIONS = {
@@ -37,9 +36,9 @@ function validFlags() {
   const flags = readFlags(OPTIONS);
   const runs = Number(flags.runs);
   if (!Number.isInteger(runs) || runs < 1)
-    throw new Failure(`--runs is ${flags.runs}; it must be a whole number from 1 on. See --help.`);
+    throw new Failure(`--runs is ${flags.runs}; it must be a positive integer. See --help.`);
   if (flags.write && (!flags.compare || flags.only !== undefined))
-    throw new Failure('--write needs --compare, and goes without --only: docs/deaths.md has all cases.');
+    throw new Failure('--write requires --compare and excludes --only: docs/deaths.md has all cases.');
   return { ...flags, runs, only: flags.only?.split(',') ?? null };
 }
 

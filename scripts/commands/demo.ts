@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run demo`: loader and service as `npm start` runs them, and six programs that terminate. Each report is shown and compared with
-// the status that the parent got from wait(2) and with the sender. Ends with 0 if all six are right.
+// `npm run demo`: starts loader and service as `npm start` does, and runs six programs that terminate. Shows each report and compares it
+// with the status that the parent received from wait(2) and with the sender. Exits with 0 if all six are correct.
 //
-// The service prints JSON here, and its own renderText shows the six: other terminations on this machine are left out.
+// The service prints JSON here. The demo formats the six records with the service's renderText and omits other terminations.
 import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,9 +29,9 @@ interface Demonstration {
   readonly title: string;
   /** The arguments of the example victim. */
   readonly way: readonly string[];
-  /** The signal that a shell sends. */
+  /** The signal that a shell sends to it. */
   readonly by?: string;
-  /** Whether it runs in a cgroup with a memory limit. */
+  /** It runs in a cgroup with a memory limit. */
   readonly limited?: boolean;
   readonly cause: 'fault' | 'abort' | 'killed' | 'exit' | 'oom_kill';
   readonly signal?: string;
@@ -60,7 +60,7 @@ const SENDER_KINDS: Readonly<Partial<Record<Demonstration['cause'], string>>> = 
   oom_kill: 'kernel',
 };
 
-/** What really happened. */
+/** The facts, from wait(2) and from the sender. */
 interface Truth {
   readonly pid: number;
   readonly sender: number | undefined;
@@ -80,13 +80,13 @@ interface JsonRecord {
   readonly resource: { readonly attributes: Attributes };
 }
 
-/** What is to be done at the end, in reverse order. */
+/** Run at the end, in reverse order. */
 type CleanUp = (() => unknown)[];
 
 async function demo(cleanUp: CleanUp): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-demo-'));
   cleanUp.push(() => rmSync(directory, { recursive: true, force: true }));
-  chmodSync(directory, 0o755); // the mode of the socket in it protects that
+  chmodSync(directory, 0o755); // the socket in it is protected by its mode
   const service = await startInto(directory);
   const reports = new Reports(service);
   const cgroup = limitedCgroup(`whodunit-demo-${process.pid}`, MEMORY_LIMIT_BYTES);
@@ -101,9 +101,7 @@ async function demo(cleanUp: CleanUp): Promise<number> {
     if (record !== undefined)
       process.stdout.write(renderText(readable(record), wantsColour(process.stdout, process.env)));
     const differences =
-      record === undefined
-        ? [`no report came within ${REPORT_WITHIN_MS / 1000} s`]
-        : compare(demonstration, truth, record);
+      record === undefined ? [`no report within ${REPORT_WITHIN_MS / 1000} s`] : compare(demonstration, truth, record);
     for (const difference of differences) console.log(`WRONG: ${difference}`);
     if (differences.length > 0) wrong += 1;
   }
@@ -113,7 +111,7 @@ async function demo(cleanUp: CleanUp): Promise<number> {
   return 0;
 }
 
-/** Starts loader and service with socket and queue in the directory; gives the service once it is ready. */
+/** Starts loader and service with socket and queue in the directory. Returns the service once it is ready. */
 async function startInto(directory: string): Promise<Running> {
   const socket = join(directory, 'events.sock');
   const stateDir = join(directory, 'state');
@@ -139,17 +137,17 @@ async function startInto(directory: string): Promise<Running> {
   return service;
 }
 
-/** The demo is for the terminal: collectors that the environment names are left out. An empty variable counts as unset. */
+/** Ignores collectors configured in the environment: the demo prints to the terminal only. An empty variable counts as unset. */
 function withoutExporters(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter((name) => name.startsWith('OTEL_'));
   return Object.fromEntries(names.map((name) => [name, '']));
 }
 
-/** Runs the victim to its end. */
+/** Runs the victim until it terminates. */
 async function terminate({ way, by, limited }: Demonstration, cgroup: string, cleanUp: CleanUp): Promise<Truth> {
   const args = limited ? ['in-cgroup', cgroup, ...way] : way;
   const victim = spawn(MORTAL, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  cleanUp.push(() => victim.kill('SIGKILL')); // only where the demo is interrupted
+  cleanUp.push(() => victim.kill('SIGKILL')); // has an effect only if the demo is interrupted
   const ended = new Promise<Pick<Truth, 'code' | 'signal'>>((resolve) =>
     victim.on('exit', (code, signal) => resolve({ code, signal })),
   );
@@ -181,7 +179,7 @@ function compare({ cause, signal, code }: Demonstration, truth: Truth, { attribu
     .map(([name, reported, right]) => `${name} is ${reported}; it should be ${right}`);
 }
 
-/** The service's records of terminations, by pid. None of these pids comes twice in so short a time. */
+/** The service's termination records, by pid. The demo is too short for a pid to be reused. */
 class Reports {
   readonly #service: Running;
   readonly #records = new Map<unknown, JsonRecord>();
@@ -189,7 +187,7 @@ class Reports {
   constructor(service: Running) {
     this.#service = service;
     const { stdout } = service.child;
-    if (stdout === null) throw new Error('the output of the service is not read');
+    if (stdout === null) throw new Error('the standard output of the service is not a pipe');
     createInterface({ input: stdout }).on('line', (line) => {
       const record: JsonRecord = JSON.parse(line);
       if (record.event_name !== 'whodunit.process.termination') return;
@@ -204,7 +202,7 @@ class Reports {
   }
 }
 
-/** The record in the shape that renderText takes. */
+/** Converts a line of JSON output to the type that renderText accepts. */
 function readable(record: JsonRecord): ReadableLogRecord {
   const ns = BigInt(record.timestamp_ns);
   return {

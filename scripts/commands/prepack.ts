@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs before `npm pack`: builds what the npm package has in it.
+// Runs before `npm pack`: builds the contents of the npm package.
 import { command } from '../base/command.ts';
 import { buildPrebuilt } from '../build/prebuilt.ts';
 

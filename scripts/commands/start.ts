@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm start`: builds, and runs loader and service together until Ctrl-C. What follows `--` goes to the service:
+// `npm start`: builds and runs loader and service until Ctrl-C. Arguments after `--` are passed to the service:
 // `npm start -- --output json`.
 import { lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +42,10 @@ await command(async () => {
   return 0;
 });
 
-/** Makes the directory of the queue the service's own: it may have run as another user before. One that existed elsewhere is left as it is. */
+/**
+ * Creates the directory of the queue and makes the service's user its owner; the service may have run as another user before. An existing
+ * directory that the user configured is not changed.
+ */
 function giveStateDir({ uid, gid }: User): void {
   const made = mkdirSync(STATE_DIR, { recursive: true, mode: 0o700 });
   if (made === undefined && STATE_DIR !== DEFAULT_STATE_DIR) return;
@@ -50,7 +53,7 @@ function giveStateDir({ uid, gid }: User): void {
     lchownSync(path, uid, gid);
 }
 
-/** Starts both; resolves when the first of them ends. */
+/** Starts loader and service. Resolves when the first of them ends. */
 async function watch(args: readonly string[]): Promise<{ readonly name: string } & Ending> {
   const user = serviceUser([NODE, SERVICE]);
   const hint = user.uid === 0 ? ` ${READABLE_BY_ROOT_ALONE}` : '';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run test:chaos`: the chaos tests by themselves. Last line: `N passed, N failed`.
-
+// `npm run test:chaos`: only the chaos tests. Last line: `N passed, N failed`.
 import { command, Failure, readFlags } from '../base/command.ts';
 import { run } from '../base/run.ts';
 import { build } from '../build/programs.ts';
@@ -10,20 +9,20 @@ import { report } from '../suites/counts.ts';
 
 const HELP = `npm run test:chaos -- [options]
 
-Kills, fills, cuts, slows and upgrades every part while processes terminate, and compares the terminations with the records that
-arrived. Needs root.
+Kills, fills, disconnects, slows down and upgrades every part while processes terminate, and compares the terminations with the
+records that arrived. Needs root.
 
-  --only KEYS        some scenarios, with commas: ${KEYS.join(', ')}
-  --full             the whole lengths: a minute and 100 kills, a collector that is down for 5 minutes
-  --soak             instead: an hour of terminations at 50 a second; memory and descriptors must stay flat
-  --soak-minutes N   the same, shorter or longer
-  --seed N           the random choices of an earlier run
-  --write            write docs/chaos.md from the last result of each scenario, afterwards
-  --help             this text
+  --only KEYS        run only these scenarios, separated by commas: ${KEYS.join(', ')}
+  --full             run at full length: a minute and 100 kills, a collector that is down for 5 minutes
+  --soak             run only the soak: an hour at 50 terminations/s; memory and file descriptors must not grow
+  --soak-minutes N   the same for N minutes
+  --seed N           repeat the random choices of an earlier run
+  --write            afterwards, write docs/chaos.md from the last result of each scenario
+  --help             show this text
 
-Each line of the table: true terminations, of them delivered, filtered and rejected by the collector; copies that log.record.uid
-removes, duplicates that it does not; terminations without a record; lost, as whodunit counted them; and how many other processes
-of this machine terminated, which may be among the lost. Exit code 1 where the sum is wrong.`;
+Columns of the table: actual terminations; how many of them were delivered, filtered, and rejected by the collector; copies that
+log.record.uid removes, and duplicates that it does not; terminations without a record; losses that whodunit counted; and
+terminations of other processes on this machine, which may be among the losses. Exits with 1 if the sum is wrong.`;
 
 const OPTIONS = {
   only: { type: 'string' },
@@ -38,7 +37,7 @@ const OPTIONS = {
 function number(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new Failure(`--${flag} is ${text}; it must be a whole number. See --help.`);
+  throw new Failure(`--${flag} is ${text}; it must be an integer of up to 10 digits. See --help.`);
 }
 
 await command(async () => {

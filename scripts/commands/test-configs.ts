@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run test:configs`: the tests of otel-config/ by themselves.
+// `npm run test:configs`: only the tests of otel-config/.
 import { command, Failure, readFlags } from '../base/command.ts';
 import { isRoot } from '../base/privileges.ts';
 import { build, buildMortal } from '../build/programs.ts';
@@ -8,13 +8,13 @@ import { report } from '../suites/counts.ts';
 
 const HELP = `npm run test:configs
 
-Tests what otel-config/ ships with real programs: a real collector validates every configuration, and a real termination
-passes through collector, sidecar, agent and gateway (the last by a real Kafka); a real Prometheus runs every PromQL query,
-Loki's own parser reads every LogQL query, Grafana's own schema every dashboard.
+Tests otel-config/ with real programs. A collector validates every configuration. A real termination passes through collector,
+sidecar, agent and gateway (the gateway with Kafka). Prometheus runs every PromQL query, Loki's parser checks every LogQL query,
+and Grafana's schema every dashboard.
 
-  --help   this text
+  --help   show this text
 
-Needs root and BPF, Debian's prometheus, default-jdk-headless and maven, and once the module proxy and Maven Central.`;
+Needs root and BPF; Debian's prometheus, default-jdk-headless and maven; and, the first time, the Go module proxy and Maven Central.`;
 
 await command(async () => {
   if (readFlags({ help: { type: 'boolean', short: 'h' } }).help) {

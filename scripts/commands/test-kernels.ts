@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run test:kernels`: the kernel matrix by itself. Last line: `N passed, N failed`.
+// `npm run test:kernels`: only the kernel matrix. Last line: `N passed, N failed`.
 import { command, readFlags } from '../base/command.ts';
 import { run } from '../base/run.ts';
 import { KERNELS } from '../build/kernel-images.ts';
@@ -11,10 +11,10 @@ const HELP = `npm run test:kernels -- [options]
 
 Boots Debian's kernels under QEMU and scores the conformance cases there.
 
-  --kernel NAMES  some of them, with commas: ${KERNELS.map(({ name }) => name).join(', ')}
-  --judge         do not boot: compare what the last run left in build/kernels
-  --write         write docs/kernels.md from what is in build/kernels afterwards
-  --help          this text`;
+  --kernel NAMES  run only these kernels, separated by commas: ${KERNELS.map(({ name }) => name).join(', ')}
+  --judge         do not boot; compare the output of the last run in build/kernels
+  --write         afterwards, write docs/kernels.md from build/kernels
+  --help          show this text`;
 
 await command(async () => {
   const flags = readFlags({

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm test`: builds, and runs all the tests. Ends with a table of the stages and their times, and the line `N passed, N failed`, summed
-// from the runners' own reports.
+// `npm test`: builds, and runs all tests. The output ends with a table of the stages and their durations, and the line
+// `N passed, N failed`, summed from the runners' reports.
 //
-// The suites that need the real kernel need root and BPF. Where these are missing they are skipped, and the output says so; with
-// CI=true a skip is a failure, so that no green run was one without them.
+// The suites that need the real kernel need root and BPF. Without these they are skipped, and the output reports it. With CI=true a
+// skipped suite fails the run.
 //
-// Unit tests, Go tests and fuzzers run side by side, and everything that has to be built or fetched is built or fetched
-// beside whatever does not need it yet. On this kernel, the suites that measure times and count losses run alone; those of
-// delivery and of configurations run side by side. What happens in emulated machines runs beside all of them, at a lower priority, too.
+// Unit tests, Go tests and fuzzers run in parallel. Builds and downloads run in parallel with tests that do not need them yet. On this
+// kernel, the suites that measure times and count losses run alone, and those of delivery and configurations in parallel. Emulated
+// machines run in parallel with all of them, at low priority.
 import { spawnSync } from 'node:child_process';
 import { command } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -45,10 +45,10 @@ const UNIT_TESTS = [
   'test/deaths/score',
   'test/chaos/ledger.test.ts',
 ];
-/** Each file with a loader, a service and a collector of its own. */
+/** Each file starts its own loader, service and collector. */
 const KERNEL_TESTS = ['test/deaths/deaths.test.ts', 'test/deaths/normal-exits.test.ts', 'test/story'];
 
-/** Each fuzzer, s. */
+/** How long each fuzzer runs. */
 const FUZZ_SECONDS = 5;
 const FUZZ_SECONDS_IN_CI = 60;
 
@@ -65,7 +65,7 @@ await command(async () => {
     const late = stages.prepareInBackground(
       'preparing delivery, configurations',
       () => prepareOthers(early.ended),
-      { yields: true }, // the first time, it lasts into the suites on this kernel
+      { yields: true }, // with an empty cache, it still runs during the suites on this kernel
     );
     await testWithoutKernel(stages);
     await testOnKernel(stages, await early.finish(), late);
@@ -77,7 +77,7 @@ await command(async () => {
   return report(stages.total());
 });
 
-/** Why the suites on this kernel cannot run; undefined if they can. */
+/** Returns why the suites on this kernel cannot run; undefined if they can. */
 function missingForKernelTests(): string | undefined {
   if (!isRoot()) return 'this is not root';
   const checked = spawnSync(LOADER, ['check'], { encoding: 'utf8' });
@@ -86,7 +86,7 @@ function missingForKernelTests(): string | undefined {
 }
 
 async function testWithoutKernel(stages: Stages): Promise<void> {
-  // One test notifies systemd, another makes a certificate. Elsewhere than in CI they fail if the program is missing, and say so.
+  // One test notifies systemd, another makes a certificate. Outside CI they fail if the program is missing.
   if (CI) await requirePackages(['systemd', 'openssl'], 'The tests of sd_notify and of TLS');
   await step('go vet', () => run('go', ['vet', './...']));
   const fuzzers = stages.testInBackground('fuzzers', () => fuzz(CI ? FUZZ_SECONDS_IN_CI : FUZZ_SECONDS));
@@ -100,8 +100,8 @@ type Early = Awaited<ReturnType<typeof prepareKernelTests>>;
 type Late = Awaited<ReturnType<typeof prepareOthers>>;
 
 /**
- * Builds and fetches, one thing after the other, what is needed first. The machines are started as soon as they are packed. The packages
- * come before them, since they build dist/ anew, which is packed, too.
+ * Builds and downloads sequentially what is needed first. Starts the machines as soon as they are packed. The packages come first: they
+ * rebuild dist/, which is packed into a machine.
  */
 async function prepareKernelTests(stages: Stages) {
   await makePackages();
@@ -117,13 +117,13 @@ async function prepareKernelTests(stages: Stages) {
   return { machines, chaos, tests };
 }
 
-/** The rest: it takes long the first time, and is needed late. */
+/** Prepares the rest: slow with an empty cache, and needed last. */
 async function prepareOthers(earlier: Promise<void>) {
   await earlier;
   return { delivery: await prepareDelivery(), configs: await prepareConfigs() };
 }
 
-/** Starts what happens in emulated machines: the two of the chaos tests, and the kernel matrix beside and after them. */
+/** Starts the suites that run in emulated machines: two chaos scenarios and the kernel matrix. */
 function startMachines(stages: Stages, kernels: readonly Machine[], environment: NodeJS.ProcessEnv) {
   const chaos = stages.testInBackground('chaos in machines', () => testChaos(environment, { keys: KEYS_IN_MACHINES }));
   const matrix = stages.testInBackground('kernel matrix', async () => {
@@ -146,6 +146,6 @@ async function testOnKernel(stages: Stages, { machines, chaos, tests }: Early, l
 
 async function skipKernelTests(stages: Stages, missing: string): Promise<void> {
   print(`SKIPPED: the suites on this kernel, because ${missing}`);
-  print('SKIPPED: nothing was tested on a real kernel and into a real collector. Run `sudo npm test`.');
+  print('SKIPPED: no test used the real kernel or a real collector. Run `sudo npm test`.');
   await stages.test('tests on this kernel', async () => ({ passed: 0, failed: 0, skipped: 1 }));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run generate`: compiles bpf/ with bpf2go into OUTPUTS. The result is committed, so that a build needs Go alone. It must come
-// from the pinned clang, or `--check` (in `npm run check`) could not compare bytes.
+// `npm run generate`: compiles bpf/ with bpf2go into OUTPUTS. The output is committed, so that a build needs only Go. `--check` (in
+// `npm run check`) compares it byte by byte, which requires the pinned clang.
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -51,7 +51,7 @@ async function generate(directory: string): Promise<void> {
   splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
 }
 
-/** Moves the C types to a package without cilium/ebpf, and exports them: docs/decisions/0041. */
+/** Moves the C types to a package that does not import cilium/ebpf, and exports them (docs/decisions/0041). */
 function splitTypes(objectFile: string, typesFile: string): void {
   const source = readFileSync(objectFile, 'utf8');
   const [header] = source.split('\npackage ');
@@ -78,7 +78,7 @@ await command(async () => {
   return 0;
 });
 
-/** Fails if a committed file is not what bpf/ gives. */
+/** Fails if a committed file differs from the generated one. */
 function check(directory: string): void {
   const stale = OUTPUTS.filter(
     (path) => !readFileSync(join(directory, basename(path))).equals(readFileSync(join(ROOT, path))),

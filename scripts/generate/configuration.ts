@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run generate:configuration`: writes docs/configuration.md from the table of knobs (src/config/knobs.ts) and from the --help
+// `npm run generate:configuration`: writes docs/configuration.md from the table of settings (src/config/knobs.ts) and the --help text
 // (src/cli.ts). `--check` only compares.
 import { HELP } from '../../src/cli.ts';
 import { KNOBS, type Knob, OTLP_KNOBS } from '../../src/config/knobs.ts';

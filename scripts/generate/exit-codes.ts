@@ -11,10 +11,10 @@ function page(): string {
   const parts = [
     '<!-- Generated from src/core/words/exit-codes.ts and signal-meanings.ts by `npm run generate:exit-codes`: not to be edited. -->',
     '# Exit codes and signals',
-    "What `whodunit explain` says, and what stands in `whodunit.exit.meaning` of a record. A program's own table goes before the conventions.",
+    'The meanings that `whodunit explain` prints and that records have in `whodunit.exit.meaning`. The table of a program has precedence over the conventions.',
     ...EXIT_CODES.flatMap(({ title, executables, aliases = [], source, codes }) => [
       `## ${title}`,
-      [names('Executables', executables), names('Also asked for as', aliases), `Source: ${source}.`]
+      [names('Executables', executables), names('Aliases', aliases), `Source: ${source}.`]
         .filter((line) => line !== '')
         .join('\n'),
       table('exit code', Object.entries(codes)),
@@ -24,7 +24,7 @@ function page(): string {
     table('exit code', [
       [
         `${SIGNAL_BASE + 1} to ${SIGNAL_BASE + SIGNAL_MAX}`,
-        'by convention, signal code − 128 ended it or a child of it',
+        'by convention, signal (code − 128) terminated it or a child of it',
       ],
     ]),
     '## Signals',

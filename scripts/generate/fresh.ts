@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../paths.ts';
 
-/** `texts`: path from the root → text. Sets exit code 1 if `--check` finds a stale one; `command` is what writes them. */
+/** `texts`: path from the root → text. With `--check`, sets exit code 1 if a file is stale. `command`: the command that writes them. */
 export function writeOrCheck(texts: Readonly<Record<string, string>>, command: string): void {
   const entries = Object.entries(texts);
   if (process.argv.includes('--check')) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the telemetry registry (otel-config/registry/, Weaver's format, and the extract of OpenTelemetry's conventions that it depends
-// on) into one resolved value. Fails on what does not resolve. What is made of it is left to telemetry.ts and the tests.
+// Reads the telemetry registry (otel-config/registry/, in Weaver's format, and the extract of OpenTelemetry's conventions that it depends
+// on) and resolves all references. Throws on a reference that does not resolve. telemetry.ts and the tests use the result.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,18 +15,18 @@ export interface Member {
 
 export interface Attribute {
   readonly id: string;
-  /** `string`, `int`, `double`, `boolean`, `string[]`; that of the values behind the key for a template. */
+  /** `string`, `int`, `double`, `boolean`, `string[]`. For a template: the type of the values. */
   readonly type: string;
-  /** Any key that begins with `id` and a dot. */
+  /** Whether it stands for every key that begins with `id` and a dot. */
   readonly template: boolean;
-  /** The values it may have; null: not an enumeration. */
+  /** The allowed values; null: not an enumeration. */
   readonly members: readonly Member[] | null;
   readonly brief: string;
   readonly note: string;
   readonly examples: readonly unknown[];
 }
 
-/** A name that is no longer emitted: that of an attribute, or of one value of an enumeration. */
+/** A name that is no longer emitted: of an attribute, or of one value of an enumeration. */
 export interface Renamed {
   readonly attribute: string;
   /** null: the attribute itself was renamed. */
@@ -36,7 +36,7 @@ export interface Renamed {
 
 export interface Use {
   readonly attribute: Attribute;
-  /** `required`, `recommended`, `opt_in`, or the condition in words. */
+  /** `required`, `recommended`, `opt_in`, or the condition as text. */
   readonly requirement: string;
   readonly note: string;
 }
@@ -59,10 +59,10 @@ export interface Metric extends Signal {
 export interface Registry {
   /** The schema URL of OpenTelemetry's conventions, which whodunit's telemetry follows. */
   readonly schemaUrl: string;
-  /** Ours and theirs, in the order of the files; without the deprecated ones. */
+  /** Whodunit's and OpenTelemetry's, in the order of the files, without deprecated ones. */
   readonly attributes: ReadonlyMap<string, Attribute>;
   readonly renamed: readonly Renamed[];
-  /** Ids of OpenTelemetry's. */
+  /** The ids of OpenTelemetry's attributes. */
   readonly upstream: ReadonlySet<string>;
   readonly events: readonly Signal[];
   readonly entities: readonly Signal[];
@@ -70,13 +70,13 @@ export interface Registry {
   readonly metrics: readonly Metric[];
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: YAML of a known form; what is missing fails where it is looked up
+// biome-ignore lint/suspicious/noExplicitAny: YAML of a known form; a missing field fails where it is read
 type Yaml = any;
 
 export function readRegistry(directory = DIRECTORY): Registry {
   const manifest = parse(readFileSync(join(directory, 'manifest.yaml'), 'utf8'));
   const [dependency] = manifest.dependencies as { schema_url: string; registry_path: string }[];
-  if (dependency === undefined) throw new Error(`${directory}manifest.yaml names no dependency`);
+  if (dependency === undefined) throw new Error(`${directory}manifest.yaml has no dependency`);
   const theirs = groupsOf(join(directory, dependency.registry_path));
   const ours = groupsOf(directory);
   const attributes = new Map<string, Attribute>();
@@ -131,7 +131,7 @@ function renamedIn({ id, type, deprecated }: Yaml): Renamed[] {
   return values
     .filter((named) => named.deprecated !== undefined)
     .map(({ value, deprecated: { reason, renamed_to: to } }) => {
-      if (reason !== 'renamed' || !to) throw new Error(`${id}: what is deprecated must be renamed, with renamed_to`);
+      if (reason !== 'renamed' || !to) throw new Error(`${id}: a deprecated name needs reason: renamed and renamed_to`);
       return { attribute: id, value, to };
     });
 }
@@ -153,7 +153,7 @@ function attributeOf({ id, type, brief, note, examples }: Yaml): Attribute {
 
 function useOf(use: Yaml, attributes: ReadonlyMap<string, Attribute>, group: string): Use {
   const attribute = attributes.get(use.ref);
-  if (attribute === undefined) throw new Error(`${group} refers to ${use.ref}, which nothing defines`);
+  if (attribute === undefined) throw new Error(`${group} refers to ${use.ref}, which is not defined`);
   const level = use.requirement_level ?? 'recommended';
   const requirement = typeof level === 'string' ? level : level.conditionally_required;
   return { attribute, requirement, note: text(use.note) };

@@ -4,8 +4,8 @@
 import { writeOrCheck } from './fresh.ts';
 import { type Attribute, type Member, type Renamed, readRegistry, type Use } from './registry.ts';
 
-const LINE_WIDTH = 120; // that of biome.json: the generated code is formatted code
-/** What the table says of a requirement level. */
+const LINE_WIDTH = 120; // as in biome.json: the generated code must pass the formatter
+/** Requirement level → text in the table. */
 const REQUIREMENTS: Readonly<Record<string, string>> = {
   required: 'always',
   recommended: 'if known',
@@ -18,7 +18,7 @@ writeOrCheck(
   'npm run generate:telemetry',
 );
 
-/** `SENDER_PID` for `whodunit.sender.pid`: our own prefix says nothing in our own code. */
+/** `SENDER_PID` for `whodunit.sender.pid`: the prefix is omitted. */
 function constant(id: string): string {
   return id
     .replace(/^whodunit\./, '')
@@ -47,18 +47,18 @@ function semconv(): string {
   for (const { id, members } of enumerations()) lines.push('', ...union(constant(id), members));
   const names = lines.map((line) => /^export \w+ (\w+)/.exec(line)?.[1]).filter((name) => name !== undefined);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new Error(`two names of the registry become ${twice}`);
+  if (twice !== undefined) throw new Error(`two names of the registry map to the constant ${twice}`);
   return `${lines.join('\n')}\n`;
 }
 
-/** Our own, with their values. */
+/** Whodunit's own enumerations, with their values. */
 function enumerations(): { readonly id: string; readonly members: readonly Member[] }[] {
   return [...registry.attributes.values()]
     .filter(({ id }) => !registry.upstream.has(id))
     .flatMap(({ id, members }) => (members === null ? [] : [{ id, members }]));
 }
 
-/** `export const CAUSE_VALUES = ['exit', …] as const;` and the type of its members, as the formatter would write them. */
+/** Returns `export const CAUSE_VALUES = ['exit', …] as const;` and the type of its members, formatted as Biome does. */
 function union(name: string, members: readonly Member[]): string[] {
   const type = name.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase());
   const values = members.map(({ value }) => `'${value}'`);
