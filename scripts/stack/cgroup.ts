@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cgroups at the paths that container runtimes and systemd make, without these: real directories, with real processes in them.
+// Real cgroups with real processes, at the paths that container runtimes and systemd use, without running these.
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { until } from './program.ts';
@@ -7,13 +7,13 @@ import { until } from './program.ts';
 const EMPTY_WITHIN_MS = 5_000;
 
 export interface Cgroup {
-  /** A command that enters it and executes the given one. */
+  /** Returns a command that enters the cgroup and executes the given command. */
   readonly enter: (command: readonly string[]) => string[];
-  /** Removes it, once its processes are gone, and those above it. */
+  /** Waits until its processes are gone, then removes it and its parents up to the directory of this process. */
   readonly remove: () => Promise<void>;
 }
 
-/** `path`: below a directory of this process's own, of version 1 where that has the memory controller, else of version 2. */
+/** Creates the cgroup at `path`, below a directory for this process: in version 1 if that has the memory controller, else in version 2. */
 export function makeCgroup(path: string): Cgroup {
   const root = join(mountPoint(), `whodunit-test-${process.pid}`);
   const directory = join(root, path);

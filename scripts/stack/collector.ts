@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real OpenTelemetry Collector, as a test runs it: OTLP in over gRPC and HTTP, files out. `npm test` builds it and names
-// its path in WHODUNIT_TEST_COLLECTOR (scripts/build/collector.ts).
+// The real OpenTelemetry Collector for tests: receives OTLP over gRPC and HTTP, and writes files. `npm test` builds it and sets its path
+// in WHODUNIT_TEST_COLLECTOR (scripts/build/collector.ts).
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -17,30 +17,30 @@ import { freePorts, type Program, startProgram, temporaryDirectory, until } from
 
 const LOGS_FILE = 'logs.jsonl';
 const READY_WITHIN_MS = 60_000;
-/** How often the file exporter empties its buffer: part of every latency that a test measures. */
+/** How often the file exporter flushes its buffer: part of every latency that a test measures. */
 const FLUSH_INTERVAL = '5ms';
-/** Never reached: a file that is rotated away would not be read. */
+/** Never reached: a rotated file would not be read. */
 const FILE_MEGABYTES_MAX = 1_000_000;
 
-/** What becomes of the log records that it accepts. */
+/** What the collector does with the log records that it accepts. */
 export type Keep =
-  /** They can be read a few milliseconds later. */
+  /** Writes them to the file within a few milliseconds. */
   | 'buffered'
-  /** They are in the file before the sender gets its answer, so that a killed collector has kept what it accepted. */
+  /** Writes them to the file before it answers, so that a killed collector loses no accepted record. */
   | 'at once'
-  /** Nothing: they are only counted, by its own metrics. */
+  /** Only counts them, in its own metrics. */
   | 'count';
 
 export interface Collector {
   readonly grpc: string;
   readonly http: string;
-  /** Every log record that has arrived so far, in order. */
+  /** All log records so far, in order of arrival. */
   readonly logs: () => readonly LogRecord[];
   readonly metrics: () => readonly MetricPoint[];
   readonly spans: () => readonly Span[];
-  /** The file that the log records are written into, one request a line. */
+  /** The file of the log records, one request per line. */
   readonly logsFilePath: string;
-  /** How many log records it says that it has accepted. */
+  /** The number of accepted log records, from the collector's own metrics. */
   readonly accepted: () => Promise<number>;
   readonly pid: number;
   readonly stop: () => Promise<void>;
@@ -52,10 +52,10 @@ export interface CollectorOptions {
   readonly keep?: Keep;
   /** The signals that it accepts. */
   readonly signals?: readonly Signal[];
-  /** Free ones unless they are named. */
+  /** Free ports by default. */
   readonly httpPort?: number;
   readonly grpcPort?: number;
-  /** Files in PEM format; without them it speaks no TLS. */
+  /** Files in PEM format. undefined: no TLS. */
   readonly tls?: { readonly cert_file: string; readonly key_file: string };
 }
 
@@ -75,7 +75,7 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
   return { ...site, pid: program.pid, stop };
 }
 
-/** The ports, the configuration and the files of a collector. They outlive it: it can be started there again. */
+/** The ports, the configuration and the files of a collector. They outlive it: another one can be started with them. */
 export interface CollectorSite extends Omit<Collector, 'pid' | 'stop'> {
   readonly start: () => Program;
   readonly ready: (program: Program) => Promise<void>;
@@ -121,7 +121,7 @@ interface Ports {
   readonly grpc: number;
   readonly http: number;
   readonly health: number;
-  /** Where it serves its own metrics. */
+  /** The port of its own metrics. */
   readonly own: number;
 }
 
@@ -136,7 +136,7 @@ function configuration({
   const listening = (port: number) => ({ endpoint: `127.0.0.1:${port}`, ...(tls === undefined ? {} : { tls }) });
   const path = (name: string) => join(directory, name);
   const fileExporter = (name: string) => ({ path: path(name), flush_interval: FLUSH_INTERVAL });
-  // With rotation the file exporter has no buffer, and appends after a restart (fileexporter, newFileWriter).
+  // With rotation, the file exporter does not buffer, and it appends after a restart (fileexporter, newFileWriter).
   const logsFile =
     keep === 'at once'
       ? { path: path(LOGS_FILE), rotation: { max_megabytes: FILE_MEGABYTES_MAX } }
@@ -168,7 +168,7 @@ function configuration({
   };
 }
 
-/** true if it answers 200, undefined if not (yet). */
+/** Returns true if the URL answers 200, else undefined. */
 export async function answers(url: string): Promise<true | undefined> {
   try {
     return (await fetch(url)).status === 200 ? true : undefined;
@@ -177,7 +177,7 @@ export async function answers(url: string): Promise<true | undefined> {
   }
 }
 
-/** What the file exporter has written so far, parsed; for each call, in order. */
+/** Returns a function that parses what the file exporter appended since its last call and returns everything so far, in order. */
 export function collected<T>(path: string, parse: (line: string) => T[]): () => readonly T[] {
   const appended = new AppendedLines(path);
   const all: T[] = [];

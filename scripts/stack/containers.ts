@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real containers for a test: a Docker daemon of the undertaker's (undertaker/world_docker.go), whose containers see the programs of this
-// machine read-only, and its network.
+// Real containers for tests, in the Docker daemon that the undertaker starts (undertaker/world_docker.go). They see this machine's file
+// system read-only, and its network.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MORTAL, type Program, startProgram, temporaryDirectory, UNDERTAKER, until } from './program.ts';
 
 const READY_WITHIN_MS = 120_000;
-/** Where a container finds the machine's root directory. */
+/** The machine's root directory in a container. */
 const MACHINE = '/machine';
 
 export interface Container {
   readonly program: Program;
-  /** The container's id; undefined as long as there is none. */
+  /** The container's id; undefined until the container exists. */
   readonly id: () => string | undefined;
 }
 
 export interface Docker {
   /**
-   * Runs a program of this machine in a container: below an init, in the machine's root directory, with these variables alone. `options`:
-   * more of `docker run`.
+   * Runs a program of this machine in a container: under an init, in the machine's root directory, with only these variables. `options`:
+   * further options of `docker run`.
    */
   readonly run: (
     command: readonly string[],

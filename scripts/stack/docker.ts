@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Docker daemon of a test's own: with a network, a BPF file system and a runtime directory of its own, so that neither the machine's
-// Docker nor its probes are touched. Images and build cache stay in a cache outside the repository, for one test run at a time.
+// A Docker daemon for one test run, isolated from the machine's Docker and probes: it has its own network, BPF file system and runtime
+// directory. Images and build cache are kept in a cache outside the repository; a lock admits one test run at a time.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,17 +8,17 @@ import { join } from 'node:path';
 import { type Program, ROOT, startProgram, temporaryDirectory, until } from './program.ts';
 
 const READY_WITHIN_MS = 120_000;
-/** Debian's client, which speaks the daemon's own BuildKit; another one may want a plug-in. */
+/** Debian's client, which supports the BuildKit of the daemon; other clients may need a plug-in. */
 const CLIENT = '/usr/bin/docker';
 const DAEMON = '/usr/sbin/dockerd';
 const ALONE = join(ROOT, 'test/deaths/undertaker/dockerd-alone.sh');
-/** In the namespaces of the daemon, before it starts. */
+/** Runs in the namespaces of the daemon before it starts. */
 const PREPARE = 'ip link set lo up && mount -t bpf bpf /sys/fs/bpf && exec /bin/sh "$@"';
 const BUILD_CACHE_MAX = '4GB';
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface Docker {
-  /** Runs the client to its end and gives what it printed. Throws where it fails, with its output. */
+  /** Runs the client until it exits and returns its standard output. If it fails, throws an error with its output. */
   readonly call: (args: readonly string[], options?: { input?: string; cwd?: string }) => string;
   readonly env: NodeJS.ProcessEnv;
   /** Runs a command in the daemon's network. */
@@ -37,7 +37,7 @@ export async function startDocker(): Promise<Docker> {
     ...['--data-root', cache, '--exec-root', inside('exec'), '--exec-opt', 'native.cgroupdriver=cgroupfs'],
   ];
   const log = openSync(inside('dockerd.log'), 'w');
-  // It ends with this process, and takes its containers with it.
+  // The daemon receives SIGTERM when this process ends, and stops its containers.
   const args = ['--pdeathsig', 'TERM', 'flock', '--no-fork', join(cache, 'lock')];
   args.push('unshare', '--mount', '--net', 'sh', '-c', PREPARE, 'sh', ALONE, DAEMON, ...options);
   const daemon = startProgram('setpriv', args, { stdio: ['ignore', log, log] });
@@ -70,7 +70,7 @@ export async function startDocker(): Promise<Docker> {
       },
       diagnostics,
     );
-    // What an interrupted run left, and images that have been built anew.
+    // Remove what an interrupted run left, and images that have been rebuilt.
     const left = call(['ps', '--all', '--quiet']).split(/\s+/).filter(Boolean);
     if (left.length > 0) call(['rm', '--force', ...left]);
     for (const what of ['volume', 'network', 'image']) call([what, 'prune', '--force']);
@@ -84,7 +84,7 @@ export async function startDocker(): Promise<Docker> {
   return { call, env, inNetwork, stop };
 }
 
-/** A daemon stops its containers one after the other: it is not killed for taking its time. */
+/** Waits without a limit, because a daemon stops its containers one after the other. */
 async function endOf(daemon: Program): Promise<void> {
   if (daemon.alive()) daemon.child.kill('SIGTERM');
   await daemon.ended;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loader for tests: a real Unix socket that sends the lines of the test and keeps the lines that it receives. It implements the roles of
-// docs/wire.md, without a kernel.
+// A loader for tests, without a kernel: a real Unix socket that sends the lines of the test and records the lines that it receives. It
+// implements the roles of docs/wire.md.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ export function goldenObject(name: string): any {
 /** A golden termination, as the service reads it. */
 export function goldenDeath(name: string): Death {
   const [decoded] = new Decoder().push(Buffer.from(golden(name)));
-  if (decoded?.ok !== true || decoded.message.type !== 'death') throw new Error(`${name} is no death`);
+  if (decoded?.ok !== true || decoded.message.type !== 'death') throw new Error(`${name} is not a termination`);
   return decoded.message;
 }
 
@@ -39,8 +39,9 @@ export class FakeLoader {
   readonly received: string[] = [];
   readonly sockets: Socket[] = [];
   connections = 0;
-  /** What a new connection receives first, and what follows when it claims the role of the consumer. */
+  /** Sent first on a new connection. */
   greeting: string | Buffer = golden('hello');
+  /** Called at the first line of a client, with which it claims the consumer role. */
   onClaim: (socket: Socket) => void = (socket) => this.becomeConsumer(socket);
   #server: Server | null = null;
 
@@ -87,7 +88,7 @@ export class FakeLoader {
     return this.received.map((text) => BigInt((JSON.parse(text) as { seq: string }).seq));
   }
 
-  /** Closes the connections and the socket, as a loader that exits does. */
+  /** Closes the connections and the socket, as an exiting loader does. */
   async stop(): Promise<void> {
     for (const socket of this.sockets.splice(0)) socket.destroy();
     const server = this.#server;
@@ -101,7 +102,7 @@ export class FakeLoader {
   }
 }
 
-/** Waits until `condition` holds; throws after `ms`. The default is long, because the machine may be busy. */
+/** Waits until `condition` returns true; throws after `ms`. The default is long, because the machine may be busy. */
 export async function until(condition: () => boolean, what: string, ms = 60_000): Promise<void> {
   const end = Date.now() + ms;
   while (!condition()) {

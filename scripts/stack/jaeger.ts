@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Jaeger, as a test runs it: traces in over OTLP, and out through the HTTP interface that its own pages use. `npm test` builds it
-// and names its path in WHODUNIT_TEST_JAEGER (scripts/build/jaeger.ts).
+// A real Jaeger for tests: receives traces over OTLP and returns them through the HTTP API of its web interface. `npm test` builds it
+// and sets its path in WHODUNIT_TEST_JAEGER (scripts/build/jaeger.ts).
 import { answers } from './collector.ts';
 import { freePorts, startProgram, temporaryDirectory, until } from './program.ts';
 
@@ -11,7 +11,7 @@ export interface JaegerSpan {
   readonly operationName: string;
   readonly traceId: string;
   readonly spanId: string;
-  /** Empty: it has none. */
+  /** Empty: no parent. */
   readonly parentSpanId: string;
   readonly startMicros: number;
   readonly durationMicros: number;
@@ -23,7 +23,7 @@ export interface JaegerSpan {
 export interface Jaeger {
   readonly grpc: string;
   readonly http: string;
-  /** The spans of a trace; none: it has no such trace. */
+  /** Returns the spans of a trace; empty if Jaeger has no such trace. */
   readonly trace: (traceId: string) => Promise<readonly JaegerSpan[]>;
   readonly stop: () => Promise<void>;
 }
@@ -67,7 +67,7 @@ export async function startJaeger(): Promise<Jaeger> {
   return { grpc: `http://${grpc}`, http: `http://${http}`, trace, stop };
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: it is another program's JSON; a test that reads it wrongly fails
+// biome-ignore lint/suspicious/noExplicitAny: JSON of another program; a test fails if it is read wrongly
 type Json = any;
 
 function spansOf({ data }: Json): JaegerSpan[] {

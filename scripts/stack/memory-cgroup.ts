@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A cgroup with a small memory limit, for an OOM kill. Version 1 where that has the memory controller, else version 2.
+// A cgroup with a small memory limit, for an OOM kill. Version 1 if that has the memory controller, else version 2.
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,8 +34,8 @@ export function limitedCgroup(name: string, limitBytes: number): LimitedCgroup {
     return { directory, remove: () => remove(directory) };
   } catch (error) {
     throw new Failure(
-      `No cgroup with a memory limit can be made here (${(error as Error).message}), so no process can run out of memory. ` +
-        'In a container, this needs the host’s cgroups, writable.',
+      `Cannot create a cgroup with a memory limit (${(error as Error).message}), which an OOM kill needs. ` +
+        'In a container, the cgroup file system of the host must be writable.',
     );
   }
 }
@@ -58,7 +58,7 @@ function inVersion2(mount: string | undefined, name: string, limitBytes: number)
   return directory;
 }
 
-/** Swap is accounted on some kernels only; without it the limit is reached all the same. */
+/** The file exists only on kernels with swap accounting. The limit works without it. */
 function writeIfPresent(path: string, text: string): void {
   try {
     writeFileSync(path, text);

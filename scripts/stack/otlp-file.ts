@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads what the collector's file exporter wrote, OTLP as JSON, one request a line, into flat records and metric points.
-// It reads the file itself and knows nothing of the code that sent it.
+// Parses the output of the collector's file exporter (OTLP as JSON, one request per line) into flat records, metric points and spans.
+// Shares no code with the sender.
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 const CHUNK_BYTES = 1 << 20;
@@ -22,7 +22,7 @@ export interface LogRecord {
   readonly scope: string | undefined;
 }
 
-/** Whether a record reports a termination. Others follow one (a restart), or stand for many (a summary). */
+/** Whether a record reports a termination; the others are restarts and summaries. */
 export const isTermination = ({ eventName }: LogRecord): boolean => eventName === 'whodunit.process.termination';
 
 export interface MetricPoint {
@@ -48,7 +48,7 @@ export interface Span {
   readonly resource: Attributes;
 }
 
-/** Returns the complete lines that were appended since the last call, piece by piece: all of them may be more than a string can hold. */
+/** Yields the complete lines that were appended since the last call. Reads in chunks: the file may exceed the maximum length of a string. */
 export class AppendedLines {
   private readonly path: string;
   private offset = 0;
@@ -79,8 +79,8 @@ export class AppendedLines {
 }
 
 /**
- * The requests of a line: one, but after a collector was killed while it wrote. What it had begun was not accepted and lacks its
- * newline, so that the next collector's first request stands behind it.
+ * Returns the requests of a line. It is usually one. If a collector was killed during a write, the line begins with an incomplete request,
+ * which was not accepted, and continues with the first request of the next collector.
  */
 export function requests(line: string): string[] {
   const [first = '', ...others] = line.split(/(?=\{"resource(?:Logs|Metrics)":)/);
@@ -96,7 +96,7 @@ function isWhole(text: string): boolean {
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: it is another program's JSON; a test that reads it wrongly fails
+// biome-ignore lint/suspicious/noExplicitAny: JSON of another program; a test fails if it is read wrongly
 type Json = any;
 
 function plainValue(value: Json): Value {
@@ -131,7 +131,7 @@ export function logRecords(line: string): LogRecord[] {
   );
 }
 
-/** Sums and gauges, of integers; histograms are left out. */
+/** Returns the points of integer sums and gauges. Ignores histograms. */
 export function metricPoints(line: string): MetricPoint[] {
   return (JSON.parse(line).resourceMetrics ?? []).flatMap((resourceMetrics: Json) =>
     (resourceMetrics.scopeMetrics ?? []).flatMap((scopeMetrics: Json) =>
@@ -142,7 +142,7 @@ export function metricPoints(line: string): MetricPoint[] {
             attributes: attributesOf(point.attributes),
             resource: attributesOf(resourceMetrics.resource?.attributes),
             timeUnixNs: BigInt(point.timeUnixNano ?? 0),
-            // All our sums count things: a double here is a wrong type, and becomes NaN, which equals nothing.
+            // All sums of whodunit are integers. A double is a bug: it becomes NaN, so that every comparison fails.
             value: Number(point.asInt ?? Number.NaN),
           }),
         ),

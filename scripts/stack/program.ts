@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real program that a test runs: its output is kept, its end is awaited, and it does not outlive the test.
+// A real program that a test runs: its output is recorded, and it does not outlive the test process.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { ROOT } from '../paths.ts';
 
 export * from '../paths.ts';
 
-/** What is left to do when the test process ends early. */
+/** Run when the test process exits early. */
 const atExit = new Set<() => void>();
 process.once('exit', () => {
   for (const last of [...atExit].reverse()) last();
@@ -27,12 +27,12 @@ export interface Ending {
 export interface Program {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** Everything that it has printed on both outputs so far. */
+  /** Standard output and standard error so far. */
   readonly output: () => string;
   readonly stdout: () => string;
   readonly ended: Promise<Ending>;
   readonly alive: () => boolean;
-  /** SIGTERM, then SIGKILL if it takes too long. */
+  /** Sends SIGTERM, then SIGKILL after STOP_WITHIN_MS. */
   readonly stop: () => Promise<Ending>;
 }
 
@@ -48,7 +48,7 @@ export function startProgram(program: string, args: readonly string[], options: 
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
   });
-  child.stdin?.on('error', () => {}); // it may have ended by now: its exit code says why
+  child.stdin?.on('error', () => {}); // the program may have ended; `ended` reports why
   const ended = new Promise<Ending>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
@@ -74,7 +74,7 @@ export function startProgram(program: string, args: readonly string[], options: 
   return { child, pid: child.pid ?? -1, output: () => output, stdout: () => stdout, ended, alive: () => alive, stop };
 }
 
-/** Polls until `probe` gives something. The error says what was awaited, for how long, and what `diagnostics` returns then. */
+/** Polls until `probe` returns a value. After `withinMs`, throws an error with `what` and the text that `diagnostics` returns. */
 export async function until<T>(
   what: string,
   withinMs: number,
@@ -90,7 +90,7 @@ export async function until<T>(
   }
 }
 
-/** A directory that is gone when the test process is. */
+/** Creates a directory that is removed when the test process exits. */
 export function temporaryDirectory(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
   const remove = () => {
@@ -101,10 +101,10 @@ export function temporaryDirectory(): { path: string; remove: () => void } {
   return { path, remove };
 }
 
-/** Below net.ipv4.ip_local_port_range: else a connection that anyone makes meanwhile may take the port, even one to that very port. */
+/** Below net.ipv4.ip_local_port_range: otherwise the kernel may assign the port to an outgoing connection, even to one that connects to it. */
 const PORTS = { from: 15_000, to: 32_000 } as const;
 
-/** Free ports: all are held at once, so that they differ. */
+/** Returns different free ports: all are bound before the first is released. */
 export async function freePorts(count: number): Promise<number[]> {
   const held = [];
   while (held.length < count) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Other tools that read tracefs, run where it may not be mounted.
+// Runs other tools that need tracefs on machines that may not have mounted it.
 
-/** Runs a command with tracefs in a mount namespace of its own, so that nothing on the machine changes. */
+/** Runs a command in a new mount namespace with tracefs, so that the machine's mounts do not change. */
 export const WITH_TRACEFS = [
   'unshare',
   '--mount',

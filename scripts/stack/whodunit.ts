@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loader and service together, as a test runs them: with a socket, pins and a health port of their own, so that several of them
-// and the whodunit of the machine do not collide.
+// Loader and service for tests. Each instance has its own socket, pins and health port, so that it does not conflict with other
+// instances or with the machine's whodunit.
 import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export type Protocol = 'grpc' | 'http/protobuf' | 'http/json';
 
 let instances = 0;
 
-/** Paths and a port of its own. */
+/** Returns the paths and the port of a new instance. */
 export async function place() {
   const directory = temporaryDirectory();
   const [port = 0] = await freePorts(1);
@@ -68,7 +68,7 @@ export function startService(at: Place, env: NodeJS.ProcessEnv = {}, args: reado
   return startCommand(at, ['run', ...args], env);
 }
 
-/** The service's program with another command, such as `doctor`, at that place. */
+/** Runs another command of the service, such as `doctor`, for that instance. */
 export function startCommand(at: Place, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
   return startProgram(NODE, [...SERVICE_FLAGS, SERVICE, ...args], {
     env: {
@@ -83,7 +83,7 @@ export function startCommand(at: Place, args: readonly string[], env: NodeJS.Pro
   });
 }
 
-/** What points the service at a collector. */
+/** Returns the environment that makes the service export to a collector. */
 export function exportTo(collector: Pick<Collector, 'grpc' | 'http'>, protocol: Protocol): NodeJS.ProcessEnv {
   return {
     OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? collector.grpc : collector.http,
@@ -97,7 +97,7 @@ export interface Whodunit {
   readonly at: Place;
   readonly loader: Program;
   readonly service: Program;
-  /** Stops both and gives how they ended. */
+  /** Stops both and returns how they ended. */
   readonly stop: () => Promise<{ service: Ending; loader: Ending; pinsLeft: boolean }>;
 }
 
@@ -131,7 +131,7 @@ export async function startWhodunit(env: NodeJS.ProcessEnv, loaderEnv: NodeJS.Pr
   return { at, loader, service, stop };
 }
 
-/** As docs/wire.md says: decimal strings, but for the ring's bytes. */
+/** The status message of docs/wire.md. */
 export interface Status {
   readonly exits_normal: string;
   readonly deaths: string;
@@ -140,16 +140,16 @@ export interface Status {
   readonly acked_seq: string;
 }
 
-/** The counters of the loader now: it sends them at once to each new client (docs/wire.md). */
+/** Returns the loader's current counters, which it sends to each new client (docs/wire.md). */
 export async function loaderStatus(socket: string): Promise<Status> {
   const connection = createConnection(socket);
-  const timer = setTimeout(() => connection.destroy(new Error('no status came')), STATUS_WITHIN_MS);
+  const timer = setTimeout(() => connection.destroy(new Error('no status received')), STATUS_WITHIN_MS);
   try {
     for await (const line of createInterface({ input: connection })) {
       const message = JSON.parse(line);
       if (message.type === 'status') return message;
     }
-    throw new Error(`${socket} was closed before a status came`);
+    throw new Error(`${socket} was closed before a status was received`);
   } finally {
     clearTimeout(timer);
     connection.destroy();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The chaos tests: builds what they need besides loader and service, runs the scenarios (test/chaos), prints their table.
+// The chaos tests: builds what they need in addition to loader and service, runs the scenarios (test/chaos), and prints their table.
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
@@ -15,18 +15,18 @@ import { vitest } from './vitest.ts';
 
 const BUILD = join(ROOT, 'build/chaos');
 const OTHER_LOADER = join(BUILD, 'other-loader');
-/** The last result of each scenario, of whichever run: test/chaos/write.ts makes docs/chaos.md of them. */
+/** The last result of each scenario, from any run. test/chaos/write.ts generates docs/chaos.md from them. */
 const RESULTS = join(BUILD, 'results');
 
-/** The scenarios that run by default, on this kernel and in emulated machines: all but the soak, which takes an hour. */
+/** The default scenarios, on this kernel and in emulated machines: all except the soak, which takes an hour. */
 export const KEYS_HERE = ['a', 'b', 'c', 'd', 'e', 'h', 'i', 'storm'];
 export const KEYS_IN_MACHINES = ['f', 'g'];
 export const KEYS = [...KEYS_HERE, ...KEYS_IN_MACHINES].sort();
 export const SOAK = 'soak';
 
 /**
- * A loader of the same version whose object differs: one byte more, which no reader of ELF looks at. The probes are the same, but a
- * loader compares objects, and replaces them.
+ * Builds a loader of the same version whose BPF object has one more byte at the end, which ELF readers ignore. The probes are the same,
+ * but a loader compares objects, and so replaces the probes.
  */
 async function buildOtherLoader(): Promise<void> {
   const object = join(ROOT, 'loader/internal/probes/bpf_bpfel.o');
@@ -38,7 +38,7 @@ async function buildOtherLoader(): Promise<void> {
   await buildGo('another loader', OTHER_LOADER, './loader', { flags: ['-overlay', overlay] });
 }
 
-/** The path of the loader of release 0.1.0; undefined where this clone lacks its commit and CI is not set. */
+/** Returns the path of the loader of release 0.1.0; undefined if it cannot be built (this clone lacks its commit) outside CI. */
 async function releasedLoader(): Promise<string | undefined> {
   try {
     return (await run('go', ['run', './test/released'])).trim();
@@ -49,11 +49,11 @@ async function releasedLoader(): Promise<string | undefined> {
   }
 }
 
-/** Builds and packs what the scenarios need. Gives the environment of the tests. */
+/** Builds and packs what the scenarios need. Returns the environment of the tests. */
 export async function prepareChaos(keys: readonly string[] = KEYS): Promise<NodeJS.ProcessEnv> {
   const unknown = keys.find((key) => ![...KEYS, SOAK].includes(key));
   if (unknown !== undefined)
-    throw new Failure(`There is no scenario ${unknown}; there are ${[...KEYS, SOAK].join(', ')}.`);
+    throw new Failure(`Unknown scenario ${unknown}; the scenarios are ${[...KEYS, SOAK].join(', ')}.`);
   mkdirSync(RESULTS, { recursive: true });
   await buildReaper();
   if (keys.includes('i')) await buildOtherLoader();
@@ -78,12 +78,12 @@ export interface ChaosOptions {
   readonly seed?: number | undefined;
 }
 
-/** Runs the scenarios in the environment of prepareChaos(), and prints the table. */
+/** Runs the scenarios and prints the table. `prepared`: the environment that prepareChaos() returned. */
 export async function testChaos(prepared: NodeJS.ProcessEnv, options: ChaosOptions = {}): Promise<Counts> {
   const { keys = KEYS, full = false, soakMinutes = 60, seed = newSeed() } = options;
   const tablePath = join(BUILD, `table-${keys.join('-')}.txt`);
   rmSync(tablePath, { force: true });
-  progress(`seed ${seed}: \`npm run test:chaos -- --seed ${seed}\` makes the same choices\n`);
+  progress(`seed ${seed}: \`npm run test:chaos -- --seed ${seed}\` repeats the random choices\n`);
   const counts = await vitest(['test/chaos/chaos.test.ts'], {
     ...prepared,
     WHODUNIT_CHAOS: JSON.stringify({ keys, full, soakMinutes, seed, table: tablePath, results: RESULTS }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tests of otel-config/: a real collector validates every configuration and passes a real termination on; a real Prometheus runs
-// every query of dashboards and alerts, Loki's own parser reads the others (test/configs).
+// The tests of otel-config/ (test/configs): a real collector validates every configuration and forwards a real termination, Prometheus
+// runs the PromQL queries of dashboards and alerts, and Loki's parser checks the LogQL queries.
 import { requirePackages } from '../base/debian.ts';
 import { buildCollector, CONFIGS_MANIFEST } from '../build/collector.ts';
 import { fetchKafka } from '../build/kafka.ts';
@@ -8,7 +8,7 @@ import { buildQueries } from '../build/queries.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
-/** Gives the environment of the tests. */
+/** Builds and downloads what the tests need. Returns their environment. */
 export async function prepareConfigs(): Promise<NodeJS.ProcessEnv> {
   await requirePackages(['prometheus'], 'Running the queries of dashboards and alerts');
   return {
@@ -19,7 +19,7 @@ export async function prepareConfigs(): Promise<NodeJS.ProcessEnv> {
   };
 }
 
-/** Loader, service and the example victims must be built. */
+/** Requires that loader, service and the example victims are built. */
 export function testConfigs(prepared: NodeJS.ProcessEnv): Promise<Counts> {
   return vitest(['test/configs'], prepared);
 }

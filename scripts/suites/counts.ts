@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a runner reported: how many tests passed, failed, were skipped.
+// The result of a test runner: how many tests passed, failed and were skipped.
 import { print } from '../base/screen.ts';
 
 export interface Counts {
@@ -14,17 +14,17 @@ export function add(a: Counts, b: Counts): Counts {
   return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped };
 }
 
-/** In CI a skipped test has failed, so that no green run was one without it. */
+/** In CI, a skipped test counts as failed: a run that passes has run every test. */
 export function inCi({ passed, failed, skipped }: Counts): Counts {
   return { passed, failed: failed + skipped, skipped: 0 };
 }
 
-/** `N passed, N failed`: the last line of every test command. */
+/** `N passed, N failed`, and how many were skipped. */
 export function inWords({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** The last line of a test command, and its exit code. */
+/** Prints the last line of a test command and returns its exit code. */
 export function report(counts: Counts): number {
   print(inWords(counts));
   return counts.failed === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tests of what is delivered: images, compose files, manifests, units, packages (test/delivery). Preparing takes many minutes the
-// first time, and later seconds.
+// The tests of the released artifacts (test/delivery): images, compose files, manifests, units and packages. The preparation takes many
+// minutes the first time and seconds afterwards.
 import { join } from 'node:path';
 import { requirePackages } from '../base/debian.ts';
 import { run, step } from '../base/run.ts';
@@ -13,12 +13,12 @@ import { vitest } from './vitest.ts';
 
 const PACKAGES = ['docker.io', 'iptables', 'iproute2', 'util-linux', 'systemd', 'rpm'];
 
-/** Gives the environment of the tests. They also need what makePackages() makes. */
+/** Builds and downloads what the tests need. Returns their environment. Requires the output of makePackages(). */
 export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
   await requirePackages(PACKAGES, 'The test of images and packages');
   const tools: Record<string, string> = {};
   for (const name of GO_TOOLS) tools[name] = await buildGoTool(name);
-  await step('building the reader of Kubernetes manifests', () =>
+  await step('building the parser of Kubernetes manifests', () =>
     run('go', ['build', '-o', join(ROOT, 'build/manifests'), '.'], { cwd: join(ROOT, 'test/delivery/kubernetes') }),
   );
   return {

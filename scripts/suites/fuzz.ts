@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the fuzzers side by side, each for the same time: every Fuzz function of loader/ with Go's own fuzzer, and the service's decoder
-// of the wire (test/fuzz) with fast-check.
+// Runs all fuzzers in parallel for the same time: every Fuzz function of loader/ with Go's fuzzer, and the service's wire decoder
+// (test/fuzz) with fast-check.
 import { Failure } from '../base/command.ts';
 import { run } from '../base/run.ts';
 import { print, progress } from '../base/screen.ts';
@@ -9,8 +9,8 @@ import { vitest } from './vitest.ts';
 
 const PACKAGES = './loader/...';
 /**
- * How Go before 1.27 sometimes reports that the time is over (https://go.dev/issue/75804). A finding names the input that failed,
- * and is written to testdata.
+ * How Go before 1.27 sometimes reports the end of the fuzz time (https://go.dev/issue/75804). A real failure also names the failing
+ * input, which is written to testdata.
  */
 const TIME_IS_OVER = /^--- FAIL: Fuzz\w+ \(\S+\)\n {4}context deadline exceeded\nFAIL$/m;
 
@@ -22,14 +22,14 @@ export interface GoFuzzer {
 /** Each fuzzer counts as a test. */
 export async function fuzz(seconds: number): Promise<Counts> {
   const fuzzers = listedFuzzers(await run('go', ['test', '-list', '^Fuzz', '-json', PACKAGES]));
-  if (fuzzers.length === 0) throw new Failure(`No fuzzer was found in ${PACKAGES}.`);
+  if (fuzzers.length === 0) throw new Failure(`${PACKAGES} has no fuzzers.`);
   progress(`fuzzing for ${seconds} s: ${fuzzers.map(({ name }) => name).join(', ')}, test/fuzz\n`);
   const service = vitest(['test/fuzz'], { WHODUNIT_FUZZ_SECONDS: String(seconds) });
   const counts = await Promise.all([...fuzzers.map((fuzzer) => fuzzGo(fuzzer, seconds)), service]);
   return counts.reduce(add, NO_TESTS);
 }
 
-/** What `go test -list '^Fuzz' -json` names. */
+/** Parses the output of `go test -list '^Fuzz' -json`. */
 export function listedFuzzers(output: string): GoFuzzer[] {
   return output
     .split('\n')
@@ -40,7 +40,7 @@ export function listedFuzzers(output: string): GoFuzzer[] {
     );
 }
 
-/** With one worker, since the others run beside it. */
+/** Uses one worker, because the other fuzzers run in parallel. */
 async function fuzzGo({ package: path, name }: GoFuzzer, seconds: number): Promise<Counts> {
   const args = ['-run', '^$', '-fuzz', `^${name}$`, '-fuzztime', `${seconds}s`, '-parallel', '1'];
   let failure: Failure | undefined;

@@ -7,7 +7,7 @@ import { print } from '../base/screen.ts';
 import { ROOT } from '../paths.ts';
 import type { Counts } from './counts.ts';
 
-/** What is read of test2json's events. */
+/** The fields of a test2json event that are read. */
 export interface TestEvent {
   readonly Action: string;
   readonly Package: string;
@@ -30,7 +30,7 @@ export async function goTests(): Promise<Counts> {
   return countEvents(events, code);
 }
 
-/** A test counts if it has no tests inside; a package that fails without a failed test (it does not build) counts as one. */
+/** Counts tests without subtests. A package that fails without a failed test (it does not build) counts as one failure. */
 export function countEvents(events: readonly TestEvent[], exitCode: number | null): Counts {
   const results = new Map<string, string>();
   const failedPackages = new Set<string>();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel matrix: boots Debian's kernels under QEMU's emulation, with the loader as it was built. The cases of test/deaths happen
-// there; what the loader and the undertaker print is compared out here, by the same code as everywhere (test/kernels).
+// The kernel matrix: boots Debian's kernels under QEMU with the built loader. The cases of test/deaths run in the virtual machine. What
+// the loader and the undertaker print there is compared on this machine, with the code of test/deaths (test/kernels).
 import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,14 +15,14 @@ import { NODE, ROOT } from '../paths.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
-/** What the machines printed, one file for each kernel. */
+/** The console output of the machines, one file for each kernel. */
 const TRANSCRIPTS = join(ROOT, 'build/kernels');
 const PACKAGES = ['qemu-system-x86', 'qemu-system-arm', 'cpio', 'util-linux'];
-/** Emulation is slow, but a machine that has not ended by then hangs. */
+/** Emulation is slow, but a machine that still runs after this time hangs. */
 const LONGEST_MS = 20 * 60_000;
 const BOOT_ATTEMPTS_MAX = 4;
 const MEMORY_MIB = 512;
-/** A machine ends with this process. */
+/** Kills a machine when this process ends. */
 const BOUND = ['setpriv', '--pdeathsig', 'KILL'];
 
 const ALL = KERNELS.map(({ name }) => name);
@@ -30,11 +30,11 @@ const ALL = KERNELS.map(({ name }) => name);
 export interface Machine {
   readonly kernel: Kernel;
   readonly image: KernelImage;
-  /** Its first file system. */
+  /** The path of its initramfs. */
   readonly archive: string;
 }
 
-/** The static programs and the list of cases. */
+/** Packs the static programs and the list of cases. Returns the path of the archive. */
 async function initramfs(arch: Arch): Promise<string> {
   const root = join(TRANSCRIPTS, `root-${arch}`);
   rmSync(root, { recursive: true, force: true });
@@ -50,7 +50,7 @@ async function initramfs(arch: Arch): Promise<string> {
   return packInitramfs(root, programs, arch);
 }
 
-/** Runs a machine to its end; its console goes to the transcript. */
+/** Runs a machine until it exits, and writes its console to the transcript. */
 function boot({ kernel, image, archive }: Machine): Promise<void> {
   const { program, args, line } = qemu({ ...kernel, image: image.image, archive, memoryMiB: MEMORY_MIB });
   const transcript = createWriteStream(join(TRANSCRIPTS, `${kernel.name}.log`));
@@ -67,22 +67,22 @@ function boot({ kernel, image, archive }: Machine): Promise<void> {
 }
 
 /**
- * Boots until the init has printed a line. Emulated processors sometimes trip over a kernel that patches its own code at boot (int3 in
- * a static call): that is before any program of ours runs, so no failure of ours is excused.
+ * Boots until the init has printed a line. Emulated processors sometimes fail while the kernel patches its own code at boot (int3 in a
+ * static call). This happens before any program of ours runs, so a retry hides no failure of ours.
  */
 async function bootToInit(machine: Machine): Promise<void> {
   const { name } = machine.kernel;
   for (let attempt = 1; attempt <= BOOT_ATTEMPTS_MAX; attempt += 1) {
     await boot(machine);
     if (/^@/m.test(readFileSync(join(TRANSCRIPTS, `${name}.log`), 'utf8'))) return;
-    progress(`${name}: did not reach its init (attempt ${attempt} of ${BOOT_ATTEMPTS_MAX})\n`);
+    progress(`${name}: did not reach init (attempt ${attempt} of ${BOOT_ATTEMPTS_MAX})\n`);
   }
 }
 
-/** Finds the kernels and packs their machines, the slowest first. */
+/** Finds or downloads the kernels and packs their machines. Returns them slowest first. */
 export async function prepareKernels(names: readonly string[] = ALL): Promise<readonly Machine[]> {
   const unknown = names.find((name) => !ALL.includes(name));
-  if (unknown !== undefined) throw new Failure(`There is no kernel ${unknown}; there are ${ALL.join(', ')}.`);
+  if (unknown !== undefined) throw new Failure(`Unknown kernel ${unknown}; the kernels are ${ALL.join(', ')}.`);
   await requirePackages(PACKAGES, 'The kernel matrix');
   rmSync(TRANSCRIPTS, { recursive: true, force: true });
   mkdirSync(TRANSCRIPTS, { recursive: true });
@@ -98,27 +98,27 @@ export async function prepareKernels(names: readonly string[] = ALL): Promise<re
 }
 
 /**
- * Runs all machines to their ends, two at a time: of the two processors that each has, one mostly waits. Until `others` have ended, only
- * one runs.
+ * Runs all machines until they exit, two at a time: each has two processors, of which one is mostly idle. Until `others` have ended, only
+ * one runs at a time.
  */
 export async function bootKernels(
   machines: readonly Machine[],
   others: Promise<void> = Promise.resolve(),
 ): Promise<void> {
   const waiting = [...machines];
-  const turns = async () => {
+  const worker = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { kernel, image } = next;
       const start = performance.now();
       await bootToInit(next);
       writeFileSync(join(TRANSCRIPTS, `${kernel.name}.package`), image.version);
-      progress(`${kernel.name}: ${image.version} ended after ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+      progress(`${kernel.name}: ${image.version} finished after ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
     }
   };
-  await Promise.all([turns(), others.then(turns)]);
+  await Promise.all([worker(), others.then(worker)]);
 }
 
-/** Compares what the machines printed with what the cases expect. */
+/** Compares the transcripts with the expectations of the cases. */
 export function testKernels(names: readonly string[] = ALL): Promise<Counts> {
   return vitest(['test/kernels'], { WHODUNIT_TEST_KERNELS: names.join(',') });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the stages of a test command, one in the foreground and others in the background, and keeps what each reported and how long it
-// took. What a background stage shows appears in one piece when the command waits for it.
+// Runs the stages of a test command, one in the foreground and others in the background, and records their results and durations. The
+// output of a background stage is shown in one piece when the command waits for it.
 import { Capture, print, withCapture } from '../base/screen.ts';
 import { add, type Counts, inCi, inWords, NO_TESTS } from './counts.ts';
 
@@ -8,14 +8,14 @@ interface Row {
   readonly name: string;
   readonly startMs: number;
   readonly endMs: number;
-  /** null: it prepares, and has no tests. */
+  /** null: a stage without tests. */
   readonly counts: Counts | null;
 }
 
 export interface Background<T> {
-  /** Resolves when the stage has ended, in whichever way. */
+  /** Resolves when the stage has ended, also after an error. */
   readonly ended: Promise<void>;
-  /** Shows what the stage has shown, and gives its result, or throws its error. */
+  /** Waits for the stage, prints its output, and returns its result or throws its error. */
   readonly finish: () => Promise<T>;
 }
 
@@ -25,26 +25,26 @@ export class Stages {
   readonly #now: () => number;
   readonly #startMs: number;
 
-  /** `ci`: a skipped test has failed. */
+  /** `ci`: skipped tests count as failed. */
   constructor(ci: boolean, now: () => number = () => performance.now()) {
     this.#ci = ci;
     this.#now = now;
     this.#startMs = now();
   }
 
-  /** A stage with tests, in the foreground. */
+  /** Runs a stage with tests in the foreground. */
   async test(name: string, work: () => Promise<Counts>): Promise<void> {
     const startMs = this.#now();
     this.#report(name, startMs, await work());
   }
 
-  /** A stage with tests, in the background. */
+  /** Starts a stage with tests in the background. */
   testInBackground(name: string, work: () => Promise<Counts>): Background<void> {
     const startMs = this.#now();
     return background(new Capture(), async () => this.#report(name, startMs, await work()));
   }
 
-  /** A stage without tests, in the background: it prepares others. `yields`: its programs leave the processors to the foreground. */
+  /** Starts a stage without tests in the background, to prepare other stages. `yields`: its programs run at low priority. */
   prepareInBackground<T>(name: string, work: () => Promise<T>, { yields = false } = {}): Background<T> {
     const startMs = this.#now();
     return background(new Capture({ yields }), async () => {
@@ -64,7 +64,7 @@ export class Stages {
     return this.#rows.reduce((total, { counts }) => add(total, counts ?? NO_TESTS), NO_TESTS);
   }
 
-  /** A line for each stage, in the order in which they began. */
+  /** Returns one line for each stage, in order of start. */
   table(): string {
     const rows = this.#rows
       .toSorted((a, b) => a.startMs - b.startMs)
@@ -90,7 +90,7 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Starts it now. An error waits for finish(). */
+/** Starts `work` immediately. finish() throws its error. */
 function background<T>(capture: Capture, work: () => Promise<T>): Background<T> {
   const result = withCapture(capture, work);
   const ended = result.then(

@@ -9,7 +9,7 @@ import type { Counts } from './counts.ts';
 
 const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
 
-/** What is read of its JSON report. */
+/** The fields of the JSON report that are read. */
 interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
@@ -18,7 +18,7 @@ interface Report {
   readonly testResults: readonly { readonly name: string }[];
 }
 
-/** Runs the test files at or below each path. A path without any is a failure: tests must not vanish unnoticed. */
+/** Runs the test files at or below each path. A path without tests counts as a failure, so that a moved test is noticed. */
 export async function vitest(paths: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Counts> {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-vitest-'));
   const file = join(directory, 'report.json');
@@ -26,14 +26,14 @@ export async function vitest(paths: readonly string[], env: NodeJS.ProcessEnv = 
   try {
     const code = await show(NODE, [VITEST, 'run', ...reporters, ...paths], env);
     const report: Report = JSON.parse(readFileSync(file, 'utf8'));
-    const vanished = paths.filter((path) => !report.testResults.some(({ name }) => name.startsWith(join(ROOT, path))));
-    for (const path of vanished) print(`no test ran at ${path}`);
-    // A file that cannot even be loaded has no failed test: the exit code knows.
-    const failed = (report.numFailedTests || (code === 0 ? 0 : 1)) + vanished.length;
+    const empty = paths.filter((path) => !report.testResults.some(({ name }) => name.startsWith(join(ROOT, path))));
+    for (const path of empty) print(`no test ran at ${path}`);
+    // A file that cannot be loaded has no failed test: only the exit code shows it.
+    const failed = (report.numFailedTests || (code === 0 ? 0 : 1)) + empty.length;
     return { passed: report.numPassedTests, failed, skipped: report.numPendingTests + report.numTodoTests };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    print(`no report was written of ${paths.join(', ')}`);
+    print(`vitest wrote no report for ${paths.join(', ')}`);
     return { passed: 0, failed: 1, skipped: 0 };
   } finally {
     rmSync(directory, { recursive: true, force: true });
