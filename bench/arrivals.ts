@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When each record was in the collector's file, which the collector writes before it answers the sender. Reading happens at once and
-// cheaply, on the processors that are being measured; parsing waits until the measurement is over.
+// Measures when each record arrived in the collector's file, which the collector writes before it answers the sender. Reads immediately
+// and cheaply, because it shares the processors with what is measured; parses after the measurement.
 import { closeSync, existsSync, type FSWatcher, openSync, readSync, watch, writeFileSync } from 'node:fs';
 import { logRecords } from '../scripts/stack/otlp-file.ts';
 
@@ -8,7 +8,7 @@ const CHUNK_BYTES = 1 << 20;
 
 export interface Arrival {
   /** The kernel timestamp of the termination. */
-  readonly diedNs: bigint;
+  readonly terminatedNs: bigint;
   readonly latencyMs: number;
   readonly executable: string;
 }
@@ -17,16 +17,17 @@ export class Arrivals {
   readonly #file: number;
   readonly #watcher: FSWatcher;
   readonly #buffer = Buffer.alloc(CHUNK_BYTES);
-  /** What was read, and when (ms since 1970). */
+  /** The bytes of each read, and its time (ms since 1970). */
   readonly #chunks: { readonly at: number; readonly bytes: Buffer }[] = [];
   readonly #clockMs = wallClock();
 
-  /** Reads from now on, without what is in the file already. */
+  /** Starts to read at the current end of the file. */
   constructor(path: string) {
+    // The collector creates the file at the first request.
     if (!existsSync(path)) writeFileSync(path, '');
     this.#file = openSync(path, 'r');
     this.#read();
-    // The file does not exist before the first request.
+    // What is already in the file is skipped, except an incomplete last line.
     const before = Buffer.concat(this.#chunks.splice(0).map(({ bytes }) => bytes));
     this.#chunks.push({ at: this.#clockMs(), bytes: before.subarray(before.lastIndexOf(0x0a) + 1) });
     this.#watcher = watch(path, () => this.#read());
@@ -40,14 +41,14 @@ export class Arrivals {
     }
   }
 
-  /** How many complete requests have arrived so far. */
+  /** Returns the number of complete requests so far. */
   lines(): number {
     let count = 0;
     for (const { bytes } of this.#chunks) for (const byte of bytes) if (byte === 0x0a) count += 1;
     return count;
   }
 
-  /** Stops reading and returns what arrived. A request's records arrived when its last byte was there. */
+  /** Stops reading and returns the arrivals. The records of a request arrive with its last byte. */
   stop(): Arrival[] {
     this.#watcher.close();
     this.#read();
@@ -62,7 +63,7 @@ export class Arrivals {
         start = end + 1;
         for (const { timeUnixNs, resource } of logRecords(line))
           arrivals.push({
-            diedNs: timeUnixNs,
+            terminatedNs: timeUnixNs,
             latencyMs: at - Number(timeUnixNs / 1_000n) / 1_000,
             executable: String(resource['process.executable.path']),
           });
@@ -73,7 +74,7 @@ export class Arrivals {
   }
 }
 
-/** The wall clock in fractions of a millisecond: Date.now() has whole ones, so it is polled until it ticks. */
+/** Returns a wall clock with a resolution below 1 ms: polls Date.now(), which has whole milliseconds, until it changes. */
 function wallClock(): () => number {
   const before = Date.now();
   let tick = before;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: the bars that the project sets itself, and whether a figure clears its bar. They are reported, never enforced: a busy or slow
-// machine is no error in the code.
+// Pure: the bars of the project, and whether a figure meets its bar. The result is reported, never enforced: a busy or slow machine is
+// not an error in the code.
 import type { Figure, Growth } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
 export type Judgement = 'met' | 'not met' | 'not known';
 
-/** `max` or `min` in the figure's unit. */
+/** In the figure's unit. */
 export type Bar = { readonly max: number } | { readonly min: number };
 
 const WORKLOAD: Bar = { max: 1.02 };
@@ -14,14 +14,14 @@ const LATENCY_P50: Bar = { max: 15 };
 const LATENCY_P99: Bar = { max: 60 };
 const IGNORED_SIGNAL: Bar = { max: 100 };
 const REMEMBERED_SIGNAL: Bar = { max: 1_500 };
-/** As a share of the rate at which processes terminate without whodunit. */
+/** Share of the rate at which processes terminate without whodunit. */
 export const STORM_SHARE_MIN = 0.6;
 const STORM: Bar = { min: STORM_SHARE_MIN };
 const STORM_CPU: Bar = { max: 15 };
 
-/** The exponent of what must not depend on a size: twice as much after three orders of magnitude is what caches do. */
+/** The exponent of a cost that must not depend on a size: cache effects double it over three orders of magnitude. */
 export const CONSTANT = 0.1;
-/** The exponent of what handles each one, and what a clock may add to it. */
+/** The exponent of a cost that is proportional to a size, with a tolerance for measurement error. */
 export const LINEAR = 1.1;
 
 /** By the figure's id. */
@@ -52,7 +52,7 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'peers.exit_share': { max: 1 / 40 },
 };
 
-/** What cannot be done better on this machine, by the id of the figure that the same run measures it with. */
+/** Figure id → id of the figure that has the best possible value on this machine, from the same run. */
 export const LIMITS: Readonly<Record<string, string>> = {
   'kernel.exit_normal': 'kernel.floor_exit',
   'kernel.signal_sigchld': 'kernel.floor_signal',
@@ -66,7 +66,7 @@ export const LIMITS: Readonly<Record<string, string>> = {
   'storm.exec.share': 'storm.exec.ceiling',
 };
 
-/** null: there is no bar for it. */
+/** Returns null if the figure has no bar. */
 export function judge(figure: Pick<Figure, 'id' | 'value'>): Judgement | null {
   const bar = BARS[figure.id];
   if (bar === undefined) return null;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: what a run of the benchmark measured, as it is stored in bench/results/*.json.
+// Pure: the results of a benchmark run, as stored in bench/results/*.json.
 import type { Estimate, Point } from './statistics.ts';
 
 export const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'] as const;
@@ -7,12 +7,12 @@ export type PartName = (typeof PARTS)[number];
 
 export type Unit = 'ns' | 'µs' | 'ms' | 's' | 'ratio' | '%' | 'MB' | '/s' | 'count';
 
-/** One number. Its id begins with its part's name. */
+/** One number. The id begins with the name of the part. */
 export interface Figure {
   readonly id: string;
   readonly title: string;
   readonly unit: Unit;
-  /** null: could not be measured, and `note` says why. */
+  /** null: could not be measured; `note` has the reason. */
   readonly value: number | null;
   readonly low?: number;
   readonly high?: number;
@@ -20,16 +20,16 @@ export interface Figure {
   readonly note?: string;
 }
 
-/** One cost at several sizes of something. */
+/** One cost at several sizes. */
 export interface Growth {
   readonly id: string;
   /** What is measured. */
   readonly title: string;
-  /** The thing whose number grows. */
+  /** What the size counts. */
   readonly of: string;
   readonly unit: Unit;
   readonly points: readonly Point[];
-  /** The largest acceptable exponent (statistics.ts): near 0 for what must not depend on the size, 1 for what handles each. */
+  /** The largest acceptable exponent (growthExponent()): near 0 for a cost that must not depend on the size, 1 for a proportional one. */
   readonly exponentMax: number;
 }
 
@@ -38,9 +38,9 @@ export interface PartResult {
   /** ISO 8601. */
   readonly began: string;
   readonly seconds: number;
-  /** How busy the processors were in the second before: other load makes every figure worse. */
+  /** Load of the processors in the second before the part: other load makes every figure worse. */
   readonly backgroundPercent: number;
-  /** How much of the processors' time other virtual machines of the host took during the part. */
+  /** Share of processor time that other virtual machines of the host used during the part. */
   readonly stealPercent: number;
   readonly figures: readonly Figure[];
   readonly growth: readonly Growth[];
@@ -52,7 +52,7 @@ export interface Machine {
   readonly memoryMB: number;
   readonly kernel: string;
   readonly distribution: string;
-  /** By name: whodunit, node, go, and what it was compared with. */
+  /** By name: whodunit, Node.js, Go and the compared tools. */
   readonly versions: Readonly<Record<string, string>>;
 }
 

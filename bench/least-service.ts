@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The minimum that a service must do with a termination: parse its line, write it durably, send it through the official exporter,
-// settle it. It sends the same record for each, so that no service with this exporter and a queue on disk takes less. A program of its
-// own, with the service's flags: node bench/least-service.ts DIRECTORY COUNT, and the exporter's standard variables. Prints
+// The minimal service: parses the line of a termination, writes the record durably, sends it through the official exporter, and settles
+// it. It sends the same record every time, so no service with this exporter and a disk queue can use less processor time. A separate
+// program that runs with the service's flags and the exporter's standard variables: node bench/least-service.ts DIRECTORY COUNT. Prints
 // {"count":…,"cpu_ns":…}.
-
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import { describeFailure } from '../src/core/delivery/outcome.ts';
 import type { Protocol } from '../src/core/delivery/target.ts';
@@ -18,9 +17,9 @@ import { Log } from '../src/io/log.ts';
 import { createLogSender } from '../src/io/otlp/log-sender.ts';
 import { Queue } from '../src/io/queue/queue.ts';
 
-/** Before what is counted, as a share of it, so that the code is compiled. */
+/** Terminations before the measurement, as a share of COUNT: the code must be compiled. */
 const WARM_UP = 0.5;
-/** About what a storm brings in the time that a batch grows (BATCH_DELAY_MS of the service). */
+/** About the size of a batch in a storm: what arrives within BATCH_DELAY_MS of the service. */
 const BATCH = 400;
 const BYTES_MAX = 2 ** 40;
 
@@ -36,7 +35,7 @@ async function main(directory: string, count: number): Promise<void> {
       const items = Array.from({ length: Math.min(BATCH, deaths - done) }, () => {
         const { process: victim } = JSON.parse(text);
         const uid = recordUid('', victim.pid, 0n);
-        // Each process is a resource of its own.
+        // As in the service, each process has its own resource.
         return { uid, endedMs: 0, record: storeRecord({ ...record, resource: resourceValue({ ...resource }) }) };
       });
       queue.put(items);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine that was measured on, its kernel, the versions; and how much of it other programs used.
+// Describes the machine, its kernel and the versions, and measures the load from other programs.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
@@ -8,16 +8,16 @@ import { LOADER, ROOT } from '../scripts/stack/program.ts';
 import type { Machine } from './figures.ts';
 
 const PEERS = ['libbpf-tools', 'bpftrace', 'forkstat'];
-const LOOK_MS = 1_000;
+const SAMPLE_MS = 1_000;
 
 export function thisMachine(): Machine {
   const distribution = /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown';
   const versions: Record<string, string> = {
-    whodunit: `${said(LOADER, ['--version']).replace(/^\S+ /, '')} at ${said('git', ['describe', '--always', '--dirty'])}`,
+    whodunit: `${outputOf(LOADER, ['--version']).replace(/^\S+ /, '')} at ${outputOf('git', ['describe', '--always', '--dirty'])}`,
     'Node.js': process.version,
-    Go: said('go', ['env', 'GOVERSION']),
+    Go: outputOf('go', ['env', 'GOVERSION']),
   };
-  for (const name of PEERS) versions[name] = said('dpkg-query', ['--show', '--showformat=$' + '{Version}', name]);
+  for (const name of PEERS) versions[name] = outputOf('dpkg-query', ['--show', '--showformat=$' + '{Version}', name]);
   return {
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     processors: availableParallelism(),
@@ -28,7 +28,7 @@ export function thisMachine(): Machine {
   };
 }
 
-function said(program: string, args: readonly string[]): string {
+function outputOf(program: string, args: readonly string[]): string {
   const { status, stdout } = spawnSync(program, args, { cwd: ROOT, encoding: 'utf8' });
   return status === 0 ? stdout.trim() : 'unknown';
 }
@@ -39,7 +39,7 @@ export interface ProcessorTimes {
   readonly steal: number;
 }
 
-/** In ticks, since the machine's start. */
+/** Returns the times since boot, in ticks. */
 export function processorTimes(): ProcessorTimes {
   const line = readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '';
   const [, ...numbers] = line.split(/\s+/).map(Number);
@@ -53,9 +53,9 @@ export function shares(before: ProcessorTimes, after: ProcessorTimes): { busyPer
   return { busyPercent: (1 - idle / total) * 100, stealPercent: ((after.steal - before.steal) / total) * 100 };
 }
 
-/** How busy the processors are while this process does nothing. */
+/** Measures the load of the processors while this process sleeps. */
 export async function backgroundPercent(): Promise<number> {
   const before = processorTimes();
-  await sleep(LOOK_MS);
+  await sleep(SAMPLE_MS);
   return shares(before, processorTimes()).busyPercent;
 }

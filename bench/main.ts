@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures part after part and writes what came of it. Flags are read by scripts/commands/bench.ts, which has built everything
-// and gives them as JSON. Ends with 1 if something could not be measured; how good the figures are changes nothing.
+// `npm run bench`: measures one part after the other and writes the results. scripts/commands/bench.ts builds everything and passes the
+// flags as JSON. Exits with 1 if something could not be measured; the figures themselves do not affect the exit code.
 //
-// However it ends, nothing is left behind: programs are killed and pins removed in handlers of `exit`, and what the kernel does for
-// a program (timing, tracing) ends with that.
+// Handlers of `exit` kill programs and remove pins, also after an error or a signal. Timing and tracing in the kernel stop when the
+// program that enabled them exits.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const DOCUMENT = join(ROOT, 'docs/performance.md');
 const BPFFS = '/sys/fs/bpf';
 const EXIT_INTERRUPTED = 130;
 
-/** With the part of a whole run's time that each takes, for the progress. */
+/** `weight`: relative duration, for the progress. */
 const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = {
   kernel: { measure: kernel, weight: 2 },
   workload: { measure: workload, weight: 4 },
@@ -65,7 +65,7 @@ async function measurePart(name: PartName, run: Run): Promise<PartResult> {
   return { part: name, began, seconds, backgroundPercent: background, stealPercent, figures, growth: grown };
 }
 
-/** Failed parts are printed at once and left out. */
+/** Measures the parts. Reports a failed part immediately and omits it from the results. */
 async function measure(
   names: readonly PartName[],
   { quick, name: file }: Flags,
@@ -82,7 +82,7 @@ async function measure(
       progress.show((done + fraction * weight) / whole, `${name}: ${text}`);
     try {
       parts.push(await measurePart(name, { quick, progress: report }));
-      // After each part, so that an end in the middle keeps what there is.
+      // Written after each part, so that an interrupted run keeps its results.
       write(file, { quick, machine, parts });
     } catch (error) {
       progress.end();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: a profile as shares of its time: from V8's samples (`node --cpu-prof`), and from what `perf report` and `perf script` print.
+// Pure: converts profiles to shares of their time: V8's samples (`node --cpu-prof`) and the output of `perf report` and `perf script`.
 
 export interface Share {
   readonly name: string;
@@ -16,7 +16,7 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
-/** Shares of the time that was not idle, by file of ours, by package, and by part of the runtime. Largest first. */
+/** Returns shares of the non-idle time by source file of whodunit, by package, and by part of the runtime. Largest first. */
 export function sharesOfCpuProfile({ nodes, samples, timeDeltas }: CpuProfile): Share[] {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame.url, callFrame.functionName)]));
   const spent = new Map<string, number>();
@@ -29,7 +29,7 @@ export function sharesOfCpuProfile({ nodes, samples, timeDeltas }: CpuProfile): 
 }
 
 function placeOf(url: string, functionName: string): string {
-  // The last one counts: packages have packages in them.
+  // The greedy prefix finds the last match: packages can contain packages.
   const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
   if (inPackage !== undefined) return inPackage;
   const ours = /\/dist\/(.+)\.js$/.exec(url)?.[1];
@@ -39,8 +39,8 @@ function placeOf(url: string, functionName: string): string {
 }
 
 /**
- * Lines of `perf report --stdio --no-children --sort symbol`: `    12.34%  [k] name    -      -` (k: kernel, .: user). Symbols of the user's
- * side are addresses, as the loader's are left out of its binary: they count together. Largest first.
+ * Parses `perf report --stdio --no-children --sort symbol`: lines like `    12.34%  [k] name    -      -` (k: kernel, .: user). The loader's
+ * binary is stripped, so its user-space symbols are addresses: their shares are summed. Largest first.
  */
 export function sharesOfPerfReport(text: string): Share[] {
   const lines = text.matchAll(/^\s+(\d+\.\d+)%\s+\[([k.])\]\s+(\S.*?)[\s-]*$/gm);
@@ -54,8 +54,8 @@ export function sharesOfPerfReport(text: string): Share[] {
 }
 
 /**
- * What `perf script -F ip,sym` prints: the frames of a sample, a line each, the innermost first, and an empty line behind. Shares of the
- * samples in that BPF program, by what it called: a step of its own, or a helper of the kernel's. Largest first.
+ * Parses `perf script -F ip,sym`: one line for each frame of a sample, innermost first, then an empty line. Returns shares of the samples in
+ * that BPF program by the function it called: one of its steps, or a helper of the kernel. Largest first.
  */
 export function sharesOfPerfScript(text: string, program: string): Share[] {
   const taken = new Map<string, number>();

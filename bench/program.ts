@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs that make the load and those that measure it, as the parts of the benchmark run them. Built by scripts/commands/bench.ts.
+// Runs the programs that generate load and those that measure it. scripts/commands/bench.ts builds them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -9,24 +9,24 @@ import { NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirecto
 export const LOAD = join(ROOT, 'build/bench-load');
 export const PREEMPTED = join(ROOT, 'build/bench-preempted');
 const PROBE_COST = join(ROOT, 'build/bench-probe-cost');
-const LEAST_SERVICE = join(ROOT, 'bench/least-service.ts');
+const MINIMAL_SERVICE = join(ROOT, 'bench/least-service.ts');
 
-/** A load that one process makes at a time stays on one processor: moving between them costs more than what is measured. */
+/** A load of one process at a time stays on one processor: migrations cost more than what is measured. */
 const LAST_PROCESSOR = String(availableParallelism() - 1);
 /**
- * With real-time priority: no other program interrupts it, so that only costs in its own path are measured. For short laps only: the
- * kernel stops a real-time program that never waits for 50 ms of each second (sched_rt_runtime_us).
+ * Real-time priority: no other program preempts the load, so that only costs in its own path are measured. For short laps only: the
+ * kernel throttles a real-time program that never sleeps for 50 ms of each second (sched_rt_runtime_us).
  */
 const FIRST = ['--fifo', '1'];
 const ANSWER_WITHIN_MS = 10_000;
 
 export interface Lap {
-  /** How many times it was done. */
+  /** Number of repetitions. */
   readonly count: number;
   readonly wallNs: number;
 }
 
-/** Runs a program that prints an object, to its end. Throws if it fails. */
+/** Runs a program until it exits and parses its output as JSON. Throws if it fails. */
 async function outputOf<Output>(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Output> {
   const running = startProgram(program, args, { env });
   const { code, signal } = await running.ended;
@@ -40,11 +40,11 @@ async function lap(program: string, args: readonly string[], env: NodeJS.Process
   return { count, wallNs: wall_ns };
 }
 
-/** Processor time, ns, of the minimum that a service must do with a termination (least-service.ts): the mean of `count`. `env`: where it sends to. */
-export async function leastOfService(deaths: number, env: NodeJS.ProcessEnv): Promise<number> {
+/** Processor time of the minimal service (least-service.ts) for one termination, ns: the mean over `deaths`. `env`: the export target. */
+export async function minimalServiceNs(deaths: number, env: NodeJS.ProcessEnv): Promise<number> {
   const directory = temporaryDirectory();
   try {
-    const args = [...SERVICE_FLAGS, LEAST_SERVICE, directory.path, String(deaths)];
+    const args = [...SERVICE_FLAGS, MINIMAL_SERVICE, directory.path, String(deaths)];
     const { count, cpu_ns } = await outputOf<{ count: number; cpu_ns: number }>(NODE, args, env);
     return cpu_ns / count;
   } finally {
@@ -52,34 +52,34 @@ export async function leastOfService(deaths: number, env: NodeJS.ProcessEnv): Pr
   }
 }
 
-/** `args` as in load.c. The environment is empty but for `env`, so that each machine's load is the same. */
+/** Runs a load with the arguments of load.c. The environment is only PATH and `env`, so that the load is the same on each machine. */
 export function load(args: readonly (string | number)[], env: NodeJS.ProcessEnv = {}): Promise<Lap> {
   return lap('taskset', ['-c', LAST_PROCESSOR, LOAD, ...args.map(String)], { PATH: process.env.PATH, ...env });
 }
 
-/** The same with real-time priority. */
+/** As load(), with real-time priority. */
 export function loadAlone(args: readonly (string | number)[]): Promise<Lap> {
   return lap('chrt', [...FIRST, 'taskset', '-c', LAST_PROCESSOR, LOAD, ...args.map(String)], {
     PATH: process.env.PATH,
   });
 }
 
-/** The same on all processors, for loads with workers. */
+/** As load(), on all processors, for loads with workers. */
 export function loadOnAll(args: readonly (string | number)[]): Promise<Lap> {
   return lap(LOAD, args.map(String), {});
 }
 
-/** A Go program on all processors, with real-time priority. */
+/** Runs the preempted Go program on all processors, with real-time priority. */
 export function preempted(collections: number): Promise<Lap> {
   return lap('chrt', [...FIRST, PREEMPTED, String(collections)], { PATH: process.env.PATH });
 }
 
-/** Processes that do nothing. `gone` resolves when none is left. */
-export async function startSleepers(count: number): Promise<{ gone: () => Promise<void> }> {
+/** Starts processes that do nothing. `stop` resolves when all have exited. */
+export async function startSleepers(count: number): Promise<{ stop: () => Promise<void> }> {
   const program = startProgram(LOAD, ['sleepers', String(count)]);
   await answerOf(program);
   return {
-    gone: async () => {
+    stop: async () => {
       program.child.stdin?.end();
       await program.ended;
     },
@@ -100,14 +100,14 @@ export interface Snapshot {
 
 export interface ProbeCost {
   readonly pid: number;
-  /** The BPF programs that these processes hold, and their maps. */
+  /** Returns the BPF programs that these processes hold, and their maps. */
   readonly snapshot: (pids: readonly number[]) => Promise<Snapshot>;
   readonly stop: () => Promise<unknown>;
 }
 
 /**
- * From here to `stop`, the kernel times all BPF programs. `floor`: and there are programs that do nothing, held by `pid`, at the same
- * hooks as whodunit's; `floor only`: these alone, without the timing.
+ * Until `stop`, the kernel times all BPF programs. `floor`: in addition, empty programs, held by `pid`, are attached to whodunit's hooks.
+ * `floor only`: the empty programs without the timing.
  */
 export function startProbeCost(mode: 'costs' | 'floor' | 'floor only'): ProbeCost {
   const program = startProgram(PROBE_COST, mode === 'costs' ? [] : [`--${mode.replace(' ', '-')}`]);
@@ -121,7 +121,7 @@ export function startProbeCost(mode: 'costs' | 'floor' | 'floor only'): ProbeCos
   return { pid: program.pid, snapshot, stop: program.stop };
 }
 
-/** What the programs with this prefix of their names did between two snapshots. */
+/** Returns the runs and the time, between two snapshots, of the programs whose names begin with `name`. */
 export function between(before: Snapshot, after: Snapshot, name: string): { runs: number; ns: number } {
   let runs = 0;
   let ns = 0;
@@ -134,7 +134,7 @@ export function between(before: Snapshot, after: Snapshot, name: string): { runs
   return { runs, ns };
 }
 
-/** Processor time of the live threads of a process, ns (the first field of each schedstat, Documentation/scheduler/sched-stats.rst). */
+/** Processor time of a process's live threads, ns (first field of schedstat, Documentation/scheduler/sched-stats.rst). */
 export function cpuNs(pid: number): number {
   const tasks = `/proc/${pid}/task`;
   return readdirSync(tasks)
@@ -149,6 +149,6 @@ function answerOf(program: Program): Promise<unknown> {
       clearTimeout(timer);
       resolve(text);
     });
-    program.ended.then(() => reject(new Error(`it has ended: ${program.output()}`)), reject);
+    program.ended.then(() => reject(new Error(`the program has ended: ${program.output()}`)), reject);
   });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The progress of a run, on standard error: a bar on a terminal, else a line whenever something else begins.
+// Shows the progress of a run on standard error: a bar on a terminal, else one line for each step.
 const BAR_CHARACTERS = 30;
 
 export class Progress {
@@ -7,7 +7,7 @@ export class Progress {
   readonly #start = performance.now();
   #last = '';
 
-  /** `fraction` of everything is done; `text` is under way. */
+  /** `fraction` of the run is done; `text` is the current step. */
   show(fraction: number, text: string): void {
     const seconds = Math.round((performance.now() - this.#start) / 1000);
     if (this.#terminal) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: results as tables that both a terminal and Markdown show, and docs/performance.md from its template.
+// Pure: renders results as tables for terminal and Markdown, and docs/performance.md from its template.
 import { BARS, judge, judgeGrowth, LIMITS } from './bars.ts';
 import { type Figure, type Growth, PARTS, type PartName, type Results, type Unit } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
-/** Below it, a ratio is easier to grasp as one part of N. */
+/** Ratios below this are shown as 1/N. */
 const FRACTION_BELOW = 0.1;
 const TITLES: Readonly<Record<PartName, string>> = {
   kernel: 'Kernel',
-  workload: 'Work beside it',
+  workload: 'Effect on other work',
   latency: 'Latency',
   storm: 'Storm',
   idle: 'Idle',
@@ -38,7 +38,7 @@ export function number(value: number | null, unit: Unit): string {
 
 const grouped = (digits: string): string => digits.replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, ',');
 
-/** Columns are padded, so that it can be read as it is. */
+/** Renders a Markdown table with padded columns, so that it is readable in a terminal. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
   const line = (cells: readonly string[]) =>
@@ -84,7 +84,7 @@ function growthTable(growth: readonly Growth[]): string {
   );
 }
 
-/** Only what has a bar, of all parts. */
+/** Renders the figures of all parts that have a bar. */
 export function barsTable(results: Results): string {
   const all = results.parts.flatMap(({ figures }) => figures);
   const limitOf = ({ id, unit }: Figure): string => {
@@ -128,7 +128,7 @@ export function partTables({ parts }: Results, name: PartName): string {
   ].join('\n\n');
 }
 
-/** Everything, for the terminal. */
+/** Renders all results for the terminal. */
 export function renderResults(results: Results): string {
   const measured = PARTS.filter((name) => results.parts.some(({ part }) => part === name));
   return [machineTable(results), ...measured.map((name) => `${TITLES[name]}\n\n${partTables(results, name)}`)].join(
@@ -137,8 +137,8 @@ export function renderResults(results: Results): string {
 }
 
 /**
- * Fills `{{machine}}`, `{{bars}}`, `{{PART}}` and `{{FIGURE ID}}` (the figure's value) into the template. Throws on any other name:
- * a figure that the text mentions must have been measured.
+ * Replaces `{{machine}}`, `{{bars}}`, `{{PART}}` and `{{FIGURE ID}}` (the figure's value) in the template. Throws on any other name: a
+ * figure that the text mentions must have been measured.
  */
 export function fill(template: string, results: Results): string {
   const figures = new Map(results.parts.flatMap((part) => part.figures).map((one) => [one.id, one]));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real service, fed with scripted terminations by a fake loader, whose lines are those of docs/wire.md. For loads that real
-// processes cannot make in the time that a benchmark has.
-
+// The real service with scripted terminations from a fake loader, which sends lines as in docs/wire.md. For loads that real processes
+// cannot generate in the time of a benchmark.
 import { answers } from '../scripts/stack/collector.ts';
 import { FakeLoader, goldenObject, line } from '../scripts/stack/fake-loader.ts';
 import { until } from '../scripts/stack/program.ts';
@@ -9,12 +8,12 @@ import { place, startService } from '../scripts/stack/whodunit.ts';
 
 const READY_WITHIN_MS = 15_000;
 const ACKNOWLEDGED_WITHIN_MS = 60_000;
-/** Lines that are written at once. */
+/** Lines per write. */
 const BATCH = 256;
 
 export interface ScriptedService {
   readonly pid: number;
-  /** Feeds it `count` terminations of the services named by `serviceOf` (index → name), and waits until all are acknowledged. */
+  /** Sends `count` terminations of the services named by `serviceOf` (index → name), and waits until all are acknowledged. */
   readonly feed: (count: number, serviceOf: (index: number) => string) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -32,18 +31,18 @@ export async function startScriptedService(
     at.directory.remove();
   };
   const death = goldenObject('death-exit-3');
-  let said = 0;
+  let sent = 0;
   const feed = async (count: number, serviceOf: (index: number) => string) => {
-    const end = said + count;
-    while (said < end) {
+    const end = sent + count;
+    while (sent < end) {
       const lines: string[] = [];
-      for (; lines.length < BATCH && said < end; said += 1) {
-        const seq = String(said + 1);
+      for (; lines.length < BATCH && sent < end; sent += 1) {
+        const seq = String(sent + 1);
         const process = {
           ...death.process,
-          pid: said + 1,
+          pid: sent + 1,
           start_boottime_ns: seq,
-          env: { OTEL_SERVICE_NAME: serviceOf(said) },
+          env: { OTEL_SERVICE_NAME: serviceOf(sent) },
         };
         lines.push(line({ ...death, seq, process }));
       }
@@ -51,7 +50,7 @@ export async function startScriptedService(
       await until(
         'the acknowledgement',
         ACKNOWLEDGED_WITHIN_MS,
-        () => acknowledged(loader) >= said - BATCH || undefined,
+        () => acknowledged(loader) >= sent - BATCH || undefined,
         service.output,
       );
     }
@@ -71,7 +70,7 @@ export async function startScriptedService(
   return { pid: service.pid, feed, stop };
 }
 
-/** The highest `seq` that was acknowledged. */
+/** Returns the highest acknowledged `seq`. */
 function acknowledged(loader: FakeLoader): number {
   const last = loader.received.at(-1);
   return last === undefined ? 0 : Number(JSON.parse(last).seq);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: estimates from many measurements. Medians, because a disturbance only ever makes a measurement longer.
+// Pure: estimates from many measurements. Uses medians, because a disturbance can only make a measurement longer.
 
-/** Resamples of the bootstrap: more move the interval's ends by less than what is printed. */
+/** Resamples of the bootstrap: with more, the ends of the interval change by less than the printed precision. */
 const RESAMPLES = 2_000;
-/** Always the same, so that the same measurements give the same interval. */
+/** Fixed, so that the same measurements yield the same interval. */
 const SEED = 0x5eed;
 const CONFIDENCE = 0.95;
 
@@ -15,13 +15,13 @@ export interface Point {
 
 export interface Estimate {
   readonly value: number;
-  /** The interval that holds the true median with 95 % confidence, as far as the samples are independent. */
+  /** The ends of the 95 % confidence interval of the median, assuming independent samples. */
   readonly low: number;
   readonly high: number;
   readonly samples: number;
 }
 
-/** The smallest sample that at least `fraction` of all samples do not exceed (nearest rank). Throws where there is none. */
+/** The smallest sample that at least `fraction` of all samples do not exceed (nearest rank). Throws if there are no samples. */
 export function quantile(samples: readonly number[], fraction: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const found = sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)];
@@ -29,7 +29,7 @@ export function quantile(samples: readonly number[], fraction: number): number {
   return found;
 }
 
-/** The middle one, or the mean of the two in the middle. */
+/** The middle sample, or the mean of the two middle samples. Throws if there are no samples. */
 export function median(samples: readonly number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const below = sorted[Math.ceil(sorted.length / 2) - 1];
@@ -38,12 +38,12 @@ export function median(samples: readonly number[]): number {
   return (below + above) / 2;
 }
 
-/** null where there are too few samples for that quantile to be one of several: p99 of 50 samples is their maximum. */
+/** Returns null if there are too few samples for that quantile: p99 of 50 samples would be their maximum. */
 export function quantileIfKnown(samples: readonly number[], fraction: number): number | null {
   return samples.length * (1 - fraction) < 1 - 1e-9 ? null : quantile(samples, fraction);
 }
 
-/** The median and, by bootstrap (percentiles of the medians of resamples), how far it can be trusted. */
+/** The median and its confidence interval by bootstrap (percentiles of the medians of resamples). */
 export function estimate(samples: readonly number[]): Estimate {
   const random = generator(SEED);
   const medians = Array.from({ length: RESAMPLES }, () =>
@@ -58,7 +58,7 @@ export function estimate(samples: readonly number[]): Estimate {
   };
 }
 
-/** Mulberry32: 32 bits of state are enough to shuffle with. */
+/** Mulberry32: 32 bits of state are enough for resampling. */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {
@@ -70,8 +70,8 @@ function generator(seed: number): () => number {
 }
 
 /**
- * How the cost grows: the exponent b of value ~ size^b between the first and the last point. 0: constant, 1: linear. Points are
- * of rising size.
+ * Returns the exponent b of value ~ size^b between the first and the last point. 0: constant, 1: linear. The points must be in order of
+ * size.
  */
 export function growthExponent(points: readonly Point[]): number {
   const first = points[0];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an exit costs as the number of live processes grows: the probes must never look at the others.
+// Cost of an exit as the number of live processes grows: the probes must not iterate over other processes.
 import { readFileSync } from 'node:fs';
 import { CONSTANT } from '../bars.ts';
 import type { Growth } from '../figures.ts';
@@ -11,7 +11,7 @@ import { drained, type Run, startQuietWhodunit } from './part.ts';
 
 const SIZES = [10, 1_000, 10_000, 30_000];
 const SIZES_QUICK = [10, 3_000];
-/** Pids that are left for other programs. */
+/** Pids reserved for other programs. */
 const PIDS_LEFT = 2_000;
 const ROUNDS = 3;
 
@@ -43,7 +43,7 @@ export async function withProcesses({ quick, progress }: Run): Promise<readonly 
           points.get(id)?.push({ size, value: median(samples) });
         }
       } finally {
-        await sleepers.gone();
+        await sleepers.stop();
       }
     }
   } finally {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a record costs in the disk queue as the number of waiting records grows, as when a collector is down for a day; and how long a
-// service takes to open that queue. The queue's own code runs in this process, on the disk of the temporary directory.
+// Cost of a record in the disk queue, and time to open the queue, as the number of queued records grows (a collector that is down for a
+// day). The queue's code runs in this process, on the disk of the temporary directory.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { Log } from '../../src/io/log.ts';
@@ -17,7 +17,7 @@ const BATCH = 512;
 const ROUNDS = 15;
 const BYTES_MAX = 2 ** 40;
 const FILL = 5_000;
-/** About the size of an ordinary record. To the queue it is bytes. */
+/** About the size of a typical record. The queue does not interpret the bytes. */
 const RECORD_BYTES = 1_250;
 
 export async function withQueue({ quick, progress }: Run): Promise<readonly Growth[]> {
@@ -35,7 +35,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
         const count = Math.min(FILL, size - filled);
         queue.put(items(count, record));
         filled += count;
-        await new Promise(setImmediate); // lets a handler of SIGTERM run
+        await new Promise(setImmediate); // so that a SIGTERM handler can run
       }
       queue.close();
       const start = performance.now();
@@ -75,7 +75,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
     },
     {
       id: 'growth.queue.open',
-      title: 'opening the queue at the start',
+      title: 'opening the queue at startup',
       of,
       unit: 'ms',
       points: points.open,
@@ -88,17 +88,17 @@ function items(count: number, record: Uint8Array): Item[] {
   return Array.from({ length: count }, () => ({ uid: randomUUID(), endedMs: Date.now(), record }));
 }
 
-/** In several takes where the part that is kept in memory ends in between. */
+/** Takes and settles a batch. A take returns fewer records at the end of the part of the queue that is in memory. */
 function settleBatch(queue: Queue): void {
   for (let left = BATCH; left > 0; ) {
     const taken = queue.take(left, BYTES_MAX).length;
-    if (taken === 0) throw new Error('the queue returns no record, though records wait');
+    if (taken === 0) throw new Error('the queue returned no record, although it is not empty');
     queue.settle([]);
     left -= taken;
   }
 }
 
-/** Microseconds for each record of a batch. */
+/** Microseconds per record of a batch. */
 function usForEach(work: () => void): number {
   const start = performance.now();
   work();

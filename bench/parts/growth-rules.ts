@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a termination costs the service as the number of a user's filter rules grows. No rule matches: the worst case.
+// Cost of a termination in the service as the number of filter rules grows. No rule matches, which is the worst case.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
@@ -43,7 +43,7 @@ async function usForDeath(rules: number, deaths: number): Promise<number> {
   }
 }
 
-/** As users write them: a glob, a name and a range. */
+/** A typical rule: a glob, a name and a range. */
 function rule(index: number) {
   return {
     name: `rule ${index}`,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a termination costs the service as the number of services with one grows, and what an export of all their counters costs. The
-// real service sends to a real collector; its terminations are scripted, as no machine can run 5,000 services in a minute.
+// Cost of a termination, and of an export of all counters, as the number of services with a termination grows. The real service sends to
+// a real collector. The terminations are scripted, because no machine can run 5,000 services in a minute.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { exportTo } from '../../scripts/stack/whodunit.ts';
@@ -14,7 +14,7 @@ import type { Run } from './part.ts';
 const SIZES = [1, 10, 100, 1_000, 5_000];
 const SIZES_QUICK = [1, 1_000];
 const DEATHS = 10_000;
-/** Exports are counted by time: EXPORTS of them, INTERVAL_MS apart. */
+/** The number of exports that are measured, and the interval between them. */
 const EXPORTS = 4;
 const INTERVAL_MS = 1_000;
 
@@ -57,7 +57,7 @@ export async function withServices({ quick, progress }: Run): Promise<readonly G
 async function usForDeath(services: number, env: NodeJS.ProcessEnv): Promise<number> {
   const { pid, feed, stop } = await startScriptedService(env);
   try {
-    // Once around: every service is known, and the code compiled.
+    // Warm-up: every service is known and the code is compiled.
     await feed(Math.max(services, DEATHS), nameOf(services));
     const before = cpuNs(pid);
     await feed(DEATHS, nameOf(services));
@@ -71,7 +71,7 @@ async function msForExport(services: number, env: NodeJS.ProcessEnv): Promise<nu
   const { pid, feed, stop } = await startScriptedService(env);
   try {
     await feed(services, nameOf(services));
-    await sleep(2 * INTERVAL_MS); // 0 first, then the values: each series is new in one export only
+    await sleep(2 * INTERVAL_MS); // a new series is exported with 0 first; measure only exports without new series
     const before = cpuNs(pid);
     await sleep(EXPORTS * INTERVAL_MS);
     return (cpuNs(pid) - before) / EXPORTS / 1e6;

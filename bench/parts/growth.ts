@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How costs grow with sizes. A cost that must not depend on a size is held to constant, one of handling each item to linear. One function for each thing that grows; each file beside this one measures one of them.
+// How costs grow with sizes: a cost that must not depend on a size is compared with constant growth, a cost of handling each item with
+// linear growth. Each growth-*.ts file measures one size.
 import type { Growth } from '../figures.ts';
 import { withProcesses } from './growth-processes.ts';
 import { withQueue } from './growth-queue.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What whodunit costs while no process terminates: processor time, memory, size; and how soon after its start it is ready.
+// Cost of whodunit while no process terminates abnormally (processor time, memory), its sizes on disk, and the time from start to ready.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,10 +34,10 @@ export const idle: Part = async ({ quick, progress }) => {
       's',
       estimate(starts),
     );
-    const watching = await whileIdle(collector, quick ? SECONDS_QUICK : SECONDS, (fraction) =>
+    const whileRunning = await whileIdle(collector, quick ? SECONDS_QUICK : SECONDS, (fraction) =>
       progress(0.15 + fraction * 0.85, 'idle'),
     );
-    return { figures: [...watching, ready, ...sizes()] };
+    return { figures: [...whileRunning, ready, ...sizes()] };
   } finally {
     await collector.stop();
   }
@@ -85,16 +85,16 @@ async function whileIdle(
     const wallNs = (performance.now() - start) * 1e6;
     const percent = (pid: number, earlier: number) => ((cpuNs(pid) - earlier) / wallNs) * 100;
     const used = { loader: percent(loader.pid, before.loader), service: percent(service.pid, before.service) };
-    const died = (await loaderCounters(at.socket)).deaths - deathsBefore;
+    const others = (await loaderCounters(at.socket)).deaths - deathsBefore;
     const cost = startProbeCost('costs');
     const { maps } = await cost.snapshot([loader.pid]);
     await cost.stop();
     const mapBytes = maps.reduce((sum, { memory_bytes }) => sum + memory_bytes, 0);
-    const note = died > 0 ? `${died} other terminations happened meanwhile` : undefined;
+    const note = others > 0 ? `${others} other terminations in the meantime` : undefined;
     return [
       figure(
         'idle.cpu',
-        `loader and service, of one processor, over ${seconds} s`,
+        `loader and service, share of one processor over ${seconds} s`,
         '%',
         used.loader + used.service,
         note,
@@ -110,7 +110,7 @@ async function whileIdle(
   }
 }
 
-/** The proportional set size: what is shared with others counts in parts (proc_pid_smaps(5)). */
+/** The proportional set size: shared pages are divided by the number of processes that share them (proc_pid_smaps(5)). */
 function pssBytes(pid: number): number {
   const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
   if (kilobytes === undefined) throw new Error(`/proc/${pid}/smaps_rollup has no Pss`);
@@ -126,7 +126,7 @@ function sizes(): Figure[] {
   ];
 }
 
-/** node_modules without what only development needs, by package-lock.json. */
+/** node_modules without development dependencies, according to package-lock.json. */
 function dependenciesBytes(): number {
   const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
   const wanted = Object.keys(packages).filter((path) => path !== '' && packages[path].dev !== true);

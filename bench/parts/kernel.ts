@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the probes cost in the kernel, by the kernel's own clock around each run of a BPF program (bpf_stats). A program serves
-// several kinds of events, so each kind is made many times by itself, round after round, and the growth of the counters divided.
+// Cost of the probes in the kernel, from the kernel's own timing of each run of a BPF program (bpf_stats). A program handles several kinds
+// of events, so each round generates each kind separately, many times, and divides the increase of the counters.
 import type { Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { between, type Lap, load, type ProbeCost, type Snapshot, startProbeCost } from '../program.ts';
@@ -23,10 +23,10 @@ const EXITS = 10_000;
 const THREADS = 20_000;
 const SIGNALS = 50_000;
 const KILLS = 2_000;
-/** Terminations are paced: a ring that runs low would shrink their records. */
+/** Terminations are paced, because a ring that runs low shrinks their records. */
 const DEATHS_PER_SECOND = 1_000;
 const DEATH_SECONDS = 2;
-/** Of 6 KB each, they take less than half of the ring, however late the loader reads them. */
+/** With 6 KB each, they use less than half of the ring even if the loader reads nothing meanwhile. */
 const DEATHS_IN_A_ROW = 500;
 
 interface Event {
@@ -34,7 +34,7 @@ interface Event {
   readonly title: string;
   readonly make: () => Promise<Lap>;
   readonly program: string;
-  /** Other runs of the same program that the load causes, one for each time: their cost has been measured before. */
+  /** Id of an event measured earlier: the load also causes these, in the same program, and their cost is subtracted. */
   readonly besides?: string;
 }
 
@@ -42,15 +42,15 @@ const exitLoad = () => load(['exit', 0, EXITS]);
 const deaths = (...more: string[]) => ['storm', DEATHS_PER_SECOND, DEATH_SECONDS, 1, ...more];
 
 const EVENTS: readonly Event[] = [
-  { id: 'floor_exit', title: 'an empty program at the exit', make: exitLoad, program: FLOOR_EXIT },
+  { id: 'floor_exit', title: 'empty BPF program at process exit', make: exitLoad, program: FLOOR_EXIT },
   { id: 'exit_normal', title: 'normal exit', make: exitLoad, program: EXIT_PROGRAM },
   {
     id: 'thread_exit',
-    title: "a thread's exit",
+    title: 'thread exit',
     make: () => load(['threads', THREADS]),
     program: EXIT_PROGRAM,
   },
-  { id: 'floor_signal', title: 'an empty program at the signal', make: exitLoad, program: FLOOR_SIGNAL },
+  { id: 'floor_signal', title: 'empty BPF program at signal generation', make: exitLoad, program: FLOOR_SIGNAL },
   { id: 'signal_sigchld', title: 'ignored signal: SIGCHLD', make: exitLoad, program: SIGNAL_PROGRAM },
   {
     id: 'signal_sigurg',
@@ -66,7 +66,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     id: 'signal_delivered',
-    title: 'the same signal at its delivery',
+    title: 'the same signal, at delivery',
     make: () => load(['pingpong', SIGUSR1, SIGNALS]),
     program: DELIVER_PROGRAM,
   },
@@ -103,7 +103,7 @@ const EVENTS: readonly Event[] = [
   },
   {
     id: 'death_in_a_row',
-    title: 'the same, one directly after another',
+    title: 'the same, without pauses',
     make: () => load(['exit', 3, DEATHS_IN_A_ROW, ...LONG_ARGS], LONG_ENV),
     program: EXIT_PROGRAM,
   },
@@ -125,9 +125,9 @@ export const kernel: Part = async ({ quick, progress }) => {
     }
     const figures = EVENTS.map(({ id, title }) => figure(`kernel.${id}`, title, 'ns', estimate(samples.get(id) ?? [])));
     const lost = (await drained(whodunit.at.socket)).lost;
-    if (lost > 0) throw new Error(`${lost} deaths were lost: what they cost is not what a reported termination costs`);
+    if (lost > 0) throw new Error(`${lost} terminations were lost: their cost is not that of a reported termination`);
     await whodunit.stop();
-    progress(rounds / (rounds + 1), 'exits that are filtered');
+    progress(rounds / (rounds + 1), 'filtered exits');
     return { figures: [...figures, await filtered(cost, rounds)] };
   } finally {
     await whodunit.stop();
@@ -135,17 +135,17 @@ export const kernel: Part = async ({ quick, progress }) => {
   }
 };
 
-/** Nanoseconds of one event of that kind, on average over one load. */
+/** Nanoseconds per event of that kind: the mean of one load. */
 async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, besidesNs: number): Promise<number> {
   const pids = [whodunit.loader.pid, cost.pid];
   const before = await cost.snapshot(pids);
   const { count } = await event.make();
   const { runs, ns } = between(before, await cost.snapshot(pids), event.program);
-  if (runs < count) throw new Error(`${event.title}: made ${count} times, but the program ran ${runs} times`);
+  if (runs < count) throw new Error(`${event.title}: generated ${count} events, but the program ran ${runs} times`);
   return event.besides === undefined ? ns / runs : (ns - (runs - count) * besidesNs) / count;
 }
 
-/** Exits with 1 of short-lived processes, which are filtered by default. */
+/** Measures exits with code 1 of short-lived processes, which are filtered by default. */
 async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
   const whodunit = await startQuietWhodunit({ WHODUNIT_REPORT: 'default' });
   try {
@@ -162,7 +162,7 @@ async function filtered(cost: ProbeCost, rounds: number): Promise<Figure> {
     }
     const sent = (await drained(whodunit.at.socket)).deaths - before.deaths;
     const note = sent >= made ? 'not filtered in the kernel: the service filters it' : undefined;
-    return figure('kernel.exit_filtered', 'exit with 1 that is filtered', 'ns', estimate(samples), note);
+    return figure('kernel.exit_filtered', 'filtered exit with code 1', 'ns', estimate(samples), note);
   } finally {
     await whodunit.stop();
   }

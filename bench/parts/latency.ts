@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long after a termination (the kernel timestamp in its record) a real collector has it: at several rates, over both transports.
-// The collector writes each request to a file before it answers; the measurement ends when this process has read it there, which is
-// a little later than the answer.
+// Latency from a termination (the kernel timestamp in its record) to a real collector, at several rates, over both transports. The
+// collector writes each request to a file before it answers. The measurement ends when this process has read it from the file, slightly
+// after the answer.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
@@ -15,7 +15,7 @@ const PROTOCOLS = [
   { id: 'grpc', protocol: 'grpc', title: 'gRPC' },
   { id: 'http', protocol: 'http/protobuf', title: 'HTTP' },
 ] as const;
-/** Terminations a second, and for how many seconds. */
+/** Terminations per second, and duration in seconds. */
 const RATES = [
   { rate: 1, seconds: 40, quick: 3 },
   { rate: 100, seconds: 20, quick: 3 },
@@ -26,7 +26,7 @@ const QUANTILES = [
   { id: 'p99', title: 'p99', fraction: 0.99 },
   { id: 'p999', title: 'p99.9', fraction: 0.999 },
 ] as const;
-/** The first terminations make the connection to the collector, and the next ones have the code compiled. */
+/** Until the connection to the collector is open and the code is compiled. */
 const WARM_UP = { rate: 200, seconds: 1 };
 const LAST_RECORDS_MS = 500;
 
@@ -54,7 +54,7 @@ export const latency: Part = async ({ quick, progress }) => {
   return { figures };
 };
 
-/** Milliseconds from each termination to its record in the file. Throws if one did not arrive. */
+/** Milliseconds from each termination to its record in the file. Throws if a record did not arrive. */
 async function measure(path: string, whodunit: Whodunit, rate: number, seconds: number): Promise<number[]> {
   await drained(whodunit.at.socket);
   const arrivals = new Arrivals(path);
@@ -65,13 +65,14 @@ async function measure(path: string, whodunit: Whodunit, rate: number, seconds: 
   const latencies = arrivals
     .stop()
     // Records of earlier terminations may still arrive.
-    .filter(({ executable, diedNs }) => executable === LOAD && diedNs >= beganNs)
+    .filter(({ executable, terminatedNs }) => executable === LOAD && terminatedNs >= beganNs)
     .map(({ latencyMs }) => latencyMs);
-  if (latencies.length < count) throw new Error(`${count} died at ${rate}/s, and ${latencies.length} records arrived`);
+  if (latencies.length < count)
+    throw new Error(`${count} terminations at ${rate}/s, but ${latencies.length} records arrived`);
   return latencies;
 }
 
-/** Only the quantiles that this number of samples can show. */
+/** Returns the quantiles for which there are enough samples, and the maximum. */
 function summarise(id: string, title: string, latencies: readonly number[]): Figure[] {
   const quantiles = QUANTILES.flatMap((one) => {
     const value = quantileIfKnown(latencies, one.fraction);

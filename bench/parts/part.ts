@@ -6,9 +6,9 @@ import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } f
 import type { Figure, Growth } from '../figures.ts';
 
 export interface Run {
-  /** Fewer rounds and shorter ones. */
+  /** Fewer and shorter rounds. */
   readonly quick: boolean;
-  /** `fraction` of this part is done; `text` is under way. */
+  /** `fraction` of this part is done; `text` is the current step. */
   readonly progress: (fraction: number, text: string) => void;
 }
 
@@ -19,19 +19,19 @@ export interface Measured {
 
 export type Part = (run: Run) => Promise<Measured>;
 
-/** How long a program has to finish its start before a measurement. */
+/** Wait before a measurement, so that programs can finish starting. */
 const SETTLE_MS = 300;
 const DRAINED_WITHIN_MS = 30_000;
 const POLL_MS = 20;
 
 export const settle = (): Promise<void> => sleep(SETTLE_MS);
 
-/** Loader and service, everything read and classified, nothing sent: for the costs in the kernel and of other programs. */
+/** Starts a whodunit that reads and classifies everything and sends nothing: for costs in the kernel and in other programs. */
 export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}): Promise<Whodunit> {
   return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env });
 }
 
-/** What sends to a collector as it does by default: tests have it send metrics twice a second. */
+/** Returns the environment to export to a collector at the default metrics interval; exportTo() sets a shorter one for tests. */
 export function exportByDefault(collector: Collector, protocol: Protocol): NodeJS.ProcessEnv {
   return {
     ...exportTo(collector, protocol),
@@ -53,7 +53,7 @@ export async function loaderCounters(socket: string): Promise<LoaderCounters> {
   return { deaths: Number(status.deaths), lost, ringUsedBytes: Number(status.ring_used_bytes) };
 }
 
-/** Waits until the service has acknowledged all. Gives the counters then. */
+/** Waits until the service has acknowledged everything. Returns the counters at that time. */
 export async function drained(socket: string): Promise<LoaderCounters> {
   const end = Date.now() + DRAINED_WITHIN_MS;
   for (;;) {
@@ -65,7 +65,7 @@ export async function drained(socket: string): Promise<LoaderCounters> {
   }
 }
 
-/** About what a Java service in a container brings. */
+/** About the arguments and environment of a Java service in a container. */
 export const LONG_ARGS = Array.from(
   { length: 40 },
   (_, index) => `-Dcom.example.checkout.setting.${index}=${'x'.repeat(40)}`,

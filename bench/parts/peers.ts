@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same work under the tools that people use today: libbpf-tools' exitsnoop with sigsnoop, bpftrace, forkstat, as Debian has them, each
-// writing to /dev/null. All conditions follow each other in every round; walls first, then the kernel's clocks (bpf_stats).
+// The same work with other tools, as Debian packages them: libbpf-tools' exitsnoop with sigsnoop, bpftrace, forkstat. Each writes to
+// /dev/null. Every round runs all conditions in turn; each measures wall times first, then the kernel's timing (bpf_stats).
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
@@ -15,7 +15,7 @@ import { lapsOf, WORK } from './workload.ts';
 const ROUNDS = 7;
 const ROUNDS_QUICK = 1;
 const READY_WITHIN_MS = 20_000;
-/** From the first program that is loaded until all are attached; forkstat shows nothing to wait for. */
+/** From the first loaded program until all are attached. forkstat has no ready state to wait for. */
 const ATTACHED_AFTER_MS = 1_000;
 const EXITS = 5_000;
 
@@ -31,7 +31,7 @@ interface Condition {
   readonly id: string;
   readonly title: string;
   readonly start: () => Promise<Watcher>;
-  /** How the names of its BPF programs begin, by what they watch. undefined: it uses none. */
+  /** Prefixes of the names of its BPF programs for exits and signals. undefined: it has none. */
   readonly exitProgram?: string;
   readonly signalProgram?: string;
 }
@@ -69,7 +69,7 @@ const CONDITIONS: readonly Condition[] = [
   },
 ];
 
-/** The work that the peers slow down: processes and signals. Threads and Go are left to the part `workload`. */
+/** The work that these tools affect: processes and signals. The part `workload` also measures threads and Go. */
 const COMPARED = WORK.filter(({ id }) => ['exit', 'exec', 'signals'].includes(id));
 
 type Samples = Map<string, number[]>;
@@ -79,7 +79,7 @@ export const peers: Part = async ({ quick, progress }) => {
   const samples: Samples = new Map();
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, condition] of CONDITIONS.entries()) {
-      progress((round + index / CONDITIONS.length) / rounds, `under ${condition.title}`);
+      progress((round + index / CONDITIONS.length) / rounds, `with ${condition.title}`);
       const watcher = await condition.start();
       try {
         await settle();
@@ -153,7 +153,7 @@ function add(samples: Samples, key: string, value: number): void {
   samples.set(key, [...(samples.get(key) ?? []), value]);
 }
 
-/** Starts them and waits until they are attached. `bpf`: they have loaded their programs then. */
+/** Starts the commands and waits until they are attached. `bpf`: first waits until each has loaded its BPF programs. */
 async function startPeers(commands: readonly (readonly string[])[], { bpf }: { bpf: boolean }): Promise<Watcher> {
   const programs: Program[] = [];
   const stop = async () => {
@@ -183,7 +183,7 @@ function holdsPrograms(pid: number): boolean {
     try {
       return /^prog_id:/m.test(readFileSync(`${directory}/${fd}`, 'utf8'));
     } catch {
-      return false; // closed meanwhile
+      return false; // closed in the meantime
     }
   });
 }

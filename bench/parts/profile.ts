@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where loader and service spend their time while processes terminate at a steady rate, by V8's profiler and by perf; and where the probe
-// that reports a termination does. Profiling costs time itself, so that nothing else is measured here.
+// Profiles loader and service (V8's profiler and perf) while processes terminate at a steady rate, and the probe that reports a
+// termination (perf). Profiling itself costs time, so nothing else is measured here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCollector } from '../../scripts/stack/collector.ts';
@@ -16,7 +16,7 @@ const SECONDS = 10;
 const SECONDS_QUICK = 3;
 const SHOWN = 12;
 const SAMPLES_PER_SECOND = 999;
-/** As in the kernel part: the processor rests in between. */
+/** As in the kernel part: the processor is idle in between. */
 const DEATHS_PER_SECOND = 1_000;
 const KERNEL_SAMPLES_PER_SECOND = 9_999;
 
@@ -72,7 +72,7 @@ async function ofProbe(directory: string, seconds: number): Promise<Figure[]> {
     await load(['storm', DEATHS_PER_SECOND, seconds, 1, ...LONG_ARGS], LONG_ENV);
     await ended(record);
     await drained(whodunit.at.socket);
-    // While it still runs: perf knows the names of BPF programs as long as they are there.
+    // Before whodunit stops: perf resolves the names of BPF programs only while they are loaded.
     const script = await perf(['script', '-i', samples, '--comms', 'bench-load', '-F', 'ip,sym']);
     return figures('probe', sharesOfPerfScript(script, 'on_sched_process_exit'));
   } finally {
@@ -89,11 +89,11 @@ async function ended(record: Program): Promise<void> {
   if (code !== 0) throw new Error(`perf record ended with ${code}: ${record.output()}`);
 }
 
-/** What it prints. */
+/** Runs perf and returns its standard output. */
 async function perf(args: readonly string[]): Promise<string> {
   const program = startProgram('perf', args);
   await program.ended;
-  if (program.stdout().trim() === '') throw new Error(`perf ${args[0]} shows nothing: ${program.output()}`);
+  if (program.stdout().trim() === '') throw new Error(`perf ${args[0]} printed nothing: ${program.output()}`);
   return program.stdout();
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many terminations a second arrive without a loss: loader, service, collector and the terminating processes share this machine.
-// First the processes alone, as fast as they can; then the highest rate at which the kernel loses none and a collector accepts as many
-// as terminated. Two kinds: processes that only fork, the fastest there are, and programs that are executed, as in a crash loop.
-
+// The highest rate of terminations without loss, with loader, service, collector and the terminating processes on the same machine.
+// Measures first the rate of the processes alone, then the highest rate at which the kernel loses none and a collector accepts all. Two
+// kinds of load: processes that only fork (the fastest possible), and programs that are executed, as in a crash loop.
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
@@ -10,7 +9,7 @@ import { until } from '../../scripts/stack/program.ts';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { STORM_SHARE_MIN } from '../bars.ts';
 import { type Figure, figure, type Unit } from '../figures.ts';
-import { cpuNs, leastOfService, loadOnAll } from '../program.ts';
+import { cpuNs, loadOnAll, minimalServiceNs } from '../program.ts';
 import { exportByDefault, loaderCounters, type Part, type Run } from './part.ts';
 
 const KINDS = [
@@ -18,23 +17,23 @@ const KINDS = [
   { id: 'exec', title: 'fork, exec, exit with 3', load: 'storm-exec' },
 ] as const;
 const WORKERS = 2 * availableParallelism();
-/** How long each step takes, seconds; how many trials there are; and how many terminations the minimal service handles in its step. */
+/** The duration of each step in seconds; `trials`: the number of trials; `leastDeaths`: the terminations for the minimal service. */
 const TIMES = { unwatched: 3, trials: 6, trial: 4, proof: 30, least: 5, leastDeaths: 40_000 };
 const TIMES_QUICK = { unwatched: 2, trials: 2, trial: 2, proof: 3, least: 2, leastDeaths: 8_000 };
-/** A failed proof is repeated, slower by this factor. */
+/** A failed proof is repeated at a rate lower by this factor. */
 const SLOWER = 0.85;
 const PROOFS = 6;
-/** A load that cannot keep its rate is as much a limit as a loss. */
+/** The minimum share of the requested rate that the load must reach: a load that falls behind fails the trial, as a loss does. */
 const RATE_KEPT = 0.97;
-/** All must have arrived this soon after the last termination, as a share of the storm: a rate that only fills queues does not arrive. */
+/** All records must arrive within this share of the storm's duration after its last termination: a rate that only fills queues fails. */
 const DRAIN_SHARE = 1 / 3;
-/** How long the queues may take to empty after a rate that was too high, so that the next one starts with empty queues. */
+/** Limit for the queues to drain after a rate that was too high, so that the next trial starts with empty queues. */
 const EMPTY_WITHIN_MS = 120_000;
 const POLL_MS = 50;
 const PROTOCOL = 'http/protobuf';
 
 interface Trial {
-  readonly died: number;
+  readonly terminations: number;
   readonly perSecond: number;
   readonly lost: number;
   readonly arrived: boolean;
@@ -44,9 +43,9 @@ interface Trial {
   readonly collectorCpuNs: number;
 }
 
-/** Of what was not measured. */
+/** No rate passed the proof. */
 const UNPROVEN: Trial = {
-  died: Number.NaN,
+  terminations: Number.NaN,
   perSecond: Number.NaN,
   lost: Number.NaN,
   arrived: false,
@@ -68,28 +67,35 @@ export const storm: Part = async (run) => {
 
 async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, progress }: Run): Promise<Figure[]> {
   const times = quick ? TIMES_QUICK : TIMES;
-  progress(0, 'unwatched');
-  const before = await unwatched(load, times.unwatched);
+  progress(0, 'without whodunit');
+  const before = await rateWithoutWhodunit(load, times.unwatched);
   const collector = await startCollector({ keep: 'count' });
   try {
     const proof = await highestRate(collector, load, before, times, progress);
-    progress(0.9, 'the least of a service');
-    const least = await leastBeside(collector, load, proof.perSecond, times);
-    progress(0.95, 'unwatched, again');
-    // Before and after, so that a change of the machine shows.
-    return figuresOf(id, title, (before + (await unwatched(load, times.unwatched))) / 2, proof, least, times.proof);
+    progress(0.9, 'minimal service');
+    const least = await minimalServiceUnderLoad(collector, load, proof.perSecond, times);
+    progress(0.95, 'without whodunit, again');
+    // The mean of before and after, in case the speed of the machine changes.
+    return figuresOf(
+      id,
+      title,
+      (before + (await rateWithoutWhodunit(load, times.unwatched))) / 2,
+      proof,
+      least,
+      times.proof,
+    );
   } finally {
     await collector.stop();
   }
 }
 
-/** Terminations a second. */
-async function unwatched(load: string, seconds: number): Promise<number> {
+/** The rate without whodunit, terminations per second. */
+async function rateWithoutWhodunit(load: string, seconds: number): Promise<number> {
   const { count, wallNs } = await loadOnAll([load, 0, seconds, WORKERS]);
   return (count / wallNs) * 1e9;
 }
 
-/** Searches for it below `limit` in short trials, and proves it. UNPROVEN if no rate passes the proof. */
+/** Searches for the highest rate below `limit` in short trials, and proves it in a long one. UNPROVEN if no rate passes the proof. */
 async function highestRate(
   collector: Collector,
   load: string,
@@ -109,7 +115,7 @@ async function highestRate(
       if (isKept(await attempt(rate, times.trial), rate)) good = rate;
       else bad = rate;
     }
-    // If not even the lowest was good, what is below it may be.
+    // If every trial failed, a lower rate may still pass.
     for (let proof = 0, rate = good || bad * SLOWER; proof < PROOFS; proof += 1, rate *= SLOWER) {
       progress((times.trials + 1) / steps, `${Math.round(rate)}/s for ${times.proof} s`);
       const result = await attempt(rate, times.proof);
@@ -121,11 +127,16 @@ async function highestRate(
   }
 }
 
-/** Processor time of the minimum that a service must do with a termination, ns: while as many processes terminate without whodunit. */
-async function leastBeside(collector: Collector, load: string, rate: number, times: typeof TIMES): Promise<number> {
+/** Processor time of the minimal service for one termination, ns, while processes terminate at the same rate without whodunit. */
+async function minimalServiceUnderLoad(
+  collector: Collector,
+  load: string,
+  rate: number,
+  times: typeof TIMES,
+): Promise<number> {
   if (Number.isNaN(rate)) return Number.NaN;
   const [least] = await Promise.all([
-    leastOfService(times.leastDeaths, exportByDefault(collector, PROTOCOL)),
+    minimalServiceNs(times.leastDeaths, exportByDefault(collector, PROTOCOL)),
     loadOnAll([load, Math.round(rate), times.least, WORKERS]),
   ]);
   return least;
@@ -142,7 +153,7 @@ async function tryRate(
   rate: number,
   seconds: number,
 ): Promise<Trial> {
-  // Counted since the start of both: other processes may terminate, too, so as many must arrive as the kernel counted.
+  // Compares totals since both started. Other processes may terminate as well, so the target is the kernel's count, not the load's.
   const allArrived = async () => {
     await sleep(POLL_MS); // polling costs processor time that loader and service need
     return (await collector.accepted()) >= (await loaderCounters(at.socket)).deaths || undefined;
@@ -155,9 +166,9 @@ async function tryRate(
   await until('the last record of a storm', EMPTY_WITHIN_MS, allArrived, service.output);
   const drainSeconds = (performance.now() - ended) / 1_000;
   const counted = deaths - before.deaths + (lost - before.lost);
-  if (counted < count) throw new Error(`${count} died, and the kernel counted ${counted}`);
+  if (counted < count) throw new Error(`${count} processes terminated, but the kernel counted ${counted}`);
   return {
-    died: count,
+    terminations: count,
     perSecond: (count / wallNs) * 1e9,
     lost: lost - before.lost,
     arrived: drainSeconds <= seconds * DRAIN_SHARE,
@@ -169,36 +180,36 @@ async function tryRate(
 }
 
 function figuresOf(id: string, title: string, limit: number, proof: Trial, leastNs: number, seconds: number): Figure[] {
-  const per100_000 = (ns: number) => (ns / 1e9 / proof.died) * 100_000;
+  const per100_000 = (ns: number) => (ns / 1e9 / proof.terminations) * 100_000;
   const loaders = per100_000(proof.loaderCpuNs);
   const services = per100_000(proof.serviceCpuNs);
   const collectors = per100_000(proof.collectorCpuNs);
   const least = (leastNs / 1e9) * 100_000;
-  // Without whodunit, the terminating processes and their parents use all processors.
-  const dying = (availableParallelism() / limit) * 100_000;
-  const ceiling = (watchers: number) => dying / (dying + watchers + collectors);
+  // Assumes that without whodunit the terminating processes and their parents use all processors.
+  const processes = (availableParallelism() / limit) * 100_000;
+  const ceiling = (whodunit: number) => processes / (processes + whodunit + collectors);
   const named = (name: string, what: string, unit: Unit, value: number, note?: string) =>
     figure(`storm.${id}.${name}`, `${title}: ${what}`, unit, value, note);
   const drain = proof.arrived
     ? `the last one at most ${proof.drainSeconds.toFixed(1)} s after its termination`
     : 'at every rate that was tried, the load fell behind or records were missing';
   return [
-    named('unwatched', "the machine's limit without whodunit", '/s', limit),
+    named('unwatched', 'highest rate without whodunit', '/s', limit),
     named('rate', `highest rate without loss, for ${seconds} s`, '/s', proof.perSecond, drain),
     named('share', 'rate with / without', 'ratio', proof.perSecond / limit),
-    named('ceiling', 'the same, if no processor were ever idle', 'ratio', ceiling(loaders + services)),
-    named('least', 'and with a minimal service', 'ratio', ceiling(loaders + least)),
+    named('ceiling', 'the same, with no processor idle', 'ratio', ceiling(loaders + services)),
+    named('least', 'the same, also with a minimal service', 'ratio', ceiling(loaders + least)),
     named('cpu', 'processor time for 100,000 terminations, loader and service', 's', loaders + services),
     named(
       'cpu_left',
-      `the time that a share of ${STORM_SHARE_MIN} would leave for them`,
+      `processor time left for them at a share of ${STORM_SHARE_MIN}`,
       's',
-      dying / STORM_SHARE_MIN - dying - collectors,
+      processes / STORM_SHARE_MIN - processes - collectors,
     ),
     named('cpu_loader', 'of this, the loader', 's', loaders),
     named('cpu_service', 'of this, the service', 's', services),
     named('cpu_least', 'a minimal service, which only parses, writes, sends and settles', 's', least),
     named('cpu_collector', 'the collector', 's', collectors),
-    named('cpu_dying', 'the terminating processes themselves, without whodunit', 's', dying),
+    named('cpu_dying', 'the terminating processes, without whodunit', 's', processes),
   ];
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What other programs notice: the wall time of work that forks, executes, threads and signals, under three conditions that take turns
-// (A B C C B A …, so that what drifts falls on all): nothing attached and nothing running; whodunit; and programs that do nothing at
-// the same hooks: no probe can cost less.
+// The effect on other programs: wall time of work with forks, execs, threads and signals under three conditions: nothing attached and
+// nothing running; whodunit; and empty programs at the same hooks, the floor for every probe. The conditions take turns (A B C C B A …),
+// so that drift affects all of them.
 import { figure } from '../figures.ts';
 import { type Lap, loadAlone, preempted, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
@@ -9,16 +9,16 @@ import { type Part, settle, startQuietWhodunit } from './part.ts';
 
 const ROUNDS = 20;
 const ROUNDS_QUICK = 2;
-/** Each kind of work is a row of this many short laps, of which the median counts: a disturbance spoils one lap only. */
+/** Short laps of each kind of work, of which the median counts: a disturbance affects only one lap. */
 const LAPS = 5;
-/** Of a program whose runtime decides anew each time where its threads run. */
+/** For Go, whose runtime places its threads differently in each run. */
 const LAPS_OF_GO = 15;
 const SIGUSR1 = 10;
 
 export interface Work {
   readonly id: string;
   readonly title: string;
-  /** LAPS unless it says so. */
+  /** Default: LAPS. */
   readonly laps?: number;
   /** Takes about 70 ms. */
   readonly run: () => Promise<Lap>;
@@ -68,14 +68,14 @@ export const workload: Part = async ({ quick, progress }) => {
     return [
       figure(`workload.${id}`, `${title}: wall time with / without`, 'ratio', ratios('with')),
       figure(`workload.${id}.floor`, `${title}: with empty programs / without`, 'ratio', ratios('floor')),
-      figure(`workload.${id}.without`, `${title}: without`, 'µs', median(without) / 1000),
-      figure(`workload.${id}.with`, `${title}: with`, 'µs', median(of('with')) / 1000),
+      figure(`workload.${id}.without`, `${title}: without whodunit`, 'µs', median(without) / 1000),
+      figure(`workload.${id}.with`, `${title}: with whodunit`, 'µs', median(of('with')) / 1000),
     ];
   });
   return { figures };
 };
 
-/** Nanoseconds for one time of each kind of work. */
+/** Nanoseconds per repetition of each kind of work. */
 export async function lapsOf(work: readonly Work[]): Promise<Map<string, number>> {
   const taken = new Map<string, number>();
   for (const { id, laps = LAPS, run } of work) {

@@ -112,7 +112,9 @@ export async function bootKernels(
       const start = performance.now();
       await bootToInit(next);
       writeFileSync(join(TRANSCRIPTS, `${kernel.name}.package`), image.version);
-      progress(`${kernel.name}: ${image.version} finished after ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+      progress(
+        `${kernel.name}: ${image.version} finished after ${((performance.now() - start) / 1000).toFixed(1)} s\n`,
+      );
     }
   };
   await Promise.all([worker(), others.then(worker)]);
