@@ -17,7 +17,7 @@ const LAST_PROCESSOR = String(availableParallelism() - 1);
  * Real-time priority: no other program preempts the load, so that only costs in its own path are measured. For short laps only: the
  * kernel throttles a real-time program that never sleeps for 50 ms of each second (sched_rt_runtime_us).
  */
-const FIRST = ['--fifo', '1'];
+const REALTIME = ['--fifo', '1'];
 const ANSWER_WITHIN_MS = 10_000;
 
 export interface Lap {
@@ -58,8 +58,8 @@ export function load(args: readonly (string | number)[], env: NodeJS.ProcessEnv 
 }
 
 /** As load(), with real-time priority. */
-export function loadAlone(args: readonly (string | number)[]): Promise<Lap> {
-  return lap('chrt', [...FIRST, 'taskset', '-c', LAST_PROCESSOR, LOAD, ...args.map(String)], {
+export function loadAtRealtime(args: readonly (string | number)[]): Promise<Lap> {
+  return lap('chrt', [...REALTIME, 'taskset', '-c', LAST_PROCESSOR, LOAD, ...args.map(String)], {
     PATH: process.env.PATH,
   });
 }
@@ -71,7 +71,7 @@ export function loadOnAll(args: readonly (string | number)[]): Promise<Lap> {
 
 /** Runs the preempted Go program on all processors, with real-time priority. */
 export function preempted(collections: number): Promise<Lap> {
-  return lap('chrt', [...FIRST, PREEMPTED, String(collections)], { PATH: process.env.PATH });
+  return lap('chrt', [...REALTIME, PREEMPTED, String(collections)], { PATH: process.env.PATH });
 }
 
 /** Starts processes that do nothing. `stop` resolves when all have exited. */

@@ -14,7 +14,7 @@ const TITLES: Readonly<Record<PartName, string>> = {
   idle: 'Idle',
   growth: 'Growth',
   peers: 'Other tools',
-  profile: 'Where the time goes',
+  profile: 'Profile',
 };
 
 export function number(value: number | null, unit: Unit): string {

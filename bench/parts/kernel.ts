@@ -26,7 +26,7 @@ const KILLS = 2_000;
 /** Terminations are paced, because a ring that runs low shrinks their records. */
 const DEATHS_PER_SECOND = 1_000;
 const DEATH_SECONDS = 2;
-/** With 6 KB each, they use less than half of the ring even if the loader reads nothing meanwhile. */
+/** With 6 KB each, they use less than half of the ring even if the loader reads nothing in the meantime. */
 const DEATHS_IN_A_ROW = 500;
 
 interface Event {
@@ -35,7 +35,7 @@ interface Event {
   readonly make: () => Promise<Lap>;
   readonly program: string;
   /** Id of an event measured earlier: the load also causes these, in the same program, and their cost is subtracted. */
-  readonly besides?: string;
+  readonly alsoCauses?: string;
 }
 
 const exitLoad = () => load(['exit', 0, EXITS]);
@@ -81,7 +81,7 @@ const EVENTS: readonly Event[] = [
     title: 'stored signal: SIGKILL, the first of its process',
     make: () => load(['kill', KILLS]),
     program: SIGNAL_PROGRAM,
-    besides: 'signal_sigchld',
+    alsoCauses: 'signal_sigchld',
   },
   {
     id: 'death_killed',
@@ -118,8 +118,8 @@ export const kernel: Part = async ({ quick, progress }) => {
     for (let round = 0; round < rounds; round += 1) {
       for (const [index, event] of EVENTS.entries()) {
         progress((round + index / EVENTS.length) / (rounds + 1), event.title);
-        const besides = event.besides === undefined ? 0 : median(samples.get(event.besides) ?? []);
-        samples.get(event.id)?.push(await nsPerEvent(event, whodunit, cost, besides));
+        const alsoNs = event.alsoCauses === undefined ? 0 : median(samples.get(event.alsoCauses) ?? []);
+        samples.get(event.id)?.push(await nsPerEvent(event, whodunit, cost, alsoNs));
         await drained(whodunit.at.socket);
       }
     }
@@ -136,13 +136,13 @@ export const kernel: Part = async ({ quick, progress }) => {
 };
 
 /** Nanoseconds per event of that kind: the mean of one load. */
-async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, besidesNs: number): Promise<number> {
+async function nsPerEvent(event: Event, whodunit: Whodunit, cost: ProbeCost, alsoNs: number): Promise<number> {
   const pids = [whodunit.loader.pid, cost.pid];
   const before = await cost.snapshot(pids);
   const { count } = await event.make();
   const { runs, ns } = between(before, await cost.snapshot(pids), event.program);
   if (runs < count) throw new Error(`${event.title}: generated ${count} events, but the program ran ${runs} times`);
-  return event.besides === undefined ? ns / runs : (ns - (runs - count) * besidesNs) / count;
+  return event.alsoCauses === undefined ? ns / runs : (ns - (runs - count) * alsoNs) / count;
 }
 
 /** Measures exits with code 1 of short-lived processes, which are filtered by default. */

@@ -119,7 +119,7 @@ async function costs(
 
 function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
   const of = (key: string) => samples.get(`${id}.${key}`) ?? [];
-  const walls = COMPARED.map((work) => {
+  const wallTimes = COMPARED.map((work) => {
     const alone = samples.get(`none.${work.id}`) ?? [];
     return id === 'none'
       ? figure(`peers.none.${work.id}`, `no tool: ${work.title}`, 'µs', median(alone) / 1000)
@@ -130,11 +130,11 @@ function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
           estimate(of(work.id).map((ns, round) => ns / (alone[round] ?? Number.NaN))),
         );
   });
-  if (of('exit_ns').length === 0) return walls;
+  if (of('exit_ns').length === 0) return wallTimes;
   return [
     figure(`peers.${id}.exit_ns`, `${title}: each exit, in the kernel`, 'ns', estimate(of('exit_ns'))),
     figure(`peers.${id}.signal_ns`, `${title}: each SIGCHLD, in the kernel`, 'ns', estimate(of('signal_ns'))),
-    ...walls,
+    ...wallTimes,
   ];
 }
 

@@ -3,7 +3,7 @@
 // nothing running; whodunit; and empty programs at the same hooks, the floor for every probe. The conditions take turns (A B C C B A …),
 // so that drift affects all of them.
 import { figure } from '../figures.ts';
-import { type Lap, loadAlone, preempted, startProbeCost } from '../program.ts';
+import { type Lap, loadAtRealtime, preempted, startProbeCost } from '../program.ts';
 import { estimate, median } from '../statistics.ts';
 import { type Part, settle, startQuietWhodunit } from './part.ts';
 
@@ -25,10 +25,10 @@ export interface Work {
 }
 
 export const WORK: readonly Work[] = [
-  { id: 'exit', title: 'fork, exit', run: () => loadAlone(['exit', 0, 1_400]) },
-  { id: 'exec', title: 'vfork, exec, exit', run: () => loadAlone(['exec', 120]) },
-  { id: 'threads', title: 'thread create, exit', run: () => loadAlone(['threads', 7_000]) },
-  { id: 'signals', title: 'ping-pong of SIGUSR1, handled', run: () => loadAlone(['pingpong', SIGUSR1, 35_000]) },
+  { id: 'exit', title: 'fork, exit', run: () => loadAtRealtime(['exit', 0, 1_400]) },
+  { id: 'exec', title: 'vfork, exec, exit', run: () => loadAtRealtime(['exec', 120]) },
+  { id: 'threads', title: 'thread create, exit', run: () => loadAtRealtime(['threads', 7_000]) },
+  { id: 'signals', title: 'ping-pong of SIGUSR1, handled', run: () => loadAtRealtime(['pingpong', SIGUSR1, 35_000]) },
   {
     id: 'preempted',
     title: "a Go program, preempted by its runtime's SIGURG",

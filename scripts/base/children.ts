@@ -69,14 +69,14 @@ async function stop(running: Running): Promise<Ending> {
   return how;
 }
 
-/** Runs a script of the project until it exits or this process is asked to stop. Returns its exit code. */
+/** Runs a script of the project until it exits or a stop is requested. Returns its exit code. */
 export async function runScript(
   name: string,
   args: readonly string[],
-  { inputToo }: { readonly inputToo: boolean },
+  { endOfInput }: { readonly endOfInput: boolean },
 ): Promise<number> {
   const script = startProgram(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  await Promise.race([script.ended, stopAsked({ inputToo })]);
+  await Promise.race([script.ended, stopRequested({ endOfInput })]);
   const [end] = await stopAll();
   return end?.code ?? 1;
 }
@@ -147,11 +147,11 @@ export async function awaitReady(service: Running, healthAddress: string): Promi
   throw new Failure(`http://${healthAddress}/readyz did not answer 200 within ${READY_WITHIN_MS / 1000} s (${last}).`);
 }
 
-/** Resolves when this process receives a stop signal or, if `inputToo`, at the end of its standard input. */
-export function stopAsked({ inputToo }: { readonly inputToo: boolean }): Promise<string> {
+/** Resolves when this process receives a stop signal or, if `endOfInput`, at the end of its standard input. */
+export function stopRequested({ endOfInput }: { readonly endOfInput: boolean }): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
-    if (!inputToo) return;
+    if (!endOfInput) return;
     process.stdin.on('end', () => resolve('end of input')).resume();
     process.stdin.unref(); // an open standard input must not keep this process running
   });

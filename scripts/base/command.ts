@@ -12,7 +12,7 @@ export class Failure extends Error {
   }
 }
 
-/** Runs `main` and exits with the code it returns. On a Failure, prints its message and exits with 1 immediately, even if other work is pending. */
+/** Runs `main` and sets the exit code to its result. On a Failure, prints the message and exits with 1 at once, even if work is pending. */
 export async function command(main: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await main();

@@ -44,7 +44,10 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   dockerd: 'docker.io',
   runc: 'runc',
 };
-/** Required as packages, because another program of that name may not work: busybox in a container must be static, and version managers install a script as python3. */
+/**
+ * Required as packages, because another program of that name may not work: busybox in a container must be static, and version managers
+ * install a script as python3.
+ */
 const PACKAGES = ['busybox-static', 'python3'];
 const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
 

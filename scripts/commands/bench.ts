@@ -77,5 +77,5 @@ await command(async () => {
     for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (part ${part})`);
   }
   const args = ['bench/main.ts', JSON.stringify(flags)];
-  return runScript('the benchmark', args, { inputToo: behindSudo });
+  return runScript('the benchmark', args, { endOfInput: behindSudo });
 });

@@ -60,5 +60,5 @@ await command(async () => {
   if (flags.compare) await requirePackages(PACKAGES, '--compare');
 
   const args = ['test/deaths/score/main.ts', JSON.stringify(flags)];
-  return runScript('the score', args, { inputToo: behindSudo });
+  return runScript('the score', args, { endOfInput: behindSudo });
 });

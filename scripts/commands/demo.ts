@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { renderText, wantsColour } from '../../src/io/console.ts';
-import { awaitReady, type Running, startLoader, startService, stopAll, stopAsked } from '../base/children.ts';
+import { awaitReady, type Running, startLoader, startService, stopAll, stopRequested } from '../base/children.ts';
 import { command, Failure } from '../base/command.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from '../base/privileges.ts';
 import { build, buildMortal } from '../build/programs.ts';
@@ -28,9 +28,9 @@ const REPORT_POLL_MS = 5;
 interface Demonstration {
   readonly title: string;
   /** The arguments of the example victim. */
-  readonly way: readonly string[];
+  readonly args: readonly string[];
   /** The signal that a shell sends to it. */
-  readonly by?: string;
+  readonly signalSent?: string;
   /** It runs in a cgroup with a memory limit. */
   readonly limited?: boolean;
   readonly cause: 'fault' | 'abort' | 'killed' | 'exit' | 'oom_kill';
@@ -39,14 +39,14 @@ interface Demonstration {
 }
 
 const DEMONSTRATIONS: readonly Demonstration[] = [
-  { title: 'a program writes to an address that is not mapped', way: ['segfault'], cause: 'fault', signal: 'SIGSEGV' },
-  { title: 'a program aborts', way: ['abort'], cause: 'abort', signal: 'SIGABRT' },
-  { title: 'another process sends SIGKILL', way: ['wait'], by: 'KILL', cause: 'killed', signal: 'SIGKILL' },
-  { title: 'another process sends SIGTERM', way: ['wait'], by: 'TERM', cause: 'killed', signal: 'SIGTERM' },
-  { title: 'a program exits with code 3', way: ['exit', '3'], cause: 'exit', code: 3 },
+  { title: 'a program writes to an address that is not mapped', args: ['segfault'], cause: 'fault', signal: 'SIGSEGV' },
+  { title: 'a program aborts', args: ['abort'], cause: 'abort', signal: 'SIGABRT' },
+  { title: 'another process sends SIGKILL', args: ['wait'], signalSent: 'KILL', cause: 'killed', signal: 'SIGKILL' },
+  { title: 'another process sends SIGTERM', args: ['wait'], signalSent: 'TERM', cause: 'killed', signal: 'SIGTERM' },
+  { title: 'a program exits with code 3', args: ['exit', '3'], cause: 'exit', code: 3 },
   {
     title: 'a program exceeds the memory limit of its cgroup',
-    way: ['eat-memory'],
+    args: ['eat-memory'],
     limited: true,
     cause: 'oom_kill',
     signal: 'SIGKILL',
@@ -144,8 +144,12 @@ function withoutExporters(): NodeJS.ProcessEnv {
 }
 
 /** Runs the victim until it terminates. */
-async function terminate({ way, by, limited }: Demonstration, cgroup: string, cleanUp: CleanUp): Promise<Truth> {
-  const args = limited ? ['in-cgroup', cgroup, ...way] : way;
+async function terminate(
+  { args: victimArgs, signalSent, limited }: Demonstration,
+  cgroup: string,
+  cleanUp: CleanUp,
+): Promise<Truth> {
+  const args = limited ? ['in-cgroup', cgroup, ...victimArgs] : victimArgs;
   const victim = spawn(MORTAL, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   cleanUp.push(() => victim.kill('SIGKILL')); // has an effect only if the demo is interrupted
   const ended = new Promise<Pick<Truth, 'code' | 'signal'>>((resolve) =>
@@ -154,12 +158,12 @@ async function terminate({ way, by, limited }: Demonstration, cgroup: string, cl
   const { pid } = victim;
   if (pid === undefined) throw new Failure(`${MORTAL} cannot be started.`);
   let sender: number | undefined;
-  if (by !== undefined) {
+  if (signalSent !== undefined) {
     const late = sleep(VICTIM_READY_WITHIN_MS, 'late', { ref: false });
     const ready = new Promise((resolve) => victim.stdout.once('data', resolve));
     if ((await Promise.race([ready, late])) === 'late')
       throw new Failure(`${[MORTAL, ...args].join(' ')} was not ready within ${VICTIM_READY_WITHIN_MS / 1000} s.`);
-    sender = spawn('/bin/sh', ['-c', `kill -${by} ${pid}`], { stdio: 'inherit' }).pid;
+    sender = spawn('/bin/sh', ['-c', `kill -${signalSent} ${pid}`], { stdio: 'inherit' }).pid;
   }
   return { pid, sender, ...(await ended) };
 }
@@ -223,12 +227,12 @@ await command(async () => {
   }
   if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO]);
 
-  const asked = stopAsked({ inputToo: behindSudo }).then(() => {
+  const stop = stopRequested({ endOfInput: behindSudo }).then(() => {
     throw new Failure('The demo was interrupted.');
   });
   const cleanUp: CleanUp = [];
   try {
-    return await Promise.race([demo(cleanUp), asked]);
+    return await Promise.race([demo(cleanUp), stop]);
   } finally {
     await stopAll();
     for (const clean of cleanUp.reverse()) await clean();

@@ -10,7 +10,7 @@ import {
   startLoader,
   startService,
   stopAll,
-  stopAsked,
+  stopRequested,
 } from '../base/children.ts';
 import { command, Failure } from '../base/command.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser, type User } from '../base/privileges.ts';
@@ -22,7 +22,7 @@ const PIN_DIR = process.env.WHODUNIT_PIN_DIR ?? '/sys/fs/bpf/whodunit';
 const DEFAULT_STATE_DIR = '/var/lib/whodunit';
 const STATE_DIR = process.env.WHODUNIT_STATE_DIR ?? DEFAULT_STATE_DIR;
 const HEALTH = process.env.WHODUNIT_HEALTH_ADDR ?? '127.0.0.1:9465';
-const READABLE_BY_ROOT_ALONE = `No other user can read ${ROOT}: make it readable or move it to run the service as another user.`;
+const READABLE_BY_ROOT_ONLY = `No other user can read ${ROOT}: make it readable or move it to run the service as another user.`;
 
 await command(async () => {
   const args = process.argv.slice(2);
@@ -31,9 +31,9 @@ await command(async () => {
   else await build();
   if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...args]);
 
-  const asked = stopAsked({ inputToo: behindSudo });
+  const stop = stopRequested({ endOfInput: behindSudo });
   try {
-    const first = await Promise.race([asked, watch(args)]);
+    const first = await Promise.race([stop, runBoth(args)]);
     if (typeof first !== 'string') throw new Failure(`${first.name} ended with ${first.why}, so whodunit stops.`);
   } finally {
     const ends = await stopAll();
@@ -46,7 +46,7 @@ await command(async () => {
  * Creates the directory of the queue and makes the service's user its owner; the service may have run as another user before. An existing
  * directory that the user configured is not changed.
  */
-function giveStateDir({ uid, gid }: User): void {
+function prepareStateDir({ uid, gid }: User): void {
   const made = mkdirSync(STATE_DIR, { recursive: true, mode: 0o700 });
   if (made === undefined && STATE_DIR !== DEFAULT_STATE_DIR) return;
   for (const path of [STATE_DIR, ...readdirSync(STATE_DIR).map((name) => join(STATE_DIR, name))])
@@ -54,12 +54,12 @@ function giveStateDir({ uid, gid }: User): void {
 }
 
 /** Starts loader and service. Resolves when the first of them ends. */
-async function watch(args: readonly string[]): Promise<{ readonly name: string } & Ending> {
+async function runBoth(args: readonly string[]): Promise<{ readonly name: string } & Ending> {
   const user = serviceUser([NODE, SERVICE]);
-  const hint = user.uid === 0 ? ` ${READABLE_BY_ROOT_ALONE}` : '';
+  const hint = user.uid === 0 ? ` ${READABLE_BY_ROOT_ONLY}` : '';
   console.error(`The service runs as ${user.name}, without privileges.${hint}`);
   const loader = await startLoader({ socket: SOCKET, pinDir: PIN_DIR, socketGroup: user.gid });
-  giveStateDir(user);
+  prepareStateDir(user);
   const service = startService({ args, user, env: { WHODUNIT_SOCKET: SOCKET } });
   await awaitReady(service, HEALTH);
   console.error(`whodunit is running. Health: http://${HEALTH}/readyz. Press Ctrl-C to stop.`);

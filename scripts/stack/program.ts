@@ -101,7 +101,7 @@ export function temporaryDirectory(): { path: string; remove: () => void } {
   return { path, remove };
 }
 
-/** Below net.ipv4.ip_local_port_range: otherwise the kernel may assign the port to an outgoing connection, even to one that connects to it. */
+/** Below net.ipv4.ip_local_port_range, from which the kernel assigns source ports: one of them could be the same port. */
 const PORTS = { from: 15_000, to: 32_000 } as const;
 
 /** Returns different free ports: all are bound before the first is released. */

@@ -19,11 +19,11 @@ import { vitest } from './vitest.ts';
 const TRANSCRIPTS = join(ROOT, 'build/kernels');
 const PACKAGES = ['qemu-system-x86', 'qemu-system-arm', 'cpio', 'util-linux'];
 /** Emulation is slow, but a machine that still runs after this time hangs. */
-const LONGEST_MS = 20 * 60_000;
+const RUN_WITHIN_MS = 20 * 60_000;
 const BOOT_ATTEMPTS_MAX = 4;
 const MEMORY_MIB = 512;
 /** Kills a machine when this process ends. */
-const BOUND = ['setpriv', '--pdeathsig', 'KILL'];
+const KILLED_WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL'];
 
 const ALL = KERNELS.map(({ name }) => name);
 
@@ -54,9 +54,18 @@ async function initramfs(arch: Arch): Promise<string> {
 function boot({ kernel, image, archive }: Machine): Promise<void> {
   const { program, args, line } = qemu({ ...kernel, image: image.image, archive, memoryMiB: MEMORY_MIB });
   const transcript = createWriteStream(join(TRANSCRIPTS, `${kernel.name}.log`));
-  const [first = '', ...rest] = [...BOUND, ...YIELDING, program, ...args, '-serial', 'stdio', '-append', line];
+  const [first = '', ...rest] = [
+    ...KILLED_WITH_PARENT,
+    ...YIELDING,
+    program,
+    ...args,
+    '-serial',
+    'stdio',
+    '-append',
+    line,
+  ];
   const machine = own(
-    spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS, killSignal: 'SIGKILL' }),
+    spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_WITHIN_MS, killSignal: 'SIGKILL' }),
   );
   machine.stdout.pipe(transcript, { end: false });
   machine.stderr.pipe(transcript, { end: false });
