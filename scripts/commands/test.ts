@@ -5,9 +5,9 @@
 // The suites that need the real kernel need root and BPF. Without these they are skipped, and the output reports it. With CI=true a
 // skipped suite fails the run.
 //
-// Unit tests, Go tests and fuzzers run in parallel. Builds and downloads run in parallel with tests that do not need them yet. On this
-// kernel, the suites that measure times and count losses run alone, and those of delivery and configurations in parallel. Emulated
-// machines run in parallel with all of them, at low priority.
+// Unit tests, Go tests and fuzzers run in parallel. Builds and downloads run in parallel with tests that do not need them yet. The
+// suites on this kernel run one after another, since they measure times and count losses. Emulated machines run in parallel with all
+// of them, at low priority.
 import { spawnSync } from 'node:child_process';
 import { command } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -137,9 +137,8 @@ async function testOnKernel(stages: Stages, { machines, chaos, tests }: Early, l
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   const { delivery, configs } = await late.finish();
-  const configurations = stages.testInBackground('configurations', () => testConfigs(configs));
+  await stages.test('configurations', () => testConfigs(configs));
   await stages.test('delivery', () => testDelivery(delivery));
-  await configurations.finish();
   await machines.chaos.finish();
   await machines.matrix.finish();
 }

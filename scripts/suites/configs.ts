@@ -4,7 +4,7 @@
 import { requirePackages } from '../base/debian.ts';
 import { buildCollector, CONFIGS_MANIFEST } from '../build/collector.ts';
 import { fetchKafka } from '../build/kafka.ts';
-import { buildQueries } from '../build/queries.ts';
+import { buildQueries } from '../build/test-programs.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tests of the released artifacts (test/delivery): images, compose files, manifests, units and packages. The preparation takes many
 // minutes the first time and seconds afterwards.
-import { join } from 'node:path';
 import { requirePackages } from '../base/debian.ts';
-import { run, step } from '../base/run.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildGoTool, GO_TOOLS } from '../build/go-tools.ts';
 import { prepareImageBases } from '../build/image-bases.ts';
-import { ROOT } from '../paths.ts';
+import { buildManifestParser } from '../build/test-programs.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
@@ -18,12 +16,10 @@ export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
   await requirePackages(PACKAGES, 'The test of images and packages');
   const tools: Record<string, string> = {};
   for (const name of GO_TOOLS) tools[name] = await buildGoTool(name);
-  await step('building the parser of Kubernetes manifests', () =>
-    run('go', ['build', '-o', join(ROOT, 'build/manifests'), '.'], { cwd: join(ROOT, 'test/delivery/kubernetes') }),
-  );
   return {
     WHODUNIT_TEST_BASES: JSON.stringify(await prepareImageBases()),
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
+    WHODUNIT_TEST_MANIFESTS: await buildManifestParser(),
     WHODUNIT_TEST_TOOLS: JSON.stringify(tools),
   };
 }

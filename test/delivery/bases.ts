@@ -17,7 +17,9 @@ interface Prepared {
 const DEBIAN = 'whodunit-bases/debian';
 
 /** An environment variable that `npm run test:delivery` sets. */
-export function prepared(name: 'WHODUNIT_TEST_BASES' | 'WHODUNIT_TEST_TOOLS' | 'WHODUNIT_TEST_COLLECTOR'): string {
+export function prepared(
+  name: 'WHODUNIT_TEST_BASES' | 'WHODUNIT_TEST_MANIFESTS' | 'WHODUNIT_TEST_TOOLS' | 'WHODUNIT_TEST_COLLECTOR',
+): string {
   const text = process.env[name];
   if (text === undefined) throw new Error(`${name} is not set: \`npm run test:delivery\` sets it.`);
   return text;

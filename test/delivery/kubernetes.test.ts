@@ -22,7 +22,7 @@ const run = (program: string, args: readonly string[], input?: string) => {
 };
 /** The objects of the manifests. Throws if Kubernetes does not have a field. */
 function objects(yaml: string): Json[] {
-  const { status, stdout, output } = run(join(ROOT, 'build/manifests'), [], yaml);
+  const { status, stdout, output } = run(prepared('WHODUNIT_TEST_MANIFESTS'), [], yaml);
   if (status !== 0) throw new Error(output);
   return stdout
     .trim()
