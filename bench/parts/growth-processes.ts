@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs';
 import { CONSTANT } from '../bars.ts';
 import type { Growth } from '../figures.ts';
 import { between, load, startProbeCost, startSleepers } from '../program.ts';
-import type { Point } from '../statistics.ts';
-import { median } from '../statistics.ts';
+import { median, type Point } from '../statistics.ts';
 import { EXIT_PROGRAM } from './kernel.ts';
 import { drained, type Run, startQuietWhodunit } from './part.ts';
 

@@ -7,8 +7,7 @@ import { Log } from '../../src/io/log.ts';
 import { type Item, Queue } from '../../src/io/queue/queue.ts';
 import { CONSTANT, LINEAR } from '../bars.ts';
 import type { Growth } from '../figures.ts';
-import type { Point } from '../statistics.ts';
-import { median } from '../statistics.ts';
+import { median, type Point } from '../statistics.ts';
 import type { Run } from './part.ts';
 
 const SIZES = [10, 1_000, 100_000, 1_000_000];

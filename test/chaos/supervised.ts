@@ -2,8 +2,7 @@
 // A program that is restarted whenever it exits, as by a service manager, and that can be killed at any moment. An exit that the test did
 // not cause is recorded: it is a failure, even if nothing was lost.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Program } from '../../scripts/stack/program.ts';
-import { until } from '../../scripts/stack/program.ts';
+import { type Program, until } from '../../scripts/stack/program.ts';
 
 /** The default of RestartSec in systemd. */
 const RESTART_MS = 100;

@@ -116,8 +116,6 @@ const threadContext = object({
   span_id: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
   trace_flags: int,
 });
-/** The span that was open in the thread that triggered the termination, as the thread published it. */
-export type ThreadContext = z.output<typeof threadContext>;
 
 export const deathSchema = object({
   type: z.literal('death'),

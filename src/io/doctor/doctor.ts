@@ -4,8 +4,7 @@
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import { diagnose, explainFailure, explainRefusal, type SignalName } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
-import type { Target } from '../../core/delivery/target.ts';
-import { withoutCredentials } from '../../core/delivery/target.ts';
+import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import { missingProbe } from '../../core/status.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
 import { size } from '../../core/words/units.ts';

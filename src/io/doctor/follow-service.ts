@@ -3,8 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import { diagnose, explainFailure, explainRefusal, type Fault } from '../../core/delivery/diagnose.ts';
-import type { Target } from '../../core/delivery/target.ts';
-import { withoutCredentials } from '../../core/delivery/target.ts';
+import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import { answered, fetchRecent, fetchStatus, type ServiceStatus } from '../health-client.ts';
 import { probeEndpoint } from '../otlp/endpoint.ts';
 import { POLL_MS, within } from './poll.ts';

@@ -12,8 +12,7 @@ import {
   type Reason,
   type Success,
 } from '../../core/delivery/outcome.ts';
-import type { Target } from '../../core/delivery/target.ts';
-import { withoutCredentials } from '../../core/delivery/target.ts';
+import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Rejection, Row } from '../queue/tables.ts';

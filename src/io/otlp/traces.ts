@@ -4,8 +4,7 @@
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import type { TracesState } from '../../core/delivery/export-state.ts';
 import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
-import type { Target } from '../../core/delivery/target.ts';
-import { withoutCredentials } from '../../core/delivery/target.ts';
+import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
 
