@@ -2,6 +2,7 @@
 // The test projects. `npm test` selects the paths to run.
 // - `unit` needs only Node.js.
 // - `story` and `deaths` need the real kernel and a real collector. They run one file at a time, with longer timeouts.
+// - `attacks` runs attacks and faults for real, as another user where it needs one; it needs the same.
 // - `chaos` kills the parts of whodunit.
 // - `configs` needs a collector with more components, Kafka and Prometheus.
 // - `delivery` runs the released artifacts in its own Docker daemon.
@@ -32,6 +33,15 @@ export default defineConfig({
         test: {
           name: 'deaths',
           include: ['test/deaths/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'attacks',
+          include: ['test/attacks/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,

@@ -18,5 +18,8 @@ export const SERVICE = join(ROOT, 'dist/main.js');
 export const MORTAL = join(ROOT, 'build/mortal');
 export const UNDERTAKER = join(ROOT, 'build/undertaker');
 export const REAPER = join(ROOT, 'build/reaper');
+/** Runs one attack of test/attacks; the second is a 32-bit (i386) process. */
+export const ATTACKER = join(ROOT, 'build/attacker');
+export const ATTACKER_32 = join(ROOT, 'build/attacker-32');
 /** The directory of the victims in Java, C, C++ and Rust. */
 export const WORLD = join(ROOT, 'build/world');

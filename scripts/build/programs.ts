@@ -2,7 +2,7 @@
 // Builds the project's programs: the loader, the service, and the test programs.
 import { join } from 'node:path';
 import { run, step } from '../base/run.ts';
-import { LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
+import { ATTACKER, ATTACKER_32, LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
 
 interface GoBuild {
   readonly flags?: readonly string[];
@@ -31,6 +31,13 @@ export const buildLoaderFor = (arch: string, output: string) =>
 export const buildMortal = () => buildGo('the example victims (Go)', MORTAL, './examples/mortal');
 export const buildReaper = () => buildGo('the reaper (Go)', REAPER, './test/chaos/reaper');
 export const buildUndertaker = () => buildGo('the undertaker (Go)', UNDERTAKER, './test/deaths/undertaker');
+
+const ATTACKER_SOURCES = './test/attacks/attacker';
+export async function buildAttackers(): Promise<void> {
+  await buildGo('the attacker (Go)', ATTACKER, ATTACKER_SOURCES);
+  if (process.arch === 'x64')
+    await buildGo('the 32-bit attacker', ATTACKER_32, ATTACKER_SOURCES, { env: { GOARCH: '386' } });
+}
 
 export async function buildService(): Promise<void> {
   await step('building the service (TypeScript)', () =>

@@ -21,6 +21,7 @@ import { build, buildMortal, buildUndertaker } from '../build/programs.ts';
 import { prepareSdkJobs } from '../build/sdk-jobs.ts';
 import { prepareWorld } from '../build/world.ts';
 import { LOADER } from '../paths.ts';
+import { prepareAttacks, testAttacks } from '../suites/attacks.ts';
 import { KEYS_HERE, KEYS_IN_MACHINES, prepareChaos, testChaos } from '../suites/chaos.ts';
 import { prepareConfigs, testConfigs } from '../suites/configs.ts';
 import { report } from '../suites/counts.ts';
@@ -114,7 +115,7 @@ async function prepareKernelTests(stages: Stages) {
     WHODUNIT_TEST_JAEGER: await buildJaeger(),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
   };
-  return { machines, chaos, tests };
+  return { machines, chaos, tests, attacks: await prepareAttacks() };
 }
 
 /** Prepares the rest: slow with an empty cache, and needed last. */
@@ -133,8 +134,10 @@ function startMachines(stages: Stages, kernels: readonly Machine[], environment:
   return { chaos, matrix };
 }
 
-async function testOnKernel(stages: Stages, { machines, chaos, tests }: Early, late: Background<Late>): Promise<void> {
+async function testOnKernel(stages: Stages, early: Early, late: Background<Late>): Promise<void> {
+  const { machines, chaos, tests, attacks } = early;
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
+  await stages.test('attacks', () => testAttacks(attacks));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   const { delivery, configs } = await late.finish();
   await stages.test('configurations', () => testConfigs(configs));
