@@ -29,6 +29,24 @@ const exportSchema = z.object({
   rejected: z._default(z.int(), 0),
 });
 
+/** A record that the collector did not accept in a request of its own. */
+const refusedAloneSchema = z.object({
+  uid: z.nullable(z.string()),
+  body: z.nullable(z.string()),
+  since: z.string(),
+  attempts: z.int(),
+  others_accepted: z.int(),
+  reason: z.string(),
+});
+
+const logsSchema = z.extend(exportSchema, {
+  /** Absent in version 0.1.0. */
+  refused_alone: z._default(z.object({ count: z.int(), records: z.array(refusedAloneSchema) }), {
+    count: 0,
+    records: [],
+  }),
+});
+
 /** The fields of /status that the doctor reads. */
 const statusSchema = z.object({
   queue: z.nullable(
@@ -56,7 +74,7 @@ const statusSchema = z.object({
       }),
     }),
   ),
-  export: z.object({ logs: exportSchema, metrics: exportSchema, traces: exportSchema }),
+  export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
 });
 
 export type ServiceExport = z.output<typeof exportSchema>;

@@ -32,7 +32,7 @@ describe('the kind of a failure', () => {
     ['UNKNOWN', grpc(2), 'ambiguous'],
     ['INTERNAL', grpc(13), 'ambiguous'],
     ['INVALID_ARGUMENT', grpc(3), 'rejected'],
-    ['RESOURCE_EXHAUSTED without RetryInfo', grpc(8), 'rejected'],
+    ['RESOURCE_EXHAUSTED without RetryInfo', grpc(8), 'ambiguous'],
     ['UNIMPLEMENTED', grpc(12), 'misconfigured'],
     ['UNAUTHENTICATED', grpc(16), 'misconfigured'],
   ])('%s', (_, failure, kind) => {
