@@ -70,7 +70,7 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
   const snapshot = snapshotter({ loader, queue, state, exporters, printed });
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
-    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log));
+    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
   exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {

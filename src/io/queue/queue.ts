@@ -2,8 +2,10 @@
 // The disk queue. Terminations are on disk before they are acknowledged to the loader, and records stay there until the collector has
 // accepted or rejected them. First in, first out. Limited in bytes: if it is full, the oldest records are dropped and counted. ledger.ts
 // makes the transactions and keeps the counters; deliver.ts sends.
+import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import { checksum, type IdRange, joinRanges, type Rejection, ROW_BYTES, type Row } from './tables.ts';
@@ -160,6 +162,14 @@ export class Queue {
   postpone(retry: Retry): void {
     this.#ledger.defer((totals) => {
       totals.retry = retry;
+    });
+  }
+
+  /** Stores what the metrics exported, so that the next start does not export it again. */
+  rememberExported(exported: KernelCounts): void {
+    if (isDeepStrictEqual(exported, this.totals.exported)) return;
+    this.#ledger.defer((totals) => {
+      totals.exported = exported;
     });
   }
 
