@@ -30,6 +30,6 @@ COPY --from=build --chown=65532:65532 /state /var/lib/whodunit
 ENV NODE_ENV=production
 USER 65532:65532
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
-    CMD ["node", "-e", "fetch('http://127.0.0.1:9465/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+    CMD ["node", "/opt/whodunit/dist/main.js", "health"]
 ENTRYPOINT ["node", "--max-semi-space-size=16", "--max-old-space-size=256", "/opt/whodunit/dist/main.js"]
 CMD ["run"]

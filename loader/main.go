@@ -60,5 +60,20 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return run(ctx, config, log.New(os.Stderr))
+	logger := log.New(os.Stderr)
+	outlive(logger)
+	return run(ctx, config, logger)
+}
+
+// outlive keeps signals from terminating the loader whose default action does: SIGHUP, which asks a service to reload, and SIGPIPE, which
+// Go sends to a program whose stderr has no reader.
+func outlive(logger *log.Logger) {
+	signal.Ignore(syscall.SIGPIPE)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			logger.Limitf("hangup", "SIGHUP is ignored: the loader has nothing to reload")
+		}
+	}()
 }

@@ -65,7 +65,7 @@ export const KNOBS = {
     reader: 'service',
     kind: text('the path of a YAML file'),
     fallback: '',
-    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file. The flag `--config` overrides it.',
+    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file; if it is invalid, the previous rules stay. The flag `--config` overrides it.',
   },
   WHODUNIT_RECORDS_PER_MINUTE: {
     reader: 'service',
@@ -84,7 +84,7 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint (`/livez`, `/readyz`, `/status`, `/recent`). `whodunit doctor` and `whodunit rules --dry-run` connect to it.',
+    what: 'Address of the health endpoint (`/livez`, `/readyz`, `/status`, `/recent`); `:port` is every address of the machine, `off` no endpoint. `whodunit health`, `whodunit doctor` and `whodunit rules --dry-run` connect to it.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
@@ -102,7 +102,7 @@ export const KNOBS = {
     reader: 'service',
     kind: MILLISECONDS,
     fallback: '5000',
-    what: 'How long the service sends queued records before it exits. Records that are not sent stay on disk for the next start.',
+    what: 'How long the service sends queued records, or waits for the reader of stdout, before it exits. Records that are not sent stay on disk for the next start; those that are not printed, in the ring buffer.',
   },
   OTEL_SDK_DISABLED: {
     reader: 'service',
@@ -115,7 +115,7 @@ export const KNOBS = {
     kind: listOf('otlp', 'console', 'none'),
     fallback: 'console',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: '`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither.',
+    what: "`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither. With both, the collector's answer counts, and a slow reader of stdout misses records ([why](decisions/0048-printed-before-acknowledged.md)).",
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',

@@ -33,6 +33,17 @@ export interface QueueSnapshot {
   readonly error: string | null;
 }
 
+/** The records on stdout. */
+export interface PrinterSnapshot {
+  readonly printed: number;
+  /** Sent but not printed, because the reader was too slow. */
+  readonly skipped: number;
+  /** Text that the kernel has not taken yet. */
+  readonly waitingBytes: number;
+  /** Why stdout cannot be written. null: it can. */
+  readonly error: string | null;
+}
+
 export interface ServiceSnapshot {
   readonly startedMs: number;
   readonly counters: Counters;
@@ -40,6 +51,8 @@ export interface ServiceSnapshot {
   readonly loader: LoaderSnapshot;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
+  /** null: records are not printed. */
+  readonly printer: PrinterSnapshot | null;
   /** null: the signal is not sent. */
   readonly exports: {
     readonly logs: LogsState | null;
@@ -113,6 +126,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     bad_lines: loader.badLines,
     metric_overflows: exports.metrics?.overflows ?? 0,
     queue: queueOf(snapshot, rejections, nowMs),
+    stdout: stdoutOf(snapshot.printer),
     export: {
       logs: {
         ...exportOf(exports.logs),
@@ -175,6 +189,12 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
       })),
     },
   };
+}
+
+function stdoutOf(printer: PrinterSnapshot | null): unknown {
+  if (printer === null) return null;
+  const { printed, skipped, waitingBytes, error } = printer;
+  return { printed, skipped, waiting_bytes: waitingBytes, error };
 }
 
 function loaderOf({ hello, connected }: LoaderSnapshot): unknown {

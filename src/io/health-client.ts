@@ -88,6 +88,16 @@ export function answered<T>(answer: Answer<T>): T | null {
   return answer.ok ? answer.value : null;
 }
 
+/** Asks the service whether it is ready. Never rejects. */
+export async function fetchReady(address: HealthAddress): Promise<Answer<true>> {
+  try {
+    const response = await fetch(healthUrl(address, '/readyz'), { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    return response.ok ? { ok: true, value: true } : { ok: false, reason: (await response.text()).trim() };
+  } catch (error) {
+    return { ok: false, reason: reasonOf(error) };
+  }
+}
+
 /** Reads the status of the service. Never rejects. */
 export function fetchStatus(address: HealthAddress): Promise<Answer<ServiceStatus>> {
   return fetchJson(healthUrl(address, '/status'), statusSchema);
@@ -107,7 +117,11 @@ async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Pro
     const [issue] = parsed.error.issues;
     return { ok: false, reason: `unexpected value at ${issue?.path.join('.') || 'the top level'}` };
   } catch (error) {
-    const { cause, message } = error as Error;
-    return { ok: false, reason: cause instanceof Error ? cause.message : message };
+    return { ok: false, reason: reasonOf(error) };
   }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return cause instanceof Error ? cause.message : message;
 }

@@ -143,6 +143,7 @@ describe('an invalid setting fails with exit code 78 and one line: key, value, w
     [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],
     [{ WHODUNIT_HEALTH_ADDR: '9465' }, [], ['WHODUNIT_HEALTH_ADDR is "9465"', 'host:port']],
     [{ WHODUNIT_HEALTH_ADDR: 'localhost:99999' }, [], ['WHODUNIT_HEALTH_ADDR']],
+    [{ WHODUNIT_HEALTH_ADDR: '127.0.0.1:0' }, [], ['WHODUNIT_HEALTH_ADDR']],
     [{ WHODUNIT_QUEUE_BYTES: '1000' }, [], ['WHODUNIT_QUEUE_BYTES is "1000"', 'at least 4194304']],
     [{ WHODUNIT_QUEUE_BYTES: 'much' }, [], ['WHODUNIT_QUEUE_BYTES is "much"', '256MiB']],
     [{ WHODUNIT_SHUTDOWN_TIMEOUT: '-1' }, [], ['WHODUNIT_SHUTDOWN_TIMEOUT is "-1"']],
