@@ -177,8 +177,8 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
   return state.stored;
 }
 
-function summaryOf({ clock, effects }: Pipeline, aggregate: Aggregate): Item {
-  const record = buildSummary(aggregate, observedAt(aggregate.lastNs, clock));
+function summaryOf({ host, clock, effects }: Pipeline, aggregate: Aggregate): Item {
+  const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
   effects.print(record);
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.

@@ -10,7 +10,7 @@ import { describeFailure, describePartial, type Failure, type Outcome } from '..
 import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import type { Attributes } from '../../core/telemetry/attributes.ts';
-import { hostAttributes, serviceLevel } from '../../core/telemetry/resource.ts';
+import { hostAttributes, metricResource, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
@@ -105,7 +105,7 @@ export class Metrics {
 
   /** Counts one termination under its service. */
   terminated(resource: Attributes, verdict: Verdict): void {
-    const service = this.#service(serviceLevel(resource));
+    const service = this.#service(serviceLevel(resource, this.#options.host));
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
       [semconv.ERROR_TYPE]: verdict.errorType,
@@ -265,7 +265,9 @@ export class Metrics {
       ...(aggregation === undefined ? {} : { aggregationSelector: aggregation }),
       ...(temporality === undefined ? {} : { aggregationTemporalitySelector: temporality }),
     });
-    const resource = resourceFromAttributes(attributes as OtelAttributes, { schemaUrl: semconv.SCHEMA_URL });
+    const resource = resourceFromAttributes(metricResource(attributes) as OtelAttributes, {
+      schemaUrl: semconv.SCHEMA_URL,
+    });
     return { reader, provider: new MeterProvider({ resource, readers: [reader] }) };
   }
 }

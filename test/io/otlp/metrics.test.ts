@@ -92,6 +92,18 @@ describe('terminations', () => {
     });
   });
 
+  it('have the id of their service on this host, as have the metrics of whodunit', async () => {
+    kill();
+    kill('cart');
+    await metrics.close();
+    const ids = new Map(
+      raw.map(({ resource: { attributes } }) => [attributes['service.name'], attributes['service.instance.id']]),
+    );
+    expect([...ids.keys()].sort()).toEqual(['cart', 'checkout', 'whodunit']);
+    expect(new Set(ids.values()).size).toBe(3);
+    expect([...ids.values()]).toEqual(Array(3).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/)));
+  });
+
   it('start with 0, sent at once, so that the first termination is an increase', async () => {
     kill();
     kill();
