@@ -11,7 +11,7 @@ import type { Host } from './core/identity/host.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
-import { buildSpan } from './core/telemetry/span.ts';
+import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { isoTime } from './core/time.ts';
@@ -27,6 +27,8 @@ export interface Settings {
   readonly arguments: ArgumentsMode;
   /** Records of one service per minute. Infinity: no limit. */
   readonly recordsPerMinute: number;
+  /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
+  readonly spans: SpansMode;
 }
 
 /** What the queue kept of the previous run. */
@@ -136,7 +138,8 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict);
   if (record !== null) {
     effects.print(record);
-    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
+    if (settings.spans === 'all' || record.spanContext !== undefined)
+      effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
   }
   state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};

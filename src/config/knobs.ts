@@ -128,7 +128,13 @@ export const KNOBS = {
     reader: 'service',
     kind: oneOf('otlp', 'none'),
     fallback: 'none',
-    what: '`otlp`: each record is also sent as a span, for backends that accept only traces.',
+    what: '`otlp`: records are also sent as spans, so that a termination is visible in its trace (`WHODUNIT_SPANS`).',
+  },
+  WHODUNIT_SPANS: {
+    reader: 'service',
+    kind: oneOf('joined', 'all'),
+    fallback: 'joined',
+    what: 'Which records are also sent as spans, with `OTEL_TRACES_EXPORTER=otlp`. `joined`: those that belong to a trace. `all`: also the others, each as a trace of its own, for backends that accept only traces (Jaeger).',
   },
   OTEL_METRIC_EXPORT_INTERVAL: {
     reader: 'service',
