@@ -75,10 +75,10 @@ export class Metrics {
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
+    // The version is added last: an update of whodunit must not look like another instance, and the old one like a silent host.
     this.#own = this.#provider({
-      [semconv.SERVICE_NAME]: 'whodunit',
+      ...metricResource({ [semconv.SERVICE_NAME]: 'whodunit', ...hostAttributes(options.host) }),
       [semconv.SERVICE_VERSION]: VERSION,
-      ...hostAttributes(options.host),
     });
     this.#duration = createInstruments(
       this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA),
@@ -244,7 +244,7 @@ export class Metrics {
   }
 
   #addService(attributes: Attributes): Service {
-    const { provider, reader } = this.#provider(attributes);
+    const { provider, reader } = this.#provider(metricResource(attributes));
     const counter = provider
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
@@ -265,9 +265,7 @@ export class Metrics {
       ...(aggregation === undefined ? {} : { aggregationSelector: aggregation }),
       ...(temporality === undefined ? {} : { aggregationTemporalitySelector: temporality }),
     });
-    const resource = resourceFromAttributes(metricResource(attributes) as OtelAttributes, {
-      schemaUrl: semconv.SCHEMA_URL,
-    });
+    const resource = resourceFromAttributes(attributes as OtelAttributes, { schemaUrl: semconv.SCHEMA_URL });
     return { reader, provider: new MeterProvider({ resource, readers: [reader] }) };
   }
 }

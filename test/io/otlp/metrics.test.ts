@@ -10,6 +10,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
+import { hostAttributes, metricResource } from '../../../src/core/telemetry/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
@@ -101,6 +102,9 @@ describe('terminations', () => {
     );
     expect([...ids.keys()].sort()).toEqual(['cart', 'checkout', 'whodunit']);
     expect(new Set(ids.values()).size).toBe(3);
+    // Of whodunit without its version: an update must not look like another instance.
+    const own = metricResource({ 'service.name': 'whodunit', ...hostAttributes(host) });
+    expect(ids.get('whodunit')).toBe(own['service.instance.id']);
     expect([...ids.values()]).toEqual(Array(3).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/)));
   });
 
