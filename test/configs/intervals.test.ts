@@ -35,7 +35,8 @@ function samples(): string {
       const minutes = (NOW - at) / 60;
       const since = minutes < RESTARTED ? RESTARTED : Number.POSITIVE_INFINITY;
       const value = TERMINATED.filter((when) => when >= minutes && when < since).length;
-      if (minutes < Math.max(...TERMINATED) + 1) lines.push(`whodunit_process_terminations_total{${labels}} ${value} ${at}\n`);
+      if (minutes < Math.max(...TERMINATED) + 1)
+        lines.push(`whodunit_process_terminations_total{${labels}} ${value} ${at}\n`);
     }
     return lines.join('');
   });

@@ -80,7 +80,9 @@ const increase = (cause: string) =>
   `increase(whodunit_process_terminations_total{service_name="shop",whodunit_cause="${cause}"}[10m]) > 0`;
 /** Removes the comparison at the end of an alert's condition: the left side must have data, whatever the threshold. */
 const compared = (expr: string) => expr.replace(/\s(?:>|>=)\s*[\d.]+$/, '');
-const queries = shownQueries().filter(({ language, at }) => language === 'promql' && ![SILENT, ...ELSEWHERE].includes(at));
+const queries = shownQueries().filter(
+  ({ language, at }) => language === 'promql' && ![SILENT, ...ELSEWHERE].includes(at),
+);
 
 describe('PromQL', () => {
   it('three causes are counted, with service and host as labels', async () => {
