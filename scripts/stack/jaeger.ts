@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real Jaeger for tests: receives traces over OTLP and returns them through the HTTP API of its web interface. `npm test` builds it
-// and sets its path in WHODUNIT_TEST_JAEGER (scripts/build/jaeger.ts).
+// and sets its path in WHODUNIT_TEST_JAEGER (scripts/build/backends.ts).
 import { answers } from './collector.ts';
 import { freePorts, startProgram, temporaryDirectory, until } from './program.ts';
 
@@ -34,7 +34,7 @@ export async function startJaeger(): Promise<Jaeger> {
   const binary = process.env.WHODUNIT_TEST_JAEGER;
   if (binary === undefined)
     throw new Error(
-      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node_modules/.bin/node scripts/build/jaeger.ts)`',
+      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node_modules/.bin/node scripts/build/backends.ts)`',
     );
   const directory = temporaryDirectory();
   const [grpc, http, query, queryGrpc, admin, thrift, proto] = (await freePorts(7)).map((port) => `127.0.0.1:${port}`);

@@ -8,7 +8,7 @@ import { ROOT } from '../../scripts/stack/program.ts';
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const DASHBOARDS = join(OTEL_CONFIG, 'grafana/dashboards');
 export const PROMETHEUS_ALERTS = join(OTEL_CONFIG, 'prometheus/alerts.yaml');
-const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
+export const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
 
 export interface Query {
   /** The dashboard and panel, or the alert. */
