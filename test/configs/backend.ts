@@ -15,8 +15,8 @@ export interface Backend {
   readonly stop: () => void;
 }
 
-/** `poison`: what is refused; null: nothing. */
-export async function startBackend(poison: string | null): Promise<Backend> {
+/** `poison`: what is refused; null: nothing. `listenOn`: a port; any by default. */
+export async function startBackend(poison: string | null, listenOn = 0): Promise<Backend> {
   const headers = new Map<string, IncomingHttpHeaders>();
   const [accepted, refused]: [Buffer[], Buffer[]] = [[], []];
   const server = createServer(async (request, response) => {
@@ -28,7 +28,7 @@ export async function startBackend(poison: string | null): Promise<Backend> {
     headers.set(request.url ?? '', request.headers);
     (bad ? refused : accepted).push(body);
     response.writeHead(bad ? 400 : 200, { 'content-type': 'application/x-protobuf' }).end();
-  }).listen(0, '127.0.0.1');
+  }).listen(listenOn, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, accepted, refused, headers, stop: () => server.close() };

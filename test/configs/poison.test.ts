@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A record that the backend permanently refuses (400) must not block the records after it: through gateway.yaml with a real Kafka, whose
-// topic has one partition, and through agent.yaml with its queue on disk. The alert's metric counts what is dropped.
+// topic has one partition, and through agent.yaml with its queue on disk. The alert's metric counts what is dropped. And no record may be
+// refused because a later one was faster: the agent keeps their order.
 import { afterEach, describe, expect, it } from 'vitest';
 import { freePorts, until } from '../../scripts/stack/program.ts';
 import { startBackend } from './backend.ts';
@@ -9,6 +10,8 @@ import { type Shipped, startShipped } from './shipped.ts';
 
 const ARRIVES_WITHIN_MS = 60_000;
 const POISON = 'poisonous';
+/** Longer than the agent waits for more records in a batch. */
+const BETWEEN_BATCHES_MS = 250;
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -77,5 +80,25 @@ describe('a refused record does not block the next one', () => {
     await send(agent, 'second');
     await until('second', ARRIVES_WITHIN_MS, () => backend.accepted[0]?.includes('second') || undefined, output);
     await until('the metric', ARRIVES_WITHIN_MS, async () => (await dropped(agent)) === 1 || undefined, output);
+  });
+});
+
+describe('agent.yaml after an outage of the backend', () => {
+  it('sends the records in the order in which they came', async () => {
+    const [port = 0] = await freePorts(1);
+    const env = { BACKEND_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+    const agent = later(await startShipped(['agent', 'agent-without-kubernetes'], env));
+    const names = Array.from({ length: 30 }, (_, i) => `record-${String(i).padStart(2, '0')}`);
+    for (const name of names) {
+      await send(agent, name);
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_BATCHES_MS));
+    }
+    const backend = later(await startBackend(null, port));
+    const arrived = () =>
+      Buffer.concat(backend.accepted)
+        .toString('latin1')
+        .match(/record-\d\d/g) ?? [];
+    await until('all', ARRIVES_WITHIN_MS, () => arrived().length >= names.length || undefined, agent.program.output);
+    expect(arrived()).toEqual(names);
   });
 });
