@@ -20,7 +20,7 @@ const RESTARTED = 30;
 let prometheus: Prometheus;
 
 beforeAll(async () => {
-  prometheus = await startPrometheus(samples());
+  prometheus = await startPrometheus({ openMetrics: samples() });
 });
 
 afterAll(() => prometheus?.stop());

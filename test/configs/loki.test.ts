@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../scripts/stack/program.ts';
 import { type FleetHost, startHost, type Termination } from './hosts.ts';
 import { type Loki, startLoki } from './loki.ts';
-import { type Shipped, startShipped } from './shipped.ts';
+import { SETTINGS, type Shipped, startShipped } from './shipped.ts';
 import { shownQueries } from './shown.ts';
 
 const ARRIVES_WITHIN_MS = 120_000;
@@ -59,9 +59,9 @@ describe('a backlog of two hours beside fresh records of another host', () => {
   afterEach(cleanAll);
 
   /** One service on two hosts. Returns how many records of the backlog are in Loki. */
-  async function backlogIn(shipped: boolean): Promise<number> {
+  async function backlogIn(shipped: boolean, collectorOf = collectorFor): Promise<number> {
     const loki = later(await startLoki(shipped));
-    const collector = await collectorFor(loki);
+    const collector = await collectorOf(loki);
     const fresh = later(await startHost('web-1', sendLogs(collector)));
     fresh.terminate(exit('shop', Date.now()));
     expect(await settled(loki, [fresh], 1)).toBe(1);
@@ -73,6 +73,14 @@ describe('a backlog of two hours beside fresh records of another host', () => {
 
   it('arrives completely with the shipped index labels', async () => {
     expect(await backlogIn(true)).toBe(BACKLOG);
+  });
+
+  it('arrives completely with grafana-cloud.yaml in a Loki with the default index labels', async () => {
+    const grafanaCloud = async ({ url }: Loki) => {
+      const env = { ...SETTINGS, GRAFANA_CLOUD_OTLP_ENDPOINT: `${url}/otlp` };
+      return later(await startShipped(['collector', 'backends/grafana-cloud'], env));
+    };
+    expect(await backlogIn(false, grafanaCloud)).toBe(BACKLOG);
   });
 
   it('is refused by a Loki without them: this is why they are needed', async () => {

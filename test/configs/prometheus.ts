@@ -31,23 +31,32 @@ export interface Prometheus {
   readonly stop: () => Promise<void>;
 }
 
-/** Samples in OpenMetrics' text format, with which Prometheus starts. Series then disappear after the default time. */
-export async function startPrometheus(openMetrics?: string): Promise<Prometheus> {
+export interface PrometheusOptions {
+  /** Samples in OpenMetrics' text format, with which it starts. Series then disappear after the default time. */
+  readonly openMetrics?: string;
+  /** Prometheus 3, which accepts OTLP, with these settings of `otlp`. undefined: Debian's, which accepts remote write. */
+  readonly otlp?: object;
+}
+
+export async function startPrometheus({ openMetrics, otlp }: PrometheusOptions = {}): Promise<Prometheus> {
+  const binary = otlp === undefined ? 'prometheus' : process.env.WHODUNIT_TEST_PROMETHEUS;
+  if (binary === undefined) throw new Error('WHODUNIT_TEST_PROMETHEUS is not set: run npm run test:configs');
   const directory = temporaryDirectory();
   const [port = 0] = await freePorts(1);
   const config = join(directory.path, 'prometheus.json'); // JSON is YAML
-  writeFileSync(config, JSON.stringify({ global: { evaluation_interval: '1s' }, rule_files: [PROMETHEUS_ALERTS] }));
+  const global = { evaluation_interval: '1s' };
+  writeFileSync(config, JSON.stringify({ global, rule_files: [PROMETHEUS_ALERTS], ...(otlp && { otlp }) }));
   const data = join(directory.path, 'data');
   if (openMetrics !== undefined) {
     const samples = join(directory.path, 'samples');
     writeFileSync(samples, openMetrics);
     execFileSync('promtool', ['tsdb', 'create-blocks-from', 'openmetrics', samples, data], { stdio: 'pipe' });
   }
-  const program = startProgram('prometheus', [
+  const program = startProgram(binary, [
     `--config.file=${config}`,
     `--storage.tsdb.path=${data}`,
     `--web.listen-address=127.0.0.1:${port}`,
-    '--web.enable-remote-write-receiver',
+    otlp === undefined ? '--web.enable-remote-write-receiver' : '--web.enable-otlp-receiver',
     ...(openMetrics === undefined ? [`--query.lookback-delta=${SHORT_LOOKBACK}`] : []),
   ]);
   const url = `http://127.0.0.1:${port}`;
