@@ -218,7 +218,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
   ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY };
+  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
   const pipeline: pipelines.Pipeline = {
     settings,
     state: pipelines.newState(readRules(config.rules), settings),

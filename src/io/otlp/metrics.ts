@@ -9,7 +9,7 @@ import type { MetricsState } from '../../core/delivery/export-state.ts';
 import type { Host } from '../../core/identity/host.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Attributes } from '../../core/telemetry/attributes.ts';
-import { hostAttributes, serviceLevel } from '../../core/telemetry/resource.ts';
+import { hostAttributes, metricResource, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
@@ -76,10 +76,10 @@ export class Metrics {
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#sender = new MetricSender(options);
+    // The version is added last: an update of whodunit must not look like another instance, and the old one like a silent host.
     this.#own = this.#provider({
-      [semconv.SERVICE_NAME]: 'whodunit',
+      ...metricResource({ [semconv.SERVICE_NAME]: 'whodunit', ...hostAttributes(options.host) }),
       [semconv.SERVICE_VERSION]: VERSION,
-      ...hostAttributes(options.host),
     });
     this.#instruments = createInstruments(
       this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA),
@@ -100,7 +100,7 @@ export class Metrics {
 
   /** Counts one termination under its service. */
   terminated(resource: Attributes, verdict: Verdict): void {
-    const service = this.#service(serviceLevel(resource));
+    const service = this.#service(serviceLevel(resource, this.#options.host));
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
       [semconv.ERROR_TYPE]: verdict.errorType,
@@ -246,7 +246,7 @@ export class Metrics {
   }
 
   #addService(attributes: Attributes): Service {
-    const { provider, reader } = this.#provider(attributes);
+    const { provider, reader } = this.#provider(metricResource(attributes));
     const counter = provider
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {

@@ -10,6 +10,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
+import { hostAttributes, metricResource } from '../../../src/core/telemetry/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
@@ -92,6 +93,21 @@ describe('terminations', () => {
       service: 'checkout',
       attributes: { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL', 'process.executable.name': 'sleep' },
     });
+  });
+
+  it('have the id of their service on this host, as have the metrics of whodunit', async () => {
+    kill();
+    kill('cart');
+    await metrics.close();
+    const ids = new Map(
+      raw.map(({ resource: { attributes } }) => [attributes['service.name'], attributes['service.instance.id']]),
+    );
+    expect([...ids.keys()].sort()).toEqual(['cart', 'checkout', 'whodunit']);
+    expect(new Set(ids.values()).size).toBe(3);
+    // Of whodunit without its version: an update must not look like another instance.
+    const own = metricResource({ 'service.name': 'whodunit', ...hostAttributes(host) });
+    expect(ids.get('whodunit')).toBe(own['service.instance.id']);
+    expect([...ids.values()]).toEqual(Array(3).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/)));
   });
 
   it('start with 0, sent at once, so that the first termination is an increase', async () => {
