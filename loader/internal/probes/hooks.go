@@ -4,12 +4,17 @@ package probes
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/exitcode"
 )
 
 // hook is a place in the kernel and its program. A hook that is not required only adds details to a record.
@@ -53,12 +58,26 @@ func (h hook) attach(program *ebpf.Program) (link.Link, error) {
 	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: cmp.Or(h.tracepoint, h.name), Program: program})
 }
 
+var lacksHelper = regexp.MustCompile(`(?:cannot use helper|unknown func) bpf_probe_read`)
+
 // newCollection loads the programs of hooksHere. notes has, by the hook's name, each that was skipped, with what is not reported without it.
 // options should have a Cache: reading the kernel's types takes most of the time.
 func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
-	if err := rlimit.RemoveMemlock(); err != nil { // No effect from 5.11 on, where BPF memory is charged to the memory cgroup.
-		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE", err)
+	memlock := rlimit.RemoveMemlock() // No effect from 5.11 on, where BPF memory is charged to the memory cgroup.
+	collection, notes, err := loadCollection(spec, kernel, options)
+	switch {
+	case err == nil:
+		return collection, notes, nil
+	case lacksHelper.MatchString(err.Error()):
+		// Lockdown takes the helper away (bpf_base_func_proto()). Only securityfs shows the mode, and a container has none.
+		return nil, nil, exitcode.Errorf(exitcode.Unavailable, "%s: %w", lockdownRemedy, err)
+	case memlock != nil && errors.Is(err, unix.EPERM):
+		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE", memlock)
 	}
+	return nil, notes, err
+}
+
+func loadCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
 	wanted, notes := map[string]bool{}, map[string]string{}
 	for _, hook := range hooksHere(kernel) {
 		wanted[hook.program] = true

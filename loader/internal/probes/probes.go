@@ -82,10 +82,13 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if p.lock, err = lockDirectory(p.directory); err != nil {
 		return nil, err
 	}
+	earlier, err := os.ReadDir(p.directory)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the pin directory: %w", err), p.lock.Close())
+	}
 	defer func() {
 		if err != nil {
-			os.Remove(p.directory) // Fails if anything is pinned there. An empty one would make an older loader refuse to start.
-			err = errors.Join(err, p.Close())
+			err = errors.Join(err, p.Close(), removeNewPins(p.directory, earlier))
 		}
 	}()
 	if err := p.lockFormer(options.PinDirectory); err != nil {
