@@ -47,7 +47,12 @@ describe('the compose files', () => {
   it('gives the loader three capabilities and no network, and the service nothing', () => {
     const { services } = project([DEMO]);
     const confined = { cap_drop: ['ALL'], read_only: true, security_opt: ['no-new-privileges:true'] };
-    expect(services.loader).toMatchObject({ ...confined, cap_add: ['BPF', 'PERFMON', 'SYSLOG'], network_mode: 'none' });
+    expect(services.loader).toMatchObject({
+      ...confined,
+      cap_add: ['BPF', 'PERFMON', 'SYSLOG'],
+      network_mode: 'none',
+      security_opt: ['no-new-privileges:true', 'apparmor=unconfined'],
+    });
     expect(services.whodunit).toMatchObject({ ...confined, user: '65532:65532' });
     expect(services.whodunit).not.toHaveProperty('cap_add');
   });

@@ -97,8 +97,10 @@ func startConfined(by string) confinedStart {
 	start.Served = servesWithin(startLongest, exited)
 	if start.Served {
 		loader.Process.Signal(unix.SIGTERM)
-		<-exited
+	} else {
+		loader.Process.Kill() // It has exited, or hangs.
 	}
+	<-exited
 	start.Run, start.Code = output.String(), loader.ProcessState.ExitCode()
 	if !start.Served {
 		start.Left, _ = filepath.Glob(confinedPins + "/*/*")
