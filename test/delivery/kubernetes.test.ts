@@ -107,6 +107,20 @@ describe('the manifests', () => {
     }
   });
 
+  it('the collector’s has the rights, the node and the ports that agent.yaml needs', () => {
+    const all = example('collector.yaml');
+    const kinds = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Service', 'DaemonSet'];
+    expect(all.map(({ kind }) => kind)).toEqual(kinds);
+    const [{ env, ports }] = workloadOf(all).spec.template.spec.containers;
+    expect(env.map(({ name }: Json) => name)).toEqual(
+      expect.arrayContaining(['K8S_NODE_NAME', 'BACKEND_OTLP_ENDPOINT']),
+    );
+    const { internalTrafficPolicy, ports: served } = all.find(({ kind }) => kind === 'Service').spec;
+    expect(internalTrafficPolicy).toBe('Local');
+    const names = ports.map(({ name }: Json) => name);
+    for (const { targetPort } of served) expect(names).toContain(targetPort);
+  });
+
   it('let no pod connect to the health port', () => {
     const policy = example('daemonset.yaml').find(({ kind }) => kind === 'NetworkPolicy').spec;
     const { labels } = workloadOf(example('daemonset.yaml')).spec.template.metadata;
