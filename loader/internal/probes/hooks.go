@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
 )
 
 // hook is a place in the kernel and its program. A hook that is not required only adds details to a record.
@@ -71,10 +72,17 @@ func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebp
 	case lacksHelper.MatchString(err.Error()):
 		// Lockdown takes the helper away (bpf_base_func_proto()). Only securityfs shows the mode, and a container has none.
 		return nil, nil, exitcode.Errorf(exitcode.Unavailable, "%s: %w", lockdownRemedy, err)
-	case memlock != nil && errors.Is(err, unix.EPERM):
-		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE", memlock)
+	case memlock != nil && errors.Is(err, unix.EPERM) && limitsMemlock(host.KernelRelease()):
+		return nil, nil, exitcode.Errorf(exitcode.Permission, "raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE, or raise it for the loader (Docker: --ulimit memlock=-1; systemd: LimitMEMLOCK=infinity)", memlock)
 	}
 	return nil, notes, err
+}
+
+// limitsMemlock reports whether BPF maps count against RLIMIT_MEMLOCK on a kernel of this release.
+func limitsMemlock(release string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return err == nil && (major < 5 || major == 5 && minor < 11)
 }
 
 func loadCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {

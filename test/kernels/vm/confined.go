@@ -134,6 +134,10 @@ func execConfined(arguments []string) error {
 			return err
 		}
 	}
+	// As the units and the engines of containers set it: before Linux 5.11, it limits BPF maps.
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}); err != nil {
+		return err
+	}
 	for capability := range uintptr(unix.CAP_LAST_CAP + 1) {
 		if capabilities&(uint64(1)<<capability) == 0 {
 			// Fails for a capability that this kernel does not have.
