@@ -53,19 +53,33 @@ func removePins(directory string) (removed int, err error) {
 	return removed, errors.Join(err, os.Remove(directory))
 }
 
-// removeNewPins removes from the directory what is not among the earlier entries, so that a failed attempt leaves nothing half attached. Then it
-// removes the directory and the one above, unless anything is pinned there: an empty one would make an older loader refuse to start.
-func removeNewPins(directory string, earlier []fs.DirEntry) error {
-	entries, err := os.ReadDir(directory)
+// undoIfFails calls load. If that fails, it removes what load has pinned, so that nothing is left half attached; but it keeps maps where there
+// are those of an older ABI: load may have moved them, with their records, and the next attempt goes on with them.
+func (p *Probes) undoIfFails(load func() error) error {
+	earlier, err := os.ReadDir(p.directory)
+	if err != nil {
+		return fmt.Errorf("read the pin directory: %w", err)
+	}
+	failed := load()
+	if failed == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(p.directory)
 	for _, entry := range entries {
-		if !slices.ContainsFunc(earlier, func(e fs.DirEntry) bool { return e.Name() == entry.Name() }) {
-			err = errors.Join(err, os.Remove(filepath.Join(directory, entry.Name())))
+		isEarlier := slices.ContainsFunc(earlier, func(e fs.DirEntry) bool { return e.Name() == entry.Name() })
+		if !isEarlier && (len(p.former) == 0 || !slices.Contains(pinnedMaps(), entry.Name())) {
+			err = errors.Join(err, os.Remove(filepath.Join(p.directory, entry.Name())))
 		}
 	}
+	return errors.Join(failed, err)
+}
+
+// removeIfEmpty removes the directory and the one above, unless anything is pinned there: an empty one would make an older loader refuse to
+// start.
+func removeIfEmpty(directory string) {
 	if os.Remove(directory) == nil {
 		os.Remove(filepath.Dir(directory))
 	}
-	return err
 }
 
 // CheckPins fails if the directory has anything but pins of this ABI and of older ABIs that this loader can take over. The error has

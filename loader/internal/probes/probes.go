@@ -82,13 +82,10 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if p.lock, err = lockDirectory(p.directory); err != nil {
 		return nil, err
 	}
-	earlier, err := os.ReadDir(p.directory)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read the pin directory: %w", err), p.lock.Close())
-	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.Close(), removeNewPins(p.directory, earlier))
+			err = errors.Join(err, p.Close())
+			removeIfEmpty(p.directory)
 		}
 	}()
 	if err := p.lockFormer(options.PinDirectory); err != nil {
@@ -112,7 +109,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	if !p.TookOver {
-		if err := p.load(spec, kernel, digest, options, types); err != nil {
+		if err := p.undoIfFails(func() error { return p.load(spec, kernel, digest, options, types) }); err != nil {
 			return nil, err
 		}
 	}
