@@ -83,7 +83,7 @@ describe('the demo', () => {
     const { services } = JSON.parse(compose(FILES, ['config', '--format', 'json'], env));
     makeBases(docker, services.collector.image);
     buildImages(docker, { services }, SERVICES);
-    call('up', '--detach', '--no-build', '--wait', '--wait-timeout', '60', 'loader', 'whodunit', 'collector');
+    call('up', '--detach', '--no-build', '--wait', '--wait-timeout', '180', 'loader', 'whodunit', 'collector');
     call('up', '--detach', '--no-build', ...SERVICES);
     logs = collected(join(output.path, 'logs.jsonl'), logRecords);
     traces = collected(join(output.path, 'traces.jsonl'), spans);
