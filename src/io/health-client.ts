@@ -111,6 +111,12 @@ export function fetchRecent(address: HealthAddress): Promise<Answer<RecentTermin
 async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Promise<Answer<z.output<T>>> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    if (response.status === 403)
+      return {
+        ok: false,
+        reason:
+          'HTTP 403: it is served on the loopback interface only; set WHODUNIT_HEALTH_ADDR of the service to 0.0.0.0 or 127.0.0.1',
+      };
     if (!response.ok) return { ok: false, reason: `HTTP ${response.status}` };
     const parsed = z.safeParse(schema, await response.json());
     if (parsed.success) return { ok: true, value: parsed.data };
