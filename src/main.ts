@@ -238,14 +238,6 @@ async function testTermination(config: DoctorConfig): Promise<number> {
   return broken ? 1 : 0;
 }
 
-async function health({ health: address }: Extract<Config, { command: 'health' }>): Promise<number> {
-  if (address === null) return 0;
-  const { fetchReady } = await import('./io/health-client.ts');
-  const answer = await fetchReady(address);
-  if (!answer.ok) log.line(`The service at ${address.host}:${address.port} is not ready: ${answer.reason}`);
-  return answer.ok ? 0 : 1;
-}
-
 async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
@@ -266,8 +258,6 @@ async function main(): Promise<number> {
     case 'explain':
       await print(renderMeanings(config));
       return 0;
-    case 'health':
-      return health(config);
     case 'run':
       await run(config, catchSignals(log));
       return 0;

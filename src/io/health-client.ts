@@ -88,16 +88,6 @@ export function answered<T>(answer: Answer<T>): T | null {
   return answer.ok ? answer.value : null;
 }
 
-/** Asks the service whether it is ready. Never rejects. */
-export async function fetchReady(address: HealthAddress): Promise<Answer<true>> {
-  try {
-    const response = await fetch(healthUrl(address, '/readyz'), { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
-    return response.ok ? { ok: true, value: true } : { ok: false, reason: (await response.text()).trim() };
-  } catch (error) {
-    return { ok: false, reason: reasonOf(error) };
-  }
-}
-
 /** Reads the status of the service. Never rejects. */
 export function fetchStatus(address: HealthAddress): Promise<Answer<ServiceStatus>> {
   return fetchJson(healthUrl(address, '/status'), statusSchema);

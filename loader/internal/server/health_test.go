@@ -67,6 +67,9 @@ func TestHealthOfTheServiceIsWhatReadyzAnswers(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+	if err := HealthOf("off"); err != nil {
+		t.Errorf("without an endpoint: %v", err)
+	}
 	listener.Close()
 	if err := HealthOf(address); err == nil || !strings.Contains(err.Error(), "no service answers") {
 		t.Errorf("no listener: %v", err)
