@@ -165,7 +165,7 @@ describe('terminations', () => {
 
 describe('exports that fail', () => {
   let answersAtOnce = false;
-  afterEach(() => {
+  beforeEach(() => {
     answersAtOnce = false;
   });
 
