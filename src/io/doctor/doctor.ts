@@ -127,13 +127,13 @@ function lastResult(
   { last_error, last_failure, last_success, rejected }: ServiceExport,
   text: string,
 ): Omit<Finding, 'what'> {
+  const lost = rejected === 0 ? '' : `, ${rejected} ${ITEMS[signal]} rejected`;
   if (last_error !== null) {
     const { text: why } =
       last_failure === null ? explainRefusal(target, last_error) : explainFailure(target, last_failure, signal);
-    return { level: 'bad', text: `${text}: ${why}` };
+    return { level: 'bad', text: `${text}${lost}: ${why}` };
   }
   const last = last_success === null ? 'nothing sent yet' : `last accepted ${last_success}`;
-  const lost = rejected === 0 ? '' : `, ${rejected} ${ITEMS[signal]} rejected`;
   return { level: rejected === 0 ? 'ok' : 'note', text: `${text}, ${last}${lost}` };
 }
 

@@ -159,6 +159,14 @@ describe('after a failure', () => {
     await done(1);
   });
 
+  it('honours a wait that release 0.1.0 stored with the credentials of the endpoint', async () => {
+    queue.postpone({ target: 'the collector at http://me:secret@collector', untilMs: Date.now() + 60_000 });
+    put(1);
+    start(() => OK, 'http://me:secret@collector');
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(sent).toEqual([]);
+  });
+
   it('finds a bad record by halving the batch, and loses no other record', async () => {
     put(...range(64));
     start((bodies) => (bodies.includes('r20') ? REJECTED : OK));

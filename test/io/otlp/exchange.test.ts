@@ -118,6 +118,21 @@ describe('an answer', () => {
     expect(outcome).toMatchObject({ kind: 'retryable', reached: false, status: { kind: 'unreached' } });
   });
 
+  it('that is a web page is a wrong setting, whatever its status', async () => {
+    respond = (_, response) => response.writeHead(200, { 'content-type': 'Text/HTML; charset=utf-8' }).end('<html>');
+    expect(await exporting(new OTLPLogExporter({ url: `${url}/v1/logs` }))).toMatchObject({
+      kind: 'misconfigured',
+      status: { kind: 'http', code: 200 },
+      message: 'with a web page instead of an OTLP response',
+    });
+  });
+
+  it('to plain HTTP of a TLS port is a wrong setting', async () => {
+    respond = (_, response) => response.writeHead(400).end('Client sent an HTTP request to an HTTPS server.\n');
+    const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs` }));
+    expect(outcome).toMatchObject({ kind: 'misconfigured', status: { kind: 'http', code: 400 } });
+  });
+
   it('that says yes and does not end is no fault of the settings', async () => {
     respond = (_, response) => response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{');
     const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 300 }));

@@ -181,7 +181,7 @@ describe('terminations', () => {
 
 describe('exports that fail', () => {
   let answersAtOnce = false;
-  afterEach(() => {
+  beforeEach(() => {
     answersAtOnce = false;
   });
 

@@ -130,6 +130,32 @@ describe('an item', () => {
     expect(all).toEqual(Array.from({ length: count + 1 }, (_, number) => number));
   });
 
+  it('that is not settled stays, also after later ones are settled and after a restart', () => {
+    open().put([1, 2, 3, 4, 5].map((number) => item(number)));
+    const [first, second, third] = queue?.take(3, 1000) ?? [];
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three were put');
+    queue?.settle([], [third, first]);
+    expect([bodies(queue?.take(1, 1000) ?? []), queue?.waiting]).toEqual([['r4'], 1]);
+    expect(state.totals).toMatchObject({ reported: 2, pending: 3 });
+    expect(queue?.snapshot().oldestMs).toBe(2);
+    expect(drain(reopen())).toEqual(['r2', 'r4', 'r5']);
+    expect(state.totals).toMatchObject({ reported: 5, pending: 0, bytes: 0 });
+  });
+
+  it('that is not settled stays, whichever of the others are settled first', () => {
+    open().put(Array.from({ length: 6 }, (_, index) => item(index + 1)));
+    const rows = queue?.take(6, 1000) ?? [];
+    for (const at of [0, 1, 3, 5]) queue?.settle([], rows.slice(at, at + 1));
+    expect(drain(reopen())).toEqual(['r3', 'r5']);
+  });
+
+  it('remembers what the metrics exported of the kernel, also after a restart', () => {
+    const counts = { boot: 'b', normalExits: 7, kernel: 1, loader: 0 };
+    expect(open().totals.exported).toBeNull();
+    queue?.rememberExported(counts);
+    expect(reopen().totals.exported).toEqual(counts);
+  });
+
   it('is taken in batches that keep to the byte limit, but have at least one record', () => {
     open().put([item(1, 'a'.repeat(60)), item(2, 'b'.repeat(60)), item(3, 'c'.repeat(500))]);
     const lengths = () => queue?.take(512, 120).map(({ record }) => record.length);
