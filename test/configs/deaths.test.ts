@@ -25,7 +25,8 @@ function later<T extends { stop: () => unknown }>(started: T): T {
 }
 
 async function whodunitTo(target: { grpc: string; http: string }): Promise<Whodunit> {
-  return later(await startWhodunit({ ...exportTo(target, 'http/protobuf'), OTEL_TRACES_EXPORTER: 'otlp' }));
+  const spans = { OTEL_TRACES_EXPORTER: 'otlp', WHODUNIT_SPANS: 'all' };
+  return later(await startWhodunit({ ...exportTo(target, 'http/protobuf'), ...spans }));
 }
 
 /** Runs a program that segfaults, and returns its pid. */
