@@ -80,7 +80,7 @@ function pidsIn(lines: readonly string[]): number[] {
 /** Waits until the lines have a record of each death. Returns the pids in them. */
 function allPrinted(deaths: readonly unknown[], lines: () => readonly string[]): Promise<number[]> {
   return until('all deaths', WITHIN_MS, async () => {
-    await sleep(POLL_MS);
+    await sleep(5 * POLL_MS);
     const pids = pidsIn(lines());
     return pids.length >= deaths.length ? pids : undefined;
   });
