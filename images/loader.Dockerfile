@@ -22,6 +22,6 @@ LABEL org.opencontainers.image.title="whodunit-loader" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /whodunit-loader /whodunit-loader
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["/whodunit-loader", "health"]
+HEALTHCHECK --interval=30s --timeout=3s --start-period=20s CMD ["/whodunit-loader", "health"]
 ENTRYPOINT ["/whodunit-loader"]
 CMD ["run"]

@@ -3,6 +3,7 @@
 # It compiles on the builder's architecture: the result is the same for all, and the last stage runs nothing.
 #
 #   docker build -f images/service.Dockerfile -t whodunit .
+ARG GO_IMAGE=golang:1.26.8-trixie
 ARG NODE_IMAGE=node:24.21.0-trixie-slim
 # Base of the final image: needs Node.js 22.15 or later in its PATH.
 ARG RUNTIME_IMAGE=${NODE_IMAGE}
@@ -16,6 +17,16 @@ COPY src src
 RUN node_modules/.bin/tsc -p tsconfig.json && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
     && install -d -m 0700 /state
 
+# The loader's static program asks for the health: a second Node.js for each question took 2.6 % of a core at one every 5 s.
+FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS health
+ARG TARGETARCH
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY loader loader
+RUN --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath -ldflags='-s -w' -o /whodunit-loader ./loader
+
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="whodunit" \
@@ -24,12 +35,13 @@ LABEL org.opencontainers.image.title="whodunit" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /src/package.json /opt/whodunit/package.json
 COPY --from=build /src/node_modules /opt/whodunit/node_modules
+COPY --from=health /whodunit-loader /opt/whodunit/whodunit-loader
 COPY --from=build /src/dist /opt/whodunit/dist
 # A new volume mounted here gets this owner and mode.
 COPY --from=build --chown=65532:65532 /state /var/lib/whodunit
 ENV NODE_ENV=production
 USER 65532:65532
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
-    CMD ["node", "/opt/whodunit/dist/main.js", "health"]
-ENTRYPOINT ["node", "--max-semi-space-size=16", "--max-old-space-size=256", "/opt/whodunit/dist/main.js"]
+HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
+    CMD ["/opt/whodunit/whodunit-loader", "health", "--service"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "--max-old-space-size=192", "/opt/whodunit/dist/main.js"]
 CMD ["run"]

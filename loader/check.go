@@ -22,10 +22,8 @@ type finding struct {
 
 // check prints what this kernel supports, what will be missing, and what to do about it. It fails if a required row is not ok.
 func check(out io.Writer, pinDirectory string) error {
-	findings := []finding{kernelFinding(), privilegeFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
-	for _, trial := range probes.TryHooks() {
-		findings = append(findings, trialFinding(trial))
-	}
+	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
+	findings = append(findings, probeFindings()...)
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	missing := 0
 	for _, finding := range findings {
@@ -65,15 +63,15 @@ func privilegeFinding() finding {
 	return f
 }
 
+func confinementFinding() finding {
+	confinement := host.ReadConfinement()
+	remedy := confinement.Forbidden()
+	return finding{what: "confinement", state: confinement.String(), remedy: remedy, ok: remedy == "", required: true}
+}
+
 func lockdownFinding() finding {
-	f := finding{what: "lockdown", state: "none", ok: true, required: true}
-	raw, err := os.ReadFile("/sys/kernel/security/lockdown")
-	if err != nil {
-		return f
-	}
-	_, mode, _ := strings.Cut(string(raw), "[")
-	f.state, _, _ = strings.Cut(mode, "]")
-	if f.state == "confidentiality" {
+	f := finding{what: "lockdown", state: host.Lockdown(), ok: true, required: true}
+	if f.state == probes.LockdownForbids {
 		f.ok, f.remedy = false, "confidentiality forbids reading kernel memory; boot with lockdown=integrity at most"
 	}
 	return f
@@ -90,6 +88,9 @@ func symbolsFinding() finding {
 func pinFinding(pinDirectory string) finding {
 	f := finding{what: "pins", ok: true, required: true}
 	switch _, err := os.Stat(pinDirectory); {
+	case !probes.IsBpffs(pinDirectory) && !host.MayMount():
+		f.ok, f.state = false, "no BPF file system is mounted for "+pinDirectory
+		f.remedy = "on the host: mount -t bpf bpf /sys/fs/bpf; in a container, mount that of the host (Docker: --volume /sys/fs/bpf:/sys/fs/bpf; Kubernetes: a hostPath volume)"
 	case !probes.IsBpffs(pinDirectory):
 		f.state = "no BPF file system is mounted for " + pinDirectory + " yet; `whodunit-loader run` mounts one"
 	case err != nil:
@@ -98,7 +99,11 @@ func pinFinding(pinDirectory string) finding {
 		f.state = "probes are pinned under " + pinDirectory
 		if err := probes.CheckPins(pinDirectory); err != nil {
 			f.ok, f.state, f.remedy = false, "of another version", err.Error()
+			return f
 		}
+	}
+	if err := probes.TryPinning(pinDirectory); err != nil && probes.IsBpffs(pinDirectory) {
+		f.ok, f.state, f.remedy = false, "cannot be made under "+pinDirectory, explain(err).Error()
 	}
 	return f
 }
@@ -112,10 +117,24 @@ func registersFinding() finding {
 	return f
 }
 
+// probeFindings tries each probe, unless it is known that none can be attached.
+func probeFindings() (findings []finding) {
+	if err := probes.Require(); err != nil {
+		return []finding{{what: "probes", state: "not tried", remedy: err.Error(), required: true}}
+	}
+	for _, trial := range probes.TryHooks() {
+		findings = append(findings, trialFinding(trial))
+	}
+	return findings
+}
+
 func trialFinding(trial probes.Trial) finding {
 	f := finding{what: "probe " + trial.Name, state: "attaches", ok: trial.Failed == "", required: trial.Required}
 	if !f.ok {
-		f.state, f.remedy = trial.Failed, trial.Why
+		f.state, f.remedy = trial.Failed, trial.Note
+	}
+	if trial.Err != nil {
+		f.remedy = strings.ReplaceAll(explain(trial.Err).Error(), "\n", " ")
 	}
 	return f
 }

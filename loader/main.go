@@ -50,6 +50,9 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	case "check":
 		return check(out, config.pinDirectory)
 	case "health":
+		if config.address != "" {
+			return server.HealthOf(config.address)
+		}
 		return server.Health(config.socket)
 	case "unload":
 		return unload(out, config.pinDirectory)

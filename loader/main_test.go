@@ -34,6 +34,9 @@ func TestParseOfTheCommandLine(t *testing.T) {
 		{"a group that does not exist", "run --socket-group no-such-group", "", "must be a group's name or number"},
 		{"a socket path that is too long", "run --socket /" + strings.Repeat("x", 108), "", "at most 107"},
 		{"health", "health --socket /s", "", ""},
+		{"health of the service", "health --address 127.0.0.1:9465", "", ""},
+		{"health of the service by its setting", "health --service", "WHODUNIT_HEALTH_ADDR=off", ""},
+		{"a flag of health for run", "run --address :1", "", "not defined: -address"},
 		{"a flag of run for health", "health --pin-dir /p", "", "not defined: -pin-dir"},
 		{"a flag of run for check", "check --socket /s", "", "not defined: -socket"},
 	} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/probes"
@@ -25,6 +26,7 @@ const gcPercent = 20
 
 // run attaches the probes and serves the socket until the context ends.
 func run(ctx context.Context, config config, log *log.Logger) (err error) {
+	defer func() { err = explain(err) }()
 	if err := probes.Require(); err != nil {
 		return err
 	}
@@ -69,6 +71,18 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 			LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
 		},
 	}).Serve(ctx, listener)
+}
+
+// explain adds to an error what forbade the step, and the line that permits it. Where an error has an exit code, its text has that already.
+func explain(err error) error {
+	var coded *exitcode.Error
+	if err == nil || errors.As(err, &coded) {
+		return err
+	}
+	if why := host.ReadConfinement().Explain(err); why != "" {
+		return exitcode.Errorf(exitcode.Permission, "%w; %s", err, why)
+	}
+	return err
 }
 
 func closeProbes(attached *probes.Probes, config config) error {

@@ -2,8 +2,7 @@
 // Command line and environment → one tagged union with the settings of each command. Rejects flags that the command does not have.
 // config/read.ts reads the environment.
 import { parseArgs } from 'node:util';
-import { type Env, read } from './config/env.ts';
-import type { HealthAddress } from './config/health-address.ts';
+import type { Env } from './config/env.ts';
 import { KNOBS } from './config/knobs.ts';
 import {
   type DoctorSettings,
@@ -24,8 +23,6 @@ export type Config =
   | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
-  /** Asks the running service at `health` whether it is ready. */
-  | { readonly command: 'health'; readonly health: HealthAddress | null }
   | { readonly command: 'help' }
   | { readonly command: 'version' };
 
@@ -35,13 +32,11 @@ usage: whodunit [run] [--output text|json] [--config FILE]
        whodunit doctor [--test] [--config FILE]
        whodunit rules [--dry-run] [--config FILE]
        whodunit explain <exit code | signal> [--executable NAME]
-       whodunit health
 
   run      send a record of each abnormal termination to a collector, or print it (the default command)
   doctor   check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one
   rules    list the filter rules that decide what is reported, or try them on recent terminations
   explain  explain an exit code or a signal: explain 137, explain SIGBUS, explain --executable node 7
-  health   exit with 0 if the service at WHODUNIT_HEALTH_ADDR is ready or has no endpoint (off), else print the reason and exit with 1
 
   --output text|json   print each record on stdout, even if it is also sent to a collector
   --config FILE        a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it
@@ -77,7 +72,7 @@ const FLAGS = {
 } as const;
 
 type FlagName = keyof typeof FLAGS;
-type CommandName = 'run' | 'doctor' | 'rules' | 'explain' | 'health';
+type CommandName = 'run' | 'doctor' | 'rules' | 'explain';
 
 /** The flags of each command, besides --help and --version. */
 const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
@@ -85,7 +80,6 @@ const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
   doctor: ['test', 'config'],
   rules: ['dry-run', 'config'],
   explain: ['executable'],
-  health: [],
 };
 
 /** Reads the command line and the environment. Throws a FatalError with exit code 78. */
@@ -97,7 +91,7 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const [name = 'run', operand, ...rest] = given.positionals;
   const complete = name === 'explain' ? operand !== undefined && operand !== '' : operand === undefined;
   if (!Object.hasOwn(COMMANDS, name) || !complete || rest.length > 0) {
-    const allowed = 'run, doctor, rules, explain <exit code | signal>, health';
+    const allowed = 'run, doctor, rules, explain <exit code | signal>';
     throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
   }
   const command = name as CommandName;
@@ -113,8 +107,6 @@ export function readConfig(argv: readonly string[], env: Env): Config {
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
     case 'explain':
       return { command, what: operand ?? '', executable: values.executable ?? null };
-    case 'health':
-      return { command, health: read(env, 'WHODUNIT_HEALTH_ADDR') };
   }
 }
 
@@ -129,7 +121,7 @@ function rejectOtherFlags(command: CommandName, tokens: readonly Token[]): void 
   const other = tokens.find(({ kind, name = '' }) => kind === 'option' && !flags.includes(name));
   if (other === undefined) return;
   const known = flags.map((flag) => `--${flag}`).join(', ');
-  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; its flags are ${known || 'none'}.`);
+  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; its flags are ${known}.`);
 }
 
 function parseStrictly(argv: readonly string[]) {

@@ -77,7 +77,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed });
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
-    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log));
+    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
   exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
@@ -218,7 +218,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
   ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY };
+  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
   const pipeline: pipelines.Pipeline = {
     settings,
     state: pipelines.newState(readRules(config.rules), settings),
@@ -236,14 +236,6 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     broken ||= step.broken;
   }
   return broken ? 1 : 0;
-}
-
-async function health({ health: address }: Extract<Config, { command: 'health' }>): Promise<number> {
-  if (address === null) return 0;
-  const { fetchReady } = await import('./io/health-client.ts');
-  const answer = await fetchReady(address);
-  if (!answer.ok) log.line(`The service at ${address.host}:${address.port} is not ready: ${answer.reason}`);
-  return answer.ok ? 0 : 1;
 }
 
 async function main(): Promise<number> {
@@ -266,8 +258,6 @@ async function main(): Promise<number> {
     case 'explain':
       await print(renderMeanings(config));
       return 0;
-    case 'health':
-      return health(config);
     case 'run':
       await run(config, catchSignals(log));
       return 0;

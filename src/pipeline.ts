@@ -10,7 +10,7 @@ import type { Host } from './core/identity/host.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
-import { buildSpan } from './core/telemetry/span.ts';
+import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { isoTime } from './core/time.ts';
@@ -26,6 +26,8 @@ export interface Settings {
   readonly arguments: ArgumentsMode;
   /** Records of one service per minute. Infinity: no limit. */
   readonly recordsPerMinute: number;
+  /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
+  readonly spans: SpansMode;
 }
 
 /** What the queue kept of the previous run. */
@@ -137,7 +139,8 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   }
   const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict);
-  if (record !== null) effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
+  if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
+    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
   state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
   return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
@@ -176,8 +179,8 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
   return state.stored;
 }
 
-function summaryOf({ clock }: Pipeline, aggregate: Aggregate): Item {
-  const record = buildSummary(aggregate, observedAt(aggregate.lastNs, clock));
+function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
+  const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.
   return { uid, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };

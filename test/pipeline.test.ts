@@ -16,6 +16,7 @@ import {
   oneByOne,
   type Pipeline,
   recentTerminations,
+  type Settings,
 } from '../src/pipeline.ts';
 import { exitedWith, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
@@ -24,6 +25,7 @@ const BOOT = 'first-boot';
 
 interface Options {
   readonly recordsPerMinute?: number;
+  readonly spans?: Settings['spans'];
   readonly arguments?: 'redacted' | 'off';
   readonly mode?: 'all' | 'default';
   /** Whether a write to the disk succeeds. */
@@ -32,8 +34,13 @@ interface Options {
 
 /** A pipeline, and its effects in order. */
 function build(options: Options = {}) {
-  const { recordsPerMinute = Number.POSITIVE_INFINITY, arguments: mode = 'redacted', stores = () => true } = options;
-  const settings = { arguments: mode, recordsPerMinute };
+  const {
+    recordsPerMinute = Number.POSITIVE_INFINITY,
+    arguments: mode = 'redacted',
+    stores = () => true,
+    spans = 'all',
+  } = options;
+  const settings = { arguments: mode, recordsPerMinute, spans };
   const did: string[] = [];
   const stored: (readonly Item[])[] = [];
   const open: number[] = [];
@@ -114,6 +121,17 @@ describe('a termination', () => {
     const uids = [BOOT, 'second-boot'].map((boot) => handleMessage(pipeline, failing(1, 10n), boot)?.uid);
     expect(new Set(uids).size).toBe(2);
     expect(pipeline.state.duplicates).toBe(0);
+  });
+
+  it.each([
+    ['all', undefined, ['span']],
+    ['joined', undefined, []],
+    ['joined', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00', ['span']],
+  ] as const)('with WHODUNIT_SPANS=%s and the trace %s has the spans %j', (spans, TRACEPARENT, expected) => {
+    const { pipeline, did } = build({ spans });
+    const process = victim(TRACEPARENT === undefined ? {} : { env: { TRACEPARENT } });
+    handleMessage(pipeline, exitedWith(3, { process }), BOOT);
+    expect(did.filter((what) => what === 'span')).toEqual(expected);
   });
 
   it('that a rule filters has no record, and is counted in the metrics', () => {

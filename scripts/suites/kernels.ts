@@ -3,7 +3,7 @@
 // the loader and the undertaker print there is compared on this machine, with the code of test/deaths (test/kernels).
 import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Failure } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
 import { own } from '../base/owned.ts';
@@ -17,7 +17,11 @@ import { vitest } from './vitest.ts';
 
 /** The console output of the machines, one file for each kernel. */
 const TRANSCRIPTS = join(ROOT, 'build/kernels');
-const PACKAGES = ['qemu-system-x86', 'qemu-system-arm', 'cpio', 'util-linux'];
+const PACKAGES = ['qemu-system-x86', 'qemu-system-arm', 'cpio', 'util-linux', 'apparmor'];
+/** The AppArmor profiles under which the loader is started: that of Docker, and the one that is shipped. */
+const PROFILES = ['test/kernels/apparmor/docker-default', 'examples/apparmor/whodunit-loader'];
+/** What AppArmor mediates on the machine: this machine may have no AppArmor that the compiler could ask. */
+const FEATURES = '/etc/apparmor.d/abi/3.0';
 /** Emulation is slow, but a machine that still runs after this time hangs. */
 const RUN_WITHIN_MS = 20 * 60_000;
 const BOOT_ATTEMPTS_MAX = 4;
@@ -34,13 +38,19 @@ export interface Machine {
   readonly archive: string;
 }
 
-/** Packs the static programs and the list of cases. Returns the path of the archive. */
+/** Packs the static programs, the list of cases and the AppArmor profiles. Returns the path of the archive. */
 async function initramfs(arch: Arch): Promise<string> {
   const root = join(TRANSCRIPTS, `root-${arch}`);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
   const names = await run(NODE, [join(ROOT, 'test/kernels/cases.ts'), arch === 'amd64' ? 'x64' : arch]);
   writeFileSync(join(root, 'cases'), names);
+  mkdirSync(join(root, 'apparmor'));
+  for (const profile of PROFILES) {
+    const to = ['--ofile', join(root, 'apparmor', basename(profile))];
+    const alone = ['--skip-kernel-load', '--skip-cache', '--features-file', FEATURES];
+    await run('/usr/sbin/apparmor_parser', [...alone, ...to, join(ROOT, profile)]);
+  }
   const programs = {
     init: './test/kernels/vm',
     loader: './loader',

@@ -84,7 +84,7 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint (`/livez`, `/readyz`, `/status`, `/recent`); `:port` is every address of the machine, `off` no endpoint. `whodunit health`, `whodunit doctor` and `whodunit rules --dry-run` connect to it.',
+    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit rules --dry-run` connect to it over loopback.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
@@ -128,7 +128,19 @@ export const KNOBS = {
     reader: 'service',
     kind: oneOf('otlp', 'none'),
     fallback: 'none',
-    what: '`otlp`: each record is also sent as a span, for backends that accept only traces.',
+    what: '`otlp`: records are also sent as spans, so that a termination is visible in its trace (`WHODUNIT_SPANS`).',
+  },
+  WHODUNIT_SPANS: {
+    reader: 'service',
+    kind: oneOf('joined', 'all'),
+    fallback: 'joined',
+    what: 'Which records are also sent as spans, with `OTEL_TRACES_EXPORTER=otlp`. `joined`: those that belong to a trace. `all`: also the others, each as a trace of its own, for backends that accept only traces (Jaeger).',
+  },
+  OTEL_RESOURCE_ATTRIBUTES: {
+    reader: 'service',
+    kind: text('`key=value` pairs separated by commas, values percent-encoded'),
+    fallback: '',
+    what: 'Tags of this host and its fleet, such as `k8s.cluster.name`, `deployment.environment.name` or `cloud.region`: added to each record and metric that has none. Keys that describe a service, process, container or pod are ignored. `host.name` and `host.id` replace those of the machine.',
   },
   OTEL_METRIC_EXPORT_INTERVAL: {
     reader: 'service',

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The health endpoint: /livez, /readyz, /status and /recent over HTTP. core/status.ts derives the answers from snapshots of the stages;
-// the client is health-client.ts.
+// The health endpoint over HTTP: /livez and /readyz, and on the loopback interface /status and /recent. core/status.ts derives the answers
+// from snapshots of the stages; the client is health-client.ts.
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { HealthAddress } from '../config/health-address.ts';
 import { FatalError } from '../core/errors.ts';
 import type { RecentTermination } from '../core/filter/rules.ts';
@@ -12,6 +13,18 @@ import { describeOwner, portOwner } from './port-owner.ts';
 const REJECTIONS_SHOWN = 5;
 const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 64;
+
+/** The paths for clients that are not on this machine, or not in this pod. The others show command lines. */
+const PUBLIC: readonly string[] = ['/livez', '/readyz'];
+const NOT_LOCAL = {
+  status: 403,
+  body: { error: `only ${PUBLIC.join(' and ')} are served here; ask 127.0.0.1 for the others` },
+};
+
+/** Both ends: with route_localnet (ip-sysctl), packets from outside reach 127.0.0.1. */
+function isLocal({ localAddress, remoteAddress }: Socket): boolean {
+  return [localAddress, remoteAddress].every((address) => /^(?:::1$|(?:::ffff:)?127\.)/.test(address ?? ''));
+}
 
 /** The sources of the answers, read at each request. */
 export interface Served {
@@ -25,7 +38,9 @@ export interface Served {
 /** Serves until the server is closed. Rejects with a FatalError if the address cannot be used. */
 export function serveHealth(address: HealthAddress, served: Served): Promise<Server> {
   const server = createServer((request, response) => {
-    const { status, body } = answer(request.method ?? '', (request.url ?? '').split('?')[0] ?? '', served);
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    const { status, body } =
+      isLocal(request.socket) || PUBLIC.includes(path) ? answer(request.method ?? '', path, served) : NOT_LOCAL;
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(`${JSON.stringify(body)}\n`);
   });

@@ -15,7 +15,7 @@ export class Log {
   readonly #topics = new Map<string, { last: number; omitted: number }>();
   #leftOut = 0;
 
-  constructor(write: (line: string) => unknown = writeStderr, now: () => number = Date.now) {
+  constructor(write: (line: string) => unknown = writeStderr, now: () => number = () => performance.now()) {
     this.#write = write;
     this.#now = now;
   }
@@ -27,18 +27,19 @@ export class Log {
     this.#leftOut = room === false ? this.#leftOut + 1 : 0;
   }
 
-  /** Writes the line, or counts it if a line of this topic was written in the last minute. */
-  rateLimited(topic: string, text: string): void {
+  /** Writes the line, or counts it if a line of this topic was written in the last minute. Returns whether it was written. */
+  rateLimited(topic: string, text: string): boolean {
     const known = this.#topics.get(topic);
     const now = this.#now();
     if (known !== undefined && now - known.last < REPEAT_MS) {
       known.omitted += 1;
-      return;
+      return false;
     }
-    if (known === undefined && this.#topics.size >= TOPICS_MAX) return;
+    if (known === undefined && this.#topics.size >= TOPICS_MAX) return false;
     const more = known === undefined || known.omitted === 0 ? '' : ` (${known.omitted} more left out)`;
     this.#topics.set(topic, { last: now, omitted: 0 });
     this.line(`${text}${more}`);
+    return true;
   }
 
   /** The condition of this topic is over: its next line is written at once. */

@@ -7,7 +7,7 @@ import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { freePorts, MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { startKafka } from './kafka.ts';
-import { POD, podCgroup, startApiServer } from './kubernetes.ts';
+import { CGROUPS, POD, podCgroup, startApiServer } from './kubernetes.ts';
 import { startShipped } from './shipped.ts';
 
 const ARRIVES_WITHIN_MS = 60_000;
@@ -110,10 +110,13 @@ describe('a real termination through', () => {
     expect(record.resource['deployment.environment.name']).toBe('test');
   });
 
-  it('agent.yaml in Kubernetes adds the pod and deployment of the victim, not of whodunit', async () => {
+  it.each([
+    ['by the uid of the pod', CGROUPS.kubelet, { 'k8s.pod.uid': POD.uid }],
+    ['by the id of the container alone', CGROUPS.engine, {}],
+  ])('agent.yaml in Kubernetes adds the pod of the victim, not of whodunit: %s', async (_, path, more) => {
     const backend = later(await startCollector());
     const api = later(await startApiServer());
-    const cgroup = podCgroup();
+    const cgroup = podCgroup(path);
     cleanUp.push(cgroup.remove);
     const shipped = later(
       await startShipped(['agent'], {
@@ -127,14 +130,20 @@ describe('a real termination through', () => {
     const diagnostics = () => `${shipped.program.output()}${whodunit.service.output()}`;
     const inPod = await arrived(backend, await crash(['in-cgroup', cgroup.directory]), diagnostics);
     expect(inPod.resource).toMatchObject({
-      'k8s.pod.uid': POD.uid,
+      ...more,
       'container.id': POD.containerId,
       'k8s.pod.name': POD.name,
       'k8s.namespace.name': POD.namespace,
       'k8s.deployment.name': POD.deployment,
+      'k8s.container.name': POD.container,
+      'k8s.node.name': POD.node,
+      // It declares none: it was unknown_service:mortal.
+      'service.name': POD.deployment,
     });
     const outside = await arrived(backend, await crash(), diagnostics);
     expect(Object.keys(outside.resource).filter((key) => key.startsWith('k8s.'))).toEqual([]);
+    expect(outside.resource['service.name']).toBe('unknown_service:mortal');
+    expect(outside.resource).not.toHaveProperty(['whodunit.unnamed']);
   });
 
   it('gateway.yaml: through a real Kafka and the load balancer to the collector behind it', async () => {

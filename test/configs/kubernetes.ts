@@ -2,11 +2,12 @@
 // Replaces Kubernetes, which cannot run here: an API server with one pod of one deployment, and a cgroup like that of a kubelet for the
 // container of the pod.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
+import { parseAllDocuments } from 'yaml';
+import { ROOT, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 
 const EMPTY_WITHIN_MS = 10_000;
 
@@ -16,6 +17,7 @@ export const POD = {
   name: 'checkout-5d4f8c7b9-x2x4z',
   namespace: 'shop',
   deployment: 'checkout',
+  container: 'app',
   node: 'node-1',
 } as const;
 const REPLICA_SET = {
@@ -46,13 +48,18 @@ const OBJECTS: Readonly<Record<string, { kind: string; apiVersion: string; items
           creationTimestamp: '2026-01-01T00:00:00Z',
           ownerReferences: [owner('ReplicaSet', REPLICA_SET.name, REPLICA_SET.uid)],
         },
-        spec: { nodeName: POD.node, containers: [{ name: 'checkout', image: 'checkout:1' }] },
+        spec: { nodeName: POD.node, containers: [{ name: POD.container, image: 'checkout:1' }] },
         status: {
           phase: 'Running',
           podIP: '10.0.0.7',
           startTime: '2026-01-01T00:00:00Z',
           containerStatuses: [
-            { name: 'checkout', image: 'checkout:1', containerID: `containerd://${POD.containerId}`, restartCount: 0 },
+            {
+              name: POD.container,
+              image: 'checkout:1',
+              containerID: `containerd://${POD.containerId}`,
+              restartCount: 0,
+            },
           ],
         },
       },
@@ -60,17 +67,28 @@ const OBJECTS: Readonly<Record<string, { kind: string; apiVersion: string; items
   },
 };
 
-/** Answers lists; keeps watches open without events. Returns the file for KUBECONFIG. */
+/** The resources that the service account of the shipped manifest may list. */
+function permitted(): readonly string[] {
+  const [role] = parseAllDocuments(readFileSync(join(ROOT, 'examples/kubernetes/collector.yaml'), 'utf8'))
+    .map((document) => document.toJS())
+    .filter(({ kind }) => kind === 'ClusterRole');
+  return role.rules.flatMap(({ resources }: { resources: string[] }) => resources);
+}
+
+/** Answers lists that the manifest permits; keeps watches open without events. Returns the file for KUBECONFIG. */
 export async function startApiServer(): Promise<{ kubeconfig: string; stop: () => void }> {
   const directory = temporaryDirectory();
+  const may = permitted();
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://api');
     const resource = url.pathname.split('/').at(-1) ?? '';
     const send = (code: number, body: object) => {
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     };
+    if (!may.includes(resource))
+      send(403, { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Forbidden', code: 403 });
     // Rejects a streaming list, like an older server. The client then lists.
-    if (url.searchParams.has('sendInitialEvents'))
+    else if (url.searchParams.has('sendInitialEvents'))
       send(422, { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Invalid', code: 422 });
     else if (url.searchParams.has('watch'))
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
@@ -99,11 +117,17 @@ export async function startApiServer(): Promise<{ kubeconfig: string; stop: () =
   return { kubeconfig, stop };
 }
 
-/** Makes the cgroup of the container, in the unified hierarchy, which it mounts itself. */
-export function podCgroup(): { directory: string; remove: () => Promise<void> } {
+/** The cgroup of the container: as kubelet makes it, and as an engine makes it that puts it in no cgroup of the pod. */
+export const CGROUPS = {
+  kubelet: `kubepods/pod${POD.uid}/${POD.containerId}`,
+  engine: `system.slice/docker-${POD.containerId}.scope`,
+} as const;
+
+/** Makes a cgroup of the container, in the unified hierarchy, which it mounts itself. */
+export function podCgroup(path: string): { directory: string; remove: () => Promise<void> } {
   const mount = temporaryDirectory();
   execFileSync('mount', ['-t', 'cgroup2', 'cgroup2', mount.path]);
-  const directory = join(mount.path, `whodunit-test-${process.pid}/kubepods/pod${POD.uid}/${POD.containerId}`);
+  const directory = join(mount.path, `whodunit-test-${process.pid}/${path}`);
   mkdirSync(directory, { recursive: true });
   const remove = async () => {
     for (let path = directory; path !== mount.path; path = dirname(path)) await whenEmpty(path);

@@ -38,6 +38,12 @@ describe('the compose files', () => {
       ['checkout', 'collector', 'deploy', 'lgtm', 'loader', 'nightly', 'pricing', 'whodunit', 'worker'],
       [],
     ],
+    [
+      'with Docker Desktop',
+      [DEMO, 'compose.docker-desktop.yaml'],
+      ['checkout', 'collector', 'deploy', 'lgtm', 'loader', 'nightly', 'pricing', 'whodunit', 'worker'],
+      [],
+    ],
   ])('%s: docker compose accepts them', (_, files, names, profiles) => {
     const { services } = project(files, profiles);
     expect(Object.keys(services).sort()).toEqual(names);
@@ -46,8 +52,15 @@ describe('the compose files', () => {
 
   it('gives the loader three capabilities and no network, and the service nothing', () => {
     const { services } = project([DEMO]);
+    const onDesktop = JSON.stringify(project([DEMO, 'compose.docker-desktop.yaml']).services.whodunit);
+    expect(onDesktop).not.toMatch(/machine-id|passwd/);
     const confined = { cap_drop: ['ALL'], read_only: true, security_opt: ['no-new-privileges:true'] };
-    expect(services.loader).toMatchObject({ ...confined, cap_add: ['BPF', 'PERFMON', 'SYSLOG'], network_mode: 'none' });
+    expect(services.loader).toMatchObject({
+      ...confined,
+      cap_add: ['BPF', 'PERFMON', 'SYSLOG'],
+      network_mode: 'none',
+      security_opt: ['no-new-privileges:true', 'apparmor=unconfined'],
+    });
     expect(services.whodunit).toMatchObject({ ...confined, user: '65532:65532' });
     expect(services.whodunit).not.toHaveProperty('cap_add');
   });
@@ -70,7 +83,7 @@ describe('the demo', () => {
     const { services } = JSON.parse(compose(FILES, ['config', '--format', 'json'], env));
     makeBases(docker, services.collector.image);
     buildImages(docker, { services }, SERVICES);
-    call('up', '--detach', '--no-build', '--wait', '--wait-timeout', '60', 'loader', 'whodunit', 'collector');
+    call('up', '--detach', '--no-build', '--wait', '--wait-timeout', '180', 'loader', 'whodunit', 'collector');
     call('up', '--detach', '--no-build', ...SERVICES);
     logs = collected(join(output.path, 'logs.jsonl'), logRecords);
     traces = collected(join(output.path, 'traces.jsonl'), spans);
@@ -145,6 +158,13 @@ describe('the demo', () => {
           .find(({ resource }) => resource['service.name'] === 'pricing'),
       diagnostics,
     );
+  });
+
+  it('leaves the probes when it is stopped, and removes them with `unload`', () => {
+    call('stop', '--timeout', '5', 'whodunit', 'loader');
+    const unload = () => call('run', '--rm', '--no-deps', 'loader', 'unload');
+    expect(unload()).toMatch(/removed [1-9]\d* pins/);
+    expect(unload()).toMatch(/removed 0 pins/);
   });
 
   function recordOf(service: string): Promise<LogRecord> {

@@ -13,6 +13,9 @@ const LOADER_BYTES_MAX = 10_000_000;
 /** Without the Node.js base image. */
 const SERVICE_BYTES_MAX = 40_000_000;
 const MACHINES = { amd64: 62, arm64: 183 };
+/** The static program that asks the service for its health. */
+const HEALTH = '/opt/whodunit/whodunit-loader';
+const HEALTH_INTERVAL_NS = 30_000_000_000;
 const ARM_RUNTIME = 'whodunit-test/runtime:arm64';
 
 const place = temporaryDirectory();
@@ -50,6 +53,7 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
     const { Architecture, Size, Config } = inspect(tag);
     expect([Architecture, Size < LOADER_BYTES_MAX]).toEqual([arch, true]);
     expect(Config.Healthcheck.Test).toEqual(['CMD', '/whodunit-loader', 'health']);
+    expect(Config.Healthcheck.Interval).toBe(HEALTH_INTERVAL_NS);
     expect(readFileSync(taken(tag, '/whodunit-loader')).readUInt16LE(18)).toBe(MACHINES[arch]);
     expect(labelled(Config)).toBe(true);
   });
@@ -70,7 +74,9 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
     const base =
       arch === 'amd64' ? inspect(defaultOf('images/service.Dockerfile', 'NODE_IMAGE')).Size : inspect(ARM_RUNTIME).Size;
     expect(Size - base).toBeLessThan(SERVICE_BYTES_MAX);
-    expect(Config.Healthcheck.Test.slice(0, 2)).toEqual(['CMD', 'node']);
+    expect(Config.Healthcheck.Test).toEqual(['CMD', HEALTH, 'health', '--service']);
+    expect(Config.Healthcheck.Interval).toBe(HEALTH_INTERVAL_NS);
+    expect(readFileSync(taken(tag, HEALTH)).readUInt16LE(18)).toBe(MACHINES[arch]);
     expect(labelled(Config)).toBe(true);
     const listed = spawnSync('find', [taken(tag, '/opt/whodunit'), '-name', '*.node'], { encoding: 'utf8' });
     expect(listed).toMatchObject({ status: 0, stdout: '' }); // no native modules

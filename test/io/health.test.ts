@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type CounterName, noCounts } from '../../src/core/counters.ts';
 import type { LoaderSnapshot, ServiceSnapshot } from '../../src/core/status.ts';
@@ -79,6 +80,25 @@ describe('/readyz', () => {
     const result = answer('GET', '/readyz', served(loader));
     expect(result.status).toBe(status);
     expect(JSON.stringify(result.body)).toContain(text);
+  });
+});
+
+describe('another machine or pod', () => {
+  const at = (host: string, port: number, path: string) => fetch(`http://${host}:${port}${path}`);
+  // An address of this machine that is not a loopback address: what the kubelet and other pods use.
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((one) => one !== undefined && !one.internal && one.family === 'IPv4')?.address;
+
+  it.skipIf(outside === undefined)('gets /livez and /readyz only: no command line, no counter', async () => {
+    const server = await serveHealth({ host: '0.0.0.0', port: 0 }, served());
+    const { port } = server.address() as AddressInfo;
+    const statusOf = async (host: string, path: string) => (await at(host, port, path)).status;
+    for (const path of ['/livez', '/readyz']) expect(await statusOf(outside ?? '', path)).toBe(200);
+    for (const path of ['/recent', '/status', '/recent?x', '//recent', '/RECENT', '/'])
+      expect([path, await statusOf(outside ?? '', path)]).toEqual([path, 403]);
+    for (const path of ['/livez', '/readyz', '/recent', '/status']) expect(await statusOf('127.0.0.1', path)).toBe(200);
+    server.close();
   });
 });
 

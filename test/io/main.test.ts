@@ -305,23 +305,6 @@ describe('whodunit run', () => {
 });
 
 describe('the other commands', () => {
-  it('health exits with 0 if the service is ready or has no endpoint, and with 1 and the reason if it is not', async () => {
-    const address = `127.0.0.1:${(await freePorts(1))[0]}`;
-    start(['health'], { WHODUNIT_HEALTH_ADDR: address });
-    expect(await ended()).toBe(1);
-    expect(err).toMatch(/^whodunit: The service at 127\.0\.0\.1:\d+ is not ready: .*ECONNREFUSED/);
-    start(['health']);
-    expect(await ended()).toBe(0);
-    start(['run'], { WHODUNIT_HEALTH_ADDR: address });
-    await until(() => loader.received.length > 0, 'the claim');
-    const service = child;
-    do {
-      start(['health'], { WHODUNIT_HEALTH_ADDR: address });
-    } while ((await ended()) !== 0);
-    child = service;
-    expect(await stop()).toBe(0);
-  });
-
   it('exit with 74 if stdout is full', async () => {
     start(['explain', '137'], {}, openSync('/dev/full', 'w'));
     expect(await ended()).toBe(74);

@@ -17,6 +17,8 @@ export interface Transcript {
   readonly status: LoaderStatus | null;
   /** What `whodunit-loader check` printed. */
   readonly check: string;
+  /** Starts of the loader where something forbids what it needs, by what confined it. */
+  readonly confined: ReadonlyMap<string, ConfinedStart>;
   readonly truths: ReadonlyMap<string, readonly Death[]>;
   /** Terminations of failed attempts that were repeated. They belong to no case. */
   readonly discarded: readonly Death[];
@@ -31,10 +33,22 @@ export interface Transcript {
   readonly ended: boolean;
 }
 
+/** One start (test/kernels/vm/confined.go). */
+export interface ConfinedStart {
+  /** The outputs of `check` and of `run`, and the exit code of `run`. */
+  readonly check: string;
+  readonly run: string;
+  readonly code: number;
+  readonly served: boolean;
+  /** Pins that a start which failed has left. */
+  readonly left: readonly string[] | null;
+}
+
 const SEEN_MAX = 100_000;
 
 export function readTranscript(path: string, arch: string): Transcript {
   const truths = new Map<string, readonly Death[]>();
+  const confined = new Map<string, ConfinedStart>();
   const discarded: Death[] = [];
   const failures = new Map<string, string>();
   const wire = new Wire(arch);
@@ -45,6 +59,7 @@ export function readTranscript(path: string, arch: string): Transcript {
     if (kind === undefined || text === undefined) continue;
     if (kind === 'wire') wire.line(text);
     else if (kind === 'check') check = JSON.parse(text);
+    else if (kind === 'confined') confined.set(JSON.parse(text).by, JSON.parse(text));
     else if (kind === 'truth') {
       const truth = JSON.parse(text);
       truths.set(truth.case, truth.deaths);
@@ -53,7 +68,7 @@ export function readTranscript(path: string, arch: string): Transcript {
     else if (kind === 'end') ended = true;
   }
   const { hello, status, records, unreadable, repeated } = wire;
-  return { hello, status, check, truths, discarded, failures, records, unreadable, repeated, ended };
+  return { hello, status, check, confined, truths, discarded, failures, records, unreadable, repeated, ended };
 }
 
 /** The stages of the service from the wire to the record. */
@@ -67,7 +82,7 @@ class Wire {
   readonly #circumstances: Circumstances;
 
   constructor(arch: string) {
-    const host = { id: null, name: 'machine', arch, osVersion: '', userNames: new Map() };
+    const host = { id: null, name: 'machine', arch, osVersion: '', userNames: new Map(), tags: {} };
     this.#circumstances = circumstances({ host, seen: new Seen(SEEN_MAX) });
   }
 

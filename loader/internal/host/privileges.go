@@ -30,6 +30,12 @@ func (c Capabilities) AllowBPF() bool {
 	return c&(1<<unix.CAP_SYS_ADMIN) != 0 || c&forBPF == forBPF
 }
 
+// MayMount reports whether this process may mount a file system, as far as its capabilities decide that.
+func MayMount() bool {
+	capabilities, err := EffectiveCapabilities()
+	return err == nil && capabilities&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
 // DropPrivileges sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads. It calls serve once without effective capabilities: serve
 // makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON. It needs a program
 // without cgo.

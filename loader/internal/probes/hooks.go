@@ -4,12 +4,18 @@ package probes
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
 )
 
 // hook is a place in the kernel and its program. A hook that is not required only adds details to a record.
@@ -53,12 +59,33 @@ func (h hook) attach(program *ebpf.Program) (link.Link, error) {
 	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: cmp.Or(h.tracepoint, h.name), Program: program})
 }
 
+var lacksHelper = regexp.MustCompile(`(?:cannot use helper|unknown func) bpf_probe_read`)
+
 // newCollection loads the programs of hooksHere. notes has, by the hook's name, each that was skipped, with what is not reported without it.
 // options should have a Cache: reading the kernel's types takes most of the time.
 func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
-	if err := rlimit.RemoveMemlock(); err != nil { // No effect from 5.11 on, where BPF memory is charged to the memory cgroup.
-		return nil, nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE", err)
+	memlock := rlimit.RemoveMemlock() // No effect from 5.11 on, where BPF memory is charged to the memory cgroup.
+	collection, notes, err := loadCollection(spec, kernel, options)
+	switch {
+	case err == nil:
+		return collection, notes, nil
+	case lacksHelper.MatchString(err.Error()):
+		// Lockdown takes the helper away (bpf_base_func_proto()). Only securityfs shows the mode, and a container has none.
+		return nil, nil, exitcode.Errorf(exitcode.Unavailable, "%s: %w", lockdownRemedy, err)
+	case memlock != nil && errors.Is(err, unix.EPERM) && limitsMemlock(host.KernelRelease()):
+		return nil, nil, exitcode.Errorf(exitcode.Permission, "raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE, or raise it for the loader (Docker: --ulimit memlock=-1; systemd: LimitMEMLOCK=infinity)", memlock)
 	}
+	return nil, notes, err
+}
+
+// limitsMemlock reports whether BPF maps count against RLIMIT_MEMLOCK on a kernel of this release.
+func limitsMemlock(release string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return err == nil && (major < 5 || major == 5 && minor < 11)
+}
+
+func loadCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
 	wanted, notes := map[string]bool{}, map[string]string{}
 	for _, hook := range hooksHere(kernel) {
 		wanted[hook.program] = true

@@ -154,7 +154,10 @@ func (p *Probes) attachHook(hook hook, collection *ebpf.Collection, digest strin
 // explainLoad adds the remedy. It keeps only the last lines of the verifier's log, which has thousands.
 func explainLoad(err error, directory string) error {
 	var verifier *ebpf.VerifierError
+	var coded *exitcode.Error
 	switch {
+	case errors.As(err, &coded):
+		return fmt.Errorf("load the probes: %w", err)
 	case errors.As(err, &verifier):
 		return fmt.Errorf("load the probes: this kernel's verifier rejects them; please report it with the output of `whodunit-loader check`: %w", err)
 	case errors.Is(err, ebpf.ErrMapIncompatible):

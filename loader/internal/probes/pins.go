@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -50,6 +51,35 @@ func removePins(directory string) (removed int, err error) {
 		err = errors.Join(err, os.Remove(filepath.Join(directory, entry.Name())))
 	}
 	return removed, errors.Join(err, os.Remove(directory))
+}
+
+// undoIfFails calls load. If that fails, it removes what load has pinned, so that nothing is left half attached; but it keeps maps where there
+// are those of an older ABI: load may have moved them, with their records, and the next attempt goes on with them.
+func (p *Probes) undoIfFails(load func() error) error {
+	earlier, err := os.ReadDir(p.directory)
+	if err != nil {
+		return fmt.Errorf("read the pin directory: %w", err)
+	}
+	failed := load()
+	if failed == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(p.directory)
+	for _, entry := range entries {
+		isEarlier := slices.ContainsFunc(earlier, func(e fs.DirEntry) bool { return e.Name() == entry.Name() })
+		if !isEarlier && (len(p.former) == 0 || !slices.Contains(pinnedMaps(), entry.Name())) {
+			err = errors.Join(err, os.Remove(filepath.Join(p.directory, entry.Name())))
+		}
+	}
+	return errors.Join(failed, err)
+}
+
+// removeIfEmpty removes the directory and the one above, unless anything is pinned there: an empty one would make an older loader refuse to
+// start.
+func removeIfEmpty(directory string) {
+	if os.Remove(directory) == nil {
+		os.Remove(filepath.Dir(directory))
+	}
 }
 
 // CheckPins fails if the directory has anything but pins of this ABI and of older ABIs that this loader can take over. The error has
@@ -130,10 +160,27 @@ func mountBpffs(pinDirectory string) error {
 	if !strings.HasPrefix(filepath.Clean(pinDirectory)+"/", bpffsPath+"/") {
 		return exitcode.Errorf(exitcode.Config, "the pin directory %s is not on a BPF file system; use one under %s, or mount one there: mount -t bpf bpf DIR", pinDirectory, bpffsPath)
 	}
-	if err := unix.Mount("bpf", bpffsPath, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+	err := unix.Mount("bpf", bpffsPath, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700")
+	if err == unix.EPERM || err == unix.EACCES {
+		return exitcode.Errorf(exitcode.Permission, "no BPF file system is mounted at %[1]s, and mounting one here failed: %[2]w; on the host: mount -t bpf bpf %[1]s; a container mounts that of the host (Docker: --volume %[1]s:%[1]s; Kubernetes: a hostPath volume)", bpffsPath, err)
+	}
+	if err != nil {
 		return fmt.Errorf("mount a BPF file system at %s: %w", bpffsPath, err)
 	}
 	return nil
+}
+
+// TryPinning makes a directory where the pin directory is or will be, and removes it. It fails if that is forbidden.
+func TryPinning(pinDirectory string) error {
+	parent := filepath.Clean(pinDirectory)
+	for _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist); _, err = os.Stat(parent) {
+		parent = filepath.Dir(parent)
+	}
+	trial := filepath.Join(parent, fmt.Sprintf("whodunit-check-%d", os.Getpid()))
+	if err := os.Mkdir(trial, 0o700); err != nil {
+		return err
+	}
+	return os.Remove(trial)
 }
 
 // IsBpffs reports whether the path lies on a BPF file system. It looks at the nearest parent that exists.

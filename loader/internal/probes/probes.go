@@ -84,8 +84,8 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(p.directory) // Fails if anything is pinned there. An empty one would make an older loader refuse to start.
 			err = errors.Join(err, p.Close())
+			removeIfEmpty(p.directory)
 		}
 	}()
 	if err := p.lockFormer(options.PinDirectory); err != nil {
@@ -109,7 +109,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	if !p.TookOver {
-		if err := p.load(spec, kernel, digest, options, types); err != nil {
+		if err := p.undoIfFails(func() error { return p.load(spec, kernel, digest, options, types) }); err != nil {
 			return nil, err
 		}
 	}

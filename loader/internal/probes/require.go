@@ -13,7 +13,12 @@ import (
 	"whodunit/loader/internal/host"
 )
 
-const kernelBTF = "/sys/kernel/btf/vmlinux"
+const (
+	kernelBTF = "/sys/kernel/btf/vmlinux"
+	// LockdownForbids is the mode of host.Lockdown in which programs may not read kernel memory.
+	LockdownForbids = "confidentiality"
+	lockdownRemedy  = "the kernel's lockdown mode is confidentiality, which forbids reading kernel memory; boot with lockdown=integrity at most"
+)
 
 // HasBTF reports whether the kernel provides BTF, which CO-RE needs.
 func HasBTF() bool {
@@ -29,7 +34,13 @@ func Require() error {
 		return err
 	}
 	if !capabilities.AllowBPF() {
-		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the names of kernel functions): run it with sudo")
+		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the names of kernel functions): run it with sudo; in a container, add these three capabilities")
+	}
+	if forbidden := host.ReadConfinement().Forbidden(); forbidden != "" {
+		return exitcode.Errorf(exitcode.Permission, "attaching probes is not possible: %s", forbidden)
+	}
+	if host.Lockdown() == LockdownForbids {
+		return exitcode.Errorf(exitcode.Unavailable, "%s", lockdownRemedy)
 	}
 	if !HasBTF() {
 		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) has no BTF at %s; whodunit needs Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y, as the kernels of the large distributions are", host.KernelRelease(), kernelBTF)

@@ -16,7 +16,8 @@ type Trial struct {
 	Name     string
 	Required bool
 	Failed   string // the step that does not work; "": the hook works
-	Why      string // the error, or what is not reported without the hook
+	Note     string // what is not reported without a hook that was skipped
+	Err      error  // of the step that does not work
 }
 
 // TryHooks loads the probes and attaches each briefly. Nothing stays attached or pinned.
@@ -31,13 +32,13 @@ func TryHooks() []Trial {
 		note, skipped := notes[hook.name]
 		switch {
 		case err != nil:
-			trial.Failed, trial.Why = "does not load", firstLine(err)
+			trial.Failed, trial.Err = "does not load", err
 		case skipped:
-			trial.Failed, trial.Why = "skipped", note
+			trial.Failed, trial.Note = "skipped", note
 		default:
 			attached, err := hook.attach(collection.Programs[hook.program])
 			if err != nil {
-				trial.Failed, trial.Why = "does not attach", firstLine(err)
+				trial.Failed, trial.Err = "does not attach", err
 			} else {
 				attached.Close()
 			}

@@ -5,6 +5,7 @@
 //
 //	@check   what `whodunit-loader check` prints
 //	@wire    a line of the loader, unchanged
+//	@confined a start of the loader under an AppArmor profile or lockdown (confined.go)
 //	@truth   the output of the undertaker for a case
 //	@failed  a case that could not run, and why
 //	@end     the number of cases, after the last one
@@ -56,6 +57,10 @@ func emitJSON(kind string, value any) {
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == roleConfined {
+		fmt.Fprintln(os.Stderr, execConfined(os.Args[2:])) // It returns only if it fails.
+		os.Exit(1)
+	}
 	os.Setenv("UNDERTAKER_MORTAL", "/mortal")
 	vminit.Run(runCases, func(err error) { emitJSON("failed", failure{Error: err.Error()}) })
 }
@@ -68,6 +73,9 @@ type failure struct {
 func runCases() {
 	checked, _ := exec.Command("/loader", "check").CombinedOutput()
 	emitJSON("check", string(checked))
+	if err := startUnderProfiles(); err != nil {
+		emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under AppArmor: %v", err)})
+	}
 	// With the optional features, so that the verifier checks all code.
 	loader := exec.Command("/loader", "run", "--socket", socketPath, "--thread-context", "1")
 	var loaderOutput bytes.Buffer
@@ -94,6 +102,9 @@ func runCases() {
 	}
 	for time.Since(time.Unix(0, lastLine.Load())) < settle {
 		time.Sleep(settle / 10)
+	}
+	if err := startUnderLockdown(); err != nil {
+		emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under lockdown: %v", err)})
 	}
 	emitJSON("end", len(cases))
 }
