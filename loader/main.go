@@ -55,17 +55,28 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		}
 		return server.Health(config.socket)
 	case "unload":
-		removed, err := probes.Unload(config.pinDirectory)
-		if err == nil {
-			fmt.Fprintf(out, "removed %d pins under %s\n", removed, config.pinDirectory)
-		}
-		return err
+		return unload(out, config.pinDirectory)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	logger := log.New(os.Stderr)
 	outlive(logger)
 	return run(ctx, config, logger)
+}
+
+// unload removes all pins, and says how many records go with them.
+func unload(out io.Writer, pinDirectory string) error {
+	unacknowledged := probes.Unacknowledged(pinDirectory)
+	removed, err := probes.Unload(pinDirectory)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "removed %d pins under %s", removed, pinDirectory)
+	if unacknowledged > 0 {
+		fmt.Fprintf(out, ", and with them %d records that no service had acknowledged", unacknowledged)
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 // outlive keeps signals from terminating the loader whose default action does: SIGHUP, which asks a service to reload, and SIGPIPE, which

@@ -40,7 +40,8 @@ await command(async () => {
     const ends = await stopAll();
     console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
     // After a failure, the pinned probes keep recording for the next start.
-    if (requested && ends.some(({ code }) => code === 0)) await run(LOADER, ['unload', '--pin-dir', settings.pinDir]);
+    if (requested && ends.some(({ code }) => code === 0))
+      console.error((await run(LOADER, ['unload', '--pin-dir', settings.pinDir])).trimEnd());
   }
   return 0;
 });

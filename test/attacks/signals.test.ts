@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answers } from '../../scripts/stack/collector.ts';
-import { MORTAL, type Program, startProgram, until } from '../../scripts/stack/program.ts';
-import { place, startLoader, startService } from '../../scripts/stack/whodunit.ts';
+import { LOADER, MORTAL, type Program, startProgram, until } from '../../scripts/stack/program.ts';
+import { loaderArgs, place, startLoader, startService } from '../../scripts/stack/whodunit.ts';
+import { Pipe } from '../support/pipe.ts';
 
 const WITHIN_MS = 120_000;
 /** Where Node.js opens its debugger on SIGUSR1. */
@@ -76,6 +77,21 @@ describe('SIGHUP', () => {
     await says(loader, 'SIGHUP is ignored');
     await reports(service);
   });
+});
+
+it('a loader whose stderr has no reader goes on', async () => {
+  const at = await place();
+  const pipe = new Pipe();
+  pipe.close();
+  const loader = startProgram(LOADER, loaderArgs(at), { stdio: ['ignore', 'ignore', pipe.writeEnd] });
+  pipe.handedOver();
+  cleanUp.push(at.directory.remove, loader.stop);
+  const service = startService(at);
+  cleanUp.push(service.stop);
+  await until('readyz', WITHIN_MS, () => answers(`http://${at.health}/readyz`), service.output);
+  loader.child.kill('SIGHUP'); // a line in the log
+  await reports(service);
+  expect(loader.alive()).toBe(true);
 });
 
 it('SIGUSR1 and SIGUSR2 are ignored, and open no debugger', async () => {

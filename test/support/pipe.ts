@@ -10,7 +10,8 @@ export class Pipe {
   /** The end for the program. The test closes it once the program has it. */
   readonly writeEnd: number;
   #reader: number | null;
-  #text = '';
+  readonly #lines: string[] = [];
+  #rest = '';
 
   constructor() {
     const directory = temporaryDirectory();
@@ -26,23 +27,20 @@ export class Pipe {
     closeSync(this.writeEnd);
   }
 
-  /** Reads what is in the pipe. Returns everything that was read so far. */
-  read(): string {
+  /** Reads what is in the pipe. Returns every complete line that was read so far. */
+  lines(): readonly string[] {
     for (;;) {
       try {
         const bytes = this.#reader === null ? 0 : readSync(this.#reader, CHUNK);
-        if (bytes === 0) return this.#text;
-        this.#text += CHUNK.toString('utf8', 0, bytes);
+        if (bytes === 0) return this.#lines;
+        const lines = `${this.#rest}${CHUNK.toString('utf8', 0, bytes)}`.split('\n');
+        this.#rest = lines.pop() ?? '';
+        this.#lines.push(...lines);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return this.#text;
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return this.#lines;
         throw error;
       }
     }
-  }
-
-  /** Every complete line that was read so far. */
-  lines(): string[] {
-    return this.read().split('\n').slice(0, -1);
   }
 
   /** The next write of the program fails with EPIPE. */

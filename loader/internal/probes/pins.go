@@ -103,6 +103,20 @@ func CheckPins(pinDirectory string) error {
 	return nil
 }
 
+// Unacknowledged returns how many records the pinned rings, of every ABI, hold for the service; 0 if they cannot be read.
+func Unacknowledged(pinDirectory string) (records int) {
+	entries, err := os.ReadDir(pinDirectory)
+	if err != nil {
+		return 0
+	}
+	for _, entry := range entries {
+		if waiting, _, err := unacknowledged(filepath.Join(pinDirectory, entry.Name(), bpfMapEvents)); err == nil {
+			records += waiting
+		}
+	}
+	return records
+}
+
 // lossOfUnload returns what the removal of a pinned ring would lose, as the end of a sentence; "": nothing, or it cannot be read.
 func lossOfUnload(path string) string {
 	records, bytes, err := unacknowledged(path)

@@ -121,3 +121,9 @@ func TestEveryRequiredHookWorksOnThisKernel(t *testing.T) {
 		t.Errorf("%+v, %v", trials, err)
 	}
 }
+
+func TestNoRecordWaitsInADirectoryThatDoesNotExist(t *testing.T) {
+	if waiting := Unacknowledged(filepath.Join(t.TempDir(), "none")); waiting != 0 {
+		t.Errorf("%d", waiting)
+	}
+}
