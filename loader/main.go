@@ -59,7 +59,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		if err == nil {
 			fmt.Fprintf(out, "removed %d pins under %s\n", removed, config.pinDirectory)
 		}
-		return err
+		return explain(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
