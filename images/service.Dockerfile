@@ -42,6 +42,6 @@ COPY --from=build --chown=65532:65532 /state /var/lib/whodunit
 ENV NODE_ENV=production
 USER 65532:65532
 HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
-    CMD ["/opt/whodunit/whodunit-loader", "health", "--address", "127.0.0.1:9465"]
+    CMD ["/opt/whodunit/whodunit-loader", "health", "--service"]
 ENTRYPOINT ["node", "--max-semi-space-size=16", "--max-old-space-size=192", "/opt/whodunit/dist/main.js"]
 CMD ["run"]

@@ -23,7 +23,7 @@ Usage: whodunit-loader <command> [flags]
 Commands:
   run      attach the probes, or take over those that are pinned, and serve the socket
   check    print what this kernel supports, what will be missing, and what to do about it
-  health   exit with 0 if a loader serves the socket (or with --address, if the service is ready), else print the reason and exit with 1
+  health   exit with 0 if a loader serves the socket (with --service: if the service is ready), else print the reason and exit with 1
   unload   remove all pins, and with them the probes
 
 Flags of run (each with the environment variable that sets its default):
@@ -35,12 +35,15 @@ Flags of run (each with the environment variable that sets its default):
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
   --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run
 
-unload and check accept --pin-dir; health accepts --socket, or --address HOST:PORT of the service's health endpoint. --version prints the version, --help this text.
+unload and check accept --pin-dir; health accepts --socket, or --service for the service's
+health endpoint at WHODUNIT_HEALTH_ADDR, or --address HOST:PORT. --version prints the version, --help this text.
 `
 
 const (
 	defaultSocket    = "/run/whodunit/events.sock"
 	defaultRingBytes = 8 << 20
+	defaultHealth    = "127.0.0.1:9465" // of the service: src/config/knobs.ts
+	healthOff        = "off"
 )
 
 func printUsage(out io.Writer) {
@@ -111,6 +114,10 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	}
 	if c.command == "health" {
 		flags.StringVar(&c.address, "address", "", "")
+		flags.BoolFunc("service", "", func(string) error {
+			c.address = cmp.Or(getenv("WHODUNIT_HEALTH_ADDR"), defaultHealth)
+			return nil
+		})
 	}
 	if c.command == "run" {
 		add(&text.group, "socket-group", "WHODUNIT_SOCKET_GROUP", "0")

@@ -50,10 +50,13 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	case "check":
 		return check(out, config.pinDirectory)
 	case "health":
-		if config.address != "" {
-			return server.HealthOf(config.address)
+		switch config.address {
+		case "":
+			return server.Health(config.socket)
+		case healthOff:
+			return nil // As `whodunit health`: there is nothing to ask.
 		}
-		return server.Health(config.socket)
+		return server.HealthOf(config.address)
 	case "unload":
 		removed, err := probes.Unload(config.pinDirectory)
 		if err == nil {
@@ -63,5 +66,20 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return run(ctx, config, log.New(os.Stderr))
+	logger := log.New(os.Stderr)
+	outlive(logger)
+	return run(ctx, config, logger)
+}
+
+// outlive keeps signals from terminating the loader whose default action does: SIGHUP, which asks a service to reload, and SIGPIPE, which
+// Go sends to a program whose stderr has no reader.
+func outlive(logger *log.Logger) {
+	signal.Ignore(syscall.SIGPIPE)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			logger.Limitf("hangup", "SIGHUP is ignored: the loader has nothing to reload")
+		}
+	}()
 }

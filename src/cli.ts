@@ -2,7 +2,8 @@
 // Command line and environment → one tagged union with the settings of each command. Rejects flags that the command does not have.
 // config/read.ts reads the environment.
 import { parseArgs } from 'node:util';
-import type { Env } from './config/env.ts';
+import { type Env, read } from './config/env.ts';
+import type { HealthAddress } from './config/health-address.ts';
 import { KNOBS } from './config/knobs.ts';
 import {
   type DoctorSettings,
@@ -23,6 +24,8 @@ export type Config =
   | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
+  /** Asks the running service at `health` whether it is ready. */
+  | { readonly command: 'health'; readonly health: HealthAddress | null }
   | { readonly command: 'help' }
   | { readonly command: 'version' };
 
@@ -32,11 +35,13 @@ usage: whodunit [run] [--output text|json] [--config FILE]
        whodunit doctor [--test] [--config FILE]
        whodunit rules [--dry-run] [--config FILE]
        whodunit explain <exit code | signal> [--executable NAME]
+       whodunit health
 
   run      send a record of each abnormal termination to a collector, or print it (the default command)
   doctor   check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one
   rules    list the filter rules that decide what is reported, or try them on recent terminations
   explain  explain an exit code or a signal: explain 137, explain SIGBUS, explain --executable node 7
+  health   exit with 0 if the service at WHODUNIT_HEALTH_ADDR is ready or has no endpoint (off), else print the reason and exit with 1
 
   --output text|json   print each record on stdout, even if it is also sent to a collector
   --config FILE        a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it
@@ -45,7 +50,8 @@ usage: whodunit [run] [--output text|json] [--config FILE]
   --executable NAME    the program that exited: its name, or a language (jvm, rust, …)
   --help, --version
 
-Exit codes: 0 success, 1 failure or a problem found by doctor, 78 invalid setting or command line.
+Exit codes: 0 success, 1 failure or a problem found by doctor, 74 stdout, the only output, cannot be written, 78 invalid setting or
+command line.
 
 Set OTEL_EXPORTER_OTLP_ENDPOINT to send records to a collector; without it, each record is printed. All variables are
 described in docs/configuration.md: OTEL_EXPORTER_OTLP_* (also for one signal, OTEL_EXPORTER_OTLP_LOGS_*, …),
@@ -71,7 +77,7 @@ const FLAGS = {
 } as const;
 
 type FlagName = keyof typeof FLAGS;
-type CommandName = 'run' | 'doctor' | 'rules' | 'explain';
+type CommandName = 'run' | 'doctor' | 'rules' | 'explain' | 'health';
 
 /** The flags of each command, besides --help and --version. */
 const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
@@ -79,6 +85,7 @@ const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
   doctor: ['test', 'config'],
   rules: ['dry-run', 'config'],
   explain: ['executable'],
+  health: [],
 };
 
 /** Reads the command line and the environment. Throws a FatalError with exit code 78. */
@@ -90,7 +97,7 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const [name = 'run', operand, ...rest] = given.positionals;
   const complete = name === 'explain' ? operand !== undefined && operand !== '' : operand === undefined;
   if (!Object.hasOwn(COMMANDS, name) || !complete || rest.length > 0) {
-    const allowed = 'run, doctor, rules, explain <exit code | signal>';
+    const allowed = 'run, doctor, rules, explain <exit code | signal>, health';
     throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
   }
   const command = name as CommandName;
@@ -106,6 +113,8 @@ export function readConfig(argv: readonly string[], env: Env): Config {
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
     case 'explain':
       return { command, what: operand ?? '', executable: values.executable ?? null };
+    case 'health':
+      return { command, health: read(env, 'WHODUNIT_HEALTH_ADDR') };
   }
 }
 
@@ -120,7 +129,7 @@ function rejectOtherFlags(command: CommandName, tokens: readonly Token[]): void 
   const other = tokens.find(({ kind, name = '' }) => kind === 'option' && !flags.includes(name));
   if (other === undefined) return;
   const known = flags.map((flag) => `--${flag}`).join(', ');
-  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; its flags are ${known}.`);
+  throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; its flags are ${known || 'none'}.`);
 }
 
 function parseStrictly(argv: readonly string[]) {

@@ -3,7 +3,6 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { type Config, HELP, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
@@ -13,20 +12,24 @@ import { VERSION } from './core/version.ts';
 import type { Death } from './core/wire/event.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
-import { LoaderReader } from './io/loader/socket.ts';
+import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
 import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
+import { neverBlock, print } from './io/output.ts';
+import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
-import type { Queue } from './io/queue/queue.ts';
+import type { Item, Queue } from './io/queue/queue.ts';
 import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type DoctorConfig = Extract<Config, { command: 'doctor' }>;
+type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
@@ -48,29 +51,33 @@ interface Exporters {
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
+  readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
   readonly systemd: Notifier | null;
 }
 
-async function run(config: RunConfig, stop: AbortController): Promise<void> {
+async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
   const host = hostReader();
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
   const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), open: queue.open });
-  reloadOnHangup(config, state);
+  onHangup(() => {
+    state.rules = rereadRules(config.rules, log) ?? state.rules;
+  });
   const printed = noCounts();
+  const printer = config.console && (await startPrinter(config, config.console, stop));
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const exporters: Exporters = {
     logs: null,
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, state, exporters, printed });
+  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed });
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
-    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log));
+    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
   exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
@@ -79,39 +86,63 @@ async function run(config: RunConfig, stop: AbortController): Promise<void> {
     host,
     clock: CLOCK,
     effects: {
-      print: config.console === null ? () => {} : await printer(config.console),
       sendSpan: traces && ((span) => traces.submit(span)),
       countTermination: (resource, verdict) => metrics?.terminated(resource, verdict),
       store: async (items, open) => {
-        if (queue === null) for (const item of items) count(printed, item, 'reported');
-        else if (!(await keep(queue, items, open, stop.signal))) return false;
+        if (queue === null) return report(items, printer, printed);
+        if (!(await keep(queue, items, open, stop.signal))) return false;
         logs?.wake();
+        if (printer !== null) for (const { record } of items) if (record !== null) printer.show(record);
         return true;
       },
     },
   };
   const systemd = notifier(process.env, process.pid, log);
   void systemd?.ready();
-  await consume(loader, pipeline);
-  await shutDown({ config, queue, exporters, health, systemd });
+  // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
+  await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
+  await shutDown({ config, queue, printer, exporters, health, systemd });
+  const lost = printer?.lost();
+  if (lost) throw lost;
 }
 
 /** Handles the loader's messages until shutdown, then flushes the open summaries. */
-async function consume(loader: LoaderReader, pipeline: pipelines.Pipeline): Promise<void> {
+async function consume(
+  loader: LoaderReader,
+  pipeline: pipelines.Pipeline,
+  batchesOf: (received: Received) => readonly Received[],
+): Promise<void> {
+  const { loops } = pipeline.state;
+  let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if (!pipeline.state.loops.idle) void pipelines.flushSummaries(pipeline);
+    if (loops.idle || flushing !== null) return;
+    flushing = pipelines.flushSummaries(pipeline).then(() => {
+      flushing = null;
+    });
   }, SUMMARY_CHECK_MS);
-  for await (const received of loader.read()) if (!(await pipelines.handleBatch(pipeline, received))) break;
+  reading: for await (const received of loader.read())
+    for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   clearInterval(timer);
-  await pipelines.flushSummaries(pipeline, true);
+  const summaries = loops.open().length;
+  if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
+    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
 }
 
-async function shutDown({ config, queue, exporters, health, systemd }: Running): Promise<void> {
+/** Prints the records of the items, and counts each item when the kernel has taken its record. False: not all could be printed. */
+async function report(items: readonly Item[], printer: Printer | null, counters: Counts): Promise<boolean> {
+  for (const item of items) {
+    if (printer !== null && item.record !== null && !(await printer.print(item.record))) return false;
+    count(counters, item, 'reported');
+  }
+  return true;
+}
+
+async function shutDown({ config, queue, printer, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
-  const left = logs === null ? 0 : (await logs.close(config.shutdownTimeoutMs)).left;
+  const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
   if (left > 0)
     log.line(
@@ -123,24 +154,17 @@ async function shutDown({ config, queue, exporters, health, systemd }: Running):
   await notified;
 }
 
-/** SIGHUP reloads the rules file. Without a file, SIGHUP keeps its default action and terminates the service. */
-function reloadOnHangup({ rules }: RunConfig, state: pipelines.State): void {
-  if (rules.path === null) return;
-  process.on('SIGHUP', () => {
-    state.rules = rereadRules(rules, log) ?? state.rules;
-  });
-}
-
 interface Stages {
   readonly loader: LoaderReader;
   readonly queue: Queue | null;
+  readonly printer: Printer | null;
   readonly state: pipelines.State;
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
-  readonly printed: ServiceSnapshot['counters'];
+  readonly printed: Counts;
 }
 
-function snapshotter({ loader, queue, state, exporters, printed }: Stages): () => ServiceSnapshot {
+function snapshotter({ loader, queue, printer, state, exporters, printed }: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
     startedMs,
@@ -148,6 +172,7 @@ function snapshotter({ loader, queue, state, exporters, printed }: Stages): () =
     duplicates: state.duplicates,
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
+    printer: printer?.snapshot() ?? null,
     exports: {
       logs: exporters.logs?.snapshot() ?? null,
       metrics: exporters.metrics?.snapshot() ?? null,
@@ -174,17 +199,17 @@ async function startHealth(
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
-async function printer(form: OutputForm): Promise<(record: ReadableLogRecord) => void> {
-  const { renderJson, renderText, wantsColour } = await import('./io/console.ts');
-  const colour = wantsColour(process.stdout, process.env);
-  return (record) => void process.stdout.write(form === 'json' ? renderJson(record) : renderText(record, colour));
+async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortController): Promise<Printer> {
+  const { stdoutPrinter } = await import('./io/printer.ts');
+  const { logs, shutdownTimeoutMs } = config;
+  return stdoutPrinter(form, { log, acknowledges: logs === null, stop, shutdownTimeoutMs });
 }
 
 async function doctor(config: DoctorConfig): Promise<number> {
   const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
   const sender = config.logs && (await startSender(config.logs, log));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  process.stdout.write(renderFindings(findings));
+  await print(renderFindings(findings));
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
 }
 
@@ -193,13 +218,13 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
   ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY };
+  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
   const pipeline: pipelines.Pipeline = {
     settings,
     state: pipelines.newState(readRules(config.rules), settings),
     host: hostReader(),
     clock: CLOCK,
-    effects: { print: () => {}, sendSpan: null, countTermination: () => {}, store: async () => true },
+    effects: { sendSpan: null, countTermination: () => {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
@@ -207,43 +232,53 @@ async function testTermination(config: DoctorConfig): Promise<number> {
   let broken = false;
   const send = sender && ((record: Uint8Array) => sender.send([record]));
   for await (const step of followTermination({ ...config, buildRecord, send })) {
-    process.stdout.write(renderStep(step));
+    await print(renderStep(step));
     broken ||= step.broken;
   }
   return broken ? 1 : 0;
+}
+
+async function health({ health: address }: Extract<Config, { command: 'health' }>): Promise<number> {
+  if (address === null) return 0;
+  const { fetchReady } = await import('./io/health-client.ts');
+  const answer = await fetchReady(address);
+  if (!answer.ok) log.line(`The service at ${address.host}:${address.port} is not ready: ${answer.reason}`);
+  return answer.ok ? 0 : 1;
 }
 
 async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
     case 'help':
-      process.stdout.write(`${HELP}\n`);
+      await print(`${HELP}\n`);
       return 0;
     case 'version':
-      process.stdout.write(`whodunit ${VERSION}\n`);
+      await print(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
       return config.test ? testTermination(config) : doctor(config);
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);
-      process.stdout.write(text);
+      await print(text);
       return 0;
     }
     case 'explain':
-      process.stdout.write(renderMeanings(config));
+      await print(renderMeanings(config));
       return 0;
-    case 'run': {
-      const stop = new AbortController();
-      for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-      // The reader of stdout closed it (`| head`): shut down normally.
-      process.stdout.on('error', () => stop.abort());
-      await run(config, stop);
+    case 'health':
+      return health(config);
+    case 'run':
+      await run(config, catchSignals(log));
       return 0;
-    }
   }
 }
 
+for (const stream of [process.stdout, process.stderr]) {
+  // A write reports its own error; without a listener, it would also terminate the process.
+  stream.on('error', () => {});
+  neverBlock(stream);
+}
 try {
   process.exit(await main());
 } catch (error) {

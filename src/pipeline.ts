@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handles one message from the loader, and one batch of them: concludes, prints, stores, then acknowledges. State and effects are
+// Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { conclude } from './core/conclude.ts';
 import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
 import { Last, Recent, Seen } from './core/filter/memory.ts';
@@ -11,7 +10,7 @@ import type { Host } from './core/identity/host.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
-import { buildSpan } from './core/telemetry/span.ts';
+import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { isoTime } from './core/time.ts';
@@ -27,6 +26,8 @@ export interface Settings {
   readonly arguments: ArgumentsMode;
   /** Records of one service per minute. Infinity: no limit. */
   readonly recordsPerMinute: number;
+  /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
+  readonly spans: SpansMode;
 }
 
 /** What the queue kept of the previous run. */
@@ -58,12 +59,11 @@ export interface Clock {
 }
 
 export interface Effects {
-  readonly print: (record: ReadableLogRecord) => void;
   /** null: spans are not sent. */
   readonly sendSpan: ((span: ReturnType<typeof buildSpan>) => void) | null;
   /** Counts a termination in the metrics. Not called for terminations that a rule ignores. */
   readonly countTermination: (resource: Attributes, verdict: Verdict) => void;
-  /** Resolves when the items are on disk, or counted if nothing is sent. False: the service is shutting down, and storing failed. */
+  /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
   readonly store: (items: readonly Item[], open: readonly StoredAggregate[]) => Promise<boolean>;
 }
 
@@ -102,6 +102,11 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   return true;
 }
 
+/** A batch for each message, so that each is acknowledged for itself. */
+export function oneByOne(received: Received): Received[] {
+  return received.messages.map((message) => ({ ...received, messages: [message] }));
+}
+
 /** Returns the item to store, or null if there is none. */
 export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
   switch (message.type) {
@@ -134,10 +139,8 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   }
   const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict);
-  if (record !== null) {
-    effects.print(record);
+  if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
-  }
   state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
   return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
@@ -145,14 +148,13 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
 
 /** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
-  const { state, clock, effects } = pipeline;
+  const { state, clock } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
   if (death === null || !state.loops.reserve({ key: death.service, endedNs: timeNs }, clock.steadyMs())) return null;
   const record = buildRestart(restart, death, observedAt(timeNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
-  effects.print(record);
   return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
 }
 
@@ -177,9 +179,8 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
   return state.stored;
 }
 
-function summaryOf({ clock, effects }: Pipeline, aggregate: Aggregate): Item {
-  const record = buildSummary(aggregate, observedAt(aggregate.lastNs, clock));
-  effects.print(record);
+function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
+  const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.
   return { uid, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };

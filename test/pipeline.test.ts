@@ -13,8 +13,10 @@ import {
   handleBatch,
   handleMessage,
   newState,
+  oneByOne,
   type Pipeline,
   recentTerminations,
+  type Settings,
 } from '../src/pipeline.ts';
 import { exitedWith, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
@@ -23,6 +25,7 @@ const BOOT = 'first-boot';
 
 interface Options {
   readonly recordsPerMinute?: number;
+  readonly spans?: Settings['spans'];
   readonly arguments?: 'redacted' | 'off';
   readonly mode?: 'all' | 'default';
   /** Whether a write to the disk succeeds. */
@@ -31,8 +34,13 @@ interface Options {
 
 /** A pipeline, and its effects in order. */
 function build(options: Options = {}) {
-  const { recordsPerMinute = Number.POSITIVE_INFINITY, arguments: mode = 'redacted', stores = () => true } = options;
-  const settings = { arguments: mode, recordsPerMinute };
+  const {
+    recordsPerMinute = Number.POSITIVE_INFINITY,
+    arguments: mode = 'redacted',
+    stores = () => true,
+    spans = 'all',
+  } = options;
+  const settings = { arguments: mode, recordsPerMinute, spans };
   const did: string[] = [];
   const stored: (readonly Item[])[] = [];
   const open: number[] = [];
@@ -42,7 +50,6 @@ function build(options: Options = {}) {
     host: () => host,
     clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0 },
     effects: {
-      print: (record) => did.push(`print ${record.eventName}`),
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }) => did.push(`count ${cause}`),
       store: async (items, aggregates) => {
@@ -65,12 +72,12 @@ function received(messages: readonly LoaderMessage[], acks: bigint[] = [], bootI
 const failing = (pid: number, seq: bigint): Death => ({ ...exitedWith(3, { process: victim({ pid }) }), seq });
 
 describe('a batch', () => {
-  it('is printed, counted, stored in one piece, and acknowledged at its last position', async () => {
+  it('is counted, stored in one piece, and acknowledged at its last position', async () => {
     const { pipeline, did, stored } = build();
     const acks: bigint[] = [];
     const batch = [failing(1, 10n), failing(2, 20n), { type: 'unreadable', seq: 30n } as const];
     expect(await handleBatch(pipeline, received(batch, acks))).toBe(true);
-    const one = ['count exit', 'print whodunit.process.termination', 'span'];
+    const one = ['count exit', 'span'];
     expect(did).toEqual([...one, ...one, 'store 2']);
     expect(stored[0]?.map(({ record }) => record !== null)).toEqual([true, true]);
     expect(acks).toEqual([30n]);
@@ -88,10 +95,20 @@ describe('a batch', () => {
     expect(await handleBatch(pipeline, received([failing(1, 10n)], acks))).toBe(false);
     expect(acks).toEqual([]);
   });
+
+  it('is split into one for each message where each is acknowledged for itself', async () => {
+    let room = 2;
+    const { pipeline, stored } = build({ stores: () => room-- > 0 });
+    const acks: bigint[] = [];
+    const batches = oneByOne(received([failing(1, 10n), failing(2, 20n), failing(3, 30n)], acks));
+    const results = [];
+    for (const batch of batches) results.push(await handleBatch(pipeline, batch));
+    expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
 });
 
 describe('a termination', () => {
-  it('that was seen before is counted as a duplicate, and neither printed nor stored', () => {
+  it('that was seen before is counted as a duplicate, and not stored again', () => {
     const { pipeline, did } = build();
     expect(handleMessage(pipeline, failing(1, 10n), BOOT)).not.toBeNull();
     const before = did.length;
@@ -106,14 +123,25 @@ describe('a termination', () => {
     expect(pipeline.state.duplicates).toBe(0);
   });
 
-  it('that a rule filters has no record, is not printed, and is counted in the metrics', () => {
+  it.each([
+    ['all', undefined, ['span']],
+    ['joined', undefined, []],
+    ['joined', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00', ['span']],
+  ] as const)('with WHODUNIT_SPANS=%s and the trace %s has the spans %j', (spans, TRACEPARENT, expected) => {
+    const { pipeline, did } = build({ spans });
+    const process = victim(TRACEPARENT === undefined ? {} : { env: { TRACEPARENT } });
+    handleMessage(pipeline, exitedWith(3, { process }), BOOT);
+    expect(did.filter((what) => what === 'span')).toEqual(expected);
+  });
+
+  it('that a rule filters has no record, and is counted in the metrics', () => {
     const { pipeline, did } = build({ mode: 'default' });
     const short = victim({ start_boottime_ns: 11_000_000_000n, cgroup: null });
     expect(handleMessage(pipeline, exitedWith(3, { process: short }), BOOT)?.record).toBeNull();
     expect(did).toEqual(['count exit']);
   });
 
-  it('beyond the limit per minute is aggregated; the summary is printed and stored when it is due', async () => {
+  it('beyond the limit per minute is aggregated; the summary is stored when it is due', async () => {
     const { pipeline, did, stored, open } = build({ recordsPerMinute: 1 });
     await handleBatch(pipeline, received([failing(1, 1n), failing(2, 2n), failing(3, 3n)]));
     expect(stored[0]?.map(({ kind, record }) => [kind, record !== null])).toEqual([
@@ -126,7 +154,8 @@ describe('a termination', () => {
     expect(stored[1]).toEqual([]);
     await flushSummaries(pipeline, true);
     expect(stored[2]?.map(({ kind }) => kind)).toEqual(['summary']);
-    expect([did.at(-2), open]).toEqual(['print whodunit.process.termination.summary', [1, 1, 0]]);
+    expect([did.at(-1), open]).toEqual(['store 1', [1, 1, 0]]);
+    expect(readRecord(stored[2]?.[0]?.record as Uint8Array).eventName).toBe('whodunit.process.termination.summary');
   });
 });
 

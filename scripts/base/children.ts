@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts long-running programs and stops them in reverse order, so that none outlives the command. Also starts loader and service for
-// `npm start` and `npm run demo`.
+// Starts long-running programs and stops them in reverse order, so that none outlives the command, not even one that is killed. parts.ts
+// starts loader and service, supervise.ts keeps them running.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { LOADER, NODE, ROOT, SERVICE, SERVICE_FLAGS } from '../paths.ts';
+import { NODE, ROOT } from '../paths.ts';
 import { Failure } from './command.ts';
-import { type User, WITHOUT_CAPABILITIES } from './privileges.ts';
 
-const READY_WITHIN_MS = 30_000;
-const READY_POLL_MS = 100;
 const STOP_WITHIN_MS = 10_000;
+const PARENT_POLL_MS = 500;
+/** The kernel sends SIGTERM to the program when this process has ended, however it ended. */
+const ENDS_WITH_US = ['setpriv', '--pdeathsig=TERM', '--'] as const;
 
 export interface Ending {
   readonly code: number | null;
@@ -25,19 +24,28 @@ export interface Running {
   readonly ended: Promise<Ending>;
 }
 
-/** All started programs, in order. While `stopping`, startProgram() throws. */
+/** All started programs, in order. */
 const started: Running[] = [];
-let stopping = false;
+const stopping = new AbortController();
+
+/** Aborted when the command stops. From then on, startProgram() throws. */
+export const stopSignal: AbortSignal = stopping.signal;
+
+export interface ProgramOptions extends SpawnOptions {
+  /** The ended program that it replaces in the order of stopAll(). */
+  readonly previous?: Running | undefined;
+}
 
 /** Starts a program in a new session: Ctrl-C reaches only this process, which then stops the programs in order. */
 export function startProgram(
   name: string,
   program: string,
   args: readonly string[],
-  options: SpawnOptions = {},
+  { previous, ...options }: ProgramOptions = {},
 ): Running {
-  if (stopping) throw new Failure(`${name} is not started: the command is stopping.`);
-  const child = spawn(program, args, { cwd: ROOT, detached: true, ...options });
+  if (stopSignal.aborted) throw new Failure(`${name} is not started: the command is stopping.`);
+  const [first, ...rest] = [...ENDS_WITH_US, program, ...args];
+  const child = spawn(first, rest, { cwd: ROOT, detached: true, ...options });
   let alive = true;
   const ended = new Promise<Ending>((resolve) => {
     const end = (how: Ending) => {
@@ -48,13 +56,14 @@ export function startProgram(
     child.on('exit', (code, signal) => end({ code, why: signal ?? `code ${code}` }));
   });
   const running = { name, child, alive: () => alive, ended };
-  started.push(running);
+  const place = previous === undefined ? -1 : started.indexOf(previous);
+  started.splice(place === -1 ? started.length : place, place === -1 ? 0 : 1, running);
   return running;
 }
 
 /** Stops all programs, the last started first. Returns how each ended. Later calls of startProgram() throw. */
 export async function stopAll(): Promise<({ readonly name: string } & Ending)[]> {
-  stopping = true;
+  stopping.abort();
   const ends = [];
   for (const running of [...started].reverse()) ends.push({ name: running.name, ...(await stop(running)) });
   return ends;
@@ -81,76 +90,17 @@ export async function runScript(
   return end?.code ?? 1;
 }
 
-interface LoaderOptions {
-  readonly socket: string;
-  readonly pinDir: string;
-  readonly socketGroup: number;
-}
-
-/** Starts the loader, forwards its output, and waits until it serves the socket. */
-export async function startLoader({ socket, pinDir, socketGroup }: LoaderOptions): Promise<Running> {
-  const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
-  args.push('--socket-group', String(socketGroup));
-  const loader = startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'] });
-  const ready = readyLine(loader);
-  const timeout = new Promise<'late'>((resolve) => setTimeout(resolve, READY_WITHIN_MS, 'late').unref());
-  const first = await Promise.race([ready, timeout, loader.ended]);
-  if (first === 'ready') return loader;
-  await stop(loader);
-  const why = first === 'late' ? `was not ready after ${READY_WITHIN_MS / 1000} s` : `ended with ${first.why}`;
-  throw new Failure(`The loader ${why}. \`${LOADER} check\` reports what this machine lacks.`);
-}
-
-function readyLine({ child }: Running): Promise<'ready'> {
-  return new Promise((resolve) => {
-    if (child.stderr === null) return;
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      if (/\bready\b/.test(line)) resolve('ready');
-      else console.error(line);
-    });
-  });
-}
-
-interface ServiceOptions {
-  readonly args: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
-  readonly user: User;
-  readonly stdio?: SpawnOptions['stdio'];
-}
-
-export function startService({ args, env, user: { uid, gid }, stdio }: ServiceOptions): Running {
-  const [program, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, NODE] : [NODE];
-  return startProgram('the service', program as string, [...before, ...SERVICE_FLAGS, SERVICE, 'run', ...args], {
-    stdio: stdio ?? ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...env },
-    uid,
-    gid,
-  });
-}
-
-/** Waits until /readyz answers 200. */
-export async function awaitReady(service: Running, healthAddress: string): Promise<void> {
-  const end = Date.now() + READY_WITHIN_MS;
-  let last = 'no answer';
-  while (Date.now() < end && service.alive()) {
-    try {
-      const response = await fetch(`http://${healthAddress}/readyz`);
-      if (response.status === 200) return;
-      last = `${response.status}: ${(await response.text()).trim()}`;
-    } catch (error) {
-      const { message, cause } = error as Error;
-      last = cause instanceof Error ? cause.message : message;
-    }
-    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
-  }
-  if (!service.alive()) throw new Failure(`The service ended with ${(await service.ended).why}.`);
-  throw new Failure(`http://${healthAddress}/readyz did not answer 200 within ${READY_WITHIN_MS / 1000} s (${last}).`);
-}
-
-/** Resolves when this process receives a stop signal or, if `endOfInput`, at the end of its standard input. */
+/**
+ * Resolves when this process receives a stop signal, when npm, which started it, has been killed, or, if `endOfInput`, at the end of its
+ * standard input.
+ */
 export function stopRequested({ endOfInput }: { readonly endOfInput: boolean }): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
+    const { ppid } = process;
+    // Without npm, the parent is a shell, which may end before a program in the background.
+    if (process.env.npm_lifecycle_event !== undefined && !endOfInput)
+      setInterval(() => process.ppid !== ppid && resolve('the end of npm'), PARENT_POLL_MS).unref();
     if (!endOfInput) return;
     process.stdin.on('end', () => resolve('end of input')).resume();
     process.stdin.unref(); // an open standard input must not keep this process running

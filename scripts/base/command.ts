@@ -14,6 +14,8 @@ export class Failure extends Error {
 
 /** Runs `main` and sets the exit code to its result. On a Failure, prints the message and exits with 1 at once, even if work is pending. */
 export async function command(main: () => Promise<number>): Promise<void> {
+  // A closed terminal or pipe must not end the command before it has cleaned up.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     process.exitCode = await main();
   } catch (error) {

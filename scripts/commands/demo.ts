@@ -11,13 +11,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { renderText, wantsColour } from '../../src/io/console.ts';
-import { awaitReady, type Running, startLoader, startService, stopAll, stopRequested } from '../base/children.ts';
+import { type Running, stopAll, stopRequested } from '../base/children.ts';
 import { command, Failure } from '../base/command.ts';
+import { superviseLoader, superviseService } from '../base/parts.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from '../base/privileges.ts';
 import { build, buildMortal } from '../build/programs.ts';
 import { MORTAL, NODE, SERVICE } from '../paths.ts';
 import { limitedCgroup } from '../stack/memory-cgroup.ts';
-import { freePorts } from '../stack/program.ts';
 
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
 const VICTIM_READY_WITHIN_MS = 5_000;
@@ -87,8 +87,8 @@ async function demo(cleanUp: CleanUp): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-demo-'));
   cleanUp.push(() => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755); // the socket in it is protected by its mode
-  const service = await startInto(directory);
-  const reports = new Reports(service);
+  const reports = new Reports();
+  const { failed } = await startInto(directory, reports);
   const cgroup = limitedCgroup(`whodunit-demo-${process.pid}`, MEMORY_LIMIT_BYTES);
   cleanUp.push(cgroup.remove);
 
@@ -97,7 +97,7 @@ async function demo(cleanUp: CleanUp): Promise<number> {
   for (const [index, demonstration] of DEMONSTRATIONS.entries()) {
     console.log(`── ${index + 1} of ${DEMONSTRATIONS.length}: ${demonstration.title}\n`);
     const truth = await terminate(demonstration, cgroup.directory, cleanUp);
-    const record = await reports.of(truth.pid);
+    const record = await Promise.race([reports.of(truth.pid), failed.then(() => undefined)]);
     if (record !== undefined)
       process.stdout.write(renderText(readable(record), wantsColour(process.stdout, process.env)));
     const differences =
@@ -111,30 +111,29 @@ async function demo(cleanUp: CleanUp): Promise<number> {
   return 0;
 }
 
-/** Starts loader and service with socket and queue in the directory. Returns the service once it is ready. */
-async function startInto(directory: string): Promise<Running> {
+/** Starts loader and service with socket and queue in the directory. Returns, once they are ready, what rejects if one of them fails for good. */
+async function startInto(directory: string, reports: Reports): Promise<{ readonly failed: Promise<void> }> {
   const socket = join(directory, 'events.sock');
   const stateDir = join(directory, 'state');
-  const [port] = await freePorts(1);
-  const health = `127.0.0.1:${port}`;
   const user = serviceUser([NODE, SERVICE]);
   mkdirSync(stateDir, { mode: 0o700 });
   chownSync(stateDir, user.uid, user.gid);
-  await startLoader({ socket, pinDir: `/sys/fs/bpf/whodunit-demo-${process.pid}`, socketGroup: user.gid });
-  const service = startService({
+  const pinDir = `/sys/fs/bpf/whodunit-demo-${process.pid}`;
+  const loader = await superviseLoader({ socket, pinDir, socketGroup: user.gid, unloadOnExit: true });
+  const service = await superviseService({
     args: ['--output', 'json'],
     user,
+    socket,
     env: {
       ...withoutExporters(),
-      WHODUNIT_SOCKET: socket,
       WHODUNIT_STATE_DIR: stateDir,
-      WHODUNIT_HEALTH_ADDR: health,
+      WHODUNIT_HEALTH_ADDR: 'off',
       WHODUNIT_REPORT: 'all',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
+    onStart: (running) => reports.readFrom(running),
   });
-  await awaitReady(service, health);
-  return service;
+  return { failed: Promise.race([loader.over, service.over]) };
 }
 
 /** Ignores collectors configured in the environment: the demo prints to the terminal only. An empty variable counts as unset. */
@@ -185,12 +184,10 @@ function compare({ cause, signal, code }: Demonstration, truth: Truth, { attribu
 
 /** The service's termination records, by pid. The demo is too short for a pid to be reused. */
 class Reports {
-  readonly #service: Running;
   readonly #records = new Map<unknown, JsonRecord>();
 
-  constructor(service: Running) {
-    this.#service = service;
-    const { stdout } = service.child;
+  /** Reads the records of this instance of the service. */
+  readFrom({ child: { stdout } }: Running): void {
     if (stdout === null) throw new Error('the standard output of the service is not a pipe');
     createInterface({ input: stdout }).on('line', (line) => {
       const record: JsonRecord = JSON.parse(line);
@@ -201,7 +198,7 @@ class Reports {
 
   async of(pid: number): Promise<JsonRecord | undefined> {
     const end = Date.now() + REPORT_WITHIN_MS;
-    while (!this.#records.has(pid) && Date.now() < end && this.#service.alive()) await sleep(REPORT_POLL_MS);
+    while (!this.#records.has(pid) && Date.now() < end) await sleep(REPORT_POLL_MS);
     return this.#records.get(pid);
   }
 }

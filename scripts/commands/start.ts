@@ -1,68 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm start`: builds and runs loader and service until Ctrl-C. Arguments after `--` are passed to the service:
-// `npm start -- --output json`.
-import { lchownSync, mkdirSync, readdirSync } from 'node:fs';
+// `npm start`: builds loader and service and keeps them running until Ctrl-C. Arguments after `--` are passed to the service:
+// `npm start -- --output json`. If it is killed, both end, and the pinned probes keep recording: the next start continues.
+import { lchownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  awaitReady,
-  type Ending,
-  type Running,
-  startLoader,
-  startService,
-  stopAll,
-  stopRequested,
-} from '../base/children.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { read } from '../../src/config/env.ts';
+import { type HealthAddress, healthUrl } from '../../src/config/health-address.ts';
+import { KNOBS } from '../../src/config/knobs.ts';
+import { FatalError } from '../../src/core/errors.ts';
+import { requireFree } from '../../src/io/health.ts';
+import { portOwner } from '../../src/io/port-owner.ts';
+import { stopAll, stopRequested } from '../base/children.ts';
 import { command, Failure } from '../base/command.ts';
+import { superviseLoader, superviseService } from '../base/parts.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser, type User } from '../base/privileges.ts';
+import { run } from '../base/run.ts';
+import type { Supervised } from '../base/supervise.ts';
 import { build } from '../build/programs.ts';
-import { NODE, ROOT, SERVICE } from '../paths.ts';
+import { LOADER, NODE, ROOT, SERVICE } from '../paths.ts';
 
-const SOCKET = process.env.WHODUNIT_SOCKET ?? '/run/whodunit/events.sock';
-const PIN_DIR = process.env.WHODUNIT_PIN_DIR ?? '/sys/fs/bpf/whodunit';
-const DEFAULT_STATE_DIR = '/var/lib/whodunit';
-const STATE_DIR = process.env.WHODUNIT_STATE_DIR ?? DEFAULT_STATE_DIR;
-const HEALTH = process.env.WHODUNIT_HEALTH_ADDR ?? '127.0.0.1:9465';
 const READABLE_BY_ROOT_ONLY = `No other user can read ${ROOT}: make it readable or move it to run the service as another user.`;
+/** The service of a killed `npm start` ends within its shutdown timeout. */
+const PORT_FREE_WITHIN_MS = 10_000;
+const PORT_POLL_MS = 200;
 
 await command(async () => {
   const args = process.argv.slice(2);
   const behindSudo = args[0] === BEHIND_SUDO;
   if (behindSudo) args.shift();
-  else await build();
+  const settings = readSettings();
+  if (!behindSudo) await build();
   if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...args]);
 
   const stop = stopRequested({ endOfInput: behindSudo });
+  let requested = false;
   try {
-    const first = await Promise.race([stop, runBoth(args)]);
-    if (typeof first !== 'string') throw new Failure(`${first.name} ended with ${first.why}, so whodunit stops.`);
+    requested = (await Promise.race([stop, runBoth(settings, args)])) !== undefined;
   } finally {
     const ends = await stopAll();
     console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
+    // After a failure, the pinned probes keep recording for the next start.
+    if (requested && ends.some(({ code }) => code === 0)) await run(LOADER, ['unload', '--pin-dir', settings.pinDir]);
   }
   return 0;
 });
+
+/** The settings that it shares with the service. */
+interface Settings {
+  readonly socket: string;
+  readonly pinDir: string;
+  readonly stateDir: string;
+  /** null: off. */
+  readonly health: HealthAddress | null;
+}
+
+function readSettings(): Settings {
+  try {
+    const { env } = process;
+    return {
+      socket: read(env, 'WHODUNIT_SOCKET'),
+      pinDir: read(env, 'WHODUNIT_PIN_DIR'),
+      stateDir: read(env, 'WHODUNIT_STATE_DIR'),
+      health: read(env, 'WHODUNIT_HEALTH_ADDR'),
+    };
+  } catch (error) {
+    if (error instanceof FatalError) throw new Failure(error.message);
+    throw error;
+  }
+}
 
 /**
  * Creates the directory of the queue and makes the service's user its owner; the service may have run as another user before. An existing
  * directory that the user configured is not changed.
  */
-function prepareStateDir({ uid, gid }: User): void {
-  const made = mkdirSync(STATE_DIR, { recursive: true, mode: 0o700 });
-  if (made === undefined && STATE_DIR !== DEFAULT_STATE_DIR) return;
-  for (const path of [STATE_DIR, ...readdirSync(STATE_DIR).map((name) => join(STATE_DIR, name))])
+function prepareStateDir(directory: string, { uid, gid }: User): void {
+  const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (made === undefined && directory !== KNOBS.WHODUNIT_STATE_DIR.fallback) return;
+  for (const path of [directory, ...readdirSync(directory).map((name) => join(directory, name))])
     lchownSync(path, uid, gid);
 }
 
-/** Starts loader and service. Resolves when the first of them ends. */
-async function runBoth(args: readonly string[]): Promise<{ readonly name: string } & Ending> {
+/** Throws a Failure that names the owner if the health port is taken. The service could not name the process of another user. */
+async function requireFreePort(address: HealthAddress): Promise<void> {
+  const end = performance.now() + PORT_FREE_WITHIN_MS;
+  for (;;) {
+    try {
+      return await requireFree(address);
+    } catch (error) {
+      if (!(error instanceof FatalError)) throw error;
+      if (performance.now() > end || !isOurService(portOwner(address.port)?.pid ?? null))
+        throw new Failure(error.message);
+    }
+    await sleep(PORT_POLL_MS);
+  }
+}
+
+function isOurService(pid: number | null): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(SERVICE);
+  } catch {
+    return false;
+  }
+}
+
+/** Starts loader and service, and keeps them running. Rejects with a Failure when one of them is not started again. */
+async function runBoth({ socket, pinDir, stateDir, health }: Settings, args: readonly string[]): Promise<void> {
   const user = serviceUser([NODE, SERVICE]);
   const hint = user.uid === 0 ? ` ${READABLE_BY_ROOT_ONLY}` : '';
   console.error(`The service runs as ${user.name}, without privileges.${hint}`);
-  const loader = await startLoader({ socket: SOCKET, pinDir: PIN_DIR, socketGroup: user.gid });
-  prepareStateDir(user);
-  const service = startService({ args, user, env: { WHODUNIT_SOCKET: SOCKET } });
-  await awaitReady(service, HEALTH);
-  console.error(`whodunit is running. Health: http://${HEALTH}/readyz. Press Ctrl-C to stop.`);
-  const end = async ({ name, ended }: Running) => ({ name, ...(await ended) });
-  return Promise.race([end(service), end(loader)]);
+  if (health !== null) await requireFreePort(health);
+  const parts: Supervised[] = [];
+  parts.push(await superviseLoader({ socket, pinDir, socketGroup: user.gid, unloadOnExit: false }));
+  prepareStateDir(stateDir, user);
+  parts.push(await superviseService({ args, user, env: {}, socket }));
+  const where = health === null ? 'off' : healthUrl(health, '/readyz');
+  console.error(`whodunit is running. Health: ${where}. Press Ctrl-C to stop.`);
+  await Promise.race(parts.map(({ over }) => over));
 }

@@ -9,8 +9,8 @@ import { report } from '../suites/counts.ts';
 const HELP = `npm run test:configs
 
 Tests otel-config/ with real programs. A collector validates every configuration. A real termination passes through collector,
-sidecar, agent and gateway (the gateway with Kafka). Prometheus runs every PromQL query, Loki's parser checks every LogQL query,
-and Grafana's schema every dashboard.
+sidecar, agent and gateway (the gateway with Kafka). Prometheus runs every PromQL query, Loki every LogQL query, and
+Grafana's schema checks every dashboard.
 
   --help   show this text
 

@@ -14,8 +14,8 @@ import { requirePackages } from '../base/debian.ts';
 import { isRoot } from '../base/privileges.ts';
 import { run, step } from '../base/run.ts';
 import { print } from '../base/screen.ts';
+import { buildBackend } from '../build/backends.ts';
 import { buildCollector } from '../build/collector.ts';
-import { buildJaeger } from '../build/jaeger.ts';
 import { makePackages } from '../build/packages.ts';
 import { build, buildMortal, buildUndertaker } from '../build/programs.ts';
 import { prepareSdkJobs } from '../build/sdk-jobs.ts';
@@ -112,7 +112,7 @@ async function prepareKernelTests(stages: Stages) {
   await prepareWorld();
   const tests = {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
-    WHODUNIT_TEST_JAEGER: await buildJaeger(),
+    WHODUNIT_TEST_JAEGER: await buildBackend('jaeger'),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
   };
   return { machines, chaos, tests, attacks: await prepareAttacks() };

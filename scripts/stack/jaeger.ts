@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real Jaeger for tests: receives traces over OTLP and returns them through the HTTP API of its web interface. `npm test` builds it
-// and sets its path in WHODUNIT_TEST_JAEGER (scripts/build/jaeger.ts).
+// and sets its path in WHODUNIT_TEST_JAEGER (scripts/build/backends.ts).
 import { answers } from './collector.ts';
 import { freePorts, startProgram, temporaryDirectory, until } from './program.ts';
 
@@ -25,6 +25,8 @@ export interface Jaeger {
   readonly http: string;
   /** Returns the spans of a trace; empty if Jaeger has no such trace. */
   readonly trace: (traceId: string) => Promise<readonly JaegerSpan[]>;
+  /** Returns the spans of a service that the web interface finds for the last minutes. */
+  readonly search: (service: string, minutes: number) => Promise<readonly JaegerSpan[]>;
   readonly stop: () => Promise<void>;
 }
 
@@ -32,7 +34,7 @@ export async function startJaeger(): Promise<Jaeger> {
   const binary = process.env.WHODUNIT_TEST_JAEGER;
   if (binary === undefined)
     throw new Error(
-      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node_modules/.bin/node scripts/build/jaeger.ts)`',
+      'WHODUNIT_TEST_JAEGER is not set: `WHODUNIT_TEST_JAEGER=$(node_modules/.bin/node scripts/build/backends.ts)`',
     );
   const directory = temporaryDirectory();
   const [grpc, http, query, queryGrpc, admin, thrift, proto] = (await freePorts(7)).map((port) => `127.0.0.1:${port}`);
@@ -64,7 +66,15 @@ export async function startJaeger(): Promise<Jaeger> {
     const response = await fetch(`http://${query}/api/traces/${traceId}`);
     return response.status === 404 ? [] : spansOf(await response.json());
   };
-  return { grpc: `http://${grpc}`, http: `http://${http}`, trace, stop };
+  const search = async (service: string, minutes: number) => {
+    const now = Date.now();
+    const range = { start: `${(now - minutes * 60_000) * 1000}`, end: `${now * 1000}` };
+    const response = await fetch(
+      `http://${query}/api/traces?${new URLSearchParams({ service, limit: '100', ...range })}`,
+    );
+    return spansOf(await response.json());
+  };
+  return { grpc: `http://${grpc}`, http: `http://${http}`, trace, search, stop };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of another program; a test fails if it is read wrongly

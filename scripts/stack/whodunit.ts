@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loader and service for tests. Each instance has its own socket, pins and health port, so that it does not conflict with other
 // instances or with the machine's whodunit.
+import type { StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
@@ -64,13 +65,24 @@ export async function startLoader(at: Place, env: NodeJS.ProcessEnv = {}): Promi
   return loader;
 }
 
-export function startService(at: Place, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Program {
-  return startCommand(at, ['run', ...args], env);
+export function startService(
+  at: Place,
+  env: NodeJS.ProcessEnv = {},
+  args: readonly string[] = [],
+  stdio?: StdioOptions,
+): Program {
+  return startCommand(at, ['run', ...args], env, stdio);
 }
 
 /** Runs another command of the service, such as `doctor`, for that instance. */
-export function startCommand(at: Place, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
+export function startCommand(
+  at: Place,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdio: StdioOptions = ['pipe', 'pipe', 'pipe'],
+): Program {
   return startProgram(NODE, [...SERVICE_FLAGS, SERVICE, ...args], {
+    stdio,
     env: {
       ...withoutConfiguration(process.env),
       WHODUNIT_SOCKET: at.socket,

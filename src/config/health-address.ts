@@ -14,13 +14,14 @@ export const HEALTH_ADDRESS: Kind<HealthAddress | null> = {
     if (value === 'off') return null;
     const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(value) ?? [];
     const host = bracketed ?? plain;
-    if (host === undefined || port === undefined || Number(port) > 65_535) return undefined;
+    // No client could find port 0, which is any free one.
+    if (host === undefined || Number(port) < 1 || Number(port) > 65_535) return undefined;
     return { host: host === '' ? '0.0.0.0' : host, port: Number(port) };
   },
 };
 
 /** Returns the URL of `path` at this address, for a client on the same machine. */
 export function healthUrl({ host, port }: HealthAddress, path: string): string {
-  const to = host === '0.0.0.0' ? '127.0.0.1' : host;
+  const to = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `http://${to.includes(':') ? `[${to}]` : to}:${port}${path}`;
 }

@@ -65,7 +65,7 @@ export const KNOBS = {
     reader: 'service',
     kind: text('the path of a YAML file'),
     fallback: '',
-    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file. The flag `--config` overrides it.',
+    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file; if it is invalid, the previous rules stay. The flag `--config` overrides it.',
   },
   WHODUNIT_RECORDS_PER_MINUTE: {
     reader: 'service',
@@ -84,7 +84,7 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines. `whodunit doctor` and `whodunit rules --dry-run` read these: with another address they need `0.0.0.0` or `[::]`.',
+    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines. `:port` is every address of the machine, `off` no endpoint. `whodunit health`, `whodunit doctor` and `whodunit rules --dry-run` connect to it; with a single address that is not loopback, the last two get no answer.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
@@ -102,7 +102,7 @@ export const KNOBS = {
     reader: 'service',
     kind: MILLISECONDS,
     fallback: '5000',
-    what: 'How long the service sends queued records before it exits. Records that are not sent stay on disk for the next start.',
+    what: 'How long the service sends queued records, or waits for the reader of stdout, before it exits. Records that are not sent stay on disk for the next start; those that are not printed, in the ring buffer.',
   },
   OTEL_SDK_DISABLED: {
     reader: 'service',
@@ -115,7 +115,7 @@ export const KNOBS = {
     kind: listOf('otlp', 'console', 'none'),
     fallback: 'console',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: '`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither.',
+    what: "`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither. With both, the collector's answer counts, and a slow reader of stdout misses records ([why](decisions/0048-printed-before-acknowledged.md)).",
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',
@@ -128,7 +128,19 @@ export const KNOBS = {
     reader: 'service',
     kind: oneOf('otlp', 'none'),
     fallback: 'none',
-    what: '`otlp`: each record is also sent as a span, for backends that accept only traces.',
+    what: '`otlp`: records are also sent as spans, so that a termination is visible in its trace (`WHODUNIT_SPANS`).',
+  },
+  WHODUNIT_SPANS: {
+    reader: 'service',
+    kind: oneOf('joined', 'all'),
+    fallback: 'joined',
+    what: 'Which records are also sent as spans, with `OTEL_TRACES_EXPORTER=otlp`. `joined`: those that belong to a trace. `all`: also the others, each as a trace of its own, for backends that accept only traces (Jaeger).',
+  },
+  OTEL_RESOURCE_ATTRIBUTES: {
+    reader: 'service',
+    kind: text('`key=value` pairs separated by commas, values percent-encoded'),
+    fallback: '',
+    what: 'Tags of this host and its fleet, such as `k8s.cluster.name`, `deployment.environment.name` or `cloud.region`: added to each record and metric that has none. Keys that describe a service, process, container or pod are ignored. `host.name` and `host.id` replace those of the machine.',
   },
   OTEL_METRIC_EXPORT_INTERVAL: {
     reader: 'service',

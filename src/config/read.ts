@@ -4,6 +4,7 @@
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
+import type { SpansMode } from '../core/telemetry/span.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
@@ -37,6 +38,7 @@ export interface RunSettings extends Targets {
   readonly arguments: ArgumentsMode;
   /** Maximum records per service and minute; further terminations are aggregated. Infinity: no limit. */
   readonly recordsPerMinute: number;
+  readonly spans: SpansMode;
   /** null: records are not printed. */
   readonly console: OutputForm | null;
   readonly stateDir: string;
@@ -71,6 +73,7 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     socketPath: read(env, 'WHODUNIT_SOCKET'),
     arguments: read(env, 'WHODUNIT_ARGUMENTS'),
     recordsPerMinute: read(env, 'WHODUNIT_RECORDS_PER_MINUTE', rules.mode === 'all'),
+    spans: read(env, 'WHODUNIT_SPANS'),
     console: output ?? (printed ? 'text' : null),
     stateDir: read(env, 'WHODUNIT_STATE_DIR'),
     queueBytes: read(env, 'WHODUNIT_QUEUE_BYTES'),

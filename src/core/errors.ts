@@ -26,6 +26,8 @@ export interface WireError {
 
 /** sysexits.h EX_CONFIG: the configuration is wrong, and a restart alone will not help. */
 export const EXIT_CONFIG = 78;
+/** sysexits.h EX_IOERR: stdout, the only place for the output, cannot be written. */
+export const EXIT_OUTPUT = 74;
 export const EXIT_FAILURE = 1;
 
 export type FatalErrorCode =
@@ -34,6 +36,7 @@ export type FatalErrorCode =
   | 'NO_SERVICE'
   | 'HEALTH_ADDR_TAKEN'
   | 'HEALTH_ADDR_UNUSABLE'
+  | 'OUTPUT_LOST'
   | 'STATE_DIR_TAKEN'
   | 'STATE_DIR_UNUSABLE'
   | 'QUEUE_VERSION';

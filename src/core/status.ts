@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readiness, losses by stage and the body of /status, from the snapshots of the stages. Each stage keeps its own counters.
 import { type Counters, lostIn } from './counters.ts';
-import type { ExportState, MetricsState, TracesState } from './delivery/export-state.ts';
+import type { ExportState, LogsState, MetricsState, TracesState, WaitingRecord } from './delivery/export-state.ts';
 import { describeFailure } from './delivery/outcome.ts';
 import { withoutCredentials } from './delivery/target.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
@@ -33,6 +33,17 @@ export interface QueueSnapshot {
   readonly error: string | null;
 }
 
+/** The records on stdout. */
+export interface PrinterSnapshot {
+  readonly printed: number;
+  /** Sent but not printed, because the reader was too slow. */
+  readonly skipped: number;
+  /** Text that the kernel has not taken yet. */
+  readonly waitingBytes: number;
+  /** Why stdout cannot be written. null: it can. */
+  readonly error: string | null;
+}
+
 export interface ServiceSnapshot {
   readonly startedMs: number;
   readonly counters: Counters;
@@ -40,9 +51,11 @@ export interface ServiceSnapshot {
   readonly loader: LoaderSnapshot;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
+  /** null: records are not printed. */
+  readonly printer: PrinterSnapshot | null;
   /** null: the signal is not sent. */
   readonly exports: {
-    readonly logs: ExportState | null;
+    readonly logs: LogsState | null;
     readonly metrics: MetricsState | null;
     readonly traces: TracesState | null;
   };
@@ -55,6 +68,9 @@ export interface RecentRejection {
   readonly reason: string;
   readonly record: Uint8Array | null;
 }
+
+/** Records of `refused_alone` that /status describes, those that wait longest. */
+const SUSPECTS_SHOWN_MAX = 10;
 
 /** Without these probes, terminations would be missed or misattributed. The others only add facts. */
 const REQUIRED_PROBES: ReadonlySet<string> = new Set(['sched_process_exit', 'signal_generate', 'signal_deliver']);
@@ -110,8 +126,13 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     bad_lines: loader.badLines,
     metric_overflows: exports.metrics?.overflows ?? 0,
     queue: queueOf(snapshot, rejections, nowMs),
+    stdout: stdoutOf(snapshot.printer),
     export: {
-      logs: { ...exportOf(exports.logs), next_attempt: iso(exports.logs?.nextAttemptMs ?? null) },
+      logs: {
+        ...exportOf(exports.logs),
+        next_attempt: iso(exports.logs?.nextAttemptMs ?? null),
+        refused_alone: refusedAlone(exports.logs?.suspects ?? []),
+      },
       traces: { ...exportOf(exports.traces), dropped: exports.traces?.dropped ?? 0 },
       metrics: exportOf(exports.metrics),
     },
@@ -129,6 +150,20 @@ function exportOf(state: ExportState | null): object {
     last_error: lastFailure && describeFailure(lastFailure),
     last_failure: lastFailure && { kind: lastFailure.kind, status: lastFailure.status, message: lastFailure.message },
     rejected,
+  };
+}
+
+/** Records that the collector did not accept in a request of their own. They wait, and others go past them. */
+function refusedAlone(suspects: readonly WaitingRecord[]): object {
+  return {
+    count: suspects.length,
+    records: suspects.slice(0, SUSPECTS_SHOWN_MAX).map(({ record, sinceMs, attempts, passed, failure }) => ({
+      ...shownOf(record),
+      since: iso(sinceMs),
+      attempts,
+      others_accepted: passed,
+      reason: describeFailure(failure),
+    })),
   };
 }
 
@@ -150,10 +185,16 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
         time: iso(timeMs),
         count,
         reason,
-        ...(record === null ? { uid: null, body: null } : shownOf(record)),
+        ...(record === null ? UNKNOWN_RECORD : shownOf(record)),
       })),
     },
   };
+}
+
+function stdoutOf(printer: PrinterSnapshot | null): unknown {
+  if (printer === null) return null;
+  const { printed, skipped, waitingBytes, error } = printer;
+  return { printed, skipped, waiting_bytes: waitingBytes, error };
 }
 
 function loaderOf({ hello, connected }: LoaderSnapshot): unknown {
@@ -188,9 +229,11 @@ function shownOf(record: Uint8Array): { uid: string | null; body: string | null 
     return { uid: String(attributes[LOG_RECORD_UID]), body: String(body ?? '') };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return { uid: null, body: null };
+    return UNKNOWN_RECORD;
   }
 }
+
+const UNKNOWN_RECORD = { uid: null, body: null } as const;
 
 function iso(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();

@@ -29,6 +29,24 @@ const exportSchema = z.object({
   rejected: z._default(z.int(), 0),
 });
 
+/** A record that the collector did not accept in a request of its own. */
+const refusedAloneSchema = z.object({
+  uid: z.nullable(z.string()),
+  body: z.nullable(z.string()),
+  since: z.string(),
+  attempts: z.int(),
+  others_accepted: z.int(),
+  reason: z.string(),
+});
+
+const logsSchema = z.extend(exportSchema, {
+  /** Absent in version 0.1.0. */
+  refused_alone: z._default(z.object({ count: z.int(), records: z.array(refusedAloneSchema) }), {
+    count: 0,
+    records: [],
+  }),
+});
+
 /** The fields of /status that the doctor reads. */
 const statusSchema = z.object({
   queue: z.nullable(
@@ -56,7 +74,7 @@ const statusSchema = z.object({
       }),
     }),
   ),
-  export: z.object({ logs: exportSchema, metrics: exportSchema, traces: exportSchema }),
+  export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
 });
 
 export type ServiceExport = z.output<typeof exportSchema>;
@@ -68,6 +86,16 @@ export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok
 /** Returns the value of an answer, or null if there is none. */
 export function answered<T>(answer: Answer<T>): T | null {
   return answer.ok ? answer.value : null;
+}
+
+/** Asks the service whether it is ready. Never rejects. */
+export async function fetchReady(address: HealthAddress): Promise<Answer<true>> {
+  try {
+    const response = await fetch(healthUrl(address, '/readyz'), { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    return response.ok ? { ok: true, value: true } : { ok: false, reason: (await response.text()).trim() };
+  } catch (error) {
+    return { ok: false, reason: reasonOf(error) };
+  }
 }
 
 /** Reads the status of the service. Never rejects. */
@@ -95,7 +123,11 @@ async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Pro
     const [issue] = parsed.error.issues;
     return { ok: false, reason: `unexpected value at ${issue?.path.join('.') || 'the top level'}` };
   } catch (error) {
-    const { cause, message } = error as Error;
-    return { ok: false, reason: cause instanceof Error ? cause.message : message };
+    return { ok: false, reason: reasonOf(error) };
   }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return cause instanceof Error ? cause.message : message;
 }

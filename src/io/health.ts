@@ -7,6 +7,7 @@ import type { HealthAddress } from '../config/health-address.ts';
 import { FatalError } from '../core/errors.ts';
 import type { RecentTermination } from '../core/filter/rules.ts';
 import { notReady, type RecentRejection, type ServiceSnapshot, statusOf } from '../core/status.ts';
+import { describeOwner, portOwner } from './port-owner.ts';
 
 /** Number of newest rejections in /status. */
 const REJECTIONS_SHOWN = 5;
@@ -45,6 +46,16 @@ export function serveHealth(address: HealthAddress, served: Served): Promise<Ser
   });
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.maxConnections = CONNECTIONS_MAX;
+  return listen(server, address);
+}
+
+/** Rejects with a FatalError if the address cannot be used, as serveHealth() does. */
+export async function requireFree(address: HealthAddress): Promise<void> {
+  const server = await listen(createServer(), address);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function listen(server: Server, address: HealthAddress): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(addressError(address, error)));
     server.listen(address.port, address.host, () => {
@@ -82,7 +93,7 @@ function addressError({ host, port }: HealthAddress, error: NodeJS.ErrnoExceptio
   if (error.code === 'EADDRINUSE') {
     return new FatalError(
       'HEALTH_ADDR_TAKEN',
-      `The health address ${where} is already in use: stop the other program, or set WHODUNIT_HEALTH_ADDR to another address or to off.`,
+      `The health address ${where} is already in use${describeOwner(portOwner(port))}: stop that program, or set WHODUNIT_HEALTH_ADDR to another address or to off.`,
     );
   }
   return new FatalError(

@@ -4,7 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
 import { parseResourceAttributes } from '../core/identity/declared.ts';
-import type { Host } from '../core/identity/host.ts';
+import { type Host, tagsOf } from '../core/identity/host.ts';
 import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
 
 /** Maximum number of users; further lines of passwd are ignored. */
@@ -23,12 +23,19 @@ const ARCHS: Readonly<Record<string, string>> = {
 
 /**
  * Returns the reader of the host; user names are at most 10 s old. `etc`: the directory of passwd and machine-id. host.id and host.name of
- * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has its own host name. Never throws.
+ * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has its own host name. The rest of them tags the
+ * fleet. Never throws.
  */
 export function hostReader(etc = '/etc', env: Readonly<Record<string, string | undefined>> = process.env): () => Host {
   const named = parseResourceAttributes(env.OTEL_RESOURCE_ATTRIBUTES);
   const id = named[HOST_ID] || machineId(etc);
-  const fixed = { id, name: named[HOST_NAME] || hostname(), arch: ARCHS[arch()] ?? arch(), osVersion: release() };
+  const fixed = {
+    id,
+    name: named[HOST_NAME] || hostname(),
+    arch: ARCHS[arch()] ?? arch(),
+    osVersion: release(),
+    tags: tagsOf(named),
+  };
   let host: Host = { ...fixed, userNames: new Map() };
   let checkedAt = Number.NEGATIVE_INFINITY;
   let version = '';

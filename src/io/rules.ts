@@ -16,21 +16,32 @@ const FILE_BYTES_MAX = 1_048_576;
 /** Returns the rules that apply, in order. Throws a FatalError that names file, key, value and what is allowed. */
 export function readRules({ path, mode }: RulesSource): readonly Rule[] {
   if (path === null) return rulesOf([], mode);
-  const document = parseDocument(readText(path));
-  const [syntax] = document.errors;
-  if (syntax !== undefined) {
-    const message = `${path} is not valid YAML: ${firstLine(syntax.message)}. Correct that line.`;
-    throw new FatalError('CONFIG_INVALID', message, EXIT_CONFIG);
-  }
-  const parsed = parseRules(document.toJS());
+  const parsed = parseRules(parseYaml(path, readText(path)));
   if (parsed.ok) return rulesOf(parsed.rules, mode);
   const { key, value, allowed } = parsed.error;
   throw configError(`${key} in ${path}`, value, allowed, 'Correct the file.');
 }
 
+function parseYaml(path: string, text: string): unknown {
+  try {
+    const document = parseDocument(text);
+    const [syntax] = document.errors;
+    if (syntax === undefined) return document.toJS();
+    throw syntax;
+  } catch (error) {
+    // Besides its own errors, the parser throws on too many aliases, and if the nesting exceeds the stack.
+    const { message } = error as Error;
+    const reason = `${path} is not valid YAML: ${firstLine(message)}. Correct that line.`;
+    throw new FatalError('CONFIG_INVALID', reason, EXIT_CONFIG);
+  }
+}
+
 function readText(path: string): string {
   try {
-    const { size } = statSync(path);
+    const file = statSync(path);
+    // Reading a FIFO would wait for its writer.
+    if (!file.isFile()) throw configError('the rules file', path, 'a file', 'It is none: check the path.');
+    const { size } = file;
     if (size <= FILE_BYTES_MAX) return readFileSync(path, 'utf8');
     const remedy = `It has ${size} bytes: shorten it.`;
     throw configError('the rules file', path, `a file of at most ${FILE_BYTES_MAX} bytes`, remedy);
@@ -42,8 +53,16 @@ function readText(path: string): string {
   }
 }
 
-/** Reloads the rules. Returns null if they are invalid: the reason is logged, and the caller keeps the previous rules. */
+/**
+ * Reloads the rules. Returns null if there is no file or the rules are invalid: the reason is logged, and the caller keeps the previous rules.
+ */
 export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | null {
+  if (source.path === null) {
+    log.line(
+      'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --config). The built-in rules still apply.',
+    );
+    return null;
+  }
   try {
     const rules = readRules(source);
     log.line(`reloaded ${source.path}: ${rules.length} rules, including the built-in ones`);

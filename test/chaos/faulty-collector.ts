@@ -22,7 +22,8 @@ export const FAULTS = [
   'disconnects during the request',
   'accepts, then disconnects',
 ] as const;
-export type Fault = (typeof FAULTS)[number] | 'no fault';
+/** `fails`: HTTP 500, or INTERNAL, to every request (scenario j). */
+export type Fault = (typeof FAULTS)[number] | 'fails' | 'no fault';
 /** With these it refuses some records and accepts the others. */
 export const REFUSING: ReadonlySet<Fault> = new Set(['refuses some records', 'refuses the request']);
 
@@ -32,6 +33,7 @@ const EARLY_BY_MS = 100;
 const UNAVAILABLE = 14;
 const RESOURCE_EXHAUSTED = 8;
 const INVALID_ARGUMENT = 3;
+const INTERNAL = 13;
 
 /** The answer to a request. `none`: no answer; `disconnect`: the connection is closed in the middle of the answer. */
 type Answer =
@@ -94,6 +96,8 @@ export class FaultyCollector {
         return { kind: 'accept', message: await forward(message) };
       case 'unavailable':
         return { kind: 'refuse', http: 503, grpc: UNAVAILABLE };
+      case 'fails':
+        return { kind: 'refuse', http: 500, grpc: INTERNAL };
       case 'throttled':
         this.#notBefore = performance.now() + RETRY_AFTER_S * 1000;
         return { kind: 'refuse', http: 429, grpc: RESOURCE_EXHAUSTED, retryAfterS: RETRY_AFTER_S };

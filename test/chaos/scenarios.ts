@@ -9,6 +9,7 @@ import { powerLoss } from './f-power-loss.ts';
 import { clockJumps } from './g-clock-jumps.ts';
 import { badClients } from './h-bad-clients.ts';
 import { upgrade } from './i-upgrade.ts';
+import { backendFails } from './j-backend-fails.ts';
 import type { Scenario } from './scenario.ts';
 import { soak } from './soak.ts';
 import { storm } from './storm.ts';
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   clockJumps,
   badClients,
   upgrade,
+  backendFails,
   storm,
   soak,
 ];

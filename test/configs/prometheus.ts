@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Prometheus (from Debian) that accepts remote write, with the shipped alerts.
+// A real Prometheus (from Debian) that accepts remote write, with the shipped alerts; or one with the samples of a test.
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { answers } from '../../scripts/stack/collector.ts';
@@ -8,34 +9,55 @@ import { PROMETHEUS_ALERTS } from './shown.ts';
 
 const READY_WITHIN_MS = 60_000;
 /** A series without new samples disappears after this time. The default is five minutes. */
-const LOOKBACK = '15s';
+const SHORT_LOOKBACK = '15s';
 
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
+/** Seconds since 1970, and the value. */
+export type Point = readonly [time: number, value: number];
+
 export interface Prometheus {
   readonly url: string;
   /** Evaluates an instant query. Throws with the error of Prometheus if the query is invalid. */
   readonly query: (expr: string) => Promise<Sample[]>;
+  /** Evaluates a query every `stepSeconds`, as Grafana draws it, and returns the points of each series. */
+  readonly range: (expr: string, start: number, end: number, stepSeconds: number) => Promise<(readonly Point[])[]>;
   /** Names of the firing and pending alerts. */
   readonly alerts: () => Promise<string[]>;
   readonly output: () => string;
   readonly stop: () => Promise<void>;
 }
 
-export async function startPrometheus(): Promise<Prometheus> {
+export interface PrometheusOptions {
+  /** Samples in OpenMetrics' text format, with which it starts. Series then disappear after the default time. */
+  readonly openMetrics?: string;
+  /** Prometheus 3, which accepts OTLP, with these settings of `otlp`. undefined: Debian's, which accepts remote write. */
+  readonly otlp?: object;
+}
+
+export async function startPrometheus({ openMetrics, otlp }: PrometheusOptions = {}): Promise<Prometheus> {
+  const binary = otlp === undefined ? 'prometheus' : process.env.WHODUNIT_TEST_PROMETHEUS;
+  if (binary === undefined) throw new Error('WHODUNIT_TEST_PROMETHEUS is not set: run npm run test:configs');
   const directory = temporaryDirectory();
   const [port = 0] = await freePorts(1);
   const config = join(directory.path, 'prometheus.json'); // JSON is YAML
-  writeFileSync(config, JSON.stringify({ global: { evaluation_interval: '1s' }, rule_files: [PROMETHEUS_ALERTS] }));
-  const program = startProgram('prometheus', [
+  const global = { evaluation_interval: '1s' };
+  writeFileSync(config, JSON.stringify({ global, rule_files: [PROMETHEUS_ALERTS], ...(otlp && { otlp }) }));
+  const data = join(directory.path, 'data');
+  if (openMetrics !== undefined) {
+    const samples = join(directory.path, 'samples');
+    writeFileSync(samples, openMetrics);
+    execFileSync('promtool', ['tsdb', 'create-blocks-from', 'openmetrics', samples, data], { stdio: 'pipe' });
+  }
+  const program = startProgram(binary, [
     `--config.file=${config}`,
-    `--storage.tsdb.path=${join(directory.path, 'data')}`,
+    `--storage.tsdb.path=${data}`,
     `--web.listen-address=127.0.0.1:${port}`,
-    '--web.enable-remote-write-receiver',
-    `--query.lookback-delta=${LOOKBACK}`,
+    otlp === undefined ? '--web.enable-remote-write-receiver' : '--web.enable-otlp-receiver',
+    ...(openMetrics === undefined ? [`--query.lookback-delta=${SHORT_LOOKBACK}`] : []),
   ]);
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {
@@ -60,6 +82,11 @@ export async function startPrometheus(): Promise<Prometheus> {
       const { result = [] } = await ask('/api/v1/query', new URLSearchParams({ query: expr }));
       return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
     },
+    range: async (query, start, end, step) => {
+      const body = new URLSearchParams({ query, start: String(start), end: String(end), step: String(step) });
+      const { result = [] } = await ask('/api/v1/query_range', body);
+      return result.map(({ values = [] }) => values.map(([time, value]): Point => [time, Number(value)]));
+    },
     alerts: async () => {
       const { alerts = [] } = await ask('/api/v1/alerts');
       return alerts.map(({ labels }) => labels.alertname ?? '');
@@ -73,7 +100,11 @@ interface Answer {
   readonly status: string;
   readonly error?: string;
   readonly data: {
-    readonly result?: readonly { metric: Record<string, string>; value: readonly [number, string] }[];
+    readonly result?: readonly {
+      metric: Record<string, string>;
+      value: readonly [number, string];
+      values?: [number, string][];
+    }[];
     readonly alerts?: readonly { labels: Record<string, string> }[];
   };
 }

@@ -52,6 +52,8 @@ export function startConfigs(command: readonly string[], files: readonly string[
 export interface Shipped {
   readonly grpc: string;
   readonly http: string;
+  /** The collector's own metrics, if the configuration has them: the address of their page. */
+  readonly metrics: string;
   readonly program: Program;
   /** Kills the collector with SIGKILL and starts it again. */
   readonly crash: () => Promise<void>;
@@ -96,6 +98,7 @@ export async function startShipped(files: readonly string[], env: NodeJS.Process
   return {
     grpc: `http://127.0.0.1:${grpc}`,
     http: `http://127.0.0.1:${http}`,
+    metrics: `http://127.0.0.1:${metrics}/metrics`,
     get program() {
       return program;
     },

@@ -8,7 +8,7 @@ import { ROOT } from '../../scripts/stack/program.ts';
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const DASHBOARDS = join(OTEL_CONFIG, 'grafana/dashboards');
 export const PROMETHEUS_ALERTS = join(OTEL_CONFIG, 'prometheus/alerts.yaml');
-const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
+export const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
 
 export interface Query {
   /** The dashboard and panel, or the alert. */
@@ -17,9 +17,19 @@ export interface Query {
   readonly expr: string;
 }
 
-interface Panel {
+export interface Panel {
   readonly title: string;
-  readonly targets: readonly { readonly datasource: { readonly type: string }; readonly expr: string }[];
+  readonly type: string;
+  /** The smallest `$__interval`, such as `1m`. */
+  readonly interval?: string;
+  readonly targets: readonly Target[];
+}
+export interface Target {
+  readonly datasource: { readonly type: string };
+  readonly expr: string;
+  /** The smallest step; Grafana also takes it for the interval of the metrics. */
+  readonly interval?: string;
+  readonly instant?: boolean;
 }
 interface Rules {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
@@ -31,25 +41,31 @@ export const dashboards: readonly { readonly name: string; readonly text: string
 
 /** Values for the variables of Grafana. */
 const VARIABLES: Readonly<Record<string, string>> = {
-  $service: '.+',
-  $cause: '.+',
-  $host: '.+',
+  $logs: 'telemetry_distro_name="whodunit"',
+  $namespace: '.*',
+  $service: '.*',
+  $cause: '.*',
+  $host: '.*',
   $__range: '1h',
   $__rate_interval: '1m',
   $__interval: '1m',
 };
 
-function filled(expr: string): string {
+export function filled(expr: string, variables: Readonly<Record<string, string>> = {}): string {
   return expr.replace(/\$\w+/g, (name) => {
-    const value = VARIABLES[name];
+    const value = variables[name] ?? VARIABLES[name];
     if (value === undefined) throw new Error(`unknown variable ${name} in ${expr}`);
     return value;
   });
 }
 
+export function panelsOf({ text }: { readonly text: string }): readonly Panel[] {
+  return JSON.parse(text).panels;
+}
+
 export function shownQueries(): Query[] {
   const panels = dashboards.flatMap(({ name, text }) =>
-    (JSON.parse(text).panels as Panel[]).flatMap(({ title, targets }) =>
+    panelsOf({ text }).flatMap(({ title, targets }) =>
       targets.map(({ datasource, expr }): Query => {
         const language = datasource.type === 'loki' ? 'logql' : 'promql';
         return { at: `${name}: ${title}`, language, expr: filled(expr) };

@@ -74,7 +74,7 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
     const base =
       arch === 'amd64' ? inspect(defaultOf('images/service.Dockerfile', 'NODE_IMAGE')).Size : inspect(ARM_RUNTIME).Size;
     expect(Size - base).toBeLessThan(SERVICE_BYTES_MAX);
-    expect(Config.Healthcheck.Test).toEqual(['CMD', HEALTH, 'health', '--address', '127.0.0.1:9465']);
+    expect(Config.Healthcheck.Test).toEqual(['CMD', HEALTH, 'health', '--service']);
     expect(Config.Healthcheck.Interval).toBe(HEALTH_INTERVAL_NS);
     expect(labelled(Config)).toBe(true);
     const installed = taken(tag, dirname(HEALTH));

@@ -44,6 +44,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     duplicates: 0,
     loader,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
+    printer: null,
     exports: { logs: null, metrics: null, traces: null },
   };
   return { snapshot: () => snapshot, rejections: () => [], recent: () => [] };
@@ -174,7 +175,9 @@ describe('the health server', () => {
     const { port } = server.address() as AddressInfo;
     await expect(serveHealth({ host: '127.0.0.1', port }, served())).rejects.toMatchObject({
       code: 'HEALTH_ADDR_TAKEN',
-      message: expect.stringMatching(/already in use: .*WHODUNIT_HEALTH_ADDR/),
+      message: expect.stringMatching(
+        /already in use by .* \(pid \d+, uid \d+\): stop that program, or set WHODUNIT_HEALTH_ADDR/,
+      ),
     });
     server.close();
   });

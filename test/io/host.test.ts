@@ -75,3 +75,27 @@ it('logs a rate-limited topic once a minute, with the number of lines left out',
     'whodunit: fourth\n',
   ]);
 });
+
+it('tags the fleet with OTEL_RESOURCE_ATTRIBUTES, without what describes whodunit itself', () => {
+  const own = [
+    'service.name=whodunit',
+    'service.instance.id=1',
+    'k8s.pod.name=whodunit-x2x4z',
+    'k8s.namespace.name=observability',
+    'k8s.container.name=service',
+    'k8s.daemonset.name=whodunit',
+    'container.id=c0ffee',
+    'process.pid=1',
+    'telemetry.sdk.name=x',
+    'empty=',
+  ];
+  const fleet = {
+    'k8s.cluster.name': 'a',
+    'k8s.node.name': 'node-1',
+    'deployment.environment.name': 'production',
+    'cloud.region': 'eu-west-1',
+    team: 'till 4',
+  };
+  const pairs = Object.entries(fleet).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+  expect(hostReader(etc, { OTEL_RESOURCE_ATTRIBUTES: [...own, ...pairs].join() })().tags).toEqual(fleet);
+});

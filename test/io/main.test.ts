@@ -2,7 +2,7 @@
 // The whole service as a child process, against a fake loader and a fake collector.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ afterEach(async () => {
   await loader.remove();
 });
 
-function start(args: string[], env: Record<string, string> = {}): void {
+function start(args: string[], env: Record<string, string> = {}, stdout: 'pipe' | number = 'pipe'): void {
   child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
     env: {
       PATH: process.env.PATH,
@@ -43,7 +43,7 @@ function start(args: string[], env: Record<string, string> = {}): void {
       WHODUNIT_REPORT: 'all',
       ...env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
   });
   child.stdout?.on('data', (chunk) => {
     out += chunk;
@@ -227,8 +227,11 @@ describe('whodunit run', () => {
     start(['run'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address });
     await until(() => loader.connections === 2, 'the second service');
     expect((await status()).deaths).toMatchObject({ ...before.deaths, duplicates: 0 });
+    const second = child;
     start(['doctor'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address });
     await until(() => out.includes('rejected'), 'the output of doctor');
+    await ended();
+    child = second;
     expect(out).toMatch(/ok .*queue +0 records wait \(0 B of 256 MiB\) in .*queue\.db/);
     expect(out).toMatch(/note +rejected +.*HTTP 400.*: .*out-of-memory killer/);
   });
@@ -288,7 +291,9 @@ describe('whodunit run', () => {
     await once(other, 'listening');
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${(other.address() as AddressInfo).port}` });
     expect(await ended()).toBe(1);
-    expect(err).toMatch(/^whodunit: The health address 127\.0\.0\.1:\d+ is already in use: .*\n$/);
+    expect(err).toMatch(
+      /^whodunit: The health address 127\.0\.0\.1:\d+ is already in use by .* \(pid \d+, uid \d+\): .*\n$/,
+    );
     other.close();
   });
 
@@ -300,6 +305,29 @@ describe('whodunit run', () => {
 });
 
 describe('the other commands', () => {
+  it('health exits with 0 if the service is ready or has no endpoint, and with 1 and the reason if it is not', async () => {
+    const address = `127.0.0.1:${(await freePorts(1))[0]}`;
+    start(['health'], { WHODUNIT_HEALTH_ADDR: address });
+    expect(await ended()).toBe(1);
+    expect(err).toMatch(/^whodunit: The service at 127\.0\.0\.1:\d+ is not ready: .*ECONNREFUSED/);
+    start(['health']);
+    expect(await ended()).toBe(0);
+    start(['run'], { WHODUNIT_HEALTH_ADDR: address });
+    await until(() => loader.received.length > 0, 'the claim');
+    const service = child;
+    do {
+      start(['health'], { WHODUNIT_HEALTH_ADDR: address });
+    } while ((await ended()) !== 0);
+    child = service;
+    expect(await stop()).toBe(0);
+  });
+
+  it('exit with 74 if stdout is full', async () => {
+    start(['explain', '137'], {}, openSync('/dev/full', 'w'));
+    expect(await ended()).toBe(74);
+    expect(err).toBe('whodunit: stdout cannot be written: writing failed with ENOSPC.\n');
+  });
+
   it('doctor exits with 1 if it finds a problem', async () => {
     await loader.stop();
     start(['doctor']);

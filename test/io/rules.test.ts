@@ -47,6 +47,12 @@ describe('a rules file', () => {
       /^rules\[0\]\.action in .* is "drop"; allowed: report, count, ignore\./,
     ],
     ['rules: [\n', /whodunit\.yaml is not valid YAML: .* at line 2, column 1.*\. Correct that line\.$/],
+    ['a: &a [1]\nrules: [*b]\n', /whodunit\.yaml is not valid YAML: Unresolved alias/],
+    [
+      `a: &a [1,1,1,1,1]\nb: &b [${'*a,'.repeat(60)}]\nrules: [${'*b,'.repeat(60)}]\n`,
+      /is not valid YAML: Excessive alias/,
+    ],
+    [`rules: ${'['.repeat(20_000)}`, /whodunit\.yaml is not valid YAML: /],
     [`rules: ${'x'.repeat(1_048_576)}`, /allowed: a file of at most 1048576 bytes\./],
   ])('that is invalid is rejected with exit code 78: %#', (text, message) => {
     writeFileSync(file, text);

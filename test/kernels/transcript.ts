@@ -82,7 +82,7 @@ class Wire {
   readonly #circumstances: Circumstances;
 
   constructor(arch: string) {
-    const host = { id: null, name: 'machine', arch, osVersion: '', userNames: new Map() };
+    const host = { id: null, name: 'machine', arch, osVersion: '', userNames: new Map(), tags: {} };
     this.#circumstances = circumstances({ host, seen: new Seen(SEEN_MAX) });
   }
 

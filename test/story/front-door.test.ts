@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first commands of a user: `npm start` and `npm run demo`, with the command lines from package.json.
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { answers } from '../../scripts/stack/collector.ts';
-import { MORTAL, type Program, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { MORTAL, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { type Place, place } from '../../scripts/stack/whodunit.ts';
+import { childRunning, LOADER_NAME, npmStart, ready, SERVICE_NAME, startScript } from '../support/front-door.ts';
 
-const READY_WITHIN_MS = 60_000; // it builds first
 const REPORT_WITHIN_MS = 60_000;
 const DEMO_WITHIN_MS = 90_000;
-
-const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
-
-/** Runs a script of package.json as npm does: in a shell, which the command replaces. */
-function startScript(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
-  return startProgram('sh', ['-c', `${scripts[name]} "$@"`, 'sh', ...args], { env: { ...process.env, ...env } });
-}
 
 const running: Program[] = [];
 const places: Place[] = [];
@@ -28,24 +20,21 @@ afterEach(async () => {
 async function start(args: readonly string[]): Promise<{ at: Place; program: Program }> {
   const at = await place();
   places.push(at);
-  // The service runs as another user if that user can read the checkout.
-  chmodSync(at.directory.path, 0o711);
-  const program = startScript('start', args, {
-    WHODUNIT_SOCKET: at.socket,
-    WHODUNIT_PIN_DIR: at.pinDir,
-    WHODUNIT_HEALTH_ADDR: at.health,
-    WHODUNIT_REPORT: 'all',
-  });
+  const program = await npmStart(at, args);
   running.push(program);
-  await until('readyz', READY_WITHIN_MS, () => answers(`http://${at.health}/readyz`), program.output);
-  await until('its last line', REPORT_WITHIN_MS, () => /whodunit is running/.test(program.output()) || undefined);
+  await ready(at, program.output);
   return { at, program };
 }
 
-/** The pids of the children that run the given program. */
-function childrenRunning(parent: number, what: string): number[] {
-  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number);
-  return children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(what));
+/** Waits for the JSON record of the process among those that `npm start` printed. */
+async function record(program: Program, pid: number): Promise<{ attributes: unknown }> {
+  const find = () =>
+    program
+      .stdout()
+      .split('\n')
+      .slice(0, -1)
+      .find((text) => text.includes(`"process.pid":${pid},`));
+  return JSON.parse(await until('the report', REPORT_WITHIN_MS, find, program.output));
 }
 
 describe('npm start', () => {
@@ -53,17 +42,8 @@ describe('npm start', () => {
     const { at, program } = await start(['--output', 'json']);
     const victim = startProgram(MORTAL, ['exit', '42']);
     await victim.ended;
-    const line = await until(
-      'the report',
-      REPORT_WITHIN_MS,
-      () =>
-        program
-          .stdout()
-          .split('\n')
-          .find((text) => text.includes(`"process.pid":${victim.pid},`)),
-      program.output,
-    );
-    expect(JSON.parse(line).attributes).toMatchObject({ 'whodunit.cause': 'exit', 'process.exit.code': 42 });
+    const { attributes } = await record(program, victim.pid);
+    expect(attributes).toMatchObject({ 'whodunit.cause': 'exit', 'process.exit.code': 42 });
     program.child.kill('SIGINT');
     expect(await program.ended, program.output()).toEqual({ code: 0, signal: null });
     expect(existsSync(at.pinDir)).toBe(false);
@@ -71,21 +51,22 @@ describe('npm start', () => {
   });
 
   it.each([
-    ['loader', 'whodunit-loader'],
-    ['service', 'dist/main.js'],
-  ])('stops with a message when the %s terminates', async (name, what) => {
-    const { at, program } = await start([]);
-    const [pid] = childrenRunning(program.pid, what);
-    process.kill(pid as number, 'SIGKILL');
-    expect(await program.ended, program.output()).toEqual({ code: 1, signal: null });
-    expect(program.output()).toContain(`the ${name} ended with SIGKILL`);
-    // A killed loader cannot remove its pins: the next one takes them over.
-    if (name === 'loader') {
-      const unload = startProgram(`${ROOT}/build/whodunit-loader`, ['unload', '--pin-dir', at.pinDir]);
-      expect(await unload.ended, unload.output()).toEqual({ code: 0, signal: null });
-    }
-    expect(existsSync(at.pinDir)).toBe(false);
-  });
+    ['loader', LOADER_NAME],
+    ['service', SERVICE_NAME],
+  ])(
+    'starts the %s again with a message when it terminates, and reports what terminated meanwhile',
+    async (name, what) => {
+      const { at, program } = await start(['--output', 'json']);
+      process.kill(await childRunning(program.pid, what), 'SIGKILL');
+      const victim = startProgram(MORTAL, ['exit', '42']);
+      await victim.ended;
+      await record(program, victim.pid);
+      expect(program.output()).toContain(`the ${name} ended with SIGKILL: starting it again in 0.2 s.`);
+      program.child.kill('SIGINT');
+      expect(await program.ended, program.output()).toEqual({ code: 0, signal: null });
+      expect(existsSync(at.pinDir)).toBe(false);
+    },
+  );
 });
 
 describe('npm run demo', () => {

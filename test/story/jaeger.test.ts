@@ -2,13 +2,15 @@
 // With a real Jaeger, which accepts only traces: an instrumented batch job crashes, and its termination is a span in the trace of its own
 // span, under the same service.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FakeLoader, goldenObject, line } from '../../scripts/stack/fake-loader.ts';
 import { type Jaeger, startJaeger } from '../../scripts/stack/jaeger.ts';
 import { startProgram, until } from '../../scripts/stack/program.ts';
-import { type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
+import { type Protocol, place, startService, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { JOB_SPAN, NODE_JOB, PYTHON_JOB } from '../support/jobs.ts';
 
 const REPORTED_WITHIN_MS = 60_000;
 const PARENT = 'b7ad6b7169203331';
+const DAY_NS = 86_400_000_000_000n;
 
 describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
   let jaeger: Jaeger;
@@ -73,11 +75,46 @@ describe.each<Protocol>(['grpc', 'http/protobuf'])('over %s', (protocol) => {
           'otel.status_description': expect.stringMatching(/aborted/),
         },
       });
-      // The lifetime of the process includes the span of the job.
-      expect(death.startMicros).toBeLessThan(own?.startMicros ?? 0);
+      // The last millisecond of the process: after the span of the job.
+      expect(death.durationMicros).toBeLessThanOrEqual(1000);
       expect(death.startMicros + death.durationMicros).toBeGreaterThan(
         (own?.startMicros ?? 0) + (own?.durationMicros ?? 0),
       );
     },
   );
+
+  it('a process that ran for a day is found by a search of the last five minutes', async () => {
+    const service = `day-long ${protocol}`;
+    const endedNs = BigInt(Date.now()) * 1_000_000n;
+    const death = goldenObject('death-exit-3');
+    Object.assign(death, { time_ns: String(endedNs), clock_offset_ns: '0' });
+    death.process.start_boottime_ns = String(endedNs - DAY_NS);
+    Object.assign(death.process, { env: { OTEL_SERVICE_NAME: service }, otel_context: null });
+    const loader = await new FakeLoader().start();
+    const at = { ...(await place()), socket: loader.path };
+    const program = startService(at, {
+      WHODUNIT_SPANS: 'all',
+      OTEL_TRACES_EXPORTER: 'otlp',
+      OTEL_LOGS_EXPORTER: 'none',
+      OTEL_METRICS_EXPORTER: 'none',
+      OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? jaeger.grpc : jaeger.http,
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+    });
+    try {
+      await until('the service', REPORTED_WITHIN_MS, () => loader.received.length > 0 || undefined, program.output);
+      loader.send(line(death));
+      const found = await until(
+        'the span',
+        REPORTED_WITHIN_MS,
+        async () => (await jaeger.search(service, 5))[0],
+        program.output,
+      );
+      expect(found).toMatchObject({ service, tags: { 'whodunit.process.uptime': Number(DAY_NS) / 1e9 } });
+      expect(found.durationMicros).toBe(1000);
+    } finally {
+      await program.stop();
+      await loader.remove();
+      at.directory.remove();
+    }
+  });
 });

@@ -11,4 +11,5 @@ export const host: Host = {
     [0, 'root'],
     [1000, 'alice'],
   ]),
+  tags: {},
 };

@@ -78,7 +78,7 @@ function otherBackend(signal: SignalName): string {
   const name = signal.toUpperCase();
   const send = `send them to a backend that does (OTEL_EXPORTER_OTLP_${name}_ENDPOINT)`;
   if (signal !== 'logs') return `${send}, or set OTEL_${name}_EXPORTER=none.`;
-  return `${send}. If it accepts only traces, as Jaeger does, set OTEL_TRACES_EXPORTER=otlp and OTEL_LOGS_EXPORTER=console.`;
+  return `${send}. If it accepts only traces, as Jaeger does, set OTEL_TRACES_EXPORTER=otlp, WHODUNIT_SPANS=all and OTEL_LOGS_EXPORTER=console.`;
 }
 
 /** For a refusal without a status, only with a reason: a record that the running service could not deliver. */

@@ -2,6 +2,7 @@
 // The state of the export of one signal (logs, metrics or traces). Each exporter keeps its own and returns snapshots, for /status and
 // the doctor.
 import type { Failure } from './outcome.ts';
+import type { Suspect } from './plan.ts';
 import type { Target } from './target.ts';
 
 export interface ExportState {
@@ -14,6 +15,15 @@ export interface ExportState {
   readonly nextAttemptMs: number | null;
   /** Log records, data points or spans that the target rejected, since the service started. They are lost. */
   readonly rejected: number;
+}
+
+export interface LogsState extends ExportState {
+  /** Records that the target did not accept in a request of their own; they wait on disk. */
+  readonly suspects: readonly WaitingRecord[];
+}
+
+export interface WaitingRecord extends Omit<Suspect<unknown>, 'row'> {
+  readonly record: Uint8Array;
 }
 
 export interface TracesState extends ExportState {

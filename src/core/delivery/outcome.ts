@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a collector's answer to an export means: accepted, try again, fix the settings, or rejected. Follows the OTLP specification
-// 1.10 ("Failures", "Retryable response codes", "OTLP/HTTP Throttling"). Retrying is io/otlp/deliver.ts's job; advice for people is in
-// diagnose.ts.
+// 1.10 ("Failures", "Retryable response codes", "OTLP/HTTP Throttling"), but believes fewer codes than it that the items are bad
+// (docs/decisions/0046). plan.ts decides what is sent next; advice for people is in diagnose.ts.
 import { retryDelayMs } from './retry-info.ts';
 
 export type Outcome = Success | Failure;
@@ -21,13 +21,21 @@ export interface PartialSuccess {
 
 /** Why an export was not accepted. `message`: the server's message or the local error, as one short printable line. */
 export type Failure =
-  /** Not a fault of the items: send them again. `reached`: a server answered. `afterMs`: the delay that it requested. */
-  | (Reason & { readonly kind: 'retryable'; readonly reached: boolean; readonly afterMs: number | null })
-  /** The server failed. The items may be the cause, so the number of retries is limited. */
+  /**
+   * Not a fault of the items: send them again. `sent`: the server may have received them. `reached`: it answered. `afterMs`: the delay
+   * that it requested.
+   */
+  | (Reason & {
+      readonly kind: 'retryable';
+      readonly sent: boolean;
+      readonly reached: boolean;
+      readonly afterMs: number | null;
+    })
+  /** The answer does not say whether the items are the cause. */
   | (Reason & { readonly kind: 'ambiguous'; readonly afterMs: number | null })
-  /** The target does not accept this signal, or not with these settings. Not a fault of the items; waiting does not fix it. */
+  /** The target does not accept this signal, or not with these settings. Waiting does not fix it. */
   | (Reason & { readonly kind: 'misconfigured' })
-  /** These items will never be accepted. */
+  /** The request is bad. If it has one item, that item is. */
   | (Reason & { readonly kind: 'rejected' });
 
 export interface Reason {
@@ -78,23 +86,26 @@ export function describePartial(rejected: number, count: number, items: string, 
     : `rejected ${rejected} of ${count} ${items} (partial success): ${message}`;
 }
 
-/** No server answered, or its answer was incomplete. */
+/** No server answered, or its answer was incomplete. `cause`: the code of a system error, or null. */
 export function unreached(cause: string | null, message: string): Failure {
-  return { kind: 'retryable', status: { kind: 'unreached', cause }, message, reached: false, afterMs: null };
+  const sent = cause === null || SENT.has(cause);
+  return { kind: 'retryable', status: { kind: 'unreached', cause }, message, sent, reached: false, afterMs: null };
 }
 
+/** Nothing was sent: the same bytes cannot be encoded next time either. */
 export function unencodable(message: string): Failure {
-  return { kind: 'rejected', status: { kind: 'unencodable' }, message };
+  return { kind: 'rejected', status: { kind: 'unencodable' }, message: printable(message) };
 }
 
-/** An answer that is not 2xx. `nowMs`: ms since 1970, for a Retry-After that is a date. */
+/** An answer that is not an OTLP response. `nowMs`: ms since 1970, for a Retry-After that is a date. */
 export function httpFailure({ status: code, retryAfter, text }: HttpAnswer, nowMs: number): Failure {
   const reason: Reason = { status: { kind: 'http', code }, message: printable(text) };
   const afterMs = retryAfterMs(retryAfter, nowMs);
-  if (HTTP_RETRYABLE.has(code)) return { ...reason, kind: 'retryable', reached: true, afterMs };
-  if (code === 500) return { ...reason, kind: 'ambiguous', afterMs };
-  if (code < 400 || HTTP_MISCONFIGURED.has(code)) return { ...reason, kind: 'misconfigured' };
-  return { ...reason, kind: 'rejected' };
+  if (HTTP_RETRYABLE.has(code)) return { ...reason, kind: 'retryable', sent: true, reached: true, afterMs };
+  if (code < 400 || HTTP_MISCONFIGURED.has(code) || PLAIN_TO_TLS.test(text))
+    return { ...reason, kind: 'misconfigured' };
+  if (HTTP_REJECTED.has(code)) return { ...reason, kind: 'rejected' };
+  return { ...reason, kind: 'ambiguous', afterMs };
 }
 
 /** A status that is not OK. */
@@ -103,24 +114,33 @@ export function grpcFailure({ code, message, details }: GrpcAnswer): Failure {
   const text = printable(message.replace(/\.?\s*Last error: null\.?/, '').replace(/\s*Resolution note:\s*$/, ''));
   const reason: Reason = { status: { kind: 'grpc', code }, message: text };
   const afterMs = retryDelayMs(details);
-  if (code === RESOURCE_EXHAUSTED && afterMs === null) return { ...reason, kind: 'rejected' };
-  // grpc-js also uses these codes for a failed connection. Only RetryInfo proves that a server answered.
-  if (GRPC_RETRYABLE.has(code)) return { ...reason, kind: 'retryable', reached: afterMs !== null, afterMs };
-  if (GRPC_AMBIGUOUS.has(code)) return { ...reason, kind: 'ambiguous', afterMs };
+  if (GRPC_RETRYABLE.has(code) || (code === RESOURCE_EXHAUSTED && afterMs !== null)) {
+    // grpc-js also uses these codes for a failed connection. Only RetryInfo proves that a server answered.
+    return { ...reason, kind: 'retryable', sent: !NOT_CONNECTED.test(text), reached: afterMs !== null, afterMs };
+  }
   if (GRPC_MISCONFIGURED.has(code)) return { ...reason, kind: 'misconfigured' };
-  return { ...reason, kind: 'rejected' };
+  if (code === INVALID_ARGUMENT) return { ...reason, kind: 'rejected' };
+  return { ...reason, kind: 'ambiguous', afterMs };
 }
+
+/** A connection that existed broke. Every other system error precedes the request. */
+const SENT: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+/** How grpc-js says that no connection could be made. */
+const NOT_CONNECTED = /^(?:No connection established|Name resolution failed)/;
 
 /** 408 is not in the specification; RFC 9110, 15.5.9 allows repeating the request. */
 const HTTP_RETRYABLE: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
-/** Wrong credentials, wrong path, or not an OTLP server: faults of the settings, not of the records. */
-const HTTP_MISCONFIGURED: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 407, 501]);
+/** Bad request, content too large. */
+const HTTP_REJECTED: ReadonlySet<number> = new Set([400, 413]);
+/** Wrong credentials, wrong path, wrong encoding, or not an OTLP server: faults of the settings, not of the records. */
+const HTTP_MISCONFIGURED: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 407, 415, 421, 426, 501]);
+/** A TLS port answers plain HTTP with 400, whatever the request holds (net/http of Go, nginx). */
+const PLAIN_TO_TLS = /HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port/;
 
+const INVALID_ARGUMENT = 3;
 const RESOURCE_EXHAUSTED = 8;
-/** CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (with RetryInfo only), ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS. */
-const GRPC_RETRYABLE: ReadonlySet<number> = new Set([1, 4, RESOURCE_EXHAUSTED, 10, 11, 14, 15]);
-/** UNKNOWN, INTERNAL: grpc-js also reports them for a broken connection, or for a proxy's HTTP 500. */
-const GRPC_AMBIGUOUS: ReadonlySet<number> = new Set([2, 13]);
+/** CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS. */
+const GRPC_RETRYABLE: ReadonlySet<number> = new Set([1, 4, 10, 11, 14, 15]);
 /** NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
 const GRPC_MISCONFIGURED: ReadonlySet<number> = new Set([5, 7, 12, 16]);
 
@@ -135,6 +155,7 @@ export function retryAfterMs(value: string | undefined, nowMs: number): number |
 /** At most 200 characters, safe for a log line and for JSON. */
 export function printable(text: string): string {
   return text
+    .slice(0, 1_000)
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()
     .slice(0, 200);

@@ -9,4 +9,14 @@ export interface Host {
   readonly osVersion: string;
   /** From the host's /etc/passwd. They do not apply in containers. */
   readonly userNames: ReadonlyMap<number, string>;
+  /** What our own OTEL_RESOURCE_ATTRIBUTES say about this host and its fleet: cluster, cloud, environment. For records that have none. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What describes our own process, container or pod, which an operator may have added, says nothing about the victim. */
+const OWN = /^(?:service|process|thread|container|faas|telemetry|whodunit)\.|^k8s\.(?!cluster\.|node\.)/;
+
+/** Returns the part of our own OTEL_RESOURCE_ATTRIBUTES that is true of every process on this host. */
+export function tagsOf(named: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(named).filter(([key, value]) => value !== '' && !OWN.test(key)));
 }

@@ -9,12 +9,14 @@ import { isoTime } from '../time.ts';
 import { VERSION } from '../version.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import * as semconv from './semconv.ts';
+import { serviceInstanceId } from './uid.ts';
 
 /** The whole resource, for a record. */
 export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
   const { name, executable, placement, user } = victim;
   return attributesOf([
-    // What the process declares comes first: facts from the kernel override it.
+    // What the process declares overrides the tags of the fleet, and facts from the kernel override both.
+    ...Object.entries(host.tags),
     ...Object.entries(victim.declared.attributes),
     [semconv.SERVICE_NAME, victim.serviceName],
     [semconv.PROCESS_PID, victim.pid],
@@ -66,10 +68,11 @@ export function countedResource({ declared, serviceName, placement, name }: Vict
  * The attributes that identify the service and the host, for counters and summaries. Without pid, times, container and scope: they differ
  * for each instance.
  */
-export function serviceLevel(resource: Readonly<Attributes>): Attributes {
-  return attributesOf(
-    SERVICE_LEVEL.map((key) => [key, key === semconv.SYSTEMD_UNIT ? serviceUnit(resource[key]) : resource[key]]),
+export function serviceLevel(resource: Readonly<Attributes>, { tags }: Pick<Host, 'tags'>): Attributes {
+  const pairs = SERVICE_LEVEL.map(
+    (key): Pair => [key, key === semconv.SYSTEMD_UNIT ? serviceUnit(resource[key]) : resource[key]],
   );
+  return { ...tags, ...attributesOf(pairs) };
 }
 
 /** The unit if it is a service: the name of a scope contains a pid or a container id. */
@@ -92,8 +95,30 @@ const SERVICE_LEVEL = [
   semconv.TELEMETRY_DISTRO_VERSION,
 ] as const;
 
+/**
+ * The resource of metrics: with the id of this service on this host. Prometheus and Mimir identify a series by `service.name` and this id;
+ * without it, the counters of two hosts are one series. Versions of the kernel and of whodunit do not change it.
+ */
+export function metricResource(attributes: Readonly<Attributes>): Attributes {
+  const identity = METRIC_IDENTITY.map((key) => attributes[key] ?? null);
+  return { ...attributes, [semconv.SERVICE_INSTANCE_ID]: serviceInstanceId(JSON.stringify(identity)) };
+}
+
+/** What distinguishes two resources of metrics. A host needs all of its names: clones have the same id, clusters the same node names. */
+const METRIC_IDENTITY = [
+  semconv.HOST_ID,
+  semconv.HOST_NAME,
+  semconv.SERVICE_NAME,
+  semconv.SERVICE_NAMESPACE,
+  semconv.SERVICE_VERSION,
+  semconv.DEPLOYMENT_ENVIRONMENT_NAME,
+  semconv.SYSTEMD_UNIT,
+  semconv.K8S_CLUSTER_NAME,
+] as const;
+
+/** The host without a service. */
 export function hostAttributes(host: Host): Attributes {
-  return attributesOf(hostPairs(host));
+  return { ...host.tags, ...attributesOf(hostPairs(host)) };
 }
 
 function hostPairs(host: Host): Pair[] {

@@ -47,6 +47,7 @@ export const PROCESS_USER_ID = 'process.user.id';
 export const PROCESS_LINUX_CGROUP = 'process.linux.cgroup';
 export const CONTAINER_ID = 'container.id';
 export const CONTAINER_NAME = 'container.name';
+export const K8S_CLUSTER_NAME = 'k8s.cluster.name';
 export const K8S_POD_UID = 'k8s.pod.uid';
 export const HOST_ID = 'host.id';
 export const HOST_NAME = 'host.name';

@@ -3,6 +3,7 @@
 // docs/telemetry.md. core/filter/aggregate.ts decides which terminations are aggregated.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
+import type { Host } from '../identity/host.ts';
 import { hrTime, isoTime } from '../time.ts';
 import { duration } from '../words/units.ts';
 import type { Attributes } from './attributes.ts';
@@ -12,9 +13,9 @@ import * as semconv from './semconv.ts';
 import { uidOf } from './uid.ts';
 
 /** The same minute of the same service on the same host always has the same uid. `observedNs`: current time, ns since 1970. */
-export function buildSummary(aggregated: Aggregate, observedNs: bigint): ReadableLogRecord {
+export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigint): ReadableLogRecord {
   const { count, byCause, severity } = aggregated;
-  const resource = serviceLevel(aggregated.resource);
+  const resource = serviceLevel(aggregated.resource, host);
   const causes = [...byCause].sort(([, a], [, b]) => b - a);
   const attributes: Attributes = {
     [semconv.LOG_RECORD_UID]: uidOf(

@@ -176,6 +176,10 @@ function queueFindings(status: ServiceStatus | null): Finding[] {
     const text = `${queue.evicted} records were dropped because the queue was full, ${queue.damaged} were lost in a damaged file`;
     findings.push({ what: 'lost', level: 'note', text });
   }
+  for (const { since, attempts, others_accepted, reason, body } of logs.refused_alone.records) {
+    const text = `waits since ${since}, sent ${attempts} times alone (${reason}) while ${others_accepted} requests with other records were accepted: ${body ?? 'a record'}`;
+    findings.push({ what: 'refused', level: 'note', text });
+  }
   if (queue.rejected.count > 0) {
     const text = `the collector rejected ${queue.rejected.count} records permanently`;
     findings.push({ what: 'rejected', level: 'note', text });

@@ -89,6 +89,11 @@ function settledStep(status: ServiceStatus, { uid, since }: Followed, endedMs: n
     const fault = explainRefusal(target, refusal.reason);
     return broken(fault.step, since(), fault.text);
   }
+  const refused = status.export.logs.refused_alone.records.find((one) => one.uid === uid);
+  if (refused !== undefined && refused.others_accepted > 0) {
+    const fault = explainRefusal(target, refused.reason);
+    return broken(fault.step, since(), fault.text);
+  }
   const oldest = status.queue?.oldest_age_s ?? null;
   const waits = oldest !== null && Date.now() - oldest * 1000 <= endedMs + 1;
   if (!waits && last_success !== null && Date.parse(last_success) >= endedMs) return accepted(target, since());

@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Delivers the queue to the collector: one batch at a time, in order, retried until it is accepted or rejected. A rejected batch is
-// halved until the bad record is found, so that no other record is lost with it. core/delivery/outcome.ts classifies failures; queue.ts
-// stores records. All waits use the monotonic clock, so jumps of the wall clock do not change them.
+// Delivers the queue to the collector: one request at a time, as core/delivery/plan.ts plans them, and settles what it decides.
+// core/delivery/outcome.ts classifies answers; queue.ts stores records. All waits use the monotonic clock, so jumps of the wall clock do
+// not change them.
 
-import type { ExportState } from '../../core/delivery/export-state.ts';
+import { lostIn as lostInStage } from '../../core/counters.ts';
+import type { LogsState } from '../../core/delivery/export-state.ts';
 import {
   describeFailure,
   describePartial,
   type Failure,
   type Outcome,
-  type Reason,
   type Success,
 } from '../../core/delivery/outcome.ts';
+import {
+  type Decision,
+  decide,
+  newPlan,
+  nextStep,
+  type Plan,
+  RETRY_AFTER_MAX_MS,
+  requestedMs,
+  type Step,
+} from '../../core/delivery/plan.ts';
 import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -26,16 +36,10 @@ export const BATCH_DELAY_MS = 50;
 /** A batch of at least this many records counts as a storm. */
 const STORM_RECORDS = 32;
 const BACKOFF_FIRST_MS = 500;
-const BACKOFF_MAX_MS = 30_000;
-/** Shorter if no server can be reached: an attempt is cheap, and delivery resumes soon after an outage. */
-const BACKOFF_UNREACHED_MAX_MS = 5_000;
-/** The longest Retry-After that is honoured. */
-export const RETRY_AFTER_MAX_MS = 600_000;
+/** The wait before the queue is read again if the disk cannot be read. */
+const DISK_RETRY_MS = 500;
 /** A Retry-After of at least this length is stored, and holds after a restart. */
 const POSTPONE_MIN_MS = 2_000;
-/** How often a batch is retried after an ambiguous failure (HTTP 500, INTERNAL) before its records are treated as the cause. */
-const AMBIGUOUS_ATTEMPTS_MAX = 5;
-const AMBIGUOUS_ATTEMPTS_OF_PART_MAX = 1;
 
 export interface DeliveryOptions {
   readonly queue: Queue;
@@ -48,10 +52,6 @@ export interface DeliveryOptions {
   readonly backoffFirstMs?: number;
 }
 
-/** Settled: the batch is accepted or rejected. Unsettled: it is sent again. */
-type Settled = Success | Extract<Failure, { kind: 'rejected' }>;
-type Unsettled = Exclude<Failure, { kind: 'rejected' }>;
-
 export class Delivery {
   readonly #options: DeliveryOptions;
   /** Shutdown in two steps: #closing ends the waits, #abort ends the requests. */
@@ -61,25 +61,36 @@ export class Delivery {
   readonly #worker: Promise<void>;
   /** The name of the target in log lines and in the queue. */
   readonly #name: string;
+  #plan: Plan<Row> = newPlan();
+  /** The last batch was a storm; when its growth began, in ms of the monotonic clock. */
+  #storm = false;
+  #startedAt = 0;
   #lastSuccessMs: number | null = null;
   #lastFailure: Failure | null = null;
   #nextAttemptMs: number | null = null;
   /** Records that the target rejected since the service started. */
   #rejected = 0;
+  /** Records that the queue had lost when the service started. */
+  readonly #lostBefore: number;
+  /** A failure was logged, and no request was accepted since. */
+  #failureLogged = false;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
     this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
+    this.#lostBefore = lostIn(options.queue);
     this.#worker = this.#work();
   }
 
-  snapshot(): ExportState {
+  snapshot(): LogsState {
+    const { suspects } = this.#plan;
     return {
       target: this.#options.target,
       lastSuccessMs: this.#lastSuccessMs,
       lastFailure: this.#lastFailure,
       nextAttemptMs: this.#nextAttemptMs,
       rejected: this.#rejected,
+      suspects: suspects.map(({ row, ...suspect }) => ({ ...suspect, record: row.record })),
     };
   }
 
@@ -88,7 +99,7 @@ export class Delivery {
     this.#wake();
   }
 
-  /** Delivers queued records until `timeoutMs` have passed or a batch is not accepted. The rest stays in the queue. */
+  /** Delivers queued records until `timeoutMs` have passed or a request fails. The rest stays in the queue. */
   async close(timeoutMs: number): Promise<{ left: number }> {
     this.#closing.abort();
     this.#wake();
@@ -102,29 +113,19 @@ export class Delivery {
     const { queue } = this.#options;
     const closing = this.#closing.signal;
     if (!(await this.#waitForStoredRetry())) return;
-    for (let storm = false, startedAt = 0; !this.#abort.signal.aborted; ) {
-      if (queue.waiting === 0) {
-        if (closing.aborted) return;
-        await this.#woken(null);
-        continue;
-      }
-      const grown = queue.waiting >= BATCH_RECORDS_MAX || closing.aborted;
-      const rest = startedAt + BATCH_DELAY_MS - performance.now();
-      if (storm && !grown && rest > 0) {
-        await this.#woken(rest);
-        continue;
-      }
-      startedAt = performance.now();
-      const rows = queue.take(BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
-      storm = rows.length >= STORM_RECORDS;
-      if (rows.length === 0) {
-        // The disk could not be read.
-        if (closing.aborted) return;
-        await sleep(BACKOFF_FIRST_MS, closing);
-      } else {
-        const rejections = await this.#deliver(rows, AMBIGUOUS_ATTEMPTS_MAX);
-        if (rejections === null) return;
-        queue.settle(rejections);
+    while (!this.#abort.signal.aborted) {
+      const step = nextStep(this.#plan, queue.waiting, closing.aborted, performance.now());
+      switch (step.kind) {
+        case 'send':
+          if (!(await this.#send(step))) return;
+          break;
+        case 'take':
+          if (!(await this.#take())) return;
+          break;
+        case 'idle':
+          if (closing.aborted) return;
+          this.#nextAttemptMs = step.untilMs === null ? null : Date.now() + step.untilMs - performance.now();
+          await this.#woken(step.untilMs === null ? null : step.untilMs - performance.now());
       }
     }
   }
@@ -132,7 +133,8 @@ export class Delivery {
   /** Waits until the Retry-After that a previous run stored for this target. False: the service is shutting down. */
   async #waitForStoredRetry(): Promise<boolean> {
     const { retry } = this.#options.queue;
-    if (retry === null || retry.target !== this.#name) return true;
+    // Release 0.1.0 stored the endpoint with its credentials.
+    if (retry === null || withoutCredentials(retry.target) !== this.#name) return true;
     // The wall clock may have jumped, so the wait is limited.
     const ms = Math.min(retry.untilMs - Date.now(), RETRY_AFTER_MAX_MS);
     if (ms > 0) await sleep(ms, this.#closing.signal);
@@ -142,7 +144,7 @@ export class Delivery {
   /** Resolves on wake(), or after `ms`. */
   #woken(ms: number | null): Promise<void> {
     return new Promise((resolve) => {
-      const timer = ms === null ? null : setTimeout(resolve, ms);
+      const timer = ms === null ? null : setTimeout(resolve, Math.max(ms, 1));
       this.#wake = () => {
         if (timer !== null) clearTimeout(timer);
         resolve();
@@ -150,32 +152,85 @@ export class Delivery {
     });
   }
 
-  /** Returns the rejections in the batch; null: it is not settled, because the service is shutting down. */
-  async #deliver(rows: readonly Row[], ambiguousAttempts: number): Promise<Rejection[] | null> {
-    const outcome = await this.#sendUntilSettled(rows, ambiguousAttempts);
-    if (outcome === null) return null;
-    if (outcome.kind === 'success') return this.#accepted(rows, outcome);
-    const [only] = rows;
-    if (rows.length > 1) {
-      const middle = rows.length >> 1;
-      const first = await this.#deliver(rows.slice(0, middle), AMBIGUOUS_ATTEMPTS_OF_PART_MAX);
-      const second = first && (await this.#deliver(rows.slice(middle), AMBIGUOUS_ATTEMPTS_OF_PART_MAX));
-      return first && second && [...first, ...second];
+  /** Plans the next batch of the queue. In a storm it lets the batch grow first. False: shutting down, and the disk cannot be read. */
+  async #take(): Promise<boolean> {
+    const { queue } = this.#options;
+    const closing = this.#closing.signal;
+    const grown = queue.waiting >= BATCH_RECORDS_MAX || closing.aborted;
+    const restMs = this.#startedAt + BATCH_DELAY_MS - performance.now();
+    if (this.#storm && !grown && restMs > 0) {
+      await this.#woken(restMs);
+      return true;
     }
-    const reason = describeFailure(outcome);
+    this.#startedAt = performance.now();
+    const rows = queue.take(BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
+    this.#storm = rows.length >= STORM_RECORDS;
+    if (rows.length > 0) this.#plan = { ...this.#plan, parts: [rows] };
+    else if (closing.aborted) return false;
+    else await sleep(DISK_RETRY_MS, closing);
+    return true;
+  }
+
+  /** Sends a request, settles what its answer decides, and waits. False: shutting down, and nothing more is to be sent. */
+  async #send({ plan, rows }: Extract<Step<Row>, { kind: 'send' }>): Promise<boolean> {
+    const { queue, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
+    const closing = this.#closing.signal;
+    const outcome = await this.#sendOrGiveUp(rows.map(({ record }) => record));
+    if (outcome === null) return false;
+    const decision = decide(plan, rows, outcome, {
+      nowMs: performance.now(),
+      wallMs: Date.now(),
+      jitter: Math.random(),
+      firstMs: backoffFirstMs,
+    });
+    const passed = plan.suspects.find(({ row }) => row === rows[0])?.passed ?? 0;
+    this.#plan = decision.plan;
+    this.#settle(decision, outcome);
+    if (outcome.kind === 'success' || outcome.kind === 'rejected') return true;
+    const unreached = outcome.kind === 'retryable' && !outcome.reached;
+    if (passed === 0 || unreached || this.#lastFailure !== null) this.#failed(outcome);
+    else this.#logSuspect(outcome);
+    const { waitMs } = decision;
+    const requested = requestedMs(outcome);
+    if (waitMs > 0) this.#nextAttemptMs = Date.now() + waitMs;
+    if (requested >= POSTPONE_MIN_MS) queue.postpone({ target: this.#name, untilMs: Date.now() + waitMs });
+    if (closing.aborted) return false;
+    await sleep(waitMs, closing);
+    return !closing.aborted || requested === 0;
+  }
+
+  #settle({ accepted, rejected }: Decision<Row>, outcome: Outcome): void {
+    const { log, queue } = this.#options;
+    const rejections = rejected.map((one) => this.#reject(one));
+    if (outcome.kind === 'success') {
+      this.#lastSuccessMs = Date.now();
+      this.#lastFailure = null;
+      this.#nextAttemptMs = null;
+      rejections.push(...this.#accept(accepted, outcome));
+      if (this.#failureLogged) log.line(`${this.#name} accepts records again`);
+      this.#failureLogged = false;
+    }
+    if (outcome.kind === 'rejected') this.#lastFailure = outcome;
+    const rows = [...accepted, ...rejected.map(({ row }) => row)];
+    if (rows.length > 0) queue.settle(rejections, rows);
+  }
+
+  #reject({ row, failure, attempts }: Decision<Row>['rejected'][number]): Rejection {
+    const proof = failure.kind === 'rejected' ? '' : `, ${attempts} times alone, while it accepted other records`;
+    const reason = `${describeFailure(failure)}${proof}`;
     this.#rejected += 1;
     this.#options.log.rateLimited(
       'rejected',
       `${this.#name} rejected a record permanently (${reason}), ${this.#rejected} so far: run whodunit doctor to see the last ones.`,
     );
-    return [{ count: 1, reason, record: only?.record ?? null }];
+    return { count: 1, reason, record: row.record };
   }
 
-  #accepted(rows: readonly Row[], { partial }: Success): Rejection[] {
+  #accept(rows: readonly Row[], { partial }: Success): Rejection[] {
     const { log, onDelivered } = this.#options;
-    for (const { endedMs } of rows) onDelivered(endedMs);
+    const count = Math.min(partial?.rejected ?? 0, rows.length);
+    if (count < rows.length) for (const { endedMs } of rows) onDelivered(endedMs);
     if (partial === null) return [];
-    const count = Math.min(partial.rejected, rows.length);
     this.#rejected += count;
     log.rateLimited('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
     // The collector does not name the records. None may be sent again.
@@ -183,53 +238,29 @@ export class Delivery {
     return count === 0 ? [] : [{ count, reason: `partial success: ${partial.message}`, record }];
   }
 
-  /** Sends until the target accepts or rejects. null: not settled, because the service is shutting down. */
-  async #sendUntilSettled(rows: readonly Row[], ambiguousAttempts: number): Promise<Settled | null> {
-    const records = rows.map(({ record }) => record);
-    for (let attempt = 0, ambiguous = 0; !this.#abort.signal.aborted; attempt += 1) {
-      const answer = await this.#sendOrGiveUp(records);
-      if (answer === null) return null;
-      if (answer.kind === 'ambiguous') ambiguous += 1;
-      this.#lastFailure = answer.kind === 'success' ? null : answer;
-      const outcome = answer.kind === 'ambiguous' && ambiguous > ambiguousAttempts ? rejectedFor(answer) : answer;
-      if (outcome.kind === 'success' || outcome.kind === 'rejected') return this.#settled(outcome, attempt);
-      this.#logRetry(outcome);
-      if (this.#closing.signal.aborted || !(await this.#backOff(outcome, attempt))) return null;
-    }
-    return null;
-  }
-
-  #settled(outcome: Settled, attempt: number): Settled {
-    const { log } = this.#options;
-    if (outcome.kind === 'success') {
-      this.#lastSuccessMs = Date.now();
-      if (attempt > 0) log.line(`${this.#name} accepts records again`);
-    }
-    log.reset('retry');
-    this.#nextAttemptMs = null;
-    return outcome;
-  }
-
-  #logRetry(failure: Unsettled): void {
+  #failed(failure: Failure): void {
     const { queue, log } = this.#options;
-    const kept = `${queue.pending} records wait on disk, none is lost.`;
+    this.#lastFailure = failure;
+    const lost = lostIn(queue) - this.#lostBefore;
+    const kept =
+      lost === 0
+        ? `${queue.pending} records wait on disk, none is lost.`
+        : `${queue.pending} records wait on disk; ${lost} were lost since the start of the service: run whodunit doctor to see why.`;
     const reason = describeFailure(failure);
     const text =
       failure.kind === 'misconfigured'
         ? `does not accept our logs (${reason}): check endpoint, path, protocol and credentials. ${kept}`
         : `does not accept records (${reason}); ${kept} Trying again.`;
-    log.rateLimited('retry', `${this.#name} ${text}`);
+    if (log.rateLimited('retry', `${this.#name} ${text}`)) this.#failureLogged = true;
   }
 
-  /** Waits before the next attempt. False: there is none, because the service is shutting down and the server asked for a wait. */
-  async #backOff(failure: Unsettled, attempt: number): Promise<boolean> {
-    const { queue, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
-    const asked = failure.kind === 'misconfigured' ? 0 : Math.min(failure.afterMs ?? 0, RETRY_AFTER_MAX_MS);
-    const ms = Math.max(waitMs(failure, attempt, backoffFirstMs), asked);
-    this.#nextAttemptMs = Date.now() + ms;
-    if (asked >= POSTPONE_MIN_MS) queue.postpone({ target: this.#name, untilMs: Date.now() + ms });
-    await sleep(ms, this.#closing.signal);
-    return !this.#closing.signal.aborted || asked === 0;
+  /** The target accepts other records, but not a suspect. */
+  #logSuspect(failure: Failure): void {
+    const { length } = this.#plan.suspects;
+    this.#options.log.rateLimited(
+      'suspects',
+      `${this.#name} accepts other records, but not ${length} of them (${describeFailure(failure)}): they wait on disk and are tried again; /status shows them.`,
+    );
   }
 
   #sendOrGiveUp(records: readonly Uint8Array[]): Promise<Outcome | null> {
@@ -245,15 +276,7 @@ export class Delivery {
   }
 }
 
-/** A server that keeps failing on these records is treated as rejecting them. */
-function rejectedFor({ status, message }: Reason): Settled {
-  return { kind: 'rejected', status, message };
-}
-
-/** Exponential back-off with full jitter, so that many hosts do not retry at the same time. */
-function waitMs(failure: Unsettled, attempt: number, firstMs: number): number {
-  if (failure.kind === 'misconfigured') return BACKOFF_MAX_MS * (0.5 + Math.random() / 2);
-  const unreached = failure.kind === 'retryable' && !failure.reached;
-  const max = unreached ? BACKOFF_UNREACHED_MAX_MS : BACKOFF_MAX_MS;
-  return Math.random() * Math.min(firstMs * 2 ** Math.min(attempt, 20), max);
+/** Records that the queue or the target lost, since the queue exists. */
+function lostIn({ totals }: Queue): number {
+  return lostInStage(totals, 'queue') + lostInStage(totals, 'export');
 }

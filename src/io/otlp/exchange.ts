@@ -3,7 +3,7 @@
 // Retry-After, or a partial success. The first two are read from the HTTP response, the last from a logged warning; an AsyncLocalStorage
 // assigns response and warning to their export (docs/decisions/0043). core/delivery/outcome.ts classifies the answer.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { subscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { DiagLogLevel, diag } from '@opentelemetry/api';
 import {
@@ -26,24 +26,29 @@ export type Done = (result: { readonly code: number; readonly error?: Error }) =
 interface Exchange {
   /** The answer to the last request over HTTP; null: none yet, or gRPC. */
   http: HttpAnswer | null;
+  /** That answer is a web page. */
+  isPage: boolean;
   partial: PartialSuccess | null;
 }
 
 const exchanges = new AsyncLocalStorage<Exchange>();
 
+/** Published by node:http in the async context of the caller (Node.js 22.12). */
+subscribe('http.client.request.created', (message) => {
+  const exchange = exchanges.getStore();
+  if (exchange === undefined) return;
+  const { request } = message as { request: ClientRequest };
+  // The exporter tries again: the answer to its last attempt counts.
+  exchange.http = null;
+  request.once('response', ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage) => {
+    exchange.http = { status: statusCode, retryAfter: headers['retry-after'], text: statusMessage };
+    exchange.isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
+  });
+});
+
 /** Calls `start`, which passes items to an exporter, and resolves with the outcome. Never rejects. Exports may overlap. */
 export async function exportOnce(start: (done: Done) => void): Promise<Outcome> {
-  const exchange: Exchange = { http: null, partial: null };
-  const onRequest = (message: unknown): void => {
-    if (exchanges.getStore() !== exchange) return;
-    const { request } = message as { request: ClientRequest };
-    // The exporter tries again: the answer to its last attempt counts.
-    exchange.http = null;
-    request.once('response', ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage) => {
-      exchange.http = { status: statusCode, retryAfter: headers['retry-after'], text: statusMessage };
-    });
-  };
-  subscribe(REQUEST_CREATED, onRequest);
+  const exchange: Exchange = { http: null, isPage: false, partial: null };
   try {
     const error = await exchanges.run(
       exchange,
@@ -52,17 +57,16 @@ export async function exportOnce(start: (done: Done) => void): Promise<Outcome> 
           start(({ code, error }) => resolve(code === 0 ? null : (error ?? new Error('failed without a reason')))),
         ),
     );
-    return error === null ? { kind: 'success', partial: exchange.partial } : failureOf(error, exchange.http);
+    if (error !== null) return failureOf(error, exchange.http);
+    // A login page or a web server also answers 200. The records did not arrive.
+    if (exchange.http !== null && exchange.isPage)
+      return httpFailure({ ...exchange.http, text: 'with a web page instead of an OTLP response' }, Date.now());
+    return { kind: 'success', partial: exchange.partial };
   } catch (error) {
     // Exporters encode before they send, and throw if encoding fails.
     return unencodable((error as Error).message);
-  } finally {
-    unsubscribe(REQUEST_CREATED, onRequest);
   }
 }
-
-/** Published by node:http in the async context of the caller (Node.js 22.12). */
-const REQUEST_CREATED = 'http.client.request.created';
 
 /** OTLPExporterError of the HTTP exporters, ServiceError of grpc-js, or a local error without an answer. */
 interface ExportError extends Error {
@@ -109,7 +113,7 @@ function readPartial(json: string): PartialSuccess | null {
     >;
     const rejected = rejectedLogRecords ?? rejectedDataPoints ?? rejectedSpans;
     if (rejected === undefined && errorMessage === undefined) return null;
-    const count = Number(rejected ?? 0) || 0;
+    const count = Math.trunc(Number(rejected ?? 0)) || 0;
     return { rejected: Math.max(count, 0), message: printable(String(errorMessage || 'no reason given')) };
   } catch {
     return null;

@@ -4,18 +4,16 @@
 // metrics.
 import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, MetricReader, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
-import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
-import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
+import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Attributes } from '../../core/telemetry/attributes.ts';
-import { hostAttributes, serviceLevel } from '../../core/telemetry/resource.ts';
+import { hostAttributes, metricResource, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
-import type { Log } from '../log.ts';
-import { exportOnce } from './exchange.ts';
+import { isUnreached, MetricSender, type MetricSenderOptions } from './metric-sender.ts';
 import { createInstruments, type Observed } from './own-instruments.ts';
 
 /** Maximum number of services; terminations of further ones are counted under the host alone. */
@@ -36,7 +34,7 @@ interface Series {
   readonly attributes: OtelAttributes;
   /** Terminations that are not added to the counter yet. */
   held: number;
-  /** When its 0 was accepted, ms since 1970; null: not yet. */
+  /** When its 0 was accepted, in ms of the monotonic clock; null: not yet. */
   zeroAt: number | null;
 }
 
@@ -46,43 +44,47 @@ interface Service {
   readonly series: Map<string, Series>;
 }
 
-export interface MetricsOptions {
-  readonly exporter: PushMetricExporter;
+export interface MetricsOptions extends MetricSenderOptions {
   readonly host: Host;
   /** Returns the current values of the other stages. */
   readonly observe: () => Observed;
-  readonly log: Log;
   readonly intervalMs: number;
-  readonly target: Target;
+  /** What previous runs exported of the counters that outlive the service. null: not known. Absent: nothing. */
+  readonly exported?: KernelCounts | null;
+  /** Called when more of them was accepted. */
+  readonly onExported?: (counts: KernelCounts) => void;
 }
+
+/** What to export: every value, or only the 0 of new series. */
+type Job = 'values' | 'zeros';
 
 export class Metrics {
   readonly #options: MetricsOptions;
-  /** The name of the target in log lines. */
-  readonly #name: string;
+  readonly #sender: MetricSender;
   readonly #services = new Map<string, Service>();
   readonly #own: { reader: Reader; provider: MeterProvider };
-  readonly #duration: (seconds: number) => void;
+  readonly #instruments: ReturnType<typeof createInstruments>;
   readonly #clock: NodeJS.Timeout;
   #zeroTimer: NodeJS.Timeout | null = null;
-  /** The end of the chain of exports, which run one after the other. */
-  #tail: Promise<void> = Promise.resolve();
-  #lastSuccessMs: number | null = null;
-  #lastFailure: Failure | null = null;
-  #rejected = 0;
+  /** The exports that run, one after the other; null: none. */
+  #running: Promise<void> | null = null;
+  /** What is exported after them. It is collected then, so it has the newest values. */
+  #next: Job | null = null;
+  #closing = false;
   #overflows = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
-    this.#name = `the collector at ${withoutCredentials(options.target.endpoint)}`;
+    this.#sender = new MetricSender(options);
+    // The version is added last: an update of whodunit must not look like another instance, and the old one like a silent host.
     this.#own = this.#provider({
-      [semconv.SERVICE_NAME]: 'whodunit',
+      ...metricResource({ [semconv.SERVICE_NAME]: 'whodunit', ...hostAttributes(options.host) }),
       [semconv.SERVICE_VERSION]: VERSION,
-      ...hostAttributes(options.host),
     });
-    this.#duration = createInstruments(
+    this.#instruments = createInstruments(
       this.#own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA),
       options.observe,
+      options.exported,
     );
     this.#clock = setInterval(() => void this.flush(), options.intervalMs);
   }
@@ -93,19 +95,12 @@ export class Metrics {
   }
 
   snapshot(): MetricsState {
-    return {
-      target: this.#options.target,
-      lastSuccessMs: this.#lastSuccessMs,
-      lastFailure: this.#lastFailure,
-      nextAttemptMs: null,
-      rejected: this.#rejected,
-      overflows: this.#overflows,
-    };
+    return { ...this.#sender.snapshot(), overflows: this.#overflows };
   }
 
   /** Counts one termination under its service. */
   terminated(resource: Attributes, verdict: Verdict): void {
-    const service = this.#service(serviceLevel(resource));
+    const service = this.#service(serviceLevel(resource, this.#options.host));
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
       [semconv.ERROR_TYPE]: verdict.errorType,
@@ -128,7 +123,10 @@ export class Metrics {
     service.series.set(key, series);
     // PromQL shows no increase if a series starts with a value above 0, so 0 is sent first.
     service.add(0, attributes);
-    this.#zeroTimer ??= setTimeout(() => this.#zeros(), ZERO_DELAY_MS);
+    this.#zeroTimer ??= setTimeout(() => {
+      this.#zeroTimer = null;
+      void this.#request('zeros');
+    }, ZERO_DELAY_MS);
     return series;
   }
 
@@ -142,53 +140,79 @@ export class Metrics {
 
   /** `seconds`: from the termination of a process to the collector's acceptance. */
   delivered(seconds: number): void {
-    this.#duration(Math.max(0, seconds));
+    this.#instruments.delivered(Math.max(0, seconds));
   }
 
-  /** Exports everything now. Never rejects: values are cumulative, so the next export repeats what failed. */
+  /** Exports everything now, or after the export that runs. Never rejects: what failed is part of the next export. */
   flush(): Promise<void> {
-    return this.#enqueue(async () => {
-      const settled = Date.now() - this.#options.intervalMs / 2;
-      for (const service of this.#services.values())
-        await this.#export(service, (series) => series.zeroAt !== null && series.zeroAt <= settled);
-      await this.#send(this.#own.reader);
-    });
+    return this.#request('values');
   }
 
   /** The last export: 0 for new series, then every value. */
   async close(): Promise<void> {
     clearInterval(this.#clock);
     if (this.#zeroTimer !== null) clearTimeout(this.#zeroTimer);
-    await this.#enqueue(async () => {
-      for (const service of this.#services.values()) {
-        if ([...service.series.values()].some(({ zeroAt }) => zeroAt === null))
-          await this.#export(service, () => false);
-        await this.#export(service, () => true);
-      }
-      await this.#send(this.#own.reader);
+    this.#closing = true;
+    this.#next = null;
+    await this.#running;
+    await this.#attempt(async () => {
+      if ((await this.#zeros()) && (await this.#values(() => true))) await this.#exportOwn();
     });
     await this.#options.exporter.shutdown();
   }
 
-  #zeros(): void {
-    this.#zeroTimer = null;
-    void this.#enqueue(async () => {
-      for (const service of this.#services.values()) {
-        if ([...service.series.values()].some(({ zeroAt }) => zeroAt === null))
-          await this.#export(service, () => false);
-      }
+  /** At most one export waits for the one that runs. */
+  #request(job: Job): Promise<void> {
+    if (this.#closing) return Promise.resolve();
+    if (this.#next !== 'values') this.#next = job;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
     });
+    return this.#running;
   }
 
-  #enqueue(job: () => Promise<void>): Promise<void> {
-    this.#tail = this.#tail.then(job).catch((error: unknown) => {
+  async #run(): Promise<void> {
+    for (let job = this.#next; job !== null; job = this.#next) {
+      this.#next = null;
+      await this.#attempt(async () => {
+        if (job === 'zeros') return void (await this.#zeros());
+        const settled = performance.now() - this.#options.intervalMs / 2;
+        if (await this.#values(({ zeroAt }) => zeroAt !== null && zeroAt <= settled)) await this.#exportOwn();
+      });
+    }
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
       this.#options.log.rateLimited('metrics', `the metrics could not be collected: ${String(error)}`);
-    });
-    return this.#tail;
+    }
   }
 
-  /** Adds the held values of the series that are `due`, and sends the service's counters. */
-  async #export(service: Service, due: (series: Series) => boolean): Promise<void> {
+  /** Exports the services that have a new series. False: the target cannot be reached, or the service is shutting down. */
+  #zeros(): Promise<boolean> {
+    const fresh = [...this.#services.values()].filter(({ series }) =>
+      [...series.values()].some(({ zeroAt }) => zeroAt === null),
+    );
+    return this.#exportAll(fresh, () => false);
+  }
+
+  #values(due: (series: Series) => boolean): Promise<boolean> {
+    return this.#exportAll([...this.#services.values()], due);
+  }
+
+  /** Stops at the first export that does not reach the target: each of the others would wait for the same timeout. */
+  async #exportAll(services: readonly Service[], due: (series: Series) => boolean): Promise<boolean> {
+    const closing = this.#closing;
+    for (const service of services) {
+      if (closing !== this.#closing || !(await this.#export(service, due))) return false;
+    }
+    return closing === this.#closing;
+  }
+
+  /** Adds the held values of the series that are `due`, and sends the service's counters. False: the target cannot be reached. */
+  async #export(service: Service, due: (series: Series) => boolean): Promise<boolean> {
     const fresh: Series[] = [];
     for (const series of service.series.values()) {
       if (due(series)) {
@@ -197,37 +221,15 @@ export class Metrics {
       }
       if (series.zeroAt === null) fresh.push(series);
     }
-    if (await this.#send(service.reader)) for (const series of fresh) series.zeroAt = Date.now();
+    const outcome = await this.#sender.send(service.reader);
+    if (outcome === null || outcome.kind === 'success') for (const series of fresh) series.zeroAt = performance.now();
+    return !isUnreached(outcome);
   }
 
-  async #send(reader: Reader): Promise<boolean> {
-    const { exporter } = this.#options;
-    const { resourceMetrics } = await reader.collect();
-    if (resourceMetrics.scopeMetrics.length === 0) return true;
-    const outcome = await exportOnce((done) => exporter.export(resourceMetrics, done));
-    this.#settle(outcome, pointsIn(resourceMetrics));
-    return outcome.kind === 'success';
-  }
-
-  #settle(outcome: Outcome, points: number): void {
-    const { log } = this.#options;
-    if (outcome.kind !== 'success') {
-      this.#lastFailure = outcome;
-      if (outcome.kind === 'rejected') this.#rejected += points;
-      const reason = describeFailure(outcome);
-      log.rateLimited(
-        'metrics',
-        `${this.#name} does not accept metrics (${reason}). They are cumulative: the next export repeats the values.`,
-      );
-      return;
-    }
-    this.#lastFailure = null;
-    this.#lastSuccessMs = Date.now();
-    if (outcome.partial === null) return;
-    const rejected = Math.min(outcome.partial.rejected, points);
-    this.#rejected += rejected;
-    const text = describePartial(rejected, points, 'data points', outcome.partial.message);
-    log.rateLimited('metrics partial', `${this.#name} ${text}; ${this.#rejected} rejected so far`);
+  async #exportOwn(): Promise<void> {
+    const outcome = await this.#sender.send(this.#own.reader);
+    const counts = this.#instruments.collected();
+    if (outcome?.kind === 'success' && counts !== null) this.#options.onExported?.(counts);
   }
 
   #service(attributes: Attributes): Service {
@@ -244,7 +246,7 @@ export class Metrics {
   }
 
   #addService(attributes: Attributes): Service {
-    const { provider, reader } = this.#provider(attributes);
+    const { provider, reader } = this.#provider(metricResource(attributes));
     const counter = provider
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
@@ -268,10 +270,6 @@ export class Metrics {
     const resource = resourceFromAttributes(attributes as OtelAttributes, { schemaUrl: semconv.SCHEMA_URL });
     return { reader, provider: new MeterProvider({ resource, readers: [reader] }) };
   }
-}
-
-function pointsIn({ scopeMetrics }: ResourceMetrics): number {
-  return scopeMetrics.flatMap(({ metrics }) => metrics).reduce((sum, { dataPoints }) => sum + dataPoints.length, 0);
 }
 
 const SCHEMA = { schemaUrl: semconv.SCHEMA_URL } as const;

@@ -3,6 +3,7 @@
 // snapshots of the other stages at each collection.
 import { type Meter, ValueType } from '@opentelemetry/api';
 import { OUTCOMES, type Outcome } from '../../core/counters.ts';
+import { increase, type KernelCounts, NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
 import { lostByStage, type ServiceSnapshot } from '../../core/status.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 
@@ -10,6 +11,8 @@ import * as semconv from '../../core/telemetry/semconv.ts';
 export interface Observed extends Readonly<Record<Outcome, number>> {
   /** Normal exits, counted in the kernel; null: the loader has not reported them yet. */
   readonly normalExits: number | null;
+  /** The boot of the loader's counters; absent: not known. */
+  readonly boot?: string | null;
   readonly lost: Readonly<Record<semconv.StageValue, number>>;
   /** null: there is no queue. */
   readonly queue: ObservedQueue | null;
@@ -29,27 +32,51 @@ export function observedOf(snapshot: ServiceSnapshot): Observed {
     reported,
     filtered,
     aggregated,
+    boot: loader.hello?.boot_id ?? null,
     normalExits: loader.status === null ? null : Number(loader.status.exits_normal),
     lost: lostByStage(snapshot),
     queue: queue && { records: pending, bytes: queue.bytes, oldestMs: queue.oldestMs },
   };
 }
 
-/** Returns a function that records the duration of one delivery, in seconds. */
-export function createInstruments(meter: Meter, observe: () => Observed): (seconds: number) => void {
-  createCounters(meter, observe);
+export interface Instruments {
+  /** Records the duration of one delivery. */
+  readonly delivered: (seconds: number) => void;
+  /** The counters of kernel and loader at the last collection; null: the loader has not reported them yet. */
+  readonly collected: () => KernelCounts | null;
+}
+
+/** `exported`: what previous runs exported of kernel and loader; null: not known, so only what comes from now on is exported. */
+export function createInstruments(
+  meter: Meter,
+  observe: () => Observed,
+  exported: KernelCounts | null = NOTHING_EXPORTED,
+): Instruments {
+  const collected = createCounters(meter, observe, exported);
   createQueueGauges(meter, observe);
   const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
     unit: 's',
     description: "Time from the termination to the collector's acknowledgement.",
     advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600] },
   });
-  return (seconds) => duration.record(seconds);
+  return { delivered: (seconds) => duration.record(seconds), collected };
 }
 
-function createCounters(meter: Meter, observe: () => Observed): void {
+function createCounters(
+  meter: Meter,
+  observe: () => Observed,
+  exported: KernelCounts | null,
+): Instruments['collected'] {
   // The queue's counters survive restarts, but a series starts with this process.
   const before = observe();
+  let base = exported;
+  let last: KernelCounts | null = null;
+  /** What the previous runs did not export. */
+  const since = (now: Observed): KernelCounts => {
+    last = kernelCounts(now) ?? last;
+    base ??= last;
+    return last === null || base === null ? NOTHING_EXPORTED : increase(last, base);
+  };
   const exits = meter.createObservableCounter(semconv.METRIC_PROCESS_EXITS, {
     unit: '{exit}',
     description: 'Number of process terminations, abnormal or not, by outcome.',
@@ -57,7 +84,8 @@ function createCounters(meter: Meter, observe: () => Observed): void {
   });
   exits.addCallback((result) => {
     const now = observe();
-    if (now.normalExits !== null) result.observe(now.normalExits, { [semconv.OUTCOME]: 'normal' });
+    const { normalExits } = since(now);
+    if (now.normalExits !== null) result.observe(normalExits, { [semconv.OUTCOME]: 'normal' });
     for (const outcome of OUTCOMES) result.observe(now[outcome] - before[outcome], { [semconv.OUTCOME]: outcome });
   });
   const lost = meter.createObservableCounter(semconv.METRIC_EVENTS_LOST, {
@@ -67,9 +95,20 @@ function createCounters(meter: Meter, observe: () => Observed): void {
   });
   lost.addCallback((result) => {
     const now = observe();
-    for (const stage of semconv.STAGE_VALUES)
-      result.observe(now.lost[stage] - before.lost[stage], { [semconv.STAGE]: stage });
+    const { kernel, loader } = since(now);
+    const counts = {
+      kernel,
+      loader,
+      queue: now.lost.queue - before.lost.queue,
+      export: now.lost.export - before.lost.export,
+    };
+    for (const stage of semconv.STAGE_VALUES) result.observe(counts[stage], { [semconv.STAGE]: stage });
   });
+  return () => last;
+}
+
+function kernelCounts({ boot = null, normalExits, lost: { kernel, loader } }: Observed): KernelCounts | null {
+  return normalExits === null ? null : { boot, normalExits, kernel, loader };
 }
 
 /** The current state of the queue. Without a queue there are no data points. */

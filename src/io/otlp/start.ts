@@ -2,6 +2,7 @@
 // Starts the configured exporters. Each is loaded only when it is started, so a service that sends nothing does not load the SDK.
 import type { Target } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
+import { NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
 import type { ServiceSnapshot } from '../../core/status.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -33,6 +34,7 @@ export async function startMetrics(
   host: Host,
   snapshot: () => ServiceSnapshot,
   log: Log,
+  queue: Queue | null,
 ): Promise<Metrics> {
   const [{ Metrics }, { createMetricExporter }, { observedOf }] = await Promise.all([
     import('./metrics.ts'),
@@ -40,7 +42,17 @@ export async function startMetrics(
     import('./own-instruments.ts'),
   ]);
   const exporter = await createMetricExporter(target.protocol);
-  return new Metrics({ exporter, host, observe: () => observedOf(snapshot()), log, intervalMs, target });
+  return new Metrics({
+    exporter,
+    host,
+    observe: () => observedOf(snapshot()),
+    log,
+    intervalMs,
+    target,
+    // Without a queue nothing is stored, and what was exported before is not known.
+    exported: queue === null ? null : (queue.totals.exported ?? NOTHING_EXPORTED),
+    onExported: (counts) => queue?.rememberExported(counts),
+  });
 }
 
 export async function startTraces(target: Target, log: Log): Promise<Traces> {

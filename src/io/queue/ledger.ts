@@ -11,6 +11,7 @@ import {
   applyDeferred,
   checksum,
   type DeferredChanges,
+  joinRanges,
   prepare,
   REJECTED_MAX,
   ROW_BYTES,
@@ -24,7 +25,7 @@ const LARGE_BYTES = 32 * 1024 * 1024;
 /** On a full disk, the file of an empty queue is removed if it has at least this size. */
 const WORTH_REMOVING_BYTES = 1024 * 1024;
 
-const NOTHING_DEFERRED: DeferredChanges = { through: 0, deleted: [], rejections: [] };
+const NOTHING_DEFERRED: DeferredChanges = { deleted: [], rejections: [] };
 
 export interface LedgerOptions {
   readonly directory: string;
@@ -96,11 +97,10 @@ export class Ledger {
 
   /** Applies a change to the totals at once. It is written now or, if the disk fails, in a later transaction. */
   defer(change: (totals: Totals) => void, rows: Partial<DeferredChanges> = {}): void {
-    const { through, deleted, rejections } = { ...NOTHING_DEFERRED, ...rows };
+    const { deleted, rejections } = { ...NOTHING_DEFERRED, ...rows };
     change(this.#totals);
     this.#deferred = {
-      through: Math.max(through, this.#deferred.through),
-      deleted: [...this.#deferred.deleted, ...deleted],
+      deleted: joinRanges(this.#deferred.deleted, deleted),
       rejections: [...this.#deferred.rejections, ...rejections].slice(-REJECTED_MAX),
     };
     try {

@@ -2,11 +2,13 @@
 // The disk queue. Terminations are on disk before they are acknowledged to the loader, and records stay there until the collector has
 // accepted or rejected them. First in, first out. Limited in bytes: if it is full, the oldest records are dropped and counted. ledger.ts
 // makes the transactions and keeps the counters; deliver.ts sends.
+import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
-import { checksum, type Rejection, ROW_BYTES, type Row } from './tables.ts';
+import { checksum, type IdRange, joinRanges, type Rejection, ROW_BYTES, type Row } from './tables.ts';
 import type { Retry, Totals } from './totals.ts';
 
 /** Terminations whose duplicates are recognised after a restart: about as many as a full ring buffer of 8 MiB holds. */
@@ -32,7 +34,7 @@ export class Queue {
   #window: Row[] = [];
   #windowBytes = 0;
   #more: boolean;
-  /** The id of the last row that was taken, and the taken rows that are not settled yet. */
+  /** The id of the last row that was taken, and the taken rows that are not settled yet, in order. */
   #taken: number;
   #inFlight: readonly Row[] = [];
 
@@ -122,8 +124,8 @@ export class Queue {
   }
 
   /**
-   * Takes the next records in order, within these limits but at least one; they are in flight until settled. Empty if the queue is empty
-   * or the disk cannot be read.
+   * Takes the next records in order, within these limits but at least one; they are in flight until settled, beside those that were
+   * taken before. Empty if the queue is empty or the disk cannot be read.
    */
   take(recordsMax: number, bytesMax: number): readonly Row[] {
     if (this.#window.length === 0 && this.#more) this.#readAhead();
@@ -135,16 +137,17 @@ export class Queue {
       rows.push(row);
       this.#shift();
     }
-    this.#inFlight = rows;
+    this.#inFlight = [...this.#inFlight, ...rows];
     this.#taken = rows.at(-1)?.id ?? this.#taken;
     return rows;
   }
 
-  /** Settles all records in flight: these were rejected permanently, the others accepted. */
-  settle(rejections: readonly Rejection[]): void {
-    const rows = this.#inFlight;
+  /** Settles records in flight, by default all: these were rejected permanently, the others accepted. */
+  settle(rejections: readonly Rejection[], rows: readonly Row[] = this.#inFlight): void {
     const rejected = rejections.reduce((sum, { count }) => sum + count, 0);
-    this.#inFlight = [];
+    const settled = new Set(rows);
+    const deleted = rangesOf(this.#inFlight, settled);
+    this.#inFlight = this.#inFlight.filter((row) => !settled.has(row));
     const change = (totals: Totals): void => {
       totals.reported += rows.length - rejected;
       totals.rejected += rejected;
@@ -152,13 +155,21 @@ export class Queue {
       for (const { record } of rows) totals.bytes -= costOf(record);
       totals.retry = null;
     };
-    this.#ledger.defer(change, { through: this.#taken, rejections });
+    this.#ledger.defer(change, { deleted, rejections });
   }
 
   /** Stores a wait that the target asked for, for the next start. */
   postpone(retry: Retry): void {
     this.#ledger.defer((totals) => {
       totals.retry = retry;
+    });
+  }
+
+  /** Stores what the metrics exported, so that the next start does not export it again. */
+  rememberExported(exported: KernelCounts): void {
+    if (isDeepStrictEqual(exported, this.totals.exported)) return;
+    this.#ledger.defer((totals) => {
+      totals.exported = exported;
     });
   }
 
@@ -245,12 +256,23 @@ export class Queue {
       totals.damaged += missing;
       for (const { record } of bad) totals.bytes -= costOf(record);
     };
-    this.#ledger.defer(change, { deleted: bad.map(({ id }) => id) });
+    this.#ledger.defer(change, { deleted: bad.map(({ id }) => ({ after: id - 1, through: id })) });
   }
 }
 
 function costOf(record: Uint8Array): number {
   return record.length + ROW_BYTES;
+}
+
+/** Returns the ids of settled rows, with every id between two rows that stay. */
+function rangesOf(inFlight: readonly Row[], settled: ReadonlySet<Row>): IdRange[] {
+  const ranges: IdRange[] = [];
+  let after = 0;
+  for (const row of inFlight) {
+    if (settled.has(row)) ranges.push({ after, through: row.id });
+    else after = row.id;
+  }
+  return joinRanges([], ranges);
 }
 
 /** Returns the uids as binary, 16 bytes each. */

@@ -19,6 +19,12 @@ export interface Row {
   readonly record: Uint8Array;
 }
 
+/** The ids after `after`, through `through`. */
+export interface IdRange {
+  readonly after: number;
+  readonly through: number;
+}
+
 /** `count` records that the collector rejected; `record` null: the collector did not say which, or it is too long. */
 export interface Rejection {
   readonly count: number;
@@ -28,10 +34,7 @@ export interface Rejection {
 
 /** Deferred changes: they hold in memory and are written in the next transaction. */
 export interface DeferredChanges {
-  /** Rows up to this id are deleted. */
-  readonly through: number;
-  /** Rows with these ids are deleted. */
-  readonly deleted: readonly number[];
+  readonly deleted: readonly IdRange[];
   readonly rejections: readonly Rejection[];
 }
 
@@ -42,10 +45,21 @@ export function checksum(endedMs: number, record: Uint8Array): number {
   return crc32(record, crc32(String(endedMs)));
 }
 
+/** Appends ranges; those that begin at the same id become one. */
+export function joinRanges(ranges: readonly IdRange[], more: readonly IdRange[]): IdRange[] {
+  const joined = [...ranges];
+  for (const range of more) {
+    const last = joined.at(-1);
+    if (last?.after === range.after)
+      joined[joined.length - 1] = { ...last, through: Math.max(last.through, range.through) };
+    else joined.push(range);
+  }
+  return joined;
+}
+
 /** Applies deferred changes, inside a transaction. */
-export function applyDeferred(sql: Statements, { through, deleted, rejections }: DeferredChanges): void {
-  if (through > 0) sql.deleteThrough.run(through);
-  for (const id of deleted) sql.deleteBetween.run(id - 1, id);
+export function applyDeferred(sql: Statements, { deleted, rejections }: DeferredChanges): void {
+  for (const { after, through } of deleted) sql.deleteBetween.run(after, through);
   for (const { count, reason, record } of rejections) {
     const kept = record !== null && record.length <= REJECTED_RECORD_BYTES_MAX ? record : null;
     sql.reject.run(Date.now(), count, reason, kept);
@@ -62,7 +76,6 @@ export function prepare(db: DatabaseSync) {
     insert: sql('INSERT INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)'),
     restore: sql('INSERT OR IGNORE INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)'),
     after: sql('SELECT id, ended_ms AS endedMs, crc, record FROM records WHERE id > ? ORDER BY id'),
-    deleteThrough: sql('DELETE FROM records WHERE id <= ?'),
     deleteBetween: sql('DELETE FROM records WHERE id > ? AND id <= ?'),
     measure: sql('SELECT count(*) AS count, coalesce(sum(length(record) + ?), 0) AS bytes FROM records'),
     keys: sql(

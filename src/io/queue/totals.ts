@@ -2,6 +2,7 @@
 // The row of totals in the queue file: the counters of terminations, and everything else that changes in the same transaction as the rows.
 import { type CounterName, noCounts } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { KernelCounts } from '../../core/kernel-counts.ts';
 
 /** A wait that the target asked for and that outlives the service; `untilMs` in ms since 1970. */
 export interface Retry {
@@ -17,12 +18,14 @@ export interface Totals extends Record<CounterName, number> {
   lastId: number;
   lastCommit: number;
   retry: Retry | null;
+  /** What the metrics exported of the kernel's counters; null: nothing. */
+  exported: KernelCounts | null;
   /** Aggregated terminations that are in no summary yet. */
   open: readonly StoredAggregate[];
 }
 
 export function noTotals(): Totals {
-  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, open: [] };
+  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, exported: null, open: [] };
 }
 
 /** The row, as version 0.1.0 named its counters: each release reads the file of the other. */

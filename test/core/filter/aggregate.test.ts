@@ -13,6 +13,7 @@ import {
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
 import { circumstances } from '../../support/circumstances.ts';
 import { exitedWith, killedBy, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
 
 const LIMIT = 10;
 const SECOND = 1_000_000_000n;
@@ -143,7 +144,7 @@ describe('a crash loop, concluded', () => {
       ['aggregated', true],
     ]);
     const [aggregated] = loops.due(Number.POSITIVE_INFINITY) as [Aggregate];
-    const summary = buildSummary(aggregated, 1n);
+    const summary = buildSummary(aggregated, host, 1n);
     expect(summary).toMatchObject({
       eventName: 'whodunit.process.termination.summary',
       severityText: 'ERROR',
@@ -156,7 +157,7 @@ describe('a crash loop, concluded', () => {
     });
     expect(summary.resource.attributes['service.name']).toBe('checkout');
     expect(Object.keys(summary.resource.attributes).filter((key) => key.startsWith('process.'))).toEqual([]);
-    expect(buildSummary(aggregated, 2n).attributes['log.record.uid']).toBe(summary.attributes['log.record.uid']);
+    expect(buildSummary(aggregated, host, 2n).attributes['log.record.uid']).toBe(summary.attributes['log.record.uid']);
   });
 
   it('of an unnamed service is limited by pod', () => {

@@ -28,6 +28,7 @@ import {
   signal,
   victim,
 } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
 
 const registry = readRegistry();
 const named = (signals: readonly Signal[], name: string): Signal => {
@@ -80,7 +81,7 @@ const recordFaults = (record: ReadableLogRecord, entity: string): string[] => [
 
 function faultsOfDeath(death: Death): string[] {
   const record = recordOf(death);
-  const level = serviceLevel(record.resource.attributes as Attributes);
+  const level = serviceLevel(record.resource.attributes as Attributes, host);
   return [...recordFaults(record, 'whodunit.victim'), ...faultsOf(level, named(registry.entities, 'whodunit.service'))];
 }
 
@@ -113,7 +114,7 @@ describe('a summary', () => {
     ] as const)
       conclude(killedBy(signo, { process: victim({ pid }) }), circumstances({ rules, loops }));
     const [aggregated] = loops.due(Number.POSITIVE_INFINITY);
-    expect(aggregated && recordFaults(buildSummary(aggregated, 0n), 'whodunit.service')).toEqual([]);
+    expect(aggregated && recordFaults(buildSummary(aggregated, host, 0n), 'whodunit.service')).toEqual([]);
   });
 });
 

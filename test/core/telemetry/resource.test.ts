@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The resource of a victim: whole, its service level, and the part for counters.
 import { describe, expect, it } from 'vitest';
-import { countedResource, serviceLevel } from '../../../src/core/telemetry/resource.ts';
+import { countedResource, hostAttributes, metricResource, serviceLevel } from '../../../src/core/telemetry/resource.ts';
 import { death, victim } from '../../support/deadly.ts';
 import { identitiesOf, resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
@@ -97,7 +97,7 @@ describe('the resource', () => {
     [`/system.slice/docker-${ID}.scope`, undefined],
     ['/user.slice/user-1000.slice/session-3.scope', undefined],
   ])('has a service level with, for the cgroup %s, the unit %s', (cgroup, unit) => {
-    const level = serviceLevel(resourceOfVictim(death({ process: victim({ cgroup }) }), 'off'));
+    const level = serviceLevel(resourceOfVictim(death({ process: victim({ cgroup }) }), 'off'), host);
     expect(level['whodunit.systemd.unit']).toBe(unit);
   });
 
@@ -106,7 +106,7 @@ describe('the resource', () => {
       cgroup: `/docker/${ID}`,
       env: { OTEL_RESOURCE_ATTRIBUTES: 'service.namespace=shop,service.instance.id=7' },
     });
-    expect(serviceLevel(resourceOfVictim(death({ process }), 'full'))).toEqual({
+    expect(serviceLevel(resourceOfVictim(death({ process }), 'full'), host)).toEqual({
       'service.name': 'unknown_service:sleep',
       'service.namespace': 'shop',
       'host.id': host.id,
@@ -136,9 +136,84 @@ describe('the resource', () => {
       const event = death({ process: victim({ env, cgroup }) });
       const whole = resourceOfVictim(event, 'redacted', { ...host, id });
       expect(countedResource(identitiesOf(event).victim, { ...host, id })).toEqual({
-        ...serviceLevel(whole),
+        ...serviceLevel(whole, host),
         'process.executable.name': 'sleep',
       });
     }
+  });
+});
+
+describe('the resource of metrics', () => {
+  const service = { 'service.name': 'shop', 'service.version': '1', ...hostAttributes(host) };
+  const idOf = (changes: object) => metricResource({ ...service, ...changes })['service.instance.id'];
+
+  it('has the same id in every release', () => {
+    expect(metricResource(service)).toEqual({
+      ...service,
+      'service.instance.id': '1c0fe0a3-3e5a-5067-8df5-78258e231441',
+    });
+  });
+
+  it.each([
+    { 'host.name': 'web-2' },
+    { 'host.id': 'another' },
+    { 'service.name': 'cart' },
+    { 'service.namespace': 'eu' },
+    { 'service.version': '2' },
+    { 'deployment.environment.name': 'test' },
+    { 'whodunit.systemd.unit': 'shop.service' },
+    { 'k8s.cluster.name': 'b' },
+  ])('has another id with %o', (changes) => {
+    expect(idOf(changes)).not.toBe(idOf({}));
+  });
+
+  it.each([{ 'os.version': '7.0' }, { 'telemetry.distro.version': '9' }])('has the same id with %o', (changes) => {
+    expect(idOf(changes)).toBe(idOf({}));
+  });
+
+  it('does not confuse values that move from one key to the next', () => {
+    expect(idOf({ 'service.name': 'a', 'service.namespace': 'b' })).not.toBe(
+      idOf({ 'service.name': 'b', 'service.namespace': 'a' }),
+    );
+  });
+});
+
+describe('the tags of the fleet', () => {
+  const tagged = {
+    ...host,
+    tags: {
+      'k8s.cluster.name': 'a',
+      'deployment.environment.name': 'production',
+      'process.pid': '1',
+      'host.arch': 'x',
+    },
+  };
+  const claims = { OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging' };
+
+  it('are on a record', () => {
+    expect(resourceOfVictim(death({ process: victim({}) }), 'off', tagged)).toMatchObject({
+      'k8s.cluster.name': 'a',
+      'deployment.environment.name': 'production',
+    });
+  });
+
+  it('override neither what the process declares nor what the kernel knows', () => {
+    expect(resourceOfVictim(death({ process: victim({ pid: 7, env: claims }) }), 'off', tagged)).toMatchObject({
+      'deployment.environment.name': 'staging',
+      'process.pid': 7,
+      'host.arch': 'amd64',
+    });
+  });
+
+  it.each([
+    ['without a declaration', {}, 'production'],
+    ['with one', claims, 'staging'],
+  ])('are on counters and summaries, %s', (_, env, environment) => {
+    const counted = countedResource(identitiesOf(death({ process: victim({ env }) })).victim, tagged);
+    expect(serviceLevel(counted, tagged)).toMatchObject({
+      'k8s.cluster.name': 'a',
+      'deployment.environment.name': environment,
+      'host.arch': 'amd64',
+    });
   });
 });

@@ -18,6 +18,7 @@ const contextOf = (death: Death) => traceContextOf(death, parseProcessContext(de
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
 const START = 9_000_000_000n;
+const LAST_MS = END - 1_000_000n;
 
 describe('TRACEPARENT', () => {
   it.each<[string, string, number | null]>([
@@ -93,19 +94,34 @@ describe('the span of a record', () => {
     return { record, span: buildSpan(record, START + OFFSET) };
   };
 
-  it('lasts from the start of the process to its termination, is an error, and has all attributes of the record', () => {
+  it('is the last millisecond of the process, is an error, and has all attributes of the record', () => {
     const { record, span } = spanOf({});
     expect(span).toMatchObject({
       name: 'sleep',
       kind: 0,
-      startTime: [Number((START + OFFSET) / 1_000_000_000n), Number((START + OFFSET) % 1_000_000_000n)],
+      startTime: [Number((LAST_MS + OFFSET) / 1_000_000_000n), Number((LAST_MS + OFFSET) % 1_000_000_000n)],
       endTime: [Number((END + OFFSET) / 1_000_000_000n), Number((END + OFFSET) % 1_000_000_000n)],
-      duration: [3, 0],
+      duration: [0, 1_000_000],
       status: { code: 2, message: 'sleep (pid 4242) exited with code 3, after 3.0 s.' },
       attributes: record.attributes,
       ended: true,
     });
     expect(span.resource).toBe(record.resource);
+  });
+
+  it.each([
+    ['after a day', 86_400_000_000_000n, 1_000_000n],
+    ['after a millisecond', 1_000_000n, 1_000_000n],
+    ['within a millisecond', 300n, 300n],
+    ['before it started, because the clock was set back', -5n, 0n],
+  ])('ends with the process, and is no longer than it ran: %s', (_, ranNs, lengthNs) => {
+    const record = recordOf(exitedWith(3));
+    const span = buildSpan(record, END + OFFSET - ranNs);
+    expect([span.endTime, span.duration]).toEqual([record.hrTime, [0, Number(lengthNs)]]);
+    expect(span.startTime).toEqual([
+      Number((END + OFFSET - lengthNs) / 1_000_000_000n),
+      Number((END + OFFSET - lengthNs) % 1_000_000_000n),
+    ]);
   });
 
   it('is a child of the span that started the process', () => {

@@ -6,6 +6,7 @@ import { grpcFailure, httpFailure, type Outcome, unreached } from '../../../src/
 import { Log } from '../../../src/io/log.ts';
 import { BATCH_RECORDS_MAX, Delivery } from '../../../src/io/otlp/deliver.ts';
 import type { Queue } from '../../../src/io/queue/queue.ts';
+import { ROW_BYTES } from '../../../src/io/queue/tables.ts';
 import { accounted, item, StateDirectory } from '../../support/state.ts';
 
 const OK: Outcome = { kind: 'success', partial: null };
@@ -18,6 +19,7 @@ const retryAfter = (afterMs: number): Outcome => ({
   kind: 'retryable',
   status: { kind: 'http', code: 503 },
   message: '',
+  sent: true,
   reached: true,
   afterMs,
 });
@@ -184,12 +186,73 @@ describe('after a failure', () => {
     expect(lines.join()).toContain('rejected 2 of 3 records (partial success): too old');
   });
 
-  it('rejects a record after several retries if the server keeps failing on it (HTTP 500)', async () => {
+  it('sends others past a record that the server fails on alone (HTTP 500), and keeps it as long as it is the only one', async () => {
     put(1, 2);
     start((bodies) => (bodies.includes('r1') ? AMBIGUOUS : OK));
-    await until(() => state.totals.pending === 0, 'settled');
-    expect([state.totals.reported, state.totals.rejected]).toEqual([1, 1]);
-    expect(sent.length).toBe(6 + 2 + 1);
+    await until(() => sent.length > 12, 'many attempts');
+    expect(state.totals).toMatchObject({ reported: 1, rejected: 0, pending: 1 });
+    expect(delivery?.snapshot()).toMatchObject({
+      lastFailure: null,
+      suspects: [{ record: Buffer.from('r1'), passed: 1, failure: { status: { kind: 'http', code: 500 } } }],
+    });
+    expect(delivery?.snapshot().suspects[0]?.attempts).toBeGreaterThan(8);
+    expect(lines.join()).toContain('accepts other records, but not 1 of them (HTTP 500): they wait on disk');
+  });
+
+  it('rejects it once the server accepted others between its rounds, and never before', async () => {
+    put(1, 2);
+    start((bodies) => (bodies.includes('r1') ? AMBIGUOUS : OK));
+    for (let number = 3; state.totals.rejected === 0; number += 1) {
+      put(number);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(state.totals.rejected).toBe(1);
+    const alone = sent.filter((bodies) => bodies.join() === 'r1').length;
+    expect(alone).toBeGreaterThanOrEqual(2 + 3 + 4 + 5);
+    const [last] = queue.lastRejections(1);
+    expect(last?.reason).toMatch(/^HTTP 500, \d+ times alone, while it accepted other records$/);
+    expect(Buffer.from(last?.record ?? '').toString()).toBe('r1');
+    expect(lines.join()).toContain('rejected a record permanently (HTTP 500, ');
+  });
+
+  it('loses no record however long the server fails on all (HTTP 500), and sends all once it works', async () => {
+    put(...range(40));
+    let works = false;
+    start(() => (works ? OK : AMBIGUOUS));
+    await until(() => (delivery?.snapshot().suspects.length ?? 0) >= 2, 'records that were refused alone');
+    expect(state.totals).toMatchObject({ reported: 0, rejected: 0, pending: 40 });
+    expect(lines).toEqual([
+      'whodunit: the collector at http://collector does not accept records (HTTP 500); 40 records wait on disk, none is lost. Trying again.\n',
+    ]);
+    works = true;
+    await done(40);
+    expect(delivery?.snapshot()).toMatchObject({ suspects: [], lastFailure: null });
+    expect(state.totals.rejected).toBe(0);
+  });
+
+  it('keeps what is refused alone for the next start', async () => {
+    put(1, 2, 3);
+    start((bodies) => (bodies.includes('r2') ? AMBIGUOUS : OK));
+    await until(() => state.totals.reported === 2, 'the others');
+    expect(await delivery?.close(1_000)).toEqual({ left: 1 });
+    queue.close();
+    queue = state.open();
+    start(() => OK);
+    await done(3);
+    expect(sent.at(-1)).toEqual(['r2']);
+  });
+
+  it('says how many records were lost, if some were', async () => {
+    queue.close();
+    queue = state.open({ bytesMax: 3 * (2 + ROW_BYTES) });
+    let answer: (outcome: Outcome) => void = () => {};
+    start(() => new Promise((resolve) => (answer = resolve)));
+    put(1);
+    await until(() => sent.length > 0, 'a request');
+    put(2, 3, 4, 5, 6);
+    answer(AMBIGUOUS);
+    await until(() => lines.length > 0, 'a log line');
+    expect(lines.join()).toContain('3 records wait on disk; 3 were lost since the start of the service');
   });
 
   it('retries a misconfigured target about twice a minute, logs once, and loses no record', async () => {

@@ -10,6 +10,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
+import { hostAttributes, metricResource } from '../../../src/core/telemetry/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
@@ -81,6 +82,8 @@ const values = (name: string, service?: string): unknown[] =>
     .filter((point) => point.name === name && (service === undefined || point.service === service))
     .map(({ value }) => value);
 const TERMINATIONS = 'whodunit.process.terminations';
+const EXITS = 'whodunit.process.exits';
+const LOST = 'whodunit.events.lost';
 
 describe('terminations', () => {
   it('are counted under the service of the victim, with cause, error and executable', async () => {
@@ -90,6 +93,21 @@ describe('terminations', () => {
       service: 'checkout',
       attributes: { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL', 'process.executable.name': 'sleep' },
     });
+  });
+
+  it('have the id of their service on this host, as have the metrics of whodunit', async () => {
+    kill();
+    kill('cart');
+    await metrics.close();
+    const ids = new Map(
+      raw.map(({ resource: { attributes } }) => [attributes['service.name'], attributes['service.instance.id']]),
+    );
+    expect([...ids.keys()].sort()).toEqual(['cart', 'checkout', 'whodunit']);
+    expect(new Set(ids.values()).size).toBe(3);
+    // Of whodunit without its version: an update must not look like another instance.
+    const own = metricResource({ 'service.name': 'whodunit', ...hostAttributes(host) });
+    expect(ids.get('whodunit')).toBe(own['service.instance.id']);
+    expect([...ids.values()]).toEqual(Array(3).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/)));
   });
 
   it('start with 0, sent at once, so that the first termination is an increase', async () => {
@@ -158,6 +176,167 @@ describe('terminations', () => {
     const overflow = exported.flat().filter((point) => point.name === TERMINATIONS && point.service === undefined);
     expect(overflow.at(-1)?.value).toBe(2);
     expect(metrics.snapshot().overflows).toBe(2);
+  });
+});
+
+describe('exports that fail', () => {
+  let answersAtOnce = false;
+  afterEach(() => {
+    answersAtOnce = false;
+  });
+
+  /** Replaces the exporter by one that waits. */
+  const slow = (): { release: (result: { code: number; error?: Error }) => void; started: () => number } => {
+    const waiting: ((result: { code: number; error?: Error }) => void)[] = [];
+    let started = 0;
+    metrics = new Metrics({
+      exporter: {
+        ...exporter,
+        export(data, done) {
+          started += 1;
+          raw.push(data);
+          if (answersAtOnce) done({ code: 0 });
+          else waiting.push(done);
+        },
+      },
+      host,
+      observe: () => observed,
+      log: new Log(() => {}),
+      intervalMs: 1_000_000,
+      target: TARGET,
+    });
+    return { release: (result) => waiting.shift()?.(result), started: () => started };
+  };
+
+  it('do not pile up: one waits for the one that runs, with the newest values', async () => {
+    const { release, started } = slow();
+    const flushes = Array.from({ length: 50 }, () => metrics.flush());
+    await until(() => started() === 1, 'the first export');
+    observed = { ...observed, reported: 7 };
+    release({ code: 0 });
+    await until(() => started() === 2, 'the second export');
+    release({ code: 0 });
+    await Promise.all(flushes);
+    expect(started()).toBe(2);
+    const exits = raw.at(-1)?.scopeMetrics[0]?.metrics.find(({ descriptor }) => descriptor.name === EXITS);
+    const point = exits?.dataPoints.find(({ attributes }) => attributes['whodunit.outcome'] === 'reported');
+    expect(point?.value).toBe(7);
+    answersAtOnce = true;
+    await metrics.close();
+    expect(started()).toBe(3);
+  });
+
+  it('that do not reach the target end the round: the other services would wait as long', async () => {
+    const { release, started } = slow();
+    for (const name of ['a', 'b', 'c']) kill(name);
+    const flushed = metrics.flush();
+    await until(() => started() === 1, 'the first export');
+    release({ code: 1, error: new Error('no answer') });
+    await flushed;
+    expect(started()).toBe(1);
+    answersAtOnce = true;
+    await metrics.close();
+  });
+
+  it('with increases (delta temporality) are sent again, so no count is lost', async () => {
+    let accepts = true;
+    const sums: number[] = [];
+    metrics = new Metrics({
+      exporter: {
+        ...exporter,
+        selectAggregationTemporality: () => AggregationTemporality.DELTA,
+        export(data, done) {
+          const exits = data.scopeMetrics[0]?.metrics.find(({ descriptor }) => descriptor.name === EXITS);
+          const point = exits?.dataPoints.find(({ attributes }) => attributes['whodunit.outcome'] === 'reported');
+          if (accepts && point !== undefined) sums.push(Number(point.value));
+          done(accepts ? { code: 0 } : { code: 1, error: new Error('no answer') });
+        },
+      },
+      host,
+      observe: () => observed,
+      log: new Log(() => {}),
+      intervalMs: 1_000_000,
+      target: TARGET,
+    });
+    await metrics.flush();
+    accepts = false;
+    observed = { ...observed, reported: 5 };
+    await metrics.flush();
+    observed = { ...observed, reported: 8 };
+    await metrics.flush();
+    accepts = true;
+    await metrics.close();
+    expect(sums.reduce((sum, value) => sum + value, 0)).toBe(8);
+  });
+});
+
+it('a wall clock that steps back an hour withholds no count', async () => {
+  const realNow = Date.now;
+  try {
+    metrics = new Metrics({
+      exporter,
+      host,
+      observe: () => observed,
+      log: new Log(() => {}),
+      intervalMs: 20,
+      target: TARGET,
+    });
+    kill();
+    await until(() => values(TERMINATIONS).length > 0, 'the 0');
+    Date.now = () => realNow() - 3_600_000;
+    const until3s = performance.now() + 3_000;
+    while (values(TERMINATIONS).at(-1) !== 1 && performance.now() < until3s) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(values(TERMINATIONS).at(-1)).toBe(1);
+  } finally {
+    Date.now = realNow;
+  }
+});
+
+describe('the counters of the kernel, which outlive the service', () => {
+  const start = (options: Partial<ConstructorParameters<typeof Metrics>[0]>): void => {
+    metrics = new Metrics({
+      exporter,
+      host,
+      observe: () => observed,
+      log: new Log(() => {}),
+      intervalMs: 1_000_000,
+      target: TARGET,
+      ...options,
+    });
+  };
+  const last = () => {
+    const own = exported.findLast((points) => points[0]?.service === 'whodunit') ?? [];
+    const of = (name: string, value: string) =>
+      own.find((point) => point.name === name && Object.values(point.attributes).includes(value))?.value;
+    return [of(EXITS, 'normal'), of(LOST, 'kernel'), of(LOST, 'loader')];
+  };
+  const counted = (normalExits: number, kernel: number, loader: number): void => {
+    observed = { ...observed, boot: 'b', normalExits, lost: { kernel, loader, queue: 0, export: 0 } };
+  };
+  const earlier = (boot: string) => ({ boot, normalExits: 100, kernel: 10, loader: 1 });
+
+  it.each<[string, ConstructorParameters<typeof Metrics>[0]['exported'], unknown[]]>([
+    ['a restart does not export again what was exported before', earlier('b'), [20, 3, 0]],
+    ['but all of another boot', earlier('a'), [120, 13, 1]],
+    ['and of a counter that began again', { boot: 'b', normalExits: 500, kernel: 10, loader: 5 }, [120, 3, 1]],
+    ['if it is not known, only what comes', null, [0, 0, 0]],
+  ])('%s', async (_, exportedBefore, expected) => {
+    const seen: unknown[] = [];
+    start({ exported: exportedBefore ?? null, onExported: (counts) => seen.push(counts) });
+    await metrics.flush();
+    expect(last()).toEqual([undefined, 0, 0]);
+    counted(120, 13, 1);
+    await metrics.flush();
+    expect(last()).toEqual(expected);
+    counted(121, 15, 1);
+    await metrics.flush();
+    expect(last().map(Number)).toEqual([Number(expected[0]) + 1, Number(expected[1]) + 2, expected[2]]);
+    expect(seen).toEqual([
+      { boot: 'b', normalExits: 120, kernel: 13, loader: 1 },
+      { boot: 'b', normalExits: 121, kernel: 15, loader: 1 },
+    ]);
   });
 });
 

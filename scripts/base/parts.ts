@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loader and service as `npm start` and `npm run demo` run them. supervise.ts keeps them running.
+import type { SpawnOptions } from 'node:child_process';
+import { createConnection } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LOADER, NODE, SERVICE, SERVICE_FLAGS } from '../paths.ts';
+import { type Running, startProgram } from './children.ts';
+import { Failure } from './command.ts';
+import { type User, WITHOUT_CAPABILITIES } from './privileges.ts';
+import { type Part, type Supervised, supervise } from './supervise.ts';
+
+const READY_WITHIN_MS = 30_000;
+const READY_POLL_MS = 100;
+const ANSWER_WITHIN_MS = 5_000;
+
+export interface LoaderOptions {
+  readonly socket: string;
+  readonly pinDir: string;
+  readonly socketGroup: number;
+  /** Whether a stopped loader removes its pins, and with them what the service has not read. */
+  readonly unloadOnExit: boolean;
+}
+
+/** Starts the loader, forwards its output, and waits until it serves the socket. */
+export function superviseLoader({ socket, pinDir, socketGroup, unloadOnExit }: LoaderOptions): Promise<Supervised> {
+  const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--socket-group', String(socketGroup)];
+  if (unloadOnExit) args.push('--unload-on-exit');
+  return superviseUntilReady({
+    name: 'the loader',
+    start: (previous) => startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'], previous }),
+    ready: readyLine,
+  });
+}
+
+/** Resolves with true at the line with which the loader says that it is ready, and false if it ends before. Forwards all other lines. */
+function readyLine({ child, ended }: Running): Promise<boolean> {
+  const ready = new Promise<boolean>((resolve) => {
+    if (child.stderr === null) return;
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (/\bready\b/.test(line)) resolve(true);
+      else console.error(line);
+    });
+  });
+  return Promise.race([ready, ended.then(() => false)]);
+}
+
+export interface ServiceOptions {
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly user: User;
+  readonly socket: string;
+  readonly stdio?: SpawnOptions['stdio'];
+  /** Called with each instance. */
+  readonly onStart?: (running: Running) => void;
+}
+
+/** Starts the service, and waits until it reads from the loader. */
+export function superviseService(options: ServiceOptions): Promise<Supervised> {
+  const { args, env, user, socket, stdio = ['ignore', 'inherit', 'inherit'], onStart } = options;
+  const { uid, gid } = user;
+  const [program = NODE, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, NODE] : [NODE];
+  const line = [...before, ...SERVICE_FLAGS, SERVICE, 'run', ...args];
+  return superviseUntilReady({
+    name: 'the service',
+    start: (previous) => {
+      const service = startProgram('the service', program, line, {
+        stdio,
+        env: { ...process.env, ...env, WHODUNIT_SOCKET: socket },
+        uid,
+        gid,
+        previous,
+      });
+      onStart?.(service);
+      return service;
+    },
+    ready: async (service) => {
+      while (service.alive() && !(await hasConsumer(socket))) await sleep(READY_POLL_MS);
+      return service.alive();
+    },
+  });
+}
+
+/** Asks the loader whether a service reads from it. /readyz cannot answer this: the endpoint may be off, or another program's. */
+async function hasConsumer(socket: string): Promise<boolean> {
+  const connection = createConnection(socket);
+  connection.setTimeout(ANSWER_WITHIN_MS, () => connection.destroy());
+  try {
+    for await (const hello of createInterface({ input: connection }))
+      return JSON.parse(hello).consumer_connected === true;
+  } catch {
+    // no loader serves the socket at the moment
+  } finally {
+    connection.destroy();
+  }
+  return false;
+}
+
+/** Throws a Failure if the part ends for good, or is not ready in time. */
+async function superviseUntilReady(part: Part): Promise<Supervised> {
+  const supervised = supervise(part);
+  const late = sleep(READY_WITHIN_MS, 'late', { ref: false });
+  if ((await Promise.race([supervised.ready, supervised.over, late])) === 'late')
+    throw new Failure(`${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`);
+  return supervised;
+}
