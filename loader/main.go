@@ -55,7 +55,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		}
 		return server.Health(config.socket)
 	case "unload":
-		return unload(out, config.pinDirectory)
+		return explain(unload(out, config.pinDirectory))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

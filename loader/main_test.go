@@ -67,6 +67,26 @@ func TestTheEnvironmentSetsTheDefaultsAndFlagsOverrideIt(t *testing.T) {
 	}
 }
 
+func TestHealthOfTheServiceFollowsItsAddress(t *testing.T) {
+	for _, test := range []struct{ line, variable, want string }{
+		{"health --service", "", "127.0.0.1:9465"},
+		{"health --service", ":9000", ":9000"},
+		{"health --service", "off", "off"},
+		{"health --address h:1", ":9000", "h:1"},
+		{"health", ":9000", ""},
+	} {
+		got, err := parse(strings.Fields(test.line), func(name string) string {
+			return map[string]string{"WHODUNIT_HEALTH_ADDR": test.variable}[name]
+		})
+		if err != nil || got.address != test.want {
+			t.Errorf("%s with %q: %q, %v; want %q", test.line, test.variable, got.address, err, test.want)
+		}
+	}
+	if err := dispatch([]string{"health", "--address", "off"}, os.Getenv, &bytes.Buffer{}); err != nil {
+		t.Errorf("off: %v", err)
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	var out bytes.Buffer
 	if err := dispatch([]string{"--help"}, os.Getenv, &out); err != nil || !strings.Contains(out.String(), "--socket-group") {

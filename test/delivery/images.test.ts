@@ -2,7 +2,7 @@
 // The images: small, without root where possible, labelled, and the same for both processors. compose.test.ts runs them.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
 import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
@@ -76,9 +76,10 @@ describe.each(['amd64', 'arm64'] as const)('for %s', (arch) => {
     expect(Size - base).toBeLessThan(SERVICE_BYTES_MAX);
     expect(Config.Healthcheck.Test).toEqual(['CMD', HEALTH, 'health', '--service']);
     expect(Config.Healthcheck.Interval).toBe(HEALTH_INTERVAL_NS);
-    expect(readFileSync(taken(tag, HEALTH)).readUInt16LE(18)).toBe(MACHINES[arch]);
     expect(labelled(Config)).toBe(true);
-    const listed = spawnSync('find', [taken(tag, '/opt/whodunit'), '-name', '*.node'], { encoding: 'utf8' });
+    const installed = taken(tag, dirname(HEALTH));
+    expect(readFileSync(join(installed, basename(HEALTH))).readUInt16LE(18)).toBe(MACHINES[arch]);
+    const listed = spawnSync('find', [installed, '-name', '*.node'], { encoding: 'utf8' });
     expect(listed).toMatchObject({ status: 0, stdout: '' }); // no native modules
   });
 });

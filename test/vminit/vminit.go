@@ -24,6 +24,8 @@ func Run(run func(), failed func(error)) {
 		failed(err)
 	}
 	unix.Sync()
+	// tcdrain(3): up to 4 KiB of the last lines may wait in the console's buffer. Fails where the output is no terminal.
+	unix.IoctlSetInt(int(os.Stdout.Fd()), unix.TCSBRK, 1)
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
