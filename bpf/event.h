@@ -19,7 +19,7 @@
 #include "signals.h"
 
 enum event_abi {
-	EVENT_ABI = 5,
+	EVENT_ABI = 6,
 };
 
 #define COMM_BYTES 16
@@ -57,11 +57,30 @@ enum part_kind {
 	PART_CONTEXT,         /* the published process context: opentelemetry.proto.resource.v1.Resource */
 	PART_PREDECESSOR,     /* struct predecessor */
 	PART_THREAD_CONTEXT,  /* struct thread_context */
+	PART_CREDENTIALS,     /* struct credentials */
 };
 
 enum part_flag {
 	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or more than could be read */
+	/* Of PART_EXE, and in struct description. The executable … */
+	EXE_DELETED = 2, /* … is at that path no longer: it was deleted or replaced */
+	EXE_MEMFD = 4, /* … is in no file system that is mounted: memfd_create(2) */
+	EXE_CHROOT = 8, /* … lies in a root that is not that of its mount namespace: chroot(2) */
+	EXE_UNMOUNTED = 16, /* … lies in a file system that is in no mount namespace any more */
+	EXE_FOREIGN_MOUNTS = 32, /* … is mounted in a namespace of another user namespace than the process's pid namespace */
+	EXE_USER_MOUNTS = 64, /* … and the pid namespace belong to one user namespace, whose owner is not root */
 };
+
+enum uid_value {
+	UID_UNSET = 0xffffffff, /* INVALID_UID */
+};
+
+/* Beside the effective user: who ran the program, and who logged in (UID_UNSET: no one, or the kernel keeps no login user). */
+struct credentials {
+	__u32 real_uid;
+	__u32 login_uid;
+};
+_Static_assert(sizeof(struct credentials) == 8, "no implicit padding");
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
 struct part {
@@ -236,12 +255,14 @@ struct description {
 	__u32 args_truncated;
 	__u32 ancestors_count;
 	struct ancestor ancestors[ANCESTORS_MAX];
-	__u32 zero;
+	__u32 exe_flags; /* enum part_flag; 0 up to ABI 5 */
+	struct credentials credentials; /* missing up to ABI 5 */
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
-_Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, data) == 152,
+_Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&
+		       offsetof(struct description, data) == 160,
 	       "the loader reads the fields at their offsets");
-_Static_assert(sizeof(struct description) == 152 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
+_Static_assert(sizeof(struct description) == 160 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
 /* One for each CPU. */
 struct counters {

@@ -41,8 +41,10 @@ _Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinne
 struct sender_key {
 	struct process_key process;
 	__u64 exec_id; /* grows with each exec */
+	__u32 uid;     /* effective */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct sender_key) == 24, "no implicit padding: it is a map key");
+_Static_assert(sizeof(struct sender_key) == 32, "no implicit padding: it is a map key");
 
 /* To the loader. Commits are late: what is not acknowledged is not overwritten. The loader sets the size. */
 struct {
@@ -109,7 +111,7 @@ struct {
 	__uint(max_entries, SENDERS_MAX);
 	__type(key, struct sender_key);
 	__type(value, struct description);
-} senders SEC(".maps");
+} sender_descriptions SEC(".maps");
 
 /*
  * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,

@@ -121,3 +121,45 @@ describe('arguments', () => {
     expect(lazy.shown).toBe(lazy.redacted);
   });
 });
+
+describe('the executable', () => {
+  const container = `/system.slice/docker-${ID}.scope`;
+  const marks = (exe_flags: string[] | null, cgroup: string | null = null) => {
+    const { foreignRoot, executableState } = identitiesOf(death({ process: victim({ exe_flags, cgroup }) })).victim;
+    return [foreignRoot, executableState];
+  };
+
+  it.each([
+    ['nothing is known', null, null, [null, null]],
+    ['an ordinary file', [], null, [null, null]],
+    ['a flag of a newer loader', ['sealed'], null, [null, null]],
+    ['deleted', ['deleted'], null, [null, 'deleted']],
+    ['in memory', ['memfd'], null, [null, 'memfd']],
+    ['chroot', ['chroot'], null, ['chroot', null]],
+    ['chroot in a container', ['chroot'], container, ['chroot', null]],
+    ['unmounted, and deleted before', ['unmounted', 'deleted'], null, ['unmounted', 'deleted']],
+    ['the mounts of another user namespace', ['chroot', 'foreign_mounts'], null, ['mount_namespace', null]],
+    ['the same in a container', ['foreign_mounts'], container, ['mount_namespace', null]],
+    ["a user's own mounts and pid namespace", ['user_mounts'], null, ['mount_namespace', null]],
+    ['a rootless container', ['user_mounts'], container, [null, null]],
+    ['chroot in a rootless container', ['user_mounts', 'chroot'], container, ['chroot', null]],
+  ] as const)('%s', (_, flags, cgroup, expected) => {
+    expect(marks(flags === null ? null : [...flags], cgroup)).toEqual(expected);
+  });
+});
+
+describe('the users', () => {
+  it('are the effective, the real and the login user', () => {
+    const { victim: known } = identitiesOf(death({ process: victim({ uid: 0, real_uid: 1000, login_uid: 1001 }) }));
+    expect([known.user.uid, known.realUser, known.loginUser]).toEqual([
+      0,
+      { uid: 1000, name: 'alice' },
+      { uid: 1001, name: null },
+    ]);
+  });
+
+  it('are null if they are not known', () => {
+    const { victim: known } = identitiesOf(death({ process: victim() }));
+    expect([known.realUser, known.loginUser]).toEqual([null, null]);
+  });
+});
