@@ -10,7 +10,7 @@ import { watched } from '../support/watched.ts';
 import { ALICE, awaitFirstLine, MALLORY, startAs } from './attacker.ts';
 
 const REPORTED_WITHIN_MS = 60_000;
-const both = watched({ WHODUNIT_RECORDS_PER_MINUTE: '1000' });
+const both = watched({ WHODUNIT_RECORDS_PER_MINUTE: '1000', OTEL_LOGS_EXPORTER: 'otlp,console' });
 
 /** The record of the process whose last argument is `mark`, or whose pid it is. */
 function reported(mark: string | number): Promise<LogRecord> {
@@ -217,6 +217,8 @@ describe('an executable that no path leads to', () => {
     );
     expect(killed.attributes['whodunit.sender.executable.state']).toBe('memfd');
     expect(evidenceOf(killed)).toContain("the sender's executable is in memory only");
+    const printed = () => both.whodunit.service.stdout().includes('\\u001b[2J\\u202esystemd') || undefined;
+    await until('the name on the console, escaped', REPORTED_WITHIN_MS, printed, both.whodunit.service.output);
     expect(both.whodunit.service.output()).not.toMatch(/\u001b\[2J|\u202e/);
   });
 });
