@@ -134,7 +134,6 @@ describe('a foreign root', () => {
 
   it.each([
     ['a program mounted over ssh in a user namespace', [...own, ...mountOver(SSH, 'exit', '3')]],
-    ['the same in a pid namespace of its own', [...own, '--pid', '--fork', ...mountOver(SSH, 'exit', '3')]],
     [
       'the same in a user namespace within another',
       [...own, ...mountOver('unshare', '--user', '--map-root-user', SSH, 'exit', '3')],
@@ -147,6 +146,14 @@ describe('a foreign root', () => {
     expect(evidenceOf(record)).toContain(
       'its executable is mounted in a namespace that an unprivileged user can arrange',
     );
+  });
+
+  // To the kernel this is a container that a user started without root.
+  it('is called a container of a user in a pid namespace of its own', async () => {
+    const record = await recordOf(MALLORY, [...own, '--pid', '--fork', ...mountOver(SSH, 'exit', '3')]);
+    expect(record.resource['process.executable.path']).toBe(SSH);
+    expect(record.attributes['whodunit.process.foreign_root']).toBeUndefined();
+    expect(evidenceOf(record)).toContain('its executable lies in a container that an unprivileged user started');
   });
 
   it('is marked if another process executes the program through the namespace of the first', async () => {

@@ -7,7 +7,13 @@ import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
 import { type Declared, declaredBy } from './declared.ts';
-import { type ExecutableState, executableState, type ForeignRoot, foreignRoot } from './executable.ts';
+import {
+  type ExecutableState,
+  executableState,
+  type ForeignRoot,
+  foreignRoot,
+  isInUserContainer,
+} from './executable.ts';
 import type { Host } from './host.ts';
 import { type Named, namedAncestors } from './names.ts';
 import { isContained, type Placement, placementOf } from './placement.ts';
@@ -18,6 +24,8 @@ export interface Identity extends Named {
   readonly executable: string | null;
   /** null: its path is that of the machine, as far as is known. */
   readonly foreignRoot: ForeignRoot | null;
+  /** Its path is one in a container that an unprivileged user started. */
+  readonly inUserContainer: boolean;
   /** null: a file, as far as is known. */
   readonly executableState: ExecutableState | null;
   readonly arguments: Arguments;
@@ -87,7 +95,8 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
     pid: task.pid,
     name: displayName(task),
     executable: task.exe,
-    foreignRoot: foreignRoot(task.exe_flags, placement),
+    foreignRoot: foreignRoot(task.exe_flags),
+    inUserContainer: isInUserContainer(task.exe_flags),
     executableState: executableState(task.exe_flags),
     arguments: new Arguments(task, mode),
     user: userOf(task.uid),

@@ -123,28 +123,25 @@ describe('arguments', () => {
 });
 
 describe('the executable', () => {
-  const container = `/system.slice/docker-${ID}.scope`;
-  const marks = (exe_flags: string[] | null, cgroup: string | null = null) => {
-    const { foreignRoot, executableState } = identitiesOf(death({ process: victim({ exe_flags, cgroup }) })).victim;
-    return [foreignRoot, executableState];
+  const marks = (exe_flags: string[] | null) => {
+    const { victim: known } = identitiesOf(death({ process: victim({ exe_flags }) }));
+    return [known.foreignRoot, known.executableState, known.inUserContainer];
   };
 
   it.each([
-    ['nothing is known', null, null, [null, null]],
-    ['an ordinary file', [], null, [null, null]],
-    ['a flag of a newer loader', ['sealed'], null, [null, null]],
-    ['deleted', ['deleted'], null, [null, 'deleted']],
-    ['in memory', ['memfd'], null, [null, 'memfd']],
-    ['chroot', ['chroot'], null, ['chroot', null]],
-    ['chroot in a container', ['chroot'], container, ['chroot', null]],
-    ['unmounted, and deleted before', ['unmounted', 'deleted'], null, ['unmounted', 'deleted']],
-    ['the mounts of another user namespace', ['chroot', 'foreign_mounts'], null, ['mount_namespace', null]],
-    ['the same in a container', ['foreign_mounts'], container, ['mount_namespace', null]],
-    ["a user's own mounts and pid namespace", ['user_mounts'], null, ['mount_namespace', null]],
-    ['a rootless container', ['user_mounts'], container, [null, null]],
-    ['chroot in a rootless container', ['user_mounts', 'chroot'], container, ['chroot', null]],
-  ] as const)('%s', (_, flags, cgroup, expected) => {
-    expect(marks(flags === null ? null : [...flags], cgroup)).toEqual(expected);
+    ['nothing is known', null, [null, null, false]],
+    ['an ordinary file', [], [null, null, false]],
+    ['a flag of a newer loader', ['sealed'], [null, null, false]],
+    ['deleted', ['deleted'], [null, 'deleted', false]],
+    ['in memory', ['memfd'], [null, 'memfd', false]],
+    ['chroot', ['chroot'], ['chroot', null, false]],
+    ['unmounted, and deleted before', ['unmounted', 'deleted'], ['unmounted', 'deleted', false]],
+    ['chroot on a file system that is no longer mounted', ['unmounted', 'chroot'], ['unmounted', null, false]],
+    ['the mounts of another user namespace', ['chroot', 'foreign_mounts'], ['mount_namespace', null, false]],
+    ['a rootless container', ['user_mounts'], [null, null, true]],
+    ['chroot in a rootless container', ['user_mounts', 'chroot'], ['chroot', null, true]],
+  ] as const)('%s', (_, flags, expected) => {
+    expect(marks(flags === null ? null : [...flags])).toEqual(expected);
   });
 });
 

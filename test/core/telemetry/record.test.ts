@@ -53,6 +53,7 @@ describe('the record of a golden event', () => {
       'whodunit.evidence': expect.arrayContaining([
         'its executable is in memory only (memfd_create): the process chose its name',
         "the sender's executable is mounted in a namespace that an unprivileged user can arrange: its path is not one of the machine",
+        "the sender's executable lies in a container that an unprivileged user started: its path is one in there",
         "the sender's executable was deleted or replaced after it was executed",
       ]),
     });
