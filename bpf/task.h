@@ -49,7 +49,8 @@ static __always_inline struct upid *upid_of(struct signal_struct *signal)
 {
 	struct pid *pid = READ(signal, pids[1 /* PIDTYPE_TGID */]);
 
-	return (void *)pid + bpf_core_field_offset(struct pid, numbers) + (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
+	return (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+	       (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
 }
 
 static __always_inline __u32 vpid_of(struct signal_struct *signal)
