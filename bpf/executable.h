@@ -25,7 +25,7 @@
  * False: the root is that of its mount namespace. Mounts on top of each other at "/" are one root: those of an initramfs, of
  * pivot_root(2), and of a mount that was moved to "/".
  */
-static __noinline __u64 is_chroot(const struct path *root)
+static __always_inline bool is_chroot(const struct path *root)
 {
 	struct dentry *dentry = READ(root, dentry);
 	struct vfsmount *vfsmount = READ(root, mnt);
@@ -46,7 +46,7 @@ static __noinline __u64 is_chroot(const struct path *root)
 }
 
 /* The namespace in which the executable is mounted counts, not that of the task: it may have come here as a file descriptor. */
-static __noinline __u64 mounts_flags(struct task_struct *task, const struct path *path)
+static __always_inline __u64 mounts_flags(struct task_struct *task, const struct path *path)
 {
 	struct mount *mount = mount_of(READ(path, mnt));
 	struct mnt_namespace *mounts = READ(mount, mnt_ns);
@@ -71,11 +71,20 @@ static __noinline __u64 mounts_flags(struct task_struct *task, const struct path
 	return READ(user_ns, owner.val) ? flags | EXE_USER_MOUNTS : flags;
 }
 
-/* The flags of a task's executable. path_bytes: as read_path() returned them, whose path lies below the root or may do so. */
-static __always_inline __u64 exe_flags(struct task_struct *task, struct mm_struct *mm, struct fs_struct *fs, __u64 path_bytes)
+/*
+ * The flags of current's executable (enum part_flag). path_bytes: as read_path() returned them. A global function, as in
+ * task_parts.h.
+ */
+__u64 exe_flags(__u64 path_bytes)
 {
-	__u64 flags = mounts_flags(task, &READ(mm, exe_file)->f_path);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = READ(task, mm);
+	struct fs_struct *fs = READ(task, fs);
+	__u64 flags;
 
+	if (!mm || !fs)
+		return 0;
+	flags = mounts_flags(task, &READ(mm, exe_file)->f_path);
 	if (!(path_bytes & OUTSIDE_ROOT) && !(flags & EXE_MEMFD) && is_chroot(&fs->root))
 		flags |= EXE_CHROOT;
 	return flags;

@@ -33,7 +33,7 @@ __u64 append_exe(__u32 user, __u64 at)
 	if (!out || !mm || !fs)
 		return at;
 	bytes = read_path(out, &READ(mm, exe_file)->f_path, &fs->root);
-	return end_part_flagged(record, at, PART_EXE, bytes & ~OUTSIDE_ROOT, exe_flags(task, mm, fs, bytes));
+	return end_part_flagged(record, at, PART_EXE, bytes & ~OUTSIDE_ROOT, exe_flags(bytes));
 }
 
 __u64 append_credentials(__u64 at)
