@@ -11,7 +11,13 @@ import (
 
 // attacks: each returns when the attack is over. Arguments are the test's.
 var attacks = map[string]func(args []string) error{
-	"wait": wait,
+	"asUsers":  asUsers,
+	"exit":     exit,
+	"inMemory": inMemory,
+	"privsep":  privsep,
+	"queue":    queue,
+	"send":     send,
+	"wait":     wait,
 }
 
 func main() {
