@@ -7,6 +7,7 @@ import { until } from './program.ts';
 const EMPTY_WITHIN_MS = 5_000;
 
 export interface Cgroup {
+  readonly directory: string;
   /** Returns a command that enters the cgroup and executes the given command. */
   readonly enter: (command: readonly string[]) => string[];
   /** Waits until its processes are gone, then removes it and its parents up to the directory of this process. */
@@ -29,7 +30,7 @@ export function makeCgroup(path: string): Cgroup {
     for (let below = directory; below !== dirname(root); below = dirname(below))
       await until(`${below} is empty`, EMPTY_WITHIN_MS, () => removed(below));
   };
-  return { enter, remove };
+  return { directory, enter, remove };
 }
 
 function mountPoint(): string {

@@ -96,7 +96,8 @@ func (d *Decoder) head(head *abi.Event, record []byte) {
 		TimeNs: head.TimeNs, StatusRaw: head.StatusRaw, SeccompMode: head.SeccompMode, PdeathSignal: head.PdeathSignal,
 		Ptraced: head.Ptrace != 0, Threads: head.Threads, OomVictim: flags&abi.EventFlagEVENT_FLAG_OOM_VICTIM != 0, Shrunk: flags&abi.EventFlagEVENT_FLAG_SHRUNK != 0,
 		Process: Process{
-			Pid: head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
+			UserNamespace: flags&abi.EventFlagEVENT_FLAG_USER_NAMESPACE != 0,
+			Pid:           head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
 			Comm: d.comm(record, unsafe.Offsetof(head.Comm)), ThreadComm: d.comm(record, unsafe.Offsetof(head.ThreadComm)),
 			UID: head.Uid, GID: head.Gid, Ancestors: d.ancestors,
 		},
@@ -120,7 +121,7 @@ func (d *Decoder) part(event *Event, part abi.Part, payload []byte) (err error) 
 	case abi.PartKindPART_EXE:
 		process.Exe = d.path(payload, truncated)
 	case abi.PartKindPART_CGROUP:
-		process.Cgroup = d.path(payload, truncated)
+		process.Cgroup, process.CgroupClaimed = d.cgroup(payload, truncated)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:

@@ -26,6 +26,12 @@ function object<Shape extends z.core.$ZodShape>(shape: Shape): z.core.$ZodObject
 const ancestor = object({ pid: int, comm: text });
 export type Ancestor = z.output<typeof ancestor>;
 
+/** Absent in lines of older loaders. */
+const standing = {
+  cgroup_claimed: z._default(int, 0),
+  user_namespace: z._default(flag, false),
+};
+
 const victim = object({
   pid: int,
   vpid: int,
@@ -43,6 +49,7 @@ const victim = object({
   args_truncated: flag,
   env: z.nullable(z.record(text, text)),
   cgroup: z.nullable(text),
+  ...standing,
   ancestors: z.array(ancestor),
 });
 /** The terminated process; in a restart, the new one. */
@@ -60,6 +67,7 @@ const actor = object({
   args: z.nullable(z.array(text)),
   args_truncated: flag,
   cgroup: z.nullable(text),
+  ...standing,
   ancestors: z.array(ancestor),
 });
 /** The task that was `current` when a signal was generated. core/verdict/origin.ts decides whether it is the sender. */

@@ -11,7 +11,9 @@ import (
 
 // attacks: each returns when the attack is over. Arguments are the test's.
 var attacks = map[string]func(args []string) error{
-	"wait": wait,
+	"cgroup":  enterCgroup,
+	"publish": publish,
+	"wait":    wait,
 }
 
 func main() {
