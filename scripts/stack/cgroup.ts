@@ -14,9 +14,12 @@ export interface Cgroup {
   readonly remove: () => Promise<void>;
 }
 
-/** Creates the cgroup at `path`, below a directory for this process: in version 1 if that has the memory controller, else in version 2. */
-export function makeCgroup(path: string): Cgroup {
-  const root = join(mountPoint(), `whodunit-test-${process.pid}`);
+/**
+ * Creates the cgroup at `path`, below a directory for this process: in version 1 if that has the memory controller, else in version 2, and
+ * always there if that is asked for.
+ */
+export function makeCgroup(path: string, version?: 'v2'): Cgroup {
+  const root = join(mountPoint(version), `whodunit-test-${process.pid}`);
   const directory = join(root, path);
   mkdirSync(directory, { recursive: true });
   const enter = (command: readonly string[]) => [
@@ -33,10 +36,10 @@ export function makeCgroup(path: string): Cgroup {
   return { directory, enter, remove };
 }
 
-function mountPoint(): string {
+function mountPoint(version?: 'v2'): string {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-  const mount =
-    mounts.find((line) => / - cgroup .*\bmemory\b/.test(line)) ?? mounts.find((line) => / - cgroup2 /.test(line));
+  const first = version === 'v2' ? undefined : mounts.find((line) => / - cgroup .*\bmemory\b/.test(line));
+  const mount = first ?? mounts.find((line) => / - cgroup2 /.test(line));
   if (mount === undefined) throw new Error('no cgroup file system is mounted');
   return mount.split(' ')[4] as string;
 }

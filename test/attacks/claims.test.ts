@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { makeCgroup } from '../../scripts/stack/cgroup.ts';
+import { type Cgroup, makeCgroup } from '../../scripts/stack/cgroup.ts';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { ATTACKER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { processContext, text } from '../support/published.ts';
@@ -146,9 +146,11 @@ describe.each([
   });
 });
 
+type Version = Parameters<typeof makeCgroup>[1];
+
 /** As systemd delegates a cgroup: root makes it, and gives it and its files for processes to the user. */
-function delegate(path: string) {
-  const cgroup = makeCgroup(path);
+function delegate(path: string, version: Version) {
+  const cgroup = makeCgroup(path, version);
   for (const name of ['', 'cgroup.procs', 'tasks', 'cgroup.threads', 'cgroup.subtree_control'])
     if (name === '' || readdirSync(cgroup.directory).includes(name))
       chownSync(join(cgroup.directory, name), MALLORY, MALLORY);
@@ -158,7 +160,12 @@ function delegate(path: string) {
 const USER_MANAGER = `user.slice/user-${MALLORY}.slice/user@${MALLORY}.service`;
 const DEEP = Array.from({ length: 30 }, (_, index) => `d${index}`).join('/');
 const WIDE = Array.from({ length: 5 }, (_, index) => `${index}`.padEnd(200, 'x')).join('/');
-const DELEGATED = [USER_MANAGER, 'mallory', 'system.slice/batch.service'];
+const DELEGATED = [USER_MANAGER, 'mallory', 'system.slice/batch.service'].flatMap(
+  (path): [string, string, Version][] => [
+    [path, 'the machine’s hierarchy', undefined],
+    [path, 'cgroup v2', 'v2'],
+  ],
+);
 const FORGED: readonly string[] = [
   `docker-${ID}.scope`,
   `docker/${ID}`,
@@ -174,8 +181,7 @@ const FORGED: readonly string[] = [
 ];
 
 /** Runs the attacker in a cgroup that MALLORY makes below the delegated one, and returns the record of the process with that pid. */
-async function fromForged(delegated: string, forged: string, ...victim: readonly string[]): Promise<LogRecord> {
-  const cgroup = delegate(delegated);
+async function fromForged(cgroup: Cgroup, forged: string, ...victim: readonly string[]): Promise<LogRecord> {
   const directory = join(cgroup.directory, forged);
   const user = ['setpriv', `--reuid=${MALLORY}`, `--regid=${MALLORY}`, '--clear-groups', '--inh-caps=-all', '--'];
   const [program = '', ...args] = cgroup.enter([...user, ATTACKER, 'cgroup', directory, ...victim]);
@@ -191,9 +197,9 @@ async function fromForged(delegated: string, forged: string, ...victim: readonly
   }
 }
 
-describe.each(DELEGATED)('below a cgroup that was delegated to the user (%s)', (delegated) => {
+describe.each(DELEGATED)('below a cgroup that was delegated to the user (%s, %s)', (delegated, _, version) => {
   it.each(FORGED)('%s is no container, pod or unit of the system', async (forged) => {
-    const { resource } = await fromForged(delegated, forged);
+    const { resource } = await fromForged(delegate(delegated, version), forged);
     expect(resource).toMatchObject({ 'process.user.id': MALLORY, 'process.executable.name': 'attacker' });
     for (const key of ['container.id', 'container.name', 'k8s.pod.uid'])
       expect([key, resource[key]]).toEqual([key, undefined]);
@@ -203,7 +209,7 @@ describe.each(DELEGATED)('below a cgroup that was delegated to the user (%s)', (
 
   it.each([`docker-${ID}.scope`, `${DEEP}/docker/${ID}`])('a sender in %s is in no container', async (forged) => {
     const victim = await attack('wait');
-    const { attributes } = await fromForged(delegated, forged, String(victim.pid));
+    const { attributes } = await fromForged(delegate(delegated, version), forged, String(victim.pid));
     expect(attributes).toMatchObject({
       'whodunit.sender.user.id': MALLORY,
       'whodunit.sender.executable.name': 'attacker',
