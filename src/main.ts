@@ -146,6 +146,7 @@ function snapshotter({ loader, queue, state, exporters, printed }: Stages): () =
     startedMs,
     counters: queue?.totals ?? printed,
     duplicates: state.duplicates,
+    falseClaims: state.falseClaims,
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
     exports: {

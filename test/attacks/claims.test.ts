@@ -143,6 +143,8 @@ describe.each([
     expect(attributes['whodunit.evidence']).toContain(
       'the process claimed container.id, host.name: dropped, because only the kernel states these',
     );
+    const status = await (await fetch(`http://${both.whodunit.at.health}/status`)).json();
+    expect(status).toMatchObject({ false_claims: expect.toSatisfy((count: number) => count > 0) });
   });
 });
 
