@@ -69,11 +69,14 @@ const CLAIMS: Readonly<Record<string, string>> = {
 
 const both = watched({ WHODUNIT_REPORT: 'all' });
 
-async function recordOf({ pid, output }: Program): Promise<LogRecord> {
+const nowNs = () => BigInt(Date.now()) * 1_000_000n;
+
+/** The record of a program that was started since. Pids are reused: an older record is another program's. */
+async function recordOf({ pid, output }: Pick<Program, 'pid' | 'output'>, sinceNs: bigint): Promise<LogRecord> {
   return until(
     'the record',
     REPORTED_WITHIN_MS,
-    () => both.collector.logs().find(({ resource }) => resource['process.pid'] === pid),
+    () => both.collector.logs().find((one) => one.resource['process.pid'] === pid && one.timeUnixNs > sinceNs),
     () => `${output()}${both.whodunit.service.output()}`,
   );
 }
@@ -82,9 +85,10 @@ async function recordOf({ pid, output }: Program): Promise<LogRecord> {
 async function claiming(env: Readonly<Record<string, string>>, context?: string): Promise<LogRecord> {
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
   const command = context === undefined ? ['sh', '-c', `exit ${EXIT_CODE}`] : [ATTACKER, 'publish', context];
+  const sinceNs = nowNs();
   const program = startAs(MALLORY, 'env', [...variables, ...command]);
   expect([await program.ended, program.output()]).toEqual([{ code: EXIT_CODE, signal: null }, '']);
-  return recordOf(program);
+  return recordOf(program, sinceNs);
 }
 
 /** The attributes of a record that state a false fact. */
@@ -187,11 +191,12 @@ async function fromForged(cgroup: Cgroup, forged: string, ...victim: readonly st
   const directory = join(cgroup.directory, forged);
   const user = ['setpriv', `--reuid=${MALLORY}`, `--regid=${MALLORY}`, '--clear-groups', '--inh-caps=-all', '--'];
   const [program = '', ...args] = cgroup.enter([...user, ATTACKER, 'cgroup', directory, ...victim]);
+  const sinceNs = nowNs();
   const attacker = startProgram(program, args);
   try {
     if (victim.length === 0) expect([(await attacker.ended).code, attacker.output()]).toEqual([EXIT_CODE, '']);
     const [pid = attacker.pid] = victim.map(Number);
-    return await recordOf({ ...attacker, pid });
+    return await recordOf({ ...attacker, pid }, sinceNs);
   } finally {
     await attacker.stop();
     spawnSync('find', [cgroup.directory, '-mindepth', '1', '-type', 'd', '-delete']);
@@ -221,23 +226,24 @@ describe.each(DELEGATED)('below a cgroup that was delegated to the user (%s, %s)
 });
 
 describe('the name of a user', () => {
-  const running = (uid: number, ...command: readonly string[]) => {
+  const ran = (uid: number, ...command: readonly string[]): Promise<LogRecord> => {
     const [program = '', ...args] = [...command, 'sh', '-c', `exit ${EXIT_CODE}`];
-    return startAs(uid, program, args);
+    const sinceNs = nowNs();
+    return recordOf(startAs(uid, program, args), sinceNs);
   };
 
   it('is not that of another user if the user id has none', async () => {
-    const { resource } = await recordOf(running(MALLORY));
+    const { resource } = await ran(MALLORY);
     expect([resource['process.user.id'], resource['process.owner']]).toEqual([MALLORY, undefined]);
   });
 
   it('is the host’s for a process of the host', async () => {
-    const { resource } = await recordOf(running(DAEMON));
+    const { resource } = await ran(DAEMON);
     expect([resource['process.user.id'], resource['process.owner']]).toEqual([DAEMON, 'daemon']);
   });
 
   it.each([MALLORY, DAEMON])('is not looked up for a process in another user namespace (uid %i)', async (uid) => {
-    const { resource } = await recordOf(running(uid, 'unshare', '--user', '--map-root-user'));
+    const { resource } = await ran(uid, 'unshare', '--user', '--map-root-user');
     expect([resource['process.user.id'], resource['process.owner']]).toEqual([uid, undefined]);
   });
 });
