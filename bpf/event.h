@@ -19,7 +19,7 @@
 #include "signals.h"
 
 enum event_abi {
-	EVENT_ABI = 5,
+	EVENT_ABI = 6,
 };
 
 #define COMM_BYTES 16
@@ -57,11 +57,30 @@ enum part_kind {
 	PART_CONTEXT,         /* the published process context: opentelemetry.proto.resource.v1.Resource */
 	PART_PREDECESSOR,     /* struct predecessor */
 	PART_THREAD_CONTEXT,  /* struct thread_context */
+	PART_CREDENTIALS,     /* struct credentials */
 };
 
 enum part_flag {
 	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or more than could be read */
+	/* Of PART_EXE, and in struct description. The executable … */
+	EXE_DELETED = 2, /* … is at that path no longer: it was deleted or replaced */
+	EXE_MEMFD = 4, /* … is in no file system that is mounted: memfd_create(2) */
+	EXE_CHROOT = 8, /* … lies in a root that is not that of its mount namespace: chroot(2) */
+	EXE_UNMOUNTED = 16, /* … lies in a file system that is in no mount namespace any more */
+	EXE_FOREIGN_MOUNTS = 32, /* … is mounted in a namespace of another user namespace than the process's pid namespace */
+	EXE_USER_MOUNTS = 64, /* … and the pid namespace belong to one user namespace, whose owner is not root */
 };
+
+enum uid_value {
+	UID_UNSET = 0xffffffff, /* INVALID_UID */
+};
+
+/* Beside the effective user: who ran the program, and who logged in (UID_UNSET: no one, or the kernel keeps no login user). */
+struct credentials {
+	__u32 real_uid;
+	__u32 login_uid;
+};
+_Static_assert(sizeof(struct credentials) == 8, "no implicit padding");
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
 struct part {
@@ -238,37 +257,14 @@ struct description {
 	__u32 args_truncated;
 	__u32 ancestors_count;
 	struct ancestor ancestors[ANCESTORS_MAX];
-	__u32 zero;
+	__u32 exe_flags; /* enum part_flag; 0 up to ABI 5 */
+	struct credentials credentials; /* missing up to ABI 5 */
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
-_Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, data) == 152,
+_Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&
+		       offsetof(struct description, data) == 160,
 	       "the loader reads the fields at their offsets");
-_Static_assert(sizeof(struct description) == 152 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
-
-/* One for each CPU. */
-struct counters {
-	__u64 exits_normal;
-	__u64 terminations; /* records that were handed over */
-	__u64 lost_ring_full;
-	__u64 lost_memory_full; /* facts without room in pending_facts or oom_victims */
-	__u64 exits_rescued;    /* threads included: the kernel skipped the first exit probe, and another one ran */
-};
-_Static_assert(sizeof(struct counters) == 40, "pinned");
-
-/*
- * Memory that the probes and the loader share. It is pinned, so that it outlives both. Only the loader writes it, except
- * reader_waits, which a probe clears.
- */
-struct shared {
-	__u32 reader_waits; /* the reader sleeps and must be woken: see submit_record() */
-	__u32 zero;
-	/* Counted by the kernel for programs that were replaced since: */
-	__u64 exits_missed; /* exits for which it did not run the probe */
-	__u64 facts_missed; /* runs of the other probes that it skipped */
-	__u64 undecodable;     /* records that no loader could decode */
-	__u64 undecodable_seq; /* the position past the last of them */
-};
-_Static_assert(sizeof(struct shared) == 40 && offsetof(struct shared, reader_waits) == 0, "pinned, and mapped by the loader");
+_Static_assert(sizeof(struct description) == 160 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
 /* In each slot of pending_counts, while two sets of probes are attached (docs/decisions/0022). */
 enum pending_counts_flag {

@@ -37,13 +37,13 @@ static __always_inline __u64 append_signal(struct record *record, __u64 at, enum
 /* Appends the description of another process that sent the signal. */
 static __always_inline __u64 append_sender(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
 {
-	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
+	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id, .uid = fact->sender_uid};
 	struct description *description;
 	__u64 bytes;
 
-	if (!fact->signo || fact->code > 0 || fact->sender.pid == record->event.key.pid)
+	if (!fact->signo || fact->code == SI_KERNEL || fact->sender.pid == record->event.key.pid)
 		return at;
-	description = bpf_map_lookup_elem(&senders, &key);
+	description = bpf_map_lookup_elem(&sender_descriptions, &key);
 	if (!description)
 		return at;
 	bytes = description->exe_bytes + description->cgroup_bytes + description->args_bytes;

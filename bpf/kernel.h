@@ -29,9 +29,11 @@ typedef struct {
 
 struct user_namespace {
 	int level;
+	kuid_t owner;
 };
 
 struct cred {
+	kuid_t uid;
 	kuid_t euid;
 	kgid_t egid;
 	struct user_namespace *user_ns;
@@ -41,7 +43,20 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
+struct mnt_namespace {
+	struct user_namespace *user_ns;
+};
+
+struct pid_namespace {
+	struct user_namespace *user_ns;
+};
+
 struct dentry {
+	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
 };
@@ -54,6 +69,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -109,6 +125,7 @@ struct mm_struct___atomic {
 
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -231,6 +248,11 @@ struct task_struct {
 	__u64 self_exec_id;
 	struct css_set *cgroups;
 	struct thread_struct thread;
+};
+
+/* Where CONFIG_AUDIT is set. */
+struct task_struct___audit {
+	kuid_t loginuid;
 };
 
 struct pt_regs___x86 {

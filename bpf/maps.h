@@ -41,8 +41,35 @@ _Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinne
 struct sender_key {
 	struct process_key process;
 	__u64 exec_id; /* grows with each exec */
+	__u32 uid;     /* effective */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct sender_key) == 24, "no implicit padding: it is a map key");
+_Static_assert(sizeof(struct sender_key) == 32, "no implicit padding: it is a map key");
+
+/* One for each CPU. */
+struct counters {
+	__u64 exits_normal;
+	__u64 terminations; /* records that were handed over */
+	__u64 lost_ring_full;
+	__u64 lost_memory_full; /* facts without room in pending_facts or oom_victims */
+	__u64 exits_rescued;    /* threads included: the kernel skipped the first exit probe, and another one ran */
+};
+_Static_assert(sizeof(struct counters) == 40, "pinned");
+
+/*
+ * Memory that the probes and the loader share. It is pinned, so that it outlives both. Only the loader writes it, except
+ * reader_waits, which a probe clears.
+ */
+struct shared {
+	__u32 reader_waits; /* the reader sleeps and must be woken: see submit_record() */
+	__u32 zero;
+	/* Counted by the kernel for programs that were replaced since: */
+	__u64 exits_missed; /* exits for which it did not run the probe */
+	__u64 facts_missed; /* runs of the other probes that it skipped */
+	__u64 undecodable;     /* records that no loader could decode */
+	__u64 undecodable_seq; /* the position past the last of them */
+};
+_Static_assert(sizeof(struct shared) == 40 && offsetof(struct shared, reader_waits) == 0, "pinned, and mapped by the loader");
 
 /* To the loader. Commits are late: what is not acknowledged is not overwritten. The loader sets the size. */
 struct {
@@ -109,7 +136,7 @@ struct {
 	__uint(max_entries, SENDERS_MAX);
 	__type(key, struct sender_key);
 	__type(value, struct description);
-} senders SEC(".maps");
+} sender_descriptions SEC(".maps");
 
 /*
  * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,

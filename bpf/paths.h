@@ -28,14 +28,20 @@
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 /*
- * A flag in the lengths that these functions return. Lengths are 64 bits wide: the verifiers of 5.10 and 6.1 lose the bounds of
+ * Flags in the lengths that these functions return. Lengths are 64 bits wide: the verifiers of 5.10 and 6.1 lose the bounds of
  * 32-bit ones.
  */
 #define TRUNCATED 0x80000000ull
+#define OUTSIDE_ROOT 0x40000000ull
+
+static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
+{
+	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+}
 
 /*
- * Writes the names of a path up to the task's root, across mounts. Returns the bytes, | TRUNCATED. `out` has room for
- * PATH_BYTES_MAX.
+ * Writes the names of a path up to the task's root, across mounts. Returns the bytes, | TRUNCATED, or | OUTSIDE_ROOT if it does
+ * not lie below that root. `out` has room for PATH_BYTES_MAX.
  */
 static __noinline __u64 read_path(char *out, const struct path *path, const struct path *root)
 {
@@ -47,7 +53,7 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 
 	UNROLL
 	for (int i = 0; i < PATH_DEPTH_MAX; i++) {
-		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+		struct mount *mount = mount_of(vfsmount);
 		struct mount *above = mount;
 
 		if (!dentry || (dentry == root_dentry && vfsmount == root_vfsmount))
@@ -72,7 +78,7 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 				bytes += n;
 			dentry = READ(child, d_parent);
 			if (dentry == child)
-				return bytes;
+				return bytes | OUTSIDE_ROOT;
 		}
 	}
 	return bytes | TRUNCATED;

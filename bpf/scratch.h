@@ -128,8 +128,8 @@ static __always_inline char *part_at(struct record *record, __u64 at)
 	return record->parts + at + sizeof(struct part);
 }
 
-/* Writes the head of the part at `at`. Returns where the next part begins. `bytes` may have TRUNCATED. */
-static __always_inline __u64 end_part(struct record *record, __u64 at, enum part_kind kind, __u64 bytes)
+/* Writes the head of the part at `at`. Returns where the next part begins. `bytes` may have TRUNCATED; flags: enum part_flag. */
+static __always_inline __u64 end_part_flagged(struct record *record, __u64 at, enum part_kind kind, __u64 bytes, __u64 flags)
 {
 	struct part *part;
 
@@ -143,12 +143,17 @@ static __always_inline __u64 end_part(struct record *record, __u64 at, enum part
 	barrier_var(at);
 	part = (struct part *)(record->parts + at);
 	part->kind = kind;
-	part->flags = bytes & TRUNCATED ? PART_FLAG_TRUNCATED : 0;
+	part->flags = flags | (bytes & TRUNCATED ? PART_FLAG_TRUNCATED : 0);
 	bytes &= ~TRUNCATED;
 	if (bytes > PART_BYTES_MAX - sizeof(*part))
 		return at;
 	part->bytes = bytes;
 	return (at + sizeof(*part) + bytes + 7) & ~7ull;
+}
+
+static __always_inline __u64 end_part(struct record *record, __u64 at, enum part_kind kind, __u64 bytes)
+{
+	return end_part_flagged(record, at, kind, bytes, 0);
 }
 
 /* Appends a part with a copy of kernel memory. Returns where the next part begins; `at`: it was left out. */

@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "event.h"
+#include "executable.h"
 #include "kernel.h"
 #include "load.h"
 #include "maps.h"
@@ -18,15 +19,19 @@
 
 #define SENDER_VALID_NS 1000000000
 
-/* Describes task, which is current: user memory is read. */
+/* Describes task, which is current, all but its users: user memory is read. */
 static __always_inline void describe_task(struct description *out, struct task_struct *task, __u64 now_ns)
 {
 	struct mm_struct *mm = READ(task, mm);
 	struct fs_struct *fs = READ(task, fs);
 	__u64 exe = 0, cgroup, args = 0;
 
-	if (mm && fs)
-		exe = read_path(out->data, &READ(mm, exe_file)->f_path, &fs->root) & ~TRUNCATED;
+	out->exe_flags = 0;
+	if (mm && fs) {
+		exe = read_path(out->data, &READ(mm, exe_file)->f_path, &fs->root);
+		out->exe_flags = exe_flags(task, mm, fs, exe);
+		exe &= ~(TRUNCATED | OUTSIDE_ROOT);
+	}
 	if (exe > PATH_BYTES_MAX)
 		exe = 0;
 	cgroup = read_cgroup_path(out->data + exe, cgroup_of(task)) & ~TRUNCATED;
@@ -42,19 +47,26 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->ancestors_count = read_ancestors(out->ancestors, task);
 }
 
-/* Keeps a description of current, the sender of fact. It is renewed after a second: the sender may change its name or user. */
+/*
+ * Keeps a description of current, the sender of fact. It is renewed after a second, as the sender may change its name, and at once
+ * when it changes its users: each effective user has its own.
+ */
 static __always_inline void keep_sender(const struct signal_fact *fact, struct task_struct *task)
 {
-	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id};
-	struct description *known = bpf_map_lookup_elem(&senders, &key);
+	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id, .uid = fact->sender_uid};
+	struct description *known = bpf_map_lookup_elem(&sender_descriptions, &key);
 	struct description_scratch *fresh;
+	struct credentials users;
 	__u32 zero = 0;
 
-	if (known && fact->time_ns - known->time_ns < SENDER_VALID_NS)
+	read_credentials(&users, task);
+	if (known && fact->time_ns - known->time_ns < SENDER_VALID_NS && known->credentials.real_uid == users.real_uid &&
+	    known->credentials.login_uid == users.login_uid)
 		return;
 	fresh = bpf_map_lookup_elem(&sender_scratch, &zero);
 	if (!fresh)
 		return;
+	fresh->description.credentials = users;
 	describe_task(&fresh->description, task, fact->time_ns);
-	bpf_map_update_elem(&senders, &key, &fresh->description, BPF_ANY);
+	bpf_map_update_elem(&sender_descriptions, &key, &fresh->description, BPF_ANY);
 }

@@ -150,7 +150,8 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fact->target_tid = READ(victim, pid);
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx, ctx->args[1]);
-	if (fact->code <= 0 && fact->code != SI_TIMER && fact->sender.pid && fact->sender.pid != facts->key.pid)
+	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
+	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != facts->key.pid)
 		keep_sender(fact, current);
 	if (wants_thread_context && committed && is_self_sent(fact, facts))
 		mark_trigger_thread(signo);

@@ -51,14 +51,29 @@ static __always_inline unsigned long handler_of(struct task_struct *task, __u32 
 	return (unsigned long)READ(action, sa.sa_handler);
 }
 
-/* The tgid in the task's own pid namespace. */
-static __always_inline __u32 vpid_of(struct signal_struct *signal)
+/* The tgid in the task's own pid namespace, with that namespace. */
+static __always_inline struct upid *upid_of(struct signal_struct *signal)
 {
 	struct pid *pid = READ(signal, pids[1 /* PIDTYPE_TGID */]);
-	struct upid *innermost = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				 (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
 
-	return READ(innermost, nr);
+	return (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+	       (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
+}
+
+static __always_inline __u32 vpid_of(struct signal_struct *signal)
+{
+	struct upid *upid = upid_of(signal);
+
+	return READ(upid, nr);
+}
+
+/* The login user is UID_UNSET, too, where the kernel keeps none (CONFIG_AUDIT). */
+static __always_inline void read_credentials(struct credentials *out, struct task_struct *task)
+{
+	out->real_uid = READ(task, cred, uid.val);
+	out->login_uid = UID_UNSET;
+	if (bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid))
+		out->login_uid = READ((struct task_struct___audit *)task, loginuid.val);
 }
 
 /* Writes the parent, its parent and so on. Returns their number. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Parts that describe current: executable, cgroup, ancestors, arguments.
+ * Parts that describe current: executable, users, cgroup, ancestors, arguments.
  *
  * The steps that append parts are global functions, here and in the other headers: the verifier checks each once, with any
  * arguments, instead of once for each path that leads to it. So they take numbers only, and look up their pointers again. Each
@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "event.h"
+#include "executable.h"
 #include "kernel.h"
 #include "load.h"
 #include "paths.h"
@@ -27,10 +28,23 @@ __u64 append_exe(__u32 user, __u64 at)
 	struct fs_struct *fs = READ(task, fs);
 	struct record *record = scratch(user);
 	char *out = part_at(record, at);
+	__u64 bytes;
 
 	if (!out || !mm || !fs)
 		return at;
-	return end_part(record, at, PART_EXE, read_path(out, &READ(mm, exe_file)->f_path, &fs->root));
+	bytes = read_path(out, &READ(mm, exe_file)->f_path, &fs->root);
+	return end_part_flagged(record, at, PART_EXE, bytes & ~OUTSIDE_ROOT, exe_flags(task, mm, fs, bytes));
+}
+
+__u64 append_credentials(__u64 at)
+{
+	struct record *record = scratch(SCRATCH_REPORT);
+	struct credentials *out = (void *)part_at(record, at);
+
+	if (!out)
+		return at;
+	read_credentials(out, (void *)bpf_get_current_task());
+	return end_part(record, at, PART_CREDENTIALS, sizeof(*out));
 }
 
 __u64 append_cgroup(__u64 at)

@@ -258,6 +258,7 @@ const union {
 	enum part_kind part_kind;
 	enum part_flag part_flag;
 	enum status_mask status_mask;
+	enum uid_value uid_value;
 	enum siginfo_kind siginfo_kind;
 	enum siginfo_code siginfo_code;
 	enum signal_number signal_number;
@@ -270,4 +271,5 @@ const union {
 	struct part part;
 	struct ancestor ancestor;
 	struct thread_context thread_context;
+	struct credentials credentials;
 } *go_types __attribute__((unused));

@@ -45,6 +45,7 @@ export function compare(
   same(resource, 'process.command_args', args, 'its parent');
   same(resource, 'process.args_count', args?.length, 'its parent');
   same(resource, 'process.user.id', truth.uid, '/proc');
+  same(resource, 'process.real_user.id', truth.real_uid, '/proc');
   const cgroup = resource['process.linux.cgroup'];
   if (typeof cgroup !== 'string' || !truth.cgroups.includes(cgroup)) {
     differences.push(`process.linux.cgroup: the record says ${show(cgroup)}, it was in ${truth.cgroups.join(' and ')}`);
@@ -89,7 +90,13 @@ export function compare(
   );
   same(attributes, 'whodunit.sender.command_line', killer?.args.join(' '), 'the undertaker');
   same(attributes, 'whodunit.sender.user.id', killer?.uid, 'the undertaker');
+  same(attributes, 'whodunit.sender.real_user.id', killer?.real_uid, 'the undertaker');
   same(attributes, 'whodunit.sender.ancestors', killer?.ancestors, 'the undertaker');
+  // Root arranged the mounts of every case: of containers, units and sandboxes.
+  for (const who of ['process', 'sender'] as const) {
+    same(attributes, `whodunit.${who}.foreign_root`, undefined, 'the case');
+    same(attributes, `whodunit.${who}.executable.state`, undefined, 'the case');
+  }
   if (killer !== null && killer.container_id !== '')
     same(attributes, 'whodunit.sender.container.id', killer.container_id, 'Docker');
   for (const [where, all] of [

@@ -7,7 +7,9 @@ export interface Actor {
   readonly comm: string;
   readonly exe: string;
   readonly args: readonly string[];
+  /** Effective. */
   readonly uid: number;
+  readonly real_uid: number;
   readonly ancestors: readonly string[];
   /** Empty: not in a container that the undertaker started. */
   readonly container_id: string;
@@ -21,7 +23,9 @@ export interface Death {
   readonly comm: string;
   readonly exe: string;
   readonly args: readonly string[];
+  /** Effective. */
   readonly uid: number;
+  readonly real_uid: number;
   /** The cgroups of the process, one for each hierarchy. */
   readonly cgroups: readonly string[];
   /** Empty: not in a container that the undertaker started. */

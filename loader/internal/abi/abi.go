@@ -4,5 +4,5 @@
 // cilium/ebpf, so that package record does not depend on it.
 package abi
 
-// OldestABI is the oldest ABI whose records and pins this loader can read. All ABIs from it to EVENT_ABI have the same layouts.
+// OldestABI is the oldest ABI whose records and pins this loader can read. Up to ABI 5, a description has no credentials.
 const OldestABI = 4

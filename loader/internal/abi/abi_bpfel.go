@@ -28,6 +28,12 @@ type Counters struct {
 	ExitsRescued   uint64
 }
 
+type Credentials struct {
+	_        structs.HostLayout
+	RealUid  uint32
+	LoginUid uint32
+}
+
 type Description struct {
 	_              structs.HostLayout
 	TimeNs         uint64
@@ -37,7 +43,8 @@ type Description struct {
 	ArgsTruncated  uint32
 	AncestorsCount uint32
 	Ancestors      [6]Ancestor
-	Zero           uint32
+	ExeFlags       uint32
+	Credentials    Credentials
 	Data           [3072]int8
 }
 
@@ -64,7 +71,7 @@ type Event struct {
 type EventAbi uint32
 
 const (
-	EventAbiEVENT_ABI EventAbi = 5
+	EventAbiEVENT_ABI EventAbi = 6
 )
 
 type EventFlag uint32
@@ -123,6 +130,12 @@ type PartFlag uint32
 
 const (
 	PartFlagPART_FLAG_TRUNCATED PartFlag = 1
+	PartFlagEXE_DELETED         PartFlag = 2
+	PartFlagEXE_MEMFD           PartFlag = 4
+	PartFlagEXE_CHROOT          PartFlag = 8
+	PartFlagEXE_UNMOUNTED       PartFlag = 16
+	PartFlagEXE_FOREIGN_MOUNTS  PartFlag = 32
+	PartFlagEXE_USER_MOUNTS     PartFlag = 64
 )
 
 type PartKind uint32
@@ -144,6 +157,7 @@ const (
 	PartKindPART_CONTEXT        PartKind = 14
 	PartKindPART_PREDECESSOR    PartKind = 15
 	PartKindPART_THREAD_CONTEXT PartKind = 16
+	PartKindPART_CREDENTIALS    PartKind = 17
 )
 
 type PendingCountsFlag uint32
@@ -281,3 +295,9 @@ type ThreadContext struct {
 	Valid      uint8
 	TraceFlags uint8
 }
+
+type UidValue uint32
+
+const (
+	UidValueUID_UNSET UidValue = 4294967295
+)

@@ -26,8 +26,8 @@ const (
 	bpfMapRecentTerminations            = "recent_terminations"
 	bpfMapRecordScratch                 = "record_scratch"
 	bpfMapSeen                          = "seen"
+	bpfMapSenderDescriptions            = "sender_descriptions"
 	bpfMapSenderScratch                 = "sender_scratch"
-	bpfMapSenders                       = "senders"
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfProgOnExitMmRelease              = "on_exit_mm_release"
@@ -117,8 +117,8 @@ type bpfMapSpecs struct {
 	RecentTerminations *ebpf.MapSpec `ebpf:"recent_terminations"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
+	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
-	Senders            *ebpf.MapSpec `ebpf:"senders"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 }
@@ -170,8 +170,8 @@ type bpfMaps struct {
 	RecentTerminations *ebpf.Map `ebpf:"recent_terminations"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
 	Seen               *ebpf.Map `ebpf:"seen"`
+	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
-	Senders            *ebpf.Map `ebpf:"senders"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 }
@@ -188,8 +188,8 @@ func (m *bpfMaps) Close() error {
 		m.RecentTerminations,
 		m.RecordScratch,
 		m.Seen,
+		m.SenderDescriptions,
 		m.SenderScratch,
-		m.Senders,
 		m.SharedMap,
 		m.TriggerThreads,
 	)

@@ -20,7 +20,7 @@ import (
 // pinnedMaps returns the names of the maps whose content outlives a loader.
 func pinnedMaps() []string {
 	return []string{
-		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenders, bpfMapSeen, bpfMapMmSnapshots,
+		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen, bpfMapMmSnapshots,
 	}
 }
 

@@ -20,6 +20,7 @@ type Decoder struct {
 	facts       []abi.SignalFact
 	faults      []Fault
 	rawFaults   []abi.Fault
+	uids        []uint32 // what the event's *uint32 fields point to
 	oom         Oom
 	predecessor Predecessor
 	thread      ThreadContext
@@ -48,14 +49,14 @@ func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
 		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 16), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+		pointed: make([]string, 0, 16), uids: make([]uint32, 0, 6), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
 	}
 }
 
 // reset drops the last event. Slices keep their capacity, which the size of a record bounds.
 func (d *Decoder) reset() {
 	d.signals, d.facts, d.faults, d.rawFaults = d.signals[:0], d.facts[:0], d.faults[:0], d.rawFaults[:0]
-	d.pointed, d.list, d.ancestors, d.texts = d.pointed[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
+	d.pointed, d.uids, d.list, d.ancestors, d.texts = d.pointed[:0], d.uids[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
 }
 
 // Decode reads one record. The event belongs to the decoder. It is valid until the next call, and only while the record's bytes are: texts
@@ -77,7 +78,7 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 		if err != nil || uint64(part.Bytes) > uint64(len(payload)) {
 			return nil, fmt.Errorf("decode record: part %d: %w", part.Kind, errCutOff)
 		}
-		if err := d.part(event, part, payload[:part.Bytes]); err != nil {
+		if err := d.part(head.Abi, event, part, payload[:part.Bytes]); err != nil {
 			return nil, fmt.Errorf("decode record: part %d: %w", part.Kind, err)
 		}
 		rest = payload[min(uint64(len(payload)), uint64(part.Bytes+7)&^7):]
@@ -104,7 +105,8 @@ func (d *Decoder) head(head *abi.Event, record []byte) {
 	}
 }
 
-func (d *Decoder) part(event *Event, part abi.Part, payload []byte) (err error) {
+// part adds a part of a record of ABI number to the event.
+func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byte) (err error) {
 	process := &event.Process
 	truncated := abi.PartFlag(part.Flags)&abi.PartFlagPART_FLAG_TRUNCATED != 0
 	switch abi.PartKind(part.Kind) {
@@ -119,15 +121,19 @@ func (d *Decoder) part(event *Event, part abi.Part, payload []byte) (err error) 
 	case abi.PartKindPART_OOM:
 		event.Oom, err = d.oomOf(payload)
 	case abi.PartKindPART_EXE:
-		process.Exe = d.path(payload, truncated)
+		process.Exe, process.ExeFlags = d.path(payload, truncated), d.exeFlags(abi.PartFlag(part.Flags))
+	case abi.PartKindPART_CREDENTIALS:
+		var users abi.Credentials
+		users, _, err = take[abi.Credentials](payload)
+		process.RealUID, process.LoginUID = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid)
 	case abi.PartKindPART_CGROUP:
 		process.Cgroup, process.CgroupClaimed = d.cgroup(payload, truncated)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:
-		err = d.describe(event.Signal, payload)
+		err = d.describe(number, event.Signal, payload)
 	case abi.PartKindPART_REQUEST_SENDER:
-		err = d.describe(event.Request, payload)
+		err = d.describe(number, event.Request, payload)
 	case abi.PartKindPART_BUILD_ID:
 		process.BuildID = d.hex(payload)
 	case abi.PartKindPART_CONTEXT:

@@ -55,7 +55,10 @@ type Process struct {
 	ThreadComm      string            `json:"thread_comm"`
 	UID             uint32            `json:"uid"`
 	GID             uint32            `json:"gid"`
+	RealUID         *uint32           `json:"real_uid"`
+	LoginUID        *uint32           `json:"login_uid"`
 	Exe             *string           `json:"exe"`
+	ExeFlags        []string          `json:"exe_flags"` // see exeFlags
 	BuildID         *string           `json:"build_id"`
 	OtelContext     []byte            `json:"otel_context"` // a serialized opentelemetry.proto.resource.v1.Resource
 	Args            []string          `json:"args"`
@@ -98,9 +101,12 @@ type Actor struct {
 	StartBoottimeNs uint64     `json:"start_boottime_ns,string"`
 	Comm            string     `json:"comm"`
 	UID             uint32     `json:"uid"`
+	RealUID         *uint32    `json:"real_uid"`
+	LoginUID        *uint32    `json:"login_uid"`
 	Exiting         bool       `json:"exiting"`
 	Kthread         bool       `json:"kthread"`
 	Exe             *string    `json:"exe"`
+	ExeFlags        []string   `json:"exe_flags"`
 	Args            []string   `json:"args"`
 	ArgsTruncated   bool       `json:"args_truncated"`
 	Cgroup          *string    `json:"cgroup"`

@@ -42,6 +42,38 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 	return signal, nil
 }
 
+// uidOrNil returns nil for a user that is not known: of a process that belongs to no login, or where the kernel does not keep it.
+func (d *Decoder) uidOrNil(uid uint32) *uint32 {
+	if uid == uint32(abi.UidValueUID_UNSET) {
+		return nil
+	}
+	d.uids = append(d.uids, uid)
+	return &d.uids[len(d.uids)-1]
+}
+
+// exeFlags names the flags of an executable. nil: none is set.
+func (d *Decoder) exeFlags(flags abi.PartFlag) []string {
+	start := len(d.list)
+	for _, flag := range exeFlagNames {
+		if flags&flag.flag != 0 {
+			d.list = append(d.list, flag.name)
+		}
+	}
+	return d.list[start:]
+}
+
+var exeFlagNames = []struct {
+	flag abi.PartFlag
+	name string
+}{
+	{abi.PartFlagEXE_DELETED, "deleted"},
+	{abi.PartFlagEXE_MEMFD, "memfd"},
+	{abi.PartFlagEXE_CHROOT, "chroot"},
+	{abi.PartFlagEXE_UNMOUNTED, "unmounted"},
+	{abi.PartFlagEXE_FOREIGN_MOUNTS, "foreign_mounts"},
+	{abi.PartFlagEXE_USER_MOUNTS, "user_mounts"},
+}
+
 func infoOf(kind abi.SiginfoKind) string {
 	switch kind {
 	case abi.SiginfoKindSIGINFO_NOINFO:
@@ -120,16 +152,23 @@ func (d *Decoder) oomOf(payload []byte) (*Oom, error) {
 	return &d.oom, nil
 }
 
-// describe adds the description of the sender to the signal. Its texts follow the fixed part: executable, cgroup, arguments.
-func (d *Decoder) describe(signal *Signal, payload []byte) (err error) {
+// lastABIWithoutCredentials is the last ABI whose descriptions end before the credentials.
+const lastABIWithoutCredentials = 5
+
+// describe adds the description of the sender, of a record of ABI number, to the signal. Its texts follow the fixed part: executable, cgroup,
+// arguments.
+func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err error) {
 	if signal == nil {
 		return errors.New("a sender is described, but the record does not have its signal")
 	}
-	fixed := int(unsafe.Offsetof(abi.Description{}.Data))
+	var raw abi.Description // Only for the offsets: the payload has only the used part of its 3 KB.
+	fixed, hasCredentials := int(unsafe.Offsetof(raw.Data)), number > lastABIWithoutCredentials
+	if !hasCredentials {
+		fixed = int(unsafe.Offsetof(raw.Credentials))
+	}
 	if len(payload) < fixed {
 		return errCutOff
 	}
-	var raw abi.Description // Only for the offsets: the payload has only the used part of its 3 KB.
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
@@ -137,8 +176,14 @@ func (d *Decoder) describe(signal *Signal, payload []byte) (err error) {
 		return errCutOff
 	}
 	sender := &signal.Sender
+	if hasCredentials {
+		at := unsafe.Offsetof(raw.Credentials)
+		sender.RealUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.RealUid)))
+		sender.LoginUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.LoginUid)))
+	}
 	if exeBytes > 0 {
 		sender.Exe = d.path(texts[:exeBytes], false)
+		sender.ExeFlags = d.exeFlags(abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags))))
 	}
 	texts = texts[exeBytes:]
 	sender.Cgroup, sender.CgroupClaimed = d.cgroup(texts[:cgroupBytes], false)

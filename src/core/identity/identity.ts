@@ -1,21 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // The identities of the processes of a termination: names, arguments, user, placement, service. Derived once from the facts, as plain
 // values that the later stages only read. core/verdict/ decides which process sent a signal.
+import { displayName } from '../display-name.ts';
 import { type IdentitySourceValue, SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
 import { type Declared, declaredBy } from './declared.ts';
+import {
+  type ExecutableState,
+  executableState,
+  type ForeignRoot,
+  foreignRoot,
+  isInUserContainer,
+} from './executable.ts';
 import type { Host } from './host.ts';
-import { displayName, type Named, namedAncestors } from './names.ts';
+import { type Named, namedAncestors } from './names.ts';
 import { isContained, isUserManager, type Placement, placementOf } from './placement.ts';
 import { type ProcessContext, parseProcessContext } from './process-context.ts';
 
 export interface Identity extends Named {
   /** The path. null: not known. */
   readonly executable: string | null;
+  /** null: its path is that of the machine, as far as is known. */
+  readonly foreignRoot: ForeignRoot | null;
+  /** Its path is one in a container that an unprivileged user started. */
+  readonly inUserContainer: boolean;
+  /** null: a file, as far as is known. */
+  readonly executableState: ExecutableState | null;
   readonly arguments: Arguments;
+  /** The effective user. */
   readonly user: User;
+  /** null: not known. */
+  readonly realUser: User | null;
+  /** The user who logged in before the process was started. null: none, or not known. */
+  readonly loginUser: User | null;
   readonly cgroup: string | null;
   readonly placement: Placement;
   /** Nearest first. */
@@ -75,12 +94,18 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
 
 function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
   const placement = placementOf(task);
+  const userOf = (uid: number): User => ({ uid, name: userName(uid, task, placement, host) });
   return {
     pid: task.pid,
     name: displayName(task),
     executable: task.exe,
+    foreignRoot: foreignRoot(task.exe_flags),
+    inUserContainer: isInUserContainer(task.exe_flags),
+    executableState: executableState(task.exe_flags),
     arguments: new Arguments(task, mode),
-    user: { uid: task.uid, name: userName(task, placement, host) },
+    user: userOf(task.uid),
+    realUser: task.real_uid === null ? null : userOf(task.real_uid),
+    loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
     ancestors: namedAncestors(task.ancestors),
@@ -91,8 +116,8 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
  * The host's /etc/passwd does not apply in a container and in another user namespace, but uid 0 is root: it is that of the initial user
  * namespace.
  */
-function userName({ uid, user_namespace }: Actor | Victim, placement: Placement, host: Host): string | null {
-  if (isContained(placement) || user_namespace) return uid === 0 ? 'root' : null;
+function userName(uid: number, of: Actor | Victim, placement: Placement, host: Host): string | null {
+  if (isContained(placement) || of.user_namespace) return uid === 0 ? 'root' : null;
   return host.userNames.get(uid) ?? null;
 }
 

@@ -9,7 +9,7 @@ import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/
 import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { exitMeaning } from '../words/explain.ts';
-import { ancestorLabels, faultLabel } from '../words/labels.ts';
+import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
 import { sentence } from '../words/sentence.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { resourceValue } from './resource.ts';
@@ -75,7 +75,9 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     [semconv.PROCESS_EXIT_TIME, isoTime(verdict.endedNs)],
     [semconv.PROCESS_UPTIME, seconds(verdict.uptimeNs)],
     [semconv.RECENT_TERMINATIONS, recent],
-    [semconv.EVIDENCE, [...verdict.evidence, ...droppedEvidence(dropped)]],
+    [semconv.PROCESS_FOREIGN_ROOT, identities.victim.foreignRoot],
+    [semconv.PROCESS_EXECUTABLE_STATE, identities.victim.executableState],
+    [semconv.EVIDENCE, [...verdict.evidence, ...executableFacts(identities), ...droppedEvidence(dropped)]],
     [semconv.IDENTITY_DROPPED, dropped.length === 0 ? null : dropped],
     [semconv.PROCESS_EXIT_CODE, verdict.exitCode],
     [semconv.EXIT_MEANING, meaning],
@@ -112,7 +114,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
 
 function senderAttributes(sender: Identity | null): Pair[] {
   if (sender === null) return [];
-  const { placement, user, ancestors } = sender;
+  const { placement, user, realUser, loginUser, ancestors } = sender;
   return [
     [semconv.SENDER_PID, sender.pid],
     [semconv.SENDER_EXECUTABLE_NAME, sender.name],
@@ -120,6 +122,12 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_COMMAND_LINE, sender.arguments.shown?.join(' ')],
     [semconv.SENDER_USER_ID, user.uid],
     [semconv.SENDER_USER_NAME, user.name],
+    [semconv.SENDER_REAL_USER_ID, realUser?.uid],
+    [semconv.SENDER_REAL_USER_NAME, realUser?.name],
+    [semconv.SENDER_LOGIN_USER_ID, loginUser?.uid],
+    [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
+    [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
+    [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
     [semconv.SENDER_CONTAINER_ID, placement.containerId],
     [semconv.SENDER_K8S_POD_UID, placement.podUid],
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],

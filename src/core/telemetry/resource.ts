@@ -12,7 +12,7 @@ import * as semconv from './semconv.ts';
 
 /** The whole resource, for a record. */
 export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
-  const { name, executable, placement, user } = victim;
+  const { name, executable, placement, user, realUser, loginUser } = victim;
   return attributesOf([
     // What the process declares comes first: facts from the kernel override it.
     ...Object.entries(victim.declared.attributes),
@@ -30,6 +30,10 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     ...argumentAttributes(victim.arguments),
     [semconv.PROCESS_OWNER, user.name],
     [semconv.PROCESS_USER_ID, user.uid],
+    [semconv.PROCESS_REAL_USER_ID, realUser?.uid],
+    [semconv.PROCESS_REAL_USER_NAME, realUser?.name],
+    [semconv.PROCESS_LOGIN_USER_ID, loginUser?.uid],
+    [semconv.PROCESS_LOGIN_USER_NAME, loginUser?.name],
     [semconv.PROCESS_LINUX_CGROUP, victim.cgroup],
     [semconv.CONTAINER_ID, placement.containerId],
     [semconv.CONTAINER_NAME, placement.containerName],

@@ -3,7 +3,8 @@
 // a record gets one. The kernel reports that an executable of that name was started in that cgroup (bpf/restart.h); this file decides
 // whether it is the same program.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { displayName, namedAncestors } from '../identity/names.ts';
+import { displayName } from '../display-name.ts';
+import { namedAncestors } from '../identity/names.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import type { Restart, Victim } from '../wire/event.ts';
 import { ancestorLabels } from '../words/labels.ts';

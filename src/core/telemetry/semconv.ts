@@ -43,6 +43,8 @@ export const PROCESS_COMMAND_ARGS = 'process.command_args';
 export const PROCESS_ARGS_COUNT = 'process.args_count';
 export const PROCESS_RUNTIME_NAME = 'process.runtime.name';
 export const PROCESS_OWNER = 'process.owner';
+export const PROCESS_REAL_USER_ID = 'process.real_user.id';
+export const PROCESS_REAL_USER_NAME = 'process.real_user.name';
 export const PROCESS_USER_ID = 'process.user.id';
 export const PROCESS_LINUX_CGROUP = 'process.linux.cgroup';
 export const CONTAINER_ID = 'container.id';
@@ -57,6 +59,10 @@ export const TELEMETRY_DISTRO_NAME = 'telemetry.distro.name';
 export const TELEMETRY_DISTRO_VERSION = 'telemetry.distro.version';
 export const CAUSE = 'whodunit.cause';
 export const PROCESS_UPTIME = 'whodunit.process.uptime';
+export const PROCESS_LOGIN_USER_ID = 'whodunit.process.login_user.id';
+export const PROCESS_LOGIN_USER_NAME = 'whodunit.process.login_user.name';
+export const PROCESS_FOREIGN_ROOT = 'whodunit.process.foreign_root';
+export const PROCESS_EXECUTABLE_STATE = 'whodunit.process.executable.state';
 export const CORE_DUMPED = 'whodunit.core_dumped';
 export const EVIDENCE = 'whodunit.evidence';
 export const RECENT_TERMINATIONS = 'whodunit.recent_terminations';
@@ -78,6 +84,12 @@ export const SENDER_EXECUTABLE_PATH = 'whodunit.sender.executable.path';
 export const SENDER_COMMAND_LINE = 'whodunit.sender.command_line';
 export const SENDER_USER_ID = 'whodunit.sender.user.id';
 export const SENDER_USER_NAME = 'whodunit.sender.user.name';
+export const SENDER_REAL_USER_ID = 'whodunit.sender.real_user.id';
+export const SENDER_REAL_USER_NAME = 'whodunit.sender.real_user.name';
+export const SENDER_LOGIN_USER_ID = 'whodunit.sender.login_user.id';
+export const SENDER_LOGIN_USER_NAME = 'whodunit.sender.login_user.name';
+export const SENDER_FOREIGN_ROOT = 'whodunit.sender.foreign_root';
+export const SENDER_EXECUTABLE_STATE = 'whodunit.sender.executable.state';
 export const SENDER_CONTAINER_ID = 'whodunit.sender.container.id';
 export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
 export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
@@ -126,11 +138,23 @@ export const CAUSE_VALUES = [
 ] as const;
 export type CauseValue = (typeof CAUSE_VALUES)[number];
 
+export const PROCESS_FOREIGN_ROOT_VALUES = ['mount_namespace', 'chroot', 'unmounted'] as const;
+export type ProcessForeignRootValue = (typeof PROCESS_FOREIGN_ROOT_VALUES)[number];
+
+export const PROCESS_EXECUTABLE_STATE_VALUES = ['deleted', 'memfd'] as const;
+export type ProcessExecutableStateValue = (typeof PROCESS_EXECUTABLE_STATE_VALUES)[number];
+
 export const SIGNAL_DISPOSITION_VALUES = ['default', 'handled'] as const;
 export type SignalDispositionValue = (typeof SIGNAL_DISPOSITION_VALUES)[number];
 
 export const SENDER_KIND_VALUES = ['process', 'self', 'kernel', 'unknown'] as const;
 export type SenderKindValue = (typeof SENDER_KIND_VALUES)[number];
+
+export const SENDER_FOREIGN_ROOT_VALUES = ['mount_namespace', 'chroot', 'unmounted'] as const;
+export type SenderForeignRootValue = (typeof SENDER_FOREIGN_ROOT_VALUES)[number];
+
+export const SENDER_EXECUTABLE_STATE_VALUES = ['deleted', 'memfd'] as const;
+export type SenderExecutableStateValue = (typeof SENDER_EXECUTABLE_STATE_VALUES)[number];
 
 export const OOM_SCOPE_VALUES = ['host', 'cgroup', 'unknown'] as const;
 export type OomScopeValue = (typeof OOM_SCOPE_VALUES)[number];

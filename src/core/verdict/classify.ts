@@ -14,7 +14,17 @@ import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 /** The verdict on a termination. `auditArch`: to name system calls in the evidence; null: numbers. Pure; never throws. */
 export function classify(death: Death, auditArch: number | null = null): Verdict {
   const { signal, exitCode, coreDumped } = decodeStatus(death.status_raw);
-  return signal === 0 ? exited(death, exitCode) : terminated(factsOf(death, signal, auditArch), coreDumped);
+  const known = withOwnExecutable(death);
+  return signal === 0 ? exited(known, exitCode) : terminated(factsOf(known, signal, auditArch), coreDumped);
+}
+
+/** The probes do not describe a sender that is the victim itself: it has the victim's executable, so that the evidence names it alike. */
+function withOwnExecutable(death: Death): Death {
+  const named = (signal: Signal | null): Signal | null =>
+    signal === null || !isVictim(signal.sender, death)
+      ? signal
+      : { ...signal, sender: { ...signal.sender, exe: death.process.exe } };
+  return { ...death, signal: named(death.signal), request: named(death.request) };
 }
 
 function terminated(facts: Facts, coreDumped: boolean): Verdict {

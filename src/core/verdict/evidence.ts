@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts that led to a cause, as text, so that a reader can check the verdict. causes.ts chooses among them.
+import { displayName } from '../display-name.ts';
 import type { Death, Fault, Signal } from '../wire/event.ts';
 import { shownFrame } from './frames.ts';
 import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
@@ -62,7 +63,7 @@ export function stackEvidence(signal: Signal | null): string[] {
 }
 
 export function taskLabel(signal: Signal | null): string {
-  return signal === null ? 'an unknown task' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+  return signal === null ? 'an unknown task' : `${displayName(signal.sender)} (pid ${signal.sender.pid})`;
 }
 
 export function whileRunning(signal: Signal | null, what: string): string {

@@ -26,7 +26,10 @@ function object<Shape extends z.core.$ZodShape>(shape: Shape): z.core.$ZodObject
 const ancestor = object({ pid: int, comm: text });
 export type Ancestor = z.output<typeof ancestor>;
 
-/** Absent in lines of older loaders. */
+/** Absent in lines of older loaders, like the next one. null: not known. */
+const uid = z._default(z.nullable(int), null);
+const exeFlags = z._default(z.nullable(z.array(text)), null);
+/** Absent in lines of older loaders, too. */
 const standing = {
   cgroup_claimed: z._default(int, 0),
   user_namespace: z._default(flag, false),
@@ -42,7 +45,10 @@ const victim = object({
   comm: text,
   uid: int,
   gid: int,
+  real_uid: uid,
+  login_uid: uid,
   exe: z.nullable(text),
+  exe_flags: exeFlags,
   build_id: z.nullable(text),
   otel_context: z.nullable(text),
   args: z.nullable(z.array(text)),
@@ -61,9 +67,12 @@ const actor = object({
   start_boottime_ns: u64,
   comm: text,
   uid: int,
+  real_uid: uid,
+  login_uid: uid,
   exiting: flag,
   kthread: flag,
   exe: z.nullable(text),
+  exe_flags: exeFlags,
   args: z.nullable(z.array(text)),
   args_truncated: flag,
   cgroup: z.nullable(text),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short texts for facts, used in attributes and in sentences.
+import type { ExecutableState, ForeignRoot } from '../identity/executable.ts';
+import type { Identities } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { codeName } from '../verdict/signals.ts';
 
@@ -12,3 +14,27 @@ export function ancestorLabels(ancestors: readonly Named[]): string[] {
 export function faultLabel(signo: number, code: number, address: string | null): string {
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
 }
+
+/** What a reader must know before trusting a path: `the sender's executable lies in a root that chroot(2) set`. */
+export function executableFacts({ victim, sender }: Identities): string[] {
+  const subjects = [['its', victim] as const, ...(sender === null ? [] : [["the sender's", sender] as const])];
+  return subjects.flatMap(([whose, { foreignRoot, inUserContainer, executableState }]) => [
+    ...(foreignRoot === null ? [] : [`${whose} executable ${FOREIGN_ROOTS[foreignRoot]}`]),
+    ...(inUserContainer ? [`${whose} executable ${IN_USER_CONTAINER}`] : []),
+    ...(executableState === null ? [] : [`${whose} executable ${STATES[executableState]}`]),
+  ]);
+}
+
+const IN_USER_CONTAINER = 'lies in a container that an unprivileged user started: its path is one in there';
+
+const FOREIGN_ROOTS: Readonly<Record<ForeignRoot, string>> = {
+  mount_namespace:
+    'is mounted in a namespace that an unprivileged user can arrange: its path is not one of the machine',
+  chroot: 'lies in a root that chroot(2) set: its path is not one of the machine',
+  unmounted: 'lies in a file system that is no longer mounted: its path is not one of the machine',
+};
+
+const STATES: Readonly<Record<ExecutableState, string>> = {
+  deleted: 'was deleted or replaced after it was executed',
+  memfd: 'is in memory only (memfd_create): the process chose its name',
+};

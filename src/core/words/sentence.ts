@@ -15,17 +15,23 @@ export function sentence(verdict: Verdict, { victim, sender }: Identities, meani
   const uptime = duration(verdict.uptimeNs);
   const { what, reason } = partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning);
   const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
-  return `${victim.name} (pid ${victim.pid}) ${what}${core}${end}`;
+  return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
 }
 
 /** Ancestors of the sender in a sentence. `whodunit.sender.ancestors` has all. */
 const ANCESTORS_IN_SENTENCE = 3;
 
 /** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. */
-function senderLabel({ pid, name, user, ancestors }: Identity): string {
+function senderLabel(sender: Identity): string {
+  const { pid, name, user, ancestors } = sender;
   const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
   const chain = nearest.join('') + (ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
-  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`})${chain}`;
+  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`}${rootLabel(sender)})${chain}`;
+}
+
+/** A name from a foreign root may be anyone's choice. */
+function rootLabel({ foreignRoot }: Identity): string {
+  return foreignRoot === null ? '' : ', in a foreign root';
 }
 
 /** `what` comes before the uptime, `reason` after it. */

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { HealthAddress } from '../../config/health-address.ts';
 import type { Target } from '../../core/delivery/target.ts';
+import { displayName } from '../../core/display-name.ts';
 import { missingProbe } from '../../core/status.ts';
 import { recordUid } from '../../core/telemetry/uid.ts';
 import type { Death, Hello } from '../../core/wire/event.ts';
@@ -134,7 +135,7 @@ async function* followEvent(
 }
 
 function senderOf({ signal }: Death): string {
-  return signal === null ? 'an unknown sender' : `${signal.sender.comm} (pid ${signal.sender.pid})`;
+  return signal === null ? 'an unknown sender' : `${displayName(signal.sender)} (pid ${signal.sender.pid})`;
 }
 
 function detailOf({ shrunk }: Death): string {

@@ -11,9 +11,15 @@ import (
 
 // attacks: each returns when the attack is over. Arguments are the test's.
 var attacks = map[string]func(args []string) error{
-	"cgroup":  enterCgroup,
-	"publish": publish,
-	"wait":    wait,
+	"cgroup":   enterCgroup,
+	"publish":  publish,
+	"asUsers":  asUsers,
+	"exit":     exit,
+	"inMemory": inMemory,
+	"privsep":  privsep,
+	"queue":    queue,
+	"send":     send,
+	"wait":     wait,
 }
 
 func main() {

@@ -171,3 +171,42 @@ describe('arguments', () => {
     expect(lazy.shown).toBe(lazy.redacted);
   });
 });
+
+describe('the executable', () => {
+  const marks = (exe_flags: string[] | null) => {
+    const { victim: known } = identitiesOf(death({ process: victim({ exe_flags }) }));
+    return [known.foreignRoot, known.executableState, known.inUserContainer];
+  };
+
+  it.each([
+    ['nothing is known', null, [null, null, false]],
+    ['an ordinary file', [], [null, null, false]],
+    ['a flag of a newer loader', ['sealed'], [null, null, false]],
+    ['deleted', ['deleted'], [null, 'deleted', false]],
+    ['in memory', ['memfd'], [null, 'memfd', false]],
+    ['chroot', ['chroot'], ['chroot', null, false]],
+    ['unmounted, and deleted before', ['unmounted', 'deleted'], ['unmounted', 'deleted', false]],
+    ['chroot on a file system that is no longer mounted', ['unmounted', 'chroot'], ['unmounted', null, false]],
+    ['the mounts of another user namespace', ['chroot', 'foreign_mounts'], ['mount_namespace', null, false]],
+    ['a rootless container', ['user_mounts'], [null, null, true]],
+    ['chroot in a rootless container', ['user_mounts', 'chroot'], ['chroot', null, true]],
+  ] as const)('%s', (_, flags, expected) => {
+    expect(marks(flags === null ? null : [...flags])).toEqual(expected);
+  });
+});
+
+describe('the users', () => {
+  it('are the effective, the real and the login user', () => {
+    const { victim: known } = identitiesOf(death({ process: victim({ uid: 0, real_uid: 1000, login_uid: 1001 }) }));
+    expect([known.user.uid, known.realUser, known.loginUser]).toEqual([
+      0,
+      { uid: 1000, name: 'alice' },
+      { uid: 1001, name: null },
+    ]);
+  });
+
+  it('are null if they are not known', () => {
+    const { victim: known } = identitiesOf(death({ process: victim() }));
+    expect([known.realUser, known.loginUser]).toEqual([null, null]);
+  });
+});

@@ -31,11 +31,34 @@ const bash = {
   'whodunit.sender.command_line': 'bash -l',
   'whodunit.sender.user.id': 1000,
   'whodunit.sender.user.name': 'alice',
+  'whodunit.sender.real_user.id': 1000,
+  'whodunit.sender.real_user.name': 'alice',
+  'whodunit.sender.login_user.id': 1000,
+  'whodunit.sender.login_user.name': 'alice',
   'whodunit.sender.systemd.unit': 'session-3.scope',
   'whodunit.sender.ancestors': ['sshd(80)', 'systemd(1)'],
 };
 
 describe('the record of a golden event', () => {
+  it('killed from a foreign root, with a forged code', () => {
+    const { attributes, body } = goldenRecord('death-forged-timer-in-a-foreign-root');
+    expect(body).toContain(', sent by ssh (pid 99, root, in a foreign root) ← ');
+    expect(attributes).toMatchObject({
+      'whodunit.process.executable.state': 'memfd',
+      'whodunit.sender.user.id': 0,
+      'whodunit.sender.real_user.name': 'alice',
+      'whodunit.sender.login_user.id': 1001,
+      'whodunit.sender.foreign_root': 'mount_namespace',
+      'whodunit.sender.executable.state': 'deleted',
+      'whodunit.evidence': expect.arrayContaining([
+        'its executable is in memory only (memfd_create): the process chose its name',
+        "the sender's executable is mounted in a namespace that an unprivileged user can arrange: its path is not one of the machine",
+        "the sender's executable lies in a container that an unprivileged user started: its path is one in there",
+        "the sender's executable was deleted or replaced after it was executed",
+      ]),
+    });
+  });
+
   it('killed by another process', () => {
     const record = goldenRecord('death-sigkill-by-another');
     expect(record).toMatchObject({

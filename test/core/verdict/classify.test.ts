@@ -560,7 +560,7 @@ describe('a verdict', () => {
       result: 1,
       committed: false,
       time_ns: END - 10_000_000_000n,
-      sender: actor({ pid: 7, comm: 'systemd' }),
+      sender: actor({ pid: 7, comm: 'systemd', exe: '/usr/lib/systemd/systemd' }),
     });
     const { evidence } = classify(killedBy(KILL, { signal: signal(KILL), request }));
     expect(evidence).toContain('SIGTERM from systemd (pid 7) was ignored, 10.000 s before the termination');
@@ -625,9 +625,27 @@ describe('a verdict', () => {
     expect([verdict.disposition, verdict.sender?.pid]).toEqual(['handled', 99]);
   });
 
+  it('names a process by its executable, not by the comm that it may choose', () => {
+    const sender = actor({ comm: 'systemd', exe: '/home/mallory/x' });
+    const { evidence } = classify(killedBy(KILL, { signal: signal(KILL, { sender, syscall: null }) }));
+    expect(evidence).toContain('sent by x (pid 99), SI_USER');
+  });
+
+  it('names the victim by its executable, too', () => {
+    const own = kernelSignal(ALRM, ['it_real_fn'], { sender: itself({ comm: 'systemd' }) });
+    const request = noinfoSignal(TERM, { action: 'handled', sender: itself({ comm: 'systemd' }) });
+    const { evidence } = classify(killedBy(ALRM, { signal: own, request }));
+    expect(evidence).toContain(
+      'generated while sleep (pid 4242) was running: interrupted by the timer, not the sender',
+    );
+    expect(evidence.join()).not.toContain('systemd');
+  });
+
   it('says that the task that ran during an alarm is not the sender', () => {
     const { evidence, sender } = classify(
-      killedBy(ALRM, { signal: kernelSignal(ALRM, ['it_real_fn'], { sender: actor({ comm: 'postgres', pid: 12 }) }) }),
+      killedBy(ALRM, {
+        signal: kernelSignal(ALRM, ['it_real_fn'], { sender: actor({ comm: 'postgres', exe: null, pid: 12 }) }),
+      }),
     );
     expect(sender).toBeNull();
     expect(evidence).toContain(

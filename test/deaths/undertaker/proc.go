@@ -17,7 +17,8 @@ import (
 
 const (
 	ancestorsMax = 6 // the limit in docs/wire.md
-	effective    = 1 // index in the line `Uid:`, after the real one
+	realUser     = 0 // indexes in the line `Uid:`
+	effective    = 1
 	ticksPerSec  = 100
 	tickNs       = 1_000_000_000 / ticksPerSec
 )
@@ -132,7 +133,7 @@ func readActor(pid int) (*actor, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[effective], Ancestors: []string{}}
+	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[effective], RealUID: uids[realUser], Ancestors: []string{}}
 	for parent := self.parent; parent != 0 && len(a.Ancestors) < ancestorsMax; {
 		next, err := readStat(parent)
 		if err != nil {

@@ -21,7 +21,8 @@ type death struct {
 	Comm      string   `json:"comm"`
 	Exe       string   `json:"exe"`
 	Args      []string `json:"args"`
-	UID       int      `json:"uid"`
+	UID       int      `json:"uid"` // effective
+	RealUID   int      `json:"real_uid"`
 	Cgroups   []string `json:"cgroups"` // one for each hierarchy
 	// ContainerID names the container that the undertaker started it in; empty: none.
 	ContainerID string `json:"container_id"`
@@ -47,7 +48,8 @@ type actor struct {
 	Comm      string   `json:"comm"`
 	Exe       string   `json:"exe"`
 	Args      []string `json:"args"`
-	UID       int      `json:"uid"`
+	UID       int      `json:"uid"` // effective
+	RealUID   int      `json:"real_uid"`
 	Ancestors []string `json:"ancestors"` // "comm(pid)", nearest first
 
 	ContainerID string `json:"container_id"` // as in death

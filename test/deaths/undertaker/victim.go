@@ -218,7 +218,7 @@ func (v *victim) readProc() error {
 	if err != nil {
 		return err
 	}
-	v.Comm, v.UID, v.VPID = s.comm, uids[effective], pids[len(pids)-1]
+	v.Comm, v.UID, v.RealUID, v.VPID = s.comm, uids[effective], uids[realUser], pids[len(pids)-1]
 	v.StartUnixNs, v.TickNs = strconv.FormatInt(startWallNs(s.startTicks), 10), tickNs
 	return nil
 }
