@@ -47,7 +47,7 @@ enum part_kind {
 	PART_HANDLED_FAULT,   /* struct fault */
 	PART_OOM,             /* struct oom */
 	PART_EXE,             /* path components from the leaf to the root, each with its NUL */
-	PART_CGROUP,          /* the same */
+	PART_CGROUP,          /* the same; an empty name: those before it were not chosen by root (read_cgroup_path()) */
 	PART_ANCESTORS,       /* struct ancestor[], nearest first */
 	PART_SIGNAL_SENDER,   /* struct description */
 	PART_REQUEST_SENDER,  /* struct description */
@@ -94,6 +94,7 @@ enum event_flag {
 	EVENT_FLAG_SHRUNK = 1,     /* the ring ran low: parts, or a kernel stack, were left out */
 	EVENT_FLAG_OOM_VICTIM = 2, /* signal->oom_mm was set */
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
+	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
 };
 
 enum status_mask {
@@ -180,8 +181,9 @@ enum signal_set {
 	CRASHES = FAULTS | BIT(SIGABRT),
 };
 
-/* The bits of task->flags (include/linux/sched.h) that are used. */
+/* The bits of task->flags (include/linux/sched.h) that are used, and one in place of PF_VCPU, which is not. */
 enum task_flag {
+	IN_USER_NAMESPACE = 0x00000001, /* not the initial one */
 	PF_EXITING = 0x00000004,
 	PF_KTHREAD = 0x00200000,
 };
@@ -204,7 +206,7 @@ struct signal_fact {
 	__u32 sender_tid;
 	struct process_key sender;
 	__u32 sender_uid;   /* effective */
-	__u32 sender_flags; /* task->flags, enum task_flag */
+	__u32 sender_flags; /* enum task_flag */
 	__u64 sender_exec_id;
 	char sender_comm[COMM_BYTES]; /* of its leader */
 	__u32 zero;

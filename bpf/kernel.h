@@ -27,10 +27,16 @@ typedef struct {
 	__u32 val;
 } kgid_t;
 
+struct user_namespace {
+	int level;
+	kuid_t owner;
+};
+
 struct cred {
 	kuid_t uid;
 	kuid_t euid;
 	kgid_t egid;
+	struct user_namespace *user_ns;
 };
 
 struct qstr {
@@ -39,11 +45,6 @@ struct qstr {
 
 struct hlist_bl_node {
 	struct hlist_bl_node **pprev;
-};
-
-struct user_namespace {
-	int level;
-	kuid_t owner;
 };
 
 struct mnt_namespace {
@@ -132,10 +133,15 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct kernfs_iattrs {
+	kuid_t ia_uid;
+};
+
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
 	__u64 id;
+	struct kernfs_iattrs *iattr;
 };
 
 /* From 6.15: "kernfs: Use RCU to access kernfs_node::parent". */

@@ -91,7 +91,21 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return READ(node, parent);
 }
 
-/* Writes the names of a cgroup's path, without the root's. As read_path(). */
+/* Whether a cgroup's directory belongs to another user than root: who creates it owns it (cgroup_kn_set_ugid()). */
+static __always_inline bool is_delegated(struct kernfs_node *node)
+{
+	struct kernfs_iattrs *attributes;
+
+	if (!bpf_core_field_exists(((struct kernfs_iattrs *)0)->ia_uid))
+		return false;
+	attributes = READ(node, iattr);
+	return attributes && READ(attributes, ia_uid.val);
+}
+
+/*
+ * Writes the names of a cgroup's path, without the root's. Each name after which an empty one follows, and all before it, were
+ * chosen by another user than root, or the names next to the root are missing. Returns as read_path().
+ */
 static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 {
 	struct kernfs_node *node = READ(cgroup, kn);
@@ -107,13 +121,17 @@ static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 		parent = kernfs_parent(node);
 		if (!parent)
 			return bytes;
-		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX)
-			return bytes | TRUNCATED;
+		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX - 2)
+			break;
+		if (is_delegated(node))
+			out[bytes++] = 0;
 		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(node, name));
 		if (n > 0)
 			bytes += n;
 		node = parent;
 	}
+	if (bytes < PATH_BYTES_MAX)
+		out[bytes++] = 0;
 	return bytes | TRUNCATED;
 }
 

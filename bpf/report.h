@@ -22,6 +22,7 @@
 #include "restart.h"
 #include "ring.h"
 #include "scratch.h"
+#include "task.h"
 #include "task_parts.h"
 #include "thread_context.h"
 
@@ -49,6 +50,8 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 
 	if (has_facts)
 		at = append_pending_facts(at);
+	if (in_user_namespace(task))
+		event->flags |= EVENT_FLAG_USER_NAMESPACE;
 	if (READ(signal, oom_mm))
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
 	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_facts && may_be_oom_victim(record_facts(record))))

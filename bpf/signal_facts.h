@@ -92,7 +92,9 @@ static __always_inline void fill_sender(struct signal_fact *fact, struct task_st
 	fact->sender_tid = READ(current, pid);
 	fact->sender = sender;
 	fact->sender_uid = READ(current, cred, euid.val);
-	fact->sender_flags = READ(current, flags);
+	fact->sender_flags = READ(current, flags) & (PF_EXITING | PF_KTHREAD);
+	if (in_user_namespace(current))
+		fact->sender_flags |= IN_USER_NAMESPACE;
 	fact->sender_exec_id = exec_id(current);
 	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &leader->comm);
 }

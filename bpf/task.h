@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -27,6 +29,11 @@ static __always_inline struct process_key key_of(struct task_struct *leader)
 	};
 
 	return key;
+}
+
+static __always_inline bool in_user_namespace(struct task_struct *task)
+{
+	return READ(task, cred, user_ns, level);
 }
 
 /* self_exec_id is 64 bits wide since 5.7; CO-RE reads the width of the running kernel. */

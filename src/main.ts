@@ -170,6 +170,7 @@ function snapshotter({ loader, queue, printer, state, exporters, printed }: Stag
     startedMs,
     counters: queue?.totals ?? printed,
     duplicates: state.duplicates,
+    falseClaims: state.falseClaims,
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,

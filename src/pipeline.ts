@@ -9,7 +9,7 @@ import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
-import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
+import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
@@ -47,6 +47,8 @@ export interface State {
   readonly latest: Last<RecentTermination>;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
+  /** Records of processes that claimed what only the kernel states. */
+  falseClaims: number;
   /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
   stored: Promise<boolean>;
 }
@@ -84,6 +86,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     restarts: new Restarts(),
     latest: new Last(RECENT_MAX),
     duplicates: 0,
+    falseClaims: 0,
     stored: Promise.resolve(true),
   };
 }
@@ -139,6 +142,7 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   }
   const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict);
+  if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
   state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });

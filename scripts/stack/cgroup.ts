@@ -7,15 +7,19 @@ import { until } from './program.ts';
 const EMPTY_WITHIN_MS = 5_000;
 
 export interface Cgroup {
+  readonly directory: string;
   /** Returns a command that enters the cgroup and executes the given command. */
   readonly enter: (command: readonly string[]) => string[];
   /** Waits until its processes are gone, then removes it and its parents up to the directory of this process. */
   readonly remove: () => Promise<void>;
 }
 
-/** Creates the cgroup at `path`, below a directory for this process: in version 1 if that has the memory controller, else in version 2. */
-export function makeCgroup(path: string): Cgroup {
-  const root = join(mountPoint(), `whodunit-test-${process.pid}`);
+/**
+ * Creates the cgroup at `path`, below a directory for this process: in version 1 if that has the memory controller, else in version 2, and
+ * always there if that is asked for.
+ */
+export function makeCgroup(path: string, version?: 'v2'): Cgroup {
+  const root = join(mountPoint(version), `whodunit-test-${process.pid}`);
   const directory = join(root, path);
   mkdirSync(directory, { recursive: true });
   const enter = (command: readonly string[]) => [
@@ -29,13 +33,13 @@ export function makeCgroup(path: string): Cgroup {
     for (let below = directory; below !== dirname(root); below = dirname(below))
       await until(`${below} is empty`, EMPTY_WITHIN_MS, () => removed(below));
   };
-  return { enter, remove };
+  return { directory, enter, remove };
 }
 
-function mountPoint(): string {
+function mountPoint(version?: 'v2'): string {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-  const mount =
-    mounts.find((line) => / - cgroup .*\bmemory\b/.test(line)) ?? mounts.find((line) => / - cgroup2 /.test(line));
+  const first = version === 'v2' ? undefined : mounts.find((line) => / - cgroup .*\bmemory\b/.test(line));
+  const mount = first ?? mounts.find((line) => / - cgroup2 /.test(line));
   if (mount === undefined) throw new Error('no cgroup file system is mounted');
   return mount.split(' ')[4] as string;
 }

@@ -48,6 +48,7 @@ export interface ServiceSnapshot {
   readonly startedMs: number;
   readonly counters: Counters;
   readonly duplicates: number;
+  readonly falseClaims: number;
   readonly loader: LoaderSnapshot;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
@@ -106,7 +107,7 @@ export function lostByStage({ loader, counters }: ServiceSnapshot): Record<Stage
 
 /** The body of /status. */
 export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentRejection[], nowMs: number): object {
-  const { startedMs, counters, duplicates, loader, exports } = snapshot;
+  const { startedMs, counters, duplicates, falseClaims, loader, exports } = snapshot;
   const { received, reported, filtered, aggregated, summaries, pending } = counters;
   const reason = notReady(loader);
   return {
@@ -124,6 +125,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
       lost: lostByStage(snapshot),
     },
     bad_lines: loader.badLines,
+    false_claims: falseClaims,
     metric_overflows: exports.metrics?.overflows ?? 0,
     queue: queueOf(snapshot, rejections, nowMs),
     stdout: stdoutOf(snapshot.printer),

@@ -9,7 +9,9 @@ import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
 
 /** Maximum number of users; further lines of passwd are ignored. */
 const USERS_MAX = 65_536;
-const PASSWD_CHECK_MS = 10_000;
+const PASSWD_CHECK_MS = 1_000;
+/** (uid_t)-1 means no user (chown(2)). */
+const UID_MAX = 0xffff_fffe;
 
 /** Node.js's name of an architecture → `host.arch` of the semantic conventions. */
 const ARCHS: Readonly<Record<string, string>> = {
@@ -22,7 +24,7 @@ const ARCHS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Returns the reader of the host; user names are at most 10 s old. `etc`: the directory of passwd and machine-id. host.id and host.name of
+ * Returns the reader of the host; user names are at most 1 s old. `etc`: the directory of passwd and machine-id. host.id and host.name of
  * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has its own host name. The rest of them tags the
  * fleet. Never throws.
  */
@@ -38,7 +40,7 @@ export function hostReader(etc = '/etc', env: Readonly<Record<string, string | u
   };
   let host: Host = { ...fixed, userNames: new Map() };
   let checkedAt = Number.NEGATIVE_INFINITY;
-  let version = '';
+  let version: string | null = null;
   return () => {
     const now = performance.now();
     if (now - checkedAt < PASSWD_CHECK_MS) return host;
@@ -46,7 +48,7 @@ export function hostReader(etc = '/etc', env: Readonly<Record<string, string | u
     const found = fileVersion(`${etc}/passwd`);
     if (found !== version) {
       version = found;
-      host = { ...fixed, userNames: userNames(`${etc}/passwd`) };
+      host = { ...fixed, userNames: version === null ? new Map() : userNames(`${etc}/passwd`) };
     }
     return host;
   };
@@ -61,14 +63,20 @@ function machineId(etc: string): string | null {
   }
 }
 
-function fileVersion(path: string): string {
+/** Changes with the content, even if an editor keeps the size and restores the time of modification. null: the file is not there. */
+function fileVersion(path: string): string | null {
   try {
-    const { mtimeMs, size, ino } = statSync(path);
-    return `${mtimeMs} ${size} ${ino}`;
+    const { mtimeNs, ctimeNs, size, ino, nlink } = statSync(path, { bigint: true });
+    // Replaced behind a bind mount of the file (of a container): the names are those of another time.
+    if (nlink === 0n) return null;
+    return `${mtimeNs} ${ctimeNs} ${size} ${ino}`;
   } catch {
-    return 'none';
+    return null;
   }
 }
+
+/** Seven fields (passwd(5)). Not a comment, and not an entry of NIS, which adds or removes users of the network (`+alice::::::`, `-bob`). */
+const ENTRY = /^([^\s:#+-][^\s:]*):[^:]*:(\d{1,10}):\d{1,10}:[^:]*:[^:]*:[^:]*$/;
 
 function userNames(path: string): Map<number, string> {
   const names = new Map<number, string>();
@@ -79,10 +87,9 @@ function userNames(path: string): Map<number, string> {
     return names;
   }
   for (const line of text.split('\n')) {
-    const [name, , uid] = line.split(':');
+    const [, name = '', uid = Number.NaN] = ENTRY.exec(line) ?? [];
     // The first entry of an id counts, as in getpwuid(3).
-    if (name !== undefined && uid !== undefined && /^\d+$/.test(uid) && !names.has(Number(uid)))
-      names.set(Number(uid), name);
+    if (Number(uid) <= UID_MAX && !names.has(Number(uid))) names.set(Number(uid), name);
     if (names.size >= USERS_MAX) break;
   }
   return names;

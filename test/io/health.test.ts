@@ -42,6 +42,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     startedMs: 0,
     counters: { ...noCounts(), ...counters },
     duplicates: 0,
+    falseClaims: 0,
     loader,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
     printer: null,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { arch, hostname, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -36,6 +37,59 @@ it('has no id and no user names without machine-id and passwd', () => {
   expect(hostReader(etc)()).toMatchObject({ id: null, userNames: new Map() });
 });
 
+it.each([
+  ['a comment', '#alice:x:7:7::/:/bin/sh'],
+  ['an entry of NIS', '+alice:x:7:7::/:/bin/sh'],
+  ['an entry that NIS excludes', '-alice:x:7:7::/:/bin/sh'],
+  ['all users of NIS', '+::::::'],
+  ['no name', ':x:7:7::/:/bin/sh'],
+  ['space before the name', ' alice:x:7:7::/:/bin/sh'],
+  ['too few fields', 'alice:x:7'],
+  ['too many fields', 'alice:x:7:7::/:/bin/sh:more'],
+  ['no password field', 'alice:7:7::/:/bin/sh'],
+  ['an id with a sign', 'alice:x:+7:7::/:/bin/sh'],
+  ['an id in hexadecimal', 'alice:x:0x7:7::/:/bin/sh'],
+  ['an id beyond 32 bits', 'alice:x:4294967303:7::/:/bin/sh'],
+  ['(uid_t)-1', 'alice:x:4294967295:7::/:/bin/sh'],
+])('names no user by a line of passwd with %s', (_, line) => {
+  writeFileSync(join(etc, 'passwd'), `${line}\nbob:x:8:8::/:/bin/sh\n`);
+  expect([...hostReader(etc)().userNames]).toEqual([[8, 'bob']]);
+});
+
+const asRoot = it.runIf(process.getuid?.() === 0);
+asRoot('names no user by a passwd that was replaced behind the bind mount of a container', () => {
+  const mounted = join(etc, 'passwd');
+  writeFileSync(join(etc, 'old'), 'alice:x:7:7::/:/bin/sh\n');
+  writeFileSync(mounted, '');
+  expect(spawnSync('mount', ['--bind', join(etc, 'old'), mounted]).status).toBe(0);
+  try {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const read = hostReader(etc);
+    expect(read().userNames.get(7)).toBe('alice');
+    rmSync(join(etc, 'old'));
+    vi.advanceTimersByTime(1_001);
+    expect(read().userNames.get(7)).toBeUndefined();
+  } finally {
+    expect(spawnSync('umount', [mounted]).status).toBe(0);
+  }
+});
+
+it('reads passwd again if an editor kept its size and its time of modification', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  const passwd = join(etc, 'passwd');
+  const past = new Date(0);
+  const write = (name: string) => {
+    writeFileSync(passwd, `${name}:x:7:7::/:/bin/sh\n`);
+    utimesSync(passwd, past, past);
+  };
+  write('alice');
+  const read = hostReader(etc);
+  expect(read().userNames.get(7)).toBe('alice');
+  write('carol');
+  vi.advanceTimersByTime(1_001);
+  expect(read().userNames.get(7)).toBe('carol');
+});
+
 it('prefers host.id and host.name of OTEL_RESOURCE_ATTRIBUTES', () => {
   writeFileSync(join(etc, 'machine-id'), '3d1219c7c4c5404aaa1f6d2a48adfda4\n');
   const read = (attributes: string) => hostReader(etc, { OTEL_RESOURCE_ATTRIBUTES: attributes })();
@@ -43,14 +97,14 @@ it('prefers host.id and host.name of OTEL_RESOURCE_ATTRIBUTES', () => {
   expect(read('host.name=')).toMatchObject({ name: hostname(), id: '3d1219c7c4c5404aaa1f6d2a48adfda4' });
 });
 
-it('knows a new user within 10 s', () => {
+it('knows a new user within 1 s', () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\n');
   const read = hostReader(etc);
   expect(read().userNames.get(7)).toBeUndefined();
   writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\nbob:x:7:7::/:/bin/sh\n');
   expect(read().userNames.get(7)).toBeUndefined();
-  vi.advanceTimersByTime(10_001);
+  vi.advanceTimersByTime(1_001);
   expect(read().userNames.get(7)).toBe('bob');
 });
 

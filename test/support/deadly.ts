@@ -28,6 +28,8 @@ export function victim(changes: Partial<Victim> = {}): Victim {
     args_truncated: false,
     env: {},
     cgroup: '/user.slice/user-1000.slice/session-3.scope',
+    cgroup_claimed: 0,
+    user_namespace: false,
     ancestors: [],
     ...changes,
   };
@@ -50,6 +52,8 @@ export function actor(changes: Partial<Actor> = {}): Actor {
     args: ['bash', '-l'],
     args_truncated: false,
     cgroup: null,
+    cgroup_claimed: 0,
+    user_namespace: false,
     ancestors: [
       { pid: 80, comm: 'sshd' },
       { pid: 1, comm: 'systemd' },

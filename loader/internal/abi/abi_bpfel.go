@@ -77,9 +77,10 @@ const (
 type EventFlag uint32
 
 const (
-	EventFlagEVENT_FLAG_SHRUNK     EventFlag = 1
-	EventFlagEVENT_FLAG_OOM_VICTIM EventFlag = 2
-	EventFlagEVENT_FLAG_RESTART    EventFlag = 4
+	EventFlagEVENT_FLAG_SHRUNK         EventFlag = 1
+	EventFlagEVENT_FLAG_OOM_VICTIM     EventFlag = 2
+	EventFlagEVENT_FLAG_RESTART        EventFlag = 4
+	EventFlagEVENT_FLAG_USER_NAMESPACE EventFlag = 8
 )
 
 type Fault struct {
@@ -282,8 +283,9 @@ const (
 type TaskFlag uint32
 
 const (
-	TaskFlagPF_EXITING TaskFlag = 4
-	TaskFlagPF_KTHREAD TaskFlag = 2097152
+	TaskFlagIN_USER_NAMESPACE TaskFlag = 1
+	TaskFlagPF_EXITING        TaskFlag = 4
+	TaskFlagPF_KTHREAD        TaskFlag = 2097152
 )
 
 type ThreadContext struct {

@@ -97,7 +97,8 @@ func (d *Decoder) head(head *abi.Event, record []byte) {
 		TimeNs: head.TimeNs, StatusRaw: head.StatusRaw, SeccompMode: head.SeccompMode, PdeathSignal: head.PdeathSignal,
 		Ptraced: head.Ptrace != 0, Threads: head.Threads, OomVictim: flags&abi.EventFlagEVENT_FLAG_OOM_VICTIM != 0, Shrunk: flags&abi.EventFlagEVENT_FLAG_SHRUNK != 0,
 		Process: Process{
-			Pid: head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
+			UserNamespace: flags&abi.EventFlagEVENT_FLAG_USER_NAMESPACE != 0,
+			Pid:           head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
 			Comm: d.comm(record, unsafe.Offsetof(head.Comm)), ThreadComm: d.comm(record, unsafe.Offsetof(head.ThreadComm)),
 			UID: head.Uid, GID: head.Gid, Ancestors: d.ancestors,
 		},
@@ -126,7 +127,7 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		users, _, err = take[abi.Credentials](payload)
 		process.RealUID, process.LoginUID = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid)
 	case abi.PartKindPART_CGROUP:
-		process.Cgroup = d.path(payload, truncated)
+		process.Cgroup, process.CgroupClaimed = d.cgroup(payload, truncated)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:

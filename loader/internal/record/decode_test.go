@@ -52,6 +52,34 @@ func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	}
 }
 
+func TestNamesOfCgroupsThatRootDidNotChooseAreCounted(t *testing.T) {
+	for _, test := range []struct {
+		payload, path string
+		claimed       uint32
+	}{
+		{"", "/", 0},
+		{"leaf\x00branch\x00", "/branch/leaf", 0},
+		{"\x00leaf\x00branch\x00", "/branch/leaf", 0}, // the leaf is a user's, but root created it
+		{"leaf\x00\x00branch\x00", "/branch/leaf", 1},
+		{"\x00leaf\x00\x00twig\x00\x00branch\x00root\x00", "/root/branch/twig/leaf", 2},
+		{"leaf\x00branch\x00\x00", "…/branch/leaf", 2},
+		{"leaf\x00\x00branch\x00\x00", "…/branch/leaf", 2},
+	} {
+		event := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))))
+		if *event.Process.Cgroup != test.path || event.Process.CgroupClaimed != test.claimed {
+			t.Errorf("%q: %q, %d", test.payload, *event.Process.Cgroup, event.Process.CgroupClaimed)
+		}
+	}
+}
+
+func TestUserNamespacesOfVictimAndSenderAreDecoded(t *testing.T) {
+	flags := uint32(abi.TaskFlagIN_USER_NAMESPACE | abi.TaskFlagPF_EXITING)
+	event := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_SIGNAL, abi.SignalFact{Signo: 9, SenderFlags: flags})))
+	if sender := event.Signal.Sender; !sender.UserNamespace || !sender.Exiting || sender.Kthread || event.Process.UserNamespace {
+		t.Errorf("%+v, %+v", sender, event.Process)
+	}
+}
+
 func TestTheContextOfAThreadIsFormattedAsInTraceparent(t *testing.T) {
 	context := abi.ThreadContext{Valid: 1, TraceFlags: 3}
 	for i := range context.TraceId {

@@ -65,6 +65,8 @@ type Process struct {
 	ArgsTruncated   bool              `json:"args_truncated"`
 	Env             map[string]string `json:"env"` // keys: Machine.EnvironmentKeys
 	Cgroup          *string           `json:"cgroup"`
+	CgroupClaimed   uint32            `json:"cgroup_claimed"` // names at the end of Cgroup that another user than root chose
+	UserNamespace   bool              `json:"user_namespace"` // not the initial one
 	Ancestors       []Ancestor        `json:"ancestors"`
 }
 
@@ -108,6 +110,8 @@ type Actor struct {
 	Args            []string   `json:"args"`
 	ArgsTruncated   bool       `json:"args_truncated"`
 	Cgroup          *string    `json:"cgroup"`
+	CgroupClaimed   uint32     `json:"cgroup_claimed"` // as in Process
+	UserNamespace   bool       `json:"user_namespace"`
 	Ancestors       []Ancestor `json:"ancestors"`
 }
 

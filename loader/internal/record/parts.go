@@ -28,7 +28,7 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 		Info: infoOf(abi.SiginfoKind(fact.Siginfo)), Action: actionOf(abi.SignalAction(fact.Action)),
 		Sender: Actor{
 			Pid: fact.Sender.Pid, Tid: fact.SenderTid, StartBoottimeNs: fact.Sender.StartBoottimeNs,
-			Comm: d.comm(payload, unsafe.Offsetof(fact.SenderComm)), UID: fact.SenderUid,
+			Comm: d.comm(payload, unsafe.Offsetof(fact.SenderComm)), UID: fact.SenderUid, UserNamespace: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagIN_USER_NAMESPACE != 0,
 			Exiting: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagPF_EXITING != 0, Kthread: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagPF_KTHREAD != 0, Ancestors: d.ancestors[:0],
 		},
 	})
@@ -147,7 +147,7 @@ func (d *Decoder) oomOf(payload []byte) (*Oom, error) {
 	}
 	if raw.Limit != 0 {
 		d.oom.Limit = d.number(raw.Limit*d.machine.PageBytes, 10)
-		d.oom.Cgroup = d.path(payload[fixed:min(fixed+int(raw.CgroupBytes), len(payload))], false)
+		d.oom.Cgroup, _ = d.cgroup(payload[fixed:min(fixed+int(raw.CgroupBytes), len(payload))], false)
 	}
 	return &d.oom, nil
 }
@@ -186,7 +186,7 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		sender.ExeFlags = d.exeFlags(abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags))))
 	}
 	texts = texts[exeBytes:]
-	sender.Cgroup = d.path(texts[:cgroupBytes], false)
+	sender.Cgroup, sender.CgroupClaimed = d.cgroup(texts[:cgroupBytes], false)
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}

@@ -40,6 +40,19 @@ func (d *Decoder) path(payload []byte, truncated bool) *string {
 	return d.point(alias(d.texts[start:]))
 }
 
+// cgroup returns the path of a cgroup, and the number of names at its end that another user than root chose. An empty name after a name says
+// so of it and of all before it. At the end of the payload it says that the names next to the root are missing, so that nothing is known of
+// those that are left (read_cgroup_path() in bpf/paths.h).
+func (d *Decoder) cgroup(payload []byte, truncated bool) (path *string, claimed uint32) {
+	chosen := payload[:max(bytes.LastIndex(payload, []byte{0, 0}), 0)]
+	for name := range bytes.SplitSeq(chosen, []byte{0}) {
+		if len(name) > 0 {
+			claimed++
+		}
+	}
+	return d.path(payload, truncated || bytes.HasSuffix(payload, []byte{0, 0})), claimed
+}
+
 // arguments splits the argument block. A program that overwrites it with a title (setproctitle(3)) leaves NULs at its end, which are not
 // arguments.
 func (d *Decoder) arguments(payload []byte) []string {

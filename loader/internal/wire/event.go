@@ -99,6 +99,8 @@ func (w *writer) process(p *record.Process) {
 	w.flag(`,"args_truncated":`, p.ArgsTruncated)
 	w.environment(`,"env":`, p.Env)
 	w.stringOrNull(`,"cgroup":`, p.Cgroup)
+	w.number(`,"cgroup_claimed":`, p.CgroupClaimed)
+	w.flag(`,"user_namespace":`, p.UserNamespace)
 	w.ancestors(`,"ancestors":`, p.Ancestors)
 	w.text("}")
 }
@@ -135,6 +137,8 @@ func (w *writer) signal(s *record.Signal) {
 	w.strings(`,"args":`, s.Sender.Args)
 	w.flag(`,"args_truncated":`, s.Sender.ArgsTruncated)
 	w.stringOrNull(`,"cgroup":`, s.Sender.Cgroup)
+	w.number(`,"cgroup_claimed":`, s.Sender.CgroupClaimed)
+	w.flag(`,"user_namespace":`, s.Sender.UserNamespace)
 	w.ancestors(`,"ancestors":`, s.Sender.Ancestors)
 	w.strings(`},"kernel_stack":`, s.KernelStack)
 	w.text("}")

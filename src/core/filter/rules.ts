@@ -213,6 +213,12 @@ const BUILT_IN = builtIn([
   },
   // The remaining causes: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
   { name: 'container process', container: '*', action: 'report' },
+  // Podman and Docker without root. Any user can choose such a name: it is no container's, but may ask for records of its own processes.
+  {
+    name: 'container process of a user',
+    cgroup: ['*/user@*.service/*/libpod-*', '*/user@*.service/*/docker-*'],
+    action: 'report',
+  },
   { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
   { name: 'user session processes', unit: 'user@*.service', service: UNNAMED, action: 'count' },
   { name: 'systemd service', unit: '*.service', action: 'report' },

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process declares about itself: OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME and its published context. A claim, not a fact:
-// it never overrides what the kernel knows.
-import { SERVICE_NAME } from '../telemetry/semconv.ts';
+// What a process declares about itself: OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME and its published context. Claims, not facts: claims.ts
+// decides which are kept.
+import { type IdentitySourceValue, SERVICE_NAME } from '../telemetry/semconv.ts';
 import type { Victim } from '../wire/event.ts';
+import { type Claims, claimsOf, harmlessText } from './claims.ts';
 import type { ContextValue, ProcessContext } from './process-context.ts';
 import { cutText } from './redact.ts';
 
@@ -10,22 +11,38 @@ const ATTRIBUTES_MAX = 64;
 const VALUE_CHARS_MAX = 1024;
 
 export interface Declared {
-  /** The published context takes precedence over the environment. */
+  /** The claims that are kept. The published context takes precedence over the environment. */
   readonly attributes: Readonly<Record<string, ContextValue>>;
+  readonly dropped: Claims['dropped'];
   readonly serviceName: string | null;
+  /** Where the name of the service is from; if the process declares none, where the other attributes are from. null: there are none. */
+  readonly source: Extract<IdentitySourceValue, 'process_context' | 'environment'> | null;
 }
 
-export function declaredBy({ env }: Pick<Victim, 'env'>, { resource }: ProcessContext): Declared {
-  const named = parseResourceAttributes(env?.OTEL_RESOURCE_ATTRIBUTES);
-  const published = resource[SERVICE_NAME];
+/** `contained`: in a container, as the kernel knows it. */
+export function declaredBy({ env }: Pick<Victim, 'env'>, context: ProcessContext, contained: boolean): Declared {
+  const named = claimsOf(parseResourceAttributes(env?.OTEL_RESOURCE_ATTRIBUTES), contained);
+  const published = claimsOf(context.resource, contained);
+  const publishedName = nameIn(published.kept[SERVICE_NAME]);
+  const variableName = nameIn(env?.OTEL_SERVICE_NAME) ?? nameIn(named.kept[SERVICE_NAME]);
   return {
-    attributes: { ...named, ...resource },
-    serviceName:
-      (typeof published === 'string' && published.trim()) ||
-      env?.OTEL_SERVICE_NAME?.trim() ||
-      named[SERVICE_NAME] ||
-      null,
+    attributes: { ...named.kept, ...published.kept },
+    dropped: { ...named.dropped, ...published.dropped },
+    serviceName: publishedName ?? variableName,
+    source: publishedName !== null ? PUBLISHED : variableName !== null ? NAMED : sourceOf(named, published),
   };
+}
+
+const PUBLISHED = 'process_context';
+const NAMED = 'environment';
+
+function sourceOf(named: Claims, published: Claims): Declared['source'] {
+  if (Object.keys(published.kept).length > 0) return PUBLISHED;
+  return Object.keys(named.kept).length > 0 ? NAMED : null;
+}
+
+function nameIn(value: ContextValue | undefined): string | null {
+  return value === undefined ? null : harmlessText(String(value)).trim() || null;
 }
 
 /** OTEL_RESOURCE_ATTRIBUTES, percent-decoded. One malformed part discards the whole value, as the specification requires. */

@@ -2,7 +2,7 @@
 // The identities of the processes of a termination: names, arguments, user, placement, service. Derived once from the facts, as plain
 // values that the later stages only read. core/verdict/ decides which process sent a signal.
 import { displayName } from '../display-name.ts';
-import { SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
+import { type IdentitySourceValue, SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
@@ -16,7 +16,7 @@ import {
 } from './executable.ts';
 import type { Host } from './host.ts';
 import { type Named, namedAncestors } from './names.ts';
-import { isContained, type Placement, placementOf } from './placement.ts';
+import { isContained, isUserManager, type Placement, placementOf } from './placement.ts';
 import { type ProcessContext, parseProcessContext } from './process-context.ts';
 
 export interface Identity extends Named {
@@ -56,6 +56,8 @@ export interface VictimIdentity extends Identity {
   readonly context: ProcessContext;
   readonly declared: Declared;
   readonly serviceName: string;
+  /** Where the name of the service, or what the process declares instead of a name, is from. */
+  readonly source: IdentitySourceValue;
 }
 
 export interface Identities {
@@ -75,7 +77,8 @@ export function identify(death: Death, { sender }: Verdict, host: Host, mode: Ar
 function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
   const identity = identityOf(process, host, mode);
   const context = parseProcessContext(process.otel_context);
-  const declared = declaredBy(process, context);
+  const declared = declaredBy(process, context, isContained(identity.placement));
+  const derived = serviceOf(identity);
   return {
     ...identity,
     parentPid: process.parent_pid,
@@ -84,13 +87,14 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
     buildId: process.build_id,
     context,
     declared,
-    serviceName: declared.serviceName ?? serviceNameOf(identity),
+    serviceName: declared.serviceName ?? derived.name,
+    source: declared.source ?? derived.source,
   };
 }
 
 function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
-  const placement = placementOf(task.cgroup);
-  const userOf = (uid: number): User => ({ uid, name: userName(uid, placement, host) });
+  const placement = placementOf(task);
+  const userOf = (uid: number): User => ({ uid, name: userName(uid, task, placement, host) });
   return {
     pid: task.pid,
     name: displayName(task),
@@ -108,19 +112,25 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
   };
 }
 
-/** The host's /etc/passwd does not apply in a container, but uid 0 is root. */
-function userName(uid: number, placement: Placement, host: Host): string | null {
-  if (isContained(placement)) return uid === 0 ? 'root' : null;
+/**
+ * The host's /etc/passwd does not apply in a container and in another user namespace, but uid 0 is root: it is that of the initial user
+ * namespace.
+ */
+function userName(uid: number, of: Actor | Victim, placement: Placement, host: Host): string | null {
+  if (isContained(placement) || of.user_namespace) return uid === 0 ? 'root' : null;
   return host.userNames.get(uid) ?? null;
 }
 
-const USER_MANAGER = /^user@\d+\.service$/;
+const SERVICE = '.service';
 
 /** The name of a process that declares none: from its systemd service, else its container, else its executable. */
-function serviceNameOf({ name, placement }: Identity): string {
-  const { unit, containerName } = placement;
-  if (unit?.endsWith('.service') && !USER_MANAGER.test(unit)) return unit.slice(0, -'.service'.length);
-  return containerName ?? `unknown_service:${name}`;
+function serviceOf({ name, placement }: Identity): { name: string; source: IdentitySourceValue } {
+  const { unit, userUnit, containerName } = placement;
+  if (unit?.endsWith(SERVICE) && !isUserManager(unit))
+    return { name: unit.slice(0, -SERVICE.length), source: 'systemd_unit' };
+  if (userUnit?.endsWith(SERVICE)) return { name: userUnit.slice(0, -SERVICE.length), source: 'user_unit' };
+  if (containerName !== null) return { name: containerName, source: 'container' };
+  return { name: `unknown_service:${name}`, source: 'executable' };
 }
 
 /** The key under which terminations are counted and aggregated: the service, and the pod if the service has no name of its own. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The container, pod and systemd unit of a process, from its cgroup path. Knows the paths of Docker, containerd, CRI-O, Podman,
 // Kubernetes, Amazon ECS, BuildKit, Garden, LXC and systemd-nspawn, on cgroup v1 and v2, with the systemd and the cgroupfs driver.
+// A name counts only if root chose it, where that runtime puts it (docs/decisions/0054).
+import type { Actor } from '../wire/event.ts';
 
 export interface Placement {
   readonly containerId: string | null;
@@ -9,11 +11,15 @@ export interface Placement {
   readonly podUid: string | null;
   /** The innermost systemd unit (service, scope, …) at or below the container; never a slice. */
   readonly unit: string | null;
+  /** The innermost unit that root did not name: of a user's manager, or of an unprivileged container. */
+  readonly userUnit: string | null;
 }
 
 const RUNTIMES = 'docker|cri-containerd|containerd|crio|cri-o|libpod|libpod-payload|podman|nerdctl|kata|moby';
 /** 64 hexadecimal digits, alone or after the runtime's name. `slice:cri-containerd:id`: runc without the systemd driver. */
-const CONTAINER_SEGMENT = new RegExp(`^(?:(?:.*:)?(?:${RUNTIMES})[-_:])?([0-9a-f]{64})(?:\\.scope)?$`);
+const CONTAINER_SEGMENT = new RegExp(`^(?:(?:.*:)?(?:${RUNTIMES})[-_:])?([0-9a-f]{64})$`);
+/** The systemd driver makes a scope, which systemd puts into a slice. */
+const CONTAINER_SCOPE = new RegExp(`^(?:${RUNTIMES})-([0-9a-f]{64})\\.scope$`);
 /** Amazon ECS on Fargate: the task id and up to ten digits. */
 const FARGATE_SEGMENT = /^([0-9a-f]{32}-\d{8,10})$/;
 /** Container ids of other forms, by the name of the directory above. */
@@ -23,33 +29,66 @@ const BY_PARENT: Readonly<Record<string, RegExp>> = {
 };
 const LXC_SEGMENT = /^lxc\.payload\.(.+)$/;
 const LXC_DIRECTORIES: ReadonlySet<string> = new Set(['lxc', 'lxc.payload']);
+const MACHINES = 'machine.slice';
 /** Machines of systemd-machined, without virtual machines: their process runs on the host. */
 const NSPAWN_SEGMENT = /^(?:machine-(?!qemu\\x2d)(.+)\.scope|systemd-nspawn@(.+)\.service)$/;
 const POD_SEGMENT =
   /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?::|$)/;
+/** The directory of kubelet, on the host or of a node that is itself a container. */
+const PODS_SEGMENT = /(?:^|-)kubepods(?:[-.]|$)/;
 const UNIT_SEGMENT = /\.(?:service|scope|mount|socket|swap)$/;
-const NOWHERE: Placement = { containerId: null, containerName: null, podUid: null, unit: null };
+/** The manager of a user, which names everything below it. */
+const USER_MANAGER = /^user@\d+\.service$/;
+const USER_SLICE = /^user(?:-\d+)?\.slice$/;
+const NOWHERE: Placement = { containerId: null, containerName: null, podUid: null, unit: null, userUnit: null };
+
+type Place = Pick<Actor, 'cgroup' | 'cgroup_claimed'>;
 
 /** The innermost container wins; a unit above it belongs to the runtime, not to the process. */
-export function placementOf(cgroup: string | null): Placement {
+export function placementOf({ cgroup, cgroup_claimed: claimed }: Place): Placement {
   if (cgroup === null || cgroup === '/') return NOWHERE;
-  let { containerId, containerName, podUid, unit } = NOWHERE;
+  const segments = cgroup.split('/');
+  const byRoot = namesByRoot(segments, claimed);
+  return { ...placementByRoot(segments.slice(0, byRoot)), userUnit: lastUnit(segments.slice(byRoot)) };
+}
+
+/** How many names, from the root on, root chose. None if the path was cut: then nothing is known of the names above. */
+function namesByRoot(segments: readonly string[], claimed: number): number {
+  if (segments[0] !== '') return 0;
+  const manager = segments.findIndex((segment) => USER_MANAGER.test(segment));
+  return Math.max(0, Math.min(segments.length - claimed, manager === -1 ? segments.length : manager + 1));
+}
+
+function placementByRoot(segments: readonly string[]): Omit<Placement, 'userUnit'> {
+  let { containerId, containerName, podUid } = NOWHERE;
+  let inside = 0;
+  let inPods = false;
   let above = '';
-  for (const segment of cgroup.split('/')) {
+  for (const [index, segment] of segments.entries()) {
+    // No runtime of root puts containers here.
+    if (USER_SLICE.test(segment)) break;
     const id = containerIdOf(segment, above);
     const name = containerNameOf(segment, above);
     if (id !== null || name !== null) {
       containerId = id;
       containerName = name;
-      unit = null;
+      inside = index;
     }
-    const pod = POD_SEGMENT.exec(segment)?.[1];
+    inPods ||= PODS_SEGMENT.test(segment);
+    const pod = inPods ? POD_SEGMENT.exec(segment)?.[1] : undefined;
     if (pod !== undefined) podUid = pod.replaceAll('_', '-');
-    // systemd prefixes names that could clash with the kernel's files with `_` (cg_escape in src/basic/cgroup-util.c).
-    if (UNIT_SEGMENT.test(segment)) unit = segment.replace(/^_/, '');
     above = segment;
   }
-  return { containerId, containerName, podUid, unit };
+  return { containerId, containerName, podUid, unit: lastUnit(segments.slice(inside)) };
+}
+
+/** systemd prefixes names that could clash with the kernel's files with `_` (cg_escape in src/basic/cgroup-util.c). */
+function lastUnit(segments: readonly string[]): string | null {
+  return segments.findLast((segment) => UNIT_SEGMENT.test(segment))?.replace(/^_/, '') ?? null;
+}
+
+export function isUserManager(unit: string | null): boolean {
+  return unit !== null && USER_MANAGER.test(unit);
 }
 
 /** In a container: the host's /etc/passwd does not apply to its user ids. */
@@ -58,7 +97,8 @@ export function isContained({ containerId, containerName }: Placement): boolean 
 }
 
 function containerIdOf(segment: string, above: string): string | null {
-  const own = CONTAINER_SEGMENT.exec(segment) ?? FARGATE_SEGMENT.exec(segment);
+  const scope = above.endsWith('.slice') ? CONTAINER_SCOPE.exec(segment) : null;
+  const own = scope ?? CONTAINER_SEGMENT.exec(segment) ?? FARGATE_SEGMENT.exec(segment);
   return own?.[1] ?? BY_PARENT[above]?.exec(segment)?.[1] ?? null;
 }
 
@@ -66,6 +106,6 @@ function containerIdOf(segment: string, above: string): string | null {
 function containerNameOf(segment: string, above: string): string | null {
   if (LXC_DIRECTORIES.has(above)) return segment;
   const lxc = LXC_SEGMENT.exec(segment)?.[1];
-  const [, scope, service] = NSPAWN_SEGMENT.exec(segment) ?? [];
+  const [, scope, service] = (above === MACHINES && NSPAWN_SEGMENT.exec(segment)) || [];
   return lxc ?? (scope ?? service)?.replaceAll('\\x2d', '-') ?? null;
 }

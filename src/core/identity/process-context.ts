@@ -3,6 +3,7 @@
 // opentelemetry.proto.processcontext.v1development.ProcessContext or, in drafts of the OTEP, a bare
 // opentelemetry.proto.resource.v1.Resource. The probes find and read the mapping.
 import { BYTES, eachField } from '../protobuf.ts';
+import { cutText } from './redact.ts';
 
 const ATTRIBUTES_MAX = 64;
 const VALUE_CHARS_MAX = 1024;
@@ -93,7 +94,7 @@ function keyValue(bytes: Uint8Array): [string, ContextValue | null] {
 function anyValue(bytes: Uint8Array): ContextValue | null {
   let value: ContextValue | null = null;
   eachField(bytes, (field, reader) => {
-    if (field === STRING) value = reader.string().slice(0, VALUE_CHARS_MAX);
+    if (field === STRING) value = cutText(reader.string(), VALUE_CHARS_MAX);
     else if (field === BOOL) value = reader.bool();
     else if (field === INT) value = Number(reader.int64());
     else if (field === DOUBLE) value = reader.double();

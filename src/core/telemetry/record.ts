@@ -2,6 +2,7 @@
 // Builds the log record of docs/telemetry.md from a verdict and identities, in the shape that the official OTLP exporters accept
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity } from '../identity/identity.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
@@ -63,8 +64,10 @@ export function severityOf(verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'
 const FATAL: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp']);
 const WARN: ReadonlySet<Cause> = new Set(['broken_pipe', 'timer', 'hangup']);
 
-function recordAttributes({ uid, verdict, identities, recent }: RecordInput, meaning: string | null): Attributes {
+function recordAttributes(input: RecordInput, meaning: string | null): Attributes {
+  const { uid, verdict, identities, recent } = input;
   const { thread } = verdict;
+  const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
     [semconv.LOG_RECORD_UID, uid],
     [semconv.CAUSE, verdict.cause],
@@ -74,7 +77,8 @@ function recordAttributes({ uid, verdict, identities, recent }: RecordInput, mea
     [semconv.RECENT_TERMINATIONS, recent],
     [semconv.PROCESS_FOREIGN_ROOT, identities.victim.foreignRoot],
     [semconv.PROCESS_EXECUTABLE_STATE, identities.victim.executableState],
-    [semconv.EVIDENCE, [...verdict.evidence, ...executableFacts(identities)]],
+    [semconv.EVIDENCE, [...verdict.evidence, ...executableFacts(identities), ...droppedEvidence(dropped)]],
+    [semconv.IDENTITY_DROPPED, dropped.length === 0 ? null : dropped],
     [semconv.PROCESS_EXIT_CODE, verdict.exitCode],
     [semconv.EXIT_MEANING, meaning],
     [semconv.THREAD_ID, thread?.tid],
@@ -85,6 +89,11 @@ function recordAttributes({ uid, verdict, identities, recent }: RecordInput, mea
     ...faultAttributes(verdict),
     ...oomAttributes(verdict),
   ]);
+}
+
+function droppedEvidence(names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  return [`the process claimed ${names.join(', ')}: dropped, because only the kernel states these`];
 }
 
 function signalAttributes(verdict: Verdict): Pair[] {
@@ -122,6 +131,7 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_CONTAINER_ID, placement.containerId],
     [semconv.SENDER_K8S_POD_UID, placement.podUid],
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
+    [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
     [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
   ];
 }

@@ -19,6 +19,8 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     ...Object.entries(host.tags),
     ...Object.entries(victim.declared.attributes),
     [semconv.SERVICE_NAME, victim.serviceName],
+    [semconv.IDENTITY_SOURCE, victim.source],
+    [semconv.IDENTITY_CLAIMED, claimedNames(victim)],
     [semconv.PROCESS_PID, victim.pid],
     [semconv.PROCESS_CREATION_TIME, isoTime(victim.startedNs)],
     [semconv.PROCESS_PARENT_PID, victim.parentPid],
@@ -39,8 +41,16 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     [semconv.CONTAINER_NAME, placement.containerName],
     [semconv.K8S_POD_UID, placement.podUid],
     [semconv.SYSTEMD_UNIT, placement.unit],
+    [semconv.SYSTEMD_USER_UNIT, placement.userUnit],
     ...hostPairs(host),
   ]);
+}
+
+/** The attributes that are the process's word only. */
+function claimedNames({ declared, source }: VictimIdentity): readonly string[] | null {
+  const names = new Set(Object.keys(declared.attributes));
+  if (declared.serviceName !== null || source === 'user_unit') names.add(semconv.SERVICE_NAME);
+  return names.size === 0 ? null : [...names];
 }
 
 function argumentAttributes(args: Arguments): Pair[] {
@@ -61,8 +71,7 @@ export function countedResource({ declared, serviceName, placement, name }: Vict
     [semconv.SERVICE_NAMESPACE, attributes[semconv.SERVICE_NAMESPACE]],
     [semconv.SERVICE_VERSION, attributes[semconv.SERVICE_VERSION]],
     [semconv.DEPLOYMENT_ENVIRONMENT_NAME, attributes[semconv.DEPLOYMENT_ENVIRONMENT_NAME]],
-    [semconv.SYSTEMD_UNIT, serviceUnit(placement.unit ?? attributes[semconv.SYSTEMD_UNIT])],
-    [semconv.HOST_ID, attributes[semconv.HOST_ID]],
+    [semconv.SYSTEMD_UNIT, serviceUnit(placement.unit ?? undefined)],
     ...hostPairs(host),
     [semconv.PROCESS_EXECUTABLE_NAME, name],
   ]);

@@ -94,6 +94,7 @@ export const SENDER_EXECUTABLE_STATE = 'whodunit.sender.executable.state';
 export const SENDER_CONTAINER_ID = 'whodunit.sender.container.id';
 export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
 export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
+export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
 export const FAULT_ADDRESS = 'whodunit.fault.address';
 export const FAULT_INSTRUCTION_POINTER = 'whodunit.fault.instruction_pointer';
@@ -107,6 +108,10 @@ export const OOM_SHMEM_RSS = 'whodunit.oom.shmem_rss';
 export const OOM_TOTAL_VM = 'whodunit.oom.total_vm';
 export const OOM_SCORE_ADJ = 'whodunit.oom.score_adj';
 export const SYSTEMD_UNIT = 'whodunit.systemd.unit';
+export const SYSTEMD_USER_UNIT = 'whodunit.systemd.user_unit';
+export const IDENTITY_SOURCE = 'whodunit.identity.source';
+export const IDENTITY_CLAIMED = 'whodunit.identity.claimed';
+export const IDENTITY_DROPPED = 'whodunit.identity.dropped';
 export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
 /** A prefix: a dot and the rest of the key follow. */
 export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
@@ -154,6 +159,16 @@ export type SenderExecutableStateValue = (typeof SENDER_EXECUTABLE_STATE_VALUES)
 
 export const OOM_SCOPE_VALUES = ['host', 'cgroup', 'unknown'] as const;
 export type OomScopeValue = (typeof OOM_SCOPE_VALUES)[number];
+
+export const IDENTITY_SOURCE_VALUES = [
+  'process_context',
+  'environment',
+  'systemd_unit',
+  'user_unit',
+  'container',
+  'executable',
+] as const;
+export type IdentitySourceValue = (typeof IDENTITY_SOURCE_VALUES)[number];
 
 export const OUTCOME_VALUES = ['normal', 'filtered', 'aggregated', 'reported'] as const;
 export type OutcomeValue = (typeof OUTCOME_VALUES)[number];

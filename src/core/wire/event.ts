@@ -29,6 +29,11 @@ export type Ancestor = z.output<typeof ancestor>;
 /** Absent in lines of older loaders, like the next one. null: not known. */
 const uid = z._default(z.nullable(int), null);
 const exeFlags = z._default(z.nullable(z.array(text)), null);
+/** Absent in lines of older loaders, too. */
+const standing = {
+  cgroup_claimed: z._default(int, 0),
+  user_namespace: z._default(flag, false),
+};
 
 const victim = object({
   pid: int,
@@ -50,6 +55,7 @@ const victim = object({
   args_truncated: flag,
   env: z.nullable(z.record(text, text)),
   cgroup: z.nullable(text),
+  ...standing,
   ancestors: z.array(ancestor),
 });
 /** The terminated process; in a restart, the new one. */
@@ -70,6 +76,7 @@ const actor = object({
   args: z.nullable(z.array(text)),
   args_truncated: flag,
   cgroup: z.nullable(text),
+  ...standing,
   ancestors: z.array(ancestor),
 });
 /** The task that was `current` when a signal was generated. core/verdict/origin.ts decides whether it is the sender. */

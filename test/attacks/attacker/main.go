@@ -11,6 +11,8 @@ import (
 
 // attacks: each returns when the attack is over. Arguments are the test's.
 var attacks = map[string]func(args []string) error{
+	"cgroup":   enterCgroup,
+	"publish":  publish,
 	"asUsers":  asUsers,
 	"exit":     exit,
 	"inMemory": inMemory,

@@ -29,6 +29,15 @@ describe('the built-in rules', () => {
       exitedWith(1, { process: victim({ cgroup: '/user.slice/user@1000.service' }) }),
       'count',
     ],
+    [
+      'a container that a user started without root',
+      exitedWith(1, {
+        process: victim({
+          cgroup: `/user.slice/user-7.slice/user@7.service/user.slice/libpod-${'a'.repeat(64)}.scope/container`,
+        }),
+      }),
+      'report',
+    ],
     ['yes | head', killedBy(13, brokenPipe), 'count'],
     [
       'a service that is terminated by SIGPIPE',

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { actor, death, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
 import { identitiesOf } from '../../support/derived.ts';
+import { published, text } from '../../support/published.ts';
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
 
@@ -34,6 +35,16 @@ describe('the name of the service', () => {
       { cgroup: '/user.slice/user-1000.slice/user@1000.service' },
       'unknown_service:sleep',
     ],
+    [
+      'a service of a user manager, which root did not name',
+      { cgroup: '/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service' },
+      'syncthing',
+    ],
+    [
+      'a service takes precedence over those below it that root did not name',
+      { cgroup: '/system.slice/web.service/sshd.service', cgroup_claimed: 1 },
+      'web',
+    ],
     ['then the container, if its cgroup names it', { cgroup: '/lxc.payload.web/init.scope' }, 'web'],
     [
       'a service in such a container takes precedence',
@@ -50,6 +61,42 @@ describe('the name of the service', () => {
     ['the environment is not known', { env: null, cgroup: null }, 'unknown_service:sleep'],
   ] as const)('%s', (_, changes, expected) => {
     expect(name(changes)).toBe(expected);
+  });
+});
+
+describe('the source of the identity', () => {
+  it.each([
+    [
+      'the published name',
+      { otel_context: published(['service.name', text('a')]), env: { OTEL_SERVICE_NAME: 'b' } },
+      'process_context',
+    ],
+    [
+      'the name in a variable',
+      { otel_context: published(['team', text('a')]), env: { OTEL_SERVICE_NAME: 'b' } },
+      'environment',
+    ],
+    ['the name in the list', { env: { OTEL_RESOURCE_ATTRIBUTES: 'service.name=b' } }, 'environment'],
+    [
+      'other published attributes',
+      { otel_context: published(['team', text('a')]), env: { OTEL_RESOURCE_ATTRIBUTES: 'team=b' } },
+      'process_context',
+    ],
+    [
+      'other variables',
+      { env: { OTEL_RESOURCE_ATTRIBUTES: 'team=b' }, cgroup: '/system.slice/nginx.service' },
+      'environment',
+    ],
+    [
+      'only dropped claims',
+      { env: { OTEL_RESOURCE_ATTRIBUTES: 'host.name=b' }, cgroup: '/system.slice/nginx.service' },
+      'systemd_unit',
+    ],
+    ['a unit that root did not name', { cgroup: '/user.slice/user-7.slice/user@7.service/a.service' }, 'user_unit'],
+    ['a container', { cgroup: '/lxc/web' }, 'container'],
+    ['nothing else', { cgroup: null }, 'executable'],
+  ] as const)('is %s', (_, changes, expected) => {
+    expect(identitiesOf(death({ process: victim(changes) })).victim.source).toBe(expected);
   });
 });
 
@@ -80,8 +127,11 @@ describe('the identities', () => {
     ['a user unknown to the host', null, 7, null],
     ['root in a container', `/docker/${ID}`, 0, 'root'],
     ['another user of a container', `/docker/${ID}`, 1000, null],
-  ])('name %s', (_, cgroup, uid, name) => {
-    const { sender } = identitiesOf(killedBy(9, { signal: signal(9, { sender: actor({ cgroup, uid }) }) }));
+    ['root in another user namespace', null, 0, 'root', true],
+    ['another user in another user namespace', null, 1000, null, true],
+  ])('name %s', (_, cgroup, uid, name, user_namespace = false) => {
+    const sending = actor({ cgroup, uid, user_namespace });
+    const { sender } = identitiesOf(killedBy(9, { signal: signal(9, { sender: sending }) }));
     expect(sender?.user).toEqual({ uid, name });
   });
 });

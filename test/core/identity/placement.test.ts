@@ -9,7 +9,7 @@ const TASK = 'b23fdb5c6b8d44e3b3d1e8a2f1c0d9e8';
 const POD = '8c7f1d2e-3a4b-5c6d-7e8f-90a1b2c3d4e5';
 const POD_SLICE = POD.replaceAll('-', '_');
 
-const nothing: Placement = { containerId: null, containerName: null, podUid: null, unit: null };
+const nothing: Placement = { containerId: null, containerName: null, podUid: null, unit: null, userUnit: null };
 
 describe('the placement from a cgroup path', () => {
   it.each<[string, string | null, Partial<Placement>]>([
@@ -20,7 +20,7 @@ describe('the placement from a cgroup path', () => {
     [
       'a service of a user',
       '/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service',
-      { unit: 'syncthing.service' },
+      { unit: 'user@1000.service', userUnit: 'syncthing.service' },
     ],
     ['a session', '/user.slice/user-1000.slice/session-3.scope', { unit: 'session-3.scope' }],
     ['a slice is not a unit', '/system.slice', {}],
@@ -74,9 +74,9 @@ describe('the placement from a cgroup path', () => {
     ],
     ['Podman', `/machine.slice/libpod-${ID}.scope/container`, { containerId: ID, unit: `libpod-${ID}.scope` }],
     [
-      'Podman, rootless',
+      'Podman, rootless: a user chose the name',
       `/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${ID}.scope`,
-      { containerId: ID, unit: `libpod-${ID}.scope` },
+      { unit: 'user@1000.service', userUnit: `libpod-${ID}.scope` },
     ],
     ['Podman, cgroupfs driver', `/libpod_parent/libpod-${ID}`, { containerId: ID }],
     [
@@ -169,10 +169,56 @@ describe('the placement from a cgroup path', () => {
     [
       'a desktop application',
       '/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-4242.scope',
-      { unit: 'app-gnome-firefox-4242.scope' },
+      { unit: 'user@1000.service', userUnit: 'app-gnome-firefox-4242.scope' },
     ],
     ['not a container: 63 digits', `/docker/${ID.slice(1)}`, {}],
   ])('%s', (_, cgroup, placement) => {
-    expect(placementOf(cgroup)).toEqual({ ...nothing, ...placement });
+    expect(placementOf({ cgroup, cgroup_claimed: 0 })).toEqual({ ...nothing, ...placement });
+  });
+});
+
+describe('a name that only looks like a container’s, pod’s or unit’s', () => {
+  const FAKE_POD = `kubepods-pod${POD_SLICE}.slice`;
+  it.each<[string, string, number, Partial<Placement>]>([
+    ['below a user’s delegated cgroup', `/mallory/docker-${ID}.scope`, 1, { userUnit: `docker-${ID}.scope` }],
+    ['below a delegated service', `/system.slice/batch.service/docker/${ID}`, 2, { unit: 'batch.service' }],
+    [
+      'below that service, as a unit',
+      '/system.slice/batch.service/sshd.service',
+      1,
+      { unit: 'batch.service', userUnit: 'sshd.service' },
+    ],
+    [
+      'below a user manager, as a pod',
+      `/user.slice/user-7.slice/user@7.service/${FAKE_POD}/cri-containerd-${ID}.scope`,
+      0,
+      { unit: 'user@7.service', userUnit: `cri-containerd-${ID}.scope` },
+    ],
+    ['in the slice of a user', `/user.slice/user-7.slice/docker-${ID}.scope`, 0, { unit: `docker-${ID}.scope` }],
+    [
+      'where the root of the path is not known',
+      `…/system.slice/docker-${ID}.scope`,
+      0,
+      { userUnit: `docker-${ID}.scope` },
+    ],
+    ['where all names are claimed', `/system.slice/docker-${ID}.scope`, 2, { userUnit: `docker-${ID}.scope` }],
+    ['a scope outside a slice', `/docker-${ID}.scope`, 0, { unit: `docker-${ID}.scope` }],
+    ['a pod without kubelet', `/system.slice/pod${POD}`, 0, {}],
+    [
+      'a machine outside machine.slice',
+      '/system.slice/systemd-nspawn@web.service',
+      0,
+      { unit: 'systemd-nspawn@web.service' },
+    ],
+    ['within a container', `/docker/${INNER}/user.slice/docker/${ID}`, 3, { containerId: INNER }],
+    [
+      'a unit in an unprivileged container',
+      '/lxc.payload.web/system.slice/nginx.service',
+      2,
+      { containerName: 'web', userUnit: 'nginx.service' },
+    ],
+    ['more claims than names', '/a', 9, {}],
+  ])('%s', (_, cgroup, claimed, placement) => {
+    expect(placementOf({ cgroup, cgroup_claimed: claimed })).toEqual({ ...nothing, ...placement });
   });
 });

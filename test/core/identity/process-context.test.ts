@@ -85,10 +85,8 @@ describe('the name of the service', () => {
 
   it('never replaces a fact from the kernel', () => {
     const context = published(['process.pid', (writer) => writer.uint32(24).int64(1)], ['container.id', text('c')]);
-    expect(resource({ otel_context: context, build_id: 'ab12' })).toMatchObject({
-      'process.pid': 4242,
-      'container.id': 'c',
-      'process.executable.build_id.gnu': 'ab12',
-    });
+    const facts = resource({ otel_context: context, build_id: 'ab12' });
+    expect(facts).toMatchObject({ 'process.pid': 4242, 'process.executable.build_id.gnu': 'ab12' });
+    expect(facts['container.id']).toBeUndefined();
   });
 });

@@ -20,6 +20,8 @@ describe('the resource', () => {
     expect(resourceOfVictim(death({ process }), 'redacted')).toEqual({
       'service.name': 'unknown_service:sleep',
       'service.version': '1.2',
+      'whodunit.identity.source': 'environment',
+      'whodunit.identity.claimed': ['service.version'],
       'process.pid': 4242,
       'process.creation.time': '2026-11-23T14:10:09.123456789Z',
       'process.parent_pid': 99,
