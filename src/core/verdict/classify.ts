@@ -11,10 +11,10 @@ import { decodeStatus, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 
-/** The verdict on a termination. `auditArch`: to name system calls in the evidence; null: numbers. Pure; never throws. */
-export function classify(death: Death, auditArch: number | null = null): Verdict {
+/** The verdict on a termination. Pure; never throws. */
+export function classify(death: Death): Verdict {
   const { signal, exitCode, coreDumped } = decodeStatus(death.status_raw);
-  return signal === 0 ? exited(death, exitCode) : terminated(factsOf(death, signal, auditArch), coreDumped);
+  return signal === 0 ? exited(death, exitCode) : terminated(factsOf(death, signal), coreDumped);
 }
 
 function terminated(facts: Facts, coreDumped: boolean): Verdict {

@@ -25,11 +25,9 @@ export interface Facts {
   readonly fault: Fault | null;
   /** The kernel forced SIGSEGV, because it could not run the handler of a fault. */
   readonly forced: boolean;
-  /** To name system calls in the evidence. null: numbers. */
-  readonly auditArch: number | null;
 }
 
-export function factsOf(death: Death, signo: number, auditArch: number | null): Facts {
+export function factsOf(death: Death, signo: number): Facts {
   const pending = death.signal !== null && death.signal.signo === signo ? death.signal : null;
   // An ignored signal that was not committed terminates nothing (prepare_signal in kernel/signal.c).
   const isIgnored = pending !== null && pending.result === RESULT_IGNORED && !pending.committed;
@@ -47,7 +45,6 @@ export function factsOf(death: Death, signo: number, auditArch: number | null): 
     ignored: isIgnored ? pending : null,
     fault: faultOf(death, signo, forced),
     forced: signo === SIGSEGV && forced,
-    auditArch,
   };
 }
 

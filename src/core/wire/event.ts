@@ -56,6 +56,8 @@ const actor = object({
   uid: int,
   exiting: flag,
   kthread: flag,
+  /** Of an exiting thread: other threads of its process go on. Absent in lines of older loaders. */
+  process_lives: z._default(flag, false),
   exe: z.nullable(text),
   args: z.nullable(z.array(text)),
   args_truncated: flag,
@@ -78,6 +80,8 @@ const signal = object({
   target_tid: int,
   time_ns: u64,
   syscall: z.nullable(int),
+  /** AUDIT_ARCH_*: the table of `syscall`. Absent in lines of older loaders. */
+  syscall_arch: z._default(z.nullable(int), null),
   sender: actor,
   kernel_stack: z.array(text),
 });

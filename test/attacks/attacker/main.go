@@ -11,7 +11,16 @@ import (
 
 // attacks: each returns when the attack is over. Arguments are the test's.
 var attacks = map[string]func(args []string) error{
-	"wait": wait,
+	"blocked":   blocked,
+	"bystander": bystander,
+	"forge":     forge,
+	"killer":    killer,
+	"notified":  notified,
+	"orphan":    orphan,
+	"replaced":  replaced,
+	"timers":    timers,
+	"unblocked": unblocked,
+	"wait":      wait,
 }
 
 func main() {
