@@ -630,6 +630,25 @@ describe('a verdict', () => {
     expect(verdict.fault).toBe(later);
   });
 
+  it.each([
+    [false, 'generated while bash (pid 99) was running: its parent, which was exiting'],
+    [
+      true,
+      'generated while bash (pid 99) was running: the thread of its parent that had started it ended; the parent process lives',
+    ],
+  ])('says whether the parent process lives after PR_SET_PDEATHSIG: %s', (process_lives, line) => {
+    const sender = actor({ exiting: true, process_lives });
+    const { evidence } = classify(killedBy(TERM, { pdeath_signal: TERM, signal: noinfoSignal(TERM, { sender }) }));
+    expect(evidence).toContain(line);
+  });
+
+  it('says what a request from the kernel was', () => {
+    const request = signal(TERM, { action: 'handled', committed: false, code: -3, syscall: 242 });
+    expect(classify(exitedWith(1, { request })).evidence).toContain(
+      'SIGTERM from the kernel (a notification of a message queue (mq_notify)) was handled, 0.001 s before the termination',
+    );
+  });
+
   it('has the disposition `handled` for a signal that its handler raised again', () => {
     const verdict = classify(
       killedBy(TERM, {
