@@ -88,7 +88,11 @@ const RULES: readonly CauseRule[] = [
     name: 'the processor raised a fault, recorded only when the signal was generated',
     cause: 'fault',
     when: ({ signo, signal }) =>
-      FAULTS.has(signo) && signal?.info === 'siginfo' && signal.code > 0 && signal.code < SI_KERNEL,
+      FAULTS.has(signo) &&
+      signal?.info === 'siginfo' &&
+      signal.code > 0 &&
+      signal.code < SI_KERNEL &&
+      notificationOf(signal) === null,
     sender: 'kernel',
     evidence: ({ signal }) => [`generated with ${codeLabel(signal)}`],
   },

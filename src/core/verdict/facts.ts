@@ -2,6 +2,7 @@
 // The input of the rules in causes.ts, derived once from the event of a termination by a signal: the fatal signal, its origin, and the
 // fault that raised it. Based on docs/kernel-facts.md section 3 and kernel/signal.c.
 import type { Death, Fault, Signal } from '../wire/event.ts';
+import { notificationOf } from './notification.ts';
 import { isRaisedAgain, originOf } from './origin.ts';
 import { RESULT_IGNORED, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SYS_SECCOMP } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
@@ -43,7 +44,8 @@ export function factsOf(death: Death, signo: number): Facts {
     origin: raisedAgain && signal !== null ? originOf(signal, death) : origin,
     raisedAgain,
     ignored: isIgnored ? pending : null,
-    fault: faultOf(death, signo, forced),
+    // The exit signal of a child has the codes CLD_*, which are those of faults, too.
+    fault: fatal !== null && notificationOf(fatal) !== null ? null : faultOf(death, signo, forced),
     forced: signo === SIGSEGV && forced,
   };
 }

@@ -12,7 +12,7 @@ import {
   AUDIT_ARCH_X86_64,
 } from '../../../src/core/verdict/syscalls.ts';
 import type { Signal } from '../../../src/core/wire/event.ts';
-import { actor, itself, killedBy, signal } from '../../support/deadly.ts';
+import { actor, fault, itself, killedBy, signal } from '../../support/deadly.ts';
 
 const RUNS = 10_000;
 const [HUP, INT, KILL, USR1, SEGV, ALRM, TERM, CHLD, XCPU, VTALRM, PROF, IO] = [
@@ -181,6 +181,18 @@ describe('what the kernel notified a process of', () => {
       expect([cause, sender]).toEqual(['kernel', null]);
     },
   );
+
+  it('the end of a child is not taken for a fault, if clone(2) chose SIGSEGV', () => {
+    const child = actor({ exiting: true, comm: 'child' });
+    const exitSignal = signal(SEGV, {
+      code: 1,
+      syscall: 231,
+      sender: child,
+      kernel_stack: ['do_notify_parent', 'do_exit'],
+    });
+    const { cause, evidence } = classify(killedBy(SEGV, { signal: exitSignal, fault: fault(SEGV, 1) }));
+    expect([cause, evidence.join('\n').includes('the end of a child')]).toEqual(['kernel', true]);
+  });
 
   it('a timer of a CPU clock is not taken for a CPU time limit, and nobody triggered it', () => {
     const kernel_stack = ['cpu_timer_fire', 'posix_cpu_timers_work', 'task_work_run'];
