@@ -181,6 +181,14 @@ enum signal_set {
 	CRASHES = FAULTS | BIT(SIGABRT),
 };
 
+/* include/uapi/linux/audit.h. A process of x32 has AUDIT_ARCH_X86_64, and bit 30 in its numbers. */
+enum audit_arch {
+	AUDIT_ARCH_I386 = 0x40000003,
+	AUDIT_ARCH_ARM = 0x40000028,
+	AUDIT_ARCH_X86_64 = 0xc000003e,
+	AUDIT_ARCH_AARCH64 = 0xc00000b7,
+};
+
 /* The bits of task->flags (include/linux/sched.h) that are used, and one in place of PF_VCPU, which is not. */
 enum task_flag {
 	IN_USER_NAMESPACE = 0x00000001, /* not the initial one */
@@ -199,7 +207,8 @@ struct signal_fact {
 	__u32 result;    /* TRACE_SIGNAL_* */
 	__u32 action;    /* enum signal_action */
 	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
-	__u32 group;     /* sent to the process, not to a thread */
+	__u16 group;     /* sent to the process, not to a thread */
+	__u16 sender_process_lives; /* current exits, but other threads of its process do not */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */
 	/* current, which is not always the sender */
@@ -209,7 +218,7 @@ struct signal_fact {
 	__u32 sender_flags; /* enum task_flag */
 	__u64 sender_exec_id;
 	char sender_comm[COMM_BYTES]; /* of its leader */
-	__u32 zero;
+	__u32 syscall_arch; /* enum audit_arch: the table of syscall_nr; 0: not known */
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };

@@ -22,7 +22,6 @@
 #include "task.h"
 #include "trigger_thread.h"
 
-#define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
 
 /* The status as wait_task_zombie() computes it: that of the group if it exited as a group, else that of the leader. */

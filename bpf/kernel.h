@@ -228,7 +228,16 @@ struct thread_struct___arm64 {
 	} uw;
 };
 
+struct thread_info {
+	unsigned long flags;
+};
+
+struct thread_info___x86 {
+	__u32 status;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags;
 	unsigned int ptrace;
 	struct mm_struct *mm;
@@ -244,6 +253,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
+	struct sigpending pending;
 	struct seccomp seccomp;
 	__u64 self_exec_id;
 	struct css_set *cgroups;

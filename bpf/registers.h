@@ -24,22 +24,56 @@ static __always_inline void *current_registers(void)
 	return NULL;
 }
 
-/* The number of the system call that current is in; -1: none, or not known. */
-static __always_inline __s32 current_syscall(void)
+#define TS_COMPAT 0x2 /* arch/x86/include/asm/thread_info.h: current entered the kernel by a system call of 32 bits */
+#define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
+
+/* A system call, by its number in one of the architecture's tables. */
+struct system_call {
+	__s32 nr; /* -1: none, or not known */
+	__u32 arch; /* enum audit_arch; 0: not known */
+};
+
+/*
+ * The table of current's system calls. On x86 this is not a property of the process: one of 64 bits may enter with `int 0x80`
+ * (do_int80_emulation() sets TS_COMPAT, the return to user mode clears it).
+ */
+static __always_inline __u32 current_arch(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct thread_info___x86 *info = (void *)task + bpf_core_field_offset(struct task_struct, thread_info);
+	__u32 status = 0;
+
+	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)) {
+		if (!bpf_core_field_exists(info->status))
+			return 0;
+		bpf_core_read(&status, sizeof(status), &info->status);
+		return status & TS_COMPAT ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
+	}
+	if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->syscallno))
+		return BPF_CORE_READ(task, thread_info.flags) & 1ul << TIF_32BIT ? AUDIT_ARCH_ARM : AUDIT_ARCH_AARCH64;
+	return 0;
+}
+
+/*
+ * The system call that current is in. The number is also there after the call returned, until current is back in user mode
+ * (task work), and during an interrupt: it alone does not show that the call did anything.
+ */
+static __always_inline struct system_call current_system_call(void)
 {
 	void *registers = current_registers();
+	struct system_call call = {.nr = -1};
 	long orig_ax = -1;
-	__s32 nr = -1;
 
 	if (!registers)
-		return -1;
+		return call;
 	if (bpf_core_type_exists(struct pt_regs___x86) && bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)) {
 		bpf_core_read(&orig_ax, sizeof(orig_ax), &((struct pt_regs___x86 *)registers)->orig_ax);
-		nr = orig_ax;
+		call.nr = orig_ax;
 	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->syscallno)) {
-		bpf_core_read(&nr, sizeof(nr), &((struct pt_regs___arm64 *)registers)->syscallno);
+		bpf_core_read(&call.nr, sizeof(call.nr), &((struct pt_regs___arm64 *)registers)->syscallno);
 	}
-	return nr;
+	call.arch = current_arch();
+	return call;
 }
 
 static __always_inline void read_registers(struct fault *fault)

@@ -35,6 +35,10 @@
 #define SIGINFO_SYSCALL 24
 #define SIGINFO_ARCH 28
 
+/* include/linux/sched/signal.h */
+#define SIGNAL_GROUP_EXIT 0x00000004
+#define SIGNAL_GROUP_COREDUMP 0x00000008 /* before 5.17 */
+
 static __always_inline __u32 action_of(unsigned long handler)
 {
 	return handler == SIG_DFL ? ACTION_DEFAULT : handler == SIG_IGN ? ACTION_IGNORED : ACTION_HANDLED;
@@ -84,11 +88,25 @@ static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long
 	}
 }
 
+/*
+ * Whether the process of an exiting thread goes on. live no longer counts that thread when the kernel signals its children
+ * (do_exit() before exit_notify()).
+ */
+static __always_inline bool is_group_alive(struct signal_struct *signal)
+{
+	return READ(signal, live.counter) > 0 && !(READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP));
+}
+
 /* The sender is current; sender and leader are its key and its leader. */
 static __always_inline void fill_sender(struct signal_fact *fact, struct task_struct *current, struct task_struct *leader,
 					struct process_key sender)
 {
-	fact->syscall_nr = current_syscall();
+	struct system_call call = current_system_call();
+	bool exits = READ(current, flags) & PF_EXITING;
+
+	fact->syscall_nr = call.nr;
+	fact->syscall_arch = call.arch;
+	fact->sender_process_lives = exits && is_group_alive(READ(current, signal));
 	fact->sender_tid = READ(current, pid);
 	fact->sender = sender;
 	fact->sender_uid = READ(current, cred, euid.val);
@@ -99,16 +117,26 @@ static __always_inline void fill_sender(struct signal_fact *fact, struct task_st
 	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &leader->comm);
 }
 
-/* Only for a signal without a real siginfo: the kernel stack shows why the kernel sent it. */
-static __always_inline void fill_stack(struct signal_fact *fact, void *ctx, unsigned long siginfo)
+/* Codes of a real siginfo that only kill(2), rt_sigqueueinfo(2), tgkill(2) and their kind make (kernel/signal.c). */
+static __always_inline bool is_made_by_call(const struct signal_fact *fact)
 {
-	fact->stack_frames = 0;
-	if (siginfo <= SIGINFO_REAL) {
-		long bytes = bpf_get_stack(ctx, fact->stack, sizeof(fact->stack), 0);
+	return fact->siginfo == SIGINFO_REAL && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
+}
 
-		if (bytes > 0)
-			fact->stack_frames = bytes / sizeof(fact->stack[0]);
-	}
+/*
+ * The kernel stack shows whether a call or the kernel sent the signal, and why: taken unless the code shows it. Any process may
+ * choose any other negative code (rt_sigqueueinfo(2)), and the kernel uses some of them in whatever task an interrupt finds.
+ */
+static __always_inline void fill_stack(struct signal_fact *fact, void *ctx)
+{
+	long bytes;
+
+	fact->stack_frames = 0;
+	if (is_made_by_call(fact))
+		return;
+	bytes = bpf_get_stack(ctx, fact->stack, sizeof(fact->stack), 0);
+	if (bytes > 0)
+		fact->stack_frames = bytes / sizeof(fact->stack[0]);
 }
 
 /* Keeps a generated signal, as the pending or committed one or as a termination request, unless an earlier one prevails. */
@@ -149,7 +177,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fact->group = ctx->args[3] != 0;
 	fact->target_tid = READ(victim, pid);
 	fill_sender(fact, current, current_leader, sender);
-	fill_stack(fact, ctx, ctx->args[1]);
+	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
 	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != facts->key.pid)
 		keep_sender(fact, current);
@@ -158,8 +186,9 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 }
 
 /*
- * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If a tracer replaced it by
- * one of the same number, the siginfo differs: the fact is dropped, as its sender did not cause the termination.
+ * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If it is another one of the
+ * same number, because a tracer replaced it or the process raised it again, the siginfo differs: the fact is dropped, as its
+ * sender did not cause the termination. A signal that was sent without siginfo is delivered with SI_USER or SI_KERNEL.
  */
 static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned long siginfo)
 {
@@ -176,8 +205,8 @@ static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned lon
 		return;
 	if (siginfo >= SIGINFO_REAL)
 		bpf_probe_read_kernel(&pid, sizeof(pid), (void *)siginfo + SIGINFO_PID);
-	if (fact->siginfo == SIGINFO_REAL && fact->result == TRACE_SIGNAL_DELIVERED &&
-	    (fact->code != code || fact->siginfo_pid != pid))
+	if (fact->result == TRACE_SIGNAL_DELIVERED &&
+	    (fact->code != code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != pid)))
 		fact->signo = 0;
 	else
 		fact->committed = true;

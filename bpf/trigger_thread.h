@@ -42,21 +42,24 @@ static __always_inline void mark_trigger_thread(__u32 signo)
 	bpf_map_update_elem(&trigger_threads, &key, &thread, BPF_ANY);
 }
 
-/* Whether current is in exit_group(2) with this status. If two threads call it, the argument of the first one is the status. */
+/*
+ * Whether current is in exit_group(2) with this status. If two threads call it, the argument of the first one is the status. Not
+ * by a table of 32 bits: no context is found in such a process.
+ */
 static __always_inline bool in_exit_group(__u32 status)
 {
 	void *registers = current_registers();
 	__u64 code = 0;
-	__s32 nr = current_syscall();
+	struct system_call call = current_system_call();
 
 	if (!registers)
 		return false;
 	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->di)) {
-		if (nr != NR_EXIT_GROUP_X86)
+		if (call.arch != AUDIT_ARCH_X86_64 || call.nr != NR_EXIT_GROUP_X86)
 			return false;
 		bpf_core_read(&code, sizeof(code), &((struct pt_regs___x86 *)registers)->di);
 	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->orig_x0)) {
-		if (nr != NR_EXIT_GROUP_ARM64)
+		if (call.arch != AUDIT_ARCH_AARCH64 || call.nr != NR_EXIT_GROUP_ARM64)
 			return false;
 		bpf_core_read(&code, sizeof(code), &((struct pt_regs___arm64 *)registers)->orig_x0);
 	}

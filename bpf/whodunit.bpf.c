@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "event.h"
+#include "exec.h"
 #include "exit.h"
 #include "features.h"
 #include "kernel.h"
@@ -231,8 +232,9 @@ int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * sched_process_exec fires in exec_binprm(), when the new program and its arguments are in place, on all supported kernels: the
- * earliest point at which a restart can be recognised (restart.h). A script counts as its interpreter.
+ * sched_process_exec fires in exec_binprm(), when the new program and its arguments are in place and the last one cannot return,
+ * on all supported kernels: the facts about the last program end here (exec.h), and a restart can be recognised (restart.h). A
+ * script counts as its interpreter.
  * Misses: processes that fork and do not exec; restarts beyond RESTARTS_PER_SECOND_MAX.
  */
 SEC("raw_tp/sched_process_exec")
@@ -241,6 +243,7 @@ int on_sched_process_exec(void *ctx __attribute__((unused)))
 	struct record *record = scratch(SCRATCH_RESTART);
 	__u64 now_ns;
 
+	forget_last_program();
 	if (!restarts_until_ns || !record)
 		return 0;
 	now_ns = bpf_ktime_get_boot_ns();

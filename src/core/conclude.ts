@@ -16,7 +16,6 @@ import type { Restarts } from './telemetry/restart.ts';
 import { traceContextOf } from './telemetry/trace-context.ts';
 import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
-import { auditArchOf } from './verdict/syscalls.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
 
@@ -55,7 +54,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
-  const verdict = classify(death, auditArchOf(host.arch));
+  const verdict = classify(death);
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
   const service = serviceKey(victim);

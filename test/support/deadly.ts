@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Terminations for table tests: complete and ordinary; a test changes the fields that matter.
+import { AUDIT_ARCH_X86_64 } from '../../src/core/verdict/syscalls.ts';
 import type { Actor, Death, Fault, Oom, Signal, Victim } from '../../src/core/wire/event.ts';
 
 const VICTIM_PID = 4242;
@@ -47,6 +48,7 @@ export function actor(changes: Partial<Actor> = {}): Actor {
     login_uid: null,
     exiting: false,
     kthread: false,
+    process_lives: false,
     exe: '/usr/bin/bash',
     exe_flags: [],
     args: ['bash', '-l'],
@@ -90,6 +92,7 @@ export function signal(signo: number, changes: Partial<Signal> = {}): Signal {
     target_tid: VICTIM_PID,
     time_ns: END - 1_000_000n,
     syscall: 62,
+    syscall_arch: AUDIT_ARCH_X86_64,
     sender: actor(),
     kernel_stack: [],
     ...changes,

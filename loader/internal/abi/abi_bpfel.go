@@ -216,28 +216,29 @@ const (
 )
 
 type SignalFact struct {
-	_            structs.HostLayout
-	TimeNs       uint64
-	Signo        uint32
-	Code         int32
-	Siginfo      uint32
-	SiginfoPid   int32
-	SiginfoUid   uint32
-	Result       uint32
-	Action       uint32
-	Committed    uint32
-	Group        uint32
-	TargetTid    uint32
-	SyscallNr    int32
-	SenderTid    uint32
-	Sender       ProcessKey
-	SenderUid    uint32
-	SenderFlags  uint32
-	SenderExecId uint64
-	SenderComm   [16]int8
-	Zero         uint32
-	StackFrames  uint32
-	Stack        [20]uint64
+	_                  structs.HostLayout
+	TimeNs             uint64
+	Signo              uint32
+	Code               int32
+	Siginfo            uint32
+	SiginfoPid         int32
+	SiginfoUid         uint32
+	Result             uint32
+	Action             uint32
+	Committed          uint32
+	Group              uint16
+	SenderProcessLives uint16
+	TargetTid          uint32
+	SyscallNr          int32
+	SenderTid          uint32
+	Sender             ProcessKey
+	SenderUid          uint32
+	SenderFlags        uint32
+	SenderExecId       uint64
+	SenderComm         [16]int8
+	SyscallArch        uint32
+	StackFrames        uint32
+	Stack              [20]uint64
 }
 
 type SignalNumber uint32

@@ -183,7 +183,7 @@ func signo(signal *Signal) uint32 {
 
 func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 	fact := abi.SignalFact{
-		Signo: 9, Code: 0, Siginfo: uint32(abi.SiginfoKindSIGINFO_REAL), SiginfoPid: 99, SiginfoUid: 7, Committed: 1, Group: 1, TargetTid: 42, SyscallNr: 62,
+		Signo: 9, Code: 0, Siginfo: uint32(abi.SiginfoKindSIGINFO_REAL), SiginfoPid: 99, SiginfoUid: 7, Committed: 1, Group: 1, TargetTid: 42, SyscallNr: 62, SyscallArch: 0x40000003, SenderProcessLives: 1,
 		Sender: abi.ProcessKey{StartBoottimeNs: 4, Pid: 99}, SenderTid: 100, SenderUid: 8, SenderFlags: uint32(abi.TaskFlagPF_EXITING), SenderComm: recordtest.Comm("sh"),
 		StackFrames: 4, Stack: [20]uint64{1, 2, 3, 4},
 	}
@@ -196,14 +196,14 @@ func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 	}
 	event := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_SIGNAL, fact), recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, recordtest.Raw(description)[:unsafe.Offsetof(description.Data)+10])))
 	signal := event.Signal
-	if *signal.SiginfoPid != 99 || *signal.SiginfoUID != 7 || *signal.Syscall != 62 || signal.Info != "siginfo" || signal.Action != "default" {
+	if *signal.SiginfoPid != 99 || *signal.SiginfoUID != 7 || *signal.Syscall != 62 || *signal.SyscallArch != 0x40000003 || signal.Info != "siginfo" || signal.Action != "default" {
 		t.Errorf("%+v", signal)
 	}
 	if want := []string{"__send_signal_locked", "isig"}; !reflect.DeepEqual(signal.KernelStack, want) {
 		t.Errorf("stack %q", signal.KernelStack)
 	}
 	exe, cgroup, realUID, loginUID := "/b/sh", "/c", uint32(7), uint32(6)
-	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{1, "init"}}}
+	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{1, "init"}}}
 	if !reflect.DeepEqual(signal.Sender, want) {
 		t.Errorf("sender %+v", signal.Sender)
 	}

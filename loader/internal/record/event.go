@@ -90,6 +90,7 @@ type Signal struct {
 	TargetTid   uint32   `json:"target_tid"`
 	TimeNs      uint64   `json:"time_ns,string"`
 	Syscall     *int32   `json:"syscall"`
+	SyscallArch *uint32  `json:"syscall_arch"` // AUDIT_ARCH_*: the table of Syscall
 	Sender      Actor    `json:"sender"`
 	KernelStack []string `json:"kernel_stack"` // function names, innermost first
 }
@@ -105,6 +106,7 @@ type Actor struct {
 	LoginUID        *uint32    `json:"login_uid"`
 	Exiting         bool       `json:"exiting"`
 	Kthread         bool       `json:"kthread"`
+	ProcessLives    bool       `json:"process_lives"` // of an exiting thread: other threads of its process go on
 	Exe             *string    `json:"exe"`
 	ExeFlags        []string   `json:"exe_flags"`
 	Args            []string   `json:"args"`

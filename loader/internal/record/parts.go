@@ -30,6 +30,7 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 			Pid: fact.Sender.Pid, Tid: fact.SenderTid, StartBoottimeNs: fact.Sender.StartBoottimeNs,
 			Comm: d.comm(payload, unsafe.Offsetof(fact.SenderComm)), UID: fact.SenderUid, UserNamespace: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagIN_USER_NAMESPACE != 0,
 			Exiting: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagPF_EXITING != 0, Kthread: abi.TaskFlag(fact.SenderFlags)&abi.TaskFlagPF_KTHREAD != 0, Ancestors: d.ancestors[:0],
+			ProcessLives: fact.SenderProcessLives != 0,
 		},
 	})
 	signal := &d.signals[len(d.signals)-1]
@@ -38,6 +39,9 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 	}
 	if fact.SyscallNr >= 0 {
 		signal.Syscall = &fact.SyscallNr
+	}
+	if fact.SyscallArch != 0 {
+		signal.SyscallArch = &fact.SyscallArch
 	}
 	return signal, nil
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules that decide the cause of a termination by a signal, as one ordered table. Based on docs/kernel-facts.md section 3 and
 // kernel/signal.c. Two principles: a task is named as the sender only if it made the call; `unknown` is better than a wrong name.
-import { callEvidence, callPrefix, codeLabel, faultEvidence, taskLabel, whileRunning } from './evidence.ts';
+import { codeLabel, faultEvidence, whileRunning } from './evidence.ts';
 import { FAULTS, type Facts } from './facts.ts';
 import * as frames from './frames.ts';
+import { callEvidence, callPrefix, taskLabel } from './labels.ts';
+import { notificationEvidence, notificationOf } from './notification.ts';
 import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
 import {
   SI_KERNEL,
@@ -61,11 +63,11 @@ const RULES: readonly CauseRule[] = [
     // __oom_kill_process (mm/oom_kill.c).
     name: 'the out-of-memory killer killed it',
     cause: 'oom_kill',
-    when: ({ death, signo, signal, origin }) =>
+    when: ({ death, signo, signal }) =>
       signo === SIGKILL &&
       (signal === null
         ? death.oom_victim
-        : origin === 'kernel' && (death.oom_victim || frames.has(signal, frames.OOM) !== null)),
+        : signal.info === 'kernel' && (death.oom_victim || frames.has(signal, frames.OOM) !== null)),
     sender: 'kernel',
     evidence: ({ death }) => [
       death.oom_victim
@@ -86,7 +88,11 @@ const RULES: readonly CauseRule[] = [
     name: 'the processor raised a fault, recorded only when the signal was generated',
     cause: 'fault',
     when: ({ signo, signal }) =>
-      FAULTS.has(signo) && signal?.info === 'siginfo' && signal.code > 0 && signal.code < SI_KERNEL,
+      FAULTS.has(signo) &&
+      signal?.info === 'siginfo' &&
+      signal.code > 0 &&
+      signal.code < SI_KERNEL &&
+      notificationOf(signal) === null,
     sender: 'kernel',
     evidence: ({ signal }) => [`generated with ${codeLabel(signal)}`],
   },
@@ -133,14 +139,19 @@ const RULES: readonly CauseRule[] = [
     sender: 'kernel',
     evidence: ({ death, signal }) => [
       `PR_SET_PDEATHSIG was ${signalName(death.pdeath_signal)}`,
-      whileRunning(signal, 'its parent, which was exiting'),
+      whileRunning(
+        signal,
+        signal?.sender.process_lives
+          ? 'the thread of its parent that had started it ended; the parent process lives'
+          : 'its parent, which was exiting',
+      ),
     ],
   },
   {
     name: 'it reached its CPU time limit',
     cause: 'resource_limit',
-    when: ({ signo, signal, origin }) =>
-      origin === 'kernel' &&
+    when: ({ signo, signal }) =>
+      signal?.info === 'kernel' &&
       (signo === SIGXCPU || (signo === SIGKILL && frames.has(signal, frames.CPU_LIMIT) !== null)),
     sender: 'kernel',
     evidence: ({ signo }) => [`${signalName(signo)} from the kernel's check of RLIMIT_CPU or RLIMIT_RTTIME`],
@@ -151,9 +162,9 @@ const RULES: readonly CauseRule[] = [
     cause: 'resource_limit',
     when: ({ death, signo, signal }) => signo === SIGXFSZ && isRaisedInOwnCall(signal, death),
     sender: 'kernel',
-    evidence: ({ signal, auditArch }) => [
+    evidence: ({ signal }) => [
       'SIGXFSZ without siginfo, raised in its own write beyond RLIMIT_FSIZE',
-      ...callEvidence(signal, auditArch),
+      ...callEvidence(signal),
     ],
   },
   {
@@ -161,18 +172,18 @@ const RULES: readonly CauseRule[] = [
     cause: 'broken_pipe',
     when: ({ death, signo, signal }) => signo === SIGPIPE && isRaisedInOwnCall(signal, death),
     sender: 'kernel',
-    evidence: ({ signal, auditArch }) => [
-      'SIGPIPE without siginfo, raised in its own write',
-      ...callEvidence(signal, auditArch),
-    ],
+    evidence: ({ signal }) => ['SIGPIPE without siginfo, raised in its own write', ...callEvidence(signal)],
   },
   {
+    // Alarms and interval timers have no siginfo of their own; with one, SIGALRM may be a notification (F_SETSIG).
     name: 'a timer expired',
     cause: 'timer',
     when: ({ signo, signal, origin }) =>
       signal !== null &&
       origin === 'kernel' &&
-      (signal.code === SI_TIMER || TIMER_SIGNALS.has(signo) || frames.has(signal, frames.TIMER) !== null),
+      (signal.code === SI_TIMER ||
+        (signal.info === 'kernel' && TIMER_SIGNALS.has(signo)) ||
+        frames.has(signal, frames.TIMER) !== null),
     sender: 'kernel',
     evidence: ({ signal }) => [
       signal?.code === SI_TIMER ? 'a POSIX timer (SI_TIMER)' : 'an alarm or interval timer',
@@ -182,18 +193,19 @@ const RULES: readonly CauseRule[] = [
   {
     name: 'its terminal closed',
     cause: 'hangup',
-    when: ({ signo, signal, origin }) =>
+    when: ({ signo, signal }) =>
       signo === SIGHUP &&
       frames.has(signal, frames.ORPHANED) === null &&
-      (origin === 'kernel' || frames.has(signal, frames.HANGUP) !== null),
+      (signal?.info === 'kernel' || frames.has(signal, frames.HANGUP) !== null),
     sender: 'kernel',
     evidence: () => ['SIGHUP from the kernel, which hung up its terminal'],
   },
   {
     name: 'a key was typed at its terminal',
     cause: 'terminal',
-    when: ({ signo, signal, origin }) =>
-      origin === 'kernel' && (signo === SIGINT || signo === SIGQUIT || frames.has(signal, frames.TERMINAL) !== null),
+    when: ({ signo, signal }) =>
+      signal?.info === 'kernel' &&
+      (signo === SIGINT || signo === SIGQUIT || frames.has(signal, frames.TERMINAL) !== null),
     sender: 'kernel',
     evidence: ({ signo }) => [`${signalName(signo)} from the kernel's terminal layer`],
   },
@@ -219,9 +231,7 @@ const RULES: readonly CauseRule[] = [
     name: 'another process sent the signal',
     cause: 'killed',
     when: ({ origin }) => origin === 'process',
-    evidence: ({ signal, auditArch }) => [
-      `sent ${callPrefix(signal, auditArch)}by ${taskLabel(signal)}, ${codeLabel(signal)}`,
-    ],
+    evidence: ({ signal }) => [`sent ${callPrefix(signal)}by ${taskLabel(signal)}, ${codeLabel(signal)}`],
   },
   {
     name: 'the kernel sent it for another reason',
@@ -230,7 +240,9 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signo, signal, death }) => [
       `${signalName(signo)} from the kernel, ${codeLabel(signal)}`,
       ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
-      whileRunning(signal, 'not necessarily the sender'),
+      ...(signal !== null && notificationOf(signal) !== null
+        ? notificationEvidence(signal, death)
+        : [whileRunning(signal, 'not necessarily the sender')]),
     ],
   },
   {

@@ -11,11 +11,11 @@ import { decodeStatus, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 
-/** The verdict on a termination. `auditArch`: to name system calls in the evidence; null: numbers. Pure; never throws. */
-export function classify(death: Death, auditArch: number | null = null): Verdict {
+/** The verdict on a termination. Pure; never throws. */
+export function classify(death: Death): Verdict {
   const { signal, exitCode, coreDumped } = decodeStatus(death.status_raw);
   const known = withOwnExecutable(death);
-  return signal === 0 ? exited(known, exitCode) : terminated(factsOf(known, signal, auditArch), coreDumped);
+  return signal === 0 ? exited(known, exitCode) : terminated(factsOf(known, signal), coreDumped);
 }
 
 /** The probes do not describe a sender that is the victim itself: it has the victim's executable, so that the evidence names it alike. */

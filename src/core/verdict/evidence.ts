@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts that led to a cause, as text, so that a reader can check the verdict. causes.ts chooses among them.
-import { displayName } from '../display-name.ts';
 import type { Death, Fault, Signal } from '../wire/event.ts';
 import { shownFrame } from './frames.ts';
+import { taskLabel } from './labels.ts';
+import { notificationOf } from './notification.ts';
 import { codeName, RESULT_IGNORED, SIGKILL, signalName } from './signals.ts';
-import { syscallName } from './syscalls.ts';
 import type { Cause, SenderKind } from './verdict.ts';
 
 export function faultEvidence(fault: Fault | null, how: string): string[] {
@@ -37,9 +37,9 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
 }
 
 function requestEvidence({ signal, origin }: Request, death: Death): string {
-  const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel: ' from the kernel', unknown: '' }[
-    origin
-  ];
+  const what = notificationOf(signal);
+  const kernel = ` from the kernel${what === null ? '' : ` (${what})`}`;
+  const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel, unknown: '' }[origin];
   const seconds = Number(death.time_ns - signal.time_ns) / 1e9;
   return `${signalName(signal.signo)}${by} ${handlingOf(signal)}, ${seconds.toFixed(3)} s before the termination`;
 }
@@ -62,10 +62,6 @@ export function stackEvidence(signal: Signal | null): string[] {
   return frame === null ? [] : [`kernel stack of the signal: ${frame}`];
 }
 
-export function taskLabel(signal: Signal | null): string {
-  return signal === null ? 'an unknown task' : `${displayName(signal.sender)} (pid ${signal.sender.pid})`;
-}
-
 export function whileRunning(signal: Signal | null, what: string): string {
   return `generated while ${taskLabel(signal)} was running: ${what}`;
 }
@@ -74,23 +70,3 @@ export function codeLabel(signal: Signal | null): string {
   if (signal === null) return 'no code';
   return signal.info === 'noinfo' ? 'no siginfo' : codeName(signal.signo, signal.code);
 }
-
-export function callPrefix(signal: Signal | null, auditArch: number | null): string {
-  return signal?.syscall == null ? '' : `with ${callName(signal.syscall, auditArch)} `;
-}
-
-export function callEvidence(signal: Signal | null, auditArch: number | null): string[] {
-  return signal?.syscall == null ? [] : [`in ${callName(signal.syscall, auditArch)}`];
-}
-
-/**
- * `kill(2)` if the number is a call that sends signals or writes on this architecture. Otherwise the number: the task may be a 32-bit
- * one, with other numbers.
- */
-function callName(number: number, auditArch: number | null): string {
-  const name = syscallName(number, auditArch);
-  return SIGNALLING.test(name) ? `${name}(2)` : `system call ${number}`;
-}
-
-const SIGNALLING =
-  /^(?:t?g?kill|rt_(?:tg)?sigqueueinfo|pidfd_send_signal|ptrace|p?write(?:v|64|v2)?|sendfile|splice|send(?:to|m?msg))$/;

@@ -2,6 +2,7 @@
 // The input of the rules in causes.ts, derived once from the event of a termination by a signal: the fatal signal, its origin, and the
 // fault that raised it. Based on docs/kernel-facts.md section 3 and kernel/signal.c.
 import type { Death, Fault, Signal } from '../wire/event.ts';
+import { notificationOf } from './notification.ts';
 import { isRaisedAgain, originOf } from './origin.ts';
 import { RESULT_IGNORED, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SYS_SECCOMP } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
@@ -25,11 +26,9 @@ export interface Facts {
   readonly fault: Fault | null;
   /** The kernel forced SIGSEGV, because it could not run the handler of a fault. */
   readonly forced: boolean;
-  /** To name system calls in the evidence. null: numbers. */
-  readonly auditArch: number | null;
 }
 
-export function factsOf(death: Death, signo: number, auditArch: number | null): Facts {
+export function factsOf(death: Death, signo: number): Facts {
   const pending = death.signal !== null && death.signal.signo === signo ? death.signal : null;
   // An ignored signal that was not committed terminates nothing (prepare_signal in kernel/signal.c).
   const isIgnored = pending !== null && pending.result === RESULT_IGNORED && !pending.committed;
@@ -45,9 +44,9 @@ export function factsOf(death: Death, signo: number, auditArch: number | null): 
     origin: raisedAgain && signal !== null ? originOf(signal, death) : origin,
     raisedAgain,
     ignored: isIgnored ? pending : null,
-    fault: faultOf(death, signo, forced),
+    // The exit signal of a child has the codes CLD_*, which are those of faults, too.
+    fault: fatal !== null && notificationOf(fatal) !== null ? null : faultOf(death, signo, forced),
     forced: signo === SIGSEGV && forced,
-    auditArch,
   };
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The origin of a signal, as far as it follows from the signal alone. Based on kernel/signal.c and docs/kernel-facts.md section 3:
-// `current` is the sender only if it made a system call that sends the signal. causes.ts decides the cause.
+// `current` is the sender only if it made a call that sends the signal (calls.ts). causes.ts decides the cause.
 import type { Actor, Death, Signal } from '../wire/event.ts';
-import { CGROUP_KILL, HANGUP, has, PTRACE, SENDING_CALLS, WRITING_CALLS } from './frames.ts';
-import { SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, SIGKILL, TERMINATION_REQUESTS } from './signals.ts';
+import { callThatSent, isCodeOfCall } from './calls.ts';
+import { HANGUP, has } from './frames.ts';
+import { TERMINATION_REQUESTS } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
@@ -16,24 +17,19 @@ export const REQUEST_GRACE_NS = 600_000_000_000n;
 export const RERAISE_NS = 60_000_000_000n;
 
 /**
- * With siginfo, `current` is the sender only for codes <= 0 that come from a system call. Without siginfo (7.3 omits it for kill(2)),
- * only in a system call that sends signals, in a write to cgroup.kill, or in ptrace(2). Otherwise `current` merely happened to run.
+ * `process` or `self` only if the task that ran made the call. Without siginfo, the kernel's signals have no mark of their own: `unknown`.
+ * A process may choose a positive code only for a signal to itself (do_rt_sigqueueinfo()).
  */
 export function originOf(signal: Signal, death: Death): SenderKind {
-  const { sender } = signal;
-  const sending = isSending(signal);
-  if (signal.info === 'kernel' || signal.code === SI_KERNEL) return 'kernel';
-  if (signal.info === 'siginfo') {
-    const bySyscall =
-      signal.code === SI_USER || signal.code === SI_QUEUE || signal.code === SI_TKILL || (signal.code < 0 && sending);
-    if (!bySyscall || sender.kthread) return 'kernel';
-  } else {
-    const cgroupKill = has(signal, CGROUP_KILL) !== null || looksLikeCgroupKill(signal);
-    const called = sending || cgroupKill || has(signal, PTRACE) !== null;
-    if (sender.kthread || sender.pid === 0 || sender.exiting || !called) return 'unknown';
-  }
-  if (sender.pid === 0) return 'unknown';
-  return isVictim(sender, death) ? 'self' : 'process';
+  const { sender, info, code } = signal;
+  const call = callThatSent(signal);
+  const self = isVictim(sender, death);
+  const canCall = !sender.kthread && sender.pid !== 0 && !(sender.exiting && info === 'noinfo') && (code <= 0 || self);
+  if (call === 'shown' && canCall) return self ? 'self' : 'process';
+  if (info === 'kernel') return 'kernel';
+  if (info === 'noinfo') return 'unknown';
+  if (sender.kthread || (call === 'excluded' && !isCodeOfCall(code))) return 'kernel';
+  return code > 0 || (sender.pid === 0 && !isCodeOfCall(code)) ? 'kernel' : 'unknown';
 }
 
 /**
@@ -52,21 +48,10 @@ export function wasHandled(request: Signal, timeNs: bigint): boolean {
   return request.action === 'handled' && timeNs - request.time_ns <= graceNs;
 }
 
-/** Whether the signal comes from a system call that sends signals. */
-function isSending(signal: Signal): boolean {
-  return signal.syscall !== null && SENDING_CALLS.has(signal.syscall);
-}
-
-/** cgroup.kill without its frame: SIGKILL without siginfo to one task, from a write(2) of another (kernel/cgroup). */
-function looksLikeCgroupKill(signal: Signal): boolean {
-  const written = signal.syscall !== null && WRITING_CALLS.has(signal.syscall);
-  return signal.signo === SIGKILL && !signal.group && written;
-}
-
 /** SIGPIPE and SIGXFSZ come from send_sig(n, current, 0): no siginfo, from the victim, in a call that does not send signals. */
 export function isRaisedInOwnCall(signal: Signal | null, death: Death): boolean {
   if (signal === null) return false;
-  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && !isSending(signal);
+  return isVictim(signal.sender, death) && signal.info !== 'siginfo' && callThatSent(signal) !== 'shown';
 }
 
 /** The origin of a request. causes.ts has no rules for it, so a hangup and a parent-death signal are recognized here. */

@@ -24,6 +24,7 @@ export const SIGXCPU = 24;
 export const SIGXFSZ = 25;
 export const SIGVTALRM = 26;
 export const SIGPROF = 27;
+export const SIGIO = 29;
 export const SIGSYS = 31;
 /** SIGRTMIN of glibc, which reserves 32 and 33. (musl also reserves 34.) */
 export const SIGRTMIN = 34;
@@ -56,6 +57,9 @@ export function signalNumber(text: string): number | null {
 export const SI_USER = 0;
 export const SI_QUEUE = -1;
 export const SI_TIMER = -2;
+export const SI_MESGQ = -3;
+export const SI_ASYNCIO = -4;
+export const SI_SIGIO = -5;
 export const SI_TKILL = -6;
 export const SI_KERNEL = 128;
 
@@ -69,9 +73,9 @@ const GENERAL = new Map<number, string>([
   [SI_KERNEL, 'SI_KERNEL'],
   [SI_QUEUE, 'SI_QUEUE'],
   [SI_TIMER, 'SI_TIMER'],
-  [-3, 'SI_MESGQ'],
-  [-4, 'SI_ASYNCIO'],
-  [-5, 'SI_SIGIO'],
+  [SI_MESGQ, 'SI_MESGQ'],
+  [SI_ASYNCIO, 'SI_ASYNCIO'],
+  [SI_SIGIO, 'SI_SIGIO'],
   [SI_TKILL, 'SI_TKILL'],
   [-7, 'SI_DETHREAD'],
   [-60, 'SI_ASYNCNL'],
@@ -85,7 +89,7 @@ const BY_SIGNAL = new Map<number, readonly string[]>([
   [SIGBUS, ['BUS_ADRALN', 'BUS_ADRERR', 'BUS_OBJERR', 'BUS_MCEERR_AR', 'BUS_MCEERR_AO']],
   [SIGTRAP, ['TRAP_BRKPT', 'TRAP_TRACE', 'TRAP_BRANCH', 'TRAP_HWBKPT', 'TRAP_UNK', 'TRAP_PERF']],
   [SIGSYS, ['SYS_SECCOMP', 'SYS_USER_DISPATCH']],
-  [29, ['POLL_IN', 'POLL_OUT', 'POLL_MSG', 'POLL_ERR', 'POLL_PRI', 'POLL_HUP']],
+  [SIGIO, ['POLL_IN', 'POLL_OUT', 'POLL_MSG', 'POLL_ERR', 'POLL_PRI', 'POLL_HUP']],
 ]); // biome-ignore format: tables by number
 
 /** The name of an si_code of this signal: `SEGV_MAPERR`, `SI_TKILL`; `code 77` if it has none. */

@@ -71,6 +71,8 @@ const actor = object({
   login_uid: uid,
   exiting: flag,
   kthread: flag,
+  /** Of an exiting thread: other threads of its process go on. Absent in lines of older loaders. */
+  process_lives: z._default(flag, false),
   exe: z.nullable(text),
   exe_flags: exeFlags,
   args: z.nullable(z.array(text)),
@@ -95,6 +97,8 @@ const signal = object({
   target_tid: int,
   time_ns: u64,
   syscall: z.nullable(int),
+  /** AUDIT_ARCH_*: the table of `syscall`. Absent in lines of older loaders. */
+  syscall_arch: z._default(z.nullable(int), null),
   sender: actor,
   kernel_stack: z.array(text),
 });

@@ -4,6 +4,7 @@
 
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
+import { notificationOf } from '../verdict/notification.ts';
 import { SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { faultLabel } from './labels.ts';
@@ -76,14 +77,25 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
     case 'timer':
       return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
-      return { what: `was killed by ${signal}`, reason: ': its parent terminated (PR_SET_PDEATHSIG)' };
+      return { what: `was killed by ${signal}`, reason: `: ${parentLabel(verdict)} (PR_SET_PDEATHSIG)` };
     case 'namespace_exit':
       return { what: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
     case 'kernel':
-      return { what: `was killed by ${signal} from the kernel` };
+      return kernelParts(verdict, signal);
     case 'unknown':
       return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
+}
+
+/** PR_SET_PDEATHSIG comes when the thread ends that started the process, even if its own process goes on. */
+function parentLabel({ signal }: Verdict): string {
+  return signal?.sender.process_lives ? 'the thread of its parent that started it ended' : 'its parent terminated';
+}
+
+function kernelParts({ signal }: Verdict, name: string): Parts {
+  const what = `was killed by ${name} from the kernel`;
+  const notification = signal === null ? null : notificationOf(signal);
+  return notification === null ? { what } : { what, reason: `: ${notification}` };
 }
 
 function exitParts(

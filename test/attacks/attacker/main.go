@@ -11,15 +11,24 @@ import (
 
 // attacks: each returns when the attack is over. Arguments are the test's.
 var attacks = map[string]func(args []string) error{
-	"cgroup":   enterCgroup,
-	"publish":  publish,
-	"asUsers":  asUsers,
-	"exit":     exit,
-	"inMemory": inMemory,
-	"privsep":  privsep,
-	"queue":    queue,
-	"send":     send,
-	"wait":     wait,
+	"asUsers":   asUsers,
+	"blocked":   blocked,
+	"bystander": bystander,
+	"cgroup":    enterCgroup,
+	"exit":      exit,
+	"forge":     forge,
+	"inMemory":  inMemory,
+	"killer":    killer,
+	"notified":  notified,
+	"orphan":    orphan,
+	"privsep":   privsep,
+	"publish":   publish,
+	"queue":     queue,
+	"replaced":  replaced,
+	"send":      send,
+	"timers":    timers,
+	"unblocked": unblocked,
+	"wait":      wait,
 }
 
 func main() {

@@ -3,6 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { REQUEST_GRACE_NS, RERAISE_NS } from '../../../src/core/verdict/origin.ts';
+import {
+  AUDIT_ARCH_AARCH64,
+  AUDIT_ARCH_ARM,
+  AUDIT_ARCH_I386,
+  AUDIT_ARCH_X86_64,
+} from '../../../src/core/verdict/syscalls.ts';
 import type { Verdict } from '../../../src/core/verdict/verdict.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import {
@@ -34,6 +40,9 @@ const kworker = actor({
 });
 const exitingTask = actor({ exiting: true });
 
+const [X86_64, I386, ARM64, ARM] = [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM];
+const X32_BIT = 0x40000000;
+
 type Expected = readonly [cause: string, errorType: string, senderKind: string | null];
 
 const summary = ({ cause, errorType, senderKind }: Verdict): Expected => [cause, errorType, senderKind];
@@ -48,7 +57,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ],
   [
     'kill(2) without siginfo on arm64',
-    killedBy(TERM, { signal: noinfoSignal(TERM, { syscall: 129 }) }),
+    killedBy(TERM, { signal: noinfoSignal(TERM, { syscall: 129, syscall_arch: ARM64 }) }),
     ['killed', 'SIGTERM', 'process'],
   ],
   [
@@ -60,7 +69,7 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ['pidfd_send_signal', killedBy(KILL, { signal: signal(KILL, { syscall: 424 }) }), ['killed', 'SIGKILL', 'process']],
   [
     'siginfo where the system call is not known',
-    killedBy(KILL, { signal: signal(KILL, { syscall: null }) }),
+    killedBy(KILL, { signal: signal(KILL, { syscall: null, syscall_arch: null }) }),
     ['killed', 'SIGKILL', 'process'],
   ],
   [
@@ -90,7 +99,13 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
   ['SIGSYS by kill(2) is not seccomp', killedBy(SYS, { signal: signal(SYS) }), ['killed', 'SIGSYS', 'process']],
   [
     'SI_TIMER forged with rt_sigqueueinfo',
-    killedBy(USR1, { signal: signal(USR1, { code: -2, syscall: 129 }) }),
+    killedBy(USR1, {
+      signal: signal(USR1, {
+        code: -2,
+        syscall: 129,
+        kernel_stack: ['do_rt_sigqueueinfo', '__x64_sys_rt_sigqueueinfo'],
+      }),
+    }),
     ['killed', 'SIGUSR1', 'process'],
   ],
   ['a real-time signal', killedBy(36, { signal: signal(36) }), ['killed', 'SIGRTMIN+2', 'process']],
@@ -615,6 +630,25 @@ describe('a verdict', () => {
     expect(verdict.fault).toBe(later);
   });
 
+  it.each([
+    [false, 'generated while bash (pid 99) was running: its parent, which was exiting'],
+    [
+      true,
+      'generated while bash (pid 99) was running: the thread of its parent that had started it ended; the parent process lives',
+    ],
+  ])('says whether the parent process lives after PR_SET_PDEATHSIG: %s', (process_lives, line) => {
+    const sender = actor({ exiting: true, process_lives });
+    const { evidence } = classify(killedBy(TERM, { pdeath_signal: TERM, signal: noinfoSignal(TERM, { sender }) }));
+    expect(evidence).toContain(line);
+  });
+
+  it('says what a request from the kernel was', () => {
+    const request = signal(TERM, { action: 'handled', committed: false, code: -3, syscall: 242 });
+    expect(classify(exitedWith(1, { request })).evidence).toContain(
+      'SIGTERM from the kernel (a notification of a message queue (mq_notify)) was handled, 0.001 s before the termination',
+    );
+  });
+
   it('has the disposition `handled` for a signal that its handler raised again', () => {
     const verdict = classify(
       killedBy(TERM, {
@@ -672,20 +706,18 @@ describe('a verdict', () => {
 });
 
 describe('the system call in the evidence', () => {
-  const X86_64 = 0xc000003e;
-  const evidenceOf = (syscall: number | null, auditArch: number | null) =>
-    classify(killedBy(KILL, { signal: { ...signal(KILL), syscall } }), auditArch).evidence[0];
+  const evidenceOf = (syscall: number | null, syscall_arch: number | null) =>
+    classify(killedBy(KILL, { signal: { ...signal(KILL), syscall, syscall_arch } })).evidence[0];
   it.each([
-    ['is named if it sends signals on this architecture', 62, X86_64, 'sent with kill(2) by '],
-    [
-      'is a number if that call cannot send signals: a 32-bit task has other numbers',
-      37,
-      X86_64,
-      'sent with system call 37 by ',
-    ],
-    ['is a number if the architecture is not known', 62, null, 'sent with system call 62 by '],
-    ['is left out if it is not known', null, X86_64, 'sent by '],
-  ])('%s', (_, syscall, auditArch, begins) => {
-    expect(evidenceOf(syscall, auditArch)).toMatch(new RegExp(`^${begins.replace(/[()]/g, '\\$&')}`));
+    ['on x86-64', 62, X86_64, 'sent with kill(2) by '],
+    ['on x32', X32_BIT + 524, X86_64, 'sent with rt_sigqueueinfo(2) by '],
+    ['on i386', 37, I386, 'sent with kill(2) by '],
+    ['on i386, where the number is pselect6 of x86-64', 270, I386, 'sent with tgkill(2) by '],
+    ['on arm64', 129, ARM64, 'sent with kill(2) by '],
+    ['on arm', 268, ARM, 'sent with tgkill(2) by '],
+    ['as a number if its table is not known', 62, null, 'sent with system call 62 by '],
+    ['not at all if it is not known', null, null, 'sent by '],
+  ])('is named by the table of the task: %s', (_, syscall, arch, begins) => {
+    expect(evidenceOf(syscall, arch)).toMatch(new RegExp(`^${begins.replace(/[()]/g, '\\$&')}`));
   });
 });

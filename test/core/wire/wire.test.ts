@@ -68,6 +68,18 @@ describe('golden lines', () => {
     expect(older).not.toContain('thread_context');
   });
 
+  it('reads the table of a system call, and whether the process of a sender lives, as not known in lines of older loaders', () => {
+    const older = bytes('death-sigkill-by-another.json')
+      .toString()
+      .replace(',"syscall_arch":3221225534', '')
+      .replace(',"process_lives":false', '');
+    expect(older).not.toMatch(/syscall_arch":[^n]|process_lives/);
+    expect(one(older)).toMatchObject({
+      ok: true,
+      message: { signal: { syscall_arch: null, sender: { process_lives: false } } },
+    });
+  });
+
   it('reads every field of a fatal signal and of its sender', () => {
     const { signal } = message('death-sigkill-by-another.json') as Death;
     expect(signal).toMatchObject({
@@ -76,6 +88,7 @@ describe('golden lines', () => {
       info: 'siginfo',
       committed: true,
       syscall: 62,
+      syscall_arch: 0xc000003e,
       time_ns: 12_345_678_000_000n,
     });
     expect(signal?.sender).toMatchObject({ pid: 99, comm: 'bash', exe: '/usr/bin/bash', args: ['bash', '-l'] });

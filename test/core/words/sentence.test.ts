@@ -91,6 +91,17 @@ it.each<[Death, string]>([
     'was killed by SIGTERM after 3.0 s: its parent terminated (PR_SET_PDEATHSIG).',
   ],
   [
+    killedBy(15, {
+      pdeath_signal: 15,
+      signal: noinfoSignal(15, { sender: actor({ exiting: true, process_lives: true }) }),
+    }),
+    'was killed by SIGTERM after 3.0 s: the thread of its parent that started it ended (PR_SET_PDEATHSIG).',
+  ],
+  [
+    killedBy(15, { signal: signal(15, { code: -3, syscall: 242 }) }),
+    'was killed by SIGTERM from the kernel after 3.0 s: a notification of a message queue (mq_notify).',
+  ],
+  [
     killedBy(9, { signal: kernelSignal(9, ['zap_pid_ns_processes']) }),
     'was killed by SIGKILL after 3.0 s: the init of its pid namespace terminated.',
   ],

@@ -39,7 +39,7 @@ func Whole() []byte {
 	}
 	description := Raw(sender)[:unsafe.Offsetof(sender.Data)+10]
 	return Record(9,
-		Signal(abi.PartKindPART_SIGNAL, abi.SignalFact{Signo: 9, Siginfo: 2, StackFrames: 2, Stack: [20]uint64{1, 2}}),
+		Signal(abi.PartKindPART_SIGNAL, abi.SignalFact{Signo: 9, Siginfo: 2, SyscallArch: 0xc000003e, SenderProcessLives: 1, StackFrames: 2, Stack: [20]uint64{1, 2}}),
 		Signal(abi.PartKindPART_REQUEST, abi.SignalFact{Signo: 15, SyscallNr: -1}),
 		Part(abi.PartKindPART_FAULT, 0, Raw(abi.Fault{Signo: 11, Code: 1, InstructionPointer: 3, StackPointer: 4, HasTrap: 1})),
 		Part(abi.PartKindPART_HANDLED_FAULT, 0, Raw(abi.Fault{Signo: 31, Code: 128})),
