@@ -91,6 +91,7 @@ describe('a claim', () => {
     semconv.SERVICE_VERSION,
     semconv.SERVICE_INSTANCE_ID,
     semconv.DEPLOYMENT_ENVIRONMENT_NAME,
+    semconv.K8S_CLUSTER_NAME,
     semconv.PROCESS_RUNTIME_NAME,
   ]);
   const names = Object.values(semconv).filter(
