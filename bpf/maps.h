@@ -197,17 +197,24 @@ struct restart_key {
 	char executable[EXECUTABLE_BYTES]; /* the last component of its path */
 	__u64 args_bytes; /* length of the argument block: programs of one interpreter differ; 0 where an exit has no mm */
 	char cgroup[PLACE_BYTES]; /* the last component of its path */
+	__u64 cgroup_above; /* the id of the cgroup that it is in: users may call theirs alike */
 	struct process_key parent;
 };
-_Static_assert(sizeof(struct restart_key) == EXECUTABLE_BYTES + 8 + PLACE_BYTES + 16, "no implicit padding: it is a map key");
+_Static_assert(sizeof(struct restart_key) == EXECUTABLE_BYTES + 8 + PLACE_BYTES + 8 + 16, "no implicit padding: it is a map key");
+
+struct terminated_program {
+	struct predecessor process;
+	__u32 real_uid;
+	__u32 zero;
+};
 
 /* Terminations of the last minute. An LRU, as few processes are restarted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, RECENT_TERMINATIONS_MAX);
 	__type(key, struct restart_key);
-	__type(value, struct predecessor);
-} recent_terminations SEC(".maps");
+	__type(value, struct terminated_program);
+} terminated_programs SEC(".maps");
 
 /*
  * A description under construction. The slack stays unused: a verifier that adds up the lengths of three texts, each rounded up

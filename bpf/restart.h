@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Restarts (docs/decisions/0033). A termination is kept for a minute under the name of the executable and its place: the cgroup,
- * and the parent. The next process that executes that name in that place is reported as a restart. If no process terminated
- * within the last minute, an exec costs the read of one variable. Names are cut, and a name is not a path: the service compares
- * the rest. If several equal processes terminated in one place, the last one is the predecessor.
+ * and the parent. The next process that executes that name in that place, as the same real user or as root, is reported as a
+ * restart. If no process terminated within the last minute, an exec costs the read of one variable. Names are cut, and a name is
+ * not a path: the service compares the rest. If several equal processes terminated in one place, the last one is the predecessor.
  */
 #pragma once
 
@@ -28,7 +28,7 @@
 /* In a storm, restarts are as frequent as terminations, and a record of each has no use. */
 #define RESTARTS_PER_SECOND_MAX 100
 
-/* When the newest entry of recent_terminations expires, CLOCK_BOOTTIME; 0: there is none. */
+/* When the newest entry of terminated_programs expires, CLOCK_BOOTTIME; 0: there is none. */
 static volatile __u64 restarts_until_ns;
 /* A second since boot, and the number of restarts reported in it. Two CPUs may miscount: it is a limit, not a sum. */
 static volatile __u64 restarts_second;
@@ -48,16 +48,34 @@ static __always_inline __u64 args_bytes_of(struct task_struct *task)
 static __always_inline bool place_in_cgroup(struct restart_key *key, struct task_struct *task)
 {
 	struct cgroup *cgroup = cgroup_of(task);
+	struct kernfs_node *above;
 
 	__builtin_memset(&key->parent, 0, sizeof(key->parent));
-	return below_root(cgroup) && bpf_probe_read_kernel_str(key->cgroup, sizeof(key->cgroup), READ(cgroup, kn, name)) > 0;
+	if (!below_root(cgroup))
+		return false;
+	/* A restart may come with a new cgroup of that name, but the one above stays: a slice, or the directory of a pod. */
+	above = kernfs_parent(READ(cgroup, kn));
+	key->cgroup_above = READ(above, id);
+	return bpf_probe_read_kernel_str(key->cgroup, sizeof(key->cgroup), READ(cgroup, kn, name)) > 0;
 }
 
 /* The other key of the same process: the parent instead of the cgroup. */
 static __always_inline void place_below_parent(struct restart_key *key, struct task_struct *leader)
 {
 	__builtin_memset(key->cgroup, 0, sizeof(key->cgroup));
+	key->cgroup_above = 0;
 	key->parent = key_of(READ(leader, real_parent, group_leader));
+}
+
+/* Of two users' terminations in one place, root's is kept, else the first: a user's does not hide that of a service. */
+static __always_inline void keep_in_place(const struct restart_key *key, const struct terminated_program *terminated)
+{
+	struct terminated_program *kept = bpf_map_lookup_elem(&terminated_programs, key);
+
+	if (kept && terminated->real_uid && terminated->real_uid != kept->real_uid &&
+	    terminated->process.time_ns - kept->process.time_ns <= RESTART_WITHIN_NS)
+		return;
+	bpf_map_update_elem(&terminated_programs, key, terminated, BPF_ANY);
 }
 
 /*
@@ -70,34 +88,38 @@ __u64 keep_termination(__u64 exe_at)
 	struct record *record = scratch(SCRATCH_REPORT);
 	const char *executable = part_at(record, exe_at);
 	struct restart_key *key;
-	struct predecessor terminated = {};
+	struct terminated_program terminated = {};
 
 	if (!record || !executable)
 		return 0;
 	key = &record->place;
 	__builtin_memset(key, 0, sizeof(*key));
-	terminated.key = record->event.key;
-	terminated.time_ns = record->event.time_ns;
+	terminated.process.key = record->event.key;
+	terminated.process.time_ns = record->event.time_ns;
+	terminated.real_uid = READ(task, cred, uid.val);
 	if (bpf_probe_read_kernel_str(key->executable, sizeof(key->executable), executable) <= 1)
 		return 0;
 	key->args_bytes = args_bytes_of(task);
 	if (place_in_cgroup(key, task))
-		bpf_map_update_elem(&recent_terminations, key, &terminated, BPF_ANY);
+		keep_in_place(key, &terminated);
 	place_below_parent(key, READ(task, group_leader));
-	bpf_map_update_elem(&recent_terminations, key, &terminated, BPF_ANY);
-	restarts_until_ns = terminated.time_ns + RESTART_WITHIN_NS;
+	keep_in_place(key, &terminated);
+	restarts_until_ns = terminated.process.time_ns + RESTART_WITHIN_NS;
 	return 0;
 }
 
-/* Removes the last termination in that place. False: there is none within RESTART_WITHIN_NS. */
-static __always_inline bool take_predecessor(const struct restart_key *key, struct predecessor *out, __u64 now_ns)
+/*
+ * Removes the last termination in that place. False: there is none within RESTART_WITHIN_NS, or it was that of another user.
+ * real_uid: who executes the program now. Root may restart what has given up root's rights since.
+ */
+static __always_inline bool take_predecessor(const struct restart_key *key, __u32 real_uid, struct predecessor *out, __u64 now_ns)
 {
-	struct predecessor *found = bpf_map_lookup_elem(&recent_terminations, key);
+	struct terminated_program *found = bpf_map_lookup_elem(&terminated_programs, key);
 
-	if (!found)
+	if (!found || (real_uid && real_uid != found->real_uid))
 		return false;
-	*out = *found;
-	bpf_map_delete_elem(&recent_terminations, key);
+	*out = found->process;
+	bpf_map_delete_elem(&terminated_programs, key);
 	return now_ns - out->time_ns <= RESTART_WITHIN_NS;
 }
 
@@ -141,6 +163,7 @@ static __always_inline void on_exec(struct record *record, __u64 now_ns)
 	struct task_struct *leader = READ(task, group_leader);
 	struct predecessor predecessor, other;
 	struct restart_key *key = &record->place;
+	__u32 real_uid = READ(task, cred, uid.val);
 	bool found;
 
 	__builtin_memset(key, 0, sizeof(*key));
@@ -148,9 +171,9 @@ static __always_inline void on_exec(struct record *record, __u64 now_ns)
 				      READ(task, mm, exe_file, f_path.dentry, d_name.name)) <= 1)
 		return;
 	key->args_bytes = args_bytes_of(task);
-	found = place_in_cgroup(key, task) && take_predecessor(key, &predecessor, now_ns);
+	found = place_in_cgroup(key, task) && take_predecessor(key, real_uid, &predecessor, now_ns);
 	place_below_parent(key, leader);
-	if (take_predecessor(key, &other, now_ns) && !found) {
+	if (take_predecessor(key, real_uid, &other, now_ns) && !found) {
 		predecessor = other;
 		found = true;
 	}

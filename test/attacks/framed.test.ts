@@ -14,7 +14,7 @@ const REPORTED_WITHIN_MS = 60_000;
 const OVER_WITHIN_MS = 60_000;
 /** Enough races for each of today's faults to show: the timer framed the bystander in more than half of them. */
 const RACES = 100;
-const [SIGTERM, SIGKILL, SIGSEGV, SIGALRM, SIGIO, SIGUSR1, SIGPROF] = [15, 9, 11, 14, 29, 10, 27];
+const [SIGTERM, SIGKILL, SIGSEGV, SIGALRM, SIGIO, SIGUSR1, SIGPROF, SIGSYS] = [15, 9, 11, 14, 29, 10, 27, 31];
 /** The name of each bystander, which runs as root. */
 const INNOCENT = 'sshd';
 
@@ -178,6 +178,21 @@ describe('a signal with a forged code', () => {
     const records = await recordsOf(attack, codes.length);
     expect(records.map(({ attributes }) => [attributes['whodunit.cause'], attributes['whodunit.signal.code']])).toEqual(
       codes.map(() => ['self_signal', expect.anything()]),
+    );
+  });
+});
+
+describe('a fault that a process forges', () => {
+  it.each([
+    ['SIGSEGV', SIGSEGV],
+    ['SIGSYS', SIGSYS],
+  ])('%s is one that it sent to itself, not a crash and not seccomp', async (_, signo) => {
+    const codes = [1, 2, 6, 128];
+    const attack = startAttack('forge', signo, 'itself', ...codes);
+    await ended(attack);
+    const records = await recordsOf(attack, codes.length);
+    expect(tally(records.map(({ attributes }) => attributes['whodunit.cause']))).toEqual(
+      new Map([['self_signal', codes.length]]),
     );
   });
 });

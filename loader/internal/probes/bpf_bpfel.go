@@ -23,12 +23,12 @@ const (
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
-	bpfMapRecentTerminations            = "recent_terminations"
 	bpfMapRecordScratch                 = "record_scratch"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
+	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfProgOnExitMmRelease              = "on_exit_mm_release"
 	bpfProgOnMarkVictim                 = "on_mark_victim"
@@ -114,12 +114,12 @@ type bpfMapSpecs struct {
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
-	RecentTerminations *ebpf.MapSpec `ebpf:"recent_terminations"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
+	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 }
 
@@ -167,12 +167,12 @@ type bpfMaps struct {
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
-	RecentTerminations *ebpf.Map `ebpf:"recent_terminations"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
+	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 }
 
@@ -185,12 +185,12 @@ func (m *bpfMaps) Close() error {
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
-		m.RecentTerminations,
 		m.RecordScratch,
 		m.Seen,
 		m.SenderDescriptions,
 		m.SenderScratch,
 		m.SharedMap,
+		m.TerminatedPrograms,
 		m.TriggerThreads,
 	)
 }

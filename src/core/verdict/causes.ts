@@ -47,9 +47,9 @@ const RULES: readonly CauseRule[] = [
     // 5.16+: a kill by a filter is a SIGSYS with SYS_SECCOMP. Before, and in strict mode, only the dead mode of the task shows it.
     name: 'a seccomp filter or strict mode killed it',
     cause: 'seccomp',
-    when: ({ death, signo, signal, fault }) =>
+    when: ({ death, signo, signal, fault, origin }) =>
       (signo === SIGSYS && (death.seccomp_mode === SECCOMP_MODE_DEAD || fault?.code === SYS_SECCOMP)) ||
-      (signo === SIGSYS && signal !== null && signal.code === SYS_SECCOMP) ||
+      (signo === SIGSYS && signal !== null && signal.code === SYS_SECCOMP && origin !== 'self') ||
       (signo === SIGKILL && death.seccomp_mode === SECCOMP_MODE_DEAD && (signal === null || !signal.committed)),
     sender: 'kernel',
     evidence: ({ death }) =>
@@ -87,8 +87,9 @@ const RULES: readonly CauseRule[] = [
     // The delivery was not recorded, but the signal was generated with a code that only a fault has.
     name: 'the processor raised a fault, recorded only when the signal was generated',
     cause: 'fault',
-    when: ({ signo, signal }) =>
+    when: ({ signo, signal, origin }) =>
       FAULTS.has(signo) &&
+      origin !== 'self' &&
       signal?.info === 'siginfo' &&
       signal.code > 0 &&
       signal.code < SI_KERNEL &&

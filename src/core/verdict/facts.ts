@@ -44,10 +44,14 @@ export function factsOf(death: Death, signo: number): Facts {
     origin: raisedAgain && signal !== null ? originOf(signal, death) : origin,
     raisedAgain,
     ignored: isIgnored ? pending : null,
-    // The exit signal of a child has the codes CLD_*, which are those of faults, too.
-    fault: fatal !== null && notificationOf(fatal) !== null ? null : faultOf(death, signo, forced),
+    fault: fatal !== null && isNoFault(fatal, origin) ? null : faultOf(death, signo, forced),
     forced: signo === SIGSEGV && forced,
   };
+}
+
+/** The exit signal of a child has the codes CLD_*, which are those of faults, too. And a process may send itself any code. */
+function isNoFault(fatal: Signal, origin: SenderKind): boolean {
+  return origin === 'self' || notificationOf(fatal) !== null;
 }
 
 /** SI_KERNEL is a fault only with a trap number (#GP is 13). Without one, the kernel forced the signal. */

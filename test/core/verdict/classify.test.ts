@@ -176,6 +176,29 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['kernel', 'SIGSEGV', 'kernel'],
   ],
   [
+    'a fault that the process forged',
+    killedBy(SEGV, {
+      signal: signal(SEGV, { code: 1, syscall: 129, sender: itself(), kernel_stack: ['do_rt_sigqueueinfo'] }),
+      fault: fault(SEGV, 1),
+    }),
+    ['self_signal', 'SIGSEGV', 'self'],
+  ],
+  [
+    'a forged fault whose delivery was not recorded',
+    killedBy(FPE, {
+      signal: signal(FPE, { code: 1, syscall: 129, sender: itself(), kernel_stack: ['do_rt_sigqueueinfo'] }),
+    }),
+    ['self_signal', 'SIGFPE', 'self'],
+  ],
+  [
+    'a seccomp kill that the process forged',
+    killedBy(SYS, {
+      signal: signal(SYS, { code: 1, syscall: 129, sender: itself(), kernel_stack: ['do_rt_sigqueueinfo'] }),
+      fault: fault(SYS, 1),
+    }),
+    ['self_signal', 'SIGSYS', 'self'],
+  ],
+  [
     'a fault whose generation was not recorded',
     killedBy(SEGV, { fault: fault(SEGV, 1) }),
     ['fault', 'SIGSEGV', 'kernel'],
