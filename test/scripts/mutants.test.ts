@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { compare, describeMutant, type Equivalent, scoreOf } from '../../scripts/suites/mutants/compare.ts';
 import { instrument, type Mutant } from '../../scripts/suites/mutants/instrument.ts';
+import { mutatedFiles, readEquivalents } from '../../scripts/suites/mutants/mutants.ts';
 
 const and: Mutant = {
   id: '0',
@@ -60,4 +61,11 @@ it('a mutant is described by its line and by what changes', async () => {
   });
   expect(describeMutant({ ...and, nth: 2 })).toBe('LogicalOperator: a && b → a || b (2)');
   expect([...sources.values()].join()).toContain('activeMutant');
+});
+
+it('each mutant that is listed as equivalent exists, with a reason', async () => {
+  const { mutants } = await instrument(mutatedFiles());
+  const entries = readEquivalents();
+  expect(compare(mutants, new Set(), entries).stale).toEqual([]);
+  for (const { reason } of entries) expect(reason).toMatch(/\.$/);
 });

@@ -42,14 +42,14 @@ export async function testMutants(files: readonly string[]): Promise<Counts> {
 }
 
 /** Fails on an entry for a file that is not mutated: it was moved or deleted. */
-function readEquivalents(): Equivalent[] {
+export function readEquivalents(): Equivalent[] {
   const listed: Equivalent[] = JSON.parse(readFileSync(join(ROOT, EQUIVALENTS), 'utf8'));
   const lost = listed.find(({ file }) => !mutatedFiles().includes(file));
   if (lost !== undefined) throw new Failure(`${EQUIVALENTS} has an entry for ${lost.file}, which is not mutated.`);
   return listed;
 }
 
-/** Runs the tests of the instrumented files, in as many processes as there are processors. Returns the ids of the mutants that they kill. */
+/** Runs the tests of the instrumented files, in one process for each processor. Returns the ids of the mutants that they kill. */
 async function kill({ mutants, sources }: Instrumented): Promise<Set<string>> {
   const directories = DIRECTORIES.filter((name) => mutants.some(({ file }) => file.startsWith(`src/core/${name}/`)));
   const include = directories.map((name) => `test/core/${name}/**/*.test.ts`);
