@@ -572,3 +572,8 @@ function lcg(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+it('a target that has never accepted a record, and refuses the first one for its settings, is not asked again soon', () => {
+  const first = decide({ ...newPlan<string>(), parts: [['a']] }, ['a'], MISCONFIGURED, at());
+  expect(first.waitMs).toBe(0.75 * BACKOFF_MAX_MS);
+});
