@@ -577,3 +577,18 @@ it('a target that has never accepted a record, and refuses the first one for its
   const first = decide({ ...newPlan<string>(), parts: [['a']] }, ['a'], MISCONFIGURED, at());
   expect(first.waitMs).toBe(0.75 * BACKOFF_MAX_MS);
 });
+
+describe('a suspect that fails again', () => {
+  const dueAfter = (failures: number) => {
+    const suspects = [suspect('x', { attempts: 1 }), suspect('y'), suspect('z', { dueMs: NOW + 99_999 })];
+    return decide(plan({ failures, suspects }), ['x'], AMBIGUOUS, at()).plan.suspects.map(({ dueMs }) => dueMs - NOW);
+  };
+
+  it('waits alone if the target accepts other records', () => {
+    expect(dueAfter(0)).toEqual([FIRST_MS, 0, 99_999]);
+  });
+
+  it('shares the back-off of a target that accepts nothing with those that are due earlier', () => {
+    expect(dueAfter(3)).toEqual([4 * FIRST_MS, 4 * FIRST_MS, 99_999]);
+  });
+});
