@@ -84,7 +84,7 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit rules --dry-run` connect to it over loopback.',
+    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines: their `Host` must be a loopback name or the one set here. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit rules --dry-run` connect to it over loopback.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
