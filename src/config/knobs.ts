@@ -31,6 +31,12 @@ export const KNOBS = {
     fallback: 'root',
     what: 'The group that may connect to the socket, besides root. Set it to the group of the user that runs the service.',
   },
+  WHODUNIT_SOCKET_USER: {
+    reader: 'loader',
+    kind: text('the name or number of a user'),
+    fallback: 'root',
+    what: 'The user that runs the service. Besides root, only this user can acknowledge terminations; other members of the group can read them.',
+  },
   WHODUNIT_PIN_DIR: {
     reader: 'both',
     kind: text('a directory on a BPF file system'),
