@@ -29,6 +29,7 @@ Commands:
 Flags of run (each with the environment variable that sets its default):
   --socket PATH          WHODUNIT_SOCKET          path of the Unix socket (%s)
   --socket-group GROUP   WHODUNIT_SOCKET_GROUP    group, by name or number, that may connect besides root (root)
+  --socket-user USER     WHODUNIT_SOCKET_USER     user, by name or number, who may be the service, which acknowledges, besides root (root)
   --pin-dir DIR          WHODUNIT_PIN_DIR         directory in which probes and maps are pinned (%s)
   --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer in bytes, a power of two (%d)
   --scope SCOPE          WHODUNIT_SCOPE           what to watch: host, the subtree of a cgroup (/PATH), or a Kubernetes pod (pod:UID) (host)
@@ -52,12 +53,12 @@ func printUsage(out io.Writer) {
 // config holds the settings from the command line and the environment.
 type config struct {
 	command, socket, address, pinDirectory, scope string
-	socketGID, ringBytes                          int
+	socketGID, socketUID, ringBytes               int
 	threadContext, unloadOnExit                   bool
 }
 
 // unchecked holds flags of run whose text is not checked yet.
-type unchecked struct{ ringBytes, group, threadContext string }
+type unchecked struct{ ringBytes, group, user, threadContext string }
 
 // parse reads the command line, with defaults from the environment. Its errors have exitcode.Config, or are flag.ErrHelp.
 func parse(arguments []string, getenv func(string) string) (config, error) {
@@ -120,6 +121,7 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	}
 	if c.command == "run" {
 		add(&text.group, "socket-group", "WHODUNIT_SOCKET_GROUP", "0")
+		add(&text.user, "socket-user", "WHODUNIT_SOCKET_USER", "0")
 		add(&text.ringBytes, "ring-bytes", "WHODUNIT_RING_BYTES", strconv.Itoa(defaultRingBytes))
 		add(&c.scope, "scope", "WHODUNIT_SCOPE", probes.ScopeHost)
 		add(&text.threadContext, "thread-context", "WHODUNIT_THREAD_CONTEXT", "0")
@@ -143,6 +145,9 @@ func (c *config) check(text unchecked) (err error) {
 	if c.socketGID, err = groupID(text.group); err != nil {
 		return exitcode.Errorf(exitcode.Config, "--socket-group (WHODUNIT_SOCKET_GROUP) is %q; it must be a group's name or number: %w", text.group, err)
 	}
+	if c.socketUID, err = userID(text.user); err != nil {
+		return exitcode.Errorf(exitcode.Config, "--socket-user (WHODUNIT_SOCKET_USER) is %q; it must be a user's name or number: %w", text.user, err)
+	}
 	return nil
 }
 
@@ -155,4 +160,15 @@ func groupID(nameOrNumber string) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(group.Gid)
+}
+
+func userID(nameOrNumber string) (int, error) {
+	if number, err := strconv.ParseUint(nameOrNumber, 10, 31); err == nil {
+		return int(number), nil
+	}
+	found, err := user.Lookup(nameOrNumber)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(found.Uid)
 }

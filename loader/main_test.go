@@ -22,7 +22,7 @@ func TestParseOfTheCommandLine(t *testing.T) {
 		want                    string // in the error; "": none
 	}{
 		{"defaults", "run", "", ""},
-		{"every flag", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --thread-context 1 --unload-on-exit", "", ""},
+		{"every flag", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --socket-user 8 --thread-context 1 --unload-on-exit", "", ""},
 		{"a boolean that is neither 1 nor 0", "run", "WHODUNIT_THREAD_CONTEXT=often", `(WHODUNIT_THREAD_CONTEXT) is "often"`},
 		{"no command", "", "", "a command is missing"},
 		{"an unknown command", "walk", "", `unknown command "walk"`},
@@ -32,6 +32,7 @@ func TestParseOfTheCommandLine(t *testing.T) {
 		{"a ring size that is too small", "run", "WHODUNIT_RING_BYTES=4096", "must be a power of two"},
 		{"a ring size that is no number", "run --ring-bytes 8MiB", "", `is "8MiB"`},
 		{"a group that does not exist", "run --socket-group no-such-group", "", "must be a group's name or number"},
+		{"a user who does not exist", "run", "WHODUNIT_SOCKET_USER=no-such-user", `(WHODUNIT_SOCKET_USER) is "no-such-user"; it must be a user's name or number`},
 		{"a socket path that is too long", "run --socket /" + strings.Repeat("x", 108), "", "at most 107"},
 		{"health", "health --socket /s", "", ""},
 		{"health of the service", "health --address 127.0.0.1:9465", "", ""},
@@ -59,9 +60,9 @@ func TestParseOfTheCommandLine(t *testing.T) {
 }
 
 func TestTheEnvironmentSetsTheDefaultsAndFlagsOverrideIt(t *testing.T) {
-	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1"}
+	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
-	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, threadContext: true}
+	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

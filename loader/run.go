@@ -66,7 +66,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys},
-		SocketGID: uint32(config.socketGID), Log: log,
+		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID), Log: log,
 		Hello: wire.Hello{
 			LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
 		},

@@ -17,14 +17,16 @@ const ANSWER_WITHIN_MS = 5_000;
 export interface LoaderOptions {
   readonly socket: string;
   readonly pinDir: string;
-  readonly socketGroup: number;
+  /** Who the service is. No other user but root can be the consumer. */
+  readonly user: Pick<User, 'uid' | 'gid'>;
   /** Whether a stopped loader removes its pins, and with them what the service has not read. */
   readonly unloadOnExit: boolean;
 }
 
 /** Starts the loader, forwards its output, and waits until it serves the socket. */
-export function superviseLoader({ socket, pinDir, socketGroup, unloadOnExit }: LoaderOptions): Promise<Supervised> {
-  const args = ['run', '--socket', socket, '--pin-dir', pinDir, '--socket-group', String(socketGroup)];
+export function superviseLoader({ socket, pinDir, user, unloadOnExit }: LoaderOptions): Promise<Supervised> {
+  const access = ['--socket-group', `${user.gid}`, '--socket-user', `${user.uid}`];
+  const args = ['run', '--socket', socket, '--pin-dir', pinDir, ...access];
   if (unloadOnExit) args.push('--unload-on-exit');
   return superviseUntilReady({
     name: 'the loader',

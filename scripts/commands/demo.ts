@@ -119,7 +119,7 @@ async function startInto(directory: string, reports: Reports): Promise<{ readonl
   mkdirSync(stateDir, { mode: 0o700 });
   chownSync(stateDir, user.uid, user.gid);
   const pinDir = `/sys/fs/bpf/whodunit-demo-${process.pid}`;
-  const loader = await superviseLoader({ socket, pinDir, socketGroup: user.gid, unloadOnExit: true });
+  const loader = await superviseLoader({ socket, pinDir, user, unloadOnExit: true });
   const service = await superviseService({
     args: ['--output', 'json'],
     user,

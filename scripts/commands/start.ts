@@ -111,7 +111,7 @@ async function runBoth({ socket, pinDir, stateDir, health }: Settings, args: rea
   console.error(`The service runs as ${user.name}, without privileges.${hint}`);
   if (health !== null) await requireFreePort(health);
   const parts: Supervised[] = [];
-  parts.push(await superviseLoader({ socket, pinDir, socketGroup: user.gid, unloadOnExit: false }));
+  parts.push(await superviseLoader({ socket, pinDir, user, unloadOnExit: false }));
   prepareStateDir(stateDir, user);
   parts.push(await superviseService({ args, user, env: {}, socket }));
   const where = health === null ? 'off' : healthUrl(health, '/readyz');

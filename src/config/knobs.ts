@@ -31,6 +31,12 @@ export const KNOBS = {
     fallback: 'root',
     what: 'The group that may connect to the socket, besides root. Set it to the group of the user that runs the service.',
   },
+  WHODUNIT_SOCKET_USER: {
+    reader: 'loader',
+    kind: text('the name or number of a user'),
+    fallback: 'root',
+    what: 'The user that runs the service. Besides root, only this user can acknowledge terminations; other members of the group can read them.',
+  },
   WHODUNIT_PIN_DIR: {
     reader: 'both',
     kind: text('a directory on a BPF file system'),
@@ -84,7 +90,7 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit rules --dry-run` connect to it over loopback.',
+    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines: their `Host` must be a loopback name or the one set here. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit rules --dry-run` connect to it over loopback.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The health endpoint over HTTP: /livez and /readyz, and on the loopback interface /status and /recent. core/status.ts derives the answers
-// from snapshots of the stages; the client is health-client.ts.
-import { createServer, type Server } from 'node:http';
+// from snapshots of the stages; the client is health-client.ts. A connection serves one request, and the oldest ones give way to new ones.
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HealthAddress } from '../config/health-address.ts';
 import { FatalError } from '../core/errors.ts';
@@ -11,7 +11,9 @@ import { describeOwner, portOwner } from './port-owner.ts';
 
 /** Number of newest rejections in /status. */
 const REJECTIONS_SHOWN = 5;
+/** For the whole request, for its headers, and for a client that neither sends nor reads. */
 const REQUEST_TIMEOUT_MS = 5_000;
+const TIMEOUT_CHECK_MS = 1_000;
 const CONNECTIONS_MAX = 64;
 
 /** The paths for clients that are not on this machine, or not in this pod. The others show command lines. */
@@ -26,6 +28,23 @@ function isLocal({ localAddress, remoteAddress }: Socket): boolean {
   return [localAddress, remoteAddress].every((address) => /^(?:::1$|(?:::ffff:)?127\.)/.test(address ?? ''));
 }
 
+/** A web page of any name, rebound to 127.0.0.1, sends its own name as Host. */
+export function isOwnHost(header: string | undefined, { host }: HealthAddress): boolean {
+  const [, bracketed, plain = ''] = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(header ?? '') ?? [];
+  const name = (bracketed ?? plain).toLowerCase();
+  return name === host.toLowerCase() || name === 'localhost' || name === '::1' || /^127(?:\.\d{1,3}){3}$/.test(name);
+}
+
+function otherHost(header: string | undefined): Answer {
+  const error = `the Host header is ${JSON.stringify(header ?? '')}; only a loopback name or the host of WHODUNIT_HEALTH_ADDR is answered here`;
+  return { status: 403, body: { error } };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
 /** The sources of the answers, read at each request. */
 export interface Served {
   readonly snapshot: () => ServiceSnapshot;
@@ -37,16 +56,44 @@ export interface Served {
 
 /** Serves until the server is closed. Rejects with a FatalError if the address cannot be used. */
 export function serveHealth(address: HealthAddress, served: Served): Promise<Server> {
-  const server = createServer((request, response) => {
-    const path = (request.url ?? '').split('?')[0] ?? '';
-    const { status, body } =
-      isLocal(request.socket) || PUBLIC.includes(path) ? answer(request.method ?? '', path, served) : NOT_LOCAL;
+  const timeouts = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  const server = createServer(timeouts, (request, response) => {
+    const { status, body } = answerTo(request, address, served);
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(`${JSON.stringify(body)}\n`);
   });
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.maxConnections = CONNECTIONS_MAX;
+  server.timeout = REQUEST_TIMEOUT_MS;
+  server.maxRequestsPerSocket = 1;
+  closeOldest(server);
   return listen(server, address);
+}
+
+/** Beyond CONNECTIONS_MAX, closes the oldest connection: clients that hold theirs do not shut out others. */
+function closeOldest(server: Server): void {
+  const open = new Set<Socket>(); // in the order of their arrival
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > CONNECTIONS_MAX) oldest?.destroy();
+  });
+}
+
+function answerTo(
+  { method = '', url = '', socket, headers }: IncomingMessage,
+  address: HealthAddress,
+  served: Served,
+): Answer {
+  const path = url.split('?')[0] ?? '';
+  if (!PUBLIC.includes(path)) {
+    if (!isLocal(socket)) return NOT_LOCAL;
+    if (!isOwnHost(headers.host, address)) return otherHost(headers.host);
+  }
+  return answer(method, path, served);
 }
 
 /** Rejects with a FatalError if the address cannot be used, as serveHealth() does. */
@@ -68,7 +115,7 @@ function listen(server: Server, address: HealthAddress): Promise<Server> {
 }
 
 /** Returns the answer to a request. */
-export function answer(method: string, path: string, served: Served): { status: number; body: unknown } {
+export function answer(method: string, path: string, served: Served): Answer {
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, body: { error: 'only GET and HEAD are allowed' } };
   switch (path) {
     case '/livez':

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type CounterName, noCounts } from '../../src/core/counters.ts';
 import type { LoaderSnapshot, ServiceSnapshot } from '../../src/core/status.ts';
 import type { Hello } from '../../src/core/wire/event.ts';
-import { answer, type Served, serveHealth } from '../../src/io/health.ts';
+import { answer, isOwnHost, type Served, serveHealth } from '../../src/io/health.ts';
 import { fetchRecent, fetchStatus } from '../../src/io/health-client.ts';
 
 const probe = (name: string, attached = true, note: string | null = null) => ({ name, attached, note });
@@ -100,6 +100,38 @@ describe('another machine or pod', () => {
       expect([path, await statusOf(outside ?? '', path)]).toEqual([path, 403]);
     for (const path of ['/livez', '/readyz', '/recent', '/status']) expect(await statusOf('127.0.0.1', path)).toBe(200);
     server.close();
+  });
+});
+
+describe('the Host header', () => {
+  const localOnly = { host: '127.0.0.1', port: 9465 };
+
+  it.each(['localhost', 'LocalHost:1', '127.0.0.1', '127.3.2.1:9465', '[::1]', '[::1]:9465'])(
+    '%s is ours',
+    (header) => {
+      expect(isOwnHost(header, localOnly)).toBe(true);
+    },
+  );
+
+  it.each([
+    undefined,
+    '',
+    'attacker.example',
+    'attacker.example:9465',
+    '127.0.0.1.attacker.example',
+    '127.0.0.1:9465.attacker.example',
+    'localhost.attacker.example',
+    'localhost@attacker.example',
+    '[::1].attacker.example',
+    '0.0.0.0',
+    '10.0.0.1',
+  ])('%s is not', (header) => {
+    expect(isOwnHost(header, localOnly)).toBe(false);
+  });
+
+  it('may be the configured one', () => {
+    expect(isOwnHost('node7.example:80', { host: 'Node7.example', port: 9465 })).toBe(true);
+    expect(isOwnHost('[FD00::1]:9465', { host: 'fd00::1', port: 9465 })).toBe(true);
   });
 });
 

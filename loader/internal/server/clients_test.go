@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/record/recordtest"
@@ -105,7 +103,7 @@ func FuzzClientLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		memory.Ack(0)
 		server := New(Config{Ring: memory.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Probes: &fakeProbes{}, Log: log.New(io.Discard)})
-		session := newSession(server, nil, unix.Ucred{})
+		session := newSession(server, nil, peer{})
 		if err := session.ack(0); err != nil {
 			t.Fatal(err)
 		}

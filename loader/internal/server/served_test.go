@@ -70,7 +70,7 @@ func serve(t *testing.T, size int) *served {
 	t.Helper()
 	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}}
 	s.server = New(Config{
-		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), Probes: &fakeProbes{},
+		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), ConsumerUID: uint32(os.Getuid()), Probes: &fakeProbes{},
 	})
 	listener, err := Listen(s.socket, os.Getgid())
 	if err != nil {

@@ -20,9 +20,6 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// clientsMax limits the connections at one time, the consumer's included.
-const clientsMax = 64
-
 // Probes is what the server needs of the attached probes.
 type Probes interface {
 	// Counters returns the counts since the probes were first attached.
@@ -40,8 +37,10 @@ type Config struct {
 	Probes    Probes
 	Machine   record.Machine
 	Hello     wire.Hello // without Role, ConsumerConnected and ClockOffsetNs
-	SocketGID uint32     // the group that may connect, besides root
-	Log       *log.Logger
+	SocketGID uint32     // the group that may connect, besides root and ConsumerUID
+	// ConsumerUID is the user who may be the consumer, besides root. 0: root alone.
+	ConsumerUID uint32
+	Log         *log.Logger
 }
 
 // Server sends the ring's records to its clients, and acknowledges for the consumer.
@@ -91,12 +90,12 @@ func (s *Server) handle(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	peer, err := peerOf(conn)
 	if err != nil || !s.mayConnect(peer) {
-		s.config.Log.Limitf("refused", "refused a client (pid %d, uid %d, gid %d): it is neither root nor in group %d; see --socket-group", peer.Pid, peer.Uid, peer.Gid, s.config.SocketGID)
+		s.config.Log.Limitf("refused", "refused a client (pid %d, uid %d, gid %d): it is neither root nor the user %d (--socket-user) nor in group %d (--socket-group)", peer.Pid, peer.Uid, peer.Gid, s.config.ConsumerUID, s.config.SocketGID)
 		return
 	}
 	session := newSession(s, conn, peer)
-	if !s.add(session) {
-		s.config.Log.Limitf("full", "refused a client (pid %d): %d clients are connected, the limit", peer.Pid, clientsMax)
+	if full := s.add(session); full != "" {
+		s.config.Log.Limitf("full", "refused a client (pid %d, uid %d): %s", peer.Pid, peer.Uid, full)
 		return
 	}
 	err = session.run(ctx)
@@ -118,15 +117,15 @@ func reason(err error) string {
 	return ": " + err.Error()
 }
 
-// add returns false if clientsMax clients are connected already.
-func (s *Server) add(session *session) bool {
+// add returns the limit that is reached if there is no place for the session; else "".
+func (s *Server) add(session *session) (full string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sessions) >= clientsMax {
-		return false
+	if full := s.full(session.peer.Uid); full != "" {
+		return full
 	}
 	s.sessions[session] = struct{}{}
-	return true
+	return ""
 }
 
 func (s *Server) remove(session *session) (wasConsumer bool) {
@@ -140,8 +139,11 @@ func (s *Server) remove(session *session) (wasConsumer bool) {
 	return wasConsumer
 }
 
-// claim makes the session the consumer. If there is one already, the error is a *wire.Error.
+// claim makes the session the consumer. If its user may not be, or there is one already, the error is a *wire.Error.
 func (s *Server) claim(session *session) error {
+	if err := s.mayClaim(session.peer); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.consumer != nil {

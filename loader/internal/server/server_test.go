@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"whodunit/loader/internal/record/recordtest"
 	"whodunit/loader/internal/ring"
 	"whodunit/loader/internal/wire"
@@ -161,7 +159,7 @@ func TestAConsumerThatAcknowledgesGetsEveryRecordOfARingThatWraps(t *testing.T) 
 
 func TestAWatcherThatIsOvertakenIsDisconnected(t *testing.T) {
 	s := serve(t, 1<<12)
-	session := newSession(s.server, nil, unix.Ucred{})
+	session := newSession(s.server, nil, peer{})
 	for s.ring.Written() <= s.ring.Size() {
 		s.ring.Put(recordtest.Record(256), 0)
 		s.ring.Ack(s.ring.Written())

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/ring"
 	"whodunit/loader/internal/wire"
@@ -31,7 +29,7 @@ const (
 type session struct {
 	server *Server
 	conn   *net.UnixConn
-	peer   unix.Ucred
+	peer   peer
 	woken  chan struct{}
 
 	mu        sync.Mutex
@@ -48,7 +46,7 @@ type delivered struct {
 	end uint64 // the position past the records after it that have no line, and that the client cannot acknowledge
 }
 
-func newSession(server *Server, conn *net.UnixConn, peer unix.Ucred) *session {
+func newSession(server *Server, conn *net.UnixConn, peer peer) *session {
 	config := server.config
 	return &session{
 		server: server, conn: conn, peer: peer, woken: make(chan struct{}, 1),

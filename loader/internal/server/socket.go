@@ -57,25 +57,3 @@ func removeStale(path string) error {
 	}
 	return nil
 }
-
-// peerOf returns the credentials of the process that connected (SO_PEERCRED).
-func peerOf(conn *net.UnixConn) (peer unix.Ucred, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return peer, err
-	}
-	var got *unix.Ucred
-	var sockErr error
-	if err := raw.Control(func(fd uintptr) { got, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return peer, err
-	}
-	if sockErr != nil {
-		return peer, sockErr
-	}
-	return *got, nil
-}
-
-// mayConnect decides by the peer's credentials, since the mode of the socket's file may have been changed.
-func (s *Server) mayConnect(peer unix.Ucred) bool {
-	return peer.Uid == 0 || peer.Gid == s.config.SocketGID
-}

@@ -63,7 +63,7 @@ func TestAPeerOfAnotherGroupIsRejected(t *testing.T) {
 		t.Errorf("a peer of another group: %v", err)
 	}
 	waitFor(t, func() bool {
-		return strings.Contains(s.log.String(), "uid 65534, gid 65534): it is neither root nor in group")
+		return strings.Contains(s.log.String(), "uid 65534, gid 65534): it is neither root nor the user")
 	})
 }
 
@@ -93,12 +93,14 @@ func TestOnlyTheGroupMayConnectAndOnlyAStaleSocketIsReplaced(t *testing.T) {
 	if _, err := Listen(file, 0); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a file was replaced: %v", err)
 	}
-	for _, peer := range []struct {
+	own := uint32(os.Getgid())
+	for _, test := range []struct {
 		uid, gid uint32
+		groups   []uint32
 		may      bool
-	}{{0, 77, true}, {1000, uint32(os.Getgid()), true}, {1000, 77, false}} {
-		if got := s.server.mayConnect(unix.Ucred{Uid: peer.uid, Gid: peer.gid}); got != peer.may {
-			t.Errorf("mayConnect(%+v) = %v", peer, got)
+	}{{0, 77, nil, true}, {1000, own, nil, true}, {1000, 77, nil, false}, {1000, 77, []uint32{5, own}, true}, {1000, 77, []uint32{5}, false}, {uint32(os.Getuid()), 77, nil, true}} {
+		if got := s.server.mayConnect(peer{unix.Ucred{Uid: test.uid, Gid: test.gid}, test.groups}); got != test.may {
+			t.Errorf("mayConnect(%+v) = %v", test, got)
 		}
 	}
 }

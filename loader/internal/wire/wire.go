@@ -79,6 +79,7 @@ type Status struct {
 // The codes of Error (docs/wire.md).
 const (
 	CodeConsumerTaken = "CONSUMER_TAKEN"
+	CodeNotConsumer   = "NOT_CONSUMER"
 	CodeBadLine       = "BAD_LINE"
 	CodeBadVersion    = "BAD_VERSION"
 	CodeTooSlow       = "TOO_SLOW"

@@ -244,7 +244,7 @@ export function connectError(path: string, error: NodeJS.ErrnoException): string
       return `The loader is not running: no process listens at ${path}. Start it as root with: whodunit-loader run.`;
     case 'EACCES':
     case 'EPERM':
-      return `Permission denied for ${path}: run as root, or as a member of the socket's group (WHODUNIT_SOCKET_GROUP of the loader).`;
+      return `Permission denied for ${path}: run as root, or as the user in WHODUNIT_SOCKET_USER, who must be in WHODUNIT_SOCKET_GROUP, of the loader.`;
     case 'ENOTSOCK':
       return `${path} is not a socket: check WHODUNIT_SOCKET.`;
     default:

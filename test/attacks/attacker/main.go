@@ -15,6 +15,8 @@ var attacks = map[string]func(args []string) error{
 	"blocked":   blocked,
 	"bystander": bystander,
 	"cgroup":    enterCgroup,
+	"consume":   consume,
+	"crowd":     crowd,
 	"exit":      exit,
 	"forge":     forge,
 	"inMemory":  inMemory,
