@@ -230,6 +230,19 @@ describe('an executable that no path leads to', () => {
   });
 });
 
+describe('a path too long for the record', () => {
+  // Cut between "tmp" and "usr", so that what is left looks like a path of the machine.
+  const long = ['usr', 'bin', 'x'.repeat(247), 'y'.repeat(254), 'z'.repeat(254), 'ssh'].join('/');
+
+  it('is marked as cut, for victim and sender', async () => {
+    const program = join(directoryWith(long), long);
+    const victim = await recordOf(MALLORY, [program, 'exit', '3']);
+    expect(victim.resource['process.executable.path']).toBe(`…/${long}`);
+    const killed = await killedBy(MALLORY, (pid) => startAs(MALLORY, program, ['send', String(pid)]));
+    expect(killed.attributes['whodunit.sender.executable.path']).toBe(`…/${long}`);
+  });
+});
+
 describe('is not marked:', () => {
   const unmarked = ({ attributes }: LogRecord) => {
     expect(attributes['whodunit.process.foreign_root']).toBeUndefined();
