@@ -87,6 +87,19 @@ describe('a process that calls itself systemd', () => {
   );
 });
 
+describe('a process that calls itself systemd, and whose description was displaced by those of others', () => {
+  const SENDERS = 2000; // more than the probes keep
+
+  it('is named, but the record says that its executable is not known', async () => {
+    const attacker = await awaitFirstLine(startAs(MALLORY, ATTACKER, ['undescribed', String(SENDERS)]));
+    const record = await reported(Number(attacker.stdout()));
+    expect(record.attributes).toMatchObject({ 'whodunit.cause': 'killed', 'whodunit.sender.user.id': MALLORY });
+    expect(record.attributes['whodunit.sender.executable.path']).toBeUndefined();
+    expect(record.body).toContain(`uid ${MALLORY}, executable not known)`);
+    expect(evidenceOf(record)).toContain("the sender's executable is not known: the sender may have chosen its name");
+  });
+});
+
 describe('a process that runs as another user', () => {
   it('is reported with its real and its effective user, as a sender', async () => {
     const record = await killedBy(ALICE, (pid) =>
