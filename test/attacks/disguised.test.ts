@@ -237,6 +237,10 @@ describe('an executable that no path leads to', () => {
     );
     expect(killed.attributes['whodunit.sender.executable.state']).toBe('memfd');
     expect(evidenceOf(killed)).toContain("the sender's executable is in memory only");
+    for (const text of [String(killed.body), evidenceOf(killed)]) {
+      expect(text).toContain('\\u000a\\u001b[2J\\u202esystemd');
+      expect(text).not.toMatch(/[\n\u001b\u202e]/);
+    }
     const printed = () => both.whodunit.service.stdout().includes('\\u001b[2J\\u202esystemd') || undefined;
     await until('the name on the console, escaped', REPORTED_WITHIN_MS, printed, both.whodunit.service.output);
     expect(both.whodunit.service.output()).not.toMatch(/\u001b\[2J|\u202e/);
