@@ -91,15 +91,18 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return READ(node, parent);
 }
 
-/* Whether a cgroup's directory belongs to another user than root: who creates it owns it (cgroup_kn_set_ugid()). */
-static __always_inline bool is_delegated(struct kernfs_node *node)
+/*
+ * 1: a cgroup's directory belongs to another user than root, who owns what they create (cgroup_kn_set_ugid()); else 0. There is no
+ * branch: at each directory of a path, it would double what the verifier has to follow.
+ */
+static __always_inline __u64 is_delegated(struct kernfs_node *node)
 {
-	struct kernfs_iattrs *attributes;
+	__u64 uid;
 
 	if (!bpf_core_field_exists(((struct kernfs_iattrs *)0)->ia_uid))
-		return false;
-	attributes = READ(node, iattr);
-	return attributes && READ(attributes, ia_uid.val);
+		return 0;
+	uid = READ(node, iattr, ia_uid.val); /* 0, too, if no attribute was ever set */
+	return (uid + 0xffffffff) >> 32;
 }
 
 /*
@@ -123,8 +126,8 @@ static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
 			return bytes;
 		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX - 2)
 			break;
-		if (is_delegated(node))
-			out[bytes++] = 0;
+		out[bytes] = 0;
+		bytes += is_delegated(node);
 		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(node, name));
 		if (n > 0)
 			bytes += n;

@@ -24,7 +24,7 @@ Commands:
   run      attach the probes, or take over those that are pinned, and serve the socket
   check    print what this kernel supports, what will be missing, and what to do about it
   health   exit with 0 if a loader serves the socket (with --service or --address: if the service is ready), else print the reason and exit with 1
-  unload   remove all pins, and with them the probes
+  unload   remove all pins of whodunit, and with them the probes; not while a loader runs
 
 Flags of run (each with the environment variable that sets its default):
   --socket PATH          WHODUNIT_SOCKET          path of the Unix socket (%s)

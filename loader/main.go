@@ -64,11 +64,11 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	return run(ctx, config, logger)
 }
 
-// unload removes all pins, and says how many records go with them.
+// unload removes all pins, and says how many records go with them. What is not whodunit's stays, and the error names it.
 func unload(out io.Writer, pinDirectory string) error {
 	unacknowledged := probes.Unacknowledged(pinDirectory)
 	removed, err := probes.Unload(pinDirectory)
-	if err != nil {
+	if err != nil && removed == 0 {
 		return err
 	}
 	fmt.Fprintf(out, "removed %d pins under %s", removed, pinDirectory)
@@ -76,7 +76,7 @@ func unload(out io.Writer, pinDirectory string) error {
 		fmt.Fprintf(out, ", and with them %d records that no service had acknowledged", unacknowledged)
 	}
 	fmt.Fprintln(out)
-	return nil
+	return err
 }
 
 // outlive keeps signals from terminating the loader whose default action does: SIGHUP, which asks a service to reload, and SIGPIPE, which

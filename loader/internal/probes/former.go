@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,9 @@ func formerName(older uint32, name string) string {
 	return name
 }
 
+// formerMapNames returns the names of pinned maps that older ABIs used and this one does not.
+func formerMapNames() []string { return []string{"last_words", "memories", "remembered", "senders"} }
+
 // abiDirectory returns the name of the ABI's directory in the pin directory.
 func abiDirectory(number uint32) string { return fmt.Sprintf("v%d", number) }
 
@@ -55,7 +59,7 @@ func abiOf(directory string) uint32 {
 	return uint32(number)
 }
 
-// lockFormer locks the directories of older ABIs. It fails if one of their loaders runs.
+// lockFormer locks the directories of older ABIs, except those that hold no pins but other things. It fails if one of their loaders runs.
 func (p *Probes) lockFormer(pinDirectory string) error {
 	for older := uint32(abi.OldestABI); older < uint32(abi.EventAbiEVENT_ABI); older++ {
 		directory := filepath.Join(pinDirectory, abiDirectory(older))
@@ -65,6 +69,14 @@ func (p *Probes) lockFormer(pinDirectory string) error {
 		}
 		if err != nil {
 			return err
+		}
+		entries, err := os.ReadDir(directory)
+		if err != nil {
+			return errors.Join(fmt.Errorf("read the pins of ABI %d: %w", older, err), lock.Close())
+		}
+		if len(entries) > 0 && !slices.ContainsFunc(entries, isPin) {
+			lock.Close()
+			continue
 		}
 		p.former = append(p.former, former{older, directory, lock})
 	}
@@ -114,11 +126,12 @@ func (p *Probes) eachFormerMap(do func(path, name string) error) error {
 	return nil
 }
 
-// removeFormer removes the directories of older ABIs, with the pins that this ABI does not keep. Their probes must be detached before.
+// removeFormer removes the directories of older ABIs, with the pins that this ABI does not keep; what is not a pin stays. Their probes must be
+// detached before.
 func (p *Probes) removeFormer() error {
 	for len(p.former) > 0 {
 		former := p.former[0]
-		if _, err := removePins(former.directory); err != nil {
+		if _, _, err := removePins(former.directory); err != nil {
 			return fmt.Errorf("remove the pins of ABI %d: %w", former.abi, err)
 		}
 		if err := former.lock.Close(); err != nil {

@@ -111,7 +111,7 @@ func TestTheMapsOfAnOlderABIAreKept(t *testing.T) {
 		{"after an earlier attempt that moved some", moveSome},
 		{"after an earlier attempt that attached the new probes", attachBeside},
 		{"without a map that has another name in this ABI", func(t *testing.T, _, older string) {
-			move(t, filepath.Join(older, bpfMapSenderDescriptions), filepath.Join(older, "unknown"))
+			move(t, filepath.Join(older, bpfMapSenderDescriptions), filepath.Join(older, "senders"))
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -20,59 +19,6 @@ import (
 )
 
 const bpffsPath = "/sys/fs/bpf"
-
-// Unload removes the directory with every pin in it, of every ABI, and so detaches the probes. It returns the number of pins removed. A
-// directory that does not exist is no error.
-func Unload(pinDirectory string) (removed int, err error) {
-	removed, err = removePins(pinDirectory)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return removed, fmt.Errorf("remove the pins: %w", err)
-	}
-	return removed, nil
-}
-
-// removePins removes the directory and what is below it.
-func removePins(directory string) (removed int, err error) {
-	err = filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		removed++
-		return os.Remove(path)
-	})
-	if err != nil {
-		return removed, err
-	}
-	entries, err := os.ReadDir(directory)
-	for _, entry := range entries {
-		err = errors.Join(err, os.Remove(filepath.Join(directory, entry.Name())))
-	}
-	return removed, errors.Join(err, os.Remove(directory))
-}
-
-// undoIfFails calls load. If that fails, it removes what load has pinned, so that nothing is left half attached; but it keeps maps where there
-// are those of an older ABI: load may have moved them, with their records, and the next attempt goes on with them.
-func (p *Probes) undoIfFails(load func() error) error {
-	earlier, err := os.ReadDir(p.directory)
-	if err != nil {
-		return fmt.Errorf("read the pin directory: %w", err)
-	}
-	failed := load()
-	if failed == nil {
-		return nil
-	}
-	entries, err := os.ReadDir(p.directory)
-	for _, entry := range entries {
-		isEarlier := slices.ContainsFunc(earlier, func(e fs.DirEntry) bool { return e.Name() == entry.Name() })
-		if !isEarlier && (len(p.former) == 0 || !slices.Contains(pinnedMaps(), entry.Name())) {
-			err = errors.Join(err, os.Remove(filepath.Join(p.directory, entry.Name())))
-		}
-	}
-	return errors.Join(failed, err)
-}
 
 // removeIfEmpty removes the directory and the one above, unless anything is pinned there: an empty one would make an older loader refuse to
 // start.
@@ -94,6 +40,9 @@ func CheckPins(pinDirectory string) error {
 		return fmt.Errorf("read the pin directory: %w", err)
 	}
 	for _, entry := range entries {
+		if !holdsPins(pinDirectory, entry) {
+			return exitcode.Errorf(exitcode.Unavailable, "the pin directory %s holds %q, which no whodunit-loader has pinned; use another --pin-dir", pinDirectory, entry.Name())
+		}
 		if pinned := abiOf(entry.Name()); pinned < abi.OldestABI || pinned > newest {
 			return exitcode.Errorf(exitcode.Unavailable,
 				"the pin directory %s holds %q; this loader reads the pins of ABI %d to %d (v%[3]d to v%[4]d) only; use the loader that made it or another --pin-dir, or remove it with `whodunit-loader unload --pin-dir %[1]s`%[5]s",

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/ring"
 	"whodunit/loader/internal/wire"
 )
@@ -130,7 +131,7 @@ func lockDirectory(directory string) (*os.File, error) {
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("another whodunit-loader uses the pin directory %s; stop it, or give this one its own with --pin-dir", filepath.Dir(directory))
+		return nil, exitcode.Errorf(exitcode.Unavailable, "another whodunit-loader uses the pin directory %s; stop it, or give this one its own with --pin-dir", filepath.Dir(directory))
 	}
 	return lock, nil
 }

@@ -4,7 +4,6 @@ package record
 
 import (
 	"reflect"
-	"slices"
 	"testing"
 	"unsafe"
 
@@ -179,89 +178,6 @@ func signo(signal *Signal) uint32 {
 		return 0
 	}
 	return signal.Signo
-}
-
-func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
-	fact := abi.SignalFact{
-		Signo: 9, Code: 0, Siginfo: uint32(abi.SiginfoKindSIGINFO_REAL), SiginfoPid: 99, SiginfoUid: 7, Committed: 1, Group: 1, TargetTid: 42, SyscallNr: 62, SyscallArch: 0x40000003, SenderProcessLives: 1,
-		Sender: abi.ProcessKey{StartBoottimeNs: 4, Pid: 99}, SenderTid: 100, SenderUid: 8, SenderFlags: uint32(abi.TaskFlagPF_EXITING), SenderComm: recordtest.Comm("sh"),
-		StackFrames: 4, Stack: [20]uint64{1, 2, 3, 4},
-	}
-	description := abi.Description{
-		ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, AncestorsCount: 1, Ancestors: [6]abi.Ancestor{{Pid: 1, Comm: recordtest.Comm("init")}},
-		ExeFlags: uint32(abi.PartFlagEXE_DELETED | abi.PartFlagEXE_CHROOT), Credentials: abi.Credentials{RealUid: 7, LoginUid: 6},
-	}
-	for i, b := range []byte("sh\x00b\x00c\x00sh\x00") {
-		description.Data[i] = int8(b)
-	}
-	event := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_SIGNAL, fact), recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, recordtest.Raw(description)[:unsafe.Offsetof(description.Data)+10])))
-	signal := event.Signal
-	if *signal.SiginfoPid != 99 || *signal.SiginfoUID != 7 || *signal.Syscall != 62 || *signal.SyscallArch != 0x40000003 || signal.Info != "siginfo" || signal.Action != "default" {
-		t.Errorf("%+v", signal)
-	}
-	if want := []string{"__send_signal_locked", "isig"}; !reflect.DeepEqual(signal.KernelStack, want) {
-		t.Errorf("stack %q", signal.KernelStack)
-	}
-	exe, cgroup, realUID, loginUID := "/b/sh", "/c", uint32(7), uint32(6)
-	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{1, "init"}}}
-	if !reflect.DeepEqual(signal.Sender, want) {
-		t.Errorf("sender %+v", signal.Sender)
-	}
-}
-
-func TestTheUsersOfAVictimAreThoseOfItsCredentials(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		login   uint32
-		isKnown bool
-	}{
-		{"who logged in", 1000, true},
-		{"without a login", uint32(abi.UidValueUID_UNSET), false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			process := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CREDENTIALS, 0, recordtest.Raw(abi.Credentials{RealUid: 7, LoginUid: test.login})))).Process
-			if *process.RealUID != 7 || (process.LoginUID != nil) != test.isKnown || (test.isKnown && *process.LoginUID != test.login) {
-				t.Errorf("real %v, login %v", process.RealUID, process.LoginUID)
-			}
-		})
-	}
-	if _, err := NewDecoder(Machine{}).Decode(recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CREDENTIALS, 0, make([]byte, 7)))); err == nil {
-		t.Error("no error for credentials that are cut off")
-	}
-}
-
-func TestFlagsOfAnExecutableHaveNames(t *testing.T) {
-	for flags, want := range map[abi.PartFlag][]string{
-		0:                               {},
-		abi.PartFlagPART_FLAG_TRUNCATED: {},
-		abi.PartFlagEXE_MEMFD:           {"memfd"},
-		abi.PartFlagEXE_DELETED | 1<<15: {"deleted"},
-		abi.PartFlagEXE_UNMOUNTED | abi.PartFlagEXE_CHROOT | abi.PartFlagPART_FLAG_TRUNCATED: {"chroot", "unmounted"},
-		abi.PartFlagEXE_FOREIGN_MOUNTS: {"foreign_mounts"},
-		abi.PartFlagEXE_USER_MOUNTS:    {"user_mounts"},
-	} {
-		process := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_EXE, flags, []byte("sh\x00")))).Process
-		if !reflect.DeepEqual(process.ExeFlags, want) {
-			t.Errorf("flags %d: %q, want %q", flags, process.ExeFlags, want)
-		}
-	}
-	if process := decodeOrFail(t, recordtest.Record(1<<8)).Process; process.ExeFlags != nil || process.RealUID != nil {
-		t.Errorf("%+v", process)
-	}
-}
-
-func TestADescriptionOfABI5HasNoCredentials(t *testing.T) {
-	description := abi.Description{ExeBytes: 3}
-	raw := append(recordtest.Raw(description)[:unsafe.Offsetof(description.Credentials)], "sh\x00"...)
-	signal := recordtest.Signal(abi.PartKindPART_SIGNAL, abi.SignalFact{Signo: 9})
-	head := recordtest.Raw(abi.Event{Abi: lastABIWithoutCredentials, StatusRaw: 9})
-	sender := decodeOrFail(t, slices.Concat(head, signal, recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, raw))).Signal.Sender
-	if *sender.Exe != "/sh" || sender.RealUID != nil || sender.LoginUID != nil || len(sender.ExeFlags) != 0 {
-		t.Errorf("%+v", sender)
-	}
-	if _, err := NewDecoder(Machine{Symbols: recordtest.Symbols{}}).Decode(slices.Concat(recordtest.Record(9), signal, recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, raw))); err == nil {
-		t.Error("no error for a description of this ABI that is cut off")
-	}
 }
 
 func TestFaults(t *testing.T) {

@@ -18,6 +18,11 @@ export const SUSPECTS_MAX = 1_024;
 /** Failures in a row before a request that the target asked to repeat is split, because a smaller one may pass. */
 export const RETRIES_BEFORE_SPLIT = 4;
 
+/** Accepted records after which larger requests are tried again. */
+export const GROW_AFTER_RECORDS = 512;
+/** Also when a record fails alone: then the number of records is not the cause. */
+const UNLIMITED = Number.POSITIVE_INFINITY;
+
 export const BACKOFF_MAX_MS = 30_000;
 /** Shorter if no server can be reached: an attempt is cheap, and delivery resumes soon after an outage. */
 export const BACKOFF_UNREACHED_MAX_MS = 5_000;
@@ -35,6 +40,10 @@ export interface Plan<Row> {
   readonly everAccepted: boolean;
   /** The last request was accepted, and no other was planned since. */
   readonly justAccepted: boolean;
+  /** Records of one request. Finite: the target did not accept twice as many, but may accept these. */
+  readonly recordsMax: number;
+  /** Records that were accepted since recordsMax changed. */
+  readonly acceptedSince: number;
 }
 
 /** A record that the target did not accept in a request of its own. */
@@ -88,7 +97,16 @@ export interface Moment {
 }
 
 export function newPlan<Row>(): Plan<Row> {
-  return { parts: [], suspects: [], failures: 0, everAccepted: false, justAccepted: false };
+  const recordsMax = Number.POSITIVE_INFINITY;
+  return {
+    parts: [],
+    suspects: [],
+    failures: 0,
+    everAccepted: false,
+    justAccepted: false,
+    recordsMax,
+    acceptedSince: 0,
+  };
 }
 
 /** `waiting`: records in the queue. `closing`: suspects are left to the next start. */
@@ -103,10 +121,15 @@ export function nextStep<Row>(plan: Plan<Row>, waiting: number, closing: boolean
     const round: Stage = { kind: 'round', left: ready.rounds + FIRST_ROUND_REQUESTS };
     return { kind: 'send', plan: withSuspect(before, { ...ready, stage: round }), rows: [ready.row] };
   }
-  const [part] = plan.parts;
-  if (part !== undefined) return { kind: 'send', plan: before, rows: part };
+  const [part, ...rest] = plan.parts;
+  if (part !== undefined) {
+    const rows = part.slice(0, plan.recordsMax);
+    const parts = rows.length < part.length ? [rows, part.slice(rows.length), ...rest] : plan.parts;
+    return { kind: 'send', plan: { ...before, parts }, rows };
+  }
   if (waiting > 0) return { kind: 'take' };
-  const [alone] = due;
+  // The one with the fewest attempts: each has its turn, because one of them may be refused for ever.
+  const alone = due.toSorted((a, b) => a.attempts - b.attempts)[0];
   if (alone !== undefined) return { kind: 'send', plan: before, rows: [alone.row] };
   return { kind: 'idle', untilMs: suspects.length === 0 ? null : Math.min(...suspects.map(({ dueMs }) => dueMs)) };
 }
@@ -123,12 +146,12 @@ export function decide<Row>(plan: Plan<Row>, rows: readonly Row[], outcome: Outc
   if (outcome.kind === 'success') {
     // A partial success of nothing accepts no record.
     const some = outcome.partial === null || outcome.partial.rejected < rows.length;
-    const after = some ? accepted(rest, suspect !== undefined, at) : { plan: rest, rejected: [] };
+    const after = some ? accepted(grown(rest, rows.length), suspect !== undefined, at) : { plan: rest, rejected: [] };
     return { ...after, accepted: rows, waitMs: 0 };
   }
-  if (rows.length > 1)
-    return { plan: { ...rest, parts: [...halves(rows), ...rest.parts] }, accepted: [], rejected: [], waitMs: 0 };
-  return { plan: rest, accepted: [], rejected: rows.map((row) => ({ row, failure: outcome, attempts: 1 })), waitMs: 0 };
+  if (rows.length > 1) return { plan: split(rest, rows), accepted: [], rejected: [], waitMs: 0 };
+  const rejected = rows.map((row) => ({ row, failure: outcome, attempts: 1 }));
+  return { plan: { ...rest, recordsMax: UNLIMITED }, accepted: [], rejected, waitMs: 0 };
 }
 
 /**
@@ -165,7 +188,7 @@ function partFailed<Row>(plan: Plan<Row>, rows: readonly Row[], failure: Failure
   if (failure.kind === 'retryable' && (!failure.sent || failures < RETRIES_BEFORE_SPLIT))
     return { ...decision, plan: after };
   const rest = plan.parts.slice(1);
-  if (rows.length > 1) return { ...decision, plan: { ...after, parts: [...halves(rows), ...rest] } };
+  if (rows.length > 1) return { ...decision, plan: split({ ...after, parts: rest }, rows) };
   const added = rows.map((row): Suspect<Row> => {
     const dueMs = at.nowMs + waitMs;
     return { row, failure, sinceMs: at.wallMs, attempts: 1, passed: 0, rounds: 0, stage: WAITING, dueMs };
@@ -173,15 +196,22 @@ function partFailed<Row>(plan: Plan<Row>, rows: readonly Row[], failure: Failure
   const suspects = [...before, ...added];
   const excess = suspects.slice(0, Math.max(suspects.length - SUSPECTS_MAX, 0));
   const parts = [...excess.map(({ row }) => [row]), ...rest];
-  return { ...decision, plan: { ...after, parts, suspects: suspects.slice(excess.length) } };
+  return {
+    ...decision,
+    plan: { ...after, parts, suspects: suspects.slice(excess.length), recordsMax: UNLIMITED },
+  };
 }
 
 /** Only an answer that does not ask to try again counts. */
 function suspectFailed<Row>(plan: Plan<Row>, suspect: Suspect<Row>, failure: Failure, at: Moment): Decision<Row> {
   const attempts = suspect.attempts + 1;
-  const dueMs = at.nowMs + backOffMs(failure, suspect.attempts, plan.everAccepted, at);
+  const dueMs = at.nowMs + backOffMs(failure, Math.max(suspect.attempts, plan.failures), plan.everAccepted, at);
   const after = { ...suspect, failure, attempts, dueMs, stage: stageAfter(suspect.stage, failure) };
-  return { plan: withSuspect(plan, after), accepted: [], rejected: [], waitMs: requestedMs(failure) };
+  const decision = { accepted: [], rejected: [], waitMs: requestedMs(failure) };
+  if (plan.failures === 0) return { ...decision, plan: withSuspect(plan, after) };
+  // Nothing was accepted since other records failed, too: the target fails, and all suspects share one back-off.
+  const suspects = plan.suspects.map((one) => ({ ...one, dueMs: Math.max(one.dueMs, dueMs) }));
+  return { ...decision, plan: withSuspect({ ...plan, suspects }, after) };
 }
 
 function stageAfter(stage: Stage, failure: Failure): Stage {
@@ -194,9 +224,18 @@ function withSuspect<Row>(plan: Plan<Row>, suspect: Suspect<Row>): Plan<Row> {
   return { ...plan, suspects: plan.suspects.map((one) => (one.row === suspect.row ? suspect : one)) };
 }
 
-function halves<Row>(rows: readonly Row[]): (readonly Row[])[] {
+/** Puts the halves of a request that failed before the other parts. Further requests are no larger than a half. */
+function split<Row>(plan: Plan<Row>, rows: readonly Row[]): Plan<Row> {
   const middle = rows.length >> 1;
-  return [rows.slice(0, middle), rows.slice(middle)];
+  const parts = [rows.slice(0, middle), rows.slice(middle), ...plan.parts];
+  return { ...plan, parts, recordsMax: middle, acceptedSince: 0 };
+}
+
+/** The target accepted these records: after enough of them, requests may be twice as large. */
+function grown<Row>(plan: Plan<Row>, records: number): Plan<Row> {
+  const acceptedSince = plan.acceptedSince + records;
+  if (acceptedSince < GROW_AFTER_RECORDS) return { ...plan, acceptedSince };
+  return { ...plan, recordsMax: plan.recordsMax * 2, acceptedSince: 0 };
 }
 
 /** The delay that the target requested, up to the limit. 0: none. */

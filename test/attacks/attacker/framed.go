@@ -35,11 +35,11 @@ const (
 
 // sigevent is struct sigevent, in the layout of both word sizes.
 type sigevent struct {
-	value  uintptr
+	_      uintptr // sigev_value
 	signo  int32
 	notify int32
 	tid    uintptr
-	rest   [48]byte
+	_      [48]byte
 }
 
 // bystander is an innocent process: it has a name and goes about its business. bystander NAME spin CALL · bystander NAME use KIND PATH.
@@ -231,9 +231,9 @@ func openShared(kind, path string) (fd int, err error) {
 
 // siginfo is struct siginfo of a queued signal, in the layout of 64 bits.
 type siginfo struct {
-	signo, errno, code, padding, pid int32
-	uid                              uint32
-	rest                             [104]byte
+	signo, _, code, _, pid int32
+	_                      uint32 // si_uid
+	_                      [104]byte
 }
 
 // forge sends a signal with a code of the kernel and a false sender to its own child, or lets the child send it to itself.

@@ -34,7 +34,7 @@ var attacks = map[string]func(args []string) error{
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: attacker NAME [ARGUMENT]..."))
+		fail(fmt.Errorf("usage: attacker NAME [ARGUMENTS]"))
 	}
 	attack, ok := attacks[os.Args[1]]
 	if !ok {

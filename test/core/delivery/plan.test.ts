@@ -10,6 +10,7 @@ import {
   type Decision,
   decide,
   FIRST_ROUND_REQUESTS,
+  GROW_AFTER_RECORDS,
   type Moment,
   newPlan,
   nextStep,
@@ -71,6 +72,12 @@ describe('the next step', () => {
     ['sends no suspect before a part', next(plan({ parts: [['a']], suspects: [suspect('x')] })), ['a']],
     ['sends no suspect before a batch', next(plan({ suspects: [suspect('x')] }), 1), { kind: 'take' }],
     ['sends a suspect that is due if there is nothing else', next(plan({ suspects: [waits, suspect('y')] })), ['y']],
+    [
+      'of these, sends the one with the fewest attempts',
+      next(plan({ suspects: [suspect('x'), suspect('y', { attempts: 2 }), suspect('z', { attempts: 4 })] })),
+      ['y'],
+    ],
+    ['sends no more records than were accepted', next(plan({ parts: [['a', 'b', 'c']], recordsMax: 2 })), ['a', 'b']],
     [
       'sends a suspect whose round is not confirmed, too, if there is nothing else',
       next(plan({ suspects: [suspect('x', UNCONFIRMED)] })),
@@ -140,7 +147,7 @@ describe('an accepted part', () => {
 
   it('is settled, and the failures before it are forgotten', () => {
     expect(accept({})).toEqual({
-      plan: plan({ parts: [['c']], everAccepted: true, justAccepted: true }),
+      plan: plan({ parts: [['c']], everAccepted: true, justAccepted: true, acceptedSince: 2 }),
       accepted: ['a', 'b'],
       rejected: [],
       waitMs: 0,
@@ -182,11 +189,43 @@ describe('an accepted part', () => {
   });
 });
 
+describe('the size of a request', () => {
+  const rows = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
+  const planAfter = (from: Partial<Plan<string>>, count: number, outcome: Outcome) =>
+    decide(plan({ parts: [rows(count)], ...from }), rows(count), outcome, at()).plan;
+
+  it('leaves the rest of a part for the next request', () => {
+    const step = nextStep(plan({ parts: [['a', 'b', 'c'], ['d']], recordsMax: 2 }), 0, false, NOW);
+    expect(step).toMatchObject({ rows: ['a', 'b'], plan: { parts: [['a', 'b'], ['c'], ['d']] } });
+  });
+
+  it.each<[string, Outcome]>([
+    ['fails', AMBIGUOUS],
+    ['is bad', REJECTED],
+  ])('is limited to half of one that %s', (_, outcome) => {
+    expect(planAfter({ acceptedSince: 9 }, 5, outcome)).toMatchObject({ recordsMax: 2, acceptedSince: 0 });
+  });
+
+  it.each<[string, Outcome]>([
+    ['fails', AMBIGUOUS],
+    ['is bad', REJECTED],
+  ])('is not limited any more if a record alone %s', (_, outcome) => {
+    expect(planAfter({ recordsMax: 1 }, 1, outcome).recordsMax).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('doubles after enough records were accepted', () => {
+    const accepted = (acceptedSince: number) => planAfter({ recordsMax: 4, acceptedSince }, 2, OK);
+    const enough = GROW_AFTER_RECORDS - 2;
+    expect(accepted(enough - 1)).toMatchObject({ recordsMax: 4, acceptedSince: enough + 1 });
+    expect(accepted(enough)).toMatchObject({ recordsMax: 8, acceptedSince: 0 });
+  });
+});
+
 describe('a request that is bad', () => {
   it('is halved at once, without a wait', () => {
     const from = plan({ parts: [['a', 'b', 'c'], ['d']], failures: 2 });
     expect(decide(from, ['a', 'b', 'c'], REJECTED, at())).toEqual({
-      plan: { ...from, parts: [['a'], ['b', 'c'], ['d']] },
+      plan: { ...from, parts: [['a'], ['b', 'c'], ['d']], recordsMax: 1 },
       accepted: [],
       rejected: [],
       waitMs: 0,
@@ -266,7 +305,7 @@ describe('a part that fails', () => {
 describe('a suspect', () => {
   const answer = (outcome: Outcome, changes: Partial<Suspect<string>> = {}, from: Partial<Plan<string>> = {}) =>
     decide(
-      plan({ parts: [['a']], suspects: [suspect('w', UNCONFIRMED), suspect('x', changes)], failures: 2, ...from }),
+      plan({ parts: [['a']], suspects: [suspect('w', UNCONFIRMED), suspect('x', changes)], ...from }),
       ['x'],
       outcome,
       at(),
@@ -283,6 +322,7 @@ describe('a suspect', () => {
         suspects: [suspect('u', { passed: 1 }), suspect('v', { passed: 2 })],
         everAccepted: true,
         justAccepted: true,
+        acceptedSince: 1,
       }),
       accepted: ['x'],
       rejected: [],
@@ -306,7 +346,6 @@ describe('a suspect', () => {
     expect(decision.plan).toEqual(
       plan({
         parts: [['a']],
-        failures: 2,
         suspects: [
           suspect('w', UNCONFIRMED),
           suspect('x', { stage: expected, rounds: 2, failure, attempts: 4, dueMs }),
@@ -324,6 +363,24 @@ describe('a suspect', () => {
   it('is sent again later and later', () => {
     const due = (attempts: number) => (answer(AMBIGUOUS, { attempts }).plan.suspects[1]?.dueMs ?? 0) - NOW;
     expect([due(1), due(2), due(3), due(60)]).toEqual([100, 200, 400, BACKOFF_MAX_MS / 2]);
+  });
+
+  it.each<[string, Partial<Plan<string>>, number[]]>([
+    [
+      'while the target fails on everything, shares its back-off with all others',
+      { failures: 3 },
+      [NOW + 400, NOW + 400],
+    ],
+    ['also if it failed more often than others', { failures: 1 }, [NOW + 400, NOW + 400]],
+    ['while others are accepted, has a back-off of its own', { failures: 0 }, [NOW, NOW + 400]],
+  ])('%s', (_, from, dueMs) => {
+    const { suspects } = answer(AMBIGUOUS, { attempts: 3 }, from).plan;
+    expect(suspects.map((one) => one.dueMs)).toEqual(dueMs);
+  });
+
+  it('does not shorten the wait of another', () => {
+    const suspects = [suspect('w', { dueMs: NOW + 9_000 }), suspect('x')];
+    expect(answer(AMBIGUOUS, {}, { failures: 1, suspects }).plan.suspects[0]?.dueMs).toBe(NOW + 9_000);
   });
 
   it('is not taken for a part that begins with the same record', () => {
@@ -434,6 +491,24 @@ describe('a delivery', () => {
     expect([accepted.size, rejected.size, [...waiting]]).toEqual([299, 0, [POISON]]);
   });
 
+  it('to a server that fails on more than one record at a time sends few that fail', () => {
+    const { accepted, requests } = deliver(2_000, 1, 5_000, (rows) => (rows.length > 1 ? AMBIGUOUS : OK));
+    expect(accepted.size).toBe(2_000);
+    expect(requests).toBeLessThan(2_050);
+  });
+
+  it('to a server that fails on everything for a day sends no more, the more records wait', () => {
+    let [nowMs, requests] = [0, 0];
+    let state = plan({ suspects: Array.from({ length: 600 }, (_, index) => suspect(`${index}`)), failures: 1 });
+    for (; nowMs < 86_400_000; requests += 1) {
+      const step = nextStep(state, 0, false, nowMs);
+      if (step.kind === 'send') state = decide(step.plan, step.rows, AMBIGUOUS, at({ nowMs, firstMs: 500 })).plan;
+      else if (step.kind === 'idle') nowMs = step.untilMs ?? nowMs;
+    }
+    expect(requests).toBeLessThan(20_000); // with a back-off for each: 2.7 million
+    expect(new Set(state.suspects.map(({ attempts }) => attempts > 3))).toEqual(new Set([true]));
+  });
+
   it('of one record that fails waits for ever: no other is accepted', () => {
     const { rejected, waiting, requests } = deliver(1, 1, 2_000, () => AMBIGUOUS);
     expect([rejected.size, [...waiting], requests]).toEqual([0, [0], 2_000]);
@@ -497,3 +572,8 @@ function lcg(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+it('a target that has never accepted a record, and refuses the first one for its settings, is not asked again soon', () => {
+  const first = decide({ ...newPlan<string>(), parts: [['a']] }, ['a'], MISCONFIGURED, at());
+  expect(first.waitMs).toBe(0.75 * BACKOFF_MAX_MS);
+});

@@ -84,6 +84,13 @@ describe('a minute of one service', () => {
     expect(aggregated.severity).toBe(FATAL);
   });
 
+  it('has the severity of the last of several that are equally severe, as it has its resource', () => {
+    const loops = new CrashLoops(1);
+    const last = { ...ERROR };
+    for (const severity of [ERROR, ERROR, last]) loops.add(candidate({ severity }), 0);
+    expect(loops.due(Number.POSITIVE_INFINITY)[0]?.severity).toBe(last);
+  });
+
   it('is passed to the next run if it was still open, and is then due at once', () => {
     const loops = new CrashLoops(1);
     for (const key of ['a', 'b', 'b']) loops.add(candidate({ key, endedNs: 7n }), 0);

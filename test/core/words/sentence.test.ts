@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it } from 'vitest';
+import type { Identities } from '../../../src/core/identity/identity.ts';
+import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
+import { sentence } from '../../../src/core/words/sentence.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import {
   actor,
@@ -109,4 +112,21 @@ it.each<[Death, string]>([
   [killedBy(9), 'was killed by SIGKILL after 3.0 s; the sender is not known.'],
 ])('sentence %#', (death, text) => {
   expect(recordOf(death).body).toBe(`sleep (pid 4242) ${text}`);
+});
+
+it.each<[string, Partial<Death>, string]>([
+  ['its delivery was not recorded', { signal: signal(11, { code: 1, sender: itself() }) }, 'SIGSEGV (SEGV_MAPERR)'],
+  [
+    'its handler raised the signal again, without siginfo',
+    { signal: noinfoSignal(11, { syscall: 62, sender: itself() }), handled_fault: fault(11, 2) },
+    'SIGSEGV (SEGV_ACCERR at 0xbeef)',
+  ],
+])('a fault has the label of what is known: %s', (_, facts, label) => {
+  expect(recordOf(killedBy(11, facts)).body).toBe(`sleep (pid 4242) crashed with ${label}, after 3.0 s.`);
+});
+
+it('a fault without siginfo has no label', () => {
+  const verdict = { ...classify(killedBy(11, { fault: fault(11, 1) })), fault: null, signal: null };
+  const identities = { victim: { name: 'sleep', pid: 4242, foreignRoot: null }, sender: null } as Identities;
+  expect(sentence(verdict, identities, null)).toBe('sleep (pid 4242) crashed with SIGSEGV, after 3.0 s.');
 });
