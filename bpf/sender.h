@@ -29,7 +29,7 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->exe_flags = 0;
 	if (mm && fs) {
 		exe = read_path(out->data, &READ(mm, exe_file)->f_path, &fs->root);
-		out->exe_flags = exe_flags(exe);
+		out->exe_flags = exe_flags(exe) | (exe & TRUNCATED ? PART_FLAG_TRUNCATED : 0);
 		exe &= ~(TRUNCATED | OUTSIDE_ROOT);
 	}
 	if (exe > PATH_BYTES_MAX)

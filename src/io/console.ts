@@ -4,6 +4,7 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import * as semconv from '../core/telemetry/semconv.ts';
 import { duration, size } from '../core/words/units.ts';
+import { visible } from '../core/words/visible.ts';
 
 type Value = string | number | boolean | readonly string[] | undefined;
 type Bag = Readonly<Record<string, Value>>;
@@ -201,10 +202,3 @@ function list(value: Value, separator: string): string | null {
 function short(id: string | null, label: string, chars = 12): string | null {
   return id === null ? null : `${label} ${id.slice(0, chars)}`;
 }
-
-/** Text from the process must not control the terminal: C0, DEL, C1 and bidirectional controls are escaped. */
-function visible(value: string): string {
-  return value.replace(UNPRINTABLE, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
-}
-
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;

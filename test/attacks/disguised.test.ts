@@ -87,6 +87,19 @@ describe('a process that calls itself systemd', () => {
   );
 });
 
+describe('a process that calls itself systemd, and whose description was displaced by those of others', () => {
+  const SENDERS = 2000; // more than the probes keep
+
+  it('is named, but the record says that its executable is not known', async () => {
+    const attacker = await awaitFirstLine(startAs(MALLORY, ATTACKER, ['undescribed', String(SENDERS)]));
+    const record = await reported(Number(attacker.stdout()));
+    expect(record.attributes).toMatchObject({ 'whodunit.cause': 'killed', 'whodunit.sender.user.id': MALLORY });
+    expect(record.attributes['whodunit.sender.executable.path']).toBeUndefined();
+    expect(record.body).toContain(`uid ${MALLORY}, executable not known)`);
+    expect(evidenceOf(record)).toContain("the sender's executable is not known: the sender may have chosen its name");
+  });
+});
+
 describe('a process that runs as another user', () => {
   it('is reported with its real and its effective user, as a sender', async () => {
     const record = await killedBy(ALICE, (pid) =>
@@ -224,9 +237,26 @@ describe('an executable that no path leads to', () => {
     );
     expect(killed.attributes['whodunit.sender.executable.state']).toBe('memfd');
     expect(evidenceOf(killed)).toContain("the sender's executable is in memory only");
+    for (const text of [String(killed.body), evidenceOf(killed)]) {
+      expect(text).toContain('\\u000a\\u001b[2J\\u202esystemd');
+      expect(text).not.toMatch(/[\n\u001b\u202e]/);
+    }
     const printed = () => both.whodunit.service.stdout().includes('\\u001b[2J\\u202esystemd') || undefined;
     await until('the name on the console, escaped', REPORTED_WITHIN_MS, printed, both.whodunit.service.output);
     expect(both.whodunit.service.output()).not.toMatch(/\u001b\[2J|\u202e/);
+  });
+});
+
+describe('a path too long for the record', () => {
+  // Cut between "tmp" and "usr", so that what is left looks like a path of the machine.
+  const long = ['usr', 'bin', 'x'.repeat(247), 'y'.repeat(254), 'z'.repeat(254), 'ssh'].join('/');
+
+  it('is marked as cut, for victim and sender', async () => {
+    const program = join(directoryWith(long), long);
+    const victim = await recordOf(MALLORY, [program, 'exit', '3']);
+    expect(victim.resource['process.executable.path']).toBe(`…/${long}`);
+    const killed = await killedBy(MALLORY, (pid) => startAs(MALLORY, program, ['send', String(pid)]));
+    expect(killed.attributes['whodunit.sender.executable.path']).toBe(`…/${long}`);
   });
 });
 

@@ -186,8 +186,9 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		sender.LoginUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.LoginUid)))
 	}
 	if exeBytes > 0 {
-		sender.Exe = d.path(texts[:exeBytes], false)
-		sender.ExeFlags = d.exeFlags(abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags))))
+		flags := abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags)))
+		sender.Exe = d.path(texts[:exeBytes], flags&abi.PartFlagPART_FLAG_TRUNCATED != 0)
+		sender.ExeFlags = d.exeFlags(flags)
 	}
 	texts = texts[exeBytes:]
 	sender.Cgroup, sender.CgroupClaimed = d.cgroup(texts[:cgroupBytes], false)

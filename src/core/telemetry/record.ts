@@ -11,6 +11,7 @@ import { VERSION } from '../version.ts';
 import { exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
 import { sentence } from '../words/sentence.ts';
+import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
@@ -43,7 +44,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: sentence(verdict, identities, meaning),
+    body: visible(sentence(verdict, identities, meaning)),
     attributes: recordAttributes(input, meaning) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
@@ -77,7 +78,7 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     [semconv.RECENT_TERMINATIONS, recent],
     [semconv.PROCESS_FOREIGN_ROOT, identities.victim.foreignRoot],
     [semconv.PROCESS_EXECUTABLE_STATE, identities.victim.executableState],
-    [semconv.EVIDENCE, [...verdict.evidence, ...executableFacts(identities), ...droppedEvidence(dropped)]],
+    [semconv.EVIDENCE, [...verdict.evidence, ...executableFacts(identities), ...droppedEvidence(dropped)].map(visible)],
     [semconv.IDENTITY_DROPPED, dropped.length === 0 ? null : dropped],
     [semconv.PROCESS_EXIT_CODE, verdict.exitCode],
     [semconv.EXIT_MEANING, meaning],

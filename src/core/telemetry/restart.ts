@@ -9,6 +9,7 @@ import { hrTime, isoTime, seconds } from '../time.ts';
 import type { Restart, Victim } from '../wire/event.ts';
 import { ancestorLabels } from '../words/labels.ts';
 import { duration } from '../words/units.ts';
+import { visible } from '../words/visible.ts';
 import type { Attributes } from './attributes.ts';
 import { SCOPE } from './record.ts';
 import * as semconv from './semconv.ts';
@@ -80,7 +81,9 @@ export function buildRestart(restart: Restart, termination: Reported, observedNs
     hrTime: hrTime(restart.time_ns + restart.clock_offset_ns),
     hrTimeObserved: hrTime(observedNs),
     ...INFO,
-    body: `${displayName(process)} was restarted${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} terminated.`,
+    body: visible(
+      `${displayName(process)} was restarted${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} terminated.`,
+    ),
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource,

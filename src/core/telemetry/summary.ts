@@ -6,6 +6,7 @@ import type { Aggregate } from '../filter/aggregate.ts';
 import type { Host } from '../identity/host.ts';
 import { hrTime, isoTime } from '../time.ts';
 import { duration } from '../words/units.ts';
+import { visible } from '../words/visible.ts';
 import type { Attributes } from './attributes.ts';
 import { SCOPE } from './record.ts';
 import { resourceValue, serviceLevel } from './resource.ts';
@@ -33,7 +34,9 @@ export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigi
     hrTimeObserved: hrTime(observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
+    body: visible(
+      `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
+    ),
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(resource),

@@ -17,12 +17,14 @@ export function faultLabel(signo: number, code: number, address: string | null):
 
 /** What a reader must know before trusting a path: `the sender's executable lies in a root that chroot(2) set`. */
 export function executableFacts({ victim, sender }: Identities): string[] {
+  const undescribed = sender !== null && sender.executable === null;
   const subjects = [['its', victim] as const, ...(sender === null ? [] : [["the sender's", sender] as const])];
-  return subjects.flatMap(([whose, { foreignRoot, inUserContainer, executableState }]) => [
+  const facts = subjects.flatMap(([whose, { foreignRoot, inUserContainer, executableState }]) => [
     ...(foreignRoot === null ? [] : [`${whose} executable ${FOREIGN_ROOTS[foreignRoot]}`]),
     ...(inUserContainer ? [`${whose} executable ${IN_USER_CONTAINER}`] : []),
     ...(executableState === null ? [] : [`${whose} executable ${STATES[executableState]}`]),
   ]);
+  return undescribed ? [...facts, "the sender's executable is not known: the sender may have chosen its name"] : facts;
 }
 
 const IN_USER_CONTAINER = 'lies in a container that an unprivileged user started: its path is one in there';

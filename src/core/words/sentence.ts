@@ -27,7 +27,12 @@ function senderLabel(sender: Identity): string {
   const { pid, name, user, ancestors } = sender;
   const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
   const chain = nearest.join('') + (ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
-  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`}${rootLabel(sender)})${chain}`;
+  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`}${rootLabel(sender)}${commLabel(sender)})${chain}`;
+}
+
+/** Without an executable, the name is the comm, which a process may choose. */
+function commLabel({ executable }: Identity): string {
+  return executable === null ? ', executable not known' : '';
 }
 
 /** A name from a foreign root may be anyone's choice. */

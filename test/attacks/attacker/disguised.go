@@ -5,10 +5,12 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +62,43 @@ func send(args []string) error {
 	}
 	ready()
 	return nil
+}
+
+// undescribed lets a process that calls itself systemd send SIGTERM, then so many others send signals that the probes forget the first. Only
+// then is the signal delivered. `undescribed COUNT`.
+func undescribed(args []string) error {
+	var gate [2]int
+	if err := unix.Pipe(gate[:]); err != nil {
+		return err
+	}
+	victim := fork(unix.SIGCHLD, []call{
+		defaultAction(unix.SIGTERM),
+		blockOnly(unix.SIGTERM),
+		{number: unix.SYS_READ, args: [6]uintptr{uintptr(gate[0]), hold(new([1]byte)), 1}},
+		blockOnly(),
+	})
+	const queued = 40 // A realtime signal is queued, however many are pending.
+	target := fork(unix.SIGCHLD, []call{defaultAction(queued), blockOnly(queued)})
+	time.Sleep(100 * time.Millisecond) // until both have blocked the signals
+	sends := func(pid int, signal uintptr) []call {
+		return []call{
+			{number: unix.SYS_PRCTL, args: [6]uintptr{unix.PR_SET_NAME, text("systemd")}},
+			{number: unix.SYS_KILL, args: [6]uintptr{uintptr(pid), signal}},
+			{number: unix.SYS_EXIT_GROUP},
+		}
+	}
+	if err := victims(1, sends(victim, uintptr(unix.SIGTERM)), nil); err != nil {
+		return err
+	}
+	if err := victims(number(args[0]), sends(target, queued), nil); err != nil {
+		return err
+	}
+	if _, err := unix.Write(gate[1], []byte{1}); err != nil {
+		return err
+	}
+	_, err := unix.Wait4(victim, nil, 0, nil)
+	fmt.Println(victim)
+	return errors.Join(err, unix.Kill(target, unix.SIGKILL))
 }
 
 // asUsers runs another attack with these users. `asUsers REAL EFFECTIVE ATTACK [ARGUMENT]...`.
