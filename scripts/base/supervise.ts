@@ -9,8 +9,10 @@ const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5_000;
 /** A part that ran this long is started again after the shortest wait. */
 const STABLE_MS = 10_000;
-/** A part that ends so often in a row before it is ready is not started again. */
+/** A part that ends by itself so often in a row before it is ready is not started again. */
 const FAILURES_MAX = 5;
+/** Signals that another process sends: a part that was killed has not failed. */
+const KILLED: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
 /** Exit codes after which another start would fail, too: EX_IOERR, EX_NOPERM and EX_CONFIG of sysexits.h. */
 const FINAL_CODES: ReadonlySet<number | null> = new Set([74, 77, 78]);
 
@@ -52,7 +54,8 @@ async function keepRunning(part: Part, onReady: () => void): Promise<void> {
     if (stopSignal.aborted) return;
     if (FINAL_CODES.has(code))
       throw new Failure(`${name} ended with ${why}, so whodunit stops: see its message above.`);
-    failures = wasReady ? 0 : failures + 1;
+    if (wasReady) failures = 0;
+    else if (!KILLED.has(why)) failures += 1;
     if (failures === FAILURES_MAX)
       throw new Failure(`${name} ended ${failures} times before it was ready, at last with ${why}, so whodunit stops.`);
     quick = performance.now() - since < STABLE_MS ? quick + 1 : 1;

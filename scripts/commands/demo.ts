@@ -21,7 +21,8 @@ import { limitedCgroup } from '../stack/memory-cgroup.ts';
 
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
 const VICTIM_READY_WITHIN_MS = 5_000;
-const REPORT_WITHIN_MS = 5_000;
+/** Longer than loader and service need to start again. */
+const REPORT_WITHIN_MS = 30_000;
 const REPORT_POLL_MS = 5;
 
 /** A program that terminates, and what its report must say. */
@@ -190,8 +191,8 @@ class Reports {
   readFrom({ child: { stdout } }: Running): void {
     if (stdout === null) throw new Error('the standard output of the service is not a pipe');
     createInterface({ input: stdout }).on('line', (line) => {
-      const record: JsonRecord = JSON.parse(line);
-      if (record.event_name !== 'whodunit.process.termination') return;
+      const record = whole(line);
+      if (record?.event_name !== 'whodunit.process.termination') return;
       this.#records.set(record.resource.attributes['process.pid'], record);
     });
   }
@@ -200,6 +201,16 @@ class Reports {
     const end = Date.now() + REPORT_WITHIN_MS;
     while (!this.#records.has(pid) && Date.now() < end) await sleep(REPORT_POLL_MS);
     return this.#records.get(pid);
+  }
+}
+
+/** null: the service was killed while it wrote the line. The next one prints the record again. */
+function whole(line: string): JsonRecord | null {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return null;
   }
 }
 

@@ -9,7 +9,7 @@ import type { PrinterSnapshot } from '../core/status.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
 import { renderJson, renderText, wantsColour } from './console.ts';
 import type { Log } from './log.ts';
-import { type Output, outputLost, write } from './output.ts';
+import { complete, isNull, type Output, outputLost, write } from './output.ts';
 
 /** Text that waits for the reader beside a queue: about 300 records. */
 const WAITING_BYTES_MAX = 1_048_576;
@@ -31,7 +31,11 @@ export interface PrinterOptions {
 export function stdoutPrinter(form: OutputForm, options: Omit<PrinterOptions, 'stream' | 'render'>): Printer {
   const colour = wantsColour(process.stdout, process.env);
   const render = form === 'json' ? renderJson : (record: ReadableLogRecord) => renderText(record, colour);
-  return new Printer({ ...options, stream: process.stdout, render });
+  if (options.acknowledges && isNull(process.stdout.fd))
+    options.log.line(
+      'stdout is closed or /dev/null, and there is no collector: records are lost. Give whodunit a reader, or set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector.',
+    );
+  return new Printer({ ...options, stream: complete(process.stdout), render });
 }
 
 export class Printer {

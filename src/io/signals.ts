@@ -12,7 +12,8 @@ export interface Signals {
 
 export function catchSignals(log: Log): Signals {
   const stop = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  // Not once: a second one would terminate the process before it has shut down.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
   for (const name of ['SIGUSR1', 'SIGUSR2'] as const)
     process.on(name, () => log.rateLimited(name, `${name} is ignored: it has no meaning here.`));
   let early = false;

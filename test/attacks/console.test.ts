@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // stdout and stderr whose readers sleep, go away or never were. What is acknowledged must have been printed.
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -155,6 +155,51 @@ describe('without a collector', () => {
     next.handedOver();
     const pids = await allPrinted(deaths, () => [...pipe.lines().slice(0, before), ...next.lines()]);
     expect(pids.length).toBe(deaths.length);
+  });
+});
+
+describe('stdout', () => {
+  it('on a disk that is full after a part of a record: that record is printed again after a restart', async () => {
+    const at = await loaded();
+    const disk = join(at.directory.path, 'disk');
+    mkdirSync(disk);
+    await startProgram('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', disk]).ended;
+    cleanUp.push(() => startProgram('umount', ['--lazy', disk]).ended);
+    const file = join(disk, 'stdout');
+    writeFileSync(file, ' '.repeat(3_500)); // 596 bytes are left, for a record of about 1,600
+    const fd = openSync(file, 'a');
+    const service = await started(at, {}, { stdout: fd });
+    closeSync(fd);
+    const [death] = await startReaper({ count: 1 }).ended;
+    expect(await service.ended, service.output()).toEqual({ code: 74, signal: null });
+    expect(readFileSync(file).length).toBe(4_096);
+    expect(service.output()).toContain('stdout cannot be written: writing failed with ENOSPC.');
+
+    const next = await started(at, {});
+    const lines = () => next.stdout().split('\n').slice(0, -1);
+    expect(await allPrinted([death], lines)).toEqual([death?.pid]);
+  });
+
+  it('that is closed or /dev/null: the service says that records are lost', async () => {
+    const at = await loaded();
+    const fd = openSync('/dev/null', 'w');
+    const service = await started(at, {}, { stdout: fd });
+    closeSync(fd);
+    expect(service.output()).toContain('stdout is closed or /dev/null, and there is no collector: records are lost.');
+  });
+
+  it('whose reader sleeps, and SIGTERM twice: the service shuts down as after one', async () => {
+    const at = await loaded();
+    const pipe = new Pipe();
+    const service = await started(at, {}, { stdout: pipe.writeEnd });
+    pipe.handedOver();
+    await startReaper({ count: 500 }).ended;
+    const reported = await steady('the counter of reported deaths', () => reportedBy(at));
+    service.child.kill('SIGTERM');
+    await sleep(POLL_MS);
+    service.child.kill('SIGTERM');
+    expect(await service.ended, service.output()).toEqual({ code: 0, signal: null });
+    expect(pipe.lines().length).toBe(reported);
   });
 });
 

@@ -102,6 +102,20 @@ describe('kill -9 under npm start, 100 deaths a second', () => {
   });
 });
 
+describe('kill -9 of the service, again and again before it is ready', () => {
+  it('npm start goes on starting it', async () => {
+    const at = await newPlace();
+    const program = await started(at);
+    for (let kills = 0; kills < 6; kills += 1) {
+      const pid = await childRunning(program.pid, SERVICE_NAME);
+      process.kill(pid, 'SIGKILL');
+      await ended(pid);
+    }
+    await ready(at, program.output);
+    expect(program.output().match(/the service ended with SIGKILL: starting it again/g)).toHaveLength(6);
+  });
+});
+
 describe('a part that cannot run', () => {
   it('ends npm start at once if its configuration is wrong', async () => {
     const at = await newPlace();
