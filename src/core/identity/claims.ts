@@ -27,6 +27,13 @@ const FACTS: readonly string[] = [
   'container.name',
   'container.runtime',
   'k8s.pod.uid',
+  // The same, as agents and backends call it:
+  'hostname',
+  'machine.id',
+  'pid',
+  'uid',
+  'docker.container.id',
+  'kubernetes.pod.uid',
 ];
 /** What backends put beside the attributes of a resource, and by what queries find records. */
 const OWN_RECORDS: readonly string[] = [
