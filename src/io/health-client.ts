@@ -74,6 +74,11 @@ const statusSchema = z.object({
       }),
     }),
   ),
+  /** null: records are not printed. Absent in version 0.1.0. */
+  stdout: z._default(
+    z.nullable(z.object({ printed: z.int(), skipped: z.int(), waiting_bytes: z.int(), error: z.nullable(z.string()) })),
+    null,
+  ),
   export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
 });
 

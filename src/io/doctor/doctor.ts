@@ -41,7 +41,7 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   const status = input.health && answered(await fetchStatus(input.health));
   for (const signal of ['logs', 'metrics', 'traces'] as const)
     findings.push(await exportFinding(signal, input[signal], status?.export[signal] ?? null, input.askLogs));
-  findings.push(await healthFinding(input.health), ...queueFindings(status));
+  findings.push(await healthFinding(input.health), ...queueFindings(status), ...stdoutFindings(status));
   return findings;
 }
 
@@ -151,6 +151,20 @@ async function healthFinding(address: DoctorInput['health']): Promise<Finding> {
   } catch {
     return { what: 'health', level: 'note', text: `${url}: no answer. Start the service: whodunit run` };
   }
+}
+
+/** Returns a finding about the records that the service prints. */
+function stdoutFindings(status: ServiceStatus | null): Finding[] {
+  if (status === null || status.stdout === null) return [];
+  const { printed, skipped, waiting_bytes, error } = status.stdout;
+  if (error !== null) return [{ what: 'stdout', level: 'bad', text: error }];
+  const parts = [
+    `${printed} records printed`,
+    skipped === 0 ? null : `${skipped} only sent, because its reader was too slow`,
+    waiting_bytes === 0 ? null : `${size(waiting_bytes)} wait for its reader`,
+  ];
+  const text = parts.filter((part) => part !== null).join(', ');
+  return [{ what: 'stdout', level: skipped + waiting_bytes > 0 ? 'note' : 'ok', text }];
 }
 
 /** Returns findings about the service's queue and about rejected records. */

@@ -111,6 +111,24 @@ describe('the doctor', () => {
     for (const server of [collector, service]) server.close();
   });
 
+  it.each([
+    [{ printed: 3, skipped: 0, waiting_bytes: 0, error: null }, 'ok', '3 records printed'],
+    [
+      { printed: 3, skipped: 2, waiting_bytes: 4_096, error: null },
+      'note',
+      '3 records printed, 2 only sent, because its reader was too slow, 4 KiB wait for its reader',
+    ],
+    [{ printed: 3, skipped: 0, waiting_bytes: 0, error: 'its reader is gone' }, 'bad', 'its reader is gone'],
+  ])('reports what a running service prints: %j', async (stdout, level, text) => {
+    const idle = { target: null, last_success: null, last_error: null };
+    const status = { queue: null, stdout, export: { logs: idle, metrics: idle, traces: idle } };
+    const service = createServer((_request, response) => void response.end(JSON.stringify(status)));
+    await once(service.listen(0, '127.0.0.1'), 'listening');
+    const found = await levels({ health: { host: '127.0.0.1', port: (service.address() as AddressInfo).port } });
+    expect(found.stdout).toEqual([level, text]);
+    service.close();
+  });
+
   it('renders a table', () => {
     const table = renderFindings([
       { what: 'node', level: 'ok', text: 'v24' },
