@@ -3,7 +3,7 @@
 // are in attacker/framed.go. What sent each signal is known: the attacker made it so.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { ATTACKER, ATTACKER_32, freePorts, type Program, startProgram, until } from '../../scripts/stack/program.ts';
@@ -94,9 +94,16 @@ describe('a timer beside an innocent process', () => {
     const attack = startAttack('timers', RACES, signo, clock, kind);
     await ended(attack);
     const records = await recordsOf(attack, RACES);
-    expect(tally(records.map(kindOf))).toEqual(new Map([['kernel', RACES]]));
-    expect(tally(records.map(({ attributes }) => attributes['whodunit.cause']))).toEqual(new Map([['timer', RACES]]));
-    for (const record of records) expect(evidenceOf(record)).toContain('a POSIX timer (SI_TIMER)');
+    // An interrupt may find the probe running for the innocent process's own signal: the kernel does not run it again, and counts that.
+    const unseen = records.filter((each) => evidenceOf(each) === 'no signal was recorded');
+    expect(unseen.map(kindOf)).toEqual(unseen.map(() => 'unknown'));
+    expect(unseen.length).toBeLessThan(RACES / 10);
+    const seen = records.filter((each) => !unseen.includes(each));
+    expect(tally(seen.map(kindOf))).toEqual(new Map([['kernel', seen.length]]));
+    expect(tally(seen.map(({ attributes }) => attributes['whodunit.cause']))).toEqual(
+      new Map([['timer', seen.length]]),
+    );
+    for (const record of seen) expect(evidenceOf(record)).toContain('a POSIX timer (SI_TIMER)');
   };
 
   it.each(['pselect6', 'ppoll', 'kill', 'sigqueue', 'write'])('in %s names no sender', async (call) => {
@@ -149,7 +156,9 @@ describe('a notification that an innocent process triggers', () => {
         expect(tally(records.map(kindOf))).toEqual(new Map([['kernel', NOTIFIED]]));
         const said = records.map(evidenceOf).filter((text) => text.includes(`a notification of ${what}`));
         expect(said.length).toBe(NOTIFIED);
-        const triggered = said.filter((text) => text.includes(`triggered by ${INNOCENT} (pid ${bystander.pid})`));
+        const triggered = said.filter((text) =>
+          text.includes(`triggered by ${basename(ATTACKER)} (pid ${bystander.pid})`),
+        );
         // Datagrams over loopback arrive in a software interrupt: who triggered it is not known.
         const others = said.filter((text) => !triggered.includes(text));
         if (kind !== 'udp') expect(others).toEqual([]);

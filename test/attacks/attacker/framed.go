@@ -158,7 +158,10 @@ func notified(args []string) error {
 		return err
 	}
 	fmt.Println("ready")
-	fmt.Scanln() // until the bystander uses it
+	fmt.Scanln()          // until the bystander uses it
+	if kind == "mqueue" { // Else it would count against the user's limit after the test (RLIMIT_MSGQUEUE).
+		syscall.Syscall(unix.SYS_MQ_UNLINK, text(path), 0, 0)
+	}
 	return victims(count, calls, nil)
 }
 
