@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints records on stdout. Without a disk queue, a record is acknowledged when the kernel has taken its text; until then the reader's
 // pace is the service's, and what it has not read stays in the ring buffer (print). Beside a queue, the queue acknowledges, and printing
-// waits for nobody: what a slow reader leaves no room for is skipped and counted (show). docs/decisions/0048 has the reasons.
+// does not wait: what a slow reader leaves no room for is skipped and counted (show). docs/decisions/0048 has the reasons.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { OutputForm } from '../config/read.ts';
 import type { FatalError } from '../core/errors.ts';

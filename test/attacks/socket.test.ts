@@ -7,7 +7,7 @@ import { loaderStatus, type Place, place, startLoader, startService } from '../.
 import { ALICE, awaitFirstLine, MALLORY } from './attacker.ts';
 
 const WITHIN_MS = 60_000;
-/** The socket's group. Nobody's primary group. */
+/** The socket's group. The primary group of no user. */
 const GROUP = 54_330;
 
 const cleanUp: (() => unknown)[] = [];

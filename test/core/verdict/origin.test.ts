@@ -194,7 +194,7 @@ describe('what the kernel notified a process of', () => {
     expect([cause, evidence.join('\n').includes('the end of a child')]).toEqual(['kernel', true]);
   });
 
-  it('a timer of a CPU clock is not taken for a CPU time limit, and nobody triggered it', () => {
+  it('a timer of a CPU clock is not taken for a CPU time limit, and no process triggered it', () => {
     const kernel_stack = ['cpu_timer_fire', 'posix_cpu_timers_work', 'task_work_run'];
     const verdict = classify(killedBy(KILL, { signal: signal(KILL, { code: SI_TIMER, syscall: 0, kernel_stack }) }));
     expect([verdict.cause, verdict.evidence.join('\n').includes('triggered')]).toEqual(['timer', false]);
