@@ -45,12 +45,32 @@ func (s *session) write(ctx context.Context) error {
 		if more {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-s.woken:
+		if err := s.sleep(ctx); err != nil {
+			return err
 		}
 	}
+}
+
+// sleep waits until the session is woken, or for busyRetry while a record is at the cursor: one that was busy when it was read may have been
+// committed before the reader asked for a wake-up, and then no probe sends one.
+func (s *session) sleep(ctx context.Context) error {
+	var retry <-chan time.Time
+	if s.unread() {
+		retry = time.After(busyRetry)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.woken:
+	case <-retry:
+	}
+	return nil
+}
+
+func (s *session) unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursor < s.server.config.Ring.Written()
 }
 
 // appendState appends a hello if the role has changed, and the status if that has.
