@@ -65,6 +65,12 @@ struct environment {
 };
 _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a mask");
 
+/* The state of the search for an origin (origin.h). */
+struct origin_search {
+	__u64 directory; /* the kernfs_node that is looked at next */
+	__u64 found; /* the id of a cgroup; 0: none yet */
+};
+
 struct record {
 	/*
 	 * A page of user memory, since one read is cheaper than several: the executable's first page (elf.h), then the
@@ -84,6 +90,7 @@ struct record {
 	__u64 mappings;
 	struct search search;
 	struct restart_key place;
+	struct origin_search origin;
 	__u64 used_eighths; /* of the ring */
 };
 _Static_assert(offsetof(struct record, behind_page) == PAGE_BYTES && sizeof(((struct record *)0)->behind_page) >= sizeof(__u64),

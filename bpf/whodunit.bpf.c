@@ -271,6 +271,7 @@ const union {
 	enum pending_counts_flag pending_counts_flag;
 	enum cgroup_hierarchy cgroup_hierarchy;
 	struct event event;
+	struct origin origin;
 	struct part part;
 	struct ancestor ancestor;
 	struct thread_context thread_context;

@@ -18,6 +18,7 @@ const TYPES = [
   'event_abi',
   'event_flag',
   'event',
+  'origin',
   'part_kind',
   'part_flag',
   'part',

@@ -66,6 +66,7 @@ type Event struct {
 	Threads      uint32
 	Comm         [16]int8
 	ThreadComm   [16]int8
+	Origin       Origin
 }
 
 type EventAbi uint32
@@ -117,6 +118,13 @@ type Oom struct {
 	ScoreAdj    int32
 	CgroupBytes uint32
 	Cgroup      [1024]int8
+}
+
+type Origin struct {
+	_        structs.HostLayout
+	Cgroup   uint64
+	Uid      uint32
+	Reserved uint32
 }
 
 type Part struct {

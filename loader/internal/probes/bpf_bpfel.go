@@ -20,6 +20,7 @@ const (
 	bpfMapEvents                        = "events"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
+	bpfMapOriginCgroups                 = "origin_cgroups"
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
@@ -111,6 +112,7 @@ type bpfMapSpecs struct {
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
+	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
@@ -164,6 +166,7 @@ type bpfMaps struct {
 	Events             *ebpf.Map `ebpf:"events"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
+	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
@@ -182,6 +185,7 @@ func (m *bpfMaps) Close() error {
 		m.Events,
 		m.MmSnapshots,
 		m.OomVictims,
+		m.OriginCgroups,
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
