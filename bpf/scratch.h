@@ -91,6 +91,9 @@ struct record {
 	struct search search;
 	struct restart_key place;
 	struct origin_search origin;
+	__u64 leader; /* of the process for which an entry is added */
+	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
+	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
 	__u64 used_eighths; /* of the ring */
 };
 _Static_assert(offsetof(struct record, behind_page) == PAGE_BYTES && sizeof(((struct record *)0)->behind_page) >= sizeof(__u64),
@@ -111,6 +114,8 @@ enum scratch_user {
 	SCRATCH_REPORT,
 	SCRATCH_SNAPSHOT,
 	SCRATCH_RESTART,
+	SCRATCH_SIGNAL, /* both programs for signals, as interrupts are disabled there */
+	SCRATCH_OOM,
 	SCRATCH_USERS,
 };
 

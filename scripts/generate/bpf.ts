@@ -42,8 +42,13 @@ const TYPES = [
   'predecessor',
   'counters',
   'shared',
+  'share',
+  'sender_part_key',
+  'clock',
+  'holding',
   'pending_counts_flag',
   'cgroup_hierarchy',
+  'cgroup_limit',
 ];
 
 async function generate(directory: string): Promise<void> {

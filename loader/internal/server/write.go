@@ -172,11 +172,15 @@ func (s *session) passed(next uint64, written bool) {
 	}
 }
 
+// appendLine appends the line of a record. clockOffsetNs is the present one, for a record that no loader's clock stamped.
 func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
 	event, err := s.decoder.Decode(raw)
 	if err != nil {
 		return nil, err
 	}
-	event.Seq, event.ClockOffsetNs = seq, clockOffsetNs
+	event.Seq = seq
+	if event.ClockOffsetNs == 0 {
+		event.ClockOffsetNs = clockOffsetNs
+	}
 	return wire.AppendEvent(batch, event)
 }
