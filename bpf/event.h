@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record that the probes hand to the loader, and every constant that C and Go share (those of signals included: signals.h).
+ * The record that the probes hand to the loader, and every constant that C and Go share (those of signals are in signals.h).
  * bpf2go generates the Go side, so that nothing is copied by hand: types and enums become Go types and constants; the loader reads
  * the const variables from the object's .rodata. Macros do not reach Go.
  *
@@ -182,19 +182,6 @@ enum signal_action {
 	ACTION_DEFAULT,
 	ACTION_IGNORED,
 	ACTION_HANDLED,
-};
-
-/* Sets of signals that are treated alike. Bit signo - 1 of a set is signal signo. */
-enum signal_set {
-	/* Never terminate a process: the default action is to ignore, stop or continue. */
-	HARMLESS = BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) |
-		   BIT(SIGWINCH),
-	/* Termination requests: a process that handles one often exits a little later because of it. */
-	REQUESTS = BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
-	/* Raised by the processor or seccomp in the current thread. */
-	FAULTS = BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS),
-	/* From another process these are requests, too: watchdogs send them for a dump (docs/decisions/0015). */
-	CRASHES = FAULTS | BIT(SIGABRT),
 };
 
 /* include/uapi/linux/audit.h. A process of x32 has AUDIT_ARCH_X86_64, and bit 30 in its numbers. */

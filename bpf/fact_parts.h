@@ -19,6 +19,7 @@
 #include "ring.h"
 #include "scratch.h"
 #include "sender.h"
+#include "sender_maps.h"
 #include "signals.h"
 
 /* Appends a signal with the used part of its kernel stack. */
@@ -73,7 +74,8 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 
 	if (!out || !fact->signo || fact->code == SI_KERNEL || fact->sender.pid == record->event.key.pid)
 		return at;
-	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot) : !copy_known((char *)out, fact))
+	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot)
+			      : !copy_known((char *)out, fact))
 		return at;
 	bytes = (__u64)out->exe_bytes + out->cgroup_bytes + out->args_bytes;
 	if (bytes > sizeof(out->data))

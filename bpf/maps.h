@@ -15,10 +15,8 @@
 #include "event.h"
 
 #define PENDING_FACTS_MAX 8192
-#define SENDER_PARTS_MAX 8192
 #define SHARES 4096 /* a power of two */
 #define OOM_VICTIMS_MAX 256
-#define SENDERS_MAX 1024
 #define SEEN_MAX 4096
 #define MM_SNAPSHOTS_MAX 512
 #define TRIGGER_THREADS_MAX 512
@@ -50,14 +48,6 @@ struct pending_facts {
 	struct holding holds; /* up to ABI 5, zero */
 };
 _Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinned: no implicit padding");
-
-struct sender_key {
-	struct process_key process;
-	__u64 exec_id; /* grows with each exec */
-	__u32 uid;     /* effective */
-	__u32 zero;
-};
-_Static_assert(sizeof(struct sender_key) == 32, "no implicit padding: it is a map key");
 
 /* One for each CPU. */
 struct counters {
@@ -182,46 +172,6 @@ struct {
 	__type(value, struct share);
 } shares SEC(".maps");
 
-/* The last senders: one that sends many signals is described once. */
-struct known_sender {
-	struct sender_key key; /* the LRU may give the element to another sender at any time: a reader compares it afterwards */
-	struct description description;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, SENDERS_MAX);
-	__type(key, struct sender_key);
-	__type(value, struct known_sender);
-} sender_descriptions SEC(".maps");
-
-/*
- * Descriptions of the senders of pending facts, kept with the victim until its end. Each takes as many parts as it needs: most
- * need one. A victim has two slots, one for the signal and one for the request.
- */
-#define SENDER_PARTS 4
-#define SENDER_PART_BYTES (sizeof(struct description) / SENDER_PARTS)
-_Static_assert(sizeof(struct description) % SENDER_PARTS == 0 && SENDER_PART_BYTES % 8 == 0, "no rest");
-
-struct sender_part_key {
-	__u64 start_boottime_ns; /* of the victim, as in process_key */
-	__u32 pid;
-	__u16 slot; /* 1 or 2 */
-	__u16 part;
-};
-_Static_assert(sizeof(struct sender_part_key) == 16, "no implicit padding: it is a map key");
-
-struct sender_part {
-	char bytes[SENDER_PART_BYTES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SENDER_PARTS_MAX);
-	__type(key, struct sender_part_key);
-	__type(value, struct sender_part);
-} sender_parts SEC(".maps");
-
 /*
  * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,
  * where tracepoints are preemptible, and while one set of probes replaces another.
@@ -315,20 +265,3 @@ struct {
 	__type(key, struct restart_key);
 	__type(value, struct terminated_program);
 } terminated_programs SEC(".maps");
-
-/*
- * A description under construction. The slack stays unused: a verifier that adds up the lengths of three texts, each rounded up
- * to a power of two, does not see that they fit.
- */
-struct description_scratch {
-	struct known_sender known;
-	char slack[4096];
-	__u64 directories[CGROUP_DIRECTORIES]; /* as in struct record */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct description_scratch);
-} sender_scratch SEC(".maps");

@@ -20,13 +20,13 @@
 #include "maps.h"
 #include "paths.h"
 #include "pending_facts.h"
+#include "sender_maps.h"
 #include "task.h"
 
 #define SENDER_VALID_NS 1000000000
 
 /* Describes task, which is current, all but its users: user memory is read. */
-static __always_inline void describe_task(struct description *out, struct task_struct *task, __u64 now_ns,
-					  __u64 *directories)
+static __always_inline void describe_task(struct description *out, struct task_struct *task, __u64 now_ns, __u64 *directories)
 {
 	struct mm_struct *mm = READ(task, mm);
 	struct fs_struct *fs = READ(task, fs);
@@ -88,7 +88,8 @@ __u64 describe_sender(__u64 now_ns)
 		return 0;
 	read_credentials(&users, task);
 	known = bpf_map_lookup_elem(&sender_descriptions, &scratch->known.key);
-	if (known && now_ns - known->description.time_ns < SENDER_VALID_NS && known->description.credentials.real_uid == users.real_uid &&
+	if (known && now_ns - known->description.time_ns < SENDER_VALID_NS &&
+	    known->description.credentials.real_uid == users.real_uid &&
 	    known->description.credentials.login_uid == users.login_uid) {
 		bytes = description_bytes(&known->description);
 		bpf_probe_read_kernel(&scratch->known.description, bytes, &known->description);
@@ -117,7 +118,8 @@ __u64 keep_sender_parts(__u64 victim_start_ns, __u32 victim_pid, __u32 slot, __u
 	UNROLL
 	for (__u32 i = 0; i < SENDER_PARTS; i++) {
 		key.part = i;
-		if (i < parts && bpf_map_update_elem(&sender_parts, &key, (char *)&scratch->known.description + i * SENDER_PART_BYTES, BPF_ANY))
+		if (i < parts && bpf_map_update_elem(&sender_parts, &key,
+						     (char *)&scratch->known.description + i * SENDER_PART_BYTES, BPF_ANY))
 			kept = 0;
 	}
 	delete_sender_parts(&key, kept, held > parts ? held : parts);

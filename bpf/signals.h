@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Signal numbers and the codes of siginfo, as enums, which reach Go. The sets of signals that are treated alike are in event.h.
+ * Signal numbers, sets of signals, and the codes of siginfo, as enums, which reach Go.
  */
 #pragma once
 
@@ -46,3 +46,16 @@ enum signal_number {
 #define BIT(signo) (1ull << ((signo) - 1))
 /* Whether the signal is in the set. signo is from 1 to SIGNALS. */
 #define HAS(set, signo) ((__u64)(set) >> ((signo) - 1) & 1)
+
+/* Sets of signals that are treated alike. Bit signo - 1 of a set is signal signo. */
+enum signal_set {
+	/* Never terminate a process: the default action is to ignore, stop or continue. */
+	HARMLESS = BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGURG) |
+		   BIT(SIGWINCH),
+	/* Termination requests: a process that handles one often exits a little later because of it. */
+	REQUESTS = BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
+	/* Raised by the processor or seccomp in the current thread. */
+	FAULTS = BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS),
+	/* From another process these are requests, too: watchdogs send them for a dump (docs/decisions/0015). */
+	CRASHES = FAULTS | BIT(SIGABRT),
+};
