@@ -84,7 +84,7 @@ static __always_inline void delete_sender_parts(struct sender_part_key *key, __u
 	}
 }
 
-static __always_inline void change_share(__u32 index, __s32 processes, __s32 sender_parts)
+static __always_inline void count_processes(__u32 index, __s32 processes)
 {
 	struct share *share = share_at(index), *all = share_at(0);
 
@@ -92,6 +92,14 @@ static __always_inline void change_share(__u32 index, __s32 processes, __s32 sen
 		return;
 	__sync_fetch_and_add(&share->processes, processes);
 	__sync_fetch_and_add(&all->processes, processes);
+}
+
+static __always_inline void count_sender_parts(__u32 index, __s32 sender_parts)
+{
+	struct share *share = share_at(index), *all = share_at(0);
+
+	if (!index || !share || !all)
+		return;
 	__sync_fetch_and_add(&share->sender_parts, sender_parts);
 	__sync_fetch_and_add(&all->sender_parts, sender_parts);
 }
@@ -118,7 +126,8 @@ __u64 drop_facts(__u64 start_boottime_ns, __u32 pid)
 	delete_sender_parts(&part, 0, first);
 	part.slot = 2;
 	delete_sender_parts(&part, 0, second);
-	change_share(share, -1, -(__s32)(first + second));
+	count_processes(share, -1);
+	count_sender_parts(share, -(__s32)(first + second));
 	count = pending_count_of(pid);
 	if (count)
 		__sync_fetch_and_add(count, -1);
@@ -162,11 +171,11 @@ __u64 add_facts(__u32 user, __u32 kind)
 	}
 	record->fresh.key = key;
 	record->fresh.holds.share = index;
-	change_share(index, 1, 0);
+	count_processes(index, 1);
 	__sync_fetch_and_add(count, 1);
 	if (bpf_map_update_elem(&pending_facts, &key, &record->fresh, BPF_NOEXIST)) {
 		__sync_fetch_and_add(count, -1);
-		change_share(index, -1, 0);
+		count_processes(index, -1);
 		if (!bpf_map_lookup_elem(&pending_facts, &key)) /* no other CPU was faster */
 			count_refused(share, origin.uid);
 		return 0;

@@ -152,5 +152,5 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	if (parts)
 		fact->sender_slot = slot;
 	facts->holds.sender_parts[slot - 1] = parts;
-	change_share(index, 0, (__s32)parts - (__s32)held);
+	count_sender_parts(index, (__s32)parts - (__s32)held);
 }
