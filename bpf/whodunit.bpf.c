@@ -270,6 +270,10 @@ const union {
 	enum task_flag task_flag;
 	enum pending_counts_flag pending_counts_flag;
 	enum cgroup_hierarchy cgroup_hierarchy;
+	enum repeat_flag repeat_flag;
+	enum repeat_outcome repeat_outcome;
+	enum claims_value claims_value;
+	struct repeat_key repeat_key;
 	struct event event;
 	struct part part;
 	struct ancestor ancestor;

@@ -43,6 +43,14 @@ const TYPES = [
   'shared',
   'pending_counts_flag',
   'cgroup_hierarchy',
+  'origin',
+  'repeat_flag',
+  'repeat_outcome',
+  'claims_value',
+  'repeat_key',
+  'repeat_place',
+  'repeat_total',
+  'repeat_reserve',
 ];
 
 async function generate(directory: string): Promise<void> {

@@ -18,12 +18,16 @@ import (
 const (
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapEvents                        = "events"
+	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
 	bpfMapRecordScratch                 = "record_scratch"
+	bpfMapRepeatReserves                = "repeat_reserves"
+	bpfMapRepeatTotals                  = "repeat_totals"
+	bpfMapRepeats                       = "repeats"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
 	bpfMapSenderScratch                 = "sender_scratch"
@@ -109,12 +113,16 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
+	Repeats            *ebpf.MapSpec `ebpf:"repeats"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
@@ -162,12 +170,16 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	Events             *ebpf.Map `ebpf:"events"`
+	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
+	Repeats            *ebpf.Map `ebpf:"repeats"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
@@ -180,12 +192,16 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
 		m.Events,
+		m.Images,
 		m.MmSnapshots,
 		m.OomVictims,
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
 		m.RecordScratch,
+		m.RepeatReserves,
+		m.RepeatTotals,
+		m.Repeats,
 		m.Seen,
 		m.SenderDescriptions,
 		m.SenderScratch,

@@ -3,6 +3,7 @@
 package probes
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -14,8 +15,24 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
+// mapMemory maps all memory that the loader and the probes share. Close unmaps it.
+func (p *Probes) mapMemory() error { return errors.Join(p.mapShared(), p.mapTotals()) }
+
+// unmap is the inverse of mapMemory.
+func (p *Probes) unmap() error {
+	var errs []error
+	for _, page := range []*[]byte{&p.sharedPage, &p.totalsPage} {
+		if *page != nil {
+			errs = append(errs, unix.Munmap(*page))
+			*page = nil
+		}
+	}
+	p.shared, p.totals = nil, nil
+	return errors.Join(errs...)
+}
+
 // mapShared maps the memory that loader and probes share (struct shared of bpf/event.h): flags that the probes read, and counts that
-// outlive a loader. Close unmaps it.
+// outlive a loader.
 func (p *Probes) mapShared() error {
 	page, err := unix.Mmap(p.sharedMap.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -43,6 +60,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		sum.LostMemoryFull += one.LostMemoryFull
 		sum.ExitsRescued += one.ExitsRescued
 	}
+	counted := atomic.LoadUint64(&p.totals[0].Count)
 	missed := atomic.LoadUint64(&p.shared.ExitsMissed)
 	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.FactsMissed)
 	for name, program := range p.programs {
@@ -59,7 +77,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		}
 	}
 	return wire.Counters{
-		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations,
+		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),
 			Undecodable: atomic.LoadUint64(&p.shared.Undecodable),

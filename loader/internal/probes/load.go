@@ -21,6 +21,7 @@ import (
 func pinnedMaps() []string {
 	return []string{
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen, bpfMapMmSnapshots,
+		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 	}
 }
 
@@ -48,7 +49,7 @@ func (p *Probes) takeOver(digest string, kernel kernelFeatures) (bool, error) {
 			return false, fmt.Errorf("open the pinned map %s under %s: %w; `whodunit-loader unload` removes all pins", name, p.directory, err)
 		}
 	}
-	err := p.mapShared()
+	err := p.mapMemory()
 	return err == nil, err
 }
 
@@ -87,7 +88,7 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	for name, opened := range p.maps() {
 		*opened = collection.DetachMap(name)
 	}
-	if err := p.mapShared(); err != nil {
+	if err := p.mapMemory(); err != nil {
 		return err
 	}
 	if err := p.beginOverlap(digest); err != nil {

@@ -54,10 +54,12 @@ type Probes struct {
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
-	events, sharedMap, counters, pendingFacts, pendingCounts, ooms *ebpf.Map
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, repeats, repeatTotals, repeatReserves *ebpf.Map
 
 	shared     *abi.Shared
 	sharedPage []byte
+	totals     []abi.RepeatTotal
+	totalsPage []byte
 	programs   map[string]*ebpf.Program // by name, as far as this loader may open them
 	links      []link.Link
 	lock       *os.File
@@ -157,6 +159,7 @@ func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
 		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms,
+		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 }
 
@@ -190,10 +193,7 @@ func (p *Probes) Close() error {
 	for _, opened := range p.maps() {
 		errs = append(errs, (*opened).Close())
 	}
-	if p.sharedPage != nil {
-		errs = append(errs, unix.Munmap(p.sharedPage))
-		p.shared, p.sharedPage = nil, nil
-	}
+	errs = append(errs, p.unmap())
 	for _, former := range p.former {
 		errs = append(errs, former.lock.Close())
 	}

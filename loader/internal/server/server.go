@@ -35,6 +35,7 @@ type Probes interface {
 type Config struct {
 	Ring      *ring.Ring
 	Probes    Probes
+	Repeats   Repeats
 	Machine   record.Machine
 	Hello     wire.Hello // without Role, ConsumerConnected and ClockOffsetNs
 	SocketGID uint32     // the group that may connect, besides root and ConsumerUID
@@ -48,11 +49,13 @@ type Server struct {
 	config  Config
 	readSeq atomic.Uint64
 
-	mu       sync.Mutex
-	sessions map[*session]struct{}
-	consumer *session // nil: no client is the consumer
-	status   wire.Status
-	statusNo uint64 // grows when status changes
+	mu        sync.Mutex
+	sessions  map[*session]struct{}
+	consumer  *session // nil: no client is the consumer
+	status    wire.Status
+	statusNo  uint64 // grows when status changes
+	repeats   []wire.Repeat
+	repeatsNo uint64 // grows when repeats changes
 }
 
 // New returns a server; Serve starts it.
@@ -64,6 +67,7 @@ func New(config Config) *Server {
 // or accepting a connection fails. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	s.refreshStatus()
+	s.refreshRepeats()
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	failed := make(chan error, 1)
