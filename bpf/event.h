@@ -40,6 +40,14 @@ struct process_key {
 };
 _Static_assert(sizeof(struct process_key) == 16, "process_key has no implicit padding: it is a map key");
 
+/* Whose process it is, for whatever is bounded and shared: origin.h. No unprivileged user can make another one. */
+struct origin {
+	__u64 cgroup; /* the id of the outermost unit, container, pod or user slice; 0: the root */
+	__u32 uid;    /* real; in a user namespace: of the owner of the outermost one */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct origin) == 16, "origin has no implicit padding: it is a map key");
+
 enum part_kind {
 	PART_SIGNAL = 1,      /* struct signal_fact */
 	PART_REQUEST,         /* struct signal_fact */
@@ -119,15 +127,9 @@ struct event {
 	__u32 threads;       /* when the signal of PART_SIGNAL or PART_REQUEST was generated; 0: not known */
 	char comm[COMM_BYTES];        /* of the leader */
 	char thread_comm[COMM_BYTES]; /* of that thread */
+	struct origin origin; /* missing up to ABI 5 */
 };
-_Static_assert(sizeof(struct event) == 104, "no implicit padding: parts follow directly");
-
-/* Stand-in until the origin's own definition is merged. */
-struct origin {
-	__u64 cgroup;
-	__u32 uid;
-	__u32 reserved;
-};
+_Static_assert(sizeof(struct event) == 120, "no implicit padding: parts follow directly");
 
 enum repeat_flag {
 	REPEAT_NO_MM = 1,      /* the executable is not known: comm instead */

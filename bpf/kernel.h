@@ -28,6 +28,7 @@ typedef struct {
 } kgid_t;
 
 struct user_namespace {
+	struct user_namespace *parent;
 	int level;
 	kuid_t owner;
 };
@@ -151,6 +152,7 @@ struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
 	__u64 id;
+	unsigned short mode;
 	struct kernfs_iattrs *iattr;
 };
 
@@ -171,6 +173,13 @@ struct cgroup_subsys_state {
 
 struct cgroup {
 	struct kernfs_node *kn;
+	int level;
+	struct cgroup *ancestors[1]; /* since 6.1: from the root to the cgroup itself */
+};
+
+/* Before. */
+struct cgroup___ids {
+	__u64 ancestor_ids[1];
 };
 
 struct css_set {

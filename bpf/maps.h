@@ -23,7 +23,10 @@
 #define RECENT_TERMINATIONS_MAX 1024
 #define PENDING_SLOTS 16384 /* a power of two */
 #define EXIT_SLOTS 16384    /* a power of two */
-_Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)), "slots are chosen by a mask");
+#define ORIGIN_CGROUPS 256  /* a power of two */
+_Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)) &&
+		       !(ORIGIN_CGROUPS & (ORIGIN_CGROUPS - 1)),
+	       "slots are chosen by a mask");
 
 /* The facts about a process that may terminate. Written under its siglock, read and deleted by its last exit. */
 struct pending_facts {
@@ -188,6 +191,21 @@ struct {
 	__type(key, struct process_key);
 	__type(value, struct trigger_thread);
 } trigger_threads SEC(".maps");
+
+/* The origin of a cgroup, remembered: its search reads the name of each directory on the path (origin.h). */
+struct origin_cgroup {
+	__u64 node; /* the address of its kernfs_node: ids are unique in one hierarchy only */
+	__u64 id;
+	__u64 origin;
+};
+
+/* Indexed by the low bits of the cgroup's id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ORIGIN_CGROUPS);
+	__type(key, __u32);
+	__type(value, struct origin_cgroup);
+} origin_cgroups SEC(".maps");
 
 /*
  * Terminations that are only counted (repeats.h). The loader alone adds and deletes keys; the probes add to the totals. No element

@@ -127,7 +127,7 @@ __u64 fill_repeat_key(__u64 has_facts)
 		return 0;
 	key = &record->repeat;
 	__builtin_memset(key, 0, sizeof(*key));
-	key->origin = origin_of(task);
+	key->origin = record->event.origin;
 	key->cgroup = READ(cgroup, kn, id);
 	key->uid = READ(task, cred, euid.val);
 	key->status_raw = record->event.status_raw;
@@ -222,6 +222,7 @@ static __always_inline bool count_repeat(struct task_struct *task, struct task_s
 	record->event.key = key_of(leader);
 	record->event.time_ns = now_ns;
 	record->event.status_raw = status;
+	record->event.origin = origin_of(SCRATCH_REPORT, task);
 	fill_repeat_key(has_facts);
 	if (READ(task, mm))
 		find_claims(record, task, leader);

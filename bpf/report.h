@@ -40,7 +40,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		return;
 	record->used_eighths = ring_used_eighths();
 	event = &record->event;
-	fill_identity(event, task, leader, signal);
+	fill_identity(SCRATCH_REPORT, event, task, leader, signal);
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->status_raw = status;

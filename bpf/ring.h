@@ -15,6 +15,7 @@
 #include "kernel.h"
 #include "load.h"
 #include "maps.h"
+#include "origin.h"
 #include "scratch.h"
 #include "task.h"
 
@@ -33,8 +34,8 @@ static __always_inline __u64 ring_used_eighths(void)
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) * 8 / ring_bytes;
 }
 
-/* Fills in the process of a record. */
-static __always_inline void fill_identity(struct event *event, struct task_struct *task, struct task_struct *leader,
+/* Fills in the process of a record. user: enum scratch_user, that of the record. */
+static __always_inline void fill_identity(__u32 user, struct event *event, struct task_struct *task, struct task_struct *leader,
 					  struct signal_struct *signal)
 {
 	event->abi = EVENT_ABI;
@@ -46,6 +47,7 @@ static __always_inline void fill_identity(struct event *event, struct task_struc
 	event->gid = READ(task, cred, egid.val);
 	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
 	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
+	event->origin = origin_of(user, task);
 }
 
 /*

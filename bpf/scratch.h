@@ -66,6 +66,12 @@ struct environment {
 };
 _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a mask");
 
+/* The state of the search for an origin (origin.h). */
+struct origin_search {
+	__u64 directory; /* the kernfs_node that is looked at next */
+	__u64 found; /* the id of a cgroup; 0: none yet */
+};
+
 struct record {
 	/*
 	 * A page of user memory, since one read is cheaper than several: the executable's first page (elf.h), then the
@@ -85,6 +91,7 @@ struct record {
 	__u64 mappings;
 	struct search search;
 	struct restart_key place;
+	struct origin_search origin;
 	__u64 used_eighths; /* of the ring */
 	struct repeat_key repeat;
 	__u64 has_repeat_key; /* repeat is that of this process */

@@ -275,6 +275,7 @@ const union {
 	enum claims_value claims_value;
 	struct repeat_key repeat_key;
 	struct event event;
+	struct origin origin;
 	struct part part;
 	struct ancestor ancestor;
 	struct thread_context thread_context;

@@ -75,6 +75,7 @@ type Event struct {
 	Threads      uint32
 	Comm         [16]int8
 	ThreadComm   [16]int8
+	Origin       Origin
 }
 
 type EventAbi uint32

@@ -21,6 +21,7 @@ const (
 	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
+	bpfMapOriginCgroups                 = "origin_cgroups"
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
@@ -116,6 +117,7 @@ type bpfMapSpecs struct {
 	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
+	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
@@ -173,6 +175,7 @@ type bpfMaps struct {
 	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
+	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
@@ -195,6 +198,7 @@ func (m *bpfMaps) Close() error {
 		m.Images,
 		m.MmSnapshots,
 		m.OomVictims,
+		m.OriginCgroups,
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,

@@ -207,9 +207,24 @@ func TestOomSizesAreInBytes(t *testing.T) {
 func TestRecordsOfKnownABIsAreDecodedAndOthersRejected(t *testing.T) {
 	for number := uint32(abi.OldestABI - 1); number <= uint32(abi.EventAbiEVENT_ABI)+1; number++ {
 		known := number >= abi.OldestABI && number <= uint32(abi.EventAbiEVENT_ABI)
-		if _, err := NewDecoder(Machine{}).Decode(recordtest.Raw(abi.Event{Abi: number})); known != (err == nil) {
+		raw := recordtest.Raw(abi.Event{Abi: number})
+		if number <= lastABIWithoutOrigin {
+			raw = raw[:unsafe.Offsetof(abi.Event{}.Origin)]
+		}
+		if _, err := NewDecoder(Machine{}).Decode(raw); known != (err == nil) {
 			t.Errorf("ABI %d: %v", number, err)
 		}
+	}
+}
+
+func TestARecordWithoutAnOriginCountsToItsEffectiveUser(t *testing.T) {
+	head := abi.Event{Abi: uint32(abi.EventAbiEVENT_ABI), Uid: 1000, Origin: abi.Origin{Cgroup: 7, Uid: 1001}}
+	if got := decodeOrFail(t, recordtest.Raw(head)).Origin; got != (Origin{Cgroup: 7, UID: 1001}) {
+		t.Errorf("%+v", got)
+	}
+	head.Abi = lastABIWithoutOrigin
+	if got := decodeOrFail(t, recordtest.Raw(head)[:unsafe.Offsetof(head.Origin)]).Origin; got != (Origin{UID: 1000}) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -12,6 +12,7 @@ type Event struct {
 	TimeNs        uint64         `json:"time_ns,string"`
 	ClockOffsetNs int64          `json:"clock_offset_ns,string"`
 	StatusRaw     uint32         `json:"status_raw"`
+	Origin        Origin         `json:"origin"`
 	Process       Process        `json:"process"`
 	Signal        *Signal        `json:"signal"`
 	Request       *Signal        `json:"request"`
@@ -29,6 +30,12 @@ type Event struct {
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`
+}
+
+// Origin is to whom the process counts where something is bounded and shared (bpf/origin.h).
+type Origin struct {
+	Cgroup uint64 `json:"cgroup,string"` // the id of the outermost unit, container, pod or user slice; 0: the root
+	UID    uint32 `json:"uid"`           // the real user or, in a user namespace, the owner of the outermost one
 }
 
 // ThreadContext is the span that was open in the thread that triggered the termination, as that thread published it (OTEP 4947).

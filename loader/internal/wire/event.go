@@ -26,6 +26,7 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.head("death", event)
 	w.text(`,"status_raw":`)
 	w.uint(uint64(event.StatusRaw))
+	w.origin(event.Origin)
 	w.process(&event.Process)
 	w.text(`,"signal":`)
 	w.signal(event.Signal)
@@ -55,6 +56,7 @@ func appendRestart(out []byte, event *record.Event) ([]byte, error) {
 	start := len(out)
 	w := writer{out}
 	w.head("restart", event)
+	w.origin(event.Origin)
 	w.process(&event.Process)
 	w.number(`,"dead":{"pid":`, event.Predecessor.Pid)
 	w.quotedUint(`,"start_boottime_ns":`, event.Predecessor.StartBoottimeNs)
@@ -79,6 +81,12 @@ func (w *writer) line(messageType string, start int) ([]byte, error) {
 		return w.out[:start], tooLong(messageType, length)
 	}
 	return w.out, nil
+}
+
+func (w *writer) origin(o record.Origin) {
+	w.quotedUint(`,"origin":{"cgroup":`, o.Cgroup)
+	w.number(`,"uid":`, o.UID)
+	w.text("}")
 }
 
 func (w *writer) process(p *record.Process) {
