@@ -211,7 +211,7 @@ struct {
  * Terminations that are only counted (repeats.h). The loader alone adds and deletes keys; the probes add to the totals. No element
  * of the hash changes while it is in it, since a probe may still read it: what changes is in the array, whose elements stay.
  */
-#define REPEATS_MAX 4096 /* with the first, which is no key's */
+#define REPEATS_MAX 2048 /* with the first, which is no key's */
 #define RESERVES_MAX 512 /* origins with armed keys */
 
 struct repeat_place {

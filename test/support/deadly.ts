@@ -172,6 +172,7 @@ export function death(changes: Partial<Death> = {}): Death {
     threads: 1,
     shrunk: false,
     thread_context: null,
+    repeat: null,
     ...changes,
   };
 }

@@ -25,7 +25,7 @@ const (
 	// that runs for so long, with preemption disabled, would be a soft lockup.
 	linger = 10 * time.Second
 	// originKeysMax of one origin: no origin can use up the table.
-	originKeysMax = 256
+	originKeysMax = 128
 	// all is the element of the totals that is no key's: REPEAT_NO_KEY in bpf/.
 	all = 0
 )
