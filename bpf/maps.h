@@ -227,7 +227,8 @@ struct repeat_total {
 	__u64 id;      /* of this entry, written by the loader: no other has it */
 	__u32 outcome; /* enum repeat_outcome, written by the loader */
 	__u32 zero;
-	__u64 unused[2];
+	__u64 marked_ns; /* when one of them was marked for restarts */
+	__u64 unused;
 };
 _Static_assert(sizeof(struct repeat_total) == 64, "pinned, mapped by the loader, and a cache line each");
 

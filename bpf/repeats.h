@@ -31,6 +31,7 @@
 #define RESERVE_RECORDS 1024
 #define RESERVE_NS 60000000000ull
 
+#define MARK_EVERY_NS 1000000
 #define REPEAT_NO_KEY 0 /* the element of repeat_totals for all keys */
 #define REPEAT_CAUSED (REPEAT_OOM | REPEAT_FAULT | REPEAT_BY_ANOTHER)
 
@@ -185,19 +186,23 @@ static __always_inline void add_repeat(struct repeat_total *total, __u64 now_ns)
 	__sync_fetch_and_add(&total->count, 1);
 }
 
-/* Leaves the mark for a restart (restart.h), as report() does: the first text of the part at 0 is the name of the executable. */
-static __always_inline void mark_terminated(struct record *record, struct task_struct *task)
+/*
+ * Leaves the mark for a restart (restart.h), as report() does: the first text of the part at 0 is the name of the executable. In a
+ * storm, one in MARK_EVERY_NS: none of them has a record, so it does not matter which of them is restarted.
+ */
+static __always_inline void mark_terminated(struct record *record, struct task_struct *task, struct repeat_total *total)
 {
 	char *name = part_at(record, 0);
 
+	if (record->event.time_ns - total->marked_ns < MARK_EVERY_NS)
+		return;
+	total->marked_ns = record->event.time_ns;
 	if (READ(task, mm)) {
 		if (name && bpf_probe_read_kernel_str(name, EXECUTABLE_BYTES,
 						      READ(task, mm, exe_file, f_path.dentry, d_name.name)) > 1)
 			keep_termination(0);
-	} else {
-		if (append_snapshot_exe(0))
-			keep_termination(0);
-		bpf_map_delete_elem(&mm_snapshots, &record->event.key);
+	} else if (append_snapshot_exe(0)) {
+		keep_termination(0);
 	}
 }
 
@@ -239,7 +244,9 @@ static __always_inline bool count_repeat(struct task_struct *task, struct task_s
 		return false;
 	add_repeat(total, now_ns);
 	add_repeat(all, now_ns);
-	mark_terminated(record, task);
+	mark_terminated(record, task, total);
+	if (record->repeat.flags & REPEAT_NO_MM)
+		bpf_map_delete_elem(&mm_snapshots, &record->event.key);
 	return true;
 }
 

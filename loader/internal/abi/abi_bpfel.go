@@ -244,15 +244,16 @@ type RepeatReserve struct {
 }
 
 type RepeatTotal struct {
-	_       structs.HostLayout
-	UntilNs uint64
-	Count   uint64
-	FirstNs uint64
-	LastNs  uint64
-	Id      uint64
-	Outcome uint32
-	Zero    uint32
-	Unused  [2]uint64
+	_        structs.HostLayout
+	UntilNs  uint64
+	Count    uint64
+	FirstNs  uint64
+	LastNs   uint64
+	Id       uint64
+	Outcome  uint32
+	Zero     uint32
+	MarkedNs uint64
+	Unused   uint64
 }
 
 type Shared struct {
