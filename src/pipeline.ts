@@ -199,12 +199,12 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { service: key, cause, severity, resource } = meaning;
+    const { service: key, cause, sender, severity, resource } = meaning;
     state.recent.add(key, lastNs, count);
     if (meaning.metric) effects.countTermination(resource, meaning, count);
     if (repeat.as === 'aggregated')
       state.loops.addCounted(
-        { key, endedNs, cause, severity, resource },
+        { key, endedNs, cause, sender, severity, resource },
         count,
         firstNs + repeat.clock_offset_ns,
         clock.steadyMs(),
@@ -219,7 +219,7 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
 function armRepeats(
   { state, settings }: Pipeline,
   death: Death,
-  { outcome, subject, rule, service, severity, resource, verdict }: Extract<Conclusion, { kind: 'new' }>,
+  { outcome, subject, rule, service, severity, sender, resource, verdict }: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
@@ -230,7 +230,16 @@ function armRepeats(
       : filteredUntil(death, subject, state.rules);
   if (untilNs === null) return;
   const { cause, errorType } = verdict;
-  const meaning = { as: outcome, service, cause, errorType, severity, resource, metric: rule.action !== 'ignore' };
+  const meaning = {
+    as: outcome,
+    service,
+    cause,
+    errorType,
+    sender,
+    severity,
+    resource,
+    metric: rule.action !== 'ignore',
+  };
   state.repeats.arm(death, bootId, meaning, untilNs);
 }
 

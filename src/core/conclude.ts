@@ -44,6 +44,8 @@ export type Conclusion =
       readonly verdict: Verdict;
       readonly severity: Candidate['severity'];
       /** As in `Candidate`. */
+      readonly sender: string | null;
+      /** As in `Candidate`. */
       readonly service: string;
       /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
       readonly resource: Attributes;
@@ -67,11 +69,12 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const rule = firstMatch(subject, rules);
   const resource = countedResource(victim, host);
   const severity = severityOf(verdict);
-  const facts = { kind: 'new', uid, rule, subject, verdict, severity, service, resource } as const;
+  const sender = identities.sender?.name ?? null;
+  const facts = { kind: 'new', uid, rule, subject, verdict, severity, sender, service, resource } as const;
   if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
 
   const { cause, endedNs } = verdict;
-  if (loops.add({ key: service, endedNs, cause, severity, resource }, nowMs))
+  if (loops.add({ key: service, endedNs, cause, sender, severity, resource }, nowMs))
     return { ...facts, outcome: 'aggregated', record: null };
 
   const record = buildRecord({

@@ -11,6 +11,8 @@ const WINDOW_NS = 60n * SECOND_NS;
 export const LATE_MS = 3_000;
 /** Maximum number of services with an open minute. Beyond it, the oldest minute is closed early. */
 export const SERVICES_MAX = 1024;
+/** Maximum number of senders that one summary names; terminations by further ones are in its count. */
+export const SENDERS_MAX = 10;
 
 /** One termination that passed the filter. */
 export interface Candidate {
@@ -19,6 +21,8 @@ export interface Candidate {
   /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read in time. */
   readonly endedNs: bigint;
   readonly cause: Cause;
+  /** The name of the process that sent the signal. null: none, or not known. */
+  readonly sender: string | null;
   readonly severity: { readonly number: number; readonly text: string };
   readonly resource: Attributes;
 }
@@ -32,6 +36,7 @@ export interface Aggregate {
   readonly lastNs: bigint;
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
+  readonly bySender: ReadonlyMap<string, number>;
   /** The highest severity among them. */
   readonly severity: Candidate['severity'];
   /** The resource of the last one. */
@@ -39,21 +44,23 @@ export interface Aggregate {
 }
 
 /** `Aggregate` without bigint and Map. */
-export interface StoredAggregate extends Omit<Aggregate, 'startNs' | 'firstNs' | 'lastNs' | 'byCause'> {
+export interface StoredAggregate extends Omit<Aggregate, 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'> {
   readonly startNs: string;
   readonly firstNs: string;
   readonly lastNs: string;
   readonly byCause: readonly (readonly [Cause, number])[];
+  /** Absent: stored by an earlier release. */
+  readonly bySender?: readonly (readonly [string, number])[];
 }
 
-function stored({ startNs, firstNs, lastNs, byCause, ...rest }: Aggregate): StoredAggregate {
+function stored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: Aggregate): StoredAggregate {
   const times = { startNs: String(startNs), firstNs: String(firstNs), lastNs: String(lastNs) };
-  return { ...rest, ...times, byCause: [...byCause] };
+  return { ...rest, ...times, byCause: [...byCause], bySender: [...bySender] };
 }
 
-function restored({ startNs, firstNs, lastNs, byCause, ...rest }: StoredAggregate): Aggregate {
+function restored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: StoredAggregate): Aggregate {
   const times = { startNs: BigInt(startNs), firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) };
-  return { ...rest, ...times, byCause: new Map(byCause) };
+  return { ...rest, ...times, byCause: new Map(byCause), bySender: new Map(bySender) };
 }
 
 interface Minute {
@@ -172,6 +179,10 @@ function aggregate(minute: Minute, last: Candidate, count: number, firstNs: bigi
   const before = minute.aggregated;
   const byCause = new Map(before?.byCause);
   byCause.set(last.cause, (byCause.get(last.cause) ?? 0) + count);
+  const bySender = new Map(before?.bySender);
+  const { sender } = last;
+  if (sender !== null && (bySender.has(sender) || bySender.size < SENDERS_MAX))
+    bySender.set(sender, (bySender.get(sender) ?? 0) + count);
   minute.aggregated = {
     key: last.key,
     startNs: minute.startNs,
@@ -179,6 +190,7 @@ function aggregate(minute: Minute, last: Candidate, count: number, firstNs: bigi
     lastNs: last.endedNs,
     count: (before?.count ?? 0) + count,
     byCause,
+    bySender,
     severity: before !== null && before.severity.number > last.severity.number ? before.severity : last.severity,
     resource: last.resource,
   };

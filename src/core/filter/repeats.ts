@@ -21,6 +21,7 @@ export interface Meaning {
   readonly service: string;
   readonly cause: Verdict['cause'];
   readonly errorType: string;
+  readonly sender: string | null;
   readonly severity: Candidate['severity'];
   readonly resource: Attributes;
   /** They are counted in the metric. */

@@ -103,6 +103,7 @@ describe('the keys that are known', () => {
     service: 'checkout',
     cause: 'exit',
     errorType: '3',
+    sender: null,
     severity: { number: 17, text: 'ERROR' },
     resource: {},
     metric: true,
@@ -144,6 +145,7 @@ describe('a minute of which some were counted', () => {
     key: 'checkout',
     endedNs,
     cause: 'exit' as const,
+    sender: null,
     severity: { number: 17, text: 'ERROR' },
     resource: {},
   });
