@@ -15,6 +15,7 @@
 #include "kernel.h"
 #include "load.h"
 #include "paths.h"
+#include "repeat_key.h"
 #include "scratch.h"
 #include "task.h"
 

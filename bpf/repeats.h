@@ -23,6 +23,8 @@
 #include "origin.h"
 #include "paths.h"
 #include "process_context.h"
+#include "repeat_key.h"
+#include "repeat_maps.h"
 #include "restart.h"
 #include "scratch.h"
 #include "task.h"
@@ -198,8 +200,8 @@ static __always_inline void mark_terminated(struct record *record, struct task_s
 		return;
 	total->marked_ns = record->event.time_ns;
 	if (READ(task, mm)) {
-		if (name && bpf_probe_read_kernel_str(name, EXECUTABLE_BYTES,
-						      READ(task, mm, exe_file, f_path.dentry, d_name.name)) > 1)
+		if (name &&
+		    bpf_probe_read_kernel_str(name, EXECUTABLE_BYTES, READ(task, mm, exe_file, f_path.dentry, d_name.name)) > 1)
 			keep_termination(0);
 	} else if (append_snapshot_exe(0)) {
 		keep_termination(0);

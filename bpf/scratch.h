@@ -14,6 +14,7 @@
 #include "event.h"
 #include "maps.h"
 #include "paths.h"
+#include "repeat_key.h"
 
 #define PARTS_BYTES_MAX 12288 /* no part begins beyond */
 #define PART_BYTES_MAX 4352   /* no part is longer, its head included */

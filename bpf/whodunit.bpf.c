@@ -21,6 +21,7 @@
 #include "mm_snapshot.h"
 #include "oom.h"
 #include "pending_facts.h"
+#include "repeat_key.h"
 #include "restart.h"
 #include "scratch.h"
 #include "signal_facts.h"
