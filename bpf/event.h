@@ -40,6 +40,14 @@ struct process_key {
 };
 _Static_assert(sizeof(struct process_key) == 16, "process_key has no implicit padding: it is a map key");
 
+/* Whose process it is, for whatever is bounded and shared: origin.h. No unprivileged user can make another one. */
+struct origin {
+	__u64 cgroup; /* the id of the outermost unit, container, pod or user slice; 0: the root */
+	__u32 uid;    /* real; in a user namespace: of the owner of the outermost one */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct origin) == 16, "origin has no implicit padding: it is a map key");
+
 enum part_kind {
 	PART_SIGNAL = 1,      /* struct signal_fact */
 	PART_REQUEST,         /* struct signal_fact */
@@ -47,7 +55,7 @@ enum part_kind {
 	PART_HANDLED_FAULT,   /* struct fault */
 	PART_OOM,             /* struct oom */
 	PART_EXE,             /* path components from the leaf to the root, each with its NUL */
-	PART_CGROUP,          /* the same; an empty name: those before it were not chosen by root (read_cgroup_path()) */
+	PART_CGROUP,          /* names from the root to the leaf (read_cgroup_path()); up to ABI 5 from the leaf to the root */
 	PART_ANCESTORS,       /* struct ancestor[], nearest first */
 	PART_SIGNAL_SENDER,   /* struct description */
 	PART_REQUEST_SENDER,  /* struct description */
@@ -95,6 +103,7 @@ enum event_flag {
 	EVENT_FLAG_OOM_VICTIM = 2, /* signal->oom_mm was set */
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
+	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
 };
 
 enum status_mask {
@@ -118,8 +127,11 @@ struct event {
 	__u32 threads;       /* when the signal of PART_SIGNAL or PART_REQUEST was generated; 0: not known */
 	char comm[COMM_BYTES];        /* of the leader */
 	char thread_comm[COMM_BYTES]; /* of that thread */
+	/* Missing up to ABI 5: */
+	struct origin origin;
+	__s64 clock_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME, at time_ns; 0: not known */
 };
-_Static_assert(sizeof(struct event) == 104, "no implicit padding: parts follow directly");
+_Static_assert(sizeof(struct event) == 128, "no implicit padding: parts follow directly");
 
 /* The terminated process that a new process may replace. */
 struct predecessor {
@@ -147,6 +159,10 @@ struct ancestor {
 	char comm[COMM_BYTES];
 };
 _Static_assert(sizeof(struct ancestor) == 20, "no padding between the elements of PART_ANCESTORS");
+
+enum cgroup_limit {
+	CGROUP_DEPTH_MAX = 24, /* levels below the root: of a path that is reported, and of the top of what is watched */
+};
 
 /* The hierarchy in which a cgroup's id is unique. */
 enum cgroup_hierarchy {
@@ -207,7 +223,8 @@ struct signal_fact {
 	__u32 result;    /* TRACE_SIGNAL_* */
 	__u32 action;    /* enum signal_action */
 	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
-	__u16 group;     /* sent to the process, not to a thread */
+	__u8 group;      /* sent to the process, not to a thread */
+	__u8 sender_slot; /* of sender_parts (maps.h); 0: the sender is not described there */
 	__u16 sender_process_lives; /* current exits, but other threads of its process do not */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */

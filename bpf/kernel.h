@@ -28,6 +28,7 @@ typedef struct {
 } kgid_t;
 
 struct user_namespace {
+	struct user_namespace *parent;
 	int level;
 	kuid_t owner;
 };
@@ -141,6 +142,7 @@ struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
 	__u64 id;
+	unsigned short mode;
 	struct kernfs_iattrs *iattr;
 };
 
@@ -161,6 +163,13 @@ struct cgroup_subsys_state {
 
 struct cgroup {
 	struct kernfs_node *kn;
+	int level;
+	struct cgroup *ancestors[1]; /* since 6.1: from the root to the cgroup itself */
+};
+
+/* Before. */
+struct cgroup___ids {
+	__u64 ancestor_ids[1];
 };
 
 struct css_set {
@@ -254,6 +263,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;
+	sigset_t blocked;
 	struct seccomp seccomp;
 	__u64 self_exec_id;
 	struct css_set *cgroups;

@@ -65,6 +65,12 @@ struct environment {
 };
 _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a mask");
 
+/* The state of the search for an origin (origin.h). */
+struct origin_search {
+	__u64 directory; /* the kernfs_node that is looked at next */
+	__u64 found; /* the id of a cgroup; 0: none yet */
+};
+
 struct record {
 	/*
 	 * A page of user memory, since one read is cheaper than several: the executable's first page (elf.h), then the
@@ -84,6 +90,10 @@ struct record {
 	__u64 mappings;
 	struct search search;
 	struct restart_key place;
+	struct origin_search origin;
+	__u64 leader; /* of the process for which an entry is added */
+	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
+	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
 	__u64 used_eighths; /* of the ring */
 };
 _Static_assert(offsetof(struct record, behind_page) == PAGE_BYTES && sizeof(((struct record *)0)->behind_page) >= sizeof(__u64),
@@ -104,6 +114,8 @@ enum scratch_user {
 	SCRATCH_REPORT,
 	SCRATCH_SNAPSHOT,
 	SCRATCH_RESTART,
+	SCRATCH_SIGNAL, /* both programs for signals, as interrupts are disabled there */
+	SCRATCH_OOM,
 	SCRATCH_USERS,
 };
 

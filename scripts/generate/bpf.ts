@@ -18,6 +18,7 @@ const TYPES = [
   'event_abi',
   'event_flag',
   'event',
+  'origin',
   'part_kind',
   'part_flag',
   'part',
@@ -41,8 +42,13 @@ const TYPES = [
   'predecessor',
   'counters',
   'shared',
+  'share',
+  'sender_part_key',
+  'clock',
+  'holding',
   'pending_counts_flag',
   'cgroup_hierarchy',
+  'cgroup_limit',
 ];
 
 async function generate(directory: string): Promise<void> {

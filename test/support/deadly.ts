@@ -158,6 +158,7 @@ export function death(changes: Partial<Death> = {}): Death {
     time_ns: END,
     clock_offset_ns: OFFSET,
     status_raw: 256,
+    origin: { cgroup: 2113n, uid: 1000 },
     process: victim(),
     signal: null,
     request: null,
@@ -170,6 +171,7 @@ export function death(changes: Partial<Death> = {}): Death {
     ptraced: false,
     threads: 1,
     shrunk: false,
+    facts_refused: false,
     thread_context: null,
     ...changes,
   };

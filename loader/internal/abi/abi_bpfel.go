@@ -19,6 +19,18 @@ const (
 	CgroupHierarchyHIERARCHY_PIDS    CgroupHierarchy = 2
 )
 
+type CgroupLimit uint32
+
+const (
+	CgroupLimitCGROUP_DEPTH_MAX CgroupLimit = 24
+)
+
+type Clock struct {
+	_           structs.HostLayout
+	OffsetNs    int64
+	PublishedNs uint64
+}
+
 type Counters struct {
 	_              structs.HostLayout
 	ExitsNormal    uint64
@@ -49,23 +61,25 @@ type Description struct {
 }
 
 type Event struct {
-	_            structs.HostLayout
-	Abi          uint32
-	Flags        uint32
-	TimeNs       uint64
-	Key          ProcessKey
-	StatusRaw    uint32
-	Vpid         uint32
-	ParentPid    uint32
-	Tid          uint32
-	Uid          uint32
-	Gid          uint32
-	SeccompMode  uint32
-	PdeathSignal uint32
-	Ptrace       uint32
-	Threads      uint32
-	Comm         [16]int8
-	ThreadComm   [16]int8
+	_             structs.HostLayout
+	Abi           uint32
+	Flags         uint32
+	TimeNs        uint64
+	Key           ProcessKey
+	StatusRaw     uint32
+	Vpid          uint32
+	ParentPid     uint32
+	Tid           uint32
+	Uid           uint32
+	Gid           uint32
+	SeccompMode   uint32
+	PdeathSignal  uint32
+	Ptrace        uint32
+	Threads       uint32
+	Comm          [16]int8
+	ThreadComm    [16]int8
+	Origin        Origin
+	ClockOffsetNs int64
 }
 
 type EventAbi uint32
@@ -81,6 +95,7 @@ const (
 	EventFlagEVENT_FLAG_OOM_VICTIM     EventFlag = 2
 	EventFlagEVENT_FLAG_RESTART        EventFlag = 4
 	EventFlagEVENT_FLAG_USER_NAMESPACE EventFlag = 8
+	EventFlagEVENT_FLAG_FACTS_REFUSED  EventFlag = 16
 )
 
 type Fault struct {
@@ -106,6 +121,12 @@ type Feature struct {
 	Member [16]int8
 }
 
+type Holding struct {
+	_           structs.HostLayout
+	Share       uint16
+	SenderParts [2]uint8
+}
+
 type Oom struct {
 	_           structs.HostLayout
 	TimeNs      uint64
@@ -117,6 +138,13 @@ type Oom struct {
 	ScoreAdj    int32
 	CgroupBytes uint32
 	Cgroup      [1024]int8
+}
+
+type Origin struct {
+	_        structs.HostLayout
+	Cgroup   uint64
+	Uid      uint32
+	Reserved uint32
 }
 
 type Part struct {
@@ -179,6 +207,24 @@ type ProcessKey struct {
 	Zero            uint32
 }
 
+type SenderPartKey struct {
+	_               structs.HostLayout
+	StartBoottimeNs uint64
+	Pid             uint32
+	Slot            uint16
+	Part            uint16
+}
+
+type Share struct {
+	_           structs.HostLayout
+	Processes   int32
+	SenderParts int32
+	Refused     uint64
+	RefusedNs   uint64
+	Uid         uint32
+	Zero        uint32
+}
+
 type Shared struct {
 	_              structs.HostLayout
 	ReaderWaits    uint32
@@ -226,7 +272,8 @@ type SignalFact struct {
 	Result             uint32
 	Action             uint32
 	Committed          uint32
-	Group              uint16
+	Group              uint8
+	SenderSlot         uint8
 	SenderProcessLives uint16
 	TargetTid          uint32
 	SyscallNr          int32

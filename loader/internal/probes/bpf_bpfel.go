@@ -20,16 +20,20 @@ const (
 	bpfMapEvents                        = "events"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
+	bpfMapOriginCgroups                 = "origin_cgroups"
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
 	bpfMapRecordScratch                 = "record_scratch"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
+	bpfMapSenderParts                   = "sender_parts"
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
+	bpfMapShares                        = "shares"
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTriggerThreads                = "trigger_threads"
+	bpfMapWallClock                     = "wall_clock"
 	bpfProgOnExitMmRelease              = "on_exit_mm_release"
 	bpfProgOnMarkVictim                 = "on_mark_victim"
 	bpfProgOnSchedProcessExec           = "on_sched_process_exec"
@@ -111,16 +115,20 @@ type bpfMapSpecs struct {
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
+	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
+	SenderParts        *ebpf.MapSpec `ebpf:"sender_parts"`
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
+	Shares             *ebpf.MapSpec `ebpf:"shares"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
+	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -164,16 +172,20 @@ type bpfMaps struct {
 	Events             *ebpf.Map `ebpf:"events"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
+	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
+	SenderParts        *ebpf.Map `ebpf:"sender_parts"`
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
+	Shares             *ebpf.Map `ebpf:"shares"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
+	WallClock          *ebpf.Map `ebpf:"wall_clock"`
 }
 
 func (m *bpfMaps) Close() error {
@@ -182,16 +194,20 @@ func (m *bpfMaps) Close() error {
 		m.Events,
 		m.MmSnapshots,
 		m.OomVictims,
+		m.OriginCgroups,
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
 		m.RecordScratch,
 		m.Seen,
 		m.SenderDescriptions,
+		m.SenderParts,
 		m.SenderScratch,
 		m.SharedMap,
+		m.Shares,
 		m.TerminatedPrograms,
 		m.TriggerThreads,
+		m.WallClock,
 	)
 }
 

@@ -4,25 +4,45 @@ package probes
 
 import (
 	"fmt"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/wire"
 )
 
-// mapShared maps the memory that loader and probes share (struct shared of bpf/event.h): flags that the probes read, and counts that
-// outlive a loader. Close unmaps it.
+// mapShared maps the memory that loader and probes share (struct shared and struct clock of bpf/maps.h): flags that the probes read, counts
+// that outlive a loader, the wall clock. Close unmaps it.
 func (p *Probes) mapShared() error {
-	page, err := unix.Mmap(p.sharedMap.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("map the memory shared with the probes: %w", err)
+	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock} {
+		page, err := mapMemory(shared)
+		if err != nil {
+			return err
+		}
+		p.mapped = append(p.mapped, page)
 	}
-	p.shared, p.sharedPage = (*abi.Shared)(unsafe.Pointer(&page[0])), page
+	p.shared, p.clock = (*abi.Shared)(unsafe.Pointer(&p.mapped[0][0])), (*abi.Clock)(unsafe.Pointer(&p.mapped[1][0]))
 	return nil
+}
+
+// mapMemory maps the values of an array that the probes read and write. Each begins at a multiple of 8 bytes (array_map_alloc()).
+func mapMemory(array *ebpf.Map) ([]byte, error) {
+	bytes := int(array.MaxEntries()) * int(array.ValueSize()+7&^7)
+	memory, err := unix.Mmap(array.FD(), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the memory shared with the probes: %w", err)
+	}
+	return memory, nil
+}
+
+// PublishClock sets what the probes stamp records with: CLOCK_REALTIME - CLOCK_BOOTTIME, and when it was read, in CLOCK_BOOTTIME. One call
+// at a time.
+func (p *Probes) PublishClock(offsetNs int64, boottimeNs uint64) {
+	atomic.StoreInt64(&p.clock.OffsetNs, offsetNs)
+	atomic.StoreUint64(&p.clock.PublishedNs, boottimeNs)
 }
 
 // Counters returns the sums over all CPUs since the probes were first attached.

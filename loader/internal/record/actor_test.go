@@ -85,7 +85,7 @@ func TestADescriptionOfABI5HasNoCredentials(t *testing.T) {
 	description := abi.Description{ExeBytes: 3}
 	raw := append(recordtest.Raw(description)[:unsafe.Offsetof(description.Credentials)], "sh\x00"...)
 	signal := recordtest.Signal(abi.PartKindPART_SIGNAL, abi.SignalFact{Signo: 9})
-	head := recordtest.Raw(abi.Event{Abi: lastABIWithoutCredentials, StatusRaw: 9})
+	head := recordtest.Raw(abi.Event{Abi: lastABIWithoutCredentials, StatusRaw: 9})[:unsafe.Offsetof(abi.Event{}.Origin)]
 	sender := decodeOrFail(t, slices.Concat(head, signal, recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, raw))).Signal.Sender
 	if *sender.Exe != "/sh" || sender.RealUID != nil || sender.LoginUID != nil || len(sender.ExeFlags) != 0 {
 		t.Errorf("%+v", sender)

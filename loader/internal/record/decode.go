@@ -3,6 +3,7 @@
 package record
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"unsafe"
@@ -64,12 +65,9 @@ func (d *Decoder) reset() {
 // kind, so that probes may add parts without a new ABI.
 func (d *Decoder) Decode(record []byte) (*Event, error) {
 	d.reset()
-	head, rest, err := take[abi.Event](record)
+	head, rest, err := takeHead(record)
 	if err != nil {
-		return nil, fmt.Errorf("decode record: head: %w", err)
-	}
-	if head.Abi < abi.OldestABI || head.Abi > uint32(abi.EventAbiEVENT_ABI) {
-		return nil, fmt.Errorf("decode record: it has ABI %d; this loader reads ABI %d to %d", head.Abi, abi.OldestABI, abi.EventAbiEVENT_ABI)
+		return nil, fmt.Errorf("decode record: %w", err)
 	}
 	d.head(&head, record)
 	event := &d.event
@@ -90,12 +88,38 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 	return event, nil
 }
 
+// lastABIWithoutOrigin is the last ABI whose records begin with a head that ends before the origin.
+const lastABIWithoutOrigin = 5
+
+// takeHead reads what every record begins with, and returns its parts. A record of an ABI without origins counts to the effective user.
+func takeHead(record []byte) (head abi.Event, parts []byte, err error) {
+	short := int(unsafe.Offsetof(head.Origin))
+	if len(record) < short {
+		return head, nil, fmt.Errorf("head: %w", errCutOff)
+	}
+	number := binary.NativeEndian.Uint32(record)
+	if number < abi.OldestABI || number > uint32(abi.EventAbiEVENT_ABI) {
+		return head, nil, fmt.Errorf("it has ABI %d; this loader reads ABI %d to %d", number, abi.OldestABI, abi.EventAbiEVENT_ABI)
+	}
+	if number <= lastABIWithoutOrigin {
+		head, err = takeShort[abi.Event](record[:short], short)
+		head.Origin.Uid = head.Uid
+		return head, record[short:], err
+	}
+	if head, parts, err = take[abi.Event](record); err != nil {
+		return head, nil, fmt.Errorf("head: %w", err)
+	}
+	return head, parts, nil
+}
+
 // head starts the event with what every record has. record begins with head and holds its texts.
 func (d *Decoder) head(head *abi.Event, record []byte) {
 	flags := abi.EventFlag(head.Flags)
 	d.event = Event{
 		TimeNs: head.TimeNs, StatusRaw: head.StatusRaw, SeccompMode: head.SeccompMode, PdeathSignal: head.PdeathSignal,
 		Ptraced: head.Ptrace != 0, Threads: head.Threads, OomVictim: flags&abi.EventFlagEVENT_FLAG_OOM_VICTIM != 0, Shrunk: flags&abi.EventFlagEVENT_FLAG_SHRUNK != 0,
+		FactsRefused: flags&abi.EventFlagEVENT_FLAG_FACTS_REFUSED != 0, ClockOffsetNs: head.ClockOffsetNs,
+		Origin: Origin{Cgroup: head.Origin.Cgroup, UID: head.Origin.Uid},
 		Process: Process{
 			UserNamespace: flags&abi.EventFlagEVENT_FLAG_USER_NAMESPACE != 0,
 			Pid:           head.Key.Pid, Vpid: head.Vpid, StartBoottimeNs: head.Key.StartBoottimeNs, ParentPid: head.ParentPid, Tid: head.Tid,
@@ -119,7 +143,7 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 	case abi.PartKindPART_HANDLED_FAULT:
 		event.HandledFault, err = d.fault(payload)
 	case abi.PartKindPART_OOM:
-		event.Oom, err = d.oomOf(payload)
+		event.Oom, err = d.oomOf(number, payload)
 	case abi.PartKindPART_EXE:
 		process.Exe, process.ExeFlags = d.path(payload, truncated), d.exeFlags(abi.PartFlag(part.Flags))
 	case abi.PartKindPART_CREDENTIALS:
@@ -127,7 +151,7 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		users, _, err = take[abi.Credentials](payload)
 		process.RealUID, process.LoginUID = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid)
 	case abi.PartKindPART_CGROUP:
-		process.Cgroup, process.CgroupClaimed = d.cgroup(payload, truncated)
+		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:

@@ -31,13 +31,13 @@ func TestARecordWithoutPartsHasNilForEachUnknownField(t *testing.T) {
 func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	event := decodeOrFail(t, recordtest.Record(1<<8,
 		recordtest.Part(abi.PartKindPART_EXE, 0, []byte("mysqld\x00sbin\x00usr\x00")),
-		recordtest.Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("leaf\x00branch\x00")),
+		recordtest.Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("top\x00branch\x00/\x00")),
 		recordtest.Part(abi.PartKindPART_ANCESTORS, 0, append(recordtest.Raw(abi.Ancestor{Pid: 9, Comm: recordtest.Comm("sh")}), recordtest.Raw(abi.Ancestor{Pid: 1, Comm: recordtest.Comm("init")})...)),
 		recordtest.Part(abi.PartKindPART_ENV, 0, []byte("OTEL_SERVICE_NAME=shop\x00OTEL_SERVICE_SECRET=x\x00OTEL_SERVICE_NAME=second\x00TRACEPARENT=\x00")),
 		recordtest.Part(abi.PartKindPART_ARGS, abi.PartFlagPART_FLAG_TRUNCATED, []byte("mysqld\x00\x00--x=\xff\x00cut")),
 	))
 	process := event.Process
-	if *process.Exe != "/usr/sbin/mysqld" || *process.Cgroup != "…/branch/leaf" || !process.ArgsTruncated {
+	if *process.Exe != "/usr/sbin/mysqld" || *process.Cgroup != "/top/branch/…" || !process.ArgsTruncated {
 		t.Errorf("%+v", process)
 	}
 	if want := []Ancestor{{9, "sh"}, {1, "init"}}; !reflect.DeepEqual(process.Ancestors, want) {
@@ -57,6 +57,27 @@ func TestNamesOfCgroupsThatRootDidNotChooseAreCounted(t *testing.T) {
 		claimed       uint32
 	}{
 		{"", "/", 0},
+		{"branch\x00leaf\x00", "/branch/leaf", 0},
+		{"branch\x00leaf\x00\x00", "/branch/leaf", 0}, // the leaf is a user's, but root created it
+		{"branch\x00\x00leaf\x00", "/branch/leaf", 1},
+		{"root\x00branch\x00\x00twig\x00\x00leaf\x00\x00", "/root/branch/twig/leaf", 2},
+		{"root\x00branch\x00/\x00", "/root/branch/…", 0},
+		{"root\x00\x00branch\x00/\x00", "/root/branch/…", 2},
+		{"/\x00", "/…", 0},
+	} {
+		event := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))))
+		if *event.Process.Cgroup != test.path || event.Process.CgroupClaimed != test.claimed {
+			t.Errorf("%q: %q, %d", test.payload, *event.Process.Cgroup, event.Process.CgroupClaimed)
+		}
+	}
+}
+
+func TestNamesOfCgroupsOfOlderABIsAreFromTheLeafToTheRoot(t *testing.T) {
+	for _, test := range []struct {
+		payload, path string
+		claimed       uint32
+	}{
+		{"", "/", 0},
 		{"leaf\x00branch\x00", "/branch/leaf", 0},
 		{"\x00leaf\x00branch\x00", "/branch/leaf", 0}, // the leaf is a user's, but root created it
 		{"leaf\x00\x00branch\x00", "/branch/leaf", 1},
@@ -64,7 +85,8 @@ func TestNamesOfCgroupsThatRootDidNotChooseAreCounted(t *testing.T) {
 		{"leaf\x00branch\x00\x00", "…/branch/leaf", 2},
 		{"leaf\x00\x00branch\x00\x00", "…/branch/leaf", 2},
 	} {
-		event := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))))
+		head := recordtest.Raw(abi.Event{Abi: lastABIWithLeafFirst, StatusRaw: 1 << 8})[:unsafe.Offsetof(abi.Event{}.Origin)]
+		event := decodeOrFail(t, append(head, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))...))
 		if *event.Process.Cgroup != test.path || event.Process.CgroupClaimed != test.claimed {
 			t.Errorf("%q: %q, %d", test.payload, *event.Process.Cgroup, event.Process.CgroupClaimed)
 		}
@@ -207,9 +229,24 @@ func TestOomSizesAreInBytes(t *testing.T) {
 func TestRecordsOfKnownABIsAreDecodedAndOthersRejected(t *testing.T) {
 	for number := uint32(abi.OldestABI - 1); number <= uint32(abi.EventAbiEVENT_ABI)+1; number++ {
 		known := number >= abi.OldestABI && number <= uint32(abi.EventAbiEVENT_ABI)
-		if _, err := NewDecoder(Machine{}).Decode(recordtest.Raw(abi.Event{Abi: number})); known != (err == nil) {
+		raw := recordtest.Raw(abi.Event{Abi: number})
+		if number <= lastABIWithoutOrigin {
+			raw = raw[:unsafe.Offsetof(abi.Event{}.Origin)]
+		}
+		if _, err := NewDecoder(Machine{}).Decode(raw); known != (err == nil) {
 			t.Errorf("ABI %d: %v", number, err)
 		}
+	}
+}
+
+func TestARecordWithoutAnOriginCountsToItsEffectiveUser(t *testing.T) {
+	head := abi.Event{Abi: uint32(abi.EventAbiEVENT_ABI), Uid: 1000, Origin: abi.Origin{Cgroup: 7, Uid: 1001}}
+	if got := decodeOrFail(t, recordtest.Raw(head)).Origin; got != (Origin{Cgroup: 7, UID: 1001}) {
+		t.Errorf("%+v", got)
+	}
+	head.Abi = lastABIWithoutOrigin
+	if got := decodeOrFail(t, recordtest.Raw(head)[:unsafe.Offsetof(head.Origin)]).Origin; got != (Origin{UID: 1000}) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -6,12 +6,13 @@ package record
 
 // Event is one termination or one restart. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
 // nanoseconds, timestamps are CLOCK_BOOTTIME. Process and thread ids are those of the initial pid namespace, but for Vpid. Texts are valid
-// UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq and ClockOffsetNs.
+// UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq, and ClockOffsetNs where it is 0: the probes did not know it.
 type Event struct {
 	Seq           uint64         `json:"seq,string"`
 	TimeNs        uint64         `json:"time_ns,string"`
 	ClockOffsetNs int64          `json:"clock_offset_ns,string"`
 	StatusRaw     uint32         `json:"status_raw"`
+	Origin        Origin         `json:"origin"`
 	Process       Process        `json:"process"`
 	Signal        *Signal        `json:"signal"`
 	Request       *Signal        `json:"request"`
@@ -24,10 +25,17 @@ type Event struct {
 	Ptraced       bool           `json:"ptraced"`
 	Threads       uint32         `json:"threads"`
 	Shrunk        bool           `json:"shrunk"`
+	FactsRefused  bool           `json:"facts_refused"` // no facts of it are kept, and memory was full for its origin since it started
 	ThreadContext *ThreadContext `json:"thread_context"`
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`
+}
+
+// Origin is to whom the process counts where something is bounded and shared (bpf/origin.h).
+type Origin struct {
+	Cgroup uint64 `json:"cgroup,string"` // the id of the outermost unit, container, pod or user slice; 0: the root
+	UID    uint32 `json:"uid"`           // the real user or, in a user namespace, the owner of the outermost one
 }
 
 // ThreadContext is the span that was open in the thread that triggered the termination, as that thread published it (OTEP 4947).

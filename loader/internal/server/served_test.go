@@ -66,6 +66,10 @@ func (p *fakeProbes) CountUndecodable(seq uint64) bool {
 
 func (p *fakeProbes) Sweep() (int, error) { return 0, nil }
 
+func (p *fakeProbes) PublishClock(int64, uint64) {}
+
+func (p *fakeProbes) Refused() (uint64, uint32, error) { return 0, 0, nil }
+
 func serve(t *testing.T, size int) *served {
 	t.Helper()
 	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}}

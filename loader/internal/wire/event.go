@@ -26,6 +26,7 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.head("death", event)
 	w.text(`,"status_raw":`)
 	w.uint(uint64(event.StatusRaw))
+	w.origin(event.Origin)
 	w.process(&event.Process)
 	w.text(`,"signal":`)
 	w.signal(event.Signal)
@@ -43,6 +44,7 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.flag(`,"ptraced":`, event.Ptraced)
 	w.number(`,"threads":`, event.Threads)
 	w.flag(`,"shrunk":`, event.Shrunk)
+	w.flag(`,"facts_refused":`, event.FactsRefused)
 	w.text(`,"thread_context":`)
 	w.threadContext(event.ThreadContext)
 	w.text("}\n")
@@ -53,6 +55,7 @@ func appendRestart(out []byte, event *record.Event) ([]byte, error) {
 	start := len(out)
 	w := writer{out}
 	w.head("restart", event)
+	w.origin(event.Origin)
 	w.process(&event.Process)
 	w.number(`,"dead":{"pid":`, event.Predecessor.Pid)
 	w.quotedUint(`,"start_boottime_ns":`, event.Predecessor.StartBoottimeNs)
@@ -77,6 +80,12 @@ func (w *writer) line(messageType string, start int) ([]byte, error) {
 		return w.out[:start], tooLong(messageType, length)
 	}
 	return w.out, nil
+}
+
+func (w *writer) origin(o record.Origin) {
+	w.quotedUint(`,"origin":{"cgroup":`, o.Cgroup)
+	w.number(`,"uid":`, o.UID)
+	w.text("}")
 }
 
 func (w *writer) process(p *record.Process) {

@@ -19,6 +19,7 @@ type restart struct {
 	Seq           uint64             `json:"seq,string"`
 	TimeNs        uint64             `json:"time_ns,string"`
 	ClockOffsetNs int64              `json:"clock_offset_ns,string"`
+	Origin        record.Origin      `json:"origin"`
 	Process       record.Process     `json:"process"`
 	Dead          record.Predecessor `json:"dead"`
 }
@@ -59,7 +60,8 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 			}
 			if restart, isRestart := message.(*restart); isRestart && err == nil {
 				line, err = appendRestart(nil, &record.Event{
-					Seq: restart.Seq, TimeNs: restart.TimeNs, ClockOffsetNs: restart.ClockOffsetNs, Process: restart.Process, Predecessor: &restart.Dead,
+					Seq: restart.Seq, TimeNs: restart.TimeNs, ClockOffsetNs: restart.ClockOffsetNs, Origin: restart.Origin, Process: restart.Process,
+					Predecessor: &restart.Dead,
 				})
 			}
 			if err != nil {

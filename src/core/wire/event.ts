@@ -35,6 +35,15 @@ const standing = {
   user_namespace: z._default(flag, false),
 };
 
+/**
+ * To whom a process counts where something is bounded and shared: the id of the outermost unit, container, pod or user slice (0n: the
+ * root), and the user in it. Absent in lines of older loaders: there, all share one.
+ */
+const originSchema = object({ cgroup: u64, uid: int });
+export type Origin = z.output<typeof originSchema>;
+const UNKNOWN_ORIGIN: Origin = { cgroup: 0n, uid: 0xffff_ffff };
+const origin = z._default(originSchema, UNKNOWN_ORIGIN);
+
 const victim = object({
   pid: int,
   vpid: int,
@@ -144,6 +153,7 @@ export const deathSchema = object({
   time_ns: u64,
   clock_offset_ns: i64,
   status_raw: int,
+  origin,
   process: victim,
   signal: z.nullable(signal),
   request: z.nullable(signal),
@@ -156,6 +166,8 @@ export const deathSchema = object({
   ptraced: flag,
   threads: int,
   shrunk: flag,
+  /** No facts about signals were kept of it, and some of its origin were refused since it started. Absent in lines of older loaders. */
+  facts_refused: z._default(flag, false),
   /** Absent in lines of older loaders. */
   thread_context: z._default(z.nullable(threadContext), null),
 });
@@ -166,6 +178,7 @@ export const restartSchema = object({
   seq: u64,
   time_ns: u64,
   clock_offset_ns: i64,
+  origin,
   process: victim,
   dead: object({ pid: int, start_boottime_ns: u64, time_ns: u64 }),
 });

@@ -15,6 +15,7 @@ function restart(changes: Partial<Restart['process']> = {}, dead: Partial<Restar
     seq: 1n,
     time_ns: END + DELAY,
     clock_offset_ns: OFFSET,
+    origin: { cgroup: 2113n, uid: 1000 },
     process: victim({
       pid: 4300,
       ancestors: [

@@ -68,6 +68,14 @@ describe('golden lines', () => {
     expect(older).not.toContain('thread_context');
   });
 
+  it('reads the origin, and one for all in lines of older loaders', () => {
+    const line = bytes('death-exit-3.json').toString();
+    expect(one(line)).toMatchObject({ message: { origin: { cgroup: 2113n, uid: 1000 } } });
+    const older = line.replace('"origin":{"cgroup":"2113","uid":1000},', '');
+    expect(older).not.toContain('origin');
+    expect(one(older)).toMatchObject({ ok: true, message: { origin: { cgroup: 0n, uid: 0xffff_ffff } } });
+  });
+
   it('reads the table of a system call, and whether the process of a sender lives, as not known in lines of older loaders', () => {
     const older = bytes('death-sigkill-by-another.json')
       .toString()
