@@ -20,6 +20,7 @@
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "repeats.h"
 #include "restart.h"
 #include "ring.h"
 #include "scratch.h"
@@ -34,7 +35,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
-	__u64 at = 0, exe_at;
+	__u64 at = 0, exe_at, context_at, context_end;
 
 	if (!record)
 		return;
@@ -67,14 +68,25 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = append_cgroup(append_credentials(at));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
+	if (!record->has_repeat_key)
+		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
 		if (has_facts)
 			at = append_senders(at);
-		if (has_mm)
-			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_published(SCRATCH_REPORT, at)));
-		else
+		context_at = at;
+		if (has_mm) {
+			at = append_published(SCRATCH_REPORT, at);
+			context_end = at;
+			at = append_env(SCRATCH_REPORT, at);
+			set_claims(context_at, context_end);
+			at = append_args(SCRATCH_REPORT, at);
+		} else {
 			at = append_snapshot_rest(at);
+		}
+	} else if (has_mm && !record->has_repeat_key) {
+		read_claims(at);
 	}
+	at = append_repeat_key(at);
 	if (!has_mm)
 		bpf_map_delete_elem(&mm_snapshots, &event->key);
 	if (at > sizeof(record->parts) || submit_record(record, sizeof(*event) + at))

@@ -217,6 +217,7 @@ function ringOf(status: LoaderStatus | null): unknown {
     bytes: status.ring_bytes,
     used_bytes: status.ring_used_bytes,
     deaths: Number(status.deaths),
+    counted: Number(status.counted),
     exits_normal: Number(status.exits_normal),
     read_seq: String(status.read_seq),
     acked_seq: String(status.acked_seq),

@@ -18,6 +18,7 @@ import (
 const (
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapEvents                        = "events"
+	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
 	bpfMapOriginCgroups                 = "origin_cgroups"
@@ -25,6 +26,9 @@ const (
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
 	bpfMapRecordScratch                 = "record_scratch"
+	bpfMapRepeatReserves                = "repeat_reserves"
+	bpfMapRepeatTotals                  = "repeat_totals"
+	bpfMapRepeats                       = "repeats"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
 	bpfMapSenderParts                   = "sender_parts"
@@ -113,6 +117,7 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
@@ -120,6 +125,9 @@ type bpfMapSpecs struct {
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
+	Repeats            *ebpf.MapSpec `ebpf:"repeats"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
 	SenderParts        *ebpf.MapSpec `ebpf:"sender_parts"`
@@ -170,6 +178,7 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	Events             *ebpf.Map `ebpf:"events"`
+	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
@@ -177,6 +186,9 @@ type bpfMaps struct {
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
+	Repeats            *ebpf.Map `ebpf:"repeats"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
 	SenderParts        *ebpf.Map `ebpf:"sender_parts"`
@@ -192,6 +204,7 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
 		m.Events,
+		m.Images,
 		m.MmSnapshots,
 		m.OomVictims,
 		m.OriginCgroups,
@@ -199,6 +212,9 @@ func (m *bpfMaps) Close() error {
 		m.PendingFacts,
 		m.ProbedExits,
 		m.RecordScratch,
+		m.RepeatReserves,
+		m.RepeatTotals,
+		m.Repeats,
 		m.Seen,
 		m.SenderDescriptions,
 		m.SenderParts,

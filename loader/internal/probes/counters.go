@@ -14,10 +14,10 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// mapShared maps the memory that loader and probes share (struct shared and struct clock of bpf/maps.h): flags that the probes read, counts
-// that outlive a loader, the wall clock. Close unmaps it.
+// mapShared maps the memory that loader and probes share (struct shared, struct clock and struct repeat_total of bpf/maps.h): flags that the
+// probes read, counts that outlive a loader, the wall clock, the totals of counted terminations. Close unmaps it.
 func (p *Probes) mapShared() error {
-	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock} {
+	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock, p.repeatTotals} {
 		page, err := mapMemory(shared)
 		if err != nil {
 			return err
@@ -25,6 +25,7 @@ func (p *Probes) mapShared() error {
 		p.mapped = append(p.mapped, page)
 	}
 	p.shared, p.clock = (*abi.Shared)(unsafe.Pointer(&p.mapped[0][0])), (*abi.Clock)(unsafe.Pointer(&p.mapped[1][0]))
+	p.totals = unsafe.Slice((*abi.RepeatTotal)(unsafe.Pointer(&p.mapped[2][0])), p.repeatTotals.MaxEntries())
 	return nil
 }
 
@@ -63,6 +64,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		sum.LostMemoryFull += one.LostMemoryFull
 		sum.ExitsRescued += one.ExitsRescued
 	}
+	counted := atomic.LoadUint64(&p.totals[0].Count)
 	missed := atomic.LoadUint64(&p.shared.ExitsMissed)
 	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.FactsMissed)
 	for name, program := range p.programs {
@@ -79,7 +81,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		}
 	}
 	return wire.Counters{
-		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations,
+		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),
 			Undecodable: atomic.LoadUint64(&p.shared.Undecodable),

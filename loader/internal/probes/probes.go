@@ -55,10 +55,12 @@ type Probes struct {
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
 	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
+	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
 
-	shared *abi.Shared // the memory of sharedMap
-	clock  *abi.Clock  // the memory of wallClock
-	mapped [][]byte    // their pages
+	shared *abi.Shared       // the memory of sharedMap
+	clock  *abi.Clock        // the memory of wallClock
+	totals []abi.RepeatTotal // the memory of repeatTotals
+	mapped [][]byte          // their pages
 
 	seesPids bool // the pids of the maps are those of this pid namespace
 
@@ -165,6 +167,7 @@ func (p *Probes) maps() map[string]**ebpf.Map {
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
 		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
 		bpfMapWallClock: &p.wallClock,
+		bpfMapRepeats:   &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 }
 
@@ -201,7 +204,7 @@ func (p *Probes) Close() error {
 	for _, memory := range p.mapped {
 		errs = append(errs, unix.Munmap(memory))
 	}
-	p.shared, p.clock, p.mapped = nil, nil, nil
+	p.shared, p.clock, p.totals, p.mapped = nil, nil, nil, nil
 	for _, former := range p.former {
 		errs = append(errs, former.lock.Close())
 	}

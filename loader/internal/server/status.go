@@ -38,7 +38,14 @@ func (s *Server) tick(ctx context.Context) {
 		before := ends
 		ends = ringEnds{s.config.Ring.Acked(), s.config.Ring.Written()}
 		quiet := ends == before && ends.acked == ends.written
-		if s.idle() || quiet && time.Since(refreshed) < quietInterval {
+		if s.idle() {
+			continue
+		}
+		if s.refreshRepeats() {
+			s.wakeAll()
+			quiet = false
+		}
+		if quiet && time.Since(refreshed) < quietInterval {
 			continue
 		}
 		refreshed = time.Now()
