@@ -273,6 +273,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;
+	sigset_t blocked;
 	struct seccomp seccomp;
 	__u64 self_exec_id;
 	struct css_set *cgroups;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -98,17 +99,33 @@ static __always_inline const struct signal_fact *cause_of(const struct pending_f
 	return facts->signal.signo ? &facts->signal : NULL;
 }
 
-static __always_inline void set_cause(struct repeat_key *key, const struct signal_fact *fact, __u32 pid)
+/* The beginning of a sender's description, at least up to its executable: its first part, or what is known of it. */
+static __always_inline const struct description *description_of(const struct process_key *victim, const struct signal_fact *fact)
 {
+	struct sender_part_key slot = {
+		.start_boottime_ns = victim->start_boottime_ns, .pid = victim->pid, .slot = fact->sender_slot};
 	struct sender_key sender = {.process = fact->sender, .exec_id = fact->sender_exec_id, .uid = fact->sender_uid};
+	const struct known_sender *known;
+
+	if (fact->sender_slot)
+		return bpf_map_lookup_elem(&sender_parts, &slot);
+	known = bpf_map_lookup_elem(&sender_descriptions, &sender);
+	return known ? &known->description : NULL;
+}
+_Static_assert(offsetof(struct description, data) <= SENDER_PART_BYTES, "the first part has all but texts");
+
+static __always_inline void set_cause(struct repeat_key *key, const struct signal_fact *fact, const struct process_key *victim)
+{
 	const struct description *description;
 
 	key->code = fact->code;
-	if (fact->sender.pid == pid && fact->code != SI_KERNEL)
+	if (fact->sender.pid == victim->pid && fact->code != SI_KERNEL)
 		return;
 	key->flags |= REPEAT_BY_ANOTHER;
-	description = bpf_map_lookup_elem(&sender_descriptions, &sender);
-	if (!description || fact->code == SI_KERNEL)
+	if (fact->code == SI_KERNEL)
+		return;
+	description = description_of(victim, fact);
+	if (!description)
 		return;
 	key->sender_inode = description->exe_inode;
 	key->sender_device = description->exe_device;
@@ -155,7 +172,7 @@ __u64 fill_repeat_key(__u64 has_facts)
 		cause = cause_of(facts, key->status_raw);
 	}
 	if (cause)
-		set_cause(key, cause, record->event.key.pid);
+		set_cause(key, cause, &record->event.key);
 	else if (key->status_raw & STATUS_SIGNAL)
 		key->flags |= REPEAT_BY_ANOTHER; /* no probe saw it sent */
 	return 0;

@@ -19,6 +19,7 @@
 #include "load.h"
 #include "maps.h"
 #include "mm_snapshot.h"
+#include "pending_facts.h"
 #include "repeats.h"
 #include "restart.h"
 #include "ring.h"
@@ -43,6 +44,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	fill_identity(SCRATCH_REPORT, event, task, leader, signal);
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
+	event->clock_offset_ns = clock_offset_at(event->time_ns);
 	event->status_raw = status;
 	event->seccomp_mode = READ(task, seccomp.mode);
 	event->pdeath_signal = READ(leader, pdeath_signal);
@@ -51,6 +53,8 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 
 	if (has_facts)
 		at = append_pending_facts(at);
+	if (!at && may_lack_facts(&event->origin, &event->key))
+		event->flags |= EVENT_FLAG_FACTS_REFUSED;
 	if (in_user_namespace(task))
 		event->flags |= EVENT_FLAG_USER_NAMESPACE;
 	if (READ(signal, oom_mm))

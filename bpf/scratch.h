@@ -93,6 +93,9 @@ struct record {
 	struct search search;
 	struct restart_key place;
 	struct origin_search origin;
+	__u64 leader; /* of the process for which an entry is added */
+	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
+	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
 	__u64 used_eighths; /* of the ring */
 	struct repeat_key repeat;
 	__u64 has_repeat_key; /* repeat is that of this process */
@@ -115,6 +118,8 @@ enum scratch_user {
 	SCRATCH_REPORT,
 	SCRATCH_SNAPSHOT,
 	SCRATCH_RESTART,
+	SCRATCH_SIGNAL, /* both programs for signals, as interrupts are disabled there */
+	SCRATCH_OOM,
 	SCRATCH_USERS,
 };
 

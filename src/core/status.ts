@@ -221,7 +221,7 @@ function ringOf(status: LoaderStatus | null): unknown {
     exits_normal: Number(status.exits_normal),
     read_seq: String(status.read_seq),
     acked_seq: String(status.acked_seq),
-    signals_not_remembered: Number(status.lost.memory_full),
+    facts_lost: Number(status.lost.memory_full),
   };
 }
 

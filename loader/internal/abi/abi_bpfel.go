@@ -19,11 +19,23 @@ const (
 	CgroupHierarchyHIERARCHY_PIDS    CgroupHierarchy = 2
 )
 
+type CgroupLimit uint32
+
+const (
+	CgroupLimitCGROUP_DEPTH_MAX CgroupLimit = 24
+)
+
 type ClaimsValue uint32
 
 const (
 	ClaimsValueCLAIMS_UNKNOWN ClaimsValue = 1
 )
+
+type Clock struct {
+	_           structs.HostLayout
+	OffsetNs    int64
+	PublishedNs uint64
+}
 
 type Counters struct {
 	_              structs.HostLayout
@@ -53,29 +65,30 @@ type Description struct {
 	Credentials    Credentials
 	ExeInode       uint64
 	ExeDevice      uint32
-	Zero           uint32
+	Reserved       [5]uint32
 	Data           [3072]int8
 }
 
 type Event struct {
-	_            structs.HostLayout
-	Abi          uint32
-	Flags        uint32
-	TimeNs       uint64
-	Key          ProcessKey
-	StatusRaw    uint32
-	Vpid         uint32
-	ParentPid    uint32
-	Tid          uint32
-	Uid          uint32
-	Gid          uint32
-	SeccompMode  uint32
-	PdeathSignal uint32
-	Ptrace       uint32
-	Threads      uint32
-	Comm         [16]int8
-	ThreadComm   [16]int8
-	Origin       Origin
+	_             structs.HostLayout
+	Abi           uint32
+	Flags         uint32
+	TimeNs        uint64
+	Key           ProcessKey
+	StatusRaw     uint32
+	Vpid          uint32
+	ParentPid     uint32
+	Tid           uint32
+	Uid           uint32
+	Gid           uint32
+	SeccompMode   uint32
+	PdeathSignal  uint32
+	Ptrace        uint32
+	Threads       uint32
+	Comm          [16]int8
+	ThreadComm    [16]int8
+	Origin        Origin
+	ClockOffsetNs int64
 }
 
 type EventAbi uint32
@@ -91,6 +104,7 @@ const (
 	EventFlagEVENT_FLAG_OOM_VICTIM     EventFlag = 2
 	EventFlagEVENT_FLAG_RESTART        EventFlag = 4
 	EventFlagEVENT_FLAG_USER_NAMESPACE EventFlag = 8
+	EventFlagEVENT_FLAG_FACTS_REFUSED  EventFlag = 16
 )
 
 type Fault struct {
@@ -114,6 +128,12 @@ type Feature struct {
 	_      structs.HostLayout
 	Type   [40]int8
 	Member [16]int8
+}
+
+type Holding struct {
+	_           structs.HostLayout
+	Share       uint16
+	SenderParts [2]uint8
 }
 
 type Oom struct {
@@ -256,6 +276,24 @@ type RepeatTotal struct {
 	Unused   uint64
 }
 
+type SenderPartKey struct {
+	_               structs.HostLayout
+	StartBoottimeNs uint64
+	Pid             uint32
+	Slot            uint16
+	Part            uint16
+}
+
+type Share struct {
+	_           structs.HostLayout
+	Processes   int32
+	SenderParts int32
+	Refused     uint64
+	RefusedNs   uint64
+	Uid         uint32
+	Zero        uint32
+}
+
 type Shared struct {
 	_              structs.HostLayout
 	ReaderWaits    uint32
@@ -303,7 +341,8 @@ type SignalFact struct {
 	Result             uint32
 	Action             uint32
 	Committed          uint32
-	Group              uint16
+	Group              uint8
+	SenderSlot         uint8
 	SenderProcessLives uint16
 	TargetTid          uint32
 	SyscallNr          int32

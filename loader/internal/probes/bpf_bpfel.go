@@ -31,10 +31,13 @@ const (
 	bpfMapRepeats                       = "repeats"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
+	bpfMapSenderParts                   = "sender_parts"
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
+	bpfMapShares                        = "shares"
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTriggerThreads                = "trigger_threads"
+	bpfMapWallClock                     = "wall_clock"
 	bpfProgOnExitMmRelease              = "on_exit_mm_release"
 	bpfProgOnMarkVictim                 = "on_mark_victim"
 	bpfProgOnSchedProcessExec           = "on_sched_process_exec"
@@ -127,10 +130,13 @@ type bpfMapSpecs struct {
 	Repeats            *ebpf.MapSpec `ebpf:"repeats"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
+	SenderParts        *ebpf.MapSpec `ebpf:"sender_parts"`
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
+	Shares             *ebpf.MapSpec `ebpf:"shares"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
+	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -185,10 +191,13 @@ type bpfMaps struct {
 	Repeats            *ebpf.Map `ebpf:"repeats"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
+	SenderParts        *ebpf.Map `ebpf:"sender_parts"`
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
+	Shares             *ebpf.Map `ebpf:"shares"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
+	WallClock          *ebpf.Map `ebpf:"wall_clock"`
 }
 
 func (m *bpfMaps) Close() error {
@@ -208,10 +217,13 @@ func (m *bpfMaps) Close() error {
 		m.Repeats,
 		m.Seen,
 		m.SenderDescriptions,
+		m.SenderParts,
 		m.SenderScratch,
 		m.SharedMap,
+		m.Shares,
 		m.TerminatedPrograms,
 		m.TriggerThreads,
+		m.WallClock,
 	)
 }
 

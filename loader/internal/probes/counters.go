@@ -3,43 +3,47 @@
 package probes
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/wire"
 )
 
-// mapMemory maps all memory that the loader and the probes share. Close unmaps it.
-func (p *Probes) mapMemory() error { return errors.Join(p.mapShared(), p.mapTotals()) }
-
-// unmap is the inverse of mapMemory.
-func (p *Probes) unmap() error {
-	var errs []error
-	for _, page := range []*[]byte{&p.sharedPage, &p.totalsPage} {
-		if *page != nil {
-			errs = append(errs, unix.Munmap(*page))
-			*page = nil
+// mapShared maps the memory that loader and probes share (struct shared, struct clock and struct repeat_total of bpf/maps.h): flags that the
+// probes read, counts that outlive a loader, the wall clock, the totals of counted terminations. Close unmaps it.
+func (p *Probes) mapShared() error {
+	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock, p.repeatTotals} {
+		page, err := mapMemory(shared)
+		if err != nil {
+			return err
 		}
+		p.mapped = append(p.mapped, page)
 	}
-	p.shared, p.totals = nil, nil
-	return errors.Join(errs...)
+	p.shared, p.clock = (*abi.Shared)(unsafe.Pointer(&p.mapped[0][0])), (*abi.Clock)(unsafe.Pointer(&p.mapped[1][0]))
+	p.totals = unsafe.Slice((*abi.RepeatTotal)(unsafe.Pointer(&p.mapped[2][0])), p.repeatTotals.MaxEntries())
+	return nil
 }
 
-// mapShared maps the memory that loader and probes share (struct shared of bpf/event.h): flags that the probes read, and counts that
-// outlive a loader.
-func (p *Probes) mapShared() error {
-	page, err := unix.Mmap(p.sharedMap.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+// mapMemory maps the values of an array that the probes read and write. Each begins at a multiple of 8 bytes (array_map_alloc()).
+func mapMemory(array *ebpf.Map) ([]byte, error) {
+	bytes := int(array.MaxEntries()) * int(array.ValueSize()+7&^7)
+	memory, err := unix.Mmap(array.FD(), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("map the memory shared with the probes: %w", err)
+		return nil, fmt.Errorf("map the memory shared with the probes: %w", err)
 	}
-	p.shared, p.sharedPage = (*abi.Shared)(unsafe.Pointer(&page[0])), page
-	return nil
+	return memory, nil
+}
+
+// PublishClock sets what the probes stamp records with: CLOCK_REALTIME - CLOCK_BOOTTIME, and when it was read, in CLOCK_BOOTTIME. One call
+// at a time.
+func (p *Probes) PublishClock(offsetNs int64, boottimeNs uint64) {
+	atomic.StoreInt64(&p.clock.OffsetNs, offsetNs)
+	atomic.StoreUint64(&p.clock.PublishedNs, boottimeNs)
 }
 
 // Counters returns the sums over all CPUs since the probes were first attached.

@@ -4,8 +4,6 @@ package probes
 
 import (
 	"errors"
-	"fmt"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -17,17 +15,6 @@ import (
 // Repeats opens the table of the keys that are only counted.
 func (p *Probes) Repeats() (*repeats.Table, error) {
 	return repeats.Open(repeatKeys{p.repeats, p.repeatReserves}, p.totals, int(p.repeatReserves.MaxEntries()), bootNs)
-}
-
-// mapTotals maps the totals of all keys, which the probes write.
-func (p *Probes) mapTotals() error {
-	count := int(p.repeatTotals.MaxEntries())
-	page, err := unix.Mmap(p.repeatTotals.FD(), 0, count*int(unsafe.Sizeof(abi.RepeatTotal{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("map the totals of counted terminations: %w", err)
-	}
-	p.totals, p.totalsPage = unsafe.Slice((*abi.RepeatTotal)(unsafe.Pointer(&page[0])), count), page
-	return nil
 }
 
 // repeatKeys implements repeats.Keys with the probes' maps.

@@ -69,6 +69,10 @@ func (p *fakeProbes) CountUndecodable(seq uint64) bool {
 
 func (p *fakeProbes) Sweep() (int, error) { return 0, nil }
 
+func (p *fakeProbes) PublishClock(int64, uint64) {}
+
+func (p *fakeProbes) Refused() (uint64, uint32, error) { return 0, 0, nil }
+
 // fakeRepeats implements Repeats: each key is its own entry, with the total that the test sets.
 type fakeRepeats struct {
 	mu      sync.Mutex

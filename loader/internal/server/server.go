@@ -29,6 +29,10 @@ type Probes interface {
 	CountUndecodable(seq uint64) bool
 	// Sweep deletes the facts about processes whose exit the probes missed.
 	Sweep() (swept int, err error)
+	// PublishClock sets what the probes stamp records with: CLOCK_REALTIME - CLOCK_BOOTTIME, and when it was read. One call at a time.
+	PublishClock(offsetNs int64, boottimeNs uint64)
+	// Refused returns how many facts were not kept for lack of room, and the user for whom that happened most often.
+	Refused() (facts uint64, uid uint32, err error)
 }
 
 // Config is what a server needs. The caller closes Ring and Probes after Serve has returned.
@@ -66,6 +70,7 @@ func New(config Config) *Server {
 // Serve runs until the context ends, then closes every connection and returns nil. It returns an error if waiting for the ring
 // or accepting a connection fails. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
+	s.config.Probes.PublishClock(host.ClockOffsetNs(), host.BoottimeNs())
 	s.refreshStatus()
 	s.refreshRepeats()
 	ctx, cancel := context.WithCancel(ctx)

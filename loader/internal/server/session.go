@@ -22,6 +22,7 @@ const (
 	batchBytes          = 64 << 10        // of lines are collected for one write; the last line may exceed it
 	watcherWriteTimeout = 2 * time.Second // a watcher that reads nothing for this long is disconnected
 	goodbyeTimeout      = 100 * time.Millisecond
+	busyRetry           = 4 * time.Millisecond // a probe takes microseconds from reserving a record to committing it
 )
 
 // session is one client. It starts as a watcher, at the end of the ring. Its first ack makes it the consumer, at the first record that is

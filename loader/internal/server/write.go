@@ -46,12 +46,32 @@ func (s *session) write(ctx context.Context) error {
 		if more {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-s.woken:
+		if err := s.sleep(ctx); err != nil {
+			return err
 		}
 	}
+}
+
+// sleep waits until the session is woken, or for busyRetry while a record is at the cursor: one that was busy when it was read may have been
+// committed before the reader asked for a wake-up, and then no probe sends one.
+func (s *session) sleep(ctx context.Context) error {
+	var retry <-chan time.Time
+	if s.unread() {
+		retry = time.After(busyRetry)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.woken:
+	case <-retry:
+	}
+	return nil
+}
+
+func (s *session) unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursor < s.server.config.Ring.Written()
 }
 
 // appendState appends a hello if the role has changed, the status if that has, and for the consumer the totals that have.
@@ -157,11 +177,15 @@ func (s *session) passed(next uint64, written bool) {
 	}
 }
 
+// appendLine appends the line of a record. clockOffsetNs is the present one, for a record that no loader's clock stamped.
 func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
 	event, err := s.decoder.Decode(raw)
 	if err != nil {
 		return nil, err
 	}
-	event.Seq, event.ClockOffsetNs = seq, clockOffsetNs
+	event.Seq = seq
+	if event.ClockOffsetNs == 0 {
+		event.ClockOffsetNs = clockOffsetNs
+	}
 	return wire.AppendEvent(batch, event)
 }

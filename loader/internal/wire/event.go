@@ -44,6 +44,7 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.flag(`,"ptraced":`, event.Ptraced)
 	w.number(`,"threads":`, event.Threads)
 	w.flag(`,"shrunk":`, event.Shrunk)
+	w.flag(`,"facts_refused":`, event.FactsRefused)
 	w.text(`,"thread_context":`)
 	w.threadContext(event.ThreadContext)
 	w.text(`,"repeat":`)

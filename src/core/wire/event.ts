@@ -168,6 +168,8 @@ export const deathSchema = object({
   ptraced: flag,
   threads: int,
   shrunk: flag,
+  /** No facts about signals were kept of it, and some of its origin were refused since it started. Absent in lines of older loaders. */
+  facts_refused: z._default(flag, false),
   /** Absent in lines of older loaders. */
   thread_context: z._default(z.nullable(threadContext), null),
   repeat: z._default(z.nullable(repeatKey), null),
