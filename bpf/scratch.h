@@ -68,7 +68,7 @@ _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a
 /* The state of the search for an origin (origin.h). */
 struct origin_search {
 	__u64 directory; /* the kernfs_node that is looked at next */
-	__u64 found; /* the id of a cgroup; 0: none yet */
+	__u64 found; /* that of the origin; 0: none yet */
 };
 
 struct record {
@@ -91,7 +91,7 @@ struct record {
 	struct search search;
 	struct restart_key place;
 	struct origin_search origin;
-	__u64 used_eighths; /* of the ring */
+	__u64 used_eighths; /* of the origin's share of the ring */
 };
 _Static_assert(offsetof(struct record, behind_page) == PAGE_BYTES && sizeof(((struct record *)0)->behind_page) >= sizeof(__u64),
 	       "a word may begin at the end of the page");

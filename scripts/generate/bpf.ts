@@ -42,6 +42,7 @@ const TYPES = [
   'predecessor',
   'counters',
   'shared',
+  'origin_share',
   'pending_counts_flag',
   'cgroup_hierarchy',
 ];

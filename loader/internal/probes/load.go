@@ -21,6 +21,7 @@ import (
 func pinnedMaps() []string {
 	return []string{
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen, bpfMapMmSnapshots,
+		bpfMapOriginShares, bpfMapGroupShares,
 	}
 }
 

@@ -54,7 +54,10 @@ type Probes struct {
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
-	events, sharedMap, counters, pendingFacts, pendingCounts, ooms *ebpf.Map
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, originShares *ebpf.Map
+
+	lostByOrigin    []wire.OriginLoss
+	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read
 
 	shared     *abi.Shared
 	sharedPage []byte
@@ -76,7 +79,9 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := CheckPins(options.PinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}}
+	p := &Probes{
+		directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}, lostByOrigin: []wire.OriginLoss{},
+	}
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("make the pin directory: %w", err)
 	}
@@ -156,7 +161,7 @@ func (p *Probes) linkPath(program, digest string) string {
 func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
-		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms,
+		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapOriginShares: &p.originShares,
 	}
 }
 

@@ -32,7 +32,7 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
   }
   if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
   if (death.ptraced) lines.push('a tracer was attached');
-  if (death.shrunk) lines.push('the ring buffer was nearly full: parts of the record were left out');
+  if (death.shrunk) lines.push('its share of the ring buffer was nearly full: parts of the record were left out');
   return lines;
 }
 
