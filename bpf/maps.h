@@ -15,6 +15,8 @@
 #include "event.h"
 
 #define PENDING_FACTS_MAX 8192
+#define SENDER_PARTS_MAX 8192
+#define SHARES 4096 /* a power of two */
 #define OOM_VICTIMS_MAX 256
 #define SENDERS_MAX 1024
 #define SEEN_MAX 4096
@@ -23,6 +25,7 @@
 #define RECENT_TERMINATIONS_MAX 1024
 #define PENDING_SLOTS 16384 /* a power of two */
 #define EXIT_SLOTS 16384    /* a power of two */
+#define CGROUP_DIRECTORIES 32 /* a power of two, more than CGROUP_DEPTH_MAX */
 #define ORIGIN_CGROUPS 256  /* a power of two */
 #define ORIGIN_SHARES_MAX 4096
 #define GROUP_SHARES_MAX 1024
@@ -31,6 +34,13 @@
 _Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)) &&
 		       !(ORIGIN_CGROUPS & (ORIGIN_CGROUPS - 1)),
 	       "slots are chosen by a mask");
+
+/* What a process holds of the room that is shared by origins. */
+struct holding {
+	__u16 share; /* of shares; 0: not counted there, as an older build added the entry */
+	__u8 sender_parts[2]; /* by slot - 1 */
+};
+_Static_assert(sizeof(struct holding) == 4, "the end of struct pending_facts");
 
 /* The facts about a process that may terminate. Written under its siglock, read and deleted by its last exit. */
 struct pending_facts {
@@ -41,7 +51,7 @@ struct pending_facts {
 	struct fault fault;
 	struct fault handled_fault;
 	__u32 threads;
-	__u32 zero;
+	struct holding holds; /* up to ABI 5, zero */
 };
 _Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinned: no implicit padding");
 
@@ -77,6 +87,21 @@ struct shared {
 	__u64 undecodable_seq; /* the position past the last of them */
 };
 _Static_assert(sizeof(struct shared) == 40 && offsetof(struct shared, reader_waits) == 0, "pinned, and mapped by the loader");
+
+/* Published by the loader: BPF programs cannot read the wall clock. */
+struct clock {
+	__s64 offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	__u64 published_ns; /* CLOCK_BOOTTIME */
+};
+_Static_assert(sizeof(struct clock) == 16, "pinned, and mapped by the loader");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct clock);
+} wall_clock SEC(".maps");
 
 /* To the loader. Commits are late: what is not acknowledged is not overwritten. The loader sets the size. */
 struct {
@@ -121,7 +146,8 @@ struct {
 } pending_counts SEC(".maps");
 
 /*
- * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible;
+ * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. A thread that displaces another one adds that
+ * one to `seen` first. Used where tracepoints are preemptible;
  * the loader makes it small elsewhere. Not pinned: each build has its own.
  */
 struct {
@@ -138,12 +164,67 @@ struct {
 	__type(value, struct oom);
 } oom_victims SEC(".maps");
 
+/*
+ * What the processes of one origin hold of pending_facts and sender_parts (docs/decisions/0067). Indexed by a hash of the origin:
+ * origins that collide share it. Entry 0: the sum of all.
+ */
+struct share {
+	__s32 processes;
+	__s32 sender_parts;
+	__u64 refused; /* facts for which the share, or the whole map, was full */
+	__u64 refused_ns; /* the last time */
+	__u32 uid; /* of the origin, then */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct share) == 32, "pinned, and mapped by the loader");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHARES);
+	__type(key, __u32);
+	__type(value, struct share);
+} shares SEC(".maps");
+
+/* The last senders: one that sends many signals is described once. */
+struct known_sender {
+	struct sender_key key; /* the LRU may give the element to another sender at any time: a reader compares it afterwards */
+	struct description description;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SENDERS_MAX);
 	__type(key, struct sender_key);
-	__type(value, struct description);
+	__type(value, struct known_sender);
 } sender_descriptions SEC(".maps");
+
+/*
+ * Descriptions of the senders of pending facts, kept with the victim until its end. Each takes as many parts as it needs: most
+ * need one. A victim has two slots, one for the signal and one for the request.
+ */
+#define SENDER_PARTS 4
+#define SENDER_PART_BYTES (sizeof(struct description) / SENDER_PARTS)
+_Static_assert(sizeof(struct description) % SENDER_PARTS == 0 && SENDER_PART_BYTES % 8 == 0, "no rest");
+
+struct sender_part_key {
+	__u64 start_boottime_ns; /* of the victim, as in process_key */
+	__u32 pid;
+	__u16 slot; /* 1 or 2 */
+	__u16 part;
+};
+_Static_assert(sizeof(struct sender_part_key) == 16, "no implicit padding: it is a map key");
+
+struct sender_part {
+	char bytes[SENDER_PART_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SENDER_PARTS_MAX);
+	__type(key, struct sender_part_key);
+	__type(value, struct sender_part);
+} sender_parts SEC(".maps");
 
 /*
  * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,
@@ -162,8 +243,8 @@ struct {
 
 /*
  * A snapshot of the mm of an exiting process, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
- * exit of the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is
- * not needed.
+ * exit of the first thread to that of the last. An LRU, as a late thread may add it again: one for each processor, as a common one
+ * would need many entries for each. The loader makes it small where it is not needed. Not pinned: each build has its own.
  */
 struct mm_snapshot {
 	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, with their heads */
@@ -174,6 +255,7 @@ _Static_assert(offsetof(struct mm_snapshot, parts) == 16 && MM_SNAPSHOT_BYTES_MA
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 	__uint(max_entries, MM_SNAPSHOTS_MAX);
 	__type(key, struct process_key);
 	__type(value, struct mm_snapshot);
@@ -217,7 +299,7 @@ struct {
  * since the ring was made (upper half) and the bytes (lower half). The ring is read in order, so a segment before the acknowledged
  * position is free again: nothing is ever subtracted, and the next one of that number modulo 16 takes its place.
  */
-struct share {
+struct ring_share {
 	__u64 segments[SHARE_SEGMENTS];
 	/* Of terminated_programs, not of the ring: a minute since boot, and the terminations that were kept in it. */
 	__u64 kept_minute;
@@ -225,14 +307,14 @@ struct share {
 };
 
 struct origin_share {
-	struct share share;
+	struct ring_share share;
 	/* A second since boot, and the number of restarts reported in it. Two CPUs may miscount: it is a limit, not a sum. */
 	__u64 restarts_second;
 	__u64 restarts;
 	__u64 lost; /* terminations for which the ring had no room */
 	char unit[UNIT_BYTES]; /* the name of the origin's cgroup, cut; empty: nothing is lost, or it is not known */
 };
-_Static_assert(sizeof(struct share) == 144 && sizeof(struct origin_share) == 168 + UNIT_BYTES, "pinned");
+_Static_assert(sizeof(struct ring_share) == 144 && sizeof(struct origin_share) == 168 + UNIT_BYTES, "pinned");
 
 /*
  * LRUs: an origin that was displaced counts as one that holds nothing. Only root makes cgroups that are origins; many users in one of
@@ -250,8 +332,79 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, GROUP_SHARES_MAX);
 	__type(key, struct origin);
-	__type(value, struct share);
+	__type(value, struct ring_share);
 } group_shares SEC(".maps");
+
+/*
+ * Terminations that are only counted (repeats.h). The loader alone adds and deletes keys; the probes add to the totals. No element
+ * of the hash changes while it is in it, since a probe may still read it: what changes is in the array, whose elements stay.
+ */
+#define REPEATS_MAX 2048 /* with the first, which is no key's */
+#define RESERVES_MAX 512 /* origins with armed keys */
+
+struct repeat_place {
+	__u32 total;   /* in repeat_totals */
+	__u32 reserve; /* of its origin, in repeat_reserves */
+};
+
+struct repeat_total {
+	__u64 until_ns; /* CLOCK_BOOTTIME, written by the loader: armed until then */
+	__u64 count;    /* since it was armed first; it only grows */
+	__u64 first_ns; /* CLOCK_BOOTTIME of the first and the last of them */
+	__u64 last_ns;
+	__u64 id;      /* of this entry, written by the loader: no other has it */
+	__u32 outcome; /* enum repeat_outcome, written by the loader */
+	__u32 zero;
+	__u64 marked_ns; /* when one of them was marked for restarts */
+	__u64 unused;
+};
+_Static_assert(sizeof(struct repeat_total) == 64, "pinned, mapped by the loader, and a cache line each");
+
+/* Records of terminations that others caused, by which their origin may still exceed its armed keys. */
+struct repeat_reserve {
+	__u64 since_ns;
+	__u64 used;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, REPEATS_MAX);
+	__type(key, struct repeat_key);
+	__type(value, struct repeat_place);
+} repeats SEC(".maps");
+
+/* The first is that of all keys: their last until_ns, and what was counted under any key since the probes were first attached. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, REPEATS_MAX);
+	__type(key, __u32);
+	__type(value, struct repeat_total);
+} repeat_totals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RESERVES_MAX);
+	__type(key, __u32);
+	__type(value, struct repeat_reserve);
+} repeat_reserves SEC(".maps");
+
+#define IMAGE_SLOTS 64 /* a power of two */
+
+/* The claims of a program whose children terminate without executing another: their environment is the same. */
+struct image {
+	struct process_key parent;
+	__u64 exec_id;
+	__u64 env_start;
+	__u64 claims;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, IMAGE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct image);
+} images SEC(".maps");
 
 #define EXECUTABLE_BYTES 32
 #define PLACE_BYTES 96 /* enough for a container's scope with its id */
@@ -293,8 +446,9 @@ struct {
  * to a power of two, does not see that they fit.
  */
 struct description_scratch {
-	struct description description;
+	struct known_sender known;
 	char slack[4096];
+	__u64 directories[CGROUP_DIRECTORIES]; /* as in struct record */
 };
 
 struct {

@@ -110,26 +110,6 @@ static __always_inline bool is_writable(struct kernfs_node *node)
 	return is_delegated(node) || READ(node, mode) & WRITABLE_BY_OTHERS;
 }
 
-/* The ancestor of a cgroup at this level; itself at its own level. Since 6.1. */
-static __always_inline struct cgroup *ancestor_of(struct cgroup *cgroup, __u32 level)
-{
-	void *ancestors = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
-	struct cgroup *ancestor = NULL;
-
-	bpf_core_read(&ancestor, sizeof(ancestor), ancestors + level * sizeof(ancestor));
-	return ancestor;
-}
-
-/* The id of the ancestor right below the root. Before 6.1. */
-static __always_inline __u64 outermost_id(struct cgroup *cgroup)
-{
-	void *ids = (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids);
-	__u64 id = 0;
-
-	bpf_core_read(&id, sizeof(id), ids + sizeof(id));
-	return id;
-}
-
 /* A directory that holds many units, which only root makes: the next one on the path is the origin, not this one. */
 static __always_inline bool holds_units(struct kernfs_node *node)
 {
@@ -172,11 +152,11 @@ static __always_inline void search_origin(__u32 user, struct cgroup *cgroup, str
 	out->origin = out->origin_node = 0;
 	if (!record)
 		return;
-	if (bpf_core_field_exists(cgroup->ancestors)) {
+	if (has_ancestors()) {
 		if (READ(cgroup, level) > ORIGIN_DEPTH_MAX)
 			cgroup = ancestor_of(cgroup, ORIGIN_DEPTH_MAX);
 	} else if (READ(cgroup, level) >= CGROUP_DEPTH_MAX) {
-		out->origin = outermost_id(cgroup);
+		out->origin = ancestor_id(cgroup, 1);
 		return;
 	}
 	record->origin.directory = (__u64)READ(cgroup, kn);

@@ -28,7 +28,7 @@
 /* Of one origin. In a storm, restarts are as frequent as terminations, and a record of each has no use. */
 #define RESTARTS_PER_SECOND_MAX 100
 /*
- * Terminations in a minute that terminated_programs keeps: so many of all origins, then so many of one and of one group (shares.h).
+ * Terminations in a minute that terminated_programs keeps: so many of all origins, then so many of one and of one group (ring_shares.h).
  * Each takes two entries. Those beyond go to crowded_programs, where they displace each other, and no one else's.
  */
 #define KEPT_OF_ALL_MAX (RECENT_TERMINATIONS_MAX / 8)
@@ -96,7 +96,7 @@ static __always_inline void keep_in_place(bool crowded, const struct restart_key
 }
 
 /* Counts a termination. False: there are too many of this share in this minute. */
-static __always_inline bool count_kept(struct share *share, __u64 minute, __u64 max)
+static __always_inline bool count_kept(struct ring_share *share, __u64 minute, __u64 max)
 {
 	if (share->kept_minute != minute) {
 		share->kept_minute = minute;
@@ -109,7 +109,7 @@ static __always_inline bool is_crowded(const struct event *event)
 {
 	__u64 minute = event->time_ns / MINUTE_NS;
 	struct origin_share *own;
-	struct share *group;
+	struct ring_share *group;
 
 	if (kept_minute != minute) {
 		kept_minute = minute;
@@ -209,6 +209,7 @@ static __always_inline void report_restart(struct task_struct *task, struct task
 	event->time_ns = now_ns;
 	if (too_many_restarts(event))
 		return;
+	event->clock_offset_ns = clock_offset_at(now_ns);
 	at = append(record, 0, PART_PREDECESSOR, predecessor, sizeof(*predecessor));
 	at = append_exe(SCRATCH_RESTART, at);
 	at = append_ancestors(SCRATCH_RESTART, at);

@@ -17,7 +17,7 @@
 #include "maps.h"
 #include "origin.h"
 #include "scratch.h"
-#include "shares.h"
+#include "ring_shares.h"
 #include "task.h"
 
 #define RING_HEADER_BYTES 8 /* BPF_RINGBUF_HDR_SZ */
@@ -29,6 +29,17 @@
 #define STACK_EIGHTHS_MAX 4     /* the kernel stack */
 #define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
 #define ANCESTORS_EIGHTHS_MAX 6 /* the ancestors */
+
+#define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */
+
+/* CLOCK_REALTIME - CLOCK_BOOTTIME now; 0: not known, as no loader publishes it. */
+static __always_inline __s64 clock_offset_at(__u64 now_ns)
+{
+	__u32 zero = 0;
+	struct clock *clock = bpf_map_lookup_elem(&wall_clock, &zero);
+
+	return clock && now_ns - clock->published_ns < CLOCK_VALID_NS ? clock->offset_ns : 0;
+}
 
 /* Fills in the process of a record. user: enum scratch_user, that of the record. */
 static __always_inline void fill_identity(__u32 user, struct event *event, struct task_struct *task, struct task_struct *leader,

@@ -43,8 +43,20 @@ const TYPES = [
   'counters',
   'shared',
   'origin_share',
+  'share',
+  'sender_part_key',
+  'clock',
+  'holding',
   'pending_counts_flag',
   'cgroup_hierarchy',
+  'cgroup_limit',
+  'repeat_flag',
+  'repeat_outcome',
+  'claims_value',
+  'repeat_key',
+  'repeat_place',
+  'repeat_total',
+  'repeat_reserve',
 ];
 
 async function generate(directory: string): Promise<void> {

@@ -12,6 +12,7 @@ export const EVENT_PROCESS_RESTART = 'whodunit.process.restart';
 export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
 export const METRIC_PROCESS_EXITS = 'whodunit.process.exits';
 export const METRIC_EVENTS_LOST = 'whodunit.events.lost';
+export const METRIC_FACTS_LOST = 'whodunit.facts.lost';
 export const METRIC_QUEUE_SIZE = 'whodunit.queue.size';
 export const METRIC_QUEUE_BYTES = 'whodunit.queue.bytes';
 export const METRIC_QUEUE_OLDEST_AGE = 'whodunit.queue.oldest_age';

@@ -20,6 +20,7 @@ var attacks = map[string]func(args []string) error{
 	"cgroups":      cgroups,
 	"exit":         exit,
 	"exits":        exits,
+	"flood":        flood,
 	"forge":        forge,
 	"inMemory":     inMemory,
 	"killer":       killer,

@@ -179,7 +179,10 @@ describe('a crash loop, concluded', () => {
 
   it('never aggregates what is filtered', () => {
     const loops = new CrashLoops(1);
-    const given = circumstances({ loops, rules: [{ name: 'none', action: 'count', matches: () => true }] });
+    const given = circumstances({
+      loops,
+      rules: [{ name: 'none', action: 'count', matches: () => true, certain: () => true }],
+    });
     for (const pid of [1, 2, 3]) conclude(exitedWith(1, { process: victim({ pid }) }), given);
     expect(loops.due(Number.POSITIVE_INFINITY)).toEqual([]);
   });

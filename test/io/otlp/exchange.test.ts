@@ -157,6 +157,7 @@ describe('an export counts as rejected', () => {
       filtered: 0,
       aggregated: 0,
       lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
+      factsLost: 0,
       queue: null,
     });
     const exporter = await createMetricExporter('http/json');

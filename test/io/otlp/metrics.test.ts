@@ -57,6 +57,7 @@ beforeEach(() => {
     filtered: 0,
     aggregated: 0,
     lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
+    factsLost: 0,
     queue: null,
   };
   metrics = new Metrics({
@@ -313,7 +314,7 @@ describe('the counters of the kernel, which outlive the service', () => {
     return [of(EXITS, 'normal'), of(LOST, 'kernel'), of(LOST, 'loader')];
   };
   const counted = (normalExits: number, kernel: number, loader: number): void => {
-    observed = { ...observed, boot: 'b', normalExits, lost: { kernel, loader, queue: 0, export: 0 } };
+    observed = { ...observed, boot: 'b', normalExits, lost: { kernel, loader, queue: 0, export: 0 }, factsLost: 3 };
   };
   const earlier = (boot: string) => ({ boot, normalExits: 100, kernel: 10, loader: 1 });
 
@@ -334,8 +335,8 @@ describe('the counters of the kernel, which outlive the service', () => {
     await metrics.flush();
     expect(last().map(Number)).toEqual([Number(expected[0]) + 1, Number(expected[1]) + 2, expected[2]]);
     expect(seen).toEqual([
-      { boot: 'b', normalExits: 120, kernel: 13, loader: 1 },
-      { boot: 'b', normalExits: 121, kernel: 15, loader: 1 },
+      { boot: 'b', normalExits: 120, kernel: 13, loader: 1, facts: 3 },
+      { boot: 'b', normalExits: 121, kernel: 15, loader: 1, facts: 3 },
     ]);
   });
 });
@@ -387,6 +388,7 @@ describe('the metrics of whodunit itself', () => {
       filtered: 7,
       aggregated: 3,
       lost: { kernel: 4, loader: 5, queue: 0, export: 2 },
+      factsLost: 6,
       queue: null,
     };
     metrics.delivered(0.12);
@@ -403,6 +405,7 @@ describe('the metrics of whodunit itself', () => {
       reported: 5,
     });
     expect(valuesOf('whodunit.events.lost', 'whodunit.stage')).toEqual({ kernel: 4, loader: 5, queue: 0, export: 2 });
+    expect(own.find(({ name }) => name === 'whodunit.facts.lost')?.value).toBe(6);
     expect(own.find(({ name }) => name === 'whodunit.delivery.duration')?.value).toMatchObject({ count: 1, sum: 0.12 });
   });
 

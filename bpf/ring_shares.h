@@ -37,7 +37,7 @@ enum user_class {
 	USERS_OTHERS,
 };
 
-static const struct share no_share;
+static const struct ring_share no_share;
 static const struct origin_share no_origin_share;
 
 volatile const __u64 ring_bytes = 8 << 20; /* set by the loader */
@@ -50,10 +50,10 @@ static __always_inline struct origin group_of(const struct origin *origin)
 	return group;
 }
 
-static __always_inline struct share *share_of_group(const struct origin *origin)
+static __always_inline struct ring_share *share_of_group(const struct origin *origin)
 {
 	struct origin group = group_of(origin);
-	struct share *share = bpf_map_lookup_elem(&group_shares, &group);
+	struct ring_share *share = bpf_map_lookup_elem(&group_shares, &group);
 
 	if (share)
 		return share;
@@ -81,7 +81,7 @@ static __always_inline __u64 segment_at(__u64 position)
  * The bytes of a share that were written from a segment on: those of the segment in which the acknowledged position lies count in
  * full. A mask instead of a branch: 16 branches would be 65,536 paths for the verifier.
  */
-static __always_inline __u64 bytes_since(const struct share *share, __u64 segment)
+static __always_inline __u64 bytes_since(const struct ring_share *share, __u64 segment)
 {
 	__u64 bytes = 0;
 
@@ -97,7 +97,7 @@ static __always_inline __u64 bytes_since(const struct share *share, __u64 segmen
 }
 
 /* Adds a record. Two CPUs may enter a new segment at once, and lose the bytes of one record. */
-static __always_inline void add_to_share(struct share *share, __u64 segment, __u64 bytes)
+static __always_inline void add_to_share(struct ring_share *share, __u64 segment, __u64 bytes)
 {
 	__u64 *written = &share->segments[segment & (SHARE_SEGMENTS - 1)];
 
@@ -118,7 +118,7 @@ __u64 used_eighths_of_share(__u32 user)
 	struct record *record = scratch(user);
 	__u64 used = ring_used(), free, kept = 0, segment, held, held_by_group, limit;
 	struct origin_share *own;
-	struct share *group;
+	struct ring_share *group;
 
 	if (!record || used < ring_bytes / FREE_FOR_ALL)
 		return 0;
@@ -144,7 +144,7 @@ __u64 charge_share(__u32 user, __u64 bytes)
 {
 	struct record *record = scratch(user);
 	struct origin_share *own;
-	struct share *group;
+	struct ring_share *group;
 	__u64 segment;
 
 	if (!record || ring_used() < ring_bytes / FREE_FOR_ALL)
