@@ -100,7 +100,7 @@ struct part {
 _Static_assert(sizeof(struct part) == 8, "payloads are aligned to 8");
 
 enum event_flag {
-	EVENT_FLAG_SHRUNK = 1,     /* the ring ran low: parts, or a kernel stack, were left out */
+	EVENT_FLAG_SHRUNK = 1,     /* the origin's share of the ring ran low: parts, or a kernel stack, were left out */
 	EVENT_FLAG_OOM_VICTIM = 2, /* signal->oom_mm was set */
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */

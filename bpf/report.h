@@ -28,6 +28,13 @@
 #include "task_parts.h"
 #include "thread_context.h"
 
+/* There is no room in the ring, or in the origin's share of it. */
+static __always_inline void lose(struct counters *counters)
+{
+	counters->lost_ring_full++;
+	count_lost_of_origin(SCRATCH_REPORT);
+}
+
 /* task is current. status: as wait4(2) returns it. has_facts: there may be an entry in pending_facts. */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
 				   __u32 status, bool has_facts, struct counters *counters)
@@ -39,9 +46,15 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 
 	if (!record)
 		return;
-	record->used_eighths = ring_used_eighths();
 	event = &record->event;
 	fill_identity(SCRATCH_REPORT, event, task, leader, signal);
+	record->used_eighths = used_eighths_of_share(SCRATCH_REPORT);
+	if (record->used_eighths >= EIGHTHS) {
+		lose(counters);
+		if (!has_mm)
+			bpf_map_delete_elem(&mm_snapshots, &event->key);
+		return;
+	}
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->clock_offset_ns = clock_offset_at(event->time_ns);
@@ -89,8 +102,8 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = append_repeat_key(at);
 	if (!has_mm)
 		bpf_map_delete_elem(&mm_snapshots, &event->key);
-	if (at > sizeof(record->parts) || submit_record(record, sizeof(*event) + at))
-		counters->lost_ring_full++;
+	if (at > sizeof(record->parts) || submit_record(SCRATCH_REPORT, record, sizeof(*event) + at))
+		lose(counters);
 	else
 		counters->terminations++;
 }

@@ -70,7 +70,7 @@ _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a
 /* The state of the search for an origin (origin.h). */
 struct origin_search {
 	__u64 directory; /* the kernfs_node that is looked at next */
-	__u64 found; /* the id of a cgroup; 0: none yet */
+	__u64 found; /* that of the origin; 0: none yet */
 };
 
 struct record {
@@ -96,7 +96,7 @@ struct record {
 	__u64 leader; /* of the process for which an entry is added */
 	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
 	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
-	__u64 used_eighths; /* of the ring */
+	__u64 used_eighths; /* of the origin's share of the ring */
 	struct repeat_key repeat;
 	__u64 has_repeat_key; /* repeat is that of this process */
 };

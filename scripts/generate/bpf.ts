@@ -42,6 +42,7 @@ const TYPES = [
   'predecessor',
   'counters',
   'shared',
+  'origin_share',
   'share',
   'sender_part_key',
   'clock',

@@ -156,6 +156,20 @@ type Origin struct {
 	Reserved uint32
 }
 
+type OriginShare struct {
+	_     structs.HostLayout
+	Share struct {
+		_          structs.HostLayout
+		Segments   [16]uint64
+		KeptMinute uint64
+		Kept       uint64
+	}
+	RestartsSecond uint64
+	Restarts       uint64
+	Lost           uint64
+	Unit           [80]int8
+}
+
 type Part struct {
 	_     structs.HostLayout
 	Kind  uint16

@@ -3,7 +3,11 @@
 package probes
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -11,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/wire"
 )
 
@@ -80,13 +85,53 @@ func (p *Probes) Counters() (wire.Counters, error) {
 			sum.LostMemoryFull += stats.RecursionMisses
 		}
 	}
+	lostByOrigin, err := p.losses(sum.LostRingFull)
+	if err != nil {
+		return wire.Counters{}, err
+	}
 	return wire.Counters{
-		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
+		LostByOrigin: lostByOrigin, ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),
 			Undecodable: atomic.LoadUint64(&p.shared.Undecodable),
 		},
 	}, nil
+}
+
+// lostByOriginMax limits the origins whose losses are reported: those that lost most.
+const lostByOriginMax = 8
+
+// losses returns whose terminations had no room in the ring. sum is their number: the map is read only when it has changed.
+func (p *Probes) losses(sum uint64) ([]wire.OriginLoss, error) {
+	if sum == p.lostByOriginSum {
+		return p.lostByOrigin, nil
+	}
+	losses := []wire.OriginLoss{}
+	var origin abi.Origin
+	var share abi.OriginShare
+	entries := p.originShares.Iterate()
+	for entries.Next(&origin, &share) {
+		if share.Lost > 0 {
+			losses = append(losses, wire.OriginLoss{
+				Origin: record.Origin{Cgroup: origin.Cgroup, UID: origin.Uid}, Unit: textOf(share.Unit[:]), Terminations: share.Lost,
+			})
+		}
+	}
+	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return nil, fmt.Errorf("read the losses by origin: %w", err)
+	}
+	slices.SortFunc(losses, func(a, b wire.OriginLoss) int {
+		return cmp.Or(cmp.Compare(b.Terminations, a.Terminations), cmp.Compare(a.Origin.Cgroup, b.Origin.Cgroup), cmp.Compare(a.Origin.UID, b.Origin.UID))
+	})
+	p.lostByOrigin, p.lostByOriginSum = losses[:min(len(losses), lostByOriginMax)], sum
+	return p.lostByOrigin, nil
+}
+
+// textOf returns the text in a C array, up to its NUL.
+func textOf(array []int8) string {
+	text := unsafe.Slice((*byte)(unsafe.Pointer(&array[0])), len(array))
+	name, _, _ := bytes.Cut(text, []byte{0})
+	return string(name)
 }
 
 // CountUndecodable counts the record that ends at seq as lost. It returns false if this or an earlier loader counted it already. One call

@@ -23,6 +23,7 @@ func pinnedMaps() []string {
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen,
 		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
+		bpfMapOriginShares, bpfMapGroupShares,
 	}
 }
 

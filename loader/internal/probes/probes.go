@@ -56,6 +56,10 @@ type Probes struct {
 
 	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
 	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
+	originShares                                                                                     *ebpf.Map
+
+	lostByOrigin    []wire.OriginLoss
+	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read
 
 	shared *abi.Shared       // the memory of sharedMap
 	clock  *abi.Clock        // the memory of wallClock
@@ -82,7 +86,9 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := CheckPins(options.PinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}}
+	p := &Probes{
+		directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}, lostByOrigin: []wire.OriginLoss{},
+	}
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("make the pin directory: %w", err)
 	}
@@ -166,8 +172,8 @@ func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
 		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
-		bpfMapWallClock: &p.wallClock,
-		bpfMapRepeats:   &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
+		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares,
+		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 }
 

@@ -55,7 +55,7 @@ type fakeProbes struct {
 }
 
 func (p *fakeProbes) Counters() (wire.Counters, error) {
-	return wire.Counters{ExitsNormal: 5, Lost: wire.LostCounts{Undecodable: p.undecodable.Load()}}, nil
+	return wire.Counters{ExitsNormal: 5, LostByOrigin: []wire.OriginLoss{}, Lost: wire.LostCounts{Undecodable: p.undecodable.Load()}}, nil
 }
 
 func (p *fakeProbes) CountUndecodable(seq uint64) bool {

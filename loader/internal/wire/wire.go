@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"whodunit/loader/internal/record"
 )
 
 const (
@@ -55,6 +57,15 @@ type Counters struct {
 	Terminations uint64     `json:"deaths,string"`
 	Counted      uint64     `json:"counted,string"`
 	Lost         LostCounts `json:"lost"`
+	// LostByOrigin says whose terminations RingFull counts: of the origins that lost most, in that order.
+	LostByOrigin []OriginLoss `json:"lost_by_origin"`
+}
+
+// OriginLoss is the number of terminations of one origin for which the ring, or its share of it, had no room.
+type OriginLoss struct {
+	Origin       record.Origin `json:"origin"`
+	Unit         string        `json:"unit"` // the name of the origin's cgroup; "": not known
+	Terminations uint64        `json:"deaths,string"`
 }
 
 // LostCounts counts what was lost, by cause. MemoryFull counts facts that could not be kept; the others count terminations, but Missed also

@@ -227,6 +227,8 @@ export const statusSchema = object({
   /** Absent in lines of older loaders. */
   counted: z._default(u64, 0n),
   lost: object({ ring_full: u64, memory_full: u64, missed: u64, undecodable: u64 }),
+  /** Whose terminations `ring_full` counts: the origins that lost most. Absent in lines of older loaders. */
+  lost_by_origin: z._default(z.array(object({ origin: originSchema, unit: text, deaths: u64 })), []),
   clock_offset_ns: i64,
   ring_bytes: int,
   ring_used_bytes: int,

@@ -145,5 +145,5 @@ function senderOf({ signal }: Death): string {
 }
 
 function detailOf({ shrunk }: Death): string {
-  return shrunk ? 'in less detail, because the ring buffer is nearly full' : 'in full detail';
+  return shrunk ? 'in less detail, because its share of the ring buffer is nearly full' : 'in full detail';
 }

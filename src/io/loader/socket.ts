@@ -5,7 +5,7 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
-import type { LoaderSnapshot } from '../../core/status.ts';
+import { type LoaderSnapshot, lossInTheRing } from '../../core/status.ts';
 import type { Death, Hello, LoaderStatus, Message, Repeat, RepeatIds, Restart } from '../../core/wire/event.ts';
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
@@ -158,12 +158,20 @@ export class LoaderReader {
       session.acceptHello(message);
       this.#acceptHello(message);
     }
-    if (message.type === 'status') this.#status = message;
+    if (message.type === 'status') this.#takeStatus(message);
     // A watcher receives only new events. The consumer receives them again, after all earlier ones: acknowledging an event now would
     // also acknowledge earlier events that were not received yet.
     if ('seq' in message && session.hello?.role === 'watcher') return null;
     messages.push(message);
     return null;
+  }
+
+  #takeStatus(status: LoaderStatus): void {
+    const before = this.#status ?? status;
+    this.#status = status;
+    const loss = lossInTheRing(status);
+    if (loss !== null && status.lost.ring_full > before.lost.ring_full)
+      this.#options.log.rateLimited('lost in the ring', loss);
   }
 
   #takeBadLine(error: WireError, session: Session, messages: LoaderMessage[]): string | null {

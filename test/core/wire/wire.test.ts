@@ -136,7 +136,11 @@ describe('golden lines', () => {
 
   it('reads hello, status and error', () => {
     expect(message('hello.json')).toMatchObject({ role: 'watcher', ring_bytes: 8_388_608 });
-    expect(message('status.json')).toMatchObject({ exits_normal: 100_000n, lost: { ring_full: 0n } });
+    expect(message('status.json')).toMatchObject({
+      exits_normal: 100_000n,
+      lost: { ring_full: 7n },
+      lost_by_origin: [{ deaths: 7n }],
+    });
     expect(message('error.json')).toMatchObject({ code: 'CONSUMER_TAKEN' });
   });
 
