@@ -5,7 +5,17 @@ import type { Collector } from '../../scripts/stack/collector.ts';
 import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Figure, Growth } from '../figures.ts';
 
+/** The loader of another commit. */
+export interface OtherLoader {
+  readonly id: 'before' | 'release';
+  /** How tables name it. */
+  readonly name: string;
+  /** null: it could not be built. */
+  readonly path: string | null;
+}
+
 export interface Run {
+  readonly otherLoaders: readonly OtherLoader[];
   /** Fewer and shorter rounds. */
   readonly quick: boolean;
   /** `fraction` of this part is done; `text` is the current step. */
@@ -27,8 +37,8 @@ const POLL_MS = 20;
 export const settle = (): Promise<void> => sleep(SETTLE_MS);
 
 /** Starts a whodunit that reads and classifies everything and sends nothing: for costs in the kernel and in other programs. */
-export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}): Promise<Whodunit> {
-  return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env });
+export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}, loader?: string): Promise<Whodunit> {
+  return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env }, {}, loader);
 }
 
 /** Returns the environment to export to a collector at the default metrics interval; exportTo() sets a shorter one for tests. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The highest rate of terminations without loss, with loader, service, collector and the terminating processes on the same machine.
-// Measures first the rate of the processes alone, then the highest rate at which the kernel loses none and a collector accepts all. Two
-// kinds of load: processes that only fork (the fastest possible), and programs that are executed, as in a crash loop.
+// The highest rate of terminations without loss if each of them gets a record (WHODUNIT_REPORT=all), with loader, service, collector and
+// the terminating processes on the same machine. Measures first the rate of the processes alone, then the highest rate at which the kernel
+// loses none and a collector accepts all.
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
@@ -10,13 +10,9 @@ import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { STORM_SHARE_MIN } from '../bars.ts';
 import { type Figure, figure, type Unit } from '../figures.ts';
 import { cpuNs, loadOnAll, minimalServiceNs } from '../program.ts';
-import { exportByDefault, loaderCounters, type Part, type Run } from './part.ts';
+import { exportByDefault, loaderCounters, type Run } from './part.ts';
+import { STORM_WORKERS, type StormKind } from './storm-kinds.ts';
 
-const KINDS = [
-  { id: 'exit', title: 'fork, exit with 3', load: 'storm' },
-  { id: 'exec', title: 'fork, exec, exit with 3', load: 'storm-exec' },
-] as const;
-const WORKERS = 2 * availableParallelism();
 /** The duration of each step in seconds; `trials`: the number of trials; `leastDeaths`: the terminations for the minimal service. */
 const TIMES = { unwatched: 3, trials: 6, trial: 4, proof: 30, least: 5, leastDeaths: 40_000 };
 const TIMES_QUICK = { unwatched: 2, trials: 2, trial: 2, proof: 3, least: 2, leastDeaths: 8_000 };
@@ -55,17 +51,7 @@ const UNPROVEN: Trial = {
   collectorCpuNs: Number.NaN,
 };
 
-export const storm: Part = async (run) => {
-  const figures: Figure[] = [];
-  for (const [index, kind] of KINDS.entries()) {
-    const progress: Run['progress'] = (fraction, text) =>
-      run.progress((index + fraction) / KINDS.length, `${kind.title}: ${text}`);
-    figures.push(...(await stormOf(kind, { ...run, progress })));
-  }
-  return { figures };
-};
-
-async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, progress }: Run): Promise<Figure[]> {
+export async function stormOfRecords({ id, title, load }: StormKind, { quick, progress }: Run): Promise<Figure[]> {
   const times = quick ? TIMES_QUICK : TIMES;
   progress(0, 'without whodunit');
   const before = await rateWithoutWhodunit(load, times.unwatched);
@@ -76,22 +62,16 @@ async function stormOf({ id, title, load }: (typeof KINDS)[number], { quick, pro
     const least = await minimalServiceUnderLoad(collector, load, proof.perSecond, times);
     progress(0.95, 'without whodunit, again');
     // The mean of before and after, in case the speed of the machine changes.
-    return figuresOf(
-      id,
-      title,
-      (before + (await rateWithoutWhodunit(load, times.unwatched))) / 2,
-      proof,
-      least,
-      times.proof,
-    );
+    const unwatched = (before + (await rateWithoutWhodunit(load, times.unwatched))) / 2;
+    return figuresOf(id, `each with a record: ${title}`, unwatched, proof, least, times.proof);
   } finally {
     await collector.stop();
   }
 }
 
-/** The rate without whodunit, terminations per second. */
+/** Terminations per second. */
 async function rateWithoutWhodunit(load: string, seconds: number): Promise<number> {
-  const { count, wallNs } = await loadOnAll([load, 0, seconds, WORKERS]);
+  const { count, wallNs } = await loadOnAll([load, 0, seconds, STORM_WORKERS]);
   return (count / wallNs) * 1e9;
 }
 
@@ -137,7 +117,7 @@ async function minimalServiceUnderLoad(
   if (Number.isNaN(rate)) return Number.NaN;
   const [least] = await Promise.all([
     minimalServiceNs(times.leastDeaths, exportByDefault(collector, PROTOCOL)),
-    loadOnAll([load, Math.round(rate), times.least, WORKERS]),
+    loadOnAll([load, Math.round(rate), times.least, STORM_WORKERS]),
   ]);
   return least;
 }
@@ -160,7 +140,7 @@ async function tryRate(
   };
   const before = await loaderCounters(at.socket);
   const cpuBefore = { loader: cpuNs(loader.pid), service: cpuNs(service.pid), collector: cpuNs(collector.pid) };
-  const { count, wallNs } = await loadOnAll([load, Math.round(rate), seconds, WORKERS]);
+  const { count, wallNs } = await loadOnAll([load, Math.round(rate), seconds, STORM_WORKERS]);
   const ended = performance.now();
   const { deaths, lost } = await loaderCounters(at.socket);
   await until('the last record of a storm', EMPTY_WITHIN_MS, allArrived, service.output);
