@@ -6,8 +6,8 @@ import { LOADER } from '../../scripts/stack/program.ts';
 import { costOf, EVENTS } from '../events.ts';
 import { type Figure, figure } from '../figures.ts';
 import { type ProbeCost, startProbeCost } from '../program.ts';
-import { estimate, median } from '../statistics.ts';
-import { drained, type OtherLoader, type Part, settle, startQuietWhodunit } from './part.ts';
+import { estimateRatio, median } from '../statistics.ts';
+import { drained, inTurns, type OtherLoader, type Part, settle, startQuietWhodunit } from './part.ts';
 
 const ROUNDS = 8;
 const ROUNDS_QUICK = 2;
@@ -24,12 +24,10 @@ export const commits: Part = async ({ quick, progress, otherLoaders }) => {
   const order = [{ path: LOADER, samples: current }, ...built];
   const cost = startProbeCost('costs');
   try {
-    for (let round = 0; round < rounds; round += 1) {
-      for (const { path, samples } of round % 2 === 0 ? order : order.toReversed()) {
-        progress(round / rounds, `round ${round + 1} of ${rounds}`);
-        await measure(path, cost, samples);
-      }
-    }
+    await inTurns(order, rounds, async ({ path, samples }, round) => {
+      progress(round / rounds, `round ${round + 1} of ${rounds}`);
+      await measure(path, cost, samples);
+    });
   } finally {
     await cost.stop();
   }
@@ -60,8 +58,7 @@ function compare(current: Samples, other: Samples, { id, name, path }: OtherLoad
       return figure(`commits.${id}.${event.id}`, title, 'ratio', null, 'its loader could not be built');
     const mine = current.get(event.id) ?? [];
     const theirs = other.get(event.id) ?? [];
-    const ratios = mine.map((ns, round) => ns / (theirs[round] ?? Number.NaN));
     const note = `${median(mine).toFixed(0)} / ${median(theirs).toFixed(0)} ns`;
-    return figure(`commits.${id}.${event.id}`, title, 'ratio', estimate(ratios), note);
+    return figure(`commits.${id}.${event.id}`, title, 'ratio', estimateRatio(mine, theirs), note);
   });
 }

@@ -4,7 +4,7 @@
 import { type Cost, costOf, EVENTS, EXIT_HOOK, KILLS } from '../events.ts';
 import { type Figure, figure } from '../figures.ts';
 import { atHook, between, load, type ProbeCost, startProbeCost } from '../program.ts';
-import { estimate, median } from '../statistics.ts';
+import { estimate, estimateRatio, median } from '../statistics.ts';
 import { drained, type Part, settle, startQuietWhodunit } from './part.ts';
 
 const ROUNDS = 7;
@@ -43,12 +43,11 @@ export const kernel: Part = async ({ quick, progress }) => {
 };
 
 function figuresOf(samples: ReadonlyMap<string, readonly Cost[]>): Figure[] {
-  const of = (id: string) => samples.get(id) ?? [];
-  const floors = FLOORS.map(({ id, title, in: event }) =>
-    figure(`kernel.${id}`, title, 'ns', estimate(of(event).map(({ emptyNs }) => emptyNs))),
-  );
+  const own = (id: string) => (samples.get(id) ?? []).map(({ ns }) => ns);
+  const empty = (id: string) => (samples.get(id) ?? []).map(({ emptyNs }) => emptyNs);
+  const floors = FLOORS.map(({ id, title, in: event }) => figure(`kernel.${id}`, title, 'ns', estimate(empty(event))));
   const costs = EVENTS.flatMap(({ id, title, comparedWithEmpty }) => [
-    figure(`kernel.${id}`, title, 'ns', estimate(of(id).map(({ ns }) => ns))),
+    figure(`kernel.${id}`, title, 'ns', estimate(own(id))),
     ...(comparedWithEmpty === undefined
       ? []
       : [
@@ -56,7 +55,7 @@ function figuresOf(samples: ReadonlyMap<string, readonly Cost[]>): Figure[] {
             `kernel.${id}.ratio`,
             `${title}: cost / that of an empty program`,
             'ratio',
-            estimate(of(id).map(({ ns, emptyNs }) => ns / emptyNs)),
+            estimateRatio(own(id), empty(id)),
           ),
         ]),
   ]);

@@ -36,6 +36,16 @@ const POLL_MS = 20;
 
 export const settle = (): Promise<void> => sleep(SETTLE_MS);
 
+/** Runs each condition once in a round, in an order that changes with each round (A B B A …), so that drift affects all of them. */
+export async function inTurns<Condition>(
+  conditions: readonly Condition[],
+  rounds: number,
+  run: (condition: Condition, round: number) => Promise<unknown>,
+): Promise<void> {
+  for (let round = 0; round < rounds; round += 1)
+    for (const condition of round % 2 === 0 ? conditions : conditions.toReversed()) await run(condition, round);
+}
+
 /** Starts a whodunit that reads and classifies everything and sends nothing: for costs in the kernel and in other programs. */
 export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}, loader?: string): Promise<Whodunit> {
   return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env }, {}, loader);

@@ -8,7 +8,7 @@ import { WITH_TRACEFS } from '../../scripts/stack/tracefs.ts';
 import { EXIT_HOOK, SIGNAL_HOOK } from '../events.ts';
 import { type Figure, figure } from '../figures.ts';
 import { atHook, between, type Chosen, load, startProbeCost } from '../program.ts';
-import { estimate, median } from '../statistics.ts';
+import { estimate, estimateRatio, median } from '../statistics.ts';
 import { type Part, settle, startQuietWhodunit } from './part.ts';
 import { lapsOf, WORK } from './workload.ts';
 
@@ -132,7 +132,7 @@ function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
           `peers.${id}.${work.id}`,
           `${title}: ${work.title}, wall time with / without`,
           'ratio',
-          estimate(of(work.id).map((ns, round) => ns / (alone[round] ?? Number.NaN))),
+          estimateRatio(of(work.id), alone),
         );
   });
   if (of('exit_ns').length === 0) return wallTimes;
@@ -144,13 +144,11 @@ function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
 }
 
 function share(samples: Samples): Figure {
-  const snoop = samples.get('snoop.exit_ns') ?? [];
-  const ratios = (samples.get('whodunit.exit_ns') ?? []).map((ns, round) => ns / (snoop[round] ?? Number.NaN));
   return figure(
     'peers.exit_share',
     "each exit in the kernel: whodunit's cost / exitsnoop's",
     'ratio',
-    estimate(ratios),
+    estimateRatio(samples.get('whodunit.exit_ns') ?? [], samples.get('snoop.exit_ns') ?? []),
   );
 }
 

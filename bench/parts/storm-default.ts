@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A storm at the default settings: processes terminate as fast as they can, with and without whodunit in turn (A B B A …). Every one of
-// them must be counted, whether it is reported, filtered or aggregated.
+// them must be counted, whether it is reported, filtered or aggregated. Other processes may terminate meanwhile: at most as many as were
+// started.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { forked } from '../../scripts/stack/forked.ts';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure, type Unit } from '../figures.ts';
 import { cpuNs, loadOnAll } from '../program.ts';
-import { type Estimate, estimate, median } from '../statistics.ts';
-import { exportByDefault, type Run, settle } from './part.ts';
+import { type Estimate, estimateRatio, median } from '../statistics.ts';
+import { exportByDefault, inTurns, type Run, settle } from './part.ts';
 import { STORM_WORKERS, type StormKind } from './storm-kinds.ts';
 
 const ROUNDS = 6;
@@ -17,6 +19,8 @@ const SECONDS_QUICK = 2;
 /** What loader and service have not counted after this time is missing. */
 const COUNTED_WITHIN_MS = 30_000;
 const POLL_MS = 100;
+/** The load and its workers. */
+const STORM_PARENTS = 1 + STORM_WORKERS;
 /** What is counted twice may arrive later. */
 const LATE_MS = 1_500;
 
@@ -45,6 +49,8 @@ interface Watched extends Storm {
   readonly lost: number;
   /** Counted minus happened. */
   readonly difference: number;
+  /** Other processes and threads that were started meanwhile. */
+  readonly others: number;
   /** Processor time of loader and service, ns. */
   readonly cpuNs: number;
 }
@@ -56,13 +62,12 @@ export async function stormByDefault(kind: StormKind, { quick, progress }: Run):
   const watched: Watched[] = [];
   const collector = await startCollector({ keep: 'count' });
   try {
-    for (let round = 0; round < rounds; round += 1) {
+    const unwatched = async () => without.push(await stormOf(kind, seconds));
+    const watch = async () => watched.push(await watchedStorm(collector, kind, seconds));
+    await inTurns([unwatched, watch], rounds, (condition, round) => {
       progress(round / rounds, `default settings, round ${round + 1} of ${rounds}`);
-      const unwatched = async () => without.push(await stormOf(kind, seconds));
-      if (round % 2 === 0) await unwatched();
-      watched.push(await watch(collector, kind, seconds));
-      if (round % 2 === 1) await unwatched();
-    }
+      return condition();
+    });
   } finally {
     await collector.stop();
   }
@@ -74,7 +79,7 @@ async function stormOf({ load }: StormKind, seconds: number): Promise<Storm> {
   return { count, perSecond: (count / wallNs) * 1e9 };
 }
 
-async function watch(collector: Collector, kind: StormKind, seconds: number): Promise<Watched> {
+async function watchedStorm(collector: Collector, kind: StormKind, seconds: number): Promise<Watched> {
   const whodunit = await startWhodunit({
     ...exportByDefault(collector, 'http/protobuf'),
     WHODUNIT_REPORT: 'default',
@@ -82,6 +87,7 @@ async function watch(collector: Collector, kind: StormKind, seconds: number): Pr
   try {
     await settle();
     const before = await totals(whodunit);
+    const forkedBefore = forked();
     const cpuBefore = cpuOf(whodunit);
     const made = await stormOf(kind, seconds);
     const after = await totalsAfter(whodunit, before.counted + made.count);
@@ -89,6 +95,7 @@ async function watch(collector: Collector, kind: StormKind, seconds: number): Pr
       ...made,
       lost: after.lost - before.lost,
       difference: after.counted - before.counted - made.count,
+      others: forked() - forkedBefore - made.count - STORM_PARENTS,
       cpuNs: cpuOf(whodunit) - cpuBefore,
     };
   } finally {
@@ -111,6 +118,11 @@ async function totals({ at }: Whodunit): Promise<Totals> {
   return { counted: deaths.received + kernel + loader, lost: kernel + loader + queue + rejected };
 }
 
+/** How many terminations are missing, or too many even if all others terminated abnormally. */
+function miscounted({ difference, others }: Watched): number {
+  return Math.max(0, -difference, difference - others);
+}
+
 function cpuOf({ loader, service }: Whodunit): number {
   return cpuNs(loader.pid) + cpuNs(service.pid);
 }
@@ -120,12 +132,13 @@ function figuresOf({ id, title }: StormKind, without: readonly Storm[], watched:
     figure(`storm.default.${id}.${name}`, `default settings: ${title}: ${what}`, unit, value, note);
   const sum = (value: (storm: Watched) => number) => watched.reduce((total, storm) => total + value(storm), 0);
   const terminations = sum(({ count }) => count);
-  const ratios = watched.map(({ perSecond }, round) => perSecond / (without[round]?.perSecond ?? Number.NaN));
-  const differences = watched.map(({ difference }) => difference);
+  const rates = watched.map(({ perSecond }) => perSecond);
+  const ratesWithout = without.map(({ perSecond }) => perSecond);
+  const differences = watched.map(({ difference, others }) => `${difference} (${others} other forks)`);
   return [
-    named('unwatched', 'rate without whodunit', '/s', median(without.map(({ perSecond }) => perSecond))),
-    named('rate', 'rate with whodunit', '/s', median(watched.map(({ perSecond }) => perSecond))),
-    named('share', 'rate with / without', 'ratio', estimate(ratios)),
+    named('unwatched', 'rate without whodunit', '/s', median(ratesWithout)),
+    named('rate', 'rate with whodunit', '/s', median(rates)),
+    named('share', 'rate with / without', 'ratio', estimateRatio(rates, ratesWithout)),
     named(
       'lost',
       'lost',
@@ -137,7 +150,7 @@ function figuresOf({ id, title }: StormKind, without: readonly Storm[], watched:
       'miscounted',
       'counted too often or not at all',
       'count',
-      sum(({ difference }) => Math.abs(difference)),
+      sum(miscounted),
       `counted minus happened, by round: ${differences.join(', ')}`,
     ),
     named(
