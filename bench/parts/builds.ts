@@ -95,7 +95,7 @@ async function wallMs({ title, command: [program, ...args], files }: Build, goCa
   try {
     for (const [name, from] of Object.entries(files))
       cpSync(resolve(ROOT, from), join(directory.path, name), { recursive: true, dereference: true });
-    const env = { ...process.env, GOCACHE: goCache, CGO_ENABLED: '0' };
+    const env = { ...withoutNpm(process.env), GOCACHE: goCache, CGO_ENABLED: '0' };
     const start = performance.now();
     const running = startProgram(program, args, { cwd: directory.path, env });
     const { code, signal } = await running.ended;
@@ -104,6 +104,11 @@ async function wallMs({ title, command: [program, ...args], files }: Build, goCa
   } finally {
     directory.remove();
   }
+}
+
+/** The variables that `npm run` sets are about this project, and must not reach another npm. */
+function withoutNpm(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('npm_')));
 }
 
 function figuresOf({ id, title }: Build, without: Times, watched: Times): Figure[] {
