@@ -23,10 +23,10 @@ export const LINEAR = 1.1;
  */
 export const BARS: Readonly<Record<string, Bar>> = {
   'kernel.exit_normal.ratio': { max: 2 },
-  'kernel.signal_sigchld.ratio': { max: 1.5 },
-  'kernel.signal_sigurg.ratio': { max: 1.5 },
-  'kernel.signal_remembered.ratio': { max: 20 },
-  'kernel.signal_remembered_again.ratio': { max: 20 },
+  'kernel.signal_sigchld.ratio': { max: 2 },
+  'kernel.signal_sigurg.ratio': { max: 2 },
+  'kernel.signal_remembered.ratio': { max: 25 },
+  'kernel.signal_remembered_again.ratio': { max: 25 },
   'commits.before.death_with_arguments': { max: 1.1 },
   'commits.release.death_with_arguments': { max: 1.3 },
   'workload.exit': { max: 1.02, limit: 'workload.exit.floor' },

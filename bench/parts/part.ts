@@ -2,6 +2,7 @@
 // The input and the result of a part of the benchmark, and the whodunit that most parts run.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Collector } from '../../scripts/stack/collector.ts';
+import { until } from '../../scripts/stack/program.ts';
 import { exportTo, loaderStatus, type Protocol, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import type { Figure, Growth } from '../figures.ts';
 
@@ -63,26 +64,27 @@ export function exportByDefault(collector: Collector, protocol: Protocol): NodeJ
 export interface LoaderCounters {
   readonly deaths: number;
   readonly lost: number;
-  /** Not yet acknowledged. */
-  readonly ringUsedBytes: number;
+  /** The end of the acknowledged records in the ring, and of all records. */
+  readonly ackedTo: number;
+  readonly writtenTo: number;
 }
 
 export async function loaderCounters(socket: string): Promise<LoaderCounters> {
   const status: Record<string, unknown> = { ...(await loaderStatus(socket)) };
   const lost = Object.values(status.lost as Record<string, string>).reduce((sum, one) => sum + Number(one), 0);
-  return { deaths: Number(status.deaths), lost, ringUsedBytes: Number(status.ring_used_bytes) };
+  const ackedTo = Number(status.acked_seq);
+  return { deaths: Number(status.deaths), lost, ackedTo, writtenTo: ackedTo + Number(status.ring_used_bytes) };
 }
 
-/** Waits until the service has acknowledged everything. Returns the counters at that time. */
+/** Waits until the service has acknowledged everything up to now. Returns the counters at that time. */
 export async function drained(socket: string): Promise<LoaderCounters> {
-  const end = Date.now() + DRAINED_WITHIN_MS;
-  for (;;) {
+  const { writtenTo } = await loaderCounters(socket);
+  return await until('the acknowledgement of every record', DRAINED_WITHIN_MS, async () => {
     const counters = await loaderCounters(socket);
-    if (counters.ringUsedBytes === 0) return counters;
-    if (Date.now() > end)
-      throw new Error(`the ring still holds ${counters.ringUsedBytes} bytes after ${DRAINED_WITHIN_MS} ms`);
+    if (counters.ackedTo >= writtenTo) return counters;
     await sleep(POLL_MS);
-  }
+    return undefined;
+  });
 }
 
 /** About the arguments and environment of a Java service in a container. */
