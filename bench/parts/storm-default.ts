@@ -9,7 +9,7 @@ import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure, type Unit } from '../figures.ts';
 import { cpuNs, loadOnAll } from '../program.ts';
 import { type Estimate, estimateRatio, median } from '../statistics.ts';
-import { exportByDefault, inTurns, type Run, settle } from './part.ts';
+import { drained, exportByDefault, inTurns, type Run, settle } from './part.ts';
 import { STORM_WORKERS, type StormKind } from './storm-kinds.ts';
 
 const ROUNDS = 6;
@@ -86,8 +86,10 @@ async function watchedStorm(collector: Collector, kind: StormKind, seconds: numb
   });
   try {
     await settle();
-    const before = await totals(whodunit);
     const forkedBefore = forked();
+    // Terminations before the storm that the service has not read yet would be counted with it.
+    await drained(whodunit.at.socket);
+    const before = await totals(whodunit);
     const cpuBefore = cpuOf(whodunit);
     const made = await stormOf(kind, seconds);
     const after = await totalsAfter(whodunit, before.counted + made.count);
