@@ -27,7 +27,7 @@ const HELP = `npm run bench -- [options]
 Measures the costs and the speed of whodunit. Needs root, an otherwise idle machine and about 30 minutes. Prints tables to standard
 output and writes the same figures to bench/results/NAME.json. Exits with 1 only if something could not be measured.
 
-  --quick           fewer and shorter rounds, under 5 minutes; the figures are not reliable
+  --quick           fewer and shorter rounds, about 6 minutes; the figures are not reliable
   --only PARTS      run only these parts, separated by commas:
                     ${PARTS.join(', ')}
   --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0
