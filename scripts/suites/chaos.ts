@@ -3,11 +3,11 @@
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
-import { run } from '../base/run.ts';
 import { print, progress } from '../base/screen.ts';
 import { type ChaosMachine, packMachine } from '../build/chaos-machine.ts';
 import { buildCollector } from '../build/collector.ts';
 import { YIELDING } from '../build/machine.ts';
+import { buildLoaderOf } from '../build/other-loader.ts';
 import { buildAttackers, buildGo, buildMortal, buildReaper } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
 import type { Counts } from './counts.ts';
@@ -41,7 +41,7 @@ async function buildOtherLoader(): Promise<void> {
 /** Returns the path of the loader of release 0.1.0; undefined if it cannot be built (this clone lacks its commit) outside CI. */
 async function releasedLoader(): Promise<string | undefined> {
   try {
-    return (await run('go', ['run', './test/released'])).trim();
+    return await buildLoaderOf();
   } catch (error) {
     if (process.env.CI === 'true' || !(error instanceof Failure)) throw error;
     progress(`SKIPPED, the upgrade from release 0.1.0 is not tested: ${error.message}\n`);
