@@ -63,6 +63,7 @@ type Probes struct {
 	lock       *os.File
 	directory  string
 	former     []former // older ABIs that are pinned and not replaced yet
+	seesPids   bool     // Sweep finds the processes of the maps
 }
 
 // Attach takes over the pinned probes if they are of the same build and options. Otherwise it loads, attaches and pins its own, and removes
@@ -76,7 +77,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := CheckPins(options.PinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}}
+	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}, seesPids: seesPids()}
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("make the pin directory: %w", err)
 	}

@@ -13,16 +13,20 @@ import (
 	"whodunit/loader/internal/abi"
 )
 
-// hostPidNamespace is PROC_PID_INIT_INO of include/linux/proc_ns.h. In another namespace, kill(2) does not find the pids of the maps.
-const hostPidNamespace = "pid:[4026531836]"
+// seesPids reports whether kill(2) finds the pids of the maps: in the initial pid namespace, whose number is PROC_PID_INIT_INO of
+// include/linux/proc_ns.h.
+func seesPids() bool {
+	namespace, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && namespace == "pid:[4026531836]"
+}
 
 // Sweep deletes the facts about processes that no longer exist, and returns the number of entries. The exit probe does that, but the kernel
 // may skip it (Lost.Missed), and over years the maps would fill up. An entry whose pid is not in use now belongs to a process that has exited.
 // If the pid is in use again, the entry stays until a later sweep. The count in pending_counts stays one too high, because only the probes may
 // change it: exits of that slot (one in 16,384) cost a lookup more. Outside of the initial pid namespace, Sweep does nothing.
 func (p *Probes) Sweep() (swept int, err error) {
-	if namespace, err := os.Readlink("/proc/self/ns/pid"); err != nil || namespace != hostPidNamespace {
-		return 0, err
+	if !p.seesPids {
+		return 0, nil
 	}
 	for _, facts := range []*ebpf.Map{p.pendingFacts, p.ooms} {
 		n, err := sweepMap(facts)
