@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { ATTACKER, LOADER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { loaderStatus, type Place, place, startLoader } from '../../scripts/stack/whodunit.ts';
+import { runs } from '../support/front-door.ts';
 import { ALICE } from './attacker.ts';
 
 const WITHIN_MS = 60_000;
@@ -152,12 +153,17 @@ it('the process that removes its pins has no capability but that to remove files
   await until('its capabilities', WITHIN_MS, () => CAP_DAC_OVERRIDE.test(status()) || undefined, status);
   expect(status()).toMatch(/^NoNewPrivs:\t1$/m);
   loader.child.kill('SIGKILL');
-  await until('its end', WITHIN_MS, () => childOf(loader.pid) === undefined || undefined);
+  await loader.ended;
+  await until('its end', WITHIN_MS, () => !runs(Number(child)) || undefined);
 });
 
 function childOf(pid: number): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').find(Boolean);
+    // Each thread has its own children.
+    const all = readdirSync(`/proc/${pid}/task`).map((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'),
+    );
+    return all.join(' ').split(' ').find(Boolean);
   } catch {
     return undefined;
   }

@@ -90,9 +90,12 @@ describe('as a user of its own, with ambient capabilities', () => {
     expect(status, `${stdout}${stderr}`).toBe(0);
     return stdout;
   };
-  const giveTo = (uid: number) => call('chown', '-hR', `${uid}:`, at.pinDir);
+  const giveTo = (uid: number) => call('chown', '-hR', `${uid}:${uid}`, at.pinDir);
   const status = ({ pid }: Program) => readFileSync(`/proc/${pid}/status`, 'utf8');
-  const keepingPins = () => loaderArgs(at).filter((arg) => arg !== '--unload-on-exit');
+  const keepingPins = () => [
+    ...loaderArgs(at).filter((arg) => arg !== '--unload-on-exit'),
+    ...['--socket-group', `${USER}`],
+  ];
   const startAs = (before: readonly string[]) => startIn(at, before, keepingPins());
 
   it('it attaches the probes, drops the capabilities, and is confined', async () => {
@@ -117,6 +120,13 @@ describe('as a user of its own, with ambient capabilities', () => {
     await asRoot.stop();
     expect(call(LOADER, 'check', '--pin-dir', at.pinDir)).toMatch(/^ok +pins +probes are pinned/m);
     expect(call(LOADER, 'unload', '--pin-dir', at.pinDir)).toMatch(/removed [1-9]\d* pins/);
+  });
+
+  it('it says that it must be in the group of the socket', async () => {
+    const loader = await startIn(at, AS_USER);
+    expect(loader.output()).toMatch(
+      /change the group of the socket to 0: .*the loader must be in that group.*--socket-group/,
+    );
   });
 
   it('a root without CAP_DAC_OVERRIDE, as in a container, says what to do about its pins', async () => {

@@ -46,11 +46,15 @@ func MayMount() bool {
 }
 
 // DropPrivileges sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads. It calls serve once without effective capabilities: serve
-// makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON: before Linux 5.19,
-// every bpf(2) call needs CAP_BPF if unprivileged BPF is disabled. It needs a program without cgo.
+// makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN where
+// that stands for them: before Linux 5.19, every bpf(2) call needs one if unprivileged BPF is disabled. It needs a program without cgo.
 func DropPrivileges(serve func() error) error {
 	if succeedsWithout(serve) {
 		return keepOnly()
+	}
+	now, err := EffectiveCapabilities()
+	if err == nil && !now.has(cap.BPF, cap.PERFMON) {
+		return keepOnly(cap.SYS_ADMIN)
 	}
 	return keepOnly(cap.BPF, cap.PERFMON)
 }

@@ -5,11 +5,10 @@ package main
 
 import (
 	"bufio"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -18,11 +17,13 @@ import (
 
 func init() { attacks["inject"] = inject }
 
-// pathBytesMax limits a string argument, which is written below the stack.
-const pathBytesMax = 512
-
-// belowStack is out of reach for the stack of a system call's caller: more than the red zone of the x86-64 ABI.
-const belowStack = 16 << 10
+const (
+	// redZone is what a function may use below its stack, in the ABI of x86-64.
+	redZone = 128
+	// Strings are written below that. Their bytes are restored: Go's stacks lie next to each other.
+	pathBytesMax = 128
+	roomBytes    = 6 * pathBytesMax
+)
 
 // The instructions that call the kernel: of 64-bit and of 32-bit programs.
 var calls = map[string][2]byte{"64": {0x0f, 0x05}, "32": {0xcd, 0x80}}
@@ -75,7 +76,7 @@ func waitFor(pid int, signal unix.Signal) error {
 	}
 }
 
-// callIn replaces the next instruction by a system call, executes it, and restores instruction and registers.
+// callIn replaces the next instruction by a system call, executes it, and restores instruction, memory and registers.
 func callIn(pid int, words []string) (string, error) {
 	var before unix.PtraceRegs
 	if err := unix.PtraceGetRegs(pid, &before); err != nil {
@@ -85,15 +86,16 @@ func callIn(pid int, words []string) (string, error) {
 	if !known || len(words) < 2 {
 		return "", fmt.Errorf("want `64|32 NUMBER ARGUMENT...`")
 	}
-	at := uintptr(before.Rip)
-	code := make([]byte, len(instruction))
-	if _, err := unix.PtracePeekText(pid, at, code); err != nil {
+	at, room := uintptr(before.Rip), uintptr(before.Rsp-redZone-roomBytes)&^7
+	restoreCode, err := replace(pid, at, instruction[:])
+	if err != nil {
 		return "", err
 	}
-	if _, err := unix.PtracePokeText(pid, at, instruction[:]); err != nil {
+	values, texts, err := arguments(words[1:], room)
+	if err != nil {
 		return "", err
 	}
-	values, err := arguments(pid, words[1:], before.Rsp-belowStack)
+	restoreRoom, err := replace(pid, room, texts)
 	if err != nil {
 		return "", err
 	}
@@ -110,42 +112,52 @@ func callIn(pid int, words []string) (string, error) {
 	if err := unix.PtraceGetRegs(pid, &during); err != nil {
 		return "", err
 	}
-	if _, err := unix.PtracePokeText(pid, at, code); err != nil {
-		return "", err
-	}
-	return resultOf(int64(during.Rax)), unix.PtraceSetRegs(pid, &before)
+	return resultOf(int64(during.Rax)), errors.Join(restoreRoom(), restoreCode(), unix.PtraceSetRegs(pid, &before))
 }
 
-// arguments returns the values of the words, and writes the strings to the memory of the process.
-func arguments(pid int, words []string, room uint64) ([6 + 1]uint64, error) {
-	var values [6 + 1]uint64
+// replace writes the bytes to the memory of the process. restore writes back what was there.
+func replace(pid int, at uintptr, with []byte) (restore func() error, _ error) {
+	before := make([]byte, len(with))
+	if _, err := unix.PtracePeekData(pid, at, before); err != nil {
+		return nil, err
+	}
+	if _, err := unix.PtracePokeData(pid, at, with); err != nil {
+		return nil, err
+	}
+	return func() error { _, err := unix.PtracePokeData(pid, at, before); return err }, nil
+}
+
+// arguments returns the values of the words. Strings become addresses in the room, where the caller writes texts.
+func arguments(words []string, room uintptr) (values [1 + 6]uint64, texts []byte, _ error) {
+	texts = make([]byte, roomBytes)
+	used := 0
 	for i, word := range words {
 		if text, isText := strings.CutPrefix(word, "="); isText {
-			at := room + uint64(i*pathBytesMax)
-			padded := binary.LittleEndian.AppendUint64([]byte(text), 0)
-			if _, err := unix.PtracePokeData(pid, uintptr(at), padded); err != nil {
-				return values, err
+			if len(text) >= pathBytesMax {
+				return values, nil, fmt.Errorf("%q is too long", text)
 			}
-			values[i] = at
+			values[i] = uint64(room) + uint64(used)
+			copy(texts[used:], text)
+			used += pathBytesMax
 			continue
 		}
 		number, err := strconv.ParseInt(word, 0, 64)
 		if err != nil {
-			return values, err
+			return values, nil, err
 		}
 		values[i] = uint64(number)
 	}
-	return values, nil
+	return values, texts, nil
 }
 
 // withArguments sets number and arguments in the registers of the convention. Orig_rax: no system call is restarted.
-func withArguments(regs unix.PtraceRegs, convention string, values [6 + 1]uint64) unix.PtraceRegs {
+func withArguments(regs unix.PtraceRegs, convention string, values [1 + 6]uint64) unix.PtraceRegs {
 	regs.Orig_rax, regs.Rax = ^uint64(0), values[0]
 	registers := []*uint64{&regs.Rdi, &regs.Rsi, &regs.Rdx, &regs.R10, &regs.R8, &regs.R9}
 	if convention == "32" {
 		registers = []*uint64{&regs.Rbx, &regs.Rcx, &regs.Rdx, &regs.Rsi, &regs.Rdi, &regs.Rbp}
 	}
-	for i, value := range slices.All(values[1:]) {
+	for i, value := range values[1:] {
 		*registers[i] = value
 	}
 	return regs
