@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  ATTACKER,
   MORTAL,
   NODE,
   type Program,
@@ -143,6 +144,19 @@ describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
   });
 });
 
+/** The pid on this host of a loader whose pid on the machine is given. */
+function outside(inside: string): string | undefined {
+  return readdirSync('/proc').find((pid) => {
+    try {
+      return new RegExp(`^Name:\twhodunit-loader\n[^]*^NSpid:\t${pid}\t${inside}$`, 'm').test(
+        readFileSync(`/proc/${pid}/status`, 'utf8'),
+      );
+    } catch {
+      return false; // not a process, or it has ended
+    }
+  });
+}
+
 describe('the .deb on a Debian with systemd', () => {
   let machine: Machine;
   const journal = () => machine.call('journalctl', '--unit', 'whodunit*', '--no-pager', '--output', 'cat').output;
@@ -232,6 +246,21 @@ describe('the .deb on a Debian with systemd', () => {
       'whodunit-loader whodunit 660\n',
     );
   });
+
+  it.runIf(process.arch === 'x64')(
+    'the running loader opens and connects to nothing, if it is taken over',
+    async () => {
+      const loader = until('its pid outside', REPORTED_WITHIN_MS, () => outside(show('whodunit-loader', 'MainPID')));
+      const attacker = startProgram(ATTACKER, ['inject', `${await loader}`], { stdio: ['pipe', 'pipe', 'pipe'] });
+      // openat(AT_FDCWD, …, O_WRONLY), openat(AT_FDCWD, …, O_RDONLY), socket(AF_INET, SOCK_STREAM), getpid()
+      attacker.child.stdin?.end(
+        '64 257 -100 =/proc/sys/kernel/printk 1\n64 257 -100 =/etc/passwd 0\n64 41 2 1 0\n64 39\n',
+      );
+      await attacker.ended;
+      const inside = show('whodunit-loader', 'MainPID');
+      expect(attacker.stdout()).toBe(`attached\nEPERM\nEPERM\nEPERM\n${inside}\n`);
+    },
+  );
 
   it('the service is restarted after it is killed', async () => {
     const before = show('whodunit', 'MainPID');
