@@ -4,9 +4,10 @@
 import { chmodSync, chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { ATTACKER, LOADER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
+import { LOADER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { loaderStatus, type Place, place, startLoader } from '../../scripts/stack/whodunit.ts';
 import { runs } from '../support/front-door.ts';
+import { CAN_INJECT, type Call, inject } from '../support/inject.ts';
 import { ALICE } from './attacker.ts';
 
 const WITHIN_MS = 60_000;
@@ -62,76 +63,61 @@ async function started(): Promise<{ at: Place; loader: Program; secret: string }
   return { at, loader, secret };
 }
 
-/** Returns what each call returned in the loader: the name of an error, or a number. */
-async function inject(loader: Program, calls: readonly (readonly (string | number)[])[]): Promise<string[]> {
-  const attacker = startProgram(ATTACKER, ['inject', `${loader.pid}`], { stdio: ['pipe', 'pipe', 'pipe'] });
-  cleanUp.push(attacker.stop);
-  attacker.child.stdin?.end(calls.map((call) => `${call.join(' ')}\n`).join(''));
-  await attacker.ended;
-  const [first, ...results] = attacker.stdout().trim().split('\n');
-  expect(first, attacker.output()).toBe('attached');
-  return results;
-}
-
-// The injection knows the registers of x86-64 only.
-it.runIf(process.arch === 'x64')(
-  'opens nothing, connects to nothing, starts and changes nothing, and serves on',
-  async () => {
-    const { at, loader, secret } = await started();
-    const refused: Record<string, readonly (string | number)[]> = {
-      'write to /proc/sys': ['64', NR.openat, AT_FDCWD, '=/proc/sys/kernel/printk', O_WRONLY],
-      'write to /proc/sys by open': ['64', NR.open, '=/proc/sys/kernel/printk', O_WRONLY],
-      'read a file of another user': ['64', NR.openat, AT_FDCWD, `=${secret}`, O_RDONLY],
-      'read a file of root': ['64', NR.openat, AT_FDCWD, '=/etc/shadow', O_RDONLY],
-      'read any file': ['64', NR.openat, AT_FDCWD, '=/etc/passwd', O_RDONLY],
-      openat2: ['64', NR.openat2, AT_FDCWD, '=/etc/passwd', 0, 24],
-      'open of 32 bits': ['32', NR.open32, 0, O_RDONLY],
-      'open by handle': ['64', NR.open_by_handle_at, AT_FDCWD, 0, 0],
-      'memory of another process': ['64', NR.process_vm_readv, 1, 0, 0, 0, 0, 0],
-      'IPv4 socket': ['64', NR.socket, AF_INET, 1, 0],
-      'IPv6 socket': ['64', NR.socket, AF_INET6, 2, 0],
-      'Unix socket': ['64', NR.socket, AF_UNIX, 1, 0],
-      'netlink socket': ['64', NR.socket, AF_NETLINK, 3, 0],
-      'packet socket': ['64', NR.socket, AF_PACKET, 3, 0],
-      'vsock socket': ['64', NR.socket, AF_VSOCK, 1, 0],
-      'IPv4 socket of 32 bits': ['32', NR.socket32, AF_INET, 1, 0],
-      'pass a descriptor': ['64', NR.sendmsg, 2, 0, 0],
-      io_uring: ['64', NR.io_uring_setup, 8, 0],
-      execute: ['64', NR.execve, '=/bin/true', 0, 0],
-      fork: ['64', NR.fork],
-      ptrace: ['64', NR.ptrace, 16, 1, 0, 0],
-      'kill another process': ['64', NR.kill, 1, SIGCHLD],
-      mount: ['64', NR.mount, '=none', '=/mnt', '=tmpfs', 0, 0],
-      'make a user namespace': ['64', NR.unshare, CLONE_NEWUSER],
-      'become root': ['64', NR.setuid, 0],
-      'load a module': ['64', NR.init_module, 0, 0, 0],
-      'delete a file': ['64', NR.unlink, `=${at.directory.path}/none`],
-      'make a map': ['64', NR.bpf, BPF_MAP_CREATE, 0, 0],
-      'load a program': ['64', NR.bpf, BPF_PROG_LOAD, 0, 0],
-      pin: ['64', NR.bpf, BPF_OBJ_PIN, 0, 0],
-      'open a pin': ['64', NR.bpf, BPF_OBJ_GET, 0, 0],
-      "open another's program": ['64', NR.bpf, BPF_PROG_GET_FD_BY_ID, 0, 0],
-      "open another's map": ['64', NR.bpf, BPF_MAP_GET_FD_BY_ID, 0, 0],
-      'memory that can be executed': ['64', NR.mmap, 0, 4096, PROT_READ | PROT_EXEC, PRIVATE_ANONYMOUS, -1, 0],
-      'make memory executable': ['64', NR.mprotect, 0, 4096, PROT_EXEC],
-      memfd: ['64', NR.memfd_create, '=m', 0],
-    };
-    const names = Object.keys(refused);
-    const results = await inject(loader, [
-      ...Object.values(refused),
-      ['64', NR.getpid],
-      ['64', NR.kill, process.pid, 0],
-      ['64', NR.mmap, 0, 4096, PROT_READ | PROT_WRITE, PRIVATE_ANONYMOUS, -1, 0],
-      ['64', X32 + NR.getpid],
-    ]);
-    expect(Object.fromEntries(names.map((name, i) => [name, results[i]]))).toEqual(
-      Object.fromEntries(names.map((name) => [name, 'EPERM'])),
-    );
-    // These prove that the calls were made in the loader.
-    expect(results.slice(names.length)).toEqual([`${loader.pid}`, '0', expect.stringMatching(/^\d{6,}$/), 'ENOSYS']);
-    await servesOn(at);
-  },
-);
+it.runIf(CAN_INJECT)('opens nothing, connects to nothing, starts and changes nothing, and serves on', async () => {
+  const { at, loader, secret } = await started();
+  const refused: Record<string, Call> = {
+    'write to /proc/sys': ['64', NR.openat, AT_FDCWD, '=/proc/sys/kernel/printk', O_WRONLY],
+    'write to /proc/sys by open': ['64', NR.open, '=/proc/sys/kernel/printk', O_WRONLY],
+    'read a file of another user': ['64', NR.openat, AT_FDCWD, `=${secret}`, O_RDONLY],
+    'read a file of root': ['64', NR.openat, AT_FDCWD, '=/etc/shadow', O_RDONLY],
+    'read any file': ['64', NR.openat, AT_FDCWD, '=/etc/passwd', O_RDONLY],
+    openat2: ['64', NR.openat2, AT_FDCWD, '=/etc/passwd', 0, 24],
+    'open of 32 bits': ['32', NR.open32, 0, O_RDONLY],
+    'open by handle': ['64', NR.open_by_handle_at, AT_FDCWD, 0, 0],
+    'memory of another process': ['64', NR.process_vm_readv, 1, 0, 0, 0, 0, 0],
+    'IPv4 socket': ['64', NR.socket, AF_INET, 1, 0],
+    'IPv6 socket': ['64', NR.socket, AF_INET6, 2, 0],
+    'Unix socket': ['64', NR.socket, AF_UNIX, 1, 0],
+    'netlink socket': ['64', NR.socket, AF_NETLINK, 3, 0],
+    'packet socket': ['64', NR.socket, AF_PACKET, 3, 0],
+    'vsock socket': ['64', NR.socket, AF_VSOCK, 1, 0],
+    'IPv4 socket of 32 bits': ['32', NR.socket32, AF_INET, 1, 0],
+    'pass a descriptor': ['64', NR.sendmsg, 2, 0, 0],
+    io_uring: ['64', NR.io_uring_setup, 8, 0],
+    execute: ['64', NR.execve, '=/bin/true', 0, 0],
+    fork: ['64', NR.fork],
+    ptrace: ['64', NR.ptrace, 16, 1, 0, 0],
+    'kill another process': ['64', NR.kill, 1, SIGCHLD],
+    mount: ['64', NR.mount, '=none', '=/mnt', '=tmpfs', 0, 0],
+    'make a user namespace': ['64', NR.unshare, CLONE_NEWUSER],
+    'become root': ['64', NR.setuid, 0],
+    'load a module': ['64', NR.init_module, 0, 0, 0],
+    'delete a file': ['64', NR.unlink, `=${at.directory.path}/none`],
+    'make a map': ['64', NR.bpf, BPF_MAP_CREATE, 0, 0],
+    'load a program': ['64', NR.bpf, BPF_PROG_LOAD, 0, 0],
+    pin: ['64', NR.bpf, BPF_OBJ_PIN, 0, 0],
+    'open a pin': ['64', NR.bpf, BPF_OBJ_GET, 0, 0],
+    "open another's program": ['64', NR.bpf, BPF_PROG_GET_FD_BY_ID, 0, 0],
+    "open another's map": ['64', NR.bpf, BPF_MAP_GET_FD_BY_ID, 0, 0],
+    'memory that can be executed': ['64', NR.mmap, 0, 4096, PROT_READ | PROT_EXEC, PRIVATE_ANONYMOUS, -1, 0],
+    'make memory executable': ['64', NR.mprotect, 0, 4096, PROT_EXEC],
+    memfd: ['64', NR.memfd_create, '=m', 0],
+  };
+  const names = Object.keys(refused);
+  const results = await inject(loader.pid, [
+    ...Object.values(refused),
+    ['64', NR.getpid],
+    ['64', NR.kill, process.pid, 0],
+    ['64', NR.mmap, 0, 4096, PROT_READ | PROT_WRITE, PRIVATE_ANONYMOUS, -1, 0],
+    ['64', X32 + NR.getpid],
+  ]);
+  expect(Object.fromEntries(names.map((name, i) => [name, results[i]]))).toEqual(
+    Object.fromEntries(names.map((name) => [name, 'EPERM'])),
+  );
+  // These prove that the calls were made in the loader.
+  expect(results.slice(names.length)).toEqual([`${loader.pid}`, '0', expect.stringMatching(/^\d{6,}$/), 'ENOSYS']);
+  await servesOn(at);
+});
 
 it('has no capability, no way to gain one, and the filter, in every thread, from the moment that it is ready', async () => {
   const { loader } = await started();

@@ -6,7 +6,6 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  ATTACKER,
   MORTAL,
   NODE,
   type Program,
@@ -16,6 +15,7 @@ import {
   until,
 } from '../../scripts/stack/program.ts';
 import { loaderArgs, place } from '../../scripts/stack/whodunit.ts';
+import { CAN_INJECT, FORBIDDEN, inject, NR } from '../support/inject.ts';
 import { prepared } from './bases.ts';
 import { bootMachine, type Machine } from './machine.ts';
 
@@ -247,20 +247,16 @@ describe('the .deb on a Debian with systemd', () => {
     );
   });
 
-  it.runIf(process.arch === 'x64')(
-    'the running loader opens and connects to nothing, if it is taken over',
-    async () => {
-      const loader = until('its pid outside', REPORTED_WITHIN_MS, () => outside(show('whodunit-loader', 'MainPID')));
-      const attacker = startProgram(ATTACKER, ['inject', `${await loader}`], { stdio: ['pipe', 'pipe', 'pipe'] });
-      // openat(AT_FDCWD, …, O_WRONLY), openat(AT_FDCWD, …, O_RDONLY), socket(AF_INET, SOCK_STREAM), getpid()
-      attacker.child.stdin?.end(
-        '64 257 -100 =/proc/sys/kernel/printk 1\n64 257 -100 =/etc/passwd 0\n64 41 2 1 0\n64 39\n',
-      );
-      await attacker.ended;
-      const inside = show('whodunit-loader', 'MainPID');
-      expect(attacker.stdout()).toBe(`attached\nEPERM\nEPERM\nEPERM\n${inside}\n`);
-    },
-  );
+  it.runIf(CAN_INJECT)('the running loader opens and connects to nothing, if it is taken over', async () => {
+    const loader = until('its pid outside', REPORTED_WITHIN_MS, () => outside(show('whodunit-loader', 'MainPID')));
+    const inside = show('whodunit-loader', 'MainPID');
+    expect(await inject(Number(await loader), [...FORBIDDEN, ['64', NR.getpid]])).toEqual([
+      'EPERM',
+      'EPERM',
+      'EPERM',
+      inside,
+    ]);
+  });
 
   it('the service is restarted after it is killed', async () => {
     const before = show('whodunit', 'MainPID');
