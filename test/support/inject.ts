@@ -23,8 +23,7 @@ export const FORBIDDEN: readonly Call[] = [
 export async function inject(pid: number, calls: readonly Call[]): Promise<string[]> {
   const attacker = startProgram(ATTACKER, ['inject', `${pid}`], { stdio: ['pipe', 'pipe', 'pipe'] });
   attacker.child.stdin?.end(calls.map((call) => `${call.join(' ')}\n`).join(''));
-  await attacker.ended;
-  const [first, ...results] = attacker.stdout().trim().split('\n');
-  if (first !== 'attached') throw new Error(`nothing was injected into ${pid}:\n${attacker.output()}`);
-  return results;
+  const { code } = await attacker.ended;
+  if (code !== 0) throw new Error(`not all calls were injected into ${pid}:\n${attacker.output()}`);
+  return attacker.stdout().trim().split('\n').slice(1); // the first line is `attached`
 }

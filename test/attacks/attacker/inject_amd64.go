@@ -5,10 +5,12 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,20 +20,29 @@ import (
 func init() { attacks["inject"] = inject }
 
 const (
-	// redZone is what a function may use below its stack, in the ABI of x86-64.
-	redZone = 128
-	// Strings are written below that. Their bytes are restored: Go's stacks lie next to each other.
-	pathBytesMax = 128
-	roomBytes    = 6 * pathBytesMax
+	pageBytes = 4096
+	// textBytesMax limits a string argument.
+	textBytesMax = 512
 )
 
 // The instructions that call the kernel: of 64-bit and of 32-bit programs.
-var calls = map[string][2]byte{"64": {0x0f, 0x05}, "32": {0xcd, 0x80}}
+var instructions = map[string][2]byte{"64": {0x0f, 0x05}, "32": {0xcd, 0x80}}
+
+// captive is the main thread of a process, stopped. The others run on: nothing that they use is changed.
+type captive struct {
+	pid   int
+	entry uintptr // where the program began: no thread executes this again
+	page  uintptr // memory for strings, of our own
+}
 
 // inject PID: reads lines `64|32 NUMBER ARGUMENT...` and prints what the call returned, until its input ends. An argument is a number or,
 // after `=`, a string, whose address is passed.
 func inject(args []string) error {
 	pid, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	entry, err := entryOf(pid)
 	if err != nil {
 		return err
 	}
@@ -43,18 +54,48 @@ func inject(args []string) error {
 	if err := waitFor(pid, unix.SIGSTOP); err != nil {
 		return err
 	}
+	thread := captive{pid: pid, entry: entry}
+	page, err := thread.call("64", [1 + 6]uint64{unix.SYS_MMAP, 0, pageBytes, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, ^uint64(0)})
+	if err != nil || page < 0 {
+		return fmt.Errorf("map a page: %s, %v", resultOf(page), err)
+	}
+	thread.page = uintptr(page)
 	fmt.Println("attached")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		result, err := callIn(pid, strings.Fields(lines.Text()))
+		convention, rest, _ := strings.Cut(lines.Text(), " ")
+		values, err := thread.arguments(strings.Fields(rest))
 		if err != nil {
 			return fmt.Errorf("%s: %w", lines.Text(), err)
 		}
-		fmt.Println(result)
+		result, err := thread.call(convention, values)
+		if err != nil {
+			return fmt.Errorf("%s: %w", lines.Text(), err)
+		}
+		fmt.Println(resultOf(result))
 	}
-	return nil
+	_, err = thread.call("64", [1 + 6]uint64{unix.SYS_MUNMAP, uint64(page), pageBytes})
+	return err
 }
 
-// waitFor waits until the process has stopped with this signal. Other signals are not delivered.
+// entryOf returns AT_ENTRY of the process's auxiliary vector.
+func entryOf(pid int) (uintptr, error) {
+	const atEntry = 9
+	vector, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
+	if err != nil {
+		return 0, err
+	}
+	for pair := range slices.Chunk(vector, 16) {
+		if binary.LittleEndian.Uint64(pair) == atEntry {
+			return uintptr(binary.LittleEndian.Uint64(pair[8:])), nil
+		}
+	}
+	return 0, errors.New("no AT_ENTRY: not a 64-bit process")
+}
+
+// harmless are signals that the loader ignores, or that Go's runtime sends again: preemption, a client that has disconnected, a child's end.
+var harmless = []unix.Signal{unix.SIGURG, unix.SIGPIPE, unix.SIGCHLD}
+
+// waitFor waits until the process has stopped with this signal. Harmless ones are not delivered.
 func waitFor(pid int, signal unix.Signal) error {
 	for {
 		var status unix.WaitStatus
@@ -67,7 +108,7 @@ func waitFor(pid int, signal unix.Signal) error {
 		if status.StopSignal() == signal {
 			return nil
 		}
-		if status.StopSignal() != unix.SIGURG { // Go's preemption
+		if !slices.Contains(harmless, status.StopSignal()) {
 			return fmt.Errorf("it stopped with %v", status.StopSignal())
 		}
 		if err := unix.PtraceSingleStep(pid); err != nil {
@@ -76,78 +117,66 @@ func waitFor(pid int, signal unix.Signal) error {
 	}
 }
 
-// callIn replaces the next instruction by a system call, executes it, and restores instruction, memory and registers.
-func callIn(pid int, words []string) (string, error) {
+// call executes a system call at the entry point, and restores code and registers. values are its number and its arguments.
+func (c captive) call(convention string, values [1 + 6]uint64) (result int64, err error) {
+	instruction, known := instructions[convention]
+	if !known {
+		return 0, fmt.Errorf("the convention is %q, not 64 or 32", convention)
+	}
 	var before unix.PtraceRegs
-	if err := unix.PtraceGetRegs(pid, &before); err != nil {
-		return "", err
+	if err := unix.PtraceGetRegs(c.pid, &before); err != nil {
+		return 0, err
 	}
-	instruction, known := calls[words[0]]
-	if !known || len(words) < 2 {
-		return "", fmt.Errorf("want `64|32 NUMBER ARGUMENT...`")
+	code := make([]byte, len(instruction))
+	if _, err := unix.PtracePeekText(c.pid, c.entry, code); err != nil {
+		return 0, err
 	}
-	at, room := uintptr(before.Rip), uintptr(before.Rsp-redZone-roomBytes)&^7
-	restoreCode, err := replace(pid, at, instruction[:])
-	if err != nil {
-		return "", err
+	defer func() {
+		_, codeErr := unix.PtracePokeText(c.pid, c.entry, code)
+		err = errors.Join(err, codeErr, unix.PtraceSetRegs(c.pid, &before))
+	}()
+	if _, err := unix.PtracePokeText(c.pid, c.entry, instruction[:]); err != nil {
+		return 0, err
 	}
-	values, texts, err := arguments(words[1:], room)
-	if err != nil {
-		return "", err
+	during := withArguments(before, convention, values)
+	during.Rip = uint64(c.entry)
+	if err := unix.PtraceSetRegs(c.pid, &during); err != nil {
+		return 0, err
 	}
-	restoreRoom, err := replace(pid, room, texts)
-	if err != nil {
-		return "", err
+	if err := unix.PtraceSingleStep(c.pid); err != nil {
+		return 0, err
 	}
-	during := withArguments(before, words[0], values)
-	if err := unix.PtraceSetRegs(pid, &during); err != nil {
-		return "", err
+	if err := waitFor(c.pid, unix.SIGTRAP); err != nil {
+		return 0, err
 	}
-	if err := unix.PtraceSingleStep(pid); err != nil {
-		return "", err
-	}
-	if err := waitFor(pid, unix.SIGTRAP); err != nil {
-		return "", err
-	}
-	if err := unix.PtraceGetRegs(pid, &during); err != nil {
-		return "", err
-	}
-	return resultOf(int64(during.Rax)), errors.Join(restoreRoom(), restoreCode(), unix.PtraceSetRegs(pid, &before))
+	err = unix.PtraceGetRegs(c.pid, &during)
+	return int64(during.Rax), err
 }
 
-// replace writes the bytes to the memory of the process. restore writes back what was there.
-func replace(pid int, at uintptr, with []byte) (restore func() error, _ error) {
-	before := make([]byte, len(with))
-	if _, err := unix.PtracePeekData(pid, at, before); err != nil {
-		return nil, err
+// arguments returns the values of the words, and writes the strings to the page.
+func (c captive) arguments(words []string) (values [1 + 6]uint64, _ error) {
+	if len(words) > len(values) {
+		return values, fmt.Errorf("%d words; at most %d", len(words), len(values))
 	}
-	if _, err := unix.PtracePokeData(pid, at, with); err != nil {
-		return nil, err
-	}
-	return func() error { _, err := unix.PtracePokeData(pid, at, before); return err }, nil
-}
-
-// arguments returns the values of the words. Strings become addresses in the room, where the caller writes texts.
-func arguments(words []string, room uintptr) (values [1 + 6]uint64, texts []byte, _ error) {
-	texts = make([]byte, roomBytes)
-	used := 0
 	for i, word := range words {
 		if text, isText := strings.CutPrefix(word, "="); isText {
-			if len(text) >= pathBytesMax {
-				return values, nil, fmt.Errorf("%q is too long", text)
+			if len(text) >= textBytesMax {
+				return values, fmt.Errorf("%q is too long", text)
 			}
-			values[i] = uint64(room) + uint64(used)
-			copy(texts[used:], text)
-			used += pathBytesMax
+			at := c.page + uintptr(i*textBytesMax)
+			if _, err := unix.PtracePokeData(c.pid, at, append([]byte(text), 0)); err != nil {
+				return values, err
+			}
+			values[i] = uint64(at)
 			continue
 		}
 		number, err := strconv.ParseInt(word, 0, 64)
 		if err != nil {
-			return values, nil, err
+			return values, err
 		}
 		values[i] = uint64(number)
 	}
-	return values, texts, nil
+	return values, nil
 }
 
 // withArguments sets number and arguments in the registers of the convention. Orig_rax: no system call is restarted.
