@@ -2,7 +2,18 @@
 // Pure: the results of a benchmark run, as stored in bench/results/*.json.
 import type { Estimate, Point } from './statistics.ts';
 
-export const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'] as const;
+export const PARTS = [
+  'kernel',
+  'commits',
+  'workload',
+  'builds',
+  'latency',
+  'storm',
+  'idle',
+  'growth',
+  'peers',
+  'profile',
+] as const;
 export type PartName = (typeof PARTS)[number];
 
 export type Unit = 'ns' | 'µs' | 'ms' | 's' | 'ratio' | '%' | 'MB' | '/s' | 'count';
@@ -58,6 +69,8 @@ export interface Machine {
 
 export interface Results {
   readonly quick: boolean;
+  /** The commit that was measured, as `git describe --always --dirty` names it. */
+  readonly commit: string;
   readonly machine: Machine;
   readonly parts: readonly PartResult[];
 }

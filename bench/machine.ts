@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Describes the machine, its kernel and the versions, and measures the load from other programs.
+// Describes the machine, its kernel, the commit and the versions, and measures the load from other programs.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
@@ -13,7 +13,7 @@ const SAMPLE_MS = 1_000;
 export function thisMachine(): Machine {
   const distribution = /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown';
   const versions: Record<string, string> = {
-    whodunit: `${outputOf(LOADER, ['--version']).replace(/^\S+ /, '')} at ${outputOf('git', ['describe', '--always', '--dirty'])}`,
+    whodunit: outputOf(LOADER, ['--version']).replace(/^\S+ /, ''),
     'Node.js': process.version,
     Go: outputOf('go', ['env', 'GOVERSION']),
   };
@@ -26,6 +26,10 @@ export function thisMachine(): Machine {
     distribution,
     versions,
   };
+}
+
+export function thisCommit(): string {
+  return outputOf('git', ['describe', '--always', '--dirty']);
 }
 
 function outputOf(program: string, args: readonly string[]): string {

@@ -8,13 +8,15 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LOADER, ROOT } from '../scripts/stack/program.ts';
-import { type Machine, PARTS, type PartName, type PartResult, type Results } from './figures.ts';
-import { backgroundPercent, processorTimes, shares, thisMachine } from './machine.ts';
+import { PARTS, type PartName, type PartResult, type Results } from './figures.ts';
+import { backgroundPercent, processorTimes, shares, thisCommit, thisMachine } from './machine.ts';
+import { builds } from './parts/builds.ts';
+import { commits } from './parts/commits.ts';
 import { growth } from './parts/growth.ts';
 import { idle } from './parts/idle.ts';
 import { kernel } from './parts/kernel.ts';
 import { latency } from './parts/latency.ts';
-import type { Part, Run } from './parts/part.ts';
+import type { OtherLoader, Part, Run } from './parts/part.ts';
 import { peers } from './parts/peers.ts';
 import { profile } from './parts/profile.ts';
 import { storm } from './parts/storm.ts';
@@ -31,9 +33,11 @@ const EXIT_INTERRUPTED = 130;
 /** `weight`: relative duration, for the progress. */
 const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = {
   kernel: { measure: kernel, weight: 2 },
+  commits: { measure: commits, weight: 3 },
   workload: { measure: workload, weight: 4 },
+  builds: { measure: builds, weight: 8 },
   latency: { measure: latency, weight: 4 },
-  storm: { measure: storm, weight: 5 },
+  storm: { measure: storm, weight: 8 },
   idle: { measure: idle, weight: 2 },
   growth: { measure: growth, weight: 4 },
   peers: { measure: peers, weight: 3 },
@@ -71,7 +75,8 @@ async function measure(
   { quick, name: file }: Flags,
 ): Promise<{ results: Results; failed: PartName[] }> {
   const progress = new Progress();
-  const machine: Machine = thisMachine();
+  const otherLoaders: OtherLoader[] = JSON.parse(process.env.WHODUNIT_BENCH_LOADERS ?? '[]');
+  const described = { quick, commit: thisCommit(), machine: thisMachine() };
   const whole = names.reduce((sum, name) => sum + MEASURED[name].weight, 0);
   const parts: PartResult[] = [];
   const failed: PartName[] = [];
@@ -81,9 +86,9 @@ async function measure(
     const report = (fraction: number, text: string) =>
       progress.show((done + fraction * weight) / whole, `${name}: ${text}`);
     try {
-      parts.push(await measurePart(name, { quick, progress: report }));
+      parts.push(await measurePart(name, { quick, otherLoaders, progress: report }));
       // Written after each part, so that an interrupted run keeps its results.
-      write(file, { quick, machine, parts });
+      write(file, { ...described, parts });
     } catch (error) {
       progress.end();
       console.error(`${name}: could not be measured: ${(error as Error).stack}`);
@@ -92,7 +97,7 @@ async function measure(
     done += weight;
   }
   progress.end();
-  return { results: { quick, machine, parts }, failed };
+  return { results: { ...described, parts }, failed };
 }
 
 const pathOf = (name: string): string => join(RESULTS, `${name}.json`);

@@ -89,6 +89,8 @@ export async function startSleepers(count: number): Promise<{ stop: () => Promis
 export interface ProgramCost {
   readonly id: number;
   readonly name: string;
+  /** The raw tracepoint to which it is attached; empty for other programs. */
+  readonly hook: string;
   readonly runs: number;
   readonly run_time_ns: number;
 }
@@ -121,17 +123,38 @@ export function startProbeCost(mode: 'costs' | 'floor' | 'floor only'): ProbeCos
   return { pid: program.pid, snapshot, stop: program.stop };
 }
 
-/** Returns the runs and the time, between two snapshots, of the programs whose names begin with `name`. */
-export function between(before: Snapshot, after: Snapshot, name: string): { runs: number; ns: number } {
-  let runs = 0;
-  let ns = 0;
-  for (const program of after.programs) {
-    if (!program.name.startsWith(name)) continue;
+/** Which of the programs in a snapshot. */
+export type Chosen = (program: ProgramCost) => boolean;
+
+/** The empty programs of probe-cost begin with it. */
+const FLOOR = 'floor_';
+/** Those at a raw tracepoint, without the empty one. */
+export const atHook =
+  (hook: string): Chosen =>
+  (program) =>
+    program.hook === hook && !program.name.startsWith(FLOOR);
+/** The empty one at a raw tracepoint. */
+export const emptyAt =
+  (hook: string): Chosen =>
+  (program) =>
+    program.hook === hook && program.name.startsWith(FLOOR);
+
+/**
+ * Returns how often the chosen programs ran between two snapshots, and their time. Programs at the same hook run for the same events, so
+ * `runs` is that of the one that ran most often.
+ */
+export function between(before: Snapshot, after: Snapshot, chosen: Chosen): { runs: number; ns: number } {
+  const increases = after.programs.filter(chosen).map((program) => {
     const earlier = before.programs.find(({ id }) => id === program.id);
-    runs += program.runs - (earlier?.runs ?? 0);
-    ns += program.run_time_ns - (earlier?.run_time_ns ?? 0);
-  }
-  return { runs, ns };
+    return {
+      runs: program.runs - (earlier?.runs ?? 0),
+      ns: program.run_time_ns - (earlier?.run_time_ns ?? 0),
+    };
+  });
+  return {
+    runs: Math.max(0, ...increases.map(({ runs }) => runs)),
+    ns: increases.reduce((sum, { ns }) => sum + ns, 0),
+  };
 }
 
 /** Processor time of a process's live threads, ns (first field of schedstat, Documentation/scheduler/sched-stats.rst). */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pure: renders results as tables for terminal and Markdown, and docs/performance.md from its template.
-import { BARS, judge, judgeGrowth, LIMITS } from './bars.ts';
+import { BARS, judge, judgeGrowth } from './bars.ts';
 import { type Figure, type Growth, PARTS, type PartName, type Results, type Unit } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
@@ -8,7 +8,9 @@ import { growthExponent } from './statistics.ts';
 const FRACTION_BELOW = 0.1;
 const TITLES: Readonly<Record<PartName, string>> = {
   kernel: 'Kernel',
+  commits: 'Other commits',
   workload: 'Effect on other work',
+  builds: 'Effect on builds',
   latency: 'Latency',
   storm: 'Storm',
   idle: 'Idle',
@@ -84,22 +86,25 @@ function growthTable(growth: readonly Growth[]): string {
   );
 }
 
-/** Renders the figures of all parts that have a bar. */
+/** Renders all bars. One without a figure is in the table, so that no bar disappears unnoticed. */
 export function barsTable(results: Results): string {
-  const all = results.parts.flatMap(({ figures }) => figures);
-  const limitOf = ({ id, unit }: Figure): string => {
-    const limit = all.find((one) => one.id === LIMITS[id]);
-    return limit === undefined ? '' : number(limit.value, unit);
+  const all = new Map(results.parts.flatMap(({ figures }) => figures).map((one) => [one.id, one]));
+  const shown = (id = ''): string => {
+    const found = all.get(id);
+    return found === undefined ? '' : number(found.value, found.unit);
   };
   return table(
     ['figure', 'bar', 'measured', 'result', 'limit'],
-    all
-      .filter(({ id }) => id in BARS)
-      .map((one) => [one.title, barOf(one), number(one.value, one.unit), judge(one) ?? '', limitOf(one)]),
+    Object.entries(BARS).map(([id, bar]) => {
+      const found = all.get(id);
+      return found === undefined
+        ? [id, 'max' in bar ? `≤ ${bar.max}` : `≥ ${bar.min}`, '', 'not measured', '']
+        : [found.title, barOf(found), shown(id), judge(found) ?? '', shown(bar.limit)];
+    }),
   );
 }
 
-export function machineTable({ machine, parts, quick }: Results): string {
+export function machineTable({ commit, machine, parts, quick }: Results): string {
   const began = parts.map(({ began }) => began).sort()[0] ?? 'never';
   const seconds = parts.reduce((sum, part) => sum + part.seconds, 0);
   const rows: [string, string][] = [
@@ -107,6 +112,7 @@ export function machineTable({ machine, parts, quick }: Results): string {
     ['memory', `${machine.memoryMB} MB`],
     ['kernel', machine.kernel],
     ['distribution', machine.distribution],
+    ['commit', commit],
     ...Object.entries(machine.versions),
     ['measured', `${began}, in ${Math.round(seconds)} s${quick ? ', quickly (--quick): only a hint' : ''}`],
     ['background load before each part', list(parts, ({ backgroundPercent }) => `${backgroundPercent.toFixed(0)} %`)],
@@ -137,13 +143,14 @@ export function renderResults(results: Results): string {
 }
 
 /**
- * Replaces `{{machine}}`, `{{bars}}`, `{{PART}}` and `{{FIGURE ID}}` (the figure's value) in the template. Throws on any other name: a
+ * Replaces `{{machine}}`, `{{commit}}`, `{{bars}}`, `{{PART}}` and `{{FIGURE ID}}` (the figure's value) in the template. Throws on any other name: a
  * figure that the text mentions must have been measured.
  */
 export function fill(template: string, results: Results): string {
   const figures = new Map(results.parts.flatMap((part) => part.figures).map((one) => [one.id, one]));
   return template.replace(/\{\{([^}]+)\}\}/g, (_, name: string) => {
     if (name === 'machine') return machineTable(results);
+    if (name === 'commit') return results.commit;
     if (name === 'bars') return barsTable(results);
     const part = PARTS.find((one) => one === name);
     if (part !== undefined) return partTables(results, part);

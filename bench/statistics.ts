@@ -58,6 +58,12 @@ export function estimate(samples: readonly number[]): Estimate {
   };
 }
 
+/** As estimate(), of the ratios of two measurements of the same round. */
+export function estimateRatio(numerators: readonly number[], denominators: readonly number[]): Estimate {
+  if (numerators.length !== denominators.length) throw new RangeError('a ratio of different numbers of rounds');
+  return estimate(numerators.map((value, round) => value / (denominators[round] ?? Number.NaN)));
+}
+
 /** Mulberry32: 32 bits of state are enough for resampling. */
 function generator(seed: number): () => number {
   let state = seed;

@@ -66,6 +66,7 @@ enum part_kind {
 	PART_PREDECESSOR,     /* struct predecessor */
 	PART_THREAD_CONTEXT,  /* struct thread_context */
 	PART_CREDENTIALS,     /* struct credentials */
+	PART_REPEAT_KEY,      /* struct repeat_key */
 };
 
 enum part_flag {
@@ -99,7 +100,7 @@ struct part {
 _Static_assert(sizeof(struct part) == 8, "payloads are aligned to 8");
 
 enum event_flag {
-	EVENT_FLAG_SHRUNK = 1,     /* the ring ran low: parts, or a kernel stack, were left out */
+	EVENT_FLAG_SHRUNK = 1,     /* the origin's share of the ring ran low: parts, or a kernel stack, were left out */
 	EVENT_FLAG_OOM_VICTIM = 2, /* signal->oom_mm was set */
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
@@ -196,6 +197,7 @@ enum audit_arch {
 enum task_flag {
 	IN_USER_NAMESPACE = 0x00000001, /* not the initial one */
 	PF_EXITING = 0x00000004,
+	PF_FORKNOEXEC = 0x00000040,
 	PF_KTHREAD = 0x00200000,
 };
 
@@ -271,13 +273,16 @@ struct description {
 	__u32 ancestors_count;
 	struct ancestor ancestors[ANCESTORS_MAX];
 	__u32 exe_flags; /* enum part_flag; 0 up to ABI 5 */
-	struct credentials credentials; /* missing up to ABI 5 */
+	struct credentials credentials; /* missing up to ABI 5, like the rest before data */
+	__u64 exe_inode;
+	__u32 exe_device;
+	__u32 reserved[5]; /* 0; in all a multiple of 32 bytes, for sender_parts */
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
 _Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&
-		       offsetof(struct description, data) == 160,
+		       offsetof(struct description, data) == 192,
 	       "the loader reads the fields at their offsets");
-_Static_assert(sizeof(struct description) == 160 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
+_Static_assert(sizeof(struct description) == 192 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
 /* In each slot of pending_counts, while two sets of probes are attached (docs/decisions/0022). */
 enum pending_counts_flag {

@@ -17,6 +17,7 @@
 #include "maps.h"
 #include "paths.h"
 #include "pending_facts.h"
+#include "repeats.h"
 #include "report.h"
 #include "signal_facts.h"
 #include "task.h"
@@ -122,10 +123,10 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 		if (facts)
 			mark_dequeued(&facts->signal, task);
 	}
-	if (status)
-		report(task, leader, signal, status, has_facts, counters);
-	else
+	if (!status)
 		counters->exits_normal++;
+	else if (!count_repeat(task, leader, status, has_facts))
+		report(task, leader, signal, status, has_facts, counters);
 	if (has_facts) {
 		key = key_of(leader);
 		drop_facts(key.start_boottime_ns, key.pid);

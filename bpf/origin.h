@@ -135,57 +135,60 @@ __u64 step_to_origin(__u32 user)
 		return 0;
 	}
 	if (!record->origin.found || !holds_units(node))
-		record->origin.found = READ(node, id);
+		record->origin.found = (__u64)node;
 	record->origin.directory = (__u64)parent;
 	return 1;
 }
 
 /*
- * Finds the origin from below: the outermost of a cgroup and its ancestors that does not hold units. Returns 0 for the root. Before
- * 6.1, one deeper than CGROUP_DEPTH_MAX counts to the outermost directory.
+ * Finds the origin from below: the outermost of a cgroup and its ancestors that does not hold units. 0: the root. Before 6.1, one
+ * deeper than CGROUP_DEPTH_MAX counts to the outermost directory.
  */
-static __always_inline __u64 search_origin_cgroup(__u32 user, struct cgroup *cgroup)
+static __always_inline void search_origin(__u32 user, struct cgroup *cgroup, struct origin_cgroup *out)
 {
 	struct record *record = scratch(user);
+	struct kernfs_node *found;
 
+	out->origin = out->origin_node = 0;
 	if (!record)
-		return 0;
-	if (has_ancestors() && READ(cgroup, level) > ORIGIN_DEPTH_MAX)
-		cgroup = ancestor_of(cgroup, ORIGIN_DEPTH_MAX);
+		return;
+	if (has_ancestors()) {
+		if (READ(cgroup, level) > ORIGIN_DEPTH_MAX)
+			cgroup = ancestor_of(cgroup, ORIGIN_DEPTH_MAX);
+	} else if (READ(cgroup, level) >= CGROUP_DEPTH_MAX) {
+		out->origin = ancestor_id(cgroup, 1);
+		return;
+	}
 	record->origin.directory = (__u64)READ(cgroup, kn);
 	record->origin.found = 0;
 	UNROLL
 	for (int i = 0; i < CGROUP_DEPTH_MAX; i++)
 		if (!step_to_origin(user))
-			return record->origin.found;
-	if (!has_ancestors())
-		record->origin.found = ancestor_id(cgroup, 1);
-	return record->origin.found;
+			break;
+	found = (void *)record->origin.found;
+	out->origin_node = (__u64)found;
+	out->origin = READ(found, id);
 }
 
-/* The origin's cgroup. A user who churns cgroups displaces what is remembered of others, which costs a search. */
-static __noinline __u64 origin_cgroup_of(__u32 user, struct task_struct *task)
+/* The origin of the task's cgroup. A user who churns cgroups displaces what is remembered of others, which costs a search. */
+static __noinline struct origin_cgroup *origin_cgroup_of(__u32 user, struct task_struct *task)
 {
 	struct cgroup *cgroup = cgroup_of(task);
 	struct kernfs_node *node = READ(cgroup, kn);
 	__u64 id = READ(node, id);
 	__u32 slot = id & (ORIGIN_CGROUPS - 1);
 	struct origin_cgroup *known = bpf_map_lookup_elem(&origin_cgroups, &slot);
-	__u64 origin;
 
-	if (!known)
-		return 0;
-	if (known->id == id && known->node == (__u64)node)
-		return known->origin;
-	origin = search_origin_cgroup(user, cgroup);
+	if (!known || (known->id == id && known->node == (__u64)node))
+		return known;
 	/* A program that interrupts this one must not take the new id with the old origin. */
 	known->id = 0;
 	barrier();
 	known->node = (__u64)node;
-	known->origin = origin;
+	search_origin(user, cgroup, known);
 	barrier();
 	known->id = id;
-	return origin;
+	return known;
 }
 
 /* The owner of the outermost user namespace, the initial one aside, that contains this one. */
@@ -211,7 +214,8 @@ static __always_inline __u32 origin_uid_of(struct task_struct *task)
 /* user: enum scratch_user, the caller's own. */
 static __always_inline struct origin origin_of(__u32 user, struct task_struct *task)
 {
-	struct origin origin = {.cgroup = origin_cgroup_of(user, task), .uid = origin_uid_of(task)};
+	struct origin_cgroup *cgroup = origin_cgroup_of(user, task);
+	struct origin origin = {.cgroup = cgroup ? cgroup->origin : 0, .uid = origin_uid_of(task)};
 
 	return origin;
 }

@@ -20,12 +20,20 @@
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "repeats.h"
 #include "restart.h"
 #include "ring.h"
 #include "scratch.h"
 #include "task.h"
 #include "task_parts.h"
 #include "thread_context.h"
+
+/* There is no room in the ring, or in the origin's share of it. */
+static __always_inline void lose(struct counters *counters)
+{
+	counters->lost_ring_full++;
+	count_lost_of_origin(SCRATCH_REPORT);
+}
 
 /* task is current. status: as wait4(2) returns it. has_facts: there may be an entry in pending_facts. */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
@@ -34,13 +42,19 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
-	__u64 at = 0, exe_at;
+	__u64 at = 0, exe_at, context_at, context_end;
 
 	if (!record)
 		return;
-	record->used_eighths = ring_used_eighths();
 	event = &record->event;
 	fill_identity(SCRATCH_REPORT, event, task, leader, signal);
+	record->used_eighths = used_eighths_of_share(SCRATCH_REPORT);
+	if (record->used_eighths >= EIGHTHS) {
+		lose(counters);
+		if (!has_mm)
+			bpf_map_delete_elem(&mm_snapshots, &event->key);
+		return;
+	}
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->clock_offset_ns = clock_offset_at(event->time_ns);
@@ -67,18 +81,29 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = append_cgroup(append_credentials(at));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
+	if (!record->has_repeat_key)
+		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
 		if (has_facts)
 			at = append_senders(at);
-		if (has_mm)
-			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_published(SCRATCH_REPORT, at)));
-		else
+		context_at = at;
+		if (has_mm) {
+			at = append_published(SCRATCH_REPORT, at);
+			context_end = at;
+			at = append_env(SCRATCH_REPORT, at);
+			set_claims(context_at, context_end);
+			at = append_args(SCRATCH_REPORT, at);
+		} else {
 			at = append_snapshot_rest(at);
+		}
+	} else if (has_mm && !record->has_repeat_key) {
+		read_claims(at);
 	}
+	at = append_repeat_key(at);
 	if (!has_mm)
 		bpf_map_delete_elem(&mm_snapshots, &event->key);
-	if (at > sizeof(record->parts) || submit_record(record, sizeof(*event) + at))
-		counters->lost_ring_full++;
+	if (at > sizeof(record->parts) || submit_record(SCRATCH_REPORT, record, sizeof(*event) + at))
+		lose(counters);
 	else
 		counters->terminations++;
 }

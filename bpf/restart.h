@@ -25,14 +25,22 @@
 #include "task_parts.h"
 
 #define RESTART_WITHIN_NS 60000000000ull
-/* In a storm, restarts are as frequent as terminations, and a record of each has no use. */
+/* Of one origin. In a storm, restarts are as frequent as terminations, and a record of each has no use. */
 #define RESTARTS_PER_SECOND_MAX 100
+/*
+ * Terminations in a minute that terminated_programs keeps: so many of all origins, then so many of one and of one group (ring_shares.h).
+ * Each takes two entries. Those beyond go to crowded_programs, where they displace each other, and no one else's.
+ */
+#define KEPT_OF_ALL_MAX (RECENT_TERMINATIONS_MAX / 8)
+#define KEPT_OF_ORIGIN_MAX (RECENT_TERMINATIONS_MAX / 32)
+#define KEPT_OF_GROUP_MAX (RECENT_TERMINATIONS_MAX / 16)
+#define MINUTE_NS 60000000000ull
 
 /* When the newest entry of terminated_programs expires, CLOCK_BOOTTIME; 0: there is none. */
 static volatile __u64 restarts_until_ns;
-/* A second since boot, and the number of restarts reported in it. Two CPUs may miscount: it is a limit, not a sum. */
-static volatile __u64 restarts_second;
-static volatile __u32 restarts_count;
+/* A minute since boot, and the number of terminations kept in it. Two CPUs may miscount: it is a limit, not a sum. */
+static volatile __u64 kept_minute;
+static volatile __u64 kept_of_all;
 
 /* Compares the length of the argument block, not its content: setproctitle(3) changes the content. 0: the exit has no mm. */
 static __always_inline __u64 args_bytes_of(struct task_struct *task)
@@ -68,14 +76,51 @@ static __always_inline void place_below_parent(struct restart_key *key, struct t
 }
 
 /* Of two users' terminations in one place, root's is kept, else the first: a user's does not hide that of a service. */
-static __always_inline void keep_in_place(const struct restart_key *key, const struct terminated_program *terminated)
+static __always_inline void keep_among(void *programs, const struct restart_key *key, const struct terminated_program *terminated)
 {
-	struct terminated_program *kept = bpf_map_lookup_elem(&terminated_programs, key);
+	struct terminated_program *kept = bpf_map_lookup_elem(programs, key);
 
 	if (kept && terminated->real_uid && terminated->real_uid != kept->real_uid &&
 	    terminated->process.time_ns - kept->process.time_ns <= RESTART_WITHIN_NS)
 		return;
-	bpf_map_update_elem(&terminated_programs, key, terminated, BPF_ANY);
+	bpf_map_update_elem(programs, key, terminated, BPF_ANY);
+}
+
+static __always_inline void keep_in_place(bool crowded, const struct restart_key *key,
+					  const struct terminated_program *terminated)
+{
+	if (crowded)
+		keep_among(&crowded_programs, key, terminated);
+	else
+		keep_among(&terminated_programs, key, terminated);
+}
+
+/* Counts a termination. False: there are too many of this share in this minute. */
+static __always_inline bool count_kept(struct ring_share *share, __u64 minute, __u64 max)
+{
+	if (share->kept_minute != minute) {
+		share->kept_minute = minute;
+		share->kept = 0;
+	}
+	return ++share->kept <= max;
+}
+
+static __always_inline bool is_crowded(const struct event *event)
+{
+	__u64 minute = event->time_ns / MINUTE_NS;
+	struct origin_share *own;
+	struct ring_share *group;
+
+	if (kept_minute != minute) {
+		kept_minute = minute;
+		kept_of_all = 0;
+	}
+	if (++kept_of_all <= KEPT_OF_ALL_MAX)
+		return true;
+	own = share_of_origin(&event->origin);
+	group = share_of_group(&event->origin);
+	return own && group && count_kept(&own->share, minute, KEPT_OF_ORIGIN_MAX) &&
+	       count_kept(group, minute, KEPT_OF_GROUP_MAX);
 }
 
 /*
@@ -89,6 +134,7 @@ __u64 keep_termination(__u64 exe_at)
 	const char *executable = part_at(record, exe_at);
 	struct restart_key *key;
 	struct terminated_program terminated = {};
+	bool crowded;
 
 	if (!record || !executable)
 		return 0;
@@ -100,10 +146,11 @@ __u64 keep_termination(__u64 exe_at)
 	if (bpf_probe_read_kernel_str(key->executable, sizeof(key->executable), executable) <= 1)
 		return 0;
 	key->args_bytes = args_bytes_of(task);
+	crowded = is_crowded(&record->event);
 	if (place_in_cgroup(key, task))
-		keep_in_place(key, &terminated);
+		keep_in_place(crowded, key, &terminated);
 	place_below_parent(key, READ(task, group_leader));
-	keep_in_place(key, &terminated);
+	keep_in_place(crowded, key, &terminated);
 	restarts_until_ns = terminated.process.time_ns + RESTART_WITHIN_NS;
 	return 0;
 }
@@ -112,26 +159,36 @@ __u64 keep_termination(__u64 exe_at)
  * Removes the last termination in that place. False: there is none within RESTART_WITHIN_NS, or it was that of another user.
  * real_uid: who executes the program now. Root may restart what has given up root's rights since.
  */
-static __always_inline bool take_predecessor(const struct restart_key *key, __u32 real_uid, struct predecessor *out, __u64 now_ns)
+static __always_inline bool take_from(void *programs, const struct restart_key *key, __u32 real_uid, struct predecessor *out,
+				      __u64 now_ns)
 {
-	struct terminated_program *found = bpf_map_lookup_elem(&terminated_programs, key);
+	struct terminated_program *found = bpf_map_lookup_elem(programs, key);
 
 	if (!found || (real_uid && real_uid != found->real_uid))
 		return false;
 	*out = found->process;
-	bpf_map_delete_elem(&terminated_programs, key);
+	bpf_map_delete_elem(programs, key);
 	return now_ns - out->time_ns <= RESTART_WITHIN_NS;
 }
 
-static __always_inline bool too_many_restarts(__u64 now_ns)
+static __always_inline bool take_predecessor(const struct restart_key *key, __u32 real_uid, struct predecessor *out, __u64 now_ns)
 {
-	__u64 second = now_ns / 1000000000;
+	return take_from(&terminated_programs, key, real_uid, out, now_ns) ||
+	       take_from(&crowded_programs, key, real_uid, out, now_ns);
+}
 
-	if (restarts_second != second) {
-		restarts_second = second;
-		restarts_count = 0;
+static __always_inline bool too_many_restarts(const struct event *event)
+{
+	__u64 second = event->time_ns / 1000000000;
+	struct origin_share *own = share_of_origin(&event->origin);
+
+	if (!own)
+		return true;
+	if (own->restarts_second != second) {
+		own->restarts_second = second;
+		own->restarts = 0;
 	}
-	return ++restarts_count > RESTARTS_PER_SECOND_MAX;
+	return ++own->restarts > RESTARTS_PER_SECOND_MAX;
 }
 
 static __always_inline void report_restart(struct task_struct *task, struct task_struct *leader,
@@ -141,20 +198,24 @@ static __always_inline void report_restart(struct task_struct *task, struct task
 	struct event *event;
 	__u64 at;
 
-	if (!record || ring_used_eighths() >= DETAILS_EIGHTHS_MAX)
+	if (!record)
 		return;
 	event = &record->event;
 	__builtin_memset(event, 0, sizeof(*event));
 	fill_identity(SCRATCH_RESTART, event, task, leader, READ(task, signal));
+	if (used_eighths_of_share(SCRATCH_RESTART) >= DETAILS_EIGHTHS_MAX)
+		return;
 	event->flags = EVENT_FLAG_RESTART;
 	event->time_ns = now_ns;
+	if (too_many_restarts(event))
+		return;
 	event->clock_offset_ns = clock_offset_at(now_ns);
 	at = append(record, 0, PART_PREDECESSOR, predecessor, sizeof(*predecessor));
 	at = append_exe(SCRATCH_RESTART, at);
 	at = append_ancestors(SCRATCH_RESTART, at);
 	at = append_args(SCRATCH_RESTART, at);
 	if (at <= sizeof(record->parts))
-		submit_record(record, sizeof(*event) + at);
+		submit_record(SCRATCH_RESTART, record, sizeof(*event) + at);
 }
 
 /* current executes a program: reports it if it is the restart of a recent termination. */
@@ -178,6 +239,6 @@ static __always_inline void on_exec(struct record *record, __u64 now_ns)
 		predecessor = other;
 		found = true;
 	}
-	if (found && !too_many_restarts(now_ns))
+	if (found)
 		report_restart(task, leader, &predecessor, now_ns);
 }

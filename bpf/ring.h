@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ring: which parts are left out when it runs low, the head of a record, and submitting a record.
+ * The ring: which parts are left out when a share of it runs low, the head of a record, and submitting a record.
  */
 #pragma once
 
@@ -17,22 +17,18 @@
 #include "maps.h"
 #include "origin.h"
 #include "scratch.h"
+#include "ring_shares.h"
 #include "task.h"
 
+#define RING_HEADER_BYTES 8 /* BPF_RINGBUF_HDR_SZ */
+
 /*
- * Records shrink step by step when the ring runs low, before any is lost: from this many unacknowledged eighths on, they are
+ * Records shrink step by step when the share of their origin runs low, before any is lost: from this many used eighths on, they are
  * written without the parts that are named. In the last quarter a record has about 300 bytes.
  */
 #define STACK_EIGHTHS_MAX 4     /* the kernel stack */
 #define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
 #define ANCESTORS_EIGHTHS_MAX 6 /* the ancestors */
-
-volatile const __u64 ring_bytes = 8 << 20; /* set by the loader */
-
-static __always_inline __u64 ring_used_eighths(void)
-{
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) * 8 / ring_bytes;
-}
 
 #define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */
 
@@ -72,7 +68,7 @@ static __always_inline void fill_identity(__u32 user, struct event *event, struc
  * second look comes after it; the reader sets the flag before it looks for records a last time. If even the empty record finds no
  * room, the reader's own timeout ends its sleep.
  */
-static __always_inline long submit_record(struct record *record, __u64 bytes)
+static __always_inline long submit_record(__u32 user, struct record *record, __u64 bytes)
 {
 	__u32 zero = 0;
 	struct shared *shared = bpf_map_lookup_elem(&shared_map, &zero);
@@ -94,5 +90,7 @@ static __always_inline long submit_record(struct record *record, __u64 bytes)
 		if (empty)
 			bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 	}
+	if (!error)
+		charge_share(user, bytes + RING_HEADER_BYTES);
 	return error;
 }

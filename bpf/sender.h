@@ -33,7 +33,12 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	__u64 exe = 0, cgroup, args = 0;
 
 	out->exe_flags = 0;
+	out->exe_inode = out->exe_device = 0;
 	if (mm && fs) {
+		struct inode *inode = READ(mm, exe_file, f_inode);
+
+		out->exe_inode = READ(inode, i_ino);
+		out->exe_device = READ(inode, i_sb, s_dev);
 		exe = read_path(out->data, &READ(mm, exe_file)->f_path, &fs->root);
 		out->exe_flags = exe_flags(exe) | (exe & TRUNCATED ? PART_FLAG_TRUNCATED : 0);
 		exe &= ~(TRUNCATED | OUTSIDE_ROOT);

@@ -21,6 +21,7 @@
 #include "mm_snapshot.h"
 #include "oom.h"
 #include "pending_facts.h"
+#include "repeat_key.h"
 #include "restart.h"
 #include "scratch.h"
 #include "signal_facts.h"
@@ -272,6 +273,10 @@ const union {
 	enum pending_counts_flag pending_counts_flag;
 	enum cgroup_hierarchy cgroup_hierarchy;
 	enum cgroup_limit cgroup_limit;
+	enum repeat_flag repeat_flag;
+	enum repeat_outcome repeat_outcome;
+	enum claims_value claims_value;
+	struct repeat_key repeat_key;
 	struct event event;
 	struct origin origin;
 	struct part part;

@@ -55,6 +55,7 @@ type config struct {
 	command, socket, address, pinDirectory, scope string
 	socketGID, socketUID, ringBytes               int
 	threadContext, unloadOnExit                   bool
+	onRequest                                     bool // of unload, for prepareUnload only
 }
 
 // unchecked holds flags of run whose text is not checked yet.
@@ -118,6 +119,9 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 			c.address = cmp.Or(getenv("WHODUNIT_HEALTH_ADDR"), defaultHealth)
 			return nil
 		})
+	}
+	if c.command == "unload" {
+		flags.BoolVar(&c.onRequest, "on-request", false, "")
 	}
 	if c.command == "run" {
 		add(&text.group, "socket-group", "WHODUNIT_SOCKET_GROUP", "0")

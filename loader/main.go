@@ -2,7 +2,7 @@
 
 // whodunit-loader attaches the probes and sends what they report to the service, over a Unix socket.
 //
-// The main package has the commands: main.go dispatches, flags.go reads the command line, run.go and check.go implement the two larger
+// The main package has the commands: main.go dispatches, flags.go reads the command line, run.go, check.go and unload.go implement the larger
 // commands. Only main exits.
 package main
 
@@ -18,7 +18,6 @@ import (
 
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/log"
-	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/server"
 )
 
@@ -27,9 +26,12 @@ import (
 // version is the loader's; a test compares it with package.json's.
 const version = "0.1.0"
 
+// messagePrefix begins the line with which the program fails.
+const messagePrefix = "whodunit-loader: "
+
 func main() {
 	if err := dispatch(os.Args[1:], os.Getenv, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "whodunit-loader:", err)
+		fmt.Fprintf(os.Stderr, "%s%v\n", messagePrefix, err)
 		os.Exit(exitcode.Of(err))
 	}
 }
@@ -55,6 +57,9 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		}
 		return server.Health(config.socket)
 	case "unload":
+		if config.onRequest {
+			return explain(unloadOnRequest(os.Stdin, config.pinDirectory))
+		}
 		return explain(unload(out, config.pinDirectory))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -62,21 +67,6 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	logger := log.New(os.Stderr)
 	outlive(logger)
 	return run(ctx, config, logger)
-}
-
-// unload removes all pins, and says how many records go with them. What is not whodunit's stays, and the error names it.
-func unload(out io.Writer, pinDirectory string) error {
-	unacknowledged := probes.Unacknowledged(pinDirectory)
-	removed, err := probes.Unload(pinDirectory)
-	if err != nil && removed == 0 {
-		return err
-	}
-	fmt.Fprintf(out, "removed %d pins under %s", removed, pinDirectory)
-	if unacknowledged > 0 {
-		fmt.Fprintf(out, ", and with them %d records that no service had acknowledged", unacknowledged)
-	}
-	fmt.Fprintln(out)
-	return err
 }
 
 // outlive keeps signals from terminating the loader whose default action does: SIGHUP, which asks a service to reload, and SIGPIPE, which

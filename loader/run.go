@@ -44,32 +44,39 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 		return err
 	}
 	defer listener.Close()
+	unload, err := prepareUnload(config)
+	if err != nil {
+		return err
+	}
 	attached, err := probes.Attach(probes.Options{
 		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: scope, ThreadContext: config.threadContext,
 	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeProbes(attached, config)) }()
+	defer func() { err = errors.Join(err, attached.Close(), unload()) }()
 	ring, err := attached.Ring()
 	if err != nil {
 		return err
 	}
 	defer ring.Close()
-	if err := host.DropPrivileges(attached.TryServing); err != nil {
+	repeats, err := attached.Repeats()
+	if err != nil {
+		return err
+	}
+	hello := wire.Hello{
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
+	}
+	if err := confine(log, attached.TryServing); err != nil {
 		return err
 	}
 	// Starting needs far more memory than serving, for the kernel's BTF. finishStart returns it with FreeOSMemory.
 	debug.SetGCPercent(gcPercent)
 	logStart(log, config, scope, attached, ring)
-	notifyReady(log)
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
-		Ring: ring, Probes: attached, Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys},
-		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID), Log: log,
-		Hello: wire.Hello{
-			LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
-		},
+		Ring: ring, Probes: attached, Repeats: repeats, Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys},
+		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID), Log: log, Hello: hello,
 	}).Serve(ctx, listener)
 }
 
@@ -85,11 +92,17 @@ func explain(err error) error {
 	return err
 }
 
-func closeProbes(attached *probes.Probes, config config) error {
-	err := attached.Close()
-	if config.unloadOnExit {
-		_, unloadErr := probes.Unload(config.pinDirectory)
-		err = errors.Join(err, unloadErr)
+// confine gives up what only the start needs: the capabilities and, after systemd was notified, most system calls. serve makes the system calls
+// that the loader makes from then on. What it opens, it must have opened before.
+func confine(log *log.Logger, serve func() error) error {
+	if err := host.DropPrivileges(serve); err != nil {
+		return err
+	}
+	notifyReady(log)
+	err := host.FilterSystemCalls()
+	if errors.Is(err, host.ErrNoFilters) {
+		log.Printf("system calls are not filtered: %v", err)
+		return nil
 	}
 	return err
 }

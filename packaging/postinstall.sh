@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# After an installation or upgrade: creates the user and the socket's directory, and restarts what is running. It does not start or enable anything.
+# After an installation or upgrade: creates the users and the socket's directory, and restarts what is running. It does not start or enable anything.
 set -e
 systemd-sysusers whodunit.conf
 chgrp whodunit /etc/whodunit/whodunit.env

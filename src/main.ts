@@ -36,6 +36,10 @@ const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
 
+function unknownRepeats(count: number): string {
+  return `${count} terminations were counted in the kernel for an earlier service, whose state is not in WHODUNIT_STATE_DIR: they are counted, but no summary has them.`;
+}
+
 const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
 const log = new Log();
@@ -62,7 +66,11 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), open: queue.open });
+  const state = pipelines.newState(
+    rules,
+    config,
+    queue && { uids: queue.uids(), open: queue.open, repeats: queue.repeats },
+  );
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });
@@ -87,7 +95,8 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     clock: CLOCK,
     effects: {
       sendSpan: traces && ((span) => traces.submit(span)),
-      countTermination: (resource, verdict) => metrics?.terminated(resource, verdict),
+      countTermination: (resource, verdict, times) => metrics?.terminated(resource, verdict, times),
+      unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) return report(items, printer, printed);
         if (!(await keep(queue, items, open, stop.signal))) return false;
@@ -225,7 +234,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     state: pipelines.newState(readRules(config.rules), settings),
     host: hostReader(),
     clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, store: async () => true },
+    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;

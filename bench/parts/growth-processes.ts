@@ -2,10 +2,10 @@
 // Cost of an exit as the number of live processes grows: the probes must not iterate over other processes.
 import { readFileSync } from 'node:fs';
 import { CONSTANT } from '../bars.ts';
+import { EXIT_HOOK } from '../events.ts';
 import type { Growth } from '../figures.ts';
-import { between, load, startProbeCost, startSleepers } from '../program.ts';
+import { atHook, between, load, startProbeCost, startSleepers } from '../program.ts';
 import { median, type Point } from '../statistics.ts';
-import { EXIT_PROGRAM } from './kernel.ts';
 import { drained, type Run, startQuietWhodunit } from './part.ts';
 
 const SIZES = [10, 1_000, 10_000, 30_000];
@@ -35,7 +35,7 @@ export async function withProcesses({ quick, progress }: Run): Promise<readonly 
           for (let round = 0; round < ROUNDS; round += 1) {
             const before = await cost.snapshot([whodunit.loader.pid]);
             await load(args);
-            const { runs, ns } = between(before, await cost.snapshot([whodunit.loader.pid]), EXIT_PROGRAM);
+            const { runs, ns } = between(before, await cost.snapshot([whodunit.loader.pid]), atHook(EXIT_HOOK));
             samples.push(ns / runs);
             await drained(whodunit.at.socket);
           }

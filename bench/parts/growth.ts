@@ -15,12 +15,11 @@ const MEASURED: readonly ((run: Run) => Promise<readonly Growth[]>)[] = [
   withServices,
 ];
 
-export const growth: Part = async ({ quick, progress }) => {
+export const growth: Part = async (run) => {
   const all: Growth[] = [];
   for (const [index, measure] of MEASURED.entries()) {
-    all.push(
-      ...(await measure({ quick, progress: (fraction, text) => progress((index + fraction) / MEASURED.length, text) })),
-    );
+    const progress: Run['progress'] = (fraction, text) => run.progress((index + fraction) / MEASURED.length, text);
+    all.push(...(await measure({ ...run, progress })));
   }
   return { figures: [], growth: all };
 };

@@ -5,10 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { WITH_TRACEFS } from '../../scripts/stack/tracefs.ts';
+import { EXIT_HOOK, SIGNAL_HOOK } from '../events.ts';
 import { type Figure, figure } from '../figures.ts';
-import { between, load, type Snapshot, startProbeCost } from '../program.ts';
-import { estimate, median } from '../statistics.ts';
-import { EXIT_PROGRAM, SIGNAL_PROGRAM } from './kernel.ts';
+import { atHook, between, type Chosen, load, startProbeCost } from '../program.ts';
+import { estimate, estimateRatio, median } from '../statistics.ts';
 import { type Part, settle, startQuietWhodunit } from './part.ts';
 import { lapsOf, WORK } from './workload.ts';
 
@@ -31,10 +31,15 @@ interface Condition {
   readonly id: string;
   readonly title: string;
   readonly start: () => Promise<Watcher>;
-  /** Prefixes of the names of its BPF programs for exits and signals. undefined: it has none. */
-  readonly exitProgram?: string;
-  readonly signalProgram?: string;
+  /** Its BPF programs for exits and signals. undefined: it has none. */
+  readonly exitProgram?: Chosen;
+  readonly signalProgram?: Chosen;
 }
+
+const named =
+  (prefix: string): Chosen =>
+  ({ name }) =>
+    name.startsWith(prefix);
 
 const CONDITIONS: readonly Condition[] = [
   { id: 'none', title: 'no tool', start: async () => ({ pids: [], stop: async () => {} }) },
@@ -45,22 +50,22 @@ const CONDITIONS: readonly Condition[] = [
       const whodunit = await startQuietWhodunit();
       return { pids: [whodunit.loader.pid], stop: whodunit.stop };
     },
-    exitProgram: EXIT_PROGRAM,
-    signalProgram: SIGNAL_PROGRAM,
+    exitProgram: atHook(EXIT_HOOK),
+    signalProgram: atHook(SIGNAL_HOOK),
   },
   {
     id: 'snoop',
     title: 'exitsnoop and sigsnoop',
     start: () => startPeers([['exitsnoop'], ['sigsnoop']], { bpf: true }),
-    exitProgram: 'sched_process_e',
-    signalProgram: 'sig_trace',
+    exitProgram: named('sched_process_e'),
+    signalProgram: named('sig_trace'),
   },
   {
     id: 'bpftrace',
     title: 'bpftrace',
     start: () => startPeers([['bpftrace', '-e', BPFTRACE]], { bpf: true }),
-    exitProgram: 'sched_process_e',
-    signalProgram: 'signal_generate',
+    exitProgram: named('sched_process_e'),
+    signalProgram: named('signal_generate'),
   },
   {
     id: 'forkstat',
@@ -103,13 +108,13 @@ async function costs(
   try {
     const before = await cost.snapshot(pids);
     const { count } = await load(['exit', 0, EXITS]);
-    const after: Snapshot = await cost.snapshot(pids);
-    for (const [what, name] of [
+    const after = await cost.snapshot(pids);
+    for (const [what, chosen] of [
       ['exit_ns', exitProgram],
       ['signal_ns', signalProgram],
     ] as const) {
-      const { runs, ns } = between(before, after, name);
-      if (runs < count) throw new Error(`${title}: ${count} processes exited, but ${name} ran ${runs} times`);
+      const { runs, ns } = between(before, after, chosen);
+      if (runs < count) throw new Error(`${title}: ${count} processes exited, but its program ran ${runs} times`);
       add(samples, `${id}.${what}`, ns / runs);
     }
   } finally {
@@ -127,7 +132,7 @@ function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
           `peers.${id}.${work.id}`,
           `${title}: ${work.title}, wall time with / without`,
           'ratio',
-          estimate(of(work.id).map((ns, round) => ns / (alone[round] ?? Number.NaN))),
+          estimateRatio(of(work.id), alone),
         );
   });
   if (of('exit_ns').length === 0) return wallTimes;
@@ -139,13 +144,11 @@ function figuresOf({ id, title }: Condition, samples: Samples): Figure[] {
 }
 
 function share(samples: Samples): Figure {
-  const snoop = samples.get('snoop.exit_ns') ?? [];
-  const ratios = (samples.get('whodunit.exit_ns') ?? []).map((ns, round) => ns / (snoop[round] ?? Number.NaN));
   return figure(
     'peers.exit_share',
     "each exit in the kernel: whodunit's cost / exitsnoop's",
     'ratio',
-    estimate(ratios),
+    estimateRatio(samples.get('whodunit.exit_ns') ?? [], samples.get('snoop.exit_ns') ?? []),
   );
 }
 

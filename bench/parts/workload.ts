@@ -4,8 +4,8 @@
 // so that drift affects all of them.
 import { figure } from '../figures.ts';
 import { type Lap, loadAtRealtime, preempted, startProbeCost } from '../program.ts';
-import { estimate, median } from '../statistics.ts';
-import { type Part, settle, startQuietWhodunit } from './part.ts';
+import { estimateRatio, median } from '../statistics.ts';
+import { inTurns, type Part, settle, startQuietWhodunit } from './part.ts';
 
 const ROUNDS = 20;
 const ROUNDS_QUICK = 2;
@@ -48,23 +48,20 @@ export const workload: Part = async ({ quick, progress }) => {
   const rounds = quick ? ROUNDS_QUICK : ROUNDS;
   const order: Condition[] = ['without', 'with', 'floor'];
   const samples: Record<Condition, Map<string, number>[]> = { without: [], with: [], floor: [] };
-  for (let round = 0; round < rounds; round += 1) {
-    for (const condition of round % 2 === 0 ? order : order.toReversed()) {
-      progress(round / rounds, `round ${round + 1} of ${rounds}`);
-      const watcher = await CONDITIONS[condition]();
-      try {
-        await settle();
-        samples[condition].push(await lapsOf(WORK));
-      } finally {
-        await watcher.stop();
-      }
+  await inTurns(order, rounds, async (condition, round) => {
+    progress(round / rounds, `round ${round + 1} of ${rounds}`);
+    const watcher = await CONDITIONS[condition]();
+    try {
+      await settle();
+      samples[condition].push(await lapsOf(WORK));
+    } finally {
+      await watcher.stop();
     }
-  }
+  });
   const figures = WORK.flatMap(({ id, title }) => {
     const of = (condition: Condition) => samples[condition].map((one) => one.get(id) ?? Number.NaN);
     const without = of('without');
-    const ratios = (condition: Condition) =>
-      estimate(of(condition).map((ns, round) => ns / (without[round] ?? Number.NaN)));
+    const ratios = (condition: Condition) => estimateRatio(of(condition), without);
     return [
       figure(`workload.${id}`, `${title}: wall time with / without`, 'ratio', ratios('with')),
       figure(`workload.${id}.floor`, `${title}: with empty programs / without`, 'ratio', ratios('floor')),

@@ -33,6 +33,7 @@ var floorHooks = []string{"sched_process_exit", "signal_generate", "signal_deliv
 type program struct {
 	ID        ebpf.ProgramID `json:"id"`
 	Name      string         `json:"name"` // its first 15 characters
+	Hook      string         `json:"hook"` // the raw tracepoint to which it is attached; "" for other programs
 	Type      string         `json:"type"`
 	Runs      uint64         `json:"runs"`
 	RunTimeNs uint64         `json:"run_time_ns"`
@@ -106,15 +107,16 @@ func take(pids []string) (snapshot, error) {
 	taken := snapshot{Programs: []program{}, Maps: []bpfMap{}}
 	mapIDs := map[ebpf.MapID]bool{}
 	for _, pid := range pids {
-		ids, err := programsOf(pid)
+		hooks, err := programsOf(pid)
 		if err != nil {
 			return taken, err
 		}
-		for id := range ids {
+		for id, hook := range hooks {
 			one, uses, err := readProgram(id)
 			if err != nil {
 				return taken, fmt.Errorf("program %d of process %s: %w", id, pid, err)
 			}
+			one.Hook = hook
 			taken.Programs = append(taken.Programs, one)
 			for _, id := range uses {
 				mapIDs[id] = true
@@ -131,15 +133,19 @@ func take(pids []string) (snapshot, error) {
 	return taken, nil
 }
 
-var programLine = regexp.MustCompile(`(?m)^prog_id:\s*(\d+)$`)
+var (
+	programLine = regexp.MustCompile(`(?m)^prog_id:\s*(\d+)$`)
+	hookLine    = regexp.MustCompile(`(?m)^tp_name:\s*(\S+)$`)
+)
 
-// programsOf reads the ids of the process's programs from /proc/PID/fdinfo, which has them for programs and links.
-func programsOf(pid string) (map[ebpf.ProgramID]bool, error) {
+// programsOf reads the ids of the process's programs from /proc/PID/fdinfo, which has them for programs and links, and the hook of each, which
+// links to raw tracepoints have.
+func programsOf(pid string) (map[ebpf.ProgramID]string, error) {
 	descriptors, err := filepath.Glob(filepath.Join("/proc", pid, "fdinfo", "*"))
 	if err != nil {
 		return nil, err
 	}
-	ids := map[ebpf.ProgramID]bool{}
+	hooks := map[ebpf.ProgramID]string{}
 	for _, path := range descriptors {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) { // closed in the meantime
@@ -153,10 +159,14 @@ func programsOf(pid string) (map[ebpf.ProgramID]bool, error) {
 			if err != nil {
 				return nil, err
 			}
-			ids[ebpf.ProgramID(id)] = true
+			if hook := hookLine.FindSubmatch(text); hook != nil {
+				hooks[ebpf.ProgramID(id)] = string(hook[1])
+			} else if _, known := hooks[ebpf.ProgramID(id)]; !known {
+				hooks[ebpf.ProgramID(id)] = ""
+			}
 		}
 	}
-	return ids, nil
+	return hooks, nil
 }
 
 func readProgram(id ebpf.ProgramID) (program, []ebpf.MapID, error) {

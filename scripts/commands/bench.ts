@@ -1,38 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run bench`: measures what whodunit costs and compares it with its bars and with other tools. Builds what bench/ needs, and runs it.
 import { join } from 'node:path';
+import { PARTS } from '../../bench/figures.ts';
+import type { OtherLoader } from '../../bench/parts/part.ts';
 import { runScript } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot } from '../base/privileges.ts';
 import { run, step } from '../base/run.ts';
+import { progress } from '../base/screen.ts';
 import { buildCollector } from '../build/collector.ts';
+import { buildLoaderOf } from '../build/other-loader.ts';
 import { build, buildGo } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
 
-const PARTS = ['kernel', 'workload', 'latency', 'storm', 'idle', 'growth', 'peers', 'profile'];
 const COMPILER = ['gcc', 'libc6-dev'];
 /** Additional Debian packages, by part. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  builds: ['libltdl-dev', 'libtool'],
   peers: ['libbpf-tools', 'bpftrace', 'forkstat'],
   profile: ['linux-perf'],
 };
 
 const HELP = `npm run bench -- [options]
 
-Measures the costs and the speed of whodunit. Needs root, an otherwise idle machine and about 15 minutes. Prints tables to standard
+Measures the costs and the speed of whodunit. Needs root, an otherwise idle machine and about 30 minutes. Prints tables to standard
 output and writes the same figures to bench/results/NAME.json. Exits with 1 only if something could not be measured.
 
-  --quick       fewer and shorter rounds, under 3 minutes; the figures are not reliable
-  --only PARTS  run only these parts, separated by commas: ${PARTS.join(', ')}
-  --name NAME   name of the results (default: full; quick with --quick; partial with --only)
-  --judge       do not measure; compare stored results with the bars
-  --write       write docs/performance.md from the results of a complete run
-  --help        show this text`;
+  --quick           fewer and shorter rounds, about 6 minutes; the figures are not reliable
+  --only PARTS      run only these parts, separated by commas:
+                    ${PARTS.join(', ')}
+  --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0
+  --name NAME       name of the results (default: full; quick with --quick; partial with --only)
+  --judge           do not measure; compare stored results with the bars
+  --write           write docs/performance.md from the results of a complete run
+  --help            show this text`;
 
 const OPTIONS = {
   quick: { type: 'boolean', default: false },
   only: { type: 'string' },
+  against: { type: 'string' },
   name: { type: 'string' },
   judge: { type: 'boolean', default: false },
   write: { type: 'boolean', default: false },
@@ -42,14 +49,31 @@ const OPTIONS = {
 
 function validFlags() {
   const flags = readFlags(OPTIONS);
-  const only = flags.only?.split(',') ?? PARTS;
-  const unknown = only.find((part) => !PARTS.includes(part));
+  const only: readonly string[] = flags.only?.split(',') ?? PARTS;
+  const unknown = only.find((part) => !PARTS.some((known) => known === part));
   if (unknown !== undefined) throw new Failure(`--only: unknown part ${unknown}; the parts are ${PARTS.join(', ')}.`);
+  if (flags.against !== undefined && !only.includes('commits'))
+    throw new Failure('--against needs the part commits, which --only excludes.');
   if (flags.write && (flags.quick || flags.only !== undefined))
     throw new Failure('--write excludes --quick and --only: docs/performance.md needs a complete run.');
   const name = flags.name ?? (flags.only !== undefined ? 'partial' : flags.quick ? 'quick' : 'full');
   if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
   return { ...flags, only, name };
+}
+
+/** Builds the loaders that the part `commits` compares with: that of the release, and that of --against. */
+async function buildOtherLoaders(against: string | undefined): Promise<OtherLoader[]> {
+  const release = await step('building the loader of release 0.1.0', () => buildLoaderOf()).catch((error: unknown) => {
+    if (!(error instanceof Failure)) throw error;
+    progress(`not compared with release 0.1.0: ${error.message}\n`);
+    return null;
+  });
+  const others: OtherLoader[] = [{ id: 'release', name: 'release 0.1.0', path: release }];
+  if (against === undefined) return others;
+  const remedy = `--against is ${against}; it must be a commit of this repository.`;
+  const commit = (await run('git', ['rev-parse', '--short', '--verify', `${against}^{commit}`], { remedy })).trim();
+  const before = await step(`building the loader of ${commit}`, () => buildLoaderOf(commit));
+  return before === release ? others : [{ id: 'before', name: `commit ${commit}`, path: before }, ...others];
 }
 
 async function buildAll(): Promise<void> {
@@ -72,6 +96,8 @@ await command(async () => {
     if (!behindSudo) {
       await buildAll();
       process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
+      if (flags.only.includes('commits'))
+        process.env.WHODUNIT_BENCH_LOADERS = JSON.stringify(await buildOtherLoaders(flags.against));
     }
     if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
     for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (part ${part})`);

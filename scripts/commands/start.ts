@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm start`: builds loader and service and keeps them running until Ctrl-C. Arguments after `--` are passed to the service:
 // `npm start -- --output json`. If it is killed, both end, and the pinned probes keep recording: the next start continues.
-import { lchownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { lchownSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { read } from '../../src/config/env.ts';
@@ -40,8 +40,10 @@ await command(async () => {
     const ends = await stopAll();
     console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
     // After a failure, the pinned probes keep recording for the next start.
-    if (requested && ends.some(({ code }) => code === 0))
+    if (requested && ends.some(({ code }) => code === 0)) {
       console.error((await run(LOADER, ['unload', '--pin-dir', settings.pinDir])).trimEnd());
+      rmSync(settings.socket, { force: true }); // the loader can remove nothing once it serves
+    }
   }
   return 0;
 });

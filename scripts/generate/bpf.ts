@@ -42,6 +42,7 @@ const TYPES = [
   'predecessor',
   'counters',
   'shared',
+  'origin_share',
   'share',
   'sender_part_key',
   'clock',
@@ -49,6 +50,13 @@ const TYPES = [
   'pending_counts_flag',
   'cgroup_hierarchy',
   'cgroup_limit',
+  'repeat_flag',
+  'repeat_outcome',
+  'claims_value',
+  'repeat_key',
+  'repeat_place',
+  'repeat_total',
+  'repeat_reserve',
 ];
 
 async function generate(directory: string): Promise<void> {

@@ -46,8 +46,9 @@ export function loaderArgs({ socket, pinDir }: Pick<Place, 'socket' | 'pinDir'>)
   return ['run', '--socket', socket, '--pin-dir', pinDir, '--unload-on-exit'];
 }
 
-export async function startLoader(at: Place, env: NodeJS.ProcessEnv = {}): Promise<Program> {
-  const loader = startProgram(LOADER, loaderArgs(at), { env: { ...withoutConfiguration(process.env), ...env } });
+/** `binary`: the loader of another build. */
+export async function startLoader(at: Place, env: NodeJS.ProcessEnv = {}, binary = LOADER): Promise<Program> {
+  const loader = startProgram(binary, loaderArgs(at), { env: { ...withoutConfiguration(process.env), ...env } });
   try {
     await until(
       'the loader is ready',
@@ -113,9 +114,13 @@ export interface Whodunit {
   readonly stop: () => Promise<{ service: Ending; loader: Ending; pinsLeft: boolean }>;
 }
 
-export async function startWhodunit(env: NodeJS.ProcessEnv, loaderEnv: NodeJS.ProcessEnv = {}): Promise<Whodunit> {
+export async function startWhodunit(
+  env: NodeJS.ProcessEnv,
+  loaderEnv: NodeJS.ProcessEnv = {},
+  loaderBinary = LOADER,
+): Promise<Whodunit> {
   const at = await place();
-  const loader = await startLoader(at, loaderEnv).catch((error: unknown) => {
+  const loader = await startLoader(at, loaderEnv, loaderBinary).catch((error: unknown) => {
     at.directory.remove();
     throw error;
   });

@@ -3,12 +3,12 @@
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
-import { run } from '../base/run.ts';
 import { print, progress } from '../base/screen.ts';
 import { type ChaosMachine, packMachine } from '../build/chaos-machine.ts';
 import { buildCollector } from '../build/collector.ts';
 import { YIELDING } from '../build/machine.ts';
-import { buildGo, buildReaper } from '../build/programs.ts';
+import { buildLoaderOf } from '../build/other-loader.ts';
+import { buildAttackers, buildGo, buildMortal, buildReaper } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
@@ -19,7 +19,7 @@ const OTHER_LOADER = join(BUILD, 'other-loader');
 const RESULTS = join(BUILD, 'results');
 
 /** The default scenarios, on this kernel and in emulated machines: all except the soak, which takes an hour. */
-export const KEYS_HERE = ['a', 'b', 'c', 'd', 'e', 'h', 'i', 'j', 'storm'];
+export const KEYS_HERE = ['a', 'b', 'c', 'd', 'e', 'h', 'i', 'j', 'k', 'storm'];
 export const KEYS_IN_MACHINES = ['f', 'g'];
 export const KEYS = [...KEYS_HERE, ...KEYS_IN_MACHINES].sort();
 export const SOAK = 'soak';
@@ -41,7 +41,7 @@ async function buildOtherLoader(): Promise<void> {
 /** Returns the path of the loader of release 0.1.0; undefined if it cannot be built (this clone lacks its commit) outside CI. */
 async function releasedLoader(): Promise<string | undefined> {
   try {
-    return (await run('go', ['run', './test/released'])).trim();
+    return await buildLoaderOf();
   } catch (error) {
     if (process.env.CI === 'true' || !(error instanceof Failure)) throw error;
     progress(`SKIPPED, the upgrade from release 0.1.0 is not tested: ${error.message}\n`);
@@ -57,6 +57,10 @@ export async function prepareChaos(keys: readonly string[] = KEYS): Promise<Node
   mkdirSync(RESULTS, { recursive: true });
   await buildReaper();
   if (keys.includes('i')) await buildOtherLoader();
+  if (keys.includes('k')) {
+    await buildAttackers();
+    await buildMortal();
+  }
   const machine = keys.some((key) => KEYS_IN_MACHINES.includes(key)) ? await packMachine(BUILD) : undefined;
   return {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),

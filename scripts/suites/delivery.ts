@@ -5,6 +5,7 @@ import { requirePackages } from '../base/debian.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildGoTool, GO_TOOLS } from '../build/go-tools.ts';
 import { prepareImageBases } from '../build/image-bases.ts';
+import { buildAttackers } from '../build/programs.ts';
 import { buildManifestParser } from '../build/test-programs.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
@@ -14,6 +15,7 @@ const PACKAGES = ['docker.io', 'iptables', 'iproute2', 'util-linux', 'systemd', 
 /** Builds and downloads what the tests need. Returns their environment. Requires the output of makePackages(). */
 export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
   await requirePackages(PACKAGES, 'The test of images and packages');
+  await buildAttackers();
   const tools: Record<string, string> = {};
   for (const name of GO_TOOLS) tools[name] = await buildGoTool(name);
   return {

@@ -217,11 +217,26 @@ function ringOf(status: LoaderStatus | null): unknown {
     bytes: status.ring_bytes,
     used_bytes: status.ring_used_bytes,
     deaths: Number(status.deaths),
+    counted: Number(status.counted),
     exits_normal: Number(status.exits_normal),
     read_seq: String(status.read_seq),
     acked_seq: String(status.acked_seq),
     facts_lost: Number(status.lost.memory_full),
+    lost_by_origin: status.lost_by_origin.map(({ origin, unit, deaths }) => ({
+      uid: origin.uid,
+      cgroup: String(origin.cgroup),
+      unit: unit === '' ? null : unit,
+      deaths: Number(deaths),
+    })),
   };
+}
+
+/** Whose terminations had no room in the ring, in one sentence. null: none was lost there, or an older loader does not say whose. */
+export function lossInTheRing({ lost, lost_by_origin: [first], ring_bytes: bytes }: LoaderStatus): string | null {
+  if (first === undefined) return null;
+  const { origin, unit, deaths } = first;
+  const where = unit === '' ? '' : ` in ${unit}`;
+  return `${lost.ring_full} terminations were lost, ${deaths} of them of uid ${origin.uid}${where}: its share of the ring buffer was full. Other users and units have shares of their own; WHODUNIT_RING_BYTES (${bytes}) makes all of them larger.`;
 }
 
 /** The uid and the body of a record. null: the bytes are not a record. */

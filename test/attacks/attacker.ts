@@ -9,8 +9,13 @@ export const ALICE = 54_322;
 
 /** Starts a program as another user, without groups and capabilities. */
 export function startAs(uid: number, program: string, args: readonly string[]): Program {
-  const user = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--'];
-  return startProgram('setpriv', [...user, program, ...args]);
+  const [setpriv = '', ...rest] = asUser(uid, program, args);
+  return startProgram(setpriv, rest);
+}
+
+/** The command that executes a program as another user. */
+export function asUser(uid: number, program: string, args: readonly string[]): string[] {
+  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--', program, ...args];
 }
 
 /** Starts an attack as MALLORY, and waits until it prints its first line. */

@@ -2,17 +2,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BARS, judge, judgeGrowth, LIMITS } from '../../bench/bars.ts';
+import { BARS, judge, judgeGrowth } from '../../bench/bars.ts';
 import { type Figure, figure, type Growth, PARTS, type Results } from '../../bench/figures.ts';
 import { fill, number, renderResults, table } from '../../bench/render.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 
-const EXIT = 'kernel.exit_normal';
+const EXIT = 'kernel.exit_normal.ratio';
 
 function results(figures: readonly Figure[], growth: readonly Growth[] = []): Results {
   const part = { part: 'kernel', began: '2026-11-25T10:00:00.000Z', seconds: 60, backgroundPercent: 3 } as const;
   return {
     quick: false,
+    commit: '0123abc',
     machine: {
       processor: 'a processor',
       processors: 2,
@@ -36,9 +37,9 @@ const growing = (values: readonly number[], exponentMax: number): Growth => ({
 
 describe('the comparison with bars', () => {
   it.each([
-    ['below its bar', 249, 'met'],
-    ['on its bar', 250, 'met'],
-    ['above its bar', 251, 'not met'],
+    ['below its bar', 1.99, 'met'],
+    ['on its bar', 2, 'met'],
+    ['above its bar', 2.01, 'not met'],
     ['not known', null, 'not known'],
     ['not a number', Number.NaN, 'not known'],
   ])('a figure %s', (_, value, verdict) => expect(judge({ id: EXIT, value })).toBe(verdict));
@@ -55,8 +56,11 @@ describe('the comparison with bars', () => {
     expect(PARTS.filter((name) => parts.includes(name))).toHaveLength(new Set(parts).size);
   });
 
-  it('every limit belongs to a figure with a bar', () => {
-    for (const id of Object.keys(LIMITS)) expect(BARS).toHaveProperty([id]);
+  it('the limit of a bar is another figure of the same part', () => {
+    for (const [id, { limit = `${id}.limit` }] of Object.entries(BARS)) {
+      expect(limit).not.toBe(id);
+      expect(limit.split('.')[0]).toBe(id.split('.')[0]);
+    }
   });
 
   it('constant costs must not grow, and linear costs may grow with the number', () => {
@@ -88,27 +92,38 @@ describe('tables', () => {
   it('a run is shown with machine, figures, bars and growth', () => {
     const text = renderResults(
       results(
-        [figure(EXIT, 'normal exit', 'ns', { value: 300, low: 290, high: 310, samples: 7 })],
+        [figure(EXIT, 'normal exit', 'ratio', { value: 2.5, low: 2.4, high: 2.6, samples: 7 })],
         [growing([1, 1], 0.1)],
       ),
     );
     expect(text).toContain('a processor, 2 of them');
-    expect(text).toMatch(/normal exit +\| 300 ns +\| 290 ns – 310 ns +\| ≤ 250 ns +\| not met/);
+    expect(text).toMatch(/commit +\| 0123abc/);
+    expect(text).toMatch(/normal exit +\| 2.500 +\| 2.400 – 2.600 +\| ≤ 2.000 +\| not met/);
     expect(text).toMatch(/an exit +\| processes +\| 10: 1 ns; 100: 1 ns +\| 0.00/);
   });
 });
 
 describe('the document', () => {
   it('accepts tables and figures by name, and nothing else', () => {
-    const measured = results([figure(EXIT, 'normal exit', 'ns', 176)]);
-    expect(fill('An exit costs {{kernel.exit_normal}}.', measured)).toBe('An exit costs 176 ns.');
-    const withFloor = results([
-      figure(EXIT, 'normal exit', 'ns', 176),
-      figure('kernel.floor_exit', 'nothing', 'ns', 50),
-    ]);
-    expect(fill('{{bars}}', withFloor)).toMatch(/normal exit \| ≤ 250 ns \| 176 ns +\| met +\| 50 ns/);
+    const measured = results([figure('kernel.exit_normal', 'normal exit', 'ns', 176)]);
+    expect(fill('An exit costs {{kernel.exit_normal}} at {{commit}}.', measured)).toBe(
+      'An exit costs 176 ns at 0123abc.',
+    );
     expect(fill('{{storm}}', measured)).toBe('Not measured.');
     expect(() => fill('{{kernel.nothing}}', measured)).toThrow(/kernel.nothing/);
+  });
+
+  it('lists every bar, with its limit, and one that was not measured', () => {
+    const bars = fill(
+      '{{bars}}',
+      results([
+        figure('workload.exec', 'vfork, exec, exit', 'ratio', 1.01),
+        figure('workload.exec.floor', 'with empty programs', 'ratio', 1.005),
+      ]),
+    );
+    expect(bars).toMatch(/vfork, exec, exit +\| ≤ 1.020 +\| 1.010 +\| met +\| 1.005/);
+    expect(bars).toMatch(/kernel\.exit_normal\.ratio +\| ≤ 2 +\| +\| not measured/);
+    expect(bars.split('\n')).toHaveLength(2 + Object.keys(BARS).length);
   });
 
   it('docs/performance.md is up to date with its template and the last complete run', () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { estimate, growthExponent, median, quantile, quantileIfKnown } from '../../bench/statistics.ts';
+import { estimate, estimateRatio, growthExponent, median, quantile, quantileIfKnown } from '../../bench/statistics.ts';
 
 const samples = fc.array(fc.double({ min: 0, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 60 });
 
@@ -10,6 +10,11 @@ describe('statistics', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([7])).toBe(7);
+  });
+
+  it('a ratio is the median of the ratios of each round, not of the sums', () => {
+    expect(estimateRatio([2, 20, 200], [1, 10, 50])).toMatchObject({ value: 2, samples: 3 });
+    expect(() => estimateRatio([1, 2], [1])).toThrow(RangeError);
   });
 
   it('a quantile is a sample that was measured (nearest rank)', () => {

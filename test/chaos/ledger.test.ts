@@ -13,7 +13,7 @@ function death(pid: number, changes: Partial<TrueDeath> = {}): TrueDeath {
 }
 
 function record(pid: number, changes: Partial<Reported> = {}): Reported {
-  return { uid: `uid of ${pid}`, pid, startNs: START + 500n, status: 9, executable: REAPER, ...changes };
+  return { uid: `uid of ${pid}`, pid, startNs: START + 500n, status: 9, executable: REAPER, whole: true, ...changes };
 }
 
 const NOTHING = {
@@ -82,7 +82,8 @@ describe('the account', () => {
         'process.executable.path': REAPER,
       },
     };
-    const expected = { uid: 'u', pid: 17, startNs: 1_795_600_960_779_194_705n, status: 9, executable: REAPER };
+    const start = { startNs: 1_795_600_960_779_194_705n };
+    const expected = { uid: 'u', pid: 17, ...start, status: 9, executable: REAPER, whole: false };
     expect(reportedBy(one as unknown as LogRecord)).toEqual(expected);
     expect(reportedBy({ ...one, eventName: 'another' } as unknown as LogRecord)).toBeUndefined();
   });

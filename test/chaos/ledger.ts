@@ -50,6 +50,8 @@ export interface Reported {
   /** As from wait4(2), without the core bit. */
   readonly status: number;
   readonly executable: string;
+  /** With arguments, and no part was left out. */
+  readonly whole: boolean;
 }
 
 /** Returns undefined for a record of another event. */
@@ -62,6 +64,9 @@ export function reportedBy({ eventName, attributes, resource }: LogRecord): Repo
     startNs: nanoseconds(String(resource['process.creation.time'])),
     status: signal === 0 ? Number(attributes['process.exit.code']) << 8 : signal,
     executable: String(resource['process.executable.path']),
+    whole:
+      Array.isArray(resource['process.command_args']) &&
+      !String(attributes['whodunit.evidence']).includes('were left out'),
   };
 }
 

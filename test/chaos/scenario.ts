@@ -39,6 +39,8 @@ export interface Scenario {
 export interface CheckOptions {
   readonly stack: Stack;
   readonly ledger: readonly TrueDeath[];
+  /** The executable of the ledger's processes: by default the reaper. */
+  readonly executable?: string;
   readonly note?: string;
   readonly expected?: Expected;
   /** Losses are allowed if they are counted. */
@@ -54,6 +56,7 @@ const ANSWER_WITHIN_MS = 30_000;
 export async function check({
   stack,
   ledger,
+  executable = REAPER,
   note = '',
   expected = ALL_DELIVERED,
   mayLose = false,
@@ -62,7 +65,7 @@ export async function check({
 }: CheckOptions): Promise<Result> {
   const found = [...problems];
   await settled(stack, withinMs).catch((error: Error) => found.push(error.message));
-  const drawn = account(ledger, stack.records(), REAPER, expected);
+  const drawn = account(ledger, stack.records(), executable, expected);
   const status = await until('an answer of the service', ANSWER_WITHIN_MS, () => stack.status());
   const after = await until('an answer of the loader', ANSWER_WITHIN_MS, () => stack.counters());
   found.push(...stack.unexpectedExits());

@@ -10,6 +10,7 @@ import { clockJumps } from './g-clock-jumps.ts';
 import { badClients } from './h-bad-clients.ts';
 import { upgrade } from './i-upgrade.ts';
 import { backendFails } from './j-backend-fails.ts';
+import { floods } from './k-floods.ts';
 import type { Scenario } from './scenario.ts';
 import { soak } from './soak.ts';
 import { storm } from './storm.ts';
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   badClients,
   upgrade,
   backendFails,
+  floods,
   storm,
   soak,
 ];

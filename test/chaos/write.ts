@@ -54,6 +54,8 @@ ${table(rows)}\`\`\`
 - **h** Twenty clients of the loader's socket read nothing, send garbage, or claim the consumer role.
 - **i** A loader replaces that of release 0.1.0, then two builds replace each other; some of them are killed while they start.
 - **j** A server in front of the collector answers HTTP 500, then INTERNAL, to every request, and works again later.
+- **k** Two users flood the machine with processes that exit with an error, one of them with a new code each time. Each second a service of
+  root terminates; its record must have all parts, and arrive within a second.
 - **storm** All processors kill as fast as they can, while the service is stopped for 2 s.
 - **soak** (\`npm run test:chaos -- --soak\`) An hour. The figures are the memory and the open descriptors of both programs: the median of
   the second quarter → the median of the last.

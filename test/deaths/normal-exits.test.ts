@@ -3,9 +3,9 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { forked } from '../../scripts/stack/forked.ts';
 import { startProgram, UNDERTAKER, until } from '../../scripts/stack/program.ts';
 import { exportTo, loaderStatus, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
-import { forked } from './forked.ts';
 
 const EXITS = 100_000;
 const METRIC_WITHIN_MS = 60_000;

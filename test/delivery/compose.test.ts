@@ -8,6 +8,7 @@ import { collected } from '../../scripts/stack/collector.ts';
 import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
 import { type LogRecord, logRecords, type Span, spans } from '../../scripts/stack/otlp-file.ts';
 import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
+import { CAN_INJECT, FORBIDDEN, inject } from '../support/inject.ts';
 import { makeBases } from './bases.ts';
 import { buildImages, compose, project } from './compose.ts';
 
@@ -107,7 +108,7 @@ describe('the demo', () => {
     ['nightly is killed', 'nightly', { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL' }],
   ])('%s, and the collector has the record', async (_, service, attributes) => {
     const record = await recordOf(service);
-    expect(record.attributes).toMatchObject(attributes);
+    expect(record.attributes, JSON.stringify(record)).toMatchObject(attributes);
     expect(record.resource).toMatchObject({ 'service.name': service, 'container.id': idOf(service) });
   });
 
@@ -136,7 +137,12 @@ describe('the demo', () => {
     ]);
     expect(statusOf('whodunit')).toMatch(/^Uid:\t65532\t/m);
     expect(statusOf('whodunit')).toMatch(/^CapBnd:\t0+$/m);
+    expect(statusOf('loader')).toMatch(/^NoNewPrivs:\t1\nSeccomp:\t2$/m);
     for (const service of ['loader', 'whodunit']) expect(inspect(service).State.Health.Status).toBe('healthy');
+  });
+
+  it.runIf(CAN_INJECT)('has a loader that opens and connects to nothing, if it is taken over', async () => {
+    expect(await inject(inspect('loader').State.Pid, FORBIDDEN)).toEqual(['EPERM', 'EPERM', 'EPERM']);
   });
 
   it('continues after the loader is killed: Docker starts another one, which takes over', async () => {

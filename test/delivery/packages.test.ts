@@ -15,6 +15,7 @@ import {
   until,
 } from '../../scripts/stack/program.ts';
 import { loaderArgs, place } from '../../scripts/stack/whodunit.ts';
+import { CAN_INJECT, FORBIDDEN, inject, NR } from '../support/inject.ts';
 import { prepared } from './bases.ts';
 import { bootMachine, type Machine } from './machine.ts';
 
@@ -143,6 +144,19 @@ describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
   });
 });
 
+/** The pid on this host of a loader whose pid on the machine is given. */
+function outside(inside: string): string | undefined {
+  return readdirSync('/proc').find((pid) => {
+    try {
+      return new RegExp(`^Name:\twhodunit-loader\n[^]*^NSpid:\t${pid}\t${inside}$`, 'm').test(
+        readFileSync(`/proc/${pid}/status`, 'utf8'),
+      );
+    } catch {
+      return false; // not a process, or it has ended
+    }
+  });
+}
+
 describe('the .deb on a Debian with systemd', () => {
   let machine: Machine;
   const journal = () => machine.call('journalctl', '--unit', 'whodunit*', '--no-pager', '--output', 'cat').output;
@@ -165,15 +179,29 @@ describe('the .deb on a Debian with systemd', () => {
   afterAll(() => machine?.stop());
 
   it('the units pass systemd-analyze verify and security', () => {
-    const units = ['whodunit-loader.service', 'whodunit.service'];
-    for (const unit of units) {
+    // Tenths: 1.0 and 1.8 of 10, where 10 is unconfined.
+    for (const [unit, threshold] of [
+      ['whodunit-loader.service', 10],
+      ['whodunit.service', 18],
+    ] as const) {
       expect(machine.call('systemd-analyze', 'verify', '--man=no', unit)).toEqual({ status: 0, output: '' });
-      // Tenths: 2.5 of 10, where 10 is unconfined.
-      expect(machine.call('systemd-analyze', 'security', '--threshold=25', unit)).toMatchObject({ status: 0 });
+      expect(machine.call('systemd-analyze', 'security', `--threshold=${threshold}`, unit)).toMatchObject({
+        status: 0,
+      });
     }
   });
 
-  it('both start, the service as its own user, and report a real termination', async () => {
+  it('both start, each as its own user, and report a real termination; what a loader of root has pinned is taken over', async () => {
+    const byRoot =
+      'timeout --preserve-status --signal=TERM 30 whodunit-loader run --scope /system.slice 2>&1 | tee /run/by-root';
+    machine.call('systemd-run', '--unit=by-root', 'sh', '-c', byRoot);
+    await until(
+      'the loader of root',
+      REPORTED_WITHIN_MS,
+      () => /\bready\b/.test(machine.call('cat', '/run/by-root').output) || undefined,
+      journal,
+    );
+    machine.call('systemctl', 'stop', 'by-root');
     // Without other terminations on this host.
     const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d');
     mkdirSync(dropIn);
@@ -191,12 +219,43 @@ describe('the .deb on a Debian with systemd', () => {
         () => show(unit, 'ActiveState') === 'active' || undefined,
         journal,
       );
+    expect(journal()).toContain('took over the probes');
     expect(show('whodunit', 'WatchdogTimestampMonotonic')).not.toBe('0');
-    const status = machine.call('cat', `/proc/${show('whodunit', 'MainPID')}/status`).output;
-    expect(status).toMatch(/^CapEff:\t0+$/m);
-    expect(status).not.toMatch(/^Uid:\t0\t/m);
+    const status = (unit: string) => machine.call('cat', `/proc/${show(unit, 'MainPID')}/status`).output;
+    for (const unit of ['whodunit-loader', 'whodunit']) {
+      const uid = machine.call('id', '--user', unit).output.trim();
+      expect(status(unit)).toMatch(new RegExp(`^Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}$`, 'm'));
+      expect(status(unit)).toMatch(/^CapPrm:\t0+\nCapEff:\t0+$/m);
+    }
+    await until(
+      'the filter',
+      REPORTED_WITHIN_MS,
+      () => /^Seccomp_filters:\t[2-9]/m.test(status('whodunit-loader')) || undefined,
+    );
     const pattern = /✖ mortal [^✖]*why {7}fault · SIGSEGV[^✖]*where {5}service victim · victim\.service/;
     await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+  });
+
+  it('the unit itself hides the pins of others and makes /proc/sys read-only, whatever the loader is made to do', () => {
+    const mounts = machine.call('cat', `/proc/${show('whodunit-loader', 'MainPID')}/mountinfo`).output;
+    expect(mounts).toMatch(/ \/proc\/sys ro[, ]/);
+    expect(mounts).toMatch(/ \/whodunit \/sys\/fs\/bpf\/whodunit rw[, ].* - bpf /);
+    expect(mounts).toMatch(/ \/sys\/fs\/bpf ro[, ].* - tmpfs /);
+    expect(machine.call('stat', '--format=%U %a', '/run/whodunit').output).toBe('whodunit-loader 755\n');
+    expect(machine.call('stat', '--format=%U %G %a', '/run/whodunit/events.sock').output).toBe(
+      'whodunit-loader whodunit 660\n',
+    );
+  });
+
+  it.runIf(CAN_INJECT)('the running loader opens and connects to nothing, if it is taken over', async () => {
+    const loader = until('its pid outside', REPORTED_WITHIN_MS, () => outside(show('whodunit-loader', 'MainPID')));
+    const inside = show('whodunit-loader', 'MainPID');
+    expect(await inject(Number(await loader), [...FORBIDDEN, ['64', NR.getpid]])).toEqual([
+      'EPERM',
+      'EPERM',
+      'EPERM',
+      inside,
+    ]);
   });
 
   it('the service is restarted after it is killed', async () => {
@@ -208,6 +267,23 @@ describe('the .deb on a Debian with systemd', () => {
       () => (show('whodunit', 'MainPID') !== before && show('whodunit', 'ActiveState') === 'active') || undefined,
       journal,
     );
+  });
+
+  it('a loader of root takes over the pins of the unit, and the unit takes them back; `check` works as root', async () => {
+    machine.call('systemctl', 'stop', 'whodunit-loader');
+    expect(machine.call('whodunit-loader', 'check').output).toMatch(/^ok +pins +probes are pinned/m);
+    const taken = machine.call(
+      'timeout',
+      '--preserve-status',
+      '--signal=TERM',
+      '5',
+      'whodunit-loader',
+      'run',
+      '--scope',
+      '/system.slice',
+    );
+    expect(taken).toEqual({ status: 0, output: expect.stringContaining('took over the probes') });
+    expect(machine.call('systemctl', 'start', 'whodunit-loader'), journal()).toMatchObject({ status: 0 });
   });
 
   it('is removed without leaving probes, units or programs, and keeps the configuration', () => {

@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type CounterName, noCounts } from '../../src/core/counters.ts';
 import type { LoaderSnapshot, ServiceSnapshot } from '../../src/core/status.ts';
-import type { Hello } from '../../src/core/wire/event.ts';
+import type { Hello, LoaderStatus } from '../../src/core/wire/event.ts';
 import { answer, isOwnHost, type Served, serveHealth } from '../../src/io/health.ts';
 import { fetchRecent, fetchStatus } from '../../src/io/health-client.ts';
 
@@ -184,22 +184,25 @@ describe('the health server', () => {
     server.close();
   });
 
-  it('counts lost terminations by stage', () => {
+  it('counts lost terminations by stage, and those without room in the ring by origin', () => {
     const lost = { ring_full: 3n, memory_full: 9n, missed: 1n, undecodable: 4n };
-    const status = {
+    const status: LoaderStatus = {
       type: 'status',
       lost,
+      lost_by_origin: [{ origin: { cgroup: 2113n, uid: 65_534 }, unit: 'cron.service', deaths: 3n }],
       clock_offset_ns: 0n,
       ring_bytes: 1,
       ring_used_bytes: 0,
       deaths: 8n,
+      counted: 3n,
       exits_normal: 1n,
       read_seq: 0n,
       acked_seq: 0n,
-    } as const;
+    };
     const service = served({ ...connected, status, badTerminations: 1 }, { evicted: 2, damaged: 1, rejected: 2 });
     expect(answer('GET', '/status', service).body).toMatchObject({
       deaths: { lost: { kernel: 4, loader: 5, queue: 3, export: 2 } },
+      ring: { lost_by_origin: [{ uid: 65_534, cgroup: '2113', unit: 'cron.service', deaths: 3 }] },
     });
   });
 

@@ -1,38 +1,49 @@
-// Command released prints the path of the loader of release 0.1.0, for tests of upgrades. The first run builds it, from the commit of that
-// release, in the user's cache directory.
+// Command released prints the path of the loader of release 0.1.0, for tests of upgrades, or of the commit that is its argument, for the
+// benchmark. The first run builds it from that commit, in the user's cache directory.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
-const (
-	version = "0.1.0"
-	commit  = "45493308c1b027a4ebe7af405a719ae985d53ada"
-)
+// release is the commit of release 0.1.0.
+const release = "45493308c1b027a4ebe7af405a719ae985d53ada"
+
+var fullHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 func main() {
-	path, err := loader()
+	commit := release
+	if len(os.Args) > 1 {
+		commit = os.Args[1]
+	}
+	path, err := loader(commit)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "could not build the loader of release %s: %v\n", version, err)
+		fmt.Fprintf(os.Stderr, "could not build the loader of commit %s: %v\n", commit, err)
 		os.Exit(1)
 	}
 	fmt.Println(path)
 }
 
-// loader returns the path of the loader. It builds it unless the cache has it.
-func loader() (path string, err error) {
+// loader returns the path of the loader of that commit. It builds it unless the cache has it; only then a full hash needs the repository.
+func loader(commit string) (path string, err error) {
+	if !fullHash.MatchString(commit) {
+		if commit, err = git("rev-parse", "--verify", "--end-of-options", commit+"^{commit}"); err != nil {
+			return "", err
+		}
+	}
 	caches, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	cache := filepath.Join(caches, "whodunit", "loader-"+version+"-"+commit[:12])
+	cache := filepath.Join(caches, "whodunit", "loader-of-"+commit[:12])
 	path = filepath.Join(cache, "whodunit-loader")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -45,14 +56,14 @@ func loader() (path string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(sources)
-	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
+	root, err := git("rev-parse", "--show-toplevel")
 	if err != nil {
 		return "", fmt.Errorf("find the repository, which must be a clone: %w", err)
 	}
 	built := filepath.Join(sources, "whodunit-loader")
 	archive := filepath.Join(sources, "archive.tar")
 	for _, command := range []*exec.Cmd{
-		exec.Command("git", "-C", strings.TrimSpace(string(root)), "archive", "--output", archive, commit, "loader", "go.mod", "go.sum"),
+		exec.Command("git", "-C", root, "archive", "--output", archive, commit, "loader", "go.mod", "go.sum"),
 		exec.Command("tar", "--extract", "--file", archive, "--directory", sources),
 		exec.Command("go", "build", "-C", sources, "-trimpath", "-o", built, "./loader"),
 	} {
@@ -62,4 +73,13 @@ func loader() (path string, err error) {
 		}
 	}
 	return path, os.Rename(built, path)
+}
+
+// git returns the output of a git command, without the newline.
+func git(args ...string) (string, error) {
+	output, err := exec.Command("git", args...).Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return strings.TrimSpace(string(output)), err
 }

@@ -173,6 +173,7 @@ export function death(changes: Partial<Death> = {}): Death {
     shrunk: false,
     facts_refused: false,
     thread_context: null,
+    repeat: null,
     ...changes,
   };
 }

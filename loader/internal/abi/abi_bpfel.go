@@ -25,6 +25,12 @@ const (
 	CgroupLimitCGROUP_DEPTH_MAX CgroupLimit = 24
 )
 
+type ClaimsValue uint32
+
+const (
+	ClaimsValueCLAIMS_UNKNOWN ClaimsValue = 1
+)
+
 type Clock struct {
 	_           structs.HostLayout
 	OffsetNs    int64
@@ -57,6 +63,9 @@ type Description struct {
 	Ancestors      [6]Ancestor
 	ExeFlags       uint32
 	Credentials    Credentials
+	ExeInode       uint64
+	ExeDevice      uint32
+	Reserved       [5]uint32
 	Data           [3072]int8
 }
 
@@ -147,6 +156,20 @@ type Origin struct {
 	Reserved uint32
 }
 
+type OriginShare struct {
+	_     structs.HostLayout
+	Share struct {
+		_          structs.HostLayout
+		Segments   [16]uint64
+		KeptMinute uint64
+		Kept       uint64
+	}
+	RestartsSecond uint64
+	Restarts       uint64
+	Lost           uint64
+	Unit           [80]int8
+}
+
 type Part struct {
 	_     structs.HostLayout
 	Kind  uint16
@@ -186,6 +209,7 @@ const (
 	PartKindPART_PREDECESSOR    PartKind = 15
 	PartKindPART_THREAD_CONTEXT PartKind = 16
 	PartKindPART_CREDENTIALS    PartKind = 17
+	PartKindPART_REPEAT_KEY     PartKind = 18
 )
 
 type PendingCountsFlag uint32
@@ -205,6 +229,65 @@ type ProcessKey struct {
 	StartBoottimeNs uint64
 	Pid             uint32
 	Zero            uint32
+}
+
+type RepeatFlag uint32
+
+const (
+	RepeatFlagREPEAT_NO_MM          RepeatFlag = 1
+	RepeatFlagREPEAT_OOM            RepeatFlag = 2
+	RepeatFlagREPEAT_FAULT          RepeatFlag = 4
+	RepeatFlagREPEAT_BY_ANOTHER     RepeatFlag = 8
+	RepeatFlagREPEAT_LONG_LIVED     RepeatFlag = 16
+	RepeatFlagREPEAT_USER_NAMESPACE RepeatFlag = 32
+)
+
+type RepeatKey struct {
+	_                structs.HostLayout
+	Origin           Origin
+	Cgroup           uint64
+	ExecutableInode  uint64
+	SenderInode      uint64
+	Claims           uint64
+	ExecutableDevice uint32
+	SenderDevice     uint32
+	Uid              uint32
+	StatusRaw        uint32
+	Flags            uint32
+	Code             int32
+	Comm             [16]int8
+}
+
+type RepeatOutcome uint32
+
+const (
+	RepeatOutcomeREPEAT_AGGREGATED RepeatOutcome = 1
+	RepeatOutcomeREPEAT_FILTERED   RepeatOutcome = 2
+)
+
+type RepeatPlace struct {
+	_       structs.HostLayout
+	Total   uint32
+	Reserve uint32
+}
+
+type RepeatReserve struct {
+	_       structs.HostLayout
+	SinceNs uint64
+	Used    uint64
+}
+
+type RepeatTotal struct {
+	_        structs.HostLayout
+	UntilNs  uint64
+	Count    uint64
+	FirstNs  uint64
+	LastNs   uint64
+	Id       uint64
+	Outcome  uint32
+	Zero     uint32
+	MarkedNs uint64
+	Unused   uint64
 }
 
 type SenderPartKey struct {
@@ -333,6 +416,7 @@ type TaskFlag uint32
 const (
 	TaskFlagIN_USER_NAMESPACE TaskFlag = 1
 	TaskFlagPF_EXITING        TaskFlag = 4
+	TaskFlagPF_FORKNOEXEC     TaskFlag = 64
 	TaskFlagPF_KTHREAD        TaskFlag = 2097152
 )
 

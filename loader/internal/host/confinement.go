@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
 const permitSeccomp = "permit it (Docker: --security-opt seccomp=unconfined; Kubernetes: seccompProfile: {type: Unconfined}; systemd: SystemCallFilter=bpf)"
@@ -19,6 +20,7 @@ type Confinement struct {
 	AppArmor      string // the profile in force; "": none
 	SELinux       string // the type in force, as container_t; "": none
 	UID           int
+	ObeysModes    bool // root without CAP_DAC_OVERRIDE, as in a container
 	UserNamespace bool // not that of the host: its capabilities do not count for BPF
 	Seccomp       bool // a seccomp filter is in force
 	DeniesBPF     bool // it refuses bpf(2) altogether
@@ -35,8 +37,9 @@ func ReadConfinement() Confinement {
 	ids := strings.Fields(firstOf("/proc/self/uid_map"))
 	c.UserNamespace = len(ids) > 0 && !slices.Equal(ids, []string{"0", "0", "4294967295"})
 	c.Seccomp = strings.Contains(firstOf("/proc/thread-self/status"), "\nSeccomp:\t2\n")
-	if capabilities, err := EffectiveCapabilities(); err == nil && capabilities.AllowBPF() {
-		c.DeniesBPF = refusesBPF()
+	if capabilities, err := EffectiveCapabilities(); err == nil {
+		c.ObeysModes = c.UID == 0 && !capabilities.has(cap.DAC_OVERRIDE)
+		c.DeniesBPF = capabilities.AllowBPF() && refusesBPF()
 	}
 	return c
 }
@@ -112,7 +115,9 @@ func (c Confinement) Explain(err error) string {
 	case denied && c.SELinux != "":
 		return fmt.Sprintf("the SELinux type %s forbids it; permit it (Docker: --security-opt label=type:spc_t; Kubernetes: seLinuxOptions: {type: spc_t})", c.SELinux)
 	case denied && c.UID != 0:
-		return fmt.Sprintf("user %d is not root, to whom the BPF file system belongs; use user 0 (Docker: --user 0; Kubernetes: runAsUser: 0)", c.UID)
+		return fmt.Sprintf("user %d is not root, to whom the BPF file system belongs; use user 0 (Docker: --user 0; Kubernetes: runAsUser: 0), or give this user a directory there (systemd: as in examples/systemd/whodunit-loader.service)", c.UID)
+	case denied && c.ObeysModes:
+		return "it belongs to another user, as the pins of the packages' loader do, and this root has no CAP_DAC_OVERRIDE; on the host, give it to root (chown -hR root: /sys/fs/bpf/whodunit), or remove the pins with `whodunit-loader unload`"
 	case refused && c.Seccomp:
 		return "a seccomp filter is in force, and may forbid it; " + permitSeccomp
 	}

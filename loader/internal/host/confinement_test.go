@@ -54,6 +54,7 @@ func TestARefusalNamesItsMechanismAndTheLineThatPermitsIt(t *testing.T) {
 		{"seccomp", Confinement{DeniesBPF: true}, unix.EPERM, "seccomp", "seccompProfile: {type: Unconfined}"},
 		{"seccomp, one command of bpf(2)", Confinement{Seccomp: true}, unix.EPERM, "may forbid", "seccomp=unconfined"},
 		{"a user that is not root", Confinement{UID: 65532}, mkdir(unix.EACCES), "user 65532", "runAsUser: 0"},
+		{"pins of another user, in a container", Confinement{ObeysModes: true}, mkdir(unix.EACCES), "CAP_DAC_OVERRIDE", "chown -hR root:"},
 		{"no confinement", Confinement{}, mkdir(unix.EACCES), "", ""},
 		{"SELinux does not answer with EPERM", seLinux, mkdir(unix.EPERM), "", ""},
 		{"an error of another kind", appArmor, mkdir(unix.ENOSPC), "", ""},

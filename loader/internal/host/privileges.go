@@ -5,107 +5,93 @@ package host
 import (
 	"errors"
 	"fmt"
-	"runtime"
+	"slices"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// forBPF has the capabilities that loading and attaching probes needs. Before Linux 5.19, every bpf(2) call needs CAP_BPF if unprivileged BPF
-// is disabled.
-const forBPF = 1<<unix.CAP_BPF | 1<<unix.CAP_PERFMON
-
-// Capabilities is a set of capabilities: bit n is capability n of linux/capability.h.
-type Capabilities uint64
+// Capabilities is what the calling thread has in effect.
+type Capabilities struct{ set *cap.Set }
 
 // EffectiveCapabilities returns the effective set of the calling thread.
 func EffectiveCapabilities() (Capabilities, error) {
-	_, data, err := capget()
-	return Capabilities(data[1].Effective)<<32 | Capabilities(data[0].Effective), err
+	set, err := cap.GetPID(0)
+	if err != nil {
+		return Capabilities{}, fmt.Errorf("read capabilities: %w", err)
+	}
+	return Capabilities{set}, nil
+}
+
+// has reports whether all of them are in effect. A capability that the kernel does not know is not.
+func (c Capabilities) has(values ...cap.Value) bool {
+	for _, value := range values {
+		if set, err := c.set.GetFlag(cap.Effective, value); err != nil || !set {
+			return false
+		}
+	}
+	return true
 }
 
 // AllowBPF reports whether the set suffices to load and attach the probes: CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN.
 func (c Capabilities) AllowBPF() bool {
-	return c&(1<<unix.CAP_SYS_ADMIN) != 0 || c&forBPF == forBPF
+	return c.has(cap.SYS_ADMIN) || c.has(cap.BPF, cap.PERFMON)
 }
 
 // MayMount reports whether this process may mount a file system, as far as its capabilities decide that.
 func MayMount() bool {
 	capabilities, err := EffectiveCapabilities()
-	return err == nil && capabilities&(1<<unix.CAP_SYS_ADMIN) != 0
+	return err == nil && capabilities.has(cap.SYS_ADMIN)
 }
 
 // DropPrivileges sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads. It calls serve once without effective capabilities: serve
-// makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON. It needs a program
-// without cgo.
+// makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN where
+// that stands for them: before Linux 5.19, every bpf(2) call needs one if unprivileged BPF is disabled. It needs a program without cgo.
 func DropPrivileges(serve func() error) error {
-	errno := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
-	if errno == unix.ENOTSUP { // syscall.AllThreadsSyscall in a program with cgo
-		return errors.New("drop privileges: this loader was built with cgo, where Go cannot change all threads; build it with CGO_ENABLED=0, as `npm run build` does")
+	if succeedsWithout(serve) {
+		return keepOnly()
 	}
-	if errno != 0 {
-		return fmt.Errorf("forbid new privileges: %w", errno)
+	now, err := EffectiveCapabilities()
+	if err == nil && !now.has(cap.BPF, cap.PERFMON) {
+		return keepOnly(cap.SYS_ADMIN)
+	}
+	return keepOnly(cap.BPF, cap.PERFMON)
+}
+
+// DropAllButFileAccess is DropPrivileges for a process that removes files, which may be those of another user.
+func DropAllButFileAccess() error { return keepOnly(cap.DAC_OVERRIDE) }
+
+// keepOnly sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads but these, of those that are in effect.
+func keepOnly(values ...cap.Value) error {
+	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); errors.Is(err, syscall.ENOTSUP) { // from a program with cgo
+		return errors.New("drop privileges: this loader was built with cgo, where Go cannot change all threads; build it with CGO_ENABLED=0, as `npm run build` does")
+	} else if err != nil {
+		return fmt.Errorf("forbid new privileges: %w", err)
 	}
 	now, err := EffectiveCapabilities()
 	if err != nil {
 		return err
 	}
-	without, err := succeedsWithout(serve)
-	if err != nil {
-		return err
-	}
-	var kept Capabilities
-	if !without {
-		kept = now & forBPF
-	}
-	header, data := capabilitySet(kept)
-	if errno := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0); errno != 0 {
-		return fmt.Errorf("drop capabilities: %w", errno)
+	values = slices.DeleteFunc(values, func(value cap.Value) bool { return !now.has(value) })
+	kept := cap.NewSet()
+	if err := errors.Join(kept.SetFlag(cap.Permitted, true, values...), kept.SetFlag(cap.Effective, true, values...), kept.SetProc()); err != nil {
+		return fmt.Errorf("drop capabilities: %w", err)
 	}
 	return nil
 }
 
-// succeedsWithout reports whether serve succeeds on this thread without effective capabilities. It restores them afterwards from the permitted
-// set: a thread without them could not repeat the system calls of syscall.AllThreadsSyscall, which ends the program if the results of threads
-// differ.
-func succeedsWithout(serve func() error) (bool, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	header, before, err := capget()
-	if err != nil {
-		return false, err
-	}
-	without := before
-	without[0].Effective, without[1].Effective = 0, 0
-	if err := unix.Capset(&header, &without[0]); err != nil {
-		return false, fmt.Errorf("try without capabilities: %w", err)
-	}
-	served := serve()
-	if err := unix.Capset(&header, &before[0]); err != nil {
-		return false, fmt.Errorf("restore capabilities: %w", err)
-	}
-	return served == nil, nil
-}
-
-func capget() (header unix.CapUserHeader, data [2]unix.CapUserData, err error) {
-	header.Version = unix.LINUX_CAPABILITY_VERSION_3
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return header, data, fmt.Errorf("read capabilities: %w", err)
-	}
-	return header, data, nil
-}
-
-func capabilitySet(bits Capabilities) (header unix.CapUserHeader, data [2]unix.CapUserData) {
-	header.Version = unix.LINUX_CAPABILITY_VERSION_3
-	for i := range data {
-		set := uint32(bits >> (32 * i))
-		data[i] = unix.CapUserData{Effective: set, Permitted: set}
-	}
-	return header, data
-}
-
-func onAllThreads(trap, a1, a2, a3 uintptr) syscall.Errno {
-	_, _, err := syscall.AllThreadsSyscall(trap, a1, a2, a3)
-	return err
+// succeedsWithout reports whether serve succeeds on a thread without effective capabilities, which ends then.
+func succeedsWithout(serve func() error) bool {
+	_, err := cap.FuncLauncher(func(any) error {
+		without := cap.GetProc()
+		if err := without.ClearFlag(cap.Effective); err != nil {
+			return err
+		}
+		if err := without.SetProc(); err != nil {
+			return err
+		}
+		return serve()
+	}).Launch(nil)
+	return err == nil
 }

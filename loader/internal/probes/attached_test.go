@@ -75,6 +75,16 @@ func attachedFor(t *testing.T, ringBytes int, watched Scope) (*Probes, *ring.Rin
 // eachTermination reads the ring from a position on, without restarts. The event is valid during the call of yield.
 func eachTermination(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbolizer, yield func(*record.Event)) (end uint64) {
 	t.Helper()
+	return eachRecord(t, ring, from, symbols, func(event *record.Event) {
+		if event.Predecessor == nil {
+			yield(event)
+		}
+	})
+}
+
+// eachRecord is eachTermination with restarts.
+func eachRecord(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbolizer, yield func(*record.Event)) (end uint64) {
+	t.Helper()
 	reader, decoder := ring.Reader(), record.NewDecoder(record.Machine{PageBytes: 4096, Symbols: symbols, EnvironmentKeys: recordtest.EnvironmentKeys()})
 	defer reader.Close()
 	for {
@@ -92,9 +102,6 @@ func eachTermination(t *testing.T, ring *ring.Ring, from uint64, symbols record.
 		event, err := decoder.Decode(raw)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if event.Predecessor != nil {
-			continue // a restart
 		}
 		yield(event)
 	}

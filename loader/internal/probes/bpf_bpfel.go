@@ -17,14 +17,21 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapCountersMap                   = "counters_map"
+	bpfMapCrowdedPrograms               = "crowded_programs"
 	bpfMapEvents                        = "events"
+	bpfMapGroupShares                   = "group_shares"
+	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
 	bpfMapOriginCgroups                 = "origin_cgroups"
+	bpfMapOriginShares                  = "origin_shares"
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
 	bpfMapRecordScratch                 = "record_scratch"
+	bpfMapRepeatReserves                = "repeat_reserves"
+	bpfMapRepeatTotals                  = "repeat_totals"
+	bpfMapRepeats                       = "repeats"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
 	bpfMapSenderParts                   = "sender_parts"
@@ -112,14 +119,21 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
+	CrowdedPrograms    *ebpf.MapSpec `ebpf:"crowded_programs"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	GroupShares        *ebpf.MapSpec `ebpf:"group_shares"`
+	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
+	OriginShares       *ebpf.MapSpec `ebpf:"origin_shares"`
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
+	Repeats            *ebpf.MapSpec `ebpf:"repeats"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
 	SenderParts        *ebpf.MapSpec `ebpf:"sender_parts"`
@@ -169,14 +183,21 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
+	CrowdedPrograms    *ebpf.Map `ebpf:"crowded_programs"`
 	Events             *ebpf.Map `ebpf:"events"`
+	GroupShares        *ebpf.Map `ebpf:"group_shares"`
+	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
+	OriginShares       *ebpf.Map `ebpf:"origin_shares"`
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
+	Repeats            *ebpf.Map `ebpf:"repeats"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
 	SenderParts        *ebpf.Map `ebpf:"sender_parts"`
@@ -191,14 +212,21 @@ type bpfMaps struct {
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
+		m.CrowdedPrograms,
 		m.Events,
+		m.GroupShares,
+		m.Images,
 		m.MmSnapshots,
 		m.OomVictims,
 		m.OriginCgroups,
+		m.OriginShares,
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
 		m.RecordScratch,
+		m.RepeatReserves,
+		m.RepeatTotals,
+		m.Repeats,
 		m.Seen,
 		m.SenderDescriptions,
 		m.SenderParts,

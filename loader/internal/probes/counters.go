@@ -3,7 +3,11 @@
 package probes
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -11,13 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/wire"
 )
 
-// mapShared maps the memory that loader and probes share (struct shared and struct clock of bpf/maps.h): flags that the probes read, counts
-// that outlive a loader, the wall clock. Close unmaps it.
+// mapShared maps the memory that loader and probes share (struct shared, struct clock and struct repeat_total of bpf/maps.h): flags that the
+// probes read, counts that outlive a loader, the wall clock, the totals of counted terminations. Close unmaps it.
 func (p *Probes) mapShared() error {
-	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock} {
+	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock, p.repeatTotals} {
 		page, err := mapMemory(shared)
 		if err != nil {
 			return err
@@ -25,6 +30,7 @@ func (p *Probes) mapShared() error {
 		p.mapped = append(p.mapped, page)
 	}
 	p.shared, p.clock = (*abi.Shared)(unsafe.Pointer(&p.mapped[0][0])), (*abi.Clock)(unsafe.Pointer(&p.mapped[1][0]))
+	p.totals = unsafe.Slice((*abi.RepeatTotal)(unsafe.Pointer(&p.mapped[2][0])), p.repeatTotals.MaxEntries())
 	return nil
 }
 
@@ -63,6 +69,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		sum.LostMemoryFull += one.LostMemoryFull
 		sum.ExitsRescued += one.ExitsRescued
 	}
+	counted := atomic.LoadUint64(&p.totals[0].Count)
 	missed := atomic.LoadUint64(&p.shared.ExitsMissed)
 	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.FactsMissed)
 	for name, program := range p.programs {
@@ -78,13 +85,53 @@ func (p *Probes) Counters() (wire.Counters, error) {
 			sum.LostMemoryFull += stats.RecursionMisses
 		}
 	}
+	lostByOrigin, err := p.losses(sum.LostRingFull)
+	if err != nil {
+		return wire.Counters{}, err
+	}
 	return wire.Counters{
-		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations,
+		LostByOrigin: lostByOrigin, ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),
 			Undecodable: atomic.LoadUint64(&p.shared.Undecodable),
 		},
 	}, nil
+}
+
+// lostByOriginMax limits the origins whose losses are reported: those that lost most.
+const lostByOriginMax = 8
+
+// losses returns whose terminations had no room in the ring. sum is their number: the map is read only when it has changed.
+func (p *Probes) losses(sum uint64) ([]wire.OriginLoss, error) {
+	if sum == p.lostByOriginSum {
+		return p.lostByOrigin, nil
+	}
+	losses := []wire.OriginLoss{}
+	var origin abi.Origin
+	var share abi.OriginShare
+	entries := p.originShares.Iterate()
+	for entries.Next(&origin, &share) {
+		if share.Lost > 0 {
+			losses = append(losses, wire.OriginLoss{
+				Origin: record.Origin{Cgroup: origin.Cgroup, UID: origin.Uid}, Unit: textOf(share.Unit[:]), Terminations: share.Lost,
+			})
+		}
+	}
+	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return nil, fmt.Errorf("read the losses by origin: %w", err)
+	}
+	slices.SortFunc(losses, func(a, b wire.OriginLoss) int {
+		return cmp.Or(cmp.Compare(b.Terminations, a.Terminations), cmp.Compare(a.Origin.Cgroup, b.Origin.Cgroup), cmp.Compare(a.Origin.UID, b.Origin.UID))
+	})
+	p.lostByOrigin, p.lostByOriginSum = losses[:min(len(losses), lostByOriginMax)], sum
+	return p.lostByOrigin, nil
+}
+
+// textOf returns the text in a C array, up to its NUL.
+func textOf(array []int8) string {
+	text := unsafe.Slice((*byte)(unsafe.Pointer(&array[0])), len(array))
+	name, _, _ := bytes.Cut(text, []byte{0})
+	return string(name)
 }
 
 // CountUndecodable counts the record that ends at seq as lost. It returns false if this or an earlier loader counted it already. One call

@@ -22,6 +22,8 @@ func pinnedMaps() []string {
 	return []string{
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen,
 		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
+		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
+		bpfMapOriginShares, bpfMapGroupShares,
 	}
 }
 

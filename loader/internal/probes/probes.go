@@ -55,10 +55,16 @@ type Probes struct {
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
 	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
+	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
+	originShares                                                                                     *ebpf.Map
 
-	shared *abi.Shared // the memory of sharedMap
-	clock  *abi.Clock  // the memory of wallClock
-	mapped [][]byte    // their pages
+	lostByOrigin    []wire.OriginLoss
+	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read
+
+	shared *abi.Shared       // the memory of sharedMap
+	clock  *abi.Clock        // the memory of wallClock
+	totals []abi.RepeatTotal // the memory of repeatTotals
+	mapped [][]byte          // their pages
 
 	seesPids bool // the pids of the maps are those of this pid namespace
 
@@ -80,7 +86,9 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := CheckPins(options.PinDirectory); err != nil {
 		return nil, err
 	}
-	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}}
+	p := &Probes{
+		directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}, lostByOrigin: []wire.OriginLoss{},
+	}
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("make the pin directory: %w", err)
 	}
@@ -164,7 +172,8 @@ func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
 		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
-		bpfMapWallClock: &p.wallClock,
+		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares,
+		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 }
 
@@ -201,7 +210,7 @@ func (p *Probes) Close() error {
 	for _, memory := range p.mapped {
 		errs = append(errs, unix.Munmap(memory))
 	}
-	p.shared, p.clock, p.mapped = nil, nil, nil
+	p.shared, p.clock, p.totals, p.mapped = nil, nil, nil, nil
 	for _, former := range p.former {
 		errs = append(errs, former.lock.Close())
 	}

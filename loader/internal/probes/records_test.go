@@ -19,7 +19,7 @@ import (
 // must make no difference.
 func TestTheWantedVariablesAreFoundAtAnyPosition(t *testing.T) {
 	const pageBytes = 4096
-	_, ring := attachedWith(t, 4<<20)
+	_, ring, unit := floodedRing(t, 4<<20)
 	long := "team=" + strings.Repeat("t", 2000)
 	wanted := map[string]string{
 		"OTEL_SERVICE_NAME":        "shop",
@@ -35,7 +35,7 @@ func TestTheWantedVariablesAreFoundAtAnyPosition(t *testing.T) {
 	}
 	lengthOf := map[int]int{}
 	for _, length := range lengths {
-		command := exec.Command("/bin/sh", "-c", "exit 3")
+		command := exec.Command("/bin/sh", "-c", enter(unit)+"exit 3")
 		command.Env = []string{
 			"A=" + strings.Repeat("x", pageBytes-2) + "OTEL_SERVICE_NAME=a" + strings.Repeat("x", length), "OTEL_SERVICE_NAME=shop", "B=", "NOT_OTEL_SERVICE_NAME=b", "OTEL_RESOURCE_ATTRIBUTES=" + long,
 			"C=OTEL_SERVICE_NAME=c", "TRACEPARENT=00-1", "TRACESTATE=",
@@ -88,10 +88,10 @@ func leftOf(event *record.Event) string {
 }
 
 func TestRecordsShrinkStepByStepBeforeTheRingIsFullAndLossIsCounted(t *testing.T) {
-	probes, ring := attached(t)
+	probes, ring, unit := floodedRing(t, RingBytesMin)
 	const terminations = 400
 	for range terminations {
-		if err := exec.Command("/bin/sh", "-c", "yes | true").Run(); err != nil { // The kernel sends SIGPIPE to yes.
+		if err := exec.Command("/bin/sh", "-c", enter(unit)+"yes | true").Run(); err != nil { // The kernel sends SIGPIPE to yes.
 			t.Fatal(err)
 		}
 	}
@@ -117,8 +117,5 @@ func TestRecordsShrinkStepByStepBeforeTheRingIsFullAndLossIsCounted(t *testing.T
 		t.Errorf("lost %d, counted as lost %d", lost, counters.Lost.RingFull)
 	}
 	ring.Ack(ring.Written())
-	pid := exitWith(t, 1)
-	if events := recordsOf(t, ring, ring.Acked(), pid); len(events) != 1 || events[0].Shrunk {
-		t.Errorf("after an ack, records are not complete again: %+v", events)
-	}
+	wholeVictim(t, ring, unit, 0)
 }

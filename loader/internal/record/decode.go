@@ -25,6 +25,7 @@ type Decoder struct {
 	oom         Oom
 	predecessor Predecessor
 	thread      ThreadContext
+	repeat      Repeat
 	pointed     []string // what the event's *string fields point to
 	list        []string // arguments and frames
 	ancestors   []Ancestor
@@ -166,6 +167,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Predecessor, err = d.predecessorOf(payload)
 	case abi.PartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
+	case abi.PartKindPART_REPEAT_KEY:
+		event.Repeat, err = d.repeatOf(payload)
 	case abi.PartKindPART_ENV:
 		process.Env = d.environment(payload)
 	case abi.PartKindPART_ARGS:

@@ -27,6 +27,7 @@ type Event struct {
 	Shrunk        bool           `json:"shrunk"`
 	FactsRefused  bool           `json:"facts_refused"` // no facts of it are kept, and memory was full for its origin since it started
 	ThreadContext *ThreadContext `json:"thread_context"`
+	Repeat        *Repeat        `json:"repeat"`
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`
@@ -43,6 +44,13 @@ type ThreadContext struct {
 	TraceID    string `json:"trace_id"` // hex
 	SpanID     string `json:"span_id"`  // hex
 	TraceFlags uint8  `json:"trace_flags"`
+}
+
+// Repeat identifies terminations that are equal, to the kernel's facts (struct repeat_key in bpf/).
+type Repeat struct {
+	Key    string `json:"key"`    // hex
+	File   bool   `json:"file"`   // Key has the executable's inode; false: only its comm
+	Claims bool   `json:"claims"` // Key has what the process claims of its service, or that it claims nothing; false: that was not readable
 }
 
 // Predecessor is the terminated process that the process of a restart may replace.

@@ -220,6 +220,16 @@ func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
 	return &d.thread, nil
 }
 
+func (d *Decoder) repeatOf(payload []byte) (*Repeat, error) {
+	raw, rest, err := take[abi.RepeatKey](payload)
+	if err != nil {
+		return nil, err
+	}
+	hasMM := abi.RepeatFlag(raw.Flags)&abi.RepeatFlagREPEAT_NO_MM == 0
+	d.repeat = Repeat{Key: *d.hex(payload[:len(payload)-len(rest)]), File: hasMM, Claims: hasMM && raw.Claims != uint64(abi.ClaimsValueCLAIMS_UNKNOWN)}
+	return &d.repeat, nil
+}
+
 func (d *Decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {
 	start := len(d.ancestors)
 	for len(payload) > 0 {

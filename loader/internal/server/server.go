@@ -39,6 +39,7 @@ type Probes interface {
 type Config struct {
 	Ring      *ring.Ring
 	Probes    Probes
+	Repeats   Repeats
 	Machine   record.Machine
 	Hello     wire.Hello // without Role, ConsumerConnected and ClockOffsetNs
 	SocketGID uint32     // the group that may connect, besides root and ConsumerUID
@@ -52,11 +53,13 @@ type Server struct {
 	config  Config
 	readSeq atomic.Uint64
 
-	mu       sync.Mutex
-	sessions map[*session]struct{}
-	consumer *session // nil: no client is the consumer
-	status   wire.Status
-	statusNo uint64 // grows when status changes
+	mu        sync.Mutex
+	sessions  map[*session]struct{}
+	consumer  *session // nil: no client is the consumer
+	status    wire.Status
+	statusNo  uint64 // grows when status changes
+	repeats   []wire.Repeat
+	repeatsNo uint64 // grows when repeats changes
 }
 
 // New returns a server; Serve starts it.
@@ -69,6 +72,7 @@ func New(config Config) *Server {
 func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	s.config.Probes.PublishClock(host.ClockOffsetNs(), host.BoottimeNs())
 	s.refreshStatus()
+	s.refreshRepeats()
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	failed := make(chan error, 1)

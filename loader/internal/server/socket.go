@@ -33,7 +33,9 @@ func Listen(path string, gid int) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on the socket: %w", err)
 	}
-	if err := os.Chown(path, -1, gid); err != nil {
+	if err := os.Chown(path, -1, gid); errors.Is(err, unix.EPERM) {
+		return nil, errors.Join(exitcode.Errorf(exitcode.Permission, "change the group of the socket to %d: %w; the loader must be in that group (systemd: Group=; Docker: --user USER:GROUP; Kubernetes: runAsGroup), or needs CAP_CHOWN, or another --socket-group", gid, err), listener.Close())
+	} else if err != nil {
 		return nil, errors.Join(fmt.Errorf("change the group of the socket to %d: %w", gid, err), listener.Close())
 	}
 	return listener, nil

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"whodunit/loader/internal/host"
@@ -38,7 +39,14 @@ func (s *Server) tick(ctx context.Context) {
 		before := ends
 		ends = ringEnds{s.config.Ring.Acked(), s.config.Ring.Written()}
 		quiet := ends == before && ends.acked == ends.written
-		if s.idle() || quiet && time.Since(refreshed) < quietInterval {
+		if s.idle() {
+			continue
+		}
+		if s.refreshRepeats() {
+			s.wakeAll()
+			quiet = false
+		}
+		if quiet && time.Since(refreshed) < quietInterval {
 			continue
 		}
 		refreshed = time.Now()
@@ -122,12 +130,24 @@ func (s *Server) refreshStatus() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.status
+	if s.statusNo > 0 {
+		s.logLoss(last.Lost.RingFull, fresh)
+	}
 	last.ClockOffsetNs = 0
-	if s.statusNo > 0 && last == fresh {
+	if s.statusNo > 0 && reflect.DeepEqual(last, fresh) {
 		return false
 	}
 	fresh.ClockOffsetNs = host.ClockOffsetNs()
 	s.status = fresh
 	s.statusNo++
 	return true
+}
+
+// logLoss logs whose terminations had no room in the ring since it had lost `before`.
+func (s *Server) logLoss(before uint64, fresh wire.Status) {
+	if fresh.Lost.RingFull <= before || len(fresh.LostByOrigin) == 0 {
+		return
+	}
+	first := fresh.LostByOrigin[0]
+	s.config.Log.Limitf("ring", "lost %d terminations since the probes were attached, %d of them of uid %d in %q: its share of the ring buffer was full; a larger --ring-bytes (WHODUNIT_RING_BYTES, now %d) makes each share larger", fresh.Lost.RingFull, first.Terminations, first.Origin.UID, first.Unit, fresh.RingBytes)
 }

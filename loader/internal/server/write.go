@@ -15,8 +15,9 @@ import (
 
 // sentState is the last state that the client was sent.
 type sentState struct {
-	role     string // of the last hello; "": none
-	statusNo uint64 // of the last status
+	role     string      // of the last hello; "": none
+	statusNo uint64      // of the last status
+	repeats  sentRepeats // to the consumer
 }
 
 // write sends hello and the status, then events as they arrive and the status when it changes. It returns the reason why it ended; never nil.
@@ -73,7 +74,7 @@ func (s *session) unread() bool {
 	return s.cursor < s.server.config.Ring.Written()
 }
 
-// appendState appends a hello if the role has changed, and the status if that has.
+// appendState appends a hello if the role has changed, the status if that has, and for the consumer the totals that have.
 func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byte, error) {
 	if role != sent.role {
 		line, err := wire.EncodeLine("hello", s.server.helloFor(role))
@@ -81,6 +82,7 @@ func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byt
 			return nil, err
 		}
 		s.server.refreshStatus()
+		s.server.refreshRepeats()
 		batch, *sent = append(batch, line...), sentState{role: role}
 	}
 	if status, no := s.server.currentStatus(); no != sent.statusNo {
@@ -90,7 +92,10 @@ func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byt
 		}
 		batch, sent.statusNo = append(batch, line...), no
 	}
-	return batch, nil
+	if role != wire.RoleConsumer {
+		return batch, nil
+	}
+	return s.appendRepeats(batch, &sent.repeats)
 }
 
 func (s *session) send(ctx context.Context, batch []byte, role string) error {

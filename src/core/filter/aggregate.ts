@@ -7,8 +7,12 @@ import type { Cause } from '../verdict/verdict.ts';
 
 export const WINDOW_MS = 60_000;
 const WINDOW_NS = 60n * SECOND_NS;
+/** A minute of which some are counted in the kernel stays open for longer: their total arrives at most a second after it is over. */
+export const LATE_MS = 3_000;
 /** Maximum number of services with an open minute. Beyond it, the oldest minute is closed early. */
 export const SERVICES_MAX = 1024;
+/** Maximum number of senders that one summary names; terminations by further ones are in its count. */
+export const SENDERS_MAX = 10;
 
 /** One termination that passed the filter. */
 export interface Candidate {
@@ -17,6 +21,8 @@ export interface Candidate {
   /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read in time. */
   readonly endedNs: bigint;
   readonly cause: Cause;
+  /** The name of the process that sent the signal. null: none, or not known. */
+  readonly sender: string | null;
   readonly severity: { readonly number: number; readonly text: string };
   readonly resource: Attributes;
 }
@@ -30,6 +36,7 @@ export interface Aggregate {
   readonly lastNs: bigint;
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
+  readonly bySender: ReadonlyMap<string, number>;
   /** The highest severity among them. */
   readonly severity: Candidate['severity'];
   /** The resource of the last one. */
@@ -37,21 +44,23 @@ export interface Aggregate {
 }
 
 /** `Aggregate` without bigint and Map. */
-export interface StoredAggregate extends Omit<Aggregate, 'startNs' | 'firstNs' | 'lastNs' | 'byCause'> {
+export interface StoredAggregate extends Omit<Aggregate, 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'> {
   readonly startNs: string;
   readonly firstNs: string;
   readonly lastNs: string;
   readonly byCause: readonly (readonly [Cause, number])[];
+  /** Absent: stored by an earlier release. */
+  readonly bySender?: readonly (readonly [string, number])[];
 }
 
-function stored({ startNs, firstNs, lastNs, byCause, ...rest }: Aggregate): StoredAggregate {
+function stored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: Aggregate): StoredAggregate {
   const times = { startNs: String(startNs), firstNs: String(firstNs), lastNs: String(lastNs) };
-  return { ...rest, ...times, byCause: [...byCause] };
+  return { ...rest, ...times, byCause: [...byCause], bySender: [...bySender] };
 }
 
-function restored({ startNs, firstNs, lastNs, byCause, ...rest }: StoredAggregate): Aggregate {
+function restored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: StoredAggregate): Aggregate {
   const times = { startNs: BigInt(startNs), firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) };
-  return { ...rest, ...times, byCause: new Map(byCause) };
+  return { ...rest, ...times, byCause: new Map(byCause), bySender: new Map(bySender) };
 }
 
 interface Minute {
@@ -59,11 +68,15 @@ interface Minute {
   readonly openedMs: number;
   count: number;
   aggregated: Aggregate | null;
+  /** Terminations in it are counted in the kernel. */
+  counted: boolean;
 }
 
 export class CrashLoops {
   readonly #limit: number;
   readonly #minutes = new Map<string, Minute>();
+  /** Minutes that are over, while totals of the kernel may still arrive. */
+  #late: Minute[] = [];
   #closed: Aggregate[] = [];
 
   /** `limit`: records of one service per minute. `before`: the result of open() in the previous run; it is due at once. */
@@ -74,13 +87,15 @@ export class CrashLoops {
 
   /** The aggregates that due() has not returned yet, in stored form. */
   open(): StoredAggregate[] {
-    const minutes = [...this.#minutes.values()].flatMap(({ aggregated }) => (aggregated === null ? [] : [aggregated]));
+    const minutes = [...this.#late, ...this.#minutes.values()].flatMap(({ aggregated }) =>
+      aggregated === null ? [] : [aggregated],
+    );
     return [...this.#closed, ...minutes].map(stored);
   }
 
   /** True if nothing is aggregated and no minute is open: due() has nothing to return. */
   get idle(): boolean {
-    return this.#minutes.size === 0 && this.#closed.length === 0;
+    return this.#minutes.size === 0 && this.#late.length === 0 && this.#closed.length === 0;
   }
 
   /** Adds a termination read at `nowMs` of a monotonic clock. True: it is aggregated. False: it gets a record. */
@@ -88,23 +103,25 @@ export class CrashLoops {
     const minute = this.#minuteOf(termination, nowMs);
     minute.count += 1;
     if (minute.count <= this.#limit) return false;
-    const before = minute.aggregated;
-    const byCause = new Map(before?.byCause);
-    byCause.set(termination.cause, (byCause.get(termination.cause) ?? 0) + 1);
-    minute.aggregated = {
-      key: termination.key,
-      startNs: minute.startNs,
-      firstNs: before?.firstNs ?? termination.endedNs,
-      lastNs: termination.endedNs,
-      count: (before?.count ?? 0) + 1,
-      byCause,
-      severity:
-        before !== null && before.severity.number > termination.severity.number
-          ? before.severity
-          : termination.severity,
-      resource: termination.resource,
-    };
+    aggregate(minute, termination, 1, termination.endedNs);
     return true;
+  }
+
+  /** When the open minute of a service is over, ns since 1970, if the kernel counts its further terminations until then. */
+  countUntil(key: string): bigint {
+    const minute = this.#minutes.get(key);
+    if (minute === undefined) return 0n;
+    minute.counted = true;
+    return minute.startNs + WINDOW_NS;
+  }
+
+  /** Adds terminations that the kernel counted: the last one, their number, and when the first one was at the earliest. */
+  addCounted(last: Candidate, count: number, firstNs: bigint, nowMs: number): void {
+    const { key, endedNs } = last;
+    const late = this.#late.find((one) => one.aggregated?.key === key && endedNs - one.startNs < WINDOW_NS);
+    const minute = late ?? this.#minuteOf(last, nowMs);
+    minute.count += count;
+    aggregate(minute, last, count, firstNs);
   }
 
   /**
@@ -120,7 +137,9 @@ export class CrashLoops {
 
   /** The aggregates of minutes that are over at `nowMs`, each returned once. Infinity: all. */
   due(nowMs: number): Aggregate[] {
-    for (const [key, { openedMs }] of this.#minutes) if (nowMs - openedMs >= WINDOW_MS) this.#close(key);
+    for (const [key, minute] of this.#minutes) if (isOver(minute, nowMs)) this.#close(key);
+    for (const minute of this.#late) if (isOver(minute, nowMs)) this.#return(minute);
+    this.#late = this.#late.filter((minute) => !isOver(minute, nowMs));
     const closed = this.#closed;
     this.#closed = [];
     return closed;
@@ -129,19 +148,50 @@ export class CrashLoops {
   #minuteOf({ key, endedNs }: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): Minute {
     const open = this.#minutes.get(key);
     if (open !== undefined && endedNs - open.startNs < WINDOW_NS) return open;
-    this.#close(key);
+    if (open?.counted && this.#late.length < SERVICES_MAX) this.#late.push(open);
+    else this.#close(key);
     if (this.#minutes.size >= SERVICES_MAX) {
       const oldest = this.#minutes.keys().next();
       if (!oldest.done) this.#close(oldest.value);
     }
-    const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null };
+    const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null, counted: false };
     this.#minutes.set(key, minute);
     return minute;
   }
 
   #close(key: string): void {
-    const aggregated = this.#minutes.get(key)?.aggregated;
-    if (aggregated) this.#closed.push(aggregated);
+    const minute = this.#minutes.get(key);
+    if (minute !== undefined) this.#return(minute);
     this.#minutes.delete(key);
   }
+
+  #return({ aggregated }: Minute): void {
+    if (aggregated !== null) this.#closed.push(aggregated);
+  }
+}
+
+function isOver({ openedMs, counted }: Minute, nowMs: number): boolean {
+  return nowMs - openedMs >= (counted ? WINDOW_MS + LATE_MS : WINDOW_MS);
+}
+
+/** Adds `count` terminations, of which this one is the last. */
+function aggregate(minute: Minute, last: Candidate, count: number, firstNs: bigint): void {
+  const before = minute.aggregated;
+  const byCause = new Map(before?.byCause);
+  byCause.set(last.cause, (byCause.get(last.cause) ?? 0) + count);
+  const bySender = new Map(before?.bySender);
+  const { sender } = last;
+  if (sender !== null && (bySender.has(sender) || bySender.size < SENDERS_MAX))
+    bySender.set(sender, (bySender.get(sender) ?? 0) + count);
+  minute.aggregated = {
+    key: last.key,
+    startNs: minute.startNs,
+    firstNs: before?.firstNs ?? firstNs,
+    lastNs: last.endedNs,
+    count: (before?.count ?? 0) + count,
+    byCause,
+    bySender,
+    severity: before !== null && before.severity.number > last.severity.number ? before.severity : last.severity,
+    resource: last.resource,
+  };
 }

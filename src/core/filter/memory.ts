@@ -57,13 +57,13 @@ const TERMINATIONS_MAX = 1000;
 export class Recent {
   readonly #times = new Map<string, bigint[]>();
 
-  /** Adds a termination at `timeNs` (CLOCK_BOOTTIME). Returns the count of the last 10 minutes, this one included. */
-  add(service: string, timeNs: bigint): number {
+  /** Adds terminations at `timeNs` (CLOCK_BOOTTIME). Returns the count of the last 10 minutes, these included. */
+  add(service: string, timeNs: bigint, count = 1): number {
     const times = this.#times.get(service) ?? [];
     // In the order of the ring: the oldest is first.
     while (times[0] !== undefined && timeNs - times[0] >= RECENT_WINDOW_NS) times.shift();
-    times.push(timeNs);
-    if (times.length > TERMINATIONS_MAX) times.shift();
+    for (let left = Math.min(count, TERMINATIONS_MAX); left > 0; left -= 1) times.push(timeNs);
+    while (times.length > TERMINATIONS_MAX) times.shift();
     this.#times.delete(service);
     this.#times.set(service, times);
     if (this.#times.size > SERVICES_MAX) {

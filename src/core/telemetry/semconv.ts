@@ -116,6 +116,7 @@ export const IDENTITY_DROPPED = 'whodunit.identity.dropped';
 export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
 /** A prefix: a dot and the rest of the key follow. */
 export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
+export const AGGREGATED_SENDERS = 'whodunit.aggregated.senders';
 export const AGGREGATED_FIRST_TIME = 'whodunit.aggregated.first_time';
 export const OUTCOME = 'whodunit.outcome';
 export const STAGE = 'whodunit.stage';

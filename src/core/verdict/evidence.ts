@@ -36,7 +36,7 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
     lines.push(
       `the memory for signals was full for its user (uid ${death.origin.uid}) since it started: signals and their senders may be missing`,
     );
-  if (death.shrunk) lines.push('the ring buffer was nearly full: parts of the record were left out');
+  if (death.shrunk) lines.push('its share of the ring buffer was nearly full: parts of the record were left out');
   return lines;
 }
 

@@ -5,7 +5,7 @@ import { type HealthAddress, healthUrl } from '../../config/health-address.ts';
 import { diagnose, explainFailure, explainRefusal, type SignalName } from '../../core/delivery/diagnose.ts';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
-import { missingProbe } from '../../core/status.ts';
+import { lossInTheRing, missingProbe } from '../../core/status.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
 import { size } from '../../core/words/units.ts';
 import { answered, fetchStatus, type ServiceExport, type ServiceStatus } from '../health-client.ts';
@@ -82,6 +82,7 @@ function helloFindings(hello: Hello): Finding[] {
 function statusFindings(status: LoaderStatus): Finding[] {
   const fill = status.ring_bytes === 0 ? 0 : Math.round((100 * status.ring_used_bytes) / status.ring_bytes);
   const lost = status.lost.ring_full + status.lost.missed + status.lost.undecodable;
+  const loss = lossInTheRing(status);
   return [
     {
       what: 'ring',
@@ -93,6 +94,7 @@ function statusFindings(status: LoaderStatus): Finding[] {
       level: lost > 0n ? 'note' : 'ok',
       text: `${status.deaths} abnormal terminations, ${status.exits_normal} normal exits, ${lost} lost, ${status.lost.memory_full} facts lost (map full)`,
     },
+    ...(loss === null ? [] : [{ what: 'lost', level: 'note', text: loss } as const]),
   ];
 }
 

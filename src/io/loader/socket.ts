@@ -5,9 +5,9 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
-import type { LoaderSnapshot } from '../../core/status.ts';
-import type { Death, Hello, LoaderStatus, Message, Restart } from '../../core/wire/event.ts';
-import { type Decoded, Decoder, encodeAck } from '../../core/wire/wire.ts';
+import { type LoaderSnapshot, lossInTheRing } from '../../core/status.ts';
+import type { Death, Hello, LoaderStatus, Message, Repeat, RepeatIds, Restart } from '../../core/wire/event.ts';
+import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
 
@@ -24,6 +24,8 @@ class HelloTimeout extends Error {}
 export type LoaderMessage =
   | Death
   | Restart
+  | Repeat
+  | RepeatIds
   | Hello
   | LoaderStatus
   | { readonly type: 'unreadable'; readonly seq: bigint };
@@ -36,9 +38,13 @@ export interface Received {
   readonly connection: Connection;
 }
 
-/** One connection. After it is closed, acks are dropped: the loader sends unacknowledged events again on the next connection. */
+/** One connection. After it is closed, messages are dropped: the loader sends what is unacknowledged again on the next connection. */
 export interface Connection {
   ack(seq: bigint): void;
+  /** Asks to only count the terminations with this key until a time of CLOCK_BOOTTIME. */
+  arm(key: string, as: Repeat['as'], untilNs: bigint): void;
+  /** Acknowledges the total of an entry. */
+  counted(id: bigint, total: bigint): void;
 }
 
 export interface LoaderReaderOptions {
@@ -152,12 +158,20 @@ export class LoaderReader {
       session.acceptHello(message);
       this.#acceptHello(message);
     }
-    if (message.type === 'status') this.#status = message;
+    if (message.type === 'status') this.#takeStatus(message);
     // A watcher receives only new events. The consumer receives them again, after all earlier ones: acknowledging an event now would
     // also acknowledge earlier events that were not received yet.
     if ('seq' in message && session.hello?.role === 'watcher') return null;
     messages.push(message);
     return null;
+  }
+
+  #takeStatus(status: LoaderStatus): void {
+    const before = this.#status ?? status;
+    this.#status = status;
+    const loss = lossInTheRing(status);
+    if (loss !== null && status.lost.ring_full > before.lost.ring_full)
+      this.#options.log.rateLimited('lost in the ring', loss);
   }
 
   #takeBadLine(error: WireError, session: Session, messages: LoaderMessage[]): string | null {
@@ -215,6 +229,14 @@ class Session implements Connection {
     if (this.#socket === null || seq <= this.#acked) return;
     this.#acked = seq;
     this.#socket.write(encodeAck(seq));
+  }
+
+  arm(key: string, as: Repeat['as'], untilNs: bigint): void {
+    this.#socket?.write(encodeArm(key, as, untilNs));
+  }
+
+  counted(id: bigint, total: bigint): void {
+    this.#socket?.write(encodeCounted(id, total));
   }
 
   close(): void {

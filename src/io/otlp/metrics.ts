@@ -98,8 +98,8 @@ export class Metrics {
     return { ...this.#sender.snapshot(), overflows: this.#overflows };
   }
 
-  /** Counts one termination under its service. */
-  terminated(resource: Attributes, verdict: Verdict): void {
+  /** Counts terminations under their service. */
+  terminated(resource: Attributes, verdict: Pick<Verdict, 'cause' | 'errorType'>, times = 1): void {
     const service = this.#service(serviceLevel(resource, this.#options.host));
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
@@ -107,7 +107,7 @@ export class Metrics {
       [semconv.PROCESS_EXECUTABLE_NAME]: String(resource[semconv.PROCESS_EXECUTABLE_NAME]),
     };
     const series = this.#series(service, attributes);
-    series.held += 1;
+    series.held += times;
   }
 
   /** Returns the series of these attributes, or the overflow series of the specification if the service has too many. */

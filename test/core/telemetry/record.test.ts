@@ -215,7 +215,7 @@ describe('the record of a golden event', () => {
       'whodunit.sender.kind': 'unknown',
       'whodunit.evidence': [
         'no signal was recorded',
-        'the ring buffer was nearly full: parts of the record were left out',
+        'its share of the ring buffer was nearly full: parts of the record were left out',
       ],
     });
   });

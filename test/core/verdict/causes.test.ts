@@ -300,7 +300,7 @@ describe('other facts in the evidence', () => {
     [
       'a shortened record',
       killedBy(KILL, { signal: signal(KILL), shrunk: true }),
-      [killed, 'the ring buffer was nearly full: parts of the record were left out'],
+      [killed, 'its share of the ring buffer was nearly full: parts of the record were left out'],
     ],
     [
       'facts that were not kept',

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The system calls that the loader makes once it serves. Whatever it needs of a file, a pin or /proc, it has opened before.
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	seccomp "github.com/elastic/go-seccomp-bpf"
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoFilters means that the kernel was built without CONFIG_SECCOMP_FILTER.
+var ErrNoFilters = errors.New("this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)")
+
+// namespaceFlags are those of clone(2) that make a namespace.
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+// served are the system calls of serving, whatever their arguments are.
+var served = []string{
+	// The connections and the log: nothing can be opened, so these reach what is open.
+	"read", "write", "pread64", "close", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown",
+	// Waiting.
+	"epoll_pwait", "epoll_ctl", "futex", "nanosleep", "clock_nanosleep", "restart_syscall", "waitid", "wait4",
+	// Go's runtime: memory, threads, signals, clocks.
+	"munmap", "madvise", "sched_yield", "sched_getaffinity", "gettid", "getpid", "sigaltstack", "rt_sigprocmask", "rt_sigaction", "rt_sigreturn",
+	"clock_gettime", "getrandom", "exit", "exit_group",
+}
+
+// servedIf are the system calls of serving with these arguments only. Several entries of one call are alternatives.
+func servedIf() []seccomp.NameWithConditions {
+	own := uint64(os.Getpid())
+	calls := []seccomp.NameWithConditions{
+		{Name: "mmap", Conditions: seccomp.ArgumentConditions{{Argument: 2, Operation: seccomp.BitsNotSet, Value: unix.PROT_EXEC}}},
+		// A thread, and no process.
+		{Name: "clone", Conditions: seccomp.ArgumentConditions{
+			{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD}, {Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaceFlags},
+		}},
+		{Name: "tgkill", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: own}}},
+		// Whether a process exists, for probes.Sweep.
+		{Name: "kill", Conditions: seccomp.ArgumentConditions{{Argument: 1, Operation: seccomp.Equal, Value: 0}}},
+		// Names of mappings, which Go's runtime sets.
+		{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_SET_VMA}}},
+	}
+	for _, command := range []uint64{
+		unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_UPDATE_ELEM, unix.BPF_MAP_DELETE_ELEM, unix.BPF_MAP_GET_NEXT_KEY,
+		unix.BPF_MAP_LOOKUP_BATCH, unix.BPF_MAP_LOOKUP_AND_DELETE_BATCH, unix.BPF_MAP_DELETE_BATCH, unix.BPF_OBJ_GET_INFO_BY_FD,
+	} {
+		calls = append(calls, seccomp.NameWithConditions{Name: "bpf", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: command}}})
+	}
+	if runtime.GOARCH == "amd64" {
+		const setFS = 0x1002 // ARCH_SET_FS of asm/prctl.h, for the thread-local storage of a new thread
+		calls = append(calls, seccomp.NameWithConditions{Name: "arch_prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: setFS}}})
+	}
+	return calls
+}
+
+// FilterSystemCalls makes every other system call, of any ABI, fail with EPERM, on all threads and for ever. It needs PR_SET_NO_NEW_PRIVS. The
+// error is ErrNoFilters if the kernel cannot do this.
+func FilterSystemCalls() error {
+	if !seccomp.Supported() {
+		return ErrNoFilters
+	}
+	err := seccomp.LoadFilter(seccomp.Filter{
+		Flag: seccomp.FilterFlagTSync,
+		Policy: seccomp.Policy{
+			DefaultAction: seccomp.ActionErrno,
+			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionAllow, Names: served, NamesWithCondtions: servedIf()}},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("filter system calls: %w", err)
+	}
+	return nil
+}
