@@ -118,7 +118,7 @@ static __always_inline bool is_crowded(const struct event *event)
 	if (++kept_of_all <= KEPT_OF_ALL_MAX)
 		return true;
 	own = share_of_origin(&event->origin);
-	group = share_of_group(&event->origin);
+	group = share_of_group(&event->origin, false);
 	return own && group && count_kept(&own->share, minute, KEPT_OF_ORIGIN_MAX) &&
 	       count_kept(group, minute, KEPT_OF_GROUP_MAX);
 }

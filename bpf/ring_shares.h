@@ -4,8 +4,8 @@
  *
  * A group, the origins of one cgroup and one class of users, may hold GROUP_FACTOR times the bytes that are free, and each of its
  * origins as much as the group has left. So a flood that is alone takes three quarters of the ring, and of several each gets as much
- * as the others. An eighth (RESERVED_PART) is kept free for origins that hold little: however many floods there are, a termination
- * of another user finds room.
+ * as the others. An eighth (RESERVED_PART) is left for origins that hold little: of it, each group may hold as much as is free. So
+ * however many floods and users there are, a termination of another group finds room.
  */
 #pragma once
 
@@ -42,17 +42,18 @@ static const struct origin_share no_origin_share;
 
 volatile const __u64 ring_bytes = 8 << 20; /* set by the loader */
 
-static __always_inline struct origin group_of(const struct origin *origin)
+/* reserve: what the group has of the reserve, instead of what it has in the ring. */
+static __always_inline struct origin group_of(const struct origin *origin, bool reserve)
 {
-	struct origin group = {.cgroup = origin->cgroup};
+	struct origin group = {.cgroup = origin->cgroup, .reserved = reserve};
 
 	group.uid = !origin->uid ? USERS_ROOT : origin->uid < ACCOUNTS_MAX ? USERS_ACCOUNTS : USERS_OTHERS;
 	return group;
 }
 
-static __always_inline struct ring_share *share_of_group(const struct origin *origin)
+static __always_inline struct ring_share *share_of_group(const struct origin *origin, bool reserve)
 {
-	struct origin group = group_of(origin);
+	struct origin group = group_of(origin, reserve);
 	struct ring_share *share = bpf_map_lookup_elem(&group_shares, &group);
 
 	if (share)
@@ -112,31 +113,48 @@ static __always_inline __u64 ring_used(void)
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 }
 
+/* Whether the origin of the scratch record may write into what is reserved for those that hold little. */
+static __always_inline bool fits_into_reserve(struct record *record, __u64 held, __u64 free, __u64 segment)
+{
+	struct ring_share *reserve;
+
+	if (held >= ring_bytes / LITTLE_PART)
+		return false;
+	reserve = share_of_group(&record->event.origin, true);
+	return reserve && bytes_since(reserve, segment) < free;
+}
+
 /* How much of its share the origin of the scratch record has used: EIGHTHS and more: all. */
 __u64 used_eighths_of_share(__u32 user)
 {
 	struct record *record = scratch(user);
-	__u64 used = ring_used(), free, kept = 0, segment, held, held_by_group, limit;
+	__u64 used = ring_used(), free, segment, held, held_by_group, limit = 0;
 	struct origin_share *own;
 	struct ring_share *group;
 
-	if (!record || used < ring_bytes / FREE_FOR_ALL)
+	if (!record)
+		return 0;
+	record->from_reserve = false;
+	if (used < ring_bytes / FREE_FOR_ALL)
 		return 0;
 	segment = segment_at(bpf_ringbuf_query(&events, BPF_RB_CONS_POS));
-	group = share_of_group(&record->event.origin);
+	group = share_of_group(&record->event.origin, false);
 	own = share_of_origin(&record->event.origin);
 	if (!group || !own) /* never: both are LRUs */
 		return 0;
 	held = bytes_since(&own->share, segment);
 	held_by_group = bytes_since(group, segment);
-	if (held >= ring_bytes / LITTLE_PART)
-		kept = ring_bytes / RESERVED_PART;
-	free = used + kept < ring_bytes ? ring_bytes - used - kept : 0;
-	limit = free * GROUP_FACTOR;
-	if (held_by_group >= limit)
+	free = used < ring_bytes ? ring_bytes - used : 0;
+	if (free > ring_bytes / RESERVED_PART)
+		limit = (free - ring_bytes / RESERVED_PART) * GROUP_FACTOR;
+	if (limit > held_by_group && limit - held_by_group > held) {
+		limit -= held_by_group;
+		return held * EIGHTHS / (limit < ring_bytes ? limit : ring_bytes);
+	}
+	if (!fits_into_reserve(record, held, free, segment))
 		return EIGHTHS;
-	limit -= held_by_group;
-	return held * EIGHTHS / (limit < ring_bytes ? limit : ring_bytes);
+	record->from_reserve = true;
+	return 0;
 }
 
 /* Counts a record to the origin in it. Returns 0: global functions return numbers. */
@@ -144,16 +162,19 @@ __u64 charge_share(__u32 user, __u64 bytes)
 {
 	struct record *record = scratch(user);
 	struct origin_share *own;
-	struct ring_share *group;
+	struct ring_share *group, *reserve;
 	__u64 segment;
 
 	if (!record || ring_used() < ring_bytes / FREE_FOR_ALL)
 		return 0;
 	segment = segment_at(bpf_ringbuf_query(&events, BPF_RB_PROD_POS));
-	group = share_of_group(&record->event.origin);
+	group = share_of_group(&record->event.origin, false);
+	reserve = record->from_reserve ? share_of_group(&record->event.origin, true) : NULL;
 	own = share_of_origin(&record->event.origin);
 	if (group)
 		add_to_share(group, segment, bytes);
+	if (reserve)
+		add_to_share(reserve, segment, bytes);
 	if (own)
 		add_to_share(&own->share, segment, bytes);
 	return 0;

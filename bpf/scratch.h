@@ -97,6 +97,7 @@ struct record {
 	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
 	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
 	__u64 used_eighths; /* of the origin's share of the ring */
+	__u64 from_reserve; /* the record is written into the reserve (ring_shares.h) */
 	struct repeat_key repeat;
 	__u64 has_repeat_key; /* repeat is that of this process */
 };
