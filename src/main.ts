@@ -7,9 +7,11 @@ import { type Config, HELP, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
+import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
 import type { Death } from './core/wire/event.ts';
+import { type DisplacedByLimit, exceeded } from './core/words/shares.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
@@ -24,6 +26,7 @@ import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
 import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { ShareLog } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
 
@@ -35,6 +38,8 @@ type Counts = ReturnType<typeof noCounts>;
 const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
+/** How often the service checks whether to log that an origin lost something, because it held most. */
+const SHARES_CHECK_MS = 1_000;
 
 const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
@@ -74,7 +79,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed });
+  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
+  const shareLog = new ShareLog(log);
+  setInterval(() => shareLog.update(snapshot().exceeded), SHARES_CHECK_MS).unref();
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
@@ -86,13 +93,13 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     host,
     clock: CLOCK,
     effects: {
-      sendSpan: traces && ((span) => traces.submit(span)),
-      countTermination: (resource, verdict) => metrics?.terminated(resource, verdict),
+      sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
+      countTermination: (resource, verdict, origin) => metrics?.terminated(resource, verdict, origin),
       store: async (items, open) => {
         if (queue === null) return report(items, printer, printed);
         if (!(await keep(queue, items, open, stop.signal))) return false;
         logs?.wake();
-        if (printer !== null) for (const { record } of items) if (record !== null) printer.show(record);
+        if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
       },
     },
@@ -162,15 +169,24 @@ interface Stages {
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
+  readonly host: () => Host;
 }
 
-function snapshotter({ loader, queue, printer, state, exporters, printed }: Stages): () => ServiceSnapshot {
+function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
+  const displaced = (): DisplacedByLimit => ({
+    queue_bytes: queue?.displaced,
+    ...exporters.metrics?.displaced,
+    spans: exporters.traces?.displaced,
+    stdout_bytes: printer?.displaced,
+    ...pipelines.displaced(state),
+  });
   return () => ({
     startedMs,
     counters: queue?.totals ?? printed,
     duplicates: state.duplicates,
     falseClaims: state.falseClaims,
+    exceeded: exceeded(displaced(), host().userNames),
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,

@@ -7,6 +7,7 @@ import { Last, Recent, Seen } from './core/filter/memory.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
+import type { OriginKey } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
@@ -62,9 +63,9 @@ export interface Clock {
 
 export interface Effects {
   /** null: spans are not sent. */
-  readonly sendSpan: ((span: ReturnType<typeof buildSpan>) => void) | null;
+  readonly sendSpan: ((span: ReturnType<typeof buildSpan>, origin: OriginKey) => void) | null;
   /** Counts a termination in the metrics. Not called for terminations that a rule ignores. */
-  readonly countTermination: (resource: Attributes, verdict: Verdict) => void;
+  readonly countTermination: (resource: Attributes, verdict: Verdict, origin: OriginKey) => void;
   /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
   readonly store: (items: readonly Item[], open: readonly StoredAggregate[]) => Promise<boolean>;
 }
@@ -140,14 +141,14 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
     state.duplicates += 1;
     return null;
   }
-  const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
-  if (rule.action !== 'ignore') effects.countTermination(resource, verdict);
+  const { uid, origin, outcome, rule, subject, resource, verdict, record } = conclusion;
+  if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
-    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
-  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
+    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
+  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
-  return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
+  return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
 
 /** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
@@ -155,16 +156,23 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
   const { state, clock } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
-  if (death === null || !state.loops.reserve({ key: death.service, endedNs: timeNs }, clock.steadyMs())) return null;
+  if (death === null) return null;
+  const { service: key, origin } = death;
+  if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
   const record = buildRestart(restart, death, observedAt(timeNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
-  return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
+  return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
 }
 
 /** Stores the summaries that are due. `all`: also those of minutes that are not over. */
 export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
   return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+}
+
+/** What origins lost in the memories. */
+export function displaced({ loops, recent, restarts }: State) {
+  return { open_minutes: loops.closedEarly, recent_services: recent.forgotten, restarts: restarts.forgotten };
 }
 
 /** The last terminations, oldest first, as /recent shows them. */
@@ -187,7 +195,7 @@ function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
   const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.
-  return { uid, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
+  return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
 }
 
 /** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service in a crash loop gets a limited number of records per minute. Further terminations in that minute are aggregated into one
 // summary with exact counts. Time is an argument. telemetry/summary.ts builds the record of the summary.
+import { Displaced, FairMap, type Member, type OriginKey } from '../shares.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
 
 export const WINDOW_MS = 60_000;
 const WINDOW_NS = 60n * SECOND_NS;
-/** Maximum number of services with an open minute. Beyond it, the oldest minute is closed early. */
+/** Maximum number of services with an open minute. Beyond it, the oldest minute of the origin that has most is closed early. */
 export const SERVICES_MAX = 1024;
 
 /** One termination that passed the filter. */
 export interface Candidate {
   /** The service: terminations with the same key share a minute. */
   readonly key: string;
+  readonly origin: OriginKey;
   /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read in time. */
   readonly endedNs: bigint;
   readonly cause: Cause;
+  /** The path. null: not known. */
+  readonly executable: string | null;
   readonly severity: { readonly number: number; readonly text: string };
   readonly resource: Attributes;
 }
@@ -24,12 +28,14 @@ export interface Candidate {
 /** The terminations of one service in one minute that did not get a record of their own. */
 export interface Aggregate {
   readonly key: string;
+  readonly origin: OriginKey;
   /** Start of the minute, ns since 1970. */
   readonly startNs: bigint;
   readonly firstNs: bigint;
   readonly lastNs: bigint;
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
+  readonly executable: string | null;
   /** The highest severity among them. */
   readonly severity: Candidate['severity'];
   /** The resource of the last one. */
@@ -37,7 +43,11 @@ export interface Aggregate {
 }
 
 /** `Aggregate` without bigint and Map. */
-export interface StoredAggregate extends Omit<Aggregate, 'startNs' | 'firstNs' | 'lastNs' | 'byCause'> {
+export interface StoredAggregate
+  extends Omit<Aggregate, 'origin' | 'executable' | 'startNs' | 'firstNs' | 'lastNs' | 'byCause'> {
+  /** Absent: stored by version 0.1.0, like the next one. */
+  readonly origin?: OriginKey;
+  readonly executable?: string | null;
   readonly startNs: string;
   readonly firstNs: string;
   readonly lastNs: string;
@@ -49,9 +59,17 @@ function stored({ startNs, firstNs, lastNs, byCause, ...rest }: Aggregate): Stor
   return { ...rest, ...times, byCause: [...byCause] };
 }
 
-function restored({ startNs, firstNs, lastNs, byCause, ...rest }: StoredAggregate): Aggregate {
+function restored({
+  origin = '',
+  executable = null,
+  startNs,
+  firstNs,
+  lastNs,
+  byCause,
+  ...rest
+}: StoredAggregate): Aggregate {
   const times = { startNs: BigInt(startNs), firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) };
-  return { ...rest, ...times, byCause: new Map(byCause) };
+  return { ...rest, ...times, origin, executable, byCause: new Map(byCause) };
 }
 
 interface Minute {
@@ -63,7 +81,9 @@ interface Minute {
 
 export class CrashLoops {
   readonly #limit: number;
-  readonly #minutes = new Map<string, Minute>();
+  readonly #minutes = new FairMap<Minute>(SERVICES_MAX);
+  /** Minutes that were closed early: their services get more records and summaries. */
+  readonly closedEarly = new Displaced();
   #closed: Aggregate[] = [];
 
   /** `limit`: records of one service per minute. `before`: the result of open() in the previous run; it is due at once. */
@@ -74,7 +94,9 @@ export class CrashLoops {
 
   /** The aggregates that due() has not returned yet, in stored form. */
   open(): StoredAggregate[] {
-    const minutes = [...this.#minutes.values()].flatMap(({ aggregated }) => (aggregated === null ? [] : [aggregated]));
+    const minutes = this.#minutes
+      .members()
+      .flatMap(({ value: { aggregated } }) => (aggregated === null ? [] : [aggregated]));
     return [...this.#closed, ...minutes].map(stored);
   }
 
@@ -93,11 +115,13 @@ export class CrashLoops {
     byCause.set(termination.cause, (byCause.get(termination.cause) ?? 0) + 1);
     minute.aggregated = {
       key: termination.key,
+      origin: termination.origin,
       startNs: minute.startNs,
       firstNs: before?.firstNs ?? termination.endedNs,
       lastNs: termination.endedNs,
       count: (before?.count ?? 0) + 1,
       byCause,
+      executable: termination.executable,
       severity:
         before !== null && before.severity.number > termination.severity.number
           ? before.severity
@@ -111,7 +135,7 @@ export class CrashLoops {
    * Reserves one of the minute's records for an event that is not a termination. False: half of them are used, and the rest is for
    * terminations.
    */
-  reserve(event: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): boolean {
+  reserve(event: Pick<Candidate, 'key' | 'origin' | 'endedNs'>, nowMs: number): boolean {
     const minute = this.#minuteOf(event, nowMs);
     if (minute.count >= this.#limit / 2) return false;
     minute.count += 1;
@@ -120,28 +144,25 @@ export class CrashLoops {
 
   /** The aggregates of minutes that are over at `nowMs`, each returned once. Infinity: all. */
   due(nowMs: number): Aggregate[] {
-    for (const [key, { openedMs }] of this.#minutes) if (nowMs - openedMs >= WINDOW_MS) this.#close(key);
+    for (const { key, value } of this.#minutes.members())
+      if (nowMs - value.openedMs >= WINDOW_MS) this.#close(this.#minutes.delete(key));
     const closed = this.#closed;
     this.#closed = [];
     return closed;
   }
 
-  #minuteOf({ key, endedNs }: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): Minute {
+  #minuteOf({ key, origin, endedNs }: Pick<Candidate, 'key' | 'origin' | 'endedNs'>, nowMs: number): Minute {
     const open = this.#minutes.get(key);
     if (open !== undefined && endedNs - open.startNs < WINDOW_NS) return open;
-    this.#close(key);
-    if (this.#minutes.size >= SERVICES_MAX) {
-      const oldest = this.#minutes.keys().next();
-      if (!oldest.done) this.#close(oldest.value);
-    }
+    this.#close(this.#minutes.delete(key));
     const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null };
-    this.#minutes.set(key, minute);
+    const displaced = this.#minutes.set(key, origin, minute);
+    if (displaced !== null) this.closedEarly.add(displaced.origin);
+    this.#close(displaced);
     return minute;
   }
 
-  #close(key: string): void {
-    const aggregated = this.#minutes.get(key)?.aggregated;
-    if (aggregated) this.#closed.push(aggregated);
-    this.#minutes.delete(key);
+  #close(minute: Member<Minute> | null): void {
+    if (minute?.value.aggregated) this.#closed.push(minute.value.aggregated);
   }
 }
