@@ -15,6 +15,7 @@ var attacks = map[string]func(args []string) error{
 	"blocked":     blocked,
 	"bystander":   bystander,
 	"cgroup":      enterCgroup,
+	"claim":       claim,
 	"consume":     consume,
 	"crowd":       crowd,
 	"exit":        exit,
