@@ -15,6 +15,7 @@
 #include "kernel.h"
 #include "load.h"
 #include "paths.h"
+#include "repeat_key.h"
 #include "scratch.h"
 #include "task.h"
 
@@ -83,6 +84,33 @@ __noinline __u64 scan_page(__u32 user, __u64 bytes)
 	return record->environment.found;
 }
 
+#define CLAIM_PREFIX 0x4c45544f /* "OTEL" as a number */
+
+/* Adds a text of the part at `at`, in the payload at `from`, to a hash. The bytes behind it do not count. */
+__noinline __u64 hash_text(__u32 user, __u64 at, __u64 from, __u64 bytes)
+{
+	struct record *record = scratch(user);
+	const char *text = part_at(record, at);
+	__u64 hash = bytes;
+
+	if (!text || from > ENV_BYTES_MAX || bytes > CONTEXT_BYTES_MAX)
+		return hash;
+	barrier_var(from);
+	for (__u64 i = 0; i < CONTEXT_BYTES_MAX; i += 8) {
+		__u64 word = *(const __u64 *)(text + from + i), left;
+
+		barrier_var(i);
+		if (i >= bytes)
+			break;
+		left = bytes - i;
+		if (left < 8)
+			word &= (1ull << (8 * left)) - 1;
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15ull; /* 2^64 / the golden ratio: Knuth, multiplicative hashing */
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
 /* Appends the wanted variables that begin before `end` in the page. Returns 0 if there may be more than fit. */
 __noinline __u64 copy_variables(__u32 user, __u64 at, __u64 end)
 {
@@ -102,8 +130,11 @@ __noinline __u64 copy_variables(__u32 user, __u64 at, __u64 end)
 		if ((__u64)i >= environment->found || begin >= end || begin >= PAGE_BYTES)
 			return 1;
 		n = bpf_probe_read_kernel_str(out + bytes, ENV_VARIABLE_BYTES_MAX, record->page + begin);
-		if (n > 0)
+		if (n > 0) {
+			if (*(const __u32 *)(record->page + begin) == CLAIM_PREFIX)
+				environment->claims += hash_text(user, at, bytes, n);
 			environment->bytes = bytes + n;
+		}
 	}
 	return environment->found == ENV_FOUND_MAX;
 }
@@ -143,11 +174,13 @@ __u64 append_env(__u32 user, __u64 at)
 	environment = &record->environment;
 	environment->from = READ(mm, env_start);
 	environment->end = READ(mm, env_end);
-	environment->bytes = environment->cut_off = 0;
+	environment->bytes = environment->cut_off = environment->claims = 0;
 	for (int i = 0; i < ENV_PAGES_MAX && !truncated && environment->from < environment->end; i++)
 		if (!scan_next_page(user, at))
 			truncated = TRUNCATED;
 	if (environment->from < environment->end)
 		truncated = TRUNCATED;
+	if (truncated)
+		environment->claims = CLAIMS_UNKNOWN;
 	return end_part(record, at, PART_ENV, (environment->bytes & (2 * ENV_BYTES_MAX - 1)) | truncated);
 }

@@ -55,7 +55,7 @@ enum part_kind {
 	PART_HANDLED_FAULT,   /* struct fault */
 	PART_OOM,             /* struct oom */
 	PART_EXE,             /* path components from the leaf to the root, each with its NUL */
-	PART_CGROUP,          /* the same; an empty name: those before it were not chosen by root (read_cgroup_path()) */
+	PART_CGROUP,          /* names from the root to the leaf (read_cgroup_path()); up to ABI 5 from the leaf to the root */
 	PART_ANCESTORS,       /* struct ancestor[], nearest first */
 	PART_SIGNAL_SENDER,   /* struct description */
 	PART_REQUEST_SENDER,  /* struct description */
@@ -66,6 +66,7 @@ enum part_kind {
 	PART_PREDECESSOR,     /* struct predecessor */
 	PART_THREAD_CONTEXT,  /* struct thread_context */
 	PART_CREDENTIALS,     /* struct credentials */
+	PART_REPEAT_KEY,      /* struct repeat_key */
 };
 
 enum part_flag {
@@ -103,6 +104,7 @@ enum event_flag {
 	EVENT_FLAG_OOM_VICTIM = 2, /* signal->oom_mm was set */
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
+	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
 };
 
 enum status_mask {
@@ -126,9 +128,11 @@ struct event {
 	__u32 threads;       /* when the signal of PART_SIGNAL or PART_REQUEST was generated; 0: not known */
 	char comm[COMM_BYTES];        /* of the leader */
 	char thread_comm[COMM_BYTES]; /* of that thread */
-	struct origin origin; /* missing up to ABI 5 */
+	/* Missing up to ABI 5: */
+	struct origin origin;
+	__s64 clock_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME, at time_ns; 0: not known */
 };
-_Static_assert(sizeof(struct event) == 120, "no implicit padding: parts follow directly");
+_Static_assert(sizeof(struct event) == 128, "no implicit padding: parts follow directly");
 
 /* The terminated process that a new process may replace. */
 struct predecessor {
@@ -156,6 +160,10 @@ struct ancestor {
 	char comm[COMM_BYTES];
 };
 _Static_assert(sizeof(struct ancestor) == 20, "no padding between the elements of PART_ANCESTORS");
+
+enum cgroup_limit {
+	CGROUP_DEPTH_MAX = 24, /* levels below the root: of a path that is reported, and of the top of what is watched */
+};
 
 /* The hierarchy in which a cgroup's id is unique. */
 enum cgroup_hierarchy {
@@ -202,6 +210,7 @@ enum audit_arch {
 enum task_flag {
 	IN_USER_NAMESPACE = 0x00000001, /* not the initial one */
 	PF_EXITING = 0x00000004,
+	PF_FORKNOEXEC = 0x00000040,
 	PF_KTHREAD = 0x00200000,
 };
 
@@ -216,7 +225,8 @@ struct signal_fact {
 	__u32 result;    /* TRACE_SIGNAL_* */
 	__u32 action;    /* enum signal_action */
 	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
-	__u16 group;     /* sent to the process, not to a thread */
+	__u8 group;      /* sent to the process, not to a thread */
+	__u8 sender_slot; /* of sender_parts (maps.h); 0: the sender is not described there */
 	__u16 sender_process_lives; /* current exits, but other threads of its process do not */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */
@@ -276,13 +286,16 @@ struct description {
 	__u32 ancestors_count;
 	struct ancestor ancestors[ANCESTORS_MAX];
 	__u32 exe_flags; /* enum part_flag; 0 up to ABI 5 */
-	struct credentials credentials; /* missing up to ABI 5 */
+	struct credentials credentials; /* missing up to ABI 5, like the rest before data */
+	__u64 exe_inode;
+	__u32 exe_device;
+	__u32 reserved[5]; /* 0; in all a multiple of 32 bytes, for sender_parts */
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
 _Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&
-		       offsetof(struct description, data) == 160,
+		       offsetof(struct description, data) == 192,
 	       "the loader reads the fields at their offsets");
-_Static_assert(sizeof(struct description) == 160 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
+_Static_assert(sizeof(struct description) == 192 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
 /* In each slot of pending_counts, while two sets of probes are attached (docs/decisions/0022). */
 enum pending_counts_flag {

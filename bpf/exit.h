@@ -17,6 +17,7 @@
 #include "maps.h"
 #include "paths.h"
 #include "pending_facts.h"
+#include "repeats.h"
 #include "report.h"
 #include "signal_facts.h"
 #include "task.h"
@@ -32,22 +33,51 @@ static __always_inline __u32 status_of(struct signal_struct *signal, struct task
 	return READ(leader, exit_code);
 }
 
-/*
- * False: a probe of this build already ran for this exit. Another thread of the same slot overwrites the entry only if it exits at
- * the same time. The address of a task is reused; its id and start time pass to a thread that execs and becomes the leader
- * (de_thread()). All three together are unique.
- */
-static __always_inline bool first_probe(struct task_struct *task)
+/* A thread in `seen`. No process has pid 0. */
+static __always_inline struct process_key key_of_thread(__u64 thread)
 {
-	__u64 thread = (__u64)task ^ READ(task, start_boottime);
-	__u32 slot = READ(task, pid) & (EXIT_SLOTS - 1);
-	__u64 *last = bpf_map_lookup_elem(&probed_exits, &slot);
+	struct process_key key = {.start_boottime_ns = thread};
 
-	if (!last)
+	return key;
+}
+
+/* The programs of one build that run for an exit, in this order. Where tracepoints are not preemptible, there is only one. */
+enum exit_probe {
+	ONLY_PROBE,
+	FIRST_PROBE,
+	SECOND_PROBE,
+	LAST_PROBE,
+};
+
+/*
+ * False: another probe of this build already ran for this exit. A thread takes the slot of its id until its last probe has run. One
+ * that exits at the same time and has the same slot displaces it, but puts it into `seen` before. The address of a task is reused; its
+ * id and start time pass to a thread that execs and becomes the leader (de_thread()). All three together are unique.
+ */
+static __always_inline bool is_first_probe(struct task_struct *task, enum exit_probe probe)
+{
+	__u64 thread = (__u64)task ^ READ(task, start_boottime), other;
+	__u32 slot = READ(task, pid) & (EXIT_SLOTS - 1), zero = 0;
+	volatile __u64 *taken = bpf_map_lookup_elem(&probed_exits, &slot);
+	struct process_key key = key_of_thread(thread);
+
+	if (!taken)
 		return true;
-	if (*last == thread)
+	other = *taken;
+	if (other == thread) {
+		if (probe == LAST_PROBE)
+			__sync_val_compare_and_swap(taken, thread, 0);
 		return false;
-	*last = thread;
+	}
+	if (probe != FIRST_PROBE && bpf_map_lookup_elem(&seen, &key))
+		return false;
+	if (probe == LAST_PROBE)
+		return true;
+	if (other) {
+		key = key_of_thread(other);
+		bpf_map_update_elem(&seen, &key, &zero, BPF_ANY);
+	}
+	*taken = thread;
 	return true;
 }
 
@@ -62,7 +92,7 @@ static __always_inline bool first_report(const struct process_key *key)
 
 /* The last thread of a process exits: reports the termination or counts a normal exit, and deletes the facts about the process. */
 static __always_inline void on_last_exit(struct task_struct *task, struct signal_struct *signal, struct counters *counters,
-					 bool preemptible)
+					 enum exit_probe probe)
 {
 	struct task_struct *leader = READ(task, group_leader);
 	struct pending_facts *facts;
@@ -77,12 +107,12 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 	if (scope_id && !in_scope(task)) {
 		if (has_facts) {
 			key = key_of(leader);
-			drop_facts(&key);
+			drop_facts(key.start_boottime_ns, key.pid);
 		}
 		return;
 	}
 	status = status_of(signal, leader);
-	if (!has_group_dead() || (preemptible && status) || pending & OVERLAP) {
+	if (!has_group_dead() || (probe != ONLY_PROBE && status) || pending & OVERLAP) {
 		key = key_of(leader);
 		if (!first_report(&key))
 			return;
@@ -93,22 +123,21 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 		if (facts)
 			mark_dequeued(&facts->signal, task);
 	}
-	if (status)
-		report(task, leader, signal, status, has_facts, counters);
-	else
+	if (!status)
 		counters->exits_normal++;
+	else if (!count_repeat(task, leader, status, has_facts))
+		report(task, leader, signal, status, has_facts, counters);
 	if (has_facts) {
 		key = key_of(leader);
-		drop_facts(&key);
+		drop_facts(key.start_boottime_ns, key.pid);
 	}
 }
 
 /*
  * A thread exits. Since 6.16 the tracepoint says whether it is the last one. Before, signal->live == 0 says so, but up to four
- * racing threads can read that: the first to enter `seen` reports. preemptible: other probes of this build may run for the same
- * exit. again: the caller is the second or third of them.
+ * racing threads can read that: the first to enter `seen` reports.
  */
-static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool preemptible, bool again)
+static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum exit_probe probe)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	struct signal_struct *signal;
@@ -118,9 +147,9 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool pr
 	counters = bpf_map_lookup_elem(&counters_map, &zero);
 	if (!counters)
 		return;
-	if (preemptible && !first_probe(task))
+	if (probe != ONLY_PROBE && !is_first_probe(task, probe))
 		return;
-	if (again)
+	if (probe > FIRST_PROBE)
 		counters->exits_rescued++;
 	if (wants_thread_context && has_group_dead())
 		mark_exit_group_caller(task);
@@ -131,5 +160,5 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, bool pr
 		return;
 	if (READ(task, flags) & PF_KTHREAD)
 		return;
-	on_last_exit(task, signal, counters, preemptible);
+	on_last_exit(task, signal, counters, probe);
 }

@@ -18,6 +18,7 @@
 #include "oom.h"
 #include "ring.h"
 #include "scratch.h"
+#include "sender.h"
 #include "signals.h"
 
 /* Appends a signal with the used part of its kernel stack. */
@@ -34,22 +35,50 @@ static __always_inline __u64 append_signal(struct record *record, __u64 at, enum
 	return append(record, at, kind, fact, sizeof(*fact) - sizeof(fact->stack) + frames * sizeof(fact->stack[0]));
 }
 
+/* Copies the description in a slot of sender_parts. Returns whether there is one. */
+static __always_inline bool copy_from_slot(char *out, const struct process_key *victim, __u32 slot)
+{
+	struct sender_part_key key = {.start_boottime_ns = victim->start_boottime_ns, .pid = victim->pid, .slot = slot};
+
+	UNROLL
+	for (__u32 i = 0; i < SENDER_PARTS; i++) {
+		struct sender_part *part;
+
+		key.part = i;
+		part = bpf_map_lookup_elem(&sender_parts, &key);
+		if (!part)
+			return i > 0;
+		bpf_probe_read_kernel(out + i * SENDER_PART_BYTES, SENDER_PART_BYTES, part);
+	}
+	return true;
+}
+
+/* Copies what is known of a sender that no victim kept. Returns whether it still is that sender's. */
+static __always_inline bool copy_known(char *out, const struct signal_fact *fact)
+{
+	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id, .uid = fact->sender_uid};
+	struct known_sender *known = bpf_map_lookup_elem(&sender_descriptions, &key);
+
+	if (!known)
+		return false;
+	bpf_probe_read_kernel(out, sizeof(known->description), &known->description);
+	return is_same_sender(&known->key, &key);
+}
+
 /* Appends the description of another process that sent the signal. */
 static __always_inline __u64 append_sender(struct record *record, __u64 at, enum part_kind kind, const struct signal_fact *fact)
 {
-	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id, .uid = fact->sender_uid};
-	struct description *description;
+	struct description *out = (void *)part_at(record, at);
 	__u64 bytes;
 
-	if (!fact->signo || fact->code == SI_KERNEL || fact->sender.pid == record->event.key.pid)
+	if (!out || !fact->signo || fact->code == SI_KERNEL || fact->sender.pid == record->event.key.pid)
 		return at;
-	description = bpf_map_lookup_elem(&sender_descriptions, &key);
-	if (!description)
+	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot) : !copy_known((char *)out, fact))
 		return at;
-	bytes = description->exe_bytes + description->cgroup_bytes + description->args_bytes;
-	if (bytes > sizeof(description->data))
+	bytes = (__u64)out->exe_bytes + out->cgroup_bytes + out->args_bytes;
+	if (bytes > sizeof(out->data))
 		return at;
-	return append(record, at, kind, description, sizeof(*description) - sizeof(description->data) + bytes);
+	return end_part(record, at, kind, sizeof(*out) - sizeof(out->data) + bytes);
 }
 
 static __always_inline struct pending_facts *record_facts(const struct record *record)
@@ -96,7 +125,7 @@ __u64 append_oom(__u64 at)
 	if (!mm)
 		return at;
 	oom = (struct oom *)out;
-	read_oom(oom, task, mm);
+	read_oom(oom, task, mm, record->directories);
 	return end_part(record, at, PART_OOM, OOM_BYTES(oom));
 }
 

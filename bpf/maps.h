@@ -15,6 +15,8 @@
 #include "event.h"
 
 #define PENDING_FACTS_MAX 8192
+#define SENDER_PARTS_MAX 8192
+#define SHARES 4096 /* a power of two */
 #define OOM_VICTIMS_MAX 256
 #define SENDERS_MAX 1024
 #define SEEN_MAX 4096
@@ -23,10 +25,18 @@
 #define RECENT_TERMINATIONS_MAX 1024
 #define PENDING_SLOTS 16384 /* a power of two */
 #define EXIT_SLOTS 16384    /* a power of two */
+#define CGROUP_DIRECTORIES 32 /* a power of two, more than CGROUP_DEPTH_MAX */
 #define ORIGIN_CGROUPS 256  /* a power of two */
 _Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)) &&
 		       !(ORIGIN_CGROUPS & (ORIGIN_CGROUPS - 1)),
 	       "slots are chosen by a mask");
+
+/* What a process holds of the room that is shared by origins. */
+struct holding {
+	__u16 share; /* of shares; 0: not counted there, as an older build added the entry */
+	__u8 sender_parts[2]; /* by slot - 1 */
+};
+_Static_assert(sizeof(struct holding) == 4, "the end of struct pending_facts");
 
 /* The facts about a process that may terminate. Written under its siglock, read and deleted by its last exit. */
 struct pending_facts {
@@ -37,7 +47,7 @@ struct pending_facts {
 	struct fault fault;
 	struct fault handled_fault;
 	__u32 threads;
-	__u32 zero;
+	struct holding holds; /* up to ABI 5, zero */
 };
 _Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinned: no implicit padding");
 
@@ -73,6 +83,21 @@ struct shared {
 	__u64 undecodable_seq; /* the position past the last of them */
 };
 _Static_assert(sizeof(struct shared) == 40 && offsetof(struct shared, reader_waits) == 0, "pinned, and mapped by the loader");
+
+/* Published by the loader: BPF programs cannot read the wall clock. */
+struct clock {
+	__s64 offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	__u64 published_ns; /* CLOCK_BOOTTIME */
+};
+_Static_assert(sizeof(struct clock) == 16, "pinned, and mapped by the loader");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct clock);
+} wall_clock SEC(".maps");
 
 /* To the loader. Commits are late: what is not acknowledged is not overwritten. The loader sets the size. */
 struct {
@@ -117,7 +142,8 @@ struct {
 } pending_counts SEC(".maps");
 
 /*
- * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. Used where tracepoints are preemptible;
+ * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. A thread that displaces another one adds that
+ * one to `seen` first. Used where tracepoints are preemptible;
  * the loader makes it small elsewhere. Not pinned: each build has its own.
  */
 struct {
@@ -134,12 +160,67 @@ struct {
 	__type(value, struct oom);
 } oom_victims SEC(".maps");
 
+/*
+ * What the processes of one origin hold of pending_facts and sender_parts (docs/decisions/0067). Indexed by a hash of the origin:
+ * origins that collide share it. Entry 0: the sum of all.
+ */
+struct share {
+	__s32 processes;
+	__s32 sender_parts;
+	__u64 refused; /* facts for which the share, or the whole map, was full */
+	__u64 refused_ns; /* the last time */
+	__u32 uid; /* of the origin, then */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct share) == 32, "pinned, and mapped by the loader");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHARES);
+	__type(key, __u32);
+	__type(value, struct share);
+} shares SEC(".maps");
+
+/* The last senders: one that sends many signals is described once. */
+struct known_sender {
+	struct sender_key key; /* the LRU may give the element to another sender at any time: a reader compares it afterwards */
+	struct description description;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SENDERS_MAX);
 	__type(key, struct sender_key);
-	__type(value, struct description);
+	__type(value, struct known_sender);
 } sender_descriptions SEC(".maps");
+
+/*
+ * Descriptions of the senders of pending facts, kept with the victim until its end. Each takes as many parts as it needs: most
+ * need one. A victim has two slots, one for the signal and one for the request.
+ */
+#define SENDER_PARTS 4
+#define SENDER_PART_BYTES (sizeof(struct description) / SENDER_PARTS)
+_Static_assert(sizeof(struct description) % SENDER_PARTS == 0 && SENDER_PART_BYTES % 8 == 0, "no rest");
+
+struct sender_part_key {
+	__u64 start_boottime_ns; /* of the victim, as in process_key */
+	__u32 pid;
+	__u16 slot; /* 1 or 2 */
+	__u16 part;
+};
+_Static_assert(sizeof(struct sender_part_key) == 16, "no implicit padding: it is a map key");
+
+struct sender_part {
+	char bytes[SENDER_PART_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SENDER_PARTS_MAX);
+	__type(key, struct sender_part_key);
+	__type(value, struct sender_part);
+} sender_parts SEC(".maps");
 
 /*
  * Thread groups already reported, to report each once. Used on kernels whose sched_process_exit does not name the last thread,
@@ -158,8 +239,8 @@ struct {
 
 /*
  * A snapshot of the mm of an exiting process, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
- * exit of the first thread to that of the last. An LRU, as a late thread may add it again. The loader makes it small where it is
- * not needed.
+ * exit of the first thread to that of the last. An LRU, as a late thread may add it again: one for each processor, as a common one
+ * would need many entries for each. The loader makes it small where it is not needed. Not pinned: each build has its own.
  */
 struct mm_snapshot {
 	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, with their heads */
@@ -170,6 +251,7 @@ _Static_assert(offsetof(struct mm_snapshot, parts) == 16 && MM_SNAPSHOT_BYTES_MA
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 	__uint(max_entries, MM_SNAPSHOTS_MAX);
 	__type(key, struct process_key);
 	__type(value, struct mm_snapshot);
@@ -239,8 +321,9 @@ struct {
  * to a power of two, does not see that they fit.
  */
 struct description_scratch {
-	struct description description;
+	struct known_sender known;
 	char slack[4096];
+	__u64 directories[CGROUP_DIRECTORIES]; /* as in struct record */
 };
 
 struct {

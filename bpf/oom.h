@@ -50,7 +50,7 @@ static __always_inline void read_sizes(struct oom *oom, struct mm_struct *mm)
 }
 
 /* The nearest memory cgroup with less room than one charge may take (MEMCG_CHARGE_BATCH: 64 pages). */
-static __always_inline void read_limit(struct oom *oom, struct task_struct *task)
+static __always_inline void read_limit(struct oom *oom, struct task_struct *task, __u64 *directories)
 {
 	struct cgroup_subsys_state *css = NULL;
 	struct css_set *css_set = READ(task, cgroups);
@@ -70,20 +70,20 @@ static __always_inline void read_limit(struct oom *oom, struct task_struct *task
 		usage = READ(memcg, memory.usage.counter);
 		if (usage + 64 >= max) {
 			oom->limit = max;
-			oom->cgroup_bytes = read_cgroup_path(oom->cgroup, READ(css, cgroup)) & ~TRUNCATED;
+			oom->cgroup_bytes = read_cgroup_path(oom->cgroup, READ(css, cgroup), directories) & ~TRUNCATED;
 			return;
 		}
 		css = READ(css, parent);
 	}
 }
 
-/* Fills in all but the unused end of the cgroup. mm: of the victim; may be NULL, then the sizes are 0. */
-static __always_inline void read_oom(struct oom *oom, struct task_struct *victim, struct mm_struct *mm)
+/* Fills in all but the unused end of the cgroup. mm: of the victim; may be NULL, then the sizes are 0. directories: for read_cgroup_path(). */
+static __always_inline void read_oom(struct oom *oom, struct task_struct *victim, struct mm_struct *mm, __u64 *directories)
 {
 	oom->time_ns = bpf_ktime_get_boot_ns();
 	oom->score_adj = READ(victim, signal, oom_score_adj);
 	oom->total_vm = oom->anon_rss = oom->file_rss = oom->shmem_rss = 0;
 	oom->limit = oom->cgroup_bytes = 0;
 	read_sizes(oom, mm);
-	read_limit(oom, victim);
+	read_limit(oom, victim, directories);
 }

@@ -110,16 +110,6 @@ static __always_inline bool is_writable(struct kernfs_node *node)
 	return is_delegated(node) || READ(node, mode) & WRITABLE_BY_OTHERS;
 }
 
-/* The ancestor of a cgroup at this level; itself at its own level. Since 6.1. */
-static __always_inline struct cgroup *ancestor_of(struct cgroup *cgroup, __u32 level)
-{
-	void *ancestors = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
-	struct cgroup *ancestor = NULL;
-
-	bpf_core_read(&ancestor, sizeof(ancestor), ancestors + level * sizeof(ancestor));
-	return ancestor;
-}
-
 /* A directory that holds many units, which only root makes: the next one on the path is the origin, not this one. */
 static __always_inline bool holds_units(struct kernfs_node *node)
 {
@@ -156,12 +146,11 @@ __u64 step_to_origin(__u32 user)
  */
 static __always_inline __u64 search_origin_cgroup(__u32 user, struct cgroup *cgroup)
 {
-	bool has_ancestors = bpf_core_field_exists(cgroup->ancestors);
 	struct record *record = scratch(user);
 
 	if (!record)
 		return 0;
-	if (has_ancestors && READ(cgroup, level) > ORIGIN_DEPTH_MAX)
+	if (has_ancestors() && READ(cgroup, level) > ORIGIN_DEPTH_MAX)
 		cgroup = ancestor_of(cgroup, ORIGIN_DEPTH_MAX);
 	record->origin.directory = (__u64)READ(cgroup, kn);
 	record->origin.found = 0;
@@ -169,7 +158,7 @@ static __always_inline __u64 search_origin_cgroup(__u32 user, struct cgroup *cgr
 	for (int i = 0; i < CGROUP_DEPTH_MAX; i++)
 		if (!step_to_origin(user))
 			return record->origin.found;
-	if (!has_ancestors)
+	if (!has_ancestors())
 		bpf_core_read(&record->origin.found, sizeof(record->origin.found),
 			      &((struct cgroup___ids *)cgroup)->ancestor_ids[1]);
 	return record->origin.found;

@@ -16,10 +16,11 @@
 #include "event.h"
 #include "kernel.h"
 #include "load.h"
+#include "maps.h"
 
 #define NAME_BYTES_MAX 256 /* NAME_MAX and its NUL */
 #define PATH_DEPTH_MAX 40  /* names and mounts on the way from an executable to the root */
-#define CGROUP_DEPTH_MAX 24
+#define CGROUP_CLIMB_MAX 64 /* before 6.1; of a cgroup that is deeper, no name is known */
 
 /*
  * Unrolls the loop: the verifiers of 5.10 and 6.1 (not of 6.12) reject a loop whose last instruction falls through to its first
@@ -105,39 +106,70 @@ static __always_inline __u64 is_delegated(struct kernfs_node *node)
 	return (uid + 0xffffffff) >> 32;
 }
 
-/*
- * Writes the names of a cgroup's path, without the root's. Each name after which an empty one follows, and all before it, were
- * chosen by another user than root, or the names next to the root are missing. Returns as read_path().
- */
-static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup)
+/* 6.1: "cgroup: Replace cgroup->ancestor_ids[] with ->ancestors[]". */
+static __always_inline bool has_ancestors(void)
 {
-	struct kernfs_node *node = READ(cgroup, kn);
+	return bpf_core_field_exists(((struct cgroup *)0)->ancestors);
+}
+
+/* The ancestor of a cgroup at this level; itself at its own level. Only if has_ancestors(). */
+static __always_inline struct cgroup *ancestor_of(struct cgroup *cgroup, __u32 level)
+{
+	void *ancestors = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
+	struct cgroup *ancestor = NULL;
+
+	bpf_core_read(&ancestor, sizeof(ancestor), ancestors + level * sizeof(ancestor));
+	return ancestor;
+}
+
+/* Where there are no ancestors[]: climbs from a directory at this level, and writes those next to the root to `out`, by level. */
+static __noinline __u64 climb_cgroups(__u64 *out, struct kernfs_node *node, __u32 level)
+{
+	UNROLL
+	for (int i = 0; i < CGROUP_CLIMB_MAX; i++) {
+		if (!node || !level)
+			break;
+		out[level & (CGROUP_DIRECTORIES - 1)] = (__u64)node; /* a deeper one that was there is of no use */
+		node = kernfs_parent(node);
+		level--;
+	}
+	return level;
+}
+
+/*
+ * Writes the names of a cgroup's path, from the root's children on: of a path that is too deep or too long, those that name unit, pod
+ * and container are there. An empty name: those after it were chosen by another user than root. The name "/": the rest is missing.
+ * `out` has room for PATH_BYTES_MAX, `directories` for CGROUP_DIRECTORIES. Returns the bytes, | TRUNCATED.
+ */
+static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup, __u64 *directories)
+{
+	__u32 level = READ(cgroup, level);
+	bool known = has_ancestors() || !climb_cgroups(directories, READ(cgroup, kn), level);
 	__u64 bytes = 0;
 
 	UNROLL
-	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
-		struct kernfs_node *parent;
+	for (__u32 i = 1; i <= CGROUP_DEPTH_MAX + 1; i++) {
+		struct kernfs_node *node;
 		long n;
 
-		if (!node)
+		barrier_var(level); /* or the compiler makes it the bound of the loop, which it then cannot unroll */
+		if (i > level)
 			return bytes;
-		parent = kernfs_parent(node);
-		if (!parent)
-			return bytes;
-		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX - 2)
+		if (!known || i > CGROUP_DEPTH_MAX || bytes > PATH_BYTES_MAX - NAME_BYTES_MAX - 4)
 			break;
-		out[bytes] = 0;
-		bytes += is_delegated(node);
+		node = has_ancestors() ? READ(ancestor_of(cgroup, i), kn) : (void *)directories[i];
 		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(node, name));
 		if (n > 0)
 			bytes += n;
-		node = parent;
+		out[bytes] = 0;
+		bytes += is_delegated(node);
 	}
-	if (bytes < PATH_BYTES_MAX)
+	if (bytes <= PATH_BYTES_MAX - 2) {
+		out[bytes++] = '/';
 		out[bytes++] = 0;
+	}
 	return bytes | TRUNCATED;
 }
-
 static __always_inline struct cgroup *cgroup_of_subsystem(struct css_set *css_set, __u32 id)
 {
 	struct cgroup_subsys_state *css = NULL;
@@ -180,24 +212,39 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 volatile const __u64 scope_id = 0; /* set by the loader */
 volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader */
 
-/* Whether the task is in the watched subtree. Deeper than CGROUP_DEPTH_MAX below its top: treated as outside the scope. */
+/* The id of a cgroup's ancestor at this level. */
+static __always_inline __u64 ancestor_id(struct cgroup *cgroup, __u32 level)
+{
+	__u64 id = 0;
+
+	if (has_ancestors())
+		return READ(ancestor_of(cgroup, level), kn, id);
+	bpf_core_read(&id, sizeof(id), &((struct cgroup___ids *)cgroup)->ancestor_ids[level]);
+	return id;
+}
+
+/* Whether the task is in the watched subtree, however deep. The loader ensures that its top is not deeper than CGROUP_DEPTH_MAX. */
 static __noinline __u64 in_scope(struct task_struct *task)
 {
 	struct css_set *css_set = READ(task, cgroups);
 	struct cgroup *cgroup = READ(css_set, dfl_cgrp);
-	struct kernfs_node *node;
+	__u32 level;
 
 	if (scope_hierarchy == HIERARCHY_MEMORY && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	if (scope_hierarchy == HIERARCHY_PIDS && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
 		cgroup = cgroup_of_subsystem(css_set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
-	node = cgroup ? READ(cgroup, kn) : NULL;
+	if (!cgroup)
+		return 0;
+	level = READ(cgroup, level);
 
 	UNROLL
-	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
-		if (!node || READ(node, id) == scope_id)
+	for (__u32 i = 1; i <= CGROUP_DEPTH_MAX; i++) {
+		barrier_var(level);
+		if (i > level)
 			break;
-		node = kernfs_parent(node);
+		if (ancestor_id(cgroup, i) == scope_id)
+			return 1;
 	}
-	return node && READ(node, id) == scope_id;
+	return 0;
 }

@@ -19,6 +19,8 @@
 #include "load.h"
 #include "maps.h"
 #include "mm_snapshot.h"
+#include "pending_facts.h"
+#include "repeats.h"
 #include "restart.h"
 #include "ring.h"
 #include "scratch.h"
@@ -33,7 +35,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
-	__u64 at = 0, exe_at;
+	__u64 at = 0, exe_at, context_at, context_end;
 
 	if (!record)
 		return;
@@ -42,6 +44,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	fill_identity(SCRATCH_REPORT, event, task, leader, signal);
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
+	event->clock_offset_ns = clock_offset_at(event->time_ns);
 	event->status_raw = status;
 	event->seccomp_mode = READ(task, seccomp.mode);
 	event->pdeath_signal = READ(leader, pdeath_signal);
@@ -50,6 +53,8 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 
 	if (has_facts)
 		at = append_pending_facts(at);
+	if (!at && may_lack_facts(&event->origin, &event->key))
+		event->flags |= EVENT_FLAG_FACTS_REFUSED;
 	if (in_user_namespace(task))
 		event->flags |= EVENT_FLAG_USER_NAMESPACE;
 	if (READ(signal, oom_mm))
@@ -63,14 +68,25 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = append_cgroup(append_credentials(at));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
+	if (!record->has_repeat_key)
+		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
 		if (has_facts)
 			at = append_senders(at);
-		if (has_mm)
-			at = append_args(SCRATCH_REPORT, append_env(SCRATCH_REPORT, append_published(SCRATCH_REPORT, at)));
-		else
+		context_at = at;
+		if (has_mm) {
+			at = append_published(SCRATCH_REPORT, at);
+			context_end = at;
+			at = append_env(SCRATCH_REPORT, at);
+			set_claims(context_at, context_end);
+			at = append_args(SCRATCH_REPORT, at);
+		} else {
 			at = append_snapshot_rest(at);
+		}
+	} else if (has_mm && !record->has_repeat_key) {
+		read_claims(at);
 	}
+	at = append_repeat_key(at);
 	if (!has_mm)
 		bpf_map_delete_elem(&mm_snapshots, &event->key);
 	if (at > sizeof(record->parts) || submit_record(record, sizeof(*event) + at))

@@ -148,6 +148,7 @@ static __always_inline void report_restart(struct task_struct *task, struct task
 	fill_identity(SCRATCH_RESTART, event, task, leader, READ(task, signal));
 	event->flags = EVENT_FLAG_RESTART;
 	event->time_ns = now_ns;
+	event->clock_offset_ns = clock_offset_at(now_ns);
 	at = append(record, 0, PART_PREDECESSOR, predecessor, sizeof(*predecessor));
 	at = append_exe(SCRATCH_RESTART, at);
 	at = append_ancestors(SCRATCH_RESTART, at);

@@ -34,6 +34,17 @@ static __always_inline __u64 ring_used_eighths(void)
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) * 8 / ring_bytes;
 }
 
+#define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */
+
+/* CLOCK_REALTIME - CLOCK_BOOTTIME now; 0: not known, as no loader publishes it. */
+static __always_inline __s64 clock_offset_at(__u64 now_ns)
+{
+	__u32 zero = 0;
+	struct clock *clock = bpf_map_lookup_elem(&wall_clock, &zero);
+
+	return clock && now_ns - clock->published_ns < CLOCK_VALID_NS ? clock->offset_ns : 0;
+}
+
 /* Fills in the process of a record. user: enum scratch_user, that of the record. */
 static __always_inline void fill_identity(__u32 user, struct event *event, struct task_struct *task, struct task_struct *leader,
 					  struct signal_struct *signal)

@@ -14,6 +14,7 @@
 #include "event.h"
 #include "maps.h"
 #include "paths.h"
+#include "repeat_key.h"
 
 #define PARTS_BYTES_MAX 12288 /* no part begins beyond */
 #define PART_BYTES_MAX 4352   /* no part is longer, its head included */
@@ -60,6 +61,7 @@ struct environment {
 	__u64 bytes; /* of the variables found so far, together */
 	__u64 cut_off; /* the page begins within a variable */
 	__u64 last; /* where the last variable of the page begins */
+	__u64 claims; /* hash of those found so far that name the service */
 	__u64 found; /* number of those in the page that are wanted, which begin at: */
 	__u64 begin[ENV_FOUND_MAX];
 };
@@ -91,7 +93,12 @@ struct record {
 	struct search search;
 	struct restart_key place;
 	struct origin_search origin;
+	__u64 leader; /* of the process for which an entry is added */
+	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
+	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
 	__u64 used_eighths; /* of the ring */
+	struct repeat_key repeat;
+	__u64 has_repeat_key; /* repeat is that of this process */
 };
 _Static_assert(offsetof(struct record, behind_page) == PAGE_BYTES && sizeof(((struct record *)0)->behind_page) >= sizeof(__u64),
 	       "a word may begin at the end of the page");
@@ -111,6 +118,8 @@ enum scratch_user {
 	SCRATCH_REPORT,
 	SCRATCH_SNAPSHOT,
 	SCRATCH_RESTART,
+	SCRATCH_SIGNAL, /* both programs for signals, as interrupts are disabled there */
+	SCRATCH_OOM,
 	SCRATCH_USERS,
 };
 

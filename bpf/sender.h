@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Descriptions of senders: executable, cgroup, arguments, ancestors. They are taken when a signal is generated, as a sender may
- * exit before its victim does. One description is kept for all signals of a sender (docs/decisions/0005).
+ * exit before its victim does. One that sends many signals is described once (docs/decisions/0005), and each victim keeps a copy
+ * until its end (docs/decisions/0068).
  */
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include <linux/bpf.h>
 
@@ -15,26 +19,33 @@
 #include "load.h"
 #include "maps.h"
 #include "paths.h"
+#include "pending_facts.h"
 #include "task.h"
 
 #define SENDER_VALID_NS 1000000000
 
 /* Describes task, which is current, all but its users: user memory is read. */
-static __always_inline void describe_task(struct description *out, struct task_struct *task, __u64 now_ns)
+static __always_inline void describe_task(struct description *out, struct task_struct *task, __u64 now_ns,
+					  __u64 *directories)
 {
 	struct mm_struct *mm = READ(task, mm);
 	struct fs_struct *fs = READ(task, fs);
 	__u64 exe = 0, cgroup, args = 0;
 
 	out->exe_flags = 0;
+	out->exe_inode = out->exe_device = 0;
 	if (mm && fs) {
+		struct inode *inode = READ(mm, exe_file, f_inode);
+
+		out->exe_inode = READ(inode, i_ino);
+		out->exe_device = READ(inode, i_sb, s_dev);
 		exe = read_path(out->data, &READ(mm, exe_file)->f_path, &fs->root);
 		out->exe_flags = exe_flags(exe) | (exe & TRUNCATED ? PART_FLAG_TRUNCATED : 0);
 		exe &= ~(TRUNCATED | OUTSIDE_ROOT);
 	}
 	if (exe > PATH_BYTES_MAX)
 		exe = 0;
-	cgroup = read_cgroup_path(out->data + exe, cgroup_of(task)) & ~TRUNCATED;
+	cgroup = read_cgroup_path(out->data + exe, cgroup_of(task), directories) & ~TRUNCATED;
 	if (cgroup > PATH_BYTES_MAX)
 		cgroup = 0;
 	if (mm)
@@ -47,26 +58,102 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->ancestors_count = read_ancestors(out->ancestors, task);
 }
 
-/*
- * Keeps a description of current, the sender of fact. It is renewed after a second, as the sender may change its name, and at once
- * when it changes its users: each effective user has its own.
- */
-static __always_inline void keep_sender(const struct signal_fact *fact, struct task_struct *task)
+/* The used part of a description. */
+static __always_inline __u64 description_bytes(const struct description *description)
 {
-	struct sender_key key = {.process = fact->sender, .exec_id = fact->sender_exec_id, .uid = fact->sender_uid};
-	struct description *known = bpf_map_lookup_elem(&sender_descriptions, &key);
-	struct description_scratch *fresh;
-	struct credentials users;
-	__u32 zero = 0;
+	__u64 bytes = (__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes;
 
+	if (bytes > sizeof(description->data))
+		bytes = sizeof(description->data);
+	return offsetof(struct description, data) + bytes;
+}
+
+/* Compared after copying: an LRU gives an element to another sender at any time. */
+static __always_inline bool is_same_sender(const struct sender_key *a, const struct sender_key *b)
+{
+	return a->process.start_boottime_ns == b->process.start_boottime_ns && a->process.pid == b->process.pid &&
+	       a->exec_id == b->exec_id && a->uid == b->uid;
+}
+
+/*
+ * Describes current in sender_scratch, for the sender whose key is there: as it is known, or anew if that is older than a second, as
+ * the sender may change its name, or if it changed its users since: each effective user has its own. A global function, as in
+ * task_parts.h. Returns whether it could.
+ */
+__u64 describe_sender(__u64 now_ns)
+{
+	__u32 zero = 0;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
+	struct known_sender *known;
+	struct credentials users;
+	__u64 bytes;
+
+	if (!scratch)
+		return 0;
 	read_credentials(&users, task);
-	if (known && fact->time_ns - known->time_ns < SENDER_VALID_NS && known->credentials.real_uid == users.real_uid &&
-	    known->credentials.login_uid == users.login_uid)
+	known = bpf_map_lookup_elem(&sender_descriptions, &scratch->known.key);
+	if (known && now_ns - known->description.time_ns < SENDER_VALID_NS && known->description.credentials.real_uid == users.real_uid &&
+	    known->description.credentials.login_uid == users.login_uid) {
+		bytes = description_bytes(&known->description);
+		bpf_probe_read_kernel(&scratch->known.description, bytes, &known->description);
+		if (is_same_sender(&known->key, &scratch->known.key))
+			return 1;
+	}
+	scratch->known.description.credentials = users;
+	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
+	bpf_map_update_elem(&sender_descriptions, &scratch->known.key, &scratch->known, BPF_ANY);
+	return 1;
+}
+
+/*
+ * Copies the first parts of the description in sender_scratch to a slot of a victim, which has held so many, and deletes the others.
+ * Returns how many it has now: all, or 0.
+ */
+__u64 keep_sender_parts(__u64 victim_start_ns, __u32 victim_pid, __u32 slot, __u32 parts, __u32 held)
+{
+	struct sender_part_key key = {.start_boottime_ns = victim_start_ns, .pid = victim_pid, .slot = slot};
+	__u32 zero = 0;
+	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
+	__u64 kept = parts;
+
+	if (!scratch)
+		return 0;
+	UNROLL
+	for (__u32 i = 0; i < SENDER_PARTS; i++) {
+		key.part = i;
+		if (i < parts && bpf_map_update_elem(&sender_parts, &key, (char *)&scratch->known.description + i * SENDER_PART_BYTES, BPF_ANY))
+			kept = 0;
+	}
+	delete_sender_parts(&key, kept, held > parts ? held : parts);
+	return kept;
+}
+
+/*
+ * Keeps the description of current, the sender of fact, with the victim: in the slot that its other fact does not use. Without room,
+ * it is only among sender_descriptions, until others displace it there.
+ */
+static __always_inline void keep_sender(struct pending_facts *facts, const struct process_key *victim, struct signal_fact *fact,
+					const struct signal_fact *other, enum fact_kind kind)
+{
+	__u32 slot = other->signo && other->sender_slot == 1 ? 2 : 1, zero = 0;
+	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
+	__u32 index = facts->holds.share, held = facts->holds.sender_parts[slot - 1], parts;
+	struct share *share = share_at(index), *all = share_at(0);
+
+	if (!scratch || !share || !all)
 		return;
-	fresh = bpf_map_lookup_elem(&sender_scratch, &zero);
-	if (!fresh)
+	scratch->known.key.process = fact->sender;
+	scratch->known.key.exec_id = fact->sender_exec_id;
+	scratch->known.key.uid = fact->sender_uid;
+	if (!describe_sender(fact->time_ns) || !index)
 		return;
-	fresh->description.credentials = users;
-	describe_task(&fresh->description, task, fact->time_ns);
-	bpf_map_update_elem(&sender_descriptions, &key, &fresh->description, BPF_ANY);
+	parts = (description_bytes(&scratch->known.description) + SENDER_PART_BYTES - 1) / SENDER_PART_BYTES;
+	if (!has_room(share->sender_parts + parts, all->sender_parts, SENDER_PARTS_MAX, kind))
+		parts = 0;
+	parts = keep_sender_parts(victim->start_boottime_ns, victim->pid, slot, parts, held);
+	if (parts)
+		fact->sender_slot = slot;
+	facts->holds.sender_parts[slot - 1] = parts;
+	change_share(index, 0, (__s32)parts - (__s32)held);
 }

@@ -16,6 +16,7 @@
 #include "kernel.h"
 #include "load.h"
 #include "maps.h"
+#include "pending_facts.h"
 #include "registers.h"
 #include "sender.h"
 #include "signals.h"
@@ -139,20 +140,33 @@ static __always_inline void fill_stack(struct signal_fact *fact, void *ctx)
 		fact->stack_frames = bytes / sizeof(fact->stack[0]);
 }
 
+/* A signal with the default action commits at once, or when it is delivered: unless it is blocked, or a tracer may suppress it. */
+static __always_inline enum fact_kind kind_of(struct task_struct *victim, struct task_struct *current, __u32 signo, __u32 result,
+					      __u32 action, bool committed)
+{
+	if (committed || (action == ACTION_DEFAULT && result != TRACE_SIGNAL_IGNORED && !READ(victim, ptrace) &&
+			  !HAS(READ(victim, blocked.sig[0]), signo)))
+		return FACT_COMMITS;
+	return READ(victim, signal) == READ(current, signal) ? FACT_SELF : FACT_REQUEST;
+}
+
 /* Keeps a generated signal, as the pending or committed one or as a termination request, unless an earlier one prevails. */
 static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, struct pending_facts *facts,
-					struct task_struct *victim, struct task_struct *current, __u32 action, bool committed)
+					struct task_struct *victim, struct task_struct *current, __u32 action, bool committed,
+					enum fact_kind kind)
 {
-	struct task_struct *current_leader;
+	struct task_struct *leader = READ(victim, group_leader), *current_leader;
+	struct process_key key = key_of(leader);
 	__u32 signo = ctx->args[0];
 	__u32 result = ctx->args[4];
-	struct signal_fact *fact;
+	struct signal_fact *fact, *other;
 	struct process_key sender;
 	bool is_request;
 
 	/* SIGNAL_UNKILLABLE protects an init from a fatal default action: a request, like a signal that is ignored. */
 	is_request = !committed && (action != ACTION_DEFAULT || result == TRACE_SIGNAL_IGNORED);
 	fact = is_request ? &facts->request : &facts->signal;
+	other = is_request ? &facts->signal : &facts->request;
 	/*
 	 * Only SIGKILL, during a core dump, replaces the signal that terminated it; another one of the same number has no
 	 * effect.
@@ -175,12 +189,18 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fact->action = action;
 	fact->committed = committed;
 	fact->group = ctx->args[3] != 0;
+	fact->sender_slot = 0;
 	fact->target_tid = READ(victim, pid);
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
-	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != facts->key.pid)
-		keep_sender(fact, current);
+	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != key.pid)
+		keep_sender(facts, &key, fact, other, kind);
+	if (!is_entry_of(facts, leader)) {
+		fact->signo = 0;
+		count_memory_full();
+		return;
+	}
 	if (wants_thread_context && committed && is_self_sent(fact, facts))
 		mark_trigger_thread(signo);
 }

@@ -54,7 +54,7 @@ __u64 append_cgroup(__u64 at)
 
 	if (!out)
 		return at;
-	return end_part(record, at, PART_CGROUP, read_cgroup_path(out, cgroup_of((void *)bpf_get_current_task())));
+	return end_part(record, at, PART_CGROUP, read_cgroup_path(out, cgroup_of((void *)bpf_get_current_task()), record->directories));
 }
 
 __u64 append_ancestors(__u32 user, __u64 at)

@@ -21,6 +21,7 @@
 #include "mm_snapshot.h"
 #include "oom.h"
 #include "pending_facts.h"
+#include "repeat_key.h"
 #include "restart.h"
 #include "scratch.h"
 #include "signal_facts.h"
@@ -49,6 +50,7 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	struct signal_struct *signal;
 	struct pending_facts *facts;
 	__u32 flags, action;
+	enum fact_kind kind;
 	bool committed;
 
 	if (signo - 1 >= SIGNALS || HAS(HARMLESS, signo))
@@ -74,9 +76,10 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (READ(victim, flags) & PF_KTHREAD)
 		return 0;
-	facts = facts_of(READ(victim, group_leader));
+	kind = kind_of(victim, current, signo, result, action, committed);
+	facts = facts_of(SCRATCH_SIGNAL, READ(victim, group_leader), kind);
 	if (facts)
-		keep_signal(ctx, facts, victim, current, action, committed);
+		keep_signal(ctx, facts, victim, current, action, committed, kind);
 	return 0;
 }
 
@@ -96,6 +99,7 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	struct fault *fault;
 	unsigned long siginfo, handler;
 	__s32 code = SI_KERNEL;
+	bool terminates;
 
 	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
 		return 0;
@@ -114,12 +118,13 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	}
 
 	current = (void *)bpf_get_current_task();
-	facts = facts_of(READ(current, group_leader));
+	terminates = action_of(handler) == ACTION_DEFAULT;
+	facts = facts_of(SCRATCH_SIGNAL, READ(current, group_leader), terminates ? FACT_COMMITS : FACT_SELF);
 	if (!facts)
 		return 0;
-	fault = action_of(handler) == ACTION_DEFAULT ? &facts->fault : &facts->handled_fault;
+	fault = terminates ? &facts->fault : &facts->handled_fault;
 	fill_fault(fault, signo, code, siginfo);
-	if (wants_thread_context && fault == &facts->fault)
+	if (wants_thread_context && terminates)
 		mark_trigger_thread(signo);
 	return 0;
 }
@@ -134,25 +139,22 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/mark_victim")
 int on_mark_victim(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *victim, *leader;
-	struct process_key key;
+	struct task_struct *victim = (void *)ctx->args[0], *leader = READ(victim, group_leader);
+	struct record *record = scratch(SCRATCH_OOM);
+	struct process_key key = key_of(leader);
 	struct oom *oom;
 
-	victim = (void *)ctx->args[0];
 	/* The victim already exited on another CPU: its record has the sizes, and an entry made now would leak. */
-	if (has_group_dead() && !READ(victim, signal, live.counter))
+	if (!record || (has_group_dead() && has_exited(leader)))
 		return 0;
-	leader = READ(victim, group_leader);
-	key = key_of(leader);
-	bpf_map_update_elem(&oom_victims, &key, &no_oom, BPF_ANY);
-	oom = bpf_map_lookup_elem(&oom_victims, &key);
-	if (!oom) {
+	/* Made here and copied as a whole: the victim may exit at any time, and an element that was deleted is another victim's at once. */
+	oom = (struct oom *)record->page;
+	read_oom(oom, victim, READ(victim, mm), record->directories);
+	if (bpf_map_update_elem(&oom_victims, &key, oom, BPF_ANY))
 		count_memory_full();
-		return 0;
-	}
 	/* Counts the victim in pending_counts, so that its exit looks into the maps even if there was no room for its SIGKILL. */
-	facts_of(leader);
-	read_oom(oom, victim, READ(victim, mm));
+	if (!facts_of(SCRATCH_OOM, leader, FACT_COMMITS) || (has_group_dead() && has_exited(leader)))
+		drop_facts(key.start_boottime_ns, key.pid);
 	return 0;
 }
 
@@ -195,11 +197,11 @@ SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (!has_preemptible_tracepoints()) {
-		on_exit(ctx, false, false);
+		on_exit(ctx, ONLY_PROBE);
 		return 0;
 	}
 	bpf_preempt_disable();
-	on_exit(ctx, true, false);
+	on_exit(ctx, FIRST_PROBE);
 	bpf_preempt_enable();
 	return 0;
 }
@@ -216,7 +218,7 @@ SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit_again(struct bpf_raw_tracepoint_args *ctx)
 {
 	bpf_preempt_disable();
-	on_exit(ctx, true, true);
+	on_exit(ctx, SECOND_PROBE);
 	bpf_preempt_enable();
 	return 0;
 }
@@ -226,7 +228,7 @@ SEC("raw_tp/sched_process_exit")
 int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 {
 	bpf_preempt_disable();
-	on_exit(ctx, true, true);
+	on_exit(ctx, LAST_PROBE);
 	bpf_preempt_enable();
 	return 0;
 }
@@ -270,6 +272,11 @@ const union {
 	enum task_flag task_flag;
 	enum pending_counts_flag pending_counts_flag;
 	enum cgroup_hierarchy cgroup_hierarchy;
+	enum cgroup_limit cgroup_limit;
+	enum repeat_flag repeat_flag;
+	enum repeat_outcome repeat_outcome;
+	enum claims_value claims_value;
+	struct repeat_key repeat_key;
 	struct event event;
 	struct origin origin;
 	struct part part;

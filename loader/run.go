@@ -56,6 +56,10 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 		return err
 	}
 	defer ring.Close()
+	repeats, err := attached.Repeats()
+	if err != nil {
+		return err
+	}
 	if err := host.DropPrivileges(attached.TryServing); err != nil {
 		return err
 	}
@@ -65,7 +69,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	notifyReady(log)
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
-		Ring: ring, Probes: attached, Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys},
+		Ring: ring, Probes: attached, Repeats: repeats, Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys},
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID), Log: log,
 		Hello: wire.Hello{
 			LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,

@@ -11,7 +11,8 @@ import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
 import type { Death } from './core/wire/event.ts';
-import { type DisplacedByLimit, exceeded } from './core/words/shares.ts';
+import { unknownRepeats } from './core/words/repeats.ts';
+import { exceeded } from './core/words/shares.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
@@ -26,7 +27,7 @@ import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
 import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
-import { ShareLog } from './io/share-log.ts';
+import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
 
@@ -38,8 +39,6 @@ type Counts = ReturnType<typeof noCounts>;
 const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
-/** How often the service checks whether to log that an origin lost something, because it held most. */
-const SHARES_CHECK_MS = 1_000;
 
 const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
@@ -67,7 +66,11 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), open: queue.open });
+  const state = pipelines.newState(
+    rules,
+    config,
+    queue && { uids: queue.uids(), open: queue.open, repeats: queue.repeats },
+  );
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });
@@ -80,8 +83,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     traces: config.traces && (await startTraces(config.traces, log)),
   };
   const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
-  const shareLog = new ShareLog(log);
-  setInterval(() => shareLog.update(snapshot().exceeded), SHARES_CHECK_MS).unref();
+  logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
@@ -94,7 +96,8 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     clock: CLOCK,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
-      countTermination: (resource, verdict, origin) => metrics?.terminated(resource, verdict, origin),
+      countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) return report(items, printer, printed);
         if (!(await keep(queue, items, open, stop.signal))) return false;
@@ -174,19 +177,21 @@ interface Stages {
 
 function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
-  const displaced = (): DisplacedByLimit => ({
-    queue_bytes: queue?.displaced,
-    ...exporters.metrics?.displaced,
-    spans: exporters.traces?.displaced,
-    stdout_bytes: printer?.displaced,
-    ...pipelines.displaced(state),
-  });
   return () => ({
     startedMs,
     counters: queue?.totals ?? printed,
     duplicates: state.duplicates,
     falseClaims: state.falseClaims,
-    exceeded: exceeded(displaced(), host().userNames),
+    exceeded: exceeded(
+      {
+        queue_bytes: queue?.displaced,
+        stdout_bytes: printer?.displaced,
+        spans: exporters.traces?.displaced,
+        ...exporters.metrics?.displaced,
+        ...pipelines.displaced(state),
+      },
+      host().userNames,
+    ),
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
@@ -241,7 +246,7 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     state: pipelines.newState(readRules(config.rules), settings),
     host: hostReader(),
     clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, store: async () => true },
+    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
-import { conclude } from './core/conclude.ts';
+import { type Conclusion, conclude } from './core/conclude.ts';
 import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
 import { Last, Recent, Seen } from './core/filter/memory.ts';
+import { filteredUntil, Repeats, type StoredRepeat } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
-import type { OriginKey } from './core/shares.ts';
+import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
+import { uidOf } from './core/telemetry/uid.ts';
 import { isoTime } from './core/time.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
-import type { Death, Restart } from './core/wire/event.ts';
+import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import { type Item, UIDS_MAX } from './io/queue/queue.ts';
 
@@ -31,10 +33,17 @@ export interface Settings {
   readonly spans: SpansMode;
 }
 
-/** What the queue kept of the previous run. */
-export interface Remembered {
-  readonly uids: readonly string[];
+/** What changes with the items, and is stored with them. */
+export interface Open {
+  /** Aggregated terminations that are in no summary yet. */
   readonly open: readonly StoredAggregate[];
+  /** The keys whose terminations the kernel only counts. */
+  readonly repeats: readonly StoredRepeat[];
+}
+
+/** What the queue kept of the previous run. */
+export interface Remembered extends Open {
+  readonly uids: readonly string[];
 }
 
 /** State that is kept between messages. */
@@ -45,6 +54,7 @@ export interface State {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly repeats: Repeats;
   readonly latest: Last<RecentTermination>;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
@@ -64,11 +74,16 @@ export interface Clock {
 export interface Effects {
   /** null: spans are not sent. */
   readonly sendSpan: ((span: ReturnType<typeof buildSpan>, origin: OriginKey) => void) | null;
-  /** Counts a termination in the metrics. Not called for terminations that a rule ignores. */
-  readonly countTermination: (resource: Attributes, verdict: Verdict, origin: OriginKey) => void;
+  /** Counts terminations in the metrics. Not called for those that a rule ignores. */
+  readonly countTermination: (resource: Attributes, verdict: Counted, origin: OriginKey, times: number) => void;
   /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
-  readonly store: (items: readonly Item[], open: readonly StoredAggregate[]) => Promise<boolean>;
+  readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
+  /** Terminations that the kernel counted under a key that this service does not know. */
+  readonly unknownRepeats: (count: number) => void;
 }
+
+/** What the metrics count of a verdict. */
+export type Counted = Pick<Verdict, 'cause' | 'errorType'>;
 
 export interface Pipeline {
   readonly settings: Settings;
@@ -85,6 +100,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     recent: new Recent(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     restarts: new Restarts(),
+    repeats: new Repeats(before?.repeats),
     latest: new Last(RECENT_MAX),
     duplicates: 0,
     falseClaims: 0,
@@ -92,17 +108,25 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
   };
 }
 
-/** Handles one batch, and acknowledges it once it is stored. False: it was not stored, because the service is shutting down. */
+/**
+ * Handles one batch, and acknowledges it once it is stored; then the loader may count further terminations under the keys that this batch
+ * armed. False: it was not stored, because the service is shutting down.
+ */
 export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
   const items: Item[] = [];
+  const totals: Repeat[] = [];
   let seq: bigint | null = null;
   for (const message of messages) {
     const item = handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);
     if ('seq' in message) seq = message.seq;
+    if (message.type === 'repeat') totals.push(message);
   }
+  const requests = pipeline.state.repeats.requests();
   if (!(await store(pipeline, items))) return false;
   if (seq !== null) connection.ack(seq);
+  for (const { id, total } of totals) connection.counted(id, total);
+  for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return true;
 }
 
@@ -118,6 +142,11 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
       return handleTermination(pipeline, message, bootId);
     case 'restart':
       return handleRestart(pipeline, message, bootId);
+    case 'repeat':
+      return handleRepeat(pipeline, message, bootId);
+    case 'repeats':
+      pipeline.state.repeats.keep(message.ids, bootId);
+      return null;
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -142,7 +171,8 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
     return null;
   }
   const { uid, origin, outcome, rule, subject, resource, verdict, record } = conclusion;
-  if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin);
+  if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
+  armRepeats(pipeline, death, conclusion, bootId);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
@@ -163,6 +193,52 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
+}
+
+/** Returns the item that counts what the total adds. null: nothing. */
+function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootId: string): Item | null {
+  const { count, firstNs, lastNs, meaning } = state.repeats.count(repeat, bootId);
+  if (count === 0) return null;
+  const endedNs = lastNs + repeat.clock_offset_ns;
+  if (meaning === null) effects.unknownRepeats(count);
+  else {
+    const { service: key, origin, cause, executable, sender, severity, resource } = meaning;
+    state.recent.add(key, origin, lastNs, count);
+    if (meaning.metric) effects.countTermination(resource, meaning, origin, count);
+    if (repeat.as === 'aggregated')
+      state.loops.addCounted(
+        { key, origin, endedNs, cause, executable, sender, severity, resource },
+        count,
+        firstNs + repeat.clock_offset_ns,
+        clock.steadyMs(),
+      );
+  }
+  const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
+  const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
+  const origin = meaning?.origin ?? OTHER_ORIGINS;
+  return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
+}
+
+/** Has the kernel count further terminations like this one, if no one needs a record of them. */
+function armRepeats(
+  { state, settings }: Pipeline,
+  death: Death,
+  conclusion: Extract<Conclusion, { kind: 'new' }>,
+  bootId: string,
+): void {
+  const { outcome, subject, rule, service, verdict } = conclusion;
+  if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
+  if (state.repeats.isArmed(death, bootId)) return;
+  const untilNs =
+    outcome === 'aggregated'
+      ? state.loops.countUntil(service) - death.clock_offset_ns
+      : filteredUntil(death, subject, state.rules);
+  if (untilNs === null) return;
+  const { cause, errorType } = verdict;
+  const { origin, executable, sender, severity, resource } = conclusion;
+  const said = { service, origin, cause, errorType, executable, sender, severity, resource };
+  const meaning = { as: outcome, ...said, metric: rule.action !== 'ignore' };
+  state.repeats.arm(death, bootId, meaning, untilNs);
 }
 
 /** Stores the summaries that are due. `all`: also those of minutes that are not over. */
@@ -186,7 +262,7 @@ export function recentTerminations(settings: Settings, state: State): readonly R
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
   const { state, effects } = pipeline;
   const all = [...items, ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate))];
-  const open = state.loops.open();
+  const open = { open: state.loops.open(), repeats: state.repeats.stored() };
   state.stored = state.stored.then(() => effects.store(all, open));
   return state.stored;
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import { rulesOf } from '../src/core/filter/rules.ts';
 import { readRecord } from '../src/core/telemetry/stored.ts';
-import type { Death, Hello, Restart } from '../src/core/wire/event.ts';
+import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
@@ -18,7 +18,7 @@ import {
   recentTerminations,
   type Settings,
 } from '../src/pipeline.ts';
-import { exitedWith, victim } from './support/deadly.ts';
+import { END, exitedWith, OFFSET, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
 
 const BOOT = 'first-boot';
@@ -51,8 +51,10 @@ function build(options: Options = {}) {
     clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0 },
     effects: {
       sendSpan: () => did.push('span'),
-      countTermination: (_, { cause }) => did.push(`count ${cause}`),
-      store: async (items, aggregates) => {
+      countTermination: (_, { cause }, __, times) =>
+        did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
+      unknownRepeats: (count) => did.push(`unknown ${count}`),
+      store: async (items, { open: aggregates }) => {
         if (!stores()) return false;
         did.push(`store ${items.length}`);
         stored.push(items);
@@ -64,9 +66,19 @@ function build(options: Options = {}) {
   return { pipeline, did, stored, open };
 }
 
-function received(messages: readonly LoaderMessage[], acks: bigint[] = [], bootId = BOOT): Received {
+function received(
+  messages: readonly LoaderMessage[],
+  acks: bigint[] = [],
+  bootId = BOOT,
+  sent: string[] = [],
+): Received {
   const hello = { boot_id: bootId } as Hello;
-  return { messages, hello, connection: { ack: (seq) => acks.push(seq) } };
+  const connection = {
+    ack: (seq: bigint) => acks.push(seq),
+    arm: (key: string, as: string, untilNs: bigint) => sent.push(`arm ${key} ${as} ${untilNs}`),
+    counted: (id: bigint, total: bigint) => sent.push(`counted ${id} ${total}`),
+  };
+  return { messages, hello, connection };
 }
 
 const failing = (pid: number, seq: bigint): Death => ({ ...exitedWith(3, { process: victim({ pid }) }), seq });
@@ -156,6 +168,137 @@ describe('a termination', () => {
     expect(stored[2]?.map(({ kind }) => kind)).toEqual(['summary']);
     expect([did.at(-1), open]).toEqual(['store 1', [1, 1, 0]]);
     expect(readRecord(stored[2]?.[0]?.record as Uint8Array).eventName).toBe('whodunit.process.termination.summary');
+  });
+});
+
+describe('equal terminations', () => {
+  const KEY = { key: 'f00d', file: true, claims: true };
+  const equal = (pid: number, changes: Partial<Death> = {}): Death => ({
+    ...failing(pid, BigInt(pid)),
+    repeat: KEY,
+    ...changes,
+  });
+  const total = (count: number, changes: Partial<Repeat> = {}): Repeat => ({
+    type: 'repeat',
+    id: 7n,
+    key: KEY.key,
+    as: 'aggregated',
+    total: BigInt(count),
+    first_ns: END + 1_000_000n,
+    last_ns: END + 9_000_000n,
+    clock_offset_ns: OFFSET,
+    ...changes,
+  });
+  const minuteEnd = END + 60_000_000_000n;
+  const short = { process: victim({ start_boottime_ns: END - 1n, cgroup: null }) };
+
+  it('over the budget are armed once, until the minute is over, after what armed them is stored', async () => {
+    const { pipeline, did } = build({ recordsPerMinute: 1 });
+    const sent: string[] = [];
+    await handleBatch(pipeline, received([equal(1), equal(2), equal(3)], [], BOOT, sent));
+    expect(sent).toEqual([`arm f00d aggregated ${minuteEnd}`]);
+    await handleBatch(pipeline, received([equal(4)], [], BOOT, sent));
+    expect([sent.length, did.at(-1)]).toEqual([1, 'store 1']);
+  });
+
+  it('are not armed by a batch that could not be stored', async () => {
+    const sent: string[] = [];
+    const { pipeline } = build({ recordsPerMinute: 1, stores: () => false });
+    await handleBatch(pipeline, received([equal(1), equal(2)], [], BOOT, sent));
+    expect(sent).toEqual([]);
+  });
+
+  it('are armed for a minute if the rules filter all of them', async () => {
+    const { pipeline } = build({ mode: 'default', recordsPerMinute: 10 });
+    const sent: string[] = [];
+    await handleBatch(pipeline, received([equal(1, short)], [], BOOT, sent));
+    expect(sent).toEqual([`arm f00d filtered ${minuteEnd}`]);
+  });
+
+  it.each([
+    ['the limit per minute is off', { mode: 'default' }, short],
+    ['no key is known', { mode: 'default', recordsPerMinute: 10 }, { ...short, repeat: null }],
+    [
+      'the names of the service could not be read',
+      { mode: 'default', recordsPerMinute: 10 },
+      { ...short, repeat: { ...KEY, claims: false } },
+    ],
+    ['there is a record', { recordsPerMinute: 10 }, {}],
+  ] as const)('are not armed if %s', async (_, options, changes) => {
+    const { pipeline } = build(options);
+    const sent: string[] = [];
+    await handleBatch(pipeline, received([equal(1, changes)], [], BOOT, sent));
+    expect(sent).toEqual([]);
+  });
+
+  it('count once however often their total is received, in the metrics and in the summary of their minute', async () => {
+    const { pipeline, did, stored } = build({ recordsPerMinute: 1 });
+    const sent: string[] = [];
+    await handleBatch(pipeline, received([equal(1), equal(2)]));
+    for (const count of [5, 5, 8]) await handleBatch(pipeline, received([total(count)], [], BOOT, sent));
+    expect(sent).toEqual(['counted 7 5', 'counted 7 5', 'counted 7 8']);
+    expect(did.filter((what) => /×/.test(what))).toEqual(['count 5 × exit', 'count 3 × exit']);
+    expect(stored.flat().map(({ kind, times }) => [kind, times])).toEqual([
+      [undefined, undefined],
+      ['aggregated', undefined],
+      ['aggregated', 5],
+      ['aggregated', 3],
+    ]);
+    await flushSummaries(pipeline, true);
+    const { attributes, body } = readRecord(stored.at(-1)?.[0]?.record as Uint8Array);
+    expect(attributes['whodunit.aggregated.count']).toBe(9);
+    expect(body).toContain('9 more times');
+  });
+
+  it('that are filtered make no summary', async () => {
+    const { pipeline, stored } = build({ mode: 'default', recordsPerMinute: 10 });
+    await handleBatch(pipeline, received([equal(1, short)]));
+    await handleBatch(pipeline, received([total(4, { as: 'filtered' })]));
+    expect(stored[1]?.map(({ kind, times, record }) => [kind, times, record])).toEqual([[undefined, 4, null]]);
+    await flushSummaries(pipeline, true);
+    expect(stored[2]).toEqual([]);
+  });
+
+  it('count once after a restart of the service, under what they were armed as', async () => {
+    const before = build({ recordsPerMinute: 1 });
+    await handleBatch(before.pipeline, received([equal(1), equal(2)]));
+    await handleBatch(before.pipeline, received([total(5)]));
+    const after = build({ recordsPerMinute: 1 });
+    const { loops, repeats } = before.pipeline.state;
+    const remembered = JSON.parse(JSON.stringify({ uids: [], open: loops.open(), repeats: repeats.stored() }));
+    const pipeline = { ...after.pipeline, state: newState(rulesOf([], 'all'), after.pipeline.settings, remembered) };
+    await handleBatch(pipeline, received([total(5)]));
+    await handleBatch(pipeline, received([total(6)]));
+    expect(after.stored.flat().map(({ kind, times }) => [kind, times])).toEqual([
+      ['summary', undefined],
+      ['aggregated', 1],
+    ]);
+  });
+
+  it('are counted without a summary if the state of the service was lost', async () => {
+    const { pipeline, did, stored } = build({ recordsPerMinute: 1 });
+    await handleBatch(pipeline, received([total(5)]));
+    expect([did, stored[0]?.[0]?.times]).toEqual([['unknown 5', 'store 1'], 5]);
+  });
+
+  it('of another boot, or under another entry, are others', async () => {
+    const { pipeline, stored } = build({ recordsPerMinute: 1 });
+    await handleBatch(pipeline, received([equal(1), equal(2)]));
+    await handleBatch(pipeline, received([total(5)]));
+    await handleBatch(pipeline, received([total(5, { id: 8n })]));
+    await handleBatch(pipeline, received([total(5, { id: 8n })], [], 'second-boot'));
+    expect(stored.flat().flatMap(({ times }) => times ?? [])).toEqual([5, 5, 5]);
+  });
+
+  it('are forgotten when the loader has removed their entry', async () => {
+    const { pipeline } = build({ recordsPerMinute: 1 });
+    await handleBatch(pipeline, received([equal(1), equal(2)]));
+    await handleBatch(pipeline, received([{ type: 'repeats', ids: [] }]));
+    expect(pipeline.state.repeats.stored()).toHaveLength(1);
+    await handleBatch(pipeline, received([total(5), { type: 'repeats', ids: [7n] }]));
+    expect(pipeline.state.repeats.stored()).toMatchObject([{ id: '7', total: '5' }]);
+    await handleBatch(pipeline, received([{ type: 'repeats', ids: [8n] }]));
+    expect(pipeline.state.repeats.stored()).toEqual([]);
   });
 });
 

@@ -42,8 +42,20 @@ const TYPES = [
   'predecessor',
   'counters',
   'shared',
+  'share',
+  'sender_part_key',
+  'clock',
+  'holding',
   'pending_counts_flag',
   'cgroup_hierarchy',
+  'cgroup_limit',
+  'repeat_flag',
+  'repeat_outcome',
+  'claims_value',
+  'repeat_key',
+  'repeat_place',
+  'repeat_total',
+  'repeat_reserve',
 ];
 
 async function generate(directory: string): Promise<void> {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real cgroups with real processes, at the paths that container runtimes and systemd use, without running these.
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { until } from './program.ts';
 
 const EMPTY_WITHIN_MS = 5_000;
 
 export interface Cgroup {
   readonly directory: string;
+  /** From the root of its hierarchy, as for WHODUNIT_SCOPE. */
+  readonly path: string;
   /** Returns a command that enters the cgroup and executes the given command. */
   readonly enter: (command: readonly string[]) => string[];
   /** Waits until its processes are gone, then removes it and its parents up to the directory of this process. */
@@ -19,7 +21,8 @@ export interface Cgroup {
  * always there if that is asked for.
  */
 export function makeCgroup(path: string, version?: 'v2'): Cgroup {
-  const root = join(mountPoint(version), `whodunit-test-${process.pid}`);
+  const mount = mountPoint(version);
+  const root = join(mount, `whodunit-test-${process.pid}`);
   const directory = join(root, path);
   mkdirSync(directory, { recursive: true });
   const enter = (command: readonly string[]) => [
@@ -33,7 +36,7 @@ export function makeCgroup(path: string, version?: 'v2'): Cgroup {
     for (let below = directory; below !== dirname(root); below = dirname(below))
       await until(`${below} is empty`, EMPTY_WITHIN_MS, () => removed(below));
   };
-  return { directory, enter, remove };
+  return { directory, path: join('/', relative(mount, directory)), enter, remove };
 }
 
 function mountPoint(version?: 'v2'): string {

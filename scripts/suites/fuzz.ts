@@ -51,8 +51,8 @@ async function fuzzGo({ package: path, name }: GoFuzzer, seconds: number): Promi
   });
   if (failure === undefined || TIME_IS_OVER.test(output)) {
     print(`${name}: ${output.split('\n').findLast((line) => line.startsWith('fuzz: '))}`);
-    return { passed: 1, failed: 0, skipped: 0 };
+    return { passed: 1, failed: [], skipped: [] };
   }
   print(`${output.trimEnd()}\n${failure.message}`);
-  return { passed: 0, failed: 1, skipped: 0 };
+  return { passed: 0, failed: [`${path}: ${name}`], skipped: [] };
 }

@@ -30,24 +30,27 @@ export async function goTests(): Promise<Counts> {
   return countEvents(events, code);
 }
 
-/** Counts tests without subtests. A package that fails without a failed test (it does not build) counts as one failure. */
+/**
+ * Counts tests without subtests. A package that fails without a failed test (it does not build, or it failed outside its tests) counts as
+ * one failure.
+ */
 export function countEvents(events: readonly TestEvent[], exitCode: number | null): Counts {
-  const results = new Map<string, string>();
+  const results = new Map<string, { readonly action: string; readonly package: string }>();
   const failedPackages = new Set<string>();
   for (const { Action, Package, Test } of events) {
     if (!['pass', 'fail', 'skip'].includes(Action)) continue;
-    if (Test !== undefined) results.set(`${Package} ${Test}`, Action);
+    if (Test !== undefined) results.set(`${Package}: ${Test}`, { action: Action, package: Package });
     else if (Action === 'fail') failedPackages.add(Package);
   }
   const names = [...results.keys()];
   const leaves = names.filter((name) => !names.some((other) => other.startsWith(`${name}/`)));
-  const failed = leaves.filter((name) => results.get(name) === 'fail');
-  const skipped = leaves.filter((name) => results.get(name) === 'skip').length;
-  for (const name of failed) failedPackages.delete(name.split(' ')[0] as string);
-  const failures = failed.length + failedPackages.size;
+  const thatEnded = (action: string) => leaves.filter((name) => results.get(name)?.action === action);
+  const failed = thatEnded('fail');
+  for (const name of failed) failedPackages.delete(results.get(name)?.package ?? '');
+  const failures = [...failed, ...[...failedPackages].map((name) => `${name} (failed outside its tests)`)];
   return {
-    passed: leaves.length - failed.length - skipped,
-    failed: failures === 0 && exitCode !== 0 ? 1 : failures,
-    skipped,
+    passed: thatEnded('pass').length,
+    failed: failures.length === 0 && exitCode !== 0 ? [`go test (ended with ${exitCode})`] : failures,
+    skipped: thatEnded('skip'),
   };
 }

@@ -78,7 +78,7 @@ export const KNOBS = {
     kind: COUNT_OR_OFF,
     fallback: '10',
     unless: { when: 'with `WHODUNIT_REPORT=all`', fallback: 'off' },
-    what: 'Maximum number of records per minute for each service, user, executable, and unit, container or pod. Further terminations in that minute are aggregated into one summary.',
+    what: 'Maximum number of records per minute for each service, user, executable, and unit, container or pod. Further terminations in that minute are aggregated into one summary, and equal ones are [only counted in the kernel](decisions/0065-repeats-are-counted-in-the-kernel.md), as are those that the rules filter by facts alone. `off`: no limit, and each is received.',
   },
   WHODUNIT_ARGUMENTS: {
     reader: 'service',

@@ -2,7 +2,7 @@
 // The stages of one termination in order: duplicate? → verdict → identities → filter → aggregation → record. Pure, except that it
 // updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import type { CrashLoops } from './filter/aggregate.ts';
+import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
@@ -45,6 +45,13 @@ export type Conclusion =
       readonly rule: Rule;
       readonly subject: Subject;
       readonly verdict: Verdict;
+      readonly severity: Candidate['severity'];
+      /** As in `Candidate`. */
+      readonly sender: string | null;
+      /** As in `Candidate`. */
+      readonly service: string;
+      /** As in `Candidate`. */
+      readonly executable: string | null;
       /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
       readonly resource: Attributes;
       /** null unless the outcome is `reported`. */
@@ -67,16 +74,15 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
   const resource = countedResource(victim, host);
-  const facts = { kind: 'new', uid, origin, rule, subject, verdict, resource } as const;
+  const severity = severityOf(verdict);
+  const sender = identities.sender?.name ?? null;
+  const { executable } = victim;
+  const said = { verdict, severity, sender, service, executable, resource };
+  const facts = { kind: 'new', uid, origin, rule, subject, ...said } as const;
   if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
 
   const { cause, endedNs } = verdict;
-  if (
-    loops.add(
-      { key: service, origin, endedNs, cause, executable: victim.executable, severity: severityOf(verdict), resource },
-      nowMs,
-    )
-  )
+  if (loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs))
     return { ...facts, outcome: 'aggregated', record: null };
 
   const record = buildRecord({

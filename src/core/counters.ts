@@ -41,12 +41,15 @@ export interface Countable {
   /** Absent: a termination that is reported or filtered. `summary`: a summary of aggregated terminations, or a restart. */
   readonly kind?: 'aggregated' | 'summary';
   readonly record: Uint8Array | null;
+  /** Terminations that the kernel counted are one item. Absent: 1. */
+  readonly times?: number;
 }
 
 /** Counts one item on both sides of the sum. `record`: the counter for an item with a record; `reported` if nothing is sent. */
 export function count(counters: Record<CounterName, number>, item: Countable, record: 'pending' | 'reported'): void {
-  counters[item.kind === 'summary' ? 'summaries' : 'received'] += 1;
-  counters[item.record !== null ? record : item.kind === 'aggregated' ? 'aggregated' : 'filtered'] += 1;
+  const { times = 1 } = item;
+  counters[item.kind === 'summary' ? 'summaries' : 'received'] += times;
+  counters[item.record !== null ? record : item.kind === 'aggregated' ? 'aggregated' : 'filtered'] += times;
 }
 
 /** Records lost in this stage of the service. */

@@ -8,13 +8,23 @@ export interface KernelCounts {
   /** Terminations that the kernel, or the loader, lost. */
   readonly kernel: number;
   readonly loader: number;
+  /** Facts about signals that were not kept. Absent in a file of an older release. */
+  readonly facts?: number;
 }
 
-export const NOTHING_EXPORTED: KernelCounts = { boot: null, normalExits: 0, kernel: 0, loader: 0 };
+export const NOTHING_EXPORTED: KernelCounts = { boot: null, normalExits: 0, kernel: 0, loader: 0, facts: 0 };
 
 /** What came after `before`. Counters of another boot, and a counter that is smaller than before, began again at 0. */
 export function increase(now: KernelCounts, before: KernelCounts): KernelCounts {
-  const of = (name: 'normalExits' | 'kernel' | 'loader'): number =>
-    now.boot !== before.boot || now[name] < before[name] ? now[name] : now[name] - before[name];
-  return { boot: now.boot, normalExits: of('normalExits'), kernel: of('kernel'), loader: of('loader') };
+  const of = (name: 'normalExits' | 'kernel' | 'loader' | 'facts'): number => {
+    const [total = 0, exported = 0] = [now[name], before[name]];
+    return now.boot !== before.boot || total < exported ? total : total - exported;
+  };
+  return {
+    boot: now.boot,
+    normalExits: of('normalExits'),
+    kernel: of('kernel'),
+    loader: of('loader'),
+    facts: of('facts'),
+  };
 }

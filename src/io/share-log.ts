@@ -4,20 +4,18 @@
 import { type Exceeded, exceededSentence } from '../core/words/shares.ts';
 import type { Log } from './log.ts';
 
-export class ShareLog {
-  readonly #log: Log;
+/** How often it is checked. */
+const CHECK_MS = 1_000;
+
+/** Logs while the service runs. `read`: the limits at which something was lost since the service started. */
+export function logExceeded(log: Log, read: () => readonly Exceeded[]): void {
   /** What was lost when it was logged last, by limit. */
-  readonly #logged = new Map<string, number>();
-
-  constructor(log: Log) {
-    this.#log = log;
-  }
-
-  /** `all`: the limits at which something was lost since the service started. */
-  update(all: readonly Exceeded[]): void {
-    for (const one of all) {
-      if (one.count === this.#logged.get(one.limit)) continue;
-      if (this.#log.rateLimited(`limit ${one.limit}`, exceededSentence(one))) this.#logged.set(one.limit, one.count);
+  const logged = new Map<string, number>();
+  const check = (): void => {
+    for (const one of read()) {
+      if (one.count === logged.get(one.limit)) continue;
+      if (log.rateLimited(`limit ${one.limit}`, exceededSentence(one))) logged.set(one.limit, one.count);
     }
-  }
+  };
+  setInterval(check, CHECK_MS).unref();
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The backend answers HTTP 500, then INTERNAL, to every request during 100 terminations a second, and works again later. Neither answer
-// says that a record is bad, so every record must arrive.
+// says that a record is bad, so every record must arrive. Only the test's own processes are watched, so that the default queue is large
+// enough, whatever else terminates on the machine meanwhile.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeCgroup } from '../../scripts/stack/cgroup.ts';
 import type { Protocol } from '../../scripts/stack/whodunit.ts';
 import { FaultyCollector } from './faulty-collector.ts';
 import { startReaper } from './reap.ts';
@@ -31,14 +33,16 @@ export const backendFails: Scenario = {
 
 async function overOne(protocol: Protocol, failsMs: number): Promise<Result> {
   const proxy = await FaultyCollector.start();
+  const cgroup = makeCgroup('backend-fails', 'v2');
   const options: StackOptions = {
     protocol,
+    scope: cgroup.path,
     endpoints: (collector) => proxy.inFrontOf(collector),
     env: { OTEL_METRICS_EXPORTER: 'none' },
   };
   try {
     return await onStack(options, async (stack) => {
-      const reaper = startReaper({ rate: RATE });
+      const reaper = startReaper({ rate: RATE, cgroup });
       await sleep(UP_MS);
       proxy.fault = 'fails';
       await sleep(failsMs);
@@ -53,5 +57,6 @@ async function overOne(protocol: Protocol, failsMs: number): Promise<Result> {
     });
   } finally {
     proxy.stop();
+    await cgroup.remove();
   }
 }

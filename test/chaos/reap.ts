@@ -2,6 +2,7 @@
 // Starts the reaper and returns its ledger after its exit.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Cgroup } from '../../scripts/stack/cgroup.ts';
 import { AppendedLines } from '../../scripts/stack/otlp-file.ts';
 import { REAPER, startProgram, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { readLedger, type TrueDeath } from './ledger.ts';
@@ -13,6 +14,8 @@ export interface ReaperOptions {
   readonly count?: number;
   /** Every n-th process exits with REFUSED_CODE. */
   readonly refusedEvery?: number;
+  /** Where the reaper and its processes run; undefined: beside this process. */
+  readonly cgroup?: Pick<Cgroup, 'enter'>;
 }
 
 export interface Reaper {
@@ -23,14 +26,16 @@ export interface Reaper {
   readonly stop: () => Promise<TrueDeath[]>;
 }
 
-export function startReaper({ rate, count, refusedEvery }: ReaperOptions): Reaper {
+export function startReaper({ rate, count, refusedEvery, cgroup }: ReaperOptions): Reaper {
   const directory = temporaryDirectory();
   const file = join(directory.path, 'ledger');
   const args = { '--ledger': file, '--rate': rate, '--count': count, '--refused-every': refusedEvery };
-  const program = startProgram(
+  const command = [
     REAPER,
-    Object.entries(args).flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)])),
-  );
+    ...Object.entries(args).flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)])),
+  ];
+  const [first = '', ...rest] = cgroup?.enter(command) ?? command;
+  const program = startProgram(first, rest);
   const lines = new AppendedLines(file);
   let read = 0;
   const deaths = () => {

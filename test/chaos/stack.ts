@@ -28,6 +28,8 @@ export interface StackOptions {
   /** Where the service sends to, if not directly to the collector. */
   readonly endpoints?: (collector: CollectorSite) => { grpc: string; http: string };
   readonly ringBytes?: number;
+  /** WHODUNIT_SCOPE of the loader. */
+  readonly scope?: string;
   /** The first loader, if not the built one. */
   readonly loader?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
@@ -141,7 +143,7 @@ export async function onStack<T>(options: StackOptions, work: (stack: Stack) => 
   };
   const stack = new Stack(at, site, {
     collector: new Supervised('the collector', site.start),
-    loader: new Supervised('the loader', () => startLoader(at, options.loader ?? LOADER, options.ringBytes)),
+    loader: new Supervised('the loader', () => startLoader(at, options.loader ?? LOADER, options)),
     service: new Supervised('the service', () => startService(at, env)),
   });
   let result: T;
@@ -159,9 +161,16 @@ export async function onStack<T>(options: StackOptions, work: (stack: Stack) => 
 }
 
 /** Starts a loader that leaves its pins when it is stopped, as under a service manager. */
-export function startLoader(at: Place, binary: string, ringBytes?: number): Program {
-  const args = loaderArgs(at).filter((arg) => arg !== '--unload-on-exit');
-  return startProgram(binary, ringBytes === undefined ? args : [...args, '--ring-bytes', String(ringBytes)]);
+export function startLoader(
+  at: Place,
+  binary: string,
+  { ringBytes, scope }: Pick<StackOptions, 'ringBytes' | 'scope'> = {},
+): Program {
+  return startProgram(binary, [
+    ...loaderArgs(at).filter((arg) => arg !== '--unload-on-exit'),
+    ...(ringBytes === undefined ? [] : ['--ring-bytes', String(ringBytes)]),
+    ...(scope === undefined ? [] : ['--scope', scope]),
+  ]);
 }
 
 /** The default state directory of the service of a stack. */

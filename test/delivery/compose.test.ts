@@ -107,7 +107,7 @@ describe('the demo', () => {
     ['nightly is killed', 'nightly', { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL' }],
   ])('%s, and the collector has the record', async (_, service, attributes) => {
     const record = await recordOf(service);
-    expect(record.attributes).toMatchObject(attributes);
+    expect(record.attributes, JSON.stringify(record)).toMatchObject(attributes);
     expect(record.resource).toMatchObject({ 'service.name': service, 'container.id': idOf(service) });
   });
 

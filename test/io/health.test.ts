@@ -194,6 +194,7 @@ describe('the health server', () => {
       ring_bytes: 1,
       ring_used_bytes: 0,
       deaths: 8n,
+      counted: 3n,
       exits_normal: 1n,
       read_seq: 0n,
       acked_seq: 0n,

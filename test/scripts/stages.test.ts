@@ -2,10 +2,16 @@
 import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/base/run.ts';
 import { Capture, print, progress, show, withCapture } from '../../scripts/base/screen.ts';
-import type { Counts } from '../../scripts/suites/counts.ts';
+import { type Counts, report } from '../../scripts/suites/counts.ts';
 import { Stages } from '../../scripts/suites/stages.ts';
 
-const counts = (passed: number, failed = 0, skipped = 0): Counts => ({ passed, failed, skipped });
+const named = (what: string, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `${what} ${index}`);
+const counts = (passed: number, failed = 0, skipped = 0): Counts => ({
+  passed,
+  failed: named('failed', failed),
+  skipped: named('skipped', skipped),
+});
 
 /** Stages with a manual clock, and their output. */
 function fixture({ ci = false } = {}) {
@@ -31,7 +37,11 @@ describe('stages', () => {
   it('count skipped tests as failed in CI', async () => {
     const { stages, run, shown } = fixture({ ci: true });
     await run(() => stages.test('one', async () => counts(2, 1, 3)));
-    expect(stages.total()).toEqual(counts(2, 4));
+    expect(stages.total()).toEqual({
+      passed: 2,
+      failed: ['failed 0', 'skipped 0 (skipped)', 'skipped 1 (skipped)', 'skipped 2 (skipped)'],
+      skipped: [],
+    });
     expect(shown()).toBe('one: 2 passed, 4 failed\n\n');
   });
 
@@ -82,6 +92,28 @@ describe('stages', () => {
       'unit tests  2.0 s  12.3 s  7 passed, 0 failed',
       'all         0.0 s  15.3 s',
     ]);
+  });
+});
+
+describe('the end of the output', () => {
+  const shown = async (result: Counts): Promise<[string[], number]> => {
+    const capture = new Capture();
+    const code = await withCapture(capture, async () => report(result));
+    return [capture.text.trimEnd().split('\n'), code];
+  };
+
+  it('is one line if every test passed', async () => {
+    expect(await shown(counts(3, 0, 1))).toEqual([['3 passed, 0 failed, 1 skipped'], 0]);
+  });
+
+  it('lists the failed tests', async () => {
+    expect(await shown(counts(3, 2))).toEqual([['failed:', '  failed 0', '  failed 1', '3 passed, 2 failed'], 1]);
+  });
+
+  it('lists at most 20 failed tests', async () => {
+    const [lines] = await shown(counts(0, 23));
+    expect(lines).toHaveLength(23);
+    expect(lines.slice(-3)).toEqual(['  failed 19', '  and 3 more', '0 passed, 23 failed']);
   });
 });
 

@@ -171,7 +171,9 @@ export function death(changes: Partial<Death> = {}): Death {
     ptraced: false,
     threads: 1,
     shrunk: false,
+    facts_refused: false,
     thread_context: null,
+    repeat: null,
     ...changes,
   };
 }

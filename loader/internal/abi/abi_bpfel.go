@@ -19,6 +19,24 @@ const (
 	CgroupHierarchyHIERARCHY_PIDS    CgroupHierarchy = 2
 )
 
+type CgroupLimit uint32
+
+const (
+	CgroupLimitCGROUP_DEPTH_MAX CgroupLimit = 24
+)
+
+type ClaimsValue uint32
+
+const (
+	ClaimsValueCLAIMS_UNKNOWN ClaimsValue = 1
+)
+
+type Clock struct {
+	_           structs.HostLayout
+	OffsetNs    int64
+	PublishedNs uint64
+}
+
 type Counters struct {
 	_              structs.HostLayout
 	ExitsNormal    uint64
@@ -45,28 +63,32 @@ type Description struct {
 	Ancestors      [6]Ancestor
 	ExeFlags       uint32
 	Credentials    Credentials
+	ExeInode       uint64
+	ExeDevice      uint32
+	Reserved       [5]uint32
 	Data           [3072]int8
 }
 
 type Event struct {
-	_            structs.HostLayout
-	Abi          uint32
-	Flags        uint32
-	TimeNs       uint64
-	Key          ProcessKey
-	StatusRaw    uint32
-	Vpid         uint32
-	ParentPid    uint32
-	Tid          uint32
-	Uid          uint32
-	Gid          uint32
-	SeccompMode  uint32
-	PdeathSignal uint32
-	Ptrace       uint32
-	Threads      uint32
-	Comm         [16]int8
-	ThreadComm   [16]int8
-	Origin       Origin
+	_             structs.HostLayout
+	Abi           uint32
+	Flags         uint32
+	TimeNs        uint64
+	Key           ProcessKey
+	StatusRaw     uint32
+	Vpid          uint32
+	ParentPid     uint32
+	Tid           uint32
+	Uid           uint32
+	Gid           uint32
+	SeccompMode   uint32
+	PdeathSignal  uint32
+	Ptrace        uint32
+	Threads       uint32
+	Comm          [16]int8
+	ThreadComm    [16]int8
+	Origin        Origin
+	ClockOffsetNs int64
 }
 
 type EventAbi uint32
@@ -82,6 +104,7 @@ const (
 	EventFlagEVENT_FLAG_OOM_VICTIM     EventFlag = 2
 	EventFlagEVENT_FLAG_RESTART        EventFlag = 4
 	EventFlagEVENT_FLAG_USER_NAMESPACE EventFlag = 8
+	EventFlagEVENT_FLAG_FACTS_REFUSED  EventFlag = 16
 )
 
 type Fault struct {
@@ -105,6 +128,12 @@ type Feature struct {
 	_      structs.HostLayout
 	Type   [40]int8
 	Member [16]int8
+}
+
+type Holding struct {
+	_           structs.HostLayout
+	Share       uint16
+	SenderParts [2]uint8
 }
 
 type Oom struct {
@@ -166,6 +195,7 @@ const (
 	PartKindPART_PREDECESSOR    PartKind = 15
 	PartKindPART_THREAD_CONTEXT PartKind = 16
 	PartKindPART_CREDENTIALS    PartKind = 17
+	PartKindPART_REPEAT_KEY     PartKind = 18
 )
 
 type PendingCountsFlag uint32
@@ -185,6 +215,83 @@ type ProcessKey struct {
 	StartBoottimeNs uint64
 	Pid             uint32
 	Zero            uint32
+}
+
+type RepeatFlag uint32
+
+const (
+	RepeatFlagREPEAT_NO_MM          RepeatFlag = 1
+	RepeatFlagREPEAT_OOM            RepeatFlag = 2
+	RepeatFlagREPEAT_FAULT          RepeatFlag = 4
+	RepeatFlagREPEAT_BY_ANOTHER     RepeatFlag = 8
+	RepeatFlagREPEAT_LONG_LIVED     RepeatFlag = 16
+	RepeatFlagREPEAT_USER_NAMESPACE RepeatFlag = 32
+)
+
+type RepeatKey struct {
+	_                structs.HostLayout
+	Origin           Origin
+	Cgroup           uint64
+	ExecutableInode  uint64
+	SenderInode      uint64
+	Claims           uint64
+	ExecutableDevice uint32
+	SenderDevice     uint32
+	Uid              uint32
+	StatusRaw        uint32
+	Flags            uint32
+	Code             int32
+	Comm             [16]int8
+}
+
+type RepeatOutcome uint32
+
+const (
+	RepeatOutcomeREPEAT_AGGREGATED RepeatOutcome = 1
+	RepeatOutcomeREPEAT_FILTERED   RepeatOutcome = 2
+)
+
+type RepeatPlace struct {
+	_       structs.HostLayout
+	Total   uint32
+	Reserve uint32
+}
+
+type RepeatReserve struct {
+	_       structs.HostLayout
+	SinceNs uint64
+	Used    uint64
+}
+
+type RepeatTotal struct {
+	_        structs.HostLayout
+	UntilNs  uint64
+	Count    uint64
+	FirstNs  uint64
+	LastNs   uint64
+	Id       uint64
+	Outcome  uint32
+	Zero     uint32
+	MarkedNs uint64
+	Unused   uint64
+}
+
+type SenderPartKey struct {
+	_               structs.HostLayout
+	StartBoottimeNs uint64
+	Pid             uint32
+	Slot            uint16
+	Part            uint16
+}
+
+type Share struct {
+	_           structs.HostLayout
+	Processes   int32
+	SenderParts int32
+	Refused     uint64
+	RefusedNs   uint64
+	Uid         uint32
+	Zero        uint32
 }
 
 type Shared struct {
@@ -234,7 +341,8 @@ type SignalFact struct {
 	Result             uint32
 	Action             uint32
 	Committed          uint32
-	Group              uint16
+	Group              uint8
+	SenderSlot         uint8
 	SenderProcessLives uint16
 	TargetTid          uint32
 	SyscallNr          int32
@@ -294,6 +402,7 @@ type TaskFlag uint32
 const (
 	TaskFlagIN_USER_NAMESPACE TaskFlag = 1
 	TaskFlagPF_EXITING        TaskFlag = 4
+	TaskFlagPF_FORKNOEXEC     TaskFlag = 64
 	TaskFlagPF_KTHREAD        TaskFlag = 2097152
 )
 

@@ -17,6 +17,9 @@ const (
 // ClockOffsetNs returns CLOCK_REALTIME - CLOCK_BOOTTIME now, in nanoseconds: what to add to a kernel timestamp for wall time.
 func ClockOffsetNs() int64 { return clockOffset(clockNs) }
 
+// BoottimeNs returns CLOCK_BOOTTIME.
+func BoottimeNs() uint64 { return uint64(clockNs(unix.CLOCK_BOOTTIME)) }
+
 // clockOffset reads the two clocks one after the other. The thread may be preempted in between, on a busy machine for half a second, so the
 // reading that took the least time is used. Its error is at most half of that time.
 func clockOffset(read func(clock int32) int64) (offsetNs int64) {

@@ -18,6 +18,7 @@ import (
 const (
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapEvents                        = "events"
+	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
 	bpfMapOomVictims                    = "oom_victims"
 	bpfMapOriginCgroups                 = "origin_cgroups"
@@ -25,12 +26,18 @@ const (
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
 	bpfMapRecordScratch                 = "record_scratch"
+	bpfMapRepeatReserves                = "repeat_reserves"
+	bpfMapRepeatTotals                  = "repeat_totals"
+	bpfMapRepeats                       = "repeats"
 	bpfMapSeen                          = "seen"
 	bpfMapSenderDescriptions            = "sender_descriptions"
+	bpfMapSenderParts                   = "sender_parts"
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
+	bpfMapShares                        = "shares"
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTriggerThreads                = "trigger_threads"
+	bpfMapWallClock                     = "wall_clock"
 	bpfProgOnExitMmRelease              = "on_exit_mm_release"
 	bpfProgOnMarkVictim                 = "on_mark_victim"
 	bpfProgOnSchedProcessExec           = "on_sched_process_exec"
@@ -110,6 +117,7 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
@@ -117,12 +125,18 @@ type bpfMapSpecs struct {
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
+	Repeats            *ebpf.MapSpec `ebpf:"repeats"`
 	Seen               *ebpf.MapSpec `ebpf:"seen"`
 	SenderDescriptions *ebpf.MapSpec `ebpf:"sender_descriptions"`
+	SenderParts        *ebpf.MapSpec `ebpf:"sender_parts"`
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
+	Shares             *ebpf.MapSpec `ebpf:"shares"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
+	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -164,6 +178,7 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	Events             *ebpf.Map `ebpf:"events"`
+	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
@@ -171,18 +186,25 @@ type bpfMaps struct {
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
+	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
+	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
+	Repeats            *ebpf.Map `ebpf:"repeats"`
 	Seen               *ebpf.Map `ebpf:"seen"`
 	SenderDescriptions *ebpf.Map `ebpf:"sender_descriptions"`
+	SenderParts        *ebpf.Map `ebpf:"sender_parts"`
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
+	Shares             *ebpf.Map `ebpf:"shares"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
+	WallClock          *ebpf.Map `ebpf:"wall_clock"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
 		m.Events,
+		m.Images,
 		m.MmSnapshots,
 		m.OomVictims,
 		m.OriginCgroups,
@@ -190,12 +212,18 @@ func (m *bpfMaps) Close() error {
 		m.PendingFacts,
 		m.ProbedExits,
 		m.RecordScratch,
+		m.RepeatReserves,
+		m.RepeatTotals,
+		m.Repeats,
 		m.Seen,
 		m.SenderDescriptions,
+		m.SenderParts,
 		m.SenderScratch,
 		m.SharedMap,
+		m.Shares,
 		m.TerminatedPrograms,
 		m.TriggerThreads,
+		m.WallClock,
 	)
 }
 

@@ -4,25 +4,46 @@ package probes
 
 import (
 	"fmt"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/wire"
 )
 
-// mapShared maps the memory that loader and probes share (struct shared of bpf/event.h): flags that the probes read, and counts that
-// outlive a loader. Close unmaps it.
+// mapShared maps the memory that loader and probes share (struct shared, struct clock and struct repeat_total of bpf/maps.h): flags that the
+// probes read, counts that outlive a loader, the wall clock, the totals of counted terminations. Close unmaps it.
 func (p *Probes) mapShared() error {
-	page, err := unix.Mmap(p.sharedMap.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("map the memory shared with the probes: %w", err)
+	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock, p.repeatTotals} {
+		page, err := mapMemory(shared)
+		if err != nil {
+			return err
+		}
+		p.mapped = append(p.mapped, page)
 	}
-	p.shared, p.sharedPage = (*abi.Shared)(unsafe.Pointer(&page[0])), page
+	p.shared, p.clock = (*abi.Shared)(unsafe.Pointer(&p.mapped[0][0])), (*abi.Clock)(unsafe.Pointer(&p.mapped[1][0]))
+	p.totals = unsafe.Slice((*abi.RepeatTotal)(unsafe.Pointer(&p.mapped[2][0])), p.repeatTotals.MaxEntries())
 	return nil
+}
+
+// mapMemory maps the values of an array that the probes read and write. Each begins at a multiple of 8 bytes (array_map_alloc()).
+func mapMemory(array *ebpf.Map) ([]byte, error) {
+	bytes := int(array.MaxEntries()) * int(array.ValueSize()+7&^7)
+	memory, err := unix.Mmap(array.FD(), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the memory shared with the probes: %w", err)
+	}
+	return memory, nil
+}
+
+// PublishClock sets what the probes stamp records with: CLOCK_REALTIME - CLOCK_BOOTTIME, and when it was read, in CLOCK_BOOTTIME. One call
+// at a time.
+func (p *Probes) PublishClock(offsetNs int64, boottimeNs uint64) {
+	atomic.StoreInt64(&p.clock.OffsetNs, offsetNs)
+	atomic.StoreUint64(&p.clock.PublishedNs, boottimeNs)
 }
 
 // Counters returns the sums over all CPUs since the probes were first attached.
@@ -43,6 +64,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		sum.LostMemoryFull += one.LostMemoryFull
 		sum.ExitsRescued += one.ExitsRescued
 	}
+	counted := atomic.LoadUint64(&p.totals[0].Count)
 	missed := atomic.LoadUint64(&p.shared.ExitsMissed)
 	sum.LostMemoryFull += atomic.LoadUint64(&p.shared.FactsMissed)
 	for name, program := range p.programs {
@@ -59,7 +81,7 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		}
 	}
 	return wire.Counters{
-		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations,
+		ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),
 			Undecodable: atomic.LoadUint64(&p.shared.Undecodable),

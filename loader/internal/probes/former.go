@@ -36,15 +36,15 @@ func formerName(older uint32, name string) string {
 			return "memories"
 		case bpfMapPendingCounts:
 			return "remembered"
-		case bpfMapMmSnapshots:
-			return "last_words"
 		}
 	}
 	return name
 }
 
 // formerMapNames returns the names of pinned maps that older ABIs used and this one does not.
-func formerMapNames() []string { return []string{"last_words", "memories", "remembered", "senders"} }
+func formerMapNames() []string {
+	return []string{"last_words", "memories", "mm_snapshots", "remembered", "senders"}
+}
 
 // abiDirectory returns the name of the ABI's directory in the pin directory.
 func abiDirectory(number uint32) string { return fmt.Sprintf("v%d", number) }

@@ -20,7 +20,9 @@ import (
 // pinnedMaps returns the names of the maps whose content outlives a loader.
 func pinnedMaps() []string {
 	return []string{
-		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen, bpfMapMmSnapshots,
+		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen,
+		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
+		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 	}
 }
 
@@ -73,7 +75,7 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 		return err
 	}
 	defer closeMaps(older)
-	if err := p.configure(spec, options, older[bpfMapEvents]); err != nil {
+	if err := p.configure(spec, options, older); err != nil {
 		return err
 	}
 	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, MapReplacements: older, Cache: types})
@@ -105,29 +107,70 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	return nil
 }
 
-// configure sets the object's constants, the pinned maps and the sizes of maps. older is the ring of an older ABI, or nil.
-func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older *ebpf.Map) error {
-	ringBytes := options.RingBytes
-	if older != nil {
-		ringBytes = int(older.MaxEntries())
-	} else if pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, bpfMapEvents), nil); err == nil {
-		ringBytes = int(pinned.MaxEntries()) // It may hold records that are not acknowledged yet.
-		pinned.Close()
+// configure sets the object's constants, the pinned maps and the sizes of maps. older has the maps of an older ABI.
+func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map[string]*ebpf.Map) error {
+	spec.Maps[bpfMapEvents].MaxEntries = uint32(options.RingBytes)
+	if err := sizeLRUs(spec); err != nil {
+		return err
 	}
-	spec.Maps[bpfMapEvents].MaxEntries = uint32(ringBytes)
 	for _, name := range pinnedMaps() {
 		spec.Maps[name].Pinning = ebpf.PinByName
+	}
+	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen} {
+		if size := p.pinnedSize(name, older[name]); size > 0 {
+			spec.Maps[name].MaxEntries = size // A ring may hold records that are not acknowledged yet.
+		}
 	}
 	if !options.ThreadContext {
 		spec.Maps[bpfMapTriggerThreads].MaxEntries = 1
 	}
 	constants := map[string]any{
-		bpfVarPageBytes: uint32(os.Getpagesize()), bpfVarRingBytes: uint64(ringBytes), bpfVarWantsThreadContext: options.ThreadContext,
+		bpfVarPageBytes: uint32(os.Getpagesize()), bpfVarRingBytes: uint64(spec.Maps[bpfMapEvents].MaxEntries), bpfVarWantsThreadContext: options.ThreadContext,
 		bpfVarScopeId: options.Scope.id, bpfVarScopeHierarchy: options.Scope.hierarchy,
 	}
 	for name, value := range constants {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set the probes' constant %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// pinnedSize returns the size of a map that is pinned already, or that of an older ABI; 0: there is none.
+func (p *Probes) pinnedSize(name string, older *ebpf.Map) uint32 {
+	if older != nil {
+		return older.MaxEntries()
+	}
+	pinned, err := ebpf.LoadPinnedMap(filepath.Join(p.directory, name), nil)
+	if err != nil {
+		return 0
+	}
+	defer pinned.Close()
+	return pinned.MaxEntries()
+}
+
+const (
+	// lruBatch is how many free entries of an LRU each processor takes for itself (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c): with
+	// fewer than all of them take, entries are displaced that were just added.
+	lruBatch = 128
+	// snapshotsPerCPU is the least number of snapshots for each processor, which has an LRU of its own. An entry has 12 KB, and lives for
+	// the milliseconds of an exit.
+	snapshotsPerCPU = 16
+)
+
+// sizeLRUs makes the LRU maps larger by what the processors of this machine take.
+func sizeLRUs(spec *ebpf.CollectionSpec) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count the processors: %w", err)
+	}
+	for name, lru := range spec.Maps {
+		switch {
+		case lru.Type != ebpf.LRUHash:
+		case name == bpfMapMmSnapshots:
+			lru.MaxEntries = max(lru.MaxEntries, snapshotsPerCPU*uint32(cpus))
+		default:
+			lru.MaxEntries += lruBatch * uint32(cpus)
 		}
 	}
 	return nil

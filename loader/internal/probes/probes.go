@@ -54,15 +54,21 @@ type Probes struct {
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
-	events, sharedMap, counters, pendingFacts, pendingCounts, ooms *ebpf.Map
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
+	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
 
-	shared     *abi.Shared
-	sharedPage []byte
-	programs   map[string]*ebpf.Program // by name, as far as this loader may open them
-	links      []link.Link
-	lock       *os.File
-	directory  string
-	former     []former // older ABIs that are pinned and not replaced yet
+	shared *abi.Shared       // the memory of sharedMap
+	clock  *abi.Clock        // the memory of wallClock
+	totals []abi.RepeatTotal // the memory of repeatTotals
+	mapped [][]byte          // their pages
+
+	seesPids bool // the pids of the maps are those of this pid namespace
+
+	programs  map[string]*ebpf.Program // by name, as far as this loader may open them
+	links     []link.Link
+	lock      *os.File
+	directory string
+	former    []former // older ABIs that are pinned and not replaced yet
 }
 
 // Attach takes over the pinned probes if they are of the same build and options. Otherwise it loads, attaches and pins its own, and removes
@@ -79,6 +85,9 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	p := &Probes{directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}}
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("make the pin directory: %w", err)
+	}
+	if p.seesPids, err = inHostPidNamespace(); err != nil {
+		return nil, err
 	}
 	if p.lock, err = lockDirectory(p.directory); err != nil {
 		return nil, err
@@ -156,7 +165,9 @@ func (p *Probes) linkPath(program, digest string) string {
 func (p *Probes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
-		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms,
+		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
+		bpfMapWallClock: &p.wallClock,
+		bpfMapRepeats:   &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 }
 
@@ -190,10 +201,10 @@ func (p *Probes) Close() error {
 	for _, opened := range p.maps() {
 		errs = append(errs, (*opened).Close())
 	}
-	if p.sharedPage != nil {
-		errs = append(errs, unix.Munmap(p.sharedPage))
-		p.shared, p.sharedPage = nil, nil
+	for _, memory := range p.mapped {
+		errs = append(errs, unix.Munmap(memory))
 	}
+	p.shared, p.clock, p.totals, p.mapped = nil, nil, nil, nil
 	for _, former := range p.former {
 		errs = append(errs, former.lock.Close())
 	}

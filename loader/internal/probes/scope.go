@@ -23,6 +23,8 @@ const (
 	scopePod  = "pod:"
 	// podDepthMax limits the search below the root. The deepest path that kubelet uses is kubelet/kubepods/CLASS/POD.
 	podDepthMax = 4
+	// depthMax limits how deep the top of a scope may be: the probes compare the ancestors of a cgroup up to this level.
+	depthMax = int(abi.CgroupLimitCGROUP_DEPTH_MAX)
 )
 
 // Scope is what is watched: the whole host (the zero value), or one subtree of its cgroups.
@@ -48,6 +50,9 @@ func FindScope(text string) (Scope, error) {
 	mounts, err := cgroupMounts()
 	if err != nil {
 		return Scope{}, err
+	}
+	if depth := strings.Count(filepath.Clean(text), "/"); depth > depthMax {
+		return Scope{}, exitcode.Errorf(exitcode.Config, "--scope (WHODUNIT_SCOPE) is a cgroup %d levels below the root; the limit is %d; watch one of those above it", depth, depthMax)
 	}
 	for _, mount := range mounts {
 		directory := filepath.Join(mount.path, text)

@@ -33,7 +33,11 @@ func TestEachTerminationOfAStormIsReportedOrCountedWhileTheConsumerPauses(t *tes
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := server.New(server.Config{Ring: ring, Probes: probes, Machine: record.Machine{Symbols: recordtest.Symbols{}}, SocketGID: uint32(os.Getgid()), Log: log.New(io.Discard)})
+	repeats, err := probes.Repeats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := server.New(server.Config{Ring: ring, Probes: probes, Repeats: repeats, Machine: record.Machine{Symbols: recordtest.Symbols{}}, SocketGID: uint32(os.Getgid()), Log: log.New(io.Discard)})
 	servertest.Run(t, func(ctx context.Context) error { return server.Serve(ctx, socketListener) })
 	consumer := servertest.Connect(t, socket)
 	consumer.Claim()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -16,42 +18,150 @@ import (
 // hostPidNamespace is PROC_PID_INIT_INO of include/linux/proc_ns.h. In another namespace, kill(2) does not find the pids of the maps.
 const hostPidNamespace = "pid:[4026531836]"
 
-// Sweep deletes the facts about processes that no longer exist, and returns the number of entries. The exit probe does that, but the kernel
-// may skip it (Lost.Missed), and over years the maps would fill up. An entry whose pid is not in use now belongs to a process that has exited.
-// If the pid is in use again, the entry stays until a later sweep. The count in pending_counts stays one too high, because only the probes may
-// change it: exits of that slot (one in 16,384) cost a lookup more. Outside of the initial pid namespace, Sweep does nothing.
-func (p *Probes) Sweep() (swept int, err error) {
-	if namespace, err := os.Readlink("/proc/self/ns/pid"); err != nil || namespace != hostPidNamespace {
-		return 0, err
+func inHostPidNamespace() (bool, error) {
+	namespace, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return false, fmt.Errorf("find the pid namespace: %w", err)
 	}
-	for _, facts := range []*ebpf.Map{p.pendingFacts, p.ooms} {
-		n, err := sweepMap(facts)
-		swept += n
+	return namespace == hostPidNamespace, nil
+}
+
+// Sweep deletes the facts about processes that no longer exist, and returns their number. The exit probe does that, but the kernel may skip it
+// (Lost.Missed), and over years the maps would fill up. An entry whose pid is not in use now belongs to a process that has exited. If the pid
+// is in use again, the entry stays until a later sweep. Outside of the initial pid namespace, it deletes nothing.
+//
+// Then it corrects what the probes count for each origin, by what is there.
+func (p *Probes) Sweep() (swept int, err error) {
+	if p.seesPids {
+		if swept, err = p.deleteGone(); err != nil {
+			return swept, err
+		}
+	}
+	return swept, p.correctShares()
+}
+
+// deleteGone deletes the entries of processes that no longer exist from all maps.
+func (p *Probes) deleteGone() (swept int, err error) {
+	for _, facts := range []*ebpf.Map{p.ooms, p.pendingFacts} {
+		gone, err := goneOf[abi.ProcessKey](facts, func(key abi.ProcessKey) uint32 { return key.Pid })
+		if err != nil {
+			return swept, err
+		}
+		deleted, err := deleteKeys(facts, gone)
+		swept += len(deleted)
+		if err == nil && facts == p.pendingFacts {
+			err = p.uncount(deleted)
+		}
 		if err != nil {
 			return swept, err
 		}
 	}
-	return swept, nil
+	parts, err := goneOf[abi.SenderPartKey](p.senderParts, func(key abi.SenderPartKey) uint32 { return key.Pid })
+	if err == nil {
+		_, err = deleteKeys(p.senderParts, parts)
+	}
+	return swept, err
 }
 
-func sweepMap(facts *ebpf.Map) (swept int, err error) {
-	var gone []abi.ProcessKey
-	var key abi.ProcessKey
+// goneOf returns the keys of processes that no longer exist.
+func goneOf[K any](facts *ebpf.Map, pidOf func(K) uint32) (gone []K, err error) {
+	var key K
 	entries := facts.Iterate()
 	for value := make([]byte, facts.ValueSize()); entries.Next(&key, &value); {
-		if errors.Is(unix.Kill(int(key.Pid), 0), unix.ESRCH) {
+		if errors.Is(unix.Kill(int(pidOf(key)), 0), unix.ESRCH) {
 			gone = append(gone, key)
 		}
 	}
 	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
-		return 0, fmt.Errorf("list the pending facts: %w", err)
+		return nil, fmt.Errorf("list the pending facts: %w", err)
 	}
-	for _, key := range gone {
+	return gone, nil
+}
+
+// deleteKeys returns the keys that it deleted: without those that the probes were faster to delete.
+func deleteKeys[K any](facts *ebpf.Map, keys []K) (deleted []K, err error) {
+	for _, key := range keys {
 		if err := facts.Delete(key); err == nil {
-			swept++
+			deleted = append(deleted, key)
 		} else if !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return swept, fmt.Errorf("delete the pending facts of pid %d: %w", key.Pid, err)
+			return deleted, fmt.Errorf("delete the pending facts of a process that no longer exists: %w", err)
 		}
 	}
-	return swept, nil
+	return deleted, nil
+}
+
+// uncount lowers pending_counts by these entries: whoever deletes an entry does that.
+func (p *Probes) uncount(deleted []abi.ProcessKey) error {
+	if len(deleted) == 0 {
+		return nil
+	}
+	memory, err := mapMemory(p.pendingCounts)
+	if err != nil {
+		return err
+	}
+	slots := valuesOf[pendingCount](memory)
+	for _, key := range deleted {
+		lower(&slots[int(key.Pid)&(len(slots)-1)].count)
+	}
+	return unix.Munmap(memory)
+}
+
+// lower subtracts one, but never below 0, where the overlap's flag would be set.
+func lower(count *uint32) {
+	for {
+		now := atomic.LoadUint32(count)
+		if now&^uint32(abi.PendingCountsFlagOVERLAP) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
+			return
+		}
+	}
+}
+
+// correctShares sets what the origins hold to what is in the maps. What the probes change meanwhile may stay wrong until the next time.
+func (p *Probes) correctShares() error {
+	held := make([]abi.Share, p.shareMap.MaxEntries())
+	var key abi.ProcessKey
+	entries := p.pendingFacts.Iterate()
+	for value := make([]byte, p.pendingFacts.ValueSize()); entries.Next(&key, &value); {
+		// The last field of struct pending_facts.
+		holds := *(*abi.Holding)(unsafe.Pointer(&value[len(value)-int(unsafe.Sizeof(abi.Holding{}))]))
+		if holds.Share == 0 {
+			continue // An older build added it.
+		}
+		for _, share := range []*abi.Share{&held[0], &held[holds.Share]} {
+			share.Processes++
+			share.SenderParts += int32(holds.SenderParts[0]) + int32(holds.SenderParts[1])
+		}
+	}
+	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return fmt.Errorf("list the pending facts: %w", err)
+	}
+	memory, err := mapMemory(p.shareMap)
+	if err != nil {
+		return err
+	}
+	for i, share := range valuesOf[abi.Share](memory) {
+		now := &valuesOf[abi.Share](memory)[i]
+		atomic.AddInt32(&now.Processes, held[i].Processes-share.Processes)
+		atomic.AddInt32(&now.SenderParts, held[i].SenderParts-share.SenderParts)
+	}
+	return unix.Munmap(memory)
+}
+
+// Refused returns how many facts were not kept because the share of their origin, or all room, was full, and the user for whom that happened
+// most often.
+func (p *Probes) Refused() (facts uint64, uid uint32, err error) {
+	memory, err := mapMemory(p.shareMap)
+	if err != nil {
+		return 0, 0, err
+	}
+	var most uint64
+	for i := range valuesOf[abi.Share](memory) {
+		share := &valuesOf[abi.Share](memory)[i]
+		refused := atomic.LoadUint64(&share.Refused)
+		facts += refused
+		if refused > most {
+			most, uid = refused, atomic.LoadUint32(&share.Uid)
+		}
+	}
+	return facts, uid, unix.Munmap(memory)
 }

@@ -59,23 +59,30 @@ func (p *Probes) beginOverlap(digest string) error {
 	return p.markOverlap(true)
 }
 
-// markOverlap sets or clears the flag in the slots of all pids, atomically, as the probes change the counts in the same words. A slot of the
-// map has 8 bytes (array_map_alloc()).
+// pendingCount is a slot of pending_counts. An array has at least 8 bytes for each value.
+type pendingCount struct{ count, _ uint32 }
+
+// markOverlap sets or clears the flag in the slots of all pids, atomically, as the probes change the counts in the same words.
 func (p *Probes) markOverlap(overlap bool) error {
-	const slotBytes = 8
-	slots, err := unix.Mmap(p.pendingCounts.FD(), 0, int(p.pendingCounts.MaxEntries())*slotBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := mapMemory(p.pendingCounts)
 	if err != nil {
-		return fmt.Errorf("map pending_counts: %w", err)
+		return err
 	}
-	for at := 0; at < len(slots); at += slotBytes {
-		slot := (*uint32)(unsafe.Pointer(&slots[at]))
+	slots := valuesOf[pendingCount](memory)
+	for i := range slots {
 		if overlap {
-			atomic.OrUint32(slot, uint32(abi.PendingCountsFlagOVERLAP))
+			atomic.OrUint32(&slots[i].count, uint32(abi.PendingCountsFlagOVERLAP))
 		} else {
-			atomic.AndUint32(slot, ^uint32(abi.PendingCountsFlagOVERLAP))
+			atomic.AndUint32(&slots[i].count, ^uint32(abi.PendingCountsFlagOVERLAP))
 		}
 	}
-	return unix.Munmap(slots)
+	return unix.Munmap(memory)
+}
+
+// valuesOf returns the values of an array that mapMemory mapped.
+func valuesOf[T any](memory []byte) []T {
+	var value T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(memory))), len(memory)/int(unsafe.Sizeof(value)))
 }
 
 func (p *Probes) overlaps() (bool, error) {
@@ -133,6 +140,11 @@ func (p *Probes) EndOverlap(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-time.After(overlapLinger):
-		return p.markOverlap(false)
 	}
+	if err := p.markOverlap(false); err != nil {
+		return err
+	}
+	// The replaced programs deleted facts that these added, and may not have counted that.
+	_, err := p.Sweep()
+	return err
 }

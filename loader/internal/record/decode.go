@@ -25,6 +25,7 @@ type Decoder struct {
 	oom         Oom
 	predecessor Predecessor
 	thread      ThreadContext
+	repeat      Repeat
 	pointed     []string // what the event's *string fields point to
 	list        []string // arguments and frames
 	ancestors   []Ancestor
@@ -118,6 +119,7 @@ func (d *Decoder) head(head *abi.Event, record []byte) {
 	d.event = Event{
 		TimeNs: head.TimeNs, StatusRaw: head.StatusRaw, SeccompMode: head.SeccompMode, PdeathSignal: head.PdeathSignal,
 		Ptraced: head.Ptrace != 0, Threads: head.Threads, OomVictim: flags&abi.EventFlagEVENT_FLAG_OOM_VICTIM != 0, Shrunk: flags&abi.EventFlagEVENT_FLAG_SHRUNK != 0,
+		FactsRefused: flags&abi.EventFlagEVENT_FLAG_FACTS_REFUSED != 0, ClockOffsetNs: head.ClockOffsetNs,
 		Origin: Origin{Cgroup: head.Origin.Cgroup, UID: head.Origin.Uid},
 		Process: Process{
 			UserNamespace: flags&abi.EventFlagEVENT_FLAG_USER_NAMESPACE != 0,
@@ -142,7 +144,7 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 	case abi.PartKindPART_HANDLED_FAULT:
 		event.HandledFault, err = d.fault(payload)
 	case abi.PartKindPART_OOM:
-		event.Oom, err = d.oomOf(payload)
+		event.Oom, err = d.oomOf(number, payload)
 	case abi.PartKindPART_EXE:
 		process.Exe, process.ExeFlags = d.path(payload, truncated), d.exeFlags(abi.PartFlag(part.Flags))
 	case abi.PartKindPART_CREDENTIALS:
@@ -150,7 +152,7 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		users, _, err = take[abi.Credentials](payload)
 		process.RealUID, process.LoginUID = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid)
 	case abi.PartKindPART_CGROUP:
-		process.Cgroup, process.CgroupClaimed = d.cgroup(payload, truncated)
+		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:
@@ -165,6 +167,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Predecessor, err = d.predecessorOf(payload)
 	case abi.PartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
+	case abi.PartKindPART_REPEAT_KEY:
+		event.Repeat, err = d.repeatOf(payload)
 	case abi.PartKindPART_ENV:
 		process.Env = d.environment(payload)
 	case abi.PartKindPART_ARGS:

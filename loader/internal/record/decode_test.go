@@ -31,13 +31,13 @@ func TestARecordWithoutPartsHasNilForEachUnknownField(t *testing.T) {
 func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	event := decodeOrFail(t, recordtest.Record(1<<8,
 		recordtest.Part(abi.PartKindPART_EXE, 0, []byte("mysqld\x00sbin\x00usr\x00")),
-		recordtest.Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("leaf\x00branch\x00")),
+		recordtest.Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("top\x00branch\x00/\x00")),
 		recordtest.Part(abi.PartKindPART_ANCESTORS, 0, append(recordtest.Raw(abi.Ancestor{Pid: 9, Comm: recordtest.Comm("sh")}), recordtest.Raw(abi.Ancestor{Pid: 1, Comm: recordtest.Comm("init")})...)),
 		recordtest.Part(abi.PartKindPART_ENV, 0, []byte("OTEL_SERVICE_NAME=shop\x00OTEL_SERVICE_SECRET=x\x00OTEL_SERVICE_NAME=second\x00TRACEPARENT=\x00")),
 		recordtest.Part(abi.PartKindPART_ARGS, abi.PartFlagPART_FLAG_TRUNCATED, []byte("mysqld\x00\x00--x=\xff\x00cut")),
 	))
 	process := event.Process
-	if *process.Exe != "/usr/sbin/mysqld" || *process.Cgroup != "…/branch/leaf" || !process.ArgsTruncated {
+	if *process.Exe != "/usr/sbin/mysqld" || *process.Cgroup != "/top/branch/…" || !process.ArgsTruncated {
 		t.Errorf("%+v", process)
 	}
 	if want := []Ancestor{{9, "sh"}, {1, "init"}}; !reflect.DeepEqual(process.Ancestors, want) {
@@ -57,6 +57,27 @@ func TestNamesOfCgroupsThatRootDidNotChooseAreCounted(t *testing.T) {
 		claimed       uint32
 	}{
 		{"", "/", 0},
+		{"branch\x00leaf\x00", "/branch/leaf", 0},
+		{"branch\x00leaf\x00\x00", "/branch/leaf", 0}, // the leaf is a user's, but root created it
+		{"branch\x00\x00leaf\x00", "/branch/leaf", 1},
+		{"root\x00branch\x00\x00twig\x00\x00leaf\x00\x00", "/root/branch/twig/leaf", 2},
+		{"root\x00branch\x00/\x00", "/root/branch/…", 0},
+		{"root\x00\x00branch\x00/\x00", "/root/branch/…", 2},
+		{"/\x00", "/…", 0},
+	} {
+		event := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))))
+		if *event.Process.Cgroup != test.path || event.Process.CgroupClaimed != test.claimed {
+			t.Errorf("%q: %q, %d", test.payload, *event.Process.Cgroup, event.Process.CgroupClaimed)
+		}
+	}
+}
+
+func TestNamesOfCgroupsOfOlderABIsAreFromTheLeafToTheRoot(t *testing.T) {
+	for _, test := range []struct {
+		payload, path string
+		claimed       uint32
+	}{
+		{"", "/", 0},
 		{"leaf\x00branch\x00", "/branch/leaf", 0},
 		{"\x00leaf\x00branch\x00", "/branch/leaf", 0}, // the leaf is a user's, but root created it
 		{"leaf\x00\x00branch\x00", "/branch/leaf", 1},
@@ -64,7 +85,8 @@ func TestNamesOfCgroupsThatRootDidNotChooseAreCounted(t *testing.T) {
 		{"leaf\x00branch\x00\x00", "…/branch/leaf", 2},
 		{"leaf\x00\x00branch\x00\x00", "…/branch/leaf", 2},
 	} {
-		event := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))))
+		head := recordtest.Raw(abi.Event{Abi: lastABIWithLeafFirst, StatusRaw: 1 << 8})[:unsafe.Offsetof(abi.Event{}.Origin)]
+		event := decodeOrFail(t, append(head, recordtest.Part(abi.PartKindPART_CGROUP, 0, []byte(test.payload))...))
 		if *event.Process.Cgroup != test.path || event.Process.CgroupClaimed != test.claimed {
 			t.Errorf("%q: %q, %d", test.payload, *event.Process.Cgroup, event.Process.CgroupClaimed)
 		}

@@ -6,7 +6,7 @@ package record
 
 // Event is one termination or one restart. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
 // nanoseconds, timestamps are CLOCK_BOOTTIME. Process and thread ids are those of the initial pid namespace, but for Vpid. Texts are valid
-// UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq and ClockOffsetNs.
+// UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq, and ClockOffsetNs where it is 0: the probes did not know it.
 type Event struct {
 	Seq           uint64         `json:"seq,string"`
 	TimeNs        uint64         `json:"time_ns,string"`
@@ -25,7 +25,9 @@ type Event struct {
 	Ptraced       bool           `json:"ptraced"`
 	Threads       uint32         `json:"threads"`
 	Shrunk        bool           `json:"shrunk"`
+	FactsRefused  bool           `json:"facts_refused"` // no facts of it are kept, and memory was full for its origin since it started
 	ThreadContext *ThreadContext `json:"thread_context"`
+	Repeat        *Repeat        `json:"repeat"`
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`
@@ -42,6 +44,13 @@ type ThreadContext struct {
 	TraceID    string `json:"trace_id"` // hex
 	SpanID     string `json:"span_id"`  // hex
 	TraceFlags uint8  `json:"trace_flags"`
+}
+
+// Repeat identifies terminations that are equal, to the kernel's facts (struct repeat_key in bpf/).
+type Repeat struct {
+	Key    string `json:"key"`    // hex
+	File   bool   `json:"file"`   // Key has the executable's inode; false: only its comm
+	Claims bool   `json:"claims"` // Key has what the process claims of its service, or that it claims nothing; false: that was not readable
 }
 
 // Predecessor is the terminated process that the process of a restart may replace.

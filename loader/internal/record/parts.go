@@ -138,7 +138,7 @@ func (d *Decoder) fault(payload []byte) (*Fault, error) {
 	return out, nil
 }
 
-func (d *Decoder) oomOf(payload []byte) (*Oom, error) {
+func (d *Decoder) oomOf(number uint32, payload []byte) (*Oom, error) {
 	fixed := int(unsafe.Offsetof(abi.Oom{}.Cgroup))
 	raw, err := takeShort[abi.Oom](payload[:min(fixed, len(payload))], fixed)
 	if err != nil {
@@ -151,7 +151,7 @@ func (d *Decoder) oomOf(payload []byte) (*Oom, error) {
 	}
 	if raw.Limit != 0 {
 		d.oom.Limit = d.number(raw.Limit*d.machine.PageBytes, 10)
-		d.oom.Cgroup, _ = d.cgroup(payload[fixed:min(fixed+int(raw.CgroupBytes), len(payload))], false)
+		d.oom.Cgroup, _ = d.cgroup(number, payload[fixed:min(fixed+int(raw.CgroupBytes), len(payload))], false)
 	}
 	return &d.oom, nil
 }
@@ -191,7 +191,7 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		sender.ExeFlags = d.exeFlags(flags)
 	}
 	texts = texts[exeBytes:]
-	sender.Cgroup, sender.CgroupClaimed = d.cgroup(texts[:cgroupBytes], false)
+	sender.Cgroup, sender.CgroupClaimed = d.cgroup(number, texts[:cgroupBytes], false)
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
@@ -218,6 +218,16 @@ func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
 		TraceFlags: raw.TraceFlags,
 	}
 	return &d.thread, nil
+}
+
+func (d *Decoder) repeatOf(payload []byte) (*Repeat, error) {
+	raw, rest, err := take[abi.RepeatKey](payload)
+	if err != nil {
+		return nil, err
+	}
+	hasMM := abi.RepeatFlag(raw.Flags)&abi.RepeatFlagREPEAT_NO_MM == 0
+	d.repeat = Repeat{Key: *d.hex(payload[:len(payload)-len(rest)]), File: hasMM, Claims: hasMM && raw.Claims != uint64(abi.ClaimsValueCLAIMS_UNKNOWN)}
+	return &d.repeat, nil
 }
 
 func (d *Decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {

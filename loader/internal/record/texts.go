@@ -40,10 +40,39 @@ func (d *Decoder) path(payload []byte, truncated bool) *string {
 	return d.point(alias(d.texts[start:]))
 }
 
-// cgroup returns the path of a cgroup, and the number of names at its end that another user than root chose. An empty name after a name says
-// so of it and of all before it. At the end of the payload it says that the names next to the root are missing, so that nothing is known of
-// those that are left (read_cgroup_path() in bpf/paths.h).
-func (d *Decoder) cgroup(payload []byte, truncated bool) (path *string, claimed uint32) {
+// cgroup returns the path of a cgroup, and the number of names at its end that another user than root chose (read_cgroup_path() in
+// bpf/paths.h). The path of a record of ABI number ends in "…" if the names at its end are missing.
+func (d *Decoder) cgroup(number uint32, payload []byte, truncated bool) (path *string, claimed uint32) {
+	if number <= lastABIWithLeafFirst {
+		return d.cgroupFromLeaf(payload, truncated)
+	}
+	start := len(d.texts)
+	chosen := false
+	for name := range bytes.SplitSeq(bytes.TrimSuffix(payload, []byte{0}), []byte{0}) {
+		switch {
+		case len(name) == 0:
+			chosen = true // An empty name: root did not choose those after it.
+			continue
+		case string(name) == "/": // No cgroup has this name.
+			name = []byte("…")
+		}
+		if chosen {
+			claimed++
+		}
+		d.texts = appendReadable(append(d.texts, '/'), name)
+	}
+	if len(d.texts) == start {
+		d.texts = append(d.texts, '/')
+	}
+	return d.point(alias(d.texts[start:])), claimed
+}
+
+// lastABIWithLeafFirst is the last ABI whose cgroups are written from the leaf to the root.
+const lastABIWithLeafFirst = 5
+
+// cgroupFromLeaf reads names from the leaf to the root. An empty name after a name says that another user than root chose it and all before it.
+// At the end of the payload it says that the names next to the root are missing, so that nothing is known of those that are left.
+func (d *Decoder) cgroupFromLeaf(payload []byte, truncated bool) (path *string, claimed uint32) {
 	chosen := payload[:max(bytes.LastIndex(payload, []byte{0, 0}), 0)]
 	for name := range bytes.SplitSeq(chosen, []byte{0}) {
 		if len(name) > 0 {

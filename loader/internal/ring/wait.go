@@ -42,7 +42,8 @@ func (r *Ring) Wait(ctx context.Context, wake func()) error {
 			return nil
 		}
 		atomic.StoreUint32(r.waits, 1)
-		// A record written before the flag was set sent no wake-up. A record that was busy then is committed when its wake-up arrives.
+		// A record written before the flag was set sent no wake-up. One that was busy when a reader came to it may be such a record, too: the
+		// reader looks at it again.
 		polled := false
 		err := wakeups.Read(func(uintptr) bool { again := polled; polled = true; return again || r.Written() != seen })
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -102,7 +102,7 @@ func FuzzClientLines(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		memory.Ack(0)
-		server := New(Config{Ring: memory.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Probes: &fakeProbes{}, Log: log.New(io.Discard)})
+		server := New(Config{Ring: memory.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Probes: &fakeProbes{}, Repeats: &fakeRepeats{}, Log: log.New(io.Discard)})
 		session := newSession(server, nil, peer{})
 		if err := session.ack(0); err != nil {
 			t.Fatal(err)

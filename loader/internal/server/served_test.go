@@ -4,8 +4,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,10 +23,11 @@ import (
 )
 
 type served struct {
-	ring   *ringtest.Ring
-	server *Server
-	socket string
-	log    *lockedBuilder
+	ring    *ringtest.Ring
+	server  *Server
+	socket  string
+	log     *lockedBuilder
+	repeats *fakeRepeats
 }
 
 // lockedBuilder collects what the server logs.
@@ -66,11 +69,54 @@ func (p *fakeProbes) CountUndecodable(seq uint64) bool {
 
 func (p *fakeProbes) Sweep() (int, error) { return 0, nil }
 
+func (p *fakeProbes) PublishClock(int64, uint64) {}
+
+func (p *fakeProbes) Refused() (uint64, uint32, error) { return 0, 0, nil }
+
+// fakeRepeats implements Repeats: each key is its own entry, with the total that the test sets.
+type fakeRepeats struct {
+	mu      sync.Mutex
+	full    string
+	armed   []wire.Arm
+	counted []wire.Counted
+	entries []wire.Repeat
+}
+
+func (r *fakeRepeats) Arm(arm wire.Arm) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if arm.Key == "bad" {
+		return "", errors.New("a bad key")
+	}
+	r.armed = append(r.armed, arm)
+	return r.full, nil
+}
+
+func (r *fakeRepeats) Counted(id, total uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counted = append(r.counted, wire.Counted{ID: id, Total: total})
+}
+
+func (r *fakeRepeats) Retire() error { return nil }
+
+func (r *fakeRepeats) Entries() []wire.Repeat {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.entries)
+}
+
+func (r *fakeRepeats) set(entries ...wire.Repeat) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries = entries
+}
+
 func serve(t *testing.T, size int) *served {
 	t.Helper()
-	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}}
+	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}, repeats: &fakeRepeats{}}
 	s.server = New(Config{
-		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), ConsumerUID: uint32(os.Getuid()), Probes: &fakeProbes{},
+		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), ConsumerUID: uint32(os.Getuid()), Probes: &fakeProbes{}, Repeats: s.repeats,
 	})
 	listener, err := Listen(s.socket, os.Getgid())
 	if err != nil {

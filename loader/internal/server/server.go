@@ -29,12 +29,17 @@ type Probes interface {
 	CountUndecodable(seq uint64) bool
 	// Sweep deletes the facts about processes whose exit the probes missed.
 	Sweep() (swept int, err error)
+	// PublishClock sets what the probes stamp records with: CLOCK_REALTIME - CLOCK_BOOTTIME, and when it was read. One call at a time.
+	PublishClock(offsetNs int64, boottimeNs uint64)
+	// Refused returns how many facts were not kept for lack of room, and the user for whom that happened most often.
+	Refused() (facts uint64, uid uint32, err error)
 }
 
 // Config is what a server needs. The caller closes Ring and Probes after Serve has returned.
 type Config struct {
 	Ring      *ring.Ring
 	Probes    Probes
+	Repeats   Repeats
 	Machine   record.Machine
 	Hello     wire.Hello // without Role, ConsumerConnected and ClockOffsetNs
 	SocketGID uint32     // the group that may connect, besides root and ConsumerUID
@@ -48,11 +53,13 @@ type Server struct {
 	config  Config
 	readSeq atomic.Uint64
 
-	mu       sync.Mutex
-	sessions map[*session]struct{}
-	consumer *session // nil: no client is the consumer
-	status   wire.Status
-	statusNo uint64 // grows when status changes
+	mu        sync.Mutex
+	sessions  map[*session]struct{}
+	consumer  *session // nil: no client is the consumer
+	status    wire.Status
+	statusNo  uint64 // grows when status changes
+	repeats   []wire.Repeat
+	repeatsNo uint64 // grows when repeats changes
 }
 
 // New returns a server; Serve starts it.
@@ -63,7 +70,9 @@ func New(config Config) *Server {
 // Serve runs until the context ends, then closes every connection and returns nil. It returns an error if waiting for the ring
 // or accepting a connection fails. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
+	s.config.Probes.PublishClock(host.ClockOffsetNs(), host.BoottimeNs())
 	s.refreshStatus()
+	s.refreshRepeats()
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	failed := make(chan error, 1)

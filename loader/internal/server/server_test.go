@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"whodunit/loader/internal/record/recordtest"
 	"whodunit/loader/internal/ring"
@@ -168,5 +169,22 @@ func TestAWatcherThatIsOvertakenIsDisconnected(t *testing.T) {
 	var wireError *wire.Error
 	if !errors.As(err, &wireError) || wireError.Code != "TOO_SLOW" {
 		t.Errorf("%v", err)
+	}
+}
+
+// A probe that commits a record before the reader asks for a wake-up sends none.
+func TestARecordThatWasBusyIsReadWithoutAWakeUp(t *testing.T) {
+	const settled, within = 1500 * time.Millisecond, 2 * time.Second
+	s := serve(t, 1<<16)
+	c := s.connect(t)
+	c.Claim()
+	busy := s.ring.Written()
+	s.ring.Put(recordtest.Record(256), ring.Busy)
+	time.Sleep(settled) // The session has read up to the record, and the status has changed for the last time.
+	s.ring.Commit(busy)
+	committed := time.Now()
+	c.Deaths(1)
+	if took := time.Since(committed); took > within {
+		t.Errorf("the record was read after %v", took)
 	}
 }

@@ -22,10 +22,11 @@ const (
 	batchBytes          = 64 << 10        // of lines are collected for one write; the last line may exceed it
 	watcherWriteTimeout = 2 * time.Second // a watcher that reads nothing for this long is disconnected
 	goodbyeTimeout      = 100 * time.Millisecond
+	busyRetry           = 4 * time.Millisecond // a probe takes microseconds from reserving a record to committing it
 )
 
 // session is one client. It starts as a watcher, at the end of the ring. Its first ack makes it the consumer, at the first record that is
-// not acknowledged. One goroutine reads its acks, another one writes its lines.
+// not acknowledged. One goroutine reads its messages, another one writes its lines.
 type session struct {
 	server *Server
 	conn   *net.UnixConn
@@ -82,16 +83,16 @@ func (s *session) run(ctx context.Context) error {
 	return errors.Join(err, s.reader.Close())
 }
 
-// listen reads acks until the client disconnects (io.EOF) or sends anything else. It never returns nil.
+// listen reads messages until the client disconnects (io.EOF) or sends anything else. It never returns nil.
 func (s *session) listen(client io.Reader) error {
 	lines := bufio.NewScanner(client)
 	lines.Buffer(make([]byte, wire.ClientLineBytesMax), wire.ClientLineBytesMax)
 	for lines.Scan() {
-		seq, err := wire.DecodeAck(lines.Bytes())
+		message, err := wire.DecodeClient(lines.Bytes())
 		if err != nil {
 			return err
 		}
-		if err := s.ack(seq); err != nil {
+		if err := s.handle(message); err != nil {
 			return err
 		}
 	}
@@ -102,6 +103,18 @@ func (s *session) listen(client io.Reader) error {
 		return lines.Err()
 	}
 	return io.EOF
+}
+
+func (s *session) handle(message wire.ClientMessage) error {
+	switch message := message.(type) {
+	case wire.Ack:
+		return s.ack(message.Seq)
+	case wire.Arm:
+		return s.arm(message)
+	case wire.Counted:
+		return s.counted(message)
+	}
+	panic(fmt.Sprintf("%T is no message of a client", message)) // DecodeClient returns no other.
 }
 
 // ack claims the role, or moves the consumer position to the end of the last delivered record that seq covers: never into a record.

@@ -20,9 +20,10 @@ const (
 // ringEnds are the ring's positions at one moment.
 type ringEnds struct{ acked, written uint64 }
 
-// tick refreshes the status while clients are connected, until the context ends.
+// tick publishes the clock, and refreshes the status while clients are connected, until the context ends.
 func (s *Server) tick(ctx context.Context) {
 	var sweeper sweeper
+	var refused refusals
 	var refreshed time.Time
 	var ends ringEnds
 	ticker := time.NewTicker(statusInterval)
@@ -33,10 +34,18 @@ func (s *Server) tick(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		s.config.Probes.PublishClock(host.ClockOffsetNs(), host.BoottimeNs())
 		before := ends
 		ends = ringEnds{s.config.Ring.Acked(), s.config.Ring.Written()}
 		quiet := ends == before && ends.acked == ends.written
-		if s.idle() || quiet && time.Since(refreshed) < quietInterval {
+		if s.idle() {
+			continue
+		}
+		if s.refreshRepeats() {
+			s.wakeAll()
+			quiet = false
+		}
+		if quiet && time.Since(refreshed) < quietInterval {
 			continue
 		}
 		refreshed = time.Now()
@@ -44,6 +53,7 @@ func (s *Server) tick(ctx context.Context) {
 			s.wakeAll()
 			status, _ := s.currentStatus()
 			sweeper.after(s, status.Lost)
+			refused.after(s, status.Lost)
 		}
 	}
 }
@@ -74,6 +84,28 @@ func (w *sweeper) after(s *Server, lost wire.LostCounts) {
 	if err != nil {
 		s.config.Log.Printf("could not delete pending facts of processes that no longer exist: %v", err)
 	}
+}
+
+// refusals logs when facts were not kept for lack of room.
+type refusals struct {
+	memoryFull uint64 // at the last look
+	facts      uint64
+}
+
+func (r *refusals) after(s *Server, lost wire.LostCounts) {
+	if lost.MemoryFull == r.memoryFull {
+		return
+	}
+	r.memoryFull = lost.MemoryFull
+	facts, uid, err := s.config.Probes.Refused()
+	if err != nil {
+		s.config.Log.Limitf("refused facts", "could not read how many facts were not kept: %v", err)
+		return
+	}
+	if facts > r.facts {
+		s.config.Log.Limitf("refused facts", "the memory for what signals do to living processes was full: %d facts were not kept so far, most of them of user %d, who holds too many processes with a signal that was ignored, handled or blocked (docs/security.md); terminations of that user may lack their sender", facts, uid)
+	}
+	r.facts = facts
 }
 
 func (s *Server) currentStatus() (status wire.Status, no uint64) {

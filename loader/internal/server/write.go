@@ -15,8 +15,9 @@ import (
 
 // sentState is the last state that the client was sent.
 type sentState struct {
-	role     string // of the last hello; "": none
-	statusNo uint64 // of the last status
+	role     string      // of the last hello; "": none
+	statusNo uint64      // of the last status
+	repeats  sentRepeats // to the consumer
 }
 
 // write sends hello and the status, then events as they arrive and the status when it changes. It returns the reason why it ended; never nil.
@@ -45,15 +46,35 @@ func (s *session) write(ctx context.Context) error {
 		if more {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-s.woken:
+		if err := s.sleep(ctx); err != nil {
+			return err
 		}
 	}
 }
 
-// appendState appends a hello if the role has changed, and the status if that has.
+// sleep waits until the session is woken, or for busyRetry while a record is at the cursor: one that was busy when it was read may have been
+// committed before the reader asked for a wake-up, and then no probe sends one.
+func (s *session) sleep(ctx context.Context) error {
+	var retry <-chan time.Time
+	if s.unread() {
+		retry = time.After(busyRetry)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.woken:
+	case <-retry:
+	}
+	return nil
+}
+
+func (s *session) unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursor < s.server.config.Ring.Written()
+}
+
+// appendState appends a hello if the role has changed, the status if that has, and for the consumer the totals that have.
 func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byte, error) {
 	if role != sent.role {
 		line, err := wire.EncodeLine("hello", s.server.helloFor(role))
@@ -61,6 +82,7 @@ func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byt
 			return nil, err
 		}
 		s.server.refreshStatus()
+		s.server.refreshRepeats()
 		batch, *sent = append(batch, line...), sentState{role: role}
 	}
 	if status, no := s.server.currentStatus(); no != sent.statusNo {
@@ -70,7 +92,10 @@ func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byt
 		}
 		batch, sent.statusNo = append(batch, line...), no
 	}
-	return batch, nil
+	if role != wire.RoleConsumer {
+		return batch, nil
+	}
+	return s.appendRepeats(batch, &sent.repeats)
 }
 
 func (s *session) send(ctx context.Context, batch []byte, role string) error {
@@ -152,11 +177,15 @@ func (s *session) passed(next uint64, written bool) {
 	}
 }
 
+// appendLine appends the line of a record. clockOffsetNs is the present one, for a record that no loader's clock stamped.
 func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
 	event, err := s.decoder.Decode(raw)
 	if err != nil {
 		return nil, err
 	}
-	event.Seq, event.ClockOffsetNs = seq, clockOffsetNs
+	event.Seq = seq
+	if event.ClockOffsetNs == 0 {
+		event.ClockOffsetNs = clockOffsetNs
+	}
 	return wire.AppendEvent(batch, event)
 }

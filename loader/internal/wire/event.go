@@ -44,8 +44,11 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.flag(`,"ptraced":`, event.Ptraced)
 	w.number(`,"threads":`, event.Threads)
 	w.flag(`,"shrunk":`, event.Shrunk)
+	w.flag(`,"facts_refused":`, event.FactsRefused)
 	w.text(`,"thread_context":`)
 	w.threadContext(event.ThreadContext)
+	w.text(`,"repeat":`)
+	w.repeat(event.Repeat)
 	w.text("}\n")
 	return w.line("death", start)
 }
@@ -200,6 +203,17 @@ func (w *writer) threadContext(c *record.ThreadContext) {
 	w.string(`{"trace_id":`, c.TraceID)
 	w.string(`,"span_id":`, c.SpanID)
 	w.number(`,"trace_flags":`, uint32(c.TraceFlags))
+	w.text("}")
+}
+
+func (w *writer) repeat(r *record.Repeat) {
+	if r == nil {
+		w.text("null")
+		return
+	}
+	w.string(`{"key":`, r.Key)
+	w.flag(`,"file":`, r.File)
+	w.flag(`,"claims":`, r.Claims)
 	w.text("}")
 }
 

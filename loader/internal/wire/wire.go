@@ -2,16 +2,14 @@
 
 // Package wire is the protocol between loader and service: one JSON object per line, version first (docs/wire.md).
 //
-// Twin of src/core/wire/wire.ts; the golden lines in test/wire test both. The loader writes all messages but the ack, which it reads. Pure:
-// no clock, no I/O. The lines with an event are in event.go.
+// Twin of src/core/wire/wire.ts; the golden lines in test/wire test both. The loader writes all messages but those
+// of client.go, which it reads. Pure: no clock, no I/O. The lines with an event are in event.go.
 package wire
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strconv"
 )
 
 const (
@@ -50,10 +48,12 @@ type ProbeStatus struct {
 	Note     *string `json:"note"`
 }
 
-// Counters counts since the probes were first attached: processes that exited with 0, and records that were written.
+// Counters counts since the probes were first attached: processes that exited with 0, and terminations that were written to the ring or only
+// counted under an armed key; Counted has the latter alone.
 type Counters struct {
 	ExitsNormal  uint64     `json:"exits_normal,string"`
 	Terminations uint64     `json:"deaths,string"`
+	Counted      uint64     `json:"counted,string"`
 	Lost         LostCounts `json:"lost"`
 }
 
@@ -74,6 +74,29 @@ type Status struct {
 	RingUsedBytes uint64 `json:"ring_used_bytes"`
 	ReadSeq       uint64 `json:"read_seq,string"`
 	AckedSeq      uint64 `json:"acked_seq,string"`
+}
+
+// What becomes of the terminations that are counted under an armed key.
+const (
+	AsAggregated = "aggregated"
+	AsFiltered   = "filtered"
+)
+
+// Repeat is the total of a key since it was armed first. It only grows. Key is that of record.Repeat; times are CLOCK_BOOTTIME, 0 while Total
+// is 0.
+type Repeat struct {
+	ID            uint64 `json:"id,string"`
+	Key           string `json:"key"`
+	As            string `json:"as"` // AsAggregated or AsFiltered
+	Total         uint64 `json:"total,string"`
+	FirstNs       uint64 `json:"first_ns,string"`
+	LastNs        uint64 `json:"last_ns,string"`
+	ClockOffsetNs int64  `json:"clock_offset_ns,string"`
+}
+
+// Repeats names all entries that exist. The totals of others are final and acknowledged.
+type Repeats struct {
+	IDs []string `json:"ids"`
 }
 
 // The codes of Error (docs/wire.md).
@@ -115,29 +138,4 @@ func EncodeLine(messageType string, message any) ([]byte, error) {
 
 func tooLong(messageType string, lineBytes int) error {
 	return fmt.Errorf("encode %s: the line has %d bytes; the limit is %d", messageType, lineBytes, LineBytesMax)
-}
-
-// DecodeAck decodes the only message that a client may send, an ack. seq is the position up to which the client acknowledges. The error is an
-// *Error.
-func DecodeAck(line []byte) (seq uint64, err error) {
-	var message struct {
-		Version int    `json:"v"`
-		Type    string `json:"type"`
-		Seq     string `json:"seq"`
-	}
-	var syntax *json.SyntaxError
-	if err := json.Unmarshal(line, &message); errors.As(err, &syntax) {
-		return 0, &Error{CodeBadLine, "the line is not JSON"}
-	}
-	if message.Version != Version {
-		return 0, &Error{CodeBadVersion, fmt.Sprintf("protocol version %d; this loader supports version %d", message.Version, Version)}
-	}
-	if message.Type != "ack" {
-		return 0, &Error{CodeBadLine, "a client may send only messages of type ack"}
-	}
-	seq, err = strconv.ParseUint(message.Seq, 10, 64)
-	if err != nil {
-		return 0, &Error{CodeBadLine, "seq of an ack must be an unsigned 64-bit number, as a decimal string"}
-	}
-	return seq, nil
 }

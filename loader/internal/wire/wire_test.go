@@ -24,6 +24,13 @@ type restart struct {
 	Dead          record.Predecessor `json:"dead"`
 }
 
+// clientMessages are those of the golden lines that a client sends.
+var clientMessages = map[string]ClientMessage{
+	"ack":     Ack{Seq: 4096},
+	"arm":     Arm{Key: strings.Repeat("00", 87) + "ff", As: AsFiltered, UntilNs: 12345678901234},
+	"counted": Counted{ID: 12345678901234, Total: 18446744073709551615},
+}
+
 // Both twins are tested with the golden lines. For the same values, the loader must write exactly these bytes.
 func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 	files, err := filepath.Glob("../../../test/wire/*.json")
@@ -38,14 +45,13 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			messageType, _, _ := strings.Cut(name, "-")
-			if messageType == "ack" {
-				seq, err := DecodeAck(golden)
-				if err != nil || seq != 4096 {
-					t.Fatalf("DecodeAck: %d, %v", seq, err)
+			if want := clientMessages[messageType]; want != nil {
+				if message, err := DecodeClient(golden); err != nil || message != want {
+					t.Fatalf("DecodeClient: %v, %v; want %v", message, err, want)
 				}
 				return
 			}
-			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "status": &Status{}, "error": &Error{}}[messageType]
+			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
 			if message == nil {
 				t.Fatalf("no message type %q: name the file after its type", messageType)
 			}
@@ -90,7 +96,7 @@ func TestALineOverTheLimitIsAnError(t *testing.T) {
 	}
 }
 
-func TestDecodeAckAcceptsOnlyAnAckOfThisVersion(t *testing.T) {
+func TestOnlyTheMessagesOfAClientInThisVersionAreAccepted(t *testing.T) {
 	for _, test := range []struct{ name, line, code string }{
 		{"an ack", `{"v":1,"type":"ack","seq":"7"}`, ""},
 		{"garbage", `\x00garbage`, "BAD_LINE"},
@@ -100,9 +106,14 @@ func TestDecodeAckAcceptsOnlyAnAckOfThisVersion(t *testing.T) {
 		{"a number for seq", `{"v":1,"type":"ack","seq":7}`, "BAD_LINE"},
 		{"a negative seq", `{"v":1,"type":"ack","seq":"-7"}`, "BAD_LINE"},
 		{"an empty line", ``, "BAD_LINE"},
+		{"an arm", `{"v":1,"type":"arm","key":"00","as":"aggregated","until_ns":"7"}`, ""},
+		{"an arm as reported", `{"v":1,"type":"arm","key":"00","as":"reported","until_ns":"7"}`, "BAD_LINE"},
+		{"an arm without an end", `{"v":1,"type":"arm","key":"00","as":"aggregated"}`, "BAD_LINE"},
+		{"a counted total", `{"v":1,"type":"counted","id":"7","total":"8"}`, ""},
+		{"a negative total", `{"v":1,"type":"counted","id":"7","total":"-8"}`, "BAD_LINE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := DecodeAck([]byte(test.line))
+			_, err := DecodeClient([]byte(test.line))
 			var wireError *Error
 			switch {
 			case test.code == "" && err != nil:

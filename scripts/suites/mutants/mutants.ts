@@ -108,12 +108,17 @@ function killedBy(module: TestModule): readonly string[] {
 /** Prints what is wrong, and the score. */
 function show(directory: string, comparison: Comparison): Counts {
   const { killed, equivalent, survivors, refuted, stale } = comparison;
-  for (const mutant of survivors) print(`survived: ${mutant.file}:${mutant.line} ${describeMutant(mutant)}`);
-  for (const { file, line, mutant } of refuted)
-    print(`killed, so remove it from ${EQUIVALENTS}: ${file}, \`${line}\`, ${mutant}`);
-  for (const { file, line, mutant } of stale)
-    print(`no such mutant, so remove it from ${EQUIVALENTS}: ${file}, \`${line}\`, ${mutant}`);
+  const failed = [
+    ...survivors.map((mutant) => `survived: ${mutant.file}:${mutant.line} ${describeMutant(mutant)}`),
+    ...refuted.map((entry) => `killed, so remove it from ${EQUIVALENTS}: ${describeEntry(entry)}`),
+    ...stale.map((entry) => `no such mutant, so remove it from ${EQUIVALENTS}: ${describeEntry(entry)}`),
+  ];
+  for (const line of failed) print(line);
   const score = scoreOf(comparison).toFixed(1);
   print(`src/core/${directory}: ${killed} killed, ${survivors.length} survived, ${equivalent} equivalent: ${score} %`);
-  return { passed: killed, failed: survivors.length + refuted.length + stale.length, skipped: 0 };
+  return { passed: killed, failed, skipped: [] };
+}
+
+function describeEntry({ file, line, mutant }: Equivalent): string {
+  return `${file}, \`${line}\`, ${mutant}`;
 }

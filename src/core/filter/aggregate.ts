@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service in a crash loop gets a limited number of records per minute. Further terminations in that minute are aggregated into one
 // summary with exact counts. Time is an argument. telemetry/summary.ts builds the record of the summary.
-import { Displaced, FairMap, type Member, type OriginKey } from '../shares.ts';
+import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
 
 export const WINDOW_MS = 60_000;
 const WINDOW_NS = 60n * SECOND_NS;
+/** A minute of which some are counted in the kernel stays open for longer: their total arrives at most a second after it is over. */
+export const LATE_MS = 3_000;
 /** Maximum number of services with an open minute. Beyond it, the oldest minute of the origin that has most is closed early. */
 export const SERVICES_MAX = 1024;
+/** Maximum number of senders that one summary names; terminations by further ones are in its count. */
+export const SENDERS_MAX = 10;
 
 /** One termination that passed the filter. */
 export interface Candidate {
@@ -21,6 +25,8 @@ export interface Candidate {
   readonly cause: Cause;
   /** The path. null: not known. */
   readonly executable: string | null;
+  /** The name of the process that sent the signal. null: none, or not known. */
+  readonly sender: string | null;
   readonly severity: { readonly number: number; readonly text: string };
   readonly resource: Attributes;
 }
@@ -36,6 +42,7 @@ export interface Aggregate {
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
   readonly executable: string | null;
+  readonly bySender: ReadonlyMap<string, number>;
   /** The highest severity among them. */
   readonly severity: Candidate['severity'];
   /** The resource of the last one. */
@@ -44,7 +51,7 @@ export interface Aggregate {
 
 /** `Aggregate` without bigint and Map. */
 export interface StoredAggregate
-  extends Omit<Aggregate, 'origin' | 'executable' | 'startNs' | 'firstNs' | 'lastNs' | 'byCause'> {
+  extends Omit<Aggregate, 'origin' | 'executable' | 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'> {
   /** Absent: stored by version 0.1.0, like the next one. */
   readonly origin?: OriginKey;
   readonly executable?: string | null;
@@ -52,24 +59,19 @@ export interface StoredAggregate
   readonly firstNs: string;
   readonly lastNs: string;
   readonly byCause: readonly (readonly [Cause, number])[];
+  /** Absent: stored by an earlier release. */
+  readonly bySender?: readonly (readonly [string, number])[];
 }
 
-function stored({ startNs, firstNs, lastNs, byCause, ...rest }: Aggregate): StoredAggregate {
+function stored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: Aggregate): StoredAggregate {
   const times = { startNs: String(startNs), firstNs: String(firstNs), lastNs: String(lastNs) };
-  return { ...rest, ...times, byCause: [...byCause] };
+  return { ...rest, ...times, byCause: [...byCause], bySender: [...bySender] };
 }
 
-function restored({
-  origin = '',
-  executable = null,
-  startNs,
-  firstNs,
-  lastNs,
-  byCause,
-  ...rest
-}: StoredAggregate): Aggregate {
+function restored(one: StoredAggregate): Aggregate {
+  const { origin = '', executable = null, startNs, firstNs, lastNs, byCause, bySender, ...rest } = one;
   const times = { startNs: BigInt(startNs), firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) };
-  return { ...rest, ...times, origin, executable, byCause: new Map(byCause) };
+  return { ...rest, ...times, origin, executable, byCause: new Map(byCause), bySender: new Map(bySender) };
 }
 
 interface Minute {
@@ -77,6 +79,8 @@ interface Minute {
   readonly openedMs: number;
   count: number;
   aggregated: Aggregate | null;
+  /** Terminations in it are counted in the kernel. */
+  counted: boolean;
 }
 
 export class CrashLoops {
@@ -84,6 +88,8 @@ export class CrashLoops {
   readonly #minutes = new FairMap<Minute>(SERVICES_MAX);
   /** Minutes that were closed early: their services get more records and summaries. */
   readonly closedEarly = new Displaced();
+  /** Minutes that are over, while totals of the kernel may still arrive. */
+  #late: Minute[] = [];
   #closed: Aggregate[] = [];
 
   /** `limit`: records of one service per minute. `before`: the result of open() in the previous run; it is due at once. */
@@ -94,15 +100,16 @@ export class CrashLoops {
 
   /** The aggregates that due() has not returned yet, in stored form. */
   open(): StoredAggregate[] {
-    const minutes = this.#minutes
-      .members()
-      .flatMap(({ value: { aggregated } }) => (aggregated === null ? [] : [aggregated]));
-    return [...this.#closed, ...minutes].map(stored);
+    const minutes = this.#minutes.members().map(({ value }) => value);
+    const aggregates = [...this.#late, ...minutes].flatMap(({ aggregated }) =>
+      aggregated === null ? [] : [aggregated],
+    );
+    return [...this.#closed, ...aggregates].map(stored);
   }
 
   /** True if nothing is aggregated and no minute is open: due() has nothing to return. */
   get idle(): boolean {
-    return this.#minutes.size === 0 && this.#closed.length === 0;
+    return this.#minutes.size === 0 && this.#late.length === 0 && this.#closed.length === 0;
   }
 
   /** Adds a termination read at `nowMs` of a monotonic clock. True: it is aggregated. False: it gets a record. */
@@ -110,25 +117,25 @@ export class CrashLoops {
     const minute = this.#minuteOf(termination, nowMs);
     minute.count += 1;
     if (minute.count <= this.#limit) return false;
-    const before = minute.aggregated;
-    const byCause = new Map(before?.byCause);
-    byCause.set(termination.cause, (byCause.get(termination.cause) ?? 0) + 1);
-    minute.aggregated = {
-      key: termination.key,
-      origin: termination.origin,
-      startNs: minute.startNs,
-      firstNs: before?.firstNs ?? termination.endedNs,
-      lastNs: termination.endedNs,
-      count: (before?.count ?? 0) + 1,
-      byCause,
-      executable: termination.executable,
-      severity:
-        before !== null && before.severity.number > termination.severity.number
-          ? before.severity
-          : termination.severity,
-      resource: termination.resource,
-    };
+    aggregate(minute, termination, 1, termination.endedNs);
     return true;
+  }
+
+  /** When the open minute of a service is over, ns since 1970, if the kernel counts its further terminations until then. */
+  countUntil(key: string): bigint {
+    const minute = this.#minutes.get(key);
+    if (minute === undefined) return 0n;
+    minute.counted = true;
+    return minute.startNs + WINDOW_NS;
+  }
+
+  /** Adds terminations that the kernel counted: the last one, their number, and when the first one was at the earliest. */
+  addCounted(last: Candidate, count: number, firstNs: bigint, nowMs: number): void {
+    const { key, endedNs } = last;
+    const late = this.#late.find((one) => one.aggregated?.key === key && endedNs - one.startNs < WINDOW_NS);
+    const minute = late ?? this.#minuteOf(last, nowMs);
+    minute.count += count;
+    aggregate(minute, last, count, firstNs);
   }
 
   /**
@@ -144,8 +151,13 @@ export class CrashLoops {
 
   /** The aggregates of minutes that are over at `nowMs`, each returned once. Infinity: all. */
   due(nowMs: number): Aggregate[] {
-    for (const { key, value } of this.#minutes.members())
-      if (nowMs - value.openedMs >= WINDOW_MS) this.#close(this.#minutes.delete(key));
+    for (const { key, value } of this.#minutes.members()) {
+      if (!isOver(value, nowMs)) continue;
+      this.#minutes.delete(key);
+      this.#return(value);
+    }
+    for (const minute of this.#late) if (isOver(minute, nowMs)) this.#return(minute);
+    this.#late = this.#late.filter((minute) => !isOver(minute, nowMs));
     const closed = this.#closed;
     this.#closed = [];
     return closed;
@@ -154,15 +166,47 @@ export class CrashLoops {
   #minuteOf({ key, origin, endedNs }: Pick<Candidate, 'key' | 'origin' | 'endedNs'>, nowMs: number): Minute {
     const open = this.#minutes.get(key);
     if (open !== undefined && endedNs - open.startNs < WINDOW_NS) return open;
-    this.#close(this.#minutes.delete(key));
-    const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null };
+    this.#minutes.delete(key);
+    if (open?.counted && this.#late.length < SERVICES_MAX) this.#late.push(open);
+    else if (open !== undefined) this.#return(open);
+    const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null, counted: false };
     const displaced = this.#minutes.set(key, origin, minute);
-    if (displaced !== null) this.closedEarly.add(displaced.origin);
-    this.#close(displaced);
+    if (displaced !== null) {
+      this.closedEarly.add(displaced.origin);
+      this.#return(displaced.value);
+    }
     return minute;
   }
 
-  #close(minute: Member<Minute> | null): void {
-    if (minute?.value.aggregated) this.#closed.push(minute.value.aggregated);
+  #return({ aggregated }: Minute): void {
+    if (aggregated !== null) this.#closed.push(aggregated);
   }
+}
+
+function isOver({ openedMs, counted }: Minute, nowMs: number): boolean {
+  return nowMs - openedMs >= (counted ? WINDOW_MS + LATE_MS : WINDOW_MS);
+}
+
+/** Adds `count` terminations, of which this one is the last. */
+function aggregate(minute: Minute, last: Candidate, count: number, firstNs: bigint): void {
+  const before = minute.aggregated;
+  const byCause = new Map(before?.byCause);
+  byCause.set(last.cause, (byCause.get(last.cause) ?? 0) + count);
+  const bySender = new Map(before?.bySender);
+  const { sender } = last;
+  if (sender !== null && (bySender.has(sender) || bySender.size < SENDERS_MAX))
+    bySender.set(sender, (bySender.get(sender) ?? 0) + count);
+  minute.aggregated = {
+    key: last.key,
+    origin: last.origin,
+    startNs: minute.startNs,
+    firstNs: before?.firstNs ?? firstNs,
+    lastNs: last.endedNs,
+    count: (before?.count ?? 0) + count,
+    byCause,
+    bySender,
+    executable: last.executable,
+    severity: before !== null && before.severity.number > last.severity.number ? before.severity : last.severity,
+    resource: last.resource,
+  };
 }

@@ -4,6 +4,7 @@
 import type { VictimIdentity } from '../identity/identity.ts';
 import { seconds } from '../time.ts';
 import type { Verdict } from '../verdict/verdict.ts';
+import type { Death } from '../wire/event.ts';
 import type { Rule, Subject } from './rules.ts';
 
 /** The facts for the rules. Arguments are redacted in every mode, and only if a rule reads them. */
@@ -29,4 +30,17 @@ export function subjectOf(verdict: Verdict, victim: VictimIdentity): Subject {
 /** The first rule that matches. `rules` comes from rulesOf(): its last rule always matches. */
 export function firstMatch(subject: Subject, rules: readonly Rule[]): Rule {
   return rules.find((rule) => rule.matches(subject)) as Rule;
+}
+
+/**
+ * The rule that matches every termination with the same key as this one. null: other facts than those of the key may decide, of this rule
+ * or of one before it.
+ */
+export function firstCertain(subject: Subject, key: NonNullable<Death['repeat']>, rules: readonly Rule[]): Rule | null {
+  for (const rule of rules) {
+    const certain = rule.certain(subject, key);
+    if (certain === null) return null;
+    if (certain) return rule;
+  }
+  return null;
 }

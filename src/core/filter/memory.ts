@@ -60,13 +60,13 @@ export class Recent {
   /** Services that were forgotten before their 10 minutes were over. */
   readonly forgotten = new Displaced();
 
-  /** Adds a termination at `timeNs` (CLOCK_BOOTTIME). Returns the count of the last 10 minutes, this one included. */
-  add(service: string, origin: OriginKey, timeNs: bigint): number {
+  /** Adds terminations at `timeNs` (CLOCK_BOOTTIME). Returns the count of the last 10 minutes, these included. */
+  add(service: string, origin: OriginKey, timeNs: bigint, count = 1): number {
     const times = this.#times.get(service) ?? [];
     // In the order of the ring: the oldest is first.
     while (times[0] !== undefined && timeNs - times[0] >= RECENT_WINDOW_NS) times.shift();
-    times.push(timeNs);
-    if (times.length > TERMINATIONS_MAX) times.shift();
+    for (let left = Math.min(count, TERMINATIONS_MAX); left > 0; left -= 1) times.push(timeNs);
+    while (times.length > TERMINATIONS_MAX) times.shift();
     const displaced = this.#times.set(service, origin, times);
     if (displaced !== null && timeNs - (displaced.value.at(-1) ?? 0n) < RECENT_WINDOW_NS)
       this.forgotten.add(displaced.origin);

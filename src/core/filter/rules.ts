@@ -5,6 +5,7 @@ import * as z from 'zod/mini';
 import { type Glob, glob } from '../glob.ts';
 import { CAUSE_VALUES } from '../telemetry/semconv.ts';
 import { signalNumber } from '../verdict/signals.ts';
+import type { Death } from '../wire/event.ts';
 
 /** `report`: a record and the metric; `count`: only the metric; `ignore`: neither, but the termination still counts as filtered. */
 export type Action = 'report' | 'count' | 'ignore';
@@ -13,6 +14,9 @@ export type ReportMode = 'default' | 'all';
 export const RULES_MAX = 1000;
 /** Maximum number of patterns in one condition. */
 const PATTERNS_MAX = 100;
+
+/** REPEAT_LONG_LIVED_NS in bpf/. */
+const LONG_LIVED_SECONDS = 10;
 
 const EXIT_RANGE = /^(\d{1,3})-(\d{1,3})$/;
 
@@ -105,6 +109,17 @@ export interface Rule {
   readonly name: string;
   readonly action: Action;
   readonly matches: (subject: Subject) => boolean;
+  /** Whether it matches all terminations with the same key as this one. null: it matches some, or that is not known. */
+  readonly certain: (subject: Subject, key: RepeatKey) => boolean | null;
+}
+
+/** What the key of equal terminations has (docs/wire.md, `repeat`). */
+type RepeatKey = NonNullable<Death['repeat']>;
+
+interface Condition {
+  readonly holds: (subject: Subject) => boolean;
+  /** Whether it holds, or does not hold, for all terminations with the same key as this one. */
+  readonly isCertain: (subject: Subject, key: RepeatKey) => boolean;
 }
 
 /** An error in a rules file: the key (`rules[2].exit_code`), its value, and what is allowed there. */
@@ -143,36 +158,70 @@ export function rulesOf(own: readonly Rule[], mode: ReportMode): readonly Rule[]
 }
 
 function compile(text: z.output<typeof ruleSchema>): Rule {
-  const conditions: ((subject: Subject) => boolean)[] = [];
-  const match = (patterns: readonly string[] | undefined, of: (subject: Subject) => string | null): void => {
+  const conditions: Condition[] = [];
+  const add = (holds: Condition['holds'], isCertain: Condition['isCertain']): void => {
+    conditions.push({ holds, isCertain });
+  };
+  const match = (
+    patterns: readonly string[] | undefined,
+    of: (subject: Subject) => string | null,
+    isCertain: Condition['isCertain'],
+  ): void => {
     if (patterns === undefined) return;
     const compiled = patterns.map(glob);
-    conditions.push((subject) => any(compiled, of(subject)));
+    add((subject) => any(compiled, of(subject)), isCertain);
   };
   const { exit_code: codes, signal: signals, cause: causes, uptime_above: above, uptime_below: below } = text;
   // Cheap conditions first.
-  if (causes !== undefined) conditions.push(({ cause }) => causes.includes(cause));
+  if (causes !== undefined) add(({ cause }) => causes.includes(cause), isExit);
   if (codes !== undefined) {
     const set = new Set(codes.flatMap(codesIn));
-    conditions.push(({ exitCode }) => exitCode !== null && set.has(exitCode));
+    add(({ exitCode }) => exitCode !== null && set.has(exitCode), always);
   }
   if (signals !== undefined) {
     const set = new Set(signals.map((value) => signalNumber(String(value))));
-    conditions.push(({ signo }) => set.has(signo));
+    add(({ signo }) => set.has(signo), always);
   }
-  if (above !== undefined) conditions.push(({ uptimeSeconds }) => uptimeSeconds > above);
-  if (below !== undefined) conditions.push(({ uptimeSeconds }) => uptimeSeconds < below);
+  if (above !== undefined) add(({ uptimeSeconds }) => uptimeSeconds > above, isBeside(above));
+  if (below !== undefined) add(({ uptimeSeconds }) => uptimeSeconds < below, isBeside(below));
   if (text.executable !== undefined) {
     const compiled = text.executable.map(glob);
-    conditions.push(({ executable }) => executable.some((name) => any(compiled, name)));
+    add(({ executable }) => executable.some((name) => any(compiled, name)), hasFile);
   }
-  match(text.service, ({ service }) => service);
-  match(text.unit, ({ unit }) => unit);
-  match(text.container, ({ container }) => container);
-  match(text.user, ({ user }) => user);
-  match(text.cgroup, ({ cgroup }) => cgroup);
-  match(text.arguments, (subject) => subject.arguments);
-  return { name: text.name, action: text.action, matches: (subject) => conditions.every((holds) => holds(subject)) };
+  match(text.service, ({ service }) => service, hasClaims);
+  match(text.unit, ({ unit }) => unit, always);
+  match(text.container, ({ container }) => container, always);
+  match(text.user, ({ user }) => user, always);
+  match(text.cgroup, ({ cgroup }) => cgroup, always);
+  match(text.arguments, (subject) => subject.arguments, never);
+  const all = conditions.map(({ holds }) => holds);
+  return {
+    name: text.name,
+    action: text.action,
+    matches: (subject) => all.every((holds) => holds(subject)),
+    certain: (subject, key) => certain(conditions, subject, key),
+  };
+}
+
+function certain(conditions: readonly Condition[], subject: Subject, key: RepeatKey): boolean | null {
+  const sure = conditions.filter(({ isCertain }) => isCertain(subject, key));
+  if (sure.some(({ holds }) => !holds(subject))) return false;
+  return sure.length === conditions.length ? true : null;
+}
+
+// What a key decides: it has the status, the cgroup, the user, the executable's inode and a hash of the claims (struct repeat_key).
+const always: Condition['isCertain'] = () => true;
+const never: Condition['isCertain'] = () => false;
+/** An exit has one cause, whatever came before; a signal's depends on how it was sent. */
+const isExit: Condition['isCertain'] = ({ signo }) => signo === 0;
+const hasFile: Condition['isCertain'] = (_, key) => key.file;
+/** A process that claims no service is named after its unit, its container or its executable. */
+const hasClaims: Condition['isCertain'] = (_, key) => key.file && key.claims;
+
+/** Of how long the process ran, a key has whether that was longer than 10 s. */
+function isBeside(limit: number): Condition['isCertain'] {
+  return ({ uptimeSeconds }) =>
+    uptimeSeconds > LONG_LIVED_SECONDS ? limit <= LONG_LIVED_SECONDS : limit >= LONG_LIVED_SECONDS;
 }
 
 function any(globs: readonly Glob[], text: string | null): boolean {

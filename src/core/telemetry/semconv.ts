@@ -13,6 +13,7 @@ export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
 export const METRIC_PROCESS_EXITS = 'whodunit.process.exits';
 export const METRIC_EVENTS_LOST = 'whodunit.events.lost';
 export const METRIC_ORIGIN_DISPLACED = 'whodunit.origin.displaced';
+export const METRIC_FACTS_LOST = 'whodunit.facts.lost';
 export const METRIC_QUEUE_SIZE = 'whodunit.queue.size';
 export const METRIC_QUEUE_BYTES = 'whodunit.queue.bytes';
 export const METRIC_QUEUE_OLDEST_AGE = 'whodunit.queue.oldest_age';
@@ -116,6 +117,7 @@ export const IDENTITY_DROPPED = 'whodunit.identity.dropped';
 export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
 /** A prefix: a dot and the rest of the key follow. */
 export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
+export const AGGREGATED_SENDERS = 'whodunit.aggregated.senders';
 export const AGGREGATED_FIRST_TIME = 'whodunit.aggregated.first_time';
 export const ORIGIN = 'whodunit.origin';
 export const OUTCOME = 'whodunit.outcome';

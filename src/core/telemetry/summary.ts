@@ -16,7 +16,7 @@ import { uidOf } from './uid.ts';
 
 /** The same minute of the same service on the same host always has the same uid. `observedNs`: current time, ns since 1970. */
 export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigint): ReadableLogRecord {
-  const { count, byCause, severity } = aggregated;
+  const { count, byCause, bySender, severity } = aggregated;
   const resource = serviceLevel(aggregated.resource, host);
   const causes = [...byCause].sort(([, a], [, b]) => b - a);
   const attributes: Attributes = {
@@ -30,6 +30,9 @@ export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigi
   if (aggregated.origin !== '') attributes[semconv.ORIGIN] = originName(aggregated.origin, host.userNames);
   if (aggregated.executable !== null) attributes[semconv.PROCESS_EXECUTABLE_PATH] = aggregated.executable;
   for (const [cause, times] of causes) attributes[`${semconv.AGGREGATED_BY_CAUSE}.${cause}`] = times;
+  const senders = [...bySender].sort(([, a], [, b]) => b - a).map(([name, times]) => `${times} × ${name}`);
+  if (senders.length > 0) attributes[semconv.AGGREGATED_SENDERS] = senders;
+  const by = senders.length > 0 ? `; sent by ${senders.join(', ')}` : '';
   const list = causes.map(([cause, times]) => `${times} × ${cause}`).join(', ');
   const within = duration(aggregated.lastNs - aggregated.firstNs);
   return {
@@ -39,7 +42,7 @@ export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigi
     severityNumber: severity.number,
     severityText: severity.text,
     body: visible(
-      `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}.`,
+      `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}${by}.`,
     ),
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,

@@ -20,7 +20,7 @@ export interface Request {
   readonly origin: SenderKind;
 }
 
-/** Other facts: an earlier request that the verdict does not report, an earlier fault, a tracer, a record shortened for lack of space. */
+/** Other facts: an earlier request that the verdict does not report, an earlier fault, a tracer, what is missing for lack of space. */
 export function otherEvidence(death: Death, signo: number, cause: Cause, request: Request | null): string[] {
   const lines: string[] = [];
   const { fault, handled_fault: handled } = death;
@@ -32,6 +32,10 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
   }
   if (handled !== null && cause !== 'fault') lines.push(...faultEvidence(handled, 'had been delivered to a handler'));
   if (death.ptraced) lines.push('a tracer was attached');
+  if (death.facts_refused)
+    lines.push(
+      `the memory for signals was full for its user (uid ${death.origin.uid}) since it started: signals and their senders may be missing`,
+    );
   if (death.shrunk) lines.push('the ring buffer was nearly full: parts of the record were left out');
   return lines;
 }

@@ -147,6 +147,8 @@ const threadContext = object({
   trace_flags: int,
 });
 
+const repeatKey = object({ key: text, file: flag, claims: flag });
+
 export const deathSchema = object({
   type: z.literal('death'),
   seq: u64,
@@ -166,8 +168,11 @@ export const deathSchema = object({
   ptraced: flag,
   threads: int,
   shrunk: flag,
+  /** No facts about signals were kept of it, and some of its origin were refused since it started. Absent in lines of older loaders. */
+  facts_refused: z._default(flag, false),
   /** Absent in lines of older loaders. */
   thread_context: z._default(z.nullable(threadContext), null),
+  repeat: z._default(z.nullable(repeatKey), null),
 });
 export type Death = z.output<typeof deathSchema>;
 
@@ -182,6 +187,23 @@ export const restartSchema = object({
 });
 /** A process executed the program of a process that had terminated in the same cgroup. */
 export type Restart = z.output<typeof restartSchema>;
+
+export const repeatSchema = object({
+  type: z.literal('repeat'),
+  id: u64,
+  key: text,
+  as: z.enum(['aggregated', 'filtered']),
+  total: u64,
+  first_ns: u64,
+  last_ns: u64,
+  clock_offset_ns: i64,
+});
+/** How many terminations the kernel only counted under an armed key. */
+export type Repeat = z.output<typeof repeatSchema>;
+
+export const repeatsSchema = object({ type: z.literal('repeats'), ids: z.array(u64) });
+/** All entries that the loader has. */
+export type RepeatIds = z.output<typeof repeatsSchema>;
 
 const probe = object({ name: text, attached: flag, note: z.nullable(text) });
 
@@ -202,6 +224,8 @@ export const statusSchema = object({
   type: z.literal('status'),
   exits_normal: u64,
   deaths: u64,
+  /** Absent in lines of older loaders. */
+  counted: z._default(u64, 0n),
   lost: object({ ring_full: u64, memory_full: u64, missed: u64, undecodable: u64 }),
   clock_offset_ns: i64,
   ring_bytes: int,
@@ -214,4 +238,4 @@ export type LoaderStatus = z.output<typeof statusSchema>;
 export const errorSchema = object({ type: z.literal('error'), code: text, message: text });
 export type LoaderError = z.output<typeof errorSchema>;
 
-export type Message = Hello | Death | Restart | LoaderStatus | LoaderError;
+export type Message = Hello | Death | Restart | Repeat | RepeatIds | LoaderStatus | LoaderError;

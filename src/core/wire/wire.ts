@@ -5,7 +5,17 @@
 // messages. Pure: bytes in any chunks → messages. io/loader/socket.ts handles sockets, roles and bad lines; the schemas are in event.ts.
 import * as z from 'zod/mini';
 import type { WireError, WireErrorCode } from '../errors.ts';
-import { deathSchema, errorSchema, helloSchema, type Message, restartSchema, statusSchema } from './event.ts';
+import {
+  deathSchema,
+  errorSchema,
+  helloSchema,
+  type Message,
+  type Repeat,
+  repeatSchema,
+  repeatsSchema,
+  restartSchema,
+  statusSchema,
+} from './event.ts';
 
 export const WIRE_VERSION = 1;
 /** Maximum length of a line, newline included. Checked before more is buffered. */
@@ -25,6 +35,8 @@ const SCHEMAS = {
   hello: helloSchema,
   death: deathSchema,
   restart: restartSchema,
+  repeat: repeatSchema,
+  repeats: repeatsSchema,
   status: statusSchema,
   error: errorSchema,
 } as const;
@@ -113,6 +125,16 @@ export class Decoder {
 /** Acknowledges all events up to and including `seq`. `0n` only requests the role of the consumer. */
 export function encodeAck(seq: bigint): string {
   return `{"v":${WIRE_VERSION},"type":"ack","seq":"${seq}"}\n`;
+}
+
+/** Asks to only count the terminations with this key until a time of CLOCK_BOOTTIME. */
+export function encodeArm(key: string, as: Repeat['as'], untilNs: bigint): string {
+  return `{"v":${WIRE_VERSION},"type":"arm","key":"${key}","as":"${as}","until_ns":"${untilNs}"}\n`;
+}
+
+/** Acknowledges the total of an entry. */
+export function encodeCounted(id: bigint, total: bigint): string {
+  return `{"v":${WIRE_VERSION},"type":"counted","id":"${id}","total":"${total}"}\n`;
 }
 
 const LENIENT = new TextDecoder('utf-8');

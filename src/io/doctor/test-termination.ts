@@ -2,6 +2,7 @@
 // `whodunit doctor --test`: kills a child and follows its termination to the collector's answer, through the running service
 // (follow-service.ts) or, if none is running, without it (send-directly.ts). Acknowledges nothing.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { HealthAddress } from '../../config/health-address.ts';
 import type { Target } from '../../core/delivery/target.ts';
@@ -106,7 +107,12 @@ async function loaderStep(path: string, watched: Watched): Promise<{ step: Step;
 async function startVictim(): Promise<ChildProcess> {
   const victim = spawn(VICTIM[0], VICTIM.slice(1), {
     stdio: 'ignore',
-    env: { PATH: process.env.PATH, OTEL_SERVICE_NAME: 'whodunit-doctor' },
+    // No termination before had this id, so that the kernel cannot have armed the key of this one (docs/decisions/0065).
+    env: {
+      PATH: process.env.PATH,
+      OTEL_SERVICE_NAME: 'whodunit-doctor',
+      OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${randomUUID()}`,
+    },
   });
   await once(victim, 'spawn'); // execve() has succeeded
   return victim;

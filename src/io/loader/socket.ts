@@ -6,8 +6,8 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
 import type { LoaderSnapshot } from '../../core/status.ts';
-import type { Death, Hello, LoaderStatus, Message, Restart } from '../../core/wire/event.ts';
-import { type Decoded, Decoder, encodeAck } from '../../core/wire/wire.ts';
+import type { Death, Hello, LoaderStatus, Message, Repeat, RepeatIds, Restart } from '../../core/wire/event.ts';
+import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
 
@@ -24,6 +24,8 @@ class HelloTimeout extends Error {}
 export type LoaderMessage =
   | Death
   | Restart
+  | Repeat
+  | RepeatIds
   | Hello
   | LoaderStatus
   | { readonly type: 'unreadable'; readonly seq: bigint };
@@ -36,9 +38,13 @@ export interface Received {
   readonly connection: Connection;
 }
 
-/** One connection. After it is closed, acks are dropped: the loader sends unacknowledged events again on the next connection. */
+/** One connection. After it is closed, messages are dropped: the loader sends what is unacknowledged again on the next connection. */
 export interface Connection {
   ack(seq: bigint): void;
+  /** Asks to only count the terminations with this key until a time of CLOCK_BOOTTIME. */
+  arm(key: string, as: Repeat['as'], untilNs: bigint): void;
+  /** Acknowledges the total of an entry. */
+  counted(id: bigint, total: bigint): void;
 }
 
 export interface LoaderReaderOptions {
@@ -215,6 +221,14 @@ class Session implements Connection {
     if (this.#socket === null || seq <= this.#acked) return;
     this.#acked = seq;
     this.#socket.write(encodeAck(seq));
+  }
+
+  arm(key: string, as: Repeat['as'], untilNs: bigint): void {
+    this.#socket?.write(encodeArm(key, as, untilNs));
+  }
+
+  counted(id: bigint, total: bigint): void {
+    this.#socket?.write(encodeCounted(id, total));
   }
 
   close(): void {

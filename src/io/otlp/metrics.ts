@@ -93,15 +93,15 @@ export class Metrics {
     return { ...this.#sender.snapshot(), overflows: services.total + series.total };
   }
 
-  /** Counts one termination under its service. `origin`: who fills services and series. */
-  terminated(resource: Attributes, verdict: Verdict, origin: OriginKey): void {
+  /** Counts terminations under their service. `origin`: who fills services and series. */
+  terminated(resource: Attributes, verdict: Pick<Verdict, 'cause' | 'errorType'>, origin: OriginKey, times = 1): void {
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
       [semconv.ERROR_TYPE]: verdict.errorType,
       [semconv.PROCESS_EXECUTABLE_NAME]: String(resource[semconv.PROCESS_EXECUTABLE_NAME]),
     };
     const service = serviceLevel(resource, this.#options.host);
-    this.#services.count(service, attributes, origin, performance.now());
+    this.#services.count(service, attributes, origin, performance.now(), times);
   }
 
   #sendZeros(): void {

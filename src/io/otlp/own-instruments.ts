@@ -16,6 +16,8 @@ export interface Observed extends Readonly<Record<Outcome, number>> {
   readonly boot?: string | null;
   readonly lost: Readonly<Record<semconv.StageValue, number>>;
   readonly exceeded: readonly Exceeded[];
+  /** Facts about signals that the kernel did not keep. */
+  readonly factsLost: number;
   /** null: there is no queue. */
   readonly queue: ObservedQueue | null;
 }
@@ -38,6 +40,7 @@ export function observedOf(snapshot: ServiceSnapshot): Observed {
     normalExits: loader.status === null ? null : Number(loader.status.exits_normal),
     lost: lostByStage(snapshot),
     exceeded,
+    factsLost: Number(loader.status?.lost.memory_full ?? 0),
     queue: queue && { records: pending, bytes: queue.bytes, oldestMs: queue.oldestMs },
   };
 }
@@ -108,11 +111,21 @@ function createCounters(
     };
     for (const stage of semconv.STAGE_VALUES) result.observe(counts[stage], { [semconv.STAGE]: stage });
   });
+  const facts = meter.createObservableCounter(semconv.METRIC_FACTS_LOST, {
+    unit: '{fact}',
+    description: 'Number of facts about signals that were not kept.',
+    valueType: ValueType.INT,
+  });
+  facts.addCallback((result) => {
+    const now = observe();
+    if (now.normalExits !== null) result.observe(since(now).facts ?? 0);
+  });
   return () => last;
 }
 
-function kernelCounts({ boot = null, normalExits, lost: { kernel, loader } }: Observed): KernelCounts | null {
-  return normalExits === null ? null : { boot, normalExits, kernel, loader };
+function kernelCounts({ boot = null, normalExits, lost, factsLost }: Observed): KernelCounts | null {
+  const { kernel, loader } = lost;
+  return normalExits === null ? null : { boot, normalExits, kernel, loader, facts: factsLost };
 }
 
 /** What origins lost because they held most. There are no data points before the first loss. */

@@ -72,14 +72,14 @@ export class Services<Reader> {
     return [...this.#leaving.values(), ...this.#services.members().map(({ value }) => value), ...host];
   }
 
-  /** Counts a termination. */
-  count(resource: Attributes, attributes: OtelAttributes, origin: OriginKey, nowMs: number): void {
-    const service = this.#service(resource, origin);
+  /** Counts terminations. */
+  count(resource: Attributes, attributes: OtelAttributes, origin: OriginKey, nowMs: number, times: number): void {
+    const service = this.#service(resource, origin, times);
     service.lastAt = nowMs;
     service.settled = false;
     const key = JSON.stringify(attributes);
-    const series = service.series.get(key) ?? this.#newSeries(service, key, attributes, origin);
-    series.held += 1;
+    const series = service.series.get(key) ?? this.#newSeries(service, key, attributes, origin, times);
+    series.held += times;
   }
 
   /** Forgets the services that are idle or gave way, if the target has every count. */
@@ -90,7 +90,7 @@ export class Services<Reader> {
   }
 
   /** The service, or the host if the origin has most services itself. */
-  #service(resource: Attributes, origin: OriginKey): Service<Reader> {
+  #service(resource: Attributes, origin: OriginKey, times: number): Service<Reader> {
     const key = JSON.stringify(resource);
     const known = this.#services.get(key);
     if (known !== undefined) {
@@ -98,7 +98,7 @@ export class Services<Reader> {
       return known;
     }
     if (this.#services.isExhausted(origin) || this.#leaving.size >= LEAVING_MAX) {
-      this.withoutService.add(origin);
+      this.withoutService.add(origin, times);
       this.#host ??= this.#newService(this.#options.host);
       return this.#host;
     }
@@ -116,13 +116,19 @@ export class Services<Reader> {
   }
 
   /** The series, or the overflow series of the specification if the origin has too many. */
-  #newSeries(service: Service<Reader>, key: string, attributes: OtelAttributes, origin: OriginKey): Series {
+  #newSeries(
+    service: Service<Reader>,
+    key: string,
+    attributes: OtelAttributes,
+    origin: OriginKey,
+    times: number,
+  ): Series {
     const { shares } = service;
     if (shares.admits(origin, SERIES_TOTAL_MAX)) {
       shares.add(origin, 1);
       return this.#addSeries(service, key, attributes);
     }
-    this.withoutSeries.add(origin);
+    this.withoutSeries.add(origin, times);
     const overflow = JSON.stringify(OVERFLOW);
     return service.series.get(overflow) ?? this.#addSeries(service, overflow, OVERFLOW);
   }

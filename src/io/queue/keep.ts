@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stores items on disk, and retries while the disk fails. Meanwhile nothing is read from the loader, and events wait in the ring buffer.
 import { DiskError } from '../../core/errors.ts';
-import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 import { sleep } from '../sleep.ts';
 import type { Item, Queue } from './queue.ts';
+import type { Totals } from './totals.ts';
 
 /** The wait between two attempts. */
 const DISK_RETRY_MS = 1_000;
@@ -12,7 +12,7 @@ const DISK_RETRY_MS = 1_000;
 export async function keep(
   queue: Queue,
   items: readonly Item[],
-  open: readonly StoredAggregate[],
+  open: Pick<Totals, 'open' | 'repeats'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   for (;;) {

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Displaced, OriginKey } from '../../core/shares.ts';
 import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
@@ -91,6 +92,11 @@ export class Queue {
     return this.#ledger.totals.open;
   }
 
+  /** The keys whose terminations the kernel only counts; at start, those of the previous run. */
+  get repeats(): readonly StoredRepeat[] {
+    return this.#ledger.totals.repeats;
+  }
+
   /** The uids of the last items, oldest first. */
   uids(): string[] {
     const all: string[] = [];
@@ -106,16 +112,16 @@ export class Queue {
 
   /**
    * Writes new items in one transaction. When it returns they survive a loss of power. Throws a DiskError; then nothing was written, and
-   * the same call may be made again. `open`: aggregated terminations that are in no summary yet, these items included.
+   * the same call may be made again. `open`: what changes with them.
    */
-  put(items: readonly Item[], open: readonly StoredAggregate[] = this.#ledger.totals.open): void {
+  put(items: readonly Item[], open: Partial<Pick<Totals, 'open' | 'repeats'>> = {}): void {
     if (items.length === 0) return;
     const rows: Row[] = [];
     let evicted: Evicted | null = null;
     const durable = items.some(({ record, kind }) => record !== null || kind === 'aggregated');
     this.#ledger.commit(durable, (totals, sql) => {
       rows.length = 0;
-      totals.open = open;
+      Object.assign(totals, open);
       for (const item of items) {
         const { record, endedMs, origin } = item;
         count(totals, item, 'pending');

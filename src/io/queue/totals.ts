@@ -2,6 +2,7 @@
 // The row of totals in the queue file: the counters of terminations, and everything else that changes in the same transaction as the rows.
 import { type CounterName, noCounts } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 
 /** A wait that the target asked for and that outlives the service; `untilMs` in ms since 1970. */
@@ -22,10 +23,12 @@ export interface Totals extends Record<CounterName, number> {
   exported: KernelCounts | null;
   /** Aggregated terminations that are in no summary yet. */
   open: readonly StoredAggregate[];
+  /** The keys whose terminations the kernel only counts, and how much of their totals is counted here. */
+  repeats: readonly StoredRepeat[];
 }
 
 export function noTotals(): Totals {
-  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, exported: null, open: [] };
+  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, exported: null, open: [], repeats: [] };
 }
 
 /** The row, as version 0.1.0 named its counters: each release reads the file of the other. */

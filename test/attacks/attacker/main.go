@@ -19,6 +19,7 @@ var attacks = map[string]func(args []string) error{
 	"consume":     consume,
 	"crowd":       crowd,
 	"exit":        exit,
+	"flood":       flood,
 	"forge":       forge,
 	"inMemory":    inMemory,
 	"killer":      killer,

@@ -7,6 +7,7 @@ import {
   type Aggregate,
   type Candidate,
   CrashLoops,
+  SENDERS_MAX,
   SERVICES_MAX,
   type StoredAggregate,
   WINDOW_MS,
@@ -29,6 +30,7 @@ function candidate(changes: Partial<Candidate> = {}): Candidate {
     endedNs: 0n,
     cause: 'exit',
     executable: null,
+    sender: null,
     severity: ERROR,
     resource: { 'service.name': 'checkout' },
     ...changes,
@@ -52,6 +54,17 @@ describe('a minute of one service', () => {
     const summaries = loops.due(WINDOW_MS);
     expect(summaries).toMatchObject([{ count: 990, firstNs: 590_000_000n, lastNs: 58_941_000_000n }]);
     expect(loops.due(WINDOW_MS)).toEqual([]);
+  });
+
+  it('names the senders, the most frequent first, and at most ten of them', () => {
+    const loops = new CrashLoops(0);
+    const senders = Array.from({ length: 12 }, (_, i) => `killer ${i}`);
+    for (const sender of ['pkill', ...senders, 'pkill', null]) loops.add(candidate({ cause: 'killed', sender }), 0);
+    const restored = new CrashLoops(0, JSON.parse(JSON.stringify(loops.open())));
+    const [aggregated] = restored.due(Number.POSITIVE_INFINITY) as [Aggregate];
+    const { attributes, body } = buildSummary(aggregated, host, 1n);
+    expect(attributes['whodunit.aggregated.senders']).toHaveLength(SENDERS_MAX);
+    expect(body).toContain('15 × killed; sent by 2 × pkill, 1 × killer 0');
   });
 
   it('has no summary before it is over, and none if nothing was aggregated', () => {
@@ -226,7 +239,10 @@ describe('a crash loop, concluded', () => {
 
   it('never aggregates what is filtered', () => {
     const loops = new CrashLoops(1);
-    const given = circumstances({ loops, rules: [{ name: 'none', action: 'count', matches: () => true }] });
+    const given = circumstances({
+      loops,
+      rules: [{ name: 'none', action: 'count', matches: () => true, certain: () => true }],
+    });
     for (const pid of [1, 2, 3]) conclude(exitedWith(1, { process: victim({ pid }) }), given);
     expect(loops.due(Number.POSITIVE_INFINITY)).toEqual([]);
   });

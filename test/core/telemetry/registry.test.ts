@@ -162,6 +162,7 @@ function deaths(): fc.Arbitrary<Death> {
         oom_victim: fc.boolean(),
         seccomp_mode: fc.constantFrom(0, 2, 3),
         shrunk: fc.boolean(),
+        facts_refused: fc.boolean(),
       })
       .map((changes) => killedBy(number, changes)),
   );

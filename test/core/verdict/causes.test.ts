@@ -303,6 +303,14 @@ describe('other facts in the evidence', () => {
       [killed, 'the ring buffer was nearly full: parts of the record were left out'],
     ],
     [
+      'facts that were not kept',
+      killedBy(KILL, { facts_refused: true, origin: { cgroup: 7n, uid: 54_321 } }),
+      [
+        'no signal was recorded',
+        'the memory for signals was full for its user (uid 54321) since it started: signals and their senders may be missing',
+      ],
+    ],
+    [
       'a request by another process, which it handled',
       killedBy(KILL, { signal: signal(KILL), request: earlier(TERM, 10_000_000_000n) }),
       [killed, 'SIGTERM from bash (pid 99) was handled, 10.000 s before the termination'],

@@ -104,6 +104,7 @@ const anyDeath: fc.Arbitrary<Death> = signo.chain((number) =>
       pdeath_signal: fc.oneof(fc.constant(0), fc.constant(number), signo),
       ptraced: fc.boolean(),
       shrunk: fc.boolean(),
+      facts_refused: fc.boolean(),
     })
     .map(death),
 );

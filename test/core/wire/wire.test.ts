@@ -3,10 +3,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Death, Message } from '../../../src/core/wire/event.ts';
-import { type Decoded, Decoder, encodeAck, LINE_BYTES_MAX } from '../../../src/core/wire/wire.ts';
+import {
+  type Decoded,
+  Decoder,
+  encodeAck,
+  encodeArm,
+  encodeCounted,
+  LINE_BYTES_MAX,
+} from '../../../src/core/wire/wire.ts';
 
 const directory = new URL('../../wire/', import.meta.url);
-const fromLoader = readdirSync(directory).filter((name) => name.endsWith('.json') && name !== 'ack.json');
+const FROM_SERVICE = new Set(['ack.json', 'arm.json', 'counted.json']);
+const fromLoader = readdirSync(directory).filter((name) => name.endsWith('.json') && !FROM_SERVICE.has(name));
 const bytes = (name: string): Buffer => readFileSync(new URL(name, directory));
 
 function decode(...chunks: Uint8Array[]): Decoded[] {
@@ -32,6 +40,22 @@ const code = (decoded: Decoded | undefined): string =>
 describe('golden lines', () => {
   it.each(fromLoader)('reads %s', (name) => {
     expect(decode(bytes(name))).toEqual([{ ok: true, message: expect.objectContaining({ type: expect.any(String) }) }]);
+  });
+
+  it('are written as the loader reads them', () => {
+    const key = `${'00'.repeat(87)}ff`;
+    expect(encodeArm(key, 'filtered', 12_345_678_901_234n)).toBe(bytes('arm.json').toString());
+    expect(encodeCounted(12_345_678_901_234n, 0xffff_ffff_ffff_ffffn)).toBe(bytes('counted.json').toString());
+  });
+
+  it('reads the key of equal terminations, and none in lines of older loaders', () => {
+    const line = bytes('death-exit-3.json').toString();
+    expect(one(line)).toMatchObject({ message: { repeat: { key: expect.any(String), file: true, claims: true } } });
+    const older = line.replace(/,"repeat":\{[^}]*\}/, '');
+    expect(older).not.toContain('repeat');
+    expect(one(older)).toMatchObject({ ok: true, message: { repeat: null } });
+    const status = bytes('status.json').toString().replace(',"counted":"3"', '');
+    expect(one(status)).toMatchObject({ ok: true, message: { counted: 0n } });
   });
 
   it('reads a 64-bit position exactly', () => {

@@ -158,6 +158,7 @@ describe('an export counts as rejected', () => {
       aggregated: 0,
       lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
       exceeded: [],
+      factsLost: 0,
       queue: null,
     });
     const exporter = await createMetricExporter('http/json');

@@ -62,6 +62,7 @@ beforeEach(() => {
     aggregated: 0,
     lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
     exceeded: [],
+    factsLost: 0,
     queue: null,
   };
   metrics = new Metrics({
@@ -411,7 +412,7 @@ describe('the counters of the kernel, which outlive the service', () => {
     return [of(EXITS, 'normal'), of(LOST, 'kernel'), of(LOST, 'loader')];
   };
   const counted = (normalExits: number, kernel: number, loader: number): void => {
-    observed = { ...observed, boot: 'b', normalExits, lost: { kernel, loader, queue: 0, export: 0 } };
+    observed = { ...observed, boot: 'b', normalExits, lost: { kernel, loader, queue: 0, export: 0 }, factsLost: 3 };
   };
   const earlier = (boot: string) => ({ boot, normalExits: 100, kernel: 10, loader: 1 });
 
@@ -432,8 +433,8 @@ describe('the counters of the kernel, which outlive the service', () => {
     await metrics.flush();
     expect(last().map(Number)).toEqual([Number(expected[0]) + 1, Number(expected[1]) + 2, expected[2]]);
     expect(seen).toEqual([
-      { boot: 'b', normalExits: 120, kernel: 13, loader: 1 },
-      { boot: 'b', normalExits: 121, kernel: 15, loader: 1 },
+      { boot: 'b', normalExits: 120, kernel: 13, loader: 1, facts: 3 },
+      { boot: 'b', normalExits: 121, kernel: 15, loader: 1, facts: 3 },
     ]);
   });
 });
@@ -487,6 +488,7 @@ describe('the metrics of whodunit itself', () => {
       aggregated: 3,
       lost: { kernel: 4, loader: 5, queue: 0, export: 2 },
       exceeded: [],
+      factsLost: 6,
       queue: null,
     };
     metrics.delivered(0.12);
@@ -503,6 +505,7 @@ describe('the metrics of whodunit itself', () => {
       reported: 5,
     });
     expect(valuesOf('whodunit.events.lost', 'whodunit.stage')).toEqual({ kernel: 4, loader: 5, queue: 0, export: 2 });
+    expect(own.find(({ name }) => name === 'whodunit.facts.lost')?.value).toBe(6);
     expect(own.find(({ name }) => name === 'whodunit.delivery.duration')?.value).toMatchObject({ count: 1, sum: 0.12 });
   });
 

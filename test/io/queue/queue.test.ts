@@ -93,10 +93,10 @@ describe('an item', () => {
       severity: { number: 17, text: 'ERROR' },
       resource: { 'service.name': 'checkout' },
     };
-    open().put([item(1), aggregated], [minute]);
+    open().put([item(1), aggregated], { open: [minute] });
     queue?.put([item(3)]);
     expect(reopen().open).toEqual([minute]);
-    queue?.put([{ ...item(4), kind: 'summary' }], []);
+    queue?.put([{ ...item(4), kind: 'summary' }], { open: [] });
     expect(reopen().open).toEqual([]);
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
     expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });

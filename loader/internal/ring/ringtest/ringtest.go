@@ -71,3 +71,10 @@ func (r *Ring) Put(record []byte, flags uint32) bool {
 	}
 	return true
 }
+
+// Commit clears the busy flag of the record at the position, as the end of bpf_ringbuf_output() does. No wake-up is sent: the probe found that
+// the reader does not wait for one.
+func (r *Ring) Commit(position uint64) {
+	offset := 2*uint64(os.Getpagesize()) + position&(r.Size()-1)
+	atomic.AndUint32((*uint32)(unsafe.Pointer(&r.memory[offset])), ^uint32(ring.Busy))
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"strings"
+	"testing"
+
+	"whodunit/loader/internal/wire"
+)
+
+func TestOnlyTheConsumerMayArmKeysAndAcknowledgeTotals(t *testing.T) {
+	s := serve(t, 1<<16)
+	for _, line := range []string{
+		`{"v":1,"type":"arm","key":"00","as":"aggregated","until_ns":"7"}`, `{"v":1,"type":"counted","id":"7","total":"8"}`,
+	} {
+		watcher := s.connect(t)
+		watcher.Send("%s", line)
+		if refusal := watcher.Next("error"); refusal["code"] != "NOT_CONSUMER" {
+			t.Errorf("%v", refusal)
+		}
+	}
+	if len(s.repeats.armed)+len(s.repeats.counted) != 0 {
+		t.Error("a watcher changed what is armed")
+	}
+}
+
+func TestTheConsumerArmsKeysAndGetsTheirTotalsUntilTheyAreGone(t *testing.T) {
+	s := serve(t, 1<<16)
+	s.repeats.set(wire.Repeat{ID: 7, Key: "00", As: wire.AsFiltered, Total: 3})
+	c := s.connect(t)
+	c.Claim()
+	if repeat := c.Next("repeat"); repeat["id"] != "7" || repeat["total"] != "3" {
+		t.Errorf("%v", repeat)
+	}
+	if list := c.Next("repeats"); len(list["ids"].([]any)) != 1 {
+		t.Errorf("%v", list)
+	}
+	c.Send(`{"v":1,"type":"arm","key":"00","as":"filtered","until_ns":"99"}`)
+	c.Send(`{"v":1,"type":"counted","id":"7","total":"3"}`)
+	waitFor(t, func() bool {
+		s.repeats.mu.Lock()
+		defer s.repeats.mu.Unlock()
+		return len(s.repeats.armed) == 1 && s.repeats.armed[0] == wire.Arm{Key: "00", As: wire.AsFiltered, UntilNs: 99} && len(s.repeats.counted) == 1
+	})
+	s.repeats.set(wire.Repeat{ID: 7, Key: "00", As: wire.AsFiltered, Total: 5}, wire.Repeat{ID: 8, Key: "01", As: wire.AsFiltered, Total: 1})
+	if repeat := c.Next("repeat"); repeat["total"] != "5" {
+		t.Errorf("%v", repeat)
+	}
+	if repeat := c.Next("repeat"); repeat["id"] != "8" {
+		t.Errorf("%v", repeat)
+	}
+	s.repeats.set()
+	for len(c.Next("repeats")["ids"].([]any)) > 0 {
+	}
+}
+
+func TestAKeyThatIsMalformedClosesTheConnection(t *testing.T) {
+	s := serve(t, 1<<16)
+	c := s.connect(t)
+	c.Claim()
+	c.Send(`{"v":1,"type":"arm","key":"bad","as":"filtered","until_ns":"99"}`)
+	if refusal := c.Next("error"); refusal["code"] != "BAD_LINE" {
+		t.Errorf("%v", refusal)
+	}
+}
+
+func TestAKeyWithoutAPlaceIsLogged(t *testing.T) {
+	s := serve(t, 1<<16)
+	s.repeats.full = "7 keys are armed, the limit"
+	c := s.connect(t)
+	c.Claim()
+	c.Send(`{"v":1,"type":"arm","key":"00","as":"filtered","until_ns":"99"}`)
+	waitFor(t, func() bool { return strings.Contains(s.log.String(), "7 keys are armed, the limit") })
+}

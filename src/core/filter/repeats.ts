@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
+// of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
+import type { OriginKey } from '../shares.ts';
+import type { Attributes } from '../telemetry/attributes.ts';
+import type { Verdict } from '../verdict/verdict.ts';
+import type { Death, Repeat } from '../wire/event.ts';
+import type { Candidate } from './aggregate.ts';
+import { firstCertain } from './match.ts';
+import type { Rule, Subject } from './rules.ts';
+
+/** How long a key of filtered terminations is armed: then one is received again, and the rules decide again. */
+const ARMED_NS = 60_000_000_000n;
+/** Keys that are known at once, and those of one origin: no user takes the places of another. */
+export const KEYS_MAX = 1024;
+export const ORIGIN_KEYS_MAX = 128;
+
+/** What the terminations with one key count as. */
+export interface Meaning {
+  readonly as: Repeat['as'];
+  /** The service, as in `Candidate`. */
+  readonly service: string;
+  readonly cause: Verdict['cause'];
+  readonly errorType: string;
+  readonly origin: OriginKey;
+  /** As in `Candidate`. */
+  readonly executable: string | null;
+  readonly sender: string | null;
+  readonly severity: Candidate['severity'];
+  readonly resource: Attributes;
+  /** They are counted in the metric. */
+  readonly metric: boolean;
+}
+
+/** One key, as it is stored. */
+export interface StoredRepeat {
+  readonly key: string;
+  readonly origin: string;
+  readonly bootId: string;
+  /** The loader's entry; null: not received yet. */
+  readonly id: string | null;
+  /** How much of its total is counted. */
+  readonly total: string;
+  readonly meaning: Meaning;
+}
+
+/** A request to the loader. */
+export interface ArmRequest {
+  readonly key: string;
+  readonly as: Repeat['as'];
+  readonly untilNs: bigint;
+}
+
+/** How many terminations a total adds to what was counted. `meaning` null: the key is not known, as the service's state was lost. */
+export interface Increase {
+  readonly count: number;
+  /** CLOCK_BOOTTIME; the first one is not earlier. */
+  readonly firstNs: bigint;
+  readonly lastNs: bigint;
+  readonly meaning: Meaning | null;
+}
+
+interface Known {
+  readonly origin: string;
+  readonly bootId: string;
+  readonly meaning: Meaning;
+  readonly untilNs: bigint;
+  readonly id: bigint | null;
+  readonly total: bigint;
+  readonly lastNs: bigint;
+}
+
+export class Repeats {
+  readonly #known = new Map<string, Known>();
+  #requests: ArmRequest[] = [];
+
+  /** `before`: what the previous run stored. */
+  constructor(before: readonly StoredRepeat[] = []) {
+    for (const { key, id, total, ...same } of before)
+      this.#known.set(key, {
+        ...same,
+        untilNs: 0n,
+        id: id === null ? null : BigInt(id),
+        total: BigInt(total),
+        lastNs: 0n,
+      });
+  }
+
+  /** Whether the key was armed when the process terminated: then the kernel had a reason to report it. */
+  isArmed({ repeat, time_ns: timeNs }: Death, bootId: string): boolean {
+    const known = repeat === null ? undefined : this.#known.get(repeat.key);
+    return known !== undefined && known.bootId === bootId && known.untilNs > timeNs;
+  }
+
+  /** Arms the key of a termination, if it has one and is not armed. */
+  arm(
+    { repeat, origin: { cgroup, uid }, time_ns: timeNs }: Death,
+    bootId: string,
+    meaning: Meaning,
+    untilNs: bigint,
+  ): void {
+    if (repeat === null || untilNs <= timeNs) return;
+    const known = this.#known.get(repeat.key);
+    const same = known !== undefined && known.bootId === bootId ? known : null;
+    // Under another meaning, what was counted before must be received first.
+    if (same !== null && same.meaning.as !== meaning.as) return;
+    const origin = `${uid}/${cgroup}`;
+    if (same === null && !this.#hasRoom(origin, bootId)) return;
+    const { id, total, lastNs } = same ?? { id: null, total: 0n, lastNs: 0n };
+    this.#known.set(repeat.key, { origin, bootId, meaning, untilNs, id, total, lastNs });
+    this.#requests.push({ key: repeat.key, as: meaning.as, untilNs });
+  }
+
+  /** What the total adds to what was counted. */
+  count(repeat: Repeat, bootId: string): Increase {
+    const { key, id, total, first_ns: firstNs, last_ns: lastNs } = repeat;
+    const known = this.#known.get(key);
+    const ours = known?.bootId === bootId ? known : undefined;
+    const before = ours?.id === id ? ours : { total: 0n, lastNs: 0n };
+    const count = total > before.total ? Number(total - before.total) : 0;
+    if (ours !== undefined && count > 0) {
+      this.#known.set(key, { ...ours, id, total, lastNs });
+    }
+    return { count, firstNs: before.lastNs || firstNs, lastNs, meaning: ours?.meaning ?? null };
+  }
+
+  /** Forgets the entries that the loader does not have any more. */
+  keep(ids: readonly bigint[], bootId: string): void {
+    const kept = new Set(ids);
+    for (const [key, known] of this.#known) {
+      if (known.bootId !== bootId || (known.id !== null && !kept.has(known.id))) this.#known.delete(key);
+    }
+  }
+
+  /** Returns the requests since the last call. */
+  requests(): readonly ArmRequest[] {
+    const requests = this.#requests;
+    this.#requests = [];
+    return requests;
+  }
+
+  /** Every key, in the form in which it is stored. */
+  stored(): readonly StoredRepeat[] {
+    return [...this.#known].map(([key, { origin, bootId, id, total, meaning }]) => {
+      return { key, origin, bootId, id: id === null ? null : String(id), total: String(total), meaning };
+    });
+  }
+
+  /** Whether another key of this origin has a place. Keys of an earlier boot, and those that the loader did not arm, make room. */
+  #hasRoom(origin: string, bootId: string): boolean {
+    let same = 0;
+    for (const [key, known] of this.#known) {
+      if (known.bootId !== bootId) this.#known.delete(key);
+      else if (known.origin === origin) same += 1;
+    }
+    if (same < ORIGIN_KEYS_MAX && this.#known.size < KEYS_MAX) return true;
+    const unused = [...this.#known].find(
+      ([, known]) => known.id === null && (same < ORIGIN_KEYS_MAX || known.origin === origin),
+    );
+    return unused !== undefined && this.#known.delete(unused[0]);
+  }
+}
+
+/** Until when filtered terminations with this key need not be received: the rules decide alike for all of them. null: they may not. */
+export function filteredUntil(death: Death, subject: Subject, rules: readonly Rule[]): bigint | null {
+  if (death.repeat === null) return null;
+  const rule = firstCertain(subject, death.repeat, rules);
+  return rule === null || rule.action === 'report' ? null : death.time_ns + ARMED_NS;
+}
