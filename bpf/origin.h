@@ -159,8 +159,7 @@ static __always_inline __u64 search_origin_cgroup(__u32 user, struct cgroup *cgr
 		if (!step_to_origin(user))
 			return record->origin.found;
 	if (!has_ancestors())
-		bpf_core_read(&record->origin.found, sizeof(record->origin.found),
-			      &((struct cgroup___ids *)cgroup)->ancestor_ids[1]);
+		record->origin.found = ancestor_id(cgroup, 1);
 	return record->origin.found;
 }
 

@@ -215,11 +215,12 @@ volatile const __u32 scope_hierarchy = HIERARCHY_UNIFIED; /* set by the loader *
 /* The id of a cgroup's ancestor at this level. */
 static __always_inline __u64 ancestor_id(struct cgroup *cgroup, __u32 level)
 {
+	void *ids = (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids);
 	__u64 id = 0;
 
 	if (has_ancestors())
 		return READ(ancestor_of(cgroup, level), kn, id);
-	bpf_core_read(&id, sizeof(id), &((struct cgroup___ids *)cgroup)->ancestor_ids[level]);
+	bpf_core_read(&id, sizeof(id), ids + level * sizeof(id)); /* CO-RE relocates no index into an array without a size */
 	return id;
 }
 

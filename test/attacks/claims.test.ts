@@ -210,8 +210,8 @@ describe.each(DELEGATED)('below a cgroup that was delegated to the user (%s, %s)
     expect(resource).toMatchObject({ 'process.user.id': MALLORY, 'process.executable.name': 'attacker' });
     for (const key of ['container.id', 'container.name', 'k8s.pod.uid'])
       expect([key, resource[key]]).toEqual([key, undefined]);
-    const unit = delegated.endsWith('.service') && !forged.startsWith(DEEP) && !forged.startsWith(WIDE);
-    expect(resource['whodunit.systemd.unit']).toBe(unit ? delegated.split('/').at(-1) : undefined);
+    const unit = delegated.endsWith('.service') ? delegated.split('/').at(-1) : undefined;
+    expect(resource['whodunit.systemd.unit']).toBe(unit);
   });
 
   it.each([`docker-${ID}.scope`, `${DEEP}/docker/${ID}`])('a sender in %s is in no container', async (forged) => {

@@ -31,7 +31,7 @@ func (p *Probes) mapShared() error {
 
 // mapMemory maps the values of an array that the probes read and write. Each begins at a multiple of 8 bytes (array_map_alloc()).
 func mapMemory(array *ebpf.Map) ([]byte, error) {
-	bytes := int(array.MaxEntries()) * int(array.ValueSize()+7&^7)
+	bytes := int(array.MaxEntries()) * int((array.ValueSize()+7)&^7)
 	memory, err := unix.Mmap(array.FD(), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map the memory shared with the probes: %w", err)

@@ -89,6 +89,37 @@ func TestTerminationsOutsideTheScopeAreNeitherReportedNorCounted(t *testing.T) {
 	}
 }
 
+// A cgroup may be as deep as its user likes.
+func TestATerminationIsInTheScopeHoweverDeepItsCgroup(t *testing.T) {
+	const levels = 60
+	unique := fmt.Sprintf("whodunit-test-%d-%d", os.Getpid(), time.Now().UnixNano())
+	inside, _ := newCgroup(t, unique+"/scope/pod.service"+strings.Repeat("/deep", levels))
+	outside, _ := newCgroup(t, unique+"-outside"+strings.Repeat("/deep", levels))
+	watched, err := FindScope("/" + unique + "/scope")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ring := attachedFor(t, RingBytesMin, watched)
+	ours, outsider := exitIn(t, inside, 4), exitIn(t, outside, 3)
+	if got := recordsOf(t, ring, 0, outsider); len(got) != 0 {
+		t.Errorf("outside: %+v", got)
+	}
+	got := recordsOf(t, ring, 0, ours)
+	if len(got) != 1 || got[0].StatusRaw != 4<<8 {
+		t.Fatalf("inside: %+v", got)
+	}
+	if path := *got[0].Process.Cgroup; !strings.HasPrefix(path, "/"+unique+"/scope/pod.service/deep/") || !strings.HasSuffix(path, "/…") {
+		t.Errorf("%q", path)
+	}
+}
+
+func TestAScopeThatIsTooDeepIsRejected(t *testing.T) {
+	_, below := newCgroup(t, fmt.Sprintf("whodunit-test-%d-%d", os.Getpid(), time.Now().UnixNano())+strings.Repeat("/deep", depthMax))
+	if _, err := FindScope(below); exitcode.Of(err) != exitcode.Config || !strings.Contains(err.Error(), "25 levels below the root; the limit is 24") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAnotherScopeReplacesTheProbes(t *testing.T) {
 	directory, path := newCgroup(t, fmt.Sprintf("whodunit-test-%d-%d", os.Getpid(), time.Now().UnixNano()))
 	pins := pinDirectory(t)

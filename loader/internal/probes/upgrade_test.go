@@ -160,6 +160,10 @@ func TestTheOverlapEndsAfterItsLingerAndKeepsTheCounts(t *testing.T) {
 	if err := probes.markOverlap(true); err != nil {
 		t.Fatal(err)
 	}
+	var last uint32
+	if err := probes.pendingCounts.Lookup(probes.pendingCounts.MaxEntries()-1, &last); err != nil || last&uint32(abi.PendingCountsFlagOVERLAP) == 0 {
+		t.Errorf("the last slot has %#x, %v", last, err)
+	}
 	start := time.Now()
 	if err := probes.EndOverlap(t.Context()); err != nil {
 		t.Fatal(err)
