@@ -36,7 +36,12 @@ async function main(directory: string, count: number): Promise<void> {
         const { process: victim } = JSON.parse(text);
         const uid = recordUid('', victim.pid, 0n);
         // As in the service, each process has its own resource.
-        return { uid, endedMs: 0, record: storeRecord({ ...record, resource: resourceValue({ ...resource }) }) };
+        return {
+          uid,
+          origin: '',
+          endedMs: 0,
+          record: storeRecord({ ...record, resource: resourceValue({ ...resource }) }),
+        };
       });
       queue.put(items);
       const rows = queue.take(BATCH, BYTES_MAX);

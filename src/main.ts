@@ -7,9 +7,12 @@ import { type Config, HELP, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
+import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
 import type { Death } from './core/wire/event.ts';
+import { unknownRepeats } from './core/words/repeats.ts';
+import { exceeded } from './core/words/shares.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
@@ -24,6 +27,7 @@ import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
 import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
 
@@ -35,10 +39,6 @@ type Counts = ReturnType<typeof noCounts>;
 const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
-
-function unknownRepeats(count: number): string {
-  return `${count} terminations were counted in the kernel for an earlier service, whose state is not in WHODUNIT_STATE_DIR: they are counted, but no summary has them.`;
-}
 
 const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
@@ -82,7 +82,8 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed });
+  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
+  logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
@@ -94,14 +95,14 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     host,
     clock: CLOCK,
     effects: {
-      sendSpan: traces && ((span) => traces.submit(span)),
-      countTermination: (resource, verdict, times) => metrics?.terminated(resource, verdict, times),
+      sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
+      countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) return report(items, printer, printed);
         if (!(await keep(queue, items, open, stop.signal))) return false;
         logs?.wake();
-        if (printer !== null) for (const { record } of items) if (record !== null) printer.show(record);
+        if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
       },
     },
@@ -171,15 +172,26 @@ interface Stages {
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
+  readonly host: () => Host;
 }
 
-function snapshotter({ loader, queue, printer, state, exporters, printed }: Stages): () => ServiceSnapshot {
+function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
     startedMs,
     counters: queue?.totals ?? printed,
     duplicates: state.duplicates,
     falseClaims: state.falseClaims,
+    exceeded: exceeded(
+      {
+        queue_bytes: queue?.displaced,
+        stdout_bytes: printer?.displaced,
+        spans: exporters.traces?.displaced,
+        ...exporters.metrics?.displaced,
+        ...pipelines.displaced(state),
+      },
+      host().userNames,
+    ),
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,

@@ -8,6 +8,7 @@ import { filteredUntil, Repeats, type StoredRepeat } from './core/filter/repeats
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
+import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
@@ -72,9 +73,9 @@ export interface Clock {
 
 export interface Effects {
   /** null: spans are not sent. */
-  readonly sendSpan: ((span: ReturnType<typeof buildSpan>) => void) | null;
+  readonly sendSpan: ((span: ReturnType<typeof buildSpan>, origin: OriginKey) => void) | null;
   /** Counts terminations in the metrics. Not called for those that a rule ignores. */
-  readonly countTermination: (resource: Attributes, verdict: Counted, times: number) => void;
+  readonly countTermination: (resource: Attributes, verdict: Counted, origin: OriginKey, times: number) => void;
   /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
   readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
   /** Terminations that the kernel counted under a key that this service does not know. */
@@ -169,15 +170,15 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
     state.duplicates += 1;
     return null;
   }
-  const { uid, outcome, rule, subject, resource, verdict, record } = conclusion;
-  if (rule.action !== 'ignore') effects.countTermination(resource, verdict, 1);
+  const { uid, origin, outcome, rule, subject, resource, verdict, record } = conclusion;
+  if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
   armRepeats(pipeline, death, conclusion, bootId);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
-    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns));
-  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject });
+    effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
+  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
-  return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
+  return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
 
 /** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
@@ -185,11 +186,13 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
   const { state, clock } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
-  if (death === null || !state.loops.reserve({ key: death.service, endedNs: timeNs }, clock.steadyMs())) return null;
+  if (death === null) return null;
+  const { service: key, origin } = death;
+  if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
   const record = buildRestart(restart, death, observedAt(timeNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
-  return { uid, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
+  return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
 }
 
 /** Returns the item that counts what the total adds. null: nothing. */
@@ -199,12 +202,12 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { service: key, cause, sender, severity, resource } = meaning;
-    state.recent.add(key, lastNs, count);
-    if (meaning.metric) effects.countTermination(resource, meaning, count);
+    const { service: key, origin, cause, executable, sender, severity, resource } = meaning;
+    state.recent.add(key, origin, lastNs, count);
+    if (meaning.metric) effects.countTermination(resource, meaning, origin, count);
     if (repeat.as === 'aggregated')
       state.loops.addCounted(
-        { key, endedNs, cause, sender, severity, resource },
+        { key, origin, endedNs, cause, executable, sender, severity, resource },
         count,
         firstNs + repeat.clock_offset_ns,
         clock.steadyMs(),
@@ -212,16 +215,18 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
-  return { uid, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
+  const origin = meaning?.origin ?? OTHER_ORIGINS;
+  return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
 }
 
 /** Has the kernel count further terminations like this one, if no one needs a record of them. */
 function armRepeats(
   { state, settings }: Pipeline,
   death: Death,
-  { outcome, subject, rule, service, severity, sender, resource, verdict }: Extract<Conclusion, { kind: 'new' }>,
+  conclusion: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
+  const { outcome, subject, rule, service, verdict } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
   if (state.repeats.isArmed(death, bootId)) return;
   const untilNs =
@@ -230,22 +235,20 @@ function armRepeats(
       : filteredUntil(death, subject, state.rules);
   if (untilNs === null) return;
   const { cause, errorType } = verdict;
-  const meaning = {
-    as: outcome,
-    service,
-    cause,
-    errorType,
-    sender,
-    severity,
-    resource,
-    metric: rule.action !== 'ignore',
-  };
+  const { origin, executable, sender, severity, resource } = conclusion;
+  const said = { service, origin, cause, errorType, executable, sender, severity, resource };
+  const meaning = { as: outcome, ...said, metric: rule.action !== 'ignore' };
   state.repeats.arm(death, bootId, meaning, untilNs);
 }
 
 /** Stores the summaries that are due. `all`: also those of minutes that are not over. */
 export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
   return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+}
+
+/** What origins lost in the memories. */
+export function displaced({ loops, recent, restarts }: State) {
+  return { open_minutes: loops.closedEarly, recent_services: recent.forgotten, restarts: restarts.forgotten };
 }
 
 /** The last terminations, oldest first, as /recent shows them. */
@@ -268,7 +271,7 @@ function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
   const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.
-  return { uid, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
+  return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
 }
 
 /** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */

@@ -51,7 +51,8 @@ function build(options: Options = {}) {
     clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0 },
     effects: {
       sendSpan: () => did.push('span'),
-      countTermination: (_, { cause }, times) => did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
+      countTermination: (_, { cause }, __, times) =>
+        did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
       unknownRepeats: (count) => did.push(`unknown ${count}`),
       store: async (items, { open: aggregates }) => {
         if (!stores()) return false;

@@ -84,7 +84,7 @@ export async function withQueue({ quick, progress }: Run): Promise<readonly Grow
 }
 
 function items(count: number, record: Uint8Array): Item[] {
-  return Array.from({ length: count }, () => ({ uid: randomUUID(), endedMs: Date.now(), record }));
+  return Array.from({ length: count }, () => ({ uid: randomUUID(), origin: '', endedMs: Date.now(), record }));
 }
 
 /** Takes and settles a batch. A take returns fewer records at the end of the part of the queue that is in memory. */

@@ -85,7 +85,8 @@ export class FakeLoader {
   }
 
   acks(): bigint[] {
-    return this.received.map((text) => BigInt((JSON.parse(text) as { seq: string }).seq));
+    const messages = this.received.map((text) => JSON.parse(text) as { type: string; seq: string });
+    return messages.filter(({ type }) => type === 'ack').map(({ seq }) => BigInt(seq));
   }
 
   /** Closes the connections and the socket, as an exiting loader does. */

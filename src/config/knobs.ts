@@ -78,7 +78,7 @@ export const KNOBS = {
     kind: COUNT_OR_OFF,
     fallback: '10',
     unless: { when: 'with `WHODUNIT_REPORT=all`', fallback: 'off' },
-    what: 'Maximum number of records per service and minute. Further terminations in that minute are aggregated into one summary, and equal ones are [only counted in the kernel](decisions/0065-repeats-are-counted-in-the-kernel.md), as are those that the rules filter by facts alone. `off`: no limit, and each is received.',
+    what: 'Maximum number of records per minute for each service, user, executable, and unit, container or pod. Further terminations in that minute are aggregated into one summary, and equal ones are [only counted in the kernel](decisions/0065-repeats-are-counted-in-the-kernel.md), as are those that the rules filter by facts alone. `off`: no limit, and each is received.',
   },
   WHODUNIT_ARGUMENTS: {
     reader: 'service',
@@ -102,7 +102,7 @@ export const KNOBS = {
     reader: 'service',
     kind: bytesFrom(QUEUE_BYTES_MIN),
     fallback: '256MiB',
-    what: 'Size of the disk queue; the default holds about 130,000 records. When it is full, the oldest records are dropped and counted as lost.',
+    what: 'Size of the disk queue; the default holds about 130,000 records. When it is full, the oldest records of the user and unit that hold most of it are dropped and counted as lost.',
   },
   WHODUNIT_SHUTDOWN_TIMEOUT: {
     reader: 'service',

@@ -9,6 +9,8 @@ import type { Rule, Subject } from './filter/rules.ts';
 import type { ArgumentsMode } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
 import { identify, serviceKey } from './identity/identity.ts';
+import { originOf } from './identity/origin.ts';
+import type { OriginKey } from './shares.ts';
 import type { Attributes } from './telemetry/attributes.ts';
 import { buildRecord, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf } from './telemetry/resource.ts';
@@ -38,6 +40,7 @@ export type Conclusion =
   | {
       readonly kind: 'new';
       readonly uid: string;
+      readonly origin: OriginKey;
       readonly outcome: 'reported' | 'filtered' | 'aggregated';
       readonly rule: Rule;
       readonly subject: Subject;
@@ -47,6 +50,8 @@ export type Conclusion =
       readonly sender: string | null;
       /** As in `Candidate`. */
       readonly service: string;
+      /** As in `Candidate`. */
+      readonly executable: string | null;
       /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
       readonly resource: Attributes;
       /** null unless the outcome is `reported`. */
@@ -62,19 +67,22 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const verdict = classify(death);
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
-  const service = serviceKey(victim);
-  const terminations = recent.add(service, death.time_ns);
+  const origin = originOf(death);
+  const service = serviceKey(victim, origin);
+  const terminations = recent.add(service, origin, death.time_ns);
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
   const resource = countedResource(victim, host);
   const severity = severityOf(verdict);
   const sender = identities.sender?.name ?? null;
-  const facts = { kind: 'new', uid, rule, subject, verdict, severity, sender, service, resource } as const;
+  const { executable } = victim;
+  const said = { verdict, severity, sender, service, executable, resource };
+  const facts = { kind: 'new', uid, origin, rule, subject, ...said } as const;
   if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
 
   const { cause, endedNs } = verdict;
-  if (loops.add({ key: service, endedNs, cause, sender, severity, resource }, nowMs))
+  if (loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs))
     return { ...facts, outcome: 'aggregated', record: null };
 
   const record = buildRecord({
@@ -87,6 +95,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     recent: terminations,
   });
   const { exe, args } = death.process;
-  restarts.add({ uid, victim: { exe, args }, service, resource: record.resource, spanContext: record.spanContext });
+  const { resource: whole, spanContext } = record;
+  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource: whole, spanContext });
   return { ...facts, outcome: 'reported', record };
 }

@@ -7,6 +7,7 @@ import { withoutCredentials } from './delivery/target.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
+import { type Exceeded, exceededStatus } from './words/shares.ts';
 
 /** The connection to the loader. */
 export interface LoaderSnapshot {
@@ -49,6 +50,8 @@ export interface ServiceSnapshot {
   readonly counters: Counters;
   readonly duplicates: number;
   readonly falseClaims: number;
+  /** The limits at which an origin lost something, because it held most. */
+  readonly exceeded: readonly Exceeded[];
   readonly loader: LoaderSnapshot;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
@@ -127,6 +130,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     bad_lines: loader.badLines,
     false_claims: falseClaims,
     metric_overflows: exports.metrics?.overflows ?? 0,
+    limits: snapshot.exceeded.map(exceededStatus),
     queue: queueOf(snapshot, rejections, nowMs),
     stdout: stdoutOf(snapshot.printer),
     export: {

@@ -5,14 +5,17 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { OutputForm } from '../config/read.ts';
 import type { FatalError } from '../core/errors.ts';
+import { Displaced, type OriginKey, Shares } from '../core/shares.ts';
 import type { PrinterSnapshot } from '../core/status.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
 import { renderJson, renderText, wantsColour } from './console.ts';
 import type { Log } from './log.ts';
 import { complete, isNull, type Output, outputLost, write } from './output.ts';
 
-/** Text that waits for the reader beside a queue: about 300 records. */
+/** Text of one origin that waits for the reader beside a queue: about 300 records. */
 const WAITING_BYTES_MAX = 1_048_576;
+/** Of all origins together: each may have as much as is free (Shares.admits()). */
+const WAITING_TOTAL_BYTES_MAX = 2 * WAITING_BYTES_MAX;
 /** A reader that takes longer is reported. */
 const SLOW_MS = 5_000;
 
@@ -40,8 +43,10 @@ export function stdoutPrinter(form: OutputForm, options: Omit<PrinterOptions, 's
 
 export class Printer {
   readonly #options: PrinterOptions;
+  readonly #waiting = new Shares();
+  /** Records that were sent but not printed, because their origin has no room left. */
+  readonly displaced = new Displaced();
   #printed = 0;
-  #skipped = 0;
   #error: NodeJS.ErrnoException | null = null;
   #gaveUp = false;
   /** Ends the wait for the write in progress. null: there is none. */
@@ -57,7 +62,7 @@ export class Printer {
   snapshot(): PrinterSnapshot {
     const error = this.#error === null ? null : outputLost(this.#error).message;
     const waitingBytes = this.#options.stream.writableLength;
-    return { printed: this.#printed, skipped: this.#skipped, waitingBytes, error };
+    return { printed: this.#printed, skipped: this.displaced.total, waitingBytes, error };
   }
 
   /** Why the service must end: stdout was its only output. null: it goes on. */
@@ -81,19 +86,22 @@ export class Printer {
     return done;
   }
 
-  /** Prints a record if stdout has room for it. */
-  show(record: Uint8Array): void {
+  /** Prints a record if stdout has room for one more of its origin. */
+  show(record: Uint8Array, origin: OriginKey): void {
     const { stream, render, log } = this.#options;
     if (this.#error !== null) return;
-    if (stream.writableLength > WAITING_BYTES_MAX) {
-      this.#skipped += 1;
+    if (!this.#waiting.admits(origin, WAITING_TOTAL_BYTES_MAX)) {
+      this.displaced.add(origin);
       log.rateLimited(
         'stdout',
-        `The reader of stdout is too slow: ${this.#skipped} records were sent but not printed so far, because ${WAITING_BYTES_MAX} bytes wait already.`,
+        `The reader of stdout is too slow: ${this.displaced.total} records were sent but not printed so far, because ${this.#waiting.total} bytes wait already.`,
       );
       return;
     }
-    void write(stream, render(readRecord(record))).then((error) => {
+    const text = render(readRecord(record));
+    this.#waiting.add(origin, text.length);
+    void write(stream, text).then((error) => {
+      this.#waiting.add(origin, -text.length);
       if (error === null) this.#printed += 1;
       else this.#lose(error);
     });

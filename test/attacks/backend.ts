@@ -98,7 +98,8 @@ async function whole(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-const PREFIX = 'backend-test-';
+/** Begins the mark of each process that onlyTheTest() lets be reported. */
+export const PREFIX = 'backend-test-';
 const RULES = `rules:
 - { name: the test, action: report, arguments: "*${PREFIX}*" }
 - { name: the rest of the machine, action: ignore, executable: "*" }

@@ -43,6 +43,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     counters: { ...noCounts(), ...counters },
     duplicates: 0,
     falseClaims: 0,
+    exceeded: [],
     loader,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
     printer: null,

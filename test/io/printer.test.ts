@@ -10,6 +10,7 @@ import { exitedWith } from '../support/deadly.ts';
 
 const RECORD = storeRecord(recordOf(exitedWith(3)));
 const SHUTDOWN_MS = 20;
+const ORIGIN = '1000 ';
 
 interface Options {
   readonly acknowledges?: boolean;
@@ -73,7 +74,7 @@ describe('without a queue', () => {
 describe('beside a queue', () => {
   it('what a slow reader leaves no room for is skipped, counted and logged', async () => {
     const { printer, read, lines } = build({ acknowledges: false, text: 'x'.repeat(600_000) });
-    for (let i = 0; i < 4; i += 1) printer.show(RECORD);
+    for (let i = 0; i < 4; i += 1) printer.show(RECORD, ORIGIN);
     expect(printer.snapshot()).toMatchObject({ printed: 0, skipped: 2, waitingBytes: 1_200_000 });
     expect(lines).toEqual([
       expect.stringContaining('The reader of stdout is too slow: 1 records were sent but not printed'),
@@ -86,12 +87,26 @@ describe('beside a queue', () => {
     expect([await drained, printer.snapshot().printed]).toEqual([true, 2]);
   });
 
+  it('what a slow reader leaves no room for is skipped of the origin that fills it, and not of another', async () => {
+    const { printer, read } = build({ acknowledges: false, text: 'x'.repeat(100_000) });
+    for (let i = 0; i < 50; i += 1) printer.show(RECORD, 'mallory');
+    printer.show(RECORD, 'alice');
+    expect([...printer.displaced]).toEqual([['mallory', 39]]);
+    expect(printer.snapshot()).toMatchObject({ skipped: 39, waitingBytes: 1_200_000 });
+    for (let i = 0; i < 12; i += 1) {
+      read();
+      await settled();
+    }
+    printer.show(RECORD, 'mallory');
+    expect(printer.snapshot()).toMatchObject({ printed: 12, skipped: 39 });
+  });
+
   it('a reader that goes is logged once, and the service goes on', async () => {
     const { printer, read, lines, stop } = build({ acknowledges: false });
-    printer.show(RECORD);
+    printer.show(RECORD, ORIGIN);
     read(gone());
     await settled();
-    printer.show(RECORD);
+    printer.show(RECORD, ORIGIN);
     expect([await printer.drained(), stop.signal.aborted, printer.lost()]).toEqual([false, false, null]);
     expect(lines).toEqual([
       'whodunit: stdout cannot be written: its reader is gone. Records are no longer printed; they are still sent.\n',

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Counters, unaccounted } from '../../src/core/counters.ts';
+import type { OriginKey } from '../../src/core/shares.ts';
 import { Log } from '../../src/io/log.ts';
 import { type Item, Queue, type QueueOptions } from '../../src/io/queue/queue.ts';
 
@@ -37,8 +38,8 @@ export class StateDirectory {
 }
 
 /** A termination with the record `body`; null: it is filtered. */
-export function item(number: number, body: string | null = `r${number}`): Item {
-  return { uid: uidOf(number), endedMs: number, record: body === null ? null : Buffer.from(body) };
+export function item(number: number, body: string | null = `r${number}`, origin: OriginKey = '1000 '): Item {
+  return { uid: uidOf(number), origin, endedMs: number, record: body === null ? null : Buffer.from(body) };
 }
 
 export function uidOf(number: number): string {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service in a crash loop gets a limited number of records per minute. Further terminations in that minute are aggregated into one
 // summary with exact counts. Time is an argument. telemetry/summary.ts builds the record of the summary.
+import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Cause } from '../verdict/verdict.ts';
@@ -9,7 +10,7 @@ export const WINDOW_MS = 60_000;
 const WINDOW_NS = 60n * SECOND_NS;
 /** A minute of which some are counted in the kernel stays open for longer: their total arrives at most a second after it is over. */
 export const LATE_MS = 3_000;
-/** Maximum number of services with an open minute. Beyond it, the oldest minute is closed early. */
+/** Maximum number of services with an open minute. Beyond it, the oldest minute of the origin that has most is closed early. */
 export const SERVICES_MAX = 1024;
 /** Maximum number of senders that one summary names; terminations by further ones are in its count. */
 export const SENDERS_MAX = 10;
@@ -18,9 +19,12 @@ export const SENDERS_MAX = 10;
 export interface Candidate {
   /** The service: terminations with the same key share a minute. */
   readonly key: string;
+  readonly origin: OriginKey;
   /** Kernel timestamp, ns since 1970. It decides the minute, so that a backlog is aggregated as if it had been read in time. */
   readonly endedNs: bigint;
   readonly cause: Cause;
+  /** The path. null: not known. */
+  readonly executable: string | null;
   /** The name of the process that sent the signal. null: none, or not known. */
   readonly sender: string | null;
   readonly severity: { readonly number: number; readonly text: string };
@@ -30,12 +34,14 @@ export interface Candidate {
 /** The terminations of one service in one minute that did not get a record of their own. */
 export interface Aggregate {
   readonly key: string;
+  readonly origin: OriginKey;
   /** Start of the minute, ns since 1970. */
   readonly startNs: bigint;
   readonly firstNs: bigint;
   readonly lastNs: bigint;
   readonly count: number;
   readonly byCause: ReadonlyMap<Cause, number>;
+  readonly executable: string | null;
   readonly bySender: ReadonlyMap<string, number>;
   /** The highest severity among them. */
   readonly severity: Candidate['severity'];
@@ -44,7 +50,11 @@ export interface Aggregate {
 }
 
 /** `Aggregate` without bigint and Map. */
-export interface StoredAggregate extends Omit<Aggregate, 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'> {
+export interface StoredAggregate
+  extends Omit<Aggregate, 'origin' | 'executable' | 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'> {
+  /** Absent: stored by version 0.1.0, like the next one. */
+  readonly origin?: OriginKey;
+  readonly executable?: string | null;
   readonly startNs: string;
   readonly firstNs: string;
   readonly lastNs: string;
@@ -58,9 +68,10 @@ function stored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: Aggreg
   return { ...rest, ...times, byCause: [...byCause], bySender: [...bySender] };
 }
 
-function restored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: StoredAggregate): Aggregate {
+function restored(one: StoredAggregate): Aggregate {
+  const { origin = '', executable = null, startNs, firstNs, lastNs, byCause, bySender, ...rest } = one;
   const times = { startNs: BigInt(startNs), firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) };
-  return { ...rest, ...times, byCause: new Map(byCause), bySender: new Map(bySender) };
+  return { ...rest, ...times, origin, executable, byCause: new Map(byCause), bySender: new Map(bySender) };
 }
 
 interface Minute {
@@ -74,7 +85,9 @@ interface Minute {
 
 export class CrashLoops {
   readonly #limit: number;
-  readonly #minutes = new Map<string, Minute>();
+  readonly #minutes = new FairMap<Minute>(SERVICES_MAX);
+  /** Minutes that were closed early: their services get more records and summaries. */
+  readonly closedEarly = new Displaced();
   /** Minutes that are over, while totals of the kernel may still arrive. */
   #late: Minute[] = [];
   #closed: Aggregate[] = [];
@@ -87,10 +100,11 @@ export class CrashLoops {
 
   /** The aggregates that due() has not returned yet, in stored form. */
   open(): StoredAggregate[] {
-    const minutes = [...this.#late, ...this.#minutes.values()].flatMap(({ aggregated }) =>
+    const minutes = this.#minutes.members().map(({ value }) => value);
+    const aggregates = [...this.#late, ...minutes].flatMap(({ aggregated }) =>
       aggregated === null ? [] : [aggregated],
     );
-    return [...this.#closed, ...minutes].map(stored);
+    return [...this.#closed, ...aggregates].map(stored);
   }
 
   /** True if nothing is aggregated and no minute is open: due() has nothing to return. */
@@ -128,7 +142,7 @@ export class CrashLoops {
    * Reserves one of the minute's records for an event that is not a termination. False: half of them are used, and the rest is for
    * terminations.
    */
-  reserve(event: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): boolean {
+  reserve(event: Pick<Candidate, 'key' | 'origin' | 'endedNs'>, nowMs: number): boolean {
     const minute = this.#minuteOf(event, nowMs);
     if (minute.count >= this.#limit / 2) return false;
     minute.count += 1;
@@ -137,7 +151,11 @@ export class CrashLoops {
 
   /** The aggregates of minutes that are over at `nowMs`, each returned once. Infinity: all. */
   due(nowMs: number): Aggregate[] {
-    for (const [key, minute] of this.#minutes) if (isOver(minute, nowMs)) this.#close(key);
+    for (const { key, value } of this.#minutes.members()) {
+      if (!isOver(value, nowMs)) continue;
+      this.#minutes.delete(key);
+      this.#return(value);
+    }
     for (const minute of this.#late) if (isOver(minute, nowMs)) this.#return(minute);
     this.#late = this.#late.filter((minute) => !isOver(minute, nowMs));
     const closed = this.#closed;
@@ -145,24 +163,19 @@ export class CrashLoops {
     return closed;
   }
 
-  #minuteOf({ key, endedNs }: Pick<Candidate, 'key' | 'endedNs'>, nowMs: number): Minute {
+  #minuteOf({ key, origin, endedNs }: Pick<Candidate, 'key' | 'origin' | 'endedNs'>, nowMs: number): Minute {
     const open = this.#minutes.get(key);
     if (open !== undefined && endedNs - open.startNs < WINDOW_NS) return open;
-    if (open?.counted && this.#late.length < SERVICES_MAX) this.#late.push(open);
-    else this.#close(key);
-    if (this.#minutes.size >= SERVICES_MAX) {
-      const oldest = this.#minutes.keys().next();
-      if (!oldest.done) this.#close(oldest.value);
-    }
-    const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null, counted: false };
-    this.#minutes.set(key, minute);
-    return minute;
-  }
-
-  #close(key: string): void {
-    const minute = this.#minutes.get(key);
-    if (minute !== undefined) this.#return(minute);
     this.#minutes.delete(key);
+    if (open?.counted && this.#late.length < SERVICES_MAX) this.#late.push(open);
+    else if (open !== undefined) this.#return(open);
+    const minute: Minute = { startNs: endedNs, openedMs: nowMs, count: 0, aggregated: null, counted: false };
+    const displaced = this.#minutes.set(key, origin, minute);
+    if (displaced !== null) {
+      this.closedEarly.add(displaced.origin);
+      this.#return(displaced.value);
+    }
+    return minute;
   }
 
   #return({ aggregated }: Minute): void {
@@ -185,12 +198,14 @@ function aggregate(minute: Minute, last: Candidate, count: number, firstNs: bigi
     bySender.set(sender, (bySender.get(sender) ?? 0) + count);
   minute.aggregated = {
     key: last.key,
+    origin: last.origin,
     startNs: minute.startNs,
     firstNs: before?.firstNs ?? firstNs,
     lastNs: last.endedNs,
     count: (before?.count ?? 0) + count,
     byCause,
     bySender,
+    executable: last.executable,
     severity: before !== null && before.severity.number > last.severity.number ? before.severity : last.severity,
     resource: last.resource,
   };

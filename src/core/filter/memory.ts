@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounded memories of earlier terminations: which were seen (to drop duplicates), the latest ones, and how often each service terminated
 // recently. Time is an argument.
+import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 
 /**
  * A set that remembers at least its last `limit` members, and at most twice as many. It has two generations, because deleting members one
@@ -29,22 +30,22 @@ export class Seen {
   }
 }
 
-/** The last `limit` members, oldest first. */
+/** The last members of each origin, at most `limit` in all, oldest first. */
 export class Last<T> {
-  readonly #members: T[] = [];
-  readonly #limit: number;
+  readonly #members: FairMap<T>;
+  #added = 0;
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#members = new FairMap(limit);
   }
 
-  add(member: T): void {
-    this.#members.push(member);
-    if (this.#members.length > this.#limit) this.#members.shift();
+  add(member: T, origin: OriginKey): void {
+    this.#added += 1;
+    this.#members.set(String(this.#added), origin, member);
   }
 
   members(): readonly T[] {
-    return this.#members;
+    return this.#members.members().map(({ value }) => value);
   }
 }
 
@@ -55,21 +56,20 @@ const TERMINATIONS_MAX = 1000;
 
 /** Counts the terminations of each service in the last 10 minutes. */
 export class Recent {
-  readonly #times = new Map<string, bigint[]>();
+  readonly #times = new FairMap<bigint[]>(SERVICES_MAX);
+  /** Services that were forgotten before their 10 minutes were over. */
+  readonly forgotten = new Displaced();
 
   /** Adds terminations at `timeNs` (CLOCK_BOOTTIME). Returns the count of the last 10 minutes, these included. */
-  add(service: string, timeNs: bigint, count = 1): number {
+  add(service: string, origin: OriginKey, timeNs: bigint, count = 1): number {
     const times = this.#times.get(service) ?? [];
     // In the order of the ring: the oldest is first.
     while (times[0] !== undefined && timeNs - times[0] >= RECENT_WINDOW_NS) times.shift();
     for (let left = Math.min(count, TERMINATIONS_MAX); left > 0; left -= 1) times.push(timeNs);
     while (times.length > TERMINATIONS_MAX) times.shift();
-    this.#times.delete(service);
-    this.#times.set(service, times);
-    if (this.#times.size > SERVICES_MAX) {
-      const oldest = this.#times.keys().next();
-      if (!oldest.done) this.#times.delete(oldest.value);
-    }
+    const displaced = this.#times.set(service, origin, times);
+    if (displaced !== null && timeNs - (displaced.value.at(-1) ?? 0n) < RECENT_WINDOW_NS)
+      this.forgotten.add(displaced.origin);
     return times.length;
   }
 }

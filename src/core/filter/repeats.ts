@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
+import type { OriginKey } from '../shares.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Death, Repeat } from '../wire/event.ts';
@@ -21,6 +22,9 @@ export interface Meaning {
   readonly service: string;
   readonly cause: Verdict['cause'];
   readonly errorType: string;
+  readonly origin: OriginKey;
+  /** As in `Candidate`. */
+  readonly executable: string | null;
   readonly sender: string | null;
   readonly severity: Candidate['severity'];
   readonly resource: Attributes;

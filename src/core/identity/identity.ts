@@ -2,6 +2,7 @@
 // The identities of the processes of a termination: names, arguments, user, placement, service. Derived once from the facts, as plain
 // values that the later stages only read. core/verdict/ decides which process sent a signal.
 import { displayName } from '../display-name.ts';
+import type { OriginKey } from '../shares.ts';
 import { type IdentitySourceValue, SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
@@ -133,8 +134,15 @@ function serviceOf({ name, placement }: Identity): { name: string; source: Ident
   return { name: `unknown_service:${name}`, source: 'executable' };
 }
 
-/** The key under which terminations are counted and aggregated: the service, and the pod if the service has no name of its own. */
-export function serviceKey({ declared, serviceName, placement }: VictimIdentity): string {
-  const pod = serviceName.startsWith('unknown_service') ? placement.podUid : null;
-  return JSON.stringify([declared.attributes[SERVICE_NAMESPACE] ?? null, serviceName, pod]);
+/**
+ * The key under which terminations are counted and aggregated as repetitions: facts of the kernel, then the name of the service. The name
+ * may be a claim, so it never joins what the facts tell apart.
+ */
+export function serviceKey(victim: VictimIdentity, origin: OriginKey): string {
+  const { declared, serviceName, placement, user, executable, name } = victim;
+  const { podUid, containerId, containerName, unit } = placement;
+  // The name of a scope contains a pid or a session. A restarted container of a pod has another id.
+  const container = podUid ?? containerId ?? containerName;
+  const facts = [origin, container, unit?.endsWith(SERVICE) ? unit : null, user.uid, executable ?? name];
+  return JSON.stringify([...facts, declared.attributes[SERVICE_NAMESPACE] ?? null, serviceName]);
 }

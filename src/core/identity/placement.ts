@@ -53,7 +53,7 @@ export function placementOf({ cgroup, cgroup_claimed: claimed }: Place): Placeme
 }
 
 /** How many names, from the root on, root chose. None if the path was cut: then nothing is known of the names above. */
-function namesByRoot(segments: readonly string[], claimed: number): number {
+export function namesByRoot(segments: readonly string[], claimed: number): number {
   if (segments[0] !== '') return 0;
   const manager = segments.findIndex((segment) => USER_MANAGER.test(segment));
   return Math.max(0, Math.min(segments.length - claimed, manager === -1 ? segments.length : manager + 1));
@@ -75,11 +75,15 @@ function placementByRoot(segments: readonly string[]): Omit<Placement, 'userUnit
       inside = index;
     }
     inPods ||= PODS_SEGMENT.test(segment);
-    const pod = inPods ? POD_SEGMENT.exec(segment)?.[1] : undefined;
-    if (pod !== undefined) podUid = pod.replaceAll('_', '-');
+    if (inPods) podUid = podUidOf(segment) ?? podUid;
     above = segment;
   }
   return { containerId, containerName, podUid, unit: lastUnit(segments.slice(inside)) };
+}
+
+/** null: not the directory of a pod. */
+export function podUidOf(segment: string): string | null {
+  return POD_SEGMENT.exec(segment)?.[1]?.replaceAll('_', '-') ?? null;
 }
 
 /** systemd prefixes names that could clash with the kernel's files with `_` (cg_escape in src/basic/cgroup-util.c). */

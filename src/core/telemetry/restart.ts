@@ -5,7 +5,8 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { displayName } from '../display-name.ts';
 import { namedAncestors } from '../identity/names.ts';
-import { hrTime, isoTime, seconds } from '../time.ts';
+import { Displaced, FairMap, type OriginKey } from '../shares.ts';
+import { hrTime, isoTime, SECOND_NS, seconds } from '../time.ts';
 import type { Restart, Victim } from '../wire/event.ts';
 import { ancestorLabels } from '../words/labels.ts';
 import { duration } from '../words/units.ts';
@@ -15,8 +16,10 @@ import { SCOPE } from './record.ts';
 import * as semconv from './semconv.ts';
 import { recordUid, uidOf } from './uid.ts';
 
-/** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). Beyond it, the oldest is dropped. */
+/** Reported terminations that are kept: as many as in the kernel (RECENT_TERMINATIONS_MAX). */
 const REMEMBERED_MAX = 1024;
+/** A restart after this time is not reported by the kernel (RECENT_TERMINATION_NS in bpf/restart.h). */
+const RESTARTED_WITHIN_NS = 60n * SECOND_NS;
 const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 
 /** The part of a reported termination that a restart needs. REMEMBERED_MAX of them are kept, so it is small. */
@@ -25,6 +28,8 @@ export interface Reported {
   readonly victim: Program;
   readonly resource: ReadableLogRecord['resource'];
   readonly spanContext: ReadableLogRecord['spanContext'] | undefined;
+  readonly endedNs: bigint;
+  readonly origin: OriginKey;
   /** The key of the service: its restarts count towards its limit of records per minute (core/filter/aggregate.ts). */
   readonly service: string;
 }
@@ -33,13 +38,14 @@ type Program = Pick<Victim, 'exe' | 'args'>;
 
 /** The reported terminations whose restart was not seen yet. */
 export class Restarts {
-  readonly #terminations = new Map<string, Reported>();
+  readonly #terminations = new FairMap<Reported>(REMEMBERED_MAX);
+  /** Terminations that were forgotten while a restart could still follow. */
+  readonly forgotten = new Displaced();
 
   add(termination: Reported): void {
-    this.#terminations.set(termination.uid, termination);
-    if (this.#terminations.size <= REMEMBERED_MAX) return;
-    const oldest = this.#terminations.keys().next();
-    if (!oldest.done) this.#terminations.delete(oldest.value);
+    const displaced = this.#terminations.set(termination.uid, termination.origin, termination);
+    if (displaced !== null && termination.endedNs - displaced.value.endedNs < RESTARTED_WITHIN_NS)
+      this.forgotten.add(displaced.origin);
   }
 
   /** Removes and returns the termination that this restart follows. null: it has no record, or was another program. */

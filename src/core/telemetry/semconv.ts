@@ -12,6 +12,7 @@ export const EVENT_PROCESS_RESTART = 'whodunit.process.restart';
 export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
 export const METRIC_PROCESS_EXITS = 'whodunit.process.exits';
 export const METRIC_EVENTS_LOST = 'whodunit.events.lost';
+export const METRIC_ORIGIN_DISPLACED = 'whodunit.origin.displaced';
 export const METRIC_FACTS_LOST = 'whodunit.facts.lost';
 export const METRIC_QUEUE_SIZE = 'whodunit.queue.size';
 export const METRIC_QUEUE_BYTES = 'whodunit.queue.bytes';
@@ -118,8 +119,10 @@ export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
 export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
 export const AGGREGATED_SENDERS = 'whodunit.aggregated.senders';
 export const AGGREGATED_FIRST_TIME = 'whodunit.aggregated.first_time';
+export const ORIGIN = 'whodunit.origin';
 export const OUTCOME = 'whodunit.outcome';
 export const STAGE = 'whodunit.stage';
+export const LIMIT = 'whodunit.limit';
 
 export const CAUSE_VALUES = [
   'exit',
@@ -177,3 +180,15 @@ export type OutcomeValue = (typeof OUTCOME_VALUES)[number];
 
 export const STAGE_VALUES = ['kernel', 'loader', 'queue', 'export'] as const;
 export type StageValue = (typeof STAGE_VALUES)[number];
+
+export const LIMIT_VALUES = [
+  'queue_bytes',
+  'metric_services',
+  'metric_series',
+  'open_minutes',
+  'recent_services',
+  'restarts',
+  'spans',
+  'stdout_bytes',
+] as const;
+export type LimitValue = (typeof LIMIT_VALUES)[number];

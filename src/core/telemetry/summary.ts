@@ -5,6 +5,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
 import type { Host } from '../identity/host.ts';
 import { hrTime, isoTime } from '../time.ts';
+import { originName } from '../words/shares.ts';
 import { duration } from '../words/units.ts';
 import { visible } from '../words/visible.ts';
 import type { Attributes } from './attributes.ts';
@@ -25,6 +26,9 @@ export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigi
     [semconv.AGGREGATED_COUNT]: count,
     [semconv.AGGREGATED_FIRST_TIME]: isoTime(aggregated.firstNs),
   };
+  // Summaries of the same service may differ in nothing else.
+  if (aggregated.origin !== '') attributes[semconv.ORIGIN] = originName(aggregated.origin, host.userNames);
+  if (aggregated.executable !== null) attributes[semconv.PROCESS_EXECUTABLE_PATH] = aggregated.executable;
   for (const [cause, times] of causes) attributes[`${semconv.AGGREGATED_BY_CAUSE}.${cause}`] = times;
   const senders = [...bySender].sort(([, a], [, b]) => b - a).map(([name, times]) => `${times} × ${name}`);
   if (senders.length > 0) attributes[semconv.AGGREGATED_SENDERS] = senders;

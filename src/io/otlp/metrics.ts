@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts terminations and sends all metrics with the official exporter. A termination is counted under the victim's service, so each
-// service has its own MeterProvider; all share one exporter and one timer (docs/decisions/0010). own-instruments.ts has whodunit's own
-// metrics.
+// service has its own MeterProvider; all share one exporter and one timer (docs/decisions/0010). services.ts limits services and series;
+// own-instruments.ts has whodunit's own metrics.
 import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import type { MetricsState } from '../../core/delivery/export-state.ts';
 import type { Host } from '../../core/identity/host.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
+import type { Displaced, OriginKey } from '../../core/shares.ts';
 import type { Attributes } from '../../core/telemetry/attributes.ts';
 import { hostAttributes, metricResource, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
@@ -15,12 +16,8 @@ import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
 import { isUnreached, MetricSender, type MetricSenderOptions } from './metric-sender.ts';
 import { createInstruments, type Observed } from './own-instruments.ts';
+import { type Series, type Service as ServiceOf, Services } from './services.ts';
 
-/** Maximum number of services; terminations of further ones are counted under the host alone. */
-export const SERVICES_MAX = 256;
-/** Maximum number of series of one service; further ones are counted under `otel.metric.overflow` (metrics SDK specification, Cardinality limits). */
-export const SERIES_MAX = 256;
-const OVERFLOW: OtelAttributes = { [semconv.OTEL_METRIC_OVERFLOW]: true };
 /** Delay before the 0 of a new series is sent; its first value follows with the timer. */
 const ZERO_DELAY_MS = 200;
 
@@ -30,19 +27,7 @@ class Reader extends MetricReader {
   protected async onShutdown(): Promise<void> {}
 }
 
-interface Series {
-  readonly attributes: OtelAttributes;
-  /** Terminations that are not added to the counter yet. */
-  held: number;
-  /** When its 0 was accepted, in ms of the monotonic clock; null: not yet. */
-  zeroAt: number | null;
-}
-
-interface Service {
-  readonly reader: Reader;
-  readonly add: (value: number, attributes: OtelAttributes) => void;
-  readonly series: Map<string, Series>;
-}
+type Service = ServiceOf<Reader>;
 
 export interface MetricsOptions extends MetricSenderOptions {
   readonly host: Host;
@@ -61,7 +46,7 @@ type Job = 'values' | 'zeros';
 export class Metrics {
   readonly #options: MetricsOptions;
   readonly #sender: MetricSender;
-  readonly #services = new Map<string, Service>();
+  readonly #services: Services<Reader>;
   readonly #own: { reader: Reader; provider: MeterProvider };
   readonly #instruments: ReturnType<typeof createInstruments>;
   readonly #clock: NodeJS.Timeout;
@@ -71,11 +56,15 @@ export class Metrics {
   /** What is exported after them. It is collected then, so it has the newest values. */
   #next: Job | null = null;
   #closing = false;
-  #overflows = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#sender = new MetricSender(options);
+    this.#services = new Services({
+      counterOf: (resource) => this.#counterOf(resource),
+      host: hostAttributes(options.host),
+      onNewSeries: () => this.#sendZeros(),
+    });
     // The version is added last: an update of whodunit must not look like another instance, and the old one like a silent host.
     this.#own = this.#provider({
       ...metricResource({ [semconv.SERVICE_NAME]: 'whodunit', ...hostAttributes(options.host) }),
@@ -94,48 +83,32 @@ export class Metrics {
     return this.#own.provider;
   }
 
-  snapshot(): MetricsState {
-    return { ...this.#sender.snapshot(), overflows: this.#overflows };
+  /** Terminations that are not counted under their service, or not in a series of their own. */
+  get displaced(): Record<'metric_services' | 'metric_series', Displaced> {
+    return { metric_services: this.#services.withoutService, metric_series: this.#services.withoutSeries };
   }
 
-  /** Counts terminations under their service. */
-  terminated(resource: Attributes, verdict: Pick<Verdict, 'cause' | 'errorType'>, times = 1): void {
-    const service = this.#service(serviceLevel(resource, this.#options.host));
+  snapshot(): MetricsState {
+    const { metric_services: services, metric_series: series } = this.displaced;
+    return { ...this.#sender.snapshot(), overflows: services.total + series.total };
+  }
+
+  /** Counts terminations under their service. `origin`: who fills services and series. */
+  terminated(resource: Attributes, verdict: Pick<Verdict, 'cause' | 'errorType'>, origin: OriginKey, times = 1): void {
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
       [semconv.ERROR_TYPE]: verdict.errorType,
       [semconv.PROCESS_EXECUTABLE_NAME]: String(resource[semconv.PROCESS_EXECUTABLE_NAME]),
     };
-    const series = this.#series(service, attributes);
-    series.held += times;
+    const service = serviceLevel(resource, this.#options.host);
+    this.#services.count(service, attributes, origin, performance.now(), times);
   }
 
-  /** Returns the series of these attributes, or the overflow series of the specification if the service has too many. */
-  #series(service: Service, attributes: OtelAttributes): Series {
-    const key = JSON.stringify(attributes);
-    const known = service.series.get(key);
-    if (known !== undefined) return known;
-    if (service.series.size >= SERIES_MAX && attributes !== OVERFLOW) {
-      this.#overflowed(`one service has more than ${SERIES_MAX} combinations of cause, error and executable`);
-      return this.#series(service, OVERFLOW);
-    }
-    const series: Series = { attributes, held: 0, zeroAt: null };
-    service.series.set(key, series);
-    // PromQL shows no increase if a series starts with a value above 0, so 0 is sent first.
-    service.add(0, attributes);
+  #sendZeros(): void {
     this.#zeroTimer ??= setTimeout(() => {
       this.#zeroTimer = null;
       void this.#request('zeros');
     }, ZERO_DELAY_MS);
-    return series;
-  }
-
-  #overflowed(what: string): void {
-    this.#overflows += 1;
-    this.#options.log.rateLimited(
-      'overflow',
-      `${what}: further ones are counted together in whodunit.process.terminations, ${this.#overflows} so far`,
-    );
   }
 
   /** `seconds`: from the termination of a process to the collector's acceptance. */
@@ -178,6 +151,7 @@ export class Metrics {
         if (job === 'zeros') return void (await this.#zeros());
         const settled = performance.now() - this.#options.intervalMs / 2;
         if (await this.#values(({ zeroAt }) => zeroAt !== null && zeroAt <= settled)) await this.#exportOwn();
+        this.#services.forget(performance.now());
       });
     }
   }
@@ -192,14 +166,14 @@ export class Metrics {
 
   /** Exports the services that have a new series. False: the target cannot be reached, or the service is shutting down. */
   #zeros(): Promise<boolean> {
-    const fresh = [...this.#services.values()].filter(({ series }) =>
-      [...series.values()].some(({ zeroAt }) => zeroAt === null),
-    );
+    const fresh = this.#services
+      .all()
+      .filter(({ series }) => [...series.values()].some(({ zeroAt }) => zeroAt === null));
     return this.#exportAll(fresh, () => false);
   }
 
   #values(due: (series: Series) => boolean): Promise<boolean> {
-    return this.#exportAll([...this.#services.values()], due);
+    return this.#exportAll(this.#services.all(), due);
   }
 
   /** Stops at the first export that does not reach the target: each of the others would wait for the same timeout. */
@@ -214,15 +188,20 @@ export class Metrics {
   /** Adds the held values of the series that are `due`, and sends the service's counters. False: the target cannot be reached. */
   async #export(service: Service, due: (series: Series) => boolean): Promise<boolean> {
     const fresh: Series[] = [];
+    let complete = true;
     for (const series of service.series.values()) {
       if (due(series)) {
         if (series.held > 0) service.add(series.held, series.attributes);
         series.held = 0;
       }
+      complete &&= series.held === 0;
       if (series.zeroAt === null) fresh.push(series);
     }
+    service.settled = true; // until a termination is counted
     const outcome = await this.#sender.send(service.reader);
-    if (outcome === null || outcome.kind === 'success') for (const series of fresh) series.zeroAt = performance.now();
+    const accepted = outcome === null || outcome.kind === 'success';
+    service.settled &&= complete && (accepted || outcome.kind === 'rejected');
+    if (accepted) for (const series of fresh) series.zeroAt = performance.now();
     return !isUnreached(outcome);
   }
 
@@ -232,20 +211,7 @@ export class Metrics {
     if (outcome?.kind === 'success' && counts !== null) this.#options.onExported?.(counts);
   }
 
-  #service(attributes: Attributes): Service {
-    const key = JSON.stringify(attributes);
-    const known = this.#services.get(key);
-    if (known !== undefined) return known;
-    if (this.#services.size >= SERVICES_MAX) {
-      this.#overflowed(`more than ${SERVICES_MAX} services had terminations`);
-      const overflow = hostAttributes(this.#options.host);
-      const shared = this.#services.get(JSON.stringify(overflow));
-      return shared ?? this.#addService(overflow);
-    }
-    return this.#addService(attributes);
-  }
-
-  #addService(attributes: Attributes): Service {
+  #counterOf(attributes: Attributes): Pick<Service, 'reader' | 'add'> {
     const { provider, reader } = this.#provider(metricResource(attributes));
     const counter = provider
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
@@ -254,9 +220,7 @@ export class Metrics {
         description: 'Number of abnormal process terminations.',
         valueType: ValueType.INT,
       });
-    const service: Service = { reader, add: (value, series) => counter.add(value, series), series: new Map() };
-    this.#services.set(JSON.stringify(attributes), service);
-    return service;
+    return { reader, add: (value, series) => counter.add(value, series) };
   }
 
   #provider(attributes: Attributes): { reader: Reader; provider: MeterProvider } {

@@ -6,6 +6,7 @@ import { OUTCOMES, type Outcome } from '../../core/counters.ts';
 import { increase, type KernelCounts, NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
 import { lostByStage, type ServiceSnapshot } from '../../core/status.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
+import type { Exceeded } from '../../core/words/shares.ts';
 
 /** The counters by outcome may be older than this process: the metrics report the increase. */
 export interface Observed extends Readonly<Record<Outcome, number>> {
@@ -14,6 +15,7 @@ export interface Observed extends Readonly<Record<Outcome, number>> {
   /** The boot of the loader's counters; absent: not known. */
   readonly boot?: string | null;
   readonly lost: Readonly<Record<semconv.StageValue, number>>;
+  readonly exceeded: readonly Exceeded[];
   /** Facts about signals that the kernel did not keep. */
   readonly factsLost: number;
   /** null: there is no queue. */
@@ -28,7 +30,7 @@ export interface ObservedQueue {
 }
 
 export function observedOf(snapshot: ServiceSnapshot): Observed {
-  const { counters, loader, queue } = snapshot;
+  const { counters, loader, queue, exceeded } = snapshot;
   const { reported, filtered, aggregated, pending } = counters;
   return {
     reported,
@@ -37,6 +39,7 @@ export function observedOf(snapshot: ServiceSnapshot): Observed {
     boot: loader.hello?.boot_id ?? null,
     normalExits: loader.status === null ? null : Number(loader.status.exits_normal),
     lost: lostByStage(snapshot),
+    exceeded,
     factsLost: Number(loader.status?.lost.memory_full ?? 0),
     queue: queue && { records: pending, bytes: queue.bytes, oldestMs: queue.oldestMs },
   };
@@ -57,6 +60,7 @@ export function createInstruments(
 ): Instruments {
   const collected = createCounters(meter, observe, exported);
   createQueueGauges(meter, observe);
+  createDisplaced(meter, observe);
   const duration = meter.createHistogram(semconv.METRIC_DELIVERY_DURATION, {
     unit: 's',
     description: "Time from the termination to the collector's acknowledgement.",
@@ -122,6 +126,20 @@ function createCounters(
 function kernelCounts({ boot = null, normalExits, lost, factsLost }: Observed): KernelCounts | null {
   const { kernel, loader } = lost;
   return normalExits === null ? null : { boot, normalExits, kernel, loader, facts: factsLost };
+}
+
+/** What origins lost because they held most. There are no data points before the first loss. */
+function createDisplaced(meter: Meter, observe: () => Observed): void {
+  const counter = meter.createObservableCounter(semconv.METRIC_ORIGIN_DISPLACED, {
+    unit: '{entry}',
+    description: 'Number of entries that an origin lost because it held most of something that was full.',
+    valueType: ValueType.INT,
+  });
+  counter.addCallback((result) => {
+    for (const { limit, losses } of observe().exceeded)
+      for (const { origin, count } of losses)
+        result.observe(count, { [semconv.LIMIT]: limit, [semconv.ORIGIN]: origin });
+  });
 }
 
 /** The current state of the queue. Without a queue there are no data points. */

@@ -5,6 +5,7 @@ import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import type { TracesState } from '../../core/delivery/export-state.ts';
 import { describeFailure, describePartial, type Failure, type Outcome } from '../../core/delivery/outcome.ts';
 import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
+import { Displaced, FairMap, type OriginKey } from '../../core/shares.ts';
 import type { Log } from '../log.ts';
 import { exportOnce } from './exchange.ts';
 
@@ -22,7 +23,10 @@ export class Traces {
   readonly #options: TracesOptions;
   /** The name of the target in log lines. */
   readonly #name: string;
-  #waiting: ReadableSpan[] = [];
+  readonly #waiting = new FairMap<ReadableSpan>(SPANS_MAX);
+  /** Spans that were dropped because too many waited. */
+  readonly displaced = new Displaced();
+  #submitted = 0;
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;
   #lastSuccessMs: number | null = null;
@@ -46,10 +50,12 @@ export class Traces {
     };
   }
 
-  submit(span: ReadableSpan): void {
-    this.#waiting.push(span);
-    if (this.#waiting.length > SPANS_MAX) {
-      this.#waiting.shift();
+  /** `origin`: of the process that terminated. */
+  submit(span: ReadableSpan, origin: OriginKey): void {
+    this.#submitted += 1;
+    const displaced = this.#waiting.set(String(this.#submitted), origin, span);
+    if (displaced !== null) {
+      this.displaced.add(displaced.origin);
       this.#drop(1, `more than ${SPANS_MAX} spans wait`);
     }
     this.#timer ??= setTimeout(() => void this.#send(), BATCH_DELAY_MS);
@@ -59,7 +65,7 @@ export class Traces {
   async close(timeoutMs: number): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
     await Promise.race([this.#send(), late]);
-    if (this.#waiting.length > 0) this.#drop(this.#waiting.length, 'the service is shutting down');
+    if (this.#waiting.size > 0) this.#drop(this.#waiting.size, 'the service is shutting down');
     await Promise.race([this.#options.exporter.shutdown(), late]);
   }
 
@@ -75,12 +81,15 @@ export class Traces {
 
   async #drain(): Promise<void> {
     const { exporter } = this.#options;
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, BATCH_SPANS_MAX);
-      const outcome = await exportOnce((done) => exporter.export(batch, done));
-      // Spans may have been dropped from the front meanwhile.
-      const sent = new Set(batch);
-      this.#waiting = this.#waiting.filter((span) => !sent.has(span));
+    while (this.#waiting.size > 0) {
+      const batch = this.#waiting.members().slice(0, BATCH_SPANS_MAX);
+      const outcome = await exportOnce((done) =>
+        exporter.export(
+          batch.map(({ value }) => value),
+          done,
+        ),
+      );
+      for (const { key } of batch) this.#waiting.delete(key);
       this.#settle(batch.length, outcome);
     }
   }

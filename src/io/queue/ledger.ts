@@ -32,6 +32,8 @@ export interface LedgerOptions {
   readonly log: Log;
   /** Returns the queued rows that are in memory: they are written to the new file when the old one is damaged. */
   readonly inMemory: () => readonly Row[];
+  /** Called when the file was replaced: rows that were only on disk may be missing. */
+  readonly onReplaced: () => void;
 }
 
 export class Ledger {
@@ -188,12 +190,13 @@ export class Ledger {
     this.#durable = true;
     sql.begin.run();
     applyDeferred(sql, this.#deferred);
-    for (const { id, endedMs, record } of this.#options.inMemory())
-      sql.restore.run(id, endedMs, checksum(endedMs, record), record);
+    for (const { id, endedMs, record, origin } of this.#options.inMemory())
+      sql.restore.run(id, endedMs, checksum(endedMs, record), record, origin);
     sql.commit.run();
     this.#deferred = NOTHING_DEFERRED;
     this.#reopen = null;
     this.#recount(true);
+    this.#options.onReplaced();
   }
 
   /** Makes the counters match the rows in the file. `known`: the counters are intact, so they show how many rows are missing. */

@@ -45,7 +45,7 @@ export const SQLITE = {
   CANTOPEN: 14,
 } as const;
 
-// `records`: records to send, oldest first; `crc` covers the row. `commits`: the uids of each transaction's items. `rejected`: records that
+// `records`: records to send, oldest first; `crc` covers the row without its origin. `commits`: the uids of each transaction's items. `rejected`: records that
 // the collector rejected permanently. `totals`: one row with all counters.
 const SCHEMA = `
   CREATE TABLE records (id INTEGER PRIMARY KEY, ended_ms REAL NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
@@ -53,6 +53,11 @@ const SCHEMA = `
   CREATE TABLE rejected (id INTEGER PRIMARY KEY, time_ms REAL NOT NULL, count INTEGER NOT NULL, reason TEXT NOT NULL, record BLOB) STRICT;
   CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};`;
+
+/** What was added after version 0.1.0, which reads and writes such a file: so the version is the same. */
+const ADDITIONS = `
+  ALTER TABLE records ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+  CREATE INDEX records_by_origin ON records (origin);`;
 
 /** Returns the primary result code of an error of node:sqlite; 0: another error. */
 export function sqliteCode(error: unknown): number {
@@ -174,7 +179,8 @@ function openChecked(path: string): DatabaseSync {
         `${path} was written by a later release of whodunit (version ${version}; this release reads ${SCHEMA_VERSION}): install that release, or move the file away.`,
       );
     }
-    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
+    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} ${ADDITIONS} COMMIT;`);
+    else if (!columnsOf(db, 'records').includes('origin')) db.exec(`BEGIN IMMEDIATE; ${ADDITIONS} COMMIT;`);
     return db;
   } catch (error) {
     db.close();
@@ -218,7 +224,9 @@ function tablesOf(file: string | DatabaseSync): string | null {
   let db: DatabaseSync | null = null;
   try {
     db = typeof file === 'string' ? openDamaged(file) : file;
-    return JSON.stringify(db.prepare('SELECT name, rootpage, sql FROM sqlite_schema ORDER BY name').all());
+    return JSON.stringify(
+      db.prepare("SELECT name, rootpage, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").all(),
+    );
   } catch {
     return null;
   } finally {
@@ -246,9 +254,15 @@ function replaceHead(path: string): void {
   }
 }
 
+function columnsOf(db: DatabaseSync, table: string): string[] {
+  return (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+}
+
 function copyTable(old: DatabaseSync, to: DatabaseSync, table: 'totals' | 'commits' | 'rejected' | 'records'): number {
   const key = table === 'totals' ? 'one' : 'id';
-  const columns = (to.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
+  // A file of version 0.1.0 has fewer.
+  const readable = new Set(columnsOf(old, table));
+  const columns = columnsOf(to, table).filter((name) => readable.has(name));
   const insert = to.prepare(
     `INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${columns.map((name) => `:${name}`)})`,
   );

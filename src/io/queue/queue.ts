@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The disk queue. Terminations are on disk before they are acknowledged to the loader, and records stay there until the collector has
-// accepted or rejected them. First in, first out. Limited in bytes: if it is full, the oldest records are dropped and counted. ledger.ts
-// makes the transactions and keeps the counters; deliver.ts sends.
+// accepted or rejected them. First in, first out. Limited in bytes: if it is full, the oldest records of the origin that holds most are
+// dropped and counted. ledger.ts makes the transactions and keeps the counters; deliver.ts sends.
 import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
+import type { Displaced, OriginKey } from '../../core/shares.ts';
 import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
+import { costOf, type Evicted, Eviction } from './eviction.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
-import { checksum, type IdRange, joinRanges, type Rejection, ROW_BYTES, type Row } from './tables.ts';
+import { checksum, type IdRange, joinRanges, type Rejection, type Row } from './tables.ts';
 import type { Retry, Totals } from './totals.ts';
 
 /** Terminations whose duplicates are recognised after a restart: about as many as a full ring buffer of 8 MiB holds. */
@@ -22,9 +24,10 @@ export interface Item extends Countable {
   readonly uid: string;
   /** When the process terminated, ms since 1970. */
   readonly endedMs: number;
+  readonly origin: OriginKey;
 }
 
-export interface QueueOptions extends Omit<LedgerOptions, 'inMemory'> {
+export interface QueueOptions extends Omit<LedgerOptions, 'inMemory' | 'onReplaced'> {
   readonly bytesMax: number;
 }
 
@@ -38,11 +41,16 @@ export class Queue {
   /** The id of the last row that was taken, and the taken rows that are not settled yet, in order. */
   #taken: number;
   #inFlight: readonly Row[] = [];
+  readonly #eviction = new Eviction();
 
   /** Throws a FatalError if the directory cannot be used or is used by another service. */
   constructor(options: QueueOptions) {
     this.#options = options;
-    this.#ledger = new Ledger({ ...options, inMemory: () => [...this.#inFlight, ...this.#window] });
+    this.#ledger = new Ledger({
+      ...options,
+      inMemory: () => [...this.#inFlight, ...this.#window],
+      onReplaced: () => this.#eviction.forget(),
+    });
     this.#taken = this.#ledger.firstId - 1;
     this.#more = this.pending > 0;
   }
@@ -53,6 +61,11 @@ export class Queue {
 
   get totals(): Readonly<Totals> {
     return this.#ledger.totals;
+  }
+
+  /** Records that were dropped because the queue was full. */
+  get displaced(): Displaced {
+    return this.#eviction.displaced;
   }
 
   snapshot(): QueueSnapshot {
@@ -104,29 +117,27 @@ export class Queue {
   put(items: readonly Item[], open: Partial<Pick<Totals, 'open' | 'repeats'>> = {}): void {
     if (items.length === 0) return;
     const rows: Row[] = [];
-    let evictedThrough = 0;
+    let evicted: Evicted | null = null;
     const durable = items.some(({ record, kind }) => record !== null || kind === 'aggregated');
     this.#ledger.commit(durable, (totals, sql) => {
       rows.length = 0;
       Object.assign(totals, open);
       for (const item of items) {
-        const { record, endedMs } = item;
+        const { record, endedMs, origin } = item;
         count(totals, item, 'pending');
         if (record === null) continue;
         totals.lastId += 1;
         totals.bytes += costOf(record);
-        sql.insert.run(totals.lastId, endedMs, checksum(endedMs, record), record);
-        rows.push({ id: totals.lastId, endedMs, record });
+        sql.insert.run(totals.lastId, endedMs, checksum(endedMs, record), record, origin);
+        rows.push({ id: totals.lastId, endedMs, record, origin });
       }
       totals.lastCommit += items.length;
       sql.insertCommit.run(totals.lastCommit, bytesOfUids(items));
       sql.pruneCommits.run(totals.lastCommit - UIDS_MAX);
-      evictedThrough = this.#evict(totals);
-      if (evictedThrough > 0) sql.deleteBetween.run(this.#taken, evictedThrough);
+      const { bytesMax } = this.#options;
+      evicted = totals.bytes > bytesMax ? this.#eviction.run(totals, sql, bytesMax, this.#taken, rows) : null;
     });
-    for (const row of rows) this.#toWindow(row);
-    while (this.#window[0] !== undefined && this.#window[0].id <= evictedThrough) this.#shift();
-    if (evictedThrough > 0) this.#logEviction();
+    this.#committed(rows, evicted);
   }
 
   /**
@@ -154,6 +165,7 @@ export class Queue {
     const settled = new Set(rows);
     const deleted = rangesOf(this.#inFlight, settled);
     this.#inFlight = this.#inFlight.filter((row) => !settled.has(row));
+    this.#eviction.removed(rows);
     const change = (totals: Totals): void => {
       totals.reported += rows.length - rejected;
       totals.rejected += rejected;
@@ -197,18 +209,14 @@ export class Queue {
     this.#ledger.close();
   }
 
-  /** Evicts rows from the totals, oldest first, except those in flight. Returns the id of the last evicted row, or 0. */
-  #evict(totals: Totals): number {
-    let through = this.#taken;
-    while (totals.bytes > this.#options.bytesMax) {
-      const row = this.#ledger.read((sql) => sql.after.get(through) as Row | undefined);
-      if (row === undefined) break;
-      through = row.id;
-      totals.pending -= 1;
-      totals.evicted += 1;
-      totals.bytes -= costOf(row.record);
-    }
-    return through === this.#taken ? 0 : through;
+  /** Updates the memory when a transaction is on disk. */
+  #committed(rows: readonly Row[], evicted: Evicted | null): void {
+    for (const row of rows) this.#toWindow(row);
+    this.#eviction.committed(rows, evicted);
+    if (evicted === null || evicted.origins.size === 0) return;
+    this.#window = this.#window.filter(({ id }) => !evicted.origins.has(id));
+    this.#windowBytes = this.#window.reduce((sum, { record }) => sum + costOf(record), 0);
+    this.#logEviction();
   }
 
   #logEviction(): void {
@@ -216,7 +224,7 @@ export class Queue {
     const { evicted } = this.#ledger.totals;
     log.rateLimited(
       'queue evicts',
-      `The queue ${this.path} is full (${bytesMax} bytes): its oldest records are dropped, ${evicted} so far. Run a collector that accepts records, or raise WHODUNIT_QUEUE_BYTES.`,
+      `The queue ${this.path} is full (${bytesMax} bytes): the oldest records of the origin that holds most of it are dropped, ${evicted} so far. Run a collector that accepts records, or raise WHODUNIT_QUEUE_BYTES.`,
     );
   }
 
@@ -262,12 +270,9 @@ export class Queue {
       totals.damaged += missing;
       for (const { record } of bad) totals.bytes -= costOf(record);
     };
+    this.#eviction.forget();
     this.#ledger.defer(change, { deleted: bad.map(({ id }) => ({ after: id - 1, through: id })) });
   }
-}
-
-function costOf(record: Uint8Array): number {
-  return record.length + ROW_BYTES;
 }
 
 /** Returns the ids of settled rows, with every id between two rows that stay. */

@@ -3,6 +3,7 @@
 // schema.
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import type { OriginKey } from '../../core/shares.ts';
 
 /** Maximum number of rejections kept with their reason; older ones are only counted. */
 export const REJECTED_MAX = 1_000;
@@ -17,6 +18,8 @@ export interface Row {
   /** When the process terminated, ms since 1970. */
   readonly endedMs: number;
   readonly record: Uint8Array;
+  /** Empty: written by version 0.1.0. */
+  readonly origin: OriginKey;
 }
 
 /** The ids after `after`, through `through`. */
@@ -40,7 +43,7 @@ export interface DeferredChanges {
 
 export type Statements = ReturnType<typeof prepare>;
 
-/** Covers the whole row: SQLite checks the structure of its pages, not their content. */
+/** Covers the row but for its origin: SQLite checks the structure of its pages, not their content. */
 export function checksum(endedMs: number, record: Uint8Array): number {
   return crc32(record, crc32(String(endedMs)));
 }
@@ -73,9 +76,11 @@ export function prepare(db: DatabaseSync) {
     begin: sql('BEGIN IMMEDIATE'),
     commit: sql('COMMIT'),
     rollback: sql('ROLLBACK'),
-    insert: sql('INSERT INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)'),
-    restore: sql('INSERT OR IGNORE INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)'),
-    after: sql('SELECT id, ended_ms AS endedMs, crc, record FROM records WHERE id > ? ORDER BY id'),
+    insert: sql('INSERT INTO records (id, ended_ms, crc, record, origin) VALUES (?, ?, ?, ?, ?)'),
+    restore: sql('INSERT OR IGNORE INTO records (id, ended_ms, crc, record, origin) VALUES (?, ?, ?, ?, ?)'),
+    after: sql('SELECT id, ended_ms AS endedMs, crc, record, origin FROM records WHERE id > ? ORDER BY id'),
+    oldestOf: sql('SELECT id, length(record) AS bytes FROM records WHERE origin = ? AND id > ? ORDER BY id LIMIT 1'),
+    shares: sql('SELECT origin, sum(length(record) + ?) AS bytes FROM records NOT INDEXED GROUP BY origin'),
     deleteBetween: sql('DELETE FROM records WHERE id > ? AND id <= ?'),
     measure: sql('SELECT count(*) AS count, coalesce(sum(length(record) + ?), 0) AS bytes FROM records'),
     keys: sql(

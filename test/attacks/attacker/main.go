@@ -16,6 +16,7 @@ var attacks = map[string]func(args []string) error{
 	"bystander":    bystander,
 	"cgroup":       enterCgroup,
 	"cgroups":      cgroups,
+	"claim":        claim,
 	"consume":      consume,
 	"crowd":        crowd,
 	"exit":         exit,

@@ -9,9 +9,11 @@ import {
   CrashLoops,
   SENDERS_MAX,
   SERVICES_MAX,
+  type StoredAggregate,
   WINDOW_MS,
 } from '../../../src/core/filter/aggregate.ts';
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
+import type { Victim } from '../../../src/core/wire/event.ts';
 import { circumstances } from '../../support/circumstances.ts';
 import { exitedWith, killedBy, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
@@ -24,13 +26,21 @@ const ERROR = { number: 17, text: 'ERROR' };
 function candidate(changes: Partial<Candidate> = {}): Candidate {
   return {
     key: 'checkout',
+    origin: '1000 ',
     endedNs: 0n,
     cause: 'exit',
+    executable: null,
     sender: null,
     severity: ERROR,
     resource: { 'service.name': 'checkout' },
     ...changes,
   };
+}
+/** One aggregated termination, as it is stored. */
+function storedMinute(): StoredAggregate {
+  const loops = new CrashLoops(0);
+  loops.add(candidate(), 0);
+  return loops.open()[0] as StoredAggregate;
 }
 const total = (aggregated: readonly Aggregate[]): number => aggregated.reduce((sum, { count }) => sum + count, 0);
 
@@ -188,6 +198,43 @@ describe('a crash loop, concluded', () => {
       return conclusion.kind === 'new' && conclusion.outcome;
     });
     expect(outcomes).toEqual(['reported', 'reported', 'aggregated']);
+  });
+
+  it('of one user does not aggregate the termination of another, nor of another unit or executable, under the same name', () => {
+    const given = circumstances({ loops: new CrashLoops(10) });
+    const env = { OTEL_SERVICE_NAME: 'checkout' };
+    const outcomeOf = (pid: number, changes: Partial<Victim>, uid: number) => {
+      const origin = { cgroup: 7n, uid };
+      const conclusion = conclude(exitedWith(3, { origin, process: victim({ env, uid, pid, ...changes }) }), given);
+      return conclusion.kind === 'new' && conclusion.outcome;
+    };
+    const flood = Array.from({ length: 14 }, (_, pid) => outcomeOf(pid + 1, {}, 65_534));
+    expect(flood.filter((outcome) => outcome === 'aggregated')).toHaveLength(4);
+    expect(outcomeOf(100, {}, 1000)).toBe('reported');
+    expect(outcomeOf(101, { cgroup: '/system.slice/checkout.service' }, 65_534)).toBe('reported');
+    expect(outcomeOf(102, { exe: '/usr/bin/checkout' }, 65_534)).toBe('reported');
+    const [summary] = given.loops.due(Number.POSITIVE_INFINITY) as [Aggregate];
+    expect(buildSummary(summary, host, 1n).attributes).toMatchObject({
+      'whodunit.origin': 'uid 65534 in user-1000.slice',
+      'process.executable.path': '/usr/bin/sleep',
+    });
+  });
+
+  it('of one origin under 2,000 names closes no minute of another', () => {
+    const loops = new CrashLoops(1);
+    for (let times = 0; times < 2; times += 1) loops.add(candidate({ key: 'checkout', origin: 'alice' }), 0);
+    for (let i = 0; i < 2_000; i += 1) loops.add(candidate({ key: `${i}`, origin: 'mallory' }), 0);
+    expect(loops.add(candidate({ key: 'checkout', origin: 'alice' }), 0)).toBe(true);
+    expect(loops.due(0)).toEqual([]);
+    expect([...loops.closedEarly]).toEqual([['mallory', 2_001 - SERVICES_MAX]]);
+  });
+
+  it('that version 0.1.0 stored is due, without what it did not know', () => {
+    const { origin: _, executable: __, ...old } = storedMinute();
+    const [aggregated] = new CrashLoops(1, [old]).due(0) as [Aggregate];
+    expect(aggregated).toMatchObject({ origin: '', executable: null, count: 1 });
+    const { attributes } = buildSummary(aggregated, host, 1n);
+    expect(Object.keys(attributes)).not.toContain('whodunit.origin');
   });
 
   it('never aggregates what is filtered', () => {

@@ -101,6 +101,8 @@ describe('the keys that are known', () => {
   const meaning: Meaning = {
     as: 'aggregated',
     service: 'checkout',
+    origin: '1000 ',
+    executable: null,
     cause: 'exit',
     errorType: '3',
     sender: null,
@@ -143,7 +145,9 @@ describe('the keys that are known', () => {
 describe('a minute of which some were counted', () => {
   const one = (endedNs: bigint) => ({
     key: 'checkout',
+    origin: '1000 ',
     endedNs,
+    executable: null,
     cause: 'exit' as const,
     sender: null,
     severity: { number: 17, text: 'ERROR' },

@@ -157,6 +157,7 @@ describe('an export counts as rejected', () => {
       filtered: 0,
       aggregated: 0,
       lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
+      exceeded: [],
       factsLost: 0,
       queue: null,
     });
@@ -171,7 +172,7 @@ describe('an export counts as rejected', () => {
   it('the spans of a partial success, which are dropped', async () => {
     answerWith({ rejectedSpans: '1', errorMessage: 'too old' });
     const traces = new Traces({ exporter: await createSpanExporter('http/json'), log: log(), target });
-    for (let i = 0; i < 3; i += 1) traces.submit(buildSpan(recordOf(death), 0n));
+    for (let i = 0; i < 3; i += 1) traces.submit(buildSpan(recordOf(death), 0n), '0 ');
     await traces.close(5_000);
     expect(traces.snapshot()).toMatchObject({ rejected: 1, dropped: 1, lastFailure: null });
     expect(lines.join()).toContain('rejected 1 of 3 spans (partial success): too old; 1 dropped so far');
@@ -181,7 +182,7 @@ describe('an export counts as rejected', () => {
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
     respond = (_, response) => response.writeHead(400).end('bad');
     const traces = new Traces({ exporter: await createSpanExporter('http/json'), log: log(), target });
-    traces.submit(buildSpan(recordOf(death), 0n));
+    traces.submit(buildSpan(recordOf(death), 0n), '0 ');
     await traces.close(5_000);
     expect(traces.snapshot()).toMatchObject({
       rejected: 1,

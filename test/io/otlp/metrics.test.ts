@@ -7,20 +7,24 @@ import {
   type ResourceMetrics,
   type SumMetricData,
 } from '@opentelemetry/sdk-metrics';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readRegistry } from '../../../scripts/generate/registry.ts';
 import { until } from '../../../scripts/stack/fake-loader.ts';
 import { hostAttributes, metricResource } from '../../../src/core/telemetry/resource.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
-import { Metrics, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/metrics.ts';
+import { Metrics } from '../../../src/io/otlp/metrics.ts';
 import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
+import { IDLE_MS, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/services.ts';
 import { killedBy, signal, victim } from '../../support/deadly.ts';
 import { resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
 
 /** One data point: the service, the metric, its attributes, its value. */
 type Point = { service: unknown; name: string; attributes: Record<string, unknown>; value: unknown };
+
+const MALLORY = '54321 /user.slice/user-54321.slice';
+const ALICE = '54322 /user.slice/user-54322.slice';
 
 const TARGET = { protocol: 'grpc', endpoint: 'http://collector:4317' } as const;
 
@@ -57,6 +61,7 @@ beforeEach(() => {
     filtered: 0,
     aggregated: 0,
     lost: { kernel: 0, loader: 0, queue: 0, export: 0 },
+    exceeded: [],
     factsLost: 0,
     queue: null,
   };
@@ -72,9 +77,10 @@ beforeEach(() => {
 
 afterEach(() => metrics.close());
 
-function kill(name = 'checkout', exe = '/usr/bin/sleep'): void {
+/** `origin`: of the victim. */
+function kill(name = 'checkout', exe = '/usr/bin/sleep', origin = MALLORY): void {
   const death = killedBy(9, { signal: signal(9), process: victim({ exe, env: { OTEL_SERVICE_NAME: name } }) });
-  metrics.terminated(resourceOfVictim(death), classify(death));
+  metrics.terminated(resourceOfVictim(death), classify(death), origin);
 }
 
 const values = (name: string, service?: string): unknown[] =>
@@ -178,6 +184,98 @@ describe('terminations', () => {
     expect(overflow.at(-1)?.value).toBe(2);
     expect(metrics.snapshot().overflows).toBe(2);
   });
+});
+
+describe('the services of one origin', () => {
+  /** The last value of each service. */
+  const last = (): ReadonlyMap<unknown, unknown> =>
+    new Map(
+      exported
+        .flat()
+        .filter(({ name }) => name === TERMINATIONS)
+        .map(({ service, value }) => [service, value]),
+    );
+
+  it('give way to that of another: 300 invented names leave it a series, and lose no count', async () => {
+    for (let i = 0; i < 300; i += 1) kill(`invented-${i}`);
+    kill('checkout', '/usr/bin/checkout', ALICE);
+    await metrics.close();
+    expect(last().get('checkout')).toBe(1);
+    // 256 had their own, 44 are counted under the host.
+    expect(last().get('invented-0')).toBe(1);
+    expect(last().get(undefined)).toBe(44);
+    expect([...metrics.displaced.metric_services]).toEqual([[MALLORY, 44]]);
+    expect(metrics.snapshot().overflows).toBe(44);
+  });
+
+  it('that gave way are exported until the target has their counts, and then no longer', async () => {
+    for (let i = 0; i < SERVICES_MAX; i += 1) kill(`invented-${i}`);
+    kill('checkout', '/usr/bin/checkout', ALICE);
+    kill('invented-0', '/usr/bin/sleep', ALICE); // It must not get a second counter.
+    await metrics.flush();
+    await metrics.close();
+    const of = (service: string) => values(TERMINATIONS, service);
+    expect([of('invented-0'), of('invented-1'), of('checkout')]).toEqual([
+      [0, 2],
+      [0, 1],
+      [0, 1],
+    ]);
+  });
+
+  it('leave room for every other origin, whichever uses most', async () => {
+    for (const origin of ['a', 'b', 'c', 'd'])
+      for (let i = 0; i < SERVICES_MAX; i += 1) kill(`${origin}-${i}`, '/usr/bin/sleep', origin);
+    kill('checkout', '/usr/bin/checkout', ALICE);
+    await metrics.close();
+    expect(last().get('checkout')).toBe(1);
+    expect([...last().values()].reduce((sum: number, value) => sum + Number(value), 0)).toBe(4 * SERVICES_MAX + 1);
+  });
+
+  it('that are idle are forgotten, and start with 0 again', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      kill();
+      await metrics.flush();
+      vi.advanceTimersByTime(1_000_000);
+      await metrics.flush();
+      expect(last().get('checkout')).toBe(1);
+      exported = [];
+      vi.advanceTimersByTime(IDLE_MS);
+      await metrics.flush();
+      await metrics.flush();
+      expect(last().get('checkout')).toBeUndefined();
+      kill();
+      await metrics.close();
+      expect(values(TERMINATIONS)).toEqual([0, 1]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('are not forgotten while the target does not have their counts', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      failing = true;
+      kill();
+      await metrics.flush();
+      vi.advanceTimersByTime(2 * IDLE_MS);
+      await metrics.flush();
+      failing = false;
+      await metrics.close();
+      expect(last().get('checkout')).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+it('the series of one origin leave room for those of another in the same service', async () => {
+  for (let i = 0; i < 300; i += 1) kill('checkout', `/tmp/${i}`);
+  kill('checkout', '/usr/bin/checkout', ALICE);
+  await metrics.close();
+  const point = exported.flat().findLast(({ attributes }) => attributes['process.executable.name'] === 'checkout');
+  expect(point?.value).toBe(1);
+  expect([...metrics.displaced.metric_series]).toEqual([[MALLORY, 300 - SERIES_MAX]]);
 });
 
 describe('exports that fail', () => {
@@ -343,7 +441,8 @@ describe('the counters of the kernel, which outlive the service', () => {
 
 describe('every metric', () => {
   it('is in the registry with its unit, instrument, attributes and resource', async () => {
-    observed = { ...observed, normalExits: 1, queue: { records: 0, bytes: 0, oldestMs: null } };
+    const exceeded = [{ limit: 'spans', count: 1, losses: [{ origin: 'alice', count: 1 }] }] as const;
+    observed = { ...observed, normalExits: 1, exceeded, queue: { records: 0, bytes: 0, oldestMs: null } };
     kill();
     metrics.delivered(0.1);
     await metrics.close();
@@ -388,6 +487,7 @@ describe('the metrics of whodunit itself', () => {
       filtered: 7,
       aggregated: 3,
       lost: { kernel: 4, loader: 5, queue: 0, export: 2 },
+      exceeded: [],
       factsLost: 6,
       queue: null,
     };

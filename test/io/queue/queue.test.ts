@@ -195,6 +195,138 @@ describe('the byte limit', () => {
   });
 });
 
+describe('a full queue', () => {
+  const cost = 1_000 + ROW_BYTES;
+  const body = (number: number) => `${number}`.padEnd(1_000);
+  const MALLORY = '54321 /user.slice/user-54321.slice';
+  const ALICE = '54322 /user.slice/user-54322.slice';
+
+  it('drops the oldest records of the origin that holds most, and none of the others', () => {
+    open({ bytesMax: 50 * cost });
+    queue?.put([item(0, body(0), ALICE), item(1, body(1), ALICE)]);
+    for (let number = 2; number < 402; number += 10)
+      queue?.put(Array.from({ length: 10 }, (_, at) => item(number + at, body(number + at), MALLORY)));
+    queue?.put([item(402, body(402), ALICE)]);
+    expect(drain(queue as Queue).map(Number)).toEqual([0, 1, ...Array.from({ length: 47 }, (_, at) => 355 + at), 402]);
+    expect(state.totals).toMatchObject({ received: 403, evicted: 353, pending: 0, bytes: 0 });
+    expect(accounted(state.totals)).toBe(403);
+    expect([...(queue?.displaced ?? [])]).toEqual([[MALLORY, 353]]);
+  });
+
+  it('knows what each origin holds after a restart, and after records were delivered', () => {
+    open({ bytesMax: 10 * cost }).put(Array.from({ length: 6 }, (_, number) => item(number, body(number), MALLORY)));
+    queue?.put(Array.from({ length: 4 }, (_, number) => item(6 + number, body(6 + number), ALICE)));
+    reopen({ bytesMax: 10 * cost }).put([item(10, body(10), ALICE)]);
+    expect([...(queue?.displaced ?? [])]).toEqual([[MALLORY, 1]]);
+    const rows = queue?.take(3, 1 << 20) ?? [];
+    queue?.settle([], rows); // 1, 2, 3: mallory holds 2, alice 5
+    for (const number of [11, 12, 13, 14]) queue?.put([item(number, body(number), 'bob')]);
+    expect([...(queue?.displaced ?? [])]).toEqual([
+      [MALLORY, 1],
+      [ALICE, 1],
+    ]);
+    expect(drain(reopen()).map(Number)).toEqual([4, 5, 7, 8, 9, 10, 11, 12, 13, 14]);
+  });
+
+  it('drops records of another origin only if those of the largest are in flight', () => {
+    open({ bytesMax: 4 * cost });
+    for (const number of [0, 1, 2]) queue?.put([item(number, body(number), MALLORY)]);
+    queue?.take(3, 1 << 20);
+    queue?.put([item(3, body(3), ALICE), item(4, body(4), ALICE)]);
+    queue?.settle([]);
+    expect(drain(queue as Queue).map(Number)).toEqual([4]);
+    expect([...(queue?.displaced ?? [])]).toEqual([[ALICE, 1]]);
+  });
+
+  it('keeps its limit and its counters for any origins, with takes and restarts in between', () => {
+    const step = fc.record({ origin: fc.constantFrom('a', 'b', 'c'), bytes: fc.nat(2_000), act: fc.nat(9) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        state.remove();
+        mkdirSync(state.path);
+        const bytesMax = 10_000;
+        open({ bytesMax });
+        for (const [number, { origin, bytes, act }] of steps.entries()) {
+          queue?.put([item(number, ''.padEnd(bytes), origin)]);
+          if (act === 0) reopen({ bytesMax });
+          if (act === 1) queue?.take(2, 1 << 20);
+          if (act === 2) queue?.settle([]);
+          expect(queue?.waiting === 0 || Number(queue?.totals.bytes) <= bytesMax).toBe(true);
+        }
+        expect(accounted(state.totals)).toBe(steps.length);
+        const { pending } = state.totals;
+        expect(drain(reopen({ bytesMax }))).toHaveLength(pending);
+        expect(state.totals).toMatchObject({ pending: 0, bytes: 0 });
+        queue?.close();
+        queue = null;
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
+describe('a file of version 0.1.0', () => {
+  /** Creates it as that version does, with these records. */
+  const write = (records: number): void => {
+    const db = new DatabaseSync(file());
+    db.exec(`PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;
+      CREATE TABLE records (id INTEGER PRIMARY KEY, ended_ms REAL NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+      CREATE TABLE commits (id INTEGER PRIMARY KEY, uids BLOB NOT NULL) STRICT;
+      CREATE TABLE rejected (id INTEGER PRIMARY KEY, time_ms REAL NOT NULL, count INTEGER NOT NULL, reason TEXT NOT NULL, record BLOB) STRICT;
+      CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
+      PRAGMA user_version = 1;`);
+    const insert = db.prepare('INSERT INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)');
+    let bytes = 0;
+    for (let id = 1; id <= records; id += 1) {
+      const record = Buffer.from(`r${id}`.padEnd(2_000));
+      insert.run(id, id, crc32(record, crc32(String(id))), record);
+      bytes += record.length + ROW_BYTES;
+    }
+    const json = JSON.stringify({ received: records, queued: records, bytes, lastId: records });
+    db.prepare('INSERT INTO totals (one, json, crc) VALUES (1, ?, ?)').run(json, crc32(json));
+    db.close();
+  };
+  const numbers = (from: Queue): number[] => drain(from).map((text) => Number(text.slice(1)));
+
+  it('is read on; its records count to no origin', () => {
+    write(20);
+    open({ bytesMax: 20 * 2_064 }).put([item(21, 'r21'.padEnd(2_000), 'alice')]);
+    expect(numbers(queue as Queue)).toEqual([...Array.from({ length: 19 }, (_, at) => at + 2), 21]);
+    expect(state.totals).toMatchObject({ received: 21, evicted: 1, damaged: 0, bytes: 0 });
+  });
+
+  it('is written by that version again, with what was added', () => {
+    write(1);
+    open().put([item(2, 'r2', 'alice')]);
+    queue?.close();
+    const db = new DatabaseSync(file());
+    const record = Buffer.from('r3');
+    db.prepare('INSERT INTO records (id, ended_ms, crc, record) VALUES (?, ?, ?, ?)').run(
+      3,
+      3,
+      crc32(record, crc32('3')),
+      record,
+    );
+    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    db.close();
+    expect(numbers(open())).toEqual([1, 2, 3]);
+  });
+
+  it.each([
+    ['is damaged before it is opened', (bytes: Buffer) => bytes.fill(0xa5, 30 * 8_192, 31 * 8_192)],
+    ['has lost its first page', (bytes: Buffer) => bytes.fill(0, 0, 8_192)],
+  ])('that %s yields its readable records', (_, damage) => {
+    write(400);
+    const bytes = readFileSync(file());
+    damage(bytes);
+    writeFileSync(file(), bytes);
+    const saved = numbers(open());
+    expect(saved.length).toBeGreaterThan(380);
+    expect(saved.length + state.totals.damaged).toBe(400);
+    expect(state.lines.join()).toContain('was damaged');
+  });
+});
+
 describe('the state directory', () => {
   it('and its files are private', () => {
     const directory = join(state.path, 'a', 'b');

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The origin of a termination: the user, in the outermost unit, container, pod or user slice. What is bounded is shared by origin
+// (core/shares.ts). Made of facts only, and of names that root chose: a user can make cgroups, user ids in a namespace, and claims, but
+// no origin. The unit counts by its path, not by the id of its cgroup: systemd makes a new cgroup for each start of a service.
+import type { OriginKey } from '../shares.ts';
+import type { Death } from '../wire/event.ts';
+import { namesByRoot } from './placement.ts';
+
+/** Directories that hold units and are none, as in bpf/origin.h. So are slices, but for those of a user or a pod. */
+const GROUPINGS: ReadonlySet<string> = new Set([
+  'docker',
+  'kubepods',
+  'burstable',
+  'besteffort',
+  'machine',
+  'lxc',
+  'lxc.payload',
+  'libpod_parent',
+  'containerd',
+  'k8s.io',
+  'kubelet',
+  'buildkit',
+  'garden',
+  'ecs',
+  'moby',
+  'default',
+  'mesos',
+  'nomad',
+  'podruntime',
+  'system',
+  'user',
+  'slurm',
+]);
+const UNIT_SLICE = /^user-\d|-pod/;
+/** The loader does not know the origin. */
+const NO_UID = 0xffff_ffff;
+
+export function originOf({ origin, process }: Pick<Death, 'origin' | 'process'>): OriginKey {
+  const uid = origin.uid === NO_UID ? (process.real_uid ?? process.uid) : origin.uid;
+  const byId = origin.cgroup === 0n ? '' : `#${origin.cgroup}`;
+  return `${uid} ${placeOf(process.cgroup, process.cgroup_claimed) ?? byId}`;
+}
+
+/** The path down to the outermost component that does not only group, and that root made. Empty: the root cgroup. null: not known. */
+function placeOf(cgroup: string | null, claimed: number): string | null {
+  if (cgroup === null || !cgroup.startsWith('/')) return null;
+  const [, ...names] = cgroup.split('/');
+  const byRoot = names.slice(0, Math.max(namesByRoot(cgroup.split('/'), claimed) - 1, 0));
+  const end = byRoot.findIndex(isOrigin);
+  return (end === -1 ? byRoot : byRoot.slice(0, end + 1)).map((name) => `/${name}`).join('');
+}
+
+function isOrigin(name: string): boolean {
+  return name.endsWith('.slice') ? UNIT_SLICE.test(name) : !GROUPINGS.has(name);
+}
+
+/** The parts of an origin. `place`: a path that begins with a slash, `#` and the id of a cgroup, or nothing. */
+export function originParts(origin: OriginKey): { readonly uid: number; readonly place: string } {
+  const at = origin.indexOf(' ');
+  return { uid: Number(origin.slice(0, at)), place: origin.slice(at + 1) };
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fair shares of what is bounded. Where there is no room, the origin that holds most gives way, so a flood of one origin displaces only
+// what is its own. Everything bounded that processes fill uses this (docs/security.md lists it). identity/origin.ts defines the origin.
+
+/** The origin of something: a user in a unit, container, pod or user slice, as identity/origin.ts writes it. Shares only compare it. */
+export type OriginKey = string;
+
+/** How much each origin holds, in a unit of the caller's. */
+export class Shares {
+  readonly #held = new Map<OriginKey, number>();
+  #total = 0;
+
+  get total(): number {
+    return this.#total;
+  }
+
+  [Symbol.iterator](): IterableIterator<[OriginKey, number]> {
+    return this.#held.entries();
+  }
+
+  of(origin: OriginKey): number {
+    return this.#held.get(origin) ?? 0;
+  }
+
+  add(origin: OriginKey, amount: number): void {
+    const held = this.of(origin) + amount;
+    this.#total += amount;
+    if (held > 0) this.#held.set(origin, held);
+    else this.#held.delete(origin);
+  }
+
+  /** The origin that holds most, `favoured` if none holds more. null: nothing is held, but by `exempt` origins. */
+  largest(favoured: OriginKey | null = null, exempt: ReadonlySet<OriginKey> = NONE): OriginKey | null {
+    let largest: OriginKey | null = null;
+    let most = 0;
+    for (const [origin, held] of this.#held) {
+      if (exempt.has(origin) || held < most || (held === most && origin !== favoured)) continue;
+      [largest, most] = [origin, held];
+    }
+    return largest;
+  }
+
+  /**
+   * Whether an origin may have one more of `limit` that are never taken back: only if it holds fewer than are free. Alone it gets half of
+   * them, a second origin half of the rest, so the next one always finds room (dynamic thresholds; Choudhury and Hahne, 1998).
+   */
+  admits(origin: OriginKey, limit: number): boolean {
+    return this.of(origin) < limit - this.#total;
+  }
+}
+
+const NONE: ReadonlySet<OriginKey> = new Set();
+
+export interface Member<T> {
+  readonly key: string;
+  readonly origin: OriginKey;
+  readonly value: T;
+}
+
+/** A map of at most `limit` members, each of an origin. Beyond it, the oldest member of the origin that holds most is displaced. */
+export class FairMap<T> {
+  readonly #limit: number;
+  readonly #members = new Map<string, Member<T>>();
+  /** The keys of each origin, oldest first. */
+  readonly #keys = new Map<OriginKey, Set<string>>();
+  readonly #shares = new Shares();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  get(key: string): T | undefined {
+    return this.#members.get(key)?.value;
+  }
+
+  /** In the order in which they were added, oldest first. */
+  members(): Member<T>[] {
+    return [...this.#members.values()];
+  }
+
+  /** Adds a member, or replaces it, as the newest. Returns the member that it displaced. null: there was room. */
+  set(key: string, origin: OriginKey, value: T): Member<T> | null {
+    this.delete(key);
+    this.#members.set(key, { key, origin, value });
+    const keys = this.#keys.get(origin) ?? new Set();
+    this.#keys.set(origin, keys.add(key));
+    this.#shares.add(origin, 1);
+    return this.#members.size > this.#limit ? this.#displace(origin) : null;
+  }
+
+  /** Makes a member the newest. */
+  touch(key: string): void {
+    const member = this.#members.get(key);
+    if (member !== undefined) this.set(key, member.origin, member.value);
+  }
+
+  delete(key: string): Member<T> | null {
+    const member = this.#members.get(key);
+    if (member === undefined) return null;
+    this.#members.delete(key);
+    const keys = this.#keys.get(member.origin);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keys.delete(member.origin);
+    this.#shares.add(member.origin, -1);
+    return member;
+  }
+
+  /** Whether a new member of this origin would displace one of its own. */
+  isExhausted(origin: OriginKey): boolean {
+    if (this.#members.size < this.#limit) return false;
+    const largest = this.#shares.largest(origin);
+    return largest === null || this.#shares.of(largest) <= this.#shares.of(origin) + 1;
+  }
+
+  /** `newcomer`: the origin of the last member. It displaces nothing of an origin that holds no more than it does. */
+  #displace(newcomer: OriginKey): Member<T> | null {
+    const keys = this.#keys.get(this.#shares.largest(newcomer) ?? newcomer);
+    const [oldest] = keys ?? [];
+    return oldest === undefined ? null : this.delete(oldest);
+  }
+}
+
+/** Origins that are counted one by one; those of further ones are counted together. */
+export const ORIGINS_COUNTED_MAX = 64;
+/** All further origins. */
+export const OTHER_ORIGINS: OriginKey = '';
+
+/** How much each origin lost because it held most, since the service started. */
+export class Displaced {
+  readonly #counts = new Map<OriginKey, number>();
+  #total = 0;
+
+  get total(): number {
+    return this.#total;
+  }
+
+  [Symbol.iterator](): IterableIterator<[OriginKey, number]> {
+    return this.#counts.entries();
+  }
+
+  add(origin: OriginKey, count = 1): void {
+    const known = this.#counts.has(origin) || this.#counts.size < ORIGINS_COUNTED_MAX;
+    const counted = known ? origin : OTHER_ORIGINS;
+    this.#total += count;
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + count);
+  }
+}
