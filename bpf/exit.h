@@ -58,26 +58,26 @@ static __always_inline bool is_first_probe(struct task_struct *task, enum exit_p
 {
 	__u64 thread = (__u64)task ^ READ(task, start_boottime), other;
 	__u32 slot = READ(task, pid) & (EXIT_SLOTS - 1), zero = 0;
-	volatile __u64 *taken = bpf_map_lookup_elem(&probed_exits, &slot);
+	volatile struct probed_exit *taken = bpf_map_lookup_elem(&probed_exits, &slot);
 	struct process_key key = key_of_thread(thread);
 
 	if (!taken)
 		return true;
-	other = *taken;
+	other = taken->thread;
 	if (other == thread) {
 		if (probe == LAST_PROBE)
-			__sync_val_compare_and_swap(taken, thread, 0);
+			taken->done = thread;
 		return false;
 	}
 	if (probe != FIRST_PROBE && bpf_map_lookup_elem(&seen, &key))
 		return false;
 	if (probe == LAST_PROBE)
 		return true;
-	if (other) {
+	if (other != taken->done) {
 		key = key_of_thread(other);
 		bpf_map_update_elem(&seen, &key, &zero, BPF_ANY);
 	}
-	*taken = thread;
+	taken->thread = thread;
 	return true;
 }
 

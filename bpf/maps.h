@@ -135,16 +135,21 @@ struct {
 	__type(value, __u32);
 } pending_counts SEC(".maps");
 
+/* An exit for which a probe ran. Two words instead of a compare and swap, which kernels before 5.12 do not have. */
+struct probed_exit {
+	__u64 thread; /* the last that took the slot */
+	__u64 done;   /* the last whose probes have all run */
+};
+
 /*
- * Indexed by the low bits of a thread's id: the last thread for which an exit probe ran. A thread that displaces another one adds that
- * one to `seen` first. Used where tracepoints are preemptible;
- * the loader makes it small elsewhere. Not pinned: each build has its own.
+ * Indexed by the low bits of a thread's id. A thread that displaces another one, whose probes have not all run, adds that one to `seen`
+ * first. Used where tracepoints are preemptible; the loader makes it small elsewhere. Not pinned: each build has its own.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, EXIT_SLOTS);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct probed_exit);
 } probed_exits SEC(".maps");
 
 struct {
