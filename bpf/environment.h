@@ -19,6 +19,21 @@
 #include "scratch.h"
 #include "task.h"
 
+/*
+ * The variables that OpenTelemetry defines for identity and trace: no others leave the kernel, or the loader. The probes compare
+ * the first 8 bytes of a name, the loader all of it.
+ */
+#define ENVIRONMENT_KEYS 4
+#define ENVIRONMENT_KEY_BYTES 32
+
+const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
+	"OTEL_RESOURCE_ATTRIBUTES",
+	"OTEL_SERVICE_NAME",
+	"TRACEPARENT",
+	"TRACESTATE",
+};
+_Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");
+
 #define ENV_PAGES_MAX 64
 
 static __always_inline bool wanted_variable(const char *variable)

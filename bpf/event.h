@@ -288,18 +288,3 @@ _Static_assert(sizeof(struct description) == 192 + 2 * PATH_BYTES_MAX + SENDER_A
 enum pending_counts_flag {
 	OVERLAP = 0x80000000,
 };
-
-/*
- * The variables that OpenTelemetry defines for identity and trace: no others leave the kernel, or the loader. The probes compare
- * the first 8 bytes of a name, the loader all of it.
- */
-#define ENVIRONMENT_KEYS 4
-#define ENVIRONMENT_KEY_BYTES 32
-
-const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
-	"OTEL_RESOURCE_ATTRIBUTES",
-	"OTEL_SERVICE_NAME",
-	"TRACEPARENT",
-	"TRACESTATE",
-};
-_Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");

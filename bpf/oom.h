@@ -13,6 +13,7 @@
 
 #include "event.h"
 #include "kernel.h"
+#include "kernel_cgroups.h"
 #include "load.h"
 #include "paths.h"
 

@@ -15,8 +15,9 @@
 
 #include "event.h"
 #include "kernel.h"
+#include "kernel_cgroups.h"
 #include "load.h"
-#include "maps.h"
+#include "origin_maps.h"
 #include "paths.h"
 #include "scratch.h"
 

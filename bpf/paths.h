@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "kernel.h"
+#include "kernel_cgroups.h"
 #include "load.h"
 #include "maps.h"
 

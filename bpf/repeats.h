@@ -18,6 +18,7 @@
 #include "event.h"
 #include "fact_parts.h"
 #include "kernel.h"
+#include "kernel_cgroups.h"
 #include "load.h"
 #include "maps.h"
 #include "mm_snapshot.h"

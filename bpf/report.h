@@ -35,6 +35,32 @@ static __always_inline void lose(struct counters *counters)
 	count_lost_of_origin(SCRATCH_REPORT);
 }
 
+/* The parts that are left out first, and the claims among them, which are part of the repeat key. */
+static __always_inline __u64 append_details(struct record *record, __u64 at, bool has_mm, bool has_facts)
+{
+	__u64 context_at, context_end;
+
+	if (!record->has_repeat_key)
+		fill_repeat_key(has_facts);
+	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
+		if (has_facts)
+			at = append_senders(at);
+		context_at = at;
+		if (has_mm) {
+			at = append_published(SCRATCH_REPORT, at);
+			context_end = at;
+			at = append_env(SCRATCH_REPORT, at);
+			set_claims(context_at, context_end);
+			at = append_args(SCRATCH_REPORT, at);
+		} else {
+			at = append_snapshot_rest(at);
+		}
+	} else if (has_mm && !record->has_repeat_key) {
+		read_claims(at);
+	}
+	return at;
+}
+
 /* task is current. status: as wait4(2) returns it. has_facts: there may be an entry in pending_facts. */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
 				   __u32 status, bool has_facts, struct counters *counters)
@@ -42,7 +68,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
-	__u64 at = 0, exe_at, context_at, context_end;
+	__u64 at = 0, exe_at;
 
 	if (!record)
 		return;
@@ -81,24 +107,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = append_cgroup(append_credentials(at));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
-	if (!record->has_repeat_key)
-		fill_repeat_key(has_facts);
-	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
-		if (has_facts)
-			at = append_senders(at);
-		context_at = at;
-		if (has_mm) {
-			at = append_published(SCRATCH_REPORT, at);
-			context_end = at;
-			at = append_env(SCRATCH_REPORT, at);
-			set_claims(context_at, context_end);
-			at = append_args(SCRATCH_REPORT, at);
-		} else {
-			at = append_snapshot_rest(at);
-		}
-	} else if (has_mm && !record->has_repeat_key) {
-		read_claims(at);
-	}
+	at = append_details(record, at, has_mm, has_facts);
 	at = append_repeat_key(at);
 	if (!has_mm)
 		bpf_map_delete_elem(&mm_snapshots, &event->key);

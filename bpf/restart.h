@@ -16,6 +16,7 @@
 #include "event.h"
 #include "features.h"
 #include "kernel.h"
+#include "kernel_cgroups.h"
 #include "load.h"
 #include "maps.h"
 #include "paths.h"

@@ -18,8 +18,10 @@
 #include "event.h"
 #include "load.h"
 #include "kernel.h"
+#include "kernel_cgroups.h"
 #include "maps.h"
 #include "origin.h"
+#include "origin_maps.h"
 #include "paths.h"
 #include "scratch.h"
 

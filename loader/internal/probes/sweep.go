@@ -90,7 +90,7 @@ func deleteKeys[K any](facts *ebpf.Map, keys []K) (deleted []K, err error) {
 	return deleted, nil
 }
 
-// uncount lowers pending_counts by these entries: whoever deletes an entry does that.
+// uncount lowers pending_counts by these entries. It must be called for each entry that is deleted.
 func (p *Probes) uncount(deleted []abi.ProcessKey) error {
 	if len(deleted) == 0 {
 		return nil
