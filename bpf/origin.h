@@ -23,14 +23,8 @@
 
 #define ORIGIN_DEPTH_MAX 8 /* levels below the root that are searched for the outermost unit; deeper ones are never an origin */
 #define USER_NAMESPACES_MAX 33 /* create_user_ns() allows levels up to 32 */
-#define CGROUP_NAME_BYTES 48   /* a longer name is that of a pod or a container, or taken for one */
 #define WRITABLE_BY_OTHERS 022 /* by the group or by all */
 #define SLICE ".slice"
-
-/* The first bytes of a cgroup's name, with zeros behind it. */
-struct cgroup_name {
-	__u64 words[CGROUP_NAME_BYTES / 8];
-};
 
 /* Directories that container runtimes and cgroup managers make for many units. Slices are known by their suffix. */
 #define GROUPING_BYTES 16
@@ -87,22 +81,22 @@ static __always_inline __u64 names_user(const struct cgroup_name *name)
 }
 
 /* Whether a directory holds many units, and is none itself: a slice that is not one user's or one pod's, or one of groupings. */
-static __always_inline bool is_grouping(struct kernfs_node *node)
+static __always_inline bool is_grouping(struct kernfs_node *node, struct cgroup_name *name)
 {
 	static const char slice[8] __attribute__((aligned(8))) = SLICE;
-	struct cgroup_name name = {};
 	const char *text = READ(node, name);
 	__u64 suffix = 0;
 	long bytes;
 
-	bytes = bpf_probe_read_kernel_str(&name, sizeof(name), text);
-	if (bytes <= 0 || bytes >= (long)sizeof(name))
+	__builtin_memset(name, 0, sizeof(*name));
+	bytes = bpf_probe_read_kernel_str(name, sizeof(*name), text);
+	if (bytes <= 0 || bytes >= (long)sizeof(*name))
 		return false;
 	if (bytes > (long)sizeof(SLICE))
 		bpf_probe_read_kernel(&suffix, sizeof(SLICE), text + bytes - sizeof(SLICE));
 	if (suffix != *(const __u64 *)slice)
-		return is_listed(&name);
-	return !names_user(&name) && !names_pod(&name);
+		return is_listed(name);
+	return !names_user(name) && !names_pod(name);
 }
 
 /* Whether an unprivileged user may create directories in it: then its children are no origins. */
@@ -112,9 +106,9 @@ static __always_inline bool is_writable(struct kernfs_node *node)
 }
 
 /* A directory that holds many units, which only root makes: the next one on the path is the origin, not this one. */
-static __always_inline bool holds_units(struct kernfs_node *node)
+static __always_inline bool holds_units(struct kernfs_node *node, struct cgroup_name *name)
 {
-	return is_grouping(node) && !is_writable(node);
+	return is_grouping(node, name) && !is_writable(node);
 }
 
 /*
@@ -135,7 +129,7 @@ __u64 step_to_origin(__u32 user)
 			record->origin.found = 0;
 		return 0;
 	}
-	if (!record->origin.found || !holds_units(node))
+	if (!record->origin.found || !holds_units(node, &record->origin.name))
 		record->origin.found = (__u64)node;
 	record->origin.directory = (__u64)parent;
 	return 1;

@@ -141,7 +141,7 @@ static __always_inline bool has_exited(struct task_struct *leader)
 }
 
 /*
- * Adds an entry for the process of record->leader if there is room. user: enum scratch_user. Returns whether it did.
+ * Adds an entry for the process of record->leader, of record->fresh_origin, if there is room. user: enum scratch_user. Returns whether it did.
  *
  * The last exit lowers `live`, then looks for the entry. This adds the entry, then reads `live`: whichever comes first, one of
  * the two deletes it.
@@ -151,7 +151,6 @@ __u64 add_facts(__u32 user, __u32 kind)
 	struct record *record = scratch(user);
 	struct task_struct *leader;
 	struct process_key key;
-	struct origin origin;
 	struct share *share, *all = share_at(0);
 	__u32 index, *count;
 
@@ -159,14 +158,13 @@ __u64 add_facts(__u32 user, __u32 kind)
 		return 0;
 	leader = (void *)record->leader;
 	key = key_of(leader);
-	origin = origin_of(user, leader);
-	index = share_of(&origin);
+	index = share_of(&record->fresh_origin);
 	share = share_at(index);
 	count = pending_count_of(key.pid);
 	if (!share || !count)
 		return 0;
 	if (!has_room(share->processes, all->processes, PENDING_FACTS_MAX, kind)) {
-		count_refused(share, origin.uid);
+		count_refused(share, record->fresh_origin.uid);
 		return 0;
 	}
 	record->fresh.key = key;
@@ -177,7 +175,7 @@ __u64 add_facts(__u32 user, __u32 kind)
 		__sync_fetch_and_add(count, -1);
 		count_processes(index, -1);
 		if (!bpf_map_lookup_elem(&pending_facts, &key)) /* no other CPU was faster */
-			count_refused(share, origin.uid);
+			count_refused(share, record->fresh_origin.uid);
 		return 0;
 	}
 	if (has_exited(leader))
@@ -194,7 +192,9 @@ static __always_inline struct pending_facts *facts_of(__u32 user, struct task_st
 
 	if (facts || !record)
 		return facts;
+	/* The origin is found here: before 6.2, the stacks of add_facts() and of what that calls would not fit beside those of the callers. */
 	record->leader = (__u64)leader;
+	record->fresh_origin = origin_of(user, leader);
 	add_facts(user, kind);
 	return bpf_map_lookup_elem(&pending_facts, &key);
 }

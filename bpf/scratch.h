@@ -67,10 +67,18 @@ struct environment {
 };
 _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a mask");
 
+#define CGROUP_NAME_BYTES 48 /* a longer name is that of a pod or a container, or taken for one */
+
+/* The first bytes of a cgroup's name, with zeros behind it. */
+struct cgroup_name {
+	__u64 words[CGROUP_NAME_BYTES / 8];
+};
+
 /* The state of the search for an origin (origin.h). */
 struct origin_search {
 	__u64 directory; /* the kernfs_node that is looked at next */
 	__u64 found; /* that of the origin; 0: none yet */
+	struct cgroup_name name; /* of the directory */
 };
 
 struct record {
@@ -94,6 +102,7 @@ struct record {
 	struct restart_key place;
 	struct origin_search origin;
 	__u64 leader; /* of the process for which an entry is added */
+	struct origin fresh_origin; /* and its origin */
 	struct pending_facts fresh; /* an entry to add: all zero but its key and its share */
 	__u64 directories[CGROUP_DIRECTORIES]; /* of a cgroup's path, by level: read_cgroup_path() */
 	__u64 used_eighths; /* of the origin's share of the ring */
