@@ -151,23 +151,33 @@ static __noinline __u64 read_cgroup_path(char *out, struct cgroup *cgroup, __u64
 	UNROLL
 	for (__u32 i = 1; i <= CGROUP_DEPTH_MAX + 1; i++) {
 		struct kernfs_node *node;
+		const char *name;
 		long n;
 
 		barrier_var(level); /* or the compiler makes it the bound of the loop, which it then cannot unroll */
 		if (i > level)
 			return bytes;
-		if (!known || i > CGROUP_DEPTH_MAX || bytes > PATH_BYTES_MAX - NAME_BYTES_MAX - 4)
+		if (!known || i > CGROUP_DEPTH_MAX)
 			break;
 		node = has_ancestors() ? READ(ancestor_of(cgroup, i), kn) : (void *)directories[i];
-		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, READ(node, name));
+		name = READ(node, name);
+		barrier_var(bytes); /* checked where it is used: see end_part_flagged() */
+		if (bytes > PATH_BYTES_MAX - NAME_BYTES_MAX - 4)
+			break;
+		n = bpf_probe_read_kernel_str(out + bytes, NAME_BYTES_MAX, name);
 		if (n > 0)
 			bytes += n;
+		barrier_var(bytes);
+		if (bytes > PATH_BYTES_MAX - 4)
+			break;
 		out[bytes] = 0;
 		bytes += is_delegated(node);
 	}
+	barrier_var(bytes);
 	if (bytes <= PATH_BYTES_MAX - 2) {
-		out[bytes++] = '/';
-		out[bytes++] = 0;
+		out[bytes] = '/';
+		out[bytes + 1] = 0;
+		bytes += 2;
 	}
 	return bytes | TRUNCATED;
 }

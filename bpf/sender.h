@@ -140,7 +140,8 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 {
 	__u32 slot = other->signo && other->sender_slot == 1 ? 2 : 1, zero = 0;
 	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	__u32 index = facts->holds.share, held = facts->holds.sender_parts[slot - 1], parts;
+	__u8 *held = slot == 1 ? &facts->holds.sender_parts[0] : &facts->holds.sender_parts[1];
+	__u32 index = facts->holds.share, before = *held, parts;
 	struct share *share = share_at(index), *all = share_at(0);
 
 	if (!scratch || !share || !all)
@@ -153,9 +154,9 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	parts = (description_bytes(&scratch->known.description) + SENDER_PART_BYTES - 1) / SENDER_PART_BYTES;
 	if (!has_room(share->sender_parts + parts, all->sender_parts, SENDER_PARTS_MAX, kind))
 		parts = 0;
-	parts = keep_sender_parts(victim->start_boottime_ns, victim->pid, slot, parts, held);
+	parts = keep_sender_parts(victim->start_boottime_ns, victim->pid, slot, parts, before);
 	if (parts)
 		fact->sender_slot = slot;
-	facts->holds.sender_parts[slot - 1] = parts;
-	count_sender_parts(index, (__s32)parts - (__s32)held);
+	*held = parts;
+	count_sender_parts(index, (__s32)parts - (__s32)before);
 }
