@@ -17,6 +17,7 @@
 #include "repeat_key.h"
 
 #define PARTS_BYTES_MAX 12288 /* no part begins beyond */
+#define PARTS_MASK 16383      /* bits of a position */
 #define PART_BYTES_MAX 4352   /* no part is longer, its head included */
 #define PAGE_BYTES 4096       /* even if the machine's pages are larger */
 #define ENV_VARIABLE_BYTES_MAX 1024
@@ -150,8 +151,12 @@ static __always_inline char *part_at(struct record *record, __u64 at)
 {
 	if (!record || at > PARTS_BYTES_MAX)
 		return NULL;
-	barrier_var(at); /* or the compiler adds before it checks, and the verifier sees an unbounded pointer */
-	return record->parts + at + sizeof(struct part);
+	/*
+	 * Or the compiler adds before it checks, and the verifier sees an unbounded pointer. The mask changes nothing: verifiers before
+	 * 6.1 lose the bounds of an `at` that the compiler spilled before it checked.
+	 */
+	barrier_var(at);
+	return record->parts + (at & PARTS_MASK) + sizeof(struct part);
 }
 
 /* Writes the head of the part at `at`. Returns where the next part begins. `bytes` may have TRUNCATED; flags: enum part_flag. */
