@@ -58,7 +58,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"record":  {"abi"},
 		"wire":    {"record"},
 		"repeats": {"abi", "wire"},
-		"probes":  {"abi", "exitcode", "host", "repeats", "ring", "wire"},
+		"probes":  {"abi", "exitcode", "host", "record", "repeats", "ring", "wire"},
 		"server":  {"exitcode", "host", "log", "record", "ring", "wire"},
 		".":       {"exitcode", "host", "log", "probes", "record", "ring", "server", "wire"},
 	}
