@@ -73,17 +73,18 @@ export interface Claims {
 
 /** Divides what a process says of itself. `contained`: in a container, as the kernel knows it. */
 export function claimsOf(said: Readonly<Record<string, ContextValue>>, contained: boolean): Claims {
-  const kept: Record<string, ContextValue> = {};
-  const dropped: Record<string, ContextValue> = {};
-  for (const [name, value] of Object.entries(said)) {
-    if (isClaimable(name, contained)) kept[name] = harmless(name, value);
-    else dropped[name] = value;
-  }
-  return { kept, dropped };
+  const { kept = [], dropped = [] } = Object.groupBy(Object.entries(said), ([name]) =>
+    isClaimable(name, contained) ? 'kept' : 'dropped',
+  );
+  // Not by assignment: a name may be that of the prototype.
+  return {
+    kept: Object.fromEntries(kept.map(([name, value]) => [name, harmless(name, value)])),
+    dropped: Object.fromEntries(dropped),
+  };
 }
 
 function isClaimable(name: string, contained: boolean): boolean {
-  if (!NAME.test(name)) return false;
+  if (!NAME.test(name) || name === '__proto__') return false;
   const meant = canonical(name);
   if (meant !== name && STRINGS.has(meant)) return false;
   if (meant.startsWith(CLAIMABLE)) return true;

@@ -124,6 +124,11 @@ describe('the value of a claim', () => {
   });
 });
 
+it('drops the name of the prototype, which an assignment would lose', () => {
+  const { kept, dropped } = claimsOf(JSON.parse('{"__proto__":"x"}'), false);
+  expect([Object.keys(kept), Object.keys(dropped)]).toEqual([[], ['__proto__']]);
+});
+
 it('reads any claims, and keeps none of a fact', () => {
   const value = fc.oneof(fc.string({ unit: 'binary' }), fc.double(), fc.boolean());
   const separator = fc.constantFrom('.', '_', '-', '/', ' ', '..');
