@@ -86,7 +86,7 @@ describe.each(['self', 'other'])('a user holds 8,192 processes that ignored a SI
       }
       const refused = await obeysItself();
       expect(evidenceOf(refused)).toContain(`${FULL} (uid ${MALLORY}) since it started`);
-      expect(await factsLost()).toBeGreaterThan(before);
+      await until('the count', REPORTED_WITHIN_MS, async () => (await factsLost()) > before || undefined, diagnostics);
       await until('the metric', REPORTED_WITHIN_MS, () => metric(before), diagnostics);
       expect(both.whodunit.loader.output()).toContain(`most of them of user ${MALLORY}`);
     } finally {
