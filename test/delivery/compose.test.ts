@@ -3,6 +3,7 @@
 // collector with its cause. Grafana and Jaeger are not run: their images are only available from a registry.
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspect as inDetail } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { collected } from '../../scripts/stack/collector.ts';
 import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
@@ -108,7 +109,7 @@ describe('the demo', () => {
     ['nightly is killed', 'nightly', { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL' }],
   ])('%s, and the collector has the record', async (_, service, attributes) => {
     const record = await recordOf(service);
-    expect(record.attributes, JSON.stringify(record)).toMatchObject(attributes);
+    expect(record.attributes, inDetail(record)).toMatchObject(attributes);
     expect(record.resource).toMatchObject({ 'service.name': service, 'container.id': idOf(service) });
   });
 
