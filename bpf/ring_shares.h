@@ -32,7 +32,7 @@
 #define FREE_FOR_ALL 16 /* while less than this part of the ring is used, there are no shares */
 #define ACCOUNTS_MAX 65536 /* login.defs(5), systemd: users beyond are subordinate ids, and those of containers */
 
-/* Users who share a group. Whoever may have many ids (subuid(5)) takes nothing from accounts, and accounts nothing from root. */
+/* Users who share a group. A user with many ids (subuid(5)) takes nothing from accounts, and accounts nothing from root. */
 enum user_class {
 	USERS_ROOT,
 	USERS_ACCOUNTS,

@@ -92,13 +92,13 @@ describe('another origin', () => {
     expect(new Set(origins.map(originOf)).size).toBe(4);
   });
 
-  it('without a path is told by the id of the cgroup', () => {
+  it('without a path is named by the id of the cgroup', () => {
     expect(nameOf({ cgroup: null })).toBe('nobody in cgroup 7');
     expect(nameOf({ cgroup: '…/cut/path' })).toBe('nobody in cgroup 7');
     expect(nameOf({ cgroup: null }, { cgroup: 0n, uid: 1000 })).toBe('alice');
   });
 
-  it('of an older loader is told by the real user', () => {
+  it('of an older loader is named by the real user', () => {
     const unknown = { cgroup: 0n, uid: 0xffff_ffff };
     expect(nameOf({ cgroup: '/', uid: 0, real_uid: 1000 }, unknown)).toBe('alice');
     expect(nameOf({ cgroup: '/', uid: 0 }, unknown)).toBe('root');
