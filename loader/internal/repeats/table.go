@@ -54,7 +54,6 @@ type Table struct {
 }
 
 type entry struct {
-	key   abi.RepeatKey
 	place abi.RepeatPlace
 	total *abi.RepeatTotal
 	acked uint64
@@ -68,7 +67,7 @@ func Open(keys Keys, totals []abi.RepeatTotal, reserves int, nowNs func() uint64
 			return
 		}
 		total := &totals[place.Total]
-		t.entries[key] = &entry{key: key, place: place, total: total}
+		t.entries[key] = &entry{place: place, total: total}
 		t.lastID = max(t.lastID, total.Id)
 	})
 	if err != nil {
@@ -108,9 +107,9 @@ func (t *Table) Arm(arm wire.Arm) (full string, _ error) {
 func (t *Table) add(key abi.RepeatKey, outcome abi.RepeatOutcome, now uint64) (_ *entry, full string, _ error) {
 	usedTotals, usedReserves := map[uint32]bool{all: true}, map[uint32]bool{}
 	place, sameOrigin := abi.RepeatPlace{}, 0
-	for _, other := range t.entries {
+	for armed, other := range t.entries {
 		usedTotals[other.place.Total], usedReserves[other.place.Reserve] = true, true
-		if other.key.Origin == key.Origin {
+		if armed.Origin == key.Origin {
 			sameOrigin++
 			place.Reserve = other.place.Reserve
 		}
@@ -136,7 +135,7 @@ func (t *Table) add(key abi.RepeatKey, outcome abi.RepeatOutcome, now uint64) (_
 	if err := t.keys.Insert(key, place); err != nil {
 		return nil, "", fmt.Errorf("arm a key: %w", err)
 	}
-	added := &entry{key: key, place: place, total: total}
+	added := &entry{place: place, total: total}
 	t.entries[key] = added
 	return added, "", nil
 }

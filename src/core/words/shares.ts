@@ -58,7 +58,7 @@ export function originName(origin: OriginKey, userNames: ReadonlyMap<number, str
 
 const CONTAINER_ID_CHARS = 12;
 
-/** `nobody in cron.service holds most of the disk queue, which is full: 3988 of its oldest records were dropped.` */
+/** `nobody in cron.service held most of the full disk queue (WHODUNIT_QUEUE_BYTES): 3988 of the oldest records were dropped.` */
 export function exceededSentence({ limit, count, losses }: Exceeded): string {
   const [most] = losses;
   const others = losses.length - 1;
