@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
-import type { OriginKey } from '../shares.ts';
-import type { Attributes } from '../telemetry/attributes.ts';
-import type { Verdict } from '../verdict/verdict.ts';
 import type { Death, Repeat } from '../wire/event.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
@@ -16,18 +13,11 @@ export const KEYS_MAX = 1024;
 export const ORIGIN_KEYS_MAX = 128;
 
 /** What the terminations with one key count as. */
-export interface Meaning {
+export interface Meaning extends Omit<Candidate, 'key' | 'endedNs'> {
   readonly as: Repeat['as'];
-  /** The service, as in `Candidate`. */
+  /** `key` of a candidate. */
   readonly service: string;
-  readonly cause: Verdict['cause'];
   readonly errorType: string;
-  readonly origin: OriginKey;
-  /** As in `Candidate`. */
-  readonly executable: string | null;
-  readonly sender: string | null;
-  readonly severity: Candidate['severity'];
-  readonly resource: Attributes;
   /** They are counted in the metric. */
   readonly metric: boolean;
 }
