@@ -90,7 +90,7 @@ function shortLived(seq: number): string {
 
 /** The fields of /status that these tests read. */
 interface Status {
-  readonly deaths: Record<string, unknown>;
+  readonly deaths: Record<string, unknown> & { readonly lost: { readonly kernel: number } };
   readonly queue: { readonly rejected: { readonly count: number; readonly last: unknown[] } };
 }
 
@@ -226,6 +226,8 @@ describe('whodunit run', () => {
     await ended();
     start(['run'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address });
     await until(() => loader.connections === 2, 'the second service');
+    // The loader's status comes after the connection.
+    while ((await status()).deaths.lost.kernel === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     expect((await status()).deaths).toMatchObject({ ...before.deaths, duplicates: 0 });
     const second = child;
     start(['doctor'], { ...exporting(endpoint), WHODUNIT_HEALTH_ADDR: address });
