@@ -184,10 +184,12 @@ describe('a killed command', () => {
   it('a closed terminal ends npm start and its parts', async () => {
     const at = await newPlace();
     chmodSync(at.directory.path, 0o711);
-    const terminal = startProgram('script', ['-qfc', 'npm start --silent', '/dev/null'], {
+    // dash, which runs the command as a child unless it is given an exec
+    const terminal = startProgram('script', ['-qfc', 'exec npm start --silent', '/dev/null'], {
       cwd: ROOT,
       env: {
         ...process.env,
+        SHELL: '/bin/sh',
         WHODUNIT_SOCKET: at.socket,
         WHODUNIT_PIN_DIR: at.pinDir,
         WHODUNIT_HEALTH_ADDR: at.health,
