@@ -67,6 +67,7 @@ enum part_kind {
 	PART_THREAD_CONTEXT,  /* struct thread_context */
 	PART_CREDENTIALS,     /* struct credentials */
 	PART_REPEAT_KEY,      /* struct repeat_key */
+	PART_CRASH,           /* struct crash_reference (crash_slot.h) */
 };
 
 enum part_flag {

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "crash_registers.h"
 #include "event.h"
 #include "kernel.h"
 #include "load.h"
@@ -64,6 +65,7 @@ static __always_inline void forget_last_program(void)
 		return;
 	facts->fault.signo = 0;
 	facts->handled_fault.signo = 0;
+	drop_registers(&key);
 	signal = &facts->signal;
 	if (signal->signo && !signal->committed && !is_pending(task, signal->signo))
 		signal->signo = 0;

@@ -14,6 +14,7 @@
 
 #include "event.h"
 #include "kernel.h"
+#include "kernel_files.h"
 #include "load.h"
 #include "paths.h"
 #include "task.h"

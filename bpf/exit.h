@@ -10,6 +10,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "crash_registers.h"
 #include "event.h"
 #include "features.h"
 #include "kernel.h"
@@ -130,6 +131,7 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 	if (has_facts) {
 		key = key_of(leader);
 		drop_facts(key.start_boottime_ns, key.pid);
+		drop_registers(&key);
 	}
 }
 

@@ -47,3 +47,6 @@ FEATURE_OF_TYPE(preemptible_tracepoints, class_srcu_fast_notrace_t, class_srcu_f
 
 /* 6.7: the open-coded iterator of mappings, and that of numbers. */
 FEATURE_OF_TYPE(task_vma_iterator, bpf_iter_task_vma, struct bpf_iter_task_vma___kernel)
+
+/* 6.1: the mappings of a process are in a maple tree, which is walked by hand (crash_modules.h). */
+FEATURE_OF_TYPE(maple_tree, maple_tree, struct maple_tree)

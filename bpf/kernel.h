@@ -40,67 +40,21 @@ struct cred {
 	struct user_namespace *user_ns;
 };
 
-struct qstr {
-	const unsigned char *name;
-};
-
-struct hlist_bl_node {
-	struct hlist_bl_node **pprev;
-};
-
-struct mnt_namespace {
-	struct user_namespace *user_ns;
-};
-
 struct pid_namespace {
 	struct user_namespace *user_ns;
-};
-
-struct dentry {
-	struct hlist_bl_node d_hash;
-	struct dentry *d_parent;
-	struct qstr d_name;
-};
-
-struct vfsmount {
-	struct dentry *mnt_root;
-};
-
-struct mount {
-	struct mount *mnt_parent;
-	struct dentry *mnt_mountpoint;
-	struct vfsmount mnt;
-	struct mnt_namespace *mnt_ns;
-};
-
-struct path {
-	struct vfsmount *mnt;
-	struct dentry *dentry;
-};
-
-struct super_block {
-	unsigned int s_dev;
-};
-
-struct inode {
-	struct super_block *i_sb;
-	unsigned long i_ino;
-};
-
-struct file {
-	struct path f_path;
-	struct inode *f_inode;
-};
-
-struct fs_struct {
-	struct path root;
 };
 
 struct percpu_counter {
 	__s64 count;
 };
 
+/* From 6.1: the mappings of a process, by address. */
+struct maple_tree {
+	void *ma_root;
+};
+
 struct mm_struct {
+	struct maple_tree mm_mt;
 	unsigned long total_vm;
 	unsigned long start_stack;
 	unsigned long arg_start, arg_end, env_start, env_end;
@@ -116,6 +70,7 @@ struct anon_vma_name {
 struct vm_area_struct {
 	unsigned long vm_start, vm_end;
 	unsigned long vm_flags;
+	unsigned long vm_pgoff;
 	struct file *vm_file;
 	struct anon_vma_name *anon_name;
 };
@@ -146,6 +101,11 @@ struct pid {
 
 struct sigaction {
 	void *sa_handler;
+};
+
+/* Where CONFIG_ARCH_HAS_SA_RESTORER is set, or __ARCH_HAS_SA_RESTORER defined. */
+struct sigaction___restorer {
+	void *sa_restorer;
 };
 
 struct k_sigaction {

@@ -16,6 +16,7 @@
 #include "event.h"
 #include "kernel.h"
 #include "kernel_cgroups.h"
+#include "kernel_files.h"
 #include "load.h"
 #include "maps.h"
 

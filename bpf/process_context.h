@@ -16,6 +16,7 @@
 #include "event.h"
 #include "features.h"
 #include "kernel.h"
+#include "kernel_files.h"
 #include "load.h"
 #include "scratch.h"
 #include "task.h"

@@ -19,6 +19,7 @@
 #include "fact_parts.h"
 #include "kernel.h"
 #include "kernel_cgroups.h"
+#include "kernel_files.h"
 #include "load.h"
 #include "maps.h"
 #include "mm_snapshot.h"

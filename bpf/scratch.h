@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "crash_slot.h"
 #include "event.h"
 #include "maps.h"
 #include "paths.h"
@@ -101,6 +102,7 @@ struct record {
 	__u64 mappings;
 	struct search search;
 	struct restart_key place;
+	struct crash_reference crash; /* of capture_crash() */
 	struct origin_search origin;
 	__u64 leader; /* of the process for which an entry is added */
 	struct origin fresh_origin; /* and its origin */

@@ -16,6 +16,7 @@
 #include "event.h"
 #include "executable.h"
 #include "kernel.h"
+#include "kernel_files.h"
 #include "load.h"
 #include "maps.h"
 #include "paths.h"

@@ -11,6 +11,8 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "crash.h"
+#include "crash_slot.h"
 #include "event.h"
 #include "exec.h"
 #include "exit.h"
@@ -112,8 +114,13 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	else if (siginfo >= SIGINFO_REAL)
 		bpf_probe_read_kernel(&code, sizeof(code), (void *)siginfo + SIGINFO_CODE);
 	if (!HAS(FAULTS, signo) || code <= 0) {
-		if (action_of(handler) == ACTION_DEFAULT)
-			commit_pending(signo, code, siginfo);
+		if (action_of(handler) != ACTION_DEFAULT)
+			return 0;
+		commit_pending(signo, code, siginfo);
+		if (HAS(CRASHES, signo)) {
+			keep_registers(signo, false);
+			capture_at_delivery();
+		}
 		return 0;
 	}
 
@@ -124,6 +131,9 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	fault = terminates ? &facts->fault : &facts->handled_fault;
 	fill_fault(fault, signo, code, siginfo);
+	keep_registers(signo, !terminates);
+	if (terminates)
+		capture_at_delivery();
 	if (wants_thread_context && terminates)
 		mark_trigger_thread(signo);
 	return 0;
@@ -283,4 +293,8 @@ const union {
 	struct ancestor ancestor;
 	struct thread_context thread_context;
 	struct credentials credentials;
+	enum crash_slot_state crash_slot_state;
+	enum crash_capture crash_capture;
+	enum mapping_place mapping_place;
+	struct crash_reference crash_reference;
 } *go_types __attribute__((unused));

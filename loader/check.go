@@ -22,7 +22,7 @@ type finding struct {
 
 // check prints what this kernel supports, what will be missing, and what to do about it. It fails if a required row is not ok.
 func check(out io.Writer, pinDirectory string) error {
-	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
+	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(), stacksFinding(), filesFinding()}
 	findings = append(findings, probeFindings()...)
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	missing := 0
@@ -113,6 +113,26 @@ func registersFinding() finding {
 	if !probes.ReadsRegisters() {
 		f.ok, f.state = false, "not readable"
 		f.remedy = "without them, the instruction of a fault and the system call that sent a signal are unknown; use Linux 5.15 or later"
+	}
+	return f
+}
+
+func stacksFinding() finding {
+	stacks, err := probes.StacksHere()
+	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil && stacks != probes.StacksOff}
+	if !f.ok {
+		f.state = "not copied"
+		f.remedy = "without them, where a program crashed is unknown; use Linux 6.1 or later on x86-64 or arm64"
+	}
+	return f
+}
+
+// filesFinding says whether the process that unwinds stacks may read the executables of all users.
+func filesFinding() finding {
+	f := finding{what: "files of stacks", state: "of all users", ok: host.MayReadAllFiles()}
+	if !f.ok {
+		f.state = "those that this user may read"
+		f.remedy = "functions in executables that only their owner may read have no names; grant CAP_DAC_READ_SEARCH, which only the process that unwinds keeps"
 	}
 	return f
 }

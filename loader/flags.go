@@ -10,7 +10,10 @@ import (
 	"io"
 	"os/user"
 	"strconv"
+	"strings"
 
+	"whodunit/loader/internal/crash"
+	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/server"
@@ -33,6 +36,7 @@ Flags of run (each with the environment variable that sets its default):
   --pin-dir DIR          WHODUNIT_PIN_DIR         directory in which probes and maps are pinned (%s)
   --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer in bytes, a power of two (%d)
   --scope SCOPE          WHODUNIT_SCOPE           what to watch: host, the subtree of a cgroup (/PATH), or a Kubernetes pod (pod:UID) (host)
+  --stack BOOL           WHODUNIT_STACK           1: copy the stack of a process that crashes, and report where it crashed (1)
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
   --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run
 
@@ -54,12 +58,14 @@ func printUsage(out io.Writer) {
 type config struct {
 	command, socket, address, pinDirectory, scope string
 	socketGID, socketUID, ringBytes               int
+	stacks                                        probes.Stacks
+	worker                                        bool
 	threadContext, unloadOnExit                   bool
 	onRequest                                     bool // of unload, for prepareUnload only
 }
 
 // unchecked holds flags of run whose text is not checked yet.
-type unchecked struct{ ringBytes, group, user, threadContext string }
+type unchecked struct{ ringBytes, group, user, threadContext, stack string }
 
 // parse reads the command line, with defaults from the environment. Its errors have exitcode.Config, or are flag.ErrHelp.
 func parse(arguments []string, getenv func(string) string) (config, error) {
@@ -93,7 +99,7 @@ func parseCommand(arguments []string) (string, error) {
 		return "", flag.ErrHelp
 	case "version", "--version":
 		return "version", nil
-	case "run", "check", "health", "unload":
+	case "run", "check", "health", "unload", crash.HelperCommand:
 		return command, nil
 	default:
 		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, health or unload (see --help)", command)
@@ -106,6 +112,10 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	flags.SetOutput(io.Discard)
 	add := func(value *string, name, variable, fallback string) {
 		flags.StringVar(value, name, cmp.Or(getenv(variable), fallback), "")
+	}
+	if c.command == crash.HelperCommand {
+		flags.BoolVar(&c.worker, strings.TrimPrefix(helper.WorkerArgument, "--"), false, "")
+		return flags
 	}
 	if c.command != "health" {
 		add(&c.pinDirectory, "pin-dir", "WHODUNIT_PIN_DIR", probes.DefaultPinDirectory)
@@ -129,6 +139,7 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 		add(&text.ringBytes, "ring-bytes", "WHODUNIT_RING_BYTES", strconv.Itoa(defaultRingBytes))
 		add(&c.scope, "scope", "WHODUNIT_SCOPE", probes.ScopeHost)
 		add(&text.threadContext, "thread-context", "WHODUNIT_THREAD_CONTEXT", "0")
+		add(&text.stack, "stack", "WHODUNIT_STACK", "1")
 		flags.BoolVar(&c.unloadOnExit, "unload-on-exit", false, "")
 	}
 	return flags
@@ -146,6 +157,9 @@ func (c *config) check(text unchecked) (err error) {
 	if c.threadContext, err = strconv.ParseBool(text.threadContext); err != nil {
 		return exitcode.Errorf(exitcode.Config, "--thread-context (WHODUNIT_THREAD_CONTEXT) is %q; it must be 1 or 0", text.threadContext)
 	}
+	if c.stacks, err = stacksOf(text.stack); err != nil {
+		return err
+	}
 	if c.socketGID, err = groupID(text.group); err != nil {
 		return exitcode.Errorf(exitcode.Config, "--socket-group (WHODUNIT_SOCKET_GROUP) is %q; it must be a group's name or number: %w", text.group, err)
 	}
@@ -153,6 +167,23 @@ func (c *config) check(text unchecked) (err error) {
 		return exitcode.Errorf(exitcode.Config, "--socket-user (WHODUNIT_SOCKET_USER) is %q; it must be a user's name or number: %w", text.user, err)
 	}
 	return nil
+}
+
+// stackAtDelivery makes the probes copy a stack as on kernels before 6.16, for tests.
+const stackAtDelivery = "delivery"
+
+func stacksOf(text string) (probes.Stacks, error) {
+	if text == stackAtDelivery {
+		return probes.StacksAtDelivery, nil
+	}
+	wanted, err := strconv.ParseBool(text)
+	if err != nil {
+		return "", exitcode.Errorf(exitcode.Config, "--stack (WHODUNIT_STACK) is %q; it must be 1 or 0", text)
+	}
+	if !wanted {
+		return probes.StacksOff, nil
+	}
+	return probes.StacksAtExit, nil
 }
 
 func groupID(nameOrNumber string) (int, error) {

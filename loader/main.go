@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"whodunit/loader/internal/crash"
+	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/server"
@@ -46,6 +48,11 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		return err
 	}
 	switch config.command {
+	case crash.HelperCommand:
+		if config.worker {
+			return helper.Work()
+		}
+		return helper.Supervise()
 	case "version":
 		fmt.Fprintln(out, "whodunit-loader", version)
 		return nil

@@ -60,9 +60,9 @@ func TestParseOfTheCommandLine(t *testing.T) {
 }
 
 func TestTheEnvironmentSetsTheDefaultsAndFlagsOverrideIt(t *testing.T) {
-	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1"}
+	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1", "WHODUNIT_STACK": "0"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
-	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true}
+	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true, stacks: probes.StacksOff}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
@@ -49,7 +50,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 		return err
 	}
 	attached, err := probes.Attach(probes.Options{
-		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: scope, ThreadContext: config.threadContext,
+		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: scope, ThreadContext: config.threadContext, Stacks: config.stacks,
 	})
 	if err != nil {
 		return err
@@ -64,6 +65,11 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	crashes, closeCrashes, err := takeCrashes(attached, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeCrashes()) }()
 	hello := wire.Hello{
 		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
 	}
@@ -75,9 +81,31 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	logStart(log, config, scope, attached, ring)
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
-		Ring: ring, Probes: attached, Repeats: repeats, Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys},
-		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID), Log: log, Hello: hello,
+		Ring: ring, Probes: attached, Repeats: repeats, Crashes: crashes,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
+		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
+}
+
+// takeCrashes takes over the slots of crashes, and starts the process that unwinds them. Without it, the loader serves records without stacks.
+func takeCrashes(attached *probes.Probes, log *log.Logger) (_ server.Crashes, closeAll func() error, _ error) {
+	none := func() error { return nil }
+	if attached.Crashes == nil {
+		return nil, none, nil
+	}
+	arena, err := crash.NewArena()
+	if err != nil {
+		return nil, none, err
+	}
+	helper, err := crash.StartHelper(arena)
+	if err != nil {
+		return nil, none, errors.Join(err, arena.Close())
+	}
+	crashes, err := crash.Open(attached.Crashes, arena, helper, log)
+	if err != nil {
+		return nil, none, errors.Join(err, helper.Close(), arena.Close())
+	}
+	return crashes, func() error { return errors.Join(crashes.Close(), helper.Close(), arena.Close()) }, nil
 }
 
 // explain adds to an error what forbade the step, and the line that permits it. Where an error has an exit code, its text has that already.

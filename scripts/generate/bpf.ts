@@ -57,6 +57,16 @@ const TYPES = [
   'repeat_place',
   'repeat_total',
   'repeat_reserve',
+  'crash_slot',
+  'crash_mapping',
+  'crash_directory',
+  'crash_claim',
+  'crash_slot_state',
+  'crash_capture',
+  'mapping_place',
+  'crash_reference',
+  'thread_registers',
+  'stack_region',
 ];
 
 async function generate(directory: string): Promise<void> {

@@ -55,6 +55,12 @@ export const KNOBS = {
     fallback: 'host',
     what: 'Which processes are watched: all on the host, or those in one subtree of cgroups. Processes outside the scope are not counted.',
   },
+  WHODUNIT_STACK: {
+    reader: 'loader',
+    kind: oneOf('1', '0'),
+    fallback: '1',
+    what: '`1`: the stack of a process that crashes is copied and unwound, and the record says where it crashed ([how](decisions/0075-copies-of-crashes.md)). Needs Linux 6.1 on x86-64 or arm64. `0`: nothing of it is copied.',
+  },
   WHODUNIT_THREAD_CONTEXT: {
     reader: 'loader',
     kind: oneOf('1', '0'),

@@ -232,6 +232,7 @@ function ringOf(status: LoaderStatus | null): unknown {
       unit: unit === '' ? null : unit,
       deaths: Number(deaths),
     })),
+    crashes: status.crashes && { captured: Number(status.crashes.captured), no_slot: Number(status.crashes.no_slot) },
   };
 }
 

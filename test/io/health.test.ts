@@ -199,11 +199,15 @@ describe('the health server', () => {
       exits_normal: 1n,
       read_seq: 0n,
       acked_seq: 0n,
+      crashes: { captured: 2n, no_slot: 1n },
     };
     const service = served({ ...connected, status, badTerminations: 1 }, { evicted: 2, damaged: 1, rejected: 2 });
     expect(answer('GET', '/status', service).body).toMatchObject({
       deaths: { lost: { kernel: 4, loader: 5, queue: 3, export: 2 } },
-      ring: { lost_by_origin: [{ uid: 65_534, cgroup: '2113', unit: 'cron.service', deaths: 3 }] },
+      ring: {
+        lost_by_origin: [{ uid: 65_534, cgroup: '2113', unit: 'cron.service', deaths: 3 }],
+        crashes: { captured: 2, no_slot: 1 },
+      },
     });
   });
 

@@ -174,6 +174,7 @@ export function death(changes: Partial<Death> = {}): Death {
     facts_refused: false,
     thread_context: null,
     repeat: null,
+    crash: null,
     ...changes,
   };
 }

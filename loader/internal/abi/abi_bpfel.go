@@ -46,6 +46,98 @@ type Counters struct {
 	ExitsRescued   uint64
 }
 
+type CrashCapture uint32
+
+const (
+	CrashCaptureCAPTURE_NONE    CrashCapture = 0
+	CrashCaptureCAPTURE_SLOT    CrashCapture = 1
+	CrashCaptureCAPTURE_NO_SLOT CrashCapture = 2
+)
+
+type CrashClaim struct {
+	_        structs.HostLayout
+	State    uint32
+	Zero     uint32
+	Sequence uint64
+	Origin   Origin
+}
+
+type CrashDirectory struct {
+	_           structs.HostLayout
+	LoaderWaits uint32
+	Zero        uint32
+	Captured    uint64
+	NoSlot      uint64
+	Claims      [40]CrashClaim
+}
+
+type CrashMapping struct {
+	_          structs.HostLayout
+	Start      uint64
+	End        uint64
+	Offset     uint64
+	Flags      uint64
+	Inode      uint64
+	FileBytes  int64
+	CtimeS     int64
+	Magic      uint64
+	Device     uint32
+	Generation uint32
+	Links      uint32
+	Zero       uint32
+	PathAt     uint32
+	PathBytes  uint32
+}
+
+type CrashReference struct {
+	_        structs.HostLayout
+	Capture  uint32
+	Slot     uint32
+	Sequence uint64
+}
+
+type CrashSlot struct {
+	_             structs.HostLayout
+	Key           ProcessKey
+	Sequence      uint64
+	Address       uint64
+	Crashed       ThreadRegisters
+	Handled       ThreadRegisters
+	Regions       [3]StackRegion
+	CodeBytes     uint64
+	Code          [16]int8
+	MappingsCount uint64
+	ModulesCount  uint64
+	PathsBytes    uint64
+	MessageBytes  uint64
+	Message       [1024]int8
+	Mappings      [194]CrashMapping
+	Paths         [25088]int8
+	Work          struct {
+		_       structs.HostLayout
+		Entry   uint64
+		Index   uint64
+		Last    uint64
+		IsLeaf  uint64
+		Slot    uint64
+		Dynamic uint64
+		Hash    uint64
+		Symbols uint64
+		Names   uint64
+		Words   [128]uint64
+	}
+	Stack [131072]int8
+	_     [20544]byte
+}
+
+type CrashSlotState uint32
+
+const (
+	CrashSlotStateSLOT_FREE    CrashSlotState = 0
+	CrashSlotStateSLOT_FILLING CrashSlotState = 1
+	CrashSlotStateSLOT_FULL    CrashSlotState = 2
+)
+
 type Credentials struct {
 	_        structs.HostLayout
 	RealUid  uint32
@@ -136,6 +228,15 @@ type Holding struct {
 	SenderParts [2]uint8
 }
 
+type MappingPlace uint32
+
+const (
+	MappingPlaceMAPPING_OF_ADDRESS MappingPlace = 0
+	MappingPlaceMAPPING_ABOVE      MappingPlace = 1
+	MappingPlaceMAPPING_OF_MODULES MappingPlace = 2
+	MappingPlaceMAPPING_PLACES     MappingPlace = 194
+)
+
 type Oom struct {
 	_           structs.HostLayout
 	TimeNs      uint64
@@ -210,6 +311,7 @@ const (
 	PartKindPART_THREAD_CONTEXT PartKind = 16
 	PartKindPART_CREDENTIALS    PartKind = 17
 	PartKindPART_REPEAT_KEY     PartKind = 18
+	PartKindPART_CRASH          PartKind = 19
 )
 
 type PendingCountsFlag uint32
@@ -405,6 +507,12 @@ const (
 	SignalSetCRASHES  SignalSet = 1073743096
 )
 
+type StackRegion struct {
+	_       structs.HostLayout
+	Start   uint64
+	Present uint64
+}
+
 type StatusMask uint32
 
 const (
@@ -426,6 +534,14 @@ type ThreadContext struct {
 	SpanId     [8]uint8
 	Valid      uint8
 	TraceFlags uint8
+}
+
+type ThreadRegisters struct {
+	_      structs.HostLayout
+	TimeNs uint64
+	Tid    uint32
+	Signo  uint32
+	Words  [34]uint64
 }
 
 type UidValue uint32

@@ -20,12 +20,15 @@ var ErrNoFilters = errors.New("this kernel has no seccomp filters (CONFIG_SECCOM
 // namespaceFlags are those of clone(2) that make a namespace.
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
 
-// served are the system calls of serving, whatever their arguments are.
-var served = []string{
-	// The connections and the log: nothing can be opened, so these reach what is open.
-	"read", "write", "pread64", "close", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown",
+// served are the system calls of serving, whatever their arguments are. The connections and the log: nothing can be opened, so these reach what is
+// open.
+var served = append([]string{"pread64", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown", "waitid", "wait4"}, running...)
+
+// running are the system calls of every Go program.
+var running = []string{
+	"read", "write", "close",
 	// Waiting.
-	"epoll_pwait", "epoll_ctl", "futex", "nanosleep", "clock_nanosleep", "restart_syscall", "waitid", "wait4",
+	"epoll_pwait", "epoll_ctl", "futex", "nanosleep", "clock_nanosleep", "restart_syscall",
 	// Go's runtime: memory, threads, signals, clocks.
 	"munmap", "madvise", "sched_yield", "sched_getaffinity", "gettid", "getpid", "sigaltstack", "rt_sigprocmask", "rt_sigaction", "rt_sigreturn",
 	"clock_gettime", "getrandom", "exit", "exit_group",
@@ -33,6 +36,19 @@ var served = []string{
 
 // servedIf are the system calls of serving with these arguments only. Several entries of one call are alternatives.
 func servedIf() []seccomp.NameWithConditions {
+	// Whether a process exists, for probes.Sweep.
+	calls := append(runningIf(), seccomp.NameWithConditions{Name: "kill", Conditions: seccomp.ArgumentConditions{{Argument: 1, Operation: seccomp.Equal, Value: 0}}})
+	for _, command := range []uint64{
+		unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_UPDATE_ELEM, unix.BPF_MAP_DELETE_ELEM, unix.BPF_MAP_GET_NEXT_KEY,
+		unix.BPF_MAP_LOOKUP_BATCH, unix.BPF_MAP_LOOKUP_AND_DELETE_BATCH, unix.BPF_MAP_DELETE_BATCH, unix.BPF_OBJ_GET_INFO_BY_FD,
+	} {
+		calls = append(calls, seccomp.NameWithConditions{Name: "bpf", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: command}}})
+	}
+	return calls
+}
+
+// runningIf is to running what servedIf is to served.
+func runningIf() []seccomp.NameWithConditions {
 	own := uint64(os.Getpid())
 	calls := []seccomp.NameWithConditions{
 		{Name: "mmap", Conditions: seccomp.ArgumentConditions{{Argument: 2, Operation: seccomp.BitsNotSet, Value: unix.PROT_EXEC}}},
@@ -41,16 +57,8 @@ func servedIf() []seccomp.NameWithConditions {
 			{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD}, {Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaceFlags},
 		}},
 		{Name: "tgkill", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: own}}},
-		// Whether a process exists, for probes.Sweep.
-		{Name: "kill", Conditions: seccomp.ArgumentConditions{{Argument: 1, Operation: seccomp.Equal, Value: 0}}},
 		// Names of mappings, which Go's runtime sets.
 		{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_SET_VMA}}},
-	}
-	for _, command := range []uint64{
-		unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_UPDATE_ELEM, unix.BPF_MAP_DELETE_ELEM, unix.BPF_MAP_GET_NEXT_KEY,
-		unix.BPF_MAP_LOOKUP_BATCH, unix.BPF_MAP_LOOKUP_AND_DELETE_BATCH, unix.BPF_MAP_DELETE_BATCH, unix.BPF_OBJ_GET_INFO_BY_FD,
-	} {
-		calls = append(calls, seccomp.NameWithConditions{Name: "bpf", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: command}}})
 	}
 	if runtime.GOARCH == "amd64" {
 		const setFS = 0x1002 // ARCH_SET_FS of asm/prctl.h, for the thread-local storage of a new thread
@@ -59,9 +67,32 @@ func servedIf() []seccomp.NameWithConditions {
 	return calls
 }
 
+// reading are the system calls of a process that reads files, whatever their arguments are.
+var reading = append([]string{"pread64", "fstat", "fcntl", "lseek"}, running...)
+
+// readingIf is to reading what servedIf is to served.
+func readingIf() []seccomp.NameWithConditions {
+	calls := runningIf()
+	for _, call := range []string{"openat", "open_by_handle_at"} {
+		readOnly := seccomp.Condition{Argument: 2, Operation: seccomp.BitsNotSet, Value: unix.O_ACCMODE | unix.O_CREAT | unix.O_TRUNC}
+		calls = append(calls, seccomp.NameWithConditions{Name: call, Conditions: seccomp.ArgumentConditions{readOnly}})
+	}
+	return calls
+}
+
 // FilterSystemCalls makes every other system call, of any ABI, fail with EPERM, on all threads and for ever. It needs PR_SET_NO_NEW_PRIVS. The
 // error is ErrNoFilters if the kernel cannot do this.
 func FilterSystemCalls() error {
+	return filter(served, servedIf())
+}
+
+// FilterReading is FilterSystemCalls for a process that opens files for reading, and talks by pipes: it has no sockets and no BPF, and writes to no
+// file but what is open.
+func FilterReading() error {
+	return filter(reading, readingIf())
+}
+
+func filter(names []string, conditional []seccomp.NameWithConditions) error {
 	if !seccomp.Supported() {
 		return ErrNoFilters
 	}
@@ -69,7 +100,7 @@ func FilterSystemCalls() error {
 		Flag: seccomp.FilterFlagTSync,
 		Policy: seccomp.Policy{
 			DefaultAction: seccomp.ActionErrno,
-			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionAllow, Names: served, NamesWithCondtions: servedIf()}},
+			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionAllow, Names: names, NamesWithCondtions: conditional}},
 		},
 	})
 	if err != nil {

@@ -45,6 +45,12 @@ func MayMount() bool {
 	return err == nil && capabilities.has(cap.SYS_ADMIN)
 }
 
+// MayReadAllFiles reports whether this process may read the files of all users.
+func MayReadAllFiles() bool {
+	capabilities, err := EffectiveCapabilities()
+	return err == nil && capabilities.has(cap.DAC_READ_SEARCH)
+}
+
 // DropPrivileges sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads. It calls serve once without effective capabilities: serve
 // makes the system calls that the loader makes from then on. If serve fails, all threads keep CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN where
 // that stands for them: before Linux 5.19, every bpf(2) call needs one if unprivileged BPF is disabled. It needs a program without cgo.
@@ -61,6 +67,19 @@ func DropPrivileges(serve func() error) error {
 
 // DropAllButFileAccess is DropPrivileges for a process that removes files, which may be those of another user.
 func DropAllButFileAccess() error { return keepOnly(cap.DAC_OVERRIDE) }
+
+// KeepOnlyReading is DropPrivileges for a process that reads files, which may be those of another user. The processes that it executes keep that,
+// too.
+func KeepOnlyReading() error {
+	if err := keepOnly(cap.DAC_READ_SEARCH); err != nil || !MayReadAllFiles() {
+		return err
+	}
+	kept := cap.GetProc()
+	if err := errors.Join(kept.SetFlag(cap.Inheritable, true, cap.DAC_READ_SEARCH), kept.SetProc(), cap.SetAmbient(true, cap.DAC_READ_SEARCH)); err != nil {
+		return fmt.Errorf("pass on CAP_DAC_READ_SEARCH: %w", err)
+	}
+	return nil
+}
 
 // keepOnly sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads but these, of those that are in effect.
 func keepOnly(values ...cap.Value) error {

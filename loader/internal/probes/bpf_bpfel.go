@@ -17,8 +17,13 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapCountersMap                   = "counters_map"
+	bpfMapCrashDirectoryMap             = "crash_directory_map"
+	bpfMapCrashRegisters                = "crash_registers"
+	bpfMapCrashSlots                    = "crash_slots"
+	bpfMapCrashWakeups                  = "crash_wakeups"
 	bpfMapCrowdedPrograms               = "crowded_programs"
 	bpfMapEvents                        = "events"
+	bpfMapFreeSlots                     = "free_slots"
 	bpfMapGroupShares                   = "group_shares"
 	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
@@ -49,8 +54,10 @@ const (
 	bpfProgOnSchedProcessExitOnceMore   = "on_sched_process_exit_once_more"
 	bpfProgOnSignalDeliver              = "on_signal_deliver"
 	bpfProgOnSignalGenerate             = "on_signal_generate"
+	bpfVarCapturesAtDelivery            = "captures_at_delivery"
 	bpfVarEnvironmentKeys               = "environment_keys"
 	bpfVarFeatureGroupDead              = "feature_group_dead"
+	bpfVarFeatureMapleTree              = "feature_maple_tree"
 	bpfVarFeatureMarkVictimSizes        = "feature_mark_victim_sizes"
 	bpfVarFeaturePreemptibleTracepoints = "feature_preemptible_tracepoints"
 	bpfVarFeatureTaskVmaIterator        = "feature_task_vma_iterator"
@@ -59,6 +66,7 @@ const (
 	bpfVarRingBytes                     = "ring_bytes"
 	bpfVarScopeHierarchy                = "scope_hierarchy"
 	bpfVarScopeId                       = "scope_id"
+	bpfVarWantsStack                    = "wants_stack"
 	bpfVarWantsThreadContext            = "wants_thread_context"
 )
 
@@ -119,8 +127,13 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
+	CrashDirectoryMap  *ebpf.MapSpec `ebpf:"crash_directory_map"`
+	CrashRegisters     *ebpf.MapSpec `ebpf:"crash_registers"`
+	CrashSlots         *ebpf.MapSpec `ebpf:"crash_slots"`
+	CrashWakeups       *ebpf.MapSpec `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.MapSpec `ebpf:"crowded_programs"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	FreeSlots          *ebpf.MapSpec `ebpf:"free_slots"`
 	GroupShares        *ebpf.MapSpec `ebpf:"group_shares"`
 	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
@@ -149,8 +162,10 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	CapturesAtDelivery            *ebpf.VariableSpec `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.VariableSpec `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.VariableSpec `ebpf:"feature_group_dead"`
+	FeatureMapleTree              *ebpf.VariableSpec `ebpf:"feature_maple_tree"`
 	FeatureMarkVictimSizes        *ebpf.VariableSpec `ebpf:"feature_mark_victim_sizes"`
 	FeaturePreemptibleTracepoints *ebpf.VariableSpec `ebpf:"feature_preemptible_tracepoints"`
 	FeatureTaskVmaIterator        *ebpf.VariableSpec `ebpf:"feature_task_vma_iterator"`
@@ -159,6 +174,7 @@ type bpfVariableSpecs struct {
 	RingBytes                     *ebpf.VariableSpec `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.VariableSpec `ebpf:"scope_id"`
+	WantsStack                    *ebpf.VariableSpec `ebpf:"wants_stack"`
 	WantsThreadContext            *ebpf.VariableSpec `ebpf:"wants_thread_context"`
 }
 
@@ -183,8 +199,13 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
+	CrashDirectoryMap  *ebpf.Map `ebpf:"crash_directory_map"`
+	CrashRegisters     *ebpf.Map `ebpf:"crash_registers"`
+	CrashSlots         *ebpf.Map `ebpf:"crash_slots"`
+	CrashWakeups       *ebpf.Map `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.Map `ebpf:"crowded_programs"`
 	Events             *ebpf.Map `ebpf:"events"`
+	FreeSlots          *ebpf.Map `ebpf:"free_slots"`
 	GroupShares        *ebpf.Map `ebpf:"group_shares"`
 	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
@@ -212,8 +233,13 @@ type bpfMaps struct {
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
+		m.CrashDirectoryMap,
+		m.CrashRegisters,
+		m.CrashSlots,
+		m.CrashWakeups,
 		m.CrowdedPrograms,
 		m.Events,
+		m.FreeSlots,
 		m.GroupShares,
 		m.Images,
 		m.MmSnapshots,
@@ -243,8 +269,10 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	CapturesAtDelivery            *ebpf.Variable `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.Variable `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.Variable `ebpf:"feature_group_dead"`
+	FeatureMapleTree              *ebpf.Variable `ebpf:"feature_maple_tree"`
 	FeatureMarkVictimSizes        *ebpf.Variable `ebpf:"feature_mark_victim_sizes"`
 	FeaturePreemptibleTracepoints *ebpf.Variable `ebpf:"feature_preemptible_tracepoints"`
 	FeatureTaskVmaIterator        *ebpf.Variable `ebpf:"feature_task_vma_iterator"`
@@ -253,6 +281,7 @@ type bpfVariables struct {
 	RingBytes                     *ebpf.Variable `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.Variable `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.Variable `ebpf:"scope_id"`
+	WantsStack                    *ebpf.Variable `ebpf:"wants_stack"`
 	WantsThreadContext            *ebpf.Variable `ebpf:"wants_thread_context"`
 }
 

@@ -21,7 +21,7 @@ type kernelFeatures map[string]bool
 
 func featuresHere(spec *ebpf.CollectionSpec, types *btf.Cache) (kernelFeatures, error) {
 	here := kernelFeatures{}
-	for _, variable := range []string{bpfVarFeatureGroupDead, bpfVarFeatureMarkVictimSizes, bpfVarFeaturePreemptibleTracepoints, bpfVarFeatureTaskVmaIterator} {
+	for _, variable := range []string{bpfVarFeatureGroupDead, bpfVarFeatureMarkVictimSizes, bpfVarFeaturePreemptibleTracepoints, bpfVarFeatureTaskVmaIterator, bpfVarFeatureMapleTree} {
 		var wanted abi.Feature
 		if err := spec.Variables[variable].Get(&wanted); err != nil {
 			return nil, fmt.Errorf("read the probes' constant %s: %w", variable, err)

@@ -122,6 +122,10 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 			spec.Maps[name].MaxEntries = size // A ring may hold records that are not acknowledged yet.
 		}
 	}
+	options.Stacks.configure(spec)
+	if err := options.Stacks.setConstants(spec); err != nil {
+		return err
+	}
 	if !options.ThreadContext {
 		spec.Maps[bpfMapTriggerThreads].MaxEntries = 1
 	}

@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,7 @@ type Options struct {
 	RingBytes     int   // of a new ring; a pinned one keeps its size
 	Scope         Scope // what is watched
 	ThreadContext bool  // read the span that was open in the thread that triggered a termination (OTEP 4947)
+	Stacks        Stacks
 }
 
 // Probes holds the attached programs and their maps, until Close.
@@ -50,6 +52,7 @@ type Probes struct {
 	Status        []wire.ProbeStatus // one for each hook that this kernel needs
 	TookOver      bool               // the programs were attached by an earlier loader
 	ReadsContexts bool               // the kernel has the iterator that finds published contexts
+	Crashes       *Crashes           // the maps of crashes; nil: no stacks are taken
 
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
@@ -89,13 +92,10 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	p := &Probes{
 		directory: filepath.Join(options.PinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI))), programs: map[string]*ebpf.Program{}, lostByOrigin: []wire.OriginLoss{},
 	}
-	if err := os.MkdirAll(p.directory, 0o700); err != nil {
-		return nil, fmt.Errorf("make the pin directory: %w", err)
-	}
 	if p.seesPids, err = inHostPidNamespace(); err != nil {
 		return nil, err
 	}
-	if p.lock, err = lockDirectory(p.directory); err != nil {
+	if p.lock, err = makeDirectory(p.directory); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -120,7 +120,11 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	p.ReadsContexts = kernel[bpfVarFeatureTaskVmaIterator]
+	options.Stacks = options.Stacks.here(kernel)
 	digest := digestOf(object, options)
+	if options.Stacks != StacksOff {
+		p.Crashes = &Crashes{}
+	}
 	if p.TookOver, err = p.takeOver(digest, kernel); err != nil {
 		return nil, err
 	}
@@ -136,6 +140,14 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	return p, p.removeFormer()
+}
+
+// makeDirectory makes the directory, and locks it until the file is closed.
+func makeDirectory(directory string) (*os.File, error) {
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return nil, fmt.Errorf("make the pin directory: %w", err)
+	}
+	return lockDirectory(directory)
 }
 
 // lockDirectory locks the directory until the file is closed.
@@ -159,6 +171,9 @@ func digestOf(object []byte, options Options) string {
 	if options.ThreadContext {
 		object = append(slices.Clone(object), "with the context of threads"...)
 	}
+	if options.Stacks != StacksOff && options.Stacks != "" {
+		object = fmt.Appendf(slices.Clone(object), "with stacks %s", options.Stacks)
+	}
 	digest := sha256.Sum256(object)
 	return fmt.Sprintf("%x", digest[:6])
 }
@@ -169,12 +184,16 @@ func (p *Probes) linkPath(program, digest string) string {
 
 // maps returns the maps that the loader uses.
 func (p *Probes) maps() map[string]**ebpf.Map {
-	return map[string]**ebpf.Map{
+	used := map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
 		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
 		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares,
 		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
+	if p.Crashes != nil {
+		maps.Copy(used, p.Crashes.maps())
+	}
+	return used
 }
 
 // keep adds an attached program. The program is nil if this loader may not open it.

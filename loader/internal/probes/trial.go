@@ -58,6 +58,10 @@ func loadForTrial() (kernel kernelFeatures, _ *ebpf.Collection, notes map[string
 		return nil, nil, nil, err
 	}
 	spec.Maps[bpfMapEvents].MaxEntries = RingBytesMin
+	stacks := StacksAtExit.here(kernel)
+	if err := stacks.setConstants(spec); err != nil {
+		return nil, nil, nil, err
+	}
 	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Cache: types})
 	return kernel, collection, notes, err
 }
@@ -65,6 +69,16 @@ func loadForTrial() (kernel kernelFeatures, _ *ebpf.Collection, notes map[string
 // ReadsRegisters reports whether the probes can read a task's registers: bpf_task_pt_regs(), from Linux 5.15 on.
 func ReadsRegisters() bool {
 	return features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnTaskPtRegs) == nil
+}
+
+// StacksHere returns whether, and when, the stack of a crash is copied on this kernel.
+func StacksHere() (Stacks, error) {
+	spec, err := loadBpf()
+	if err != nil {
+		return StacksOff, err
+	}
+	kernel, err := featuresHere(spec, btf.NewCache())
+	return StacksAtExit.here(kernel), err
 }
 
 func firstLine(err error) string {

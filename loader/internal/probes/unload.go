@@ -108,7 +108,7 @@ func isPin(entry fs.DirEntry) bool {
 		return false
 	}
 	name := entry.Name()
-	return linkName.MatchString(name) || slices.Contains(pinnedMaps(), name) || slices.Contains(formerMapNames(), name)
+	return linkName.MatchString(name) || slices.Contains(pinnedMaps(), name) || slices.Contains(crashMaps(), name) || slices.Contains(formerMapNames(), name)
 }
 
 // removeDirectory removes an empty directory, unless it is the root of a file system.

@@ -26,6 +26,7 @@ type Decoder struct {
 	predecessor Predecessor
 	thread      ThreadContext
 	repeat      Repeat
+	reference   CrashReference
 	pointed     []string // what the event's *string fields point to
 	list        []string // arguments and frames
 	ancestors   []Ancestor
@@ -169,6 +170,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.ThreadContext, err = d.threadContext(payload)
 	case abi.PartKindPART_REPEAT_KEY:
 		event.Repeat, err = d.repeatOf(payload)
+	case abi.PartKindPART_CRASH:
+		event.CrashReference, err = d.crash(payload)
 	case abi.PartKindPART_ENV:
 		process.Env = d.environment(payload)
 	case abi.PartKindPART_ARGS:

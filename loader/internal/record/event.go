@@ -28,6 +28,10 @@ type Event struct {
 	FactsRefused  bool           `json:"facts_refused"` // no facts of it are kept, and memory was full for its origin since it started
 	ThreadContext *ThreadContext `json:"thread_context"`
 	Repeat        *Repeat        `json:"repeat"`
+	Crash         *Crash         `json:"crash"` // set by the caller of Decode, from CrashReference
+
+	// CrashReference names what was copied of a crash; nil: nothing was to be copied.
+	CrashReference *CrashReference `json:"-"`
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`

@@ -112,12 +112,16 @@ func (r *fakeRepeats) set(entries ...wire.Repeat) {
 	r.entries = entries
 }
 
-func serve(t *testing.T, size int) *served {
+func serve(t *testing.T, size int, changes ...func(*Config)) *served {
 	t.Helper()
 	s := &served{ring: ringtest.New(t, size), socket: filepath.Join(t.TempDir(), "s"), log: &lockedBuilder{}, repeats: &fakeRepeats{}}
-	s.server = New(Config{
+	config := Config{
 		Ring: s.ring.Ring, Machine: record.Machine{Symbols: recordtest.Symbols{}}, Log: log.New(s.log), SocketGID: uint32(os.Getgid()), ConsumerUID: uint32(os.Getuid()), Probes: &fakeProbes{}, Repeats: s.repeats,
-	})
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	s.server = New(config)
 	listener, err := Listen(s.socket, os.Getgid())
 	if err != nil {
 		t.Fatal(err)

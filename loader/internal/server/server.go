@@ -12,6 +12,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
@@ -35,11 +36,22 @@ type Probes interface {
 	Refused() (facts uint64, uid uint32, err error)
 }
 
+// Crashes has the stacks of crashes. nil in Config: none are taken.
+type Crashes interface {
+	// Of returns what is known of a crash. wait is 0, or how long its stack may still take; then crash is nil.
+	Of(reference record.CrashReference) (crash *record.Crash, wait time.Duration)
+	// Counts returns how many crashes were copied since the probes were first attached, and how many were not, for lack of a slot.
+	Counts() (captured, noSlot uint64)
+	// Run takes over crashes until the context ends. found is called after each stack that was found.
+	Run(ctx context.Context, found func()) error
+}
+
 // Config is what a server needs. The caller closes Ring and Probes after Serve has returned.
 type Config struct {
 	Ring      *ring.Ring
 	Probes    Probes
 	Repeats   Repeats
+	Crashes   Crashes
 	Machine   record.Machine
 	Hello     wire.Hello // without Role, ConsumerConnected and ClockOffsetNs
 	SocketGID uint32     // the group that may connect, besides root and ConsumerUID
@@ -78,6 +90,13 @@ func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	failed := make(chan error, 1)
 	running.Go(func() { failed <- s.config.Ring.Wait(ctx, s.wakeAll); cancel() })
 	running.Go(func() { s.tick(ctx) })
+	if s.config.Crashes != nil {
+		running.Go(func() {
+			if err := s.config.Crashes.Run(ctx, s.wakeAll); err != nil {
+				s.config.Log.Printf("crashes have no stacks until the loader is restarted: %v", err)
+			}
+		})
+	}
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
 	for {

@@ -127,6 +127,10 @@ func (s *Server) refreshStatus() bool {
 	fresh := wire.Status{
 		Counters: counters, RingBytes: ring.Size(), RingUsedBytes: ring.Written() - acked, ReadSeq: s.readSeq.Load(), AckedSeq: acked,
 	}
+	if s.config.Crashes != nil {
+		fresh.Crashes = &wire.CrashCounts{}
+		fresh.Crashes.Captured, fresh.Crashes.NoSlot = s.config.Crashes.Counts()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.status

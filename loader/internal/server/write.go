@@ -145,9 +145,13 @@ func (s *session) readRing(batch []byte, role string) (_ []byte, more bool, _ er
 		}
 		written := false
 		if raw != nil {
-			longer, err := s.appendLine(batch, raw, next, offset)
+			longer, wait, err := s.appendLine(batch, raw, next, offset)
 			if ring.Overtaken(s.cursor) {
 				continue // The record was overwritten while it was read.
+			}
+			if wait > 0 { // for its stack; the records after it wait, too
+				time.AfterFunc(wait, s.wake)
+				return batch, false, nil
 			}
 			switch {
 			case err == nil:
@@ -177,15 +181,22 @@ func (s *session) passed(next uint64, written bool) {
 	}
 }
 
-// appendLine appends the line of a record. clockOffsetNs is the present one, for a record that no loader's clock stamped.
-func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64) ([]byte, error) {
+// appendLine appends the line of a record. clockOffsetNs is the present one, for a record that no loader's clock stamped. wait is how long its
+// stack may still take: nothing was appended then.
+func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64) (_ []byte, wait time.Duration, _ error) {
 	event, err := s.decoder.Decode(raw)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	if event.CrashReference != nil && s.server.config.Crashes != nil {
+		if event.Crash, wait = s.server.config.Crashes.Of(*event.CrashReference); wait > 0 {
+			return batch, wait, nil
+		}
 	}
 	event.Seq = seq
 	if event.ClockOffsetNs == 0 {
 		event.ClockOffsetNs = clockOffsetNs
 	}
-	return wire.AppendEvent(batch, event)
+	longer, err := wire.AppendEvent(batch, event)
+	return longer, 0, err
 }

@@ -3,6 +3,8 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 
 	"whodunit/loader/internal/record"
@@ -49,6 +51,8 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.threadContext(event.ThreadContext)
 	w.text(`,"repeat":`)
 	w.repeat(event.Repeat)
+	w.text(`,"crash":`)
+	w.crash(event.Crash)
 	w.text("}\n")
 	return w.line("death", start)
 }
@@ -215,6 +219,21 @@ func (w *writer) repeat(r *record.Repeat) {
 	w.flag(`,"file":`, r.File)
 	w.flag(`,"claims":`, r.Claims)
 	w.text("}")
+}
+
+// crash is rare enough for encoding/json.
+func (w *writer) crash(c *record.Crash) {
+	if c == nil {
+		w.text("null")
+		return
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(c); err != nil {
+		panic(err) // The type has nothing that cannot be encoded.
+	}
+	w.out = append(w.out, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})...)
 }
 
 func (w *writer) ancestors(key string, ancestors []record.Ancestor) {

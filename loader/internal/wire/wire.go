@@ -80,11 +80,19 @@ type LostCounts struct {
 // Status holds the counters and the state of the ring. ReadSeq and AckedSeq are positions: what the consumer was sent, and acknowledged.
 type Status struct {
 	Counters
-	ClockOffsetNs int64  `json:"clock_offset_ns,string"`
-	RingBytes     uint64 `json:"ring_bytes"`
-	RingUsedBytes uint64 `json:"ring_used_bytes"`
-	ReadSeq       uint64 `json:"read_seq,string"`
-	AckedSeq      uint64 `json:"acked_seq,string"`
+	ClockOffsetNs int64        `json:"clock_offset_ns,string"`
+	RingBytes     uint64       `json:"ring_bytes"`
+	RingUsedBytes uint64       `json:"ring_used_bytes"`
+	ReadSeq       uint64       `json:"read_seq,string"`
+	AckedSeq      uint64       `json:"acked_seq,string"`
+	Crashes       *CrashCounts `json:"crashes"` // nil: no stacks are taken
+}
+
+// CrashCounts counts crashes since the probes were first attached: those whose stack was copied, and those for which all slots, or the share of
+// their origin, were in use.
+type CrashCounts struct {
+	Captured uint64 `json:"captured,string"`
+	NoSlot   uint64 `json:"no_slot,string"`
 }
 
 // What becomes of the terminations that are counted under an armed key.

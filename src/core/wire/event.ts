@@ -149,6 +149,57 @@ const threadContext = object({
 
 const repeatKey = object({ key: text, file: flag, claims: flag });
 
+const frame = object({
+  pc: hex,
+  function: z.nullable(text),
+  /** Of `pc` in the function; 0 where its beginning is not known. */
+  offset: int,
+  module: z.nullable(text),
+  /** `pc` as an address of the module's file. */
+  address: z.nullable(hex),
+  build_id: z.nullable(text),
+  found_by: text,
+  /** It may not exist. */
+  guess: flag,
+});
+/** A function of a stack that had not returned. */
+export type Frame = z.output<typeof frame>;
+
+const mapping = object({
+  start: hex,
+  end: hex,
+  access: text,
+  path: z.nullable(text),
+  offset: int,
+  file_bytes: int,
+  deleted: flag,
+  grows_down: flag,
+});
+/** A part of a process's address space. */
+export type Mapping = z.output<typeof mapping>;
+
+const crash = object({
+  state: z.enum(['unwound', 'repeated', 'no_slot', 'busy', 'lost', 'failed', 'timeout']),
+  sequence: u64,
+  tid: int,
+  signo: int,
+  instruction_pointer: z.nullable(hex),
+  stack_pointer: z.nullable(hex),
+  address: z.nullable(hex),
+  code: z.nullable(text),
+  message: z.nullable(text),
+  mapping: z.nullable(mapping),
+  next_mapping: z.nullable(mapping),
+  frames: z.array(frame),
+  end: text,
+  complete: flag,
+  handled_frames: z.array(frame),
+  handled_end: text,
+  problems: z.array(text),
+});
+/** What was copied of a crash, and found from that. */
+export type Crash = z.output<typeof crash>;
+
 export const deathSchema = object({
   type: z.literal('death'),
   seq: u64,
@@ -173,6 +224,7 @@ export const deathSchema = object({
   /** Absent in lines of older loaders. */
   thread_context: z._default(z.nullable(threadContext), null),
   repeat: z._default(z.nullable(repeatKey), null),
+  crash: z._default(z.nullable(crash), null),
 });
 export type Death = z.output<typeof deathSchema>;
 
@@ -234,6 +286,8 @@ export const statusSchema = object({
   ring_used_bytes: int,
   read_seq: u64,
   acked_seq: u64,
+  /** Crashes whose stack was copied, and those that found no free slot. null: no stacks are taken. Absent in lines of older loaders. */
+  crashes: z._default(z.nullable(object({ captured: u64, no_slot: u64 })), null),
 });
 export type LoaderStatus = z.output<typeof statusSchema>;
 

@@ -26,6 +26,7 @@ var attacks = map[string]func(args []string) error{
 	"hoard":        hoard,
 	"inMemory":     inMemory,
 	"killer":       killer,
+	"marked":       marked,
 	"notified":     notified,
 	"obey":         obey,
 	"orphan":       orphan,

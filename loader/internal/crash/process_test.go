@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crash_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/crash"
+	"whodunit/loader/internal/crash/helper"
+	"whodunit/loader/internal/record"
+)
+
+// TestMain makes the test program what the loader is to its helper.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 || os.Args[1] != crash.HelperCommand {
+		os.Exit(m.Run())
+	}
+	run := helper.Supervise
+	if slices.Contains(os.Args, helper.WorkerArgument) {
+		run = helper.Work
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "crash-helper:", err)
+		os.Exit(1)
+	}
+}
+
+// childOf returns the child of a process, once it has one.
+func childOf(t *testing.T, parent int) int {
+	t.Helper()
+	for range 500 {
+		tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", parent))
+		for _, task := range tasks {
+			children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", parent, task.Name()))
+			if names := strings.Fields(string(children)); err == nil && len(names) > 0 {
+				child, err := strconv.Atoi(names[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				return child
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("process %d has no child", parent)
+	return 0
+}
+
+func TestTheHelperAnswersAndReplacesAWorkerThatIsKilled(t *testing.T) {
+	arena, err := crash.NewArena()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer arena.Close()
+	started, err := crash.StartHelper(arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer started.Close()
+	supervisor := childOf(t, os.Getpid())
+	for number := range uint32(2) {
+		slot := arena.Slot(int(number))
+		slot.Crashed.Tid = 7 + number
+		if runtime.GOARCH == "amd64" {
+			slot.Crashed.Words[17] = 0x33 // its code segment: of 64 bits
+		}
+		if err := crash.Send(started, crash.Message{Number: number, Entry: number}); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := crash.Receive(started)
+		if err != nil || answer.Number != number || answer.Entry != number {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		var got record.Crash
+		if err := json.Unmarshal(arena.Reply(int(number))[:answer.Bytes], &got); err != nil || got.State != record.CrashUnwound || got.Tid != 7+number {
+			t.Errorf("%+v, %v", got, err)
+		}
+		worker := childOf(t, supervisor)
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", worker))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"Seccomp:\t2", "NoNewPrivs:\t1"} {
+			if !strings.Contains(string(status), line) {
+				t.Errorf("the worker has not %q", line)
+			}
+		}
+		if err := unix.Kill(worker, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
