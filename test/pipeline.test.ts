@@ -18,6 +18,7 @@ import {
   recentTerminations,
   type Settings,
 } from '../src/pipeline.ts';
+import { ABORT, aborted, frames } from './support/crashes.ts';
 import { END, exitedWith, OFFSET, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
 
@@ -349,5 +350,26 @@ describe('/recent', () => {
       handleMessage(pipeline, failing(1, 1n), BOOT);
       expect(recentTerminations(pipeline.settings, pipeline.state).at(-1)?.subject.arguments).toBe(shown);
     }
+  });
+});
+
+describe('a crash', () => {
+  it('is stored with its stack, and without the message where arguments are off', () => {
+    const death = aborted({
+      frames: frames(...ABORT, '__assert_fail@libc', 'f'),
+      message: "f: Assertion `marker' failed.\n",
+    });
+    const recordOf = (mode: 'redacted' | 'off') => {
+      const item = handleMessage(build({ arguments: mode }).pipeline, death, BOOT);
+      return readRecord(item?.record as Uint8Array);
+    };
+    expect(recordOf('redacted').attributes).toMatchObject({
+      'exception.stacktrace': expect.stringContaining('\n#4 f+0x1f (chain)'),
+      'exception.message': "f: Assertion `marker' failed.",
+      'whodunit.crash.reason': 'assertion',
+      'whodunit.crash.place': 'f+0x1f (chain)',
+      'whodunit.crash.fingerprint': expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
+    expect(JSON.stringify(recordOf('off'))).not.toContain('marker');
   });
 });

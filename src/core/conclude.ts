@@ -2,6 +2,7 @@
 // The stages of one termination in order: duplicate? → verdict → identities → filter → aggregation → record. Pure, except that it
 // updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { crashReport } from './crash/crash.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Recent, Seen } from './filter/memory.ts';
@@ -90,6 +91,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     verdict,
     identities,
     resource: resourceOf(victim, host),
+    crash: crashReport(death, verdict, argumentsMode),
     trace: traceContextOf(death, victim.context),
     observedNs,
     recent: terminations,

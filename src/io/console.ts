@@ -45,6 +45,7 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   const evidence = attributes[semconv.EVIDENCE];
   if (Array.isArray(evidence))
     for (const [index, fact] of evidence.entries()) row(index === 0 ? 'evidence' : '', [fact]);
+  for (const [index, line] of stack(attributes).entries()) row(index === 0 ? 'stack' : '', [line]);
   return `${lines.join('\n')}\n\n`;
 }
 
@@ -75,6 +76,15 @@ export function renderJson(record: ReadableLogRecord): string {
 /** True for a terminal, unless NO_COLOR (no-color.org) or TERM=dumb is set. */
 export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean {
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+}
+
+/** Lines of a stack that are shown. The record has all. */
+const STACK_LINES_MAX = 12;
+
+function stack(attributes: Bag): string[] {
+  const lines = text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [];
+  const more = lines.length - STACK_LINES_MAX;
+  return more <= 1 ? lines : [...lines.slice(0, STACK_LINES_MAX), `… ${more} more lines`];
 }
 
 function what(attributes: Bag, resource: Bag): (string | null)[] {

@@ -23,7 +23,7 @@ const edges = (file: string): string[] =>
 const PURE = new Set(['node:crypto', 'zod/mini', 'protobufjs/minimal.js']);
 
 /** The stages of one termination, in order; core/conclude.ts connects them. */
-const STAGES = ['wire', 'verdict', 'identity', 'words', 'filter', 'telemetry'];
+const STAGES = ['wire', 'verdict', 'identity', 'words', 'crash', 'filter', 'telemetry'];
 /** Files that every stage may import. */
 const VOCABULARY = new Set(['core/telemetry/semconv.ts', 'core/telemetry/attributes.ts']);
 const stageOf = (file: string): string => file.split('/')[1] ?? '';

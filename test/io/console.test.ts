@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderJson, renderText, wantsColour } from '../../src/io/console.ts';
 import { recordOf } from '../support/circumstances.ts';
+import { faulted, frames } from '../support/crashes.ts';
 import { exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../support/deadly.ts';
 
 describe('--output text', () => {
@@ -26,6 +27,17 @@ describe('--output text', () => {
     expect(report).toContain(
       '  memory    limit 32 MiB · anonymous 32 MiB · file 1 MiB · shared 0 B · virtual 100 MiB · /demo\n',
     );
+  });
+
+  it('shows the stack of a crash, the innermost lines', () => {
+    const copy = { frames: frames('leaf', ...Array.from({ length: 20 }, (_, at) => `f${at}`), 'main') };
+    const lines = renderText(recordOf(faulted(11, 1, {}, copy)), false).split('\n');
+    const from = lines.indexOf('  stack     #0 leaf+0x1f (chain)');
+    expect(lines.slice(from + 1, from + 3)).toEqual([
+      `  ${' '.repeat(10)}#1 f0+0x1f (chain)`,
+      `  ${' '.repeat(10)}#2 f1+0x1f (chain)`,
+    ]);
+    expect(lines.at(-3)).toBe(`  ${' '.repeat(10)}… 10 more lines`);
   });
 
   it('escapes control characters that come from the process', () => {

@@ -2,6 +2,7 @@
 // Builds the log record of docs/telemetry.md from a verdict and identities, in the shape that the official OTLP exporters accept
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { CrashReport } from '../crash/crash.ts';
 import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity } from '../identity/identity.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
@@ -25,6 +26,8 @@ export interface RecordInput {
   readonly verdict: Verdict;
   readonly identities: Identities;
   readonly resource: Attributes;
+  /** null: it did not crash. */
+  readonly crash: CrashReport | null;
   /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
   /** Time at which the service read the event, ns since 1970. */
@@ -35,7 +38,7 @@ export interface RecordInput {
 
 /** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
-  const { verdict, identities, trace } = input;
+  const { verdict, identities, trace, crash } = input;
   const severity = severityOf(verdict);
   const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, identities.victim.name);
   return {
@@ -44,7 +47,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning)),
+    body: visible(sentence(verdict, identities, meaning, crash)),
     attributes: recordAttributes(input, meaning) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
@@ -66,7 +69,7 @@ const FATAL: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccom
 const WARN: ReadonlySet<Cause> = new Set(['broken_pipe', 'timer', 'hangup']);
 
 function recordAttributes(input: RecordInput, meaning: string | null): Attributes {
-  const { uid, verdict, identities, recent } = input;
+  const { uid, verdict, identities, recent, crash } = input;
   const { thread } = verdict;
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
@@ -78,7 +81,15 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     [semconv.RECENT_TERMINATIONS, recent],
     [semconv.PROCESS_FOREIGN_ROOT, identities.victim.foreignRoot],
     [semconv.PROCESS_EXECUTABLE_STATE, identities.victim.executableState],
-    [semconv.EVIDENCE, [...verdict.evidence, ...executableFacts(identities), ...droppedEvidence(dropped)].map(visible)],
+    [
+      semconv.EVIDENCE,
+      [
+        ...verdict.evidence,
+        ...(crash?.evidence ?? []),
+        ...executableFacts(identities),
+        ...droppedEvidence(dropped),
+      ].map(visible),
+    ],
     [semconv.IDENTITY_DROPPED, dropped.length === 0 ? null : dropped],
     [semconv.PROCESS_EXIT_CODE, verdict.exitCode],
     [semconv.EXIT_MEANING, meaning],
@@ -88,6 +99,7 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
     ...faultAttributes(verdict),
+    ...crashAttributes(crash),
     ...oomAttributes(verdict),
   ]);
 }
@@ -150,6 +162,22 @@ function faultAttributes({ cause, fault, signo, signal, refusedCall }: Verdict):
     [semconv.FAULT_ADDRESS, fault.address],
     [semconv.FAULT_INSTRUCTION_POINTER, fault.instruction_pointer],
     [semconv.EXCEPTION_MESSAGE, faultLabel(fault.signo, fault.code, fault.address)],
+  ];
+}
+
+/** The last pair of a key wins: the message of an abort replaces what faultAttributes() says. */
+function crashAttributes(crash: CrashReport | null): Pair[] {
+  if (crash === null) return [];
+  const { message, words, place } = crash;
+  return [
+    ...(message === null ? [] : [[semconv.EXCEPTION_MESSAGE, message] as const]),
+    [semconv.EXCEPTION_STACKTRACE, crash.stacktrace],
+    [semconv.CRASH_REASON, crash.reason],
+    [semconv.CRASH_EXPLANATION, words === null ? null : visible(words)],
+    [semconv.CRASH_PLACE, place === null ? null : visible(place)],
+    [semconv.CRASH_FINGERPRINT, crash.fingerprint],
+    [semconv.CRASH_STACK, crash.stack],
+    [semconv.CRASH_FRAMES, crash.frames],
   ];
 }
 

@@ -23,6 +23,7 @@ export const LOG_RECORD_UID = 'log.record.uid';
 export const ERROR_TYPE = 'error.type';
 export const EXCEPTION_TYPE = 'exception.type';
 export const EXCEPTION_MESSAGE = 'exception.message';
+export const EXCEPTION_STACKTRACE = 'exception.stacktrace';
 export const THREAD_ID = 'thread.id';
 export const THREAD_NAME = 'thread.name';
 export const OTEL_METRIC_OVERFLOW = 'otel.metric.overflow';
@@ -101,6 +102,12 @@ export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
 export const FAULT_ADDRESS = 'whodunit.fault.address';
 export const FAULT_INSTRUCTION_POINTER = 'whodunit.fault.instruction_pointer';
 export const FAULT_SYSCALL = 'whodunit.fault.syscall';
+export const CRASH_REASON = 'whodunit.crash.reason';
+export const CRASH_EXPLANATION = 'whodunit.crash.explanation';
+export const CRASH_PLACE = 'whodunit.crash.place';
+export const CRASH_FINGERPRINT = 'whodunit.crash.fingerprint';
+export const CRASH_STACK = 'whodunit.crash.stack';
+export const CRASH_FRAMES = 'whodunit.crash.frames';
 export const OOM_SCOPE = 'whodunit.oom.scope';
 export const OOM_CGROUP = 'whodunit.oom.cgroup';
 export const OOM_LIMIT = 'whodunit.oom.limit';
@@ -161,6 +168,52 @@ export type SenderForeignRootValue = (typeof SENDER_FOREIGN_ROOT_VALUES)[number]
 
 export const SENDER_EXECUTABLE_STATE_VALUES = ['deleted', 'memfd'] as const;
 export type SenderExecutableStateValue = (typeof SENDER_EXECUTABLE_STATE_VALUES)[number];
+
+export const CRASH_REASON_VALUES = [
+  'null_dereference',
+  'null_call',
+  'wild_pointer',
+  'unmapped_memory',
+  'wild_jump',
+  'execute_data',
+  'stack_overflow',
+  'write_protected',
+  'no_access',
+  'protection_key',
+  'memory_tag',
+  'shadow_stack',
+  'privileged_instruction',
+  'protection_fault',
+  'misaligned',
+  'file_truncated',
+  'file_unavailable',
+  'huge_page',
+  'hardware_error',
+  'trap',
+  'unsupported_instruction',
+  'illegal_instruction',
+  'pointer_authentication',
+  'branch_target',
+  'integer_division',
+  'floating_point',
+  'forbidden_call',
+  'assertion',
+  'failed_check',
+  'heap_corruption',
+  'stack_smashing',
+  'buffer_overflow',
+  'pure_virtual_call',
+  'uncaught_exception',
+  'panic',
+  'runtime_error',
+  'sanitizer',
+  'out_of_memory',
+  'abort_call',
+] as const;
+export type CrashReasonValue = (typeof CRASH_REASON_VALUES)[number];
+
+export const CRASH_STACK_VALUES = ['unwound', 'repeated', 'no_slot', 'busy', 'lost', 'failed', 'timeout'] as const;
+export type CrashStackValue = (typeof CRASH_STACK_VALUES)[number];
 
 export const OOM_SCOPE_VALUES = ['host', 'cgroup', 'unknown'] as const;
 export type OomScopeValue = (typeof OOM_SCOPE_VALUES)[number];

@@ -10,11 +10,25 @@ import type { Verdict } from '../verdict/verdict.ts';
 import { faultLabel } from './labels.ts';
 import { duration, size } from './units.ts';
 
-/** The sentence, with its full stop. `meaning`: of the exit code; null: not known. */
-export function sentence(verdict: Verdict, { victim, sender }: Identities, meaning: string | null): string {
+/** Why and where a process crashed. null: not known. */
+export interface CrashClause {
+  readonly words: string | null;
+  readonly place: string | null;
+}
+
+/** The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. */
+export function sentence(
+  verdict: Verdict,
+  { victim, sender }: Identities,
+  meaning: string | null,
+  crash: CrashClause | null,
+): string {
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
-  const { what, reason } = partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning);
+  const { what, reason } = withCrash(
+    partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning),
+    crash,
+  );
   const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
   return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
 }
@@ -90,6 +104,14 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
     case 'unknown':
       return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
+}
+
+/** A cause that has a reason of its own keeps it: the place follows. */
+function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
+  const clauses = [...(reason ? [] : [crash?.words]), crash?.place == null ? null : `in ${crash.place}`];
+  const text = clauses.filter((clause) => clause != null).join(', ');
+  if (text === '') return reason === undefined ? { what } : { what, reason };
+  return { what, reason: reason ? `${reason}, ${text}` : `: ${text}` };
 }
 
 /** PR_SET_PDEATHSIG comes when the thread ends that started the process, even if its own process goes on. */

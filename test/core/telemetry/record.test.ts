@@ -120,7 +120,19 @@ describe('the record of a golden event', () => {
       'exception.message': 'SEGV_MAPERR at 0xbeef',
       'thread.id': 4244,
       'thread.name': 'worker',
-      'whodunit.evidence': ['SIGSEGV with SEGV_MAPERR at 0xbeef, trap 14, delivered with the default action'],
+      'whodunit.evidence': [
+        'SIGSEGV with SEGV_MAPERR at 0xbeef, trap 14, delivered with the default action',
+        '1 of 2 frames are guesses: they may not exist',
+        'the stack is not complete: it ends with "not copied"',
+        'no names: /usr/lib/libx.so: its file system is not mounted here',
+      ],
+      'exception.stacktrace': '#0 leaf+0x1f (sleep)\n#1 0x7f0b172a8eec [guess: scan]',
+      // The golden copy is of another instruction than the fault: no place, and no fingerprint.
+      'whodunit.crash.stack': 'unwound',
+      'whodunit.crash.frames': [
+        '{"function":"leaf","module":"/usr/bin/sleep","address":"0x1184","build_id":"3ca162567ba1a9d2863659b70349d7627ede3422","offset":31,"found_by":"pc"}',
+        '{"pc":"0x7f0b172a8eec","found_by":"scan","guess":true}',
+      ],
     });
   });
 

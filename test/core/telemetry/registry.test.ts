@@ -17,6 +17,7 @@ import { serviceLevel } from '../../../src/core/telemetry/resource.ts';
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
 import type { Death, Signal as SignalFact } from '../../../src/core/wire/event.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
+import { ABORT, crash, frames } from '../../support/crashes.ts';
 import {
   actor,
   fault,
@@ -162,6 +163,11 @@ function deaths(): fc.Arbitrary<Death> {
         oom_victim: fc.boolean(),
         seccomp_mode: fc.constantFrom(0, 2, 3),
         shrunk: fc.boolean(),
+        crash: fc.constantFrom(
+          null,
+          crash({ signo: number, frames: frames(...ABORT, '__assert_fail@libc', 'f') }),
+          crash({ signo: number, state: 'no_slot', frames: [] }),
+        ),
         facts_refused: fc.boolean(),
       })
       .map((changes) => killedBy(number, changes)),

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that a record says of a crash, from one event and its verdict: why, where, the stack, its fingerprint, the message.
+// telemetry/record.ts and words/sentence.ts write it.
+import type { ArgumentsMode } from '../identity/arguments.ts';
+import { cutText } from '../identity/redact.ts';
+import type { CrashReasonValue } from '../telemetry/semconv.ts';
+import type { Cause, Verdict } from '../verdict/verdict.ts';
+import type { Crash, Death } from '../wire/event.ts';
+import { explainCrash } from './explain.ts';
+import type { Explanation } from './explanation.ts';
+import { crashFacts } from './facts.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { placeOf } from './frames.ts';
+import { interpreterEvidence } from './interpreters.ts';
+import { messageOf } from './message.ts';
+import { framesOf, stacktraceOf } from './stacktrace.ts';
+
+/** What a record says of a crash. null: not known. */
+export interface CrashReport {
+  readonly reason: CrashReasonValue | null;
+  /** The reason as a clause, with the message of an abort. */
+  readonly words: string | null;
+  /** The function that crashed: `leaf+0x1f (chain)`. */
+  readonly place: string | null;
+  /** null: no stack was looked for. */
+  readonly stack: Crash['state'] | null;
+  readonly message: string | null;
+  readonly stacktrace: string | null;
+  readonly frames: readonly string[] | null;
+  readonly fingerprint: string | null;
+  readonly evidence: readonly string[];
+}
+
+const CRASHES: ReadonlySet<Cause> = new Set(['fault', 'abort', 'seccomp']);
+/** Characters of message and place in a sentence. The attributes have more. */
+const MESSAGE_CHARS_MAX = 200;
+const PLACE_CHARS_MAX = 160;
+/** Files that could not be read, of which the evidence speaks. */
+const PROBLEMS_MAX = 3;
+
+/** null: it did not crash, and has no stack. */
+export function crashReport(death: Death, verdict: Verdict, mode: ArgumentsMode): CrashReport | null {
+  const { crash } = death;
+  if (!CRASHES.has(verdict.cause)) return crash?.signo === verdict.signo ? whereItWas(crash) : null;
+  const facts = crashFacts(death, verdict);
+  const explanation = explainCrash(facts, verdict);
+  const message = crash === null || verdict.cause !== 'abort' ? null : messageOf(crash, mode);
+  const place = placeOf(facts.frames);
+  const shown = facts.frames.length > 0 ? facts.frames : facts.all;
+  const fingerprint = fingerprintOf(facts.frames);
+  return {
+    reason: explanation?.reason ?? null,
+    words: wordsOf(explanation, message),
+    place: place === null ? null : cutText(place, PLACE_CHARS_MAX),
+    stack: crash?.state ?? null,
+    message,
+    stacktrace: crash === null ? null : stacktraceOf(crash),
+    frames: shown.length === 0 ? null : framesOf(shown),
+    fingerprint,
+    evidence: [...(explanation?.evidence ?? []), ...(crash === null ? [] : stackEvidence(crash, fingerprint))],
+  };
+}
+
+/** A watchdog, or a person, sent SIGABRT or another signal of crashes: the stack shows what the process did, and no fault of its own. */
+function whereItWas(crash: Crash): CrashReport {
+  const { frames } = crash;
+  return {
+    reason: null,
+    words: null,
+    place: null,
+    stack: crash.state,
+    message: null,
+    stacktrace: stacktraceOf(crash),
+    frames: frames.length === 0 ? null : framesOf(frames),
+    fingerprint: null,
+    evidence: [
+      ...(frames.length === 0 ? [] : ['the stack is what the thread that took the signal did']),
+      ...stackEvidence(crash, null),
+    ],
+  };
+}
+
+function wordsOf(explanation: Explanation | null, message: string | null): string | null {
+  const words = explanation?.words ?? null;
+  if (message === null) return words;
+  const short = cutText(message.replace(/\.$/, ''), MESSAGE_CHARS_MAX);
+  return words === null ? short : `${words}: ${short}`;
+}
+
+/** Why there is no stack. `unwound` and `repeated` have one. */
+const WITHOUT: Readonly<Record<Exclude<Crash['state'], 'unwound' | 'repeated'>, string>> = {
+  no_slot: 'its stack was not copied: other crashes used all slots, or the half that one origin may use',
+  busy: 'its stack was not unwound: too many crashes at once',
+  lost: 'its stack is lost: the loader that had copied it is gone',
+  failed: 'its stack could not be unwound',
+  timeout: 'its stack was not unwound in time',
+};
+
+function stackEvidence(crash: Crash, fingerprint: string | null): string[] {
+  const { state, end, frames, handled_frames, problems } = crash;
+  if (state !== 'unwound' && state !== 'repeated')
+    return [state === 'failed' && end !== '' ? `${WITHOUT.failed}: ${end}` : WITHOUT[state]];
+  const first = fingerprint === null ? '' : ` (fingerprint ${fingerprint})`;
+  const repeated = `the stack is the one of an equal crash in the 10 s before${first}`;
+  const guesses = frames.filter(({ guess }) => guess).length;
+  const interpreter = interpreterEvidence([...frames, ...handled_frames]);
+  return [
+    ...(state === 'repeated' ? [repeated] : []),
+    ...(guesses === 0 ? [] : [`${guesses} of ${frames.length} frames are guesses: they may not exist`]),
+    ...(crash.complete || frames.length === 0 ? [] : [`the stack is not complete: it ends with "${end}"`]),
+    ...(interpreter === null ? [] : [interpreter]),
+    ...problems.slice(0, PROBLEMS_MAX).map((problem) => `no names: ${problem}`),
+  ];
+}
