@@ -5,13 +5,15 @@ import { run } from '../base/run.ts';
 import { KERNELS } from '../build/kernel-images.ts';
 import { NODE, ROOT } from '../paths.ts';
 import { report } from '../suites/counts.ts';
-import { bootKernels, prepareKernels, testKernels } from '../suites/kernels.ts';
+import { bootKernels, FULL, prepareKernels, testKernels } from '../suites/kernels.ts';
 
 const HELP = `npm run test:kernels -- [options]
 
-Boots Debian's kernels under QEMU and scores the conformance cases there.
+Boots Debian's kernels under QEMU, scores the conformance cases there, and compares the stacks of crashes.
 
   --kernel NAMES  run only these kernels, separated by commas: ${KERNELS.map(({ name }) => name).join(', ')}
+  --only PART     run only the conformance cases, or only the programs whose stacks are compared: cases, crashes
+  --crashes N     let each of these programs crash N times (${FULL.crashes})
   --judge         do not boot; compare the output of the last run in build/kernels
   --write         afterwards, write docs/kernels.md from build/kernels
   --help          show this text`;
@@ -19,6 +21,8 @@ Boots Debian's kernels under QEMU and scores the conformance cases there.
 await command(async () => {
   const flags = readFlags({
     kernel: { type: 'string' },
+    only: { type: 'string' },
+    crashes: { type: 'string' },
     judge: { type: 'boolean' },
     write: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -28,7 +32,11 @@ await command(async () => {
     return 0;
   }
   const names = flags.kernel?.split(',');
-  if (!flags.judge) await bootKernels(await prepareKernels(names));
+  const load = {
+    cases: flags.only !== 'crashes',
+    crashes: flags.only === 'cases' ? 0 : Number(flags.crashes ?? FULL.crashes),
+  };
+  if (!flags.judge) await bootKernels(await prepareKernels(load, names));
   const counts = await testKernels(names);
   if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));
   return report(counts);

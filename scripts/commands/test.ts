@@ -28,7 +28,7 @@ import { report } from '../suites/counts.ts';
 import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
 import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
-import { bootKernels, type Machine, prepareKernels, testKernels } from '../suites/kernels.ts';
+import { bootKernels, type Machine, prepareKernels, REDUCED, testKernels } from '../suites/kernels.ts';
 import { type Background, Stages } from '../suites/stages.ts';
 import { vitest } from '../suites/vitest.ts';
 
@@ -106,7 +106,7 @@ type Late = Awaited<ReturnType<typeof prepareOthers>>;
  */
 async function prepareKernelTests(stages: Stages) {
   await makePackages();
-  const kernels = await prepareKernels();
+  const kernels = await prepareKernels(REDUCED);
   const chaos = await prepareChaos();
   const machines = startMachines(stages, kernels, chaos);
   await prepareWorld();
