@@ -34,12 +34,20 @@ export const CRASHES: readonly CrashCase[] = [
     sentence: /an assertion failed.*the answer/,
   },
   {
-    name: 'C, static, stripped: in a handler on its own stack',
-    id: 'crash-handler',
+    name: 'C, static, stripped: in the handler of a fault, on its own stack',
+    id: 'crash-fault-handler',
     program: 'crash-static',
     args: ['fault in handler'],
     functions: ['in_handler', 'handler', '<signal handler called>', 'faulting', 'outer', 'main'],
     sentence: /crashed with SIGSEGV/,
+  },
+  {
+    name: 'C, static, stripped: in the handler of another signal, on its own stack',
+    id: 'crash-handler',
+    program: 'crash-static',
+    args: ['alternate stack'],
+    functions: ['in_handler', 'handler', '<signal handler called>', 'interrupted', 'outer', 'main'],
+    sentence: /crashed with SIGSEGV .*null dereference/,
   },
   {
     name: 'C, static, stripped: a stack overflow',
