@@ -119,10 +119,10 @@ func registersFinding() finding {
 
 func stacksFinding() finding {
 	stacks, err := probes.StacksHere()
-	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil && stacks != probes.StacksOff}
-	if !f.ok {
+	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil}
+	if err != nil {
 		f.state = "not copied"
-		f.remedy = "without them, where a program crashed is unknown; use Linux 6.1 or later on x86-64 or arm64"
+		f.remedy = fmt.Sprintf("without them, where a program crashed is unknown; %v", err)
 	}
 	return f
 }
