@@ -35,6 +35,8 @@ const CRASHES: ReadonlySet<Cause> = new Set(['fault', 'abort', 'seccomp']);
 /** Characters of message and place in a sentence. The attributes have more. */
 const MESSAGE_CHARS_MAX = 200;
 const PLACE_CHARS_MAX = 160;
+/** How a stack ends that reaches the thread's first function. With guesses, it is not known to be complete; the evidence has those. */
+const OUTERMOST = 'outermost';
 /** Files that could not be read, of which the evidence speaks. */
 const PROBLEMS_MAX = 3;
 
@@ -107,7 +109,9 @@ function stackEvidence(crash: Crash, fingerprint: string | null): string[] {
   return [
     ...(state === 'repeated' ? [repeated] : []),
     ...(guesses === 0 ? [] : [`${guesses} of ${frames.length} frames are guesses: they may not exist`]),
-    ...(crash.complete || frames.length === 0 ? [] : [`the stack is not complete: it ends with "${end}"`]),
+    ...(crash.complete || frames.length === 0 || end === OUTERMOST
+      ? []
+      : [`the stack is not complete: it ends with "${end}"`]),
     ...(interpreter === null ? [] : [interpreter]),
     ...problems.slice(0, PROBLEMS_MAX).map((problem) => `no names: ${problem}`),
   ];
