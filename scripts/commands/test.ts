@@ -139,7 +139,8 @@ async function testOnKernel(stages: Stages, early: Early, late: Background<Late>
   const { machines, chaos, tests, attacks, crashes } = early;
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
   await stages.test('attacks', () => testAttacks(attacks));
-  await stages.test('crashes', () => testCrashes(crashes, { times: TIMES_IN_TESTS, only: '' }));
+  await stages.test('crashes', () => testCrashes(crashes, { copied: 'exit', times: TIMES_IN_TESTS, only: '' }));
+  await stages.test('crashes at the delivery', () => testCrashes(crashes, { copied: 'delivery', times: 1, only: '' }));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   const { delivery, configs } = await late.finish();
   await stages.test('configurations', () => testConfigs(configs));

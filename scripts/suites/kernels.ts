@@ -118,10 +118,7 @@ async function bootToInit(machine: Machine): Promise<void> {
 }
 
 /** Finds or downloads the kernels and packs their machines. Returns them slowest first. */
-export async function prepareKernels(
-  load: Load,
-  names: readonly string[] = ALL,
-): Promise<readonly Machine[]> {
+export async function prepareKernels(load: Load, names: readonly string[] = ALL): Promise<readonly Machine[]> {
   const unknown = names.find((name) => !ALL.includes(name));
   if (unknown !== undefined) throw new Failure(`Unknown kernel ${unknown}; the kernels are ${ALL.join(', ')}.`);
   await requirePackages(PACKAGES, 'The kernel matrix');

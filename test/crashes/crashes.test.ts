@@ -12,11 +12,15 @@ import { type Crashed, crash, type Line } from './crashed.ts';
 
 /** Programs that crash at the same time. */
 const TOGETHER = 4;
-const { WHODUNIT_TEST_CRASHES_TIMES: times = '1', WHODUNIT_TEST_CRASHES_ONLY: only = '' } = process.env;
+const {
+  WHODUNIT_TEST_CRASHES_TIMES: times = '1',
+  WHODUNIT_TEST_CRASHES_ONLY: only = '',
+  WHODUNIT_TEST_CRASHES_STACK: stack = '1',
+} = process.env;
 
 /** Crashes of the machine's other programs are not watched. */
 const cgroup = makeCgroup('crashes', 'v2');
-const watch = watched({ WHODUNIT_REPORT: 'all' }, { WHODUNIT_SCOPE: cgroup.path });
+const watch = watched({ WHODUNIT_REPORT: 'all' }, { WHODUNIT_SCOPE: cgroup.path, WHODUNIT_STACK: stack });
 afterAll(() => cgroup.remove());
 
 const cases = [...C, ...FAULTS, ...LANGUAGES].filter(({ name }) => name.includes(only));
