@@ -13,13 +13,14 @@ export interface Case {
   readonly child?: NodeJS.Signals;
   /**
    * The functions, innermost first. Others may lie between, but none of the program's own file: of that, all functions are listed.
-   * Empty: there is no stack.
    */
   readonly functions: readonly string[];
-  /** What the sentence says after the first colon, without the place. */
-  readonly says: string | RegExp;
+  /** What the sentence says after the first colon, without the place. undefined: nothing. */
+  readonly says: string | RegExp | undefined;
   /** The function that the sentence names. null: none. */
   readonly place: string | null;
+  /** There is no stack, and the evidence says why. */
+  readonly unknown?: string;
   /** Some frames are guesses, and say so. */
   readonly guesses?: boolean;
   /** The stack does not reach the thread's first function. */

@@ -40,6 +40,7 @@ function check(one: Case, { record, lines, names, own, ending }: Crashed): void 
   const { attributes, body } = record;
   const evidence = JSON.stringify(attributes['whodunit.evidence']);
   const all = `${body}\n${attributes['exception.stacktrace']}\n${evidence}`;
+  if (one.unknown !== undefined) expect([lines, evidence], all).toEqual([[], expect.stringContaining(one.unknown)]);
   expect([ending, attributes['error.type']], all).toEqual(
     one.child ? [ending, one.child] : [one.ends, String(one.ends)],
   );

@@ -48,10 +48,10 @@ export function crashFacts(death: Death, verdict: Verdict): CrashFacts {
   const own = crash !== null && isOf(crash, verdict) ? crash : null;
   const address = numberOf(fault?.address);
   const instruction = numberOf(fault?.instruction_pointer);
-  // Of an abort, and of a signal that the kernel forced, the copy has the mapping of another address.
-  const looked = own !== null && fault !== null && own.address === fault.address;
-  const mapping = looked ? own.mapping : null;
-  const nextMapping = looked ? own.next_mapping : null;
+  // Of other aborts, and of a signal that the kernel forced, the copy has the mapping of another address.
+  const looked = fault !== null && crash?.address === fault.address && (own !== null || crash.signo === SIGABRT);
+  const mapping = looked ? crash.mapping : null;
+  const nextMapping = looked ? crash.next_mapping : null;
   return {
     signo,
     fault,

@@ -11,7 +11,7 @@ type Rest = Omit<Case, 'name' | 'command' | 'ends' | 'functions' | 'says' | 'pla
 /** A way of faults.c. `functions`: those between the crash and outer(). The first one is the place. */
 const fault = (
   way: string,
-  ends: NodeJS.Signals,
+  ends: Case['ends'],
   functions: readonly string[],
   says: Case['says'],
   rest: Rest & { readonly place?: string | null } = {},
@@ -76,7 +76,7 @@ const ABORTS: readonly Case[] = [
     'SIGABRT',
     ['abort', '__stack_chk_fail', 'smashes_canary'],
     'stack smashing: a function wrote beyond a variable on the stack, over its canary: *** stack smashing detected ***: terminated',
-    { place: 'smashes_canary', guesses: true, incomplete: true },
+    { place: 'smashes_canary' },
   ),
   fault(
     'heap',
@@ -109,13 +109,19 @@ const HANDLERS: readonly Case[] = [
     { place: 'writes' },
   ),
   fault('handler raises', 'SIGSEGV', ['writes', 'reported'], NULL_WRITE),
+  fault(
+    'handler exits',
+    11,
+    ['writes', 'reported'],
+    /^null dereference \(write of p\), [\d.]+ [mµ]s before, which a handler took$/,
+  ),
   fault('handler returns', 'SIGSEGV', ['writes', 'reported'], NULL_WRITE),
   fault(
     'handled overflow',
     'SIGABRT',
     ['abort', 'aborts_again', '<signal handler called>', 'ping', 'pong'],
     /^stack overflow \(recursion of p[io]ng, p[io]ng\), whose handler aborted$/,
-    { place: 'ping', incomplete: true },
+    { place: null, incomplete: true },
   ),
   fault(
     'nested signals',
@@ -128,12 +134,6 @@ const HANDLERS: readonly Case[] = [
 const PROCESSES: readonly Case[] = [
   fault('vfork', 'SIGSEGV', ['writes', 'in_child'], NULL_WRITE, { child: 'SIGSEGV' }),
   fault('library', 'SIGSEGV', ['compare', 'qsort_r', 'sorts', 'library_entry', 'in_library'], NULL_WRITE),
-  fault('unlinked', 'SIGSEGV', ['last_name', 'walks', 'unlinks_itself'], 'null dereference (read of p)', {
-    copied: true,
-  }),
-  fault('replaced', 'SIGSEGV', ['last_name', 'walks', 'replaces_itself'], 'null dereference (read of p)', {
-    copied: true,
-  }),
 ];
 
 export const FAULTS: readonly Case[] = [

@@ -3,14 +3,19 @@
 import { CRASHES, NODE } from '../../../scripts/paths.ts';
 import { built, type Case } from '../case.ts';
 
-const GO_FUNCTIONS = [
-  'runtime.sigpanic',
-  'main.dereference',
-  'main.middle',
-  'main.(*server).serve',
-  'main.main.func1',
-  'runtime.goexit',
-];
+const GO_FUNCTIONS = ['main.dereference', 'main.middle', 'main.(*server).serve', 'main.main.func1', 'runtime.goexit'];
+
+/** What is not unwound has no functions, and the record says so. */
+const GO_32: Case = {
+  name: '32-bit Go nil dereference that aborts',
+  command: [built('go-32')],
+  env: { GOTRACEBACK: 'crash' },
+  ends: 'SIGABRT',
+  functions: [],
+  says: undefined,
+  place: null,
+  unknown: 'stacks of 32-bit processes are not unwound',
+};
 
 const COMPILED: readonly Case[] = [
   {
@@ -49,10 +54,19 @@ const COMPILED: readonly Case[] = [
     command: [built('go')],
     env: { GOTRACEBACK: 'crash' },
     ends: 'SIGABRT',
-    functions: GO_FUNCTIONS,
+    functions: ['runtime.gopanic', 'runtime.sigpanic', ...GO_FUNCTIONS],
     says: 'Go panic (after a fault: nil dereference or a bad address)',
     place: 'main.dereference',
   },
+  {
+    name: 'Go nil dereference that exits with 2, stripped',
+    command: [built('go')],
+    ends: 2,
+    functions: GO_FUNCTIONS,
+    says: /^null dereference \(read of p \+ 0x18\), [\d.]+ [mµ]s before, which a handler took$/,
+    place: 'main.dereference',
+  },
+  ...(process.arch === 'x64' ? [GO_32] : []),
 ];
 
 const INTERPRETED: readonly Case[] = [

@@ -161,7 +161,7 @@ FUNCTION int smashes_canary(int n)
 	char pad[16];
 	volatile char *p = pad;
 
-	for (int i = 0; i < n + 40; i++)
+	for (int i = 0; i < n + 26; i++)
 		p[i] = 65;
 	sink = pad[3];
 	return n;
@@ -238,6 +238,11 @@ static void raises_again(int signo)
 {
 	signal(signo, SIG_DFL);
 	raise(signo);
+}
+
+static void exits(int signo)
+{
+	_exit(signo);
 }
 
 static void returns_again(int signo)
@@ -354,6 +359,7 @@ FUNCTION int outer(char **argv, int n)
 	WAY("thread overflow", overflows_thread(n));
 	WAY("handler aborts", reported(n, aborts_again));
 	WAY("handler raises", reported(n, raises_again));
+	WAY("handler exits", reported(n, exits));
 	WAY("handler returns", reported(n, returns_again));
 	WAY("handled overflow", recurses_reported(n));
 	WAY("nested signals", nests(n));
