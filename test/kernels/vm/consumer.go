@@ -22,8 +22,14 @@ const (
 // consumed is what was read of terminations.
 type consumed struct {
 	last   atomic.Int64 // the time of the last one, in nanoseconds since 1970
-	stacks sync.Map     // pid → state of the stack; "": none was copied
+	stacks sync.Map     // pid → stack
 }
+
+// stack is what a line says of one (docs/wire.md). Empty: none was copied.
+type stack struct{ State, End string }
+
+// isLate reports whether there was not enough time for it.
+func (s stack) isLate() bool { return s.State == "timeout" || s.End == "limit" }
 
 // consume returns after the hello of the loader, and continues in the background.
 func (c *consumed) consume() error {
@@ -62,7 +68,7 @@ func (c *consumed) read(conn net.Conn, greeted chan<- error) error {
 		var line struct {
 			Type, Role, Seq string
 			Process         struct{ Pid int }
-			Crash           struct{ State string }
+			Crash           stack
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return err
@@ -72,7 +78,7 @@ func (c *consumed) read(conn net.Conn, greeted chan<- error) error {
 			greeted <- nil
 		case line.Type == "death":
 			c.last.Store(time.Now().UnixNano())
-			c.stacks.Store(line.Process.Pid, line.Crash.State)
+			c.stacks.Store(line.Process.Pid, line.Crash)
 			if err := acknowledge(conn, line.Seq); err != nil {
 				return err
 			}

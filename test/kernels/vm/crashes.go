@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// attemptsMax: on a busy machine, emulation may take longer to unwind a stack than a record waits for it. Such a crash is repeated.
+	// attemptsMax: on a busy machine, emulation may take longer to unwind a stack than a record waits for it, or than the unwinder takes for one.
+	// Such a crash is repeated.
 	attemptsMax = 10
-	stackLate   = "timeout"
 	linePause   = 20 * time.Millisecond
 	firstUser   = 10_000
 )
@@ -52,12 +52,12 @@ func runCrashes(lines *consumed) error {
 		result := crashed{ID: one.ID}
 		for len(result.Pids) < list.Times && result.Late < attemptsMax {
 			user++
-			pid, state, err := one.crash(user, lines)
+			pid, stack, err := one.crash(user, lines)
 			if err != nil {
 				emitJSON("failed", failure{one.ID, err.Error()})
 				break
 			}
-			if state == stackLate {
+			if stack.isLate() {
 				result.Late++
 			} else {
 				result.Pids = append(result.Pids, pid)
@@ -68,20 +68,20 @@ func runCrashes(lines *consumed) error {
 	return nil
 }
 
-// crash runs the program until it crashes, and returns the state of its stack.
-func (c *crashing) crash(user uint32, lines *consumed) (pid int, state string, err error) {
+// crash runs the program until it crashes, and returns what its line says of the stack.
+func (c *crashing) crash(user uint32, lines *consumed) (pid int, _ stack, err error) {
 	program := exec.Command(c.Command[0], c.Command[1:]...)
 	program.Env = slices.Concat(os.Environ(), c.Environment)
 	program.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 	var exited *exec.ExitError
 	if err := program.Run(); !errors.As(err, &exited) || !exited.Sys().(syscall.WaitStatus).Signaled() {
-		return 0, "", fmt.Errorf("%v did not crash: %v", c.Command, err)
+		return 0, stack{}, fmt.Errorf("%v did not crash: %v", c.Command, err)
 	}
 	pid = program.Process.Pid
 	for begin := time.Now(); time.Since(begin) < caseLongest; time.Sleep(linePause) {
-		if state, found := lines.stacks.Load(pid); found {
-			return pid, state.(string), nil
+		if found, ok := lines.stacks.Load(pid); ok {
+			return pid, found.(stack), nil
 		}
 	}
-	return pid, "", fmt.Errorf("%v (pid %d) has no line", c.Command, pid)
+	return pid, stack{}, fmt.Errorf("%v (pid %d) has no line", c.Command, pid)
 }
