@@ -41,7 +41,7 @@ export interface Machine {
 
 /** What the machines run. */
 export interface Load {
-  /** Whether the conformance cases run. */
+  /** Whether the conformance cases run, and the loader is started under AppArmor's profiles and lockdown. */
   readonly cases: boolean;
   /** How often each program of test/kernels/crashes.ts crashes. */
   readonly crashes: number;

@@ -34,12 +34,12 @@ describe.each(names)('Debian’s kernel %s', (name) => {
     expect(transcript?.ended, `see ${path}`).toBe(true);
   });
 
-  it('serves under the AppArmor profile that is shipped, and without one', () => {
+  it.runIf(cases.length > 0)('serves under the AppArmor profile that is shipped, and without one', () => {
     expect(transcript?.confined.get('whodunit-loader')).toMatchObject({ served: true, code: 0 });
     expect(transcript?.confined.get('whodunit-loader')?.check).not.toMatch(/MISSING|forbids/);
   });
 
-  it.each([
+  it.runIf(cases.length > 0).each([
     [
       "Docker's AppArmor profile",
       'docker-default',

@@ -5,7 +5,7 @@
 //
 //	@check   what `whodunit-loader check` prints
 //	@wire    a line of the loader, unchanged
-//	@confined a start of the loader under an AppArmor profile or lockdown (confined.go)
+//	@confined a start of the loader under an AppArmor profile or lockdown, unless there are no cases (confined.go)
 //	@truth   the output of the undertaker for a case
 //	@crashed the processes of a program that crashed (crashes.go)
 //	@failed  a case that could not run, and why
@@ -71,10 +71,18 @@ type failure struct {
 }
 
 func runCases() {
+	names, err := os.ReadFile("/cases")
+	if err != nil {
+		emitJSON("failed", failure{Error: err.Error()})
+		return
+	}
+	cases := strings.Fields(string(names))
 	checked, _ := exec.Command("/loader", "check").CombinedOutput()
 	emitJSON("check", string(checked))
-	if err := startUnderProfiles(); err != nil {
-		emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under AppArmor: %v", err)})
+	if len(cases) > 0 {
+		if err := startUnderProfiles(); err != nil {
+			emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under AppArmor: %v", err)})
+		}
 	}
 	// With the optional features, so that the verifier checks all code.
 	loader := exec.Command("/loader", "run", "--socket", socketPath, "--thread-context", "1")
@@ -91,12 +99,6 @@ func runCases() {
 		emitJSON("failed", failure{Error: fmt.Sprintf("%v; output of the loader: %s", err, loaderOutput.String())})
 		return
 	}
-	names, err := os.ReadFile("/cases")
-	if err != nil {
-		emitJSON("failed", failure{Error: err.Error()})
-		return
-	}
-	cases := strings.Fields(string(names))
 	for _, name := range cases {
 		runCase(name)
 	}
@@ -106,8 +108,10 @@ func runCases() {
 	for time.Since(time.Unix(0, lines.last.Load())) < settle {
 		time.Sleep(settle / 10)
 	}
-	if err := startUnderLockdown(); err != nil {
-		emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under lockdown: %v", err)})
+	if len(cases) > 0 {
+		if err := startUnderLockdown(); err != nil {
+			emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under lockdown: %v", err)})
+		}
 	}
 	emitJSON("end", len(cases))
 }
