@@ -18,8 +18,8 @@ type Stacks string
 // The values of Stacks.
 const (
 	StacksOff        Stacks = "off"
-	StacksAtExit     Stacks = "at the exit"                   // where the memory is still there
-	StacksAtDelivery Stacks = "at the delivery of the signal" // before Linux 6.16, and in tests
+	StacksAtExit     Stacks = "at the exit"     // where the memory is still there
+	StacksAtDelivery Stacks = "at the delivery" // of the signal: before Linux 6.16, and in tests
 )
 
 // here returns what this kernel can do of what is wanted.
