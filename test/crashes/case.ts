@@ -25,6 +25,8 @@ export interface Case {
   readonly guesses?: boolean;
   /** The stack does not reach the thread's first function. */
   readonly incomplete?: boolean;
+  /** The stack is copied only where that is done at the exit. */
+  readonly onlyAtExit?: boolean;
   /** The program is copied first, to a path that it can unlink. */
   readonly copied?: boolean;
 }

@@ -114,6 +114,7 @@ const HANDLERS: readonly Case[] = [
     11,
     ['writes', 'reported'],
     /^null dereference \(write of p\), [\d.]+ [mµ]s before, which a handler took$/,
+    { onlyAtExit: true },
   ),
   fault('handler returns', 'SIGSEGV', ['writes', 'reported'], NULL_WRITE),
   fault(
