@@ -148,6 +148,9 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 	if !scope.IsHost() {
 		log.Printf("watching only the cgroup %s", scope.Directory)
 	}
+	if crashes := attached.Crashes; crashes != nil && crashes.NoPages != nil {
+		log.Printf("files of crashed programs that are gone, or in memory, are not copied, and their functions have no names: %v", crashes.NoPages)
+	}
 	if config.threadContext && !attached.ReadsContexts {
 		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")
 	}
