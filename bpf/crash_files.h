@@ -24,7 +24,7 @@
 #include "scratch.h"
 
 #define TMPFS_MAGIC 0x01021994 /* include/uapi/linux/magic.h */
-#define MOUNT_INTERNAL ((__u64)-22) /* MNT_NS_INTERNAL of fs/mount.h: in no namespace */
+#define MOUNT_INTERNAL ((__u64) - 22) /* MNT_NS_INTERNAL of fs/mount.h: in no namespace */
 #define MOUNT_READ_ONLY 0x40 /* MNT_READONLY of include/linux/mount.h */
 
 /* Entries of an xarray (include/linux/xarray.h): a node, a sibling of the slot with an entry, a page, or a value, as for one that is swapped out. */
@@ -98,7 +98,8 @@ static __always_inline __u64 cached_page(__u64 cache, __u64 page)
 		return 0;
 	folio = (void *)entry; /* its first page's structure; the page may be one of those behind it */
 	return directory->memory_map +
-	       ((entry - directory->page_structures) / bpf_core_type_size(struct page) + (page - READ(folio, index))) * CRASH_PAGE;
+	       ((entry - directory->page_structures) / bpf_core_type_size(struct page) + (page - READ(folio, index))) *
+		       CRASH_PAGE;
 }
 
 /* Copies a page of a module's file to the slot's set. */

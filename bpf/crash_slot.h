@@ -80,7 +80,8 @@ struct crash_work {
 	__u64 page_set;
 	__u64 caches_count;
 	__u64 last_cache;
-	__u64 caches[MODULES_MAX]; /* the page cache of a module's file that may be out of reach later; 0: it can be opened, or was copied */
+	__u64 caches
+		[MODULES_MAX]; /* the page cache of a module's file that may be out of reach later; 0: it can be opened, or was copied */
 };
 
 struct crash_slot {
@@ -106,7 +107,7 @@ _Static_assert(sizeof(struct crash_slot) % 65536 == 0, "each slot can be mapped 
 
 struct page_place {
 	__u32 module; /* the number of the mapping in crash_slot.mappings, from MAPPING_OF_MODULES on */
-	__u32 page;   /* of its file */
+	__u32 page; /* of its file */
 };
 
 /* A set: pages of the files of one crash that may be out of reach later (crash_files.h). */
@@ -116,7 +117,8 @@ struct crash_pages {
 	char bytes[FILE_PAGES * CRASH_PAGE] __attribute__((aligned(CRASH_PAGE)));
 } __attribute__((aligned(65536)));
 _Static_assert(sizeof(struct crash_pages) % 65536 == 0, "each set can be mapped by itself, also with pages of 64 KiB");
-_Static_assert(CRASH_SLOTS * sizeof(struct crash_slot) + CRASH_PAGE_SETS * sizeof(struct crash_pages) <= 8 << 20, "at most 8 MiB");
+_Static_assert(CRASH_SLOTS * sizeof(struct crash_slot) + CRASH_PAGE_SETS * sizeof(struct crash_pages) <= 8 << 20,
+	       "at most 8 MiB");
 
 enum crash_slot_state {
 	SLOT_FREE,
@@ -136,7 +138,7 @@ struct crash_directory {
 	__u32 loader_waits; /* the loader sleeps and must be woken */
 	__u32 zero;
 	__u64 captured;
-	__u64 memory_map;      /* where the kernel maps all memory; 0: not known (crash_calibration.h) */
+	__u64 memory_map; /* where the kernel maps all memory; 0: not known (crash_calibration.h) */
 	__u64 page_structures; /* the structure of physical page 0 */
 	__u64 no_slot; /* crashes without a slot: all, or half of them by the same origin, were in use */
 	struct crash_claim claims[CRASH_SLOTS];
@@ -144,7 +146,7 @@ struct crash_directory {
 
 enum crash_capture {
 	CAPTURE_NONE,
-	CAPTURE_SLOT,    /* slot and sequence name what was copied */
+	CAPTURE_SLOT, /* slot and sequence name what was copied */
 	CAPTURE_NO_SLOT, /* no slot was free */
 };
 

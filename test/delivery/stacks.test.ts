@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stacks of programs whose files are hard to come by: in containers, whose layers vanish, in file systems that nothing else has mounted, of
-// another user, removed or replaced. With the loader as root starts it, and as docker-compose.yml does. packages.test.ts has the units.
+// another user, removed or replaced. With the loader as root starts it, as docker-compose.yml does, and as the DaemonSet does. packages.test.ts has the units.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,9 +10,11 @@ import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
 import { ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { place, startLoader } from '../../scripts/stack/whodunit.ts';
 import { compose } from './compose.ts';
+import { containersOf, example, workloadOf } from './manifests.ts';
 
 const WITHIN_MS = 120_000;
 const IMAGE = 'whodunit-crashing:1.0.0';
+const LOADER_IMAGE = 'whodunit-loader:0.1.0';
 /** The user whose executable no one else may read. It owns nothing on any machine. */
 const USER = 54_341;
 const FUNCTIONS = ['leaf', 'four', 'three', 'two', 'one', 'main'];
@@ -48,7 +50,9 @@ function makeRoot(): void {
   const source = join(ROOT, 'test/delivery/crashing/chain.c');
   run('cc', ['-O2', '-fomit-frame-pointer', '-rdynamic', '-s', '-o', inRoot('chain'), source]);
   copyFileSync('/bin/busybox', inRoot('busybox'));
-  for (const [, library = ''] of run('ldd', [inRoot('chain')]).toString().matchAll(/(\/\S+) \(/g)) {
+  for (const [, library = ''] of run('ldd', [inRoot('chain')])
+    .toString()
+    .matchAll(/(\/\S+) \(/g)) {
     mkdirSync(join(root.path, library, '..'), { recursive: true });
     copyFileSync(library, join(root.path, library));
     chmodSync(join(root.path, library), 0o755);
@@ -81,10 +85,18 @@ cleanUp.push(files.remove, root.remove);
 /** Each program has a name of its own, by which its record is found. */
 const CASES: readonly [what: string, name: string, command: readonly string[]][] = [
   ['a program of the image', 'own', inContainer(IMAGE, '/bin/own')],
-  ['another user’s executable with mode 0700, of the image', 'private', inContainer('--user', `${USER}`, IMAGE, '/bin/private')],
+  [
+    'another user’s executable with mode 0700, of the image',
+    'private',
+    inContainer('--user', `${USER}`, IMAGE, '/bin/private'),
+  ],
   ['a program in the container’s own layer', 'written', inContainer(IMAGE, ...copied('/bin/written'))],
   ['a program that removed itself from there', 'gone', inContainer(IMAGE, ...copied('/bin/gone', 'unlink'))],
-  ['a program in a tmpfs of the container', 'intmpfs', inContainer('--tmpfs', '/mnt:exec', IMAGE, ...copied('/mnt/intmpfs'))],
+  [
+    'a program in a tmpfs of the container',
+    'intmpfs',
+    inContainer('--tmpfs', '/mnt:exec', IMAGE, ...copied('/mnt/intmpfs')),
+  ],
   ['a program with a root directory in memory', 'inmemory', inMemory('inmemory')],
   ['another user’s executable with mode 0700', 'mine', onHost('mine')],
   ['an executable that was unlinked', 'unlinked', onHost('unlinked', 'unlink')],
@@ -133,15 +145,20 @@ async function byRoot(): Promise<Started> {
   return { socket: at.socket, output: loader.output };
 }
 
-/** compose.docker-20.yaml: the Docker daemon of Debian is that old. The image has the program that was built for this machine. */
-async function byCompose(): Promise<Started> {
+/** The image has the program that was built for this machine. */
+function importLoader(): void {
   const image = temporaryDirectory();
   copyFileSync(join(ROOT, 'build/whodunit-loader'), join(image.path, 'whodunit-loader'));
   const archive = join(files.path, 'loader.tar');
   run('tar', ['-C', image.path, '-cf', archive, '.']);
   image.remove();
   const change = ['--change', 'ENTRYPOINT ["/whodunit-loader"]', '--change', 'CMD ["run"]'];
-  docker.call(['import', ...change, archive, 'whodunit-loader:0.1.0']);
+  docker.call(['import', ...change, archive, LOADER_IMAGE]);
+}
+
+/** compose.docker-20.yaml: the Docker daemon of Debian is that old. */
+async function byCompose(): Promise<Started> {
+  importLoader();
   const call = (...args: string[]) => compose(['docker-compose.yml', 'compose.docker-20.yaml'], args, docker.env);
   ofLoader.push(() => {
     call('stop', '--timeout', '5', 'loader');
@@ -155,9 +172,43 @@ async function byCompose(): Promise<Started> {
   return { socket: join(Mountpoint, 'events.sock'), output };
 }
 
+/** Runs the container of the DaemonSet, as far as Docker can: with its user, its capabilities, and its socket in memory. The chart renders the same. */
+async function byManifest(): Promise<Started> {
+  importLoader();
+  const loader = containersOf(workloadOf(example('daemonset.yaml'))).find(({ name }) => name === 'loader');
+  const { runAsUser, runAsGroup, capabilities } = loader.securityContext;
+  const known = capabilities.add.map((one: string) => (/^(BPF|PERFMON)$/.test(one) ? 'SYS_ADMIN' : one)); // compose.docker-20.yaml
+  const memory = mkdtempSync('/dev/shm/whodunit-test-');
+  ofLoader.push(() => rmSync(memory, { recursive: true }));
+  const options = [
+    ...['--cap-drop', 'ALL', ...known.flatMap((one: string) => ['--cap-add', one])],
+    ...['--user', `${runAsUser}:${runAsGroup}`, '--read-only', '--security-opt', 'no-new-privileges:true'],
+    ...[
+      '--security-opt',
+      'apparmor=unconfined',
+      '--volume',
+      '/sys/fs/bpf:/sys/fs/bpf',
+      '--volume',
+      `${memory}:/run/whodunit`,
+    ],
+    ...loader.env.flatMap(({ name, value }: { name: string; value: string }) => ['--env', `${name}=${value}`]),
+  ];
+  const run = (...args: string[]) =>
+    docker.call(['run', ...args.slice(0, 1), ...options, LOADER_IMAGE, ...args.slice(1)]);
+  const id = run('--detach').trim();
+  ofLoader.push(() => {
+    docker.call(['rm', '--force', id]);
+    run('--rm', 'unload');
+  });
+  const output = () => spawnSync('/usr/bin/docker', ['logs', id], { env: docker.env, encoding: 'utf8' }).stderr;
+  await until('the loader is ready', WITHIN_MS, () => /\bready\b/.test(output()) || undefined, output);
+  return { socket: join(memory, 'events.sock'), output };
+}
+
 describe.each([
   ['as root starts it', byRoot],
   ['as docker-compose.yml has it', byCompose],
+  ['as the DaemonSet has it', byManifest],
 ])('with the loader %s, the functions are named of', (_, start) => {
   let crashOf: ReturnType<typeof follow>;
   let loader: Started;
@@ -170,10 +221,20 @@ describe.each([
   afterAll(() => undo(ofLoader));
 
   it.each(CASES)('%s', async (_what, name, [program = '', ...args]) => {
-    const victim = startProgram(program === 'docker' ? '/usr/bin/docker' : program, args, { env: { ...process.env, ...docker.env } });
+    const victim = startProgram(program === 'docker' ? '/usr/bin/docker' : program, args, {
+      env: { ...process.env, ...docker.env },
+    });
     await victim.ended;
-    const crash = await until('the record', WITHIN_MS, () => crashOf(name), () => `${victim.output()}${loader.output()}`);
-    expect(crash.frames.slice(0, FUNCTIONS.length).map((frame) => frame.function), JSON.stringify(crash, null, 1)).toEqual(FUNCTIONS);
+    const crash = await until(
+      'the record',
+      WITHIN_MS,
+      () => crashOf(name),
+      () => `${victim.output()}${loader.output()}`,
+    );
+    expect(
+      crash.frames.slice(0, FUNCTIONS.length).map((frame) => frame.function),
+      JSON.stringify(crash, null, 1),
+    ).toEqual(FUNCTIONS);
     expect(crash).toMatchObject({ state: 'unwound', complete: true });
     expect(crash.frames.filter((frame) => frame.guess)).toEqual([]);
   });
