@@ -135,6 +135,12 @@ const HANDLERS: readonly Case[] = [
 const PROCESSES: readonly Case[] = [
   fault('vfork', 'SIGSEGV', ['writes', 'in_child'], NULL_WRITE, { child: 'SIGSEGV' }),
   fault('library', 'SIGSEGV', ['compare', 'qsort_r', 'sorts', 'library_entry', 'in_library'], NULL_WRITE),
+  fault('unlinked', 'SIGSEGV', ['last_name', 'walks', 'unlinks_itself'], 'null dereference (read of p)', {
+    copied: true,
+  }),
+  fault('replaced', 'SIGSEGV', ['last_name', 'walks', 'replaces_itself'], 'null dereference (read of p)', {
+    copied: true,
+  }),
 ];
 
 export const FAULTS: readonly Case[] = [
