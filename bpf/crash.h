@@ -163,7 +163,7 @@ static __always_inline void capture_at_delivery(void)
 }
 
 /* Appends the reference to what was copied, at the exit. */
-__noinline __u64 append_crash(__u64 at)
+static __always_inline __u64 append_crash(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct crash_registers *registers;
