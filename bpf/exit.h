@@ -83,6 +83,15 @@ static __noinline bool is_first_probe(struct task_struct *task, enum exit_probe 
 	return true;
 }
 
+static __always_inline void count_normal_exit(void)
+{
+	__u32 processor = bpf_get_smp_processor_id();
+	struct processor_exits *exits = bpf_map_lookup_elem(&normal_exits, &processor);
+
+	if (exits)
+		exits->count++;
+}
+
 /* Returns 0. */
 static __noinline __u64 count_rescued(void)
 {
@@ -107,12 +116,11 @@ static __always_inline bool first_report(const struct process_key *key)
  * A process terminates, and it is not a normal exit of which nothing is known: reports it, or counts it, and deletes the facts about it.
  * A function of its own: the stack and the code of a report would be cold in each normal exit, too (docs/decisions/0079). Returns 0.
  */
-static __noinline __u64 on_termination(struct task_struct *task, struct counters *counters, __u32 status, __u32 pending,
-				       enum exit_probe probe)
+static __noinline __u64 on_termination(struct task_struct *task, __u32 status, __u32 pending, enum exit_probe probe)
 {
 	struct task_struct *leader = READ(task, group_leader);
 	struct process_key key = key_of(leader);
-	bool has_facts = pending & ~OVERLAP;
+	bool has_facts = pending; /* during an overlap perhaps: an older build counts in another slot */
 	struct pending_facts *facts;
 
 	if (scope_id && !in_scope(task)) {
@@ -128,9 +136,9 @@ static __noinline __u64 on_termination(struct task_struct *task, struct counters
 			mark_dequeued(&facts->signal, task);
 	}
 	if (!status)
-		counters->exits_normal++;
+		count_normal_exit();
 	else if (!count_repeat(task, leader, status, has_facts))
-		report(task, leader, READ(task, signal), status, has_facts, counters);
+		report(task, leader, READ(task, signal), status, has_facts);
 	if (has_facts) {
 		drop_facts(key.start_boottime_ns, key.pid);
 		drop_registers(&key);
@@ -146,9 +154,8 @@ static __noinline __u64 on_termination(struct task_struct *task, struct counters
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum exit_probe probe)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	__u32 *count, pending, status, zero = 0;
+	__u32 *count, pending, status;
 	struct signal_struct *signal;
-	struct counters *counters;
 
 	if (probe != ONLY_PROBE && !is_first_probe(task, probe))
 		return;
@@ -162,15 +169,12 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum ex
 		return;
 	if (READ(task, flags) & PF_KTHREAD)
 		return;
-	counters = bpf_map_lookup_elem(&counters_map, &zero);
-	if (!counters)
-		return;
 	/* The slot of the array is nearly always 0 here, which saves a lookup in the hash. */
 	count = pending_count_of(READ(task, tgid));
 	pending = count ? *count : 0;
 	status = status_of(signal, READ(task, group_leader));
 	if (UNLIKELY(status || pending || !has_group_dead() || (scope_id && !in_scope(task))))
-		on_termination(task, counters, status, pending, probe);
+		on_termination(task, status, pending, probe);
 	else
-		counters->exits_normal++;
+		count_normal_exit();
 }

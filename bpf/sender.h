@@ -159,5 +159,5 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	if (parts)
 		fact->sender_slot = slot;
 	*held = parts;
-	count_sender_parts(index, (__s32)parts - (__s32)before);
+	count_held(index, 0, (__s32)parts - (__s32)before);
 }
