@@ -16,12 +16,16 @@ export interface CrashClause {
   readonly place: string | null;
 }
 
-/** The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. */
+/**
+ * The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. `stop`: what it means
+ * that this sender stopped it; null: nothing more.
+ */
 export function sentence(
   verdict: Verdict,
   { victim, sender }: Identities,
   meaning: string | null,
   crash: CrashClause | null,
+  stop: string | null = null,
 ): string {
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
@@ -29,7 +33,7 @@ export function sentence(
     partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning),
     crash,
   );
-  const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
+  const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${stop === null ? '' : `: ${stop}`}.`;
   return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
 }
 

@@ -26,6 +26,8 @@ const common = {
 const bash = {
   'whodunit.sender.kind': 'process',
   'whodunit.sender.pid': 99,
+  'whodunit.sender.name': 'bash',
+  'whodunit.sender.role': 'shell',
   'whodunit.sender.executable.name': 'bash',
   'whodunit.sender.executable.path': '/usr/bin/bash',
   'whodunit.sender.command_line': 'bash -l',
@@ -315,6 +317,6 @@ describe('the severity', () => {
     ['unknown', 15, null, 'ERROR'],
     ['exit', 0, 143, 'ERROR'],
   ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
-    expect(severityOf({ cause, signo, exitCode }).text).toBe(text);
+    expect(severityOf({ cause, signo, exitCode }, null).text).toBe(text);
   });
 });
