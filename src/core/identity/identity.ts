@@ -58,6 +58,8 @@ export interface VictimIdentity extends Identity {
   readonly vpid: number;
   /** Start time, ns since 1970. */
   readonly startedNs: bigint;
+  /** A runtime that is part of the executable. null: another one, or not known. */
+  readonly runtime: 'go' | null;
   readonly buildId: string | null;
   readonly context: ProcessContext;
   readonly declared: Declared;
@@ -91,6 +93,7 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
     parentPid: process.parent_pid,
     vpid: process.vpid,
     startedNs: process.start_boottime_ns + clock_offset_ns,
+    runtime: process.exe_flags?.includes('go') ? 'go' : null,
     buildId: process.build_id,
     context,
     declared,

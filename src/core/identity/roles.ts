@@ -90,7 +90,7 @@ export const PROFESSIONS: readonly Profession[] = [
     role: 'application_server',
     executables: /^php-fpm[\d.]*$/,
     stops: [
-      worker('request_terminate_timeout', SIGTERM, SIGKILL),
+      worker('request_terminate_timeout or shutdown', SIGTERM, SIGKILL),
       worker('idle, reload or shutdown', SIGQUIT),
       worker(null),
     ],

@@ -4,17 +4,18 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashReport } from '../crash/crash.ts';
 import { contradicted } from '../identity/claims.ts';
-import type { Identities, Identity } from '../identity/identity.ts';
+import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
 import type { Memory } from '../identity/memory.ts';
 import type { Role } from '../identity/role.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
-import { exitMeaning } from '../words/explain.ts';
+import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
+import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { resourceValue } from './resource.ts';
@@ -46,7 +47,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { verdict, identities, trace, crash } = input;
   const severity = severityOf(verdict, identities.role);
   const stop = roleClause(identities, input.memory);
-  const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, identities.victim.name);
+  const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, exitedOf(identities.victim));
   return {
     eventName: semconv.EVENT_PROCESS_TERMINATION,
     hrTime: hrTime(verdict.endedNs),
@@ -62,6 +63,10 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   };
 }
 
+function exitedOf({ executableName, program, runtime }: VictimIdentity): Exited {
+  return { executable: executableName, script: program.script, runtime };
+}
+
 /** SeverityNumber and SeverityText, as in the table of docs/telemetry.md. `role`: of the sender. */
 export function severityOf(
   verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'>,
@@ -70,11 +75,13 @@ export function severityOf(
   if (FATAL.has(verdict.cause)) return { number: 21, text: 'FATAL' };
   if (WARN.has(verdict.cause)) return { number: 13, text: 'WARN' };
   const stopped = verdict.cause === 'killed' && (TERMINATION_REQUESTS.has(verdict.signo) || role?.shutsDown === true);
-  if (stopped || verdict.cause === 'terminal' || verdict.exitCode === 0) return { number: 9, text: 'INFO' };
+  if (stopped || INFO.has(verdict.cause) || verdict.exitCode === 0) return { number: 9, text: 'INFO' };
   return { number: 17, text: 'ERROR' };
 }
 
 const FATAL: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp']);
+/** The init of its pid namespace has a record of its own if something is wrong with it. */
+const INFO: ReadonlySet<Cause> = new Set(['terminal', 'namespace_exit']);
 const WARN: ReadonlySet<Cause> = new Set(['broken_pipe', 'timer', 'hangup']);
 
 function recordAttributes(input: RecordInput, meaning: string | null, stop: string | null): Attributes {
@@ -131,6 +138,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
   return [
     [semconv.SIGNAL_NUMBER, number],
     [semconv.SIGNAL_NAME, signalName(number)],
+    [semconv.SIGNAL_MEANING, signalMeaningOf(number, verdict.cause)],
     [semconv.SIGNAL_CODE, code === undefined ? null : codeName(number, code)],
     [semconv.SIGNAL_DISPOSITION, verdict.disposition],
     [semconv.SIGNAL_TIME_TO_EXIT, signalToExitNs === null ? null : seconds(signalToExitNs)],

@@ -28,7 +28,7 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     [semconv.PROCESS_EXECUTABLE_NAME, executableName],
     [semconv.PROCESS_EXECUTABLE_PATH, executable],
     [semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.buildId],
-    [semconv.PROCESS_RUNTIME_NAME, runtimeName(executableName, executable)],
+    [semconv.PROCESS_RUNTIME_NAME, victim.runtime ?? runtimeName(executableName, executable)],
     ...argumentAttributes(victim),
     [semconv.PROCESS_OWNER, user.name],
     [semconv.PROCESS_USER_ID, user.uid],

@@ -80,6 +80,7 @@ export const RESTART_DELAY = 'whodunit.restart.delay';
 export const RESTART_ANCESTORS = 'whodunit.restart.ancestors';
 export const SIGNAL_NUMBER = 'whodunit.signal.number';
 export const SIGNAL_NAME = 'whodunit.signal.name';
+export const SIGNAL_MEANING = 'whodunit.signal.meaning';
 export const SIGNAL_CODE = 'whodunit.signal.code';
 export const SIGNAL_DISPOSITION = 'whodunit.signal.disposition';
 export const SIGNAL_TIME_TO_EXIT = 'whodunit.signal.time_to_exit';

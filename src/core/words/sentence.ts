@@ -5,9 +5,10 @@
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { notificationOf } from '../verdict/notification.ts';
-import { SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
+import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { faultLabel } from './labels.ts';
+import { signalClause } from './signal-meanings.ts';
 import { duration, size } from './units.ts';
 
 /** Why and where a process crashed. null: not known. */
@@ -89,25 +90,29 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
     case 'resource_limit':
       return {
         what: `was killed by ${signal}`,
-        reason: verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it reached its CPU time limit',
+        ...meaningOf(verdict),
       };
     case 'broken_pipe':
-      return { what: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
     case 'hangup':
-      return { what: `was terminated by ${signal}`, reason: ': its terminal was closed' };
+    case 'timer':
+      return { what: `was terminated by ${signal}`, ...meaningOf(verdict) };
     case 'terminal':
       return { what: `was interrupted from its terminal with ${signal}${keyLabel(verdict.signo)}` };
-    case 'timer':
-      return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
       return { what: `was killed by ${signal}`, reason: `: ${parentLabel(verdict)} (PR_SET_PDEATHSIG)` };
     case 'namespace_exit':
-      return { what: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
+      return { what: `was killed by ${signal}`, ...meaningOf(verdict) };
     case 'kernel':
       return kernelParts(verdict, signal);
     case 'unknown':
       return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
+}
+
+/** In the words of `whodunit explain`. */
+function meaningOf({ signo, cause }: Verdict): Pick<Parts, 'reason'> {
+  const clause = signalClause(signo, cause);
+  return clause === null ? {} : { reason: `: ${clause}` };
 }
 
 /** A cause that has a reason of its own keeps it: the place follows. */

@@ -70,7 +70,7 @@ describe('an application server that stops its own worker', () => {
     ['uwsgi, stopped worker 4242 (harakiri?)', 9, '/usr/bin/uwsgi-core', ['/usr/bin/uwsgi', '--master']],
     ['celery, stopped worker 4242 (time limit?)', 9, python, ['[celeryd: celery@vm:MainProcess]']],
     [
-      'php-fpm, stopped worker 4242 (request_terminate_timeout?)',
+      'php-fpm, stopped worker 4242 (request_terminate_timeout or shutdown?)',
       15,
       '/usr/sbin/php-fpm8.2',
       ['php-fpm: master process'],
