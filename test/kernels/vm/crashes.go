@@ -16,7 +16,7 @@ import (
 
 const (
 	// attemptsMax: on a busy machine, emulation may take longer to unwind a stack than a record waits for it, or than the unwinder takes for one.
-	// Such a crash is repeated.
+	// Such a crash happens again, up to so often in succession.
 	attemptsMax = 10
 	linePause   = 20 * time.Millisecond
 	firstUser   = 10_000
@@ -31,7 +31,7 @@ type crashing struct {
 type crashed struct {
 	ID   string `json:"id"`
 	Pids []int  `json:"pids"`
-	Late int    `json:"late"` // crashes that were repeated
+	Late int    `json:"late"` // crashes that happened again
 }
 
 // runCrashes lets each crash happen as another user: the loader gives equal crashes of a user one stack.
@@ -50,18 +50,19 @@ func runCrashes(lines *consumed) error {
 	user := uint32(firstUser)
 	for _, one := range list.Crashes {
 		result := crashed{ID: one.ID}
-		for len(result.Pids) < list.Times && result.Late < attemptsMax {
+		for attempt := 1; len(result.Pids) < list.Times; attempt++ {
 			user++
 			pid, stack, err := one.crash(user, lines)
+			if err == nil && stack.isLate() && attempt < attemptsMax {
+				result.Late++
+				continue
+			}
 			if err != nil {
 				emitJSON("failed", failure{one.ID, err.Error()})
 				break
 			}
-			if stack.isLate() {
-				result.Late++
-			} else {
-				result.Pids = append(result.Pids, pid)
-			}
+			attempt = 0
+			result.Pids = append(result.Pids, pid)
 		}
 		emitJSON("crashed", result)
 	}
