@@ -2,9 +2,9 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
-import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
+import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
 import { Last, Recent, Seen } from './core/filter/memory.ts';
-import { filteredUntil, Repeats, type StoredRepeat } from './core/filter/repeats.ts';
+import { filteredUntil, Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
@@ -20,6 +20,7 @@ import { isoTime } from './core/time.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
+import type { Open } from './io/queue/open-rows.ts';
 import { type Item, UIDS_MAX } from './io/queue/queue.ts';
 
 /** Terminations in /recent. */
@@ -31,14 +32,6 @@ export interface Settings {
   readonly recordsPerMinute: number;
   /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
   readonly spans: SpansMode;
-}
-
-/** What changes with the items, and is stored with them. */
-export interface Open {
-  /** Aggregated terminations that are in no summary yet. */
-  readonly open: readonly StoredAggregate[];
-  /** The keys whose terminations the kernel only counts. */
-  readonly repeats: readonly StoredRepeat[];
 }
 
 /** What the queue kept of the previous run. */
@@ -170,7 +163,8 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
     state.duplicates += 1;
     return null;
   }
-  const { uid, origin, outcome, rule, subject, resource, verdict, record } = conclusion;
+  const { uid, outcome, rule, subject, verdict, candidate, record } = conclusion;
+  const { origin, resource } = candidate;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
   armRepeats(pipeline, death, conclusion, bootId);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
@@ -202,16 +196,11 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { service: key, origin, cause, executable, sender, severity, resource } = meaning;
+    const { key, origin, resource, metric } = meaning;
     state.recent.add(key, origin, lastNs, count);
-    if (meaning.metric) effects.countTermination(resource, meaning, origin, count);
-    if (repeat.as === 'aggregated')
-      state.loops.addCounted(
-        { key, origin, endedNs, cause, executable, sender, severity, resource },
-        count,
-        firstNs + repeat.clock_offset_ns,
-        clock.steadyMs(),
-      );
+    if (metric) effects.countTermination(resource, meaning, origin, count);
+    const firstAtNs = firstNs + repeat.clock_offset_ns;
+    if (repeat.as === 'aggregated') state.loops.addCounted({ ...meaning, endedNs }, count, firstAtNs, clock.steadyMs());
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
@@ -226,18 +215,16 @@ function armRepeats(
   conclusion: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
-  const { outcome, subject, rule, service, verdict } = conclusion;
+  const { outcome, subject, rule, candidate, verdict } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
   if (state.repeats.isArmed(death, bootId)) return;
   const untilNs =
     outcome === 'aggregated'
-      ? state.loops.countUntil(service) - death.clock_offset_ns
+      ? state.loops.countUntil(candidate.key) - death.clock_offset_ns
       : filteredUntil(death, subject, state.rules);
   if (untilNs === null) return;
-  const { cause, errorType } = verdict;
-  const { origin, executable, sender, severity, resource } = conclusion;
-  const said = { service, origin, cause, errorType, executable, sender, severity, resource };
-  const meaning = { as: outcome, ...said, metric: rule.action !== 'ignore' };
+  const { endedNs: _, ...same } = candidate;
+  const meaning = { ...same, as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
   state.repeats.arm(death, bootId, meaning, untilNs);
 }
 

@@ -100,7 +100,7 @@ describe('a filtered termination arms its key', () => {
 describe('the keys that are known', () => {
   const meaning: Meaning = {
     as: 'aggregated',
-    service: 'checkout',
+    key: 'checkout',
     origin: '1000 ',
     executable: null,
     cause: 'exit',
@@ -130,6 +130,17 @@ describe('the keys that are known', () => {
     for (let i = 0; i <= ORIGIN_KEYS_MAX; i += 1) arm(repeats, String(i), 1);
     expect(armed(repeats)).toHaveLength(ORIGIN_KEYS_MAX + 1);
     expect(repeats.stored()).toHaveLength(ORIGIN_KEYS_MAX);
+  });
+
+  it('are the same objects until they change', () => {
+    const repeats = new Repeats();
+    arm(repeats, 'one', 1);
+    arm(repeats, 'other', 1);
+    const before = repeats.stored();
+    repeats.count(total('one', 7n), 'boot');
+    const after = repeats.stored();
+    expect(after.map((stored, index) => stored === before[index])).toEqual([false, true]);
+    expect(after[0]).toMatchObject({ key: 'one', id: '7', total: '1' });
   });
 
   it('are not armed for a time that was over before the process terminated', () => {
@@ -169,6 +180,17 @@ describe('a minute of which some were counted', () => {
     ]);
     expect(open).toMatchObject([{ count: 501 }]);
     expect(loops.idle).toBe(false);
+  });
+
+  it('is the same object in stored form until it changes', () => {
+    const loops = new CrashLoops(0);
+    loops.add(one(0n), 0);
+    loops.add({ ...one(0n), key: 'cart' }, 0);
+    const before = loops.open();
+    loops.add({ ...one(SECOND), key: 'cart' }, 1);
+    const after = loops.open();
+    expect(after.map((stored, index) => stored === before[index])).toEqual([true, false]);
+    expect(after.map(({ count }) => count)).toEqual([1, 2]);
   });
 
   it('that is closed already opens another one for what arrives later', () => {
