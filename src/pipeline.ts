@@ -39,6 +39,11 @@ export interface Remembered extends Open {
   readonly uids: readonly string[];
 }
 
+/** `RecentTermination`, as far as it costs nothing. */
+interface Latest extends Omit<RecentTermination, 'time'> {
+  readonly endedNs: bigint;
+}
+
 /** State that is kept between messages. */
 export interface State {
   /** Replaced when the rules file is reloaded. */
@@ -48,7 +53,7 @@ export interface State {
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
   readonly repeats: Repeats;
-  readonly latest: Last<RecentTermination>;
+  readonly latest: Last<Latest>;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
   /** Records of processes that claimed what only the kernel states. */
@@ -170,7 +175,7 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
-  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
+  state.latest.add({ endedNs, pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
@@ -240,9 +245,10 @@ export function displaced({ loops, recent, restarts }: State) {
 
 /** The last terminations, oldest first, as /recent shows them. */
 export function recentTerminations(settings: Settings, state: State): readonly RecentTermination[] {
-  const latest = state.latest.members();
-  if (settings.arguments !== 'off') return latest;
-  return latest.map((termination) => ({ ...termination, subject: { ...termination.subject, arguments: null } }));
+  return state.latest.members().map(({ endedNs, subject, ...same }) => {
+    const shown = settings.arguments === 'off' ? null : subject.arguments;
+    return { time: isoTime(endedNs), ...same, subject: { ...subject, arguments: shown } };
+  });
 }
 
 /** Called in the tick in which the items were concluded, so that the open aggregates include them. */

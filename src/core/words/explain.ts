@@ -21,10 +21,9 @@ const COMPILED: readonly (readonly [ExitCodeTable, readonly Glob[]])[] = EXIT_CO
 
 /** The meaning of a program's exit code, by the name of its executable. null: not known. Code 0 has none. */
 export function exitMeaning(code: number, executable: string): string | null {
-  const own = COMPILED.filter(([, globs]) => globs.some((matches) => matches(executable)));
-  for (const [table] of own) {
+  for (const [table, globs] of COMPILED) {
     const text = table.codes[code];
-    if (text !== undefined) return text;
+    if (text !== undefined && globs.some((matches) => matches(executable))) return text;
   }
   return conventions(code)[0]?.text ?? null;
 }
