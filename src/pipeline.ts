@@ -114,6 +114,7 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   const items: Item[] = [];
   const totals: Repeat[] = [];
   let seq: bigint | null = null;
+  pipeline.state.repeats.greet(hello);
   for (const message of messages) {
     const item = handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
-import type { Death, Repeat } from '../wire/event.ts';
+import type { Death, Hello, Repeat } from '../wire/event.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
 import type { Rule, Subject } from './rules.ts';
 
 /** How long a key of filtered terminations is armed: then one is received again, and the rules decide again. */
 const ARMED_NS = 60_000_000_000n;
-/** Keys that are known at once, and those of one origin: no user takes the places of another. */
+/** Keys that are known at once. */
 export const KEYS_MAX = 1024;
-export const ORIGIN_KEYS_MAX = 128;
 
 /** What the terminations with one key count as. */
 export interface Meaning extends Omit<Candidate, 'endedNs'> {
@@ -62,11 +61,18 @@ interface Known {
 export class Repeats {
   readonly #known = new Map<string, Known>();
   #requests: ArmRequest[] = [];
+  /** Keys of one origin: the loader arms no more. */
+  #originKeysMax = 0;
 
   /** `before`: what the previous run stored. */
   constructor(before: readonly StoredRepeat[] = []) {
     for (const { key, id, total, ...same } of before)
       this.#know(key, { ...same, untilNs: 0n, id: id === null ? null : BigInt(id), total: BigInt(total), lastNs: 0n });
+  }
+
+  /** A loader that arms at most so many keys of one origin: no user takes the places of another. */
+  greet({ origin_keys_max }: Pick<Hello, 'origin_keys_max'>): void {
+    this.#originKeysMax = origin_keys_max;
   }
 
   /** Whether the key was armed when the process terminated: then the kernel had a reason to report it. */
@@ -138,9 +144,9 @@ export class Repeats {
       if (known.bootId !== bootId) this.#known.delete(key);
       else if (known.origin === origin) same += 1;
     }
-    if (same < ORIGIN_KEYS_MAX && this.#known.size < KEYS_MAX) return true;
+    if (same < this.#originKeysMax && this.#known.size < KEYS_MAX) return true;
     const unused = [...this.#known].find(
-      ([, known]) => known.id === null && (same < ORIGIN_KEYS_MAX || known.origin === origin),
+      ([, known]) => known.id === null && (same < this.#originKeysMax || known.origin === origin),
     );
     return unused !== undefined && this.#known.delete(unused[0]);
   }
