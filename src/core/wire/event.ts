@@ -2,38 +2,7 @@
 // The messages of the loader, as schemas from which the types are derived. docs/wire.md defines names and meanings; fields have the same
 // names here. wire.ts handles lines, versions and bytes; core/verdict/ interprets the facts.
 import * as z from 'zod/mini';
-
-/**
- * A value without structure: `read` returns it, or undefined if it is not one. In one step: the checks of a schema cost an object each, and
- * a termination has some sixty of these values.
- */
-function scalar<Value>(expected: string, read: (value: unknown) => Value | undefined) {
-  return z.transform((value: unknown, { issues }): Value => {
-    const result = read(value);
-    if (result === undefined) issues.push({ code: 'custom', message: `expected ${expected}`, input: value });
-    return result as Value;
-  });
-}
-
-/** A 64-bit value: a decimal string on the wire, a bigint here. */
-const u64 = scalar('a decimal string of 64 bits', (value) =>
-  typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined,
-);
-/** CLOCK_REALTIME − CLOCK_BOOTTIME in ns. Negative if the clock is set to 1970 or earlier. */
-const i64 = scalar('a decimal string of 64 bits', (value) =>
-  typeof value === 'string' && /^-?\d{1,19}$/.test(value) ? BigInt(value) : undefined,
-);
-const hex = scalar('a hexadecimal string of 64 bits', (value) =>
-  typeof value === 'string' && /^0x[0-9a-fA-F]{1,16}$/.test(value) ? value : undefined,
-);
-const int = scalar('a whole number', (value) => (Number.isSafeInteger(value) ? (value as number) : undefined));
-const text = z.string();
-const flag = z.boolean();
-
-/** Like z.object() of zod/mini, but compiled if the runtime allows it, which is three times as fast. */
-function object<Shape extends z.core.$ZodShape>(shape: Shape): z.core.$ZodObject<Shape, z.core.$strip> {
-  return new z.core.$ZodObjectJIT({ type: 'object', shape }) as z.core.$ZodObject<Shape, z.core.$strip>;
-}
+import { flag, hex, i64, int, object, text, u64 } from './values.ts';
 
 const ancestor = object({ pid: int, comm: text });
 export type Ancestor = z.output<typeof ancestor>;
