@@ -269,6 +269,8 @@ export const helloSchema = object({
   clock_offset_ns: i64,
   ring_bytes: int,
   probes: z.array(probe),
+  /** Whether stacks of crashes are copied, and what they lack. null: not known. Absent in lines of older loaders. */
+  stacks: z._default(z.nullable(object({ copied: text, missing: z.array(text) })), null),
 });
 export type Hello = z.output<typeof helloSchema>;
 
