@@ -290,7 +290,7 @@ const union {
 	enum signal_action signal_action;
 	enum signal_set signal_set;
 	enum task_flag task_flag;
-	enum pending_counts_flag pending_counts_flag;
+	enum pending_counts_slot pending_counts_slot;
 	enum cgroup_hierarchy cgroup_hierarchy;
 	enum cgroup_limit cgroup_limit;
 	enum repeat_flag repeat_flag;

@@ -26,6 +26,8 @@ const common = {
 const bash = {
   'whodunit.sender.kind': 'process',
   'whodunit.sender.pid': 99,
+  'whodunit.sender.name': 'bash',
+  'whodunit.sender.role': 'shell',
   'whodunit.sender.executable.name': 'bash',
   'whodunit.sender.executable.path': '/usr/bin/bash',
   'whodunit.sender.command_line': 'bash -l',
@@ -82,6 +84,8 @@ describe('the record of a golden event', () => {
       'error.type': 'SIGKILL',
       'whodunit.signal.number': 9,
       'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.meaning':
+        'it was killed without a chance to clean up, by an orchestrator after its grace period, or by a person',
       'whodunit.signal.code': 'SI_USER',
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -101,7 +105,7 @@ describe('the record of a golden event', () => {
     const record = goldenRecord('death-segfault');
     expect([record.severityNumber, record.severityText]).toEqual([21, 'FATAL']);
     expect(record.body).toBe(
-      'sleep (pid 4242) crashed with SIGSEGV (SEGV_MAPERR at 0xbeef) in thread worker (core dumped), after 3 h 25 min.',
+      'sleep (pid 4242) crashed with SIGSEGV (SEGV_MAPERR at 0xbeef) in thread worker (core dumped) after 3 h 25 min: null dereference (write of p + 0xbeef), in leaf+0x1f (sleep).',
     );
     expect(record.attributes).toEqual({
       ...common,
@@ -109,6 +113,8 @@ describe('the record of a golden event', () => {
       'error.type': 'SIGSEGV',
       'whodunit.signal.number': 11,
       'whodunit.signal.name': 'SIGSEGV',
+      'whodunit.signal.meaning':
+        'an access to memory that is not mapped, or not for this kind of access: a null or dangling pointer, or a stack overflow',
       'whodunit.signal.code': 'SEGV_MAPERR',
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -122,15 +128,19 @@ describe('the record of a golden event', () => {
       'thread.name': 'worker',
       'whodunit.evidence': [
         'SIGSEGV with SEGV_MAPERR at 0xbeef, trap 14, delivered with the default action',
+        'the address 0xbeef is p + 0xbeef of a null pointer p, and is not mapped',
         '1 of 2 frames are guesses: they may not exist',
         'the stack is not complete: it ends with "not copied"',
         'no names: /usr/lib/libx.so: its file system is not mounted here',
       ],
       'exception.stacktrace': '#0 leaf+0x1f (sleep)\n#1 0x7f0b172a8eec [guess: scan]',
-      // The golden copy is of another instruction than the fault: no place, and no fingerprint.
+      'whodunit.crash.reason': 'null_dereference',
+      'whodunit.crash.explanation': 'null dereference (write of p + 0xbeef)',
+      'whodunit.crash.place': 'leaf+0x1f (sleep)',
+      'whodunit.crash.fingerprint': expect.stringMatching(/^[0-9a-f]{16}$/),
       'whodunit.crash.stack': 'unwound',
       'whodunit.crash.frames': [
-        '{"function":"leaf","module":"/usr/bin/sleep","address":"0x1184","build_id":"3ca162567ba1a9d2863659b70349d7627ede3422","offset":31,"found_by":"pc"}',
+        '{"function":"leaf","module":"/usr/bin/sleep","address":"0x1234","build_id":"3ca162567ba1a9d2863659b70349d7627ede3422","offset":31,"found_by":"pc"}',
         '{"pc":"0x7f0b172a8eec","found_by":"scan","guess":true}',
       ],
     });
@@ -155,6 +165,7 @@ describe('the record of a golden event', () => {
       'error.type': 'oom_kill',
       'whodunit.signal.number': 9,
       'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.meaning': 'it was killed by the out-of-memory killer',
       'whodunit.signal.code': 'SI_KERNEL',
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -203,6 +214,7 @@ describe('the record of a golden event', () => {
       'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM terminated it or a child of it',
       'whodunit.signal.number': 15,
       'whodunit.signal.name': 'SIGTERM',
+      'whodunit.signal.meaning': 'it was asked to stop, by a service manager, an orchestrator or kill(1)',
       'whodunit.signal.code': 'SI_USER',
       'whodunit.signal.disposition': 'handled',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -222,6 +234,8 @@ describe('the record of a golden event', () => {
       'error.type': 'SIGKILL',
       'whodunit.signal.number': 9,
       'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.meaning':
+        'it was killed without a chance to clean up, by an orchestrator after its grace period, or by a person',
       'whodunit.signal.disposition': 'default',
       'whodunit.core_dumped': false,
       'whodunit.sender.kind': 'unknown',
@@ -310,11 +324,11 @@ describe('the severity', () => {
     ['self_signal', 15, null, 'ERROR'],
     ['resource_limit', 24, null, 'ERROR'],
     ['parent_death', 15, null, 'ERROR'],
-    ['namespace_exit', 9, null, 'ERROR'],
+    ['namespace_exit', 9, null, 'INFO'],
     ['kernel', 9, null, 'ERROR'],
     ['unknown', 15, null, 'ERROR'],
     ['exit', 0, 143, 'ERROR'],
   ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
-    expect(severityOf({ cause, signo, exitCode }).text).toBe(text);
+    expect(severityOf({ cause, signo, exitCode }, null).text).toBe(text);
   });
 });

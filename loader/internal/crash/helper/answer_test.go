@@ -41,6 +41,22 @@ func TestALongStackIsCutInTheMiddle(t *testing.T) {
 	}
 }
 
+func TestTheMiddleOfARecursionSaysSo(t *testing.T) {
+	recursion := frames(1000)
+	for i := range recursion {
+		recursion[i].Begin = uint64(0x100 + 0x10*(i%3))
+	}
+	want := fmt.Sprintf("<%d frames of the recursion left out>", 1000-framesMax+1)
+	cut := framesMax - outermostFrames - 1
+	if got := *framesOf(recursion)[cut].Function; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	recursion[500].Begin = 0x1000
+	if got := *framesOf(recursion)[cut].Function; got == want {
+		t.Errorf("with another function: %s", got)
+	}
+}
+
 func TestAnAnswerFitsAndIsValid(t *testing.T) {
 	slot := &abi.CrashSlot{}
 	for _, name := range []string{strings.Repeat("a", 2*functionBytesMax), strings.Repeat("\x01", functionBytesMax), strings.Repeat("\xff", functionBytesMax)} {
