@@ -83,6 +83,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	hello := wire.Hello{
 		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
 		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status,
+		Stacks: stacksStatus(config.stacks, attached.Crashes, unwinder.mayReadAll),
 	}
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
@@ -100,8 +101,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 
 // unwinder is the process that unwinds stacks, and the memory that it shares with the loader. Both are nil where no stack is wanted.
 type unwinder struct {
-	arena  *crash.Arena
-	helper *crash.Helper
+	arena      *crash.Arena
+	helper     *crash.Helper
+	mayReadAll bool // with CAP_DAC_READ_SEARCH
 }
 
 // startUnwinder starts the process that unwinds, which keeps CAP_DAC_READ_SEARCH, and drops that from this one: before a probe is loaded, so that
@@ -118,7 +120,7 @@ func startUnwinder(stacks probes.Stacks) (*unwinder, error) {
 	if err != nil {
 		return nil, errors.Join(err, arena.Close())
 	}
-	started := &unwinder{arena, helper}
+	started := &unwinder{arena, helper, host.MayReadAllFiles()}
 	if err := host.DropFileReading(); err != nil {
 		return nil, errors.Join(err, started.close())
 	}
@@ -187,7 +189,7 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 		log.Printf("watching only the cgroup %s", scope.Directory)
 	}
 	if crashes := attached.Crashes; crashes != nil && crashes.NoPages != nil {
-		log.Printf("files of crashed programs that are gone, or in memory, are not copied, and their functions have no names: %v", crashes.NoPages)
+		log.Printf("%s: %v", filesNotCopied, crashes.NoPages)
 	}
 	if config.threadContext && !attached.ReadsContexts {
 		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")

@@ -26,6 +26,7 @@ const hello: Hello = {
     probe('signal_deliver'),
     probe('mark_victim', false, 'old kernel'),
   ],
+  stacks: null,
 };
 const notConnected: LoaderSnapshot = {
   connected: false,

@@ -252,6 +252,8 @@ export const helloSchema = object({
   /** Keys of one origin that can be armed. Absent in lines of older loaders, which arm none. */
   origin_keys_max: z._default(int, 0),
   probes: z.array(probe),
+  /** Whether stacks of crashes are copied, and what they lack. null: not known. Absent in lines of older loaders. */
+  stacks: z._default(z.nullable(object({ copied: text, missing: z.array(text) })), null),
 });
 export type Hello = z.output<typeof helloSchema>;
 
