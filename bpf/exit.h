@@ -13,6 +13,7 @@
 #include "crash_registers.h"
 #include "event.h"
 #include "features.h"
+#include "graceful_stop.h"
 #include "kernel.h"
 #include "load.h"
 #include "maps.h"
@@ -20,7 +21,6 @@
 #include "pending_facts.h"
 #include "repeats.h"
 #include "report.h"
-#include "signal_facts.h"
 #include "task.h"
 #include "trigger_thread.h"
 
@@ -96,10 +96,9 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 					 enum exit_probe probe)
 {
 	struct task_struct *leader = READ(task, group_leader);
-	struct pending_facts *facts;
 	__u32 *count, pending, status;
 	struct process_key key;
-	bool has_facts;
+	bool has_facts, is_graceful = false;
 
 	/* The slot of the array is nearly always 0 here, which saves a lookup in the hash. */
 	count = pending_count_of(READ(task, tgid));
@@ -113,18 +112,14 @@ static __always_inline void on_last_exit(struct task_struct *task, struct signal
 		return;
 	}
 	status = status_of(signal, leader);
-	if (!has_group_dead() || (probe != ONLY_PROBE && status) || pending & OVERLAP) {
+	if (!has_group_dead() || (probe != ONLY_PROBE && (status || has_facts)) || pending & OVERLAP) {
 		key = key_of(leader);
 		if (!first_report(&key))
 			return;
 	}
-	if (has_facts && status && !(status & STATUS_SIGNAL)) {
-		key = key_of(leader);
-		facts = bpf_map_lookup_elem(&pending_facts, &key);
-		if (facts)
-			mark_dequeued(&facts->signal, task);
-	}
-	if (!status)
+	if (has_facts && !(status & STATUS_SIGNAL))
+		is_graceful = stops_gracefully(task, leader) && !status;
+	if (!status && !is_graceful)
 		counters->exits_normal++;
 	else if (!count_repeat(task, leader, status, has_facts))
 		report(task, leader, signal, status, has_facts, counters);

@@ -17,6 +17,7 @@ import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import { isoTime } from './core/time.ts';
+import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
@@ -203,7 +204,7 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   if (meaning === null) effects.unknownRepeats(count);
   else {
     const { service: key, origin, cause, executable, sender, severity, resource } = meaning;
-    state.recent.add(key, origin, lastNs, count);
+    if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (meaning.metric) effects.countTermination(resource, meaning, origin, count);
     if (repeat.as === 'aggregated')
       state.loops.addCounted(
@@ -228,6 +229,7 @@ function armRepeats(
 ): void {
   const { outcome, subject, rule, service, verdict } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
+  if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
   const untilNs =
     outcome === 'aggregated'

@@ -69,8 +69,11 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
   const origin = originOf(death);
-  const service = serviceKey(victim, origin);
-  const terminations = recent.add(service, origin, death.time_ns);
+  const isGraceful = verdict.cause === 'graceful_stop';
+  const abnormal = serviceKey(victim, origin);
+  const terminations = recent.add(abnormal, origin, death.time_ns, isGraceful ? 0 : 1);
+  // Graceful stops use up no records of those that failed.
+  const service = isGraceful ? `${abnormal}/graceful_stop` : abnormal;
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
@@ -98,6 +101,6 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   });
   const { exe, args } = death.process;
   const { resource: whole, spanContext } = record;
-  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource: whole, spanContext });
+  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service: abnormal, resource: whole, spanContext });
   return { ...facts, outcome: 'reported', record };
 }

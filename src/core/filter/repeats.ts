@@ -17,7 +17,8 @@ export interface Meaning extends Omit<Candidate, 'key' | 'endedNs'> {
   readonly as: Repeat['as'];
   /** `key` of a candidate. */
   readonly service: string;
-  readonly errorType: string;
+  /** null: no error. */
+  readonly errorType: string | null;
   /** They are counted in the metric. */
   readonly metric: boolean;
 }

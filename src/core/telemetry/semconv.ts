@@ -133,6 +133,7 @@ export const LIMIT = 'whodunit.limit';
 
 export const CAUSE_VALUES = [
   'exit',
+  'graceful_stop',
   'fault',
   'abort',
   'self_signal',

@@ -6,7 +6,7 @@ import { causeOf } from './causes.ts';
 import { ignoredEvidence, otherEvidence, type Request, stackEvidence } from './evidence.ts';
 import { type Facts, factsOf } from './facts.ts';
 import * as frames from './frames.ts';
-import { isVictim, requestOriginOf, wasHandled } from './origin.ts';
+import { isGracefulStop, isVictim, requestOriginOf, wasHandled } from './origin.ts';
 import { decodeStatus, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
@@ -58,11 +58,14 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
 
 function exited(death: Death, exitCode: number): Verdict {
   const request = requestOf(death);
-  const handled = request !== null && wasHandled(request.signal, death.time_ns) ? request : null;
+  const isAnswer = (signal: Signal) =>
+    exitCode === 0 ? isGracefulStop(signal, death) : wasHandled(signal, death.time_ns);
+  const handled = request !== null && isAnswer(request.signal) ? request : null;
   const signal = handled?.signal ?? null;
+  const cause = exitCode === 0 && handled !== null ? 'graceful_stop' : 'exit';
   return {
-    cause: 'exit',
-    errorType: String(exitCode),
+    cause,
+    errorType: exitCode === 0 ? null : String(exitCode),
     signo: 0,
     exitCode,
     coreDumped: false,
@@ -75,7 +78,7 @@ function exited(death: Death, exitCode: number): Verdict {
     oomScope: null,
     oom: null,
     thread: null,
-    evidence: [`it exited with code ${exitCode}`, ...otherEvidence(death, 0, 'exit', request)],
+    evidence: [`it exited with code ${exitCode}`, ...otherEvidence(death, 0, cause, request)],
   };
 }
 

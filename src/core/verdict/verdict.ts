@@ -9,8 +9,8 @@ export type OomScope = OomScopeValue;
 
 export interface Verdict {
   readonly cause: Cause;
-  /** `error.type`: the signal's name, `oom_kill`, or the exit code. */
-  readonly errorType: string;
+  /** `error.type`: the signal's name, `oom_kill`, or the exit code. null: no error. */
+  readonly errorType: string | null;
   /** 0: the process exited. */
   readonly signo: number;
   /** null: a signal terminated the process. */

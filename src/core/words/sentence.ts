@@ -65,6 +65,8 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
   switch (verdict.cause) {
     case 'exit':
       return exitParts(verdict, sender, meaning);
+    case 'graceful_stop':
+      return { what: 'stopped gracefully', reason: `: it exited with code 0${afterRequest(verdict, sender)}` };
     case 'fault':
       return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
@@ -125,15 +127,16 @@ function kernelParts({ signal }: Verdict, name: string): Parts {
   return notification === null ? { what } : { what, reason: `: ${notification}` };
 }
 
-function exitParts(
-  { exitCode, signal, signalToExitNs }: Verdict,
-  sender: string | null,
-  meaning: string | null,
-): Parts {
-  const what = `exited with code ${exitCode}`;
-  if (signal === null || signalToExitNs === null) return { what: meaning === null ? what : `${what} (${meaning})` };
+function exitParts(verdict: Verdict, sender: string | null, meaning: string | null): Parts {
+  const what = `exited with code ${verdict.exitCode}`;
+  if (verdict.signal === null) return { what: meaning === null ? what : `${what} (${meaning})` };
+  return { what, reason: afterRequest(verdict, sender) };
+}
+
+function afterRequest({ signal, signalToExitNs }: Verdict, sender: string | null): string {
+  if (signal === null || signalToExitNs === null) return '';
   const by = sender === null ? '' : `, sent by ${sender}`;
-  return { what, reason: `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}` };
+  return `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}`;
 }
 
 function faultDetail(verdict: Verdict, victim: Named): string {

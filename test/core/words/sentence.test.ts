@@ -57,6 +57,10 @@ it.each<[Death, string]>([
     exitedWith(130, { request: kernelSignal(2, ['isig'], { action: 'handled' }) }),
     'exited with code 130 after 3.0 s, 1 ms after it handled SIGINT.',
   ],
+  [
+    exitedWith(0, { request: noinfoSignal(15, { action: 'handled', syscall: null, syscall_arch: null }) }),
+    'stopped gracefully after 3.0 s: it exited with code 0, 1 ms after it handled SIGTERM.',
+  ],
   [killedBy(11, { fault: fault(11, 1) }), 'crashed with SIGSEGV (SEGV_MAPERR at 0xbeef), after 3.0 s.'],
   [
     killedBy(11 | 0x80, { fault: fault(11, 128, { address: null, trap_nr: 13, tid: 1, thread_comm: 'gc' }) }),

@@ -13,17 +13,19 @@ import (
 
 // The beginnings and ends of programs in Python. `ready` is printed when the signals may come.
 const (
-	pythonStart = "import ctypes, os, signal, sys, threading, time\nTERM, HUP = signal.SIGTERM, signal.SIGHUP\nstop = lambda *_: sys.exit(0)\n"
+	pythonStart = "import os, signal, sys, time\nTERM, HUP = signal.SIGTERM, signal.SIGHUP\nstop = lambda *_: sys.exit(0)\n"
 	// untilInput exits with code 0 when the undertaker allows it.
 	untilInput   = "print('ready', flush=True)\nsys.stdin.readline()\n"
 	untilStopped = "print('ready', flush=True)\nwhile True: time.sleep(60)\n"
 
-	otherThreadExits = `asked = threading.Event()
-signal.signal(TERM, lambda *_: asked.set())
+	otherThreadExits = `import os, signal, threading, time
+asked = threading.Event()
+signal.signal(15, lambda *_: asked.set())
 threading.Thread(target=lambda: (asked.wait(), os._exit(0))).start()
 `
 	// A POSIX timer with SIGEV_SIGNAL.
-	timerOfItsOwn = `signal.signal(TERM, stop)
+	timerOfItsOwn = `import ctypes
+signal.signal(TERM, stop)
 libc, timer = ctypes.CDLL(None), ctypes.c_void_p()
 event = (ctypes.c_int * 16)(0, 0, TERM, 0)
 assert libc.timer_create(1, event, ctypes.byref(timer)) == 0
@@ -41,7 +43,7 @@ var gracefulCases = []deathCase{
 	{"sigterm-queued-then-exit-0", killed("queue", unix.SIGTERM, "exit-on", "SIGTERM", "0")},
 	{"ctrl-c-then-exit-0", onTerminal(typed(keyInterrupt), "exit-on", "SIGINT", "0")},
 	{"hangup-then-exit-0", onTerminal(hungUp, "exit-on", "SIGHUP", "0")},
-	{"other-thread-exits-0", signalled(unix.SIGTERM, "python3", "-c", pythonStart+otherThreadExits+untilStopped)},
+	{"other-thread-exits-0", signalled(unix.SIGTERM, "python3", "-c", otherThreadExits+untilStopped)},
 	{"sigwait-then-exit-0", signalled(unix.SIGTERM, "python3", "-c", blockScript+"signal.sigwait(term); sys.exit(0)")},
 	{"python-interrupt-then-exit-0", signalled(unix.SIGINT, "python3", "-c",
 		"import time\nprint('ready', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: pass")},
