@@ -474,7 +474,8 @@ describe('every metric', () => {
         expect(metric?.instrument).toBe(kinds[dataPointType] ?? (isMonotonic ? 'counter' : 'updowncounter'));
         expect(metric?.valueType).toBe(descriptor.valueType === ValueType.INT ? 'int' : 'double');
         for (const { attributes } of dataPoints) {
-          const keys = keysOf(metric?.uses.filter(({ requirement }) => requirement === 'required') ?? []);
+          const required = keysOf(metric?.uses.filter(({ requirement }) => requirement === 'required') ?? []);
+          const keys = 'error.type' in attributes ? [...required, 'error.type'] : required;
           const overflow = 'otel.metric.overflow' in attributes ? ['otel.metric.overflow'] : keys;
           expect(Object.keys(attributes).sort()).toEqual(overflow.sort());
         }
