@@ -80,7 +80,7 @@ struct crash_work {
 struct crash_slot {
 	struct process_key key;
 	__u64 sequence;
-	__u64 address; /* of the fault; of an abort, its instruction */
+	__u64 address; /* of the fault; of an abort, of the fault whose handler aborted, else its instruction */
 	struct thread_registers crashed;
 	struct thread_registers handled; /* of the last fault that the same thread took in a handler, 2 s ago at most */
 	struct stack_region regions[STACK_REGIONS];

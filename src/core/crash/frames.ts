@@ -69,7 +69,10 @@ export function leftOut({ found_by, function: name }: Frame): number | null {
   return found_by === 'cut' ? Number(LEFT_OUT.exec(name ?? '')?.[1] ?? 1) : null;
 }
 
-/** `leaf+0x1f (chain)`; `chain+0x1184` without a function, `0x7f0b172a8eec` without a module. A guess says so. */
+/**
+ * `leaf+0x1f (chain)`; `chain+0x1184` without a function, `0x55d4ce68a0b0 (chain)` if the file could not be read, `0x7f0b172a8eec`
+ * without a module. A guess says so.
+ */
 export function frameLabel(frame: Frame): string {
   const { function: name, module, offset, address, guess, found_by } = frame;
   const file = module === null ? null : cutText(fileName(module), MODULE_CHARS_MAX);
@@ -78,7 +81,8 @@ export function frameLabel(frame: Frame): string {
     const place = offset === 0 ? '' : `+0x${offset.toString(16)}`;
     return `${cutText(name, FUNCTION_CHARS_MAX)}${place}${file === null ? '' : ` (${file})`}${mark}`;
   }
-  return `${file === null ? frame.pc : `${file}+${address ?? '?'}`}${mark}`;
+  if (file === null) return `${frame.pc}${mark}`;
+  return `${address === null ? `${frame.pc} (${file})` : `${file}+${address}`}${mark}`;
 }
 
 /** The function, else the file, else the address. */

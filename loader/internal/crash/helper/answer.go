@@ -46,7 +46,7 @@ func framesOf(frames []unwind.Frame) []record.Frame {
 			PC: *record.Hexadecimal(frame.PC), Function: textOrNil(cut(frame.Function, functionBytesMax)), Offset: frame.Offset, Module: textOrNil(frame.Module),
 			BuildID: textOrNil(frame.BuildID), FoundBy: string(frame.FoundBy), Guess: frame.Guess,
 		}
-		if frame.Module != "" {
+		if frame.Address != 0 {
 			out[i].Address = record.Hexadecimal(frame.Address)
 		}
 	}
