@@ -231,7 +231,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
-	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != key.pid)
+	if (is_described(fact) && fact->sender.pid && fact->sender.pid != key.pid)
 		keep_sender(facts, &key, fact, other, kind);
 	if (!is_entry_of(facts, leader)) {
 		fact->signo = 0;

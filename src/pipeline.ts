@@ -3,7 +3,7 @@
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
 import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
-import { Last, Recent, Seen } from './core/filter/memory.ts';
+import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { filteredUntil, Repeats, type StoredRepeat } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
@@ -55,6 +55,7 @@ export interface State {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly endings: Endings;
   readonly repeats: Repeats;
   readonly latest: Last<RecentTermination>;
   /** Terminations received again: the loader resends what was not acknowledged. */
@@ -101,6 +102,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     recent: new Recent(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     restarts: new Restarts(),
+    endings: new Endings(),
     repeats: new Repeats(before?.repeats),
     latest: new Last(RECENT_MAX),
     duplicates: 0,

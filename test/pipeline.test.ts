@@ -19,7 +19,7 @@ import {
   type Settings,
 } from '../src/pipeline.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
-import { END, exitedWith, OFFSET, signal, victim } from './support/deadly.ts';
+import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
 
 const BOOT = 'first-boot';
@@ -208,6 +208,46 @@ describe('a graceful stop', () => {
     const effects = { ...pipeline.effects, sendSpan: ({ status }: { status: unknown }) => spans.push(status) };
     handleMessage({ ...pipeline, effects }, stopping(1), BOOT);
     expect(spans).toEqual([{ code: 0 }]);
+  });
+});
+
+describe('a parent whose child follows it', () => {
+  const child = (parent: Death['process']): Death => ({
+    ...killedBy(15, {
+      pdeath_signal: 15,
+      process: victim({ pid: 2 }),
+      signal: noinfoSignal(15, {
+        sender: actor({ pid: parent.pid, start_boottime_ns: parent.start_boottime_ns, exiting: true, exe: null }),
+        syscall: null,
+      }),
+    }),
+    seq: 2n,
+  });
+  const parent = victim({ pid: 1 });
+  const killed: Death = { ...killedBy(9, { signal: signal(9), process: parent }), seq: 1n };
+
+  it('is named, with how it ended and its record', () => {
+    const { pipeline } = build();
+    const before = handleMessage(pipeline, killed, BOOT);
+    const { body, attributes } = readRecord(handleMessage(pipeline, child(parent), BOOT)?.record as Uint8Array);
+    expect(body).toMatch(
+      /: its parent, bash \(pid 1, .*\).*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by bash \(pid 99, .*\.$/,
+    );
+    expect([attributes['whodunit.trigger.pid'], attributes['whodunit.trigger.termination.uid']]).toEqual([
+      1,
+      before?.uid,
+    ]);
+  });
+
+  it.each([
+    ['another process with its pid', { ...parent, start_boottime_ns: 1n }],
+    ['one of which nothing is known', victim({ pid: 3 })],
+  ])('is not said to have ended like %s', (_, other) => {
+    const { pipeline } = build();
+    handleMessage(pipeline, killed, BOOT);
+    const { body, attributes } = readRecord(handleMessage(pipeline, child(other), BOOT)?.record as Uint8Array);
+    expect(body).toMatch(/terminated \(PR_SET_PDEATHSIG\)\.$/);
+    expect(attributes['whodunit.trigger.termination.uid']).toBeUndefined();
   });
 });
 

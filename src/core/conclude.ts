@@ -5,7 +5,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
-import type { Recent, Seen } from './filter/memory.ts';
+import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import type { ArgumentsMode } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
@@ -21,6 +21,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { ending } from './words/sentence.ts';
 
 export interface Circumstances {
   readonly bootId: string;
@@ -31,6 +32,7 @@ export interface Circumstances {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly endings: Endings;
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -61,7 +63,8 @@ export type Conclusion =
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, observedNs, nowMs } = circumstances;
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, observedNs, nowMs } =
+    circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
@@ -83,11 +86,12 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const { executable } = victim;
   const said = { verdict, severity, sender, service, executable, resource };
   const facts = { kind: 'new', uid, origin, rule, subject, ...said } as const;
-  if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
-
-  const { cause, endedNs } = verdict;
-  if (loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs))
-    return { ...facts, outcome: 'aggregated', record: null };
+  const { cause, endedNs, trigger } = verdict;
+  const hasRecord =
+    rule.action === 'report' &&
+    !loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs);
+  endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
+  if (!hasRecord) return { ...facts, outcome: rule.action === 'report' ? 'aggregated' : 'filtered', record: null };
 
   const record = buildRecord({
     uid,
@@ -96,6 +100,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     resource: resourceOf(victim, host),
     crash: crashReport(death, verdict, argumentsMode),
     trace: traceContextOf(death, victim.context),
+    before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
   });

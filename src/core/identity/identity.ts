@@ -65,13 +65,16 @@ export interface Identities {
   readonly victim: VictimIdentity;
   /** null: the verdict names no process as the sender. */
   readonly sender: Identity | null;
+  /** null: the verdict names no process that made the kernel send the signal. */
+  readonly trigger: Identity | null;
 }
 
 /** The identities of the processes of one termination. */
-export function identify(death: Death, { sender }: Verdict, host: Host, mode: ArgumentsMode): Identities {
+export function identify(death: Death, { sender, trigger }: Verdict, host: Host, mode: ArgumentsMode): Identities {
   return {
     victim: victimOf(death, host, mode),
     sender: sender === null ? null : identityOf(sender, host, mode),
+    trigger: trigger === null ? null : identityOf(trigger.task, host, mode),
   };
 }
 

@@ -3,6 +3,7 @@
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashReport } from '../crash/crash.ts';
+import type { Ending } from '../filter/memory.ts';
 import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity } from '../identity/identity.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
@@ -28,6 +29,8 @@ export interface RecordInput {
   readonly resource: Attributes;
   /** null: it did not crash. */
   readonly crash: CrashReport | null;
+  /** How the process that triggered it had ended. null: not known. */
+  readonly before: Ending | null;
   /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
   /** Time at which the service read the event, ns since 1970. */
@@ -47,7 +50,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning, crash)),
+    body: visible(sentence(verdict, identities, meaning, crash, input.before?.words)),
     attributes: recordAttributes(input, meaning) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
@@ -98,6 +101,8 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     ...signalAttributes(verdict),
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
+    ...triggerAttributes(identities.trigger),
+    [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
     ...faultAttributes(verdict),
     ...crashAttributes(crash),
     ...oomAttributes(verdict),
@@ -146,6 +151,17 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
     [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
     [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+  ];
+}
+
+function triggerAttributes(trigger: Identity | null): Pair[] {
+  if (trigger === null) return [];
+  return [
+    [semconv.TRIGGER_PID, trigger.pid],
+    [semconv.TRIGGER_EXECUTABLE_NAME, trigger.name],
+    [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
+    [semconv.TRIGGER_USER_ID, trigger.user.uid],
+    [semconv.TRIGGER_USER_NAME, trigger.user.name],
   ];
 }
 

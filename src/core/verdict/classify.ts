@@ -9,6 +9,7 @@ import * as frames from './frames.ts';
 import { isGracefulStop, isVictim, requestOriginOf, wasHandled } from './origin.ts';
 import { decodeStatus, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
+import { triggerEvidence, triggerOf } from './trigger.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 
 /** The verdict on a termination. Pure; never throws. */
@@ -31,6 +32,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
   const { death, signo, signal } = facts;
   const rule = causeOf(facts);
   const { cause } = rule;
+  const trigger = triggerOf(cause, signal, death);
   const fault = cause === 'fault' || cause === 'seccomp' ? (facts.fault ?? handledFault(death, signo)) : null;
   return {
     cause,
@@ -42,6 +44,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     signal,
     disposition: facts.raisedAgain ? 'handled' : 'default',
     ...senderOf(rule.sender ?? facts.origin, signal),
+    trigger,
     fault,
     refusedCall: cause === 'seccomp' ? callOf(fault) : null,
     oomScope: cause === 'oom_kill' ? oomScope(death, signal) : null,
@@ -49,6 +52,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     thread: firstThread(fault, signal, death),
     evidence: [
       ...rule.evidence(facts),
+      ...triggerEvidence(trigger, signal),
       ...stackEvidence(signal),
       ...ignoredEvidence(facts.ignored),
       ...otherEvidence(death, signo, cause, signal === death.request ? null : requestOf(death)),
@@ -63,6 +67,7 @@ function exited(death: Death, exitCode: number): Verdict {
   const handled = request !== null && isAnswer(request.signal) ? request : null;
   const signal = handled?.signal ?? null;
   const cause = exitCode === 0 && handled !== null ? 'graceful_stop' : 'exit';
+  const trigger = triggerOf(null, signal, death);
   return {
     cause,
     errorType: exitCode === 0 ? null : String(exitCode),
@@ -73,12 +78,17 @@ function exited(death: Death, exitCode: number): Verdict {
     signal,
     disposition: handled === null ? null : 'handled',
     ...senderOf(handled?.origin ?? null, signal),
+    trigger,
     fault: null,
     refusedCall: null,
     oomScope: null,
     oom: null,
     thread: null,
-    evidence: [`it exited with code ${exitCode}`, ...otherEvidence(death, 0, cause, request)],
+    evidence: [
+      `it exited with code ${exitCode}`,
+      ...otherEvidence(death, 0, cause, request),
+      ...triggerEvidence(trigger, signal),
+    ],
   };
 }
 

@@ -33,6 +33,7 @@ const EXITED = {
   senderKind: null,
   sender: null,
   fault: null,
+  trigger: null,
   refusedCall: null,
   oomScope: null,
   oom: null,
