@@ -73,9 +73,10 @@ function recordOf(name: string) {
     identities,
     resource,
     crash: null,
-    before: null,
     trace: null,
     observedNs: 0n,
+    memory: null,
+    before: null,
     recent: 1,
   };
   return { record: buildRecord(input), resource };

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "crash_files.h"
 #include "crash_maps.h"
 #include "crash_message.h"
 #include "crash_modules.h"
@@ -136,6 +137,7 @@ __noinline __u64 capture_crash(__u32 user)
 	claim->sequence = sequence;
 	claim->origin = record->event.origin;
 	fill_slot(which, sequence);
+	claim->page_set = copy_files(user, which);
 	__sync_fetch_and_add(&directory->captured, 1); /* also a barrier: the loader reads the slot after its state */
 	claim->state = SLOT_FULL;
 	record->crash.capture = CAPTURE_SLOT;
@@ -179,7 +181,7 @@ static __always_inline bool exits_after_fault(struct crash_registers *registers)
 }
 
 /* Appends the reference to what was copied, at the exit. */
-__noinline __u64 append_crash(__u64 at)
+static __always_inline __u64 append_crash(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct crash_registers *registers;

@@ -27,6 +27,7 @@ const UNWINDER = join(ROOT, 'loader/internal/unwind');
 const CHAIN = join(UNWINDER, 'testdata/crashes.c');
 const FAULTS = join(PROGRAMS, 'faults.c');
 const PLAIN = ['-w', '-pthread', '-fno-stack-protector'];
+const WITHOUT_TABLES = ['-fno-asynchronous-unwind-tables', '-fno-unwind-tables'];
 const HARDENED = ['-w', '-pthread', '-fstack-protector-strong', '-D_FORTIFY_SOURCE=2'];
 
 /** Stripped: output, compiler, arguments. */
@@ -45,7 +46,13 @@ const NAMED: typeof STRIPPED = [
   ['musl-static', 'musl-gcc', '-O2', '-static', ...PLAIN, CHAIN],
   ['faults', 'gcc', '-O2', ...HARDENED, FAULTS],
   ['libcrashes.so', 'gcc', '-O2', '-w', '-shared', '-fPIC', join(PROGRAMS, 'library.c')],
+  ['c-without-tables', 'gcc', '-O2', '-fomit-frame-pointer', ...WITHOUT_TABLES, ...PLAIN, CHAIN],
+  ['c-frame-pointers', 'gcc', '-O2', '-fno-omit-frame-pointer', ...WITHOUT_TABLES, ...PLAIN, CHAIN],
+  ['classes', 'g++', '-O2', '-w', '-pthread', join(PROGRAMS, 'classes.cc')],
   ['throws', 'g++', '-O2', '-w', '-pthread', join(UNWINDER, 'testdata/throws.cc')],
+  ...(process.arch === 'x64'
+    ? [['assembly', 'gcc', '-O2', join(PROGRAMS, 'assembly.c'), join(PROGRAMS, 'assembly.s')] as const]
+    : []),
   ['panics', 'rustc', '-O', '-C', 'panic=abort', join(UNWINDER, 'testdata/panics.rs')],
 ];
 const GO_FLAGS = ['-trimpath', '-ldflags=-s -w'];

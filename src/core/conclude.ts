@@ -7,7 +7,7 @@ import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
-import type { ArgumentsMode } from './identity/arguments.ts';
+import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
 import { identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
@@ -68,7 +68,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
-  const verdict = classify(death);
+  const verdict = classify(argumentsMode === 'off' ? withoutArguments(death) : death);
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
   const origin = originOf(death);
@@ -81,7 +81,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
   const resource = countedResource(victim, host);
-  const severity = severityOf(verdict);
+  const severity = severityOf(verdict, identities.role);
   const sender = identities.sender?.name ?? null;
   const { executable } = victim;
   const said = { verdict, severity, sender, service, executable, resource };
@@ -93,6 +93,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
   if (!hasRecord) return { ...facts, outcome: rule.action === 'report' ? 'aggregated' : 'filtered', record: null };
 
+  const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
     verdict,
@@ -103,6 +104,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
+    memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
   });
   const { exe, args } = death.process;
   const { resource: whole, spanContext } = record;

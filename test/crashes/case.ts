@@ -15,6 +15,8 @@ export interface Case {
    * The functions, innermost first. Others may lie between, but none of the program's own file: of that, all functions are listed.
    */
   readonly functions: readonly string[];
+  /** Functions of the program's own file that may be anywhere. */
+  readonly also?: readonly string[];
   /** What the sentence says after the first colon, without the place. undefined: nothing. */
   readonly says: string | RegExp | undefined;
   /** The function that the sentence names. null: none. */
@@ -25,6 +27,8 @@ export interface Case {
   readonly guesses?: boolean;
   /** The stack does not reach the thread's first function. */
   readonly incomplete?: boolean;
+  /** The stack is copied only where that is done at the exit. */
+  readonly onlyAtExit?: boolean;
   /** The program is copied first, to a path that it can unlink. */
   readonly copied?: boolean;
 }

@@ -12,14 +12,20 @@ import { type Crashed, crash, type Line } from './crashed.ts';
 
 /** Programs that crash at the same time. */
 const TOGETHER = 4;
-const { WHODUNIT_TEST_CRASHES_TIMES: times = '1', WHODUNIT_TEST_CRASHES_ONLY: only = '' } = process.env;
+const {
+  WHODUNIT_TEST_CRASHES_TIMES: times = '1',
+  WHODUNIT_TEST_CRASHES_ONLY: only = '',
+  WHODUNIT_TEST_CRASHES_STACK: stack = '1',
+} = process.env;
 
 /** Crashes of the machine's other programs are not watched. */
 const cgroup = makeCgroup('crashes', 'v2');
-const watch = watched({ WHODUNIT_REPORT: 'all' }, { WHODUNIT_SCOPE: cgroup.path });
+const watch = watched({ WHODUNIT_REPORT: 'all' }, { WHODUNIT_SCOPE: cgroup.path, WHODUNIT_STACK: stack });
 afterAll(() => cgroup.remove());
 
-const cases = [...C, ...FAULTS, ...LANGUAGES].filter(({ name }) => name.includes(only));
+const cases = [...C, ...FAULTS, ...LANGUAGES]
+  .filter(({ name }) => name.includes(only))
+  .filter(({ onlyAtExit }) => !onlyAtExit || stack !== 'delivery');
 it.each(cases)(`$name (${times} times)`, async (one) => {
   for (let done = 0; done < Number(times); done += TOGETHER) {
     const batch = Math.min(TOGETHER, Number(times) - done);
@@ -30,7 +36,7 @@ it.each(cases)(`$name (${times} times)`, async (one) => {
 
 /** Functions of a C library or a runtime, which a static program has in its own file. */
 const RUNTIME =
-  /^(?:__?libc_start\w*|libc_start_main\w*|start_thread|__clone3?|_+pthread_kill\w*|gsignal|raise|abort|__assert\w*|__libc_message|_start_c|std::.*)$/;
+  /^(?:__?libc_start\w*|libc_start_main\w*|start_thread|__clone3?|_+pthread_kill\w*|gsignal|__restore_sigs|raise|abort|__assert\w*|__libc_message|_start_c|std::.*)$/;
 
 function check(one: Case, { record, lines, names, own, ending }: Crashed): void {
   const { attributes, body } = record;
@@ -46,7 +52,7 @@ function check(one: Case, { record, lines, names, own, ending }: Crashed): void 
   ).toEqual([]);
   expect(missing(lines, one.functions), all).toEqual([]);
   expect(
-    own.filter((name) => !one.functions.includes(name) && !RUNTIME.test(name)),
+    own.filter((name) => ![...one.functions, ...(one.also ?? [])].includes(name) && !RUNTIME.test(name)),
     all,
   ).toEqual([]);
   expect(sentenceOf(String(body)), all).toEqual(

@@ -75,7 +75,7 @@ function withoutCrash(death: Death, verdict: Verdict): CrashReport | null {
 }
 
 /** How long after a fault an exit is its consequence. */
-const CONSEQUENCE_NS = 100_000_000n;
+const CONSEQUENCE_NS = 1_000_000_000n;
 
 /**
  * A fault, a handler that took it, and an exit at once: as Go programs end that panic. Virtual machines handle faults all the time: theirs

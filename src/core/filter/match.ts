@@ -9,9 +9,9 @@ import type { Rule, Subject } from './rules.ts';
 
 /** The facts for the rules. Arguments are redacted in every mode, and only if a rule reads them. */
 export function subjectOf(verdict: Verdict, victim: VictimIdentity): Subject {
-  const { placement, user } = victim;
+  const { placement, user, executableName } = victim;
   return {
-    executable: victim.executable === null ? [victim.name] : [victim.executable, victim.name],
+    executable: victim.executable === null ? [executableName] : [victim.executable, executableName],
     cgroup: victim.cgroup,
     container: placement.containerId,
     unit: placement.unit,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The origin of a signal, as far as it follows from the signal alone. Based on kernel/signal.c and docs/kernel-facts.md section 3:
 // `current` is the sender only if it made a call that sends the signal (calls.ts). causes.ts decides the cause.
-import { displayName } from '../display-name.ts';
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { callThatSent, isCodeOfCall } from './calls.ts';
 import { HANGUP, has } from './frames.ts';
@@ -44,7 +43,7 @@ export function isRaisedAgain(signal: Signal, death: Death): boolean {
 }
 
 /** Java virtual machines print their threads on SIGQUIT, and go on. */
-const PRINTS_ON_SIGQUIT = 'java';
+const PRINTS_ON_SIGQUIT = /(?:^|\/)java$/;
 
 /**
  * Whether an exit with code 0 answers this request: of another process, handled, and recently enough (`bpf/graceful_stop.h`). SIGHUP and
@@ -54,13 +53,17 @@ export function isGracefulStop(request: Signal, death: Death): boolean {
   const { signo, action, time_ns: timeNs } = request;
   const origin = requestOriginOf(request, death);
   if (action !== 'handled' || origin === 'self' || origin === 'kernel') return false;
-  if (signo === SIGQUIT && displayName(death.process) === PRINTS_ON_SIGQUIT) return false;
+  if (signo === SIGQUIT && printsOnSigquit(death.process)) return false;
   return death.time_ns - timeNs <= (STOP_REQUESTS.has(signo) ? REQUEST_GRACE_NS : RERAISE_NS);
 }
 
 /** Whether all terminations with the repeat key of this graceful stop are such: the key has the code of the request, but not its signal. */
 export function isCertainStop({ request, process }: Death): boolean {
-  return request !== null && isCodeOfCall(request.code) && displayName(process) !== PRINTS_ON_SIGQUIT;
+  return request !== null && isCodeOfCall(request.code) && !printsOnSigquit(process);
+}
+
+function printsOnSigquit({ exe, comm }: Death['process']): boolean {
+  return PRINTS_ON_SIGQUIT.test(exe ?? comm);
 }
 
 /** Whether the process handled the request, and recently enough for an action at `timeNs` to be its consequence. */

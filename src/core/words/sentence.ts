@@ -5,9 +5,10 @@
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { notificationOf } from '../verdict/notification.ts';
-import { SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
+import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { faultLabel } from './labels.ts';
+import { signalClause } from './signal-meanings.ts';
 import { duration, size } from './units.ts';
 
 /** Why and where a process crashed. null: not known. */
@@ -17,23 +18,23 @@ export interface CrashClause {
 }
 
 /**
- * The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. `before`: how the
- * process that triggered it had ended (ending()); null: not known.
+ * The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. `stop`: what it means
+ * that this sender stopped it; null: nothing more. `before`: how the process that triggered it had ended (ending()); null: not known.
  */
 export function sentence(
   verdict: Verdict,
   identities: Identities,
   meaning: string | null,
   crash: CrashClause | null,
+  stop: string | null = null,
   before: string | null = null,
 ): string {
   const { victim } = identities;
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
-  const parts = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
-  const { what } = parts;
-  const reason = before === null || parts.reason === undefined ? parts.reason : `${parts.reason}; it ${before}`;
-  const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
+  const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
+  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}`;
+  const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
   return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
 }
 
@@ -113,25 +114,33 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
     case 'resource_limit':
       return {
         what: `was killed by ${signal}`,
-        reason: verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it reached its CPU time limit',
+        ...meaningOf(verdict),
       };
     case 'broken_pipe':
-      return { what: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
+      return { what: `was terminated by ${signal}`, ...meaningOf(verdict) };
     case 'hangup':
-      return { what: `was terminated by ${signal}`, reason: `: ${actLabel(verdict, labels.trigger)}` };
+      return verdict.trigger === null
+        ? { what: `was terminated by ${signal}`, ...meaningOf(verdict) }
+        : { what: `was terminated by ${signal}`, reason: `: ${actLabel(verdict, labels.trigger)}` };
+    case 'timer':
+      return { what: `was terminated by ${signal}`, ...meaningOf(verdict) };
     case 'terminal':
       return { what: `was interrupted from its terminal with ${signal}${keyLabel(verdict.signo)}` };
-    case 'timer':
-      return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
       return { what: `was killed by ${signal}`, reason: `: ${actLabel(verdict, labels.trigger)}` };
     case 'namespace_exit':
-      return { what: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
+      return { what: `was killed by ${signal}`, ...meaningOf(verdict) };
     case 'kernel':
       return kernelParts(verdict, signal);
     case 'unknown':
       return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
+}
+
+/** In the words of `whodunit explain`. */
+function meaningOf({ signo, cause }: Verdict): Pick<Parts, 'reason'> {
+  const clause = signalClause(signo, cause);
+  return clause === null ? {} : { reason: `: ${clause}` };
 }
 
 /** A cause that has a reason of its own keeps it: the place follows. */

@@ -30,8 +30,10 @@ const BUILDS: readonly Case[] = [
   chain('c-fixed', '-O3 at a fixed address, stripped'),
   chain('c-clang', 'by clang, stripped'),
   chain('c-debugdata', 'with names in .gnu_debugdata'),
+  chain('c-without-tables', 'without tables and frame pointers'),
+  chain('c-frame-pointers', 'without tables, with frame pointers', { guesses: true }),
   chain('musl', 'with musl', { guesses: true }),
-  chain('musl-static', 'with musl, static', { guesses: true, incomplete: true }),
+  chain('musl-static', 'with musl, static', { guesses: true }),
 ];
 
 const JUMPS: readonly Case[] = ['c', 'c-static', 'c-clang'].flatMap((program) => [
@@ -155,4 +157,45 @@ const OTHERS: readonly Case[] = [
   }),
 ];
 
-export const C: readonly Case[] = [...BUILDS, ...JUMPS, ...STACKS, ...OTHERS];
+/** The C library has no tables. */
+const MUSL: readonly Case[] = ['musl', 'musl-static'].flatMap((program) => [
+  way('assert', program, {
+    ends: 'SIGABRT',
+    functions: ['raise', 'abort', '__assert_fail', 'asserts', 'outer', 'main'],
+    says: 'an assertion failed',
+    place: 'asserts',
+    guesses: true,
+  }),
+  way('abort', program, {
+    ends: 'SIGABRT',
+    functions: ['raise', 'abort', 'aborts', 'outer', 'main'],
+    says: 'it called abort()',
+    place: 'aborts',
+    guesses: true,
+  }),
+  way('handler', program, {
+    ends: 'SIGSEGV',
+    functions: ['in_handler', 'handler', '<signal handler called>', 'raise', 'interrupted', 'outer', 'main'],
+    says: NULL_WRITE,
+    place: 'in_handler',
+    guesses: true,
+  }),
+]);
+
+const ASSEMBLY: Case = {
+  name: 'assembly without tables',
+  command: [built('assembly')],
+  ends: 'SIGSEGV',
+  functions: ['written_by_hand', 'calls_by_hand', 'caller', 'main'],
+  says: NULL_WRITE,
+  place: 'written_by_hand',
+};
+
+export const C: readonly Case[] = [
+  ...BUILDS,
+  ...JUMPS,
+  ...STACKS,
+  ...OTHERS,
+  ...MUSL,
+  ...(process.arch === 'x64' ? [ASSEMBLY] : []),
+];

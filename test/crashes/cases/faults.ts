@@ -95,8 +95,8 @@ const ABORTS: readonly Case[] = [
 ];
 
 const RECURSIONS: readonly Case[] = [
-  fault('two functions', 'SIGSEGV', ['ping', 'pong'], OVERFLOW, { place: null, incomplete: true }),
-  fault('thread overflow', 'SIGSEGV', ['ping', 'pong'], OVERFLOW, { place: null, incomplete: true }),
+  fault('two functions', 'SIGSEGV', ['ping'], OVERFLOW, { also: ['pong'], place: null, incomplete: true }),
+  fault('thread overflow', 'SIGSEGV', ['ping'], OVERFLOW, { also: ['pong'], place: null, incomplete: true }),
   fault('many frames', 'SIGSEGV', ['writes', 'bounded'], NULL_WRITE),
 ];
 
@@ -114,14 +114,15 @@ const HANDLERS: readonly Case[] = [
     11,
     ['writes', 'reported'],
     /^null dereference \(write of p\), [\d.]+ [mµ]s before, which a handler took$/,
+    { onlyAtExit: true },
   ),
   fault('handler returns', 'SIGSEGV', ['writes', 'reported'], NULL_WRITE),
   fault(
     'handled overflow',
     'SIGABRT',
-    ['abort', 'aborts_again', '<signal handler called>', 'ping', 'pong'],
+    ['abort', 'aborts_again', '<signal handler called>', 'ping'],
     /^stack overflow \(recursion of p[io]ng, p[io]ng\), whose handler aborted$/,
-    { place: null, incomplete: true },
+    { also: ['pong'], place: null, incomplete: true },
   ),
   fault(
     'nested signals',
@@ -134,6 +135,12 @@ const HANDLERS: readonly Case[] = [
 const PROCESSES: readonly Case[] = [
   fault('vfork', 'SIGSEGV', ['writes', 'in_child'], NULL_WRITE, { child: 'SIGSEGV' }),
   fault('library', 'SIGSEGV', ['compare', 'qsort_r', 'sorts', 'library_entry', 'in_library'], NULL_WRITE),
+  fault('unlinked', 'SIGSEGV', ['last_name', 'walks', 'unlinks_itself'], 'null dereference (read of p)', {
+    copied: true,
+  }),
+  fault('replaced', 'SIGSEGV', ['last_name', 'walks', 'replaces_itself'], 'null dereference (read of p)', {
+    copied: true,
+  }),
 ];
 
 export const FAULTS: readonly Case[] = [

@@ -17,6 +17,61 @@ const GO_32: Case = {
   unknown: 'stacks of 32-bit processes are not unwound',
 };
 
+/** A way of classes.cc. The first function is the place. */
+const classes = (
+  way: string,
+  ends: NodeJS.Signals,
+  before: readonly string[],
+  functions: readonly string[],
+  says: string,
+): Case => ({
+  name: `C++ ${way}`,
+  command: [built('classes'), way],
+  ends,
+  functions: [...before, ...functions, 'main'],
+  says,
+  place: functions[0] ?? null,
+});
+
+const CPP: readonly Case[] = [
+  classes(
+    'pure virtual',
+    'SIGABRT',
+    ['abort', '__cxa_pure_virtual'],
+    ['Base::calls(int)', 'Base::Base()'],
+    'call of a pure virtual function: the object was not yet or no longer there',
+  ),
+  classes(
+    'noexcept',
+    'SIGABRT',
+    ['abort', '__gxx_personality_v0', '__cxa_throw'],
+    ['throws_nothing(int)'],
+    'a C++ exception reached a function that may let none pass (noexcept)',
+  ),
+  classes(
+    'another type is caught',
+    'SIGABRT',
+    ['abort', 'std::terminate()', '__cxa_throw'],
+    ['out_of_range(int)', 'catches_others(int)'],
+    'uncaught C++ exception',
+  ),
+  classes(
+    'lambda',
+    'SIGSEGV',
+    [],
+    ['in_lambda(int)::{lambda(int)#1}::operator()(int) const', 'in_lambda(int)'],
+    'null dereference (write of p)',
+  ),
+  classes('cold part', 'SIGSEGV', [], ['unlikely(int)'], 'null dereference (write of p)'),
+  classes(
+    'thread that is not joined',
+    'SIGABRT',
+    ['abort', 'std::terminate()'],
+    ['forgets_thread(int)'],
+    'std::terminate(): an exception where none may pass, or a thread that was destroyed before it was joined',
+  ),
+];
+
 const COMPILED: readonly Case[] = [
   {
     name: 'C++ exception that no one catches, in a thread',
@@ -60,6 +115,7 @@ const COMPILED: readonly Case[] = [
   },
   {
     name: 'Go nil dereference that exits with 2, stripped',
+    onlyAtExit: true,
     command: [built('go')],
     ends: 2,
     functions: GO_FUNCTIONS,
@@ -128,4 +184,4 @@ const INTERPRETED: readonly Case[] = [
   },
 ];
 
-export const LANGUAGES: readonly Case[] = [...COMPILED, ...INTERPRETED];
+export const LANGUAGES: readonly Case[] = [...CPP, ...COMPILED, ...INTERPRETED];
