@@ -76,6 +76,7 @@ function recordOf(name: string) {
     trace: null,
     observedNs: 0n,
     memory: null,
+    before: null,
     recent: 1,
   };
   return { record: buildRecord(input), resource };

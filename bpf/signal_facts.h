@@ -23,6 +23,10 @@
 #include "task.h"
 #include "trigger_thread.h"
 
+/* A process that exits later than this after a request exits for another reason. As in src/core/verdict/origin.ts. */
+#define REQUEST_GRACE_NS 600000000000ull /* after one that asks to stop */
+#define RERAISE_NS 60000000000ull	 /* after one that may also ask to reload, or to dump */
+
 /* include/trace/events/signal.h */
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED 1
@@ -42,13 +46,19 @@ static __always_inline __u32 action_of(unsigned long handler)
 	return handler == SIG_DFL ? ACTION_DEFAULT : handler == SIG_IGN ? ACTION_IGNORED : ACTION_HANDLED;
 }
 
+/* task is the only thread, or the last one: signals to others are gone. */
+static __always_inline bool is_pending(struct task_struct *task, __u32 signo)
+{
+	return HAS(READ(task, signal, shared_pending.signal.sig[0]) | READ(task, pending.signal.sig[0]), signo);
+}
+
 /*
  * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2)
  * or signalfd(2): the process handled it. Unknown if it was sent to a single thread, or if a tracer may have suppressed it.
  */
 static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
 {
-	if (!HAS(REQUESTS, fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
+	if (!HAS(REQUESTS | BIT(SIGABRT), fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
 		return;
 	if (!HAS(READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
 		fact->action = ACTION_HANDLED;
@@ -58,6 +68,22 @@ static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_
 static __always_inline bool is_self_sent(const struct signal_fact *fact, const struct pending_facts *facts)
 {
 	return fact->sender.pid == facts->key.pid && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
+}
+
+/* At the exit of the last thread: a request that it dequeued is its request, unless a later one is, or another process's. */
+static __always_inline void settle_request(struct pending_facts *facts, struct task_struct *task)
+{
+	struct signal_fact *dequeued = &facts->signal, *request = &facts->request;
+
+	if (!dequeued->signo)
+		return;
+	mark_dequeued(dequeued, task);
+	if (dequeued->committed || dequeued->action != ACTION_HANDLED)
+		return;
+	if (request->signo && (request->time_ns > dequeued->time_ns || dequeued->sender.pid == facts->key.pid))
+		return;
+	*request = *dequeued;
+	dequeued->signo = 0;
 }
 
 /* Keeps a blocked termination request as the request, before another signal overwrites it. */
@@ -94,6 +120,14 @@ static __always_inline struct siginfo_words read_siginfo(unsigned long siginfo)
 	if (siginfo >= SIGINFO_REAL)
 		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
 	return words;
+}
+
+/* Whether the process handled this request so shortly ago that an exit now would answer it. */
+static __always_inline bool is_recent(const struct signal_fact *request)
+{
+	if (!request->signo || request->action != ACTION_HANDLED)
+		return false;
+	return bpf_ktime_get_boot_ns() - request->time_ns <= (HAS(STOPS, request->signo) ? REQUEST_GRACE_NS : RERAISE_NS);
 }
 
 static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
@@ -197,6 +231,9 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	/* The first requester counts: runtimes handle the request and raise the same signal again (Go does so twice). */
 	if (is_request && fact->signo && fact->sender.pid != facts->key.pid && sender.pid == facts->key.pid)
 		return;
+	/* What is ignored explains no exit: it does not displace what may. */
+	if (is_request && action != ACTION_HANDLED && is_recent(fact))
+		return;
 	facts->threads = READ(victim, signal, nr_threads);
 
 	fact->time_ns = bpf_ktime_get_boot_ns();
@@ -211,7 +248,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
-	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != key.pid)
+	if (is_described(fact) && fact->sender.pid && fact->sender.pid != key.pid)
 		keep_sender(facts, &key, fact, other, kind);
 	if (!is_entry_of(facts, leader)) {
 		fact->signo = 0;

@@ -185,7 +185,7 @@ int on_exit_mm_release(__u64 *ctx)
 	/*
 	 * During a core dump, the other threads wait after this point with the group's code set, but without SIGNAL_GROUP_EXIT.
 	 */
-	if (!status_of(signal, leader) && !READ(signal, group_exit_code))
+	if (!status_of(signal, leader) && !READ(signal, group_exit_code) && !may_stop_gracefully(task, leader, signal))
 		return 0;
 	/* If current called exit_group(), overwrite the snapshot: the first exiting thread could not know the caller. */
 	is_caller = wants_thread_context && mark_exit_group_caller(task);

@@ -82,8 +82,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	defer func() { err = errors.Join(err, closeCrashes()) }()
 	hello := wire.Hello{
 		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
-		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status,
-		Stacks: stacksStatus(config.stacks, attached, unwinder.mayReadAll),
+		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status, Stacks: stacksStatus(config.stacks, attached, unwinder.mayReadAll),
 	}
 	if err := confine(log, attached.TryServing); err != nil {
 		return err

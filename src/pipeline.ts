@@ -3,7 +3,7 @@
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
 import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
-import { Last, Recent, Seen } from './core/filter/memory.ts';
+import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { filteredUntil, Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
@@ -17,6 +17,7 @@ import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import { isoTime } from './core/time.ts';
+import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
@@ -52,6 +53,7 @@ export interface State {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly endings: Endings;
   readonly repeats: Repeats;
   readonly latest: Last<Latest>;
   /** Terminations received again: the loader resends what was not acknowledged. */
@@ -98,6 +100,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     recent: new Recent(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     restarts: new Restarts(),
+    endings: new Endings(),
     repeats: new Repeats(before?.repeats),
     latest: new Last(RECENT_MAX),
     duplicates: 0,
@@ -202,8 +205,8 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { key, origin, resource, metric } = meaning;
-    state.recent.add(key, origin, lastNs, count);
+    const { key, origin, cause, resource, metric } = meaning;
+    if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
     const firstAtNs = firstNs + repeat.clock_offset_ns;
     if (repeat.as === 'aggregated') state.loops.addCounted({ ...meaning, endedNs }, count, firstAtNs, clock.steadyMs());
@@ -223,6 +226,7 @@ function armRepeats(
 ): void {
   const { outcome, subject, rule, candidate, verdict } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
+  if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
   const untilNs =
     outcome === 'aggregated'

@@ -5,7 +5,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
-import type { Recent, Seen } from './filter/memory.ts';
+import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
@@ -20,6 +20,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { ending } from './words/sentence.ts';
 
 export interface Circumstances {
   readonly bootId: string;
@@ -30,6 +31,7 @@ export interface Circumstances {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly endings: Endings;
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -52,23 +54,30 @@ export type Conclusion =
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, observedNs, nowMs } = circumstances;
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, observedNs, nowMs } =
+    circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
   const verdict = classify(argumentsMode === 'off' ? withoutArguments(death) : death);
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
-  const candidate = candidateOf(verdict, identities, originOf(death), host);
-  const { key, origin, endedNs } = candidate;
-  const terminations = recent.add(key, origin, death.time_ns);
+  const origin = originOf(death);
+  const isGraceful = verdict.cause === 'graceful_stop';
+  const service = serviceKey(victim, origin);
+  const terminations = recent.add(service, origin, death.time_ns, isGraceful ? 0 : 1);
+  // Graceful stops use up no records of those that failed.
+  const key = isGraceful ? `${service}/graceful_stop` : service;
+  const candidate = candidateOf(key, origin, verdict, identities, host);
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
   const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
-  if (rule.action !== 'report') return { ...without, outcome: 'filtered' };
-  if (loops.add(candidate, nowMs)) return { ...without, outcome: 'aggregated' };
+  const hasRecord = rule.action === 'report' && !loops.add(candidate, nowMs);
+  endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
+  if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
 
+  const { endedNs, trigger } = verdict;
   const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
@@ -77,19 +86,26 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     resource: resourceOf(victim, host),
     crash: crashReport(death, verdict, argumentsMode),
     trace: traceContextOf(death, victim.context),
+    before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
     memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
   });
   const { exe, args } = death.process;
   const { resource, spanContext } = record;
-  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service: key, resource, spanContext });
+  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource, spanContext });
   return { ...without, outcome: 'reported', record };
 }
 
-function candidateOf(verdict: Verdict, { victim, sender, role }: Identities, origin: OriginKey, host: Host): Candidate {
+function candidateOf(
+  key: string,
+  origin: OriginKey,
+  verdict: Verdict,
+  { victim, sender, role }: Identities,
+  host: Host,
+): Candidate {
   return {
-    key: serviceKey(victim, origin),
+    key,
     origin,
     endedNs: verdict.endedNs,
     cause: verdict.cause,

@@ -2,7 +2,7 @@
 // The arguments of conclude() besides the event, for tests: empty state, everything is reported, nothing aggregated.
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
-import { Recent, Seen } from '../../src/core/filter/memory.ts';
+import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
 import { rulesOf } from '../../src/core/filter/rules.ts';
 import { Restarts } from '../../src/core/telemetry/restart.ts';
 import type { Death } from '../../src/core/wire/event.ts';
@@ -18,6 +18,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     recent: new Recent(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
     restarts: new Restarts(),
+    endings: new Endings(),
     observedNs: 1_795_455_345_900_000_001n,
     nowMs: 0,
     ...changes,

@@ -14,7 +14,8 @@ export const KEYS_MAX = 1024;
 /** What the terminations with one key count as. */
 export interface Meaning extends Omit<Candidate, 'endedNs'> {
   readonly as: Repeat['as'];
-  readonly errorType: string;
+  /** null: no error. */
+  readonly errorType: string | null;
   /** They are counted in the metric. */
   readonly metric: boolean;
 }

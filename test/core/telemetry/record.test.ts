@@ -328,6 +328,7 @@ describe('the severity', () => {
     ['kernel', 9, null, 'ERROR'],
     ['unknown', 15, null, 'ERROR'],
     ['exit', 0, 143, 'ERROR'],
+    ['graceful_stop', 0, 0, 'INFO'],
   ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
     expect(severityOf({ cause, signo, exitCode }, null).text).toBe(text);
   });

@@ -43,7 +43,7 @@ const exitingTask = actor({ exiting: true });
 const [X86_64, I386, ARM64, ARM] = [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM];
 const X32_BIT = 0x40000000;
 
-type Expected = readonly [cause: string, errorType: string, senderKind: string | null];
+type Expected = readonly [cause: string, errorType: string | null, senderKind: string | null];
 
 const summary = ({ cause, errorType, senderKind }: Verdict): Expected => [cause, errorType, senderKind];
 

@@ -33,6 +33,7 @@ var kernelCases = []deathCase{
 	{"namespace-init-exits", namespaceExit(initExits)},
 	{"parent-death", parentDeath(unix.SIGTERM)},
 	{"parent-death-sigkill", parentDeath(unix.SIGKILL)},
+	{"parent-killed", parentKilled},
 	{"parent-thread-death", parentThreadDeath},
 	{"child-exit-signal", childExitSignal},
 	{"orphaned-and-stopped", orphanedAndStopped},
