@@ -149,10 +149,12 @@ __noinline __u64 find_interrupted_arm64(__u32 which)
 	return 0;
 }
 
-/* Whether two stack pointers are in one region. */
+/* Whether the page of the stack pointer is in the first region. Stacks of Go lie side by side: what is behind a missing page is another. */
 static __always_inline bool is_copied(const struct crash_slot *slot, __u64 stack_pointer)
 {
-	return stack_pointer - slot->regions[0].start < MAIN_STACK_PAGES * CRASH_PAGE;
+	__u64 page = (stack_pointer - slot->regions[0].start) / CRASH_PAGE;
+
+	return page < MAIN_STACK_PAGES && slot->regions[0].present >> page & 1;
 }
 
 #define HANDLED_NS_MAX 2000000000ull /* a handled fault that is older has nothing to do with the crash */
