@@ -17,6 +17,7 @@ import (
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/repeats"
 	"whodunit/loader/internal/ring"
 	"whodunit/loader/internal/server"
 	"whodunit/loader/internal/wire"
@@ -70,7 +71,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer ring.Close()
-	repeats, err := attached.Repeats()
+	keys, err := attached.Repeats()
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,8 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
 	hello := wire.Hello{
-		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
+		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status,
 		Stacks: stacksStatus(config.stacks, attached.Crashes, unwinder.mayReadAll),
 	}
 	if err := confine(log, attached.TryServing); err != nil {
@@ -91,7 +93,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	logStart(log, config, scope, attached, ring)
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
-		Ring: ring, Probes: attached, Repeats: repeats, Crashes: crashes,
+		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
 		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)

@@ -19,6 +19,7 @@ const hello: Hello = {
   kernel_release: '6.18',
   clock_offset_ns: 0n,
   ring_bytes: 1,
+  origin_keys_max: 128,
   probes: [
     probe('sched_process_exit'),
     probe('signal_generate'),

@@ -40,6 +40,7 @@ type Hello struct {
 	KernelRelease     string        `json:"kernel_release"`
 	ClockOffsetNs     int64         `json:"clock_offset_ns,string"`
 	RingBytes         uint64        `json:"ring_bytes"`
+	OriginKeysMax     int           `json:"origin_keys_max"` // keys of one origin that can be armed
 	Probes            []ProbeStatus `json:"probes"`
 	Stacks            Stacks        `json:"stacks"`
 }
