@@ -117,7 +117,7 @@ struct crash_directory {
 	__u32 loader_waits; /* the loader sleeps and must be woken */
 	__u32 zero;
 	__u64 captured;
-	__u64 no_slot; /* crashes without a slot: all, or half of them by the same origin, were in use */
+	__u64 no_slot; /* crashes without a slot: all were in use, or the share of its origin */
 	struct crash_claim claims[CRASH_SLOTS];
 };
 

@@ -101,6 +101,9 @@ func takeCrashes(attached *probes.Probes, log *log.Logger) (_ server.Crashes, cl
 	if err != nil {
 		return nil, none, errors.Join(err, arena.Close())
 	}
+	if err := host.RunSoon(); err != nil { // The helper does not inherit it.
+		log.Printf("on a busy machine, stacks of crashes may be lost: %v", err)
+	}
 	crashes, err := crash.Open(attached.Crashes, arena, helper, log)
 	if err != nil {
 		return nil, none, errors.Join(err, helper.Close(), arena.Close())

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// entriesMax crashes wait for the helper, or are unwound, at a time.
-	entriesMax = 64
-	slotBytes  = int(unsafe.Sizeof(abi.CrashSlot{}))
+	// entriesMax crashes wait for the helper, or are unwound, at a time. Their copies have copiesBytesMax together.
+	entriesMax     = 1024
+	copiesBytesMax = 32 << 20
+	slotBytes      = int(unsafe.Sizeof(abi.CrashSlot{}))
 	// ReplyBytesMax of JSON are what the helper may say of a crash. With a record's other texts it fits in a line of the wire.
 	ReplyBytesMax = 48 << 10
 	replyBytes    = 64 << 10 // a multiple of every page size

@@ -22,7 +22,7 @@ const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC 
 
 // served are the system calls of serving, whatever their arguments are. The connections and the log: nothing can be opened, so these reach what is
 // open.
-var served = append([]string{"pread64", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown", "waitid", "wait4"}, running...)
+var served = append([]string{"pread64", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown", "waitid", "wait4", "ppoll"}, running...)
 
 // running are the system calls of every Go program.
 var running = []string{
