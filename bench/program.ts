@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirectory } from '../scripts/stack/program.ts';
+import { LOAD, NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirectory } from '../scripts/stack/program.ts';
 
-export const LOAD = join(ROOT, 'build/bench-load');
+export { LOAD };
 export const PREEMPTED = join(ROOT, 'build/bench-preempted');
 const PROBE_COST = join(ROOT, 'build/bench-probe-cost');
 const MINIMAL_SERVICE = join(ROOT, 'bench/least-service.ts');
