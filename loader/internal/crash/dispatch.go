@@ -209,6 +209,9 @@ func (c *Crashes) release(request *request) {
 // decodeReply decodes the helper's answer. The helper reads files of others and is not trusted: whatever it says is a text in a record.
 func decodeReply(reply []byte, length uint32) *record.Crash {
 	crash := record.NoStack(record.CrashFailed, 0, "")
+	if length == 0 {
+		return record.NoStack(record.CrashFailed, 0, "the process that unwound it failed, or hung")
+	}
 	if length > ReplyBytesMax {
 		return record.NoStack(record.CrashFailed, 0, "the crash helper's answer is too long")
 	}
