@@ -357,6 +357,21 @@ static void crashes(char **args)
 	print_result(count, start);
 }
 
+/* crash-asked PLACES: for each byte of stdin, a child crashes in the next one of PLACES. Prints a line after each. */
+static void asked_crashes(char **args)
+{
+	unsigned int places = atoi(args[0]);
+	char asked;
+
+	for (long long i = 0; read(STDIN_FILENO, &asked, 1) > 0; i++) {
+		long long start = now_ns();
+
+		await_crash(fork_and_crash(i % places));
+		print_result(1, start);
+		fflush(stdout);
+	}
+}
+
 static sigjmp_buf after_fault;
 
 static void leave_fault(int unused)
@@ -385,7 +400,7 @@ static const struct {
 } loads[] = {
 	{"exit", 2, exits}, {"exec", 1, execs},  {"threads", 1, threads},       {"pingpong", 2, pingpong}, {"send", 2, sends},
 	{"kill", 1, kills}, {"storm", 3, storm}, {"storm-exec", 3, storm_exec}, {"sleepers", 1, sleepers},
-	{"crash", 3, crashes}, {"fault", 1, faults},
+	{"crash", 3, crashes}, {"crash-asked", 1, asked_crashes}, {"fault", 1, faults},
 };
 
 int main(int argc, char **argv)
@@ -400,6 +415,6 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
-			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT | crash RATE COUNT PLACES | fault COUNT\n");
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT | crash RATE COUNT PLACES | crash-asked PLACES | fault COUNT\n");
 	return 64;
 }
