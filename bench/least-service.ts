@@ -67,7 +67,17 @@ function recordOf(name: string) {
   const resource = resourceOf(identities.victim, host);
   const { pid, start_boottime_ns } = death.process;
   const uid = recordUid('', pid, start_boottime_ns);
-  const input = { uid, verdict, identities, resource, crash: null, trace: null, observedNs: 0n, recent: 1 };
+  const input = {
+    uid,
+    verdict,
+    identities,
+    resource,
+    crash: null,
+    crashHistory: null,
+    trace: null,
+    observedNs: 0n,
+    recent: 1,
+  };
   return { record: buildRecord(input), resource };
 }
 

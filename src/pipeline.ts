@@ -2,6 +2,7 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
+import { CrashPlaces } from './core/crash/history.ts';
 import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
 import { Last, Recent, Seen } from './core/filter/memory.ts';
 import { filteredUntil, Repeats, type StoredRepeat } from './core/filter/repeats.ts';
@@ -52,6 +53,7 @@ export interface State {
   rules: readonly Rule[];
   readonly seen: Seen;
   readonly recent: Recent;
+  readonly places: CrashPlaces;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
   readonly repeats: Repeats;
@@ -98,6 +100,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     rules,
     seen: new Seen(UIDS_MAX, before?.uids),
     recent: new Recent(),
+    places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     restarts: new Restarts(),
     repeats: new Repeats(before?.repeats),

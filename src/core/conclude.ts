@@ -3,6 +3,7 @@
 // updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
+import type { CrashPlaces } from './crash/history.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Recent, Seen } from './filter/memory.ts';
@@ -31,6 +32,7 @@ export interface Circumstances {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly places: CrashPlaces;
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -61,7 +63,8 @@ export type Conclusion =
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, observedNs, nowMs } = circumstances;
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, places, observedNs, nowMs } =
+    circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
@@ -86,12 +89,15 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   if (loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs))
     return { ...facts, outcome: 'aggregated', record: null };
 
+  const crash = crashReport(death, verdict, argumentsMode);
+  const fingerprint = crash?.fingerprint ?? null;
   const record = buildRecord({
     uid,
     verdict,
     identities,
     resource: resourceOf(victim, host),
-    crash: crashReport(death, verdict, argumentsMode),
+    crash,
+    crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
     observedNs,
     recent: terminations,

@@ -3,6 +3,7 @@
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashReport } from '../crash/crash.ts';
+import type { CrashHistory } from '../crash/history.ts';
 import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity } from '../identity/identity.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
@@ -28,6 +29,8 @@ export interface RecordInput {
   readonly resource: Attributes;
   /** null: it did not crash. */
   readonly crash: CrashReport | null;
+  /** null: its place is not known. */
+  readonly crashHistory: CrashHistory | null;
   /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
   /** Time at which the service read the event, ns since 1970. */
@@ -100,6 +103,7 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     ...senderAttributes(identities.sender),
     ...faultAttributes(verdict),
     ...crashAttributes(crash),
+    ...historyAttributes(input.crashHistory),
     ...oomAttributes(verdict),
   ]);
 }
@@ -178,6 +182,14 @@ function crashAttributes(crash: CrashReport | null): Pair[] {
     [semconv.CRASH_FINGERPRINT, crash.fingerprint],
     [semconv.CRASH_STACK, crash.stack],
     [semconv.CRASH_FRAMES, crash.frames],
+  ];
+}
+
+function historyAttributes(history: CrashHistory | null): Pair[] {
+  if (history === null) return [];
+  return [
+    [semconv.CRASH_COUNT, history.count],
+    [semconv.CRASH_FIRST_SEEN, isoTime(history.firstNs)],
   ];
 }
 
