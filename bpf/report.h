@@ -95,7 +95,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		at = append_pending_facts(at);
 	if (!at && may_lack_facts(&event->origin, &event->key))
 		event->flags |= EVENT_FLAG_FACTS_REFUSED;
-	if (has_facts && status & STATUS_SIGNAL && HAS(CRASHES, status & STATUS_SIGNAL))
+	if (has_facts && (!(status & STATUS_SIGNAL) || HAS(CRASHES, status & STATUS_SIGNAL)))
 		at = append_crash(at);
 	if (in_user_namespace(task))
 		event->flags |= EVENT_FLAG_USER_NAMESPACE;

@@ -25,3 +25,5 @@ export const ATTACKER_32 = join(ROOT, 'build/attacker-32');
 export const LOAD = join(ROOT, 'build/load');
 /** The directory of the victims in Java, C, C++ and Rust. */
 export const WORLD = join(ROOT, 'build/world');
+/** The directory of the programs that test/crashes runs. */
+export const CRASHES = join(ROOT, 'build/crashes');

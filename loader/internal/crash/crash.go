@@ -54,7 +54,7 @@ type Crashes struct {
 // helper. It makes all system calls that serving may not make.
 func Open(maps *probes.Crashes, arena *Arena, helper *Helper, logger *log.Logger) (*Crashes, error) {
 	startNs := boottimeNs()
-	slots, err := openSlots(maps.Slots, maps.Directory, maps.FreeSlots)
+	slots, err := openSlots(maps.Slots, maps.Directory, maps.FreeSlots, pageSets{maps.Pages, maps.FreePageSets})
 	if err != nil {
 		return nil, err
 	}

@@ -99,10 +99,17 @@ func (c *Crashes) takeSlot(slot int) error {
 	c.takeBack()
 	claim := c.slots.directory.Claims[slot] // before another crash has it
 	taken := &request{origin: claim.Origin, sequence: claim.Sequence}
-	err := c.slots.take(slot, func(content *abi.CrashSlot) {
+	err := c.slots.take(slot, func(content *abi.CrashSlot, pages *abi.CrashPages) {
 		taken.bytes = usedBytes(content)
-		if taken.entry, taken.copied = c.entries.take(taken.origin, taken.bytes); taken.copied {
-			copySlot(c.arena.Slot(int(taken.entry)), content)
+		if pages != nil {
+			taken.bytes += pagesBytes
+		}
+		if taken.entry, taken.copied = c.entries.take(taken.origin, taken.bytes); !taken.copied {
+			return
+		}
+		copySlot(c.arena.Slot(int(taken.entry)), content)
+		if pages != nil {
+			copyPages(c.arena.Pages(int(taken.entry)), pages)
 		}
 	})
 	if err != nil {

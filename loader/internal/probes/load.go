@@ -93,6 +93,9 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	if err := p.mapShared(); err != nil {
 		return err
 	}
+	if p.Crashes != nil {
+		p.Crashes.NoPages = calibrate(collection.Programs[bpfProgCalibrate])
+	}
 	if err := p.beginOverlap(digest); err != nil {
 		return err
 	}

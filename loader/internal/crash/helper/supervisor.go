@@ -46,8 +46,11 @@ func Supervise() error {
 	if err != nil {
 		return err
 	}
+	if err := host.FilterStarting(); err != nil && !errors.Is(err, host.ErrNoFilters) {
+		return err
+	}
 	for {
-		waits, err := hasRequests(untilOne)
+		waits, err := hasRequests(nil)
 		if err != nil || !waits {
 			return err
 		}
@@ -57,14 +60,12 @@ func Supervise() error {
 	}
 }
 
-const untilOne = -1
-
-// hasRequests waits so many milliseconds, or untilOne, for a request. It returns false if there is none, or the loader has ended: no one would read
-// the answers.
-func hasRequests(milliseconds int) (bool, error) {
+// hasRequests waits for a request until the timeout; nil: until there is one. It returns false if there is none, or the loader has ended: no one
+// would read the answers.
+func hasRequests(timeout *unix.Timespec) (bool, error) {
 	for {
 		polled := []unix.PollFd{{Fd: crash.RequestsFD, Events: unix.POLLIN}}
-		if _, err := unix.Poll(polled, milliseconds); errors.Is(err, unix.EINTR) {
+		if _, err := unix.Ppoll(polled, timeout, nil); errors.Is(err, unix.EINTR) {
 			continue
 		} else if err != nil {
 			return false, fmt.Errorf("wait for crashes: %w", err)
@@ -81,7 +82,7 @@ type watched struct {
 
 // hangs reports whether the worker has made no step for hungTime, though it has a request. Another worker reads a request that this one did not.
 func (w *watched) hangs(state *crash.WorkerState, now time.Time) bool {
-	waiting, err := hasRequests(0)
+	waiting, err := hasRequests(&unix.Timespec{})
 	steps := state.Steps.Load()
 	if steps != w.steps || (steps%2 == 0 && (err != nil || !waiting)) {
 		w.steps, w.since = steps, now
@@ -91,8 +92,8 @@ func (w *watched) hangs(state *crash.WorkerState, now time.Time) bool {
 
 // runWorker starts a worker, and waits until it has ended or hangs. Then it is killed, and the loader gets an answer for the crash that it had.
 func runWorker(state *crash.WorkerState, requests, answers, crashes *os.File) error {
-	worker := exec.Command("/proc/self/exe", crash.HelperCommand, WorkerArgument)
-	worker.Args[0], worker.Stderr, worker.Env = os.Args[0], os.Stderr, []string{}
+	worker := exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], crash.HelperCommand, WorkerArgument}, Env: []string{}}
+	worker.Stdout, worker.Stderr = os.Stderr, os.Stderr // not /dev/null, which would be opened for writing
 	worker.ExtraFiles = []*os.File{requests, answers, crashes}
 	state.Steps.Store(0)
 	if err := worker.Start(); err != nil {

@@ -90,7 +90,7 @@ func (w *worker) serve(answers io.Writer, request crash.Message) error {
 func (w *worker) answer(entry int) uint32 {
 	slot := w.arena.Slot(entry)
 	described := crash.Describe(slot)
-	captured, err := crashOf(slot, w.opener)
+	captured, err := crashOf(slot, w.arena.Pages(entry), w.opener)
 	if err == nil {
 		var stack unwind.Stack
 		if stack, err = w.unwinder.Unwind(captured); err == nil {
