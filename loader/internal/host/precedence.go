@@ -15,7 +15,7 @@ const (
 	// sliceNs is the shortest time slice that the kernel takes. Since Linux 6.12 it shortens the wait for a processor, without a privilege.
 	sliceNs = 100_000
 	// nice of a process that runs soon.
-	nice = -10
+	nice = -20
 )
 
 // RunSoon makes this process wait less for a processor when it has something to do, as far as it may: by its nice value (CAP_SYS_NICE, or
