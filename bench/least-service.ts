@@ -76,6 +76,7 @@ function recordOf(name: string) {
     crashHistory: null,
     trace: null,
     observedNs: 0n,
+    memory: null,
     recent: 1,
   };
   return { record: buildRecord(input), resource };

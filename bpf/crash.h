@@ -188,7 +188,7 @@ static __always_inline bool exits_after_fault(struct crash_registers *registers)
 }
 
 /* Appends the reference to what was copied, at the exit. */
-__noinline __u64 append_crash(__u64 at)
+static __always_inline __u64 append_crash(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct crash_registers *registers;

@@ -8,12 +8,11 @@ import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
-import type { ArgumentsMode } from './identity/arguments.ts';
+import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
-import { identify, serviceKey } from './identity/identity.ts';
+import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
 import type { OriginKey } from './shares.ts';
-import type { Attributes } from './telemetry/attributes.ts';
 import { buildRecord, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf } from './telemetry/resource.ts';
 import type { Restarts } from './telemetry/restart.ts';
@@ -43,20 +42,12 @@ export type Conclusion =
   | {
       readonly kind: 'new';
       readonly uid: string;
-      readonly origin: OriginKey;
       readonly outcome: 'reported' | 'filtered' | 'aggregated';
       readonly rule: Rule;
       readonly subject: Subject;
       readonly verdict: Verdict;
-      readonly severity: Candidate['severity'];
-      /** As in `Candidate`. */
-      readonly sender: string | null;
-      /** As in `Candidate`. */
-      readonly service: string;
-      /** As in `Candidate`. */
-      readonly executable: string | null;
-      /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
-      readonly resource: Attributes;
+      /** What counters and summaries need. */
+      readonly candidate: Candidate;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
@@ -68,29 +59,22 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
-  const verdict = classify(death);
+  const verdict = classify(argumentsMode === 'off' ? withoutArguments(death) : death);
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
-  const origin = originOf(death);
-  const service = serviceKey(victim, origin);
-  const terminations = recent.add(service, origin, death.time_ns);
+  const candidate = candidateOf(verdict, identities, originOf(death), host);
+  const { key, origin, endedNs } = candidate;
+  const terminations = recent.add(key, origin, death.time_ns);
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
-  const resource = countedResource(victim, host);
-  const severity = severityOf(verdict);
-  const sender = identities.sender?.name ?? null;
-  const { executable } = victim;
-  const said = { verdict, severity, sender, service, executable, resource };
-  const facts = { kind: 'new', uid, origin, rule, subject, ...said } as const;
-  if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
-
-  const { cause, endedNs } = verdict;
-  if (loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs))
-    return { ...facts, outcome: 'aggregated', record: null };
+  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
+  if (rule.action !== 'report') return { ...without, outcome: 'filtered' };
+  if (loops.add(candidate, nowMs)) return { ...without, outcome: 'aggregated' };
 
   const crash = crashReport(death, verdict, argumentsMode);
   const fingerprint = crash?.fingerprint ?? null;
+  const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
     verdict,
@@ -101,9 +85,23 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     trace: traceContextOf(death, victim.context),
     observedNs,
     recent: terminations,
+    memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
   });
   const { exe, args } = death.process;
-  const { resource: whole, spanContext } = record;
-  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource: whole, spanContext });
-  return { ...facts, outcome: 'reported', record };
+  const { resource, spanContext } = record;
+  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service: key, resource, spanContext });
+  return { ...without, outcome: 'reported', record };
+}
+
+function candidateOf(verdict: Verdict, { victim, sender, role }: Identities, origin: OriginKey, host: Host): Candidate {
+  return {
+    key: serviceKey(victim, origin),
+    origin,
+    endedNs: verdict.endedNs,
+    cause: verdict.cause,
+    executable: victim.executable,
+    sender: sender?.name ?? null,
+    severity: severityOf(verdict, role),
+    resource: countedResource(victim, host),
+  };
 }

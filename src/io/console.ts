@@ -125,7 +125,7 @@ function who(attributes: Bag): (string | null)[] {
   switch (attributes[semconv.SENDER_KIND]) {
     case 'process': {
       const user = attributes[semconv.SENDER_USER_NAME] ?? `uid ${attributes[semconv.SENDER_USER_ID]}`;
-      const name = `${attributes[semconv.SENDER_EXECUTABLE_NAME]} (pid ${attributes[semconv.SENDER_PID]}, ${user})`;
+      const name = `${attributes[semconv.SENDER_NAME]} (pid ${attributes[semconv.SENDER_PID]}, ${user})`;
       const place =
         short(text(attributes[semconv.SENDER_CONTAINER_ID]), 'container') ??
         text(attributes[semconv.SENDER_SYSTEMD_UNIT]);

@@ -6,6 +6,7 @@ import { arch, hostname, release } from 'node:os';
 import { parseResourceAttributes } from '../core/identity/declared.ts';
 import { type Host, tagsOf } from '../core/identity/host.ts';
 import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
+import { memoryReader } from './memory.ts';
 
 /** Maximum number of users; further lines of passwd are ignored. */
 const USERS_MAX = 65_536;
@@ -37,6 +38,7 @@ export function hostReader(etc = '/etc', env: Readonly<Record<string, string | u
     arch: ARCHS[arch()] ?? arch(),
     osVersion: release(),
     tags: tagsOf(named),
+    memoryBefore: memoryReader(),
   };
   let host: Host = { ...fixed, userNames: new Map() };
   let checkedAt = Number.NEGATIVE_INFINITY;

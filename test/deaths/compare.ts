@@ -3,6 +3,7 @@
 // difference.
 import { basename } from 'node:path';
 import { type Attributes, isTermination, type LogRecord, type Value } from '../../scripts/stack/otlp-file.ts';
+import { displayName } from '../../src/core/naming/program.ts';
 import type { Expectation } from './cases/case.ts';
 import type { Death } from './truth.ts';
 
@@ -91,7 +92,7 @@ export function compare(
   same(attributes, 'whodunit.sender.command_line', killer?.args.join(' '), 'the undertaker');
   same(attributes, 'whodunit.sender.user.id', killer?.uid, 'the undertaker');
   same(attributes, 'whodunit.sender.real_user.id', killer?.real_uid, 'the undertaker');
-  same(attributes, 'whodunit.sender.ancestors', killer?.ancestors, 'the undertaker');
+  same(attributes, 'whodunit.sender.ancestors', killer?.ancestors.map(displayed), 'the undertaker');
   // Root arranged the mounts of every case: of containers, units and sandboxes.
   for (const who of ['process', 'sender'] as const) {
     same(attributes, `whodunit.${who}.foreign_root`, undefined, 'the case');
@@ -112,6 +113,12 @@ export function compare(
   if (expected.body !== undefined && !expected.body.test(String(record.body)))
     differences.push(`body: the record says ${show(record.body)}, the case ${expected.body}`);
   return differences;
+}
+
+/** The undertaker knows ancestors by their comm: `MainThread(7)`. */
+function displayed(label: string): string {
+  const at = label.lastIndexOf('(');
+  return `${displayName({ comm: label.slice(0, at) })}${label.slice(at)}`;
 }
 
 function startDifference(truth: Death, record: LogRecord, toleranceNs: bigint): string | undefined {

@@ -82,7 +82,15 @@ class Wire {
   readonly #circumstances: Circumstances;
 
   constructor(arch: string) {
-    const host = { id: null, name: 'machine', arch, osVersion: '', userNames: new Map(), tags: {} };
+    const host = {
+      id: null,
+      name: 'machine',
+      arch,
+      osVersion: '',
+      userNames: new Map(),
+      tags: {},
+      memoryBefore: () => null,
+    };
     this.#circumstances = circumstances({ host, seen: new Seen(SEEN_MAX) });
   }
 

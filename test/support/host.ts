@@ -7,6 +7,7 @@ export const host: Host = {
   name: 'web-1',
   arch: 'amd64',
   osVersion: '6.18.44',
+  memoryBefore: () => null,
   userNames: new Map([
     [0, 'root'],
     [1000, 'alice'],

@@ -342,10 +342,11 @@ const (
 	PartKindPART_CRASH          PartKind = 19
 )
 
-type PendingCountsFlag uint32
+type PendingCountsSlot uint32
 
 const (
-	PendingCountsFlagOVERLAP PendingCountsFlag = 2147483648
+	PendingCountsSlotOVERLAP       PendingCountsSlot = 2147483648
+	PendingCountsSlotPIDS_PER_SLOT PendingCountsSlot = 16
 )
 
 type Predecessor struct {
@@ -359,6 +360,12 @@ type ProcessKey struct {
 	StartBoottimeNs uint64
 	Pid             uint32
 	Zero            uint32
+}
+
+type ProcessorExits struct {
+	_     structs.HostLayout
+	Count uint64
+	Zeros [7]uint64
 }
 
 type RepeatFlag uint32

@@ -29,6 +29,7 @@ const (
 	bpfMapGroupShares                   = "group_shares"
 	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
+	bpfMapNormalExits                   = "normal_exits"
 	bpfMapOomVictims                    = "oom_victims"
 	bpfMapOriginCgroups                 = "origin_cgroups"
 	bpfMapOriginShares                  = "origin_shares"
@@ -143,6 +144,7 @@ type bpfMapSpecs struct {
 	GroupShares        *ebpf.MapSpec `ebpf:"group_shares"`
 	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
+	NormalExits        *ebpf.MapSpec `ebpf:"normal_exits"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
 	OriginShares       *ebpf.MapSpec `ebpf:"origin_shares"`
@@ -217,6 +219,7 @@ type bpfMaps struct {
 	GroupShares        *ebpf.Map `ebpf:"group_shares"`
 	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
+	NormalExits        *ebpf.Map `ebpf:"normal_exits"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
 	OriginShares       *ebpf.Map `ebpf:"origin_shares"`
@@ -253,6 +256,7 @@ func (m *bpfMaps) Close() error {
 		m.GroupShares,
 		m.Images,
 		m.MmSnapshots,
+		m.NormalExits,
 		m.OomVictims,
 		m.OriginCgroups,
 		m.OriginShares,

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arguments of one process, as WHODUNIT_ARGUMENTS allows them to be shown. redact.ts finds the secrets.
-import type { Actor } from '../wire/event.ts';
+import type { Actor, Death, Signal } from '../wire/event.ts';
 import { cutArguments, redactArguments } from './redact.ts';
 
 export type ArgumentsMode = 'redacted' | 'full' | 'off';
+
+/** The termination without the arguments of its processes: where they are not shown, no name is made of them. */
+export function withoutArguments(death: Death): Death {
+  const without = (signal: Signal | null): Signal | null =>
+    signal === null ? null : { ...signal, sender: { ...signal.sender, args: null } };
+  const { process, signal, request } = death;
+  return { ...death, process: { ...process, args: null }, signal: without(signal), request: without(request) };
+}
 
 /** Redacts lazily, and once: most terminations are filtered, and their arguments are never read. */
 export class Arguments {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts about this machine. io/host.ts reads them.
+import type { Memory } from './memory.ts';
 
 export interface Host {
   readonly id: string | null;
@@ -9,6 +10,8 @@ export interface Host {
   readonly osVersion: string;
   /** From the host's /etc/passwd. They do not apply in containers. */
   readonly userNames: ReadonlyMap<number, string>;
+  /** The memory shortly before a time (ns since 1970). null: not known. */
+  readonly memoryBefore: (timeNs: bigint) => Memory | null;
   /** What our own OTEL_RESOURCE_ATTRIBUTES say about this host and its fleet: cluster, cloud, environment. For records that have none. */
   readonly tags: Readonly<Record<string, string>>;
 }

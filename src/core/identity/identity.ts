@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The identities of the processes of a termination: names, arguments, user, placement, service. Derived once from the facts, as plain
 // values that the later stages only read. core/verdict/ decides which process sent a signal.
-import { displayName } from '../display-name.ts';
+import { type Program, programOf } from '../naming/program.ts';
 import type { OriginKey } from '../shares.ts';
 import { type IdentitySourceValue, SERVICE_NAMESPACE } from '../telemetry/semconv.ts';
 import type { Verdict } from '../verdict/verdict.ts';
@@ -19,8 +19,13 @@ import type { Host } from './host.ts';
 import { type Named, namedAncestors } from './names.ts';
 import { isContained, isUserManager, type Placement, placementOf } from './placement.ts';
 import { type ProcessContext, parseProcessContext } from './process-context.ts';
+import { type Role, roleOf } from './role.ts';
 
 export interface Identity extends Named {
+  /** What the name is made of. */
+  readonly program: Program;
+  /** The file name of the executable; if it is not known, the kernel's comm. */
+  readonly executableName: string;
   /** The path. null: not known. */
   readonly executable: string | null;
   /** null: its path is that of the machine, as far as is known. */
@@ -53,6 +58,8 @@ export interface VictimIdentity extends Identity {
   readonly vpid: number;
   /** Start time, ns since 1970. */
   readonly startedNs: bigint;
+  /** A runtime that is part of the executable. null: another one, or not known. */
+  readonly runtime: 'go' | null;
   readonly buildId: string | null;
   readonly context: ProcessContext;
   readonly declared: Declared;
@@ -65,14 +72,15 @@ export interface Identities {
   readonly victim: VictimIdentity;
   /** null: the verdict names no process as the sender. */
   readonly sender: Identity | null;
+  /** null: there is no sender, or its program is not known for a role. */
+  readonly role: Role | null;
 }
 
 /** The identities of the processes of one termination. */
-export function identify(death: Death, { sender }: Verdict, host: Host, mode: ArgumentsMode): Identities {
-  return {
-    victim: victimOf(death, host, mode),
-    sender: sender === null ? null : identityOf(sender, host, mode),
-  };
+export function identify(death: Death, verdict: Verdict, host: Host, mode: ArgumentsMode): Identities {
+  const victim = victimOf(death, host, mode);
+  const sender = verdict.sender === null ? null : identityOf(verdict.sender, host, mode);
+  return { victim, sender, role: sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0) };
 }
 
 function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
@@ -85,6 +93,7 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
     parentPid: process.parent_pid,
     vpid: process.vpid,
     startedNs: process.start_boottime_ns + clock_offset_ns,
+    runtime: process.exe_flags?.includes('go') ? 'go' : null,
     buildId: process.build_id,
     context,
     declared,
@@ -96,9 +105,12 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
 function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
   const placement = placementOf(task);
   const userOf = (uid: number): User => ({ uid, name: userName(uid, task, placement, host) });
+  const program = programOf(mode === 'off' ? { comm: task.comm, exe: task.exe } : task);
   return {
     pid: task.pid,
-    name: displayName(task),
+    name: program.name,
+    program,
+    executableName: program.file ?? task.comm,
     executable: task.exe,
     foreignRoot: foreignRoot(task.exe_flags),
     inUserContainer: isInUserContainer(task.exe_flags),
@@ -125,13 +137,13 @@ function userName(uid: number, of: Actor | Victim, placement: Placement, host: H
 const SERVICE = '.service';
 
 /** The name of a process that declares none: from its systemd service, else its container, else its executable. */
-function serviceOf({ name, placement }: Identity): { name: string; source: IdentitySourceValue } {
+function serviceOf({ executableName, placement }: Identity): { name: string; source: IdentitySourceValue } {
   const { unit, userUnit, containerName } = placement;
   if (unit?.endsWith(SERVICE) && !isUserManager(unit))
     return { name: unit.slice(0, -SERVICE.length), source: 'systemd_unit' };
   if (userUnit?.endsWith(SERVICE)) return { name: userUnit.slice(0, -SERVICE.length), source: 'user_unit' };
   if (containerName !== null) return { name: containerName, source: 'container' };
-  return { name: `unknown_service:${name}`, source: 'executable' };
+  return { name: `unknown_service:${executableName}`, source: 'executable' };
 }
 
 /**
@@ -139,10 +151,10 @@ function serviceOf({ name, placement }: Identity): { name: string; source: Ident
  * may be a claim, so it never joins what the facts tell apart.
  */
 export function serviceKey(victim: VictimIdentity, origin: OriginKey): string {
-  const { declared, serviceName, placement, user, executable, name } = victim;
+  const { declared, serviceName, placement, user, executable, executableName } = victim;
   const { podUid, containerId, containerName, unit } = placement;
   // The name of a scope contains a pid or a session. A restarted container of a pod has another id.
   const container = podUid ?? containerId ?? containerName;
-  const facts = [origin, container, unit?.endsWith(SERVICE) ? unit : null, user.uid, executable ?? name];
+  const facts = [origin, container, unit?.endsWith(SERVICE) ? unit : null, user.uid, executable ?? executableName];
   return JSON.stringify([...facts, declared.attributes[SERVICE_NAMESPACE] ?? null, serviceName]);
 }

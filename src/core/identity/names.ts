@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes by name and pid, as sentences, records and rules use them.
+import { displayName } from '../naming/program.ts';
 import type { Ancestor } from '../wire/event.ts';
 
 /** A process by pid and display name. */
@@ -10,5 +11,5 @@ export interface Named {
 
 /** Nearest first, as on the wire. */
 export function namedAncestors(ancestors: readonly Ancestor[]): Named[] {
-  return ancestors.map(({ pid, comm }) => ({ pid, name: comm }));
+  return ancestors.map(({ pid, comm }) => ({ pid, name: displayName({ comm }) }));
 }

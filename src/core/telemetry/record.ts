@@ -5,14 +5,18 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashReport } from '../crash/crash.ts';
 import type { CrashHistory } from '../crash/history.ts';
 import { contradicted } from '../identity/claims.ts';
-import type { Identities, Identity } from '../identity/identity.ts';
+import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
+import type { Memory } from '../identity/memory.ts';
+import type { Role } from '../identity/role.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
-import { exitMeaning } from '../words/explain.ts';
+import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
+import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
+import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { resourceValue } from './resource.ts';
@@ -37,21 +41,24 @@ export interface RecordInput {
   readonly observedNs: bigint;
   /** Terminations of the same service in the last 10 minutes, this one included. */
   readonly recent: number;
+  /** The machine's memory shortly before the signal of an out-of-memory daemon. null: another sender, or not known. */
+  readonly memory: Memory | null;
 }
 
 /** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { verdict, identities, trace, crash } = input;
-  const severity = severityOf(verdict);
-  const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, identities.victim.name);
+  const severity = severityOf(verdict, identities.role);
+  const stop = roleClause(identities, input.memory);
+  const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, exitedOf(identities.victim));
   return {
     eventName: semconv.EVENT_PROCESS_TERMINATION,
     hrTime: hrTime(verdict.endedNs),
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning, crash)),
-    attributes: recordAttributes(input, meaning) as ReadableLogRecord['attributes'],
+    body: visible(sentence(verdict, identities, meaning, crash, stop)),
+    attributes: recordAttributes(input, meaning, stop) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
     instrumentationScope: SCOPE,
@@ -59,19 +66,28 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   };
 }
 
-/** SeverityNumber and SeverityText, as in the table of docs/telemetry.md. */
-export function severityOf(verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'>): { number: number; text: string } {
+function exitedOf({ executableName, program, runtime }: VictimIdentity): Exited {
+  return { executable: executableName, script: program.script, runtime };
+}
+
+/** SeverityNumber and SeverityText, as in the table of docs/telemetry.md. `role`: of the sender. */
+export function severityOf(
+  verdict: Pick<Verdict, 'cause' | 'signo' | 'exitCode'>,
+  role: Pick<Role, 'shutsDown'> | null,
+): { number: number; text: string } {
   if (FATAL.has(verdict.cause)) return { number: 21, text: 'FATAL' };
   if (WARN.has(verdict.cause)) return { number: 13, text: 'WARN' };
-  const stopped = verdict.cause === 'killed' && TERMINATION_REQUESTS.has(verdict.signo);
-  if (stopped || verdict.cause === 'terminal' || verdict.exitCode === 0) return { number: 9, text: 'INFO' };
+  const stopped = verdict.cause === 'killed' && (TERMINATION_REQUESTS.has(verdict.signo) || role?.shutsDown === true);
+  if (stopped || INFO.has(verdict.cause) || verdict.exitCode === 0) return { number: 9, text: 'INFO' };
   return { number: 17, text: 'ERROR' };
 }
 
 const FATAL: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp']);
+/** The init of its pid namespace has a record of its own if something is wrong with it. */
+const INFO: ReadonlySet<Cause> = new Set(['terminal', 'namespace_exit']);
 const WARN: ReadonlySet<Cause> = new Set(['broken_pipe', 'timer', 'hangup']);
 
-function recordAttributes(input: RecordInput, meaning: string | null): Attributes {
+function recordAttributes(input: RecordInput, meaning: string | null, stop: string | null): Attributes {
   const { uid, verdict, identities, recent, crash } = input;
   const { thread } = verdict;
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
@@ -88,6 +104,8 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
       semconv.EVIDENCE,
       [
         ...verdict.evidence,
+        ...(stop === null ? [] : [stop]),
+        ...runnerEvidence(identities),
         ...(crash?.evidence ?? []),
         ...executableFacts(identities),
         ...droppedEvidence(dropped),
@@ -101,6 +119,8 @@ function recordAttributes(input: RecordInput, meaning: string | null): Attribute
     ...signalAttributes(verdict),
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
+    [semconv.SENDER_ROLE, identities.role?.role],
+    ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
     ...crashAttributes(crash),
     ...historyAttributes(input.crashHistory),
@@ -122,6 +142,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
   return [
     [semconv.SIGNAL_NUMBER, number],
     [semconv.SIGNAL_NAME, signalName(number)],
+    [semconv.SIGNAL_MEANING, signalMeaningOf(number, verdict.cause)],
     [semconv.SIGNAL_CODE, code === undefined ? null : codeName(number, code)],
     [semconv.SIGNAL_DISPOSITION, verdict.disposition],
     [semconv.SIGNAL_TIME_TO_EXIT, signalToExitNs === null ? null : seconds(signalToExitNs)],
@@ -134,9 +155,13 @@ function senderAttributes(sender: Identity | null): Pair[] {
   const { placement, user, realUser, loginUser, ancestors } = sender;
   return [
     [semconv.SENDER_PID, sender.pid],
-    [semconv.SENDER_EXECUTABLE_NAME, sender.name],
+    [semconv.SENDER_NAME, sender.name],
+    [semconv.SENDER_EXECUTABLE_NAME, sender.executableName],
     [semconv.SENDER_EXECUTABLE_PATH, sender.executable],
-    [semconv.SENDER_COMMAND_LINE, sender.arguments.shown?.join(' ')],
+    [
+      sender.program.hasTitle ? semconv.SENDER_TITLE : semconv.SENDER_COMMAND_LINE,
+      sender.arguments.shown?.join(' ').trim(),
+    ],
     [semconv.SENDER_USER_ID, user.uid],
     [semconv.SENDER_USER_NAME, user.name],
     [semconv.SENDER_REAL_USER_ID, realUser?.uid],
@@ -150,6 +175,16 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
     [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
     [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+  ];
+}
+
+function memoryAttributes(memory: Memory | null): Pair[] {
+  if (memory === null) return [];
+  return [
+    [semconv.MACHINE_MEMORY_TOTAL, memory.total],
+    [semconv.MACHINE_MEMORY_AVAILABLE, memory.available],
+    [semconv.MACHINE_SWAP_TOTAL, memory.swapTotal],
+    [semconv.MACHINE_SWAP_FREE, memory.swapFree],
   ];
 }
 

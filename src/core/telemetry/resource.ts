@@ -2,7 +2,6 @@
 // The victim of a termination as an OpenTelemetry resource: service, process, container, unit, host. Follows semantic conventions
 // 1.45.0 and docs/telemetry.md. core/identity/ derives the identities.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import type { Arguments } from '../identity/arguments.ts';
 import type { Host } from '../identity/host.ts';
 import type { VictimIdentity } from '../identity/identity.ts';
 import { isoTime } from '../time.ts';
@@ -13,7 +12,7 @@ import { serviceInstanceId } from './uid.ts';
 
 /** The whole resource, for a record. */
 export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
-  const { name, executable, placement, user, realUser, loginUser } = victim;
+  const { name, executableName, executable, placement, user, realUser, loginUser } = victim;
   return attributesOf([
     // What the process declares overrides the tags of the fleet, and facts from the kernel override both.
     ...Object.entries(host.tags),
@@ -25,11 +24,12 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     [semconv.PROCESS_CREATION_TIME, isoTime(victim.startedNs)],
     [semconv.PROCESS_PARENT_PID, victim.parentPid],
     [semconv.PROCESS_VPID, victim.vpid],
-    [semconv.PROCESS_EXECUTABLE_NAME, name],
+    [semconv.PROCESS_NAME, name],
+    [semconv.PROCESS_EXECUTABLE_NAME, executableName],
     [semconv.PROCESS_EXECUTABLE_PATH, executable],
     [semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.buildId],
-    [semconv.PROCESS_RUNTIME_NAME, runtimeName(name, executable)],
-    ...argumentAttributes(victim.arguments),
+    [semconv.PROCESS_RUNTIME_NAME, victim.runtime ?? runtimeName(executableName, executable)],
+    ...argumentAttributes(victim),
     [semconv.PROCESS_OWNER, user.name],
     [semconv.PROCESS_USER_ID, user.uid],
     [semconv.PROCESS_REAL_USER_ID, realUser?.uid],
@@ -53,8 +53,10 @@ function claimedNames({ declared, source }: VictimIdentity): readonly string[] |
   return names.size === 0 ? null : [...names];
 }
 
-function argumentAttributes(args: Arguments): Pair[] {
+/** A title is not arguments (core/naming/program.ts). */
+function argumentAttributes({ arguments: args, program }: VictimIdentity): Pair[] {
   const { command } = args;
+  if (program.hasTitle) return [[semconv.PROCESS_TITLE, args.shown?.[0]]];
   if (command === null) return [];
   return [
     [semconv.PROCESS_COMMAND, command],
@@ -64,7 +66,8 @@ function argumentAttributes(args: Arguments): Pair[] {
 }
 
 /** The part of the resource that counters and summaries need: its service level, and the executable's name. */
-export function countedResource({ declared, serviceName, placement, name }: VictimIdentity, host: Host): Attributes {
+export function countedResource(victim: VictimIdentity, host: Host): Attributes {
+  const { declared, serviceName, placement, executableName } = victim;
   const { attributes } = declared;
   return attributesOf([
     [semconv.SERVICE_NAME, serviceName],
@@ -73,7 +76,7 @@ export function countedResource({ declared, serviceName, placement, name }: Vict
     [semconv.DEPLOYMENT_ENVIRONMENT_NAME, attributes[semconv.DEPLOYMENT_ENVIRONMENT_NAME]],
     [semconv.SYSTEMD_UNIT, serviceUnit(placement.unit ?? undefined)],
     ...hostPairs(host),
-    [semconv.PROCESS_EXECUTABLE_NAME, name],
+    [semconv.PROCESS_EXECUTABLE_NAME, executableName],
   ]);
 }
 

@@ -3,7 +3,6 @@
 // a record gets one. The kernel reports that an executable of that name was started in that cgroup (bpf/restart.h); this file decides
 // whether it is the same program.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { displayName } from '../display-name.ts';
 import { namedAncestors } from '../identity/names.ts';
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 import { hrTime, isoTime, SECOND_NS, seconds } from '../time.ts';
@@ -88,7 +87,7 @@ export function buildRestart(restart: Restart, termination: Reported, observedNs
     hrTimeObserved: hrTime(observedNs),
     ...INFO,
     body: visible(
-      `${displayName(process)} was restarted${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} terminated.`,
+      `${resource.attributes[semconv.PROCESS_NAME]} was restarted${by} as pid ${process.pid}, ${duration(delayNs)} after pid ${restart.dead.pid} terminated.`,
     ),
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,

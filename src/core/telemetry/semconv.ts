@@ -43,6 +43,7 @@ export const PROCESS_EXECUTABLE_PATH = 'process.executable.path';
 export const PROCESS_EXECUTABLE_BUILD_ID_GNU = 'process.executable.build_id.gnu';
 export const PROCESS_COMMAND = 'process.command';
 export const PROCESS_COMMAND_ARGS = 'process.command_args';
+export const PROCESS_TITLE = 'process.title';
 export const PROCESS_ARGS_COUNT = 'process.args_count';
 export const PROCESS_RUNTIME_NAME = 'process.runtime.name';
 export const PROCESS_OWNER = 'process.owner';
@@ -62,6 +63,7 @@ export const OS_VERSION = 'os.version';
 export const TELEMETRY_DISTRO_NAME = 'telemetry.distro.name';
 export const TELEMETRY_DISTRO_VERSION = 'telemetry.distro.version';
 export const CAUSE = 'whodunit.cause';
+export const PROCESS_NAME = 'whodunit.process.name';
 export const PROCESS_UPTIME = 'whodunit.process.uptime';
 export const PROCESS_LOGIN_USER_ID = 'whodunit.process.login_user.id';
 export const PROCESS_LOGIN_USER_NAME = 'whodunit.process.login_user.name';
@@ -78,11 +80,15 @@ export const RESTART_DELAY = 'whodunit.restart.delay';
 export const RESTART_ANCESTORS = 'whodunit.restart.ancestors';
 export const SIGNAL_NUMBER = 'whodunit.signal.number';
 export const SIGNAL_NAME = 'whodunit.signal.name';
+export const SIGNAL_MEANING = 'whodunit.signal.meaning';
 export const SIGNAL_CODE = 'whodunit.signal.code';
 export const SIGNAL_DISPOSITION = 'whodunit.signal.disposition';
 export const SIGNAL_TIME_TO_EXIT = 'whodunit.signal.time_to_exit';
 export const SENDER_KIND = 'whodunit.sender.kind';
 export const SENDER_PID = 'whodunit.sender.pid';
+export const SENDER_NAME = 'whodunit.sender.name';
+export const SENDER_TITLE = 'whodunit.sender.title';
+export const SENDER_ROLE = 'whodunit.sender.role';
 export const SENDER_EXECUTABLE_NAME = 'whodunit.sender.executable.name';
 export const SENDER_EXECUTABLE_PATH = 'whodunit.sender.executable.path';
 export const SENDER_COMMAND_LINE = 'whodunit.sender.command_line';
@@ -99,6 +105,10 @@ export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
 export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
 export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
+export const MACHINE_MEMORY_TOTAL = 'whodunit.machine.memory.total';
+export const MACHINE_MEMORY_AVAILABLE = 'whodunit.machine.memory.available';
+export const MACHINE_SWAP_TOTAL = 'whodunit.machine.swap.total';
+export const MACHINE_SWAP_FREE = 'whodunit.machine.swap.free';
 export const FAULT_ADDRESS = 'whodunit.fault.address';
 export const FAULT_INSTRUCTION_POINTER = 'whodunit.fault.instruction_pointer';
 export const FAULT_SYSCALL = 'whodunit.fault.syscall';
@@ -164,6 +174,20 @@ export type SignalDispositionValue = (typeof SIGNAL_DISPOSITION_VALUES)[number];
 
 export const SENDER_KIND_VALUES = ['process', 'self', 'kernel', 'unknown'] as const;
 export type SenderKindValue = (typeof SENDER_KIND_VALUES)[number];
+
+export const SENDER_ROLE_VALUES = [
+  'service_manager',
+  'container_runtime',
+  'supervisor',
+  'shell',
+  'timeout',
+  'oom_daemon',
+  'watchdog',
+  'application_server',
+  'ci_runner',
+  'coding_agent',
+] as const;
+export type SenderRoleValue = (typeof SENDER_ROLE_VALUES)[number];
 
 export const SENDER_FOREIGN_ROOT_VALUES = ['mount_namespace', 'chroot', 'unmounted'] as const;
 export type SenderForeignRootValue = (typeof SENDER_FOREIGN_ROOT_VALUES)[number];

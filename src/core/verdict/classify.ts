@@ -14,16 +14,16 @@ import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 /** The verdict on a termination. Pure; never throws. */
 export function classify(death: Death): Verdict {
   const { signal, exitCode, coreDumped } = decodeStatus(death.status_raw);
-  const known = withOwnExecutable(death);
+  const known = withOwnProgram(death);
   return signal === 0 ? exited(known, exitCode) : terminated(factsOf(known, signal), coreDumped);
 }
 
-/** The probes do not describe a sender that is the victim itself: it has the victim's executable, so that the evidence names it alike. */
-function withOwnExecutable(death: Death): Death {
+/** The probes do not describe a sender that is the victim itself: it has the victim's program, so that the evidence names it alike. */
+function withOwnProgram(death: Death): Death {
   const named = (signal: Signal | null): Signal | null =>
     signal === null || !isVictim(signal.sender, death)
       ? signal
-      : { ...signal, sender: { ...signal.sender, exe: death.process.exe } };
+      : { ...signal, sender: { ...signal.sender, exe: death.process.exe, args: death.process.args } };
   return { ...death, signal: named(death.signal), request: named(death.request) };
 }
 

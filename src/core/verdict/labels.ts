@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the evidence names the task that ran when a signal was generated, and its system call.
-import { displayName } from '../display-name.ts';
+import { displayName } from '../naming/program.ts';
 import type { Signal } from '../wire/event.ts';
 import { syscallName } from './syscalls.ts';
 

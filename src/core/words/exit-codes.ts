@@ -4,12 +4,16 @@
 
 export interface ExitCodeTable {
   readonly title: string;
-  /** Globs on the executable's name. Empty: the name does not identify such a program; the table is found by `aliases` alone. */
+  /** Globs on the name of the executable, or of the script that an interpreter runs. Empty: the name does not identify such a program; the table is found by `aliases` alone. */
   readonly executables: readonly string[];
   /** Other names that `whodunit explain --executable NAME` accepts. */
   readonly aliases?: readonly string[];
   /** A convention, for programs without a table of their own, or whose table does not have the code. */
   readonly convention?: true;
+  /** Programs with this runtime, whatever their name. */
+  readonly runtime?: 'go';
+  /** What every other code means. */
+  readonly otherwise?: string;
   readonly source: string;
   readonly codes: Readonly<Record<number, string>>;
 }
@@ -25,10 +29,10 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'bash(1), EXIT STATUS; POSIX.1-2024, Shell Command Language, 2.8.2',
     codes: {
       1: 'its last command failed, or a condition was false',
-      2: 'wrong use of the shell: a syntax error, or a builtin with wrong arguments',
+      2: 'wrong use of the shell (a syntax error, a builtin with wrong arguments), or its last command exited with 2',
       126: 'the command was found but could not be run: not executable, or a directory',
       127: 'the command was not found',
-      128: 'exit was called with an argument that is not a number',
+      128: 'its last command exited with 128, or exit was called with an argument that is not a number',
     },
   },
   {
@@ -108,19 +112,45 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
   {
     title: 'Node.js',
     executables: ['node', 'nodejs'],
+    // Without 3, 4, 5, 6, 10 and 14, which only the development of Node.js itself sees: programs choose these.
     source: 'Node.js documentation, Process, Exit codes',
     codes: {
       1: 'an uncaught exception, or process.exit with code 1',
-      3: "Node.js's own JavaScript could not be parsed",
-      4: "Node.js's own JavaScript returned no function",
-      5: 'a fatal error in V8',
-      6: 'the handler of uncaught exceptions is not a function',
-      7: 'the handler of uncaught exceptions threw an exception itself',
-      9: 'an option of the node command is unknown, or its value is missing',
-      10: "Node.js's own JavaScript threw an exception at start",
-      12: 'the port of --inspect is invalid or in use',
-      13: 'a top-level await never settled: the program waits for a promise that nothing can resolve',
-      14: 'the startup snapshot could not be built',
+      7: 'the program chose it (process.exit), or its handler of uncaught exceptions threw an exception itself',
+      9: 'the program chose it (process.exit), or an option of the node command is unknown, or its value is missing',
+      12: 'the program chose it (process.exit), or the port of --inspect is invalid or in use',
+      13: 'the program chose it (process.exit), or a top-level await never settled: it waits for a promise that nothing can resolve',
+    },
+  },
+  {
+    title: 'npm and its relatives',
+    executables: ['npm', 'npx', 'yarn', 'pnpm', 'corepack'],
+    source: 'npm documentation, npm-run-script; @npmcli/run-script',
+    codes: { 1: 'npm itself failed, or the script that it ran exited with 1' },
+    otherwise: 'the exit code of the script or command that it ran',
+  },
+  {
+    title: 'gunicorn',
+    executables: ['gunicorn'],
+    source: 'gunicorn source, gunicorn/arbiter.py and gunicorn/workers/base.py',
+    codes: {
+      1: 'the configuration is wrong, an address could not be bound, or a worker was stopped',
+      3: 'a worker could not start: the application raised an exception',
+      4: 'the application could not be loaded',
+    },
+  },
+  {
+    title: 'uWSGI',
+    executables: ['uwsgi', 'uwsgi-core'],
+    source: 'uWSGI source, uwsgi.h (UWSGI_*_CODE)',
+    codes: {
+      1: 'the configuration is wrong, an address could not be bound, or it failed to start',
+      5: 'an exception, with reload-on-exception',
+      15: 'a worker was stopped because there was too little to do (cheaper)',
+      17: 'a worker ended to be started again (reload)',
+      22: 'the application could not be loaded, with need-app',
+      30: 'a worker ended because the server stops',
+      31: 'a worker was reloaded without mercy',
     },
   },
   {
@@ -129,7 +159,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     source: 'Python documentation: sys.exit, and Command line and environment; Py_FinalizeEx for 120',
     codes: {
       1: 'an uncaught exception, or sys.exit with a message or 1',
-      2: 'the command line was wrong: an option of python or of the program (argparse), or a script that cannot be opened',
+      2: 'the command line was wrong: an option of python or of the program (argparse), a script that cannot be opened, or sys.exit(2)',
       120: 'the standard streams could not be flushed at exit',
     },
   },
@@ -141,7 +171,7 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       'JDK: The java Command (-XX:+ExitOnOutOfMemoryError, -XX:+CrashOnOutOfMemoryError); JNI DestroyJavaVM in java.base/share/native/libjli',
     codes: {
       1: 'an uncaught exception in the main thread, or the virtual machine could not start',
-      3: 'out of memory, with -XX:+ExitOnOutOfMemoryError',
+      3: 'out of memory, with -XX:+ExitOnOutOfMemoryError, or System.exit(3)',
       130: '128 + 2: an orderly shutdown after SIGINT',
       134: '128 + 6: the virtual machine aborted; see hs_err_pid<pid>.log',
       143: '128 + 15: an orderly shutdown after SIGTERM',
@@ -149,12 +179,13 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
   },
   {
     title: 'Go programs',
-    executables: [],
-    aliases: ['go', 'golang'],
+    executables: ['go'],
+    aliases: ['golang'],
+    runtime: 'go',
     source: 'Go: package runtime (panic, fatal error), package flag (ExitOnError), package log (Fatal)',
     codes: {
       1: 'log.Fatal, or os.Exit(1)',
-      2: 'an unrecovered panic, a fatal error of the runtime, or a wrong flag',
+      2: 'an unrecovered panic, a fatal error of the runtime, a wrong flag, or os.Exit(2)',
     },
   },
   {
@@ -234,18 +265,18 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
     aliases: ['.net', 'csharp'],
     source: 'dotnet/runtime, docs/design/features/host-error-codes.md (the low 8 bits)',
     codes: {
-      129: 'an argument of the host is invalid',
-      130: 'a component of the host could not be loaded: a library that it needs is missing',
-      131: 'a component of the host is missing: the installation is incomplete',
-      132: 'a component of the host lacks an entry point',
-      133: 'the installation directory could not be found',
-      135: 'the coreclr library was not found',
-      136: 'the coreclr library could not be loaded',
+      129: 'an argument of the host is invalid; or 128 + 1, SIGHUP',
+      130: 'a component of the host could not be loaded: a library that it needs is missing; or 128 + 2, SIGINT',
+      131: 'a component of the host is missing: the installation is incomplete; or 128 + 3, SIGQUIT',
+      132: 'a component of the host lacks an entry point; or 128 + 4, SIGILL',
+      133: 'the installation directory could not be found; or 128 + 5, SIGTRAP',
+      135: 'the coreclr library was not found; or 128 + 7, SIGBUS',
+      136: 'the coreclr library could not be loaded; or 128 + 8, SIGFPE',
       137: 'the runtime could not be initialized; or 128 + 9, SIGKILL',
-      138: 'the runtime could not run the application',
+      138: 'the runtime could not run the application; or 128 + 10, SIGUSR1',
       139: 'a .deps.json file is missing or invalid; or 128 + 11, SIGSEGV',
-      140: 'a dependency that .deps.json names was not found',
-      142: 'hostpolicy could not be initialized: versions do not match',
+      140: 'a dependency that .deps.json names was not found; or 128 + 12, SIGUSR2',
+      142: 'hostpolicy could not be initialized: versions do not match; or 128 + 14, SIGALRM',
       145: 'the requested SDK was not found',
       146: 'arguments to hostpolicy are invalid',
       147: 'the .runtimeconfig.json file is invalid',

@@ -19,14 +19,31 @@ const COMPILED: readonly (readonly [ExitCodeTable, readonly Glob[]])[] = EXIT_CO
   table.executables.map(glob),
 ]);
 
-/** The meaning of a program's exit code, by the name of its executable. null: not known. Code 0 has none. */
-export function exitMeaning(code: number, executable: string): string | null {
-  const own = COMPILED.filter(([, globs]) => globs.some((matches) => matches(executable)));
+/** What the meaning of an exit code depends on. */
+export interface Exited {
+  /** The file name of the executable. */
+  readonly executable: string;
+  /** What the executable runs, if it runs others. null: nothing, or not known. */
+  readonly script: string | null;
+  /** null: another runtime, or not known. */
+  readonly runtime: 'go' | null;
+}
+
+/**
+ * The meaning of a program's exit code. null: not known. Code 0 has none. The tables of a script have precedence over those of its
+ * interpreter, and those over the runtime's.
+ */
+export function exitMeaning(code: number, { executable, script, runtime }: Exited): string | null {
+  const named = (name: string) => COMPILED.filter(([, globs]) => globs.some((matches) => matches(name)));
+  const ofScript = script === null ? [] : named(script);
+  const ofFile = ofScript.length > 0 ? ofScript : named(executable);
+  const own = ofFile.length > 0 ? ofFile : COMPILED.filter(([table]) => runtime !== null && table.runtime === runtime);
   for (const [table] of own) {
     const text = table.codes[code];
     if (text !== undefined) return text;
   }
-  return conventions(code)[0]?.text ?? null;
+  const otherwise = code === 0 ? null : (own[0]?.[0].otherwise ?? null);
+  return conventions(code)[0]?.text ?? otherwise;
 }
 
 /**
@@ -41,9 +58,10 @@ export function explain(what: string, executable: string | null): Meaning[] | nu
   const tables = COMPILED.filter(([table, globs]) => executable === null || isAbout(table, globs, executable));
   const known = tables.filter(([{ convention }]) => convention !== true).flatMap(([table]) => meaningIn(table, code));
   if (executable !== null && known.length > 0) return known;
+  const otherwise = executable === null || code === 0 ? [] : tables.flatMap(([table]) => otherwiseIn(table));
   const bySignal = code > SIGNAL_BASE && code <= SIGNAL_BASE + SIGNAL_MAX ? [signalMeaning(code - SIGNAL_BASE)] : [];
   const asSignal = signo !== null && signo < SIGRTMIN && executable === null ? [signalMeaning(signo)] : [];
-  return [...conventions(code), ...bySignal, ...known, ...asSignal];
+  return [...conventions(code), ...bySignal, ...known, ...otherwise, ...asSignal];
 }
 
 /** Whether a table applies to this program, by the executable's name or by an alias. */
@@ -54,6 +72,10 @@ function isAbout(table: ExitCodeTable, globs: readonly Glob[], name: string): bo
 function meaningIn(table: ExitCodeTable, code: number): Meaning[] {
   const text = table.codes[code];
   return text === undefined ? [] : [{ who: table.title, text, source: table.source }];
+}
+
+function otherwiseIn({ title, otherwise, source }: ExitCodeTable): Meaning[] {
+  return otherwise === undefined ? [] : [{ who: title, text: otherwise, source }];
 }
 
 function conventions(code: number): Meaning[] {

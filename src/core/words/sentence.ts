@@ -5,9 +5,10 @@
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { notificationOf } from '../verdict/notification.ts';
-import { SIGINT, SIGQUIT, SIGXFSZ, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
+import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { faultLabel } from './labels.ts';
+import { signalClause } from './signal-meanings.ts';
 import { duration, size } from './units.ts';
 
 /** Why and where a process crashed. null: not known. */
@@ -16,12 +17,16 @@ export interface CrashClause {
   readonly place: string | null;
 }
 
-/** The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. */
+/**
+ * The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. `stop`: what it means
+ * that this sender stopped it; null: nothing more.
+ */
 export function sentence(
   verdict: Verdict,
   { victim, sender }: Identities,
   meaning: string | null,
   crash: CrashClause | null,
+  stop: string | null = null,
 ): string {
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
@@ -29,7 +34,7 @@ export function sentence(
     partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning),
     crash,
   );
-  const end = reason === undefined ? `, after ${uptime}.` : ` after ${uptime}${reason}.`;
+  const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${stop === null ? '' : `: ${stop}`}.`;
   return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
 }
 
@@ -85,25 +90,29 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
     case 'resource_limit':
       return {
         what: `was killed by ${signal}`,
-        reason: verdict.signo === SIGXFSZ ? ': a file reached its size limit' : ': it reached its CPU time limit',
+        ...meaningOf(verdict),
       };
     case 'broken_pipe':
-      return { what: `was terminated by ${signal}`, reason: ': it wrote to a pipe or socket without a reader' };
     case 'hangup':
-      return { what: `was terminated by ${signal}`, reason: ': its terminal was closed' };
+    case 'timer':
+      return { what: `was terminated by ${signal}`, ...meaningOf(verdict) };
     case 'terminal':
       return { what: `was interrupted from its terminal with ${signal}${keyLabel(verdict.signo)}` };
-    case 'timer':
-      return { what: `was terminated by ${signal}`, reason: ': a timer that it had set expired' };
     case 'parent_death':
       return { what: `was killed by ${signal}`, reason: `: ${parentLabel(verdict)} (PR_SET_PDEATHSIG)` };
     case 'namespace_exit':
-      return { what: `was killed by ${signal}`, reason: ': the init of its pid namespace terminated' };
+      return { what: `was killed by ${signal}`, ...meaningOf(verdict) };
     case 'kernel':
       return kernelParts(verdict, signal);
     case 'unknown':
       return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
   }
+}
+
+/** In the words of `whodunit explain`. */
+function meaningOf({ signo, cause }: Verdict): Pick<Parts, 'reason'> {
+  const clause = signalClause(signo, cause);
+  return clause === null ? {} : { reason: `: ${clause}` };
 }
 
 /** A cause that has a reason of its own keeps it: the place follows. */

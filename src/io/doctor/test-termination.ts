@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { HealthAddress } from '../../config/health-address.ts';
 import type { Target } from '../../core/delivery/target.ts';
-import { displayName } from '../../core/display-name.ts';
+import { displayName } from '../../core/naming/program.ts';
 import { missingProbe } from '../../core/status.ts';
 import { recordUid } from '../../core/telemetry/uid.ts';
 import type { Death, Hello } from '../../core/wire/event.ts';

@@ -26,6 +26,8 @@ const common = {
 const bash = {
   'whodunit.sender.kind': 'process',
   'whodunit.sender.pid': 99,
+  'whodunit.sender.name': 'bash',
+  'whodunit.sender.role': 'shell',
   'whodunit.sender.executable.name': 'bash',
   'whodunit.sender.executable.path': '/usr/bin/bash',
   'whodunit.sender.command_line': 'bash -l',
@@ -82,6 +84,8 @@ describe('the record of a golden event', () => {
       'error.type': 'SIGKILL',
       'whodunit.signal.number': 9,
       'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.meaning':
+        'it was killed without a chance to clean up, by an orchestrator after its grace period, or by a person',
       'whodunit.signal.code': 'SI_USER',
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -105,10 +109,14 @@ describe('the record of a golden event', () => {
     );
     expect(record.attributes).toEqual({
       ...common,
+      'whodunit.crash.count': 1,
+      'whodunit.crash.first_seen': expect.stringMatching(/Z$/),
       'whodunit.cause': 'fault',
       'error.type': 'SIGSEGV',
       'whodunit.signal.number': 11,
       'whodunit.signal.name': 'SIGSEGV',
+      'whodunit.signal.meaning':
+        'an access to memory that is not mapped, or not for this kind of access: a null or dangling pointer, or a stack overflow',
       'whodunit.signal.code': 'SEGV_MAPERR',
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -159,6 +167,7 @@ describe('the record of a golden event', () => {
       'error.type': 'oom_kill',
       'whodunit.signal.number': 9,
       'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.meaning': 'it was killed by the out-of-memory killer',
       'whodunit.signal.code': 'SI_KERNEL',
       'whodunit.signal.disposition': 'default',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -207,6 +216,7 @@ describe('the record of a golden event', () => {
       'whodunit.exit.meaning': '128 + 15: by convention, SIGTERM terminated it or a child of it',
       'whodunit.signal.number': 15,
       'whodunit.signal.name': 'SIGTERM',
+      'whodunit.signal.meaning': 'it was asked to stop, by a service manager, an orchestrator or kill(1)',
       'whodunit.signal.code': 'SI_USER',
       'whodunit.signal.disposition': 'handled',
       'whodunit.signal.time_to_exit': 0.000901234,
@@ -226,6 +236,8 @@ describe('the record of a golden event', () => {
       'error.type': 'SIGKILL',
       'whodunit.signal.number': 9,
       'whodunit.signal.name': 'SIGKILL',
+      'whodunit.signal.meaning':
+        'it was killed without a chance to clean up, by an orchestrator after its grace period, or by a person',
       'whodunit.signal.disposition': 'default',
       'whodunit.core_dumped': false,
       'whodunit.sender.kind': 'unknown',
@@ -314,11 +326,11 @@ describe('the severity', () => {
     ['self_signal', 15, null, 'ERROR'],
     ['resource_limit', 24, null, 'ERROR'],
     ['parent_death', 15, null, 'ERROR'],
-    ['namespace_exit', 9, null, 'ERROR'],
+    ['namespace_exit', 9, null, 'INFO'],
     ['kernel', 9, null, 'ERROR'],
     ['unknown', 15, null, 'ERROR'],
     ['exit', 0, 143, 'ERROR'],
   ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
-    expect(severityOf({ cause, signo, exitCode }).text).toBe(text);
+    expect(severityOf({ cause, signo, exitCode }, null).text).toBe(text);
   });
 });

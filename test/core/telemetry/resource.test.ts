@@ -26,6 +26,7 @@ describe('the resource', () => {
       'process.creation.time': '2026-11-23T14:10:09.123456789Z',
       'process.parent_pid': 99,
       'process.vpid': 7,
+      'whodunit.process.name': 'sleep',
       'process.executable.name': 'sleep',
       'process.executable.path': '/usr/bin/sleep',
       'process.command': 'sleep',

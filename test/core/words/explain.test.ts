@@ -3,10 +3,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { CAUSE_VALUES } from '../../../src/core/telemetry/semconv.ts';
 import { signalName } from '../../../src/core/verdict/signals.ts';
 import { EXIT_CODES } from '../../../src/core/words/exit-codes.ts';
 import { exitMeaning, explain } from '../../../src/core/words/explain.ts';
-import { SIGNAL_MEANINGS } from '../../../src/core/words/signal-meanings.ts';
+import { SIGNAL_MEANINGS, signalMeaningOf } from '../../../src/core/words/signal-meanings.ts';
 import { renderMeanings } from '../../../src/io/explain.ts';
 
 const page = readFileSync(new URL('../../../docs/exit-codes.md', import.meta.url), 'utf8');
@@ -21,7 +22,7 @@ describe('every exit code of the tables', () => {
       expect(page).toContain(`| ${code} | ${text} |`);
       const asked = [null, ...table.executables.map(nameOf), ...(table.aliases ?? [])];
       for (const executable of asked) expect(renderMeanings({ what: String(code), executable })).toContain(`${text}\n`);
-      for (const name of table.executables.map(nameOf)) expect(exitMeaning(code, name)).toBe(text);
+      for (const name of table.executables.map(nameOf)) expect(meaningOf(code, name)).toBe(text);
     },
   );
 
@@ -63,7 +64,52 @@ describe('the meaning in a record', () => {
     [193, 'my-own-program', null],
     [0, 'node', null],
   ])('of %i for %s is %j', (code, executable, meaning) => {
-    expect(exitMeaning(code, executable)).toBe(meaning);
+    expect(meaningOf(code, executable)).toBe(meaning);
+  });
+
+  const ERROR_OF_NODE = /Node\.js's own|V8|snapshot/;
+  it.each([3, 4, 5, 6, 10, 14])('of process.exit(%i) is not one of Node.js itself', (code) => {
+    expect(meaningOf(code, 'node', 'server.js')).toBeNull();
+    expect(renderMeanings({ what: String(code), executable: 'node' })).not.toMatch(ERROR_OF_NODE);
+  });
+
+  it.each<[number, string, string | null, 'go' | null, string | null]>([
+    [4, 'node', 'npm', null, 'the exit code of the script or command that it ran'],
+    [1, 'node', 'npm', null, 'npm itself failed, or the script that it ran exited with 1'],
+    [7, 'node', 'server.js', null, expect.stringContaining('the program chose it')],
+    [5, 'python3.11', 'pytest', null, 'no tests were found'],
+    [3, 'python3.11', 'gunicorn', null, 'a worker could not start: the application raised an exception'],
+    [1, 'python3.11', 'manage.py', null, 'an uncaught exception, or sys.exit with a message or 1'],
+    [2, 'my-own-program', null, 'go', expect.stringContaining('an unrecovered panic')],
+    [2, 'go', null, null, expect.stringContaining('an unrecovered panic')],
+    [2, 'my-own-program', null, null, null],
+    [125, 'dockerd', null, 'go', null],
+    [125, 'docker', null, 'go', expect.stringContaining('the container engine itself failed')],
+  ])('of %i for %s, script %s, runtime %s', (code, executable, script, runtime, meaning) => {
+    expect(exitMeaning(code, { executable, script, runtime })).toEqual(meaning);
+  });
+});
+
+describe('the meaning of a signal in a record', () => {
+  const ALL = CAUSE_VALUES.flatMap((cause) =>
+    Object.keys(SIGNAL_MEANINGS).map((signo) => [Number(signo), cause] as const),
+  );
+  it.each(ALL)('of %i, cause %s, is one that the command prints', (signo, cause) => {
+    const meaning = signalMeaningOf(signo, cause);
+    const printed = renderMeanings({ what: signalName(signo), executable: null });
+    if (meaning !== null && !(cause in { hangup: 0, timer: 0, namespace_exit: 0 })) expect(printed).toContain(meaning);
+  });
+
+  it.each([
+    [13, 'broken_pipe', 'it wrote to a pipe or socket without a reader'],
+    [9, 'oom_kill', 'it was killed by the out-of-memory killer'],
+    [1, 'hangup', 'its terminal was closed'],
+    [1, 'exit', 'it was asked to reload or to stop'],
+    [12, 'timer', 'a timer that it had set expired'],
+    [9, 'kernel', null],
+    [40, 'killed', null],
+  ] as const)('of %i with cause %s is %j', (signo, cause, meaning) => {
+    expect(signalMeaningOf(signo, cause)).toBe(meaning);
   });
 });
 
@@ -82,6 +128,10 @@ describe('explain', () => {
     expect(explain(what, executable)?.map((meaning) => meaning.who) ?? null).toEqual(who);
   });
 });
+
+function meaningOf(code: number, executable: string, script: string | null = null): string | null {
+  return exitMeaning(code, { executable, script, runtime: null });
+}
 
 /** An executable name that matches the glob. */
 function nameOf(glob: string): string {

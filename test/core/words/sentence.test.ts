@@ -77,8 +77,14 @@ it.each<[Death, string]>([
   ],
   [killedBy(9, { signal: kernelSignal(9), oom_victim: true }), 'was killed by the out-of-memory killer after 3.0 s.'],
   [killedBy(31, { seccomp_mode: 3 }), 'was killed by seccomp (SIGSYS) after 3.0 s.'],
-  [killedBy(24, { signal: kernelSignal(24) }), 'was killed by SIGXCPU after 3.0 s: it reached its CPU time limit.'],
-  [killedBy(25, { signal: own(25) }), 'was killed by SIGXFSZ after 3.0 s: a file reached its size limit.'],
+  [
+    killedBy(24, { signal: kernelSignal(24) }),
+    'was killed by SIGXCPU after 3.0 s: it reached its CPU time limit (RLIMIT_CPU, RLIMIT_RTTIME).',
+  ],
+  [
+    killedBy(25, { signal: own(25) }),
+    'was killed by SIGXFSZ after 3.0 s: a file would have grown beyond its limit (RLIMIT_FSIZE).',
+  ],
   [
     killedBy(13, { signal: own(13) }),
     'was terminated by SIGPIPE after 3.0 s: it wrote to a pipe or socket without a reader.',
