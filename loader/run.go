@@ -141,6 +141,9 @@ func takeCrashes(attached *probes.Probes, unwinder *unwinder, log *log.Logger) (
 	if attached.Crashes == nil {
 		return nil, func() error { return nil }, unwinder.close()
 	}
+	if err := host.RunSoon(); err != nil { // The unwinder does not inherit it.
+		log.Printf("on a busy machine, stacks of crashes may be lost: %v", err)
+	}
 	crashes, err := crash.Open(attached.Crashes, unwinder.arena, unwinder.helper, log)
 	if err != nil {
 		return nil, nil, err
