@@ -29,7 +29,7 @@ const (
 )
 
 // limits of one stack. Its record does not wait longer than 2 s.
-var limits = unwind.Limits{Time: 700 * time.Millisecond, Bytes: 256 << 20, Reads: 200_000, Frames: 2048, Cache: 16 << 20}
+var limits = unwind.Limits{Time: time.Second, Bytes: 256 << 20, Reads: 200_000, Frames: 2048, Cache: 16 << 20}
 
 // Work answers requests until there was none for idleTimeMax, or the loader has ended.
 func Work() error {
