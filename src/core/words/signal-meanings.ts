@@ -15,10 +15,15 @@ const CPU_LIMIT = 'it reached its CPU time limit (RLIMIT_CPU, RLIMIT_RTTIME)';
 const CLAUSES: Readonly<Record<number, Clauses>> = {
   1: {
     hangup: 'its terminal was closed',
+    namespace_exit: 'its container was restarted (reboot(2))',
     exit: 'it was asked to reload or to stop',
     otherwise: 'it was asked to reload and does not handle the signal',
   },
-  2: { terminal: 'Ctrl-C was typed', otherwise: 'it was asked to stop' },
+  2: {
+    terminal: 'Ctrl-C was typed',
+    namespace_exit: 'its container was turned off (reboot(2))',
+    otherwise: 'it was asked to stop',
+  },
   3: { terminal: 'Ctrl-\\ was typed', otherwise: 'it was asked to terminate with a core dump' },
   4: {
     otherwise: 'an illegal instruction: the wrong architecture, a corrupt binary, or a compiler trap (__builtin_trap)',
