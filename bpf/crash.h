@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "crash_files.h"
 #include "crash_maps.h"
 #include "crash_message.h"
 #include "crash_modules.h"
@@ -79,6 +80,8 @@ static __always_inline void fill_slot(__u32 which, __u64 sequence)
 	slot->address = instruction_of(&slot->crashed);
 	if (facts && facts->fault.signo == slot->crashed.signo)
 		slot->address = facts->fault.address;
+	else if (facts && (slot->handled.signo || facts->handled_fault.signo == slot->crashed.signo))
+		slot->address = facts->handled_fault.address;
 	copy_stacks(which, slot);
 	if (!bpf_probe_read_user(slot->code, CODE_BYTES, (void *)instruction_of(&slot->crashed)))
 		slot->code_bytes = CODE_BYTES;
@@ -134,6 +137,7 @@ __noinline __u64 capture_crash(__u32 user)
 	claim->sequence = sequence;
 	claim->origin = record->event.origin;
 	fill_slot(which, sequence);
+	claim->page_set = copy_files(user, which);
 	__sync_fetch_and_add(&directory->captured, 1); /* also a barrier: the loader reads the slot after its state */
 	claim->state = SLOT_FULL;
 	record->crash.capture = CAPTURE_SLOT;
@@ -162,8 +166,22 @@ static __always_inline void capture_at_delivery(void)
 	registers->reference = record->crash;
 }
 
+/*
+ * An exit shortly after a fault that a handler took, as that of a Go program that panics: what is captured is the fault. Only where the
+ * memory is still there.
+ */
+static __always_inline bool exits_after_fault(struct crash_registers *registers)
+{
+	if (captures_at_delivery || !registers->handled.signo ||
+	    bpf_ktime_get_boot_ns() - registers->handled.time_ns >= HANDLED_NS_MAX)
+		return false;
+	registers->crashed = registers->handled;
+	registers->handled.signo = 0;
+	return true;
+}
+
 /* Appends the reference to what was copied, at the exit. */
-__noinline __u64 append_crash(__u64 at)
+static __always_inline __u64 append_crash(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct crash_registers *registers;
@@ -171,8 +189,14 @@ __noinline __u64 append_crash(__u64 at)
 	if (!captures_crashes() || !record)
 		return at;
 	registers = bpf_map_lookup_elem(&crash_registers, &record->event.key);
-	if (!registers || registers->crashed.signo != (record->event.status_raw & STATUS_SIGNAL))
+	if (!registers)
 		return at;
+	if (!(record->event.status_raw & STATUS_SIGNAL)) {
+		if (!exits_after_fault(registers))
+			return at;
+	} else if (registers->crashed.signo != (record->event.status_raw & STATUS_SIGNAL)) {
+		return at;
+	}
 	if (captures_at_delivery)
 		record->crash = registers->reference;
 	else

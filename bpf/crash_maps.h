@@ -48,6 +48,21 @@ struct {
 	__type(value, __u32);
 } free_slots SEC(".maps");
 
+/* As the slots and their queue, for the files that may be out of reach later. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CRASH_PAGE_SETS);
+	__type(key, __u32);
+	__type(value, struct crash_pages);
+} crash_pages_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, CRASH_PAGE_SETS);
+	__type(value, __u32);
+} free_page_sets SEC(".maps");
+
 /* Wakes the loader. It has no records. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#include "crash_files.h"
 #include "crash_maps.h"
 #include "crash_slot.h"
 #include "event.h"
@@ -112,6 +113,28 @@ __noinline __u64 describe_mapping(__u32 which, __u64 place, __u64 mapping_addres
 	return 0;
 }
 
+/* Keeps the page cache of a module's file if that may be out of reach later, once for mappings of the same file that follow each other. */
+__noinline __u64 keep_cache(__u32 which, __u64 place, __u64 file_address)
+{
+	struct crash_slot *slot = crash_slot_at(which);
+	struct file *file = (void *)file_address;
+	struct inode *inode;
+	__u64 cache;
+
+	if (!captures_crashes() || !slot || !file)
+		return 0;
+	inode = READ(file, f_inode);
+	barrier_var(place);
+	if (place >= MODULES_MAX || !may_vanish(file, inode))
+		return 0;
+	cache = (__u64)BPF_CORE_READ(inode, i_mapping);
+	if (slot->work.last_cache == cache)
+		return 0;
+	slot->work.last_cache = slot->work.caches[place] = cache;
+	slot->work.caches_count++;
+	return 0;
+}
+
 /* A mapping, in the order of addresses. */
 __noinline __u64 visit_mapping(__u32 which, __u64 mapping_address)
 {
@@ -130,6 +153,7 @@ __noinline __u64 visit_mapping(__u32 which, __u64 mapping_address)
 		return 0;
 	describe_mapping(which, MAPPING_OF_MODULES + place, mapping_address);
 	slot->modules_count = place + 1;
+	keep_cache(which, place, (__u64)BPF_CORE_READ(mapping, vm_file)); /* a number to the verifier */
 	return 0;
 }
 

@@ -11,7 +11,9 @@
 
 #include "event.h"
 
-#define CRASH_SLOTS 40
+#define CRASH_SLOTS 35
+#define CRASH_PAGE_SETS 3
+#define FILE_PAGES 110 /* of a set */
 #define CRASH_PAGE 4096 /* even if the machine's pages are larger */
 #define STACK_REGIONS 3
 #define MAIN_STACK_PAGES 16
@@ -75,12 +77,17 @@ struct crash_work {
 	__u64 symbols;
 	__u64 names;
 	__u64 words[128]; /* a node of the maple tree, or a table of an ELF file */
+	__u64 page_set;
+	__u64 caches_count;
+	__u64 last_cache;
+	__u64 caches
+		[MODULES_MAX]; /* the page cache of a module's file that may be out of reach later; 0: it can be opened, or was copied */
 };
 
 struct crash_slot {
 	struct process_key key;
 	__u64 sequence;
-	__u64 address; /* of the fault; of an abort, its instruction */
+	__u64 address; /* of the fault; of an abort, of the fault whose handler aborted, else its instruction */
 	struct thread_registers crashed;
 	struct thread_registers handled; /* of the last fault that the same thread took in a handler, 2 s ago at most */
 	struct stack_region regions[STACK_REGIONS];
@@ -97,7 +104,21 @@ struct crash_slot {
 	char stack[STACK_PAGES_MAX * CRASH_PAGE]; /* of the regions, one after the other */
 } __attribute__((aligned(65536)));
 _Static_assert(sizeof(struct crash_slot) % 65536 == 0, "each slot can be mapped by itself, also with pages of 64 KiB");
-_Static_assert(CRASH_SLOTS * sizeof(struct crash_slot) <= 8 << 20, "at most 8 MiB");
+
+struct page_place {
+	__u32 module; /* the number of the mapping in crash_slot.mappings, from MAPPING_OF_MODULES on */
+	__u32 page; /* of its file */
+};
+
+/* A set: pages of the files of one crash that may be out of reach later (crash_files.h). */
+struct crash_pages {
+	__u64 count;
+	struct page_place places[FILE_PAGES];
+	char bytes[FILE_PAGES * CRASH_PAGE] __attribute__((aligned(CRASH_PAGE)));
+} __attribute__((aligned(65536)));
+_Static_assert(sizeof(struct crash_pages) % 65536 == 0, "each set can be mapped by itself, also with pages of 64 KiB");
+_Static_assert(CRASH_SLOTS * sizeof(struct crash_slot) + CRASH_PAGE_SETS * sizeof(struct crash_pages) <= 8 << 20,
+	       "at most 8 MiB");
 
 enum crash_slot_state {
 	SLOT_FREE,
@@ -108,7 +129,7 @@ enum crash_slot_state {
 /* Beside the slots, as the loader reads it at each wake-up. */
 struct crash_claim {
 	__u32 state; /* enum crash_slot_state: set by the probes, the loader sets it to SLOT_FREE */
-	__u32 zero;
+	__u32 page_set; /* number of the set that goes with the slot, from 1 on; 0: none */
 	__u64 sequence;
 	struct origin origin;
 };
@@ -117,13 +138,15 @@ struct crash_directory {
 	__u32 loader_waits; /* the loader sleeps and must be woken */
 	__u32 zero;
 	__u64 captured;
+	__u64 memory_map; /* where the kernel maps all memory; 0: not known (crash_calibration.h) */
+	__u64 page_structures; /* the structure of physical page 0 */
 	__u64 no_slot; /* crashes without a slot: all, or half of them by the same origin, were in use */
 	struct crash_claim claims[CRASH_SLOTS];
 };
 
 enum crash_capture {
 	CAPTURE_NONE,
-	CAPTURE_SLOT,    /* slot and sequence name what was copied */
+	CAPTURE_SLOT, /* slot and sequence name what was copied */
 	CAPTURE_NO_SLOT, /* no slot was free */
 };
 

@@ -22,6 +22,7 @@
 #define PT_DYNAMIC 2
 #define PT_NOTE 4
 #define PT_TLS 7
+#define PT_GNU_EH_FRAME 0x6474e550
 #define ELF_HEADER_BYTES 64 /* Elf64_Ehdr: the program headers follow directly in all common files */
 #define ELF_MAGIC 0x464c457f /* \x7fELF */
 #define ELFCLASS64 2

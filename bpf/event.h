@@ -287,7 +287,8 @@ _Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct 
 	       "the loader reads the fields at their offsets");
 _Static_assert(sizeof(struct description) == 192 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
-/* In each slot of pending_counts, while two sets of probes are attached (docs/decisions/0022). */
-enum pending_counts_flag {
-	OVERLAP = 0x80000000,
+/* The slots of pending_counts. */
+enum pending_counts_slot {
+	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
+	PIDS_PER_SLOT = 16,   /* up to ABI 5: 1 */
 };

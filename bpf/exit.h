@@ -24,6 +24,7 @@
 #include "task.h"
 #include "trigger_thread.h"
 
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
 
 /* The status as wait_task_zombie() computes it: that of the group if it exited as a group, else that of the leader. */
@@ -55,7 +56,7 @@ enum exit_probe {
  * that exits at the same time and has the same slot displaces it, but puts it into `seen` before. The address of a task is reused; its
  * id and start time pass to a thread that execs and becomes the leader (de_thread()). All three together are unique.
  */
-static __always_inline bool is_first_probe(struct task_struct *task, enum exit_probe probe)
+static __noinline bool is_first_probe(struct task_struct *task, enum exit_probe probe)
 {
 	__u64 thread = (__u64)task ^ READ(task, start_boottime), other;
 	__u32 slot = READ(task, pid) & (EXIT_SLOTS - 1), zero = 0;
@@ -82,6 +83,26 @@ static __always_inline bool is_first_probe(struct task_struct *task, enum exit_p
 	return true;
 }
 
+static __always_inline void count_normal_exit(void)
+{
+	__u32 processor = bpf_get_smp_processor_id();
+	struct processor_exits *exits = bpf_map_lookup_elem(&normal_exits, &processor);
+
+	if (exits)
+		exits->count++;
+}
+
+/* Returns 0. */
+static __noinline __u64 count_rescued(void)
+{
+	__u32 zero = 0;
+	struct counters *counters = bpf_map_lookup_elem(&counters_map, &zero);
+
+	if (counters)
+		counters->exits_rescued++;
+	return 0;
+}
+
 /* False: the process is already in `seen`. */
 static __always_inline bool first_report(const struct process_key *key)
 {
@@ -91,76 +112,69 @@ static __always_inline bool first_report(const struct process_key *key)
 	return (int)bpf_map_update_elem(&seen, key, &zero, BPF_NOEXIST) != -EEXIST;
 }
 
-/* The last thread of a process exits: reports the termination or counts a normal exit, and deletes the facts about the process. */
-static __always_inline void on_last_exit(struct task_struct *task, struct signal_struct *signal, struct counters *counters,
-					 enum exit_probe probe)
+/*
+ * A process terminates, and it is not a normal exit of which nothing is known: reports it, or counts it, and deletes the facts about it.
+ * A function of its own: the stack and the code of a report would be cold in each normal exit, too (docs/decisions/0079). Returns 0.
+ */
+static __noinline __u64 on_termination(struct task_struct *task, __u32 status, __u32 pending, enum exit_probe probe)
 {
 	struct task_struct *leader = READ(task, group_leader);
+	struct process_key key = key_of(leader);
+	bool has_facts = pending; /* during an overlap perhaps: an older build counts in another slot */
 	struct pending_facts *facts;
-	__u32 *count, pending, status;
-	struct process_key key;
-	bool has_facts;
 
-	/* The slot of the array is nearly always 0 here, which saves a lookup in the hash. */
-	count = pending_count_of(READ(task, tgid));
-	pending = count ? *count : 0;
-	has_facts = pending & ~OVERLAP;
 	if (scope_id && !in_scope(task)) {
-		if (has_facts) {
-			key = key_of(leader);
+		if (has_facts)
 			drop_facts(key.start_boottime_ns, key.pid);
-		}
-		return;
+		return 0;
 	}
-	status = status_of(signal, leader);
-	if (!has_group_dead() || (probe != ONLY_PROBE && status) || pending & OVERLAP) {
-		key = key_of(leader);
-		if (!first_report(&key))
-			return;
-	}
+	if ((!has_group_dead() || (probe != ONLY_PROBE && status) || pending & OVERLAP) && !first_report(&key))
+		return 0;
 	if (has_facts && status && !(status & STATUS_SIGNAL)) {
-		key = key_of(leader);
 		facts = bpf_map_lookup_elem(&pending_facts, &key);
 		if (facts)
 			mark_dequeued(&facts->signal, task);
 	}
 	if (!status)
-		counters->exits_normal++;
+		count_normal_exit();
 	else if (!count_repeat(task, leader, status, has_facts))
-		report(task, leader, signal, status, has_facts, counters);
+		report(task, leader, READ(task, signal), status, has_facts);
 	if (has_facts) {
-		key = key_of(leader);
 		drop_facts(key.start_boottime_ns, key.pid);
 		drop_registers(&key);
 	}
+	return 0;
 }
 
 /*
  * A thread exits. Since 6.16 the tracepoint says whether it is the last one. Before, signal->live == 0 says so, but up to four
- * racing threads can read that: the first to enter `seen` reports.
+ * racing threads can read that: the first to enter `seen` reports. Most exits are normal, and nothing is known of the process: they
+ * read one slot and count. Everything else is on_termination().
  */
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum exit_probe probe)
 {
 	struct task_struct *task = (void *)ctx->args[0];
+	__u32 *count, pending, status;
 	struct signal_struct *signal;
-	struct counters *counters;
-	__u32 zero = 0;
 
-	counters = bpf_map_lookup_elem(&counters_map, &zero);
-	if (!counters)
-		return;
 	if (probe != ONLY_PROBE && !is_first_probe(task, probe))
 		return;
 	if (probe > FIRST_PROBE)
-		counters->exits_rescued++;
-	if (wants_thread_context && has_group_dead())
-		mark_exit_group_caller(task);
-	if (has_group_dead() && !(ctx->args[1] & 0xff))
-		return;
+		count_rescued();
 	signal = READ(task, signal);
-	if (!has_group_dead() && READ(signal, live.counter))
+	/* Tested before the constant, whose cache line a normal exit then does not need. */
+	if (has_group_dead() && READ(signal, group_exit_code) && wants_thread_context)
+		mark_exit_group_caller(task);
+	if (has_group_dead() ? !(ctx->args[1] & 0xff) : READ(signal, live.counter))
 		return;
 	if (READ(task, flags) & PF_KTHREAD)
 		return;
-	on_last_exit(task, signal, counters, probe);
+	/* The slot of the array is nearly always 0 here, which saves a lookup in the hash. */
+	count = pending_count_of(READ(task, tgid));
+	pending = count ? *count : 0;
+	status = status_of(signal, READ(task, group_leader));
+	if (UNLIKELY(status || pending || !has_group_dead() || (scope_id && !in_scope(task))))
+		on_termination(task, status, pending, probe);
+	else
+		count_normal_exit();
 }

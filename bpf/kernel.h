@@ -56,6 +56,7 @@ struct maple_tree {
 
 struct mm_struct {
 	struct maple_tree mm_mt;
+	void *pgd;
 	unsigned long total_vm;
 	unsigned long start_stack;
 	unsigned long arg_start, arg_end, env_start, env_end;
@@ -178,6 +179,7 @@ struct task_struct {
 	struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;
+	struct files_struct *files;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;

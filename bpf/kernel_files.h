@@ -22,6 +22,28 @@ struct mnt_namespace {
 	struct user_namespace *user_ns;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
+/* The page cache of a file. */
+struct address_space {
+	struct xarray i_pages;
+};
+
+struct page {
+};
+
+/* From 5.16: pages that are cached together. Its address is that of the first one's structure. */
+struct folio {
+	unsigned long index;
+};
+
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
@@ -33,6 +55,7 @@ struct inode {
 	__u32 i_generation;
 	__s64 i_size;
 	struct super_block *i_sb;
+	struct address_space *i_mapping;
 };
 
 /* From 6.11: "fs: turn inode ctime fields into discrete integers". */
@@ -58,10 +81,12 @@ struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	int mnt_flags;
 };
 
 struct mount {
@@ -79,6 +104,14 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+};
+
+struct fdtable {
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct fs_struct {

@@ -48,7 +48,7 @@ _Static_assert(sizeof(struct pending_facts) == 16 + 2 * 272 + 2 * 88 + 8, "pinne
 
 /* One for each CPU. */
 struct counters {
-	__u64 exits_normal;
+	__u64 exits_normal; /* of older builds; else in normal_exits */
 	__u64 terminations; /* records that were handed over */
 	__u64 lost_ring_full;
 	__u64 lost_memory_full; /* facts without room in pending_facts or oom_victims */
@@ -99,6 +99,24 @@ struct {
 	__type(value, struct counters);
 } counters_map SEC(".maps");
 
+/*
+ * The normal exits of a processor, in a cache line of its own. A plain array: that of a per-CPU array is found through a pointer, a second
+ * line that is cold in each exit (docs/decisions/0079). The loader sets the number.
+ */
+struct processor_exits {
+	__u64 count;
+	__u64 zeros[7];
+};
+_Static_assert(sizeof(struct processor_exits) == 64, "pinned, and mapped by the loader");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct processor_exits);
+} normal_exits SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -116,7 +134,8 @@ struct {
 } pending_facts SEC(".maps");
 
 /*
- * Indexed by the low bits of a pid: the number of entries in pending_facts. A normal exit reads the slot instead of the hash.
+ * The number of entries in pending_facts, by pid. A normal exit reads the slot instead of the hash. Neighbours share one: processes are
+ * numbered in a row, and the cache line of the last exit then often has the next one's slot (docs/decisions/0079).
  * While two sets of probes are attached, OVERLAP is set in each slot, which every exit reads anyway: `seen` then decides which
  * set reports.
  */

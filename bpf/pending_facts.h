@@ -32,7 +32,7 @@ enum fact_kind {
 
 static __always_inline __u32 *pending_count_of(__u32 pid)
 {
-	__u32 slot = pid & (PENDING_SLOTS - 1);
+	__u32 slot = pid / PIDS_PER_SLOT & (PENDING_SLOTS - 1);
 
 	return bpf_map_lookup_elem(&pending_counts, &slot);
 }
@@ -84,24 +84,21 @@ static __always_inline void delete_sender_parts(struct sender_part_key *key, __u
 	}
 }
 
-static __always_inline void count_processes(__u32 index, __s32 processes)
+/* Adds to what an origin holds, and to the sum. */
+static __always_inline void count_held(__u32 index, __s32 processes, __s32 sender_parts)
 {
 	struct share *share = share_at(index), *all = share_at(0);
 
 	if (!index || !share || !all)
 		return;
-	__sync_fetch_and_add(&share->processes, processes);
-	__sync_fetch_and_add(&all->processes, processes);
-}
-
-static __always_inline void count_sender_parts(__u32 index, __s32 sender_parts)
-{
-	struct share *share = share_at(index), *all = share_at(0);
-
-	if (!index || !share || !all)
-		return;
-	__sync_fetch_and_add(&share->sender_parts, sender_parts);
-	__sync_fetch_and_add(&all->sender_parts, sender_parts);
+	if (processes) {
+		__sync_fetch_and_add(&share->processes, processes);
+		__sync_fetch_and_add(&all->processes, processes);
+	}
+	if (sender_parts) {
+		__sync_fetch_and_add(&share->sender_parts, sender_parts);
+		__sync_fetch_and_add(&all->sender_parts, sender_parts);
+	}
 }
 
 /*
@@ -126,10 +123,9 @@ __u64 drop_facts(__u64 start_boottime_ns, __u32 pid)
 	delete_sender_parts(&part, 0, first);
 	part.slot = 2;
 	delete_sender_parts(&part, 0, second);
-	count_processes(share, -1);
-	count_sender_parts(share, -(__s32)(first + second));
+	count_held(share, -1, -(__s32)(first + second));
 	count = pending_count_of(pid);
-	if (count)
+	if (count && share) /* an older build counts in another slot */
 		__sync_fetch_and_add(count, -1);
 	return 0;
 }
@@ -169,11 +165,11 @@ __u64 add_facts(__u32 user, __u32 kind)
 	}
 	record->fresh.key = key;
 	record->fresh.holds.share = index;
-	count_processes(index, 1);
+	count_held(index, 1, 0);
 	__sync_fetch_and_add(count, 1);
 	if (bpf_map_update_elem(&pending_facts, &key, &record->fresh, BPF_NOEXIST)) {
 		__sync_fetch_and_add(count, -1);
-		count_processes(index, -1);
+		count_held(index, -1, 0);
 		if (!bpf_map_lookup_elem(&pending_facts, &key)) /* no other CPU was faster */
 			count_refused(share, record->fresh_origin.uid);
 		return 0;

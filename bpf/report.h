@@ -64,14 +64,17 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 
 /* task is current. status: as wait4(2) returns it. has_facts: there may be an entry in pending_facts. */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
-				   __u32 status, bool has_facts, struct counters *counters)
+				   __u32 status, bool has_facts)
 {
 	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct event *event;
+	struct counters *counters;
 	__u64 at = 0, exe_at;
+	__u32 zero = 0;
 
-	if (!record)
+	counters = bpf_map_lookup_elem(&counters_map, &zero);
+	if (!record || !counters)
 		return;
 	event = &record->event;
 	fill_identity(SCRATCH_REPORT, event, task, leader, signal);
@@ -95,7 +98,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		at = append_pending_facts(at);
 	if (!at && may_lack_facts(&event->origin, &event->key))
 		event->flags |= EVENT_FLAG_FACTS_REFUSED;
-	if (has_facts && status & STATUS_SIGNAL && HAS(CRASHES, status & STATUS_SIGNAL))
+	if (has_facts && (!(status & STATUS_SIGNAL) || HAS(CRASHES, status & STATUS_SIGNAL)))
 		at = append_crash(at);
 	if (in_user_namespace(task))
 		event->flags |= EVENT_FLAG_USER_NAMESPACE;

@@ -76,51 +76,60 @@ static __always_inline bool is_same_sender(const struct sender_key *a, const str
 	       a->exec_id == b->exec_id && a->uid == b->uid;
 }
 
-/*
- * Describes current in sender_scratch, for the sender whose key is there: as it is known, or anew if that is older than a second, as
- * the sender may change its name, or if it changed its users since: each effective user has its own. A global function, as in
- * task_parts.h. Returns whether it could.
- */
-__u64 describe_sender(__u64 now_ns)
+/* Whether what is known still describes current: not for longer than a second, as it may change its name, nor with other users. */
+static __always_inline bool is_valid(const struct description *known, const struct credentials *users, __u64 now_ns)
 {
-	__u32 zero = 0;
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	struct known_sender *known;
-	struct credentials users;
-	__u64 bytes;
-
-	if (!scratch)
-		return 0;
-	read_credentials(&users, task);
-	known = bpf_map_lookup_elem(&sender_descriptions, &scratch->known.key);
-	if (known && now_ns - known->description.time_ns < SENDER_VALID_NS &&
-	    known->description.credentials.real_uid == users.real_uid &&
-	    known->description.credentials.login_uid == users.login_uid) {
-		bytes = description_bytes(&known->description);
-		bpf_probe_read_kernel(&scratch->known.description, bytes, &known->description);
-		if (is_same_sender(&known->key, &scratch->known.key))
-			return 1;
-	}
-	scratch->known.description.credentials = users;
-	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
-	bpf_map_update_elem(&sender_descriptions, &scratch->known.key, &scratch->known, BPF_ANY);
-	return 1;
+	return now_ns - known->time_ns < SENDER_VALID_NS && known->credentials.real_uid == users->real_uid &&
+	       known->credentials.login_uid == users->login_uid;
 }
 
 /*
- * Copies the first parts of the description in sender_scratch to a slot of a victim, which has held so many, and deletes the others.
- * Returns how many it has now: all, or 0.
+ * Describes current in sender_scratch, for the sender whose key is there: what is there if it is of the same sender, as of one that
+ * signals many processes, else as it is known, else anew. Each effective user of a sender has its own description.
  */
-__u64 keep_sender_parts(__u64 victim_start_ns, __u32 victim_pid, __u32 slot, __u32 parts, __u32 held)
+static __always_inline void describe_sender(struct description_scratch *scratch, __u64 now_ns)
 {
-	struct sender_part_key key = {.start_boottime_ns = victim_start_ns, .pid = victim_pid, .slot = slot};
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct known_sender *known;
+	struct credentials users;
+
+	read_credentials(&users, task);
+	if (is_same_sender(&scratch->known.key, &scratch->sender) && is_valid(&scratch->known.description, &users, now_ns))
+		return;
+	scratch->known.key = scratch->sender;
+	known = bpf_map_lookup_elem(&sender_descriptions, &scratch->sender);
+	if (known && is_valid(&known->description, &users, now_ns)) {
+		bpf_probe_read_kernel(&scratch->known.description, description_bytes(&known->description), &known->description);
+		if (is_same_sender(&known->key, &scratch->sender))
+			return;
+	}
+	scratch->known.description.credentials = users;
+	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
+	bpf_map_update_elem(&sender_descriptions, &scratch->sender, &scratch->known, BPF_ANY);
+}
+
+/*
+ * Keeps the description of current with the victim whose slot is in sender_scratch: its first parts, as far as there is room, and deletes
+ * the others. A global function, as in task_parts.h. Returns the parts that the slot has now.
+ */
+__u64 keep_description(__u64 now_ns)
+{
 	__u32 zero = 0;
 	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	__u64 kept = parts;
+	struct share *share, *all = share_at(0);
+	struct sender_part_key key;
+	__u64 parts, kept;
 
 	if (!scratch)
 		return 0;
+	describe_sender(scratch, now_ns);
+	parts = (description_bytes(&scratch->known.description) + SENDER_PART_BYTES - 1) / SENDER_PART_BYTES;
+	share = share_at(scratch->share);
+	if (!scratch->share || !share || !all ||
+	    !has_room(share->sender_parts + parts, all->sender_parts, SENDER_PARTS_MAX, scratch->kind))
+		parts = 0;
+	kept = parts;
+	key = scratch->slot;
 	UNROLL
 	for (__u32 i = 0; i < SENDER_PARTS; i++) {
 		key.part = i;
@@ -128,7 +137,7 @@ __u64 keep_sender_parts(__u64 victim_start_ns, __u32 victim_pid, __u32 slot, __u
 						     (char *)&scratch->known.description + i * SENDER_PART_BYTES, BPF_ANY))
 			kept = 0;
 	}
-	delete_sender_parts(&key, kept, held > parts ? held : parts);
+	delete_sender_parts(&key, kept, scratch->held > parts ? scratch->held : parts);
 	return kept;
 }
 
@@ -142,22 +151,22 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	__u32 slot = other->signo && other->sender_slot == 1 ? 2 : 1, zero = 0;
 	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
 	__u8 *held = slot == 1 ? &facts->holds.sender_parts[0] : &facts->holds.sender_parts[1];
-	__u32 index = facts->holds.share, before = *held, parts;
-	struct share *share = share_at(index), *all = share_at(0);
+	__u32 before = *held, parts;
 
-	if (!scratch || !share || !all)
+	if (!scratch)
 		return;
-	scratch->known.key.process = fact->sender;
-	scratch->known.key.exec_id = fact->sender_exec_id;
-	scratch->known.key.uid = fact->sender_uid;
-	if (!describe_sender(fact->time_ns) || !index)
-		return;
-	parts = (description_bytes(&scratch->known.description) + SENDER_PART_BYTES - 1) / SENDER_PART_BYTES;
-	if (!has_room(share->sender_parts + parts, all->sender_parts, SENDER_PARTS_MAX, kind))
-		parts = 0;
-	parts = keep_sender_parts(victim->start_boottime_ns, victim->pid, slot, parts, before);
+	scratch->slot.start_boottime_ns = victim->start_boottime_ns;
+	scratch->slot.pid = victim->pid;
+	scratch->slot.slot = slot;
+	scratch->share = facts->holds.share;
+	scratch->kind = kind;
+	scratch->held = before;
+	scratch->sender.process = fact->sender;
+	scratch->sender.exec_id = fact->sender_exec_id;
+	scratch->sender.uid = fact->sender_uid;
+	parts = keep_description(fact->time_ns);
 	if (parts)
 		fact->sender_slot = slot;
 	*held = parts;
-	count_sender_parts(index, (__s32)parts - (__s32)before);
+	count_held(facts->holds.share, 0, (__s32)parts - (__s32)before);
 }

@@ -67,6 +67,12 @@ struct {
  * to a power of two, does not see that they fit.
  */
 struct description_scratch {
+	/* What keep_description() is to do. */
+	struct sender_key sender;
+	struct sender_part_key slot; /* of the victim */
+	__u32 share;                 /* of the victim's origin */
+	__u32 kind;                  /* enum fact_kind */
+	__u64 held;                  /* parts in the slot */
 	struct known_sender known;
 	char slack[4096];
 	__u64 directories[CGROUP_DIRECTORIES]; /* as in struct record */

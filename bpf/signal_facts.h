@@ -31,7 +31,6 @@
 /* include/uapi/asm-generic/siginfo.h, 64 bit */
 #define SIGINFO_CODE 8
 #define SIGINFO_PID 16
-#define SIGINFO_UID 20
 #define SIGINFO_ADDRESS 16
 #define SIGINFO_SYSCALL 24
 #define SIGINFO_ARCH 28
@@ -78,15 +77,18 @@ static __always_inline void keep_blocked_request(struct pending_facts *facts, st
 
 static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
 {
+	struct {
+		__s32 code, padding;
+		__s32 pid;
+		__u32 uid;
+	} words = {.code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL};
+
 	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
-	fact->code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL;
-	fact->siginfo_pid = 0;
-	fact->siginfo_uid = 0;
-	if (siginfo > SIGINFO_REAL) {
-		bpf_probe_read_kernel(&fact->code, sizeof(fact->code), (void *)siginfo + SIGINFO_CODE);
-		bpf_probe_read_kernel(&fact->siginfo_pid, sizeof(fact->siginfo_pid), (void *)siginfo + SIGINFO_PID);
-		bpf_probe_read_kernel(&fact->siginfo_uid, sizeof(fact->siginfo_uid), (void *)siginfo + SIGINFO_UID);
-	}
+	if (siginfo > SIGINFO_REAL)
+		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
+	fact->code = words.code;
+	fact->siginfo_pid = words.pid;
+	fact->siginfo_uid = words.uid;
 }
 
 /*

@@ -39,7 +39,7 @@ static __always_inline bool in_user_namespace(struct task_struct *task)
 /* self_exec_id is 64 bits wide since 5.7; CO-RE reads the width of the running kernel. */
 static __always_inline __u64 exec_id(struct task_struct *task)
 {
-	return BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id);
+	return CAN_LOAD ? READ(task, self_exec_id) : BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id);
 }
 
 /* The handler of a signal. CO-RE does not relocate the stride of an array with a variable index: hence bpf_core_type_size(). */

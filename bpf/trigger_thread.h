@@ -67,7 +67,7 @@ static __always_inline bool in_exit_group(__u32 status)
 }
 
 /* At the exit of current: marks it if it called exit_group(2). Returns whether it did. */
-static __always_inline bool mark_exit_group_caller(struct task_struct *task)
+static __noinline bool mark_exit_group_caller(struct task_struct *task)
 {
 	__u32 status = READ(task, signal, group_exit_code);
 

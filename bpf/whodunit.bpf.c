@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "crash.h"
+#include "crash_calibration.h"
 #include "crash_slot.h"
 #include "event.h"
 #include "exec.h"
@@ -266,6 +267,15 @@ int on_sched_process_exec(void *ctx __attribute__((unused)))
 	return 0;
 }
 
+/* Not attached: the loader runs it once, before it attaches the others. Where it fails, no file is copied (crash_calibration.h). */
+SEC("raw_tp")
+int calibrate(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct calibration known = {.address = ctx->args[0], .fd = ctx->args[1], .mark = ctx->args[2]};
+
+	return captures_crashes() ? calibrate_memory(&known) : 1;
+}
+
 /* The types that Go uses but no map or variable refers to. Naming them here puts them into the object's BTF, for bpf2go. */
 const union {
 	enum event_abi event_abi;
@@ -280,7 +290,7 @@ const union {
 	enum signal_action signal_action;
 	enum signal_set signal_set;
 	enum task_flag task_flag;
-	enum pending_counts_flag pending_counts_flag;
+	enum pending_counts_slot pending_counts_slot;
 	enum cgroup_hierarchy cgroup_hierarchy;
 	enum cgroup_limit cgroup_limit;
 	enum repeat_flag repeat_flag;
@@ -297,4 +307,5 @@ const union {
 	enum crash_capture crash_capture;
 	enum mapping_place mapping_place;
 	struct crash_reference crash_reference;
+	struct calibration calibration;
 } *go_types __attribute__((unused));

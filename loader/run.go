@@ -25,9 +25,18 @@ import (
 // gcPercent is the loader's GOGC. A collection starts when garbage has this percentage of the live heap, and 4 MiB × gcPercent / 100.
 const gcPercent = 20
 
-// run attaches the probes and serves the socket until the context ends.
+// run starts the process that unwinds, attaches the probes and serves the socket until the context ends.
 func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	defer func() { err = explain(err) }()
+	unwinder, err := startUnwinder(config.stacks)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unwinder.close()) }()
+	return attachAndServe(ctx, config, unwinder, log)
+}
+
+func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log *log.Logger) (err error) {
 	if err := probes.Require(); err != nil {
 		return err
 	}
@@ -65,7 +74,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	crashes, closeCrashes, err := takeCrashes(attached, log)
+	crashes, closeCrashes, err := takeCrashes(attached, unwinder, log)
 	if err != nil {
 		return err
 	}
@@ -87,25 +96,52 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	}).Serve(ctx, listener)
 }
 
-// takeCrashes takes over the slots of crashes, and starts the process that unwinds them. Without it, the loader serves records without stacks.
-func takeCrashes(attached *probes.Probes, log *log.Logger) (_ server.Crashes, closeAll func() error, _ error) {
-	none := func() error { return nil }
-	if attached.Crashes == nil {
-		return nil, none, nil
+// unwinder is the process that unwinds stacks, and the memory that it shares with the loader. Both are nil where no stack is wanted.
+type unwinder struct {
+	arena  *crash.Arena
+	helper *crash.Helper
+}
+
+// startUnwinder starts the process that unwinds, which keeps CAP_DAC_READ_SEARCH, and drops that from this one: before a probe is loaded, so that
+// no process has both.
+func startUnwinder(stacks probes.Stacks) (*unwinder, error) {
+	if stacks == probes.StacksOff {
+		return &unwinder{}, host.DropFileReading()
 	}
 	arena, err := crash.NewArena()
 	if err != nil {
-		return nil, none, err
+		return nil, err
 	}
 	helper, err := crash.StartHelper(arena)
 	if err != nil {
-		return nil, none, errors.Join(err, arena.Close())
+		return nil, errors.Join(err, arena.Close())
 	}
-	crashes, err := crash.Open(attached.Crashes, arena, helper, log)
+	started := &unwinder{arena, helper}
+	if err := host.DropFileReading(); err != nil {
+		return nil, errors.Join(err, started.close())
+	}
+	return started, nil
+}
+
+// close ends the process. It may be called again.
+func (u *unwinder) close() error {
+	helper, arena := u.helper, u.arena
+	if u.helper, u.arena = nil, nil; helper == nil {
+		return nil
+	}
+	return errors.Join(helper.Close(), arena.Close())
+}
+
+// takeCrashes takes over the slots of crashes. Where the probes copy none, the loader serves records without stacks, and needs no unwinder.
+func takeCrashes(attached *probes.Probes, unwinder *unwinder, log *log.Logger) (_ server.Crashes, closeAll func() error, _ error) {
+	if attached.Crashes == nil {
+		return nil, func() error { return nil }, unwinder.close()
+	}
+	crashes, err := crash.Open(attached.Crashes, unwinder.arena, unwinder.helper, log)
 	if err != nil {
-		return nil, none, errors.Join(err, helper.Close(), arena.Close())
+		return nil, nil, err
 	}
-	return crashes, func() error { return errors.Join(crashes.Close(), helper.Close(), arena.Close()) }, nil
+	return crashes, crashes.Close, nil
 }
 
 // explain adds to an error what forbade the step, and the line that permits it. Where an error has an exit code, its text has that already.
@@ -147,6 +183,9 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 	}
 	if !scope.IsHost() {
 		log.Printf("watching only the cgroup %s", scope.Directory)
+	}
+	if crashes := attached.Crashes; crashes != nil && crashes.NoPages != nil {
+		log.Printf("files of crashed programs that are gone, or in memory, are not copied, and their functions have no names: %v", crashes.NoPages)
 	}
 	if config.threadContext && !attached.ReadsContexts {
 		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")

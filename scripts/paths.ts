@@ -23,3 +23,5 @@ export const ATTACKER = join(ROOT, 'build/attacker');
 export const ATTACKER_32 = join(ROOT, 'build/attacker-32');
 /** The directory of the victims in Java, C, C++ and Rust. */
 export const WORLD = join(ROOT, 'build/world');
+/** The directory of the programs that test/crashes runs. */
+export const CRASHES = join(ROOT, 'build/crashes');

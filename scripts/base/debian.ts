@@ -14,6 +14,23 @@ function isInstalled(name: string): boolean {
   return status === 0 && /^Status: install ok installed$/m.test(stdout);
 }
 
+const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
+
+function isOnPath(program: string): boolean {
+  const env = { ...process.env, PATH: `${process.env.PATH}:${SYSTEM_DIRECTORIES}` };
+  return spawnSync('sh', ['-c', `command -v ${program}`], { env }).status === 0;
+}
+
+/** As requirePackages, for programs that need not come from Debian: `packageOf` has the package of each, `packages` what else is needed. */
+export async function requirePrograms(
+  packageOf: Readonly<Record<string, string>>,
+  packages: readonly string[],
+  purpose: string,
+): Promise<void> {
+  const missing = Object.entries(packageOf).filter(([program]) => !isOnPath(program));
+  return requirePackages([...new Set([...missing.map(([, name]) => name), ...packages])], purpose);
+}
+
 /** Serializes installations: parallel ones would wait for each other's locks. */
 let installing: Promise<unknown> = Promise.resolve();
 

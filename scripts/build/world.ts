@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prepares the conformance suite: the machine's programs that it runs as victims and senders, and the victims that it compiles.
-import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { requirePackages } from '../base/debian.ts';
+import { requirePrograms } from '../base/debian.ts';
 import { run, step } from '../base/run.ts';
 import { ROOT, WORLD } from '../paths.ts';
 
@@ -49,13 +48,6 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
  * install a script as python3.
  */
 const PACKAGES = ['busybox-static', 'python3'];
-const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
-
-const isInstalled = (program: string): boolean => {
-  const env = { ...process.env, PATH: `${process.env.PATH}:${SYSTEM_DIRECTORIES}` };
-  return spawnSync('sh', ['-c', `command -v ${program}`], { env }).status === 0;
-};
-
 /** Sequential: the last one links a library that is built before it. */
 async function buildPublishers(): Promise<void> {
   for (const [output, ...args] of PUBLISHERS) await run('gcc', ['-O1', '-Wall', '-o', join(WORLD, output), ...args]);
@@ -63,9 +55,7 @@ async function buildPublishers(): Promise<void> {
 
 /** Installs the programs that test/deaths/undertaker/cases_world.go needs, and builds the victims. */
 export async function prepareWorld(): Promise<void> {
-  const missing = Object.keys(PACKAGE_OF).filter((program) => !isInstalled(program));
-  const packages = new Set([...missing.map((program) => PACKAGE_OF[program] as string), ...PACKAGES]);
-  await requirePackages([...packages], "test/deaths, which runs the machine's programs,");
+  await requirePrograms(PACKAGE_OF, PACKAGES, "test/deaths, which runs the machine's programs,");
   mkdirSync(WORLD, { recursive: true });
   await step('building the victims in Java, C, C++ and Rust', () =>
     Promise.all([

@@ -25,6 +25,7 @@ import { prepareAttacks, testAttacks } from '../suites/attacks.ts';
 import { KEYS_HERE, KEYS_IN_MACHINES, prepareChaos, testChaos } from '../suites/chaos.ts';
 import { prepareConfigs, testConfigs } from '../suites/configs.ts';
 import { report } from '../suites/counts.ts';
+import { prepareCrashes, TIMES_IN_TESTS, testCrashes } from '../suites/crashes.ts';
 import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
 import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
@@ -115,7 +116,7 @@ async function prepareKernelTests(stages: Stages) {
     WHODUNIT_TEST_JAEGER: await buildBackend('jaeger'),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
   };
-  return { machines, chaos, tests, attacks: await prepareAttacks() };
+  return { machines, chaos, tests, attacks: await prepareAttacks(), crashes: await prepareCrashes() };
 }
 
 /** Prepares the rest: slow with an empty cache, and needed last. */
@@ -135,9 +136,10 @@ function startMachines(stages: Stages, kernels: readonly Machine[], environment:
 }
 
 async function testOnKernel(stages: Stages, early: Early, late: Background<Late>): Promise<void> {
-  const { machines, chaos, tests, attacks } = early;
+  const { machines, chaos, tests, attacks, crashes } = early;
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
   await stages.test('attacks', () => testAttacks(attacks));
+  await stages.test('crashes', () => testCrashes(crashes, { times: TIMES_IN_TESTS, only: '' }));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   const { delivery, configs } = await late.finish();
   await stages.test('configurations', () => testConfigs(configs));

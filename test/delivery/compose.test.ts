@@ -52,14 +52,14 @@ describe('the compose files', () => {
     for (const { image } of Object.values(services)) expect(image).toMatch(/:v?\d+\.\d+\.\d+$/);
   });
 
-  it('gives the loader three capabilities and no network, and the service nothing', () => {
+  it('gives the loader four capabilities and no network, and the service nothing', () => {
     const { services } = project([DEMO]);
     const onDesktop = JSON.stringify(project([DEMO, 'compose.docker-desktop.yaml']).services.whodunit);
     expect(onDesktop).not.toMatch(/machine-id|passwd/);
     const confined = { cap_drop: ['ALL'], read_only: true, security_opt: ['no-new-privileges:true'] };
     expect(services.loader).toMatchObject({
       ...confined,
-      cap_add: ['BPF', 'PERFMON', 'SYSLOG'],
+      cap_add: ['BPF', 'PERFMON', 'SYSLOG', 'DAC_READ_SEARCH'],
       network_mode: 'none',
       security_opt: ['no-new-privileges:true', 'apparmor=unconfined'],
     });

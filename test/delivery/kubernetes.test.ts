@@ -23,10 +23,15 @@ describe('the check itself', () => {
 
 describe('the manifests', () => {
   it.each([
-    ['daemonset.yaml', ['Namespace', 'ServiceAccount', 'DaemonSet', 'NetworkPolicy'], ['CHOWN', 'FOWNER']],
-    ['sidecar.yaml', ['Deployment'], []],
-    ['unload.yaml', ['DaemonSet'], []],
-  ])('%s: each container has the privileges of docs/deployment.md, and no others', (name, kinds, ofOwner) => {
+    [
+      'daemonset.yaml',
+      ['Namespace', 'ServiceAccount', 'DaemonSet', 'NetworkPolicy'],
+      ['CHOWN', 'FOWNER'],
+      ['DAC_READ_SEARCH'],
+    ],
+    ['sidecar.yaml', ['Deployment'], [], []],
+    ['unload.yaml', ['DaemonSet'], [], ['DAC_READ_SEARCH']],
+  ])('%s: each container has the privileges of docs/deployment.md, and no others', (name, kinds, ofOwner, ofStacks) => {
     const all = example(name);
     expect(all.map(({ kind }) => kind)).toEqual(kinds);
     const workload = workloadOf(all);
@@ -43,7 +48,11 @@ describe('the manifests', () => {
       });
       expect(rest).not.toHaveProperty('privileged');
       const isLoader = container.image.startsWith('whodunit-loader');
-      const added = isLoader ? ['BPF', 'PERFMON', 'SYSLOG'] : container.name === 'state-owner' ? ofOwner : undefined;
+      const added = isLoader
+        ? ['BPF', 'PERFMON', 'SYSLOG', ...ofStacks]
+        : container.name === 'state-owner'
+          ? ofOwner
+          : undefined;
       expect([container.name, capabilities]).toEqual([container.name, { drop: ['ALL'], ...(added && { add: added }) }]);
       // docker-default and cri-containerd.apparmor.d forbid the pins: test/kernels runs the loader under them.
       expect(rest.appArmorProfile).toEqual(isLoader ? { type: 'Unconfined' } : undefined);

@@ -11,6 +11,13 @@ type Ancestor struct {
 	Comm [16]int8
 }
 
+type Calibration struct {
+	_       structs.HostLayout
+	Address uint64
+	Fd      uint64
+	Mark    uint64
+}
+
 type CgroupHierarchy uint32
 
 const (
@@ -57,18 +64,20 @@ const (
 type CrashClaim struct {
 	_        structs.HostLayout
 	State    uint32
-	Zero     uint32
+	PageSet  uint32
 	Sequence uint64
 	Origin   Origin
 }
 
 type CrashDirectory struct {
-	_           structs.HostLayout
-	LoaderWaits uint32
-	Zero        uint32
-	Captured    uint64
-	NoSlot      uint64
-	Claims      [40]CrashClaim
+	_              structs.HostLayout
+	LoaderWaits    uint32
+	Zero           uint32
+	Captured       uint64
+	MemoryMap      uint64
+	PageStructures uint64
+	NoSlot         uint64
+	Claims         [35]CrashClaim
 }
 
 type CrashMapping struct {
@@ -87,6 +96,15 @@ type CrashMapping struct {
 	Zero       uint32
 	PathAt     uint32
 	PathBytes  uint32
+}
+
+type CrashPages struct {
+	_      structs.HostLayout
+	Count  uint64
+	Places [110]PagePlace
+	_      [3208]byte
+	Bytes  [450560]int8
+	_      [4096]byte
 }
 
 type CrashReference struct {
@@ -114,20 +132,24 @@ type CrashSlot struct {
 	Mappings      [194]CrashMapping
 	Paths         [25088]int8
 	Work          struct {
-		_       structs.HostLayout
-		Entry   uint64
-		Index   uint64
-		Last    uint64
-		IsLeaf  uint64
-		Slot    uint64
-		Dynamic uint64
-		Hash    uint64
-		Symbols uint64
-		Names   uint64
-		Words   [128]uint64
+		_           structs.HostLayout
+		Entry       uint64
+		Index       uint64
+		Last        uint64
+		IsLeaf      uint64
+		Slot        uint64
+		Dynamic     uint64
+		Hash        uint64
+		Symbols     uint64
+		Names       uint64
+		Words       [128]uint64
+		PageSet     uint64
+		CachesCount uint64
+		LastCache   uint64
+		Caches      [192]uint64
 	}
 	Stack [131072]int8
-	_     [20544]byte
+	_     [18984]byte
 }
 
 type CrashSlotState uint32
@@ -271,6 +293,12 @@ type OriginShare struct {
 	Unit           [80]int8
 }
 
+type PagePlace struct {
+	_      structs.HostLayout
+	Module uint32
+	Page   uint32
+}
+
 type Part struct {
 	_     structs.HostLayout
 	Kind  uint16
@@ -315,10 +343,11 @@ const (
 	PartKindPART_GO_BUILD_ID    PartKind = 20
 )
 
-type PendingCountsFlag uint32
+type PendingCountsSlot uint32
 
 const (
-	PendingCountsFlagOVERLAP PendingCountsFlag = 2147483648
+	PendingCountsSlotOVERLAP       PendingCountsSlot = 2147483648
+	PendingCountsSlotPIDS_PER_SLOT PendingCountsSlot = 16
 )
 
 type Predecessor struct {
@@ -332,6 +361,12 @@ type ProcessKey struct {
 	StartBoottimeNs uint64
 	Pid             uint32
 	Zero            uint32
+}
+
+type ProcessorExits struct {
+	_     structs.HostLayout
+	Count uint64
+	Zeros [7]uint64
 }
 
 type RepeatFlag uint32

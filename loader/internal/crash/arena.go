@@ -19,11 +19,11 @@ const (
 	// ReplyBytesMax of JSON are what the helper may say of a crash. With a record's other texts it fits in a line of the wire.
 	ReplyBytesMax = 48 << 10
 	replyBytes    = 64 << 10 // a multiple of every page size
-	entryBytes    = slotBytes + replyBytes
+	entryBytes    = slotBytes + pagesBytes + replyBytes
 )
 
-// Arena is memory that loader and helper share: an entry for each crash, with the copy of its slot and room for the helper's answer. Nothing
-// else holds bytes of a crashed process. Entries that are not in use take no memory. Its size is sealed: the helper cannot take it away.
+// Arena is memory that loader and helper share: an entry for each crash, with the copy of its slot, pages of its files, and room for the
+// helper's answer. Nothing else holds bytes of a crashed process. Entries that are not in use take no memory. Its size is sealed: the helper cannot take it away.
 type Arena struct {
 	file   *os.File
 	memory []byte
@@ -70,9 +70,14 @@ func (a *Arena) Slot(entry int) *abi.CrashSlot {
 	return (*abi.CrashSlot)(unsafe.Pointer(&a.memory[entry*entryBytes]))
 }
 
+// Pages returns the copied pages of files in an entry.
+func (a *Arena) Pages(entry int) *abi.CrashPages {
+	return (*abi.CrashPages)(unsafe.Pointer(&a.memory[entry*entryBytes+slotBytes]))
+}
+
 // Reply returns the room for the answer about an entry.
 func (a *Arena) Reply(entry int) []byte {
-	return a.memory[entry*entryBytes+slotBytes:][:replyBytes]
+	return a.memory[entry*entryBytes+slotBytes+pagesBytes:][:replyBytes]
 }
 
 // erase zeroes an entry, and gives its memory back.

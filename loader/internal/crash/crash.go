@@ -59,7 +59,7 @@ type request struct {
 // helper. It makes all system calls that serving may not make.
 func Open(maps *probes.Crashes, arena *Arena, helper *Helper, logger *log.Logger) (*Crashes, error) {
 	startNs := boottimeNs()
-	slots, err := openSlots(maps.Slots, maps.Directory, maps.FreeSlots)
+	slots, err := openSlots(maps.Slots, maps.Directory, maps.FreeSlots, pageSets{maps.Pages, maps.FreePageSets})
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,12 @@ func (c *Crashes) takeSlot(slot int) error {
 		return c.slots.take(slot, nil)
 	}
 	entry := c.free[len(c.free)-1]
-	err := c.slots.take(slot, func(copied *abi.CrashSlot) { copySlot(c.arena.Slot(int(entry)), copied) })
+	err := c.slots.take(slot, func(copied *abi.CrashSlot, pages *abi.CrashPages) {
+		copySlot(c.arena.Slot(int(entry)), copied)
+		if pages != nil {
+			copyPages(c.arena.Pages(int(entry)), pages)
+		}
+	})
 	if err != nil {
 		return err
 	}

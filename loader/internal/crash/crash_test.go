@@ -226,8 +226,8 @@ func TestAnEqualCrashHasTheFramesOfTheFirstAndItsOwnRegisters(t *testing.T) {
 }
 
 func TestTheLoaderThatTakesOverErasesWhatTheLastOneLeft(t *testing.T) {
-	slots, directory, free := newMaps(t)
-	first, err := openSlots(slots, directory, free)
+	slots, directory, free, pages := newMaps(t)
+	first, err := openSlots(slots, directory, free, pages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestTheLoaderThatTakesOverErasesWhatTheLastOneLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	started := time.Now()
-	second, err := openSlots(slots, directory, free)
+	second, err := openSlots(slots, directory, free, pages)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,9 @@ type Helper struct {
 }
 
 // StartHelper starts the helper. It ends when the loader does, or Close is called.
-func StartHelper(arena *Arena) (*Helper, error) {
+func StartHelper(arena *Arena) (*Helper, error) { return startHelper("/proc/self/exe", arena) }
+
+func startHelper(loader string, arena *Arena) (*Helper, error) {
 	requestsRead, requests, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start the crash helper: %w", err)
@@ -51,7 +53,7 @@ func StartHelper(arena *Arena) (*Helper, error) {
 		requests.Close()
 		return nil, fmt.Errorf("start the crash helper: %w", err)
 	}
-	process := exec.Command("/proc/self/exe", HelperCommand)
+	process := exec.Command(loader, HelperCommand)
 	process.Args[0], process.Stderr, process.Env = os.Args[0], os.Stderr, []string{}
 	process.ExtraFiles = []*os.File{requestsRead, answersWrite, arena.file}
 	err = process.Start()

@@ -80,7 +80,9 @@ func writePlace(hash *maphash.Hash, modules []abi.CrashMapping, address uint64) 
 		return
 	}
 	module := &modules[i]
-	maphash.WriteComparable(hash, [5]uint64{uint64(module.Device), module.Inode, uint64(module.CtimeS), uint64(module.FileBytes), address - module.Start + module.Offset})
+	maphash.WriteComparable(hash, [6]uint64{
+		uint64(module.Device), module.Inode, uint64(module.Generation), uint64(module.CtimeS), uint64(module.FileBytes), address - module.Start + module.Offset,
+	})
 }
 
 // repeated describes a crash, with the stack of the first one that was equal.

@@ -32,18 +32,19 @@ var RegionPages = [...]int{16, 8, 8}
 // Slots are the kernel's copies of crashes (bpf/crash_slot.h). Only the directory stays mapped: mapped slots would count as the loader's memory.
 type Slots struct {
 	slots, free   *ebpf.Map
+	pages         pageSets
 	directoryPage []byte
 	directory     *abi.CrashDirectory
 }
 
 // openSlots maps the directory, and zeroes and frees what an earlier loader left.
-func openSlots(slots, directory, free *ebpf.Map) (*Slots, error) {
+func openSlots(slots, directory, free *ebpf.Map, pages pageSets) (*Slots, error) {
 	size := (int(unsafe.Sizeof(abi.CrashDirectory{})) + unix.Getpagesize() - 1) &^ (unix.Getpagesize() - 1)
 	page, err := unix.Mmap(directory.FD(), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map the directory of crash slots: %w", err)
 	}
-	s := &Slots{slots: slots, free: free, directoryPage: page, directory: (*abi.CrashDirectory)(unsafe.Pointer(&page[0]))}
+	s := &Slots{slots: slots, free: free, pages: pages, directoryPage: page, directory: (*abi.CrashDirectory)(unsafe.Pointer(&page[0]))}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -73,6 +74,12 @@ func (s *Slots) recover() error {
 		for atomic.LoadUint32(s.state(slot)) == uint32(abi.CrashSlotStateSLOT_FILLING) && time.Now().Before(deadline) {
 			time.Sleep(settleTime)
 		}
+		s.directory.Claims[slot].PageSet = 0
+	}
+	if err := s.pages.recover(); err != nil {
+		return err
+	}
+	for slot := range slotsCount {
 		if isFree[slot] {
 			if err := s.release(slot); err != nil {
 				return err
@@ -84,24 +91,33 @@ func (s *Slots) recover() error {
 	return nil
 }
 
-// take calls use, unless it is nil, with the slot's content, then zeroes and frees the slot. The content is valid during the call.
-func (s *Slots) take(slot int, use func(*abi.CrashSlot)) error {
+// take calls use, unless it is nil, with the slot's content, and the pages that go with it, if there are any. Then it zeroes and frees both. The
+// content is valid during the call.
+func (s *Slots) take(slot int, use func(*abi.CrashSlot, *abi.CrashPages)) error {
 	memory, err := unix.Mmap(s.slots.FD(), int64(slot)*int64(slotBytes), slotBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("map a crash slot: %w", err)
 	}
-	if use != nil {
-		use((*abi.CrashSlot)(unsafe.Pointer(&memory[0])))
+	if use == nil {
+		use = func(*abi.CrashSlot, *abi.CrashPages) {}
+	}
+	var pagesErr error
+	content := (*abi.CrashSlot)(unsafe.Pointer(&memory[0]))
+	if set := s.directory.Claims[slot].PageSet; set != 0 {
+		pagesErr = s.pages.take(set-1, func(pages *abi.CrashPages) { use(content, pages) })
+	} else {
+		use(content, nil)
 	}
 	clear(memory)
-	if err := unix.Munmap(memory); err != nil {
-		return fmt.Errorf("unmap a crash slot: %w", err)
+	if err := errors.Join(pagesErr, unix.Munmap(memory)); err != nil {
+		return fmt.Errorf("empty a crash slot: %w", err)
 	}
 	return s.release(slot)
 }
 
 // release makes a slot that is zeroed a free one.
 func (s *Slots) release(slot int) error {
+	s.directory.Claims[slot].PageSet = 0
 	atomic.StoreUint32(s.state(slot), uint32(abi.CrashSlotStateSLOT_FREE))
 	if err := s.free.Update(nil, uint32(slot), ebpf.UpdateAny); err != nil {
 		return fmt.Errorf("free a crash slot: %w", err)

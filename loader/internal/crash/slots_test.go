@@ -16,7 +16,7 @@ import (
 )
 
 // newMaps makes maps as those of bpf/crash_maps.h.
-func newMaps(t *testing.T) (slots, directory, free *ebpf.Map) {
+func newMaps(t *testing.T) (slots, directory, free *ebpf.Map, pages pageSets) {
 	t.Helper()
 	of := func(spec ebpf.MapSpec) *ebpf.Map {
 		made, err := ebpf.NewMap(&spec)
@@ -29,7 +29,9 @@ func newMaps(t *testing.T) (slots, directory, free *ebpf.Map) {
 	slots = of(ebpf.MapSpec{Type: ebpf.Array, Flags: unix.BPF_F_MMAPABLE, KeySize: 4, ValueSize: uint32(slotBytes), MaxEntries: uint32(slotsCount)})
 	directory = of(ebpf.MapSpec{Type: ebpf.Array, Flags: unix.BPF_F_MMAPABLE, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.CrashDirectory{})), MaxEntries: 1})
 	free = of(ebpf.MapSpec{Type: ebpf.Queue, ValueSize: 4, MaxEntries: uint32(slotsCount)})
-	return slots, directory, free
+	pages.sets = of(ebpf.MapSpec{Type: ebpf.Array, Flags: unix.BPF_F_MMAPABLE, KeySize: 4, ValueSize: uint32(pagesBytes), MaxEntries: 2})
+	pages.free = of(ebpf.MapSpec{Type: ebpf.Queue, ValueSize: 4, MaxEntries: 2})
+	return slots, directory, free, pages
 }
 
 func setPC(slot *abi.CrashSlot, pc uint64) {
@@ -98,6 +100,7 @@ func TestWhichCrashesAreEqual(t *testing.T) {
 		{name: "another caller", origin: origin, change: func(s *abi.CrashSlot) { s.Stack[24]++ }},
 		{name: "another message", origin: origin, change: func(s *abi.CrashSlot) { s.Message[0], s.MessageBytes = 'x', 2 }},
 		{name: "another file", origin: origin, change: func(s *abi.CrashSlot) { s.Mappings[abi.MappingPlaceMAPPING_OF_MODULES].Inode++ }},
+		{name: "another file, with the number of one that was removed", origin: origin, change: func(s *abi.CrashSlot) { s.Mappings[abi.MappingPlaceMAPPING_OF_MODULES].Generation++ }},
 		{name: "the file was changed", origin: origin, change: func(s *abi.CrashSlot) { s.Mappings[abi.MappingPlaceMAPPING_OF_MODULES].CtimeS++ }},
 		{name: "later", origin: origin, change: func(*abi.CrashSlot) {}, later: repeatTime},
 		{name: "with numbers that are not valid", origin: origin, change: func(s *abi.CrashSlot) { s.ModulesCount, s.MessageBytes = 1<<40, 1<<40; setStackPointer(s, 0) }},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"golang.org/x/sys/unix"
@@ -80,6 +81,27 @@ func readingIf() []seccomp.NameWithConditions {
 	return calls
 }
 
+// starting are the system calls of a process that starts one that reads files, and of that until it has its own filter, whatever their arguments are.
+var starting = append([]string{
+	"ppoll", "execve", "pipe2", "dup3", "wait4", "waitid", "pidfd_send_signal", "prlimit64",
+	// The start of a Go program, and of its filter.
+	"epoll_create1", "eventfd2", "readlinkat", "uname", "brk", "capget", "capset", "seccomp",
+	// Of its threads, to change capabilities on all of them. The numbers of its processes are not known yet.
+	"tgkill",
+}, reading...)
+
+// startingIf is to starting what servedIf is to served.
+func startingIf() []seccomp.NameWithConditions {
+	calls := slices.DeleteFunc(readingIf(), func(call seccomp.NameWithConditions) bool {
+		return call.Name == "clone" || call.Name == "prctl" || call.Name == "tgkill"
+	})
+	calls = append(calls, seccomp.NameWithConditions{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaceFlags}}})
+	for _, option := range []uint64{unix.PR_SET_VMA, unix.PR_SET_NO_NEW_PRIVS, unix.PR_CAP_AMBIENT, unix.PR_CAPBSET_READ, unix.PR_SET_PDEATHSIG, unix.PR_SET_KEEPCAPS, unix.PR_GET_SECUREBITS} {
+		calls = append(calls, seccomp.NameWithConditions{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: option}}})
+	}
+	return calls
+}
+
 // FilterSystemCalls makes every other system call, of any ABI, fail with EPERM, on all threads and for ever. It needs PR_SET_NO_NEW_PRIVS. The
 // error is ErrNoFilters if the kernel cannot do this.
 func FilterSystemCalls() error {
@@ -90,6 +112,11 @@ func FilterSystemCalls() error {
 // file but what is open.
 func FilterReading() error {
 	return filter(reading, readingIf())
+}
+
+// FilterStarting is FilterSystemCalls for a process that starts those of FilterReading. They inherit it.
+func FilterStarting() error {
+	return filter(starting, startingIf())
 }
 
 func filter(names []string, conditional []seccomp.NameWithConditions) error {

@@ -68,6 +68,23 @@ func DropPrivileges(serve func() error) error {
 // DropAllButFileAccess is DropPrivileges for a process that removes files, which may be those of another user.
 func DropAllButFileAccess() error { return keepOnly(cap.DAC_OVERRIDE) }
 
+// DropFileReading drops CAP_DAC_READ_SEARCH from all threads: a process of its own has it. Root keeps what else lets it read files until
+// DropPrivileges.
+func DropFileReading() error {
+	kept := cap.GetProc()
+	if held, err := kept.GetFlag(cap.Permitted, cap.DAC_READ_SEARCH); err != nil || !held {
+		return err
+	}
+	// What is not inheritable is not ambient either.
+	err := errors.Join(kept.SetFlag(cap.Inheritable, false, cap.DAC_READ_SEARCH), kept.SetFlag(cap.Effective, false, cap.DAC_READ_SEARCH), kept.SetFlag(cap.Permitted, false, cap.DAC_READ_SEARCH))
+	if err := errors.Join(err, kept.SetProc()); errors.Is(err, syscall.ENOTSUP) {
+		return errCgo
+	} else if err != nil {
+		return fmt.Errorf("drop CAP_DAC_READ_SEARCH: %w", err)
+	}
+	return nil
+}
+
 // KeepOnlyReading is DropPrivileges for a process that reads files, which may be those of another user. The processes that it executes keep that,
 // too.
 func KeepOnlyReading() error {
@@ -81,10 +98,12 @@ func KeepOnlyReading() error {
 	return nil
 }
 
+var errCgo = errors.New("drop privileges: this loader was built with cgo, where Go cannot change all threads; build it with CGO_ENABLED=0, as `npm run build` does")
+
 // keepOnly sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads but these, of those that are in effect.
 func keepOnly(values ...cap.Value) error {
 	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); errors.Is(err, syscall.ENOTSUP) { // from a program with cgo
-		return errors.New("drop privileges: this loader was built with cgo, where Go cannot change all threads; build it with CGO_ENABLED=0, as `npm run build` does")
+		return errCgo
 	} else if err != nil {
 		return fmt.Errorf("forbid new privileges: %w", err)
 	}

@@ -18,15 +18,18 @@ import (
 const (
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapCrashDirectoryMap             = "crash_directory_map"
+	bpfMapCrashPagesMap                 = "crash_pages_map"
 	bpfMapCrashRegisters                = "crash_registers"
 	bpfMapCrashSlots                    = "crash_slots"
 	bpfMapCrashWakeups                  = "crash_wakeups"
 	bpfMapCrowdedPrograms               = "crowded_programs"
 	bpfMapEvents                        = "events"
+	bpfMapFreePageSets                  = "free_page_sets"
 	bpfMapFreeSlots                     = "free_slots"
 	bpfMapGroupShares                   = "group_shares"
 	bpfMapImages                        = "images"
 	bpfMapMmSnapshots                   = "mm_snapshots"
+	bpfMapNormalExits                   = "normal_exits"
 	bpfMapOomVictims                    = "oom_victims"
 	bpfMapOriginCgroups                 = "origin_cgroups"
 	bpfMapOriginShares                  = "origin_shares"
@@ -46,6 +49,7 @@ const (
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfMapWallClock                     = "wall_clock"
+	bpfProgCalibrate                    = "calibrate"
 	bpfProgOnExitMmRelease              = "on_exit_mm_release"
 	bpfProgOnMarkVictim                 = "on_mark_victim"
 	bpfProgOnSchedProcessExec           = "on_sched_process_exec"
@@ -112,6 +116,7 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	Calibrate                  *ebpf.ProgramSpec `ebpf:"calibrate"`
 	OnExitMmRelease            *ebpf.ProgramSpec `ebpf:"on_exit_mm_release"`
 	OnMarkVictim               *ebpf.ProgramSpec `ebpf:"on_mark_victim"`
 	OnSchedProcessExec         *ebpf.ProgramSpec `ebpf:"on_sched_process_exec"`
@@ -128,15 +133,18 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.MapSpec `ebpf:"crash_directory_map"`
+	CrashPagesMap      *ebpf.MapSpec `ebpf:"crash_pages_map"`
 	CrashRegisters     *ebpf.MapSpec `ebpf:"crash_registers"`
 	CrashSlots         *ebpf.MapSpec `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.MapSpec `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.MapSpec `ebpf:"crowded_programs"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	FreePageSets       *ebpf.MapSpec `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.MapSpec `ebpf:"free_slots"`
 	GroupShares        *ebpf.MapSpec `ebpf:"group_shares"`
 	Images             *ebpf.MapSpec `ebpf:"images"`
 	MmSnapshots        *ebpf.MapSpec `ebpf:"mm_snapshots"`
+	NormalExits        *ebpf.MapSpec `ebpf:"normal_exits"`
 	OomVictims         *ebpf.MapSpec `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.MapSpec `ebpf:"origin_cgroups"`
 	OriginShares       *ebpf.MapSpec `ebpf:"origin_shares"`
@@ -200,15 +208,18 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.Map `ebpf:"crash_directory_map"`
+	CrashPagesMap      *ebpf.Map `ebpf:"crash_pages_map"`
 	CrashRegisters     *ebpf.Map `ebpf:"crash_registers"`
 	CrashSlots         *ebpf.Map `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.Map `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.Map `ebpf:"crowded_programs"`
 	Events             *ebpf.Map `ebpf:"events"`
+	FreePageSets       *ebpf.Map `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.Map `ebpf:"free_slots"`
 	GroupShares        *ebpf.Map `ebpf:"group_shares"`
 	Images             *ebpf.Map `ebpf:"images"`
 	MmSnapshots        *ebpf.Map `ebpf:"mm_snapshots"`
+	NormalExits        *ebpf.Map `ebpf:"normal_exits"`
 	OomVictims         *ebpf.Map `ebpf:"oom_victims"`
 	OriginCgroups      *ebpf.Map `ebpf:"origin_cgroups"`
 	OriginShares       *ebpf.Map `ebpf:"origin_shares"`
@@ -234,15 +245,18 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.CountersMap,
 		m.CrashDirectoryMap,
+		m.CrashPagesMap,
 		m.CrashRegisters,
 		m.CrashSlots,
 		m.CrashWakeups,
 		m.CrowdedPrograms,
 		m.Events,
+		m.FreePageSets,
 		m.FreeSlots,
 		m.GroupShares,
 		m.Images,
 		m.MmSnapshots,
+		m.NormalExits,
 		m.OomVictims,
 		m.OriginCgroups,
 		m.OriginShares,
@@ -289,6 +303,7 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	Calibrate                  *ebpf.Program `ebpf:"calibrate"`
 	OnExitMmRelease            *ebpf.Program `ebpf:"on_exit_mm_release"`
 	OnMarkVictim               *ebpf.Program `ebpf:"on_mark_victim"`
 	OnSchedProcessExec         *ebpf.Program `ebpf:"on_sched_process_exec"`
@@ -301,6 +316,7 @@ type bpfPrograms struct {
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.Calibrate,
 		p.OnExitMmRelease,
 		p.OnMarkVictim,
 		p.OnSchedProcessExec,

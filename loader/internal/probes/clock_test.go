@@ -38,7 +38,7 @@ func TestTheSizesOfLRUsGrowWithTheProcessors(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := spec.Maps[bpfMapTriggerThreads].MaxEntries
-	if err := sizeLRUs(spec); err != nil {
+	if err := sizeByCPUs(spec); err != nil {
 		t.Fatal(err)
 	}
 	if after := spec.Maps[bpfMapTriggerThreads].MaxEntries; after < before+lruBatch {

@@ -20,9 +20,9 @@ import (
 )
 
 // mapShared maps the memory that loader and probes share (struct shared, struct clock and struct repeat_total of bpf/maps.h): flags that the
-// probes read, counts that outlive a loader, the wall clock, the totals of counted terminations. Close unmaps it.
+// probes read, counts that outlive a loader, the wall clock, the totals of counted terminations, the counts of normal exits. Close unmaps it.
 func (p *Probes) mapShared() error {
-	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock, p.repeatTotals} {
+	for _, shared := range []*ebpf.Map{p.sharedMap, p.wallClock, p.repeatTotals, p.normalExits} {
 		page, err := mapMemory(shared)
 		if err != nil {
 			return err
@@ -31,6 +31,7 @@ func (p *Probes) mapShared() error {
 	}
 	p.shared, p.clock = (*abi.Shared)(unsafe.Pointer(&p.mapped[0][0])), (*abi.Clock)(unsafe.Pointer(&p.mapped[1][0]))
 	p.totals = unsafe.Slice((*abi.RepeatTotal)(unsafe.Pointer(&p.mapped[2][0])), p.repeatTotals.MaxEntries())
+	p.exits = valuesOf[abi.ProcessorExits](p.mapped[3])
 	return nil
 }
 
@@ -68,6 +69,9 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		sum.LostRingFull += one.LostRingFull
 		sum.LostMemoryFull += one.LostMemoryFull
 		sum.ExitsRescued += one.ExitsRescued
+	}
+	for i := range p.exits {
+		sum.ExitsNormal += atomic.LoadUint64(&p.exits[i].Count)
 	}
 	counted := atomic.LoadUint64(&p.totals[0].Count)
 	missed := atomic.LoadUint64(&p.shared.ExitsMissed)

@@ -58,7 +58,10 @@ func (s Stacks) setConstants(spec *ebpf.CollectionSpec) error {
 
 // Crashes are the maps by which the probes hand over what they copied of a crash (bpf/crash_maps.h).
 type Crashes struct {
-	Slots, Directory, FreeSlots, Wakeups *ebpf.Map
+	Slots, Directory, FreeSlots, Wakeups, Pages, FreePageSets *ebpf.Map
+
+	// NoPages says why files that may be out of reach later are not copied; nil: they are, or an earlier loader knows.
+	NoPages error
 }
 
 // crashMaps returns the names of the maps that are pinned where stacks are taken.
@@ -67,5 +70,6 @@ func crashMaps() []string { return slices.Collect(maps.Keys((&Crashes{}).maps())
 func (c *Crashes) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpfMapCrashSlots: &c.Slots, bpfMapCrashDirectoryMap: &c.Directory, bpfMapFreeSlots: &c.FreeSlots, bpfMapCrashWakeups: &c.Wakeups,
+		bpfMapCrashPagesMap: &c.Pages, bpfMapFreePageSets: &c.FreePageSets,
 	}
 }

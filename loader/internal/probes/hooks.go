@@ -94,6 +94,7 @@ func loadCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options eb
 		delete(wanted, bpfProgOnMarkVictim)
 		notes["mark_victim"] = "this kernel's mark_victim carries a pid only: the sizes of an OOM kill are not reported"
 	}
+	wanted[bpfProgCalibrate] = kernel[bpfVarFeatureMapleTree]
 	for program := range spec.Programs {
 		if !wanted[program] {
 			delete(spec.Programs, program)

@@ -23,7 +23,7 @@ func pinnedMaps() []string {
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen,
 		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
-		bpfMapOriginShares, bpfMapGroupShares,
+		bpfMapOriginShares, bpfMapGroupShares, bpfMapNormalExits,
 	}
 }
 
@@ -93,6 +93,9 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	if err := p.mapShared(); err != nil {
 		return err
 	}
+	if p.Crashes != nil {
+		p.Crashes.NoPages = calibrate(collection.Programs[bpfProgCalibrate])
+	}
 	if err := p.beginOverlap(digest); err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 // configure sets the object's constants, the pinned maps and the sizes of maps. older has the maps of an older ABI.
 func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map[string]*ebpf.Map) error {
 	spec.Maps[bpfMapEvents].MaxEntries = uint32(options.RingBytes)
-	if err := sizeLRUs(spec); err != nil {
+	if err := sizeByCPUs(spec); err != nil {
 		return err
 	}
 	for _, name := range pinnedMaps() {
@@ -163,12 +166,13 @@ const (
 	snapshotsPerCPU = 16
 )
 
-// sizeLRUs makes the LRU maps larger by what the processors of this machine take.
-func sizeLRUs(spec *ebpf.CollectionSpec) error {
+// sizeByCPUs makes the LRU maps larger by what the processors of this machine take, and gives each its count of normal exits.
+func sizeByCPUs(spec *ebpf.CollectionSpec) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count the processors: %w", err)
 	}
+	spec.Maps[bpfMapNormalExits].MaxEntries = uint32(cpus)
 	for name, lru := range spec.Maps {
 		switch {
 		case lru.Type != ebpf.LRUHash:

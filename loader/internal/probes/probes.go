@@ -59,15 +59,16 @@ type Probes struct {
 
 	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
 	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
-	originShares                                                                                     *ebpf.Map
+	originShares, normalExits                                                                        *ebpf.Map
 
 	lostByOrigin    []wire.OriginLoss
 	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read
 
-	shared *abi.Shared       // the memory of sharedMap
-	clock  *abi.Clock        // the memory of wallClock
-	totals []abi.RepeatTotal // the memory of repeatTotals
-	mapped [][]byte          // their pages
+	shared *abi.Shared          // the memory of sharedMap
+	clock  *abi.Clock           // the memory of wallClock
+	totals []abi.RepeatTotal    // the memory of repeatTotals
+	exits  []abi.ProcessorExits // the memory of normalExits
+	mapped [][]byte             // their pages
 
 	seesPids bool // the pids of the maps are those of this pid namespace
 
@@ -187,7 +188,7 @@ func (p *Probes) maps() map[string]**ebpf.Map {
 	used := map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
 		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
-		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares,
+		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares, bpfMapNormalExits: &p.normalExits,
 		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 	if p.Crashes != nil {
@@ -229,7 +230,7 @@ func (p *Probes) Close() error {
 	for _, memory := range p.mapped {
 		errs = append(errs, unix.Munmap(memory))
 	}
-	p.shared, p.clock, p.totals, p.mapped = nil, nil, nil, nil
+	p.shared, p.clock, p.totals, p.exits, p.mapped = nil, nil, nil, nil, nil
 	for _, former := range p.former {
 		errs = append(errs, former.lock.Close())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -42,19 +43,16 @@ func (p *Probes) Sweep() (swept int, err error) {
 
 // deleteGone deletes the entries of processes that no longer exist from all maps.
 func (p *Probes) deleteGone() (swept int, err error) {
-	for _, facts := range []*ebpf.Map{p.ooms, p.pendingFacts} {
-		gone, err := goneOf[abi.ProcessKey](facts, func(key abi.ProcessKey) uint32 { return key.Pid })
-		if err != nil {
-			return swept, err
-		}
-		deleted, err := deleteKeys(facts, gone)
-		swept += len(deleted)
-		if err == nil && facts == p.pendingFacts {
-			err = p.uncount(deleted)
-		}
-		if err != nil {
-			return swept, err
-		}
+	ooms, err := goneOf[abi.ProcessKey](p.ooms, func(key abi.ProcessKey) uint32 { return key.Pid })
+	if err == nil {
+		ooms, err = deleteKeys(p.ooms, ooms)
+	}
+	if err != nil {
+		return len(ooms), err
+	}
+	deleted, err := p.deleteGoneFacts()
+	if swept = len(ooms) + deleted; err != nil {
+		return swept, err
 	}
 	parts, err := goneOf[abi.SenderPartKey](p.senderParts, func(key abi.SenderPartKey) uint32 { return key.Pid })
 	if err == nil {
@@ -63,12 +61,51 @@ func (p *Probes) deleteGone() (swept int, err error) {
 	return swept, err
 }
 
+// deleteGoneFacts deletes the entries of processes that no longer exist from pending_facts, and returns their number.
+func (p *Probes) deleteGoneFacts() (int, error) {
+	var gone []abi.ProcessKey
+	former := map[abi.ProcessKey]bool{}
+	err := p.eachFacts(func(key abi.ProcessKey, holds abi.Holding) {
+		if isGone(key.Pid) {
+			gone, former[key] = append(gone, key), isFormer(holds)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	deleted, err := deleteKeys(p.pendingFacts, gone)
+	if err != nil {
+		return len(deleted), err
+	}
+	counted := slices.DeleteFunc(slices.Clone(deleted), func(key abi.ProcessKey) bool { return former[key] })
+	return len(deleted), p.uncount(counted)
+}
+
+// eachFacts calls do for each entry of pending_facts.
+func (p *Probes) eachFacts(do func(key abi.ProcessKey, holds abi.Holding)) error {
+	var key abi.ProcessKey
+	entries := p.pendingFacts.Iterate()
+	for value := make([]byte, p.pendingFacts.ValueSize()); entries.Next(&key, &value); {
+		// The last field of struct pending_facts.
+		do(key, *(*abi.Holding)(unsafe.Pointer(&value[len(value)-int(unsafe.Sizeof(abi.Holding{}))])))
+	}
+	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return fmt.Errorf("list the pending facts: %w", err)
+	}
+	return nil
+}
+
+// isFormer reports whether a build of an older ABI added the entry.
+func isFormer(holds abi.Holding) bool { return holds.Share == 0 }
+
+func isGone(pid uint32) bool { return errors.Is(unix.Kill(int(pid), 0), unix.ESRCH) }
+
 // goneOf returns the keys of processes that no longer exist.
 func goneOf[K any](facts *ebpf.Map, pidOf func(K) uint32) (gone []K, err error) {
 	var key K
 	entries := facts.Iterate()
 	for value := make([]byte, facts.ValueSize()); entries.Next(&key, &value); {
-		if errors.Is(unix.Kill(int(pidOf(key)), 0), unix.ESRCH) {
+		if isGone(pidOf(key)) {
 			gone = append(gone, key)
 		}
 	}
@@ -90,7 +127,7 @@ func deleteKeys[K any](facts *ebpf.Map, keys []K) (deleted []K, err error) {
 	return deleted, nil
 }
 
-// uncount lowers pending_counts by these entries. It must be called for each entry that is deleted.
+// uncount lowers pending_counts by these entries. It must be called for each entry that is deleted, but for those of an older ABI.
 func (p *Probes) uncount(deleted []abi.ProcessKey) error {
 	if len(deleted) == 0 {
 		return nil
@@ -101,7 +138,7 @@ func (p *Probes) uncount(deleted []abi.ProcessKey) error {
 	}
 	slots := valuesOf[pendingCount](memory)
 	for _, key := range deleted {
-		lower(&slots[int(key.Pid)&(len(slots)-1)].count)
+		lower(slotOf(slots, key.Pid))
 	}
 	return unix.Munmap(memory)
 }
@@ -110,7 +147,7 @@ func (p *Probes) uncount(deleted []abi.ProcessKey) error {
 func lower(count *uint32) {
 	for {
 		now := atomic.LoadUint32(count)
-		if now&^uint32(abi.PendingCountsFlagOVERLAP) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
+		if now&^uint32(abi.PendingCountsSlotOVERLAP) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
 			return
 		}
 	}
@@ -119,21 +156,17 @@ func lower(count *uint32) {
 // correctShares sets what the origins hold to what is in the maps. What the probes change meanwhile may stay wrong until the next time.
 func (p *Probes) correctShares() error {
 	held := make([]abi.Share, p.shareMap.MaxEntries())
-	var key abi.ProcessKey
-	entries := p.pendingFacts.Iterate()
-	for value := make([]byte, p.pendingFacts.ValueSize()); entries.Next(&key, &value); {
-		// The last field of struct pending_facts.
-		holds := *(*abi.Holding)(unsafe.Pointer(&value[len(value)-int(unsafe.Sizeof(abi.Holding{}))]))
-		if holds.Share == 0 {
-			continue // An older build added it.
+	err := p.eachFacts(func(_ abi.ProcessKey, holds abi.Holding) {
+		if isFormer(holds) {
+			return
 		}
 		for _, share := range []*abi.Share{&held[0], &held[holds.Share]} {
 			share.Processes++
 			share.SenderParts += int32(holds.SenderParts[0]) + int32(holds.SenderParts[1])
 		}
-	}
-	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
-		return fmt.Errorf("list the pending facts: %w", err)
+	})
+	if err != nil {
+		return err
 	}
 	memory, err := mapMemory(p.shareMap)
 	if err != nil {

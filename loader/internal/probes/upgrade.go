@@ -71,12 +71,33 @@ func (p *Probes) markOverlap(overlap bool) error {
 	slots := valuesOf[pendingCount](memory)
 	for i := range slots {
 		if overlap {
-			atomic.OrUint32(&slots[i].count, uint32(abi.PendingCountsFlagOVERLAP))
+			atomic.OrUint32(&slots[i].count, uint32(abi.PendingCountsSlotOVERLAP))
 		} else {
-			atomic.AndUint32(&slots[i].count, ^uint32(abi.PendingCountsFlagOVERLAP))
+			atomic.AndUint32(&slots[i].count, ^uint32(abi.PendingCountsSlotOVERLAP))
 		}
 	}
 	return unix.Munmap(memory)
+}
+
+// slotOf returns the slot of a process (pending_count_of() of bpf/pending_facts.h).
+func slotOf(slots []pendingCount, pid uint32) *uint32 {
+	return &slots[int(pid)/int(abi.PendingCountsSlotPIDS_PER_SLOT)&(len(slots)-1)].count
+}
+
+// countFormer counts the pending facts that an older ABI added, which counted them in other slots. Where it runs twice, or the process exits
+// meanwhile, the count is too high: an exit then looks into pending_facts without need.
+func (p *Probes) countFormer() error {
+	memory, err := mapMemory(p.pendingCounts)
+	if err != nil {
+		return err
+	}
+	slots := valuesOf[pendingCount](memory)
+	err = p.eachFacts(func(key abi.ProcessKey, holds abi.Holding) {
+		if isFormer(holds) {
+			atomic.AddUint32(slotOf(slots, key.Pid), 1)
+		}
+	})
+	return errors.Join(err, unix.Munmap(memory))
 }
 
 // valuesOf returns the values of an array that mapMemory mapped.
@@ -90,7 +111,7 @@ func (p *Probes) overlaps() (bool, error) {
 	if err := p.pendingCounts.Lookup(uint32(0), &slot); err != nil {
 		return false, fmt.Errorf("read pending_counts: %w", err)
 	}
-	return slot&uint32(abi.PendingCountsFlagOVERLAP) != 0, nil
+	return slot&uint32(abi.PendingCountsSlotOVERLAP) != 0, nil
 }
 
 // detachOthers removes the probes of another object.
@@ -141,7 +162,7 @@ func (p *Probes) EndOverlap(ctx context.Context) error {
 		return nil
 	case <-time.After(overlapLinger):
 	}
-	if err := p.markOverlap(false); err != nil {
+	if err := errors.Join(p.countFormer(), p.markOverlap(false)); err != nil {
 		return err
 	}
 	// The replaced programs deleted facts that these added, and may not have counted that.

@@ -161,7 +161,7 @@ func TestTheOverlapEndsAfterItsLingerAndKeepsTheCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var last uint32
-	if err := probes.pendingCounts.Lookup(probes.pendingCounts.MaxEntries()-1, &last); err != nil || last&uint32(abi.PendingCountsFlagOVERLAP) == 0 {
+	if err := probes.pendingCounts.Lookup(probes.pendingCounts.MaxEntries()-1, &last); err != nil || last&uint32(abi.PendingCountsSlotOVERLAP) == 0 {
 		t.Errorf("the last slot has %#x, %v", last, err)
 	}
 	start := time.Now()

@@ -45,7 +45,7 @@ func TestStacksOfARM64(t *testing.T) {
 			if os.Getenv(recordARM64) != "" {
 				record(t, test.how, path)
 			}
-			stack := mustUnwind(t, DefaultLimits, crashOf(t, path))
+			stack := mustUnwind(t, testLimits, crashOf(t, path))
 			var names []string
 			var ways []FoundBy
 			for _, frame := range stack.Frames {

@@ -4,16 +4,21 @@ package unwind_test
 
 import (
 	"debug/elf"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"whodunit/loader/internal/unwind"
 	"whodunit/loader/internal/unwind/crashtest"
 )
+
+// limits are those of the helper, with more time for a busy machine.
+var limits = unwind.Limits{Time: 10 * time.Second, Bytes: 512 << 20, Reads: 200_000, Frames: 2048, Cache: 8 << 20}
 
 // build runs a compiler, and skips the test if it is missing.
 func build(t *testing.T, compiler string, args ...string) {
@@ -33,7 +38,7 @@ func crash(t *testing.T, command *exec.Cmd) (*crashtest.Crash, unwind.Stack) {
 	if err != nil {
 		t.Fatalf("%v: %v", command.Args, err)
 	}
-	stack, err := unwind.New(unwind.DefaultLimits).Unwind(&crash.Crash)
+	stack, err := unwind.New(limits).Unwind(&crash.Crash)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +85,8 @@ func inOrder(names, wanted []string) bool {
 
 func show(frames []unwind.Frame) string {
 	var lines strings.Builder
-	for _, line := range unwind.Collapse(frames) {
-		lines.WriteString("\n" + line.String())
+	for i, frame := range frames {
+		fmt.Fprintf(&lines, "\n#%d %s+%#x (%s+%#x) by %s, guess %v", i, frame.Function, frame.Offset, frame.Module, frame.Address, frame.FoundBy, frame.Guess)
 	}
 	return lines.String()
 }

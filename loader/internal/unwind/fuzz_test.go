@@ -38,8 +38,5 @@ func FuzzUnwind(f *testing.F) {
 		if err != nil || len(result.Frames) == 0 || len(result.Frames) > 64 {
 			t.Errorf("%+v, %v", result, err)
 		}
-		for _, frame := range result.Frames {
-			_ = frame.String()
-		}
 	})
 }

@@ -3,6 +3,7 @@
 package unwind
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/ianlancetaylor/demangle"
@@ -49,6 +50,33 @@ func (w *walker) name(stacks ...[]place) {
 	})
 }
 
+// rustHashBytes end Rust's older names: 17h, a hash of 16 digits, E.
+const rustHashBytes = 20
+
+// withUnderscores doubles the underscore that a part of one of Rust's older names (_ZN…17h…E) begins with: demangle drops one, as the separator
+// that newer names have.
+func withUnderscores(name string) string {
+	rest, rust := strings.CutPrefix(name, "_ZN")
+	if !rust || len(rest) <= rustHashBytes || !strings.HasPrefix(rest[len(rest)-rustHashBytes:], "17h") {
+		return name
+	}
+	doubled := "_ZN"
+	for len(rest) > rustHashBytes {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		n, err := strconv.Atoi(rest[:digits])
+		if err != nil || n > len(rest)-digits {
+			return name
+		}
+		part := rest[digits:][:n]
+		if strings.HasPrefix(part, "_") {
+			part = "_" + part
+		}
+		doubled += strconv.Itoa(len(part)) + part
+		rest = rest[digits+n:]
+	}
+	return doubled + rest
+}
+
 // frames returns the places as others see them.
 func (w *walker) frames(places []place) []Frame {
 	frames := make([]Frame, 0, len(places))
@@ -70,15 +98,18 @@ func (w *walker) frames(places []place) []Frame {
 }
 
 // clones are what compilers append to the name of a function for a part or a variant of it. demangle.NoClones does the same for C++.
-var clones = []string{".cold", ".part.", ".isra.", ".constprop.", ".lto_priv.", ".llvm."}
+var clones = []string{".cold", ".part.", ".isra.", ".constprop.", ".lto_priv.", ".llvm.", ".localalias"}
 
 // readable returns the name as it is in the source, and cuts what is too long. Symbols are bytes that anyone may write.
 func readable(name string) string {
 	for _, clone := range clones {
 		name, _, _ = strings.Cut(name, clone)
 	}
+	if version := strings.IndexByte(name, '@'); version > 0 { // memcpy@@GLIBC_2.14
+		name = name[:version]
+	}
 	if len(name) <= mangledBytesMax && (strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "_R")) {
-		name = demangle.Filter(name, demangle.NoClones, demangle.MaxLength(demangledPower))
+		name = demangle.Filter(withUnderscores(name), demangle.NoClones, demangle.MaxLength(demangledPower))
 	}
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	if len(name) <= functionBytesMax {

@@ -12,7 +12,7 @@ const (
 	FoundByCFI           FoundBy = "cfi"            // .eh_frame
 	FoundByGo            FoundBy = "gopclntab"      // Go's table of functions
 	FoundByReturnAddress FoundBy = "return address" // after a jump to nowhere, or in a function that has only begun: on top of the stack, or in the link register
-	FoundByPrologue      FoundBy = "prologue"       // the instructions with which the function begins
+	FoundByInstructions  FoundBy = "instructions"   // what the instructions of the function do to the stack
 	FoundByFramePointer  FoundBy = "frame pointer"
 	FoundByScan          FoundBy = "scan" // the next word of the stack that looks like a return address
 )

@@ -20,9 +20,6 @@ type Limits struct {
 	Cache  int // bytes of the tables that are kept for the next stacks
 }
 
-// DefaultLimits are for the loader: a stack takes milliseconds, and reads at most the symbols of a few large programs.
-var DefaultLimits = Limits{Time: 2 * time.Second, Bytes: 512 << 20, Reads: 200_000, Frames: 2048, Cache: 8 << 20}
-
 const (
 	// stuckMax stacks may hang in a read, for example of a file on a network that is gone, before no others are tried.
 	stuckMax = 4

@@ -15,6 +15,7 @@ type walker struct {
 	memory     memory
 	files      *files
 	framesMax  int
+	followed   int // instructions
 }
 
 // place is a frame while it is walked.
@@ -58,7 +59,7 @@ var (
 // ways are tried in this order.
 var ways = []func(*walker, *place) (caller, error){
 	(*walker).nowhere, (*walker).signalFrame, (*walker).callFrameInformation, (*walker).goFrame, (*walker).entry, (*walker).barely,
-	(*walker).prologue, (*walker).surelyFramePointer, (*walker).called, (*walker).framePointer, (*walker).scan,
+	(*walker).instructions, (*walker).surelyFramePointer, (*walker).called, (*walker).framePointer, (*walker).scan,
 }
 
 // walk returns the frames, innermost first, and why there are no more.

@@ -4,8 +4,10 @@
 import type { ArgumentsMode } from '../identity/arguments.ts';
 import { cutText } from '../identity/redact.ts';
 import type { CrashReasonValue } from '../telemetry/semconv.ts';
+import { signalName } from '../verdict/signals.ts';
 import type { Cause, Verdict } from '../verdict/verdict.ts';
-import type { Crash, Death } from '../wire/event.ts';
+import type { Crash, Death, Fault } from '../wire/event.ts';
+import { duration } from '../words/units.ts';
 import { explainCrash } from './explain.ts';
 import type { Explanation } from './explanation.ts';
 import { crashFacts } from './facts.ts';
@@ -35,13 +37,15 @@ const CRASHES: ReadonlySet<Cause> = new Set(['fault', 'abort', 'seccomp']);
 /** Characters of message and place in a sentence. The attributes have more. */
 const MESSAGE_CHARS_MAX = 200;
 const PLACE_CHARS_MAX = 160;
+/** How a stack ends that reaches the thread's first function. With guesses, it is not known to be complete; the evidence has those. */
+const OUTERMOST = 'outermost';
 /** Files that could not be read, of which the evidence speaks. */
 const PROBLEMS_MAX = 3;
 
 /** null: it did not crash, and has no stack. */
 export function crashReport(death: Death, verdict: Verdict, mode: ArgumentsMode): CrashReport | null {
   const { crash } = death;
-  if (!CRASHES.has(verdict.cause)) return crash?.signo === verdict.signo ? whereItWas(crash) : null;
+  if (!CRASHES.has(verdict.cause)) return withoutCrash(death, verdict);
   const facts = crashFacts(death, verdict);
   const explanation = explainCrash(facts, verdict);
   const message = crash === null || verdict.cause !== 'abort' ? null : messageOf(crash, mode);
@@ -58,6 +62,46 @@ export function crashReport(death: Death, verdict: Verdict, mode: ArgumentsMode)
     frames: shown.length === 0 ? null : framesOf(shown),
     fingerprint,
     evidence: [...(explanation?.evidence ?? []), ...(crash === null ? [] : stackEvidence(crash, fingerprint))],
+  };
+}
+
+/** The process was killed, or exited: the copy shows where it was, or the fault that it handled before. */
+function withoutCrash(death: Death, verdict: Verdict): CrashReport | null {
+  const { crash, handled_fault: fault } = death;
+  if (crash === null) return null;
+  if (verdict.cause !== 'exit') return crash.signo === verdict.signo ? whereItWas(crash) : null;
+  if (fault === null || fault.tid !== crash.tid || fault.instruction_pointer !== crash.instruction_pointer) return null;
+  return afterFault(death, crash, { ...verdict, signo: fault.signo, fault });
+}
+
+/** How long after a fault an exit is its consequence. */
+const CONSEQUENCE_NS = 1_000_000_000n;
+
+/**
+ * A fault, a handler that took it, and an exit at once: as Go programs end that panic. Virtual machines handle faults all the time: theirs
+ * explain nothing.
+ */
+function afterFault(death: Death, crash: Crash, verdict: Verdict & { readonly fault: Fault }): CrashReport {
+  const { frames } = crash;
+  const facts = crashFacts(death, verdict);
+  const before = death.time_ns - verdict.fault.time_ns;
+  const stack = {
+    ...whereItWas(crash),
+    evidence: [
+      `the stack is that of the fault, which a handler took ${duration(before)} before the exit`,
+      ...stackEvidence(crash, null),
+    ],
+  };
+  const place = placeOf(facts.frames);
+  if (before > CONSEQUENCE_NS || place === null || interpreterEvidence(frames) !== null) return stack;
+  const explanation = explainCrash(facts, verdict);
+  return {
+    ...stack,
+    reason: explanation?.reason ?? null,
+    words: `${explanation?.words ?? `a fault (${signalName(verdict.signo)})`}, ${duration(before)} before, which a handler took`,
+    place: cutText(place, PLACE_CHARS_MAX),
+    fingerprint: fingerprintOf(facts.frames),
+    evidence: [...(explanation?.evidence ?? []), ...stack.evidence],
   };
 }
 
@@ -107,7 +151,9 @@ function stackEvidence(crash: Crash, fingerprint: string | null): string[] {
   return [
     ...(state === 'repeated' ? [repeated] : []),
     ...(guesses === 0 ? [] : [`${guesses} of ${frames.length} frames are guesses: they may not exist`]),
-    ...(crash.complete || frames.length === 0 ? [] : [`the stack is not complete: it ends with "${end}"`]),
+    ...(crash.complete || frames.length === 0 || end === OUTERMOST
+      ? []
+      : [`the stack is not complete: it ends with "${end}"`]),
     ...(interpreter === null ? [] : [interpreter]),
     ...problems.slice(0, PROBLEMS_MAX).map((problem) => `no names: ${problem}`),
   ];

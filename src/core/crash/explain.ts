@@ -13,7 +13,20 @@ import { CRASHES_ON_PURPOSE } from './reporting.ts';
 /** null: nothing more is known than the signal. */
 export function explainCrash(facts: CrashFacts, verdict: Verdict): Explanation | null {
   if (facts.signo === SIGSYS) return forbiddenCall(verdict);
-  if (facts.signo === SIGABRT) return explainAbort(facts);
+  if (facts.signo === SIGABRT) return explainAbortOf(facts);
+  return explainFault(facts);
+}
+
+/** A crash reporter takes the fault, and aborts: the fault is the reason. Runtimes that do so say more. */
+function explainAbortOf(facts: CrashFacts): Explanation | null {
+  const abort = explainAbort(facts);
+  const fault = facts.handled === null ? null : explainFault(facts.handled);
+  if (fault === null || (abort !== null && abort.reason !== 'abort_call')) return abort;
+  const evidence = [...fault.evidence, ...(abort?.evidence ?? [])];
+  return { ...fault, words: `${fault.words}, whose handler aborted`, evidence };
+}
+
+function explainFault(facts: CrashFacts): Explanation | null {
   const instruction = explainInstruction(facts);
   if (instruction?.reason === 'trap') return trapOf(facts, instruction);
   if (instruction !== null) return instruction;

@@ -32,6 +32,8 @@ export interface CrashFacts {
   readonly all: readonly Frame[];
   /** The pid in the victim's own namespace. */
   readonly vpid: number;
+  /** Of an abort: those of the fault whose handler aborted. null: there is none in the stack. */
+  readonly handled: CrashFacts | null;
 }
 
 /** x86: the error code of a page fault (arch/x86/include/asm/trap_pf.h). */
@@ -46,10 +48,10 @@ export function crashFacts(death: Death, verdict: Verdict): CrashFacts {
   const own = crash !== null && isOf(crash, verdict) ? crash : null;
   const address = numberOf(fault?.address);
   const instruction = numberOf(fault?.instruction_pointer);
-  // Of an abort, and of a signal that the kernel forced, the copy has the mapping of another address.
-  const looked = own !== null && fault !== null && own.address === fault.address;
-  const mapping = looked ? own.mapping : null;
-  const nextMapping = looked ? own.next_mapping : null;
+  // Of other aborts, and of a signal that the kernel forced, the copy has the mapping of another address.
+  const looked = fault !== null && crash?.address === fault.address && (own !== null || crash.signo === SIGABRT);
+  const mapping = looked ? crash.mapping : null;
+  const nextMapping = looked ? crash.next_mapping : null;
   return {
     signo,
     fault,
@@ -66,7 +68,14 @@ export function crashFacts(death: Death, verdict: Verdict): CrashFacts {
     frames: crash === null ? [] : framesOfPlace(crash, death, verdict),
     all: crash?.frames ?? [],
     vpid: death.process.vpid,
+    handled: signo === SIGABRT ? handledFacts(death, verdict) : null,
   };
+}
+
+function handledFacts(death: Death, verdict: Verdict): CrashFacts | null {
+  const { crash, handled_fault: fault } = death;
+  if (crash === null || fault === null || framesOfHandled(crash, death) === null) return null;
+  return crashFacts(death, { ...verdict, signo: fault.signo, fault });
 }
 
 /** A crash handler raises the signal again at another place: what was copied there says nothing of the fault. */
@@ -77,23 +86,32 @@ function isOf(crash: Crash, { fault, signo }: Verdict): boolean {
 
 /**
  * A handled fault is the place of the crash if the stack goes through it, since the handler then still runs; or if the verdict says that
- * the handler raised the signal again. Empty: what was copied is another place than that of the fault.
+ * the handler raised the signal again. It is not if the handler itself crashed. Empty: what was copied is another place than that of the fault.
  */
 function framesOfPlace(crash: Crash, death: Death, verdict: Verdict): readonly Frame[] {
   const { handled_fault: handled } = death;
   const { frames, handled_frames } = crash;
-  if (handled !== null && handled.tid === crash.tid) {
-    const at = frames.findIndex(
-      ({ pc, found_by }) => found_by === 'signal frame' && pc === handled.instruction_pointer,
-    );
-    if (at > 0) return withoutReporting(frames.slice(at));
-    if (verdict.fault === handled && handled_frames.length > 0) return withoutReporting(handled_frames);
-  }
+  const ofHandled = isFaultOfHandler(crash, death, verdict) ? null : framesOfHandled(crash, death);
+  if (ofHandled !== null) return withoutReporting(ofHandled);
+  const raised = handled !== null && handled.tid === crash.tid && verdict.fault === handled;
+  if (raised && handled_frames.length > 0) return withoutReporting(handled_frames);
   if (!isOf(crash, verdict)) return [];
   if (verdict.signo === SIGSYS) return outsideLibraries(frames);
   const [innermost] = frames;
   const onPurpose = CRASHES_ON_PURPOSE.test(innermost?.function ?? '');
   return isFaultInPlace(verdict) && !onPurpose ? frames : withoutReporting(frames);
+}
+
+/** The frames from the handled fault on. null: the stack does not go through it. */
+function framesOfHandled({ frames, tid }: Crash, { handled_fault: handled }: Death): readonly Frame[] | null {
+  if (handled?.tid !== tid) return null;
+  const at = frames.findIndex(({ pc, found_by }) => found_by === 'signal frame' && pc === handled.instruction_pointer);
+  return at > 0 ? frames.slice(at) : null;
+}
+
+/** The handler itself crashed: what ended the process is in it. */
+function isFaultOfHandler(crash: Crash, { handled_fault: handled }: Death, verdict: Verdict): boolean {
+  return verdict.fault !== handled && isOf(crash, verdict) && isFaultInPlace(verdict);
 }
 
 /** The fault itself is the place: free(3) that crashes is not what reports the crash. A trap may be in a function that reports. */

@@ -13,8 +13,8 @@ const TIMES_MIN = 4;
 const FUNCTION_CHARS_MAX = 256;
 const MODULE_CHARS_MAX = 64;
 
-/** How the loader marks the frame that stands for those it left out, with their number. */
-const LEFT_OUT = /^<(\d{1,9}) frames left out>$/;
+/** How the loader marks the frame that stands for those it left out, with their number, and whether they go on with the recursion before. */
+const LEFT_OUT = /^<(\d{1,9}) frames (of the recursion )?left out>$/;
 
 /** A frame, or a cycle of frames that repeats. */
 export interface Line {
@@ -22,7 +22,7 @@ export interface Line {
   readonly number: number;
   /** One, or those of one cycle. */
   readonly frames: readonly [Frame, ...Frame[]];
-  /** How often it occurs; 1: it does not repeat. */
+  /** How often it occurs, the last time perhaps in part; 1: it does not repeat. */
   readonly times: number;
 }
 
@@ -39,14 +39,43 @@ export function collapse(frames: readonly Frame[]): Line[] {
     number += leftOut(first) ?? length * times;
     at += length * times;
   }
-  return lines;
+  return joined(lines);
+}
+
+/** A recursion whose middle was left out is one line. */
+function joined(lines: readonly Line[]): Line[] {
+  const cut = lines.findIndex(({ frames: [first] }) => first.found_by === 'cut' && isOfRecursion(first));
+  const from = lines.findLastIndex(({ times }, at) => at < cut && times > 1);
+  const cycle = lines[from];
+  if (cycle === undefined) return [...lines];
+  const names = new Set(cycle.frames.map(functionKey));
+  const isInCycle = ({ frames }: Line) => frames.every((frame) => names.has(functionKey(frame)));
+  const outer = lines.slice(cut + 1);
+  const end = outer.findIndex((line) => !isInCycle(line));
+  const to = end < 0 ? lines.length : cut + 1 + end;
+  if (!lines.slice(from, cut).every(isInCycle)) return [...lines];
+  const frames = lines.slice(from, to).reduce((sum, line) => sum + framesIn(line), 0);
+  return [...lines.slice(0, from), { ...cycle, times: frames / cycle.frames.length }, ...lines.slice(to)];
+}
+
+function framesIn({ frames, times }: Line): number {
+  return leftOut(frames[0]) ?? frames.length * times;
+}
+
+function isOfRecursion({ function: name }: Frame): boolean {
+  return LEFT_OUT.exec(name ?? '')?.[2] !== undefined;
+}
+
+/** Equal for frames of the same function; of the same place, where the function is not known. */
+function functionKey({ guess, module, build_id, function: name, pc }: Frame): string {
+  return `${guess}\0${module}\0${build_id}\0${name ?? pc}`;
 }
 
 /** The same number for each frame of the same function; of the same place, where the function is not known. */
 function numbered(frames: readonly Frame[]): number[] {
   const numbers = new Map<string, number>();
-  return frames.map(({ guess, module, build_id, function: name, pc }) => {
-    const key = `${guess}\0${module}\0${build_id}\0${name ?? pc}`;
+  return frames.map((frame) => {
+    const key = functionKey(frame);
     const number = numbers.get(key) ?? numbers.size;
     numbers.set(key, number);
     return number;
@@ -69,7 +98,10 @@ export function leftOut({ found_by, function: name }: Frame): number | null {
   return found_by === 'cut' ? Number(LEFT_OUT.exec(name ?? '')?.[1] ?? 1) : null;
 }
 
-/** `leaf+0x1f (chain)`; `chain+0x1184` without a function, `0x7f0b172a8eec` without a module. A guess says so. */
+/**
+ * `leaf+0x1f (chain)`; `chain+0x1184` without a function, `0x55d4ce68a0b0 (chain)` if the file could not be read, `0x7f0b172a8eec`
+ * without a module. A guess says so.
+ */
 export function frameLabel(frame: Frame): string {
   const { function: name, module, offset, address, guess, found_by } = frame;
   const file = module === null ? null : cutText(fileName(module), MODULE_CHARS_MAX);
@@ -78,7 +110,8 @@ export function frameLabel(frame: Frame): string {
     const place = offset === 0 ? '' : `+0x${offset.toString(16)}`;
     return `${cutText(name, FUNCTION_CHARS_MAX)}${place}${file === null ? '' : ` (${file})`}${mark}`;
   }
-  return `${file === null ? frame.pc : `${file}+${address ?? '?'}`}${mark}`;
+  if (file === null) return `${frame.pc}${mark}`;
+  return `${address === null ? `${frame.pc} (${file})` : `${file}+${address}`}${mark}`;
 }
 
 /** The function, else the file, else the address. */
@@ -151,7 +184,7 @@ export function recursionOf(frames: readonly Frame[]): { readonly frames: number
   const lines = collapse(frames).filter(({ times, frames: [first] }) => times >= TIMES_MIN && leftOut(first) === null);
   const deepest = lines.sort((a, b) => b.times * b.frames.length - a.times * a.frames.length)[0];
   if (deepest === undefined) return null;
-  return { frames: deepest.times * deepest.frames.length, of: namesOf(deepest) };
+  return { frames: framesIn(deepest), of: namesOf(deepest) };
 }
 
 /** Functions of a cycle that are named. */

@@ -29,7 +29,8 @@ function textOf(line: Line): string[] {
   const skipped = leftOut(frames[0]);
   if (skipped !== null) return [`… ${counted(skipped)} left out`];
   const shown = frames.map((frame, index) => `#${number + index} ${frameLabel(frame)}`);
-  return times === 1 ? shown : [...shown, `… ${counted((times - 1) * frames.length)} of ${namesOf(line)}`];
+  const more = Math.round((times - 1) * frames.length);
+  return times === 1 ? shown : [...shown, `… ${counted(more)} of ${namesOf(line)}`];
 }
 
 /** `1,234 frames`. */
@@ -55,7 +56,7 @@ function structured(frame: Frame, times: number): string {
       ...(module === null ? { pc: frame.pc } : {}),
       found_by,
       ...(guess ? { guess } : {}),
-      ...(times === 1 ? {} : { times }),
+      ...(times === 1 ? {} : { times: Math.floor(times) }),
     }),
   );
 }

@@ -793,6 +793,49 @@ describe('an abort', () => {
     );
   });
 
+  it('of a handler that crashed itself: the place is in the handler', () => {
+    const handled = fault(SIGSEGV, MAPERR, { address: '0x18', instruction_pointer: '0x5' });
+    const death = faulted(SIGSEGV, MAPERR, at('0x0', WRITE), {
+      frames: frames('reports', 'on_crash', '<signal handler called>', 'broken', 'main').map((one, index) =>
+        index === 3 ? { ...one, pc: '0x5', found_by: 'signal frame' } : one,
+      ),
+    });
+    const report = reportOf({ ...death, handled_fault: { ...handled, tid: death.crash?.tid ?? 0 } });
+    expect([report?.words, report?.place]).toEqual(['null dereference (write of p)', 'reports+0x1f (chain)']);
+  });
+
+  it('of a handler that aborts: the reason is that of the fault', () => {
+    const handled = fault(SIGSEGV, MAPERR, { address: '0x18', instruction_pointer: '0x5', error_code: READ });
+    const passed = frames(...ABORT, 'on_crash', '<signal handler called>', 'broken', 'main');
+    const death = aborted({
+      frames: passed.map((one, index) => (index === 5 ? { ...one, pc: '0x5', found_by: 'signal frame' } : one)),
+    });
+    expect(reportOf({ ...death, handled_fault: handled })).toMatchObject({
+      reason: 'null_dereference',
+      words: 'null dereference (read of p + 0x18), whose handler aborted',
+      place: 'broken+0x1f (chain)',
+    });
+  });
+
+  it.each([
+    ['at once', 'broken', 2n, 'null dereference (read of p + 0x18), 2 ms before, which a handler took'],
+    ['later', 'broken', 1900n, null],
+    ['at once, in code without a file', '', 2n, null],
+  ])('of a handler that exits %s', (_, name, beforeMs, words) => {
+    const death = killedBy(0, { status_raw: 2 << 8 });
+    const handled = fault(SIGSEGV, MAPERR, {
+      address: '0x18',
+      error_code: READ,
+      time_ns: death.time_ns - beforeMs * 1_000_000n,
+    });
+    const place = { instruction_pointer: handled.instruction_pointer, tid: handled.tid, address: '0x18' };
+    const report = reportOf({ ...death, handled_fault: handled, crash: crash({ ...place, frames: frames(name) }) });
+    expect(report?.words).toBe(words);
+    expect(report?.evidence.at(-1)).toMatch(
+      /^the stack is that of the fault, which a handler took [\d.]+ m?s before the exit$/,
+    );
+  });
+
   it('of a fault that the handler raised again: the place is that of the fault', () => {
     const handled = fault(SIGSEGV, MAPERR, { address: '0x18', instruction_pointer: '0x5' });
     const copy = crash({ frames: frames('raise@libc', 'on_crash'), handled_frames: frames('broken', 'main') });

@@ -23,6 +23,9 @@ const times = (count: number, ...texts: string[]) => Array.from({ length: count 
 const textOf = (stack: readonly Frame[]) => stacktraceOf(crash({ frames: [...stack] }));
 const leftOut = (count: number) => frame(`<${count} frames left out>`, { module: null, found_by: 'cut' });
 
+const ofRecursion = (count: number) =>
+  frame(`<${count} frames of the recursion left out>`, { module: null, found_by: 'cut' });
+
 describe('the stack as text', () => {
   it.each<[string, readonly Frame[], string]>([
     ['a function', frames('leaf'), '#0 leaf+0x1f (chain)'],
@@ -44,6 +47,21 @@ describe('the stack as text', () => {
       'recursion of two',
       frames(...times(10, 'a', 'b'), 'main'),
       '#0 a+0x1f (chain)\n#1 b+0x1f (chain)\n… 18 frames of a, b\n#20 main+0x1f (chain)',
+    ],
+    [
+      'recursion whose middle was left out',
+      [...frames('leaf', ...times(50, 'a', 'b'), 'a'), ofRecursion(971), ...frames('a', ...times(6, 'b', 'a'), 'main')],
+      '#0 leaf+0x1f (chain)\n#1 a+0x1f (chain)\n#2 b+0x1f (chain)\n… 1,083 frames of a, b\n#1086 main+0x1f (chain)',
+    ],
+    [
+      'recursion whose middle was left out, to the end',
+      [...frames(...times(50, 'f')), ofRecursion(100), ...frames(...times(2, 'f'))],
+      '#0 f+0x1f (chain)\n… 151 frames of f',
+    ],
+    [
+      'a middle that had other functions',
+      [...frames(...times(50, 'f')), leftOut(100), ...frames('f')],
+      '#0 f+0x1f (chain)\n… 49 frames of f\n… 100 frames left out\n#150 f+0x1f (chain)',
     ],
     [
       'three times is no recursion yet',
@@ -108,6 +126,7 @@ const hostile = fc.oneof(
     '\u2028',
     '\u0000',
     '<9 frames left out>',
+    '<9 frames of the recursion left out>',
     '__proto__',
   ),
 );

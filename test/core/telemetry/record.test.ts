@@ -105,7 +105,7 @@ describe('the record of a golden event', () => {
     const record = goldenRecord('death-segfault');
     expect([record.severityNumber, record.severityText]).toEqual([21, 'FATAL']);
     expect(record.body).toBe(
-      'sleep (pid 4242) crashed with SIGSEGV (SEGV_MAPERR at 0xbeef) in thread worker (core dumped), after 3 h 25 min.',
+      'sleep (pid 4242) crashed with SIGSEGV (SEGV_MAPERR at 0xbeef) in thread worker (core dumped) after 3 h 25 min: null dereference (write of p + 0xbeef), in leaf+0x1f (sleep).',
     );
     expect(record.attributes).toEqual({
       ...common,
@@ -128,15 +128,19 @@ describe('the record of a golden event', () => {
       'thread.name': 'worker',
       'whodunit.evidence': [
         'SIGSEGV with SEGV_MAPERR at 0xbeef, trap 14, delivered with the default action',
+        'the address 0xbeef is p + 0xbeef of a null pointer p, and is not mapped',
         '1 of 2 frames are guesses: they may not exist',
         'the stack is not complete: it ends with "not copied"',
         'no names: /usr/lib/libx.so: its file system is not mounted here',
       ],
       'exception.stacktrace': '#0 leaf+0x1f (sleep)\n#1 0x7f0b172a8eec [guess: scan]',
-      // The golden copy is of another instruction than the fault: no place, and no fingerprint.
+      'whodunit.crash.reason': 'null_dereference',
+      'whodunit.crash.explanation': 'null dereference (write of p + 0xbeef)',
+      'whodunit.crash.place': 'leaf+0x1f (sleep)',
+      'whodunit.crash.fingerprint': expect.stringMatching(/^[0-9a-f]{16}$/),
       'whodunit.crash.stack': 'unwound',
       'whodunit.crash.frames': [
-        '{"function":"leaf","module":"/usr/bin/sleep","address":"0x1184","build_id":"3ca162567ba1a9d2863659b70349d7627ede3422","offset":31,"found_by":"pc"}',
+        '{"function":"leaf","module":"/usr/bin/sleep","address":"0x1234","build_id":"3ca162567ba1a9d2863659b70349d7627ede3422","offset":31,"found_by":"pc"}',
         '{"pc":"0x7f0b172a8eec","found_by":"scan","guess":true}',
       ],
     });

@@ -5,6 +5,7 @@ package helper
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"whodunit/loader/internal/crash"
@@ -17,6 +18,7 @@ const (
 	outermostFrames  = 16
 	functionBytesMax = 512
 	problemBytesMax  = 256
+	cycleMax         = 8 // functions of a recursion
 )
 
 // addStack adds the frames.
@@ -35,9 +37,13 @@ func addFailure(described *record.Crash, err error) {
 // framesOf returns the frames, without those in the middle of a long stack.
 func framesOf(frames []unwind.Frame) []record.Frame {
 	if len(frames) > framesMax {
-		shorter := append([]unwind.Frame(nil), frames[:framesMax-outermostFrames-1]...)
-		shorter = append(shorter, unwind.Frame{Function: fmt.Sprintf("<%d frames left out>", len(frames)-framesMax+1), FoundBy: "cut"})
-		frames = append(shorter, frames[len(frames)-outermostFrames:]...)
+		inner, outer := frames[:framesMax-outermostFrames-1], frames[len(frames)-outermostFrames:]
+		left := frames[len(inner) : len(frames)-len(outer)]
+		text := fmt.Sprintf("<%d frames left out>", len(left))
+		if recurs(inner, left) {
+			text = fmt.Sprintf("<%d frames of the recursion left out>", len(left))
+		}
+		frames = slices.Concat(inner, []unwind.Frame{{Function: text, FoundBy: "cut"}}, outer)
 	}
 	out := make([]record.Frame, len(frames))
 	for i := range frames {
@@ -46,11 +52,26 @@ func framesOf(frames []unwind.Frame) []record.Frame {
 			PC: *record.Hexadecimal(frame.PC), Function: textOrNil(cut(frame.Function, functionBytesMax)), Offset: frame.Offset, Module: textOrNil(frame.Module),
 			BuildID: textOrNil(frame.BuildID), FoundBy: string(frame.FoundBy), Guess: frame.Guess,
 		}
-		if frame.Module != "" {
+		if frame.Address != 0 {
 			out[i].Address = record.Hexadecimal(frame.Address)
 		}
 	}
 	return out
+}
+
+// recurs reports whether the frames have no other functions than those before them, which are few: they go on with the same recursion.
+func recurs(before, frames []unwind.Frame) bool {
+	type function struct {
+		module string
+		begin  uint64
+	}
+	known := map[function]bool{}
+	for _, frame := range before[len(before)-2*cycleMax:] {
+		known[function{frame.Module, frame.Begin}] = true
+	}
+	return len(known) <= cycleMax && !slices.ContainsFunc(frames, func(frame unwind.Frame) bool {
+		return frame.Begin == 0 || frame.Guess || !known[function{frame.Module, frame.Begin}]
+	})
 }
 
 // encode writes the answer as JSON, with fewer frames if it is too long, and returns its length.

@@ -41,6 +41,22 @@ func TestALongStackIsCutInTheMiddle(t *testing.T) {
 	}
 }
 
+func TestTheMiddleOfARecursionSaysSo(t *testing.T) {
+	recursion := frames(1000)
+	for i := range recursion {
+		recursion[i].Begin = uint64(0x100 + 0x10*(i%3))
+	}
+	want := fmt.Sprintf("<%d frames of the recursion left out>", 1000-framesMax+1)
+	cut := framesMax - outermostFrames - 1
+	if got := *framesOf(recursion)[cut].Function; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	recursion[500].Begin = 0x1000
+	if got := *framesOf(recursion)[cut].Function; got == want {
+		t.Errorf("with another function: %s", got)
+	}
+}
+
 func TestAnAnswerFitsAndIsValid(t *testing.T) {
 	slot := &abi.CrashSlot{}
 	for _, name := range []string{strings.Repeat("a", 2*functionBytesMax), strings.Repeat("\x01", functionBytesMax), strings.Repeat("\xff", functionBytesMax)} {
@@ -89,7 +105,7 @@ func TestACrashHasWhatTheSlotHas(t *testing.T) {
 	modules[0] = abi.CrashMapping{Start: 1, End: 2, Flags: vmExec, Inode: 3, Device: 4, Generation: 5, FileBytes: 6, CtimeS: 7}
 	modules[1] = abi.CrashMapping{Start: 3, End: 4, Flags: vmExec | vmDontExpand}
 	modules[2] = abi.CrashMapping{Start: 5, End: 6, Flags: vmExec}
-	got, err := crashOf(slot, &opener{})
+	got, err := crashOf(slot, &abi.CrashPages{}, &opener{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +123,7 @@ func TestACrashHasWhatTheSlotHas(t *testing.T) {
 		t.Errorf("fault %+v, %d bytes of code", got.Fault, len(got.Code))
 	}
 	of64Bits(&slot.Handled)
-	if got, err := crashOf(slot, &opener{}); err != nil || got.Fault == nil {
+	if got, err := crashOf(slot, &abi.CrashPages{}, &opener{}); err != nil || got.Fault == nil {
 		t.Errorf("the handled fault is missing: %v", err)
 	}
 }
@@ -117,7 +133,7 @@ func TestA32BitProcessIsNotUnwound(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		slot.Crashed.Words[pstateARM] = pstate32
 	}
-	if _, err := crashOf(slot, &opener{}); !errors.Is(err, err32) {
+	if _, err := crashOf(slot, &abi.CrashPages{}, &opener{}); !errors.Is(err, err32) {
 		t.Errorf("%v", err)
 	}
 }

@@ -53,8 +53,8 @@ func registersOf(raw *abi.ThreadRegisters) (registers unwind.Registers, err erro
 	return registers, nil
 }
 
-// crashOf returns the crash in the slot as the unwinder takes it. Its memory is the slot's own.
-func crashOf(slot *abi.CrashSlot, opener *opener) (*unwind.Crash, error) {
+// crashOf returns the crash in the slot as the unwinder takes it, with the pages of files that go with it. Its memory is theirs.
+func crashOf(slot *abi.CrashSlot, pages *abi.CrashPages, opener *opener) (*unwind.Crash, error) {
 	registers, err := registersOf(&slot.Crashed)
 	if err != nil {
 		return nil, err
@@ -76,13 +76,14 @@ func crashOf(slot *abi.CrashSlot, opener *opener) (*unwind.Crash, error) {
 		}
 		stack = stack[bytes:]
 	}
+	copied := pagesOf(pages)
 	modules := slot.Mappings[abi.MappingPlaceMAPPING_OF_MODULES:]
 	for i := range modules[:min(slot.ModulesCount, uint64(len(modules)))] {
 		mapping := &modules[i]
 		module := unwind.Module{Start: mapping.Start, End: mapping.End, Offset: mapping.Offset}
 		if mapping.Inode != 0 {
 			file := fileOf(mapping, crash.PathOf(slot, mapping))
-			module.File, module.Path, module.Open = file.id(), file.path, func() (unwind.File, error) { return opener.open(file) }
+			module.File, module.Path, module.Open = file.id(), file.path, func() (unwind.File, error) { return opener.openOr(file, copied[uint32(i)]) }
 		} else if isVDSO(mapping.Flags) {
 			module.File, module.Path, module.Open = unwind.VDSO, vdsoName, unwind.OpenVDSO
 		}

@@ -102,6 +102,15 @@ func (o *opener) open(wanted *file) (unwind.File, error) {
 	return nil, fmt.Errorf("by path: %w; by handle: %w", pathErr, handleErr)
 }
 
+// openOr is open, or returns the pages of the file that the probes copied. These may be a part of it.
+func (o *opener) openOr(wanted *file, pages map[int64][]byte) (unwind.File, error) {
+	opened, err := o.open(wanted)
+	if err != nil && pages != nil {
+		return &pagesFile{pages, wanted.bytes}, nil
+	}
+	return opened, err
+}
+
 func (o *opener) hasDevice(device uint32) bool {
 	return slices.ContainsFunc(o.mounts, func(m mount) bool { return m.device == device })
 }

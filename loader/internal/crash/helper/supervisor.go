@@ -34,6 +34,9 @@ func Supervise() error {
 	if err := host.KeepOnlyReading(); err != nil {
 		return err
 	}
+	if err := host.FilterStarting(); err != nil && !errors.Is(err, host.ErrNoFilters) {
+		return err
+	}
 	for {
 		waits, err := hasRequests()
 		if err != nil || !waits {
@@ -49,7 +52,7 @@ func Supervise() error {
 func hasRequests() (bool, error) {
 	for {
 		polled := []unix.PollFd{{Fd: crash.RequestsFD, Events: unix.POLLIN}}
-		if _, err := unix.Poll(polled, -1); errors.Is(err, unix.EINTR) {
+		if _, err := unix.Ppoll(polled, nil, nil); errors.Is(err, unix.EINTR) {
 			continue
 		} else if err != nil {
 			return false, fmt.Errorf("wait for crashes: %w", err)
@@ -59,8 +62,8 @@ func hasRequests() (bool, error) {
 }
 
 func runWorker() error {
-	worker := exec.Command("/proc/self/exe", crash.HelperCommand, WorkerArgument)
-	worker.Args[0], worker.Stderr, worker.Env = os.Args[0], os.Stderr, []string{}
+	worker := exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], crash.HelperCommand, WorkerArgument}, Env: []string{}}
+	worker.Stdout, worker.Stderr = os.Stderr, os.Stderr // not /dev/null, which would be opened for writing
 	for _, fd := range []uintptr{crash.RequestsFD, crash.AnswersFD, crash.ArenaFD} {
 		worker.ExtraFiles = append(worker.ExtraFiles, os.NewFile(fd, ""))
 	}

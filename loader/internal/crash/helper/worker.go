@@ -83,7 +83,7 @@ type worker struct {
 func (w *worker) answer(entry int) uint32 {
 	slot := w.arena.Slot(entry)
 	described := crash.Describe(slot)
-	captured, err := crashOf(slot, w.opener)
+	captured, err := crashOf(slot, w.arena.Pages(entry), w.opener)
 	if err == nil {
 		var stack unwind.Stack
 		if stack, err = w.unwinder.Unwind(captured); err == nil {
