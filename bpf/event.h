@@ -30,6 +30,7 @@ enum event_abi {
 #define SENDER_ARGS_BYTES_MAX 1024
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
+#define GO_BUILD_ID_BYTES_MAX 128
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -68,6 +69,7 @@ enum part_kind {
 	PART_CREDENTIALS,     /* struct credentials */
 	PART_REPEAT_KEY,      /* struct repeat_key */
 	PART_CRASH,           /* struct crash_reference (crash_slot.h) */
+	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
 };
 
 enum part_flag {

@@ -69,8 +69,8 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   };
 }
 
-function exitedOf({ executableName, program, runtime }: VictimIdentity): Exited {
-  return { executable: executableName, script: program.script, runtime };
+function exitedOf({ executableName, program, goBuildId }: VictimIdentity): Exited {
+  return { executable: executableName, script: program.script, runtime: goBuildId === null ? null : 'go' };
 }
 
 /** SeverityNumber and SeverityText, as in the table of docs/telemetry.md. `role`: of the sender. */

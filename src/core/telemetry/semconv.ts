@@ -41,6 +41,7 @@ export const PROCESS_EXIT_CODE = 'process.exit.code';
 export const PROCESS_EXECUTABLE_NAME = 'process.executable.name';
 export const PROCESS_EXECUTABLE_PATH = 'process.executable.path';
 export const PROCESS_EXECUTABLE_BUILD_ID_GNU = 'process.executable.build_id.gnu';
+export const PROCESS_EXECUTABLE_BUILD_ID_GO = 'process.executable.build_id.go';
 export const PROCESS_COMMAND = 'process.command';
 export const PROCESS_COMMAND_ARGS = 'process.command_args';
 export const PROCESS_TITLE = 'process.title';
