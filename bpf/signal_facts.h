@@ -34,8 +34,6 @@
 
 /* include/uapi/asm-generic/siginfo.h, 64 bit */
 #define SIGINFO_CODE 8
-#define SIGINFO_PID 16
-#define SIGINFO_ADDRESS 16
 #define SIGINFO_SYSCALL 24
 #define SIGINFO_ARCH 28
 
@@ -101,6 +99,29 @@ static __always_inline void keep_blocked_request(struct pending_facts *facts, st
 	facts->request = *blocked;
 }
 
+/* A siginfo from SIGINFO_CODE on. */
+struct siginfo_words {
+	__s32 code;
+	__u32 padding;
+	union {
+		__u64 address; /* of a fault */
+		struct {
+			__s32 pid;
+			__u32 uid;
+		};
+	};
+};
+
+/* Without one, only the code is set. */
+static __always_inline struct siginfo_words read_siginfo(unsigned long siginfo)
+{
+	struct siginfo_words words = {.code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL};
+
+	if (siginfo >= SIGINFO_REAL)
+		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
+	return words;
+}
+
 /* Whether the process handled this request so shortly ago that an exit now would answer it. */
 static __always_inline bool is_recent(const struct signal_fact *request)
 {
@@ -111,15 +132,9 @@ static __always_inline bool is_recent(const struct signal_fact *request)
 
 static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
 {
-	struct {
-		__s32 code, padding;
-		__s32 pid;
-		__u32 uid;
-	} words = {.code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL};
+	struct siginfo_words words = read_siginfo(siginfo);
 
 	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
-	if (siginfo > SIGINFO_REAL)
-		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
 	fact->code = words.code;
 	fact->siginfo_pid = words.pid;
 	fact->siginfo_uid = words.uid;
@@ -249,23 +264,20 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
  * same number, because a tracer replaced it or the process raised it again, the siginfo differs: the fact is dropped, as its
  * sender did not cause the termination. A signal that was sent without siginfo is delivered with SI_USER or SI_KERNEL.
  */
-static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned long siginfo)
+static __always_inline void commit_pending(__u32 signo, const struct siginfo_words *siginfo)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct process_key key = key_of(READ(current, group_leader));
 	struct pending_facts *facts = bpf_map_lookup_elem(&pending_facts, &key);
 	struct signal_fact *fact;
-	__s32 pid = 0;
 
 	if (!facts)
 		return;
 	fact = &facts->signal;
 	if (fact->signo != signo || fact->committed)
 		return;
-	if (siginfo >= SIGINFO_REAL)
-		bpf_probe_read_kernel(&pid, sizeof(pid), (void *)siginfo + SIGINFO_PID);
 	if (fact->result == TRACE_SIGNAL_DELIVERED &&
-	    (fact->code != code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != pid)))
+	    (fact->code != siginfo->code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != siginfo->pid)))
 		fact->signo = 0;
 	else
 		fact->committed = true;
@@ -275,24 +287,20 @@ static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned lon
 }
 
 /* A fault of current, as delivered. */
-static __always_inline void fill_fault(struct fault *fault, __u32 signo, __s32 code, unsigned long siginfo)
+static __always_inline void fill_fault(struct fault *fault, __u32 signo, const struct siginfo_words *words, unsigned long siginfo)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
-	__u64 address = 0;
 
 	fault->time_ns = bpf_ktime_get_boot_ns();
 	fault->signo = signo;
-	fault->code = code;
+	fault->code = words->code;
 	fault->syscall_nr = -1;
 	fault->syscall_arch = 0;
-	if (siginfo >= SIGINFO_REAL) {
-		bpf_probe_read_kernel(&address, sizeof(address), (void *)siginfo + SIGINFO_ADDRESS);
-		if (signo == SIGSYS) {
-			bpf_probe_read_kernel(&fault->syscall_nr, sizeof(fault->syscall_nr), (void *)siginfo + SIGINFO_SYSCALL);
-			bpf_probe_read_kernel(&fault->syscall_arch, sizeof(fault->syscall_arch), (void *)siginfo + SIGINFO_ARCH);
-		}
+	if (siginfo >= SIGINFO_REAL && signo == SIGSYS) {
+		bpf_probe_read_kernel(&fault->syscall_nr, sizeof(fault->syscall_nr), (void *)siginfo + SIGINFO_SYSCALL);
+		bpf_probe_read_kernel(&fault->syscall_arch, sizeof(fault->syscall_arch), (void *)siginfo + SIGINFO_ARCH);
 	}
-	fault->address = address;
+	fault->address = words->address;
 	fault->tid = READ(current, pid);
 	bpf_get_current_comm(&fault->thread_comm, sizeof(fault->thread_comm));
 	read_registers(fault);

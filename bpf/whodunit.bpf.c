@@ -100,8 +100,8 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *current;
 	struct pending_facts *facts;
 	struct fault *fault;
+	struct siginfo_words words;
 	unsigned long siginfo, handler;
-	__s32 code = SI_KERNEL;
 	bool terminates;
 
 	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
@@ -110,16 +110,13 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
 		return 0;
 	siginfo = ctx->args[1];
-	if (siginfo == SIGINFO_NOINFO)
-		code = SI_USER;
-	else if (siginfo >= SIGINFO_REAL)
-		bpf_probe_read_kernel(&code, sizeof(code), (void *)siginfo + SIGINFO_CODE);
-	if (!HAS(FAULTS, signo) || code <= 0) {
+	words = read_siginfo(siginfo);
+	if (!HAS(FAULTS, signo) || words.code <= 0) {
 		if (action_of(handler) != ACTION_DEFAULT)
 			return 0;
-		commit_pending(signo, code, siginfo);
+		commit_pending(signo, &words);
 		if (HAS(CRASHES, signo)) {
-			keep_registers(signo, false);
+			keep_registers(signo, false, bpf_ktime_get_boot_ns());
 			capture_at_delivery();
 		}
 		return 0;
@@ -131,8 +128,8 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	if (!facts)
 		return 0;
 	fault = terminates ? &facts->fault : &facts->handled_fault;
-	fill_fault(fault, signo, code, siginfo);
-	keep_registers(signo, !terminates);
+	fill_fault(fault, signo, &words, siginfo);
+	keep_registers(signo, !terminates, fault->time_ns);
 	if (terminates)
 		capture_at_delivery();
 	if (wants_thread_context && terminates)

@@ -73,7 +73,7 @@ function received(
   bootId = BOOT,
   sent: string[] = [],
 ): Received {
-  const hello = { boot_id: bootId } as Hello;
+  const hello = { boot_id: bootId, origin_keys_max: 128 } as Hello;
   const connection = {
     ack: (seq: bigint) => acks.push(seq),
     arm: (key: string, as: string, untilNs: bigint) => sent.push(`arm ${key} ${as} ${untilNs}`),

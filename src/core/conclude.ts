@@ -9,10 +9,9 @@ import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
-import { identify, serviceKey } from './identity/identity.ts';
+import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
 import type { OriginKey } from './shares.ts';
-import type { Attributes } from './telemetry/attributes.ts';
 import { buildRecord, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf } from './telemetry/resource.ts';
 import type { Restarts } from './telemetry/restart.ts';
@@ -43,20 +42,12 @@ export type Conclusion =
   | {
       readonly kind: 'new';
       readonly uid: string;
-      readonly origin: OriginKey;
       readonly outcome: 'reported' | 'filtered' | 'aggregated';
       readonly rule: Rule;
       readonly subject: Subject;
       readonly verdict: Verdict;
-      readonly severity: Candidate['severity'];
-      /** As in `Candidate`. */
-      readonly sender: string | null;
-      /** As in `Candidate`. */
-      readonly service: string;
-      /** As in `Candidate`. */
-      readonly executable: string | null;
-      /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
-      readonly resource: Attributes;
+      /** What counters and summaries need. */
+      readonly candidate: Candidate;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
@@ -73,26 +64,20 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const { victim } = identities;
   const origin = originOf(death);
   const isGraceful = verdict.cause === 'graceful_stop';
-  const abnormal = serviceKey(victim, origin);
-  const terminations = recent.add(abnormal, origin, death.time_ns, isGraceful ? 0 : 1);
+  const service = serviceKey(victim, origin);
+  const terminations = recent.add(service, origin, death.time_ns, isGraceful ? 0 : 1);
   // Graceful stops use up no records of those that failed.
-  const service = isGraceful ? `${abnormal}/graceful_stop` : abnormal;
+  const key = isGraceful ? `${service}/graceful_stop` : service;
+  const candidate = candidateOf(key, origin, verdict, identities, host);
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
-  const resource = countedResource(victim, host);
-  const severity = severityOf(verdict, identities.role);
-  const sender = identities.sender?.name ?? null;
-  const { executable } = victim;
-  const said = { verdict, severity, sender, service, executable, resource };
-  const facts = { kind: 'new', uid, origin, rule, subject, ...said } as const;
-  const { cause, endedNs, trigger } = verdict;
-  const hasRecord =
-    rule.action === 'report' &&
-    !loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs);
+  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
+  const hasRecord = rule.action === 'report' && !loops.add(candidate, nowMs);
   endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
-  if (!hasRecord) return { ...facts, outcome: rule.action === 'report' ? 'aggregated' : 'filtered', record: null };
+  if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
 
+  const { endedNs, trigger } = verdict;
   const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
@@ -107,7 +92,26 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
   });
   const { exe, args } = death.process;
-  const { resource: whole, spanContext } = record;
-  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service: abnormal, resource: whole, spanContext });
-  return { ...facts, outcome: 'reported', record };
+  const { resource, spanContext } = record;
+  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource, spanContext });
+  return { ...without, outcome: 'reported', record };
+}
+
+function candidateOf(
+  key: string,
+  origin: OriginKey,
+  verdict: Verdict,
+  { victim, sender, role }: Identities,
+  host: Host,
+): Candidate {
+  return {
+    key,
+    origin,
+    endedNs: verdict.endedNs,
+    cause: verdict.cause,
+    executable: victim.executable,
+    sender: sender?.name ?? null,
+    severity: severityOf(verdict, role),
+    resource: countedResource(victim, host),
+  };
 }

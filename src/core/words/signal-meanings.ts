@@ -21,7 +21,11 @@ const CLAUSES: Readonly<Record<number, Clauses>> = {
     otherwise: 'it was asked to reload and does not handle the signal',
   },
   2: { terminal: 'Ctrl-C was typed', otherwise: 'it was asked to stop' },
-  3: { terminal: 'Ctrl-\\ was typed', graceful_stop: 'it was asked to stop', otherwise: 'it was asked to terminate with a core dump' },
+  3: {
+    terminal: 'Ctrl-\\ was typed',
+    graceful_stop: 'it was asked to stop',
+    otherwise: 'it was asked to terminate with a core dump',
+  },
   4: {
     otherwise: 'an illegal instruction: the wrong architecture, a corrupt binary, or a compiler trap (__builtin_trap)',
   },

@@ -151,6 +151,10 @@ it.each<[string, Partial<Death>, string]>([
 
 it('a fault without siginfo has no label', () => {
   const verdict = { ...classify(killedBy(11, { fault: fault(11, 1) })), fault: null, signal: null };
-  const identities = { victim: { name: 'sleep', pid: 4242, foreignRoot: null }, sender: null, trigger: null } as Identities;
+  const identities = {
+    victim: { name: 'sleep', pid: 4242, foreignRoot: null },
+    sender: null,
+    trigger: null,
+  } as Identities;
   expect(sentence(verdict, identities, null, null)).toBe('sleep (pid 4242) crashed with SIGSEGV, after 3.0 s.');
 });
