@@ -205,7 +205,7 @@ struct {
 } seen SEC(".maps");
 
 #define MM_SNAPSHOT_BYTES_MAX                                                                                                    \
-	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + GO_BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
+	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + GO_BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +      \
 	 104) /* 104: the heads of seven parts, the thread's context, and padding */
 
 /*

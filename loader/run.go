@@ -80,11 +80,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
-	hello := wire.Hello{
-		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
-		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status,
-		Stacks: stacksStatus(config.stacks, attached.Crashes, unwinder.mayReadAll),
-	}
+	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached.Crashes, unwinder.mayReadAll))
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
 	}
@@ -97,6 +93,13 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
+}
+
+func helloOf(ring *ring.Ring, attached *probes.Probes, stacks wire.Stacks) wire.Hello {
+	return wire.Hello{
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
+		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status, Stacks: stacks,
+	}
 }
 
 // unwinder is the process that unwinds stacks, and the memory that it shares with the loader. Both are nil where no stack is wanted.

@@ -398,9 +398,18 @@ static const struct {
 	int args;
 	void (*run)(char **args);
 } loads[] = {
-	{"exit", 2, exits}, {"exec", 1, execs},  {"threads", 1, threads},       {"pingpong", 2, pingpong}, {"send", 2, sends},
-	{"kill", 1, kills}, {"storm", 3, storm}, {"storm-exec", 3, storm_exec}, {"sleepers", 1, sleepers},
-	{"crash", 3, crashes}, {"crash-asked", 1, asked_crashes}, {"fault", 1, faults},
+	{"exit", 2, exits},
+	{"exec", 1, execs},
+	{"threads", 1, threads},
+	{"pingpong", 2, pingpong},
+	{"send", 2, sends},
+	{"kill", 1, kills},
+	{"storm", 3, storm},
+	{"storm-exec", 3, storm_exec},
+	{"sleepers", 1, sleepers},
+	{"crash", 3, crashes},
+	{"crash-asked", 1, asked_crashes},
+	{"fault", 1, faults},
 };
 
 int main(int argc, char **argv)
@@ -415,6 +424,7 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
-			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT | crash RATE COUNT PLACES | crash-asked PLACES | fault COUNT\n");
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT | crash RATE "
+			"COUNT PLACES | crash-asked PLACES | fault COUNT\n");
 	return 64;
 }
