@@ -73,6 +73,7 @@ function recordOf(name: string) {
     identities,
     resource,
     crash: null,
+    crashHistory: null,
     trace: null,
     observedNs: 0n,
     memory: null,

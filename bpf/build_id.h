@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * PART_BUILD_ID: the GNU build id of current's executable, from user memory at the exit (docs/decisions/0034).
+ * PART_BUILD_ID, PART_GO_BUILD_ID: the build ids of current's executable, from user memory at the exit (docs/decisions/0034). Only
+ * programs that Go's linker made have Go's note.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "scratch.h"
 
 #define NT_GNU_BUILD_ID 3 /* include/uapi/linux/elf.h */
+#define NT_GO_BUILD_ID 4 /* src/cmd/link/internal/ld/elf.go: ELF_NOTE_GOBUILDID_TAG */
 #define NOTES_MAX 4
 
 struct note {
@@ -29,11 +31,15 @@ _Static_assert(sizeof(struct note) <= sizeof(((struct record *)0)->behind_page),
 	       "a note may begin in the last bytes of the page");
 
 #define NOTE_NAME_GNU 0x00554e47 /* "GNU" and its NUL */
+#define NOTE_NAME_GO 0x00006f47 /* "Go" and two NULs */
 
-/* Appends the build id if it is among the notes at `offset` of the page. */
-__u64 append_note(__u32 user, __u64 at, __u64 offset, __u64 align)
+/* Appends the build id of this kind if it is among the notes at `offset` of the page. */
+__u64 append_note(__u32 user, __u64 at, enum part_kind kind, __u64 offset, __u64 align)
 {
 	struct record *record = scratch(user);
+	bool is_go = kind == PART_GO_BUILD_ID;
+	__u32 type = is_go ? NT_GO_BUILD_ID : NT_GNU_BUILD_ID, name = is_go ? NOTE_NAME_GO : NOTE_NAME_GNU;
+	__u64 bytes_max = is_go ? GO_BUILD_ID_BYTES_MAX : BUILD_ID_BYTES_MAX;
 	struct note *note;
 	__u64 bytes;
 
@@ -43,10 +49,10 @@ __u64 append_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 	for (int i = 0; i < NOTES_MAX; i++) {
 		note = (void *)record->page + (offset & (PAGE_BYTES - 1));
 		bytes = note->bytes;
-		if (note->type == NT_GNU_BUILD_ID && note->name_bytes == 4 && note->name == NOTE_NAME_GNU) {
-			if (!bytes || bytes > BUILD_ID_BYTES_MAX || offset + sizeof(*note) + bytes > PAGE_BYTES)
+		if (note->type == type && note->name_bytes == 4 && note->name == name) {
+			if (!bytes || bytes > bytes_max || offset + sizeof(*note) + bytes > PAGE_BYTES)
 				return at;
-			return append(record, at, PART_BUILD_ID, note + 1, bytes);
+			return append(record, at, kind, note + 1, bytes);
 		}
 		offset += 12 + ((note->name_bytes + 3) & ~3ull);
 		offset += (bytes + align - 1) & ~(align - 1);
@@ -55,7 +61,7 @@ __u64 append_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 }
 
 /*
- * Appends the build id of current's executable. Only a note in the file's first page is read: that page certainly belongs to the
+ * Appends the build ids of current's executable. Only a note in the file's first page is read: that page certainly belongs to the
  * same file, and linkers place the note there. Go's linker places it directly behind the first note of the segment.
  */
 __u64 append_build_id(__u32 user, __u64 at)
@@ -64,7 +70,7 @@ __u64 append_build_id(__u32 user, __u64 at)
 	struct mm_struct *mm = READ(task, mm);
 	struct record *record = scratch(user);
 	struct program_header *segment;
-	__u64 count, page, next;
+	__u64 count, page, align, gnu = at, go;
 
 	if (!record || !mm)
 		return at;
@@ -73,12 +79,16 @@ __u64 append_build_id(__u32 user, __u64 at)
 	UNROLL
 	for (int i = 0; i < PROGRAM_HEADERS_MAX; i++) {
 		if ((__u64)i >= count)
-			return at;
+			break;
 		if (segment[i].type != PT_NOTE)
 			continue;
-		next = append_note(user, at, segment[i].offset, segment[i].align == 8 ? 8 : 4);
-		if (next != at)
-			return next;
+		align = segment[i].align == 8 ? 8 : 4;
+		if (gnu == at)
+			gnu = append_note(user, at, PART_BUILD_ID, segment[i].offset, align);
+		/* The last one: external linkers place it behind the GNU note, in the same segment or in a later one. */
+		go = append_note(user, gnu, PART_GO_BUILD_ID, segment[i].offset, align);
+		if (go != gnu)
+			return go;
 	}
-	return at;
+	return gnu;
 }

@@ -30,6 +30,7 @@ enum event_abi {
 #define SENDER_ARGS_BYTES_MAX 1024
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
+#define GO_BUILD_ID_BYTES_MAX 128
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -68,6 +69,7 @@ enum part_kind {
 	PART_CREDENTIALS,     /* struct credentials */
 	PART_REPEAT_KEY,      /* struct repeat_key */
 	PART_CRASH,           /* struct crash_reference (crash_slot.h) */
+	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
 };
 
 enum part_flag {
@@ -272,27 +274,6 @@ struct oom {
 };
 _Static_assert(offsetof(struct oom, cgroup) == 56, "the record has only the used part of the cgroup, which is the last field");
 _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the cgroup");
-
-/* A sender in full, kept once for all signals that it sends. data holds its texts one after the other: exe, cgroup, args. */
-struct description {
-	__u64 time_ns; /* when it was taken */
-	__u32 exe_bytes;
-	__u32 cgroup_bytes;
-	__u32 args_bytes;
-	__u32 args_truncated;
-	__u32 ancestors_count;
-	struct ancestor ancestors[ANCESTORS_MAX];
-	__u32 exe_flags; /* enum part_flag; 0 up to ABI 5 */
-	struct credentials credentials; /* missing up to ABI 5, like the rest before data */
-	__u64 exe_inode;
-	__u32 exe_device;
-	__u32 reserved[5]; /* 0; in all a multiple of 32 bytes, for sender_parts */
-	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
-};
-_Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&
-		       offsetof(struct description, data) == 192,
-	       "the loader reads the fields at their offsets");
-_Static_assert(sizeof(struct description) == 192 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
 
 /* The slots of pending_counts. */
 enum pending_counts_slot {

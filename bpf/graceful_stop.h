@@ -46,7 +46,8 @@ static __always_inline bool stops_gracefully(struct task_struct *task, struct ta
 }
 
 /* A thread exits with code 0: whether its process does, too, and has pending facts. Most have none, which costs one look at an array. */
-static __always_inline bool may_stop_gracefully(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal)
+static __always_inline bool may_stop_gracefully(struct task_struct *task, struct task_struct *leader,
+						struct signal_struct *signal)
 {
 	__u32 *count = pending_count_of(READ(task, tgid));
 

@@ -42,6 +42,7 @@ struct cred {
 
 struct pid_namespace {
 	struct user_namespace *user_ns;
+	int reboot;
 };
 
 struct percpu_counter {

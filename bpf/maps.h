@@ -205,8 +205,8 @@ struct {
 } seen SEC(".maps");
 
 #define MM_SNAPSHOT_BYTES_MAX                                                                                                    \
-	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +                              \
-	 96) /* 96: the heads of six parts, the thread's context, and padding */
+	(PATH_BYTES_MAX + BUILD_ID_BYTES_MAX + GO_BUILD_ID_BYTES_MAX + CONTEXT_BYTES_MAX + ENV_BYTES_MAX + ARGS_BYTES_MAX +      \
+	 104) /* 104: the heads of seven parts, the thread's context, and padding */
 
 /*
  * A snapshot of the mm of an exiting process, for kernels whose sched_process_exit comes after exit_mm(). An entry lives from the
@@ -214,7 +214,7 @@ struct {
  * would need many entries for each. The loader makes it small where it is not needed. Not pinned: each build has its own.
  */
 struct mm_snapshot {
-	__u64 exe_bytes; /* of the first parts, PART_EXE and PART_BUILD_ID, with their heads */
+	__u64 exe_bytes; /* of the first parts, PART_EXE, PART_BUILD_ID and PART_GO_BUILD_ID, with their heads */
 	__u64 bytes; /* of all parts: also PART_CONTEXT, PART_THREAD_CONTEXT, PART_ENV, PART_ARGS */
 	char parts[MM_SNAPSHOT_BYTES_MAX];
 };

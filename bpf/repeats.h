@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#include "description.h"
 #include "environment.h"
 #include "event.h"
 #include "fact_parts.h"

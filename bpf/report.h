@@ -88,7 +88,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->clock_offset_ns = clock_offset_at(event->time_ns);
-	event->status_raw = status;
+	event->status_raw = status_after_reboot(signal, event->vpid, status);
 	event->seccomp_mode = READ(task, seccomp.mode);
 	event->pdeath_signal = READ(leader, pdeath_signal);
 	event->ptrace = READ(task, ptrace) | READ(leader, ptrace);

@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "crash_slot.h"
+#include "description.h"
 #include "event.h"
 #include "maps.h"
 #include "paths.h"

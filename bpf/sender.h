@@ -13,6 +13,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "description.h"
 #include "event.h"
 #include "executable.h"
 #include "kernel.h"

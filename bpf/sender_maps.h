@@ -8,6 +8,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "description.h"
 #include "event.h"
 #include "maps.h"
 

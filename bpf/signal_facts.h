@@ -19,23 +19,19 @@
 #include "pending_facts.h"
 #include "registers.h"
 #include "sender.h"
+#include "siginfo.h"
 #include "signals.h"
 #include "task.h"
 #include "trigger_thread.h"
 
 /* A process that exits later than this after a request exits for another reason. As in src/core/verdict/origin.ts. */
 #define REQUEST_GRACE_NS 600000000000ull /* after one that asks to stop */
-#define RERAISE_NS 60000000000ull	 /* after one that may also ask to reload, or to dump */
+#define RERAISE_NS 60000000000ull  /* after one that may also ask to reload, or to dump */
 
 /* include/trace/events/signal.h */
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED 1
 #define TRACE_SIGNAL_LOSE_INFO 4
-
-/* include/uapi/asm-generic/siginfo.h, 64 bit */
-#define SIGINFO_CODE 8
-#define SIGINFO_SYSCALL 24
-#define SIGINFO_ARCH 28
 
 /* include/linux/sched/signal.h */
 #define SIGNAL_GROUP_EXIT 0x00000004
@@ -97,29 +93,6 @@ static __always_inline void keep_blocked_request(struct pending_facts *facts, st
 		return;
 	mark_dequeued(blocked, victim);
 	facts->request = *blocked;
-}
-
-/* A siginfo from SIGINFO_CODE on. */
-struct siginfo_words {
-	__s32 code;
-	__u32 padding;
-	union {
-		__u64 address; /* of a fault */
-		struct {
-			__s32 pid;
-			__u32 uid;
-		};
-	};
-};
-
-/* Without one, only the code is set. */
-static __always_inline struct siginfo_words read_siginfo(unsigned long siginfo)
-{
-	struct siginfo_words words = {.code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL};
-
-	if (siginfo >= SIGINFO_REAL)
-		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
-	return words;
 }
 
 /* Whether the process handled this request so shortly ago that an exit now would answer it. */

@@ -67,6 +67,22 @@ static __always_inline __u32 vpid_of(struct signal_struct *signal)
 	return READ(upid, nr);
 }
 
+/*
+ * The status of the init of a pid namespace after reboot(2) in it: zap_pid_ns_processes() replaces the SIGKILL of reboot_pid_ns() by SIGINT
+ * (off) or SIGHUP (restart), after the exit's tracepoint. For all others the status as it is.
+ */
+static __always_inline __u32 status_after_reboot(struct signal_struct *signal, __u32 vpid, __u32 status)
+{
+	struct upid *upid;
+	int reboot;
+
+	if (vpid != 1)
+		return status;
+	upid = upid_of(signal);
+	reboot = READ(upid, ns, reboot);
+	return reboot ? (__u32)reboot : status;
+}
+
 /* The login user is UID_UNSET, too, where the kernel keeps none (CONFIG_AUDIT). */
 static __always_inline void read_credentials(struct credentials *out, struct task_struct *task)
 {

@@ -63,12 +63,12 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"repeats":      {"abi", "wire"},
 		"probes":       {"abi", "exitcode", "host", "record", "repeats", "ring", "wire"},
 		"server":       {"exitcode", "host", "log", "record", "ring", "wire"},
-		"crash":        {"abi", "log", "probes", "record", "ring"},
+		"crash":        {"abi", "host", "log", "probes", "record", "ring"},
 		"crash/helper": {"abi", "crash", "host", "record", "unwind"},
 		"unwind":       {"unwind/cfi", "unwind/image"},
 		"unwind/cfi":   {},
 		"unwind/image": {"unwind/cfi"},
-		".":            {"crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "ring", "server", "wire"},
+		".":            {"crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "repeats", "ring", "server", "wire"},
 	}
 	pure := []string{"abi", "record", "wire"}
 	pureMay := []string{

@@ -80,10 +80,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
-	hello := wire.Hello{
-		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
-		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status, Stacks: stacksStatus(config.stacks, attached, unwinder.mayReadAll),
-	}
+	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached, unwinder.mayReadAll))
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
 	}
@@ -96,6 +93,13 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
+}
+
+func helloOf(ring *ring.Ring, attached *probes.Probes, stacks wire.Stacks) wire.Hello {
+	return wire.Hello{
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
+		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status, Stacks: stacks,
+	}
 }
 
 // unwinder is the process that unwinds stacks, and the memory that it shares with the loader. Both are nil where no stack is wanted.
@@ -139,6 +143,9 @@ func (u *unwinder) close() error {
 func takeCrashes(attached *probes.Probes, unwinder *unwinder, log *log.Logger) (_ server.Crashes, closeAll func() error, _ error) {
 	if attached.Crashes == nil {
 		return nil, func() error { return nil }, unwinder.close()
+	}
+	if err := host.RunSoon(); err != nil { // The unwinder does not inherit it.
+		log.Printf("on a busy machine, stacks of crashes may be lost: %v", err)
 	}
 	crashes, err := crash.Open(attached.Crashes, unwinder.arena, unwinder.helper, log)
 	if err != nil {

@@ -2,6 +2,7 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
+import { CrashPlaces } from './core/crash/history.ts';
 import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
 import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { filteredUntil, Repeats } from './core/filter/repeats.ts';
@@ -51,6 +52,7 @@ export interface State {
   rules: readonly Rule[];
   readonly seen: Seen;
   readonly recent: Recent;
+  readonly places: CrashPlaces;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
   readonly endings: Endings;
@@ -98,6 +100,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     rules,
     seen: new Seen(UIDS_MAX, before?.uids),
     recent: new Recent(),
+    places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     restarts: new Restarts(),
     endings: new Endings(),

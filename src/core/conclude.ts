@@ -3,6 +3,7 @@
 // updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
+import type { CrashPlaces } from './crash/history.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Endings, Recent, Seen } from './filter/memory.ts';
@@ -32,6 +33,7 @@ export interface Circumstances {
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
   readonly endings: Endings;
+  readonly places: CrashPlaces;
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -54,7 +56,7 @@ export type Conclusion =
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, observedNs, nowMs } =
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, places, observedNs, nowMs } =
     circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
@@ -78,13 +80,16 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
 
   const { endedNs, trigger } = verdict;
+  const crash = crashReport(death, verdict, argumentsMode);
+  const fingerprint = crash?.fingerprint ?? null;
   const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
     verdict,
     identities,
     resource: resourceOf(victim, host),
-    crash: crashReport(death, verdict, argumentsMode),
+    crash,
+    crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
     before: trigger === null ? null : endings.of(trigger.task),
     observedNs,

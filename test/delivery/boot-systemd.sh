@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Boots systemd from a Debian tree as on a separate machine: in new namespaces of all kinds except user, and with an overlay as root.
-# /srv is a directory of this machine's own file system, as on a machine without an overlay. $1: the Debian tree. $2: a directory for the overlay. $3: a cgroup of version 2, its root cgroup; it has no controllers if the machine has
+# Boots systemd from a Debian tree as on a separate machine: in new namespaces of all kinds except user, and with an overlay as root. /srv is
+# a directory of this machine's own file system, as on a machine without an overlay.
+# $1: the Debian tree. $2: a directory for the overlay. $3: a cgroup of version 2, its root cgroup; it has no controllers if the machine has
 # them in version 1. The child of this process is systemd.
 set -e
 mkdir "$2/upper" "$2/work" "$2/root" "$2/srv"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arguments of conclude() besides the event, for tests: empty state, everything is reported, nothing aggregated.
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
+import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
 import { rulesOf } from '../../src/core/filter/rules.ts';
@@ -16,6 +17,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     rules: rulesOf([], 'all'),
     seen: new Seen(100),
     recent: new Recent(),
+    places: new CrashPlaces(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
     restarts: new Restarts(),
     endings: new Endings(),

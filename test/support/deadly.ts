@@ -24,6 +24,7 @@ export function victim(changes: Partial<Victim> = {}): Victim {
     exe: '/usr/bin/sleep',
     exe_flags: [],
     build_id: null,
+    go_build_id: null,
     otel_context: null,
     args: ['sleep', '100'],
     args_truncated: false,

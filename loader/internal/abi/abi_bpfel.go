@@ -340,6 +340,7 @@ const (
 	PartKindPART_CREDENTIALS    PartKind = 17
 	PartKindPART_REPEAT_KEY     PartKind = 18
 	PartKindPART_CRASH          PartKind = 19
+	PartKindPART_GO_BUILD_ID    PartKind = 20
 )
 
 type PendingCountsSlot uint32

@@ -162,6 +162,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		err = d.describe(number, event.Request, payload)
 	case abi.PartKindPART_BUILD_ID:
 		process.BuildID = d.hex(payload)
+	case abi.PartKindPART_GO_BUILD_ID:
+		process.GoBuildID = d.point(d.readable(payload))
 	case abi.PartKindPART_CONTEXT:
 		process.OtelContext = payload
 	case abi.PartKindPART_PREDECESSOR:

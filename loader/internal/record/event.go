@@ -80,6 +80,7 @@ type Process struct {
 	Exe             *string           `json:"exe"`
 	ExeFlags        []string          `json:"exe_flags"` // see exeFlags
 	BuildID         *string           `json:"build_id"`
+	GoBuildID       *string           `json:"go_build_id"`
 	OtelContext     []byte            `json:"otel_context"` // a serialized opentelemetry.proto.resource.v1.Resource
 	Args            []string          `json:"args"`
 	ArgsTruncated   bool              `json:"args_truncated"`

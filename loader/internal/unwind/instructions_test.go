@@ -80,6 +80,13 @@ type noMemory struct{}
 
 func (noMemory) Word(uint64) (uint64, bool) { return 0, true }
 
+// walkerIn follows the code of the module, without limits.
+func walkerIn(module Module) walker {
+	unlimited := meter{deadline: time.Now().Add(time.Hour), bytes: 1 << 40, reads: 1 << 40}
+	read := &files{modules: []Module{module}, machine: elf.EM_X86_64, cache: &cache{}, meter: unlimited}
+	return walker{crash: &Crash{}, convention: conventions[AMD64], files: read}
+}
+
 // The instructions of functions that have tables say the same as these.
 func TestInstructionsAgreeWithTables(t *testing.T) {
 	const path = "/lib/x86_64-linux-gnu/libc.so.6"
@@ -94,9 +101,7 @@ func TestInstructionsAgreeWithTables(t *testing.T) {
 	}
 	text := library.Section(".text")
 	module := Module{Start: text.Addr, End: text.Addr + text.Size, Offset: text.Offset, File: FileID{Inode: 1}, Open: func() (File, error) { return file, nil }}
-	w := walker{crash: &Crash{}, convention: conventions[AMD64], files: &files{modules: []Module{module}, machine: elf.EM_X86_64, cache: &cache{}, meter: meter{
-		deadline: time.Now().Add(time.Hour), bytes: 1 << 40, reads: 1 << 40,
-	}}}
+	w := walkerIn(module)
 	loaded := w.files.load(&module)
 	symbols, err := library.DynamicSymbols()
 	if err != nil {

@@ -109,6 +109,7 @@ func (w *writer) process(p *record.Process) {
 	w.stringOrNull(`,"exe":`, p.Exe)
 	w.strings(`,"exe_flags":`, p.ExeFlags)
 	w.stringOrNull(`,"build_id":`, p.BuildID)
+	w.stringOrNull(`,"go_build_id":`, p.GoBuildID)
 	w.base64OrNull(`,"otel_context":`, p.OtelContext)
 	w.strings(`,"args":`, p.Args)
 	w.flag(`,"args_truncated":`, p.ArgsTruncated)

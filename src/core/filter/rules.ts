@@ -244,6 +244,8 @@ const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)
 
 const BUILT_IN = builtIn([
   EXIT_ZERO,
+  // Of Erlang: inet_gethost ends its workers so, when it is idle and when the virtual machine ends.
+  { name: "Erlang's port programs", executable: '*/erts-*/bin/inet_gethost', signal: 'SIGUSR1', action: 'count' },
   {
     name: 'fault, kill or OOM, any process',
     cause: [

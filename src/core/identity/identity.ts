@@ -7,6 +7,7 @@ import { type IdentitySourceValue, SERVICE_NAMESPACE } from '../telemetry/semcon
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
+import { harmlessText } from './claims.ts';
 import { type Declared, declaredBy } from './declared.ts';
 import {
   type ExecutableState,
@@ -58,9 +59,9 @@ export interface VictimIdentity extends Identity {
   readonly vpid: number;
   /** Start time, ns since 1970. */
   readonly startedNs: bigint;
-  /** A runtime that is part of the executable. null: another one, or not known. */
-  readonly runtime: 'go' | null;
   readonly buildId: string | null;
+  /** Of Go's linker: the program has Go's runtime. null: it has another one, or it is not known. */
+  readonly goBuildId: string | null;
   readonly context: ProcessContext;
   readonly declared: Declared;
   readonly serviceName: string;
@@ -96,7 +97,7 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
     parentPid: process.parent_pid,
     vpid: process.vpid,
     startedNs: process.start_boottime_ns + clock_offset_ns,
-    runtime: process.exe_flags?.includes('go') ? 'go' : null,
+    goBuildId: process.go_build_id === null ? null : harmlessText(process.go_build_id),
     buildId: process.build_id,
     context,
     declared,

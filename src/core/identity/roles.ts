@@ -2,7 +2,7 @@
 // What programs that send signals do by profession, and what it means when they stop a process: only data, from their manuals and
 // sources. role.ts applies it. Extend it with a line.
 import type { SenderRoleValue } from '../telemetry/semconv.ts';
-import { SIGABRT, SIGINT, SIGKILL, SIGQUIT, SIGTERM } from '../verdict/signals.ts';
+import { SIGABRT, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1 } from '../verdict/signals.ts';
 
 export interface Profession {
   readonly role: SenderRoleValue;
@@ -71,6 +71,8 @@ export const PROFESSIONS: readonly Profession[] = [
     scripts: /^(?:supervisord|pm2|circusd|honcho|foreman|forever|nodemon|watchmedo)$/,
     stops: [child('it did not stop in time', SIGKILL), child(null)],
   },
+  // Of Erlang: the port program that looks up host names, and ends its workers with SIGUSR1.
+  { role: 'application_server', executables: /^inet_gethost$/, isOfSystem: true, stops: [worker(null, SIGUSR1)] },
   {
     role: 'application_server',
     scripts: /^gunicorn$/,

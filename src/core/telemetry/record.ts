@@ -3,6 +3,7 @@
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashReport } from '../crash/crash.ts';
+import type { CrashHistory } from '../crash/history.ts';
 import type { Ending } from '../filter/memory.ts';
 import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
@@ -35,6 +36,8 @@ export interface RecordInput {
   readonly crash: CrashReport | null;
   /** How the process that triggered it had ended. null: not known. */
   readonly before: Ending | null;
+  /** null: its place is not known. */
+  readonly crashHistory: CrashHistory | null;
   /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
   /** Time at which the service read the event, ns since 1970. */
@@ -66,8 +69,8 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   };
 }
 
-function exitedOf({ executableName, program, runtime }: VictimIdentity): Exited {
-  return { executable: executableName, script: program.script, runtime };
+function exitedOf({ executableName, program, goBuildId }: VictimIdentity): Exited {
+  return { executable: executableName, script: program.script, runtime: goBuildId === null ? null : 'go' };
 }
 
 /** SeverityNumber and SeverityText, as in the table of docs/telemetry.md. `role`: of the sender. */
@@ -125,6 +128,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
     ...crashAttributes(crash),
+    ...historyAttributes(input.crashHistory),
     ...oomAttributes(verdict),
   ]);
 }
@@ -229,6 +233,14 @@ function crashAttributes(crash: CrashReport | null): Pair[] {
     [semconv.CRASH_FINGERPRINT, crash.fingerprint],
     [semconv.CRASH_STACK, crash.stack],
     [semconv.CRASH_FRAMES, crash.frames],
+  ];
+}
+
+function historyAttributes(history: CrashHistory | null): Pair[] {
+  if (history === null) return [];
+  return [
+    [semconv.CRASH_COUNT, history.count],
+    [semconv.CRASH_FIRST_SEEN, isoTime(history.firstNs)],
   ];
 }
 

@@ -131,6 +131,17 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signal }) => [whileRunning(signal, 'the init of its pid namespace, which was exiting')],
   },
   {
+    // reboot_pid_ns() kills the init, and zap_pid_ns_processes() replaces its status (kernel/pid_namespace.c). No other SIGINT or SIGHUP
+    // without a handler terminates an init (SIGNAL_UNKILLABLE).
+    name: 'its pid namespace was turned off',
+    cause: 'namespace_exit',
+    when: ({ death, signo }) => (signo === SIGINT || signo === SIGHUP) && death.process.vpid === 1,
+    sender: 'kernel',
+    evidence: ({ signo }) => [
+      `the init of a pid namespace has the status ${signalName(signo)} after reboot(2) in the namespace`,
+    ],
+  },
+  {
     // Sent as SEND_SIG_NOINFO by the exiting parent: forget_original_parent() in kernel/exit.c.
     name: 'its parent terminated, and it had set PR_SET_PDEATHSIG',
     cause: 'parent_death',

@@ -40,6 +40,8 @@ const victim = object({
   exe: z.nullable(text),
   exe_flags: exeFlags,
   build_id: z.nullable(text),
+  /** Of Go's linker. Absent in lines of older loaders. */
+  go_build_id: z._default(z.nullable(text), null),
   otel_context: z.nullable(text),
   args: z.nullable(z.array(text)),
   args_truncated: flag,

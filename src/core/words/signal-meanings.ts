@@ -16,11 +16,16 @@ const CPU_LIMIT = 'it reached its CPU time limit (RLIMIT_CPU, RLIMIT_RTTIME)';
 const CLAUSES: Readonly<Record<number, Clauses>> = {
   1: {
     hangup: 'its terminal was closed',
+    namespace_exit: 'its container was restarted (reboot(2))',
     exit: ASKED_TO_RELOAD,
     graceful_stop: ASKED_TO_RELOAD,
     otherwise: 'it was asked to reload and does not handle the signal',
   },
-  2: { terminal: 'Ctrl-C was typed', otherwise: 'it was asked to stop' },
+  2: {
+    terminal: 'Ctrl-C was typed',
+    namespace_exit: 'its container was turned off (reboot(2))',
+    otherwise: 'it was asked to stop',
+  },
   3: {
     terminal: 'Ctrl-\\ was typed',
     graceful_stop: 'it was asked to stop',

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The roles of senders, and what the record says of them. The facts are those of real programs (Debian 12, PyPI).
 import { describe, expect, it } from 'vitest';
+import { conclude } from '../../../src/core/conclude.ts';
+import { rulesOf } from '../../../src/core/filter/rules.ts';
 import type { Actor, Death, Victim } from '../../../src/core/wire/event.ts';
-import { recordOf } from '../../support/circumstances.ts';
+import { circumstances, recordOf } from '../../support/circumstances.ts';
 import { actor, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
 import { identitiesOf } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
@@ -150,6 +152,18 @@ describe('what else a role says', () => {
     expect(attributes['whodunit.evidence']).toContain(
       'claude (pid 30), by its name a coding agent, is an ancestor of the sender',
     );
+  });
+
+  it("Erlang's port program ends its workers: counted, without a record", () => {
+    const exe = '/usr/lib/erlang/erts-13.1.5/bin/inet_gethost';
+    const port = (path: string): Death =>
+      by(10, program(path, 'inet_gethost', '4'), { process: victim({ exe: path, args: ['inet_gethost', '4'] }) });
+    const outcome = (death: Death) => {
+      const conclusion = conclude(death, circumstances({ rules: rulesOf([], 'default') }));
+      return conclusion.kind === 'new' ? [conclusion.outcome, conclusion.rule.name] : [];
+    };
+    expect(outcome(port(exe))).toEqual(['filtered', "Erlang's port programs"]);
+    expect(outcome(port('/opt/inet_gethost'))).toEqual(['reported', 'fault, kill or OOM, any process']);
   });
 
   it('being turned off is no error', () => {

@@ -109,6 +109,8 @@ describe('the record of a golden event', () => {
     );
     expect(record.attributes).toEqual({
       ...common,
+      'whodunit.crash.count': 1,
+      'whodunit.crash.first_seen': expect.stringMatching(/Z$/),
       'whodunit.cause': 'fault',
       'error.type': 'SIGSEGV',
       'whodunit.signal.number': 11,

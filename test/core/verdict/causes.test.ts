@@ -18,6 +18,7 @@ import {
   killedBy,
   noinfoSignal,
   signal,
+  victim,
 } from '../../support/deadly.ts';
 
 const [HUP, INT, QUIT, ABRT, KILL, USR1, SEGV, PIPE] = [1, 2, 3, 6, 9, 10, 11, 13];
@@ -28,6 +29,12 @@ const ruleOf = (death: Death): string => causeOf(factsOf(death, death.status_raw
 
 describe('each rule says what led to the cause', () => {
   it.each<[rule: string, what: string, death: Death, evidence: string[]]>([
+    [
+      'its pid namespace was turned off',
+      'reboot(2) in a container',
+      killedBy(INT, { process: victim({ vpid: 1 }) }),
+      ['the init of a pid namespace has the status SIGINT after reboot(2) in the namespace'],
+    ],
     [
       'a seccomp filter or strict mode killed it',
       'SIGSYS in dead mode',

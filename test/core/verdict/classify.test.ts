@@ -613,6 +613,15 @@ describe('a verdict', () => {
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
   });
 
+  it('does not say that a SIGTERM was blocked which a stopped process could not take either', () => {
+    const { evidence } = classify(
+      killedBy(KILL, { signal: signal(KILL), request: signal(TERM, { action: 'default' }) }),
+    );
+    expect(evidence).toContain(
+      'SIGTERM from bash (pid 99) was blocked, or came while it was stopped, 0.001 s before the termination',
+    );
+  });
+
   it('lists a SIGTERM that was blocked, and names no sender for the exit', () => {
     const request = signal(TERM, { action: 'default', result: 0, committed: false });
     const { evidence, senderKind } = classify(exitedWith(1, { request }));

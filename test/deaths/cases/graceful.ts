@@ -5,6 +5,7 @@ import { gracefulStop } from './expect.ts';
 
 const stoppedBySigterm = [gracefulStop('SIGTERM', 15)];
 
+/** Of our own program. */
 export const gracefulCases: readonly Case[] = [
   {
     name: 'a process handles SIGTERM and then exits with code 0',
@@ -43,6 +44,10 @@ export const gracefulCases: readonly Case[] = [
   },
   { name: 'a user types Ctrl-C, and the process exits with code 0', id: 'ctrl-c-then-exit-0', deaths: [] },
   { name: 'the terminal is closed, and the process exits with code 0', id: 'hangup-then-exit-0', deaths: [] },
+];
+
+/** Of programs that users run. */
+export const gracefulWorldCases: readonly Case[] = [
   {
     name: 'one thread handles SIGTERM, and another exits with code 0',
     id: 'other-thread-exits-0',

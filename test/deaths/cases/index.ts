@@ -2,7 +2,7 @@
 // The conformance cases: each names a case of the undertaker, and what the record of each termination must say beyond what the
 // undertaker reports. A new case needs an entry in a file here and one in its twin undertaker/cases_*.go.
 import type { Case } from './case.ts';
-import { gracefulCases } from './graceful.ts';
+import { gracefulCases, gracefulWorldCases } from './graceful.ts';
 import { handledCases } from './handled.ts';
 import { kernelCases } from './kernel.ts';
 import { senderCases } from './sender.ts';
@@ -15,5 +15,6 @@ export const cases: readonly Case[] = [
   ...kernelCases,
   ...handledCases,
   ...gracefulCases,
+  ...gracefulWorldCases,
   ...worldCases,
 ];

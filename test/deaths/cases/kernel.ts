@@ -127,6 +127,14 @@ export const kernelCases: readonly Case[] = [
     deaths: [kernel('namespace_exit', 'SIGKILL'), exit(3)],
   },
   {
+    name: 'the init of a pid namespace turns it off, and the kernel kills every process in the namespace',
+    id: 'namespace-powers-off',
+    deaths: [
+      kernel('namespace_exit', 'SIGKILL'),
+      { ...kernel('namespace_exit', 'SIGINT'), body: /after .*: its container was turned off \(reboot\(2\)\)\.$/ },
+    ],
+  },
+  {
     name: 'a parent exits, and its child has PDEATHSIG set to SIGTERM',
     id: 'parent-death',
     deaths: [kernel('parent_death', 'SIGTERM')],

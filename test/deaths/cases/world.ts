@@ -37,6 +37,11 @@ const languageCases: readonly Case[] = [
     deaths: [{ ...exit(1), resource: node, body: /^node \(pid \d+\) exited with code 1/ }],
   },
   { name: 'Node.js exits with code 7', id: 'node-exit', deaths: [{ ...exit(7), resource: node }] },
+  {
+    name: 'Node.js exits with code 4, which is none of its own',
+    id: 'node-exit-4',
+    deaths: [{ ...exit(4), resource: node, attributes: { 'whodunit.exit.meaning': null } }],
+  },
   { name: 'Node.js aborts', id: 'node-abort', deaths: [{ ...abort, resource: node, body: /^node .*aborted/ }] },
   {
     name: 'Node.js runs out of heap',
@@ -113,6 +118,17 @@ const languageCases: readonly Case[] = [
     deaths: [{ ...abortAfterSegv, resource: jvm, body: /^java / }],
   },
   {
+    name: 'a Go program panics',
+    id: 'go-panic',
+    deaths: [
+      {
+        ...exit(2),
+        attributes: { 'whodunit.exit.meaning': /^an unrecovered panic/ },
+        resource: { 'process.runtime.name': 'go' },
+      },
+    ],
+  },
+  {
     name: 'SIGQUIT makes a Go program print its goroutines and exit with code 2',
     id: 'go-sigquit',
     deaths: [exitAfterSignal(2, 'SIGQUIT', 3)],
@@ -131,7 +147,11 @@ const programCases: readonly Case[] = [
   { name: 'the builtin kill of bash sends SIGTERM', id: 'kill-of-bash', deaths: [killed('SIGTERM')] },
   { name: 'the builtin kill of dash sends SIGKILL', id: 'kill-of-dash', deaths: [killed('SIGKILL')] },
   { name: 'kill(1) of procps sends SIGTERM', id: 'kill-of-procps', deaths: [killed('SIGTERM')] },
-  { name: 'pkill sends SIGKILL', id: 'pkill', deaths: [killed('SIGKILL')] },
+  {
+    name: 'pkill sends SIGKILL',
+    id: 'pkill',
+    deaths: [{ ...killed('SIGKILL'), body: /sent by pkill \(pid/ }],
+  },
   {
     name: 'kill(1) under sudo sends SIGTERM as another user',
     id: 'sudo',

@@ -31,6 +31,7 @@ var kernelCases = []deathCase{
 	{"chosen-and-killed", chosenAndKilled},
 	{"namespace-exit", namespaceExit(initKilled)},
 	{"namespace-init-exits", namespaceExit(initExits)},
+	{"namespace-powers-off", namespaceExit(initPowersOff)},
 	{"parent-death", parentDeath(unix.SIGTERM)},
 	{"parent-death-sigkill", parentDeath(unix.SIGKILL)},
 	{"parent-killed", parentKilled},

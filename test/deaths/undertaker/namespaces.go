@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -76,6 +77,8 @@ func namespaceInit() error {
 			answer = int(status)
 		case "exit":
 			os.Exit(number)
+		case "poweroff":
+			return powerOff()
 		}
 		fmt.Println(answer)
 	}
@@ -237,6 +240,19 @@ func initKilled(n *namespace, k *killerHandle) error {
 func initExits(n *namespace, _ *killerHandle) error {
 	_, err := fmt.Fprintln(n.orders, "exit 3")
 	return err
+}
+
+// initPowersOff: reboot(2) turns off the pid namespace of its caller, not the machine.
+func initPowersOff(n *namespace, _ *killerHandle) error {
+	_, err := fmt.Fprintln(n.orders, "poweroff")
+	return err
+}
+
+func powerOff() error {
+	if os.Getpid() != 1 {
+		return errors.New("not the init of a pid namespace: the machine would be turned off")
+	}
+	return unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
 func (u *undertaker) startInNamespaceOf(pid int) (*victim, error) {
