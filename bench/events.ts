@@ -6,7 +6,7 @@ import { atHook, between, emptyAt, type Lap, load, type ProbeCost } from './prog
 
 export const EXIT_HOOK = 'sched_process_exit';
 export const SIGNAL_HOOK = 'signal_generate';
-const DELIVER_HOOK = 'signal_deliver';
+export const DELIVER_HOOK = 'signal_deliver';
 
 const SIGUSR1 = 10;
 const SIGTERM = 15;

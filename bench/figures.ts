@@ -5,6 +5,7 @@ import type { Estimate, Point } from './statistics.ts';
 export const PARTS = [
   'kernel',
   'commits',
+  'crashes',
   'workload',
   'builds',
   'latency',

@@ -73,9 +73,11 @@ function recordOf(name: string) {
     identities,
     resource,
     crash: null,
+    crashHistory: null,
     trace: null,
     observedNs: 0n,
     memory: null,
+    before: null,
     recent: 1,
   };
   return { record: buildRecord(input), resource };

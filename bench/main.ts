@@ -12,6 +12,7 @@ import { PARTS, type PartName, type PartResult, type Results } from './figures.t
 import { backgroundPercent, processorTimes, shares, thisCommit, thisMachine } from './machine.ts';
 import { builds } from './parts/builds.ts';
 import { commits } from './parts/commits.ts';
+import { crashes } from './parts/crashes.ts';
 import { growth } from './parts/growth.ts';
 import { idle } from './parts/idle.ts';
 import { kernel } from './parts/kernel.ts';
@@ -34,6 +35,7 @@ const EXIT_INTERRUPTED = 130;
 const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = {
   kernel: { measure: kernel, weight: 2 },
   commits: { measure: commits, weight: 3 },
+  crashes: { measure: crashes, weight: 2 },
   workload: { measure: workload, weight: 4 },
   builds: { measure: builds, weight: 8 },
   latency: { measure: latency, weight: 4 },

@@ -4,9 +4,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { NODE, type Program, ROOT, SERVICE_FLAGS, startProgram, temporaryDirectory } from '../scripts/stack/program.ts';
+import {
+  LOAD,
+  NODE,
+  type Program,
+  ROOT,
+  SERVICE_FLAGS,
+  startProgram,
+  temporaryDirectory,
+} from '../scripts/stack/program.ts';
 
-export const LOAD = join(ROOT, 'build/bench-load');
+export { LOAD };
 export const PREEMPTED = join(ROOT, 'build/bench-preempted');
 const PROBE_COST = join(ROOT, 'build/bench-probe-cost');
 const MINIMAL_SERVICE = join(ROOT, 'bench/least-service.ts');
@@ -84,6 +92,39 @@ export async function startSleepers(count: number): Promise<{ stop: () => Promis
       await program.ended;
     },
   };
+}
+
+export interface AskedCrashes {
+  /** Lets one process crash, each at another place, and waits until it has. */
+  readonly crash: () => Promise<void>;
+  readonly stop: () => Promise<unknown>;
+}
+
+export function startAskedCrashes(places: number): AskedCrashes {
+  const program = startProgram('taskset', ['-c', LAST_PROCESSOR, LOAD, 'crash-asked', String(places)]);
+  const lines = createInterface({ input: program.child.stdout ?? process.stdin })[Symbol.asyncIterator]();
+  const crash = async (): Promise<void> => {
+    program.child.stdin?.write('.');
+    if ((await lines.next()).done) throw new Error(`the load ended: ${program.output()}`);
+  };
+  return { crash, stop: program.stop };
+}
+
+/** The proportional set size of the processes: shared pages are divided by the number of processes that share them (proc_pid_smaps(5)). */
+export function pssBytes(...pids: number[]): number {
+  return pids.reduce((sum, pid) => {
+    const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
+    if (kilobytes === undefined) throw new Error(`/proc/${pid}/smaps_rollup has no Pss`);
+    return sum + Number(kilobytes) * 1024;
+  }, 0);
+}
+
+/** A loader, and the processes of it that unwind crashes. A loader of a test has another one, which removes its pins. */
+export function withHelpers(loader: number): number[] {
+  const children = readdirSync(`/proc/${loader}/task`)
+    .flatMap((task) => readFileSync(`/proc/${loader}/task/${task}/children`, 'utf8').trim().split(' '))
+    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('crash-helper'));
+  return [loader, ...children.flatMap((pid) => withHelpers(Number(pid)))];
 }
 
 export interface ProgramCost {

@@ -9,6 +9,7 @@ const FRACTION_BELOW = 0.1;
 const TITLES: Readonly<Record<PartName, string>> = {
   kernel: 'Kernel',
   commits: 'Other commits',
+  crashes: 'Crashes with their stacks',
   workload: 'Effect on other work',
   builds: 'Effect on builds',
   latency: 'Latency',

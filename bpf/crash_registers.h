@@ -34,7 +34,7 @@ static __always_inline void read_all_registers(struct thread_registers *out)
 }
 
 /* Keeps current's registers at the delivery of signo. handled: to a handler; else it terminates the process. */
-__noinline __u64 keep_registers(__u32 signo, __u32 handled)
+__noinline __u64 keep_registers(__u32 signo, __u32 handled, __u64 time_ns)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct crash_registers *known;
@@ -52,7 +52,7 @@ __noinline __u64 keep_registers(__u32 signo, __u32 handled)
 	if (!known)
 		return 0;
 	out = handled ? &known->handled : &known->crashed;
-	out->time_ns = bpf_ktime_get_boot_ns();
+	out->time_ns = time_ns;
 	out->tid = READ(task, pid);
 	out->signo = signo;
 	read_all_registers(out);

@@ -140,7 +140,7 @@ struct crash_directory {
 	__u64 captured;
 	__u64 memory_map; /* where the kernel maps all memory; 0: not known (crash_calibration.h) */
 	__u64 page_structures; /* the structure of physical page 0 */
-	__u64 no_slot; /* crashes without a slot: all, or half of them by the same origin, were in use */
+	__u64 no_slot; /* crashes without a slot: all were in use, or the share of its origin */
 	struct crash_claim claims[CRASH_SLOTS];
 };
 

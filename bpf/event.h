@@ -234,6 +234,15 @@ struct signal_fact {
 _Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has only the used part of the stack, the last field");
 _Static_assert(sizeof(struct signal_fact) == 112 + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
 
+/*
+ * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that
+ * closed it.
+ */
+static inline __attribute__((always_inline)) int is_described(const struct signal_fact *fact)
+{
+	return fact->code != SI_KERNEL || fact->signo == SIGHUP;
+}
+
 /* A signal that the processor or seccomp raised, as signal_deliver showed it. signo 0: none. */
 struct fault {
 	__u64 time_ns;

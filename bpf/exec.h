@@ -21,12 +21,6 @@
 #include "signals.h"
 #include "task.h"
 
-/* task is current. After de_thread(), it is the only thread: signals to others are gone. */
-static __always_inline bool is_pending(struct task_struct *task, __u32 signo)
-{
-	return HAS(READ(task, signal, shared_pending.signal.sig[0]) | READ(task, pending.signal.sig[0]), signo);
-}
-
 /*
  * A request that was handled, or dequeued by sigwait(2), is forgotten; one that is still pending has no handler any more, and its
  * delivery may terminate the next program. Its siginfo is compared then, so that it must be in `signal` (commit_pending()). If

@@ -13,6 +13,7 @@
 #include "crash_registers.h"
 #include "event.h"
 #include "features.h"
+#include "graceful_stop.h"
 #include "kernel.h"
 #include "load.h"
 #include "maps.h"
@@ -20,7 +21,6 @@
 #include "pending_facts.h"
 #include "repeats.h"
 #include "report.h"
-#include "signal_facts.h"
 #include "task.h"
 #include "trigger_thread.h"
 
@@ -121,21 +121,18 @@ static __noinline __u64 on_termination(struct task_struct *task, __u32 status, _
 	struct task_struct *leader = READ(task, group_leader);
 	struct process_key key = key_of(leader);
 	bool has_facts = pending; /* during an overlap perhaps: an older build counts in another slot */
-	struct pending_facts *facts;
+	bool is_graceful = false;
 
 	if (scope_id && !in_scope(task)) {
 		if (has_facts)
 			drop_facts(key.start_boottime_ns, key.pid);
 		return 0;
 	}
-	if ((!has_group_dead() || (probe != ONLY_PROBE && status) || pending & OVERLAP) && !first_report(&key))
+	if ((!has_group_dead() || (probe != ONLY_PROBE && (status || has_facts)) || pending & OVERLAP) && !first_report(&key))
 		return 0;
-	if (has_facts && status && !(status & STATUS_SIGNAL)) {
-		facts = bpf_map_lookup_elem(&pending_facts, &key);
-		if (facts)
-			mark_dequeued(&facts->signal, task);
-	}
-	if (!status)
+	if (has_facts && !(status & STATUS_SIGNAL))
+		is_graceful = stops_gracefully(task, leader) && !status;
+	if (!status && !is_graceful)
 		count_normal_exit();
 	else if (!count_repeat(task, leader, status, has_facts))
 		report(task, leader, READ(task, signal), status, has_facts);

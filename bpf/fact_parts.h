@@ -72,7 +72,7 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 	struct description *out = (void *)part_at(record, at);
 	__u64 bytes;
 
-	if (!out || !fact->signo || fact->code == SI_KERNEL || fact->sender.pid == record->event.key.pid)
+	if (!out || !fact->signo || !is_described(fact) || fact->sender.pid == record->event.key.pid)
 		return at;
 	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot)
 			      : !copy_known((char *)out, fact))

@@ -183,11 +183,15 @@ __u64 add_facts(__u32 user, __u32 kind)
 static __always_inline struct pending_facts *facts_of(__u32 user, struct task_struct *leader, enum fact_kind kind)
 {
 	struct process_key key = key_of(leader);
-	struct pending_facts *facts = bpf_map_lookup_elem(&pending_facts, &key);
-	struct record *record = scratch(user);
+	__u32 *count = pending_count_of(key.pid);
+	struct pending_facts *facts = count && *count ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
+	struct record *record;
 
-	if (facts || !record)
+	if (facts)
 		return facts;
+	record = scratch(user);
+	if (!record)
+		return NULL;
 	/* The origin is found here: before 6.2, the stacks of add_facts() and of what that calls would not fit beside those of the callers. */
 	record->leader = (__u64)leader;
 	record->fresh_origin = origin_of(user, leader);

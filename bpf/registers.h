@@ -14,6 +14,7 @@
 
 #include "event.h"
 #include "kernel.h"
+#include "load.h"
 
 /* The user registers of current; NULL: no helper reads them (before 5.15). */
 static __always_inline void *current_registers(void)
@@ -46,7 +47,7 @@ static __always_inline __u32 current_arch(void)
 	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)) {
 		if (!bpf_core_field_exists(info->status))
 			return 0;
-		bpf_core_read(&status, sizeof(status), &info->status);
+		status = READ(info, status);
 		return status & TS_COMPAT ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64;
 	}
 	if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->syscallno))
@@ -62,15 +63,13 @@ static __always_inline struct system_call current_system_call(void)
 {
 	void *registers = current_registers();
 	struct system_call call = {.nr = -1};
-	long orig_ax = -1;
 
 	if (!registers)
 		return call;
 	if (bpf_core_type_exists(struct pt_regs___x86) && bpf_core_field_exists(((struct pt_regs___x86 *)0)->orig_ax)) {
-		bpf_core_read(&orig_ax, sizeof(orig_ax), &((struct pt_regs___x86 *)registers)->orig_ax);
-		call.nr = orig_ax;
+		call.nr = READ((struct pt_regs___x86 *)registers, orig_ax);
 	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->syscallno)) {
-		bpf_core_read(&call.nr, sizeof(call.nr), &((struct pt_regs___arm64 *)registers)->syscallno);
+		call.nr = READ((struct pt_regs___arm64 *)registers, syscallno);
 	}
 	call.arch = current_arch();
 	return call;
@@ -85,11 +84,11 @@ static __always_inline void read_registers(struct fault *fault)
 	if (!registers)
 		return;
 	if (bpf_core_field_exists(((struct pt_regs___x86 *)0)->ip)) {
-		bpf_core_read(&fault->instruction_pointer, 8, &((struct pt_regs___x86 *)registers)->ip);
-		bpf_core_read(&fault->stack_pointer, 8, &((struct pt_regs___x86 *)registers)->sp);
+		fault->instruction_pointer = READ((struct pt_regs___x86 *)registers, ip);
+		fault->stack_pointer = READ((struct pt_regs___x86 *)registers, sp);
 	} else if (bpf_core_field_exists(((struct pt_regs___arm64 *)0)->pc)) {
-		bpf_core_read(&fault->instruction_pointer, 8, &((struct pt_regs___arm64 *)registers)->pc);
-		bpf_core_read(&fault->stack_pointer, 8, &((struct pt_regs___arm64 *)registers)->sp);
+		fault->instruction_pointer = READ((struct pt_regs___arm64 *)registers, pc);
+		fault->stack_pointer = READ((struct pt_regs___arm64 *)registers, sp);
 	}
 }
 
@@ -101,8 +100,8 @@ static __always_inline void read_trap(struct fault *fault, struct task_struct *t
 	fault->trap_nr = 0;
 	fault->error_code = 0;
 	if (fault->has_trap) {
-		bpf_core_read(&fault->trap_nr, 8, &thread->trap_nr);
-		bpf_core_read(&fault->error_code, 8, &thread->error_code);
+		fault->trap_nr = READ(thread, trap_nr);
+		fault->error_code = READ(thread, error_code);
 	}
 }
 

@@ -261,7 +261,8 @@ static __always_inline bool count_repeat(struct task_struct *task, struct task_s
 	total = bpf_map_lookup_elem(&repeat_totals, &index);
 	if (!total || now_ns >= total->until_ns)
 		return false;
-	if (record->repeat.flags & REPEAT_CAUSED && take_reserve(place->reserve, now_ns))
+	/* With code 0, it stopped gracefully: the reserve is for what failed. */
+	if (status && record->repeat.flags & REPEAT_CAUSED && take_reserve(place->reserve, now_ns))
 		return false;
 	add_repeat(total, now_ns);
 	add_repeat(all, now_ns);

@@ -23,6 +23,10 @@
 #include "task.h"
 #include "trigger_thread.h"
 
+/* A process that exits later than this after a request exits for another reason. As in src/core/verdict/origin.ts. */
+#define REQUEST_GRACE_NS 600000000000ull /* after one that asks to stop */
+#define RERAISE_NS 60000000000ull	 /* after one that may also ask to reload, or to dump */
+
 /* include/trace/events/signal.h */
 #define TRACE_SIGNAL_DELIVERED 0
 #define TRACE_SIGNAL_IGNORED 1
@@ -30,8 +34,6 @@
 
 /* include/uapi/asm-generic/siginfo.h, 64 bit */
 #define SIGINFO_CODE 8
-#define SIGINFO_PID 16
-#define SIGINFO_ADDRESS 16
 #define SIGINFO_SYSCALL 24
 #define SIGINFO_ARCH 28
 
@@ -44,13 +46,19 @@ static __always_inline __u32 action_of(unsigned long handler)
 	return handler == SIG_DFL ? ACTION_DEFAULT : handler == SIG_IGN ? ACTION_IGNORED : ACTION_HANDLED;
 }
 
+/* task is the only thread, or the last one: signals to others are gone. */
+static __always_inline bool is_pending(struct task_struct *task, __u32 signo)
+{
+	return HAS(READ(task, signal, shared_pending.signal.sig[0]) | READ(task, pending.signal.sig[0]), signo);
+}
+
 /*
  * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2)
  * or signalfd(2): the process handled it. Unknown if it was sent to a single thread, or if a tracer may have suppressed it.
  */
 static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
 {
-	if (!HAS(REQUESTS, fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
+	if (!HAS(REQUESTS | BIT(SIGABRT), fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
 		return;
 	if (!HAS(READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
 		fact->action = ACTION_HANDLED;
@@ -60,6 +68,22 @@ static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_
 static __always_inline bool is_self_sent(const struct signal_fact *fact, const struct pending_facts *facts)
 {
 	return fact->sender.pid == facts->key.pid && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
+}
+
+/* At the exit of the last thread: a request that it dequeued is its request, unless a later one is, or another process's. */
+static __always_inline void settle_request(struct pending_facts *facts, struct task_struct *task)
+{
+	struct signal_fact *dequeued = &facts->signal, *request = &facts->request;
+
+	if (!dequeued->signo)
+		return;
+	mark_dequeued(dequeued, task);
+	if (dequeued->committed || dequeued->action != ACTION_HANDLED)
+		return;
+	if (request->signo && (request->time_ns > dequeued->time_ns || dequeued->sender.pid == facts->key.pid))
+		return;
+	*request = *dequeued;
+	dequeued->signo = 0;
 }
 
 /* Keeps a blocked termination request as the request, before another signal overwrites it. */
@@ -75,17 +99,42 @@ static __always_inline void keep_blocked_request(struct pending_facts *facts, st
 	facts->request = *blocked;
 }
 
+/* A siginfo from SIGINFO_CODE on. */
+struct siginfo_words {
+	__s32 code;
+	__u32 padding;
+	union {
+		__u64 address; /* of a fault */
+		struct {
+			__s32 pid;
+			__u32 uid;
+		};
+	};
+};
+
+/* Without one, only the code is set. */
+static __always_inline struct siginfo_words read_siginfo(unsigned long siginfo)
+{
+	struct siginfo_words words = {.code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL};
+
+	if (siginfo >= SIGINFO_REAL)
+		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
+	return words;
+}
+
+/* Whether the process handled this request so shortly ago that an exit now would answer it. */
+static __always_inline bool is_recent(const struct signal_fact *request)
+{
+	if (!request->signo || request->action != ACTION_HANDLED)
+		return false;
+	return bpf_ktime_get_boot_ns() - request->time_ns <= (HAS(STOPS, request->signo) ? REQUEST_GRACE_NS : RERAISE_NS);
+}
+
 static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
 {
-	struct {
-		__s32 code, padding;
-		__s32 pid;
-		__u32 uid;
-	} words = {.code = siginfo == SIGINFO_NOINFO ? SI_USER : SI_KERNEL};
+	struct siginfo_words words = read_siginfo(siginfo);
 
 	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
-	if (siginfo > SIGINFO_REAL)
-		bpf_probe_read_kernel(&words, sizeof(words), (void *)siginfo + SIGINFO_CODE);
 	fact->code = words.code;
 	fact->siginfo_pid = words.pid;
 	fact->siginfo_uid = words.uid;
@@ -182,6 +231,9 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	/* The first requester counts: runtimes handle the request and raise the same signal again (Go does so twice). */
 	if (is_request && fact->signo && fact->sender.pid != facts->key.pid && sender.pid == facts->key.pid)
 		return;
+	/* What is ignored explains no exit: it does not displace what may. */
+	if (is_request && action != ACTION_HANDLED && is_recent(fact))
+		return;
 	facts->threads = READ(victim, signal, nr_threads);
 
 	fact->time_ns = bpf_ktime_get_boot_ns();
@@ -196,7 +248,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
-	if (fact->code != SI_KERNEL && fact->sender.pid && fact->sender.pid != key.pid)
+	if (is_described(fact) && fact->sender.pid && fact->sender.pid != key.pid)
 		keep_sender(facts, &key, fact, other, kind);
 	if (!is_entry_of(facts, leader)) {
 		fact->signo = 0;
@@ -212,23 +264,20 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
  * same number, because a tracer replaced it or the process raised it again, the siginfo differs: the fact is dropped, as its
  * sender did not cause the termination. A signal that was sent without siginfo is delivered with SI_USER or SI_KERNEL.
  */
-static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned long siginfo)
+static __always_inline void commit_pending(__u32 signo, const struct siginfo_words *siginfo)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct process_key key = key_of(READ(current, group_leader));
 	struct pending_facts *facts = bpf_map_lookup_elem(&pending_facts, &key);
 	struct signal_fact *fact;
-	__s32 pid = 0;
 
 	if (!facts)
 		return;
 	fact = &facts->signal;
 	if (fact->signo != signo || fact->committed)
 		return;
-	if (siginfo >= SIGINFO_REAL)
-		bpf_probe_read_kernel(&pid, sizeof(pid), (void *)siginfo + SIGINFO_PID);
 	if (fact->result == TRACE_SIGNAL_DELIVERED &&
-	    (fact->code != code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != pid)))
+	    (fact->code != siginfo->code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != siginfo->pid)))
 		fact->signo = 0;
 	else
 		fact->committed = true;
@@ -238,24 +287,20 @@ static __always_inline void commit_pending(__u32 signo, __s32 code, unsigned lon
 }
 
 /* A fault of current, as delivered. */
-static __always_inline void fill_fault(struct fault *fault, __u32 signo, __s32 code, unsigned long siginfo)
+static __always_inline void fill_fault(struct fault *fault, __u32 signo, const struct siginfo_words *words, unsigned long siginfo)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
-	__u64 address = 0;
 
 	fault->time_ns = bpf_ktime_get_boot_ns();
 	fault->signo = signo;
-	fault->code = code;
+	fault->code = words->code;
 	fault->syscall_nr = -1;
 	fault->syscall_arch = 0;
-	if (siginfo >= SIGINFO_REAL) {
-		bpf_probe_read_kernel(&address, sizeof(address), (void *)siginfo + SIGINFO_ADDRESS);
-		if (signo == SIGSYS) {
-			bpf_probe_read_kernel(&fault->syscall_nr, sizeof(fault->syscall_nr), (void *)siginfo + SIGINFO_SYSCALL);
-			bpf_probe_read_kernel(&fault->syscall_arch, sizeof(fault->syscall_arch), (void *)siginfo + SIGINFO_ARCH);
-		}
+	if (siginfo >= SIGINFO_REAL && signo == SIGSYS) {
+		bpf_probe_read_kernel(&fault->syscall_nr, sizeof(fault->syscall_nr), (void *)siginfo + SIGINFO_SYSCALL);
+		bpf_probe_read_kernel(&fault->syscall_arch, sizeof(fault->syscall_arch), (void *)siginfo + SIGINFO_ARCH);
 	}
-	fault->address = address;
+	fault->address = words->address;
 	fault->tid = READ(current, pid);
 	bpf_get_current_comm(&fault->thread_comm, sizeof(fault->thread_comm));
 	read_registers(fault);

@@ -54,6 +54,8 @@ enum signal_set {
 		   BIT(SIGWINCH),
 	/* Termination requests: a process that handles one often exits a little later because of it. */
 	REQUESTS = BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
+	/* Those of them that never ask for a reload. */
+	STOPS = BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
 	/* Raised by the processor or seccomp in the current thread. */
 	FAULTS = BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS),
 	/* From another process these are requests, too: watchdogs send them for a dump (docs/decisions/0015). */

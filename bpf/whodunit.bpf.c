@@ -18,6 +18,7 @@
 #include "exec.h"
 #include "exit.h"
 #include "features.h"
+#include "go_types.h"
 #include "kernel.h"
 #include "load.h"
 #include "maps.h"
@@ -100,8 +101,8 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *current;
 	struct pending_facts *facts;
 	struct fault *fault;
+	struct siginfo_words words;
 	unsigned long siginfo, handler;
-	__s32 code = SI_KERNEL;
 	bool terminates;
 
 	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
@@ -110,16 +111,13 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
 		return 0;
 	siginfo = ctx->args[1];
-	if (siginfo == SIGINFO_NOINFO)
-		code = SI_USER;
-	else if (siginfo >= SIGINFO_REAL)
-		bpf_probe_read_kernel(&code, sizeof(code), (void *)siginfo + SIGINFO_CODE);
-	if (!HAS(FAULTS, signo) || code <= 0) {
+	words = read_siginfo(siginfo);
+	if (!HAS(FAULTS, signo) || words.code <= 0) {
 		if (action_of(handler) != ACTION_DEFAULT)
 			return 0;
-		commit_pending(signo, code, siginfo);
+		commit_pending(signo, &words);
 		if (HAS(CRASHES, signo)) {
-			keep_registers(signo, false);
+			keep_registers(signo, false, bpf_ktime_get_boot_ns());
 			capture_at_delivery();
 		}
 		return 0;
@@ -131,8 +129,8 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	if (!facts)
 		return 0;
 	fault = terminates ? &facts->fault : &facts->handled_fault;
-	fill_fault(fault, signo, code, siginfo);
-	keep_registers(signo, !terminates);
+	fill_fault(fault, signo, &words, siginfo);
+	keep_registers(signo, !terminates, fault->time_ns);
 	if (terminates)
 		capture_at_delivery();
 	if (wants_thread_context && terminates)
@@ -188,7 +186,7 @@ int on_exit_mm_release(__u64 *ctx)
 	/*
 	 * During a core dump, the other threads wait after this point with the group's code set, but without SIGNAL_GROUP_EXIT.
 	 */
-	if (!status_of(signal, leader) && !READ(signal, group_exit_code))
+	if (!status_of(signal, leader) && !READ(signal, group_exit_code) && !may_stop_gracefully(task, leader, signal))
 		return 0;
 	/* If current called exit_group(), overwrite the snapshot: the first exiting thread could not know the caller. */
 	is_caller = wants_thread_context && mark_exit_group_caller(task);
@@ -275,37 +273,3 @@ int calibrate(struct bpf_raw_tracepoint_args *ctx)
 
 	return captures_crashes() ? calibrate_memory(&known) : 1;
 }
-
-/* The types that Go uses but no map or variable refers to. Naming them here puts them into the object's BTF, for bpf2go. */
-const union {
-	enum event_abi event_abi;
-	enum event_flag event_flag;
-	enum part_kind part_kind;
-	enum part_flag part_flag;
-	enum status_mask status_mask;
-	enum uid_value uid_value;
-	enum siginfo_kind siginfo_kind;
-	enum siginfo_code siginfo_code;
-	enum signal_number signal_number;
-	enum signal_action signal_action;
-	enum signal_set signal_set;
-	enum task_flag task_flag;
-	enum pending_counts_slot pending_counts_slot;
-	enum cgroup_hierarchy cgroup_hierarchy;
-	enum cgroup_limit cgroup_limit;
-	enum repeat_flag repeat_flag;
-	enum repeat_outcome repeat_outcome;
-	enum claims_value claims_value;
-	struct repeat_key repeat_key;
-	struct event event;
-	struct origin origin;
-	struct part part;
-	struct ancestor ancestor;
-	struct thread_context thread_context;
-	struct credentials credentials;
-	enum crash_slot_state crash_slot_state;
-	enum crash_capture crash_capture;
-	enum mapping_place mapping_place;
-	struct crash_reference crash_reference;
-	struct calibration calibration;
-} *go_types __attribute__((unused));

@@ -3,7 +3,7 @@
 #
 #   docker build -f images/loader.Dockerfile -t whodunit-loader .
 #
-# It runs as root with three capabilities (docs/deployment.md), because the BPF file system belongs to root.
+# It runs as root with four capabilities (docs/deployment.md), because the BPF file system belongs to root.
 ARG GO_IMAGE=golang:1.26.8-trixie
 
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build

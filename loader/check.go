@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/probes"
@@ -22,7 +23,7 @@ type finding struct {
 
 // check prints what this kernel supports, what will be missing, and what to do about it. It fails if a required row is not ok.
 func check(out io.Writer, pinDirectory string) error {
-	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(), stacksFinding(), filesFinding()}
+	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(), stacksFinding(), filesFinding(), layersFinding()}
 	findings = append(findings, probeFindings()...)
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	missing := 0
@@ -122,7 +123,7 @@ func stacksFinding() finding {
 	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil && stacks != probes.StacksOff}
 	if !f.ok {
 		f.state = "not copied"
-		f.remedy = "without them, where a program crashed is unknown; use Linux 6.1 or later on x86-64 or arm64"
+		f.remedy = stacksNotHere
 	}
 	return f
 }
@@ -132,7 +133,23 @@ func filesFinding() finding {
 	f := finding{what: "files of stacks", state: "of all users", ok: host.MayReadAllFiles()}
 	if !f.ok {
 		f.state = "those that this user may read"
-		f.remedy = "functions in executables that only their owner may read have no names; grant CAP_DAC_READ_SEARCH, which only the process that unwinds keeps"
+		f.remedy = filesOfOthers
+	}
+	return f
+}
+
+// layersFinding says how the process that unwinds opens the files of containers.
+func layersFinding() finding {
+	layers := helper.FindLayers()
+	f := finding{what: "layers of containers", state: "of all that this machine runs", remedy: layers.Missing(host.MayReadAllFiles())}
+	f.ok = f.remedy == ""
+	switch {
+	case !f.ok:
+		f.state = "not readable"
+	case layers.InContainer && layers.ByPath != "":
+		f.state = "below " + layers.ByPath
+	case layers.InContainer:
+		f.state = "by handle, in " + layers.ByHandle
 	}
 	return f
 }
@@ -149,7 +166,7 @@ func probeFindings() (findings []finding) {
 }
 
 func trialFinding(trial probes.Trial) finding {
-	f := finding{what: "probe " + trial.Name, state: "attaches", ok: trial.Failed == "", required: trial.Required}
+	f := finding{what: "probe " + trial.Name, state: trial.Works, ok: trial.Failed == "", required: trial.Required}
 	if !f.ok {
 		f.state, f.remedy = trial.Failed, trial.Note
 	}

@@ -63,7 +63,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"repeats":      {"abi", "wire"},
 		"probes":       {"abi", "exitcode", "host", "record", "repeats", "ring", "wire"},
 		"server":       {"exitcode", "host", "log", "record", "ring", "wire"},
-		"crash":        {"abi", "log", "probes", "record", "ring"},
+		"crash":        {"abi", "host", "log", "probes", "record", "ring"},
 		"crash/helper": {"abi", "crash", "host", "record", "unwind"},
 		"unwind":       {"unwind/cfi", "unwind/image"},
 		"unwind/cfi":   {},

@@ -17,6 +17,7 @@ import (
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/repeats"
 	"whodunit/loader/internal/ring"
 	"whodunit/loader/internal/server"
 	"whodunit/loader/internal/wire"
@@ -70,7 +71,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer ring.Close()
-	repeats, err := attached.Repeats()
+	keys, err := attached.Repeats()
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
 	hello := wire.Hello{
-		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(), Probes: attached.Status,
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: ring.Size(),
+		OriginKeysMax: repeats.OriginKeysMax, Probes: attached.Status,
+		Stacks: stacksStatus(config.stacks, attached.Crashes, unwinder.mayReadAll),
 	}
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
@@ -90,7 +93,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	logStart(log, config, scope, attached, ring)
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
-		Ring: ring, Probes: attached, Repeats: repeats, Crashes: crashes,
+		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
 		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
@@ -98,8 +101,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 
 // unwinder is the process that unwinds stacks, and the memory that it shares with the loader. Both are nil where no stack is wanted.
 type unwinder struct {
-	arena  *crash.Arena
-	helper *crash.Helper
+	arena      *crash.Arena
+	helper     *crash.Helper
+	mayReadAll bool // with CAP_DAC_READ_SEARCH
 }
 
 // startUnwinder starts the process that unwinds, which keeps CAP_DAC_READ_SEARCH, and drops that from this one: before a probe is loaded, so that
@@ -116,7 +120,7 @@ func startUnwinder(stacks probes.Stacks) (*unwinder, error) {
 	if err != nil {
 		return nil, errors.Join(err, arena.Close())
 	}
-	started := &unwinder{arena, helper}
+	started := &unwinder{arena, helper, host.MayReadAllFiles()}
 	if err := host.DropFileReading(); err != nil {
 		return nil, errors.Join(err, started.close())
 	}
@@ -136,6 +140,9 @@ func (u *unwinder) close() error {
 func takeCrashes(attached *probes.Probes, unwinder *unwinder, log *log.Logger) (_ server.Crashes, closeAll func() error, _ error) {
 	if attached.Crashes == nil {
 		return nil, func() error { return nil }, unwinder.close()
+	}
+	if err := host.RunSoon(); err != nil { // The unwinder does not inherit it.
+		log.Printf("on a busy machine, stacks of crashes may be lost: %v", err)
 	}
 	crashes, err := crash.Open(attached.Crashes, unwinder.arena, unwinder.helper, log)
 	if err != nil {
@@ -185,7 +192,7 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 		log.Printf("watching only the cgroup %s", scope.Directory)
 	}
 	if crashes := attached.Crashes; crashes != nil && crashes.NoPages != nil {
-		log.Printf("files of crashed programs that are gone, or in memory, are not copied, and their functions have no names: %v", crashes.NoPages)
+		log.Printf("%s: %v", filesNotCopied, crashes.NoPages)
 	}
 	if config.threadContext && !attached.ReadsContexts {
 		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")

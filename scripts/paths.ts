@@ -21,6 +21,8 @@ export const REAPER = join(ROOT, 'build/reaper');
 /** Runs one attack of test/attacks; the second is a 32-bit (i386) process. */
 export const ATTACKER = join(ROOT, 'build/attacker');
 export const ATTACKER_32 = join(ROOT, 'build/attacker-32');
+/** Makes loads of one kind: for the benchmark, and for bursts of crashes. */
+export const LOAD = join(ROOT, 'build/load');
 /** The directory of the victims in Java, C, C++ and Rust. */
 export const WORLD = join(ROOT, 'build/world');
 /** The directory of the programs that test/crashes runs. */

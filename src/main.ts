@@ -66,11 +66,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(
-    rules,
-    config,
-    queue && { uids: queue.uids(), open: queue.open, repeats: queue.repeats },
-  );
+  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });

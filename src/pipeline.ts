@@ -2,9 +2,10 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
-import { type Aggregate, CrashLoops, type StoredAggregate } from './core/filter/aggregate.ts';
-import { Last, Recent, Seen } from './core/filter/memory.ts';
-import { filteredUntil, Repeats, type StoredRepeat } from './core/filter/repeats.ts';
+import { CrashPlaces } from './core/crash/history.ts';
+import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
+import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
+import { filteredUntil, Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
@@ -17,9 +18,11 @@ import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import { isoTime } from './core/time.ts';
+import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
+import type { Open } from './io/queue/open-rows.ts';
 import { type Item, UIDS_MAX } from './io/queue/queue.ts';
 
 /** Terminations in /recent. */
@@ -33,17 +36,14 @@ export interface Settings {
   readonly spans: SpansMode;
 }
 
-/** What changes with the items, and is stored with them. */
-export interface Open {
-  /** Aggregated terminations that are in no summary yet. */
-  readonly open: readonly StoredAggregate[];
-  /** The keys whose terminations the kernel only counts. */
-  readonly repeats: readonly StoredRepeat[];
-}
-
 /** What the queue kept of the previous run. */
 export interface Remembered extends Open {
   readonly uids: readonly string[];
+}
+
+/** `RecentTermination`, as far as it costs nothing. */
+interface Latest extends Omit<RecentTermination, 'time'> {
+  readonly endedNs: bigint;
 }
 
 /** State that is kept between messages. */
@@ -52,10 +52,12 @@ export interface State {
   rules: readonly Rule[];
   readonly seen: Seen;
   readonly recent: Recent;
+  readonly places: CrashPlaces;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly endings: Endings;
   readonly repeats: Repeats;
-  readonly latest: Last<RecentTermination>;
+  readonly latest: Last<Latest>;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
   /** Records of processes that claimed what only the kernel states. */
@@ -98,8 +100,10 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     rules,
     seen: new Seen(UIDS_MAX, before?.uids),
     recent: new Recent(),
+    places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     restarts: new Restarts(),
+    endings: new Endings(),
     repeats: new Repeats(before?.repeats),
     latest: new Last(RECENT_MAX),
     duplicates: 0,
@@ -116,6 +120,7 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   const items: Item[] = [];
   const totals: Repeat[] = [];
   let seq: bigint | null = null;
+  pipeline.state.repeats.greet(hello);
   for (const message of messages) {
     const item = handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);
@@ -170,13 +175,14 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
     state.duplicates += 1;
     return null;
   }
-  const { uid, origin, outcome, rule, subject, resource, verdict, record } = conclusion;
+  const { uid, outcome, rule, subject, verdict, candidate, record } = conclusion;
+  const { origin, resource } = candidate;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
   armRepeats(pipeline, death, conclusion, bootId);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
-  state.latest.add({ time: isoTime(endedNs), pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
+  state.latest.add({ endedNs, pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
@@ -202,16 +208,11 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { service: key, origin, cause, executable, sender, severity, resource } = meaning;
-    state.recent.add(key, origin, lastNs, count);
-    if (meaning.metric) effects.countTermination(resource, meaning, origin, count);
-    if (repeat.as === 'aggregated')
-      state.loops.addCounted(
-        { key, origin, endedNs, cause, executable, sender, severity, resource },
-        count,
-        firstNs + repeat.clock_offset_ns,
-        clock.steadyMs(),
-      );
+    const { key, origin, cause, resource, metric } = meaning;
+    if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
+    if (metric) effects.countTermination(resource, meaning, origin, count);
+    const firstAtNs = firstNs + repeat.clock_offset_ns;
+    if (repeat.as === 'aggregated') state.loops.addCounted({ ...meaning, endedNs }, count, firstAtNs, clock.steadyMs());
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
@@ -226,18 +227,17 @@ function armRepeats(
   conclusion: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
-  const { outcome, subject, rule, service, verdict } = conclusion;
+  const { outcome, subject, rule, candidate, verdict } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
+  if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
   const untilNs =
     outcome === 'aggregated'
-      ? state.loops.countUntil(service) - death.clock_offset_ns
+      ? state.loops.countUntil(candidate.key) - death.clock_offset_ns
       : filteredUntil(death, subject, state.rules);
   if (untilNs === null) return;
-  const { cause, errorType } = verdict;
-  const { origin, executable, sender, severity, resource } = conclusion;
-  const said = { service, origin, cause, errorType, executable, sender, severity, resource };
-  const meaning = { as: outcome, ...said, metric: rule.action !== 'ignore' };
+  const { endedNs: _, ...same } = candidate;
+  const meaning = { ...same, as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
   state.repeats.arm(death, bootId, meaning, untilNs);
 }
 
@@ -253,9 +253,10 @@ export function displaced({ loops, recent, restarts }: State) {
 
 /** The last terminations, oldest first, as /recent shows them. */
 export function recentTerminations(settings: Settings, state: State): readonly RecentTermination[] {
-  const latest = state.latest.members();
-  if (settings.arguments !== 'off') return latest;
-  return latest.map((termination) => ({ ...termination, subject: { ...termination.subject, arguments: null } }));
+  return state.latest.members().map(({ endedNs, subject, ...same }) => {
+    const shown = settings.arguments === 'off' ? null : subject.arguments;
+    return { time: isoTime(endedNs), ...same, subject: { ...subject, arguments: shown } };
+  });
 }
 
 /** Called in the tick in which the items were concluded, so that the open aggregates include them. */

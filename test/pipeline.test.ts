@@ -19,7 +19,7 @@ import {
   type Settings,
 } from '../src/pipeline.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
-import { END, exitedWith, OFFSET, victim } from './support/deadly.ts';
+import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
 
 const BOOT = 'first-boot';
@@ -73,7 +73,7 @@ function received(
   bootId = BOOT,
   sent: string[] = [],
 ): Received {
-  const hello = { boot_id: bootId } as Hello;
+  const hello = { boot_id: bootId, origin_keys_max: 128 } as Hello;
   const connection = {
     ack: (seq: bigint) => acks.push(seq),
     arm: (key: string, as: string, untilNs: bigint) => sent.push(`arm ${key} ${as} ${untilNs}`),
@@ -172,6 +172,85 @@ describe('a termination', () => {
   });
 });
 
+const stopping = (pid: number, changes: Partial<Death> = {}): Death => {
+  const request = signal(15, { action: 'handled' });
+  return { ...exitedWith(0, { request, process: victim({ pid }), ...changes }), seq: BigInt(pid) };
+};
+
+describe('a graceful stop', () => {
+  const attributesOf = (item: Item | null) => readRecord(item?.record as Uint8Array).attributes;
+
+  it('has a record, no error, and no part in the recent abnormal terminations', () => {
+    const { pipeline, did } = build();
+    handleMessage(pipeline, failing(1, 1n), BOOT);
+    const attributes = attributesOf(handleMessage(pipeline, stopping(2), BOOT));
+    expect([
+      attributes['whodunit.cause'],
+      attributes['error.type'],
+      attributes['whodunit.recent_terminations'],
+    ]).toEqual(['graceful_stop', undefined, 1]);
+    expect(did).toContain('count graceful_stop');
+  });
+
+  it('uses up no record of a service that fails, and has a summary of its own', async () => {
+    const { pipeline, stored } = build({ recordsPerMinute: 1 });
+    await handleBatch(pipeline, received([stopping(1), stopping(2), failing(3, 3n)]));
+    expect(stored[0]?.map(({ record }) => record !== null)).toEqual([true, false, true]);
+    await flushSummaries(pipeline, true);
+    expect(stored[1]?.map(({ record }) => readRecord(record as Uint8Array).body)).toEqual([
+      'unknown_service:sleep terminated 1 more time within 0 µs: 1 × graceful_stop; sent by 1 × bash.',
+    ]);
+  });
+
+  it('has a span without an error', () => {
+    const { pipeline } = build();
+    const spans: unknown[] = [];
+    const effects = { ...pipeline.effects, sendSpan: ({ status }: { status: unknown }) => spans.push(status) };
+    handleMessage({ ...pipeline, effects }, stopping(1), BOOT);
+    expect(spans).toEqual([{ code: 0 }]);
+  });
+});
+
+describe('a parent whose child follows it', () => {
+  const child = (parent: Death['process']): Death => ({
+    ...killedBy(15, {
+      pdeath_signal: 15,
+      process: victim({ pid: 2 }),
+      signal: noinfoSignal(15, {
+        sender: actor({ pid: parent.pid, start_boottime_ns: parent.start_boottime_ns, exiting: true, exe: null }),
+        syscall: null,
+      }),
+    }),
+    seq: 2n,
+  });
+  const parent = victim({ pid: 1 });
+  const killed: Death = { ...killedBy(9, { signal: signal(9), process: parent }), seq: 1n };
+
+  it('is named, with how it ended and its record', () => {
+    const { pipeline } = build();
+    const before = handleMessage(pipeline, killed, BOOT);
+    const { body, attributes } = readRecord(handleMessage(pipeline, child(parent), BOOT)?.record as Uint8Array);
+    expect(body).toMatch(
+      /: its parent, bash \(pid 1, .*\).*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by bash \(pid 99, .*\.$/,
+    );
+    expect([attributes['whodunit.trigger.pid'], attributes['whodunit.trigger.termination.uid']]).toEqual([
+      1,
+      before?.uid,
+    ]);
+  });
+
+  it.each([
+    ['another process with its pid', { ...parent, start_boottime_ns: 1n }],
+    ['one of which nothing is known', victim({ pid: 3 })],
+  ])('is not said to have ended like %s', (_, other) => {
+    const { pipeline } = build();
+    handleMessage(pipeline, killed, BOOT);
+    const { body, attributes } = readRecord(handleMessage(pipeline, child(other), BOOT)?.record as Uint8Array);
+    expect(body).toMatch(/terminated \(PR_SET_PDEATHSIG\)\.$/);
+    expect(attributes['whodunit.trigger.termination.uid']).toBeUndefined();
+  });
+});
+
 describe('equal terminations', () => {
   const KEY = { key: 'f00d', file: true, claims: true };
   const equal = (pid: number, changes: Partial<Death> = {}): Death => ({
@@ -213,6 +292,17 @@ describe('equal terminations', () => {
     const { pipeline } = build({ mode: 'default', recordsPerMinute: 10 });
     const sent: string[] = [];
     await handleBatch(pipeline, received([equal(1, short)], [], BOOT, sent));
+    expect(sent).toEqual([`arm f00d filtered ${minuteEnd}`]);
+  });
+
+  it('that are graceful stops are armed if the code of the request leaves no other cause', async () => {
+    const { pipeline } = build({ mode: 'default', recordsPerMinute: 10 });
+    const sent: string[] = [];
+    const request = signal(15, { action: 'handled', code: -2, kernel_stack: ['do_rt_sigqueueinfo'] });
+    await handleBatch(pipeline, received([stopping(1, { ...short, repeat: KEY, request })], [], BOOT, sent));
+    expect(sent).toEqual([]);
+    const other = victim({ ...short.process, pid: 2 });
+    await handleBatch(pipeline, received([stopping(2, { process: other, repeat: KEY })], [], BOOT, sent));
     expect(sent).toEqual([`arm f00d filtered ${minuteEnd}`]);
   });
 

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -283,6 +284,115 @@ static void sleepers(char **args)
 		;
 }
 
+#define PLACE_BITS 12
+
+static int *volatile nowhere;
+
+/*
+ * Crashes with a stack of its own for each place: at each level, a bit of the number decides which of two calls is made. What follows the
+ * calls keeps the compiler from making jumps of them.
+ */
+static __attribute__((noinline)) int crash_at(unsigned int place, int level)
+{
+	int result;
+
+	if (level == PLACE_BITS)
+		return *nowhere;
+	if (place >> level & 1)
+		result = crash_at(place, level + 1) + 1;
+	else
+		result = crash_at(place, level + 1) + 2;
+	__asm__ volatile("" : "+r"(result));
+	return result;
+}
+
+static pid_t fork_and_crash(unsigned int place)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child == 0)
+		_exit(crash_at(place, 0));
+	return child;
+}
+
+static void await_crash(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			fail("waitpid");
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV) {
+		fprintf(stderr, "load: status %#x instead of a crash\n", status);
+		exit(1);
+	}
+}
+
+/* crash RATE COUNT PLACES: children crash by SIGSEGV, RATE of them per second, each in the next one of PLACES. 0: all at once. */
+static void crashes(char **args)
+{
+	long long rate = atoll(args[0]), count = atoll(args[1]), start = now_ns();
+	unsigned int places = atoi(args[2]);
+
+	if (places < 1 || places > 1u << PLACE_BITS) {
+		errno = EINVAL;
+		fail("PLACES");
+	}
+	for (long long i = 0; i < count; i++) {
+		long long due_ns = start + (rate ? NS_PER_S * i / rate : 0);
+		struct timespec due = {.tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S};
+		pid_t child;
+
+		if (rate)
+			while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+				;
+		child = fork_and_crash(i % places);
+		if (rate)
+			await_crash(child);
+	}
+	for (long long i = 0; i < count && !rate; i++)
+		await_crash(-1);
+	print_result(count, start);
+}
+
+/* crash-asked PLACES: for each byte of stdin, a child crashes in the next one of PLACES. Prints a line after each. */
+static void asked_crashes(char **args)
+{
+	unsigned int places = atoi(args[0]);
+	char asked;
+
+	for (long long i = 0; read(STDIN_FILENO, &asked, 1) > 0; i++) {
+		long long start = now_ns();
+
+		await_crash(fork_and_crash(i % places));
+		print_result(1, start);
+		fflush(stdout);
+	}
+}
+
+static sigjmp_buf after_fault;
+
+static void leave_fault(int unused)
+{
+	(void)unused;
+	siglongjmp(after_fault, 1);
+}
+
+/* fault COUNT: faults by a null pointer, and handles that, as virtual machines do. */
+static void faults(char **args)
+{
+	long long count = atoll(args[0]), start = now_ns();
+	struct sigaction action = {.sa_handler = leave_fault};
+
+	sigaction(SIGSEGV, &action, NULL);
+	for (volatile long long i = 0; i < count; i++)
+		if (!sigsetjmp(after_fault, 1))
+			*nowhere = 0;
+	print_result(count, start);
+}
+
 static const struct {
 	const char *name;
 	int args;
@@ -290,6 +400,7 @@ static const struct {
 } loads[] = {
 	{"exit", 2, exits}, {"exec", 1, execs},  {"threads", 1, threads},       {"pingpong", 2, pingpong}, {"send", 2, sends},
 	{"kill", 1, kills}, {"storm", 3, storm}, {"storm-exec", 3, storm_exec}, {"sleepers", 1, sleepers},
+	{"crash", 3, crashes}, {"crash-asked", 1, asked_crashes}, {"fault", 1, faults},
 };
 
 int main(int argc, char **argv)
@@ -304,6 +415,6 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
-			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT\n");
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT | crash RATE COUNT PLACES | crash-asked PLACES | fault COUNT\n");
 	return 64;
 }

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cost in the kernel, compared with that of other commits: the release, and the one of --against. One loader at a time is attached, and they
+// Cost in the kernel, and memory, compared with those of other commits: the release, and the one of --against. One loader at a time is attached, and they
 // take turns (A B C C B A …), so that drift affects all of them. The service is always that of this commit, which reads what older
 // loaders write.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LOADER } from '../../scripts/stack/program.ts';
 import { costOf, EVENTS } from '../events.ts';
 import { type Figure, figure } from '../figures.ts';
-import { type ProbeCost, startProbeCost } from '../program.ts';
+import { type ProbeCost, pssBytes, startProbeCost, withHelpers } from '../program.ts';
 import { estimateRatio, median } from '../statistics.ts';
-import { drained, inTurns, type OtherLoader, type Part, settle, startQuietWhodunit } from './part.ts';
+import { drained, inTurns, type OtherLoader, type Part, startQuietWhodunit } from './part.ts';
 
+const MB = 1e6;
 const ROUNDS = 8;
 const ROUNDS_QUICK = 2;
 const COMPARED = EVENTS.filter(({ id }) => ['exit_normal', 'death_small', 'death_with_arguments'].includes(id));
 
-/** By event: the cost in each round, ns. */
+/** The id of the memory of the idle loader, with its helper, in bytes. */
+const MEMORY = 'pss';
+/** What a loader's memory needs to become that of an idle one. */
+const IDLE_AFTER_MS = 1_500;
+
+/** By event: the cost in each round, ns. And MEMORY. */
 type Samples = ReadonlyMap<string, number[]>;
 
 export const commits: Part = async ({ quick, progress, otherLoaders }) => {
@@ -35,13 +42,14 @@ export const commits: Part = async ({ quick, progress, otherLoaders }) => {
 };
 
 function noSamples(): Samples {
-  return new Map(COMPARED.map(({ id }) => [id, []]));
+  return new Map([...COMPARED.map(({ id }) => id), MEMORY].map((id) => [id, []]));
 }
 
 async function measure(loader: string, cost: ProbeCost, samples: Samples): Promise<void> {
   const whodunit = await startQuietWhodunit({}, loader);
   try {
-    await settle();
+    await sleep(IDLE_AFTER_MS);
+    samples.get(MEMORY)?.push(pssBytes(...withHelpers(whodunit.loader.pid)));
     for (const event of COMPARED) {
       samples.get(event.id)?.push((await costOf(event, whodunit.loader.pid, cost)).ns);
       await drained(whodunit.at.socket);
@@ -52,13 +60,23 @@ async function measure(loader: string, cost: ProbeCost, samples: Samples): Promi
 }
 
 function compare(current: Samples, other: Samples, { id, name, path }: OtherLoader): Figure[] {
-  return COMPARED.map((event) => {
-    const title = `${event.title}: cost / that of ${name}`;
+  const memory = { id: MEMORY, title: 'idle loader with its helper: memory (PSS)', unit: 'MB', per: MB };
+  const costs = COMPARED.map((event) => ({ id: event.id, title: `${event.title}: cost`, unit: 'ns', per: 1 }));
+  return [...costs, memory].map((compared) => {
+    const title = `${compared.title} / that of ${name}`;
     if (path === null)
-      return figure(`commits.${id}.${event.id}`, title, 'ratio', null, 'its loader could not be built');
-    const mine = current.get(event.id) ?? [];
-    const theirs = other.get(event.id) ?? [];
-    const note = `${median(mine).toFixed(0)} / ${median(theirs).toFixed(0)} ns`;
-    return figure(`commits.${id}.${event.id}`, title, 'ratio', estimateRatio(mine, theirs), note);
+      return figure(`commits.${id}.${compared.id}`, title, 'ratio', null, 'its loader could not be built');
+    const mine = current.get(compared.id) ?? [];
+    const theirs = other.get(compared.id) ?? [];
+    const [of, to] = [mine, theirs].map((samples) =>
+      (median(samples) / compared.per).toFixed(compared.per > 1 ? 1 : 0),
+    );
+    return figure(
+      `commits.${id}.${compared.id}`,
+      title,
+      'ratio',
+      estimateRatio(mine, theirs),
+      `${of} / ${to} ${compared.unit}`,
+    );
   });
 }

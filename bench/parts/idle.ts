@@ -8,7 +8,7 @@ import { answers, type Collector, startCollector } from '../../scripts/stack/col
 import { LOADER, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
 import { loaderArgs, place, startService, startWhodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
-import { cpuNs, startProbeCost } from '../program.ts';
+import { cpuNs, pssBytes, startProbeCost, withHelpers } from '../program.ts';
 import { estimate } from '../statistics.ts';
 import { exportByDefault, loaderCounters, type Part } from './part.ts';
 
@@ -115,20 +115,18 @@ async function whileIdle(
       ),
       figure('idle.cpu_loader', 'of this, the loader', '%', used.loader),
       figure('idle.cpu_service', 'of this, the service', '%', used.service),
-      figure('idle.pss_loader', 'memory of the loader (PSS)', 'MB', pssBytes(loader.pid) / MB),
+      figure(
+        'idle.pss_loader',
+        'memory of the loader with its helper (PSS)',
+        'MB',
+        pssBytes(...withHelpers(loader.pid)) / MB,
+      ),
       figure('idle.pss_service', 'memory of the service (PSS)', 'MB', pssBytes(service.pid) / MB),
       figure('idle.maps', `kernel memory of ${maps.length} BPF maps`, 'MB', mapBytes / MB),
     ];
   } finally {
     await whodunit.stop();
   }
-}
-
-/** The proportional set size: shared pages are divided by the number of processes that share them (proc_pid_smaps(5)). */
-function pssBytes(pid: number): number {
-  const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
-  if (kilobytes === undefined) throw new Error(`/proc/${pid}/smaps_rollup has no Pss`);
-  return Number(kilobytes) * 1024;
 }
 
 function sizes(): Figure[] {

@@ -41,7 +41,12 @@ export const latency: Part = async ({ quick, progress }) => {
         await load(['storm', WARM_UP.rate, WARM_UP.seconds, 1]);
         for (const [step, { rate, seconds, quick: quickSeconds }] of RATES.entries()) {
           progress((index + step / RATES.length) / PROTOCOLS.length, `${title}, ${rate} terminations/s`);
-          const latencies = await measure(collector.logsFilePath, whodunit, rate, quick ? quickSeconds : seconds);
+          const latencies = await latenciesOf(collector.logsFilePath, whodunit, [
+            'storm',
+            rate,
+            quick ? quickSeconds : seconds,
+            1,
+          ]);
           figures.push(...summarise(`latency.${id}.${rate}`, `${title}, ${rate} terminations/s`, latencies));
         }
       } finally {
@@ -54,12 +59,16 @@ export const latency: Part = async ({ quick, progress }) => {
   return { figures };
 };
 
-/** Milliseconds from each termination to its record in the file. Throws if a record did not arrive. */
-async function measure(path: string, whodunit: Whodunit, rate: number, seconds: number): Promise<number[]> {
+/** Milliseconds from each termination of a load to its record in the file. Throws if a record did not arrive. */
+export async function latenciesOf(
+  path: string,
+  whodunit: Whodunit,
+  args: readonly (string | number)[],
+): Promise<number[]> {
   await drained(whodunit.at.socket);
   const arrivals = new Arrivals(path);
   const beganNs = BigInt(Date.now()) * 1_000_000n;
-  const { count } = await load(['storm', rate, seconds, 1]);
+  const { count } = await load(args);
   await drained(whodunit.at.socket);
   await sleep(LAST_RECORDS_MS);
   const latencies = arrivals
@@ -68,7 +77,7 @@ async function measure(path: string, whodunit: Whodunit, rate: number, seconds: 
     .filter(({ executable, terminatedNs }) => executable === LOAD && terminatedNs >= beganNs)
     .map(({ latencyMs }) => latencyMs);
   if (latencies.length < count)
-    throw new Error(`${count} terminations at ${rate}/s, but ${latencies.length} records arrived`);
+    throw new Error(`${count} terminations of ${args.join(' ')}, but ${latencies.length} records arrived`);
   return latencies;
 }
 

@@ -48,8 +48,12 @@ export async function inTurns<Condition>(
 }
 
 /** Starts a whodunit that reads and classifies everything and sends nothing: for costs in the kernel and in other programs. */
-export function startQuietWhodunit(env: NodeJS.ProcessEnv = {}, loader?: string): Promise<Whodunit> {
-  return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env }, {}, loader);
+export function startQuietWhodunit(
+  env: NodeJS.ProcessEnv = {},
+  loader?: string,
+  loaderEnv: NodeJS.ProcessEnv = {},
+): Promise<Whodunit> {
+  return startWhodunit({ OTEL_LOGS_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', ...env }, loaderEnv, loader);
 }
 
 /** Returns the environment to export to a collector at the default metrics interval; exportTo() sets a shorter one for tests. */

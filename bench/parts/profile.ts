@@ -73,7 +73,7 @@ async function ofProbe(directory: string, seconds: number): Promise<Figure[]> {
     await ended(record);
     await drained(whodunit.at.socket);
     // Before whodunit stops: perf resolves the names of BPF programs only while they are loaded.
-    const script = await perf(['script', '-i', samples, '--comms', 'bench-load', '-F', 'ip,sym']);
+    const script = await perf(['script', '-i', samples, '--comms', 'load', '-F', 'ip,sym']);
     return figures('probe', sharesOfPerfScript(script, 'on_sched_process_exit'));
   } finally {
     await whodunit.stop();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the project's programs: the loader, the service, and the test programs.
 import { join } from 'node:path';
+import { requirePackages } from '../base/debian.ts';
 import { run, step } from '../base/run.ts';
-import { ATTACKER, ATTACKER_32, LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
+import { ATTACKER, ATTACKER_32, LOAD, LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
 
 interface GoBuild {
   readonly flags?: readonly string[];
@@ -37,6 +38,13 @@ export async function buildAttackers(): Promise<void> {
   await buildGo('the attacker (Go)', ATTACKER, ATTACKER_SOURCES);
   if (process.arch === 'x64')
     await buildGo('the 32-bit attacker', ATTACKER_32, ATTACKER_SOURCES, { env: { GOARCH: '386' } });
+}
+
+const LOAD_FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror', '-static', '-pthread'];
+/** Builds the program that makes loads (bench/load/load.c). */
+export async function buildLoad(): Promise<void> {
+  await requirePackages(['gcc', 'libc6-dev'], 'Building a program in C');
+  await step('building the load generator (C)', () => run('gcc', [...LOAD_FLAGS, '-o', LOAD, 'bench/load/load.c']));
 }
 
 export async function buildService(): Promise<void> {

@@ -38,6 +38,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   'g++': 'g++',
   rustc: 'rustc',
   pkill: 'procps',
+  gunicorn: 'gunicorn',
   sudo: 'sudo',
   'systemd-run': 'systemd',
   dockerd: 'docker.io',

@@ -11,10 +11,9 @@ import { run, step } from '../base/run.ts';
 import { progress } from '../base/screen.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildLoaderOf } from '../build/other-loader.ts';
-import { build, buildGo } from '../build/programs.ts';
+import { build, buildGo, buildLoad } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
 
-const COMPILER = ['gcc', 'libc6-dev'];
 /** Additional Debian packages, by part. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   builds: ['libltdl-dev', 'libtool'],
@@ -80,9 +79,7 @@ async function buildAll(): Promise<void> {
   await build();
   await buildGo('the probe cost reader (Go)', join(ROOT, 'build/bench-probe-cost'), './bench/probe-cost');
   await buildGo('a program that is preempted (Go)', join(ROOT, 'build/bench-preempted'), './bench/preempted');
-  await requirePackages(COMPILER, 'npm run bench');
-  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-static', '-pthread', '-o', join(ROOT, 'build/bench-load')];
-  await step('building the load generator (C)', () => run('gcc', [...flags, 'bench/load/load.c']));
+  await buildLoad();
 }
 
 await command(async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run generate:exit-codes`: writes docs/exit-codes.md from the data in src/core/. `--check` only compares.
 import { SIGNAL_MAX, SIGRTMIN, signalName } from '../../src/core/verdict/signals.ts';
-import { EXIT_CODES, SIGNAL_BASE, SIGNAL_BASE_SOURCE } from '../../src/core/words/exit-codes.ts';
+import { EXIT_CODES, SIGNAL_BASE, SIGNAL_BASE_SOURCE, SUCCESS } from '../../src/core/words/exit-codes.ts';
 import { REALTIME_MEANING, SIGNAL_MEANINGS, SIGNAL_SOURCE } from '../../src/core/words/signal-meanings.ts';
 import { writeOrCheck } from './fresh.ts';
 
@@ -12,6 +12,7 @@ function page(): string {
     '<!-- Generated from src/core/words/exit-codes.ts and signal-meanings.ts by `npm run generate:exit-codes`: not to be edited. -->',
     '# Exit codes and signals',
     'The meanings that `whodunit explain` prints and that records have in `whodunit.exit.meaning`. The table of a program has precedence over the conventions.',
+    `Exit code ${SUCCESS}`,
     ...EXIT_CODES.flatMap(({ title, executables, aliases = [], source, codes }) => [
       `## ${title}`,
       [names('Executables', executables), names('Aliases', aliases), `Source: ${source}.`]

@@ -2,7 +2,7 @@
 // The attacks (test/attacks): hostile users, lying backends, stepped clocks and broken files, for real.
 import { requirePackages } from '../base/debian.ts';
 import { buildCollector } from '../build/collector.ts';
-import { buildAttackers, buildReaper } from '../build/programs.ts';
+import { buildAttackers, buildLoad, buildReaper } from '../build/programs.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
@@ -11,6 +11,7 @@ export async function prepareAttacks(): Promise<NodeJS.ProcessEnv> {
   await requirePackages(['util-linux'], 'Running a program as another user (setpriv, unshare)');
   await buildAttackers();
   await buildReaper();
+  await buildLoad();
   return { WHODUNIT_TEST_COLLECTOR: await buildCollector() };
 }
 

@@ -71,7 +71,7 @@ export const KNOBS = {
     reader: 'service',
     kind: oneOf('default', 'all'),
     fallback: 'default',
-    what: '`default`: short-lived unnamed processes (at most 10 s; no container, no systemd service, no service name) are only counted if they exit with an error or end by SIGPIPE, SIGINT, SIGHUP or a timer. `all`: every abnormal termination gets a record.',
+    what: '`default`: short-lived unnamed processes (at most 10 s; no container, no systemd service, no service name) are only counted if they exit with an error, stop gracefully, or end by SIGPIPE, SIGINT, SIGHUP or a timer. `all`: every abnormal termination and every graceful stop gets a record.',
   },
   WHODUNIT_CONFIG: {
     reader: 'service',

@@ -3,16 +3,16 @@
 // updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
+import type { CrashPlaces } from './crash/history.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
-import type { Recent, Seen } from './filter/memory.ts';
+import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
-import { identify, serviceKey } from './identity/identity.ts';
+import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
 import type { OriginKey } from './shares.ts';
-import type { Attributes } from './telemetry/attributes.ts';
 import { buildRecord, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf } from './telemetry/resource.ts';
 import type { Restarts } from './telemetry/restart.ts';
@@ -21,6 +21,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { ending } from './words/sentence.ts';
 
 export interface Circumstances {
   readonly bootId: string;
@@ -31,6 +32,8 @@ export interface Circumstances {
   readonly recent: Recent;
   readonly loops: CrashLoops;
   readonly restarts: Restarts;
+  readonly endings: Endings;
+  readonly places: CrashPlaces;
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -41,27 +44,20 @@ export type Conclusion =
   | {
       readonly kind: 'new';
       readonly uid: string;
-      readonly origin: OriginKey;
       readonly outcome: 'reported' | 'filtered' | 'aggregated';
       readonly rule: Rule;
       readonly subject: Subject;
       readonly verdict: Verdict;
-      readonly severity: Candidate['severity'];
-      /** As in `Candidate`. */
-      readonly sender: string | null;
-      /** As in `Candidate`. */
-      readonly service: string;
-      /** As in `Candidate`. */
-      readonly executable: string | null;
-      /** The part of the victim's resource that counters and summaries need. The record has the whole resource. */
-      readonly resource: Attributes;
+      /** What counters and summaries need. */
+      readonly candidate: Candidate;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, observedNs, nowMs } = circumstances;
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, places, observedNs, nowMs } =
+    circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
@@ -69,37 +65,58 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const identities = identify(death, verdict, host, argumentsMode);
   const { victim } = identities;
   const origin = originOf(death);
+  const isGraceful = verdict.cause === 'graceful_stop';
   const service = serviceKey(victim, origin);
-  const terminations = recent.add(service, origin, death.time_ns);
+  const terminations = recent.add(service, origin, death.time_ns, isGraceful ? 0 : 1);
+  // Graceful stops use up no records of those that failed.
+  const key = isGraceful ? `${service}/graceful_stop` : service;
+  const candidate = candidateOf(key, origin, verdict, identities, host);
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
-  const resource = countedResource(victim, host);
-  const severity = severityOf(verdict, identities.role);
-  const sender = identities.sender?.name ?? null;
-  const { executable } = victim;
-  const said = { verdict, severity, sender, service, executable, resource };
-  const facts = { kind: 'new', uid, origin, rule, subject, ...said } as const;
-  if (rule.action !== 'report') return { ...facts, outcome: 'filtered', record: null };
+  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
+  const hasRecord = rule.action === 'report' && !loops.add(candidate, nowMs);
+  endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
+  if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
 
-  const { cause, endedNs } = verdict;
-  if (loops.add({ key: service, origin, endedNs, cause, executable, sender, severity, resource }, nowMs))
-    return { ...facts, outcome: 'aggregated', record: null };
-
+  const { endedNs, trigger } = verdict;
+  const crash = crashReport(death, verdict, argumentsMode);
+  const fingerprint = crash?.fingerprint ?? null;
   const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
     verdict,
     identities,
     resource: resourceOf(victim, host),
-    crash: crashReport(death, verdict, argumentsMode),
+    crash,
+    crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
+    before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
     memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
   });
   const { exe, args } = death.process;
-  const { resource: whole, spanContext } = record;
-  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource: whole, spanContext });
-  return { ...facts, outcome: 'reported', record };
+  const { resource, spanContext } = record;
+  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource, spanContext });
+  return { ...without, outcome: 'reported', record };
+}
+
+function candidateOf(
+  key: string,
+  origin: OriginKey,
+  verdict: Verdict,
+  { victim, sender, role }: Identities,
+  host: Host,
+): Candidate {
+  return {
+    key,
+    origin,
+    endedNs: verdict.endedNs,
+    cause: verdict.cause,
+    executable: victim.executable,
+    sender: sender?.name ?? null,
+    severity: severityOf(verdict, role),
+    resource: countedResource(victim, host),
+  };
 }

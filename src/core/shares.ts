@@ -57,12 +57,23 @@ export interface Member<T> {
   readonly value: T;
 }
 
+/** A member in the list of its origin, least recently set first. */
+interface Entry<T> extends Member<T> {
+  value: T;
+  older: Entry<T> | null;
+  newer: Entry<T> | null;
+}
+
+interface List<T> {
+  oldest: Entry<T> | null;
+  newest: Entry<T> | null;
+}
+
 /** A map of at most `limit` members, each of an origin. Beyond it, the oldest member of the origin that holds most is displaced. */
 export class FairMap<T> {
   readonly #limit: number;
-  readonly #members = new Map<string, Member<T>>();
-  /** The keys of each origin, oldest first. */
-  readonly #keys = new Map<OriginKey, Set<string>>();
+  readonly #members = new Map<string, Entry<T>>();
+  readonly #lists = new Map<OriginKey, List<T>>();
   readonly #shares = new Shares();
 
   constructor(limit: number) {
@@ -77,36 +88,43 @@ export class FairMap<T> {
     return this.#members.get(key)?.value;
   }
 
-  /** In the order in which they were added, oldest first. */
+  /** In the order in which their keys were added. */
   members(): Member<T>[] {
     return [...this.#members.values()];
   }
 
   /** Adds a member, or replaces it, as the newest. Returns the member that it displaced. null: there was room. */
   set(key: string, origin: OriginKey, value: T): Member<T> | null {
+    const known = this.#members.get(key);
+    if (known?.origin === origin) {
+      known.value = value;
+      this.touch(key);
+      return null;
+    }
     this.delete(key);
-    this.#members.set(key, { key, origin, value });
-    const keys = this.#keys.get(origin) ?? new Set();
-    this.#keys.set(origin, keys.add(key));
+    const entry: Entry<T> = { key, origin, value, older: null, newer: null };
+    this.#members.set(key, entry);
+    this.#append(entry);
     this.#shares.add(origin, 1);
     return this.#members.size > this.#limit ? this.#displace(origin) : null;
   }
 
   /** Makes a member the newest. */
   touch(key: string): void {
-    const member = this.#members.get(key);
-    if (member !== undefined) this.set(key, member.origin, member.value);
+    const entry = this.#members.get(key);
+    if (entry === undefined || entry.newer === null) return;
+    this.#unlink(entry);
+    this.#append(entry);
   }
 
   delete(key: string): Member<T> | null {
-    const member = this.#members.get(key);
-    if (member === undefined) return null;
+    const entry = this.#members.get(key);
+    if (entry === undefined) return null;
     this.#members.delete(key);
-    const keys = this.#keys.get(member.origin);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#keys.delete(member.origin);
-    this.#shares.add(member.origin, -1);
-    return member;
+    this.#unlink(entry);
+    const { origin, value } = entry;
+    this.#shares.add(origin, -1);
+    return { key, origin, value };
   }
 
   /** Whether a new member of this origin would displace one of its own. */
@@ -118,9 +136,31 @@ export class FairMap<T> {
 
   /** `newcomer`: the origin of the last member. It displaces nothing of an origin that holds no more than it does. */
   #displace(newcomer: OriginKey): Member<T> | null {
-    const keys = this.#keys.get(this.#shares.largest(newcomer) ?? newcomer);
-    const [oldest] = keys ?? [];
-    return oldest === undefined ? null : this.delete(oldest);
+    const oldest = this.#lists.get(this.#shares.largest(newcomer) ?? newcomer)?.oldest;
+    return oldest == null ? null : this.delete(oldest.key);
+  }
+
+  #append(entry: Entry<T>): void {
+    const list = this.#lists.get(entry.origin);
+    if (list === undefined) {
+      this.#lists.set(entry.origin, { oldest: entry, newest: entry });
+      return;
+    }
+    entry.older = list.newest;
+    if (list.newest === null) list.oldest = entry;
+    else list.newest.newer = entry;
+    list.newest = entry;
+  }
+
+  #unlink(entry: Entry<T>): void {
+    const { origin, older, newer } = entry;
+    const list = this.#lists.get(origin) as List<T>;
+    if (older === null) list.oldest = newer;
+    else older.newer = newer;
+    if (newer === null) list.newest = older;
+    else newer.older = older;
+    if (list.oldest === null) this.#lists.delete(origin);
+    [entry.older, entry.newer] = [null, null];
   }
 }
 

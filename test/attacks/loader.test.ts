@@ -143,13 +143,15 @@ it('the process that removes its pins has no capability but that to remove files
   await until('its end', WITHIN_MS, () => !runs(Number(child)) || undefined);
 });
 
+/** The process that waits to remove the pins: the one that unwinds stacks is another child. */
 function childOf(pid: number): string | undefined {
   try {
     // Each thread has its own children.
     const all = readdirSync(`/proc/${pid}/task`).map((task) =>
       readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'),
     );
-    return all.join(' ').split(' ').find(Boolean);
+    const children = all.join(' ').split(' ').filter(Boolean);
+    return children.find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('\0unload\0'));
   } catch {
     return undefined;
   }

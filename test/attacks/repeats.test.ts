@@ -166,6 +166,14 @@ describe('a flood of equal terminations', () => {
     ]);
   });
 
+  it('of processes that stop gracefully is counted exactly, and takes nothing of the reserve', async () => {
+    const from = await settled(stack);
+    const happened = await flood(stack, 'stop');
+    const { deaths, ring } = await receives(stack, from.deaths.received + happened);
+    expect(deaths.filtered - from.deaths.filtered).toBe(happened);
+    expect(happened - (ring.counted - from.ring.counted)).toBeLessThan(RESERVE);
+  });
+
   it('by kills of another process leaves each its record while the reserve has room', async () => {
     const from = await settled(stack);
     const happened = await flood(stack, 'kill', 'killed');

@@ -2,15 +2,22 @@
 // The bytes of a crashed process's stack: what has them, and for how long.
 import { openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { ATTACKER, LOADER, type Program, until } from '../../scripts/stack/program.ts';
-import { place, startLoader } from '../../scripts/stack/whodunit.ts';
+import { exportTo, place, startLoader, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { ALICE, startAs } from './attacker.ts';
+import { Backend, onlyTheTest, PREFIX } from './backend.ts';
 
 const WITHIN_MS = 60_000;
 /** In two parts, so that neither this program nor the attacker has it in one piece. */
 const SECRET = ['a-secret-on', '-the-stack-'] as const;
+/** Debian's: version managers install a script that other users may not execute. */
+const PYTHON = '/usr/bin/python3';
 const READ_BYTES_MAX = 64 << 20;
+/** After that, no process has stack bytes. */
+const ERASED_MS = 1_000;
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -128,3 +135,77 @@ it('a loader that was killed leaves no stack bytes, and the next one says that t
   expect(death.crash).toMatchObject({ state: 'lost', frames: [] });
   expect(occurrences(next.pid, SECRET.join(''))).toBe(0);
 });
+
+/** Everything that whodunit has written: log, queue and what is below its state directory, /recent, and all requests to the backend. */
+async function outputsOf({ at, loader, service }: Whodunit, backend: Backend): Promise<Record<string, string>> {
+  const state = join(at.directory.path, 'state');
+  const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return {
+    'the log of the loader': loader.output(),
+    'the log of the service': service.output(),
+    '/recent': await (await fetch(`http://${at.health}/recent`)).text(),
+    '/status': await (await fetch(`http://${at.health}/status`)).text(),
+    disk: files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1')).join('\n'),
+    OTLP: Buffer.concat([...backend.requests.logs, ...backend.requests.metrics]).toString('latin1'),
+  };
+}
+
+/** Starts whodunit and a backend, which stop after the test. */
+async function startBoth(env: NodeJS.ProcessEnv): Promise<{ whodunit: Whodunit; backend: Backend }> {
+  const rules = onlyTheTest();
+  cleanUp.push(rules.remove);
+  const backend = await Backend.start();
+  cleanUp.push(() => backend.stop());
+  const whodunit = await startWhodunit({ ...exportTo(backend.endpoints, 'http/protobuf'), ...rules.env, ...env });
+  cleanUp.push(whodunit.stop);
+  return { whodunit, backend };
+}
+
+it('stack and heap are in no output of the service, and in no memory of the loader a second later', {
+  timeout: 4 * WITHIN_MS,
+}, async () => {
+  const { whodunit, backend } = await startBoth({});
+  const mark = `${PREFIX}stack-${process.pid}`;
+  const victim = startAs(ALICE, ATTACKER, ['marked', ...SECRET, mark]);
+  cleanUp.push(victim.stop);
+  await victim.ended;
+  await until('the record', WITHIN_MS, () => backend.has(mark) || undefined, whodunit.service.output);
+  await sleep(ERASED_MS);
+  for (const [what, text] of Object.entries(await outputsOf(whodunit, backend)))
+    expect(text.includes(SECRET.join('')), what).toBe(false);
+  expect(backend.accepted.logs.some((body) => body.includes('crashBeside'))).toBe(true);
+  for (const pid of loaders()) expect(occurrences(pid, SECRET.join('')), `pid ${pid}`).toBe(0);
+});
+
+/** Fails an assertion whose text no argument has in one piece. */
+const ASSERTS = (mark: string): string[] => [
+  '-c',
+  `import ctypes; ctypes.CDLL(None).__assert_fail(b'${SECRET[0]}' + b'${SECRET[1]}', b'a.c', 3, b'${mark}')`,
+];
+
+it.each([
+  { mode: 'redacted', isReported: true },
+  { mode: 'off', isReported: false },
+])(
+  'the message of an abort, with WHODUNIT_ARGUMENTS=$mode, is reported: $isReported',
+  {
+    timeout: 4 * WITHIN_MS,
+  },
+  async ({ mode, isReported }) => {
+    const { whodunit, backend } = await startBoth({ WHODUNIT_ARGUMENTS: mode });
+    const victim = startAs(ALICE, PYTHON, ASSERTS(`${PREFIX}${process.pid}`));
+    cleanUp.push(victim.stop);
+    expect((await victim.ended).signal).toBe('SIGABRT');
+    await until(
+      'the record',
+      WITHIN_MS,
+      () => backend.accepted.logs.some((body) => body.includes('#0 ')) || undefined,
+      whodunit.service.output,
+    );
+    const found = Object.entries(await outputsOf(whodunit, backend)).filter(([, text]) =>
+      text.includes(SECRET.join('')),
+    );
+    if (isReported) expect(found.map(([what]) => what)).toContain('OTLP');
+    else expect(found).toEqual([]);
+  },
+);

@@ -50,14 +50,14 @@ export async function crash(one: Case, { collector, whodunit }: Watched, cgroup:
   const user = FIRST_USER + users++;
   const asUser = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--inh-caps=-all', '--'];
   const [start = '', ...rest] = cgroup.enter([...asUser, path, ...args]);
-  const env = { PATH: process.env.PATH, HOME: directory, OTEL_SERVICE_NAME: 'crashes', ...one.env };
+  const env = { PATH: process.env.PATH, HOME: directory, OTEL_SERVICE_NAME: serviceOf(user), ...one.env };
   const victim = startProgram(start, rest, { cwd: directory, env });
   try {
     const { code, signal } = await victim.ended;
     const record = await until(
       `the record of ${one.command.join(' ')}`,
       REPORTED_WITHIN_MS,
-      () => collector.logs().find((record) => isTermination(record) && isOf(record, one, victim.pid)),
+      () => collector.logs().find((record) => isTermination(record) && isOf(record, one, victim.pid, user)),
       () => `${victim.output()}\n${whodunit.loader.output()}${whodunit.service.output()}`,
     );
     const names = namesOf(record, program, path);
@@ -68,7 +68,11 @@ export async function crash(one: Case, { collector, whodunit }: Watched, cgroup:
   }
 }
 
-function isOf({ resource }: LogRecord, { child }: Case, pid: number): boolean {
+/** Process ids are reused while thousands of programs crash. */
+const serviceOf = (user: number) => `crash-${user}`;
+
+function isOf({ resource }: LogRecord, { child }: Case, pid: number, user: number): boolean {
+  if (resource['service.name'] !== serviceOf(user)) return false;
   return resource[child === undefined ? 'process.pid' : 'process.parent_pid'] === pid;
 }
 

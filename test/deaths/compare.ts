@@ -76,7 +76,8 @@ export function compare(
 
   // Classification.
   same(attributes, 'whodunit.cause', expected.cause, 'the case');
-  same(attributes, 'error.type', expected.errorType ?? String(truth.exit_code), 'the case');
+  const errorType = expected.errorType === null ? String(truth.exit_code) : expected.errorType;
+  same(attributes, 'error.type', errorType, 'the case');
   same(attributes, 'whodunit.sender.kind', expected.senderKind, 'the case');
   const killer = expected.senderKind === 'process' ? truth.killer : null;
   if (expected.senderKind === 'process' && killer === null)

@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Boots systemd from a Debian tree as on a separate machine: in new namespaces of all kinds except user, and with an overlay as root.
+# Boots systemd from a Debian tree as on a separate machine: in new namespaces of all kinds except user, and with an overlay as root. /srv is
+# a directory of this machine's own file system, as on a machine without an overlay.
 # $1: the Debian tree. $2: a directory for the overlay. $3: a cgroup of version 2, its root cgroup; it has no controllers if the machine has
 # them in version 1. The child of this process is systemd.
 set -e
-mkdir "$2/upper" "$2/work" "$2/root"
+mkdir "$2/upper" "$2/work" "$2/root" "$2/srv"
 echo $$ >"$3/cgroup.procs"
 exec unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child=KILL sh -ec '
 mount -t overlay overlay -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" "$2/root"
 cd "$2/root"
+mount --bind "$2/srv" srv
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup

@@ -236,6 +236,37 @@ describe('the .deb on a Debian with systemd', () => {
     await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
   });
 
+  it('names the functions of a crash: in another user’s executable with mode 0700, below a mount, removed, and in memory', async () => {
+    const chain = machine.path('/opt/test/chain');
+    run(
+      'cc',
+      '-O2',
+      '-fomit-frame-pointer',
+      '-rdynamic',
+      '-s',
+      '-o',
+      chain,
+      join(ROOT, 'test/delivery/crashing/chain.c'),
+    );
+    for (const [unit, command] of [
+      [
+        'private',
+        'cp /opt/test/chain /srv/private && chown nobody /srv/private && chmod 700 /srv/private && exec setpriv --reuid nobody --clear-groups /srv/private',
+      ],
+      ['inhome', 'cp /opt/test/chain /root/inhome && exec /root/inhome'],
+      ['hidden', 'cp /opt/test/chain /tmp/hidden && exec /tmp/hidden'],
+      ['removed', 'cp /opt/test/chain /srv/removed && exec /srv/removed unlink'],
+      ['inmemory', 'cp /opt/test/chain /dev/shm/inmemory && exec /dev/shm/inmemory'],
+    ] as const) {
+      const { output } = machine.call('systemd-run', '--wait', `--unit=crash-${unit}`, 'sh', '-c', command);
+      expect(output).toContain('status=11/SEGV');
+      const stack = new RegExp(
+        `✖ ${unit} [^✖]*#0 leaf[^\\n]*\\n\\s+#1 four[^\\n]*\\n\\s+#2 three[^\\n]*\\n\\s+#3 two[^\\n]*\\n\\s+#4 one[^\\n]*\\n\\s+#5 main`,
+      );
+      await until(`the stack of ${unit}`, REPORTED_WITHIN_MS, () => stack.test(journal()) || undefined, journal);
+    }
+  });
+
   it('the unit itself hides the pins of others and makes /proc/sys read-only, whatever the loader is made to do', () => {
     const mounts = machine.call('cat', `/proc/${show('whodunit-loader', 'MainPID')}/mountinfo`).output;
     expect(mounts).toMatch(/ \/proc\/sys ro[, ]/);

@@ -103,19 +103,26 @@ const CASES: readonly [what: string, name: string, command: readonly string[]][]
   ['an executable that was replaced', 'replaced', onHost('replaced', 'replace', join(files.path, 'other'))],
 ];
 
-/** Collects the crashes of the programs with these names. */
-function follow(socket: string): (name: string) => Crash | undefined {
+/** What the loader's clients are sent: the crashes of programs with these names, and what it says that stacks lack. */
+interface Followed {
+  readonly crashOf: (name: string) => Crash | undefined;
+  readonly missing: () => readonly string[] | undefined;
+}
+
+function follow(socket: string): Followed {
   let text = '';
   const connection = createConnection(socket);
   ofLoader.push(() => connection.destroy());
   connection.on('data', (chunk) => (text += chunk.toString()));
-  return (name) => {
-    for (const line of text.split('\n').slice(0, -1)) {
-      if (!line.includes('"type":"death"')) continue;
-      const { process: victim, crash } = JSON.parse(line);
-      if (victim.comm === name) return crash;
-    }
-    return undefined;
+  const ofType = (type: string) =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.includes(`"type":"${type}"`))
+      .map((line) => JSON.parse(line));
+  return {
+    crashOf: (name) => ofType('death').find(({ process: victim }) => victim.comm === name)?.crash,
+    missing: () => ofType('hello')[0]?.stacks.missing,
   };
 }
 
@@ -210,15 +217,19 @@ describe.each([
   ['as docker-compose.yml has it', byCompose],
   ['as the DaemonSet has it', byManifest],
 ])('with the loader %s, the functions are named of', (_, start) => {
-  let crashOf: ReturnType<typeof follow>;
+  let sent: Followed;
   let loader: Started;
 
   beforeAll(async () => {
     loader = await start();
-    crashOf = follow(loader.socket);
+    sent = follow(loader.socket);
   });
 
   afterAll(() => undo(ofLoader));
+
+  it('all of these, it says', async () => {
+    expect(await until('hello', WITHIN_MS, sent.missing)).toEqual([]);
+  });
 
   it.each(CASES)('%s', async (_what, name, [program = '', ...args]) => {
     const victim = startProgram(program === 'docker' ? '/usr/bin/docker' : program, args, {
@@ -228,7 +239,7 @@ describe.each([
     const crash = await until(
       'the record',
       WITHIN_MS,
-      () => crashOf(name),
+      () => sent.crashOf(name),
       () => `${victim.output()}${loader.output()}`,
     );
     expect(
@@ -238,4 +249,21 @@ describe.each([
     expect(crash).toMatchObject({ state: 'unwound', complete: true });
     expect(crash.frames.filter((frame) => frame.guess)).toEqual([]);
   });
+});
+
+it.each([
+  [
+    'names the file system of the layers',
+    ['--cap-add', 'DAC_READ_SEARCH'],
+    /^ok +layers of containers +by handle, in ext4/m,
+  ],
+  [
+    'says which capability is missing',
+    [],
+    /^degraded +layers of containers +not readable +functions of programs in containers.* have no names; grant CAP_DAC_READ_SEARCH.*--cap-add/m,
+  ],
+])('`check` in a container %s', (_, options, row) => {
+  importLoader();
+  const args = ['run', '--rm', '--cap-drop', 'ALL', ...options, '--network', 'none', LOADER_IMAGE, 'check'];
+  expect(spawnSync('/usr/bin/docker', args, { env: docker.env, encoding: 'utf8' }).stdout).toMatch(row);
 });

@@ -19,12 +19,14 @@ const hello: Hello = {
   kernel_release: '6.18',
   clock_offset_ns: 0n,
   ring_bytes: 1,
+  origin_keys_max: 128,
   probes: [
     probe('sched_process_exit'),
     probe('signal_generate'),
     probe('signal_deliver'),
     probe('mark_victim', false, 'old kernel'),
   ],
+  stacks: null,
 };
 const notConnected: LoaderSnapshot = {
   connected: false,

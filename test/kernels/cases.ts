@@ -3,6 +3,7 @@
 // prints the ids of the cases for an architecture (process.arch).
 import type { Case } from '../deaths/cases/case.ts';
 import { kernel, oomInCgroup } from '../deaths/cases/expect.ts';
+import { gracefulCases } from '../deaths/cases/graceful.ts';
 import { handledCases } from '../deaths/cases/handled.ts';
 import { kernelCases } from '../deaths/cases/kernel.ts';
 import { senderCases } from '../deaths/cases/sender.ts';
@@ -28,7 +29,7 @@ const wholeMachineCases: readonly Case[] = [
 ];
 
 export function machineCases(arch: string): readonly Case[] {
-  const all = [...statusCases, ...senderCases, ...kernelCases, ...handledCases, ...wholeMachineCases];
+  const all = [...statusCases, ...senderCases, ...kernelCases, ...handledCases, ...gracefulCases, ...wholeMachineCases];
   return all.filter((one) => one.arch === undefined || one.arch === arch);
 }
 

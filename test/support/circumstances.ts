@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arguments of conclude() besides the event, for tests: empty state, everything is reported, nothing aggregated.
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
+import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
-import { Recent, Seen } from '../../src/core/filter/memory.ts';
+import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
 import { rulesOf } from '../../src/core/filter/rules.ts';
 import { Restarts } from '../../src/core/telemetry/restart.ts';
 import type { Death } from '../../src/core/wire/event.ts';
@@ -16,8 +17,10 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     rules: rulesOf([], 'all'),
     seen: new Seen(100),
     recent: new Recent(),
+    places: new CrashPlaces(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
     restarts: new Restarts(),
+    endings: new Endings(),
     observedNs: 1_795_455_345_900_000_001n,
     nowMs: 0,
     ...changes,

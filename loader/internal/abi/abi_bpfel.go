@@ -539,6 +539,7 @@ type SignalSet uint32
 const (
 	SignalSetHARMLESS SignalSet = 142540800
 	SignalSetREQUESTS SignalSet = 16391
+	SignalSetSTOPS    SignalSet = 16390
 	SignalSetFAULTS   SignalSet = 1073743064
 	SignalSetCRASHES  SignalSet = 1073743096
 )

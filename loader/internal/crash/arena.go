@@ -5,6 +5,7 @@ package crash
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,13 +14,16 @@ import (
 )
 
 const (
-	// entriesMax crashes wait for the helper, or are unwound, at a time.
-	entriesMax = 64
-	slotBytes  = int(unsafe.Sizeof(abi.CrashSlot{}))
+	// entriesMax crashes wait for the helper, or are unwound, at a time. Their copies have copiesBytesMax together.
+	entriesMax     = 1024
+	copiesBytesMax = 32 << 20
+	slotBytes      = int(unsafe.Sizeof(abi.CrashSlot{}))
 	// ReplyBytesMax of JSON are what the helper may say of a crash. With a record's other texts it fits in a line of the wire.
 	ReplyBytesMax = 48 << 10
 	replyBytes    = 64 << 10 // a multiple of every page size
+	stateBytes    = 64 << 10
 	entryBytes    = slotBytes + pagesBytes + replyBytes
+	arenaBytes    = entriesMax*entryBytes + stateBytes
 )
 
 // Arena is memory that loader and helper share: an entry for each crash, with the copy of its slot, pages of its files, and room for the
@@ -36,7 +40,7 @@ func NewArena() (*Arena, error) {
 		return nil, fmt.Errorf("make the memory that is shared with the crash helper: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "crashes")
-	err = unix.Ftruncate(fd, entriesMax*int64(entryBytes))
+	err = unix.Ftruncate(fd, int64(arenaBytes))
 	if err == nil {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
 	}
@@ -53,7 +57,7 @@ func NewArena() (*Arena, error) {
 
 // OpenArena maps the arena of another process, whose descriptor was inherited. Close closes the file.
 func OpenArena(file *os.File) (*Arena, error) {
-	memory, err := unix.Mmap(int(file.Fd()), 0, entriesMax*entryBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := unix.Mmap(int(file.Fd()), 0, arenaBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map the memory that is shared with the crash helper: %w", err)
 	}
@@ -63,6 +67,17 @@ func OpenArena(file *os.File) (*Arena, error) {
 		return nil, fmt.Errorf("exclude the crashes from core dumps: %w", err)
 	}
 	return &Arena{file, memory}, nil
+}
+
+// WorkerState is what the supervisor of the helper sees of the worker.
+type WorkerState struct {
+	Steps         atomic.Uint32 // odd: it unwinds a crash
+	Number, Entry atomic.Uint32 // of its request
+}
+
+// State returns the state of the helper's worker.
+func (a *Arena) State() *WorkerState {
+	return (*WorkerState)(unsafe.Pointer(&a.memory[entriesMax*entryBytes]))
 }
 
 // Slot returns the copy of a slot in an entry.

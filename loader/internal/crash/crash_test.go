@@ -44,15 +44,16 @@ func newStage(t *testing.T) *stage {
 			}
 		}
 	})
-	crashes := &Crashes{slots: slots, arena: arena, helper: &Helper{requests: write}, log: log.New(io.Discard), startNs: boottimeNs(), found: func() {}}
-	for entry := range uint32(entriesMax) {
-		crashes.free = append(crashes.free, entry)
-	}
-	return &stage{crashes, t, read}
+	return &stage{newCrashes(slots, arena, &Helper{requests: write}, log.New(io.Discard), boottimeNs()), t, read}
 }
 
-// crash does what the probes do, and returns the reference in the record. Then the loader takes the slot.
+// crash does what the probes do, and returns the reference in the record. Then the loader takes the slot, and sends what it may to the helper.
 func (s *stage) crash(fill func(*abi.CrashSlot)) record.CrashReference {
+	s.t.Helper()
+	return s.crashOf(abi.Origin{}, fill)
+}
+
+func (s *stage) crashOf(origin abi.Origin, fill func(*abi.CrashSlot)) record.CrashReference {
 	s.t.Helper()
 	var slot uint32
 	if err := s.slots.free.LookupAndDelete(nil, &slot); err != nil {
@@ -64,10 +65,12 @@ func (s *stage) crash(fill func(*abi.CrashSlot)) record.CrashReference {
 	if err := s.slots.slots.Put(slot, content); err != nil {
 		s.t.Fatal(err)
 	}
-	s.slots.directory.Claims[slot].Sequence, s.slots.directory.Claims[slot].State = reference.Sequence, uint32(abi.CrashSlotStateSLOT_FULL)
-	if err := s.takeSlot(int(slot)); err != nil {
-		s.t.Fatal(err)
+	s.slots.directory.Claims[slot] = abi.CrashClaim{Sequence: reference.Sequence, State: uint32(abi.CrashSlotStateSLOT_FULL), Origin: origin}
+	if taken := s.takeSlots(); taken != 1 {
+		s.t.Fatalf("%d slots were taken", taken)
 	}
+	s.dispatchOne(<-s.copied)
+	s.sendNext()
 	return reference
 }
 
@@ -94,15 +97,31 @@ func (s *stage) wantState(reference record.CrashReference, want record.CrashStat
 
 // passTime lets the time pass in which the helper has to answer.
 func (s *stage) passTime() {
-	for i := range s.requests {
-		s.requests[i].sent = s.requests[i].sent.Add(-2 * entryTimeMax)
+	for _, request := range s.sent {
+		request.sent = request.sent.Add(-2 * answerTimeMax)
 	}
 	s.giveUpLate()
+	s.sendNext()
+}
+
+// wantAllFree reports entries and slots that are in use.
+func (s *stage) wantAllFree() {
+	s.t.Helper()
+	s.takeBack()
+	if len(s.entries.free) != entriesMax || s.entries.sum != (holding{}) || len(s.entries.held) != 0 {
+		s.t.Errorf("%d of %d entries are free, %+v is held", len(s.entries.free), entriesMax, s.entries.sum)
+	}
+	for slot := range slotsCount {
+		if s.slots.isFull(slot) {
+			s.t.Errorf("slot %d is full", slot)
+		}
+	}
 }
 
 func abortedAt(pc uint64) func(*abi.CrashSlot) {
 	return func(slot *abi.CrashSlot) {
 		slot.Crashed.Signo = 6
+		slot.Mappings[abi.MappingPlaceMAPPING_OF_MODULES], slot.ModulesCount = abi.CrashMapping{End: 1 << 40}, 1
 		setPC(slot, pc)
 	}
 }
@@ -133,9 +152,7 @@ func TestARecordWaitsForItsStackAndGetsIt(t *testing.T) {
 	if pc, _ := PCAndStackPointer(s.arena.Slot(int(asked.Entry))); pc != 0 || s.arena.Reply(int(asked.Entry))[0] != 0 {
 		t.Error("the copy was not erased")
 	}
-	if len(s.free) != entriesMax || len(s.slots.full()) > 0 {
-		t.Errorf("%d of %d entries are free, slots %v are full", len(s.free), entriesMax, s.slots.full())
-	}
+	s.wantAllFree()
 }
 
 func TestASlotIsZeroAndFreeOnceItIsCopied(t *testing.T) {
@@ -183,9 +200,7 @@ func TestARecordSaysWhyItHasNoStack(t *testing.T) {
 	s.request()
 	s.passTime()
 	s.wantState(late, record.CrashTimeout)
-	if len(s.free) != entriesMax {
-		t.Errorf("%d of %d entries are free", len(s.free), entriesMax)
-	}
+	s.wantAllFree()
 }
 
 func TestAnAnswerThatWasGivenUpChangesNothing(t *testing.T) {
@@ -195,34 +210,6 @@ func TestAnAnswerThatWasGivenUpChangesNothing(t *testing.T) {
 	s.passTime()
 	s.answer(asked, reply(t, "f"))
 	s.wantState(late, record.CrashTimeout)
-}
-
-func TestMoreCrashesThanTheHelperTakesAreBusy(t *testing.T) {
-	s := newStage(t)
-	for i := range entriesMax {
-		s.crash(abortedAt(uint64(i + 1)))
-	}
-	s.wantState(s.crash(abortedAt(1<<20)), record.CrashBusy)
-}
-
-func TestAnEqualCrashHasTheFramesOfTheFirstAndItsOwnRegisters(t *testing.T) {
-	s := newStage(t)
-	fill := func(address uint64) func(*abi.CrashSlot) {
-		return func(slot *abi.CrashSlot) { abortedAt(7)(slot); slot.Address = address }
-	}
-	early := s.crash(fill(1))
-	asked := s.request()
-	alsoEarly := s.crash(fill(2)) // the first has no stack yet
-	s.answer(asked, reply(t, "leaf"))
-	s.answer(s.request(), reply(t, "leaf"))
-	s.wantState(early, record.CrashUnwound)
-	s.wantState(alsoEarly, record.CrashUnwound)
-
-	equal := s.crash(fill(3))
-	s.wantState(equal, record.CrashRepeated)
-	if crash, _ := s.Of(equal); len(crash.Frames) != 1 || *crash.Frames[0].Function != "leaf" || *crash.Address != "0x3" {
-		t.Errorf("%+v", crash)
-	}
 }
 
 func TestTheLoaderThatTakesOverErasesWhatTheLastOneLeft(t *testing.T) {

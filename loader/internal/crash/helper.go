@@ -26,8 +26,20 @@ const (
 // killed.
 type Message struct {
 	Number, Entry uint32
-	Bytes         uint32 // of the answer in the entry
+	Bytes         uint32 // of the answer in the entry; 0: the worker failed
 	Zero          uint32
+}
+
+// Answer writes an answer to the loader.
+func Answer(to io.Writer, answer Message) error {
+	var raw [MessageBytes]byte
+	if _, err := binary.Encode(raw[:], binary.NativeEndian, answer); err != nil {
+		return err
+	}
+	if _, err := to.Write(raw[:]); err != nil {
+		return fmt.Errorf("write an answer: %w", err)
+	}
+	return nil
 }
 
 // MessageBytes is the length of a Message in a pipe.

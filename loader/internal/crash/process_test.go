@@ -99,3 +99,59 @@ func TestTheHelperAnswersAndReplacesAWorkerThatIsKilled(t *testing.T) {
 		}
 	}
 }
+
+func TestAWorkerThatHangsOrEndsCostsAtMostOneStack(t *testing.T) {
+	arena, err := crash.NewArena()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer arena.Close()
+	started, err := crash.StartHelperOf(buildLoader(t), arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer started.Close()
+	supervisor := crash.PID(started)
+	ask := func(number uint32) {
+		if runtime.GOARCH == "amd64" {
+			arena.Slot(int(number)).Crashed.Words[17] = 0x33
+		}
+		if err := crash.Send(started, crash.Message{Number: number, Entry: number}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantAnswer := func(number uint32, stack bool) {
+		t.Helper()
+		answer, err := crash.Receive(started)
+		if err != nil || answer.Number != number || answer.Entry != number || (answer.Bytes > 0) != stack {
+			t.Fatalf("%+v, %v; want an answer to %d, with a stack: %v", answer, err, number, stack)
+		}
+	}
+	ask(1)
+	wantAnswer(1, true)
+	// It has not read this request when it is stopped: the next worker does.
+	signal := func(signo unix.Signal) {
+		if err := unix.Kill(childOf(t, supervisor), signo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(unix.SIGSTOP)
+	ask(2)
+	wantAnswer(2, true)
+	// As if it hung in this one.
+	signal(unix.SIGSTOP)
+	arena.State().Number.Store(3)
+	arena.State().Entry.Store(3)
+	arena.State().Steps.Add(1)
+	wantAnswer(3, false)
+	ask(4)
+	wantAnswer(4, true)
+	// As if it crashed in this one.
+	arena.State().Number.Store(5)
+	arena.State().Entry.Store(5)
+	arena.State().Steps.Add(1)
+	signal(unix.SIGKILL)
+	wantAnswer(5, false)
+	ask(6)
+	wantAnswer(6, true)
+}

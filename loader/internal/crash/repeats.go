@@ -33,26 +33,36 @@ type repeatKey struct {
 }
 
 type firstCrash struct {
-	sequence uint64
-	at       time.Time
+	request *request
+	at      time.Time
 }
 
-// find returns the sequence of an equal crash. If there is none, this one stands for those that follow.
-func (r *repeats) find(slot *abi.CrashSlot, origin abi.Origin, now time.Time) (sequence uint64, found bool) {
-	if r.first == nil {
-		r.seed, r.first = maphash.MakeSeed(), map[repeatKey]firstCrash{}
-	}
-	key := repeatKey{origin, r.hash(slot)}
+func newRepeats() repeats {
+	return repeats{maphash.MakeSeed(), map[repeatKey]firstCrash{}}
+}
+
+// find returns an equal crash, which may not be unwound yet. nil: there is none; then this one stands for those that follow.
+func (r *repeats) find(key repeatKey, crash *request, now time.Time) *request {
 	if first, known := r.first[key]; known && now.Sub(first.at) < repeatTime {
-		return first.sequence, true
+		return first.request
 	}
 	for key, first := range r.first {
 		if len(r.first) >= repeatsMax || now.Sub(first.at) >= repeatTime {
 			delete(r.first, key)
 		}
 	}
-	r.first[key] = firstCrash{slot.Sequence, now}
-	return 0, false
+	r.replace(key, crash, now)
+	return nil
+}
+
+// replace makes this crash the first one of those that are equal.
+func (r *repeats) replace(key repeatKey, crash *request, now time.Time) {
+	r.first[key] = firstCrash{crash, now}
+}
+
+// keyOf returns what is equal in equal crashes.
+func (r *repeats) keyOf(slot *abi.CrashSlot, origin abi.Origin) repeatKey {
+	return repeatKey{origin, r.hash(slot)}
 }
 
 // hash names what is equal in equal crashes, wherever their modules lie.
@@ -85,10 +95,12 @@ func writePlace(hash *maphash.Hash, modules []abi.CrashMapping, address uint64) 
 	})
 }
 
-// repeated describes a crash, with the stack of the first one that was equal.
-func repeated(slot *abi.CrashSlot, sequence uint64, first *record.Crash) *record.Crash {
-	crash := Describe(slot)
-	crash.State, crash.Sequence, crash.Frames, crash.End, crash.Complete = record.CrashRepeated, sequence, first.Frames, first.End, first.Complete
+// withStackOf adds the stack of an equal crash, or why that has none.
+func withStackOf(crash, first *record.Crash) *record.Crash {
+	crash.State, crash.Frames, crash.End, crash.Complete = record.CrashRepeated, first.Frames, first.End, first.Complete
 	crash.HandledFrames, crash.HandledEnd, crash.Problems = first.HandledFrames, first.HandledEnd, first.Problems
+	if first.State != record.CrashUnwound {
+		crash.State = first.State
+	}
 	return crash
 }

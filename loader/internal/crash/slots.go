@@ -5,6 +5,7 @@ package crash
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -125,17 +126,22 @@ func (s *Slots) release(slot int) error {
 	return nil
 }
 
-// full returns the slots that are full.
-func (s *Slots) full() (slots []int) {
-	for slot := range slotsCount {
-		if atomic.LoadUint32(s.state(slot)) == uint32(abi.CrashSlotStateSLOT_FULL) {
-			slots = append(slots, slot)
-		}
-	}
-	return slots
+// isFull reports whether a probe has filled the slot.
+func (s *Slots) isFull(slot int) bool {
+	return atomic.LoadUint32(s.state(slot)) == uint32(abi.CrashSlotStateSLOT_FULL)
 }
 
 func (s *Slots) close() error { return unix.Munmap(s.directoryPage) }
+
+// usedBytes returns how much of a slot copySlot copies.
+func usedBytes(slot *abi.CrashSlot) int {
+	used := int(unsafe.Offsetof(slot.Mappings)) + int(unsafe.Sizeof(slot.Mappings[0]))*int(min(slot.ModulesCount, uint64(len(slot.Mappings))))
+	used += int(min(slot.PathsBytes, uint64(len(slot.Paths))))
+	for i, region := range slot.Regions {
+		used += PageBytes * bits.OnesCount64(region.Present&(1<<RegionPages[i]-1))
+	}
+	return used
+}
 
 // copySlot copies what is used of a slot to an entry that is zero. The limits are checked: the kernel's memory is not trusted more than a file.
 func copySlot(to, from *abi.CrashSlot) {

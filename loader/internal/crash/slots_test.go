@@ -106,42 +106,46 @@ func TestWhichCrashesAreEqual(t *testing.T) {
 		{name: "with numbers that are not valid", origin: origin, change: func(s *abi.CrashSlot) { s.ModulesCount, s.MessageBytes = 1<<40, 1<<40; setStackPointer(s, 0) }},
 	} {
 		t.Run(other.name, func(t *testing.T) {
-			var all repeats
+			all, first := newRepeats(), &request{}
 			now := time.Now()
-			first := loaded(0x400000, 0x2000)
-			first.Sequence = 42
-			if _, found := all.find(first, origin, now); found {
+			if found := all.find(all.keyOf(loaded(0x400000, 0x2000), origin), first, now); found != nil {
 				t.Error("the first one was found")
 			}
 			second := loaded(0x800000, 0x2000)
 			other.change(second)
-			if sequence, found := all.find(second, other.origin, now.Add(other.later)); found != other.want || (found && sequence != 42) {
-				t.Errorf("found %v, sequence %d", found, sequence)
+			if found := all.find(all.keyOf(second, other.origin), &request{}, now.Add(other.later)); (found == first) != other.want || (found != nil) != other.want {
+				t.Errorf("found %v", found)
 			}
 		})
 	}
 }
 
 func TestFirstCrashesAreBounded(t *testing.T) {
-	var all repeats
+	all := newRepeats()
 	for i := range uint64(2 * repeatsMax) {
-		all.find(loaded(0x400000, i), abi.Origin{}, time.Now())
+		all.find(all.keyOf(loaded(0x400000, i), abi.Origin{}), &request{}, time.Now())
 	}
 	if len(all.first) > repeatsMax {
 		t.Errorf("%d first crashes are kept; the limit is %d", len(all.first), repeatsMax)
 	}
 }
 
-func TestTheOldestResultsGo(t *testing.T) {
+func TestTheOldestResultsOfTheOriginWithMostGo(t *testing.T) {
 	var all results
-	for sequence := range uint64(resultsMax + 1) {
-		all.add(sequence, nil)
-		all.add(sequence, record.NoStack(record.CrashBusy, sequence, ""))
+	mallory, alice := abi.Origin{Uid: 1}, abi.Origin{Uid: 2}
+	all.add(alice, 1, record.NoStack(record.CrashUnwound, 1, ""), ReplyBytesMax)
+	const more = 2 * resultsBytesMax / ReplyBytesMax
+	for sequence := uint64(2); sequence < more; sequence++ {
+		all.add(mallory, sequence, nil, 0)
+		all.add(mallory, sequence, record.NoStack(record.CrashUnwound, sequence, ""), ReplyBytesMax)
 	}
-	_, first := all.get(0)
-	_, second := all.get(1)
-	if first || !second || len(all.crashes) != resultsMax || len(all.order) != resultsMax {
-		t.Errorf("the first is kept: %v, the second: %v, of %d", first, second, len(all.crashes))
+	for sequence, want := range map[uint64]bool{1: true, 2: false, more - 1: true} {
+		if _, known := all.get(sequence); known != want {
+			t.Errorf("result %d is known: %v", sequence, known)
+		}
+	}
+	if all.bytes > resultsBytesMax || len(all.crashes) != len(all.of[mallory].order)+1 {
+		t.Errorf("%d bytes, %d results, %d of one origin", all.bytes, len(all.crashes), len(all.of[mallory].order))
 	}
 }
 

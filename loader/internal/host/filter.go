@@ -23,7 +23,7 @@ const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC 
 
 // served are the system calls of serving, whatever their arguments are. The connections and the log: nothing can be opened, so these reach what is
 // open.
-var served = append([]string{"pread64", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown", "waitid", "wait4"}, running...)
+var served = append([]string{"pread64", "accept4", "getsockopt", "getsockname", "getpeername", "shutdown", "waitid", "wait4", "ppoll"}, running...)
 
 // running are the system calls of every Go program.
 var running = []string{
@@ -95,7 +95,11 @@ func startingIf() []seccomp.NameWithConditions {
 	calls := slices.DeleteFunc(readingIf(), func(call seccomp.NameWithConditions) bool {
 		return call.Name == "clone" || call.Name == "prctl" || call.Name == "tgkill"
 	})
-	calls = append(calls, seccomp.NameWithConditions{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaceFlags}}})
+	calls = append(calls,
+		seccomp.NameWithConditions{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsNotSet, Value: namespaceFlags}}},
+		// One that hangs.
+		seccomp.NameWithConditions{Name: "kill", Conditions: seccomp.ArgumentConditions{{Argument: 1, Operation: seccomp.Equal, Value: uint64(unix.SIGKILL)}}},
+	)
 	for _, option := range []uint64{unix.PR_SET_VMA, unix.PR_SET_NO_NEW_PRIVS, unix.PR_CAP_AMBIENT, unix.PR_CAPBSET_READ, unix.PR_SET_PDEATHSIG, unix.PR_SET_KEEPCAPS, unix.PR_GET_SECUREBITS} {
 		calls = append(calls, seccomp.NameWithConditions{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: option}}})
 	}

@@ -62,6 +62,7 @@ type Crashes struct {
 
 	// NoPages says why files that may be out of reach later are not copied; nil: they are, or an earlier loader knows.
 	NoPages error
+	Stacks  Stacks
 }
 
 // crashMaps returns the names of the maps that are pinned where stacks are taken.

@@ -36,3 +36,23 @@ func TestNoProgramOfOldKernelsHasANewAtomicInstruction(t *testing.T) {
 		}
 	}
 }
+
+// Where the frame of a program is larger, the kernel places it in memory of its own (BPF_PRIV_STACK_MIN_SIZE, 6.13), which is cold in most
+// exits. A report may have what it needs: it is another function (docs/decisions/0079).
+func TestTheFrameOfANormalExitIsSmall(t *testing.T) {
+	const least = -56
+	spec, err := loadBpf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, instruction := range spec.Programs[bpfProgOnSchedProcessExit].Instructions {
+		if i > 0 && instruction.Symbol() != "" {
+			return // The next function begins.
+		}
+		onStack := instruction.Src == asm.RFP || instruction.Dst == asm.RFP
+		isAddress := instruction.OpCode.ALUOp() == asm.Add && instruction.OpCode.Source() == asm.ImmSource && instruction.Constant < 0
+		if (onStack && instruction.Offset < least) || (isAddress && instruction.Constant < least) {
+			t.Errorf("instruction %d: %v", i, instruction)
+		}
+	}
+}

@@ -124,7 +124,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	options.Stacks = options.Stacks.here(kernel)
 	digest := digestOf(object, options)
 	if options.Stacks != StacksOff {
-		p.Crashes = &Crashes{}
+		p.Crashes = &Crashes{Stacks: options.Stacks}
 	}
 	if p.TookOver, err = p.takeOver(digest, kernel); err != nil {
 		return nil, err

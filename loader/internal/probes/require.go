@@ -34,7 +34,7 @@ func Require() error {
 		return err
 	}
 	if !capabilities.AllowBPF() {
-		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the names of kernel functions): run it with sudo; in a container, add these three capabilities")
+		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the names of kernel functions): run it with sudo; in a container, add these capabilities")
 	}
 	if forbidden := host.ReadConfinement().Forbidden(); forbidden != "" {
 		return exitcode.Errorf(exitcode.Permission, "attaching probes is not possible: %s", forbidden)

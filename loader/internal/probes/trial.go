@@ -15,6 +15,7 @@ import (
 type Trial struct {
 	Name     string
 	Required bool
+	Works    string // what it does if it works
 	Failed   string // the step that does not work; "": the hook works
 	Note     string // what is not reported without a hook that was skipped
 	Err      error  // of the step that does not work
@@ -28,7 +29,7 @@ func TryHooks() []Trial {
 	}
 	var trials []Trial
 	for _, hook := range hooksHere(kernel) {
-		trial := Trial{Name: hook.name, Required: hook.required}
+		trial := Trial{Name: hook.name, Required: hook.required, Works: "attaches"}
 		note, skipped := notes[hook.name]
 		switch {
 		case err != nil:
@@ -45,7 +46,22 @@ func TryHooks() []Trial {
 		}
 		trials = append(trials, trial)
 	}
+	if program := calibrationOf(collection); program != nil {
+		trial := Trial{Name: "calibrate", Works: "finds the page cache"}
+		if err := calibrate(program); err != nil {
+			trial.Failed, trial.Err = "does not work", err
+		}
+		trials = append(trials, trial)
+	}
 	return trials
+}
+
+// calibrationOf returns the program that calibrate runs; nil if no stacks are copied here, or nothing could be loaded.
+func calibrationOf(collection *ebpf.Collection) *ebpf.Program {
+	if collection == nil {
+		return nil
+	}
+	return collection.Programs[bpfProgCalibrate]
 }
 
 func loadForTrial() (kernel kernelFeatures, _ *ebpf.Collection, notes map[string]string, _ error) {

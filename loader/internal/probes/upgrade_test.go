@@ -160,6 +160,11 @@ func TestTheOverlapEndsAfterItsLingerAndKeepsTheCounts(t *testing.T) {
 	if err := probes.markOverlap(true); err != nil {
 		t.Fatal(err)
 	}
+	// Facts of an older ABI, which has counted them in the slot of the pid itself.
+	former := abi.ProcessKey{StartBoottimeNs: 1, Pid: uint32(os.Getpid())}
+	if err := probes.pendingFacts.Put(former, make([]byte, probes.pendingFacts.ValueSize())); err != nil {
+		t.Fatal(err)
+	}
 	var last uint32
 	if err := probes.pendingCounts.Lookup(probes.pendingCounts.MaxEntries()-1, &last); err != nil || last&uint32(abi.PendingCountsSlotOVERLAP) == 0 {
 		t.Errorf("the last slot has %#x, %v", last, err)
@@ -170,6 +175,11 @@ func TestTheOverlapEndsAfterItsLingerAndKeepsTheCounts(t *testing.T) {
 	}
 	if overlap, err := probes.overlaps(); overlap || err != nil || time.Since(start) < overlapLinger {
 		t.Errorf("overlap %v after %v, %v", overlap, time.Since(start), err)
+	}
+	slots := probes.pendingCounts.MaxEntries()
+	var counted uint32
+	if err := probes.pendingCounts.Lookup(former.Pid/uint32(abi.PendingCountsSlotPIDS_PER_SLOT)%slots, &counted); err != nil || counted == 0 {
+		t.Errorf("the facts of an older ABI are not counted: %d, %v", counted, err)
 	}
 	entries := probes.pendingCounts.Iterate()
 	var slot, count uint32

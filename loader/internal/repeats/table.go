@@ -24,8 +24,8 @@ const (
 	// linger passes between the end of that time and the removal of the key: a probe that found the key armed has counted long before. One
 	// that runs for so long, with preemption disabled, would be a soft lockup.
 	linger = 10 * time.Second
-	// originKeysMax of one origin: no origin can use up the table.
-	originKeysMax = 128
+	// OriginKeysMax of one origin: no origin can use up the table. The hello has it, so that the service asks for no more.
+	OriginKeysMax = 128
 	// all is the element of the totals that is no key's: REPEAT_NO_KEY in bpf/.
 	all = 0
 )
@@ -118,7 +118,7 @@ func (t *Table) add(key abi.RepeatKey, outcome abi.RepeatOutcome, now uint64) (_
 	switch place.Total, found = firstFree(usedTotals, len(t.totals)); {
 	case !found:
 		return nil, fmt.Sprintf("%d keys are armed, the limit", len(t.totals)-1), nil
-	case sameOrigin >= originKeysMax:
+	case sameOrigin >= OriginKeysMax:
 		return nil, fmt.Sprintf("%d keys of the user %d in the cgroup %d are armed, the limit", sameOrigin, key.Origin.Uid, key.Origin.Cgroup), nil
 	}
 	if sameOrigin == 0 {

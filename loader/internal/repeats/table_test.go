@@ -188,9 +188,9 @@ func TestAnOutcomeChangesOnlyWhenTheTotalUnderTheOtherIsAcknowledged(t *testing.
 }
 
 func TestAFullTableAndAFullShareOfAnOriginLeaveTheKeyUnarmed(t *testing.T) {
-	m := newMemory(originKeysMax + 3)
+	m := newMemory(OriginKeysMax + 3)
 	table := m.open(t)
-	for status := range uint32(originKeysMax) {
+	for status := range uint32(OriginKeysMax) {
 		if full := m.arm(t, table, key(1, status), wire.AsAggregated); full != "" {
 			t.Fatal(full)
 		}
@@ -203,7 +203,7 @@ func TestAFullTableAndAFullShareOfAnOriginLeaveTheKeyUnarmed(t *testing.T) {
 			t.Errorf("a full share of one origin is in the way of another: %s", full)
 		}
 	}
-	if m.arm(t, table, key(4, 256), wire.AsAggregated) == "" || len(m.keys) != originKeysMax+2 {
+	if m.arm(t, table, key(4, 256), wire.AsAggregated) == "" || len(m.keys) != OriginKeysMax+2 {
 		t.Error("more keys than there are totals")
 	}
 }

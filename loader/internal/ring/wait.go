@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -54,6 +56,27 @@ func (r *Ring) Wait(ctx context.Context, wake func()) error {
 		seen = r.Written()
 		wake()
 		time.Sleep(r.restAfter(seen - before))
+	}
+}
+
+// WaitHere calls wake whenever the probes have sent a wake-up, and at least every sleepMax, until stop is readable; then it returns nil. It waits on
+// the calling thread and does not rest: for what is lost unless it is taken at once. It acknowledges everything, so it is for a ring without
+// records.
+func (r *Ring) WaitHere(stop *os.File, wake func()) error {
+	polled := []unix.PollFd{{Fd: int32(r.fd), Events: unix.POLLIN}, {Fd: int32(stop.Fd()), Events: unix.POLLIN}}
+	for {
+		timeout := unix.NsecToTimespec(sleepMax.Nanoseconds()) // ppoll(2) changes it
+		atomic.StoreUint32(r.waits, 1)
+		_, err := unix.Ppoll(polled, &timeout, nil)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("wait for the ring: %w", err)
+		}
+		atomic.StoreUint32(r.waits, 0)
+		if err == nil && polled[1].Revents != 0 {
+			return nil
+		}
+		r.Ack(r.Written())
+		wake()
 	}
 }
 

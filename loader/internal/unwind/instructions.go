@@ -4,8 +4,11 @@ package unwind
 
 import (
 	"maps"
+	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"whodunit/loader/internal/unwind/image"
 )
 
 const (
@@ -45,6 +48,9 @@ func (w *walker) instructions(p *place) (caller, error) {
 		return caller{}, errNone
 	}
 	if begin := w.begin(p); begin != 0 {
+		if w.isPart(p) {
+			return caller{}, errNone
+		}
 		return w.atDepth(p, begin, 0)
 	}
 	for at, n, tried := (p.low+7)&^7, 0, 0; n < scanWords && tried < calledMax && !w.files.meter.exceeded; at, n = at+wordBytes, n+1 {
@@ -62,6 +68,12 @@ func (w *walker) instructions(p *place) (caller, error) {
 		}
 	}
 	return caller{}, errNone
+}
+
+// isPart reports whether the symbol is of a part of a function that the compiler moved away: it begins with the stack of the middle.
+func (w *walker) isPart(p *place) bool {
+	query := image.Query{Address: p.lookup}
+	return strings.Contains(p.loaded.names([]image.Query{query})[query].Name, ".cold")
 }
 
 // atDepth returns the caller of the function that begins there. returnAt is where its return address must lie; 0: that is not known.
@@ -83,10 +95,12 @@ func (w *walker) atDepth(p *place, begin, returnAt uint64) (caller, error) {
 	if !copied && w.beyond(p, home) {
 		return caller{}, errEnd
 	}
-	if returns, _, _ := w.isReturn(pc); !returns || state.inRegister != 0 || (returnAt != 0 && returnAt != home) {
+	returns, target, direct := w.isReturn(pc)
+	if !returns || state.inRegister != 0 || (returnAt != 0 && returnAt != home) {
 		return caller{}, errNone
 	}
 	found := caller{registers: p.registers, low: top + wordBytes, foundBy: FoundByInstructions}
+	found.guess = direct && target != begin && w.files.find(target) == p.module // that function may have jumped here at its end
 	for column, depth := range state.saved {
 		if value, ok := w.memory.Word(top - uint64(depth)); ok {
 			found.registers.Set(column, value)
@@ -105,21 +119,32 @@ type step struct {
 	state frameState
 }
 
-// follow returns the state of the function at the place's program counter. It fails if no way leads there, or if two ways differ.
-func (w *walker) follow(p *place, begin uint64) (state frameState, ok bool) {
-	if begin == p.pc {
-		return frameState{depthKnown: true}, true
-	}
+// follow returns the state of the function at the place's program counter. It fails if no way leads there, or if two ways lead anywhere with different
+// states: one of them is none, as what follows a call that does not return.
+func (w *walker) follow(p *place, begin uint64) (frameState, bool) {
 	code := codeOf{loaded: p.loaded, module: p.module}
-	seen := map[uint64]bool{}
+	seen := map[uint64]frameState{}
+	reached := func(at uint64, state *frameState) (again, agrees bool) {
+		known, again := seen[at]
+		if !again {
+			seen[at] = state.clone()
+		}
+		return again, !again || known.agrees(state)
+	}
 	for open := []step{{begin, frameState{depthKnown: true}}}; len(open) > 0; {
 		next := open[len(open)-1]
 		open = open[:len(open)-1]
-		for !seen[next.at] {
+		for {
 			if len(seen) == instructionsMax || w.followed == instructionsMaxOfStacks || w.files.meter.exceeded {
 				return frameState{}, false
 			}
-			seen[next.at] = true
+			again, agrees := reached(next.at, &next.state)
+			if !agrees {
+				return frameState{}, false
+			}
+			if again {
+				break
+			}
 			w.followed++
 			instruction, err := x86asm.Decode(code.at(next.at), 64)
 			if err != nil {
@@ -130,18 +155,6 @@ func (w *walker) follow(p *place, begin uint64) (state frameState, ok bool) {
 			if !next.state.after(&instruction) {
 				break
 			}
-			if next.at == p.pc && instruction.Op != x86asm.JMP {
-				if ok && !state.agrees(&next.state) {
-					return frameState{}, false
-				}
-				state, ok = next.state.clone(), true
-			}
-			if jumps && target == p.pc {
-				if ok && !state.agrees(&next.state) {
-					return frameState{}, false
-				}
-				state, ok = next.state.clone(), true
-			}
 			if jumps && target >= begin && target-begin < functionCodeMax {
 				open = append(open, step{target, next.state.clone()})
 			}
@@ -150,6 +163,7 @@ func (w *walker) follow(p *place, begin uint64) (state frameState, ok bool) {
 			}
 		}
 	}
+	state, ok := seen[p.pc]
 	return state, ok
 }
 

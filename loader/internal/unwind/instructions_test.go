@@ -4,9 +4,13 @@ package unwind
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/arch/x86/x86asm"
 
 	"whodunit/loader/internal/unwind/image/imagetest"
 )
@@ -68,6 +72,77 @@ func TestTheCallerIsWhereTheInstructionsHaveIt(t *testing.T) {
 				t.Errorf("%+v", stack.Frames)
 			}
 		})
+	}
+}
+
+// noMemory has nothing.
+type noMemory struct{}
+
+func (noMemory) Word(uint64) (uint64, bool) { return 0, true }
+
+// The instructions of functions that have tables say the same as these.
+func TestInstructionsAgreeWithTables(t *testing.T) {
+	const path = "/lib/x86_64-linux-gnu/libc.so.6"
+	const stackPointer, framePointer = 1 << 40, 1 << 44
+	file, err := os.Open(path)
+	if err != nil {
+		t.Skip(err)
+	}
+	library, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := library.Section(".text")
+	module := Module{Start: text.Addr, End: text.Addr + text.Size, Offset: text.Offset, File: FileID{Inode: 1}, Open: func() (File, error) { return file, nil }}
+	w := walker{crash: &Crash{}, convention: conventions[AMD64], files: &files{modules: []Module{module}, machine: elf.EM_X86_64, cache: &cache{}, meter: meter{
+		deadline: time.Now().Add(time.Hour), bytes: 1 << 40, reads: 1 << 40,
+	}}}
+	loaded := w.files.load(&module)
+	symbols, err := library.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	followed, known := 0, 0
+	for _, symbol := range symbols {
+		if elf.ST_TYPE(symbol.Info) != elf.STT_FUNC || symbol.Value < text.Addr {
+			continue
+		}
+		for pc := symbol.Value; pc < symbol.Value+min(symbol.Size, 400); {
+			code, ok := loaded.code(&module, pc+16, 16)
+			instruction, err := x86asm.Decode(code, 64)
+			if !ok || err != nil {
+				break
+			}
+			pc += uint64(instruction.Len)
+			if instruction.Op != x86asm.CALL {
+				continue
+			}
+			entry, err := loaded.image.Frame(loaded, pc-1)
+			if err != nil || entry.Begin != symbol.Value {
+				continue
+			}
+			row, err := entry.Row(pc - 1)
+			var registers Registers
+			registers.Set(7, stackPointer)
+			registers.Set(6, framePointer)
+			caller, _, stepErr := row.Step(&registers, 7, noMemory{})
+			frame, _ := caller.Get(7)
+			w.followed = 0
+			state, ok := w.follow(&place{pc: pc, loaded: loaded, module: &module}, symbol.Value)
+			known++
+			if err != nil || stepErr != nil || !ok {
+				continue
+			}
+			followed++
+			byStack, byBase := state.depthKnown && frame == uint64(stackPointer+state.depth+8), state.baseKnown && frame == uint64(framePointer+state.base+8)
+			if !byStack && !byBase {
+				t.Errorf("%s+%#x: the CFA is %#x, the instructions have %+v", symbol.Name, pc-symbol.Value, frame, state)
+			}
+		}
+	}
+	t.Logf("%d of %d places were followed", followed, known)
+	if followed < known*8/10 {
+		t.Errorf("only %d of %d places were followed", followed, known)
 	}
 }
 

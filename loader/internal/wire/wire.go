@@ -40,7 +40,15 @@ type Hello struct {
 	KernelRelease     string        `json:"kernel_release"`
 	ClockOffsetNs     int64         `json:"clock_offset_ns,string"`
 	RingBytes         uint64        `json:"ring_bytes"`
+	OriginKeysMax     int           `json:"origin_keys_max"` // keys of one origin that can be armed
 	Probes            []ProbeStatus `json:"probes"`
+	Stacks            Stacks        `json:"stacks"`
+}
+
+// Stacks says whether stacks of crashes are taken here, and what they lack.
+type Stacks struct {
+	Copied  string   `json:"copied"`  // when: "at the exit", "at the delivery" (of the signal), "off"
+	Missing []string `json:"missing"` // what has no names, or why there are no stacks, each with its remedy
 }
 
 // ProbeStatus is one hook. If it is not attached, Note says why and what is not reported; else it is nil.

@@ -7,6 +7,7 @@ import type { CrashReasonValue } from '../telemetry/semconv.ts';
 import { signalName } from '../verdict/signals.ts';
 import type { Cause, Verdict } from '../verdict/verdict.ts';
 import type { Crash, Death, Fault } from '../wire/event.ts';
+import { faultLabel } from '../words/labels.ts';
 import { duration } from '../words/units.ts';
 import { explainCrash } from './explain.ts';
 import type { Explanation } from './explanation.ts';
@@ -26,6 +27,7 @@ export interface CrashReport {
   readonly place: string | null;
   /** null: no stack was looked for. */
   readonly stack: Crash['state'] | null;
+  /** Of an abort, or of the fault before an exit. */
   readonly message: string | null;
   readonly stacktrace: string | null;
   readonly frames: readonly string[] | null;
@@ -71,6 +73,7 @@ function withoutCrash(death: Death, verdict: Verdict): CrashReport | null {
   if (crash === null) return null;
   if (verdict.cause !== 'exit') return crash.signo === verdict.signo ? whereItWas(crash) : null;
   if (fault === null || fault.tid !== crash.tid || fault.instruction_pointer !== crash.instruction_pointer) return null;
+  if (crash.frames[0]?.module === null) return null; // just-in-time code: its faults are how it checks for null
   return afterFault(death, crash, { ...verdict, signo: fault.signo, fault });
 }
 
@@ -98,6 +101,7 @@ function afterFault(death: Death, crash: Crash, verdict: Verdict & { readonly fa
   return {
     ...stack,
     reason: explanation?.reason ?? null,
+    message: faultLabel(verdict.fault.signo, verdict.fault.code, verdict.fault.address),
     words: `${explanation?.words ?? `a fault (${signalName(verdict.signo)})`}, ${duration(before)} before, which a handler took`,
     place: cutText(place, PLACE_CHARS_MAX),
     fingerprint: fingerprintOf(facts.frames),

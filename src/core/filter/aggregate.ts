@@ -15,7 +15,7 @@ export const SERVICES_MAX = 1024;
 /** Maximum number of senders that one summary names; terminations by further ones are in its count. */
 export const SENDERS_MAX = 10;
 
-/** One termination that passed the filter. */
+/** What counters and summaries need of one termination. */
 export interface Candidate {
   /** The service: terminations with the same key share a minute. */
   readonly key: string;
@@ -28,6 +28,7 @@ export interface Candidate {
   /** The name of the process that sent the signal. null: none, or not known. */
   readonly sender: string | null;
   readonly severity: { readonly number: number; readonly text: string };
+  /** The part of the victim's resource that they have. A record has the whole resource. */
   readonly resource: Attributes;
 }
 
@@ -91,6 +92,8 @@ export class CrashLoops {
   /** Minutes that are over, while totals of the kernel may still arrive. */
   #late: Minute[] = [];
   #closed: Aggregate[] = [];
+  /** So that an aggregate that has not changed is the same object in stored form. */
+  readonly #stored = new WeakMap<Aggregate, StoredAggregate>();
 
   /** `limit`: records of one service per minute. `before`: the result of open() in the previous run; it is due at once. */
   constructor(limit: number, before: readonly StoredAggregate[] = []) {
@@ -98,13 +101,19 @@ export class CrashLoops {
     this.#closed = before.map(restored);
   }
 
-  /** The aggregates that due() has not returned yet, in stored form. */
+  /** The aggregates that due() has not returned yet, in stored form: one that has not changed since is the same object. */
   open(): StoredAggregate[] {
     const minutes = this.#minutes.members().map(({ value }) => value);
     const aggregates = [...this.#late, ...minutes].flatMap(({ aggregated }) =>
       aggregated === null ? [] : [aggregated],
     );
-    return [...this.#closed, ...aggregates].map(stored);
+    return [...this.#closed, ...aggregates].map((one) => this.#storedForm(one));
+  }
+
+  #storedForm(one: Aggregate): StoredAggregate {
+    const form = this.#stored.get(one) ?? stored(one);
+    this.#stored.set(one, form);
+    return form;
   }
 
   /** True if nothing is aggregated and no minute is open: due() has nothing to return. */

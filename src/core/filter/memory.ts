@@ -2,6 +2,7 @@
 // Bounded memories of earlier terminations: which were seen (to drop duplicates), the latest ones, and how often each service terminated
 // recently. Time is an argument.
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
+import type { Actor } from '../wire/event.ts';
 
 /**
  * A set that remembers at least its last `limit` members, and at most twice as many. It has two generations, because deleting members one
@@ -47,6 +48,37 @@ export class Last<T> {
   members(): readonly T[] {
     return this.#members.members().map(({ value }) => value);
   }
+}
+
+/** Terminations that are remembered for those that follow from them. */
+const ENDINGS_MAX = 1024;
+
+/** How a process ended. */
+export interface Ending {
+  /** null: it has no record of its own. */
+  readonly uid: string | null;
+  /** A clause: core/words/sentence.ts, ending(). */
+  readonly words: string;
+}
+
+/** How the last processes of each origin ended. */
+export class Endings {
+  readonly #endings = new FairMap<Ending>(ENDINGS_MAX);
+
+  add(process: Process, origin: OriginKey, ending: Ending): void {
+    this.#endings.set(keyOf(process), origin, ending);
+  }
+
+  /** null: it has not ended, or that is not known. */
+  of(process: Process): Ending | null {
+    return this.#endings.get(keyOf(process)) ?? null;
+  }
+}
+
+type Process = Pick<Actor, 'pid' | 'start_boottime_ns'>;
+
+function keyOf({ pid, start_boottime_ns: startNs }: Process): string {
+  return `${pid}/${startNs}`;
 }
 
 export const RECENT_WINDOW_NS = 600_000_000_000n;

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
-import type { Death, Repeat } from '../wire/event.ts';
+import type { Death, Hello, Repeat } from '../wire/event.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
 import type { Rule, Subject } from './rules.ts';
 
 /** How long a key of filtered terminations is armed: then one is received again, and the rules decide again. */
 const ARMED_NS = 60_000_000_000n;
-/** Keys that are known at once, and those of one origin: no user takes the places of another. */
+/** Keys that are known at once. */
 export const KEYS_MAX = 1024;
-export const ORIGIN_KEYS_MAX = 128;
 
 /** What the terminations with one key count as. */
-export interface Meaning extends Omit<Candidate, 'key' | 'endedNs'> {
+export interface Meaning extends Omit<Candidate, 'endedNs'> {
   readonly as: Repeat['as'];
-  /** `key` of a candidate. */
-  readonly service: string;
-  readonly errorType: string;
+  /** null: no error. */
+  readonly errorType: string | null;
   /** They are counted in the metric. */
   readonly metric: boolean;
 }
@@ -58,22 +56,24 @@ interface Known {
   readonly id: bigint | null;
   readonly total: bigint;
   readonly lastNs: bigint;
+  readonly stored: StoredRepeat;
 }
 
 export class Repeats {
   readonly #known = new Map<string, Known>();
   #requests: ArmRequest[] = [];
+  /** Keys of one origin: the loader arms no more. */
+  #originKeysMax = 0;
 
   /** `before`: what the previous run stored. */
   constructor(before: readonly StoredRepeat[] = []) {
     for (const { key, id, total, ...same } of before)
-      this.#known.set(key, {
-        ...same,
-        untilNs: 0n,
-        id: id === null ? null : BigInt(id),
-        total: BigInt(total),
-        lastNs: 0n,
-      });
+      this.#know(key, { ...same, untilNs: 0n, id: id === null ? null : BigInt(id), total: BigInt(total), lastNs: 0n });
+  }
+
+  /** A loader that arms at most so many keys of one origin: no user takes the places of another. */
+  greet({ origin_keys_max }: Pick<Hello, 'origin_keys_max'>): void {
+    this.#originKeysMax = origin_keys_max;
   }
 
   /** Whether the key was armed when the process terminated: then the kernel had a reason to report it. */
@@ -97,7 +97,7 @@ export class Repeats {
     const origin = `${uid}/${cgroup}`;
     if (same === null && !this.#hasRoom(origin, bootId)) return;
     const { id, total, lastNs } = same ?? { id: null, total: 0n, lastNs: 0n };
-    this.#known.set(repeat.key, { origin, bootId, meaning, untilNs, id, total, lastNs });
+    this.#know(repeat.key, { origin, bootId, meaning, untilNs, id, total, lastNs });
     this.#requests.push({ key: repeat.key, as: meaning.as, untilNs });
   }
 
@@ -108,9 +108,7 @@ export class Repeats {
     const ours = known?.bootId === bootId ? known : undefined;
     const before = ours?.id === id ? ours : { total: 0n, lastNs: 0n };
     const count = total > before.total ? Number(total - before.total) : 0;
-    if (ours !== undefined && count > 0) {
-      this.#known.set(key, { ...ours, id, total, lastNs });
-    }
+    if (ours !== undefined && count > 0) this.#know(key, { ...ours, id, total, lastNs });
     return { count, firstNs: before.lastNs || firstNs, lastNs, meaning: ours?.meaning ?? null };
   }
 
@@ -129,11 +127,15 @@ export class Repeats {
     return requests;
   }
 
-  /** Every key, in the form in which it is stored. */
+  /** Every key, in the form in which it is stored: one that has not changed since is the same object. */
   stored(): readonly StoredRepeat[] {
-    return [...this.#known].map(([key, { origin, bootId, id, total, meaning }]) => {
-      return { key, origin, bootId, id: id === null ? null : String(id), total: String(total), meaning };
-    });
+    return [...this.#known.values()].map(({ stored }) => stored);
+  }
+
+  #know(key: string, known: Omit<Known, 'stored'>): void {
+    const { origin, bootId, id, total, meaning } = known;
+    const stored = { key, origin, bootId, id: id === null ? null : String(id), total: String(total), meaning };
+    this.#known.set(key, { ...known, stored });
   }
 
   /** Whether another key of this origin has a place. Keys of an earlier boot, and those that the loader did not arm, make room. */
@@ -143,9 +145,9 @@ export class Repeats {
       if (known.bootId !== bootId) this.#known.delete(key);
       else if (known.origin === origin) same += 1;
     }
-    if (same < ORIGIN_KEYS_MAX && this.#known.size < KEYS_MAX) return true;
+    if (same < this.#originKeysMax && this.#known.size < KEYS_MAX) return true;
     const unused = [...this.#known].find(
-      ([, known]) => known.id === null && (same < ORIGIN_KEYS_MAX || known.origin === origin),
+      ([, known]) => known.id === null && (same < this.#originKeysMax || known.origin === origin),
     );
     return unused !== undefined && this.#known.delete(unused[0]);
   }

@@ -212,7 +212,7 @@ function certain(conditions: readonly Condition[], subject: Subject, key: Repeat
 // What a key decides: it has the status, the cgroup, the user, the executable's inode and a hash of the claims (struct repeat_key).
 const always: Condition['isCertain'] = () => true;
 const never: Condition['isCertain'] = () => false;
-/** An exit has one cause, whatever came before; a signal's depends on how it was sent. */
+/** An exit has one cause, whatever came before; with code 0, a key is only armed where that holds. A signal's depends on how it was sent. */
 const isExit: Condition['isCertain'] = ({ signo }) => signo === 0;
 const hasFile: Condition['isCertain'] = (_, key) => key.file;
 /** A process that claims no service is named after its unit, its container or its executable. */
@@ -236,7 +236,7 @@ function codesIn(value: number | string): number[] {
 
 const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
 
-const EXIT_ZERO: RuleText = { name: 'exit code 0', exit_code: 0, action: 'ignore' };
+const EXIT_ZERO: RuleText = { name: 'exit code 0', cause: 'exit', exit_code: 0, action: 'ignore' };
 /** The names of services that have no name of their own. */
 const UNNAMED = 'unknown_service*';
 
@@ -262,7 +262,7 @@ const BUILT_IN = builtIn([
     ],
     action: 'report',
   },
-  // The remaining causes: an exit code other than 0, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
+  // The remaining causes: an exit, graceful or not, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
   { name: 'container process', container: '*', action: 'report' },
   // Podman and Docker without root. Any user can choose such a name: it is no container's, but may ask for records of its own processes.
   {

@@ -73,6 +73,8 @@ export interface Identities {
   readonly victim: VictimIdentity;
   /** null: the verdict names no process as the sender. */
   readonly sender: Identity | null;
+  /** null: the verdict names no process that made the kernel send the signal. */
+  readonly trigger: Identity | null;
   /** null: there is no sender, or its program is not known for a role. */
   readonly role: Role | null;
 }
@@ -81,7 +83,8 @@ export interface Identities {
 export function identify(death: Death, verdict: Verdict, host: Host, mode: ArgumentsMode): Identities {
   const victim = victimOf(death, host, mode);
   const sender = verdict.sender === null ? null : identityOf(verdict.sender, host, mode);
-  return { victim, sender, role: sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0) };
+  const trigger = verdict.trigger === null ? null : identityOf(verdict.trigger.task, host, mode);
+  return { victim, sender, trigger, role: sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0) };
 }
 
 function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {

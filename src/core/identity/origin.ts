@@ -44,10 +44,10 @@ export function originOf({ origin, process }: Pick<Death, 'origin' | 'process'>)
 /** The path down to the outermost component that does not only group, and that root made. Empty: the root cgroup. null: not known. */
 function placeOf(cgroup: string | null, claimed: number): string | null {
   if (cgroup === null || !cgroup.startsWith('/')) return null;
-  const [, ...names] = cgroup.split('/');
-  const byRoot = names.slice(0, Math.max(namesByRoot(cgroup.split('/'), claimed) - 1, 0));
-  const end = byRoot.findIndex(isOrigin);
-  return (end === -1 ? byRoot : byRoot.slice(0, end + 1)).map((name) => `/${name}`).join('');
+  const segments = cgroup.split('/');
+  const byRoot = segments.slice(0, namesByRoot(segments, claimed));
+  const end = byRoot.findIndex((name, index) => index > 0 && isOrigin(name));
+  return (end === -1 ? byRoot : byRoot.slice(0, end + 1)).join('/');
 }
 
 function isOrigin(name: string): boolean {

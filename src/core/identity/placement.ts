@@ -27,6 +27,8 @@ const BY_PARENT: Readonly<Record<string, RegExp>> = {
   buildkit: /^([a-z0-9]{25})$/,
   garden: /^([0-9a-f-]{20,64})$/,
 };
+/** The shortest of these forms. */
+const CONTAINER_ID_CHARS_MIN = 20;
 const LXC_SEGMENT = /^lxc\.payload\.(.+)$/;
 const LXC_DIRECTORIES: ReadonlySet<string> = new Set(['lxc', 'lxc.payload']);
 const MACHINES = 'machine.slice';
@@ -101,6 +103,7 @@ export function isContained({ containerId, containerName }: Placement): boolean 
 }
 
 function containerIdOf(segment: string, above: string): string | null {
+  if (segment.length < CONTAINER_ID_CHARS_MIN) return null;
   const scope = above.endsWith('.slice') ? CONTAINER_SCOPE.exec(segment) : null;
   const own = scope ?? CONTAINER_SEGMENT.exec(segment) ?? FARGATE_SEGMENT.exec(segment);
   return own?.[1] ?? BY_PARENT[above]?.exec(segment)?.[1] ?? null;

@@ -3,6 +3,8 @@
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { CrashReport } from '../crash/crash.ts';
+import type { CrashHistory } from '../crash/history.ts';
+import type { Ending } from '../filter/memory.ts';
 import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
 import type { Memory } from '../identity/memory.ts';
@@ -32,6 +34,10 @@ export interface RecordInput {
   readonly resource: Attributes;
   /** null: it did not crash. */
   readonly crash: CrashReport | null;
+  /** How the process that triggered it had ended. null: not known. */
+  readonly before: Ending | null;
+  /** null: its place is not known. */
+  readonly crashHistory: CrashHistory | null;
   /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
   /** Time at which the service read the event, ns since 1970. */
@@ -54,7 +60,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning, crash, stop)),
+    body: visible(sentence(verdict, identities, meaning, crash, stop, input.before?.words)),
     attributes: recordAttributes(input, meaning, stop) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
@@ -116,10 +122,13 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...signalAttributes(verdict),
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
+    ...triggerAttributes(identities.trigger),
+    [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
     ...crashAttributes(crash),
+    ...historyAttributes(input.crashHistory),
     ...oomAttributes(verdict),
   ]);
 }
@@ -174,6 +183,17 @@ function senderAttributes(sender: Identity | null): Pair[] {
   ];
 }
 
+function triggerAttributes(trigger: Identity | null): Pair[] {
+  if (trigger === null) return [];
+  return [
+    [semconv.TRIGGER_PID, trigger.pid],
+    [semconv.TRIGGER_EXECUTABLE_NAME, trigger.name],
+    [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
+    [semconv.TRIGGER_USER_ID, trigger.user.uid],
+    [semconv.TRIGGER_USER_NAME, trigger.user.name],
+  ];
+}
+
 function memoryAttributes(memory: Memory | null): Pair[] {
   if (memory === null) return [];
   return [
@@ -213,6 +233,14 @@ function crashAttributes(crash: CrashReport | null): Pair[] {
     [semconv.CRASH_FINGERPRINT, crash.fingerprint],
     [semconv.CRASH_STACK, crash.stack],
     [semconv.CRASH_FRAMES, crash.frames],
+  ];
+}
+
+function historyAttributes(history: CrashHistory | null): Pair[] {
+  if (history === null) return [];
+  return [
+    [semconv.CRASH_COUNT, history.count],
+    [semconv.CRASH_FIRST_SEEN, isoTime(history.firstNs)],
   ];
 }
 

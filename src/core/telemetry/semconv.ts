@@ -86,6 +86,12 @@ export const SIGNAL_CODE = 'whodunit.signal.code';
 export const SIGNAL_DISPOSITION = 'whodunit.signal.disposition';
 export const SIGNAL_TIME_TO_EXIT = 'whodunit.signal.time_to_exit';
 export const SENDER_KIND = 'whodunit.sender.kind';
+export const TRIGGER_PID = 'whodunit.trigger.pid';
+export const TRIGGER_EXECUTABLE_NAME = 'whodunit.trigger.executable.name';
+export const TRIGGER_COMMAND_LINE = 'whodunit.trigger.command_line';
+export const TRIGGER_USER_ID = 'whodunit.trigger.user.id';
+export const TRIGGER_USER_NAME = 'whodunit.trigger.user.name';
+export const TRIGGER_TERMINATION_UID = 'whodunit.trigger.termination.uid';
 export const SENDER_PID = 'whodunit.sender.pid';
 export const SENDER_NAME = 'whodunit.sender.name';
 export const SENDER_TITLE = 'whodunit.sender.title';
@@ -117,6 +123,8 @@ export const CRASH_REASON = 'whodunit.crash.reason';
 export const CRASH_EXPLANATION = 'whodunit.crash.explanation';
 export const CRASH_PLACE = 'whodunit.crash.place';
 export const CRASH_FINGERPRINT = 'whodunit.crash.fingerprint';
+export const CRASH_COUNT = 'whodunit.crash.count';
+export const CRASH_FIRST_SEEN = 'whodunit.crash.first_seen';
 export const CRASH_STACK = 'whodunit.crash.stack';
 export const CRASH_FRAMES = 'whodunit.crash.frames';
 export const OOM_SCOPE = 'whodunit.oom.scope';
@@ -144,6 +152,7 @@ export const LIMIT = 'whodunit.limit';
 
 export const CAUSE_VALUES = [
   'exit',
+  'graceful_stop',
   'fault',
   'abort',
   'self_signal',

@@ -4,11 +4,12 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { hrTime, SECOND_NS } from '../time.ts';
-import { LOG_RECORD_UID, PROCESS_EXECUTABLE_NAME } from './semconv.ts';
+import { ERROR_TYPE, LOG_RECORD_UID, PROCESS_EXECUTABLE_NAME } from './semconv.ts';
 import { uidOf } from './uid.ts';
 
-// SpanKind.INTERNAL and SpanStatusCode.ERROR of @opentelemetry/api, which core does not import.
+// SpanKind.INTERNAL, SpanStatusCode.UNSET and ERROR of @opentelemetry/api, which core does not import.
 const INTERNAL = 0;
+const UNSET = 0;
 const ERROR = 2;
 const SAMPLED = 1;
 const SPAN_ID_CHARS = 16;
@@ -43,7 +44,8 @@ export function buildSpan(record: ReadableLogRecord, startNs: bigint): ReadableS
     endTime: record.hrTime,
     duration: hrTime(length),
     ended: true,
-    status: { code: ERROR, message: String(record.body) },
+    status:
+      record.attributes[ERROR_TYPE] === undefined ? { code: UNSET } : { code: ERROR, message: String(record.body) },
     attributes: record.attributes as ReadableSpan['attributes'],
     resource: record.resource,
     instrumentationScope: record.instrumentationScope,

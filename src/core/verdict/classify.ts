@@ -6,9 +6,10 @@ import { causeOf } from './causes.ts';
 import { ignoredEvidence, otherEvidence, type Request, stackEvidence } from './evidence.ts';
 import { type Facts, factsOf } from './facts.ts';
 import * as frames from './frames.ts';
-import { isVictim, requestOriginOf, wasHandled } from './origin.ts';
+import { isGracefulStop, isVictim, requestOriginOf, wasHandled } from './origin.ts';
 import { decodeStatus, signalName } from './signals.ts';
 import { syscallName } from './syscalls.ts';
+import { triggerEvidence, triggerOf } from './trigger.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
 
 /** The verdict on a termination. Pure; never throws. */
@@ -31,6 +32,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
   const { death, signo, signal } = facts;
   const rule = causeOf(facts);
   const { cause } = rule;
+  const trigger = triggerOf(cause, signal, death);
   const fault = cause === 'fault' || cause === 'seccomp' ? (facts.fault ?? handledFault(death, signo)) : null;
   return {
     cause,
@@ -42,6 +44,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     signal,
     disposition: facts.raisedAgain ? 'handled' : 'default',
     ...senderOf(rule.sender ?? facts.origin, signal),
+    trigger,
     fault,
     refusedCall: cause === 'seccomp' ? callOf(fault) : null,
     oomScope: cause === 'oom_kill' ? oomScope(death, signal) : null,
@@ -49,6 +52,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     thread: firstThread(fault, signal, death),
     evidence: [
       ...rule.evidence(facts),
+      ...triggerEvidence(trigger, signal),
       ...stackEvidence(signal),
       ...ignoredEvidence(facts.ignored),
       ...otherEvidence(death, signo, cause, signal === death.request ? null : requestOf(death)),
@@ -58,11 +62,15 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
 
 function exited(death: Death, exitCode: number): Verdict {
   const request = requestOf(death);
-  const handled = request !== null && wasHandled(request.signal, death.time_ns) ? request : null;
+  const isAnswer = (signal: Signal) =>
+    exitCode === 0 ? isGracefulStop(signal, death) : wasHandled(signal, death.time_ns);
+  const handled = request !== null && isAnswer(request.signal) ? request : null;
   const signal = handled?.signal ?? null;
+  const cause = exitCode === 0 && handled !== null ? 'graceful_stop' : 'exit';
+  const trigger = triggerOf(null, signal, death);
   return {
-    cause: 'exit',
-    errorType: String(exitCode),
+    cause,
+    errorType: exitCode === 0 ? null : String(exitCode),
     signo: 0,
     exitCode,
     coreDumped: false,
@@ -70,12 +78,17 @@ function exited(death: Death, exitCode: number): Verdict {
     signal,
     disposition: handled === null ? null : 'handled',
     ...senderOf(handled?.origin ?? null, signal),
+    trigger,
     fault: null,
     refusedCall: null,
     oomScope: null,
     oom: null,
     thread: null,
-    evidence: [`it exited with code ${exitCode}`, ...otherEvidence(death, 0, 'exit', request)],
+    evidence: [
+      `it exited with code ${exitCode}`,
+      ...otherEvidence(death, 0, cause, request),
+      ...triggerEvidence(trigger, signal),
+    ],
   };
 }
 

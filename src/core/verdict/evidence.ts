@@ -24,7 +24,7 @@ export interface Request {
 export function otherEvidence(death: Death, signo: number, cause: Cause, request: Request | null): string[] {
   const lines: string[] = [];
   const { fault, handled_fault: handled } = death;
-  if (request !== null) lines.push(requestEvidence(request, death));
+  if (request !== null) lines.push(requestEvidence(request, death, signo));
   if (fault !== null && fault.signo !== signo) {
     lines.push(
       ...faultEvidence(fault, signo === SIGKILL ? 'came first; SIGKILL interrupted the core dump' : 'came first'),
@@ -40,20 +40,22 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
   return lines;
 }
 
-function requestEvidence({ signal, origin }: Request, death: Death): string {
+function requestEvidence({ signal, origin }: Request, death: Death, signo: number): string {
   const what = notificationOf(signal);
   const kernel = ` from the kernel${what === null ? '' : ` (${what})`}`;
   const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel, unknown: '' }[origin];
   const seconds = Number(death.time_ns - signal.time_ns) / 1e9;
-  return `${signalName(signal.signo)}${by} ${handlingOf(signal)}, ${seconds.toFixed(3)} s before the termination`;
+  return `${signalName(signal.signo)}${by} ${handlingOf(signal, signo === SIGKILL)}, ${seconds.toFixed(3)} s before the termination`;
 }
 
-/** Default action but no termination: it was blocked, or ignored for an init (sig_task_ignored in kernel/signal.c). */
-function handlingOf({ action, result }: Signal): string {
+/**
+ * Default action but no termination: it was blocked, or ignored for an init (sig_task_ignored in kernel/signal.c). Only SIGKILL terminates a
+ * process that is stopped (SIGSTOP), so that another signal may have waited for that reason.
+ */
+function handlingOf({ action, result }: Signal, byKill: boolean): string {
   if (action !== 'default') return `was ${action}`;
-  return result === RESULT_IGNORED
-    ? 'was ignored: the process is the init of a pid namespace and has no handler'
-    : 'was blocked';
+  if (result === RESULT_IGNORED) return 'was ignored: the process is the init of a pid namespace and has no handler';
+  return byKill ? 'was blocked, or came while it was stopped' : 'was blocked';
 }
 
 /** An ignored signal with the fatal number, if no other signal is known. */

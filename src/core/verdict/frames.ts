@@ -49,6 +49,10 @@ export const HANGUP: Frames = new Set([
   'tty_vhangup',
   'tty_vhangup_session',
 ]);
+/** drivers/tty/pty.c, tty_io.c: the last descriptor of the master was closed, or vhangup(2) was called. */
+export const TERMINAL_CLOSED: Frames = new Set(['pty_close', 'tty_release', 'tty_vhangup_self', 'ksys_vhangup']);
+/** drivers/tty/tty_jobctrl.c: the leader of the session exits. */
+export const SESSION_END: Frames = new Set(['disassociate_ctty']);
 /** kernel/exit.c: SIGHUP to a stopped process group that became orphaned; no terminal hung up. */
 export const ORPHANED: Frames = new Set(['kill_orphaned_pgrp']);
 /** drivers/tty/n_tty.c */

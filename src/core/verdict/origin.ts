@@ -4,7 +4,7 @@
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { callThatSent, isCodeOfCall } from './calls.ts';
 import { HANGUP, has } from './frames.ts';
-import { TERMINATION_REQUESTS } from './signals.ts';
+import { SIGQUIT, STOP_REQUESTS, TERMINATION_REQUESTS } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
@@ -40,6 +40,30 @@ export function isRaisedAgain(signal: Signal, death: Death): boolean {
   const { request, handled_fault: fault } = death;
   if (request === null || request.signo !== signal.signo || !wasHandled(request, signal.time_ns)) return false;
   return fault?.signo !== signal.signo || fault.time_ns <= request.time_ns; // otherwise a later fault is the cause
+}
+
+/** Java virtual machines print their threads on SIGQUIT, and go on. */
+const PRINTS_ON_SIGQUIT = /(?:^|\/)java$/;
+
+/**
+ * Whether an exit with code 0 answers this request: of another process, handled, and recently enough (`bpf/graceful_stop.h`). SIGHUP and
+ * SIGABRT may also ask for a reload or a dump, so an exit must follow sooner.
+ */
+export function isGracefulStop(request: Signal, death: Death): boolean {
+  const { signo, action, time_ns: timeNs } = request;
+  const origin = requestOriginOf(request, death);
+  if (action !== 'handled' || origin === 'self' || origin === 'kernel') return false;
+  if (signo === SIGQUIT && printsOnSigquit(death.process)) return false;
+  return death.time_ns - timeNs <= (STOP_REQUESTS.has(signo) ? REQUEST_GRACE_NS : RERAISE_NS);
+}
+
+/** Whether all terminations with the repeat key of this graceful stop are such: the key has the code of the request, but not its signal. */
+export function isCertainStop({ request, process }: Death): boolean {
+  return request !== null && isCodeOfCall(request.code) && !printsOnSigquit(process);
+}
+
+function printsOnSigquit({ exe, comm }: Death['process']): boolean {
+  return PRINTS_ON_SIGQUIT.test(exe ?? comm);
 }
 
 /** Whether the process handled the request, and recently enough for an action at `timeNs` to be its consequence. */

@@ -35,6 +35,9 @@ export const SIGNAL_MAX = 64;
 /** Signals that ask a process to terminate, and that it can handle. */
 export const TERMINATION_REQUESTS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
 
+/** Those of them that no program takes for a request to reload. */
+export const STOP_REQUESTS: ReadonlySet<number> = new Set([SIGINT, SIGQUIT, SIGTERM]);
+
 /** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is not a signal. */
 export function signalName(signo: number): string {
   const name = NAMES[signo];

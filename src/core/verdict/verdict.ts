@@ -7,10 +7,16 @@ export type Cause = CauseValue;
 export type SenderKind = SenderKindValue;
 export type OomScope = OomScopeValue;
 
+/** The process whose act made the kernel send the signal, and the act. */
+export interface Trigger {
+  readonly act: 'closed_terminal' | 'session_ended' | 'parent_ended' | 'thread_ended';
+  readonly task: Actor;
+}
+
 export interface Verdict {
   readonly cause: Cause;
-  /** `error.type`: the signal's name, `oom_kill`, or the exit code. */
-  readonly errorType: string;
+  /** `error.type`: the signal's name, `oom_kill`, or the exit code. null: no error. */
+  readonly errorType: string | null;
   /** 0: the process exited. */
   readonly signo: number;
   /** null: a signal terminated the process. */
@@ -29,6 +35,8 @@ export interface Verdict {
   readonly senderKind: SenderKind | null;
   /** Set only if `senderKind` is `process`. */
   readonly sender: Actor | null;
+  /** null: none, or not known. */
+  readonly trigger: Trigger | null;
   /** Set only if the cause is `fault` or `seccomp` and the fault was recorded. */
   readonly fault: Fault | null;
   /** The system call that seccomp refused. null: another cause, or not known. */

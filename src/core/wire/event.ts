@@ -2,26 +2,7 @@
 // The messages of the loader, as schemas from which the types are derived. docs/wire.md defines names and meanings; fields have the same
 // names here. wire.ts handles lines, versions and bytes; core/verdict/ interprets the facts.
 import * as z from 'zod/mini';
-
-/** A 64-bit value: a decimal string on the wire, a bigint here. */
-const u64 = z.pipe(
-  z.string().check(z.regex(/^\d{1,20}$/)),
-  z.transform((text: string) => BigInt(text)),
-);
-/** CLOCK_REALTIME − CLOCK_BOOTTIME in ns. Negative if the clock is set to 1970 or earlier. */
-const i64 = z.pipe(
-  z.string().check(z.regex(/^-?\d{1,19}$/)),
-  z.transform((text: string) => BigInt(text)),
-);
-const hex = z.string().check(z.regex(/^0x[0-9a-fA-F]{1,16}$/));
-const int = z.int();
-const text = z.string();
-const flag = z.boolean();
-
-/** Like z.object() of zod/mini, but compiled if the runtime allows it, which is three times as fast. */
-function object<Shape extends z.core.$ZodShape>(shape: Shape): z.core.$ZodObject<Shape, z.core.$strip> {
-  return new z.core.$ZodObjectJIT({ type: 'object', shape }) as z.core.$ZodObject<Shape, z.core.$strip>;
-}
+import { flag, hex, i64, int, object, text, u64 } from './values.ts';
 
 const ancestor = object({ pid: int, comm: text });
 export type Ancestor = z.output<typeof ancestor>;
@@ -270,7 +251,11 @@ export const helloSchema = object({
   kernel_release: text,
   clock_offset_ns: i64,
   ring_bytes: int,
+  /** Keys of one origin that can be armed. Absent in lines of older loaders, which arm none. */
+  origin_keys_max: z._default(int, 0),
   probes: z.array(probe),
+  /** Whether stacks of crashes are copied, and what they lack. null: not known. Absent in lines of older loaders. */
+  stacks: z._default(z.nullable(object({ copied: text, missing: z.array(text) })), null),
 });
 export type Hello = z.output<typeof helloSchema>;
 

@@ -18,6 +18,10 @@ export interface ExitCodeTable {
   readonly codes: Readonly<Record<number, string>>;
 }
 
+/** Code 0 has no meaning of its own in any program. */
+export const SUCCESS =
+  '0: success. It has a record only if another process had asked it to stop (whodunit.cause: graceful_stop).';
+
 /** Shells return 128 + n if signal n terminated their child. Programs that handle a signal to clean up often do the same. */
 export const SIGNAL_BASE = 128;
 export const SIGNAL_BASE_SOURCE = 'POSIX.1-2024, Shell Command Language, 2.8.2 Exit Status for Commands';

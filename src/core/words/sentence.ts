@@ -19,23 +19,44 @@ export interface CrashClause {
 
 /**
  * The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. `stop`: what it means
- * that this sender stopped it; null: nothing more.
+ * that this sender stopped it; null: nothing more. `before`: how the process that triggered it had ended (ending()); null: not known.
  */
 export function sentence(
   verdict: Verdict,
-  { victim, sender }: Identities,
+  identities: Identities,
   meaning: string | null,
   crash: CrashClause | null,
   stop: string | null = null,
+  before: string | null = null,
 ): string {
+  const { victim } = identities;
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
-  const { what, reason } = withCrash(
-    partsOf(verdict, victim, sender === null ? null : senderLabel(sender), meaning),
-    crash,
-  );
-  const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${stop === null ? '' : `: ${stop}`}.`;
+  const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
+  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}`;
+  const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
   return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
+}
+
+/** How it ended, as a clause: `was killed by SIGKILL, sent by bash (pid 99, root)`. */
+export function ending(verdict: Verdict, identities: Identities): string {
+  const { what, reason = '' } = partsOf(verdict, identities.victim, labelsOf(identities), null);
+  return `${what}${reason}`;
+}
+
+/** How the other processes are named. */
+interface Labels {
+  /** null: no process sent the signal, or not known. */
+  readonly sender: string | null;
+  /** null: no process made the kernel send it, or not known. */
+  readonly trigger: string | null;
+}
+
+function labelsOf({ sender, trigger }: Identities): Labels {
+  return {
+    sender: sender === null ? null : senderLabel(sender),
+    trigger: trigger === null ? null : senderLabel(trigger),
+  };
 }
 
 /** Ancestors of the sender in a sentence. `whodunit.sender.ancestors` has all. */
@@ -65,11 +86,14 @@ interface Parts {
   readonly reason?: string;
 }
 
-function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning: string | null): Parts {
+function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: string | null): Parts {
+  const { sender } = labels;
   const signal = signalName(verdict.signo);
   switch (verdict.cause) {
     case 'exit':
-      return exitParts(verdict, sender, meaning);
+      return exitParts(verdict, labels, meaning);
+    case 'graceful_stop':
+      return { what: 'stopped gracefully', reason: `: it exited with code 0${afterRequest(verdict, labels)}` };
     case 'fault':
       return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
@@ -93,13 +117,17 @@ function partsOf(verdict: Verdict, victim: Named, sender: string | null, meaning
         ...meaningOf(verdict),
       };
     case 'broken_pipe':
+      return { what: `was terminated by ${signal}`, ...meaningOf(verdict) };
     case 'hangup':
+      return verdict.trigger === null
+        ? { what: `was terminated by ${signal}`, ...meaningOf(verdict) }
+        : { what: `was terminated by ${signal}`, reason: `: ${actLabel(verdict, labels.trigger)}` };
     case 'timer':
       return { what: `was terminated by ${signal}`, ...meaningOf(verdict) };
     case 'terminal':
       return { what: `was interrupted from its terminal with ${signal}${keyLabel(verdict.signo)}` };
     case 'parent_death':
-      return { what: `was killed by ${signal}`, reason: `: ${parentLabel(verdict)} (PR_SET_PDEATHSIG)` };
+      return { what: `was killed by ${signal}`, reason: `: ${actLabel(verdict, labels.trigger)}` };
     case 'namespace_exit':
       return { what: `was killed by ${signal}`, ...meaningOf(verdict) };
     case 'kernel':
@@ -123,9 +151,20 @@ function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
   return { what, reason: reason ? `${reason}, ${text}` : `: ${text}` };
 }
 
-/** PR_SET_PDEATHSIG comes when the thread ends that started the process, even if its own process goes on. */
-function parentLabel({ signal }: Verdict): string {
-  return signal?.sender.process_lives ? 'the thread of its parent that started it ended' : 'its parent terminated';
+/** What made the kernel send the signal. PR_SET_PDEATHSIG comes when the thread ends that started the process, even if its own process goes on. */
+function actLabel({ cause, trigger }: Verdict, name: string | null): string {
+  switch (trigger?.act) {
+    case 'closed_terminal':
+      return `its terminal was closed by ${name}`;
+    case 'session_ended':
+      return `the leader of its session, ${name}, terminated`;
+    case 'thread_ended':
+      return `the thread of its parent, ${name}, that started it ended (PR_SET_PDEATHSIG)`;
+    case 'parent_ended':
+      return `its parent, ${name}, terminated (PR_SET_PDEATHSIG)`;
+    case undefined:
+      return cause === 'parent_death' ? 'its parent terminated (PR_SET_PDEATHSIG)' : 'its terminal was closed';
+  }
 }
 
 function kernelParts({ signal }: Verdict, name: string): Parts {
@@ -134,15 +173,18 @@ function kernelParts({ signal }: Verdict, name: string): Parts {
   return notification === null ? { what } : { what, reason: `: ${notification}` };
 }
 
-function exitParts(
-  { exitCode, signal, signalToExitNs }: Verdict,
-  sender: string | null,
-  meaning: string | null,
-): Parts {
-  const what = `exited with code ${exitCode}`;
-  if (signal === null || signalToExitNs === null) return { what: meaning === null ? what : `${what} (${meaning})` };
-  const by = sender === null ? '' : `, sent by ${sender}`;
-  return { what, reason: `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}` };
+function exitParts(verdict: Verdict, labels: Labels, meaning: string | null): Parts {
+  const what = `exited with code ${verdict.exitCode}`;
+  if (verdict.signal === null) return { what: meaning === null ? what : `${what} (${meaning})` };
+  return { what, reason: afterRequest(verdict, labels) };
+}
+
+function afterRequest(verdict: Verdict, { sender, trigger }: Labels): string {
+  const { signal, signalToExitNs } = verdict;
+  if (signal === null || signalToExitNs === null) return '';
+  const why = trigger === null ? '' : `: ${actLabel(verdict, trigger)}`;
+  const by = sender === null ? why : `, sent by ${sender}`;
+  return `, ${duration(signalToExitNs)} after it handled ${signalName(signal.signo)}${by}`;
 }
 
 function faultDetail(verdict: Verdict, victim: Named): string {

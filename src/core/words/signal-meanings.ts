@@ -8,6 +8,7 @@ export const SIGNAL_SOURCE = 'signal(7); kernel/signal.c';
 /** By cause; `otherwise`: for all other causes. */
 type Clauses = Readonly<Partial<Record<Cause | 'otherwise', string>>>;
 
+const ASKED_TO_RELOAD = 'it was asked to reload or to stop';
 const ASKED_TO_ABORT = 'a watchdog or a person asked it to abort';
 const CPU_LIMIT = 'it reached its CPU time limit (RLIMIT_CPU, RLIMIT_RTTIME)';
 
@@ -16,7 +17,8 @@ const CLAUSES: Readonly<Record<number, Clauses>> = {
   1: {
     hangup: 'its terminal was closed',
     namespace_exit: 'its container was restarted (reboot(2))',
-    exit: 'it was asked to reload or to stop',
+    exit: ASKED_TO_RELOAD,
+    graceful_stop: ASKED_TO_RELOAD,
     otherwise: 'it was asked to reload and does not handle the signal',
   },
   2: {
@@ -24,7 +26,11 @@ const CLAUSES: Readonly<Record<number, Clauses>> = {
     namespace_exit: 'its container was turned off (reboot(2))',
     otherwise: 'it was asked to stop',
   },
-  3: { terminal: 'Ctrl-\\ was typed', otherwise: 'it was asked to terminate with a core dump' },
+  3: {
+    terminal: 'Ctrl-\\ was typed',
+    graceful_stop: 'it was asked to stop',
+    otherwise: 'it was asked to terminate with a core dump',
+  },
   4: {
     otherwise: 'an illegal instruction: the wrong architecture, a corrupt binary, or a compiler trap (__builtin_trap)',
   },
@@ -33,6 +39,7 @@ const CLAUSES: Readonly<Record<number, Clauses>> = {
     otherwise: 'it aborted itself: a failed assertion, a corrupt heap, an uncaught C++ exception',
     killed: ASKED_TO_ABORT,
     exit: ASKED_TO_ABORT,
+    graceful_stop: ASKED_TO_ABORT,
   },
   7: {
     otherwise:

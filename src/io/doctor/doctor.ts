@@ -76,7 +76,17 @@ function helloFindings(hello: Hello): Finding[] {
   }
   if (missing !== null && !findings.some(({ level }) => level === 'bad'))
     findings.push({ what: 'probes', level: 'bad', text: missing.text });
-  return findings;
+  return [...findings, ...stackFindings(hello)];
+}
+
+/** Returns findings about the stacks of crashes; none if the loader does not say. */
+function stackFindings({ stacks }: Hello): Finding[] {
+  if (stacks === null) return [];
+  const { copied, missing } = stacks;
+  const what = 'stacks';
+  const without: Finding[] = missing.map((text) => ({ what, level: 'note', text }));
+  if (copied === 'off') return without;
+  return [{ what, level: 'ok', text: `of crashes: copied ${copied}` }, ...without];
 }
 
 function statusFindings(status: LoaderStatus): Finding[] {

@@ -97,7 +97,7 @@ export class Metrics {
   terminated(resource: Attributes, verdict: Pick<Verdict, 'cause' | 'errorType'>, origin: OriginKey, times = 1): void {
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
-      [semconv.ERROR_TYPE]: verdict.errorType,
+      ...(verdict.errorType === null ? {} : { [semconv.ERROR_TYPE]: verdict.errorType }),
       [semconv.PROCESS_EXECUTABLE_NAME]: String(resource[semconv.PROCESS_EXECUTABLE_NAME]),
     };
     const service = serviceLevel(resource, this.#options.host);
@@ -217,7 +217,7 @@ export class Metrics {
       .getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA)
       .createCounter(semconv.METRIC_PROCESS_TERMINATIONS, {
         unit: '{termination}',
-        description: 'Number of abnormal process terminations.',
+        description: 'Number of abnormal process terminations, and of graceful stops.',
         valueType: ValueType.INT,
       });
     return { reader, add: (value, series) => counter.add(value, series) };

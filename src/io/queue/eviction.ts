@@ -29,6 +29,8 @@ export class Eviction {
    * transaction.
    */
   run(totals: Totals, sql: Statements, bytesMax: number, taken: number, added: readonly Row[]): Evicted {
+    // Only a full queue needs the index: it would double the cost of each record.
+    sql.indexOrigins.run();
     const shares = this.#sharesWith(added, sql);
     const inFlightOnly = new Set<OriginKey>();
     const origins = new Map<number, OriginKey>();

@@ -6,7 +6,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { DiskError } from '../../core/errors.ts';
 import type { Log } from '../log.ts';
-import { isDamage, openQueueFile, queuePath, replaceDamaged, replaceEmpty, SQLITE, sqliteCode } from './queue-file.ts';
+import { type Open, type OpenChanges, OpenRows } from './open-rows.ts';
+import { openQueueFile, queuePath, replaceDamaged, replaceEmpty } from './queue-file.ts';
+import { isDamage, SQLITE, sqliteCode } from './sqlite-codes.ts';
 import {
   applyDeferred,
   checksum,
@@ -44,6 +46,9 @@ export class Ledger {
   #reopen: (() => DatabaseSync) | null = null;
   #durable = true;
   #large = true;
+  /** Evicted records when the queue was empty last. */
+  #evicted = -1;
+  readonly #open = new OpenRows();
   #totals: Totals;
   #deferred = NOTHING_DEFERRED;
   #error: string | null = null;
@@ -59,6 +64,7 @@ export class Ledger {
     const row = this.#sql.totals.get() as { json: string; crc: number } | undefined;
     const known = row !== undefined && crc32(row.json) === row.crc;
     this.#totals = known ? readTotals(row.json) : noTotals();
+    this.#open.read(this.#sql);
     this.firstId = this.#readKeys();
     // A new file has no counters yet, and nothing to count.
     if (replaced || (row !== undefined && !known)) this.#recount(known);
@@ -72,6 +78,12 @@ export class Ledger {
     return this.#totals;
   }
 
+  /** What is not over yet. */
+  get open(): Open {
+    const { open, repeats } = this.#open.values;
+    return { open: [...this.#totals.open, ...open], repeats };
+  }
+
   /** Why the file cannot be written; null: it can. */
   get error(): string | null {
     return this.#error;
@@ -79,13 +91,14 @@ export class Ledger {
 
   /**
    * Runs `work` on a copy of the totals, in a transaction that also applies the deferred changes; on success the copy replaces the totals.
-   * `durable`: it survives a loss of power. Throws a DiskError; then nothing was written, and the same call may be made again.
+   * `durable`: it survives a loss of power. `open`: what is not over yet; null: as before. Throws a DiskError; then nothing was written, and
+   * the same call may be made again.
    */
-  commit(durable: boolean, work: (totals: Totals, sql: Statements) => void): void {
+  commit(durable: boolean, work: (totals: Totals, sql: Statements) => void, open: Open | null = null): void {
     for (let attempt = 0; ; attempt += 1) {
       try {
         if (this.#reopen !== null) this.#recover(this.#reopen);
-        this.#transaction(durable, work);
+        this.#transaction(durable, work, open);
         return;
       } catch (error) {
         const code = sqliteCode(error);
@@ -134,7 +147,7 @@ export class Ledger {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  #transaction(durable: boolean, work: (totals: Totals, sql: Statements) => void): void {
+  #transaction(durable: boolean, work: (totals: Totals, sql: Statements) => void, open: Open | null): void {
     if (durable !== this.#durable) {
       // NORMAL only if no termination is acknowledged because of this transaction: a kill loses nothing, and after a loss of power the
       // work is repeated.
@@ -142,11 +155,13 @@ export class Ledger {
       this.#durable = durable;
     }
     const sql = this.#sql;
-    const totals = { ...this.#totals };
+    const totals = { ...this.#totals, ...(open === null ? {} : { open: [] }) };
+    let changes: OpenChanges | null = null;
     sql.begin.run();
     try {
       applyDeferred(sql, this.#deferred);
       work(totals, sql);
+      if (open !== null) changes = this.#open.write(sql, open);
       const json = writeTotals(totals);
       sql.saveTotals.run(json, crc32(json));
       sql.commit.run();
@@ -154,6 +169,7 @@ export class Ledger {
       if (this.#db.isTransaction) sql.rollback.run();
       throw error;
     }
+    if (changes !== null) this.#open.committed(changes);
     this.#deferred = NOTHING_DEFERRED;
     this.#totals = totals;
     this.#error = null;
@@ -192,6 +208,7 @@ export class Ledger {
     applyDeferred(sql, this.#deferred);
     for (const { id, endedMs, record, origin } of this.#options.inMemory())
       sql.restore.run(id, endedMs, checksum(endedMs, record), record, origin);
+    this.#open.restore(sql);
     sql.commit.run();
     this.#deferred = NOTHING_DEFERRED;
     this.#reopen = null;
@@ -223,8 +240,12 @@ export class Ledger {
   }
 
   #compact(): void {
-    this.#large ||= this.#totals.bytes > LARGE_BYTES;
-    if (!this.#large || this.#totals.pending > 0) return;
+    const { bytes, pending, evicted } = this.#totals;
+    this.#large ||= bytes > LARGE_BYTES;
+    if (pending > 0) return;
+    if (evicted !== this.#evicted) this.read((sql) => sql.dropOriginIndex.run());
+    this.#evicted = evicted;
+    if (!this.#large) return;
     this.#large = false;
     const size = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
     if (size > LARGE_BYTES) this.read(() => this.#db.exec('VACUUM'));

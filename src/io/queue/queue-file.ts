@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { FatalError } from '../../core/errors.ts';
 import type { Log } from '../log.ts';
+import { isDamage, SQLITE, sqliteCode } from './sqlite-codes.ts';
 
 const FILE = 'queue.db';
 /** The version of the tables below. A file of a later version is refused. */
@@ -32,19 +33,6 @@ const DAMAGED_FILES_MAX = 3;
 /** Maximum number of rows that are read one by one after a damaged page. */
 const SALVAGE_ROWS_MAX = 2_000_000;
 
-/** Result codes of SQLite (sqlite3.h), the primary ones. */
-export const SQLITE = {
-  PERM: 3,
-  BUSY: 5,
-  LOCKED: 6,
-  NOMEM: 7,
-  READONLY: 8,
-  IOERR: 10,
-  CORRUPT: 11,
-  FULL: 13,
-  CANTOPEN: 14,
-} as const;
-
 // `records`: records to send, oldest first; `crc` covers the row without its origin. `commits`: the uids of each transaction's items. `rejected`: records that
 // the collector rejected permanently. `totals`: one row with all counters.
 const SCHEMA = `
@@ -54,37 +42,13 @@ const SCHEMA = `
   CREATE TABLE totals (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};`;
 
-/** What was added after version 0.1.0, which reads and writes such a file: so the version is the same. */
-const ADDITIONS = `
-  ALTER TABLE records ADD COLUMN origin TEXT NOT NULL DEFAULT '';
-  CREATE INDEX records_by_origin ON records (origin);`;
+// What was added after version 0.1.0, which reads and writes such a file: so the version is the same. `open`: what is not over yet, one row
+// for each value (open-rows.ts). A full queue has an index, too (eviction.ts).
+const ADD_ORIGIN = "ALTER TABLE records ADD COLUMN origin TEXT NOT NULL DEFAULT '';";
+const ADD_OPEN =
+  'CREATE TABLE open (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, json TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;';
 
-/** Returns the primary result code of an error of node:sqlite; 0: another error. */
-export function sqliteCode(error: unknown): number {
-  const code = (error as { errcode?: unknown } | null)?.errcode;
-  return typeof code === 'number' ? code & 0xff : 0;
-}
-
-/** Codes that are caused by the disk, its permissions or the memory, not by damage to the file. */
-const NOT_THE_FILE: ReadonlySet<number> = new Set([
-  SQLITE.PERM,
-  SQLITE.BUSY,
-  SQLITE.LOCKED,
-  SQLITE.NOMEM,
-  SQLITE.READONLY,
-  SQLITE.IOERR,
-  SQLITE.FULL,
-  SQLITE.CANTOPEN,
-]);
-
-/**
- * Whether the file itself is damaged. The statements are always the same and never insert a key twice, so every other code means damage:
- * CORRUPT and NOTADB, CONSTRAINT for a changed key, TOOBIG for a changed length, ERROR for a format that SQLite does not know.
- */
-export function isDamage(error: unknown): boolean {
-  const code = sqliteCode(error);
-  return code !== 0 && !NOT_THE_FILE.has(code);
-}
+const TABLES = ['totals', 'commits', 'rejected', 'open', 'records'] as const;
 
 export function queuePath(directory: string): string {
   return join(directory, FILE);
@@ -179,8 +143,12 @@ function openChecked(path: string): DatabaseSync {
         `${path} was written by a later release of whodunit (version ${version}; this release reads ${SCHEMA_VERSION}): install that release, or move the file away.`,
       );
     }
-    if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} ${ADDITIONS} COMMIT;`);
-    else if (!columnsOf(db, 'records').includes('origin')) db.exec(`BEGIN IMMEDIATE; ${ADDITIONS} COMMIT;`);
+    const missing = [
+      version === 0 ? SCHEMA : '',
+      columnsOf(db, 'records').includes('origin') ? '' : ADD_ORIGIN,
+      columnsOf(db, 'open').length > 0 ? '' : ADD_OPEN,
+    ].join('');
+    if (missing !== '') db.exec(`BEGIN IMMEDIATE; ${missing} COMMIT;`);
     return db;
   } catch (error) {
     db.close();
@@ -200,7 +168,7 @@ function salvage(from: string, to: DatabaseSync): number {
   let saved = 0;
   to.exec('BEGIN IMMEDIATE');
   try {
-    for (const table of ['totals', 'commits', 'rejected', 'records'] as const) {
+    for (const table of TABLES) {
       const copied = copyTable(old, to, table);
       if (table === 'records') saved = copied;
     }
@@ -219,13 +187,15 @@ function openDamaged(path: string): DatabaseSync {
   return db;
 }
 
-/** Returns the tables and their first pages; null: the header cannot be read. */
+/** Returns the tables of version 0.1.0 and their first pages; null: the header cannot be read. */
 function tablesOf(file: string | DatabaseSync): string | null {
   let db: DatabaseSync | null = null;
   try {
     db = typeof file === 'string' ? openDamaged(file) : file;
     return JSON.stringify(
-      db.prepare("SELECT name, rootpage, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").all(),
+      db
+        .prepare("SELECT name, rootpage, sql FROM sqlite_schema WHERE type = 'table' AND name <> 'open' ORDER BY name")
+        .all(),
     );
   } catch {
     return null;
@@ -258,11 +228,12 @@ function columnsOf(db: DatabaseSync, table: string): string[] {
   return (db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(({ name }) => name);
 }
 
-function copyTable(old: DatabaseSync, to: DatabaseSync, table: 'totals' | 'commits' | 'rejected' | 'records'): number {
+function copyTable(old: DatabaseSync, to: DatabaseSync, table: (typeof TABLES)[number]): number {
   const key = table === 'totals' ? 'one' : 'id';
   // A file of version 0.1.0 has fewer.
   const readable = new Set(columnsOf(old, table));
   const columns = columnsOf(to, table).filter((name) => readable.has(name));
+  if (columns.length === 0) return 0;
   const insert = to.prepare(
     `INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${columns.map((name) => `:${name}`)})`,
   );

@@ -4,14 +4,13 @@
 // dropped and counted. ledger.ts makes the transactions and keeps the counters; deliver.ts sends.
 import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
-import type { StoredAggregate } from '../../core/filter/aggregate.ts';
-import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Displaced, OriginKey } from '../../core/shares.ts';
 import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
 import { costOf, type Evicted, Eviction } from './eviction.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
-import { checksum, type IdRange, joinRanges, type Rejection, type Row } from './tables.ts';
+import type { Open } from './open-rows.ts';
+import { checksum, type IdRange, joinRanges, type Rejection, type Row, type Statements } from './tables.ts';
 import type { Retry, Totals } from './totals.ts';
 
 /** Terminations whose duplicates are recognised after a restart: about as many as a full ring buffer of 8 MiB holds. */
@@ -87,14 +86,9 @@ export class Queue {
     return this.#ledger.totals.retry;
   }
 
-  /** Aggregated terminations that are in no summary yet; at start, those of the previous run. */
-  get open(): readonly StoredAggregate[] {
-    return this.#ledger.totals.open;
-  }
-
-  /** The keys whose terminations the kernel only counts; at start, those of the previous run. */
-  get repeats(): readonly StoredRepeat[] {
-    return this.#ledger.totals.repeats;
+  /** What is not over yet; at start, that of the previous run. */
+  get open(): Open {
+    return this.#ledger.open;
   }
 
   /** The uids of the last items, oldest first. */
@@ -112,16 +106,15 @@ export class Queue {
 
   /**
    * Writes new items in one transaction. When it returns they survive a loss of power. Throws a DiskError; then nothing was written, and
-   * the same call may be made again. `open`: what changes with them.
+   * the same call may be made again. `open`: what is not over yet; null: as before. An object that is on disk is not written again.
    */
-  put(items: readonly Item[], open: Partial<Pick<Totals, 'open' | 'repeats'>> = {}): void {
+  put(items: readonly Item[], open: Open | null = null): void {
     if (items.length === 0) return;
     const rows: Row[] = [];
     let evicted: Evicted | null = null;
     const durable = items.some(({ record, kind }) => record !== null || kind === 'aggregated');
-    this.#ledger.commit(durable, (totals, sql) => {
+    const write = (totals: Totals, sql: Statements): void => {
       rows.length = 0;
-      Object.assign(totals, open);
       for (const item of items) {
         const { record, endedMs, origin } = item;
         count(totals, item, 'pending');
@@ -136,7 +129,8 @@ export class Queue {
       sql.pruneCommits.run(totals.lastCommit - UIDS_MAX);
       const { bytesMax } = this.#options;
       evicted = totals.bytes > bytesMax ? this.#eviction.run(totals, sql, bytesMax, this.#taken, rows) : null;
-    });
+    };
+    this.#ledger.commit(durable, write, open);
     this.#committed(rows, evicted);
   }
 

@@ -2,7 +2,6 @@
 // The row of totals in the queue file: the counters of terminations, and everything else that changes in the same transaction as the rows.
 import { type CounterName, noCounts } from '../../core/counters.ts';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
-import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 
 /** A wait that the target asked for and that outlives the service; `untilMs` in ms since 1970. */
@@ -21,14 +20,12 @@ export interface Totals extends Record<CounterName, number> {
   retry: Retry | null;
   /** What the metrics exported of the kernel's counters; null: nothing. */
   exported: KernelCounts | null;
-  /** Aggregated terminations that are in no summary yet. */
+  /** What version 0.1.0 aggregated and no summary has yet. Here, each of them is a row (open-rows.ts). */
   open: readonly StoredAggregate[];
-  /** The keys whose terminations the kernel only counts, and how much of their totals is counted here. */
-  repeats: readonly StoredRepeat[];
 }
 
 export function noTotals(): Totals {
-  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, exported: null, open: [], repeats: [] };
+  return { ...noCounts(), bytes: 0, lastId: 0, lastCommit: 0, retry: null, exported: null, open: [] };
 }
 
 /** The row, as version 0.1.0 named its counters: each release reads the file of the other. */

@@ -820,7 +820,6 @@ describe('an abort', () => {
   it.each([
     ['at once', 'broken', 2n, 'null dereference (read of p + 0x18), 2 ms before, which a handler took'],
     ['later', 'broken', 1900n, null],
-    ['at once, in code without a file', '', 2n, null],
   ])('of a handler that exits %s', (_, name, beforeMs, words) => {
     const death = killedBy(0, { status_raw: 2 << 8 });
     const handled = fault(SIGSEGV, MAPERR, {
@@ -834,6 +833,17 @@ describe('an abort', () => {
     expect(report?.evidence.at(-1)).toMatch(
       /^the stack is that of the fault, which a handler took [\d.]+ m?s before the exit$/,
     );
+  });
+
+  it('an exit after a fault of just-in-time code has no report', () => {
+    const handled = fault(SIGSEGV, MAPERR, { address: '0x18' });
+    const place = { instruction_pointer: handled.instruction_pointer, tid: handled.tid };
+    const death = killedBy(0, {
+      status_raw: 1 << 8,
+      handled_fault: handled,
+      crash: crash({ ...place, frames: frames('') }),
+    });
+    expect(reportOf(death)).toBeNull();
   });
 
   it('of a fault that the handler raised again: the place is that of the fault', () => {

@@ -11,6 +11,7 @@ function decide(death: Death, mode: 'default' | 'all' = 'default') {
   const verdict = classify(death);
   return firstMatch(subjectOf(verdict, identitiesOf(death, 'off').victim), rulesOf([], mode)).action;
 }
+const handledTerm = signal(15, { action: 'handled' });
 const brokenPipe = { signal: noinfoSignal(13, { syscall: 1, sender: itself() }) };
 
 describe('the built-in rules', () => {
@@ -45,6 +46,12 @@ describe('the built-in rules', () => {
       'report',
     ],
     ['exit code 0', exitedWith(0), 'ignore'],
+    ['a graceful stop of a short-lived unnamed process', exitedWith(0, { request: handledTerm }), 'count'],
+    [
+      'a graceful stop of a service',
+      exitedWith(0, { request: handledTerm, process: victim({ cgroup: '/system.slice/web.service' }) }),
+      'report',
+    ],
   ])('%s', (_, death, action) => {
     expect(decide(death)).toBe(action);
   });

@@ -2,7 +2,7 @@
 // Which rules decide alike for all terminations with one key, how many keys are known, and in which minute counted terminations are.
 import { describe, expect, it } from 'vitest';
 import { CrashLoops, LATE_MS, WINDOW_MS } from '../../../src/core/filter/aggregate.ts';
-import { filteredUntil, KEYS_MAX, type Meaning, ORIGIN_KEYS_MAX, Repeats } from '../../../src/core/filter/repeats.ts';
+import { filteredUntil, KEYS_MAX, type Meaning, Repeats } from '../../../src/core/filter/repeats.ts';
 import { parseRules, type RuleText, rulesOf, type Subject } from '../../../src/core/filter/rules.ts';
 import { death, END } from '../../support/deadly.ts';
 
@@ -98,9 +98,15 @@ describe('a filtered termination arms its key', () => {
 });
 
 describe('the keys that are known', () => {
+  const ORIGIN_KEYS_MAX = 3;
+  const connected = (originKeysMax = ORIGIN_KEYS_MAX): Repeats => {
+    const repeats = new Repeats();
+    repeats.greet({ origin_keys_max: originKeysMax });
+    return repeats;
+  };
   const meaning: Meaning = {
     as: 'aggregated',
-    service: 'checkout',
+    key: 'checkout',
     origin: '1000 ',
     executable: null,
     cause: 'exit',
@@ -115,7 +121,7 @@ describe('the keys that are known', () => {
   const armed = (repeats: Repeats) => repeats.requests().map(({ key }) => key);
 
   it('leave room for other origins, however many one has', () => {
-    const repeats = new Repeats();
+    const repeats = connected();
     for (let i = 0; i < KEYS_MAX; i += 1) {
       arm(repeats, `mallory ${i}`, 1);
       repeats.count(total(`mallory ${i}`, BigInt(i)), 'boot');
@@ -126,14 +132,31 @@ describe('the keys that are known', () => {
   });
 
   it('make room if the loader has counted nothing under them', () => {
-    const repeats = new Repeats();
+    const repeats = connected();
     for (let i = 0; i <= ORIGIN_KEYS_MAX; i += 1) arm(repeats, String(i), 1);
     expect(armed(repeats)).toHaveLength(ORIGIN_KEYS_MAX + 1);
     expect(repeats.stored()).toHaveLength(ORIGIN_KEYS_MAX);
   });
 
+  it('are none if the loader arms none', () => {
+    const repeats = connected(0);
+    arm(repeats, 'one', 1);
+    expect([armed(repeats), repeats.stored()]).toEqual([[], []]);
+  });
+
+  it('are the same objects until they change', () => {
+    const repeats = connected();
+    arm(repeats, 'one', 1);
+    arm(repeats, 'other', 1);
+    const before = repeats.stored();
+    repeats.count(total('one', 7n), 'boot');
+    const after = repeats.stored();
+    expect(after.map((stored, index) => stored === before[index])).toEqual([false, true]);
+    expect(after[0]).toMatchObject({ key: 'one', id: '7', total: '1' });
+  });
+
   it('are not armed for a time that was over before the process terminated', () => {
-    const repeats = new Repeats();
+    const repeats = connected();
     arm(repeats, 'late', 1, END);
     expect([armed(repeats), repeats.stored()]).toEqual([[], []]);
   });
@@ -169,6 +192,17 @@ describe('a minute of which some were counted', () => {
     ]);
     expect(open).toMatchObject([{ count: 501 }]);
     expect(loops.idle).toBe(false);
+  });
+
+  it('is the same object in stored form until it changes', () => {
+    const loops = new CrashLoops(0);
+    loops.add(one(0n), 0);
+    loops.add({ ...one(0n), key: 'cart' }, 0);
+    const before = loops.open();
+    loops.add({ ...one(SECOND), key: 'cart' }, 1);
+    const after = loops.open();
+    expect(after.map((stored, index) => stored === before[index])).toEqual([true, false]);
+    expect(after.map(({ count }) => count)).toEqual([1, 2]);
   });
 
   it('that is closed already opens another one for what arrives later', () => {

@@ -112,7 +112,13 @@ describe('an invalid file is rejected with key, value and what is allowed', () =
       'SIGNOT',
       'SIGTERM',
     ],
-    ['not a cause', { rules: [{ name: 'a', action: 'count', cause: 'bad' }] }, 'rules[0].cause', 'bad', 'exit, fault'],
+    [
+      'not a cause',
+      { rules: [{ name: 'a', action: 'count', cause: 'bad' }] },
+      'rules[0].cause',
+      'bad',
+      'exit, graceful_stop',
+    ],
     ['not a glob', { rules: [{ name: 'a', action: 'count', unit: 7 }] }, 'rules[0].unit', '7', 'a glob'],
     ['an empty list', { rules: [{ name: 'a', action: 'count', unit: [] }] }, 'rules[0].unit', '[]', 'a glob'],
     [

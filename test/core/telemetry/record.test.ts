@@ -109,6 +109,8 @@ describe('the record of a golden event', () => {
     );
     expect(record.attributes).toEqual({
       ...common,
+      'whodunit.crash.count': 1,
+      'whodunit.crash.first_seen': expect.stringMatching(/Z$/),
       'whodunit.cause': 'fault',
       'error.type': 'SIGSEGV',
       'whodunit.signal.number': 11,
@@ -328,6 +330,7 @@ describe('the severity', () => {
     ['kernel', 9, null, 'ERROR'],
     ['unknown', 15, null, 'ERROR'],
     ['exit', 0, 143, 'ERROR'],
+    ['graceful_stop', 0, 0, 'INFO'],
   ] as const)('of %s with signal %i and code %s is %s', (cause, signo, exitCode, text) => {
     expect(severityOf({ cause, signo, exitCode }, null).text).toBe(text);
   });

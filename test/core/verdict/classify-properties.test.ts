@@ -155,7 +155,8 @@ describe('for any combination of facts', () => {
   it('the cause is `killed` if and only if a signal terminated the process and the sender is known', () => {
     holds((verdict) => {
       if (verdict.exitCode === null) expect(verdict.cause === 'killed').toBe(verdict.senderKind === 'process');
-      else expect(verdict.cause).toBe('exit');
+      else if (verdict.exitCode !== 0 || verdict.signal === null) expect(verdict.cause).toBe('exit');
+      else expect(verdict.cause).toBe('graceful_stop');
     });
   });
 
@@ -165,7 +166,8 @@ describe('for any combination of facts', () => {
       expect(verdict.signo).toBe(number);
       expect(verdict.exitCode).toBe(number === 0 ? status >> 8 : null);
       expect(verdict.coreDumped).toBe((status & 0x80) !== 0);
-      if (verdict.cause === 'exit') expect(verdict.errorType).toBe(String(status >> 8));
+      if (status === 0) expect(verdict.errorType).toBeNull();
+      else if (verdict.cause === 'exit') expect(verdict.errorType).toBe(String(status >> 8));
       else expect(verdict.errorType).toBe(verdict.cause === 'oom_kill' ? 'oom_kill' : signalName(number));
     });
   });

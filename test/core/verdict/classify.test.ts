@@ -43,7 +43,7 @@ const exitingTask = actor({ exiting: true });
 const [X86_64, I386, ARM64, ARM] = [AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM];
 const X32_BIT = 0x40000000;
 
-type Expected = readonly [cause: string, errorType: string, senderKind: string | null];
+type Expected = readonly [cause: string, errorType: string | null, senderKind: string | null];
 
 const summary = ({ cause, errorType, senderKind }: Verdict): Expected => [cause, errorType, senderKind];
 
@@ -611,6 +611,15 @@ describe('a verdict', () => {
       'was ignored: the process is the init of a pid namespace and has no handler, 0.001 s',
     );
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
+  });
+
+  it('does not say that a SIGTERM was blocked which a stopped process could not take either', () => {
+    const { evidence } = classify(
+      killedBy(KILL, { signal: signal(KILL), request: signal(TERM, { action: 'default' }) }),
+    );
+    expect(evidence).toContain(
+      'SIGTERM from bash (pid 99) was blocked, or came while it was stopped, 0.001 s before the termination',
+    );
   });
 
   it('lists a SIGTERM that was blocked, and names no sender for the exit', () => {

@@ -3,6 +3,8 @@
 // the kernel raises in a call of the process itself.
 import { describe, expect, it } from 'vitest';
 import {
+  isCertainStop,
+  isGracefulStop,
   isRaisedAgain,
   isRaisedInOwnCall,
   isVictim,
@@ -23,9 +25,10 @@ import {
   killedBy,
   noinfoSignal,
   signal,
+  victim,
 } from '../../support/deadly.ts';
 
-const [HUP, INT, QUIT, USR1, SEGV, PIPE, TERM] = [1, 2, 3, 10, 11, 13, 15];
+const [HUP, INT, QUIT, ABRT, USR1, SEGV, PIPE, TERM] = [1, 2, 3, 6, 10, 11, 13, 15];
 const dying = actor({ exiting: true });
 
 describe('a task that ran, but cannot have made the call', () => {
@@ -91,6 +94,53 @@ describe('a request was handled, and what follows is its consequence', () => {
 
   it.each(['default', 'ignored'] as const)('not with the action %s', (action) => {
     expect(handled(TERM, 0n, { action })).toBe(false);
+  });
+});
+
+describe('an exit with code 0 answers a request', () => {
+  const answers = (request: Signal, changes: Partial<Death> = {}) => isGracefulStop(request, exitedWith(0, changes));
+  const earlier = (signo: number, ns: bigint, changes: Partial<Signal> = {}) =>
+    signal(signo, { action: 'handled', time_ns: END - ns, ...changes });
+
+  it.each([INT, QUIT, TERM])('signal %i, which asks to stop: within ten minutes', (signo) => {
+    const [within, late] = [earlier(signo, REQUEST_GRACE_NS), earlier(signo, REQUEST_GRACE_NS + 1n)];
+    expect([answers(within), answers(late)]).toEqual([true, false]);
+  });
+
+  it.each([HUP, ABRT])('signal %i, which may ask for something else: within a minute', (signo) => {
+    expect([answers(earlier(signo, RERAISE_NS)), answers(earlier(signo, RERAISE_NS + 1n))]).toEqual([true, false]);
+  });
+
+  it.each<[what: string, request: Signal, death: Partial<Death>, expected: boolean]>([
+    ['that it ignored', earlier(TERM, 1n, { action: 'ignored' }), {}, false],
+    ['that it blocked', earlier(TERM, 1n, { action: 'default' }), {}, false],
+    ['of its own', earlier(TERM, 1n, { sender: itself() }), {}, false],
+    ['of the terminal', kernelSignal(INT, ['isig'], { action: 'handled', time_ns: END - 1n }), {}, false],
+    [
+      'of the death of its parent',
+      noinfoSignal(TERM, { action: 'handled', time_ns: END - 1n, sender: dying }),
+      { pdeath_signal: TERM },
+      false,
+    ],
+    [
+      'whose sender is not known',
+      noinfoSignal(TERM, { action: 'handled', time_ns: END - 1n, syscall_arch: null, syscall: null }),
+      {},
+      true,
+    ],
+    ['by which Java prints its threads', earlier(QUIT, 1n), { process: victim({ exe: '/usr/bin/java' }) }, false],
+    ['by which Java stops', earlier(TERM, 1n), { process: victim({ exe: '/usr/bin/java' }) }, true],
+  ])('%s: %s', (_, request, death, expected) => {
+    expect(answers(request, death)).toBe(expected);
+  });
+
+  it.each<[what: string, request: Signal | null, exe: string, expected: boolean]>([
+    ['is certain for all with its key, by the code of a call', earlier(TERM, 1n), '/usr/bin/node', true],
+    ['is not, by a code that the kernel makes, too', earlier(TERM, 1n, { code: -2 }), '/usr/bin/node', false],
+    ['is not, of a program with another meaning of one signal', earlier(TERM, 1n), '/usr/bin/java', false],
+    ['is not, without a request', null, '/usr/bin/node', false],
+  ])('%s', (_, request, exe, expected) => {
+    expect(isCertainStop(exitedWith(0, { request, process: victim({ exe }) }))).toBe(expected);
   });
 });
 

@@ -33,6 +33,7 @@ const EXITED = {
   senderKind: null,
   sender: null,
   fault: null,
+  trigger: null,
   refusedCall: null,
   oomScope: null,
   oom: null,
@@ -63,6 +64,22 @@ describe('a whole verdict', () => {
         senderKind: 'process',
         sender: term.sender,
         evidence: ['it exited with code 143', 'SIGTERM from bash (pid 99) was handled, 0.000 s before the termination'],
+      },
+    ],
+    [
+      'a graceful stop',
+      exitedWith(0, { request: term }),
+      {
+        ...EXITED,
+        cause: 'graceful_stop',
+        errorType: null,
+        exitCode: 0,
+        signal: term,
+        signalToExitNs: 5_000n,
+        disposition: 'handled',
+        senderKind: 'process',
+        sender: term.sender,
+        evidence: ['it exited with code 0', 'SIGTERM from bash (pid 99) was handled, 0.000 s before the termination'],
       },
     ],
     [
@@ -180,7 +197,7 @@ describe('the executable of the task that sent a signal', () => {
   it('is that of the process, if it is the process itself', () => {
     expect(exesOf(killedBy(ABRT, { signal: signal(ABRT, { code: -6, sender: itself() }) }))).toBe('/usr/bin/sleep');
     const request = signal(TERM, { action: 'handled', sender: itself() });
-    expect(exesOf(exitedWith(0, { request }))).toBe('/usr/bin/sleep');
+    expect(exesOf(exitedWith(1, { request }))).toBe('/usr/bin/sleep');
   });
 
   it('is its own, if it is another', () => {

@@ -57,6 +57,24 @@ it.each<[Death, string]>([
     exitedWith(130, { request: kernelSignal(2, ['isig'], { action: 'handled' }) }),
     'exited with code 130 after 3.0 s, 1 ms after it handled SIGINT.',
   ],
+  [
+    exitedWith(0, { request: noinfoSignal(15, { action: 'handled', syscall: null, syscall_arch: null }) }),
+    'stopped gracefully after 3.0 s: it exited with code 0, 1 ms after it handled SIGTERM.',
+  ],
+  [
+    killedBy(1, { signal: kernelSignal(1, ['__tty_hangup', 'tty_release', '__fput']) }),
+    'was terminated by SIGHUP after 3.0 s: its terminal was closed by bash (pid 99, alice) ← sshd ← systemd.',
+  ],
+  [
+    killedBy(1, {
+      signal: kernelSignal(1, ['__tty_hangup', 'disassociate_ctty'], { sender: actor({ exiting: true }) }),
+    }),
+    'was terminated by SIGHUP after 3.0 s: the leader of its session, bash (pid 99, alice) ← sshd ← systemd, terminated.',
+  ],
+  [
+    exitedWith(129, { request: kernelSignal(1, ['__tty_hangup', 'tty_release'], { action: 'handled' }) }),
+    'exited with code 129 after 3.0 s, 1 ms after it handled SIGHUP: its terminal was closed by bash (pid 99, alice) ← sshd ← systemd.',
+  ],
   [killedBy(11, { fault: fault(11, 1) }), 'crashed with SIGSEGV (SEGV_MAPERR at 0xbeef), after 3.0 s.'],
   [
     killedBy(11 | 0x80, { fault: fault(11, 128, { address: null, trap_nr: 13, tid: 1, thread_comm: 'gc' }) }),
@@ -97,14 +115,14 @@ it.each<[Death, string]>([
   ],
   [
     killedBy(15, { pdeath_signal: 15, signal: noinfoSignal(15, { sender: actor({ exiting: true }) }) }),
-    'was killed by SIGTERM after 3.0 s: its parent terminated (PR_SET_PDEATHSIG).',
+    'was killed by SIGTERM after 3.0 s: its parent, bash (pid 99, alice) ← sshd ← systemd, terminated (PR_SET_PDEATHSIG).',
   ],
   [
     killedBy(15, {
       pdeath_signal: 15,
       signal: noinfoSignal(15, { sender: actor({ exiting: true, process_lives: true }) }),
     }),
-    'was killed by SIGTERM after 3.0 s: the thread of its parent that started it ended (PR_SET_PDEATHSIG).',
+    'was killed by SIGTERM after 3.0 s: the thread of its parent, bash (pid 99, alice) ← sshd ← systemd, that started it ended (PR_SET_PDEATHSIG).',
   ],
   [
     killedBy(15, { signal: signal(15, { code: -3, syscall: 242 }) }),
@@ -133,6 +151,10 @@ it.each<[string, Partial<Death>, string]>([
 
 it('a fault without siginfo has no label', () => {
   const verdict = { ...classify(killedBy(11, { fault: fault(11, 1) })), fault: null, signal: null };
-  const identities = { victim: { name: 'sleep', pid: 4242, foreignRoot: null }, sender: null } as Identities;
+  const identities = {
+    victim: { name: 'sleep', pid: 4242, foreignRoot: null },
+    sender: null,
+    trigger: null,
+  } as Identities;
   expect(sentence(verdict, identities, null, null)).toBe('sleep (pid 4242) crashed with SIGSEGV, after 3.0 s.');
 });

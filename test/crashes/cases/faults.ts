@@ -133,6 +133,8 @@ const HANDLERS: readonly Case[] = [
 ];
 
 const PROCESSES: readonly Case[] = [
+  fault('string function', 'SIGSEGV', ['measures'], 'null dereference (read of p + 0xa)', { place: null }),
+  fault('tail call', 'SIGSEGV', ['writes', 'calls_one_that_jumps'], NULL_WRITE),
   fault('vfork', 'SIGSEGV', ['writes', 'in_child'], NULL_WRITE, { child: 'SIGSEGV' }),
   fault('library', 'SIGSEGV', ['compare', 'qsort_r', 'sorts', 'library_entry', 'in_library'], NULL_WRITE),
   fault('unlinked', 'SIGSEGV', ['last_name', 'walks', 'unlinks_itself'], 'null dereference (read of p)', {

@@ -331,6 +331,28 @@ FUNCTION int replaces_itself(const char *self, int n)
 	return walks(n) + 1;
 }
 
+/* In a function of the C library that is chosen at the start, and written in assembly. */
+FUNCTION int measures(int n)
+{
+	size_t (*volatile length)(const char *) = strlen;
+
+	sink = length((char *)(long)(n + 8));
+	return sink;
+}
+
+/* A call at the end is a jump: the stack has no trace of this function. */
+FUNCTION int jumps_at_its_end(int n)
+{
+	sink++;
+	return writes(nowhere, n);
+}
+
+FUNCTION int calls_one_that_jumps(int n)
+{
+	sink = jumps_at_its_end(n) + 1;
+	return sink;
+}
+
 FUNCTION int outer(char **argv, int n)
 {
 	int r = 0;
@@ -362,6 +384,8 @@ FUNCTION int outer(char **argv, int n)
 	WAY("handler exits", reported(n, exits));
 	WAY("handler returns", reported(n, returns_again));
 	WAY("handled overflow", recurses_reported(n));
+	WAY("string function", measures(n));
+	WAY("tail call", calls_one_that_jumps(n));
 	WAY("nested signals", nests(n));
 	WAY("vfork", in_child(n));
 	WAY("library", in_library(n));

@@ -6,8 +6,8 @@ type Wanted = Readonly<Record<string, Value | RegExp | null>>;
 
 export interface Expectation {
   readonly cause: string;
-  /** null: the exit code that the parent received. It depends on the kernel. */
-  readonly errorType: string | null;
+  /** null: the exit code that the parent received. It depends on the kernel. undefined: there was no error. */
+  readonly errorType: string | null | undefined;
   /** undefined: no signal was involved. */
   readonly senderKind?: 'process' | 'self' | 'kernel' | 'unknown';
   /** The signal that the process handled shortly before it exited. */

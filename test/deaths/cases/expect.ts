@@ -10,6 +10,12 @@ export const exitAfterSignal = (code: number, signal: string, number: number): E
   handledSignal: number,
   attributes: { 'whodunit.signal.name': signal, 'whodunit.signal.disposition': 'handled' },
 });
+/** The process handled a signal of another process and then exited with code 0. */
+export const gracefulStop = (signal: string, number: number): Expectation => ({
+  ...exitAfterSignal(0, signal, number),
+  cause: 'graceful_stop',
+  errorType: undefined,
+});
 export const killed = (signal: string): Expectation => ({
   cause: 'killed',
   errorType: signal,

@@ -70,7 +70,6 @@ export const handledCases: readonly Case[] = [
     id: 'sigterm-in-go-runtime',
     deaths: [raisedAgain('SIGTERM')],
   },
-  { name: 'a process handles SIGTERM and then exits with code 0', id: 'sigterm-then-exit-0', deaths: [] },
   {
     name: 'a process handles SIGTERM and then exits with code 1',
     id: 'sigterm-then-exit-1',

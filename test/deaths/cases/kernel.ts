@@ -10,6 +10,8 @@ const timer = (signal: string, code: string) => ({
   attributes: { 'whodunit.signal.code': code },
 });
 
+const closedBy = /its terminal was closed by undertaker \(pid \d+, root\)/;
+
 export const kernelCases: readonly Case[] = [
   { name: 'a process segfaults', id: 'segfault', deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)] },
   {
@@ -143,6 +145,16 @@ export const kernelCases: readonly Case[] = [
     deaths: [kernel('parent_death', 'SIGKILL')],
   },
   {
+    name: 'another process kills a parent, and its child has PDEATHSIG set to SIGTERM',
+    id: 'parent-killed',
+    deaths: [
+      {
+        ...kernel('parent_death', 'SIGTERM'),
+        body: /its parent, undertaker \(pid \d+, root.*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by undertaker/,
+      },
+    ],
+  },
+  {
     name: 'only the thread that started the child exits, and the child has PDEATHSIG set to SIGTERM',
     id: 'parent-thread-death',
     deaths: [kernel('parent_death', 'SIGTERM')],
@@ -159,7 +171,7 @@ export const kernelCases: readonly Case[] = [
   },
   { name: 'a user types Ctrl-C', id: 'ctrl-c', deaths: [kernel('terminal', 'SIGINT')] },
   { name: 'a user types Ctrl-\\', id: 'ctrl-backslash', deaths: [kernel('terminal', 'SIGQUIT')] },
-  { name: 'the terminal is closed', id: 'hangup', deaths: [kernel('hangup', 'SIGHUP')] },
+  { name: 'the terminal is closed', id: 'hangup', deaths: [{ ...kernel('hangup', 'SIGHUP'), body: closedBy }] },
   {
     name: 'a process writes to a pipe that has no reader',
     id: 'broken-pipe',

@@ -22,7 +22,6 @@ var handledCases = []deathCase{
 	{"sigabrt-handler-exits", killed("kill", unix.SIGABRT, "handle", "SIGABRT", "exits", "wait")},
 	{"sigterm-handler-raises", killed("kill", unix.SIGTERM, "handle", "SIGTERM", "raises", "wait")},
 	{"sigterm-in-go-runtime", killed("kill", unix.SIGTERM, "wait-caught")},
-	{"sigterm-then-exit-0", killed("kill", unix.SIGTERM, "exit-on", "SIGTERM", "0")},
 	{"sigterm-then-exit-1", killed("kill", unix.SIGTERM, "exit-on", "SIGTERM", "1")},
 	{"sigterm-then-exit-143", killed("kill", unix.SIGTERM, "exit-on", "SIGTERM", "143")},
 	{"sighup-then-exit-1", killed("kill", unix.SIGHUP, "exit-on", "SIGHUP", "1")},

@@ -34,6 +34,7 @@ var kernelCases = []deathCase{
 	{"namespace-powers-off", namespaceExit(initPowersOff)},
 	{"parent-death", parentDeath(unix.SIGTERM)},
 	{"parent-death-sigkill", parentDeath(unix.SIGKILL)},
+	{"parent-killed", parentKilled},
 	{"parent-thread-death", parentThreadDeath},
 	{"child-exit-signal", childExitSignal},
 	{"orphaned-and-stopped", orphanedAndStopped},

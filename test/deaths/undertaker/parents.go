@@ -138,6 +138,41 @@ func parentDeath(signal syscall.Signal) func(u *undertaker) error {
 	}
 }
 
+// parentKilled: a killer kills a parent, and its child has set PR_SET_PDEATHSIG.
+func parentKilled(u *undertaker) error {
+	calls, release, err := u.requestParentDeathSignal()
+	if err != nil {
+		return err
+	}
+	child, start, err := u.inAnnouncedChild(0, calls(unix.SIGTERM)...)
+	if err != nil {
+		return err
+	}
+	parent, err := u.bare(0, append(start, u.waitLong()...)...)
+	if err != nil {
+		return err
+	}
+	if err := becomeSubreaper(); err != nil {
+		return err
+	}
+	v, err := child.victim(u, 0) // the parent changes during the termination
+	if err != nil {
+		return err
+	}
+	if err := release.ready.await(); err != nil {
+		return err
+	}
+	k, err := u.startKiller(0)
+	if err != nil {
+		return err
+	}
+	v.markBefore()
+	if err := k.order("kill", parent.PID, int(unix.SIGKILL)); err != nil {
+		return err
+	}
+	return u.reapWithParent(v, parent)
+}
+
 // parentThreadDeath: only the thread that started the child exits, which is enough for PR_SET_PDEATHSIG. The process waits until the child
 // has terminated, leaves it as a zombie, and exits.
 func parentThreadDeath(u *undertaker) error {

@@ -53,6 +53,20 @@ describe('the doctor', () => {
     expect((await levels())['probe sched_process_exit']).toEqual(['bad', 'no BTF']);
   });
 
+  it.each([
+    [
+      'when they are copied, and what has no names',
+      { copied: 'at the exit', missing: ['grant A', 'mount B'] },
+      ['ok: of crashes: copied at the exit', 'note: grant A', 'note: mount B'],
+    ],
+    ['why there are none', { copied: 'off', missing: ['use Linux 6.1'] }, ['note: use Linux 6.1']],
+    ['nothing for an older loader, which does not say', undefined, []],
+  ])('says of stacks %s', async (_, stacks, expected) => {
+    loader.greeting = line({ ...goldenObject('hello'), stacks }) + golden('status');
+    const rows = (await examine(input())).filter(({ what }) => what === 'stacks');
+    expect(rows.map(({ level, text }) => `${level}: ${text}`)).toEqual(expected);
+  });
+
   it('finds a ring that is nearly full', async () => {
     loader.greeting = golden('hello') + line({ ...goldenObject('status'), ring_used_bytes: 8_000_000 });
     expect((await levels()).ring).toEqual(['bad', expect.stringContaining('95 %')]);

@@ -16,7 +16,7 @@ import { Log } from '../../../src/io/log.ts';
 import { Metrics } from '../../../src/io/otlp/metrics.ts';
 import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
 import { IDLE_MS, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/services.ts';
-import { killedBy, signal, victim } from '../../support/deadly.ts';
+import { exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
 import { resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
 
@@ -100,6 +100,14 @@ describe('terminations', () => {
       service: 'checkout',
       attributes: { 'whodunit.cause': 'killed', 'error.type': 'SIGKILL', 'process.executable.name': 'sleep' },
     });
+  });
+
+  it('that are graceful stops have no error', async () => {
+    const death = exitedWith(0, { request: signal(15, { action: 'handled' }) });
+    metrics.terminated(resourceOfVictim(death), classify(death), MALLORY);
+    await metrics.close();
+    const { attributes } = exported.flat().find(({ name }) => name === TERMINATIONS) ?? {};
+    expect(attributes).toEqual({ 'whodunit.cause': 'graceful_stop', 'process.executable.name': 'sleep' });
   });
 
   it('have the id of their service on this host, as have the metrics of whodunit', async () => {
@@ -466,7 +474,8 @@ describe('every metric', () => {
         expect(metric?.instrument).toBe(kinds[dataPointType] ?? (isMonotonic ? 'counter' : 'updowncounter'));
         expect(metric?.valueType).toBe(descriptor.valueType === ValueType.INT ? 'int' : 'double');
         for (const { attributes } of dataPoints) {
-          const keys = keysOf(metric?.uses.filter(({ requirement }) => requirement === 'required') ?? []);
+          const required = keysOf(metric?.uses.filter(({ requirement }) => requirement === 'required') ?? []);
+          const keys = 'error.type' in attributes ? [...required, 'error.type'] : required;
           const overflow = 'otel.metric.overflow' in attributes ? ['otel.metric.overflow'] : keys;
           expect(Object.keys(attributes).sort()).toEqual(overflow.sort());
         }

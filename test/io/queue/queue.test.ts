@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoredAggregate } from '../../../src/core/filter/aggregate.ts';
+import type { StoredRepeat } from '../../../src/core/filter/repeats.ts';
 import { type Queue, UIDS_MAX, WINDOW_BYTES_MAX } from '../../../src/io/queue/queue.ts';
 import { REJECTED_MAX, ROW_BYTES } from '../../../src/io/queue/tables.ts';
 import { accounted, item, StateDirectory, uidOf } from '../../support/state.ts';
@@ -45,6 +46,35 @@ function drain(from: Queue): string[] {
   return all;
 }
 const file = (): string => join(state.path, 'queue.db');
+const minuteOf = (key: string): StoredAggregate => ({
+  startNs: '1',
+  firstNs: '2',
+  lastNs: '3',
+  key,
+  count: 1,
+  byCause: [['exit', 1]],
+  severity: { number: 17, text: 'ERROR' },
+  resource: { 'service.name': key },
+});
+const repeatOf = (key: string): StoredRepeat => ({
+  key,
+  origin: '1000/1',
+  bootId: 'boot',
+  id: '7',
+  total: '5',
+  meaning: {
+    as: 'aggregated',
+    key: 'checkout',
+    origin: '1000 ',
+    executable: null,
+    cause: 'exit',
+    errorType: '3',
+    sender: null,
+    severity: { number: 17, text: 'ERROR' },
+    resource: {},
+    metric: true,
+  },
+});
 
 describe('an item', () => {
   it('is still counted after the queue is closed, for the last metrics', () => {
@@ -84,23 +114,59 @@ describe('an item', () => {
 
   it('that is aggregated survives a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
-    const times = { startNs: '1', firstNs: '2', lastNs: '3' };
-    const minute: StoredAggregate = {
-      ...times,
-      key: 'checkout',
-      count: 1,
-      byCause: [['exit', 1]],
-      severity: { number: 17, text: 'ERROR' },
-      resource: { 'service.name': 'checkout' },
-    };
-    open().put([item(1), aggregated], { open: [minute] });
+    const minute = minuteOf('checkout');
+    open().put([item(1), aggregated], { open: [minute], repeats: [] });
     queue?.put([item(3)]);
-    expect(reopen().open).toEqual([minute]);
-    queue?.put([{ ...item(4), kind: 'summary' }], { open: [] });
-    expect(reopen().open).toEqual([]);
+    expect(reopen().open).toEqual({ open: [minute], repeats: [] });
+    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], repeats: [] });
+    expect(reopen().open).toEqual({ open: [], repeats: [] });
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
     expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
     expect(accounted(state.totals)).toBe(state.totals.received);
+  });
+
+  it('that changes no open minute writes none of them again', () => {
+    const minutes = Array.from({ length: 1_000 }, (_, index) => minuteOf(`service ${index}`));
+    const repeats = Array.from({ length: 1_000 }, (_, index) => repeatOf(`key ${index}`));
+    const written = (): number => statSync(`${file()}-wal`).size;
+    open().put([item(1)], { open: minutes, repeats });
+    const before = written();
+    const [, ...rest] = minutes;
+    const changed = { ...minuteOf('service 0'), count: 2 };
+    queue?.put([item(2)], { open: minutes, repeats });
+    queue?.put([item(3)], { open: [changed, ...rest], repeats: repeats.slice(1) });
+    expect(written() - before).toBeLessThan(100_000);
+    const stored = reopen().open;
+    expect(new Set(stored.open.map(({ key, count }) => `${key} ${count}`)).size).toBe(1_000);
+    expect(stored.open).toEqual(expect.arrayContaining([changed, ...rest.slice(0, 9)]));
+    expect(stored.repeats).toEqual(repeats.slice(1));
+  });
+
+  it('that is aggregated and was stored by version 0.1.0 is kept until its summary is put', () => {
+    open().put([item(1)]);
+    queue?.close();
+    const db = new DatabaseSync(file());
+    const { json } = db.prepare('SELECT json FROM totals').get() as { json: string };
+    const older = JSON.stringify({ ...JSON.parse(json), open: [minuteOf('checkout')] });
+    db.prepare('UPDATE totals SET json = ?, crc = ?').run(older, crc32(older));
+    db.exec('DROP TABLE open');
+    db.close();
+    expect(open().open.open).toEqual([minuteOf('checkout')]);
+    drain(queue as Queue);
+    expect(reopen().open.open).toEqual([minuteOf('checkout')]);
+    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], repeats: [] });
+    expect(reopen().open.open).toEqual([]);
+  });
+
+  it('has open minutes and keys beside it: a damaged row of them is dropped, alone', () => {
+    open().put([item(1)], { open: [minuteOf('checkout'), minuteOf('cart')], repeats: [repeatOf('one')] });
+    queue?.close();
+    const db = new DatabaseSync(file());
+    db.exec("UPDATE open SET json = replace(json, 'cart', 'tart')");
+    db.close();
+    expect(open().open).toEqual({ open: [minuteOf('checkout')], repeats: [repeatOf('one')] });
+    queue?.put([item(2)], { open: [], repeats: [] });
+    expect(reopen().open).toEqual({ open: [], repeats: [] });
   });
 
   it('is recognised by its uid after a restart, even if it was delivered or filtered', () => {

@@ -49,6 +49,7 @@ func (f *file) id() unwind.FileID {
 type mount struct {
 	device      uint32
 	root, point string
+	kind        string // of the file system
 }
 
 // opener opens files of processes that are gone, by the mounts of this process.
@@ -71,7 +72,11 @@ func readMounts() (mounts []mount) {
 		majorNumber, majorErr := strconv.ParseUint(major, 10, 12)
 		minorNumber, minorErr := strconv.ParseUint(minor, 10, 20)
 		if majorErr == nil && minorErr == nil {
-			mounts = append(mounts, mount{uint32(majorNumber<<20 | minorNumber), unescape(fields[3]), unescape(fields[4])})
+			mount := mount{device: uint32(majorNumber<<20 | minorNumber), root: unescape(fields[3]), point: unescape(fields[4])}
+			if separator := slices.Index(fields, "-"); separator > 0 && separator+1 < len(fields) {
+				mount.kind = fields[separator+1]
+			}
+			mounts = append(mounts, mount)
 		}
 	}
 	return mounts

@@ -23,13 +23,13 @@ const (
 	// idleTimeMax without a crash ends the worker.
 	idleTimeMax = 20 * time.Second
 	// crashTimeMax for one crash ends the worker, and costs this stack.
-	crashTimeMax = 1500 * time.Millisecond
+	crashTimeMax = time.Second
 	// exitStuck is the worker's status then.
 	exitStuck = 3
 )
 
 // limits of one stack. Its record does not wait longer than 2 s.
-var limits = unwind.Limits{Time: 700 * time.Millisecond, Bytes: 256 << 20, Reads: 200_000, Frames: 2048, Cache: 16 << 20}
+var limits = unwind.Limits{Time: time.Second, Bytes: 256 << 20, Reads: 200_000, Frames: 2048, Cache: 16 << 20}
 
 // Work answers requests until there was none for idleTimeMax, or the loader has ended.
 func Work() error {
@@ -61,14 +61,8 @@ func Work() error {
 		if _, err := binary.Decode(raw[:], binary.NativeEndian, &request); err != nil {
 			return err
 		}
-		stuck := time.AfterFunc(crashTimeMax, func() { os.Exit(exitStuck) })
-		request.Bytes = w.answer(int(request.Entry))
-		stuck.Stop()
-		if _, err := binary.Encode(raw[:], binary.NativeEndian, request); err != nil {
+		if err := w.serve(answers, request); err != nil {
 			return err
-		}
-		if _, err := answers.Write(raw[:]); err != nil {
-			return fmt.Errorf("write an answer: %w", err)
 		}
 	}
 }
@@ -77,6 +71,19 @@ type worker struct {
 	arena    *crash.Arena
 	unwinder *unwind.Unwinder
 	opener   *opener
+}
+
+// serve answers a request. The supervisor sees by the arena's state that it is at work.
+func (w *worker) serve(answers io.Writer, request crash.Message) error {
+	state := w.arena.State()
+	state.Number.Store(request.Number)
+	state.Entry.Store(request.Entry)
+	state.Steps.Add(1)
+	stuck := time.AfterFunc(crashTimeMax, func() { os.Exit(exitStuck) })
+	request.Bytes = w.answer(int(request.Entry))
+	stuck.Stop()
+	state.Steps.Add(1)
+	return crash.Answer(answers, request)
 }
 
 // answer unwinds the crash in the entry, and writes the answer there. It returns the answer's length.

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whether an exit with code 0 answers a termination request of another process: then it has a record (docs/decisions/0089). Other
+ * exits with code 0 are only counted.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "load.h"
+#include "maps.h"
+#include "pending_facts.h"
+#include "signal_facts.h"
+#include "signals.h"
+#include "task.h"
+
+/*
+ * Whether the process of task, its last thread, handled this request of another process, and recently enough. Requests of the kernel
+ * are left out as far as the fact alone shows that; the service leaves out the others.
+ */
+static __always_inline bool is_answered(const struct signal_fact *request, struct task_struct *task)
+{
+	if (!is_recent(request) || !HAS(REQUESTS | BIT(SIGABRT), request->signo) || is_pending(task, request->signo))
+		return false;
+	if (request->siginfo == SIGINFO_NOINFO && request->sender_flags & PF_EXITING)
+		return false; /* PR_SET_PDEATHSIG */
+	return request->code <= 0 && request->sender.pid && request->sender.pid != (__u32)READ(task, tgid);
+}
+
+/* task is the last thread of a process with pending facts, and exits with any code. */
+static __always_inline bool stops_gracefully(struct task_struct *task, struct task_struct *leader)
+{
+	struct process_key key = key_of(leader);
+	struct pending_facts *facts = bpf_map_lookup_elem(&pending_facts, &key);
+
+	if (!facts)
+		return false;
+	settle_request(facts, task);
+	return is_answered(&facts->request, task);
+}
+
+/* A thread exits with code 0: whether its process does, too, and has pending facts. Most have none, which costs one look at an array. */
+static __always_inline bool may_stop_gracefully(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal)
+{
+	__u32 *count = pending_count_of(READ(task, tgid));
+
+	if (!count || !(*count & ~OVERLAP))
+		return false;
+	if (!(READ(signal, flags) & SIGNAL_GROUP_EXIT) && READ(signal, live.counter))
+		return false;
+	return stops_gracefully(task, leader);
+}
