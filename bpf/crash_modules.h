@@ -19,10 +19,10 @@
 #include "kernel_files.h"
 #include "load.h"
 #include "paths.h"
+#include "task.h"
 
 #define VM_EXEC 0x00000004 /* include/linux/mm.h */
 #define MODULE_DEPTH_MAX 32 /* names of a path */
-#define MAPPED_FILE_PAGE 4096
 
 /* Encoded nodes: bits 3 to 6 are the type. A node is aligned to 256 bytes: its parent, then pivots, then slots. */
 #define MAPLE_NODE_MASK (~0xffull)
@@ -35,7 +35,6 @@
 #define MAPLE_RESERVED_MAX 4096 /* an entry below is no address */
 #define MAPLE_DEPTH_MAX 6
 #define LEAVES_MAX 256 /* each has up to 16 mappings */
-#define USER_ADDRESS_MAX 0x7ffffffff000ull
 #define KERNEL_ADDRESSES (1ull << 63)
 
 /* Appends the names of a file from the leaf to the root of its file system: mounts are left out on purpose. Returns their bytes. */
@@ -98,7 +97,7 @@ __noinline __u64 describe_mapping(__u32 which, __u64 place, __u64 mapping_addres
 	file = READ(mapping, vm_file);
 	if (!file)
 		return 0;
-	out->offset = READ(mapping, vm_pgoff) * MAPPED_FILE_PAGE;
+	out->offset = READ(mapping, vm_pgoff) * page_bytes;
 	inode = READ(file, f_inode);
 	super_block = READ(inode, i_sb);
 	out->inode = READ(inode, i_ino);
@@ -245,7 +244,7 @@ __noinline __u64 visit_leaf_of(__u32 which, __u64 index)
 		if (visit_slot(which, i))
 			break;
 	}
-	return end < USER_ADDRESS_MAX ? end + 1 : 0;
+	return end + 1; /* the last leaf ends at ULONG_MAX, not at the last address of user mode, which differs */
 }
 
 static __always_inline void walk_mappings(__u32 which)

@@ -25,9 +25,16 @@
 #define ARM64_PC 32
 
 /* The frame of a signal begins with the restorer's address, then struct ucontext (arch/x86/include/uapi/asm/sigcontext.h). */
-#define X86_FRAME_BYTES 512
 #define X86_FRAME_SP (8 + 40 + 15 * 8)
-_Static_assert(FRAME_SEARCH_BYTES + X86_FRAME_BYTES <= MAIN_STACK_PAGES * CRASH_PAGE,
+
+/*
+ * arm64 has no restorer. On an alternate stack, struct ucontext has its bounds in uc_stack: address, flags, size. The registers follow
+ * its signal mask: the address of a fault, x0 to x30, sp (arch/arm64/include/uapi/asm/{ucontext,sigcontext}.h).
+ */
+#define ARM64_STACK_SIZE 16
+#define ARM64_FRAME_SP (160 + 8 + 31 * 8)
+#define SIGNAL_FRAME_BYTES 512
+_Static_assert(FRAME_SEARCH_BYTES + SIGNAL_FRAME_BYTES <= MAIN_STACK_PAGES * CRASH_PAGE,
 	       "a frame that begins at the end is read whole");
 
 static __always_inline __u64 stack_pointer_of(const struct thread_registers *registers)
@@ -109,7 +116,7 @@ __noinline __u64 restorer_of_current(void)
 }
 
 /* The stack pointer that the last signal on the copied stack interrupted; 0: there is none. */
-__noinline __u64 find_interrupted(__u32 which)
+__noinline __u64 find_interrupted_x86(__u32 which)
 {
 	struct crash_slot *slot = crash_slot_at(which);
 	__u64 restorer = restorer_of_current();
@@ -123,10 +130,31 @@ __noinline __u64 find_interrupted(__u32 which)
 	return 0;
 }
 
-/* Whether two stack pointers are in one region. */
+/* The same, of a signal that came on the alternate stack of current. */
+__noinline __u64 find_interrupted_arm64(__u32 which)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct crash_slot *slot = crash_slot_at(which);
+	__u64 begin = READ(task, sas_ss_sp), bytes = READ(task, sas_ss_size);
+
+	if (!captures_crashes() || !slot || !begin || !bpf_core_field_exists(((struct pt_regs___arm64 *)0)->pc))
+		return 0;
+	for (int i = 0; i < FRAME_SEARCH_BYTES / 8; i++) {
+		char *at = slot->stack + i * 8;
+
+		/* One test, or the verifier follows each of them. */
+		if (!((*(__u64 *)at ^ begin) | (*(__u64 *)(at + ARM64_STACK_SIZE) ^ bytes)))
+			return *(__u64 *)(at + ARM64_FRAME_SP);
+	}
+	return 0;
+}
+
+/* Whether the page of the stack pointer is in the first region. Stacks of Go lie side by side: what is behind a missing page is another. */
 static __always_inline bool is_copied(const struct crash_slot *slot, __u64 stack_pointer)
 {
-	return stack_pointer - slot->regions[0].start < MAIN_STACK_PAGES * CRASH_PAGE;
+	__u64 page = (stack_pointer - slot->regions[0].start) / CRASH_PAGE;
+
+	return page < MAIN_STACK_PAGES && slot->regions[0].present >> page & 1;
 }
 
 #define HANDLED_NS_MAX 2000000000ull /* a handled fault that is older has nothing to do with the crash */
@@ -138,7 +166,9 @@ static __always_inline void copy_stacks(__u32 which, struct crash_slot *slot)
 	copy_main_stack(which);
 	if (slot->handled.signo && !is_copied(slot, stack_pointer_of(&slot->handled)))
 		copy_other_stack(which, 1, stack_pointer_of(&slot->handled));
-	other = find_interrupted(which);
+	other = find_interrupted_x86(which);
+	if (!other)
+		other = find_interrupted_arm64(which);
 	if (other && !is_copied(slot, other))
 		copy_other_stack(which, 2, other);
 }

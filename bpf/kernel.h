@@ -185,6 +185,8 @@ struct task_struct {
 	struct sigpending pending;
 	sigset_t blocked;
 	struct seccomp seccomp;
+	unsigned long sas_ss_sp;
+	size_t sas_ss_size;
 	__u64 self_exec_id;
 	struct css_set *cgroups;
 	struct thread_struct thread;

@@ -120,10 +120,10 @@ func registersFinding() finding {
 
 func stacksFinding() finding {
 	stacks, err := probes.StacksHere()
-	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil && stacks != probes.StacksOff}
-	if !f.ok {
+	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil}
+	if err != nil {
 		f.state = "not copied"
-		f.remedy = stacksNotHere
+		f.remedy = stacksNotHere(err.Error())
 	}
 	return f
 }

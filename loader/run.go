@@ -80,7 +80,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
-	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached.Crashes, unwinder.mayReadAll))
+	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached, unwinder.mayReadAll))
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
 	}
@@ -199,6 +199,9 @@ func logStart(log *log.Logger, config config, scope probes.Scope, attached *prob
 	}
 	if config.threadContext && !attached.ReadsContexts {
 		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")
+	}
+	if config.stacks != probes.StacksOff && attached.StacksLack != "" {
+		log.Printf("stacks of crashes are not copied: %s", attached.StacksLack)
 	}
 	for _, older := range attached.Replaced {
 		log.Printf("replaced the probes of an older loader (ABI %d); its records, pending facts and counters are kept", older)

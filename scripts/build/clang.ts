@@ -6,6 +6,7 @@ import { requirePackages } from '../base/debian.ts';
 
 export const CLANG = 'clang-19';
 export const STRIP = 'llvm-strip-19';
+export const NM = 'llvm-nm-19';
 export const CLANG_FORMAT = 'clang-format-19';
 const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
 
@@ -20,7 +21,7 @@ export const BPF_FLAGS = [
 
 /** Requires the compiler and libbpf's headers. They need not come from Debian's packages. */
 export async function requireCompiler(): Promise<void> {
-  const compiles = [CLANG, STRIP].every((program) => spawnSync(program, ['--version']).status === 0);
+  const compiles = [CLANG, NM, STRIP].every((program) => spawnSync(program, ['--version']).status === 0);
   if (compiles && existsSync('/usr/include/bpf/bpf_helpers.h')) return;
   await requirePackages(PACKAGES, 'Compiling bpf/');
 }

@@ -57,13 +57,14 @@ export const KERNELS: readonly Kernel[] = [
     package: 'linux-binary-unsigned-7.*-cloud-amd64',
     cpu: 'max',
   },
+  // Kernel and programs sign return addresses. The architecture's own cipher takes most of the time of an emulated processor.
   {
     name: 'arm64',
     arch: 'arm64',
     archive: 'main',
     suite: 'trixie',
     package: 'linux-image-6.12.*-cloud-arm64',
-    cpu: 'max',
+    cpu: 'max,pauth-impdef=on',
   },
 ];
 

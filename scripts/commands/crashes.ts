@@ -3,7 +3,7 @@
 import { command, Failure, readFlags } from '../base/command.ts';
 import { isRoot } from '../base/privileges.ts';
 import { build } from '../build/programs.ts';
-import { report } from '../suites/counts.ts';
+import { add, NO_TESTS, report } from '../suites/counts.ts';
 import { prepareCrashes, testCrashes } from '../suites/crashes.ts';
 
 const HELP = `npm run crashes -- [options]
@@ -13,6 +13,8 @@ the functions of each stack, in order, and the sentence that explains the crash 
 
   --times N     crash each program N times (default: 100)
   --only TEXT   run only the cases whose names contain TEXT
+  --copied WHEN copy the stacks only at the exit, or at the delivery of the signal as before Linux 6.16: exit, delivery
+                (default: all crashes with the one, then with the other)
   --help        show this text
 
 Needs root and BPF.`;
@@ -20,6 +22,7 @@ Needs root and BPF.`;
 const OPTIONS = {
   times: { type: 'string', default: '100' },
   only: { type: 'string', default: '' },
+  copied: { type: 'string', default: 'exit,delivery' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
@@ -32,7 +35,16 @@ await command(async () => {
   const times = Number(flags.times);
   if (!Number.isInteger(times) || times < 1)
     throw new Failure(`--times is ${flags.times}; it must be a positive integer. See --help.`);
+  const ways = flags.copied.split(',').map(wayOf);
   if (!isRoot()) throw new Failure('The loader needs root: sudo npm run crashes');
   await build();
-  return report(await testCrashes(await prepareCrashes(), { times, only: flags.only }));
+  const prepared = await prepareCrashes();
+  let counts = NO_TESTS;
+  for (const copied of ways) counts = add(counts, await testCrashes(prepared, { copied, times, only: flags.only }));
+  return report(counts);
 });
+
+function wayOf(text: string): 'exit' | 'delivery' {
+  if (text === 'exit' || text === 'delivery') return text;
+  throw new Failure(`--copied is ${text}; it must be exit or delivery. See --help.`);
+}

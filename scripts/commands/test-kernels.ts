@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run test:kernels`: only the kernel matrix. Last line: `N passed, N failed`.
-import { command, readFlags } from '../base/command.ts';
+import { command, Failure, readFlags } from '../base/command.ts';
 import { run } from '../base/run.ts';
 import { KERNELS } from '../build/kernel-images.ts';
 import { NODE, ROOT } from '../paths.ts';
 import { report } from '../suites/counts.ts';
-import { bootKernels, prepareKernels, testKernels } from '../suites/kernels.ts';
+import { bootKernels, FULL, type Load, prepareKernels, testKernels } from '../suites/kernels.ts';
 
 const HELP = `npm run test:kernels -- [options]
 
-Boots Debian's kernels under QEMU and scores the conformance cases there.
+Boots Debian's kernels under QEMU, scores the conformance cases there, and compares the stacks of crashes.
 
   --kernel NAMES  run only these kernels, separated by commas: ${KERNELS.map(({ name }) => name).join(', ')}
+  --only PART     run only the conformance cases and what confines the loader, or only the programs whose stacks are
+                  compared: cases, crashes
+  --crashes N     let each of these programs crash N times (${FULL.crashes})
   --judge         do not boot; compare the output of the last run in build/kernels
   --write         afterwards, write docs/kernels.md from build/kernels
   --help          show this text`;
@@ -19,6 +22,8 @@ Boots Debian's kernels under QEMU and scores the conformance cases there.
 await command(async () => {
   const flags = readFlags({
     kernel: { type: 'string' },
+    only: { type: 'string' },
+    crashes: { type: 'string' },
     judge: { type: 'boolean' },
     write: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -28,8 +33,17 @@ await command(async () => {
     return 0;
   }
   const names = flags.kernel?.split(',');
-  if (!flags.judge) await bootKernels(await prepareKernels(names));
+  const load = loadOf(flags.only, flags.crashes);
+  if (!flags.judge) await bootKernels(await prepareKernels(load, names));
   const counts = await testKernels(names);
   if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));
   return report(counts);
 });
+
+function loadOf(only = '', crashes = String(FULL.crashes)): Load {
+  if (!['', 'cases', 'crashes'].includes(only))
+    throw new Failure(`--only is ${only}; it must be cases or crashes. See --help.`);
+  if (!/^[1-9]\d{0,3}$/.test(crashes))
+    throw new Failure(`--crashes is ${crashes}; it must be a positive integer. See --help.`);
+  return { cases: only !== 'crashes', crashes: only === 'cases' ? 0 : Number(crashes) };
+}

@@ -29,7 +29,7 @@ import { prepareCrashes, TIMES_IN_TESTS, testCrashes } from '../suites/crashes.t
 import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
 import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
-import { bootKernels, type Machine, prepareKernels, testKernels } from '../suites/kernels.ts';
+import { bootKernels, type Machine, prepareKernels, REDUCED, testKernels } from '../suites/kernels.ts';
 import { type Background, Stages } from '../suites/stages.ts';
 import { vitest } from '../suites/vitest.ts';
 
@@ -107,7 +107,7 @@ type Late = Awaited<ReturnType<typeof prepareOthers>>;
  */
 async function prepareKernelTests(stages: Stages) {
   await makePackages();
-  const kernels = await prepareKernels();
+  const kernels = await prepareKernels(REDUCED);
   const chaos = await prepareChaos();
   const machines = startMachines(stages, kernels, chaos);
   await prepareWorld();
@@ -139,7 +139,8 @@ async function testOnKernel(stages: Stages, early: Early, late: Background<Late>
   const { machines, chaos, tests, attacks, crashes } = early;
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
   await stages.test('attacks', () => testAttacks(attacks));
-  await stages.test('crashes', () => testCrashes(crashes, { times: TIMES_IN_TESTS, only: '' }));
+  await stages.test('crashes', () => testCrashes(crashes, { copied: 'exit', times: TIMES_IN_TESTS, only: '' }));
+  await stages.test('crashes at the delivery', () => testCrashes(crashes, { copied: 'delivery', times: 1, only: '' }));
   await stages.test('chaos', () => testChaos(chaos, { keys: KEYS_HERE }));
   const { delivery, configs } = await late.finish();
   await stages.test('configurations', () => testConfigs(configs));

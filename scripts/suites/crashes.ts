@@ -16,14 +16,22 @@ export async function prepareCrashes(): Promise<NodeJS.ProcessEnv> {
   return { WHODUNIT_TEST_COLLECTOR: await buildCollector() };
 }
 
+/** WHODUNIT_STACK: when the stacks are copied on this kernel, as from 6.16 on and as before. test/kernels has the older kernels themselves. */
+export const COPIED = { exit: '1', delivery: 'delivery' } as const;
+
 export interface Selection {
+  readonly copied: keyof typeof COPIED;
   /** How often each program crashes. */
   readonly times: number;
   /** Part of the names of the cases; empty: all. */
   readonly only: string;
 }
 
-export function testCrashes(prepared: NodeJS.ProcessEnv, { times, only }: Selection): Promise<Counts> {
-  const selection = { WHODUNIT_TEST_CRASHES_TIMES: String(times), WHODUNIT_TEST_CRASHES_ONLY: only };
-  return vitest(['test/crashes'], { ...prepared, ...selection });
+export function testCrashes(prepared: NodeJS.ProcessEnv, { copied, times, only }: Selection): Promise<Counts> {
+  return vitest(['test/crashes'], {
+    ...prepared,
+    WHODUNIT_TEST_CRASHES_STACK: COPIED[copied],
+    WHODUNIT_TEST_CRASHES_TIMES: String(times),
+    WHODUNIT_TEST_CRASHES_ONLY: only,
+  });
 }

@@ -9,6 +9,7 @@ import { requirePackages } from '../base/debian.ts';
 import { own } from '../base/owned.ts';
 import { run, step } from '../base/run.ts';
 import { progress } from '../base/screen.ts';
+import { buildCrashPrograms, copyLibraries } from '../build/crash-programs.ts';
 import { KERNELS, type Kernel, type KernelImage, kernelImage } from '../build/kernel-images.ts';
 import { type Arch, packInitramfs, qemu, YIELDING } from '../build/machine.ts';
 import { NODE, ROOT } from '../paths.ts';
@@ -38,13 +39,31 @@ export interface Machine {
   readonly archive: string;
 }
 
-/** Packs the static programs, the list of cases and the AppArmor profiles. Returns the path of the archive. */
-async function initramfs(arch: Arch): Promise<string> {
+/** What the machines run. */
+export interface Load {
+  /** Whether the conformance cases run, and the loader is started under AppArmor's profiles and lockdown. */
+  readonly cases: boolean;
+  /** How often each program of test/kernels/crashes.ts crashes. */
+  readonly crashes: number;
+}
+
+export const FULL: Load = { cases: true, crashes: 20 };
+/** Emulation is slow: the matrix is the longest stage of all. */
+export const REDUCED: Load = { cases: true, crashes: 3 };
+
+/** Packs the programs, the lists of cases and of crashes, and the AppArmor profiles. Returns the path of the archive. */
+async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> {
   const root = join(TRANSCRIPTS, `root-${arch}`);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
   const names = await run(NODE, [join(ROOT, 'test/kernels/cases.ts'), arch === 'amd64' ? 'x64' : arch]);
-  writeFileSync(join(root, 'cases'), names);
+  writeFileSync(join(root, 'cases'), cases ? names : '');
+  await buildCrashPrograms(arch, { programs: join(root, 'crashes'), symbols: join(TRANSCRIPTS, `symbols-${arch}`) });
+  await copyLibraries(arch, root);
+  writeFileSync(
+    join(root, 'crashes.json'),
+    await run(NODE, [join(ROOT, 'test/kernels/crashes.ts'), '/crashes', String(crashes)]),
+  );
   mkdirSync(join(root, 'apparmor'));
   for (const profile of PROFILES) {
     const to = ['--ofile', join(root, 'apparmor', basename(profile))];
@@ -99,7 +118,7 @@ async function bootToInit(machine: Machine): Promise<void> {
 }
 
 /** Finds or downloads the kernels and packs their machines. Returns them slowest first. */
-export async function prepareKernels(names: readonly string[] = ALL): Promise<readonly Machine[]> {
+export async function prepareKernels(load: Load, names: readonly string[] = ALL): Promise<readonly Machine[]> {
   const unknown = names.find((name) => !ALL.includes(name));
   if (unknown !== undefined) throw new Failure(`Unknown kernel ${unknown}; the kernels are ${ALL.join(', ')}.`);
   await requirePackages(PACKAGES, 'The kernel matrix');
@@ -109,7 +128,7 @@ export async function prepareKernels(names: readonly string[] = ALL): Promise<re
   const machines: Machine[] = [];
   for (const kernel of KERNELS.filter(({ name }) => names.includes(name))) {
     const { arch } = kernel;
-    const archive = archives.get(arch) ?? (await step(`packing the machine for ${arch}`, () => initramfs(arch)));
+    const archive = archives.get(arch) ?? (await step(`packing the machine for ${arch}`, () => initramfs(arch, load)));
     archives.set(arch, archive);
     machines.push({ kernel, archive, image: await kernelImage(kernel) });
   }

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks the transcript of each booted kernel, case by case, against the expectations of test/deaths. limits.ts has everything that a
-// kernel cannot show.
+// Checks the transcript of each booted kernel: case by case against the expectations of test/deaths, where limits.ts has everything that a
+// kernel cannot show, and crash by crash against crashes.ts.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { invented } from '../deaths/check.ts';
 import { checkOnKernel, EMULATED_TOLERANCE_NS } from './check.ts';
+import { CRASHES } from './crashes.ts';
 import { readMachine } from './machine.ts';
+import { checkNoStack, checkStack } from './stack.ts';
+import type { Transcript } from './transcript.ts';
 
 const names = (process.env.WHODUNIT_TEST_KERNELS ?? '').split(',').filter((name) => name !== '');
+
+const isOf =
+  (pid: number, program: string) =>
+  ({ resource }: LogRecord): boolean =>
+    resource['process.pid'] === pid && resource['process.executable.name'] === program;
+
+/** Before Linux 6.1, no stack can be copied, and `check` says so. */
+const copiesStacks = (transcript: Transcript | null): boolean =>
+  !/^degraded +stacks of crashes +not copied +.*no maple tree/m.test(transcript?.check ?? '');
 
 describe('the kernels', () => {
   it('are named in the environment', () => expect(names).not.toEqual([]));
 });
 
 describe.each(names)('Debian’s kernel %s', (name) => {
-  const { path, cases, transcript } = readMachine(name);
+  const { path, cases, times, symbolsOf, transcript } = readMachine(name);
 
   it('boots, loads the probes, and runs to the end', () => {
     expect(transcript?.failures.get('')).toBeUndefined();
@@ -22,12 +34,12 @@ describe.each(names)('Debian’s kernel %s', (name) => {
     expect(transcript?.ended, `see ${path}`).toBe(true);
   });
 
-  it('serves under the AppArmor profile that is shipped, and without one', () => {
+  it.runIf(cases.length > 0)('serves under the AppArmor profile that is shipped, and without one', () => {
     expect(transcript?.confined.get('whodunit-loader')).toMatchObject({ served: true, code: 0 });
     expect(transcript?.confined.get('whodunit-loader')?.check).not.toMatch(/MISSING|forbids/);
   });
 
-  it.each([
+  it.runIf(cases.length > 0).each([
     [
       "Docker's AppArmor profile",
       'docker-default',
@@ -55,6 +67,18 @@ describe.each(names)('Debian’s kernel %s', (name) => {
   it.each(cases.map((one) => [`${one.name} (${one.id})`, one] as const))('%s', (_, one) => {
     if (transcript === null) throw new Error(`there is no ${path}`);
     expect(checkOnKernel(one, transcript).differences).toEqual([]);
+  });
+
+  it.each(times > 0 ? CRASHES : [])('$name ($id): its functions and why, each time', (crash) => {
+    const pids = transcript?.crashed.get(crash.id) ?? [];
+    expect(pids, transcript?.failures.get(crash.id)).toHaveLength(times);
+    const symbols = symbolsOf(crash.program);
+    for (const pid of pids) {
+      const records = transcript?.records.filter(isOf(pid, crash.program)) ?? [];
+      expect(records).toHaveLength(1);
+      for (const record of records)
+        expect(copiesStacks(transcript) ? checkStack(crash, record, symbols) : checkNoStack(record)).toEqual([]);
+    }
   });
 
   it('there are no records without a termination, no duplicate records, and no losses', () => {

@@ -20,6 +20,8 @@ export interface Transcript {
   /** Starts of the loader where something forbids what it needs, by what confined it. */
   readonly confined: ReadonlyMap<string, ConfinedStart>;
   readonly truths: ReadonlyMap<string, readonly Death[]>;
+  /** The processes of each program of crashes.ts, by its id. */
+  readonly crashed: ReadonlyMap<string, readonly number[]>;
   /** Terminations of failed attempts that were repeated. They belong to no case. */
   readonly discarded: readonly Death[];
   /** Cases that could not run, and why. The empty name: the machine itself failed. */
@@ -48,6 +50,7 @@ const SEEN_MAX = 100_000;
 
 export function readTranscript(path: string, arch: string): Transcript {
   const truths = new Map<string, readonly Death[]>();
+  const crashed = new Map<string, readonly number[]>();
   const confined = new Map<string, ConfinedStart>();
   const discarded: Death[] = [];
   const failures = new Map<string, string>();
@@ -64,11 +67,12 @@ export function readTranscript(path: string, arch: string): Transcript {
       const truth = JSON.parse(text);
       truths.set(truth.case, truth.deaths);
       discarded.push(...truth.discarded);
-    } else if (kind === 'failed') failures.set(JSON.parse(text).case, JSON.parse(text).error);
+    } else if (kind === 'crashed') crashed.set(JSON.parse(text).id, JSON.parse(text).pids);
+    else if (kind === 'failed') failures.set(JSON.parse(text).case, JSON.parse(text).error);
     else if (kind === 'end') ended = true;
   }
   const { hello, status, records, unreadable, repeated } = wire;
-  return { hello, status, check, confined, truths, discarded, failures, records, unreadable, repeated, ended };
+  return { hello, status, check, confined, truths, crashed, discarded, failures, records, unreadable, repeated, ended };
 }
 
 /** The stages of the service from the wire to the record. */

@@ -24,14 +24,24 @@ const (
 
 // here returns what this kernel can do of what is wanted.
 func (s Stacks) here(kernel kernelFeatures) Stacks {
-	supported := kernel[bpfVarFeatureMapleTree] && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64")
 	switch {
-	case s == StacksOff || s == "" || !supported:
+	case s == StacksOff || s == "" || kernel.lackForStacks() != "":
 		return StacksOff
 	case !kernel[bpfVarFeatureGroupDead]:
 		return StacksAtDelivery
 	}
 	return s
+}
+
+// lackForStacks returns what is not there that stacks need; "": nothing.
+func (kernel kernelFeatures) lackForStacks() string {
+	switch {
+	case runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64":
+		return "they are unwound on x86-64 and arm64 only"
+	case !kernel[bpfVarFeatureMapleTree]:
+		return "this kernel has no maple tree, where the mappings of a process are found; use Linux 6.1 or later"
+	}
+	return ""
 }
 
 // configure pins the maps of crashes, which outlive a loader, or makes them small.

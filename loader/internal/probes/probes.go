@@ -53,6 +53,7 @@ type Probes struct {
 	TookOver      bool               // the programs were attached by an earlier loader
 	ReadsContexts bool               // the kernel has the iterator that finds published contexts
 	Crashes       *Crashes           // the maps of crashes; nil: no stacks are taken
+	StacksLack    string             // what is not there that stacks need; "": nothing
 
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
@@ -121,6 +122,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	p.ReadsContexts = kernel[bpfVarFeatureTaskVmaIterator]
+	p.StacksLack = kernel.lackForStacks()
 	options.Stacks = options.Stacks.here(kernel)
 	digest := digestOf(object, options)
 	if options.Stacks != StacksOff {

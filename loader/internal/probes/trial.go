@@ -3,6 +3,7 @@
 package probes
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -87,13 +88,16 @@ func ReadsRegisters() bool {
 	return features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnTaskPtRegs) == nil
 }
 
-// StacksHere returns whether, and when, the stack of a crash is copied on this kernel.
+// StacksHere returns whether, and when, the stack of a crash is copied on this kernel. The error says why it is not.
 func StacksHere() (Stacks, error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return StacksOff, err
 	}
 	kernel, err := featuresHere(spec, btf.NewCache())
+	if lack := kernel.lackForStacks(); err == nil && lack != "" {
+		err = errors.New(lack)
+	}
 	return StacksAtExit.here(kernel), err
 }
 

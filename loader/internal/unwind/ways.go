@@ -115,11 +115,20 @@ func (w *walker) goFrame(p *place) (caller, error) {
 		return caller{}, errNone
 	}
 	found.low = above
-	found.registers.Set(w.convention.stackPointer, above)
+	if found.exact && w.convention.hasLink {
+		// The handler pushed the link register of what was interrupted (sigctxt.preparePanic()): a leaf returns there.
+		link, _ := w.memory.Word(above)
+		found.registers.Set(w.convention.link, link)
+		found.low += injectedBytes
+	}
+	found.registers.Set(w.convention.stackPointer, found.low)
 	found.registers.Set(w.convention.pc, pc)
 	w.restoreGoFramePointer(&found, above, function.Frame)
 	return found, nil
 }
+
+// injectedBytes are what the signal handler pushes where calls do not: the link register, aligned to the stack.
+const injectedBytes = 16
 
 // goReturn returns the return address and the caller's stack pointer (runtime.(*unwinder).next).
 func (w *walker) goReturn(p *place, frame uint64) (pc, above uint64, ok bool) {

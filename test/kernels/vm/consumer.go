@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,9 +19,20 @@ const (
 	lineBytesMax  = 131_072
 )
 
-// consume returns after the hello of the loader, and continues in the background. lastLine is the time of the last termination, in
-// nanoseconds since 1970.
-func consume(lastLine *atomic.Int64) error {
+// consumed is what was read of terminations.
+type consumed struct {
+	last   atomic.Int64 // the time of the last one, in nanoseconds since 1970
+	stacks sync.Map     // pid → stack
+}
+
+// stack is what a line says of one (docs/wire.md). Empty: none was copied.
+type stack struct{ State, End string }
+
+// isLate reports whether there was not enough time for it.
+func (s stack) isLate() bool { return s.State == "timeout" || s.End == "limit" }
+
+// consume returns after the hello of the loader, and continues in the background.
+func (c *consumed) consume() error {
 	conn, err := connect()
 	if err != nil {
 		return err
@@ -29,8 +41,8 @@ func consume(lastLine *atomic.Int64) error {
 		return err
 	}
 	greeted := make(chan error, 1)
-	go func() { greeted <- read(conn, lastLine, greeted) }()
-	lastLine.Store(time.Now().UnixNano())
+	go func() { greeted <- c.read(conn, greeted) }()
+	c.last.Store(time.Now().UnixNano())
 	return <-greeted
 }
 
@@ -48,13 +60,15 @@ func acknowledge(conn net.Conn, seq string) error {
 	return err
 }
 
-func read(conn net.Conn, lastLine *atomic.Int64, greeted chan<- error) error {
+func (c *consumed) read(conn net.Conn, greeted chan<- error) error {
 	lines := bufio.NewScanner(conn)
 	lines.Buffer(nil, lineBytesMax)
 	for lines.Scan() {
 		emit("wire", lines.Bytes())
 		var line struct {
 			Type, Role, Seq string
+			Process         struct{ Pid int }
+			Crash           stack
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return err
@@ -63,7 +77,8 @@ func read(conn net.Conn, lastLine *atomic.Int64, greeted chan<- error) error {
 		case line.Type == "hello" && line.Role == "consumer":
 			greeted <- nil
 		case line.Type == "death":
-			lastLine.Store(time.Now().UnixNano())
+			c.last.Store(time.Now().UnixNano())
+			c.stacks.Store(line.Process.Pid, line.Crash)
 			if err := acknowledge(conn, line.Seq); err != nil {
 				return err
 			}

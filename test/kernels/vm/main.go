@@ -1,16 +1,17 @@
 // Command vm is the init of the virtual machines of the kernel matrix. It starts the loader, connects as its consumer, runs the cases of the
-// undertaker one after the other, and prints the output of both. The host checks the result, with the code of test/deaths.
+// undertaker and the programs that crash one after the other, and prints the output of all. The host checks the result, with the code of test/deaths.
 //
 // Each line of its output is "@kind JSON":
 //
 //	@check   what `whodunit-loader check` prints
 //	@wire    a line of the loader, unchanged
-//	@confined a start of the loader under an AppArmor profile or lockdown (confined.go)
+//	@confined a start of the loader under an AppArmor profile or lockdown, unless there are no cases (confined.go)
 //	@truth   the output of the undertaker for a case
+//	@crashed the processes of a program that crashed (crashes.go)
 //	@failed  a case that could not run, and why
 //	@end     the number of cases, after the last one
 //
-// The root directory has loader, undertaker, mortal, and cases: a file with one name per line.
+// The root directory has loader, undertaker, mortal, and cases: a file with one name per line; crashes.json and the programs that it names.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -23,7 +24,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,10 +71,18 @@ type failure struct {
 }
 
 func runCases() {
+	names, err := os.ReadFile("/cases")
+	if err != nil {
+		emitJSON("failed", failure{Error: err.Error()})
+		return
+	}
+	cases := strings.Fields(string(names))
 	checked, _ := exec.Command("/loader", "check").CombinedOutput()
 	emitJSON("check", string(checked))
-	if err := startUnderProfiles(); err != nil {
-		emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under AppArmor: %v", err)})
+	if len(cases) > 0 {
+		if err := startUnderProfiles(); err != nil {
+			emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under AppArmor: %v", err)})
+		}
 	}
 	// With the optional features, so that the verifier checks all code.
 	loader := exec.Command("/loader", "run", "--socket", socketPath, "--thread-context", "1")
@@ -84,27 +92,26 @@ func runCases() {
 		emitJSON("failed", failure{Error: err.Error()})
 		return
 	}
-	var lastLine atomic.Int64
-	if err := consume(&lastLine); err != nil {
+	var lines consumed
+	if err := lines.consume(); err != nil {
 		loader.Process.Kill()
 		loader.Wait()
 		emitJSON("failed", failure{Error: fmt.Sprintf("%v; output of the loader: %s", err, loaderOutput.String())})
 		return
 	}
-	names, err := os.ReadFile("/cases")
-	if err != nil {
-		emitJSON("failed", failure{Error: err.Error()})
-		return
-	}
-	cases := strings.Fields(string(names))
 	for _, name := range cases {
 		runCase(name)
 	}
-	for time.Since(time.Unix(0, lastLine.Load())) < settle {
+	if err := runCrashes(&lines); err != nil {
+		emitJSON("failed", failure{Error: err.Error()})
+	}
+	for time.Since(time.Unix(0, lines.last.Load())) < settle {
 		time.Sleep(settle / 10)
 	}
-	if err := startUnderLockdown(); err != nil {
-		emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under lockdown: %v", err)})
+	if len(cases) > 0 {
+		if err := startUnderLockdown(); err != nil {
+			emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under lockdown: %v", err)})
+		}
 	}
 	emitJSON("end", len(cases))
 }
