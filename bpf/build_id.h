@@ -73,14 +73,14 @@ static __always_inline __u64 append_note(__u32 user, __u64 at, struct note_kind 
 
 __u64 append_gnu_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 {
-	return append_note(user, at, (struct note_kind){PART_BUILD_ID, NT_GNU_BUILD_ID, NOTE_NAME_GNU, BUILD_ID_BYTES_MAX}, offset,
-			   align);
+	return append_note(user, at, (struct note_kind){PART_BUILD_ID, NT_GNU_BUILD_ID, NOTE_NAME_GNU, BUILD_ID_BYTES_MAX},
+			   offset, align);
 }
 
 __u64 append_go_note(__u32 user, __u64 at, __u64 offset, __u64 align)
 {
-	return append_note(user, at, (struct note_kind){PART_GO_BUILD_ID, NT_GO_BUILD_ID, NOTE_NAME_GO, GO_BUILD_ID_BYTES_MAX}, offset,
-			   align);
+	return append_note(user, at, (struct note_kind){PART_GO_BUILD_ID, NT_GO_BUILD_ID, NOTE_NAME_GO, GO_BUILD_ID_BYTES_MAX},
+			   offset, align);
 }
 
 /*
