@@ -33,13 +33,20 @@ _Static_assert(sizeof(struct note) <= sizeof(((struct record *)0)->behind_page),
 #define NOTE_NAME_GNU 0x00554e47 /* "GNU" and its NUL */
 #define NOTE_NAME_GO 0x00006f47 /* "Go" and two NULs */
 
-/* Appends the build id of this kind if it is among the notes at `offset` of the page. */
-__u64 append_note(__u32 user, __u64 at, enum part_kind kind, __u64 offset, __u64 align)
+struct note_kind {
+	enum part_kind part;
+	__u32 type;
+	__u32 name;
+	__u64 bytes_max;
+};
+
+/*
+ * Appends the build id of this kind if it is among the notes at `offset` of the page. Inline, with a constant kind: verifiers before 6.8
+ * learn no bounds from a comparison of two registers.
+ */
+static __always_inline __u64 append_note(__u32 user, __u64 at, struct note_kind kind, __u64 offset, __u64 align)
 {
 	struct record *record = scratch(user);
-	bool is_go = kind == PART_GO_BUILD_ID;
-	__u32 type = is_go ? NT_GO_BUILD_ID : NT_GNU_BUILD_ID, name = is_go ? NOTE_NAME_GO : NOTE_NAME_GNU;
-	__u64 bytes_max = is_go ? GO_BUILD_ID_BYTES_MAX : BUILD_ID_BYTES_MAX;
 	struct note *note;
 	__u64 bytes;
 
@@ -49,15 +56,31 @@ __u64 append_note(__u32 user, __u64 at, enum part_kind kind, __u64 offset, __u64
 	for (int i = 0; i < NOTES_MAX; i++) {
 		note = (void *)record->page + (offset & (PAGE_BYTES - 1));
 		bytes = note->bytes;
-		if (note->type == type && note->name_bytes == 4 && note->name == name) {
-			if (!bytes || bytes > bytes_max || offset + sizeof(*note) + bytes > PAGE_BYTES)
+		if (note->type == kind.type && note->name_bytes == 4 && note->name == kind.name) {
+			if (!bytes || offset + sizeof(*note) + bytes > PAGE_BYTES)
 				return at;
-			return append(record, at, kind, note + 1, bytes);
+			/* By itself: merged with !bytes, it would bound a copy, and not what is passed on. */
+			barrier_var(bytes);
+			if (bytes > kind.bytes_max)
+				return at;
+			return append(record, at, kind.part, note + 1, bytes);
 		}
 		offset += 12 + ((note->name_bytes + 3) & ~3ull);
 		offset += (bytes + align - 1) & ~(align - 1);
 	}
 	return at;
+}
+
+__u64 append_gnu_note(__u32 user, __u64 at, __u64 offset, __u64 align)
+{
+	return append_note(user, at, (struct note_kind){PART_BUILD_ID, NT_GNU_BUILD_ID, NOTE_NAME_GNU, BUILD_ID_BYTES_MAX},
+			   offset, align);
+}
+
+__u64 append_go_note(__u32 user, __u64 at, __u64 offset, __u64 align)
+{
+	return append_note(user, at, (struct note_kind){PART_GO_BUILD_ID, NT_GO_BUILD_ID, NOTE_NAME_GO, GO_BUILD_ID_BYTES_MAX},
+			   offset, align);
 }
 
 /*
@@ -84,9 +107,9 @@ __u64 append_build_id(__u32 user, __u64 at)
 			continue;
 		align = segment[i].align == 8 ? 8 : 4;
 		if (gnu == at)
-			gnu = append_note(user, at, PART_BUILD_ID, segment[i].offset, align);
+			gnu = append_gnu_note(user, at, segment[i].offset, align);
 		/* The last one: external linkers place it behind the GNU note, in the same segment or in a later one. */
-		go = append_note(user, gnu, PART_GO_BUILD_ID, segment[i].offset, align);
+		go = append_go_note(user, gnu, segment[i].offset, align);
 		if (go != gnu)
 			return go;
 	}

@@ -87,6 +87,13 @@ func walkerIn(module Module) walker {
 	return walker{crash: &Crash{}, convention: conventions[AMD64], files: read}
 }
 
+func registersOf(stackPointer, framePointer uint64) *Registers {
+	var registers Registers
+	registers.Set(7, stackPointer)
+	registers.Set(6, framePointer)
+	return &registers
+}
+
 // The instructions of functions that have tables say the same as these.
 func TestInstructionsAgreeWithTables(t *testing.T) {
 	const path = "/lib/x86_64-linux-gnu/libc.so.6"
@@ -127,10 +134,7 @@ func TestInstructionsAgreeWithTables(t *testing.T) {
 				continue
 			}
 			row, err := entry.Row(pc - 1)
-			var registers Registers
-			registers.Set(7, stackPointer)
-			registers.Set(6, framePointer)
-			caller, _, stepErr := row.Step(&registers, 7, noMemory{})
+			caller, _, stepErr := row.Step(registersOf(stackPointer, framePointer), 7, noMemory{})
 			frame, _ := caller.Get(7)
 			w.followed = 0
 			state, ok := w.follow(&place{pc: pc, loaded: loaded, module: &module}, symbol.Value)
