@@ -13,7 +13,7 @@ export const gracefulCases: readonly Case[] = [
     deaths: [
       {
         ...gracefulStop('SIGTERM', 15),
-        body: /stopped gracefully after .*: it exited with code 0, .* after it handled SIGTERM, sent by undertaker \(pid \d+, root\)/,
+        body: /stopped gracefully after .*: it exited with code 0, .* after it handled SIGTERM, sent by undertaker \(pid \d+, (?:root|uid 0)\)/,
       },
     ],
   },

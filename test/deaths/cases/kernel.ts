@@ -10,7 +10,7 @@ const timer = (signal: string, code: string) => ({
   attributes: { 'whodunit.signal.code': code },
 });
 
-const closedBy = /its terminal was closed by undertaker \(pid \d+, root\)/;
+const closedBy = /its terminal was closed by undertaker \(pid \d+, (?:root|uid 0)\)/;
 
 export const kernelCases: readonly Case[] = [
   { name: 'a process segfaults', id: 'segfault', deaths: [fault('SIGSEGV', 'SEGV_MAPERR', segfault)] },
@@ -150,7 +150,7 @@ export const kernelCases: readonly Case[] = [
     deaths: [
       {
         ...kernel('parent_death', 'SIGTERM'),
-        body: /its parent, undertaker \(pid \d+, root.*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by undertaker/,
+        body: /its parent, undertaker \(pid \d+, (?:root|uid 0).*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by undertaker/,
       },
     ],
   },
