@@ -50,7 +50,7 @@ export function startReaper({ rate, count, refusedEvery, cgroup }: ReaperOptions
   });
   ended.catch(() => {}); // the caller that awaits it gets the error
   const stop = () => {
-    program.child.kill('SIGTERM');
+    program.child.kill('SIGUSR1'); // after SIGTERM, its own exit would have a record
     return ended;
   };
   return { deaths, ended, stop };

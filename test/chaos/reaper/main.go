@@ -61,7 +61,7 @@ func (r *reaper) run(path string) (err error) {
 		return err
 	}
 	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(asked, syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
 		<-asked
 		r.stopped.Store(true)
