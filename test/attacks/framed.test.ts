@@ -261,7 +261,7 @@ describe('PR_SET_PDEATHSIG', () => {
       await awaitFirstLine(attack);
       const [record] = await recordsOf(attack, 1);
       expect(record?.attributes['whodunit.cause']).toBe('parent_death');
-      expect(record?.body).toContain('the thread of its parent that started it ended');
+      expect(record?.body).toMatch(/the thread of its parent, attacker \(pid \d+, .*, that started it ended/);
       expect(record && evidenceOf(record)).toContain('the parent process lives');
     } finally {
       attack.child.kill('SIGKILL');
