@@ -68,9 +68,13 @@ func (s *session) wake() {
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var sent sentState
 	var listening sync.WaitGroup
-	listening.Go(func() { cancel(s.listen(s.conn)) })
-	err := s.write(ctx)
+	err := s.greet(ctx, &sent) // first: what the client has sent may end the session at once
+	if err == nil {
+		listening.Go(func() { cancel(s.listen(s.conn)) })
+		err = s.write(ctx, &sent)
+	}
 	var goodbye *wire.Error
 	if errors.As(err, &goodbye) {
 		if line, encodeErr := wire.EncodeLine("error", goodbye); encodeErr == nil {

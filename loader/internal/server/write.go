@@ -20,15 +20,24 @@ type sentState struct {
 	repeats  sentRepeats // to the consumer
 }
 
-// write sends hello and the status, then events as they arrive and the status when it changes. It returns the reason why it ended; never nil.
-func (s *session) write(ctx context.Context) error {
+// greet sends hello and the status.
+func (s *session) greet(ctx context.Context, sent *sentState) error {
+	role := s.role()
+	lines, err := s.appendState(nil, sent, role)
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, lines, role)
+}
+
+// write sends events as they arrive, and hello and the status when they change. It returns the reason why it ended; never nil.
+func (s *session) write(ctx context.Context, sent *sentState) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(goodbyeTimeout)) })
 	defer stop()
-	var sent sentState
 	var batch []byte // of lines; its memory is reused
 	for {
 		role := s.role()
-		lines, err := s.appendState(batch[:0], &sent, role)
+		lines, err := s.appendState(batch[:0], sent, role)
 		if err != nil {
 			return err
 		}
