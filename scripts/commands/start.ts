@@ -23,6 +23,8 @@ const READABLE_BY_ROOT_ONLY = `No other user can read ${ROOT}: make it readable 
 /** The service of a killed `npm start` ends within its shutdown timeout. */
 const PORT_FREE_WITHIN_MS = 10_000;
 const PORT_POLL_MS = 200;
+/** The service of a closed terminal ends because it cannot write; the request to stop is at most so far behind. */
+const STOP_FOLLOWS_MS = 1_000;
 
 await command(async () => {
   const args = process.argv.slice(2);
@@ -35,7 +37,7 @@ await command(async () => {
   const stop = stopRequested({ endOfInput: behindSudo });
   let requested = false;
   try {
-    requested = (await Promise.race([stop, runBoth(settings, args)])) !== undefined;
+    requested = (await Promise.race([stop, runBoth(settings, args).catch((why) => followed(why, stop))])) !== undefined;
   } finally {
     const ends = await stopAll();
     console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
@@ -47,6 +49,13 @@ await command(async () => {
   }
   return 0;
 });
+
+/** Throws the failure, unless a request to stop follows: the terminal was closed. */
+async function followed(failure: unknown, stop: Promise<string>): Promise<string> {
+  const request = await Promise.race([stop, sleep(STOP_FOLLOWS_MS)]);
+  if (request === undefined) throw failure;
+  return request;
+}
 
 /** The settings that it shares with the service. */
 interface Settings {
