@@ -17,9 +17,14 @@ function check(logql: readonly string[], boards: readonly unknown[]): Verdict {
   return JSON.parse(execFileSync(program, { input: JSON.stringify({ logql, dashboards: boards }), encoding: 'utf8' }));
 }
 
+function inLoki(attribute: string): string {
+  return attribute.replaceAll('.', '_');
+}
+
 /** The names of attributes in Loki's OTLP endpoint, and the fields that it adds from the record. */
 const known = new Set([
-  ...Object.values(semconv).flatMap((value) => (typeof value === 'string' ? [value.replaceAll('.', '_')] : [])),
+  ...Object.values(semconv).flatMap((value) => (typeof value === 'string' ? [inLoki(value)] : [])),
+  ...semconv.CAUSE_VALUES.map((cause) => inLoki(`${semconv.AGGREGATED_BY_CAUSE}.${cause}`)),
   'trace_id',
   'span_id',
   'scope_name',
