@@ -10,8 +10,8 @@ import { defaultOf, makeBases } from './bases.ts';
 import { project } from './compose.ts';
 
 const LOADER_BYTES_MAX = 10_000_000;
-/** Without the Node.js base image. */
-const SERVICE_BYTES_MAX = 40_000_000;
+/** Without the Node.js base image. A fifth is the loader, which also asks the service for its health. */
+const SERVICE_BYTES_MAX = 42_000_000;
 const MACHINES = { amd64: 62, arm64: 183 };
 /** The static program that asks the service for its health. */
 const HEALTH = '/opt/whodunit/whodunit-loader';

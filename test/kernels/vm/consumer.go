@@ -28,8 +28,11 @@ type consumed struct {
 // stack is what a line says of one (docs/wire.md). Empty: none was copied.
 type stack struct{ State, End string }
 
+// hung is how the stack ends of a process that took so long that it was replaced, or that failed.
+const hung = "the process that unwound it failed, or hung"
+
 // isLate reports whether there was not enough time for it.
-func (s stack) isLate() bool { return s.State == "timeout" || s.End == "limit" }
+func (s stack) isLate() bool { return s.State == "timeout" || s.End == "limit" || s.End == hung }
 
 // consume returns after the hello of the loader, and continues in the background.
 func (c *consumed) consume() error {
