@@ -10,7 +10,7 @@ import { boot, emptyDisk, REAPER_IN_MACHINE, reached, samePid } from './machine.
 import { differences, type Scenario } from './scenario.ts';
 
 /** Emulation is slow, and slower on a busy machine. */
-const READY_WITHIN_MS = 400_000;
+const READY_WITHIN_MS = 700_000;
 const SAFE_WITHIN_MS = 400_000;
 const DRAINED_WITHIN_MS = 800_000;
 /** The power fails when this many terminations are safe, up to LATER_MS later. */
@@ -25,7 +25,7 @@ export const powerLoss: Scenario = {
   key: 'f',
   name: 'the power fails (virtual machine)',
   apart: true,
-  withinMs: () => 1_700_000,
+  withinMs: () => 2_000_000,
   run: async ({ full, seed }) => {
     const random = chance(seed);
     const disk = emptyDisk();

@@ -7,7 +7,7 @@ import { type Program, startProgram, temporaryDirectory, until } from '../../scr
 import { readLedger, type TrueDeath } from './ledger.ts';
 
 /** Emulation is slow, and slower on a busy machine. */
-const AWAKE_WITHIN_MS = 400_000;
+const AWAKE_WITHIN_MS = 700_000;
 const BOOT_ATTEMPTS_MAX = 4;
 
 /** The output of scripts/build/chaos-machine.ts. */

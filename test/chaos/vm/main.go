@@ -41,7 +41,7 @@ const (
 	portPath    = "/dev/vport0p1"
 	diskPath    = "/dev/vda"
 	portWithin  = 2 * time.Minute
-	readyWithin = 5 * time.Minute
+	readyWithin = 10 * time.Minute
 	endWithin   = 10 * time.Minute
 	deathsRate  = "25" // a second: emulation is slow
 	jumpDeaths  = "400"
