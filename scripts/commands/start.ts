@@ -42,7 +42,7 @@ await command(async () => {
     const ends = await stopAll();
     console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
     // After a failure, the pinned probes keep recording for the next start.
-    if (requested && ends.some(({ code }) => code === 0)) {
+    if (requested && ends.length > 0) {
       console.error((await run(LOADER, ['unload', '--pin-dir', settings.pinDir])).trimEnd());
       rmSync(settings.socket, { force: true }); // the loader can remove nothing once it serves
     }
