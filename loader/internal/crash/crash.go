@@ -103,6 +103,7 @@ func (c *Crashes) Of(reference record.CrashReference) (crash *record.Crash, wait
 	defer c.mu.Unlock()
 	crash, known := c.results.get(reference.Sequence)
 	if crash != nil {
+		c.results.markRead(reference.Sequence)
 		return crash, 0
 	}
 	wait = waitMax - time.Duration(boottimeNs()-reference.Sequence)

@@ -3,12 +3,14 @@
 package crash
 
 import (
+	"slices"
+
 	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/record"
 )
 
 const (
-	// resultsBytesMax of stacks are kept for records that no client has read yet. Then the oldest go of the origin that has most.
+	// resultsBytesMax of stacks are kept. Then those go first whose records were read; else the oldest of the origin that has most.
 	resultsBytesMax = 8 << 20
 	// resultBytes are added for what is kept beside the frames.
 	resultBytes = 1024
@@ -18,12 +20,15 @@ const (
 type results struct {
 	crashes map[uint64]result
 	of      map[abi.Origin]*kept
+	read    []uint64 // those that a record was written with, in order
 	bytes   int
 }
 
 type result struct {
-	crash *record.Crash
-	bytes int
+	origin abi.Origin
+	crash  *record.Crash
+	bytes  int
+	read   bool
 }
 
 // kept are the results of an origin, in order of arrival.
@@ -46,31 +51,61 @@ func (r *results) add(origin abi.Origin, sequence uint64, crash *record.Crash, b
 	if !found {
 		own.order = append(own.order, sequence)
 	}
-	added := result{crash, bytes + resultBytes}
+	added := result{origin, crash, bytes + resultBytes, known.read}
 	r.crashes[sequence] = added
 	own.bytes, r.bytes = own.bytes+added.bytes-known.bytes, r.bytes+added.bytes-known.bytes
 	for r.bytes > resultsBytesMax {
-		r.dropOldest()
+		r.forget(r.next())
 	}
 }
 
-func (r *results) dropOldest() {
+// next returns what is forgotten next. A stack that its record was written with is only needed by clients that read late.
+func (r *results) next() uint64 {
+	if len(r.read) > 0 {
+		return r.read[0]
+	}
 	var most abi.Origin
 	for origin, own := range r.of {
 		if found := r.of[most]; found == nil || own.bytes > found.bytes {
 			most = origin
 		}
 	}
-	own := r.of[most]
-	dropped := r.crashes[own.order[0]]
-	delete(r.crashes, own.order[0])
-	own.order, own.bytes, r.bytes = own.order[1:], own.bytes-dropped.bytes, r.bytes-dropped.bytes
+	return r.of[most].order[0]
+}
+
+func (r *results) forget(sequence uint64) {
+	gone := r.crashes[sequence]
+	delete(r.crashes, sequence)
+	own := r.of[gone.origin]
+	own.order = without(own.order, sequence)
+	own.bytes, r.bytes = own.bytes-gone.bytes, r.bytes-gone.bytes
 	if len(own.order) == 0 {
-		delete(r.of, most)
+		delete(r.of, gone.origin)
 	}
+	if gone.read {
+		r.read = without(r.read, sequence)
+	}
+}
+
+// without removes the sequence, which is mostly the first.
+func without(order []uint64, sequence uint64) []uint64 {
+	if order[0] == sequence {
+		return order[1:]
+	}
+	at := slices.Index(order, sequence)
+	return slices.Delete(order, at, at+1)
 }
 
 func (r *results) get(sequence uint64) (crash *record.Crash, known bool) {
 	found, known := r.crashes[sequence]
 	return found.crash, known
+}
+
+// markRead says that a record was written with the stack.
+func (r *results) markRead(sequence uint64) {
+	if found := r.crashes[sequence]; !found.read {
+		found.read = true
+		r.crashes[sequence] = found
+		r.read = append(r.read, sequence)
+	}
 }

@@ -149,6 +149,24 @@ func TestTheOldestResultsOfTheOriginWithMostGo(t *testing.T) {
 	}
 }
 
+// Each crash is of another user, as all are that nothing tells apart by size: the one that no record was written with yet stays.
+func TestTheResultsOfReadRecordsGoFirst(t *testing.T) {
+	var all results
+	const more = 4 * resultsBytesMax / ReplyBytesMax
+	for sequence := uint64(1); sequence < more; sequence++ {
+		bytes := ReplyBytesMax/2 + int(sequence) // the newest is always the largest
+		all.add(abi.Origin{Uid: uint32(sequence)}, sequence, record.NoStack(record.CrashUnwound, sequence, ""), bytes)
+		if _, known := all.get(sequence); !known {
+			t.Fatalf("result %d was forgotten before it was read", sequence)
+		}
+		all.markRead(sequence)
+		all.markRead(sequence)
+	}
+	if all.bytes > resultsBytesMax || len(all.read) != len(all.crashes) || len(all.of) != len(all.crashes) {
+		t.Errorf("%d bytes, %d results, %d read, of %d origins", all.bytes, len(all.crashes), len(all.read), len(all.of))
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	slot := loaded(0x400000, 0x2000)
 	slot.Crashed.Tid, slot.Address, slot.CodeBytes, slot.Code[0] = 7, 0x10, 1<<40, 0x0f
