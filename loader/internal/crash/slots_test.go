@@ -149,7 +149,7 @@ func TestTheOldestResultsOfTheOriginWithMostGo(t *testing.T) {
 	}
 }
 
-// Each crash is of another user, as all are that nothing tells apart by size: the one that no record was written with yet stays.
+// Each crash is of another user, and the newest is the largest: it stays until its record was written with it.
 func TestTheResultsOfReadRecordsGoFirst(t *testing.T) {
 	var all results
 	const more = 4 * resultsBytesMax / ReplyBytesMax

@@ -56,7 +56,7 @@ export const MEMORY: readonly Row[] = [
   },
   {
     reason: 'wild_pointer',
-    // The code tells movaps and privileged instructions apart (instructions.ts has these, and comes first).
+    // movaps and privileged instructions raise the same trap. Their code shows it, and instructions.ts, which comes first, explains them.
     when: (facts) => facts.signo === SIGSEGV && isTrap(facts, TRAP_PROTECTION) && facts.code.length > 0,
     words: 'wild pointer: an address that no memory can have',
     evidence: () => ['general protection fault (trap 13) without an address: it was not canonical'],
