@@ -60,6 +60,8 @@ struct mm_struct {
 	void *pgd;
 	unsigned long total_vm;
 	unsigned long start_stack;
+	unsigned long brk;
+	unsigned long mmap_base;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
 	unsigned long saved_auxv[1];

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapBuildIds                      = "build_ids"
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapCrashDirectoryMap             = "crash_directory_map"
 	bpfMapCrashPagesMap                 = "crash_pages_map"
@@ -131,6 +132,7 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	BuildIds           *ebpf.MapSpec `ebpf:"build_ids"`
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.MapSpec `ebpf:"crash_directory_map"`
 	CrashPagesMap      *ebpf.MapSpec `ebpf:"crash_pages_map"`
@@ -206,6 +208,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	BuildIds           *ebpf.Map `ebpf:"build_ids"`
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.Map `ebpf:"crash_directory_map"`
 	CrashPagesMap      *ebpf.Map `ebpf:"crash_pages_map"`
@@ -243,6 +246,7 @@ type bpfMaps struct {
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.BuildIds,
 		m.CountersMap,
 		m.CrashDirectoryMap,
 		m.CrashPagesMap,
