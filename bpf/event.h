@@ -31,6 +31,7 @@ enum event_abi {
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
 #define GO_BUILD_ID_BYTES_MAX 128
+#define HOSTNAME_BYTES_MAX 65 /* sizeof(struct new_utsname.nodename) */
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -70,6 +71,7 @@ enum part_kind {
 	PART_REPEAT_KEY,      /* struct repeat_key */
 	PART_CRASH,           /* struct crash_reference (crash_slot.h) */
 	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
+	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
 };
 
 enum part_flag {

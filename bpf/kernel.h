@@ -46,6 +46,23 @@ struct pid_namespace {
 	int reboot;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct new_utsname {
+	char nodename[65];
+};
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+};
+
 struct percpu_counter {
 	__s64 count;
 };
@@ -181,6 +198,7 @@ struct task_struct {
 	char comm[16];
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;

@@ -179,7 +179,8 @@ type Description struct {
 	Credentials    Credentials
 	ExeInode       uint64
 	ExeDevice      uint32
-	Reserved       [5]uint32
+	HostnameBytes  uint32
+	Reserved       [4]uint32
 	Data           [3072]int8
 }
 
@@ -341,6 +342,7 @@ const (
 	PartKindPART_REPEAT_KEY     PartKind = 18
 	PartKindPART_CRASH          PartKind = 19
 	PartKindPART_GO_BUILD_ID    PartKind = 20
+	PartKindPART_HOSTNAME       PartKind = 21
 )
 
 type PendingCountsSlot uint32

@@ -52,7 +52,7 @@ func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
 		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 16), uids: make([]uint32, 0, 6), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+		pointed: make([]string, 0, 20), uids: make([]uint32, 0, 6), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
 	}
 }
 
@@ -154,6 +154,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		process.RealUID, process.LoginUID = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid)
 	case abi.PartKindPART_CGROUP:
 		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
+	case abi.PartKindPART_HOSTNAME:
+		process.UtsHostname = d.hostname(payload)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:

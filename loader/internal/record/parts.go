@@ -160,7 +160,7 @@ func (d *Decoder) oomOf(number uint32, payload []byte) (*Oom, error) {
 const lastABIWithoutCredentials = 5
 
 // describe adds the description of the sender, of a record of ABI number, to the signal. Its texts follow the fixed part: executable, cgroup,
-// arguments.
+// arguments, host name.
 func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err error) {
 	if signal == nil {
 		return errors.New("a sender is described, but the record does not have its signal")
@@ -174,9 +174,13 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		return errCutOff
 	}
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
+	var hostnameBytes uint32
+	if hasCredentials {
+		hostnameBytes = word(payload, unsafe.Offsetof(raw.HostnameBytes))
+	}
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(hostnameBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
@@ -195,6 +199,7 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
+	sender.UtsHostname = d.hostname(texts[cgroupBytes:][argsBytes:][:hostnameBytes])
 	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
 	at := unsafe.Offsetof(raw.Ancestors)
 	sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})])

@@ -117,6 +117,7 @@ func (w *writer) process(p *record.Process) {
 	w.stringOrNull(`,"cgroup":`, p.Cgroup)
 	w.number(`,"cgroup_claimed":`, p.CgroupClaimed)
 	w.flag(`,"user_namespace":`, p.UserNamespace)
+	w.stringOrNull(`,"uts_hostname":`, p.UtsHostname)
 	w.ancestors(`,"ancestors":`, p.Ancestors)
 	w.text("}")
 }
@@ -157,6 +158,7 @@ func (w *writer) signal(s *record.Signal) {
 	w.stringOrNull(`,"cgroup":`, s.Sender.Cgroup)
 	w.number(`,"cgroup_claimed":`, s.Sender.CgroupClaimed)
 	w.flag(`,"user_namespace":`, s.Sender.UserNamespace)
+	w.stringOrNull(`,"uts_hostname":`, s.Sender.UtsHostname)
 	w.ancestors(`,"ancestors":`, s.Sender.Ancestors)
 	w.strings(`},"kernel_stack":`, s.KernelStack)
 	w.text("}")
