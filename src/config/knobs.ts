@@ -92,6 +92,12 @@ export const KNOBS = {
     fallback: 'redacted',
     what: 'How command lines are reported: with secrets redacted, in full, or not at all.',
   },
+  WHODUNIT_DOCKER_SOCKET: {
+    reader: 'service',
+    kind: text('the path of a Unix socket, such as `/var/run/docker.sock` or `/run/podman/podman.sock`'),
+    fallback: '',
+    what: "The socket of Docker or Podman, which then name containers: `container.name`, image, project and service of Docker Compose ([how](decisions/0096-containers-by-name.md)). **Who may connect to Docker's socket is root on the machine**: whodunit sends only GET requests, but a taken-over service could send others. A proxy that passes only `GET /events` and `GET /containers/` on a Unix socket is safer ([security.md](security.md#the-socket-of-docker)). Unset: no runtime is asked, and a container's host name stands in for its name.",
+  },
   WHODUNIT_HEALTH_ADDR: {
     reader: 'service',
     kind: HEALTH_ADDRESS,

@@ -23,6 +23,7 @@ describe('defaults', () => {
   it('without an endpoint, records are printed and nothing is sent', () => {
     expect(read()).toEqual({
       command: 'run',
+      dockerSocket: null,
       rules: { path: null, mode: 'default' },
       recordsPerMinute: 10,
       spans: 'joined',
