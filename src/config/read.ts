@@ -74,7 +74,7 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     health: read(env, 'WHODUNIT_HEALTH_ADDR'),
     socketPath: read(env, 'WHODUNIT_SOCKET'),
     arguments: read(env, 'WHODUNIT_ARGUMENTS'),
-    dockerSocket: get(env, 'WHODUNIT_DOCKER_SOCKET')?.value ?? null,
+    dockerSocket: get(env, 'WHODUNIT_DOCKER_SOCKET') === undefined ? null : read(env, 'WHODUNIT_DOCKER_SOCKET'),
     recordsPerMinute: read(env, 'WHODUNIT_RECORDS_PER_MINUTE', rules.mode === 'all'),
     spans: read(env, 'WHODUNIT_SPANS'),
     console: output ?? (printed ? 'text' : null),
