@@ -34,7 +34,7 @@ func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 		t.Errorf("stack %q", signal.KernelStack)
 	}
 	exe, cgroup, realUID, loginUID := "/b/sh", "/c", uint32(7), uint32(6)
-	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{1, "init"}}}
+	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{Pid: 1, Comm: "init"}}}
 	if !reflect.DeepEqual(signal.Sender, want) {
 		t.Errorf("sender %+v", signal.Sender)
 	}

@@ -40,7 +40,7 @@ func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	if *process.Exe != "/usr/sbin/mysqld" || *process.Cgroup != "/top/branch/…" || !process.ArgsTruncated {
 		t.Errorf("%+v", process)
 	}
-	if want := []Ancestor{{9, "sh"}, {1, "init"}}; !reflect.DeepEqual(process.Ancestors, want) {
+	if want := []Ancestor{{Pid: 9, Comm: "sh"}, {Pid: 1, Comm: "init"}}; !reflect.DeepEqual(process.Ancestors, want) {
 		t.Errorf("ancestors %v", process.Ancestors)
 	}
 	if want := map[string]string{"OTEL_SERVICE_NAME": "shop", "TRACEPARENT": ""}; !reflect.DeepEqual(process.Env, want) {

@@ -237,7 +237,7 @@ func (d *Decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.ancestors = append(d.ancestors, Ancestor{raw.Pid, d.comm(payload, unsafe.Offsetof(raw.Comm))})
+		d.ancestors = append(d.ancestors, Ancestor{Pid: raw.Pid, Comm: d.comm(payload, unsafe.Offsetof(raw.Comm))})
 		payload = rest
 	}
 	return d.ancestors[start:], nil

@@ -10,14 +10,20 @@ import (
 	"whodunit/loader/internal/record"
 )
 
-// AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, else `death`. It fails, and appends
+// AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, `request` if it has a tool, `request_end`
+// at its end, else `death`. It fails, and appends
 // nothing, only if the line would exceed LineBytesMax.
 //
 // These lines are written by hand, byte for byte as encoding/json writes them (a fuzzer compares both): there can be a hundred thousand of
 // them, and reflection took most of the loader's time.
 func AppendEvent(out []byte, event *record.Event) ([]byte, error) {
-	if event.Predecessor != nil {
+	switch {
+	case event.Predecessor != nil:
 		return appendRestart(out, event)
+	case event.Tool != nil:
+		return appendRequest(out, event)
+	case event.RequestEnd:
+		return appendRequestEnd(out, event)
 	}
 	return appendDeath(out, event)
 }
@@ -70,6 +76,31 @@ func appendRestart(out []byte, event *record.Event) ([]byte, error) {
 	return w.line("restart", start)
 }
 
+func appendRequest(out []byte, event *record.Event) ([]byte, error) {
+	start := len(out)
+	w := writer{out}
+	w.head("request", event)
+	w.origin(event.Origin)
+	w.string(`,"tool":`, event.Tool.Name)
+	w.stringOrNull(`,"script":`, event.Tool.Script)
+	numberOrNull(&w, `,"file_owner":`, event.Tool.Owner)
+	w.actor(`,"process":{"pid":`, event.Actor())
+	w.text("}\n")
+	return w.line("request", start)
+}
+
+func appendRequestEnd(out []byte, event *record.Event) ([]byte, error) {
+	start := len(out)
+	w := writer{out}
+	w.head("request_end", event)
+	w.origin(event.Origin)
+	w.number(`,"pid":`, event.Process.Pid)
+	w.quotedUint(`,"start_boottime_ns":`, event.Process.StartBoottimeNs)
+	w.number(`,"status_raw":`, event.StatusRaw)
+	w.text("}\n")
+	return w.line("request_end", start)
+}
+
 func (w *writer) head(messageType string, event *record.Event) {
 	w.text(`{"v":`)
 	w.int(Version)
@@ -106,6 +137,7 @@ func (w *writer) process(p *record.Process) {
 	w.number(`,"gid":`, p.GID)
 	numberOrNull(w, `,"real_uid":`, p.RealUID)
 	numberOrNull(w, `,"login_uid":`, p.LoginUID)
+	numberOrNull(w, `,"session":`, p.Session)
 	w.stringOrNull(`,"exe":`, p.Exe)
 	w.strings(`,"exe_flags":`, p.ExeFlags)
 	w.stringOrNull(`,"build_id":`, p.BuildID)
@@ -140,25 +172,33 @@ func (w *writer) signal(s *record.Signal) {
 	w.quotedUint(`,"time_ns":`, s.TimeNs)
 	numberOrNull(w, `,"syscall":`, s.Syscall)
 	numberOrNull(w, `,"syscall_arch":`, s.SyscallArch)
-	w.number(`,"sender":{"pid":`, s.Sender.Pid)
-	w.number(`,"tid":`, s.Sender.Tid)
-	w.quotedUint(`,"start_boottime_ns":`, s.Sender.StartBoottimeNs)
-	w.string(`,"comm":`, s.Sender.Comm)
-	w.number(`,"uid":`, s.Sender.UID)
-	numberOrNull(w, `,"real_uid":`, s.Sender.RealUID)
-	numberOrNull(w, `,"login_uid":`, s.Sender.LoginUID)
-	w.flag(`,"exiting":`, s.Sender.Exiting)
-	w.flag(`,"kthread":`, s.Sender.Kthread)
-	w.flag(`,"process_lives":`, s.Sender.ProcessLives)
-	w.stringOrNull(`,"exe":`, s.Sender.Exe)
-	w.strings(`,"exe_flags":`, s.Sender.ExeFlags)
-	w.strings(`,"args":`, s.Sender.Args)
-	w.flag(`,"args_truncated":`, s.Sender.ArgsTruncated)
-	w.stringOrNull(`,"cgroup":`, s.Sender.Cgroup)
-	w.number(`,"cgroup_claimed":`, s.Sender.CgroupClaimed)
-	w.flag(`,"user_namespace":`, s.Sender.UserNamespace)
-	w.ancestors(`,"ancestors":`, s.Sender.Ancestors)
-	w.strings(`},"kernel_stack":`, s.KernelStack)
+	w.actor(`,"sender":{"pid":`, &s.Sender)
+	w.strings(`,"kernel_stack":`, s.KernelStack)
+	w.text("}")
+}
+
+// actor writes an Actor. before ends in the key of its first field.
+func (w *writer) actor(before string, a *record.Actor) {
+	w.number(before, a.Pid)
+	w.number(`,"tid":`, a.Tid)
+	w.quotedUint(`,"start_boottime_ns":`, a.StartBoottimeNs)
+	w.string(`,"comm":`, a.Comm)
+	w.number(`,"uid":`, a.UID)
+	numberOrNull(w, `,"real_uid":`, a.RealUID)
+	numberOrNull(w, `,"login_uid":`, a.LoginUID)
+	numberOrNull(w, `,"session":`, a.Session)
+	w.flag(`,"exiting":`, a.Exiting)
+	w.flag(`,"kthread":`, a.Kthread)
+	w.flag(`,"process_lives":`, a.ProcessLives)
+	w.stringOrNull(`,"exe":`, a.Exe)
+	w.strings(`,"exe_flags":`, a.ExeFlags)
+	w.strings(`,"args":`, a.Args)
+	w.flag(`,"args_truncated":`, a.ArgsTruncated)
+	w.environment(`,"env":`, a.Env)
+	w.stringOrNull(`,"cgroup":`, a.Cgroup)
+	w.number(`,"cgroup_claimed":`, a.CgroupClaimed)
+	w.flag(`,"user_namespace":`, a.UserNamespace)
+	w.ancestors(`,"ancestors":`, a.Ancestors)
 	w.text("}")
 }
 
@@ -242,7 +282,13 @@ func (w *writer) ancestors(key string, ancestors []record.Ancestor) {
 	before := `[{"pid":`
 	for _, ancestor := range ancestors {
 		w.number(before, ancestor.Pid)
+		w.quotedUint(`,"start_boottime_ns":`, ancestor.StartBoottimeNs)
 		w.string(`,"comm":`, ancestor.Comm)
+		w.stringOrNull(`,"exe":`, ancestor.Exe)
+		w.strings(`,"args":`, ancestor.Args)
+		w.flag(`,"args_truncated":`, ancestor.ArgsTruncated)
+		numberOrNull(w, `,"uid":`, ancestor.UID)
+		numberOrNull(w, `,"login_uid":`, ancestor.LoginUID)
 		before = `},{"pid":`
 	}
 	if len(ancestors) == 0 {
