@@ -23,7 +23,7 @@ struct description {
 	struct credentials credentials; /* missing up to ABI 5, like the rest before data */
 	__u64 exe_inode;
 	__u32 exe_device;
-	__u32 reserved[5]; /* 0; in all a multiple of 32 bytes, for sender_parts */
+	__u32 reserved[3]; /* 0; in all a multiple of 32 bytes, for sender_parts */
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
 _Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&

@@ -81,7 +81,7 @@ static __always_inline bool is_same_sender(const struct sender_key *a, const str
 static __always_inline bool is_valid(const struct description *known, const struct credentials *users, __u64 now_ns)
 {
 	return now_ns - known->time_ns < SENDER_VALID_NS && known->credentials.real_uid == users->real_uid &&
-	       known->credentials.login_uid == users->login_uid;
+	       known->credentials.login_uid == users->login_uid && known->credentials.session == users->session;
 }
 
 /*

@@ -36,6 +36,9 @@ const (
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
+	bpfMapProgramCounts                 = "program_counts"
+	bpfMapProgramScratch                = "program_scratch"
+	bpfMapPrograms                      = "programs"
 	bpfMapRecordScratch                 = "record_scratch"
 	bpfMapRepeatReserves                = "repeat_reserves"
 	bpfMapRepeatTotals                  = "repeat_totals"
@@ -47,6 +50,7 @@ const (
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapShares                        = "shares"
 	bpfMapTerminatedPrograms            = "terminated_programs"
+	bpfMapTools                         = "tools"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfMapWallClock                     = "wall_clock"
 	bpfProgCalibrate                    = "calibrate"
@@ -58,6 +62,7 @@ const (
 	bpfProgOnSchedProcessExitOnceMore   = "on_sched_process_exit_once_more"
 	bpfProgOnSignalDeliver              = "on_signal_deliver"
 	bpfProgOnSignalGenerate             = "on_signal_generate"
+	bpfVarActorEnvironmentKeys          = "actor_environment_keys"
 	bpfVarCapturesAtDelivery            = "captures_at_delivery"
 	bpfVarEnvironmentKeys               = "environment_keys"
 	bpfVarFeatureGroupDead              = "feature_group_dead"
@@ -67,6 +72,7 @@ const (
 	bpfVarFeatureTaskVmaIterator        = "feature_task_vma_iterator"
 	bpfVarGoTypes                       = "go_types"
 	bpfVarPageBytes                     = "page_bytes"
+	bpfVarPendingSlots                  = "pending_slots"
 	bpfVarRingBytes                     = "ring_bytes"
 	bpfVarScopeHierarchy                = "scope_hierarchy"
 	bpfVarScopeId                       = "scope_id"
@@ -151,6 +157,9 @@ type bpfMapSpecs struct {
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
+	ProgramCounts      *ebpf.MapSpec `ebpf:"program_counts"`
+	ProgramScratch     *ebpf.MapSpec `ebpf:"program_scratch"`
+	Programs           *ebpf.MapSpec `ebpf:"programs"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
 	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
 	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
@@ -162,6 +171,7 @@ type bpfMapSpecs struct {
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	Shares             *ebpf.MapSpec `ebpf:"shares"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
+	Tools              *ebpf.MapSpec `ebpf:"tools"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
 }
@@ -170,6 +180,7 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	ActorEnvironmentKeys          *ebpf.VariableSpec `ebpf:"actor_environment_keys"`
 	CapturesAtDelivery            *ebpf.VariableSpec `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.VariableSpec `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.VariableSpec `ebpf:"feature_group_dead"`
@@ -179,6 +190,7 @@ type bpfVariableSpecs struct {
 	FeatureTaskVmaIterator        *ebpf.VariableSpec `ebpf:"feature_task_vma_iterator"`
 	GoTypes                       *ebpf.VariableSpec `ebpf:"go_types"`
 	PageBytes                     *ebpf.VariableSpec `ebpf:"page_bytes"`
+	PendingSlots                  *ebpf.VariableSpec `ebpf:"pending_slots"`
 	RingBytes                     *ebpf.VariableSpec `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.VariableSpec `ebpf:"scope_id"`
@@ -226,6 +238,9 @@ type bpfMaps struct {
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
+	ProgramCounts      *ebpf.Map `ebpf:"program_counts"`
+	ProgramScratch     *ebpf.Map `ebpf:"program_scratch"`
+	Programs           *ebpf.Map `ebpf:"programs"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
 	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
 	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
@@ -237,6 +252,7 @@ type bpfMaps struct {
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	Shares             *ebpf.Map `ebpf:"shares"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
+	Tools              *ebpf.Map `ebpf:"tools"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 	WallClock          *ebpf.Map `ebpf:"wall_clock"`
 }
@@ -263,6 +279,9 @@ func (m *bpfMaps) Close() error {
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
+		m.ProgramCounts,
+		m.ProgramScratch,
+		m.Programs,
 		m.RecordScratch,
 		m.RepeatReserves,
 		m.RepeatTotals,
@@ -274,6 +293,7 @@ func (m *bpfMaps) Close() error {
 		m.SharedMap,
 		m.Shares,
 		m.TerminatedPrograms,
+		m.Tools,
 		m.TriggerThreads,
 		m.WallClock,
 	)
@@ -283,6 +303,7 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	ActorEnvironmentKeys          *ebpf.Variable `ebpf:"actor_environment_keys"`
 	CapturesAtDelivery            *ebpf.Variable `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.Variable `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.Variable `ebpf:"feature_group_dead"`
@@ -292,6 +313,7 @@ type bpfVariables struct {
 	FeatureTaskVmaIterator        *ebpf.Variable `ebpf:"feature_task_vma_iterator"`
 	GoTypes                       *ebpf.Variable `ebpf:"go_types"`
 	PageBytes                     *ebpf.Variable `ebpf:"page_bytes"`
+	PendingSlots                  *ebpf.Variable `ebpf:"pending_slots"`
 	RingBytes                     *ebpf.Variable `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.Variable `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.Variable `ebpf:"scope_id"`

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -184,6 +185,7 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		at := unsafe.Offsetof(raw.Credentials)
 		sender.RealUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.RealUid)))
 		sender.LoginUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.LoginUid)))
+		sender.Session = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.Session)))
 	}
 	if exeBytes > 0 {
 		flags := abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags)))
@@ -218,6 +220,25 @@ func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
 		TraceFlags: raw.TraceFlags,
 	}
 	return &d.thread, nil
+}
+
+func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
+	raw, _, err := take[abi.ExecutedTool](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.tool = Tool{Name: d.comm(payload, unsafe.Offsetof(raw.Name)), Owner: d.uidOrNil(raw.Owner)}
+	d.toolFlags = abi.PartFlag(raw.ExeFlags)
+	return &d.tool, nil
+}
+
+// script adds the path of a script to its tool.
+func (d *Decoder) script(tool *Tool, payload []byte) error {
+	if tool == nil {
+		return errors.New("a script was executed, but the record does not have its tool")
+	}
+	tool.Script = d.point(d.readable(bytes.TrimSuffix(payload, []byte{0})))
+	return nil
 }
 
 func (d *Decoder) repeatOf(payload []byte) (*Repeat, error) {
