@@ -72,6 +72,7 @@ enum part_kind {
 	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
 	PART_TOOL,            /* struct executed_tool */
 	PART_SCRIPT,          /* the path that execve(2) was given, with its NUL */
+	PART_PROGRAMS,        /* struct listed_program and its texts, for each of PART_ANCESTORS */
 };
 
 enum part_flag {

@@ -15,6 +15,7 @@ const union {
 	enum tool_kind tool_kind;
 	enum program_flag program_flag;
 	struct executed_tool executed_tool;
+	struct listed_program listed_program;
 	enum part_kind part_kind;
 	enum part_flag part_flag;
 	enum status_mask status_mask;

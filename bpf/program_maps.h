@@ -15,6 +15,7 @@
 #define TOOLS_MAX 128
 #define PROGRAM_EXE_BYTES 128
 #define PROGRAM_ARGS_BYTES 256
+#define PROC_TICK_NS 10000000 /* USER_HZ is 100 on all architectures that this runs on */
 _Static_assert(!(ENDED_PROGRAMS & (ENDED_PROGRAMS - 1)), "slots are chosen by a mask");
 
 enum tool_kind {
@@ -26,6 +27,9 @@ enum program_flag {
 	PROGRAM_EXE_CUT = 1,
 	PROGRAM_ARGS_CUT = 2,
 	PROGRAM_ASKS = 4, /* the process executed a tool */
+	/* Of a listed program: */
+	PROGRAM_UNKNOWN = 8,
+	PROGRAM_OF_PARENT = 16, /* that of the next one: it forked, and never executed */
 };
 
 /* The tool that a process executed (requests.h). */
@@ -41,14 +45,14 @@ _Static_assert(sizeof(struct executed_tool) == 24, "no implicit padding");
  * program.
  */
 struct program {
-	struct process_key key;
+	struct process_key key; /* of one that the loader found in /proc: cut to PROC_TICK_NS, as /proc has it */
 	__u64 exec_id; /* of the exec, which another one raises; 0: found by the loader in /proc */
 	__u32 uid; /* effective */
 	struct credentials credentials;
 	__u16 exe_bytes;
 	__u16 args_bytes;
 	__u16 flags; /* enum program_flag */
-	__u16 share; /* of shares */
+	__u16 share; /* of shares; 0: counted in the sum alone, as the loader found it */
 	__u32 zero;
 	char exe[PROGRAM_EXE_BYTES]; /* as in PART_EXE; a longer one lacks what is next to the root */
 	char args[PROGRAM_ARGS_BYTES];
@@ -76,6 +80,37 @@ struct {
 	__type(key, struct process_key);
 	__type(value, struct program);
 } programs SEC(".maps");
+
+/*
+ * Programs that ended lately: of ancestors that end at the same time as their children. Indexed by the low bits of the pid, so that
+ * the last ones stay.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ENDED_PROGRAMS);
+	__type(key, __u32);
+	__type(value, struct program);
+} ended_programs SEC(".maps");
+
+/* What an ancestor executes, in a record. exe and args follow, padded to 8 bytes. */
+struct listed_program {
+	__u64 start_boottime_ns; /* of the ancestor */
+	__u32 uid;
+	__u32 login_uid;
+	__u16 exe_bytes;
+	__u16 args_bytes;
+	__u32 flags; /* enum program_flag */
+};
+_Static_assert(sizeof(struct listed_program) == 24, "no implicit padding");
+
+#define LISTED_BYTES_MAX (sizeof(struct listed_program) + PROGRAM_EXE_BYTES + PROGRAM_ARGS_BYTES)
+
+/* A list under construction, one for each user of record_scratch. The slack is for a verifier that does not see the limits together. */
+struct program_list {
+	__u64 task; /* whose parent is the next one */
+	__u64 bytes;
+	char listed[ANCESTORS_MAX * LISTED_BYTES_MAX + 2 * LISTED_BYTES_MAX];
+};
 
 /*
  * A name in the list of tools. A program that is many tools (pgrep, busybox) is known by the link by which it was executed, if that is in

@@ -83,9 +83,15 @@ __u64 describe_program(__u32 flags)
 	return 0;
 }
 
-static __always_inline void count_programs(struct share *share, struct share *all, __s32 programs)
+/* index: of shares; 0: the sum alone. */
+static __always_inline void count_programs(__u32 index, __s32 programs)
 {
-	__sync_fetch_and_add(&share->programs, programs);
+	struct share *share = share_at(index), *all = share_at(0);
+
+	if (!share || !all)
+		return;
+	if (index)
+		__sync_fetch_and_add(&share->programs, programs);
 	__sync_fetch_and_add(&all->programs, programs);
 }
 
@@ -113,9 +119,24 @@ static __always_inline bool add_program(struct program *program, struct task_str
 		count_unknown_program();
 		return false;
 	}
-	count_programs(share, all, 1);
+	count_programs(index, 1);
 	__sync_fetch_and_add(slot, program_bit(program->key.pid));
 	return true;
+}
+
+/* The entry of a process. Sets the key to that of the entry. */
+static __always_inline struct program *find_program(struct process_key *key)
+{
+	__u32 *slot = pending_count_of(key->pid);
+	struct program *program;
+
+	if (!slot || !(*slot & program_bit(key->pid)))
+		return NULL;
+	program = bpf_map_lookup_elem(&programs, key);
+	if (program)
+		return program;
+	key->start_boottime_ns -= key->start_boottime_ns % PROC_TICK_NS;
+	return bpf_map_lookup_elem(&programs, key);
 }
 
 /*
@@ -127,7 +148,7 @@ __u64 keep_program(__u32 flags)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct program_scratch *scratch = the_program();
 	struct process_key key = key_of(READ(task, group_leader));
-	struct program *known = bpf_map_lookup_elem(&programs, &key);
+	struct program *known = find_program(&key);
 
 	if (!scratch)
 		return 0;
@@ -138,6 +159,7 @@ __u64 keep_program(__u32 flags)
 		add_program(&scratch->program, task);
 		return 1;
 	}
+	scratch->program.key = key;
 	scratch->program.share = known->share;
 	bpf_map_update_elem(&programs, &key, &scratch->program, BPF_EXIST);
 	return 1;
@@ -147,18 +169,19 @@ __u64 keep_program(__u32 flags)
 __u64 drop_program(__u64 start_boottime_ns, __u32 pid)
 {
 	struct process_key key = {.start_boottime_ns = start_boottime_ns, .pid = pid};
-	struct program *known = bpf_map_lookup_elem(&programs, &key);
-	__u32 *slot = pending_count_of(pid);
-	struct share *share, *all = share_at(0);
+	struct program *known = find_program(&key);
+	__u32 *slot = pending_count_of(pid), ended = pid & (ENDED_PROGRAMS - 1), index;
+	struct share *all = share_at(0);
 	__u64 flags;
 
 	if (!known || !slot || !all)
 		return 0;
 	flags = known->flags | PROGRAM_RUNS;
-	share = share_at(known->share);
-	if (!share || bpf_map_delete_elem(&programs, &key))
+	index = known->share;
+	bpf_map_update_elem(&ended_programs, &ended, known, BPF_ANY);
+	if (bpf_map_delete_elem(&programs, &key))
 		return 0;
-	count_programs(share, all, -1);
+	count_programs(index, -1);
 	__sync_fetch_and_add(slot, -program_bit(pid));
 	return flags;
 }

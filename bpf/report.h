@@ -21,6 +21,7 @@
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "program_list.h"
 #include "repeats.h"
 #include "restart.h"
 #include "ring.h"
@@ -44,6 +45,7 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 	if (!record->has_repeat_key)
 		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
+		at = append_programs(SCRATCH_REPORT, at);
 		if (has_facts)
 			at = append_senders(at);
 		context_at = at;

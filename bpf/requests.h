@@ -18,6 +18,7 @@
 #include "kernel.h"
 #include "kernel_files.h"
 #include "load.h"
+#include "program_list.h"
 #include "program_maps.h"
 #include "programs.h"
 #include "ring.h"
@@ -170,7 +171,7 @@ __u64 report_request(void)
 	at = append_tool(0);
 	at = append_exe(SCRATCH_RESTART, at);
 	at = append_cgroup(SCRATCH_RESTART, append_credentials(SCRATCH_RESTART, at));
-	at = append_ancestors(SCRATCH_RESTART, at);
+	at = append_programs(SCRATCH_RESTART, append_ancestors(SCRATCH_RESTART, at));
 	at = append_env(SCRATCH_RESTART, at);
 	at = append_args(SCRATCH_RESTART, at);
 	submit_request(SCRATCH_RESTART, record, at);

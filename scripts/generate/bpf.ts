@@ -45,6 +45,7 @@ const TYPES = [
   'tool_name',
   'program',
   'program_flag',
+  'listed_program',
   'program_counters',
   'counters',
   'processor_exits',

@@ -181,7 +181,8 @@ type Description struct {
 	Credentials    Credentials
 	ExeInode       uint64
 	ExeDevice      uint32
-	Reserved       [3]uint32
+	ProgramsBytes  uint32
+	Reserved       [2]uint32
 	Data           [3072]int8
 }
 
@@ -259,6 +260,16 @@ type Holding struct {
 	_           structs.HostLayout
 	Share       uint16
 	SenderParts [2]uint8
+}
+
+type ListedProgram struct {
+	_               structs.HostLayout
+	StartBoottimeNs uint64
+	Uid             uint32
+	LoginUid        uint32
+	ExeBytes        uint16
+	ArgsBytes       uint16
+	Flags           uint32
 }
 
 type MappingPlace uint32
@@ -356,6 +367,7 @@ const (
 	PartKindPART_GO_BUILD_ID    PartKind = 20
 	PartKindPART_TOOL           PartKind = 21
 	PartKindPART_SCRIPT         PartKind = 22
+	PartKindPART_PROGRAMS       PartKind = 23
 )
 
 type PendingCountsSlot uint32
@@ -411,9 +423,11 @@ type ProgramCounters struct {
 type ProgramFlag uint32
 
 const (
-	ProgramFlagPROGRAM_EXE_CUT  ProgramFlag = 1
-	ProgramFlagPROGRAM_ARGS_CUT ProgramFlag = 2
-	ProgramFlagPROGRAM_ASKS     ProgramFlag = 4
+	ProgramFlagPROGRAM_EXE_CUT   ProgramFlag = 1
+	ProgramFlagPROGRAM_ARGS_CUT  ProgramFlag = 2
+	ProgramFlagPROGRAM_ASKS      ProgramFlag = 4
+	ProgramFlagPROGRAM_UNKNOWN   ProgramFlag = 8
+	ProgramFlagPROGRAM_OF_PARENT ProgramFlag = 16
 )
 
 type RepeatFlag uint32

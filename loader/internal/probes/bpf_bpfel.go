@@ -23,6 +23,7 @@ const (
 	bpfMapCrashSlots                    = "crash_slots"
 	bpfMapCrashWakeups                  = "crash_wakeups"
 	bpfMapCrowdedPrograms               = "crowded_programs"
+	bpfMapEndedPrograms                 = "ended_programs"
 	bpfMapEvents                        = "events"
 	bpfMapFreePageSets                  = "free_page_sets"
 	bpfMapFreeSlots                     = "free_slots"
@@ -37,6 +38,7 @@ const (
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
 	bpfMapProgramCounts                 = "program_counts"
+	bpfMapProgramLists                  = "program_lists"
 	bpfMapProgramScratch                = "program_scratch"
 	bpfMapPrograms                      = "programs"
 	bpfMapRecordScratch                 = "record_scratch"
@@ -144,6 +146,7 @@ type bpfMapSpecs struct {
 	CrashSlots         *ebpf.MapSpec `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.MapSpec `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.MapSpec `ebpf:"crowded_programs"`
+	EndedPrograms      *ebpf.MapSpec `ebpf:"ended_programs"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	FreePageSets       *ebpf.MapSpec `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.MapSpec `ebpf:"free_slots"`
@@ -158,6 +161,7 @@ type bpfMapSpecs struct {
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
 	ProgramCounts      *ebpf.MapSpec `ebpf:"program_counts"`
+	ProgramLists       *ebpf.MapSpec `ebpf:"program_lists"`
 	ProgramScratch     *ebpf.MapSpec `ebpf:"program_scratch"`
 	Programs           *ebpf.MapSpec `ebpf:"programs"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
@@ -225,6 +229,7 @@ type bpfMaps struct {
 	CrashSlots         *ebpf.Map `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.Map `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.Map `ebpf:"crowded_programs"`
+	EndedPrograms      *ebpf.Map `ebpf:"ended_programs"`
 	Events             *ebpf.Map `ebpf:"events"`
 	FreePageSets       *ebpf.Map `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.Map `ebpf:"free_slots"`
@@ -239,6 +244,7 @@ type bpfMaps struct {
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
 	ProgramCounts      *ebpf.Map `ebpf:"program_counts"`
+	ProgramLists       *ebpf.Map `ebpf:"program_lists"`
 	ProgramScratch     *ebpf.Map `ebpf:"program_scratch"`
 	Programs           *ebpf.Map `ebpf:"programs"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
@@ -266,6 +272,7 @@ func (m *bpfMaps) Close() error {
 		m.CrashSlots,
 		m.CrashWakeups,
 		m.CrowdedPrograms,
+		m.EndedPrograms,
 		m.Events,
 		m.FreePageSets,
 		m.FreeSlots,
@@ -280,6 +287,7 @@ func (m *bpfMaps) Close() error {
 		m.PendingFacts,
 		m.ProbedExits,
 		m.ProgramCounts,
+		m.ProgramLists,
 		m.ProgramScratch,
 		m.Programs,
 		m.RecordScratch,

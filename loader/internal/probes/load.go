@@ -24,7 +24,7 @@ func pinnedMaps() []string {
 		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 		bpfMapOriginShares, bpfMapGroupShares, bpfMapNormalExits,
-		bpfMapPrograms, bpfMapProgramCounts,
+		bpfMapPrograms, bpfMapEndedPrograms, bpfMapProgramCounts,
 	}
 }
 

@@ -55,7 +55,7 @@ func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
 		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 16), uids: make([]uint32, 0, 9), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+		pointed: make([]string, 0, 40), uids: make([]uint32, 0, 48), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
 	}
 }
 
@@ -178,6 +178,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Predecessor, err = d.predecessorOf(payload)
 	case abi.PartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
+	case abi.PartKindPART_PROGRAMS:
+		err = d.programs(process.Ancestors, payload)
 	case abi.PartKindPART_TOOL:
 		event.Tool, err = d.toolOf(payload)
 	case abi.PartKindPART_SCRIPT:

@@ -174,10 +174,14 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if len(payload) < fixed {
 		return errCutOff
 	}
+	programsBytes := uint32(0)
+	if hasCredentials {
+		programsBytes = word(payload, unsafe.Offsetof(raw.ProgramsBytes))
+	}
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(programsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
@@ -197,10 +201,13 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
+	programs := texts[cgroupBytes+argsBytes:][:programsBytes]
 	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
 	at := unsafe.Offsetof(raw.Ancestors)
-	sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})])
-	return err
+	if sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})]); err != nil {
+		return err
+	}
+	return d.programs(sender.Ancestors, programs)
 }
 
 func (d *Decoder) predecessorOf(payload []byte) (*Predecessor, error) {
