@@ -3,6 +3,7 @@
 package probes
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,5 +147,19 @@ func TestAProgramThatRanBeforeTheProbesIsFound(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheEnvironmentOfASenderSaysWhoCameFromWhere(t *testing.T) {
+	_, ring := attachedWith(t, 4<<20)
+	script := shell(t, "/bin/sleep 60 & echo $!; SUDO_USER=alice SSH_CONNECTION='198.51.100.7 52144 192.0.2.1 22' SECRET=x /bin/kill -9 $!; wait $! 2>/dev/null\ntrue\n")
+	pid, err := strconv.Atoi(outputOf(t, script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := recordOf(t, func() []*record.Event { return recordsOf(t, ring, 0, pid) })
+	want := map[string]string{"SUDO_USER": "alice", "SSH_CONNECTION": "198.51.100.7 52144 192.0.2.1 22"}
+	if !maps.Equal(event.Signal.Sender.Env, want) || len(event.Process.Env) != 0 {
+		t.Errorf("sender %v, victim %v", event.Signal.Sender.Env, event.Process.Env)
 	}
 }

@@ -125,7 +125,7 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
     loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
-    ancestors: namedAncestors(task.ancestors),
+    ancestors: namedAncestors(task.ancestors, mode),
   };
 }
 
