@@ -61,6 +61,7 @@ struct uts_namespace {
 
 struct nsproxy {
 	struct uts_namespace *uts_ns;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct percpu_counter {
@@ -214,6 +215,7 @@ struct task_struct {
 /* Where CONFIG_AUDIT is set. */
 struct task_struct___audit {
 	kuid_t loginuid;
+	unsigned int sessionid;
 };
 
 struct pt_regs___x86 {

@@ -152,6 +152,8 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
     case 'repeats':
       pipeline.state.repeats.keep(message.ids, bootId);
       return null;
+    case 'request':
+    case 'request_end':
     case 'hello':
     case 'status':
     case 'unreadable':

@@ -107,9 +107,13 @@ func (d *Decoder) arguments(payload []byte) []string {
 	return d.list[start:]
 }
 
-// environment returns the first value of each variable that may leave the loader, as getenv(3) does.
-func (d *Decoder) environment(payload []byte) map[string]string {
-	clear(d.env)
+// environment returns the first value of each variable that may leave the loader, as getenv(3) does. acts: the process is an actor.
+func (d *Decoder) environment(payload []byte, acts bool) map[string]string {
+	env := d.newEnvironment()
+	keys := d.machine.EnvironmentKeys
+	if acts {
+		keys = d.machine.ActorEnvironmentKeys
+	}
 	for more := true; more; {
 		var variable []byte
 		variable, payload, more = bytes.Cut(payload, []byte{0})
@@ -117,13 +121,24 @@ func (d *Decoder) environment(payload []byte) map[string]string {
 		if !found {
 			continue
 		}
-		for _, allowed := range d.machine.EnvironmentKeys {
-			if _, known := d.env[allowed]; !known && string(key) == allowed {
-				d.env[allowed] = d.readable(value)
+		for _, allowed := range keys {
+			if _, known := env[allowed]; !known && string(key) == allowed {
+				env[allowed] = d.readable(value)
 			}
 		}
 	}
-	return d.env
+	return env
+}
+
+// newEnvironment returns an empty map that belongs to this event.
+func (d *Decoder) newEnvironment() map[string]string {
+	if d.envsUsed == len(d.envs) {
+		d.envs = append(d.envs, map[string]string{})
+	}
+	env := d.envs[d.envsUsed]
+	d.envsUsed++
+	clear(env)
+	return env
 }
 
 // number formats value in base 10, or in base 16 with 0x before it.

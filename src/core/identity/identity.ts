@@ -137,7 +137,7 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
     cgroup: task.cgroup,
     placement,
     container: containerOf(task, placement, host.containerById(placement.containerId)),
-    ancestors: namedAncestors(task.ancestors),
+    ancestors: namedAncestors(task.ancestors, mode),
   };
 }
 
