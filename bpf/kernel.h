@@ -46,6 +46,24 @@ struct pid_namespace {
 	int reboot;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct new_utsname {
+	char nodename[65];
+};
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct mnt_namespace *mnt_ns;
+};
+
 struct percpu_counter {
 	__s64 count;
 };
@@ -183,6 +201,7 @@ struct task_struct {
 	char comm[16];
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;
@@ -198,6 +217,7 @@ struct task_struct {
 /* Where CONFIG_AUDIT is set. */
 struct task_struct___audit {
 	kuid_t loginuid;
+	unsigned int sessionid;
 };
 
 struct pt_regs___x86 {
