@@ -169,6 +169,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
 	unsigned int ptrace;
+	unsigned long jobctl;
 	struct mm_struct *mm;
 	int exit_code;
 	int pdeath_signal;

@@ -34,6 +34,7 @@
 #define TRACE_SIGNAL_LOSE_INFO 4
 
 /* include/linux/sched/signal.h */
+#define SIGNAL_STOP_STOPPED 0x00000001
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define SIGNAL_GROUP_COREDUMP 0x00000008 /* before 5.17 */
 
@@ -217,12 +218,13 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fact->committed = committed;
 	fact->group = ctx->args[3] != 0;
 	fact->sender_slot = 0;
+	fact->victim_stopped = READ(victim, signal, flags) & SIGNAL_STOP_STOPPED;
 	fact->target_tid = READ(victim, pid);
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
 	if (is_described(fact) && fact->sender.pid && fact->sender.pid != key.pid)
-		keep_sender(facts, &key, fact, other, kind);
+		keep_sender(facts, &key, fact, other->signo && other->sender_slot == 1 ? 2 : 1, kind);
 	if (!is_entry_of(facts, leader)) {
 		fact->signo = 0;
 		count_memory_full();

@@ -247,7 +247,8 @@ type Feature struct {
 type Holding struct {
 	_           structs.HostLayout
 	Share       uint16
-	SenderParts [2]uint8
+	SenderParts uint8
+	Stop        uint8
 }
 
 type MappingPlace uint32
@@ -341,6 +342,8 @@ const (
 	PartKindPART_REPEAT_KEY     PartKind = 18
 	PartKindPART_CRASH          PartKind = 19
 	PartKindPART_GO_BUILD_ID    PartKind = 20
+	PartKindPART_STOP           PartKind = 21
+	PartKindPART_STOP_SENDER    PartKind = 22
 )
 
 type PendingCountsSlot uint32
@@ -495,7 +498,8 @@ type SignalFact struct {
 	Committed          uint32
 	Group              uint8
 	SenderSlot         uint8
-	SenderProcessLives uint16
+	SenderProcessLives uint8
+	VictimStopped      uint8
 	TargetTid          uint32
 	SyscallNr          int32
 	SenderTid          uint32
@@ -540,6 +544,7 @@ const (
 	SignalSetHARMLESS SignalSet = 142540800
 	SignalSetREQUESTS SignalSet = 16391
 	SignalSetSTOPS    SignalSet = 16390
+	SignalSetSTOPPERS SignalSet = 3932160
 	SignalSetFAULTS   SignalSet = 1073743064
 	SignalSetCRASHES  SignalSet = 1073743096
 )
@@ -555,6 +560,16 @@ type StatusMask uint32
 const (
 	StatusMaskSTATUS_SIGNAL StatusMask = 127
 )
+
+type Stop struct {
+	_           structs.HostLayout
+	SinceNs     uint64
+	ContinuedNs uint64
+	Repeated    uint8
+	Effective   uint8
+	Zero        [6]uint8
+	Signal      [112]int8
+}
 
 type TaskFlag uint32
 

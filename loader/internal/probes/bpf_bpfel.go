@@ -46,6 +46,7 @@ const (
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapShares                        = "shares"
+	bpfMapStops                         = "stops"
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfMapWallClock                     = "wall_clock"
@@ -161,6 +162,7 @@ type bpfMapSpecs struct {
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	Shares             *ebpf.MapSpec `ebpf:"shares"`
+	Stops              *ebpf.MapSpec `ebpf:"stops"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
@@ -236,6 +238,7 @@ type bpfMaps struct {
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	Shares             *ebpf.Map `ebpf:"shares"`
+	Stops              *ebpf.Map `ebpf:"stops"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 	WallClock          *ebpf.Map `ebpf:"wall_clock"`
@@ -273,6 +276,7 @@ func (m *bpfMaps) Close() error {
 		m.SenderScratch,
 		m.SharedMap,
 		m.Shares,
+		m.Stops,
 		m.TerminatedPrograms,
 		m.TriggerThreads,
 		m.WallClock,

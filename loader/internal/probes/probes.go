@@ -58,7 +58,7 @@ type Probes struct {
 	EnvironmentKeys []string // the variables that the probes copy
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
-	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, stops, wallClock *ebpf.Map
 	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
 	originShares, normalExits                                                                        *ebpf.Map
 
@@ -189,7 +189,7 @@ func (p *Probes) linkPath(program, digest string) string {
 func (p *Probes) maps() map[string]**ebpf.Map {
 	used := map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
-		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
+		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts, bpfMapStops: &p.stops,
 		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares, bpfMapNormalExits: &p.normalExits,
 		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}

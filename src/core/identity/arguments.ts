@@ -9,8 +9,14 @@ export type ArgumentsMode = 'redacted' | 'full' | 'off';
 export function withoutArguments(death: Death): Death {
   const without = (signal: Signal | null): Signal | null =>
     signal === null ? null : { ...signal, sender: { ...signal.sender, args: null } };
-  const { process, signal, request } = death;
-  return { ...death, process: { ...process, args: null }, signal: without(signal), request: without(request) };
+  const { process, signal, request, stop } = death;
+  return {
+    ...death,
+    process: { ...process, args: null },
+    signal: without(signal),
+    request: without(request),
+    stop: stop === null ? null : { ...stop, signal: { ...stop.signal, sender: { ...stop.signal.sender, args: null } } },
+  };
 }
 
 /** Redacts lazily, and once: most terminations are filtered, and their arguments are never read. */

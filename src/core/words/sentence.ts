@@ -33,9 +33,18 @@ export function sentence(
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
   const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
-  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}`;
+  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}${stopped(verdict, identities)}`;
   const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
   return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
+}
+
+/** `; it had been stopped for 20 s by SIGSTOP, sent by bash (pid 99, root)`. */
+function stopped({ stop, signal }: Verdict, { stopper }: Identities): string {
+  if (stop === null) return '';
+  const sender = stopper === null ? '' : `, sent by ${senderLabel(stopper)}`;
+  const by = { process: sender, self: ' of its own', kernel: stop.why === null ? '' : `: ${stop.why}`, unknown: '' };
+  const until = stop.continued && signal !== null ? `, when ${signalName(signal.signo)} came` : '';
+  return `; it had been stopped for ${duration(stop.lastedNs)} by ${signalName(stop.signo)}${by[stop.senderKind]}${until}`;
 }
 
 /** How it ended, as a clause: `was killed by SIGKILL, sent by bash (pid 99, root)`. */
