@@ -222,7 +222,7 @@ struct signal_fact {
 	__u8 group;      /* sent to the process, not to a thread */
 	__u8 sender_slot; /* of sender_parts (maps.h); 0: the sender is not described there */
 	__u8 sender_process_lives; /* current exits, but other threads of its process do not */
-	__u8 victim_stopped; /* all its threads were stopped (stops.h): it did not see the signal before it went on */
+	__u8 victim_stopped; /* a stop had begun (stops.h): no thread took the signal before SIGCONT */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */
 	/* current, which is not always the sender */

@@ -132,6 +132,7 @@ struct signal_struct {
 	struct sigpending shared_pending;
 	int nr_threads;
 	int group_exit_code;
+	int group_stop_count;
 	unsigned int flags;
 	struct pid *pids[4];
 	short oom_score_adj;

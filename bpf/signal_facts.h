@@ -123,6 +123,12 @@ static __always_inline bool is_group_alive(struct signal_struct *signal)
 	return READ(signal, live.counter) > 0 && !(READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP));
 }
 
+/* Whether a stop has begun: the threads that still run take no signal any more (get_signal() in kernel/signal.c). */
+static __always_inline bool is_stopped(struct signal_struct *signal)
+{
+	return READ(signal, flags) & SIGNAL_STOP_STOPPED || READ(signal, group_stop_count);
+}
+
 /* The sender is current; sender and leader are its key and its leader. */
 static __always_inline void fill_sender(struct signal_fact *fact, struct task_struct *current, struct task_struct *leader,
 					struct process_key sender)
@@ -218,7 +224,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fact->committed = committed;
 	fact->group = ctx->args[3] != 0;
 	fact->sender_slot = 0;
-	fact->victim_stopped = READ(victim, signal, flags) & SIGNAL_STOP_STOPPED;
+	fact->victim_stopped = is_stopped(READ(victim, signal));
 	fact->target_tid = READ(victim, pid);
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);

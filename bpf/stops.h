@@ -23,7 +23,7 @@
 #include "task.h"
 
 /* include/linux/sched/signal.h */
-#define SIGNAL_CLD_CONTINUED 0x00000020
+#define SIGNAL_CLD_MASK 0x00000030
 /* include/linux/sched/jobctl.h: the signal of the last stop in which the thread took part. It stays when the stop is over. */
 #define JOBCTL_STOP_SIGMASK 0xffff
 
@@ -76,14 +76,10 @@ static __always_inline void keep_stop(struct bpf_raw_tracepoint_args *ctx, struc
 	struct signal_fact *fact;
 	struct stop *stop;
 
-	if (!record || READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_STOP_STOPPED) || !READ(signal, live.counter))
+	if (!record || is_stopped(signal) || READ(signal, flags) & SIGNAL_GROUP_EXIT || !READ(signal, live.counter))
 		return;
 	facts = facts_of(SCRATCH_SIGNAL, leader, kind);
 	if (!facts)
-		return;
-	stop = stop_of(facts);
-	/* Its threads stop one after the other: a second SIGSTOP meanwhile has no effect. */
-	if (stop && stop->since_ns && !stop->continued_ns && signal_of(stop)->signo == SIGSTOP)
 		return;
 	/* Made here and copied as a whole, as the victim may exit at any time. */
 	stop = (struct stop *)record->page;
@@ -123,7 +119,7 @@ static __always_inline void end_stop(struct task_struct *victim)
 	stop = stop_of(facts);
 	if (!stop || stop->continued_ns)
 		return;
-	if (flags & SIGNAL_CLD_CONTINUED && (is_kept(&facts->signal) || is_kept(&facts->request))) {
+	if (flags & SIGNAL_CLD_MASK && (is_kept(&facts->signal) || is_kept(&facts->request))) {
 		stop->continued_ns = bpf_ktime_get_boot_ns();
 		return;
 	}

@@ -59,8 +59,8 @@ type Probes struct {
 	Replaced        []uint32 // the older ABIs whose probes were replaced
 
 	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, stops, wallClock *ebpf.Map
-	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
-	originShares, normalExits                                                                        *ebpf.Map
+	repeats, repeatTotals, repeatReserves                                                                   *ebpf.Map
+	originShares, normalExits                                                                               *ebpf.Map
 
 	lostByOrigin    []wire.OriginLoss
 	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read

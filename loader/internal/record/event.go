@@ -109,7 +109,7 @@ type Signal struct {
 	Action        string   `json:"action"` // default, ignored or handled
 	Committed     bool     `json:"committed"`
 	Group         bool     `json:"group"`
-	VictimStopped bool     `json:"victim_stopped"` // all its threads were
+	VictimStopped bool     `json:"victim_stopped"` // or began to stop
 	TargetTid     uint32   `json:"target_tid"`
 	TimeNs        uint64   `json:"time_ns,string"`
 	Syscall       *int32   `json:"syscall"`

@@ -86,7 +86,7 @@ const signal = object({
   action: z.enum(['default', 'ignored', 'handled']),
   committed: flag,
   group: flag,
-  /** All threads of the victim were stopped (SIGSTOP): the signal waited. null: not known. Absent in lines of older loaders. */
+  /** The victim was stopped, or began to stop (SIGSTOP): the signal waited. null: not known. Absent in lines of older loaders. */
   victim_stopped: z._default(z.nullable(flag), null),
   target_tid: int,
   time_ns: u64,

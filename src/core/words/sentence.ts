@@ -6,6 +6,7 @@ import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { notificationOf } from '../verdict/notification.ts';
 import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
+import { sessionLabel } from '../verdict/trigger.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { faultLabel } from './labels.ts';
 import { signalClause } from './signal-meanings.ts';
@@ -164,7 +165,7 @@ function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
 function actLabel({ cause, trigger }: Verdict, name: string | null): string {
   switch (trigger?.act) {
     case 'closed_terminal':
-      return `its terminal was closed by ${name}`;
+      return `its terminal${sessionLabel(trigger.task)} was closed by ${name}`;
     case 'session_ended':
       return `the leader of its session, ${name}, terminated`;
     case 'thread_ended':

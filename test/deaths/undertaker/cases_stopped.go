@@ -116,8 +116,8 @@ if job == 0:
     if sys.argv[1] == 'foreground': os.tcsetpgrp(0, os.getpid())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     os.execv('/bin/dash', ['dash', '-c', sys.argv[2]])
-print(job, flush=True)
-print(os.waitpid(job, 0)[1], flush=True)`
+os.write(1, b'%d\n' % job)
+os.write(1, b'%d\n' % os.waitpid(job, 0)[1])`
 
 // inJob runs a job, does something at its terminal, and kills the job when it is stopped.
 func inJob(script string, foreground bool, act func(t *terminal) error) func(u *undertaker) error {
@@ -162,13 +162,13 @@ func jobOf(out *bufio.Reader) (*victim, error) {
 	for range 2 {
 		line, err := out.ReadString('\n')
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the job is not ready: %q, %w", line, err)
 		}
 		if line == "ready\n" {
 			continue
 		}
 		if _, err := fmt.Sscan(strings.TrimSpace(line), &pid); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the pid of the job: %q, %w", line, err)
 		}
 	}
 	return adopt(pid)
