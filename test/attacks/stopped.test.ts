@@ -2,7 +2,7 @@
 // Processes that stop others before they kill them, and that call themselves what they like.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { ATTACKER, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { watched } from '../support/watched.ts';
@@ -11,12 +11,21 @@ import { ALICE, awaitFirstLine, MALLORY, startAs } from './attacker.ts';
 const REPORTED_WITHIN_MS = 120_000;
 const both = watched({ WHODUNIT_RECORDS_PER_MINUTE: '1000' });
 
+/** Pids are reused: records from before the test are of other processes. */
+let testBeganNs = 0n;
+beforeEach(() => {
+  testBeganNs = BigInt(Date.now()) * 1_000_000n;
+});
+
 /** The record of a process that the test has seen to end. */
 const recordOf = (pid: number): Promise<LogRecord> =>
   until(
     `the record of process ${pid}`,
     REPORTED_WITHIN_MS,
-    () => both.collector.logs().find(({ resource }) => resource['process.pid'] === pid),
+    () =>
+      both.collector
+        .logs()
+        .find(({ resource, timeUnixNs }) => resource['process.pid'] === pid && (timeUnixNs ?? 0n) >= testBeganNs),
     () => `${both.whodunit.loader.output()}${both.whodunit.service.output()}`,
   );
 

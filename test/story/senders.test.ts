@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { freePorts, type Program, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { watched } from '../support/watched.ts';
@@ -12,12 +12,19 @@ import { watched } from '../support/watched.ts';
 const WITHIN_MS = 120_000;
 const both = watched({ WHODUNIT_RECORDS_PER_MINUTE: '10000' });
 
+/** Pids are reused, soon on a busy machine: records from before the test are of other processes. */
+let testBeganNs = 0n;
+beforeEach(() => {
+  testBeganNs = BigInt(Date.now()) * 1_000_000n;
+});
+const isOfTest = (record: LogRecord): boolean => isTermination(record) && (record.timeUnixNs ?? 0n) >= testBeganNs;
+
 /** The first record of a termination that the predicate holds for. */
 const recordOf = (what: string, holds: (record: LogRecord) => boolean): Promise<LogRecord> =>
   until(
     `the record of ${what}`,
     WITHIN_MS,
-    () => both.collector.logs().find((record) => isTermination(record) && holds(record)),
+    () => both.collector.logs().find((record) => isOfTest(record) && holds(record)),
     () => both.whodunit.service.output(),
   );
 const withPid = (pid: number): Promise<LogRecord> =>
@@ -38,9 +45,15 @@ function directory(): string {
 }
 
 /** A pid namespace in which only this script and what it starts is to be seen: these daemons would find other victims. */
-async function alone(script: string): Promise<Program> {
+function alone(script: string): Program {
   const namespace = ['--pid', '--fork', '--mount-proc', '--kill-child', '/bin/sh', '-c', script];
   return startProgram('unshare', namespace);
+}
+
+/** Process 1 of a namespace ignores SIGTERM. */
+function kill(program: Program): Promise<unknown> {
+  program.child.kill('SIGKILL');
+  return program.ended;
 }
 
 /** `sleep` with a duration that no other process has, so that its record is found. */
@@ -58,9 +71,9 @@ const ofSleep = (duration: string) =>
 describe('out-of-memory daemons', () => {
   it('earlyoom', async () => {
     const duration = mark();
-    const daemon = await alone(`sleep ${duration} & exec earlyoom -m 99 -s 100 -r 0`);
+    const daemon = alone(`sleep ${duration} & exec earlyoom -m 99 -s 100 -r 0`);
     const { body, attributes } = await ofSleep(duration);
-    await daemon.stop();
+    await kill(daemon);
     expect(attributes).toMatchObject({
       'whodunit.cause': 'killed',
       'whodunit.sender.role': 'oom_daemon',
@@ -84,11 +97,11 @@ describe('out-of-memory daemons', () => {
         .replace(/^soft_threshold_min_mem .*$/m, 'soft_threshold_min_mem = 40 %')
         .replace(/^hard_threshold_min_mem .*$/m, 'hard_threshold_min_mem = 0 %'),
     );
-    const daemon = await alone(
+    const daemon = alone(
       `mount --bind ${at}/meminfo /proc/meminfo; sleep ${duration} & exec nohang --monitor --config ${at}/conf`,
     );
     const { body, attributes } = await ofSleep(duration);
-    await daemon.stop();
+    await kill(daemon);
     expect(attributes).toMatchObject({ 'whodunit.cause': 'killed', 'whodunit.sender.role': 'oom_daemon' });
     expect(body).toMatch(/was stopped by SIGTERM, sent by nohang \(pid \d+, root\).*: nohang frees memory before/);
   });
@@ -127,8 +140,8 @@ def app(environ, start):
     const { gunicorn, worker, socketPath } = await started();
     get({ socketPath, path: '/hang' }).on('error', () => {});
     const { body, attributes } = await withPid(worker);
-    await gunicorn.stop();
-    expect(attributes['whodunit.sender.role']).toBe('application_server');
+    await kill(gunicorn);
+    expect(attributes['whodunit.sender.role'], String(body)).toBe('application_server');
     // SIGABRT, and SIGKILL if the worker is not gone when the master looks again.
     expect(body).toMatch(
       new RegExp(
