@@ -152,6 +152,7 @@ struct signal_struct {
 	struct sigpending shared_pending;
 	int nr_threads;
 	int group_exit_code;
+	int group_stop_count;
 	unsigned int flags;
 	struct pid *pids[4];
 	short oom_score_adj;
@@ -189,6 +190,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
 	unsigned int ptrace;
+	unsigned long jobctl;
 	struct mm_struct *mm;
 	int exit_code;
 	int pdeath_signal;

@@ -52,6 +52,7 @@ const (
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapShares                        = "shares"
+	bpfMapStops                         = "stops"
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTools                         = "tools"
 	bpfMapTriggerThreads                = "trigger_threads"
@@ -175,6 +176,7 @@ type bpfMapSpecs struct {
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	Shares             *ebpf.MapSpec `ebpf:"shares"`
+	Stops              *ebpf.MapSpec `ebpf:"stops"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	Tools              *ebpf.MapSpec `ebpf:"tools"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
@@ -258,6 +260,7 @@ type bpfMaps struct {
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	Shares             *ebpf.Map `ebpf:"shares"`
+	Stops              *ebpf.Map `ebpf:"stops"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	Tools              *ebpf.Map `ebpf:"tools"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
@@ -302,6 +305,7 @@ func (m *bpfMaps) Close() error {
 		m.SenderScratch,
 		m.SharedMap,
 		m.Shares,
+		m.Stops,
 		m.TerminatedPrograms,
 		m.Tools,
 		m.TriggerThreads,
