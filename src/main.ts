@@ -30,6 +30,7 @@ import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules }
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
+import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type DoctorConfig = Extract<Config, { command: 'doctor' }>;
@@ -40,7 +41,7 @@ const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
 
-const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
+const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
 
@@ -66,7 +67,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
+  const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });
@@ -164,7 +165,7 @@ interface Stages {
   readonly loader: LoaderReader;
   readonly queue: Queue | null;
   readonly printer: Printer | null;
-  readonly state: pipelines.State;
+  readonly state: State;
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
@@ -184,7 +185,7 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
         stdout_bytes: printer?.displaced,
         spans: exporters.traces?.displaced,
         ...exporters.metrics?.displaced,
-        ...pipelines.displaced(state),
+        ...displaced(state),
       },
       host().userNames,
     ),
@@ -206,14 +207,14 @@ async function openQueue(config: RunConfig): Promise<Queue> {
 
 async function startHealth(
   config: RunConfig,
-  state: pipelines.State,
+  state: State,
   queue: Queue | null,
   snapshot: () => ServiceSnapshot,
 ): Promise<Server | null> {
   if (config.health === null) return null;
   const { serveHealth } = await import('./io/health.ts');
   const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
-  const recent = () => pipelines.recentTerminations(config, state);
+  const recent = () => terminationsOf(config, state);
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
@@ -236,10 +237,11 @@ async function testTermination(config: DoctorConfig): Promise<number> {
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
   ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
+  const unlimited = { recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
+  const settings = { arguments: config.arguments, logins: config.logins, ...unlimited };
   const pipeline: pipelines.Pipeline = {
     settings,
-    state: pipelines.newState(readRules(config.rules), settings),
+    state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock: CLOCK,
     effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },

@@ -8,16 +8,8 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
-import {
-  flushSummaries,
-  handleBatch,
-  handleMessage,
-  newState,
-  oneByOne,
-  type Pipeline,
-  recentTerminations,
-  type Settings,
-} from '../src/pipeline.ts';
+import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
+import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
 import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
@@ -41,7 +33,7 @@ function build(options: Options = {}) {
     stores = () => true,
     spans = 'all',
   } = options;
-  const settings = { arguments: mode, recordsPerMinute, spans };
+  const settings = { arguments: mode, logins: 'on', recordsPerMinute, spans } as const;
   const did: string[] = [];
   const stored: (readonly Item[])[] = [];
   const open: number[] = [];
@@ -49,7 +41,7 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0 },
+    clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0, later: () => {} },
     effects: {
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }, __, times) =>
