@@ -181,6 +181,7 @@ struct task_struct {
 	char comm[16];
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;
@@ -196,6 +197,7 @@ struct task_struct {
 /* Where CONFIG_AUDIT is set. */
 struct task_struct___audit {
 	kuid_t loginuid;
+	unsigned int sessionid;
 };
 
 struct pt_regs___x86 {

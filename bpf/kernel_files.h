@@ -22,6 +22,15 @@ struct mnt_namespace {
 	struct user_namespace *user_ns;
 };
 
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+/* An exec: the path that it was given, and that of the interpreter, which are one for a binary. */
+struct linux_binprm {
+	const char *filename, *interp;
+};
+
 struct xarray {
 	void *xa_head;
 };
@@ -51,6 +60,7 @@ struct super_block {
 
 struct inode {
 	unsigned long i_ino;
+	kuid_t i_uid;
 	unsigned int i_nlink;
 	__u32 i_generation;
 	__s64 i_size;

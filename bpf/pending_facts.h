@@ -30,11 +30,37 @@ enum fact_kind {
 	FACT_COMMITS = 8, /* it terminates the process: faults, kills */
 };
 
+volatile const __u32 pending_slots = PENDING_SLOTS; /* set by the loader: one that an older ABI pinned keeps its size */
+
 static __always_inline __u32 *pending_count_of(__u32 pid)
 {
-	__u32 slot = pid / PIDS_PER_SLOT & (PENDING_SLOTS - 1);
+	__u32 slot = pid / PIDS_PER_SLOT & (pending_slots - 1);
 
 	return bpf_map_lookup_elem(&pending_counts, &slot);
+}
+
+/* The bit of a pid in its slot of pending_counts. */
+static __always_inline __u32 program_bit(__u32 pid)
+{
+	return 1u << (PROGRAM_BITS + pid % PIDS_PER_SLOT);
+}
+
+/* What a slot of pending_counts says of a process: the count, OVERLAP, and PROGRAM_RUNS. */
+static __always_inline __u32 pending_of(__u32 slot, __u32 pid)
+{
+	return (slot & (OVERLAP | PENDING_COUNT)) | (slot >> (PROGRAM_BITS + pid % PIDS_PER_SLOT) & 1) * PROGRAM_RUNS;
+}
+
+/* Whether no other pid has the bit of this one. */
+static __always_inline bool has_own_slot(__u32 pid)
+{
+	return pid / PIDS_PER_SLOT < pending_slots;
+}
+
+/* Whether a process of this slot may have an entry in pending_facts. */
+static __always_inline bool may_have_facts(const __u32 *slot)
+{
+	return slot && *slot & (OVERLAP | PENDING_COUNT);
 }
 
 static __always_inline void count_memory_full(void)
@@ -184,7 +210,7 @@ static __always_inline struct pending_facts *facts_of(__u32 user, struct task_st
 {
 	struct process_key key = key_of(leader);
 	__u32 *count = pending_count_of(key.pid);
-	struct pending_facts *facts = count && *count ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
+	struct pending_facts *facts = may_have_facts(count) ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
 	struct record *record;
 
 	if (facts)

@@ -21,6 +21,7 @@
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "program_list.h"
 #include "repeats.h"
 #include "restart.h"
 #include "ring.h"
@@ -44,6 +45,7 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 	if (!record->has_repeat_key)
 		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
+		at = append_programs(SCRATCH_REPORT, at);
 		if (has_facts)
 			at = append_senders(at);
 		context_at = at;
@@ -110,7 +112,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_snapshot_exe(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
 		keep_termination(exe_at);
-	at = append_cgroup(append_credentials(at));
+	at = append_cgroup(SCRATCH_REPORT, append_credentials(SCRATCH_REPORT, at));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
 	at = append_details(record, at, has_mm, has_facts);

@@ -22,6 +22,7 @@
 #include "maps.h"
 #include "paths.h"
 #include "pending_facts.h"
+#include "program_list.h"
 #include "sender_maps.h"
 #include "task.h"
 
@@ -63,11 +64,38 @@ static __always_inline void describe_task(struct description *out, struct task_s
 /* The used part of a description. */
 static __always_inline __u64 description_bytes(const struct description *description)
 {
-	__u64 bytes = (__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes;
+	__u64 bytes =
+		(__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes + description->programs_bytes;
 
 	if (bytes > sizeof(description->data))
 		bytes = sizeof(description->data);
 	return offsetof(struct description, data) + bytes;
+}
+
+/* Adds what the ancestors of current execute to the description in sender_scratch, if there is room. Returns 0. */
+__u64 describe_programs(void)
+{
+	__u32 zero = 0, user = SCRATCH_SIGNAL;
+	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
+	struct program_list *list = bpf_map_lookup_elem(&program_lists, &user);
+	struct description *out;
+	__u64 used, bytes;
+
+	if (!scratch || !list)
+		return 0;
+	out = &scratch->known.description;
+	used = (__u64)out->exe_bytes + out->cgroup_bytes + out->args_bytes;
+	bytes = list_programs(SCRATCH_SIGNAL);
+	out->programs_bytes = 0;
+	if (used > sizeof(out->data) || bytes > sizeof(out->data) - used)
+		return 0;
+	barrier_var(used);
+	barrier_var(bytes);
+	if (used > sizeof(out->data) || bytes > ANCESTORS_MAX * LISTED_BYTES_MAX)
+		return 0;
+	bpf_probe_read_kernel(out->data + used, bytes, list->listed);
+	out->programs_bytes = bytes;
+	return 0;
 }
 
 /* Compared after copying: an LRU gives an element to another sender at any time. */
@@ -81,7 +109,7 @@ static __always_inline bool is_same_sender(const struct sender_key *a, const str
 static __always_inline bool is_valid(const struct description *known, const struct credentials *users, __u64 now_ns)
 {
 	return now_ns - known->time_ns < SENDER_VALID_NS && known->credentials.real_uid == users->real_uid &&
-	       known->credentials.login_uid == users->login_uid;
+	       known->credentials.login_uid == users->login_uid && known->credentials.session == users->session;
 }
 
 /*
@@ -106,6 +134,7 @@ static __always_inline void describe_sender(struct description_scratch *scratch,
 	}
 	scratch->known.description.credentials = users;
 	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
+	describe_programs();
 	bpf_map_update_elem(&sender_descriptions, &scratch->sender, &scratch->known, BPF_ANY);
 }
 

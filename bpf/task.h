@@ -87,9 +87,12 @@ static __always_inline __u32 status_after_reboot(struct signal_struct *signal, _
 static __always_inline void read_credentials(struct credentials *out, struct task_struct *task)
 {
 	out->real_uid = READ(task, cred, uid.val);
-	out->login_uid = UID_UNSET;
-	if (bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid))
+	out->login_uid = out->session = UID_UNSET;
+	out->zero = 0;
+	if (bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid)) {
 		out->login_uid = READ((struct task_struct___audit *)task, loginuid.val);
+		out->session = READ((struct task_struct___audit *)task, sessionid);
+	}
 }
 
 /* Writes the parent, its parent and so on. Returns their number. */

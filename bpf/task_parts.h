@@ -36,9 +36,9 @@ __u64 append_exe(__u32 user, __u64 at)
 	return end_part_flagged(record, at, PART_EXE, bytes & ~OUTSIDE_ROOT, exe_flags(bytes));
 }
 
-__u64 append_credentials(__u64 at)
+__u64 append_credentials(__u32 user, __u64 at)
 {
-	struct record *record = scratch(SCRATCH_REPORT);
+	struct record *record = scratch(user);
 	struct credentials *out = (void *)part_at(record, at);
 
 	if (!out)
@@ -47,9 +47,9 @@ __u64 append_credentials(__u64 at)
 	return end_part(record, at, PART_CREDENTIALS, sizeof(*out));
 }
 
-__u64 append_cgroup(__u64 at)
+__u64 append_cgroup(__u32 user, __u64 at)
 {
-	struct record *record = scratch(SCRATCH_REPORT);
+	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
 	if (!out)

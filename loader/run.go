@@ -90,7 +90,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
 }

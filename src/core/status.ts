@@ -226,6 +226,8 @@ function ringOf(status: LoaderStatus | null): unknown {
     read_seq: String(status.read_seq),
     acked_seq: String(status.acked_seq),
     facts_lost: Number(status.lost.memory_full),
+    requests_refused: Number(status.requests_refused),
+    programs_unknown: Number(status.programs_unknown),
     lost_by_origin: status.lost_by_origin.map(({ origin, unit, deaths }) => ({
       uid: origin.uid,
       cgroup: String(origin.cgroup),

@@ -193,6 +193,8 @@ describe('the health server', () => {
       type: 'status',
       lost,
       lost_by_origin: [{ origin: { cgroup: 2113n, uid: 65_534 }, unit: 'cron.service', deaths: 3n }],
+      requests_refused: 5n,
+      programs_unknown: 6n,
       clock_offset_ns: 0n,
       ring_bytes: 1,
       ring_used_bytes: 0,

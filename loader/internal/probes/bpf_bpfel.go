@@ -23,6 +23,7 @@ const (
 	bpfMapCrashSlots                    = "crash_slots"
 	bpfMapCrashWakeups                  = "crash_wakeups"
 	bpfMapCrowdedPrograms               = "crowded_programs"
+	bpfMapEndedPrograms                 = "ended_programs"
 	bpfMapEvents                        = "events"
 	bpfMapFreePageSets                  = "free_page_sets"
 	bpfMapFreeSlots                     = "free_slots"
@@ -36,6 +37,10 @@ const (
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
+	bpfMapProgramCounts                 = "program_counts"
+	bpfMapProgramLists                  = "program_lists"
+	bpfMapProgramScratch                = "program_scratch"
+	bpfMapPrograms                      = "programs"
 	bpfMapRecordScratch                 = "record_scratch"
 	bpfMapRepeatReserves                = "repeat_reserves"
 	bpfMapRepeatTotals                  = "repeat_totals"
@@ -47,6 +52,7 @@ const (
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapShares                        = "shares"
 	bpfMapTerminatedPrograms            = "terminated_programs"
+	bpfMapTools                         = "tools"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfMapWallClock                     = "wall_clock"
 	bpfProgCalibrate                    = "calibrate"
@@ -58,6 +64,7 @@ const (
 	bpfProgOnSchedProcessExitOnceMore   = "on_sched_process_exit_once_more"
 	bpfProgOnSignalDeliver              = "on_signal_deliver"
 	bpfProgOnSignalGenerate             = "on_signal_generate"
+	bpfVarActorEnvironmentKeys          = "actor_environment_keys"
 	bpfVarCapturesAtDelivery            = "captures_at_delivery"
 	bpfVarEnvironmentKeys               = "environment_keys"
 	bpfVarFeatureGroupDead              = "feature_group_dead"
@@ -67,6 +74,7 @@ const (
 	bpfVarFeatureTaskVmaIterator        = "feature_task_vma_iterator"
 	bpfVarGoTypes                       = "go_types"
 	bpfVarPageBytes                     = "page_bytes"
+	bpfVarPendingSlots                  = "pending_slots"
 	bpfVarRingBytes                     = "ring_bytes"
 	bpfVarScopeHierarchy                = "scope_hierarchy"
 	bpfVarScopeId                       = "scope_id"
@@ -138,6 +146,7 @@ type bpfMapSpecs struct {
 	CrashSlots         *ebpf.MapSpec `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.MapSpec `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.MapSpec `ebpf:"crowded_programs"`
+	EndedPrograms      *ebpf.MapSpec `ebpf:"ended_programs"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	FreePageSets       *ebpf.MapSpec `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.MapSpec `ebpf:"free_slots"`
@@ -151,6 +160,10 @@ type bpfMapSpecs struct {
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
+	ProgramCounts      *ebpf.MapSpec `ebpf:"program_counts"`
+	ProgramLists       *ebpf.MapSpec `ebpf:"program_lists"`
+	ProgramScratch     *ebpf.MapSpec `ebpf:"program_scratch"`
+	Programs           *ebpf.MapSpec `ebpf:"programs"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
 	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
 	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
@@ -162,6 +175,7 @@ type bpfMapSpecs struct {
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	Shares             *ebpf.MapSpec `ebpf:"shares"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
+	Tools              *ebpf.MapSpec `ebpf:"tools"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
 }
@@ -170,6 +184,7 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	ActorEnvironmentKeys          *ebpf.VariableSpec `ebpf:"actor_environment_keys"`
 	CapturesAtDelivery            *ebpf.VariableSpec `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.VariableSpec `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.VariableSpec `ebpf:"feature_group_dead"`
@@ -179,6 +194,7 @@ type bpfVariableSpecs struct {
 	FeatureTaskVmaIterator        *ebpf.VariableSpec `ebpf:"feature_task_vma_iterator"`
 	GoTypes                       *ebpf.VariableSpec `ebpf:"go_types"`
 	PageBytes                     *ebpf.VariableSpec `ebpf:"page_bytes"`
+	PendingSlots                  *ebpf.VariableSpec `ebpf:"pending_slots"`
 	RingBytes                     *ebpf.VariableSpec `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.VariableSpec `ebpf:"scope_id"`
@@ -213,6 +229,7 @@ type bpfMaps struct {
 	CrashSlots         *ebpf.Map `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.Map `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.Map `ebpf:"crowded_programs"`
+	EndedPrograms      *ebpf.Map `ebpf:"ended_programs"`
 	Events             *ebpf.Map `ebpf:"events"`
 	FreePageSets       *ebpf.Map `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.Map `ebpf:"free_slots"`
@@ -226,6 +243,10 @@ type bpfMaps struct {
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
+	ProgramCounts      *ebpf.Map `ebpf:"program_counts"`
+	ProgramLists       *ebpf.Map `ebpf:"program_lists"`
+	ProgramScratch     *ebpf.Map `ebpf:"program_scratch"`
+	Programs           *ebpf.Map `ebpf:"programs"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
 	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
 	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
@@ -237,6 +258,7 @@ type bpfMaps struct {
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	Shares             *ebpf.Map `ebpf:"shares"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
+	Tools              *ebpf.Map `ebpf:"tools"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 	WallClock          *ebpf.Map `ebpf:"wall_clock"`
 }
@@ -250,6 +272,7 @@ func (m *bpfMaps) Close() error {
 		m.CrashSlots,
 		m.CrashWakeups,
 		m.CrowdedPrograms,
+		m.EndedPrograms,
 		m.Events,
 		m.FreePageSets,
 		m.FreeSlots,
@@ -263,6 +286,10 @@ func (m *bpfMaps) Close() error {
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
+		m.ProgramCounts,
+		m.ProgramLists,
+		m.ProgramScratch,
+		m.Programs,
 		m.RecordScratch,
 		m.RepeatReserves,
 		m.RepeatTotals,
@@ -274,6 +301,7 @@ func (m *bpfMaps) Close() error {
 		m.SharedMap,
 		m.Shares,
 		m.TerminatedPrograms,
+		m.Tools,
 		m.TriggerThreads,
 		m.WallClock,
 	)
@@ -283,6 +311,7 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	ActorEnvironmentKeys          *ebpf.Variable `ebpf:"actor_environment_keys"`
 	CapturesAtDelivery            *ebpf.Variable `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.Variable `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.Variable `ebpf:"feature_group_dead"`
@@ -292,6 +321,7 @@ type bpfVariables struct {
 	FeatureTaskVmaIterator        *ebpf.Variable `ebpf:"feature_task_vma_iterator"`
 	GoTypes                       *ebpf.Variable `ebpf:"go_types"`
 	PageBytes                     *ebpf.Variable `ebpf:"page_bytes"`
+	PendingSlots                  *ebpf.Variable `ebpf:"pending_slots"`
 	RingBytes                     *ebpf.Variable `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.Variable `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.Variable `ebpf:"scope_id"`

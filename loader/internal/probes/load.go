@@ -24,6 +24,7 @@ func pinnedMaps() []string {
 		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 		bpfMapOriginShares, bpfMapGroupShares, bpfMapNormalExits,
+		bpfMapPrograms, bpfMapEndedPrograms, bpfMapProgramCounts,
 	}
 }
 
@@ -120,10 +121,13 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 	for _, name := range pinnedMaps() {
 		spec.Maps[name].Pinning = ebpf.PinByName
 	}
-	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen} {
+	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen, bpfMapPendingCounts} {
 		if size := p.pinnedSize(name, older[name]); size > 0 {
 			spec.Maps[name].MaxEntries = size // A ring may hold records that are not acknowledged yet.
 		}
+	}
+	if err := fillTools(spec); err != nil {
+		return err
 	}
 	options.Stacks.configure(spec)
 	if err := options.Stacks.setConstants(spec); err != nil {
@@ -135,6 +139,7 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 	constants := map[string]any{
 		bpfVarPageBytes: uint32(os.Getpagesize()), bpfVarRingBytes: uint64(spec.Maps[bpfMapEvents].MaxEntries), bpfVarWantsThreadContext: options.ThreadContext,
 		bpfVarScopeId: options.Scope.id, bpfVarScopeHierarchy: options.Scope.hierarchy,
+		bpfVarPendingSlots: spec.Maps[bpfMapPendingCounts].MaxEntries,
 	}
 	for name, value := range constants {
 		if err := spec.Variables[name].Set(value); err != nil {

@@ -20,7 +20,7 @@ func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 	}
 	description := abi.Description{
 		ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, AncestorsCount: 1, Ancestors: [6]abi.Ancestor{{Pid: 1, Comm: recordtest.Comm("init")}},
-		ExeFlags: uint32(abi.PartFlagEXE_DELETED | abi.PartFlagEXE_CHROOT), Credentials: abi.Credentials{RealUid: 7, LoginUid: 6},
+		ExeFlags: uint32(abi.PartFlagEXE_DELETED | abi.PartFlagEXE_CHROOT), Credentials: abi.Credentials{RealUid: 7, LoginUid: 6, Session: 5},
 	}
 	for i, b := range []byte("sh\x00b\x00c\x00sh\x00") {
 		description.Data[i] = int8(b)
@@ -33,8 +33,8 @@ func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 	if want := []string{"__send_signal_locked", "isig"}; !reflect.DeepEqual(signal.KernelStack, want) {
 		t.Errorf("stack %q", signal.KernelStack)
 	}
-	exe, cgroup, realUID, loginUID := "/b/sh", "/c", uint32(7), uint32(6)
-	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{Pid: 1, Comm: "init"}}}
+	exe, cgroup, realUID, loginUID, session := "/b/sh", "/c", uint32(7), uint32(6), uint32(5)
+	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Session: &session, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{Pid: 1, Comm: "init"}}}
 	if !reflect.DeepEqual(signal.Sender, want) {
 		t.Errorf("sender %+v", signal.Sender)
 	}

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -173,10 +174,14 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if len(payload) < fixed {
 		return errCutOff
 	}
+	programsBytes := uint32(0)
+	if hasCredentials {
+		programsBytes = word(payload, unsafe.Offsetof(raw.ProgramsBytes))
+	}
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(programsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
@@ -184,6 +189,7 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		at := unsafe.Offsetof(raw.Credentials)
 		sender.RealUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.RealUid)))
 		sender.LoginUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.LoginUid)))
+		sender.Session = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.Session)))
 	}
 	if exeBytes > 0 {
 		flags := abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags)))
@@ -195,10 +201,13 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
+	programs := texts[cgroupBytes+argsBytes:][:programsBytes]
 	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
 	at := unsafe.Offsetof(raw.Ancestors)
-	sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})])
-	return err
+	if sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})]); err != nil {
+		return err
+	}
+	return d.programs(sender.Ancestors, programs)
 }
 
 func (d *Decoder) predecessorOf(payload []byte) (*Predecessor, error) {
@@ -218,6 +227,25 @@ func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
 		TraceFlags: raw.TraceFlags,
 	}
 	return &d.thread, nil
+}
+
+func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
+	raw, _, err := take[abi.ExecutedTool](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.tool = Tool{Name: d.comm(payload, unsafe.Offsetof(raw.Name)), Owner: d.uidOrNil(raw.Owner)}
+	d.toolFlags = abi.PartFlag(raw.ExeFlags)
+	return &d.tool, nil
+}
+
+// script adds the path of a script to its tool.
+func (d *Decoder) script(tool *Tool, payload []byte) error {
+	if tool == nil {
+		return errors.New("a script was executed, but the record does not have its tool")
+	}
+	tool.Script = d.point(d.readable(bytes.TrimSuffix(payload, []byte{0})))
+	return nil
 }
 
 func (d *Decoder) repeatOf(payload []byte) (*Repeat, error) {

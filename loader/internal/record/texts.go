@@ -98,9 +98,13 @@ func (d *Decoder) arguments(payload []byte) []string {
 	return d.list[start:]
 }
 
-// environment returns the first value of each variable that may leave the loader, as getenv(3) does.
-func (d *Decoder) environment(payload []byte) map[string]string {
+// environment returns the first value of each variable that may leave the loader, as getenv(3) does. acts: the process is an actor.
+func (d *Decoder) environment(payload []byte, acts bool) map[string]string {
 	clear(d.env)
+	keys := d.machine.EnvironmentKeys
+	if acts {
+		keys = d.machine.ActorEnvironmentKeys
+	}
 	for more := true; more; {
 		var variable []byte
 		variable, payload, more = bytes.Cut(payload, []byte{0})
@@ -108,7 +112,7 @@ func (d *Decoder) environment(payload []byte) map[string]string {
 		if !found {
 			continue
 		}
-		for _, allowed := range d.machine.EnvironmentKeys {
+		for _, allowed := range keys {
 			if _, known := d.env[allowed]; !known && string(key) == allowed {
 				d.env[allowed] = d.readable(value)
 			}

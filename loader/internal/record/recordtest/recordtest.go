@@ -48,9 +48,17 @@ func Whole() []byte {
 		Part(abi.PartKindPART_CREDENTIALS, 0, Raw(abi.Credentials{RealUid: 1000, LoginUid: 1000})),
 		Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("branch\x00leaf\x00/\x00")),
 		Part(abi.PartKindPART_ANCESTORS, 0, Raw(abi.Ancestor{Pid: 9, Comm: Comm("sh")})),
+		Part(abi.PartKindPART_PROGRAMS, 0, Listed(abi.ListedProgram{StartBoottimeNs: 3, Uid: 1000, LoginUid: 1000}, "sh\x00bin\x00", "sh\x00/opt/tidy.sh\x00")),
 		Part(abi.PartKindPART_SIGNAL_SENDER, 0, description), Part(abi.PartKindPART_REQUEST_SENDER, 0, description),
 		Part(abi.PartKindPART_ENV, 0, []byte("OTEL_SERVICE_NAME=shop\x00TRACEPARENT=\x00")),
 		Part(abi.PartKindPART_ARGS, abi.PartFlagPART_FLAG_TRUNCATED, []byte("mysqld\x00\x00--x=\xff\x00a\u2028\"\\\b\x01\n")))
+}
+
+// Listed returns an element of PART_PROGRAMS with its texts.
+func Listed(program abi.ListedProgram, exe, args string) []byte {
+	program.ExeBytes, program.ArgsBytes = uint16(len(exe)), uint16(len(args))
+	out := append(Raw(program), exe+args...)
+	return append(out, make([]byte, (8-len(out)%8)%8)...)
 }
 
 // Raw returns the bytes of a C type.

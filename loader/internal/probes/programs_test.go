@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/record"
+)
+
+// shell returns a script that runs as the only child of the test.
+func shell(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tidy.sh")
+	if err := os.WriteFile(path, []byte("#!/bin/bash\n"+text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// outputOf runs a script, and returns what it printed: pids.
+func outputOf(t *testing.T, script string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(script, args...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func recordOf(t *testing.T, reading func() []*record.Event) *record.Event {
+	t.Helper()
+	events := reading()
+	if len(events) != 1 {
+		t.Fatalf("%d records", len(events))
+	}
+	return events[0]
+}
+
+func wantProgram(t *testing.T, ancestor *record.Ancestor, exe string, args ...string) {
+	t.Helper()
+	if ancestor.Exe == nil || !strings.HasSuffix(*ancestor.Exe, exe) || strings.Join(ancestor.Args, " ") != strings.Join(args, " ") ||
+		ancestor.UID == nil || *ancestor.UID != uint32(os.Getuid()) || ancestor.StartBoottimeNs == 0 {
+		t.Errorf("%+v (exe %v), want %s %v", ancestor, ancestor.Exe, exe, args)
+	}
+}
+
+func TestAncestorsOfVictimAndSenderHaveTheirArguments(t *testing.T) {
+	_, ring := attachedWith(t, 4<<20)
+	// The script is the parent of a subshell that never executes; victim and sender are its children.
+	script := shell(t, "( sleep 60 & echo $!; /bin/kill -9 $!; wait $! ) 2>/dev/null\ntrue\n")
+	var pid int
+	for _, digit := range outputOf(t, script, "--now") {
+		pid = 10*pid + int(digit-'0')
+	}
+	event := recordOf(t, func() []*record.Event { return recordsOf(t, ring, 0, pid) })
+	for name, ancestors := range map[string][]record.Ancestor{"victim": event.Process.Ancestors, "sender": event.Signal.Sender.Ancestors} {
+		t.Run(name, func(t *testing.T) {
+			if len(ancestors) < 3 {
+				t.Fatalf("%+v", ancestors)
+			}
+			// The subshell, then the script.
+			wantProgram(t, &ancestors[0], "/bash", "/bin/bash", script, "--now")
+			wantProgram(t, &ancestors[1], "/bash", "/bin/bash", script, "--now")
+			if ancestors[0].Pid == ancestors[1].Pid {
+				t.Errorf("%+v", ancestors)
+			}
+		})
+	}
+}
+
+func TestTheEntryOfAProgramGoesAtItsExit(t *testing.T) {
+	probes, _ := attachedWith(t, 4<<20)
+	held := func(pid int) (found bool) {
+		err := probes.eachProgram(func(program *abi.Program) { found = found || program.Key.Pid == uint32(pid) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	command := exec.Command("/bin/sleep", "60")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !held(command.Process.Pid) {
+		t.Error("a program that runs is not there")
+	}
+	_ = command.Process.Kill()
+	_ = command.Wait()
+	if held(command.Process.Pid) {
+		t.Error("a program that ended is there")
+	}
+	memory, err := mapMemory(probes.pendingCounts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *slotOf(valuesOf[pendingCount](memory), uint32(command.Process.Pid))&programBit(uint32(command.Process.Pid)) != 0 {
+		t.Error("its bit is set")
+	}
+}
