@@ -50,10 +50,14 @@ export class Deferred {
     this.#waiting = [...this.#waiting, { message, bootId, untilMs, before: this.#read }];
   }
 
-  /** Returns those that wait no longer, in their order. */
+  /** Returns those that wait no longer, in their order: a restart follows its termination. */
   take(waits: (one: Waiting) => boolean): readonly Waiting[] {
-    const taken = this.#waiting.filter((one) => !waits(one));
-    this.#waiting = this.#waiting.filter((one) => !taken.includes(one));
+    const taken: Waiting[] = [];
+    for (const one of this.#waiting) {
+      if (waits(one)) continue;
+      taken.push(one);
+      this.#waiting = this.#waiting.filter((other) => other !== one);
+    }
     return taken;
   }
 

@@ -47,6 +47,10 @@ export class Requests {
   readonly #remembered = new FairMap<Remembered>(REQUESTS_MAX);
   /** The keys of those that run, as far as is known. */
   readonly #running = new Set<string>();
+  /** All, in the order in which they were executed. null: something changed since. */
+  #ordered: readonly Remembered[] | null = null;
+  /** When old ones were forgotten last. */
+  #cleanedNs = 0n;
   /** Requests of the last 10 minutes that were forgotten. */
   readonly forgotten = new Displaced();
 
@@ -82,18 +86,26 @@ export class Requests {
 
   /** Those of this boot, in the order in which they were executed. */
   of(bootId: string): readonly Known[] {
-    const known = this.#remembered.members().flatMap(({ value }) => (value.bootId === bootId ? [value.known] : []));
-    return known.sort((a, b) => (a.request.time_ns < b.request.time_ns ? -1 : 1));
+    return this.#inOrder().flatMap((one) => (one.bootId === bootId ? [one.known] : []));
   }
 
   /** One that has not changed since is the same object. */
   stored(): readonly StoredRequest[] {
-    return this.#remembered.members().map(({ value }) => value.stored);
+    return this.#inOrder().map(({ stored }) => stored);
+  }
+
+  #inOrder(): readonly Remembered[] {
+    this.#ordered ??= this.#remembered
+      .members()
+      .map(({ value }) => value)
+      .sort((a, b) => (a.known.request.time_ns < b.known.request.time_ns ? -1 : 1));
+    return this.#ordered;
   }
 
   #keep(bootId: string, known: Known): void {
     const key = keyOf(known.request.process);
     const stored = { bootId, known: plain(known) };
+    this.#ordered = null;
     const displaced = this.#remembered.set(key, originOf(known.request), { bootId, known, stored });
     if (known.end === null) this.#running.add(key);
     else this.#running.delete(key);
@@ -103,11 +115,14 @@ export class Requests {
   }
 
   #forget(key: string): void {
+    this.#ordered = null;
     this.#remembered.delete(key);
     this.#running.delete(key);
   }
 
   #forgetOld(nowNs: bigint, bootId: string): void {
+    if (nowNs - this.#cleanedNs < SECOND_NS && nowNs >= this.#cleanedNs) return;
+    this.#cleanedNs = nowNs;
     for (const { key, value } of this.#remembered.members())
       if (value.bootId !== bootId || nowNs - value.known.request.time_ns > REMEMBERED_NS) this.#forget(key);
   }
