@@ -35,6 +35,7 @@ const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute
 _Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");
 
 #define ENV_PAGES_MAX 64
+#define SENDER_ENV_BYTES_MAX 16384 /* searched while the victim's siglock is held */
 
 const char actor_environment_keys[ACTOR_ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
 	"SUDO_USER",
@@ -42,13 +43,13 @@ const char actor_environment_keys[ACTOR_ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES]
 };
 _Static_assert(ACTOR_ENVIRONMENT_KEYS <= ENVIRONMENT_KEYS, "there is room for their heads");
 
-/* Whose variables are wanted: those of the process that executes a tool are those of an actor. */
+/* Whose variables are wanted: the process that executes a tool, or sends a signal, is an actor. */
 static __always_inline void want_variables(struct environment *environment, __u32 user)
 {
 	UNROLL
 	for (int i = 0; i < ENVIRONMENT_KEYS; i++)
 		environment->heads[i] = *(const __u64 *)environment_keys[i];
-	if (user != SCRATCH_RESTART)
+	if (user != SCRATCH_RESTART && user != SCRATCH_SIGNAL)
 		return;
 	UNROLL
 	for (int i = 0; i < ENVIRONMENT_KEYS; i++)
@@ -208,6 +209,8 @@ __u64 append_env(__u32 user, __u64 at)
 	environment = &record->environment;
 	environment->from = READ(mm, env_start);
 	environment->end = READ(mm, env_end);
+	if (user == SCRATCH_SIGNAL && environment->end - environment->from > SENDER_ENV_BYTES_MAX)
+		environment->end = environment->from + SENDER_ENV_BYTES_MAX;
 	want_variables(environment, user);
 	environment->bytes = environment->cut_off = environment->claims = 0;
 	for (int i = 0; i < ENV_PAGES_MAX && !truncated && environment->from < environment->end; i++)

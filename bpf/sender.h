@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "description.h"
+#include "environment.h"
 #include "event.h"
 #include "executable.h"
 #include "kernel.h"
@@ -23,6 +24,7 @@
 #include "paths.h"
 #include "pending_facts.h"
 #include "program_list.h"
+#include "scratch.h"
 #include "sender_maps.h"
 #include "task.h"
 
@@ -35,7 +37,7 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	struct fs_struct *fs = READ(task, fs);
 	__u64 exe = 0, cgroup, args = 0;
 
-	out->exe_flags = 0;
+	out->exe_flags = out->programs_bytes = out->env_bytes = 0;
 	out->exe_inode = out->exe_device = 0;
 	if (mm && fs) {
 		struct inode *inode = READ(mm, exe_file, f_inode);
@@ -72,29 +74,39 @@ static __always_inline __u64 description_bytes(const struct description *descrip
 	return offsetof(struct description, data) + bytes;
 }
 
-/* Adds what the ancestors of current execute to the description in sender_scratch, if there is room. Returns 0. */
-__u64 describe_programs(void)
+/* Adds to the description in sender_scratch what is in kernel memory, if there is room. Returns the bytes that were added. */
+static __always_inline __u64 add_to_description(struct description_scratch *scratch, const void *from, __u64 bytes)
 {
-	__u32 zero = 0, user = SCRATCH_SIGNAL;
-	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	struct program_list *list = bpf_map_lookup_elem(&program_lists, &user);
-	struct description *out;
-	__u64 used, bytes;
+	__u64 used = description_bytes(&scratch->known.description) - offsetof(struct description, data);
 
-	if (!scratch || !list)
-		return 0;
-	out = &scratch->known.description;
-	used = (__u64)out->exe_bytes + out->cgroup_bytes + out->args_bytes;
-	bytes = list_programs(SCRATCH_SIGNAL);
-	out->programs_bytes = 0;
-	if (used > sizeof(out->data) || bytes > sizeof(out->data) - used)
+	if (bytes > sizeof(scratch->known.description.data) - used)
 		return 0;
 	barrier_var(used);
 	barrier_var(bytes);
-	if (used > sizeof(out->data) || bytes > ANCESTORS_MAX * LISTED_BYTES_MAX)
+	if (used > sizeof(scratch->known.description.data) || bytes > ANCESTORS_MAX * LISTED_BYTES_MAX)
 		return 0;
-	bpf_probe_read_kernel(out->data + used, bytes, list->listed);
-	out->programs_bytes = bytes;
+	bpf_probe_read_kernel(scratch->known.description.data + used, bytes, from);
+	return bytes;
+}
+
+/* Adds what the ancestors of current execute, and its environment, to the description in sender_scratch. Returns 0. */
+__u64 describe_origin(void)
+{
+	__u32 zero = 0, user = SCRATCH_SIGNAL;
+	struct description_scratch *described = bpf_map_lookup_elem(&sender_scratch, &zero);
+	struct program_list *list = bpf_map_lookup_elem(&program_lists, &user);
+	struct record *record = scratch(SCRATCH_SIGNAL);
+	struct part *part;
+	__u64 bytes;
+
+	if (!described || !list || !record)
+		return 0;
+	bytes = list_programs(SCRATCH_SIGNAL);
+	described->known.description.programs_bytes = add_to_description(described, list->listed, bytes);
+	part = (struct part *)record->parts;
+	part->bytes = 0;
+	append_env(SCRATCH_SIGNAL, 0);
+	described->known.description.env_bytes = add_to_description(described, part + 1, part->bytes);
 	return 0;
 }
 
@@ -134,7 +146,7 @@ static __always_inline void describe_sender(struct description_scratch *scratch,
 	}
 	scratch->known.description.credentials = users;
 	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
-	describe_programs();
+	describe_origin();
 	bpf_map_update_elem(&sender_descriptions, &scratch->sender, &scratch->known, BPF_ANY);
 }
 

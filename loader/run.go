@@ -80,6 +80,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
+	if _, err := attached.AddRunning(); err != nil {
+		log.Printf("programs that ran before are unknown as ancestors: %v", err)
+	}
 	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached, unwinder.mayReadAll))
 	if err := confine(log, attached.TryServing); err != nil {
 		return err

@@ -182,7 +182,8 @@ type Description struct {
 	ExeInode       uint64
 	ExeDevice      uint32
 	ProgramsBytes  uint32
-	Reserved       [2]uint32
+	EnvBytes       uint32
+	Reserved       uint32
 	Data           [3072]int8
 }
 

@@ -3,9 +3,11 @@
 package probes
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,9 +56,9 @@ func TestAncestorsOfVictimAndSenderHaveTheirArguments(t *testing.T) {
 	_, ring := attachedWith(t, 4<<20)
 	// The script is the parent of a subshell that never executes; victim and sender are its children.
 	script := shell(t, "( sleep 60 & echo $!; /bin/kill -9 $!; wait $! ) 2>/dev/null\ntrue\n")
-	var pid int
-	for _, digit := range outputOf(t, script, "--now") {
-		pid = 10*pid + int(digit-'0')
+	pid, err := strconv.Atoi(outputOf(t, script, "--now"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	event := recordOf(t, func() []*record.Event { return recordsOf(t, ring, 0, pid) })
 	for name, ancestors := range map[string][]record.Ancestor{"victim": event.Process.Ancestors, "sender": event.Signal.Sender.Ancestors} {
@@ -101,5 +103,63 @@ func TestTheEntryOfAProgramGoesAtItsExit(t *testing.T) {
 	}
 	if *slotOf(valuesOf[pendingCount](memory), uint32(command.Process.Pid))&programBit(uint32(command.Process.Pid)) != 0 {
 		t.Error("its bit is set")
+	}
+}
+
+func TestAProgramThatRanBeforeTheProbesIsFound(t *testing.T) {
+	privileged(t)
+	script := shell(t, "read line\n/bin/sleep 60 & echo $!; /bin/kill -9 $!; wait $! 2>/dev/null\ntrue\n")
+	command := exec.Command(script, "--early")
+	input, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var output strings.Builder
+	command.Stdout = &output
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	probes, ring := attachedWith(t, 4<<20)
+	added, err := probes.AddRunning()
+	if err != nil || added == 0 {
+		t.Fatalf("%d added, %v", added, err)
+	}
+	if again, err := probes.AddRunning(); err != nil || again >= added {
+		t.Errorf("%d added again, %v", again, err)
+	}
+	if _, err := input.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(output.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := recordOf(t, func() []*record.Event { return recordsOf(t, ring, 0, pid) })
+	wantProgram(t, &event.Process.Ancestors[0], "/bash", "/bin/bash", script, "--early")
+	wantProgram(t, &event.Signal.Sender.Ancestors[0], "/bash", "/bin/bash", script, "--early")
+	err = probes.eachProgram(func(program *abi.Program) {
+		if program.Key.Pid == uint32(command.Process.Pid) {
+			t.Error("its entry is left after its end")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheEnvironmentOfASenderSaysWhoCameFromWhere(t *testing.T) {
+	_, ring := attachedWith(t, 4<<20)
+	script := shell(t, "/bin/sleep 60 & echo $!; SUDO_USER=alice SSH_CONNECTION='198.51.100.7 52144 192.0.2.1 22' SECRET=x /bin/kill -9 $!; wait $! 2>/dev/null\ntrue\n")
+	pid, err := strconv.Atoi(outputOf(t, script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := recordOf(t, func() []*record.Event { return recordsOf(t, ring, 0, pid) })
+	want := map[string]string{"SUDO_USER": "alice", "SSH_CONNECTION": "198.51.100.7 52144 192.0.2.1 22"}
+	if !maps.Equal(event.Signal.Sender.Env, want) || len(event.Process.Env) != 0 {
+		t.Errorf("sender %v, victim %v", event.Signal.Sender.Env, event.Process.Env)
 	}
 }

@@ -173,7 +173,9 @@ func (p *Probes) correctShares() error {
 	}
 	err = p.eachProgram(func(program *abi.Program) {
 		held[0].Programs++
-		held[program.Share].Programs++
+		if program.Share != 0 {
+			held[program.Share].Programs++
+		}
 	})
 	if err != nil {
 		return err

@@ -32,7 +32,8 @@ type Decoder struct {
 	pointed     []string // what the event's *string fields point to
 	list        []string // arguments and frames
 	ancestors   []Ancestor
-	env         map[string]string
+	envs        []map[string]string // those in use come first
+	envsUsed    int
 	texts       []byte // texts that the record does not hold in one piece
 }
 
@@ -55,7 +56,7 @@ func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
 		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 40), uids: make([]uint32, 0, 48), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+		pointed: make([]string, 0, 40), uids: make([]uint32, 0, 48), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 18),
 	}
 }
 
@@ -63,6 +64,7 @@ func NewDecoder(machine Machine) *Decoder {
 func (d *Decoder) reset() {
 	d.signals, d.facts, d.faults, d.rawFaults = d.signals[:0], d.facts[:0], d.faults[:0], d.rawFaults[:0]
 	d.pointed, d.uids, d.list, d.ancestors, d.texts = d.pointed[:0], d.uids[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
+	d.envsUsed = 0
 }
 
 // Decode reads one record. The event belongs to the decoder. It is valid until the next call, and only while the record's bytes are: texts

@@ -13,7 +13,7 @@ import (
 
 func decodeOrFail(t *testing.T, raw []byte) *Event {
 	t.Helper()
-	event, err := NewDecoder(Machine{PageBytes: 4096, Symbols: recordtest.Symbols{1: "__bpf_prog_run", 2: "__send_signal_locked", 3: "isig"}, EnvironmentKeys: recordtest.EnvironmentKeys()}).Decode(raw)
+	event, err := NewDecoder(Machine{PageBytes: 4096, Symbols: recordtest.Symbols{1: "__bpf_prog_run", 2: "__send_signal_locked", 3: "isig"}, EnvironmentKeys: recordtest.EnvironmentKeys(), ActorEnvironmentKeys: []string{"SUDO_USER", "SSH_CONNECTION"}}).Decode(raw)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,14 +174,14 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if len(payload) < fixed {
 		return errCutOff
 	}
-	programsBytes := uint32(0)
+	programsBytes, envBytes := uint32(0), uint32(0)
 	if hasCredentials {
-		programsBytes = word(payload, unsafe.Offsetof(raw.ProgramsBytes))
+		programsBytes, envBytes = word(payload, unsafe.Offsetof(raw.ProgramsBytes)), word(payload, unsafe.Offsetof(raw.EnvBytes))
 	}
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(programsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(programsBytes)+uint64(envBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
@@ -201,7 +201,11 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
-	programs := texts[cgroupBytes+argsBytes:][:programsBytes]
+	texts = texts[cgroupBytes+argsBytes:]
+	programs := texts[:programsBytes]
+	if hasCredentials {
+		sender.Env = d.environment(texts[programsBytes:][:envBytes], true)
+	}
 	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
 	at := unsafe.Offsetof(raw.Ancestors)
 	if sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})]); err != nil {

@@ -100,7 +100,7 @@ func (d *Decoder) arguments(payload []byte) []string {
 
 // environment returns the first value of each variable that may leave the loader, as getenv(3) does. acts: the process is an actor.
 func (d *Decoder) environment(payload []byte, acts bool) map[string]string {
-	clear(d.env)
+	env := d.newEnvironment()
 	keys := d.machine.EnvironmentKeys
 	if acts {
 		keys = d.machine.ActorEnvironmentKeys
@@ -113,12 +113,23 @@ func (d *Decoder) environment(payload []byte, acts bool) map[string]string {
 			continue
 		}
 		for _, allowed := range keys {
-			if _, known := d.env[allowed]; !known && string(key) == allowed {
-				d.env[allowed] = d.readable(value)
+			if _, known := env[allowed]; !known && string(key) == allowed {
+				env[allowed] = d.readable(value)
 			}
 		}
 	}
-	return d.env
+	return env
+}
+
+// newEnvironment returns an empty map that belongs to this event.
+func (d *Decoder) newEnvironment() map[string]string {
+	if d.envsUsed == len(d.envs) {
+		d.envs = append(d.envs, map[string]string{})
+	}
+	env := d.envs[d.envsUsed]
+	d.envsUsed++
+	clear(env)
+	return env
 }
 
 // number formats value in base 10, or in base 16 with 0x before it.

@@ -125,7 +125,7 @@ export function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode
     loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
-    ancestors: namedAncestors(task.ancestors),
+    ancestors: namedAncestors(task.ancestors, mode),
   };
 }
 
