@@ -506,7 +506,7 @@ describe('a termination that a running tool may have asked for', () => {
     const restart = { ...restartOf(stop), dead, seq: 25n };
     await handleBatch(pipeline, received([{ ...docker, seq: 10n }, stop, restart], acks));
     await handleBatch(pipeline, received([stop, restart, { ...end, seq: 40n }], acks));
-    expect(bodies(stored)).toEqual(['app (pid 424', 'app (pid 424']);
+    expect(bodies(stored)).toEqual(['app (pid 424', 'app was rest']);
     expect(acks).toEqual([10n, 40n]);
   });
 });
