@@ -31,6 +31,7 @@ enum event_abi {
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
 #define GO_BUILD_ID_BYTES_MAX 128
+#define HOSTNAME_BYTES_MAX 65 /* sizeof(struct new_utsname.nodename) */
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -73,6 +74,7 @@ enum part_kind {
 	PART_TOOL,            /* struct executed_tool */
 	PART_SCRIPT,          /* the path that execve(2) was given, with its NUL */
 	PART_PROGRAMS,        /* struct listed_program and its texts, for each of PART_ANCESTORS */
+	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
 };
 
 enum part_flag {

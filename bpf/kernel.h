@@ -46,6 +46,24 @@ struct pid_namespace {
 	int reboot;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct new_utsname {
+	char nodename[65];
+};
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct mnt_namespace *mnt_ns;
+};
+
 struct percpu_counter {
 	__s64 count;
 };

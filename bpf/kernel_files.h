@@ -22,10 +22,6 @@ struct mnt_namespace {
 	struct user_namespace *user_ns;
 };
 
-struct nsproxy {
-	struct mnt_namespace *mnt_ns;
-};
-
 /* An exec: the path that it was given, and that of the interpreter, which are one for a binary. */
 struct linux_binprm {
 	const char *filename, *interp;

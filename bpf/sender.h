@@ -35,7 +35,7 @@ static __always_inline void describe_task(struct description *out, struct task_s
 {
 	struct mm_struct *mm = READ(task, mm);
 	struct fs_struct *fs = READ(task, fs);
-	__u64 exe = 0, cgroup, args = 0;
+	__u64 exe = 0, cgroup, args = 0, end;
 
 	out->exe_flags = out->programs_bytes = out->env_bytes = 0;
 	out->exe_inode = out->exe_device = 0;
@@ -60,14 +60,23 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->cgroup_bytes = cgroup;
 	out->args_bytes = args & ~TRUNCATED;
 	out->args_truncated = args != out->args_bytes;
+	end = exe + cgroup + out->args_bytes;
+	barrier_var(end);
+	out->hostname_bytes = end > sizeof(out->data) - HOSTNAME_BYTES_MAX ? 0 : read_hostname(out->data + end, task);
 	out->ancestors_count = read_ancestors(out->ancestors, task);
+}
+
+/* The used part of its data. */
+static __always_inline __u64 text_bytes(const struct description *description)
+{
+	return (__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes + description->hostname_bytes +
+	       description->programs_bytes + description->env_bytes;
 }
 
 /* The used part of a description. */
 static __always_inline __u64 description_bytes(const struct description *description)
 {
-	__u64 bytes =
-		(__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes + description->programs_bytes;
+	__u64 bytes = text_bytes(description);
 
 	if (bytes > sizeof(description->data))
 		bytes = sizeof(description->data);

@@ -247,3 +247,41 @@ describe('the name of a user', () => {
     expect([resource['process.user.id'], resource['process.owner']]).toEqual([uid, undefined]);
   });
 });
+
+describe('a host name', () => {
+  const named = async (delegated: Cgroup | null, hostname: string): Promise<LogRecord> => {
+    const user = ['setpriv', `--reuid=${MALLORY}`, `--regid=${MALLORY}`, '--clear-groups', '--inh-caps=-all', '--'];
+    const script = `${delegated === null ? '' : `echo $$ > "$2/cgroup.procs"; `}exec unshare --user --map-root-user --uts sh -c 'hostname "$0" && exit ${EXIT_CODE}' "$1"`;
+    const directory = delegated === null ? '' : join(delegated.directory, 'docker', ID);
+    const command = [
+      ...user,
+      'sh',
+      '-c',
+      `${delegated === null ? '' : 'mkdir -p "$2"; '}${script}`,
+      'sh',
+      hostname,
+      directory,
+    ];
+    const [program = '', ...args] = delegated === null ? command : delegated.enter(command);
+    const sinceNs = nowNs();
+    const victim = startProgram(program, args);
+    try {
+      return await recordOf(victim, sinceNs);
+    } finally {
+      await victim.stop();
+      if (delegated !== null) spawnSync('find', [delegated.directory, '-mindepth', '1', '-type', 'd', '-delete']);
+      await delegated?.remove();
+    }
+  };
+
+  it.each([
+    ['outside of containers', () => null],
+    ['in a cgroup that a user called like a container', () => delegate('mallory', undefined)],
+  ])('that a user chose %s is not looked at', async (_, cgroup) => {
+    const { resource, body } = await named(cgroup(), 'sshd');
+    expect(resource).toMatchObject({ 'process.user.id': MALLORY, 'whodunit.identity.source': 'executable' });
+    expect(resource['service.name']).not.toBe('sshd');
+    expect(resource['whodunit.container.hostname']).toBeUndefined();
+    expect(body).not.toContain('sshd');
+  });
+});

@@ -33,6 +33,7 @@ export function victim(changes: Partial<Victim> = {}): Victim {
     cgroup: '/user.slice/user-1000.slice/session-3.scope',
     cgroup_claimed: 0,
     user_namespace: false,
+    uts_hostname: null,
     ancestors: [],
     ...changes,
   };
@@ -60,6 +61,7 @@ export function actor(changes: Partial<Actor> = {}): Actor {
     cgroup: null,
     cgroup_claimed: 0,
     user_namespace: false,
+    uts_hostname: null,
     ancestors: [
       { pid: 80, comm: 'sshd' },
       { pid: 1, comm: 'systemd' },

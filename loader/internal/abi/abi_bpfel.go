@@ -181,9 +181,9 @@ type Description struct {
 	Credentials    Credentials
 	ExeInode       uint64
 	ExeDevice      uint32
+	HostnameBytes  uint32
 	ProgramsBytes  uint32
 	EnvBytes       uint32
-	Reserved       uint32
 	Data           [3072]int8
 }
 
@@ -369,6 +369,7 @@ const (
 	PartKindPART_TOOL           PartKind = 21
 	PartKindPART_SCRIPT         PartKind = 22
 	PartKindPART_PROGRAMS       PartKind = 23
+	PartKindPART_HOSTNAME       PartKind = 24
 )
 
 type PendingCountsSlot uint32

@@ -56,7 +56,7 @@ func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
 		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 40), uids: make([]uint32, 0, 48), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 18),
+		pointed: make([]string, 0, 44), uids: make([]uint32, 0, 48), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 18),
 	}
 }
 
@@ -164,6 +164,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		process.RealUID, process.LoginUID, process.Session = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid), d.uidOrNil(users.Session)
 	case abi.PartKindPART_CGROUP:
 		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
+	case abi.PartKindPART_HOSTNAME:
+		process.UtsHostname = d.hostname(payload)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:

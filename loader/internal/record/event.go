@@ -101,6 +101,7 @@ type Process struct {
 	Cgroup          *string           `json:"cgroup"`
 	CgroupClaimed   uint32            `json:"cgroup_claimed"` // names at the end of Cgroup that another user than root chose
 	UserNamespace   bool              `json:"user_namespace"` // not the initial one
+	UtsHostname     *string           `json:"uts_hostname"`   // of its UTS namespace; nil: the machine's
 	Ancestors       []Ancestor        `json:"ancestors"`
 }
 
@@ -166,6 +167,7 @@ type Actor struct {
 	Cgroup          *string           `json:"cgroup"`
 	CgroupClaimed   uint32            `json:"cgroup_claimed"` // as in Process
 	UserNamespace   bool              `json:"user_namespace"`
+	UtsHostname     *string           `json:"uts_hostname"`
 	Ancestors       []Ancestor        `json:"ancestors"`
 }
 

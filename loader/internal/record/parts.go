@@ -161,7 +161,7 @@ func (d *Decoder) oomOf(number uint32, payload []byte) (*Oom, error) {
 const lastABIWithoutCredentials = 5
 
 // describe adds the description of the sender, of a record of ABI number, to the signal. Its texts follow the fixed part: executable, cgroup,
-// arguments.
+// arguments, host name.
 func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err error) {
 	if signal == nil {
 		return errors.New("a sender is described, but the record does not have its signal")
@@ -174,14 +174,15 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if len(payload) < fixed {
 		return errCutOff
 	}
-	programsBytes, envBytes := uint32(0), uint32(0)
+	hostnameBytes, programsBytes, envBytes := uint32(0), uint32(0), uint32(0)
 	if hasCredentials {
+		hostnameBytes = word(payload, unsafe.Offsetof(raw.HostnameBytes))
 		programsBytes, envBytes = word(payload, unsafe.Offsetof(raw.ProgramsBytes)), word(payload, unsafe.Offsetof(raw.EnvBytes))
 	}
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(programsBytes)+uint64(envBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(hostnameBytes)+uint64(programsBytes)+uint64(envBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
@@ -202,6 +203,8 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
 	texts = texts[cgroupBytes+argsBytes:]
+	sender.UtsHostname = d.hostname(texts[:hostnameBytes])
+	texts = texts[hostnameBytes:]
 	programs := texts[:programsBytes]
 	if hasCredentials {
 		sender.Env = d.environment(texts[programsBytes:][:envBytes], true)

@@ -123,6 +123,7 @@ func (w *writer) process(p *record.Process) {
 	w.stringOrNull(`,"cgroup":`, p.Cgroup)
 	w.number(`,"cgroup_claimed":`, p.CgroupClaimed)
 	w.flag(`,"user_namespace":`, p.UserNamespace)
+	w.stringOrNull(`,"uts_hostname":`, p.UtsHostname)
 	w.ancestors(`,"ancestors":`, p.Ancestors)
 	w.text("}")
 }

@@ -9,7 +9,7 @@ import type { Ask } from './ask.ts';
 /** `unknown`: it names nothing that could be compared. */
 export type Match = 'named' | 'other' | 'unknown';
 
-export type Victim = Pick<VictimIdentity, 'placement' | 'cgroup'> & { readonly cgroupClaimed: number };
+export type Victim = Pick<VictimIdentity, 'placement' | 'cgroup' | 'container'> & { readonly cgroupClaimed: number };
 
 export function matchOf(ask: Ask, victim: Victim, userNames: ReadonlyMap<number, string>): Match {
   const { kind, targets, isCut } = ask;
@@ -68,10 +68,15 @@ const ID_PREFIX = /^[0-9a-f]{6,64}$/;
 /** Nothing but an id has this form. */
 const WHOLE_ID = /^[0-9a-f]{12,64}$/;
 
-function matchContainers(targets: readonly string[], { placement }: Victim, other: Match): Match {
-  const { containerId, containerName } = placement;
-  if (containerName !== null) return targets.includes(containerName) ? 'named' : other;
+/** The name is what root or the engine says. */
+function matchContainers(
+  targets: readonly string[],
+  { placement: { containerId }, container }: Victim,
+  other: Match,
+): Match {
+  if (container === null) return other;
+  if (container.name !== null && targets.includes(container.name)) return 'named';
   if (containerId === null) return other;
   if (targets.some((target) => ID_PREFIX.test(target) && containerId.startsWith(target))) return 'named';
-  return targets.every((target) => WHOLE_ID.test(target)) ? other : 'unknown';
+  return container.name !== null || targets.every((target) => WHOLE_ID.test(target)) ? other : 'unknown';
 }

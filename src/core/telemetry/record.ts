@@ -17,7 +17,7 @@ import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
-import { requesterClause, systemdClause } from '../words/requester.ts';
+import { requesterClause, selectionClause, systemdClause } from '../words/requester.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
@@ -81,6 +81,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
 function stopClause({ identities, memory, requester, systemd }: RecordInput): string | null {
   const clauses = [
     roleClause(identities, memory),
+    selectionClause(identities.sender),
     systemd === null || identities.role?.shutsDown ? null : systemdClause(systemd, identities.victim),
     requester === null ? null : requesterClause(requester),
   ].filter((clause) => clause !== null);
@@ -178,7 +179,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
 
 function senderAttributes(sender: Identity | null): Pair[] {
   if (sender === null) return [];
-  const { placement, user, realUser, loginUser, ancestors } = sender;
+  const { placement, container, user, realUser, loginUser, ancestors } = sender;
   return [
     [semconv.SENDER_PID, sender.pid],
     [semconv.SENDER_NAME, sender.name],
@@ -196,6 +197,8 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
     [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
     [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
+    [semconv.SENDER_CONTAINER_NAME, container?.name],
+    [semconv.SENDER_CONTAINER_HOSTNAME, container?.hostname],
     [semconv.SENDER_CONTAINER_ID, placement.containerId],
     [semconv.SENDER_K8S_POD_UID, placement.podUid],
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],

@@ -28,6 +28,8 @@ const exeFlags = z._default(z.nullable(z.array(text)), null);
 const standing = {
   cgroup_claimed: z._default(int, 0),
   user_namespace: z._default(flag, false),
+  /** Of its UTS namespace. null: the machine's. */
+  uts_hostname: z._default(z.nullable(text), null),
 };
 
 /**

@@ -24,10 +24,23 @@ function commandOf({ identity, request: { script } }: Requester): string {
   const args = identity.arguments.shown;
   if (args === null || args.length === 0) return identity.name;
   const at = script === null ? 0 : Math.max(0, args.indexOf(script));
-  const [first = '', ...rest] = args.slice(at);
+  return textOf(args.slice(at));
+}
+
+function textOf([first = '', ...rest]: readonly string[]): string {
   const command = [first.slice(first.lastIndexOf('/') + 1), ...rest].join(' ').trim();
   return cutText(command.replaceAll('`', "'"), COMMAND_CHARS_MAX);
 }
+
+/** `` selected by `pkill -f report` ``: the sender looked for processes, and this one matched. null: it was told which. */
+export function selectionClause(sender: Identity | null): string | null {
+  const args = sender?.arguments.shown ?? null;
+  if (sender === null || args === null || sender.program.hasTitle || !SELECTORS.test(sender.name)) return null;
+  return `selected by \`${textOf(args)}\``;
+}
+
+/** pkill, killall and the like: of the system, or of busybox. */
+const SELECTORS = /^(?:busybox )?(?:pkill|killall|skill|fuser)$/;
 
 function userLabel({ uid, name }: User): string {
   return name ?? `uid ${uid}`;

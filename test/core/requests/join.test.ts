@@ -270,6 +270,25 @@ describe('the command that asked', () => {
     );
   });
 
+  it('is compared with the name that the engine says', () => {
+    const named = (name: string) => () => ({ name, image: null, project: null, service: null });
+    const known = remember([docker]).of('boot');
+    const basis = (name: string) =>
+      recordOf(stoppedContainer(), { requests: known, host: { ...host, containerById: named(name) } }).attributes[
+        'whodunit.requester.basis'
+      ];
+    expect([basis('web'), basis('db')]).toEqual(['target', undefined]);
+  });
+
+  it('is that of a sender which looks for processes', () => {
+    const by = (exe: string, ...args: string[]) => stopped(15, {}, actor({ comm: args[0] ?? '', exe, args }));
+    const bodyOf = (death: Death) => String(recordOf(death).body);
+    expect(bodyOf(by('/usr/bin/pgrep', 'pkill', '-f', 'report'))).toMatch(/: selected by `pkill -f report`\.$/);
+    expect(bodyOf(by('/bin/busybox', 'busybox', 'pkill', 'web'))).toMatch(/: selected by `busybox pkill web`\.$/);
+    expect(bodyOf(by('/usr/bin/pgrep', 'pkill', '-f', '--token=hunter2'))).not.toContain('hunter2');
+    expect(bodyOf(by('/usr/bin/kill', 'kill', '4242'))).not.toContain('selected');
+  });
+
   it('has attributes, with their basis', () => {
     const by = {
       login_uid: 1000,

@@ -150,7 +150,7 @@ const programCases: readonly Case[] = [
   {
     name: 'pkill sends SIGKILL',
     id: 'pkill',
-    deaths: [{ ...killed('SIGKILL'), body: /sent by pkill \(pid/ }],
+    deaths: [{ ...killed('SIGKILL'), body: /sent by pkill \(pid.*: selected by `pkill -KILL -P \d+ -x mortal`/ }],
   },
   {
     name: 'kill(1) under sudo sends SIGTERM as another user',
