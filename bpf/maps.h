@@ -21,11 +21,12 @@
 #define MM_SNAPSHOTS_MAX 512
 #define TRIGGER_THREADS_MAX 512
 #define RECENT_TERMINATIONS_MAX 1024
-#define PENDING_SLOTS                                                                                                            \
-	262144 /* a power of two; PID_MAX_LIMIT (include/linux/threads.h) / PIDS_PER_SLOT: none is shared by other pids */
+#define PENDING_SLOTS 262144       /* PID_MAX_LIMIT (include/linux/threads.h) / PIDS_PER_SLOT: all pids */
+#define FORMER_PENDING_SLOTS 16384 /* of older ABIs, whose array is kept; a power of two */
 #define EXIT_SLOTS 16384    /* a power of two */
 #define CGROUP_DIRECTORIES 32 /* a power of two, more than CGROUP_DEPTH_MAX */
-_Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)), "slots are chosen by a mask");
+_Static_assert(!(FORMER_PENDING_SLOTS & (FORMER_PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)),
+	       "slots are chosen by a mask");
 
 /* What a process holds of the room that is shared by origins. */
 struct holding {

@@ -30,13 +30,19 @@ enum fact_kind {
 	FACT_COMMITS = 8, /* it terminates the process: faults, kills */
 };
 
-volatile const __u32 pending_slots = PENDING_SLOTS; /* set by the loader: one that an older ABI pinned keeps its size */
+/* The slot that no pid outside of it shares. NULL: an older ABI pinned an array that has none for this pid. */
+static __always_inline __u32 *own_slot_of(__u32 pid)
+{
+	__u32 slot = pid / PIDS_PER_SLOT;
+
+	return bpf_map_lookup_elem(&pending_counts, &slot);
+}
 
 static __always_inline __u32 *pending_count_of(__u32 pid)
 {
-	__u32 slot = pid / PIDS_PER_SLOT & (pending_slots - 1);
+	__u32 slot = pid / PIDS_PER_SLOT & (FORMER_PENDING_SLOTS - 1), *own = own_slot_of(pid);
 
-	return bpf_map_lookup_elem(&pending_counts, &slot);
+	return own ? own : bpf_map_lookup_elem(&pending_counts, &slot);
 }
 
 /* The bit of a pid in its slot of pending_counts. */
@@ -49,12 +55,6 @@ static __always_inline __u32 program_bit(__u32 pid)
 static __always_inline __u32 pending_of(__u32 slot, __u32 pid)
 {
 	return (slot & (OVERLAP | PENDING_COUNT)) | (slot >> (PROGRAM_BITS + pid % PIDS_PER_SLOT) & 1) * PROGRAM_RUNS;
-}
-
-/* Whether no other pid has the bit of this one. */
-static __always_inline bool has_own_slot(__u32 pid)
-{
-	return pid / PIDS_PER_SLOT < pending_slots;
 }
 
 /* Whether a process of this slot may have an entry in pending_facts. */

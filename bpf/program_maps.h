@@ -54,8 +54,8 @@ struct program {
 	__u16 flags; /* enum program_flag */
 	__u16 share; /* of shares; 0: counted in the sum alone, as the loader found it */
 	__u32 zero;
-	char exe[PROGRAM_EXE_BYTES]; /* as in PART_EXE; a longer one lacks what is next to the root */
 	char args[PROGRAM_ARGS_BYTES];
+	char exe[PROGRAM_EXE_BYTES]; /* as in PART_EXE; a longer one lacks what is next to the root */
 };
 _Static_assert(sizeof(struct program) == 56 + PROGRAM_EXE_BYTES + PROGRAM_ARGS_BYTES, "pinned, and filled by the loader");
 

@@ -24,10 +24,10 @@
 #include "scratch.h"
 #include "task.h"
 
-/* A program under construction, and the room that its parts need while they are read. */
+/* A program under construction. exe, its last field, has room for a whole path there. */
 struct program_scratch {
 	struct program program;
-	char path[PATH_BYTES_MAX];
+	char slack[PATH_BYTES_MAX];
 	struct tool_name tool;
 	__u32 tool_kind; /* 0: the program is no tool */
 	__u32 is_script;
@@ -65,7 +65,7 @@ __u64 describe_program(__u32 flags)
 	program->exec_id = exec_id(task);
 	program->uid = READ(task, cred, euid.val);
 	read_credentials(&program->credentials, task);
-	bytes = read_path(scratch->path, &READ(mm, exe_file)->f_path, &fs->root);
+	bytes = read_path(program->exe, &READ(mm, exe_file)->f_path, &fs->root);
 	if (bytes & TRUNCATED)
 		flags |= PROGRAM_EXE_CUT;
 	bytes &= ~(TRUNCATED | OUTSIDE_ROOT);
@@ -73,7 +73,6 @@ __u64 describe_program(__u32 flags)
 		bytes = PROGRAM_EXE_BYTES;
 		flags |= PROGRAM_EXE_CUT;
 	}
-	bpf_probe_read_kernel(program->exe, PROGRAM_EXE_BYTES, scratch->path);
 	program->exe_bytes = bytes;
 	bytes = read_args(program->args, mm, PROGRAM_ARGS_BYTES);
 	if (bytes & TRUNCATED)
@@ -114,7 +113,7 @@ static __always_inline bool add_program(struct program *program, struct task_str
 	if (!share || !all || !slot)
 		return false;
 	program->share = index;
-	if (!has_own_slot(program->key.pid) || !has_room(share->programs, all->programs, PROGRAMS_MAX, FACT_COMMITS) ||
+	if (!own_slot_of(program->key.pid) || !has_room(share->programs, all->programs, PROGRAMS_MAX, FACT_COMMITS) ||
 	    bpf_map_update_elem(&programs, &program->key, program, BPF_NOEXIST)) {
 		count_unknown_program();
 		return false;

@@ -412,8 +412,8 @@ type Program struct {
 	Flags       uint16
 	Share       uint16
 	Zero        uint32
-	Exe         [128]int8
 	Args        [256]int8
+	Exe         [128]int8
 }
 
 type ProgramCounters struct {

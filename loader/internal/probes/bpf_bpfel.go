@@ -74,7 +74,6 @@ const (
 	bpfVarFeatureTaskVmaIterator        = "feature_task_vma_iterator"
 	bpfVarGoTypes                       = "go_types"
 	bpfVarPageBytes                     = "page_bytes"
-	bpfVarPendingSlots                  = "pending_slots"
 	bpfVarRingBytes                     = "ring_bytes"
 	bpfVarScopeHierarchy                = "scope_hierarchy"
 	bpfVarScopeId                       = "scope_id"
@@ -194,7 +193,6 @@ type bpfVariableSpecs struct {
 	FeatureTaskVmaIterator        *ebpf.VariableSpec `ebpf:"feature_task_vma_iterator"`
 	GoTypes                       *ebpf.VariableSpec `ebpf:"go_types"`
 	PageBytes                     *ebpf.VariableSpec `ebpf:"page_bytes"`
-	PendingSlots                  *ebpf.VariableSpec `ebpf:"pending_slots"`
 	RingBytes                     *ebpf.VariableSpec `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.VariableSpec `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.VariableSpec `ebpf:"scope_id"`
@@ -321,7 +319,6 @@ type bpfVariables struct {
 	FeatureTaskVmaIterator        *ebpf.Variable `ebpf:"feature_task_vma_iterator"`
 	GoTypes                       *ebpf.Variable `ebpf:"go_types"`
 	PageBytes                     *ebpf.Variable `ebpf:"page_bytes"`
-	PendingSlots                  *ebpf.Variable `ebpf:"pending_slots"`
 	RingBytes                     *ebpf.Variable `ebpf:"ring_bytes"`
 	ScopeHierarchy                *ebpf.Variable `ebpf:"scope_hierarchy"`
 	ScopeId                       *ebpf.Variable `ebpf:"scope_id"`

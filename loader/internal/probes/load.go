@@ -139,7 +139,6 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 	constants := map[string]any{
 		bpfVarPageBytes: uint32(os.Getpagesize()), bpfVarRingBytes: uint64(spec.Maps[bpfMapEvents].MaxEntries), bpfVarWantsThreadContext: options.ThreadContext,
 		bpfVarScopeId: options.Scope.id, bpfVarScopeHierarchy: options.Scope.hierarchy,
-		bpfVarPendingSlots: spec.Maps[bpfMapPendingCounts].MaxEntries,
 	}
 	for name, value := range constants {
 		if err := spec.Variables[name].Set(value); err != nil {

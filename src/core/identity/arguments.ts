@@ -5,12 +5,17 @@ import { cutArguments, redactArguments } from './redact.ts';
 
 export type ArgumentsMode = 'redacted' | 'full' | 'off';
 
-/** The termination without the arguments of its processes: where they are not shown, no name is made of them. */
+/** The termination without the arguments of its processes and their ancestors: where they are not shown, no name is made of them. */
 export function withoutArguments(death: Death): Death {
+  const of = <Task extends Pick<Actor, 'args' | 'ancestors'>>(task: Task): Task => ({
+    ...task,
+    args: null,
+    ancestors: task.ancestors.map((ancestor) => ({ ...ancestor, args: null })),
+  });
   const without = (signal: Signal | null): Signal | null =>
-    signal === null ? null : { ...signal, sender: { ...signal.sender, args: null } };
+    signal === null ? null : { ...signal, sender: of(signal.sender) };
   const { process, signal, request } = death;
-  return { ...death, process: { ...process, args: null }, signal: without(signal), request: without(request) };
+  return { ...death, process: of(process), signal: without(signal), request: without(request) };
 }
 
 /** Redacts lazily, and once: most terminations are filtered, and their arguments are never read. */
