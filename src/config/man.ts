@@ -69,7 +69,8 @@ function plain(markdown: string): string {
 
 /** ASCII: a line must not begin with a dot or a quote, and a hyphen is a minus. */
 function roff(text: string): string {
-  return text
+  const ascii = text.replaceAll('…', '...').replaceAll('’', "'");
+  return ascii
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
     .replace(/^([.'])/, '\\&$1');
