@@ -17,7 +17,7 @@ import {
   isInUserContainer,
 } from './executable.ts';
 import type { Host } from './host.ts';
-import { type Named, namedAncestors } from './names.ts';
+import { type Named, type NamedAncestor, namedAncestors, type User } from './names.ts';
 import { isContained, isUserManager, type Placement, placementOf } from './placement.ts';
 import { type ProcessContext, parseProcessContext } from './process-context.ts';
 import { type Role, roleOf } from './role.ts';
@@ -45,13 +45,7 @@ export interface Identity extends Named {
   readonly cgroup: string | null;
   readonly placement: Placement;
   /** Nearest first. */
-  readonly ancestors: readonly Named[];
-}
-
-export interface User {
-  readonly uid: number;
-  /** null: not known. */
-  readonly name: string | null;
+  readonly ancestors: readonly NamedAncestor[];
 }
 
 export interface VictimIdentity extends Identity {
@@ -125,7 +119,7 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
     loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
-    ancestors: namedAncestors(task.ancestors, mode),
+    ancestors: namedAncestors(task.ancestors, mode, userOf),
   };
 }
 

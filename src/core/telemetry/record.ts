@@ -13,6 +13,7 @@ import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
+import { ancestorCommandLines, ancestryFacts, hasProgram } from '../words/ancestry.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
@@ -101,6 +102,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     [semconv.PROCESS_EXIT_TIME, isoTime(verdict.endedNs)],
     [semconv.PROCESS_UPTIME, seconds(verdict.uptimeNs)],
     [semconv.RECENT_TERMINATIONS, recent],
+    [semconv.PROCESS_ANCESTOR_COMMAND_LINES, commandLinesAbove(identities.victim)],
     [semconv.PROCESS_FOREIGN_ROOT, identities.victim.foreignRoot],
     [semconv.PROCESS_EXECUTABLE_STATE, identities.victim.executableState],
     [
@@ -110,6 +112,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
         ...(stop === null ? [] : [stop]),
         ...runnerEvidence(identities),
         ...(crash?.evidence ?? []),
+        ...ancestryFacts(identities),
         ...executableFacts(identities),
         ...droppedEvidence(dropped),
       ].map(visible),
@@ -131,6 +134,10 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...historyAttributes(input.crashHistory),
     ...oomAttributes(verdict),
   ]);
+}
+
+function commandLinesAbove({ ancestors }: Identity): string[] | null {
+  return hasProgram(ancestors) ? ancestorCommandLines(ancestors) : null;
 }
 
 function droppedEvidence(names: readonly string[]): string[] {
@@ -180,6 +187,7 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
     [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
     [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+    [semconv.SENDER_ANCESTOR_COMMAND_LINES, commandLinesAbove(sender)],
   ];
 }
 
