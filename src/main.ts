@@ -7,12 +7,9 @@ import { type Config, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
-import type { Host } from './core/identity/host.ts';
-import type { ServiceSnapshot } from './core/status.ts';
+import type { ServiceSnapshot } from './core/snapshots.ts';
 import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
-import { exceeded } from './core/words/shares.ts';
-import type { DockerContainers } from './io/docker/containers.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
 import type { History, HistoryItem } from './io/history/writer.ts';
@@ -20,10 +17,7 @@ import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import type { Delivery } from './io/otlp/deliver.ts';
-import type { Metrics } from './io/otlp/metrics.ts';
 import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
-import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
@@ -32,7 +26,8 @@ import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules }
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
-import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
+import { type Exporters, snapshotter } from './snapshot.ts';
+import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
@@ -45,13 +40,6 @@ const SUMMARY_CHECK_MS = 1_000;
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
-
-/** An exporter is null if its signal is not sent. */
-interface Exporters {
-  logs: Delivery | null;
-  metrics: Metrics | null;
-  traces: Traces | null;
-}
 
 /** What shutDown() closes. */
 interface Running {
@@ -169,59 +157,6 @@ async function shutDown({ config, queue, history, printer, exporters, health, sy
   if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
   health?.close();
   await notified;
-}
-
-interface Stages {
-  readonly loader: LoaderReader;
-  readonly containers: DockerContainers | null;
-  readonly queue: Queue | null;
-  readonly history: History | null;
-  readonly printer: Printer | null;
-  readonly state: State;
-  readonly exporters: Exporters;
-  /** The counters that are used without a queue. */
-  readonly printed: Counts;
-  readonly host: () => Host;
-}
-
-function snapshotter({
-  loader,
-  containers,
-  queue,
-  history,
-  printer,
-  state,
-  exporters,
-  printed,
-  host,
-}: Stages): () => ServiceSnapshot {
-  const startedMs = Date.now();
-  return () => ({
-    startedMs,
-    counters: queue?.totals ?? printed,
-    duplicates: state.duplicates,
-    falseClaims: state.falseClaims,
-    exceeded: exceeded(
-      {
-        queue_bytes: queue?.displaced,
-        stdout_bytes: printer?.displaced,
-        spans: exporters.traces?.displaced,
-        ...exporters.metrics?.displaced,
-        ...displaced(state),
-      },
-      host().userNames,
-    ),
-    loader: loader.snapshot(),
-    containers: containers?.snapshot() ?? null,
-    queue: queue?.snapshot() ?? null,
-    history: history?.snapshot() ?? null,
-    printer: printer?.snapshot() ?? null,
-    exports: {
-      logs: exporters.logs?.snapshot() ?? null,
-      metrics: exporters.metrics?.snapshot() ?? null,
-      traces: exporters.traces?.snapshot() ?? null,
-    },
-  });
 }
 
 async function openQueue(config: RunConfig): Promise<Queue> {

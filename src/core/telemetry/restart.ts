@@ -75,7 +75,7 @@ export function buildRestart(
 ): ReadableLogRecord {
   const { process } = restart;
   const delayNs = restart.time_ns - restart.dead.time_ns;
-  const ancestors = namedAncestors(process.ancestors, mode);
+  const ancestors = namedAncestors(process.ancestors, mode, (uid) => ({ uid, name: null }));
   const [starter] = ancestors;
   const attributes: Attributes = {
     [semconv.LOG_RECORD_UID]: uidOf(`${termination.uid}/restart`),
