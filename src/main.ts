@@ -30,6 +30,7 @@ import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules }
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
+import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type DoctorConfig = Extract<Config, { command: 'doctor' }>;
@@ -37,8 +38,8 @@ type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary is due. */
-const SUMMARY_CHECK_MS = 1_000;
+/** How often the service checks whether a summary or the record of an incident is due. */
+const SUMMARY_CHECK_MS = 500;
 
 const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
@@ -66,7 +67,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
+  const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });
@@ -93,6 +94,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      durable: queue !== null,
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) return report(items, printer, printed);
@@ -118,10 +120,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops } = pipeline.state;
+  const { loops, incidents } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if (loops.idle || flushing !== null) return;
+    if ((loops.idle && incidents.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });
@@ -129,7 +131,7 @@ async function consume(
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   clearInterval(timer);
-  const summaries = loops.open().length;
+  const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
 }
@@ -164,7 +166,7 @@ interface Stages {
   readonly loader: LoaderReader;
   readonly queue: Queue | null;
   readonly printer: Printer | null;
-  readonly state: pipelines.State;
+  readonly state: State;
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
@@ -184,7 +186,7 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
         stdout_bytes: printer?.displaced,
         spans: exporters.traces?.displaced,
         ...exporters.metrics?.displaced,
-        ...pipelines.displaced(state),
+        ...displaced(state),
       },
       host().userNames,
     ),
@@ -206,14 +208,14 @@ async function openQueue(config: RunConfig): Promise<Queue> {
 
 async function startHealth(
   config: RunConfig,
-  state: pipelines.State,
+  state: State,
   queue: Queue | null,
   snapshot: () => ServiceSnapshot,
 ): Promise<Server | null> {
   if (config.health === null) return null;
   const { serveHealth } = await import('./io/health.ts');
   const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
-  const recent = () => pipelines.recentTerminations(config, state);
+  const recent = () => terminationsOf(config, state);
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
@@ -239,10 +241,10 @@ async function testTermination(config: DoctorConfig): Promise<number> {
   const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
   const pipeline: pipelines.Pipeline = {
     settings,
-    state: pipelines.newState(readRules(config.rules), settings),
+    state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
+    effects: { sendSpan: null, countTermination() {}, durable: true, unknownRepeats() {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;

@@ -2,69 +2,26 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
-import { CrashPlaces } from './core/crash/history.ts';
-import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
-import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
-import { filteredUntil, Repeats } from './core/filter/repeats.ts';
-import type { RecentTermination, Rule } from './core/filter/rules.ts';
-import type { ArgumentsMode } from './core/identity/arguments.ts';
+import type { Aggregate } from './core/filter/aggregate.ts';
+import type { Part } from './core/filter/incidents.ts';
+import { filteredUntil } from './core/filter/repeats.ts';
 import type { Host } from './core/identity/host.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
-import { buildRestart, Restarts } from './core/telemetry/restart.ts';
+import { buildIncident } from './core/telemetry/incident.ts';
+import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
-import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
+import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
-import { isoTime } from './core/time.ts';
 import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
-import { type Item, UIDS_MAX } from './io/queue/queue.ts';
-
-/** Terminations in /recent. */
-const RECENT_MAX = 100;
-
-export interface Settings {
-  readonly arguments: ArgumentsMode;
-  /** Records of one service per minute. Infinity: no limit. */
-  readonly recordsPerMinute: number;
-  /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
-  readonly spans: SpansMode;
-}
-
-/** What the queue kept of the previous run. */
-export interface Remembered extends Open {
-  readonly uids: readonly string[];
-}
-
-/** `RecentTermination`, as far as it costs nothing. */
-interface Latest extends Omit<RecentTermination, 'time'> {
-  readonly endedNs: bigint;
-}
-
-/** State that is kept between messages. */
-export interface State {
-  /** Replaced when the rules file is reloaded. */
-  rules: readonly Rule[];
-  readonly seen: Seen;
-  readonly recent: Recent;
-  readonly places: CrashPlaces;
-  readonly loops: CrashLoops;
-  readonly restarts: Restarts;
-  readonly endings: Endings;
-  readonly repeats: Repeats;
-  readonly latest: Last<Latest>;
-  /** Terminations received again: the loader resends what was not acknowledged. */
-  duplicates: number;
-  /** Records of processes that claimed what only the kernel states. */
-  falseClaims: number;
-  /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
-  stored: Promise<boolean>;
-}
+import type { Item } from './io/queue/queue.ts';
+import type { Settings, State } from './state.ts';
 
 export interface Clock {
   /** ms since 1970. */
@@ -80,6 +37,8 @@ export interface Effects {
   readonly countTermination: (resource: Attributes, verdict: Counted, origin: OriginKey, times: number) => void;
   /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
   readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
+  /** What is stored survives this process: a member may be acknowledged before its incident has a record. */
+  readonly durable: boolean;
   /** Terminations that the kernel counted under a key that this service does not know. */
   readonly unknownRepeats: (count: number) => void;
 }
@@ -93,23 +52,6 @@ export interface Pipeline {
   readonly host: () => Host;
   readonly clock: Clock;
   readonly effects: Effects;
-}
-
-export function newState(rules: readonly Rule[], settings: Settings, before: Remembered | null = null): State {
-  return {
-    rules,
-    seen: new Seen(UIDS_MAX, before?.uids),
-    recent: new Recent(),
-    places: new CrashPlaces(),
-    loops: new CrashLoops(settings.recordsPerMinute, before?.open),
-    restarts: new Restarts(),
-    endings: new Endings(),
-    repeats: new Repeats(before?.repeats),
-    latest: new Last(RECENT_MAX),
-    duplicates: 0,
-    falseClaims: 0,
-    stored: Promise.resolve(true),
-  };
 }
 
 /**
@@ -129,10 +71,16 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   }
   const requests = pipeline.state.repeats.requests();
   if (!(await store(pipeline, items))) return false;
-  if (seq !== null) connection.ack(seq);
+  if (seq !== null) pipeline.state.acks.handled(connection, seq);
+  acknowledge(pipeline);
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return true;
+}
+
+/** Without a queue, a member of an incident is not acknowledged before their record is printed. */
+function acknowledge({ state, effects }: Pipeline): void {
+  state.acks.acknowledge(effects.durable ? null : state.incidents.firstSeq);
 }
 
 /** A batch for each message, so that each is acknowledged for itself. */
@@ -227,7 +175,8 @@ function armRepeats(
   conclusion: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
-  const { outcome, subject, rule, candidate, verdict } = conclusion;
+  const { outcome, subject, rule, candidate, verdict, incident } = conclusion;
+  if (incident !== undefined) return;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
   if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
@@ -241,31 +190,36 @@ function armRepeats(
   state.repeats.arm(death, bootId, meaning, untilNs);
 }
 
-/** Stores the summaries that are due. `all`: also those of minutes that are not over. */
-export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
-  return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */
+export async function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
+  const stored = await store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+  if (stored) acknowledge(pipeline);
+  return stored;
 }
 
-/** What origins lost in the memories. */
-export function displaced({ loops, recent, restarts }: State) {
-  return { open_minutes: loops.closedEarly, recent_services: recent.forgotten, restarts: restarts.forgotten };
-}
-
-/** The last terminations, oldest first, as /recent shows them. */
-export function recentTerminations(settings: Settings, state: State): readonly RecentTermination[] {
-  return state.latest.members().map(({ endedNs, subject, ...same }) => {
-    const shown = settings.arguments === 'off' ? null : subject.arguments;
-    return { time: isoTime(endedNs), ...same, subject: { ...subject, arguments: shown } };
-  });
-}
-
-/** Called in the tick in which the items were concluded, so that the open aggregates include them. */
+/** Called in the tick in which the items were concluded, so that what is open includes them. */
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
   const { state, effects } = pipeline;
-  const all = [...items, ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate))];
-  const open = { open: state.loops.open(), repeats: state.repeats.stored() };
-  state.stored = state.stored.then(() => effects.store(all, open));
+  const parts = state.incidents.due(nowMs);
+  const all = [
+    ...items,
+    ...parts.map((part) => incidentOf(pipeline, part)),
+    ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate)),
+  ];
+  const open = { open: state.loops.open(), incidents: state.incidents.open(), repeats: state.repeats.stored() };
+  const release = state.acks.hold(effects.durable ? [] : parts.map(({ seq }) => seq));
+  state.stored = state.stored.then(async () => {
+    const stored = await effects.store(all, open);
+    if (stored) release();
+    return stored;
+  });
   return state.stored;
+}
+
+function incidentOf({ clock }: Pipeline, part: Part): Item {
+  const record = buildIncident(part, observedAt(BigInt(part.members.lastNs), clock));
+  const uid = String(record.attributes[LOG_RECORD_UID]);
+  return { uid, origin: part.incident.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
 }
 
 function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {

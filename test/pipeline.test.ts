@@ -8,16 +8,8 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
-import {
-  flushSummaries,
-  handleBatch,
-  handleMessage,
-  newState,
-  oneByOne,
-  type Pipeline,
-  recentTerminations,
-  type Settings,
-} from '../src/pipeline.ts';
+import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
+import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
 import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
@@ -31,6 +23,10 @@ interface Options {
   readonly mode?: 'all' | 'default';
   /** Whether a write to the disk succeeds. */
   readonly stores?: () => boolean;
+  /** false: there is no queue. */
+  readonly durable?: boolean;
+  /** ms of the steady clock. */
+  readonly nowMs?: () => number;
 }
 
 /** A pipeline, and its effects in order. */
@@ -49,11 +45,12 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0 },
+    clock: { wallMs: () => 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0) },
     effects: {
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }, __, times) =>
         did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
+      durable: options.durable ?? true,
       unknownRepeats: (count) => did.push(`unknown ${count}`),
       store: async (items, { open: aggregates }) => {
         if (!stores()) return false;
@@ -117,6 +114,54 @@ describe('a batch', () => {
     const results = [];
     for (const batch of batches) results.push(await handleBatch(pipeline, batch));
     expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
+});
+
+describe('a member of an incident', () => {
+  const killed = (pid: number, seq: bigint): Death => {
+    const death = killedBy(9, { process: victim({ pid }), signal: signal(9) });
+    return { ...death, seq };
+  };
+  const deaths = [killed(1, 10n), killed(2, 20n), killed(3, 30n), failing(4, 40n)];
+
+  it('counts as aggregated, and their record as a summary; without a queue, it is acknowledged when that is printed', async () => {
+    let nowMs = 0;
+    const { pipeline, did, stored } = build({ recordsPerMinute: 10, durable: false, nowMs: () => nowMs });
+    const acks: bigint[] = [];
+    for (const batch of oneByOne(received(deaths, acks))) await handleBatch(pipeline, batch);
+    expect(acks).toEqual([10n]);
+    expect(stored.flat().map(({ kind = 'own' }) => kind)).toEqual(['own', 'aggregated', 'aggregated', 'own']);
+    expect(did.filter((one) => one === 'count killed')).toHaveLength(3);
+    nowMs = 2_000;
+    expect(await flushSummaries(pipeline)).toBe(true);
+    expect(acks).toEqual([10n, 40n]);
+    const last = stored.at(-1)?.[0];
+    expect(last).toMatchObject({ kind: 'summary' });
+    expect(readRecord(last?.record as Uint8Array)).toMatchObject({
+      eventName: 'whodunit.incident',
+      attributes: { 'whodunit.aggregated.count': 2 },
+    });
+    await flushSummaries(pipeline);
+    expect(stored.flat()).toHaveLength(5);
+  });
+
+  it('stays in the ring if that cannot be printed', async () => {
+    let [nowMs, prints] = [0, true];
+    const stores = () => prints;
+    const { pipeline } = build({ recordsPerMinute: 10, durable: false, nowMs: () => nowMs, stores });
+    const acks: bigint[] = [];
+    for (const batch of oneByOne(received(deaths, acks))) await handleBatch(pipeline, batch);
+    [nowMs, prints] = [2_000, false];
+    expect(await flushSummaries(pipeline)).toBe(false);
+    expect(acks).toEqual([10n]);
+  });
+
+  it('with a queue is acknowledged at once, and stored with its incident', async () => {
+    const { pipeline, open } = build({ recordsPerMinute: 10 });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received(deaths, acks));
+    expect([acks, open]).toEqual([[40n], [0]]);
+    expect(pipeline.state.incidents.open().map(({ total }) => total)).toEqual([3, 1]);
   });
 });
 
@@ -194,7 +239,8 @@ describe('a graceful stop', () => {
 
   it('uses up no record of a service that fails, and has a summary of its own', async () => {
     const { pipeline, stored } = build({ recordsPerMinute: 1 });
-    await handleBatch(pipeline, received([stopping(1), stopping(2), failing(3, 3n)]));
+    const another = signal(15, { action: 'handled', sender: actor({ pid: 98 }) });
+    await handleBatch(pipeline, received([stopping(1), stopping(2, { request: another }), failing(3, 3n)]));
     expect(stored[0]?.map(({ record }) => record !== null)).toEqual([true, false, true]);
     await flushSummaries(pipeline, true);
     expect(stored[1]?.map(({ record }) => readRecord(record as Uint8Array).body)).toEqual([

@@ -29,6 +29,8 @@ export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: se
 
 export interface RecordInput {
   readonly uid: string;
+  /** The id of its incident. */
+  readonly incident: string;
   readonly verdict: Verdict;
   readonly identities: Identities;
   readonly resource: Attributes;
@@ -96,6 +98,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
     [semconv.LOG_RECORD_UID, uid],
+    [semconv.INCIDENT_ID, input.incident],
     [semconv.CAUSE, verdict.cause],
     [semconv.ERROR_TYPE, verdict.errorType],
     [semconv.PROCESS_EXIT_TIME, isoTime(verdict.endedNs)],

@@ -63,7 +63,7 @@ function labelsOf({ sender, trigger }: Identities): Labels {
 const ANCESTORS_IN_SENTENCE = 3;
 
 /** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. */
-function senderLabel(sender: Identity): string {
+export function senderLabel(sender: Identity): string {
   const { pid, name, user, ancestors } = sender;
   const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
   const chain = nearest.join('') + (ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
@@ -84,6 +84,12 @@ function rootLabel({ foreignRoot }: Identity): string {
 interface Parts {
   readonly what: string;
   readonly reason?: string;
+}
+
+/** `exit code 1`, `SIGKILL`. `refused`: the request that it did not follow before; null: none. */
+export function statusWords({ exitCode, signo }: Verdict, refused: number | null): string {
+  if (exitCode !== null) return `exit code ${exitCode}`;
+  return refused === null ? signalName(signo) : `${signalName(signo)} after ${signalName(refused)}`;
 }
 
 function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: string | null): Parts {
