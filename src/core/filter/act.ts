@@ -28,6 +28,8 @@ export interface Termination {
   readonly follows: Process | null;
   /** Its parent sent the signal. */
   readonly byParent: boolean;
+  /** The key of the act whose signal the sender may have passed on: npm sends Ctrl-C to its child. null: it sent another signal. */
+  readonly passedOnKey: string | null;
   /** As a shell reports it: the exit code, or 128 and the signal. */
   readonly status: number;
   /** It may pass on the status of a child: it exited, or sent the signal to itself. */
@@ -45,6 +47,7 @@ export function terminationOf(death: Death, verdict: Verdict, placement: Placeme
   const { signal, sender, cause } = verdict;
   const scope = scopeOf(placement, process.cgroup);
   const refused = cause === 'killed' && verdict.signo === SIGKILL ? refusedRequest(death, sender) : null;
+  const byParent = sender !== null && sender.pid === process.parent_pid;
   const actNs = refused?.time_ns ?? signal?.time_ns ?? endedNs;
   return {
     process: { pid: process.pid, start_boottime_ns: process.start_boottime_ns, parentPid: process.parent_pid },
@@ -54,7 +57,8 @@ export function terminationOf(death: Death, verdict: Verdict, placement: Placeme
     actNs,
     oneCall: has(signal, CGROUP_KILL) !== null,
     follows: followed(verdict),
-    byParent: sender !== null && sender.pid === process.parent_pid,
+    byParent,
+    passedOnKey: byParent && signal !== null ? terminalKey(signal, scope) : null,
     status: verdict.exitCode ?? 128 + verdict.signo,
     passesOn: verdict.exitCode !== null || verdict.senderKind === 'self',
     refused: refused?.signo ?? null,
@@ -75,8 +79,13 @@ function actOf({ signal, senderKind, trigger, cause }: Verdict, scope: string): 
   if (cause === 'namespace_exit' && has(signal, NAMESPACE_EXIT) !== null)
     return { act: 'namespace_exit', key: `namespace ${by}` };
   if (trigger !== null) return { act: trigger.act === 'parent_ended' ? 'exit' : 'hangup', key: `${trigger.act} ${by}` };
-  if (isTyped(signal)) return { act: 'terminal', key: `terminal ${signal.signo} ${by} ${scope}` };
+  if (isTyped(signal)) return { act: 'terminal', key: terminalKey(signal, scope) };
   return { act: 'exit', key: null };
+}
+
+/** Whichever thread the kernel sent it from: no person types at two terminals within a second. */
+function terminalKey({ signo }: Signal, scope: string): string {
+  return `terminal ${signo} ${scope}`;
 }
 
 /** A key typed at the terminal: the kernel sends the signal to the whole foreground process group. */

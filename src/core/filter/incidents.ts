@@ -119,7 +119,14 @@ export class Incidents {
 
   /** The incident that a termination belongs to. null: none that is known. */
   find(one: Termination): Match | null {
-    return this.#afterEnd(one) ?? this.#sameAct(one) ?? this.#sibling(one) ?? this.#passedOn(one);
+    const { key, passedOnKey, act } = one;
+    return (
+      this.#afterEnd(one) ??
+      this.#sameAct(key, one, act) ??
+      this.#sameAct(passedOnKey, one, 'terminal') ??
+      this.#sibling(one) ??
+      this.#passedOn(one)
+    );
   }
 
   /** Whether it is reported with the other members. False: it needs a record of its own. */
@@ -249,7 +256,7 @@ export class Incidents {
     return link === undefined ? null : { id: link.id, act };
   }
 
-  #sameAct({ key, actNs, oneCall, act }: Termination): Match | null {
+  #sameAct(key: string | null, { actNs, oneCall }: Termination, act: IncidentAct): Match | null {
     const window = key === null ? undefined : this.#windows.get(key);
     if (window === undefined || actNs < window.firstNs - ACT_NS) return null;
     const untilNs = (oneCall ? window.lastNs : window.firstNs) + ACT_NS;

@@ -234,6 +234,15 @@ describe('what follows from a termination is in its incident:', () => {
     });
   });
 
+  it('what npm passes Ctrl-C on to', () => {
+    const { outcomes } = watch();
+    const typed = kernelSignal(SIGINT, ['__isig', 'isig'], { sender: actor({ kthread: true }) });
+    const again = signal(SIGINT, { sender: actor({ pid: 4900, comm: 'npm' }), time_ns: END });
+    const sh = one(1, { parent_pid: 4900 });
+    const app = killedBy(SIGINT, { process: one(0), signal: typed });
+    expect(outcomes(app, killedBy(SIGINT, { process: sh, signal: again }))).toEqual(['reported', 'aggregated']);
+  });
+
   it('what hung up with a terminal', () => {
     const { outcomes } = watch();
     const closed = kernelSignal(SIGHUP, [
