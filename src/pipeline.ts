@@ -3,7 +3,7 @@
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude } from './core/conclude.ts';
 import type { Aggregate } from './core/filter/aggregate.ts';
-import type { Part } from './core/filter/incidents.ts';
+import type { Part } from './core/filter/incident.ts';
 import { filteredUntil } from './core/filter/repeats.ts';
 import type { Host } from './core/identity/host.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
@@ -156,11 +156,15 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { key, origin, cause, resource, metric } = meaning;
+    const { key, origin, cause, resource, metric, member } = meaning;
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
-    const firstAtNs = firstNs + repeat.clock_offset_ns;
-    if (repeat.as === 'aggregated') state.loops.addCounted({ ...meaning, endedNs }, count, firstAtNs, clock.steadyMs());
+    const nowMs = clock.steadyMs();
+    const last = { ...meaning, endedNs };
+    const joined =
+      member && state.incidents.addCounted(member.incident, { ...last, ...member, pid: null }, count, nowMs);
+    if (repeat.as === 'aggregated' && !joined)
+      state.loops.addCounted(last, count, firstNs + repeat.clock_offset_ns, nowMs);
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
@@ -175,19 +179,26 @@ function armRepeats(
   conclusion: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
-  const { outcome, subject, rule, candidate, verdict, incident } = conclusion;
-  if (incident !== undefined) return;
+  const { outcome, subject, rule, candidate, verdict, member } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
   if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
-  const untilNs =
-    outcome === 'aggregated'
-      ? state.loops.countUntil(candidate.key) - death.clock_offset_ns
-      : filteredUntil(death, subject, state.rules);
+  const untilNs = armedUntil(state, death, conclusion);
   if (untilNs === null) return;
   const { endedNs: _, ...same } = candidate;
+  const counted = member && { incident: member.incident, name: member.name, status: member.status };
   const meaning = { ...same, as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
-  state.repeats.arm(death, bootId, meaning, untilNs);
+  state.repeats.arm(death, bootId, counted === undefined ? meaning : { ...meaning, member: counted }, untilNs);
+}
+
+/** null: further ones are to be received. */
+function armedUntil(
+  { loops, rules }: State,
+  death: Death,
+  { outcome, subject, candidate, member }: Extract<Conclusion, { kind: 'new' }>,
+): bigint | null {
+  if (outcome === 'filtered') return filteredUntil(death, subject, rules);
+  return member === undefined ? loops.countUntil(candidate.key) - death.clock_offset_ns : member.countUntilNs;
 }
 
 /** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */

@@ -156,6 +156,40 @@ describe('a member of an incident', () => {
     expect(acks).toEqual([10n]);
   });
 
+  it('is only counted in the kernel beyond those whose pids are listed, and is in the same record', async () => {
+    let nowMs = 0;
+    const { pipeline, did, stored } = build({ recordsPerMinute: 10, nowMs: () => nowMs });
+    pipeline.state.repeats.greet({ origin_keys_max: 128 });
+    const key = { key: 'k', file: true, claims: true };
+    const crowd = Array.from({ length: 300 }, (_, index) => ({ ...killed(1 + index, 1n), repeat: key }));
+    const sent: string[] = [];
+    const { connection, ...batch } = received(crowd);
+    const arm = (name: string, as: string, untilNs: bigint) => sent.push(`${name} ${as} ${untilNs}`);
+    await handleBatch(pipeline, { ...batch, connection: { ...connection, arm } });
+    expect(sent).toEqual([`k aggregated ${END - 1_000_000n + 1_000_000_000n}`]);
+    const [first_ns, last_ns] = [END, END + 5n];
+    const total = {
+      type: 'repeat',
+      id: 7n,
+      key: 'k',
+      as: 'aggregated',
+      total: 99_700n,
+      first_ns,
+      last_ns,
+      clock_offset_ns: OFFSET,
+    } as const;
+    await handleBatch(pipeline, received([total]));
+    expect(did).toContain('count 99700 × killed');
+    nowMs = 5_000;
+    await flushSummaries(pipeline, true);
+    const items = stored.at(-1) ?? [];
+    expect(
+      items
+        .map(({ record }) => readRecord(record as Uint8Array))
+        .map(({ eventName, attributes }) => [eventName, attributes['whodunit.aggregated.count']]),
+    ).toEqual([['whodunit.incident', 99_999]]);
+  });
+
   it('with a queue is acknowledged at once, and stored with its incident', async () => {
     const { pipeline, open } = build({ recordsPerMinute: 10 });
     const acks: bigint[] = [];

@@ -6,9 +6,10 @@ import { crashReport } from './crash/crash.ts';
 import type { CrashPlaces } from './crash/history.ts';
 import { type Termination, terminationOf } from './filter/act.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
-import type { Incidents, Root } from './filter/incidents.ts';
+import type { Root } from './filter/incident.ts';
+import type { Incidents } from './filter/incidents.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
-import type { Member } from './filter/members.ts';
+import type { CountedMember, Member } from './filter/members.ts';
 import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
@@ -56,11 +57,16 @@ export type Conclusion =
       readonly verdict: Verdict;
       /** What counters and summaries need. */
       readonly candidate: Candidate;
-      /** The incident that it is a member of. Absent: it is none. */
-      readonly incident?: string;
+      /** Of an incident. Absent: it is no member. */
+      readonly member?: IncidentMember;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
+
+interface IncidentMember extends CountedMember {
+  /** Incidents.countUntil() */
+  readonly countUntilNs: bigint | null;
+}
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
@@ -99,9 +105,12 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   };
   const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
   if (isMember) {
-    incidents.addMember(match, one, memberOf(one, verdict, identities, candidate), death.seq, nowMs);
+    const member = memberOf(one, verdict, identities, candidate);
+    incidents.addMember(match, one, member, death.seq, nowMs);
     remember();
-    return { ...without, outcome: 'aggregated', incident: match.id };
+    const { name, status } = member;
+    const countUntilNs = incidents.countUntil(match.id, one);
+    return { ...without, outcome: 'aggregated', member: { incident: match.id, name, status, countUntilNs } };
   }
   if (resource === null) {
     if (match !== null) incidents.link(match, one, origin);

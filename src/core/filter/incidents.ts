@@ -3,10 +3,10 @@
 // reported together a second later. act.ts says what one termination shows of its act; telemetry/incident.ts builds the record of the
 // members. Time is an argument.
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
-import type { Attributes } from '../telemetry/attributes.ts';
 import { SECOND_NS } from '../time.ts';
 import type { IncidentAct, Process, Termination } from './act.ts';
-import { add, type Member, type Members } from './members.ts';
+import { type Part, type Root, type StoredIncident, storedLink } from './incident.ts';
+import { add, type Member, PIDS_MAX } from './members.ts';
 
 /** How long members are collected: longer while they keep coming, as they do on a busy machine. */
 const COLLECT_MS = 1_100;
@@ -21,56 +21,6 @@ export const INCIDENTS_MAX = 1024;
 const LINKS_MAX = 4096;
 /** Records of the members of one incident. Further members have records of their own. */
 const PARTS_MAX = 16;
-
-/** The termination with the record. */
-export interface Root {
-  readonly uid: string;
-  readonly name: string;
-  readonly pid: number;
-  readonly status: string;
-  readonly endedNs: string;
-  /** Who did it, in words. null: not known. */
-  readonly by: string | null;
-  /** What its record says of sender, trigger and requester. */
-  readonly attributes: Attributes;
-  /** Its resource, without the process. */
-  readonly resource: Attributes;
-}
-
-/** As it is stored. A value never changes. */
-export interface StoredIncident {
-  readonly id: string;
-  readonly origin: OriginKey;
-  readonly act: IncidentAct;
-  readonly key: string | null;
-  /** CLOCK_BOOTTIME. */
-  readonly firstNs: string;
-  readonly lastNs: string;
-  readonly link: StoredLink;
-  readonly root: Root;
-  /** Records of members so far, and terminations so far. */
-  readonly parts: number;
-  readonly total: number;
-  readonly members: Members | null;
-}
-
-/** What is remembered of a termination for those that follow from it. */
-interface StoredLink {
-  readonly pid: number;
-  readonly startNs: string;
-  readonly parentPid: number;
-  readonly endedNs: string;
-  readonly status: number;
-  readonly scope: string;
-}
-
-/** The members that one record reports. */
-export interface Part {
-  readonly incident: StoredIncident;
-  readonly members: Members;
-  /** The ring position of the first of them. null: of an earlier run. */
-  readonly seq: bigint | null;
-}
 
 /** The incident of a termination, and what shows it. */
 export interface Match {
@@ -147,6 +97,22 @@ export class Incidents {
     incident.seq ??= seq;
     this.#collect(incident, nowMs);
     this.link(match, one, value.origin);
+  }
+
+  /** Until when the kernel may only count further members like this one, CLOCK_BOOTTIME: their pids are not listed. null: they are. */
+  countUntil(id: string, { actNs }: Termination): bigint | null {
+    const { total = 0 } = this.#incidents.get(id)?.value ?? {};
+    return total > PIDS_MAX ? actNs + ACT_NS : null;
+  }
+
+  /** Adds members that the kernel counted: the last one, and their number. False: the incident is not known any more. */
+  addCounted(id: string, last: Member, count: number, nowMs: number): boolean {
+    const incident = this.#incidents.get(id);
+    if (incident === undefined || incident.value.parts >= PARTS_MAX) return false;
+    const { value } = incident;
+    incident.value = { ...value, total: value.total + count, members: add(value.members, last, count) };
+    this.#collect(incident, nowMs);
+    return true;
   }
 
   /** Remembers a termination of an incident for those that follow from it. */
@@ -285,9 +251,4 @@ export class Incidents {
 
 function keyOf({ pid, start_boottime_ns: startNs }: Process): string {
   return `${pid}/${startNs}`;
-}
-
-function storedLink({ process, endedNs, status, scope }: Termination): StoredLink {
-  const { pid, start_boottime_ns: startNs, parentPid } = process;
-  return { pid, startNs: String(startNs), parentPid, endedNs: String(endedNs), status, scope };
 }

@@ -9,7 +9,8 @@ export const PIDS_MAX = 256;
 
 export interface Member {
   readonly name: string;
-  readonly pid: number;
+  /** null: not known, as the kernel only counted it. */
+  readonly pid: number | null;
   readonly origin: OriginKey;
   /** `exit code 1`, `SIGKILL`, `SIGKILL after SIGTERM`. */
   readonly status: string;
@@ -17,6 +18,12 @@ export interface Member {
   /** ns since 1970. */
   readonly endedNs: bigint;
   readonly severity: { readonly number: number; readonly text: string };
+}
+
+/** What the members have in common that the kernel counts under one key. */
+export interface CountedMember extends Pick<Member, 'name' | 'status'> {
+  /** The id of their incident. */
+  readonly incident: string;
 }
 
 /** Members with the same name and status. */
@@ -39,41 +46,43 @@ export interface Members {
   readonly ungrouped: number;
 }
 
-export function add(before: Members | null, member: Member): Members {
+/** `times`: so many that ended alike, of which this is the last. */
+export function add(before: Members | null, member: Member, times = 1): Members {
   const { endedNs, cause, severity } = member;
   const known = before ?? { ...NONE, firstNs: String(endedNs), lastNs: String(endedNs), severity };
-  const groups = grouped(known.groups, member);
+  const groups = grouped(known.groups, member, times);
   return {
-    count: known.count + 1,
+    count: known.count + times,
     firstNs: String(least(BigInt(known.firstNs), endedNs)),
     lastNs: String(-least(-BigInt(known.lastNs), -endedNs)),
-    byCause: increased(known.byCause, cause),
+    byCause: increased(known.byCause, cause, times),
     severity: severity.number > known.severity.number ? severity : known.severity,
     groups: groups ?? known.groups,
-    ungrouped: known.ungrouped + (groups === null ? 1 : 0),
+    ungrouped: known.ungrouped + (groups === null ? times : 0),
   };
 }
 
 const NONE = { count: 0, byCause: [], groups: [], ungrouped: 0 } as const;
 
 /** null: its origin may have no further group (dynamic thresholds, as Shares.admits()). */
-function grouped(groups: readonly Group[], { name, status, origin, pid }: Member): readonly Group[] | null {
+function grouped(groups: readonly Group[], member: Member, times: number): readonly Group[] | null {
+  const { name, status, origin, pid } = member;
   const at = groups.findIndex((one) => one.name === name && one.status === status && one.origin === origin);
   const listed = groups.reduce((sum, { pids }) => sum + pids.length, 0);
-  const pids = listed < PIDS_MAX ? [pid] : [];
+  const pids: readonly number[] = pid !== null && listed < PIDS_MAX ? [pid] : [];
   const known = groups[at];
   if (known !== undefined) {
-    const more = { ...known, count: known.count + 1, pids: pids.length === 0 ? known.pids : [...known.pids, pid] };
+    const more = { ...known, count: known.count + times, pids: [...known.pids, ...pids] };
     return groups.with(at, more);
   }
   const own = groups.filter((one) => one.origin === origin).length;
   if (own >= GROUPS_MAX - groups.length) return null;
-  return [...groups, { name, status, origin, count: 1, pids }];
+  return [...groups, { name, status, origin, count: times, pids }];
 }
 
-function increased(counts: Members['byCause'], cause: Cause): Members['byCause'] {
+function increased(counts: Members['byCause'], cause: Cause, times: number): Members['byCause'] {
   const at = counts.findIndex(([known]) => known === cause);
-  return at === -1 ? [...counts, [cause, 1]] : counts.with(at, [cause, (counts[at]?.[1] ?? 0) + 1]);
+  return at === -1 ? [...counts, [cause, times]] : counts.with(at, [cause, (counts[at]?.[1] ?? 0) + times]);
 }
 
 function least(a: bigint, b: bigint): bigint {

@@ -3,7 +3,7 @@
 // whose resource this one has. core/filter/incidents.ts decides which terminations are members.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Termination } from '../filter/act.ts';
-import type { Part, Root, StoredIncident } from '../filter/incidents.ts';
+import type { Part, Root, StoredIncident } from '../filter/incident.ts';
 import type { Group, Members } from '../filter/members.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { duration } from '../words/units.ts';

@@ -3,7 +3,7 @@
 // transaction writes only those that changed. A value never changes: what did is another object. ledger.ts makes the transactions.
 import { crc32 } from 'node:zlib';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
-import type { StoredIncident } from '../../core/filter/incidents.ts';
+import type { StoredIncident } from '../../core/filter/incident.ts';
 import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { Statements } from './tables.ts';
 

@@ -2,7 +2,8 @@
 // Which terminations share an incident, and what is reported of them. The clocks are arguments.
 import { describe, expect, it } from 'vitest';
 import { conclude } from '../../../src/core/conclude.ts';
-import { Incidents, type Part, type StoredIncident } from '../../../src/core/filter/incidents.ts';
+import type { Part, StoredIncident } from '../../../src/core/filter/incident.ts';
+import { Incidents } from '../../../src/core/filter/incidents.ts';
 import { add, GROUPS_MAX, type Members, PIDS_MAX } from '../../../src/core/filter/members.ts';
 import { buildIncident } from '../../../src/core/telemetry/incident.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
