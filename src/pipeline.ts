@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
-import { type Conclusion, conclude } from './core/conclude.ts';
-import type { Aggregate } from './core/filter/aggregate.ts';
-import type { Part } from './core/filter/incident.ts';
+import { type Conclusion, conclude, isToWait } from './core/conclude.ts';
 import { filteredUntil } from './core/filter/repeats.ts';
 import type { Host } from './core/identity/host.ts';
+import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
-import { buildIncident } from './core/telemetry/incident.ts';
 import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
-import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
-import type { Death, Repeat, Restart } from './core/wire/event.ts';
+import type { Death, Repeat, Request, Restart } from './core/wire/event.ts';
+import { WAIT_MS } from './deferred.ts';
+import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
+import { incidentItem, observedAt, summaryItem } from './items.ts';
 import type { Settings, State } from './state.ts';
 
 export interface Clock {
@@ -28,6 +28,7 @@ export interface Clock {
   readonly wallMs: () => number;
   /** ms of a monotonic clock. */
   readonly steadyMs: () => number;
+  readonly later: (work: () => void, ms: number) => void;
 }
 
 export interface Effects {
@@ -59,28 +60,67 @@ export interface Pipeline {
  * armed. False: it was not stored, because the service is shutting down.
  */
 export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+  const { deferred, repeats } = pipeline.state;
   const items: Item[] = [];
   const totals: Repeat[] = [];
-  let seq: bigint | null = null;
-  pipeline.state.repeats.greet(hello);
+  repeats.greet(hello);
   for (const message of messages) {
-    const item = handleMessage(pipeline, message, hello.boot_id);
+    const item = defer(pipeline, message, hello.boot_id) ? null : handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);
-    if ('seq' in message) seq = message.seq;
+    if ('seq' in message) deferred.read(connection, message.seq);
     if (message.type === 'repeat') totals.push(message);
   }
-  const requests = pipeline.state.repeats.requests();
+  if (messages.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
+  const requests = repeats.requests();
+  const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return false;
-  if (seq !== null) pipeline.state.acks.handled(connection, seq);
-  acknowledge(pipeline);
+  acknowledge(pipeline, read);
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return true;
 }
 
-/** Without a queue, a member of an incident is not acknowledged before their record is printed. */
-function acknowledge({ state, effects }: Pipeline): void {
+/** Without a queue, a member of an incident is not acknowledged before their record is printed. `read`: what was stored or printed. */
+function acknowledge({ state, effects }: Pipeline, read: Read | null = null): void {
+  if (read !== null) state.acks.handled(read);
   state.acks.acknowledge(effects.durable ? null : state.incidents.firstSeq);
+}
+
+/** Lets a termination wait for the end of a tool, and its restart for it. False: it does not have to. */
+function defer(pipeline: Pipeline, message: LoaderMessage, bootId: string): boolean {
+  const { state, clock } = pipeline;
+  if (message.type !== 'death' && message.type !== 'restart') return false;
+  if (message.type === 'death' && state.deferred.has(message.process)) return true;
+  const isToWait =
+    message.type === 'restart'
+      ? state.deferred.has(message.dead)
+      : !state.requests.allEnded && !state.deferred.isFull && waits(pipeline, message, bootId);
+  if (!isToWait) return false;
+  state.deferred.add(message, bootId, clock.steadyMs() + WAIT_MS);
+  clock.later(() => void releaseDeferred(pipeline), WAIT_MS);
+  return true;
+}
+
+function waits({ settings, state, host }: Pipeline, death: Death, bootId: string): boolean {
+  return isToWait(death, state.requests.of(bootId), host(), settings.arguments);
+}
+
+/** The items of those that wait no longer. */
+function handleDeferred(pipeline: Pipeline): Item[] {
+  const { state, clock } = pipeline;
+  const taken = state.deferred.take(({ message, bootId, untilMs }) => {
+    if (untilMs <= clock.steadyMs()) return false;
+    return message.type === 'restart' ? state.deferred.has(message.dead) : waits(pipeline, message, bootId);
+  });
+  return taken.flatMap(({ message, bootId }) => handleMessage(pipeline, message, bootId) ?? []);
+}
+
+/** Stores the records whose time to wait is over. */
+async function releaseDeferred(pipeline: Pipeline): Promise<void> {
+  const items = handleDeferred(pipeline);
+  if (items.length === 0) return;
+  const read = pipeline.state.deferred.acknowledgement();
+  if (await store(pipeline, items)) acknowledge(pipeline, read);
 }
 
 /** A batch for each message, so that each is acknowledged for itself. */
@@ -100,6 +140,12 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
     case 'repeats':
       pipeline.state.repeats.keep(message.ids, bootId);
       return null;
+    case 'request':
+      handleRequest(pipeline, message, bootId);
+      return null;
+    case 'request_end':
+      pipeline.state.requests.end(message);
+      return null;
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -107,12 +153,19 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
   }
 }
 
+function handleRequest({ settings, state }: Pipeline, request: Request, bootId: string): void {
+  const shown = settings.logins === 'off' ? requestWithoutLogins(request) : request;
+  state.requests.add(shown, bootId, settings.arguments);
+}
+
 /** Returns the item to store, with a record if the termination is reported. null: a duplicate. */
-export function handleTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
+export function handleTermination(pipeline: Pipeline, received: Death, bootId: string): Item | null {
   const { settings, state, clock, effects } = pipeline;
+  const death = settings.logins === 'off' ? withoutLogins(received) : received;
   const endedNs = death.time_ns + death.clock_offset_ns;
   const conclusion = conclude(death, {
     ...state,
+    requests: state.requests.of(bootId),
     bootId,
     host: pipeline.host(),
     argumentsMode: settings.arguments,
@@ -137,13 +190,13 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
 
 /** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
-  const { state, clock } = pipeline;
+  const { settings, state, clock } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
   if (death === null) return null;
   const { service: key, origin } = death;
   if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
-  const record = buildRestart(restart, death, observedAt(timeNs, clock));
+  const record = buildRestart(restart, death, observedAt(timeNs, clock), settings.arguments);
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
@@ -210,14 +263,19 @@ export async function flushSummaries(pipeline: Pipeline, all = false): Promise<b
 
 /** Called in the tick in which the items were concluded, so that what is open includes them. */
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
-  const { state, effects } = pipeline;
+  const { state, host, clock, effects } = pipeline;
   const parts = state.incidents.due(nowMs);
   const all = [
     ...items,
-    ...parts.map((part) => incidentOf(pipeline, part)),
-    ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate)),
+    ...parts.map((part) => incidentItem(part, clock)),
+    ...state.loops.due(nowMs).map((aggregate) => summaryItem(aggregate, host(), clock)),
   ];
-  const open = { open: state.loops.open(), incidents: state.incidents.open(), repeats: state.repeats.stored() };
+  const open = {
+    open: state.loops.open(),
+    incidents: state.incidents.open(),
+    repeats: state.repeats.stored(),
+    requests: state.requests.stored(),
+  };
   const release = state.acks.hold(effects.durable ? [] : parts.map(({ seq }) => seq));
   state.stored = state.stored.then(async () => {
     const stored = await effects.store(all, open);
@@ -225,23 +283,4 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
     return stored;
   });
   return state.stored;
-}
-
-function incidentOf({ clock }: Pipeline, part: Part): Item {
-  const record = buildIncident(part, observedAt(BigInt(part.members.lastNs), clock));
-  const uid = String(record.attributes[LOG_RECORD_UID]);
-  return { uid, origin: part.incident.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
-}
-
-function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
-  const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
-  const uid = String(record.attributes[LOG_RECORD_UID]);
-  // Delivery time of a summary is measured from its creation.
-  return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
-}
-
-/** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */
-function observedAt(eventNs: bigint, { wallMs }: Clock): bigint {
-  const nowNs = BigInt(wallMs()) * 1_000_000n;
-  return nowNs > eventNs ? nowNs : eventNs;
 }

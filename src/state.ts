@@ -7,9 +7,13 @@ import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
+import type { LoginsMode } from './core/identity/logins.ts';
+import { Requests } from './core/requests/requests.ts';
+import { Units } from './core/requests/units.ts';
 import { Restarts } from './core/telemetry/restart.ts';
 import type { SpansMode } from './core/telemetry/span.ts';
 import { isoTime } from './core/time.ts';
+import { Deferred } from './deferred.ts';
 import { Acks } from './io/loader/acks.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import { UIDS_MAX } from './io/queue/queue.ts';
@@ -19,6 +23,7 @@ const RECENT_MAX = 100;
 
 export interface Settings {
   readonly arguments: ArgumentsMode;
+  readonly logins: LoginsMode;
   /** Records of one service per minute. Infinity: no limit. */
   readonly recordsPerMinute: number;
   /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
@@ -48,11 +53,14 @@ export interface State {
   readonly endings: Endings;
   readonly repeats: Repeats;
   readonly latest: Last<Latest>;
+  readonly units: Units;
+  readonly requests: Requests;
+  readonly deferred: Deferred;
+  readonly acks: Acks;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
   /** Records of processes that claimed what only the kernel states. */
   falseClaims: number;
-  readonly acks: Acks;
   /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
   stored: Promise<boolean>;
 }
@@ -69,19 +77,23 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     endings: new Endings(),
     repeats: new Repeats(before?.repeats),
     latest: new Last(RECENT_MAX),
+    units: new Units(),
+    requests: new Requests(before?.requests),
+    deferred: new Deferred(),
+    acks: new Acks(),
     duplicates: 0,
     falseClaims: 0,
-    acks: new Acks(),
     stored: Promise.resolve(true),
   };
 }
 
 /** What origins lost in the memories. */
-export function displaced({ incidents, loops, recent, restarts }: State) {
+export function displaced({ incidents, loops, recent, requests, restarts }: State) {
   return {
     incidents: incidents.closedEarly,
     open_minutes: loops.closedEarly,
     recent_services: recent.forgotten,
+    requests: requests.forgotten,
     restarts: restarts.forgotten,
   };
 }

@@ -16,10 +16,15 @@ import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
 import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
+import { awaitsEnd, requesterOf } from './requests/join.ts';
+import type { Known } from './requests/requests.ts';
+import { systemdReasonOf, type UnitEvents } from './requests/systemd.ts';
+import type { Units } from './requests/units.ts';
 import type { OriginKey } from './shares.ts';
+import { actorAttributes } from './telemetry/actors.ts';
 import type { Attributes } from './telemetry/attributes.ts';
-import { actorAttributes, incidentId } from './telemetry/incident.ts';
-import { buildRecord, severityOf } from './telemetry/record.ts';
+import { incidentId } from './telemetry/incident.ts';
+import { buildRecord, type RecordInput, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf, resourceValue } from './telemetry/resource.ts';
 import type { Restarts } from './telemetry/restart.ts';
 import { traceContextOf } from './telemetry/trace-context.ts';
@@ -41,6 +46,9 @@ export interface Circumstances {
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly places: CrashPlaces;
+  readonly units: Units;
+  /** The requests that are remembered, in the order in which they were made. */
+  readonly requests: readonly Known[];
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -81,6 +89,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const origin = originOf(death);
   const isGraceful = verdict.cause === 'graceful_stop';
   const service = serviceKey(victim, origin);
+  const unit = circumstances.units.add(victim.placement, origin, death.time_ns, verdict);
   const terminations = recent.add(service, origin, death.time_ns, isGraceful ? 0 : 1);
   // Graceful stops use up no records of those that failed.
   const key = isGraceful ? `${service}/graceful_stop` : service;
@@ -123,6 +132,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     origin,
     incident,
     resource,
+    unit,
     terminations,
   });
   incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities), nowMs);
@@ -130,21 +140,24 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   return { ...without, outcome: 'reported', record };
 }
 
-interface Known extends Circumstances {
+/** What else a record says. */
+interface About extends Circumstances {
   readonly uid: string;
   readonly origin: OriginKey;
   readonly incident: string;
   readonly resource: Attributes;
+  readonly unit: UnitEvents;
   /** Of the service, in the last 10 minutes. */
   readonly terminations: number;
 }
 
-function recordOf(death: Death, verdict: Verdict, identities: Identities, known: Known): ReadableLogRecord {
+function recordOf(death: Death, verdict: Verdict, identities: Identities, about: About): ReadableLogRecord {
   const { endedNs, trigger, signalToExitNs } = verdict;
   const { victim, role } = identities;
-  const { uid, incident, resource, host, argumentsMode, places, endings, origin, observedNs, terminations } = known;
+  const { uid, incident, resource, host, argumentsMode, places, endings, origin, observedNs, terminations } = about;
   const crash = crashReport(death, verdict, argumentsMode);
   const fingerprint = crash?.fingerprint ?? null;
+  const asked = askedBy(death, verdict, identities, about.unit, about);
   const isForMemory = role?.role === 'oom_daemon' && signalToExitNs !== null;
   return buildRecord({
     uid,
@@ -158,6 +171,7 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, known:
     before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
+    ...asked,
     memory: isForMemory ? host.memoryBefore(endedNs - (signalToExitNs ?? 0n)) : null,
   });
 }
@@ -175,7 +189,7 @@ function rootOf(
     pid: victim.pid,
     status: statusWords(verdict, null),
     endedNs: String(verdict.endedNs),
-    by: by === null ? null : senderLabel(by),
+    by: by === null ? null : senderLabel(by, victim),
     attributes: actorAttributes(record.attributes),
     resource: record.resource.attributes as Attributes,
   };
@@ -192,6 +206,25 @@ function memberOf({ refused }: Termination, verdict: Verdict, { victim }: Identi
     endedNs,
     severity,
   };
+}
+
+/** Whether the end of a command that still runs decides who asked for the termination. */
+export function isToWait(death: Death, known: readonly Known[], host: Host, mode: ArgumentsMode): boolean {
+  const verdict = classify(death);
+  return awaitsEnd(death, verdict, identify(death, verdict, host, mode), { known, host, mode });
+}
+
+/** Which command asked for it, and why systemd carried it out. */
+function askedBy(
+  death: Death,
+  verdict: Verdict,
+  identities: Identities,
+  unit: UnitEvents,
+  { requests: known, host, argumentsMode: mode }: Circumstances,
+): Pick<RecordInput, 'requester' | 'systemd'> {
+  const requester = requesterOf(death, verdict, identities, { known, host, mode });
+  const { userNames } = host;
+  return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };
 }
 
 function candidateOf(

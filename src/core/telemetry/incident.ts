@@ -16,19 +16,11 @@ import { uidOf } from './uid.ts';
 
 /** Groups in the sentence. `whodunit.incident.members` has all. */
 const GROUPS_IN_SENTENCE = 4;
-/** Who did it, in the attributes of a termination's record. */
-const ACTORS = ['whodunit.sender.', 'whodunit.trigger.', 'whodunit.requester.'];
 
 /** The id of the incident that begins with this termination: the same whenever it is read. */
 export function incidentId(bootId: string, { process, key, actNs }: Termination): string {
   const act = key === null ? `${process.pid}/${process.start_boottime_ns}` : `${key}/${actNs}`;
   return uidOf(`${bootId}/incident/${act}`);
-}
-
-/** The attributes of a termination's record that say who did it. */
-export function actorAttributes(attributes: ReadableLogRecord['attributes']): Attributes {
-  const pairs = Object.entries(attributes).filter(([key]) => ACTORS.some((prefix) => key.startsWith(prefix)));
-  return Object.fromEntries(pairs) as Attributes;
 }
 
 /** The same members of the same incident always have the same uid. `observedNs`: current time, ns since 1970. */

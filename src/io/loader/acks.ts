@@ -3,6 +3,12 @@
 // printed: until then it stays in the ring buffer, and so does what follows it.
 import type { Connection } from './socket.ts';
 
+/** A position on a connection. */
+export interface Read {
+  readonly connection: Connection;
+  readonly seq: bigint;
+}
+
 export class Acks {
   #connection: Connection | null = null;
   /** Positions that were handled and are not acknowledged, in order. */
@@ -10,8 +16,8 @@ export class Acks {
   /** Positions of members whose record is being printed. */
   readonly #printing = new Set<bigint>();
 
-  /** `seq`: everything up to this position is stored or printed, but for members of incidents. */
-  handled(connection: Connection, seq: bigint): void {
+  /** Everything up to this position is stored or printed, but for members of incidents. */
+  handled({ connection, seq }: Read): void {
     // A new connection sends again what is not acknowledged.
     if (this.#connection !== connection) this.#handled = [];
     this.#connection = connection;

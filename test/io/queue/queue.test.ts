@@ -115,26 +115,40 @@ describe('an item', () => {
   it('that is aggregated survives a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     const minute = minuteOf('checkout');
-    open().put([item(1), aggregated], { open: [minute], incidents: [], repeats: [] });
+    open().put([item(1), aggregated], { open: [minute], incidents: [], repeats: [], requests: [] });
     queue?.put([item(3)]);
-    expect(reopen().open).toEqual({ open: [minute], incidents: [], repeats: [] });
-    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], incidents: [], repeats: [] });
-    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [] });
+    expect(reopen().open).toEqual({ open: [minute], incidents: [], repeats: [], requests: [] });
+    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], incidents: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [], requests: [] });
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
     expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
     expect(accounted(state.totals)).toBe(state.totals.received);
+  });
+
+  it('a request is written without an item, because it is acknowledged, too', () => {
+    const requests = [{ bootId: 'one', known: { ask: {} } }];
+    open().put([], { open: [], incidents: [], repeats: [], requests });
+    expect(reopen().open.requests).toEqual(requests);
+    const [known] = queue?.open.requests ?? [];
+    queue?.put([], {
+      open: [minuteOf('checkout')],
+      incidents: [],
+      repeats: [],
+      requests: known === undefined ? [] : [known],
+    });
+    expect(reopen().open.open).toEqual([]);
   });
 
   it('that changes no open minute writes none of them again', () => {
     const minutes = Array.from({ length: 1_000 }, (_, index) => minuteOf(`service ${index}`));
     const repeats = Array.from({ length: 1_000 }, (_, index) => repeatOf(`key ${index}`));
     const written = (): number => statSync(`${file()}-wal`).size;
-    open().put([item(1)], { open: minutes, incidents: [], repeats });
+    open().put([item(1)], { open: minutes, incidents: [], repeats, requests: [] });
     const before = written();
     const [, ...rest] = minutes;
     const changed = { ...minuteOf('service 0'), count: 2 };
-    queue?.put([item(2)], { open: minutes, incidents: [], repeats });
-    queue?.put([item(3)], { open: [changed, ...rest], incidents: [], repeats: repeats.slice(1) });
+    queue?.put([item(2)], { open: minutes, incidents: [], repeats, requests: [] });
+    queue?.put([item(3)], { open: [changed, ...rest], incidents: [], repeats: repeats.slice(1), requests: [] });
     expect(written() - before).toBeLessThan(100_000);
     const stored = reopen().open;
     expect(new Set(stored.open.map(({ key, count }) => `${key} ${count}`)).size).toBe(1_000);
@@ -154,7 +168,7 @@ describe('an item', () => {
     expect(open().open.open).toEqual([minuteOf('checkout')]);
     drain(queue as Queue);
     expect(reopen().open.open).toEqual([minuteOf('checkout')]);
-    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], incidents: [], repeats: [] });
+    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], incidents: [], repeats: [], requests: [] });
     expect(reopen().open.open).toEqual([]);
   });
 
@@ -163,14 +177,20 @@ describe('an item', () => {
       open: [minuteOf('checkout'), minuteOf('cart')],
       incidents: [],
       repeats: [repeatOf('one')],
+      requests: [],
     });
     queue?.close();
     const db = new DatabaseSync(file());
     db.exec("UPDATE open SET json = replace(json, 'cart', 'tart')");
     db.close();
-    expect(open().open).toEqual({ open: [minuteOf('checkout')], incidents: [], repeats: [repeatOf('one')] });
-    queue?.put([item(2)], { open: [], incidents: [], repeats: [] });
-    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [] });
+    expect(open().open).toEqual({
+      open: [minuteOf('checkout')],
+      incidents: [],
+      repeats: [repeatOf('one')],
+      requests: [],
+    });
+    queue?.put([item(2)], { open: [], incidents: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [], requests: [] });
   });
 
   it('is recognised by its uid after a restart, even if it was delivered or filtered', () => {
