@@ -32,6 +32,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { requesterClause } from './words/requester.ts';
 import { ending, senderLabel, statusWords } from './words/sentence.ts';
 
 export interface Circumstances {
@@ -126,19 +127,22 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     return { ...without, outcome: isReported ? 'aggregated' : 'filtered' };
   }
 
+  const asked = askedBy(death, verdict, identities, unit, circumstances);
   const record = recordOf(death, verdict, identities, {
     ...circumstances,
     uid,
     origin,
     incident,
     resource,
-    unit,
+    asked,
     terminations,
   });
-  incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities), nowMs);
+  incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
   remember(record.spanContext);
   return { ...without, outcome: 'reported', record };
 }
+
+type Asked = Pick<RecordInput, 'requester' | 'systemd'>;
 
 /** What else a record says. */
 interface About extends Circumstances {
@@ -146,7 +150,7 @@ interface About extends Circumstances {
   readonly origin: OriginKey;
   readonly incident: string;
   readonly resource: Attributes;
-  readonly unit: UnitEvents;
+  readonly asked: Asked;
   /** Of the service, in the last 10 minutes. */
   readonly terminations: number;
 }
@@ -157,7 +161,6 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
   const { uid, incident, resource, host, argumentsMode, places, endings, origin, observedNs, terminations } = about;
   const crash = crashReport(death, verdict, argumentsMode);
   const fingerprint = crash?.fingerprint ?? null;
-  const asked = askedBy(death, verdict, identities, about.unit, about);
   const isForMemory = role?.role === 'oom_daemon' && signalToExitNs !== null;
   return buildRecord({
     uid,
@@ -171,7 +174,7 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
     before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
-    ...asked,
+    ...about.asked,
     memory: isForMemory ? host.memoryBefore(endedNs - (signalToExitNs ?? 0n)) : null,
   });
 }
@@ -181,6 +184,7 @@ function rootOf(
   record: ReadableLogRecord,
   verdict: Verdict,
   { victim, sender, trigger }: Identities,
+  { requester }: Asked,
 ): Root {
   const by = sender ?? trigger;
   return {
@@ -190,6 +194,7 @@ function rootOf(
     status: statusWords(verdict, null),
     endedNs: String(verdict.endedNs),
     by: by === null ? null : senderLabel(by, victim),
+    asked: requester === null ? null : requesterClause(requester),
     attributes: actorAttributes(record.attributes),
     resource: record.resource.attributes as Attributes,
   };
@@ -221,7 +226,7 @@ function askedBy(
   identities: Identities,
   unit: UnitEvents,
   { requests: known, host, argumentsMode: mode }: Circumstances,
-): Pick<RecordInput, 'requester' | 'systemd'> {
+): Asked {
   const requester = requesterOf(death, verdict, identities, { known, host, mode });
   const { userNames } = host;
   return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };

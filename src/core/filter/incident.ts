@@ -14,6 +14,8 @@ export interface Root {
   readonly endedNs: string;
   /** Who did it, in words. null: not known. */
   readonly by: string | null;
+  /** Who asked for it, in words. null: not known. */
+  readonly asked: string | null;
   /** What its record says of sender, trigger and requester. */
   readonly attributes: Attributes;
   /** Its resource, without the process. */

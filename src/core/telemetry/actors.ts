@@ -11,7 +11,7 @@ import type { Attributes, Pair } from './attributes.ts';
 import * as semconv from './semconv.ts';
 
 /** Who did it, in the attributes of a termination's record. */
-const ACTORS = ['whodunit.sender.', 'whodunit.trigger.', 'whodunit.requester.'];
+const ACTORS = ['whodunit.sender.', 'whodunit.trigger.', 'whodunit.requester.', semconv.SYSTEMD_REASON];
 
 /** The attributes of a termination's record that say who did it. */
 export function actorAttributes(attributes: ReadableLogRecord['attributes']): Attributes {

@@ -71,15 +71,17 @@ function outliersOf(groups: readonly Group[], root: Root): readonly Group[] {
 function headline(incident: StoredIncident, { count }: Members, within: string): string {
   const { act, root, total, parts } = incident;
   const first = `${root.name} (pid ${root.pid})`;
-  const ended = `${first} ended with ${root.status}${root.by === null ? '' : `, by ${root.by}`}`;
+  const asked = root.asked === null ? '' : `, ${root.asked}`;
+  const by = `${root.by ?? 'A process'}${asked === '' ? '' : `${asked},`}`;
+  const ended = `${first} ended with ${root.status}${root.by === null ? '' : `, by ${root.by}${asked}`}`;
   const others = `${count} more ${count === 1 ? 'process' : 'processes'}`;
   const list = parts === 0 ? `first ${first}, then` : `now`;
   const all = `${total} processes within ${within}`;
   switch (act) {
     case 'cgroup_kill':
-      return `${root.by ?? 'A process'} terminated ${all} with cgroup.kill: ${list}`;
+      return `${by} terminated ${all} with cgroup.kill: ${list}`;
     case 'signal':
-      return `${root.by ?? 'A process'} terminated ${all}: ${list}`;
+      return `${by} terminated ${all}: ${list}`;
     case 'terminal':
       return `A key typed at the terminal ended ${all}: ${list}`;
     case 'hangup':
