@@ -145,10 +145,11 @@ const one = (index: number, changes: Partial<Death['process']> = {}) =>
 const several = (from: number, to: number, of: (index: number) => Death) =>
   Array.from({ length: to - from + 1 }, (_, index) => of(from + index));
 const bash = (changes: Partial<Signal> = {}) => signal(9, { sender: by({}), ...changes });
-const systemd = by({ pid: 1, uid: 0, comm: 'systemd', exe: '/usr/lib/systemd/systemd', args: ['/sbin/init'] });
+const web = (index: number) =>
+  one(index, { comm: 'web', exe: '/usr/sbin/web', args: ['web'], cgroup: '/system.slice/web.service' });
 const init = by({ pid: 5000, start_boottime_ns: 8_000_000_000n, exiting: true });
 const BACKEND = { comm: 'postgres', exe: '/usr/lib/postgresql/17/bin/postgres', args: null };
-const refused = signal(15, { sender: systemd, action: 'handled', time_ns: END });
+const refused = signal(15, { sender: SYSTEMD, action: 'handled', time_ns: SENT });
 
 it.each<[string, readonly Death[]]>([
   [
@@ -163,13 +164,8 @@ it.each<[string, readonly Death[]]>([
   [
     'systemctl stop',
     [
-      ...several(0, 99, (index) => killedBy(15, { process: one(index), signal: signal(15, { sender: systemd }) })),
-      killedBy(9, {
-        process: one(100),
-        request: refused,
-        signal: signal(9, { sender: systemd }),
-        time_ns: END + SECOND_NS,
-      }),
+      ...several(0, 99, (index) => stopped(15, { process: web(index) })),
+      stopped(9, { process: web(100), request: refused, time_ns: END + SECOND_NS }),
     ],
   ],
   [
@@ -206,7 +202,8 @@ it.each<[string, readonly Death[]]>([
   ],
 ])('the members of an incident: %s', (_, deaths) => {
   const incidents = new Incidents(false);
-  const around = circumstances({ incidents });
+  const requests = knownOf(request('systemctl stop web', { by: { ancestors: SUDO } }));
+  const around = circumstances({ incidents, requests, bootId: 'boot' });
   for (const death of deaths) conclude(death, around);
   const [part] = incidents.due(Number.POSITIVE_INFINITY);
   expect(shown).toContain(part === undefined ? null : buildIncident(part, 0n).body);
