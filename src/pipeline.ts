@@ -74,6 +74,7 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   const requests = repeats.requests();
   const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return false;
+  pipeline.state.incidents.busyUntil(pipeline.clock.steadyMs());
   acknowledge(pipeline, read);
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);

@@ -77,10 +77,15 @@ function actOf({ signal, senderKind, trigger, cause }: Verdict, scope: string): 
   if (has(signal, CGROUP_KILL) !== null) return { act: 'cgroup_kill', key: `cgroup.kill ${by}` };
   if (senderKind === 'process' || senderKind === 'self') return { act: 'signal', key: `${by} ${scope}` };
   if (cause === 'namespace_exit' && has(signal, NAMESPACE_EXIT) !== null)
-    return { act: 'namespace_exit', key: `namespace ${by}` };
+    return { act: 'namespace_exit', key: namespaceKey(signal.sender) };
   if (trigger !== null) return { act: trigger.act === 'parent_ended' ? 'exit' : 'hangup', key: `${trigger.act} ${by}` };
   if (isTyped(signal)) return { act: 'terminal', key: terminalKey(signal, scope) };
   return { act: 'exit', key: null };
+}
+
+/** The key of what the init of a pid namespace takes with it. */
+export function namespaceKey({ pid, start_boottime_ns: startNs }: Process): string {
+  return `namespace ${pid}/${startNs}`;
 }
 
 /** Whichever thread the kernel sent it from: no person types at two terminals within a second. */

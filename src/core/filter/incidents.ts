@@ -4,14 +4,14 @@
 // members. Time is an argument.
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 import { SECOND_NS } from '../time.ts';
-import type { IncidentAct, Process, Termination } from './act.ts';
+import { type IncidentAct, namespaceKey, type Process, type Termination } from './act.ts';
 import { type Part, type Root, type StoredIncident, storedLink } from './incident.ts';
 import { add, type Member, PIDS_MAX } from './members.ts';
 
 /** How long members are collected: longer while they keep coming, as they do on a busy machine. */
 const COLLECT_MS = 1_100;
 const QUIET_MS = 300;
-const COLLECT_MAX_MS = 3_000;
+const COLLECT_MAX_MS = 5_000;
 /** Signals of one sender in one scope belong to one act within this time of the first. */
 const ACT_NS = SECOND_NS;
 /** From the termination of a child with a status that the kernel chose, to that of the parent that passes it on. A code may be a coincidence sooner. */
@@ -26,6 +26,8 @@ const PARTS_MAX = 16;
 export interface Match {
   readonly id: string;
   readonly act: IncidentAct;
+  /** What follows from it was read before, and is in the incident: it is the first one after all. */
+  readonly isFirst?: boolean;
 }
 
 interface Window {
@@ -71,6 +73,7 @@ export class Incidents {
   find(one: Termination): Match | null {
     const { key, passedOnKey, act } = one;
     return (
+      this.#before(one) ??
       this.#afterEnd(one) ??
       this.#sameAct(key, one, act) ??
       this.#sameAct(passedOnKey, one, 'terminal') ??
@@ -82,7 +85,7 @@ export class Incidents {
   /** Whether it is reported with the other members. False: it needs a record of its own. */
   isMember(match: Match, one: Termination): boolean {
     const incident = this.#incidents.get(match.id);
-    if (incident === undefined || this.#separate || one.standsOut) return false;
+    if (incident === undefined || this.#separate || one.standsOut || match.isFirst) return false;
     const { openedMs, value } = incident;
     return openedMs !== null || (one.refused === null && value.parts < PARTS_MAX);
   }
@@ -131,7 +134,8 @@ export class Incidents {
     this.link({ id, act: one.act }, one, origin);
     const known = match === null ? undefined : this.#incidents.get(match.id);
     if (known !== undefined) {
-      known.value = { ...known.value, total: known.value.total + 1 };
+      const first = match?.isFirst ? { root } : {};
+      known.value = { ...known.value, ...first, total: known.value.total + 1 };
       if (!this.#separate) this.#collect(known, nowMs);
       return;
     }
@@ -151,6 +155,11 @@ export class Incidents {
   /** Those that collect members, in stored form: one that has not changed is the same object. */
   open(): readonly StoredIncident[] {
     return [...this.#open].map(({ value }) => value);
+  }
+
+  /** What came meanwhile was not read until now. */
+  busyUntil(nowMs: number): void {
+    for (const incident of this.#open) if (incident.value.members !== null) incident.joinedMs = nowMs;
   }
 
   /** Nothing is collected, and nothing is due. */
@@ -215,6 +224,12 @@ export class Incidents {
     const incident = { value, openedMs: undefined, joinedMs: 0, seq: null };
     this.#remember(incident);
     this.#open.add(incident);
+  }
+
+  /** The init of a pid namespace may wait for the end of the command that asked, and the rest of the namespace passes it. */
+  #before({ process }: Termination): Match | null {
+    const window = this.#windows.get(namespaceKey(process));
+    return window === undefined ? null : { id: window.id, act: 'namespace_exit', isFirst: true };
   }
 
   #afterEnd({ follows, act }: Termination): Match | null {

@@ -166,6 +166,23 @@ describe('what follows from a termination is in its incident:', () => {
     );
   });
 
+  it('the init of a pid namespace, if it is read after the rest: then it is the first', () => {
+    const { read, outcomes, later } = watch();
+    const init = actor({ pid: 5000, start_boottime_ns: 8_000_000_000n, exiting: true });
+    const zapped = kernelSignal(SIGKILL, ['zap_pid_ns_processes', 'do_exit'], { sender: init });
+    expect(outcomes(killed(1, 1n, { signal: zapped }), killed(2, 1n, { signal: zapped }))).toEqual([
+      'reported',
+      'aggregated',
+    ]);
+    const { outcome, record } = read(killed(0));
+    const [part] = later(OVER_MS);
+    expect([outcome, part?.attributes['whodunit.termination.uid']]).toEqual([
+      'reported',
+      record?.attributes['log.record.uid'],
+    ]);
+    expect(part?.attributes).toMatchObject({ 'whodunit.sender.name': 'bash', 'whodunit.incident.total': 3 });
+  });
+
   it('a shell and npm that exit with the status of their child', () => {
     const { outcomes, later } = watch();
     const sh = one(1, {
