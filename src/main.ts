@@ -34,8 +34,8 @@ type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary is due. */
-const SUMMARY_CHECK_MS = 1_000;
+/** How often the service checks whether a summary or the record of an incident is due. */
+const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
@@ -66,11 +66,8 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  const exporters: Exporters = {
-    logs: null,
-    metrics: null,
-    traces: config.traces && (await startTraces(config.traces, log)),
-  };
+  const spans = config.traces && (await startTraces(config.traces, log));
+  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
   const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
@@ -86,6 +83,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      durable: queue !== null,
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) {
@@ -116,10 +114,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops } = pipeline.state;
+  const { loops, incidents } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if (loops.idle || flushing !== null) return;
+    if ((loops.idle && incidents.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });
@@ -127,7 +125,7 @@ async function consume(
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   clearInterval(timer);
-  const summaries = loops.open().length;
+  const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
 }

@@ -23,6 +23,7 @@ import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
+import { senderAttributes, stopAttributes, triggerAttributes } from './actors.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { commandLinesAbove, senderAttributes, stopAttributes, triggerAttributes } from './processes.ts';
 import { loginAttributes, requesterAttributes } from './requester.ts';
@@ -35,6 +36,8 @@ export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: se
 
 export interface RecordInput {
   readonly uid: string;
+  /** The id of its incident. */
+  readonly incident: string;
   readonly verdict: Verdict;
   readonly identities: Identities;
   readonly resource: Attributes;
@@ -117,6 +120,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
     [semconv.LOG_RECORD_UID, uid],
+    [semconv.INCIDENT_ID, input.incident],
     [semconv.CAUSE, verdict.cause],
     [semconv.ERROR_TYPE, verdict.errorType],
     [semconv.PROCESS_EXIT_TIME, isoTime(verdict.endedNs)],
