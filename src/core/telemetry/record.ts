@@ -13,7 +13,7 @@ import type { Requester } from '../requests/join.ts';
 import type { SystemdReason } from '../requests/systemd.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
-import type { Cause, Verdict } from '../verdict/verdict.ts';
+import type { Cause, Stop, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
@@ -146,6 +146,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     [semconv.SYSTEMD_REASON, input.systemd?.reasons],
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
+    ...stopAttributes(verdict.stop, identities.stopper),
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
@@ -215,6 +216,22 @@ function triggerAttributes(trigger: Identity | null): Pair[] {
     [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
     [semconv.TRIGGER_USER_ID, trigger.user.uid],
     [semconv.TRIGGER_USER_NAME, trigger.user.name],
+  ];
+}
+
+function stopAttributes(stop: Stop | null, sender: Identity | null): Pair[] {
+  if (stop === null) return [];
+  return [
+    [semconv.STOP_SIGNAL_NAME, signalName(stop.signo)],
+    [semconv.STOP_TIME, isoTime(stop.sinceNs)],
+    [semconv.STOP_DURATION, seconds(stop.lastedNs)],
+    [semconv.STOP_CONTINUED, stop.continued],
+    [semconv.STOP_SENDER_KIND, stop.senderKind],
+    [semconv.STOP_SENDER_PID, sender?.pid],
+    [semconv.STOP_SENDER_NAME, sender?.name],
+    [semconv.STOP_SENDER_COMMAND_LINE, sender?.arguments.shown?.join(' ').trim()],
+    [semconv.STOP_SENDER_USER_ID, sender?.user.uid],
+    [semconv.STOP_SENDER_USER_NAME, sender?.user.name],
   ];
 }
 

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { Requests } from '../../../src/core/requests/requests.ts';
 import type { Death, Request } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
-import { actor, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
+import { actor, END, exitedWith, kernelSignal, killedBy, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
 import { request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
@@ -18,6 +18,13 @@ const GUNICORN = {
   args: ['/usr/bin/python3', '/usr/bin/gunicorn', 'app:app'],
 };
 const by = (changes: Parameters<typeof actor>[0]) => actor({ ancestors: [], ...changes });
+/** A stop that began two seconds before the end. */
+const STOP = {
+  since_ns: END - 2_000_000_000n,
+  continued_ns: null,
+  signal: signal(19, { sender: by({ pid: 77, comm: 'sh', exe: '/usr/bin/dash', args: ['sh'] }) }),
+};
+const POSTGRES = { exe: '/usr/lib/postgresql/15/bin/postgres', comm: 'postgres', args: ['postgres'] };
 const WATCHED = victim({
   exe: '/usr/sbin/web',
   args: ['web'],
@@ -65,6 +72,30 @@ it.each<[string, Death, ...Request[]]>([
     }),
   ],
   [
+    'a server process of PostgreSQL',
+    exitedWith(2, {
+      process: victim({ ...POSTGRES, parent_pid: 99 }),
+      request: signal(3, { action: 'handled', sender: by(POSTGRES) }),
+    }),
+  ],
+  ['a process that was stopped', killedBy(9, { signal: signal(9, { sender: by({}) }), stop: STOP })],
+  [
+    'a virtual machine of Erlang that was stopped',
+    killedBy(9, {
+      process: victim({ exe: '/usr/lib/erlang/erts-13.1.5/bin/beam.smp', args: null }),
+      signal: signal(9, { sender: by({ exe: '/usr/lib/erlang/erts-13.1.5/bin/heart', args: ['heart'] }) }),
+      stop: STOP,
+    }),
+  ],
+  [
+    'a job of a lost connection',
+    killedBy(1, {
+      signal: kernelSignal(1, ['tty_signal_session_leader', 'tty_release'], {
+        sender: by({ uid: 0, comm: 'sshd', exe: '/usr/sbin/sshd', args: ['sshd: alice@pts/0'] }),
+      }),
+    }),
+  ],
+  [
     'a victim of earlyoom',
     killedBy(15, { signal: signal(15, { sender: by({ exe: '/usr/bin/earlyoom', args: ['earlyoom'] }) }) }),
   ],
@@ -105,4 +136,4 @@ it.each<[string, Death, ...Request[]]>([
   expect(shown).toContain(recordOf(death, shownBy).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(13));
+it('the page has no other report', () => expect(shown).toHaveLength(17));
