@@ -4,6 +4,7 @@
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
 import { type Config, HELP, readConfig } from './cli.ts';
+import type { Clock } from './clock.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -38,10 +39,10 @@ type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary is due. */
-const SUMMARY_CHECK_MS = 1_000;
+/** How often the service checks whether a summary or the record of an incident is due. */
+const SUMMARY_CHECK_MS = 500;
 
-const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
+const CLOCK: Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
 
@@ -95,6 +96,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      durable: queue !== null,
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) return report(items, printer, printed);
@@ -120,10 +122,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops } = pipeline.state;
+  const { loops, incidents } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if (loops.idle || flushing !== null) return;
+    if ((loops.idle && incidents.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });
@@ -131,7 +133,7 @@ async function consume(
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   clearInterval(timer);
-  const summaries = loops.open().length;
+  const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
 }

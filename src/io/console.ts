@@ -32,7 +32,8 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   };
   row('when', [localTime(record.hrTime), runtime(attributes)]);
   if (record.eventName !== semconv.EVENT_PROCESS_TERMINATION) {
-    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← ')]);
+    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← '), ...who(attributes)]);
+    for (const [index, line] of members(attributes).entries()) row(index === 0 ? 'members' : '', [line]);
     row('where', where(resource));
     return `${lines.join('\n')}\n\n`;
   }
@@ -78,13 +79,24 @@ export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<st
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 }
 
-/** Lines of a stack that are shown. The record has all. */
-const STACK_LINES_MAX = 12;
+/** Lines of a stack, and groups of members, that are shown. The record has all. */
+const LINES_MAX = 12;
 
 function stack(attributes: Bag): string[] {
-  const lines = text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [];
-  const more = lines.length - STACK_LINES_MAX;
-  return more <= 1 ? lines : [...lines.slice(0, STACK_LINES_MAX), `… ${more} more lines`];
+  return limited(text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? []);
+}
+
+/** Those that did not end as most did first. */
+function members(attributes: Bag): string[] {
+  const groups = [attributes[semconv.INCIDENT_OUTLIERS], attributes[semconv.INCIDENT_MEMBERS]].flatMap((value) =>
+    Array.isArray(value) ? value : [],
+  );
+  return limited([...new Set<string>(groups)]);
+}
+
+function limited(lines: string[]): string[] {
+  const more = lines.length - LINES_MAX;
+  return more <= 1 ? lines : [...lines.slice(0, LINES_MAX), `… ${more} more lines`];
 }
 
 function what(attributes: Bag, resource: Bag): (string | null)[] {

@@ -23,7 +23,7 @@ import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
-import { loginAttributes, requesterAttributes } from './requester.ts';
+import { loginAttributes, requesterAttributes, triggerAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
 import type { TraceContext } from './trace-context.ts';
@@ -33,6 +33,8 @@ export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: se
 
 export interface RecordInput {
   readonly uid: string;
+  /** The id of its incident. */
+  readonly incident: string;
   readonly verdict: Verdict;
   readonly identities: Identities;
   readonly resource: Attributes;
@@ -115,6 +117,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
     [semconv.LOG_RECORD_UID, uid],
+    [semconv.INCIDENT_ID, input.incident],
     [semconv.CAUSE, verdict.cause],
     [semconv.ERROR_TYPE, verdict.errorType],
     [semconv.PROCESS_EXIT_TIME, isoTime(verdict.endedNs)],
@@ -205,17 +208,6 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
     [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
     [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
-  ];
-}
-
-function triggerAttributes(trigger: Identity | null): Pair[] {
-  if (trigger === null) return [];
-  return [
-    [semconv.TRIGGER_PID, trigger.pid],
-    [semconv.TRIGGER_EXECUTABLE_NAME, trigger.name],
-    [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
-    [semconv.TRIGGER_USER_ID, trigger.user.uid],
-    [semconv.TRIGGER_USER_NAME, trigger.user.name],
   ];
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The attributes of the command that asked for a termination, and of the logins behind command and sender.
+// The attributes of processes behind a signal: the command that asked for it, the process that made the kernel send it, and the logins.
+import type { Identity } from '../identity/identity.ts';
 import { clientAddress, sudoUser } from '../identity/logins.ts';
 import type { Requester } from '../requests/join.ts';
 import type { Verdict } from '../verdict/verdict.ts';
@@ -33,5 +34,16 @@ export function requesterAttributes(requester: Requester | null): Pair[] {
     [semconv.REQUESTER_CONTAINER_ID, placement.containerId],
     [semconv.REQUESTER_SYSTEMD_UNIT, placement.unit],
     [semconv.REQUESTER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+  ];
+}
+
+export function triggerAttributes(trigger: Identity | null): Pair[] {
+  if (trigger === null) return [];
+  return [
+    [semconv.TRIGGER_PID, trigger.pid],
+    [semconv.TRIGGER_EXECUTABLE_NAME, trigger.name],
+    [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
+    [semconv.TRIGGER_USER_ID, trigger.user.uid],
+    [semconv.TRIGGER_USER_NAME, trigger.user.name],
   ];
 }

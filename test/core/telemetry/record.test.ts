@@ -18,6 +18,7 @@ const goldenRecord = (name: string) => recordOf(goldenDeath(name));
 /** Attributes of every golden record: all are about the same process. */
 const common = {
   'log.record.uid': recordUid(BOOT_ID, 4242, 9_000_000_000n),
+  'whodunit.incident.id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/),
   'process.exit.time': '2026-11-23T17:35:45.802358023Z',
   'whodunit.process.uptime': 12_336.678901234,
   'whodunit.recent_terminations': 1,
