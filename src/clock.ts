@@ -14,3 +14,5 @@ export function observedAt(eventNs: bigint, { wallMs }: Clock): bigint {
   const nowNs = BigInt(wallMs()) * 1_000_000n;
   return nowNs > eventNs ? nowNs : eventNs;
 }
+
+export const SYSTEM_CLOCK: Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };

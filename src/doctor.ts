@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit doctor` and `doctor --test`: connects the doctor with the pipeline, so that a test termination is handled as the service does.
 import type { Config } from './cli.ts';
-import type { Clock } from './clock.ts';
+import { SYSTEM_CLOCK } from './clock.ts';
 import type { Death } from './core/wire/event.ts';
 import { hostReader } from './io/host.ts';
 import type { Log } from './io/log.ts';
@@ -23,7 +23,7 @@ export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
 }
 
 /** Returns the exit code: 1 if a step is broken. */
-export async function testTermination(config: DoctorConfig, clock: Clock, log: Log): Promise<number> {
+export async function testTermination(config: DoctorConfig, log: Log): Promise<number> {
   const [{ followTermination }, { renderStep }] = await Promise.all([
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
@@ -34,7 +34,7 @@ export async function testTermination(config: DoctorConfig, clock: Clock, log: L
     settings,
     state: newState(readRules(config.rules), settings),
     host: hostReader(),
-    clock,
+    clock: SYSTEM_CLOCK,
     effects: { sendSpan: null, countTermination() {}, durable: true, unknownRepeats() {}, store: async () => true },
   };
   const buildRecord = (death: Death, bootId: string) =>

@@ -3,8 +3,8 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, HELP, readConfig } from './cli.ts';
-import type { Clock } from './clock.ts';
+import { type Config, readConfig } from './cli.ts';
+import { SYSTEM_CLOCK } from './clock.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -16,6 +16,7 @@ import { exceeded } from './core/words/shares.ts';
 import type { DockerContainers } from './io/docker/containers.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
+import type { History, HistoryItem } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
@@ -42,8 +43,6 @@ const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary or the record of an incident is due. */
 const SUMMARY_CHECK_MS = 500;
 
-const CLOCK: Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
-
 const log = new Log();
 
 /** An exporter is null if its signal is not sent. */
@@ -57,6 +56,7 @@ interface Exporters {
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
@@ -69,6 +69,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
+  const history = config.history && (await import('./io/history/start.ts')).startHistory(config, queue, log);
   const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
@@ -81,26 +82,31 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, containers, queue, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
     state,
     host,
-    clock: CLOCK,
+    clock: SYSTEM_CLOCK,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
       durable: queue !== null,
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
-        if (queue === null) return report(items, printer, printed);
+        if (queue === null) {
+          history?.append(recordsOf(items), 0);
+          return report(items, printer, printed);
+        }
         if (!(await keep(queue, items, open, stop.signal))) return false;
+        const records = recordsOf(items);
+        history?.append(records, queue.totals.lastId - records.length + 1);
         logs?.wake();
         if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
@@ -111,7 +117,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
   await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
-  await shutDown({ config, queue, printer, exporters, health, systemd });
+  await shutDown({ config, queue, history, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
 }
@@ -147,13 +153,14 @@ async function report(items: readonly Item[], printer: Printer | null, counters:
   return true;
 }
 
-async function shutDown({ config, queue, printer, exporters, health, systemd }: Running): Promise<void> {
+async function shutDown({ config, queue, history, printer, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
+  history?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -168,6 +175,7 @@ interface Stages {
   readonly loader: LoaderReader;
   readonly containers: DockerContainers | null;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly state: State;
   readonly exporters: Exporters;
@@ -180,6 +188,7 @@ function snapshotter({
   loader,
   containers,
   queue,
+  history,
   printer,
   state,
   exporters,
@@ -205,6 +214,7 @@ function snapshotter({
     loader: loader.snapshot(),
     containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
+    history: history?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
     exports: {
       logs: exporters.logs?.snapshot() ?? null,
@@ -219,6 +229,11 @@ async function openQueue(config: RunConfig): Promise<Queue> {
   return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
 }
 
+/** The items that have a record. */
+function recordsOf(items: readonly Item[]): HistoryItem[] {
+  return items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
+}
+
 async function startHealth(
   config: RunConfig,
   state: State,
@@ -228,8 +243,7 @@ async function startHealth(
   if (config.health === null) return null;
   const { serveHealth } = await import('./io/health.ts');
   const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
-  const recent = () => terminationsOf(config, state);
-  return serveHealth(config.health, { snapshot, rejections, recent });
+  return serveHealth(config.health, { snapshot, rejections, recent: () => terminationsOf(config, state) });
 }
 
 async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortController): Promise<Printer> {
@@ -242,15 +256,21 @@ async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
     case 'help':
-      await print(`${HELP}\n`);
+      await print(`${(await import('./config/help.ts')).HELP}\n`);
       return 0;
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
-    case 'doctor':
-      return config.test
-        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
-        : (await import('./doctor.ts')).doctor(config, log);
+    case 'list':
+    case 'show':
+    case 'follow':
+    case 'stats':
+    case 'purge':
+      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
+    case 'doctor': {
+      const { doctor, testTermination } = await import('./doctor.ts');
+      return (config.test ? testTermination : doctor)(config, log);
+    }
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);
