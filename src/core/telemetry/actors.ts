@@ -6,6 +6,7 @@ import type { Identity } from '../identity/identity.ts';
 import { isoTime, seconds } from '../time.ts';
 import { signalName } from '../verdict/signals.ts';
 import type { Stop } from '../verdict/verdict.ts';
+import { ancestorCommandLines, hasProgram } from '../words/ancestry.ts';
 import { ancestorLabels } from '../words/labels.ts';
 import type { Attributes, Pair } from './attributes.ts';
 import * as semconv from './semconv.ts';
@@ -17,6 +18,11 @@ const ACTORS = ['whodunit.sender.', 'whodunit.trigger.', 'whodunit.requester.', 
 export function actorAttributes(attributes: ReadableLogRecord['attributes']): Attributes {
   const pairs = Object.entries(attributes).filter(([key]) => ACTORS.some((prefix) => key.startsWith(prefix)));
   return Object.fromEntries(pairs) as Attributes;
+}
+
+/** What the ancestors executed. null: that is not known of any of them. */
+export function commandLinesAbove({ ancestors }: Identity): string[] | null {
+  return hasProgram(ancestors) ? ancestorCommandLines(ancestors) : null;
 }
 
 export function senderAttributes(sender: Identity | null): Pair[] {
@@ -46,6 +52,7 @@ export function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
     [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
     [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+    [semconv.SENDER_ANCESTOR_COMMAND_LINES, commandLinesAbove(sender)],
   ];
 }
 
