@@ -12,6 +12,8 @@ import {
   readDoctorSettings,
   readRulesSettings,
   readRunSettings,
+  readUiSettings,
+  type UiSettings,
 } from './config/read.ts';
 import { configError, EXIT_CONFIG, FatalError } from './core/errors.ts';
 
@@ -21,6 +23,7 @@ export type Config =
   | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
   /** `dryRun`: try the rules on recent terminations instead of listing them. */
   | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
+  | ({ readonly command: 'ui' } & UiSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
   | { readonly command: 'help' }
@@ -31,17 +34,21 @@ export const HELP = `whodunit finds out why a Linux process died, and what kille
 usage: whodunit [run] [--output text|json] [--config FILE]
        whodunit doctor [--test] [--config FILE]
        whodunit rules [--dry-run] [--config FILE]
+       whodunit ui [--port N] [--no-open]
        whodunit explain <exit code | signal> [--executable NAME]
 
   run      send a record of each abnormal termination to a collector, or print it (the default command)
   doctor   check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one
   rules    list the filter rules that decide what is reported, or try them on recent terminations
+  ui       show the history as a page in the browser: prints a link to it, opens it, ends with Ctrl-C
   explain  explain an exit code or a signal: explain 137, explain SIGBUS, explain --executable node 7
 
   --output text|json   print each record on stdout, even if it is also sent to a collector
   --config FILE        a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it
   --test               kill a child process, follow its record to the collector, and name the step that fails
   --dry-run            get recent terminations from the running service and show which rule matches each
+  --port N             the port of the page, on 127.0.0.1; by default a free one
+  --no-open            only print the link
   --executable NAME    the program that exited: its name, or a language (jvm, rust, …)
   --help, --version
 
@@ -66,19 +73,22 @@ const FLAGS = {
   config: { type: 'string' },
   test: { type: 'boolean' },
   'dry-run': { type: 'boolean' },
+  port: { type: 'string' },
+  'no-open': { type: 'boolean' },
   executable: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
 
 type FlagName = keyof typeof FLAGS;
-type CommandName = 'run' | 'doctor' | 'rules' | 'explain';
+type CommandName = 'run' | 'doctor' | 'rules' | 'ui' | 'explain';
 
 /** The flags of each command, besides --help and --version. */
 const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
   run: ['output', 'config'],
   doctor: ['test', 'config'],
   rules: ['dry-run', 'config'],
+  ui: ['port', 'no-open'],
   explain: ['executable'],
 };
 
@@ -91,7 +101,7 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const [name = 'run', operand, ...rest] = given.positionals;
   const complete = name === 'explain' ? operand !== undefined && operand !== '' : operand === undefined;
   if (!Object.hasOwn(COMMANDS, name) || !complete || rest.length > 0) {
-    const allowed = 'run, doctor, rules, explain <exit code | signal>';
+    const allowed = 'run, doctor, rules, ui, explain <exit code | signal>';
     throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
   }
   const command = name as CommandName;
@@ -105,6 +115,8 @@ export function readConfig(argv: readonly string[], env: Env): Config {
       return { command, test: values.test === true, ...readDoctorSettings(env, file) };
     case 'rules':
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
+    case 'ui':
+      return { command, ...readUiSettings(env, values.port, values['no-open'] !== true) };
     case 'explain':
       return { command, what: operand ?? '', executable: values.executable ?? null };
   }

@@ -273,6 +273,8 @@ async function main(): Promise<number> {
       await print(text);
       return 0;
     }
+    case 'ui':
+      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
     case 'explain':
       await print(renderMeanings(config));
       return 0;

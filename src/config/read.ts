@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Environment → the settings of each command, and only those that it uses; the doctor validates all settings of the service. An invalid value
 // is a FatalError with exit code 78 that names the variable, its value, what is allowed and the remedy. cli.ts parses commands and flags.
+
 import type { Target } from '../core/delivery/target.ts';
+import { configError } from '../core/errors.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
 import type { SpansMode } from '../core/telemetry/span.ts';
@@ -50,6 +52,31 @@ export interface RunSettings extends Targets {
 export interface DoctorSettings extends RunSettings {
   /** Where the loader pins its probes and maps. */
   readonly pinDir: string;
+}
+
+export interface UiSettings {
+  readonly stateDir: string;
+  /** The address of the running service; null: it has no health endpoint. */
+  readonly health: HealthAddress | null;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Whether to open the browser, if there is one. */
+  readonly open: boolean;
+}
+
+export function readUiSettings(env: Env, port: string | undefined, open: boolean): UiSettings {
+  return {
+    stateDir: read(env, 'WHODUNIT_STATE_DIR'),
+    health: read(env, 'WHODUNIT_HEALTH_ADDR'),
+    port: portOf(port),
+    open,
+  };
+}
+
+function portOf(value: string | undefined): number {
+  const port = Number(value ?? 0);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw configError('--port', value ?? '', '0 to 65535', 'Leave it out for a free one.');
 }
 
 /** `file`: the value of --config. */

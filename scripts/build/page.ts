@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the page of `whodunit ui`: src/ui/ → dist/ui/, bundled, so that it asks nobody but its own server. Also run alone, where only
+// the service is built (images/service.Dockerfile).
+import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { ROOT } from '../paths.ts';
+
+/** All files of the page. It is served by a command that is started to look, often over SSH. */
+export const PAGE_BYTES_MAX = 150_000;
+
+const FROM = join(ROOT, 'src/ui');
+const TO = join(ROOT, 'dist/ui');
+
+export async function buildPage(): Promise<void> {
+  mkdirSync(TO, { recursive: true });
+  await build({
+    entryPoints: [{ in: join(FROM, 'main.tsx'), out: 'app' }],
+    outdir: TO,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    legalComments: 'eof',
+    logLevel: 'warning',
+  });
+  for (const name of ['index.html', 'icon.svg']) copyFileSync(join(FROM, name), join(TO, name));
+}
+
+/** The bytes of all files. */
+export function pageBytes(): number {
+  return readdirSync(TO).reduce((sum, name) => sum + statSync(join(TO, name)).size, 0);
+}
