@@ -40,7 +40,8 @@ export type FatalErrorCode =
   | 'OUTPUT_LOST'
   | 'STATE_DIR_TAKEN'
   | 'STATE_DIR_UNUSABLE'
-  | 'QUEUE_VERSION';
+  | 'QUEUE_VERSION'
+  | 'HISTORY_UNREADABLE';
 
 /** An error that stops the program. The message includes the remedy. Only main.ts turns it into an exit code. */
 export class FatalError extends Error {
