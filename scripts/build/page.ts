@@ -6,9 +6,6 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { ROOT } from '../paths.ts';
 
-/** All files of the page. It is served by a command that is started to look, often over SSH. */
-export const PAGE_BYTES_MAX = 150_000;
-
 const FROM = join(ROOT, 'src/ui');
 const TO = join(ROOT, 'dist/ui');
 
@@ -29,7 +26,6 @@ export async function buildPage(): Promise<void> {
   for (const name of ['index.html', 'icon.svg']) copyFileSync(join(FROM, name), join(TO, name));
 }
 
-/** The bytes of all files. */
-export function pageBytes(): number {
-  return readdirSync(TO).reduce((sum, name) => sum + statSync(join(TO, name)).size, 0);
+export function pageFiles(): { readonly name: string; readonly bytes: number }[] {
+  return readdirSync(TO).map((name) => ({ name, bytes: statSync(join(TO, name)).size }));
 }

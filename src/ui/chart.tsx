@@ -20,13 +20,15 @@ export function Chart({ overview, onZoom }: Props) {
   const plot = useRef<uPlot | null>(null);
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
+  const range = useRef(rangeOf(overview));
+  range.current = rangeOf(overview);
   const dark = useDark();
   const series = sorted(overview.series);
   const key = `${series.map(({ cause }) => cause)}/${dark}`;
   useEffect(() => {
     const target = place.current;
     if (target === null) return;
-    const drawn = new uPlot(optionsOf(series, target, zoom), stacked(overview, series), target);
+    const drawn = new uPlot(optionsOf(series, target, range, zoom), stacked(overview, series), target);
     plot.current = drawn;
     const sizes = new ResizeObserver(() => drawn.setSize({ width: target.clientWidth, height: HEIGHT }));
     sizes.observe(target);
@@ -57,6 +59,7 @@ function stacked({ fromMs, stepMs, series: [first] }: OverviewAnswer, series: re
 function optionsOf(
   series: readonly Series[],
   target: HTMLElement,
+  range: { readonly current: [number, number] },
   zoom: { readonly current: Props['onZoom'] },
 ): uPlot.Options {
   const colour = colours(target);
@@ -67,8 +70,11 @@ function optionsOf(
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
-    scales: { x: { time: true }, y: { range: (_, __, max) => [0, Math.max(max, 1)] } },
-    axes: [axis, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000] }],
+    scales: { x: { time: true, range: () => range.current }, y: { range: (_, __, max) => [0, Math.max(max, 1)] } },
+    axes: [
+      { ...axis, values: (_, times, __, ___, step) => times.map((time) => axisTime(time, step)) },
+      { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000] },
+    ],
     series: [
       {},
       ...series.map(({ cause }) => ({
@@ -101,6 +107,21 @@ function colours(near: HTMLElement): (name: string) => string {
     probe.remove();
     return color;
   };
+}
+
+function rangeOf({ fromMs, stepMs, series: [first] }: OverviewAnswer): [number, number] {
+  return [fromMs / 1000, (fromMs + stepMs * (first?.counts.length ?? 1)) / 1000];
+}
+
+const DAY = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const MINUTE = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const SECOND = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const DAY_S = 86_400;
+
+/** `step`: between two labels, in seconds. */
+function axisTime(time: number, step: number): string {
+  const midnight = new Date(time * 1000).getHours() === 0 && step >= 3600;
+  return (step >= DAY_S || midnight ? DAY : step >= 60 ? MINUTE : SECOND).format(time * 1000);
 }
 
 function inWords({ total, series, fromMs, stepMs }: OverviewAnswer): string {

@@ -7,6 +7,7 @@ import './style/causes.css';
 import './style/narrow.css';
 import { render } from 'preact';
 import { useCallback, useEffect } from 'preact/hooks';
+import { literal } from '../core/page/literal.ts';
 import { type Filters, searchOf } from './address.ts';
 import { Detail } from './detail.tsx';
 import { FilterForm } from './filters.tsx';
@@ -50,7 +51,7 @@ function Page() {
           <kbd>j</kbd> <kbd>k</kbd> move · <kbd>Enter</kbd> opens · <kbd>Esc</kbd> closes · <kbd>/</kbd> filters
         </span>
       </header>
-      <main class={id === null ? '' : 'open'}>
+      <main>
         {error !== null && (
           <p class="panel error" role="alert">
             <Sentence text={error} />
@@ -80,7 +81,7 @@ function Page() {
             href={href}
             onOpen={open}
             onClose={close}
-            onIncident={(incident) => filter({ incident })}
+            onIncident={(incident) => filter({ incident: literal(incident) })}
           />
         )}
         <Panels overview={overview?.ok ? overview.value : null} health={health} filters={filters} onFilter={filter} />

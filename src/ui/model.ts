@@ -46,8 +46,8 @@ export interface Records {
 /** `version`: raised by new records. */
 export function useRecords(filters: Filters, version: number): Records {
   const query = String(queryOf(filters));
-  const overview = useAsked<OverviewAnswer>('overview', query, version);
   const first = useAsked<ListAnswer>('list', query, version);
+  const overview = useAsked<OverviewAnswer>('overview', query, version);
   const [added, setAdded] = useState<ListAnswer | null>(null);
   useEffect(() => setAdded(null), [query, first]);
   const list = first?.ok && added !== null ? { ok: true as const, value: joined(first.value, added) } : first;
@@ -112,7 +112,7 @@ export function useLive(): Live {
     events.onerror = () => setConnected(false);
     events.onmessage = ({ data }: MessageEvent<string>) => {
       const event: LiveEvent = JSON.parse(data);
-      setNews(event.kind === 'error' ? event.message : event.newest.body);
+      setNews(event.kind === 'error' ? event.message : (event.newest?.body ?? ''));
       const wait = Math.max(0, last.current + REFRESH_EVERY_MS - performance.now());
       timer.current ??= setTimeout(refresh, wait);
     };

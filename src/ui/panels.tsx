@@ -2,6 +2,7 @@
 // Beside the list: crash loops, the busiest killers, the watcher's own health.
 import type { ComponentChildren } from 'preact';
 import type { Count, HealthAnswer, OverviewAnswer } from '../core/page/answers.ts';
+import { literal } from '../core/page/literal.ts';
 import { changed, type Filters } from './address.ts';
 import { Sentence } from './sentence.tsx';
 import { when } from './words.ts';
@@ -20,7 +21,11 @@ export function Panels({ overview, health, filters, onFilter }: Props) {
         <ul>
           {overview?.loops.map(({ service, recent, total, lastMs, last }) => (
             <li key={service}>
-              <button type="button" class="link" onClick={() => onFilter(changed(filters, { service }))}>
+              <button
+                type="button"
+                class="link"
+                onClick={() => onFilter(changed(filters, { service: literal(service) }))}
+              >
                 {service}
               </button>{' '}
               <b>{recent} in 10 min</b>, {total} in all. <span class="muted">{when(lastMs)}:</span> {last}
@@ -29,10 +34,10 @@ export function Panels({ overview, health, filters, onFilter }: Props) {
         </ul>
       </Panel>
       <Panel id="killers" title="Busiest killers" empty="No process killed another." size={overview?.killers.length}>
-        <Bars counts={overview?.killers ?? []} onPick={(sender) => onFilter(changed(filters, { sender }))} />
-      </Panel>
-      <Panel id="services" title="Most deaths" empty="No service died." size={overview?.services.length}>
-        <Bars counts={overview?.services ?? []} onPick={(service) => onFilter(changed(filters, { service }))} />
+        <Bars
+          counts={overview?.killers ?? []}
+          onPick={(sender) => onFilter(changed(filters, { sender: literal(sender) }))}
+        />
       </Panel>
       <Panel id="health" title="The watcher" empty="Asking the service …" size={health?.lines.length}>
         <ul class="health">
@@ -43,6 +48,12 @@ export function Panels({ overview, health, filters, onFilter }: Props) {
             </li>
           ))}
         </ul>
+      </Panel>
+      <Panel id="services" title="Most deaths" empty="No service died." size={overview?.services.length}>
+        <Bars
+          counts={overview?.services ?? []}
+          onPick={(service) => onFilter(changed(filters, { service: literal(service) }))}
+        />
       </Panel>
     </aside>
   );

@@ -46,7 +46,7 @@ export function Timeline({ overview, filters, onFilter }: Props) {
           </button>
         </div>
       </header>
-      <Chart overview={overview} onZoom={show} />
+      {bins > 0 && <Chart overview={overview} onZoom={show} />}
       <ul class="legend" aria-label="Causes">
         {overview.series.map(({ cause, counts }) => (
           <li key={cause}>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `whodunit ui` answers to its page: the types of the JSON, one for each path. io/ui/ builds it, ui/ shows it.
 // Text is as the process chose it: the page makes control characters visible.
-import type { EntryKind } from '../history/entry.ts';
+import type { Kind } from '../history/entry.ts';
 import type { Chain } from './chain.ts';
 import type { MemoryUse } from './memory.ts';
 
@@ -9,7 +9,7 @@ import type { MemoryUse } from './memory.ts';
 export interface Row {
   readonly id: string;
   readonly uid: string;
-  readonly kind: EntryKind;
+  readonly kind: Kind;
   readonly timeMs: number;
   readonly severity: string;
   readonly body: string;
@@ -98,8 +98,8 @@ export interface HealthAnswer {
 
 /** A server-sent event. */
 export type LiveEvent =
-  | { readonly kind: 'records'; readonly count: number; readonly newest: Row }
-  | { readonly kind: 'error'; readonly message: string };
+  /** `newest` null: the history can be read again. */
+  { readonly kind: 'records'; readonly newest: Row | null } | { readonly kind: 'error'; readonly message: string };
 
 /** The body of an answer with a status of 400 or more. */
 export interface ErrorAnswer {

@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { LiveEvent } from '../../core/page/answers.ts';
 import { rowOf } from '../../core/page/row.ts';
-import type { History } from '../history/reader.ts';
+import type { History } from './answers.ts';
 
 /** Half of a second in which a person calls something immediate. The history answers "nothing new" from memory. */
 const POLL_MS = 250;
@@ -53,9 +53,10 @@ export class Live {
     try {
       const { entries, cursor } = this.#history().since(this.#cursor);
       this.#cursor = cursor;
-      this.#failure = '';
       const newest = entries.at(-1);
-      if (newest !== undefined) this.#event({ kind: 'records', count: entries.length, newest: rowOf(newest) });
+      if (newest !== undefined || this.#failure !== '')
+        this.#event({ kind: 'records', newest: newest === undefined ? null : rowOf(newest) });
+      this.#failure = '';
     } catch (error) {
       const { message } = error as Error;
       if (message !== this.#failure) this.#event({ kind: 'error', message });

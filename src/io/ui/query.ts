@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page's URL → the filter: the names and the times of `whodunit list`.
-import type { Filter } from '../history/reader.ts';
-
-const NAMES = ['service', 'unit', 'container', 'cause', 'signal', 'sender', 'user', 'executable', 'incident'] as const;
+import { FILTER_NAMES, type Filter } from '../../core/history/filter.ts';
 
 /** Returns the filter, or why the query has none. */
 export function readQuery(query: URLSearchParams): Filter | { readonly error: string } {
   const filter: Record<string, string | bigint> = {};
-  for (const name of NAMES) {
+  for (const name of FILTER_NAMES) {
     const value = query.get(name);
     if (value !== null && value !== '') filter[name] = value;
   }

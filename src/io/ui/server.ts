@@ -3,10 +3,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { FatalError } from '../../core/errors.ts';
+import type { Filter } from '../../core/history/filter.ts';
 import type { HealthAnswer } from '../../core/page/answers.ts';
-import type { Filter, History } from '../history/reader.ts';
 import { Access } from './access.ts';
-import { detailAnswer, listAnswer, overviewAnswer } from './answers.ts';
+import { detailAnswer, type History, listAnswer, overviewAnswer } from './answers.ts';
 import { readAssets } from './assets.ts';
 import { Live } from './live.ts';
 import { readQuery } from './query.ts';
@@ -39,13 +39,12 @@ export interface Serving {
 }
 
 /** `port` 0: any free one. Rejects with a FatalError if it cannot be used. */
-export async function servePage(page: Page, port: number): Promise<Serving> {
+export async function servePage(page: Page, port: number, assets = readAssets()): Promise<Serving> {
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, port);
   const access = new Access((server.address() as AddressInfo).port);
   const live = new Live(page.history);
-  const assets = readAssets();
   server.on('request', (request, response) => void respond(request, response, { page, access, live, assets }));
   const close = (): void => {
     live.close();
@@ -74,10 +73,13 @@ interface Parts {
 
 async function respond(request: IncomingMessage, response: ServerResponse, parts: Parts): Promise<void> {
   const { access } = parts;
-  const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://127.0.0.1');
+  // Not parsed as a URL: `//` is none, and would throw.
+  const [path = '', search] = (request.url ?? '/').split('?', 2);
+  const query = new URLSearchParams(search);
   for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
   if (access.isForeign(request.headers, path === '/')) return end(response, 403);
   if (request.method !== 'GET') return end(response, 405);
+  if (path === '/favicon.ico') return end(response, 204); // browsers ask for it where a page names no icon
   if (path === '/') return enter(response, access, query.get('token') ?? '');
   if (!path.startsWith(access.base) || !access.hasCookie(request.headers)) return end(response, 403, CLOSED);
   const below = path.slice(access.base.length);
@@ -108,7 +110,9 @@ async function answer(response: ServerResponse, path: string, query: URLSearchPa
     case 'api/list':
       return filtered(response, query, (filter) => listAnswer(page.history(), filter, query.get('before')));
     case 'api/overview':
-      return filtered(response, query, (filter) => overviewAnswer(page.history(), filter));
+      return filtered(response, query, (filter) =>
+        overviewAnswer(page.history(), filter, BigInt(Date.now()) * 1_000_000n),
+      );
     case 'api/record': {
       const found = detailAnswer(page.history(), query.get('id') ?? '');
       if (found !== null) return json(response, 200, found);

@@ -2,8 +2,9 @@
 // `whodunit ui`: serves the page until Ctrl-C.
 import { once } from 'node:events';
 import type { UiSettings } from '../../config/read.ts';
-import { type History, openHistory } from '../history/reader.ts';
+import { openHistory } from '../history/reader.ts';
 import { print } from '../output.ts';
+import type { History } from './answers.ts';
 import { watcherHealth } from './health.ts';
 import { hasDesktop, type Opened, openBrowser } from './open.ts';
 import { servePage } from './server.ts';
