@@ -10,17 +10,17 @@ import { FatalError } from './core/errors.ts';
 import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
-import type { Death } from './core/wire/event.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { exceeded } from './core/words/shares.ts';
 import { renderMeanings } from './io/explain.ts';
+import type { History, HistoryItem } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
-import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
+import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
@@ -32,7 +32,6 @@ import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
-type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
@@ -55,6 +54,7 @@ interface Exporters {
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
@@ -66,6 +66,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
+  const history = config.history && (await import('./io/history/start.ts')).startHistory(config, queue, log);
   const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
@@ -78,12 +79,12 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
@@ -95,8 +96,13 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
-        if (queue === null) return report(items, printer, printed);
+        if (queue === null) {
+          history?.append(recordsOf(items), 0);
+          return report(items, printer, printed);
+        }
         if (!(await keep(queue, items, open, stop.signal))) return false;
+        const records = recordsOf(items);
+        history?.append(records, queue.totals.lastId - records.length + 1);
         logs?.wake();
         if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
@@ -107,7 +113,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
   await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
-  await shutDown({ config, queue, printer, exporters, health, systemd });
+  await shutDown({ config, queue, history, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
 }
@@ -143,13 +149,14 @@ async function report(items: readonly Item[], printer: Printer | null, counters:
   return true;
 }
 
-async function shutDown({ config, queue, printer, exporters, health, systemd }: Running): Promise<void> {
+async function shutDown({ config, queue, history, printer, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
+  history?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -163,6 +170,7 @@ async function shutDown({ config, queue, printer, exporters, health, systemd }: 
 interface Stages {
   readonly loader: LoaderReader;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly state: pipelines.State;
   readonly exporters: Exporters;
@@ -171,7 +179,16 @@ interface Stages {
   readonly host: () => Host;
 }
 
-function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
+function snapshotter({
+  loader,
+  queue,
+  history,
+  printer,
+  state,
+  exporters,
+  printed,
+  host,
+}: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
     startedMs,
@@ -190,6 +207,7 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
     ),
     loader: loader.snapshot(),
     queue: queue?.snapshot() ?? null,
+    history: history?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
     exports: {
       logs: exporters.logs?.snapshot() ?? null,
@@ -202,6 +220,11 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
 async function openQueue(config: RunConfig): Promise<Queue> {
   const { Queue } = await import('./io/queue/queue.ts');
   return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
+}
+
+/** The items that have a record. */
+function recordsOf(items: readonly Item[]): HistoryItem[] {
+  return items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
 }
 
 async function startHealth(
@@ -223,39 +246,6 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
   return stdoutPrinter(form, { log, acknowledges: logs === null, stop, shutdownTimeoutMs });
 }
 
-async function doctor(config: DoctorConfig): Promise<number> {
-  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
-  const sender = config.logs && (await startSender(config.logs, log));
-  const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  await print(renderFindings(findings));
-  return findings.some(({ level }) => level === 'bad') ? 1 : 0;
-}
-
-async function testTermination(config: DoctorConfig): Promise<number> {
-  const [{ followTermination }, { renderStep }] = await Promise.all([
-    import('./io/doctor/test-termination.ts'),
-    import('./io/doctor/step.ts'),
-  ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
-  const pipeline: pipelines.Pipeline = {
-    settings,
-    state: pipelines.newState(readRules(config.rules), settings),
-    host: hostReader(),
-    clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
-  };
-  const buildRecord = (death: Death, bootId: string) =>
-    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
-  const sender = config.logs && (await startSender(config.logs, log));
-  let broken = false;
-  const send = sender && ((record: Uint8Array) => sender.send([record]));
-  for await (const step of followTermination({ ...config, buildRecord, send })) {
-    await print(renderStep(step));
-    broken ||= step.broken;
-  }
-  return broken ? 1 : 0;
-}
-
 async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
@@ -266,7 +256,9 @@ async function main(): Promise<number> {
       await print(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
-      return config.test ? testTermination(config) : doctor(config);
+      return config.test
+        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
+        : (await import('./doctor.ts')).doctor(config, log);
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);

@@ -37,9 +37,14 @@ export class Counts {
     DIMENSIONS.map((dimension) => [dimension, new Map()]),
   );
 
+  #firstNs: bigint | null = null;
+  #lastNs: bigint | null = null;
+
   /** `keys`: '' if it has none. */
   add(timeNs: bigint, keys: Readonly<Record<Dimension, string>>): void {
     this.#times.push({ timeNs, cause: keys.cause });
+    if (this.#firstNs === null || timeNs < this.#firstNs) this.#firstNs = timeNs;
+    if (this.#lastNs === null || timeNs > this.#lastNs) this.#lastNs = timeNs;
     for (const dimension of DIMENSIONS) {
       const key = keys[dimension];
       if (key === '') continue;
@@ -59,10 +64,8 @@ export class Counts {
     range: { readonly sinceNs?: bigint | undefined; readonly untilNs?: bigint | undefined },
     nameOf: (dimension: Dimension, key: string) => string,
   ): Statistics {
-    const times = this.#times.map(({ timeNs }) => timeNs);
-    const fromNs = range.sinceNs ?? times.reduce((least, time) => (time < least ? time : least), times[0] ?? 0n);
-    const last = times.reduce((most, time) => (time > most ? time : most), fromNs);
-    const untilNs = range.untilNs ?? last + 1n;
+    const fromNs = range.sinceNs ?? this.#firstNs ?? 0n;
+    const untilNs = range.untilNs ?? (this.#lastNs ?? fromNs) + 1n;
     const stepNs = (untilNs - fromNs + BigInt(bins) - 1n) / BigInt(bins) || 1n;
     const series = new Map<string, number[]>();
     for (const { timeNs, cause } of this.#times) {
@@ -78,7 +81,7 @@ export class Counts {
         .map(([key, { count, lastNs }]) => ({ name: nameOf(dimension, key), count, lastNs }));
     const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
     return {
-      total: times.length,
+      total: this.#times.length,
       fromNs,
       stepNs,
       series: [...series]

@@ -191,13 +191,11 @@ export class HistoryReader {
     forward: boolean,
   ): Generator<{ readonly reader: SegmentReader; readonly position: number }> {
     const admits = this.#admission(filter);
-    const segments = this.#segments.filter(
-      ({ number }) => from === null || (forward ? number >= from.number : number <= from.number),
-    );
-    for (const name of forward ? segments : segments.toReversed()) {
+    for (const name of this.#segmentsFrom(from, forward)) {
       const index = this.#overlaps(name, filter) ? this.#indexOf(name) : null;
       if (index === null) continue;
-      const start = from?.number === name.number ? from.position : forward ? -1 : index.count;
+      const end = forward ? -1 : index.count;
+      const start = from?.number === name.number ? from.position : end;
       const reader = new SegmentReader(this.#directory, name, index);
       try {
         for (const position of positionsFrom(start, forward ? 1 : -1, index))
@@ -206,6 +204,11 @@ export class HistoryReader {
         reader.close();
       }
     }
+  }
+
+  #segmentsFrom(from: Position | null, forward: boolean): readonly SegmentName[] {
+    if (forward) return this.#segments.filter(({ number }) => from === null || number >= from.number);
+    return this.#segments.filter(({ number }) => from === null || number <= from.number).reverse();
   }
 
   #admission(filter: Filter): (index: Index, position: number) => boolean {
