@@ -3,7 +3,7 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, HELP, readConfig } from './cli.ts';
+import { type Config, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -250,11 +250,17 @@ async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
     case 'help':
-      await print(`${HELP}\n`);
+      await print(`${(await import('./config/help.ts')).HELP}\n`);
       return 0;
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
+    case 'list':
+    case 'show':
+    case 'follow':
+    case 'stats':
+    case 'purge':
+      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
     case 'doctor':
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)

@@ -9,6 +9,7 @@ import type { ArgumentsMode } from '../core/identity/arguments.ts';
 import type { SpansMode } from '../core/telemetry/span.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
+import { type Given, stateDirOf } from './history-flags.ts';
 import type { HistoryLimits } from './kinds.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
 
@@ -67,19 +68,20 @@ export interface UiSettings {
   readonly open: boolean;
 }
 
-export function readUiSettings(env: Env, port: string | undefined, open: boolean): UiSettings {
+/** `given`: the flags. */
+export function readUiSettings(env: Env, given: Given): UiSettings {
   return {
-    stateDir: read(env, 'WHODUNIT_STATE_DIR'),
+    stateDir: stateDirOf(env, given),
     health: read(env, 'WHODUNIT_HEALTH_ADDR'),
-    port: portOf(port),
-    open,
+    port: portOf(given.port),
+    open: given['no-open'] !== true,
   };
 }
 
-function portOf(value: string | undefined): number {
-  const port = Number(value ?? 0);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw configError('--port', value ?? '', '0 to 65535', 'Leave it out for a free one.');
+function portOf(given: Given[string] = '0'): number {
+  const text = String(given);
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw configError('--port', text, '0 to 65535', 'Leave it out for a free one.');
 }
 
 /** `file`: the value of --config. */

@@ -2,7 +2,6 @@
 // Reads the history: of a running service, or of one that has ended. It creates and writes no file. core/history/ has the filters; writer.ts
 // writes the history.
 import { statSync } from 'node:fs';
-import { FatalError } from '../../core/errors.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import { type Filter, indexedFilters, matcherOf } from '../../core/history/filter.ts';
 import { Hashes, type Index } from '../../core/history/index-entry.ts';
@@ -13,11 +12,11 @@ import {
   type Statistics,
   type StatisticsOptions,
 } from '../../core/history/statistics.ts';
+import { cursorOf, type Position, positionOf } from './position.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { historyDirectory, listSegments, pathOf, readHeader, readIndex, type SegmentName } from './segments.ts';
+import { unreadable } from './unreadable.ts';
 
-/** The exit code of a command that could not search: as grep's. */
-const EXIT_SEARCH_FAILED = 2;
 /** Indexes that are kept for the next call. */
 const INDEXES_MAX = 64;
 /** Records that an id may fit and that are still shown. */
@@ -37,9 +36,11 @@ export interface Listing {
   readonly next: string | null;
 }
 
-/** A record in the history: the number of its segment, and its position there. */
-interface Position {
-  readonly number: number;
+/** A record with its place. */
+export interface Found {
+  readonly entry: Entry;
+  readonly segment: SegmentName;
+  readonly index: Index;
   readonly position: number;
 }
 
@@ -157,6 +158,16 @@ export class HistoryReader {
       entries,
       cursor: cursorOf({ number: newest?.number ?? 0, position: (index?.count ?? 0) - 1 }),
     };
+  }
+
+  /** All that match, newest first, with their places. */
+  *matching(filter: Filter): Generator<Found> {
+    this.refresh();
+    const matches = matcherOf(filter);
+    for (const { reader, position } of this.#walk(filter, null, false)) {
+      const entry = this.#entry(reader, position);
+      if (entry !== null && matches(entry)) yield { entry, segment: reader.name, index: reader.index, position };
+    }
   }
 
   close(): void {
@@ -277,24 +288,4 @@ function keysOf(index: Index, position: number): Record<Dimension, string> {
     sender: index.name(position, 'sender'),
     user: index.name(position, 'user'),
   };
-}
-
-function cursorOf({ number, position }: Position): string {
-  return `${number}:${position}`;
-}
-
-function positionOf(cursor: string | null): Position | null {
-  const [, number, position] = /^(\d{1,10}):(-1|\d{1,10})$/.exec(cursor ?? '') ?? [];
-  return number === undefined ? null : { number: Number(number), position: Number(position) };
-}
-
-function unreadable(stateDirectory: string, { code = '', path, message }: NodeJS.ErrnoException): FatalError {
-  const at = path ?? historyDirectory(stateDirectory);
-  const why =
-    code === 'ENOENT'
-      ? `There is no history in ${stateDirectory}: start the service, with WHODUNIT_HISTORY not off, or set WHODUNIT_STATE_DIR to its directory.`
-      : code === 'EACCES' || code === 'EPERM'
-        ? `The history in ${stateDirectory} can be read by root and the group of the service: use sudo, or join that group (sudo usermod -aG whodunit "$USER", then log in again).`
-        : `The history ${at} cannot be read (${code || message}): check the disk, and that it is a directory of the service.`;
-  return new FatalError('HISTORY_UNREADABLE', why, EXIT_SEARCH_FAILED);
 }
