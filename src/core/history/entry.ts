@@ -54,6 +54,20 @@ export interface Entry {
 
 export const SHORT_UID_CHARS = 8;
 
+/** The filters by name. A value is a glob; an entry without such a part does not match. */
+export const FILTER_NAMES = [
+  'service',
+  'unit',
+  'container',
+  'cause',
+  'signal',
+  'sender',
+  'user',
+  'executable',
+  'incident',
+] as const;
+export type FilterName = (typeof FILTER_NAMES)[number];
+
 type Bag = Readonly<Record<string, AttributeValue | undefined>>;
 
 /** The registry has these names in a release that reports incidents and requesters. */
@@ -88,7 +102,7 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
     severity: record.severityText ?? 'ERROR',
     body: String(record.body ?? ''),
     process: {
-      name: text(resource[semconv.PROCESS_NAME]) ?? text(resource[semconv.PROCESS_EXECUTABLE_NAME]) ?? '',
+      name: nameOf(resource) ?? '',
       pid: typeof pid === 'number' ? pid : null,
       ...given({ executable }),
     },
@@ -99,7 +113,7 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
       service: serviceOf(resource),
       unit: text(resource[semconv.SYSTEMD_UNIT]),
       container: text(resource[semconv.CONTAINER_NAME]) ?? text(resource[semconv.CONTAINER_ID]),
-      user: text(resource[semconv.PROCESS_OWNER]) ?? text(resource[semconv.PROCESS_USER_ID]),
+      user: userOf(resource),
       signal: text(attributes[semconv.SIGNAL_NAME]),
       exit_code: typeof exitCode === 'number' ? exitCode : undefined,
       incident_id: text(attributes[INCIDENT_ID]),
@@ -110,6 +124,50 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
     delivery,
     record,
   };
+}
+
+/** What the index has of a record. As in the entry, but nothing else of it is read: this happens for each record of a storm. */
+export function factsOf(record: ReadableLogRecord): Facts {
+  const attributes = record.attributes as Bag;
+  const resource = record.resource.attributes as Bag;
+  const pid = attributes[semconv.RESTART_PID] ?? resource[semconv.PROCESS_PID];
+  const executable = text(resource[semconv.PROCESS_EXECUTABLE_PATH]);
+  const [seconds, nanos] = record.hrTime;
+  return {
+    uid: text(attributes[semconv.LOG_RECORD_UID]) ?? '',
+    timeNs: BigInt(seconds) * SECOND_NS + BigInt(nanos),
+    pid: typeof pid === 'number' ? pid : 0,
+    kind: kindOf(record),
+    terminationUid: text(attributes[semconv.TERMINATION_UID]),
+    names: {
+      service: serviceOf(resource),
+      unit: text(resource[semconv.SYSTEMD_UNIT]),
+      container: text(resource[semconv.CONTAINER_ID]),
+      cause: text(attributes[semconv.CAUSE]),
+      signal: text(attributes[semconv.SIGNAL_NAME]),
+      sender: senderOf(attributes),
+      user: userOf(resource),
+      executable: executable?.slice(executable.lastIndexOf('/') + 1) ?? nameOf(resource),
+      incident: text(attributes[INCIDENT_ID]),
+    },
+  };
+}
+
+export interface Facts {
+  readonly uid: string;
+  readonly timeNs: bigint;
+  readonly pid: number;
+  readonly kind: Kind;
+  readonly terminationUid: string | undefined;
+  readonly names: Readonly<Record<FilterName, string | undefined>>;
+}
+
+function nameOf(resource: Bag): string | undefined {
+  return text(resource[semconv.PROCESS_NAME]) ?? text(resource[semconv.PROCESS_EXECUTABLE_NAME]);
+}
+
+function userOf(resource: Bag): string | undefined {
+  return text(resource[semconv.PROCESS_OWNER]) ?? text(resource[semconv.PROCESS_USER_ID]);
 }
 
 function senderOf(attributes: Bag): string | undefined {
@@ -123,7 +181,8 @@ function serviceOf(resource: Bag): string | undefined {
 }
 
 function text(value: AttributeValue | undefined): string | undefined {
-  return value === undefined || value === '' ? undefined : String(value);
+  if (value === undefined || value === '') return undefined;
+  return typeof value === 'string' ? value : String(value);
 }
 
 /** Without the members that have no value. */

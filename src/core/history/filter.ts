@@ -3,21 +3,9 @@
 import { glob } from '../glob.ts';
 import * as semconv from '../telemetry/semconv.ts';
 import { signalName, signalNumber } from '../verdict/signals.ts';
-import { type Entry, type Kind, SHORT_UID_CHARS } from './entry.ts';
+import { type Entry, FILTER_NAMES, type FilterName, type Kind, SHORT_UID_CHARS } from './entry.ts';
 
-/** The filters by name. A value is a glob; an entry without such a part does not match. */
-export const FILTER_NAMES = [
-  'service',
-  'unit',
-  'container',
-  'cause',
-  'signal',
-  'sender',
-  'user',
-  'executable',
-  'incident',
-] as const;
-export type FilterName = (typeof FILTER_NAMES)[number];
+export { FILTER_NAMES, type FilterName } from './entry.ts';
 
 export interface Filter extends Readonly<Partial<Record<FilterName, string>>> {
   /** ns since 1970; this and later ones. */
@@ -82,24 +70,6 @@ export function matcherOf(filter: Filter): (entry: Entry) => boolean {
 function signalOf(text: string): string {
   const number = signalNumber(text);
   return number === null ? text : signalName(number);
-}
-
-/** The value that the index has of an entry: a record whose value is another cannot match a filter without wildcards. */
-export function indexedValueOf(entry: Entry, name: FilterName): string | undefined {
-  switch (name) {
-    case 'executable':
-      return entry.process.executable?.split('/').at(-1) ?? entry.process.name;
-    case 'container':
-      return textOf(entry.resource[semconv.CONTAINER_ID]);
-    case 'incident':
-    case 'service':
-    case 'unit':
-    case 'cause':
-    case 'signal':
-    case 'sender':
-    case 'user':
-      return entry[name === 'incident' ? 'incident_id' : name];
-  }
 }
 
 /** The filters that the index can decide before a record is read: the value that it must have. */

@@ -2,8 +2,7 @@
 // The index of one file of the history: a header, and an entry of fixed size for each record, so that a reader finds records by time, uid, pid
 // and names without parsing them. Pure: bytes ↔ values. io/history/ reads and writes the files.
 import { hash } from 'node:crypto';
-import { type Entry, KINDS, type Kind } from './entry.ts';
-import { FILTER_NAMES, type FilterName, indexedValueOf } from './filter.ts';
+import { type Facts, FILTER_NAMES, type FilterName, KINDS, type Kind } from './entry.ts';
 
 /** A reader refuses an index of a later version. */
 export const INDEX_VERSION = 1;
@@ -27,11 +26,13 @@ const AT = {
 const UID_BYTES = 16;
 const HASH_BYTES = 8;
 
+export const OPEN_NS = 2n ** 64n - 1n;
+
 export interface IndexHeader {
   readonly version: number;
   /** The id of the first record in the queue; those of the others follow. 0: the records were not to be sent. */
   readonly firstQueueId: number;
-  /** The times of the records lie between these, ns since 1970. */
+  /** The times of the records lie between these, ns since 1970. While it is written, or if its writer was killed, 0 and OPEN_NS. */
   readonly minNs: bigint;
   readonly maxNs: bigint;
 }
@@ -78,19 +79,20 @@ export interface Place {
 }
 
 /** Writes the entry of a record into `to`, at `at`. */
-export function encodeEntry(to: Buffer, at: number, entry: Entry, place: Place, hashes: Hashes): void {
-  to.writeBigUInt64LE(entry.time_ns, at + AT.timeNs);
+export function encodeEntry(to: Buffer, at: number, facts: Facts, place: Place, hashes: Hashes): void {
+  to.writeBigUInt64LE(facts.timeNs, at + AT.timeNs);
   to.writeUInt32LE(place.offset, at + AT.offset);
   to.writeUInt32LE(place.bytes, at + AT.bytes);
-  to.write(entry.uid.replaceAll('-', ''), at + AT.uid, UID_BYTES, 'hex');
-  to.writeUInt32LE(entry.process.pid ?? 0, at + AT.pid);
+  to.write(facts.uid.replaceAll('-', ''), at + AT.uid, UID_BYTES, 'hex');
+  to.writeUInt32LE(facts.pid, at + AT.pid);
   to.writeUInt32LE(place.crc, at + AT.crc);
-  to.writeUInt8(KINDS.indexOf(entry.kind) + 1, at + AT.kind);
-  hashes.of(place.origin).copy(to, at + AT.origin);
-  if (entry.termination_uid !== undefined) hashes.of(entry.termination_uid).copy(to, at + AT.terminationUid);
-  for (const [index, name] of FILTER_NAMES.entries()) {
-    const value = indexedValueOf(entry, name);
-    if (value !== undefined) hashes.of(value).copy(to, at + AT.names + index * HASH_BYTES);
+  to.writeUInt8(KINDS.indexOf(facts.kind) + 1, at + AT.kind);
+  to.set(hashes.of(place.origin), at + AT.origin);
+  // Not remembered: each is another one.
+  if (facts.terminationUid !== undefined) to.set(hashOf(facts.terminationUid), at + AT.terminationUid);
+  for (let index = 0; index < FILTER_NAMES.length; index += 1) {
+    const value = facts.names[FILTER_NAMES[index] as FilterName];
+    if (value !== undefined) to.set(hashes.of(value), at + AT.names + index * HASH_BYTES);
   }
 }
 
@@ -186,6 +188,10 @@ export const OFFSET_AT = AT.offset;
 const NO_HASH = '\0'.repeat(HASH_BYTES);
 const KNOWN_MAX = 4_096;
 
+function hashOf(value: string): Buffer {
+  return Buffer.from(hash('sha256', value, 'buffer').subarray(0, HASH_BYTES));
+}
+
 /** Hashes of names. Cryptographic, so that no process can choose a name that counts as another's. */
 export class Hashes {
   readonly #known = new Map<string, Buffer>();
@@ -194,7 +200,7 @@ export class Hashes {
     const known = this.#known.get(value);
     if (known !== undefined) return known;
     if (this.#known.size >= KNOWN_MAX) this.#known.clear();
-    const hashed = Buffer.from(hash('sha256', value, 'buffer').subarray(0, HASH_BYTES));
+    const hashed = hashOf(value);
     this.#known.set(value, hashed);
     return hashed;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The segments of the history as its writer knows them: what they hold, which of them are too old or too many, and which has a record of the
 // queue. Every method throws the error of the file system.
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { HistoryLimits } from '../../config/kinds.ts';
-import { ENTRY_BYTES, INDEX_VERSION } from '../../core/history/index-entry.ts';
+import { ENTRY_BYTES, INDEX_VERSION, OPEN_NS } from '../../core/history/index-entry.ts';
 import { type Held, surplusOf } from '../../core/history/retention.ts';
 import { copyWithout, removeSegment } from './segment-writer.ts';
 import {
@@ -51,8 +51,7 @@ export class SegmentSet {
   constructor(directory: string, limits: HistoryLimits) {
     this.#directory = directory;
     this.#limits = limits;
-    for (const path of [dirname(directory), directory])
-      if (mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }) !== undefined) chmodSync(path, DIRECTORY_MODE);
+    makeDirectory(directory);
     const { segments, replaced } = listSegments(directory);
     for (const name of replaced) removeSegment(directory, name);
     this.#segments = segments.map((name) => this.#segmentOf(name));
@@ -162,13 +161,28 @@ export class SegmentSet {
   #segmentOf(name: SegmentName): Segment {
     const files = PARTS.map((part) => statSync(pathOf(this.#directory, name, part), { throwIfNoEntry: false }));
     const header = readHeader(this.#directory, name);
-    if (header === null || header.version > INDEX_VERSION) {
-      // It stays until it is old: the release that wrote it may come back.
-      const changedMs = Math.max(...files.map((file) => file?.mtimeMs ?? 0));
-      return { name, firstQueueId: 0, count: 0, bytes: 0, maxNs: BigInt(Math.floor(changedMs)) * MS, held: new Map() };
-    }
+    const changedMs = Math.max(...files.map((file) => file?.mtimeMs ?? 0));
+    const changedNs = BigInt(Math.floor(changedMs)) * MS;
+    // It stays until it is old: the release that wrote it may come back.
+    if (header === null || header.version > INDEX_VERSION)
+      return { name, firstQueueId: 0, count: 0, bytes: 0, maxNs: changedNs, held: new Map() };
     const bytes = files.reduce((sum, file) => sum + (file?.size ?? 0), 0);
-    const { firstQueueId, maxNs } = header;
+    const { firstQueueId } = header;
+    const maxNs = header.maxNs === OPEN_NS ? changedNs : header.maxNs;
     return { name, firstQueueId, count: countOf(this.#directory, name), bytes, maxNs };
+  }
+}
+
+/** Not with `recursive`: below /proc, that never returns. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+    chmodSync(path, DIRECTORY_MODE); // whatever the umask is
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    makeDirectory(dirname(path));
+    makeDirectory(path);
   }
 }

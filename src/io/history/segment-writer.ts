@@ -3,7 +3,7 @@
 // what is complete. writer.ts decides which.
 import { closeSync, constants, copyFileSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { type Entry, entryOf } from '../../core/history/entry.ts';
+import { factsOf } from '../../core/history/entry.ts';
 import {
   ENTRY_BYTES,
   encodeEntry,
@@ -12,6 +12,7 @@ import {
   type Index,
   KIND_AT,
   OFFSET_AT,
+  OPEN_NS,
 } from '../../core/history/index-entry.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
 import { FILE_MODE, openToRead, PARTS, pathOf, type SegmentName } from './segments.ts';
@@ -45,7 +46,7 @@ export class SegmentWriter {
       closeSync(this.#records);
       throw error;
     }
-    this.#writeHeader();
+    this.#writeHeader(0n, OPEN_NS);
   }
 
   get count(): number {
@@ -66,34 +67,32 @@ export class SegmentWriter {
     const lines: Uint8Array[] = [];
     let offset = this.#recordBytes;
     for (const [position, { origin, record }] of items.entries()) {
-      const entry = entryOf(readRecord(record), { state: 'none' });
+      const facts = factsOf(readRecord(record));
       const place = { origin, offset, bytes: record.length, crc: crc32(record) };
-      encodeEntry(index, position * ENTRY_BYTES, entry, place, hashes);
+      encodeEntry(index, position * ENTRY_BYTES, facts, place, hashes);
       lines.push(record, LINE_END);
       offset += record.length + LINE_END.length;
-      this.#extend(entry);
+      if (this.#minNs === 0n || facts.timeNs < this.#minNs) this.#minNs = facts.timeNs;
+      if (facts.timeNs > this.#maxNs) this.#maxNs = facts.timeNs;
     }
     writeAll(this.#records, Buffer.concat(lines), this.#recordBytes);
-    // Before the entries: a reader that sees them trusts these times.
-    this.#writeHeader();
     writeAll(this.#index, index, (this.#count + 1) * ENTRY_BYTES);
     this.#recordBytes = offset;
     this.#count += items.length;
   }
 
+  /** Throws the error of the file system. The files are closed all the same. */
   close(): void {
-    closeSync(this.#records);
-    closeSync(this.#index);
+    try {
+      this.#writeHeader(this.#minNs, this.#maxNs);
+    } finally {
+      closeSync(this.#records);
+      closeSync(this.#index);
+    }
   }
 
-  #extend({ time_ns: timeNs }: Entry): void {
-    if (this.#minNs === 0n || timeNs < this.#minNs) this.#minNs = timeNs;
-    if (timeNs > this.#maxNs) this.#maxNs = timeNs;
-  }
-
-  #writeHeader(): void {
-    const { firstQueueId } = this;
-    writeAll(this.#index, encodeHeader({ firstQueueId, minNs: this.#minNs, maxNs: this.#maxNs }), 0);
+  #writeHeader(minNs: bigint, maxNs: bigint): void {
+    writeAll(this.#index, encodeHeader({ firstQueueId: this.firstQueueId, minNs, maxNs }), 0);
   }
 }
 

@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import type { HistoryLimits } from '../../config/kinds.ts';
 import { ENTRY_BYTES, Hashes } from '../../core/history/index-entry.ts';
 import type { HistorySnapshot } from '../../core/status.ts';
+import { readRecord } from '../../core/telemetry/stored.ts';
 import type { Log } from '../log.ts';
 import type { Row } from '../queue/tables.ts';
 import type { Answer } from './segment-reader.ts';
@@ -107,7 +108,7 @@ export class History {
 
   /** Adds records that the previous run stored in the queue before it was killed. `rows`: by their ids. */
   catchUp(rows: readonly Row[]): void {
-    for (const { id, origin, record } of rows) this.append([{ uid: '', origin, record }], id);
+    for (const { id, origin, record } of rows) if (isRecord(record)) this.append([{ uid: '', origin, record }], id);
   }
 
   settled({ ids, state, reason }: Settled): void {
@@ -126,7 +127,7 @@ export class History {
   close(): void {
     clearInterval(this.#expiry);
     if (this.#unsynced !== null) clearTimeout(this.#unsynced);
-    this.#closeCurrent();
+    this.#attempt(() => this.#closeCurrent());
   }
 
   /** False: the file system refused; the reason is logged. */
@@ -138,7 +139,7 @@ export class History {
       this.#failed(error as NodeJS.ErrnoException);
       return false;
     }
-    if (this.#error !== null) this.#options.log.reset('history');
+    if (this.#error !== null) this.#options.log.line(`The history ${this.#directory} is kept again.`);
     this.#error = null;
     return true;
   }
@@ -196,8 +197,9 @@ export class History {
   }
 
   #closeCurrent(): void {
-    this.#current?.writer.close();
+    const current = this.#current;
     this.#current = null;
+    current?.writer.close();
   }
 
   #expire(): void {
@@ -216,12 +218,17 @@ export class History {
   #failed(error: NodeJS.ErrnoException): void {
     if (error.code === undefined) throw error;
     this.#retryMs = performance.now() + RETRY_MS;
-    this.#closeCurrent();
+    try {
+      this.#closeCurrent();
+    } catch {
+      // The disk fails, as was reported.
+    }
     // The directory may have been replaced.
     this.#segments = null;
     const { what, remedy } = diagnose(error);
-    this.#error = `The history ${this.#directory} ${what}: ${remedy}. Until then, records are not kept in it; they are sent or printed all the same.`;
-    this.#options.log.rateLimited('history', this.#error);
+    const message = `The history ${this.#directory} ${what}: ${remedy}. Until then, records are not kept in it; they are sent or printed all the same.`;
+    if (message !== this.#error) this.#options.log.line(message);
+    this.#error = message;
   }
 
   /** Writes the last records through to the disk, without waiting. A failure costs them only if the power fails, too. */
@@ -235,6 +242,16 @@ export class History {
         // The segment was removed or copied, or the disk fails: the next write reports that.
       }
     }
+  }
+}
+
+/** Rows of the queue may be damaged. */
+function isRecord(bytes: Uint8Array): boolean {
+  try {
+    readRecord(bytes);
+    return true;
+  } catch {
+    return false;
   }
 }
 
