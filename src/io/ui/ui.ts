@@ -13,7 +13,8 @@ import { servePage } from './server.ts';
 export async function ui({ stateDir, health, port, open }: UiSettings, stop: AbortSignal): Promise<number> {
   const history = opener(stateDir);
   const serving = await servePage({ history, health: () => watcherHealth(health) }, port);
-  await print(`${serving.link()}\n\nOpen this link; it works once. Enter prints another one, Ctrl-C ends it.\n`);
+  const more = process.stdin.isTTY ? ' Enter prints another one,' : '';
+  await print(`${serving.link()}\n\nOpen this link; it works once.${more} Ctrl-C ends it.\n`);
   process.stdin.on('data', () => void print(`${serving.link()}\n`)).on('error', () => {});
   let opened: Opened | null = null;
   if (open && hasDesktop(process.env, process.getuid?.())) opened = openBrowser(serving.link(), process.env);
