@@ -16,7 +16,6 @@ export interface Served {
   readonly program: Program;
   /** The link that was printed. */
   readonly link: string;
-  readonly origin: string;
   readonly stop: () => Promise<unknown>;
 }
 
@@ -38,7 +37,7 @@ export async function serve(stateDirectory: string, health = 'off'): Promise<Ser
     },
     program.output,
   );
-  return { program, link, origin: new URL(link).origin, stop: program.stop };
+  return { program, link, stop: program.stop };
 }
 
 export const LINK = /http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]+/g;
@@ -64,6 +63,10 @@ export interface VisitOptions {
 
 /** Opens the page, and waits until the list is shown. */
 export async function visit(browser: Browser, served: Served, options: VisitOptions = {}): Promise<Visit> {
+  return visitLink(browser, await anotherLink(served), options);
+}
+
+export async function visitLink(browser: Browser, link: string, options: VisitOptions = {}): Promise<Visit> {
   const { width = 1280, height = 860, dark = false } = options;
   const context = await browser.newContext({
     viewport: { width, height },
@@ -80,13 +83,13 @@ export async function visit(browser: Browser, served: Served, options: VisitOpti
   });
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
   page.on('request', (request) => {
-    if (!request.url().startsWith(`${served.origin}/`)) faults.push(`request: ${request.url()}`);
+    if (!request.url().startsWith(`${new URL(link).origin}/`)) faults.push(`request: ${request.url()}`);
   });
   page.on('response', (response) => {
     if (response.status() >= 400)
       faults.push(`${response.status()}: ${response.url()} ${JSON.stringify(response.request().headers())}`);
   });
-  await page.goto(await anotherLink(served));
+  await page.goto(link);
   await shown(page);
   return { page, faults };
 }
