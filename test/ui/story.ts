@@ -20,6 +20,9 @@ import {
 } from '../support/deadly.ts';
 
 const MINUTE_MS = 60_000;
+/** Since the machine was started. */
+const UP_MS = 40 * 86_400_000;
+const RAN_LONGER_MS = 7 * MINUTE_MS;
 
 /** One state for all records, so that repeated terminations are counted. */
 export class Day {
@@ -31,15 +34,23 @@ export class Day {
     this.#nowMs = nowMs;
   }
 
-  /** The record of a termination so many minutes ago. */
+  /** The record of a termination so many minutes ago. Each process ran for longer than the one before. */
   record(minutesAgo: number, death: Death, more: Readonly<Record<string, unknown>> = {}): ReadableLogRecord {
     this.#count += 1;
     const endedNs = BigInt(Math.round(this.#nowMs - minutesAgo * MINUTE_MS)) * 1_000_000n;
-    const startNs = death.process.start_boottime_ns + BigInt(this.#count);
+    const bootNs = BigInt(this.#nowMs - UP_MS) * 1_000_000n;
+    const laterNs = endedNs - bootNs - END;
+    const later = <T extends { readonly time_ns: bigint }>(at: T | null): T | null =>
+      at && { ...at, time_ns: at.time_ns + laterNs };
+    const startNs = death.process.start_boottime_ns + laterNs - BigInt(this.#count * RAN_LONGER_MS) * 1_000_000n;
     const placed: Death = {
       ...death,
-      clock_offset_ns: endedNs - END,
+      time_ns: END + laterNs,
+      clock_offset_ns: bootNs,
       process: { ...death.process, start_boottime_ns: startNs },
+      signal: later(death.signal),
+      fault: later(death.fault),
+      oom: later(death.oom),
     };
     const conclusion = conclude(placed, { ...this.#state, observedNs: endedNs, nowMs: Number(endedNs / 1_000_000n) });
     if (conclusion.kind !== 'new' || conclusion.record === null) throw new Error('no record');
@@ -49,7 +60,10 @@ export class Day {
 }
 
 function service(name: string, changes: Partial<Victim> = {}): Victim {
+  const { pid = 4242 } = changes;
   return victim({
+    vpid: pid,
+    tid: pid,
     comm: name,
     thread_comm: name,
     exe: `/usr/bin/${name}`,
@@ -102,7 +116,13 @@ export function story(nowMs = Date.now()): ReadableLogRecord[] {
   for (const [index, name] of ['cart', 'search', 'prices', 'images'].entries())
     add(150 - index / 60, killedBy(15, dockerStop(name, 9100 + index)), { 'whodunit.incident.id': INCIDENT });
   add(95, outOfMemory());
-  add(60, killedBy(6, { process: service('search'), signal: signal(6, { sender: itself({ comm: 'search' }) }) }));
+  add(
+    60,
+    killedBy(6, {
+      process: service('search'),
+      signal: signal(6, { sender: itself({ comm: 'search' }), siginfo_pid: 4242 }),
+    }),
+  );
   for (let at = 9; at >= 1; at -= 1) add(at, crashed(5200 + at), CRASH);
   add(0.4, killedBy(9, { process: service('nginx', { pid: 4242 }), signal: sentBy(9, {}, 812, 1000) }));
   const day = new Day(nowMs);
@@ -115,7 +135,7 @@ function crashed(pid: number): Death {
   return killedBy(11, {
     process: service('checkout', { pid }),
     signal: null,
-    fault: fault(11, 1, { address: '0x18' }),
+    fault: fault(11, 1, { address: '0x18', tid: pid }),
   });
 }
 
