@@ -26,6 +26,9 @@ export async function buildPage(): Promise<void> {
   for (const name of ['index.html', 'icon.svg']) copyFileSync(join(FROM, name), join(TO, name));
 }
 
+/** As a program: where nothing else of this is built (images/service.Dockerfile). */
+if (import.meta.main) await buildPage();
+
 export function pageFiles(): { readonly name: string; readonly bytes: number }[] {
   return readdirSync(TO).map((name) => ({ name, bytes: statSync(join(TO, name)).size }));
 }

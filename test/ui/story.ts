@@ -35,14 +35,19 @@ export class Day {
   }
 
   /** The record of a termination so many minutes ago. Each process ran for longer than the one before. */
-  record(minutesAgo: number, death: Death, more: Readonly<Record<string, unknown>> = {}): ReadableLogRecord {
+  record(
+    minutesAgo: number,
+    death: Death,
+    more: Readonly<Record<string, unknown>> = {},
+    ranMs = this.#count * RAN_LONGER_MS,
+  ): ReadableLogRecord {
     this.#count += 1;
     const endedNs = BigInt(Math.round(this.#nowMs - minutesAgo * MINUTE_MS)) * 1_000_000n;
     const bootNs = BigInt(this.#nowMs - UP_MS) * 1_000_000n;
     const laterNs = endedNs - bootNs - END;
     const later = <T extends { readonly time_ns: bigint }>(at: T | null): T | null =>
       at && { ...at, time_ns: at.time_ns + laterNs };
-    const startNs = death.process.start_boottime_ns + laterNs - BigInt(this.#count * RAN_LONGER_MS) * 1_000_000n;
+    const startNs = death.process.start_boottime_ns + laterNs - BigInt(ranMs) * 1_000_000n;
     const placed: Death = {
       ...death,
       time_ns: END + laterNs,
@@ -107,7 +112,7 @@ const CRASH = {
 
 /** Oldest first. */
 export function story(nowMs = Date.now()): ReadableLogRecord[] {
-  const items: [minutesAgo: number, death: Death, more?: Readonly<Record<string, unknown>>][] = [];
+  const items: [minutesAgo: number, death: Death, more?: Readonly<Record<string, unknown>>, ranMs?: number][] = [];
   const add = (...item: (typeof items)[number]) => items.push(item);
   for (let at = 340; at > 20; at -= 19) add(at, exitedWith(1, { process: service('mailer', { pid: 7000 + at }) }));
   for (let at = 300; at > 30; at -= 27)
@@ -123,7 +128,7 @@ export function story(nowMs = Date.now()): ReadableLogRecord[] {
       signal: signal(6, { sender: itself({ comm: 'search' }), siginfo_pid: 4242 }),
     }),
   );
-  for (let at = 9; at >= 1; at -= 1) add(at, crashed(5200 + at), CRASH);
+  for (let at = 9; at >= 1; at -= 1) add(at, crashed(5200 + at), CRASH, 47_000 + at);
   add(0.4, killedBy(9, { process: service('nginx', { pid: 4242 }), signal: sentBy(9, {}, 812, 1000) }));
   const day = new Day(nowMs);
   return items.sort(([a], [b]) => b - a).map((item) => day.record(...item));
