@@ -12,6 +12,8 @@ import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { exceeded } from './core/words/shares.ts';
+import type { DockerContainers } from './io/docker/containers.ts';
+import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
 import type { History, HistoryItem } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
@@ -26,7 +28,7 @@ import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { readRules, rereadRules, rulesInWords } from './io/rules.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
@@ -62,7 +64,8 @@ interface Running {
 }
 
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
-  const host = hostReader();
+  const containers = await followContainers(config.dockerSocket, log, stop.signal);
+  const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
@@ -79,7 +82,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, history, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -169,6 +172,7 @@ async function shutDown({ config, queue, history, printer, exporters, health, sy
 
 interface Stages {
   readonly loader: LoaderReader;
+  readonly containers: DockerContainers | null;
   readonly queue: Queue | null;
   readonly history: History | null;
   readonly printer: Printer | null;
@@ -181,6 +185,7 @@ interface Stages {
 
 function snapshotter({
   loader,
+  containers,
   queue,
   history,
   printer,
@@ -206,6 +211,7 @@ function snapshotter({
       host().userNames,
     ),
     loader: loader.snapshot(),
+    containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
     history: history?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
@@ -265,12 +271,9 @@ async function main(): Promise<number> {
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
         : (await import('./doctor.ts')).doctor(config, log);
-    case 'rules': {
-      const rules = readRules(config.rules);
-      const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);
-      await print(text);
+    case 'rules':
+      await print(await rulesInWords(config));
       return 0;
-    }
     case 'ui':
       return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
     case 'explain':

@@ -156,17 +156,26 @@ export class Index {
     return this.#hash(entryAt(position) + AT.names + FILTER_NAMES.indexOf(name) * HASH_BYTES);
   }
 
-  origin(position: number): string {
-    return this.#hash(entryAt(position) + AT.origin);
+  /** Whether it has this name. */
+  hasName(position: number, name: FilterName, hashed: Buffer): boolean {
+    return this.#isHash(entryAt(position) + AT.names + FILTER_NAMES.indexOf(name) * HASH_BYTES, hashed);
   }
 
-  terminationUid(position: number): string {
-    return this.#hash(entryAt(position) + AT.terminationUid);
+  isRestartOf(position: number, hashed: Buffer): boolean {
+    return this.#isHash(entryAt(position) + AT.terminationUid, hashed);
+  }
+
+  origin(position: number): string {
+    return this.#hash(entryAt(position) + AT.origin);
   }
 
   /** The bytes of the entries, for a copy of the file. */
   slice(position: number): Buffer {
     return this.#bytes.subarray(entryAt(position), entryAt(position + 1));
+  }
+
+  #isHash(at: number, hashed: Buffer): boolean {
+    return this.#bytes[at] === hashed[0] && this.#bytes.compare(hashed, 0, HASH_BYTES, at, at + HASH_BYTES) === 0;
   }
 
   #hash(at: number): string {

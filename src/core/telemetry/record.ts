@@ -11,7 +11,7 @@ import type { Memory } from '../identity/memory.ts';
 import type { Role } from '../identity/role.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
-import type { Cause, Verdict } from '../verdict/verdict.ts';
+import type { Cause, Stop, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
@@ -124,6 +124,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...senderAttributes(identities.sender),
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
+    ...stopAttributes(verdict.stop, identities.stopper),
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
@@ -157,7 +158,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
 
 function senderAttributes(sender: Identity | null): Pair[] {
   if (sender === null) return [];
-  const { placement, user, realUser, loginUser, ancestors } = sender;
+  const { placement, container, user, realUser, loginUser, ancestors } = sender;
   return [
     [semconv.SENDER_PID, sender.pid],
     [semconv.SENDER_NAME, sender.name],
@@ -175,6 +176,8 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
     [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
     [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
+    [semconv.SENDER_CONTAINER_NAME, container?.name],
+    [semconv.SENDER_CONTAINER_HOSTNAME, container?.hostname],
     [semconv.SENDER_CONTAINER_ID, placement.containerId],
     [semconv.SENDER_K8S_POD_UID, placement.podUid],
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
@@ -191,6 +194,22 @@ function triggerAttributes(trigger: Identity | null): Pair[] {
     [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
     [semconv.TRIGGER_USER_ID, trigger.user.uid],
     [semconv.TRIGGER_USER_NAME, trigger.user.name],
+  ];
+}
+
+function stopAttributes(stop: Stop | null, sender: Identity | null): Pair[] {
+  if (stop === null) return [];
+  return [
+    [semconv.STOP_SIGNAL_NAME, signalName(stop.signo)],
+    [semconv.STOP_TIME, isoTime(stop.sinceNs)],
+    [semconv.STOP_DURATION, seconds(stop.lastedNs)],
+    [semconv.STOP_CONTINUED, stop.continued],
+    [semconv.STOP_SENDER_KIND, stop.senderKind],
+    [semconv.STOP_SENDER_PID, sender?.pid],
+    [semconv.STOP_SENDER_NAME, sender?.name],
+    [semconv.STOP_SENDER_COMMAND_LINE, sender?.arguments.shown?.join(' ').trim()],
+    [semconv.STOP_SENDER_USER_ID, sender?.user.uid],
+    [semconv.STOP_SENDER_USER_NAME, sender?.user.name],
   ];
 }
 

@@ -54,6 +54,10 @@ export const PROCESS_USER_ID = 'process.user.id';
 export const PROCESS_LINUX_CGROUP = 'process.linux.cgroup';
 export const CONTAINER_ID = 'container.id';
 export const CONTAINER_NAME = 'container.name';
+export const CONTAINER_IMAGE_NAME = 'container.image.name';
+export const CONTAINER_IMAGE_TAGS = 'container.image.tags';
+/** A prefix: a dot and the rest of the key follow. */
+export const CONTAINER_LABEL = 'container.label';
 export const K8S_CLUSTER_NAME = 'k8s.cluster.name';
 export const K8S_POD_UID = 'k8s.pod.uid';
 export const HOST_ID = 'host.id';
@@ -92,6 +96,16 @@ export const TRIGGER_COMMAND_LINE = 'whodunit.trigger.command_line';
 export const TRIGGER_USER_ID = 'whodunit.trigger.user.id';
 export const TRIGGER_USER_NAME = 'whodunit.trigger.user.name';
 export const TRIGGER_TERMINATION_UID = 'whodunit.trigger.termination.uid';
+export const STOP_SIGNAL_NAME = 'whodunit.stop.signal.name';
+export const STOP_TIME = 'whodunit.stop.time';
+export const STOP_DURATION = 'whodunit.stop.duration';
+export const STOP_CONTINUED = 'whodunit.stop.continued';
+export const STOP_SENDER_KIND = 'whodunit.stop.sender.kind';
+export const STOP_SENDER_PID = 'whodunit.stop.sender.pid';
+export const STOP_SENDER_NAME = 'whodunit.stop.sender.name';
+export const STOP_SENDER_COMMAND_LINE = 'whodunit.stop.sender.command_line';
+export const STOP_SENDER_USER_ID = 'whodunit.stop.sender.user.id';
+export const STOP_SENDER_USER_NAME = 'whodunit.stop.sender.user.name';
 export const SENDER_PID = 'whodunit.sender.pid';
 export const SENDER_NAME = 'whodunit.sender.name';
 export const SENDER_TITLE = 'whodunit.sender.title';
@@ -107,10 +121,13 @@ export const SENDER_LOGIN_USER_ID = 'whodunit.sender.login_user.id';
 export const SENDER_LOGIN_USER_NAME = 'whodunit.sender.login_user.name';
 export const SENDER_FOREIGN_ROOT = 'whodunit.sender.foreign_root';
 export const SENDER_EXECUTABLE_STATE = 'whodunit.sender.executable.state';
+export const SENDER_CONTAINER_NAME = 'whodunit.sender.container.name';
+export const SENDER_CONTAINER_HOSTNAME = 'whodunit.sender.container.hostname';
 export const SENDER_CONTAINER_ID = 'whodunit.sender.container.id';
 export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
 export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
 export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
+export const CONTAINER_HOSTNAME = 'whodunit.container.hostname';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
 export const MACHINE_MEMORY_TOTAL = 'whodunit.machine.memory.total';
 export const MACHINE_MEMORY_AVAILABLE = 'whodunit.machine.memory.available';
@@ -258,6 +275,8 @@ export const IDENTITY_SOURCE_VALUES = [
   'systemd_unit',
   'user_unit',
   'container',
+  'compose',
+  'container_hostname',
   'executable',
 ] as const;
 export type IdentitySourceValue = (typeof IDENTITY_SOURCE_VALUES)[number];

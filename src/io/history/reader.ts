@@ -21,6 +21,8 @@ import { unreadable } from './unreadable.ts';
 const INDEXES_MAX = 64;
 /** Records that an id may fit and that are still shown. */
 const CANDIDATES_MAX = 10;
+/** Restarts are reported for a minute; the service may read them later. */
+const RESTARTED_WITHIN_NS = 120_000_000_000n;
 
 export interface Page {
   readonly limit: number;
@@ -115,9 +117,10 @@ export class HistoryReader {
   }
 
   /** The restart that followed a termination. null: there was none. */
-  restartOf(uid: string): Entry | null {
-    const key = this.#hashes.key(uid);
-    return this.#select((index, position) => index.terminationUid(position) === key, 1)[0] ?? null;
+  restartOf({ id, time_ns: sinceNs }: Pick<Entry, 'id' | 'time_ns'>): Entry | null {
+    const hashed = this.#hashes.of(id);
+    const filter = { sinceNs, untilNs: sinceNs + RESTARTED_WITHIN_NS };
+    return this.#select((index, position) => index.isRestartOf(position, hashed), 1, filter)[0] ?? null;
   }
 
   /** Counts without reading the records, but for one of each name; all of them if the filter needs it. */
@@ -183,10 +186,10 @@ export class HistoryReader {
     }
   }
 
-  #select(wanted: (index: Index, position: number) => boolean, limit: number): Entry[] {
+  #select(wanted: (index: Index, position: number) => boolean, limit: number, filter: Filter = {}): Entry[] {
     this.refresh();
     const found: Entry[] = [];
-    for (const { reader, position } of this.#walk({}, null, false)) {
+    for (const { reader, position } of this.#walk(filter, null, false)) {
       if (!wanted(reader.index, position)) continue;
       const entry = this.#entry(reader, position);
       if (entry !== null) found.push(entry);
@@ -224,12 +227,12 @@ export class HistoryReader {
 
   #admission(filter: Filter): (index: Index, position: number) => boolean {
     const { sinceNs, untilNs, kind } = filter;
-    const keys = indexedFilters(filter).map(([name, value]) => [name, this.#hashes.key(value)] as const);
+    const keys = indexedFilters(filter).map(([name, value]) => [name, this.#hashes.of(value)] as const);
     return (index, position) => {
       if (kind !== undefined && index.kind(position) !== kind) return false;
       if (sinceNs !== undefined && index.timeNs(position) < sinceNs) return false;
       if (untilNs !== undefined && index.timeNs(position) >= untilNs) return false;
-      return keys.every(([name, key]) => index.name(position, name) === key);
+      return keys.every(([name, hashed]) => index.hasName(position, name, hashed));
     };
   }
 

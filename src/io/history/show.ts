@@ -41,7 +41,7 @@ export function relatedTo(reader: HistoryReader, entry: Entry): Related {
       ? []
       : reader.list({ service, untilNs, kind: 'termination' }, { limit: EARLIER_MAX }).entries;
   return {
-    restart: entry.kind === 'termination' ? reader.restartOf(entry.id) : null,
+    restart: entry.kind === 'termination' ? reader.restartOf(entry) : null,
     members: others(members),
     earlier: others(earlier),
   };

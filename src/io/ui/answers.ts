@@ -71,8 +71,9 @@ export function detailAnswer(history: History, id: string): DetailAnswer | null 
 }
 
 /** The restart of a termination, or the termination before a restart. */
-function restartsOf(history: History, { uid, termination_uid: before }: Entry): readonly Entry[] {
-  const found = before === undefined ? history.restartOf(uid) : history.get(before);
+function restartsOf(history: History, entry: Entry): readonly Entry[] {
+  const { termination_uid: before } = entry;
+  const found = before === undefined ? history.restartOf(entry) : history.get(before);
   return found === null ? [] : [found];
 }
 
