@@ -18,18 +18,18 @@ export interface Link {
 
 export type Chain = readonly Link[];
 
-/** A process that asked, of other helpers of the record: the names of its attributes begin like this. */
-const REQUESTER = 'whodunit.requester';
-
 export function chainOf(attributes: Attributes, resource: Attributes, kind: string): Chain {
   if (kind !== 'termination') return [];
   return [...requester(attributes), ...sender(attributes), victim(attributes, resource)];
 }
 
 function requester(attributes: Attributes): Link[] {
-  const name = textOf(attributes[`${REQUESTER}.name`]);
+  const name = textOf(attributes[semconv.REQUESTER_NAME]);
   if (name === null) return [];
-  return [{ role: 'requester', ...actor(attributes, REQUESTER, name), act: 'asked' }];
+  const link = actor(attributes, 'whodunit.requester', name);
+  // Behind sudo, the user is root; the person is who called it.
+  const person = attributes[semconv.REQUESTER_SUDO_USER] ?? attributes[semconv.REQUESTER_LOGIN_USER_NAME];
+  return [{ role: 'requester', ...link, user: textOf(person) ?? link.user, act: 'asked' }];
 }
 
 function sender(attributes: Attributes): Link[] {
