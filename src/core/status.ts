@@ -4,6 +4,7 @@ import { type Counters, lostIn } from './counters.ts';
 import type { ExportState, LogsState, MetricsState, TracesState, WaitingRecord } from './delivery/export-state.ts';
 import { describeFailure } from './delivery/outcome.ts';
 import { withoutCredentials } from './delivery/target.ts';
+import { type HistorySnapshot, historyStatus } from './history/status.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
@@ -31,18 +32,6 @@ export interface QueueSnapshot {
   /** Termination time of the oldest queued record, ms since 1970. null: the queue is empty. */
   readonly oldestMs: number | null;
   /** Why the queue cannot be written. null: it can. */
-  readonly error: string | null;
-}
-
-/** The records that stay on this machine. */
-export interface HistorySnapshot {
-  readonly path: string;
-  readonly records: number;
-  readonly bytes: number;
-  readonly bytesMax: number;
-  /** Records that the disk did not take, since the service started. */
-  readonly missed: number;
-  /** Why it cannot be written. null: it can. */
   readonly error: string | null;
 }
 
@@ -165,7 +154,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     metric_overflows: exports.metrics?.overflows ?? 0,
     limits: snapshot.exceeded.map(exceededStatus),
     queue: queueOf(snapshot, rejections, nowMs),
-    history: historyOf(snapshot.history),
+    history: historyStatus(snapshot.history),
     stdout: stdoutOf(snapshot.printer),
     export: {
       logs: {
@@ -230,12 +219,6 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
       })),
     },
   };
-}
-
-function historyOf(history: HistorySnapshot | null): unknown {
-  if (history === null) return null;
-  const { path, records, bytes, bytesMax, missed, error } = history;
-  return { path, records, bytes, bytes_max: bytesMax, missed, error };
 }
 
 function stdoutOf(printer: PrinterSnapshot | null): unknown {
