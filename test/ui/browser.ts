@@ -12,6 +12,11 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--force-color-profile=srgb'] });
 }
 
+/** Closes the pages of a test: each has processes of its own. */
+export async function leave(browser: Browser): Promise<void> {
+  for (const context of browser.contexts()) await context.close();
+}
+
 export interface Served {
   readonly program: Program;
   /** The link that was printed. */

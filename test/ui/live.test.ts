@@ -4,9 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
-import { launch, type Served, serve, visit } from './browser.ts';
+import { launch, leave, type Served, serve, visit } from './browser.ts';
 
 /** One of them is enough: the machine may be busy during the others. */
 const DEATHS = 10;
@@ -20,6 +20,7 @@ beforeAll(async () => {
   served = await serve(join(whodunit.at.directory.path, 'state'), whodunit.at.health);
   browser = await launch();
 });
+afterEach(() => leave(browser));
 afterAll(async () => {
   await browser?.close();
   await served?.stop();

@@ -3,10 +3,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { seriousFaults } from './accessible.ts';
-import { launch, rows, type Served, serve, shown, type Visit, visit, WITHIN_MS } from './browser.ts';
+import { launch, leave, rows, type Served, serve, shown, type Visit, visit, WITHIN_MS } from './browser.ts';
 import { HOSTILE, hostileRecords, INCIDENT, many, story } from './story.ts';
 import { writeHistory } from './write.ts';
 
@@ -14,6 +14,7 @@ let browser: Browser;
 beforeAll(async () => {
   browser = await launch();
 });
+afterEach(() => leave(browser));
 afterAll(() => browser?.close());
 
 /** Serves a history with these records, and stops with the test file. */

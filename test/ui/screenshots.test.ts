@@ -6,9 +6,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
-import { launch, type Served, serve, type VisitOptions, visit } from './browser.ts';
+import { launch, leave, type Served, serve, type VisitOptions, visit } from './browser.ts';
 import { story } from './story.ts';
 import { writeHistory } from './write.ts';
 
@@ -50,6 +50,7 @@ beforeAll(async () => {
   served = await serve(directory.path, `127.0.0.1:${(service.address() as AddressInfo).port}`);
   browser = await launch();
 });
+afterEach(() => leave(browser));
 afterAll(async () => {
   await browser?.close();
   await served?.stop();
