@@ -136,7 +136,7 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
     loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
-    container: containerOf(task, placement, host.containerById(placement.containerId)),
+    container: containerOf(task, placement, host),
     ancestors: namedAncestors(task.ancestors, mode),
   };
 }
