@@ -75,6 +75,8 @@ enum part_kind {
 	PART_SCRIPT,          /* the path that execve(2) was given, with its NUL */
 	PART_PROGRAMS,        /* struct listed_program and its texts, for each of PART_ANCESTORS */
 	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
+	PART_STOP,            /* struct stop, of one that took effect */
+	PART_STOP_SENDER,     /* struct description */
 };
 
 enum part_flag {
@@ -213,6 +215,8 @@ enum task_flag {
 	PF_KTHREAD = 0x00200000,
 };
 
+#define SIGNAL_HEAD_BYTES 112 /* of struct signal_fact, before its stack */
+
 /* One signal, as signal_generate showed it. signo 0: none. */
 struct signal_fact {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
@@ -226,7 +230,8 @@ struct signal_fact {
 	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
 	__u8 group;      /* sent to the process, not to a thread */
 	__u8 sender_slot; /* of sender_parts (maps.h); 0: the sender is not described there */
-	__u16 sender_process_lives; /* current exits, but other threads of its process do not */
+	__u8 sender_process_lives; /* current exits, but other threads of its process do not */
+	__u8 victim_stopped; /* a stop had begun (stops.h): no thread took the signal before SIGCONT */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */
 	/* current, which is not always the sender */
@@ -240,8 +245,19 @@ struct signal_fact {
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };
-_Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has only the used part of the stack, the last field");
-_Static_assert(sizeof(struct signal_fact) == 112 + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
+_Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES, "the record has only the used part of the stack, the last field");
+_Static_assert(sizeof(struct signal_fact) == SIGNAL_HEAD_BYTES + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
+
+/* The last stop of a process by a signal (stops.h). */
+struct stop {
+	__u64 since_ns;     /* CLOCK_BOOTTIME: the signal was delivered with the default action; 0: it was not, or that was not seen */
+	__u64 continued_ns; /* SIGCONT was sent; 0: it was not */
+	__u8 repeated;  /* the stop before was by the same signal: jobctl does not show whether this one took effect */
+	__u8 effective; /* set at the exit: it stopped the process */
+	__u8 zero[6];
+	char signal[SIGNAL_HEAD_BYTES]; /* struct signal_fact without its stack */
+};
+_Static_assert(sizeof(struct stop) == 24 + SIGNAL_HEAD_BYTES, "pinned: no implicit padding");
 
 /*
  * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that

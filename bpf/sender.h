@@ -193,16 +193,15 @@ __u64 keep_description(__u64 now_ns)
 }
 
 /*
- * Keeps the description of current, the sender of fact, with the victim: in the slot that its other fact does not use. Without room,
- * it is only among sender_descriptions, until others displace it there.
+ * Keeps the description of current, the sender of fact, with the victim in this slot. Without room, it is only among sender_descriptions,
+ * until others displace it there.
  */
 static __always_inline void keep_sender(struct pending_facts *facts, const struct process_key *victim, struct signal_fact *fact,
-					const struct signal_fact *other, enum fact_kind kind)
+					__u32 slot, enum fact_kind kind)
 {
-	__u32 slot = other->signo && other->sender_slot == 1 ? 2 : 1, zero = 0;
+	__u32 zero = 0;
 	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	__u8 *held = slot == 1 ? &facts->holds.sender_parts[0] : &facts->holds.sender_parts[1];
-	__u32 before = *held, parts;
+	__u32 before = parts_held(&facts->holds, slot), parts;
 
 	if (!scratch)
 		return;
@@ -218,6 +217,6 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	parts = keep_description(fact->time_ns);
 	if (parts)
 		fact->sender_slot = slot;
-	*held = parts;
+	set_parts_held(&facts->holds, slot, parts);
 	count_held(facts->holds.share, 0, (__s32)parts - (__s32)before);
 }

@@ -10,10 +10,11 @@ import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { ATTACKER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { processContext, text } from '../support/published.ts';
 import { watched } from '../support/watched.ts';
-import { attack, MALLORY, startAs } from './attacker.ts';
+import { ALICE, attack, MALLORY, startAs } from './attacker.ts';
 
 const REPORTED_WITHIN_MS = 60_000;
 const EXIT_CODE = 3;
+const ROOT = 0;
 const PART_CLAIMS = 6;
 const ID = 'feedface'.repeat(8);
 const POD = '7d3e9f10-2b4c-4d5e-8f60-718293a4b5c6';
@@ -245,6 +246,25 @@ describe('the name of a user', () => {
   it.each([MALLORY, DAEMON])('is not looked up for a process in another user namespace (uid %i)', async (uid) => {
     const { resource } = await ran(uid, 'unshare', '--user', '--map-root-user');
     expect([resource['process.user.id'], resource['process.owner']]).toEqual([uid, undefined]);
+  });
+});
+
+describe('the build id of an executable', () => {
+  /** The build id in the record of the attacker, run by this user on one processor: what is known of a file is kept by processor. */
+  const ran = async (uid: number, name: string): Promise<unknown> => {
+    const sinceNs = nowNs();
+    const program = startAs(uid, 'taskset', ['-c', '0', ATTACKER, name, String(EXIT_CODE)]);
+    expect((await program.ended).code).toBe(EXIT_CODE);
+    return (await recordOf(program, sinceNs)).resource['process.executable.build_id.go'];
+  };
+
+  it('is not what another user’s process of the same file wrote into its memory', async () => {
+    const own = await ran(ALICE, 'exit');
+    for (let time = 0; time < 3; time += 1) {
+      expect(await ran(MALLORY, 'forgeBuildId')).toMatch(time === 0 ? /^x{20}/ : /./);
+      expect(await ran(ALICE, 'exit')).toBe(own);
+      expect(await ran(ROOT, 'exit')).toBe(own);
+    }
   });
 });
 

@@ -96,3 +96,16 @@ func TestADescriptionOfABI5HasNoCredentials(t *testing.T) {
 		t.Error("no error for a description of this ABI that is cut off")
 	}
 }
+
+func TestAStopIsDecodedWithItsSender(t *testing.T) {
+	fact := abi.SignalFact{Signo: 19, Siginfo: uint32(abi.SiginfoKindSIGINFO_REAL), Sender: abi.ProcessKey{Pid: 99}, SenderComm: recordtest.Comm("sh")}
+	description := abi.Description{ExeBytes: 3}
+	sender := recordtest.Part(abi.PartKindPART_STOP_SENDER, 0, append(recordtest.Raw(description)[:unsafe.Offsetof(description.Data)], "sh\x00"...))
+	stop := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_REQUEST, abi.SignalFact{Signo: 15, VictimStopped: 1}), recordtest.Stop(abi.Stop{SinceNs: 3}, fact), sender)).Stop
+	if *stop.SinceNs != "3" || stop.ContinuedNs != nil || stop.Signal.Signo != 19 || stop.Signal.Sender.Pid != 99 || *stop.Signal.Sender.Exe != "/sh" {
+		t.Errorf("%+v", stop)
+	}
+	if _, err := NewDecoder(Machine{Symbols: recordtest.Symbols{}}).Decode(slices.Concat(recordtest.Record(9), sender)); err == nil {
+		t.Error("no error for the sender of a stop that the record does not have")
+	}
+}

@@ -24,7 +24,7 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 	d.facts = append(d.facts, raw)
 	fact := &d.facts[len(d.facts)-1]
 	d.signals = append(d.signals, Signal{
-		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0,
+		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0, VictimStopped: fact.VictimStopped != 0,
 		TargetTid: fact.TargetTid, TimeNs: fact.TimeNs, KernelStack: d.stack(fact.Stack[:fact.StackFrames]),
 		Info: infoOf(abi.SiginfoKind(fact.Siginfo)), Action: actionOf(abi.SignalAction(fact.Action)),
 		Sender: Actor{
@@ -45,6 +45,26 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 		signal.SyscallArch = &fact.SyscallArch
 	}
 	return signal, nil
+}
+
+// stopOf decodes a stop. Its signal has no stack, and is the end of the payload.
+func (d *Decoder) stopOf(payload []byte) (*Stop, error) {
+	raw, _, err := take[abi.Stop](payload)
+	if err != nil {
+		return nil, err
+	}
+	signal, err := d.signal(payload[unsafe.Offsetof(raw.Signal):])
+	if err != nil {
+		return nil, err
+	}
+	d.stop = Stop{Signal: *signal}
+	if raw.SinceNs != 0 {
+		d.stop.SinceNs = d.number(raw.SinceNs, 10)
+	}
+	if raw.ContinuedNs != 0 {
+		d.stop.ContinuedNs = d.number(raw.ContinuedNs, 10)
+	}
+	return &d.stop, nil
 }
 
 // uidOrNil returns nil for a user that is not known: of a process that belongs to no login, or where the kernel does not keep it.
@@ -157,6 +177,8 @@ func (d *Decoder) oomOf(number uint32, payload []byte) (*Oom, error) {
 	return &d.oom, nil
 }
 
+var errUndescribed = errors.New("a sender is described, but the record does not have its signal")
+
 // lastABIWithoutCredentials is the last ABI whose descriptions end before the credentials.
 const lastABIWithoutCredentials = 5
 
@@ -164,7 +186,7 @@ const lastABIWithoutCredentials = 5
 // arguments, host name.
 func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err error) {
 	if signal == nil {
-		return errors.New("a sender is described, but the record does not have its signal")
+		return errUndescribed
 	}
 	var raw abi.Description // Only for the offsets: the payload has only the used part of its 3 KB.
 	fixed, hasCredentials := int(unsafe.Offsetof(raw.Data)), number > lastABIWithoutCredentials

@@ -82,6 +82,8 @@ export interface Identities {
   readonly sender: Identity | null;
   /** null: the verdict names no process that made the kernel send the signal. */
   readonly trigger: Identity | null;
+  /** null: the verdict names no process that stopped the victim before. */
+  readonly stopper: Identity | null;
   /** null: there is no sender, or its program is not known for a role. */
   readonly role: Role | null;
 }
@@ -91,7 +93,9 @@ export function identify(death: Death, verdict: Verdict, host: Host, mode: Argum
   const victim = victimOf(death, host, mode);
   const sender = verdict.sender === null ? null : identityOf(verdict.sender, host, mode);
   const trigger = verdict.trigger === null ? null : identityOf(verdict.trigger.task, host, mode);
-  return { victim, sender, trigger, role: sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0) };
+  const stopper = verdict.stop?.sender == null ? null : identityOf(verdict.stop.sender, host, mode);
+  const role = sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0);
+  return { victim, sender, trigger, stopper, role };
 }
 
 function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
@@ -117,7 +121,7 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
   };
 }
 
-function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
+export function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
   const placement = placementOf(task);
   const userOf = (uid: number): User => ({ uid, name: userName(uid, task, placement, host) });
   const program = programOf(mode === 'off' ? { comm: task.comm, exe: task.exe } : task);

@@ -106,6 +106,8 @@ const signal = object({
   action: z.enum(['default', 'ignored', 'handled']),
   committed: flag,
   group: flag,
+  /** The victim was stopped, or began to stop (SIGSTOP): the signal waited. null: not known. Absent in lines of older loaders. */
+  victim_stopped: z._default(z.nullable(flag), null),
   target_tid: int,
   time_ns: u64,
   syscall: z.nullable(int),
@@ -115,6 +117,16 @@ const signal = object({
   kernel_stack: z.array(text),
 });
 export type Signal = z.output<typeof signal>;
+
+const stop = object({
+  /** null: the delivery of the signal was not seen. */
+  since_ns: z.nullable(u64),
+  /** null: it was still stopped at its end. */
+  continued_ns: z.nullable(u64),
+  signal,
+});
+/** The last stop of the process by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU. */
+export type Stop = z.output<typeof stop>;
 
 const fault = object({
   signo: int,
@@ -162,6 +174,8 @@ export const deathSchema = object({
   process: victim,
   signal: z.nullable(signal),
   request: z.nullable(signal),
+  /** Absent in lines of older loaders. */
+  stop: z._default(z.nullable(stop), null),
   fault: z.nullable(fault),
   handled_fault: z.nullable(fault),
   oom: z.nullable(oom),
