@@ -3,7 +3,7 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, HELP, readConfig } from './cli.ts';
+import { type Config, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -15,6 +15,7 @@ import { exceeded } from './core/words/shares.ts';
 import type { DockerContainers } from './io/docker/containers.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
+import type { History, HistoryItem } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
@@ -56,6 +57,7 @@ interface Exporters {
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
@@ -68,6 +70,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
+  const history = config.history && (await import('./io/history/start.ts')).startHistory(config, queue, log);
   const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
@@ -80,12 +83,12 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, containers, queue, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
@@ -97,8 +100,13 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
-        if (queue === null) return report(items, printer, printed);
+        if (queue === null) {
+          history?.append(recordsOf(items), 0);
+          return report(items, printer, printed);
+        }
         if (!(await keep(queue, items, open, stop.signal))) return false;
+        const records = recordsOf(items);
+        history?.append(records, queue.totals.lastId - records.length + 1);
         logs?.wake();
         if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
@@ -109,7 +117,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
   await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
-  await shutDown({ config, queue, printer, exporters, health, systemd });
+  await shutDown({ config, queue, history, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
 }
@@ -145,13 +153,14 @@ async function report(items: readonly Item[], printer: Printer | null, counters:
   return true;
 }
 
-async function shutDown({ config, queue, printer, exporters, health, systemd }: Running): Promise<void> {
+async function shutDown({ config, queue, history, printer, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
+  history?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -166,6 +175,7 @@ interface Stages {
   readonly loader: LoaderReader;
   readonly containers: DockerContainers | null;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly state: State;
   readonly exporters: Exporters;
@@ -178,6 +188,7 @@ function snapshotter({
   loader,
   containers,
   queue,
+  history,
   printer,
   state,
   exporters,
@@ -203,6 +214,7 @@ function snapshotter({
     loader: loader.snapshot(),
     containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
+    history: history?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
     exports: {
       logs: exporters.logs?.snapshot() ?? null,
@@ -215,6 +227,11 @@ function snapshotter({
 async function openQueue(config: RunConfig): Promise<Queue> {
   const { Queue } = await import('./io/queue/queue.ts');
   return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
+}
+
+/** The items that have a record. */
+function recordsOf(items: readonly Item[]): HistoryItem[] {
+  return items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
 }
 
 async function startHealth(
@@ -240,11 +257,17 @@ async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
     case 'help':
-      await print(`${HELP}\n`);
+      await print(`${(await import('./config/help.ts')).HELP}\n`);
       return 0;
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
+    case 'list':
+    case 'show':
+    case 'follow':
+    case 'stats':
+    case 'purge':
+      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
     case 'doctor':
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)

@@ -8,6 +8,7 @@ import type { LoginsMode } from '../core/identity/logins.ts';
 import type { SpansMode } from '../core/telemetry/span.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
+import type { HistoryLimits } from './kinds.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
 
 export type OutputForm = 'text' | 'json';
@@ -46,6 +47,8 @@ export interface RunSettings extends Targets {
   /** null: records are not printed. */
   readonly console: OutputForm | null;
   readonly stateDir: string;
+  /** null: no history is kept. */
+  readonly history: HistoryLimits | null;
   readonly queueBytes: number;
   readonly metricIntervalMs: number;
   readonly shutdownTimeoutMs: number;
@@ -82,6 +85,7 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     spans: read(env, 'WHODUNIT_SPANS'),
     console: output ?? (printed ? 'text' : null),
     stateDir: read(env, 'WHODUNIT_STATE_DIR'),
+    history: read(env, 'WHODUNIT_HISTORY'),
     queueBytes: read(env, 'WHODUNIT_QUEUE_BYTES'),
     metricIntervalMs: read(env, 'OTEL_METRIC_EXPORT_INTERVAL'),
     shutdownTimeoutMs: read(env, 'WHODUNIT_SHUTDOWN_TIMEOUT'),

@@ -34,6 +34,18 @@ export interface QueueSnapshot {
   readonly error: string | null;
 }
 
+/** The records that stay on this machine. */
+export interface HistorySnapshot {
+  readonly path: string;
+  readonly records: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** Records that the disk did not take, since the service started. */
+  readonly missed: number;
+  /** Why it cannot be written. null: it can. */
+  readonly error: string | null;
+}
+
 /** The records on stdout. */
 export interface PrinterSnapshot {
   readonly printed: number;
@@ -74,6 +86,8 @@ export interface ServiceSnapshot {
   readonly containers: ContainersSnapshot | null;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
+  /** null: it is off. */
+  readonly history: HistorySnapshot | null;
   /** null: records are not printed. */
   readonly printer: PrinterSnapshot | null;
   /** null: the signal is not sent. */
@@ -151,6 +165,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     metric_overflows: exports.metrics?.overflows ?? 0,
     limits: snapshot.exceeded.map(exceededStatus),
     queue: queueOf(snapshot, rejections, nowMs),
+    history: historyOf(snapshot.history),
     stdout: stdoutOf(snapshot.printer),
     export: {
       logs: {
@@ -215,6 +230,12 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
       })),
     },
   };
+}
+
+function historyOf(history: HistorySnapshot | null): unknown {
+  if (history === null) return null;
+  const { path, records, bytes, bytesMax, missed, error } = history;
+  return { path, records, bytes, bytes_max: bytesMax, missed, error };
 }
 
 function stdoutOf(printer: PrinterSnapshot | null): unknown {

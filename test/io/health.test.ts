@@ -49,6 +49,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     loader,
     containers: null,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
+    history: null,
     printer: null,
     exports: { logs: null, metrics: null, traces: null },
   };

@@ -193,6 +193,11 @@ export class Queue {
     return this.#ledger.read((sql) => (sql.after.get(this.#taken) as Row | undefined)?.endedMs) ?? null;
   }
 
+  /** The queued records after this id, oldest first, at most `limit`. Empty if there are none or the disk cannot be read. */
+  after(id: number, limit: number): readonly Row[] {
+    return this.#ledger.read((sql) => sql.firstAfter.all(id, limit) as unknown as Row[]) ?? [];
+  }
+
   /** Newest first. Empty if there are none or the disk cannot be read. */
   lastRejections(limit: number): RecentRejection[] {
     return this.#ledger.read((sql) => sql.rejected.all(limit) as unknown as RecentRejection[]) ?? [];
