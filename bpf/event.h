@@ -16,6 +16,7 @@
 #include <linux/types.h>
 #include <stddef.h>
 
+#include "published_span.h"
 #include "signals.h"
 
 enum event_abi {
@@ -31,6 +32,7 @@ enum event_abi {
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
 #define GO_BUILD_ID_BYTES_MAX 128
+#define HOSTNAME_BYTES_MAX 65 /* sizeof(struct new_utsname.nodename) */
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -73,6 +75,9 @@ enum part_kind {
 	PART_TOOL,            /* struct executed_tool */
 	PART_SCRIPT,          /* the path that execve(2) was given, with its NUL */
 	PART_PROGRAMS,        /* struct listed_program and its texts, for each of PART_ANCESTORS */
+	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
+	PART_STOP,            /* struct stop, of one that took effect */
+	PART_STOP_SENDER,     /* struct description */
 };
 
 enum part_flag {
@@ -151,20 +156,6 @@ struct predecessor {
 };
 _Static_assert(sizeof(struct predecessor) == 24, "no implicit padding");
 
-/*
- * The active span of a thread, as the thread publishes it: OTEP 4947, "Thread-Local Context Record", without its attributes.
- * It is copied from user memory unchanged, so offsets are the specification's.
- */
-struct thread_context {
-	__u8 trace_id[16];
-	__u8 span_id[8];
-	__u8 valid; /* 1 in every record */
-	__u8 trace_flags;
-};
-_Static_assert(sizeof(struct thread_context) == 26, "as OTEP 4947 lays it out");
-_Static_assert(offsetof(struct thread_context, span_id) == 16 && offsetof(struct thread_context, valid) == 24,
-	       "as OTEP 4947 lays it out");
-
 struct ancestor {
 	__u32 pid;
 	char comm[COMM_BYTES];
@@ -211,6 +202,8 @@ enum task_flag {
 	PF_KTHREAD = 0x00200000,
 };
 
+#define SIGNAL_HEAD_BYTES 112 /* of struct signal_fact, before its stack */
+
 /* One signal, as signal_generate showed it. signo 0: none. */
 struct signal_fact {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
@@ -224,7 +217,8 @@ struct signal_fact {
 	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
 	__u8 group;      /* sent to the process, not to a thread */
 	__u8 sender_slot; /* of sender_parts (maps.h); 0: the sender is not described there */
-	__u16 sender_process_lives; /* current exits, but other threads of its process do not */
+	__u8 sender_process_lives; /* current exits, but other threads of its process do not */
+	__u8 victim_stopped; /* a stop had begun (stops.h): no thread took the signal before SIGCONT */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */
 	/* current, which is not always the sender */
@@ -238,8 +232,20 @@ struct signal_fact {
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };
-_Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has only the used part of the stack, the last field");
-_Static_assert(sizeof(struct signal_fact) == 112 + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
+_Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES,
+	       "the record has only the used part of the stack, the last field");
+_Static_assert(sizeof(struct signal_fact) == SIGNAL_HEAD_BYTES + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
+
+/* The last stop of a process by a signal (stops.h). */
+struct stop {
+	__u64 since_ns; /* CLOCK_BOOTTIME: the signal was delivered with the default action; 0: it was not, or that was not seen */
+	__u64 continued_ns; /* SIGCONT was sent; 0: it was not */
+	__u8 repeated; /* the stop before was by the same signal: jobctl does not show whether this one took effect */
+	__u8 effective; /* set at the exit: it stopped the process */
+	__u8 zero[6];
+	char signal[SIGNAL_HEAD_BYTES]; /* struct signal_fact without its stack */
+};
+_Static_assert(sizeof(struct stop) == 24 + SIGNAL_HEAD_BYTES, "pinned: no implicit padding");
 
 /*
  * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that
@@ -258,7 +264,7 @@ struct fault {
 	__u64 address;
 	__u64 instruction_pointer;
 	__u64 stack_pointer; /* 0: neither is known */
-	__u64 trap_nr;    /* x86 */
+	__u64 trap_nr; /* x86 */
 	__u64 error_code; /* x86 */
 	__s32 syscall_nr; /* SIGSYS */
 	__u32 syscall_arch;
@@ -285,7 +291,7 @@ _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the
 /* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
 enum pending_counts_slot {
 	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
-	PIDS_PER_SLOT = 16,   /* up to ABI 5: 1 */
+	PIDS_PER_SLOT = 16, /* up to ABI 5: 1 */
 	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
 	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
 	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */

@@ -123,6 +123,7 @@ static __noinline __u64 on_termination(struct task_struct *task, __u32 status, _
 	struct process_key key = key_of(leader);
 	bool has_facts = pending & ~PROGRAM_RUNS; /* during an overlap perhaps: an older build counts in another slot */
 	bool is_graceful = false;
+	__u64 now_ns;
 
 	if (scope_id && !in_scope(task)) {
 		if (has_facts)
@@ -133,10 +134,11 @@ static __noinline __u64 on_termination(struct task_struct *task, __u32 status, _
 		return 0;
 	if (has_facts && !(status & STATUS_SIGNAL))
 		is_graceful = stops_gracefully(task, leader) && !status;
+	now_ns = bpf_ktime_get_boot_ns();
 	if (!status && !is_graceful)
 		count_normal_exit();
-	else if (!count_repeat(task, leader, status, has_facts))
-		report(task, leader, READ(task, signal), status, has_facts);
+	else if (!count_repeat(task, leader, status, has_facts, now_ns))
+		report(task, leader, READ(task, signal), status, has_facts, now_ns);
 	if (has_facts) {
 		drop_facts(key.start_boottime_ns, key.pid);
 		drop_registers(&key);

@@ -31,7 +31,8 @@ _Static_assert(!(FORMER_PENDING_SLOTS & (FORMER_PENDING_SLOTS - 1)) && !(EXIT_SL
 /* What a process holds of the room that is shared by origins. */
 struct holding {
 	__u16 share; /* of shares; 0: not counted there, as an older build added the entry */
-	__u8 sender_parts[2]; /* by slot - 1 */
+	__u8 sender_parts; /* of slot 1, and of slot 2 times 16 */
+	__u8 stop; /* STOP_KEPT: there is an entry in stops; the parts of slot 3 */
 };
 _Static_assert(sizeof(struct holding) == 4, "the end of struct pending_facts");
 
@@ -134,6 +135,17 @@ struct {
 	__type(key, struct process_key);
 	__type(value, struct pending_facts);
 } pending_facts SEC(".maps");
+
+/*
+ * The last stops of processes that have an entry in pending_facts, which is why as many fit: their share is that of their origin. The entry
+ * says whether there is one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PENDING_FACTS_MAX);
+	__type(key, struct process_key);
+	__type(value, struct stop);
+} stops SEC(".maps");
 
 /*
  * The number of entries in pending_facts, by pid, and which of its pids have one in programs. A normal exit reads the slot instead of the hash. Neighbours share one: processes are

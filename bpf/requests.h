@@ -171,6 +171,7 @@ __u64 report_request(void)
 	at = append_tool(0);
 	at = append_exe(SCRATCH_RESTART, at);
 	at = append_cgroup(SCRATCH_RESTART, append_credentials(SCRATCH_RESTART, at));
+	at = append_hostname(SCRATCH_RESTART, at);
 	at = append_programs(SCRATCH_RESTART, append_ancestors(SCRATCH_RESTART, at));
 	at = append_env(SCRATCH_RESTART, at);
 	at = append_args(SCRATCH_RESTART, at);

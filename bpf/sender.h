@@ -35,7 +35,7 @@ static __always_inline void describe_task(struct description *out, struct task_s
 {
 	struct mm_struct *mm = READ(task, mm);
 	struct fs_struct *fs = READ(task, fs);
-	__u64 exe = 0, cgroup, args = 0;
+	__u64 exe = 0, cgroup, args = 0, end;
 
 	out->exe_flags = out->programs_bytes = out->env_bytes = 0;
 	out->exe_inode = out->exe_device = 0;
@@ -60,14 +60,23 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->cgroup_bytes = cgroup;
 	out->args_bytes = args & ~TRUNCATED;
 	out->args_truncated = args != out->args_bytes;
+	end = exe + cgroup + out->args_bytes;
+	barrier_var(end);
+	out->hostname_bytes = end > sizeof(out->data) - HOSTNAME_BYTES_MAX ? 0 : read_hostname(out->data + end, task);
 	out->ancestors_count = read_ancestors(out->ancestors, task);
+}
+
+/* The used part of its data. */
+static __always_inline __u64 text_bytes(const struct description *description)
+{
+	return (__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes + description->hostname_bytes +
+	       description->programs_bytes + description->env_bytes;
 }
 
 /* The used part of a description. */
 static __always_inline __u64 description_bytes(const struct description *description)
 {
-	__u64 bytes =
-		(__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes + description->programs_bytes;
+	__u64 bytes = text_bytes(description);
 
 	if (bytes > sizeof(description->data))
 		bytes = sizeof(description->data);
@@ -184,16 +193,15 @@ __u64 keep_description(__u64 now_ns)
 }
 
 /*
- * Keeps the description of current, the sender of fact, with the victim: in the slot that its other fact does not use. Without room,
- * it is only among sender_descriptions, until others displace it there.
+ * Keeps the description of current, the sender of fact, with the victim in this slot. Without room, it is only among sender_descriptions,
+ * until others displace it there.
  */
 static __always_inline void keep_sender(struct pending_facts *facts, const struct process_key *victim, struct signal_fact *fact,
-					const struct signal_fact *other, enum fact_kind kind)
+					__u32 slot, enum fact_kind kind)
 {
-	__u32 slot = other->signo && other->sender_slot == 1 ? 2 : 1, zero = 0;
+	__u32 zero = 0;
 	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	__u8 *held = slot == 1 ? &facts->holds.sender_parts[0] : &facts->holds.sender_parts[1];
-	__u32 before = *held, parts;
+	__u32 before = parts_held(&facts->holds, slot), parts;
 
 	if (!scratch)
 		return;
@@ -209,6 +217,6 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	parts = keep_description(fact->time_ns);
 	if (parts)
 		fact->sender_slot = slot;
-	*held = parts;
+	set_parts_held(&facts->holds, slot, parts);
 	count_held(facts->holds.share, 0, (__s32)parts - (__s32)before);
 }

@@ -31,6 +31,7 @@
 #include "scratch.h"
 #include "signal_facts.h"
 #include "signals.h"
+#include "stops.h"
 #include "task.h"
 #include "trigger_thread.h"
 
@@ -58,8 +59,13 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	enum fact_kind kind;
 	bool committed;
 
-	if (signo - 1 >= SIGNALS || HAS(HARMLESS, signo))
+	if (signo - 1 >= SIGNALS)
 		return 0;
+	if (HAS(HARMLESS, signo)) {
+		if (HAS(STOPPERS | BIT(SIGCONT), signo))
+			on_job_control(ctx);
+		return 0;
+	}
 	if (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_LOSE_INFO &&
 	    !(result == TRACE_SIGNAL_IGNORED && HAS(REQUESTS, signo)))
 		return 0;
@@ -106,9 +112,14 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	unsigned long siginfo, handler;
 	bool terminates;
 
-	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
+	if (signo - 1 >= SIGNALS || HAS((HARMLESS & ~STOPPERS) | BIT(SIGKILL), signo))
 		return 0;
 	handler = (unsigned long)READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
+	if (HAS(STOPPERS, signo)) {
+		if (action_of(handler) == ACTION_DEFAULT)
+			begin_stop(signo);
+		return 0;
+	}
 	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
 		return 0;
 	siginfo = ctx->args[1];

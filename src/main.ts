@@ -10,9 +10,10 @@ import { FatalError } from './core/errors.ts';
 import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
-import type { Death } from './core/wire/event.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { exceeded } from './core/words/shares.ts';
+import type { DockerContainers } from './io/docker/containers.ts';
+import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
@@ -20,7 +21,7 @@ import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
-import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
+import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
@@ -30,9 +31,9 @@ import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules }
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
+import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
-type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
@@ -40,7 +41,7 @@ const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
 
-const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
+const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
 
@@ -62,11 +63,12 @@ interface Running {
 }
 
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
-  const host = hostReader();
+  const containers = await followContainers(config.dockerSocket, log, stop.signal);
+  const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
+  const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });
@@ -78,7 +80,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, queue, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -162,16 +164,26 @@ async function shutDown({ config, queue, printer, exporters, health, systemd }: 
 
 interface Stages {
   readonly loader: LoaderReader;
+  readonly containers: DockerContainers | null;
   readonly queue: Queue | null;
   readonly printer: Printer | null;
-  readonly state: pipelines.State;
+  readonly state: State;
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
   readonly host: () => Host;
 }
 
-function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
+function snapshotter({
+  loader,
+  containers,
+  queue,
+  printer,
+  state,
+  exporters,
+  printed,
+  host,
+}: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
     startedMs,
@@ -184,11 +196,12 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
         stdout_bytes: printer?.displaced,
         spans: exporters.traces?.displaced,
         ...exporters.metrics?.displaced,
-        ...pipelines.displaced(state),
+        ...displaced(state),
       },
       host().userNames,
     ),
     loader: loader.snapshot(),
+    containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
     exports: {
@@ -206,14 +219,14 @@ async function openQueue(config: RunConfig): Promise<Queue> {
 
 async function startHealth(
   config: RunConfig,
-  state: pipelines.State,
+  state: State,
   queue: Queue | null,
   snapshot: () => ServiceSnapshot,
 ): Promise<Server | null> {
   if (config.health === null) return null;
   const { serveHealth } = await import('./io/health.ts');
   const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
-  const recent = () => pipelines.recentTerminations(config, state);
+  const recent = () => terminationsOf(config, state);
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
@@ -221,39 +234,6 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
   const { stdoutPrinter } = await import('./io/printer.ts');
   const { logs, shutdownTimeoutMs } = config;
   return stdoutPrinter(form, { log, acknowledges: logs === null, stop, shutdownTimeoutMs });
-}
-
-async function doctor(config: DoctorConfig): Promise<number> {
-  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
-  const sender = config.logs && (await startSender(config.logs, log));
-  const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  await print(renderFindings(findings));
-  return findings.some(({ level }) => level === 'bad') ? 1 : 0;
-}
-
-async function testTermination(config: DoctorConfig): Promise<number> {
-  const [{ followTermination }, { renderStep }] = await Promise.all([
-    import('./io/doctor/test-termination.ts'),
-    import('./io/doctor/step.ts'),
-  ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
-  const pipeline: pipelines.Pipeline = {
-    settings,
-    state: pipelines.newState(readRules(config.rules), settings),
-    host: hostReader(),
-    clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
-  };
-  const buildRecord = (death: Death, bootId: string) =>
-    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
-  const sender = config.logs && (await startSender(config.logs, log));
-  let broken = false;
-  const send = sender && ((record: Uint8Array) => sender.send([record]));
-  for await (const step of followTermination({ ...config, buildRecord, send })) {
-    await print(renderStep(step));
-    broken ||= step.broken;
-  }
-  return broken ? 1 : 0;
 }
 
 async function main(): Promise<number> {
@@ -266,7 +246,9 @@ async function main(): Promise<number> {
       await print(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
-      return config.test ? testTermination(config) : doctor(config);
+      return config.test
+        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
+        : (await import('./doctor.ts')).doctor(config, log);
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);

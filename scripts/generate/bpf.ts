@@ -33,6 +33,7 @@ const TYPES = [
   'signal_set',
   'task_flag',
   'signal_fact',
+  'stop',
   'fault',
   'oom',
   'description',

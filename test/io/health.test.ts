@@ -47,6 +47,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     falseClaims: 0,
     exceeded: [],
     loader,
+    containers: null,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
     printer: null,
     exports: { logs: null, metrics: null, traces: null },

@@ -33,6 +33,7 @@ export function victim(changes: Partial<Victim> = {}): Victim {
     cgroup: '/user.slice/user-1000.slice/session-3.scope',
     cgroup_claimed: 0,
     user_namespace: false,
+    uts_hostname: null,
     ancestors: [],
     ...changes,
   };
@@ -60,6 +61,7 @@ export function actor(changes: Partial<Actor> = {}): Actor {
     cgroup: null,
     cgroup_claimed: 0,
     user_namespace: false,
+    uts_hostname: null,
     ancestors: [
       { pid: 80, comm: 'sshd' },
       { pid: 1, comm: 'systemd' },
@@ -93,6 +95,7 @@ export function signal(signo: number, changes: Partial<Signal> = {}): Signal {
     action: 'default',
     committed: true,
     group: true,
+    victim_stopped: false,
     target_tid: VICTIM_PID,
     time_ns: END - 1_000_000n,
     syscall: 62,
@@ -166,6 +169,7 @@ export function death(changes: Partial<Death> = {}): Death {
     process: victim(),
     signal: null,
     request: null,
+    stop: null,
     fault: null,
     handled_fault: null,
     oom: null,

@@ -181,9 +181,9 @@ type Description struct {
 	Credentials    Credentials
 	ExeInode       uint64
 	ExeDevice      uint32
+	HostnameBytes  uint32
 	ProgramsBytes  uint32
 	EnvBytes       uint32
-	Reserved       uint32
 	Data           [3072]int8
 }
 
@@ -260,7 +260,8 @@ type Feature struct {
 type Holding struct {
 	_           structs.HostLayout
 	Share       uint16
-	SenderParts [2]uint8
+	SenderParts uint8
+	Stop        uint8
 }
 
 type ListedProgram struct {
@@ -369,6 +370,9 @@ const (
 	PartKindPART_TOOL           PartKind = 21
 	PartKindPART_SCRIPT         PartKind = 22
 	PartKindPART_PROGRAMS       PartKind = 23
+	PartKindPART_HOSTNAME       PartKind = 24
+	PartKindPART_STOP           PartKind = 25
+	PartKindPART_STOP_SENDER    PartKind = 26
 )
 
 type PendingCountsSlot uint32
@@ -557,7 +561,8 @@ type SignalFact struct {
 	Committed          uint32
 	Group              uint8
 	SenderSlot         uint8
-	SenderProcessLives uint16
+	SenderProcessLives uint8
+	VictimStopped      uint8
 	TargetTid          uint32
 	SyscallNr          int32
 	SenderTid          uint32
@@ -602,6 +607,7 @@ const (
 	SignalSetHARMLESS SignalSet = 142540800
 	SignalSetREQUESTS SignalSet = 16391
 	SignalSetSTOPS    SignalSet = 16390
+	SignalSetSTOPPERS SignalSet = 3932160
 	SignalSetFAULTS   SignalSet = 1073743064
 	SignalSetCRASHES  SignalSet = 1073743096
 )
@@ -617,6 +623,16 @@ type StatusMask uint32
 const (
 	StatusMaskSTATUS_SIGNAL StatusMask = 127
 )
+
+type Stop struct {
+	_           structs.HostLayout
+	SinceNs     uint64
+	ContinuedNs uint64
+	Repeated    uint8
+	Effective   uint8
+	Zero        [6]uint8
+	Signal      [112]int8
+}
 
 type TaskFlag uint32
 

@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapBuildIds                      = "build_ids"
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapCrashDirectoryMap             = "crash_directory_map"
 	bpfMapCrashPagesMap                 = "crash_pages_map"
@@ -51,6 +52,7 @@ const (
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapShares                        = "shares"
+	bpfMapStops                         = "stops"
 	bpfMapTerminatedPrograms            = "terminated_programs"
 	bpfMapTools                         = "tools"
 	bpfMapTriggerThreads                = "trigger_threads"
@@ -138,6 +140,7 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	BuildIds           *ebpf.MapSpec `ebpf:"build_ids"`
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.MapSpec `ebpf:"crash_directory_map"`
 	CrashPagesMap      *ebpf.MapSpec `ebpf:"crash_pages_map"`
@@ -173,6 +176,7 @@ type bpfMapSpecs struct {
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	Shares             *ebpf.MapSpec `ebpf:"shares"`
+	Stops              *ebpf.MapSpec `ebpf:"stops"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
 	Tools              *ebpf.MapSpec `ebpf:"tools"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
@@ -220,6 +224,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	BuildIds           *ebpf.Map `ebpf:"build_ids"`
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.Map `ebpf:"crash_directory_map"`
 	CrashPagesMap      *ebpf.Map `ebpf:"crash_pages_map"`
@@ -255,6 +260,7 @@ type bpfMaps struct {
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	Shares             *ebpf.Map `ebpf:"shares"`
+	Stops              *ebpf.Map `ebpf:"stops"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
 	Tools              *ebpf.Map `ebpf:"tools"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
@@ -263,6 +269,7 @@ type bpfMaps struct {
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.BuildIds,
 		m.CountersMap,
 		m.CrashDirectoryMap,
 		m.CrashPagesMap,
@@ -298,6 +305,7 @@ func (m *bpfMaps) Close() error {
 		m.SenderScratch,
 		m.SharedMap,
 		m.Shares,
+		m.Stops,
 		m.TerminatedPrograms,
 		m.Tools,
 		m.TriggerThreads,

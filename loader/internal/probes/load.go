@@ -21,7 +21,7 @@ import (
 func pinnedMaps() []string {
 	return []string{
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen,
-		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
+		bpfMapShares, bpfMapSenderParts, bpfMapStops, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 		bpfMapOriginShares, bpfMapGroupShares, bpfMapNormalExits,
 		bpfMapPrograms, bpfMapEndedPrograms, bpfMapProgramCounts,

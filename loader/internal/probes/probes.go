@@ -59,10 +59,10 @@ type Probes struct {
 	ActorEnvironmentKeys []string // and of one that acts
 	Replaced             []uint32 // the older ABIs whose probes were replaced
 
-	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
-	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
-	originShares, normalExits                                                                        *ebpf.Map
-	programMap, programCounts                                                                        *ebpf.Map
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, stops, wallClock *ebpf.Map
+	repeats, repeatTotals, repeatReserves                                                                   *ebpf.Map
+	originShares, normalExits                                                                               *ebpf.Map
+	programMap, programCounts                                                                               *ebpf.Map
 
 	lostByOrigin    []wire.OriginLoss
 	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read
@@ -192,7 +192,7 @@ func (p *Probes) linkPath(program, digest string) string {
 func (p *Probes) maps() map[string]**ebpf.Map {
 	used := map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
-		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
+		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts, bpfMapStops: &p.stops,
 		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares, bpfMapNormalExits: &p.normalExits,
 		bpfMapPrograms: &p.programMap, bpfMapProgramCounts: &p.programCounts,
 		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,

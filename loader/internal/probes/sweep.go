@@ -46,15 +46,17 @@ func (p *Probes) Sweep() (swept int, err error) {
 
 // deleteGone deletes the entries of processes that no longer exist from all maps.
 func (p *Probes) deleteGone() (swept int, err error) {
-	ooms, err := goneOf[abi.ProcessKey](p.ooms, func(key abi.ProcessKey) uint32 { return key.Pid })
-	if err == nil {
-		ooms, err = deleteKeys(p.ooms, ooms)
-	}
-	if err != nil {
-		return len(ooms), err
+	for _, facts := range []*ebpf.Map{p.ooms, p.stops} {
+		gone, err := goneOf[abi.ProcessKey](facts, func(key abi.ProcessKey) uint32 { return key.Pid })
+		if err == nil {
+			gone, err = deleteKeys(facts, gone)
+		}
+		if swept += len(gone); err != nil {
+			return swept, err
+		}
 	}
 	deleted, err := p.deleteGoneFacts()
-	if swept = len(ooms) + deleted; err != nil {
+	if swept += deleted; err != nil {
 		return swept, err
 	}
 	parts, err := goneOf[abi.SenderPartKey](p.senderParts, func(key abi.SenderPartKey) uint32 { return key.Pid })
@@ -165,7 +167,7 @@ func (p *Probes) correctShares() error {
 		}
 		for _, share := range []*abi.Share{&held[0], &held[holds.Share]} {
 			share.Processes++
-			share.SenderParts += int32(holds.SenderParts[0]) + int32(holds.SenderParts[1])
+			share.SenderParts += senderPartsOf(holds)
 		}
 	})
 	if err != nil {
@@ -192,6 +194,14 @@ func (p *Probes) correctShares() error {
 	}
 	return unix.Munmap(memory)
 }
+
+// senderPartsOf adds up the parts in the three slots of a process (parts_held() of bpf/pending_facts.h).
+func senderPartsOf(holds abi.Holding) int32 {
+	return int32(holds.SenderParts&15) + int32(holds.SenderParts>>4) + int32(holds.Stop&^stopKept)
+}
+
+// stopKept is STOP_KEPT of bpf/pending_facts.h.
+const stopKept = 0x80
 
 // Refused returns how many facts were not kept because the share of their origin, or all room, was full, and the user for whom that happened
 // most often.

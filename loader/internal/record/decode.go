@@ -23,6 +23,7 @@ type Decoder struct {
 	rawFaults   []abi.Fault
 	uids        []uint32 // what the event's *uint32 fields point to
 	oom         Oom
+	stop        Stop
 	predecessor Predecessor
 	thread      ThreadContext
 	repeat      Repeat
@@ -51,12 +52,15 @@ type Machine struct {
 	ActorEnvironmentKeys []string   // the same of a process that acts
 }
 
+// signalsMax is the number of signals in one record: Signal, Request, and the one of Stop.
+const signalsMax = 3
+
 // NewDecoder returns a decoder for records of this machine.
 func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
-		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 40), uids: make([]uint32, 0, 48), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 18),
+		signals: make([]Signal, 0, signalsMax), facts: make([]abi.SignalFact, 0, signalsMax), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
+		pointed: make([]string, 0, 60), uids: make([]uint32, 0, 64), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 24),
 	}
 }
 
@@ -150,6 +154,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Signal, err = d.signal(payload)
 	case abi.PartKindPART_REQUEST:
 		event.Request, err = d.signal(payload)
+	case abi.PartKindPART_STOP:
+		event.Stop, err = d.stopOf(payload)
 	case abi.PartKindPART_FAULT:
 		event.Fault, err = d.fault(payload)
 	case abi.PartKindPART_HANDLED_FAULT:
@@ -164,12 +170,19 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		process.RealUID, process.LoginUID, process.Session = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid), d.uidOrNil(users.Session)
 	case abi.PartKindPART_CGROUP:
 		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
+	case abi.PartKindPART_HOSTNAME:
+		process.UtsHostname = d.hostname(payload)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:
 		err = d.describe(number, event.Signal, payload)
 	case abi.PartKindPART_REQUEST_SENDER:
 		err = d.describe(number, event.Request, payload)
+	case abi.PartKindPART_STOP_SENDER:
+		if event.Stop == nil {
+			return errUndescribed
+		}
+		err = d.describe(number, &event.Stop.Signal, payload)
 	case abi.PartKindPART_BUILD_ID:
 		process.BuildID = d.hex(payload)
 	case abi.PartKindPART_GO_BUILD_ID:
@@ -180,12 +193,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Predecessor, err = d.predecessorOf(payload)
 	case abi.PartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
-	case abi.PartKindPART_PROGRAMS:
-		err = d.programs(process.Ancestors, payload)
-	case abi.PartKindPART_TOOL:
-		event.Tool, err = d.toolOf(payload)
-	case abi.PartKindPART_SCRIPT:
-		err = d.script(event.Tool, payload)
+	case abi.PartKindPART_PROGRAMS, abi.PartKindPART_TOOL, abi.PartKindPART_SCRIPT:
+		err = d.programPart(event, abi.PartKind(part.Kind), payload)
 	case abi.PartKindPART_REPEAT_KEY:
 		event.Repeat, err = d.repeatOf(payload)
 	case abi.PartKindPART_CRASH:

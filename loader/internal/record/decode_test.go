@@ -51,6 +51,15 @@ func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	}
 }
 
+func TestAHostNameIsDecodedAndAnEmptyOneIsNone(t *testing.T) {
+	for payload, want := range map[string]string{"web-0\x00": "web-0", "\x00": "", "a\xff\n\x00": "a\\xff\n"} {
+		got := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_HOSTNAME, 0, []byte(payload)))).Process.UtsHostname
+		if (got != nil) != (want != "") || got != nil && *got != want {
+			t.Errorf("%q: %v, want %q", payload, got, want)
+		}
+	}
+}
+
 func TestNamesOfCgroupsThatRootDidNotChooseAreCounted(t *testing.T) {
 	for _, test := range []struct {
 		payload, path string

@@ -16,6 +16,7 @@ type Event struct {
 	Process       Process        `json:"process"`
 	Signal        *Signal        `json:"signal"`
 	Request       *Signal        `json:"request"`
+	Stop          *Stop          `json:"stop"`
 	Fault         *Fault         `json:"fault"`
 	HandledFault  *Fault         `json:"handled_fault"`
 	Oom           *Oom           `json:"oom"`
@@ -101,6 +102,7 @@ type Process struct {
 	Cgroup          *string           `json:"cgroup"`
 	CgroupClaimed   uint32            `json:"cgroup_claimed"` // names at the end of Cgroup that another user than root chose
 	UserNamespace   bool              `json:"user_namespace"` // not the initial one
+	UtsHostname     *string           `json:"uts_hostname"`   // of its UTS namespace; nil: the machine's
 	Ancestors       []Ancestor        `json:"ancestors"`
 }
 
@@ -128,21 +130,29 @@ type Ancestor struct {
 
 // Signal is one signal, from the tracepoint signal_generate.
 type Signal struct {
-	Signo       uint32   `json:"signo"`
-	Code        int32    `json:"code"`
-	Info        string   `json:"info"` // siginfo, noinfo or kernel (SEND_SIG_PRIV)
-	SiginfoPid  *int32   `json:"siginfo_pid"`
-	SiginfoUID  *uint32  `json:"siginfo_uid"`
-	Result      uint32   `json:"result"`
-	Action      string   `json:"action"` // default, ignored or handled
-	Committed   bool     `json:"committed"`
-	Group       bool     `json:"group"`
-	TargetTid   uint32   `json:"target_tid"`
-	TimeNs      uint64   `json:"time_ns,string"`
-	Syscall     *int32   `json:"syscall"`
-	SyscallArch *uint32  `json:"syscall_arch"` // AUDIT_ARCH_*: the table of Syscall
-	Sender      Actor    `json:"sender"`
-	KernelStack []string `json:"kernel_stack"` // function names, innermost first
+	Signo         uint32   `json:"signo"`
+	Code          int32    `json:"code"`
+	Info          string   `json:"info"` // siginfo, noinfo or kernel (SEND_SIG_PRIV)
+	SiginfoPid    *int32   `json:"siginfo_pid"`
+	SiginfoUID    *uint32  `json:"siginfo_uid"`
+	Result        uint32   `json:"result"`
+	Action        string   `json:"action"` // default, ignored or handled
+	Committed     bool     `json:"committed"`
+	Group         bool     `json:"group"`
+	VictimStopped bool     `json:"victim_stopped"` // or began to stop
+	TargetTid     uint32   `json:"target_tid"`
+	TimeNs        uint64   `json:"time_ns,string"`
+	Syscall       *int32   `json:"syscall"`
+	SyscallArch   *uint32  `json:"syscall_arch"` // AUDIT_ARCH_*: the table of Syscall
+	Sender        Actor    `json:"sender"`
+	KernelStack   []string `json:"kernel_stack"` // function names, innermost first
+}
+
+// Stop is the last stop of the process by a signal that took effect.
+type Stop struct {
+	SinceNs     *string `json:"since_ns"`     // the signal was delivered; nil: that was not seen
+	ContinuedNs *string `json:"continued_ns"` // SIGCONT was sent; nil: it was still stopped at its end
+	Signal      Signal  `json:"signal"`
 }
 
 // Actor is the task that ran (current) when a signal was generated. It is not always the sender: a timer fires in any task.
@@ -166,6 +176,7 @@ type Actor struct {
 	Cgroup          *string           `json:"cgroup"`
 	CgroupClaimed   uint32            `json:"cgroup_claimed"` // as in Process
 	UserNamespace   bool              `json:"user_namespace"`
+	UtsHostname     *string           `json:"uts_hostname"`
 	Ancestors       []Ancestor        `json:"ancestors"`
 }
 

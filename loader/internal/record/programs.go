@@ -3,10 +3,43 @@
 package record
 
 import (
+	"bytes"
+	"errors"
 	"unsafe"
 
 	"whodunit/loader/internal/abi"
 )
+
+// programPart adds a part about programs, or about the tool of a request.
+func (d *Decoder) programPart(event *Event, kind abi.PartKind, payload []byte) (err error) {
+	switch kind {
+	case abi.PartKindPART_PROGRAMS:
+		return d.programs(event.Process.Ancestors, payload)
+	case abi.PartKindPART_TOOL:
+		event.Tool, err = d.toolOf(payload)
+		return err
+	}
+	return d.script(event.Tool, payload)
+}
+
+func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
+	raw, _, err := take[abi.ExecutedTool](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.tool = Tool{Name: d.comm(payload, unsafe.Offsetof(raw.Name)), Owner: d.uidOrNil(raw.Owner)}
+	d.toolFlags = abi.PartFlag(raw.ExeFlags)
+	return &d.tool, nil
+}
+
+// script adds the path of a script to its tool.
+func (d *Decoder) script(tool *Tool, payload []byte) error {
+	if tool == nil {
+		return errors.New("a script was executed, but the record does not have its tool")
+	}
+	tool.Script = d.point(d.readable(bytes.TrimSuffix(payload, []byte{0})))
+	return nil
+}
 
 // programs adds what each of the ancestors executed. The list (PART_PROGRAMS) has them in the same order.
 func (d *Decoder) programs(ancestors []Ancestor, payload []byte) error {

@@ -82,6 +82,15 @@ func (d *Decoder) cgroupFromLeaf(payload []byte, truncated bool) (path *string, 
 	return d.path(payload, truncated || bytes.HasSuffix(payload, []byte{0, 0})), claimed
 }
 
+// hostname returns a host name with its NUL; nil: it is empty.
+func (d *Decoder) hostname(payload []byte) *string {
+	name := bytes.TrimSuffix(payload, []byte{0})
+	if len(name) == 0 {
+		return nil
+	}
+	return d.point(d.readable(name))
+}
+
 // arguments splits the argument block. A program that overwrites it with a title (setproctitle(3)) leaves NULs at its end, which are not
 // arguments.
 func (d *Decoder) arguments(payload []byte) []string {

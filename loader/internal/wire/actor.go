@@ -56,6 +56,7 @@ func (w *writer) actor(before string, a *record.Actor) {
 	w.stringOrNull(`,"cgroup":`, a.Cgroup)
 	w.number(`,"cgroup_claimed":`, a.CgroupClaimed)
 	w.flag(`,"user_namespace":`, a.UserNamespace)
+	w.stringOrNull(`,"uts_hostname":`, a.UtsHostname)
 	w.ancestors(`,"ancestors":`, a.Ancestors)
 	w.text("}")
 }

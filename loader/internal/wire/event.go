@@ -39,6 +39,8 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.signal(event.Signal)
 	w.text(`,"request":`)
 	w.signal(event.Request)
+	w.text(`,"stop":`)
+	w.stop(event.Stop)
 	w.text(`,"fault":`)
 	w.fault(event.Fault)
 	w.text(`,"handled_fault":`)
@@ -123,6 +125,7 @@ func (w *writer) process(p *record.Process) {
 	w.stringOrNull(`,"cgroup":`, p.Cgroup)
 	w.number(`,"cgroup_claimed":`, p.CgroupClaimed)
 	w.flag(`,"user_namespace":`, p.UserNamespace)
+	w.stringOrNull(`,"uts_hostname":`, p.UtsHostname)
 	w.ancestors(`,"ancestors":`, p.Ancestors)
 	w.text("}")
 }
@@ -142,12 +145,25 @@ func (w *writer) signal(s *record.Signal) {
 	w.string(`,"action":`, s.Action)
 	w.flag(`,"committed":`, s.Committed)
 	w.flag(`,"group":`, s.Group)
+	w.flag(`,"victim_stopped":`, s.VictimStopped)
 	w.number(`,"target_tid":`, s.TargetTid)
 	w.quotedUint(`,"time_ns":`, s.TimeNs)
 	numberOrNull(w, `,"syscall":`, s.Syscall)
 	numberOrNull(w, `,"syscall_arch":`, s.SyscallArch)
 	w.actor(`,"sender":{"pid":`, &s.Sender)
 	w.strings(`,"kernel_stack":`, s.KernelStack)
+	w.text("}")
+}
+
+func (w *writer) stop(s *record.Stop) {
+	if s == nil {
+		w.text("null")
+		return
+	}
+	w.stringOrNull(`{"since_ns":`, s.SinceNs)
+	w.stringOrNull(`,"continued_ns":`, s.ContinuedNs)
+	w.text(`,"signal":`)
+	w.signal(&s.Signal)
 	w.text("}")
 }
 

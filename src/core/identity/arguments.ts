@@ -14,8 +14,14 @@ export function withoutArguments(death: Death): Death {
   });
   const without = (signal: Signal | null): Signal | null =>
     signal === null ? null : { ...signal, sender: of(signal.sender) };
-  const { process, signal, request } = death;
-  return { ...death, process: of(process), signal: without(signal), request: without(request) };
+  const { process, signal, request, stop } = death;
+  return {
+    ...death,
+    process: of(process),
+    signal: without(signal),
+    request: without(request),
+    stop: stop === null ? null : { ...stop, signal: { ...stop.signal, sender: of(stop.signal.sender) } },
+  };
 }
 
 /** Redacts lazily, and once: most terminations are filtered, and their arguments are never read. */

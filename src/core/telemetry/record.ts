@@ -9,20 +9,25 @@ import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
 import type { Memory } from '../identity/memory.ts';
 import type { Role } from '../identity/role.ts';
+import type { Requester } from '../requests/join.ts';
+import type { SystemdReason } from '../requests/systemd.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
-import type { Cause, Verdict } from '../verdict/verdict.ts';
+import type { Cause, Stop, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
-import { ancestorCommandLines, ancestryFacts, hasProgram } from '../words/ancestry.ts';
+import { ancestryFacts } from '../words/ancestry.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
-import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
+import { executableFacts, faultLabel } from '../words/labels.ts';
+import { requesterClause, selectionClause, systemdClause } from '../words/requester.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
+import { loginAttributes, requesterAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
+import { commandLinesAbove, senderAttributes, triggerAttributes } from './sender.ts';
 import type { TraceContext } from './trace-context.ts';
 
 /** One object for all records: exporters group by its identity. */
@@ -47,13 +52,17 @@ export interface RecordInput {
   readonly recent: number;
   /** The machine's memory shortly before the signal of an out-of-memory daemon. null: another sender, or not known. */
   readonly memory: Memory | null;
+  /** null: no command is known that asked for it. */
+  readonly requester: Requester | null;
+  /** null: systemd did not send the signal. */
+  readonly systemd: SystemdReason | null;
 }
 
 /** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { verdict, identities, trace, crash } = input;
   const severity = severityOf(verdict, identities.role);
-  const stop = roleClause(identities, input.memory);
+  const stop = stopClause(input);
   const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, exitedOf(identities.victim));
   return {
     eventName: semconv.EVENT_PROCESS_TERMINATION,
@@ -68,6 +77,17 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     instrumentationScope: SCOPE,
     ...(trace === null ? {} : { spanContext: trace }),
   };
+}
+
+/** What it means that this sender stopped it, and who asked for that. null: nothing more is known. */
+function stopClause({ identities, memory, requester, systemd }: RecordInput): string | null {
+  const clauses = [
+    roleClause(identities, memory),
+    selectionClause(identities.sender),
+    systemd === null || identities.role?.shutsDown ? null : systemdClause(systemd, identities.victim),
+    requester === null ? null : requesterClause(requester),
+  ].filter((clause) => clause !== null);
+  return clauses.length === 0 ? null : clauses.join(', ');
 }
 
 function exitedOf({ executableName, program, goBuildId }: VictimIdentity): Exited {
@@ -125,8 +145,12 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...signalAttributes(verdict),
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
+    ...loginAttributes(verdict.sender),
+    ...requesterAttributes(input.requester),
+    [semconv.SYSTEMD_REASON, input.systemd?.reasons],
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
+    ...stopAttributes(verdict.stop, identities.stopper),
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
@@ -134,10 +158,6 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...historyAttributes(input.crashHistory),
     ...oomAttributes(verdict),
   ]);
-}
-
-function commandLinesAbove({ ancestors }: Identity): string[] | null {
-  return hasProgram(ancestors) ? ancestorCommandLines(ancestors) : null;
 }
 
 function droppedEvidence(names: readonly string[]): string[] {
@@ -162,43 +182,19 @@ function signalAttributes(verdict: Verdict): Pair[] {
   ];
 }
 
-function senderAttributes(sender: Identity | null): Pair[] {
-  if (sender === null) return [];
-  const { placement, user, realUser, loginUser, ancestors } = sender;
+function stopAttributes(stop: Stop | null, sender: Identity | null): Pair[] {
+  if (stop === null) return [];
   return [
-    [semconv.SENDER_PID, sender.pid],
-    [semconv.SENDER_NAME, sender.name],
-    [semconv.SENDER_EXECUTABLE_NAME, sender.executableName],
-    [semconv.SENDER_EXECUTABLE_PATH, sender.executable],
-    [
-      sender.program.hasTitle ? semconv.SENDER_TITLE : semconv.SENDER_COMMAND_LINE,
-      sender.arguments.shown?.join(' ').trim(),
-    ],
-    [semconv.SENDER_USER_ID, user.uid],
-    [semconv.SENDER_USER_NAME, user.name],
-    [semconv.SENDER_REAL_USER_ID, realUser?.uid],
-    [semconv.SENDER_REAL_USER_NAME, realUser?.name],
-    [semconv.SENDER_LOGIN_USER_ID, loginUser?.uid],
-    [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
-    [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
-    [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
-    [semconv.SENDER_CONTAINER_ID, placement.containerId],
-    [semconv.SENDER_K8S_POD_UID, placement.podUid],
-    [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
-    [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
-    [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
-    [semconv.SENDER_ANCESTOR_COMMAND_LINES, commandLinesAbove(sender)],
-  ];
-}
-
-function triggerAttributes(trigger: Identity | null): Pair[] {
-  if (trigger === null) return [];
-  return [
-    [semconv.TRIGGER_PID, trigger.pid],
-    [semconv.TRIGGER_EXECUTABLE_NAME, trigger.name],
-    [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
-    [semconv.TRIGGER_USER_ID, trigger.user.uid],
-    [semconv.TRIGGER_USER_NAME, trigger.user.name],
+    [semconv.STOP_SIGNAL_NAME, signalName(stop.signo)],
+    [semconv.STOP_TIME, isoTime(stop.sinceNs)],
+    [semconv.STOP_DURATION, seconds(stop.lastedNs)],
+    [semconv.STOP_CONTINUED, stop.continued],
+    [semconv.STOP_SENDER_KIND, stop.senderKind],
+    [semconv.STOP_SENDER_PID, sender?.pid],
+    [semconv.STOP_SENDER_NAME, sender?.name],
+    [semconv.STOP_SENDER_COMMAND_LINE, sender?.arguments.shown?.join(' ').trim()],
+    [semconv.STOP_SENDER_USER_ID, sender?.user.uid],
+    [semconv.STOP_SENDER_USER_NAME, sender?.user.name],
   ];
 }
 

@@ -8,6 +8,7 @@ import { type Facts, factsOf } from './facts.ts';
 import * as frames from './frames.ts';
 import { isGracefulStop, isVictim, requestOriginOf, wasHandled } from './origin.ts';
 import { decodeStatus, signalName } from './signals.ts';
+import { stopEvidence, stopOf } from './stop.ts';
 import { syscallName } from './syscalls.ts';
 import { triggerEvidence, triggerOf } from './trigger.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
@@ -45,6 +46,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     disposition: facts.raisedAgain ? 'handled' : 'default',
     ...senderOf(rule.sender ?? facts.origin, signal),
     trigger,
+    stop: stopOf(death, signo, signal),
     fault,
     refusedCall: cause === 'seccomp' ? callOf(fault) : null,
     oomScope: cause === 'oom_kill' ? oomScope(death, signal) : null,
@@ -55,6 +57,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
       ...triggerEvidence(trigger, signal),
       ...stackEvidence(signal),
       ...ignoredEvidence(facts.ignored),
+      ...stopEvidence(death),
       ...otherEvidence(death, signo, cause, signal === death.request ? null : requestOf(death)),
     ],
   };
@@ -79,6 +82,7 @@ function exited(death: Death, exitCode: number): Verdict {
     disposition: handled === null ? null : 'handled',
     ...senderOf(handled?.origin ?? null, signal),
     trigger,
+    stop: stopOf(death, 0, signal),
     fault: null,
     refusedCall: null,
     oomScope: null,
@@ -86,6 +90,7 @@ function exited(death: Death, exitCode: number): Verdict {
     thread: null,
     evidence: [
       `it exited with code ${exitCode}`,
+      ...stopEvidence(death),
       ...otherEvidence(death, 0, cause, request),
       ...triggerEvidence(trigger, signal),
     ],

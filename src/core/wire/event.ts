@@ -28,6 +28,8 @@ const exeFlags = z._default(z.nullable(z.array(text)), null);
 const standing = {
   cgroup_claimed: z._default(int, 0),
   user_namespace: z._default(flag, false),
+  /** Of its UTS namespace. null: the machine's. */
+  uts_hostname: z._default(z.nullable(text), null),
 };
 
 /**
@@ -104,6 +106,8 @@ const signal = object({
   action: z.enum(['default', 'ignored', 'handled']),
   committed: flag,
   group: flag,
+  /** The victim was stopped, or began to stop (SIGSTOP): the signal waited. null: not known. Absent in lines of older loaders. */
+  victim_stopped: z._default(z.nullable(flag), null),
   target_tid: int,
   time_ns: u64,
   syscall: z.nullable(int),
@@ -113,6 +117,16 @@ const signal = object({
   kernel_stack: z.array(text),
 });
 export type Signal = z.output<typeof signal>;
+
+const stop = object({
+  /** null: the delivery of the signal was not seen. */
+  since_ns: z.nullable(u64),
+  /** null: it was still stopped at its end. */
+  continued_ns: z.nullable(u64),
+  signal,
+});
+/** The last stop of the process by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU. */
+export type Stop = z.output<typeof stop>;
 
 const fault = object({
   signo: int,
@@ -160,6 +174,8 @@ export const deathSchema = object({
   process: victim,
   signal: z.nullable(signal),
   request: z.nullable(signal),
+  /** Absent in lines of older loaders. */
+  stop: z._default(z.nullable(stop), null),
   fault: z.nullable(fault),
   handled_fault: z.nullable(fault),
   oom: z.nullable(oom),
@@ -265,9 +281,8 @@ export const statusSchema = object({
   lost: object({ ring_full: u64, memory_full: u64, missed: u64, undecodable: u64 }),
   /** Whose terminations `ring_full` counts: the origins that lost most. Absent in lines of older loaders. */
   lost_by_origin: z._default(z.array(object({ origin: originSchema, unit: text, deaths: u64 })), []),
-  /** Requests, and ends of them, that are not reported. Absent in lines of older loaders, like the next one. */
+  /** Not reported; and programs unknown as ancestors, for lack of room. Absent in lines of older loaders. */
   requests_refused: z._default(u64, 0n),
-  /** Programs that are unknown as ancestors, for lack of room. */
   programs_unknown: z._default(u64, 0n),
   clock_offset_ns: i64,
   ring_bytes: int,

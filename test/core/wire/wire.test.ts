@@ -92,6 +92,14 @@ describe('golden lines', () => {
     expect(older).not.toContain('thread_context');
   });
 
+  it('reads the host names of victim and sender, and null if an older loader omits the key', () => {
+    const { process, signal } = message('death-sigkill-by-another.json') as Death;
+    expect([process.uts_hostname, signal?.sender.uts_hostname]).toEqual(['db-0', 'ops-1']);
+    const older = bytes('death-exit-3.json').toString().replace(',"uts_hostname":null', '');
+    expect(older).not.toContain('uts_hostname');
+    expect(one(older)).toMatchObject({ ok: true, message: { process: { uts_hostname: null } } });
+  });
+
   it('reads the origin, and one for all in lines of older loaders', () => {
     const line = bytes('death-exit-3.json').toString();
     expect(one(line)).toMatchObject({ message: { origin: { cgroup: 2113n, uid: 1000 } } });
