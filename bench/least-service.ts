@@ -78,6 +78,7 @@ function recordOf(name: string) {
     observedNs: 0n,
     memory: null,
     before: null,
+    reader: null,
     recent: 1,
   };
   return { record: buildRecord(input), resource };

@@ -72,6 +72,7 @@ enum part_kind {
 	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
 	PART_STOP,            /* struct stop, of one that took effect */
 	PART_STOP_SENDER,     /* struct description */
+	PART_PIPES,           /* struct pipes */
 };
 
 enum part_flag {
@@ -159,6 +160,15 @@ struct thread_context {
 _Static_assert(sizeof(struct thread_context) == 26, "as OTEP 4947 lays it out");
 _Static_assert(offsetof(struct thread_context, span_id) == 16 && offsetof(struct thread_context, valid) == 24,
 	       "as OTEP 4947 lays it out");
+
+/* The pipes of standard input and output, by inode; 0: it is none. */
+struct pipes {
+	__u64 input;
+	__u64 output;
+	__u32 output_readers; /* open files that can read from it */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct pipes) == 24, "no implicit padding");
 
 struct ancestor {
 	__u32 pid;

@@ -21,6 +21,7 @@
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "pipes.h"
 #include "repeats.h"
 #include "restart.h"
 #include "ring.h"
@@ -110,7 +111,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_snapshot_exe(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
 		keep_termination(exe_at);
-	at = append_cgroup(append_credentials(at));
+	at = append_pipes(append_cgroup(append_credentials(at)));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
 	at = append_details(record, at, has_mm, has_facts);

@@ -104,6 +104,7 @@ struct record {
 	struct search search;
 	struct restart_key place;
 	struct crash_reference crash; /* of capture_crash() */
+	struct pipes pipes; /* of append_pipes() */
 	struct origin_search origin;
 	__u64 leader; /* of the process for which an entry is added */
 	struct origin fresh_origin; /* and its origin */

@@ -76,7 +76,10 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const rule = firstMatch(subject, rules);
   const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
   const hasRecord = rule.action === 'report' && !loops.add(candidate, nowMs);
-  endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
+  const reader = brokenPipe(death, verdict) ? endings.readerOf(death.process, death.time_ns) : null;
+  const { name, pid } = victim;
+  const words = ending(verdict, identities);
+  endings.add(death.process, origin, { name, pid, timeNs: death.time_ns, uid: hasRecord ? uid : null, words });
   if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
 
   const { endedNs, trigger } = verdict;
@@ -92,6 +95,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
     before: trigger === null ? null : endings.of(trigger.task),
+    reader,
     observedNs,
     recent: terminations,
     memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
@@ -100,6 +104,11 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const { resource, spanContext } = record;
   restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource, spanContext });
   return { ...without, outcome: 'reported', record };
+}
+
+/** Whether SIGPIPE came from a write to its standard output, as far as the pipe shows that: it has no reader. */
+function brokenPipe({ process }: Death, { cause }: Verdict): boolean {
+  return cause === 'broken_pipe' && process.pipes?.output_readers === 0;
 }
 
 function candidateOf(

@@ -344,6 +344,7 @@ const (
 	PartKindPART_GO_BUILD_ID    PartKind = 20
 	PartKindPART_STOP           PartKind = 21
 	PartKindPART_STOP_SENDER    PartKind = 22
+	PartKindPART_PIPES          PartKind = 23
 )
 
 type PendingCountsSlot uint32
@@ -352,6 +353,14 @@ const (
 	PendingCountsSlotOVERLAP       PendingCountsSlot = 2147483648
 	PendingCountsSlotPIDS_PER_SLOT PendingCountsSlot = 16
 )
+
+type Pipes struct {
+	_             structs.HostLayout
+	Input         uint64
+	Output        uint64
+	OutputReaders uint32
+	Zero          uint32
+}
 
 type Predecessor struct {
 	_      structs.HostLayout

@@ -24,6 +24,8 @@ type Decoder struct {
 	uids        []uint32 // what the event's *uint32 fields point to
 	oom         Oom
 	stop        Stop
+	rawPipes    abi.Pipes // what the fields of pipes point to
+	pipes       Pipes
 	predecessor Predecessor
 	thread      ThreadContext
 	repeat      Repeat
@@ -146,6 +148,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Request, err = d.signal(payload)
 	case abi.PartKindPART_STOP:
 		event.Stop, err = d.stopOf(payload)
+	case abi.PartKindPART_PIPES:
+		process.Pipes, err = d.pipesOf(payload)
 	case abi.PartKindPART_FAULT:
 		event.Fault, err = d.fault(payload)
 	case abi.PartKindPART_HANDLED_FAULT:

@@ -36,6 +36,8 @@ export interface RecordInput {
   readonly crash: CrashReport | null;
   /** How the process that triggered it had ended. null: not known. */
   readonly before: Ending | null;
+  /** The process that read its output, and ended before. null: it was not terminated by SIGPIPE, or not known. */
+  readonly reader: Ending | null;
   /** null: its place is not known. */
   readonly crashHistory: CrashHistory | null;
   /** null: the termination belongs to no trace. */
@@ -60,13 +62,19 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning, crash, stop, input.before?.words)),
+    body: visible(sentence(verdict, identities, meaning, crash, stop, beforeOf(input))),
     attributes: recordAttributes(input, meaning, stop) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
     instrumentationScope: SCOPE,
     ...(trace === null ? {} : { spanContext: trace }),
   };
+}
+
+/** How the process ended that triggered this termination, as a clause. null: none did, or not known. */
+function beforeOf({ before, reader }: RecordInput): string | null {
+  if (reader !== null) return `the reader of its output, ${reader.name} (pid ${reader.pid}), ${reader.words}`;
+  return before === null ? null : `it ${before.words}`;
 }
 
 function exitedOf({ executableName, program, goBuildId }: VictimIdentity): Exited {
@@ -124,6 +132,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...senderAttributes(identities.sender),
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
+    ...readerAttributes(input.reader),
     ...stopAttributes(verdict.stop, identities.stopper),
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),
@@ -192,6 +201,15 @@ function triggerAttributes(trigger: Identity | null): Pair[] {
     [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
     [semconv.TRIGGER_USER_ID, trigger.user.uid],
     [semconv.TRIGGER_USER_NAME, trigger.user.name],
+  ];
+}
+
+function readerAttributes(reader: Ending | null): Pair[] {
+  if (reader === null) return [];
+  return [
+    [semconv.READER_PID, reader.pid],
+    [semconv.READER_NAME, reader.name],
+    [semconv.READER_TERMINATION_UID, reader.uid],
   ];
 }
 

@@ -2,9 +2,20 @@
 // The reports that docs/answers.md shows are those that the service makes.
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { Endings } from '../../../src/core/filter/memory.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
-import { actor, END, exitedWith, kernelSignal, killedBy, signal, victim } from '../../support/deadly.ts';
+import {
+  actor,
+  END,
+  exitedWith,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  signal,
+  victim,
+} from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
 
 const page = readFileSync(new URL('../../../docs/answers.md', import.meta.url), 'utf8');
@@ -80,4 +91,14 @@ it.each<[string, Death]>([
   expect(shown).toContain(recordOf(death, { host: { ...host, memoryBefore: () => MEMORY } }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(9));
+it('a writer whose reader was killed', () => {
+  const endings = new Endings();
+  const pipes = { input: 7, output: 7, output_readers: 0 };
+  const reader = victim({ pid: 77, exe: '/usr/bin/jq', args: ['jq'], pipes });
+  recordOf(killedBy(9, { time_ns: END - 1n, process: reader, signal: signal(9, { sender: by({}) }) }), { endings });
+  const process = victim({ exe: '/usr/bin/yes', args: ['yes'], pipes: { ...pipes, input: null } });
+  const writer = killedBy(13, { process, signal: noinfoSignal(13, { syscall: 1, sender: itself() }) });
+  expect(shown).toContain(recordOf(writer, { endings }).body);
+});
+
+it('the page has no other report', () => expect(shown).toHaveLength(10));

@@ -55,6 +55,7 @@ func Whole() []byte {
 		Part(abi.PartKindPART_EXE, abi.PartFlagEXE_DELETED, []byte("mysqld\x00sbin\x00usr\x00")),
 		Part(abi.PartKindPART_CREDENTIALS, 0, Raw(abi.Credentials{RealUid: 1000, LoginUid: 1000})),
 		Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("branch\x00leaf\x00/\x00")),
+		Part(abi.PartKindPART_PIPES, 0, Raw(abi.Pipes{Input: 5, Output: 6, OutputReaders: 1})),
 		Part(abi.PartKindPART_ANCESTORS, 0, Raw(abi.Ancestor{Pid: 9, Comm: Comm("sh")})),
 		Part(abi.PartKindPART_SIGNAL_SENDER, 0, description), Part(abi.PartKindPART_REQUEST_SENDER, 0, description), Part(abi.PartKindPART_STOP_SENDER, 0, description),
 		Part(abi.PartKindPART_ENV, 0, []byte("OTEL_SERVICE_NAME=shop\x00TRACEPARENT=\x00")),
