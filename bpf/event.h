@@ -31,6 +31,7 @@ enum event_abi {
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
 #define GO_BUILD_ID_BYTES_MAX 128
+#define HOSTNAME_BYTES_MAX 65 /* sizeof(struct new_utsname.nodename) */
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -70,6 +71,10 @@ enum part_kind {
 	PART_REPEAT_KEY,      /* struct repeat_key */
 	PART_CRASH,           /* struct crash_reference (crash_slot.h) */
 	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
+	PART_TOOL,            /* struct executed_tool */
+	PART_SCRIPT,          /* the path that execve(2) was given, with its NUL */
+	PART_PROGRAMS,        /* struct listed_program and its texts, for each of PART_ANCESTORS */
+	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
 	PART_STOP,            /* struct stop, of one that took effect */
 	PART_STOP_SENDER,     /* struct description */
 	PART_PIPES,           /* struct pipes */
@@ -94,8 +99,10 @@ enum uid_value {
 struct credentials {
 	__u32 real_uid;
 	__u32 login_uid;
+	__u32 session; /* of the login; UID_UNSET: none */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct credentials) == 8, "no implicit padding");
+_Static_assert(sizeof(struct credentials) == 16, "no implicit padding");
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
 struct part {
@@ -111,6 +118,8 @@ enum event_flag {
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
 	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
+	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL; time_ns is its exec */
+	EVENT_FLAG_REQUEST_END = 64, /* the termination of such a process, beside its own record */
 };
 
 enum status_mask {
@@ -302,8 +311,11 @@ struct oom {
 _Static_assert(offsetof(struct oom, cgroup) == 56, "the record has only the used part of the cgroup, which is the last field");
 _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the cgroup");
 
-/* The slots of pending_counts. */
+/* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
 enum pending_counts_slot {
 	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
 	PIDS_PER_SLOT = 16,   /* up to ABI 5: 1 */
+	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
+	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
+	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */
 };

@@ -52,7 +52,7 @@ static __always_inline void forget_last_program(void)
 	struct signal_fact *signal;
 	struct process_key key;
 
-	if (!count || !*count)
+	if (!may_have_facts(count))
 		return;
 	key = key_of(READ(task, group_leader));
 	facts = bpf_map_lookup_elem(&pending_facts, &key);

@@ -79,7 +79,7 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot)
 			      : !copy_known((char *)out, fact))
 		return at;
-	bytes = (__u64)out->exe_bytes + out->cgroup_bytes + out->args_bytes;
+	bytes = text_bytes(out);
 	if (bytes > sizeof(out->data))
 		return at;
 	return end_part(record, at, kind, sizeof(*out) - sizeof(out->data) + bytes);

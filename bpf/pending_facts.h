@@ -30,11 +30,37 @@ enum fact_kind {
 	FACT_COMMITS = 8, /* it terminates the process: faults, kills */
 };
 
-static __always_inline __u32 *pending_count_of(__u32 pid)
+/* The slot that no pid outside of it shares. NULL: an older ABI pinned an array that has none for this pid. */
+static __always_inline __u32 *own_slot_of(__u32 pid)
 {
-	__u32 slot = pid / PIDS_PER_SLOT & (PENDING_SLOTS - 1);
+	__u32 slot = pid / PIDS_PER_SLOT;
 
 	return bpf_map_lookup_elem(&pending_counts, &slot);
+}
+
+static __always_inline __u32 *pending_count_of(__u32 pid)
+{
+	__u32 slot = pid / PIDS_PER_SLOT & (FORMER_PENDING_SLOTS - 1), *own = own_slot_of(pid);
+
+	return own ? own : bpf_map_lookup_elem(&pending_counts, &slot);
+}
+
+/* The bit of a pid in its slot of pending_counts. */
+static __always_inline __u32 program_bit(__u32 pid)
+{
+	return 1u << (PROGRAM_BITS + pid % PIDS_PER_SLOT);
+}
+
+/* What a slot of pending_counts says of a process: the count, OVERLAP, and PROGRAM_RUNS. */
+static __always_inline __u32 pending_of(__u32 slot, __u32 pid)
+{
+	return (slot & (OVERLAP | PENDING_COUNT)) | (slot >> (PROGRAM_BITS + pid % PIDS_PER_SLOT) & 1) * PROGRAM_RUNS;
+}
+
+/* Whether a process of this slot may have an entry in pending_facts. */
+static __always_inline bool may_have_facts(const __u32 *slot)
+{
+	return slot && *slot & (OVERLAP | PENDING_COUNT);
 }
 
 static __always_inline void count_memory_full(void)
@@ -206,7 +232,7 @@ static __always_inline struct pending_facts *facts_of(__u32 user, struct task_st
 {
 	struct process_key key = key_of(leader);
 	__u32 *count = pending_count_of(key.pid);
-	struct pending_facts *facts = count && *count ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
+	struct pending_facts *facts = may_have_facts(count) ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
 	struct record *record;
 
 	if (facts)

@@ -47,7 +47,7 @@ static __always_inline struct pending_facts *known_facts(const struct process_ke
 {
 	__u32 *count = pending_count_of(key->pid);
 
-	return count && *count & ~OVERLAP ? bpf_map_lookup_elem(&pending_facts, key) : NULL;
+	return may_have_facts(count) ? bpf_map_lookup_elem(&pending_facts, key) : NULL;
 }
 
 static __always_inline void forget_stop(struct pending_facts *facts, const struct process_key *key)

@@ -10,9 +10,10 @@ import { FatalError } from './core/errors.ts';
 import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
-import type { Death } from './core/wire/event.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { exceeded } from './core/words/shares.ts';
+import type { DockerContainers } from './io/docker/containers.ts';
+import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
@@ -20,7 +21,7 @@ import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
-import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
+import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
@@ -32,7 +33,6 @@ import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
-type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
@@ -62,7 +62,8 @@ interface Running {
 }
 
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
-  const host = hostReader();
+  const containers = await followContainers(config.dockerSocket, log, stop.signal);
+  const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
@@ -78,7 +79,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, queue, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -162,6 +163,7 @@ async function shutDown({ config, queue, printer, exporters, health, systemd }: 
 
 interface Stages {
   readonly loader: LoaderReader;
+  readonly containers: DockerContainers | null;
   readonly queue: Queue | null;
   readonly printer: Printer | null;
   readonly state: pipelines.State;
@@ -171,7 +173,16 @@ interface Stages {
   readonly host: () => Host;
 }
 
-function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
+function snapshotter({
+  loader,
+  containers,
+  queue,
+  printer,
+  state,
+  exporters,
+  printed,
+  host,
+}: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
     startedMs,
@@ -189,6 +200,7 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
       host().userNames,
     ),
     loader: loader.snapshot(),
+    containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
     exports: {
@@ -223,39 +235,6 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
   return stdoutPrinter(form, { log, acknowledges: logs === null, stop, shutdownTimeoutMs });
 }
 
-async function doctor(config: DoctorConfig): Promise<number> {
-  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
-  const sender = config.logs && (await startSender(config.logs, log));
-  const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  await print(renderFindings(findings));
-  return findings.some(({ level }) => level === 'bad') ? 1 : 0;
-}
-
-async function testTermination(config: DoctorConfig): Promise<number> {
-  const [{ followTermination }, { renderStep }] = await Promise.all([
-    import('./io/doctor/test-termination.ts'),
-    import('./io/doctor/step.ts'),
-  ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
-  const pipeline: pipelines.Pipeline = {
-    settings,
-    state: pipelines.newState(readRules(config.rules), settings),
-    host: hostReader(),
-    clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
-  };
-  const buildRecord = (death: Death, bootId: string) =>
-    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
-  const sender = config.logs && (await startSender(config.logs, log));
-  let broken = false;
-  const send = sender && ((record: Uint8Array) => sender.send([record]));
-  for await (const step of followTermination({ ...config, buildRecord, send })) {
-    await print(renderStep(step));
-    broken ||= step.broken;
-  }
-  return broken ? 1 : 0;
-}
-
 async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
@@ -266,7 +245,9 @@ async function main(): Promise<number> {
       await print(`whodunit ${VERSION}\n`);
       return 0;
     case 'doctor':
-      return config.test ? testTermination(config) : doctor(config);
+      return config.test
+        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
+        : (await import('./doctor.ts')).doctor(config, log);
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);

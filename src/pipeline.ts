@@ -152,6 +152,8 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
     case 'repeats':
       pipeline.state.repeats.keep(message.ids, bootId);
       return null;
+    case 'request':
+    case 'request_end':
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -189,13 +191,13 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
 
 /** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
-  const { state, clock } = pipeline;
+  const { settings, state, clock } = pipeline;
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
   if (death === null) return null;
   const { service: key, origin } = death;
   if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
-  const record = buildRestart(restart, death, observedAt(timeNs, clock));
+  const record = buildRestart(restart, death, observedAt(timeNs, clock), settings.arguments);
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };

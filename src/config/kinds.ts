@@ -37,6 +37,12 @@ export const BOOLEAN: Kind<boolean> = {
   parse: (value) => value.toLowerCase() === 'true',
 };
 
+/** The path of a Unix socket; with `unix://`, as DOCKER_HOST has it, too. */
+export const UNIX_SOCKET: Kind<string> = {
+  allowed: 'the absolute path of a Unix socket, such as `/var/run/docker.sock`; `unix://` before it is ignored',
+  parse: (value) => /^(?:unix:\/\/)?(\/.*)$/.exec(value)?.[1],
+};
+
 export const MILLISECONDS: Kind<number> = {
   allowed: 'a whole number of milliseconds from 1 to 999999999',
   parse: (value) => (/^\d{1,9}$/.test(value) && Number(value) > 0 ? Number(value) : undefined),

@@ -2,7 +2,17 @@
 // Every environment variable that whodunit reads: its kind (what is allowed), its default and its meaning. read.ts and otlp.ts use these
 // tables; docs/configuration.md is generated from them. The loader parses its variables in Go; they are listed here for the documentation.
 import { HEALTH_ADDRESS } from './health-address.ts';
-import { BOOLEAN, bytesFrom, COUNT_OR_OFF, type Kind, listOf, MILLISECONDS, oneOf, text } from './kinds.ts';
+import {
+  BOOLEAN,
+  bytesFrom,
+  COUNT_OR_OFF,
+  type Kind,
+  listOf,
+  MILLISECONDS,
+  oneOf,
+  text,
+  UNIX_SOCKET,
+} from './kinds.ts';
 
 export interface Knob {
   readonly reader: 'service' | 'loader' | 'both';
@@ -91,6 +101,12 @@ export const KNOBS = {
     kind: oneOf('redacted', 'full', 'off'),
     fallback: 'redacted',
     what: 'How command lines are reported: with secrets redacted, in full, or not at all.',
+  },
+  WHODUNIT_DOCKER_SOCKET: {
+    reader: 'service',
+    kind: UNIX_SOCKET,
+    fallback: '',
+    what: "The socket of Docker or Podman (`/run/podman/podman.sock`), which then name containers: `container.name`, image, project and service of Docker Compose ([how](decisions/0096-containers-by-name.md)). **Who may connect to Docker's socket is root on the machine**: whodunit sends only GET requests, but a taken-over service could send others. A proxy that passes only `GET /events` and `GET /containers/` on a Unix socket is safer ([security.md](security.md#the-socket-of-docker)). Unset: no runtime is asked, and a container's host name stands in for its name.",
   },
   WHODUNIT_HEALTH_ADDR: {
     reader: 'service',

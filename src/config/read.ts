@@ -36,6 +36,8 @@ export interface RunSettings extends Targets {
   readonly health: HealthAddress | null;
   readonly socketPath: string;
   readonly arguments: ArgumentsMode;
+  /** The socket of Docker or Podman; null: none is asked. */
+  readonly dockerSocket: string | null;
   /** Maximum records per service and minute; further terminations are aggregated. Infinity: no limit. */
   readonly recordsPerMinute: number;
   readonly spans: SpansMode;
@@ -72,6 +74,7 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     health: read(env, 'WHODUNIT_HEALTH_ADDR'),
     socketPath: read(env, 'WHODUNIT_SOCKET'),
     arguments: read(env, 'WHODUNIT_ARGUMENTS'),
+    dockerSocket: get(env, 'WHODUNIT_DOCKER_SOCKET') === undefined ? null : read(env, 'WHODUNIT_DOCKER_SOCKET'),
     recordsPerMinute: read(env, 'WHODUNIT_RECORDS_PER_MINUTE', rules.mode === 'all'),
     spans: read(env, 'WHODUNIT_SPANS'),
     console: output ?? (printed ? 'text' : null),

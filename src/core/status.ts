@@ -45,6 +45,23 @@ export interface PrinterSnapshot {
   readonly error: string | null;
 }
 
+/** What Docker or Podman say about containers. */
+export interface ContainersSnapshot {
+  /** Of the socket. */
+  readonly path: string;
+  readonly connected: boolean;
+  /** Containers that have a name now. */
+  readonly known: number;
+  /** Those that were forgotten while they existed, for lack of room. */
+  readonly forgotten: number;
+  /** Requests, and connections for events, that failed. */
+  readonly failures: number;
+  /** Containers and events that could not be read. */
+  readonly unreadable: number;
+  /** The last failure since containers were listed. */
+  readonly error: string | null;
+}
+
 export interface ServiceSnapshot {
   readonly startedMs: number;
   readonly counters: Counters;
@@ -53,6 +70,8 @@ export interface ServiceSnapshot {
   /** The limits at which an origin lost something, because it held most. */
   readonly exceeded: readonly Exceeded[];
   readonly loader: LoaderSnapshot;
+  /** null: no runtime is asked. */
+  readonly containers: ContainersSnapshot | null;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
   /** null: records are not printed. */
@@ -142,6 +161,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
       traces: { ...exportOf(exports.traces), dropped: exports.traces?.dropped ?? 0 },
       metrics: exportOf(exports.metrics),
     },
+    containers: snapshot.containers,
     loader: loaderOf(loader),
     ring: ringOf(loader.status),
   };
@@ -226,6 +246,8 @@ function ringOf(status: LoaderStatus | null): unknown {
     read_seq: String(status.read_seq),
     acked_seq: String(status.acked_seq),
     facts_lost: Number(status.lost.memory_full),
+    requests_refused: Number(status.requests_refused),
+    programs_unknown: Number(status.programs_unknown),
     lost_by_origin: status.lost_by_origin.map(({ origin, unit, deaths }) => ({
       uid: origin.uid,
       cgroup: String(origin.cgroup),

@@ -127,7 +127,7 @@ function who(attributes: Bag): (string | null)[] {
       const user = attributes[semconv.SENDER_USER_NAME] ?? `uid ${attributes[semconv.SENDER_USER_ID]}`;
       const name = `${attributes[semconv.SENDER_NAME]} (pid ${attributes[semconv.SENDER_PID]}, ${user})`;
       const place =
-        short(text(attributes[semconv.SENDER_CONTAINER_ID]), 'container') ??
+        containerIn(attributes, semconv.SENDER_CONTAINER_NAME, semconv.SENDER_CONTAINER_ID) ??
         text(attributes[semconv.SENDER_SYSTEMD_UNIT]);
       const chain = list(attributes[semconv.SENDER_ANCESTORS], ' ← ');
       return [chain === null ? name : `${name} ← ${chain}`, text(attributes[semconv.SENDER_COMMAND_LINE]), place];
@@ -147,11 +147,16 @@ function where(resource: Bag): (string | null)[] {
   return [
     knownService(resource),
     text(resource[semconv.SYSTEMD_UNIT]),
-    short(text(resource[semconv.CONTAINER_ID]), 'container'),
+    containerIn(resource, semconv.CONTAINER_NAME, semconv.CONTAINER_ID),
     short(text(resource[semconv.K8S_POD_UID]), 'pod', 36),
     text(resource[semconv.PROCESS_LINUX_CGROUP]),
     text(resource[semconv.HOST_NAME]),
   ];
+}
+
+function containerIn(attributes: Bag, nameKey: string, idKey: string): string | null {
+  const name = text(attributes[nameKey]);
+  return name === null ? short(text(attributes[idKey]), 'container') : `container ${name}`;
 }
 
 /** Returns null for `unknown_service:sleep`: it repeats the name of the executable. */

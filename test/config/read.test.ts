@@ -23,6 +23,7 @@ describe('defaults', () => {
   it('without an endpoint, records are printed and nothing is sent', () => {
     expect(read()).toEqual({
       command: 'run',
+      dockerSocket: null,
       rules: { path: null, mode: 'default' },
       recordsPerMinute: 10,
       spans: 'joined',
@@ -95,6 +96,8 @@ describe('settings', () => {
     [{ WHODUNIT_REPORT: 'all' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
     [{ WHODUNIT_REPORT: 'all', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { recordsPerMinute: 3 }],
     [{ WHODUNIT_SPANS: 'all' }, [], { spans: 'all' }],
+    [{ WHODUNIT_DOCKER_SOCKET: '/run/docker.sock' }, [], { dockerSocket: '/run/docker.sock' }],
+    [{ WHODUNIT_DOCKER_SOCKET: 'unix:///run/docker.sock' }, [], { dockerSocket: '/run/docker.sock' }],
     [{ ...ENDPOINT, OTEL_TRACES_EXPORTER: 'otlp' }, [], { traces: { endpoint: 'http://collector:4318/v1/traces' } }],
     [ENDPOINT, [], { traces: null }],
     [{ OTEL_SDK_DISABLED: 'TRUE', ...ENDPOINT }, [], { logs: null }],
@@ -143,6 +146,11 @@ describe('an invalid setting fails with exit code 78 and one line: key, value, w
     [{ OTEL_METRIC_EXPORT_INTERVAL: '0' }, [], ['OTEL_METRIC_EXPORT_INTERVAL is "0"']],
     [{ WHODUNIT_REPORT: 'everything' }, [], ['WHODUNIT_REPORT is "everything"', 'default, all']],
     [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],
+    [
+      { WHODUNIT_DOCKER_SOCKET: 'tcp://docker:2375' },
+      [],
+      ['WHODUNIT_DOCKER_SOCKET is "tcp://docker:2375"', '/var/run/docker.sock', 'default, none.'],
+    ],
     [{ WHODUNIT_HEALTH_ADDR: '9465' }, [], ['WHODUNIT_HEALTH_ADDR is "9465"', 'host:port']],
     [{ WHODUNIT_HEALTH_ADDR: 'localhost:99999' }, [], ['WHODUNIT_HEALTH_ADDR']],
     [{ WHODUNIT_HEALTH_ADDR: '127.0.0.1:0' }, [], ['WHODUNIT_HEALTH_ADDR']],

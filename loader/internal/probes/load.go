@@ -24,6 +24,7 @@ func pinnedMaps() []string {
 		bpfMapShares, bpfMapSenderParts, bpfMapStops, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 		bpfMapOriginShares, bpfMapGroupShares, bpfMapNormalExits,
+		bpfMapPrograms, bpfMapEndedPrograms, bpfMapProgramCounts,
 	}
 }
 
@@ -120,10 +121,13 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 	for _, name := range pinnedMaps() {
 		spec.Maps[name].Pinning = ebpf.PinByName
 	}
-	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen} {
+	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen, bpfMapPendingCounts} {
 		if size := p.pinnedSize(name, older[name]); size > 0 {
 			spec.Maps[name].MaxEntries = size // A ring may hold records that are not acknowledged yet.
 		}
+	}
+	if err := fillTools(spec); err != nil {
+		return err
 	}
 	options.Stacks.configure(spec)
 	if err := options.Stacks.setConstants(spec); err != nil {

@@ -37,6 +37,9 @@ func (p *Probes) Sweep() (swept int, err error) {
 		if swept, err = p.deleteGone(); err != nil {
 			return swept, err
 		}
+		if err := p.deleteGonePrograms(); err != nil {
+			return swept, err
+		}
 	}
 	return swept, p.correctShares()
 }
@@ -145,11 +148,11 @@ func (p *Probes) uncount(deleted []abi.ProcessKey) error {
 	return unix.Munmap(memory)
 }
 
-// lower subtracts one, but never below 0, where the overlap's flag would be set.
+// lower subtracts one of the count, but never below 0, where it would change the bits beside it.
 func lower(count *uint32) {
 	for {
 		now := atomic.LoadUint32(count)
-		if now&^uint32(abi.PendingCountsSlotOVERLAP) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
+		if now&uint32(abi.PendingCountsSlotPENDING_COUNT) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
 			return
 		}
 	}
@@ -170,6 +173,15 @@ func (p *Probes) correctShares() error {
 	if err != nil {
 		return err
 	}
+	err = p.eachProgram(func(program *abi.Program) {
+		held[0].Programs++
+		if program.Share != 0 {
+			held[program.Share].Programs++
+		}
+	})
+	if err != nil {
+		return err
+	}
 	memory, err := mapMemory(p.shareMap)
 	if err != nil {
 		return err
@@ -178,6 +190,7 @@ func (p *Probes) correctShares() error {
 		now := &valuesOf[abi.Share](memory)[i]
 		atomic.AddInt32(&now.Processes, held[i].Processes-share.Processes)
 		atomic.AddInt32(&now.SenderParts, held[i].SenderParts-share.SenderParts)
+		atomic.AddInt32(&now.Programs, held[i].Programs-share.Programs)
 	}
 	return unix.Munmap(memory)
 }

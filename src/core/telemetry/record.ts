@@ -167,7 +167,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
 
 function senderAttributes(sender: Identity | null): Pair[] {
   if (sender === null) return [];
-  const { placement, user, realUser, loginUser, ancestors } = sender;
+  const { placement, container, user, realUser, loginUser, ancestors } = sender;
   return [
     [semconv.SENDER_PID, sender.pid],
     [semconv.SENDER_NAME, sender.name],
@@ -185,6 +185,8 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
     [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
     [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
+    [semconv.SENDER_CONTAINER_NAME, container?.name],
+    [semconv.SENDER_CONTAINER_HOSTNAME, container?.hostname],
     [semconv.SENDER_CONTAINER_ID, placement.containerId],
     [semconv.SENDER_K8S_POD_UID, placement.podUid],
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],

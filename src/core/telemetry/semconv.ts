@@ -54,6 +54,10 @@ export const PROCESS_USER_ID = 'process.user.id';
 export const PROCESS_LINUX_CGROUP = 'process.linux.cgroup';
 export const CONTAINER_ID = 'container.id';
 export const CONTAINER_NAME = 'container.name';
+export const CONTAINER_IMAGE_NAME = 'container.image.name';
+export const CONTAINER_IMAGE_TAGS = 'container.image.tags';
+/** A prefix: a dot and the rest of the key follow. */
+export const CONTAINER_LABEL = 'container.label';
 export const K8S_CLUSTER_NAME = 'k8s.cluster.name';
 export const K8S_POD_UID = 'k8s.pod.uid';
 export const HOST_ID = 'host.id';
@@ -120,10 +124,13 @@ export const SENDER_LOGIN_USER_ID = 'whodunit.sender.login_user.id';
 export const SENDER_LOGIN_USER_NAME = 'whodunit.sender.login_user.name';
 export const SENDER_FOREIGN_ROOT = 'whodunit.sender.foreign_root';
 export const SENDER_EXECUTABLE_STATE = 'whodunit.sender.executable.state';
+export const SENDER_CONTAINER_NAME = 'whodunit.sender.container.name';
+export const SENDER_CONTAINER_HOSTNAME = 'whodunit.sender.container.hostname';
 export const SENDER_CONTAINER_ID = 'whodunit.sender.container.id';
 export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
 export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
 export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
+export const CONTAINER_HOSTNAME = 'whodunit.container.hostname';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
 export const MACHINE_MEMORY_TOTAL = 'whodunit.machine.memory.total';
 export const MACHINE_MEMORY_AVAILABLE = 'whodunit.machine.memory.available';
@@ -271,6 +278,8 @@ export const IDENTITY_SOURCE_VALUES = [
   'systemd_unit',
   'user_unit',
   'container',
+  'compose',
+  'container_hostname',
   'executable',
 ] as const;
 export type IdentitySourceValue = (typeof IDENTITY_SOURCE_VALUES)[number];

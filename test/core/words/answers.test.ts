@@ -36,6 +36,17 @@ const STOP = {
 const POSTGRES = { exe: '/usr/lib/postgresql/15/bin/postgres', comm: 'postgres', args: ['postgres'] };
 const MEMORY = { total: 8 * 2 ** 30, available: 400 * 2 ** 20, swapTotal: 2 ** 30, swapFree: 4096 };
 
+const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
+const NAMED = ID.replaceAll('a', 'b');
+const WEB = { name: 'shop-web-1', image: null, project: 'shop', service: 'web' };
+const containerById = (id: string | null) => (id === NAMED ? WEB : null);
+const inContainer = (id: string, uts_hostname: string) => ({
+  exe: '/bin/busybox',
+  args: ['sh', '-c', 'exit 3'],
+  cgroup: `/docker/${id}`,
+  uts_hostname,
+});
+
 it.each<[string, Death]>([
   [
     'a worker of gunicorn',
@@ -84,11 +95,28 @@ it.each<[string, Death]>([
     killedBy(2, { process: victim({ vpid: 1, exe: '/usr/lib/systemd/systemd-shutdown', args: null }) }),
   ],
   [
+    'a container that Docker names',
+    killedBy(9, {
+      process: victim({ ...inContainer(NAMED, 'web'), exe: '/usr/sbin/nginx', args: ['nginx'] }),
+      signal: signal(9, {
+        sender: by({
+          exe: '/usr/sbin/runc',
+          comm: 'runc',
+          args: null,
+          uid: 0,
+          ancestors: [{ pid: 98, comm: 'containerd-shim' }],
+        }),
+      }),
+    }),
+  ],
+  ['a container with a host name', exitedWith(3, { process: victim(inContainer(ID, 'web-7d4b9c6f5-x2x8k')) })],
+  ['a container without', exitedWith(3, { process: victim(inContainer(ID, ID.slice(0, 12))) })],
+  [
     'a panic in Go',
     exitedWith(2, { process: victim({ exe: '/srv/server', args: ['/srv/server'], go_build_id: 'a/b/c/d' }) }),
   ],
 ])('%s', (_, death) => {
-  expect(shown).toContain(recordOf(death, { host: { ...host, memoryBefore: () => MEMORY } }).body);
+  expect(shown).toContain(recordOf(death, { host: { ...host, containerById, memoryBefore: () => MEMORY } }).body);
 });
 
 it('a writer whose reader was killed', () => {
@@ -101,4 +129,4 @@ it('a writer whose reader was killed', () => {
   expect(shown).toContain(recordOf(writer, { endings }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(10));
+it('the page has no other report', () => expect(shown).toHaveLength(13));
