@@ -287,7 +287,7 @@ struct fault {
 	__u64 address;
 	__u64 instruction_pointer;
 	__u64 stack_pointer; /* 0: neither is known */
-	__u64 trap_nr;    /* x86 */
+	__u64 trap_nr; /* x86 */
 	__u64 error_code; /* x86 */
 	__s32 syscall_nr; /* SIGSYS */
 	__u32 syscall_arch;
@@ -314,7 +314,7 @@ _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the
 /* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
 enum pending_counts_slot {
 	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
-	PIDS_PER_SLOT = 16,   /* up to ABI 5: 1 */
+	PIDS_PER_SLOT = 16, /* up to ABI 5: 1 */
 	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
 	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
 	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */

@@ -40,7 +40,7 @@ export function sentence(
 }
 
 /** `; it had been stopped for 20 s by SIGSTOP, sent by bash (pid 99, root)`. */
-function stopped({ stop, signal }: Verdict, { stopper, victim }: Identities): string {
+function stopped({ stop, signal }: Verdict, { victim, stopper }: Identities): string {
   if (stop === null) return '';
   const sender = stopper === null ? '' : `, sent by ${senderLabel(stopper, victim)}`;
   const by = { process: sender, self: ' of its own', kernel: stop.why === null ? '' : `: ${stop.why}`, unknown: '' };
