@@ -107,6 +107,7 @@ struct record {
 	struct restart_key place;
 	struct crash_reference crash; /* of capture_crash() */
 	struct pipes pipes; /* of append_pipes() */
+	struct stop stop; /* of keep_stop() */
 	struct origin_search origin;
 	__u64 leader; /* of the process for which an entry is added */
 	struct origin fresh_origin; /* and its origin */

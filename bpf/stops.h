@@ -82,7 +82,7 @@ static __always_inline void keep_stop(struct bpf_raw_tracepoint_args *ctx, struc
 	if (!facts)
 		return;
 	/* Made here and copied as a whole, as the victim may exit at any time. */
-	stop = (struct stop *)record->page;
+	stop = &record->stop;
 	stop->since_ns = stop->continued_ns = 0;
 	stop->repeated = stop->effective = 0;
 	fact = signal_of(stop);
