@@ -81,6 +81,7 @@ function recordOf(name: string) {
     requester: null,
     systemd: null,
     before: null,
+    reader: null,
     recent: 1,
   };
   return { record: buildRecord(input), resource };

@@ -77,6 +77,7 @@ enum part_kind {
 	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
 	PART_STOP,            /* struct stop, of one that took effect */
 	PART_STOP_SENDER,     /* struct description */
+	PART_PIPES,           /* struct pipes */
 };
 
 enum part_flag {
@@ -258,6 +259,15 @@ static inline __attribute__((always_inline)) int is_described(const struct signa
 	return fact->code != SI_KERNEL || fact->signo == SIGHUP;
 }
 
+/* The pipes of standard input and output, by inode; 0: it is none. */
+struct pipes {
+	__u64 input;
+	__u64 output;
+	__u32 output_readers; /* open files that can read from it */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct pipes) == 24, "no implicit padding");
+
 /* A signal that the processor or seccomp raised, as signal_deliver showed it. signo 0: none. */
 struct fault {
 	__u64 time_ns;
@@ -289,12 +299,3 @@ struct oom {
 };
 _Static_assert(offsetof(struct oom, cgroup) == 56, "the record has only the used part of the cgroup, which is the last field");
 _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the cgroup");
-
-/* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
-enum pending_counts_slot {
-	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
-	PIDS_PER_SLOT = 16, /* up to ABI 5: 1 */
-	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
-	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
-	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */
-};

@@ -4,6 +4,7 @@
 #include "crash_calibration.h"
 #include "crash_slot.h"
 #include "event.h"
+#include "maps.h"
 #include "program_maps.h"
 #include "repeat_key.h"
 #include "signals.h"

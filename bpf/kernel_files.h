@@ -54,6 +54,10 @@ struct super_block {
 	unsigned long s_magic;
 };
 
+struct pipe_inode_info {
+	unsigned int readers;
+};
+
 struct inode {
 	unsigned long i_ino;
 	kuid_t i_uid;
@@ -62,6 +66,7 @@ struct inode {
 	__s64 i_size;
 	struct super_block *i_sb;
 	struct address_space *i_mapping;
+	struct pipe_inode_info *i_pipe;
 };
 
 /* From 6.11: "fs: turn inode ctime fields into discrete integers". */

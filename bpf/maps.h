@@ -136,6 +136,15 @@ struct {
 	__type(value, struct pending_facts);
 } pending_facts SEC(".maps");
 
+/* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
+enum pending_counts_slot {
+	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
+	PIDS_PER_SLOT = 16, /* up to ABI 5: 1 */
+	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
+	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
+	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */
+};
+
 /*
  * The number of entries in pending_facts, by pid, and which of its pids have one in programs. A normal exit reads the slot instead of the hash. Neighbours share one: processes are
  * numbered in a row, and the cache line of the last exit then often has the next one's slot (docs/decisions/0079).

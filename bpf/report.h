@@ -21,6 +21,7 @@
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "pipes.h"
 #include "program_list.h"
 #include "repeats.h"
 #include "restart.h"
@@ -113,7 +114,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
 		keep_termination(exe_at);
 	at = append_cgroup(SCRATCH_REPORT, append_credentials(SCRATCH_REPORT, at));
-	at = append_hostname(SCRATCH_REPORT, at);
+	at = append_pipes(append_hostname(SCRATCH_REPORT, at));
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
 	at = append_details(record, at, has_mm, has_facts);

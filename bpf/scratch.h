@@ -17,6 +17,7 @@
 #include "maps.h"
 #include "paths.h"
 #include "repeat_key.h"
+#include "stop_maps.h"
 
 #define PARTS_BYTES_MAX 12288 /* no part begins beyond */
 #define PARTS_MASK 16383      /* bits of a position */
@@ -106,6 +107,8 @@ struct record {
 	struct search search;
 	struct restart_key place;
 	struct crash_reference crash; /* of capture_crash() */
+	struct pipes pipes; /* of append_pipes() */
+	struct stop stop; /* of keep_stop() */
 	struct origin_search origin;
 	__u64 leader; /* of the process for which an entry is added */
 	struct origin fresh_origin; /* and its origin */

@@ -48,7 +48,7 @@ static __always_inline struct pending_facts *known_facts(const struct process_ke
 {
 	__u32 *count = pending_count_of(key->pid);
 
-	return count && *count & ~OVERLAP ? bpf_map_lookup_elem(&pending_facts, key) : NULL;
+	return may_have_facts(count) ? bpf_map_lookup_elem(&pending_facts, key) : NULL;
 }
 
 static __always_inline void forget_stop(struct pending_facts *facts, const struct process_key *key)
@@ -83,7 +83,7 @@ static __always_inline void keep_stop(struct bpf_raw_tracepoint_args *ctx, struc
 	if (!facts)
 		return;
 	/* Made here and copied as a whole, as the victim may exit at any time. */
-	stop = (struct stop *)record->page;
+	stop = &record->stop;
 	stop->since_ns = stop->continued_ns = 0;
 	stop->repeated = stop->effective = 0;
 	fact = signal_of(stop);

@@ -34,6 +34,7 @@ const TYPES = [
   'task_flag',
   'signal_fact',
   'stop',
+  'pipes',
   'fault',
   'oom',
   'description',

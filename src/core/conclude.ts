@@ -10,7 +10,7 @@ import type { Root } from './filter/incident.ts';
 import type { Incidents } from './filter/incidents.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { CountedMember, Member } from './filter/members.ts';
-import type { Endings, Recent, Seen } from './filter/memory.ts';
+import type { Ending, Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
@@ -103,7 +103,8 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const isReported = rule.action === 'report';
   const isMember = isReported && match !== null && incidents.isMember(match, one);
   const hasRecord = isReported && !isMember && !loops.add(candidate, nowMs);
-  endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
+  const reader = brokenPipe(death, verdict) ? endings.readerOf(death.process, death.time_ns) : null;
+  endings.add(death.process, origin, endingOf(death, verdict, identities, hasRecord ? uid : null));
   const incident = match?.id ?? incidentId(bootId, one);
   const resource = isMember || hasRecord ? resourceOf(victim, host) : null;
   const { endedNs } = verdict;
@@ -118,9 +119,13 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     const member = memberOf(one, verdict, identities, candidate);
     incidents.addMember(match, one, member, death.seq, nowMs);
     remember();
-    const { name, status } = member;
+    const { name: memberName, status } = member;
     const countUntilNs = incidents.countUntil(match.id, one);
-    return { ...without, outcome: 'aggregated', member: { incident: match.id, name, status, countUntilNs } };
+    return {
+      ...without,
+      outcome: 'aggregated',
+      member: { incident: match.id, name: memberName, status, countUntilNs },
+    };
   }
   if (resource === null) {
     if (match !== null) incidents.link(match, one, origin);
@@ -135,6 +140,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     incident,
     resource,
     asked,
+    reader,
     terminations,
   });
   incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
@@ -151,6 +157,8 @@ interface About extends Circumstances {
   readonly incident: string;
   readonly resource: Attributes;
   readonly asked: Asked;
+  /** The process that read its output. */
+  readonly reader: Ending | null;
   /** Of the service, in the last 10 minutes. */
   readonly terminations: number;
 }
@@ -172,6 +180,7 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
     crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
     before: trigger === null ? null : endings.of(trigger.task),
+    reader: about.reader,
     observedNs,
     recent: terminations,
     ...about.asked,
@@ -211,6 +220,17 @@ function memberOf({ refused }: Termination, verdict: Verdict, { victim }: Identi
     endedNs,
     severity,
   };
+}
+
+/** How the process ended, for later terminations that it causes. `uid`: of its record. */
+function endingOf(death: Death, verdict: Verdict, identities: Identities, uid: string | null): Ending {
+  const { name, pid } = identities.victim;
+  return { name, pid, timeNs: death.time_ns, uid, words: ending(verdict, identities) };
+}
+
+/** Whether SIGPIPE came from a write to its standard output, as far as the pipe shows that: it has no reader. */
+function brokenPipe({ process }: Death, { cause }: Verdict): boolean {
+  return cause === 'broken_pipe' && process.pipes?.output_readers === 0;
 }
 
 /** Whether the end of a command that still runs decides who asked for the termination. */

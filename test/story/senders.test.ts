@@ -63,10 +63,13 @@ const mark = (): string => {
   return `${100_000 + process.pid}.${marks}`;
 };
 const ofSleep = (duration: string) =>
-  recordOf(`sleep ${duration}`, ({ resource }) => {
-    const args = resource['process.command_args'];
-    return Array.isArray(args) && args.at(-1) === duration;
-  });
+  recordOf(`sleep ${duration}`, ({ resource }) => ranWith(resource, 'sleep', duration));
+
+/** Whether the process executed this program with this last argument. */
+function ranWith(resource: LogRecord['resource'], program: string, last: string): boolean {
+  const args = resource['process.command_args'];
+  return resource['process.executable.name'] === program && Array.isArray(args) && args.at(-1) === last;
+}
 
 describe('out-of-memory daemons', () => {
   it('earlyoom', async () => {
@@ -193,7 +196,9 @@ it('PostgreSQL stops its server processes after one of them was killed', async (
   const [killed, other] = await Promise.all(clients.map((one) => printed(one, /^(\d+)$/m)));
   process.kill(Number(killed), 'SIGKILL');
   const { body, attributes } = await withPid(Number(other));
-  await Promise.all([...clients, server].map((one) => one.stop()));
+  await Promise.all(clients.map(kill));
+  server.child.kill('SIGINT'); // a fast shutdown
+  await server.ended;
   expect(attributes).toMatchObject({ 'whodunit.sender.role': 'application_server', 'whodunit.signal.name': 'SIGQUIT' });
   expect(body).toMatch(
     new RegExp(
@@ -250,6 +255,35 @@ describe('sshd', () => {
   });
 });
 
+describe('a pipeline', () => {
+  it('ends by SIGPIPE when its reader is killed: the writer says so', async () => {
+    const duration = mark();
+    const pipeline = shell(`yes ${duration} | sleep ${duration}`);
+    const sleep = await until('the reader', WITHIN_MS, () => pidOf(duration));
+    process.kill(sleep, 'SIGKILL');
+    await pipeline.ended;
+    const { body, attributes } = await recordOf('the writer', ({ resource }) => ranWith(resource, 'yes', duration));
+    const reader = await withPid(sleep);
+    expect(body).toMatch(
+      new RegExp(
+        `^yes .* was terminated by SIGPIPE .*; the reader of its output, sleep \\(pid ${sleep}\\), was killed by SIGKILL, sent by node`,
+      ),
+    );
+    expect(attributes).toMatchObject({
+      'whodunit.cause': 'broken_pipe',
+      'whodunit.reader.termination.uid': reader.attributes['log.record.uid'],
+    });
+  });
+
+  it('says nothing about a reader that exited with code 0', async () => {
+    const mine = mark();
+    await shell(`yes ${mine} | head -1`).ended;
+    const { body, attributes } = await recordOf('the writer', ({ resource }) => ranWith(resource, 'yes', mine));
+    expect(attributes).not.toHaveProperty(['whodunit.reader.pid']);
+    expect(body).toMatch(/^yes .* was terminated by SIGPIPE [^;]*\.$/);
+  });
+});
+
 describe('terminal multiplexers close the terminals of their windows', () => {
   it.each([
     [
@@ -261,7 +295,7 @@ describe('terminal multiplexers close the terminals of their windows', () => {
   ])('%s', async (program, script) => {
     const duration = mark();
     const user = shell(script(`whodunit-${process.pid}`, `sleep ${duration}`));
-    await until(`sleep ${duration}`, WITHIN_MS, () => isRunning(duration) || undefined, user.output);
+    await until(`sleep ${duration}`, WITHIN_MS, () => pidOf(duration), user.output);
     user.child.stdin?.end('\n');
     const { body } = await ofSleep(duration);
     expect(body).toMatch(
@@ -270,14 +304,15 @@ describe('terminal multiplexers close the terminals of their windows', () => {
   });
 });
 
-/** Whether a process has this as its last argument. */
-function isRunning(argument: string): boolean {
-  return readdirSync('/proc').some((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
+/** The process that sleeps for this duration. undefined: none does. */
+function pidOf(duration: string): number | undefined {
+  const pid = readdirSync('/proc').find((name) => {
+    if (!/^\d+$/.test(name)) return false;
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').endsWith(`sleep\0${argument}\0`);
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8') === `sleep\0${duration}\0`;
     } catch {
       return false; // it has terminated
     }
   });
+  return pid === undefined ? undefined : Number(pid);
 }

@@ -31,6 +31,7 @@ export function victim(changes: Partial<Victim> = {}): Victim {
     args_truncated: false,
     env: {},
     cgroup: '/user.slice/user-1000.slice/session-3.scope',
+    pipes: null,
     cgroup_claimed: 0,
     user_namespace: false,
     uts_hostname: null,

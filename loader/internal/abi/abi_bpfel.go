@@ -373,6 +373,7 @@ const (
 	PartKindPART_HOSTNAME       PartKind = 24
 	PartKindPART_STOP           PartKind = 25
 	PartKindPART_STOP_SENDER    PartKind = 26
+	PartKindPART_PIPES          PartKind = 27
 )
 
 type PendingCountsSlot uint32
@@ -384,6 +385,14 @@ const (
 	PendingCountsSlotPROGRAM_BITS  PendingCountsSlot = 15
 	PendingCountsSlotPROGRAM_RUNS  PendingCountsSlot = 1073741824
 )
+
+type Pipes struct {
+	_             structs.HostLayout
+	Input         uint64
+	Output        uint64
+	OutputReaders uint32
+	Zero          uint32
+}
 
 type Predecessor struct {
 	_      structs.HostLayout

@@ -24,6 +24,8 @@ type Decoder struct {
 	uids        []uint32 // what the event's *uint32 fields point to
 	oom         Oom
 	stop        Stop
+	rawPipes    abi.Pipes // what the fields of pipes point to
+	pipes       Pipes
 	predecessor Predecessor
 	thread      ThreadContext
 	repeat      Repeat
@@ -60,7 +62,7 @@ func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
 		signals: make([]Signal, 0, signalsMax), facts: make([]abi.SignalFact, 0, signalsMax), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 60), uids: make([]uint32, 0, 64), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 24),
+		pointed: make([]string, 0, 60), uids: make([]uint32, 0, 64), list: make([]string, 0, 320), ancestors: make([]Ancestor, 0, 24),
 	}
 }
 
@@ -156,6 +158,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Request, err = d.signal(payload)
 	case abi.PartKindPART_STOP:
 		event.Stop, err = d.stopOf(payload)
+	case abi.PartKindPART_PIPES:
+		process.Pipes, err = d.pipesOf(payload)
 	case abi.PartKindPART_FAULT:
 		event.Fault, err = d.fault(payload)
 	case abi.PartKindPART_HANDLED_FAULT:

@@ -100,10 +100,18 @@ type Process struct {
 	ArgsTruncated   bool              `json:"args_truncated"`
 	Env             map[string]string `json:"env"` // keys: Machine.EnvironmentKeys
 	Cgroup          *string           `json:"cgroup"`
+	Pipes           *Pipes            `json:"pipes"`          // nil: neither standard input nor output is a pipe
 	CgroupClaimed   uint32            `json:"cgroup_claimed"` // names at the end of Cgroup that another user than root chose
 	UserNamespace   bool              `json:"user_namespace"` // not the initial one
 	UtsHostname     *string           `json:"uts_hostname"`   // of its UTS namespace; nil: the machine's
 	Ancestors       []Ancestor        `json:"ancestors"`
+}
+
+// Pipes are the pipes of standard input and output, by inode. nil: it is none.
+type Pipes struct {
+	Input         *uint64 `json:"input"`
+	Output        *uint64 `json:"output"`
+	OutputReaders uint32  `json:"output_readers"`
 }
 
 // Actor returns the process of a request, as the wire has it.

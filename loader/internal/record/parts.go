@@ -67,6 +67,20 @@ func (d *Decoder) stopOf(payload []byte) (*Stop, error) {
 	return &d.stop, nil
 }
 
+func (d *Decoder) pipesOf(payload []byte) (_ *Pipes, err error) {
+	if d.rawPipes, _, err = take[abi.Pipes](payload); err != nil {
+		return nil, err
+	}
+	d.pipes = Pipes{OutputReaders: d.rawPipes.OutputReaders}
+	if d.rawPipes.Input != 0 {
+		d.pipes.Input = &d.rawPipes.Input
+	}
+	if d.rawPipes.Output != 0 {
+		d.pipes.Output = &d.rawPipes.Output
+	}
+	return &d.pipes, nil
+}
+
 // uidOrNil returns nil for a user that is not known: of a process that belongs to no login, or where the kernel does not keep it.
 func (d *Decoder) uidOrNil(uid uint32) *uint32 {
 	if uid == uint32(abi.UidValueUID_UNSET) {

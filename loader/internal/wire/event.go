@@ -123,10 +123,23 @@ func (w *writer) process(p *record.Process) {
 	w.flag(`,"args_truncated":`, p.ArgsTruncated)
 	w.environment(`,"env":`, p.Env)
 	w.stringOrNull(`,"cgroup":`, p.Cgroup)
+	w.text(`,"pipes":`)
+	w.pipes(p.Pipes)
 	w.number(`,"cgroup_claimed":`, p.CgroupClaimed)
 	w.flag(`,"user_namespace":`, p.UserNamespace)
 	w.stringOrNull(`,"uts_hostname":`, p.UtsHostname)
 	w.ancestors(`,"ancestors":`, p.Ancestors)
+	w.text("}")
+}
+
+func (w *writer) pipes(p *record.Pipes) {
+	if p == nil {
+		w.text("null")
+		return
+	}
+	numberOrNull(w, `{"input":`, p.Input)
+	numberOrNull(w, `,"output":`, p.Output)
+	w.number(`,"output_readers":`, p.OutputReaders)
 	w.text("}")
 }
 

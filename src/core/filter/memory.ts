@@ -2,7 +2,7 @@
 // Bounded memories of earlier terminations: which were seen (to drop duplicates), the latest ones, and how often each service terminated
 // recently. Time is an argument.
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
-import type { Actor } from '../wire/event.ts';
+import type { Actor, Victim } from '../wire/event.ts';
 
 /**
  * A set that remembers at least its last `limit` members, and at most twice as many. It has two generations, because deleting members one
@@ -55,18 +55,36 @@ const ENDINGS_MAX = 1024;
 
 /** How a process ended. */
 export interface Ending {
+  readonly name: string;
+  readonly pid: number;
+  /** CLOCK_BOOTTIME. */
+  readonly timeNs: bigint;
   /** null: it has no record of its own. */
   readonly uid: string | null;
   /** A clause: core/words/sentence.ts, ending(). */
   readonly words: string;
 }
 
+/** A pipe has the number of another one that was closed, after four thousand million others. */
+const READER_NS = 600_000_000_000n;
+
 /** How the last processes of each origin ended. */
 export class Endings {
   readonly #endings = new FairMap<Ending>(ENDINGS_MAX);
+  /** By the pipe that was its standard input. */
+  readonly #readers = new FairMap<Ending>(ENDINGS_MAX);
 
-  add(process: Process, origin: OriginKey, ending: Ending): void {
+  add(process: Victim, origin: OriginKey, ending: Ending): void {
     this.#endings.set(keyOf(process), origin, ending);
+    const input = process.pipes?.input ?? null;
+    if (input !== null) this.#readers.set(String(input), origin, ending);
+  }
+
+  /** The last process that read the output of this writer, and ended before. null: it has not ended, or that is not known. */
+  readerOf({ pipes }: Victim, timeNs: bigint): Ending | null {
+    const output = pipes?.output ?? null;
+    const reader = output === null ? undefined : this.#readers.get(String(output));
+    return reader !== undefined && timeNs >= reader.timeNs && timeNs - reader.timeNs <= READER_NS ? reader : null;
   }
 
   /** null: it has not ended, or that is not known. */

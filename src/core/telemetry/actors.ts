@@ -2,6 +2,7 @@
 // Who did it, as attributes of a record: the sender of the signal, the process that made the kernel send it, and the one that had stopped the
 // process.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Ending } from '../filter/memory.ts';
 import type { Identity } from '../identity/identity.ts';
 import { isoTime, seconds } from '../time.ts';
 import { signalName } from '../verdict/signals.ts';
@@ -64,6 +65,16 @@ export function triggerAttributes(trigger: Identity | null): Pair[] {
     [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
     [semconv.TRIGGER_USER_ID, trigger.user.uid],
     [semconv.TRIGGER_USER_NAME, trigger.user.name],
+  ];
+}
+
+/** The process that read the victim's output, and ended before. */
+export function readerAttributes(reader: Ending | null): Pair[] {
+  if (reader === null) return [];
+  return [
+    [semconv.READER_PID, reader.pid],
+    [semconv.READER_NAME, reader.name],
+    [semconv.READER_TERMINATION_UID, reader.uid],
   ];
 }
 

@@ -23,7 +23,7 @@ import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
-import { commandLinesAbove, senderAttributes, stopAttributes, triggerAttributes } from './actors.ts';
+import { commandLinesAbove, readerAttributes, senderAttributes, stopAttributes, triggerAttributes } from './actors.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { loginAttributes, requesterAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
@@ -44,6 +44,8 @@ export interface RecordInput {
   readonly crash: CrashReport | null;
   /** How the process that triggered it had ended. null: not known. */
   readonly before: Ending | null;
+  /** The process that read its output, and ended before. null: it was not terminated by SIGPIPE, or not known. */
+  readonly reader: Ending | null;
   /** null: its place is not known. */
   readonly crashHistory: CrashHistory | null;
   /** null: the termination belongs to no trace. */
@@ -72,13 +74,19 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning, crash, stop, input.before?.words)),
+    body: visible(sentence(verdict, identities, meaning, crash, stop, beforeOf(input))),
     attributes: recordAttributes(input, meaning, stop) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
     instrumentationScope: SCOPE,
     ...(trace === null ? {} : { spanContext: trace }),
   };
+}
+
+/** How the process ended that triggered this termination, as a clause. null: none did, or not known. */
+function beforeOf({ before, reader }: RecordInput): string | null {
+  if (reader !== null) return `the reader of its output, ${reader.name} (pid ${reader.pid}), ${reader.words}`;
+  return before === null ? null : `it ${before.words}`;
 }
 
 /** What it means that this sender stopped it, and who asked for that. null: nothing more is known. */
@@ -153,6 +161,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     [semconv.SYSTEMD_REASON, input.systemd?.reasons],
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
+    ...readerAttributes(input.reader),
     ...stopAttributes(verdict.stop, identities.stopper),
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),

@@ -41,6 +41,9 @@ export type Origin = z.output<typeof originSchema>;
 const UNKNOWN_ORIGIN: Origin = { cgroup: 0n, uid: 0xffff_ffff };
 const origin = z._default(originSchema, UNKNOWN_ORIGIN);
 
+/** By inode; null: it is no pipe. */
+const pipes = object({ input: z.nullable(int), output: z.nullable(int), output_readers: int });
+
 const victim = object({
   pid: int,
   vpid: int,
@@ -64,6 +67,8 @@ const victim = object({
   args_truncated: flag,
   env: z.nullable(z.record(text, text)),
   cgroup: z.nullable(text),
+  /** Standard input and output. null: neither is a pipe, or a line of an older loader. */
+  pipes: z._default(z.nullable(pipes), null),
   ...standing,
   ancestors: z.array(ancestor),
 });

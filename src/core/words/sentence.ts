@@ -20,7 +20,7 @@ export interface CrashClause {
 
 /**
  * The sentence, with its full stop. `meaning`: of the exit code; null: not known. `crash`: null: it did not crash. `stop`: what it means
- * that this sender stopped it; null: nothing more. `before`: how the process that triggered it had ended (ending()); null: not known.
+ * that this sender stopped it; null: nothing more. `before`: how the process that triggered it had ended (`it was killed by SIGKILL`); null: not known.
  */
 export function sentence(
   verdict: Verdict,
@@ -34,7 +34,7 @@ export function sentence(
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
   const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
-  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}${stopped(verdict, identities)}`;
+  const more = `${before === null ? '' : `; ${before}`}${stop === null ? '' : `: ${stop}`}${stopped(verdict, identities)}`;
   const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
   return `${victim.name} (pid ${victim.pid}${containerLabel(victim)}${rootLabel(victim)}) ${what}${core}${end}`;
 }

@@ -4,12 +4,23 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { conclude } from '../../../src/core/conclude.ts';
 import { Incidents } from '../../../src/core/filter/incidents.ts';
+import { Endings } from '../../../src/core/filter/memory.ts';
 import { Requests } from '../../../src/core/requests/requests.ts';
 import { buildIncident } from '../../../src/core/telemetry/incident.ts';
 import { SECOND_NS } from '../../../src/core/time.ts';
 import type { Death, Request, Signal } from '../../../src/core/wire/event.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
-import { actor, END, exitedWith, kernelSignal, killedBy, noinfoSignal, signal, victim } from '../../support/deadly.ts';
+import {
+  actor,
+  END,
+  exitedWith,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  signal,
+  victim,
+} from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
 import { request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
@@ -209,4 +220,14 @@ it.each<[string, readonly Death[]]>([
   expect(shown).toContain(part === undefined ? null : buildIncident(part, 0n).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(22));
+it('a writer whose reader was killed', () => {
+  const endings = new Endings();
+  const pipes = { input: 7, output: 7, output_readers: 0 };
+  const reader = victim({ pid: 77, exe: '/usr/bin/jq', args: ['jq'], pipes });
+  recordOf(killedBy(9, { time_ns: END - 1n, process: reader, signal: signal(9, { sender: by({}) }) }), { endings });
+  const process = victim({ exe: '/usr/bin/yes', args: ['yes'], pipes: { ...pipes, input: null } });
+  const writer = killedBy(13, { process, signal: noinfoSignal(13, { syscall: 1, sender: itself() }) });
+  expect(shown).toContain(recordOf(writer, { endings }).body);
+});
+
+it('the page has no other report', () => expect(shown).toHaveLength(23));

@@ -55,6 +55,7 @@ func Whole() []byte {
 		Part(abi.PartKindPART_EXE, abi.PartFlagEXE_DELETED, []byte("mysqld\x00sbin\x00usr\x00")),
 		Part(abi.PartKindPART_CREDENTIALS, 0, Raw(abi.Credentials{RealUid: 1000, LoginUid: 1000})),
 		Part(abi.PartKindPART_CGROUP, abi.PartFlagPART_FLAG_TRUNCATED, []byte("branch\x00leaf\x00/\x00")),
+		Part(abi.PartKindPART_PIPES, 0, Raw(abi.Pipes{Input: 5, Output: 6, OutputReaders: 1})),
 		Part(abi.PartKindPART_HOSTNAME, 0, []byte("web\x00")),
 		Part(abi.PartKindPART_ANCESTORS, 0, Raw(abi.Ancestor{Pid: 9, Comm: Comm("sh")})),
 		Part(abi.PartKindPART_PROGRAMS, 0, Listed(abi.ListedProgram{StartBoottimeNs: 3, Uid: 1000, LoginUid: 1000}, "sh\x00bin\x00", "sh\x00/opt/tidy.sh\x00")),
