@@ -286,9 +286,8 @@ export const statusSchema = object({
   lost: object({ ring_full: u64, memory_full: u64, missed: u64, undecodable: u64 }),
   /** Whose terminations `ring_full` counts: the origins that lost most. Absent in lines of older loaders. */
   lost_by_origin: z._default(z.array(object({ origin: originSchema, unit: text, deaths: u64 })), []),
-  /** Requests, and ends of them, that are not reported. Absent in lines of older loaders, like the next one. */
+  /** Not reported; and programs unknown as ancestors, for lack of room. Absent in lines of older loaders. */
   requests_refused: z._default(u64, 0n),
-  /** Programs that are unknown as ancestors, for lack of room. */
   programs_unknown: z._default(u64, 0n),
   clock_offset_ns: i64,
   ring_bytes: int,
