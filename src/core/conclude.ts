@@ -119,13 +119,9 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     const member = memberOf(one, verdict, identities, candidate);
     incidents.addMember(match, one, member, death.seq, nowMs);
     remember();
-    const { name: memberName, status } = member;
+    const { name, status } = member;
     const countUntilNs = incidents.countUntil(match.id, one);
-    return {
-      ...without,
-      outcome: 'aggregated',
-      member: { incident: match.id, name: memberName, status, countUntilNs },
-    };
+    return { ...without, outcome: 'aggregated', member: { incident: match.id, name, status, countUntilNs } };
   }
   if (resource === null) {
     if (match !== null) incidents.link(match, one, origin);
@@ -133,16 +129,8 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   }
 
   const asked = askedBy(death, verdict, identities, unit, circumstances);
-  const record = recordOf(death, verdict, identities, {
-    ...circumstances,
-    uid,
-    origin,
-    incident,
-    resource,
-    asked,
-    reader,
-    terminations,
-  });
+  const about = { ...circumstances, uid, origin, incident, resource, asked, reader, terminations };
+  const record = recordOf(death, verdict, identities, about);
   incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
   remember(record.spanContext);
   return { ...without, outcome: 'reported', record };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who logged in, and from where: as WHODUNIT_LOGINS allows it to be shown.
-import type { Actor, Ancestor, Death, Request, Signal } from '../wire/event.ts';
+import type { Ancestor } from '../wire/ancestor.ts';
+import type { Actor, Death, Request, Signal } from '../wire/event.ts';
 
 export type LoginsMode = 'on' | 'off';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes by name and pid, as sentences, records and rules use them.
 import { displayName } from '../naming/program.ts';
-import type { Ancestor } from '../wire/event.ts';
+import type { Ancestor } from '../wire/ancestor.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
 
 export interface User {

@@ -4,7 +4,7 @@ import type { Host } from '../identity/host.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { User } from '../identity/names.ts';
 import { isContained } from '../identity/placement.ts';
-import type { Ancestor } from '../wire/event.ts';
+import type { Ancestor } from '../wire/ancestor.ts';
 
 /** Programs by which one user becomes another. */
 const ELEVATION = /^\/(?:usr\/)?(?:local\/)?s?bin\/(?:sudo|sudo-rs|doas|su|pkexec|run0|runuser)$/;

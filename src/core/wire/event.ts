@@ -2,22 +2,9 @@
 // The messages of the loader, as schemas from which the types are derived. docs/wire.md defines names and meanings; fields have the same
 // names here. wire.ts handles lines, versions and bytes; core/verdict/ interprets the facts.
 import * as z from 'zod/mini';
+import { ancestor } from './ancestor.ts';
 import { crashSchema } from './crash.ts';
 import { flag, hex, i64, int, object, text, u64 } from './values.ts';
-
-/** What follows `comm` is absent in lines of older loaders. null: its program is not known. */
-const ancestor = object({
-  pid: int,
-  comm: text,
-  start_boottime_ns: z.optional(u64),
-  exe: z.optional(z.nullable(text)),
-  args: z.optional(z.nullable(z.array(text))),
-  args_truncated: z.optional(flag),
-  /** Effective, when it executed its program. */
-  uid: z.optional(z.nullable(int)),
-  login_uid: z.optional(z.nullable(int)),
-});
-export type Ancestor = z.output<typeof ancestor>;
 
 /** Absent in lines of older loaders, like the next one. null: not known. */
 const uid = z._default(z.nullable(int), null);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import type { ArgumentsMode } from '../../../src/core/identity/arguments.ts';
-import type { Ancestor } from '../../../src/core/wire/event.ts';
+import type { Ancestor } from '../../../src/core/wire/ancestor.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { actor, killedBy, signal, victim } from '../../support/deadly.ts';
 
