@@ -63,6 +63,13 @@ export interface ContainersSnapshot {
   readonly error: string | null;
 }
 
+/** A mute in effect (core/filter/mutes.ts). */
+export interface MuteSnapshot {
+  readonly service: string;
+  readonly untilMs: number;
+  readonly count: number;
+}
+
 export interface ServiceSnapshot {
   readonly startedMs: number;
   readonly counters: Counters;
@@ -77,6 +84,7 @@ export interface ServiceSnapshot {
   readonly queue: QueueSnapshot | null;
   /** null: it is off. */
   readonly history: HistorySnapshot | null;
+  readonly mutes: readonly MuteSnapshot[];
   /** null: records are not printed. */
   readonly printer: PrinterSnapshot | null;
   /** null: the signal is not sent. */
@@ -155,6 +163,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     limits: snapshot.exceeded.map(exceededStatus),
     queue: queueOf(snapshot, rejections, nowMs),
     history: historyStatus(snapshot.history),
+    mutes: snapshot.mutes.map(({ service, untilMs, count }) => ({ service, until: iso(untilMs), count })),
     stdout: stdoutOf(snapshot.printer),
     export: {
       logs: {
