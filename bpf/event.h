@@ -245,14 +245,15 @@ struct signal_fact {
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };
-_Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES, "the record has only the used part of the stack, the last field");
+_Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES,
+	       "the record has only the used part of the stack, the last field");
 _Static_assert(sizeof(struct signal_fact) == SIGNAL_HEAD_BYTES + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
 
 /* The last stop of a process by a signal (stops.h). */
 struct stop {
-	__u64 since_ns;     /* CLOCK_BOOTTIME: the signal was delivered with the default action; 0: it was not, or that was not seen */
+	__u64 since_ns; /* CLOCK_BOOTTIME: the signal was delivered with the default action; 0: it was not, or that was not seen */
 	__u64 continued_ns; /* SIGCONT was sent; 0: it was not */
-	__u8 repeated;  /* the stop before was by the same signal: jobctl does not show whether this one took effect */
+	__u8 repeated; /* the stop before was by the same signal: jobctl does not show whether this one took effect */
 	__u8 effective; /* set at the exit: it stopped the process */
 	__u8 zero[6];
 	char signal[SIGNAL_HEAD_BYTES]; /* struct signal_fact without its stack */
@@ -276,7 +277,7 @@ struct fault {
 	__u64 address;
 	__u64 instruction_pointer;
 	__u64 stack_pointer; /* 0: neither is known */
-	__u64 trap_nr;    /* x86 */
+	__u64 trap_nr; /* x86 */
 	__u64 error_code; /* x86 */
 	__s32 syscall_nr; /* SIGSYS */
 	__u32 syscall_arch;
@@ -303,7 +304,7 @@ _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the
 /* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
 enum pending_counts_slot {
 	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
-	PIDS_PER_SLOT = 16,   /* up to ABI 5: 1 */
+	PIDS_PER_SLOT = 16, /* up to ABI 5: 1 */
 	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
 	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
 	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */

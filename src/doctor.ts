@@ -8,6 +8,7 @@ import { startSender } from './io/otlp/start.ts';
 import { print } from './io/output.ts';
 import { readRules } from './io/rules.ts';
 import * as pipelines from './pipeline.ts';
+import { newState } from './state.ts';
 
 type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 
@@ -26,10 +27,11 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     import('./io/doctor/test-termination.ts'),
     import('./io/doctor/step.ts'),
   ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
+  const unlimited = { recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
+  const settings = { arguments: config.arguments, logins: config.logins, ...unlimited };
   const pipeline: pipelines.Pipeline = {
     settings,
-    state: pipelines.newState(readRules(config.rules), settings),
+    state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock,
     effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },

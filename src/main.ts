@@ -34,6 +34,7 @@ import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
+import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
@@ -43,7 +44,7 @@ const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary is due. */
 const SUMMARY_CHECK_MS = 1_000;
 
-const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
+const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
 
@@ -72,7 +73,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
   const history = startHistory(config, queue, log);
-  const state = pipelines.newState(rules.current(), config, queue && { uids: queue.uids(), ...queue.open });
+  const state = newState(rules.current(), config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
@@ -179,7 +180,7 @@ interface Stages {
   readonly queue: Queue | null;
   readonly history: History | null;
   readonly printer: Printer | null;
-  readonly state: pipelines.State;
+  readonly state: State;
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
@@ -210,7 +211,7 @@ function snapshotter({
         stdout_bytes: printer?.displaced,
         spans: exporters.traces?.displaced,
         ...exporters.metrics?.displaced,
-        ...pipelines.displaced(state),
+        ...displaced(state),
       },
       host().userNames,
     ),
@@ -235,14 +236,14 @@ async function openQueue(config: RunConfig): Promise<Queue> {
 
 async function startHealth(
   config: RunConfig,
-  state: pipelines.State,
+  state: State,
   queue: Queue | null,
   snapshot: () => ServiceSnapshot,
 ): Promise<Server | null> {
   if (config.health === null) return null;
   const { serveHealth } = await import('./io/health.ts');
   const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
-  const recent = () => pipelines.recentTerminations(config, state);
+  const recent = () => terminationsOf(config, state);
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 

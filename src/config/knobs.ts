@@ -103,6 +103,12 @@ export const KNOBS = {
     fallback: 'redacted',
     what: 'How command lines are reported: with secrets redacted, in full, or not at all.',
   },
+  WHODUNIT_LOGINS: {
+    reader: 'service',
+    kind: oneOf('on', 'off'),
+    fallback: 'on',
+    what: 'Whether records say who logged in (`login_user`, `sudo_user`) and from which address. `off`: only the users as which processes ran.',
+  },
   WHODUNIT_DOCKER_SOCKET: {
     reader: 'service',
     kind: UNIX_SOCKET,

@@ -4,6 +4,7 @@
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
+import type { LoginsMode } from '../core/identity/logins.ts';
 import type { SpansMode } from '../core/telemetry/span.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
@@ -37,6 +38,7 @@ export interface RunSettings extends Targets {
   readonly health: HealthAddress | null;
   readonly socketPath: string;
   readonly arguments: ArgumentsMode;
+  readonly logins: LoginsMode;
   /** The socket of Docker or Podman; null: none is asked. */
   readonly dockerSocket: string | null;
   /** Maximum records per service and minute; further terminations are aggregated. Infinity: no limit. */
@@ -77,6 +79,7 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     health: read(env, 'WHODUNIT_HEALTH_ADDR'),
     socketPath: read(env, 'WHODUNIT_SOCKET'),
     arguments: read(env, 'WHODUNIT_ARGUMENTS'),
+    logins: read(env, 'WHODUNIT_LOGINS'),
     dockerSocket: get(env, 'WHODUNIT_DOCKER_SOCKET') === undefined ? null : read(env, 'WHODUNIT_DOCKER_SOCKET'),
     recordsPerMinute: read(env, 'WHODUNIT_RECORDS_PER_MINUTE', rules.mode === 'all'),
     spans: read(env, 'WHODUNIT_SPANS'),

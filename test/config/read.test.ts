@@ -30,6 +30,7 @@ describe('defaults', () => {
       socketPath: '/run/whodunit/events.sock',
       health: { host: '127.0.0.1', port: 9465 },
       arguments: 'redacted',
+      logins: 'on',
       logs: null,
       metrics: null,
       traces: null,

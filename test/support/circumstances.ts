@@ -5,6 +5,7 @@ import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
 import { rulesOf } from '../../src/core/filter/rules.ts';
+import { Units } from '../../src/core/requests/units.ts';
 import { Restarts } from '../../src/core/telemetry/restart.ts';
 import type { Death } from '../../src/core/wire/event.ts';
 import { host } from './host.ts';
@@ -21,6 +22,8 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
     restarts: new Restarts(),
     endings: new Endings(),
+    units: new Units(),
+    requests: [],
     observedNs: 1_795_455_345_900_000_001n,
     nowMs: 0,
     ...changes,

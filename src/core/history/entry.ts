@@ -70,9 +70,15 @@ export type FilterName = (typeof FILTER_NAMES)[number];
 
 type Bag = Readonly<Record<string, AttributeValue | undefined>>;
 
-/** The registry has these names in a release that reports incidents and requesters. */
+/** The registry has this name in a release that reports incidents. */
 const INCIDENT_ID = 'whodunit.incident.id';
-const REQUESTER = ['whodunit.requester.user.name', 'whodunit.requester.name'] as const;
+/** The person, if that is known; otherwise the user or the program. */
+const REQUESTER = [
+  semconv.REQUESTER_LOGIN_USER_NAME,
+  semconv.REQUESTER_SUDO_USER,
+  semconv.REQUESTER_USER_NAME,
+  semconv.REQUESTER_NAME,
+] as const;
 
 export function kindOf({ eventName = '' }: Pick<ReadableLogRecord, 'eventName'>): Kind {
   switch (eventName) {

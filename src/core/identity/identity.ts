@@ -121,7 +121,7 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
   };
 }
 
-function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
+export function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
   const placement = placementOf(task);
   const userOf = (uid: number): User => ({ uid, name: userName(uid, task, placement, host) });
   const program = programOf(mode === 'off' ? { comm: task.comm, exe: task.exe } : task);

@@ -9,17 +9,21 @@ import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
 import type { Memory } from '../identity/memory.ts';
 import type { Role } from '../identity/role.ts';
+import type { Requester } from '../requests/join.ts';
+import type { SystemdReason } from '../requests/systemd.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import type { Cause, Stop, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
+import { requesterClause, selectionClause, systemdClause } from '../words/requester.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
+import { loginAttributes, requesterAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
 import type { TraceContext } from './trace-context.ts';
@@ -46,13 +50,17 @@ export interface RecordInput {
   readonly recent: number;
   /** The machine's memory shortly before the signal of an out-of-memory daemon. null: another sender, or not known. */
   readonly memory: Memory | null;
+  /** null: no command is known that asked for it. */
+  readonly requester: Requester | null;
+  /** null: systemd did not send the signal. */
+  readonly systemd: SystemdReason | null;
 }
 
 /** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { verdict, identities, trace, crash } = input;
   const severity = severityOf(verdict, identities.role);
-  const stop = roleClause(identities, input.memory);
+  const stop = stopClause(input);
   const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, exitedOf(identities.victim));
   return {
     eventName: semconv.EVENT_PROCESS_TERMINATION,
@@ -67,6 +75,17 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     instrumentationScope: SCOPE,
     ...(trace === null ? {} : { spanContext: trace }),
   };
+}
+
+/** What it means that this sender stopped it, and who asked for that. null: nothing more is known. */
+function stopClause({ identities, memory, requester, systemd }: RecordInput): string | null {
+  const clauses = [
+    roleClause(identities, memory),
+    selectionClause(identities.sender),
+    systemd === null || identities.role?.shutsDown ? null : systemdClause(systemd, identities.victim),
+    requester === null ? null : requesterClause(requester),
+  ].filter((clause) => clause !== null);
+  return clauses.length === 0 ? null : clauses.join(', ');
 }
 
 function exitedOf({ executableName, program, goBuildId }: VictimIdentity): Exited {
@@ -122,6 +141,9 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...signalAttributes(verdict),
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
+    ...loginAttributes(verdict.sender),
+    ...requesterAttributes(input.requester),
+    [semconv.SYSTEMD_REASON, input.systemd?.reasons],
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
     ...stopAttributes(verdict.stop, identities.stopper),

@@ -119,6 +119,8 @@ export const SENDER_REAL_USER_ID = 'whodunit.sender.real_user.id';
 export const SENDER_REAL_USER_NAME = 'whodunit.sender.real_user.name';
 export const SENDER_LOGIN_USER_ID = 'whodunit.sender.login_user.id';
 export const SENDER_LOGIN_USER_NAME = 'whodunit.sender.login_user.name';
+export const SENDER_SUDO_USER = 'whodunit.sender.sudo_user';
+export const SENDER_CLIENT_ADDRESS = 'whodunit.sender.client.address';
 export const SENDER_FOREIGN_ROOT = 'whodunit.sender.foreign_root';
 export const SENDER_EXECUTABLE_STATE = 'whodunit.sender.executable.state';
 export const SENDER_CONTAINER_NAME = 'whodunit.sender.container.name';
@@ -129,6 +131,20 @@ export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
 export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
 export const CONTAINER_HOSTNAME = 'whodunit.container.hostname';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
+export const REQUESTER_BASIS = 'whodunit.requester.basis';
+export const REQUESTER_PID = 'whodunit.requester.pid';
+export const REQUESTER_NAME = 'whodunit.requester.name';
+export const REQUESTER_COMMAND_LINE = 'whodunit.requester.command_line';
+export const REQUESTER_USER_ID = 'whodunit.requester.user.id';
+export const REQUESTER_USER_NAME = 'whodunit.requester.user.name';
+export const REQUESTER_LOGIN_USER_ID = 'whodunit.requester.login_user.id';
+export const REQUESTER_LOGIN_USER_NAME = 'whodunit.requester.login_user.name';
+export const REQUESTER_SUDO_USER = 'whodunit.requester.sudo_user';
+export const REQUESTER_CLIENT_ADDRESS = 'whodunit.requester.client.address';
+export const REQUESTER_CONTAINER_ID = 'whodunit.requester.container.id';
+export const REQUESTER_SYSTEMD_UNIT = 'whodunit.requester.systemd.unit';
+export const REQUESTER_ANCESTORS = 'whodunit.requester.ancestors';
+export const SYSTEMD_REASON = 'whodunit.systemd.reason';
 export const MACHINE_MEMORY_TOTAL = 'whodunit.machine.memory.total';
 export const MACHINE_MEMORY_AVAILABLE = 'whodunit.machine.memory.available';
 export const MACHINE_SWAP_TOTAL = 'whodunit.machine.swap.total';
@@ -220,6 +236,9 @@ export type SenderForeignRootValue = (typeof SENDER_FOREIGN_ROOT_VALUES)[number]
 export const SENDER_EXECUTABLE_STATE_VALUES = ['deleted', 'memfd'] as const;
 export type SenderExecutableStateValue = (typeof SENDER_EXECUTABLE_STATE_VALUES)[number];
 
+export const REQUESTER_BASIS_VALUES = ['target', 'ancestor', 'time'] as const;
+export type RequesterBasisValue = (typeof REQUESTER_BASIS_VALUES)[number];
+
 export const CRASH_REASON_VALUES = [
   'null_dereference',
   'null_call',
@@ -293,6 +312,7 @@ export const LIMIT_VALUES = [
   'metric_series',
   'open_minutes',
   'recent_services',
+  'requests',
   'restarts',
   'spans',
   'stdout_bytes',

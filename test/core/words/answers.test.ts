@@ -2,10 +2,12 @@
 // The reports that docs/answers.md shows are those that the service makes.
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import type { Death } from '../../../src/core/wire/event.ts';
+import { Requests } from '../../../src/core/requests/requests.ts';
+import type { Death, Request } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { actor, END, exitedWith, kernelSignal, killedBy, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
+import { request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
 const page = readFileSync(new URL('../../../docs/answers.md', import.meta.url), 'utf8');
 const shown = [...page.matchAll(/^> (.*)$/gm)].map(([, text]) => text);
@@ -23,6 +25,21 @@ const STOP = {
   signal: signal(19, { sender: by({ pid: 77, comm: 'sh', exe: '/usr/bin/dash', args: ['sh'] }) }),
 };
 const POSTGRES = { exe: '/usr/lib/postgresql/15/bin/postgres', comm: 'postgres', args: ['postgres'] };
+const WATCHED = victim({
+  exe: '/usr/sbin/web',
+  args: ['web'],
+  cgroup: '/system.slice/web.service',
+  env: { WATCHDOG_USEC: '1' },
+});
+const DEPLOY: Request['process']['ancestors'] = [
+  { pid: 81, comm: 'deploy.sh', start_boottime_ns: 2n },
+  { pid: 80, comm: 'cron', start_boottime_ns: 1n },
+];
+const knownOf = (...asked: readonly Request[]) => {
+  const requests = new Requests();
+  for (const one of asked) requests.add(one, 'boot', 'redacted');
+  return requests.of('boot');
+};
 const MEMORY = { total: 8 * 2 ** 30, available: 400 * 2 ** 20, swapTotal: 2 ** 30, swapFree: 4096 };
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
@@ -36,7 +53,17 @@ const inContainer = (id: string, uts_hostname: string) => ({
   uts_hostname,
 });
 
-it.each<[string, Death]>([
+it.each<[string, Death, ...Request[]]>([
+  ['a service stopped with sudo', stopped(), request('systemctl stop web', { by: { ancestors: SUDO } })],
+  ['a service stopped over D-Bus', stopped()],
+  [
+    'a service that does not stop',
+    stopped(9, {
+      request: signal(15, { action: 'ignored', committed: false, sender: SYSTEMD, time_ns: SENT - 90_000_000_000n }),
+    }),
+  ],
+  ['a service that its watchdog aborts', stopped(6, { process: WATCHED })],
+  ['a container stopped by a script', stoppedContainer(), request('docker stop web', { by: { ancestors: DEPLOY } })],
   [
     'a worker of gunicorn',
     exitedWith(1, {
@@ -104,8 +131,9 @@ it.each<[string, Death]>([
     'a panic in Go',
     exitedWith(2, { process: victim({ exe: '/srv/server', args: ['/srv/server'], go_build_id: 'a/b/c/d' }) }),
   ],
-])('%s', (_, death) => {
-  expect(shown).toContain(recordOf(death, { host: { ...host, containerById, memoryBefore: () => MEMORY } }).body);
+])('%s', (_, death, ...asked) => {
+  const shownBy = { requests: knownOf(...asked), host: { ...host, containerById, memoryBefore: () => MEMORY } };
+  expect(shown).toContain(recordOf(death, shownBy).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(9));
+it('the page has no other report', () => expect(shown).toHaveLength(17));
