@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import type { RulesSource } from '../config/read.ts';
 import { type Mute, muteRule } from '../core/filter/mutes.ts';
 import type { Rule } from '../core/filter/rules.ts';
-import type { MuteSnapshot } from '../core/status.ts';
+import type { MuteSnapshot } from '../core/snapshots.ts';
 import type { Log } from './log.ts';
 import { mutesPath, readMutes } from './mutes.ts';
 import { readRules, rereadRules } from './rules.ts';
