@@ -4,7 +4,13 @@
 import { parseArgs } from 'node:util';
 import { COMMANDS, type Command, type CommandName, FLAGS, type FlagName } from './config/commands.ts';
 import type { Env } from './config/env.ts';
-import { type HistoryCommand, readHistoryQuery, readPurgeQuery } from './config/history-flags.ts';
+import {
+  type HistoryCommand,
+  type MuteQuery,
+  readHistoryQuery,
+  readMuteQuery,
+  readPurgeQuery,
+} from './config/history-flags.ts';
 import {
   type DoctorSettings,
   type OutputForm,
@@ -21,6 +27,7 @@ import { configError, EXIT_CONFIG, EXIT_SEARCH_FAILED, FatalError } from './core
 export type Config =
   | ({ readonly command: 'run' } & RunSettings)
   | HistoryCommand
+  | ({ readonly command: 'mute' } & MuteQuery)
   /** `test`: terminate a child process and follow its record. */
   | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
   /** `dryRun`: try the rules on recent terminations instead of listing them. */
@@ -67,6 +74,8 @@ function configOf(command: CommandName, operand: string | undefined, values: Val
       return { command, what: operand ?? 'last', ...readHistoryQuery(env, values, outputOf(command, values.output)) };
     case 'purge':
       return { command, ...readPurgeQuery(env, values) };
+    case 'mute':
+      return { command, ...readMuteQuery(env, values) };
     case 'doctor':
       return { command, test: values.test === true, ...readDoctorSettings(env, file) };
     case 'rules':

@@ -12,7 +12,8 @@ import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
-import type { History, HistoryItem } from './io/history/writer.ts';
+import { keepRecords, startHistory } from './io/history/start.ts';
+import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
@@ -22,7 +23,8 @@ import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { readRules, rereadRules, rulesInWords } from './io/rules.ts';
+import { runRules } from './io/rules.ts';
+import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
@@ -55,20 +57,18 @@ interface Running {
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
   const containers = await followContainers(config.dockerSocket, log, stop.signal);
   const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
-  const rules = readRules(config.rules);
+  const rules = new RulesInEffect(config, log);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const history = config.history && (await import('./io/history/start.ts')).startHistory(config, queue, log);
-  const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
-  onHangup(() => {
-    state.rules = rereadRules(config.rules, log) ?? state.rules;
-  });
+  const history = startHistory(config, queue, log);
+  const state = newState(rules.current(), config, queue && { uids: queue.uids(), ...queue.open });
+  onHangup(() => rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const spans = config.traces && (await startTraces(config.traces, log));
   const exporters: Exporters = { logs: null, metrics: null, traces: spans };
-  const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, rules, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -87,12 +87,11 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) {
-          history?.append(recordsOf(items), 0);
+          keepRecords(history, items, 0);
           return report(items, printer, printed);
         }
         if (!(await keep(queue, items, open, stop.signal))) return false;
-        const records = recordsOf(items);
-        history?.append(records, queue.totals.lastId - records.length + 1);
+        keepRecords(history, items, queue.totals.lastId);
         logs?.wake();
         if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
@@ -102,7 +101,10 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const systemd = notifier(process.env, process.pid, log);
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
-  await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
+  await consume(loader, pipeline, (received) => {
+    state.rules = rules.current();
+    return queue === null ? pipelines.oneByOne(received) : [received];
+  });
   await shutDown({ config, queue, history, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
@@ -162,11 +164,6 @@ async function openQueue(config: RunConfig): Promise<Queue> {
   return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
 }
 
-/** The items that have a record. */
-function recordsOf(items: readonly Item[]): HistoryItem[] {
-  return items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
-}
-
 async function startHealth(
   config: RunConfig,
   state: State,
@@ -201,15 +198,16 @@ async function main(): Promise<number> {
     case 'stats':
     case 'purge':
       return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
+    case 'mute':
+      return (await import('./io/mutes.ts')).mute(config);
+    case 'ui':
+      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
     case 'doctor':
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
         : (await import('./doctor.ts')).doctor(config, log);
     case 'rules':
-      await print(await rulesInWords(config));
-      return 0;
-    case 'ui':
-      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
+      return runRules(config);
     case 'explain':
       await print(renderMeanings(config));
       return 0;

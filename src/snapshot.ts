@@ -12,6 +12,7 @@ import type { Metrics } from './io/otlp/metrics.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import type { Printer } from './io/printer.ts';
 import type { Queue } from './io/queue/queue.ts';
+import type { RulesInEffect } from './io/rules-in-effect.ts';
 import { displaced, type State } from './state.ts';
 
 type Counts = ReturnType<typeof noCounts>;
@@ -26,6 +27,7 @@ export interface Exporters {
 interface Stages {
   readonly loader: LoaderReader;
   readonly containers: DockerContainers | null;
+  readonly rules: RulesInEffect;
   readonly queue: Queue | null;
   readonly history: History | null;
   readonly printer: Printer | null;
@@ -39,6 +41,7 @@ interface Stages {
 export function snapshotter({
   loader,
   containers,
+  rules,
   queue,
   history,
   printer,
@@ -67,6 +70,7 @@ export function snapshotter({
     containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
     history: history?.snapshot() ?? null,
+    mutes: rules.snapshot(),
     printer: printer?.snapshot() ?? null,
     exports: {
       logs: exporters.logs?.snapshot() ?? null,

@@ -24,6 +24,8 @@ describe('the command line', () => {
     [['purge', '--id', 'abcd', '--id', 'ef01', '--undelivered'], { ids: ['abcd', 'ef01'], undelivered: true }],
     [['ui'], { command: 'ui', stateDir: '/var/lib/whodunit', port: 0, open: true }],
     [['ui', '--port', '8080', '--no-open', '--state-dir', '/s'], { port: 8080, open: false, stateDir: '/s' }],
+    [['mute', '--service', 'web', '--for', '1h'], { command: 'mute', service: 'web', forMs: 3_600_000, remove: false }],
+    [['mute', '--remove'], { command: 'mute', service: null, forMs: null, remove: true }],
     [['--help'], { command: 'help' }],
     [['doctor', '-h'], { command: 'help' }],
     [['--version'], { command: 'version' }],
@@ -104,6 +106,11 @@ describe('an invalid command line of a command that searches is rejected with ex
     [['show', '1', '2'], ['the command is "show 1 2"']],
     [['purge'], ['without a condition', '--before, --user, --id']],
     [['purge', '--id', 'x'], ['--id is "x"']],
+    [['mute', '--service', 'web'], ['--service NAME --for DURATION']],
+    [
+      ['mute', '--service', 'web', '--for', 'ever'],
+      ['--for is "ever"', '30min'],
+    ],
   ])('%j', (argv, parts) => {
     const rejected = (): unknown => readConfig(argv, {});
     expect(rejected).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringMatching(/^[^\n]*$/) }));

@@ -82,6 +82,8 @@ export const FLAGS = {
     what: 'also remove records that the collector has not accepted yet. They are sent all the same',
   },
 
+  for: { type: 'string', value: 'DURATION', what: 'how long: 30min, 1h, 2d' },
+  remove: { type: 'boolean', what: 'end the mute of the service; without --service, all mutes' },
   'state-dir': {
     type: 'string',
     value: 'DIR',
@@ -149,6 +151,14 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'remove records from the history',
     flags: ['before', 'user', 'id', 'undelivered', 'dry-run', 'state-dir'],
+    searches: true,
+  },
+  mute: {
+    operands: '',
+    operandsMin: 0,
+    operandsMax: 0,
+    what: 'only count the terminations of a service for some time, as during maintenance; without flags, list what is muted',
+    flags: ['service', 'for', 'remove', 'state-dir'],
     searches: true,
   },
   doctor: {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The flags of the commands that read the history → what they look for. A wrong value is a FatalError that names what is allowed.
 import { configError } from '../core/errors.ts';
+import { MUTE_MS_MAX } from '../core/filter/mutes.ts';
 import { FILTER_NAMES, type Filter } from '../core/history/filter.ts';
-import { parseTime, TIMES } from '../core/history/when.ts';
+import { DURATIONS, parseDuration, parseTime, TIMES } from '../core/history/when.ts';
 import { CAUSE_VALUES } from '../core/telemetry/semconv.ts';
 import { signalNumber } from '../core/verdict/signals.ts';
 import { type Env, read } from './env.ts';
@@ -29,6 +30,15 @@ export interface PurgeQuery {
   readonly ids: readonly string[];
   readonly undelivered: boolean;
   readonly dryRun: boolean;
+}
+
+export interface MuteQuery {
+  readonly stateDir: string;
+  /** A glob. null: none is named. */
+  readonly service: string | null;
+  /** null: nothing is muted. */
+  readonly forMs: number | null;
+  readonly remove: boolean;
 }
 
 export type HistoryCommand =
@@ -64,6 +74,24 @@ export function readPurgeQuery(env: Env, given: Given): PurgeQuery {
     ids,
     undelivered: given.undelivered === true,
     dryRun: given['dry-run'] === true,
+  };
+}
+
+export function readMuteQuery(env: Env, given: Given): MuteQuery {
+  const { service, remove } = given;
+  const forMs = typeof given.for === 'string' ? parseDuration(given.for) : null;
+  const isWrong = forMs === null || forMs <= 0 || forMs > MUTE_MS_MAX;
+  if (typeof given.for === 'string' && isWrong)
+    throw configError('--for', given.for, `${DURATIONS}; at most 30d`, 'Correct it.');
+  if (remove !== true && (service === undefined) !== (forMs === null))
+    throw configError('whodunit mute', 'incomplete', '--service NAME --for DURATION', 'Give both.');
+  if (remove === true && forMs !== null)
+    throw configError('whodunit mute', '--remove --for', 'one of them', 'Leave one out.');
+  return {
+    stateDir: stateDirOf(env, given),
+    service: typeof service === 'string' && service !== '' ? service : null,
+    forMs,
+    remove: remove === true,
   };
 }
 

@@ -74,6 +74,8 @@ const statusSchema = z.object({
       }),
     }),
   ),
+  /** Absent in version 0.1.0. */
+  mutes: z._default(z.array(z.object({ service: z.string(), until: z.string(), count: z.int() })), []),
   /** null: records are not printed. Absent in version 0.1.0. */
   stdout: z._default(
     z.nullable(z.object({ printed: z.int(), skipped: z.int(), waiting_bytes: z.int(), error: z.nullable(z.string()) })),

@@ -10,6 +10,7 @@ import { firstMatch } from '../core/filter/match.ts';
 import { parseRules, type RecentTermination, type Rule, rulesOf } from '../core/filter/rules.ts';
 import { fetchRecent } from './health-client.ts';
 import type { Log } from './log.ts';
+import { print } from './output.ts';
 
 const FILE_BYTES_MAX = 1_048_576;
 
@@ -121,4 +122,12 @@ export function renderDryRun(recent: readonly RecentTermination[], rules: readon
 
 function firstLine(text: string): string {
   return text.split('\n')[0] ?? '';
+}
+
+/** `whodunit rules`. Returns the exit code. */
+export async function runRules(settings: RulesSettings & { readonly dryRun: boolean }): Promise<number> {
+  const rules = readRules(settings.rules);
+  const { dryRun, health } = settings;
+  await print(dryRun ? renderDryRun(await recentTerminations(health), rules) : renderRules(rules));
+  return 0;
 }

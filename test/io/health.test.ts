@@ -50,6 +50,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     containers: null,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
     history: null,
+    mutes: [],
     printer: null,
     exports: { logs: null, metrics: null, traces: null },
   };

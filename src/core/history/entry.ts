@@ -70,9 +70,13 @@ export type FilterName = (typeof FILTER_NAMES)[number];
 
 type Bag = Readonly<Record<string, AttributeValue | undefined>>;
 
-/** The registry has these names in a release that reports incidents and requesters. */
-const INCIDENT_ID = 'whodunit.incident.id';
-const REQUESTER = ['whodunit.requester.user.name', 'whodunit.requester.name'] as const;
+/** The person, if that is known; otherwise the user or the program. */
+const REQUESTER = [
+  semconv.REQUESTER_LOGIN_USER_NAME,
+  semconv.REQUESTER_SUDO_USER,
+  semconv.REQUESTER_USER_NAME,
+  semconv.REQUESTER_NAME,
+] as const;
 
 export function kindOf({ eventName = '' }: Pick<ReadableLogRecord, 'eventName'>): Kind {
   switch (eventName) {
@@ -80,8 +84,10 @@ export function kindOf({ eventName = '' }: Pick<ReadableLogRecord, 'eventName'>)
       return 'restart';
     case semconv.EVENT_PROCESS_TERMINATION_SUMMARY:
       return 'summary';
+    case semconv.EVENT_INCIDENT:
+      return 'incident';
     default:
-      return eventName.includes('incident') ? 'incident' : 'termination';
+      return 'termination';
   }
 }
 
@@ -116,7 +122,7 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
       user: userOf(resource),
       signal: text(attributes[semconv.SIGNAL_NAME]),
       exit_code: typeof exitCode === 'number' ? exitCode : undefined,
-      incident_id: text(attributes[INCIDENT_ID]),
+      incident_id: text(attributes[semconv.INCIDENT_ID]),
       termination_uid: text(attributes[semconv.TERMINATION_UID]),
     }),
     attributes: attributes as Entry['attributes'],
@@ -148,7 +154,7 @@ export function factsOf(record: ReadableLogRecord): Facts {
       sender: senderOf(attributes),
       user: userOf(resource),
       executable: executable?.slice(executable.lastIndexOf('/') + 1) ?? nameOf(resource),
-      incident: text(attributes[INCIDENT_ID]),
+      incident: text(attributes[semconv.INCIDENT_ID]),
     },
   };
 }

@@ -8,6 +8,7 @@ import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import { lossInTheRing, missingProbe } from '../../core/status.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
 import { size } from '../../core/words/units.ts';
+import { visible } from '../../core/words/visible.ts';
 import { answered, fetchStatus, type ServiceExport, type ServiceStatus } from '../health-client.ts';
 import { peek, socketsElsewhere } from '../loader/watcher.ts';
 import { probeEndpoint } from '../otlp/endpoint.ts';
@@ -41,7 +42,12 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   const status = input.health && answered(await fetchStatus(input.health));
   for (const signal of ['logs', 'metrics', 'traces'] as const)
     findings.push(await exportFinding(signal, input[signal], status?.export[signal] ?? null, input.askLogs));
-  findings.push(await healthFinding(input.health), ...queueFindings(status), ...stdoutFindings(status));
+  findings.push(
+    await healthFinding(input.health),
+    ...queueFindings(status),
+    ...stdoutFindings(status),
+    ...muteFindings(status),
+  );
   findings.push(...containerFindings(status));
   return findings;
 }
@@ -167,6 +173,14 @@ async function healthFinding(address: DoctorInput['health']): Promise<Finding> {
 }
 
 /** Returns a finding about the records that the service prints. */
+function muteFindings(status: ServiceStatus | null): Finding[] {
+  return (status?.mutes ?? []).map(({ service, until, count }) => ({
+    what: 'muted',
+    level: 'note',
+    text: `${visible(service)} until ${until}; ${count} terminations were only counted. whodunit mute --remove ends it`,
+  }));
+}
+
 function stdoutFindings(status: ServiceStatus | null): Finding[] {
   if (status === null || status.stdout === null) return [];
   const { printed, skipped, waiting_bytes, error } = status.stdout;

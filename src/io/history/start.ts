@@ -3,7 +3,7 @@
 import type { RunSettings } from '../../config/read.ts';
 import { withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
-import type { Queue } from '../queue/queue.ts';
+import type { Item, Queue } from '../queue/queue.ts';
 import { History } from './writer.ts';
 
 /** Records of the queue that the history may lack after a kill: a batch has fewer. */
@@ -25,4 +25,11 @@ export function startHistory(
   const { lastQueueId } = history;
   if (queue !== null && lastQueueId > 0) history.catchUp(queue.after(lastQueueId, CATCH_UP_MAX));
   return history;
+}
+
+/** `lastQueueId`: the id of the last record in the queue; 0: there is no queue. */
+export function keepRecords(history: History | null, items: readonly Item[], lastQueueId: number): void {
+  if (history === null) return;
+  const records = items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
+  history.append(records, lastQueueId === 0 ? 0 : lastQueueId - records.length + 1);
 }
