@@ -68,6 +68,6 @@ describe('the man page and --help', () => {
   it.runIf(has('groff'))('are formatted without warnings', () => {
     const { stdout, stderr } = spawnSync('groff', ['-man', '-Tutf8', '-ww'], { input: manPage('1'), encoding: 'utf8' });
     expect(stderr).toBe('');
-    expect(stdout).toContain('EXIT STATUS');
+    expect(stdout).toMatch(/whodunit +list/);
   });
 });
