@@ -57,6 +57,7 @@ function Page() {
             <Sentence text={error} />
           </p>
         )}
+        {overview === null && <div class="panel timeline" aria-busy="true" />}
         {overview?.ok && <Timeline overview={overview.value} filters={filters} onFilter={filter} />}
         <FilterForm filters={filters} onFilter={filter} />
         <section class="panel records" aria-label="Records" aria-busy={list === null}>

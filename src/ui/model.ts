@@ -47,7 +47,8 @@ export interface Records {
 export function useRecords(filters: Filters, version: number): Records {
   const query = String(queryOf(filters));
   const first = useAsked<ListAnswer>('list', query, version);
-  const overview = useAsked<OverviewAnswer>('overview', query, version);
+  // Sums over all records take longer than one page of them: the first list does not wait for them.
+  const overview = useAsked<OverviewAnswer>('overview', first === null ? null : query, version);
   const [added, setAdded] = useState<ListAnswer | null>(null);
   useEffect(() => setAdded(null), [query, first]);
   const list = first?.ok && added !== null ? { ok: true as const, value: joined(first.value, added) } : first;
