@@ -75,12 +75,6 @@ export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | nu
   }
 }
 
-/** The output of `whodunit rules`. */
-export async function rulesInWords({ rules: source, health, dryRun }: RulesSettings & { readonly dryRun: boolean }) {
-  const rules = readRules(source);
-  return dryRun ? renderDryRun(await recentTerminations(health), rules) : renderRules(rules);
-}
-
 /** Returns the rules in order, one per line. */
 export function renderRules(rules: readonly Rule[]): string {
   return rules
