@@ -37,8 +37,8 @@ type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary is due. */
-const SUMMARY_CHECK_MS = 1_000;
+/** How often the service checks whether a summary or the record of a loop is due. */
+const SUMMARY_CHECK_MS = 500;
 
 const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
@@ -118,10 +118,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops } = pipeline.state;
+  const { loops, restartLoops } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if (loops.idle || flushing !== null) return;
+    if ((loops.idle && restartLoops.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
-import { type Conclusion, conclude } from './core/conclude.ts';
+import { conclude } from './core/conclude.ts';
 import { CrashPlaces } from './core/crash/history.ts';
 import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
+import { arm } from './core/filter/arming.ts';
+import { comebackOf } from './core/filter/loop-member.ts';
+import { type LoopNews, Loops } from './core/filter/loops.ts';
 import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
-import { filteredUntil, Repeats } from './core/filter/repeats.ts';
+import { Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
 import type { ArgumentsMode } from './core/identity/arguments.ts';
 import type { Host } from './core/identity/host.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
+import { buildLoop } from './core/telemetry/loop.ts';
 import { buildRestart, Restarts } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
@@ -18,7 +22,6 @@ import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import { isoTime } from './core/time.ts';
-import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Restart } from './core/wire/event.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
@@ -54,6 +57,7 @@ export interface State {
   readonly recent: Recent;
   readonly places: CrashPlaces;
   readonly loops: CrashLoops;
+  readonly restartLoops: Loops;
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly repeats: Repeats;
@@ -95,13 +99,20 @@ export interface Pipeline {
   readonly effects: Effects;
 }
 
-export function newState(rules: readonly Rule[], settings: Settings, before: Remembered | null = null): State {
+/** `nowMs`: of the steady clock. */
+export function newState(
+  rules: readonly Rule[],
+  settings: Settings,
+  before: Remembered | null = null,
+  nowMs = performance.now(),
+): State {
   return {
     rules,
     seen: new Seen(UIDS_MAX, before?.uids),
     recent: new Recent(),
     places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
+    restartLoops: new Loops(before?.loops, nowMs),
     restarts: new Restarts(),
     endings: new Endings(),
     repeats: new Repeats(before?.repeats),
@@ -142,6 +153,8 @@ export function oneByOne(received: Received): Received[] {
 
 /** Returns the item to store, or null if there is none. */
 export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+  const { state, clock } = pipeline;
+  if ('time_ns' in message) state.restartLoops.read(message, clock.wallMs(), clock.steadyMs());
   switch (message.type) {
     case 'death':
       return handleTermination(pipeline, message, bootId);
@@ -178,7 +191,7 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   const { uid, outcome, rule, subject, verdict, candidate, record } = conclusion;
   const { origin, resource } = candidate;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
-  armRepeats(pipeline, death, conclusion, bootId);
+  if (settings.recordsPerMinute !== Number.POSITIVE_INFINITY) arm(state, death, conclusion, bootId);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
@@ -187,12 +200,16 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
 
-/** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
+/**
+ * Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. So is one in a loop,
+ * which says itself that the program is started again.
+ */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
   const { state, clock } = pipeline;
+  const isInLoop = state.restartLoops.restarted(comebackOf(restart), clock.steadyMs());
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
-  if (death === null) return null;
+  if (death === null || isInLoop) return null;
   const { service: key, origin } = death;
   if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
   const record = buildRestart(restart, death, observedAt(timeNs, clock));
@@ -212,7 +229,17 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
     const firstAtNs = firstNs + repeat.clock_offset_ns;
-    if (repeat.as === 'aggregated') state.loops.addCounted({ ...meaning, endedNs }, count, firstAtNs, clock.steadyMs());
+    const { loop = null, command = null, cgroup = null } = meaning;
+    const counted = { count, lastNs, offsetNs: repeat.clock_offset_ns, outcome: loop?.outcome ?? '' };
+    const aggregates = repeat.as === 'aggregated';
+    const isInLoop = loop !== null && state.restartLoops.addCounted(loop.key, counted, aggregates, clock.steadyMs());
+    if (aggregates && !isInLoop)
+      state.loops.addCounted(
+        { ...meaning, endedNs, cgroup, command: () => command },
+        count,
+        firstAtNs,
+        clock.steadyMs(),
+      );
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
@@ -220,35 +247,19 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
 }
 
-/** Has the kernel count further terminations like this one, if no one needs a record of them. */
-function armRepeats(
-  { state, settings }: Pipeline,
-  death: Death,
-  conclusion: Extract<Conclusion, { kind: 'new' }>,
-  bootId: string,
-): void {
-  const { outcome, subject, rule, candidate, verdict } = conclusion;
-  if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
-  if (subject.exitCode === 0 && !isCertainStop(death)) return;
-  if (state.repeats.isArmed(death, bootId)) return;
-  const untilNs =
-    outcome === 'aggregated'
-      ? state.loops.countUntil(candidate.key) - death.clock_offset_ns
-      : filteredUntil(death, subject, state.rules);
-  if (untilNs === null) return;
-  const { endedNs: _, ...same } = candidate;
-  const meaning = { ...same, as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
-  state.repeats.arm(death, bootId, meaning, untilNs);
-}
-
-/** Stores the summaries that are due. `all`: also those of minutes that are not over. */
+/** Stores the summaries and the records of loops that are due. `all`: also those of minutes that are not over. */
 export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
   return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
 }
 
 /** What origins lost in the memories. */
-export function displaced({ loops, recent, restarts }: State) {
-  return { open_minutes: loops.closedEarly, recent_services: recent.forgotten, restarts: restarts.forgotten };
+export function displaced({ loops, restartLoops, recent, restarts }: State) {
+  return {
+    open_minutes: loops.closedEarly,
+    recent_services: recent.forgotten,
+    loops: restartLoops.forgotten,
+    restarts: restarts.forgotten,
+  };
 }
 
 /** The last terminations, oldest first, as /recent shows them. */
@@ -262,8 +273,12 @@ export function recentTerminations(settings: Settings, state: State): readonly R
 /** Called in the tick in which the items were concluded, so that the open aggregates include them. */
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
   const { state, effects } = pipeline;
-  const all = [...items, ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate))];
-  const open = { open: state.loops.open(), repeats: state.repeats.stored() };
+  const all = [
+    ...items,
+    ...state.restartLoops.due(nowMs).map((news) => loopItem(pipeline, news)),
+    ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate)),
+  ];
+  const open = { open: state.loops.open(), loops: state.restartLoops.open(), repeats: state.repeats.stored() };
   state.stored = state.stored.then(() => effects.store(all, open));
   return state.stored;
 }
@@ -273,6 +288,13 @@ function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.
   return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
+}
+
+function loopItem({ host, clock }: Pipeline, news: LoopNews): Item {
+  const { lastAtNs, origin } = news.loop;
+  const record = buildLoop(news, host(), observedAt(BigInt(lastAtNs), clock));
+  const uid = String(record.attributes[LOG_RECORD_UID]);
+  return { uid, origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
 }
 
 /** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */

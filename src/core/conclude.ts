@@ -5,6 +5,8 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
 import type { CrashPlaces } from './crash/history.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
+import { type LoopMember, loopMember } from './filter/loop-member.ts';
+import type { Loops } from './filter/loops.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
@@ -31,6 +33,7 @@ export interface Circumstances {
   readonly seen: Seen;
   readonly recent: Recent;
   readonly loops: CrashLoops;
+  readonly restartLoops: Loops;
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly places: CrashPlaces;
@@ -50,14 +53,19 @@ export type Conclusion =
       readonly verdict: Verdict;
       /** What counters and summaries need. */
       readonly candidate: Candidate;
+      /** null: it cannot belong to a loop. */
+      readonly member: LoopMember | null;
+      /** It belongs to a loop, which counts it. */
+      readonly isInLoop: boolean;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
 
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, places, observedNs, nowMs } =
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, restartLoops, restarts, endings, places } =
     circumstances;
+  const { observedNs, nowMs } = circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
@@ -74,10 +82,13 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
-  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
-  const hasRecord = rule.action === 'report' && !loops.add(candidate, nowMs);
+  const isReported = rule.action === 'report';
+  const member = loopMember(death, verdict, victim, candidate, rule, uid);
+  const isInLoop = member !== null && restartLoops.add(member, isReported && !loops.unlimited, nowMs);
+  const without = { kind: 'new', uid, rule, subject, verdict, candidate, member, isInLoop, record: null } as const;
+  const hasRecord = isReported && !(isInLoop && !loops.unlimited) && !loops.add(candidate, nowMs);
   endings.add(death.process, origin, { uid: hasRecord ? uid : null, words: ending(verdict, identities) });
-  if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
+  if (!hasRecord) return { ...without, outcome: isReported ? 'aggregated' : 'filtered' };
 
   const { endedNs, trigger } = verdict;
   const crash = crashReport(death, verdict, argumentsMode);
@@ -117,6 +128,8 @@ function candidateOf(
     executable: victim.executable,
     sender: sender?.name ?? null,
     severity: severityOf(verdict, role),
+    command: () => victim.arguments.shown?.join(' ').trim() ?? null,
+    cgroup: victim.cgroup,
     resource: countedResource(victim, host),
   };
 }

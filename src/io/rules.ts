@@ -6,8 +6,9 @@ import { parseDocument } from 'yaml';
 import { type HealthAddress, healthUrl } from '../config/health-address.ts';
 import type { RulesSource } from '../config/read.ts';
 import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
+import { rulesOf } from '../core/filter/built-in.ts';
 import { firstMatch } from '../core/filter/match.ts';
-import { parseRules, type RecentTermination, type Rule, rulesOf } from '../core/filter/rules.ts';
+import { parseRules, type RecentTermination, type Rule } from '../core/filter/rules.ts';
 import { fetchRecent } from './health-client.ts';
 import type { Log } from './log.ts';
 

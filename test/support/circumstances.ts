@@ -3,8 +3,9 @@
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
 import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
+import { rulesOf } from '../../src/core/filter/built-in.ts';
+import { Loops } from '../../src/core/filter/loops.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
-import { rulesOf } from '../../src/core/filter/rules.ts';
 import { Restarts } from '../../src/core/telemetry/restart.ts';
 import type { Death } from '../../src/core/wire/event.ts';
 import { host } from './host.ts';
@@ -19,6 +20,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     recent: new Recent(),
     places: new CrashPlaces(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
+    restartLoops: new Loops(),
     restarts: new Restarts(),
     endings: new Endings(),
     observedNs: 1_795_455_345_900_000_001n,

@@ -80,8 +80,8 @@ export class Ledger {
 
   /** What is not over yet. */
   get open(): Open {
-    const { open, repeats } = this.#open.values;
-    return { open: [...this.#totals.open, ...open], repeats };
+    const values = this.#open.values;
+    return { ...values, open: [...this.#totals.open, ...values.open] };
   }
 
   /** Why the file cannot be written; null: it can. */

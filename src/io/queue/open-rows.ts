@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is not over yet, and changes with the items: open minutes, and keys that the kernel counts. Each value is a row of its own, so that a
+// What is not over yet, and changes with the items: open minutes, loops, and keys that the kernel counts. Each value is a row of its own, so that a
 // transaction writes only those that changed. A value never changes: what did is another object. ledger.ts makes the transactions.
 import { crc32 } from 'node:zlib';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { LoopFacts } from '../../core/filter/loop-facts.ts';
 import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { Statements } from './tables.ts';
 
 export interface Open {
   /** Aggregated terminations that are in no summary yet. */
   readonly open: readonly StoredAggregate[];
+  /** Programs in a loop. */
+  readonly loops: readonly LoopFacts[];
   /** The keys whose terminations the kernel only counts, and how much of their totals is counted here. */
   readonly repeats: readonly StoredRepeat[];
 }
 
-const KINDS = ['open', 'repeats'] as const satisfies readonly (keyof Open)[];
+const KINDS = ['open', 'loops', 'repeats'] as const satisfies readonly (keyof Open)[];
 
 /** The kind of a row without a value. */
 const DAMAGED = 'damaged';
@@ -46,7 +49,11 @@ export class OpenRows {
   get values(): Open {
     const of = (wanted: keyof Open): readonly object[] =>
       [...this.#rows].flatMap(([value, { kind }]) => (kind === wanted ? [value] : []));
-    return { open: of('open') as StoredAggregate[], repeats: of('repeats') as StoredRepeat[] };
+    return {
+      open: of('open') as StoredAggregate[],
+      loops: of('loops') as LoopFacts[],
+      repeats: of('repeats') as StoredRepeat[],
+    };
   }
 
   /** Writes the values that are new, and deletes the rows of those that are gone. */
@@ -54,9 +61,8 @@ export class OpenRows {
     const added = KINDS.flatMap((kind) =>
       open[kind].flatMap((value) => (this.#rows.has(value) ? [] : [[value, insert(sql, kind, value)] as const])),
     );
-    const count = open.open.length + open.repeats.length;
-    if (this.#rows.size + added.length === count) return { added, removed: [] };
-    const present = new Set<object>([...open.open, ...open.repeats]);
+    const present = new Set<object>(KINDS.flatMap((kind): readonly object[] => open[kind]));
+    if (this.#rows.size + added.length === present.size) return { added, removed: [] };
     const removed = [...this.#rows.keys()].filter((value) => !present.has(value));
     for (const value of removed) sql.deleteOpen.run((this.#rows.get(value) as Row).id);
     return { added, removed };

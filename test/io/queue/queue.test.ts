@@ -115,11 +115,11 @@ describe('an item', () => {
   it('that is aggregated survives a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     const minute = minuteOf('checkout');
-    open().put([item(1), aggregated], { open: [minute], repeats: [] });
+    open().put([item(1), aggregated], { open: [minute], loops: [], repeats: [] });
     queue?.put([item(3)]);
-    expect(reopen().open).toEqual({ open: [minute], repeats: [] });
-    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], repeats: [] });
-    expect(reopen().open).toEqual({ open: [], repeats: [] });
+    expect(reopen().open).toEqual({ open: [minute], loops: [], repeats: [] });
+    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], loops: [], repeats: [] });
+    expect(reopen().open).toEqual({ open: [], loops: [], repeats: [] });
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
     expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
     expect(accounted(state.totals)).toBe(state.totals.received);
@@ -129,12 +129,12 @@ describe('an item', () => {
     const minutes = Array.from({ length: 1_000 }, (_, index) => minuteOf(`service ${index}`));
     const repeats = Array.from({ length: 1_000 }, (_, index) => repeatOf(`key ${index}`));
     const written = (): number => statSync(`${file()}-wal`).size;
-    open().put([item(1)], { open: minutes, repeats });
+    open().put([item(1)], { open: minutes, loops: [], repeats });
     const before = written();
     const [, ...rest] = minutes;
     const changed = { ...minuteOf('service 0'), count: 2 };
-    queue?.put([item(2)], { open: minutes, repeats });
-    queue?.put([item(3)], { open: [changed, ...rest], repeats: repeats.slice(1) });
+    queue?.put([item(2)], { open: minutes, loops: [], repeats });
+    queue?.put([item(3)], { open: [changed, ...rest], loops: [], repeats: repeats.slice(1) });
     expect(written() - before).toBeLessThan(100_000);
     const stored = reopen().open;
     expect(new Set(stored.open.map(({ key, count }) => `${key} ${count}`)).size).toBe(1_000);
@@ -154,19 +154,19 @@ describe('an item', () => {
     expect(open().open.open).toEqual([minuteOf('checkout')]);
     drain(queue as Queue);
     expect(reopen().open.open).toEqual([minuteOf('checkout')]);
-    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], repeats: [] });
+    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], loops: [], repeats: [] });
     expect(reopen().open.open).toEqual([]);
   });
 
   it('has open minutes and keys beside it: a damaged row of them is dropped, alone', () => {
-    open().put([item(1)], { open: [minuteOf('checkout'), minuteOf('cart')], repeats: [repeatOf('one')] });
+    open().put([item(1)], { open: [minuteOf('checkout'), minuteOf('cart')], loops: [], repeats: [repeatOf('one')] });
     queue?.close();
     const db = new DatabaseSync(file());
     db.exec("UPDATE open SET json = replace(json, 'cart', 'tart')");
     db.close();
-    expect(open().open).toEqual({ open: [minuteOf('checkout')], repeats: [repeatOf('one')] });
-    queue?.put([item(2)], { open: [], repeats: [] });
-    expect(reopen().open).toEqual({ open: [], repeats: [] });
+    expect(open().open).toEqual({ open: [minuteOf('checkout')], loops: [], repeats: [repeatOf('one')] });
+    queue?.put([item(2)], { open: [], loops: [], repeats: [] });
+    expect(reopen().open).toEqual({ open: [], loops: [], repeats: [] });
   });
 
   it('is recognised by its uid after a restart, even if it was delivered or filtered', () => {
