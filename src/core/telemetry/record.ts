@@ -244,13 +244,16 @@ function historyAttributes(history: CrashHistory | null): Pair[] {
   ];
 }
 
-function oomAttributes({ oomScope, oom }: Verdict): Pair[] {
+function oomAttributes({ oomScope, oomGroup, oom }: Verdict): Pair[] {
   if (oomScope === null) return [];
-  const scope: Pair = [semconv.OOM_SCOPE, oomScope];
-  if (oom === null) return [scope];
+  const scope: Pair[] = [
+    [semconv.OOM_SCOPE, oomScope],
+    [semconv.OOM_GROUP, oomGroup],
+  ];
+  if (oom === null) return scope;
   const bytes = (value: bigint | null): number | null => (value === null ? null : Number(value));
   return [
-    scope,
+    ...scope,
     [semconv.OOM_CGROUP, oom.cgroup],
     [semconv.OOM_LIMIT, bytes(oom.limit)],
     [semconv.OOM_ANON_RSS, bytes(oom.anon_rss)],

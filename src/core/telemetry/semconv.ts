@@ -129,6 +129,7 @@ export const CRASH_FIRST_SEEN = 'whodunit.crash.first_seen';
 export const CRASH_STACK = 'whodunit.crash.stack';
 export const CRASH_FRAMES = 'whodunit.crash.frames';
 export const OOM_SCOPE = 'whodunit.oom.scope';
+export const OOM_GROUP = 'whodunit.oom.group';
 export const OOM_CGROUP = 'whodunit.oom.cgroup';
 export const OOM_LIMIT = 'whodunit.oom.limit';
 export const OOM_ANON_RSS = 'whodunit.oom.anon_rss';

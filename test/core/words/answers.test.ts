@@ -3,8 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Death } from '../../../src/core/wire/event.ts';
+import { type LoopWords, loopSentence } from '../../../src/core/words/loop.ts';
 import { recordOf } from '../../support/circumstances.ts';
-import { actor, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
+import { actor, exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
 
 const page = readFileSync(new URL('../../../docs/answers.md', import.meta.url), 'utf8');
@@ -45,8 +46,37 @@ it.each<[string, Death]>([
     'a panic in Go',
     exitedWith(2, { process: victim({ exe: '/srv/server', args: ['/srv/server'], go_build_id: 'a/b/c/d' }) }),
   ],
+  [
+    'a victim of the memory limit of its container',
+    killedBy(9, {
+      signal: kernelSignal(9, ['oom_kill_process', 'out_of_memory', 'mem_cgroup_out_of_memory'], {
+        sender: by({ comm: 'importer', exe: '/srv/importer', args: ['importer'] }),
+      }),
+      oom_victim: true,
+      oom: oom({ cgroup: '/machine/web' }),
+    }),
+  ],
 ])('%s', (_, death) => {
   expect(shown).toContain(recordOf(death, { host: { ...host, memoryBefore: () => MEMORY } }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(5));
+const LOOP = {
+  end: null,
+  name: 'server',
+  pid: 1003,
+  count: 3,
+  withinNs: 2_400_000_000n,
+  outcomes: [['exit code 9', 50]],
+  restarter: 'supervisord (pid 99)',
+  delayMs: 1_000,
+  isUnit: false,
+} as const;
+
+it.each<[string, LoopWords]>([
+  ['a loop under supervisord', { ...LOOP, state: 'began' }],
+  ['its end', { ...LOOP, state: 'ended', end: 'not_restarted', count: 50, withinNs: 58_800_000_000n }],
+])('%s', (_, loop) => {
+  expect(shown).toContain(loopSentence(loop));
+});
+
+it('the page has no other report', () => expect(shown).toHaveLength(8));
