@@ -77,6 +77,8 @@ function recordOf(name: string) {
     trace: null,
     observedNs: 0n,
     memory: null,
+    requester: null,
+    systemd: null,
     before: null,
     recent: 1,
   };

@@ -15,6 +15,7 @@
 #include "crash_maps.h"
 #include "crash_slot.h"
 #include "event.h"
+#include "executable.h"
 #include "kernel.h"
 #include "kernel_files.h"
 #include "load.h"
@@ -63,15 +64,6 @@ __noinline __u64 append_file_path(__u32 which, __u64 dentry_address)
 	}
 	slot->paths_bytes = at;
 	return at - begin;
-}
-
-static __always_inline __s64 ctime_of(struct inode *inode)
-{
-	if (bpf_core_field_exists(((struct inode___seconds *)0)->i_ctime_sec))
-		return READ((struct inode___seconds *)inode, i_ctime_sec);
-	if (bpf_core_field_exists(((struct inode___private *)0)->__i_ctime))
-		return READ((struct inode___private *)inode, __i_ctime.tv_sec);
-	return READ((struct inode___public *)inode, i_ctime.tv_sec);
 }
 
 /* place: in crash_slot.mappings. */

@@ -10,7 +10,7 @@
 
 #include "event.h"
 
-/* A sender in full, kept once for all signals that it sends. data holds its texts one after the other: exe, cgroup, args. */
+/* A sender in full, kept once for all signals that it sends. data holds its texts one after the other: exe, cgroup, args, host name, programs, env. */
 struct description {
 	__u64 time_ns; /* when it was taken */
 	__u32 exe_bytes;
@@ -23,7 +23,9 @@ struct description {
 	struct credentials credentials; /* missing up to ABI 5, like the rest before data */
 	__u64 exe_inode;
 	__u32 exe_device;
-	__u32 reserved[5]; /* 0; in all a multiple of 32 bytes, for sender_parts */
+	__u32 hostname_bytes; /* 0: it is the machine's, or there was no room; in all a multiple of 32 bytes, for sender_parts */
+	__u32 programs_bytes; /* those of the ancestors, as PART_PROGRAMS; 0: there was no room */
+	__u32 env_bytes; /* as PART_ENV */
 	char data[2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX];
 };
 _Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct description, exe_flags) == 148 &&

@@ -20,10 +20,10 @@
 #include "task.h"
 
 /*
- * The variables that OpenTelemetry defines for identity and trace: no others leave the kernel, or the loader. The probes compare
- * the first 8 bytes of a name, the loader all of it.
+ * Of a process that terminates: the variables that OpenTelemetry defines for identity and trace. Of one that acts: from where, and as whom a
+ * person came. No others leave the kernel, or the loader. The probes compare the first 8 bytes of a name, the loader all of it.
  */
-#define ENVIRONMENT_KEYS 4
+#define ACTOR_ENVIRONMENT_KEYS 2
 #define ENVIRONMENT_KEY_BYTES 32
 
 const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
@@ -35,14 +35,34 @@ const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute
 _Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");
 
 #define ENV_PAGES_MAX 64
+#define SENDER_ENV_BYTES_MAX 16384 /* searched while the victim's siglock is held */
 
-static __always_inline bool wanted_variable(const char *variable)
+const char actor_environment_keys[ACTOR_ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
+	"SUDO_USER",
+	"SSH_CONNECTION",
+};
+_Static_assert(ACTOR_ENVIRONMENT_KEYS <= ENVIRONMENT_KEYS, "there is room for their heads");
+
+/* Whose variables are wanted: the process that executes a tool, or sends a signal, is an actor. */
+static __always_inline void want_variables(struct environment *environment, __u32 user)
+{
+	UNROLL
+	for (int i = 0; i < ENVIRONMENT_KEYS; i++)
+		environment->heads[i] = *(const __u64 *)environment_keys[i];
+	if (user != SCRATCH_RESTART && user != SCRATCH_SIGNAL)
+		return;
+	UNROLL
+	for (int i = 0; i < ENVIRONMENT_KEYS; i++)
+		environment->heads[i] = *(const __u64 *)actor_environment_keys[i % ACTOR_ENVIRONMENT_KEYS];
+}
+
+static __always_inline bool wanted_variable(const struct environment *environment, const char *variable)
 {
 	__u64 head = *(const __u64 *)variable;
 
 	UNROLL
 	for (int i = 0; i < ENVIRONMENT_KEYS; i++)
-		if (head == *(const __u64 *)environment_keys[i])
+		if (head == environment->heads[i])
 			return true;
 	return false;
 }
@@ -51,7 +71,7 @@ static __always_inline bool wanted_variable(const char *variable)
 static __always_inline void note_variable(struct environment *environment, __u64 begin, const char *variable)
 {
 	environment->last = begin;
-	if (wanted_variable(variable))
+	if (wanted_variable(environment, variable))
 		environment->begin[environment->found++ & (ENV_FOUND_MAX - 1)] = begin;
 }
 
@@ -189,6 +209,9 @@ __u64 append_env(__u32 user, __u64 at)
 	environment = &record->environment;
 	environment->from = READ(mm, env_start);
 	environment->end = READ(mm, env_end);
+	if (user == SCRATCH_SIGNAL && environment->end - environment->from > SENDER_ENV_BYTES_MAX)
+		environment->end = environment->from + SENDER_ENV_BYTES_MAX;
+	want_variables(environment, user);
 	environment->bytes = environment->cut_off = environment->claims = 0;
 	for (int i = 0; i < ENV_PAGES_MAX && !truncated && environment->from < environment->end; i++)
 		if (!scan_next_page(user, at))

@@ -31,6 +31,7 @@ enum event_abi {
 #define ENV_BYTES_MAX 4096
 #define BUILD_ID_BYTES_MAX 32
 #define GO_BUILD_ID_BYTES_MAX 128
+#define HOSTNAME_BYTES_MAX 65 /* sizeof(struct new_utsname.nodename) */
 #define CONTEXT_BYTES_MAX 2048
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
@@ -70,6 +71,12 @@ enum part_kind {
 	PART_REPEAT_KEY,      /* struct repeat_key */
 	PART_CRASH,           /* struct crash_reference (crash_slot.h) */
 	PART_GO_BUILD_ID,     /* of the executable, from its Go note: text */
+	PART_TOOL,            /* struct executed_tool */
+	PART_SCRIPT,          /* the path that execve(2) was given, with its NUL */
+	PART_PROGRAMS,        /* struct listed_program and its texts, for each of PART_ANCESTORS */
+	PART_HOSTNAME,        /* of its UTS namespace, with its NUL; missing: the machine's */
+	PART_STOP,            /* struct stop, of one that took effect */
+	PART_STOP_SENDER,     /* struct description */
 };
 
 enum part_flag {
@@ -91,8 +98,10 @@ enum uid_value {
 struct credentials {
 	__u32 real_uid;
 	__u32 login_uid;
+	__u32 session; /* of the login; UID_UNSET: none */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct credentials) == 8, "no implicit padding");
+_Static_assert(sizeof(struct credentials) == 16, "no implicit padding");
 
 /* Stands before each payload. The payload is padded to a multiple of 8. */
 struct part {
@@ -108,6 +117,8 @@ enum event_flag {
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
 	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
+	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL; time_ns is its exec */
+	EVENT_FLAG_REQUEST_END = 64, /* the termination of such a process, beside its own record */
 };
 
 enum status_mask {
@@ -204,6 +215,8 @@ enum task_flag {
 	PF_KTHREAD = 0x00200000,
 };
 
+#define SIGNAL_HEAD_BYTES 112 /* of struct signal_fact, before its stack */
+
 /* One signal, as signal_generate showed it. signo 0: none. */
 struct signal_fact {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
@@ -217,7 +230,8 @@ struct signal_fact {
 	__u32 committed; /* it set group_exit_code when it was generated, or was pending and later delivered with SIG_DFL */
 	__u8 group;      /* sent to the process, not to a thread */
 	__u8 sender_slot; /* of sender_parts (maps.h); 0: the sender is not described there */
-	__u16 sender_process_lives; /* current exits, but other threads of its process do not */
+	__u8 sender_process_lives; /* current exits, but other threads of its process do not */
+	__u8 victim_stopped; /* a stop had begun (stops.h): no thread took the signal before SIGCONT */
 	__u32 target_tid;
 	__s32 syscall_nr; /* of current; -1: none, or not known */
 	/* current, which is not always the sender */
@@ -231,8 +245,20 @@ struct signal_fact {
 	__u32 stack_frames;
 	__u64 stack[STACK_FRAMES_MAX]; /* kernel addresses, innermost first */
 };
-_Static_assert(offsetof(struct signal_fact, stack) == 112, "the record has only the used part of the stack, the last field");
-_Static_assert(sizeof(struct signal_fact) == 112 + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
+_Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES,
+	       "the record has only the used part of the stack, the last field");
+_Static_assert(sizeof(struct signal_fact) == SIGNAL_HEAD_BYTES + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
+
+/* The last stop of a process by a signal (stops.h). */
+struct stop {
+	__u64 since_ns; /* CLOCK_BOOTTIME: the signal was delivered with the default action; 0: it was not, or that was not seen */
+	__u64 continued_ns; /* SIGCONT was sent; 0: it was not */
+	__u8 repeated; /* the stop before was by the same signal: jobctl does not show whether this one took effect */
+	__u8 effective; /* set at the exit: it stopped the process */
+	__u8 zero[6];
+	char signal[SIGNAL_HEAD_BYTES]; /* struct signal_fact without its stack */
+};
+_Static_assert(sizeof(struct stop) == 24 + SIGNAL_HEAD_BYTES, "pinned: no implicit padding");
 
 /*
  * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that
@@ -251,7 +277,7 @@ struct fault {
 	__u64 address;
 	__u64 instruction_pointer;
 	__u64 stack_pointer; /* 0: neither is known */
-	__u64 trap_nr;    /* x86 */
+	__u64 trap_nr; /* x86 */
 	__u64 error_code; /* x86 */
 	__s32 syscall_nr; /* SIGSYS */
 	__u32 syscall_arch;
@@ -275,8 +301,11 @@ struct oom {
 _Static_assert(offsetof(struct oom, cgroup) == 56, "the record has only the used part of the cgroup, which is the last field");
 _Static_assert(sizeof(struct oom) == 56 + PATH_BYTES_MAX, "no padding behind the cgroup");
 
-/* The slots of pending_counts. */
+/* The slots of pending_counts (up to ABI 5 only the count and OVERLAP). */
 enum pending_counts_slot {
 	OVERLAP = 0x80000000, /* in each of them, while two sets of probes are attached (docs/decisions/0022) */
-	PIDS_PER_SLOT = 16,   /* up to ABI 5: 1 */
+	PIDS_PER_SLOT = 16, /* up to ABI 5: 1 */
+	PENDING_COUNT = 0x7fff, /* the entries in pending_facts */
+	PROGRAM_BITS = 15, /* the first of a bit for each pid: it has an entry in programs */
+	PROGRAM_RUNS = 0x40000000, /* not in a slot: what its bit says of one pid (pending_of()) */
 };

@@ -19,6 +19,7 @@
 #include "pending_facts.h"
 #include "signal_facts.h"
 #include "signals.h"
+#include "stops.h"
 #include "task.h"
 
 /*
@@ -51,12 +52,13 @@ static __always_inline void forget_last_program(void)
 	struct signal_fact *signal;
 	struct process_key key;
 
-	if (!count || !*count)
+	if (!may_have_facts(count))
 		return;
 	key = key_of(READ(task, group_leader));
 	facts = bpf_map_lookup_elem(&pending_facts, &key);
 	if (!facts)
 		return;
+	forget_stop(facts, &key);
 	facts->fault.signo = 0;
 	facts->handled_fault.signo = 0;
 	drop_registers(&key);

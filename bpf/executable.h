@@ -22,6 +22,26 @@
 #define ROOT_MOUNTS_MAX 8 /* mounts on top of each other at "/" */
 #define MNT_NS_INTERNAL (-22ul) /* fs/mount.h: ERR_PTR(-EINVAL), of a mount that the kernel made for itself */
 
+/* When a file was changed last, its content or its attributes: seconds. */
+static __always_inline __s64 ctime_of(struct inode *inode)
+{
+	if (bpf_core_field_exists(((struct inode___seconds *)0)->i_ctime_sec))
+		return READ((struct inode___seconds *)inode, i_ctime_sec);
+	if (bpf_core_field_exists(((struct inode___private *)0)->__i_ctime))
+		return READ((struct inode___private *)inode, __i_ctime.tv_sec);
+	return READ((struct inode___public *)inode, i_ctime.tv_sec);
+}
+
+/* The nanoseconds beside ctime_of(). */
+static __always_inline __u64 ctime_nanoseconds_of(struct inode *inode)
+{
+	if (bpf_core_field_exists(((struct inode___seconds *)0)->i_ctime_nsec))
+		return READ((struct inode___seconds *)inode, i_ctime_nsec);
+	if (bpf_core_field_exists(((struct inode___private *)0)->__i_ctime))
+		return READ((struct inode___private *)inode, __i_ctime.tv_nsec);
+	return READ((struct inode___public *)inode, i_ctime.tv_nsec);
+}
+
 /*
  * False: the root is that of its mount namespace. Mounts on top of each other at "/" are one root: those of an initramfs, of
  * pivot_root(2), and of a mount that was moved to "/".

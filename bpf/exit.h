@@ -21,6 +21,7 @@
 #include "pending_facts.h"
 #include "repeats.h"
 #include "report.h"
+#include "requests.h"
 #include "task.h"
 #include "trigger_thread.h"
 
@@ -120,8 +121,9 @@ static __noinline __u64 on_termination(struct task_struct *task, __u32 status, _
 {
 	struct task_struct *leader = READ(task, group_leader);
 	struct process_key key = key_of(leader);
-	bool has_facts = pending; /* during an overlap perhaps: an older build counts in another slot */
+	bool has_facts = pending & ~PROGRAM_RUNS; /* during an overlap perhaps: an older build counts in another slot */
 	bool is_graceful = false;
+	__u64 now_ns;
 
 	if (scope_id && !in_scope(task)) {
 		if (has_facts)
@@ -132,10 +134,11 @@ static __noinline __u64 on_termination(struct task_struct *task, __u32 status, _
 		return 0;
 	if (has_facts && !(status & STATUS_SIGNAL))
 		is_graceful = stops_gracefully(task, leader) && !status;
+	now_ns = bpf_ktime_get_boot_ns();
 	if (!status && !is_graceful)
 		count_normal_exit();
-	else if (!count_repeat(task, leader, status, has_facts))
-		report(task, leader, READ(task, signal), status, has_facts);
+	else if (!count_repeat(task, leader, status, has_facts, now_ns))
+		report(task, leader, READ(task, signal), status, has_facts, now_ns);
 	if (has_facts) {
 		drop_facts(key.start_boottime_ns, key.pid);
 		drop_registers(&key);
@@ -166,12 +169,14 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum ex
 		return;
 	if (READ(task, flags) & PF_KTHREAD)
 		return;
-	/* The slot of the array is nearly always 0 here, which saves a lookup in the hash. */
+	/* The slot of the array nearly always says that there is nothing, which saves a lookup in the hash. */
 	count = pending_count_of(READ(task, tgid));
-	pending = count ? *count : 0;
+	pending = count ? pending_of(*count, READ(task, tgid)) : 0;
 	status = status_of(signal, READ(task, group_leader));
-	if (UNLIKELY(status || pending || !has_group_dead() || (scope_id && !in_scope(task))))
+	if (UNLIKELY(status || pending & ~PROGRAM_RUNS || !has_group_dead() || (scope_id && !in_scope(task))))
 		on_termination(task, status, pending, probe);
 	else
 		count_normal_exit();
+	if (pending & PROGRAM_RUNS)
+		end_program(status);
 }

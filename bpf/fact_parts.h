@@ -22,6 +22,7 @@
 #include "sender.h"
 #include "sender_maps.h"
 #include "signals.h"
+#include "stops.h"
 
 /* Appends a signal with the used part of its kernel stack. */
 static __always_inline __u64 append_signal(struct record *record, __u64 at, enum part_kind kind, struct signal_fact *fact)
@@ -78,7 +79,7 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot)
 			      : !copy_known((char *)out, fact))
 		return at;
-	bytes = (__u64)out->exe_bytes + out->cgroup_bytes + out->args_bytes;
+	bytes = text_bytes(out);
 	if (bytes > sizeof(out->data))
 		return at;
 	return end_part(record, at, kind, sizeof(*out) - sizeof(out->data) + bytes);
@@ -87,6 +88,17 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 static __always_inline struct pending_facts *record_facts(const struct record *record)
 {
 	return record ? bpf_map_lookup_elem(&pending_facts, &record->event.key) : NULL;
+}
+
+/* Appends the last stop, if it took effect. */
+static __always_inline __u64 append_stop(struct record *record, __u64 at, struct pending_facts *facts)
+{
+	struct stop *stop = stop_of(facts);
+
+	if (!stop || !took_effect(stop, facts, (void *)bpf_get_current_task()))
+		return at;
+	stop->effective = true;
+	return append(record, at, PART_STOP, stop, sizeof(*stop));
 }
 
 __u64 append_pending_facts(__u64 at)
@@ -101,6 +113,8 @@ __u64 append_pending_facts(__u64 at)
 		at = append_signal(record, at, PART_SIGNAL, &facts->signal);
 	if (facts->request.signo)
 		at = append_signal(record, at, PART_REQUEST, &facts->request);
+	if (facts->holds.stop)
+		at = append_stop(record, at, facts);
 	if (facts->fault.signo)
 		at = append(record, at, PART_FAULT, &facts->fault, sizeof(facts->fault));
 	if (facts->handled_fault.signo)
@@ -142,9 +156,12 @@ __u64 append_senders(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
 	struct pending_facts *facts = record_facts(record);
+	struct stop *stop;
 
 	if (!facts)
 		return at;
 	at = append_sender(record, at, PART_SIGNAL_SENDER, &facts->signal);
-	return append_sender(record, at, PART_REQUEST_SENDER, &facts->request);
+	at = append_sender(record, at, PART_REQUEST_SENDER, &facts->request);
+	stop = stop_of(facts);
+	return stop && stop->effective ? append_sender(record, at, PART_STOP_SENDER, signal_of(stop)) : at;
 }

@@ -4,6 +4,7 @@
 #include "crash_calibration.h"
 #include "crash_slot.h"
 #include "event.h"
+#include "program_maps.h"
 #include "repeat_key.h"
 #include "signals.h"
 
@@ -11,6 +12,10 @@
 const union {
 	enum event_abi event_abi;
 	enum event_flag event_flag;
+	enum tool_kind tool_kind;
+	enum program_flag program_flag;
+	struct executed_tool executed_tool;
+	struct listed_program listed_program;
 	enum part_kind part_kind;
 	enum part_flag part_flag;
 	enum status_mask status_mask;

@@ -51,7 +51,7 @@ static __always_inline bool may_stop_gracefully(struct task_struct *task, struct
 {
 	__u32 *count = pending_count_of(READ(task, tgid));
 
-	if (!count || !(*count & ~OVERLAP))
+	if (!count || !(*count & PENDING_COUNT))
 		return false;
 	if (!(READ(signal, flags) & SIGNAL_GROUP_EXIT) && READ(signal, live.counter))
 		return false;

@@ -46,6 +46,24 @@ struct pid_namespace {
 	int reboot;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct new_utsname {
+	char nodename[65];
+};
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct mnt_namespace *mnt_ns;
+};
+
 struct percpu_counter {
 	__s64 count;
 };
@@ -60,6 +78,8 @@ struct mm_struct {
 	void *pgd;
 	unsigned long total_vm;
 	unsigned long start_stack;
+	unsigned long brk;
+	unsigned long mmap_base;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
 	unsigned long saved_auxv[1];
@@ -132,6 +152,7 @@ struct signal_struct {
 	struct sigpending shared_pending;
 	int nr_threads;
 	int group_exit_code;
+	int group_stop_count;
 	unsigned int flags;
 	struct pid *pids[4];
 	short oom_score_adj;
@@ -169,6 +190,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
 	unsigned int ptrace;
+	unsigned long jobctl;
 	struct mm_struct *mm;
 	int exit_code;
 	int pdeath_signal;
@@ -181,6 +203,7 @@ struct task_struct {
 	char comm[16];
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	struct sigpending pending;
@@ -196,6 +219,7 @@ struct task_struct {
 /* Where CONFIG_AUDIT is set. */
 struct task_struct___audit {
 	kuid_t loginuid;
+	unsigned int sessionid;
 };
 
 struct pt_regs___x86 {

@@ -22,6 +22,11 @@ struct mnt_namespace {
 	struct user_namespace *user_ns;
 };
 
+/* An exec: the path that it was given, and that of the interpreter, which are one for a binary. */
+struct linux_binprm {
+	const char *filename, *interp;
+};
+
 struct xarray {
 	void *xa_head;
 };
@@ -51,6 +56,7 @@ struct super_block {
 
 struct inode {
 	unsigned long i_ino;
+	kuid_t i_uid;
 	unsigned int i_nlink;
 	__u32 i_generation;
 	__s64 i_size;
@@ -61,10 +67,12 @@ struct inode {
 /* From 6.11: "fs: turn inode ctime fields into discrete integers". */
 struct inode___seconds {
 	__s64 i_ctime_sec;
+	__u32 i_ctime_nsec;
 };
 
 struct timespec64 {
 	__s64 tv_sec;
+	long tv_nsec;
 };
 
 /* From 6.6: "fs: rename i_ctime field to __i_ctime". */

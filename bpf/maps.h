@@ -21,15 +21,18 @@
 #define MM_SNAPSHOTS_MAX 512
 #define TRIGGER_THREADS_MAX 512
 #define RECENT_TERMINATIONS_MAX 1024
-#define PENDING_SLOTS 16384 /* a power of two */
+#define PENDING_SLOTS 262144       /* PID_MAX_LIMIT (include/linux/threads.h) / PIDS_PER_SLOT: all pids */
+#define FORMER_PENDING_SLOTS 16384 /* of older ABIs, whose array is kept; a power of two */
 #define EXIT_SLOTS 16384    /* a power of two */
 #define CGROUP_DIRECTORIES 32 /* a power of two, more than CGROUP_DEPTH_MAX */
-_Static_assert(!(PENDING_SLOTS & (PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)), "slots are chosen by a mask");
+_Static_assert(!(FORMER_PENDING_SLOTS & (FORMER_PENDING_SLOTS - 1)) && !(EXIT_SLOTS & (EXIT_SLOTS - 1)),
+	       "slots are chosen by a mask");
 
 /* What a process holds of the room that is shared by origins. */
 struct holding {
 	__u16 share; /* of shares; 0: not counted there, as an older build added the entry */
-	__u8 sender_parts[2]; /* by slot - 1 */
+	__u8 sender_parts; /* of slot 1, and of slot 2 times 16 */
+	__u8 stop; /* STOP_KEPT: there is an entry in stops; the parts of slot 3 */
 };
 _Static_assert(sizeof(struct holding) == 4, "the end of struct pending_facts");
 
@@ -134,7 +137,18 @@ struct {
 } pending_facts SEC(".maps");
 
 /*
- * The number of entries in pending_facts, by pid. A normal exit reads the slot instead of the hash. Neighbours share one: processes are
+ * The last stops of processes that have an entry in pending_facts, which is why as many fit: their share is that of their origin. The entry
+ * says whether there is one.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PENDING_FACTS_MAX);
+	__type(key, struct process_key);
+	__type(value, struct stop);
+} stops SEC(".maps");
+
+/*
+ * The number of entries in pending_facts, by pid, and which of its pids have one in programs. A normal exit reads the slot instead of the hash. Neighbours share one: processes are
  * numbered in a row, and the cache line of the last exit then often has the next one's slot (docs/decisions/0079).
  * While two sets of probes are attached, OVERLAP is set in each slot, which every exit reads anyway: `seen` then decides which
  * set reports.
@@ -181,7 +195,7 @@ struct share {
 	__u64 refused; /* facts for which the share, or the whole map, was full */
 	__u64 refused_ns; /* the last time */
 	__u32 uid; /* of the origin, then */
-	__u32 zero;
+	__s32 programs;
 };
 _Static_assert(sizeof(struct share) == 32, "pinned, and mapped by the loader");
 

@@ -50,10 +50,12 @@ struct origin_share {
 	/* A second since boot, and the number of restarts reported in it. Two CPUs may miscount: it is a limit, not a sum. */
 	__u64 restarts_second;
 	__u64 restarts;
+	__u64 requests_second; /* the same of requests */
+	__u64 requests;
 	__u64 lost; /* terminations for which the ring had no room */
 	char unit[UNIT_BYTES]; /* the name of the origin's cgroup, cut; empty: nothing is lost, or it is not known */
 };
-_Static_assert(sizeof(struct ring_share) == 144 && sizeof(struct origin_share) == 168 + UNIT_BYTES, "pinned");
+_Static_assert(sizeof(struct ring_share) == 144 && sizeof(struct origin_share) == 184 + UNIT_BYTES, "pinned");
 
 /*
  * LRUs: an origin that was displaced counts as one that holds nothing. Only root makes cgroups that are origins; many users in one of

@@ -30,11 +30,37 @@ enum fact_kind {
 	FACT_COMMITS = 8, /* it terminates the process: faults, kills */
 };
 
-static __always_inline __u32 *pending_count_of(__u32 pid)
+/* The slot that no pid outside of it shares. NULL: an older ABI pinned an array that has none for this pid. */
+static __always_inline __u32 *own_slot_of(__u32 pid)
 {
-	__u32 slot = pid / PIDS_PER_SLOT & (PENDING_SLOTS - 1);
+	__u32 slot = pid / PIDS_PER_SLOT;
 
 	return bpf_map_lookup_elem(&pending_counts, &slot);
+}
+
+static __always_inline __u32 *pending_count_of(__u32 pid)
+{
+	__u32 slot = pid / PIDS_PER_SLOT & (FORMER_PENDING_SLOTS - 1), *own = own_slot_of(pid);
+
+	return own ? own : bpf_map_lookup_elem(&pending_counts, &slot);
+}
+
+/* The bit of a pid in its slot of pending_counts. */
+static __always_inline __u32 program_bit(__u32 pid)
+{
+	return 1u << (PROGRAM_BITS + pid % PIDS_PER_SLOT);
+}
+
+/* What a slot of pending_counts says of a process: the count, OVERLAP, and PROGRAM_RUNS. */
+static __always_inline __u32 pending_of(__u32 slot, __u32 pid)
+{
+	return (slot & (OVERLAP | PENDING_COUNT)) | (slot >> (PROGRAM_BITS + pid % PIDS_PER_SLOT) & 1) * PROGRAM_RUNS;
+}
+
+/* Whether a process of this slot may have an entry in pending_facts. */
+static __always_inline bool may_have_facts(const __u32 *slot)
+{
+	return slot && *slot & (OVERLAP | PENDING_COUNT);
 }
 
 static __always_inline void count_memory_full(void)
@@ -84,6 +110,24 @@ static __always_inline void delete_sender_parts(struct sender_part_key *key, __u
 	}
 }
 
+#define STOP_KEPT 0x80 /* of struct holding */
+
+/* The parts in a slot of sender_parts. */
+static __always_inline __u32 parts_held(const struct holding *holds, __u32 slot)
+{
+	return slot == 3 ? holds->stop & ~STOP_KEPT : slot == 2 ? holds->sender_parts >> 4 : holds->sender_parts & 15;
+}
+
+static __always_inline void set_parts_held(struct holding *holds, __u32 slot, __u32 parts)
+{
+	if (slot == 3)
+		holds->stop = (holds->stop & STOP_KEPT) | parts;
+	else if (slot == 2)
+		holds->sender_parts = (holds->sender_parts & 15) | parts << 4;
+	else
+		holds->sender_parts = (holds->sender_parts & ~15) | parts;
+}
+
 /* Adds to what an origin holds, and to the sum. */
 static __always_inline void count_held(__u32 index, __s32 processes, __s32 sender_parts)
 {
@@ -110,22 +154,26 @@ __u64 drop_facts(__u64 start_boottime_ns, __u32 pid)
 	struct process_key key = {.start_boottime_ns = start_boottime_ns, .pid = pid};
 	struct sender_part_key part = {.start_boottime_ns = start_boottime_ns, .pid = pid, .slot = 1};
 	struct pending_facts *facts = bpf_map_lookup_elem(&pending_facts, &key);
-	__u32 share, first, second, *count;
+	struct holding holds;
+	__u32 *count;
 
 	bpf_map_delete_elem(&oom_victims, &key);
 	if (!facts)
 		return 0;
-	share = facts->holds.share;
-	first = facts->holds.sender_parts[0];
-	second = facts->holds.sender_parts[1];
+	holds = facts->holds;
 	if (bpf_map_delete_elem(&pending_facts, &key))
 		return 0;
-	delete_sender_parts(&part, 0, first);
+	delete_sender_parts(&part, 0, parts_held(&holds, 1));
 	part.slot = 2;
-	delete_sender_parts(&part, 0, second);
-	count_held(share, -1, -(__s32)(first + second));
+	delete_sender_parts(&part, 0, parts_held(&holds, 2));
+	if (holds.stop) {
+		bpf_map_delete_elem(&stops, &key);
+		part.slot = 3;
+		delete_sender_parts(&part, 0, parts_held(&holds, 3));
+	}
+	count_held(holds.share, -1, -(__s32)(parts_held(&holds, 1) + parts_held(&holds, 2) + parts_held(&holds, 3)));
 	count = pending_count_of(pid);
-	if (count && share) /* an older build counts in another slot */
+	if (count && holds.share) /* an older build counts in another slot */
 		__sync_fetch_and_add(count, -1);
 	return 0;
 }
@@ -184,7 +232,7 @@ static __always_inline struct pending_facts *facts_of(__u32 user, struct task_st
 {
 	struct process_key key = key_of(leader);
 	__u32 *count = pending_count_of(key.pid);
-	struct pending_facts *facts = count && *count ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
+	struct pending_facts *facts = may_have_facts(count) ? bpf_map_lookup_elem(&pending_facts, &key) : NULL;
 	struct record *record;
 
 	if (facts)

@@ -79,7 +79,8 @@ static __always_inline bool is_context(struct vm_area_struct *mapping)
 /*
  * Appends the context that current publishes, as it is in memory; nothing if it is incomplete. No thread writes to it any more.
  * OTEP 4719 asks for MADV_DONTFORK, which few mappings have: that is tested first. The search ends at the stack: mmap(2)
- * allocates below it (arch_get_unmapped_area_topdown() and the like), and the mappings above are the kernel's (vvar, vdso). The
+ * allocates below it (arch_get_unmapped_area_topdown() and the like), and the mappings above are the kernel's (vvar, vdso). It begins
+ * behind the executable and its heap where these lie far below the area of mmap(2), as they nearly always do. The
  * mappings are counted in the record and not on the stack: the verifier would unroll a loop whose count it knows.
  */
 __u64 append_context(__u32 user, __u64 at)
@@ -92,13 +93,16 @@ __u64 append_context(__u32 user, __u64 at)
 	struct bpf_iter_task_vma mappings;
 	struct vm_area_struct *mapping;
 	bool found = false;
-	__u64 bytes, stack;
+	__u64 bytes, stack, first;
 
 	if (!record || !out || !mm || !has_task_vma_iterator())
 		return at;
 	record->mappings = 0;
 	stack = READ(mm, start_stack);
-	bpf_iter_task_vma_new(&mappings, bpf_get_current_task_btf(), 0);
+	first = READ(mm, brk);
+	if (first > READ(mm, mmap_base) / 4 * 3) /* also where mmap(2) allocates upwards, from its base */
+		first = 0;
+	bpf_iter_task_vma_new(&mappings, bpf_get_current_task_btf(), first);
 	while (!found && (mapping = bpf_iter_task_vma_next(&mappings))) {
 		if (READ(mapping, vm_end) > stack || record->mappings++ >= MAPPINGS_MAX)
 			break;

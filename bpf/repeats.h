@@ -232,10 +232,10 @@ static __always_inline void mark_terminated(struct record *record, struct task_s
  * task is current, and its process terminates with this status. True: it is counted under its armed key. False: it needs a record.
  * While no key is armed this costs a look at one element.
  */
-static __always_inline bool count_repeat(struct task_struct *task, struct task_struct *leader, __u32 status, bool has_facts)
+static __always_inline bool count_repeat(struct task_struct *task, struct task_struct *leader, __u32 status, bool has_facts,
+					 __u64 now_ns)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
-	__u64 now_ns = bpf_ktime_get_boot_ns();
 	struct repeat_total *all, *total;
 	struct repeat_place *place;
 	__u32 index = REPEAT_NO_KEY;
@@ -276,8 +276,10 @@ static __always_inline bool count_repeat(struct task_struct *task, struct task_s
 __u64 append_repeat_key(__u64 at)
 {
 	struct record *record = scratch(SCRATCH_REPORT);
+	struct repeat_key *out = (void *)part_at(record, at);
 
-	if (!record)
+	if (!out)
 		return at;
-	return append(record, at, PART_REPEAT_KEY, &record->repeat, sizeof(record->repeat));
+	*out = record->repeat;
+	return end_part(record, at, PART_REPEAT_KEY, sizeof(*out));
 }

@@ -11,16 +11,17 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "build_id.h"
 #include "crash.h"
 #include "environment.h"
 #include "event.h"
 #include "fact_parts.h"
 #include "kernel.h"
+#include "known_build_ids.h"
 #include "load.h"
 #include "maps.h"
 #include "mm_snapshot.h"
 #include "pending_facts.h"
+#include "program_list.h"
 #include "repeats.h"
 #include "restart.h"
 #include "ring.h"
@@ -44,6 +45,7 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 	if (!record->has_repeat_key)
 		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
+		at = append_programs(SCRATCH_REPORT, at);
 		if (has_facts)
 			at = append_senders(at);
 		context_at = at;
@@ -64,7 +66,7 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 
 /* task is current. status: as wait4(2) returns it. has_facts: there may be an entry in pending_facts. */
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct signal_struct *signal,
-				   __u32 status, bool has_facts)
+				   __u32 status, bool has_facts, __u64 now_ns)
 {
 	bool has_mm = READ(task, mm);
 	struct record *record = scratch(SCRATCH_REPORT);
@@ -86,7 +88,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 		return;
 	}
 	event->flags = record->used_eighths >= DETAILS_EIGHTHS_MAX ? EVENT_FLAG_SHRUNK : 0;
-	event->time_ns = bpf_ktime_get_boot_ns();
+	event->time_ns = now_ns;
 	event->clock_offset_ns = clock_offset_at(event->time_ns);
 	event->status_raw = status_after_reboot(signal, event->vpid, status);
 	event->seccomp_mode = READ(task, seccomp.mode);
@@ -107,10 +109,11 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_facts && may_be_oom_victim(record_facts(record))))
 		at = append_oom(at);
 	exe_at = at;
-	at = has_mm ? append_build_id(SCRATCH_REPORT, append_exe(SCRATCH_REPORT, at)) : append_snapshot_exe(at);
+	at = has_mm ? append_known_build_ids(append_exe(SCRATCH_REPORT, at)) : append_snapshot_exe(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
 		keep_termination(exe_at);
-	at = append_cgroup(append_credentials(at));
+	at = append_cgroup(SCRATCH_REPORT, append_credentials(SCRATCH_REPORT, at));
+	at = append_hostname(SCRATCH_REPORT, at);
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
 	at = append_details(record, at, has_mm, has_facts);

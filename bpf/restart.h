@@ -20,6 +20,7 @@
 #include "load.h"
 #include "maps.h"
 #include "paths.h"
+#include "program_list.h"
 #include "ring.h"
 #include "scratch.h"
 #include "task.h"
@@ -213,7 +214,7 @@ static __always_inline void report_restart(struct task_struct *task, struct task
 	event->clock_offset_ns = clock_offset_at(now_ns);
 	at = append(record, 0, PART_PREDECESSOR, predecessor, sizeof(*predecessor));
 	at = append_exe(SCRATCH_RESTART, at);
-	at = append_ancestors(SCRATCH_RESTART, at);
+	at = append_programs(SCRATCH_RESTART, append_ancestors(SCRATCH_RESTART, at));
 	at = append_args(SCRATCH_RESTART, at);
 	if (at <= sizeof(record->parts))
 		submit_record(SCRATCH_RESTART, record, sizeof(*event) + at);

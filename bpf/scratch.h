@@ -24,6 +24,7 @@
 #define PAGE_BYTES 4096       /* even if the machine's pages are larger */
 #define ENV_VARIABLE_BYTES_MAX 1024
 #define ENV_FOUND_MAX 16 /* in a page; a power of two */
+#define ENVIRONMENT_KEYS 4 /* variables that are wanted at once */
 
 /* The state of the search for a thread's context (thread_context.h). Addresses are those of the exiting process. */
 struct search {
@@ -67,6 +68,7 @@ struct environment {
 	__u64 claims; /* hash of those found so far that name the service */
 	__u64 found; /* number of those in the page that are wanted, which begin at: */
 	__u64 begin[ENV_FOUND_MAX];
+	__u64 heads[ENVIRONMENT_KEYS]; /* the first 8 bytes of the names that are wanted */
 };
 _Static_assert(!(ENV_FOUND_MAX & (ENV_FOUND_MAX - 1)), "an index is bounded by a mask");
 

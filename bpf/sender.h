@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "description.h"
+#include "environment.h"
 #include "event.h"
 #include "executable.h"
 #include "kernel.h"
@@ -22,6 +23,8 @@
 #include "maps.h"
 #include "paths.h"
 #include "pending_facts.h"
+#include "program_list.h"
+#include "scratch.h"
 #include "sender_maps.h"
 #include "task.h"
 
@@ -32,9 +35,9 @@ static __always_inline void describe_task(struct description *out, struct task_s
 {
 	struct mm_struct *mm = READ(task, mm);
 	struct fs_struct *fs = READ(task, fs);
-	__u64 exe = 0, cgroup, args = 0;
+	__u64 exe = 0, cgroup, args = 0, end;
 
-	out->exe_flags = 0;
+	out->exe_flags = out->programs_bytes = out->env_bytes = 0;
 	out->exe_inode = out->exe_device = 0;
 	if (mm && fs) {
 		struct inode *inode = READ(mm, exe_file, f_inode);
@@ -57,17 +60,63 @@ static __always_inline void describe_task(struct description *out, struct task_s
 	out->cgroup_bytes = cgroup;
 	out->args_bytes = args & ~TRUNCATED;
 	out->args_truncated = args != out->args_bytes;
+	end = exe + cgroup + out->args_bytes;
+	barrier_var(end);
+	out->hostname_bytes = end > sizeof(out->data) - HOSTNAME_BYTES_MAX ? 0 : read_hostname(out->data + end, task);
 	out->ancestors_count = read_ancestors(out->ancestors, task);
+}
+
+/* The used part of its data. */
+static __always_inline __u64 text_bytes(const struct description *description)
+{
+	return (__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes + description->hostname_bytes +
+	       description->programs_bytes + description->env_bytes;
 }
 
 /* The used part of a description. */
 static __always_inline __u64 description_bytes(const struct description *description)
 {
-	__u64 bytes = (__u64)description->exe_bytes + description->cgroup_bytes + description->args_bytes;
+	__u64 bytes = text_bytes(description);
 
 	if (bytes > sizeof(description->data))
 		bytes = sizeof(description->data);
 	return offsetof(struct description, data) + bytes;
+}
+
+/* Adds to the description in sender_scratch what is in kernel memory, if there is room. Returns the bytes that were added. */
+static __always_inline __u64 add_to_description(struct description_scratch *scratch, const void *from, __u64 bytes)
+{
+	__u64 used = description_bytes(&scratch->known.description) - offsetof(struct description, data);
+
+	if (bytes > sizeof(scratch->known.description.data) - used)
+		return 0;
+	barrier_var(used);
+	barrier_var(bytes);
+	if (used > sizeof(scratch->known.description.data) || bytes > ANCESTORS_MAX * LISTED_BYTES_MAX)
+		return 0;
+	bpf_probe_read_kernel(scratch->known.description.data + used, bytes, from);
+	return bytes;
+}
+
+/* Adds what the ancestors of current execute, and its environment, to the description in sender_scratch. Returns 0. */
+__u64 describe_origin(void)
+{
+	__u32 zero = 0, user = SCRATCH_SIGNAL;
+	struct description_scratch *described = bpf_map_lookup_elem(&sender_scratch, &zero);
+	struct program_list *list = bpf_map_lookup_elem(&program_lists, &user);
+	struct record *record = scratch(SCRATCH_SIGNAL);
+	struct part *part;
+	__u64 bytes;
+
+	if (!described || !list || !record)
+		return 0;
+	bytes = list_programs(SCRATCH_SIGNAL);
+	described->known.description.programs_bytes = add_to_description(described, list->listed, bytes);
+	part = (struct part *)record->parts;
+	part->bytes = 0;
+	append_env(SCRATCH_SIGNAL, 0);
+	described->known.description.env_bytes = add_to_description(described, part + 1, part->bytes);
+	return 0;
 }
 
 /* Compared after copying: an LRU gives an element to another sender at any time. */
@@ -81,7 +130,7 @@ static __always_inline bool is_same_sender(const struct sender_key *a, const str
 static __always_inline bool is_valid(const struct description *known, const struct credentials *users, __u64 now_ns)
 {
 	return now_ns - known->time_ns < SENDER_VALID_NS && known->credentials.real_uid == users->real_uid &&
-	       known->credentials.login_uid == users->login_uid;
+	       known->credentials.login_uid == users->login_uid && known->credentials.session == users->session;
 }
 
 /*
@@ -106,6 +155,7 @@ static __always_inline void describe_sender(struct description_scratch *scratch,
 	}
 	scratch->known.description.credentials = users;
 	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
+	describe_origin();
 	bpf_map_update_elem(&sender_descriptions, &scratch->sender, &scratch->known, BPF_ANY);
 }
 
@@ -143,16 +193,15 @@ __u64 keep_description(__u64 now_ns)
 }
 
 /*
- * Keeps the description of current, the sender of fact, with the victim: in the slot that its other fact does not use. Without room,
- * it is only among sender_descriptions, until others displace it there.
+ * Keeps the description of current, the sender of fact, with the victim in this slot. Without room, it is only among sender_descriptions,
+ * until others displace it there.
  */
 static __always_inline void keep_sender(struct pending_facts *facts, const struct process_key *victim, struct signal_fact *fact,
-					const struct signal_fact *other, enum fact_kind kind)
+					__u32 slot, enum fact_kind kind)
 {
-	__u32 slot = other->signo && other->sender_slot == 1 ? 2 : 1, zero = 0;
+	__u32 zero = 0;
 	struct description_scratch *scratch = bpf_map_lookup_elem(&sender_scratch, &zero);
-	__u8 *held = slot == 1 ? &facts->holds.sender_parts[0] : &facts->holds.sender_parts[1];
-	__u32 before = *held, parts;
+	__u32 before = parts_held(&facts->holds, slot), parts;
 
 	if (!scratch)
 		return;
@@ -168,6 +217,6 @@ static __always_inline void keep_sender(struct pending_facts *facts, const struc
 	parts = keep_description(fact->time_ns);
 	if (parts)
 		fact->sender_slot = slot;
-	*held = parts;
+	set_parts_held(&facts->holds, slot, parts);
 	count_held(facts->holds.share, 0, (__s32)parts - (__s32)before);
 }

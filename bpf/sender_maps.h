@@ -38,7 +38,7 @@ struct {
 
 /*
  * Descriptions of the senders of pending facts, kept with the victim until its end. Each takes as many parts as it needs: most
- * need one. A victim has two slots, one for the signal and one for the request.
+ * need one. A victim has three slots: two for the signal and the request, the third for its stop.
  */
 #define SENDER_PARTS 4
 #define SENDER_PART_BYTES (sizeof(struct description) / SENDER_PARTS)
@@ -47,7 +47,7 @@ _Static_assert(sizeof(struct description) % SENDER_PARTS == 0 && SENDER_PART_BYT
 struct sender_part_key {
 	__u64 start_boottime_ns; /* of the victim, as in process_key */
 	__u32 pid;
-	__u16 slot; /* 1 or 2 */
+	__u16 slot; /* 1 to 3 */
 	__u16 part;
 };
 _Static_assert(sizeof(struct sender_part_key) == 16, "no implicit padding: it is a map key");

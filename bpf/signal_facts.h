@@ -34,6 +34,7 @@
 #define TRACE_SIGNAL_LOSE_INFO 4
 
 /* include/linux/sched/signal.h */
+#define SIGNAL_STOP_STOPPED 0x00000001
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define SIGNAL_GROUP_COREDUMP 0x00000008 /* before 5.17 */
 
@@ -120,6 +121,12 @@ static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long
 static __always_inline bool is_group_alive(struct signal_struct *signal)
 {
 	return READ(signal, live.counter) > 0 && !(READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP));
+}
+
+/* Whether a stop has begun: the threads that still run take no signal any more (get_signal() in kernel/signal.c). */
+static __always_inline bool is_stopped(struct signal_struct *signal)
+{
+	return READ(signal, flags) & SIGNAL_STOP_STOPPED || READ(signal, group_stop_count);
 }
 
 /* The sender is current; sender and leader are its key and its leader. */
@@ -217,12 +224,13 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	fact->committed = committed;
 	fact->group = ctx->args[3] != 0;
 	fact->sender_slot = 0;
+	fact->victim_stopped = is_stopped(READ(victim, signal));
 	fact->target_tid = READ(victim, pid);
 	fill_sender(fact, current, current_leader, sender);
 	fill_stack(fact, ctx);
 	/* With any other code, current may have called: rt_sigqueueinfo(2) sets each negative one. */
 	if (is_described(fact) && fact->sender.pid && fact->sender.pid != key.pid)
-		keep_sender(facts, &key, fact, other, kind);
+		keep_sender(facts, &key, fact, other->signo && other->sender_slot == 1 ? 2 : 1, kind);
 	if (!is_entry_of(facts, leader)) {
 		fact->signo = 0;
 		count_memory_full();

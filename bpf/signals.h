@@ -56,6 +56,8 @@ enum signal_set {
 	REQUESTS = BIT(SIGHUP) | BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
 	/* Those of them that never ask for a reload. */
 	STOPS = BIT(SIGINT) | BIT(SIGQUIT) | BIT(SIGTERM),
+	/* Those of HARMLESS that stop a process by default. */
+	STOPPERS = BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU),
 	/* Raised by the processor or seccomp in the current thread. */
 	FAULTS = BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS),
 	/* From another process these are requests, too: watchdogs send them for a dump (docs/decisions/0015). */

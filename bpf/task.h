@@ -87,9 +87,12 @@ static __always_inline __u32 status_after_reboot(struct signal_struct *signal, _
 static __always_inline void read_credentials(struct credentials *out, struct task_struct *task)
 {
 	out->real_uid = READ(task, cred, uid.val);
-	out->login_uid = UID_UNSET;
-	if (bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid))
+	out->login_uid = out->session = UID_UNSET;
+	out->zero = 0;
+	if (bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid)) {
 		out->login_uid = READ((struct task_struct___audit *)task, loginuid.val);
+		out->session = READ((struct task_struct___audit *)task, sessionid);
+	}
 }
 
 /* Writes the parent, its parent and so on. Returns their number. */
@@ -107,6 +110,24 @@ static __noinline __u32 read_ancestors(struct ancestor *out, struct task_struct 
 		count++;
 	}
 	return count;
+}
+
+#define UTS_NS_INIT_INO 0xeffffffe /* include/uapi/linux/nsfs.h; before 6.18 PROC_UTS_INIT_INO */
+
+/*
+ * Writes the host name of the task's UTS namespace with its NUL; `out` has room for HOSTNAME_BYTES_MAX. Returns the bytes; 0: it is the
+ * machine's. The namespaces of an exiting task go after the tracepoint, on all kernels (exit_task_namespaces()).
+ */
+static __always_inline __u64 read_hostname(char *out, struct task_struct *task)
+{
+	struct uts_namespace *uts_ns = READ(task, nsproxy, uts_ns);
+	long bytes;
+
+	if (READ(uts_ns, ns.inum) == UTS_NS_INIT_INO)
+		return 0;
+	bytes = bpf_probe_read_kernel_str(out, HOSTNAME_BYTES_MAX,
+					  (void *)uts_ns + bpf_core_field_offset(struct uts_namespace, name.nodename));
+	return bytes > 0 ? bytes : 0;
 }
 
 /* Copies current's user memory in pieces that end at page borders. Returns the bytes before the first missing page. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Parts that describe current: executable, users, cgroup, ancestors, arguments.
+ * Parts that describe current: executable, users, cgroup, host name, ancestors, arguments.
  *
  * The steps that append parts are global functions, here and in the other headers: the verifier checks each once, with any
  * arguments, instead of once for each path that leads to it. So they take numbers only, and look up their pointers again. Each
@@ -36,9 +36,9 @@ __u64 append_exe(__u32 user, __u64 at)
 	return end_part_flagged(record, at, PART_EXE, bytes & ~OUTSIDE_ROOT, exe_flags(bytes));
 }
 
-__u64 append_credentials(__u64 at)
+__u64 append_credentials(__u32 user, __u64 at)
 {
-	struct record *record = scratch(SCRATCH_REPORT);
+	struct record *record = scratch(user);
 	struct credentials *out = (void *)part_at(record, at);
 
 	if (!out)
@@ -47,15 +47,27 @@ __u64 append_credentials(__u64 at)
 	return end_part(record, at, PART_CREDENTIALS, sizeof(*out));
 }
 
-__u64 append_cgroup(__u64 at)
+__u64 append_cgroup(__u32 user, __u64 at)
 {
-	struct record *record = scratch(SCRATCH_REPORT);
+	struct record *record = scratch(user);
 	char *out = part_at(record, at);
 
 	if (!out)
 		return at;
 	return end_part(record, at, PART_CGROUP,
 			read_cgroup_path(out, cgroup_of((void *)bpf_get_current_task()), record->directories));
+}
+
+__u64 append_hostname(__u32 user, __u64 at)
+{
+	struct record *record = scratch(user);
+	char *out = part_at(record, at);
+	__u64 bytes;
+
+	if (!out)
+		return at;
+	bytes = read_hostname(out, (void *)bpf_get_current_task());
+	return bytes ? end_part(record, at, PART_HOSTNAME, bytes) : at;
 }
 
 __u64 append_ancestors(__u32 user, __u64 at)

@@ -26,10 +26,12 @@
 #include "oom.h"
 #include "pending_facts.h"
 #include "repeat_key.h"
+#include "requests.h"
 #include "restart.h"
 #include "scratch.h"
 #include "signal_facts.h"
 #include "signals.h"
+#include "stops.h"
 #include "task.h"
 #include "trigger_thread.h"
 
@@ -57,8 +59,13 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	enum fact_kind kind;
 	bool committed;
 
-	if (signo - 1 >= SIGNALS || HAS(HARMLESS, signo))
+	if (signo - 1 >= SIGNALS)
 		return 0;
+	if (HAS(HARMLESS, signo)) {
+		if (HAS(STOPPERS | BIT(SIGCONT), signo))
+			on_job_control(ctx);
+		return 0;
+	}
 	if (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_LOSE_INFO &&
 	    !(result == TRACE_SIGNAL_IGNORED && HAS(REQUESTS, signo)))
 		return 0;
@@ -105,9 +112,14 @@ int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 	unsigned long siginfo, handler;
 	bool terminates;
 
-	if (signo - 1 >= SIGNALS || HAS(HARMLESS | BIT(SIGKILL), signo))
+	if (signo - 1 >= SIGNALS || HAS((HARMLESS & ~STOPPERS) | BIT(SIGKILL), signo))
 		return 0;
 	handler = (unsigned long)READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
+	if (HAS(STOPPERS, signo)) {
+		if (action_of(handler) == ACTION_DEFAULT)
+			begin_stop(signo);
+		return 0;
+	}
 	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
 		return 0;
 	siginfo = ctx->args[1];
@@ -244,17 +256,18 @@ int on_sched_process_exit_once_more(struct bpf_raw_tracepoint_args *ctx)
 
 /*
  * sched_process_exec fires in exec_binprm(), when the new program and its arguments are in place and the last one cannot return,
- * on all supported kernels: the facts about the last program end here (exec.h), and a restart can be recognised (restart.h). A
- * script counts as its interpreter.
- * Misses: processes that fork and do not exec; restarts beyond RESTARTS_PER_SECOND_MAX.
+ * on all supported kernels: the facts about the last program end here (exec.h), the new one is kept (programs.h), a tool by which people
+ * ask others is reported (requests.h), and a restart can be recognised (restart.h), where a script counts as its interpreter.
+ * Misses: processes that fork and do not exec; restarts beyond RESTARTS_PER_SECOND_MAX, requests beyond REQUESTS_PER_SECOND_MAX.
  */
 SEC("raw_tp/sched_process_exec")
-int on_sched_process_exec(void *ctx __attribute__((unused)))
+int on_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct record *record = scratch(SCRATCH_RESTART);
 	__u64 now_ns;
 
 	forget_last_program();
+	on_program((void *)ctx->args[2]);
 	if (!restarts_until_ns || !record)
 		return 0;
 	now_ns = bpf_ktime_get_boot_ns();

@@ -80,6 +80,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
+	if _, err := attached.AddRunning(); err != nil {
+		log.Printf("programs that ran before are unknown as ancestors: %v", err)
+	}
 	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached, unwinder.mayReadAll))
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
@@ -90,7 +93,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	defer finishStart(ctx, log, attached, symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
 }

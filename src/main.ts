@@ -3,24 +3,26 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, HELP, readConfig } from './cli.ts';
+import { type Config, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
 import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/status.ts';
 import { VERSION } from './core/version.ts';
-import type { Death } from './core/wire/event.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { exceeded } from './core/words/shares.ts';
+import type { DockerContainers } from './io/docker/containers.ts';
+import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
+import type { History, HistoryItem } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
-import { startDelivery, startMetrics, startSender, startTraces } from './io/otlp/start.ts';
+import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
@@ -30,9 +32,9 @@ import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules }
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
+import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
-type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
@@ -40,7 +42,7 @@ const LAST_METRICS_MS = 500;
 /** How often the service checks whether a summary or the record of a loop is due. */
 const SUMMARY_CHECK_MS = 500;
 
-const CLOCK = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
+const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
 
@@ -55,6 +57,7 @@ interface Exporters {
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
@@ -62,11 +65,13 @@ interface Running {
 }
 
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
-  const host = hostReader();
+  const containers = await followContainers(config.dockerSocket, log, stop.signal);
+  const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
-  const state = pipelines.newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
+  const history = config.history && (await import('./io/history/start.ts')).startHistory(config, queue, log);
+  const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
   });
@@ -78,12 +83,12 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     metrics: null,
     traces: config.traces && (await startTraces(config.traces, log)),
   };
-  const snapshot = snapshotter({ loader, queue, printer, state, exporters, printed, host });
+  const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
@@ -95,8 +100,13 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
-        if (queue === null) return report(items, printer, printed);
+        if (queue === null) {
+          history?.append(recordsOf(items), 0);
+          return report(items, printer, printed);
+        }
         if (!(await keep(queue, items, open, stop.signal))) return false;
+        const records = recordsOf(items);
+        history?.append(records, queue.totals.lastId - records.length + 1);
         logs?.wake();
         if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
@@ -107,7 +117,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
   await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
-  await shutDown({ config, queue, printer, exporters, health, systemd });
+  await shutDown({ config, queue, history, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
 }
@@ -143,13 +153,14 @@ async function report(items: readonly Item[], printer: Printer | null, counters:
   return true;
 }
 
-async function shutDown({ config, queue, printer, exporters, health, systemd }: Running): Promise<void> {
+async function shutDown({ config, queue, history, printer, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
+  history?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -162,16 +173,28 @@ async function shutDown({ config, queue, printer, exporters, health, systemd }: 
 
 interface Stages {
   readonly loader: LoaderReader;
+  readonly containers: DockerContainers | null;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
-  readonly state: pipelines.State;
+  readonly state: State;
   readonly exporters: Exporters;
   /** The counters that are used without a queue. */
   readonly printed: Counts;
   readonly host: () => Host;
 }
 
-function snapshotter({ loader, queue, printer, state, exporters, printed, host }: Stages): () => ServiceSnapshot {
+function snapshotter({
+  loader,
+  containers,
+  queue,
+  history,
+  printer,
+  state,
+  exporters,
+  printed,
+  host,
+}: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
     startedMs,
@@ -184,12 +207,14 @@ function snapshotter({ loader, queue, printer, state, exporters, printed, host }
         stdout_bytes: printer?.displaced,
         spans: exporters.traces?.displaced,
         ...exporters.metrics?.displaced,
-        ...pipelines.displaced(state),
+        ...displaced(state),
       },
       host().userNames,
     ),
     loader: loader.snapshot(),
+    containers: containers?.snapshot() ?? null,
     queue: queue?.snapshot() ?? null,
+    history: history?.snapshot() ?? null,
     printer: printer?.snapshot() ?? null,
     exports: {
       logs: exporters.logs?.snapshot() ?? null,
@@ -204,16 +229,21 @@ async function openQueue(config: RunConfig): Promise<Queue> {
   return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
 }
 
+/** The items that have a record. */
+function recordsOf(items: readonly Item[]): HistoryItem[] {
+  return items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
+}
+
 async function startHealth(
   config: RunConfig,
-  state: pipelines.State,
+  state: State,
   queue: Queue | null,
   snapshot: () => ServiceSnapshot,
 ): Promise<Server | null> {
   if (config.health === null) return null;
   const { serveHealth } = await import('./io/health.ts');
   const rejections = (limit: number) => queue?.lastRejections(limit) ?? [];
-  const recent = () => pipelines.recentTerminations(config, state);
+  const recent = () => terminationsOf(config, state);
   return serveHealth(config.health, { snapshot, rejections, recent });
 }
 
@@ -223,50 +253,25 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
   return stdoutPrinter(form, { log, acknowledges: logs === null, stop, shutdownTimeoutMs });
 }
 
-async function doctor(config: DoctorConfig): Promise<number> {
-  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
-  const sender = config.logs && (await startSender(config.logs, log));
-  const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  await print(renderFindings(findings));
-  return findings.some(({ level }) => level === 'bad') ? 1 : 0;
-}
-
-async function testTermination(config: DoctorConfig): Promise<number> {
-  const [{ followTermination }, { renderStep }] = await Promise.all([
-    import('./io/doctor/test-termination.ts'),
-    import('./io/doctor/step.ts'),
-  ]);
-  const settings = { arguments: config.arguments, recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
-  const pipeline: pipelines.Pipeline = {
-    settings,
-    state: pipelines.newState(readRules(config.rules), settings),
-    host: hostReader(),
-    clock: CLOCK,
-    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
-  };
-  const buildRecord = (death: Death, bootId: string) =>
-    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
-  const sender = config.logs && (await startSender(config.logs, log));
-  let broken = false;
-  const send = sender && ((record: Uint8Array) => sender.send([record]));
-  for await (const step of followTermination({ ...config, buildRecord, send })) {
-    await print(renderStep(step));
-    broken ||= step.broken;
-  }
-  return broken ? 1 : 0;
-}
-
 async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
     case 'help':
-      await print(`${HELP}\n`);
+      await print(`${(await import('./config/help.ts')).HELP}\n`);
       return 0;
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
+    case 'list':
+    case 'show':
+    case 'follow':
+    case 'stats':
+    case 'purge':
+      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
     case 'doctor':
-      return config.test ? testTermination(config) : doctor(config);
+      return config.test
+        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
+        : (await import('./doctor.ts')).doctor(config, log);
     case 'rules': {
       const rules = readRules(config.rules);
       const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);

@@ -1,80 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
-import { conclude } from './core/conclude.ts';
-import { CrashPlaces } from './core/crash/history.ts';
-import { type Aggregate, CrashLoops } from './core/filter/aggregate.ts';
+import { conclude, isToWait } from './core/conclude.ts';
+import type { Aggregate } from './core/filter/aggregate.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
-import { type LoopNews, Loops } from './core/filter/loops.ts';
-import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
-import { Repeats } from './core/filter/repeats.ts';
-import type { RecentTermination, Rule } from './core/filter/rules.ts';
-import type { ArgumentsMode } from './core/identity/arguments.ts';
+import type { LoopNews } from './core/filter/loops.ts';
 import type { Host } from './core/identity/host.ts';
+import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildLoop } from './core/telemetry/loop.ts';
-import { buildRestart, Restarts } from './core/telemetry/restart.ts';
+import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
-import { buildSpan, type SpansMode } from './core/telemetry/span.ts';
+import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
-import { isoTime } from './core/time.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
-import type { Death, Repeat, Restart } from './core/wire/event.ts';
+import type { Death, Repeat, Request, Restart } from './core/wire/event.ts';
+import { WAIT_MS } from './deferred.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
-import { type Item, UIDS_MAX } from './io/queue/queue.ts';
-
-/** Terminations in /recent. */
-const RECENT_MAX = 100;
-
-export interface Settings {
-  readonly arguments: ArgumentsMode;
-  /** Records of one service per minute. Infinity: no limit. */
-  readonly recordsPerMinute: number;
-  /** Which records are also sent as spans, if spans are sent: those that name a trace, or all. */
-  readonly spans: SpansMode;
-}
-
-/** What the queue kept of the previous run. */
-export interface Remembered extends Open {
-  readonly uids: readonly string[];
-}
-
-/** `RecentTermination`, as far as it costs nothing. */
-interface Latest extends Omit<RecentTermination, 'time'> {
-  readonly endedNs: bigint;
-}
-
-/** State that is kept between messages. */
-export interface State {
-  /** Replaced when the rules file is reloaded. */
-  rules: readonly Rule[];
-  readonly seen: Seen;
-  readonly recent: Recent;
-  readonly places: CrashPlaces;
-  readonly loops: CrashLoops;
-  readonly restartLoops: Loops;
-  readonly restarts: Restarts;
-  readonly endings: Endings;
-  readonly repeats: Repeats;
-  readonly latest: Last<Latest>;
-  /** Terminations received again: the loader resends what was not acknowledged. */
-  duplicates: number;
-  /** Records of processes that claimed what only the kernel states. */
-  falseClaims: number;
-  /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
-  stored: Promise<boolean>;
-}
+import type { Item } from './io/queue/queue.ts';
+import type { Settings, State } from './state.ts';
 
 export interface Clock {
   /** ms since 1970. */
   readonly wallMs: () => number;
   /** ms of a monotonic clock. */
   readonly steadyMs: () => number;
+  readonly later: (work: () => void, ms: number) => void;
 }
 
 export interface Effects {
@@ -99,51 +55,66 @@ export interface Pipeline {
   readonly effects: Effects;
 }
 
-/** `nowMs`: of the steady clock. */
-export function newState(
-  rules: readonly Rule[],
-  settings: Settings,
-  before: Remembered | null = null,
-  nowMs = performance.now(),
-): State {
-  return {
-    rules,
-    seen: new Seen(UIDS_MAX, before?.uids),
-    recent: new Recent(),
-    places: new CrashPlaces(),
-    loops: new CrashLoops(settings.recordsPerMinute, before?.open),
-    restartLoops: new Loops(before?.loops, nowMs),
-    restarts: new Restarts(),
-    endings: new Endings(),
-    repeats: new Repeats(before?.repeats),
-    latest: new Last(RECENT_MAX),
-    duplicates: 0,
-    falseClaims: 0,
-    stored: Promise.resolve(true),
-  };
-}
-
 /**
  * Handles one batch, and acknowledges it once it is stored; then the loader may count further terminations under the keys that this batch
  * armed. False: it was not stored, because the service is shutting down.
  */
 export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+  const { deferred, repeats } = pipeline.state;
   const items: Item[] = [];
   const totals: Repeat[] = [];
-  let seq: bigint | null = null;
-  pipeline.state.repeats.greet(hello);
+  repeats.greet(hello);
   for (const message of messages) {
-    const item = handleMessage(pipeline, message, hello.boot_id);
+    const item = defer(pipeline, message, hello.boot_id) ? null : handleMessage(pipeline, message, hello.boot_id);
     if (item !== null) items.push(item);
-    if ('seq' in message) seq = message.seq;
+    if ('seq' in message) deferred.read(connection, message.seq);
     if (message.type === 'repeat') totals.push(message);
   }
-  const requests = pipeline.state.repeats.requests();
+  if (messages.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
+  const requests = repeats.requests();
+  const acknowledge = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return false;
-  if (seq !== null) connection.ack(seq);
+  acknowledge?.();
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return true;
+}
+
+/** Lets a termination wait for the end of a tool, and its restart for it. False: it does not have to. */
+function defer(pipeline: Pipeline, message: LoaderMessage, bootId: string): boolean {
+  const { state, clock } = pipeline;
+  if (message.type !== 'death' && message.type !== 'restart') return false;
+  if (message.type === 'death' && state.deferred.has(message.process)) return true;
+  const isToWait =
+    message.type === 'restart'
+      ? state.deferred.has(message.dead)
+      : !state.requests.allEnded && !state.deferred.isFull && waits(pipeline, message, bootId);
+  if (!isToWait) return false;
+  state.deferred.add(message, bootId, clock.steadyMs() + WAIT_MS);
+  clock.later(() => void releaseDeferred(pipeline), WAIT_MS);
+  return true;
+}
+
+function waits({ settings, state, host }: Pipeline, death: Death, bootId: string): boolean {
+  return isToWait(death, state.requests.of(bootId), host(), settings.arguments);
+}
+
+/** The items of those that wait no longer. */
+function handleDeferred(pipeline: Pipeline): Item[] {
+  const { state, clock } = pipeline;
+  const taken = state.deferred.take(({ message, bootId, untilMs }) => {
+    if (untilMs <= clock.steadyMs()) return false;
+    return message.type === 'restart' ? state.deferred.has(message.dead) : waits(pipeline, message, bootId);
+  });
+  return taken.flatMap(({ message, bootId }) => handleMessage(pipeline, message, bootId) ?? []);
+}
+
+/** Stores the records whose time to wait is over. */
+async function releaseDeferred(pipeline: Pipeline): Promise<void> {
+  const items = handleDeferred(pipeline);
+  if (items.length === 0) return;
+  const acknowledge = pipeline.state.deferred.acknowledgement();
+  if (await store(pipeline, items)) acknowledge?.();
 }
 
 /** A batch for each message, so that each is acknowledged for itself. */
@@ -165,6 +136,12 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
     case 'repeats':
       pipeline.state.repeats.keep(message.ids, bootId);
       return null;
+    case 'request':
+      handleRequest(pipeline, message, bootId);
+      return null;
+    case 'request_end':
+      pipeline.state.requests.end(message);
+      return null;
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -172,12 +149,19 @@ export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId
   }
 }
 
+function handleRequest({ settings, state }: Pipeline, request: Request, bootId: string): void {
+  const shown = settings.logins === 'off' ? requestWithoutLogins(request) : request;
+  state.requests.add(shown, bootId, settings.arguments);
+}
+
 /** Returns the item to store, with a record if the termination is reported. null: a duplicate. */
-export function handleTermination(pipeline: Pipeline, death: Death, bootId: string): Item | null {
+export function handleTermination(pipeline: Pipeline, received: Death, bootId: string): Item | null {
   const { settings, state, clock, effects } = pipeline;
+  const death = settings.logins === 'off' ? withoutLogins(received) : received;
   const endedNs = death.time_ns + death.clock_offset_ns;
   const conclusion = conclude(death, {
     ...state,
+    requests: state.requests.of(bootId),
     bootId,
     host: pipeline.host(),
     argumentsMode: settings.arguments,
@@ -205,14 +189,14 @@ export function handleTermination(pipeline: Pipeline, death: Death, bootId: stri
  * which says itself that the program is started again.
  */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
-  const { state, clock } = pipeline;
+  const { settings, state, clock } = pipeline;
   const isInLoop = state.restartLoops.restarted(comebackOf(restart), clock.steadyMs());
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
   if (death === null || isInLoop) return null;
   const { service: key, origin } = death;
   if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
-  const record = buildRestart(restart, death, observedAt(timeNs, clock));
+  const record = buildRestart(restart, death, observedAt(timeNs, clock), settings.arguments);
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
@@ -252,24 +236,6 @@ export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean
   return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
 }
 
-/** What origins lost in the memories. */
-export function displaced({ loops, restartLoops, recent, restarts }: State) {
-  return {
-    open_minutes: loops.closedEarly,
-    recent_services: recent.forgotten,
-    loops: restartLoops.forgotten,
-    restarts: restarts.forgotten,
-  };
-}
-
-/** The last terminations, oldest first, as /recent shows them. */
-export function recentTerminations(settings: Settings, state: State): readonly RecentTermination[] {
-  return state.latest.members().map(({ endedNs, subject, ...same }) => {
-    const shown = settings.arguments === 'off' ? null : subject.arguments;
-    return { time: isoTime(endedNs), ...same, subject: { ...subject, arguments: shown } };
-  });
-}
-
 /** Called in the tick in which the items were concluded, so that the open aggregates include them. */
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
   const { state, effects } = pipeline;
@@ -278,7 +244,12 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
     ...state.restartLoops.due(nowMs).map((news) => loopItem(pipeline, news)),
     ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate)),
   ];
-  const open = { open: state.loops.open(), loops: state.restartLoops.open(), repeats: state.repeats.stored() };
+  const open = {
+    open: state.loops.open(),
+    loops: state.restartLoops.open(),
+    repeats: state.repeats.stored(),
+    requests: state.requests.stored(),
+  };
   state.stored = state.stored.then(() => effects.store(all, open));
   return state.stored;
 }

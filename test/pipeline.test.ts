@@ -9,19 +9,12 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
-import {
-  flushSummaries,
-  handleBatch,
-  handleMessage,
-  newState,
-  oneByOne,
-  type Pipeline,
-  recentTerminations,
-  type Settings,
-} from '../src/pipeline.ts';
+import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
+import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
 import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
+import { endOf, request, stoppedContainer } from './support/requests.ts';
 
 const BOOT = 'first-boot';
 
@@ -42,7 +35,7 @@ function build(options: Options = {}) {
     stores = () => true,
     spans = 'all',
   } = options;
-  const settings = { arguments: mode, recordsPerMinute, spans };
+  const settings = { arguments: mode, logins: 'on', recordsPerMinute, spans } as const;
   const did: string[] = [];
   const stored: (readonly Item[])[] = [];
   const open: number[] = [];
@@ -50,7 +43,7 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0 },
+    clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0, later: () => {} },
     effects: {
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }, __, times) =>
@@ -82,6 +75,13 @@ function received(
   };
   return { messages, hello, connection };
 }
+
+const restartOf = (death: Death): Restart => {
+  const [decoded] = new Decoder().push(Buffer.from(golden('restart-of-exit-3')));
+  if (!decoded?.ok || decoded.message.type !== 'restart') throw new Error('the golden line is not a restart');
+  const { pid, start_boottime_ns } = death.process;
+  return { ...decoded.message, dead: { pid, start_boottime_ns, time_ns: death.time_ns }, process: death.process };
+};
 
 const failing = (pid: number, seq: bigint): Death => ({ ...exitedWith(3, { process: victim({ pid }) }), seq });
 
@@ -400,13 +400,6 @@ describe('equal terminations', () => {
 });
 
 describe('a restart', () => {
-  const restartOf = (death: Death): Restart => {
-    const [decoded] = new Decoder().push(Buffer.from(golden('restart-of-exit-3')));
-    if (!decoded?.ok || decoded.message.type !== 'restart') throw new Error('the golden line is not a restart');
-    const { pid, start_boottime_ns } = death.process;
-    return { ...decoded.message, dead: { pid, start_boottime_ns, time_ns: death.time_ns }, process: death.process };
-  };
-
   it('gets a record if its termination has one, and only once', () => {
     const { pipeline } = build();
     const death = failing(1, 1n);
@@ -467,5 +460,59 @@ describe('a crash', () => {
       'whodunit.crash.fingerprint': expect.stringMatching(/^[0-9a-f]{16}$/),
     });
     expect(JSON.stringify(recordOf('off'))).not.toContain('marker');
+  });
+});
+
+describe('a termination that a running tool may have asked for', () => {
+  const docker = request('docker stop web');
+  const end = endOf(docker);
+  const stop = { ...stoppedContainer(), seq: 20n };
+  const events = (seq: bigint) => [{ ...docker, seq }, stop, failing(2, 30n)] as const;
+  const bodies = (stored: readonly (readonly Item[])[]) =>
+    stored.flat().map(({ record }) => (record === null ? null : String(readRecord(record).body).slice(0, 12)));
+
+  it('waits for its end, and others pass it; what is read after it is not acknowledged before', async () => {
+    const { pipeline, stored } = build();
+    const acks: bigint[] = [];
+    const batch = received(events(10n), acks);
+    expect(await handleBatch(pipeline, batch)).toBe(true);
+    expect([bodies(stored), acks]).toEqual([['sleep (pid 2'], [10n]]);
+    expect(await handleBatch(pipeline, { ...batch, messages: [{ ...end, seq: 40n }] })).toBe(true);
+    expect([bodies(stored), acks]).toEqual([
+      ['sleep (pid 2', 'app (pid 424'],
+      [10n, 40n],
+    ]);
+    const [record] = stored.at(-1) ?? [];
+    expect(String(record?.record && readRecord(record.record).body)).toMatch(
+      /probably asked for by `docker stop web` \(root\)/,
+    );
+  });
+
+  it('waits for less than a second', async () => {
+    let nowMs = 0;
+    const timers: (() => void)[] = [];
+    const { pipeline, stored } = build();
+    const clock = { ...pipeline.clock, steadyMs: () => nowMs, later: (work: () => void) => timers.push(work) };
+    const acks: bigint[] = [];
+    await handleBatch({ ...pipeline, clock }, received(events(10n), acks));
+    nowMs = 999;
+    for (const timer of timers) timer();
+    await pipeline.state.stored;
+    await Promise.resolve();
+    expect([bodies(stored), acks]).toEqual([
+      ['sleep (pid 2', 'app (pid 424'],
+      [10n, 30n],
+    ]);
+  });
+
+  it('is concluded once if the loader sends it again, and its restart waits for it', async () => {
+    const { pipeline, stored } = build();
+    const acks: bigint[] = [];
+    const dead = { pid: stop.process.pid, start_boottime_ns: stop.process.start_boottime_ns, time_ns: stop.time_ns };
+    const restart = { ...restartOf(stop), dead, seq: 25n };
+    await handleBatch(pipeline, received([{ ...docker, seq: 10n }, stop, restart], acks));
+    await handleBatch(pipeline, received([stop, restart, { ...end, seq: 40n }], acks));
+    expect(bodies(stored)).toEqual(['app (pid 424', 'app was rest']);
+    expect(acks).toEqual([10n, 40n]);
   });
 });

@@ -43,12 +43,19 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   'systemd-run': 'systemd',
   dockerd: 'docker.io',
   runc: 'runc',
+  earlyoom: 'earlyoom',
+  nohang: 'nohang',
+  erl: 'erlang-base',
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+  tmux: 'tmux',
+  screen: 'screen',
 };
 /**
  * Required as packages, because another program of that name may not work: busybox in a container must be static, and version managers
- * install a script as python3.
+ * install a script as python3. The programs of postgresql are not on the path.
  */
-const PACKAGES = ['busybox-static', 'python3'];
+const PACKAGES = ['busybox-static', 'python3', 'postgresql'];
 /** Sequential: the last one links a library that is built before it. */
 async function buildPublishers(): Promise<void> {
   for (const [output, ...args] of PUBLISHERS) await run('gcc', ['-O1', '-Wall', '-o', join(WORLD, output), ...args]);

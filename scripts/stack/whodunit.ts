@@ -153,6 +153,7 @@ export interface Status {
   readonly exits_normal: string;
   readonly deaths: string;
   readonly lost: Readonly<Record<string, string>>;
+  readonly requests_refused: string;
   readonly ring_used_bytes: number;
   readonly acked_seq: string;
 }

@@ -10,11 +10,14 @@ import { buildManifestParser } from '../build/test-programs.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
+/** Podman is tested where it is installed. */
+const PACKAGES_IN_CI = ['podman'];
 const PACKAGES = ['docker.io', 'iptables', 'iproute2', 'util-linux', 'systemd', 'rpm'];
 
 /** Builds and downloads what the tests need. Returns their environment. Requires the output of makePackages(). */
 export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
-  await requirePackages(PACKAGES, 'The test of images and packages');
+  const packages = process.env.CI === 'true' ? [...PACKAGES, ...PACKAGES_IN_CI] : PACKAGES;
+  await requirePackages(packages, 'The test of images and packages');
   await buildAttackers();
   const tools: Record<string, string> = {};
   for (const name of GO_TOOLS) tools[name] = await buildGoTool(name);

@@ -24,7 +24,7 @@ export function read<K extends KnobName>(env: Env, key: K, unlessHolds = false):
   const standard = unlessHolds && unless !== undefined ? unless.fallback : fallback;
   const set = get(env, key) ?? { key, value: standard };
   const value = kind.parse(set.value);
-  if (value === undefined) throw notAllowed(set, kind.allowed, `Unset it for the default, ${standard}.`);
+  if (value === undefined) throw notAllowed(set, kind.allowed, `Unset it for the default, ${standard || 'none'}.`);
   return value as ValueOf<(typeof KNOBS)[K]['kind']>;
 }
 

@@ -2,7 +2,18 @@
 // Every environment variable that whodunit reads: its kind (what is allowed), its default and its meaning. read.ts and otlp.ts use these
 // tables; docs/configuration.md is generated from them. The loader parses its variables in Go; they are listed here for the documentation.
 import { HEALTH_ADDRESS } from './health-address.ts';
-import { BOOLEAN, bytesFrom, COUNT_OR_OFF, type Kind, listOf, MILLISECONDS, oneOf, text } from './kinds.ts';
+import {
+  BOOLEAN,
+  bytesFrom,
+  COUNT_OR_OFF,
+  history,
+  type Kind,
+  listOf,
+  MILLISECONDS,
+  oneOf,
+  text,
+  UNIX_SOCKET,
+} from './kinds.ts';
 
 export interface Knob {
   readonly reader: 'service' | 'loader' | 'both';
@@ -92,6 +103,18 @@ export const KNOBS = {
     fallback: 'redacted',
     what: 'How command lines are reported: with secrets redacted, in full, or not at all.',
   },
+  WHODUNIT_LOGINS: {
+    reader: 'service',
+    kind: oneOf('on', 'off'),
+    fallback: 'on',
+    what: 'Whether records say who logged in (`login_user`, `sudo_user`) and from which address. `off`: only the users as which processes ran.',
+  },
+  WHODUNIT_DOCKER_SOCKET: {
+    reader: 'service',
+    kind: UNIX_SOCKET,
+    fallback: '',
+    what: "The socket of Docker or Podman (`/run/podman/podman.sock`), which then name containers: `container.name`, image, project and service of Docker Compose ([how](decisions/0096-containers-by-name.md)). **Who may connect to Docker's socket is root on the machine**: whodunit sends only GET requests, but a taken-over service could send others. A proxy that passes only `GET /events` and `GET /containers/` on a Unix socket is safer ([security.md](security.md#the-socket-of-docker)). Unset: no runtime is asked, and a container's host name stands in for its name.",
+  },
   WHODUNIT_HEALTH_ADDR: {
     reader: 'service',
     kind: HEALTH_ADDRESS,
@@ -100,9 +123,15 @@ export const KNOBS = {
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
-    kind: text('a directory that only the user of the service can read'),
+    kind: text('a directory that only the user and the group of the service can read'),
     fallback: '/var/lib/whodunit',
-    what: 'Where the disk queue and the counters are stored. Used only if logs are sent.',
+    what: 'Where the history is, and, if logs are sent, the disk queue with the counters.',
+  },
+  WHODUNIT_HISTORY: {
+    reader: 'service',
+    kind: history({ ageMs: 14 * 86_400_000, bytes: 64 * 1024 * 1024 }),
+    fallback: '14d,64MiB',
+    what: 'How long each record stays on this machine, for `whodunit list`, `show` and `ui`, whether it is sent or not: until it is so old or, beyond the size, one of the oldest of the user and unit that hold most. The default holds about 25,000 records. `off`: none is kept.',
   },
   WHODUNIT_QUEUE_BYTES: {
     reader: 'service',

@@ -4,9 +4,11 @@
 import type { Target } from '../core/delivery/target.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
+import type { LoginsMode } from '../core/identity/logins.ts';
 import type { SpansMode } from '../core/telemetry/span.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
+import type { HistoryLimits } from './kinds.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
 
 export type OutputForm = 'text' | 'json';
@@ -36,12 +38,17 @@ export interface RunSettings extends Targets {
   readonly health: HealthAddress | null;
   readonly socketPath: string;
   readonly arguments: ArgumentsMode;
+  readonly logins: LoginsMode;
+  /** The socket of Docker or Podman; null: none is asked. */
+  readonly dockerSocket: string | null;
   /** Maximum records per service and minute; further terminations are aggregated. Infinity: no limit. */
   readonly recordsPerMinute: number;
   readonly spans: SpansMode;
   /** null: records are not printed. */
   readonly console: OutputForm | null;
   readonly stateDir: string;
+  /** null: no history is kept. */
+  readonly history: HistoryLimits | null;
   readonly queueBytes: number;
   readonly metricIntervalMs: number;
   readonly shutdownTimeoutMs: number;
@@ -72,10 +79,13 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     health: read(env, 'WHODUNIT_HEALTH_ADDR'),
     socketPath: read(env, 'WHODUNIT_SOCKET'),
     arguments: read(env, 'WHODUNIT_ARGUMENTS'),
+    logins: read(env, 'WHODUNIT_LOGINS'),
+    dockerSocket: get(env, 'WHODUNIT_DOCKER_SOCKET') === undefined ? null : read(env, 'WHODUNIT_DOCKER_SOCKET'),
     recordsPerMinute: read(env, 'WHODUNIT_RECORDS_PER_MINUTE', rules.mode === 'all'),
     spans: read(env, 'WHODUNIT_SPANS'),
     console: output ?? (printed ? 'text' : null),
     stateDir: read(env, 'WHODUNIT_STATE_DIR'),
+    history: read(env, 'WHODUNIT_HISTORY'),
     queueBytes: read(env, 'WHODUNIT_QUEUE_BYTES'),
     metricIntervalMs: read(env, 'OTEL_METRIC_EXPORT_INTERVAL'),
     shutdownTimeoutMs: read(env, 'WHODUNIT_SHUTDOWN_TIMEOUT'),

@@ -14,8 +14,12 @@ import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
 import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
+import { awaitsEnd, requesterOf } from './requests/join.ts';
+import type { Known } from './requests/requests.ts';
+import { systemdReasonOf, type UnitEvents } from './requests/systemd.ts';
+import type { Units } from './requests/units.ts';
 import type { OriginKey } from './shares.ts';
-import { buildRecord, severityOf } from './telemetry/record.ts';
+import { buildRecord, type RecordInput, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf } from './telemetry/resource.ts';
 import type { Restarts } from './telemetry/restart.ts';
 import { traceContextOf } from './telemetry/trace-context.ts';
@@ -37,6 +41,9 @@ export interface Circumstances {
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly places: CrashPlaces;
+  readonly units: Units;
+  /** The requests that are remembered, in the order in which they were made. */
+  readonly requests: readonly Known[];
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -75,6 +82,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const origin = originOf(death);
   const isGraceful = verdict.cause === 'graceful_stop';
   const service = serviceKey(victim, origin);
+  const unit = circumstances.units.add(victim.placement, origin, death.time_ns, verdict);
   const terminations = recent.add(service, origin, death.time_ns, isGraceful ? 0 : 1);
   // Graceful stops use up no records of those that failed.
   const key = isGraceful ? `${service}/graceful_stop` : service;
@@ -93,6 +101,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const { endedNs, trigger } = verdict;
   const crash = crashReport(death, verdict, argumentsMode);
   const fingerprint = crash?.fingerprint ?? null;
+  const asked = askedBy(death, verdict, identities, unit, circumstances);
   const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
   const record = buildRecord({
     uid,
@@ -105,12 +114,32 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     before: trigger === null ? null : endings.of(trigger.task),
     observedNs,
     recent: terminations,
+    ...asked,
     memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
   });
   const { exe, args } = death.process;
   const { resource, spanContext } = record;
   restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource, spanContext });
   return { ...without, outcome: 'reported', record };
+}
+
+/** Whether the end of a command that still runs decides who asked for the termination. */
+export function isToWait(death: Death, known: readonly Known[], host: Host, mode: ArgumentsMode): boolean {
+  const verdict = classify(death);
+  return awaitsEnd(death, verdict, identify(death, verdict, host, mode), { known, host, mode });
+}
+
+/** Which command asked for it, and why systemd carried it out. */
+function askedBy(
+  death: Death,
+  verdict: Verdict,
+  identities: Identities,
+  unit: UnitEvents,
+  { requests: known, host, argumentsMode: mode }: Circumstances,
+): Pick<RecordInput, 'requester' | 'systemd'> {
+  const requester = requesterOf(death, verdict, identities, { known, host, mode });
+  const { userNames } = host;
+  return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };
 }
 
 function candidateOf(

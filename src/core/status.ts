@@ -34,6 +34,18 @@ export interface QueueSnapshot {
   readonly error: string | null;
 }
 
+/** The records that stay on this machine. */
+export interface HistorySnapshot {
+  readonly path: string;
+  readonly records: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** Records that the disk did not take, since the service started. */
+  readonly missed: number;
+  /** Why it cannot be written. null: it can. */
+  readonly error: string | null;
+}
+
 /** The records on stdout. */
 export interface PrinterSnapshot {
   readonly printed: number;
@@ -45,6 +57,23 @@ export interface PrinterSnapshot {
   readonly error: string | null;
 }
 
+/** What Docker or Podman say about containers. */
+export interface ContainersSnapshot {
+  /** Of the socket. */
+  readonly path: string;
+  readonly connected: boolean;
+  /** Containers that have a name now. */
+  readonly known: number;
+  /** Those that were forgotten while they existed, for lack of room. */
+  readonly forgotten: number;
+  /** Requests, and connections for events, that failed. */
+  readonly failures: number;
+  /** Containers and events that could not be read. */
+  readonly unreadable: number;
+  /** The last failure since containers were listed. */
+  readonly error: string | null;
+}
+
 export interface ServiceSnapshot {
   readonly startedMs: number;
   readonly counters: Counters;
@@ -53,8 +82,12 @@ export interface ServiceSnapshot {
   /** The limits at which an origin lost something, because it held most. */
   readonly exceeded: readonly Exceeded[];
   readonly loader: LoaderSnapshot;
+  /** null: no runtime is asked. */
+  readonly containers: ContainersSnapshot | null;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
+  /** null: it is off. */
+  readonly history: HistorySnapshot | null;
   /** null: records are not printed. */
   readonly printer: PrinterSnapshot | null;
   /** null: the signal is not sent. */
@@ -132,6 +165,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     metric_overflows: exports.metrics?.overflows ?? 0,
     limits: snapshot.exceeded.map(exceededStatus),
     queue: queueOf(snapshot, rejections, nowMs),
+    history: historyOf(snapshot.history),
     stdout: stdoutOf(snapshot.printer),
     export: {
       logs: {
@@ -142,6 +176,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
       traces: { ...exportOf(exports.traces), dropped: exports.traces?.dropped ?? 0 },
       metrics: exportOf(exports.metrics),
     },
+    containers: snapshot.containers,
     loader: loaderOf(loader),
     ring: ringOf(loader.status),
   };
@@ -197,6 +232,12 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
   };
 }
 
+function historyOf(history: HistorySnapshot | null): unknown {
+  if (history === null) return null;
+  const { path, records, bytes, bytesMax, missed, error } = history;
+  return { path, records, bytes, bytes_max: bytesMax, missed, error };
+}
+
 function stdoutOf(printer: PrinterSnapshot | null): unknown {
   if (printer === null) return null;
   const { printed, skipped, waitingBytes, error } = printer;
@@ -226,6 +267,8 @@ function ringOf(status: LoaderStatus | null): unknown {
     read_seq: String(status.read_seq),
     acked_seq: String(status.acked_seq),
     facts_lost: Number(status.lost.memory_full),
+    requests_refused: Number(status.requests_refused),
+    programs_unknown: Number(status.programs_unknown),
     lost_by_origin: status.lost_by_origin.map(({ origin, unit, deaths }) => ({
       uid: origin.uid,
       cgroup: String(origin.cgroup),

@@ -10,13 +10,17 @@ type Value = string | number | boolean | readonly string[] | undefined;
 type Bag = Readonly<Record<string, Value>>;
 
 const LABEL_WIDTH = 10;
+const STACK_LINES_MAX = 12;
 const COLOURS = { FATAL: '\x1b[1;31m', ERROR: '\x1b[31m', WARN: '\x1b[33m', INFO: '\x1b[36m' } as const;
 const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WARN: '▲', INFO: '●' };
 const DIM = '\x1b[2m';
 const RESET = '\x1b[0m';
 
-/** Returns several lines and an empty one, with local times. Control characters that come from the process are escaped. */
-export function renderText(record: ReadableLogRecord, colour: boolean): string {
+/**
+ * Returns several lines and an empty one, with local times. Control characters that come from the process are escaped. `stackLines`: lines of a
+ * stack that are shown. The record has all.
+ */
+export function renderText(record: ReadableLogRecord, colour: boolean, stackLines = STACK_LINES_MAX): string {
   const attributes = record.attributes as Bag;
   const resource = record.resource.attributes as Bag;
   const severity = record.severityText ?? 'ERROR';
@@ -45,7 +49,7 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   const evidence = attributes[semconv.EVIDENCE];
   if (Array.isArray(evidence))
     for (const [index, fact] of evidence.entries()) row(index === 0 ? 'evidence' : '', [fact]);
-  for (const [index, line] of stack(attributes).entries()) row(index === 0 ? 'stack' : '', [line]);
+  for (const [index, line] of stack(attributes, stackLines).entries()) row(index === 0 ? 'stack' : '', [line]);
   return `${lines.join('\n')}\n\n`;
 }
 
@@ -78,13 +82,10 @@ export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<st
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 }
 
-/** Lines of a stack that are shown. The record has all. */
-const STACK_LINES_MAX = 12;
-
-function stack(attributes: Bag): string[] {
+function stack(attributes: Bag, linesMax: number): string[] {
   const lines = text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [];
-  const more = lines.length - STACK_LINES_MAX;
-  return more <= 1 ? lines : [...lines.slice(0, STACK_LINES_MAX), `… ${more} more lines`];
+  const more = lines.length - linesMax;
+  return more <= 1 ? lines : [...lines.slice(0, linesMax), `… ${more} more lines`];
 }
 
 function what(attributes: Bag, resource: Bag): (string | null)[] {
@@ -127,7 +128,7 @@ function who(attributes: Bag): (string | null)[] {
       const user = attributes[semconv.SENDER_USER_NAME] ?? `uid ${attributes[semconv.SENDER_USER_ID]}`;
       const name = `${attributes[semconv.SENDER_NAME]} (pid ${attributes[semconv.SENDER_PID]}, ${user})`;
       const place =
-        short(text(attributes[semconv.SENDER_CONTAINER_ID]), 'container') ??
+        containerIn(attributes, semconv.SENDER_CONTAINER_NAME, semconv.SENDER_CONTAINER_ID) ??
         text(attributes[semconv.SENDER_SYSTEMD_UNIT]);
       const chain = list(attributes[semconv.SENDER_ANCESTORS], ' ← ');
       return [chain === null ? name : `${name} ← ${chain}`, text(attributes[semconv.SENDER_COMMAND_LINE]), place];
@@ -147,11 +148,16 @@ function where(resource: Bag): (string | null)[] {
   return [
     knownService(resource),
     text(resource[semconv.SYSTEMD_UNIT]),
-    short(text(resource[semconv.CONTAINER_ID]), 'container'),
+    containerIn(resource, semconv.CONTAINER_NAME, semconv.CONTAINER_ID),
     short(text(resource[semconv.K8S_POD_UID]), 'pod', 36),
     text(resource[semconv.PROCESS_LINUX_CGROUP]),
     text(resource[semconv.HOST_NAME]),
   ];
+}
+
+function containerIn(attributes: Bag, nameKey: string, idKey: string): string | null {
+  const name = text(attributes[nameKey]);
+  return name === null ? short(text(attributes[idKey]), 'container') : `container ${name}`;
 }
 
 /** Returns null for `unknown_service:sleep`: it repeats the name of the executable. */
@@ -181,7 +187,7 @@ function runtime(attributes: Bag): string | null {
 }
 
 /** `2026-11-23 14:03:22.123456789 +00:00`, in the time zone of this machine. */
-function localTime([seconds, nanos]: readonly [number, number]): string {
+export function localTime([seconds, nanos]: readonly [number, number]): string {
   const date = new Date(seconds * 1000);
   const offset = -date.getTimezoneOffset();
   const local = new Date(seconds * 1000 + offset * 60_000).toISOString().slice(0, 19).replace('T', ' ');

@@ -79,6 +79,11 @@ const statusSchema = z.object({
     z.nullable(z.object({ printed: z.int(), skipped: z.int(), waiting_bytes: z.int(), error: z.nullable(z.string()) })),
     null,
   ),
+  /** null: no container runtime is asked. Absent in version 0.1.0. */
+  containers: z._default(
+    z.nullable(z.object({ path: z.string(), connected: z.boolean(), known: z.int(), error: z.nullable(z.string()) })),
+    null,
+  ),
   export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
 });
 

@@ -29,7 +29,11 @@ const ARCHS: Readonly<Record<string, string>> = {
  * our own OTEL_RESOURCE_ATTRIBUTES override those of the machine: a container in Kubernetes has its own host name. The rest of them tags the
  * fleet. Never throws.
  */
-export function hostReader(etc = '/etc', env: Readonly<Record<string, string | undefined>> = process.env): () => Host {
+export function hostReader(
+  etc = '/etc',
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  containerById: Host['containerById'] = () => null,
+): () => Host {
   const named = parseResourceAttributes(env.OTEL_RESOURCE_ATTRIBUTES);
   const id = named[HOST_ID] || machineId(etc);
   const fixed = {
@@ -39,6 +43,7 @@ export function hostReader(etc = '/etc', env: Readonly<Record<string, string | u
     osVersion: release(),
     tags: tagsOf(named),
     memoryBefore: memoryReader(),
+    containerById,
   };
   let host: Host = { ...fixed, userNames: new Map() };
   let checkedAt = Number.NEGATIVE_INFINITY;

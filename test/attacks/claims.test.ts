@@ -10,10 +10,11 @@ import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { ATTACKER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { processContext, text } from '../support/published.ts';
 import { watched } from '../support/watched.ts';
-import { attack, MALLORY, startAs } from './attacker.ts';
+import { ALICE, attack, MALLORY, startAs } from './attacker.ts';
 
 const REPORTED_WITHIN_MS = 60_000;
 const EXIT_CODE = 3;
+const ROOT = 0;
 const PART_CLAIMS = 6;
 const ID = 'feedface'.repeat(8);
 const POD = '7d3e9f10-2b4c-4d5e-8f60-718293a4b5c6';
@@ -245,5 +246,62 @@ describe('the name of a user', () => {
   it.each([MALLORY, DAEMON])('is not looked up for a process in another user namespace (uid %i)', async (uid) => {
     const { resource } = await ran(uid, 'unshare', '--user', '--map-root-user');
     expect([resource['process.user.id'], resource['process.owner']]).toEqual([uid, undefined]);
+  });
+});
+
+describe('the build id of an executable', () => {
+  /** The build id in the record of the attacker, run by this user on one processor: what is known of a file is kept by processor. */
+  const ran = async (uid: number, name: string): Promise<unknown> => {
+    const sinceNs = nowNs();
+    const program = startAs(uid, 'taskset', ['-c', '0', ATTACKER, name, String(EXIT_CODE)]);
+    expect((await program.ended).code).toBe(EXIT_CODE);
+    return (await recordOf(program, sinceNs)).resource['process.executable.build_id.go'];
+  };
+
+  it('is not what another user’s process of the same file wrote into its memory', async () => {
+    const own = await ran(ALICE, 'exit');
+    for (let time = 0; time < 3; time += 1) {
+      expect(await ran(MALLORY, 'forgeBuildId')).toMatch(time === 0 ? /^x{20}/ : /./);
+      expect(await ran(ALICE, 'exit')).toBe(own);
+      expect(await ran(ROOT, 'exit')).toBe(own);
+    }
+  });
+});
+
+describe('a host name', () => {
+  const named = async (delegated: Cgroup | null, hostname: string): Promise<LogRecord> => {
+    const user = ['setpriv', `--reuid=${MALLORY}`, `--regid=${MALLORY}`, '--clear-groups', '--inh-caps=-all', '--'];
+    const script = `${delegated === null ? '' : `echo $$ > "$2/cgroup.procs"; `}exec unshare --user --map-root-user --uts sh -c 'hostname "$0" && exit ${EXIT_CODE}' "$1"`;
+    const directory = delegated === null ? '' : join(delegated.directory, 'docker', ID);
+    const command = [
+      ...user,
+      'sh',
+      '-c',
+      `${delegated === null ? '' : 'mkdir -p "$2"; '}${script}`,
+      'sh',
+      hostname,
+      directory,
+    ];
+    const [program = '', ...args] = delegated === null ? command : delegated.enter(command);
+    const sinceNs = nowNs();
+    const victim = startProgram(program, args);
+    try {
+      return await recordOf(victim, sinceNs);
+    } finally {
+      await victim.stop();
+      if (delegated !== null) spawnSync('find', [delegated.directory, '-mindepth', '1', '-type', 'd', '-delete']);
+      await delegated?.remove();
+    }
+  };
+
+  it.each([
+    ['outside of containers', () => null],
+    ['in a cgroup that a user called like a container', () => delegate('mallory', undefined)],
+  ])('that a user chose %s is not looked at', async (_, cgroup) => {
+    const { resource, body } = await named(cgroup(), 'sshd');
+    expect(resource).toMatchObject({ 'process.user.id': MALLORY, 'whodunit.identity.source': 'executable' });
+    expect(resource['service.name']).not.toBe('sshd');
+    expect(resource['whodunit.container.hostname']).toBeUndefined();
+    expect(body).not.toContain('sshd');
   });
 });

@@ -23,17 +23,20 @@ describe('defaults', () => {
   it('without an endpoint, records are printed and nothing is sent', () => {
     expect(read()).toEqual({
       command: 'run',
+      dockerSocket: null,
       rules: { path: null, mode: 'default' },
       recordsPerMinute: 10,
       spans: 'joined',
       socketPath: '/run/whodunit/events.sock',
       health: { host: '127.0.0.1', port: 9465 },
       arguments: 'redacted',
+      logins: 'on',
       logs: null,
       metrics: null,
       traces: null,
       console: 'text',
       stateDir: '/var/lib/whodunit',
+      history: { ageMs: 14 * 86_400_000, bytes: 64 * 1024 * 1024 },
       queueBytes: 268_435_456,
       metricIntervalMs: 60_000,
       shutdownTimeoutMs: 5_000,
@@ -49,6 +52,10 @@ describe('defaults', () => {
   });
 
   it('a size may have a unit', () => {
+    expect(read({ WHODUNIT_HISTORY: 'off' }).history).toBeNull();
+    expect(read({ WHODUNIT_HISTORY: '30d' }).history).toEqual({ ageMs: 30 * 86_400_000, bytes: 2 ** 26 });
+    expect(read({ WHODUNIT_HISTORY: '1GiB, 12h' }).history).toEqual({ ageMs: 43_200_000, bytes: 2 ** 30 });
+    expect(() => read({ WHODUNIT_HISTORY: '14' })).toThrow('WHODUNIT_HISTORY is "14"');
     expect(read({ WHODUNIT_QUEUE_BYTES: '2GiB' }).queueBytes).toBe(2 ** 31);
     expect(read({ WHODUNIT_QUEUE_BYTES: '5000000' }).queueBytes).toBe(5_000_000);
   });
@@ -95,6 +102,8 @@ describe('settings', () => {
     [{ WHODUNIT_REPORT: 'all' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
     [{ WHODUNIT_REPORT: 'all', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { recordsPerMinute: 3 }],
     [{ WHODUNIT_SPANS: 'all' }, [], { spans: 'all' }],
+    [{ WHODUNIT_DOCKER_SOCKET: '/run/docker.sock' }, [], { dockerSocket: '/run/docker.sock' }],
+    [{ WHODUNIT_DOCKER_SOCKET: 'unix:///run/docker.sock' }, [], { dockerSocket: '/run/docker.sock' }],
     [{ ...ENDPOINT, OTEL_TRACES_EXPORTER: 'otlp' }, [], { traces: { endpoint: 'http://collector:4318/v1/traces' } }],
     [ENDPOINT, [], { traces: null }],
     [{ OTEL_SDK_DISABLED: 'TRUE', ...ENDPOINT }, [], { logs: null }],
@@ -143,6 +152,11 @@ describe('an invalid setting fails with exit code 78 and one line: key, value, w
     [{ OTEL_METRIC_EXPORT_INTERVAL: '0' }, [], ['OTEL_METRIC_EXPORT_INTERVAL is "0"']],
     [{ WHODUNIT_REPORT: 'everything' }, [], ['WHODUNIT_REPORT is "everything"', 'default, all']],
     [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],
+    [
+      { WHODUNIT_DOCKER_SOCKET: 'tcp://docker:2375' },
+      [],
+      ['WHODUNIT_DOCKER_SOCKET is "tcp://docker:2375"', '/var/run/docker.sock', 'default, none.'],
+    ],
     [{ WHODUNIT_HEALTH_ADDR: '9465' }, [], ['WHODUNIT_HEALTH_ADDR is "9465"', 'host:port']],
     [{ WHODUNIT_HEALTH_ADDR: 'localhost:99999' }, [], ['WHODUNIT_HEALTH_ADDR']],
     [{ WHODUNIT_HEALTH_ADDR: '127.0.0.1:0' }, [], ['WHODUNIT_HEALTH_ADDR']],

@@ -47,7 +47,9 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     falseClaims: 0,
     exceeded: [],
     loader,
+    containers: null,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
+    history: null,
     printer: null,
     exports: { logs: null, metrics: null, traces: null },
   };
@@ -193,6 +195,8 @@ describe('the health server', () => {
       type: 'status',
       lost,
       lost_by_origin: [{ origin: { cgroup: 2113n, uid: 65_534 }, unit: 'cron.service', deaths: 3n }],
+      requests_refused: 5n,
+      programs_unknown: 6n,
       clock_offset_ns: 0n,
       ring_bytes: 1,
       ring_used_bytes: 0,

@@ -6,6 +6,7 @@ import { CrashLoops } from '../../src/core/filter/aggregate.ts';
 import { rulesOf } from '../../src/core/filter/built-in.ts';
 import { Loops } from '../../src/core/filter/loops.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
+import { Units } from '../../src/core/requests/units.ts';
 import { Restarts } from '../../src/core/telemetry/restart.ts';
 import type { Death } from '../../src/core/wire/event.ts';
 import { host } from './host.ts';
@@ -23,6 +24,8 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     restartLoops: new Loops(),
     restarts: new Restarts(),
     endings: new Endings(),
+    units: new Units(),
+    requests: [],
     observedNs: 1_795_455_345_900_000_001n,
     nowMs: 0,
     ...changes,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Crashes for table tests: what the probes copied, and frames, as compact as they can be written. deadly.ts has the terminations.
-import type { Crash, Death, Fault, Frame, Mapping } from '../../src/core/wire/event.ts';
+import type { Crash, Frame, Mapping } from '../../src/core/wire/crash.ts';
+import type { Death, Fault } from '../../src/core/wire/event.ts';
 import { fault, itself, killedBy, signal } from './deadly.ts';
 
 const LIBC = '/usr/lib/x86_64-linux-gnu/libc.so.6';

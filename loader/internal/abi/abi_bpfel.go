@@ -164,6 +164,8 @@ type Credentials struct {
 	_        structs.HostLayout
 	RealUid  uint32
 	LoginUid uint32
+	Session  uint32
+	Zero     uint32
 }
 
 type Description struct {
@@ -179,7 +181,9 @@ type Description struct {
 	Credentials    Credentials
 	ExeInode       uint64
 	ExeDevice      uint32
-	Reserved       [5]uint32
+	HostnameBytes  uint32
+	ProgramsBytes  uint32
+	EnvBytes       uint32
 	Data           [3072]int8
 }
 
@@ -219,7 +223,16 @@ const (
 	EventFlagEVENT_FLAG_RESTART        EventFlag = 4
 	EventFlagEVENT_FLAG_USER_NAMESPACE EventFlag = 8
 	EventFlagEVENT_FLAG_FACTS_REFUSED  EventFlag = 16
+	EventFlagEVENT_FLAG_REQUEST        EventFlag = 32
+	EventFlagEVENT_FLAG_REQUEST_END    EventFlag = 64
 )
+
+type ExecutedTool struct {
+	_        structs.HostLayout
+	Name     [16]int8
+	Owner    uint32
+	ExeFlags uint32
+}
 
 type Fault struct {
 	_                  structs.HostLayout
@@ -247,7 +260,18 @@ type Feature struct {
 type Holding struct {
 	_           structs.HostLayout
 	Share       uint16
-	SenderParts [2]uint8
+	SenderParts uint8
+	Stop        uint8
+}
+
+type ListedProgram struct {
+	_               structs.HostLayout
+	StartBoottimeNs uint64
+	Uid             uint32
+	LoginUid        uint32
+	ExeBytes        uint16
+	ArgsBytes       uint16
+	Flags           uint32
 }
 
 type MappingPlace uint32
@@ -289,6 +313,8 @@ type OriginShare struct {
 	}
 	RestartsSecond uint64
 	Restarts       uint64
+	RequestsSecond uint64
+	Requests       uint64
 	Lost           uint64
 	Unit           [80]int8
 }
@@ -341,6 +367,12 @@ const (
 	PartKindPART_REPEAT_KEY     PartKind = 18
 	PartKindPART_CRASH          PartKind = 19
 	PartKindPART_GO_BUILD_ID    PartKind = 20
+	PartKindPART_TOOL           PartKind = 21
+	PartKindPART_SCRIPT         PartKind = 22
+	PartKindPART_PROGRAMS       PartKind = 23
+	PartKindPART_HOSTNAME       PartKind = 24
+	PartKindPART_STOP           PartKind = 25
+	PartKindPART_STOP_SENDER    PartKind = 26
 )
 
 type PendingCountsSlot uint32
@@ -348,6 +380,9 @@ type PendingCountsSlot uint32
 const (
 	PendingCountsSlotOVERLAP       PendingCountsSlot = 2147483648
 	PendingCountsSlotPIDS_PER_SLOT PendingCountsSlot = 16
+	PendingCountsSlotPENDING_COUNT PendingCountsSlot = 32767
+	PendingCountsSlotPROGRAM_BITS  PendingCountsSlot = 15
+	PendingCountsSlotPROGRAM_RUNS  PendingCountsSlot = 1073741824
 )
 
 type Predecessor struct {
@@ -368,6 +403,37 @@ type ProcessorExits struct {
 	Count uint64
 	Zeros [7]uint64
 }
+
+type Program struct {
+	_           structs.HostLayout
+	Key         ProcessKey
+	ExecId      uint64
+	Uid         uint32
+	Credentials Credentials
+	ExeBytes    uint16
+	ArgsBytes   uint16
+	Flags       uint16
+	Share       uint16
+	Zero        uint32
+	Args        [256]int8
+	Exe         [128]int8
+}
+
+type ProgramCounters struct {
+	_               structs.HostLayout
+	RequestsRefused uint64
+	Unknown         uint64
+}
+
+type ProgramFlag uint32
+
+const (
+	ProgramFlagPROGRAM_EXE_CUT   ProgramFlag = 1
+	ProgramFlagPROGRAM_ARGS_CUT  ProgramFlag = 2
+	ProgramFlagPROGRAM_ASKS      ProgramFlag = 4
+	ProgramFlagPROGRAM_UNKNOWN   ProgramFlag = 8
+	ProgramFlagPROGRAM_OF_PARENT ProgramFlag = 16
+)
 
 type RepeatFlag uint32
 
@@ -443,7 +509,7 @@ type Share struct {
 	Refused     uint64
 	RefusedNs   uint64
 	Uid         uint32
-	Zero        uint32
+	Programs    int32
 }
 
 type Shared struct {
@@ -495,7 +561,8 @@ type SignalFact struct {
 	Committed          uint32
 	Group              uint8
 	SenderSlot         uint8
-	SenderProcessLives uint16
+	SenderProcessLives uint8
+	VictimStopped      uint8
 	TargetTid          uint32
 	SyscallNr          int32
 	SenderTid          uint32
@@ -540,6 +607,7 @@ const (
 	SignalSetHARMLESS SignalSet = 142540800
 	SignalSetREQUESTS SignalSet = 16391
 	SignalSetSTOPS    SignalSet = 16390
+	SignalSetSTOPPERS SignalSet = 3932160
 	SignalSetFAULTS   SignalSet = 1073743064
 	SignalSetCRASHES  SignalSet = 1073743096
 )
@@ -555,6 +623,16 @@ type StatusMask uint32
 const (
 	StatusMaskSTATUS_SIGNAL StatusMask = 127
 )
+
+type Stop struct {
+	_           structs.HostLayout
+	SinceNs     uint64
+	ContinuedNs uint64
+	Repeated    uint8
+	Effective   uint8
+	Zero        [6]uint8
+	Signal      [112]int8
+}
 
 type TaskFlag uint32
 
@@ -579,6 +657,18 @@ type ThreadRegisters struct {
 	Tid    uint32
 	Signo  uint32
 	Words  [34]uint64
+}
+
+type ToolKind uint32
+
+const (
+	ToolKindTOOL_ASKS ToolKind = 1
+	ToolKindTOOL_MANY ToolKind = 2
+)
+
+type ToolName struct {
+	_    structs.HostLayout
+	Text [16]int8
 }
 
 type UidValue uint32

@@ -72,20 +72,20 @@ func attachedFor(t *testing.T, ringBytes int, watched Scope) (*Probes, *ring.Rin
 	return probes, ring
 }
 
-// eachTermination reads the ring from a position on, without restarts. The event is valid during the call of yield.
+// eachTermination reads the ring from a position on, without restarts and requests. The event is valid during the call of yield.
 func eachTermination(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbolizer, yield func(*record.Event)) (end uint64) {
 	t.Helper()
 	return eachRecord(t, ring, from, symbols, func(event *record.Event) {
-		if event.Predecessor == nil {
+		if event.Predecessor == nil && event.Tool == nil && !event.RequestEnd {
 			yield(event)
 		}
 	})
 }
 
-// eachRecord is eachTermination with restarts.
+// eachRecord is eachTermination with restarts and requests.
 func eachRecord(t *testing.T, ring *ring.Ring, from uint64, symbols record.Symbolizer, yield func(*record.Event)) (end uint64) {
 	t.Helper()
-	reader, decoder := ring.Reader(), record.NewDecoder(record.Machine{PageBytes: 4096, Symbols: symbols, EnvironmentKeys: recordtest.EnvironmentKeys()})
+	reader, decoder := ring.Reader(), record.NewDecoder(record.Machine{PageBytes: 4096, Symbols: symbols, EnvironmentKeys: recordtest.EnvironmentKeys(), ActorEnvironmentKeys: []string{"SUDO_USER", "SSH_CONNECTION"}})
 	defer reader.Close()
 	for {
 		raw, next, ok, err := reader.Next(from)

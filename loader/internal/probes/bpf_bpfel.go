@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapBuildIds                      = "build_ids"
 	bpfMapCountersMap                   = "counters_map"
 	bpfMapCrashDirectoryMap             = "crash_directory_map"
 	bpfMapCrashPagesMap                 = "crash_pages_map"
@@ -23,6 +24,7 @@ const (
 	bpfMapCrashSlots                    = "crash_slots"
 	bpfMapCrashWakeups                  = "crash_wakeups"
 	bpfMapCrowdedPrograms               = "crowded_programs"
+	bpfMapEndedPrograms                 = "ended_programs"
 	bpfMapEvents                        = "events"
 	bpfMapFreePageSets                  = "free_page_sets"
 	bpfMapFreeSlots                     = "free_slots"
@@ -36,6 +38,10 @@ const (
 	bpfMapPendingCounts                 = "pending_counts"
 	bpfMapPendingFacts                  = "pending_facts"
 	bpfMapProbedExits                   = "probed_exits"
+	bpfMapProgramCounts                 = "program_counts"
+	bpfMapProgramLists                  = "program_lists"
+	bpfMapProgramScratch                = "program_scratch"
+	bpfMapPrograms                      = "programs"
 	bpfMapRecordScratch                 = "record_scratch"
 	bpfMapRepeatReserves                = "repeat_reserves"
 	bpfMapRepeatTotals                  = "repeat_totals"
@@ -46,7 +52,9 @@ const (
 	bpfMapSenderScratch                 = "sender_scratch"
 	bpfMapSharedMap                     = "shared_map"
 	bpfMapShares                        = "shares"
+	bpfMapStops                         = "stops"
 	bpfMapTerminatedPrograms            = "terminated_programs"
+	bpfMapTools                         = "tools"
 	bpfMapTriggerThreads                = "trigger_threads"
 	bpfMapWallClock                     = "wall_clock"
 	bpfProgCalibrate                    = "calibrate"
@@ -58,6 +66,7 @@ const (
 	bpfProgOnSchedProcessExitOnceMore   = "on_sched_process_exit_once_more"
 	bpfProgOnSignalDeliver              = "on_signal_deliver"
 	bpfProgOnSignalGenerate             = "on_signal_generate"
+	bpfVarActorEnvironmentKeys          = "actor_environment_keys"
 	bpfVarCapturesAtDelivery            = "captures_at_delivery"
 	bpfVarEnvironmentKeys               = "environment_keys"
 	bpfVarFeatureGroupDead              = "feature_group_dead"
@@ -131,6 +140,7 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	BuildIds           *ebpf.MapSpec `ebpf:"build_ids"`
 	CountersMap        *ebpf.MapSpec `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.MapSpec `ebpf:"crash_directory_map"`
 	CrashPagesMap      *ebpf.MapSpec `ebpf:"crash_pages_map"`
@@ -138,6 +148,7 @@ type bpfMapSpecs struct {
 	CrashSlots         *ebpf.MapSpec `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.MapSpec `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.MapSpec `ebpf:"crowded_programs"`
+	EndedPrograms      *ebpf.MapSpec `ebpf:"ended_programs"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	FreePageSets       *ebpf.MapSpec `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.MapSpec `ebpf:"free_slots"`
@@ -151,6 +162,10 @@ type bpfMapSpecs struct {
 	PendingCounts      *ebpf.MapSpec `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.MapSpec `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.MapSpec `ebpf:"probed_exits"`
+	ProgramCounts      *ebpf.MapSpec `ebpf:"program_counts"`
+	ProgramLists       *ebpf.MapSpec `ebpf:"program_lists"`
+	ProgramScratch     *ebpf.MapSpec `ebpf:"program_scratch"`
+	Programs           *ebpf.MapSpec `ebpf:"programs"`
 	RecordScratch      *ebpf.MapSpec `ebpf:"record_scratch"`
 	RepeatReserves     *ebpf.MapSpec `ebpf:"repeat_reserves"`
 	RepeatTotals       *ebpf.MapSpec `ebpf:"repeat_totals"`
@@ -161,7 +176,9 @@ type bpfMapSpecs struct {
 	SenderScratch      *ebpf.MapSpec `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.MapSpec `ebpf:"shared_map"`
 	Shares             *ebpf.MapSpec `ebpf:"shares"`
+	Stops              *ebpf.MapSpec `ebpf:"stops"`
 	TerminatedPrograms *ebpf.MapSpec `ebpf:"terminated_programs"`
+	Tools              *ebpf.MapSpec `ebpf:"tools"`
 	TriggerThreads     *ebpf.MapSpec `ebpf:"trigger_threads"`
 	WallClock          *ebpf.MapSpec `ebpf:"wall_clock"`
 }
@@ -170,6 +187,7 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	ActorEnvironmentKeys          *ebpf.VariableSpec `ebpf:"actor_environment_keys"`
 	CapturesAtDelivery            *ebpf.VariableSpec `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.VariableSpec `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.VariableSpec `ebpf:"feature_group_dead"`
@@ -206,6 +224,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	BuildIds           *ebpf.Map `ebpf:"build_ids"`
 	CountersMap        *ebpf.Map `ebpf:"counters_map"`
 	CrashDirectoryMap  *ebpf.Map `ebpf:"crash_directory_map"`
 	CrashPagesMap      *ebpf.Map `ebpf:"crash_pages_map"`
@@ -213,6 +232,7 @@ type bpfMaps struct {
 	CrashSlots         *ebpf.Map `ebpf:"crash_slots"`
 	CrashWakeups       *ebpf.Map `ebpf:"crash_wakeups"`
 	CrowdedPrograms    *ebpf.Map `ebpf:"crowded_programs"`
+	EndedPrograms      *ebpf.Map `ebpf:"ended_programs"`
 	Events             *ebpf.Map `ebpf:"events"`
 	FreePageSets       *ebpf.Map `ebpf:"free_page_sets"`
 	FreeSlots          *ebpf.Map `ebpf:"free_slots"`
@@ -226,6 +246,10 @@ type bpfMaps struct {
 	PendingCounts      *ebpf.Map `ebpf:"pending_counts"`
 	PendingFacts       *ebpf.Map `ebpf:"pending_facts"`
 	ProbedExits        *ebpf.Map `ebpf:"probed_exits"`
+	ProgramCounts      *ebpf.Map `ebpf:"program_counts"`
+	ProgramLists       *ebpf.Map `ebpf:"program_lists"`
+	ProgramScratch     *ebpf.Map `ebpf:"program_scratch"`
+	Programs           *ebpf.Map `ebpf:"programs"`
 	RecordScratch      *ebpf.Map `ebpf:"record_scratch"`
 	RepeatReserves     *ebpf.Map `ebpf:"repeat_reserves"`
 	RepeatTotals       *ebpf.Map `ebpf:"repeat_totals"`
@@ -236,13 +260,16 @@ type bpfMaps struct {
 	SenderScratch      *ebpf.Map `ebpf:"sender_scratch"`
 	SharedMap          *ebpf.Map `ebpf:"shared_map"`
 	Shares             *ebpf.Map `ebpf:"shares"`
+	Stops              *ebpf.Map `ebpf:"stops"`
 	TerminatedPrograms *ebpf.Map `ebpf:"terminated_programs"`
+	Tools              *ebpf.Map `ebpf:"tools"`
 	TriggerThreads     *ebpf.Map `ebpf:"trigger_threads"`
 	WallClock          *ebpf.Map `ebpf:"wall_clock"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.BuildIds,
 		m.CountersMap,
 		m.CrashDirectoryMap,
 		m.CrashPagesMap,
@@ -250,6 +277,7 @@ func (m *bpfMaps) Close() error {
 		m.CrashSlots,
 		m.CrashWakeups,
 		m.CrowdedPrograms,
+		m.EndedPrograms,
 		m.Events,
 		m.FreePageSets,
 		m.FreeSlots,
@@ -263,6 +291,10 @@ func (m *bpfMaps) Close() error {
 		m.PendingCounts,
 		m.PendingFacts,
 		m.ProbedExits,
+		m.ProgramCounts,
+		m.ProgramLists,
+		m.ProgramScratch,
+		m.Programs,
 		m.RecordScratch,
 		m.RepeatReserves,
 		m.RepeatTotals,
@@ -273,7 +305,9 @@ func (m *bpfMaps) Close() error {
 		m.SenderScratch,
 		m.SharedMap,
 		m.Shares,
+		m.Stops,
 		m.TerminatedPrograms,
+		m.Tools,
 		m.TriggerThreads,
 		m.WallClock,
 	)
@@ -283,6 +317,7 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	ActorEnvironmentKeys          *ebpf.Variable `ebpf:"actor_environment_keys"`
 	CapturesAtDelivery            *ebpf.Variable `ebpf:"captures_at_delivery"`
 	EnvironmentKeys               *ebpf.Variable `ebpf:"environment_keys"`
 	FeatureGroupDead              *ebpf.Variable `ebpf:"feature_group_dead"`

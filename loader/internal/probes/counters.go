@@ -89,11 +89,21 @@ func (p *Probes) Counters() (wire.Counters, error) {
 			sum.LostMemoryFull += stats.RecursionMisses
 		}
 	}
+	var programs []abi.ProgramCounters
+	if err := p.programCounts.Lookup(uint32(0), &programs); err != nil {
+		return wire.Counters{}, fmt.Errorf("read the counters of programs: %w", err)
+	}
+	var ofPrograms abi.ProgramCounters
+	for _, one := range programs {
+		ofPrograms.RequestsRefused += one.RequestsRefused
+		ofPrograms.Unknown += one.Unknown
+	}
 	lostByOrigin, err := p.losses(sum.LostRingFull)
 	if err != nil {
 		return wire.Counters{}, err
 	}
 	return wire.Counters{
+		RequestsRefused: ofPrograms.RequestsRefused, ProgramsUnknown: ofPrograms.Unknown,
 		LostByOrigin: lostByOrigin, ExitsNormal: sum.ExitsNormal, Terminations: sum.Terminations + counted, Counted: counted,
 		Lost: wire.LostCounts{
 			RingFull: sum.LostRingFull, MemoryFull: sum.LostMemoryFull, Missed: missed - min(missed, sum.ExitsRescued),

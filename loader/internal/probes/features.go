@@ -45,11 +45,20 @@ func kernelHas(types *btf.Cache, name, member string) bool {
 	return kernel.TypeByName(name, &found) == nil && slices.ContainsFunc(found.Members, func(has btf.Member) bool { return has.Name == member })
 }
 
-// environmentKeys reads the names of the variables that the probes copy: C strings, each padded with NULs.
-func environmentKeys(spec *ebpf.CollectionSpec) ([]string, error) {
+// readEnvironmentKeys reads which variables the probes copy.
+func (p *Probes) readEnvironmentKeys(spec *ebpf.CollectionSpec) (err error) {
+	if p.EnvironmentKeys, err = environmentKeys(spec, bpfVarEnvironmentKeys); err != nil {
+		return err
+	}
+	p.ActorEnvironmentKeys, err = environmentKeys(spec, bpfVarActorEnvironmentKeys)
+	return err
+}
+
+// environmentKeys reads the names of the variables that the probes copy, from a constant: C strings, each padded with NULs.
+func environmentKeys(spec *ebpf.CollectionSpec, variable string) ([]string, error) {
 	var names string
-	if err := spec.Variables[bpfVarEnvironmentKeys].Get(&names); err != nil {
-		return nil, fmt.Errorf("read the probes' constant %s: %w", bpfVarEnvironmentKeys, err)
+	if err := spec.Variables[variable].Get(&names); err != nil {
+		return nil, fmt.Errorf("read the probes' constant %s: %w", variable, err)
 	}
 	return strings.FieldsFunc(names, func(r rune) bool { return r == 0 }), nil
 }

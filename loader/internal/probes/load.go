@@ -21,9 +21,10 @@ import (
 func pinnedMaps() []string {
 	return []string{
 		bpfMapEvents, bpfMapSharedMap, bpfMapCountersMap, bpfMapPendingFacts, bpfMapPendingCounts, bpfMapOomVictims, bpfMapSenderDescriptions, bpfMapSeen,
-		bpfMapShares, bpfMapSenderParts, bpfMapWallClock,
+		bpfMapShares, bpfMapSenderParts, bpfMapStops, bpfMapWallClock,
 		bpfMapRepeats, bpfMapRepeatTotals, bpfMapRepeatReserves,
 		bpfMapOriginShares, bpfMapGroupShares, bpfMapNormalExits,
+		bpfMapPrograms, bpfMapEndedPrograms, bpfMapProgramCounts,
 	}
 }
 
@@ -120,10 +121,13 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 	for _, name := range pinnedMaps() {
 		spec.Maps[name].Pinning = ebpf.PinByName
 	}
-	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen} {
+	for _, name := range []string{bpfMapEvents, bpfMapSenderDescriptions, bpfMapSeen, bpfMapPendingCounts} {
 		if size := p.pinnedSize(name, older[name]); size > 0 {
 			spec.Maps[name].MaxEntries = size // A ring may hold records that are not acknowledged yet.
 		}
+	}
+	if err := fillTools(spec); err != nil {
+		return err
 	}
 	options.Stacks.configure(spec)
 	if err := options.Stacks.setConstants(spec); err != nil {

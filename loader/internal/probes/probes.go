@@ -55,12 +55,14 @@ type Probes struct {
 	Crashes       *Crashes           // the maps of crashes; nil: no stacks are taken
 	StacksLack    string             // what is not there that stacks need; "": nothing
 
-	EnvironmentKeys []string // the variables that the probes copy
-	Replaced        []uint32 // the older ABIs whose probes were replaced
+	EnvironmentKeys      []string // the variables that the probes copy of a process that terminates
+	ActorEnvironmentKeys []string // and of one that acts
+	Replaced             []uint32 // the older ABIs whose probes were replaced
 
-	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, wallClock *ebpf.Map
-	repeats, repeatTotals, repeatReserves                                                            *ebpf.Map
-	originShares, normalExits                                                                        *ebpf.Map
+	events, sharedMap, counters, pendingFacts, pendingCounts, ooms, shareMap, senderParts, stops, wallClock *ebpf.Map
+	repeats, repeatTotals, repeatReserves                                                                   *ebpf.Map
+	originShares, normalExits                                                                               *ebpf.Map
+	programMap, programCounts                                                                               *ebpf.Map
 
 	lostByOrigin    []wire.OriginLoss
 	lostByOriginSum uint64 // Lost.RingFull when lostByOrigin was read
@@ -113,7 +115,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the probes' object: %w", err)
 	}
-	if p.EnvironmentKeys, err = environmentKeys(spec); err != nil {
+	if err := p.readEnvironmentKeys(spec); err != nil {
 		return nil, err
 	}
 	types := btf.NewCache()
@@ -168,6 +170,7 @@ func lockDirectory(directory string) (*os.File, error) {
 
 // digestOf names a build of the probes: the object and the constants that are set in it.
 func digestOf(object []byte, options Options) string {
+	object = append(slices.Clone(object), toolsFile...)
 	if !options.Scope.IsHost() {
 		object = fmt.Appendf(slices.Clone(object), "%d in hierarchy %d", options.Scope.id, options.Scope.hierarchy)
 	}
@@ -189,8 +192,9 @@ func (p *Probes) linkPath(program, digest string) string {
 func (p *Probes) maps() map[string]**ebpf.Map {
 	used := map[string]**ebpf.Map{
 		bpfMapEvents: &p.events, bpfMapSharedMap: &p.sharedMap, bpfMapCountersMap: &p.counters, bpfMapPendingFacts: &p.pendingFacts,
-		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts,
+		bpfMapPendingCounts: &p.pendingCounts, bpfMapOomVictims: &p.ooms, bpfMapShares: &p.shareMap, bpfMapSenderParts: &p.senderParts, bpfMapStops: &p.stops,
 		bpfMapWallClock: &p.wallClock, bpfMapOriginShares: &p.originShares, bpfMapNormalExits: &p.normalExits,
+		bpfMapPrograms: &p.programMap, bpfMapProgramCounts: &p.programCounts,
 		bpfMapRepeats: &p.repeats, bpfMapRepeatTotals: &p.repeatTotals, bpfMapRepeatReserves: &p.repeatReserves,
 	}
 	if p.Crashes != nil {

@@ -62,6 +62,40 @@ func TestTheWantedVariablesAreFoundAtAnyPosition(t *testing.T) {
 	}
 }
 
+// A shell in a UTS namespace of its own is killed by one in another: each has the host name that was set there. Processes beside them have none.
+func TestRecordsHaveTheHostNamesOfUTSNamespaces(t *testing.T) {
+	_, ring, unit := floodedRing(t, 1<<20)
+	long := strings.Repeat("n", 64)
+	script := enter(unit) + fmt.Sprintf(`unshare --uts sh -c 'hostname %s; exec sleep 100' & victim=$!
+		while ! grep -q sleep /proc/$victim/comm; do sleep 0.01; done
+		unshare --uts sh -c "hostname ops-1; kill -9 $victim; exit 3"; exit 4`, long)
+	var exit *exec.ExitError
+	if err := exec.Command("/bin/sh", "-c", script).Run(); !errors.As(err, &exit) || exit.ExitCode() != 4 {
+		t.Fatal(err)
+	}
+	found := map[uint32][2]string{}
+	eachTermination(t, ring, 0, recordtest.Symbols{}, func(event *record.Event) {
+		names := [2]string{nameOr(event.Process.UtsHostname), ""}
+		if event.Signal != nil {
+			names[1] = nameOr(event.Signal.Sender.UtsHostname)
+		}
+		if event.StatusRaw != 1<<8 { // of grep
+			found[event.StatusRaw] = names
+		}
+	})
+	want := map[uint32][2]string{9: {long, "ops-1"}, 3 << 8: {"ops-1", ""}, 4 << 8: {"the machine's", ""}}
+	if !maps.Equal(found, want) {
+		t.Errorf("%q, want %q", found, want)
+	}
+}
+
+func nameOr(name *string) string {
+	if name == nil {
+		return "the machine's"
+	}
+	return strings.Clone(*name) // The event is valid until the next one.
+}
+
 // everyAddress gives each kernel address a name.
 type everyAddress struct{}
 

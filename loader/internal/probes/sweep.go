@@ -37,21 +37,26 @@ func (p *Probes) Sweep() (swept int, err error) {
 		if swept, err = p.deleteGone(); err != nil {
 			return swept, err
 		}
+		if err := p.deleteGonePrograms(); err != nil {
+			return swept, err
+		}
 	}
 	return swept, p.correctShares()
 }
 
 // deleteGone deletes the entries of processes that no longer exist from all maps.
 func (p *Probes) deleteGone() (swept int, err error) {
-	ooms, err := goneOf[abi.ProcessKey](p.ooms, func(key abi.ProcessKey) uint32 { return key.Pid })
-	if err == nil {
-		ooms, err = deleteKeys(p.ooms, ooms)
-	}
-	if err != nil {
-		return len(ooms), err
+	for _, facts := range []*ebpf.Map{p.ooms, p.stops} {
+		gone, err := goneOf[abi.ProcessKey](facts, func(key abi.ProcessKey) uint32 { return key.Pid })
+		if err == nil {
+			gone, err = deleteKeys(facts, gone)
+		}
+		if swept += len(gone); err != nil {
+			return swept, err
+		}
 	}
 	deleted, err := p.deleteGoneFacts()
-	if swept = len(ooms) + deleted; err != nil {
+	if swept += deleted; err != nil {
 		return swept, err
 	}
 	parts, err := goneOf[abi.SenderPartKey](p.senderParts, func(key abi.SenderPartKey) uint32 { return key.Pid })
@@ -143,11 +148,11 @@ func (p *Probes) uncount(deleted []abi.ProcessKey) error {
 	return unix.Munmap(memory)
 }
 
-// lower subtracts one, but never below 0, where the overlap's flag would be set.
+// lower subtracts one of the count, but never below 0, where it would change the bits beside it.
 func lower(count *uint32) {
 	for {
 		now := atomic.LoadUint32(count)
-		if now&^uint32(abi.PendingCountsSlotOVERLAP) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
+		if now&uint32(abi.PendingCountsSlotPENDING_COUNT) == 0 || atomic.CompareAndSwapUint32(count, now, now-1) {
 			return
 		}
 	}
@@ -162,7 +167,16 @@ func (p *Probes) correctShares() error {
 		}
 		for _, share := range []*abi.Share{&held[0], &held[holds.Share]} {
 			share.Processes++
-			share.SenderParts += int32(holds.SenderParts[0]) + int32(holds.SenderParts[1])
+			share.SenderParts += senderPartsOf(holds)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = p.eachProgram(func(program *abi.Program) {
+		held[0].Programs++
+		if program.Share != 0 {
+			held[program.Share].Programs++
 		}
 	})
 	if err != nil {
@@ -176,9 +190,18 @@ func (p *Probes) correctShares() error {
 		now := &valuesOf[abi.Share](memory)[i]
 		atomic.AddInt32(&now.Processes, held[i].Processes-share.Processes)
 		atomic.AddInt32(&now.SenderParts, held[i].SenderParts-share.SenderParts)
+		atomic.AddInt32(&now.Programs, held[i].Programs-share.Programs)
 	}
 	return unix.Munmap(memory)
 }
+
+// senderPartsOf adds up the parts in the three slots of a process (parts_held() of bpf/pending_facts.h).
+func senderPartsOf(holds abi.Holding) int32 {
+	return int32(holds.SenderParts&15) + int32(holds.SenderParts>>4) + int32(holds.Stop&^stopKept)
+}
+
+// stopKept is STOP_KEPT of bpf/pending_facts.h.
+const stopKept = 0x80
 
 // Refused returns how many facts were not kept because the share of their origin, or all room, was full, and the user for whom that happened
 // most often.

@@ -19,13 +19,15 @@ func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 		StackFrames: 4, Stack: [20]uint64{1, 2, 3, 4},
 	}
 	description := abi.Description{
-		ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, AncestorsCount: 1, Ancestors: [6]abi.Ancestor{{Pid: 1, Comm: recordtest.Comm("init")}},
-		ExeFlags: uint32(abi.PartFlagEXE_DELETED | abi.PartFlagEXE_CHROOT), Credentials: abi.Credentials{RealUid: 7, LoginUid: 6},
+		ExeBytes: 5, CgroupBytes: 2, ArgsBytes: 3, HostnameBytes: 4, ProgramsBytes: 32, EnvBytes: 35, AncestorsCount: 1, Ancestors: [6]abi.Ancestor{{Pid: 1, Comm: recordtest.Comm("init")}},
+		ExeFlags: uint32(abi.PartFlagEXE_DELETED | abi.PartFlagEXE_CHROOT), Credentials: abi.Credentials{RealUid: 7, LoginUid: 6, Session: 5},
 	}
-	for i, b := range []byte("sh\x00b\x00c\x00sh\x00") {
+	texts := append([]byte("sh\x00b\x00c\x00sh\x00web\x00"), recordtest.Listed(abi.ListedProgram{StartBoottimeNs: 3, Uid: 7, LoginUid: 6}, "init\x00", "-\x00")...)
+	texts = append(texts, "SUDO_USER=bob\x00SECRET=1\x00SUDO_USER=x\x00"...)
+	for i, b := range texts {
 		description.Data[i] = int8(b)
 	}
-	event := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_SIGNAL, fact), recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, recordtest.Raw(description)[:unsafe.Offsetof(description.Data)+10])))
+	event := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_SIGNAL, fact), recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, recordtest.Raw(description)[:int(unsafe.Offsetof(description.Data))+len(texts)])))
 	signal := event.Signal
 	if *signal.SiginfoPid != 99 || *signal.SiginfoUID != 7 || *signal.Syscall != 62 || *signal.SyscallArch != 0x40000003 || signal.Info != "siginfo" || signal.Action != "default" {
 		t.Errorf("%+v", signal)
@@ -33,8 +35,8 @@ func TestASignalIsDecodedWithItsSenderAndStack(t *testing.T) {
 	if want := []string{"__send_signal_locked", "isig"}; !reflect.DeepEqual(signal.KernelStack, want) {
 		t.Errorf("stack %q", signal.KernelStack)
 	}
-	exe, cgroup, realUID, loginUID := "/b/sh", "/c", uint32(7), uint32(6)
-	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, Ancestors: []Ancestor{{1, "init"}}}
+	exe, cgroup, hostname, of, realUID, loginUID, session := "/b/sh", "/c", "web", "/init", uint32(7), uint32(6), uint32(5)
+	want := Actor{Pid: 99, Tid: 100, StartBoottimeNs: 4, Comm: "sh", UID: 8, RealUID: &realUID, LoginUID: &loginUID, Session: &session, Exiting: true, ProcessLives: true, Exe: &exe, ExeFlags: []string{"deleted", "chroot"}, Args: []string{"sh"}, Cgroup: &cgroup, UtsHostname: &hostname, Env: map[string]string{"SUDO_USER": "bob"}, Ancestors: []Ancestor{{Pid: 1, StartBoottimeNs: 3, Comm: "init", Exe: &of, Args: []string{"-"}, UID: &realUID, LoginUID: &loginUID}}}
 	if !reflect.DeepEqual(signal.Sender, want) {
 		t.Errorf("sender %+v", signal.Sender)
 	}
@@ -92,5 +94,18 @@ func TestADescriptionOfABI5HasNoCredentials(t *testing.T) {
 	}
 	if _, err := NewDecoder(Machine{Symbols: recordtest.Symbols{}}).Decode(slices.Concat(recordtest.Record(9), signal, recordtest.Part(abi.PartKindPART_SIGNAL_SENDER, 0, raw))); err == nil {
 		t.Error("no error for a description of this ABI that is cut off")
+	}
+}
+
+func TestAStopIsDecodedWithItsSender(t *testing.T) {
+	fact := abi.SignalFact{Signo: 19, Siginfo: uint32(abi.SiginfoKindSIGINFO_REAL), Sender: abi.ProcessKey{Pid: 99}, SenderComm: recordtest.Comm("sh")}
+	description := abi.Description{ExeBytes: 3}
+	sender := recordtest.Part(abi.PartKindPART_STOP_SENDER, 0, append(recordtest.Raw(description)[:unsafe.Offsetof(description.Data)], "sh\x00"...))
+	stop := decodeOrFail(t, recordtest.Record(9, recordtest.Signal(abi.PartKindPART_REQUEST, abi.SignalFact{Signo: 15, VictimStopped: 1}), recordtest.Stop(abi.Stop{SinceNs: 3}, fact), sender)).Stop
+	if *stop.SinceNs != "3" || stop.ContinuedNs != nil || stop.Signal.Signo != 19 || stop.Signal.Sender.Pid != 99 || *stop.Signal.Sender.Exe != "/sh" {
+		t.Errorf("%+v", stop)
+	}
+	if _, err := NewDecoder(Machine{Symbols: recordtest.Symbols{}}).Decode(slices.Concat(recordtest.Record(9), sender)); err == nil {
+		t.Error("no error for the sender of a stop that the record does not have")
 	}
 }

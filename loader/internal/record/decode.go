@@ -23,14 +23,18 @@ type Decoder struct {
 	rawFaults   []abi.Fault
 	uids        []uint32 // what the event's *uint32 fields point to
 	oom         Oom
+	stop        Stop
 	predecessor Predecessor
 	thread      ThreadContext
 	repeat      Repeat
+	tool        Tool
+	toolFlags   abi.PartFlag // what PART_TOOL adds to those of the executable
 	reference   CrashReference
 	pointed     []string // what the event's *string fields point to
 	list        []string // arguments and frames
 	ancestors   []Ancestor
-	env         map[string]string
+	envs        []map[string]string // those in use come first
+	envsUsed    int
 	texts       []byte // texts that the record does not hold in one piece
 }
 
@@ -42,17 +46,21 @@ type Symbolizer interface {
 
 // Machine is what decoding needs to know besides the record.
 type Machine struct {
-	PageBytes       uint64
-	Symbols         Symbolizer // called for each kernel stack
-	EnvironmentKeys []string   // the variables of an environment that leave the loader
+	PageBytes            uint64
+	Symbols              Symbolizer // called for each kernel stack
+	EnvironmentKeys      []string   // the variables of an environment that leave the loader
+	ActorEnvironmentKeys []string   // the same of a process that acts
 }
+
+// signalsMax is the number of signals in one record: Signal, Request, and the one of Stop.
+const signalsMax = 3
 
 // NewDecoder returns a decoder for records of this machine.
 func NewDecoder(machine Machine) *Decoder {
 	return &Decoder{
 		machine: machine,
-		signals: make([]Signal, 0, 2), facts: make([]abi.SignalFact, 0, 2), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
-		pointed: make([]string, 0, 16), uids: make([]uint32, 0, 6), list: make([]string, 0, 64), ancestors: make([]Ancestor, 0, 18), env: map[string]string{},
+		signals: make([]Signal, 0, signalsMax), facts: make([]abi.SignalFact, 0, signalsMax), faults: make([]Fault, 0, 2), rawFaults: make([]abi.Fault, 0, 2),
+		pointed: make([]string, 0, 60), uids: make([]uint32, 0, 64), list: make([]string, 0, 256), ancestors: make([]Ancestor, 0, 24),
 	}
 }
 
@@ -60,6 +68,7 @@ func NewDecoder(machine Machine) *Decoder {
 func (d *Decoder) reset() {
 	d.signals, d.facts, d.faults, d.rawFaults = d.signals[:0], d.facts[:0], d.faults[:0], d.rawFaults[:0]
 	d.pointed, d.uids, d.list, d.ancestors, d.texts = d.pointed[:0], d.uids[:0], d.list[:0], d.ancestors[:0], d.texts[:0]
+	d.envsUsed = 0
 }
 
 // Decode reads one record. The event belongs to the decoder. It is valid until the next call, and only while the record's bytes are: texts
@@ -67,6 +76,7 @@ func (d *Decoder) reset() {
 // kind, so that probes may add parts without a new ABI.
 func (d *Decoder) Decode(record []byte) (*Event, error) {
 	d.reset()
+	d.toolFlags = 0
 	head, rest, err := takeHead(record)
 	if err != nil {
 		return nil, fmt.Errorf("decode record: %w", err)
@@ -86,6 +96,10 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 	if restart := abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_RESTART != 0; restart != (event.Predecessor != nil) {
 		return nil, errors.New("decode record: a restart must have a predecessor, and only a restart")
 	}
+	if request := abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_REQUEST != 0; request != (event.Tool != nil) {
+		return nil, errors.New("decode record: a request must have a tool, and only a request")
+	}
+	event.RequestEnd = abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_REQUEST_END != 0
 	event.assignSignals()
 	return event, nil
 }
@@ -140,6 +154,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Signal, err = d.signal(payload)
 	case abi.PartKindPART_REQUEST:
 		event.Request, err = d.signal(payload)
+	case abi.PartKindPART_STOP:
+		event.Stop, err = d.stopOf(payload)
 	case abi.PartKindPART_FAULT:
 		event.Fault, err = d.fault(payload)
 	case abi.PartKindPART_HANDLED_FAULT:
@@ -147,19 +163,26 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 	case abi.PartKindPART_OOM:
 		event.Oom, err = d.oomOf(number, payload)
 	case abi.PartKindPART_EXE:
-		process.Exe, process.ExeFlags = d.path(payload, truncated), d.exeFlags(abi.PartFlag(part.Flags))
+		process.Exe, process.ExeFlags = d.path(payload, truncated), d.exeFlags(abi.PartFlag(part.Flags)|d.toolFlags)
 	case abi.PartKindPART_CREDENTIALS:
 		var users abi.Credentials
 		users, _, err = take[abi.Credentials](payload)
-		process.RealUID, process.LoginUID = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid)
+		process.RealUID, process.LoginUID, process.Session = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid), d.uidOrNil(users.Session)
 	case abi.PartKindPART_CGROUP:
 		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
+	case abi.PartKindPART_HOSTNAME:
+		process.UtsHostname = d.hostname(payload)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
 	case abi.PartKindPART_SIGNAL_SENDER:
 		err = d.describe(number, event.Signal, payload)
 	case abi.PartKindPART_REQUEST_SENDER:
 		err = d.describe(number, event.Request, payload)
+	case abi.PartKindPART_STOP_SENDER:
+		if event.Stop == nil {
+			return errUndescribed
+		}
+		err = d.describe(number, &event.Stop.Signal, payload)
 	case abi.PartKindPART_BUILD_ID:
 		process.BuildID = d.hex(payload)
 	case abi.PartKindPART_GO_BUILD_ID:
@@ -170,12 +193,18 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Predecessor, err = d.predecessorOf(payload)
 	case abi.PartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
+	case abi.PartKindPART_PROGRAMS:
+		err = d.programs(process.Ancestors, payload)
+	case abi.PartKindPART_TOOL:
+		event.Tool, err = d.toolOf(payload)
+	case abi.PartKindPART_SCRIPT:
+		err = d.script(event.Tool, payload)
 	case abi.PartKindPART_REPEAT_KEY:
 		event.Repeat, err = d.repeatOf(payload)
 	case abi.PartKindPART_CRASH:
 		event.CrashReference, err = d.crash(payload)
 	case abi.PartKindPART_ENV:
-		process.Env = d.environment(payload)
+		process.Env = d.environment(payload, event.Tool != nil)
 	case abi.PartKindPART_ARGS:
 		process.Args, process.ArgsTruncated = d.arguments(payload), truncated
 	}

@@ -13,7 +13,7 @@ import (
 
 func decodeOrFail(t *testing.T, raw []byte) *Event {
 	t.Helper()
-	event, err := NewDecoder(Machine{PageBytes: 4096, Symbols: recordtest.Symbols{1: "__bpf_prog_run", 2: "__send_signal_locked", 3: "isig"}, EnvironmentKeys: recordtest.EnvironmentKeys()}).Decode(raw)
+	event, err := NewDecoder(Machine{PageBytes: 4096, Symbols: recordtest.Symbols{1: "__bpf_prog_run", 2: "__send_signal_locked", 3: "isig"}, EnvironmentKeys: recordtest.EnvironmentKeys(), ActorEnvironmentKeys: []string{"SUDO_USER", "SSH_CONNECTION"}}).Decode(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	if *process.Exe != "/usr/sbin/mysqld" || *process.Cgroup != "/top/branch/…" || !process.ArgsTruncated {
 		t.Errorf("%+v", process)
 	}
-	if want := []Ancestor{{9, "sh"}, {1, "init"}}; !reflect.DeepEqual(process.Ancestors, want) {
+	if want := []Ancestor{{Pid: 9, Comm: "sh"}, {Pid: 1, Comm: "init"}}; !reflect.DeepEqual(process.Ancestors, want) {
 		t.Errorf("ancestors %v", process.Ancestors)
 	}
 	if want := map[string]string{"OTEL_SERVICE_NAME": "shop", "TRACEPARENT": ""}; !reflect.DeepEqual(process.Env, want) {
@@ -48,6 +48,15 @@ func TestTextsOfAProcessAreDecoded(t *testing.T) {
 	}
 	if want := []string{"mysqld", "", `--x=\xff`, "cut"}; !reflect.DeepEqual(process.Args, want) {
 		t.Errorf("arguments %q", process.Args)
+	}
+}
+
+func TestAHostNameIsDecodedAndAnEmptyOneIsNone(t *testing.T) {
+	for payload, want := range map[string]string{"web-0\x00": "web-0", "\x00": "", "a\xff\n\x00": "a\\xff\n"} {
+		got := decodeOrFail(t, recordtest.Record(1<<8, recordtest.Part(abi.PartKindPART_HOSTNAME, 0, []byte(payload)))).Process.UtsHostname
+		if (got != nil) != (want != "") || got != nil && *got != want {
+			t.Errorf("%q: %v, want %q", payload, got, want)
+		}
 	}
 }
 

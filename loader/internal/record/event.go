@@ -4,7 +4,7 @@
 // bpf/event.h, by package abi. Package wire encodes events.
 package record
 
-// Event is one termination or one restart. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
+// Event is one termination, one restart, or the beginning or end of a request. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
 // nanoseconds, timestamps are CLOCK_BOOTTIME. Process and thread ids are those of the initial pid namespace, but for Vpid. Texts are valid
 // UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq, and ClockOffsetNs where it is 0: the probes did not know it.
 type Event struct {
@@ -16,6 +16,7 @@ type Event struct {
 	Process       Process        `json:"process"`
 	Signal        *Signal        `json:"signal"`
 	Request       *Signal        `json:"request"`
+	Stop          *Stop          `json:"stop"`
 	Fault         *Fault         `json:"fault"`
 	HandledFault  *Fault         `json:"handled_fault"`
 	Oom           *Oom           `json:"oom"`
@@ -32,6 +33,11 @@ type Event struct {
 
 	// CrashReference names what was copied of a crash; nil: nothing was to be copied.
 	CrashReference *CrashReference `json:"-"`
+
+	// Tool is set for a request: Process executed this tool. nil: it did not.
+	Tool *Tool `json:"-"`
+	// RequestEnd: the tool in Process, of which only Pid and StartBoottimeNs are known, ended.
+	RequestEnd bool `json:"-"`
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`
@@ -64,6 +70,13 @@ type Predecessor struct {
 	TimeNs          uint64 `json:"time_ns,string"`
 }
 
+// Tool is a program by which people ask others to act (bpf/requests.h).
+type Tool struct {
+	Name   string  `json:"tool"`
+	Script *string `json:"script"`     // the path that execve(2) was given, if it is a script; nil: the executable is the tool
+	Owner  *uint32 `json:"file_owner"` // of the executable; nil: its file system is not one whose owners count
+}
+
 // Process is the process that terminated or, for a restart, the new one.
 type Process struct {
 	Pid             uint32            `json:"pid"`
@@ -77,6 +90,7 @@ type Process struct {
 	GID             uint32            `json:"gid"`
 	RealUID         *uint32           `json:"real_uid"`
 	LoginUID        *uint32           `json:"login_uid"`
+	Session         *uint32           `json:"session"` // of the login
 	Exe             *string           `json:"exe"`
 	ExeFlags        []string          `json:"exe_flags"` // see exeFlags
 	BuildID         *string           `json:"build_id"`
@@ -88,54 +102,82 @@ type Process struct {
 	Cgroup          *string           `json:"cgroup"`
 	CgroupClaimed   uint32            `json:"cgroup_claimed"` // names at the end of Cgroup that another user than root chose
 	UserNamespace   bool              `json:"user_namespace"` // not the initial one
+	UtsHostname     *string           `json:"uts_hostname"`   // of its UTS namespace; nil: the machine's
 	Ancestors       []Ancestor        `json:"ancestors"`
+}
+
+// Actor returns the process of a request, as the wire has it.
+func (event *Event) Actor() *Actor {
+	p := &event.Process
+	return &Actor{
+		Pid: p.Pid, Tid: p.Tid, StartBoottimeNs: p.StartBoottimeNs, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, LoginUID: p.LoginUID, Session: p.Session,
+		Exe: p.Exe, ExeFlags: p.ExeFlags, Args: p.Args, ArgsTruncated: p.ArgsTruncated, Env: p.Env, Cgroup: p.Cgroup, CgroupClaimed: p.CgroupClaimed,
+		UserNamespace: p.UserNamespace, Ancestors: p.Ancestors,
+	}
 }
 
 // Ancestor is the parent of a process, or the parent of another ancestor. Lists begin with the parent.
 type Ancestor struct {
-	Pid  uint32 `json:"pid"`
-	Comm string `json:"comm"`
+	Pid             uint32   `json:"pid"`
+	StartBoottimeNs uint64   `json:"start_boottime_ns,string"`
+	Comm            string   `json:"comm"`
+	Exe             *string  `json:"exe"` // nil, like the following: its program is not known
+	Args            []string `json:"args"`
+	ArgsTruncated   bool     `json:"args_truncated"`
+	UID             *uint32  `json:"uid"` // effective, when it executed its program
+	LoginUID        *uint32  `json:"login_uid"`
 }
 
 // Signal is one signal, from the tracepoint signal_generate.
 type Signal struct {
-	Signo       uint32   `json:"signo"`
-	Code        int32    `json:"code"`
-	Info        string   `json:"info"` // siginfo, noinfo or kernel (SEND_SIG_PRIV)
-	SiginfoPid  *int32   `json:"siginfo_pid"`
-	SiginfoUID  *uint32  `json:"siginfo_uid"`
-	Result      uint32   `json:"result"`
-	Action      string   `json:"action"` // default, ignored or handled
-	Committed   bool     `json:"committed"`
-	Group       bool     `json:"group"`
-	TargetTid   uint32   `json:"target_tid"`
-	TimeNs      uint64   `json:"time_ns,string"`
-	Syscall     *int32   `json:"syscall"`
-	SyscallArch *uint32  `json:"syscall_arch"` // AUDIT_ARCH_*: the table of Syscall
-	Sender      Actor    `json:"sender"`
-	KernelStack []string `json:"kernel_stack"` // function names, innermost first
+	Signo         uint32   `json:"signo"`
+	Code          int32    `json:"code"`
+	Info          string   `json:"info"` // siginfo, noinfo or kernel (SEND_SIG_PRIV)
+	SiginfoPid    *int32   `json:"siginfo_pid"`
+	SiginfoUID    *uint32  `json:"siginfo_uid"`
+	Result        uint32   `json:"result"`
+	Action        string   `json:"action"` // default, ignored or handled
+	Committed     bool     `json:"committed"`
+	Group         bool     `json:"group"`
+	VictimStopped bool     `json:"victim_stopped"` // or began to stop
+	TargetTid     uint32   `json:"target_tid"`
+	TimeNs        uint64   `json:"time_ns,string"`
+	Syscall       *int32   `json:"syscall"`
+	SyscallArch   *uint32  `json:"syscall_arch"` // AUDIT_ARCH_*: the table of Syscall
+	Sender        Actor    `json:"sender"`
+	KernelStack   []string `json:"kernel_stack"` // function names, innermost first
+}
+
+// Stop is the last stop of the process by a signal that took effect.
+type Stop struct {
+	SinceNs     *string `json:"since_ns"`     // the signal was delivered; nil: that was not seen
+	ContinuedNs *string `json:"continued_ns"` // SIGCONT was sent; nil: it was still stopped at its end
+	Signal      Signal  `json:"signal"`
 }
 
 // Actor is the task that ran (current) when a signal was generated. It is not always the sender: a timer fires in any task.
 type Actor struct {
-	Pid             uint32     `json:"pid"`
-	Tid             uint32     `json:"tid"`
-	StartBoottimeNs uint64     `json:"start_boottime_ns,string"`
-	Comm            string     `json:"comm"`
-	UID             uint32     `json:"uid"`
-	RealUID         *uint32    `json:"real_uid"`
-	LoginUID        *uint32    `json:"login_uid"`
-	Exiting         bool       `json:"exiting"`
-	Kthread         bool       `json:"kthread"`
-	ProcessLives    bool       `json:"process_lives"` // of an exiting thread: other threads of its process go on
-	Exe             *string    `json:"exe"`
-	ExeFlags        []string   `json:"exe_flags"`
-	Args            []string   `json:"args"`
-	ArgsTruncated   bool       `json:"args_truncated"`
-	Cgroup          *string    `json:"cgroup"`
-	CgroupClaimed   uint32     `json:"cgroup_claimed"` // as in Process
-	UserNamespace   bool       `json:"user_namespace"`
-	Ancestors       []Ancestor `json:"ancestors"`
+	Pid             uint32            `json:"pid"`
+	Tid             uint32            `json:"tid"`
+	StartBoottimeNs uint64            `json:"start_boottime_ns,string"`
+	Comm            string            `json:"comm"`
+	UID             uint32            `json:"uid"`
+	RealUID         *uint32           `json:"real_uid"`
+	LoginUID        *uint32           `json:"login_uid"`
+	Session         *uint32           `json:"session"`
+	Exiting         bool              `json:"exiting"`
+	Kthread         bool              `json:"kthread"`
+	ProcessLives    bool              `json:"process_lives"` // of an exiting thread: other threads of its process go on
+	Exe             *string           `json:"exe"`
+	ExeFlags        []string          `json:"exe_flags"`
+	Args            []string          `json:"args"`
+	ArgsTruncated   bool              `json:"args_truncated"`
+	Env             map[string]string `json:"env"` // keys: Machine.ActorEnvironmentKeys
+	Cgroup          *string           `json:"cgroup"`
+	CgroupClaimed   uint32            `json:"cgroup_claimed"` // as in Process
+	UserNamespace   bool              `json:"user_namespace"`
+	UtsHostname     *string           `json:"uts_hostname"`
+	Ancestors       []Ancestor        `json:"ancestors"`
 }
 
 // Fault is a signal that the processor or seccomp raised, from the tracepoint signal_deliver. Addresses are hexadecimal, with 0x.

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -23,7 +24,7 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 	d.facts = append(d.facts, raw)
 	fact := &d.facts[len(d.facts)-1]
 	d.signals = append(d.signals, Signal{
-		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0,
+		Signo: fact.Signo, Code: fact.Code, Result: fact.Result, Committed: fact.Committed != 0, Group: fact.Group != 0, VictimStopped: fact.VictimStopped != 0,
 		TargetTid: fact.TargetTid, TimeNs: fact.TimeNs, KernelStack: d.stack(fact.Stack[:fact.StackFrames]),
 		Info: infoOf(abi.SiginfoKind(fact.Siginfo)), Action: actionOf(abi.SignalAction(fact.Action)),
 		Sender: Actor{
@@ -44,6 +45,26 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 		signal.SyscallArch = &fact.SyscallArch
 	}
 	return signal, nil
+}
+
+// stopOf decodes a stop. Its signal has no stack, and is the end of the payload.
+func (d *Decoder) stopOf(payload []byte) (*Stop, error) {
+	raw, _, err := take[abi.Stop](payload)
+	if err != nil {
+		return nil, err
+	}
+	signal, err := d.signal(payload[unsafe.Offsetof(raw.Signal):])
+	if err != nil {
+		return nil, err
+	}
+	d.stop = Stop{Signal: *signal}
+	if raw.SinceNs != 0 {
+		d.stop.SinceNs = d.number(raw.SinceNs, 10)
+	}
+	if raw.ContinuedNs != 0 {
+		d.stop.ContinuedNs = d.number(raw.ContinuedNs, 10)
+	}
+	return &d.stop, nil
 }
 
 // uidOrNil returns nil for a user that is not known: of a process that belongs to no login, or where the kernel does not keep it.
@@ -156,14 +177,16 @@ func (d *Decoder) oomOf(number uint32, payload []byte) (*Oom, error) {
 	return &d.oom, nil
 }
 
+var errUndescribed = errors.New("a sender is described, but the record does not have its signal")
+
 // lastABIWithoutCredentials is the last ABI whose descriptions end before the credentials.
 const lastABIWithoutCredentials = 5
 
 // describe adds the description of the sender, of a record of ABI number, to the signal. Its texts follow the fixed part: executable, cgroup,
-// arguments.
+// arguments, host name.
 func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err error) {
 	if signal == nil {
-		return errors.New("a sender is described, but the record does not have its signal")
+		return errUndescribed
 	}
 	var raw abi.Description // Only for the offsets: the payload has only the used part of its 3 KB.
 	fixed, hasCredentials := int(unsafe.Offsetof(raw.Data)), number > lastABIWithoutCredentials
@@ -173,10 +196,15 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if len(payload) < fixed {
 		return errCutOff
 	}
+	hostnameBytes, programsBytes, envBytes := uint32(0), uint32(0), uint32(0)
+	if hasCredentials {
+		hostnameBytes = word(payload, unsafe.Offsetof(raw.HostnameBytes))
+		programsBytes, envBytes = word(payload, unsafe.Offsetof(raw.ProgramsBytes)), word(payload, unsafe.Offsetof(raw.EnvBytes))
+	}
 	exeBytes, cgroupBytes, argsBytes := word(payload, unsafe.Offsetof(raw.ExeBytes)), word(payload, unsafe.Offsetof(raw.CgroupBytes)), word(payload, unsafe.Offsetof(raw.ArgsBytes))
 	ancestorsCount := word(payload, unsafe.Offsetof(raw.AncestorsCount))
 	texts := payload[fixed:]
-	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
+	if uint64(exeBytes)+uint64(cgroupBytes)+uint64(argsBytes)+uint64(hostnameBytes)+uint64(programsBytes)+uint64(envBytes) > uint64(len(texts)) || ancestorsCount > uint32(len(raw.Ancestors)) {
 		return errCutOff
 	}
 	sender := &signal.Sender
@@ -184,6 +212,7 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 		at := unsafe.Offsetof(raw.Credentials)
 		sender.RealUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.RealUid)))
 		sender.LoginUID = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.LoginUid)))
+		sender.Session = d.uidOrNil(word(payload, at+unsafe.Offsetof(raw.Credentials.Session)))
 	}
 	if exeBytes > 0 {
 		flags := abi.PartFlag(word(payload, unsafe.Offsetof(raw.ExeFlags)))
@@ -195,10 +224,19 @@ func (d *Decoder) describe(number uint32, signal *Signal, payload []byte) (err e
 	if argsBytes > 0 {
 		sender.Args = d.arguments(texts[cgroupBytes:][:argsBytes])
 	}
+	texts = texts[cgroupBytes+argsBytes:]
+	sender.UtsHostname = d.hostname(texts[:hostnameBytes])
+	texts = texts[hostnameBytes:]
+	programs := texts[:programsBytes]
+	if hasCredentials {
+		sender.Env = d.environment(texts[programsBytes:][:envBytes], true)
+	}
 	sender.ArgsTruncated = word(payload, unsafe.Offsetof(raw.ArgsTruncated)) != 0
 	at := unsafe.Offsetof(raw.Ancestors)
-	sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})])
-	return err
+	if sender.Ancestors, err = d.ancestorsOf(payload[at : at+uintptr(ancestorsCount)*unsafe.Sizeof(abi.Ancestor{})]); err != nil {
+		return err
+	}
+	return d.programs(sender.Ancestors, programs)
 }
 
 func (d *Decoder) predecessorOf(payload []byte) (*Predecessor, error) {
@@ -220,6 +258,25 @@ func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
 	return &d.thread, nil
 }
 
+func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
+	raw, _, err := take[abi.ExecutedTool](payload)
+	if err != nil {
+		return nil, err
+	}
+	d.tool = Tool{Name: d.comm(payload, unsafe.Offsetof(raw.Name)), Owner: d.uidOrNil(raw.Owner)}
+	d.toolFlags = abi.PartFlag(raw.ExeFlags)
+	return &d.tool, nil
+}
+
+// script adds the path of a script to its tool.
+func (d *Decoder) script(tool *Tool, payload []byte) error {
+	if tool == nil {
+		return errors.New("a script was executed, but the record does not have its tool")
+	}
+	tool.Script = d.point(d.readable(bytes.TrimSuffix(payload, []byte{0})))
+	return nil
+}
+
 func (d *Decoder) repeatOf(payload []byte) (*Repeat, error) {
 	raw, rest, err := take[abi.RepeatKey](payload)
 	if err != nil {
@@ -237,7 +294,7 @@ func (d *Decoder) ancestorsOf(payload []byte) ([]Ancestor, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.ancestors = append(d.ancestors, Ancestor{raw.Pid, d.comm(payload, unsafe.Offsetof(raw.Comm))})
+		d.ancestors = append(d.ancestors, Ancestor{Pid: raw.Pid, Comm: d.comm(payload, unsafe.Offsetof(raw.Comm))})
 		payload = rest
 	}
 	return d.ancestors[start:], nil

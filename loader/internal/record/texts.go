@@ -82,6 +82,15 @@ func (d *Decoder) cgroupFromLeaf(payload []byte, truncated bool) (path *string, 
 	return d.path(payload, truncated || bytes.HasSuffix(payload, []byte{0, 0})), claimed
 }
 
+// hostname returns a host name with its NUL; nil: it is empty.
+func (d *Decoder) hostname(payload []byte) *string {
+	name := bytes.TrimSuffix(payload, []byte{0})
+	if len(name) == 0 {
+		return nil
+	}
+	return d.point(d.readable(name))
+}
+
 // arguments splits the argument block. A program that overwrites it with a title (setproctitle(3)) leaves NULs at its end, which are not
 // arguments.
 func (d *Decoder) arguments(payload []byte) []string {
@@ -98,9 +107,13 @@ func (d *Decoder) arguments(payload []byte) []string {
 	return d.list[start:]
 }
 
-// environment returns the first value of each variable that may leave the loader, as getenv(3) does.
-func (d *Decoder) environment(payload []byte) map[string]string {
-	clear(d.env)
+// environment returns the first value of each variable that may leave the loader, as getenv(3) does. acts: the process is an actor.
+func (d *Decoder) environment(payload []byte, acts bool) map[string]string {
+	env := d.newEnvironment()
+	keys := d.machine.EnvironmentKeys
+	if acts {
+		keys = d.machine.ActorEnvironmentKeys
+	}
 	for more := true; more; {
 		var variable []byte
 		variable, payload, more = bytes.Cut(payload, []byte{0})
@@ -108,13 +121,24 @@ func (d *Decoder) environment(payload []byte) map[string]string {
 		if !found {
 			continue
 		}
-		for _, allowed := range d.machine.EnvironmentKeys {
-			if _, known := d.env[allowed]; !known && string(key) == allowed {
-				d.env[allowed] = d.readable(value)
+		for _, allowed := range keys {
+			if _, known := env[allowed]; !known && string(key) == allowed {
+				env[allowed] = d.readable(value)
 			}
 		}
 	}
-	return d.env
+	return env
+}
+
+// newEnvironment returns an empty map that belongs to this event.
+func (d *Decoder) newEnvironment() map[string]string {
+	if d.envsUsed == len(d.envs) {
+		d.envs = append(d.envs, map[string]string{})
+	}
+	env := d.envs[d.envsUsed]
+	d.envsUsed++
+	clear(env)
+	return env
 }
 
 // number formats value in base 10, or in base 16 with 0x before it.

@@ -5,19 +5,24 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 
 	"whodunit/loader/internal/record"
 )
 
-// AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, else `death`. It fails, and appends
+// AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, `request` if it has a tool, `request_end`
+// at its end, else `death`. It fails, and appends
 // nothing, only if the line would exceed LineBytesMax.
 //
 // These lines are written by hand, byte for byte as encoding/json writes them (a fuzzer compares both): there can be a hundred thousand of
 // them, and reflection took most of the loader's time.
 func AppendEvent(out []byte, event *record.Event) ([]byte, error) {
-	if event.Predecessor != nil {
+	switch {
+	case event.Predecessor != nil:
 		return appendRestart(out, event)
+	case event.Tool != nil:
+		return appendRequest(out, event)
+	case event.RequestEnd:
+		return appendRequestEnd(out, event)
 	}
 	return appendDeath(out, event)
 }
@@ -34,6 +39,8 @@ func appendDeath(out []byte, event *record.Event) ([]byte, error) {
 	w.signal(event.Signal)
 	w.text(`,"request":`)
 	w.signal(event.Request)
+	w.text(`,"stop":`)
+	w.stop(event.Stop)
 	w.text(`,"fault":`)
 	w.fault(event.Fault)
 	w.text(`,"handled_fault":`)
@@ -106,6 +113,7 @@ func (w *writer) process(p *record.Process) {
 	w.number(`,"gid":`, p.GID)
 	numberOrNull(w, `,"real_uid":`, p.RealUID)
 	numberOrNull(w, `,"login_uid":`, p.LoginUID)
+	numberOrNull(w, `,"session":`, p.Session)
 	w.stringOrNull(`,"exe":`, p.Exe)
 	w.strings(`,"exe_flags":`, p.ExeFlags)
 	w.stringOrNull(`,"build_id":`, p.BuildID)
@@ -117,6 +125,7 @@ func (w *writer) process(p *record.Process) {
 	w.stringOrNull(`,"cgroup":`, p.Cgroup)
 	w.number(`,"cgroup_claimed":`, p.CgroupClaimed)
 	w.flag(`,"user_namespace":`, p.UserNamespace)
+	w.stringOrNull(`,"uts_hostname":`, p.UtsHostname)
 	w.ancestors(`,"ancestors":`, p.Ancestors)
 	w.text("}")
 }
@@ -136,29 +145,25 @@ func (w *writer) signal(s *record.Signal) {
 	w.string(`,"action":`, s.Action)
 	w.flag(`,"committed":`, s.Committed)
 	w.flag(`,"group":`, s.Group)
+	w.flag(`,"victim_stopped":`, s.VictimStopped)
 	w.number(`,"target_tid":`, s.TargetTid)
 	w.quotedUint(`,"time_ns":`, s.TimeNs)
 	numberOrNull(w, `,"syscall":`, s.Syscall)
 	numberOrNull(w, `,"syscall_arch":`, s.SyscallArch)
-	w.number(`,"sender":{"pid":`, s.Sender.Pid)
-	w.number(`,"tid":`, s.Sender.Tid)
-	w.quotedUint(`,"start_boottime_ns":`, s.Sender.StartBoottimeNs)
-	w.string(`,"comm":`, s.Sender.Comm)
-	w.number(`,"uid":`, s.Sender.UID)
-	numberOrNull(w, `,"real_uid":`, s.Sender.RealUID)
-	numberOrNull(w, `,"login_uid":`, s.Sender.LoginUID)
-	w.flag(`,"exiting":`, s.Sender.Exiting)
-	w.flag(`,"kthread":`, s.Sender.Kthread)
-	w.flag(`,"process_lives":`, s.Sender.ProcessLives)
-	w.stringOrNull(`,"exe":`, s.Sender.Exe)
-	w.strings(`,"exe_flags":`, s.Sender.ExeFlags)
-	w.strings(`,"args":`, s.Sender.Args)
-	w.flag(`,"args_truncated":`, s.Sender.ArgsTruncated)
-	w.stringOrNull(`,"cgroup":`, s.Sender.Cgroup)
-	w.number(`,"cgroup_claimed":`, s.Sender.CgroupClaimed)
-	w.flag(`,"user_namespace":`, s.Sender.UserNamespace)
-	w.ancestors(`,"ancestors":`, s.Sender.Ancestors)
-	w.strings(`},"kernel_stack":`, s.KernelStack)
+	w.actor(`,"sender":{"pid":`, &s.Sender)
+	w.strings(`,"kernel_stack":`, s.KernelStack)
+	w.text("}")
+}
+
+func (w *writer) stop(s *record.Stop) {
+	if s == nil {
+		w.text("null")
+		return
+	}
+	w.stringOrNull(`{"since_ns":`, s.SinceNs)
+	w.stringOrNull(`,"continued_ns":`, s.ContinuedNs)
+	w.text(`,"signal":`)
+	w.signal(&s.Signal)
 	w.text("}")
 }
 
@@ -235,42 +240,4 @@ func (w *writer) crash(c *record.Crash) {
 		panic(err) // The type has nothing that cannot be encoded.
 	}
 	w.out = append(w.out, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})...)
-}
-
-func (w *writer) ancestors(key string, ancestors []record.Ancestor) {
-	w.text(key)
-	before := `[{"pid":`
-	for _, ancestor := range ancestors {
-		w.number(before, ancestor.Pid)
-		w.string(`,"comm":`, ancestor.Comm)
-		before = `},{"pid":`
-	}
-	if len(ancestors) == 0 {
-		w.text("[]")
-		return
-	}
-	w.text("}]")
-}
-
-func (w *writer) environment(key string, variables map[string]string) {
-	w.text(key)
-	if variables == nil {
-		w.text("null")
-		return
-	}
-	keys := make([]string, 0, 8) // with more variables it would allocate
-	for name := range variables {
-		keys = append(keys, name)
-	}
-	slices.Sort(keys)
-	before := "{"
-	for _, name := range keys {
-		w.string(before, name)
-		w.string(":", variables[name])
-		before = ","
-	}
-	if before == "{" {
-		w.text(before)
-	}
-	w.text("}")
 }

@@ -67,6 +67,10 @@ type Counters struct {
 	Lost         LostCounts `json:"lost"`
 	// LostByOrigin says whose terminations RingFull counts: of the origins that lost most, in that order.
 	LostByOrigin []OriginLoss `json:"lost_by_origin"`
+	// RequestsRefused counts requests, and ends of them, that are not reported.
+	RequestsRefused uint64 `json:"requests_refused,string"`
+	// ProgramsUnknown counts programs for which there was no room: they are unknown as ancestors.
+	ProgramsUnknown uint64 `json:"programs_unknown,string"`
 }
 
 // OriginLoss is the number of terminations of one origin for which the ring, or its share of it, had no room.

@@ -24,6 +24,39 @@ type restart struct {
 	Dead          record.Predecessor `json:"dead"`
 }
 
+// request is the message as encoding/json writes it.
+type request struct {
+	Seq           uint64        `json:"seq,string"`
+	TimeNs        uint64        `json:"time_ns,string"`
+	ClockOffsetNs int64         `json:"clock_offset_ns,string"`
+	Origin        record.Origin `json:"origin"`
+	record.Tool
+	Process record.Actor `json:"process"`
+}
+
+func (r *request) event() *record.Event {
+	p := r.Process
+	return &record.Event{
+		Seq: r.Seq, TimeNs: r.TimeNs, ClockOffsetNs: r.ClockOffsetNs, Origin: r.Origin, Tool: &r.Tool,
+		Process: record.Process{
+			Pid: p.Pid, Tid: p.Tid, StartBoottimeNs: p.StartBoottimeNs, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, LoginUID: p.LoginUID, Session: p.Session,
+			Exe: p.Exe, ExeFlags: p.ExeFlags, Args: p.Args, ArgsTruncated: p.ArgsTruncated, Env: p.Env, Cgroup: p.Cgroup, CgroupClaimed: p.CgroupClaimed,
+			UserNamespace: p.UserNamespace, Ancestors: p.Ancestors,
+		},
+	}
+}
+
+// requestEnd is the message as encoding/json writes it.
+type requestEnd struct {
+	Seq             uint64        `json:"seq,string"`
+	TimeNs          uint64        `json:"time_ns,string"`
+	ClockOffsetNs   int64         `json:"clock_offset_ns,string"`
+	Origin          record.Origin `json:"origin"`
+	Pid             uint32        `json:"pid"`
+	StartBoottimeNs uint64        `json:"start_boottime_ns,string"`
+	StatusRaw       uint32        `json:"status_raw"`
+}
+
 // clientMessages are those of the golden lines that a client sends.
 var clientMessages = map[string]ClientMessage{
 	"ack":     Ack{Seq: 4096},
@@ -51,7 +84,7 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 				}
 				return
 			}
-			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
+			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "request": &request{}, "request_end": &requestEnd{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
 			if message == nil {
 				t.Fatalf("no message type %q: name the file after its type", messageType)
 			}
@@ -68,6 +101,15 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 				line, err = appendRestart(nil, &record.Event{
 					Seq: restart.Seq, TimeNs: restart.TimeNs, ClockOffsetNs: restart.ClockOffsetNs, Origin: restart.Origin, Process: restart.Process,
 					Predecessor: &restart.Dead,
+				})
+			}
+			if asked, isRequest := message.(*request); isRequest && err == nil {
+				line, err = AppendEvent(nil, asked.event())
+			}
+			if end, isEnd := message.(*requestEnd); isEnd && err == nil {
+				line, err = AppendEvent(nil, &record.Event{
+					Seq: end.Seq, TimeNs: end.TimeNs, ClockOffsetNs: end.ClockOffsetNs, Origin: end.Origin, StatusRaw: end.StatusRaw, RequestEnd: true,
+					Process: record.Process{Pid: end.Pid, StartBoottimeNs: end.StartBoottimeNs},
 				})
 			}
 			if err != nil {

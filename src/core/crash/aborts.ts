@@ -2,7 +2,7 @@
 // Explains aborts, and traps of language runtimes: by the functions between the program and abort(3), and by the message that the C library
 // kept. Guessed frames are no evidence. A name counts only in front of the program's own functions.
 import type { CrashReasonValue } from '../telemetry/semconv.ts';
-import type { Frame } from '../wire/event.ts';
+import type { Frame } from '../wire/crash.ts';
 import type { Explanation } from './explanation.ts';
 import type { CrashFacts } from './facts.ts';
 import { fileName, frameName, reportingFrames } from './frames.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Explains SIGBUS: a page of a mapped file that could not be had, alignment, defective memory. After mm/memory.c and mm/filemap.c.
 import { SIGBUS } from '../verdict/signals.ts';
-import type { Mapping } from '../wire/event.ts';
+import type { Mapping } from '../wire/crash.ts';
 import { hex, type Row } from './explanation.ts';
 import type { CrashFacts } from './facts.ts';
 import { mappingEvidence, named, pathOf } from './mappings.ts';

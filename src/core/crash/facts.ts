@@ -3,7 +3,8 @@
 // instructions.ts and aborts.ts explain it.
 import { SIGABRT, SIGILL, SIGSYS, SIGTRAP } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
-import type { Crash, Death, Fault, Frame, Mapping } from '../wire/event.ts';
+import type { Crash, Frame, Mapping } from '../wire/crash.ts';
+import type { Death, Fault } from '../wire/event.ts';
 import { outsideLibraries, withoutReporting } from './frames.ts';
 import { CRASHES_ON_PURPOSE } from './reporting.ts';
 

@@ -2,7 +2,7 @@
 // The fingerprint of a crash: the same for crashes at the same place of the same build, whatever the addresses, the process, the machine, and
 // however deep a recursion was.
 import { createHash } from 'node:crypto';
-import type { Frame } from '../wire/event.ts';
+import type { Frame } from '../wire/crash.ts';
 import { collapse, fileName } from './frames.ts';
 
 /** Lines of the stack that make it. Callers further out differ between crashes with the same cause. */

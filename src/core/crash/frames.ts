@@ -2,7 +2,7 @@
 // The frames of a crash as people and machines read them: labels, recursion collapsed to one line, and the frames without those that only
 // report the crash. The loader found them (docs/wire.md, Frame); stacktrace.ts and fingerprint.ts write them.
 import { cutText } from '../identity/redact.ts';
-import type { Frame } from '../wire/event.ts';
+import type { Frame } from '../wire/crash.ts';
 import { BETWEEN, HANDLED, LIBRARY, REPORTING, SIGNAL_HANDLER_CALLED } from './reporting.ts';
 
 /** The longest cycle of functions that is collapsed: a calls b, b calls a. */

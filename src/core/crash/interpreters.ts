@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs whose native stack is not the stack of the program that they run: interpreters and virtual machines.
-import type { Frame } from '../wire/event.ts';
+import type { Frame } from '../wire/crash.ts';
 import { fileName } from './frames.ts';
 
 /** By the file's name, of the executable or of a library in the stack. */

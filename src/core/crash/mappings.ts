@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How explanations name a mapping of the process.
 import { cutText } from '../identity/redact.ts';
-import type { Mapping } from '../wire/event.ts';
+import type { Mapping } from '../wire/crash.ts';
 
 const PATH_CHARS_MAX = 128;
 

@@ -2,7 +2,7 @@
 // The message of an abort, as it may be shown: glibc keeps it in the program's heap, and an assertion may quote any of it.
 import type { ArgumentsMode } from '../identity/arguments.ts';
 import { redactText } from '../identity/redact.ts';
-import type { Crash } from '../wire/event.ts';
+import type { Crash } from '../wire/crash.ts';
 import { visible } from '../words/visible.ts';
 
 export const MESSAGE_BYTES_MAX = 1024;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stack of a crash as text, in the form that debuggers print, and as one JSON object for each line, for machines. Names are the choice
 // of the one who built the program: none of them begins a line or controls a terminal.
-import type { Crash, Frame } from '../wire/event.ts';
+import type { Crash, Frame } from '../wire/crash.ts';
 import { visible } from '../words/visible.ts';
 import { collapse, frameLabel, type Line, leftOut, namesOf } from './frames.ts';
 

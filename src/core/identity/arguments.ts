@@ -5,12 +5,23 @@ import { cutArguments, redactArguments } from './redact.ts';
 
 export type ArgumentsMode = 'redacted' | 'full' | 'off';
 
-/** The termination without the arguments of its processes: where they are not shown, no name is made of them. */
+/** The termination without the arguments of its processes and their ancestors: where they are not shown, no name is made of them. */
 export function withoutArguments(death: Death): Death {
+  const of = <Task extends Pick<Actor, 'args' | 'ancestors'>>(task: Task): Task => ({
+    ...task,
+    args: null,
+    ancestors: task.ancestors.map((ancestor) => ({ ...ancestor, args: null })),
+  });
   const without = (signal: Signal | null): Signal | null =>
-    signal === null ? null : { ...signal, sender: { ...signal.sender, args: null } };
-  const { process, signal, request } = death;
-  return { ...death, process: { ...process, args: null }, signal: without(signal), request: without(request) };
+    signal === null ? null : { ...signal, sender: of(signal.sender) };
+  const { process, signal, request, stop } = death;
+  return {
+    ...death,
+    process: of(process),
+    signal: without(signal),
+    request: without(request),
+    stop: stop === null ? null : { ...stop, signal: { ...stop.signal, sender: of(stop.signal.sender) } },
+  };
 }
 
 /** Redacts lazily, and once: most terminations are filtered, and their arguments are never read. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts about this machine. io/host.ts reads them.
 import type { Memory } from './memory.ts';
+import type { ContainerFacts } from './runtime-answers.ts';
 
 export interface Host {
   readonly id: string | null;
@@ -12,6 +13,8 @@ export interface Host {
   readonly userNames: ReadonlyMap<number, string>;
   /** The memory shortly before a time (ns since 1970). null: not known. */
   readonly memoryBefore: (timeNs: bigint) => Memory | null;
+  /** What Docker or Podman say of the container with this id. null: nothing, or they are not asked. */
+  readonly containerById: (id: string | null) => ContainerFacts | null;
   /** What our own OTEL_RESOURCE_ATTRIBUTES say about this host and its fleet: cluster, cloud, environment. For records that have none. */
   readonly tags: Readonly<Record<string, string>>;
 }

@@ -8,6 +8,7 @@ import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Victim } from '../wire/event.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
 import { harmlessText } from './claims.ts';
+import { type Container, containerOf, workloadIn } from './container.ts';
 import { type Declared, declaredBy } from './declared.ts';
 import {
   type ExecutableState,
@@ -19,7 +20,7 @@ import {
 import type { Host } from './host.ts';
 import { type Named, namedAncestors } from './names.ts';
 import { isContained, isUserManager, type Placement, placementOf } from './placement.ts';
-import { type ProcessContext, parseProcessContext } from './process-context.ts';
+import { type ContextValue, type ProcessContext, parseProcessContext } from './process-context.ts';
 import { type Role, roleOf } from './role.ts';
 
 export interface Identity extends Named {
@@ -44,6 +45,8 @@ export interface Identity extends Named {
   readonly loginUser: User | null;
   readonly cgroup: string | null;
   readonly placement: Placement;
+  /** null: it is in none, as far as the kernel knows. */
+  readonly container: Container | null;
   /** Nearest first. */
   readonly ancestors: readonly Named[];
 }
@@ -65,6 +68,10 @@ export interface VictimIdentity extends Identity {
   readonly context: ProcessContext;
   readonly declared: Declared;
   readonly serviceName: string;
+  /** null: none. */
+  readonly serviceNamespace: string | null;
+  /** Where the name of the service is from. */
+  readonly nameSource: IdentitySourceValue;
   /** Where the name of the service, or what the process declares instead of a name, is from. */
   readonly source: IdentitySourceValue;
 }
@@ -75,6 +82,8 @@ export interface Identities {
   readonly sender: Identity | null;
   /** null: the verdict names no process that made the kernel send the signal. */
   readonly trigger: Identity | null;
+  /** null: the verdict names no process that stopped the victim before. */
+  readonly stopper: Identity | null;
   /** null: there is no sender, or its program is not known for a role. */
   readonly role: Role | null;
 }
@@ -84,7 +93,9 @@ export function identify(death: Death, verdict: Verdict, host: Host, mode: Argum
   const victim = victimOf(death, host, mode);
   const sender = verdict.sender === null ? null : identityOf(verdict.sender, host, mode);
   const trigger = verdict.trigger === null ? null : identityOf(verdict.trigger.task, host, mode);
-  return { victim, sender, trigger, role: sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0) };
+  const stopper = verdict.stop?.sender == null ? null : identityOf(verdict.stop.sender, host, mode);
+  const role = sender === null ? null : roleOf(sender, victim, verdict.signal?.signo ?? 0);
+  return { victim, sender, trigger, stopper, role };
 }
 
 function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
@@ -92,6 +103,8 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
   const context = parseProcessContext(process.otel_context);
   const declared = declaredBy(process, context, isContained(identity.placement));
   const derived = serviceOf(identity);
+  const nameSource = declared.serviceName === null ? derived.source : (declared.source ?? derived.source);
+  const project = nameSource === 'compose' ? (identity.container?.project ?? null) : null;
   return {
     ...identity,
     parentPid: process.parent_pid,
@@ -102,11 +115,13 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
     context,
     declared,
     serviceName: declared.serviceName ?? derived.name,
+    serviceNamespace: textOf(declared.attributes[SERVICE_NAMESPACE]) ?? project,
+    nameSource,
     source: declared.source ?? derived.source,
   };
 }
 
-function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
+export function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Identity {
   const placement = placementOf(task);
   const userOf = (uid: number): User => ({ uid, name: userName(uid, task, placement, host) });
   const program = programOf(mode === 'off' ? { comm: task.comm, exe: task.exe } : task);
@@ -125,7 +140,8 @@ function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode): Iden
     loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
-    ancestors: namedAncestors(task.ancestors),
+    container: containerOf(task, placement, host.containerById(placement.containerId)),
+    ancestors: namedAncestors(task.ancestors, mode),
   };
 }
 
@@ -138,15 +154,29 @@ function userName(uid: number, of: Actor | Victim, placement: Placement, host: H
   return host.userNames.get(uid) ?? null;
 }
 
+function textOf(value: ContextValue | undefined): string | null {
+  return value === undefined ? null : String(value);
+}
+
 const SERVICE = '.service';
 
-/** The name of a process that declares none: from its systemd service, else its container, else its executable. */
-function serviceOf({ executableName, placement }: Identity): { name: string; source: IdentitySourceValue } {
-  const { unit, userUnit, containerName } = placement;
+/**
+ * The name of a process that declares none: from its systemd service, else its container, else its executable. The container of a pod is named
+ * anew for each pod, and so is a container that is only numbered.
+ */
+function serviceOf({ executableName, placement, container }: Identity): { name: string; source: IdentitySourceValue } {
+  const { unit, userUnit, containerName, podUid } = placement;
   if (unit?.endsWith(SERVICE) && !isUserManager(unit))
     return { name: unit.slice(0, -SERVICE.length), source: 'systemd_unit' };
   if (userUnit?.endsWith(SERVICE)) return { name: userUnit.slice(0, -SERVICE.length), source: 'user_unit' };
   if (containerName !== null) return { name: containerName, source: 'container' };
+  if (container?.service) return { name: container.service, source: 'compose' };
+  if (container?.name && podUid === null) return { name: container.name, source: 'container' };
+  if (container?.hostname && !container.isNumbered)
+    return {
+      name: podUid === null ? container.hostname : workloadIn(container.hostname),
+      source: 'container_hostname',
+    };
   return { name: `unknown_service:${executableName}`, source: 'executable' };
 }
 
@@ -155,10 +185,10 @@ function serviceOf({ executableName, placement }: Identity): { name: string; sou
  * may be a claim, so it never joins what the facts tell apart.
  */
 export function serviceKey(victim: VictimIdentity, origin: OriginKey): string {
-  const { declared, serviceName, placement, user, executable, executableName } = victim;
+  const { serviceName, serviceNamespace, placement, user, executable, executableName } = victim;
   const { podUid, containerId, containerName, unit } = placement;
   // The name of a scope contains a pid or a session. A restarted container of a pod has another id.
   const container = podUid ?? containerId ?? containerName;
   const facts = [origin, container, unit?.endsWith(SERVICE) ? unit : null, user.uid, executable ?? executableName];
-  return JSON.stringify([...facts, declared.attributes[SERVICE_NAMESPACE] ?? null, serviceName]);
+  return JSON.stringify([...facts, serviceNamespace, serviceName]);
 }

@@ -3,7 +3,7 @@
 // (core/shares.ts). Made of facts only, and of names that root chose: a user can make cgroups, user ids in a namespace, and claims, but
 // no origin. The unit counts by its path, not by the id of its cgroup: systemd makes a new cgroup for each start of a service.
 import type { OriginKey } from '../shares.ts';
-import type { Death } from '../wire/event.ts';
+import type { Actor, Origin } from '../wire/event.ts';
 import { namesByRoot } from './placement.ts';
 
 /** Directories that hold units and are none, as in bpf/origin.h. So are slices, but for those of a user or a pod. */
@@ -32,10 +32,11 @@ const GROUPINGS: ReadonlySet<string> = new Set([
   'slurm',
 ]);
 const UNIT_SLICE = /^user-\d|-pod/;
+type Person = Pick<Actor, 'uid' | 'real_uid' | 'cgroup' | 'cgroup_claimed'>;
 /** The loader does not know the origin. */
 const NO_UID = 0xffff_ffff;
 
-export function originOf({ origin, process }: Pick<Death, 'origin' | 'process'>): OriginKey {
+export function originOf({ origin, process }: { readonly origin: Origin; readonly process: Person }): OriginKey {
   const uid = origin.uid === NO_UID ? (process.real_uid ?? process.uid) : origin.uid;
   const byId = origin.cgroup === 0n ? '' : `#${origin.cgroup}`;
   return `${uid} ${placeOf(process.cgroup, process.cgroup_claimed) ?? byId}`;

@@ -155,12 +155,15 @@ function scriptAt(interpreter: Interpreter, args: readonly string[]): number | n
   return null;
 }
 
+/** A script that was passed in a descriptor, as by `bash <(…)`, has no name. */
+const DESCRIPTOR = /^\/(?:dev\/(?:fd\/\d+|stdin)|proc\/\w+\/fd\/\d+)$/;
+
 /** `value`: an option whose value follows; `before`: the script follows; `none`: there is no script. */
 function kindOf(word: string, interpreter: Interpreter): 'value' | 'before' | 'script' | 'none' | 'flag' {
   const { named, module, inline, values, verbs } = interpreter;
   if (verbs?.has(word)) return 'flag';
   if (word === '--' || named?.has(word) || module?.test(word)) return 'before';
-  if (word === '' || word === '-' || inline.test(word)) return 'none';
+  if (word === '' || word === '-' || inline.test(word) || DESCRIPTOR.test(word)) return 'none';
   if (values.test(word)) return 'value';
   return /^[-+]/.test(word) ? 'flag' : 'script';
 }

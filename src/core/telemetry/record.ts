@@ -9,17 +9,22 @@ import { contradicted } from '../identity/claims.ts';
 import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
 import type { Memory } from '../identity/memory.ts';
 import type { Role } from '../identity/role.ts';
+import type { Requester } from '../requests/join.ts';
+import type { SystemdReason } from '../requests/systemd.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
-import type { Cause, Verdict } from '../verdict/verdict.ts';
+import type { Cause, Stop, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
+import { requesterClause, selectionClause, systemdClause } from '../words/requester.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
+import { oomAttributes } from './oom.ts';
+import { loginAttributes, requesterAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
 import type { TraceContext } from './trace-context.ts';
@@ -46,13 +51,17 @@ export interface RecordInput {
   readonly recent: number;
   /** The machine's memory shortly before the signal of an out-of-memory daemon. null: another sender, or not known. */
   readonly memory: Memory | null;
+  /** null: no command is known that asked for it. */
+  readonly requester: Requester | null;
+  /** null: systemd did not send the signal. */
+  readonly systemd: SystemdReason | null;
 }
 
 /** Pure. The record shares `resource` with the input. */
 export function buildRecord(input: RecordInput): ReadableLogRecord {
   const { verdict, identities, trace, crash } = input;
   const severity = severityOf(verdict, identities.role);
-  const stop = roleClause(identities, input.memory);
+  const stop = stopClause(input);
   const meaning = verdict.exitCode === null ? null : exitMeaning(verdict.exitCode, exitedOf(identities.victim));
   return {
     eventName: semconv.EVENT_PROCESS_TERMINATION,
@@ -67,6 +76,17 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     instrumentationScope: SCOPE,
     ...(trace === null ? {} : { spanContext: trace }),
   };
+}
+
+/** What it means that this sender stopped it, and who asked for that. null: nothing more is known. */
+function stopClause({ identities, memory, requester, systemd }: RecordInput): string | null {
+  const clauses = [
+    roleClause(identities, memory),
+    selectionClause(identities.sender),
+    systemd === null || identities.role?.shutsDown ? null : systemdClause(systemd, identities.victim),
+    requester === null ? null : requesterClause(requester),
+  ].filter((clause) => clause !== null);
+  return clauses.length === 0 ? null : clauses.join(', ');
 }
 
 function exitedOf({ executableName, program, goBuildId }: VictimIdentity): Exited {
@@ -122,8 +142,12 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...signalAttributes(verdict),
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
+    ...loginAttributes(verdict.sender),
+    ...requesterAttributes(input.requester),
+    [semconv.SYSTEMD_REASON, input.systemd?.reasons],
     ...triggerAttributes(identities.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
+    ...stopAttributes(verdict.stop, identities.stopper),
     [semconv.SENDER_ROLE, identities.role?.role],
     ...memoryAttributes(input.memory),
     ...faultAttributes(verdict),
@@ -157,7 +181,7 @@ function signalAttributes(verdict: Verdict): Pair[] {
 
 function senderAttributes(sender: Identity | null): Pair[] {
   if (sender === null) return [];
-  const { placement, user, realUser, loginUser, ancestors } = sender;
+  const { placement, container, user, realUser, loginUser, ancestors } = sender;
   return [
     [semconv.SENDER_PID, sender.pid],
     [semconv.SENDER_NAME, sender.name],
@@ -175,6 +199,8 @@ function senderAttributes(sender: Identity | null): Pair[] {
     [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
     [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
     [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
+    [semconv.SENDER_CONTAINER_NAME, container?.name],
+    [semconv.SENDER_CONTAINER_HOSTNAME, container?.hostname],
     [semconv.SENDER_CONTAINER_ID, placement.containerId],
     [semconv.SENDER_K8S_POD_UID, placement.podUid],
     [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
@@ -191,6 +217,22 @@ function triggerAttributes(trigger: Identity | null): Pair[] {
     [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
     [semconv.TRIGGER_USER_ID, trigger.user.uid],
     [semconv.TRIGGER_USER_NAME, trigger.user.name],
+  ];
+}
+
+function stopAttributes(stop: Stop | null, sender: Identity | null): Pair[] {
+  if (stop === null) return [];
+  return [
+    [semconv.STOP_SIGNAL_NAME, signalName(stop.signo)],
+    [semconv.STOP_TIME, isoTime(stop.sinceNs)],
+    [semconv.STOP_DURATION, seconds(stop.lastedNs)],
+    [semconv.STOP_CONTINUED, stop.continued],
+    [semconv.STOP_SENDER_KIND, stop.senderKind],
+    [semconv.STOP_SENDER_PID, sender?.pid],
+    [semconv.STOP_SENDER_NAME, sender?.name],
+    [semconv.STOP_SENDER_COMMAND_LINE, sender?.arguments.shown?.join(' ').trim()],
+    [semconv.STOP_SENDER_USER_ID, sender?.user.uid],
+    [semconv.STOP_SENDER_USER_NAME, sender?.user.name],
   ];
 }
 
@@ -241,25 +283,5 @@ function historyAttributes(history: CrashHistory | null): Pair[] {
   return [
     [semconv.CRASH_COUNT, history.count],
     [semconv.CRASH_FIRST_SEEN, isoTime(history.firstNs)],
-  ];
-}
-
-function oomAttributes({ oomScope, oomGroup, oom }: Verdict): Pair[] {
-  if (oomScope === null) return [];
-  const scope: Pair[] = [
-    [semconv.OOM_SCOPE, oomScope],
-    [semconv.OOM_GROUP, oomGroup],
-  ];
-  if (oom === null) return scope;
-  const bytes = (value: bigint | null): number | null => (value === null ? null : Number(value));
-  return [
-    ...scope,
-    [semconv.OOM_CGROUP, oom.cgroup],
-    [semconv.OOM_LIMIT, bytes(oom.limit)],
-    [semconv.OOM_ANON_RSS, bytes(oom.anon_rss)],
-    [semconv.OOM_FILE_RSS, bytes(oom.file_rss)],
-    [semconv.OOM_SHMEM_RSS, bytes(oom.shmem_rss)],
-    [semconv.OOM_TOTAL_VM, bytes(oom.total_vm)],
-    [semconv.OOM_SCORE_ADJ, oom.score_adj],
   ];
 }

@@ -2,11 +2,14 @@
 // The victim of a termination as an OpenTelemetry resource: service, process, container, unit, host. Follows semantic conventions
 // 1.45.0 and docs/telemetry.md. core/identity/ derives the identities.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { Container } from '../identity/container.ts';
 import type { Host } from '../identity/host.ts';
 import type { VictimIdentity } from '../identity/identity.ts';
+import { type Image, PROJECT_LABEL, SERVICE_LABEL } from '../identity/runtime-answers.ts';
 import { isoTime } from '../time.ts';
 import { VERSION } from '../version.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
+import type { IdentitySourceValue } from './semconv.ts';
 import * as semconv from './semconv.ts';
 import { serviceInstanceId } from './uid.ts';
 
@@ -18,6 +21,7 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     ...Object.entries(host.tags),
     ...Object.entries(victim.declared.attributes),
     [semconv.SERVICE_NAME, victim.serviceName],
+    [semconv.SERVICE_NAMESPACE, victim.serviceNamespace],
     [semconv.IDENTITY_SOURCE, victim.source],
     [semconv.IDENTITY_CLAIMED, claimedNames(victim)],
     [semconv.PROCESS_PID, victim.pid],
@@ -39,7 +43,8 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     [semconv.PROCESS_LOGIN_USER_NAME, loginUser?.name],
     [semconv.PROCESS_LINUX_CGROUP, victim.cgroup],
     [semconv.CONTAINER_ID, placement.containerId],
-    [semconv.CONTAINER_NAME, placement.containerName],
+    ...containerFacts(victim.container),
+    ...containerClaims(victim.container),
     [semconv.K8S_POD_UID, placement.podUid],
     [semconv.SYSTEMD_UNIT, placement.unit],
     [semconv.SYSTEMD_USER_UNIT, placement.userUnit],
@@ -47,12 +52,43 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
   ]);
 }
 
-/** The attributes that are the process's word only. */
-function claimedNames({ declared, source }: VictimIdentity): readonly string[] | null {
+function containerFacts(container: Container | null): Pair[] {
+  return [
+    [semconv.CONTAINER_NAME, container?.name],
+    [semconv.CONTAINER_IMAGE_NAME, container?.image?.name],
+    [semconv.CONTAINER_IMAGE_TAGS, tagsOf(container?.image)],
+  ];
+}
+
+function tagsOf(image: Image | null | undefined): readonly string[] | null {
+  return image?.tags.length ? image.tags : null;
+}
+
+function containerClaims(container: Container | null): Pair[] {
+  return [
+    [semconv.CONTAINER_HOSTNAME, container?.hostname],
+    [`${semconv.CONTAINER_LABEL}.${PROJECT_LABEL}`, container?.project],
+    [`${semconv.CONTAINER_LABEL}.${SERVICE_LABEL}`, container?.service],
+  ];
+}
+
+/** The attributes that are only the word of the process, of root in its container, or of the image. */
+function claimedNames({ declared, container, nameSource, serviceNamespace }: VictimIdentity): readonly string[] | null {
   const names = new Set(Object.keys(declared.attributes));
-  if (declared.serviceName !== null || source === 'user_unit') names.add(semconv.SERVICE_NAME);
+  if (CLAIMED_SOURCES.has(nameSource)) names.add(semconv.SERVICE_NAME);
+  if (serviceNamespace !== null) names.add(semconv.SERVICE_NAMESPACE);
+  for (const [name, value] of containerFacts(container)) if (value) names.delete(name);
+  for (const [name, value] of containerClaims(container)) if (value) names.add(name);
   return names.size === 0 ? null : [...names];
 }
+
+const CLAIMED_SOURCES: ReadonlySet<IdentitySourceValue> = new Set([
+  'process_context',
+  'environment',
+  'user_unit',
+  'compose',
+  'container_hostname',
+]);
 
 /** A title is not arguments (core/naming/program.ts). */
 function argumentAttributes({ arguments: args, program }: VictimIdentity): Pair[] {
@@ -68,11 +104,11 @@ function argumentAttributes({ arguments: args, program }: VictimIdentity): Pair[
 
 /** The part of the resource that counters and summaries need: its service level, and the executable's name. */
 export function countedResource(victim: VictimIdentity, host: Host): Attributes {
-  const { declared, serviceName, placement, executableName } = victim;
+  const { declared, serviceName, serviceNamespace, placement, executableName } = victim;
   const { attributes } = declared;
   return attributesOf([
     [semconv.SERVICE_NAME, serviceName],
-    [semconv.SERVICE_NAMESPACE, attributes[semconv.SERVICE_NAMESPACE]],
+    [semconv.SERVICE_NAMESPACE, serviceNamespace],
     [semconv.SERVICE_VERSION, attributes[semconv.SERVICE_VERSION]],
     [semconv.DEPLOYMENT_ENVIRONMENT_NAME, attributes[semconv.DEPLOYMENT_ENVIRONMENT_NAME]],
     [semconv.SYSTEMD_UNIT, serviceUnit(placement.unit ?? undefined)],

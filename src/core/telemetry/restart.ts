@@ -3,6 +3,7 @@
 // a record gets one. The kernel reports that an executable of that name was started in that cgroup (bpf/restart.h); this file decides
 // whether it is the same program.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { ArgumentsMode } from '../identity/arguments.ts';
 import { namedAncestors } from '../identity/names.ts';
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 import { hrTime, isoTime, SECOND_NS, seconds } from '../time.ts';
@@ -66,10 +67,15 @@ export function isSameProgram(before: Program, now: Program): boolean {
 }
 
 /** The record has its own uid: a second record with the same uid is a duplicate. `whodunit.termination.uid` refers to the termination. */
-export function buildRestart(restart: Restart, termination: Reported, observedNs: bigint): ReadableLogRecord {
+export function buildRestart(
+  restart: Restart,
+  termination: Reported,
+  observedNs: bigint,
+  mode: ArgumentsMode,
+): ReadableLogRecord {
   const { process } = restart;
   const delayNs = restart.time_ns - restart.dead.time_ns;
-  const ancestors = namedAncestors(process.ancestors);
+  const ancestors = namedAncestors(process.ancestors, mode);
   const [starter] = ancestors;
   const attributes: Attributes = {
     [semconv.LOG_RECORD_UID]: uidOf(`${termination.uid}/restart`),

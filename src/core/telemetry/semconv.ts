@@ -55,6 +55,10 @@ export const PROCESS_USER_ID = 'process.user.id';
 export const PROCESS_LINUX_CGROUP = 'process.linux.cgroup';
 export const CONTAINER_ID = 'container.id';
 export const CONTAINER_NAME = 'container.name';
+export const CONTAINER_IMAGE_NAME = 'container.image.name';
+export const CONTAINER_IMAGE_TAGS = 'container.image.tags';
+/** A prefix: a dot and the rest of the key follow. */
+export const CONTAINER_LABEL = 'container.label';
 export const K8S_CLUSTER_NAME = 'k8s.cluster.name';
 export const K8S_POD_UID = 'k8s.pod.uid';
 export const HOST_ID = 'host.id';
@@ -93,6 +97,16 @@ export const TRIGGER_COMMAND_LINE = 'whodunit.trigger.command_line';
 export const TRIGGER_USER_ID = 'whodunit.trigger.user.id';
 export const TRIGGER_USER_NAME = 'whodunit.trigger.user.name';
 export const TRIGGER_TERMINATION_UID = 'whodunit.trigger.termination.uid';
+export const STOP_SIGNAL_NAME = 'whodunit.stop.signal.name';
+export const STOP_TIME = 'whodunit.stop.time';
+export const STOP_DURATION = 'whodunit.stop.duration';
+export const STOP_CONTINUED = 'whodunit.stop.continued';
+export const STOP_SENDER_KIND = 'whodunit.stop.sender.kind';
+export const STOP_SENDER_PID = 'whodunit.stop.sender.pid';
+export const STOP_SENDER_NAME = 'whodunit.stop.sender.name';
+export const STOP_SENDER_COMMAND_LINE = 'whodunit.stop.sender.command_line';
+export const STOP_SENDER_USER_ID = 'whodunit.stop.sender.user.id';
+export const STOP_SENDER_USER_NAME = 'whodunit.stop.sender.user.name';
 export const SENDER_PID = 'whodunit.sender.pid';
 export const SENDER_NAME = 'whodunit.sender.name';
 export const SENDER_TITLE = 'whodunit.sender.title';
@@ -106,13 +120,32 @@ export const SENDER_REAL_USER_ID = 'whodunit.sender.real_user.id';
 export const SENDER_REAL_USER_NAME = 'whodunit.sender.real_user.name';
 export const SENDER_LOGIN_USER_ID = 'whodunit.sender.login_user.id';
 export const SENDER_LOGIN_USER_NAME = 'whodunit.sender.login_user.name';
+export const SENDER_SUDO_USER = 'whodunit.sender.sudo_user';
+export const SENDER_CLIENT_ADDRESS = 'whodunit.sender.client.address';
 export const SENDER_FOREIGN_ROOT = 'whodunit.sender.foreign_root';
 export const SENDER_EXECUTABLE_STATE = 'whodunit.sender.executable.state';
+export const SENDER_CONTAINER_NAME = 'whodunit.sender.container.name';
+export const SENDER_CONTAINER_HOSTNAME = 'whodunit.sender.container.hostname';
 export const SENDER_CONTAINER_ID = 'whodunit.sender.container.id';
 export const SENDER_K8S_POD_UID = 'whodunit.sender.k8s.pod.uid';
 export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
 export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
+export const CONTAINER_HOSTNAME = 'whodunit.container.hostname';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
+export const REQUESTER_BASIS = 'whodunit.requester.basis';
+export const REQUESTER_PID = 'whodunit.requester.pid';
+export const REQUESTER_NAME = 'whodunit.requester.name';
+export const REQUESTER_COMMAND_LINE = 'whodunit.requester.command_line';
+export const REQUESTER_USER_ID = 'whodunit.requester.user.id';
+export const REQUESTER_USER_NAME = 'whodunit.requester.user.name';
+export const REQUESTER_LOGIN_USER_ID = 'whodunit.requester.login_user.id';
+export const REQUESTER_LOGIN_USER_NAME = 'whodunit.requester.login_user.name';
+export const REQUESTER_SUDO_USER = 'whodunit.requester.sudo_user';
+export const REQUESTER_CLIENT_ADDRESS = 'whodunit.requester.client.address';
+export const REQUESTER_CONTAINER_ID = 'whodunit.requester.container.id';
+export const REQUESTER_SYSTEMD_UNIT = 'whodunit.requester.systemd.unit';
+export const REQUESTER_ANCESTORS = 'whodunit.requester.ancestors';
+export const SYSTEMD_REASON = 'whodunit.systemd.reason';
 export const MACHINE_MEMORY_TOTAL = 'whodunit.machine.memory.total';
 export const MACHINE_MEMORY_AVAILABLE = 'whodunit.machine.memory.available';
 export const MACHINE_SWAP_TOTAL = 'whodunit.machine.swap.total';
@@ -216,6 +249,9 @@ export type SenderForeignRootValue = (typeof SENDER_FOREIGN_ROOT_VALUES)[number]
 export const SENDER_EXECUTABLE_STATE_VALUES = ['deleted', 'memfd'] as const;
 export type SenderExecutableStateValue = (typeof SENDER_EXECUTABLE_STATE_VALUES)[number];
 
+export const REQUESTER_BASIS_VALUES = ['target', 'ancestor', 'time'] as const;
+export type RequesterBasisValue = (typeof REQUESTER_BASIS_VALUES)[number];
+
 export const CRASH_REASON_VALUES = [
   'null_dereference',
   'null_call',
@@ -271,6 +307,8 @@ export const IDENTITY_SOURCE_VALUES = [
   'systemd_unit',
   'user_unit',
   'container',
+  'compose',
+  'container_hostname',
   'executable',
 ] as const;
 export type IdentitySourceValue = (typeof IDENTITY_SOURCE_VALUES)[number];
@@ -294,6 +332,7 @@ export const LIMIT_VALUES = [
   'open_minutes',
   'recent_services',
   'loops',
+  'requests',
   'restarts',
   'spans',
   'stdout_bytes',

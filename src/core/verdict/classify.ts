@@ -9,6 +9,7 @@ import * as frames from './frames.ts';
 import { oomEvidence, oomGroup } from './oom.ts';
 import { isGracefulStop, isVictim, requestOriginOf, wasHandled } from './origin.ts';
 import { decodeStatus, signalName } from './signals.ts';
+import { stopEvidence, stopOf } from './stop.ts';
 import { syscallName } from './syscalls.ts';
 import { triggerEvidence, triggerOf } from './trigger.ts';
 import type { OomScope, SenderKind, Verdict } from './verdict.ts';
@@ -46,6 +47,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     disposition: facts.raisedAgain ? 'handled' : 'default',
     ...senderOf(rule.sender ?? facts.origin, signal),
     trigger,
+    stop: stopOf(death, signo, signal),
     fault,
     refusedCall: cause === 'seccomp' ? callOf(fault) : null,
     oomScope: cause === 'oom_kill' ? oomScope(death, signal) : null,
@@ -58,6 +60,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
       ...(cause === 'oom_kill' ? oomEvidence(death, signal) : []),
       ...stackEvidence(signal),
       ...ignoredEvidence(facts.ignored),
+      ...stopEvidence(death),
       ...otherEvidence(death, signo, cause, signal === death.request ? null : requestOf(death)),
     ],
   };
@@ -82,6 +85,7 @@ function exited(death: Death, exitCode: number): Verdict {
     disposition: handled === null ? null : 'handled',
     ...senderOf(handled?.origin ?? null, signal),
     trigger,
+    stop: stopOf(death, 0, signal),
     fault: null,
     refusedCall: null,
     oomScope: null,
@@ -90,6 +94,7 @@ function exited(death: Death, exitCode: number): Verdict {
     thread: null,
     evidence: [
       `it exited with code ${exitCode}`,
+      ...stopEvidence(death),
       ...otherEvidence(death, 0, cause, request),
       ...triggerEvidence(trigger, signal),
     ],

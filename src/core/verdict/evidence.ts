@@ -45,17 +45,25 @@ function requestEvidence({ signal, origin }: Request, death: Death, signo: numbe
   const kernel = ` from the kernel${what === null ? '' : ` (${what})`}`;
   const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel, unknown: '' }[origin];
   const seconds = Number(death.time_ns - signal.time_ns) / 1e9;
-  return `${signalName(signal.signo)}${by} ${handlingOf(signal, signo === SIGKILL)}, ${seconds.toFixed(3)} s before the termination`;
+  return `${signalName(signal.signo)}${by} ${handlingOf(signal, death, signo)}, ${seconds.toFixed(3)} s before the termination`;
 }
 
 /**
  * Default action but no termination: it was blocked, or ignored for an init (sig_task_ignored in kernel/signal.c). Only SIGKILL terminates a
- * process that is stopped (SIGSTOP), so that another signal may have waited for that reason.
+ * process that is stopped (SIGSTOP), so that another signal waits, whatever its action.
  */
-function handlingOf({ action, result }: Signal, byKill: boolean): string {
-  if (action !== 'default') return `was ${action}`;
-  if (result === RESULT_IGNORED) return 'was ignored: the process is the init of a pid namespace and has no handler';
-  return byKill ? 'was blocked, or came while it was stopped' : 'was blocked';
+function handlingOf({ action, result, victim_stopped: stopped }: Signal, { stop }: Death, signo: number): string {
+  if (result === RESULT_IGNORED && action === 'default')
+    return 'was ignored: the process is the init of a pid namespace and has no handler';
+  const taken = action === 'default' ? 'was blocked' : `was ${action}`;
+  if (action === 'ignored') return taken;
+  if (stopped === true)
+    return stop === null || stop.continued_ns === null
+      ? 'came while it was stopped'
+      : `came while it was stopped, and ${taken} after it had been continued`;
+  return stopped === null && action === 'default' && signo === SIGKILL
+    ? `${taken}, or came while it was stopped`
+    : taken;
 }
 
 /** An ignored signal with the fatal number, if no other signal is known. */

@@ -23,11 +23,19 @@ function isTask({ pid, kthread }: Actor): boolean {
   return pid !== 0 && !kthread;
 }
 
+/** ` of the SSH session alice@pts/0`, as sshd says it in its title. Empty: another program, or no title. */
+export function sessionLabel({ exe, args }: Actor): string {
+  const session = SSHD.test(exe ?? '') ? SSH_TITLE.exec(args?.[0] ?? '')?.[1] : undefined;
+  return session === undefined ? '' : ` of the SSH session ${session}`;
+}
+const SSHD = /\/sshd(?:-session)?$/;
+const SSH_TITLE = /^sshd(?:-session)?: ([\w.\\-]{1,64}@[\w/]{1,16})\s*$/;
+
 /** A parent is in the evidence of its cause. */
 export function triggerEvidence(trigger: Trigger | null, signal: Signal | null): string[] {
   switch (trigger?.act) {
     case 'closed_terminal':
-      return [`${taskLabel(signal)} closed the terminal`];
+      return [`${taskLabel(signal)} closed the terminal${sessionLabel(trigger.task)}`];
     case 'session_ended':
       return [`${taskLabel(signal)}, the leader of the session, terminated`];
     case 'asked_for_memory':

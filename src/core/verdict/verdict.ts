@@ -13,6 +13,22 @@ export interface Trigger {
   readonly task: Actor;
 }
 
+/** The stop of the process by a signal. */
+export interface Stop {
+  readonly signo: number;
+  /** ns since 1970. */
+  readonly sinceNs: bigint;
+  /** Until its end or, if it was continued, until the signal that the verdict reports came. */
+  readonly lastedNs: bigint;
+  /** SIGCONT came after that signal; false: it was stopped at its end. */
+  readonly continued: boolean;
+  readonly senderKind: SenderKind;
+  /** Set only if `senderKind` is `process`. */
+  readonly sender: Actor | null;
+  /** What made the kernel send it, as a clause. null: another origin, or not known. */
+  readonly why: string | null;
+}
+
 export interface Verdict {
   readonly cause: Cause;
   /** `error.type`: the signal's name, `oom_kill`, or the exit code. null: no error. */
@@ -37,6 +53,8 @@ export interface Verdict {
   readonly sender: Actor | null;
   /** null: none, or not known. */
   readonly trigger: Trigger | null;
+  /** null: it was not stopped, or that explains nothing. */
+  readonly stop: Stop | null;
   /** Set only if the cause is `fault` or `seccomp` and the fault was recorded. */
   readonly fault: Fault | null;
   /** The system call that seccomp refused. null: another cause, or not known. */

@@ -2,18 +2,34 @@
 // The messages of the loader, as schemas from which the types are derived. docs/wire.md defines names and meanings; fields have the same
 // names here. wire.ts handles lines, versions and bytes; core/verdict/ interprets the facts.
 import * as z from 'zod/mini';
+import { crashSchema } from './crash.ts';
 import { flag, hex, i64, int, object, text, u64 } from './values.ts';
 
-const ancestor = object({ pid: int, comm: text });
+/** What follows `comm` is absent in lines of older loaders. null: its program is not known. */
+const ancestor = object({
+  pid: int,
+  comm: text,
+  start_boottime_ns: z.optional(u64),
+  exe: z.optional(z.nullable(text)),
+  args: z.optional(z.nullable(z.array(text))),
+  args_truncated: z.optional(flag),
+  /** Effective, when it executed its program. */
+  uid: z.optional(z.nullable(int)),
+  login_uid: z.optional(z.nullable(int)),
+});
 export type Ancestor = z.output<typeof ancestor>;
 
 /** Absent in lines of older loaders, like the next one. null: not known. */
 const uid = z._default(z.nullable(int), null);
+/** The login's, as the kernel's audit subsystem numbers them. Absent in lines of older loaders. */
+const session = z._default(z.nullable(int), null);
 const exeFlags = z._default(z.nullable(z.array(text)), null);
 /** Absent in lines of older loaders, too. */
 const standing = {
   cgroup_claimed: z._default(int, 0),
   user_namespace: z._default(flag, false),
+  /** Of its UTS namespace. null: the machine's. */
+  uts_hostname: z._default(z.nullable(text), null),
 };
 
 /**
@@ -37,6 +53,7 @@ const victim = object({
   gid: int,
   real_uid: uid,
   login_uid: uid,
+  session,
   exe: z.nullable(text),
   exe_flags: exeFlags,
   build_id: z.nullable(text),
@@ -61,6 +78,7 @@ const actor = object({
   uid: int,
   real_uid: uid,
   login_uid: uid,
+  session,
   exiting: flag,
   kthread: flag,
   /** Of an exiting thread: other threads of its process go on. Absent in lines of older loaders. */
@@ -69,6 +87,8 @@ const actor = object({
   exe_flags: exeFlags,
   args: z.nullable(z.array(text)),
   args_truncated: flag,
+  /** SUDO_USER and SSH_CONNECTION, as the process was given them: a claim. Absent in lines of older loaders. */
+  env: z._default(z.nullable(z.record(text, text)), null),
   cgroup: z.nullable(text),
   ...standing,
   ancestors: z.array(ancestor),
@@ -86,6 +106,8 @@ const signal = object({
   action: z.enum(['default', 'ignored', 'handled']),
   committed: flag,
   group: flag,
+  /** The victim was stopped, or began to stop (SIGSTOP): the signal waited. null: not known. Absent in lines of older loaders. */
+  victim_stopped: z._default(z.nullable(flag), null),
   target_tid: int,
   time_ns: u64,
   syscall: z.nullable(int),
@@ -95,6 +117,16 @@ const signal = object({
   kernel_stack: z.array(text),
 });
 export type Signal = z.output<typeof signal>;
+
+const stop = object({
+  /** null: the delivery of the signal was not seen. */
+  since_ns: z.nullable(u64),
+  /** null: it was still stopped at its end. */
+  continued_ns: z.nullable(u64),
+  signal,
+});
+/** The last stop of the process by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU. */
+export type Stop = z.output<typeof stop>;
 
 const fault = object({
   signo: int,
@@ -132,57 +164,6 @@ const threadContext = object({
 
 const repeatKey = object({ key: text, file: flag, claims: flag });
 
-const frame = object({
-  pc: hex,
-  function: z.nullable(text),
-  /** Of `pc` in the function; 0 where its beginning is not known. */
-  offset: int,
-  module: z.nullable(text),
-  /** `pc` as an address of the module's file. */
-  address: z.nullable(hex),
-  build_id: z.nullable(text),
-  found_by: text,
-  /** It may not exist. */
-  guess: flag,
-});
-/** A function of a stack that had not returned. */
-export type Frame = z.output<typeof frame>;
-
-const mapping = object({
-  start: hex,
-  end: hex,
-  access: text,
-  path: z.nullable(text),
-  offset: int,
-  file_bytes: int,
-  deleted: flag,
-  grows_down: flag,
-});
-/** A part of a process's address space. */
-export type Mapping = z.output<typeof mapping>;
-
-const crash = object({
-  state: z.enum(['unwound', 'repeated', 'no_slot', 'busy', 'lost', 'failed', 'timeout']),
-  sequence: u64,
-  tid: int,
-  signo: int,
-  instruction_pointer: z.nullable(hex),
-  stack_pointer: z.nullable(hex),
-  address: z.nullable(hex),
-  code: z.nullable(text),
-  message: z.nullable(text),
-  mapping: z.nullable(mapping),
-  next_mapping: z.nullable(mapping),
-  frames: z.array(frame),
-  end: text,
-  complete: flag,
-  handled_frames: z.array(frame),
-  handled_end: text,
-  problems: z.array(text),
-});
-/** What was copied of a crash, and found from that. */
-export type Crash = z.output<typeof crash>;
-
 export const deathSchema = object({
   type: z.literal('death'),
   seq: u64,
@@ -193,6 +174,8 @@ export const deathSchema = object({
   process: victim,
   signal: z.nullable(signal),
   request: z.nullable(signal),
+  /** Absent in lines of older loaders. */
+  stop: z._default(z.nullable(stop), null),
   fault: z.nullable(fault),
   handled_fault: z.nullable(fault),
   oom: z.nullable(oom),
@@ -207,7 +190,7 @@ export const deathSchema = object({
   /** Absent in lines of older loaders. */
   thread_context: z._default(z.nullable(threadContext), null),
   repeat: z._default(z.nullable(repeatKey), null),
-  crash: z._default(z.nullable(crash), null),
+  crash: z._default(z.nullable(crashSchema), null),
 });
 export type Death = z.output<typeof deathSchema>;
 
@@ -222,6 +205,36 @@ export const restartSchema = object({
 });
 /** A process executed the program of a process that had terminated in the same cgroup. */
 export type Restart = z.output<typeof restartSchema>;
+
+export const requestSchema = object({
+  type: z.literal('request'),
+  seq: u64,
+  time_ns: u64,
+  clock_offset_ns: i64,
+  origin,
+  /** The name in the list of tools: of the executed file, whatever `args` says. */
+  tool: text,
+  /** The path that execve(2) was given, if the tool is a script. null: `process.exe` is the tool. */
+  script: z.nullable(text),
+  /** Who owns `process.exe`. null: not known, or set-user-ID would not count there either, as in what users mount. */
+  file_owner: z.nullable(int),
+  process: actor,
+});
+/** A process executed a tool by which people ask others to act: systemctl, docker … */
+export type Request = z.output<typeof requestSchema>;
+
+export const requestEndSchema = object({
+  type: z.literal('request_end'),
+  seq: u64,
+  time_ns: u64,
+  clock_offset_ns: i64,
+  origin,
+  pid: int,
+  start_boottime_ns: u64,
+  status_raw: int,
+});
+/** The process of a request ended. */
+export type RequestEnd = z.output<typeof requestEndSchema>;
 
 export const repeatSchema = object({
   type: z.literal('repeat'),
@@ -268,6 +281,10 @@ export const statusSchema = object({
   lost: object({ ring_full: u64, memory_full: u64, missed: u64, undecodable: u64 }),
   /** Whose terminations `ring_full` counts: the origins that lost most. Absent in lines of older loaders. */
   lost_by_origin: z._default(z.array(object({ origin: originSchema, unit: text, deaths: u64 })), []),
+  /** Requests, and ends of them, that are not reported. Absent in lines of older loaders, like the next one. */
+  requests_refused: z._default(u64, 0n),
+  /** Programs that are unknown as ancestors, for lack of room. */
+  programs_unknown: z._default(u64, 0n),
   clock_offset_ns: i64,
   ring_bytes: int,
   ring_used_bytes: int,
@@ -281,4 +298,4 @@ export type LoaderStatus = z.output<typeof statusSchema>;
 export const errorSchema = object({ type: z.literal('error'), code: text, message: text });
 export type LoaderError = z.output<typeof errorSchema>;
 
-export type Message = Hello | Death | Restart | Repeat | RepeatIds | LoaderStatus | LoaderError;
+export type Message = Hello | Death | Restart | Request | RequestEnd | Repeat | RepeatIds | LoaderStatus | LoaderError;

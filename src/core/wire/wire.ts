@@ -13,6 +13,8 @@ import {
   type Repeat,
   repeatSchema,
   repeatsSchema,
+  requestEndSchema,
+  requestSchema,
   restartSchema,
   statusSchema,
 } from './event.ts';
@@ -35,6 +37,8 @@ const SCHEMAS = {
   hello: helloSchema,
   death: deathSchema,
   restart: restartSchema,
+  request: requestSchema,
+  request_end: requestEndSchema,
   repeat: repeatSchema,
   repeats: repeatsSchema,
   status: statusSchema,

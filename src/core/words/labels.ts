@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short texts for facts, used in attributes and in sentences.
+import { SHORT_ID_CHARS } from '../identity/container.ts';
 import type { ExecutableState, ForeignRoot } from '../identity/executable.ts';
-import type { Identities } from '../identity/identity.ts';
+import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { codeName } from '../verdict/signals.ts';
 
@@ -13,6 +14,14 @@ export function ancestorLabels(ancestors: readonly Named[]): string[] {
 /** `SEGV_MAPERR at 0xbeef`; `SI_KERNEL` if there is no address. */
 export function faultLabel(signo: number, code: number, address: string | null): string {
   return address === null ? codeName(signo, code) : `${codeName(signo, code)} at ${address}`;
+}
+
+/** `, in container web`: by its name, its host name, or the beginning of its id. Empty: in none. */
+export function containerLabel({ container, placement }: Pick<Identity, 'container' | 'placement'>): string {
+  if (container === null) return '';
+  const { name, hostname, isNumbered } = container;
+  if (name === null && hostname !== null && !isNumbered) return `, in a container with the host name ${hostname}`;
+  return `, in container ${name ?? placement.containerId?.slice(0, SHORT_ID_CHARS)}`;
 }
 
 /** What a reader must know before trusting a path: `the sender's executable lies in a root that chroot(2) set`. */

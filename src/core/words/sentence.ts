@@ -6,8 +6,9 @@ import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { notificationOf } from '../verdict/notification.ts';
 import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
+import { sessionLabel } from '../verdict/trigger.ts';
 import type { Verdict } from '../verdict/verdict.ts';
-import { faultLabel } from './labels.ts';
+import { containerLabel, faultLabel } from './labels.ts';
 import { signalClause } from './signal-meanings.ts';
 import { duration, size } from './units.ts';
 
@@ -33,9 +34,18 @@ export function sentence(
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
   const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
-  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}`;
+  const more = `${before === null ? '' : `; it ${before}`}${stop === null ? '' : `: ${stop}`}${stopped(verdict, identities)}`;
   const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
-  return `${victim.name} (pid ${victim.pid}${rootLabel(victim)}) ${what}${core}${end}`;
+  return `${victim.name} (pid ${victim.pid}${containerLabel(victim)}${rootLabel(victim)}) ${what}${core}${end}`;
+}
+
+/** `; it had been stopped for 20 s by SIGSTOP, sent by bash (pid 99, root)`. */
+function stopped({ stop, signal }: Verdict, { victim, stopper }: Identities): string {
+  if (stop === null) return '';
+  const sender = stopper === null ? '' : `, sent by ${senderLabel(stopper, victim)}`;
+  const by = { process: sender, self: ' of its own', kernel: stop.why === null ? '' : `: ${stop.why}`, unknown: '' };
+  const until = stop.continued && signal !== null ? `, when ${signalName(signal.signo)} came` : '';
+  return `; it had been stopped for ${duration(stop.lastedNs)} by ${signalName(stop.signo)}${by[stop.senderKind]}${until}`;
 }
 
 /** How it ended, as a clause: `was killed by SIGKILL, sent by bash (pid 99, root)`. */
@@ -52,22 +62,27 @@ interface Labels {
   readonly trigger: string | null;
 }
 
-function labelsOf({ sender, trigger }: Identities): Labels {
+function labelsOf({ victim, sender, trigger }: Identities): Labels {
   return {
-    sender: sender === null ? null : senderLabel(sender),
-    trigger: trigger === null ? null : senderLabel(trigger),
+    sender: sender === null ? null : senderLabel(sender, victim),
+    trigger: trigger === null ? null : senderLabel(trigger, victim),
   };
 }
 
 /** Ancestors of the sender in a sentence. `whodunit.sender.ancestors` has all. */
 const ANCESTORS_IN_SENTENCE = 3;
 
-/** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. */
-function senderLabel(sender: Identity): string {
+/** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. Its container is named if it is not the victim's. */
+function senderLabel(sender: Identity, victim: Identity): string {
   const { pid, name, user, ancestors } = sender;
+  const where = isSamePlace(sender, victim) ? '' : containerLabel(sender);
   const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
   const chain = nearest.join('') + (ancestors.length > ANCESTORS_IN_SENTENCE ? ' ← …' : '');
-  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`}${rootLabel(sender)}${commLabel(sender)})${chain}`;
+  return `${name} (pid ${pid}, ${user.name ?? `uid ${user.uid}`}${where}${rootLabel(sender)}${commLabel(sender)})${chain}`;
+}
+
+function isSamePlace({ placement: a }: Identity, { placement: b }: Identity): boolean {
+  return a.containerId === b.containerId && a.containerName === b.containerName;
 }
 
 /** Without an executable, the name is the comm, which a process may choose. */
@@ -155,7 +170,7 @@ function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
 function actLabel({ cause, trigger }: Verdict, name: string | null): string {
   switch (trigger?.act) {
     case 'closed_terminal':
-      return `its terminal was closed by ${name}`;
+      return `its terminal${sessionLabel(trigger.task)} was closed by ${name}`;
     case 'session_ended':
       return `the leader of its session, ${name}, terminated`;
     case 'thread_ended':

@@ -42,6 +42,7 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   for (const signal of ['logs', 'metrics', 'traces'] as const)
     findings.push(await exportFinding(signal, input[signal], status?.export[signal] ?? null, input.askLogs));
   findings.push(await healthFinding(input.health), ...queueFindings(status), ...stdoutFindings(status));
+  findings.push(...containerFindings(status));
   return findings;
 }
 
@@ -177,6 +178,15 @@ function stdoutFindings(status: ServiceStatus | null): Finding[] {
   ];
   const text = parts.filter((part) => part !== null).join(', ');
   return [{ what: 'stdout', level: skipped + waiting_bytes > 0 ? 'note' : 'ok', text }];
+}
+
+/** Returns a finding about the names of containers. Records are complete without them. */
+function containerFindings(status: ServiceStatus | null): Finding[] {
+  if (status === null || status.containers === null) return [];
+  const { path, connected, known, error } = status.containers;
+  if (error !== null) return [{ what: 'containers', level: 'note', text: error }];
+  const text = connected ? `${known} are named by ${path}` : `not yet connected to ${path}`;
+  return [{ what: 'containers', level: connected ? 'ok' : 'note', text }];
 }
 
 /** Returns findings about the service's queue and about rejected records. */

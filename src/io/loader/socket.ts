@@ -6,7 +6,17 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
 import { type LoaderSnapshot, lossInTheRing } from '../../core/status.ts';
-import type { Death, Hello, LoaderStatus, Message, Repeat, RepeatIds, Restart } from '../../core/wire/event.ts';
+import type {
+  Death,
+  Hello,
+  LoaderStatus,
+  Message,
+  Repeat,
+  RepeatIds,
+  Request,
+  RequestEnd,
+  Restart,
+} from '../../core/wire/event.ts';
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
@@ -24,6 +34,8 @@ class HelloTimeout extends Error {}
 export type LoaderMessage =
   | Death
   | Restart
+  | Request
+  | RequestEnd
   | Repeat
   | RepeatIds
   | Hello

@@ -80,8 +80,13 @@ export class Ledger {
 
   /** What is not over yet. */
   get open(): Open {
-    const values = this.#open.values;
-    return { ...values, open: [...this.#totals.open, ...values.open] };
+    const { open, ...values } = this.#open.values;
+    return { open: [...this.#totals.open, ...open], ...values };
+  }
+
+  /** Whether it must be written without items. */
+  lacks(open: Open): boolean {
+    return this.#open.lacks(open);
   }
 
   /** Why the file cannot be written; null: it can. */

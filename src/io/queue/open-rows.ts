@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is not over yet, and changes with the items: open minutes, loops, and keys that the kernel counts. Each value is a row of its own, so that a
+// What is not over yet, and changes with the items: open minutes, loops, keys that the kernel counts, and remembered requests. Each value is a row of its own, so that a
 // transaction writes only those that changed. A value never changes: what did is another object. ledger.ts makes the transactions.
 import { crc32 } from 'node:zlib';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
 import type { LoopFacts } from '../../core/filter/loop-facts.ts';
 import type { StoredRepeat } from '../../core/filter/repeats.ts';
+import type { StoredRequest } from '../../core/requests/requests.ts';
 import type { Statements } from './tables.ts';
 
 export interface Open {
@@ -14,9 +15,11 @@ export interface Open {
   readonly loops: readonly LoopFacts[];
   /** The keys whose terminations the kernel only counts, and how much of their totals is counted here. */
   readonly repeats: readonly StoredRepeat[];
+  /** The commands that may have asked for terminations to come. */
+  readonly requests: readonly StoredRequest[];
 }
 
-const KINDS = ['open', 'loops', 'repeats'] as const satisfies readonly (keyof Open)[];
+const KINDS = ['open', 'loops', 'repeats', 'requests'] as const satisfies readonly (keyof Open)[];
 
 /** The kind of a row without a value. */
 const DAMAGED = 'damaged';
@@ -53,7 +56,13 @@ export class OpenRows {
       open: of('open') as StoredAggregate[],
       loops: of('loops') as LoopFacts[],
       repeats: of('repeats') as StoredRepeat[],
+      requests: of('requests') as StoredRequest[],
     };
+  }
+
+  /** Whether a request is not on disk: it has no item, and must not be lost when it is acknowledged. */
+  lacks({ requests }: Open): boolean {
+    return requests.some((request) => !this.#rows.has(request));
   }
 
   /** Writes the values that are new, and deletes the rows of those that are gone. */
@@ -61,8 +70,9 @@ export class OpenRows {
     const added = KINDS.flatMap((kind) =>
       open[kind].flatMap((value) => (this.#rows.has(value) ? [] : [[value, insert(sql, kind, value)] as const])),
     );
-    const present = new Set<object>(KINDS.flatMap((kind): readonly object[] => open[kind]));
-    if (this.#rows.size + added.length === present.size) return { added, removed: [] };
+    const all = KINDS.flatMap((kind): readonly object[] => open[kind]);
+    if (this.#rows.size + added.length === all.length) return { added, removed: [] };
+    const present = new Set<object>(all);
     const removed = [...this.#rows.keys()].filter((value) => !present.has(value));
     for (const value of removed) sql.deleteOpen.run((this.#rows.get(value) as Row).id);
     return { added, removed };

@@ -109,7 +109,7 @@ export class Queue {
    * the same call may be made again. `open`: what is not over yet; null: as before. An object that is on disk is not written again.
    */
   put(items: readonly Item[], open: Open | null = null): void {
-    if (items.length === 0) return;
+    if (items.length === 0 && (open === null || !this.#ledger.lacks(open))) return;
     const rows: Row[] = [];
     let evicted: Evicted | null = null;
     const durable = items.some(({ record, kind }) => record !== null || kind === 'aggregated');
@@ -125,7 +125,7 @@ export class Queue {
         rows.push({ id: totals.lastId, endedMs, record, origin });
       }
       totals.lastCommit += items.length;
-      sql.insertCommit.run(totals.lastCommit, bytesOfUids(items));
+      if (items.length > 0) sql.insertCommit.run(totals.lastCommit, bytesOfUids(items));
       sql.pruneCommits.run(totals.lastCommit - UIDS_MAX);
       const { bytesMax } = this.#options;
       evicted = totals.bytes > bytesMax ? this.#eviction.run(totals, sql, bytesMax, this.#taken, rows) : null;
@@ -191,6 +191,11 @@ export class Queue {
     if (first !== undefined) return first.endedMs;
     if (this.pending === 0) return null;
     return this.#ledger.read((sql) => (sql.after.get(this.#taken) as Row | undefined)?.endedMs) ?? null;
+  }
+
+  /** The queued records after this id, oldest first, at most `limit`. Empty if there are none or the disk cannot be read. */
+  after(id: number, limit: number): readonly Row[] {
+    return this.#ledger.read((sql) => sql.firstAfter.all(id, limit) as unknown as Row[]) ?? [];
   }
 
   /** Newest first. Empty if there are none or the disk cannot be read. */

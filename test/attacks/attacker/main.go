@@ -23,6 +23,7 @@ var attacks = map[string]func(args []string) error{
 	"exits":        exits,
 	"flood":        flood,
 	"forge":        forge,
+	"forgeBuildId": forgeBuildID,
 	"hoard":        hoard,
 	"inMemory":     inMemory,
 	"killer":       killer,

@@ -13,7 +13,7 @@ import {
   STACKTRACE_CHARS_MAX,
   stacktraceOf,
 } from '../../../src/core/crash/stacktrace.ts';
-import type { Frame } from '../../../src/core/wire/event.ts';
+import type { Frame } from '../../../src/core/wire/crash.ts';
 import { visible } from '../../../src/core/words/visible.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { ABORT, aborted, crash, faulted, frame, frames, mapping } from '../../support/crashes.ts';

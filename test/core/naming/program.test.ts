@@ -19,6 +19,8 @@ describe('programs and their arguments', () => {
     ['bash', facts('bash', '/usr/bin/bash', '-bash')],
     ['bash', facts('bash', '/usr/bin/bash', 'bash', '-c', 'sleep 300; true')],
     ['sh', facts('sh', '/usr/bin/dash', 'sh', '-c', 'sleep 200; true')],
+    ['bash', facts('bash', '/usr/bin/bash', 'bash', '/dev/fd/63', 'x')],
+    ['bash', facts('bash', '/usr/bin/bash', 'bash', '/proc/self/fd/3')],
     ['dash', facts('dash', '/usr/bin/dash', 'dash')],
     ['my app', facts('my app', '/opt/x/my app', '/opt/x/my app')],
     ['nginx', facts('nginx', '/usr/sbin/nginx (deleted)', 'nginx: worker process')],

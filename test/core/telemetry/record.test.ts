@@ -80,6 +80,8 @@ describe('the record of a golden event', () => {
     expect(record.attributes).toEqual({
       ...common,
       ...bash,
+      'whodunit.sender.sudo_user': 'alice',
+      'whodunit.sender.client.address': '198.51.100.7',
       'whodunit.cause': 'killed',
       'error.type': 'SIGKILL',
       'whodunit.signal.number': 9,

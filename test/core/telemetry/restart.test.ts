@@ -59,7 +59,7 @@ describe('a restart', () => {
   it('has the new pid, the delay and what started it, with the resource and the trace of the termination', () => {
     const termination = remembering('report').take(restart(), given.bootId);
     if (termination === null) throw new Error('no termination');
-    const record = buildRestart(restart(), termination, 1n);
+    const record = buildRestart(restart(), termination, 1n, 'redacted');
     expect(record.eventName).toBe('whodunit.process.restart');
     expect(record.body).toBe('sleep was restarted by bash (pid 99) as pid 4300, 250 ms after pid 4242 terminated.');
     expect(record.attributes).toMatchObject({

@@ -34,6 +34,7 @@ const EXITED = {
   sender: null,
   fault: null,
   trigger: null,
+  stop: null,
   refusedCall: null,
   oomScope: null,
   oomGroup: null,

@@ -92,6 +92,14 @@ describe('golden lines', () => {
     expect(older).not.toContain('thread_context');
   });
 
+  it('reads the host names of victim and sender, and null if an older loader omits the key', () => {
+    const { process, signal } = message('death-sigkill-by-another.json') as Death;
+    expect([process.uts_hostname, signal?.sender.uts_hostname]).toEqual(['db-0', 'ops-1']);
+    const older = bytes('death-exit-3.json').toString().replace(',"uts_hostname":null', '');
+    expect(older).not.toContain('uts_hostname');
+    expect(one(older)).toMatchObject({ ok: true, message: { process: { uts_hostname: null } } });
+  });
+
   it('reads the origin, and one for all in lines of older loaders', () => {
     const line = bytes('death-exit-3.json').toString();
     expect(one(line)).toMatchObject({ message: { origin: { cgroup: 2113n, uid: 1000 } } });
@@ -124,6 +132,41 @@ describe('golden lines', () => {
       time_ns: 12_345_678_000_000n,
     });
     expect(signal?.sender).toMatchObject({ pid: 99, comm: 'bash', exe: '/usr/bin/bash', args: ['bash', '-l'] });
+  });
+
+  it('reads the programs of ancestors, the session and the environment of a sender, and lines of older loaders without them', () => {
+    const line = bytes('death-sigkill-by-another.json').toString();
+    expect(one(line)).toMatchObject({
+      message: {
+        process: {
+          session: 3,
+          ancestors: [{ comm: 'bash', exe: '/usr/bin/bash', args: ['bash', '-l'], uid: 1000 }, {}, {}],
+        },
+        signal: { sender: { session: 3, env: { SUDO_USER: 'alice' } } },
+      },
+    });
+    const older = line.replace(/,"session":3/g, '').replace(/"env":\{"SSH[^}]*\},/, '');
+    expect(one(older)).toMatchObject({
+      ok: true,
+      message: { process: { session: null }, signal: { sender: { session: null, env: null } } },
+    });
+  });
+
+  it('reads a request and its end', () => {
+    expect(message('request-systemctl-stop.json')).toMatchObject({
+      tool: 'systemctl',
+      script: null,
+      file_owner: 0,
+      process: {
+        pid: 4300,
+        args: ['systemctl', 'stop', 'web'],
+        login_uid: 1000,
+        session: 3,
+        env: { SUDO_USER: 'alice' },
+      },
+    });
+    expect(message('request-by-a-script.json')).toMatchObject({ script: '/usr/bin/supervisorctl', file_owner: null });
+    expect(message('request_end.json')).toMatchObject({ pid: 4300, status_raw: 256 });
   });
 
   it('reads the sizes of the out-of-memory killer', () => {

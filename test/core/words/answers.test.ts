@@ -2,11 +2,13 @@
 // The reports that docs/answers.md shows are those that the service makes.
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import type { Death } from '../../../src/core/wire/event.ts';
+import { Requests } from '../../../src/core/requests/requests.ts';
+import type { Death, Request } from '../../../src/core/wire/event.ts';
 import { type LoopWords, loopSentence } from '../../../src/core/words/loop.ts';
 import { recordOf } from '../../support/circumstances.ts';
-import { actor, exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../../support/deadly.ts';
+import { actor, END, exitedWith, kernelSignal, killedBy, oom, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
+import { request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
 const page = readFileSync(new URL('../../../docs/answers.md', import.meta.url), 'utf8');
 const shown = [...page.matchAll(/^> (.*)$/gm)].map(([, text]) => text);
@@ -17,14 +19,81 @@ const GUNICORN = {
   args: ['/usr/bin/python3', '/usr/bin/gunicorn', 'app:app'],
 };
 const by = (changes: Parameters<typeof actor>[0]) => actor({ ancestors: [], ...changes });
+/** A stop that began two seconds before the end. */
+const STOP = {
+  since_ns: END - 2_000_000_000n,
+  continued_ns: null,
+  signal: signal(19, { sender: by({ pid: 77, comm: 'sh', exe: '/usr/bin/dash', args: ['sh'] }) }),
+};
+const POSTGRES = { exe: '/usr/lib/postgresql/15/bin/postgres', comm: 'postgres', args: ['postgres'] };
+const WATCHED = victim({
+  exe: '/usr/sbin/web',
+  args: ['web'],
+  cgroup: '/system.slice/web.service',
+  env: { WATCHDOG_USEC: '1' },
+});
+const DEPLOY: Request['process']['ancestors'] = [
+  { pid: 81, comm: 'deploy.sh', start_boottime_ns: 2n },
+  { pid: 80, comm: 'cron', start_boottime_ns: 1n },
+];
+const knownOf = (...asked: readonly Request[]) => {
+  const requests = new Requests();
+  for (const one of asked) requests.add(one, 'boot', 'redacted');
+  return requests.of('boot');
+};
 const MEMORY = { total: 8 * 2 ** 30, available: 400 * 2 ** 20, swapTotal: 2 ** 30, swapFree: 4096 };
 
-it.each<[string, Death]>([
+const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
+const NAMED = ID.replaceAll('a', 'b');
+const WEB = { name: 'shop-web-1', image: null, project: 'shop', service: 'web' };
+const containerById = (id: string | null) => (id === NAMED ? WEB : null);
+const inContainer = (id: string, uts_hostname: string) => ({
+  exe: '/bin/busybox',
+  args: ['sh', '-c', 'exit 3'],
+  cgroup: `/docker/${id}`,
+  uts_hostname,
+});
+
+it.each<[string, Death, ...Request[]]>([
+  ['a service stopped with sudo', stopped(), request('systemctl stop web', { by: { ancestors: SUDO } })],
+  ['a service stopped over D-Bus', stopped()],
+  [
+    'a service that does not stop',
+    stopped(9, {
+      request: signal(15, { action: 'ignored', committed: false, sender: SYSTEMD, time_ns: SENT - 90_000_000_000n }),
+    }),
+  ],
+  ['a service that its watchdog aborts', stopped(6, { process: WATCHED })],
+  ['a container stopped by a script', stoppedContainer(), request('docker stop web', { by: { ancestors: DEPLOY } })],
   [
     'a worker of gunicorn',
     exitedWith(1, {
       process: victim({ ...GUNICORN, parent_pid: 99 }),
       request: signal(6, { action: 'handled', sender: by(GUNICORN) }),
+    }),
+  ],
+  [
+    'a server process of PostgreSQL',
+    exitedWith(2, {
+      process: victim({ ...POSTGRES, parent_pid: 99 }),
+      request: signal(3, { action: 'handled', sender: by(POSTGRES) }),
+    }),
+  ],
+  ['a process that was stopped', killedBy(9, { signal: signal(9, { sender: by({}) }), stop: STOP })],
+  [
+    'a virtual machine of Erlang that was stopped',
+    killedBy(9, {
+      process: victim({ exe: '/usr/lib/erlang/erts-13.1.5/bin/beam.smp', args: null }),
+      signal: signal(9, { sender: by({ exe: '/usr/lib/erlang/erts-13.1.5/bin/heart', args: ['heart'] }) }),
+      stop: STOP,
+    }),
+  ],
+  [
+    'a job of a lost connection',
+    killedBy(1, {
+      signal: kernelSignal(1, ['tty_signal_session_leader', 'tty_release'], {
+        sender: by({ uid: 0, comm: 'sshd', exe: '/usr/sbin/sshd', args: ['sshd: alice@pts/0'] }),
+      }),
     }),
   ],
   [
@@ -43,6 +112,23 @@ it.each<[string, Death]>([
     killedBy(2, { process: victim({ vpid: 1, exe: '/usr/lib/systemd/systemd-shutdown', args: null }) }),
   ],
   [
+    'a container that Docker names',
+    killedBy(9, {
+      process: victim({ ...inContainer(NAMED, 'web'), exe: '/usr/sbin/nginx', args: ['nginx'] }),
+      signal: signal(9, {
+        sender: by({
+          exe: '/usr/sbin/runc',
+          comm: 'runc',
+          args: null,
+          uid: 0,
+          ancestors: [{ pid: 98, comm: 'containerd-shim' }],
+        }),
+      }),
+    }),
+  ],
+  ['a container with a host name', exitedWith(3, { process: victim(inContainer(ID, 'web-7d4b9c6f5-x2x8k')) })],
+  ['a container without', exitedWith(3, { process: victim(inContainer(ID, ID.slice(0, 12))) })],
+  [
     'a panic in Go',
     exitedWith(2, { process: victim({ exe: '/srv/server', args: ['/srv/server'], go_build_id: 'a/b/c/d' }) }),
   ],
@@ -56,8 +142,9 @@ it.each<[string, Death]>([
       oom: oom({ cgroup: '/machine/web' }),
     }),
   ],
-])('%s', (_, death) => {
-  expect(shown).toContain(recordOf(death, { host: { ...host, memoryBefore: () => MEMORY } }).body);
+])('%s', (_, death, ...asked) => {
+  const shownBy = { requests: knownOf(...asked), host: { ...host, containerById, memoryBefore: () => MEMORY } };
+  expect(shown).toContain(recordOf(death, shownBy).body);
 });
 
 const LOOP = {
@@ -79,4 +166,4 @@ it.each<[string, LoopWords]>([
   expect(shown).toContain(loopSentence(loop));
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(8));
+it('the page has no other report', () => expect(shown).toHaveLength(20));

@@ -152,7 +152,7 @@ it.each<[string, Partial<Death>, string]>([
 it('a fault without siginfo has no label', () => {
   const verdict = { ...classify(killedBy(11, { fault: fault(11, 1) })), fault: null, signal: null };
   const identities = {
-    victim: { name: 'sleep', pid: 4242, foreignRoot: null },
+    victim: { name: 'sleep', pid: 4242, container: null, foreignRoot: null },
     sender: null,
     trigger: null,
   } as Identities;

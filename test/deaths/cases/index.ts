@@ -7,6 +7,7 @@ import { handledCases } from './handled.ts';
 import { kernelCases } from './kernel.ts';
 import { senderCases } from './sender.ts';
 import { statusCases } from './status.ts';
+import { stoppedCases } from './stopped.ts';
 import { worldCases } from './world.ts';
 
 export const cases: readonly Case[] = [
@@ -14,6 +15,7 @@ export const cases: readonly Case[] = [
   ...senderCases,
   ...kernelCases,
   ...handledCases,
+  ...stoppedCases,
   ...gracefulCases,
   ...gracefulWorldCases,
   ...worldCases,

@@ -56,11 +56,6 @@ export const senderCases: readonly Case[] = [
     deaths: [killed('SIGKILL')],
   },
   {
-    name: 'a process is stopped by one process and then killed by another',
-    id: 'stopped',
-    deaths: [killed('SIGKILL')],
-  },
-  {
     name: 'two processes send SIGTERM while it is blocked: the first sender is reported',
     id: 'first-of-two-senders',
     deaths: [killed('SIGTERM')],

@@ -150,7 +150,7 @@ const programCases: readonly Case[] = [
   {
     name: 'pkill sends SIGKILL',
     id: 'pkill',
-    deaths: [{ ...killed('SIGKILL'), body: /sent by pkill \(pid/ }],
+    deaths: [{ ...killed('SIGKILL'), body: /sent by pkill \(pid.*: selected by `pkill -KILL -P \d+ -x mortal`/ }],
   },
   {
     name: 'kill(1) under sudo sends SIGTERM as another user',
@@ -192,11 +192,55 @@ const outOfMemoryIn = (cgroup: RegExp): Expectation => ({
 /** The name of the unit names the service. */
 const service = { 'service.name': 'victim', 'whodunit.systemd.unit': 'victim.service' };
 
+/** A command asked for it. */
+const asked = (of: Expectation, basis: string, command: RegExp, reason?: readonly string[]): Expectation => ({
+  ...of,
+  attributes: {
+    ...of.attributes,
+    'whodunit.requester.basis': basis,
+    'whodunit.requester.command_line': command,
+    ...(reason === undefined ? {} : { 'whodunit.systemd.reason': reason }),
+  },
+});
+
 const systemdCases: readonly Case[] = [
   {
     name: 'systemctl stop',
     id: 'systemd-stop',
-    deaths: [{ ...killed('SIGTERM'), resource: service, body: /sent by systemd/ }],
+    deaths: [
+      {
+        ...asked(killed('SIGTERM'), 'target', /^systemctl stop victim\.service$/, ['stop']),
+        resource: service,
+        body: /sent by systemd .*: asked for by `systemctl stop victim\.service` \(root\)/,
+      },
+    ],
+  },
+  {
+    name: 'systemctl stop by a user through sudo',
+    id: 'systemd-stop-through-sudo',
+    deaths: [
+      {
+        ...asked(killed('SIGTERM'), 'target', /^systemctl stop victim\.service$/, ['stop']),
+        resource: service,
+        body: /: asked for by `systemctl stop victim\.service` \(nobody\) ← nsenter ← sudo ← /,
+      },
+    ],
+  },
+  {
+    name: 'systemd ends a service after RuntimeMaxSec, while another user is denied to stop it',
+    id: 'systemd-timeout-beside-denied',
+    deaths: [
+      {
+        ...killed('SIGTERM'),
+        attributes: {
+          ...killed('SIGTERM').attributes,
+          'whodunit.requester.basis': null,
+          'whodunit.systemd.reason': ['stop', 'start_timeout'],
+        },
+        resource: service,
+        body: /: its unit was stopped, or its unit ran out of time to start or to run/,
+      },
+    ],
   },
   {
     name: 'systemctl stop, and the service handles SIGTERM and exits with code 3',
@@ -206,9 +250,25 @@ const systemdCases: readonly Case[] = [
   {
     name: 'systemctl stop, and the service ignores SIGTERM until TimeoutStopSec expires',
     id: 'systemd-stop-ignored',
-    deaths: [{ ...killedAfterSigterm(/SIGTERM from systemd \(pid \d+\) was ignored/), resource: service }],
+    deaths: [
+      {
+        ...killedAfterSigterm(/SIGTERM from systemd \(pid \d+\) was ignored/),
+        resource: service,
+        body: /: it had not stopped 1\.\d+ s after systemd asked it to \(TimeoutStopSec\), asked for by `systemctl stop/,
+      },
+    ],
   },
-  { name: 'systemctl kill', id: 'systemd-kill', deaths: [{ ...killed('SIGKILL'), resource: service }] },
+  {
+    name: 'systemctl kill',
+    id: 'systemd-kill',
+    deaths: [
+      {
+        ...asked(killed('SIGKILL'), 'target', /^systemctl kill --signal=KILL victim\.service$/, ['kill']),
+        resource: service,
+        body: /: asked for by `systemctl kill --signal=KILL victim\.service`/,
+      },
+    ],
+  },
   {
     name: 'a service hits its MemoryMax',
     id: 'systemd-out-of-memory',
@@ -217,7 +277,7 @@ const systemdCases: readonly Case[] = [
   {
     name: "systemd's watchdog aborts a service that does not report",
     id: 'systemd-watchdog',
-    deaths: [{ ...killed('SIGABRT'), resource: service }],
+    deaths: [{ ...killed('SIGABRT'), resource: service, body: /: systemd got no keep-alive in time \(WatchdogSec\)/ }],
   },
 ];
 
@@ -246,6 +306,16 @@ const containerCases: readonly Case[] = [
         ...killed('SIGKILL'),
         attributes: { 'whodunit.sender.container.id': null },
         body: /sent by runc \(pid \d+, root\) ← containerd-shim/,
+      },
+    ],
+  },
+  {
+    name: 'docker stop by a script, with the name of the container',
+    id: 'docker-stop-by-script',
+    deaths: [
+      {
+        ...asked(exitAfterSignal(3, 'SIGTERM', 15), 'time', /^\S+docker --host unix:\S+ stop whodunit-deaths$/),
+        body: /: probably asked for by `docker --host unix:\S+ stop whodunit-deaths` \(root\) ← deploy\.sh ← /,
       },
     ],
   },

@@ -16,7 +16,7 @@ type deathCase struct {
 // nobody is a user id that owns nothing on any machine.
 const nobody = 65534
 
-var cases = slices.Concat(statusCases, senderCases, kernelCases, handledCases, gracefulCases, worldCases)
+var cases = slices.Concat(statusCases, senderCases, kernelCases, handledCases, stoppedCases, gracefulCases, worldCases)
 
 func byItself(args ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {

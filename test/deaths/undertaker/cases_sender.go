@@ -33,7 +33,6 @@ var senderCases = []deathCase{
 	{"many-threads-sigterm", killed("kill", unix.SIGTERM, "wait-with-threads", "64")},
 	{"exec-then-killed", execThenKilled},
 	{"leader-gone", killed("kill", unix.SIGKILL, "leader-gone")},
-	{"stopped", stoppedThenKilled},
 	{"first-of-two-senders", firstOfTwoSenders},
 	{"blocked-and-sender-gone", blockedAndSenderGone(unix.SIGTERM)},
 	{"blocked-and-dumping", blockedAndSenderGone(unix.SIGQUIT)},
@@ -146,25 +145,6 @@ func processGroup(u *undertaker) error {
 		return err
 	}
 	return u.reap(second, &k.actor)
-}
-
-// stoppedThenKilled has two killers: one stops the victim, the other kills it.
-func stoppedThenKilled(u *undertaker) error {
-	v, stopper, err := u.victimAndKiller("wait")
-	if err != nil {
-		return err
-	}
-	k, err := u.startKiller(0)
-	if err != nil {
-		return err
-	}
-	if err := stopper.order("kill", v.PID, int(unix.SIGSTOP)); err != nil {
-		return err
-	}
-	if _, err := syscall.Wait4(v.PID, nil, syscall.WUNTRACED, nil); err != nil {
-		return err
-	}
-	return u.killedBy(v, k, "kill", v.PID, int(unix.SIGKILL))
 }
 
 // allowCore allows core files, in the work directory. Whether one is written depends on the machine: the status of wait4 shows it.

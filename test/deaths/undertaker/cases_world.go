@@ -63,6 +63,8 @@ var worldCases = []deathCase{
 	{"systemd-stop-ignored", serviceEnds([]string{"systemctl", "stop"}, []string{"TimeoutStopSec=1"}, "ignore-term")},
 	{"systemd-kill", serviceEnds([]string{"systemctl", "kill", "--signal=KILL"}, nil, "wait")},
 	{"systemd-watchdog", serviceEnds(nil, []string{"WatchdogSec=1"}, "wait")},
+	{"systemd-stop-through-sudo", stoppedThroughSudo},
+	{"systemd-timeout-beside-denied", timeoutBesideDenied},
 	{"systemd-out-of-memory", serviceOutOfMemory},
 	{"systemd-stop-handled", serviceEnds([]string{"systemctl", "stop"}, nil, "exit-on", "SIGTERM", "3")},
 
@@ -72,6 +74,7 @@ var worldCases = []deathCase{
 	{"container-init-exits", inContainer(containerInitExits, nil, thenDo("exit 3")...)},
 	{"container-killed-inside", inContainer(killedInside, nil, "/mortal", "wait")},
 	{"docker-kill", inContainer(endedByDocker(unix.SIGKILL, "kill"), nil, "/mortal", "wait")},
+	{"docker-stop-by-script", inContainer(stoppedByScript, []string{"--name", dockerImage}, "/mortal", "exit-on", "SIGTERM", "3")},
 	{"docker-stop-handled", inContainer(endedByDocker(unix.SIGTERM, "stop"), nil, "/mortal", "exit-on", "SIGTERM", "3")},
 	{"docker-stop-raised-again", inContainer(endedByDocker(unix.SIGTERM, "stop"), nil, "/mortal", "wait-caught")},
 	{"docker-stop-init", inContainer(initForwards, []string{"--init"}, "/mortal", "wait")},

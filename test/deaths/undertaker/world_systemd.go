@@ -216,15 +216,7 @@ func (s *systemd) inside(path string) string { return fmt.Sprintf("/proc/%d/root
 // serviceEnds starts a service that systemd terminates: on the command, or by itself without a command.
 func serviceEnds(by []string, properties []string, way ...string) func(u *undertaker) error {
 	return func(u *undertaker) error {
-		s, err := u.startSystemd()
-		if err != nil {
-			return err
-		}
-		v, err := s.service(properties, append([]string{u.mortal}, way...)...)
-		if err != nil {
-			return err
-		}
-		who, err := readActor(s.PID)
+		s, v, who, err := u.startService(properties, way...)
 		if err != nil {
 			return err
 		}

@@ -143,6 +143,21 @@ describe('the doctor', () => {
     service.close();
   });
 
+  it.each([
+    [{ path: '/d', connected: true, known: 3, error: null }, ['ok', '3 are named by /d']],
+    [{ path: '/d', connected: false, known: 0, error: null }, ['note', 'not yet connected to /d']],
+    [{ path: '/d', connected: false, known: 0, error: 'nothing listens' }, ['note', 'nothing listens']],
+    [null, undefined],
+  ])('reports who names containers: %j', async (containers, finding) => {
+    const idle = { target: null, last_success: null, last_error: null };
+    const status = { queue: null, containers, export: { logs: idle, metrics: idle, traces: idle } };
+    const service = createServer((_request, response) => void response.end(JSON.stringify(status)));
+    await once(service.listen(0, '127.0.0.1'), 'listening');
+    const found = await levels({ health: { host: '127.0.0.1', port: (service.address() as AddressInfo).port } });
+    expect(found.containers).toEqual(finding);
+    service.close();
+  });
+
   it('renders a table', () => {
     const table = renderFindings([
       { what: 'node', level: 'ok', text: 'v24' },

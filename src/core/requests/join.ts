@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the request behind a termination: the command by which someone asked the sender of the signal to act. It is named only with its
+// basis, and what a command line says counts only for those whom the carrier obeys (docs/decisions/0093). Time is an argument.
+import type { ArgumentsMode } from '../identity/arguments.ts';
+import type { Host } from '../identity/host.ts';
+import { type Identities, type Identity, identityOf, type User } from '../identity/identity.ts';
+import type { RequesterBasisValue } from '../telemetry/semconv.ts';
+import { SECOND_NS } from '../time.ts';
+import type { Verdict } from '../verdict/verdict.ts';
+import type { Actor, Death, Signal } from '../wire/event.ts';
+import type { Ask } from './ask.ts';
+import { carrierOf, isGenuine, mayAsk } from './carrier.ts';
+import { personOf } from './person.ts';
+import { type Known, keyOf } from './requests.ts';
+import { type Match, matchOf } from './target.ts';
+import type { Carrier } from './tools.ts';
+
+/** How long after the end of a tool that does not wait its carrier may act: for what it named, and for anything. */
+const LATER_NAMED_NS = 120n * SECOND_NS;
+const LATER_NS = 10n * SECOND_NS;
+/** How long services may take to stop when the machine is turned off. */
+const SHUTDOWN_NS = 120n * SECOND_NS;
+
+export interface Requester {
+  readonly identity: Identity;
+  /** Who executed it: the user who logged in, or the one behind sudo. */
+  readonly person: User;
+  readonly basis: RequesterBasisValue;
+  readonly act: Ask['act'];
+  readonly request: Known['request'];
+}
+
+export interface Circumstances {
+  /** In the order in which they were executed. */
+  readonly known: readonly Known[];
+  readonly host: Host;
+  readonly mode: ArgumentsMode;
+}
+
+interface Candidate {
+  readonly known: Known;
+  readonly identity: Identity;
+  readonly match: Match;
+  /** The carrier obeys its user. */
+  readonly isObeyed: boolean;
+  /** It asked: it ended with success, or runs and is obeyed. */
+  readonly isConfirmed: boolean;
+}
+
+/** null: none, or not known. A tool that still runs has asked if its user is obeyed. */
+export function requesterOf(
+  death: Death,
+  verdict: Verdict,
+  identities: Identities,
+  circumstances: Circumstances,
+): Requester | null {
+  const { host } = circumstances;
+  const parent = verdict.sender === null ? null : ancestorOf(verdict.sender, circumstances.known);
+  if (parent !== null) return found(parent, identityIn(parent, circumstances), 'ancestor', host);
+  const candidates = candidatesFor(death, verdict, identities, circumstances);
+  const certain = certainOf(candidates);
+  if (certain !== null) return found(certain.known, certain.identity, 'target', host);
+  const [only, ...more] = candidates.filter(({ isConfirmed }) => isConfirmed);
+  return only === undefined || more.length > 0 ? null : found(only.known, only.identity, 'time', host);
+}
+
+/** Whether the end of a tool that still runs decides who asked. */
+export function awaitsEnd(
+  death: Death,
+  verdict: Verdict,
+  identities: Identities,
+  circumstances: Circumstances,
+): boolean {
+  if (verdict.sender !== null && ancestorOf(verdict.sender, circumstances.known) !== null) return false;
+  const candidates = candidatesFor(death, verdict, identities, circumstances);
+  return certainOf(candidates) === null && candidates.some(({ known }) => known.end === null);
+}
+
+/** What may have asked for it: a request of its sender, that was open, and names nothing else. */
+function candidatesFor(
+  death: Death,
+  verdict: Verdict,
+  { sender, victim, role }: Identities,
+  circumstances: Circumstances,
+): readonly Candidate[] {
+  const { known, host } = circumstances;
+  if (sender === null || verdict.signal === null || known.length === 0) return [];
+  const atNs = firstSignal(verdict.signal, death.request).time_ns;
+  const carrier = carrierOf(sender, role, victim);
+  if (carrier === null) return [];
+  const claimed = { ...victim, cgroupClaimed: death.process.cgroup_claimed };
+  const candidates = known.flatMap((one) => {
+    if (one.ask.act === 'start' || !one.ask.carriers.includes(carrier)) return [];
+    const match = matchOf(one.ask, claimed, host.userNames);
+    if (match === 'other' || !wasOpen(one, match, atNs) || startedSince(one, death)) return [];
+    const candidate = candidateOf(one, match, sender, carrier, circumstances);
+    return candidate === null ? [] : [candidate];
+  });
+  return outermost(candidates);
+}
+
+/** The first signal of this sender: what followed, followed from it. */
+function firstSignal(signal: Signal, request: Signal | null): Signal {
+  return request !== null && keyOf(request.sender) === keyOf(signal.sender) ? request : signal;
+}
+
+/** The tool that started the sender: `podman stop` executes runc. */
+function ancestorOf({ ancestors }: Actor, known: readonly Known[]): Known | null {
+  const keys = new Set(
+    ancestors.flatMap(({ pid, start_boottime_ns: startNs }) => (startNs ? [`${pid}/${startNs}`] : [])),
+  );
+  return known.find(({ ask, request }) => ask.act !== 'start' && keys.has(keyOf(request.process))) ?? null;
+}
+
+function wasOpen({ ask, request, end }: Known, match: Match, atNs: bigint): boolean {
+  const fromNs = request.time_ns + BigInt(ask.delayS) * SECOND_NS;
+  if (fromNs > atNs) return false;
+  if (ask.act === 'shutdown') return atNs <= fromNs + SHUTDOWN_NS;
+  if (end === null || atNs <= end.atNs) return true;
+  if (!ask.isAsync && !end.bySignal) return false;
+  return atNs - end.atNs <= (match === 'named' ? LATER_NAMED_NS : LATER_NS);
+}
+
+/** What was started since was not meant. */
+function startedSince({ request }: Known, { process }: Death): boolean {
+  return process.start_boottime_ns > request.time_ns;
+}
+
+/** null: it counts for nothing. */
+function candidateOf(
+  known: Known,
+  match: Match,
+  sender: Identity,
+  carrier: Carrier,
+  circumstances: Circumstances,
+): Candidate | null {
+  const identity = identityIn(known, circumstances);
+  const carrierUid = sender.user.uid;
+  if (!isGenuine(known, identity, carrierUid)) return null;
+  // systemctl reaches the systemd of its own container.
+  const isSystemd = carrier === 'systemd' || carrier === 'user_systemd';
+  if (isSystemd && containerOf(identity) !== containerOf(sender)) return null;
+  const isObeyed = mayAsk(known, carrierUid);
+  // Nobody but root asks the manager of another user.
+  if (carrier === 'user_systemd' && !isObeyed) return null;
+  const hasEnded = known.end !== null && !known.end.bySignal;
+  return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed };
+}
+
+function containerOf({ placement }: Identity): string | null {
+  return placement.containerId ?? placement.containerName;
+}
+
+/** `docker compose stop` executes docker-compose: one request. */
+function outermost(candidates: readonly Candidate[]): readonly Candidate[] {
+  const keys = new Set(candidates.map(({ known }) => keyOf(known.request.process)));
+  const isInside = ({ known: { request } }: Candidate): boolean =>
+    request.process.ancestors.some(({ pid, start_boottime_ns: startNs }) => startNs && keys.has(`${pid}/${startNs}`));
+  return candidates.filter((candidate) => !isInside(candidate));
+}
+
+/** The command that named it, of a user whom the carrier obeys. The first of two that run: the other one asks for what is happening. */
+function certainOf(candidates: readonly Candidate[]): Candidate | null {
+  const certain = candidates.filter(
+    ({ known, match, isObeyed }) =>
+      match === 'named' && isObeyed && !known.ask.isRemote && known.end?.bySignal !== true,
+  );
+  return certain.find(({ known }) => known.end === null || !known.ask.isAsync) ?? certain.at(-1) ?? null;
+}
+
+function identityIn({ request }: Known, { host, mode }: Circumstances): Identity {
+  return identityOf(request.process, host, mode);
+}
+
+function found({ ask, request }: Known, identity: Identity, basis: RequesterBasisValue, host: Host): Requester {
+  const person = personOf(identity, request.process.ancestors, host);
+  return { identity, person, basis, act: ask.act, request };
+}

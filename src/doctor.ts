@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// `whodunit doctor` and `doctor --test`: connects the doctor with the pipeline, so that a test termination is handled as the service does.
+import type { Config } from './cli.ts';
+import type { Death } from './core/wire/event.ts';
+import { hostReader } from './io/host.ts';
+import type { Log } from './io/log.ts';
+import { startSender } from './io/otlp/start.ts';
+import { print } from './io/output.ts';
+import { readRules } from './io/rules.ts';
+import * as pipelines from './pipeline.ts';
+import { newState } from './state.ts';
+
+type DoctorConfig = Extract<Config, { command: 'doctor' }>;
+
+/** Returns the exit code: 1 if there is a problem. */
+export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
+  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
+  const sender = config.logs && (await startSender(config.logs, log));
+  const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
+  await print(renderFindings(findings));
+  return findings.some(({ level }) => level === 'bad') ? 1 : 0;
+}
+
+/** Returns the exit code: 1 if a step is broken. */
+export async function testTermination(config: DoctorConfig, clock: pipelines.Clock, log: Log): Promise<number> {
+  const [{ followTermination }, { renderStep }] = await Promise.all([
+    import('./io/doctor/test-termination.ts'),
+    import('./io/doctor/step.ts'),
+  ]);
+  const unlimited = { recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
+  const settings = { arguments: config.arguments, logins: config.logins, ...unlimited };
+  const pipeline: pipelines.Pipeline = {
+    settings,
+    state: newState(readRules(config.rules), settings),
+    host: hostReader(),
+    clock,
+    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
+  };
+  const buildRecord = (death: Death, bootId: string) =>
+    pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;
+  const sender = config.logs && (await startSender(config.logs, log));
+  let broken = false;
+  const send = sender && ((record: Uint8Array) => sender.send([record]));
+  for await (const step of followTermination({ ...config, buildRecord, send })) {
+    await print(renderStep(step));
+    broken ||= step.broken;
+  }
+  return broken ? 1 : 0;
+}

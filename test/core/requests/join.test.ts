@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which command asked for a termination: by what basis, and when none is named.
+import { describe, expect, it } from 'vitest';
+import { isToWait } from '../../../src/core/conclude.ts';
+import { Requests } from '../../../src/core/requests/requests.ts';
+import type { Death, Request, RequestEnd } from '../../../src/core/wire/event.ts';
+import { recordOf } from '../../support/circumstances.ts';
+import { actor, signal, victim } from '../../support/deadly.ts';
+import { host } from '../../support/host.ts';
+import { endOf, request, SENT, SUDO, stopped, stoppedContainer } from '../../support/requests.ts';
+
+type Event = Request | RequestEnd;
+
+function remember(events: readonly Event[]): Requests {
+  const requests = new Requests();
+  for (const event of events) {
+    if (event.type === 'request') requests.add(event, 'boot', 'redacted');
+    else requests.end(event);
+  }
+  return requests;
+}
+
+/** The end of the sentence, from `asked` on. null: no command is named. */
+function asked(death: Death, events: readonly Event[]): string | null {
+  const { body } = recordOf(death, { requests: remember(events).of('boot') });
+  return /(?:probably )?asked for by.*/.exec(String(body))?.[0] ?? null;
+}
+
+const alice = { uid: 1000, real_uid: 1000, login_uid: 1000 };
+const stop = request('systemctl stop web');
+const asAlice = request('systemctl stop web', { by: alice });
+const docker = request('docker stop web');
+const dockerOfAlice = request('docker stop web', { by: alice });
+const other = (one: Request, pid: number): Request => ({ ...one, process: { ...one.process, pid, tid: pid } });
+const CERTAIN = 'asked for by `systemctl stop web` (root).';
+const PROBABLY = 'probably asked for by `docker stop web` (root).';
+
+const cases: readonly [string, Death, readonly Event[], string | null][] = [
+  ['root stops the unit', stopped(), [stop], CERTAIN],
+  ['and the tool has ended', stopped(), [stop, endOf(stop)], CERTAIN],
+  [
+    'with sudo, the user who executed it is named',
+    stopped(),
+    [request('systemctl stop web', { by: { ancestors: SUDO } })],
+    'asked for by `systemctl stop web` (alice) ← sudo ← bash.',
+  ],
+  [
+    'the user who logged in is named',
+    stopped(),
+    [request('systemctl stop web', { by: { login_uid: 1000 } })],
+    'asked for by `systemctl stop web` (alice).',
+  ],
+  [
+    'the directory of the tool is not shown',
+    stopped(),
+    [{ ...request('systemctl stop web', { by: { args: ['/usr/bin/systemctl', 'stop', 'web'] } }) }],
+    CERTAIN,
+  ],
+  ['a tool that failed asked for nothing', stopped(), [asAlice, endOf(asAlice, 4 << 8)], null],
+  ['nor did one of root', stopped(), [stop, endOf(stop, 1 << 8)], null],
+  [
+    'a denied command beside a real one',
+    stopped(),
+    [other(asAlice, 600), endOf(other(asAlice, 600), 256, -10), stop],
+    CERTAIN,
+  ],
+  ['a user whom systemd need not obey, while the tool waits for a password', stopped(), [asAlice], null],
+  [
+    'a user whom systemd need not obey, when the tool has succeeded',
+    stopped(),
+    [asAlice, endOf(asAlice)],
+    'probably asked for by `systemctl stop web` (alice).',
+  ],
+  ['another unit', stopped(), [request('systemctl stop db')], null],
+  [
+    'several units',
+    stopped(),
+    [request('systemctl stop db web.service')],
+    'asked for by `systemctl stop db web.service` (root).',
+  ],
+  ['a pattern', stopped(), [request('systemctl restart we*')], 'asked for by `systemctl restart we*` (root).'],
+  [
+    'the slice of the unit',
+    stopped(),
+    [request('systemctl stop system.slice')],
+    'asked for by `systemctl stop system.slice` (root).',
+  ],
+  [
+    'a target may have stopped it',
+    stopped(),
+    [request('systemctl stop app.target')],
+    'probably asked for by `systemctl stop app.target` (root).',
+  ],
+  ['no verb that stops anything', stopped(), [request('systemctl status web')], null],
+  ['a start', stopped(), [request('systemctl start web')], null],
+  ['another machine', stopped(), [request('systemctl -H db1 stop web')], null],
+  ['another machine, the option attached', stopped(), [request('systemctl --host=db1 stop web')], null],
+  ['the manager of a user', stopped(), [request('systemctl --user stop web')], null],
+  [
+    'options before and after the verb',
+    stopped(),
+    [request('systemctl -q --job-mode fail stop --no-pager -- web')],
+    'asked for by `systemctl -q --job-mode fail stop --no-pager -- web` (root).',
+  ],
+  ['an option is no target', stopped(), [request('systemctl stop -t web db')], null],
+  [
+    'disable --now',
+    stopped(),
+    [request('systemctl disable --now web')],
+    'asked for by `systemctl disable --now web` (root).',
+  ],
+  ['disable alone', stopped(), [request('systemctl disable web')], null],
+  ['a command after the signal', stopped(), [request('systemctl stop web', { agoMs: -10 })], null],
+  ['a command that had ended before the signal', stopped(), [stop, endOf(stop, 0, -10)], null],
+  [
+    'a command that did not wait',
+    stopped(),
+    [request('systemctl --no-block stop web'), endOf(stop, 0, -10)],
+    'asked for by `systemctl --no-block stop web` (root).',
+  ],
+  ['a process that started after the restart', stopped(), [request('systemctl restart web', { agoMs: 60_000 })], null],
+  [
+    'Ctrl-C leaves the job: probably',
+    stopped(),
+    [stop, endOf(stop, 2, -10)],
+    'probably asked for by `systemctl stop web` (root).',
+  ],
+  [
+    'a shutdown',
+    stopped(),
+    [request('shutdown -h now'), endOf(stop, 0, -10)],
+    'probably asked for by `shutdown -h now` (root).',
+  ],
+  [
+    'a link to systemctl',
+    stopped(),
+    [request('systemctl', { by: { args: ['/sbin/reboot'] } }), endOf(stop, 0, -10)],
+    'probably asked for by `reboot` (root).',
+  ],
+  ['a shutdown later', stopped(), [request('shutdown +5'), endOf(stop, 0, -10)], null],
+  ['a shutdown that is cancelled', stopped(), [request('shutdown -c'), endOf(stop, 0, -10)], null],
+  ['the file of another user', stopped(), [request('systemctl stop web', { file_owner: 1000 })], null],
+  [
+    'a file where any user can write',
+    stopped(),
+    [request('systemctl stop web', { by: { exe: '/tmp/systemctl' } })],
+    null,
+  ],
+  ['a file in a foreign root', stopped(), [request('systemctl stop web', { by: { exe_flags: ['chroot'] } })], null],
+  ['root of a user namespace', stopped(), [request('systemctl stop web', { by: { user_namespace: true } })], null],
+  [
+    'in a container, another systemd',
+    stopped(),
+    [request('systemctl stop web', { by: { cgroup: stoppedContainer().process.cgroup } })],
+    null,
+  ],
+  [
+    'a unit that the process only claims',
+    stopped(15, { process: victim({ cgroup: '/system.slice/app.service/web.service', cgroup_claimed: 1 }) }),
+    [stop],
+    null,
+  ],
+  [
+    'a service of sysvinit',
+    stopped(),
+    [
+      {
+        ...request('service web stop', {
+          by: { args: ['/bin/sh', '/usr/sbin/service', 'web', 'stop'], exe: '/usr/bin/dash' },
+        }),
+        script: '/usr/sbin/service',
+      },
+    ],
+    'asked for by `service web stop` (root).',
+  ],
+  [
+    'its script where any user can write',
+    stopped(),
+    [
+      {
+        ...request('service web stop', {
+          by: { args: ['/bin/sh', '/home/m/service', 'web', 'stop'], exe: '/usr/bin/dash' },
+        }),
+        script: '/home/m/service',
+      },
+    ],
+    null,
+  ],
+  ['docker stop by name: the only one at that time', stoppedContainer(), [docker], PROBABLY],
+  [
+    'docker stop by id',
+    stoppedContainer(),
+    [request('docker stop a1b2c3d4e5f6')],
+    'asked for by `docker stop a1b2c3d4e5f6` (root).',
+  ],
+  ['docker stop of another id', stoppedContainer(), [request('docker stop ffffc3d4e5f6')], null],
+  ['two at that time', stoppedContainer(), [docker, other(request('docker restart db'), 600)], null],
+  [
+    'two at that time, and one failed',
+    stoppedContainer(),
+    [docker, other(request('docker restart db'), 600), endOf(other(request('docker restart db'), 600), 256)],
+    PROBABLY,
+  ],
+  [
+    'docker compose and its plugin are one',
+    stoppedContainer(),
+    [
+      request('docker compose stop'),
+      other(
+        request('docker-compose compose stop', {
+          agoMs: 40,
+          by: { ancestors: [{ pid: 512, comm: 'docker', start_boottime_ns: SENT - 51_000_000n }] },
+        }),
+        600,
+      ),
+    ],
+    'probably asked for by `docker compose stop` (root).',
+  ],
+  ['docker rm without force', stoppedContainer(), [request('docker rm web')], null],
+  [
+    'docker rm -f',
+    stoppedContainer(),
+    [request('docker rm -vf web')],
+    'probably asked for by `docker rm -vf web` (root).',
+  ],
+  ['docker ps', stoppedContainer(), [request('docker ps')], null],
+  ['docker elsewhere', stoppedContainer(), [request('docker -H tcp://db1 stop web')], null],
+  [
+    'a member of the group docker, when the tool has succeeded',
+    stoppedContainer(),
+    [dockerOfAlice, endOf(dockerOfAlice)],
+    'probably asked for by `docker stop web` (alice).',
+  ],
+  ['a member of the group docker, while the tool runs', stoppedContainer(), [dockerOfAlice], null],
+  ['podman does not stop what Docker runs', stoppedContainer(), [request('podman stop web')], null],
+  [
+    'the parent of the sender',
+    stoppedContainer(15, {
+      signal: signal(15, {
+        time_ns: SENT,
+        sender: actor({
+          comm: 'crun',
+          exe: '/usr/bin/crun',
+          ancestors: [{ pid: 512, comm: 'podman', start_boottime_ns: SENT - 51_000_000n }],
+        }),
+      }),
+    }),
+    [request('podman stop web')],
+    'asked for by `podman stop web` (root).',
+  ],
+  ['no carrier sent the signal', stopped(15, {}, actor()), [stop, docker], null],
+];
+
+describe('the command that asked', () => {
+  it.each(cases)('%s', (_, death, events, wanted) => {
+    expect(asked(death, events)).toBe(wanted);
+  });
+
+  it('is looked up at the first signal of the same sender', () => {
+    const early = request('systemctl stop web', { agoMs: 2_000 });
+    const sigterm = {
+      ...stopped().signal,
+      time_ns: SENT - 1_900_000_000n,
+      action: 'ignored',
+      committed: false,
+    } as const;
+    const events = [early, endOf(early, 2, -1_000)];
+    expect(asked(stopped(9, { request: sigterm as Death['request'] }), events)).toBe(
+      'probably asked for by `systemctl stop web` (root).',
+    );
+  });
+
+  it('is compared with the name that the engine says', () => {
+    const named = (name: string) => () => ({ name, image: null, project: null, service: null });
+    const known = remember([docker]).of('boot');
+    const basis = (name: string) =>
+      recordOf(stoppedContainer(), { requests: known, host: { ...host, containerById: named(name) } }).attributes[
+        'whodunit.requester.basis'
+      ];
+    expect([basis('web'), basis('db')]).toEqual(['target', undefined]);
+  });
+
+  it('is that of a sender which looks for processes', () => {
+    const by = (exe: string, ...args: string[]) => stopped(15, {}, actor({ comm: args[0] ?? '', exe, args }));
+    const bodyOf = (death: Death) => String(recordOf(death).body);
+    expect(bodyOf(by('/usr/bin/pgrep', 'pkill', '-f', 'report'))).toMatch(/: selected by `pkill -f report`\.$/);
+    expect(bodyOf(by('/bin/busybox', 'busybox', 'pkill', 'web'))).toMatch(/: selected by `busybox pkill web`\.$/);
+    expect(bodyOf(by('/usr/bin/pgrep', 'pkill', '-f', '--token=hunter2'))).not.toContain('hunter2');
+    expect(bodyOf(by('/usr/bin/kill', 'kill', '4242'))).not.toContain('selected');
+  });
+
+  it('has attributes, with their basis', () => {
+    const by = {
+      login_uid: 1000,
+      ancestors: SUDO,
+      env: { SUDO_USER: 'alice', SSH_CONNECTION: '192.0.2.7 50022 10.0.0.1 22' },
+    };
+    const known = remember([request('systemctl stop web', { by })]).of('boot');
+    expect(recordOf(stopped(), { requests: known }).attributes).toMatchObject({
+      'whodunit.requester.basis': 'target',
+      'whodunit.requester.pid': 512,
+      'whodunit.requester.name': 'systemctl',
+      'whodunit.requester.command_line': 'systemctl stop web',
+      'whodunit.requester.user.id': 0,
+      'whodunit.requester.login_user.name': 'alice',
+      'whodunit.requester.sudo_user': 'alice',
+      'whodunit.requester.client.address': '192.0.2.7',
+      'whodunit.requester.ancestors': ['sudo(511)', 'bash(500)'],
+      'whodunit.systemd.reason': ['stop'],
+    });
+  });
+
+  it('controls no terminal, and is cut', () => {
+    const text = asked(stopped(), [request(`systemctl stop web \u001b[2J\u202e${'x'.repeat(4_096)}`)]);
+    expect(text).toMatch(/^asked for by `systemctl stop web \\u001b\[2J\\u202ex+…` \(root\)\.$/);
+  });
+});
+
+describe('a termination waits', () => {
+  const waits = (death: Death, events: readonly Event[]): boolean =>
+    isToWait(death, remember(events).of('boot'), host, 'redacted');
+
+  it.each([
+    ['for a tool that runs, if it may be the only one', stoppedContainer(), [docker], true],
+    ['for the tool of a user who need not be obeyed', stopped(), [asAlice], true],
+    ['not for root, who named it', stopped(), [stop], false],
+    ['not for a tool that has ended', stoppedContainer(), [docker, endOf(docker)], false],
+    ['not for a tool that names something else', stopped(), [request('systemctl stop db')], false],
+    ['not for what no carrier did', stopped(15, {}, actor()), [docker], false],
+  ] as const)('%s', (_, death, events, wanted) => {
+    expect(waits(death, events)).toBe(wanted);
+  });
+});
