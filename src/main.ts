@@ -7,12 +7,9 @@ import { type Config, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
-import type { Host } from './core/identity/host.ts';
-import type { ServiceSnapshot } from './core/status.ts';
+import type { ServiceSnapshot } from './core/snapshots.ts';
 import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
-import { exceeded } from './core/words/shares.ts';
-import type { DockerContainers } from './io/docker/containers.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
 import type { History, HistoryItem } from './io/history/writer.ts';
@@ -20,10 +17,7 @@ import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import type { Delivery } from './io/otlp/deliver.ts';
-import type { Metrics } from './io/otlp/metrics.ts';
 import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
-import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
@@ -32,26 +26,20 @@ import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules }
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
-import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
+import { type Exporters, snapshotter } from './snapshot.ts';
+import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary or the record of a loop is due. */
+/** How often the service checks whether a summary, or the record of an incident or a loop is due. */
 const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
-
-/** An exporter is null if its signal is not sent. */
-interface Exporters {
-  logs: Delivery | null;
-  metrics: Metrics | null;
-  traces: Traces | null;
-}
 
 /** What shutDown() closes. */
 interface Running {
@@ -78,11 +66,8 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  const exporters: Exporters = {
-    logs: null,
-    metrics: null,
-    traces: config.traces && (await startTraces(config.traces, log)),
-  };
+  const spans = config.traces && (await startTraces(config.traces, log));
+  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
   const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
@@ -98,6 +83,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      durable: queue !== null,
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) {
@@ -128,10 +114,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops, restartLoops } = pipeline.state;
+  const { loops, incidents, restartLoops } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if ((loops.idle && restartLoops.idle) || flushing !== null) return;
+    if ((loops.idle && incidents.idle && restartLoops.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });
@@ -139,7 +125,7 @@ async function consume(
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   clearInterval(timer);
-  const summaries = loops.open().length;
+  const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
 }
@@ -169,59 +155,6 @@ async function shutDown({ config, queue, history, printer, exporters, health, sy
   if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
   health?.close();
   await notified;
-}
-
-interface Stages {
-  readonly loader: LoaderReader;
-  readonly containers: DockerContainers | null;
-  readonly queue: Queue | null;
-  readonly history: History | null;
-  readonly printer: Printer | null;
-  readonly state: State;
-  readonly exporters: Exporters;
-  /** The counters that are used without a queue. */
-  readonly printed: Counts;
-  readonly host: () => Host;
-}
-
-function snapshotter({
-  loader,
-  containers,
-  queue,
-  history,
-  printer,
-  state,
-  exporters,
-  printed,
-  host,
-}: Stages): () => ServiceSnapshot {
-  const startedMs = Date.now();
-  return () => ({
-    startedMs,
-    counters: queue?.totals ?? printed,
-    duplicates: state.duplicates,
-    falseClaims: state.falseClaims,
-    exceeded: exceeded(
-      {
-        queue_bytes: queue?.displaced,
-        stdout_bytes: printer?.displaced,
-        spans: exporters.traces?.displaced,
-        ...exporters.metrics?.displaced,
-        ...displaced(state),
-      },
-      host().userNames,
-    ),
-    loader: loader.snapshot(),
-    containers: containers?.snapshot() ?? null,
-    queue: queue?.snapshot() ?? null,
-    history: history?.snapshot() ?? null,
-    printer: printer?.snapshot() ?? null,
-    exports: {
-      logs: exporters.logs?.snapshot() ?? null,
-      metrics: exporters.metrics?.snapshot() ?? null,
-      traces: exporters.traces?.snapshot() ?? null,
-    },
-  });
 }
 
 async function openQueue(config: RunConfig): Promise<Queue> {

@@ -2,27 +2,25 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { conclude, isToWait } from './core/conclude.ts';
-import type { Aggregate } from './core/filter/aggregate.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
-import type { LoopNews } from './core/filter/loops.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
-import { buildLoop } from './core/telemetry/loop.ts';
 import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
-import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Request, Restart } from './core/wire/event.ts';
 import { WAIT_MS } from './deferred.ts';
+import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
+import { incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
 import type { Settings, State } from './state.ts';
 
 export interface Clock {
@@ -40,6 +38,8 @@ export interface Effects {
   readonly countTermination: (resource: Attributes, verdict: Counted, origin: OriginKey, times: number) => void;
   /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
   readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
+  /** What is stored survives this process: a member may be acknowledged before its incident has a record. */
+  readonly durable: boolean;
   /** Terminations that the kernel counted under a key that this service does not know. */
   readonly unknownRepeats: (count: number) => void;
 }
@@ -72,12 +72,19 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   }
   if (messages.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
   const requests = repeats.requests();
-  const acknowledge = deferred.acknowledgement();
+  const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return false;
-  acknowledge?.();
+  pipeline.state.incidents.busyUntil(pipeline.clock.steadyMs());
+  acknowledge(pipeline, read);
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return true;
+}
+
+/** Without a queue, a member of an incident is not acknowledged before their record is printed. `read`: what was stored or printed. */
+function acknowledge({ state, effects }: Pipeline, read: Read | null = null): void {
+  if (read !== null) state.acks.handled(read);
+  state.acks.acknowledge(effects.durable ? null : state.incidents.firstSeq);
 }
 
 /** Lets a termination wait for the end of a tool, and its restart for it. False: it does not have to. */
@@ -113,8 +120,8 @@ function handleDeferred(pipeline: Pipeline): Item[] {
 async function releaseDeferred(pipeline: Pipeline): Promise<void> {
   const items = handleDeferred(pipeline);
   if (items.length === 0) return;
-  const acknowledge = pipeline.state.deferred.acknowledgement();
-  if (await store(pipeline, items)) acknowledge?.();
+  const read = pipeline.state.deferred.acknowledgement();
+  if (await store(pipeline, items)) acknowledge(pipeline, read);
 }
 
 /** A batch for each message, so that each is acknowledged for itself. */
@@ -209,21 +216,18 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { key, origin, cause, resource, metric } = meaning;
+    const { key, origin, cause, resource, metric, member } = meaning;
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
-    const firstAtNs = firstNs + repeat.clock_offset_ns;
+    const nowMs = clock.steadyMs();
     const { loop = null, command = null, cgroup = null } = meaning;
+    const last = { ...meaning, endedNs, cgroup, command: () => command };
+    const joined =
+      member && state.incidents.addCounted(member.incident, { ...last, ...member, pid: null }, count, nowMs);
+    const aggregates = repeat.as === 'aggregated' && !joined;
     const counted = { count, lastNs, offsetNs: repeat.clock_offset_ns, outcome: loop?.outcome ?? '' };
-    const aggregates = repeat.as === 'aggregated';
-    const isInLoop = loop !== null && state.restartLoops.addCounted(loop.key, counted, aggregates, clock.steadyMs());
-    if (aggregates && !isInLoop)
-      state.loops.addCounted(
-        { ...meaning, endedNs, cgroup, command: () => command },
-        count,
-        firstAtNs,
-        clock.steadyMs(),
-      );
+    const isInLoop = loop !== null && state.restartLoops.addCounted(loop.key, counted, aggregates, nowMs);
+    if (aggregates && !isInLoop) state.loops.addCounted(last, count, firstNs + repeat.clock_offset_ns, nowMs);
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
@@ -231,45 +235,35 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
 }
 
-/** Stores the summaries and the records of loops that are due. `all`: also those of minutes that are not over. */
-export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
-  return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */
+export async function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
+  const stored = await store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+  if (stored) acknowledge(pipeline);
+  return stored;
 }
 
-/** Called in the tick in which the items were concluded, so that the open aggregates include them. */
+/** Called in the tick in which the items were concluded, so that what is open includes them. */
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
-  const { state, effects } = pipeline;
+  const { state, host, clock, effects } = pipeline;
+  const parts = state.incidents.due(nowMs);
   const all = [
     ...items,
-    ...state.restartLoops.due(nowMs).map((news) => loopItem(pipeline, news)),
-    ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate)),
+    ...parts.map((part) => incidentItem(part, clock)),
+    ...state.restartLoops.due(nowMs).map((news) => loopItem(news, host(), clock)),
+    ...state.loops.due(nowMs).map((aggregate) => summaryItem(aggregate, host(), clock)),
   ];
   const open = {
     open: state.loops.open(),
+    incidents: state.incidents.open(),
     loops: state.restartLoops.open(),
     repeats: state.repeats.stored(),
     requests: state.requests.stored(),
   };
-  state.stored = state.stored.then(() => effects.store(all, open));
+  const release = state.acks.hold(effects.durable ? [] : parts.map(({ seq }) => seq));
+  state.stored = state.stored.then(async () => {
+    const stored = await effects.store(all, open);
+    if (stored) release();
+    return stored;
+  });
   return state.stored;
-}
-
-function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
-  const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
-  const uid = String(record.attributes[LOG_RECORD_UID]);
-  // Delivery time of a summary is measured from its creation.
-  return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
-}
-
-function loopItem({ host, clock }: Pipeline, news: LoopNews): Item {
-  const { lastAtNs, origin } = news.loop;
-  const record = buildLoop(news, host(), observedAt(BigInt(lastAtNs), clock));
-  const uid = String(record.attributes[LOG_RECORD_UID]);
-  return { uid, origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
-}
-
-/** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */
-function observedAt(eventNs: bigint, { wallMs }: Clock): bigint {
-  const nowNs = BigInt(wallMs()) * 1_000_000n;
-  return nowNs > eventNs ? nowNs : eventNs;
 }

@@ -2,6 +2,7 @@
 // What the pipeline remembers between messages, and what is shown of it. Each memory is bounded, and shared by origin.
 import { CrashPlaces } from './core/crash/history.ts';
 import { CrashLoops } from './core/filter/aggregate.ts';
+import { Incidents } from './core/filter/incidents.ts';
 import { Loops } from './core/filter/loops.ts';
 import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { Repeats } from './core/filter/repeats.ts';
@@ -14,6 +15,7 @@ import { Restarts } from './core/telemetry/restart.ts';
 import type { SpansMode } from './core/telemetry/span.ts';
 import { isoTime } from './core/time.ts';
 import { Deferred } from './deferred.ts';
+import { Acks } from './io/loader/acks.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import { UIDS_MAX } from './io/queue/queue.ts';
 
@@ -47,6 +49,7 @@ export interface State {
   readonly recent: Recent;
   readonly places: CrashPlaces;
   readonly loops: CrashLoops;
+  readonly incidents: Incidents;
   readonly restartLoops: Loops;
   readonly restarts: Restarts;
   readonly endings: Endings;
@@ -55,6 +58,7 @@ export interface State {
   readonly units: Units;
   readonly requests: Requests;
   readonly deferred: Deferred;
+  readonly acks: Acks;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
   /** Records of processes that claimed what only the kernel states. */
@@ -76,6 +80,7 @@ export function newState(
     recent: new Recent(),
     places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
+    incidents: new Incidents(settings.recordsPerMinute === Number.POSITIVE_INFINITY, before?.incidents),
     restartLoops: new Loops(before?.loops, nowMs),
     restarts: new Restarts(),
     endings: new Endings(),
@@ -84,6 +89,7 @@ export function newState(
     units: new Units(),
     requests: new Requests(before?.requests),
     deferred: new Deferred(),
+    acks: new Acks(),
     duplicates: 0,
     falseClaims: 0,
     stored: Promise.resolve(true),
@@ -91,8 +97,9 @@ export function newState(
 }
 
 /** What origins lost in the memories. */
-export function displaced({ loops, restartLoops, recent, requests, restarts }: State) {
+export function displaced({ incidents, loops, restartLoops, recent, requests, restarts }: State) {
   return {
+    incidents: incidents.closedEarly,
     open_minutes: loops.closedEarly,
     recent_services: recent.forgotten,
     loops: restartLoops.forgotten,

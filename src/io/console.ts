@@ -36,7 +36,8 @@ export function renderText(record: ReadableLogRecord, colour: boolean, stackLine
   };
   row('when', [localTime(record.hrTime), runtime(attributes)]);
   if (record.eventName !== semconv.EVENT_PROCESS_TERMINATION) {
-    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← ')]);
+    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← '), ...who(attributes)]);
+    for (const [index, line] of members(attributes, stackLines).entries()) row(index === 0 ? 'members' : '', [line]);
     row('where', where(resource));
     return `${lines.join('\n')}\n\n`;
   }
@@ -83,7 +84,18 @@ export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<st
 }
 
 function stack(attributes: Bag, linesMax: number): string[] {
-  const lines = text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [];
+  return limited(text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [], linesMax);
+}
+
+/** Those that did not end as most did first. */
+function members(attributes: Bag, linesMax: number): string[] {
+  const groups = [attributes[semconv.INCIDENT_OUTLIERS], attributes[semconv.INCIDENT_MEMBERS]].flatMap((value) =>
+    Array.isArray(value) ? value : [],
+  );
+  return limited([...new Set<string>(groups)], linesMax);
+}
+
+function limited(lines: string[], linesMax: number): string[] {
   const more = lines.length - linesMax;
   return more <= 1 ? lines : [...lines.slice(0, linesMax), `… ${more} more lines`];
 }

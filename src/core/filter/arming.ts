@@ -7,6 +7,7 @@ import type { Death } from '../wire/event.ts';
 import type { Candidate, CrashLoops } from './aggregate.ts';
 import type { LoopMember } from './loop-member.ts';
 import type { Loops } from './loops.ts';
+import type { CountedMember } from './members.ts';
 import { ARMED_NS, filteredUntil, type Repeats } from './repeats.ts';
 import type { Rule, Subject } from './rules.ts';
 
@@ -28,23 +29,27 @@ export interface Concluded {
   readonly verdict: Pick<Verdict, 'errorType'>;
   readonly candidate: Candidate;
   /** null: it cannot belong to a loop. */
-  readonly member: LoopMember | null;
+  readonly loopMember: LoopMember | null;
   /** It belongs to a loop, which counts it. */
   readonly isInLoop: boolean;
+  /** Absent: it belongs to no incident. */
+  readonly member?: CountedMember & { readonly countUntilNs: bigint | null };
 }
 
 /** Arms the key of the termination. */
 export function arm(state: Arming, death: Death, concluded: Concluded, bootId: string): void {
-  const { outcome, subject, rule, candidate, verdict, member, isInLoop } = concluded;
+  const { outcome, subject, rule, candidate, verdict, loopMember, isInLoop, member } = concluded;
   if (outcome === 'reported') return;
   if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
   const untilNs = armedUntil(state, death, concluded);
   if (untilNs === null) return;
   const { endedNs: _, command, ...same } = candidate;
-  const loop = member === null || !isInLoop ? null : { key: member.key, outcome: member.outcome };
+  const loop = loopMember === null || !isInLoop ? null : { key: loopMember.key, outcome: loopMember.outcome };
   const counted = { as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
-  state.repeats.arm(death, bootId, { ...same, ...counted, command: command(), loop }, untilNs);
+  const meaning = { ...same, ...counted, command: command(), loop };
+  const joined = member && { incident: member.incident, name: member.name, status: member.status };
+  state.repeats.arm(death, bootId, joined === undefined ? meaning : { ...meaning, member: joined }, untilNs);
 }
 
 /** null: further ones are to be received. */
@@ -53,12 +58,13 @@ function armedUntil(
   death: Death,
   concluded: Concluded,
 ): bigint | null {
-  const { outcome, subject, candidate, member, isInLoop } = concluded;
+  const { outcome, subject, candidate, loopMember, isInLoop, member } = concluded;
   if (outcome === 'filtered') {
     const untilNs = filteredUntil(death, subject, rules);
-    if (untilNs === null || member === null) return untilNs;
+    if (untilNs === null || loopMember === null) return untilNs;
     return repeats.isFrequent(death) ? death.time_ns + MAY_LOOP_NS : null;
   }
-  if (!isInLoop || member === null) return loops.countUntil(candidate.key) - death.clock_offset_ns;
-  return restartLoops.isFast(member.key) ? death.time_ns + ARMED_NS : null;
+  if (member !== undefined) return member.countUntilNs;
+  if (!isInLoop || loopMember === null) return loops.countUntil(candidate.key) - death.clock_offset_ns;
+  return restartLoops.isFast(loopMember.key) ? death.time_ns + ARMED_NS : null;
 }

@@ -5,6 +5,7 @@ import { FairMap } from '../shares.ts';
 import type { Death, Hello, Repeat } from '../wire/event.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
+import type { CountedMember } from './members.ts';
 import type { Rule, Subject } from './rules.ts';
 
 /** How long a key of filtered terminations is armed: then some are received again, and the rules decide again. */
@@ -25,6 +26,8 @@ export interface Meaning extends Omit<Candidate, 'endedNs' | 'command' | 'cgroup
   readonly loop?: { readonly key: string; readonly outcome: string } | null;
   /** null: no error. */
   readonly errorType: string | null;
+  /** Absent: they are no members of an incident. */
+  readonly member?: CountedMember;
   /** They are counted in the metric. */
   readonly metric: boolean;
 }

@@ -3,7 +3,7 @@
 import type { Target } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import { NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
-import type { ServiceSnapshot } from '../../core/status.ts';
+import type { ServiceSnapshot } from '../../core/snapshots.ts';
 import type { History } from '../history/writer.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Displaced, OriginKey } from '../../core/shares.ts';
-import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
+import type { QueueSnapshot, RecentRejection } from '../../core/snapshots.ts';
 import { costOf, type Evicted, Eviction } from './eviction.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import type { Open } from './open-rows.ts';
