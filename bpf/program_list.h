@@ -99,7 +99,7 @@ __u64 list_program(__u32 user)
 	if (at > (ANCESTORS_MAX - 1) * LISTED_BYTES_MAX)
 		return 0;
 	barrier_var(at);
-	out = (struct listed_program *)(list->listed + (at & 4095));
+	out = (struct listed_program *)(list->listed + (at & 2047));
 	out->start_boottime_ns = READ(task, start_boottime);
 	out->exe_bytes = out->args_bytes = 0;
 	out->uid = out->login_uid = UID_UNSET;

@@ -24,10 +24,13 @@
 #include "scratch.h"
 #include "task.h"
 
-/* A program under construction. exe, its last field, has room for a whole path there. */
+/*
+ * A program under construction. exe, its last field, has room for a whole path there; to the verifiers of 5.10 and 6.1, args needs room for
+ * the two copies of copy_user().
+ */
 struct program_scratch {
 	struct program program;
-	char slack[PATH_BYTES_MAX];
+	char slack[2 * COPY_BYTES];
 	struct tool_name tool;
 	__u32 tool_kind; /* 0: the program is no tool */
 	__u32 is_script;

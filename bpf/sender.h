@@ -87,14 +87,17 @@ static __always_inline __u64 description_bytes(const struct description *descrip
 static __always_inline __u64 add_to_description(struct description_scratch *scratch, const void *from, __u64 bytes)
 {
 	__u64 used = description_bytes(&scratch->known.description) - offsetof(struct description, data);
+	char *out;
 
 	if (bytes > sizeof(scratch->known.description.data) - used)
 		return 0;
+	/* As in end_part_flagged(): verifiers lose the bounds of what was spilled since it was checked. */
 	barrier_var(used);
+	out = scratch->known.description.data + (used & 4095);
 	barrier_var(bytes);
-	if (used > sizeof(scratch->known.description.data) || bytes > ANCESTORS_MAX * LISTED_BYTES_MAX)
+	if (bytes > ANCESTORS_MAX * LISTED_BYTES_MAX)
 		return 0;
-	bpf_probe_read_kernel(scratch->known.description.data + used, bytes, from);
+	bpf_probe_read_kernel(out, bytes, from);
 	return bytes;
 }
 

@@ -13,6 +13,8 @@ import {
   readDoctorSettings,
   readRulesSettings,
   readRunSettings,
+  readUiSettings,
+  type UiSettings,
 } from './config/read.ts';
 import { configError, EXIT_CONFIG, EXIT_SEARCH_FAILED, FatalError } from './core/errors.ts';
 
@@ -23,6 +25,7 @@ export type Config =
   | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
   /** `dryRun`: try the rules on recent terminations instead of listing them. */
   | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
+  | ({ readonly command: 'ui' } & UiSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
   | { readonly command: 'help' }
@@ -68,6 +71,8 @@ function configOf(command: CommandName, operand: string | undefined, values: Val
       return { command, test: values.test === true, ...readDoctorSettings(env, file) };
     case 'rules':
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
+    case 'ui':
+      return { command, ...readUiSettings(env, values) };
     case 'explain':
       return { command, what: operand ?? '', executable: values.executable ?? null };
   }

@@ -22,7 +22,7 @@ import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { readRules, rereadRules, rulesInWords } from './io/rules.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
@@ -205,12 +205,11 @@ async function main(): Promise<number> {
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
         : (await import('./doctor.ts')).doctor(config, log);
-    case 'rules': {
-      const rules = readRules(config.rules);
-      const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);
-      await print(text);
+    case 'rules':
+      await print(await rulesInWords(config));
       return 0;
-    }
+    case 'ui':
+      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
     case 'explain':
       await print(renderMeanings(config));
       return 0;

@@ -22,6 +22,8 @@ describe('the command line', () => {
     [['stats', '--since', '@1'], { command: 'stats', filter: { sinceNs: 1_000_000_000n } }],
     [['purge', '--user', 'anna'], { command: 'purge', filter: { user: 'anna' }, ids: [], undelivered: false }],
     [['purge', '--id', 'abcd', '--id', 'ef01', '--undelivered'], { ids: ['abcd', 'ef01'], undelivered: true }],
+    [['ui'], { command: 'ui', stateDir: '/var/lib/whodunit', port: 0, open: true }],
+    [['ui', '--port', '8080', '--no-open', '--state-dir', '/s'], { port: 8080, open: false, stateDir: '/s' }],
     [['--help'], { command: 'help' }],
     [['doctor', '-h'], { command: 'help' }],
     [['--version'], { command: 'version' }],
@@ -59,6 +61,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
       ['doctor', '--output', 'json'],
       ['whodunit doctor does not have the flag --output', '--test, --config'],
     ],
+    [
+      ['ui', '--port', '70000'],
+      ['--port is "70000"', '0 to 65535'],
+    ],
+    [['ui', '--port', ''], ['--port is ""']],
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
       ['rules', '--test'],

@@ -87,6 +87,8 @@ export const FLAGS = {
     value: 'DIR',
     what: "the service's WHODUNIT_STATE_DIR, if it is not /var/lib/whodunit",
   },
+  port: { type: 'string', value: 'PORT', what: 'the port of the page, on 127.0.0.1; by default a free one' },
+  'no-open': { type: 'boolean', what: 'only print the link' },
   'no-pager': { type: 'boolean', what: 'do not show the output in $PAGER' },
   help: { type: 'boolean', short: 'h', what: 'show this text' },
   version: { type: 'boolean', short: 'v', what: 'show the version' },
@@ -162,6 +164,13 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'list the filter rules that decide what is reported, or try them on recent terminations',
     flags: ['dry-run', 'config'],
+  },
+  ui: {
+    operands: '',
+    operandsMin: 0,
+    operandsMax: 0,
+    what: 'show the history as a page in the browser: prints a link to it and opens it, until Ctrl-C',
+    flags: ['port', 'no-open', 'state-dir'],
   },
   explain: {
     operands: '<exit code | signal>',

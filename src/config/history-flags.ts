@@ -72,7 +72,7 @@ export function stateDirOf(env: Env, given: Given): string {
   return typeof directory === 'string' && directory !== '' ? directory : read(env, 'WHODUNIT_STATE_DIR');
 }
 
-function readFilter(given: Given): Filter {
+export function readFilter(given: Given): Filter {
   const sinceNs = timeOf('--since', given.since);
   const untilNs = timeOf('--until', given.until);
   const { cause, signal } = given;

@@ -36,6 +36,7 @@ export type FatalErrorCode =
   | 'CONFIG_INVALID'
   | 'USAGE'
   | 'NO_SERVICE'
+  | 'UI_PORT'
   | 'HEALTH_ADDR_TAKEN'
   | 'HEALTH_ADDR_UNUSABLE'
   | 'OUTPUT_LOST'

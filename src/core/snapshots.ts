@@ -2,6 +2,7 @@
 // What each stage of the service says of itself, for /status and the metrics.
 import type { Counters } from './counters.ts';
 import type { LogsState, MetricsState, TracesState } from './delivery/export-state.ts';
+import type { HistorySnapshot } from './history/status.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
 import type { Exceeded } from './words/shares.ts';
 
@@ -27,18 +28,6 @@ export interface QueueSnapshot {
   /** Termination time of the oldest queued record, ms since 1970. null: the queue is empty. */
   readonly oldestMs: number | null;
   /** Why the queue cannot be written. null: it can. */
-  readonly error: string | null;
-}
-
-/** The records that stay on this machine. */
-export interface HistorySnapshot {
-  readonly path: string;
-  readonly records: number;
-  readonly bytes: number;
-  readonly bytesMax: number;
-  /** Records that the disk did not take, since the service started. */
-  readonly missed: number;
-  /** Why it cannot be written. null: it can. */
   readonly error: string | null;
 }
 

@@ -4,13 +4,8 @@ import { lostIn } from './counters.ts';
 import type { ExportState, WaitingRecord } from './delivery/export-state.ts';
 import { describeFailure } from './delivery/outcome.ts';
 import { withoutCredentials } from './delivery/target.ts';
-import type {
-  HistorySnapshot,
-  LoaderSnapshot,
-  PrinterSnapshot,
-  RecentRejection,
-  ServiceSnapshot,
-} from './snapshots.ts';
+import { historyStatus } from './history/status.ts';
+import type { LoaderSnapshot, PrinterSnapshot, RecentRejection, ServiceSnapshot } from './snapshots.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
@@ -75,7 +70,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
     metric_overflows: exports.metrics?.overflows ?? 0,
     limits: snapshot.exceeded.map(exceededStatus),
     queue: queueOf(snapshot, rejections, nowMs),
-    history: historyOf(snapshot.history),
+    history: historyStatus(snapshot.history),
     stdout: stdoutOf(snapshot.printer),
     export: {
       logs: {
@@ -140,12 +135,6 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
       })),
     },
   };
-}
-
-function historyOf(history: HistorySnapshot | null): unknown {
-  if (history === null) return null;
-  const { path, records, bytes, bytesMax, missed, error } = history;
-  return { path, records, bytes, bytes_max: bytesMax, missed, error };
 }
 
 function stdoutOf(printer: PrinterSnapshot | null): unknown {

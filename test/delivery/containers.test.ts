@@ -117,21 +117,11 @@ for (const [name, start, image, isThere] of RUNTIMES) {
   describe.skipIf(!isThere)(`a container of ${name}`, () => {
     let runtime: Runtime;
     let started = 0;
-    const ofRuntime: (() => unknown)[] = [];
     const create = (command: readonly string[], ...options: string[]) => {
       started += 1;
       const called = options.includes('--name') ? [] : ['--name', `c-${started}`];
-      return runtime.call(
-        'create',
-        '--network',
-        'none',
-        ...LIMITS,
-        ...called,
-        ...options,
-        IMAGE,
-        '/bin/busybox',
-        ...command,
-      );
+      const network = options.includes('--network') ? [] : ['--network', 'none'];
+      return runtime.call('create', ...network, ...LIMITS, ...called, ...options, IMAGE, '/bin/busybox', ...command);
     };
     const FAILS = ['sh', '-c', 'exit 3'];
     const SLEEPS = ['sleep', '1000'];
@@ -140,7 +130,6 @@ for (const [name, start, image, isThere] of RUNTIMES) {
       runtime = await start();
       runtime.call('import', archive, IMAGE);
     });
-    afterAll(() => undo(ofRuntime));
 
     describe('without the socket', () => {
       let watching: Watching;
@@ -172,6 +161,15 @@ for (const [name, start, image, isThere] of RUNTIMES) {
           'whodunit.container.hostname': id.slice(0, 12),
         });
         expect(resource.attributes).not.toHaveProperty('container.name');
+      });
+
+      it('is called by its id if it has the name of the machine', async () => {
+        const id = create(FAILS, '--network', 'host');
+        runtime.call('start', id);
+        const { body, resource } = await watching.reportOf(id);
+        expect(body).toContain(`, in container ${id.slice(0, 12)})`);
+        expect(resource.attributes).toMatchObject({ 'service.name': 'unknown_service:busybox' });
+        expect(resource.attributes).not.toHaveProperty('whodunit.container.hostname');
       });
     });
 

@@ -2,8 +2,9 @@
 // The container of a process by name (docs/decisions/0096): what Docker or Podman say of it (runtime-answers.ts), else what its cgroup and
 // its UTS namespace say. placement.ts decides whether it is in one.
 import type { Actor } from '../wire/event.ts';
+import type { Host } from './host.ts';
 import { isContained, type Placement } from './placement.ts';
-import type { ContainerFacts, Image } from './runtime-answers.ts';
+import type { Image } from './runtime-answers.ts';
 
 export interface Container {
   /** null: not known. */
@@ -24,15 +25,16 @@ export const SHORT_ID_CHARS = 12;
 /** Whatever root there may have called it, it is shown nowhere if it is none. */
 const HOSTNAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
 
-/** Returns null for a process in no container. `known`: what the runtime said of it; null: nothing. */
+/** Returns null for a process in no container. */
 export function containerOf(
   { uts_hostname }: Pick<Actor, 'uts_hostname'>,
   placement: Placement,
-  known: ContainerFacts | null,
+  host: Pick<Host, 'name' | 'containerById'>,
 ): Container | null {
   if (!isContained(placement)) return null;
   const { containerId, containerName } = placement;
-  const hostname = uts_hostname !== null && HOSTNAME.test(uts_hostname) ? uts_hostname : null;
+  const known = host.containerById(containerId);
+  const hostname = hostnameOf(uts_hostname, host.name);
   return {
     name: containerName ?? known?.name ?? null,
     image: known?.image ?? null,
@@ -41,6 +43,12 @@ export function containerOf(
     hostname,
     isNumbered: hostname !== null && hostname.length >= SHORT_ID_CHARS && containerId?.startsWith(hostname) === true,
   };
+}
+
+/** Containers on the network of the machine have a UTS namespace, but its name. null: none of its own. */
+function hostnameOf(name: string | null, machine: string): string | null {
+  if (name === null || !HOSTNAME.test(name)) return null;
+  return name === machine || name.startsWith(`${machine}.`) || machine.startsWith(`${name}.`) ? null : name;
 }
 
 /** The letters of random names in Kubernetes: none that make words (k8s.io/apimachinery/pkg/util/rand). */

@@ -134,7 +134,7 @@ export function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode
     loginUser: task.login_uid === null ? null : userOf(task.login_uid),
     cgroup: task.cgroup,
     placement,
-    container: containerOf(task, placement, host.containerById(placement.containerId)),
+    container: containerOf(task, placement, host),
     ancestors: namedAncestors(task.ancestors, mode, userOf),
   };
 }

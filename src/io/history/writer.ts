@@ -5,7 +5,7 @@ import { appendFileSync, statfsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { HistoryLimits } from '../../config/kinds.ts';
 import { ENTRY_BYTES, Hashes } from '../../core/history/index-entry.ts';
-import type { HistorySnapshot } from '../../core/snapshots.ts';
+import type { HistorySnapshot } from '../../core/history/status.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
 import type { Log } from '../log.ts';
 import type { Row } from '../queue/tables.ts';

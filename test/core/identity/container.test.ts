@@ -67,6 +67,14 @@ describe('the name of the service', () => {
     ],
     ['the cgroup', { cgroup: '/lxc/mail', uts_hostname: 'other' }, null, 'mail', 'container', false],
     [
+      'the executable, on the network of the machine',
+      { cgroup: DOCKER, uts_hostname: machine.name },
+      null,
+      'unknown_service:sleep',
+      'executable',
+      false,
+    ],
+    [
       'the executable, of a process of the machine with a UTS namespace',
       { cgroup: '/user.slice/user-1000.slice/session-3.scope', uts_hostname: 'sshd' },
       null,
@@ -155,15 +163,22 @@ describe('the resource', () => {
     expect(resource['whodunit.identity.claimed']).toEqual(['container.image.id']);
   });
 
-  it.each([['a line\nbreak'], ['\u202egnp'], ['\\xff'], ['-'], ['a b'], ['(none)'], ['n'.repeat(65)]])(
-    'has no host name that is none: %j',
-    (uts_hostname) => {
-      const { resource, body } = recordIn({ cgroup: DOCKER, uts_hostname });
-      expect(resource.attributes).not.toHaveProperty('whodunit.container.hostname');
-      expect(resource.attributes['service.name']).toBe('unknown_service:sleep');
-      expect(body).toContain('in container a1b2c3d4e5f6)');
-    },
-  );
+  it.each([
+    ['a line\nbreak'],
+    ['\u202egnp'],
+    ['\\xff'],
+    ['-'],
+    ['a b'],
+    ['(none)'],
+    [machine.name],
+    [`${machine.name}.example.com`],
+    ['n'.repeat(65)],
+  ])('has no host name that is none: %j', (uts_hostname) => {
+    const { resource, body } = recordIn({ cgroup: DOCKER, uts_hostname });
+    expect(resource.attributes).not.toHaveProperty('whodunit.container.hostname');
+    expect(resource.attributes['service.name']).toBe('unknown_service:sleep');
+    expect(body).toContain('in container a1b2c3d4e5f6)');
+  });
 });
 
 describe('the sentence', () => {
