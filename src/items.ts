@@ -2,8 +2,10 @@
 // The items of records that report several terminations, and the time at which something was observed.
 import type { Aggregate } from './core/filter/aggregate.ts';
 import type { Part } from './core/filter/incident.ts';
+import type { LoopNews } from './core/filter/loops.ts';
 import type { Host } from './core/identity/host.ts';
 import { buildIncident } from './core/telemetry/incident.ts';
+import { buildLoop } from './core/telemetry/loop.ts';
 import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
@@ -18,6 +20,12 @@ export function incidentItem(part: Part, clock: WallClock): Item {
   const record = buildIncident(part, observedAt(BigInt(part.members.lastNs), clock));
   const uid = String(record.attributes[LOG_RECORD_UID]);
   return { uid, origin: part.incident.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
+}
+
+export function loopItem(news: LoopNews, host: Host, clock: WallClock): Item {
+  const record = buildLoop(news, host, observedAt(BigInt(news.loop.lastAtNs), clock));
+  const uid = String(record.attributes[LOG_RECORD_UID]);
+  return { uid, origin: news.loop.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
 }
 
 export function summaryItem(aggregate: Aggregate, host: Host, clock: WallClock): Item {

@@ -36,7 +36,7 @@ type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary or the record of an incident is due. */
+/** How often the service checks whether a summary, or the record of an incident or a loop is due. */
 const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
@@ -116,10 +116,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops, incidents } = pipeline.state;
+  const { loops, incidents, restartLoops } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if ((loops.idle && incidents.idle) || flushing !== null) return;
+    if ((loops.idle && incidents.idle && restartLoops.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });

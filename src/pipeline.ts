@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
-import { type Conclusion, conclude, isToWait } from './core/conclude.ts';
-import { filteredUntil } from './core/filter/repeats.ts';
+import { conclude, isToWait } from './core/conclude.ts';
+import { arm } from './core/filter/arming.ts';
+import { comebackOf } from './core/filter/loop-member.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
@@ -12,7 +13,6 @@ import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { uidOf } from './core/telemetry/uid.ts';
-import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Request, Restart } from './core/wire/event.ts';
 import { WAIT_MS } from './deferred.ts';
@@ -20,7 +20,7 @@ import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
-import { incidentItem, observedAt, summaryItem } from './items.ts';
+import { incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
 import type { Settings, State } from './state.ts';
 
 export interface Clock {
@@ -131,6 +131,8 @@ export function oneByOne(received: Received): Received[] {
 
 /** Returns the item to store, or null if there is none. */
 export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+  const { state, clock } = pipeline;
+  if ('time_ns' in message) state.restartLoops.read(message, clock.wallMs(), clock.steadyMs());
   switch (message.type) {
     case 'death':
       return handleTermination(pipeline, message, bootId);
@@ -180,7 +182,7 @@ export function handleTermination(pipeline: Pipeline, received: Death, bootId: s
   const { uid, outcome, rule, subject, verdict, candidate, record } = conclusion;
   const { origin, resource } = candidate;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
-  armRepeats(pipeline, death, conclusion, bootId);
+  if (settings.recordsPerMinute !== Number.POSITIVE_INFINITY) arm(state, death, conclusion, bootId);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
@@ -189,12 +191,16 @@ export function handleTermination(pipeline: Pipeline, received: Death, bootId: s
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
 
-/** Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. */
+/**
+ * Returns the item to store. null: the termination has no record, the restart is rate-limited, or it is a duplicate. So is one in a loop,
+ * which says itself that the program is started again.
+ */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
   const { settings, state, clock } = pipeline;
+  const isInLoop = state.restartLoops.restarted(comebackOf(restart), clock.steadyMs());
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
-  if (death === null) return null;
+  if (death === null || isInLoop) return null;
   const { service: key, origin } = death;
   if (!state.loops.reserve({ key, origin, endedNs: timeNs }, clock.steadyMs())) return null;
   const record = buildRestart(restart, death, observedAt(timeNs, clock), settings.arguments);
@@ -214,45 +220,19 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
     const nowMs = clock.steadyMs();
-    const last = { ...meaning, endedNs };
+    const { loop = null, command = null, cgroup = null } = meaning;
+    const last = { ...meaning, endedNs, cgroup, command: () => command };
     const joined =
       member && state.incidents.addCounted(member.incident, { ...last, ...member, pid: null }, count, nowMs);
-    if (repeat.as === 'aggregated' && !joined)
-      state.loops.addCounted(last, count, firstNs + repeat.clock_offset_ns, nowMs);
+    const aggregates = repeat.as === 'aggregated' && !joined;
+    const counted = { count, lastNs, offsetNs: repeat.clock_offset_ns, outcome: loop?.outcome ?? '' };
+    const isInLoop = loop !== null && state.restartLoops.addCounted(loop.key, counted, aggregates, nowMs);
+    if (aggregates && !isInLoop) state.loops.addCounted(last, count, firstNs + repeat.clock_offset_ns, nowMs);
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
   const origin = meaning?.origin ?? OTHER_ORIGINS;
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
-}
-
-/** Has the kernel count further terminations like this one, if no one needs a record of them. */
-function armRepeats(
-  { state, settings }: Pipeline,
-  death: Death,
-  conclusion: Extract<Conclusion, { kind: 'new' }>,
-  bootId: string,
-): void {
-  const { outcome, subject, rule, candidate, verdict, member } = conclusion;
-  if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
-  if (subject.exitCode === 0 && !isCertainStop(death)) return;
-  if (state.repeats.isArmed(death, bootId)) return;
-  const untilNs = armedUntil(state, death, conclusion);
-  if (untilNs === null) return;
-  const { endedNs: _, ...same } = candidate;
-  const counted = member && { incident: member.incident, name: member.name, status: member.status };
-  const meaning = { ...same, as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
-  state.repeats.arm(death, bootId, counted === undefined ? meaning : { ...meaning, member: counted }, untilNs);
-}
-
-/** null: further ones are to be received. */
-function armedUntil(
-  { loops, rules }: State,
-  death: Death,
-  { outcome, subject, candidate, member }: Extract<Conclusion, { kind: 'new' }>,
-): bigint | null {
-  if (outcome === 'filtered') return filteredUntil(death, subject, rules);
-  return member === undefined ? loops.countUntil(candidate.key) - death.clock_offset_ns : member.countUntilNs;
 }
 
 /** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */
@@ -269,11 +249,13 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
   const all = [
     ...items,
     ...parts.map((part) => incidentItem(part, clock)),
+    ...state.restartLoops.due(nowMs).map((news) => loopItem(news, host(), clock)),
     ...state.loops.due(nowMs).map((aggregate) => summaryItem(aggregate, host(), clock)),
   ];
   const open = {
     open: state.loops.open(),
     incidents: state.incidents.open(),
+    loops: state.restartLoops.open(),
     repeats: state.repeats.stored(),
     requests: state.requests.stored(),
   };

@@ -3,6 +3,7 @@
 import { CrashPlaces } from './core/crash/history.ts';
 import { CrashLoops } from './core/filter/aggregate.ts';
 import { Incidents } from './core/filter/incidents.ts';
+import { Loops } from './core/filter/loops.ts';
 import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
@@ -49,6 +50,7 @@ export interface State {
   readonly places: CrashPlaces;
   readonly loops: CrashLoops;
   readonly incidents: Incidents;
+  readonly restartLoops: Loops;
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly repeats: Repeats;
@@ -65,7 +67,13 @@ export interface State {
   stored: Promise<boolean>;
 }
 
-export function newState(rules: readonly Rule[], settings: Settings, before: Remembered | null = null): State {
+/** `nowMs`: of the steady clock. */
+export function newState(
+  rules: readonly Rule[],
+  settings: Settings,
+  before: Remembered | null = null,
+  nowMs = performance.now(),
+): State {
   return {
     rules,
     seen: new Seen(UIDS_MAX, before?.uids),
@@ -73,6 +81,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     incidents: new Incidents(settings.recordsPerMinute === Number.POSITIVE_INFINITY, before?.incidents),
+    restartLoops: new Loops(before?.loops, nowMs),
     restarts: new Restarts(),
     endings: new Endings(),
     repeats: new Repeats(before?.repeats),
@@ -88,11 +97,12 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
 }
 
 /** What origins lost in the memories. */
-export function displaced({ incidents, loops, recent, requests, restarts }: State) {
+export function displaced({ incidents, loops, restartLoops, recent, requests, restarts }: State) {
   return {
     incidents: incidents.closedEarly,
     open_minutes: loops.closedEarly,
     recent_services: recent.forgotten,
+    loops: restartLoops.forgotten,
     requests: requests.forgotten,
     restarts: restarts.forgotten,
   };

@@ -2,7 +2,8 @@
 // The pipeline without a loader, a disk or a collector: state and effects are arguments.
 import { describe, expect, it } from 'vitest';
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
-import { rulesOf } from '../src/core/filter/rules.ts';
+import { rulesOf } from '../src/core/filter/built-in.ts';
+import { RECEIVED_FIRST } from '../src/core/filter/repeats.ts';
 import { readRecord } from '../src/core/telemetry/stored.ts';
 import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
@@ -376,11 +377,16 @@ describe('equal terminations', () => {
     expect(sent).toEqual([]);
   });
 
-  it('are armed for a minute if the rules filter all of them', async () => {
+  it('are armed for 10 s if the rules filter all of them, and enough were received that a loop would show', async () => {
     const { pipeline } = build({ mode: 'default', recordsPerMinute: 10 });
     const sent: string[] = [];
+    const first = Array.from({ length: RECEIVED_FIRST - 1 }, (_, index) =>
+      equal(index + 2, { process: { ...short.process, pid: index + 2 } }),
+    );
+    await handleBatch(pipeline, received(first, [], BOOT, sent));
+    expect(sent).toEqual([]);
     await handleBatch(pipeline, received([equal(1, short)], [], BOOT, sent));
-    expect(sent).toEqual([`arm f00d filtered ${minuteEnd}`]);
+    expect(sent).toEqual([`arm f00d filtered ${END + 10_000_000_000n}`]);
   });
 
   it('that are graceful stops are armed if the code of the request leaves no other cause', async () => {

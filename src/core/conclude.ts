@@ -8,6 +8,8 @@ import { type Termination, terminationOf } from './filter/act.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
 import type { Root } from './filter/incident.ts';
 import type { Incidents } from './filter/incidents.ts';
+import { type LoopMember, loopMember } from './filter/loop-member.ts';
+import type { Loops } from './filter/loops.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
 import type { CountedMember, Member } from './filter/members.ts';
 import type { Ending, Endings, Recent, Seen } from './filter/memory.ts';
@@ -26,7 +28,7 @@ import type { Attributes } from './telemetry/attributes.ts';
 import { incidentId } from './telemetry/incident.ts';
 import { buildRecord, type RecordInput, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf, resourceValue } from './telemetry/resource.ts';
-import type { Restarts } from './telemetry/restart.ts';
+import type { Reported, Restarts } from './telemetry/restart.ts';
 import { traceContextOf } from './telemetry/trace-context.ts';
 import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
@@ -43,6 +45,7 @@ export interface Circumstances {
   readonly seen: Seen;
   readonly recent: Recent;
   readonly loops: CrashLoops;
+  readonly restartLoops: Loops;
   readonly incidents: Incidents;
   readonly restarts: Restarts;
   readonly endings: Endings;
@@ -66,6 +69,10 @@ export type Conclusion =
       readonly verdict: Verdict;
       /** What counters and summaries need. */
       readonly candidate: Candidate;
+      /** null: it cannot belong to a loop. */
+      readonly loopMember: LoopMember | null;
+      /** It belongs to a loop, which counts it. */
+      readonly isInLoop: boolean;
       /** Of an incident. Absent: it is no member. */
       readonly member?: IncidentMember;
       /** null unless the outcome is `reported`. */
@@ -102,19 +109,20 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const match = incidents.find(one);
   const isReported = rule.action === 'report';
   const isMember = isReported && match !== null && incidents.isMember(match, one);
-  const hasRecord = isReported && !isMember && !loops.add(candidate, nowMs);
+  // What one act terminated is no loop.
+  const inLoop = isMember ? null : loopMember(death, verdict, victim, candidate, rule, uid);
+  const { loop, isCounted } = joinLoop(inLoop, isReported, circumstances);
+  const hasRecord = isReported && !isMember && !isCounted && !loops.add(candidate, nowMs);
   const reader = brokenPipe(death, verdict) ? endings.readerOf(death.process, death.time_ns) : null;
   endings.add(death.process, origin, endingOf(death, verdict, identities, hasRecord ? uid : null));
   const incident = match?.id ?? incidentId(bootId, one);
   const resource = isMember || hasRecord ? resourceOf(victim, host) : null;
-  const { endedNs } = verdict;
   const remember = (spanContext?: ReadableLogRecord['spanContext']): void => {
     if (resource === null) return;
-    const { exe, args } = death.process;
-    const value = resourceValue(resource);
-    restarts.add({ uid, incident, endedNs, origin, victim: { exe, args }, service, resource: value, spanContext });
+    const { endedNs } = verdict;
+    restarts.add(reportedOf(death, { uid, incident, endedNs, origin, service, resource, spanContext }));
   };
-  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
+  const without = { kind: 'new', uid, rule, subject, verdict, candidate, ...loop, record: null } as const;
   if (isMember) {
     const member = memberOf(one, verdict, identities, candidate);
     incidents.addMember(match, one, member, death.seq, nowMs);
@@ -134,6 +142,14 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
   remember(record.spanContext);
   return { ...without, outcome: 'reported', record };
+}
+
+/** What a later restart needs to know of the termination. */
+function reportedOf(
+  { process: { exe, args } }: Death,
+  known: Omit<Reported, 'victim' | 'resource'> & { readonly resource: Attributes },
+): Reported {
+  return { ...known, victim: { exe, args }, resource: resourceValue(known.resource) };
 }
 
 type Asked = Pick<RecordInput, 'requester' | 'systemd'>;
@@ -240,6 +256,12 @@ function askedBy(
   return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };
 }
 
+/** `isCounted`: the loop's records count it, so that it needs none. */
+function joinLoop(member: LoopMember | null, isReported: boolean, { loops, restartLoops, nowMs }: Circumstances) {
+  const isInLoop = member !== null && restartLoops.add(member, isReported && !loops.unlimited, nowMs);
+  return { loop: { loopMember: member, isInLoop }, isCounted: isInLoop && !loops.unlimited };
+}
+
 function candidateOf(
   key: string,
   origin: OriginKey,
@@ -255,6 +277,8 @@ function candidateOf(
     executable: victim.executable,
     sender: sender?.name ?? null,
     severity: severityOf(verdict, role),
+    command: () => victim.arguments.shown?.join(' ').trim() ?? null,
+    cgroup: victim.cgroup,
     resource: countedResource(victim, host),
   };
 }

@@ -17,6 +17,8 @@ const NOWHERE = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_METRIC
 /** The loader reports the totals once a second. */
 const TOTALS_WITHIN_MS = 2_500;
 const CODE = 77;
+/** That it begins, and that it ends. */
+const LOOP_RECORDS = 2;
 
 interface Status {
   readonly deaths: Readonly<Record<'received' | 'filtered' | 'aggregated' | 'summaries' | 'pending', number>> & {
@@ -128,10 +130,11 @@ describe('a flood of equal terminations', () => {
   });
   afterAll(() => stop(stack));
 
-  it('is counted exactly, as filtered if the rules filter it, and makes no summary', async () => {
+  it('is counted exactly, as filtered if the rules filter it, and is at most one loop', async () => {
     const happened = await flood(stack, String(CODE));
     const { deaths } = await receives(stack, happened);
-    expect(deaths).toMatchObject({ filtered: happened, aggregated: 0, summaries: 0, pending: 0 });
+    expect(deaths).toMatchObject({ filtered: happened, aggregated: 0, pending: deaths.summaries });
+    expect(deaths.summaries).toBeLessThanOrEqual(LOOP_RECORDS);
   });
 
   it('hides neither a process that names its service nor one of another user, of the same executable and code', async () => {
@@ -156,14 +159,12 @@ describe('a flood of equal terminations', () => {
     await ended(flooding);
   });
 
-  it('over the budget of a named service has ten records, and the rest are aggregated', async () => {
+  it('of a named service has at most ten records, and the rest are aggregated', async () => {
     const from = await settled(stack);
     const happened = await flood(stack, '78', 'flooded');
     const { deaths } = await receives(stack, from.deaths.received + happened);
-    expect([deaths.aggregated - from.deaths.aggregated, deaths.filtered]).toEqual([
-      happened - 10,
-      from.deaths.filtered,
-    ]);
+    expect(deaths.filtered).toBe(from.deaths.filtered);
+    expect(deaths.aggregated - from.deaths.aggregated).toBeGreaterThanOrEqual(happened - 10);
   });
 
   it('of processes that stop gracefully is counted exactly, and takes nothing of the reserve', async () => {

@@ -148,6 +148,7 @@ describe('with records of every kind', () => {
         change: ({ signal }) => Object.assign(signal.sender, { pid: 77 }),
       });
     for (let i = 0; i < 7; i += 1) host.terminate(exit('looping', now));
+    for (let i = 0; i < 3; i += 1) host.terminate(comesBack('coming-back', now + i));
     await until(
       'the records',
       ARRIVES_WITHIN_MS,
@@ -164,6 +165,15 @@ describe('with records of every kind', () => {
   });
 
   afterAll(cleanAll);
+
+  /** A termination after that of a millisecond before, of a program that systemd starts. */
+  function comesBack(service: string, endedMs: number) {
+    const change = ({ process }: { process: { ancestors: object[]; start_boottime_ns: string } }) => {
+      process.ancestors = [{ pid: 1, comm: 'systemd' }];
+      process.start_boottime_ns = String(BigInt(endedMs) * 1_000_000n - 500_000n);
+    };
+    return { ...exit(service, endedMs), change };
+  }
 
   function inATrace(death: { process: { env: Record<string, string>; start_boottime_ns: string }; time_ns: string }) {
     death.process.env.TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';

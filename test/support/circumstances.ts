@@ -3,9 +3,10 @@
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
 import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
+import { rulesOf } from '../../src/core/filter/built-in.ts';
 import { Incidents } from '../../src/core/filter/incidents.ts';
+import { Loops } from '../../src/core/filter/loops.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
-import { rulesOf } from '../../src/core/filter/rules.ts';
 import { Units } from '../../src/core/requests/units.ts';
 import { Restarts } from '../../src/core/telemetry/restart.ts';
 import type { Death } from '../../src/core/wire/event.ts';
@@ -22,6 +23,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     places: new CrashPlaces(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
     incidents: new Incidents(true),
+    restartLoops: new Loops(),
     restarts: new Restarts(),
     endings: new Endings(),
     units: new Units(),

@@ -28,6 +28,9 @@ export interface Candidate {
   /** The name of the process that sent the signal. null: none, or not known. */
   readonly sender: string | null;
   readonly severity: { readonly number: number; readonly text: string };
+  /** The command line, as WHODUNIT_ARGUMENTS allows. null: not known, or not shown. Finding secrets takes time: called for an example. */
+  readonly command: () => string | null;
+  readonly cgroup: string | null;
   /** The part of the victim's resource that they have. A record has the whole resource. */
   readonly resource: Attributes;
 }
@@ -46,13 +49,19 @@ export interface Aggregate {
   readonly bySender: ReadonlyMap<string, number>;
   /** The highest severity among them. */
   readonly severity: Candidate['severity'];
-  /** The resource of the last one. */
+  /** Of the first one. */
+  readonly command: string | null;
+  /** Of the last one, like the resource. */
+  readonly cgroup: string | null;
   readonly resource: Attributes;
 }
 
 /** `Aggregate` without bigint and Map. */
 export interface StoredAggregate
-  extends Omit<Aggregate, 'origin' | 'executable' | 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'> {
+  extends Omit<
+    Aggregate,
+    'origin' | 'executable' | 'command' | 'cgroup' | 'startNs' | 'firstNs' | 'lastNs' | 'byCause' | 'bySender'
+  > {
   /** Absent: stored by version 0.1.0, like the next one. */
   readonly origin?: OriginKey;
   readonly executable?: string | null;
@@ -62,6 +71,9 @@ export interface StoredAggregate
   readonly byCause: readonly (readonly [Cause, number])[];
   /** Absent: stored by an earlier release. */
   readonly bySender?: readonly (readonly [string, number])[];
+  /** Absent: stored by version 0.1.0, like the next one. */
+  readonly command?: string | null;
+  readonly cgroup?: string | null;
 }
 
 function stored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: Aggregate): StoredAggregate {
@@ -70,9 +82,19 @@ function stored({ startNs, firstNs, lastNs, byCause, bySender, ...rest }: Aggreg
 }
 
 function restored(one: StoredAggregate): Aggregate {
-  const { origin = '', executable = null, startNs, firstNs, lastNs, byCause, bySender, ...rest } = one;
+  const { origin = '', executable = null, command = null, cgroup = null } = one;
+  const { startNs, firstNs, lastNs, byCause, bySender, ...rest } = one;
   const times = { startNs: BigInt(startNs), firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) };
-  return { ...rest, ...times, origin, executable, byCause: new Map(byCause), bySender: new Map(bySender) };
+  return {
+    ...rest,
+    ...times,
+    origin,
+    executable,
+    command,
+    cgroup,
+    byCause: new Map(byCause),
+    bySender: new Map(bySender),
+  };
 }
 
 interface Minute {
@@ -99,6 +121,11 @@ export class CrashLoops {
   constructor(limit: number, before: readonly StoredAggregate[] = []) {
     this.#limit = limit;
     this.#closed = before.map(restored);
+  }
+
+  /** Every termination that a rule reports has a record. */
+  get unlimited(): boolean {
+    return this.#limit === Number.POSITIVE_INFINITY;
   }
 
   /** The aggregates that due() has not returned yet, in stored form: one that has not changed since is the same object. */
@@ -215,6 +242,8 @@ function aggregate(minute: Minute, last: Candidate, count: number, firstNs: bigi
     byCause,
     bySender,
     executable: last.executable,
+    command: before === null ? last.command() : before.command,
+    cgroup: last.cgroup,
     severity: before !== null && before.severity.number > last.severity.number ? before.severity : last.severity,
     resource: last.resource,
   };

@@ -46,7 +46,7 @@ export function subjectOf(verdict: Verdict, victim: VictimIdentity): Subject {
   return new VictimSubject(verdict, victim);
 }
 
-/** The first rule that matches. `rules` comes from rulesOf(): its last rule always matches. */
+/** The first rule that matches. `rules` comes from rulesOf() in built-in.ts: its last rule always matches. */
 export function firstMatch(subject: Subject, rules: readonly Rule[]): Rule {
   return rules.find((rule) => rule.matches(subject)) as Rule;
 }

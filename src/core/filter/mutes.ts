@@ -38,6 +38,7 @@ export function muteRule({ service, untilMs }: Mute, nowMs: () => number, onMatc
   return {
     name: `muted: ${service}`,
     action: 'count',
+    isFinal: true,
     matches: (subject) => {
       const matches = nowMs() < untilMs && holds(subject.service);
       if (matches) onMatch();

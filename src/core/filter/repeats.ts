@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
+import { FairMap } from '../shares.ts';
 import type { Death, Hello, Repeat } from '../wire/event.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
 import type { CountedMember } from './members.ts';
 import type { Rule, Subject } from './rules.ts';
 
-/** How long a key of filtered terminations is armed: then one is received again, and the rules decide again. */
-const ARMED_NS = 60_000_000_000n;
+/** How long a key of filtered terminations is armed: then some are received again, and the rules decide again. */
+export const ARMED_NS = 60_000_000_000n;
 /** Keys that are known at once. */
 export const KEYS_MAX = 1024;
 
+/** Terminations with one key that are received before it is armed, and again after that is over: a loop among them shows (loops.ts). */
+export const RECEIVED_FIRST = 6;
+
 /** What the terminations with one key count as. */
-export interface Meaning extends Omit<Candidate, 'endedNs'> {
+export interface Meaning extends Omit<Candidate, 'endedNs' | 'command' | 'cgroup'> {
   readonly as: Repeat['as'];
+  /** Absent: stored by version 0.1.0, like the next two. */
+  readonly command?: string | null;
+  readonly cgroup?: string | null;
+  /** The loop to which they belong, and their outcome in it. null: none. */
+  readonly loop?: { readonly key: string; readonly outcome: string } | null;
   /** null: no error. */
   readonly errorType: string | null;
   /** Absent: they are no members of an incident. */
@@ -64,6 +73,7 @@ interface Known {
 
 export class Repeats {
   readonly #known = new Map<string, Known>();
+  readonly #received = new FairMap<number>(KEYS_MAX);
   #requests: ArmRequest[] = [];
   /** Keys of one origin: the loader arms no more. */
   #originKeysMax = 0;
@@ -77,6 +87,14 @@ export class Repeats {
   /** A loader that arms at most so many keys of one origin: no user takes the places of another. */
   greet({ origin_keys_max }: Pick<Hello, 'origin_keys_max'>): void {
     this.#originKeysMax = origin_keys_max;
+  }
+
+  /** Notes a termination. False: so few with its key were received since it was armed last that a loop would not show. */
+  isFrequent({ repeat, origin: { cgroup, uid } }: Death): boolean {
+    if (repeat === null) return false;
+    const received = (this.#received.get(repeat.key) ?? 0) + 1;
+    this.#received.set(repeat.key, `${uid}/${cgroup}`, received);
+    return received >= RECEIVED_FIRST;
   }
 
   /** Whether the key was armed when the process terminated: then the kernel had a reason to report it. */
@@ -101,6 +119,7 @@ export class Repeats {
     if (same === null && !this.#hasRoom(origin, bootId)) return;
     const { id, total, lastNs } = same ?? { id: null, total: 0n, lastNs: 0n };
     this.#know(repeat.key, { origin, bootId, meaning, untilNs, id, total, lastNs });
+    this.#received.delete(repeat.key);
     this.#requests.push({ key: repeat.key, as: meaning.as, untilNs });
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Filter rules: which terminations get a record. They are validated and compiled once, and the first that matches decides. The built-in
-// rules are data in the same form. io/rules.ts reads the user's file; match.ts provides the facts.
+// rules are in built-in.ts. io/rules.ts reads the user's file; match.ts provides the facts.
 import * as z from 'zod/mini';
 import { type Glob, glob } from '../glob.ts';
 import { CAUSE_VALUES } from '../telemetry/semconv.ts';
@@ -16,7 +16,7 @@ export const RULES_MAX = 1000;
 const PATTERNS_MAX = 100;
 
 /** REPEAT_LONG_LIVED_NS in bpf/. */
-const LONG_LIVED_SECONDS = 10;
+export const LONG_LIVED_SECONDS = 10;
 
 const EXIT_RANGE = /^(\d{1,3})-(\d{1,3})$/;
 
@@ -36,7 +36,7 @@ const exitCode = z.union([
 const signal = z.union([z.int(), z.string()]).check(z.refine((value) => signalNumber(String(value)) !== null));
 const seconds = z.optional(z.number().check(z.gte(0)));
 
-const ruleSchema = z.strictObject({
+export const ruleSchema = z.strictObject({
   name: z.string().check(z.minLength(1), z.maxLength(200)),
   action: z.enum(['report', 'count', 'ignore']),
   executable: globs,
@@ -108,6 +108,8 @@ export type RecentTermination = z.output<typeof recentTerminationSchema>;
 export interface Rule {
   readonly name: string;
   readonly action: Action;
+  /** What it filters stays unsaid, also in a loop: the user wrote it, or knows what such an exit means. */
+  readonly isFinal: boolean;
   readonly matches: (subject: Subject) => boolean;
   /** Whether it matches all terminations with the same key as this one. null: it matches some, or that is not known. */
   readonly certain: (subject: Subject, key: RepeatKey) => boolean | null;
@@ -132,7 +134,7 @@ export interface RulesError {
 /** Validates and compiles the parsed content of a rules file. */
 export function parseRules(value: unknown): { ok: true; rules: Rule[] } | { ok: false; error: RulesError } {
   const parsed = rulesSchema.safeParse(value ?? {});
-  if (parsed.success) return { ok: true, rules: (parsed.data.rules ?? []).map(compile) };
+  if (parsed.success) return { ok: true, rules: (parsed.data.rules ?? []).map((rule) => compile(rule)) };
   return { ok: false, error: errorOf(parsed.error.issues[0] as z.core.$ZodIssue, value) };
 }
 
@@ -152,12 +154,8 @@ function shown(value: unknown): string {
   return value === undefined ? 'missing' : (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 80);
 }
 
-/** The rules in effect: the user's, then the built-in ones. The last one always matches. */
-export function rulesOf(own: readonly Rule[], mode: ReportMode): readonly Rule[] {
-  return [...own, ...(mode === 'all' ? EVERYTHING : BUILT_IN)];
-}
-
-function compile(text: z.output<typeof ruleSchema>): Rule {
+/** Compiles a rule. `isFinal`: as of Rule. */
+export function compile(text: z.output<typeof ruleSchema>, isFinal = text.action !== 'report'): Rule {
   const conditions: Condition[] = [];
   const add = (holds: Condition['holds'], isCertain: Condition['isCertain']): void => {
     conditions.push({ holds, isCertain });
@@ -198,6 +196,7 @@ function compile(text: z.output<typeof ruleSchema>): Rule {
   return {
     name: text.name,
     action: text.action,
+    isFinal,
     matches: (subject) => all.every((holds) => holds(subject)),
     certain: (subject, key) => certain(conditions, subject, key),
   };
@@ -233,46 +232,3 @@ function codesIn(value: number | string): number[] {
   const [, first = '', last = ''] = EXIT_RANGE.exec(value) ?? [];
   return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
 }
-
-const builtIn = (texts: readonly RuleText[]): readonly Rule[] => z.array(ruleSchema).parse(texts).map(compile);
-
-const EXIT_ZERO: RuleText = { name: 'exit code 0', cause: 'exit', exit_code: 0, action: 'ignore' };
-/** The names of services that have no name of their own. */
-const UNNAMED = 'unknown_service*';
-
-const EVERYTHING = builtIn([EXIT_ZERO, { name: 'everything (WHODUNIT_REPORT=all)', action: 'report' }]);
-
-const BUILT_IN = builtIn([
-  EXIT_ZERO,
-  // Of Erlang: inet_gethost ends its workers so, when it is idle and when the virtual machine ends.
-  { name: "Erlang's port programs", executable: '*/erts-*/bin/inet_gethost', signal: 'SIGUSR1', action: 'count' },
-  {
-    name: 'fault, kill or OOM, any process',
-    cause: [
-      'fault',
-      'abort',
-      'oom_kill',
-      'seccomp',
-      'resource_limit',
-      'killed',
-      'self_signal',
-      'namespace_exit',
-      'kernel',
-      'unknown',
-    ],
-    action: 'report',
-  },
-  // The remaining causes: an exit, graceful or not, or a routine termination (Ctrl-C, `yes | head`, a closed terminal, a timer).
-  { name: 'container process', container: '*', action: 'report' },
-  // Podman and Docker without root. Any user can choose such a name: it is no container's, but may ask for records of its own processes.
-  {
-    name: 'container process of a user',
-    cgroup: ['*/user@*.service/*/libpod-*', '*/user@*.service/*/docker-*'],
-    action: 'report',
-  },
-  { name: 'ran for more than 10 s', uptime_above: 10, action: 'report' },
-  { name: 'user session processes', unit: 'user@*.service', service: UNNAMED, action: 'count' },
-  { name: 'systemd service', unit: '*.service', action: 'report' },
-  { name: 'short-lived unnamed processes', service: UNNAMED, action: 'count' },
-  { name: 'named service', action: 'report' },
-]);

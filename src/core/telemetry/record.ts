@@ -25,6 +25,7 @@ import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
 import { commandLinesAbove, readerAttributes, senderAttributes, stopAttributes, triggerAttributes } from './actors.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
+import { oomAttributes } from './oom.ts';
 import { loginAttributes, requesterAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
 import * as semconv from './semconv.ts';
@@ -241,22 +242,5 @@ function historyAttributes(history: CrashHistory | null): Pair[] {
   return [
     [semconv.CRASH_COUNT, history.count],
     [semconv.CRASH_FIRST_SEEN, isoTime(history.firstNs)],
-  ];
-}
-
-function oomAttributes({ oomScope, oom }: Verdict): Pair[] {
-  if (oomScope === null) return [];
-  const scope: Pair = [semconv.OOM_SCOPE, oomScope];
-  if (oom === null) return [scope];
-  const bytes = (value: bigint | null): number | null => (value === null ? null : Number(value));
-  return [
-    scope,
-    [semconv.OOM_CGROUP, oom.cgroup],
-    [semconv.OOM_LIMIT, bytes(oom.limit)],
-    [semconv.OOM_ANON_RSS, bytes(oom.anon_rss)],
-    [semconv.OOM_FILE_RSS, bytes(oom.file_rss)],
-    [semconv.OOM_SHMEM_RSS, bytes(oom.shmem_rss)],
-    [semconv.OOM_TOTAL_VM, bytes(oom.total_vm)],
-    [semconv.OOM_SCORE_ADJ, oom.score_adj],
   ];
 }

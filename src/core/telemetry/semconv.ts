@@ -9,6 +9,7 @@ export const EVENT_PROCESS_TERMINATION = 'whodunit.process.termination';
 export const EVENT_PROCESS_TERMINATION_SUMMARY = 'whodunit.process.termination.summary';
 export const EVENT_INCIDENT = 'whodunit.incident';
 export const EVENT_PROCESS_RESTART = 'whodunit.process.restart';
+export const EVENT_PROCESS_LOOP = 'whodunit.process.loop';
 
 export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
 export const METRIC_PROCESS_EXITS = 'whodunit.process.exits';
@@ -167,6 +168,7 @@ export const CRASH_FIRST_SEEN = 'whodunit.crash.first_seen';
 export const CRASH_STACK = 'whodunit.crash.stack';
 export const CRASH_FRAMES = 'whodunit.crash.frames';
 export const OOM_SCOPE = 'whodunit.oom.scope';
+export const OOM_GROUP = 'whodunit.oom.group';
 export const OOM_CGROUP = 'whodunit.oom.cgroup';
 export const OOM_LIMIT = 'whodunit.oom.limit';
 export const OOM_ANON_RSS = 'whodunit.oom.anon_rss';
@@ -190,7 +192,18 @@ export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
 export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
 export const AGGREGATED_SENDERS = 'whodunit.aggregated.senders';
 export const AGGREGATED_FIRST_TIME = 'whodunit.aggregated.first_time';
+export const AGGREGATED_LAST_TIME = 'whodunit.aggregated.last_time';
+export const AGGREGATED_COMMAND = 'whodunit.aggregated.command';
+export const AGGREGATED_CGROUP = 'whodunit.aggregated.cgroup';
 export const ORIGIN = 'whodunit.origin';
+export const LOOP_ID = 'whodunit.loop.id';
+export const LOOP_STATE = 'whodunit.loop.state';
+export const LOOP_END = 'whodunit.loop.end';
+export const LOOP_COUNT = 'whodunit.loop.count';
+export const LOOP_OUTCOMES = 'whodunit.loop.outcomes';
+export const LOOP_FIRST_TIME = 'whodunit.loop.first_time';
+export const LOOP_DELAY = 'whodunit.loop.delay';
+export const LOOP_RESTARTER = 'whodunit.loop.restarter';
 export const OUTCOME = 'whodunit.outcome';
 export const STAGE = 'whodunit.stage';
 export const LIMIT = 'whodunit.limit';
@@ -323,6 +336,12 @@ export const INCIDENT_ACT_VALUES = [
 ] as const;
 export type IncidentActValue = (typeof INCIDENT_ACT_VALUES)[number];
 
+export const LOOP_STATE_VALUES = ['began', 'changed', 'continues', 'ended'] as const;
+export type LoopStateValue = (typeof LOOP_STATE_VALUES)[number];
+
+export const LOOP_END_VALUES = ['not_restarted', 'recovered', 'quiet', 'forgotten'] as const;
+export type LoopEndValue = (typeof LOOP_END_VALUES)[number];
+
 export const OUTCOME_VALUES = ['normal', 'filtered', 'aggregated', 'reported'] as const;
 export type OutcomeValue = (typeof OUTCOME_VALUES)[number];
 
@@ -336,6 +355,7 @@ export const LIMIT_VALUES = [
   'metric_series',
   'open_minutes',
   'recent_services',
+  'loops',
   'requests',
   'restarts',
   'spans',

@@ -25,7 +25,10 @@ export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigi
     ),
     [semconv.AGGREGATED_COUNT]: count,
     [semconv.AGGREGATED_FIRST_TIME]: isoTime(aggregated.firstNs),
+    [semconv.AGGREGATED_LAST_TIME]: isoTime(aggregated.lastNs),
   };
+  if (aggregated.command !== null) attributes[semconv.AGGREGATED_COMMAND] = visible(aggregated.command);
+  if (aggregated.cgroup !== null) attributes[semconv.AGGREGATED_CGROUP] = aggregated.cgroup;
   // Summaries of the same service may differ in nothing else.
   if (aggregated.origin !== '') attributes[semconv.ORIGIN] = originName(aggregated.origin, host.userNames);
   if (aggregated.executable !== null) attributes[semconv.PROCESS_EXECUTABLE_PATH] = aggregated.executable;

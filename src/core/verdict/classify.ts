@@ -6,6 +6,7 @@ import { causeOf } from './causes.ts';
 import { ignoredEvidence, otherEvidence, type Request, stackEvidence } from './evidence.ts';
 import { type Facts, factsOf } from './facts.ts';
 import * as frames from './frames.ts';
+import { oomEvidence, oomGroup } from './oom.ts';
 import { isGracefulStop, isVictim, requestOriginOf, wasHandled } from './origin.ts';
 import { decodeStatus, signalName } from './signals.ts';
 import { stopEvidence, stopOf } from './stop.ts';
@@ -50,11 +51,13 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     fault,
     refusedCall: cause === 'seccomp' ? callOf(fault) : null,
     oomScope: cause === 'oom_kill' ? oomScope(death, signal) : null,
+    oomGroup: cause === 'oom_kill' ? oomGroup(signal) : null,
     oom: cause === 'oom_kill' ? death.oom : null,
     thread: firstThread(fault, signal, death),
     evidence: [
       ...rule.evidence(facts),
       ...triggerEvidence(trigger, signal),
+      ...(cause === 'oom_kill' ? oomEvidence(death, signal) : []),
       ...stackEvidence(signal),
       ...ignoredEvidence(facts.ignored),
       ...stopEvidence(death),
@@ -86,6 +89,7 @@ function exited(death: Death, exitCode: number): Verdict {
     fault: null,
     refusedCall: null,
     oomScope: null,
+    oomGroup: null,
     oom: null,
     thread: null,
     evidence: [

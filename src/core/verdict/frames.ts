@@ -13,6 +13,10 @@ export const OOM: Frames = new Set([
   'out_of_memory',
   'mem_cgroup_out_of_memory',
 ]);
+/** mm/oom_kill.c: runs in the task whose allocation failed, or in that of sysrq, which is a kernel thread. */
+export const OOM_ALLOCATION: Frames = new Set(['out_of_memory', 'mem_cgroup_out_of_memory']);
+/** For memory.oom.group. */
+export const OOM_GROUP: Frames = new Set(['oom_kill_memcg_member']);
 /** kernel/pid_namespace.c */
 export const NAMESPACE_EXIT: Frames = new Set(['zap_pid_ns_processes']);
 /** kernel/exit.c. Not exit_notify, into which they may be inlined: it also sends SIGCHLD. */

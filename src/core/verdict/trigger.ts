@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process whose act made the kernel send the signal: it closed the terminal, or is the parent that terminated. It is no sender: it may
+// The process whose act made the kernel send the signal: it closed the terminal, is the parent that terminated, or asked for memory that was not there. It is no sender: it may
 // not know whom the signal reaches.
 import type { Actor, Death, Signal } from '../wire/event.ts';
-import { has, SESSION_END, TERMINAL_CLOSED } from './frames.ts';
+import { has, OOM_ALLOCATION, SESSION_END, TERMINAL_CLOSED } from './frames.ts';
 import { taskLabel } from './labels.ts';
 import { isVictim } from './origin.ts';
 import { SIGHUP } from './signals.ts';
@@ -13,6 +13,7 @@ export function triggerOf(cause: Cause | null, signal: Signal | null, death: Dea
   if (signal === null || !isTask(signal.sender) || isVictim(signal.sender, death)) return null;
   const { sender: task } = signal;
   if (cause === 'parent_death') return { act: task.process_lives ? 'thread_ended' : 'parent_ended', task };
+  if (cause === 'oom_kill') return has(signal, OOM_ALLOCATION) === null ? null : { act: 'asked_for_memory', task };
   if (signal.signo !== SIGHUP) return null;
   if (has(signal, TERMINAL_CLOSED) !== null) return { act: 'closed_terminal', task };
   return has(signal, SESSION_END) !== null && task.exiting ? { act: 'session_ended', task } : null;
@@ -37,6 +38,8 @@ export function triggerEvidence(trigger: Trigger | null, signal: Signal | null):
       return [`${taskLabel(signal)} closed the terminal${sessionLabel(trigger.task)}`];
     case 'session_ended':
       return [`${taskLabel(signal)}, the leader of the session, terminated`];
+    case 'asked_for_memory':
+      return [`${taskLabel(signal)} asked for the memory that was not there`];
     case 'parent_ended':
     case 'thread_ended':
     case undefined:

@@ -9,7 +9,7 @@ export type OomScope = OomScopeValue;
 
 /** The process whose act made the kernel send the signal, and the act. */
 export interface Trigger {
-  readonly act: 'closed_terminal' | 'session_ended' | 'parent_ended' | 'thread_ended';
+  readonly act: 'closed_terminal' | 'session_ended' | 'parent_ended' | 'thread_ended' | 'asked_for_memory';
   readonly task: Actor;
 }
 
@@ -61,6 +61,8 @@ export interface Verdict {
   readonly refusedCall: string | null;
   /** null: another cause. */
   readonly oomScope: OomScope | null;
+  /** All processes of the cgroup are killed (memory.oom.group). null: another cause, or not known. */
+  readonly oomGroup: boolean | null;
   /** Sizes and limit recorded by the out-of-memory killer. null: another cause, or not known. */
   readonly oom: Oom | null;
   /** The thread that triggered the termination. null: not known, or all were killed at once. */

@@ -126,7 +126,7 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
         what: `was ${TERMINATION_REQUESTS.has(verdict.signo) ? 'stopped' : 'killed'} by ${signal}, sent by ${sender ?? 'an unknown process'}`,
       };
     case 'oom_kill':
-      return { what: 'was killed by the out-of-memory killer', reason: oomReason(verdict) };
+      return { what: 'was killed by the out-of-memory killer', reason: oomReason(verdict, victim, labels.trigger) };
     case 'seccomp':
       return {
         what: `was killed by seccomp (${signal})`,
@@ -181,6 +181,8 @@ function actLabel({ cause, trigger }: Verdict, name: string | null): string {
       return `the leader of its session, ${name}, terminated`;
     case 'thread_ended':
       return `the thread of its parent, ${name}, that started it ended (PR_SET_PDEATHSIG)`;
+    case 'asked_for_memory':
+      return `${name} asked for memory`;
     case 'parent_ended':
       return `its parent, ${name}, terminated (PR_SET_PDEATHSIG)`;
     case undefined:
@@ -221,12 +223,24 @@ function inThread({ thread }: Verdict, victim: Named): string {
   return ` in thread ${thread.name ?? thread.tid}`;
 }
 
-function oomReason({ oom, oomScope }: Verdict): string {
-  if (oomScope === 'host') return ': the machine ran out of memory';
+/** Which memory was at its end, how much of it the process had, and who asked for more. */
+function oomReason({ oom, oomScope, trigger, signal }: Verdict, victim: Named, asker: string | null): string {
+  const used = oom === null ? null : rss(oom);
+  const had = used === null || used === 0n ? '' : `; it had ${size(used)}`;
+  const self = signal?.sender.pid === victim.pid;
+  const asked = trigger?.act === 'asked_for_memory' ? `, when ${asker} asked for more` : '';
+  const more =
+    self && oomScope !== 'unknown' ? `${had}${had === '' ? '; it' : ''} and asked for more` : `${asked}${had}`;
+  if (oomScope === 'host') return `: the machine ran out of memory${more}`;
   if (oomScope !== 'cgroup') return '';
   const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${oom.cgroup}`;
   const limit = oom?.limit == null ? 'its memory limit' : `its limit of ${size(oom.limit)}`;
-  return `: ${where} reached ${limit}`;
+  return `: ${where} reached ${limit}${more}`;
+}
+
+/** Memory that its end frees. */
+function rss({ anon_rss, file_rss, shmem_rss }: NonNullable<Verdict['oom']>): bigint {
+  return (anon_rss ?? 0n) + (file_rss ?? 0n) + (shmem_rss ?? 0n);
 }
 
 function keyLabel(signo: number): string {

@@ -32,6 +32,8 @@ function candidate(changes: Partial<Candidate> = {}): Candidate {
     executable: null,
     sender: null,
     severity: ERROR,
+    command: () => null,
+    cgroup: null,
     resource: { 'service.name': 'checkout' },
     ...changes,
   };
@@ -241,7 +243,7 @@ describe('a crash loop, concluded', () => {
     const loops = new CrashLoops(1);
     const given = circumstances({
       loops,
-      rules: [{ name: 'none', action: 'count', matches: () => true, certain: () => true }],
+      rules: [{ name: 'none', action: 'count', isFinal: true, matches: () => true, certain: () => true }],
     });
     for (const pid of [1, 2, 3]) conclude(exitedWith(1, { process: victim({ pid }) }), given);
     expect(loops.due(Number.POSITIVE_INFINITY)).toEqual([]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
+import { rulesOf } from '../../../src/core/filter/built-in.ts';
 import { firstMatch, subjectOf } from '../../../src/core/filter/match.ts';
-import { rulesOf } from '../../../src/core/filter/rules.ts';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { exitedWith, fault, itself, killedBy, noinfoSignal, signal, victim } from '../../support/deadly.ts';

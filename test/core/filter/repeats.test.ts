@@ -2,8 +2,9 @@
 // Which rules decide alike for all terminations with one key, how many keys are known, and in which minute counted terminations are.
 import { describe, expect, it } from 'vitest';
 import { CrashLoops, LATE_MS, WINDOW_MS } from '../../../src/core/filter/aggregate.ts';
+import { rulesOf } from '../../../src/core/filter/built-in.ts';
 import { filteredUntil, KEYS_MAX, type Meaning, Repeats } from '../../../src/core/filter/repeats.ts';
-import { parseRules, type RuleText, rulesOf, type Subject } from '../../../src/core/filter/rules.ts';
+import { parseRules, type RuleText, type Subject } from '../../../src/core/filter/rules.ts';
 import { death, END } from '../../support/deadly.ts';
 
 const SUBJECT: Subject = {
@@ -50,7 +51,8 @@ describe('a filtered termination arms its key', () => {
       false,
     ],
     ['if it ran for long: then it is reported', [], { uptimeSeconds: 11 }, {}, false],
-    ['if the names of its service could not be read', [], {}, { claims: false }, false],
+    ['if the names of its service could not be read', [], { exitCode: 2 }, { claims: false }, false],
+    ['if it is the answer of a command, whatever its service', [], {}, { claims: false }, true],
     ['by a rule on executable and exit code', [noise], {}, {}, true],
     ['if its executable is known by its comm only', [noise], {}, { file: false }, false],
     ['by a rule on the arguments', [rule({ arguments: '*x*' })], {}, {}, false],
@@ -174,6 +176,8 @@ describe('a minute of which some were counted', () => {
     cause: 'exit' as const,
     sender: null,
     severity: { number: 17, text: 'ERROR' },
+    command: () => null,
+    cgroup: null,
     resource: {},
   });
   const SECOND = 1_000_000_000n;

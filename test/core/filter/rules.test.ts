@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // User rules: what each condition matches, and the errors for invalid files.
 import { describe, expect, it } from 'vitest';
+import { rulesOf } from '../../../src/core/filter/built-in.ts';
 import { firstMatch } from '../../../src/core/filter/match.ts';
-import { parseRules, RULES_MAX, type RuleText, rulesOf, type Subject } from '../../../src/core/filter/rules.ts';
+import { parseRules, RULES_MAX, type RuleText, type Subject } from '../../../src/core/filter/rules.ts';
 
 const subject: Subject = {
   executable: ['/usr/bin/python3.11', 'python3.11'],

@@ -2,7 +2,7 @@
 // The roles of senders, and what the record says of them. The facts are those of real programs (Debian 12, PyPI).
 import { describe, expect, it } from 'vitest';
 import { conclude } from '../../../src/core/conclude.ts';
-import { rulesOf } from '../../../src/core/filter/rules.ts';
+import { rulesOf } from '../../../src/core/filter/built-in.ts';
 import type { Actor, Death, Victim } from '../../../src/core/wire/event.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
 import { actor, exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';

@@ -163,7 +163,7 @@ describe('the record of a golden event', () => {
     const record = goldenRecord('death-oom');
     expect(record.severityNumber).toBe(21);
     expect(record.body).toBe(
-      'sleep (pid 4242) was killed by the out-of-memory killer after 3 h 25 min: cgroup /demo reached its limit of 32 MiB.',
+      'sleep (pid 4242) was killed by the out-of-memory killer after 3 h 25 min: cgroup /demo reached its limit of 32 MiB, when bash (pid 99, alice) ← sshd ← systemd asked for more; it had 33 MiB.',
     );
     expect(record.attributes).toEqual({
       ...common,
@@ -177,7 +177,13 @@ describe('the record of a golden event', () => {
       'whodunit.signal.time_to_exit': 0.000901234,
       'whodunit.core_dumped': false,
       'whodunit.sender.kind': 'kernel',
+      'whodunit.trigger.pid': 99,
+      'whodunit.trigger.executable.name': 'bash',
+      'whodunit.trigger.command_line': 'bash -l',
+      'whodunit.trigger.user.id': 1000,
+      'whodunit.trigger.user.name': 'alice',
       'whodunit.oom.scope': 'cgroup',
+      'whodunit.oom.group': false,
       'whodunit.oom.cgroup': '/demo',
       'whodunit.oom.limit': 33_554_432,
       'whodunit.oom.anon_rss': 33_554_432,
@@ -187,6 +193,8 @@ describe('the record of a golden event', () => {
       'whodunit.oom.score_adj': 0,
       'whodunit.evidence': [
         'it was marked as a victim of the out-of-memory killer',
+        'bash (pid 99) asked for the memory that was not there',
+        'PID 1 of its pid namespace was not killed with it',
         'kernel stack of the signal: __oom_kill_process',
       ],
     });

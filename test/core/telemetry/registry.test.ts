@@ -11,8 +11,10 @@ import { readRegistry, type Signal } from '../../../scripts/generate/registry.ts
 import { goldenDeath } from '../../../scripts/stack/fake-loader.ts';
 import { conclude } from '../../../src/core/conclude.ts';
 import { CrashLoops } from '../../../src/core/filter/aggregate.ts';
-import { rulesOf } from '../../../src/core/filter/rules.ts';
+import { rulesOf } from '../../../src/core/filter/built-in.ts';
+import { Loops } from '../../../src/core/filter/loops.ts';
 import type { Attributes } from '../../../src/core/telemetry/attributes.ts';
+import { buildLoop } from '../../../src/core/telemetry/loop.ts';
 import { serviceLevel } from '../../../src/core/telemetry/resource.ts';
 import { buildSummary } from '../../../src/core/telemetry/summary.ts';
 import type { Death, Signal as SignalFact } from '../../../src/core/wire/event.ts';
@@ -20,6 +22,7 @@ import { circumstances, recordOf } from '../../support/circumstances.ts';
 import { ABORT, crash, frames } from '../../support/crashes.ts';
 import {
   actor,
+  END,
   fault,
   itself,
   kernelSignal,
@@ -116,6 +119,22 @@ describe('a summary', () => {
       conclude(killedBy(signo, { process: victim({ pid }) }), circumstances({ rules, loops }));
     const [aggregated] = loops.due(Number.POSITIVE_INFINITY);
     expect(aggregated && recordFaults(buildSummary(aggregated, host, 0n), 'whodunit.service')).toEqual([]);
+  });
+});
+
+describe('a loop', () => {
+  it('matches the registry, whatever it says', () => {
+    const loops = new Loops();
+    const given = circumstances({ loops: new CrashLoops(10), restartLoops: loops });
+    const ancestors = [{ pid: 1, comm: 'systemd' }];
+    for (const [index, signo] of [9, 9, 9, 11].entries()) {
+      const timeNs = END + BigInt(index) * 1_000_000_000n;
+      const process = victim({ pid: index + 1, start_boottime_ns: timeNs - 1n, ancestors });
+      conclude({ ...killedBy(signo, { process }), time_ns: timeNs }, given);
+    }
+    const news = [...loops.due(0), ...loops.due(Number.POSITIVE_INFINITY), ...loops.due(60_000)];
+    expect(news.map(({ state }) => state)).toEqual(['began', 'changed', 'ended']);
+    for (const one of news) expect(recordFaults(buildLoop(one, host, 0n), 'whodunit.service')).toEqual([]);
   });
 });
 

@@ -36,7 +36,7 @@ function remembering(action: 'report' | 'count'): Restarts {
     ...given,
     seen: circumstances().seen,
     restarts,
-    rules: [{ name: 'all', action, matches: () => true, certain: () => true }],
+    rules: [{ name: 'all', action, isFinal: false, matches: () => true, certain: () => true }],
   });
   return restarts;
 }

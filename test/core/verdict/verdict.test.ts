@@ -37,6 +37,7 @@ const EXITED = {
   stop: null,
   refusedCall: null,
   oomScope: null,
+  oomGroup: null,
   oom: null,
   thread: null,
 } as const;
@@ -140,10 +141,13 @@ describe('a whole verdict', () => {
         signal: oomKill,
         signalToExitNs: 9_000n,
         senderKind: 'kernel',
+        trigger: { act: 'asked_for_memory', task: oomKill.sender },
         oomScope: 'cgroup',
+        oomGroup: false,
         oom: sizes,
         evidence: [
           'it was marked as a victim of the out-of-memory killer',
+          'bash (pid 99) asked for the memory that was not there',
           'kernel stack of the signal: out_of_memory',
         ],
       },

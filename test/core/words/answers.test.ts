@@ -9,6 +9,7 @@ import { Requests } from '../../../src/core/requests/requests.ts';
 import { buildIncident } from '../../../src/core/telemetry/incident.ts';
 import { SECOND_NS } from '../../../src/core/time.ts';
 import type { Death, Request, Signal } from '../../../src/core/wire/event.ts';
+import { type LoopWords, loopSentence } from '../../../src/core/words/loop.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
 import {
   actor,
@@ -18,6 +19,7 @@ import {
   kernelSignal,
   killedBy,
   noinfoSignal,
+  oom,
   signal,
   victim,
 } from '../../support/deadly.ts';
@@ -146,9 +148,38 @@ it.each<[string, Death, ...Request[]]>([
     'a panic in Go',
     exitedWith(2, { process: victim({ exe: '/srv/server', args: ['/srv/server'], go_build_id: 'a/b/c/d' }) }),
   ],
+  [
+    'a victim of the memory limit of its container',
+    killedBy(9, {
+      signal: kernelSignal(9, ['oom_kill_process', 'out_of_memory', 'mem_cgroup_out_of_memory'], {
+        sender: by({ comm: 'importer', exe: '/srv/importer', args: ['importer'] }),
+      }),
+      oom_victim: true,
+      oom: oom({ cgroup: '/machine/web' }),
+    }),
+  ],
 ])('%s', (_, death, ...asked) => {
   const shownBy = { requests: knownOf(...asked), host: { ...host, containerById, memoryBefore: () => MEMORY } };
   expect(shown).toContain(recordOf(death, shownBy).body);
+});
+
+const LOOP = {
+  end: null,
+  name: 'server',
+  pid: 1003,
+  count: 3,
+  withinNs: 2_400_000_000n,
+  outcomes: [['exit code 9', 50]],
+  restarter: 'supervisord (pid 99)',
+  delayMs: 1_000,
+  isUnit: false,
+} as const;
+
+it.each<[string, LoopWords]>([
+  ['a loop under supervisord', { ...LOOP, state: 'began' }],
+  ['its end', { ...LOOP, state: 'ended', end: 'not_restarted', count: 50, withinNs: 58_800_000_000n }],
+])('%s', (_, loop) => {
+  expect(shown).toContain(loopSentence(loop));
 });
 
 const one = (index: number, changes: Partial<Death['process']> = {}) =>
@@ -230,4 +261,4 @@ it('a writer whose reader was killed', () => {
   expect(shown).toContain(recordOf(writer, { endings }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(23));
+it('the page has no other report', () => expect(shown).toHaveLength(26));

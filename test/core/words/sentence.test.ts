@@ -87,11 +87,11 @@ it.each<[Death, string]>([
   ],
   [
     killedBy(9, { signal: kernelSignal(9), oom_victim: true, oom: oom() }),
-    'was killed by the out-of-memory killer after 3.0 s: cgroup /demo reached its limit of 32 MiB.',
+    'was killed by the out-of-memory killer after 3.0 s: cgroup /demo reached its limit of 32 MiB; it had 33 MiB.',
   ],
   [
     killedBy(9, { signal: kernelSignal(9, ['out_of_memory', '__alloc_pages']), oom_victim: true }),
-    'was killed by the out-of-memory killer after 3.0 s: the machine ran out of memory.',
+    'was killed by the out-of-memory killer after 3.0 s: the machine ran out of memory, when bash (pid 99, alice) ← sshd ← systemd asked for more.',
   ],
   [killedBy(9, { signal: kernelSignal(9), oom_victim: true }), 'was killed by the out-of-memory killer after 3.0 s.'],
   [killedBy(31, { seccomp_mode: 3 }), 'was killed by seccomp (SIGSYS) after 3.0 s.'],

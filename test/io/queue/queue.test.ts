@@ -115,11 +115,11 @@ describe('an item', () => {
   it('that is aggregated survives a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     const minute = minuteOf('checkout');
-    open().put([item(1), aggregated], { open: [minute], incidents: [], repeats: [], requests: [] });
+    open().put([item(1), aggregated], { open: [minute], incidents: [], loops: [], repeats: [], requests: [] });
     queue?.put([item(3)]);
-    expect(reopen().open).toEqual({ open: [minute], incidents: [], repeats: [], requests: [] });
-    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], incidents: [], repeats: [], requests: [] });
-    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [minute], incidents: [], loops: [], repeats: [], requests: [] });
+    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], incidents: [], loops: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [], incidents: [], loops: [], repeats: [], requests: [] });
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
     expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
     expect(accounted(state.totals)).toBe(state.totals.received);
@@ -127,12 +127,13 @@ describe('an item', () => {
 
   it('a request is written without an item, because it is acknowledged, too', () => {
     const requests = [{ bootId: 'one', known: { ask: {} } }];
-    open().put([], { open: [], incidents: [], repeats: [], requests });
+    open().put([], { open: [], incidents: [], loops: [], repeats: [], requests });
     expect(reopen().open.requests).toEqual(requests);
     const [known] = queue?.open.requests ?? [];
     queue?.put([], {
       open: [minuteOf('checkout')],
       incidents: [],
+      loops: [],
       repeats: [],
       requests: known === undefined ? [] : [known],
     });
@@ -143,12 +144,18 @@ describe('an item', () => {
     const minutes = Array.from({ length: 1_000 }, (_, index) => minuteOf(`service ${index}`));
     const repeats = Array.from({ length: 1_000 }, (_, index) => repeatOf(`key ${index}`));
     const written = (): number => statSync(`${file()}-wal`).size;
-    open().put([item(1)], { open: minutes, incidents: [], repeats, requests: [] });
+    open().put([item(1)], { open: minutes, incidents: [], loops: [], repeats, requests: [] });
     const before = written();
     const [, ...rest] = minutes;
     const changed = { ...minuteOf('service 0'), count: 2 };
-    queue?.put([item(2)], { open: minutes, incidents: [], repeats, requests: [] });
-    queue?.put([item(3)], { open: [changed, ...rest], incidents: [], repeats: repeats.slice(1), requests: [] });
+    queue?.put([item(2)], { open: minutes, incidents: [], loops: [], repeats, requests: [] });
+    queue?.put([item(3)], {
+      open: [changed, ...rest],
+      incidents: [],
+      loops: [],
+      repeats: repeats.slice(1),
+      requests: [],
+    });
     expect(written() - before).toBeLessThan(100_000);
     const stored = reopen().open;
     expect(new Set(stored.open.map(({ key, count }) => `${key} ${count}`)).size).toBe(1_000);
@@ -168,7 +175,7 @@ describe('an item', () => {
     expect(open().open.open).toEqual([minuteOf('checkout')]);
     drain(queue as Queue);
     expect(reopen().open.open).toEqual([minuteOf('checkout')]);
-    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], incidents: [], repeats: [], requests: [] });
+    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], incidents: [], loops: [], repeats: [], requests: [] });
     expect(reopen().open.open).toEqual([]);
   });
 
@@ -176,6 +183,7 @@ describe('an item', () => {
     open().put([item(1)], {
       open: [minuteOf('checkout'), minuteOf('cart')],
       incidents: [],
+      loops: [],
       repeats: [repeatOf('one')],
       requests: [],
     });
@@ -186,11 +194,12 @@ describe('an item', () => {
     expect(open().open).toEqual({
       open: [minuteOf('checkout')],
       incidents: [],
+      loops: [],
       repeats: [repeatOf('one')],
       requests: [],
     });
-    queue?.put([item(2)], { open: [], incidents: [], repeats: [], requests: [] });
-    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [], requests: [] });
+    queue?.put([item(2)], { open: [], incidents: [], loops: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [], incidents: [], loops: [], repeats: [], requests: [] });
   });
 
   it('is recognised by its uid after a restart, even if it was delivered or filtered', () => {

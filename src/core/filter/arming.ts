@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Has the kernel count further terminations like one that has no record (docs/decisions/0065), if no reader needs one of them: neither a
+// record, nor the loops (loops.ts).
+import { isCertainStop } from '../verdict/origin.ts';
+import type { Verdict } from '../verdict/verdict.ts';
+import type { Death } from '../wire/event.ts';
+import type { Candidate, CrashLoops } from './aggregate.ts';
+import type { LoopMember } from './loop-member.ts';
+import type { Loops } from './loops.ts';
+import type { CountedMember } from './members.ts';
+import { ARMED_NS, filteredUntil, type Repeats } from './repeats.ts';
+import type { Rule, Subject } from './rules.ts';
+
+/** How long those are only counted that may belong to a loop: then some are received again. */
+const MAY_LOOP_NS = 10_000_000_000n;
+
+export interface Arming {
+  readonly loops: CrashLoops;
+  readonly restartLoops: Loops;
+  readonly repeats: Repeats;
+  readonly rules: readonly Rule[];
+}
+
+/** What became of the termination. */
+export interface Concluded {
+  readonly outcome: 'reported' | 'filtered' | 'aggregated';
+  readonly subject: Subject;
+  readonly rule: Rule;
+  readonly verdict: Pick<Verdict, 'errorType'>;
+  readonly candidate: Candidate;
+  /** null: it cannot belong to a loop. */
+  readonly loopMember: LoopMember | null;
+  /** It belongs to a loop, which counts it. */
+  readonly isInLoop: boolean;
+  /** Absent: it belongs to no incident. */
+  readonly member?: CountedMember & { readonly countUntilNs: bigint | null };
+}
+
+/** Arms the key of the termination. */
+export function arm(state: Arming, death: Death, concluded: Concluded, bootId: string): void {
+  const { outcome, subject, rule, candidate, verdict, loopMember, isInLoop, member } = concluded;
+  if (outcome === 'reported') return;
+  if (subject.exitCode === 0 && !isCertainStop(death)) return;
+  if (state.repeats.isArmed(death, bootId)) return;
+  const untilNs = armedUntil(state, death, concluded);
+  if (untilNs === null) return;
+  const { endedNs: _, command, ...same } = candidate;
+  const loop = loopMember === null || !isInLoop ? null : { key: loopMember.key, outcome: loopMember.outcome };
+  const counted = { as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
+  const meaning = { ...same, ...counted, command: command(), loop };
+  const joined = member && { incident: member.incident, name: member.name, status: member.status };
+  state.repeats.arm(death, bootId, joined === undefined ? meaning : { ...meaning, member: joined }, untilNs);
+}
+
+/** null: further ones are to be received. */
+function armedUntil(
+  { loops, restartLoops, repeats, rules }: Arming,
+  death: Death,
+  concluded: Concluded,
+): bigint | null {
+  const { outcome, subject, candidate, loopMember, isInLoop, member } = concluded;
+  if (outcome === 'filtered') {
+    const untilNs = filteredUntil(death, subject, rules);
+    if (untilNs === null || loopMember === null) return untilNs;
+    return repeats.isFrequent(death) ? death.time_ns + MAY_LOOP_NS : null;
+  }
+  if (member !== undefined) return member.countUntilNs;
+  if (!isInLoop || loopMember === null) return loops.countUntil(candidate.key) - death.clock_offset_ns;
+  return restartLoops.isFast(loopMember.key) ? death.time_ns + ARMED_NS : null;
+}
