@@ -4,6 +4,7 @@
 // - `story` and `deaths` need the real kernel and a real collector. They run one file at a time, with longer timeouts.
 // - `attacks` runs attacks and faults for real, as another user where it needs one; it needs the same.
 // - `crashes` crashes real programs, and compares their stacks; it needs the same.
+// - `ui` shows the page of `whodunit ui` in a browser.
 // - `chaos` kills the parts of whodunit.
 // - `configs` needs a collector with more components, Kafka and Prometheus.
 // - `delivery` runs the released artifacts in its own Docker daemon.
@@ -54,6 +55,15 @@ export default defineConfig({
           include: ['test/crashes/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 1_800_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'ui',
+          include: ['test/ui/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
           hookTimeout: 300_000,
         },
       },

@@ -69,6 +69,7 @@ function recordOf(name: string) {
   const uid = recordUid('', pid, start_boottime_ns);
   const input = {
     uid,
+    incident: uid,
     verdict,
     identities,
     resource,

@@ -259,17 +259,6 @@ _Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES,
 	       "the record has only the used part of the stack, the last field");
 _Static_assert(sizeof(struct signal_fact) == SIGNAL_HEAD_BYTES + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
 
-/* The last stop of a process by a signal (stops.h). */
-struct stop {
-	__u64 since_ns; /* CLOCK_BOOTTIME: the signal was delivered with the default action; 0: it was not, or that was not seen */
-	__u64 continued_ns; /* SIGCONT was sent; 0: it was not */
-	__u8 repeated; /* the stop before was by the same signal: jobctl does not show whether this one took effect */
-	__u8 effective; /* set at the exit: it stopped the process */
-	__u8 zero[6];
-	char signal[SIGNAL_HEAD_BYTES]; /* struct signal_fact without its stack */
-};
-_Static_assert(sizeof(struct stop) == 24 + SIGNAL_HEAD_BYTES, "pinned: no implicit padding");
-
 /*
  * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that
  * closed it.

@@ -22,6 +22,7 @@
 #include "sender.h"
 #include "sender_maps.h"
 #include "signals.h"
+#include "stop_maps.h"
 #include "stops.h"
 
 /* Appends a signal with the used part of its kernel stack. */

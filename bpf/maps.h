@@ -137,17 +137,6 @@ struct {
 } pending_facts SEC(".maps");
 
 /*
- * The last stops of processes that have an entry in pending_facts, which is why as many fit: their share is that of their origin. The entry
- * says whether there is one.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PENDING_FACTS_MAX);
-	__type(key, struct process_key);
-	__type(value, struct stop);
-} stops SEC(".maps");
-
-/*
  * The number of entries in pending_facts, by pid, and which of its pids have one in programs. A normal exit reads the slot instead of the hash. Neighbours share one: processes are
  * numbered in a row, and the cache line of the last exit then often has the next one's slot (docs/decisions/0079).
  * While two sets of probes are attached, OVERLAP is set in each slot, which every exit reads anyway: `seen` then decides which

@@ -21,6 +21,7 @@
 #include "origin.h"
 #include "scratch.h"
 #include "sender_maps.h"
+#include "stop_maps.h"
 #include "task.h"
 
 /* The limits of the kinds of facts, in eighths of the room. What is beyond is in reserve for the kinds after it. */

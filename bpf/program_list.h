@@ -64,6 +64,8 @@ static __always_inline __u64 copy_program(struct listed_program *out, const stru
 
 	if (exe > PROGRAM_EXE_BYTES || args > PROGRAM_ARGS_BYTES)
 		return 0;
+	barrier_var(exe); /* or the compiler moves the check, and the verifier of 6.1 loses the bound */
+	exe &= 2 * PROGRAM_EXE_BYTES - 1;
 	out->uid = program->uid;
 	out->login_uid = program->credentials.login_uid;
 	out->flags = program->flags & (PROGRAM_EXE_CUT | PROGRAM_ARGS_CUT);

@@ -17,6 +17,7 @@
 #include "maps.h"
 #include "paths.h"
 #include "repeat_key.h"
+#include "stop_maps.h"
 
 #define PARTS_BYTES_MAX 12288 /* no part begins beyond */
 #define PARTS_MASK 16383      /* bits of a position */

@@ -20,6 +20,7 @@
 #include "sender.h"
 #include "signal_facts.h"
 #include "signals.h"
+#include "stop_maps.h"
 #include "task.h"
 
 /* include/linux/sched/signal.h */

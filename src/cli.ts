@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Command line and environment → one tagged union with the settings of each command. Rejects flags that the command does not have.
-// config/read.ts reads the environment.
+// config/read.ts reads the environment, config/history-flags.ts the flags of commands that read the history.
 import { parseArgs } from 'node:util';
+import { COMMANDS, type Command, type CommandName, FLAGS, type FlagName } from './config/commands.ts';
 import type { Env } from './config/env.ts';
-import { KNOBS } from './config/knobs.ts';
+import { type HistoryCommand, readHistoryQuery, readPurgeQuery } from './config/history-flags.ts';
 import {
   type DoctorSettings,
   type OutputForm,
@@ -12,102 +13,74 @@ import {
   readDoctorSettings,
   readRulesSettings,
   readRunSettings,
+  readUiSettings,
+  type UiSettings,
 } from './config/read.ts';
-import { configError, EXIT_CONFIG, FatalError } from './core/errors.ts';
+import { configError, EXIT_CONFIG, EXIT_SEARCH_FAILED, FatalError } from './core/errors.ts';
 
 export type Config =
   | ({ readonly command: 'run' } & RunSettings)
+  | HistoryCommand
   /** `test`: terminate a child process and follow its record. */
   | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
   /** `dryRun`: try the rules on recent terminations instead of listing them. */
   | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
+  | ({ readonly command: 'ui' } & UiSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
   | { readonly command: 'help' }
   | { readonly command: 'version' };
 
-export const HELP = `whodunit finds out why a Linux process died, and what killed it.
-
-usage: whodunit [run] [--output text|json] [--config FILE]
-       whodunit doctor [--test] [--config FILE]
-       whodunit rules [--dry-run] [--config FILE]
-       whodunit explain <exit code | signal> [--executable NAME]
-
-  run      send a record of each abnormal termination to a collector, or print it (the default command)
-  doctor   check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one
-  rules    list the filter rules that decide what is reported, or try them on recent terminations
-  explain  explain an exit code or a signal: explain 137, explain SIGBUS, explain --executable node 7
-
-  --output text|json   print each record on stdout, even if it is also sent to a collector
-  --config FILE        a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it
-  --test               kill a child process, follow its record to the collector, and name the step that fails
-  --dry-run            get recent terminations from the running service and show which rule matches each
-  --executable NAME    the program that exited: its name, or a language (jvm, rust, …)
-  --help, --version
-
-Exit codes: 0 success, 1 failure or a problem found by doctor, 74 stdout, the only output, cannot be written, 78 invalid setting or
-command line.
-
-Set OTEL_EXPORTER_OTLP_ENDPOINT to send records to a collector; without it, each record is printed. All variables are
-described in docs/configuration.md: OTEL_EXPORTER_OTLP_* (also for one signal, OTEL_EXPORTER_OTLP_LOGS_*, …),
-${serviceKnobs()}.`;
-
-/** Returns the names of the variables, in lines that fit a terminal. */
-function serviceKnobs(): string {
-  const names = Object.entries(KNOBS).flatMap(([name, { reader }]) => (reader === 'loader' ? [] : [name]));
-  return names
-    .join(', ')
-    .replace(/(.{1,110})(?: |$)/g, '$1\n')
-    .trimEnd();
-}
-
-const FLAGS = {
-  output: { type: 'string' },
-  config: { type: 'string' },
-  test: { type: 'boolean' },
-  'dry-run': { type: 'boolean' },
-  executable: { type: 'string' },
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean', short: 'v' },
-} as const;
-
-type FlagName = keyof typeof FLAGS;
-type CommandName = 'run' | 'doctor' | 'rules' | 'explain';
-
-/** The flags of each command, besides --help and --version. */
-const COMMANDS: Readonly<Record<CommandName, readonly FlagName[]>> = {
-  run: ['output', 'config'],
-  doctor: ['test', 'config'],
-  rules: ['dry-run', 'config'],
-  explain: ['executable'],
-};
-
-/** Reads the command line and the environment. Throws a FatalError with exit code 78. */
+/** Reads the command line and the environment. Throws a FatalError with exit code 78; of a command that searches, 2. */
 export function readConfig(argv: readonly string[], env: Env): Config {
   // Parse leniently first: the error for a flag of another command can then list the flags of this one.
   const given = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true, strict: false, tokens: true });
   if (given.values.help) return { command: 'help' };
   if (given.values.version) return { command: 'version' };
-  const [name = 'run', operand, ...rest] = given.positionals;
-  const complete = name === 'explain' ? operand !== undefined && operand !== '' : operand === undefined;
-  if (!Object.hasOwn(COMMANDS, name) || !complete || rest.length > 0) {
-    const allowed = 'run, doctor, rules, explain <exit code | signal>';
-    throw configError('the command', given.positionals.join(' '), allowed, 'See whodunit --help.');
-  }
+  const [name = 'run', ...operands] = given.positionals;
+  if (!Object.hasOwn(COMMANDS, name)) throw unknownCommand(given.positionals);
   const command = name as CommandName;
-  rejectOtherFlags(command, given.tokens);
-  const values = parseStrictly(argv);
+  const { operandsMin, operandsMax, searches = false }: Command = COMMANDS[command];
+  try {
+    const complete = operands.length >= operandsMin && operands.length <= operandsMax && !operands.includes('');
+    if (!complete) throw unknownCommand(given.positionals);
+    rejectOtherFlags(command, given.tokens);
+    return configOf(command, operands[0], parseStrictly(argv), env);
+  } catch (error) {
+    if (searches && error instanceof FatalError) throw new FatalError(error.code, error.message, EXIT_SEARCH_FAILED);
+    throw error;
+  }
+}
+
+type Values = ReturnType<typeof parseStrictly>;
+
+function configOf(command: CommandName, operand: string | undefined, values: Values, env: Env): Config {
   const file = values.config ?? null;
   switch (command) {
     case 'run':
-      return { command, ...readRunSettings(env, file, outputForm(values.output)) };
+      return { command, ...readRunSettings(env, file, outputOf(command, values.output)) };
+    case 'list':
+    case 'follow':
+    case 'stats':
+      return { command, ...readHistoryQuery(env, values, outputOf(command, values.output)) };
+    case 'show':
+      return { command, what: operand ?? 'last', ...readHistoryQuery(env, values, outputOf(command, values.output)) };
+    case 'purge':
+      return { command, ...readPurgeQuery(env, values) };
     case 'doctor':
       return { command, test: values.test === true, ...readDoctorSettings(env, file) };
     case 'rules':
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
+    case 'ui':
+      return { command, ...readUiSettings(env, values) };
     case 'explain':
       return { command, what: operand ?? '', executable: values.executable ?? null };
   }
+}
+
+function unknownCommand(given: readonly string[]): FatalError {
+  const allowed = Object.entries<Command>(COMMANDS).map(([name, { operands }]) => `${name} ${operands}`.trim());
+  return configError('the command', given.join(' '), allowed.join(', '), 'See whodunit --help.');
 }
 
 interface Token {
@@ -117,8 +90,8 @@ interface Token {
 }
 
 function rejectOtherFlags(command: CommandName, tokens: readonly Token[]): void {
-  const flags: readonly string[] = COMMANDS[command];
-  const other = tokens.find(({ kind, name = '' }) => kind === 'option' && !flags.includes(name));
+  const flags: readonly FlagName[] = COMMANDS[command].flags;
+  const other = tokens.find(({ kind, name = '' }) => kind === 'option' && !(flags as readonly string[]).includes(name));
   if (other === undefined) return;
   const known = flags.map((flag) => `--${flag}`).join(', ');
   throw usageError(`whodunit ${command} does not have the flag ${other.rawName}; its flags are ${known}.`);
@@ -136,7 +109,9 @@ function usageError(message: string): FatalError {
   return new FatalError('USAGE', `${message} See whodunit --help.`, EXIT_CONFIG);
 }
 
-function outputForm(output: string | undefined): OutputForm | null {
-  if (output === undefined || output === 'text' || output === 'json') return output ?? null;
-  throw configError('--output', output, 'text, json', 'Leave it out for the default.');
+/** null: the default. */
+function outputOf(command: CommandName, output: string | undefined): OutputForm | null {
+  const { outputs = [] }: Command = COMMANDS[command];
+  if (output === undefined || outputs.includes(output)) return (output as OutputForm | undefined) ?? null;
+  throw configError('--output', output, outputs.join(', '), 'Leave it out for the default.');
 }

@@ -2,6 +2,7 @@
 // Terminations whose record waits for the end of a tool that may have asked for them, for less than a second; others pass them. What waits
 // is not acknowledged, nor is what was read after it. pipeline.ts decides which, and handles them.
 import type { Death, Restart } from './core/wire/event.ts';
+import type { Read } from './io/loader/acks.ts';
 import type { Connection } from './io/loader/socket.ts';
 
 /** A tool ends as soon as its carrier has answered. */
@@ -62,10 +63,10 @@ export class Deferred {
   }
 
   /** What may be acknowledged when all that was handled so far is stored. null: nothing. */
-  acknowledgement(): (() => void) | null {
+  acknowledgement(): Read | null {
     const [oldest] = this.#waiting;
     const seq = oldest === undefined ? this.#read : oldest.before;
     const connection = this.#connection;
-    return seq === null || connection === null ? null : () => connection.ack(seq);
+    return seq === null || connection === null ? null : { connection, seq };
   }
 }

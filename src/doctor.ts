@@ -34,7 +34,13 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock,
-    effects: { sendSpan: null, countTermination: () => {}, unknownRepeats: () => {}, store: async () => true },
+    effects: {
+      sendSpan: null,
+      countTermination: () => {},
+      durable: true,
+      unknownRepeats: () => {},
+      store: async () => true,
+    },
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;

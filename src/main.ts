@@ -3,59 +3,49 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, HELP, readConfig } from './cli.ts';
+import { type Config, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
-import type { Host } from './core/identity/host.ts';
-import type { ServiceSnapshot } from './core/status.ts';
+import type { ServiceSnapshot } from './core/snapshots.ts';
 import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
-import { exceeded } from './core/words/shares.ts';
-import type { DockerContainers } from './io/docker/containers.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
+import type { History, HistoryItem } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import type { Delivery } from './io/otlp/deliver.ts';
-import type { Metrics } from './io/otlp/metrics.ts';
 import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
-import type { Traces } from './io/otlp/traces.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { readRules, recentTerminations, renderDryRun, renderRules, rereadRules } from './io/rules.ts';
+import { readRules, rereadRules, rulesInWords } from './io/rules.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import * as pipelines from './pipeline.ts';
-import { displaced, newState, type State, recentTerminations as terminationsOf } from './state.ts';
+import { type Exporters, snapshotter } from './snapshot.ts';
+import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary is due. */
-const SUMMARY_CHECK_MS = 1_000;
+/** How often the service checks whether a summary or the record of an incident is due. */
+const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
 const log = new Log();
 
-/** An exporter is null if its signal is not sent. */
-interface Exporters {
-  logs: Delivery | null;
-  metrics: Metrics | null;
-  traces: Traces | null;
-}
-
 /** What shutDown() closes. */
 interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
+  readonly history: History | null;
   readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
@@ -68,6 +58,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const rules = readRules(config.rules);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
+  const history = config.history && (await import('./io/history/start.ts')).startHistory(config, queue, log);
   const state = newState(rules, config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => {
     state.rules = rereadRules(config.rules, log) ?? state.rules;
@@ -75,17 +66,14 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  const exporters: Exporters = {
-    logs: null,
-    metrics: null,
-    traces: config.traces && (await startTraces(config.traces, log)),
-  };
-  const snapshot = snapshotter({ loader, containers, queue, printer, state, exporters, printed, host });
+  const spans = config.traces && (await startTraces(config.traces, log));
+  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
+  const snapshot = snapshotter({ loader, containers, queue, history, printer, state, exporters, printed, host });
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, log));
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
   const { logs, metrics, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
@@ -95,10 +83,16 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      durable: queue !== null,
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
-        if (queue === null) return report(items, printer, printed);
+        if (queue === null) {
+          history?.append(recordsOf(items), 0);
+          return report(items, printer, printed);
+        }
         if (!(await keep(queue, items, open, stop.signal))) return false;
+        const records = recordsOf(items);
+        history?.append(records, queue.totals.lastId - records.length + 1);
         logs?.wake();
         if (printer !== null) for (const { record, origin } of items) if (record !== null) printer.show(record, origin);
         return true;
@@ -109,7 +103,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
   await consume(loader, pipeline, queue === null ? pipelines.oneByOne : (received) => [received]);
-  await shutDown({ config, queue, printer, exporters, health, systemd });
+  await shutDown({ config, queue, history, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
 }
@@ -120,10 +114,10 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops } = pipeline.state;
+  const { loops, incidents } = pipeline.state;
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
-    if (loops.idle || flushing !== null) return;
+    if ((loops.idle && incidents.idle) || flushing !== null) return;
     flushing = pipelines.flushSummaries(pipeline).then(() => {
       flushing = null;
     });
@@ -131,7 +125,7 @@ async function consume(
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   clearInterval(timer);
-  const summaries = loops.open().length;
+  const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
 }
@@ -145,13 +139,14 @@ async function report(items: readonly Item[], printer: Printer | null, counters:
   return true;
 }
 
-async function shutDown({ config, queue, printer, exporters, health, systemd }: Running): Promise<void> {
+async function shutDown({ config, queue, history, printer, exporters, health, systemd }: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
+  history?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -162,59 +157,14 @@ async function shutDown({ config, queue, printer, exporters, health, systemd }: 
   await notified;
 }
 
-interface Stages {
-  readonly loader: LoaderReader;
-  readonly containers: DockerContainers | null;
-  readonly queue: Queue | null;
-  readonly printer: Printer | null;
-  readonly state: State;
-  readonly exporters: Exporters;
-  /** The counters that are used without a queue. */
-  readonly printed: Counts;
-  readonly host: () => Host;
-}
-
-function snapshotter({
-  loader,
-  containers,
-  queue,
-  printer,
-  state,
-  exporters,
-  printed,
-  host,
-}: Stages): () => ServiceSnapshot {
-  const startedMs = Date.now();
-  return () => ({
-    startedMs,
-    counters: queue?.totals ?? printed,
-    duplicates: state.duplicates,
-    falseClaims: state.falseClaims,
-    exceeded: exceeded(
-      {
-        queue_bytes: queue?.displaced,
-        stdout_bytes: printer?.displaced,
-        spans: exporters.traces?.displaced,
-        ...exporters.metrics?.displaced,
-        ...displaced(state),
-      },
-      host().userNames,
-    ),
-    loader: loader.snapshot(),
-    containers: containers?.snapshot() ?? null,
-    queue: queue?.snapshot() ?? null,
-    printer: printer?.snapshot() ?? null,
-    exports: {
-      logs: exporters.logs?.snapshot() ?? null,
-      metrics: exporters.metrics?.snapshot() ?? null,
-      traces: exporters.traces?.snapshot() ?? null,
-    },
-  });
-}
-
 async function openQueue(config: RunConfig): Promise<Queue> {
   const { Queue } = await import('./io/queue/queue.ts');
   return new Queue({ directory: config.stateDir, bytesMax: config.queueBytes, log });
+}
+
+/** The items that have a record. */
+function recordsOf(items: readonly Item[]): HistoryItem[] {
+  return items.flatMap(({ uid, origin, record }) => (record === null ? [] : [{ uid, origin, record }]));
 }
 
 async function startHealth(
@@ -240,21 +190,26 @@ async function main(): Promise<number> {
   const config = readConfig(process.argv.slice(2), process.env);
   switch (config.command) {
     case 'help':
-      await print(`${HELP}\n`);
+      await print(`${(await import('./config/help.ts')).HELP}\n`);
       return 0;
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
+    case 'list':
+    case 'show':
+    case 'follow':
+    case 'stats':
+    case 'purge':
+      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
     case 'doctor':
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
         : (await import('./doctor.ts')).doctor(config, log);
-    case 'rules': {
-      const rules = readRules(config.rules);
-      const text = config.dryRun ? renderDryRun(await recentTerminations(config.health), rules) : renderRules(rules);
-      await print(text);
+    case 'rules':
+      await print(await rulesInWords(config));
       return 0;
-    }
+    case 'ui':
+      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
     case 'explain':
       await print(renderMeanings(config));
       return 0;

@@ -2,7 +2,6 @@
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
 import { type Conclusion, conclude, isToWait } from './core/conclude.ts';
-import type { Aggregate } from './core/filter/aggregate.ts';
 import { filteredUntil } from './core/filter/repeats.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
@@ -12,15 +11,16 @@ import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
-import { buildSummary } from './core/telemetry/summary.ts';
 import { uidOf } from './core/telemetry/uid.ts';
 import { isCertainStop } from './core/verdict/origin.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Repeat, Request, Restart } from './core/wire/event.ts';
 import { WAIT_MS } from './deferred.ts';
+import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
+import { incidentItem, observedAt, summaryItem } from './items.ts';
 import type { Settings, State } from './state.ts';
 
 export interface Clock {
@@ -38,6 +38,8 @@ export interface Effects {
   readonly countTermination: (resource: Attributes, verdict: Counted, origin: OriginKey, times: number) => void;
   /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
   readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
+  /** What is stored survives this process: a member may be acknowledged before its incident has a record. */
+  readonly durable: boolean;
   /** Terminations that the kernel counted under a key that this service does not know. */
   readonly unknownRepeats: (count: number) => void;
 }
@@ -70,12 +72,19 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   }
   if (messages.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
   const requests = repeats.requests();
-  const acknowledge = deferred.acknowledgement();
+  const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return false;
-  acknowledge?.();
+  pipeline.state.incidents.busyUntil(pipeline.clock.steadyMs());
+  acknowledge(pipeline, read);
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return true;
+}
+
+/** Without a queue, a member of an incident is not acknowledged before their record is printed. `read`: what was stored or printed. */
+function acknowledge({ state, effects }: Pipeline, read: Read | null = null): void {
+  if (read !== null) state.acks.handled(read);
+  state.acks.acknowledge(effects.durable ? null : state.incidents.firstSeq);
 }
 
 /** Lets a termination wait for the end of a tool, and its restart for it. False: it does not have to. */
@@ -111,8 +120,8 @@ function handleDeferred(pipeline: Pipeline): Item[] {
 async function releaseDeferred(pipeline: Pipeline): Promise<void> {
   const items = handleDeferred(pipeline);
   if (items.length === 0) return;
-  const acknowledge = pipeline.state.deferred.acknowledgement();
-  if (await store(pipeline, items)) acknowledge?.();
+  const read = pipeline.state.deferred.acknowledgement();
+  if (await store(pipeline, items)) acknowledge(pipeline, read);
 }
 
 /** A batch for each message, so that each is acknowledged for itself. */
@@ -201,11 +210,15 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
   const endedNs = lastNs + repeat.clock_offset_ns;
   if (meaning === null) effects.unknownRepeats(count);
   else {
-    const { key, origin, cause, resource, metric } = meaning;
+    const { key, origin, cause, resource, metric, member } = meaning;
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
-    const firstAtNs = firstNs + repeat.clock_offset_ns;
-    if (repeat.as === 'aggregated') state.loops.addCounted({ ...meaning, endedNs }, count, firstAtNs, clock.steadyMs());
+    const nowMs = clock.steadyMs();
+    const last = { ...meaning, endedNs };
+    const joined =
+      member && state.incidents.addCounted(member.incident, { ...last, ...member, pid: null }, count, nowMs);
+    if (repeat.as === 'aggregated' && !joined)
+      state.loops.addCounted(last, count, firstNs + repeat.clock_offset_ns, nowMs);
   }
   const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
   const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
@@ -220,43 +233,55 @@ function armRepeats(
   conclusion: Extract<Conclusion, { kind: 'new' }>,
   bootId: string,
 ): void {
-  const { outcome, subject, rule, candidate, verdict } = conclusion;
+  const { outcome, subject, rule, candidate, verdict, member } = conclusion;
   if (settings.recordsPerMinute === Number.POSITIVE_INFINITY || outcome === 'reported') return;
   if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
-  const untilNs =
-    outcome === 'aggregated'
-      ? state.loops.countUntil(candidate.key) - death.clock_offset_ns
-      : filteredUntil(death, subject, state.rules);
+  const untilNs = armedUntil(state, death, conclusion);
   if (untilNs === null) return;
   const { endedNs: _, ...same } = candidate;
+  const counted = member && { incident: member.incident, name: member.name, status: member.status };
   const meaning = { ...same, as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
-  state.repeats.arm(death, bootId, meaning, untilNs);
+  state.repeats.arm(death, bootId, counted === undefined ? meaning : { ...meaning, member: counted }, untilNs);
 }
 
-/** Stores the summaries that are due. `all`: also those of minutes that are not over. */
-export function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
-  return store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+/** null: further ones are to be received. */
+function armedUntil(
+  { loops, rules }: State,
+  death: Death,
+  { outcome, subject, candidate, member }: Extract<Conclusion, { kind: 'new' }>,
+): bigint | null {
+  if (outcome === 'filtered') return filteredUntil(death, subject, rules);
+  return member === undefined ? loops.countUntil(candidate.key) - death.clock_offset_ns : member.countUntilNs;
 }
 
-/** Called in the tick in which the items were concluded, so that the open aggregates include them. */
+/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */
+export async function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
+  const stored = await store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
+  if (stored) acknowledge(pipeline);
+  return stored;
+}
+
+/** Called in the tick in which the items were concluded, so that what is open includes them. */
 function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
-  const { state, effects } = pipeline;
-  const all = [...items, ...state.loops.due(nowMs).map((aggregate) => summaryOf(pipeline, aggregate))];
-  const open = { open: state.loops.open(), repeats: state.repeats.stored(), requests: state.requests.stored() };
-  state.stored = state.stored.then(() => effects.store(all, open));
+  const { state, host, clock, effects } = pipeline;
+  const parts = state.incidents.due(nowMs);
+  const all = [
+    ...items,
+    ...parts.map((part) => incidentItem(part, clock)),
+    ...state.loops.due(nowMs).map((aggregate) => summaryItem(aggregate, host(), clock)),
+  ];
+  const open = {
+    open: state.loops.open(),
+    incidents: state.incidents.open(),
+    repeats: state.repeats.stored(),
+    requests: state.requests.stored(),
+  };
+  const release = state.acks.hold(effects.durable ? [] : parts.map(({ seq }) => seq));
+  state.stored = state.stored.then(async () => {
+    const stored = await effects.store(all, open);
+    if (stored) release();
+    return stored;
+  });
   return state.stored;
-}
-
-function summaryOf({ host, clock }: Pipeline, aggregate: Aggregate): Item {
-  const record = buildSummary(aggregate, host(), observedAt(aggregate.lastNs, clock));
-  const uid = String(record.attributes[LOG_RECORD_UID]);
-  // Delivery time of a summary is measured from its creation.
-  return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
-}
-
-/** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */
-function observedAt(eventNs: bigint, { wallMs }: Clock): bigint {
-  const nowNs = BigInt(wallMs()) * 1_000_000n;
-  return nowNs > eventNs ? nowNs : eventNs;
 }

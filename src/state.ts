@@ -2,6 +2,7 @@
 // What the pipeline remembers between messages, and what is shown of it. Each memory is bounded, and shared by origin.
 import { CrashPlaces } from './core/crash/history.ts';
 import { CrashLoops } from './core/filter/aggregate.ts';
+import { Incidents } from './core/filter/incidents.ts';
 import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
 import { Repeats } from './core/filter/repeats.ts';
 import type { RecentTermination, Rule } from './core/filter/rules.ts';
@@ -13,6 +14,7 @@ import { Restarts } from './core/telemetry/restart.ts';
 import type { SpansMode } from './core/telemetry/span.ts';
 import { isoTime } from './core/time.ts';
 import { Deferred } from './deferred.ts';
+import { Acks } from './io/loader/acks.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import { UIDS_MAX } from './io/queue/queue.ts';
 
@@ -46,6 +48,7 @@ export interface State {
   readonly recent: Recent;
   readonly places: CrashPlaces;
   readonly loops: CrashLoops;
+  readonly incidents: Incidents;
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly repeats: Repeats;
@@ -53,6 +56,7 @@ export interface State {
   readonly units: Units;
   readonly requests: Requests;
   readonly deferred: Deferred;
+  readonly acks: Acks;
   /** Terminations received again: the loader resends what was not acknowledged. */
   duplicates: number;
   /** Records of processes that claimed what only the kernel states. */
@@ -68,6 +72,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     recent: new Recent(),
     places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
+    incidents: new Incidents(settings.recordsPerMinute === Number.POSITIVE_INFINITY, before?.incidents),
     restarts: new Restarts(),
     endings: new Endings(),
     repeats: new Repeats(before?.repeats),
@@ -75,6 +80,7 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
     units: new Units(),
     requests: new Requests(before?.requests),
     deferred: new Deferred(),
+    acks: new Acks(),
     duplicates: 0,
     falseClaims: 0,
     stored: Promise.resolve(true),
@@ -82,8 +88,9 @@ export function newState(rules: readonly Rule[], settings: Settings, before: Rem
 }
 
 /** What origins lost in the memories. */
-export function displaced({ loops, recent, requests, restarts }: State) {
+export function displaced({ incidents, loops, recent, requests, restarts }: State) {
   return {
+    incidents: incidents.closedEarly,
     open_minutes: loops.closedEarly,
     recent_services: recent.forgotten,
     requests: requests.forgotten,

@@ -13,6 +13,17 @@ describe('the command line', () => {
     [['rules', '--dry-run'], { command: 'rules', dryRun: true }],
     [['explain', '137'], { command: 'explain', what: '137', executable: null }],
     [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
+    [['list'], { command: 'list', stateDir: '/var/lib/whodunit', filter: {}, limit: null, reverse: false }],
+    [['list', '--state-dir', '/s', '-n', '3', '-r'], { stateDir: '/s', limit: 3, reverse: true }],
+    [['list', '--since', '@1', '--service', 'w*'], { filter: { sinceNs: 1_000_000_000n, service: 'w*' } }],
+    [['show'], { command: 'show', what: 'last' }],
+    [['show', '4242', '--output', 'json'], { command: 'show', what: '4242', output: 'json' }],
+    [['follow', '--cause', 'fault'], { command: 'follow', filter: { cause: 'fault' } }],
+    [['stats', '--since', '@1'], { command: 'stats', filter: { sinceNs: 1_000_000_000n } }],
+    [['purge', '--user', 'anna'], { command: 'purge', filter: { user: 'anna' }, ids: [], undelivered: false }],
+    [['purge', '--id', 'abcd', '--id', 'ef01', '--undelivered'], { ids: ['abcd', 'ef01'], undelivered: true }],
+    [['ui'], { command: 'ui', stateDir: '/var/lib/whodunit', port: 0, open: true }],
+    [['ui', '--port', '8080', '--no-open', '--state-dir', '/s'], { port: 8080, open: false, stateDir: '/s' }],
     [['--help'], { command: 'help' }],
     [['doctor', '-h'], { command: 'help' }],
     [['--version'], { command: 'version' }],
@@ -29,8 +40,8 @@ describe('the command line', () => {
 
 describe('an invalid command line is rejected with exit code 78 and one line', () => {
   it.each<[string[], string[]]>([
-    [['watch'], ['the command is "watch"', 'run, doctor']],
-    [['constructor'], ['the command is "constructor"', 'run, doctor']],
+    [['watch'], ['the command is "watch"', 'run, list, show']],
+    [['constructor'], ['the command is "constructor"', 'run, list, show']],
     [['run', ''], ['the command is "run "']],
     [['explain', ''], ['the command is "explain "']],
     [['explain'], ['the command is "explain"', 'explain <exit code | signal>']],
@@ -50,6 +61,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
       ['doctor', '--output', 'json'],
       ['whodunit doctor does not have the flag --output', '--test, --config'],
     ],
+    [
+      ['ui', '--port', '70000'],
+      ['--port is "70000"', '0 to 65535'],
+    ],
+    [['ui', '--port', ''], ['--port is ""']],
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
       ['rules', '--test'],
@@ -63,6 +79,34 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     const rejected = (): unknown => readConfig(argv, {});
     expect(rejected).toThrow(FatalError);
     expect(rejected).toThrow(expect.objectContaining({ exitCode: 78, message: expect.stringMatching(/^[^\n]*$/) }));
+    for (const part of parts) expect(rejected).toThrow(part);
+  });
+});
+
+describe('an invalid command line of a command that searches is rejected with exit code 2, as of grep', () => {
+  it.each<[string[], string[]]>([
+    [['list', 'all'], ['the command is "list all"']],
+    [
+      ['list', '--since', 'some day'],
+      ['--since is "some day"', '1 hour ago', 'yesterday'],
+    ],
+    [
+      ['list', '--cause', 'death'],
+      ['--cause is "death"', 'oom_kill'],
+    ],
+    [['stats', '--signal', 'SIGNONE'], ['--signal is "SIGNONE"']],
+    [['list', '--limit', 'ten'], ['--limit is "ten"']],
+    [
+      ['list', '--output', 'xml'],
+      ['--output is "xml"', 'table, json, jsonl'],
+    ],
+    [['list', '--undelivered'], ['whodunit list does not have the flag --undelivered']],
+    [['show', '1', '2'], ['the command is "show 1 2"']],
+    [['purge'], ['without a condition', '--before, --user, --id']],
+    [['purge', '--id', 'x'], ['--id is "x"']],
+  ])('%j', (argv, parts) => {
+    const rejected = (): unknown => readConfig(argv, {});
+    expect(rejected).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringMatching(/^[^\n]*$/) }));
     for (const part of parts) expect(rejected).toThrow(part);
   });
 });

@@ -24,6 +24,10 @@ interface Options {
   readonly mode?: 'all' | 'default';
   /** Whether a write to the disk succeeds. */
   readonly stores?: () => boolean;
+  /** false: there is no queue. */
+  readonly durable?: boolean;
+  /** ms of the steady clock. */
+  readonly nowMs?: () => number;
 }
 
 /** A pipeline, and its effects in order. */
@@ -42,11 +46,12 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0, later: () => {} },
+    clock: { wallMs: () => 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
     effects: {
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }, __, times) =>
         did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
+      durable: options.durable ?? true,
       unknownRepeats: (count) => did.push(`unknown ${count}`),
       store: async (items, { open: aggregates }) => {
         if (!stores()) return false;
@@ -117,6 +122,88 @@ describe('a batch', () => {
     const results = [];
     for (const batch of batches) results.push(await handleBatch(pipeline, batch));
     expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
+});
+
+describe('a member of an incident', () => {
+  const killed = (pid: number, seq: bigint): Death => {
+    const death = killedBy(9, { process: victim({ pid }), signal: signal(9) });
+    return { ...death, seq };
+  };
+  const deaths = [killed(1, 10n), killed(2, 20n), killed(3, 30n), failing(4, 40n)];
+
+  it('counts as aggregated, and their record as a summary; without a queue, it is acknowledged when that is printed', async () => {
+    let nowMs = 0;
+    const { pipeline, did, stored } = build({ recordsPerMinute: 10, durable: false, nowMs: () => nowMs });
+    const acks: bigint[] = [];
+    for (const batch of oneByOne(received(deaths, acks))) await handleBatch(pipeline, batch);
+    expect(acks).toEqual([10n]);
+    expect(stored.flat().map(({ kind = 'own' }) => kind)).toEqual(['own', 'aggregated', 'aggregated', 'own']);
+    expect(did.filter((one) => one === 'count killed')).toHaveLength(3);
+    nowMs = 2_000;
+    expect(await flushSummaries(pipeline)).toBe(true);
+    expect(acks).toEqual([10n, 40n]);
+    const last = stored.at(-1)?.[0];
+    expect(last).toMatchObject({ kind: 'summary' });
+    expect(readRecord(last?.record as Uint8Array)).toMatchObject({
+      eventName: 'whodunit.incident',
+      attributes: { 'whodunit.aggregated.count': 2 },
+    });
+    await flushSummaries(pipeline);
+    expect(stored.flat()).toHaveLength(5);
+  });
+
+  it('stays in the ring if that cannot be printed', async () => {
+    let [nowMs, prints] = [0, true];
+    const stores = () => prints;
+    const { pipeline } = build({ recordsPerMinute: 10, durable: false, nowMs: () => nowMs, stores });
+    const acks: bigint[] = [];
+    for (const batch of oneByOne(received(deaths, acks))) await handleBatch(pipeline, batch);
+    [nowMs, prints] = [2_000, false];
+    expect(await flushSummaries(pipeline)).toBe(false);
+    expect(acks).toEqual([10n]);
+  });
+
+  it('is only counted in the kernel beyond those whose pids are listed, and is in the same record', async () => {
+    let nowMs = 0;
+    const { pipeline, did, stored } = build({ recordsPerMinute: 10, nowMs: () => nowMs });
+    pipeline.state.repeats.greet({ origin_keys_max: 128 });
+    const key = { key: 'k', file: true, claims: true };
+    const crowd = Array.from({ length: 300 }, (_, index) => ({ ...killed(1 + index, 1n), repeat: key }));
+    const sent: string[] = [];
+    const { connection, ...batch } = received(crowd);
+    const arm = (name: string, as: string, untilNs: bigint) => sent.push(`${name} ${as} ${untilNs}`);
+    await handleBatch(pipeline, { ...batch, connection: { ...connection, arm } });
+    expect(sent).toEqual([`k aggregated ${END - 1_000_000n + 1_000_000_000n}`]);
+    const [first_ns, last_ns] = [END, END + 5n];
+    const total = {
+      type: 'repeat',
+      id: 7n,
+      key: 'k',
+      as: 'aggregated',
+      total: 99_700n,
+      first_ns,
+      last_ns,
+      clock_offset_ns: OFFSET,
+    } as const;
+    await handleBatch(pipeline, received([total]));
+    expect(did).toContain('count 99700 × killed');
+    nowMs = 5_000;
+    await flushSummaries(pipeline, true);
+    const items = stored.at(-1) ?? [];
+    expect(
+      items
+        .map(({ record }) => readRecord(record as Uint8Array))
+        .map(({ eventName, attributes }) => [eventName, attributes['whodunit.aggregated.count']]),
+    ).toEqual([['whodunit.incident', 99_999]]);
+  });
+
+  it('with a queue is acknowledged at once, and stored with its incident', async () => {
+    const { pipeline, open } = build({ recordsPerMinute: 10 });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received(deaths, acks));
+    expect([acks, open]).toEqual([[40n], [0]]);
+    expect(pipeline.state.incidents.open().map(({ total }) => total)).toEqual([3, 1]);
   });
 });
 
@@ -194,7 +281,8 @@ describe('a graceful stop', () => {
 
   it('uses up no record of a service that fails, and has a summary of its own', async () => {
     const { pipeline, stored } = build({ recordsPerMinute: 1 });
-    await handleBatch(pipeline, received([stopping(1), stopping(2), failing(3, 3n)]));
+    const another = signal(15, { action: 'handled', sender: actor({ pid: 98 }) });
+    await handleBatch(pipeline, received([stopping(1), stopping(2, { request: another }), failing(3, 3n)]));
     expect(stored[0]?.map(({ record }) => record !== null)).toEqual([true, false, true]);
     await flushSummaries(pipeline, true);
     expect(stored[1]?.map(({ record }) => readRecord(record as Uint8Array).body)).toEqual([

@@ -2,6 +2,7 @@
 // How costs grow with sizes: a cost that must not depend on a size is compared with constant growth, a cost of handling each item with
 // linear growth. Each growth-*.ts file measures one size.
 import type { Growth } from '../figures.ts';
+import { withHistory } from './growth-history.ts';
 import { withProcesses } from './growth-processes.ts';
 import { withQueue } from './growth-queue.ts';
 import { withRules } from './growth-rules.ts';
@@ -11,6 +12,7 @@ import type { Part, Run } from './part.ts';
 const MEASURED: readonly ((run: Run) => Promise<readonly Growth[]>)[] = [
   withProcesses,
   withQueue,
+  withHistory,
   withRules,
   withServices,
 ];

@@ -7,6 +7,7 @@ import { run, step } from '../base/run.ts';
 import { ROOT } from '../paths.ts';
 import { buildGoTool } from './go-tools.ts';
 import { ARCHS, buildPrebuilt, PREBUILT } from './prebuilt.ts';
+import { writeShellFiles } from './shell-files.ts';
 
 export const PACKAGES = join(ROOT, 'build/packages');
 
@@ -44,12 +45,14 @@ export async function makePackages(): Promise<void> {
   const common = join(PACKAGES, 'service');
   mkdirSync(common, { recursive: true });
   await stageService(common);
+  const shell = join(PACKAGES, 'shell');
+  writeShellFiles(shell, version);
   for (const { node, go } of ARCHS) {
     const root = join(PACKAGES, `root-${go}`);
     cpSync(common, root, { recursive: true });
     cpSync(join(PREBUILT, `linux-${node}`, 'whodunit-loader'), join(root, 'whodunit-loader'));
     await stageNode(node, devDependencies.node, join(root, 'node'));
-    const env = { PACKAGE_ARCH: go, PACKAGE_VERSION: version, PACKAGE_ROOT: root };
+    const env = { PACKAGE_ARCH: go, PACKAGE_VERSION: version, PACKAGE_ROOT: root, PACKAGE_SHELL: shell };
     for (const packager of ['deb', 'rpm'])
       await step(`making the .${packager} for ${go}`, () =>
         run(nfpm, ['package', '--config', 'packaging/nfpm.yaml', '--packager', packager, '--target', PACKAGES], {
@@ -58,6 +61,6 @@ export async function makePackages(): Promise<void> {
       );
     rmSync(root, { recursive: true });
   }
-  rmSync(common, { recursive: true });
+  for (const staged of [common, shell]) rmSync(staged, { recursive: true });
   await step('making the npm package', () => run('npm', ['pack', '--ignore-scripts', '--pack-destination', PACKAGES]));
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { requirePackages } from '../base/debian.ts';
 import { run, step } from '../base/run.ts';
 import { ATTACKER, ATTACKER_32, LOAD, LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
+import { buildPage } from './page.ts';
 
 interface GoBuild {
   readonly flags?: readonly string[];
@@ -53,9 +54,10 @@ export async function buildService(): Promise<void> {
       remedy: 'If a package is missing, remove node_modules and try again.',
     }),
   );
+  await step('building the page (esbuild)', buildPage);
 }
 
-/** Builds the loader into build/ and the service into dist/. */
+/** Builds the loader into build/ and the service with its page into dist/. */
 export async function build(): Promise<void> {
   await buildLoader();
   await buildService();

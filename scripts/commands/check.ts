@@ -9,6 +9,7 @@ import { run, step } from '../base/run.ts';
 import { Capture, progress, withCapture } from '../base/screen.ts';
 import { CLANG_FORMAT } from '../build/clang.ts';
 import { checkHeaders } from '../checks/headers.ts';
+import { checkPage } from '../checks/page.ts';
 import { checkSizes } from '../checks/sizes.ts';
 import { NODE, ROOT } from '../paths.ts';
 
@@ -73,8 +74,11 @@ const CHECKS: readonly Check[] = [
   biome(false),
   tool('TypeScript: types of the service (tsc)', 'tsc', '--noEmit', '-p', 'tsconfig.json'),
   tool('TypeScript: types of tests, benchmark and scripts (tsc)', 'tsc', '--noEmit', '-p', 'test/tsconfig.json'),
+  tool('TypeScript: types of the page (tsc)', 'tsc', '--noEmit', '-p', 'src/ui/tsconfig.json'),
+  tool('TypeScript: types of its tests (tsc)', 'tsc', '--noEmit', '-p', 'test/ui/tsconfig.json'),
   gofmt(false),
   { label: 'Go, C: sizes of functions and files', work: checkSizes },
+  { label: 'the size of the page', work: checkPage },
   fresh('docs/telemetry.md and semconv.ts are up to date', 'scripts/generate/telemetry.ts'),
   fresh('docs/exit-codes.md is up to date', 'scripts/generate/exit-codes.ts'),
   fresh('docs/configuration.md is up to date', 'scripts/generate/configuration.ts'),

@@ -2,6 +2,8 @@
 // `npm run demo`: starts loader and service as `npm start` does, and runs six programs that terminate. Shows each report and compares it
 // with the status that the parent received from wait(2) and with the sender. Exits with 0 if all six are correct.
 //
+// `npm run demo -- --ui` also shows the page of `whodunit ui`, live, with these and a small story; Ctrl-C ends it.
+//
 // The service prints JSON here. The demo formats the six records with the service's renderText and omits other terminations.
 import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -12,12 +14,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { renderText, wantsColour } from '../../src/io/console.ts';
 import { type Running, stopAll, stopRequested } from '../base/children.ts';
-import { command, Failure } from '../base/command.ts';
+import { command, Failure, readFlags } from '../base/command.ts';
+import { showPage } from '../base/page.ts';
 import { superviseLoader, superviseService } from '../base/parts.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from '../base/privileges.ts';
 import { build, buildMortal } from '../build/programs.ts';
 import { MORTAL, NODE, SERVICE } from '../paths.ts';
 import { limitedCgroup } from '../stack/memory-cgroup.ts';
+import { freePorts } from '../stack/program.ts';
+import { tellStory } from '../stack/small-story.ts';
 
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
 const VICTIM_READY_WITHIN_MS = 5_000;
@@ -84,12 +89,15 @@ interface JsonRecord {
 /** Run at the end, in reverse order. */
 type CleanUp = (() => unknown)[];
 
-async function demo(cleanUp: CleanUp): Promise<number> {
+/** `page`: show it. */
+async function demo(cleanUp: CleanUp, page: boolean): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-demo-'));
   cleanUp.push(() => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755); // the socket in it is protected by its mode
   const reports = new Reports();
-  const { failed } = await startInto(directory, reports);
+  const health = page ? `127.0.0.1:${(await freePorts(1))[0]}` : 'off';
+  const { failed } = await startInto(directory, health, reports);
+  if (page) await showPage(join(directory, 'state'), health);
   const cgroup = limitedCgroup(`whodunit-demo-${process.pid}`, MEMORY_LIMIT_BYTES);
   cleanUp.push(cgroup.remove);
 
@@ -109,11 +117,15 @@ async function demo(cleanUp: CleanUp): Promise<number> {
   const right = DEMONSTRATIONS.length - wrong;
   if (wrong > 0) throw new Failure(`${right} of ${DEMONSTRATIONS.length} reports were right.`);
   console.log(`All ${right} reports were right: cause, code and sender agree with wait(2) and with the senders.`);
-  return 0;
+  if (page) await tellStory();
 }
 
 /** Starts loader and service with socket and queue in the directory. Returns, once they are ready, what rejects if one of them fails for good. */
-async function startInto(directory: string, reports: Reports): Promise<{ readonly failed: Promise<void> }> {
+async function startInto(
+  directory: string,
+  health: string,
+  reports: Reports,
+): Promise<{ readonly failed: Promise<void> }> {
   const socket = join(directory, 'events.sock');
   const stateDir = join(directory, 'state');
   const user = serviceUser([NODE, SERVICE]);
@@ -128,7 +140,7 @@ async function startInto(directory: string, reports: Reports): Promise<{ readonl
     env: {
       ...withoutExporters(),
       WHODUNIT_STATE_DIR: stateDir,
-      WHODUNIT_HEALTH_ADDR: 'off',
+      WHODUNIT_HEALTH_ADDR: health,
       WHODUNIT_REPORT: 'all',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -228,19 +240,29 @@ function readable(record: JsonRecord): ReadableLogRecord {
 }
 
 await command(async () => {
-  const behindSudo = process.argv[2] === BEHIND_SUDO;
+  const { ui = false, 'behind-sudo': behindSudo = false } = readFlags({
+    ui: { type: 'boolean' },
+    'behind-sudo': { type: 'boolean' },
+  });
   if (!behindSudo) {
     await build();
     await buildMortal();
   }
-  if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO]);
+  if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...(ui ? ['--ui'] : [])]);
 
+  let told = false;
   const stop = stopRequested({ endOfInput: behindSudo }).then(() => {
-    throw new Failure('The demo was interrupted.');
+    if (!told) throw new Failure('The demo was interrupted.');
   });
   const cleanUp: CleanUp = [];
   try {
-    return await Promise.race([demo(cleanUp), stop]);
+    await Promise.race([demo(cleanUp, ui), stop]);
+    told = true;
+    if (ui) {
+      console.log('\nThe page stays until Ctrl-C.');
+      await stop;
+    }
+    return 0;
   } finally {
     await stopAll();
     for (const clean of cleanUp.reverse()) await clean();

@@ -82,14 +82,14 @@ function readSettings(): Settings {
 }
 
 /**
- * Creates the directory of the queue and makes the service's user its owner; the service may have run as another user before. An existing
+ * Creates the directory of queue and history and makes the service's user its owner; the service may have run as another user before. An existing
  * directory that the user configured is not changed.
  */
 function prepareStateDir(directory: string, { uid, gid }: User): void {
-  const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const made = mkdirSync(directory, { recursive: true, mode: 0o750 });
   if (made === undefined && directory !== KNOBS.WHODUNIT_STATE_DIR.fallback) return;
-  for (const path of [directory, ...readdirSync(directory).map((name) => join(directory, name))])
-    lchownSync(path, uid, gid);
+  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  for (const path of [directory, ...names.map((name) => join(directory, name))]) lchownSync(path, uid, gid);
 }
 
 /** Throws a Failure that names the owner if the health port is taken. The service could not name the process of another user. */

@@ -31,6 +31,7 @@ import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
 import { bootKernels, type Machine, prepareKernels, REDUCED, testKernels } from '../suites/kernels.ts';
 import { type Background, Stages } from '../suites/stages.ts';
+import { prepareUi, testUi } from '../suites/ui.ts';
 import { vitest } from '../suites/vitest.ts';
 
 const UNIT_TESTS = [
@@ -116,6 +117,7 @@ async function prepareKernelTests(stages: Stages) {
     WHODUNIT_TEST_JAEGER: await buildBackend('jaeger'),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
   };
+  await prepareUi();
   return { machines, chaos, tests, attacks: await prepareAttacks(), crashes: await prepareCrashes() };
 }
 
@@ -138,6 +140,7 @@ function startMachines(stages: Stages, kernels: readonly Machine[], environment:
 async function testOnKernel(stages: Stages, early: Early, late: Background<Late>): Promise<void> {
   const { machines, chaos, tests, attacks, crashes } = early;
   await stages.test('tests on this kernel', () => vitest(KERNEL_TESTS, tests));
+  await stages.test('page in a browser', testUi);
   await stages.test('attacks', () => testAttacks(attacks));
   await stages.test('crashes', () => testCrashes(crashes, { copied: 'exit', times: TIMES_IN_TESTS, only: '' }));
   await stages.test('crashes at the delivery', () => testCrashes(crashes, { copied: 'delivery', times: 1, only: '' }));

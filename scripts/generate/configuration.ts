@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run generate:configuration`: writes docs/configuration.md from the table of settings (src/config/knobs.ts) and the --help text
-// (src/cli.ts). `--check` only compares.
-import { HELP } from '../../src/cli.ts';
+// (src/config/help.ts). `--check` only compares.
+import { HELP } from '../../src/config/help.ts';
 import { KNOBS, type Knob, OTLP_KNOBS } from '../../src/config/knobs.ts';
 import { writeOrCheck } from './fresh.ts';
 
@@ -12,7 +12,7 @@ function page(): string {
     Object.entries<Knob>(KNOBS).filter(([, { reader }]) => readers.includes(reader));
   const service = of('service');
   const parts = [
-    '<!-- Generated from src/config/knobs.ts and src/cli.ts by `npm run generate:configuration`: do not edit. -->',
+    '<!-- Generated from src/config/knobs.ts and src/config/commands.ts by `npm run generate:configuration`: do not edit. -->',
     '# Configuration',
     'All settings are environment variables. An empty variable counts as unset. An invalid value stops the program with exit code 78 and a message that names the variable, its value, what is allowed and the remedy. Flags override variables.',
     '## Where records go',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real containers for tests, in the Docker daemon that the undertaker starts (undertaker/world_docker.go). They see this machine's file
 // system read-only, and its network.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MORTAL, type Program, startProgram, temporaryDirectory, UNDERTAKER, until } from './program.ts';
@@ -26,6 +27,8 @@ export interface Docker {
     cwd: string,
     options?: readonly string[],
   ) => Container;
+  /** `docker kill`. */
+  readonly kill: (name: string) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -47,6 +50,7 @@ export async function startDocker(): Promise<Docker> {
     keeper.output,
   );
   const { client, env: clientEnv, image } = JSON.parse(answer);
+  const environment = { ...process.env, ...Object.fromEntries(clientEnv.map((pair: string) => pair.split('='))) };
   let started = 0;
   const run: Docker['run'] = (command, env, cwd, options = []) => {
     started += 1;
@@ -59,11 +63,18 @@ export async function startDocker(): Promise<Docker> {
         ...Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
         ...[image, '/bin/busybox', 'chroot', MACHINE, '/bin/sh', '-c', 'cd "$0" && exec "$@"', cwd, ...command],
       ],
-      { env: { ...process.env, ...Object.fromEntries(clientEnv.map((pair: string) => pair.split('='))) } },
+      { env: environment },
     );
     return { program, id: () => readIfThere(idFile) };
   };
-  return { run, stop };
+  const kill = (name: string): void => {
+    const { status, stderr } = spawnSync(client[0], [...client.slice(1), 'kill', name], {
+      encoding: 'utf8',
+      env: environment,
+    });
+    if (status !== 0) throw new Error(`docker kill ${name}: ${stderr}`);
+  };
+  return { run, kill, stop };
 }
 
 function readIfThere(path: string): string | undefined {

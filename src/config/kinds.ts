@@ -62,6 +62,36 @@ export function bytesFrom(min: number): Kind<number> {
   };
 }
 
+/** How much of the history is kept: what is older goes, and the oldest beyond `bytes`. */
+export interface HistoryLimits {
+  readonly ageMs: number;
+  readonly bytes: number;
+}
+
+const TIME_UNITS: Readonly<Record<string, number>> = { h: 3_600_000, d: 86_400_000 };
+/** A smaller history could not hold the records of a minute. */
+const HISTORY_BYTES_MIN = 1024 * 1024;
+const HISTORY_SIZE = bytesFrom(HISTORY_BYTES_MIN);
+
+/** An age and a size. Where one is missing, it is that of `standard`; null: off. */
+export function history(standard: HistoryLimits): Kind<HistoryLimits | null> {
+  return {
+    allowed: '`off`, or an age (`14d`, `12h`), a size (`64MiB`, at least 1 MiB), or both, separated by a comma',
+    parse(value) {
+      if (value === 'off') return null;
+      const limits = { ...standard };
+      for (const part of value.split(',').map((one) => one.trim())) {
+        const [, digits, unit = ''] = /^([1-9]\d{0,4}) ?(h|d)$/.exec(part) ?? [];
+        const bytes = HISTORY_SIZE.parse(part);
+        if (digits !== undefined) limits.ageMs = Number(digits) * (TIME_UNITS[unit] ?? 0);
+        else if (bytes !== undefined) limits.bytes = bytes;
+        else return undefined;
+      }
+      return limits;
+    },
+  };
+}
+
 /** A limit on a count. `off` is Infinity. */
 export const COUNT_OR_OFF: Kind<number> = {
   allowed: 'a whole number of at least 1, `off`',

@@ -6,6 +6,7 @@ import {
   BOOLEAN,
   bytesFrom,
   COUNT_OR_OFF,
+  history,
   type Kind,
   listOf,
   MILLISECONDS,
@@ -122,9 +123,15 @@ export const KNOBS = {
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
-    kind: text('a directory that only the user of the service can read'),
+    kind: text('a directory that only the user and the group of the service can read'),
     fallback: '/var/lib/whodunit',
-    what: 'Where the disk queue and the counters are stored. Used only if logs are sent.',
+    what: 'Where the history is, and, if logs are sent, the disk queue with the counters.',
+  },
+  WHODUNIT_HISTORY: {
+    reader: 'service',
+    kind: history({ ageMs: 14 * 86_400_000, bytes: 64 * 1024 * 1024 }),
+    fallback: '14d,64MiB',
+    what: 'How long each record stays on this machine, for `whodunit list`, `show` and `ui`, whether it is sent or not: until it is so old or, beyond the size, one of the oldest of the user and unit that hold most. The default holds about 25,000 records. `off`: none is kept.',
   },
   WHODUNIT_QUEUE_BYTES: {
     reader: 'service',

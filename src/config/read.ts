@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Environment → the settings of each command, and only those that it uses; the doctor validates all settings of the service. An invalid value
 // is a FatalError with exit code 78 that names the variable, its value, what is allowed and the remedy. cli.ts parses commands and flags.
+
 import type { Target } from '../core/delivery/target.ts';
+import { configError } from '../core/errors.ts';
 import type { ReportMode } from '../core/filter/rules.ts';
 import type { ArgumentsMode } from '../core/identity/arguments.ts';
 import type { LoginsMode } from '../core/identity/logins.ts';
 import type { SpansMode } from '../core/telemetry/span.ts';
 import { type Env, get, read } from './env.ts';
 import type { HealthAddress } from './health-address.ts';
+import { type Given, stateDirOf } from './history-flags.ts';
+import type { HistoryLimits } from './kinds.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
 
 export type OutputForm = 'text' | 'json';
@@ -46,6 +50,8 @@ export interface RunSettings extends Targets {
   /** null: records are not printed. */
   readonly console: OutputForm | null;
   readonly stateDir: string;
+  /** null: no history is kept. */
+  readonly history: HistoryLimits | null;
   readonly queueBytes: number;
   readonly metricIntervalMs: number;
   readonly shutdownTimeoutMs: number;
@@ -54,6 +60,32 @@ export interface RunSettings extends Targets {
 export interface DoctorSettings extends RunSettings {
   /** Where the loader pins its probes and maps. */
   readonly pinDir: string;
+}
+
+export interface UiSettings {
+  readonly stateDir: string;
+  /** The address of the running service; null: it has no health endpoint. */
+  readonly health: HealthAddress | null;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Whether to open the browser, if there is one. */
+  readonly open: boolean;
+}
+
+/** `given`: the flags. */
+export function readUiSettings(env: Env, given: Given): UiSettings {
+  return {
+    stateDir: stateDirOf(env, given),
+    health: read(env, 'WHODUNIT_HEALTH_ADDR'),
+    port: portOf(given.port),
+    open: given['no-open'] !== true,
+  };
+}
+
+function portOf(given: Given[string] = '0'): number {
+  const text = String(given);
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw configError('--port', text, '0 to 65535', 'Leave it out for a free one.');
 }
 
 /** `file`: the value of --config. */
@@ -82,6 +114,7 @@ export function readRunSettings(env: Env, file: string | null, output: OutputFor
     spans: read(env, 'WHODUNIT_SPANS'),
     console: output ?? (printed ? 'text' : null),
     stateDir: read(env, 'WHODUNIT_STATE_DIR'),
+    history: read(env, 'WHODUNIT_HISTORY'),
     queueBytes: read(env, 'WHODUNIT_QUEUE_BYTES'),
     metricIntervalMs: read(env, 'OTEL_METRIC_EXPORT_INTERVAL'),
     shutdownTimeoutMs: read(env, 'WHODUNIT_SHUTDOWN_TIMEOUT'),

@@ -4,8 +4,12 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { crashReport } from './crash/crash.ts';
 import type { CrashPlaces } from './crash/history.ts';
+import { type Termination, terminationOf } from './filter/act.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
+import type { Root } from './filter/incident.ts';
+import type { Incidents } from './filter/incidents.ts';
 import { firstMatch, subjectOf } from './filter/match.ts';
+import type { CountedMember, Member } from './filter/members.ts';
 import type { Endings, Recent, Seen } from './filter/memory.ts';
 import type { Rule, Subject } from './filter/rules.ts';
 import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
@@ -17,15 +21,19 @@ import type { Known } from './requests/requests.ts';
 import { systemdReasonOf, type UnitEvents } from './requests/systemd.ts';
 import type { Units } from './requests/units.ts';
 import type { OriginKey } from './shares.ts';
+import { actorAttributes } from './telemetry/actors.ts';
+import type { Attributes } from './telemetry/attributes.ts';
+import { incidentId } from './telemetry/incident.ts';
 import { buildRecord, type RecordInput, severityOf } from './telemetry/record.ts';
-import { countedResource, resourceOf } from './telemetry/resource.ts';
+import { countedResource, resourceOf, resourceValue } from './telemetry/resource.ts';
 import type { Restarts } from './telemetry/restart.ts';
 import { traceContextOf } from './telemetry/trace-context.ts';
 import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
-import { ending } from './words/sentence.ts';
+import { requesterClause } from './words/requester.ts';
+import { ending, senderLabel, statusWords } from './words/sentence.ts';
 
 export interface Circumstances {
   readonly bootId: string;
@@ -35,6 +43,7 @@ export interface Circumstances {
   readonly seen: Seen;
   readonly recent: Recent;
   readonly loops: CrashLoops;
+  readonly incidents: Incidents;
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly places: CrashPlaces;
@@ -57,13 +66,20 @@ export type Conclusion =
       readonly verdict: Verdict;
       /** What counters and summaries need. */
       readonly candidate: Candidate;
+      /** Of an incident. Absent: it is no member. */
+      readonly member?: IncidentMember;
       /** null unless the outcome is `reported`. */
       readonly record: ReadableLogRecord | null;
     };
 
+interface IncidentMember extends CountedMember {
+  /** Incidents.countUntil() */
+  readonly countUntilNs: bigint | null;
+}
+
 /** Decides what to report of a termination, and adds it to the memories. `duplicate`: it was concluded before. */
 export function conclude(death: Death, circumstances: Circumstances): Conclusion {
-  const { bootId, host, argumentsMode, rules, seen, recent, loops, restarts, endings, places, observedNs, nowMs } =
+  const { bootId, host, argumentsMode, rules, seen, recent, loops, incidents, restarts, endings, nowMs } =
     circumstances;
   const uid = recordUid(bootId, death.process.pid, death.process.start_boottime_ns);
   if (!seen.add(uid)) return { kind: 'duplicate' };
@@ -82,24 +98,88 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
-  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
-  const hasRecord = rule.action === 'report' && !loops.add(candidate, nowMs);
+  const one = terminationOf(death, verdict, victim.placement);
+  const match = incidents.find(one);
+  const isReported = rule.action === 'report';
+  const isMember = isReported && match !== null && incidents.isMember(match, one);
+  const hasRecord = isReported && !isMember && !loops.add(candidate, nowMs);
   const reader = brokenPipe(death, verdict) ? endings.readerOf(death.process, death.time_ns) : null;
-  const { name, pid } = victim;
+  const { name: victimName, pid } = victim;
   const words = ending(verdict, identities);
-  endings.add(death.process, origin, { name, pid, timeNs: death.time_ns, uid: hasRecord ? uid : null, words });
-  if (!hasRecord) return { ...without, outcome: rule.action === 'report' ? 'aggregated' : 'filtered' };
+  endings.add(death.process, origin, {
+    name: victimName,
+    pid,
+    timeNs: death.time_ns,
+    uid: hasRecord ? uid : null,
+    words,
+  });
+  const incident = match?.id ?? incidentId(bootId, one);
+  const resource = isMember || hasRecord ? resourceOf(victim, host) : null;
+  const { endedNs } = verdict;
+  const remember = (spanContext?: ReadableLogRecord['spanContext']): void => {
+    if (resource === null) return;
+    const { exe, args } = death.process;
+    const value = resourceValue(resource);
+    restarts.add({ uid, incident, endedNs, origin, victim: { exe, args }, service, resource: value, spanContext });
+  };
+  const without = { kind: 'new', uid, rule, subject, verdict, candidate, record: null } as const;
+  if (isMember) {
+    const member = memberOf(one, verdict, identities, candidate);
+    incidents.addMember(match, one, member, death.seq, nowMs);
+    remember();
+    const { name, status } = member;
+    const countUntilNs = incidents.countUntil(match.id, one);
+    return { ...without, outcome: 'aggregated', member: { incident: match.id, name, status, countUntilNs } };
+  }
+  if (resource === null) {
+    if (match !== null) incidents.link(match, one, origin);
+    return { ...without, outcome: isReported ? 'aggregated' : 'filtered' };
+  }
 
-  const { endedNs, trigger } = verdict;
+  const asked = askedBy(death, verdict, identities, unit, circumstances);
+  const record = recordOf(death, verdict, identities, {
+    ...circumstances,
+    uid,
+    origin,
+    incident,
+    resource,
+    asked,
+    reader,
+    terminations,
+  });
+  incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
+  remember(record.spanContext);
+  return { ...without, outcome: 'reported', record };
+}
+
+type Asked = Pick<RecordInput, 'requester' | 'systemd'>;
+
+/** What else a record says. */
+interface About extends Circumstances {
+  readonly uid: string;
+  readonly origin: OriginKey;
+  readonly incident: string;
+  readonly resource: Attributes;
+  readonly asked: Asked;
+  readonly reader: RecordInput['reader'];
+  /** Of the service, in the last 10 minutes. */
+  readonly terminations: number;
+}
+
+function recordOf(death: Death, verdict: Verdict, identities: Identities, about: About): ReadableLogRecord {
+  const { endedNs, trigger, signalToExitNs } = verdict;
+  const { victim, role } = identities;
+  const { uid, incident, resource, host, argumentsMode, places, endings, origin, observedNs, terminations, reader } =
+    about;
   const crash = crashReport(death, verdict, argumentsMode);
   const fingerprint = crash?.fingerprint ?? null;
-  const asked = askedBy(death, verdict, identities, unit, circumstances);
-  const isForMemory = identities.role?.role === 'oom_daemon' && verdict.signalToExitNs !== null;
-  const record = buildRecord({
+  const isForMemory = role?.role === 'oom_daemon' && signalToExitNs !== null;
+  return buildRecord({
     uid,
+    incident,
     verdict,
     identities,
-    resource: resourceOf(victim, host),
+    resource,
     crash,
     crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
@@ -107,13 +187,43 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     reader,
     observedNs,
     recent: terminations,
-    ...asked,
-    memory: isForMemory ? host.memoryBefore(endedNs - (verdict.signalToExitNs ?? 0n)) : null,
+    ...about.asked,
+    memory: isForMemory ? host.memoryBefore(endedNs - (signalToExitNs ?? 0n)) : null,
   });
-  const { exe, args } = death.process;
-  const { resource, spanContext } = record;
-  restarts.add({ uid, endedNs, origin, victim: { exe, args }, service, resource, spanContext });
-  return { ...without, outcome: 'reported', record };
+}
+
+function rootOf(
+  uid: string,
+  record: ReadableLogRecord,
+  verdict: Verdict,
+  { victim, sender, trigger }: Identities,
+  { requester }: Asked,
+): Root {
+  const by = sender ?? trigger;
+  return {
+    uid,
+    name: victim.name,
+    pid: victim.pid,
+    status: statusWords(verdict, null),
+    endedNs: String(verdict.endedNs),
+    by: by === null ? null : senderLabel(by, victim),
+    asked: requester === null ? null : requesterClause(requester),
+    attributes: actorAttributes(record.attributes),
+    resource: record.resource.attributes as Attributes,
+  };
+}
+
+function memberOf({ refused }: Termination, verdict: Verdict, { victim }: Identities, candidate: Candidate): Member {
+  const { origin, cause, endedNs, severity } = candidate;
+  return {
+    name: victim.name,
+    pid: victim.pid,
+    origin,
+    status: statusWords(verdict, refused),
+    cause,
+    endedNs,
+    severity,
+  };
 }
 
 /** Whether SIGPIPE came from a write to its standard output, as far as the pipe shows that: it has no reader. */
@@ -134,7 +244,7 @@ function askedBy(
   identities: Identities,
   unit: UnitEvents,
   { requests: known, host, argumentsMode: mode }: Circumstances,
-): Pick<RecordInput, 'requester' | 'systemd'> {
+): Asked {
   const requester = requesterOf(death, verdict, identities, { known, host, mode });
   const { userNames } = host;
   return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };

@@ -28,18 +28,22 @@ export interface WireError {
 export const EXIT_CONFIG = 78;
 /** sysexits.h EX_IOERR: stdout, the only place for the output, cannot be written. */
 export const EXIT_OUTPUT = 74;
+/** As grep's: a command that searches could not. */
+export const EXIT_SEARCH_FAILED = 2;
 export const EXIT_FAILURE = 1;
 
 export type FatalErrorCode =
   | 'CONFIG_INVALID'
   | 'USAGE'
   | 'NO_SERVICE'
+  | 'UI_PORT'
   | 'HEALTH_ADDR_TAKEN'
   | 'HEALTH_ADDR_UNUSABLE'
   | 'OUTPUT_LOST'
   | 'STATE_DIR_TAKEN'
   | 'STATE_DIR_UNUSABLE'
-  | 'QUEUE_VERSION';
+  | 'QUEUE_VERSION'
+  | 'HISTORY_UNREADABLE';
 
 /** An error that stops the program. The message includes the remedy. Only main.ts turns it into an exit code. */
 export class FatalError extends Error {

@@ -10,13 +10,17 @@ type Value = string | number | boolean | readonly string[] | undefined;
 type Bag = Readonly<Record<string, Value>>;
 
 const LABEL_WIDTH = 10;
+const STACK_LINES_MAX = 12;
 const COLOURS = { FATAL: '\x1b[1;31m', ERROR: '\x1b[31m', WARN: '\x1b[33m', INFO: '\x1b[36m' } as const;
 const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WARN: '▲', INFO: '●' };
 const DIM = '\x1b[2m';
 const RESET = '\x1b[0m';
 
-/** Returns several lines and an empty one, with local times. Control characters that come from the process are escaped. */
-export function renderText(record: ReadableLogRecord, colour: boolean): string {
+/**
+ * Returns several lines and an empty one, with local times. Control characters that come from the process are escaped. `stackLines`: lines of a
+ * stack that are shown. The record has all.
+ */
+export function renderText(record: ReadableLogRecord, colour: boolean, stackLines = STACK_LINES_MAX): string {
   const attributes = record.attributes as Bag;
   const resource = record.resource.attributes as Bag;
   const severity = record.severityText ?? 'ERROR';
@@ -32,7 +36,8 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   };
   row('when', [localTime(record.hrTime), runtime(attributes)]);
   if (record.eventName !== semconv.EVENT_PROCESS_TERMINATION) {
-    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← ')]);
+    row('who', [list(attributes[semconv.RESTART_ANCESTORS], ' ← '), ...who(attributes)]);
+    for (const [index, line] of members(attributes, stackLines).entries()) row(index === 0 ? 'members' : '', [line]);
     row('where', where(resource));
     return `${lines.join('\n')}\n\n`;
   }
@@ -45,7 +50,7 @@ export function renderText(record: ReadableLogRecord, colour: boolean): string {
   const evidence = attributes[semconv.EVIDENCE];
   if (Array.isArray(evidence))
     for (const [index, fact] of evidence.entries()) row(index === 0 ? 'evidence' : '', [fact]);
-  for (const [index, line] of stack(attributes).entries()) row(index === 0 ? 'stack' : '', [line]);
+  for (const [index, line] of stack(attributes, stackLines).entries()) row(index === 0 ? 'stack' : '', [line]);
   return `${lines.join('\n')}\n\n`;
 }
 
@@ -78,13 +83,21 @@ export function wantsColour(stream: { isTTY?: boolean }, env: Readonly<Record<st
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 }
 
-/** Lines of a stack that are shown. The record has all. */
-const STACK_LINES_MAX = 12;
+function stack(attributes: Bag, linesMax: number): string[] {
+  return limited(text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [], linesMax);
+}
 
-function stack(attributes: Bag): string[] {
-  const lines = text(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [];
-  const more = lines.length - STACK_LINES_MAX;
-  return more <= 1 ? lines : [...lines.slice(0, STACK_LINES_MAX), `… ${more} more lines`];
+/** Those that did not end as most did first. */
+function members(attributes: Bag, linesMax: number): string[] {
+  const groups = [attributes[semconv.INCIDENT_OUTLIERS], attributes[semconv.INCIDENT_MEMBERS]].flatMap((value) =>
+    Array.isArray(value) ? value : [],
+  );
+  return limited([...new Set<string>(groups)], linesMax);
+}
+
+function limited(lines: string[], linesMax: number): string[] {
+  const more = lines.length - linesMax;
+  return more <= 1 ? lines : [...lines.slice(0, linesMax), `… ${more} more lines`];
 }
 
 function what(attributes: Bag, resource: Bag): (string | null)[] {
@@ -186,7 +199,7 @@ function runtime(attributes: Bag): string | null {
 }
 
 /** `2026-11-23 14:03:22.123456789 +00:00`, in the time zone of this machine. */
-function localTime([seconds, nanos]: readonly [number, number]): string {
+export function localTime([seconds, nanos]: readonly [number, number]): string {
   const date = new Date(seconds * 1000);
   const offset = -date.getTimezoneOffset();
   const local = new Date(seconds * 1000 + offset * 60_000).toISOString().slice(0, 19).replace('T', ' ');

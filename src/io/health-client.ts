@@ -87,6 +87,25 @@ const statusSchema = z.object({
   export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
 });
 
+const lostSchema = z.object({ kernel: z.int(), loader: z.int(), queue: z.int(), export: z.int() });
+
+/** The fields of /status that `whodunit ui` reads. */
+const watcherSchema = z.extend(statusSchema, {
+  ready: z.boolean(),
+  reason: z.nullable(z.string()),
+  deaths: z.object({
+    received: z.int(),
+    reported: z.int(),
+    filtered: z.int(),
+    aggregated: z.int(),
+    pending: z.int(),
+    lost: lostSchema,
+  }),
+  loader: z.nullable(z.object({ version: z.string(), kernel: z.string() })),
+  ring: z.nullable(z.object({ facts_lost: z.int() })),
+});
+
+export type WatcherStatus = z.output<typeof watcherSchema>;
 export type ServiceExport = z.output<typeof exportSchema>;
 export type ServiceStatus = z.output<typeof statusSchema>;
 
@@ -101,6 +120,11 @@ export function answered<T>(answer: Answer<T>): T | null {
 /** Reads the status of the service. Never rejects. */
 export function fetchStatus(address: HealthAddress): Promise<Answer<ServiceStatus>> {
   return fetchJson(healthUrl(address, '/status'), statusSchema);
+}
+
+/** Reads what the page shows of the service. Never rejects. */
+export function fetchWatcher(address: HealthAddress): Promise<Answer<WatcherStatus>> {
+  return fetchJson(healthUrl(address, '/status'), watcherSchema);
 }
 
 /** Reads the last terminations that the service handled, oldest first. Never rejects. */

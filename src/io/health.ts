@@ -6,7 +6,8 @@ import type { Socket } from 'node:net';
 import type { HealthAddress } from '../config/health-address.ts';
 import { FatalError } from '../core/errors.ts';
 import type { RecentTermination } from '../core/filter/rules.ts';
-import { notReady, type RecentRejection, type ServiceSnapshot, statusOf } from '../core/status.ts';
+import type { RecentRejection, ServiceSnapshot } from '../core/snapshots.ts';
+import { notReady, statusOf } from '../core/status.ts';
 import { describeOwner, portOwner } from './port-owner.ts';
 
 /** Number of newest rejections in /status. */

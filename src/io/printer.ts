@@ -6,7 +6,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { OutputForm } from '../config/read.ts';
 import type { FatalError } from '../core/errors.ts';
 import { Displaced, type OriginKey, Shares } from '../core/shares.ts';
-import type { PrinterSnapshot } from '../core/status.ts';
+import type { PrinterSnapshot } from '../core/snapshots.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
 import { renderJson, renderText, wantsColour } from './console.ts';
 import type { Log } from './log.ts';

@@ -4,7 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { type HealthAddress, healthUrl } from '../config/health-address.ts';
-import type { RulesSource } from '../config/read.ts';
+import type { RulesSettings, RulesSource } from '../config/read.ts';
 import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
 import { firstMatch } from '../core/filter/match.ts';
 import { parseRules, type RecentTermination, type Rule, rulesOf } from '../core/filter/rules.ts';
@@ -72,6 +72,12 @@ export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | nu
     log.line(`${error.message} The previous rules still apply.`);
     return null;
   }
+}
+
+/** The output of `whodunit rules`. */
+export async function rulesInWords({ rules: source, health, dryRun }: RulesSettings & { readonly dryRun: boolean }) {
+  const rules = readRules(source);
+  return dryRun ? renderDryRun(await recentTerminations(health), rules) : renderRules(rules);
 }
 
 /** Returns the rules in order, one per line. */

@@ -36,6 +36,7 @@ describe('defaults', () => {
       traces: null,
       console: 'text',
       stateDir: '/var/lib/whodunit',
+      history: { ageMs: 14 * 86_400_000, bytes: 64 * 1024 * 1024 },
       queueBytes: 268_435_456,
       metricIntervalMs: 60_000,
       shutdownTimeoutMs: 5_000,
@@ -51,6 +52,10 @@ describe('defaults', () => {
   });
 
   it('a size may have a unit', () => {
+    expect(read({ WHODUNIT_HISTORY: 'off' }).history).toBeNull();
+    expect(read({ WHODUNIT_HISTORY: '30d' }).history).toEqual({ ageMs: 30 * 86_400_000, bytes: 2 ** 26 });
+    expect(read({ WHODUNIT_HISTORY: '1GiB, 12h' }).history).toEqual({ ageMs: 43_200_000, bytes: 2 ** 30 });
+    expect(() => read({ WHODUNIT_HISTORY: '14' })).toThrow('WHODUNIT_HISTORY is "14"');
     expect(read({ WHODUNIT_QUEUE_BYTES: '2GiB' }).queueBytes).toBe(2 ** 31);
     expect(read({ WHODUNIT_QUEUE_BYTES: '5000000' }).queueBytes).toBe(5_000_000);
   });

@@ -136,7 +136,16 @@ describe('with records of every kind', () => {
         golden: 'death-sigkill-by-another',
         service,
         endedMs: now,
-        change: ({ signal }) => Object.assign(signal.sender, { exe, comm: exe.split('/').at(-1), uid }),
+        change: ({ signal }) =>
+          Object.assign(signal.sender, { exe, comm: exe.split('/').at(-1), uid, pid: service.length }),
+      });
+    // One act: a record, and one for the five others.
+    for (let i = 0; i < 6; i += 1)
+      host.terminate({
+        golden: 'death-sigkill-by-another',
+        service: 'swept',
+        endedMs: now,
+        change: ({ signal }) => Object.assign(signal.sender, { pid: 77 }),
       });
     for (let i = 0; i < 7; i += 1) host.terminate(exit('looping', now));
     await until(
@@ -183,6 +192,8 @@ describe('with records of every kind', () => {
       ['CrashedInATrace', 'death-segfault', /^sleep \(pid \d+\) /],
       ['KilledByProcess', 'death-sigkill-by-another', /^sleep \(pid \d+\) was killed by SIGKILL, sent by bash/],
       ['KilledByProcess', 'killed-by-a-false-runc', /^sleep \(pid \d+\) was killed by SIGKILL, sent by runc/],
+      ['KilledByProcess', 'swept', /^sleep \(pid \d+\) was killed by SIGKILL, sent by bash/],
+      ['ManyTerminatedAtOnce', 'swept', /^bash .* terminated 6 processes within .*: first sleep/],
     ] as const;
     const alerts = await until(
       'the alerts',

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   MORTAL,
@@ -127,6 +128,10 @@ describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
       '/usr/lib/whodunit/dist/main.js',
       '/etc/whodunit/whodunit.env',
       '/etc/whodunit/rules.yaml',
+      '/usr/share/man/man1/whodunit.1.gz',
+      '/usr/share/bash-completion/completions/whodunit',
+      '/usr/share/zsh/vendor-completions/_whodunit',
+      '/usr/share/fish/vendor_completions.d/whodunit.fish',
     ])
       expect(files).toContain(file);
     const listed = run('rpm', '--query', '--list', '--package', rpm()).trim().split('\n');
@@ -234,6 +239,24 @@ describe('the .deb on a Debian with systemd', () => {
     );
     const pattern = /✖ mortal [^✖]*why {7}fault · SIGSEGV[^✖]*where {5}service victim · victim\.service/;
     await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+  });
+
+  it('the report is in the history of root and of the group; other users get the remedy', () => {
+    const list = (...as: string[]) => machine.call(...(as as [string]), 'whodunit', 'list', '--executable', 'mortal');
+    expect(list('env')).toMatchObject({ status: 0, output: expect.stringMatching(/mortal +\d+ +fault SIGSEGV/) });
+    expect(list('setpriv', '--reuid=nobody', '--regid=whodunit', '--clear-groups').status).toBe(0);
+    const nobody = list('setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups');
+    expect(nobody).toMatchObject({ status: 2, output: expect.stringContaining('use sudo, or join that group') });
+  });
+
+  it('has a man page and completions', () => {
+    const page = machine.path('/usr/share/man/man1/whodunit.1.gz');
+    expect(gunzipSync(readFileSync(page)).toString()).toMatch(/^\.TH WHODUNIT 1 /);
+    const hasMan = machine.call('sh', '-c', 'command -v man').status === 0;
+    if (hasMan) expect(machine.call('man', 'whodunit').output).toContain('whodunit list');
+    const complete =
+      '. /usr/share/bash-completion/completions/whodunit; COMP_WORDS=(whodunit li); COMP_CWORD=1; _whodunit; echo "$COMPREPLY"';
+    expect(machine.call('bash', '-c', complete)).toEqual({ status: 0, output: 'list\n' });
   });
 
   it('names the functions of a crash: in another user’s executable with mode 0700, below a mount, removed, and in memory', async () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A crash loop, against the whole service: what is reported, whether the counters add up, and that SIGKILL loses no aggregated termination.
+// A crash loop and an incident, against the whole service: what is reported, whether the counters add up, and that SIGKILL loses no
+// aggregated termination.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -26,14 +27,18 @@ const LAST_SEQ = BigInt(10 * TERMINATIONS);
 
 /** A collector that keeps the event name of each record, and the count of each summary. */
 async function collect() {
-  const received: { event: string; aggregated: number }[] = [];
+  const received: { event: string; aggregated: number; incident: string | undefined }[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     for (const { scopeLogs } of JSON.parse(body).resourceLogs)
       for (const { eventName, attributes } of scopeLogs[0].logRecords) {
-        const count = attributes.find(({ key }: { key: string }) => key === 'whodunit.aggregated.count');
-        received.push({ event: eventName, aggregated: Number(count?.value.intValue ?? 0) });
+        const attribute = (name: string) => attributes.find(({ key }: { key: string }) => key === name)?.value;
+        received.push({
+          event: eventName,
+          aggregated: Number(attribute('whodunit.aggregated.count')?.intValue ?? 0),
+          incident: attribute('whodunit.incident.id')?.stringValue,
+        });
       }
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   }).listen(0, '127.0.0.1');
@@ -98,7 +103,7 @@ describe('a crash loop', () => {
       const single = new Set(collector.received.filter(({ aggregated }) => aggregated === 0).map(({ event }) => event));
       expect(single).toEqual(new Set(['whodunit.process.termination']));
       expect(collector.received.filter(({ aggregated }) => aggregated > 0)).toEqual([
-        { event: 'whodunit.process.termination.summary', aggregated: TERMINATIONS - RECORDS },
+        { event: 'whodunit.process.termination.summary', aggregated: TERMINATIONS - RECORDS, incident: undefined },
       ]);
       const aggregated = TERMINATIONS - RECORDS;
       expect(sum).toMatchObject({ received: TERMINATIONS, aggregated, summaries: 1, filtered: 0 });
@@ -106,5 +111,51 @@ describe('a crash loop', () => {
       collector.close();
       state.remove();
     }
+  });
+});
+
+describe('an incident', () => {
+  const killed = (seq: number): string => death('death-sigkill-by-another', seq);
+
+  it('whose service is killed before the members are reported has its record once, under the same id', async () => {
+    const state = temporaryDirectory();
+    const collector = await collect();
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_METRICS_EXPORTER: 'none',
+      WHODUNIT_STATE_DIR: state.path,
+      WHODUNIT_RECORDS_PER_MINUTE: String(RECORDS),
+    };
+    try {
+      const first = await start(['run'], env);
+      first.loader.send(killed(10), killed(20), killed(30));
+      await until(() => first.loader.acks().includes(30n), 'the last ack');
+      await first.remove(); // SIGKILL
+      const next = await start(['run'], env);
+      next.loader.send(killed(30), killed(40));
+      const ofMembers = () => collector.received.filter(({ event }) => event === 'whodunit.incident');
+      await until(() => ofMembers().length > 0, 'the members');
+      expect(await next.stop()).toBe(0);
+      expect(ofMembers()).toEqual([
+        { event: 'whodunit.incident', aggregated: 3, incident: collector.received[0]?.incident },
+      ]);
+    } finally {
+      collector.close();
+      state.remove();
+    }
+  });
+
+  it('without a queue is acknowledged when it is printed', async () => {
+    const service = await start(['run', '--output', 'json'], { WHODUNIT_RECORDS_PER_MINUTE: String(RECORDS) });
+    service.loader.send(killed(10), killed(20), killed(30));
+    await until(() => service.loader.acks().includes(30n), 'the last ack');
+    const printed = service.out().trim().split('\n');
+    expect(printed.map((line) => JSON.parse(line).event_name)).toEqual([
+      'whodunit.process.termination',
+      'whodunit.incident',
+    ]);
+    expect(service.loader.acks()).not.toContain(20n);
+    expect(await service.stop()).toBe(0);
   });
 });

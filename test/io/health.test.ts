@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type CounterName, noCounts } from '../../src/core/counters.ts';
-import type { LoaderSnapshot, ServiceSnapshot } from '../../src/core/status.ts';
+import type { LoaderSnapshot, ServiceSnapshot } from '../../src/core/snapshots.ts';
 import type { Hello, LoaderStatus } from '../../src/core/wire/event.ts';
 import { answer, isOwnHost, type Served, serveHealth } from '../../src/io/health.ts';
 import { fetchRecent, fetchStatus } from '../../src/io/health-client.ts';
@@ -49,6 +49,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     loader,
     containers: null,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
+    history: null,
     printer: null,
     exports: { logs: null, metrics: null, traces: null },
   };

@@ -3,6 +3,7 @@
 import { type Circumstances, conclude } from '../../src/core/conclude.ts';
 import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
+import { Incidents } from '../../src/core/filter/incidents.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
 import { rulesOf } from '../../src/core/filter/rules.ts';
 import { Units } from '../../src/core/requests/units.ts';
@@ -20,6 +21,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     recent: new Recent(),
     places: new CrashPlaces(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
+    incidents: new Incidents(true),
     restarts: new Restarts(),
     endings: new Endings(),
     units: new Units(),

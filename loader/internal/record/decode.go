@@ -178,15 +178,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		process.UtsHostname = d.hostname(payload)
 	case abi.PartKindPART_ANCESTORS:
 		process.Ancestors, err = d.ancestorsOf(payload)
-	case abi.PartKindPART_SIGNAL_SENDER:
-		err = d.describe(number, event.Signal, payload)
-	case abi.PartKindPART_REQUEST_SENDER:
-		err = d.describe(number, event.Request, payload)
-	case abi.PartKindPART_STOP_SENDER:
-		if event.Stop == nil {
-			return errUndescribed
-		}
-		err = d.describe(number, &event.Stop.Signal, payload)
+	case abi.PartKindPART_SIGNAL_SENDER, abi.PartKindPART_REQUEST_SENDER, abi.PartKindPART_STOP_SENDER:
+		err = d.describe(number, signalOf(event, abi.PartKind(part.Kind)), payload)
 	case abi.PartKindPART_BUILD_ID:
 		process.BuildID = d.hex(payload)
 	case abi.PartKindPART_GO_BUILD_ID:

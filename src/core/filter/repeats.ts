@@ -4,6 +4,7 @@
 import type { Death, Hello, Repeat } from '../wire/event.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
+import type { CountedMember } from './members.ts';
 import type { Rule, Subject } from './rules.ts';
 
 /** How long a key of filtered terminations is armed: then one is received again, and the rules decide again. */
@@ -16,6 +17,8 @@ export interface Meaning extends Omit<Candidate, 'endedNs'> {
   readonly as: Repeat['as'];
   /** null: no error. */
   readonly errorType: string | null;
+  /** Absent: they are no members of an incident. */
+  readonly member?: CountedMember;
   /** They are counted in the metric. */
   readonly metric: boolean;
 }

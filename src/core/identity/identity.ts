@@ -18,7 +18,7 @@ import {
   isInUserContainer,
 } from './executable.ts';
 import type { Host } from './host.ts';
-import { type Named, namedAncestors } from './names.ts';
+import { type Named, type NamedAncestor, namedAncestors, type User } from './names.ts';
 import { isContained, isUserManager, type Placement, placementOf } from './placement.ts';
 import { type ContextValue, type ProcessContext, parseProcessContext } from './process-context.ts';
 import { type Role, roleOf } from './role.ts';
@@ -48,13 +48,7 @@ export interface Identity extends Named {
   /** null: it is in none, as far as the kernel knows. */
   readonly container: Container | null;
   /** Nearest first. */
-  readonly ancestors: readonly Named[];
-}
-
-export interface User {
-  readonly uid: number;
-  /** null: not known. */
-  readonly name: string | null;
+  readonly ancestors: readonly NamedAncestor[];
 }
 
 export interface VictimIdentity extends Identity {
@@ -141,7 +135,7 @@ export function identityOf(task: Actor | Victim, host: Host, mode: ArgumentsMode
     cgroup: task.cgroup,
     placement,
     container: containerOf(task, placement, host.containerById(placement.containerId)),
-    ancestors: namedAncestors(task.ancestors, mode),
+    ancestors: namedAncestors(task.ancestors, mode, userOf),
   };
 }
 

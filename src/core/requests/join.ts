@@ -3,7 +3,8 @@
 // basis, and what a command line says counts only for those whom the carrier obeys (docs/decisions/0093). Time is an argument.
 import type { ArgumentsMode } from '../identity/arguments.ts';
 import type { Host } from '../identity/host.ts';
-import { type Identities, type Identity, identityOf, type User } from '../identity/identity.ts';
+import { type Identities, type Identity, identityOf } from '../identity/identity.ts';
+import type { User } from '../identity/names.ts';
 import type { RequesterBasisValue } from '../telemetry/semconv.ts';
 import { SECOND_NS } from '../time.ts';
 import type { Verdict } from '../verdict/verdict.ts';

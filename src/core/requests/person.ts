@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who executed a command as root: the user who logged in, or the one who executed sudo. Only what the kernel knows; SUDO_USER is a claim.
 import type { Host } from '../identity/host.ts';
-import type { Identity, User } from '../identity/identity.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { User } from '../identity/names.ts';
 import { isContained } from '../identity/placement.ts';
 import type { Ancestor } from '../wire/event.ts';
 

@@ -6,22 +6,24 @@ import type { CrashReport } from '../crash/crash.ts';
 import type { CrashHistory } from '../crash/history.ts';
 import type { Ending } from '../filter/memory.ts';
 import { contradicted } from '../identity/claims.ts';
-import type { Identities, Identity, VictimIdentity } from '../identity/identity.ts';
+import type { Identities, VictimIdentity } from '../identity/identity.ts';
 import type { Memory } from '../identity/memory.ts';
 import type { Role } from '../identity/role.ts';
 import type { Requester } from '../requests/join.ts';
 import type { SystemdReason } from '../requests/systemd.ts';
 import { hrTime, isoTime, seconds } from '../time.ts';
 import { codeName, SIGABRT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
-import type { Cause, Stop, Verdict } from '../verdict/verdict.ts';
+import type { Cause, Verdict } from '../verdict/verdict.ts';
 import { VERSION } from '../version.ts';
+import { ancestryFacts } from '../words/ancestry.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
-import { ancestorLabels, executableFacts, faultLabel } from '../words/labels.ts';
+import { executableFacts, faultLabel } from '../words/labels.ts';
 import { requesterClause, selectionClause, systemdClause } from '../words/requester.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
 import { signalMeaningOf } from '../words/signal-meanings.ts';
 import { visible } from '../words/visible.ts';
+import { commandLinesAbove, senderAttributes, stopAttributes, triggerAttributes } from './actors.ts';
 import { type Attributes, attributesOf, type Pair } from './attributes.ts';
 import { loginAttributes, requesterAttributes } from './requester.ts';
 import { resourceValue } from './resource.ts';
@@ -33,6 +35,8 @@ export const SCOPE = { name: semconv.SCOPE_NAME, version: VERSION, schemaUrl: se
 
 export interface RecordInput {
   readonly uid: string;
+  /** The id of its incident. */
+  readonly incident: string;
   readonly verdict: Verdict;
   readonly identities: Identities;
   readonly resource: Attributes;
@@ -123,11 +127,13 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
     [semconv.LOG_RECORD_UID, uid],
+    [semconv.INCIDENT_ID, input.incident],
     [semconv.CAUSE, verdict.cause],
     [semconv.ERROR_TYPE, verdict.errorType],
     [semconv.PROCESS_EXIT_TIME, isoTime(verdict.endedNs)],
     [semconv.PROCESS_UPTIME, seconds(verdict.uptimeNs)],
     [semconv.RECENT_TERMINATIONS, recent],
+    [semconv.PROCESS_ANCESTOR_COMMAND_LINES, commandLinesAbove(identities.victim)],
     [semconv.PROCESS_FOREIGN_ROOT, identities.victim.foreignRoot],
     [semconv.PROCESS_EXECUTABLE_STATE, identities.victim.executableState],
     [
@@ -137,6 +143,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
         ...(stop === null ? [] : [stop]),
         ...runnerEvidence(identities),
         ...(crash?.evidence ?? []),
+        ...ancestryFacts(identities),
         ...executableFacts(identities),
         ...droppedEvidence(dropped),
       ].map(visible),
@@ -187,69 +194,12 @@ function signalAttributes(verdict: Verdict): Pair[] {
   ];
 }
 
-function senderAttributes(sender: Identity | null): Pair[] {
-  if (sender === null) return [];
-  const { placement, container, user, realUser, loginUser, ancestors } = sender;
-  return [
-    [semconv.SENDER_PID, sender.pid],
-    [semconv.SENDER_NAME, sender.name],
-    [semconv.SENDER_EXECUTABLE_NAME, sender.executableName],
-    [semconv.SENDER_EXECUTABLE_PATH, sender.executable],
-    [
-      sender.program.hasTitle ? semconv.SENDER_TITLE : semconv.SENDER_COMMAND_LINE,
-      sender.arguments.shown?.join(' ').trim(),
-    ],
-    [semconv.SENDER_USER_ID, user.uid],
-    [semconv.SENDER_USER_NAME, user.name],
-    [semconv.SENDER_REAL_USER_ID, realUser?.uid],
-    [semconv.SENDER_REAL_USER_NAME, realUser?.name],
-    [semconv.SENDER_LOGIN_USER_ID, loginUser?.uid],
-    [semconv.SENDER_LOGIN_USER_NAME, loginUser?.name],
-    [semconv.SENDER_FOREIGN_ROOT, sender.foreignRoot],
-    [semconv.SENDER_EXECUTABLE_STATE, sender.executableState],
-    [semconv.SENDER_CONTAINER_NAME, container?.name],
-    [semconv.SENDER_CONTAINER_HOSTNAME, container?.hostname],
-    [semconv.SENDER_CONTAINER_ID, placement.containerId],
-    [semconv.SENDER_K8S_POD_UID, placement.podUid],
-    [semconv.SENDER_SYSTEMD_UNIT, placement.unit],
-    [semconv.SENDER_SYSTEMD_USER_UNIT, placement.userUnit],
-    [semconv.SENDER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
-  ];
-}
-
-function triggerAttributes(trigger: Identity | null): Pair[] {
-  if (trigger === null) return [];
-  return [
-    [semconv.TRIGGER_PID, trigger.pid],
-    [semconv.TRIGGER_EXECUTABLE_NAME, trigger.name],
-    [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
-    [semconv.TRIGGER_USER_ID, trigger.user.uid],
-    [semconv.TRIGGER_USER_NAME, trigger.user.name],
-  ];
-}
-
 function readerAttributes(reader: Ending | null): Pair[] {
   if (reader === null) return [];
   return [
     [semconv.READER_PID, reader.pid],
     [semconv.READER_NAME, reader.name],
     [semconv.READER_TERMINATION_UID, reader.uid],
-  ];
-}
-
-function stopAttributes(stop: Stop | null, sender: Identity | null): Pair[] {
-  if (stop === null) return [];
-  return [
-    [semconv.STOP_SIGNAL_NAME, signalName(stop.signo)],
-    [semconv.STOP_TIME, isoTime(stop.sinceNs)],
-    [semconv.STOP_DURATION, seconds(stop.lastedNs)],
-    [semconv.STOP_CONTINUED, stop.continued],
-    [semconv.STOP_SENDER_KIND, stop.senderKind],
-    [semconv.STOP_SENDER_PID, sender?.pid],
-    [semconv.STOP_SENDER_NAME, sender?.name],
-    [semconv.STOP_SENDER_COMMAND_LINE, sender?.arguments.shown?.join(' ').trim()],
-    [semconv.STOP_SENDER_USER_ID, sender?.user.uid],
-    [semconv.STOP_SENDER_USER_NAME, sender?.user.name],
   ];
 }
 

@@ -25,6 +25,7 @@ const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 /** The part of a reported termination that a restart needs. REMEMBERED_MAX of them are kept, so it is small. */
 export interface Reported {
   readonly uid: string;
+  readonly incident: string;
   readonly victim: Program;
   readonly resource: ReadableLogRecord['resource'];
   readonly spanContext: ReadableLogRecord['spanContext'] | undefined;
@@ -75,11 +76,12 @@ export function buildRestart(
 ): ReadableLogRecord {
   const { process } = restart;
   const delayNs = restart.time_ns - restart.dead.time_ns;
-  const ancestors = namedAncestors(process.ancestors, mode);
+  const ancestors = namedAncestors(process.ancestors, mode, (uid) => ({ uid, name: null }));
   const [starter] = ancestors;
   const attributes: Attributes = {
     [semconv.LOG_RECORD_UID]: uidOf(`${termination.uid}/restart`),
     [semconv.TERMINATION_UID]: termination.uid,
+    [semconv.INCIDENT_ID]: termination.incident,
     [semconv.RESTART_PID]: process.pid,
     [semconv.RESTART_TIME]: isoTime(restart.time_ns + restart.clock_offset_ns),
     [semconv.RESTART_DELAY]: seconds(delayNs),

@@ -7,6 +7,7 @@ export const SCOPE_NAME = 'whodunit';
 
 export const EVENT_PROCESS_TERMINATION = 'whodunit.process.termination';
 export const EVENT_PROCESS_TERMINATION_SUMMARY = 'whodunit.process.termination.summary';
+export const EVENT_INCIDENT = 'whodunit.incident';
 export const EVENT_PROCESS_RESTART = 'whodunit.process.restart';
 
 export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
@@ -69,6 +70,7 @@ export const TELEMETRY_DISTRO_NAME = 'telemetry.distro.name';
 export const TELEMETRY_DISTRO_VERSION = 'telemetry.distro.version';
 export const CAUSE = 'whodunit.cause';
 export const PROCESS_NAME = 'whodunit.process.name';
+export const PROCESS_ANCESTOR_COMMAND_LINES = 'whodunit.process.ancestor_command_lines';
 export const PROCESS_UPTIME = 'whodunit.process.uptime';
 export const PROCESS_LOGIN_USER_ID = 'whodunit.process.login_user.id';
 export const PROCESS_LOGIN_USER_NAME = 'whodunit.process.login_user.name';
@@ -134,6 +136,7 @@ export const SENDER_SYSTEMD_UNIT = 'whodunit.sender.systemd.unit';
 export const SENDER_SYSTEMD_USER_UNIT = 'whodunit.sender.systemd.user_unit';
 export const CONTAINER_HOSTNAME = 'whodunit.container.hostname';
 export const SENDER_ANCESTORS = 'whodunit.sender.ancestors';
+export const SENDER_ANCESTOR_COMMAND_LINES = 'whodunit.sender.ancestor_command_lines';
 export const REQUESTER_BASIS = 'whodunit.requester.basis';
 export const REQUESTER_PID = 'whodunit.requester.pid';
 export const REQUESTER_NAME = 'whodunit.requester.name';
@@ -176,6 +179,12 @@ export const SYSTEMD_USER_UNIT = 'whodunit.systemd.user_unit';
 export const IDENTITY_SOURCE = 'whodunit.identity.source';
 export const IDENTITY_CLAIMED = 'whodunit.identity.claimed';
 export const IDENTITY_DROPPED = 'whodunit.identity.dropped';
+export const INCIDENT_ID = 'whodunit.incident.id';
+export const INCIDENT_ACT = 'whodunit.incident.act';
+export const INCIDENT_TOTAL = 'whodunit.incident.total';
+export const INCIDENT_DURATION = 'whodunit.incident.duration';
+export const INCIDENT_MEMBERS = 'whodunit.incident.members';
+export const INCIDENT_OUTLIERS = 'whodunit.incident.outliers';
 export const AGGREGATED_COUNT = 'whodunit.aggregated.count';
 /** A prefix: a dot and the rest of the key follow. */
 export const AGGREGATED_BY_CAUSE = 'whodunit.aggregated.by_cause';
@@ -303,6 +312,17 @@ export const IDENTITY_SOURCE_VALUES = [
 ] as const;
 export type IdentitySourceValue = (typeof IDENTITY_SOURCE_VALUES)[number];
 
+export const INCIDENT_ACT_VALUES = [
+  'signal',
+  'cgroup_kill',
+  'namespace_exit',
+  'terminal',
+  'hangup',
+  'crash',
+  'exit',
+] as const;
+export type IncidentActValue = (typeof INCIDENT_ACT_VALUES)[number];
+
 export const OUTCOME_VALUES = ['normal', 'filtered', 'aggregated', 'reported'] as const;
 export type OutcomeValue = (typeof OUTCOME_VALUES)[number];
 
@@ -311,6 +331,7 @@ export type StageValue = (typeof STAGE_VALUES)[number];
 
 export const LIMIT_VALUES = [
   'queue_bytes',
+  'incidents',
   'metric_services',
   'metric_series',
   'open_minutes',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who asked for a termination, and why systemd sent a signal, as clauses of the sentence.
-import type { Identity, User } from '../identity/identity.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { User } from '../identity/names.ts';
 import { cutText } from '../identity/redact.ts';
 import type { Requester } from '../requests/join.ts';
 import type { SystemdReason, SystemdReasonValue } from '../requests/systemd.ts';

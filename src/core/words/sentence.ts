@@ -73,7 +73,7 @@ function labelsOf({ victim, sender, trigger }: Identities): Labels {
 const ANCESTORS_IN_SENTENCE = 3;
 
 /** `runc (pid 99, root) ← containerd-shim ← containerd`: the sender and its ancestors. Its container is named if it is not the victim's. */
-function senderLabel(sender: Identity, victim: Identity): string {
+export function senderLabel(sender: Identity, victim: Identity): string {
   const { pid, name, user, ancestors } = sender;
   const where = isSamePlace(sender, victim) ? '' : containerLabel(sender);
   const nearest = ancestors.slice(0, ANCESTORS_IN_SENTENCE).map((ancestor) => ` ← ${ancestor.name}`);
@@ -99,6 +99,12 @@ function rootLabel({ foreignRoot }: Identity): string {
 interface Parts {
   readonly what: string;
   readonly reason?: string;
+}
+
+/** `exit code 1`, `SIGKILL`. `refused`: the request that it did not follow before; null: none. */
+export function statusWords({ exitCode, signo }: Verdict, refused: number | null): string {
+  if (exitCode !== null) return `exit code ${exitCode}`;
+  return refused === null ? signalName(signo) : `${signalName(signo)} after ${signalName(refused)}`;
 }
 
 function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: string | null): Parts {

@@ -78,6 +78,7 @@ export function exceededStatus(one: Exceeded): object {
 
 const HOLDS: Readonly<Record<LimitValue, string>> = {
   queue_bytes: 'held most of the full disk queue (WHODUNIT_QUEUE_BYTES)',
+  incidents: 'had most of the incidents that are remembered',
   metric_services: 'had most of the services that the metrics distinguish',
   metric_series: 'had most of the series of a service',
   open_minutes: 'had most of the services whose records are counted for WHODUNIT_RECORDS_PER_MINUTE',
@@ -90,6 +91,7 @@ const HOLDS: Readonly<Record<LimitValue, string>> = {
 
 const LOST: Readonly<Record<LimitValue, (count: number) => string>> = {
   queue_bytes: (count) => `${count} of the oldest records were dropped`,
+  incidents: (count) => `the members of ${count} were reported early, in several records`,
   metric_services: (count) => `${count} terminations were counted under the host alone`,
   metric_series: (count) => `${count} terminations were counted under otel.metric.overflow`,
   open_minutes: (count) => `${count} minutes ended early, which means more records and summaries`,

@@ -11,7 +11,7 @@ import {
   readEvent,
   readList,
 } from '../../core/identity/runtime-answers.ts';
-import type { ContainersSnapshot } from '../../core/status.ts';
+import type { ContainersSnapshot } from '../../core/snapshots.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
 import { AnswerError, get, getJson, linesOf } from './request.ts';

@@ -5,7 +5,8 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
-import { type LoaderSnapshot, lossInTheRing } from '../../core/status.ts';
+import type { LoaderSnapshot } from '../../core/snapshots.ts';
+import { lossInTheRing } from '../../core/status.ts';
 import type {
   Death,
   Hello,

@@ -47,6 +47,8 @@ export interface DeliveryOptions {
   readonly send: (records: readonly Uint8Array[]) => Promise<Outcome>;
   /** Called for each accepted record. `endedMs`: when its process terminated, ms since 1970. */
   readonly onDelivered: (endedMs: number) => void;
+  /** Called with the collector's answer for records: accepted, perhaps with a remark, or rejected. */
+  readonly onAnswered?: (rows: readonly Row[], state: 'delivered' | 'rejected', reason?: string) => void;
   readonly log: Log;
   readonly target: Target;
   readonly backoffFirstMs?: number;
@@ -219,6 +221,7 @@ export class Delivery {
     const proof = failure.kind === 'rejected' ? '' : `, ${attempts} times alone, while it accepted other records`;
     const reason = `${describeFailure(failure)}${proof}`;
     this.#rejected += 1;
+    this.#options.onAnswered?.([row], 'rejected', reason);
     this.#options.log.rateLimited(
       'rejected',
       `${this.#name} rejected a record permanently (${reason}), ${this.#rejected} so far: run whodunit doctor to see the last ones.`,
@@ -227,12 +230,15 @@ export class Delivery {
   }
 
   #accept(rows: readonly Row[], { partial }: Success): Rejection[] {
-    const { log, onDelivered } = this.#options;
+    const { log, onDelivered, onAnswered } = this.#options;
     const count = Math.min(partial?.rejected ?? 0, rows.length);
     if (count < rows.length) for (const { endedMs } of rows) onDelivered(endedMs);
+    if (partial === null) onAnswered?.(rows, 'delivered');
     if (partial === null) return [];
     this.#rejected += count;
-    log.rateLimited('partial', `${this.#name} ${describePartial(count, rows.length, 'records', partial.message)}`);
+    const remark = describePartial(count, rows.length, 'records', partial.message);
+    onAnswered?.(rows, count > 0 && count === rows.length ? 'rejected' : 'delivered', remark);
+    log.rateLimited('partial', `${this.#name} ${remark}`);
     // The collector does not name the records. None may be sent again.
     const record = rows.length === 1 ? (rows[0]?.record ?? null) : null;
     return count === 0 ? [] : [{ count, reason: `partial success: ${partial.message}`, record }];

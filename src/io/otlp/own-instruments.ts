@@ -4,7 +4,8 @@
 import { type Meter, ValueType } from '@opentelemetry/api';
 import { OUTCOMES, type Outcome } from '../../core/counters.ts';
 import { increase, type KernelCounts, NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
-import { lostByStage, type ServiceSnapshot } from '../../core/status.ts';
+import type { ServiceSnapshot } from '../../core/snapshots.ts';
+import { lostByStage } from '../../core/status.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Exceeded } from '../../core/words/shares.ts';
 

@@ -3,7 +3,8 @@
 import type { Target } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import { NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
-import type { ServiceSnapshot } from '../../core/status.ts';
+import type { ServiceSnapshot } from '../../core/snapshots.ts';
+import type { History } from '../history/writer.ts';
 import type { Log } from '../log.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Delivery } from './deliver.ts';
@@ -15,6 +16,7 @@ export async function startDelivery(
   target: Target,
   queue: Queue,
   metrics: Metrics | null,
+  history: History | null,
   log: Log,
 ): Promise<Delivery> {
   const [{ createLogSender }, { Delivery }] = await Promise.all([import('./log-sender.ts'), import('./deliver.ts')]);
@@ -23,6 +25,8 @@ export async function startDelivery(
     queue,
     send: (records) => sender.send(records),
     onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
+    onAnswered: (rows, state, reason) =>
+      history?.settled({ ids: rows.map(({ id }) => id), state, ...(reason === undefined ? {} : { reason }) }),
     log,
     target,
   });

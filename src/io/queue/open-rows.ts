@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is not over yet, and changes with the items: open minutes, keys that the kernel counts, and remembered requests. Each value is a row of its own, so that a
+// What is not over yet, and changes with the items: open minutes and incidents, keys that the kernel counts, and remembered requests. Each value
+// is a row of its own, so that a
 // transaction writes only those that changed. A value never changes: what did is another object. ledger.ts makes the transactions.
 import { crc32 } from 'node:zlib';
 import type { StoredAggregate } from '../../core/filter/aggregate.ts';
+import type { StoredIncident } from '../../core/filter/incident.ts';
 import type { StoredRepeat } from '../../core/filter/repeats.ts';
 import type { StoredRequest } from '../../core/requests/requests.ts';
 import type { Statements } from './tables.ts';
@@ -10,13 +12,15 @@ import type { Statements } from './tables.ts';
 export interface Open {
   /** Aggregated terminations that are in no summary yet. */
   readonly open: readonly StoredAggregate[];
+  /** Incidents that collect members. */
+  readonly incidents: readonly StoredIncident[];
   /** The keys whose terminations the kernel only counts, and how much of their totals is counted here. */
   readonly repeats: readonly StoredRepeat[];
   /** The commands that may have asked for terminations to come. */
   readonly requests: readonly StoredRequest[];
 }
 
-const KINDS = ['open', 'repeats', 'requests'] as const satisfies readonly (keyof Open)[];
+const KINDS = ['open', 'incidents', 'repeats', 'requests'] as const satisfies readonly (keyof Open)[];
 
 /** The kind of a row without a value. */
 const DAMAGED = 'damaged';
@@ -51,6 +55,7 @@ export class OpenRows {
       [...this.#rows].flatMap(([value, { kind }]) => (kind === wanted ? [value] : []));
     return {
       open: of('open') as StoredAggregate[],
+      incidents: of('incidents') as StoredIncident[],
       repeats: of('repeats') as StoredRepeat[],
       requests: of('requests') as StoredRequest[],
     };

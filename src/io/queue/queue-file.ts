@@ -108,7 +108,8 @@ export function replaceEmpty(directory: string): DatabaseSync {
 
 function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // The history in it is for the group, too.
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw unusable(directory, (error as NodeJS.ErrnoException).code ?? String(error));

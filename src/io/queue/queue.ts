@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Countable, count } from '../../core/counters.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Displaced, OriginKey } from '../../core/shares.ts';
-import type { QueueSnapshot, RecentRejection } from '../../core/status.ts';
+import type { QueueSnapshot, RecentRejection } from '../../core/snapshots.ts';
 import { costOf, type Evicted, Eviction } from './eviction.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import type { Open } from './open-rows.ts';
@@ -191,6 +191,11 @@ export class Queue {
     if (first !== undefined) return first.endedMs;
     if (this.pending === 0) return null;
     return this.#ledger.read((sql) => (sql.after.get(this.#taken) as Row | undefined)?.endedMs) ?? null;
+  }
+
+  /** The queued records after this id, oldest first, at most `limit`. Empty if there are none or the disk cannot be read. */
+  after(id: number, limit: number): readonly Row[] {
+    return this.#ledger.read((sql) => sql.firstAfter.all(id, limit) as unknown as Row[]) ?? [];
   }
 
   /** Newest first. Empty if there are none or the disk cannot be read. */

@@ -79,6 +79,7 @@ export function prepare(db: DatabaseSync) {
     insert: sql('INSERT INTO records (id, ended_ms, crc, record, origin) VALUES (?, ?, ?, ?, ?)'),
     restore: sql('INSERT OR IGNORE INTO records (id, ended_ms, crc, record, origin) VALUES (?, ?, ?, ?, ?)'),
     after: sql('SELECT id, ended_ms AS endedMs, crc, record, origin FROM records WHERE id > ? ORDER BY id'),
+    firstAfter: sql('SELECT id, ended_ms AS endedMs, record, origin FROM records WHERE id > ? ORDER BY id LIMIT ?'),
     indexOrigins: sql('CREATE INDEX IF NOT EXISTS records_by_origin ON records (origin)'),
     dropOriginIndex: sql('DROP INDEX IF EXISTS records_by_origin'),
     oldestOf: sql('SELECT id, length(record) AS bytes FROM records WHERE origin = ? AND id > ? ORDER BY id LIMIT 1'),

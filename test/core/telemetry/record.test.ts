@@ -18,8 +18,10 @@ const goldenRecord = (name: string) => recordOf(goldenDeath(name));
 /** Attributes of every golden record: all are about the same process. */
 const common = {
   'log.record.uid': recordUid(BOOT_ID, 4242, 9_000_000_000n),
+  'whodunit.incident.id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/),
   'process.exit.time': '2026-11-23T17:35:45.802358023Z',
   'whodunit.process.uptime': 12_336.678901234,
+  'whodunit.process.ancestor_command_lines': ['bash -l (pid 99, alice)', 'sshd (pid 80)', 'systemd (pid 1)'],
   'whodunit.recent_terminations': 1,
 };
 
@@ -234,6 +236,7 @@ describe('the record of a golden event', () => {
     expect(record.body).toBe('sleep (pid 4242) was killed by SIGKILL after 3 h 25 min; the sender is not known.');
     expect(record.attributes).toEqual({
       ...common,
+      'whodunit.process.ancestor_command_lines': undefined,
       'whodunit.cause': 'unknown',
       'error.type': 'SIGKILL',
       'whodunit.signal.number': 9,

@@ -2,10 +2,14 @@
 // The reports that docs/answers.md shows are those that the service makes.
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { conclude } from '../../../src/core/conclude.ts';
+import { Incidents } from '../../../src/core/filter/incidents.ts';
 import { Endings } from '../../../src/core/filter/memory.ts';
 import { Requests } from '../../../src/core/requests/requests.ts';
-import type { Death, Request } from '../../../src/core/wire/event.ts';
-import { recordOf } from '../../support/circumstances.ts';
+import { buildIncident } from '../../../src/core/telemetry/incident.ts';
+import { SECOND_NS } from '../../../src/core/time.ts';
+import type { Death, Request, Signal } from '../../../src/core/wire/event.ts';
+import { circumstances, recordOf } from '../../support/circumstances.ts';
 import {
   actor,
   END,
@@ -157,4 +161,73 @@ it('a writer whose reader was killed', () => {
   expect(shown).toContain(recordOf(writer, { endings }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(18));
+const one = (index: number, changes: Partial<Death['process']> = {}) =>
+  victim({ pid: 5000 + index, start_boottime_ns: 8_000_000_000n + BigInt(index), ...changes });
+const several = (from: number, to: number, of: (index: number) => Death) =>
+  Array.from({ length: to - from + 1 }, (_, index) => of(from + index));
+const bash = (changes: Partial<Signal> = {}) => signal(9, { sender: by({}), ...changes });
+const web = (index: number) =>
+  one(index, { comm: 'web', exe: '/usr/sbin/web', args: ['web'], cgroup: '/system.slice/web.service' });
+const init = by({ pid: 5000, start_boottime_ns: 8_000_000_000n, exiting: true });
+const BACKEND = { comm: 'postgres', exe: '/usr/lib/postgresql/17/bin/postgres', args: null };
+const refused = signal(15, { sender: SYSTEMD, action: 'handled', time_ns: SENT });
+
+it.each<[string, readonly Death[]]>([
+  [
+    'cgroup.kill',
+    several(0, 200, (index) =>
+      killedBy(9, {
+        process: one(index),
+        signal: noinfoSignal(9, { kernel_stack: ['__cgroup_kill'], sender: by({}) }),
+      }),
+    ),
+  ],
+  [
+    'systemctl stop',
+    [
+      ...several(0, 99, (index) => stopped(15, { process: web(index) })),
+      stopped(9, { process: web(100), request: refused, time_ns: END + SECOND_NS }),
+    ],
+  ],
+  [
+    'docker kill',
+    [
+      killedBy(9, { process: one(0), signal: bash() }),
+      ...several(1, 30, (index) =>
+        killedBy(9, { process: one(index), signal: kernelSignal(9, ['zap_pid_ns_processes'], { sender: init }) }),
+      ),
+    ],
+  ],
+  [
+    'PostgreSQL',
+    [
+      killedBy(9, { process: one(0, { ...BACKEND, parent_pid: 4900 }), signal: bash() }),
+      ...several(1, 5, (index) =>
+        exitedWith(2, {
+          process: one(index, { ...BACKEND, parent_pid: 4900 }),
+          request: signal(3, { sender: by({ ...BACKEND, pid: 4900 }), action: 'handled', time_ns: END + 5_000_000n }),
+          time_ns: END + 9_000_000n,
+        }),
+      ),
+    ],
+  ],
+  [
+    'a wrapper',
+    [
+      killedBy(9, { process: one(0, { parent_pid: 99 }), signal: bash() }),
+      exitedWith(137, {
+        process: victim({ pid: 99, start_boottime_ns: 1n, comm: 'sh', exe: '/usr/bin/dash', args: ['sh'] }),
+        time_ns: END + 1_000_000n,
+      }),
+    ],
+  ],
+])('the members of an incident: %s', (_, deaths) => {
+  const incidents = new Incidents(false);
+  const requests = knownOf(request('systemctl stop web', { by: { ancestors: SUDO } }));
+  const around = circumstances({ incidents, requests, bootId: 'boot' });
+  for (const death of deaths) conclude(death, around);
+  const [part] = incidents.due(Number.POSITIVE_INFINITY);
+  expect(shown).toContain(part === undefined ? null : buildIncident(part, 0n).body);
+});
+
+it('the page has no other report', () => expect(shown).toHaveLength(23));

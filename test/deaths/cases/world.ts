@@ -153,6 +153,16 @@ const programCases: readonly Case[] = [
     deaths: [{ ...killed('SIGKILL'), body: /sent by pkill \(pid.*: selected by `pkill -KILL -P \d+ -x mortal`/ }],
   },
   {
+    name: 'an agent in Node.js has a shell execute pkill -f',
+    id: 'pkill-by-agent',
+    deaths: [
+      {
+        ...killed('SIGKILL'),
+        body: /sent by pkill \(pid \d+, root\) ← bash ← node agent\.js ← .*: selected by `pkill -KILL -P \d+ -f \[m\]ortal\.as\.0`/,
+      },
+    ],
+  },
+  {
     name: 'kill(1) under sudo sends SIGTERM as another user',
     id: 'sudo',
     deaths: [{ ...killed('SIGTERM'), body: /sent by kill \(pid \d+, nobody\) ← sudo/ }],

@@ -48,6 +48,7 @@ var worldCases = []deathCase{
 	{"kill-of-dash", killedBy(byProgram{command: []string{"dash", "-c", killScript + "kill -KILL " + pidWord}})},
 	{"kill-of-procps", killedBy(byProgram{command: []string{"dash"}, becomes: []string{"/usr/bin/kill", "-TERM", pidWord}})},
 	{"pkill", killedByPkill},
+	{"pkill-by-agent", pkilledByAgent},
 	{"sudo", killedBy(byProgram{
 		command: []string{"sudo", "-u", "nobody", "dash"}, becomes: []string{"/usr/bin/kill", "-TERM", pidWord}, victim: nobody,
 	})},

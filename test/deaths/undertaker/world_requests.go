@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -98,4 +99,20 @@ func stoppedByScript(d *docker, c *container) error {
 		return err
 	}
 	return c.reap(killer)
+}
+
+// pkilledByAgent: an agent in Node.js has a shell execute pkill, which finds the victim by its command line.
+func pkilledByAgent(u *undertaker) error {
+	v, err := u.startReady("as", "0", "wait")
+	if err != nil {
+		return err
+	}
+	pkill := []string{"/usr/bin/pkill", "-KILL", "-P", strconv.Itoa(os.Getpid()), "-f", "[m]ortal.as.0"}
+	const script = "require('child_process').spawnSync('bash', ['-c', process.argv[2]], { stdio: 'inherit' });\n"
+	agent := filepath.Join(u.workDir, "agent.js")
+	if err := os.WriteFile(agent, []byte(script), 0o644); err != nil {
+		return err
+	}
+	command := "dash -c '" + killScript + "exec " + strings.Join(pkill, " ") + "'; true"
+	return u.killWith(v, []string{"node", agent, command}, pkill)
 }

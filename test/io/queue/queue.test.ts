@@ -115,11 +115,11 @@ describe('an item', () => {
   it('that is aggregated survives a restart, until its summary is put', () => {
     const aggregated = { ...item(2, null), kind: 'aggregated' } as const;
     const minute = minuteOf('checkout');
-    open().put([item(1), aggregated], { open: [minute], repeats: [], requests: [] });
+    open().put([item(1), aggregated], { open: [minute], incidents: [], repeats: [], requests: [] });
     queue?.put([item(3)]);
-    expect(reopen().open).toEqual({ open: [minute], repeats: [], requests: [] });
-    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], repeats: [], requests: [] });
-    expect(reopen().open).toEqual({ open: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [minute], incidents: [], repeats: [], requests: [] });
+    queue?.put([{ ...item(4), kind: 'summary' }], { open: [], incidents: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [], requests: [] });
     expect(drain(queue as Queue)).toEqual(['r1', 'r3', 'r4']);
     expect(state.totals).toMatchObject({ received: 3, aggregated: 1, summaries: 1, reported: 3 });
     expect(accounted(state.totals)).toBe(state.totals.received);
@@ -127,10 +127,15 @@ describe('an item', () => {
 
   it('a request is written without an item, because it is acknowledged, too', () => {
     const requests = [{ bootId: 'one', known: { ask: {} } }];
-    open().put([], { open: [], repeats: [], requests });
+    open().put([], { open: [], incidents: [], repeats: [], requests });
     expect(reopen().open.requests).toEqual(requests);
     const [known] = queue?.open.requests ?? [];
-    queue?.put([], { open: [minuteOf('checkout')], repeats: [], requests: known === undefined ? [] : [known] });
+    queue?.put([], {
+      open: [minuteOf('checkout')],
+      incidents: [],
+      repeats: [],
+      requests: known === undefined ? [] : [known],
+    });
     expect(reopen().open.open).toEqual([]);
   });
 
@@ -138,12 +143,12 @@ describe('an item', () => {
     const minutes = Array.from({ length: 1_000 }, (_, index) => minuteOf(`service ${index}`));
     const repeats = Array.from({ length: 1_000 }, (_, index) => repeatOf(`key ${index}`));
     const written = (): number => statSync(`${file()}-wal`).size;
-    open().put([item(1)], { open: minutes, repeats, requests: [] });
+    open().put([item(1)], { open: minutes, incidents: [], repeats, requests: [] });
     const before = written();
     const [, ...rest] = minutes;
     const changed = { ...minuteOf('service 0'), count: 2 };
-    queue?.put([item(2)], { open: minutes, repeats, requests: [] });
-    queue?.put([item(3)], { open: [changed, ...rest], repeats: repeats.slice(1), requests: [] });
+    queue?.put([item(2)], { open: minutes, incidents: [], repeats, requests: [] });
+    queue?.put([item(3)], { open: [changed, ...rest], incidents: [], repeats: repeats.slice(1), requests: [] });
     expect(written() - before).toBeLessThan(100_000);
     const stored = reopen().open;
     expect(new Set(stored.open.map(({ key, count }) => `${key} ${count}`)).size).toBe(1_000);
@@ -163,19 +168,29 @@ describe('an item', () => {
     expect(open().open.open).toEqual([minuteOf('checkout')]);
     drain(queue as Queue);
     expect(reopen().open.open).toEqual([minuteOf('checkout')]);
-    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], repeats: [], requests: [] });
+    queue?.put([{ ...item(2), kind: 'summary' }], { open: [], incidents: [], repeats: [], requests: [] });
     expect(reopen().open.open).toEqual([]);
   });
 
   it('has open minutes and keys beside it: a damaged row of them is dropped, alone', () => {
-    open().put([item(1)], { open: [minuteOf('checkout'), minuteOf('cart')], repeats: [repeatOf('one')], requests: [] });
+    open().put([item(1)], {
+      open: [minuteOf('checkout'), minuteOf('cart')],
+      incidents: [],
+      repeats: [repeatOf('one')],
+      requests: [],
+    });
     queue?.close();
     const db = new DatabaseSync(file());
     db.exec("UPDATE open SET json = replace(json, 'cart', 'tart')");
     db.close();
-    expect(open().open).toEqual({ open: [minuteOf('checkout')], repeats: [repeatOf('one')], requests: [] });
-    queue?.put([item(2)], { open: [], repeats: [], requests: [] });
-    expect(reopen().open).toEqual({ open: [], repeats: [], requests: [] });
+    expect(open().open).toEqual({
+      open: [minuteOf('checkout')],
+      incidents: [],
+      repeats: [repeatOf('one')],
+      requests: [],
+    });
+    queue?.put([item(2)], { open: [], incidents: [], repeats: [], requests: [] });
+    expect(reopen().open).toEqual({ open: [], incidents: [], repeats: [], requests: [] });
   });
 
   it('is recognised by its uid after a restart, even if it was delivered or filtered', () => {

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// One record of the history as commands and the page see it, and its parts by name. Pure: io/history/ reads and writes the files.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { AttributeValue } from '../telemetry/attributes.ts';
+import * as semconv from '../telemetry/semconv.ts';
+import { SECOND_NS } from '../time.ts';
+
+/** In the order of their numbers in the index. */
+export const KINDS = ['termination', 'restart', 'incident', 'summary'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** What became of the record. `none`: it was not to be sent. */
+export interface EntryDelivery {
+  readonly state: 'delivered' | 'waiting' | 'rejected' | 'none';
+  /** When the collector answered, ns since 1970. */
+  readonly at_ns?: bigint;
+  readonly endpoint?: string;
+  /** Why it was rejected. */
+  readonly reason?: string;
+}
+
+export interface Entry {
+  /** The uid of the record. */
+  readonly id: string;
+  /** The same. Tables show its first SHORT_UID_CHARS characters. */
+  readonly uid: string;
+  readonly kind: Kind;
+  /** ns since 1970. */
+  readonly time_ns: bigint;
+  /** SeverityText. */
+  readonly severity: string;
+  readonly body: string;
+  readonly process: { readonly name: string; readonly pid: number | null; readonly executable?: string };
+  readonly cause?: string;
+  /** The name of the process that sent the signal, or `kernel`, `self`, `unknown`. */
+  readonly sender?: string;
+  /** Who asked for it. */
+  readonly requester?: string;
+  readonly service?: string;
+  readonly unit?: string;
+  readonly container?: string;
+  readonly user?: string;
+  readonly signal?: string;
+  readonly exit_code?: number;
+  readonly incident_id?: string;
+  /** The uid of the termination that this restart follows. */
+  readonly termination_uid?: string;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
+  readonly resource: Readonly<Record<string, AttributeValue>>;
+  readonly delivery: EntryDelivery;
+  /** The record, as it is sent. */
+  readonly record: ReadableLogRecord;
+}
+
+export const SHORT_UID_CHARS = 8;
+
+/** The filters by name. A value is a glob; an entry without such a part does not match. */
+export const FILTER_NAMES = [
+  'service',
+  'unit',
+  'container',
+  'cause',
+  'signal',
+  'sender',
+  'user',
+  'executable',
+  'incident',
+] as const;
+export type FilterName = (typeof FILTER_NAMES)[number];
+
+type Bag = Readonly<Record<string, AttributeValue | undefined>>;
+
+/** The registry has these names in a release that reports incidents and requesters. */
+const INCIDENT_ID = 'whodunit.incident.id';
+const REQUESTER = ['whodunit.requester.user.name', 'whodunit.requester.name'] as const;
+
+export function kindOf({ eventName = '' }: Pick<ReadableLogRecord, 'eventName'>): Kind {
+  switch (eventName) {
+    case semconv.EVENT_PROCESS_RESTART:
+      return 'restart';
+    case semconv.EVENT_PROCESS_TERMINATION_SUMMARY:
+      return 'summary';
+    default:
+      return eventName.includes('incident') ? 'incident' : 'termination';
+  }
+}
+
+/** `record`: as storeRecord() keeps it; missing attributes are left out. */
+export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Entry {
+  const attributes = record.attributes as Bag;
+  const resource = record.resource.attributes as Bag;
+  const uid = text(attributes[semconv.LOG_RECORD_UID]) ?? '';
+  const executable = text(resource[semconv.PROCESS_EXECUTABLE_PATH]);
+  const [seconds, nanos] = record.hrTime;
+  const pid = attributes[semconv.RESTART_PID] ?? resource[semconv.PROCESS_PID];
+  const exitCode = attributes[semconv.PROCESS_EXIT_CODE];
+  return {
+    id: uid,
+    uid,
+    kind: kindOf(record),
+    time_ns: BigInt(seconds) * SECOND_NS + BigInt(nanos),
+    severity: record.severityText ?? 'ERROR',
+    body: String(record.body ?? ''),
+    process: {
+      name: nameOf(resource) ?? '',
+      pid: typeof pid === 'number' ? pid : null,
+      ...given({ executable }),
+    },
+    ...given({
+      cause: text(attributes[semconv.CAUSE]),
+      sender: senderOf(attributes),
+      requester: REQUESTER.map((name) => text(attributes[name])).find((name) => name !== undefined),
+      service: serviceOf(resource),
+      unit: text(resource[semconv.SYSTEMD_UNIT]),
+      container: text(resource[semconv.CONTAINER_NAME]) ?? text(resource[semconv.CONTAINER_ID]),
+      user: userOf(resource),
+      signal: text(attributes[semconv.SIGNAL_NAME]),
+      exit_code: typeof exitCode === 'number' ? exitCode : undefined,
+      incident_id: text(attributes[INCIDENT_ID]),
+      termination_uid: text(attributes[semconv.TERMINATION_UID]),
+    }),
+    attributes: attributes as Entry['attributes'],
+    resource: resource as Entry['resource'],
+    delivery,
+    record,
+  };
+}
+
+/** What the index has of a record. As in the entry, but nothing else of it is read: this happens for each record of a storm. */
+export function factsOf(record: ReadableLogRecord): Facts {
+  const attributes = record.attributes as Bag;
+  const resource = record.resource.attributes as Bag;
+  const pid = attributes[semconv.RESTART_PID] ?? resource[semconv.PROCESS_PID];
+  const executable = text(resource[semconv.PROCESS_EXECUTABLE_PATH]);
+  const [seconds, nanos] = record.hrTime;
+  return {
+    uid: text(attributes[semconv.LOG_RECORD_UID]) ?? '',
+    timeNs: BigInt(seconds) * SECOND_NS + BigInt(nanos),
+    pid: typeof pid === 'number' ? pid : 0,
+    kind: kindOf(record),
+    terminationUid: text(attributes[semconv.TERMINATION_UID]),
+    names: {
+      service: serviceOf(resource),
+      unit: text(resource[semconv.SYSTEMD_UNIT]),
+      container: text(resource[semconv.CONTAINER_ID]),
+      cause: text(attributes[semconv.CAUSE]),
+      signal: text(attributes[semconv.SIGNAL_NAME]),
+      sender: senderOf(attributes),
+      user: userOf(resource),
+      executable: executable?.slice(executable.lastIndexOf('/') + 1) ?? nameOf(resource),
+      incident: text(attributes[INCIDENT_ID]),
+    },
+  };
+}
+
+export interface Facts {
+  readonly uid: string;
+  readonly timeNs: bigint;
+  readonly pid: number;
+  readonly kind: Kind;
+  readonly terminationUid: string | undefined;
+  readonly names: Readonly<Record<FilterName, string | undefined>>;
+}
+
+function nameOf(resource: Bag): string | undefined {
+  return text(resource[semconv.PROCESS_NAME]) ?? text(resource[semconv.PROCESS_EXECUTABLE_NAME]);
+}
+
+function userOf(resource: Bag): string | undefined {
+  return text(resource[semconv.PROCESS_OWNER]) ?? text(resource[semconv.PROCESS_USER_ID]);
+}
+
+function senderOf(attributes: Bag): string | undefined {
+  return text(attributes[semconv.SENDER_NAME]) ?? text(attributes[semconv.SENDER_KIND]);
+}
+
+/** `unknown_service:sleep` repeats the name of the executable. */
+function serviceOf(resource: Bag): string | undefined {
+  const name = text(resource[semconv.SERVICE_NAME]);
+  return name?.startsWith('unknown_service') ? undefined : name;
+}
+
+function text(value: AttributeValue | undefined): string | undefined {
+  if (value === undefined || value === '') return undefined;
+  return typeof value === 'string' ? value : String(value);
+}
+
+/** Without the members that have no value. */
+function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

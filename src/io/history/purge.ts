@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// `whodunit purge`: overwrites records in place, while the service runs or not. Their space is free again when the segment goes.
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { EXIT_SEARCH_FAILED, FatalError } from '../../core/errors.ts';
+import type { Entry } from '../../core/history/entry.ts';
+import type { Filter } from '../../core/history/filter.ts';
+import { entryAt, KIND_AT } from '../../core/history/index-entry.ts';
+import * as semconv from '../../core/telemetry/semconv.ts';
+import type { Found, HistoryReader } from './reader.ts';
+import { historyDirectory, pathOf } from './segments.ts';
+
+/** The service may copy a segment meanwhile: then its records are searched again. */
+const ROUNDS_MAX = 5;
+
+export interface Purge {
+  readonly filter: Filter;
+  /** Whole ids, or their beginnings; empty: any. */
+  readonly ids: readonly string[];
+  readonly undelivered: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface Purged {
+  readonly removed: number;
+  /** They match, but are not delivered yet. */
+  readonly kept: number;
+}
+
+/** Throws a FatalError if the user may not write the history. */
+export function purge(stateDirectory: string, reader: HistoryReader, { filter, ids, ...options }: Purge): Purged {
+  const { user, ...same } = filter;
+  const purged = { removed: 0, kept: 0 };
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const found = [...reader.matching(same)].filter(
+      ({ entry }) => concerns(entry, user) && (ids.length === 0 || ids.some((id) => entry.id.startsWith(id))),
+    );
+    const isWaiting = ({ entry }: Found): boolean => entry.delivery.state === 'waiting';
+    const gone = options.undelivered ? found : found.filter((one) => !isWaiting(one));
+    purged.kept = found.length - gone.length;
+    if (gone.length === 0) break;
+    purged.removed += gone.length;
+    if (options.dryRun) break;
+    for (const one of gone) erase(stateDirectory, one);
+  }
+  return purged;
+}
+
+/** Whether the process or its sender was this user's. */
+function concerns({ user, resource, attributes }: Entry, wanted: string | undefined): boolean {
+  if (wanted === undefined) return true;
+  const names = [
+    user,
+    resource[semconv.PROCESS_USER_ID],
+    attributes[semconv.SENDER_USER_NAME],
+    attributes[semconv.SENDER_USER_ID],
+  ];
+  return names.some((name) => name !== undefined && String(name) === wanted);
+}
+
+/** The index first: a reader that sees it does not take the rest for damaged. */
+function erase(stateDirectory: string, { segment, index, position }: Found): void {
+  const { offset, bytes } = index.entry(position);
+  const directory = historyDirectory(stateDirectory);
+  overwrite(pathOf(directory, segment, 'index'), Buffer.from([0]), entryAt(position) + KIND_AT);
+  overwrite(pathOf(directory, segment, 'records'), Buffer.alloc(bytes, ' '), offset);
+}
+
+function overwrite(path: string, bytes: Buffer, position: number): void {
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      writeSync(fd, bytes, 0, bytes.length, position);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    // The service has removed or copied the segment.
+    if (code === 'ENOENT') return;
+    const message = `${path} cannot be written (${code}): records are removed by root or the user of the service; use sudo.`;
+    throw new FatalError('HISTORY_UNREADABLE', message, EXIT_SEARCH_FAILED);
+  }
+}

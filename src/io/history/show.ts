@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// `whodunit show`: finds one record, and what belongs to it: its restart, its incident, earlier ends of the same service.
+import { EXIT_SEARCH_FAILED, FatalError } from '../../core/errors.ts';
+import { type Entry, SHORT_UID_CHARS } from '../../core/history/entry.ts';
+import { reasonOf, shortTime } from '../../core/history/table.ts';
+import { visible } from '../../core/words/visible.ts';
+import { renderText } from '../console.ts';
+import type { HistoryReader } from './reader.ts';
+
+/** Greater numbers are no pids: PID_MAX_LIMIT of the kernel. */
+const PID_MAX = 4_194_304;
+/** Members of an incident, and earlier ends of the service, that are shown. */
+const MEMBERS_MAX = 20;
+const EARLIER_MAX = 5;
+const LABEL_WIDTH = 10;
+
+/** Returns the record. null: none fits. Throws a FatalError that shows the candidates if several fit. */
+export function findOne(reader: HistoryReader, what: string): Entry | null {
+  if (what === 'last') return reader.list({ kind: 'termination' }, { limit: 1 }).entries[0] ?? null;
+  const ofPid = /^\d{1,7}$/.test(what) && Number(what) <= PID_MAX ? reader.ofPid(Number(what)) : [];
+  const found = ofPid.length > 0 ? ofPid : reader.find(what);
+  if (found.length <= 1) return found[0] ?? null;
+  const candidates = found.map(lineOf).join('; ');
+  const message = `${what} fits ${found.length} records or more: ${candidates}. Give more of the id.`;
+  throw new FatalError('USAGE', message, EXIT_SEARCH_FAILED);
+}
+
+export interface Related {
+  readonly restart: Entry | null;
+  /** The incident's own record first. */
+  readonly members: readonly Entry[];
+  readonly earlier: readonly Entry[];
+}
+
+export function relatedTo(reader: HistoryReader, entry: Entry): Related {
+  const { incident_id: incident, service, time_ns: untilNs } = entry;
+  const others = (entries: readonly Entry[]) => entries.filter(({ id }) => id !== entry.id);
+  const members = incident === undefined ? [] : reader.list({ incident }, { limit: MEMBERS_MAX }).entries;
+  const earlier =
+    service === undefined || entry.kind !== 'termination'
+      ? []
+      : reader.list({ service, untilNs, kind: 'termination' }, { limit: EARLIER_MAX }).entries;
+  return {
+    restart: entry.kind === 'termination' ? reader.restartOf(entry) : null,
+    members: others(members),
+    earlier: others(earlier),
+  };
+}
+
+export function renderReport(entry: Entry, { restart, members, earlier }: Related, colour: boolean): string {
+  const lines: string[] = [];
+  const rows = (label: string, texts: readonly string[]): void => {
+    for (const [position, text] of texts.entries())
+      lines.push(`  ${(position === 0 ? label : '').padEnd(LABEL_WIDTH)}${visible(text)}\n`);
+  };
+  rows('asked by', entry.requester === undefined ? [] : [entry.requester]);
+  rows('restart', restart === null ? [] : [restart.body]);
+  rows('incident', entry.incident_id === undefined ? [] : [entry.incident_id]);
+  rows('members', members.map(lineOf));
+  rows('earlier', earlier.map(lineOf));
+  rows('delivery', [deliveryOf(entry)]);
+  rows('id', [entry.id]);
+  return `${renderText(entry.record, colour, Number.POSITIVE_INFINITY).replace(/\n$/, '')}${lines.join('')}`;
+}
+
+function lineOf(entry: Entry): string {
+  const { process, uid, sender } = entry;
+  const by = sender === undefined ? '' : ` by ${sender}`;
+  return `${uid.slice(0, SHORT_UID_CHARS)} ${shortTime(entry.time_ns)} ${process.name} (pid ${process.pid ?? '-'}) ${reasonOf(entry)}${by}`;
+}
+
+function deliveryOf({ delivery }: Entry): string {
+  const { state, at_ns: atNs, endpoint, reason } = delivery;
+  const when = atNs === undefined ? '' : ` at ${shortTime(atNs)}`;
+  const remark = reason === undefined ? '' : `: ${reason}`;
+  switch (state) {
+    case 'delivered':
+      return `delivered${when} to ${endpoint}${remark}`;
+    case 'rejected':
+      return `rejected${when} by ${endpoint}${remark}`;
+    case 'waiting':
+      return 'waiting: the collector has not accepted it yet';
+    case 'none':
+      return 'not sent: no collector is configured';
+  }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens the history of the service, with what the previous run stored in the queue but could not add to it.
+import type { RunSettings } from '../../config/read.ts';
+import { withoutCredentials } from '../../core/delivery/target.ts';
+import type { Log } from '../log.ts';
+import type { Queue } from '../queue/queue.ts';
+import { History } from './writer.ts';
+
+/** Records of the queue that the history may lack after a kill: a batch has fewer. */
+const CATCH_UP_MAX = 1_024;
+
+/** null: it is off. Never throws: a history that cannot be used is reported in the log. */
+export function startHistory(
+  { history: limits, stateDir: directory, logs }: Pick<RunSettings, 'history' | 'stateDir' | 'logs'>,
+  queue: Queue | null,
+  log: Log,
+): History | null {
+  if (limits === null) return null;
+  const history = new History({
+    directory,
+    limits,
+    endpoint: logs === null ? '' : withoutCredentials(logs.endpoint),
+    log,
+  });
+  const { lastQueueId } = history;
+  if (queue !== null && lastQueueId > 0) history.catchUp(queue.after(lastQueueId, CATCH_UP_MAX));
+  return history;
+}

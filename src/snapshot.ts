@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The snapshot of all stages, for /status and the metrics.
+import type { noCounts } from './core/counters.ts';
+import type { Host } from './core/identity/host.ts';
+import type { ServiceSnapshot } from './core/snapshots.ts';
+import { exceeded } from './core/words/shares.ts';
+import type { DockerContainers } from './io/docker/containers.ts';
+import type { History } from './io/history/writer.ts';
+import type { LoaderReader } from './io/loader/socket.ts';
+import type { Delivery } from './io/otlp/deliver.ts';
+import type { Metrics } from './io/otlp/metrics.ts';
+import type { Traces } from './io/otlp/traces.ts';
+import type { Printer } from './io/printer.ts';
+import type { Queue } from './io/queue/queue.ts';
+import { displaced, type State } from './state.ts';
+
+type Counts = ReturnType<typeof noCounts>;
+
+/** An exporter is null if its signal is not sent. */
+export interface Exporters {
+  logs: Delivery | null;
+  metrics: Metrics | null;
+  traces: Traces | null;
+}
+
+interface Stages {
+  readonly loader: LoaderReader;
+  readonly containers: DockerContainers | null;
+  readonly queue: Queue | null;
+  readonly history: History | null;
+  readonly printer: Printer | null;
+  readonly state: State;
+  readonly exporters: Exporters;
+  /** The counters that are used without a queue. */
+  readonly printed: Counts;
+  readonly host: () => Host;
+}
+
+export function snapshotter({
+  loader,
+  containers,
+  queue,
+  history,
+  printer,
+  state,
+  exporters,
+  printed,
+  host,
+}: Stages): () => ServiceSnapshot {
+  const startedMs = Date.now();
+  return () => ({
+    startedMs,
+    counters: queue?.totals ?? printed,
+    duplicates: state.duplicates,
+    falseClaims: state.falseClaims,
+    exceeded: exceeded(
+      {
+        queue_bytes: queue?.displaced,
+        stdout_bytes: printer?.displaced,
+        spans: exporters.traces?.displaced,
+        ...exporters.metrics?.displaced,
+        ...displaced(state),
+      },
+      host().userNames,
+    ),
+    loader: loader.snapshot(),
+    containers: containers?.snapshot() ?? null,
+    queue: queue?.snapshot() ?? null,
+    history: history?.snapshot() ?? null,
+    printer: printer?.snapshot() ?? null,
+    exports: {
+      logs: exporters.logs?.snapshot() ?? null,
+      metrics: exporters.metrics?.snapshot() ?? null,
+      traces: exporters.traces?.snapshot() ?? null,
+    },
+  });
+}
