@@ -32,3 +32,12 @@ _Static_assert(offsetof(struct description, ancestors) == 28 && offsetof(struct 
 		       offsetof(struct description, data) == 192,
 	       "the loader reads the fields at their offsets");
 _Static_assert(sizeof(struct description) == 192 + 2 * PATH_BYTES_MAX + SENDER_ARGS_BYTES_MAX, "no padding behind the texts");
+
+/*
+ * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that
+ * closed it.
+ */
+static inline __attribute__((always_inline)) int is_described(const struct signal_fact *fact)
+{
+	return fact->code != SI_KERNEL || fact->signo == SIGHUP;
+}

@@ -250,15 +250,6 @@ _Static_assert(offsetof(struct signal_fact, stack) == SIGNAL_HEAD_BYTES,
 	       "the record has only the used part of the stack, the last field");
 _Static_assert(sizeof(struct signal_fact) == SIGNAL_HEAD_BYTES + 8 * STACK_FRAMES_MAX, "no padding behind the stack");
 
-/*
- * Whether current is described: unless the kernel sent the signal in whatever task ran. What hangs up a terminal is usually the process that
- * closed it.
- */
-static inline __attribute__((always_inline)) int is_described(const struct signal_fact *fact)
-{
-	return fact->code != SI_KERNEL || fact->signo == SIGHUP;
-}
-
 /* The pipes of standard input and output, by inode; 0: it is none. */
 struct pipes {
 	__u64 input;

@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#include "description.h"
 #include "event.h"
 #include "kernel.h"
 #include "load.h"

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "description.h"
 #include "event.h"
 #include "kernel.h"
 #include "load.h"

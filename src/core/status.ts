@@ -4,7 +4,13 @@ import { lostIn } from './counters.ts';
 import type { ExportState, WaitingRecord } from './delivery/export-state.ts';
 import { describeFailure } from './delivery/outcome.ts';
 import { withoutCredentials } from './delivery/target.ts';
-import type { HistorySnapshot, LoaderSnapshot, PrinterSnapshot, RecentRejection, ServiceSnapshot } from './snapshots.ts';
+import type {
+  HistorySnapshot,
+  LoaderSnapshot,
+  PrinterSnapshot,
+  RecentRejection,
+  ServiceSnapshot,
+} from './snapshots.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';

@@ -59,6 +59,9 @@ async function shownAfter(page: Page): Promise<number> {
   const ended = once(victim, 'exit').then(() => performance.now());
   victim.kill('SIGKILL');
   const from = await ended;
-  await page.locator('.list .process .muted', { hasText: new RegExp(`^${victim.pid}$`) }).first().waitFor();
+  await page
+    .locator('.list .process .muted', { hasText: new RegExp(`^${victim.pid}$`) })
+    .first()
+    .waitFor();
   return performance.now() - from;
 }
