@@ -87,7 +87,7 @@ describe('whodunit run', () => {
     writeFileSync(file, 'rules: []\n');
     service.child.kill('SIGHUP');
     await until(
-      () => service.err().includes('10 rules, including the built-in ones'),
+      () => service.err().includes('11 rules, including the built-in ones'),
       'the log line for the valid file',
     );
     expect(await printedAfter(30)).toBe(1);

@@ -613,13 +613,12 @@ describe('a verdict', () => {
     expect(classify(exitedWith(1, { request })).senderKind).toBeNull();
   });
 
-  it('does not say that a SIGTERM was blocked which a stopped process could not take either', () => {
-    const { evidence } = classify(
-      killedBy(KILL, { signal: signal(KILL), request: signal(TERM, { action: 'default' }) }),
-    );
-    expect(evidence).toContain(
-      'SIGTERM from bash (pid 99) was blocked, or came while it was stopped, 0.001 s before the termination',
-    );
+  it.each([
+    [false, 'SIGTERM from bash (pid 99) was blocked, 0.001 s before the termination'],
+    [true, 'SIGTERM from bash (pid 99) came while it was stopped, 0.001 s before the termination'],
+  ])('says what kept a SIGTERM from a process that was killed (stopped: %s)', (victim_stopped, expected) => {
+    const request = signal(TERM, { action: 'default', victim_stopped });
+    expect(classify(killedBy(KILL, { signal: signal(KILL), request })).evidence).toContain(expected);
   });
 
   it('lists a SIGTERM that was blocked, and names no sender for the exit', () => {

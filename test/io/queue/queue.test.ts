@@ -427,10 +427,10 @@ describe('a file of version 0.1.0', () => {
 });
 
 describe('the state directory', () => {
-  it('and its files are private', () => {
+  it('is closed to other users, and its files to the group as well', () => {
     const directory = join(state.path, 'a', 'b');
     open({ directory }).put([item(1)]);
-    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(statSync(directory).mode & 0o777).toBe(0o750);
     for (const name of readdirSync(directory)) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   });
 
