@@ -20,7 +20,7 @@
 #include "task.h"
 
 /*
- * Of a process that terminates: the variables that OpenTelemetry defines for identity and trace. Of one that acts: from where, and as whom a
+ * Of a process that terminates: the variables that OpenTelemetry defines for identity and trace, and that of systemd's watchdog. Of one that acts: from where, and as whom a
  * person came. No others leave the kernel, or the loader. The probes compare the first 8 bytes of a name, the loader all of it.
  */
 #define ACTOR_ENVIRONMENT_KEYS 2
@@ -31,6 +31,7 @@ const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute
 	"OTEL_SERVICE_NAME",
 	"TRACEPARENT",
 	"TRACESTATE",
+	"WATCHDOG_USEC",
 };
 _Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");
 
