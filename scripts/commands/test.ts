@@ -89,8 +89,12 @@ function missingForKernelTests(): string | undefined {
 }
 
 async function testWithoutKernel(stages: Stages): Promise<void> {
-  // One test notifies systemd, another makes a certificate. Outside CI they fail if the program is missing.
-  if (CI) await requirePackages(['systemd', 'openssl'], 'The tests of sd_notify and of TLS');
+  // Programs of single tests. Outside CI, these fail or are skipped if the program is missing.
+  if (CI)
+    await requirePackages(
+      ['systemd', 'openssl', 'zsh', 'fish', 'groff-base'],
+      'The tests of sd_notify, TLS, completions and the man page',
+    );
   await step('go vet', () => run('go', ['vet', './...']));
   const fuzzers = stages.testInBackground('fuzzers', () => fuzz(CI ? FUZZ_SECONDS_IN_CI : FUZZ_SECONDS));
   const go = stages.testInBackground('go test', goTests);

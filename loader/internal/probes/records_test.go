@@ -68,7 +68,7 @@ func TestRecordsHaveTheHostNamesOfUTSNamespaces(t *testing.T) {
 	long := strings.Repeat("n", 64)
 	script := enter(unit) + fmt.Sprintf(`unshare --uts sh -c 'hostname %s; exec sleep 100' & victim=$!
 		while ! grep -q sleep /proc/$victim/comm; do sleep 0.01; done
-		unshare --uts sh -c "hostname ops-1; kill -9 $victim; exit 3"; exit 4`, long)
+		unshare --uts sh -c "hostname ops-1; kill -9 $victim; exit 3"; wait $victim; exit 4`, long)
 	var exit *exec.ExitError
 	if err := exec.Command("/bin/sh", "-c", script).Run(); !errors.As(err, &exit) || exit.ExitCode() != 4 {
 		t.Fatal(err)
