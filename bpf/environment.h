@@ -27,11 +27,7 @@
 #define ENVIRONMENT_KEY_BYTES 32
 
 const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
-	"OTEL_RESOURCE_ATTRIBUTES",
-	"OTEL_SERVICE_NAME",
-	"TRACEPARENT",
-	"TRACESTATE",
-	"WATCHDOG_USEC",
+	"OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "TRACEPARENT", "TRACESTATE", "WATCHDOG_USEC",
 };
 _Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");
 
