@@ -50,6 +50,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   ssh: 'openssh-client',
   tmux: 'tmux',
   screen: 'screen',
+  cron: 'cron',
 };
 /**
  * Required as packages, because another program of that name may not work: busybox in a container must be static, and version managers

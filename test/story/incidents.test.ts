@@ -11,7 +11,7 @@ import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { type Program, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { watched } from '../support/watched.ts';
 
-const WITHIN_MS = 60_000;
+const WITHIN_MS = 120_000;
 const POSTGRES = '/usr/lib/postgresql';
 
 const both = watched({ WHODUNIT_REPORT: 'default' });
@@ -240,4 +240,30 @@ it('docker kill of 31 processes', async () => {
   } finally {
     await docker.stop();
   }
+});
+
+it('cron executes pkill -f, which selects two innocents besides what was meant', async () => {
+  const word = `invoices-${process.pid}`;
+  const { path: at } = temporaryDirectory();
+  chmodSync(at, 0o755);
+  // As people write it, so that the shell of cron does not match.
+  const pattern = `[i]${word.slice(1)}`;
+  writeFileSync(join(at, 'tidy'), `* * * * * root pkill -f ${pattern}\n`);
+  writeFileSync(join(at, `${word}.log`), '');
+  const victims = [`perl -e 'sleep 1000' "$1-worker"`, `tail -f "$0/$1.log"`, `perl -e 'sleep 1000' backup "/srv/$1"`];
+  // Its own mounts and pids: no other crontab is executed, and no other process is selected.
+  const script = `set -e; mount --bind "$0" /etc/cron.d; mount -t tmpfs none /run; ${victims.join(' & ')} & exec cron -f`;
+  const namespace = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
+  const cron = start(['unshare', ...namespace, 'sh', '-c', script, at, word]);
+  const { root, rest } = await incidentOf(3, ({ attributes }) =>
+    String(attributes['whodunit.sender.command_line']).endsWith(pattern),
+  );
+  cron.child.kill('SIGKILL');
+  expect(root.body).toMatch(
+    /^perl .* sent by pkill \(pid \d+, root\) ← sh ← cron ← cron.*: selected by `pkill -f \[i\]/,
+  );
+  expect(String(rest.attributes['whodunit.incident.members']).replace(/\d+/g, 'N')).toBe(
+    'tail (pid N): SIGTERM,perl (pid N): SIGTERM',
+  );
+  expect(rest.body).toMatch(/^pkill \(pid \d+, root\).* terminated 3 processes within/);
 });
