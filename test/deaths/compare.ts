@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { type Attributes, isTermination, type LogRecord, type Value } from '../../scripts/stack/otlp-file.ts';
 import { displayName } from '../../src/core/naming/program.ts';
 import type { Expectation } from './cases/case.ts';
-import type { Death } from './truth.ts';
+import type { Death, Program } from './truth.ts';
 
 /**
  * How far two readings of the wall clock may be apart: whodunit samples the offset between boot time and wall time every few
@@ -116,10 +116,9 @@ export function compare(
   return differences;
 }
 
-/** The undertaker knows ancestors by their comm: `MainThread(7)`. */
-function displayed(label: string): string {
-  const at = label.lastIndexOf('(');
-  return `${displayName({ comm: label.slice(0, at) })}${label.slice(at)}`;
+/** As the record names it: `MainThread` is `node main.ts`. */
+function displayed({ pid, comm, exe, args }: Program): string {
+  return `${displayName({ comm, exe: exe === '' ? null : exe, args })}(${pid})`;
 }
 
 function startDifference(truth: Death, record: LogRecord, toleranceNs: bigint): string | undefined {

@@ -31,7 +31,10 @@ export const truth: Death = {
     args: ['killer', 'x'],
     uid: 0,
     real_uid: 1002,
-    ancestors: ['sh(40)', 'init(1)'],
+    ancestors: [
+      { pid: 40, comm: 'sh', exe: '/usr/bin/dash', args: ['sh', '-c', 'x'] },
+      { pid: 1, comm: 'init', exe: '', args: null },
+    ],
     container_id: 'deca11',
   },
 };

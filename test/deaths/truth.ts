@@ -2,6 +2,14 @@
 // What the undertaker reports about a termination: the twin of undertaker/truth.go. runUndertaker runs a case.
 import { MORTAL, startProgram, UNDERTAKER, WORLD } from '../../scripts/stack/program.ts';
 
+/** A running process. `exe` empty, `args` null: not to be read. */
+export interface Program {
+  readonly pid: number;
+  readonly comm: string;
+  readonly exe: string;
+  readonly args: readonly string[] | null;
+}
+
 export interface Actor {
   readonly pid: number;
   readonly comm: string;
@@ -10,7 +18,7 @@ export interface Actor {
   /** Effective. */
   readonly uid: number;
   readonly real_uid: number;
-  readonly ancestors: readonly string[];
+  readonly ancestors: readonly Program[];
   /** Empty: not in a container that the undertaker started. */
   readonly container_id: string;
 }

@@ -133,13 +133,16 @@ func readActor(pid int) (*actor, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[effective], RealUID: uids[realUser], Ancestors: []string{}}
+	a := &actor{PID: pid, Comm: self.comm, Exe: exe, Args: args, UID: uids[effective], RealUID: uids[realUser], Ancestors: []ancestor{}}
 	for parent := self.parent; parent != 0 && len(a.Ancestors) < ancestorsMax; {
 		next, err := readStat(parent)
 		if err != nil {
 			return nil, err
 		}
-		a.Ancestors = append(a.Ancestors, fmt.Sprintf("%s(%d)", next.comm, parent))
+		above := ancestor{PID: parent, Comm: next.comm}
+		above.Exe, _ = os.Readlink(fmt.Sprintf("/proc/%d/exe", parent))
+		above.Args, _ = readArgs(parent)
+		a.Ancestors = append(a.Ancestors, above)
 		parent = next.parent
 	}
 	return a, nil

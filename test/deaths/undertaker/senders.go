@@ -85,7 +85,7 @@ func (u *undertaker) child(pid int) (*actor, error) {
 	if err != nil {
 		return nil, err
 	}
-	who.Ancestors = append([]string{fmt.Sprintf("%s(%d)", who.Comm, who.PID)}, who.Ancestors...)
+	who.Ancestors = append([]ancestor{who.asAncestor()}, who.Ancestors...)
 	who.Ancestors = who.Ancestors[:min(len(who.Ancestors), ancestorsMax)]
 	who.PID = pid
 	return who, nil

@@ -42,17 +42,29 @@ type death struct {
 	OOM    *oomSizes `json:"oom"`    // null: no OOM kill
 }
 
+// ancestor is a running process, as far as it can be read: of another user's namespace, Exe is "" and Args nil.
+type ancestor struct {
+	PID  int      `json:"pid"`
+	Comm string   `json:"comm"`
+	Exe  string   `json:"exe"`
+	Args []string `json:"args"`
+}
+
 // actor is the process that sent the signal.
 type actor struct {
-	PID       int      `json:"pid"`
-	Comm      string   `json:"comm"`
-	Exe       string   `json:"exe"`
-	Args      []string `json:"args"`
-	UID       int      `json:"uid"` // effective
-	RealUID   int      `json:"real_uid"`
-	Ancestors []string `json:"ancestors"` // "comm(pid)", nearest first
+	PID       int        `json:"pid"`
+	Comm      string     `json:"comm"`
+	Exe       string     `json:"exe"`
+	Args      []string   `json:"args"`
+	UID       int        `json:"uid"` // effective
+	RealUID   int        `json:"real_uid"`
+	Ancestors []ancestor `json:"ancestors"` // nearest first
 
 	ContainerID string `json:"container_id"` // as in death
+}
+
+func (a *actor) asAncestor() ancestor {
+	return ancestor{PID: a.PID, Comm: a.Comm, Exe: a.Exe, Args: a.Args}
 }
 
 func (d *death) setStatus(status syscall.WaitStatus) {

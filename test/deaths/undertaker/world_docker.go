@@ -207,7 +207,7 @@ func (d *docker) runcThatSent(c *container, signal syscall.Signal) (*actor, erro
 		if err != nil {
 			return nil, err
 		}
-		ancestors := append([]string{fmt.Sprintf("%s(%d)", c.shim.Comm, c.shim.PID)}, c.shim.Ancestors...)
+		ancestors := append([]ancestor{c.shim.asAncestor()}, c.shim.Ancestors...)
 		ancestors = ancestors[:min(len(ancestors), ancestorsMax)]
 		return &actor{
 			PID: pid, Comm: "runc", Exe: d.runc, Args: append([]string{d.runc}, words[1:]...), Ancestors: ancestors,
