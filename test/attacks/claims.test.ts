@@ -254,6 +254,7 @@ describe('the build id of an executable', () => {
   const ran = async (uid: number, name: string): Promise<unknown> => {
     const sinceNs = nowNs();
     const program = startAs(uid, 'taskset', ['-c', '0', ATTACKER, name, String(EXIT_CODE)]);
+    program.child.stdin?.end();
     expect((await program.ended).code).toBe(EXIT_CODE);
     return (await recordOf(program, sinceNs)).resource['process.executable.build_id.go'];
   };
