@@ -46,7 +46,8 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 	if (!record->has_repeat_key)
 		fill_repeat_key(has_facts);
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
-		at = append_programs(SCRATCH_REPORT, at);
+		if (record->used_eighths < PROGRAMS_EIGHTHS_MAX)
+			at = append_programs(SCRATCH_REPORT, at);
 		if (has_facts)
 			at = append_senders(at);
 		context_at = at;
