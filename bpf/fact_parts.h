@@ -80,6 +80,8 @@ static __always_inline __u64 append_sender(struct record *record, __u64 at, enum
 	if (fact->sender_slot ? !copy_from_slot((char *)out, &record->event.key, fact->sender_slot)
 			      : !copy_known((char *)out, fact))
 		return at;
+	if (record->used_eighths >= PROGRAMS_EIGHTHS_MAX)
+		out->programs_bytes = out->env_bytes = 0; /* the last texts */
 	bytes = text_bytes(out);
 	if (bytes > sizeof(out->data))
 		return at;

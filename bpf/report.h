@@ -48,6 +48,7 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 	if (record->used_eighths < DETAILS_EIGHTHS_MAX) {
 		if (record->used_eighths < PROGRAMS_EIGHTHS_MAX)
 			at = append_programs(SCRATCH_REPORT, at);
+		at = append_pipes(at);
 		if (has_facts)
 			at = append_senders(at);
 		context_at = at;
@@ -111,11 +112,13 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_facts && may_be_oom_victim(record_facts(record))))
 		at = append_oom(at);
 	exe_at = at;
-	at = has_mm ? append_known_build_ids(append_exe(SCRATCH_REPORT, at)) : append_snapshot_exe(at);
+	at = has_mm ? append_exe(SCRATCH_REPORT, at) : append_snapshot_exe(at);
+	if (has_mm && record->used_eighths < DETAILS_EIGHTHS_MAX)
+		at = append_known_build_ids(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)
 		keep_termination(exe_at);
 	at = append_cgroup(SCRATCH_REPORT, append_credentials(SCRATCH_REPORT, at));
-	at = append_pipes(append_hostname(SCRATCH_REPORT, at));
+	at = append_hostname(SCRATCH_REPORT, at);
 	if (record->used_eighths < ANCESTORS_EIGHTHS_MAX)
 		at = append_ancestors(SCRATCH_REPORT, at);
 	at = append_details(record, at, has_mm, has_facts);

@@ -26,9 +26,9 @@
  * Records shrink step by step when the share of their origin runs low, before any is lost: from this many used eighths on, they are
  * written without the parts that are named. In the last quarter a record has about 300 bytes.
  */
-#define PROGRAMS_EIGHTHS_MAX 1  /* what the ancestors executed: more than half of many records */
+#define PROGRAMS_EIGHTHS_MAX 1  /* what the ancestors of victim and sender executed: more than half of many records */
 #define STACK_EIGHTHS_MAX 4     /* the kernel stack */
-#define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, and the description of the sender */
+#define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, build ids, pipes, and the description of the sender */
 #define ANCESTORS_EIGHTHS_MAX 6 /* the ancestors */
 
 #define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */

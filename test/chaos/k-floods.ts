@@ -67,11 +67,11 @@ async function runVictims(stack: Stack, count: number): Promise<Victim[]> {
   return victims;
 }
 
-/** Each is a service of its own, so that none is aggregated. */
+/** Each is a service of its own, with arguments of its own, so that none is aggregated, or one of a crash loop. */
 async function runVictim(stack: Stack, number: number): Promise<Victim> {
   const startAfter = now();
   const env = { ...process.env, OTEL_SERVICE_NAME: `checkout-${number}` };
-  const program = startProgram(MORTAL, ['exit', String(EXIT_CODE)], { env });
+  const program = startProgram(MORTAL, ['exit', String(EXIT_CODE), String(number)], { env });
   const startBefore = now();
   await program.ended;
   const reaped = performance.now();
