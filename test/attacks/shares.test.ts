@@ -6,6 +6,7 @@ import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { type Cgroup, makeCgroup } from '../../scripts/stack/cgroup.ts';
+import { isTermination } from '../../scripts/stack/otlp-file.ts';
 import { ATTACKER, type Program, startProgram, until } from '../../scripts/stack/program.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { watched } from '../support/watched.ts';
@@ -64,9 +65,9 @@ function cgroup(path: string): Cgroup {
 describe('14 terminations of a user under the name of a service', () => {
   const both = watched({ ...rules.env, WHODUNIT_RECORDS_PER_MINUTE: '10' });
   const recorded = (marked: string): number =>
-    both.collector.logs().filter(({ resource }) => {
-      const args = resource['process.command_args'];
-      return Array.isArray(args) && args.includes(marked);
+    both.collector.logs().filter((record) => {
+      const args = record.resource['process.command_args'];
+      return isTermination(record) && Array.isArray(args) && args.includes(marked);
     }).length;
 
   it.each<[string, (name: string, marked: string) => Promise<unknown>]>([
