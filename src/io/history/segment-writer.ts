@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appends to one new segment, and copies an old one without some of its records. A segment exists once its index does: readers find only
 // what is complete. writer.ts decides which.
-import { closeSync, constants, copyFileSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { factsOf } from '../../core/history/entry.ts';
 import {
@@ -15,9 +15,8 @@ import {
   OPEN_NS,
 } from '../../core/history/index-entry.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
-import { FILE_MODE, openToRead, PARTS, pathOf, type SegmentName } from './segments.ts';
+import { openNew, openToRead, PARTS, pathOf, type SegmentName } from './segments.ts';
 
-const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const LINE_END = Buffer.from('\n');
 
 export interface Kept {
@@ -39,9 +38,9 @@ export class SegmentWriter {
   constructor(directory: string, name: SegmentName, firstQueueId: number) {
     this.name = name;
     this.firstQueueId = firstQueueId;
-    this.#records = openSync(pathOf(directory, name, 'records'), NEW_FILE, FILE_MODE);
+    this.#records = openNew(pathOf(directory, name, 'records'));
     try {
-      this.#index = openSync(pathOf(directory, name, 'index'), NEW_FILE, FILE_MODE);
+      this.#index = openNew(pathOf(directory, name, 'index'));
     } catch (error) {
       closeSync(this.#records);
       throw error;
@@ -112,7 +111,7 @@ export function copyWithout(
   const from = openToRead(pathOf(directory, name, 'records'));
   let to: number | null = null;
   try {
-    to = openSync(path('records'), NEW_FILE, FILE_MODE);
+    to = openNew(path('records'));
     let offset = 0;
     for (let position = 0; position < index.count; position += 1) {
       const entry = Buffer.from(index.slice(position));
@@ -135,7 +134,7 @@ export function copyWithout(
   copyIfPresent(pathOf(directory, name, 'delivery'), path('delivery'));
   const unfinished = `${path('index')}.new`;
   rmSync(unfinished, { force: true });
-  const fd = openSync(unfinished, NEW_FILE, FILE_MODE);
+  const fd = openNew(unfinished);
   try {
     writeAll(fd, Buffer.concat(entries), 0);
   } finally {

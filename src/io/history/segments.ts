@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of the history. A segment is three of them, only ever appended to: `.records` (a line of JSON for each record), `.index`
 // (core/history/index-entry.ts) and `.delivery` (a line for each answer of the collector). writer.ts writes them, reader.ts reads them.
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeHeader, ENTRY_BYTES, INDEX_VERSION, Index, type IndexHeader } from '../../core/history/index-entry.ts';
 
 /** Below WHODUNIT_STATE_DIR. */
 const DIRECTORY = 'history';
 /** The files are for the service's user and group. */
-export const FILE_MODE = 0o640;
+const FILE_MODE = 0o640;
 export const DIRECTORY_MODE = 0o750;
 const NAME = /^(\d{10})(?:-(\d{1,9}))?\.(records|index|delivery)$/;
 
@@ -53,6 +53,26 @@ export function listSegments(directory: string): Listed {
     for (const copy of copies) if (copy !== newest) replaced.push({ number, copy });
   }
   return { segments, replaced };
+}
+
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const APPENDED_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+
+/** Creates a file. Throws the error of the file system. */
+export function openNew(path: string): number {
+  return openWith(path, NEW_FILE);
+}
+
+/** Opens a file to append to it, and creates it if there is none. Throws the error of the file system. */
+export function openToAppend(path: string): number {
+  return openWith(path, APPENDED_FILE);
+}
+
+/** The group may read it, whatever the umask is. */
+function openWith(path: string, flags: number): number {
+  const fd = openSync(path, flags, FILE_MODE);
+  fchmodSync(fd, FILE_MODE);
+  return fd;
 }
 
 /** Never waits for another process, and follows no link. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps each record that is reported, once it is in the queue or before it is printed, and what the collector answered. It never keeps a record
 // from being delivered: what the disk does not take is left out and counted. docs/decisions/0101 has the reasons.
-import { appendFileSync, statfsSync } from 'node:fs';
+import { closeSync, statfsSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { HistoryLimits } from '../../config/kinds.ts';
 import { ENTRY_BYTES, Hashes } from '../../core/history/index-entry.ts';
@@ -12,7 +12,7 @@ import type { Row } from '../queue/tables.ts';
 import type { Answer } from './segment-reader.ts';
 import { type Segment, SegmentSet } from './segment-set.ts';
 import { type Kept, SegmentWriter } from './segment-writer.ts';
-import { FILE_MODE, historyDirectory, pathOf, type SegmentName } from './segments.ts';
+import { historyDirectory, openToAppend, pathOf, type SegmentName } from './segments.ts';
 
 /** The bytes of a segment: a part of all, so that little more than the oldest records go. */
 const SEGMENT_SHARE = 32;
@@ -118,7 +118,12 @@ export class History {
       for (const { segment, from, to } of this.#segments?.rangesOf(ids) ?? []) {
         const answer: Answer = { from, to, ...same };
         const line = `${JSON.stringify(answer)}\n`;
-        appendFileSync(pathOf(this.#directory, segment.name, 'delivery'), line, { mode: FILE_MODE });
+        const fd = openToAppend(pathOf(this.#directory, segment.name, 'delivery'));
+        try {
+          writeSync(fd, line);
+        } finally {
+          closeSync(fd);
+        }
         segment.bytes += line.length;
       }
     });
