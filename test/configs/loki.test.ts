@@ -198,6 +198,7 @@ describe('with records of every kind', () => {
   it('there is one alert for each service, with the sentence of a record, and none for the end of a grace period', async () => {
     const expected = [
       ['CrashLoopAggregated', 'looping', /^looping terminated \d+ more times within/],
+      ['CrashLoopReported', 'coming-back', /^sleep \(pid \d+\) terminated for the third time in /],
       ['CrashedInATrace', 'death-oom', /^sleep \(pid \d+\) /],
       ['CrashedInATrace', 'death-segfault', /^sleep \(pid \d+\) /],
       ['KilledByProcess', 'death-sigkill-by-another', /^sleep \(pid \d+\) was killed by SIGKILL, sent by bash/],
