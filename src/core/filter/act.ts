@@ -40,7 +40,7 @@ export interface Termination {
   readonly standsOut: boolean;
 }
 
-/** Wrong in themselves, whoever stopped the process. */
+/** Wrong in themselves, whichever process stopped it. */
 const OUTSTANDING: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp', 'resource_limit']);
 export function terminationOf(death: Death, verdict: Verdict, placement: Placement): Termination {
   const { process, time_ns: endedNs } = death;

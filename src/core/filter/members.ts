@@ -3,7 +3,7 @@
 import type { OriginKey } from '../shares.ts';
 import type { Cause } from '../verdict/verdict.ts';
 
-/** Names and statuses that are told apart, and pids that are listed. Further ones are in the counts. */
+/** Names and statuses that are counted separately, and pids that are listed. Further ones are in the counts. */
 export const GROUPS_MAX = 32;
 export const PIDS_MAX = 256;
 

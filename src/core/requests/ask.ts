@@ -28,7 +28,7 @@ export interface Ask {
   readonly delayS: number;
 }
 
-/** null: it asks nobody here to stop anything, as far as is known. */
+/** null: it asks no carrier here to stop anything, as far as is known. */
 export function askOf({ tool: name, script, process }: Pick<Request, 'tool' | 'script' | 'process'>): Ask | null {
   const args = wordsOf(script, process.args);
   const tool = args === null ? null : toolOf(name, args[0] ?? '');

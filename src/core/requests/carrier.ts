@@ -52,7 +52,7 @@ function engineOf({ placement, cgroup }: VictimIdentity): Carrier | null {
   return /crio|cri-containerd|k8s\.io/.test(above) ? 'kubernetes' : 'docker';
 }
 
-/** Everyone can write here: the program is whatever its user wants it to be. */
+/** Every user can write here: the program is whatever its user wants it to be. */
 const WRITABLE_BY_USERS = /^(?!\/)|^\/(?:home|tmp|var\/tmp|dev|run\/user|proc|memfd:)/;
 
 /**

@@ -142,7 +142,7 @@ function candidateOf(
   const isSystemd = carrier === 'systemd' || carrier === 'user_systemd';
   if (isSystemd && containerOf(identity) !== containerOf(sender)) return null;
   const isObeyed = mayAsk(known, carrierUid);
-  // Nobody but root asks the manager of another user.
+  // Only root asks the manager of another user.
   if (carrier === 'user_systemd' && !isObeyed) return null;
   const hasEnded = known.end !== null && !known.end.bySignal;
   return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the targets of a request are the process that terminated. Only what the kernel and root say of it is compared: what a process calls
-// itself makes it nobody's target.
+// itself makes it the target of no request.
 import { glob } from '../glob.ts';
 import type { VictimIdentity } from '../identity/identity.ts';
 import { namesByRoot } from '../identity/placement.ts';
@@ -63,7 +63,7 @@ function isOfUser(user: string, victim: Victim, userNames: ReadonlyMap<number, s
   return uid !== undefined && (user === uid || userNames.get(Number(uid)) === user);
 }
 
-/** The beginning of an id, as long as nobody chooses it for a name. */
+/** The beginning of an id, as long as it is not also chosen as a name. */
 const ID_PREFIX = /^[0-9a-f]{6,64}$/;
 /** Nothing but an id has this form. */
 const WHOLE_ID = /^[0-9a-f]{12,64}$/;

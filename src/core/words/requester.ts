@@ -33,7 +33,7 @@ function textOf([first = '', ...rest]: readonly string[]): string {
   return cutText(command.replaceAll('`', "'"), COMMAND_CHARS_MAX);
 }
 
-/** `` selected by `pkill -f report` ``: the sender looked for processes, and this one matched. null: it was told which. */
+/** `` selected by `pkill -f report` ``: the sender looked for processes, and this one matched. null: it was given a pid. */
 export function selectionClause(sender: Identity | null): string | null {
   const args = sender?.arguments.shown ?? null;
   if (sender === null || args === null || sender.program.hasTitle || !SELECTORS.test(sender.name)) return null;

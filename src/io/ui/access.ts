@@ -5,7 +5,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
 const SECRET_BYTES = 32;
-/** Links that nobody opened. Each Enter in the terminal makes one. */
+/** Links that were not opened. Each Enter in the terminal makes one. */
 const LINKS_MAX = 16;
 
 export class Access {
