@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the page of `whodunit ui`: src/ui/ → dist/ui/, bundled, so that it asks nobody but its own server. Also run alone, where only
+// Builds the page of `whodunit ui`: src/ui/ → dist/ui/, bundled, so that it asks its own server only. Also run alone, where only
 // the service is built (images/service.Dockerfile).
 import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -250,14 +250,14 @@ await command(async () => {
   }
   if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...(ui ? ['--ui'] : [])]);
 
-  let told = false;
+  let reported = false;
   const stop = stopRequested({ endOfInput: behindSudo }).then(() => {
-    if (!told) throw new Failure('The demo was interrupted.');
+    if (!reported) throw new Failure('The demo was interrupted.');
   });
   const cleanUp: CleanUp = [];
   try {
     await Promise.race([demo(cleanUp, ui), stop]);
-    told = true;
+    reported = true;
     if (ui) {
       console.log('\nThe page stays until Ctrl-C.');
       await stop;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every command and flag, once: cli.ts reads them, and help, man page and completions are made from them (src/core/words/ has no part in it).
-import { FILTER_NAMES } from '../core/history/filter.ts';
+import { ALL_FILTER_NAMES, FILTER_NAMES } from '../core/history/filter-names.ts';
 import { CAUSE_VALUES } from '../core/telemetry/semconv.ts';
 
 export interface Flag {
@@ -97,8 +97,6 @@ export const FLAGS = {
 } as const satisfies Record<string, Flag>;
 export type FlagName = keyof typeof FLAGS;
 
-const FILTERS = ['since', 'until', ...FILTER_NAMES] as const;
-
 export const COMMANDS = {
   run: {
     operands: '',
@@ -113,7 +111,7 @@ export const COMMANDS = {
     operandsMin: 0,
     operandsMax: 0,
     what: 'list the last records, newest first',
-    flags: [...FILTERS, 'limit', 'reverse', 'output', 'no-pager', 'state-dir'],
+    flags: [...ALL_FILTER_NAMES, 'limit', 'reverse', 'output', 'no-pager', 'state-dir'],
     outputs: ['table', 'json', 'jsonl'],
     searches: true,
   },
@@ -141,7 +139,7 @@ export const COMMANDS = {
     operandsMin: 0,
     operandsMax: 0,
     what: 'count by cause, service and sender, and over time',
-    flags: [...FILTERS, 'limit', 'output', 'no-pager', 'state-dir'],
+    flags: [...ALL_FILTER_NAMES, 'limit', 'output', 'no-pager', 'state-dir'],
     outputs: ['table', 'json'],
     searches: true,
   },

@@ -2,7 +2,8 @@
 // The flags of the commands that read the history → what they look for. A wrong value is a FatalError that names what is allowed.
 import { configError } from '../core/errors.ts';
 import { MUTE_MS_MAX } from '../core/filter/mutes.ts';
-import { FILTER_NAMES, type Filter } from '../core/history/filter.ts';
+import type { Filter } from '../core/history/filter.ts';
+import { FILTER_NAMES } from '../core/history/filter-names.ts';
 import { DURATIONS, parseDuration, parseTime, TIMES } from '../core/history/when.ts';
 import { CAUSE_VALUES } from '../core/telemetry/semconv.ts';
 import { signalNumber } from '../core/verdict/signals.ts';

@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is shown, as the URL has it: the filters of `whodunit list`, and the report that is open (`id`). So it can be bookmarked while the
 // page is served, and Back leads back.
+import { ALL_FILTER_NAMES } from '../core/history/filter-names.ts';
 
-export const FILTERS = [
-  'since',
-  'until',
-  'service',
-  'unit',
-  'container',
-  'cause',
-  'signal',
-  'sender',
-  'user',
-  'executable',
-  'incident',
-] as const;
-export type FilterName = (typeof FILTERS)[number];
-export type Filters = Readonly<Partial<Record<FilterName, string>>>;
+export type PageFilter = (typeof ALL_FILTER_NAMES)[number];
+export type Filters = Readonly<Partial<Record<PageFilter, string>>>;
 
 export interface Address {
   readonly filters: Filters;
@@ -25,7 +13,7 @@ export interface Address {
 
 export function readAddress(search: string): Address {
   const query = new URLSearchParams(search);
-  const given = FILTERS.flatMap((name) => {
+  const given = ALL_FILTER_NAMES.flatMap((name) => {
     const value = query.get(name);
     return value === null || value === '' ? [] : [[name, value] as const];
   });

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filters, as fields. Enter applies them.
 import { useEffect, useState } from 'preact/hooks';
-import { changed, FILTERS, type FilterName, type Filters } from './address.ts';
+import { ALL_FILTER_NAMES } from '../core/history/filter-names.ts';
+import { changed, type Filters, type PageFilter } from './address.ts';
 import { CAUSES, causeName } from './words.ts';
 
-const HINTS: Readonly<Partial<Record<FilterName, string>>> = {
+const HINTS: Readonly<Partial<Record<PageFilter, string>>> = {
   since: '1 hour ago',
   until: 'now',
   service: 'checkout',
@@ -34,7 +35,7 @@ export function FilterForm({ filters, onFilter }: Props) {
         Filters{given > 0 && <b> · {given}</b>} <kbd>/</kbd>
       </summary>
       <form onSubmit={submit}>
-        {FILTERS.map((name) => (
+        {ALL_FILTER_NAMES.map((name) => (
           <div key={name} class="field">
             <label for={`filter-${name}`}>{name}</label>
             {name === 'cause' ? (

@@ -3,7 +3,7 @@
 import type { OriginKey } from '../shares.ts';
 import type { LoopAbout, LoopMember } from './loop-member.ts';
 
-/** Ways to end that a loop tells apart. */
+/** Ways to end that a loop counts separately. */
 export const OUTCOMES_MAX = 8;
 
 /** Times in ns: since boot, and `At` since 1970. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One record of the history as commands and the page see it, and its parts by name. Pure: io/history/ reads and writes the files.
+
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { AttributeValue } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
 import { SECOND_NS } from '../time.ts';
+import type { FilterName } from './filter-names.ts';
 
 /** In the order of their numbers in the index. */
 export const KINDS = ['termination', 'restart', 'incident', 'summary'] as const;
@@ -53,20 +55,6 @@ export interface Entry {
 }
 
 export const SHORT_UID_CHARS = 8;
-
-/** The filters by name. A value is a glob; an entry without such a part does not match. */
-export const FILTER_NAMES = [
-  'service',
-  'unit',
-  'container',
-  'cause',
-  'signal',
-  'sender',
-  'user',
-  'executable',
-  'incident',
-] as const;
-export type FilterName = (typeof FILTER_NAMES)[number];
 
 type Bag = Readonly<Record<string, AttributeValue | undefined>>;
 

@@ -3,9 +3,8 @@
 import { glob } from '../glob.ts';
 import * as semconv from '../telemetry/semconv.ts';
 import { signalName, signalNumber } from '../verdict/signals.ts';
-import { type Entry, FILTER_NAMES, type FilterName, type Kind, SHORT_UID_CHARS } from './entry.ts';
-
-export { FILTER_NAMES, type FilterName } from './entry.ts';
+import { type Entry, type Kind, SHORT_UID_CHARS } from './entry.ts';
+import { FILTER_NAMES, type FilterName } from './filter-names.ts';
 
 export interface Filter extends Readonly<Partial<Record<FilterName, string>>> {
   /** ns since 1970; this and later ones. */

@@ -2,7 +2,8 @@
 // The index of one file of the history: a header, and an entry of fixed size for each record, so that a reader finds records by time, uid, pid
 // and names without parsing them. Pure: bytes ↔ values. io/history/ reads and writes the files.
 import { hash } from 'node:crypto';
-import { type Facts, FILTER_NAMES, type FilterName, KINDS, type Kind } from './entry.ts';
+import { type Facts, KINDS, type Kind } from './entry.ts';
+import { FILTER_NAMES, type FilterName } from './filter-names.ts';
 
 /** A reader refuses an index of a later version. */
 export const INDEX_VERSION = 1;
