@@ -71,6 +71,8 @@ interface Watching {
   readonly service: Program;
   /** The report of a process that ended in the container. */
   readonly reportOf: (id: string) => Promise<Report>;
+  /** How many containers it knows. */
+  readonly known: () => Promise<number>;
   readonly stop: () => Promise<void>;
 }
 
@@ -95,6 +97,10 @@ async function watch(env: NodeJS.ProcessEnv, expected: RegExp): Promise<Watching
   return {
     service,
     reportOf: async (id) => JSON.parse(await until(`the report of ${id}`, WITHIN_MS, () => line(id), output)),
+    known: async () => {
+      const status = await (await fetch(`http://${at.health}/status`)).json();
+      return (status as { containers: { known: number } }).containers.known;
+    },
     stop,
   };
 }
@@ -183,6 +189,14 @@ for (const [name, start, image, isThere] of RUNTIMES) {
       });
       afterAll(() => watching.stop());
 
+      /** Podman reads its events from a file, and sends them up to a second later. They come in order. */
+      const eventsAreRead = async () => {
+        create(SLEEPS);
+        const there = runtime.call('ps', '--all', '--quiet').split('\n').length;
+        const areRead = async () => (await watching.known()) === there || undefined;
+        await until('the containers are known', WITHIN_MS, areRead, watching.service.output);
+      };
+
       it('that ran before is named by the list, and the one that killed it by the sentence', async () => {
         runtime.call('kill', running);
         const { body, resource } = await watching.reportOf(running);
@@ -199,11 +213,10 @@ for (const [name, start, image, isThere] of RUNTIMES) {
       });
 
       it('that is removed when it ends is named in its first record', async () => {
-        const ids = ['one', 'two', 'three'].map((called) => {
-          const id = create(FAILS, '--rm', '--name', called);
-          runtime.call('start', id);
-          return [called, id] as const;
-        });
+        const called = ['one', 'two', 'three'];
+        const ids = called.map((name) => [name, create(FAILS, '--rm', '--name', name)] as const);
+        await eventsAreRead();
+        for (const [, id] of ids) runtime.call('start', id);
         for (const [called, id] of ids) {
           const { body, resource } = await watching.reportOf(id);
           expect(body).toContain(`, in container ${called}) exited with code 3`);
@@ -214,6 +227,7 @@ for (const [name, start, image, isThere] of RUNTIMES) {
       it('of Compose is its service', async () => {
         const labels = ['--label', 'com.docker.compose.project=shop', '--label', 'com.docker.compose.service=web'];
         const id = create(FAILS, '--name', 'shop-web-1', ...labels);
+        await eventsAreRead();
         runtime.call('start', id);
         expect((await watching.reportOf(id)).resource.attributes).toMatchObject({
           'service.name': 'web',
@@ -228,6 +242,7 @@ for (const [name, start, image, isThere] of RUNTIMES) {
       it('has its last name', async () => {
         const id = create(FAILS, '--name', 'first');
         runtime.call('rename', 'first', 'last');
+        await eventsAreRead();
         runtime.call('start', id);
         expect((await watching.reportOf(id)).resource.attributes).toMatchObject({ 'container.name': 'last' });
       });
