@@ -10,7 +10,10 @@ describe('the command line', () => {
     [['run', '--config', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
     [['doctor', '--test'], { command: 'doctor', test: true }],
-    [['rules', '--dry-run'], { command: 'rules', dryRun: true }],
+    [['filters'], { command: 'filters', test: false, rules: { path: null } }],
+    [['filters', '--config', '/a.yaml'], { command: 'filters', test: false, rules: { path: '/a.yaml' } }],
+    [['filters', 'test', '/b.yaml', '--config', '/a.yaml'], { test: true, rules: { path: '/b.yaml' } }],
+    [['filters', 'test', '--output', 'json', '--state-dir', '/s'], { test: true, output: 'json', stateDir: '/s' }],
     [['explain', '137'], { command: 'explain', what: '137', executable: null }],
     [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
     [['list'], { command: 'list', stateDir: '/var/lib/whodunit', filter: {}, limit: null, reverse: false }],
@@ -34,7 +37,7 @@ describe('the command line', () => {
   });
 
   it('returns for each command only the settings that it uses', () => {
-    expect(Object.keys(readConfig(['rules'], {})).sort()).toEqual(['command', 'dryRun', 'health', 'rules']);
+    expect(Object.keys(readConfig(['ui'], {})).sort()).toEqual(['command', 'health', 'open', 'port', 'stateDir']);
     expect(readConfig(['help', '--help'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' })).toEqual({ command: 'help' });
     expect(readConfig(['explain', '1'], { WHODUNIT_QUEUE_BYTES: 'much' })).toMatchObject({ what: '1' });
   });
@@ -70,8 +73,8 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['ui', '--port', ''], ['--port is ""']],
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
-      ['rules', '--test'],
-      ['whodunit rules does not have the flag --test', '--dry-run, --config'],
+      ['doctor', '--dry-run'],
+      ['whodunit doctor does not have the flag --dry-run', '--test, --config'],
     ],
     [
       ['explain', '7', '--config', '/a'],
@@ -88,6 +91,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
 describe('an invalid command line of a command that searches is rejected with exit code 2, as of grep', () => {
   it.each<[string[], string[]]>([
     [['list', 'all'], ['the command is "list all"']],
+    [
+      ['filters', 'try'],
+      ['the command is "filters try"', 'filters [test [FILE]]'],
+    ],
+    [['filters', '--dry-run'], ['whodunit filters does not have the flag --dry-run']],
     [
       ['list', '--since', 'some day'],
       ['--since is "some day"', '1 hour ago', 'yesterday'],

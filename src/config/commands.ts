@@ -33,7 +33,7 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text or json (run, show), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text or json (run, show, filters), table or json (stats), table, json or jsonl (list)',
   },
   config: {
     type: 'string',
@@ -44,7 +44,7 @@ export const FLAGS = {
     type: 'boolean',
     what: 'kill a child process, follow its record to the collector, and name the step that fails',
   },
-  'dry-run': { type: 'boolean', what: 'rules: try them on recent terminations; purge: only say what would be removed' },
+  'dry-run': { type: 'boolean', what: 'only say what would be removed' },
   executable: {
     type: 'string',
     value: 'NAME',
@@ -166,12 +166,15 @@ export const COMMANDS = {
     what: 'check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one',
     flags: ['test', 'config'],
   },
-  rules: {
-    operands: '',
+  filters: {
+    operands: '[test [FILE]]',
     operandsMin: 0,
-    operandsMax: 0,
-    what: 'list the filter rules that decide what is reported, or try them on recent terminations',
-    flags: ['dry-run', 'config'],
+    operandsMax: 2,
+    offered: ['test'],
+    what: 'list the rules that decide what is reported; test: say which records of the history would go with the rules of a file, and which of the last terminations without a record would come',
+    flags: ['config', 'output', 'no-pager', 'state-dir'],
+    outputs: ['text', 'json'],
+    searches: true,
   },
   ui: {
     operands: '',
