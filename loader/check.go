@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -21,30 +22,64 @@ type finding struct {
 	ok, required        bool
 }
 
-// check prints what this kernel supports, what will be missing, and what to do about it. It fails if a required row is not ok.
-func check(out io.Writer, pinDirectory string) error {
+// check prints what this kernel supports, what will be missing, and what to do about it, as text or json. It fails if a required row is not ok.
+func check(out io.Writer, pinDirectory, output string) error {
 	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(), stacksFinding(), filesFinding(), layersFinding()}
 	findings = append(findings, probeFindings()...)
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	missing := 0
-	for _, finding := range findings {
-		mark := "ok"
-		if !finding.ok {
-			mark = "degraded"
-			if finding.required {
-				mark = "MISSING"
-				missing++
-			}
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark, finding.what, finding.state, finding.remedy)
+	print := printTable
+	if output == "json" {
+		print = printJSON
 	}
-	if err := table.Flush(); err != nil {
+	if err := print(out, findings); err != nil {
 		return err
 	}
+	missing := 0
+	for _, finding := range findings {
+		if finding.mark() == missingMark {
+			missing++
+		}
+	}
 	if missing > 0 {
-		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; see the last column of the table", missing)
+		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; each has its remedy", missing)
 	}
 	return nil
+}
+
+const missingMark = "MISSING"
+
+func (f finding) mark() string {
+	switch {
+	case f.ok:
+		return "ok"
+	case f.required:
+		return missingMark
+	default:
+		return "degraded"
+	}
+}
+
+func printTable(out io.Writer, findings []finding) error {
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, f := range findings {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.mark(), f.what, f.state, f.remedy)
+	}
+	return table.Flush()
+}
+
+// printJSON prints an array with an object for each row.
+func printJSON(out io.Writer, findings []finding) error {
+	type row struct {
+		Level    string `json:"level"` // ok, degraded or missing
+		What     string `json:"what"`
+		State    string `json:"state"`
+		Remedy   string `json:"remedy"`
+		Required bool   `json:"required"`
+	}
+	rows := make([]row, len(findings))
+	for i, f := range findings {
+		rows[i] = row{strings.ToLower(f.mark()), f.what, f.state, f.remedy, f.required}
+	}
+	return json.NewEncoder(out).Encode(rows)
 }
 
 func kernelFinding() finding {

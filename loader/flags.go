@@ -40,7 +40,7 @@ Flags of run (each with the environment variable that sets its default):
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
   --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run
 
-unload and check accept --pin-dir; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
+unload and check accept --pin-dir, check also --output text or json; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
 WHODUNIT_HEALTH_ADDR names (%s; off: nothing to ask). --version prints the version, --help this text.
 `
 
@@ -56,12 +56,12 @@ func printUsage(out io.Writer) {
 
 // config holds the settings from the command line and the environment.
 type config struct {
-	command, socket, address, pinDirectory, scope string
-	socketGID, socketUID, ringBytes               int
-	stacks                                        probes.Stacks
-	worker                                        bool
-	threadContext, unloadOnExit                   bool
-	onRequest                                     bool // of unload, for prepareUnload only
+	command, socket, address, pinDirectory, scope, output string
+	socketGID, socketUID, ringBytes                       int
+	stacks                                                probes.Stacks
+	worker                                                bool
+	threadContext, unloadOnExit                           bool
+	onRequest                                             bool // of unload, for prepareUnload only
 }
 
 // unchecked holds flags of run whose text is not checked yet.
@@ -84,8 +84,11 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 	if flags.NArg() > 0 {
 		return c, exitcode.Errorf(exitcode.Config, "%s accepts no argument, but has %q (see --help)", c.command, flags.Arg(0))
 	}
-	if c.command == "run" {
+	switch {
+	case c.command == "run":
 		err = c.check(text)
+	case c.command == "check" && c.output != "text" && c.output != "json":
+		err = exitcode.Errorf(exitcode.Config, "--output is %q; it must be text or json", c.output)
 	}
 	return c, err
 }
@@ -129,6 +132,9 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 			c.address = cmp.Or(getenv("WHODUNIT_HEALTH_ADDR"), defaultHealth)
 			return nil
 		})
+	}
+	if c.command == "check" {
+		flags.StringVar(&c.output, "output", "text", "")
 	}
 	if c.command == "unload" {
 		flags.BoolVar(&c.onRequest, "on-request", false, "")

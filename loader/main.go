@@ -57,7 +57,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		fmt.Fprintln(out, "whodunit-loader", version)
 		return nil
 	case "check":
-		return check(out, config.pinDirectory)
+		return check(out, config.pinDirectory, config.output)
 	case "health":
 		if config.address != "" {
 			return server.HealthOf(config.address)

@@ -138,12 +138,20 @@ func TestRunFailsWithTheRemedyIfTheKernelHasNoBTF(t *testing.T) {
 func TestCheckSucceedsOnThisKernelAndHasARowForEachProbe(t *testing.T) {
 	privileged(t)
 	var out bytes.Buffer
-	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none")); err != nil {
+	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none"), "text"); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, trial := range probes.TryHooks() {
 		if !strings.Contains(out.String(), "probe "+trial.Name) {
 			t.Errorf("no row for %s:\n%s", trial.Name, out.String())
 		}
+	}
+	out.Reset()
+	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none"), "json"); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	var rows []struct{ Level, What string }
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || len(rows) == 0 || rows[0].What != "kernel" || rows[0].Level != "ok" {
+		t.Errorf("%v: %+v", err, rows)
 	}
 }
