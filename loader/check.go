@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,10 +23,16 @@ type finding struct {
 	ok, required        bool
 }
 
-// check prints what this kernel supports, what will be missing, and what to do about it, as text or json. It fails if a required row is not ok.
-func check(out io.Writer, pinDirectory, output string) error {
-	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(), stacksFinding(), filesFinding(), layersFinding()}
-	findings = append(findings, probeFindings()...)
+// check prints what this kernel supports, what will be missing, and what to do about it, as text or json. It fails if a required row is not
+// ok. `btf`: a file with the kernel's types; "": the kernel's own.
+func check(out io.Writer, pinDirectory, btf, output string) error {
+	types, typesMissing := findTypes(btf)
+	findings := []finding{kernelFinding(types, typesMissing), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
+	if typesMissing == nil {
+		findings = append(findings, stacksFinding(types))
+	}
+	findings = append(findings, filesFinding(), layersFinding())
+	findings = append(findings, probeFindings(types, typesMissing)...)
 	print := printTable
 	if output == "json" {
 		print = printJSON
@@ -82,10 +89,25 @@ func printJSON(out io.Writer, findings []finding) error {
 	return json.NewEncoder(out).Encode(rows)
 }
 
-func kernelFinding() finding {
-	f := finding{what: "kernel", state: host.KernelRelease() + ", BTF", ok: true, required: true}
-	if !probes.HasBTF() {
-		f.ok, f.state, f.remedy = false, host.KernelRelease()+", no BTF", "use Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y"
+// findTypes returns the types by which the probes are relocated. Where they are not the kernel's own, they are verified, if this process may.
+func findTypes(btf string) (probes.Types, error) {
+	types, err := probes.FindTypes(btf)
+	if err != nil || types.Own() || probes.Require() != nil {
+		return types, err
+	}
+	return types, types.Verify()
+}
+
+// withoutKfuncs says what is not reported where the kernel does not provide its types itself.
+const withoutKfuncs = "span contexts that processes publish are not read"
+
+func kernelFinding(types probes.Types, missing error) finding {
+	f := finding{what: "kernel", state: fmt.Sprintf("%s, %s", host.KernelRelease(), types), ok: types.Own(), required: missing != nil}
+	switch {
+	case missing != nil:
+		f.ok, f.state, f.remedy = false, host.KernelRelease()+", no BTF that describes it", explain(missing).Error()
+	case !f.ok:
+		f.remedy = withoutKfuncs
 	}
 	return f
 }
@@ -153,8 +175,8 @@ func registersFinding() finding {
 	return f
 }
 
-func stacksFinding() finding {
-	stacks, err := probes.StacksHere()
+func stacksFinding(types probes.Types) finding {
+	stacks, err := probes.StacksHere(types)
 	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil}
 	if err != nil {
 		f.state = "not copied"
@@ -190,11 +212,11 @@ func layersFinding() finding {
 }
 
 // probeFindings tries each probe, unless it is known that none can be attached.
-func probeFindings() (findings []finding) {
-	if err := probes.Require(); err != nil {
+func probeFindings(types probes.Types, typesMissing error) (findings []finding) {
+	if err := cmp.Or(probes.Require(), typesMissing); err != nil {
 		return []finding{{what: "probes", state: "not tried", remedy: err.Error(), required: true}}
 	}
-	for _, trial := range probes.TryHooks() {
+	for _, trial := range probes.TryHooks(types) {
 		findings = append(findings, trialFinding(trial))
 	}
 	return findings

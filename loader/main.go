@@ -21,6 +21,7 @@ import (
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/server"
+	"whodunit/loader/internal/victim"
 )
 
 //go:generate npm --prefix .. run generate
@@ -53,11 +54,13 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 			return helper.Work()
 		}
 		return helper.Supervise()
+	case victim.Command:
+		return victim.Run(victim.Way(config.way), config.name)
 	case "version":
 		fmt.Fprintln(out, "whodunit-loader", version)
 		return nil
 	case "check":
-		return check(out, config.pinDirectory, config.output)
+		return check(out, config.pinDirectory, config.btf, config.output)
 	case "health":
 		if config.address != "" {
 			return server.HealthOf(config.address)
