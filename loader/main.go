@@ -19,6 +19,7 @@ import (
 	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/server"
 	"whodunit/loader/internal/victim"
@@ -71,6 +72,9 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 			return explain(unloadOnRequest(os.Stdin, config.pinDirectory))
 		}
 		return explain(unload(out, config.pinDirectory))
+	}
+	if err := host.RequireNoCgo(); err != nil {
+		return exitcode.Errorf(exitcode.Unavailable, "%w", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

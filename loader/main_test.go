@@ -155,3 +155,17 @@ func TestCheckSucceedsOnThisKernelAndHasARowForEachProbe(t *testing.T) {
 		t.Errorf("%v: %+v", err, rows)
 	}
 }
+
+func TestRunRefusesABuildWithCgo(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "loader")
+	command := exec.Command("go", "build", "-o", binary, ".")
+	command.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command(binary, "run", "--socket", filepath.Join(t.TempDir(), "s")).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitcode.Unavailable || !strings.Contains(string(out), "CGO_ENABLED=0") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
