@@ -9,10 +9,10 @@ import type { Death } from './core/wire/event.ts';
 import type { LoaderMessage } from './io/loader/socket.ts';
 import type { CgroupQuestion, MemoryCgroups } from './io/memory-cgroups.ts';
 
-/** The longest that a batch waits. */
-export const WAIT_MS_MAX = 20;
+/** The longest that a batch waits, on a machine that has no time. Otherwise it takes a few milliseconds. */
+export const WAIT_MS_MAX = 100;
 /** In one second, of all origins. */
-export const READINGS_PER_SECOND_MAX = 16;
+export const READINGS_PER_SECOND_MAX = 8;
 /** Later, the cgroup says nothing of the kill: the loader sends again what is not acknowledged. */
 export const AGE_MS_MAX = 2_000;
 /** So long, a reading counts for other kills in the same cgroup. */

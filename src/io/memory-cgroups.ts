@@ -2,22 +2,27 @@
 // Reads a memory cgroup after an out-of-memory kill in it: its sizes, counters and pressure, and its largest processes. Nothing here throws or
 // blocks: what is not read in time is missing, and while a read hangs, no other one begins. core/cgroup/ decodes the files; ../out-of-memory.ts
 // decides what is read.
-import { readFileSync, readlinkSync } from 'node:fs';
-import { open, opendir, stat } from 'node:fs/promises';
+import { close, open, read as readBytes, readFileSync, readlinkSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
+import { promisify } from 'node:util';
 import * as files from '../core/cgroup/files.ts';
 import type { CgroupUse, MemoryReading, UsingProcess } from '../core/cgroup/use.ts';
 
 const PROCESSES_MAX = 256;
 const CGROUPS_MAX = 64;
-/** Files and cgroups in the directory of a cgroup. */
-const ENTRIES_MAX = 512;
+/** Directly below a cgroup; of one with more, only its own processes are read. */
+const CHILDREN_MAX = 512;
 const FILE_BYTES_MAX = 65_536;
 /** A file of the kernel returns a page at a time; a shorter read is its last. */
 const PAGE_BYTES = 4_096;
 const WHOLE_READ_BYTES = PAGE_BYTES / 2;
 /** Cgroups that are read at once. */
 const PARALLEL = 8;
+
+// Each call is a turn of the thread pool: FileHandle has more of them.
+const openFile = promisify(open);
+const readFile = promisify(readBytes);
 
 /** include/uapi/linux/nsfs.h: the namespaces in which paths and pids are those of the machine. */
 const FIRST_CGROUP_NAMESPACE = 'cgroup:[4026531835]';
@@ -93,11 +98,11 @@ function mountIn(proc: string): Mount | null {
   }
 }
 
-/** Processes of a cgroup itself, or the cgroups below it too. */
+/** A cgroup with those below it or, once `pids` are known, its own processes. */
 interface Branch {
   readonly directory: string;
   readonly bytes: number;
-  readonly isWhole: boolean;
+  readonly pids: readonly number[] | null;
 }
 
 type Sizes = Omit<CgroupUse, 'cgroup' | 'processes' | 'isComplete'>;
@@ -140,13 +145,7 @@ class Walk {
   /** Never rejects. */
   async run(own: string | null): Promise<void> {
     const directory = join(this.#mount.directory, this.#cgroup);
-    try {
-      await stat(directory);
-    } catch (error) {
-      this.#failure = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'removed' : 'unreadable';
-      return;
-    }
-    await Promise.all([this.#readSizes(directory, own), this.#seesPids ? this.#readProcesses(directory) : null]);
+    await Promise.all([this.#readSizes(directory, own), this.#readProcesses(directory)]);
     this.#hasEnded = true;
   }
 
@@ -195,7 +194,7 @@ class Walk {
 
   /** Where most memory is comes first. */
   async #readProcesses(directory: string): Promise<void> {
-    let branches: readonly Branch[] = [{ directory, bytes: Number.POSITIVE_INFINITY, isWhole: true }];
+    let branches: readonly Branch[] = [{ directory, bytes: Number.POSITIVE_INFINITY, pids: null }];
     while (branches.length > 0 && !this.#hasEnded) {
       const sorted = branches.toSorted((a, b) => b.bytes - a.bytes);
       const next = await Promise.all(sorted.slice(0, PARALLEL).map((branch) => this.#readBranch(branch)));
@@ -203,10 +202,10 @@ class Walk {
     }
   }
 
-  /** Returns what it has below it. */
-  async #readBranch({ directory, bytes, isWhole }: Branch): Promise<Branch[]> {
-    if (!isWhole) {
-      await this.#readProcessesOf(directory);
+  /** Returns what it is made of: cgroups, and its own processes. */
+  async #readBranch({ directory, bytes, pids }: Branch): Promise<Branch[]> {
+    if (pids !== null) {
+      await this.#readThese(pids);
       return [];
     }
     if (this.#cgroups >= CGROUPS_MAX) {
@@ -214,10 +213,11 @@ class Walk {
       return [];
     }
     this.#cgroups += 1;
-    const below = await this.#below(directory);
+    const [below, own] = await Promise.all([this.#below(directory), this.#pidsOf(directory)]);
     const rest = below.reduce((left, branch) => left - branch.bytes, bytes);
-    // The root of the machine does not say how much is its own.
-    return [...below, { directory, bytes: Number.isFinite(rest) || below.length === 0 ? rest : 0, isWhole: false }];
+    // Of the first one, it is not known how much is its own.
+    const isKnown = Number.isFinite(rest) || below.length === 0;
+    return [...below, { directory, bytes: isKnown ? rest : 0, pids: own }];
   }
 
   async #below(directory: string): Promise<Branch[]> {
@@ -227,62 +227,68 @@ class Walk {
       names.map(async (name) => {
         const below = join(directory, name);
         const bytes = files.parseBytes(await read(join(below, usage)));
-        return { directory: below, bytes: bytes ?? 0, isWhole: true };
+        return { directory: below, bytes: bytes ?? 0, pids: null };
       }),
     );
   }
 
+  /** A directory has a link for each one below it, and two more. */
   async #namesBelow(directory: string): Promise<string[]> {
-    const names: string[] = [];
-    let entries = 0;
     try {
-      for await (const entry of await opendir(directory, { bufferSize: ENTRIES_MAX })) {
-        if (entry.isDirectory()) names.push(entry.name);
-        entries += 1;
-        if (entries < ENTRIES_MAX) continue;
-        this.#isCut = true;
-        break;
+      const { nlink } = await stat(directory);
+      if (nlink === 2) return [];
+      if (nlink - 2 <= CHILDREN_MAX) {
+        const entries = await readdir(directory, { withFileTypes: true });
+        return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
       }
-    } catch {
-      this.#isCut = true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (directory === join(this.#mount.directory, this.#cgroup))
+        this.#failure = code === 'ENOENT' ? 'removed' : 'unreadable';
     }
-    return names;
+    this.#isCut = true;
+    return [];
   }
 
-  async #readProcessesOf(directory: string): Promise<void> {
-    const text = await read(join(directory, 'cgroup.procs'));
-    const all = files.parsePids(text ?? '');
+  async #pidsOf(directory: string): Promise<readonly number[]> {
+    const text = this.#seesPids ? await read(join(directory, 'cgroup.procs')) : null;
+    if (text === null || text.length >= FILE_BYTES_MAX) this.#isCut = true;
+    return files.parsePids(text ?? '');
+  }
+
+  async #readThese(all: readonly number[]): Promise<void> {
     const pids = all.slice(0, Math.max(0, PROCESSES_MAX - this.#pids));
-    if (text === null || text.length >= FILE_BYTES_MAX || pids.length < all.length) this.#isCut = true;
+    if (pids.length < all.length) this.#isCut = true;
     this.#pids += pids.length;
-    await Promise.all(
-      pids.map(async (pid) => {
-        const status = await read(join(this.#proc, String(pid), 'status'));
-        const found = status === null ? null : files.parseStatus(status);
-        if (found !== null) this.#processes.push(found);
-        if (status !== null) this.#hasSeen = true;
-      }),
-    );
+    await Promise.all(pids.map((pid) => this.#readProcess(pid)));
+  }
+
+  async #readProcess(pid: number): Promise<void> {
+    const status = await read(join(this.#proc, String(pid), 'status'));
+    if (status === null) return;
+    this.#hasSeen = true;
+    const found = files.parseStatus(status);
+    if (found !== null) this.#processes.push(found);
   }
 }
 
 /** null: it cannot be read. */
 async function read(path: string): Promise<string | null> {
+  const chunks: Buffer[] = [];
   try {
-    const file = await open(path);
+    const fd = await openFile(path, 'r');
     try {
-      const chunks: Buffer[] = [];
       for (let length = 0; length < FILE_BYTES_MAX; ) {
-        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(PAGE_BYTES), 0, PAGE_BYTES);
+        const { buffer, bytesRead } = await readFile(fd, Buffer.allocUnsafe(PAGE_BYTES), 0, PAGE_BYTES, null);
         chunks.push(buffer.subarray(0, bytesRead));
         length += bytesRead;
         if (bytesRead < WHOLE_READ_BYTES) break;
       }
-      return Buffer.concat(chunks).toString();
     } finally {
-      await file.close();
+      close(fd, () => {});
     }
   } catch {
     return null;
   }
+  return Buffer.concat(chunks).toString();
 }

@@ -26,17 +26,18 @@ interface Explained {
   readonly evidence: readonly string[];
 }
 
-/** `kill`: brings a kill about, and ends what it started. */
-async function explained(name: string, kill: () => Promise<void>): Promise<Explained> {
+/** `kill`: brings a kill about, and returns what it started. */
+async function explained(name: string, kill: () => Promise<readonly Program[]>): Promise<Explained> {
   for (let attempt = 1; ; attempt += 1) {
     const before = killsIn(name).length;
-    await kill();
+    const started = await kill();
     const record = await until(
       'the record',
       REPORTED_WITHIN_MS,
       () => killsIn(name)[before],
       both.whodunit.service.output,
     );
+    await end(...started);
     const evidence = record.attributes['whodunit.evidence'] as string[];
     if (record.attributes['whodunit.oom.consumers'] !== undefined || attempt === ATTEMPTS) return { record, evidence };
   }
@@ -79,13 +80,13 @@ it('names who asked for more, the outer limit, the sizes, and who used the memor
       // It is chosen, also if the other one is larger.
       const holds = startProgram('choom', ['-n', '1000', '--', 'sh', '-c', HOLD, inner, String(30 * MIB)]);
       await until('the memory is held', REPORTED_WITHIN_MS, () => /held/.test(holds.output()) || undefined);
-      const asks = startProgram('sh', ['-c', HOLD, outer.directory, String(40 * MIB)]);
+      const asks = startProgram('sh', ['-c', HOLD, outer.directory, String(28 * MIB)]);
       await until('the kill', REPORTED_WITHIN_MS, () => kills(inner) > killed || undefined);
-      await end(holds, asks);
+      return [holds, asks];
     });
     expect(record.body).toMatch(
       new RegExp(
-        `^tail \\(pid \\d+\\) was killed by the out-of-memory killer after .*: cgroup /${name} reached its limit of 64 MiB, when (tail|head|sh) \\(pid \\d+, root.*\\).* asked for more; it had [\\d.]+ MiB; .*tail \\(pid \\d+\\)( had)? 1[0-9.]+ MiB.*, tmpfs and shared memory [\\d.]+ MiB\\.$`,
+        `^tail \\(pid \\d+\\) was killed by the out-of-memory killer after .*: cgroup /${name} reached its limit of 64 MiB, when (tail|head|sh) \\(pid \\d+, root.*\\).* asked for more; it had [\\d.]+ MiB; (tail|head|sh) \\(pid \\d+\\) had [\\d.]+ MiB.*, tmpfs and shared memory [\\d.]+ MiB\\.$`,
       ),
     );
     expect(record.attributes).toMatchObject({
@@ -112,19 +113,16 @@ it('says that the first process of the container lives on', async () => {
   const limited = limitedCgroup(name, 32 * MIB);
   const child = 'choom -n 1000 -- head -c 100000000 /dev/zero | choom -n 1000 -- tail; echo lives; exec sleep 1000';
   const script = `echo $$ >"$0/cgroup.procs"; exec unshare --pid --fork --mount-proc --kill-child sh -c '${child}'`;
-  const containers: Program[] = [];
   try {
     const { record, evidence } = await explained(name, async () => {
-      await end(...containers);
       const container = startProgram('sh', ['-c', script, limited.directory]);
-      containers.push(container);
       await until('the kill', REPORTED_WITHIN_MS, () => /lives/.test(container.output()) || undefined);
+      return [container];
     });
     expect(record.resource['process.vpid']).toBeGreaterThan(1);
     expect(record.attributes['whodunit.oom.init_lives']).toBe(true);
     expect(evidence.join('\n')).toMatch(/^PID 1 of its pid namespace, (sh|sleep|dash) \(pid \d+\), lives on$/m);
   } finally {
-    await end(...containers);
     await limited.remove();
   }
 });
