@@ -34,6 +34,7 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock,
+    outOfMemory: null,
     effects: {
       sendSpan: null,
       countTermination: () => {},

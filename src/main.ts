@@ -17,6 +17,7 @@ import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
+import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import { neverBlock, print } from './io/output.ts';
@@ -27,6 +28,7 @@ import { runRules } from './io/rules.ts';
 import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
 import { type Exporters, snapshotter } from './snapshot.ts';
 import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
@@ -68,7 +70,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const spans = config.traces && (await startTraces(config.traces, log));
   const exporters: Exporters = { logs: null, metrics: null, traces: spans };
-  const snapshot = snapshotter({ loader, containers, rules, queue, history, printer, state, exporters, printed, host });
+  const outOfMemory = new OutOfMemory(new MemoryCgroups());
+  const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
+  const snapshot = snapshotter(sources);
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -80,6 +84,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     state,
     host,
     clock: CLOCK,
+    outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
