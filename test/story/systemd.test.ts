@@ -8,6 +8,7 @@ import { watched } from '../support/watched.ts';
 
 const WITHIN_MS = 180_000;
 const LOOP = 'loop.service';
+const SCRIPT = 'script.service';
 const CREW = 'crew.service';
 const LIVES = 50;
 
@@ -24,20 +25,27 @@ const bodies = (unit: string): string =>
   recordsOf(unit)
     .map(({ body }) => body)
     .join('\n');
+const loopsOf = (unit: string): LogRecord[] =>
+  recordsOf(unit).filter(({ eventName }) => eventName === 'whodunit.process.loop');
+/** How many terminations the records have, each in one of them. */
+const terminations = (unit: string): number =>
+  recordsOf(unit).reduce(
+    (sum, record) => sum + (isTermination(record) ? 1 : Number(record.attributes['whodunit.aggregated.count'] ?? 0)),
+    0,
+  );
 
 it('a service that fails 50 times, until the start limit: one record when it is a loop, one when it is over', async () => {
   systemd.start(LOOP, {
     Unit: ['DefaultDependencies=no', 'StartLimitIntervalSec=600', `StartLimitBurst=${LIVES}`],
     Service: ['Restart=always', 'RestartSec=100ms', `ExecStart=${MORTAL} exit 9`],
   });
-  const loops = () => recordsOf(LOOP).filter(({ eventName }) => eventName === 'whodunit.process.loop');
   await until(
     'the end of the loop',
     WITHIN_MS,
-    () => loops().find(({ attributes }) => attributes['whodunit.loop.state'] === 'ended'),
+    () => loopsOf(LOOP).find(({ attributes }) => attributes['whodunit.loop.state'] === 'ended'),
     () => `${bodies(LOOP)}\n${both.whodunit.service.output()}`,
   );
-  const [began, ended, ...more] = loops();
+  const [began, ended, ...more] = loopsOf(LOOP);
   expect(began?.body).toMatch(
     /^mortal \(pid \d+\) terminated for the third time in [\d.]+ m?s: exit code 9 each time; systemd \(pid \d+\) started it again after [\d.]+ m?s\.$/,
   );
@@ -53,8 +61,31 @@ it('a service that fails 50 times, until the start limit: one record when it is 
   expect(more).toEqual([]);
   // Each termination is in one record: the first two have one of their own, since they were no loop yet.
   expect(recordsOf(LOOP).filter(isTermination)).toHaveLength(2);
-  const aggregated = loops().map(({ attributes }) => Number(attributes['whodunit.aggregated.count'] ?? 0));
-  expect(2 + aggregated.reduce((sum, count) => sum + count, 0)).toBe(LIVES);
+  expect(terminations(LOOP)).toBe(LIVES);
+});
+
+it('a script that fails with its program, in a service: the program is in a loop, and the script needs no records of its own', async () => {
+  systemd.start(SCRIPT, {
+    Unit: ['DefaultDependencies=no', 'StartLimitIntervalSec=600', 'StartLimitBurst=20'],
+    Service: ['Restart=always', 'RestartSec=100ms', `ExecStart=/bin/sh -c "${MORTAL} exit 8; exit $?"`],
+  });
+  await until(
+    'the end of the loop',
+    WITHIN_MS,
+    () => loopsOf(SCRIPT).find(({ attributes }) => attributes['whodunit.loop.state'] === 'ended'),
+    () => `${bodies(SCRIPT)}\n${both.whodunit.service.output()}`,
+  );
+  const [began, ended, ...more] = loopsOf(SCRIPT);
+  expect(began?.body).toMatch(/^mortal .* for the third time .*; systemd \(pid \d+\) started it again after /);
+  expect(ended?.body).toMatch(
+    /^mortal terminated 20 times .*; it was not started again \(systemd's start limit\?\)\.$/,
+  );
+  expect(more).toEqual([]);
+  // Two with a member each, before it was known to be a loop.
+  const events = recordsOf(SCRIPT).map(({ eventName }) => eventName);
+  expect(events.filter((name) => name === 'whodunit.process.termination')).toHaveLength(2);
+  expect(events.filter((name) => name === 'whodunit.incident')).toHaveLength(2);
+  expect(terminations(SCRIPT)).toBe(40);
 });
 
 it('systemctl stop of a service with 101 processes is two records: who asked for it, and how all of them ended', async () => {
@@ -62,8 +93,9 @@ it('systemctl stop of a service with 101 processes is two records: who asked for
     Unit: ['DefaultDependencies=no'],
     Service: ['ExecStart=/bin/sh -c "for i in $(seq 100); do sleep 1000 & done; wait"'],
   });
-  const tasks = () => systemd.call('systemctl', 'show', '--value', '-p', 'TasksCurrent', CREW).trim();
-  await until('the processes', WITHIN_MS, () => tasks() === '101' || undefined, tasks);
+  // Before execve(2), a worker is a shell.
+  const working = () => systemd.call('sh', '-c', 'pgrep -xc sleep; true').trim();
+  await until('the workers', WITHIN_MS, () => working() === '100' || undefined, working);
   systemd.call('systemctl', 'stop', CREW);
   await until(
     'the incident',
