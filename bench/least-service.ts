@@ -78,6 +78,7 @@ function recordOf(name: string) {
     trace: null,
     observedNs: 0n,
     memory: null,
+    coreDump: null,
     requester: null,
     systemd: null,
     before: null,

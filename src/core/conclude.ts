@@ -34,6 +34,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { coreDumpOf } from './words/core-dump.ts';
 import { requesterClause } from './words/requester.ts';
 import { ending, senderLabel, statusWords } from './words/sentence.ts';
 
@@ -188,6 +189,7 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
     observedNs,
     recent: terminations,
     ...about.asked,
+    coreDump: coreDumpOf(death, verdict, victim, host.corePattern),
     memory: isForMemory ? host.memoryBefore(endedNs - (signalToExitNs ?? 0n)) : null,
   });
 }

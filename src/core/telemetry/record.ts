@@ -57,6 +57,8 @@ export interface RecordInput {
   readonly recent: number;
   /** The machine's memory shortly before the signal of an out-of-memory daemon. null: another sender, or not known. */
   readonly memory: Memory | null;
+  /** Where its core dump is. null: none was written, or not known. */
+  readonly coreDump: string | null;
   /** null: no command is known that asked for it. */
   readonly requester: Requester | null;
   /** null: systemd did not send the signal. */
@@ -155,6 +157,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     [semconv.THREAD_ID, thread?.tid],
     [semconv.THREAD_NAME, thread?.name],
     ...signalAttributes(verdict),
+    [semconv.CORE_DUMP_LOCATION, input.coreDump === null ? null : visible(input.coreDump)],
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
     ...loginAttributes(verdict.sender),
