@@ -33,7 +33,7 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text or json (run, show), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show), table or json (stats), table, json or jsonl (list)',
   },
   config: {
     type: 'string',
@@ -104,7 +104,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'send a record of each abnormal termination to a collector, or print it (the default command)',
     flags: ['output', 'config'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
   },
   list: {
     operands: '',
@@ -131,7 +131,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'print reports as they come, until Ctrl-C',
     flags: [...FILTER_NAMES, 'output', 'state-dir'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
     searches: true,
   },
   stats: {
