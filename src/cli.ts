@@ -2,7 +2,7 @@
 // Command line and environment → one tagged union with the settings of each command. Rejects flags that the command does not have.
 // config/read.ts reads the environment, config/history-flags.ts the flags of commands that read the history.
 import { parseArgs } from 'node:util';
-import { COMMANDS, type Command, type CommandName, FLAGS, type FlagName } from './config/commands.ts';
+import { COMMANDS, type Command, type CommandName, FLAGS, type FlagName, RENAMED } from './config/commands.ts';
 import type { Env } from './config/env.ts';
 import {
   type HistoryCommand,
@@ -29,7 +29,7 @@ export type Config =
   | HistoryCommand
   | ({ readonly command: 'mute' } & MuteQuery)
   /** `test`: terminate a child process and follow its record. */
-  | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
+  | ({ readonly command: 'doctor'; readonly test: boolean; readonly output: OutputForm } & DoctorSettings)
   /** `dryRun`: try the rules on recent terminations instead of listing them. */
   | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
   | ({ readonly command: 'ui' } & UiSettings)
@@ -37,6 +37,18 @@ export type Config =
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
   | { readonly command: 'help' }
   | { readonly command: 'version' };
+
+/** The command line with today's names of flags, and a sentence for each earlier name in it. */
+export function currentNames(argv: readonly string[]): { argv: readonly string[]; hints: readonly string[] } {
+  const hints: string[] = [];
+  const current = argv.map((word) => {
+    const [, name = '', value = ''] = /^--([\w-]+)(=.*)?$/s.exec(word) ?? [];
+    if (!Object.hasOwn(RENAMED, name)) return word;
+    hints.push(`--${name} is now --${RENAMED[name]}; the earlier name still works.`);
+    return `--${RENAMED[name]}${value}`;
+  });
+  return { argv: current, hints };
+}
 
 /** Reads the command line and the environment. Throws a FatalError with exit code 78; of a command that searches, 2. */
 export function readConfig(argv: readonly string[], env: Env): Config {
@@ -62,7 +74,7 @@ export function readConfig(argv: readonly string[], env: Env): Config {
 type Values = ReturnType<typeof parseStrictly>;
 
 function configOf(command: CommandName, operand: string | undefined, values: Values, env: Env): Config {
-  const file = values.config ?? null;
+  const file = values.rules ?? null;
   switch (command) {
     case 'run':
       return { command, ...readRunSettings(env, file, outputOf(command, values.output)) };
@@ -77,7 +89,12 @@ function configOf(command: CommandName, operand: string | undefined, values: Val
     case 'mute':
       return { command, ...readMuteQuery(env, values) };
     case 'doctor':
-      return { command, test: values.test === true, ...readDoctorSettings(env, file) };
+      return {
+        command,
+        test: values.test === true,
+        output: outputOf(command, values.output) ?? 'text',
+        ...readDoctorSettings(env, file),
+      };
     case 'rules':
       return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
     case 'ui':

@@ -3,7 +3,7 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, readConfig } from './cli.ts';
+import { type Config, currentNames, readConfig } from './cli.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -184,7 +184,9 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 }
 
 async function main(): Promise<number> {
-  const config = readConfig(process.argv.slice(2), process.env);
+  const { argv, hints } = currentNames(process.argv.slice(2));
+  for (const hint of hints) log.line(hint);
+  const config = readConfig(argv, process.env);
   switch (config.command) {
     case 'help':
       await print(`${(await import('./config/help.ts')).HELP}\n`);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../src/cli.ts';
+import { currentNames, readConfig } from '../src/cli.ts';
 import { FatalError } from '../src/core/errors.ts';
 
 describe('the command line', () => {
@@ -8,9 +8,10 @@ describe('the command line', () => {
     [[], { command: 'run', console: 'text' }],
     [['--output', 'json'], { command: 'run', console: 'json' }],
     [['--output', 'report'], { command: 'run', console: 'report' }],
-    [['run', '--config', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
+    [['run', '--rules', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
-    [['doctor', '--test'], { command: 'doctor', test: true }],
+    [['doctor', '--test'], { command: 'doctor', test: true, output: 'text' }],
+    [['doctor', '--output', 'json'], { command: 'doctor', test: false, output: 'json' }],
     [['rules', '--dry-run'], { command: 'rules', dryRun: true }],
     [['explain', '137'], { command: 'explain', what: '137', executable: null }],
     [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
@@ -59,10 +60,10 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
       ['doctor', '--test=yes'],
       ["'--test' does not take an argument", '--help'],
     ],
-    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --config', '--help']],
+    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --rules', '--help']],
     [
-      ['doctor', '--output', 'json'],
-      ['whodunit doctor does not have the flag --output', '--test, --config'],
+      ['doctor', '--output', 'table'],
+      ['--output is "table"', 'text, json'],
     ],
     [
       ['ui', '--port', '70000'],
@@ -72,11 +73,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
       ['rules', '--test'],
-      ['whodunit rules does not have the flag --test', '--dry-run, --config'],
+      ['whodunit rules does not have the flag --test', '--dry-run, --rules'],
     ],
     [
-      ['explain', '7', '--config', '/a'],
-      ['whodunit explain does not have the flag --config', '--executable'],
+      ['explain', '7', '--rules', '/a'],
+      ['whodunit explain does not have the flag --rules', '--executable'],
     ],
   ])('%j', (argv, parts) => {
     const rejected = (): unknown => readConfig(argv, {});
@@ -116,5 +117,12 @@ describe('an invalid command line of a command that searches is rejected with ex
     const rejected = (): unknown => readConfig(argv, {});
     expect(rejected).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringMatching(/^[^\n]*$/) }));
     for (const part of parts) expect(rejected).toThrow(part);
+  });
+
+  it('has earlier names of flags, with a hint', () => {
+    const hints = ['--config is now --rules; the earlier name still works.'];
+    expect(currentNames(['run', '--config', '/a'])).toEqual({ argv: ['run', '--rules', '/a'], hints });
+    expect(currentNames(['--config=/a=b'])).toEqual({ argv: ['--rules=/a=b'], hints });
+    expect(currentNames(['list', '--service', 'config'])).toEqual({ argv: ['list', '--service', 'config'], hints: [] });
   });
 });

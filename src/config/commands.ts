@@ -33,9 +33,9 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor), table or json (stats), table, json or jsonl (list)',
   },
-  config: {
+  rules: {
     type: 'string',
     value: 'FILE',
     what: 'a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it',
@@ -97,13 +97,16 @@ export const FLAGS = {
 } as const satisfies Record<string, Flag>;
 export type FlagName = keyof typeof FLAGS;
 
+/** Earlier names of flags, which still work. */
+export const RENAMED: Readonly<Record<string, FlagName>> = { config: 'rules' };
+
 export const COMMANDS = {
   run: {
     operands: '',
     operandsMin: 0,
     operandsMax: 0,
     what: 'send a record of each abnormal termination to a collector, or print it (the default command)',
-    flags: ['output', 'config'],
+    flags: ['output', 'rules'],
     outputs: ['text', 'report', 'json'],
   },
   list: {
@@ -164,14 +167,15 @@ export const COMMANDS = {
     operandsMin: 0,
     operandsMax: 0,
     what: 'check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one',
-    flags: ['test', 'config'],
+    flags: ['test', 'output', 'rules'],
+    outputs: ['text', 'json'],
   },
   rules: {
     operands: '',
     operandsMin: 0,
     operandsMax: 0,
     what: 'list the filter rules that decide what is reported, or try them on recent terminations',
-    flags: ['dry-run', 'config'],
+    flags: ['dry-run', 'rules'],
   },
   ui: {
     operands: '',

@@ -60,6 +60,12 @@ export const KNOBS = {
     fallback: '8388608',
     what: 'Size of the ring buffer; the default holds about 17,000 terminations. A pinned ring buffer keeps its size: to change it, run `whodunit-loader unload` first.',
   },
+  WHODUNIT_BTF: {
+    reader: 'loader',
+    kind: text('the path of a file'),
+    fallback: '',
+    what: 'The types of exactly this kernel, where it provides none at `/sys/kernel/btf/vmlinux`: BTF, or an ELF file with a section `.BTF`, such as a `vmlinux` after `pahole -J`. Each start lets three processes terminate, and refuses a file by which their records are wrong.',
+  },
   WHODUNIT_SCOPE: {
     reader: 'loader',
     kind: text('`host`, `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod'),

@@ -89,7 +89,7 @@ function portOf(given: Given[string] = '0'): number {
   throw configError('--port', text, '0 to 65535', 'Leave it out for a free one.');
 }
 
-/** `file`: the value of --config. */
+/** `file`: the value of --rules. */
 export function readRulesSettings(env: Env, file: string | null): RulesSettings {
   return { rules: rulesSource(env, file), health: read(env, 'WHODUNIT_HEALTH_ADDR') };
 }

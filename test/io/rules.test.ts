@@ -72,7 +72,7 @@ describe('a rules file', () => {
 
 describe('whodunit run', () => {
   it('reloads the rules on SIGHUP, and keeps the previous rules if the file is invalid', async () => {
-    const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
+    const service = await start(['run', '--rules', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
     const printedAfter = async (seq: number): Promise<number> => {
       service.loader.send(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
@@ -96,7 +96,7 @@ describe('whodunit run', () => {
 
   it('exits with 78 and one line if the file is invalid', async () => {
     writeFileSync(file, 'rules:\n  - action: count\n');
-    const service = await start(['run', '--config', file]);
+    const service = await start(['run', '--rules', file]);
     expect(await service.ended()).toBe(78);
     expect(service.err()).toMatch(/^whodunit: rules\[0\]\.name in .* is "missing"; .*\n$/);
   });
@@ -109,7 +109,7 @@ describe('whodunit rules --dry-run', () => {
     const service = await start(['run'], health);
     service.loader.send(death('death-exit-3', 10), death('death-segfault', 20));
     await until(() => service.loader.acks().includes(20n), 'the ack');
-    const dry = await start(['rules', '--dry-run', '--config', file], health);
+    const dry = await start(['rules', '--dry-run', '--rules', file], health);
     expect(await dry.ended()).toBe(0);
     expect(dry.out().split('\n')).toEqual([
       expect.stringMatching(
