@@ -7,6 +7,7 @@ describe('the command line', () => {
   it.each<[string[], unknown]>([
     [[], { command: 'run', console: 'text' }],
     [['--output', 'json'], { command: 'run', console: 'json' }],
+    [['--output', 'report'], { command: 'run', console: 'report' }],
     [['run', '--rules', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
     [['doctor', '--test'], { command: 'doctor', test: true, output: 'text' }],
@@ -52,7 +53,7 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['doctor', 'now'], ['the command is "doctor now"']],
     [
       ['--output', 'xml'],
-      ['--output is "xml"', 'text, json'],
+      ['--output is "xml"', 'text, report, json'],
     ],
     [['--output'], ["'--output <value>' argument missing", '--help']],
     [

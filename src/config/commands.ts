@@ -33,7 +33,7 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text or json (run, show, doctor), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor), table or json (stats), table, json or jsonl (list)',
   },
   rules: {
     type: 'string',
@@ -107,7 +107,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'send a record of each abnormal termination to a collector, or print it (the default command)',
     flags: ['output', 'rules'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
   },
   list: {
     operands: '',
@@ -134,7 +134,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'print reports as they come, until Ctrl-C',
     flags: [...FILTER_NAMES, 'output', 'state-dir'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
     searches: true,
   },
   stats: {

@@ -162,7 +162,7 @@ export const KNOBS = {
     kind: listOf('otlp', 'console', 'none'),
     fallback: 'console',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: "`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither. With both, the collector's answer counts, and a slow reader of stdout misses records ([why](decisions/0048-printed-before-acknowledged.md)).",
+    what: "`otlp`: records are sent to the collector. `console`: they are printed on stdout, on a terminal as reports, elsewhere one line for each (`--output`). `none`: neither. With both, the collector's answer counts, and a slow reader of stdout misses records ([why](decisions/0048-printed-before-acknowledged.md)).",
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',
