@@ -39,6 +39,7 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
       sendSpan: null,
       countTermination: () => {},
       durable: true,
+      keepUnreported: null,
       unknownRepeats: () => {},
       store: async () => true,
     },
