@@ -29,7 +29,7 @@ export type Config =
   | HistoryCommand
   | ({ readonly command: 'mute' } & MuteQuery)
   /** `test`: terminate a child process and follow its record. */
-  | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
+  | ({ readonly command: 'doctor'; readonly test: boolean; readonly output: OutputForm } & DoctorSettings)
   /** `test`: try the rules on the history instead of listing them. */
   | ({ readonly command: 'filters'; readonly test: boolean } & FiltersTest)
   | ({ readonly command: 'ui' } & UiSettings)
@@ -64,7 +64,7 @@ type Values = ReturnType<typeof parseStrictly>;
 
 function configOf(command: CommandName, operands: readonly string[], values: Values, env: Env): Config {
   const [operand] = operands;
-  const file = values.config ?? null;
+  const file = values.rules ?? null;
   switch (command) {
     case 'run':
       return { command, ...readRunSettings(env, file, outputOf(command, values.output)) };
@@ -79,7 +79,12 @@ function configOf(command: CommandName, operands: readonly string[], values: Val
     case 'mute':
       return { command, ...readMuteQuery(env, values) };
     case 'doctor':
-      return { command, test: values.test === true, ...readDoctorSettings(env, file) };
+      return {
+        command,
+        test: values.test === true,
+        output: outputOf(command, values.output) ?? 'text',
+        ...readDoctorSettings(env, file),
+      };
     case 'filters':
       return {
         command,

@@ -4,6 +4,7 @@
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
 import { type Config, readConfig } from './cli.ts';
+import { currentNames } from './config/earlier-names.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -18,6 +19,7 @@ import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
+import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import { neverBlock, print } from './io/output.ts';
@@ -28,6 +30,7 @@ import { listRules } from './io/rules.ts';
 import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
 import { type Exporters, snapshotter } from './snapshot.ts';
 import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
@@ -71,7 +74,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const spans = config.traces && (await startTraces(config.traces, log));
   const exporters: Exporters = { logs: null, metrics: null, traces: spans };
-  const snapshot = snapshotter({ loader, containers, rules, queue, history, printer, state, exporters, printed, host });
+  const outOfMemory = new OutOfMemory(new MemoryCgroups());
+  const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
+  const snapshot = snapshotter(sources);
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -83,6 +88,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     state,
     host,
     clock: CLOCK,
+    outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
@@ -198,7 +204,9 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 }
 
 async function main(): Promise<number> {
-  const config = readConfig(process.argv.slice(2), process.env);
+  const { argv, hints } = currentNames(process.argv.slice(2));
+  for (const hint of hints) log.line(hint);
+  const config = readConfig(argv, process.env);
   switch (config.command) {
     case 'help':
       await print(`${(await import('./config/help.ts')).HELP}\n`);

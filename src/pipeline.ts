@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
+import type { MemoryReading } from './core/cgroup/use.ts';
 import { conclude, isToWait } from './core/conclude.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
@@ -22,6 +23,7 @@ import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
 import { incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
+import { type MemoryReadings, NO_READINGS, type OutOfMemory } from './out-of-memory.ts';
 import type { Settings, State } from './state.ts';
 
 export interface Clock {
@@ -56,6 +58,8 @@ export interface Pipeline {
   readonly host: () => Host;
   readonly clock: Clock;
   readonly effects: Effects;
+  /** null: nothing is read of cgroups. */
+  readonly outOfMemory: OutOfMemory | null;
 }
 
 /**
@@ -63,12 +67,15 @@ export interface Pipeline {
  * armed. False: it was not stored, because the service is shutting down.
  */
 export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+  const { outOfMemory, clock } = pipeline;
   const { deferred, repeats } = pipeline.state;
   const items: Item[] = [];
   const totals: Repeat[] = [];
+  const readings = outOfMemory?.concerns(messages) ? await outOfMemory.read(messages, clock) : NO_READINGS;
   repeats.greet(hello);
   for (const message of messages) {
-    const item = defer(pipeline, message, hello.boot_id) ? null : handleMessage(pipeline, message, hello.boot_id);
+    const isDeferred = defer(pipeline, message, hello.boot_id);
+    const item = isDeferred ? null : handleMessage(pipeline, message, hello.boot_id, readings);
     if (item !== null) items.push(item);
     if ('seq' in message) deferred.read(connection, message.seq);
     if (message.type === 'repeat') totals.push(message);
@@ -133,12 +140,17 @@ export function oneByOne(received: Received): Received[] {
 }
 
 /** Returns the item to store, or null if there is none. */
-export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+export function handleMessage(
+  pipeline: Pipeline,
+  message: LoaderMessage,
+  bootId: string,
+  readings: MemoryReadings = NO_READINGS,
+): Item | null {
   const { state, clock } = pipeline;
   if ('time_ns' in message) state.restartLoops.read(message, clock.wallMs(), clock.steadyMs());
   switch (message.type) {
     case 'death':
-      return handleTermination(pipeline, message, bootId);
+      return handleTermination(pipeline, message, bootId, readings.get(message));
     case 'restart':
       return handleRestart(pipeline, message, bootId);
     case 'repeat':
@@ -165,7 +177,12 @@ function handleRequest({ settings, state }: Pipeline, request: Request, bootId: 
 }
 
 /** Returns the item to store, with a record if the termination is reported. null: a duplicate. */
-export function handleTermination(pipeline: Pipeline, received: Death, bootId: string): Item | null {
+export function handleTermination(
+  pipeline: Pipeline,
+  received: Death,
+  bootId: string,
+  reading: MemoryReading | null = null,
+): Item | null {
   const { settings, state, clock, effects } = pipeline;
   const death = settings.logins === 'off' ? withoutLogins(received) : received;
   const endedNs = death.time_ns + death.clock_offset_ns;
@@ -175,6 +192,7 @@ export function handleTermination(pipeline: Pipeline, received: Death, bootId: s
     bootId,
     host: pipeline.host(),
     argumentsMode: settings.arguments,
+    reading,
     observedNs: observedAt(endedNs, clock),
     nowMs: clock.steadyMs(),
   });

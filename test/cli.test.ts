@@ -7,12 +7,14 @@ describe('the command line', () => {
   it.each<[string[], unknown]>([
     [[], { command: 'run', console: 'text' }],
     [['--output', 'json'], { command: 'run', console: 'json' }],
-    [['run', '--config', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
+    [['--output', 'report'], { command: 'run', console: 'report' }],
+    [['run', '--rules', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
-    [['doctor', '--test'], { command: 'doctor', test: true }],
+    [['doctor', '--test'], { command: 'doctor', test: true, output: 'text' }],
+    [['doctor', '--output', 'json'], { command: 'doctor', test: false, output: 'json' }],
     [['filters'], { command: 'filters', test: false, rules: { path: null } }],
-    [['filters', '--config', '/a.yaml'], { command: 'filters', test: false, rules: { path: '/a.yaml' } }],
-    [['filters', 'test', '/b.yaml', '--config', '/a.yaml'], { test: true, rules: { path: '/b.yaml' } }],
+    [['filters', '--rules', '/a.yaml'], { command: 'filters', test: false, rules: { path: '/a.yaml' } }],
+    [['filters', 'test', '/b.yaml', '--rules', '/a.yaml'], { test: true, rules: { path: '/b.yaml' } }],
     [['filters', 'test', '--output', 'json', '--state-dir', '/s'], { test: true, output: 'json', stateDir: '/s' }],
     [['explain', '137'], { command: 'explain', what: '137', executable: null }],
     [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
@@ -54,17 +56,17 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['doctor', 'now'], ['the command is "doctor now"']],
     [
       ['--output', 'xml'],
-      ['--output is "xml"', 'text, json'],
+      ['--output is "xml"', 'text, report, json'],
     ],
     [['--output'], ["'--output <value>' argument missing", '--help']],
     [
       ['doctor', '--test=yes'],
       ["'--test' does not take an argument", '--help'],
     ],
-    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --config', '--help']],
+    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --rules', '--help']],
     [
-      ['doctor', '--output', 'json'],
-      ['whodunit doctor does not have the flag --output', '--test, --config'],
+      ['doctor', '--output', 'table'],
+      ['--output is "table"', 'text, json'],
     ],
     [
       ['ui', '--port', '70000'],
@@ -74,11 +76,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
       ['doctor', '--dry-run'],
-      ['whodunit doctor does not have the flag --dry-run', '--test, --config'],
+      ['whodunit doctor does not have the flag --dry-run', '--test, --output, --rules'],
     ],
     [
-      ['explain', '7', '--config', '/a'],
-      ['whodunit explain does not have the flag --config', '--executable'],
+      ['explain', '7', '--rules', '/a'],
+      ['whodunit explain does not have the flag --rules', '--executable'],
     ],
   ])('%j', (argv, parts) => {
     const rejected = (): unknown => readConfig(argv, {});

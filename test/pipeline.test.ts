@@ -9,6 +9,7 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
+import type { OutOfMemory } from '../src/out-of-memory.ts';
 import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
@@ -29,6 +30,7 @@ interface Options {
   readonly durable?: boolean;
   /** ms of the steady clock. */
   readonly nowMs?: () => number;
+  readonly outOfMemory?: OutOfMemory;
   readonly keepUnreported?: Pipeline['effects']['keepUnreported'];
 }
 
@@ -49,6 +51,7 @@ function build(options: Options = {}) {
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
     clock: { wallMs: () => 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
+    outOfMemory: options.outOfMemory ?? null,
     effects: {
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }, __, times) =>

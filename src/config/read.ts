@@ -14,7 +14,8 @@ import { type Given, stateDirOf } from './history-flags.ts';
 import type { HistoryLimits } from './kinds.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
 
-export type OutputForm = 'text' | 'json';
+/** `text`: a report on a terminal, otherwise a line. */
+export type OutputForm = 'text' | 'report' | 'json';
 
 /** Which filter rules apply. */
 export interface RulesSource {

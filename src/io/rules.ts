@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The user's filter rules: read from the YAML file of --config, reloaded on SIGHUP, and listed (`whodunit filters`).
+// The user's filter rules: read from the YAML file of --rules, reloaded on SIGHUP, and listed (`whodunit filters`).
 // core/filter/rules.ts defines their form and meaning.
 import { readFileSync, statSync } from 'node:fs';
 import { parseDocument } from 'yaml';
@@ -58,7 +58,7 @@ function readText(path: string): string {
 export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | null {
   if (source.path === null) {
     log.line(
-      'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --config). The built-in rules still apply.',
+      'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --rules). The built-in rules still apply.',
     );
     return null;
   }

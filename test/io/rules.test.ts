@@ -73,7 +73,7 @@ describe('a rules file', () => {
 
 describe('whodunit run', () => {
   it('reloads the rules on SIGHUP, and keeps the previous rules if the file is invalid', async () => {
-    const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
+    const service = await start(['run', '--rules', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
     const printedAfter = async (seq: number): Promise<number> => {
       service.loader.send(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
@@ -97,7 +97,7 @@ describe('whodunit run', () => {
 
   it('exits with 78 and one line if the file is invalid', async () => {
     writeFileSync(file, 'rules:\n  - action: count\n');
-    const service = await start(['run', '--config', file]);
+    const service = await start(['run', '--rules', file]);
     expect(await service.ended()).toBe(78);
     expect(service.err()).toMatch(/^whodunit: rules\[0\]\.name in .* is "missing"; .*\n$/);
   });
@@ -105,7 +105,7 @@ describe('whodunit run', () => {
 
 describe('whodunit filters', () => {
   it('lists the rules that apply, also as JSON', async () => {
-    const listed = await start(['filters', '--config', file, '--output', 'json']);
+    const listed = await start(['filters', '--rules', file, '--output', 'json']);
     expect(await listed.ended()).toBe(0);
     expect(JSON.parse(listed.out())[0]).toEqual({ name: 'sleepers', action: 'count' });
   });
@@ -125,7 +125,7 @@ describe('whodunit filters test', () => {
     const [none, own] = [join(directory.path, 'none.yaml'), join(directory.path, 'own.yaml')];
     writeFileSync(none, 'rules: []\n');
     writeFileSync(own, 'rules:\n  - name: only three\n    executable: sleep\n    exit_code: 3\n    action: count\n');
-    const service = await start(['run', '--config', own], {
+    const service = await start(['run', '--rules', own], {
       WHODUNIT_REPORT: 'default',
       WHODUNIT_STATE_DIR: state.path,
     });

@@ -63,7 +63,8 @@ function armedUntil(
   if (outcome === 'filtered') {
     const untilNs = filteredUntil(death, subject, rules);
     if (untilNs === null || loopMember === null) return untilNs;
-    return repeats.isFrequent(death) ? death.time_ns + MAY_LOOP_NS : null;
+    const isFast = isInLoop ? restartLoops.isFast(loopMember.key) : repeats.isFrequent(death);
+    return isFast ? death.time_ns + MAY_LOOP_NS : null;
   }
   if (member !== undefined) return member.countUntilNs;
   if (!isInLoop || loopMember === null) return loops.countUntil(candidate.key) - death.clock_offset_ns;

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import type { HistoryCommand, HistoryQuery, PurgeQuery } from '../../config/history-flags.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import { renderStatistics, renderTable } from '../../core/history/table.ts';
-import { renderJson, renderText, wantsColour } from '../console.ts';
+import { renderer, renderJson, wantsColour } from '../console.ts';
 import type { Log } from '../log.ts';
 import { outputLost, print, write } from '../output.ts';
 import { purgeRequestPath } from '../queue/purge-request.ts';
@@ -12,7 +12,7 @@ import { sleep } from '../sleep.ts';
 import { page } from './pager.ts';
 import { purge } from './purge.ts';
 import { type HistoryReader, openHistory } from './reader.ts';
-import { findOne, relatedTo, renderReport } from './show.ts';
+import { findOne, relatedTo, wholeReport } from './show.ts';
 
 const FOUND = 0;
 const NONE = 1;
@@ -70,14 +70,14 @@ async function show(what: string, query: HistoryQuery, log: Log): Promise<number
       earlier: earlier.map(jsonOf),
     };
     await print(`${JSON.stringify(json, null, 2)}\n`);
-  } else await page(renderReport(entry, related, wantsColour(process.stdout, process.env)), query.pager);
+  } else await page(wholeReport(entry, related, wantsColour(process.stdout, process.env)), query.pager);
   return FOUND;
 }
 
 /** Until its reader is gone, or it is interrupted. */
 async function follow({ stateDir, filter, output }: HistoryQuery): Promise<number> {
   const reader = openHistory(stateDir);
-  const colour = wantsColour(process.stdout, process.env);
+  const render = renderer(output === 'report' ? 'report' : 'text', process.stdout, process.env);
   const never = new AbortController().signal;
   let { cursor } = reader.since(null);
   for (;;) {
@@ -85,7 +85,7 @@ async function follow({ stateDir, filter, output }: HistoryQuery): Promise<numbe
     const news = reader.since(cursor, filter);
     ({ cursor } = news);
     const text = news.entries.map((entry) =>
-      output === 'json' ? `${JSON.stringify(jsonOf(entry))}\n` : renderText(entry.record, colour),
+      output === 'json' ? `${JSON.stringify(jsonOf(entry))}\n` : render(entry.record),
     );
     const error = text.length === 0 ? null : await write(process.stdout, text.join(''));
     if (error?.code === 'EPIPE') return FOUND;

@@ -37,6 +37,7 @@ describe('the facts of a record', () => {
       settings,
       state,
       host: () => host,
+      outOfMemory: null,
       clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0, later: () => {} },
       effects: {
         sendSpan: null,

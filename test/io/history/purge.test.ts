@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderTable } from '../../../src/core/history/table.ts';
 import { purge } from '../../../src/io/history/purge.ts';
-import { findOne, relatedTo, renderReport } from '../../../src/io/history/show.ts';
+import { findOne, relatedTo, wholeReport } from '../../../src/io/history/show.ts';
 import { readUnreported, UnreportedFile } from '../../../src/io/history/unreported-file.ts';
 import { Log } from '../../../src/io/log.ts';
 import { purgeRequestPath } from '../../../src/io/queue/purge-request.ts';
@@ -136,7 +136,7 @@ describe('show', () => {
     const reader = disk.read();
     const entry = findOne(reader, '2');
     if (entry === null) throw new Error('not found');
-    const text = renderReport(entry, relatedTo(reader, entry), false);
+    const text = wholeReport(entry, relatedTo(reader, entry), false);
     expect(text).toMatch(/restart +web was restarted by systemd/);
     expect(text).toMatch(/earlier .*\(pid 1\) killed SIGKILL by killer/);
     expect(text).toMatch(/delivery +rejected at .* by http:\/\/collector:4318: it was too long/);
@@ -153,7 +153,7 @@ describe('hostile names', () => {
     for (const text of [
       renderTable([entry], null),
       renderTable([entry], 80),
-      renderReport(entry, relatedTo(reader, entry), false),
+      wholeReport(entry, relatedTo(reader, entry), false),
     ]) {
       expect(text.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u202e]/);
     }
