@@ -12,6 +12,8 @@ const PID_MAX = 4_194_304;
 /** Members of an incident, and earlier ends of the service, that are shown. */
 const MEMBERS_MAX = 20;
 const EARLIER_MAX = 5;
+/** Records of loops among which the others of one are searched. */
+const LOOPS_SEARCHED = 200;
 const LABEL_WIDTH = 10;
 
 /** Returns the record. null: none fits. Throws a FatalError that shows the candidates if several fit. */
@@ -30,6 +32,8 @@ export interface Related {
   /** The incident's own record first. */
   readonly members: readonly Entry[];
   readonly earlier: readonly Entry[];
+  /** The other records of the loop. */
+  readonly loop: readonly Entry[];
 }
 
 export function relatedTo(reader: HistoryReader, entry: Entry): Related {
@@ -44,10 +48,16 @@ export function relatedTo(reader: HistoryReader, entry: Entry): Related {
     restart: entry.kind === 'termination' ? reader.restartOf(entry) : null,
     members: others(members),
     earlier: others(earlier),
+    loop: entry.loop_id === undefined ? [] : others(loopRecords(reader, entry)),
   };
 }
 
-export function renderReport(entry: Entry, { restart, members, earlier }: Related, colour: boolean): string {
+/** Of the last loops. */
+function loopRecords(reader: HistoryReader, { loop_id: id }: Entry): readonly Entry[] {
+  return reader.list({ kind: 'loop' }, { limit: LOOPS_SEARCHED }).entries.filter(({ loop_id }) => loop_id === id);
+}
+
+export function renderReport(entry: Entry, { restart, members, earlier, loop }: Related, colour: boolean): string {
   const lines: string[] = [];
   const rows = (label: string, texts: readonly string[]): void => {
     for (const [position, text] of texts.entries())
@@ -58,6 +68,10 @@ export function renderReport(entry: Entry, { restart, members, earlier }: Relate
   rows('incident', entry.incident_id === undefined ? [] : [entry.incident_id]);
   rows('members', members.map(lineOf));
   rows('earlier', earlier.map(lineOf));
+  rows(
+    'loop',
+    loop.map(({ time_ns: ns, body }) => `${shortTime(ns)} ${body}`),
+  );
   rows('delivery', [deliveryOf(entry)]);
   rows('id', [entry.id]);
   return `${renderText(entry.record, colour, Number.POSITIVE_INFINITY).replace(/\n$/, '')}${lines.join('')}`;
