@@ -33,7 +33,7 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text or json (run, show, doctor), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor, filters), table or json (stats), table, json or jsonl (list)',
   },
   rules: {
     type: 'string',
@@ -44,7 +44,7 @@ export const FLAGS = {
     type: 'boolean',
     what: 'kill a child process, follow its record to the collector, and name the step that fails',
   },
-  'dry-run': { type: 'boolean', what: 'rules: try them on recent terminations; purge: only say what would be removed' },
+  'dry-run': { type: 'boolean', what: 'only say what would be removed' },
   executable: {
     type: 'string',
     value: 'NAME',
@@ -97,9 +97,6 @@ export const FLAGS = {
 } as const satisfies Record<string, Flag>;
 export type FlagName = keyof typeof FLAGS;
 
-/** Earlier names of flags, which still work. */
-export const RENAMED: Readonly<Record<string, FlagName>> = { config: 'rules' };
-
 export const COMMANDS = {
   run: {
     operands: '',
@@ -107,7 +104,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'send a record of each abnormal termination to a collector, or print it (the default command)',
     flags: ['output', 'rules'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
   },
   list: {
     operands: '',
@@ -134,7 +131,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'print reports as they come, until Ctrl-C',
     flags: [...FILTER_NAMES, 'output', 'state-dir'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
     searches: true,
   },
   stats: {
@@ -170,12 +167,15 @@ export const COMMANDS = {
     flags: ['test', 'output', 'rules'],
     outputs: ['text', 'json'],
   },
-  rules: {
-    operands: '',
+  filters: {
+    operands: '[test [FILE]]',
     operandsMin: 0,
-    operandsMax: 0,
-    what: 'list the filter rules that decide what is reported, or try them on recent terminations',
-    flags: ['dry-run', 'rules'],
+    operandsMax: 2,
+    offered: ['test'],
+    what: 'list the rules that decide what is reported; test: say which records of the history would go with the rules of a file, and which of the last terminations without a record would come',
+    flags: ['rules', 'output', 'no-pager', 'state-dir'],
+    outputs: ['text', 'json'],
+    searches: true,
   },
   ui: {
     operands: '',

@@ -19,7 +19,7 @@ import { renderTable } from '../../../src/core/history/table.ts';
 import { buildLoop } from '../../../src/core/telemetry/loop.ts';
 import { storeRecord } from '../../../src/core/telemetry/stored.ts';
 import { openHistory } from '../../../src/io/history/reader.ts';
-import { findOne, relatedTo, renderReport } from '../../../src/io/history/show.ts';
+import { findOne, relatedTo, wholeReport } from '../../../src/io/history/show.ts';
 import { DAY_MS, HistoryOnDisk, kept } from '../../support/history.ts';
 import { host } from '../../support/host.ts';
 
@@ -352,7 +352,7 @@ describe('a loop', () => {
     expect(reader.list({ kind: 'termination' }, all).entries).toEqual([]);
     const found = findOne(reader, ended.uid.slice(0, 8));
     expect(found?.kind).toBe('loop');
-    const report = found && renderReport(found, relatedTo(reader, found), false);
+    const report = found && wholeReport(found, relatedTo(reader, found), false);
     expect(report).toContain('server terminated 50 times in 2.4 s: ');
     expect(report).toMatch(/\n {2}loop {6}.* server \(pid 4242\) terminated for the third time in 2\.4 s: /);
   });
