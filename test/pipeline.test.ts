@@ -2,6 +2,7 @@
 // The pipeline without a loader, a disk or a collector: state and effects are arguments.
 import { describe, expect, it } from 'vitest';
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
+import type { CgroupUse } from '../src/core/cgroup/use.ts';
 import { rulesOf } from '../src/core/filter/built-in.ts';
 import { RECEIVED_FIRST } from '../src/core/filter/repeats.ts';
 import { readRecord } from '../src/core/telemetry/stored.ts';
@@ -9,11 +10,11 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
-import type { OutOfMemory } from '../src/out-of-memory.ts';
+import { OutOfMemory } from '../src/out-of-memory.ts';
 import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
-import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
+import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, oom, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
 import { endOf, request, stoppedContainer } from './support/requests.ts';
 
@@ -126,6 +127,27 @@ describe('a batch', () => {
     const results = [];
     for (const batch of batches) results.push(await handleBatch(pipeline, batch));
     expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
+});
+
+describe('an out-of-memory kill', () => {
+  it('has what was read of its cgroup; the order of terminations stays as it is', async () => {
+    const use = { cgroup: '/shop', processes: [{ pid: 9, comm: 'redis', rss: 2 ** 24, vpid: 9 }] };
+    const shown = { parts: {}, events: {}, pressure: null, group: null, ownLimit: null, isComplete: true };
+    const outOfMemory = new OutOfMemory({
+      isVisible: true,
+      read: async () => ({ kind: 'read', use: { ...shown, ...use } as CgroupUse }),
+    });
+    const { pipeline, stored } = build({ outOfMemory });
+    const kill = killedBy(9, {
+      oom_victim: true,
+      oom: oom({ cgroup: '/shop' }),
+      clock_offset_ns: 1_795_443_600_000_000_000n - END,
+    });
+    await handleBatch(pipeline, received([failing(1, 10n), kill, failing(2, 20n)]));
+    const bodies = stored.flat().map(({ record }) => String(readRecord(record as Uint8Array).body));
+    expect(bodies[1]).toMatch(/redis \(pid 9\) had 16 MiB\.$/);
+    expect(bodies.map((body) => /was killed/.test(body))).toEqual([false, true, false]);
   });
 });
 
