@@ -2,7 +2,6 @@
 // The pipeline without a loader, a disk or a collector: state and effects are arguments.
 import { describe, expect, it } from 'vitest';
 import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
-import type { CgroupUse } from '../src/core/cgroup/use.ts';
 import { rulesOf } from '../src/core/filter/built-in.ts';
 import { RECEIVED_FIRST } from '../src/core/filter/repeats.ts';
 import { readRecord } from '../src/core/telemetry/stored.ts';
@@ -16,6 +15,7 @@ import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
 import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, oom, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
+import { reading } from './support/memory-use.ts';
 import { endOf, request, stoppedContainer } from './support/requests.ts';
 
 const BOOT = 'first-boot';
@@ -132,12 +132,7 @@ describe('a batch', () => {
 
 describe('an out-of-memory kill', () => {
   it('has what was read of its cgroup; the order of terminations stays as it is', async () => {
-    const use = { cgroup: '/shop', processes: [{ pid: 9, comm: 'redis', rss: 2 ** 24, vpid: 9 }] };
-    const shown = { parts: {}, events: {}, pressure: null, group: null, ownLimit: null, isComplete: true };
-    const outOfMemory = new OutOfMemory({
-      isVisible: true,
-      read: async () => ({ kind: 'read', use: { ...shown, ...use } as CgroupUse }),
-    });
+    const outOfMemory = new OutOfMemory({ isVisible: true, read: async () => reading() });
     const { pipeline, stored } = build({ outOfMemory });
     const kill = killedBy(9, {
       oom_victim: true,
@@ -146,7 +141,7 @@ describe('an out-of-memory kill', () => {
     });
     await handleBatch(pipeline, received([failing(1, 10n), kill, failing(2, 20n)]));
     const bodies = stored.flat().map(({ record }) => String(readRecord(record as Uint8Array).body));
-    expect(bodies[1]).toMatch(/redis \(pid 9\) had 16 MiB\.$/);
+    expect(bodies[1]).toContain('; redis-server (pid 99) had 12 MiB');
     expect(bodies.map((body) => /was killed/.test(body))).toEqual([false, true, false]);
   });
 });

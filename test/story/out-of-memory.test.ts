@@ -53,7 +53,10 @@ const killsIn = (name: string): LogRecord[] =>
 
 /** With what they started. */
 async function end(...programs: readonly Program[]): Promise<void> {
-  for (const { child } of programs) if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  for (const { child } of programs)
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {} // all of them ended
   await Promise.all(programs.map(({ ended }) => ended));
 }
 

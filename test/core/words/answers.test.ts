@@ -24,6 +24,7 @@ import {
   victim,
 } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
+import { reading } from '../../support/memory-use.ts';
 import { request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
 const page = readFileSync(new URL('../../../docs/answers.md', import.meta.url), 'utf8');
@@ -57,22 +58,10 @@ const knownOf = (...asked: readonly Request[]) => {
   for (const one of asked) requests.add(one, 'boot', 'redacted');
   return requests.of('boot');
 };
-const MIB = 2 ** 20;
-const READING = {
-  kind: 'read',
-  use: {
-    cgroup: '/machine/web',
-    usage: 22 * MIB,
-    peak: 32 * MIB,
-    parts: { anon: 12 * MIB, file: MIB, shmem: 8 * MIB, kernel: MIB },
-    events: { high: null, max: 27, oom: null, oomKill: 1 },
-    pressure: null,
-    group: null,
-    ownLimit: null,
-    processes: [{ pid: 99, comm: 'importer', rss: 12 * MIB, vpid: 99 }],
-    isComplete: true,
-  },
-} as const;
+const USED = reading({
+  cgroup: '/machine/web',
+  processes: [{ pid: 99, comm: 'importer', rss: 12 * 2 ** 20, vpid: 99 }],
+});
 const MEMORY = { total: 8 * 2 ** 30, available: 400 * 2 ** 20, swapTotal: 2 ** 30, swapFree: 4096 };
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
@@ -175,9 +164,8 @@ it.each<[string, Death, ...Request[]]>([
     }),
   ],
 ])('%s', (_, death, ...asked) => {
-  const reading = death.oom === null ? null : READING;
   const shownBy = {
-    reading,
+    reading: death.oom && USED,
     requests: knownOf(...asked),
     host: { ...host, containerById, memoryBefore: () => MEMORY },
   };

@@ -5,6 +5,7 @@ import type { CgroupUse, MemoryReading, Unread, UsingProcess } from '../../../sr
 import type { Death } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { kernelSignal, killedBy, oom, victim } from '../../support/deadly.ts';
+import { reading } from '../../support/memory-use.ts';
 
 const MIB = 1024 * 1024;
 const VICTIM_PID = victim().pid;
@@ -19,22 +20,12 @@ const processOf = (pid: number, mib: number, comm: string, vpid = pid): UsingPro
   vpid,
 });
 
-const use = (changes: Partial<CgroupUse> = {}): MemoryReading => ({
-  kind: 'read',
-  use: {
-    cgroup: '/shop',
-    usage: 24 * MIB,
-    peak: 64 * MIB,
-    parts: { anon: 13 * MIB, file: MIB, shmem: 8 * MIB, kernel: 2 * MIB },
-    events: { high: 0, max: 27, oom: 2, oomKill: 1 },
-    pressure: { some: 45.12, full: 30.5 },
-    group: false,
+const use = (changes: Partial<CgroupUse> = {}): MemoryReading =>
+  reading({
     ownLimit: 128 * MIB,
     processes: [processOf(99, 12, 'redis-server'), processOf(VICTIM_PID, 9, 'java'), processOf(7, 1, 'sh')],
-    isComplete: true,
     ...changes,
-  },
-});
+  });
 
 const kill = (changes: Partial<Death> = {}, stack: string[] = ALONE) =>
   killedBy(9, {
@@ -45,8 +36,8 @@ const kill = (changes: Partial<Death> = {}, stack: string[] = ALONE) =>
     ...changes,
   });
 
-const report = (reading: MemoryReading | null, death = kill()) => {
-  const { body, attributes } = recordOf(death, { reading });
+const report = (read: MemoryReading | null, death = kill()) => {
+  const { body, attributes } = recordOf(death, { reading: read });
   const evidence = attributes['whodunit.evidence'] as unknown as string[];
   return { body: String(body), attributes, evidence: evidence.join('\n') };
 };
@@ -75,8 +66,8 @@ describe('the sentence', () => {
     ['was read', null],
     ['was large', use({ processes: [processOf(7, 1, 'sh')], parts: NONE })],
     ['is left', { kind: 'unknown', why: 'removed' }],
-  ])('is as before if nothing %s', (_, reading) => {
-    expect(report(reading).body).toMatch(/asked for more; it had 33 MiB\.$/);
+  ])('is as before if nothing %s', (_, read) => {
+    expect(report(read).body).toMatch(/asked for more; it had 33 MiB\.$/);
   });
 
   it('has the largest of the machine, if that ran out of memory', () => {
@@ -130,8 +121,8 @@ describe('PID 1 of the container', () => {
     ['was seen after its group was killed', kill({ process: inside }, GROUP), init, true],
     ['was the victim', kill({ process: victim({ vpid: 1 }) }), null, false],
     ['does not exist: it was in no container', kill({ process: victim({ vpid: VICTIM_PID }) }), null, undefined],
-  ])('%s', (_, death, reading, lives) => {
-    expect(report(reading, death).attributes['whodunit.oom.init_lives']).toBe(lives);
+  ])('%s', (_, death, read, lives) => {
+    expect(report(read, death).attributes['whodunit.oom.init_lives']).toBe(lives);
   });
 
   it('is named', () => {
