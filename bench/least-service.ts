@@ -79,6 +79,7 @@ function recordOf(name: string) {
     observedNs: 0n,
     reading: null,
     memory: null,
+    coreDump: null,
     requester: null,
     systemd: null,
     before: null,

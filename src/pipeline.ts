@@ -5,6 +5,7 @@ import type { MemoryReading } from './core/cgroup/use.ts';
 import { conclude, isToWait } from './core/conclude.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
+import type { Counted as CountedRow, Row } from './core/history/unreported.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
@@ -42,6 +43,8 @@ export interface Effects {
   readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
   /** What is stored survives this process: a member may be acknowledged before its incident has a record. */
   readonly durable: boolean;
+  /** Keeps a termination without a record of its own, or how many equal ones the kernel counted. null: they are not kept. */
+  readonly keepUnreported: ((one: Row | CountedRow) => void) | null;
   /** Terminations that the kernel counted under a key that this service does not know. */
   readonly unknownRepeats: (count: number) => void;
 }
@@ -205,6 +208,10 @@ export function handleTermination(
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
   state.latest.add({ endedNs, pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
+  if (outcome !== 'reported') {
+    const { pid } = death.process;
+    effects.keepUnreported?.({ uid, origin, timeNs: endedNs, pid, outcome, rule: rule.name, subject });
+  }
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
@@ -237,6 +244,7 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
     const { key, origin, cause, resource, metric, member } = meaning;
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
+    if (meaning.uid !== undefined) effects.keepUnreported?.({ uid: meaning.uid, counted: count });
     const nowMs = clock.steadyMs();
     const { loop = null, command = null, cgroup = null } = meaning;
     const last = { ...meaning, endedNs, cgroup, command: () => command };

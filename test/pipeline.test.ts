@@ -32,6 +32,7 @@ interface Options {
   /** ms of the steady clock. */
   readonly nowMs?: () => number;
   readonly outOfMemory?: OutOfMemory;
+  readonly keepUnreported?: Pipeline['effects']['keepUnreported'];
 }
 
 /** A pipeline, and its effects in order. */
@@ -57,6 +58,7 @@ function build(options: Options = {}) {
       countTermination: (_, { cause }, __, times) =>
         did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
       durable: options.durable ?? true,
+      keepUnreported: options.keepUnreported ?? null,
       unknownRepeats: (count) => did.push(`unknown ${count}`),
       store: async (items, { open: aggregates }) => {
         if (!stores()) return false;
@@ -462,6 +464,24 @@ describe('equal terminations', () => {
     expect(stored[1]?.map(({ kind, times, record }) => [kind, times, record])).toEqual([[undefined, 4, null]]);
     await flushSummaries(pipeline, true);
     expect(stored[2]).toEqual([]);
+  });
+
+  it('stand, in what is kept, with the termination that armed the key, which has what rules read', async () => {
+    const kept: Parameters<NonNullable<Pipeline['effects']['keepUnreported']>>[0][] = [];
+    const { pipeline } = build({ mode: 'default', recordsPerMinute: 10, keepUnreported: (one) => kept.push(one) });
+    const one = (pid: number) => equal(pid, { process: { ...short.process, pid } });
+    const crowd = Array.from({ length: RECEIVED_FIRST }, (_, index) => one(1 + index));
+    await handleBatch(pipeline, received([...crowd, one(1)]));
+    await handleBatch(pipeline, received([total(4, { as: 'filtered' }), total(4, { as: 'filtered' })]));
+    expect(kept).toHaveLength(RECEIVED_FIRST + 1);
+    const [armed, counted] = kept.slice(-2);
+    expect(armed).toMatchObject({
+      pid: RECEIVED_FIRST,
+      outcome: 'filtered',
+      rule: 'short-lived unnamed processes',
+      subject: { exitCode: 3 },
+    });
+    expect(counted).toEqual({ uid: armed?.uid, counted: 4 });
   });
 
   it('count once after a restart of the service, under what they were armed as', async () => {

@@ -35,6 +35,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { coreDumpOf } from './words/core-dump.ts';
 import { requesterClause } from './words/requester.ts';
 import { ending, senderLabel, statusWords } from './words/sentence.ts';
 
@@ -192,6 +193,7 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
     recent: terminations,
     ...about.asked,
     reading: about.reading,
+    coreDump: coreDumpOf(death, verdict, victim, host.corePattern),
     memory: isForMemory ? host.memoryBefore(endedNs - (signalToExitNs ?? 0n)) : null,
   });
 }

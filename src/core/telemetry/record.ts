@@ -61,6 +61,8 @@ export interface RecordInput {
   readonly memory: Memory | null;
   /** What was read of the cgroup that ran out of memory. null: another cause, or its cgroup is not visible. */
   readonly reading: MemoryReading | null;
+  /** Where its core dump is. null: none was written, or not known. */
+  readonly coreDump: string | null;
   /** null: no command is known that asked for it. */
   readonly requester: Requester | null;
   /** null: systemd did not send the signal. */
@@ -161,6 +163,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     [semconv.THREAD_ID, thread?.tid],
     [semconv.THREAD_NAME, thread?.name],
     ...signalAttributes(verdict),
+    [semconv.CORE_DUMP_LOCATION, input.coreDump === null ? null : visible(input.coreDump)],
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
     ...loginAttributes(verdict.sender),

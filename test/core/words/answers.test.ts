@@ -60,6 +60,7 @@ const knownOf = (...asked: readonly Request[]) => {
 };
 const USED = reading({
   cgroup: '/machine/web',
+  parts: { anon: 12 * 2 ** 20, file: 0, shmem: 8 * 2 ** 20, kernel: 2 ** 20 },
   processes: [{ pid: 99, comm: 'importer', rss: 12 * 2 ** 20, vpid: 99 }],
 });
 const MEMORY = { total: 8 * 2 ** 30, available: 400 * 2 ** 20, swapTotal: 2 ** 30, swapFree: 4096 };
@@ -187,6 +188,10 @@ const LOOP = {
 it.each<[string, LoopWords]>([
   ['a loop under supervisord', { ...LOOP, state: 'began' }],
   ['its end', { ...LOOP, state: 'ended', end: 'not_restarted', count: 50, withinNs: 58_800_000_000n }],
+  [
+    'the end of one under systemd',
+    { ...LOOP, state: 'ended', end: 'not_restarted', count: 50, withinNs: 12_600_000_000n, isUnit: true },
+  ],
 ])('%s', (_, loop) => {
   expect(shown).toContain(loopSentence(loop));
 });
@@ -270,4 +275,4 @@ it('a writer whose reader was killed', () => {
   expect(shown).toContain(recordOf(writer, { endings }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(26));
+it('the page has no other report', () => expect(shown).toHaveLength(27));
