@@ -24,6 +24,7 @@ import {
   victim,
 } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
+import { reading } from '../../support/memory-use.ts';
 import { request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
 const page = readFileSync(new URL('../../../docs/answers.md', import.meta.url), 'utf8');
@@ -57,6 +58,11 @@ const knownOf = (...asked: readonly Request[]) => {
   for (const one of asked) requests.add(one, 'boot', 'redacted');
   return requests.of('boot');
 };
+const USED = reading({
+  cgroup: '/machine/web',
+  parts: { anon: 12 * 2 ** 20, file: 0, shmem: 8 * 2 ** 20, kernel: 2 ** 20 },
+  processes: [{ pid: 99, comm: 'importer', rss: 12 * 2 ** 20, vpid: 99 }],
+});
 const MEMORY = { total: 8 * 2 ** 30, available: 400 * 2 ** 20, swapTotal: 2 ** 30, swapFree: 4096 };
 
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90';
@@ -159,7 +165,11 @@ it.each<[string, Death, ...Request[]]>([
     }),
   ],
 ])('%s', (_, death, ...asked) => {
-  const shownBy = { requests: knownOf(...asked), host: { ...host, containerById, memoryBefore: () => MEMORY } };
+  const shownBy = {
+    reading: death.oom && USED,
+    requests: knownOf(...asked),
+    host: { ...host, containerById, memoryBefore: () => MEMORY },
+  };
   expect(shown).toContain(recordOf(death, shownBy).body);
 });
 
