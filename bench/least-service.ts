@@ -77,6 +77,7 @@ function recordOf(name: string) {
     crashHistory: null,
     trace: null,
     observedNs: 0n,
+    reading: null,
     memory: null,
     coreDump: null,
     requester: null,

@@ -2,7 +2,7 @@
 // Command line and environment → one tagged union with the settings of each command. Rejects flags that the command does not have.
 // config/read.ts reads the environment, config/history-flags.ts the flags of commands that read the history.
 import { parseArgs } from 'node:util';
-import { COMMANDS, type Command, type CommandName, FLAGS, type FlagName, RENAMED } from './config/commands.ts';
+import { COMMANDS, type Command, type CommandName, FLAGS, type FlagName } from './config/commands.ts';
 import type { Env } from './config/env.ts';
 import {
   type HistoryCommand,
@@ -13,11 +13,11 @@ import {
 } from './config/history-flags.ts';
 import {
   type DoctorSettings,
+  type FiltersTest,
   type OutputForm,
-  type RulesSettings,
   type RunSettings,
   readDoctorSettings,
-  readRulesSettings,
+  readFiltersTest,
   readRunSettings,
   readUiSettings,
   type UiSettings,
@@ -30,25 +30,13 @@ export type Config =
   | ({ readonly command: 'mute' } & MuteQuery)
   /** `test`: terminate a child process and follow its record. */
   | ({ readonly command: 'doctor'; readonly test: boolean; readonly output: OutputForm } & DoctorSettings)
-  /** `dryRun`: try the rules on recent terminations instead of listing them. */
-  | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
+  /** `test`: try the rules on the history instead of listing them. */
+  | ({ readonly command: 'filters'; readonly test: boolean } & FiltersTest)
   | ({ readonly command: 'ui' } & UiSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
   | { readonly command: 'help' }
   | { readonly command: 'version' };
-
-/** The command line with today's names of flags, and a sentence for each earlier name in it. */
-export function currentNames(argv: readonly string[]): { argv: readonly string[]; hints: readonly string[] } {
-  const hints: string[] = [];
-  const current = argv.map((word) => {
-    const [, name = '', value = ''] = /^--([\w-]+)(=.*)?$/s.exec(word) ?? [];
-    if (!Object.hasOwn(RENAMED, name)) return word;
-    hints.push(`--${name} is now --${RENAMED[name]}; the earlier name still works.`);
-    return `--${RENAMED[name]}${value}`;
-  });
-  return { argv: current, hints };
-}
 
 /** Reads the command line and the environment. Throws a FatalError with exit code 78; of a command that searches, 2. */
 export function readConfig(argv: readonly string[], env: Env): Config {
@@ -62,9 +50,10 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const { operandsMin, operandsMax, searches = false }: Command = COMMANDS[command];
   try {
     const complete = operands.length >= operandsMin && operands.length <= operandsMax && !operands.includes('');
-    if (!complete) throw unknownCommand(given.positionals);
+    const isKnown = command !== 'filters' || operands.length === 0 || operands[0] === 'test';
+    if (!complete || !isKnown) throw unknownCommand(given.positionals);
     rejectOtherFlags(command, given.tokens);
-    return configOf(command, operands[0], parseStrictly(argv), env);
+    return configOf(command, operands, parseStrictly(argv), env);
   } catch (error) {
     if (searches && error instanceof FatalError) throw new FatalError(error.code, error.message, EXIT_SEARCH_FAILED);
     throw error;
@@ -73,7 +62,8 @@ export function readConfig(argv: readonly string[], env: Env): Config {
 
 type Values = ReturnType<typeof parseStrictly>;
 
-function configOf(command: CommandName, operand: string | undefined, values: Values, env: Env): Config {
+function configOf(command: CommandName, operands: readonly string[], values: Values, env: Env): Config {
+  const [operand] = operands;
   const file = values.rules ?? null;
   switch (command) {
     case 'run':
@@ -95,8 +85,12 @@ function configOf(command: CommandName, operand: string | undefined, values: Val
         output: outputOf(command, values.output) ?? 'text',
         ...readDoctorSettings(env, file),
       };
-    case 'rules':
-      return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
+    case 'filters':
+      return {
+        command,
+        test: operand === 'test',
+        ...readFiltersTest(env, values, operands[1] ?? file, outputOf(command, values.output)),
+      };
     case 'ui':
       return { command, ...readUiSettings(env, values) };
     case 'explain':

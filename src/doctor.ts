@@ -34,10 +34,12 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock,
+    outOfMemory: null,
     effects: {
       sendSpan: null,
       countTermination: () => {},
       durable: true,
+      keepUnreported: null,
       unknownRepeats: () => {},
       store: async () => true,
     },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { currentNames, readConfig } from '../src/cli.ts';
+import { readConfig } from '../src/cli.ts';
 import { FatalError } from '../src/core/errors.ts';
 
 describe('the command line', () => {
@@ -12,7 +12,10 @@ describe('the command line', () => {
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
     [['doctor', '--test'], { command: 'doctor', test: true, output: 'text' }],
     [['doctor', '--output', 'json'], { command: 'doctor', test: false, output: 'json' }],
-    [['rules', '--dry-run'], { command: 'rules', dryRun: true }],
+    [['filters'], { command: 'filters', test: false, rules: { path: null } }],
+    [['filters', '--rules', '/a.yaml'], { command: 'filters', test: false, rules: { path: '/a.yaml' } }],
+    [['filters', 'test', '/b.yaml', '--rules', '/a.yaml'], { test: true, rules: { path: '/b.yaml' } }],
+    [['filters', 'test', '--output', 'json', '--state-dir', '/s'], { test: true, output: 'json', stateDir: '/s' }],
     [['explain', '137'], { command: 'explain', what: '137', executable: null }],
     [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
     [['list'], { command: 'list', stateDir: '/var/lib/whodunit', filter: {}, limit: null, reverse: false }],
@@ -36,7 +39,7 @@ describe('the command line', () => {
   });
 
   it('returns for each command only the settings that it uses', () => {
-    expect(Object.keys(readConfig(['rules'], {})).sort()).toEqual(['command', 'dryRun', 'health', 'rules']);
+    expect(Object.keys(readConfig(['ui'], {})).sort()).toEqual(['command', 'health', 'open', 'port', 'stateDir']);
     expect(readConfig(['help', '--help'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' })).toEqual({ command: 'help' });
     expect(readConfig(['explain', '1'], { WHODUNIT_QUEUE_BYTES: 'much' })).toMatchObject({ what: '1' });
   });
@@ -72,8 +75,8 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['ui', '--port', ''], ['--port is ""']],
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
-      ['rules', '--test'],
-      ['whodunit rules does not have the flag --test', '--dry-run, --rules'],
+      ['doctor', '--dry-run'],
+      ['whodunit doctor does not have the flag --dry-run', '--test, --output, --rules'],
     ],
     [
       ['explain', '7', '--rules', '/a'],
@@ -90,6 +93,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
 describe('an invalid command line of a command that searches is rejected with exit code 2, as of grep', () => {
   it.each<[string[], string[]]>([
     [['list', 'all'], ['the command is "list all"']],
+    [
+      ['filters', 'try'],
+      ['the command is "filters try"', 'filters [test [FILE]]'],
+    ],
+    [['filters', '--dry-run'], ['whodunit filters does not have the flag --dry-run']],
     [
       ['list', '--since', 'some day'],
       ['--since is "some day"', '1 hour ago', 'yesterday'],
@@ -117,12 +125,5 @@ describe('an invalid command line of a command that searches is rejected with ex
     const rejected = (): unknown => readConfig(argv, {});
     expect(rejected).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringMatching(/^[^\n]*$/) }));
     for (const part of parts) expect(rejected).toThrow(part);
-  });
-
-  it('has earlier names of flags, with a hint', () => {
-    const hints = ['--config is now --rules; the earlier name still works.'];
-    expect(currentNames(['run', '--config', '/a'])).toEqual({ argv: ['run', '--rules', '/a'], hints });
-    expect(currentNames(['--config=/a=b'])).toEqual({ argv: ['--rules=/a=b'], hints });
-    expect(currentNames(['list', '--service', 'config'])).toEqual({ argv: ['list', '--service', 'config'], hints: [] });
   });
 });

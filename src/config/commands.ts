@@ -33,7 +33,7 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor, filters), table or json (stats), table, json or jsonl (list)',
   },
   rules: {
     type: 'string',
@@ -44,7 +44,7 @@ export const FLAGS = {
     type: 'boolean',
     what: 'kill a child process, follow its record to the collector, and name the step that fails',
   },
-  'dry-run': { type: 'boolean', what: 'rules: try them on recent terminations; purge: only say what would be removed' },
+  'dry-run': { type: 'boolean', what: 'only say what would be removed' },
   executable: {
     type: 'string',
     value: 'NAME',
@@ -96,9 +96,6 @@ export const FLAGS = {
   version: { type: 'boolean', short: 'v', what: 'show the version' },
 } as const satisfies Record<string, Flag>;
 export type FlagName = keyof typeof FLAGS;
-
-/** Earlier names of flags, which still work. */
-export const RENAMED: Readonly<Record<string, FlagName>> = { config: 'rules' };
 
 export const COMMANDS = {
   run: {
@@ -170,12 +167,15 @@ export const COMMANDS = {
     flags: ['test', 'output', 'rules'],
     outputs: ['text', 'json'],
   },
-  rules: {
-    operands: '',
+  filters: {
+    operands: '[test [FILE]]',
     operandsMin: 0,
-    operandsMax: 0,
-    what: 'list the filter rules that decide what is reported, or try them on recent terminations',
-    flags: ['dry-run', 'rules'],
+    operandsMax: 2,
+    offered: ['test'],
+    what: 'list the rules that decide what is reported; test: say which records of the history would go with the rules of a file, and which of the last terminations without a record would come',
+    flags: ['rules', 'output', 'no-pager', 'state-dir'],
+    outputs: ['text', 'json'],
+    searches: true,
   },
   ui: {
     operands: '',

@@ -100,10 +100,11 @@ async function stats(query: HistoryQuery, log: Log): Promise<number> {
 }
 
 async function remove(query: PurgeQuery, log: Log): Promise<number> {
-  const { removed, kept } = purge(query.stateDir, openHistory(query.stateDir), query);
-  await print(`${removed} records ${query.dryRun ? 'would be' : 'were'} removed\n`);
+  const { removed, kept, unreported } = purge(query.stateDir, openHistory(query.stateDir), query);
+  const others = unreported === 0 ? '' : `, and the facts of ${unreported} terminations without a record`;
+  await print(`${removed} records ${query.dryRun ? 'would be' : 'were'} removed${others}\n`);
   if (kept > 0) log.line(`${kept} more are not delivered yet and stay: --undelivered removes them, too.`);
-  return removed > 0 ? FOUND : NONE;
+  return removed + unreported > 0 ? FOUND : NONE;
 }
 
 function reportProblems(reader: HistoryReader, log: Log): void {
