@@ -68,7 +68,7 @@ export function wholeReport(entry: Entry, { restart, members, earlier, loop }: R
     ['delivery', [deliveryOf(entry)]],
     ['id', [entry.id]],
   ];
-  return renderReport(entry.record, { colour, linesMax: Number.POSITIVE_INFINITY, more });
+  return renderReport(entry.record, { colour, whole: true, more });
 }
 
 function lineOf(entry: Entry): string {
