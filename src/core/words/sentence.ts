@@ -34,7 +34,9 @@ export function sentence(
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
   const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
-  const more = `${before === null ? '' : `; ${before}`}${stop === null ? '' : `: ${stop}`}${stopped(verdict, identities)}`;
+  // Without a sender, what asked for it is a part of the reason.
+  const asked = stop === null ? '' : `${verdict.sender === null ? ',' : ':'} ${stop}`;
+  const more = `${before === null ? '' : `; ${before}`}${asked}${stopped(verdict, identities)}`;
   const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
   return `${victim.name} (pid ${victim.pid}${containerLabel(victim)}${rootLabel(victim)}) ${what}${core}${end}`;
 }
