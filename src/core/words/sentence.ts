@@ -178,7 +178,7 @@ function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
 function actLabel({ cause, trigger }: Verdict, name: string | null): string {
   switch (trigger?.act) {
     case 'closed_terminal':
-      return `its terminal${sessionLabel(trigger.task)} was closed by ${name}`;
+      return `its terminal${sessionLabel(trigger.session)} was closed by ${name}`;
     case 'session_ended':
       return `the leader of its session, ${name}, terminated`;
     case 'thread_ended':
