@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import type { VictimIdentity } from '../identity/identity.ts';
 import { originOf } from '../identity/origin.ts';
 import { placementOf } from '../identity/placement.ts';
+import { Memo } from '../memo.ts';
 import type { OriginKey } from '../shares.ts';
 import { signalName } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
@@ -118,8 +119,13 @@ export function loopKey({ origin, process }: Pick<Death | Restart, 'origin' | 'p
   const place = podUid ?? containerId ?? containerName ?? (unit?.endsWith('.service') ? unit : null);
   const by = isSupervised(parent) && place !== null ? parent?.comm : process.parent_pid;
   const { uid, exe, args } = process;
-  return hash('sha1', JSON.stringify([originOf({ origin, process }), place, by, uid, exe, args]));
+  const facts = JSON.stringify([originOf({ origin, process }), place, by, uid, exe, args]);
+  return remembered.of(facts, () => hash('sha1', facts));
 }
+
+/** Keys that are remembered. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<string>(REMEMBERED_MAX);
 
 function processKey({ pid, start_boottime_ns: startNs }: Pick<Restart['dead'], 'pid' | 'start_boottime_ns'>): string {
   return `${pid}/${startNs}`;
