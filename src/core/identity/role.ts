@@ -43,19 +43,25 @@ export function roleOf(
 /** The nearest ancestor that runs the commands of others: a CI system's jobs, or what a language model asks for. By its name alone. */
 export function runnerAmong(ancestors: readonly Named[]): (Named & { readonly role: SenderRoleValue }) | null {
   for (const { pid, name } of ancestors) {
-    const role = remembered.of(name, () => runnerRole(name));
-    if (role !== null) return { pid, name, role };
+    const role = roleNamed(name);
+    if (role === 'ci_runner' || role === 'coding_agent') return { pid, name, role };
   }
   return null;
+}
+
+/** Whether it carries out what others ask for: a service manager, a container runtime. By its name alone. */
+export function isCarrier(name: string): boolean {
+  const role = roleNamed(name);
+  return role === 'service_manager' || role === 'container_runtime';
 }
 
 /** Names that are remembered. */
 const REMEMBERED_MAX = 256;
 const remembered = new Memo<SenderRoleValue | null>(REMEMBERED_MAX);
 
-function runnerRole(name: string): SenderRoleValue | null {
-  const profession = PROFESSIONS.find(({ executables, scripts }) => executables?.test(name) || scripts?.test(name));
-  return profession?.role === 'ci_runner' || profession?.role === 'coding_agent' ? profession.role : null;
+function roleNamed(name: string): SenderRoleValue | null {
+  const find = () => PROFESSIONS.find(({ executables, scripts }) => executables?.test(name) || scripts?.test(name));
+  return remembered.of(name, () => find()?.role ?? null);
 }
 
 /** By its executable, never by its comm; by its script, if the executable runs scripts. */
