@@ -82,7 +82,7 @@ struct {
 } programs SEC(".maps");
 
 /*
- * Programs that ended lately: of ancestors that end at the same time as their children. Indexed by the low bits of the pid, so that
+ * Programs that ended lately, and had children: of ancestors that end at the same time as these. Indexed by the low bits of the pid, so that
  * the last ones stay.
  */
 struct {
