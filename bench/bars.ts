@@ -56,6 +56,8 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'storm.exec.share': { min: STORM_SHARE_MIN, limit: 'storm.exec.ceiling' },
   'storm.exit.cpu': { max: 15 },
   'storm.exec.cpu': { max: 15 },
+  'storm.exit.history.share': { min: 0.95 },
+  'storm.exec.history.share': { min: 0.95 },
   'idle.cpu': { max: 0.1 },
   'idle.pss_loader': { max: 17 },
   'idle.pss_service': { max: 75 },

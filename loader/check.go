@@ -3,6 +3,8 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -21,36 +23,91 @@ type finding struct {
 	ok, required        bool
 }
 
-// check prints what this kernel supports, what will be missing, and what to do about it. It fails if a required row is not ok.
-func check(out io.Writer, pinDirectory string) error {
-	findings := []finding{kernelFinding(), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(), stacksFinding(), filesFinding(), layersFinding()}
-	findings = append(findings, probeFindings()...)
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	missing := 0
-	for _, finding := range findings {
-		mark := "ok"
-		if !finding.ok {
-			mark = "degraded"
-			if finding.required {
-				mark = "MISSING"
-				missing++
-			}
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark, finding.what, finding.state, finding.remedy)
+// check prints what this kernel supports, what will be missing, and what to do about it, as text or json. It fails if a required row is not
+// ok. `btf`: a file with the kernel's types; "": the kernel's own.
+func check(out io.Writer, pinDirectory, btf, output string) error {
+	types, typesMissing := findTypes(btf)
+	findings := []finding{kernelFinding(types, typesMissing), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
+	if typesMissing == nil {
+		findings = append(findings, stacksFinding(types))
 	}
-	if err := table.Flush(); err != nil {
+	findings = append(findings, filesFinding(), layersFinding())
+	findings = append(findings, probeFindings(types, typesMissing)...)
+	print := printTable
+	if output == "json" {
+		print = printJSON
+	}
+	if err := print(out, findings); err != nil {
 		return err
 	}
+	missing := 0
+	for _, finding := range findings {
+		if finding.mark() == missingMark {
+			missing++
+		}
+	}
 	if missing > 0 {
-		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; see the last column of the table", missing)
+		return exitcode.Errorf(exitcode.Unavailable, "%d requirements are not met; each has its remedy", missing)
 	}
 	return nil
 }
 
-func kernelFinding() finding {
-	f := finding{what: "kernel", state: host.KernelRelease() + ", BTF", ok: true, required: true}
-	if !probes.HasBTF() {
-		f.ok, f.state, f.remedy = false, host.KernelRelease()+", no BTF", "use Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y"
+const missingMark = "MISSING"
+
+func (f finding) mark() string {
+	switch {
+	case f.ok:
+		return "ok"
+	case f.required:
+		return missingMark
+	default:
+		return "degraded"
+	}
+}
+
+func printTable(out io.Writer, findings []finding) error {
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, f := range findings {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.mark(), f.what, f.state, f.remedy)
+	}
+	return table.Flush()
+}
+
+// printJSON prints an array with an object for each row.
+func printJSON(out io.Writer, findings []finding) error {
+	type row struct {
+		Level    string `json:"level"` // ok, degraded or missing
+		What     string `json:"what"`
+		State    string `json:"state"`
+		Remedy   string `json:"remedy"`
+		Required bool   `json:"required"`
+	}
+	rows := make([]row, len(findings))
+	for i, f := range findings {
+		rows[i] = row{strings.ToLower(f.mark()), f.what, f.state, f.remedy, f.required}
+	}
+	return json.NewEncoder(out).Encode(rows)
+}
+
+// findTypes returns the types by which the probes are relocated. Where they are not the kernel's own, they are verified, if this process may.
+func findTypes(btf string) (probes.Types, error) {
+	types, err := probes.FindTypes(btf)
+	if err != nil || types.Own() || probes.Require() != nil {
+		return types, err
+	}
+	return types, types.Verify()
+}
+
+// withoutKfuncs says what is not reported where the kernel does not provide its types itself.
+const withoutKfuncs = "span contexts that processes publish are not read"
+
+func kernelFinding(types probes.Types, missing error) finding {
+	f := finding{what: "kernel", state: fmt.Sprintf("%s, %s", host.KernelRelease(), types), ok: types.Own(), required: missing != nil}
+	switch {
+	case missing != nil:
+		f.ok, f.state, f.remedy = false, host.KernelRelease()+", no BTF that describes it", explain(missing).Error()
+	case !f.ok:
+		f.remedy = withoutKfuncs
 	}
 	return f
 }
@@ -118,8 +175,8 @@ func registersFinding() finding {
 	return f
 }
 
-func stacksFinding() finding {
-	stacks, err := probes.StacksHere()
+func stacksFinding(types probes.Types) finding {
+	stacks, err := probes.StacksHere(types)
 	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil}
 	if err != nil {
 		f.state = "not copied"
@@ -155,11 +212,11 @@ func layersFinding() finding {
 }
 
 // probeFindings tries each probe, unless it is known that none can be attached.
-func probeFindings() (findings []finding) {
-	if err := probes.Require(); err != nil {
+func probeFindings(types probes.Types, typesMissing error) (findings []finding) {
+	if err := cmp.Or(probes.Require(), typesMissing); err != nil {
 		return []finding{{what: "probes", state: "not tried", remedy: err.Error(), required: true}}
 	}
-	for _, trial := range probes.TryHooks() {
+	for _, trial := range probes.TryHooks(types) {
 		findings = append(findings, trialFinding(trial))
 	}
 	return findings

@@ -17,6 +17,7 @@ import (
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/server"
+	"whodunit/loader/internal/victim"
 )
 
 const usage = `whodunit-loader attaches probes to the kernel and serves what they report on a Unix socket.
@@ -35,12 +36,13 @@ Flags of run (each with the environment variable that sets its default):
   --socket-user USER     WHODUNIT_SOCKET_USER     user, by name or number, who may be the service, which acknowledges, besides root (root)
   --pin-dir DIR          WHODUNIT_PIN_DIR         directory in which probes and maps are pinned (%s)
   --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer in bytes, a power of two (%d)
+  --btf FILE             WHODUNIT_BTF             types of exactly this kernel: BTF, or an ELF file that has it (those of the kernel)
   --scope SCOPE          WHODUNIT_SCOPE           what to watch: host, the subtree of a cgroup (/PATH), or a Kubernetes pod (pod:UID) (host)
   --stack BOOL           WHODUNIT_STACK           1: copy the stack of a process that crashes, and report where it crashed (1)
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
   --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run
 
-unload and check accept --pin-dir; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
+unload and check accept --pin-dir, check also --btf and --output text or json; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
 WHODUNIT_HEALTH_ADDR names (%s; off: nothing to ask). --version prints the version, --help this text.
 `
 
@@ -57,11 +59,14 @@ func printUsage(out io.Writer) {
 // config holds the settings from the command line and the environment.
 type config struct {
 	command, socket, address, pinDirectory, scope string
+	output                                        string // of check
+	btf                                           string // a file; "": the kernel's own
 	socketGID, socketUID, ringBytes               int
 	stacks                                        probes.Stacks
 	worker                                        bool
 	threadContext, unloadOnExit                   bool
-	onRequest                                     bool // of unload, for prepareUnload only
+	onRequest                                     bool   // of unload, for prepareUnload only
+	way, name                                     string // of victim
 }
 
 // unchecked holds flags of run whose text is not checked yet.
@@ -84,8 +89,11 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 	if flags.NArg() > 0 {
 		return c, exitcode.Errorf(exitcode.Config, "%s accepts no argument, but has %q (see --help)", c.command, flags.Arg(0))
 	}
-	if c.command == "run" {
+	switch {
+	case c.command == "run":
 		err = c.check(text)
+	case c.command == "check" && c.output != "text" && c.output != "json":
+		err = exitcode.Errorf(exitcode.Config, "--output is %q; it must be text or json", c.output)
 	}
 	return c, err
 }
@@ -99,7 +107,7 @@ func parseCommand(arguments []string) (string, error) {
 		return "", flag.ErrHelp
 	case "version", "--version":
 		return "version", nil
-	case "run", "check", "health", "unload", crash.HelperCommand:
+	case "run", "check", "health", "unload", crash.HelperCommand, victim.Command:
 		return command, nil
 	default:
 		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, health or unload (see --help)", command)
@@ -117,8 +125,16 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 		flags.BoolVar(&c.worker, strings.TrimPrefix(helper.WorkerArgument, "--"), false, "")
 		return flags
 	}
+	if c.command == victim.Command {
+		flags.StringVar(&c.way, "way", "", "")
+		flags.StringVar(&c.name, "name", "", "")
+		return flags
+	}
 	if c.command != "health" {
 		add(&c.pinDirectory, "pin-dir", "WHODUNIT_PIN_DIR", probes.DefaultPinDirectory)
+	}
+	if c.command == "run" || c.command == "check" {
+		add(&c.btf, "btf", "WHODUNIT_BTF", "")
 	}
 	if c.command == "run" || c.command == "health" {
 		add(&c.socket, "socket", "WHODUNIT_SOCKET", defaultSocket)
@@ -129,6 +145,9 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 			c.address = cmp.Or(getenv("WHODUNIT_HEALTH_ADDR"), defaultHealth)
 			return nil
 		})
+	}
+	if c.command == "check" {
+		flags.StringVar(&c.output, "output", "text", "")
 	}
 	if c.command == "unload" {
 		flags.BoolVar(&c.onRequest, "on-request", false, "")

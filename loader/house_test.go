@@ -61,14 +61,15 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"record":       {"abi"},
 		"wire":         {"record"},
 		"repeats":      {"abi", "wire"},
-		"probes":       {"abi", "exitcode", "host", "record", "repeats", "ring", "wire"},
+		"probes":       {"abi", "exitcode", "host", "record", "repeats", "ring", "victim", "wire"},
+		"victim":       {"host"},
 		"server":       {"exitcode", "host", "log", "record", "ring", "wire"},
 		"crash":        {"abi", "host", "log", "probes", "record", "ring"},
 		"crash/helper": {"abi", "crash", "host", "record", "unwind"},
 		"unwind":       {"unwind/cfi", "unwind/image"},
 		"unwind/cfi":   {},
 		"unwind/image": {"unwind/cfi"},
-		".":            {"crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "repeats", "ring", "server", "wire"},
+		".":            {"crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "repeats", "ring", "server", "victim", "wire"},
 	}
 	pure := []string{"abi", "record", "wire"}
 	pureMay := []string{

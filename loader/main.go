@@ -19,8 +19,10 @@ import (
 	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/server"
+	"whodunit/loader/internal/victim"
 )
 
 //go:generate npm --prefix .. run generate
@@ -53,11 +55,13 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 			return helper.Work()
 		}
 		return helper.Supervise()
+	case victim.Command:
+		return victim.Run(victim.Way(config.way), config.name)
 	case "version":
 		fmt.Fprintln(out, "whodunit-loader", version)
 		return nil
 	case "check":
-		return check(out, config.pinDirectory)
+		return check(out, config.pinDirectory, config.btf, config.output)
 	case "health":
 		if config.address != "" {
 			return server.HealthOf(config.address)
@@ -68,6 +72,9 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 			return explain(unloadOnRequest(os.Stdin, config.pinDirectory))
 		}
 		return explain(unload(out, config.pinDirectory))
+	}
+	if err := host.RequireNoCgo(); err != nil {
+		return exitcode.Errorf(exitcode.Unavailable, "%w", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -22,7 +22,7 @@ func TestParseOfTheCommandLine(t *testing.T) {
 		want                    string // in the error; "": none
 	}{
 		{"defaults", "run", "", ""},
-		{"every flag", "run --socket /s --pin-dir /p --ring-bytes 65536 --socket-group 7 --socket-user 8 --thread-context 1 --unload-on-exit", "", ""},
+		{"every flag", "run --socket /s --pin-dir /p --btf /b --ring-bytes 65536 --socket-group 7 --socket-user 8 --thread-context 1 --unload-on-exit", "", ""},
 		{"a boolean that is neither 1 nor 0", "run", "WHODUNIT_THREAD_CONTEXT=often", `(WHODUNIT_THREAD_CONTEXT) is "often"`},
 		{"no command", "", "", "a command is missing"},
 		{"an unknown command", "walk", "", `unknown command "walk"`},
@@ -60,9 +60,9 @@ func TestParseOfTheCommandLine(t *testing.T) {
 }
 
 func TestTheEnvironmentSetsTheDefaultsAndFlagsOverrideIt(t *testing.T) {
-	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1", "WHODUNIT_STACK": "0"}
+	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1", "WHODUNIT_STACK": "0", "WHODUNIT_BTF": "/b"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
-	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true, stacks: probes.StacksOff}
+	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", btf: "/b", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true, stacks: probes.StacksOff}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -138,12 +138,34 @@ func TestRunFailsWithTheRemedyIfTheKernelHasNoBTF(t *testing.T) {
 func TestCheckSucceedsOnThisKernelAndHasARowForEachProbe(t *testing.T) {
 	privileged(t)
 	var out bytes.Buffer
-	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none")); err != nil {
+	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none"), "", "text"); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, trial := range probes.TryHooks() {
+	for _, trial := range probes.TryHooks(probes.Types{}) {
 		if !strings.Contains(out.String(), "probe "+trial.Name) {
 			t.Errorf("no row for %s:\n%s", trial.Name, out.String())
 		}
+	}
+	out.Reset()
+	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none"), "", "json"); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	var rows []struct{ Level, What string }
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || len(rows) == 0 || rows[0].What != "kernel" || rows[0].Level != "ok" {
+		t.Errorf("%v: %+v", err, rows)
+	}
+}
+
+func TestRunRefusesABuildWithCgo(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "loader")
+	command := exec.Command("go", "build", "-o", binary, ".")
+	command.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command(binary, "run", "--socket", filepath.Join(t.TempDir(), "s")).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitcode.Unavailable || !strings.Contains(string(out), "CGO_ENABLED=0") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

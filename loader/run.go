@@ -38,14 +38,7 @@ func run(ctx context.Context, config config, log *log.Logger) (err error) {
 }
 
 func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log *log.Logger) (err error) {
-	if err := probes.Require(); err != nil {
-		return err
-	}
-	symbols, err := host.OpenSymbols()
-	if err != nil {
-		log.Printf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
-	}
-	scope, err := probes.FindScope(config.scope)
+	here, err := findMachine(config, log)
 	if err != nil {
 		return err
 	}
@@ -60,7 +53,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 		return err
 	}
 	attached, err := probes.Attach(probes.Options{
-		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: scope, ThreadContext: config.threadContext, Stacks: config.stacks,
+		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: here.scope, ThreadContext: config.threadContext, Stacks: config.stacks, Types: here.types,
 	})
 	if err != nil {
 		return err
@@ -89,13 +82,34 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	}
 	// Starting needs far more memory than serving, for the kernel's BTF. finishStart returns it with FreeOSMemory.
 	debug.SetGCPercent(gcPercent)
-	logStart(log, config, scope, attached, ring)
-	defer finishStart(ctx, log, attached, symbols)()
+	logStart(log, config, here, attached, ring)
+	defer finishStart(ctx, log, attached, here.symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
+}
+
+// machine is what the loader finds before it attaches a probe.
+type machine struct {
+	types   probes.Types
+	symbols *host.Symbols // nil: they are hidden
+	scope   probes.Scope
+}
+
+func findMachine(config config, log *log.Logger) (here machine, err error) {
+	if err := probes.Require(); err != nil {
+		return here, err
+	}
+	if here.types, err = findTypes(config.btf); err != nil {
+		return here, err
+	}
+	if here.symbols, err = host.OpenSymbols(); err != nil {
+		log.Printf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
+	}
+	here.scope, err = probes.FindScope(config.scope)
+	return here, err
 }
 
 func helloOf(ring *ring.Ring, attached *probes.Probes, stacks wire.Stacks) wire.Hello {
@@ -185,23 +199,26 @@ func confine(log *log.Logger, serve func() error) error {
 }
 
 // logStart logs what is attached, and where that differs from the configuration.
-func logStart(log *log.Logger, config config, scope probes.Scope, attached *probes.Probes, ring *ring.Ring) {
+func logStart(log *log.Logger, config config, here machine, attached *probes.Probes, ring *ring.Ring) {
 	for _, probe := range attached.Status {
 		if probe.Note != nil {
 			log.Printf("probe %s is not attached: %s", probe.Name, *probe.Note)
 		}
 	}
+	if !here.types.Own() {
+		log.Printf("the kernel's types are the %s: %s", here.types, withoutKfuncs)
+	}
 	if size := int(ring.Size()); size != config.ringBytes {
 		log.Printf("the pinned ring buffer keeps its size of %d bytes; --ring-bytes (WHODUNIT_RING_BYTES) is %d; to change it, run `whodunit-loader unload` first", size, config.ringBytes)
 	}
-	if !scope.IsHost() {
-		log.Printf("watching only the cgroup %s", scope.Directory)
+	if !here.scope.IsHost() {
+		log.Printf("watching only the cgroup %s", here.scope.Directory)
 	}
 	if crashes := attached.Crashes; crashes != nil && crashes.NoPages != nil {
 		log.Printf("%s: %v", filesNotCopied, crashes.NoPages)
 	}
 	if config.threadContext && !attached.ReadsContexts {
-		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later")
+		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later, and the kernel's own BTF")
 	}
 	if config.stacks != probes.StacksOff && attached.StacksLack != "" {
 		log.Printf("stacks of crashes are not copied: %s", attached.StacksLack)

@@ -13,11 +13,11 @@ import {
 } from './config/history-flags.ts';
 import {
   type DoctorSettings,
+  type FiltersTest,
   type OutputForm,
-  type RulesSettings,
   type RunSettings,
   readDoctorSettings,
-  readRulesSettings,
+  readFiltersTest,
   readRunSettings,
   readUiSettings,
   type UiSettings,
@@ -29,9 +29,9 @@ export type Config =
   | HistoryCommand
   | ({ readonly command: 'mute' } & MuteQuery)
   /** `test`: terminate a child process and follow its record. */
-  | ({ readonly command: 'doctor'; readonly test: boolean } & DoctorSettings)
-  /** `dryRun`: try the rules on recent terminations instead of listing them. */
-  | ({ readonly command: 'rules'; readonly dryRun: boolean } & RulesSettings)
+  | ({ readonly command: 'doctor'; readonly test: boolean; readonly output: OutputForm } & DoctorSettings)
+  /** `test`: try the rules on the history instead of listing them. */
+  | ({ readonly command: 'filters'; readonly test: boolean } & FiltersTest)
   | ({ readonly command: 'ui' } & UiSettings)
   /** `what`: an exit code or a signal. */
   | { readonly command: 'explain'; readonly what: string; readonly executable: string | null }
@@ -50,9 +50,10 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const { operandsMin, operandsMax, searches = false }: Command = COMMANDS[command];
   try {
     const complete = operands.length >= operandsMin && operands.length <= operandsMax && !operands.includes('');
-    if (!complete) throw unknownCommand(given.positionals);
+    const isKnown = command !== 'filters' || operands.length === 0 || operands[0] === 'test';
+    if (!complete || !isKnown) throw unknownCommand(given.positionals);
     rejectOtherFlags(command, given.tokens);
-    return configOf(command, operands[0], parseStrictly(argv), env);
+    return configOf(command, operands, parseStrictly(argv), env);
   } catch (error) {
     if (searches && error instanceof FatalError) throw new FatalError(error.code, error.message, EXIT_SEARCH_FAILED);
     throw error;
@@ -61,8 +62,9 @@ export function readConfig(argv: readonly string[], env: Env): Config {
 
 type Values = ReturnType<typeof parseStrictly>;
 
-function configOf(command: CommandName, operand: string | undefined, values: Values, env: Env): Config {
-  const file = values.config ?? null;
+function configOf(command: CommandName, operands: readonly string[], values: Values, env: Env): Config {
+  const [operand] = operands;
+  const file = values.rules ?? null;
   switch (command) {
     case 'run':
       return { command, ...readRunSettings(env, file, outputOf(command, values.output)) };
@@ -77,9 +79,18 @@ function configOf(command: CommandName, operand: string | undefined, values: Val
     case 'mute':
       return { command, ...readMuteQuery(env, values) };
     case 'doctor':
-      return { command, test: values.test === true, ...readDoctorSettings(env, file) };
-    case 'rules':
-      return { command, dryRun: values['dry-run'] === true, ...readRulesSettings(env, file) };
+      return {
+        command,
+        test: values.test === true,
+        output: outputOf(command, values.output) ?? 'text',
+        ...readDoctorSettings(env, file),
+      };
+    case 'filters':
+      return {
+        command,
+        test: operand === 'test',
+        ...readFiltersTest(env, values, operands[1] ?? file, outputOf(command, values.output)),
+      };
     case 'ui':
       return { command, ...readUiSettings(env, values) };
     case 'explain':

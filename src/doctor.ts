@@ -17,7 +17,7 @@ export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
   const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
   const sender = config.logs && (await startSender(config.logs, log));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  await print(renderFindings(findings));
+  await print(config.output === 'json' ? `${JSON.stringify(findings)}\n` : renderFindings(findings));
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
 }
 
@@ -34,10 +34,12 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     state: newState(readRules(config.rules), settings),
     host: hostReader(),
     clock,
+    outOfMemory: null,
     effects: {
       sendSpan: null,
       countTermination: () => {},
       durable: true,
+      keepUnreported: null,
       unknownRepeats: () => {},
       store: async () => true,
     },
@@ -48,7 +50,7 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
   let broken = false;
   const send = sender && ((record: Uint8Array) => sender.send([record]));
   for await (const step of followTermination({ ...config, buildRecord, send })) {
-    await print(renderStep(step));
+    await print(config.output === 'json' ? `${JSON.stringify(step)}\n` : renderStep(step));
     broken ||= step.broken;
   }
   return broken ? 1 : 0;

@@ -11,7 +11,7 @@ if (existsSync(program)) {
   process.execve?.(program, [program, ...process.argv.slice(2)], process.env);
 } else {
   console.error(
-    `whodunit-loader: this package has no loader for linux-${process.arch}, only for x64 and arm64. To build one, run \`go build ./loader\` in the repository.`,
+    `whodunit-loader: this package has no loader for linux-${process.arch}, only for x64 and arm64. To build one, run \`npm run build\` in the repository.`,
   );
   process.exitCode = 69; // EX_UNAVAILABLE
 }

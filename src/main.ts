@@ -4,6 +4,7 @@
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
 import { type Config, readConfig } from './cli.ts';
+import { currentNames } from './config/earlier-names.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -12,21 +13,24 @@ import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { followContainers } from './io/docker/start.ts';
 import { renderMeanings } from './io/explain.ts';
-import { keepRecords, startHistory } from './io/history/start.ts';
+import { keepRecords, startHistory, startUnreported } from './io/history/start.ts';
+import type { UnreportedFile } from './io/history/unreported-file.ts';
 import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
+import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { runRules } from './io/rules.ts';
+import { listRules } from './io/rules.ts';
 import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
 import { type Exporters, snapshotter } from './snapshot.ts';
 import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
@@ -48,6 +52,7 @@ interface Running {
   readonly config: RunConfig;
   readonly queue: Queue | null;
   readonly history: History | null;
+  readonly unreported: UnreportedFile | null;
   readonly printer: Printer | null;
   readonly exporters: Exporters;
   readonly health: Server | null;
@@ -61,6 +66,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
   const history = startHistory(config, queue, log);
+  const unreported = startUnreported(config, log);
   const state = newState(rules.current(), config, queue && { uids: queue.uids(), ...queue.open });
   onHangup(() => rules.reread());
   const printed = noCounts();
@@ -68,7 +74,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const spans = config.traces && (await startTraces(config.traces, log));
   const exporters: Exporters = { logs: null, metrics: null, traces: spans };
-  const snapshot = snapshotter({ loader, containers, rules, queue, history, printer, state, exporters, printed, host });
+  const outOfMemory = new OutOfMemory(new MemoryCgroups());
+  const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
+  const snapshot = snapshotter(sources);
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
@@ -80,10 +88,12 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     state,
     host,
     clock: CLOCK,
+    outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
       countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
       durable: queue !== null,
+      keepUnreported: unreported && ((one) => unreported.add(one)),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
       store: async (items, open) => {
         if (queue === null) {
@@ -105,7 +115,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     state.rules = rules.current();
     return queue === null ? pipelines.oneByOne(received) : [received];
   });
-  await shutDown({ config, queue, history, printer, exporters, health, systemd });
+  await shutDown({ config, queue, history, unreported, printer, exporters, health, systemd });
   const lost = printer?.lost();
   if (lost) throw lost;
 }
@@ -141,7 +151,16 @@ async function report(items: readonly Item[], printer: Printer | null, counters:
   return true;
 }
 
-async function shutDown({ config, queue, history, printer, exporters, health, systemd }: Running): Promise<void> {
+async function shutDown({
+  config,
+  queue,
+  history,
+  unreported,
+  printer,
+  exporters,
+  health,
+  systemd,
+}: Running): Promise<void> {
   const deadline = performance.now() + config.shutdownTimeoutMs;
   const remainingMs = (): number => Math.max(deadline - performance.now(), LAST_METRICS_MS);
   const notified = systemd?.stopping();
@@ -149,6 +168,7 @@ async function shutDown({ config, queue, history, printer, exporters, health, sy
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
   queue?.close();
   history?.close();
+  unreported?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -184,7 +204,9 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 }
 
 async function main(): Promise<number> {
-  const config = readConfig(process.argv.slice(2), process.env);
+  const { argv, hints } = currentNames(process.argv.slice(2));
+  for (const hint of hints) log.line(hint);
+  const config = readConfig(argv, process.env);
   switch (config.command) {
     case 'help':
       await print(`${(await import('./config/help.ts')).HELP}\n`);
@@ -206,8 +228,8 @@ async function main(): Promise<number> {
       return config.test
         ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
         : (await import('./doctor.ts')).doctor(config, log);
-    case 'rules':
-      return runRules(config);
+    case 'filters':
+      return config.test ? (await import('./io/history/filters.ts')).testFilters(config, log) : listRules(config);
     case 'explain':
       await print(renderMeanings(config));
       return 0;

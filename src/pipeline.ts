@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handles one message from the loader, and one batch of them: concludes, stores or prints, then acknowledges. State and effects are
 // arguments. main.ts connects the parts and shuts down.
+import type { MemoryReading } from './core/cgroup/use.ts';
 import { conclude, isToWait } from './core/conclude.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
+import type { Counted as CountedRow, Row } from './core/history/unreported.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
@@ -21,6 +23,7 @@ import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
 import { incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
+import { type MemoryReadings, NO_READINGS, type OutOfMemory } from './out-of-memory.ts';
 import type { Settings, State } from './state.ts';
 
 export interface Clock {
@@ -40,6 +43,8 @@ export interface Effects {
   readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
   /** What is stored survives this process: a member may be acknowledged before its incident has a record. */
   readonly durable: boolean;
+  /** Keeps a termination without a record of its own, or how many equal ones the kernel counted. null: they are not kept. */
+  readonly keepUnreported: ((one: Row | CountedRow) => void) | null;
   /** Terminations that the kernel counted under a key that this service does not know. */
   readonly unknownRepeats: (count: number) => void;
 }
@@ -53,6 +58,8 @@ export interface Pipeline {
   readonly host: () => Host;
   readonly clock: Clock;
   readonly effects: Effects;
+  /** null: nothing is read of cgroups. */
+  readonly outOfMemory: OutOfMemory | null;
 }
 
 /**
@@ -60,12 +67,15 @@ export interface Pipeline {
  * armed. False: it was not stored, because the service is shutting down.
  */
 export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
+  const { outOfMemory, clock } = pipeline;
   const { deferred, repeats } = pipeline.state;
   const items: Item[] = [];
   const totals: Repeat[] = [];
+  const readings = outOfMemory?.concerns(messages) ? await outOfMemory.read(messages, clock) : NO_READINGS;
   repeats.greet(hello);
   for (const message of messages) {
-    const item = defer(pipeline, message, hello.boot_id) ? null : handleMessage(pipeline, message, hello.boot_id);
+    const isDeferred = defer(pipeline, message, hello.boot_id);
+    const item = isDeferred ? null : handleMessage(pipeline, message, hello.boot_id, readings);
     if (item !== null) items.push(item);
     if ('seq' in message) deferred.read(connection, message.seq);
     if (message.type === 'repeat') totals.push(message);
@@ -130,12 +140,17 @@ export function oneByOne(received: Received): Received[] {
 }
 
 /** Returns the item to store, or null if there is none. */
-export function handleMessage(pipeline: Pipeline, message: LoaderMessage, bootId: string): Item | null {
+export function handleMessage(
+  pipeline: Pipeline,
+  message: LoaderMessage,
+  bootId: string,
+  readings: MemoryReadings = NO_READINGS,
+): Item | null {
   const { state, clock } = pipeline;
   if ('time_ns' in message) state.restartLoops.read(message, clock.wallMs(), clock.steadyMs());
   switch (message.type) {
     case 'death':
-      return handleTermination(pipeline, message, bootId);
+      return handleTermination(pipeline, message, bootId, readings.get(message));
     case 'restart':
       return handleRestart(pipeline, message, bootId);
     case 'repeat':
@@ -162,7 +177,12 @@ function handleRequest({ settings, state }: Pipeline, request: Request, bootId: 
 }
 
 /** Returns the item to store, with a record if the termination is reported. null: a duplicate. */
-export function handleTermination(pipeline: Pipeline, received: Death, bootId: string): Item | null {
+export function handleTermination(
+  pipeline: Pipeline,
+  received: Death,
+  bootId: string,
+  reading: MemoryReading | null = null,
+): Item | null {
   const { settings, state, clock, effects } = pipeline;
   const death = settings.logins === 'off' ? withoutLogins(received) : received;
   const endedNs = death.time_ns + death.clock_offset_ns;
@@ -172,6 +192,7 @@ export function handleTermination(pipeline: Pipeline, received: Death, bootId: s
     bootId,
     host: pipeline.host(),
     argumentsMode: settings.arguments,
+    reading,
     observedNs: observedAt(endedNs, clock),
     nowMs: clock.steadyMs(),
   });
@@ -187,6 +208,10 @@ export function handleTermination(pipeline: Pipeline, received: Death, bootId: s
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);
   state.latest.add({ endedNs, pid: death.process.pid, outcome, rule: rule.name, subject }, origin);
+  if (outcome !== 'reported') {
+    const { pid } = death.process;
+    effects.keepUnreported?.({ uid, origin, timeNs: endedNs, pid, outcome, rule: rule.name, subject });
+  }
   const kind = outcome === 'aggregated' ? { kind: outcome } : {};
   return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: record && storeRecord(record) };
 }
@@ -219,6 +244,7 @@ function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootI
     const { key, origin, cause, resource, metric, member } = meaning;
     if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
     if (metric) effects.countTermination(resource, meaning, origin, count);
+    if (meaning.uid !== undefined) effects.keepUnreported?.({ uid: meaning.uid, counted: count });
     const nowMs = clock.steadyMs();
     const { loop = null, command = null, cgroup = null } = meaning;
     const last = { ...meaning, endedNs, cgroup, command: () => command };

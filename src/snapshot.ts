@@ -13,6 +13,7 @@ import type { Traces } from './io/otlp/traces.ts';
 import type { Printer } from './io/printer.ts';
 import type { Queue } from './io/queue/queue.ts';
 import type { RulesInEffect } from './io/rules-in-effect.ts';
+import type { OutOfMemory } from './out-of-memory.ts';
 import { displaced, type State } from './state.ts';
 
 type Counts = ReturnType<typeof noCounts>;
@@ -36,6 +37,7 @@ interface Stages {
   /** The counters that are used without a queue. */
   readonly printed: Counts;
   readonly host: () => Host;
+  readonly outOfMemory: OutOfMemory;
 }
 
 export function snapshotter({
@@ -49,6 +51,7 @@ export function snapshotter({
   exporters,
   printed,
   host,
+  outOfMemory,
 }: Stages): () => ServiceSnapshot {
   const startedMs = Date.now();
   return () => ({
@@ -68,6 +71,7 @@ export function snapshotter({
     ),
     loader: loader.snapshot(),
     containers: containers?.snapshot() ?? null,
+    outOfMemory: outOfMemory.snapshot(),
     queue: queue?.snapshot() ?? null,
     history: history?.snapshot() ?? null,
     mutes: rules.snapshot(),

@@ -7,10 +7,15 @@ describe('the command line', () => {
   it.each<[string[], unknown]>([
     [[], { command: 'run', console: 'text' }],
     [['--output', 'json'], { command: 'run', console: 'json' }],
-    [['run', '--config', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
+    [['--output', 'report'], { command: 'run', console: 'report' }],
+    [['run', '--rules', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
-    [['doctor', '--test'], { command: 'doctor', test: true }],
-    [['rules', '--dry-run'], { command: 'rules', dryRun: true }],
+    [['doctor', '--test'], { command: 'doctor', test: true, output: 'text' }],
+    [['doctor', '--output', 'json'], { command: 'doctor', test: false, output: 'json' }],
+    [['filters'], { command: 'filters', test: false, rules: { path: null } }],
+    [['filters', '--rules', '/a.yaml'], { command: 'filters', test: false, rules: { path: '/a.yaml' } }],
+    [['filters', 'test', '/b.yaml', '--rules', '/a.yaml'], { test: true, rules: { path: '/b.yaml' } }],
+    [['filters', 'test', '--output', 'json', '--state-dir', '/s'], { test: true, output: 'json', stateDir: '/s' }],
     [['explain', '137'], { command: 'explain', what: '137', executable: null }],
     [['explain', '--executable', 'node', '7'], { command: 'explain', what: '7', executable: 'node' }],
     [['list'], { command: 'list', stateDir: '/var/lib/whodunit', filter: {}, limit: null, reverse: false }],
@@ -34,7 +39,7 @@ describe('the command line', () => {
   });
 
   it('returns for each command only the settings that it uses', () => {
-    expect(Object.keys(readConfig(['rules'], {})).sort()).toEqual(['command', 'dryRun', 'health', 'rules']);
+    expect(Object.keys(readConfig(['ui'], {})).sort()).toEqual(['command', 'health', 'open', 'port', 'stateDir']);
     expect(readConfig(['help', '--help'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' })).toEqual({ command: 'help' });
     expect(readConfig(['explain', '1'], { WHODUNIT_QUEUE_BYTES: 'much' })).toMatchObject({ what: '1' });
   });
@@ -51,17 +56,17 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['doctor', 'now'], ['the command is "doctor now"']],
     [
       ['--output', 'xml'],
-      ['--output is "xml"', 'text, json'],
+      ['--output is "xml"', 'text, report, json'],
     ],
     [['--output'], ["'--output <value>' argument missing", '--help']],
     [
       ['doctor', '--test=yes'],
       ["'--test' does not take an argument", '--help'],
     ],
-    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --config', '--help']],
+    [['--nonsense'], ['whodunit run does not have the flag --nonsense', '--output, --rules', '--help']],
     [
-      ['doctor', '--output', 'json'],
-      ['whodunit doctor does not have the flag --output', '--test, --config'],
+      ['doctor', '--output', 'table'],
+      ['--output is "table"', 'text, json'],
     ],
     [
       ['ui', '--port', '70000'],
@@ -70,12 +75,12 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
     [['ui', '--port', ''], ['--port is ""']],
     [['run', '--dry-run'], ['whodunit run does not have the flag --dry-run']],
     [
-      ['rules', '--test'],
-      ['whodunit rules does not have the flag --test', '--dry-run, --config'],
+      ['doctor', '--dry-run'],
+      ['whodunit doctor does not have the flag --dry-run', '--test, --output, --rules'],
     ],
     [
-      ['explain', '7', '--config', '/a'],
-      ['whodunit explain does not have the flag --config', '--executable'],
+      ['explain', '7', '--rules', '/a'],
+      ['whodunit explain does not have the flag --rules', '--executable'],
     ],
   ])('%j', (argv, parts) => {
     const rejected = (): unknown => readConfig(argv, {});
@@ -88,6 +93,11 @@ describe('an invalid command line is rejected with exit code 78 and one line', (
 describe('an invalid command line of a command that searches is rejected with exit code 2, as of grep', () => {
   it.each<[string[], string[]]>([
     [['list', 'all'], ['the command is "list all"']],
+    [
+      ['filters', 'try'],
+      ['the command is "filters try"', 'filters [test [FILE]]'],
+    ],
+    [['filters', '--dry-run'], ['whodunit filters does not have the flag --dry-run']],
     [
       ['list', '--since', 'some day'],
       ['--since is "some day"', '1 hour ago', 'yesterday'],

@@ -9,6 +9,7 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
+import type { OutOfMemory } from '../src/out-of-memory.ts';
 import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
@@ -29,6 +30,8 @@ interface Options {
   readonly durable?: boolean;
   /** ms of the steady clock. */
   readonly nowMs?: () => number;
+  readonly outOfMemory?: OutOfMemory;
+  readonly keepUnreported?: Pipeline['effects']['keepUnreported'];
 }
 
 /** A pipeline, and its effects in order. */
@@ -48,11 +51,13 @@ function build(options: Options = {}) {
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
     clock: { wallMs: () => 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
+    outOfMemory: options.outOfMemory ?? null,
     effects: {
       sendSpan: () => did.push('span'),
       countTermination: (_, { cause }, __, times) =>
         did.push(times === 1 ? `count ${cause}` : `count ${times} × ${cause}`),
       durable: options.durable ?? true,
+      keepUnreported: options.keepUnreported ?? null,
       unknownRepeats: (count) => did.push(`unknown ${count}`),
       store: async (items, { open: aggregates }) => {
         if (!stores()) return false;
@@ -442,6 +447,24 @@ describe('equal terminations', () => {
     expect(stored[1]?.map(({ kind, times, record }) => [kind, times, record])).toEqual([[undefined, 4, null]]);
     await flushSummaries(pipeline, true);
     expect(stored[2]).toEqual([]);
+  });
+
+  it('stand, in what is kept, with the termination that armed the key, which has what rules read', async () => {
+    const kept: Parameters<NonNullable<Pipeline['effects']['keepUnreported']>>[0][] = [];
+    const { pipeline } = build({ mode: 'default', recordsPerMinute: 10, keepUnreported: (one) => kept.push(one) });
+    const one = (pid: number) => equal(pid, { process: { ...short.process, pid } });
+    const crowd = Array.from({ length: RECEIVED_FIRST }, (_, index) => one(1 + index));
+    await handleBatch(pipeline, received([...crowd, one(1)]));
+    await handleBatch(pipeline, received([total(4, { as: 'filtered' }), total(4, { as: 'filtered' })]));
+    expect(kept).toHaveLength(RECEIVED_FIRST + 1);
+    const [armed, counted] = kept.slice(-2);
+    expect(armed).toMatchObject({
+      pid: RECEIVED_FIRST,
+      outcome: 'filtered',
+      rule: 'short-lived unnamed processes',
+      subject: { exitCode: 3 },
+    });
+    expect(counted).toEqual({ uid: armed?.uid, counted: 4 });
   });
 
   it('count once after a restart of the service, under what they were armed as', async () => {

@@ -44,6 +44,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   dockerd: 'docker.io',
   runc: 'runc',
   earlyoom: 'earlyoom',
+  supervisord: 'supervisor',
   nohang: 'nohang',
   erl: 'erlang-base',
   sshd: 'openssh-server',

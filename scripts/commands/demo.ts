@@ -4,7 +4,7 @@
 //
 // `npm run demo -- --ui` also shows the page of `whodunit ui`, live, with these and a small story; Ctrl-C ends it.
 //
-// The service prints JSON here. The demo formats the six records with the service's renderText and omits other terminations.
+// The service prints JSON here. The demo formats the six records as the service does on a terminal, and omits other terminations.
 import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { renderText, wantsColour } from '../../src/io/console.ts';
+import { renderer } from '../../src/io/console.ts';
 import { type Running, stopAll, stopRequested } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { showPage } from '../base/page.ts';
@@ -102,13 +102,13 @@ async function demo(cleanUp: CleanUp, page: boolean): Promise<void> {
   cleanUp.push(cgroup.remove);
 
   let wrong = 0;
+  const render = renderer('report', process.stdout, process.env);
   console.log('');
   for (const [index, demonstration] of DEMONSTRATIONS.entries()) {
     console.log(`── ${index + 1} of ${DEMONSTRATIONS.length}: ${demonstration.title}\n`);
     const truth = await terminate(demonstration, cgroup.directory, cleanUp);
     const record = await Promise.race([reports.of(truth.pid), failed.then(() => undefined)]);
-    if (record !== undefined)
-      process.stdout.write(renderText(readable(record), wantsColour(process.stdout, process.env)));
+    if (record !== undefined) process.stdout.write(render(readable(record)));
     const differences =
       record === undefined ? [`no report within ${REPORT_WITHIN_MS / 1000} s`] : compare(demonstration, truth, record);
     for (const difference of differences) console.log(`WRONG: ${difference}`);
@@ -226,7 +226,7 @@ function whole(line: string): JsonRecord | null {
   }
 }
 
-/** Converts a line of JSON output to the type that renderText accepts. */
+/** Converts a line of JSON output to the type that renderers accept. */
 function readable(record: JsonRecord): ReadableLogRecord {
   const ns = BigInt(record.timestamp_ns);
   return {

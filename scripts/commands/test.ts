@@ -19,6 +19,7 @@ import { buildCollector } from '../build/collector.ts';
 import { makePackages } from '../build/packages.ts';
 import { build, buildMortal, buildUndertaker } from '../build/programs.ts';
 import { prepareSdkJobs } from '../build/sdk-jobs.ts';
+import { prepareSupervisors } from '../build/supervisors.ts';
 import { prepareWorld } from '../build/world.ts';
 import { LOADER } from '../paths.ts';
 import { prepareAttacks, testAttacks } from '../suites/attacks.ts';
@@ -120,6 +121,7 @@ async function prepareKernelTests(stages: Stages) {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_TEST_JAEGER: await buildBackend('jaeger'),
     WHODUNIT_TEST_JOBS: await prepareSdkJobs(),
+    WHODUNIT_TEST_PM2: await prepareSupervisors(),
   };
   await prepareUi();
   return { machines, chaos, tests, attacks: await prepareAttacks(), crashes: await prepareCrashes() };

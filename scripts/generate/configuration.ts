@@ -24,7 +24,7 @@ function page(): string {
     '## Loader and service',
     table(of('both')),
     '## The loader',
-    'Each is also a flag of `whodunit-loader run`: `--socket`, `--socket-group`, `--socket-user`, `--pin-dir`, `--ring-bytes`, `--scope`, `--thread-context`, and `--unload-on-exit`, which has no variable.',
+    'Each is also a flag of `whodunit-loader run`: `--socket`, `--socket-group`, `--socket-user`, `--pin-dir`, `--ring-bytes`, `--btf`, `--scope`, `--thread-context`, and `--unload-on-exit`, which has no variable.',
     table(of('loader')),
     '## Commands and flags of the service',
     ['```', HELP, '```'].join('\n'),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cgroup with a small memory limit, for an OOM kill. Version 1 if that has the memory controller, else version 2.
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../base/command.ts';
@@ -56,6 +56,12 @@ function inVersion2(mount: string | undefined, name: string, limitBytes: number)
   writeFileSync(join(directory, 'memory.max'), String(limitBytes));
   writeIfPresent(join(directory, 'memory.swap.max'), '0');
   return directory;
+}
+
+/** Of a cgroup that is there. */
+export function limitMemory(directory: string, limitBytes: number): void {
+  for (const file of ['memory.limit_in_bytes', 'memory.max'])
+    if (existsSync(join(directory, file))) writeFileSync(join(directory, file), String(limitBytes));
 }
 
 /** The file exists only on kernels with swap accounting. The limit works without it. */

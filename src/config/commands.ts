@@ -33,9 +33,9 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text or json (run, show), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor, filters), table or json (stats), table, json or jsonl (list)',
   },
-  config: {
+  rules: {
     type: 'string',
     value: 'FILE',
     what: 'a YAML file with filter rules, tried before the built-in ones; SIGHUP reloads it',
@@ -44,7 +44,7 @@ export const FLAGS = {
     type: 'boolean',
     what: 'kill a child process, follow its record to the collector, and name the step that fails',
   },
-  'dry-run': { type: 'boolean', what: 'rules: try them on recent terminations; purge: only say what would be removed' },
+  'dry-run': { type: 'boolean', what: 'only say what would be removed' },
   executable: {
     type: 'string',
     value: 'NAME',
@@ -103,8 +103,8 @@ export const COMMANDS = {
     operandsMin: 0,
     operandsMax: 0,
     what: 'send a record of each abnormal termination to a collector, or print it (the default command)',
-    flags: ['output', 'config'],
-    outputs: ['text', 'json'],
+    flags: ['output', 'rules'],
+    outputs: ['text', 'report', 'json'],
   },
   list: {
     operands: '',
@@ -131,7 +131,7 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'print reports as they come, until Ctrl-C',
     flags: [...FILTER_NAMES, 'output', 'state-dir'],
-    outputs: ['text', 'json'],
+    outputs: ['text', 'report', 'json'],
     searches: true,
   },
   stats: {
@@ -164,14 +164,18 @@ export const COMMANDS = {
     operandsMin: 0,
     operandsMax: 0,
     what: 'check every step from the kernel to the collector, print a remedy for each problem, exit with 1 if there is one',
-    flags: ['test', 'config'],
+    flags: ['test', 'output', 'rules'],
+    outputs: ['text', 'json'],
   },
-  rules: {
-    operands: '',
+  filters: {
+    operands: '[test [FILE]]',
     operandsMin: 0,
-    operandsMax: 0,
-    what: 'list the filter rules that decide what is reported, or try them on recent terminations',
-    flags: ['dry-run', 'config'],
+    operandsMax: 2,
+    offered: ['test'],
+    what: 'list the rules that decide what is reported; test: say which records of the history would go with the rules of a file, and which of the last terminations without a record would come',
+    flags: ['rules', 'output', 'no-pager', 'state-dir'],
+    outputs: ['text', 'json'],
+    searches: true,
   },
   ui: {
     operands: '',

@@ -33,7 +33,7 @@ _whodunit() {
     return
   fi
   case $previous in
-    --config | --state-dir) compopt -o default; return ;;
+    --rules | --state-dir) compopt -o default; return ;;
   esac
   case \${COMP_WORDS[1]} in
 ${cases.join('\n')}
@@ -74,7 +74,7 @@ _whodunit "$@"
 
 function zshFlag(name: FlagName, values: readonly string[] | null): string {
   const { value, what, multiple = false } = flagOf(name);
-  const files = name === 'config' ? '_files' : name === 'state-dir' ? '_files -/' : ' ';
+  const files = name === 'rules' ? '_files' : name === 'state-dir' ? '_files -/' : ' ';
   const action = values === null ? files : `(${values.join(' ')})`;
   const description = what.replaceAll(/[[\]:]/g, ' ');
   return quoted(`${multiple ? '*' : ''}--${name}[${description}]${value === undefined ? '' : `:${value}:${action}`}`);
@@ -87,7 +87,7 @@ export function fishCompletion(): string {
     const flags = command.flags.map((flag) => {
       const { short, value, what } = flagOf(flag);
       const allowed = valuesOf(command, flag);
-      const files = flag === 'config' || flag === 'state-dir' ? ' -r -F' : ' -x';
+      const files = flag === 'rules' || flag === 'state-dir' ? ' -r -F' : ' -x';
       const takes = value === undefined ? '' : files;
       const of = allowed === null ? '' : ` -a '${allowed.join(' ')}'`;
       return `${own}${short === undefined ? '' : ` -s ${short}`} -l ${flag}${takes}${of} -d ${quoted(what)}`;

@@ -25,7 +25,7 @@ export function usageOf(name: string, { operands, flags: own }: Command): string
   return [`whodunit ${name === 'run' ? '[run]' : name}`, ...(operands === '' ? [] : [operands]), ...parts].join(' ');
 }
 
-export const EXIT_CODES = `Exit codes: 0 success, 1 failure or a problem found by doctor, 74 stdout, the only output, cannot be written, 78 invalid setting or command line. Of list, show, follow, stats and purge, as of grep: 0 found, 1 nothing found, 2 error.`;
+export const EXIT_CODES = `Exit codes: 0 success, 1 failure or a problem found by doctor, 74 stdout, the only output, cannot be written, 78 invalid setting or command line. Of list, show, follow, stats, purge and filters, as of grep: 0 found, 1 nothing found, 2 error.`;
 
 export const HELP = `whodunit finds out why a Linux process died, and what killed it.
 

@@ -60,6 +60,12 @@ export const KNOBS = {
     fallback: '8388608',
     what: 'Size of the ring buffer; the default holds about 17,000 terminations. A pinned ring buffer keeps its size: to change it, run `whodunit-loader unload` first.',
   },
+  WHODUNIT_BTF: {
+    reader: 'loader',
+    kind: text('the path of a file'),
+    fallback: '',
+    what: 'The types of exactly this kernel, where it provides none at `/sys/kernel/btf/vmlinux`: BTF, or an ELF file with a section `.BTF`, such as a `vmlinux` after `pahole -J`. Each start lets three processes terminate, and refuses a file by which their records are wrong.',
+  },
   WHODUNIT_SCOPE: {
     reader: 'loader',
     kind: text('`host`, `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod'),
@@ -88,7 +94,7 @@ export const KNOBS = {
     reader: 'service',
     kind: text('the path of a YAML file'),
     fallback: '',
-    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file; if it is invalid, the previous rules stay. The flag `--config` overrides it.',
+    what: 'Your own filter rules ([example](../otel-config/rules.yaml)). SIGHUP reloads the file; if it is invalid, the previous rules stay. The flag `--rules` overrides it.',
   },
   WHODUNIT_RECORDS_PER_MINUTE: {
     reader: 'service',
@@ -119,7 +125,7 @@ export const KNOBS = {
     reader: 'service',
     kind: HEALTH_ADDRESS,
     fallback: '127.0.0.1:9465',
-    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines: their `Host` must be a loopback name or the one set here. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit rules --dry-run` connect to it over loopback.',
+    what: 'Address of the health endpoint: `/livez`, `/readyz`, and for clients on the loopback interface also `/status` and `/recent`, which show command lines: their `Host` must be a loopback name or the one set here. `:port` is every address of the machine, `off` no endpoint. `whodunit doctor` and `whodunit ui` connect to it over loopback.',
   },
   WHODUNIT_STATE_DIR: {
     reader: 'service',
@@ -131,7 +137,7 @@ export const KNOBS = {
     reader: 'service',
     kind: history({ ageMs: 14 * 86_400_000, bytes: 64 * 1024 * 1024 }),
     fallback: '14d,64MiB',
-    what: 'How long each record stays on this machine, for `whodunit list`, `show` and `ui`, whether it is sent or not: until it is so old or, beyond the size, one of the oldest of the user and unit that hold most. The default holds about 25,000 records. `off`: none is kept.',
+    what: 'How long each record stays on this machine, for `whodunit list`, `show` and `ui`, whether it is sent or not: until it is so old or, beyond the size, one of the oldest of the user and unit that hold most. The default holds about 25,000 records. Beside them, in at most 16 MiB, the last 10,000 terminations without a record, for `whodunit filters test`. `off`: none is kept.',
   },
   WHODUNIT_QUEUE_BYTES: {
     reader: 'service',
@@ -156,7 +162,7 @@ export const KNOBS = {
     kind: listOf('otlp', 'console', 'none'),
     fallback: 'console',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: "`otlp`: records are sent to the collector. `console`: they are printed on stdout. `none`: neither. With both, the collector's answer counts, and a slow reader of stdout misses records ([why](decisions/0048-printed-before-acknowledged.md)).",
+    what: "`otlp`: records are sent to the collector. `console`: they are printed on stdout, on a terminal as reports, elsewhere one line for each (`--output`). `none`: neither. With both, the collector's answer counts, and a slow reader of stdout misses records ([why](decisions/0048-printed-before-acknowledged.md)).",
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',

@@ -14,7 +14,8 @@ import { type Given, stateDirOf } from './history-flags.ts';
 import type { HistoryLimits } from './kinds.ts';
 import { hasEndpoint, otlpTarget, protocolOf } from './otlp.ts';
 
-export type OutputForm = 'text' | 'json';
+/** `text`: a report on a terminal, otherwise a line. */
+export type OutputForm = 'text' | 'report' | 'json';
 
 /** Which filter rules apply. */
 export interface RulesSource {
@@ -30,10 +31,16 @@ export interface Targets {
   readonly traces: Target | null;
 }
 
-export interface RulesSettings {
+export interface FiltersSettings {
   readonly rules: RulesSource;
-  /** The address of the running service; null: it has no health endpoint. */
-  readonly health: HealthAddress | null;
+  readonly output: OutputForm | null;
+}
+
+/** Rules to try. */
+export interface FiltersTest extends FiltersSettings {
+  readonly stateDir: string;
+  /** The output may be shown in a pager. */
+  readonly pager: boolean;
 }
 
 export interface RunSettings extends Targets {
@@ -88,9 +95,10 @@ function portOf(given: Given[string] = '0'): number {
   throw configError('--port', text, '0 to 65535', 'Leave it out for a free one.');
 }
 
-/** `file`: the value of --config. */
-export function readRulesSettings(env: Env, file: string | null): RulesSettings {
-  return { rules: rulesSource(env, file), health: read(env, 'WHODUNIT_HEALTH_ADDR') };
+/** `file`: the file with the user's rules; null: that of WHODUNIT_CONFIG. */
+export function readFiltersTest(env: Env, given: Given, file: string | null, output: OutputForm | null): FiltersTest {
+  const pager = given['no-pager'] !== true;
+  return { rules: rulesSource(env, file), output, stateDir: stateDirOf(env, given), pager };
 }
 
 /** Reads all settings of the service, so that the doctor refuses what the service would refuse. */

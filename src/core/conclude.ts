@@ -2,6 +2,7 @@
 // The stages of one termination in order: duplicate? → verdict → identities → filter → aggregation → record. Pure, except that it
 // updates the memories passed to it. The caller prints, counts and stores the conclusion.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { MemoryReading } from './cgroup/use.ts';
 import { crashReport } from './crash/crash.ts';
 import type { CrashPlaces } from './crash/history.ts';
 import { type Termination, terminationOf } from './filter/act.ts';
@@ -34,6 +35,7 @@ import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
 import type { Verdict } from './verdict/verdict.ts';
 import type { Death } from './wire/event.ts';
+import { coreDumpOf } from './words/core-dump.ts';
 import { requesterClause } from './words/requester.ts';
 import { ending, senderLabel, statusWords } from './words/sentence.ts';
 
@@ -53,6 +55,8 @@ export interface Circumstances {
   readonly units: Units;
   /** The requests that are remembered, in the order in which they were made. */
   readonly requests: readonly Known[];
+  /** What was read of the cgroup that ran out of memory. null: nothing. */
+  readonly reading: MemoryReading | null;
   /** When the event was read: ns since 1970, and ms of a steady clock. */
   readonly observedNs: bigint;
   readonly nowMs: number;
@@ -188,6 +192,8 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
     observedNs,
     recent: terminations,
     ...about.asked,
+    reading: about.reading,
+    coreDump: coreDumpOf(death, verdict, victim, host.corePattern),
     memory: isForMemory ? host.memoryBefore(endedNs - (signalToExitNs ?? 0n)) : null,
   });
 }

@@ -60,6 +60,7 @@ export interface Member<T> {
 /** A member in the list of its origin, least recently set first. */
 interface Entry<T> extends Member<T> {
   value: T;
+  weight: number;
   older: Entry<T> | null;
   newer: Entry<T> | null;
 }
@@ -69,7 +70,7 @@ interface List<T> {
   newest: Entry<T> | null;
 }
 
-/** A map of at most `limit` members, each of an origin. Beyond it, the oldest member of the origin that holds most is displaced. */
+/** A map of members that weigh at most `limit`, each of an origin. Beyond it, the oldest ones of the origin that holds most are displaced. */
 export class FairMap<T> {
   readonly #limit: number;
   readonly #members = new Map<string, Entry<T>>();
@@ -93,20 +94,21 @@ export class FairMap<T> {
     return [...this.#members.values()];
   }
 
-  /** Adds a member, or replaces it, as the newest. Returns the member that it displaced. null: there was room. */
-  set(key: string, origin: OriginKey, value: T): Member<T> | null {
+  /** Adds a member, or replaces it, as the newest. Returns the last member that it displaced. null: there was room. */
+  set(key: string, origin: OriginKey, value: T, weight = 1): Member<T> | null {
     const known = this.#members.get(key);
     if (known?.origin === origin) {
-      known.value = value;
+      this.#shares.add(origin, weight - known.weight);
+      [known.value, known.weight] = [value, weight];
       this.touch(key);
-      return null;
+      return this.#makeRoom(origin);
     }
     this.delete(key);
-    const entry: Entry<T> = { key, origin, value, older: null, newer: null };
+    const entry: Entry<T> = { key, origin, value, weight, older: null, newer: null };
     this.#members.set(key, entry);
     this.#append(entry);
-    this.#shares.add(origin, 1);
-    return this.#members.size > this.#limit ? this.#displace(origin) : null;
+    this.#shares.add(origin, weight);
+    return this.#makeRoom(origin);
   }
 
   /** Makes a member the newest. */
@@ -122,16 +124,22 @@ export class FairMap<T> {
     if (entry === undefined) return null;
     this.#members.delete(key);
     this.#unlink(entry);
-    const { origin, value } = entry;
-    this.#shares.add(origin, -1);
+    const { origin, value, weight } = entry;
+    this.#shares.add(origin, -weight);
     return { key, origin, value };
   }
 
   /** Whether a new member of this origin would displace one of its own. */
   isExhausted(origin: OriginKey): boolean {
-    if (this.#members.size < this.#limit) return false;
+    if (this.#shares.total < this.#limit) return false;
     const largest = this.#shares.largest(origin);
     return largest === null || this.#shares.of(largest) <= this.#shares.of(origin) + 1;
+  }
+
+  #makeRoom(newcomer: OriginKey): Member<T> | null {
+    let displaced: Member<T> | null = null;
+    while (this.#shares.total > this.#limit) displaced = this.#displace(newcomer);
+    return displaced;
   }
 
   /** `newcomer`: the origin of the last member. It displaces nothing of an origin that holds no more than it does. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each stage of the service says of itself, for /status and the metrics.
+import type { Unread } from './cgroup/use.ts';
 import type { Counters } from './counters.ts';
 import type { LogsState, MetricsState, TracesState } from './delivery/export-state.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
@@ -88,6 +89,8 @@ export interface ServiceSnapshot {
   readonly loader: LoaderSnapshot;
   /** null: no runtime is asked. */
   readonly containers: ContainersSnapshot | null;
+  /** Cgroups that ran out of memory: how many were read, and why others were not. null: they are not visible. */
+  readonly outOfMemory: Readonly<Record<'read' | Unread, number>> | null;
   /** null: records are not sent, so there is no queue. */
   readonly queue: QueueSnapshot | null;
   /** null: it is off. */

@@ -88,6 +88,7 @@ export function statusOf(snapshot: ServiceSnapshot, rejections: readonly RecentR
       metrics: exportOf(exports.metrics),
     },
     containers: snapshot.containers,
+    out_of_memory: snapshot.outOfMemory,
     loader: loaderOf(loader),
     ring: ringOf(loader.status),
   };

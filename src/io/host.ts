@@ -6,6 +6,7 @@ import { arch, hostname, release } from 'node:os';
 import { parseResourceAttributes } from '../core/identity/declared.ts';
 import { type Host, tagsOf } from '../core/identity/host.ts';
 import { HOST_ID, HOST_NAME } from '../core/telemetry/semconv.ts';
+import { corePatternReader } from './core-pattern.ts';
 import { memoryReader } from './memory.ts';
 
 /** Maximum number of users; further lines of passwd are ignored. */
@@ -43,6 +44,7 @@ export function hostReader(
     osVersion: release(),
     tags: tagsOf(named),
     memoryBefore: memoryReader(),
+    corePattern: corePatternReader(),
     containerById,
   };
   let host: Host = { ...fixed, userNames: new Map() };

@@ -8,7 +8,7 @@ import type { FatalError } from '../core/errors.ts';
 import { Displaced, type OriginKey, Shares } from '../core/shares.ts';
 import type { PrinterSnapshot } from '../core/snapshots.ts';
 import { readRecord } from '../core/telemetry/stored.ts';
-import { renderJson, renderText, wantsColour } from './console.ts';
+import { renderer } from './console.ts';
 import type { Log } from './log.ts';
 import { complete, isNull, type Output, outputLost, write } from './output.ts';
 
@@ -32,8 +32,7 @@ export interface PrinterOptions {
 
 /** Returns the printer of the service. */
 export function stdoutPrinter(form: OutputForm, options: Omit<PrinterOptions, 'stream' | 'render'>): Printer {
-  const colour = wantsColour(process.stdout, process.env);
-  const render = form === 'json' ? renderJson : (record: ReadableLogRecord) => renderText(record, colour);
+  const render = renderer(form, process.stdout, process.env);
   if (options.acknowledges && isNull(process.stdout.fd))
     options.log.line(
       'stdout is closed or /dev/null, and there is no collector: records are lost. Give whodunit a reader, or set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector.',

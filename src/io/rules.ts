@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The user's filter rules: read from the YAML file of --config, reloaded on SIGHUP, and tried on recent terminations (`whodunit rules`).
+// The user's filter rules: read from the YAML file of --rules, reloaded on SIGHUP, and listed (`whodunit filters`).
 // core/filter/rules.ts defines their form and meaning.
 import { readFileSync, statSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import { type HealthAddress, healthUrl } from '../config/health-address.ts';
-import type { RulesSettings, RulesSource } from '../config/read.ts';
+import type { FiltersSettings, RulesSource } from '../config/read.ts';
 import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
 import { rulesOf } from '../core/filter/built-in.ts';
-import { firstMatch } from '../core/filter/match.ts';
-import { parseRules, type RecentTermination, type Rule } from '../core/filter/rules.ts';
-import { fetchRecent } from './health-client.ts';
+import { parseRules, type Rule } from '../core/filter/rules.ts';
 import type { Log } from './log.ts';
 import { print } from './output.ts';
 
@@ -61,7 +58,7 @@ function readText(path: string): string {
 export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | null {
   if (source.path === null) {
     log.line(
-      'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --config). The built-in rules still apply.',
+      'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --rules). The built-in rules still apply.',
     );
     return null;
   }
@@ -83,46 +80,19 @@ export function renderRules(rules: readonly Rule[]): string {
     .join('');
 }
 
-/** Returns the last terminations that the service at this address handled. Throws a FatalError if it does not answer. */
-export async function recentTerminations(address: HealthAddress | null): Promise<RecentTermination[]> {
-  if (address === null) {
-    const remedy = 'Recent terminations are read from that service.';
-    throw configError('WHODUNIT_HEALTH_ADDR', 'off', 'the address of a running service', remedy);
-  }
-  const answer = await fetchRecent(address);
-  if (answer.ok) return answer.value;
-  throw new FatalError(
-    'NO_SERVICE',
-    `${healthUrl(address, '/recent')} did not return recent terminations (${firstLine(answer.reason)}): start \`whodunit run\` of this release, or set WHODUNIT_HEALTH_ADDR to its address.`,
-  );
-}
-
-/** Returns a line for each termination: the rule that matches now, and the service's decision if it differs. */
-export function renderDryRun(recent: readonly RecentTermination[], rules: readonly Rule[]): string {
-  const counts = { report: 0, count: 0, ignore: 0 };
-  let different = 0;
-  const lines = recent.map(({ time, pid, subject, rule: ruleThen, outcome }) => {
-    const rule = firstMatch(subject, rules);
-    counts[rule.action] += 1;
-    const differs = (rule.action === 'report') !== (outcome !== 'filtered');
-    if (differs) different += 1;
-    const name = subject.executable.at(-1) ?? '?';
-    const how = subject.exitCode === null ? subject.cause : `${subject.cause} ${subject.exitCode}`;
-    const then = differs ? `  (was ${outcome}: ${ruleThen})` : '';
-    return `${time}  ${rule.action.padEnd(6)}  ${`${name} (${pid})`.padEnd(24)}  ${how.padEnd(14)}  ${rule.name}${then}\n`;
-  });
-  const sum = Object.entries(counts).map(([action, count]) => `${count} ${action}`);
-  return `${lines.join('')}${recent.length} terminations: ${sum.join(', ')}; ${different} would be handled differently\n`;
-}
-
 function firstLine(text: string): string {
   return text.split('\n')[0] ?? '';
 }
 
-/** `whodunit rules`. Returns the exit code. */
-export async function runRules(settings: RulesSettings & { readonly dryRun: boolean }): Promise<number> {
-  const rules = readRules(settings.rules);
-  const { dryRun, health } = settings;
-  await print(dryRun ? renderDryRun(await recentTerminations(health), rules) : renderRules(rules));
+/** `whodunit filters`. Returns the exit code. */
+export async function listRules({ rules, output }: FiltersSettings): Promise<number> {
+  const all = readRules(rules);
+  const json = () =>
+    `${JSON.stringify(
+      all.map(({ name, action }) => ({ name, action })),
+      null,
+      2,
+    )}\n`;
+  await print(output === 'json' ? json() : renderRules(all));
   return 0;
 }

@@ -97,7 +97,7 @@ describe('settings', () => {
     [{ WHODUNIT_REPORT: 'all', WHODUNIT_ARGUMENTS: 'off' }, [], { rules: { mode: 'all' }, arguments: 'off' }],
     [{ OTEL_METRIC_EXPORT_INTERVAL: '500' }, [], { metricIntervalMs: 500 }],
     [{ WHODUNIT_CONFIG: '/a', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { rules: { path: '/a' }, recordsPerMinute: 3 }],
-    [{ WHODUNIT_CONFIG: '/a' }, ['--config', '/b'], { rules: { path: '/b' } }],
+    [{ WHODUNIT_CONFIG: '/a' }, ['--rules', '/b'], { rules: { path: '/b' } }],
     [{ WHODUNIT_RECORDS_PER_MINUTE: 'off' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
     [{ WHODUNIT_REPORT: 'all' }, [], { recordsPerMinute: Number.POSITIVE_INFINITY }],
     [{ WHODUNIT_REPORT: 'all', WHODUNIT_RECORDS_PER_MINUTE: '3' }, [], { recordsPerMinute: 3 }],

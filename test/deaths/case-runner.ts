@@ -35,12 +35,15 @@ export interface CaseRunner {
   readonly close: () => Promise<readonly string[]>;
 }
 
-export async function startCaseRunner(): Promise<CaseRunner> {
+/** `loaderEnv`, `loaderBinary`: of the loader, if it is not the one that was built. */
+export async function startCaseRunner(loaderEnv: NodeJS.ProcessEnv = {}, loaderBinary?: string): Promise<CaseRunner> {
   const collector = await startCollector();
-  const whodunit = await startWhodunit(exportTo(collector, 'grpc')).catch(async (error: unknown) => {
-    await collector.stop();
-    throw error;
-  });
+  const whodunit = await startWhodunit(exportTo(collector, 'grpc'), loaderEnv, loaderBinary).catch(
+    async (error: unknown) => {
+      await collector.stop();
+      throw error;
+    },
+  );
   const checked: Finding[] = [];
   const discarded: Death[] = [];
   const failed: string[] = [];

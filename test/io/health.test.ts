@@ -48,6 +48,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     exceeded: [],
     loader,
     containers: null,
+    outOfMemory: null,
     queue: { path: '/q', bytes: 0, bytesMax: 1, oldestMs: null, error: null },
     history: null,
     mutes: [],

@@ -125,9 +125,22 @@ describe('whodunit run', () => {
     loader.send(death('death-sigkill-by-another', 10), 'garbage\n', death('death-segfault', 20));
     await until(() => loader.acks().includes(20n), 'the ack');
     expect(await stop()).toBe(0);
-    expect(out).toContain('✖ sleep (pid 10) was killed by SIGKILL, sent by bash (pid 99');
-    expect(out).toContain('✖ sleep (pid 20) crashed with SIGSEGV');
+    // One line each, because this is no terminal.
+    expect(out.split('\n')).toEqual([
+      expect.stringMatching(/ ERROR sleep \(pid 10\) was killed by SIGKILL, sent by bash \(pid 99.* · id [\da-f]{8}$/),
+      expect.stringMatching(/ FATAL sleep \(pid 20\) crashed with SIGSEGV.* · id [\da-f]{8}$/),
+      '',
+    ]);
     expect(err).toContain('WIRE_NOT_JSON');
+  });
+
+  it('prints whole reports with --output report', async () => {
+    start(['--output', 'report']);
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(death('death-sigkill-by-another', 10));
+    await until(() => loader.acks().includes(10n), 'the ack');
+    expect(await stop()).toBe(0);
+    expect(out).toMatch(/^✖ sleep \(pid 10\) was killed by SIGKILL, sent by bash \(pid 99.*\n {2}when .*\n[^✖]*\n\n$/);
   });
 
   it('prints each termination once if the loader sends it twice, and acknowledges both', async () => {

@@ -4,13 +4,14 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../scripts/stack/fake-loader.ts';
-import { freePorts, ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
+import { ROOT, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { FatalError } from '../../src/core/errors.ts';
 import { readRules, renderRules } from '../../src/io/rules.ts';
 import { death, type Running, startService } from '../support/service.ts';
 
 const directory = temporaryDirectory();
 const file = join(directory.path, 'whodunit.yaml');
+const POLLS = 50;
 const SLEEPERS = 'rules:\n  - name: sleepers\n    executable: sleep\n    action: count\n';
 
 const running: Running[] = [];
@@ -72,7 +73,7 @@ describe('a rules file', () => {
 
 describe('whodunit run', () => {
   it('reloads the rules on SIGHUP, and keeps the previous rules if the file is invalid', async () => {
-    const service = await start(['run', '--config', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
+    const service = await start(['run', '--rules', file, '--output', 'json'], { WHODUNIT_REPORT: 'default' });
     const printedAfter = async (seq: number): Promise<number> => {
       service.loader.send(death('death-exit-3', seq));
       await until(() => service.loader.acks().includes(BigInt(seq)), 'the ack');
@@ -96,46 +97,63 @@ describe('whodunit run', () => {
 
   it('exits with 78 and one line if the file is invalid', async () => {
     writeFileSync(file, 'rules:\n  - action: count\n');
-    const service = await start(['run', '--config', file]);
+    const service = await start(['run', '--rules', file]);
     expect(await service.ended()).toBe(78);
     expect(service.err()).toMatch(/^whodunit: rules\[0\]\.name in .* is "missing"; .*\n$/);
   });
 });
 
-describe('whodunit rules --dry-run', () => {
-  it('shows the rule that matches each recent termination, and where the running service decided differently', async () => {
-    const [port] = await freePorts(1);
-    const health = { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_REPORT: 'default' };
-    const service = await start(['run'], health);
+describe('whodunit filters', () => {
+  it('lists the rules that apply, also as JSON', async () => {
+    const listed = await start(['filters', '--rules', file, '--output', 'json']);
+    expect(await listed.ended()).toBe(0);
+    expect(JSON.parse(listed.out())[0]).toEqual({ name: 'sleepers', action: 'count' });
+  });
+});
+
+describe('whodunit filters test', () => {
+  const state = temporaryDirectory();
+  afterAll(state.remove);
+  const test = async (path: string, ...more: string[]) => {
+    const tried = await start(['filters', 'test', path, '--state-dir', state.path, ...more], {
+      WHODUNIT_REPORT: 'default',
+    });
+    return { code: await tried.ended(), out: tried.out(), err: tried.err() };
+  };
+
+  it('says which records would go and which terminations would come, while the service runs and after it was stopped', async () => {
+    const [none, own] = [join(directory.path, 'none.yaml'), join(directory.path, 'own.yaml')];
+    writeFileSync(none, 'rules: []\n');
+    writeFileSync(own, 'rules:\n  - name: only three\n    executable: sleep\n    exit_code: 3\n    action: count\n');
+    const service = await start(['run', '--rules', own], {
+      WHODUNIT_REPORT: 'default',
+      WHODUNIT_STATE_DIR: state.path,
+    });
     service.loader.send(death('death-exit-3', 10), death('death-segfault', 20));
     await until(() => service.loader.acks().includes(20n), 'the ack');
-    const dry = await start(['rules', '--dry-run', '--config', file], health);
-    expect(await dry.ended()).toBe(0);
-    expect(dry.out().split('\n')).toEqual([
-      expect.stringMatching(
-        /^2026-11-23T17:35:45\.\d+Z +count +sleep \(10\) +exit 3 +sleepers +\(was reported: ran for more than 10 s\)$/,
-      ),
-      expect.stringMatching(/count +sleep \(20\) +fault +sleepers +\(was reported: fault, kill or OOM, any process\)$/),
-      '2 terminations: 0 report, 2 count, 0 ignore; 2 would be handled differently',
-      '',
-    ]);
-    expect(await service.stop()).toBe(0);
+    for (const when of ['while it runs', 'after it was stopped']) {
+      if (when !== 'while it runs') expect(await service.stop()).toBe(0);
+      let come = await test(none);
+      // A row is in the file a second later.
+      for (let left = POLLS; come.code !== 0 && left > 0; left -= 1) come = await test(none);
+      expect(come.out).toMatch(/^0 of 1 records would go\.\n1 of 1 terminations without a record would come; 0 would/);
+      expect(come.out).toMatch(
+        /^come {2}2026-11-23 \d\d:35:45 {2}sleep \(10\) +exit 3 +report +ran for more than 10 s \(was: only three\)$/m,
+      );
+      const go = await test(file);
+      expect(go.out).toMatch(/^1 of 1 records would go\.\n0 of 1 terminations/);
+      expect(go.out).toMatch(/^go {4}2026-11-23 \d\d:35:45 {2}sleep \(20\) +fault SIGSEGV +count +sleepers$/m);
+    }
+    const json = JSON.parse((await test(file, '--output', 'json')).out);
+    expect(json).toMatchObject({ records: 1, unreported: 1, go: [{ rule: 'sleepers', pid: 20 }], come: [], left: [] });
+    expect(await test(own)).toMatchObject({ code: 1, out: expect.stringContaining('0 of 1 records would go') });
   });
 
-  it('receives no arguments with WHODUNIT_ARGUMENTS=off', async () => {
-    const [port] = await freePorts(1);
-    const service = await start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}`, WHODUNIT_ARGUMENTS: 'off' });
-    service.loader.send(death('death-exit-3', 10));
-    await until(() => service.loader.acks().includes(10n), 'the ack');
-    const recent = (await (await fetch(`http://127.0.0.1:${port}/recent`)).json()) as { subject: object }[];
-    expect(recent).toMatchObject([{ pid: 10, subject: { service: 'checkout', arguments: null } }]);
-    expect(await service.stop()).toBe(0);
-  });
-
-  it('exits with 1 and the remedy if no service answers', async () => {
-    const [port] = await freePorts(1);
-    const dry = await start(['rules', '--dry-run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${port}` });
-    expect(await dry.ended()).toBe(1);
-    expect(dry.err()).toContain('start `whodunit run` of this release, or set WHODUNIT_HEALTH_ADDR');
+  it('exits with 2 and one line if the file is invalid, or there is no history', async () => {
+    writeFileSync(file, 'rules: none\n');
+    expect(await test(file)).toMatchObject({ code: 2, err: expect.stringMatching(/^whodunit: rules in .*\n$/) });
+    const none = await start(['filters', 'test', '--state-dir', join(directory.path, 'none')]);
+    expect(await none.ended()).toBe(2);
+    expect(none.err()).toContain('There is no history in');
   });
 });

@@ -94,6 +94,7 @@ class Wire {
       userNames: new Map(),
       tags: {},
       memoryBefore: () => null,
+      corePattern: () => null,
       containerById: () => null,
     };
     this.#circumstances = circumstances({ host, seen: new Seen(SEEN_MAX) });

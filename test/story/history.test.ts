@@ -42,7 +42,7 @@ async function expectReport(whodunit: Whodunit, pid: string): Promise<void> {
   const show = await call(whodunit, 'show', pid);
   expect(show.code, show.all).toBe(0);
   expect(show.out).toContain('sleep');
-  expect(show.out).toMatch(/who +sh \(pid \d+/);
+  expect(show.out).toMatch(/who +sh -c .* \(pid \d+/);
   expect(show.out).toMatch(/evidence +\S/);
   expect(show.out).toMatch(/delivery +/);
 }
@@ -100,5 +100,5 @@ describe.each(['a collector', 'no collector'])('with %s', (how) => {
 });
 
 async function expectReportOf(whodunit: Whodunit, pid: string): Promise<void> {
-  expect((await call(whodunit, 'show', pid)).out).toMatch(/who +sh \(pid \d+/);
+  expect((await call(whodunit, 'show', pid)).out).toMatch(/who +sh -c .* \(pid \d+/);
 }

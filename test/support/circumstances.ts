@@ -28,6 +28,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     endings: new Endings(),
     units: new Units(),
     requests: [],
+    reading: null,
     observedNs: 1_795_455_345_900_000_001n,
     nowMs: 0,
     ...changes,

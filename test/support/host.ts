@@ -8,6 +8,7 @@ export const host: Host = {
   arch: 'amd64',
   osVersion: '6.18.44',
   memoryBefore: () => null,
+  corePattern: () => null,
   containerById: () => null,
   userNames: new Map([
     [0, 'root'],

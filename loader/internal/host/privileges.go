@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
@@ -77,9 +76,7 @@ func DropFileReading() error {
 	}
 	// What is not inheritable is not ambient either.
 	err := errors.Join(kept.SetFlag(cap.Inheritable, false, cap.DAC_READ_SEARCH), kept.SetFlag(cap.Effective, false, cap.DAC_READ_SEARCH), kept.SetFlag(cap.Permitted, false, cap.DAC_READ_SEARCH))
-	if err := errors.Join(err, kept.SetProc()); errors.Is(err, syscall.ENOTSUP) {
-		return errCgo
-	} else if err != nil {
+	if err := errors.Join(err, kept.SetProc()); err != nil {
 		return fmt.Errorf("drop CAP_DAC_READ_SEARCH: %w", err)
 	}
 	return nil
@@ -98,13 +95,19 @@ func KeepOnlyReading() error {
 	return nil
 }
 
-var errCgo = errors.New("drop privileges: this loader was built with cgo, where Go cannot change all threads; build it with CGO_ENABLED=0, as `npm run build` does")
+var errCgo = errors.New("this loader was built with cgo: the C library cannot start threads once the loader is confined; build it with CGO_ENABLED=0, as `npm run build` does")
+
+// RequireNoCgo fails in a program that was built with cgo, which would abort once it is confined.
+func RequireNoCgo() error {
+	if hasCgo {
+		return errCgo
+	}
+	return nil
+}
 
 // keepOnly sets PR_SET_NO_NEW_PRIVS and drops the capabilities of all threads but these, of those that are in effect.
 func keepOnly(values ...cap.Value) error {
-	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); errors.Is(err, syscall.ENOTSUP) { // from a program with cgo
-		return errCgo
-	} else if err != nil {
+	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("forbid new privileges: %w", err)
 	}
 	now, err := EffectiveCapabilities()

@@ -19,26 +19,27 @@ import (
 // (bpf/features.h).
 type kernelFeatures map[string]bool
 
-func featuresHere(spec *ebpf.CollectionSpec, types *btf.Cache) (kernelFeatures, error) {
+func featuresHere(spec *ebpf.CollectionSpec, types Types) (kernelFeatures, error) {
 	here := kernelFeatures{}
+	kernel, err := types.read()
+	if err != nil {
+		return nil, fmt.Errorf("read the kernel's types: %w", err)
+	}
 	for _, variable := range []string{bpfVarFeatureGroupDead, bpfVarFeatureMarkVictimSizes, bpfVarFeaturePreemptibleTracepoints, bpfVarFeatureTaskVmaIterator, bpfVarFeatureMapleTree} {
 		var wanted abi.Feature
 		if err := spec.Variables[variable].Get(&wanted); err != nil {
 			return nil, fmt.Errorf("read the probes' constant %s: %w", variable, err)
 		}
-		here[variable] = kernelHas(types, text(wanted.Type[:]), text(wanted.Member[:]))
+		_, needsKfuncs := kfuncFeatures()[variable]
+		here[variable] = kernelHas(kernel, text(wanted.Type[:]), text(wanted.Member[:])) && (types.Own() || !needsKfuncs)
 	}
 	return here, nil
 }
 
-// kernelHas reports whether the running kernel's BTF has the type and, unless member is empty, that member of it.
-func kernelHas(types *btf.Cache, name, member string) bool {
-	kernel, err := types.Kernel()
-	if err != nil {
-		return false
-	}
+// kernelHas reports whether the kernel has the type and, unless member is empty, that member of it.
+func kernelHas(kernel *btf.Spec, name, member string) bool {
 	if member == "" {
-		_, err = kernel.AnyTypeByName(name)
+		_, err := kernel.AnyTypeByName(name)
 		return err == nil
 	}
 	var found *btf.Struct

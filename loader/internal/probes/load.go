@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 
 	"whodunit/loader/internal/exitcode"
@@ -71,7 +70,7 @@ func programOf(attached link.Link) *ebpf.Program {
 }
 
 // load loads the object, then attaches and pins its programs. It keeps those that an interrupted attempt has pinned.
-func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest string, options Options, types *btf.Cache) error {
+func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest string, options Options) error {
 	older, err := p.formerMaps()
 	if err != nil {
 		return err
@@ -80,7 +79,9 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, kernel kernelFeatures, digest s
 	if err := p.configure(spec, options, older); err != nil {
 		return err
 	}
-	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.directory}, MapReplacements: older, Cache: types})
+	relocated := options.Types.options()
+	relocated.Maps.PinPath, relocated.MapReplacements = p.directory, older
+	collection, notes, err := newCollection(spec, kernel, relocated)
 	if err != nil {
 		return explainLoad(err, p.directory)
 	}
@@ -126,7 +127,7 @@ func (p *Probes) configure(spec *ebpf.CollectionSpec, options Options, older map
 			spec.Maps[name].MaxEntries = size // A ring may hold records that are not acknowledged yet.
 		}
 	}
-	if err := fillTools(spec); err != nil {
+	if err := errors.Join(fillTools(spec), options.Types.withhold(spec)); err != nil {
 		return err
 	}
 	options.Stacks.configure(spec)

@@ -19,7 +19,6 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -45,6 +44,7 @@ type Options struct {
 	Scope         Scope // what is watched
 	ThreadContext bool  // read the span that was open in the thread that triggered a termination (OTEP 4947)
 	Stacks        Stacks
+	Types         Types // the zero value: those that the kernel provides
 }
 
 // Probes holds the attached programs and their maps, until Close.
@@ -118,8 +118,8 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 	if err := p.readEnvironmentKeys(spec); err != nil {
 		return nil, err
 	}
-	types := btf.NewCache()
-	kernel, err := featuresHere(spec, types)
+	options.Types = options.Types.opened()
+	kernel, err := featuresHere(spec, options.Types)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	if !p.TookOver {
-		if err := p.undoIfFails(func() error { return p.load(spec, kernel, digest, options, types) }); err != nil {
+		if err := p.undoIfFails(func() error { return p.load(spec, kernel, digest, options) }); err != nil {
 			return nil, err
 		}
 	}
@@ -179,6 +179,9 @@ func digestOf(object []byte, options Options) string {
 	}
 	if options.Stacks != StacksOff && options.Stacks != "" {
 		object = fmt.Appendf(slices.Clone(object), "with stacks %s", options.Stacks)
+	}
+	if !options.Types.Own() {
+		object = append(slices.Clone(object), options.Types.digest...)
 	}
 	digest := sha256.Sum256(object)
 	return fmt.Sprintf("%x", digest[:6])
@@ -229,6 +232,15 @@ func (p *Probes) TryServing() error {
 
 // Close closes the handles and releases the lock. What is pinned stays attached.
 func (p *Probes) Close() error {
+	err := p.release()
+	for _, former := range p.former {
+		err = errors.Join(err, former.lock.Close())
+	}
+	return errors.Join(err, p.lock.Close())
+}
+
+// release closes the handles and unmaps the memory.
+func (p *Probes) release() error {
 	errs := []error{p.closeHandles()}
 	for _, opened := range p.maps() {
 		errs = append(errs, (*opened).Close())
@@ -237,10 +249,7 @@ func (p *Probes) Close() error {
 		errs = append(errs, unix.Munmap(memory))
 	}
 	p.shared, p.clock, p.totals, p.exits, p.mapped = nil, nil, nil, nil, nil
-	for _, former := range p.former {
-		errs = append(errs, former.lock.Close())
-	}
-	return errors.Join(append(errs, p.lock.Close())...)
+	return errors.Join(errs...)
 }
 
 func (p *Probes) closeHandles() error {

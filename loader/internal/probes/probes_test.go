@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf/btf"
-
 	"whodunit/loader/internal/exitcode"
 )
 
@@ -100,7 +98,7 @@ func TestAPinDirectoryOutsideBpffsIsRejected(t *testing.T) {
 
 func TestEveryRequiredHookWorksOnThisKernel(t *testing.T) {
 	privileged(t)
-	trials := TryHooks()
+	trials := TryHooks(Types{})
 	for _, trial := range trials {
 		if trial.Required && trial.Failed != "" {
 			t.Errorf("%+v", trial)
@@ -110,9 +108,9 @@ func TestEveryRequiredHookWorksOnThisKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, err := featuresHere(spec, btf.NewCache())
+	kernel, err := featuresHere(spec, Types{}.opened())
 	want := len(hooksHere(kernel))
-	if _, missing := StacksHere(); missing == nil {
+	if _, missing := StacksHere(Types{}); missing == nil {
 		want++ // the calibration
 	}
 	if err != nil || len(trials) != want {

@@ -7,9 +7,6 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/features"
 )
 
 // Trial is the result of one hook on this kernel.
@@ -23,8 +20,8 @@ type Trial struct {
 }
 
 // TryHooks loads the probes and attaches each briefly. Nothing stays attached or pinned.
-func TryHooks() []Trial {
-	kernel, collection, notes, err := loadForTrial()
+func TryHooks(types Types) []Trial {
+	kernel, collection, notes, err := loadForTrial(types.opened())
 	if err == nil {
 		defer collection.Close()
 	}
@@ -65,36 +62,30 @@ func calibrationOf(collection *ebpf.Collection) *ebpf.Program {
 	return collection.Programs[bpfProgCalibrate]
 }
 
-func loadForTrial() (kernel kernelFeatures, _ *ebpf.Collection, notes map[string]string, _ error) {
+func loadForTrial(types Types) (kernel kernelFeatures, _ *ebpf.Collection, notes map[string]string, _ error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	types := btf.NewCache()
 	if kernel, err = featuresHere(spec, types); err != nil {
 		return nil, nil, nil, err
 	}
 	spec.Maps[bpfMapEvents].MaxEntries = RingBytesMin
 	stacks := StacksAtExit.here(kernel)
-	if err := stacks.setConstants(spec); err != nil {
+	if err := errors.Join(stacks.setConstants(spec), types.withhold(spec)); err != nil {
 		return nil, nil, nil, err
 	}
-	collection, notes, err := newCollection(spec, kernel, ebpf.CollectionOptions{Cache: types})
+	collection, notes, err := newCollection(spec, kernel, types.options())
 	return kernel, collection, notes, err
 }
 
-// ReadsRegisters reports whether the probes can read a task's registers: bpf_task_pt_regs(), from Linux 5.15 on.
-func ReadsRegisters() bool {
-	return features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnTaskPtRegs) == nil
-}
-
 // StacksHere returns whether, and when, the stack of a crash is copied on this kernel. The error says why it is not.
-func StacksHere() (Stacks, error) {
+func StacksHere(types Types) (Stacks, error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return StacksOff, err
 	}
-	kernel, err := featuresHere(spec, btf.NewCache())
+	kernel, err := featuresHere(spec, types.opened())
 	if lack := kernel.lackForStacks(); err == nil && lack != "" {
 		err = errors.New(lack)
 	}

@@ -48,6 +48,7 @@ export default class MutantRunner extends TestRunner {
       const meta: MutantsMeta = { killedMutants: [...killed].filter((id) => !before.has(id)) };
       Object.assign(file.meta, meta);
     }
+    vi.resetModules(); // the next file loads modules that were loaded without a mutant
   }
 
   async #testMutants(file: RunnerTestFile): Promise<void> {

@@ -23,6 +23,7 @@ export interface Arming {
 
 /** What became of the termination. */
 export interface Concluded {
+  readonly uid: string;
   readonly outcome: 'reported' | 'filtered' | 'aggregated';
   readonly subject: Subject;
   readonly rule: Rule;
@@ -38,7 +39,7 @@ export interface Concluded {
 
 /** Arms the key of the termination. */
 export function arm(state: Arming, death: Death, concluded: Concluded, bootId: string): void {
-  const { outcome, subject, rule, candidate, verdict, loopMember, isInLoop, member } = concluded;
+  const { uid, outcome, subject, rule, candidate, verdict, loopMember, isInLoop, member } = concluded;
   if (outcome === 'reported') return;
   if (subject.exitCode === 0 && !isCertainStop(death)) return;
   if (state.repeats.isArmed(death, bootId)) return;
@@ -46,7 +47,7 @@ export function arm(state: Arming, death: Death, concluded: Concluded, bootId: s
   if (untilNs === null) return;
   const { endedNs: _, command, ...same } = candidate;
   const loop = loopMember === null || !isInLoop ? null : { key: loopMember.key, outcome: loopMember.outcome };
-  const counted = { as: outcome, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
+  const counted = { as: outcome, uid, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
   const meaning = { ...same, ...counted, command: command(), loop };
   const joined = member && { incident: member.incident, name: member.name, status: member.status };
   state.repeats.arm(death, bootId, joined === undefined ? meaning : { ...meaning, member: joined }, untilNs);
@@ -62,7 +63,8 @@ function armedUntil(
   if (outcome === 'filtered') {
     const untilNs = filteredUntil(death, subject, rules);
     if (untilNs === null || loopMember === null) return untilNs;
-    return repeats.isFrequent(death) ? death.time_ns + MAY_LOOP_NS : null;
+    const isFast = isInLoop ? restartLoops.isFast(loopMember.key) : repeats.isFrequent(death);
+    return isFast ? death.time_ns + MAY_LOOP_NS : null;
   }
   if (member !== undefined) return member.countUntilNs;
   if (!isInLoop || loopMember === null) return loops.countUntil(candidate.key) - death.clock_offset_ns;

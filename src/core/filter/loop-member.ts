@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which terminations may belong to a loop (loops.ts), and what makes two of them those of the same program: its file, its arguments, its user,
-// and its place. The place is the service, container or pod whose manager starts it, else its parent.
+// the service that it says it is, and its place. The place is the service, container or pod, and the supervisor, else the parent.
 import { hash } from 'node:crypto';
+import { declaredBy } from '../identity/declared.ts';
 import type { VictimIdentity } from '../identity/identity.ts';
 import { originOf } from '../identity/origin.ts';
-import { placementOf } from '../identity/placement.ts';
+import { isContained, type Placement, placementOf } from '../identity/placement.ts';
+import { parseProcessContext } from '../identity/process-context.ts';
+import { programOf } from '../naming/program.ts';
 import type { OriginKey } from '../shares.ts';
 import { signalName } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Ancestor } from '../wire/ancestor.ts';
-import type { Death, Restart } from '../wire/event.ts';
+import type { Death, Restart, Victim } from '../wire/event.ts';
+import type { Process } from './act.ts';
 import type { Candidate } from './aggregate.ts';
 import type { Rule } from './rules.ts';
 
@@ -29,8 +33,10 @@ export interface LoopAbout extends Pick<Candidate, 'cause' | 'executable' | 'sen
 export interface LoopMember {
   readonly key: string;
   readonly origin: OriginKey;
-  /** By its name, its parent starts programs again. */
-  readonly supervised: boolean;
+  /** Its parent. */
+  readonly starter: Starter;
+  /** The nearest supervisor above it, by its name, which starts it and what is between. null: there is none. */
+  readonly supervisor: Starter | null;
   readonly parent: string;
   /** pid and start. */
   readonly process: string;
@@ -40,14 +46,31 @@ export interface LoopMember {
   /** From the time since boot to that since 1970. */
   readonly offsetNs: bigint;
   readonly outcome: string;
+  /** It ended with an exit code. */
+  readonly exited: boolean;
   /** As of Candidate. */
   readonly command: Candidate['command'];
   readonly about: LoopAbout;
 }
 
-/** Parents that start a program again when it terminates, or whose child is what another one starts again. By their comm. */
+/** What starts a program, or what runs it, again and again. */
+export interface Starter {
+  /** null: not known. */
+  readonly process: Ancestor | null;
+  readonly isSupervisor: boolean;
+  /** When it started the program, or the first process between it and the program: since boot. */
+  readonly startNs: bigint;
+  /** The processes between: pid and start. */
+  readonly wrappers: readonly string[];
+}
+
+/** Programs that start others again when they terminate. By their comm, or by their script. */
 const SUPERVISORS =
-  /^(?:systemd|\(systemd\)|init|openrc-init|dinit|supervise-daemo|s6-supervise|runsv|supervise|perpd|supervisord|monit|circusd|immortal|god|pm2.*|PM2 .*|process-compos|overmind|goreman|hivemind|honcho|foreman|forever|nodemon|nomad|heart|containerd-shim|conmon|docker-init|tini|dumb-init|catatonit)$/;
+  /^(?:systemd|\(systemd\)|init|openrc-init|dinit|supervise-daemo|s6-supervise|runsv|supervise|perpd|supervisord|monit|circusd|immortal|god|pm2.*|PM2 .*|process-compos|overmind|goreman|hivemind|honcho|foreman|forever|nodemon|nomad|heart|containerd-shim|conmon)$/;
+const SUPERVISING_SCRIPTS =
+  /^(?:supervisord|supervisor|circusd|honcho|foreman|forever|nodemon|pm2|pm2-runtime|pm2-docker|pm2-dev)(?:\.m?js)?$/;
+/** The comm of an interpreter of such scripts. */
+const INTERPRETERS = /^(?:node|MainThread|python|ruby)/;
 const SYSTEMD = /^\(?systemd\)?$/;
 
 /** null: the termination belongs to no loop. It was asked for, or a rule of the user filters it. */
@@ -61,28 +84,31 @@ export function loopMember(
 ): LoopMember | null {
   const { process, time_ns: endNs, clock_offset_ns: offsetNs } = death;
   if (rule.isFinal || verdict.cause === 'graceful_stop' || candidate.severity.number <= INFO) return null;
-  const key = loopKey(death);
+  const supervisor = supervisorOf(process);
+  const key = keyOf(death, supervisor, victim.declared.serviceName);
   if (key === null) return null;
   const { cause, executable, sender, severity, resource, origin } = candidate;
-  const [parent] = process.ancestors;
   const { unit, userUnit } = victim.placement;
+  const starter = parentOf(process);
   return {
     key,
     origin,
-    supervised: isSupervised(parent),
+    starter,
+    supervisor,
     parent: String(process.parent_pid),
     process: processKey(process),
     startNs: process.start_boottime_ns,
     endNs,
     offsetNs,
     outcome: outcomeOf(verdict),
+    exited: verdict.exitCode !== null,
     command: candidate.command,
     about: {
       name: victim.name,
       pid: process.pid,
       uid,
-      restarter: parent === undefined ? null : starterLabel(parent),
-      isUnit: SYSTEMD.test(parent?.comm ?? '') && /\.service$/.test(unit ?? userUnit ?? ''),
+      restarter: starter.process === null ? null : starterLabel(starter.process),
+      isUnit: SYSTEMD.test(supervisor?.process?.comm ?? '') && /\.service$/.test(unit ?? userUnit ?? ''),
       cgroup: victim.cgroup,
       ...{ cause, executable, sender, severity, resource },
     },
@@ -102,31 +128,75 @@ export interface Comeback {
 }
 
 export function comebackOf(restart: Restart): Comeback {
-  const [starter] = restart.process.ancestors;
-  const by = starter === undefined ? null : starterLabel(starter);
-  return { dead: processKey(restart.dead), key: loopKey(restart), atNs: restart.time_ns, by };
+  const { process, dead, time_ns: atNs } = restart;
+  const supervisor = supervisorOf(process);
+  const { process: starter } =
+    supervisor !== null && supervisor.startNs >= dead.time_ns ? supervisor : parentOf(process);
+  const by = starter === null ? null : starterLabel(starter);
+  return { dead: processKey(dead), key: loopKey(restart), atNs, by };
 }
 
 /** SeverityNumber of what is no failure: a request to terminate, or Ctrl-C. */
 const INFO = 9;
 
 /** The program of a process, and its place. null: not known. It does not contain the arguments, since it is stored. */
-export function loopKey({ origin, process }: Pick<Death | Restart, 'origin' | 'process'>): string | null {
-  if (process.exe === null || process.args === null) return null;
-  const { podUid, containerId, containerName, unit } = placementOf(process);
-  const [parent] = process.ancestors;
-  const place = podUid ?? containerId ?? containerName ?? (unit?.endsWith('.service') ? unit : null);
-  const by = isSupervised(parent) && place !== null ? parent?.comm : process.parent_pid;
-  const { uid, exe, args } = process;
-  return hash('sha1', JSON.stringify([originOf({ origin, process }), place, by, uid, exe, args]));
+export function loopKey(event: Event): string | null {
+  const { process } = event;
+  const declared = declaredBy(process, parseProcessContext(process.otel_context), isContained(placementOf(process)));
+  return keyOf(event, supervisorOf(process), declared.serviceName);
 }
 
-function processKey({ pid, start_boottime_ns: startNs }: Pick<Restart['dead'], 'pid' | 'start_boottime_ns'>): string {
+type Event = Pick<Death | Restart, 'origin' | 'process'>;
+
+/** `serviceName`: a claim. It never joins what the facts tell apart. */
+function keyOf({ origin, process }: Event, supervisor: Starter | null, serviceName: string | null): string | null {
+  const { uid, exe, args, parent_pid: parentPid } = process;
+  if (exe === null || args === null) return null;
+  const place = placeOf(placementOf(process));
+  const by = supervisor?.process ?? null;
+  const starter = by === null ? parentPid : place === null ? by.pid : by.comm;
+  return hash('sha1', JSON.stringify([originOf({ origin, process }), place, starter, serviceName, uid, exe, args]));
+}
+
+/** What a supervisor starts anew, and keeps its name then. null: none. */
+function placeOf({ podUid, containerId, containerName, unit, userUnit }: Placement): string | null {
+  const units = [unit, userUnit].filter((name) => name !== null && LASTING_UNIT.test(name));
+  return podUid ?? containerId ?? containerName ?? (units.join('/') || null);
+}
+
+/** A service; a container that a user's manager has. Other scopes get another name each time. */
+const LASTING_UNIT = /\.service$|-[0-9a-f]{64}\.scope$/;
+
+function parentOf({ ancestors: [parent], start_boottime_ns: startNs }: Victim): Starter {
+  return { process: parent ?? null, isSupervisor: false, startNs, wrappers: [] };
+}
+
+function supervisorOf({ ancestors, start_boottime_ns: startNs }: Victim): Starter | null {
+  const at = ancestors.findIndex(isSupervisor);
+  const process = ancestors[at];
+  if (process === undefined) return null;
+  const between = ancestors.slice(0, at);
+  const startedNs = at === 0 ? startNs : between[at - 1]?.start_boottime_ns;
+  if (startedNs === undefined) return null;
+  const wrappers = between.flatMap(({ pid, start_boottime_ns: ns }) =>
+    ns === undefined ? [] : [processKey({ pid, start_boottime_ns: ns })],
+  );
+  return { process, isSupervisor: true, startNs: startedNs, wrappers };
+}
+
+function isSupervisor({ comm, exe, args }: Ancestor): boolean {
+  if (SUPERVISORS.test(comm)) return true;
+  if (!INTERPRETERS.test(comm) || exe === undefined || args === undefined) return false;
+  const { script } = programOf({ comm, exe, args });
+  return script !== null && SUPERVISING_SCRIPTS.test(script);
+}
+
+function processKey({ pid, start_boottime_ns: startNs }: Process): string {
   return `${pid}/${startNs}`;
 }
 
 /** `supervisord (pid 99)`: by its comm. */
-function starterLabel({ comm, pid }: Ancestor): string {
+export function starterLabel({ comm, pid }: Ancestor): string {
   return `${comm} (pid ${pid})`;
 }
 
@@ -134,8 +204,4 @@ function starterLabel({ comm, pid }: Ancestor): string {
 export function outcomeOf({ cause, exitCode, signo }: Pick<Verdict, 'cause' | 'exitCode' | 'signo'>): string {
   if (exitCode !== null) return `exit code ${exitCode}`;
   return cause === 'oom_kill' ? 'out of memory' : signalName(signo);
-}
-
-function isSupervised(parent: Ancestor | undefined): boolean {
-  return parent !== undefined && SUPERVISORS.test(parent.comm);
 }

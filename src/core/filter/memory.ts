@@ -102,7 +102,7 @@ function keyOf({ pid, start_boottime_ns: startNs }: Process): string {
 export const RECENT_WINDOW_NS = 600_000_000_000n;
 /** Services remembered at once, and terminations counted for each. A count of TERMINATIONS_MAX means "at least". */
 const SERVICES_MAX = 1024;
-const TERMINATIONS_MAX = 1000;
+export const TERMINATIONS_MAX = 1000;
 
 /** Counts the terminations of each service in the last 10 minutes. */
 export class Recent {

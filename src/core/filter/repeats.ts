@@ -19,7 +19,8 @@ export const RECEIVED_FIRST = 6;
 /** What the terminations with one key count as. */
 export interface Meaning extends Omit<Candidate, 'endedNs' | 'command' | 'cgroup'> {
   readonly as: Repeat['as'];
-  /** Absent: stored by version 0.1.0, like the next two. */
+  /** Of the termination that armed the key. Absent: stored by version 0.1.0, like the next three. */
+  readonly uid?: string;
   readonly command?: string | null;
   readonly cgroup?: string | null;
   /** The loop to which they belong, and their outcome in it. null: none. */

@@ -74,7 +74,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
 const KEYS =
   'name, action, executable, cgroup, container, unit, service, user, arguments, exit_code, signal, cause, uptime_above, uptime_below';
 
-const subjectSchema = z.object({
+export const subjectSchema = z.object({
   executable: z.array(z.string()),
   cgroup: z.nullable(z.string()),
   container: z.nullable(z.string()),

@@ -3,6 +3,12 @@
 import type { Memory } from './memory.ts';
 import type { ContainerFacts } from './runtime-answers.ts';
 
+/** /proc/sys/kernel/core_pattern and core_uses_pid. */
+export interface CorePattern {
+  readonly pattern: string;
+  readonly usesPid: boolean;
+}
+
 export interface Host {
   readonly id: string | null;
   readonly name: string;
@@ -13,6 +19,8 @@ export interface Host {
   readonly userNames: ReadonlyMap<number, string>;
   /** The memory shortly before a time (ns since 1970). null: not known. */
   readonly memoryBefore: (timeNs: bigint) => Memory | null;
+  /** Where core dumps go. null: not known. */
+  readonly corePattern: () => CorePattern | null;
   /** What Docker or Podman say of the container with this id. null: nothing, or they are not asked. */
   readonly containerById: (id: string | null) => ContainerFacts | null;
   /** What our own OTEL_RESOURCE_ATTRIBUTES say about this host and its fleet: cluster, cloud, environment. For records that have none. */

@@ -49,6 +49,12 @@ export function runnerAmong(ancestors: readonly Named[]): (Named & { readonly ro
   return null;
 }
 
+/** Whether it carries out what others ask for: a service manager, a container runtime. By its name alone. */
+export function isCarrier(name: string): boolean {
+  const profession = PROFESSIONS.find(({ executables, scripts }) => executables?.test(name) || scripts?.test(name));
+  return profession?.role === 'service_manager' || profession?.role === 'container_runtime';
+}
+
 /** By its executable, never by its comm; by its script, if the executable runs scripts. */
 function practises({ program, executable, foreignRoot }: Actor, profession: Profession): boolean {
   const { file, script } = program;

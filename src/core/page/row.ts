@@ -91,6 +91,7 @@ function summaryOf({ attributes, resource, ...entry }: Entry): Field[] {
     ['thread', textOf(attributes[semconv.THREAD_NAME])],
     ['address', textOf(attributes[semconv.FAULT_ADDRESS])],
     ['crashed in', textOf(attributes[semconv.CRASH_PLACE])],
+    ['core dump', textOf(attributes[semconv.CORE_DUMP_LOCATION])],
   ];
   return fields.flatMap(([name, value]) => (value === null || value === undefined ? [] : [{ name, value }]));
 }

@@ -2,6 +2,7 @@
 // Builds the log record of docs/telemetry.md from a verdict and identities, in the shape that the official OTLP exporters accept
 // (ReadableLogRecord). core/filter/ decides which terminations get a record; io/ sends it.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { MemoryReading } from '../cgroup/use.ts';
 import type { CrashReport } from '../crash/crash.ts';
 import type { CrashHistory } from '../crash/history.ts';
 import type { Ending } from '../filter/memory.ts';
@@ -18,6 +19,7 @@ import { VERSION } from '../version.ts';
 import { ancestryFacts } from '../words/ancestry.ts';
 import { type Exited, exitMeaning } from '../words/explain.ts';
 import { executableFacts, faultLabel } from '../words/labels.ts';
+import { readingEvidence, usersClause } from '../words/oom.ts';
 import { requesterClause, selectionClause, systemdClause } from '../words/requester.ts';
 import { roleClause, runnerEvidence } from '../words/role.ts';
 import { sentence } from '../words/sentence.ts';
@@ -57,6 +59,10 @@ export interface RecordInput {
   readonly recent: number;
   /** The machine's memory shortly before the signal of an out-of-memory daemon. null: another sender, or not known. */
   readonly memory: Memory | null;
+  /** What was read of the cgroup that ran out of memory. null: another cause, or its cgroup is not visible. */
+  readonly reading: MemoryReading | null;
+  /** Where its core dump is. null: none was written, or not known. */
+  readonly coreDump: string | null;
   /** null: no command is known that asked for it. */
   readonly requester: Requester | null;
   /** null: systemd did not send the signal. */
@@ -75,7 +81,7 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
     hrTimeObserved: hrTime(input.observedNs),
     severityNumber: severity.number,
     severityText: severity.text,
-    body: visible(sentence(verdict, identities, meaning, crash, stop, beforeOf(input))),
+    body: visible(sentence(verdict, identities, meaning, crash, stop, moreOf(input))),
     attributes: recordAttributes(input, meaning, stop) as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,
     resource: resourceValue(input.resource),
@@ -84,10 +90,11 @@ export function buildRecord(input: RecordInput): ReadableLogRecord {
   };
 }
 
-/** How the process ended that triggered this termination, as a clause. null: none did, or not known. */
-function beforeOf({ before, reader }: RecordInput): string | null {
+/** How the process ended that triggered this termination, and what else used its memory, as clauses. null: neither is known. */
+function moreOf({ before, reader, reading, verdict, identities }: RecordInput): string | null {
   if (reader !== null) return `the reader of its output, ${reader.name} (pid ${reader.pid}), ${reader.words}`;
-  return before === null ? null : `it ${before.words}`;
+  const clauses = [before === null ? null : `it ${before.words}`, usersClause(reading, verdict.oom, identities.victim)];
+  return clauses.filter((clause) => clause !== null).join('; ') || null;
 }
 
 /** What it means that this sender stopped it, and who asked for that. null: nothing more is known. */
@@ -141,6 +148,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
       semconv.EVIDENCE,
       [
         ...verdict.evidence,
+        ...readingEvidence(input.reading, identities.victim),
         ...(stop === null ? [] : [stop]),
         ...runnerEvidence(identities),
         ...(crash?.evidence ?? []),
@@ -155,6 +163,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     [semconv.THREAD_ID, thread?.tid],
     [semconv.THREAD_NAME, thread?.name],
     ...signalAttributes(verdict),
+    [semconv.CORE_DUMP_LOCATION, input.coreDump === null ? null : visible(input.coreDump)],
     [semconv.SENDER_KIND, verdict.senderKind],
     ...senderAttributes(identities.sender),
     ...loginAttributes(verdict.sender),
@@ -169,7 +178,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...faultAttributes(verdict),
     ...crashAttributes(crash),
     ...historyAttributes(input.crashHistory),
-    ...oomAttributes(verdict),
+    ...oomAttributes(verdict, input.reading, identities.victim),
   ]);
 }
 

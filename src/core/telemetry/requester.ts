@@ -4,6 +4,7 @@ import { clientAddress, sudoUser } from '../identity/logins.ts';
 import type { Requester } from '../requests/join.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { ancestorLabels } from '../words/labels.ts';
+import { commandLinesAbove } from './actors.ts';
 import type { Pair } from './attributes.ts';
 import * as semconv from './semconv.ts';
 
@@ -33,5 +34,6 @@ export function requesterAttributes(requester: Requester | null): Pair[] {
     [semconv.REQUESTER_CONTAINER_ID, placement.containerId],
     [semconv.REQUESTER_SYSTEMD_UNIT, placement.unit],
     [semconv.REQUESTER_ANCESTORS, ancestors.length === 0 ? null : ancestorLabels(ancestors)],
+    [semconv.REQUESTER_ANCESTOR_COMMAND_LINES, commandLinesAbove(identity)],
   ];
 }

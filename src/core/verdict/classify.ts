@@ -51,7 +51,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     fault,
     refusedCall: cause === 'seccomp' ? callOf(fault) : null,
     oomScope: cause === 'oom_kill' ? oomScope(death, signal) : null,
-    oomGroup: cause === 'oom_kill' ? oomGroup(signal) : null,
+    oomGroup: oomGroup(signal),
     oom: cause === 'oom_kill' ? death.oom : null,
     thread: firstThread(fault, signal, death),
     evidence: [

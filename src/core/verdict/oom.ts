@@ -7,8 +7,7 @@ import { isVictim } from './origin.ts';
 
 /** Whether all processes of the cgroup are killed. null: not known. */
 export function oomGroup(signal: Signal | null): boolean | null {
-  if (signal === null || has(signal, OOM_ALLOCATION) === null) return null;
-  return has(signal, OOM_GROUP) !== null;
+  return has(signal, OOM_ALLOCATION) === null ? null : has(signal, OOM_GROUP) !== null;
 }
 
 /** Another process that asked is in the evidence of the trigger. */
@@ -21,7 +20,7 @@ export function oomEvidence(death: Death, signal: Signal | null): string[] {
     evidence.push(`the limit is that of a cgroup above its own, ${process.cgroup}`);
   const group = oomGroup(signal);
   if (group === true) evidence.push('memory.oom.group is set: all processes of the cgroup are killed');
-  if (process.vpid === 1 && process.pid !== 1) evidence.push('it was PID 1 of its pid namespace, which ends with it');
+  if (process.vpid === 1) evidence.push('it was PID 1 of its pid namespace, which ends with it');
   else if (process.vpid !== process.pid && group === false)
     evidence.push('PID 1 of its pid namespace was not killed with it');
   return evidence;
@@ -29,5 +28,6 @@ export function oomEvidence(death: Death, signal: Signal | null): string[] {
 
 /** Whether a cgroup lies below another one. */
 export function isBelow(path: string | null, above: string): boolean {
-  return path !== null && path !== above && path.startsWith(above === '/' ? '/' : `${above}/`);
+  if (path === null || path === above) return false;
+  return above === '/' || path.startsWith(`${above}/`);
 }

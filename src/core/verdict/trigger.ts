@@ -25,11 +25,11 @@ function isTask({ pid, kthread }: Actor): boolean {
 
 /** ` of the SSH session alice@pts/0`, as sshd says it in its title. Empty: another program, or no title. */
 export function sessionLabel({ exe, args }: Actor): string {
-  const session = SSHD.test(exe ?? '') ? SSH_TITLE.exec(args?.[0] ?? '')?.[1] : undefined;
+  const session = SSH_SESSION.exec(`${exe} ${args?.[0]}`)?.[1];
   return session === undefined ? '' : ` of the SSH session ${session}`;
 }
-const SSHD = /\/sshd(?:-session)?$/;
-const SSH_TITLE = /^sshd(?:-session)?: ([\w.\\-]{1,64}@[\w/]{1,16})\s*$/;
+/** The executable, and the title. */
+const SSH_SESSION = /\/sshd(?:-session)? sshd(?:-session)?: ([\w.\\-]{1,64}@[\w/]{1,16})\s*$/;
 
 /** A parent is in the evidence of its cause. */
 export function triggerEvidence(trigger: Trigger | null, signal: Signal | null): string[] {

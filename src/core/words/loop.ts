@@ -65,9 +65,16 @@ function ending({ end, isUnit, restarter }: LoopWords): string {
 
 /** Why what started it so far may have stopped doing so. */
 function giveUp(isUnit: boolean, restarter: string | null): string {
-  if (isUnit) return " (systemd's start limit?)";
-  return restarter?.startsWith('supervisord ') ? " (supervisord's startretries?)" : '';
+  const limit = isUnit ? "systemd's start limit" : LIMITS.find(([name]) => name.test(restarter ?? ''))?.[1];
+  return limit === undefined ? '' : ` (${limit}?)`;
 }
+
+/** What limits the number of starts, by the label of what starts. */
+const LIMITS: readonly (readonly [RegExp, string])[] = [
+  [/^supervisord /, "supervisord's startretries"],
+  [/^PM2 v/, "pm2's max_restarts"],
+  [/^(?:containerd-shim|conmon) /, "the container's restart policy"],
+];
 
 const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth', 'tenth'];
 

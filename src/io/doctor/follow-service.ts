@@ -37,7 +37,7 @@ export async function* followService(
     return;
   }
   if (decided.outcome === 'filtered') {
-    const text = `the rule "${decided.rule}" only counts it: see whodunit rules.`;
+    const text = `the rule "${decided.rule}" only counts it: see whodunit filters.`;
     yield broken('rules', since(), text);
     return;
   }

@@ -17,8 +17,8 @@ export function machineFindings(pinDir: string): Finding[] {
       ? { what: 'kernel', level: 'ok', text: `${release()}, with BTF` }
       : {
           what: 'kernel',
-          level: 'bad',
-          text: `${release()} has no BTF (${BTF}): use a kernel with CONFIG_DEBUG_INFO_BTF, such as your distribution's`,
+          level: 'note',
+          text: `${release()} has no BTF (${BTF}): the loader needs a file with its types (--btf, WHODUNIT_BTF), or a kernel with CONFIG_DEBUG_INFO_BTF`,
         },
     privileges(),
     pins(pinDir),

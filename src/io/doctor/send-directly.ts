@@ -19,7 +19,7 @@ export async function* sendDirectly(
   since: () => number,
 ): AsyncGenerator<Step, void> {
   if (record === null) {
-    yield broken('rules', since(), 'a filter rule only counts it: see whodunit rules.');
+    yield broken('rules', since(), 'a filter rule only counts it: see whodunit filters.');
     return;
   }
   yield reached('decided', since(), 'reported (by the doctor, because no service answers)');

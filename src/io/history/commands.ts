@@ -3,14 +3,14 @@
 import type { HistoryCommand, HistoryQuery, PurgeQuery } from '../../config/history-flags.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import { renderStatistics, renderTable } from '../../core/history/table.ts';
-import { renderJson, renderText, wantsColour } from '../console.ts';
+import { renderer, renderJson, wantsColour } from '../console.ts';
 import type { Log } from '../log.ts';
 import { outputLost, print, write } from '../output.ts';
 import { sleep } from '../sleep.ts';
 import { page } from './pager.ts';
 import { purge } from './purge.ts';
 import { type HistoryReader, openHistory } from './reader.ts';
-import { findOne, relatedTo, renderReport } from './show.ts';
+import { findOne, relatedTo, wholeReport } from './show.ts';
 
 const FOUND = 0;
 const NONE = 1;
@@ -66,14 +66,14 @@ async function show(what: string, query: HistoryQuery, log: Log): Promise<number
       earlier: earlier.map(jsonOf),
     };
     await print(`${JSON.stringify(json, null, 2)}\n`);
-  } else await page(renderReport(entry, related, wantsColour(process.stdout, process.env)), query.pager);
+  } else await page(wholeReport(entry, related, wantsColour(process.stdout, process.env)), query.pager);
   return FOUND;
 }
 
 /** Until its reader is gone, or it is interrupted. */
 async function follow({ stateDir, filter, output }: HistoryQuery): Promise<number> {
   const reader = openHistory(stateDir);
-  const colour = wantsColour(process.stdout, process.env);
+  const render = renderer(output === 'report' ? 'report' : 'text', process.stdout, process.env);
   const never = new AbortController().signal;
   let { cursor } = reader.since(null);
   for (;;) {
@@ -81,7 +81,7 @@ async function follow({ stateDir, filter, output }: HistoryQuery): Promise<numbe
     const news = reader.since(cursor, filter);
     ({ cursor } = news);
     const text = news.entries.map((entry) =>
-      output === 'json' ? `${JSON.stringify(jsonOf(entry))}\n` : renderText(entry.record, colour),
+      output === 'json' ? `${JSON.stringify(jsonOf(entry))}\n` : render(entry.record),
     );
     const error = text.length === 0 ? null : await write(process.stdout, text.join(''));
     if (error?.code === 'EPIPE') return FOUND;
@@ -100,10 +100,11 @@ async function stats(query: HistoryQuery, log: Log): Promise<number> {
 }
 
 async function remove(query: PurgeQuery, log: Log): Promise<number> {
-  const { removed, kept } = purge(query.stateDir, openHistory(query.stateDir), query);
-  await print(`${removed} records ${query.dryRun ? 'would be' : 'were'} removed\n`);
+  const { removed, kept, unreported } = purge(query.stateDir, openHistory(query.stateDir), query);
+  const others = unreported === 0 ? '' : `, and the facts of ${unreported} terminations without a record`;
+  await print(`${removed} records ${query.dryRun ? 'would be' : 'were'} removed${others}\n`);
   if (kept > 0) log.line(`${kept} more are not delivered yet and stay: --undelivered removes them, too.`);
-  return removed > 0 ? FOUND : NONE;
+  return removed + unreported > 0 ? FOUND : NONE;
 }
 
 function reportProblems(reader: HistoryReader, log: Log): void {

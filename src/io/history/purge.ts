@@ -5,9 +5,11 @@ import { EXIT_SEARCH_FAILED, FatalError } from '../../core/errors.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import type { Filter } from '../../core/history/filter.ts';
 import { entryAt, KIND_AT } from '../../core/history/index-entry.ts';
+import type { Unreported } from '../../core/history/unreported.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Found, HistoryReader } from './reader.ts';
 import { historyDirectory, pathOf } from './segments.ts';
+import { eraseUnreported, readUnreported, unreportedPath } from './unreported-file.ts';
 
 /** The service may copy a segment meanwhile: then its records are searched again. */
 const ROUNDS_MAX = 5;
@@ -24,12 +26,14 @@ export interface Purged {
   readonly removed: number;
   /** They match, but are not delivered yet. */
   readonly kept: number;
+  /** Terminations without a record, of which only the facts for `whodunit filters test` are kept. */
+  readonly unreported: number;
 }
 
 /** Throws a FatalError if the user may not write the history. */
 export function purge(stateDirectory: string, reader: HistoryReader, { filter, ids, ...options }: Purge): Purged {
   const { user, ...same } = filter;
-  const purged = { removed: 0, kept: 0 };
+  const purged = { removed: 0, kept: 0, unreported: 0 };
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const found = [...reader.matching(same)].filter(
       ({ entry }) => concerns(entry, user) && (ids.length === 0 || ids.some((id) => entry.id.startsWith(id))),
@@ -42,6 +46,14 @@ export function purge(stateDirectory: string, reader: HistoryReader, { filter, i
     if (options.dryRun) break;
     for (const one of gone) erase(stateDirectory, one);
   }
+  const isGone = ({ uid, timeNs, subject }: Unreported): boolean =>
+    (same.untilNs === undefined || timeNs < same.untilNs) &&
+    (user === undefined || subject.user === user) &&
+    (ids.length === 0 || ids.some((id) => uid.startsWith(id)));
+  const at = unreportedPath(stateDirectory);
+  purged.unreported = options.dryRun
+    ? readUnreported(stateDirectory).filter(isGone).length
+    : orDenied(at, () => eraseUnreported(stateDirectory, isGone), 0);
   return purged;
 }
 
@@ -66,17 +78,24 @@ function erase(stateDirectory: string, { segment, index, position }: Found): voi
 }
 
 function overwrite(path: string, bytes: Buffer, position: number): void {
-  try {
+  const write = (): void => {
     const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
     try {
       writeSync(fd, bytes, 0, bytes.length, position);
     } finally {
       closeSync(fd);
     }
+  };
+  orDenied(path, write, undefined);
+}
+
+/** `absent`: the service has removed or copied the file. Throws a FatalError if the user may not write it. */
+function orDenied<T>(path: string, write: () => T, absent: T): T {
+  try {
+    return write();
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
-    // The service has removed or copied the segment.
-    if (code === 'ENOENT') return;
+    if (code === 'ENOENT') return absent;
     const message = `${path} cannot be written (${code}): records are removed by root or the user of the service; use sudo.`;
     throw new FatalError('HISTORY_UNREADABLE', message, EXIT_SEARCH_FAILED);
   }

@@ -3,8 +3,7 @@
 import { EXIT_SEARCH_FAILED, FatalError } from '../../core/errors.ts';
 import { type Entry, SHORT_UID_CHARS } from '../../core/history/entry.ts';
 import { reasonOf, shortTime } from '../../core/history/table.ts';
-import { visible } from '../../core/words/visible.ts';
-import { renderText } from '../console.ts';
+import { type Row, renderReport } from '../../core/report/report.ts';
 import type { HistoryReader } from './reader.ts';
 
 /** Greater numbers are no pids: PID_MAX_LIMIT of the kernel. */
@@ -12,7 +11,6 @@ const PID_MAX = 4_194_304;
 /** Members of an incident, and earlier ends of the service, that are shown. */
 const MEMBERS_MAX = 20;
 const EARLIER_MAX = 5;
-const LABEL_WIDTH = 10;
 
 /** Returns the record. null: none fits. Throws a FatalError that shows the candidates if several fit. */
 export function findOne(reader: HistoryReader, what: string): Entry | null {
@@ -47,20 +45,19 @@ export function relatedTo(reader: HistoryReader, entry: Entry): Related {
   };
 }
 
-export function renderReport(entry: Entry, { restart, members, earlier }: Related, colour: boolean): string {
-  const lines: string[] = [];
-  const rows = (label: string, texts: readonly string[]): void => {
-    for (const [position, text] of texts.entries())
-      lines.push(`  ${(position === 0 ? label : '').padEnd(LABEL_WIDTH)}${visible(text)}\n`);
-  };
-  rows('asked by', entry.requester === undefined ? [] : [entry.requester]);
-  rows('restart', restart === null ? [] : [restart.body]);
-  rows('incident', entry.incident_id === undefined ? [] : [entry.incident_id]);
-  rows('members', members.map(lineOf));
-  rows('earlier', earlier.map(lineOf));
-  rows('delivery', [deliveryOf(entry)]);
-  rows('id', [entry.id]);
-  return `${renderText(entry.record, colour, Number.POSITIVE_INFINITY).replace(/\n$/, '')}${lines.join('')}`;
+/** The report, with all of its stack, and with what belongs to the record. */
+export function wholeReport(entry: Entry, { restart, members, earlier }: Related, colour: boolean): string {
+  const { kind, incident_id: incident } = entry;
+  const more: Row[] = [
+    // The report of an incident names it, too.
+    ['incident', incident === undefined || kind === 'incident' ? [] : [incident]],
+    ['', members.map(lineOf)],
+    ['restart', restart === null ? [] : [restart.body]],
+    ['earlier', earlier.map(lineOf)],
+    ['delivery', [deliveryOf(entry)]],
+    ['id', [entry.id]],
+  ];
+  return renderReport(entry.record, { colour, linesMax: Number.POSITIVE_INFINITY, more });
 }
 
 function lineOf(entry: Entry): string {

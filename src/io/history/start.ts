@@ -4,6 +4,7 @@ import type { RunSettings } from '../../config/read.ts';
 import { withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
 import type { Item, Queue } from '../queue/queue.ts';
+import { UnreportedFile } from './unreported-file.ts';
 import { History } from './writer.ts';
 
 /** Records of the queue that the history may lack after a kill: a batch has fewer. */
@@ -25,6 +26,15 @@ export function startHistory(
   const { lastQueueId } = history;
   if (queue !== null && lastQueueId > 0) history.catchUp(queue.after(lastQueueId, CATCH_UP_MAX));
   return history;
+}
+
+/** null: the history is off. */
+export function startUnreported(
+  { history, stateDir: directory, arguments: mode }: Pick<RunSettings, 'history' | 'stateDir' | 'arguments'>,
+  log: Log,
+): UnreportedFile | null {
+  if (history === null) return null;
+  return new UnreportedFile({ directory, ageMs: history.ageMs, withArguments: mode !== 'off', log });
 }
 
 /** `lastQueueId`: the id of the last record in the queue; 0: there is no queue. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps each record that is reported, once it is in the queue or before it is printed, and what the collector answered. It never keeps a record
 // from being delivered: what the disk does not take is left out and counted. docs/decisions/0101 has the reasons.
-import { closeSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { HistoryLimits } from '../../config/kinds.ts';
 import { ENTRY_BYTES, Hashes } from '../../core/history/index-entry.ts';
@@ -13,6 +13,7 @@ import type { Answer } from './segment-reader.ts';
 import { type Segment, SegmentSet } from './segment-set.ts';
 import { type Kept, SegmentWriter } from './segment-writer.ts';
 import { historyDirectory, openToAppend, pathOf, type SegmentName } from './segments.ts';
+import { requireSpace } from './space.ts';
 
 /** The bytes of a segment: a part of all, so that little more than the oldest records go. */
 const SEGMENT_SHARE = 32;
@@ -20,8 +21,6 @@ const SEGMENT_BYTES_MIN = 64 * 1024;
 const SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
 /** A segment has the records of at most this time, so that it ends when its records are old enough. */
 const SEGMENT_MS_MAX = 86_400_000;
-/** What stays free on the disk, for the queue and others. */
-const SPARE_BYTES = 32 * 1024 * 1024;
 /** After a failure, and between two looks at the free space. */
 const RETRY_MS = 10_000;
 const SPACE_CHECK_MS = 1_000;
@@ -215,8 +214,7 @@ export class History {
   #requireSpace(): void {
     const now = performance.now();
     if (now - this.#spaceCheckMs < SPACE_CHECK_MS) return;
-    const { bavail, bsize } = statfsSync(this.#directory);
-    if (bavail * bsize < SPARE_BYTES) throw Object.assign(new Error('too little space is free'), { code: 'ENOSPC' });
+    requireSpace(this.#directory);
     this.#spaceCheckMs = now;
   }
 

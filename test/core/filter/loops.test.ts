@@ -79,6 +79,16 @@ class Scene {
     return conclusion.kind === 'new' ? conclusion.outcome : conclusion.kind;
   }
 
+  /** Another process ends now, with the same code. Returns its outcome. */
+  end(changes: Partial<Victim>, code = 9): string {
+    const process = victim({ args: [String(changes.comm)], ...changes });
+    const origin = { cgroup: 1n, uid: process.uid };
+    const event = death({ process, origin, time_ns: BigInt(this.atMs) * MS, status_raw: code << 8 });
+    const conclusion = conclude(event, { ...this.given, nowMs: this.atMs });
+    this.listen();
+    return conclusion.kind === 'new' ? conclusion.outcome : conclusion.kind;
+  }
+
   /** Nothing happens for this time. */
   wait(ms: number): void {
     this.atMs += ms;
@@ -201,6 +211,104 @@ describe('a program that a supervisor starts again', () => {
   });
 });
 
+/** A process above, as old as it is. */
+const above = (pid: number, comm: string, startMs: number, more: Partial<Ancestor> = {}): Ancestor => ({
+  pid,
+  comm,
+  start_boottime_ns: BigInt(startMs) * MS,
+  ...more,
+});
+const SYSTEMD = above(1, 'systemd', 0);
+const SHIM = above(98, 'containerd-shim', 0);
+const UNIT = '/system.slice/web.service';
+const CONTAINER = `/docker/${'a1b2c3d4'.repeat(8)}`;
+
+/** One life under processes that are started anew each time, the innermost first: each of them ends after it, with the same code. */
+function liveWrapped(scene: Scene, comms: readonly string[], supervisor: Ancestor, cgroup: string): string[] {
+  const startMs = scene.atMs + 100;
+  const start_boottime_ns = BigInt(startMs) * MS;
+  const wrappers = comms.map((comm, index) => ({ pid: scene.pid + 500 - index, comm, start_boottime_ns }));
+  const chain = [...wrappers, supervisor];
+  const of = (ancestors: Ancestor[]) => ({ cgroup, ancestors, parent_pid: ancestors[0]?.pid ?? 0 });
+  const own = scene.live({ gapMs: 110, restarts: false, changes: of(chain) });
+  const outcomes = wrappers.map(({ pid, comm }, index) =>
+    scene.end({ pid, comm, exe: `/bin/${comm}`, start_boottime_ns, ...of(chain.slice(index + 1)) }),
+  );
+  return [own, ...outcomes];
+}
+
+describe('a program in a wrapper that its supervisor starts again', () => {
+  it.each([
+    ['a script of a service', ['sh'], SYSTEMD, UNIT, 'systemd (pid 1)'],
+    ['npm start in a container', ['sh', 'npm start', 'tini'], SHIM, CONTAINER, 'containerd-shim (pid 98)'],
+    ['a script under supervisord, outside of units', ['sh'], above(99, 'supervisord', 0), '/', 'supervisord (pid 99)'],
+  ])('is the loop, and its wrapper is none: %s', (_, comms, supervisor, cgroup, by) => {
+    const scene = new Scene('all');
+    const lives = times(20).map(() => liveWrapped(scene, comms, supervisor, cgroup));
+    expect(scene.said).toEqual([
+      `server (pid 1003) terminated for the third time in 620 ms: exit code 9 each time; ${by} started it again after 100 ms.`,
+    ]);
+    expect(lives.slice(2).flat()).toEqual(lives.slice(2).flatMap((life) => life.map(() => 'aggregated')));
+    const [loop] = scene.loops.open();
+    expect(loop).toMatchObject({ count: 20, aggregated: 18 * (comms.length + 1) - 1 });
+  });
+
+  it('is none if what starts it lives on: cron', () => {
+    const scene = new Scene('all');
+    const [cron, cgroup] = [above(50, 'cron', 1), '/system.slice/cron.service'];
+    for (const index of times(20).keys()) {
+      const shell = above(2_000 + index, 'sh', scene.atMs + 50);
+      scene.live({ restarts: false, changes: { cgroup, parent_pid: shell.pid, ancestors: [shell, cron, SYSTEMD] } });
+    }
+    expect(scene.said).toEqual([]);
+  });
+
+  it('is that of the shell if the shell lives on, in a container too', () => {
+    const scene = new Scene('all');
+    const shell = above(50, 'sh', 1);
+    for (const _ of times(5))
+      scene.live({ gapMs: 100, changes: { cgroup: CONTAINER, parent_pid: 50, ancestors: [shell, SHIM] } });
+    expect(scene.said).toEqual([
+      'server (pid 1005) terminated for the fifth time in 1.2 s: exit code 9 each time; sh (pid 50) started it again after 100 ms.',
+    ]);
+  });
+
+  it.each([
+    ['node', '/usr/bin/node', ['node', '/usr/lib/node_modules/pm2/bin/pm2-runtime', 'start', 'x']],
+    ['python3', '/usr/bin/python3.11', ['python3', '/usr/bin/supervisord', '-n']],
+  ])('knows a supervisor by its script: %s', (comm, exe, args) => {
+    const scene = new Scene();
+    for (const _ of times(3)) scene.live({ parent: above(99, comm, 0, { exe, args }) });
+    expect(scene.said).toHaveLength(1);
+  });
+});
+
+describe('two programs that have all but one in common are two loops', () => {
+  const env = (name: string): Way => ({ changes: { env: { OTEL_SERVICE_NAME: name } } });
+  const cgroup = (path: string): Way => ({ parent: SYSTEMD, changes: { cgroup: path } });
+  const manager = '/user.slice/user-1000.slice/user@1000.service';
+  const pod = `${manager}/user.slice`;
+  it.each<[string, Way, Way]>([
+    ['the service that they say they are', env('checkout'), env('cart')],
+    ['the unit', cgroup('/system.slice/a.service'), cgroup('/system.slice/b.service')],
+    ['the instance of a unit', cgroup('/system.slice/a@1.service'), cgroup('/system.slice/a@2.service')],
+    ['the unit of a user', cgroup(`${manager}/app.slice/a.service`), cgroup(`${manager}/app.slice/b.service`)],
+    ['the container', cgroup(CONTAINER), cgroup(CONTAINER.replaceAll('a', 'b'))],
+    [
+      'the container of a user',
+      cgroup(`${pod}/libpod-${'ab12'.repeat(16)}.scope`),
+      cgroup(`${pod}/libpod-${'cd34'.repeat(16)}.scope`),
+    ],
+  ])('%s', (_, one, other) => {
+    const scene = new Scene('all');
+    for (const way of [one, other, one, other]) scene.live({ ...way, restarts: false });
+    expect(scene.said).toEqual([]);
+    for (const way of [one, other]) scene.live({ ...way, restarts: false });
+    expect(scene.said).toHaveLength(2);
+    expect(scene.loops.open().map(({ count }) => count)).toEqual([3, 3]);
+  });
+});
+
 describe('a program that anything else starts again', () => {
   const inShell: Way = { parent: BASH, gapMs: 100 };
 
@@ -250,25 +358,30 @@ describe('a program that anything else starts again', () => {
 describe('what is counted in the kernel', () => {
   it('belongs to the loop, whose last record has the exact number', () => {
     const scene = new Scene('all');
-    for (const _ of times(20)) scene.live({ gapMs: 10 });
+    for (const _ of times(120)) scene.live({ gapMs: 10 });
     const key = scene.loops.open()[0]?.key ?? '';
     expect(scene.loops.isFast(key)).toBe(true);
     const counted = { count: 930, lastNs: BigInt(scene.atMs + 5_000) * MS, offsetNs: 0n, outcome: 'exit code 9' };
     expect(scene.loops.addCounted(key, counted, true, scene.atMs + 5_000)).toBe(true);
     expect(scene.loops.due(scene.atMs + 40_000)).toMatchObject([
-      { state: 'ended', loop: { count: 950, aggregated: 947 } },
+      { state: 'ended', end: 'quiet', loop: { count: 1050, aggregated: 1047 } },
     ]);
     expect(scene.loops.addCounted(key, counted, true, 0)).toBe(false);
   });
 });
 
 describe('loops of one origin', () => {
-  it('take the places of each other only; one that goes on says what it has not said', () => {
-    const scene = new Scene('all');
-    for (const _ of times(5)) scene.live({ changes: { uid: 0, args: ['mine'] } });
-    for (const index of times(LOOPS_MAX + 10).keys())
-      scene.live({ gapMs: 0, lifeMs: 0, changes: { args: [String(index)] } });
-    expect(scene.loops.forgotten.total).toBe(0);
-    expect(scene.loops.open()).toHaveLength(1);
-  });
+  it.each([
+    ['arguments', (index: number) => ({ args: [String(index)] })],
+    ['names that they give themselves', (index: number) => ({ env: { OTEL_SERVICE_NAME: `s${index}` } })],
+  ])(
+    'take the places of each other only, with ever new %s; one that goes on says what it has not said',
+    (_, changes) => {
+      const scene = new Scene('all');
+      for (const _ of times(5)) scene.live({ changes: { uid: 0, args: ['mine'] } });
+      for (const index of times(LOOPS_MAX + 10).keys()) scene.live({ gapMs: 0, lifeMs: 0, changes: changes(index) });
+      expect(scene.loops.forgotten.total).toBe(0);
+      expect(scene.loops.open()).toHaveLength(1);
+    },
+  );
 });

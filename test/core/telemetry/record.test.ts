@@ -184,6 +184,7 @@ describe('the record of a golden event', () => {
       'whodunit.trigger.user.name': 'alice',
       'whodunit.oom.scope': 'cgroup',
       'whodunit.oom.group': false,
+      'whodunit.oom.init_lives': true,
       'whodunit.oom.cgroup': '/demo',
       'whodunit.oom.limit': 33_554_432,
       'whodunit.oom.anon_rss': 33_554_432,

@@ -341,6 +341,16 @@ describe('other facts in the evidence', () => {
       ],
     ],
     [
+      'a request, of which an older loader does not say whether the process was stopped then',
+      killedBy(KILL, { signal: signal(KILL), request: earlier(TERM, 0n, { victim_stopped: null }) }),
+      [killed, 'SIGTERM from bash (pid 99) was handled, 0.000 s before the termination'],
+    ],
+    [
+      'such a request before another signal than SIGKILL: it was not stopped then',
+      killedBy(TERM, { signal: signal(TERM), request: earlier(HUP, 0n, { action: 'default', victim_stopped: null }) }),
+      [killed, 'SIGHUP from bash (pid 99) was blocked, 0.000 s before the termination'],
+    ],
+    [
       'a request whose sender is not known',
       killedBy(KILL, { signal: signal(KILL), request: noinfoSignal(TERM, { action: 'handled', time_ns: END }) }),
       [killed, 'SIGTERM was handled, 0.000 s before the termination'],
@@ -390,6 +400,19 @@ describe('other facts in the evidence', () => {
     ],
   ])('%s', (_, death, evidence) => {
     expect(classify(death).evidence).toEqual(evidence);
+  });
+});
+
+describe('the init of a pid namespace', () => {
+  const init = (signo: number, changes: Partial<Death> = {}) =>
+    classify(killedBy(signo, { process: victim({ vpid: 1 }), ...changes }));
+
+  it.each([INT, HUP])('with the status of signal %i: its namespace was turned off', (signo) => {
+    expect(init(signo)).toMatchObject({ cause: 'namespace_exit', senderKind: 'kernel', sender: null });
+  });
+
+  it.each([KILL, TERM])('that signal %i of another process terminated: it was killed', (signo) => {
+    expect(init(signo, { signal: signal(signo) })).toMatchObject({ cause: 'killed', senderKind: 'process' });
   });
 });
 

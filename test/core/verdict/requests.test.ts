@@ -129,7 +129,26 @@ describe('an exit with code 0 answers a request', () => {
       true,
     ],
     ['by which Java prints its threads', earlier(QUIT, 1n), { process: victim({ exe: '/usr/bin/java' }) }, false],
+    [
+      'by which a Java without a known executable does',
+      earlier(QUIT, 1n),
+      { process: victim({ exe: null, comm: 'java' }) },
+      false,
+    ],
     ['by which Java stops', earlier(TERM, 1n), { process: victim({ exe: '/usr/bin/java' }) }, true],
+    ['by which its compiler stops', earlier(QUIT, 1n), { process: victim({ exe: '/usr/bin/javac' }) }, true],
+    [
+      'by which a program in its directory stops',
+      earlier(QUIT, 1n),
+      { process: victim({ exe: '/opt/java/bin/x' }) },
+      true,
+    ],
+    [
+      'by which a program with such a name stops',
+      earlier(QUIT, 1n),
+      { process: victim({ exe: '/usr/bin/myjava' }) },
+      true,
+    ],
   ])('%s: %s', (_, request, death, expected) => {
     expect(answers(request, death)).toBe(expected);
   });

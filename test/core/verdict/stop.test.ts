@@ -1,9 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a stop (SIGSTOP and its kind) says about the end of a process: in the sentence, and in the evidence.
 import { describe, expect, it } from 'vitest';
-import type { Death, Stop } from '../../../src/core/wire/event.ts';
+import { classify } from '../../../src/core/verdict/classify.ts';
+import type { Stop as Stopped } from '../../../src/core/verdict/verdict.ts';
+import type { Death, Signal, Stop } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
-import { actor, END, exitedWith, itself, kernelSignal, killedBy, signal } from '../../support/deadly.ts';
+import {
+  actor,
+  END,
+  exitedWith,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  OFFSET,
+  signal,
+} from '../../support/deadly.ts';
 
 const SECOND = 1_000_000_000n;
 const sh = actor({ pid: 77, comm: 'sh', exe: '/usr/bin/dash', args: ['sh'], ancestors: [] });
@@ -102,6 +114,46 @@ it('the evidence says which process stopped it, since when, and when it was cont
   expect(evidenceOf(killed({ stop: stop({ continued_ns: END - SECOND }) }))).toContain(
     'stopped by SIGSTOP, sent with kill(2) by sh (pid 77), SI_USER, 2.000 s before the termination; continued 1.000 s before the termination',
   );
+});
+
+describe('the evidence of the stop', () => {
+  it.each<[string, Signal, string]>([
+    ['by itself', signal(19, { sender: itself() }), 'SIGSTOP, sent by the process itself'],
+    ['by Ctrl-Z', kernelSignal(20), 'SIGTSTP from the kernel: Ctrl-Z at its terminal'],
+    ['by the kernel, for another reason', kernelSignal(19), 'SIGSTOP from the kernel: the reason is not known'],
+    ['by an unknown process', noinfoSignal(19), 'SIGSTOP, the sender is not known'],
+  ])('%s', (_, stopping, words) => {
+    expect(classify(killed({ stop: stop({ signal: stopping }) })).evidence).toContain(
+      `stopped by ${words}, 2.000 s before the termination`,
+    );
+  });
+});
+
+describe('the stop in the verdict', () => {
+  const stopIn = (death: Death) => classify(death).stop;
+  it.each<[string, Signal, Pick<Stopped, 'senderKind' | 'sender' | 'why'>]>([
+    ['another process sent it', signal(19, { sender: sh }), { senderKind: 'process', sender: sh, why: null }],
+    [
+      "another process sent the terminal's signal: no key was typed",
+      signal(20, { sender: sh }),
+      { senderKind: 'process', sender: sh, why: null },
+    ],
+    ['it stopped itself', signal(19, { sender: itself() }), { senderKind: 'self', sender: null, why: null }],
+    ['Ctrl-Z', kernelSignal(20), { senderKind: 'kernel', sender: null, why: 'Ctrl-Z at its terminal' }],
+    ['the kernel, for another reason', kernelSignal(19), { senderKind: 'kernel', sender: null, why: null }],
+  ])('%s', (_, stopping, known) => {
+    expect(stopIn(killed({ stop: stop({ signal: stopping }) }))).toEqual({
+      signo: stopping.signo,
+      sinceNs: END + OFFSET - 2n * SECOND,
+      lastedNs: 2n * SECOND,
+      continued: false,
+      ...known,
+    });
+  });
+
+  it('explains no exit long after it was continued, without a signal', () => {
+    expect(stopIn(exitedWith(1, { stop: stop({ continued_ns: END - SECOND }) }))).toBeNull();
+  });
 });
 
 it('without arguments, the process that stopped it has none, and no name is made of them', () => {

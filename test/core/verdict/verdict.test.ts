@@ -18,7 +18,7 @@ import {
 } from '../../support/deadly.ts';
 
 const X86_64 = 0xc000003e;
-const [ABRT, FPE, KILL, SEGV, TERM, SYS] = [6, 8, 9, 11, 15, 31];
+const [HUP, ABRT, FPE, KILL, SEGV, TERM, SYS] = [1, 6, 8, 9, 11, 15, 31];
 
 /** What does not depend on the cause: the process ran for three seconds. */
 const TIMES = { endedNs: END + OFFSET, uptimeNs: 3_000_000_000n };
@@ -44,6 +44,7 @@ const EXITED = {
 const KILLED = { ...EXITED, exitCode: null, disposition: 'default' } as const;
 
 const term = signal(TERM, { action: 'handled', committed: false, time_ns: END - 5_000n });
+const reload = signal(HUP, { action: 'handled', committed: false, time_ns: END - 300_000_000_000n });
 const kill = signal(KILL, { time_ns: END - 7_000n });
 const oomKill = kernelSignal(KILL, ['out_of_memory', 'mem_cgroup_out_of_memory'], { time_ns: END - 9_000n });
 const sizes = oom();
@@ -53,6 +54,21 @@ const refused = fault(SYS, 1, { syscall: 101, syscall_arch: X86_64, address: nul
 describe('a whole verdict', () => {
   it.each<[what: string, death: Death, verdict: Verdict]>([
     ['an exit', exitedWith(3), { ...EXITED, errorType: '3', exitCode: 3, evidence: ['it exited with code 3'] }],
+    [
+      'an exit with code 0',
+      exitedWith(0),
+      { ...EXITED, errorType: null, exitCode: 0, evidence: ['it exited with code 0'] },
+    ],
+    [
+      'an exit with code 0, five minutes after a SIGHUP, which may have asked for a reload',
+      exitedWith(0, { request: reload }),
+      {
+        ...EXITED,
+        errorType: null,
+        exitCode: 0,
+        evidence: ['it exited with code 0', 'SIGHUP from bash (pid 99) was handled, 300.000 s before the termination'],
+      },
+    ],
     [
       'an exit after a handled SIGTERM',
       exitedWith(143, { request: term }),

@@ -178,6 +178,10 @@ const LOOP = {
 it.each<[string, LoopWords]>([
   ['a loop under supervisord', { ...LOOP, state: 'began' }],
   ['its end', { ...LOOP, state: 'ended', end: 'not_restarted', count: 50, withinNs: 58_800_000_000n }],
+  [
+    'the end of one under systemd',
+    { ...LOOP, state: 'ended', end: 'not_restarted', count: 50, withinNs: 12_600_000_000n, isUnit: true },
+  ],
 ])('%s', (_, loop) => {
   expect(shown).toContain(loopSentence(loop));
 });
@@ -261,4 +265,4 @@ it('a writer whose reader was killed', () => {
   expect(shown).toContain(recordOf(writer, { endings }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(26));
+it('the page has no other report', () => expect(shown).toHaveLength(27));

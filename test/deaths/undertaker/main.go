@@ -4,6 +4,7 @@
 //	undertaker CASE          runs the case and prints one line of JSON (truth.go)
 //	undertaker forks COUNT   starts COUNT processes that exit with code 0
 //	undertaker docker        runs a Docker daemon for another test (world_docker.go)
+//	undertaker systemd-alone runs a systemd for another test (world_systemd.go)
 //
 // The truth comes from wait4(2), from the arguments that it passed, from /proc of the zombie, and from the process that it ordered to
 // send the signal: never from the code under test. The killer is a separate process (killer.go). The victims are ways of
@@ -53,6 +54,8 @@ func run(args []string) error {
 		return relay(args[1:])
 	case "docker":
 		return keepDocker()
+	case "systemd-alone":
+		return keepSystemd()
 	case "forks":
 		if len(args) != 2 {
 			return fmt.Errorf("a count is needed: undertaker forks 100000")

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,24 @@ const (
 type systemd struct {
 	u *undertaker
 	*victim
+}
+
+// keepSystemd starts a systemd, prints its pid, and kills it with its services at the end of standard input.
+func keepSystemd() error {
+	u, err := newUndertaker()
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	s, err := u.startSystemd()
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Println(s.PID); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // startSystemd gives systemd its own cgroup in each hierarchy, so that nothing is left behind on the machine.

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderTable } from '../../../src/core/history/table.ts';
 import { purge } from '../../../src/io/history/purge.ts';
-import { findOne, relatedTo, renderReport } from '../../../src/io/history/show.ts';
-import { HistoryOnDisk, kept } from '../../support/history.ts';
+import { findOne, relatedTo, wholeReport } from '../../../src/io/history/show.ts';
+import { readUnreported, UnreportedFile } from '../../../src/io/history/unreported-file.ts';
+import { Log } from '../../../src/io/log.ts';
+import { DAY_MS, HistoryOnDisk, kept } from '../../support/history.ts';
+import { row } from '../../support/unreported.ts';
 
 let disk: HistoryOnDisk;
 beforeEach(() => {
@@ -43,10 +46,18 @@ describe('purge', () => {
     );
     const reader = disk.read();
     const dry = purge(disk.path, reader, { ...none, filter: { user: 'berta' }, dryRun: true });
-    expect([dry, left().length]).toEqual([{ removed: 2, kept: 0 }, 5]);
-    expect(purge(disk.path, reader, { ...none, filter: { user: 'berta' } })).toEqual({ removed: 2, kept: 0 });
+    expect([dry, left().length]).toEqual([{ removed: 2, kept: 0, unreported: 0 }, 5]);
+    expect(purge(disk.path, reader, { ...none, filter: { user: 'berta' } })).toEqual({
+      removed: 2,
+      kept: 0,
+      unreported: 0,
+    });
     expect(content()).toContain('THE BODY OF THREE');
-    expect(purge(disk.path, reader, { ...none, ids: [one.uid.slice(0, 13)] })).toEqual({ removed: 1, kept: 0 });
+    expect(purge(disk.path, reader, { ...none, ids: [one.uid.slice(0, 13)] })).toEqual({
+      removed: 1,
+      kept: 0,
+      unreported: 0,
+    });
     expect(content()).not.toContain('THE BODY OF THREE');
     const untilNs = BigInt(Date.now() - 30_000) * 1_000_000n;
     expect(purge(disk.path, reader, { ...none, filter: { untilNs } }).removed).toBe(1);
@@ -56,13 +67,33 @@ describe('purge', () => {
     expect(disk.read().problems).toEqual([]);
   });
 
+  it('removes the facts of terminations without a record by the same conditions', () => {
+    disk.open();
+    const old = BigInt(Date.now() - 60_000) * 1_000_000n;
+    const [one, two] = [row({ subject: { user: 'berta', arguments: 'THE ARGUMENTS' } }), row()];
+    const file = new UnreportedFile({ directory: disk.path, ageMs: DAY_MS, withArguments: true, log: new Log() });
+    for (const kept of [one, two, row({ timeNs: old }), row({ pid: 5 })]) file.add(kept);
+    file.close();
+    const dry = purge(disk.path, disk.read(), { ...none, filter: { user: 'berta' }, dryRun: true });
+    expect([dry, readUnreported(disk.path).length]).toEqual([{ removed: 0, kept: 0, unreported: 1 }, 4]);
+    expect(purge(disk.path, disk.read(), { ...none, filter: { user: 'berta' } }).unreported).toBe(1);
+    expect(content()).not.toContain('THE ARGUMENTS');
+    expect(purge(disk.path, disk.read(), { ...none, ids: [two.uid.slice(0, 13)] }).unreported).toBe(1);
+    expect(purge(disk.path, disk.read(), { ...none, filter: { untilNs: old + 1n } }).unreported).toBe(1);
+    expect(readUnreported(disk.path).map(({ pid }) => pid)).toEqual([5]);
+  });
+
   it('leaves what is not delivered, unless that is asked for', () => {
     const history = disk.open();
     history.append([kept({ pid: 1 }), kept({ pid: 2 })], 1);
     history.settled({ ids: [1], state: 'delivered' });
     const all = { ...none, filter: { untilNs: 2n ** 63n } };
-    expect(purge(disk.path, disk.read(), all)).toEqual({ removed: 1, kept: 1 });
-    expect(purge(disk.path, disk.read(), { ...all, undelivered: true })).toEqual({ removed: 1, kept: 0 });
+    expect(purge(disk.path, disk.read(), all)).toEqual({ removed: 1, kept: 1, unreported: 0 });
+    expect(purge(disk.path, disk.read(), { ...all, undelivered: true })).toEqual({
+      removed: 1,
+      kept: 0,
+      unreported: 0,
+    });
     expect(left()).toEqual([]);
   });
 });
@@ -101,7 +132,7 @@ describe('show', () => {
     const reader = disk.read();
     const entry = findOne(reader, '2');
     if (entry === null) throw new Error('not found');
-    const text = renderReport(entry, relatedTo(reader, entry), false);
+    const text = wholeReport(entry, relatedTo(reader, entry), false);
     expect(text).toMatch(/restart +web was restarted by systemd/);
     expect(text).toMatch(/earlier .*\(pid 1\) killed SIGKILL by killer/);
     expect(text).toMatch(/delivery +rejected at .* by http:\/\/collector:4318: it was too long/);
@@ -118,7 +149,7 @@ describe('hostile names', () => {
     for (const text of [
       renderTable([entry], null),
       renderTable([entry], 80),
-      renderReport(entry, relatedTo(reader, entry), false),
+      wholeReport(entry, relatedTo(reader, entry), false),
     ]) {
       expect(text.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u202e]/);
     }

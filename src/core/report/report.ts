@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// A record as a report for a person: the headline, then only lines that add something to it. The service prints it on a terminal,
+// `whodunit show` prints it with what belongs to it. Both have only the record, so that people see what the collector receives.
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { listOf, numberOf, textOf } from '../page/values.ts';
+import type { Attributes } from '../telemetry/attributes.ts';
+import * as semconv from '../telemetry/semconv.ts';
+import { duration } from '../words/units.ts';
+import { visible } from '../words/visible.ts';
+import { askedBy, isShownAbove, victimLines, who } from './people.ts';
+import { localTime, memory, repetition, where } from './places.ts';
+
+const LABEL_WIDTH = 10;
+const COLOURS: Readonly<Record<string, string>> = {
+  FATAL: '\x1b[1;31m',
+  ERROR: '\x1b[31m',
+  WARN: '\x1b[33m',
+  INFO: '\x1b[36m',
+};
+const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WARN: '▲', INFO: '●' };
+const DIM = '\x1b[2m';
+const RESET = '\x1b[0m';
+/** A shorter time between signal and end explains nothing. */
+const SLOW_S = 1;
+
+/** A label, and its lines. Without lines, it is not shown. */
+export type Row = readonly [label: string, lines: readonly string[]];
+
+export interface ReportOptions {
+  readonly colour: boolean;
+  /** Lines of a stack or of a list of members. The record has all. */
+  readonly linesMax: number;
+  /** What the record itself does not say. */
+  readonly more?: readonly Row[];
+}
+
+/** Several lines and an empty one, with local times. Control characters that come from the process are escaped. */
+export function renderReport(record: ReadableLogRecord, { colour, linesMax, more = [] }: ReportOptions): string {
+  const paint = (code: string, text: string): string => (colour ? `${code}${text}${RESET}` : text);
+  const severity = record.severityText ?? 'ERROR';
+  const body = String(record.body ?? '');
+  const head = paint(COLOURS[severity] ?? '', `${MARKS[severity] ?? '✖'} ${visible(body)}`);
+  const rows = [...rowsOf(record, body, linesMax), ...more];
+  const lines = rows.flatMap(([label, texts]) =>
+    texts.map((text, at) => `  ${paint(DIM, (at === 0 ? label : '').padEnd(LABEL_WIDTH))}${visible(text)}`),
+  );
+  return `${[head, ...lines].join('\n')}\n\n`;
+}
+
+/** In the order in which people ask. */
+function rowsOf(record: ReadableLogRecord, body: string, linesMax: number): Row[] {
+  const attributes = record.attributes as Attributes;
+  const resource = record.resource.attributes as Attributes;
+  const limited = (lines: string[]): string[] => cutLines(lines, linesMax);
+  const isTermination = record.eventName === semconv.EVENT_PROCESS_TERMINATION;
+  const evidence = listOf(attributes[semconv.EVIDENCE]);
+  return [
+    ['when', line(localTime(record.hrTime), repetition(attributes))],
+    ['who', who(attributes, resource)],
+    ['asked by', askedBy(attributes)],
+    ['why', why(attributes)],
+    ['where', line(...where(resource))],
+    ['was', isTermination ? victimLines(attributes, resource) : commandOf(attributes)],
+    ['memory', line(...memory(attributes))],
+    ['core', line(textOf(attributes[semconv.CORE_DUMP_LOCATION]))],
+    ['stack', limited(textOf(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [])],
+    ['members', limited(members(attributes))],
+    ['incident', record.eventName !== semconv.EVENT_INCIDENT ? [] : line(textOf(attributes[semconv.INCIDENT_ID]))],
+    ['evidence', evidence.filter((fact) => !isIn(body, fact) && !isShownAbove(fact, attributes))],
+  ];
+}
+
+/** `it exited with code 3` says no more than the headline. */
+function isIn(body: string, fact: string): boolean {
+  return body.includes(fact.replace(/^it /, ''));
+}
+
+/** What is known of the parts, on one line. */
+function line(...parts: readonly (string | null)[]): string[] {
+  const known = parts.filter((part) => part !== null);
+  return known.length === 0 ? [] : [known.join(' · ')];
+}
+
+/** What the headline does not say of the cause. */
+function why(attributes: Attributes): string[] {
+  const reaction = numberOf(attributes[semconv.SIGNAL_TIME_TO_EXIT]) ?? 0;
+  const isHandled = attributes[semconv.SIGNAL_DISPOSITION] === 'handled';
+  const instruction = textOf(attributes[semconv.FAULT_INSTRUCTION_POINTER]);
+  const hasStack = attributes[semconv.EXCEPTION_STACKTRACE] !== undefined;
+  const count = numberOf(attributes[semconv.CRASH_COUNT]) ?? 1;
+  const since = textOf(attributes[semconv.CRASH_FIRST_SEEN]);
+  return line(
+    isHandled || reaction < SLOW_S ? null : `it ended ${duration(BigInt(Math.round(reaction * 1e9)))} after the signal`,
+    instruction === null || hasStack ? null : `instruction ${instruction}`,
+    count < 2 || since === null ? null : `${count} crashes at this place since ${since}`,
+  );
+}
+
+/** An example of the terminations that are counted. */
+function commandOf(attributes: Attributes): string[] {
+  return line(
+    textOf(attributes[semconv.AGGREGATED_COMMAND]) ?? textOf(attributes[semconv.PROCESS_EXECUTABLE_PATH]),
+    textOf(attributes[semconv.AGGREGATED_CGROUP]),
+  );
+}
+
+/** Those that did not end as most did first. */
+function members(attributes: Attributes): string[] {
+  const lists = [attributes[semconv.INCIDENT_OUTLIERS], attributes[semconv.INCIDENT_MEMBERS]];
+  return [...new Set(lists.flatMap(listOf))];
+}
+
+function cutLines(lines: string[], max: number): string[] {
+  const more = lines.length - max;
+  return more <= 1 ? lines : [...lines.slice(0, max), `… ${more} more lines`];
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real systemd: it starts a service that fails until its start limit, and stops one of many processes.
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
+import { MORTAL, until } from '../../scripts/stack/program.ts';
+import { type Systemd, startSystemd } from '../../scripts/stack/systemd.ts';
+import { watched } from '../support/watched.ts';
+
+const WITHIN_MS = 180_000;
+const LOOP = 'loop.service';
+const SCRIPT = 'script.service';
+const CREW = 'crew.service';
+const LIVES = 50;
+
+const both = watched({ WHODUNIT_REPORT: 'default' });
+let systemd: Systemd;
+beforeAll(async () => {
+  systemd = await startSystemd();
+});
+afterAll(() => systemd?.stop()); // undefined: it did not start
+
+const recordsOf = (unit: string): LogRecord[] =>
+  both.collector.logs().filter(({ resource }) => resource['whodunit.systemd.unit'] === unit);
+const bodies = (unit: string): string =>
+  recordsOf(unit)
+    .map(({ body }) => body)
+    .join('\n');
+const loopsOf = (unit: string): LogRecord[] =>
+  recordsOf(unit).filter(({ eventName }) => eventName === 'whodunit.process.loop');
+/** How many terminations the records have, each in one of them. */
+const terminations = (unit: string): number =>
+  recordsOf(unit).reduce(
+    (sum, record) => sum + (isTermination(record) ? 1 : Number(record.attributes['whodunit.aggregated.count'] ?? 0)),
+    0,
+  );
+
+it('a service that fails 50 times, until the start limit: one record when it is a loop, one when it is over', async () => {
+  systemd.start(LOOP, {
+    Unit: ['DefaultDependencies=no', 'StartLimitIntervalSec=600', `StartLimitBurst=${LIVES}`],
+    Service: ['Restart=always', 'RestartSec=100ms', `ExecStart=${MORTAL} exit 9`],
+  });
+  await until(
+    'the end of the loop',
+    WITHIN_MS,
+    () => loopsOf(LOOP).find(({ attributes }) => attributes['whodunit.loop.state'] === 'ended'),
+    () => `${bodies(LOOP)}\n${both.whodunit.service.output()}`,
+  );
+  const [began, ended, ...more] = loopsOf(LOOP);
+  expect(began?.body).toMatch(
+    /^mortal \(pid \d+\) terminated for the third time in [\d.]+ m?s: exit code 9 each time; systemd \(pid \d+\) started it again after [\d.]+ m?s\.$/,
+  );
+  expect(ended?.body).toMatch(
+    /^mortal terminated 50 times in [\d.]+ s: exit code 9 each time; it was not started again \(systemd's start limit\?\)\.$/,
+  );
+  expect(ended?.attributes).toMatchObject({
+    'whodunit.loop.id': began?.attributes['whodunit.loop.id'],
+    'whodunit.loop.restarter': `systemd (pid ${systemd.pid})`,
+    'whodunit.loop.end': 'not_restarted',
+    'whodunit.loop.outcomes': [`${LIVES} × exit code 9`],
+  });
+  expect(more).toEqual([]);
+  // Each termination is in one record: the first two have one of their own, since they were no loop yet.
+  expect(recordsOf(LOOP).filter(isTermination)).toHaveLength(2);
+  expect(terminations(LOOP)).toBe(LIVES);
+});
+
+it('a script that fails with its program, in a service: the program is in a loop, and the script needs no records of its own', async () => {
+  systemd.start(SCRIPT, {
+    Unit: ['DefaultDependencies=no', 'StartLimitIntervalSec=600', 'StartLimitBurst=20'],
+    Service: ['Restart=always', 'RestartSec=100ms', `ExecStart=/bin/sh -c "${MORTAL} exit 8; exit $?"`],
+  });
+  await until(
+    'the end of the loop',
+    WITHIN_MS,
+    () => loopsOf(SCRIPT).find(({ attributes }) => attributes['whodunit.loop.state'] === 'ended'),
+    () => `${bodies(SCRIPT)}\n${both.whodunit.service.output()}`,
+  );
+  const [began, ended, ...more] = loopsOf(SCRIPT);
+  expect(began?.body).toMatch(/^mortal .* for the third time .*; systemd \(pid \d+\) started it again after /);
+  expect(ended?.body).toMatch(
+    /^mortal terminated 20 times .*; it was not started again \(systemd's start limit\?\)\.$/,
+  );
+  expect(more).toEqual([]);
+  // Two with a member each, before it was known to be a loop.
+  const events = recordsOf(SCRIPT).map(({ eventName }) => eventName);
+  expect(events.filter((name) => name === 'whodunit.process.termination')).toHaveLength(2);
+  expect(events.filter((name) => name === 'whodunit.incident')).toHaveLength(2);
+  expect(terminations(SCRIPT)).toBe(40);
+});
+
+it('systemctl stop of a service with 101 processes is two records: who asked for it, and how all of them ended', async () => {
+  systemd.start(CREW, {
+    Unit: ['DefaultDependencies=no'],
+    Service: ['ExecStart=/bin/sh -c "for i in $(seq 100); do sleep 1000 & done; wait"'],
+  });
+  // Before execve(2), a worker is a shell.
+  const working = () => systemd.call('sh', '-c', 'pgrep -xc sleep; true').trim();
+  await until('the workers', WITHIN_MS, () => working() === '100' || undefined, working);
+  systemd.call('systemctl', 'stop', CREW);
+  await until(
+    'the incident',
+    WITHIN_MS,
+    () => recordsOf(CREW).find(({ eventName }) => eventName === 'whodunit.incident'),
+    () => `${bodies(CREW)}\n${both.whodunit.service.output()}`,
+  );
+  const [first, rest, ...more] = recordsOf(CREW);
+  expect(more).toEqual([]);
+  expect(first?.body).toMatch(
+    / was stopped by SIGTERM, sent by systemd \(pid \d+, root\).*: asked for by `systemctl stop crew\.service` \(root\)/,
+  );
+  expect(rest?.body).toMatch(
+    /^systemd \(pid \d+, root\).*, asked for by `systemctl stop crew\.service` \(root\).*, terminated 101 processes within /,
+  );
+  expect(rest?.attributes).toMatchObject({
+    'whodunit.incident.id': first?.attributes['whodunit.incident.id'],
+    'whodunit.incident.total': 101,
+    'whodunit.aggregated.count': 100,
+    'whodunit.sender.pid': systemd.pid,
+    'whodunit.requester.name': 'systemctl',
+  });
+});
