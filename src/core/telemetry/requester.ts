@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The attributes of the command that asked for a termination, and of the logins behind command and sender.
-import { clientAddress, sudoUser } from '../identity/logins.ts';
+import { sudoUser } from '../identity/logins.ts';
 import type { Requester } from '../requests/join.ts';
+import { clientAddress } from '../verdict/ssh-session.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { ancestorLabels } from '../words/labels.ts';
 import { commandLinesAbove } from './actors.ts';

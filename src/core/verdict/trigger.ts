@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process whose act made the kernel send the signal: it closed the terminal, is the parent that terminated, or asked for memory that was not there. It is no sender: it may
 // not know whom the signal reaches.
-import { type SshSession, sshSessionOf } from '../identity/logins.ts';
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { has, OOM_ALLOCATION, SESSION_END, TERMINAL_CLOSED } from './frames.ts';
 import { taskLabel } from './labels.ts';
 import { isVictim } from './origin.ts';
 import { SIGHUP } from './signals.ts';
+import { type SshSession, sshSessionOf } from './ssh-session.ts';
 import type { Cause, Trigger } from './verdict.ts';
 
 /** null: none, or not known. `cause`: of the termination, if this signal terminated the process. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verdict on one termination, with the facts that it is based on, as a value. classify.ts builds it; words and telemetry read it.
-import type { SshSession } from '../identity/logins.ts';
 import type { CauseValue, OomScopeValue, SenderKindValue } from '../telemetry/semconv.ts';
 import type { Actor, Fault, Oom, Signal } from '../wire/event.ts';
+import type { SshSession } from './ssh-session.ts';
 
 export type Cause = CauseValue;
 export type SenderKind = SenderKindValue;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a record says of logins: the SSH session whose terminal closed; and that WHODUNIT_LOGINS=off leaves out all of it.
 import { describe, expect, it } from 'vitest';
-import { sshSessionOf, withoutLogins } from '../../../src/core/identity/logins.ts';
+import { withoutLogins } from '../../../src/core/identity/logins.ts';
+import { sshSessionOf } from '../../../src/core/verdict/ssh-session.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { actor, kernelSignal, killedBy, signal, victim } from '../../support/deadly.ts';
