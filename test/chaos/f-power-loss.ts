@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power loss: QEMU is killed with kill -9 during terminations, without a collector. The machine boots again, with a clock years in the past
 // and a collector, and must deliver everything that its service had acknowledged. Records that were only in the ring are lost with the
-// memory of the machine and cannot be counted: they are in the note, not in the ledger.
+// memory of the machine and cannot be counted: they are in the note, not in the ledger. After the boot, `whodunit list` and `whodunit show` still
+// name the sender of a kill before it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
@@ -56,8 +57,17 @@ export const powerLoss: Scenario = {
     const ledger = first.deaths.filter((death) => isSafe(death) || pids.has(death.pid));
     const drawn = account(ledger, records, REAPER_IN_MACHINE, undefined, samePid);
     const corrected = { ...drawn, wrong: Math.max(drawn.wrong - UNWRITTEN_MAX, 0) };
-    const problems = differences(corrected, 0, 0, false);
+    const problems = [...differences(corrected, 0, 0, false), ...unnamed(first.killed, second.shown)];
     const note = `${first.deaths.length - ledger.length} more were in the ring when the power failed`;
     return { ...corrected, lost: 0, others: 0, note, problems };
   },
 };
+
+/** What the history does not say after the boot of the process that was killed before, without the service and with it. */
+function unnamed(pid: string | undefined, shown: { readonly before: string; readonly after: string }): string[] {
+  if (pid === undefined) return ['no process was killed'];
+  const said = [new RegExp(`node +${pid} +killed SIGKILL +init `), /who +\S*init \(pid 1\b/, /evidence +\S/];
+  return Object.entries(shown).flatMap(([when, text]) =>
+    said.filter((one) => !one.test(text)).map((one) => `${when} the service started, ${one} is not in: ${text}`),
+  );
+}

@@ -69,6 +69,10 @@ export class Machine {
   /** Terminations before this time are safe (ns of CLOCK_BOOTTIME). */
   safe = 0n;
   clockSet: number[] = [];
+  /** The pid of the process that the init of the machine killed. */
+  killed: string | undefined;
+  /** What `whodunit list` and `whodunit show` print of it after a boot, before the service starts, and while it runs. */
+  readonly shown = { before: '', after: '' };
   /** The last /status of the service; undefined: not finished. */
   end: string | undefined;
   failed: string | undefined;
@@ -97,6 +101,8 @@ export class Machine {
       else if (kind === 'otlp') this.records.push(...logRecords(text));
       else if (kind === 'clock') this.clockSet.push(Number(text));
       else if (kind === 'awake') this.awake = true;
+      else if (kind === 'killed') this.killed = text;
+      else if (kind === 'before' || kind === 'after') this.shown[kind] += `${text}\n`;
       else if (kind === 'end') this.end = text;
       else if (kind === 'failed') this.failed = text;
       else if (kind === 'safe') this.safe = BigInt(text);

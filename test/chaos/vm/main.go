@@ -14,6 +14,9 @@
 //	@otlp    a request that the collector accepted
 //	@safe    the service has acknowledged all terminations before this time (ns of CLOCK_BOOTTIME)
 //	@clock   the wall clock was changed by this number of seconds
+//	@killed  the pid of the process that our init killed with SIGKILL, before the other terminations
+//	@before  a line of what `whodunit list` and `whodunit show` print of it after the next boot, before the service starts
+//	@after   the same while the service runs
 //	@end     finished; the last /status of the service
 //	@failed  failed, and why
 //
@@ -23,6 +26,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,12 +44,16 @@ const (
 	ledgerPath  = "/tmp/ledger"
 	portPath    = "/dev/vport0p1"
 	diskPath    = "/dev/vda"
+	killedPath  = "/state/killed"
+	statePath   = "/state/whodunit"
+	servicePath = "/whodunit/dist/main.js"
 	portWithin  = 2 * time.Minute
 	readyWithin = 10 * time.Minute
 	endWithin   = 10 * time.Minute
 	deathsRate  = "25" // a second: emulation is slow
 	jumpDeaths  = "400"
 	poll        = 100 * time.Millisecond
+	afterExec   = 3 * time.Second // killed before, the process would have no name of its own
 )
 
 // jumps are the changes of the clock, betweenJumps apart.
@@ -90,6 +98,9 @@ func runMode() error {
 		if err := collect(); err != nil {
 			return err
 		}
+	}
+	if err := showKilled("before"); err != nil {
+		return err
 	}
 	if err := startWhodunit(); err != nil {
 		return err
@@ -162,9 +173,9 @@ func linkUp(name string) error {
 // startWhodunit starts loader and service, and waits until the service is ready.
 func startWhodunit() error {
 	loader := exec.Command("/loader", "run", "--socket", socketPath)
-	service := exec.Command("/node", "/whodunit/dist/main.js", "run")
+	service := exec.Command("/node", servicePath, "run")
 	service.Env = []string{
-		"WHODUNIT_SOCKET=" + socketPath, "WHODUNIT_STATE_DIR=/state/whodunit", "WHODUNIT_HEALTH_ADDR=" + healthAddress, "WHODUNIT_REPORT=all",
+		"WHODUNIT_SOCKET=" + socketPath, "WHODUNIT_STATE_DIR=" + statePath, "WHODUNIT_HEALTH_ADDR=" + healthAddress, "WHODUNIT_REPORT=all",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + collectorAddress, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "OTEL_METRICS_EXPORTER=none",
 	}
 	for _, program := range []*exec.Cmd{loader, service} {
@@ -212,12 +223,55 @@ func setClock(by time.Duration) error {
 	return nil
 }
 
-// fill starts terminations and reports which are safe, until the host cuts the power.
+// fill kills a process, starts terminations and reports which are safe, until the host cuts the power.
 func fill() error {
+	if err := killOne(); err != nil {
+		return err
+	}
 	if _, err := startReaper(); err != nil {
 		return err
 	}
 	return reportSafe()
+}
+
+// killOne kills a process, and keeps its pid on the disk for the next boot.
+func killOne() error {
+	sleeper := exec.Command("/node", "--eval", "setTimeout(() => {}, 1e9)")
+	if err := sleeper.Start(); err != nil {
+		return err
+	}
+	time.Sleep(afterExec)
+	sleeper.Process.Kill()
+	sleeper.Wait()
+	pid := fmt.Sprint(sleeper.Process.Pid)
+	emit("killed", pid)
+	file, err := os.Create(killedPath)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(pid)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// showKilled writes out what the commands print of the process that was killed before the last boot, if there is one.
+func showKilled(kind string) error {
+	pid, err := os.ReadFile(killedPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, command := range [][]string{{"list", "--limit", "1", "--executable", "node"}, {"show", string(pid)}} {
+		printed, err := exec.Command("/node", append([]string{servicePath, "--state-dir", statePath}, command...)...).CombinedOutput()
+		for line := range strings.Lines(string(printed)) {
+			emit(kind, strings.TrimSuffix(line, "\n"))
+		}
+		if err != nil {
+			return fmt.Errorf("whodunit %s: %w", command[0], err)
+		}
+	}
+	return nil
 }
 
 // drain waits until everything is delivered.
@@ -234,6 +288,9 @@ func drain() error {
 			last, quiet = status.deaths, time.Now()
 		}
 		if time.Since(quiet) > settle {
+			if err := showKilled("after"); err != nil {
+				return err
+			}
 			emit("end", status.body)
 			return nil
 		}
