@@ -9,12 +9,13 @@ import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
-import type { OutOfMemory } from '../src/out-of-memory.ts';
+import { OutOfMemory } from '../src/out-of-memory.ts';
 import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
-import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, signal, victim } from './support/deadly.ts';
+import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, oom, signal, victim } from './support/deadly.ts';
 import { host } from './support/host.ts';
+import { reading } from './support/memory-use.ts';
 import { endOf, request, stoppedContainer } from './support/requests.ts';
 
 const BOOT = 'first-boot';
@@ -128,6 +129,22 @@ describe('a batch', () => {
     const results = [];
     for (const batch of batches) results.push(await handleBatch(pipeline, batch));
     expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
+});
+
+describe('an out-of-memory kill', () => {
+  it('has what was read of its cgroup; the order of terminations stays as it is', async () => {
+    const outOfMemory = new OutOfMemory({ isVisible: true, read: async () => reading() });
+    const { pipeline, stored } = build({ outOfMemory });
+    const kill = killedBy(9, {
+      oom_victim: true,
+      oom: oom({ cgroup: '/shop' }),
+      clock_offset_ns: 1_795_443_600_000_000_000n - END,
+    });
+    await handleBatch(pipeline, received([failing(1, 10n), kill, failing(2, 20n)]));
+    const bodies = stored.flat().map(({ record }) => String(readRecord(record as Uint8Array).body));
+    expect(bodies[1]).toContain('; redis-server (pid 99) had 12 MiB');
+    expect(bodies.map((body) => /was killed/.test(body))).toEqual([false, true, false]);
   });
 });
 

@@ -51,8 +51,12 @@ const killsIn = (name: string): LogRecord[] =>
         attributes['whodunit.cause'] === 'oom_kill' && String(resource['process.linux.cgroup']).includes(name),
     );
 
+/** With what they started. */
 async function end(...programs: readonly Program[]): Promise<void> {
-  for (const { child } of programs) child.kill('SIGKILL');
+  for (const { child } of programs)
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {} // all of them ended
   await Promise.all(programs.map(({ ended }) => ended));
 }
 
@@ -72,15 +76,17 @@ it('names who asked for more, the outer limit, the sizes, and who used the memor
     join(tmpfs, 'full'),
   ]);
   await fill.ended;
-  const neighbour = startProgram('sh', ['-c', HOLD, inner, String(12 * MIB)]);
+  const neighbour = startProgram('sh', ['-c', HOLD, inner, String(12 * MIB)], { detached: true });
   await until('the neighbour holds memory', REPORTED_WITHIN_MS, () => /held/.test(neighbour.output()) || undefined);
   try {
     const { record, evidence } = await explained(name, async () => {
       const killed = kills(inner);
       // It is chosen, also if the other one is larger.
-      const holds = startProgram('choom', ['-n', '1000', '--', 'sh', '-c', HOLD, inner, String(30 * MIB)]);
+      const holds = startProgram('choom', ['-n', '1000', '--', 'sh', '-c', HOLD, inner, String(30 * MIB)], {
+        detached: true,
+      });
       await until('the memory is held', REPORTED_WITHIN_MS, () => /held/.test(holds.output()) || undefined);
-      const asks = startProgram('sh', ['-c', HOLD, outer.directory, String(28 * MIB)]);
+      const asks = startProgram('sh', ['-c', HOLD, outer.directory, String(28 * MIB)], { detached: true });
       await until('the kill', REPORTED_WITHIN_MS, () => kills(inner) > killed || undefined);
       return [holds, asks];
     });
@@ -115,7 +121,7 @@ it('says that the first process of the container lives on', async () => {
   const script = `echo $$ >"$0/cgroup.procs"; exec unshare --pid --fork --mount-proc --kill-child sh -c '${child}'`;
   try {
     const { record, evidence } = await explained(name, async () => {
-      const container = startProgram('sh', ['-c', script, limited.directory]);
+      const container = startProgram('sh', ['-c', script, limited.directory], { detached: true });
       await until('the kill', REPORTED_WITHIN_MS, () => /lives/.test(container.output()) || undefined);
       return [container];
     });

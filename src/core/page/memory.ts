@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory beside its limit, as bars for the page: of the victim in its cgroup, and of the machine.
+// Memory beside its limit, as bars for the page: of the victim, of the cgroup that ran out of it, and of the machine.
 import type { Attributes } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
 import { numberOf, textOf } from './values.ts';
@@ -18,7 +18,7 @@ export interface MemoryUse {
 }
 
 export function memoryOf(attributes: Attributes): MemoryUse[] {
-  return [...victimMemory(attributes), ...machineMemory(attributes)];
+  return [...victimMemory(attributes), ...cgroupMemory(attributes), ...machineMemory(attributes)];
 }
 
 const VICTIM_PARTS: readonly (readonly [name: string, key: string])[] = [
@@ -27,21 +27,32 @@ const VICTIM_PARTS: readonly (readonly [name: string, key: string])[] = [
   ['shared', semconv.OOM_SHMEM_RSS],
 ];
 
+const CGROUP_PARTS: typeof VICTIM_PARTS = [
+  ['anonymous', semconv.OOM_CGROUP_ANON],
+  ['files', semconv.OOM_CGROUP_FILE],
+  ['tmpfs and shared', semconv.OOM_CGROUP_SHMEM],
+  ['kernel', semconv.OOM_CGROUP_KERNEL],
+];
+
 function victimMemory(attributes: Attributes): MemoryUse[] {
-  const parts = VICTIM_PARTS.flatMap(([name, key]) => {
+  return besideLimit('Memory of the process', VICTIM_PARTS, attributes);
+}
+
+/** The victim is gone by then. */
+function cgroupMemory(attributes: Attributes): MemoryUse[] {
+  if (textOf(attributes[semconv.OOM_SCOPE]) !== 'cgroup') return [];
+  return besideLimit('Memory of the cgroup a moment later', CGROUP_PARTS, attributes);
+}
+
+function besideLimit(title: string, names: typeof VICTIM_PARTS, attributes: Attributes): MemoryUse[] {
+  const parts = names.flatMap(([name, key]) => {
     const bytes = numberOf(attributes[key]);
     return bytes === null || bytes <= 0 ? [] : [{ name, bytes }];
   });
   if (parts.length === 0) return [];
   const cgroup = textOf(attributes[semconv.OOM_CGROUP]);
-  return [
-    {
-      title: 'Memory of the process',
-      parts,
-      limitBytes: numberOf(attributes[semconv.OOM_LIMIT]),
-      limitName: cgroup === null ? 'limit' : `limit of ${cgroup}`,
-    },
-  ];
+  const limitName = cgroup === null ? 'limit' : `limit of ${cgroup}`;
+  return [{ title, parts, limitBytes: numberOf(attributes[semconv.OOM_LIMIT]), limitName }];
 }
 
 function machineMemory(attributes: Attributes): MemoryUse[] {

@@ -94,9 +94,9 @@ function processesIn(use: CgroupUse, victim: VictimIdentity): string | null {
 
 function eventsOf({ cgroup, events: { max, oomKill } }: CgroupUse): string | null {
   if (cgroup === '/' || (max === null && oomKill === null)) return null;
-  const hits = max === null ? [] : [`its limit was reached ${max} times`];
-  const kills = oomKill === null ? [] : [`${oomKill} processes were killed for it`];
-  return `since ${cgroup} was made, ${[...hits, ...kills].join(', ')}`;
+  const hits = max === null ? [] : [`its limit was reached ${max === 1 ? 'once' : `${max} times`}`];
+  const kills = oomKill === null ? [] : [`processes killed for it: ${oomKill}`];
+  return `since ${cgroup} was made: ${[...hits, ...kills].join(', ')}`;
 }
 
 function pressureOf({ pressure, cgroup }: CgroupUse): string | null {

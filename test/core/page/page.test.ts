@@ -73,6 +73,22 @@ describe('memory', () => {
     ]);
   });
 
+  it('of its cgroup is that of a moment later', () => {
+    const attributes = {
+      'whodunit.oom.scope': 'cgroup',
+      'whodunit.oom.cgroup': '/demo',
+      'whodunit.oom.limit': 1000,
+      'whodunit.oom.cgroup.anon': 500,
+      'whodunit.oom.cgroup.shmem': 300,
+    };
+    const parts = [
+      { name: 'anonymous', bytes: 500 },
+      { name: 'tmpfs and shared', bytes: 300 },
+    ];
+    expect(memoryOf(attributes)).toMatchObject([{ parts, limitBytes: 1000, limitName: 'limit of /demo' }]);
+    expect(memoryOf({ ...attributes, 'whodunit.oom.scope': 'host' })).toEqual([]);
+  });
+
   it('of the machine is what is not available', () => {
     const attributes = { 'whodunit.machine.memory.total': 1000, 'whodunit.machine.memory.available': 100 };
     expect(memoryOf(attributes)).toMatchObject([{ parts: [{ name: 'in use', bytes: 900 }], limitBytes: 1000 }]);
