@@ -20,14 +20,14 @@
 #include "task.h"
 
 /*
- * Of a process that terminates: the variables that OpenTelemetry defines for identity and trace, and that of systemd's watchdog. Of one that acts: from where, and as whom a
- * person came. No others leave the kernel, or the loader. The probes compare the first 8 bytes of a name, the loader all of it.
+ * Of a process that terminates: the variables that OpenTelemetry defines for identity and trace, that of systemd's watchdog, and from
+ * where its user logged in. Of one that acts: from where, and as whom a person came. No others leave the kernel, or the loader. The probes compare the first 8 bytes of a name, the loader all of it.
  */
 #define ACTOR_ENVIRONMENT_KEYS 2
 #define ENVIRONMENT_KEY_BYTES 32
 
 const char environment_keys[ENVIRONMENT_KEYS][ENVIRONMENT_KEY_BYTES] __attribute__((aligned(8))) = {
-	"OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "TRACEPARENT", "TRACESTATE", "WATCHDOG_USEC",
+	"OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "TRACEPARENT", "TRACESTATE", "WATCHDOG_USEC", "SSH_CONNECTION",
 };
 _Static_assert(ENVIRONMENT_KEY_BYTES % 8 == 0, "the first 8 bytes of each are read as a number");
 

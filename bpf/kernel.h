@@ -186,6 +186,10 @@ struct thread_info___x86 {
 	__u32 status;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -197,6 +201,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
+	struct list_head children;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	struct cred *cred;

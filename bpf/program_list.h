@@ -79,10 +79,19 @@ static __always_inline __u64 copy_program(struct listed_program *out, const stru
 	return exe + args;
 }
 
+/* The process that is next in the list of ancestors; NULL: there is none. */
+static __always_inline struct task_struct *ancestor_after(struct task_struct *task)
+{
+	struct task_struct *parent = READ(task, real_parent, group_leader);
+
+	return READ(parent, tgid) ? parent : NULL;
+}
+
 /* Lists the next ancestor. Returns 0 if there is none. */
 __u64 list_program(__u32 user)
 {
 	struct program_list *list = bpf_map_lookup_elem(&program_lists, &user);
+	struct listed_ancestor *ancestor;
 	struct listed_program *out;
 	struct task_struct *task;
 	struct program *program;
@@ -90,26 +99,56 @@ __u64 list_program(__u32 user)
 
 	if (!list)
 		return 0;
-	task = (void *)list->task;
-	task = READ(task, real_parent, group_leader);
+	task = ancestor_after((void *)list->task);
 	list->task = (__u64)task;
-	if (!READ(task, tgid))
+	ancestor = &list->of[list->ancestors++ & 7];
+	ancestor->task = (__u64)task;
+	if (!task)
 		return 0;
+	ancestor->start_boottime_ns = READ(task, start_boottime);
+	ancestor->exec_id = exec_id(task); /* before its program is looked up: an exec meanwhile makes another list */
 	at = list->bytes;
 	if (at > (ANCESTORS_MAX - 1) * LISTED_BYTES_MAX)
 		return 0;
 	barrier_var(at);
 	out = (struct listed_program *)(list->listed + (at & 2047));
-	out->start_boottime_ns = READ(task, start_boottime);
+	out->start_boottime_ns = ancestor->start_boottime_ns;
 	out->exe_bytes = out->args_bytes = 0;
 	out->uid = out->login_uid = UID_UNSET;
 	program = program_of(task);
 	if (program)
 		bytes = copy_program(out, program);
-	if (!bytes)
-		out->flags = !program && runs_program_of_parent(task) ? PROGRAM_OF_PARENT : PROGRAM_UNKNOWN;
+	if (!bytes && !program && runs_program_of_parent(task))
+		out->flags = PROGRAM_OF_PARENT;
+	else if (!bytes) {
+		out->flags = PROGRAM_UNKNOWN;
+		list->is_complete = 0;
+	}
 	list->bytes = (at + sizeof(*out) + bytes + 7) & ~7ull;
 	return 1;
+}
+
+/*
+ * Whether the list is that of the ancestors of task. A program that is not known may be known later, as that of an exec that has not reached
+ * the probe: such a list is not used again.
+ */
+static __always_inline bool has_list(const struct program_list *list, struct task_struct *task)
+{
+	if (!list->is_complete)
+		return false;
+	UNROLL
+	for (int i = 0; i < ANCESTORS_MAX; i++) {
+		const struct listed_ancestor *ancestor = &list->of[i];
+
+		task = ancestor_after(task);
+		if (ancestor->task != (__u64)task)
+			return false;
+		if (!task)
+			return true;
+		if (ancestor->start_boottime_ns != READ(task, start_boottime) || ancestor->exec_id != exec_id(task))
+			return false;
+	}
+	return true;
 }
 
 /* Lists what the ancestors of current execute, in program_lists. Returns the bytes. */
@@ -120,8 +159,12 @@ __u64 list_programs(__u32 user)
 
 	if (!list)
 		return 0;
-	list->task = (__u64)READ(task, group_leader);
-	list->bytes = 0;
+	task = READ(task, group_leader);
+	if (has_list(list, task))
+		return list->bytes;
+	list->is_complete = 1;
+	list->task = (__u64)task;
+	list->ancestors = list->bytes = 0;
 	UNROLL
 	for (int i = 0; i < ANCESTORS_MAX; i++)
 		if (!list_program(user))

@@ -82,7 +82,7 @@ struct {
 } programs SEC(".maps");
 
 /*
- * Programs that ended lately: of ancestors that end at the same time as their children. Indexed by the low bits of the pid, so that
+ * Programs that ended lately, and had children: of ancestors that end at the same time as these. Indexed by the low bits of the pid, so that
  * the last ones stay.
  */
 struct {
@@ -105,12 +105,26 @@ _Static_assert(sizeof(struct listed_program) == 24, "no implicit padding");
 
 #define LISTED_BYTES_MAX (sizeof(struct listed_program) + PROGRAM_EXE_BYTES + PROGRAM_ARGS_BYTES)
 
-/* A list under construction, one for each user of record_scratch. The slack is for a verifier that does not see the limits together. */
+/* An ancestor in a list, as long as it executes no other program. */
+struct listed_ancestor {
+	__u64 task; /* 0: there is none */
+	__u64 start_boottime_ns;
+	__u64 exec_id;
+};
+
+/*
+ * A list, one for each user of record_scratch. It is that of the next process, too, if that has the same ancestors, and they have executed
+ * nothing since. The slack is for a verifier that does not see the limits together.
+ */
 struct program_list {
+	__u64 is_complete; /* the program of each ancestor is known */
 	__u64 task; /* whose parent is the next one */
+	__u64 ancestors;
 	__u64 bytes;
+	struct listed_ancestor of[8]; /* ANCESTORS_MAX, and an index that is bounded by a mask */
 	char listed[ANCESTORS_MAX * LISTED_BYTES_MAX + 2 * LISTED_BYTES_MAX];
 };
+_Static_assert(ANCESTORS_MAX < 8, "an index is bounded by a mask, and the last is none");
 
 /*
  * A name in the list of tools. A program that is many tools (pgrep, busybox) is known by the link by which it was executed, if that is in

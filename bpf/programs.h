@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 #include "event.h"
 #include "kernel.h"
@@ -167,7 +168,18 @@ __u64 keep_program(__u32 flags)
 	return 1;
 }
 
-/* Deletes the entry of a process. Returns its flags, | PROGRAM_RUNS; 0: there was none, or another program was faster. */
+/*
+ * Whether another process may still find that of current, which exits, among its ancestors: exit_notify() gives the children of each thread
+ * to another one, or to another process, and comes after the tracepoint.
+ */
+static __always_inline bool may_have_children(struct task_struct *task)
+{
+	struct list_head *children = (void *)task + bpf_core_field_offset(struct task_struct, children);
+
+	return READ(task, signal, nr_threads) > 1 || READ(task, children.next) != children;
+}
+
+/* Deletes the entry of the process of current. Returns its flags, | PROGRAM_RUNS; 0: there was none, or another program was faster. */
 __u64 drop_program(__u64 start_boottime_ns, __u32 pid)
 {
 	struct process_key key = {.start_boottime_ns = start_boottime_ns, .pid = pid};
@@ -180,7 +192,8 @@ __u64 drop_program(__u64 start_boottime_ns, __u32 pid)
 		return 0;
 	flags = known->flags | PROGRAM_RUNS;
 	index = known->share;
-	bpf_map_update_elem(&ended_programs, &ended, known, BPF_ANY);
+	if (may_have_children((void *)bpf_get_current_task()))
+		bpf_map_update_elem(&ended_programs, &ended, known, BPF_ANY);
 	if (bpf_map_delete_elem(&programs, &key))
 		return 0;
 	count_programs(index, -1);

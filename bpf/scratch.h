@@ -25,7 +25,7 @@
 #define PAGE_BYTES 4096       /* even if the machine's pages are larger */
 #define ENV_VARIABLE_BYTES_MAX 1024
 #define ENV_FOUND_MAX 16 /* in a page; a power of two */
-#define ENVIRONMENT_KEYS 5 /* variables that are wanted at once */
+#define ENVIRONMENT_KEYS 6 /* variables that are wanted at once */
 
 /* The state of the search for a thread's context (thread_context.h). Addresses are those of the exiting process. */
 struct search {

@@ -79,7 +79,7 @@ export const FLAGS = {
   id: { type: 'string', multiple: true, value: 'ID', what: 'remove this record; may be repeated' },
   undelivered: {
     type: 'boolean',
-    what: 'also remove records that the collector has not accepted yet. They are sent all the same',
+    what: 'also remove records that the collector has not accepted yet, from the queue, too: they are not sent',
   },
 
   for: { type: 'string', value: 'DURATION', what: 'how long: 30min, 1h, 2d' },

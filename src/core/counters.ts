@@ -21,6 +21,7 @@ export const COUNTERS = {
   pending: { term: 'waiting', counts: 'Records in the disk queue.' },
   evicted: { term: { lostIn: 'queue' }, counts: 'Records dropped because the disk queue was full.' },
   damaged: { term: { lostIn: 'queue' }, counts: 'Records that were in a damaged part of the queue file.' },
+  purged: { term: { lostIn: 'queue' }, counts: 'Records removed with `whodunit purge --undelivered`.' },
   rejected: { term: { lostIn: 'export' }, counts: 'Records that the collector rejected permanently.' },
 } as const satisfies Record<string, { readonly term: Term; readonly counts: string }>;
 

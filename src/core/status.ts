@@ -131,6 +131,7 @@ function queueOf({ queue, counters }: ServiceSnapshot, rejections: readonly Rece
     oldest_age_s: oldestMs === null ? null : Math.max(0, nowMs - oldestMs) / 1000,
     error,
     evicted: counters.evicted,
+    purged: counters.purged,
     damaged: counters.damaged,
     rejected: {
       count: counters.rejected,

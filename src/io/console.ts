@@ -8,9 +8,6 @@ import { renderReport } from '../core/report/report.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Lines of a stack, or of members, in a report that no one asked for. `whodunit show` has all. */
-const LINES_MAX = 12;
-
 /** `text`: a report on a terminal, otherwise a line, because logs are read by the line. */
 export function renderer(
   form: OutputForm,
@@ -21,7 +18,7 @@ export function renderer(
     case 'json':
       return renderJson;
     case 'report':
-      return (record) => renderReport(record, { colour: wantsColour(stream, env), linesMax: LINES_MAX });
+      return (record) => renderReport(record, { colour: wantsColour(stream, env) });
     case 'text':
       return stream.isTTY === true ? renderer('report', stream, env) : renderLine;
   }

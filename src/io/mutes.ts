@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file of mutes in the state directory, and `whodunit mute`, which writes it. rules-in-effect.ts reads it for the service.
-import { chownSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MuteQuery } from '../config/history-flags.ts';
 import { EXIT_SEARCH_FAILED, FatalError } from '../core/errors.ts';
@@ -8,8 +8,8 @@ import { changed, MUTES_MAX, type Mute, parseMutes } from '../core/filter/mutes.
 import { shortTime } from '../core/history/table.ts';
 import { visible } from '../core/words/visible.ts';
 import { print } from './output.ts';
+import { writeForService } from './state-file.ts';
 
-const FILE_MODE = 0o640;
 const MS = 1_000_000n;
 
 export function mutesPath(stateDirectory: string): string {
@@ -48,7 +48,7 @@ export async function mute({ stateDir, service, forMs, remove }: MuteQuery): Pro
     const after = remove && service === null ? [] : service === null ? before : changed(before, service, added, nowMs);
     if (after.length > MUTES_MAX)
       throw new FatalError('USAGE', `At most ${MUTES_MAX} services are muted: --remove some.`, EXIT_SEARCH_FAILED);
-    if (added !== null || remove) write(stateDir, path, after);
+    if (added !== null || remove) writeForService(stateDir, path, { mutes: after });
     for (const { service: name, untilMs } of after)
       await print(`${visible(name)} is muted until ${shortTime(BigInt(Math.round(untilMs)) * MS)}\n`);
     if (after.length === 0) await print('nothing is muted\n');
@@ -60,13 +60,4 @@ export async function mute({ stateDir, service, forMs, remove }: MuteQuery): Pro
       code === 'EACCES' || code === 'EPERM' ? 'mutes are set by root or the user of the service; use sudo' : message;
     throw new FatalError('HISTORY_UNREADABLE', `${path} cannot be used: ${remedy}.`, EXIT_SEARCH_FAILED);
   }
-}
-
-/** In one step, and for the owner of the directory, which is the service's user. */
-function write(stateDirectory: string, path: string, mutes: readonly Mute[]): void {
-  const unfinished = `${path}.new`;
-  writeFileSync(unfinished, `${JSON.stringify({ mutes })}\n`, { mode: FILE_MODE });
-  const { uid, gid } = statSync(stateDirectory);
-  if (process.geteuid?.() === 0) chownSync(unfinished, uid, gid);
-  renameSync(unfinished, path);
 }

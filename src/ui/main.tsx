@@ -85,7 +85,14 @@ function Page() {
             onIncident={(incident) => filter({ incident: literal(incident) })}
           />
         )}
-        <Panels overview={overview?.ok ? overview.value : null} health={health} filters={filters} onFilter={filter} />
+        <Panels
+          overview={overview?.ok ? overview.value : null}
+          health={health}
+          filters={filters}
+          onFilter={filter}
+          href={href}
+          onOpen={open}
+        />
       </main>
       <p class="hidden" aria-live="polite">
         {news}

@@ -4,6 +4,7 @@ import type { ComponentChildren } from 'preact';
 import type { Count, HealthAnswer, OverviewAnswer } from '../core/page/answers.ts';
 import { literal } from '../core/page/literal.ts';
 import { changed, type Filters } from './address.ts';
+import { RowLink } from './list.tsx';
 import { Sentence } from './sentence.tsx';
 import { when } from './words.ts';
 
@@ -12,23 +13,23 @@ interface Props {
   readonly health: HealthAnswer | null;
   readonly filters: Filters;
   readonly onFilter: (filters: Filters) => void;
+  readonly href: (id: string) => string;
+  readonly onOpen: (id: string) => void;
 }
 
-export function Panels({ overview, health, filters, onFilter }: Props) {
+export function Panels({ overview, health, filters, onFilter, href, onOpen }: Props) {
   return (
     <aside class="panels" aria-label="Summaries">
-      <Panel id="loops" title="Crash loops" empty="No service is in a crash loop." size={overview?.loops.length}>
+      <Panel id="loops" title="Crash loops" empty="No program was in a crash loop." size={overview?.loops.length}>
         <ul>
-          {overview?.loops.map(({ service, recent, total, lastMs, last }) => (
-            <li key={service}>
-              <button
-                type="button"
-                class="link"
-                onClick={() => onFilter(changed(filters, { service: literal(service) }))}
-              >
-                {service}
-              </button>{' '}
-              <b>{recent} in 10 min</b>, {total} in all. <span class="muted">{when(lastMs)}:</span> {last}
+          {overview?.loops.map(({ isOver, row }) => (
+            <li key={row.id}>
+              <b>{isOver ? 'over' : 'a loop'}</b>{' '}
+              <RowLink row={row} href={href} onOpen={onOpen}>
+                {when(row.timeMs)}
+              </RowLink>{' '}
+              {row.where !== null && <span class="muted">{row.where}: </span>}
+              {row.body}
             </li>
           ))}
         </ul>

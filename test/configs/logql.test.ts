@@ -55,6 +55,11 @@ describe('a dashboard', () => {
     expect(check([], [JSON.parse(text)]).dashboards).toEqual(['']);
   });
 
+  it.each(dashboards)('$name has panels with different ids', ({ text }) => {
+    const ids = JSON.parse(text).panels.map(({ id }: { id: number }) => id);
+    expect(ids).toEqual([...new Set(ids)]);
+  });
+
   it('an unknown field is reported', () => {
     const board = JSON.parse(dashboards[0]?.text ?? '');
     board.panels[0].targets[0].exprr = 'up';

@@ -249,9 +249,13 @@ describe('sshd', () => {
     ssh.child.kill('SIGKILL');
     const { body, attributes } = await ofSleep(duration);
     await server.stop();
-    expect(attributes).toMatchObject({ 'whodunit.cause': 'hangup', 'whodunit.trigger.executable.name': 'sshd' });
+    expect(attributes).toMatchObject({
+      'whodunit.cause': 'hangup',
+      'whodunit.trigger.executable.name': 'sshd',
+      'whodunit.trigger.client.address': '127.0.0.1',
+    });
     expect(body).toMatch(
-      /^sleep .* was terminated by SIGHUP .*: its terminal of the SSH session root@pts\/\d+ was closed by sshd \(pid \d+, root\)/,
+      /^sleep .* was terminated by SIGHUP .*: its terminal of the SSH session root@pts\/\d+ from 127\.0\.0\.1 was closed by sshd \(pid \d+, root\)/,
     );
   });
 });

@@ -3,6 +3,7 @@
 // the screenshots show.
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { conclude } from '../../src/core/conclude.ts';
+import { buildLoop } from '../../src/core/telemetry/loop.ts';
 import { hrTime } from '../../src/core/time.ts';
 import type { Death, Victim } from '../../src/core/wire/event.ts';
 import { circumstances } from '../support/circumstances.ts';
@@ -61,6 +62,12 @@ export class Day {
     if (conclusion.kind !== 'new' || conclusion.record === null) throw new Error('no record');
     const { record } = conclusion;
     return { ...record, attributes: { ...record.attributes, ...more } as ReadableLogRecord['attributes'] };
+  }
+
+  /** What is to be said of loops by now. */
+  loops(): ReadableLogRecord[] {
+    const { restartLoops, host } = this.#state;
+    return restartLoops.due(this.#nowMs).map((news) => buildLoop(news, host, BigInt(this.#nowMs) * 1_000_000n));
   }
 }
 
@@ -131,7 +138,7 @@ export function story(nowMs = Date.now()): ReadableLogRecord[] {
   for (let at = 9; at >= 1; at -= 1) add(at, crashed(5200 + at), CRASH, 47_000 + at);
   add(0.4, killedBy(9, { process: service('nginx', { pid: 4242 }), signal: sentBy(9, {}, 812, 1000) }));
   const day = new Day(nowMs);
-  return items.sort(([a], [b]) => b - a).map((item) => day.record(...item));
+  return [...items.sort(([a], [b]) => b - a).map((item) => day.record(...item)), ...day.loops()];
 }
 
 export const INCIDENT = '0d9bfa3b-4a04-5c10-a4e5-6a3f0a1b2c3d';

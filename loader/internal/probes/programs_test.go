@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,6 +72,51 @@ func TestAncestorsOfVictimAndSenderHaveTheirArguments(t *testing.T) {
 			wantProgram(t, &ancestors[1], "/bash", "/bin/bash", script, "--now")
 			if ancestors[0].Pid == ancestors[1].Pid {
 				t.Errorf("%+v", ancestors)
+			}
+		})
+	}
+}
+
+// The probe uses the list of the last process on the processor again, if the ancestors are the same: hence one processor.
+func TestAncestorsAreThoseAtTheTimeOfTheTermination(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // the last argument of the parent of each process, if that is the script
+	}{
+		{
+			"the parent executes another program",
+			`/bin/bash -c 'echo $$; exit 3'; /bin/bash -c 'echo $$; exit 3'; [ $1 = first ] && exec "$0" second; true`,
+			[]string{"first", "first", "second", "second"},
+		},
+		{
+			"the parent ends, and another process becomes the parent",
+			`( parent=$BASHPID; /bin/bash -c 'echo $$; exit 3'
+			/bin/bash -c 'echo $$; while kill -0 $0 2>/dev/null; do sleep 0.02; done; exit 3' $parent & )`,
+			[]string{"first", ""},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			probes, ring := attachedWith(t, 4<<20)
+			if _, err := probes.AddRunning(); err != nil {
+				t.Fatal(err)
+			}
+			script := shell(t, test.text+"\n")
+			pids := strings.Fields(outputOf(t, "taskset", "--cpu-list", "0", script, "first"))
+			if len(pids) != len(test.want) {
+				t.Fatalf("%d processes", len(pids))
+			}
+			for i, text := range pids {
+				pid, err := strconv.Atoi(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				parent := &recordOf(t, func() []*record.Event { return recordsOf(t, ring, 0, pid) }).Process.Ancestors[0]
+				if test.want[i] != "" {
+					wantProgram(t, parent, "/bash", "/bin/bash", script, test.want[i])
+				} else if slices.Contains(parent.Args, script) {
+					t.Errorf("%+v is that of the last parent", parent)
+				}
 			}
 		})
 	}

@@ -26,6 +26,7 @@ func TestTheWantedVariablesAreFoundAtAnyPosition(t *testing.T) {
 		"OTEL_RESOURCE_ATTRIBUTES": long[:1023-len("OTEL_RESOURCE_ATTRIBUTES=")],
 		"TRACEPARENT":              "00-1",
 		"TRACESTATE":               "",
+		"SSH_CONNECTION":           "192.0.2.7 50022 10.0.0.1 22",
 	}
 	lengths := []int{3 * pageBytes, 70_000}
 	for around := range 4 {
@@ -38,7 +39,7 @@ func TestTheWantedVariablesAreFoundAtAnyPosition(t *testing.T) {
 		command := exec.Command("/bin/sh", "-c", enter(unit)+"exit 3")
 		command.Env = []string{
 			"A=" + strings.Repeat("x", pageBytes-2) + "OTEL_SERVICE_NAME=a" + strings.Repeat("x", length), "OTEL_SERVICE_NAME=shop", "B=", "NOT_OTEL_SERVICE_NAME=b", "OTEL_RESOURCE_ATTRIBUTES=" + long,
-			"C=OTEL_SERVICE_NAME=c", "TRACEPARENT=00-1", "TRACESTATE=",
+			"C=OTEL_SERVICE_NAME=c", "TRACEPARENT=00-1", "TRACESTATE=", "SSH_CONNECTION=192.0.2.7 50022 10.0.0.1 22",
 		}
 		var exit *exec.ExitError
 		if err := command.Run(); !errors.As(err, &exit) || exit.ExitCode() != 3 {

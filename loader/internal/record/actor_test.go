@@ -109,3 +109,19 @@ func TestAStopIsDecodedWithItsSender(t *testing.T) {
 		t.Error("no error for the sender of a stop that the record does not have")
 	}
 }
+
+func TestTheActorOfARequestHasAllThatIsKnownOfItsProcess(t *testing.T) {
+	text, number := "web", uint32(7)
+	event := Event{Process: Process{
+		Pid: 1, Tid: 2, StartBoottimeNs: 3, Comm: "systemctl", UID: 4, RealUID: &number, LoginUID: &number, Session: &number, Exe: &text, ExeFlags: []string{"chroot"}, Args: []string{"a"}, ArgsTruncated: true,
+		Env: map[string]string{"SUDO_USER": "bob"}, Cgroup: &text, CgroupClaimed: 5, UserNamespace: true, UtsHostname: &text, Ancestors: []Ancestor{{Pid: 6}},
+	}}
+	actor, process := reflect.ValueOf(*event.Actor()), reflect.ValueOf(event.Process)
+	for i := range actor.NumField() {
+		name := actor.Type().Field(i).Name
+		known := process.FieldByName(name)
+		if known.IsValid() && (known.IsZero() || !reflect.DeepEqual(actor.Field(i).Interface(), known.Interface())) {
+			t.Errorf("%s: got %v, want %v", name, actor.Field(i), known)
+		}
+	}
+}

@@ -120,7 +120,7 @@ func (event *Event) Actor() *Actor {
 	return &Actor{
 		Pid: p.Pid, Tid: p.Tid, StartBoottimeNs: p.StartBoottimeNs, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, LoginUID: p.LoginUID, Session: p.Session,
 		Exe: p.Exe, ExeFlags: p.ExeFlags, Args: p.Args, ArgsTruncated: p.ArgsTruncated, Env: p.Env, Cgroup: p.Cgroup, CgroupClaimed: p.CgroupClaimed,
-		UserNamespace: p.UserNamespace, Ancestors: p.Ancestors,
+		UserNamespace: p.UserNamespace, UtsHostname: p.UtsHostname, Ancestors: p.Ancestors,
 	}
 }
 

@@ -109,6 +109,12 @@ export function newPlan<Row>(): Plan<Row> {
   };
 }
 
+/** The plan without records that are not to be sent. Between two requests only. */
+export function without<Row>(plan: Plan<Row>, gone: ReadonlySet<Row>): Plan<Row> {
+  const parts = plan.parts.map((rows) => rows.filter((row) => !gone.has(row))).filter(({ length }) => length > 0);
+  return { ...plan, parts, suspects: plan.suspects.filter(({ row }) => !gone.has(row)) };
+}
+
 /** `waiting`: records in the queue. `closing`: suspects are left to the next start. */
 export function nextStep<Row>(plan: Plan<Row>, waiting: number, closing: boolean, nowMs: number): Step<Row> {
   const suspects = closing ? [] : plan.suspects;

@@ -7,6 +7,7 @@ import type { VictimIdentity } from '../identity/identity.ts';
 import { originOf } from '../identity/origin.ts';
 import { isContained, type Placement, placementOf } from '../identity/placement.ts';
 import { parseProcessContext } from '../identity/process-context.ts';
+import { Memo } from '../memo.ts';
 import { programOf } from '../naming/program.ts';
 import type { OriginKey } from '../shares.ts';
 import { signalName } from '../verdict/signals.ts';
@@ -155,8 +156,13 @@ function keyOf({ origin, process }: Event, supervisor: Starter | null, serviceNa
   const place = placeOf(placementOf(process));
   const by = supervisor?.process ?? null;
   const starter = by === null ? parentPid : place === null ? by.pid : by.comm;
-  return hash('sha1', JSON.stringify([originOf({ origin, process }), place, starter, serviceName, uid, exe, args]));
+  const facts = JSON.stringify([originOf({ origin, process }), place, starter, serviceName, uid, exe, args]);
+  return remembered.of(facts, () => hash('sha1', facts));
 }
+
+/** Keys that are remembered. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<string>(REMEMBERED_MAX);
 
 /** What a supervisor starts anew, and keeps its name then. null: none. */
 function placeOf({ podUid, containerId, containerName, unit, userUnit }: Placement): string | null {

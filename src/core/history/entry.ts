@@ -8,7 +8,7 @@ import { SECOND_NS } from '../time.ts';
 import type { FilterName } from './filter-names.ts';
 
 /** In the order of their numbers in the index. */
-export const KINDS = ['termination', 'restart', 'incident', 'summary'] as const;
+export const KINDS = ['termination', 'restart', 'incident', 'summary', 'loop'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** What became of the record. `none`: it was not to be sent. */
@@ -45,6 +45,7 @@ export interface Entry {
   readonly signal?: string;
   readonly exit_code?: number;
   readonly incident_id?: string;
+  readonly loop_id?: string;
   /** The uid of the termination that this restart follows. */
   readonly termination_uid?: string;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
@@ -74,6 +75,8 @@ export function kindOf({ eventName = '' }: Pick<ReadableLogRecord, 'eventName'>)
       return 'summary';
     case semconv.EVENT_INCIDENT:
       return 'incident';
+    case semconv.EVENT_PROCESS_LOOP:
+      return 'loop';
     default:
       return 'termination';
   }
@@ -84,7 +87,7 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
   const attributes = record.attributes as Bag;
   const resource = record.resource.attributes as Bag;
   const uid = text(attributes[semconv.LOG_RECORD_UID]) ?? '';
-  const executable = text(resource[semconv.PROCESS_EXECUTABLE_PATH]);
+  const executable = executableOf(attributes, resource);
   const [seconds, nanos] = record.hrTime;
   const pid = attributes[semconv.RESTART_PID] ?? resource[semconv.PROCESS_PID];
   const exitCode = attributes[semconv.PROCESS_EXIT_CODE];
@@ -96,7 +99,7 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
     severity: record.severityText ?? 'ERROR',
     body: String(record.body ?? ''),
     process: {
-      name: nameOf(resource) ?? '',
+      name: nameOf(resource) ?? fileOf(executable) ?? '',
       pid: typeof pid === 'number' ? pid : null,
       ...given({ executable }),
     },
@@ -111,6 +114,7 @@ export function entryOf(record: ReadableLogRecord, delivery: EntryDelivery): Ent
       signal: text(attributes[semconv.SIGNAL_NAME]),
       exit_code: typeof exitCode === 'number' ? exitCode : undefined,
       incident_id: text(attributes[semconv.INCIDENT_ID]),
+      loop_id: text(attributes[semconv.LOOP_ID]),
       termination_uid: text(attributes[semconv.TERMINATION_UID]),
     }),
     attributes: attributes as Entry['attributes'],
@@ -125,7 +129,7 @@ export function factsOf(record: ReadableLogRecord): Facts {
   const attributes = record.attributes as Bag;
   const resource = record.resource.attributes as Bag;
   const pid = attributes[semconv.RESTART_PID] ?? resource[semconv.PROCESS_PID];
-  const executable = text(resource[semconv.PROCESS_EXECUTABLE_PATH]);
+  const executable = executableOf(attributes, resource);
   const [seconds, nanos] = record.hrTime;
   return {
     uid: text(attributes[semconv.LOG_RECORD_UID]) ?? '',
@@ -141,7 +145,7 @@ export function factsOf(record: ReadableLogRecord): Facts {
       signal: text(attributes[semconv.SIGNAL_NAME]),
       sender: senderOf(attributes),
       user: userOf(resource),
-      executable: executable?.slice(executable.lastIndexOf('/') + 1) ?? nameOf(resource),
+      executable: fileOf(executable) ?? nameOf(resource),
       incident: text(attributes[semconv.INCIDENT_ID]),
     },
   };
@@ -154,6 +158,15 @@ export interface Facts {
   readonly kind: Kind;
   readonly terminationUid: string | undefined;
   readonly names: Readonly<Record<FilterName, string | undefined>>;
+}
+
+/** Of the process; of summaries and loops, whose resource is the service. */
+function executableOf(attributes: Bag, resource: Bag): string | undefined {
+  return text(resource[semconv.PROCESS_EXECUTABLE_PATH]) ?? text(attributes[semconv.PROCESS_EXECUTABLE_PATH]);
+}
+
+function fileOf(path: string | undefined): string | undefined {
+  return path?.slice(path.lastIndexOf('/') + 1);
 }
 
 function nameOf(resource: Bag): string | undefined {

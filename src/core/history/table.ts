@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries of the history as a table for a terminal, and counts as bars. Names come from processes: control characters are escaped.
+import * as semconv from '../telemetry/semconv.ts';
 import { visible } from '../words/visible.ts';
 import { type Entry, SHORT_UID_CHARS } from './entry.ts';
 import type { Counted, Statistics } from './statistics.ts';
@@ -58,8 +59,10 @@ export function reasonOf({ kind, cause, signal, exit_code: code, attributes }: E
     case 'restart':
     case 'incident':
       return kind;
+    case 'loop':
+      return `loop, ${attributes[semconv.LOOP_COUNT] ?? 'several'} times`;
     case 'summary':
-      return `${attributes['whodunit.aggregated.count'] ?? 'several'} more`;
+      return `${attributes[semconv.AGGREGATED_COUNT] ?? 'several'} more`;
     case 'termination':
       return [cause ?? 'unknown', signal ?? code ?? ''].join(' ').trim();
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes by name and pid, as sentences, records and rules use them.
+import { Memo, textKey } from '../memo.ts';
 import { displayName } from '../naming/program.ts';
 import type { Ancestor } from '../wire/ancestor.ts';
 import { Arguments, type ArgumentsMode } from './arguments.ts';
@@ -29,10 +30,22 @@ export function namedAncestors(
   mode: ArgumentsMode,
   userOf: (uid: number) => User,
 ): NamedAncestor[] {
-  return ancestors.map(({ pid, comm, exe = null, args = null, args_truncated = false, uid = null }) => ({
-    pid,
+  return ancestors.map((ancestor) => {
+    const { pid, uid = null } = ancestor;
+    return { pid, ...programOf(ancestor, mode), user: uid === null ? null : userOf(uid) };
+  });
+}
+
+type AncestorProgram = Pick<NamedAncestor, 'name' | 'arguments'>;
+
+/** Programs that are remembered: with their arguments, which are redacted once. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<AncestorProgram>(REMEMBERED_MAX);
+
+function programOf({ comm, exe = null, args = null, args_truncated = false }: Ancestor, mode: ArgumentsMode) {
+  const key = textKey([mode, args === null ? 'unknown' : String(args_truncated), comm, exe ?? '', ...(args ?? [])]);
+  return remembered.of(key, () => ({
     name: displayName({ comm, exe, args: mode === 'off' ? null : args }),
     arguments: new Arguments({ args, args_truncated }, mode),
-    user: uid === null ? null : userOf(uid),
   }));
 }

@@ -2,6 +2,7 @@
 // The origin of a termination: the user, in the outermost unit, container, pod or user slice. What is bounded is shared by origin
 // (core/shares.ts). Made of facts only, and of names that root chose: a user can make cgroups, user ids in a namespace, and claims, but
 // no origin. The unit counts by its path, not by the id of its cgroup: systemd makes a new cgroup for each start of a service.
+import { Memo } from '../memo.ts';
 import type { OriginKey } from '../shares.ts';
 import type { Actor, Origin } from '../wire/event.ts';
 import { namesByRoot } from './placement.ts';
@@ -39,12 +40,17 @@ const NO_UID = 0xffff_ffff;
 export function originOf({ origin, process }: { readonly origin: Origin; readonly process: Person }): OriginKey {
   const uid = origin.uid === NO_UID ? (process.real_uid ?? process.uid) : origin.uid;
   const byId = origin.cgroup === 0n ? '' : `#${origin.cgroup}`;
-  return `${uid} ${placeOf(process.cgroup, process.cgroup_claimed) ?? byId}`;
+  const { cgroup, cgroup_claimed: claimed } = process;
+  if (cgroup === null || !cgroup.startsWith('/')) return `${uid} ${byId}`;
+  return `${uid} ${remembered.of(`${claimed} ${cgroup}`, () => placeOf(cgroup, claimed))}`;
 }
 
-/** The path down to the outermost component that does not only group, and that root made. Empty: the root cgroup. null: not known. */
-function placeOf(cgroup: string | null, claimed: number): string | null {
-  if (cgroup === null || !cgroup.startsWith('/')) return null;
+/** Places that are remembered. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<string>(REMEMBERED_MAX);
+
+/** The path down to the outermost component that does not only group, and that root made. Empty: the root cgroup. */
+function placeOf(cgroup: string, claimed: number): string {
   const segments = cgroup.split('/');
   const byRoot = segments.slice(0, namesByRoot(segments, claimed));
   const end = byRoot.findIndex((name, index) => index > 0 && isOrigin(name));

@@ -2,6 +2,7 @@
 // The container, pod and systemd unit of a process, from its cgroup path. Knows the paths of Docker, containerd, CRI-O, Podman,
 // Kubernetes, Amazon ECS, BuildKit, Garden, LXC and systemd-nspawn, on cgroup v1 and v2, with the systemd and the cgroupfs driver.
 // A name counts only if root chose it, where that runtime puts it (docs/decisions/0054).
+import { Memo } from '../memo.ts';
 import type { Actor } from '../wire/event.ts';
 
 export interface Placement {
@@ -46,9 +47,17 @@ const NOWHERE: Placement = { containerId: null, containerName: null, podUid: nul
 
 type Place = Pick<Actor, 'cgroup' | 'cgroup_claimed'>;
 
+/** Places that are remembered. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<Placement>(REMEMBERED_MAX);
+
 /** The innermost container wins; a unit above it belongs to the runtime, not to the process. */
 export function placementOf({ cgroup, cgroup_claimed: claimed }: Place): Placement {
   if (cgroup === null || cgroup === '/') return NOWHERE;
+  return remembered.of(`${claimed} ${cgroup}`, () => placementIn(cgroup, claimed));
+}
+
+function placementIn(cgroup: string, claimed: number): Placement {
   const segments = cgroup.split('/');
   const byRoot = namesByRoot(segments, claimed);
   return { ...placementByRoot(segments.slice(0, byRoot)), userUnit: lastUnit(segments.slice(byRoot)) };

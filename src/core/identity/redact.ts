@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Redacts secrets in arguments, and cuts arguments to size. It errs on the side of redacting: a lost argument is a nuisance, a leaked
 // password is an incident. The forms of secrets are in secret-forms.ts; arguments.ts applies WHODUNIT_ARGUMENTS.
+import { Memo, textKey } from '../memo.ts';
 import {
   HARMLESS_P,
   MARK,
@@ -40,10 +41,14 @@ const USER_OPTION = /^--(?:proxy-)?user$/;
 const PORTS = /^[\d.:,/-]+(?:tcp|udp)?$/;
 const OPTION_LIKE = /^-/;
 
+/** Command lines whose redacted form is remembered; their secrets stay as long in memory. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<readonly string[]>(REMEMBERED_MAX);
+
 /** The arguments with secrets replaced by `[REDACTED]`, cut to the limits above. */
-export function redactArguments(args: readonly string[]): string[] {
+export function redactArguments(args: readonly string[]): readonly string[] {
   // One beyond the limit shows that something was cut.
-  return cutArguments(redactWords(args.slice(0, ARGUMENTS_MAX + 1), redactText));
+  return remembered.of(textKey(args), () => cutArguments(redactWords(args.slice(0, ARGUMENTS_MAX + 1), redactText)));
 }
 
 /** One text with secrets redacted, including those of a command line in it (`sh -c`). Cut only at SCANNED_CHARS_MAX. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The role of a sender, and what it means that it stopped this process. The data is in roles.ts, the words are in core/words/.
+import { Memo } from '../memo.ts';
 import type { Program } from '../naming/program.ts';
 import type { SenderRoleValue } from '../telemetry/semconv.ts';
 import type { Named } from './names.ts';
@@ -42,17 +43,25 @@ export function roleOf(
 /** The nearest ancestor that runs the commands of others: a CI system's jobs, or what a language model asks for. By its name alone. */
 export function runnerAmong(ancestors: readonly Named[]): (Named & { readonly role: SenderRoleValue }) | null {
   for (const { pid, name } of ancestors) {
-    const profession = PROFESSIONS.find(({ executables, scripts }) => executables?.test(name) || scripts?.test(name));
-    if (profession?.role === 'ci_runner' || profession?.role === 'coding_agent')
-      return { pid, name, role: profession.role };
+    const role = roleNamed(name);
+    if (role === 'ci_runner' || role === 'coding_agent') return { pid, name, role };
   }
   return null;
 }
 
 /** Whether it carries out what others ask for: a service manager, a container runtime. By its name alone. */
 export function isCarrier(name: string): boolean {
-  const profession = PROFESSIONS.find(({ executables, scripts }) => executables?.test(name) || scripts?.test(name));
-  return profession?.role === 'service_manager' || profession?.role === 'container_runtime';
+  const role = roleNamed(name);
+  return role === 'service_manager' || role === 'container_runtime';
+}
+
+/** Names that are remembered. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<SenderRoleValue | null>(REMEMBERED_MAX);
+
+function roleNamed(name: string): SenderRoleValue | null {
+  const find = () => PROFESSIONS.find(({ executables, scripts }) => executables?.test(name) || scripts?.test(name));
+  return remembered.of(name, () => find()?.role ?? null);
 }
 
 /** By its executable, never by its comm; by its script, if the executable runs scripts. */

@@ -4,6 +4,7 @@
 // with or chose later, so they name only what the executable can run: the script of an interpreter, the applet of busybox, a known
 // alias. interpreters.ts and aliases.ts have the data.
 import { cutText, REDACTED, redactArguments } from '../identity/redact.ts';
+import { Memo, textKey } from '../memo.ts';
 import { visible } from '../words/visible.ts';
 import { ALIASES, APPLETS, COMMON_NAMES, NATIVE, TITLED } from './aliases.ts';
 import { COMMANDS, INTERPRETERS, type Interpreter, JAVA, SHELL_SCRIPT, SHELLS } from './interpreters.ts';
@@ -32,7 +33,16 @@ export interface Program {
   readonly hasTitle: boolean;
 }
 
+/** Programs that are remembered. */
+const REMEMBERED_MAX = 256;
+const remembered = new Memo<Program>(REMEMBERED_MAX);
+
 export function programOf(facts: ProgramFacts): Program {
+  const { comm, exe = null, args = null } = facts;
+  return remembered.of(textKey([comm, exe ?? '', ...(args ?? [])]), () => read(facts));
+}
+
+function read(facts: ProgramFacts): Program {
   const file = fileName(facts.exe ?? null);
   const args = facts.args == null || facts.args.length === 0 ? null : facts.args;
   if (file === null) {

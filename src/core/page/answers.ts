@@ -75,15 +75,10 @@ export interface OverviewAnswer {
   readonly loops: readonly Loop[];
 }
 
-/** A service that terminates again and again. */
+/** A program that terminates again and again: what its last record says. */
 export interface Loop {
-  readonly service: string;
-  /** Terminations in 10 minutes, when it last terminated. */
-  readonly recent: number;
-  readonly total: number;
-  readonly lastMs: number;
-  readonly last: string;
-  readonly id: string;
+  readonly isOver: boolean;
+  readonly row: Row;
 }
 
 /** `bad`: it needs the operator. */

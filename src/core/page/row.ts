@@ -92,8 +92,17 @@ function summaryOf({ attributes, resource, ...entry }: Entry): Field[] {
     ['address', textOf(attributes[semconv.FAULT_ADDRESS])],
     ['crashed in', textOf(attributes[semconv.CRASH_PLACE])],
     ['core dump', textOf(attributes[semconv.CORE_DUMP_LOCATION])],
+    ['terminated', timesOf(attributes)],
+    ['how', listOf(attributes[semconv.LOOP_OUTCOMES]).join(', ') || null],
+    ['started again by', textOf(attributes[semconv.LOOP_RESTARTER])],
   ];
   return fields.flatMap(([name, value]) => (value === null || value === undefined ? [] : [{ name, value }]));
+}
+
+/** Of a loop. */
+function timesOf(attributes: Entry['attributes']): string | null {
+  const count = numberOf(attributes[semconv.LOOP_COUNT]);
+  return count === null ? null : `${count} times`;
 }
 
 function inWords(seconds: number): string {

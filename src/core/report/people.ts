@@ -9,29 +9,33 @@ import type { Attributes } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
 import { containerLabel } from './places.ts';
 
-/** A command line in a report is cut there. The record has more of it. */
-const COMMAND_CHARS_MAX = 240;
+/** What a report shows of command lines, and of ancestors with arguments. A whole one has all. */
+export interface Limits {
+  readonly commandChars: number;
+  readonly ancestors: number;
+}
 
 /** Who sent the signal, or made the kernel send it; then the ancestors. */
-export function who(attributes: Attributes, resource: Attributes): string[] {
+export function who(attributes: Attributes, resource: Attributes, limits: Limits): string[] {
   const restarted = listOf(attributes[semconv.RESTART_ANCESTORS]);
-  if (restarted.length > 0) return [restarted.join(' ← ')];
-  return [...sender(attributes, resource), ...trigger(attributes), ...stopper(attributes)];
+  // The nearest is in the headline.
+  if (restarted.length > 0) return restarted.length === 1 ? [] : [restarted.join(' ← ')];
+  return [...sender(attributes, resource, limits), ...trigger(attributes, limits), ...stopper(attributes, limits)];
 }
 
 /** Only where that is more than what the headline says: its name, pid, user and the names of its ancestors. */
-function sender(attributes: Attributes, resource: Attributes): string[] {
+function sender(attributes: Attributes, resource: Attributes, limits: Limits): string[] {
   const name = textOf(attributes[semconv.SENDER_NAME]);
   if (attributes[semconv.SENDER_KIND] !== 'process' || name === null) return [];
   const command = textOf(attributes[semconv.SENDER_COMMAND_LINE] ?? attributes[semconv.SENDER_TITLE]);
-  const chain = chainAbove(attributes, 'whodunit.sender');
+  const chain = chainAbove(attributes, 'whodunit.sender', limits);
   const more = [
     ...persons(attributes, 'whodunit.sender'),
     isCarrier(name) ? null : placeOfSender(attributes, resource),
   ].filter((part) => part !== null);
   const hasCommand = command !== null && withoutDirectory(command) !== name && !isCarrier(name);
   if (!hasCommand && more.length === 0 && chain.length === 0) return [];
-  return [[actor(attributes, 'whodunit.sender'), ...more].join(' · '), ...chain];
+  return [[actor(attributes, 'whodunit.sender', limits), ...more].join(' · '), ...chain];
 }
 
 /** Its container or unit. null: it is that of the victim, or in the headline. */
@@ -46,33 +50,38 @@ function placeOfSender(attributes: Attributes, resource: Attributes): string | n
 }
 
 /** Its name is in the headline. */
-function trigger(attributes: Attributes): string[] {
+function trigger(attributes: Attributes, limits: Limits): string[] {
   const command = textOf(attributes[semconv.TRIGGER_COMMAND_LINE]);
   const adds = command !== null && command !== textOf(attributes[semconv.TRIGGER_EXECUTABLE_NAME]);
-  return adds ? [actor(attributes, 'whodunit.trigger')] : [];
+  return adds ? [actor(attributes, 'whodunit.trigger', limits)] : [];
 }
 
 /** Who had stopped the process (SIGSTOP) before. */
-function stopper(attributes: Attributes): string[] {
+function stopper(attributes: Attributes, limits: Limits): string[] {
   const command = textOf(attributes[semconv.STOP_SENDER_COMMAND_LINE]);
   const adds = command !== null && command !== textOf(attributes[semconv.STOP_SENDER_NAME]);
-  return adds ? [`before, it was stopped by ${actor(attributes, 'whodunit.stop.sender')}`] : [];
+  return adds ? [`before, it was stopped by ${actor(attributes, 'whodunit.stop.sender', limits)}`] : [];
 }
 
 /** The command by which someone asked a carrier to do it. */
-export function askedBy(attributes: Attributes): string[] {
+export function askedBy(attributes: Attributes, limits: Limits): string[] {
   if (attributes[semconv.REQUESTER_PID] === undefined) return [];
   const place =
     containerLabel(undefined, attributes[semconv.REQUESTER_CONTAINER_ID]) ??
     textOf(attributes[semconv.REQUESTER_SYSTEMD_UNIT]);
   const basis =
     attributes[semconv.REQUESTER_BASIS] === 'time' ? 'by its time: it was the only such command then' : null;
-  const parts = [actor(attributes, 'whodunit.requester'), ...persons(attributes, 'whodunit.requester'), place, basis];
-  return [parts.filter((part) => part !== null).join(' · '), ...chainAbove(attributes, 'whodunit.requester')];
+  const parts = [
+    actor(attributes, 'whodunit.requester', limits),
+    ...persons(attributes, 'whodunit.requester'),
+    place,
+    basis,
+  ];
+  return [parts.filter((part) => part !== null).join(' · '), ...chainAbove(attributes, 'whodunit.requester', limits)];
 }
 
 /** The victim: what was executed, as whom; its ancestors, up to the first that is in a line above. */
-export function victimLines(attributes: Attributes, resource: Attributes): string[] {
+export function victimLines(attributes: Attributes, resource: Attributes, limits: Limits): string[] {
   const args = listOf(resource[semconv.PROCESS_COMMAND_ARGS]);
   const path = textOf(resource[semconv.PROCESS_EXECUTABLE_PATH]);
   const command = args.length > 0 ? args.join(' ') : textOf(resource[semconv.PROCESS_TITLE]);
@@ -86,10 +95,10 @@ export function victimLines(attributes: Attributes, resource: Attributes): strin
     ...ancestorsOf(attributes, 'whodunit.sender').map(({ pid }) => pid),
   ]);
   const known = chain.findIndex(({ pid }) => above.has(pid));
-  const own = chainLines(known === -1 ? chain : chain.slice(0, known));
+  const own = chainLines(known === -1 ? chain : chain.slice(0, known), limits);
   const parent = numberOf(resource[semconv.PROCESS_PARENT_PID]);
   const parts = [
-    cutCommand(command ?? path ?? textOf(resource[semconv.PROCESS_EXECUTABLE_NAME]) ?? ''),
+    cutText(command ?? path ?? textOf(resource[semconv.PROCESS_EXECUTABLE_NAME]) ?? '', limits.commandChars),
     command === null || path === null || args[0] === path ? null : path,
     user === null ? null : `user ${user}`,
     login === null || login === user ? null : `logged in as ${login}`,
@@ -103,18 +112,18 @@ export function victimLines(attributes: Attributes, resource: Attributes): strin
 /** Whether the fact says again what the lines of the sender's ancestors say. */
 export function isShownAbove(fact: string, attributes: Attributes): boolean {
   const [nearest] = listOf(attributes[semconv.SENDER_ANCESTOR_COMMAND_LINES]);
-  return nearest !== undefined && fact.includes(nearest) && chainAbove(attributes, 'whodunit.sender').length > 0;
+  return nearest !== undefined && fact.includes(nearest) && saysMore(ancestorsOf(attributes, 'whodunit.sender'));
 }
 
 /** `pkill -f report (pid 34, alice)`. */
-function actor(attributes: Attributes, prefix: string): string {
+function actor(attributes: Attributes, prefix: string, { commandChars }: Limits): string {
   const command = attributes[`${prefix}.command_line`] ?? attributes[`${prefix}.title`];
   const name = attributes[`${prefix}.name`] ?? attributes[`${prefix}.executable.name`];
   const id = textOf(attributes[`${prefix}.user.id`]);
   const user = textOf(attributes[`${prefix}.user.name`]) ?? (id === null ? null : `uid ${id}`);
   const pid = textOf(attributes[`${prefix}.pid`]);
   const who = user === null ? '' : `, ${user}`;
-  return `${cutCommand(textOf(command) ?? textOf(name) ?? 'a process')} (pid ${pid}${who})`;
+  return `${cutText(textOf(command) ?? textOf(name) ?? 'a process', commandChars)} (pid ${pid}${who})`;
 }
 
 /** The person behind the user, as far as that is another one. */
@@ -135,8 +144,10 @@ function persons(attributes: Attributes, prefix: string): (string | null)[] {
 interface Ancestor {
   readonly pid: number;
   readonly name: string;
-  /** `bash /opt/tidy.sh (pid 33, alice)`. null: its name says as much. */
-  readonly says: string | null;
+  /** `bash /opt/tidy.sh`. null: its name says as much. */
+  readonly command: string | null;
+  /** ` (pid 33, alice)`. */
+  readonly of: string;
 }
 
 /** `tidy.sh(33)`. */
@@ -149,13 +160,12 @@ function ancestorsOf(attributes: Attributes, prefix: string): Ancestor[] {
   const commands = listOf(attributes[`${prefix}.ancestor_command_lines`]);
   const labels = listOf(attributes[`${prefix}.ancestors`]);
   return (labels.length > 0 ? labels : commands).map((text, at) => {
-    const [, command = '', of = ''] = COMMAND.exec(commands[at] ?? '') ?? [];
+    const [, whole = '', of = ''] = COMMAND.exec(commands[at] ?? '') ?? [];
     const [, label, number] = LABEL.exec(text) ?? [];
-    const short = withoutDirectory(command);
-    const name = labels.length > 0 ? (label ?? text) : (short.split(' ', 1)[0] ?? '');
+    const command = withoutDirectory(whole);
+    const name = labels.length > 0 ? (label ?? text) : (command.split(' ', 1)[0] ?? '');
     const pid = Number(number ?? /\d+/.exec(of)?.[0]);
-    const says = isMore(short, name) ? `${cutCommand(short)}${of}` : null;
-    return { pid, name, says };
+    return { pid, name, command: isMore(command, name) ? command : null, of };
   });
 }
 
@@ -165,27 +175,38 @@ function isMore(command: string, name: string): boolean {
   return args.some((arg) => arg !== '' && !arg.startsWith('-')) && !isCarrier(name);
 }
 
+function saysMore(ancestors: readonly Ancestor[]): boolean {
+  return ancestors.some(({ command }) => command !== null);
+}
+
 /** Those with arguments on lines of their own, the others by name behind them. Empty: the names say all. */
-function chainLines(ancestors: readonly Ancestor[]): string[] {
-  if (ancestors.every(({ says }) => says === null)) return [];
+function chainLines(ancestors: readonly Ancestor[], { ancestors: max, commandChars }: Limits): string[] {
+  if (!saysMore(ancestors)) return [];
   const lines: string[] = [];
-  for (const { name, says } of ancestors) {
+  let before: string | null = null;
+  let shown = 0;
+  for (const { name, command, of } of ancestors) {
+    // A shell that forked has the command line of its parent.
+    if (command !== null && command === before) continue;
+    before = command;
     const last = lines.at(-1);
-    if (says !== null) lines.push(`← ${says}`);
-    else if (last === undefined) lines.push(`← ${name}`);
+    if (command !== null && shown === max) {
+      lines[lines.length - 1] = `${last} ← …`;
+      break;
+    }
+    if (command !== null) {
+      shown += 1;
+      lines.push(`← ${cutText(command, commandChars)}${of}`);
+    } else if (last === undefined) lines.push(`← ${name}`);
     else lines[lines.length - 1] = `${last} ← ${name}`;
   }
   return lines;
 }
 
-function chainAbove(attributes: Attributes, prefix: string): string[] {
-  return chainLines(ancestorsOf(attributes, prefix));
+function chainAbove(attributes: Attributes, prefix: string, limits: Limits): string[] {
+  return chainLines(ancestorsOf(attributes, prefix), limits);
 }
 
 function withoutDirectory(command: string): string {
   return command.replace(/^\/(?:[^ /]*\/)*/, '');
-}
-
-function cutCommand(command: string): string {
-  return cutText(command, COMMAND_CHARS_MAX);
 }

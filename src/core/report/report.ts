@@ -7,8 +7,8 @@ import type { Attributes } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
 import { duration } from '../words/units.ts';
 import { visible } from '../words/visible.ts';
-import { askedBy, isShownAbove, victimLines, who } from './people.ts';
-import { localTime, memory, repetition, where } from './places.ts';
+import { askedBy, isShownAbove, type Limits, victimLines, who } from './people.ts';
+import { localTime, memory, nearest, repetition, where } from './places.ts';
 
 const LABEL_WIDTH = 10;
 const COLOURS: Readonly<Record<string, string>> = {
@@ -20,6 +20,11 @@ const COLOURS: Readonly<Record<string, string>> = {
 const MARKS: Readonly<Record<string, string>> = { FATAL: '✖', ERROR: '✖', WARN: '▲', INFO: '●' };
 const DIM = '\x1b[2m';
 const RESET = '\x1b[0m';
+/** Of a report that no one asked for. */
+const LIMITS: Limits = { commandChars: 240, ancestors: 3 };
+const NO_LIMITS: Limits = { commandChars: Number.POSITIVE_INFINITY, ancestors: Number.POSITIVE_INFINITY };
+/** Lines of a stack, or of members. */
+const LINES_MAX = 12;
 /** A shorter time between signal and end explains nothing. */
 const SLOW_S = 1;
 
@@ -28,19 +33,19 @@ export type Row = readonly [label: string, lines: readonly string[]];
 
 export interface ReportOptions {
   readonly colour: boolean;
-  /** Lines of a stack or of a list of members. The record has all. */
-  readonly linesMax: number;
+  /** All of stacks, members, command lines and ancestors, for who asked for this report. */
+  readonly whole?: boolean;
   /** What the record itself does not say. */
   readonly more?: readonly Row[];
 }
 
 /** Several lines and an empty one, with local times. Control characters that come from the process are escaped. */
-export function renderReport(record: ReadableLogRecord, { colour, linesMax, more = [] }: ReportOptions): string {
+export function renderReport(record: ReadableLogRecord, { colour, whole = false, more = [] }: ReportOptions): string {
   const paint = (code: string, text: string): string => (colour ? `${code}${text}${RESET}` : text);
   const severity = record.severityText ?? 'ERROR';
   const body = String(record.body ?? '');
   const head = paint(COLOURS[severity] ?? '', `${MARKS[severity] ?? '✖'} ${visible(body)}`);
-  const rows = [...rowsOf(record, body, linesMax), ...more];
+  const rows = [...rowsOf(record, body, whole), ...more];
   const lines = rows.flatMap(([label, texts]) =>
     texts.map((text, at) => `  ${paint(DIM, (at === 0 ? label : '').padEnd(LABEL_WIDTH))}${visible(text)}`),
   );
@@ -48,19 +53,20 @@ export function renderReport(record: ReadableLogRecord, { colour, linesMax, more
 }
 
 /** In the order in which people ask. */
-function rowsOf(record: ReadableLogRecord, body: string, linesMax: number): Row[] {
+function rowsOf(record: ReadableLogRecord, body: string, whole: boolean): Row[] {
   const attributes = record.attributes as Attributes;
   const resource = record.resource.attributes as Attributes;
-  const limited = (lines: string[]): string[] => cutLines(lines, linesMax);
+  const limits = whole ? NO_LIMITS : LIMITS;
+  const limited = (lines: string[]): string[] => (whole ? lines : cutLines(lines));
   const isTermination = record.eventName === semconv.EVENT_PROCESS_TERMINATION;
   const evidence = listOf(attributes[semconv.EVIDENCE]);
   return [
     ['when', line(localTime(record.hrTime), repetition(attributes))],
-    ['who', who(attributes, resource)],
-    ['asked by', askedBy(attributes)],
+    ['who', who(attributes, resource, limits)],
+    ['asked by', askedBy(attributes, limits)],
     ['why', why(attributes)],
     ['where', line(...where(resource))],
-    ['was', isTermination ? victimLines(attributes, resource) : commandOf(attributes)],
+    ['was', isTermination ? victimLines(attributes, resource, limits) : commandOf(attributes, resource)],
     ['memory', line(...memory(attributes))],
     ['core', line(textOf(attributes[semconv.CORE_DUMP_LOCATION]))],
     ['stack', limited(textOf(attributes[semconv.EXCEPTION_STACKTRACE])?.split('\n') ?? [])],
@@ -97,11 +103,10 @@ function why(attributes: Attributes): string[] {
 }
 
 /** An example of the terminations that are counted. */
-function commandOf(attributes: Attributes): string[] {
-  return line(
-    textOf(attributes[semconv.AGGREGATED_COMMAND]) ?? textOf(attributes[semconv.PROCESS_EXECUTABLE_PATH]),
-    textOf(attributes[semconv.AGGREGATED_CGROUP]),
-  );
+function commandOf(attributes: Attributes, resource: Attributes): string[] {
+  const command = textOf(attributes[semconv.AGGREGATED_COMMAND]);
+  const program = command === null ? textOf(attributes[semconv.PROCESS_EXECUTABLE_PATH]) : `for example ${command}`;
+  return line(program, nearest(resource) === null ? textOf(attributes[semconv.AGGREGATED_CGROUP]) : null);
 }
 
 /** Those that did not end as most did first. */
@@ -110,7 +115,7 @@ function members(attributes: Attributes): string[] {
   return [...new Set(lists.flatMap(listOf))];
 }
 
-function cutLines(lines: string[], max: number): string[] {
-  const more = lines.length - max;
-  return more <= 1 ? lines : [...lines.slice(0, max), `… ${more} more lines`];
+function cutLines(lines: string[]): string[] {
+  const more = lines.length - LINES_MAX;
+  return more <= 1 ? lines : [...lines.slice(0, LINES_MAX), `… ${more} more lines`];
 }

@@ -7,6 +7,7 @@ import { type Identities, type Identity, identityOf } from '../identity/identity
 import type { User } from '../identity/names.ts';
 import type { RequesterBasisValue } from '../telemetry/semconv.ts';
 import { SECOND_NS } from '../time.ts';
+import { SIGKILL } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import type { Ask } from './ask.ts';
@@ -77,27 +78,52 @@ export function awaitsEnd(
   return certainOf(candidates) === null && candidates.some(({ known }) => known.end === null);
 }
 
-/** What may have asked for it: a request of its sender, that was open, and names nothing else. */
+/** What may have asked for it: a request of its carrier, that was open, and names nothing else. */
 function candidatesFor(
   death: Death,
   verdict: Verdict,
-  { sender, victim, role }: Identities,
+  identities: Identities,
   circumstances: Circumstances,
 ): readonly Candidate[] {
   const { known, host } = circumstances;
-  if (sender === null || verdict.signal === null || known.length === 0) return [];
-  const atNs = firstSignal(verdict.signal, death.request).time_ns;
-  const carrier = carrierOf(sender, role, victim);
-  if (carrier === null) return [];
-  const claimed = { ...victim, cgroupClaimed: death.process.cgroup_claimed };
+  const deed = known.length === 0 ? null : deedOf(death, verdict, identities);
+  if (deed === null) return [];
+  const claimed = { ...identities.victim, cgroupClaimed: death.process.cgroup_claimed };
   const candidates = known.flatMap((one) => {
-    if (one.ask.act === 'start' || !one.ask.carriers.includes(carrier)) return [];
+    if (!deed.isFor(one) || !one.ask.carriers.includes(deed.carrier)) return [];
     const match = matchOf(one.ask, claimed, host.userNames);
-    if (match === 'other' || !wasOpen(one, match, atNs) || startedSince(one, death)) return [];
-    const candidate = candidateOf(one, match, sender, carrier, circumstances);
+    if (match === 'other' || !wasOpen(one, match, deed.atNs) || startedSince(one, death, deed)) return [];
+    const candidate = candidateOf(one, match, deed.by, deed.carrier, circumstances);
     return candidate === null ? [] : [candidate];
   });
   return outermost(candidates);
+}
+
+/** What a carrier did, perhaps because it was asked to. */
+interface Deed {
+  readonly by: Identity;
+  readonly carrier: Carrier;
+  readonly carrierStartNs: bigint;
+  readonly atNs: bigint;
+  /** Whether a request may ask for such a thing. */
+  readonly isFor: (known: Known) => boolean;
+}
+
+/** null: no carrier did it. */
+function deedOf(death: Death, verdict: Verdict, { sender, victim, role }: Identities): Deed | null {
+  // The init turned its own pid namespace off: the command is one of its machine.
+  if (verdict.cause === 'namespace_exit' && verdict.signo !== SIGKILL) {
+    const isFor = ({ ask, request }: Known): boolean =>
+      ask.act === 'shutdown' && request.process.uts_hostname === death.process.uts_hostname;
+    const { start_boottime_ns: carrierStartNs } = death.process;
+    return { by: victim, carrier: 'systemd', carrierStartNs, atNs: death.time_ns, isFor };
+  }
+  if (sender === null || verdict.sender === null || verdict.signal === null) return null;
+  const carrier = carrierOf(sender, role, victim);
+  if (carrier === null) return null;
+  const { start_boottime_ns: carrierStartNs } = verdict.sender;
+  const atNs = firstSignal(verdict.signal, death.request).time_ns;
+  return { by: sender, carrier, carrierStartNs, atNs, isFor: ({ ask }) => ask.act !== 'start' };
 }
 
 /** The first signal of this sender: what followed, followed from it. */
@@ -122,25 +148,25 @@ function wasOpen({ ask, request, end }: Known, match: Match, atNs: bigint): bool
   return atNs - end.atNs <= (match === 'named' ? LATER_NAMED_NS : LATER_NS);
 }
 
-/** What was started since was not meant. */
-function startedSince({ request }: Known, { process }: Death): boolean {
-  return process.start_boottime_ns > request.time_ns;
+/** What was started since was not meant. A shutdown means all processes, of a machine or container that has not started again. */
+function startedSince({ ask, request }: Known, { process }: Death, { carrierStartNs }: Deed): boolean {
+  return request.time_ns < (ask.act === 'shutdown' ? carrierStartNs : process.start_boottime_ns);
 }
 
 /** null: it counts for nothing. */
 function candidateOf(
   known: Known,
   match: Match,
-  sender: Identity,
+  by: Identity,
   carrier: Carrier,
   circumstances: Circumstances,
 ): Candidate | null {
   const identity = identityIn(known, circumstances);
-  const carrierUid = sender.user.uid;
+  const carrierUid = by.user.uid;
   if (!isGenuine(known, identity, carrierUid)) return null;
   // systemctl reaches the systemd of its own container.
   const isSystemd = carrier === 'systemd' || carrier === 'user_systemd';
-  if (isSystemd && containerOf(identity) !== containerOf(sender)) return null;
+  if (isSystemd && containerOf(identity) !== containerOf(by)) return null;
   const isObeyed = mayAsk(known, carrierUid);
   // Only root asks the manager of another user.
   if (carrier === 'user_systemd' && !isObeyed) return null;

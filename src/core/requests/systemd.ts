@@ -64,10 +64,11 @@ export function systemdReasonOf(
   const earlier = earlierOf(signal, death.request);
   const waitedNs = earlier === null ? null : signal.time_ns - earlier.time_ns;
   const { requester } = circumstances;
-  if (role?.shutsDown || requester?.act === 'shutdown') return { reasons: ['shutdown'], isAsked: true, waitedNs };
+  if (role?.shutsDown) return { reasons: ['shutdown'], isAsked: true, waitedNs };
   if (requester?.act === 'kill' && earlier === null) return { reasons: ['kill'], isAsked: true, waitedNs };
   const limits = limitsOf(death, signal, earlier);
   if (limits !== null) return { reasons: limits, isAsked: false, waitedNs };
+  if (requester?.act === 'shutdown') return { reasons: ['shutdown'], isAsked: true, waitedNs };
   if (requester !== null) return { reasons: ['stop'], isAsked: true, waitedNs };
   return { reasons: unaskedReasons(death, signal, victim, carrier, circumstances), isAsked: false, waitedNs };
 }

@@ -6,7 +6,7 @@ import type { Ending } from '../filter/memory.ts';
 import type { Identity } from '../identity/identity.ts';
 import { isoTime, seconds } from '../time.ts';
 import { signalName } from '../verdict/signals.ts';
-import type { Stop } from '../verdict/verdict.ts';
+import type { Stop, Verdict } from '../verdict/verdict.ts';
 import { ancestorCommandLines, hasProgram } from '../words/ancestry.ts';
 import { ancestorLabels } from '../words/labels.ts';
 import type { Attributes, Pair } from './attributes.ts';
@@ -57,7 +57,8 @@ export function senderAttributes(sender: Identity | null): Pair[] {
   ];
 }
 
-export function triggerAttributes(trigger: Identity | null): Pair[] {
+/** `act`: null only if `trigger` is. */
+export function triggerAttributes(trigger: Identity | null, act: Verdict['trigger']): Pair[] {
   if (trigger === null) return [];
   return [
     [semconv.TRIGGER_PID, trigger.pid],
@@ -65,6 +66,7 @@ export function triggerAttributes(trigger: Identity | null): Pair[] {
     [semconv.TRIGGER_COMMAND_LINE, trigger.arguments.shown?.join(' ')],
     [semconv.TRIGGER_USER_ID, trigger.user.uid],
     [semconv.TRIGGER_USER_NAME, trigger.user.name],
+    [semconv.TRIGGER_CLIENT_ADDRESS, act?.act === 'closed_terminal' ? act.session?.address : null],
   ];
 }
 

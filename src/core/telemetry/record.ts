@@ -169,7 +169,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
     ...loginAttributes(verdict.sender),
     ...requesterAttributes(input.requester),
     [semconv.SYSTEMD_REASON, input.systemd?.reasons],
-    ...triggerAttributes(identities.trigger),
+    ...triggerAttributes(identities.trigger, verdict.trigger),
     [semconv.TRIGGER_TERMINATION_UID, input.before?.uid],
     ...readerAttributes(input.reader),
     ...stopAttributes(verdict.stop, identities.stopper),

@@ -99,6 +99,7 @@ export const TRIGGER_EXECUTABLE_NAME = 'whodunit.trigger.executable.name';
 export const TRIGGER_COMMAND_LINE = 'whodunit.trigger.command_line';
 export const TRIGGER_USER_ID = 'whodunit.trigger.user.id';
 export const TRIGGER_USER_NAME = 'whodunit.trigger.user.name';
+export const TRIGGER_CLIENT_ADDRESS = 'whodunit.trigger.client.address';
 export const TRIGGER_TERMINATION_UID = 'whodunit.trigger.termination.uid';
 export const READER_PID = 'whodunit.reader.pid';
 export const READER_NAME = 'whodunit.reader.name';

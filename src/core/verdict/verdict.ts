@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verdict on one termination, with the facts that it is based on, as a value. classify.ts builds it; words and telemetry read it.
+import type { SshSession } from '../identity/logins.ts';
 import type { CauseValue, OomScopeValue, SenderKindValue } from '../telemetry/semconv.ts';
 import type { Actor, Fault, Oom, Signal } from '../wire/event.ts';
 
@@ -8,10 +9,14 @@ export type SenderKind = SenderKindValue;
 export type OomScope = OomScopeValue;
 
 /** The process whose act made the kernel send the signal, and the act. */
-export interface Trigger {
-  readonly act: 'closed_terminal' | 'session_ended' | 'parent_ended' | 'thread_ended' | 'asked_for_memory';
-  readonly task: Actor;
-}
+export type Trigger =
+  | {
+      readonly act: 'closed_terminal';
+      readonly task: Actor;
+      /** null: it is no SSH server. */
+      readonly session: SshSession | null;
+    }
+  | { readonly act: 'session_ended' | 'parent_ended' | 'thread_ended' | 'asked_for_memory'; readonly task: Actor };
 
 /** The stop of the process by a signal. */
 export interface Stop {

@@ -34,7 +34,9 @@ export function sentence(
   const core = verdict.coreDumped ? ' (core dumped)' : '';
   const uptime = duration(verdict.uptimeNs);
   const { what, reason } = withCrash(partsOf(verdict, victim, labelsOf(identities), meaning), crash);
-  const more = `${before === null ? '' : `; ${before}`}${stop === null ? '' : `: ${stop}`}${stopped(verdict, identities)}`;
+  // Without a sender, what asked for it is a part of the reason.
+  const asked = stop === null ? '' : `${verdict.sender === null ? ',' : ':'} ${stop}`;
+  const more = `${before === null ? '' : `; ${before}`}${asked}${stopped(verdict, identities)}`;
   const end = `${reason === undefined ? `, after ${uptime}` : ` after ${uptime}${reason}`}${more}.`;
   return `${victim.name} (pid ${victim.pid}${containerLabel(victim)}${rootLabel(victim)}) ${what}${core}${end}`;
 }
@@ -176,7 +178,7 @@ function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
 function actLabel({ cause, trigger }: Verdict, name: string | null): string {
   switch (trigger?.act) {
     case 'closed_terminal':
-      return `its terminal${sessionLabel(trigger.task)} was closed by ${name}`;
+      return `its terminal${sessionLabel(trigger.session)} was closed by ${name}`;
     case 'session_ended':
       return `the leader of its session, ${name}, terminated`;
     case 'thread_ended':

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that read the history: list, show, follow, stats, purge. Each returns its exit code, as grep does: 0 found, 1 none.
+import { existsSync } from 'node:fs';
 import type { HistoryCommand, HistoryQuery, PurgeQuery } from '../../config/history-flags.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import { renderStatistics, renderTable } from '../../core/history/table.ts';
 import { renderer, renderJson, wantsColour } from '../console.ts';
 import type { Log } from '../log.ts';
 import { outputLost, print, write } from '../output.ts';
+import { purgeRequestPath } from '../queue/purge-request.ts';
 import { sleep } from '../sleep.ts';
 import { page } from './pager.ts';
 import { purge } from './purge.ts';
@@ -19,6 +21,8 @@ const TOP = 10;
 /** Characters of the sparkline. */
 const BINS = 60;
 const FOLLOW_POLL_MS = 250;
+/** The service looks for requests once a second. */
+const PURGED_WITHIN_MS = 5_000;
 
 /** Returns the exit code. Throws a FatalError if the history cannot be read. */
 export function runHistoryCommand(config: HistoryCommand, log: Log): Promise<number> {
@@ -100,11 +104,23 @@ async function stats(query: HistoryQuery, log: Log): Promise<number> {
 }
 
 async function remove(query: PurgeQuery, log: Log): Promise<number> {
-  const { removed, kept, unreported } = purge(query.stateDir, openHistory(query.stateDir), query);
+  const { removed, kept, waiting, unreported } = purge(query.stateDir, openHistory(query.stateDir), query);
   const others = unreported === 0 ? '' : `, and the facts of ${unreported} terminations without a record`;
   await print(`${removed} records ${query.dryRun ? 'would be' : 'were'} removed${others}\n`);
   if (kept > 0) log.line(`${kept} more are not delivered yet and stay: --undelivered removes them, too.`);
+  if (waiting > 0 && !query.dryRun) await print(await removedFromQueue(query.stateDir, waiting));
   return removed + unreported > 0 ? FOUND : NONE;
+}
+
+/** What became of records that waited for the collector, as far as that is known soon. */
+async function removedFromQueue(stateDir: string, waiting: number): Promise<string> {
+  const never = new AbortController().signal;
+  for (let waited = 0; waited < PURGED_WITHIN_MS; waited += FOLLOW_POLL_MS) {
+    if (!existsSync(purgeRequestPath(stateDir)))
+      return `${waiting} of them waited for the collector: those that were not sent yet are removed from the queue\n`;
+    await sleep(FOLLOW_POLL_MS, never);
+  }
+  return `${waiting} of them wait for the collector: the service removes them between two requests or, if it does not run, at its next start, before it sends any\n`;
 }
 
 function reportProblems(reader: HistoryReader, log: Log): void {

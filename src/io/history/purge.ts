@@ -7,6 +7,7 @@ import type { Filter } from '../../core/history/filter.ts';
 import { entryAt, KIND_AT } from '../../core/history/index-entry.ts';
 import type { Unreported } from '../../core/history/unreported.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
+import { purgeRequestPath, requestPurge } from '../queue/purge-request.ts';
 import type { Found, HistoryReader } from './reader.ts';
 import { historyDirectory, pathOf } from './segments.ts';
 import { eraseUnreported, readUnreported, unreportedPath } from './unreported-file.ts';
@@ -26,6 +27,8 @@ export interface Purged {
   readonly removed: number;
   /** They match, but are not delivered yet. */
   readonly kept: number;
+  /** Of the removed ones, those that waited for the collector: the service removes them from its queue. */
+  readonly waiting: number;
   /** Terminations without a record, of which only the facts for `whodunit filters test` are kept. */
   readonly unreported: number;
 }
@@ -33,7 +36,7 @@ export interface Purged {
 /** Throws a FatalError if the user may not write the history. */
 export function purge(stateDirectory: string, reader: HistoryReader, { filter, ids, ...options }: Purge): Purged {
   const { user, ...same } = filter;
-  const purged = { removed: 0, kept: 0, unreported: 0 };
+  const purged = { removed: 0, kept: 0, waiting: 0, unreported: 0 };
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const found = [...reader.matching(same)].filter(
       ({ entry }) => concerns(entry, user) && (ids.length === 0 || ids.some((id) => entry.id.startsWith(id))),
@@ -43,7 +46,12 @@ export function purge(stateDirectory: string, reader: HistoryReader, { filter, i
     purged.kept = found.length - gone.length;
     if (gone.length === 0) break;
     purged.removed += gone.length;
+    const waiting = new Map(gone.filter(isWaiting).map((one) => [queueIdOf(one), one.entry.uid]));
+    purged.waiting += waiting.size;
     if (options.dryRun) break;
+    // The queue first: what the history no longer has cannot be found again.
+    if (waiting.size > 0)
+      orDenied(purgeRequestPath(stateDirectory), () => requestPurge(stateDirectory, waiting), undefined);
     for (const one of gone) erase(stateDirectory, one);
   }
   const isGone = ({ uid, timeNs, subject }: Unreported): boolean =>
@@ -55,6 +63,10 @@ export function purge(stateDirectory: string, reader: HistoryReader, { filter, i
     ? readUnreported(stateDirectory).filter(isGone).length
     : orDenied(at, () => eraseUnreported(stateDirectory, isGone), 0);
   return purged;
+}
+
+function queueIdOf({ index, position }: Found): number {
+  return index.header.firstQueueId + position;
 }
 
 /** Whether the process or its sender was this user's. */

@@ -119,7 +119,7 @@ export class HistoryReader {
   /** The restart that followed a termination. null: there was none. */
   restartOf({ id, time_ns: sinceNs }: Pick<Entry, 'id' | 'time_ns'>): Entry | null {
     const hashed = this.#hashes.of(id);
-    const filter = { sinceNs, untilNs: sinceNs + RESTARTED_WITHIN_NS };
+    const filter = { kind: 'restart', sinceNs, untilNs: sinceNs + RESTARTED_WITHIN_NS } as const;
     return this.#select((index, position) => index.isRestartOf(position, hashed), 1, filter)[0] ?? null;
   }
 

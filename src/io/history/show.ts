@@ -11,6 +11,8 @@ const PID_MAX = 4_194_304;
 /** Members of an incident, and earlier ends of the service, that are shown. */
 const MEMBERS_MAX = 20;
 const EARLIER_MAX = 5;
+/** Records of loops among which the others of one are searched. */
+const LOOPS_SEARCHED = 200;
 
 /** Returns the record. null: none fits. Throws a FatalError that shows the candidates if several fit. */
 export function findOne(reader: HistoryReader, what: string): Entry | null {
@@ -28,6 +30,8 @@ export interface Related {
   /** The incident's own record first. */
   readonly members: readonly Entry[];
   readonly earlier: readonly Entry[];
+  /** The other records of the loop. */
+  readonly loop: readonly Entry[];
 }
 
 export function relatedTo(reader: HistoryReader, entry: Entry): Related {
@@ -42,11 +46,17 @@ export function relatedTo(reader: HistoryReader, entry: Entry): Related {
     restart: entry.kind === 'termination' ? reader.restartOf(entry) : null,
     members: others(members),
     earlier: others(earlier),
+    loop: entry.loop_id === undefined ? [] : others(loopRecords(reader, entry)),
   };
 }
 
+/** Of the last loops. */
+function loopRecords(reader: HistoryReader, { loop_id: id }: Entry): readonly Entry[] {
+  return reader.list({ kind: 'loop' }, { limit: LOOPS_SEARCHED }).entries.filter(({ loop_id }) => loop_id === id);
+}
+
 /** The report, with all of its stack, and with what belongs to the record. */
-export function wholeReport(entry: Entry, { restart, members, earlier }: Related, colour: boolean): string {
+export function wholeReport(entry: Entry, { restart, members, earlier, loop }: Related, colour: boolean): string {
   const { kind, incident_id: incident } = entry;
   const more: Row[] = [
     // The report of an incident names it, too.
@@ -54,10 +64,11 @@ export function wholeReport(entry: Entry, { restart, members, earlier }: Related
     ['', members.map(lineOf)],
     ['restart', restart === null ? [] : [restart.body]],
     ['earlier', earlier.map(lineOf)],
+    ['loop', loop.map(({ time_ns: ns, body }) => `${shortTime(ns)} ${body}`)],
     ['delivery', [deliveryOf(entry)]],
     ['id', [entry.id]],
   ];
-  return renderReport(entry.record, { colour, linesMax: Number.POSITIVE_INFINITY, more });
+  return renderReport(entry.record, { colour, whole: true, more });
 }
 
 function lineOf(entry: Entry): string {

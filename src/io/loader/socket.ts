@@ -21,14 +21,12 @@ import type {
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
+import { CHUNK_BYTES, chunksOf } from './chunks.ts';
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
 /** A peer that sends no hello within this time is not the loader. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** Maximum size of one read. While a chunk is written to disk in one transaction, the next one is buffered. */
-const CHUNK_BYTES = 262_144;
-
 class HelloTimeout extends Error {}
 
 /** `unreadable`: a termination that could not be decoded, except for its ring position. */
@@ -127,7 +125,7 @@ export class LoaderReader {
     const decoder = new Decoder();
     let reason = `The loader closed the connection at ${path}.`;
     try {
-      for await (const chunk of socket as AsyncIterable<Buffer>) {
+      for await (const chunk of chunksOf(socket)) {
         const { messages, failure } = this.#interpret(decoder.push(chunk), session);
         const { hello } = session;
         if (hello !== null) clearTimeout(helloTimer);

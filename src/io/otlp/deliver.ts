@@ -21,10 +21,11 @@ import {
   RETRY_AFTER_MAX_MS,
   requestedMs,
   type Step,
+  without,
 } from '../../core/delivery/plan.ts';
 import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import type { Log } from '../log.ts';
-import type { Queue } from '../queue/queue.ts';
+import type { Purged, Queue } from '../queue/queue.ts';
 import type { Rejection, Row } from '../queue/tables.ts';
 import { sleep } from '../sleep.ts';
 
@@ -66,6 +67,7 @@ export class Delivery {
   #plan: Plan<Row> = newPlan();
   /** The last batch was a storm; when its growth began, in ms of the monotonic clock. */
   #storm = false;
+  #isSending = false;
   #startedAt = 0;
   #lastSuccessMs: number | null = null;
   #lastFailure: Failure | null = null;
@@ -99,6 +101,14 @@ export class Delivery {
   /** Call when new records are in the queue. */
   wake(): void {
     this.#wake();
+  }
+
+  /** Removes records before they are sent. Returns how many; null: not now, because a request is on its way, which may have them. */
+  purge(wanted: Purged): number | null {
+    if (this.#isSending || this.#closing.signal.aborted) return null;
+    const rows = this.#options.queue.purge(wanted);
+    this.#plan = without(this.#plan, new Set(rows));
+    return rows.length;
   }
 
   /** Delivers queued records until `timeoutMs` have passed or a request fails. The rest stays in the queue. */
@@ -177,8 +187,10 @@ export class Delivery {
   async #send({ plan, rows }: Extract<Step<Row>, { kind: 'send' }>): Promise<boolean> {
     const { queue, backoffFirstMs = BACKOFF_FIRST_MS } = this.#options;
     const closing = this.#closing.signal;
+    this.#isSending = true;
     const outcome = await this.#sendOrGiveUp(rows.map(({ record }) => record));
     if (outcome === null) return false;
+    this.#isSending = false;
     const decision = decide(plan, rows, outcome, {
       nowMs: performance.now(),
       wallMs: Date.now(),

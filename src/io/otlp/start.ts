@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts the configured exporters. Each is loaded only when it is started, so a service that sends nothing does not load the SDK.
+import { dirname } from 'node:path';
 import type { Target } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import { NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
 import type { ServiceSnapshot } from '../../core/snapshots.ts';
 import type { History } from '../history/writer.ts';
 import type { Log } from '../log.ts';
+import { PurgeRequests } from '../queue/purge-request.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Delivery } from './deliver.ts';
 import type { Sender } from './log-sender.ts';
@@ -21,7 +23,9 @@ export async function startDelivery(
 ): Promise<Delivery> {
   const [{ createLogSender }, { Delivery }] = await Promise.all([import('./log-sender.ts'), import('./deliver.ts')]);
   const sender = await createLogSender(target.protocol, metrics?.meters);
-  return new Delivery({
+  const requests = new PurgeRequests(dirname(queue.path), log);
+  requests.carryOut((wanted) => queue.purge(wanted).length);
+  const delivery = new Delivery({
     queue,
     send: (records) => sender.send(records),
     onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
@@ -30,6 +34,8 @@ export async function startDelivery(
     log,
     target,
   });
+  requests.watch((wanted) => delivery.purge(wanted));
+  return delivery;
 }
 
 export async function startMetrics(

@@ -10,7 +10,8 @@ import type { QueueSnapshot, RecentRejection } from '../../core/snapshots.ts';
 import { costOf, type Evicted, Eviction } from './eviction.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import type { Open } from './open-rows.ts';
-import { checksum, type IdRange, joinRanges, type Rejection, type Row, type Statements } from './tables.ts';
+import { bytesOfUids, rangesOf, uidOf } from './rows.ts';
+import { checksum, type Rejection, type Row, type Statements } from './tables.ts';
 import type { Retry, Totals } from './totals.ts';
 
 /** Terminations whose duplicates are recognised after a restart: about as many as a full ring buffer of 8 MiB holds. */
@@ -25,6 +26,9 @@ export interface Item extends Countable {
   readonly endedMs: number;
   readonly origin: OriginKey;
 }
+
+/** Records that are not to be sent: the uid of each, by its id. */
+export type Purged = ReadonlyMap<number, string>;
 
 export interface QueueOptions extends Omit<LedgerOptions, 'inMemory' | 'onReplaced'> {
   readonly bytesMax: number;
@@ -170,6 +174,27 @@ export class Queue {
     this.#ledger.defer(change, { deleted, rejections });
   }
 
+  /** Removes records, whose uids must be these, and counts them. Not during a request with one of them. Returns the rows. */
+  purge(wanted: Purged): readonly Row[] {
+    const inMemory = new Map([...this.#inFlight, ...this.#window].map((row) => [row.id, row]));
+    const rows = [...wanted].flatMap(([id, uid]) => {
+      const row = inMemory.get(id) ?? this.after(id - 1, 1).find((one) => one.id === id);
+      return row !== undefined && uidOf(row) === uid ? [row] : [];
+    });
+    if (rows.length === 0) return [];
+    const ids = new Set(rows.map(({ id }) => id));
+    this.#inFlight = this.#inFlight.filter(({ id }) => !ids.has(id));
+    this.#leaveOut(ids);
+    this.#eviction.removed(rows);
+    const change = (totals: Totals): void => {
+      totals.purged += rows.length;
+      totals.pending -= rows.length;
+      for (const { record } of rows) totals.bytes -= costOf(record);
+    };
+    this.#ledger.defer(change, { deleted: rows.map(({ id }) => ({ after: id - 1, through: id })) });
+    return rows;
+  }
+
   /** Stores a wait that the target asked for, for the next start. */
   postpone(retry: Retry): void {
     this.#ledger.defer((totals) => {
@@ -213,9 +238,13 @@ export class Queue {
     for (const row of rows) this.#toWindow(row);
     this.#eviction.committed(rows, evicted);
     if (evicted === null || evicted.origins.size === 0) return;
-    this.#window = this.#window.filter(({ id }) => !evicted.origins.has(id));
-    this.#windowBytes = this.#window.reduce((sum, { record }) => sum + costOf(record), 0);
+    this.#leaveOut(evicted.origins);
     this.#logEviction();
+  }
+
+  #leaveOut(ids: { has(id: number): boolean }): void {
+    this.#window = this.#window.filter(({ id }) => !ids.has(id));
+    this.#windowBytes = this.#window.reduce((sum, { record }) => sum + costOf(record), 0);
   }
 
   #logEviction(): void {
@@ -272,20 +301,4 @@ export class Queue {
     this.#eviction.forget();
     this.#ledger.defer(change, { deleted: bad.map(({ id }) => ({ after: id - 1, through: id })) });
   }
-}
-
-/** Returns the ids of settled rows, with every id between two rows that stay. */
-function rangesOf(inFlight: readonly Row[], settled: ReadonlySet<Row>): IdRange[] {
-  const ranges: IdRange[] = [];
-  let after = 0;
-  for (const row of inFlight) {
-    if (settled.has(row)) ranges.push({ after, through: row.id });
-    else after = row.id;
-  }
-  return joinRanges([], ranges);
-}
-
-/** Returns the uids as binary, 16 bytes each. */
-function bytesOfUids(items: readonly Item[]): Uint8Array {
-  return Buffer.from(items.map(({ uid }) => uid.replaceAll('-', '')).join(''), 'hex');
 }

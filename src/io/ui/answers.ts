@@ -5,15 +5,14 @@ import type { Filter } from '../../core/history/filter.ts';
 import type { Count, DetailAnswer, ListAnswer, Loop, OverviewAnswer } from '../../core/page/answers.ts';
 import { literal } from '../../core/page/literal.ts';
 import { detailOf, msOf, rowOf } from '../../core/page/row.ts';
-import { numberOf } from '../../core/page/values.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { HistoryReader } from '../history/reader.ts';
 
 const ROWS = 50;
 const BARS = 60;
 const TOP = 8;
-/** Terminations in 10 minutes from which on a service is said to be in a loop. */
-const LOOP_RECENT_MIN = 3;
+/** The newest records of loops, which are searched for those of different loops. */
+const LOOP_RECORDS = 50;
 const MEMBERS_SHOWN = 50;
 const EARLIER_SHOWN = 5;
 
@@ -35,7 +34,7 @@ export function overviewAnswer(history: History, filter: Filter, nowNs: bigint):
     series: stats.series,
     killers: stats.senders.filter(({ name }) => !NO_KILLERS.has(name)).map(countOf),
     services: stats.services.map(countOf),
-    loops: stats.services.flatMap(({ name, count }) => loopOf(history, filter, name, count)),
+    loops: loopsOf(history, filter),
   };
 }
 
@@ -46,12 +45,14 @@ function countOf({ name, count }: Count): Count {
   return { name, count };
 }
 
-function loopOf(history: History, filter: Filter, service: string, total: number): Loop[] {
-  if (total < LOOP_RECENT_MIN) return [];
-  const [last] = history.list({ ...filter, service: literal(service), kind: 'termination' }, { limit: 1 }).entries;
-  const recent = numberOf(last?.attributes[semconv.RECENT_TERMINATIONS]) ?? 0;
-  if (last === undefined || recent < LOOP_RECENT_MIN) return [];
-  return [{ service, recent, total, lastMs: msOf(last.time_ns), last: rowOf(last).body, id: last.id }];
+/** The last record of each loop, newest first. */
+function loopsOf(history: History, filter: Filter): Loop[] {
+  const { entries } = history.list({ ...filter, kind: 'loop' }, { limit: LOOP_RECORDS });
+  const newest = new Map([...entries].reverse().map((entry) => [entry.loop_id, entry]));
+  return entries
+    .filter((entry) => newest.get(entry.loop_id) === entry)
+    .slice(0, TOP)
+    .map((entry) => ({ isOver: entry.attributes[semconv.LOOP_STATE] === 'ended', row: rowOf(entry) }));
 }
 
 /** null: there is no such record. */

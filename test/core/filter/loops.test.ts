@@ -355,6 +355,20 @@ describe('a program that anything else starts again', () => {
   });
 });
 
+describe('everyday noise of a service', () => {
+  it('is no loop, and takes none of the records of the service', () => {
+    const scene = new Scene();
+    const noise = (exe: string, code: number): Way => ({ parent: SYSTEMD, code, changes: { exe, cgroup: UNIT } });
+    const answers = times(60).map(() => scene.live(noise('/usr/bin/readlink', 1)));
+    expect(new Set(answers)).toEqual(new Set(['filtered']));
+    for (const _ of times(60)) scene.live(noise('/usr/bin/sleep', -15));
+    expect(scene.said).toEqual([]);
+    expect(times(2).map(() => scene.live(noise('/opt/server', 9)))).toEqual(['reported', 'reported']);
+    scene.live(noise('/opt/server', 9));
+    expect(scene.said).toHaveLength(1);
+  });
+});
+
 describe('what is counted in the kernel', () => {
   it('belongs to the loop, whose last record has the exact number', () => {
     const scene = new Scene('all');

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from 'node:fs';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { describe, expect, it } from 'vitest';
+import { conclude } from '../../../src/core/conclude.ts';
 import { CrashPlaces } from '../../../src/core/crash/history.ts';
+import { CrashLoops } from '../../../src/core/filter/aggregate.ts';
+import { Incidents } from '../../../src/core/filter/incidents.ts';
 import { Recent } from '../../../src/core/filter/memory.ts';
 import { renderLine } from '../../../src/core/report/line.ts';
 import { type ReportOptions, renderReport } from '../../../src/core/report/report.ts';
 import { Requests } from '../../../src/core/requests/requests.ts';
+import { buildIncident } from '../../../src/core/telemetry/incident.ts';
+import { buildSummary } from '../../../src/core/telemetry/summary.ts';
 import type { Ancestor } from '../../../src/core/wire/ancestor.ts';
 import type { Actor, Death, Request } from '../../../src/core/wire/event.ts';
 import { circumstances, recordOf } from '../../support/circumstances.ts';
@@ -20,7 +25,7 @@ const TIME = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9} [+-]\d\d:\d\d/;
 
 /** Without the time, which depends on the time zone of the machine. */
 function report(death: Death, changes: Changes = {}, options: Partial<ReportOptions> = {}): string[] {
-  const text = renderReport(recordOf(death, changes), { colour: false, linesMax: 12, ...options });
+  const text = renderReport(recordOf(death, changes), { colour: false, ...options });
   expect(text.endsWith('\n\n')).toBe(true);
   return text.replace(TIME, 'TIME').trimEnd().split('\n');
 }
@@ -82,6 +87,18 @@ describe('a report', () => {
       '            ← python3 /srv/run.py --all (pid 50, alice)',
       '  evidence  sent with kill(2) by pkill (pid 34), SI_USER',
     ]);
+  });
+
+  it('has three ancestors with arguments, and all if it is to be whole; none twice, as shells that forked would be', () => {
+    const at = (pid: number, ...args: string[]) => executed(pid, '/usr/bin/bash', ['/bin/bash', ...args], 0);
+    const ancestors = [at(9, '/a'), at(8, '/a'), at(7, '/b'), at(6, '-l'), at(5, '/c'), at(4, '/d')];
+    const above = (options: Partial<ReportOptions>) => report(sentBy(pkill({ ancestors })), {}, options).slice(3, -3);
+    expect(above({})).toEqual([
+      '            ← bash /a (pid 9, root)',
+      '            ← bash /b (pid 7, root) ← bash',
+      '            ← bash /c (pid 5, root) ← …',
+    ]);
+    expect(above({ whole: true }).at(-1)).toBe('            ← bash /d (pid 4, root)');
   });
 
   it('has the ancestors of a process that exited by itself', () => {
@@ -169,7 +186,7 @@ describe('a report', () => {
     const indent = ' '.repeat(12);
     expect(lines.slice(from + 1, from + 3)).toEqual([`${indent}#1 f0+0x1f (chain)`, `${indent}#2 f1+0x1f (chain)`]);
     expect(lines).toContain(`${indent}… 10 more lines`);
-    const all = report(faulted(11, 1, {}, copy), {}, { linesMax: Number.POSITIVE_INFINITY });
+    const all = report(faulted(11, 1, {}, copy), {}, { whole: true });
     expect(all).toContain(`${indent}#21 main+0x1f (chain)`);
   });
 
@@ -233,35 +250,44 @@ describe('a line', () => {
   });
 });
 
-it('the report in the README is one', () => {
-  const page = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
-  const [, shown = ''] = /^```\n(✖ [^`]*(?:`[^`]+`[^`]*)*?)```$/m.exec(page) ?? [];
-  const checkout = victim({
-    exe: '/usr/bin/checkout',
-    comm: 'checkout',
-    args: ['/usr/bin/checkout', '--config', '/etc/checkout.yaml'],
-    cgroup: '/system.slice/checkout.service',
-    parent_pid: 1,
-    uid: 1000,
-    start_boottime_ns: END - 252_000_000_000n + 1_000_000_000_000n,
+const rendered = (record: ReadableLogRecord): string[] =>
+  renderReport(record, { colour: false }).replace(TIME, 'TIME').trimEnd().split('\n');
+
+describe('a report of several terminations', () => {
+  const web = { comm: 'web', exe: '/usr/sbin/web', args: ['web'], cgroup: '/system.slice/web.service' };
+
+  it('has the members of an incident, the odd ones out first, and who asked', () => {
+    const incidents = new Incidents(false);
+    const asked = known(request('systemctl stop web', { by: { ancestors: SUDO } }));
+    const around = circumstances({ incidents, bootId: 'boot', ...asked });
+    for (let pid = 5000; pid < 5030; pid += 1)
+      conclude(
+        stopped(pid === 5020 ? 9 : 15, { process: victim({ ...web, pid, start_boottime_ns: BigInt(pid) }) }),
+        around,
+      );
+    const [part] = incidents.due(Number.POSITIVE_INFINITY);
+    if (part === undefined) throw new Error('no incident');
+    expect(rendered(buildIncident(part, 0n)).slice(1)).toEqual([
+      '  when      TIME',
+      '  asked by  systemctl stop web (pid 512, root)',
+      '  where     service web · web.service · web-1',
+      '  members   web (pid 5020): SIGKILL',
+      '            28 × web: SIGTERM (pids 5001-5019, 5021-5029)',
+      expect.stringMatching(/^ {2}incident {2}[\da-f-]{36}$/),
+    ]);
   });
-  const around = circumstances();
-  const once = (pid: number) =>
-    recordOf(exitedWith(1, { process: { ...checkout, pid }, time_ns: 1_000_000_000_000n + END - BigInt(pid) }), around);
-  once(9);
-  once(8);
-  const sender = actor({
-    pid: 3971,
-    comm: 'pkill',
-    exe: '/usr/bin/pgrep',
-    args: ['pkill', '-9', '-f', 'check'],
-    cgroup: '/system.slice/cron.service',
-    ancestors: [
-      { ...TIDY, pid: 3968 },
-      { ...CRON, pid: 812 },
-    ],
+
+  it('has an example of those that a summary counts', () => {
+    const loops = new CrashLoops(1);
+    const around = circumstances({ loops });
+    for (let pid = 70; pid < 75; pid += 1)
+      conclude(exitedWith(1, { process: victim({ ...web, pid, start_boottime_ns: BigInt(pid) }) }), around);
+    const [aggregate] = loops.due(Number.POSITIVE_INFINITY);
+    if (aggregate === undefined) throw new Error('no summary');
+    expect(rendered(buildSummary(aggregate, host, 0n)).slice(1)).toEqual([
+      '  when      TIME',
+      '  where     service web · web.service · web-1',
+      '  was       for example web',
+    ]);
   });
-  const at = 1_000_000_000_000n + END;
-  const killed = killedBy(9, { process: checkout, signal: signal(9, { sender, time_ns: at - 179_000n }), time_ns: at });
-  expect(shown.replace(TIME, 'TIME').trimEnd().split('\n')).toEqual(report(killed, around));
 });

@@ -5,9 +5,9 @@ import { isToWait } from '../../../src/core/conclude.ts';
 import { Requests } from '../../../src/core/requests/requests.ts';
 import type { Death, Request, RequestEnd } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
-import { actor, signal, victim } from '../../support/deadly.ts';
+import { actor, kernelSignal, killedBy, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
-import { endOf, request, SENT, SUDO, stopped, stoppedContainer } from '../../support/requests.ts';
+import { endOf, request, SENT, SUDO, SYSTEMD, stopped, stoppedContainer } from '../../support/requests.ts';
 
 type Event = Request | RequestEnd;
 
@@ -32,6 +32,16 @@ const asAlice = request('systemctl stop web', { by: alice });
 const docker = request('docker stop web');
 const dockerOfAlice = request('docker stop web', { by: alice });
 const other = (one: Request, pid: number): Request => ({ ...one, process: { ...one.process, pid, tid: pid } });
+const inUts = (command: string, uts_hostname: string | null, agoMs = 900): Request =>
+  request(command, { agoMs, by: { uts_hostname } });
+const poweroff = (uts_hostname: string | null, agoMs = 900): Request =>
+  inUts('systemctl poweroff', uts_hostname, agoMs);
+/** The init of the container web-1, that reboot(2) ended; 9: another process of it, which the kernel killed then. */
+const turnedOff = (signo = 2): Death =>
+  killedBy(signo, {
+    process: victim({ vpid: signo === 2 ? 1 : 7, uid: 0, uts_hostname: 'web-1', cgroup: '/', start_boottime_ns: 1n }),
+    signal: signo === 2 ? null : kernelSignal(signo, ['zap_pid_ns_processes'], { sender: actor({ exiting: true }) }),
+  });
 const CERTAIN = 'asked for by `systemctl stop web` (root).';
 const PROBABLY = 'probably asked for by `docker stop web` (root).';
 
@@ -136,6 +146,29 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
     stopped(),
     [request('systemctl', { by: { args: ['/sbin/reboot'] } }), endOf(stop, 0, -10)],
     'probably asked for by `reboot` (root).',
+  ],
+  [
+    'the init of a container that is turned off: a command of that container',
+    turnedOff(),
+    [poweroff('web-1'), endOf(poweroff('web-1'), 0, -10)],
+    'probably asked for by `systemctl poweroff` (root).',
+  ],
+  ['not a command of the machine, or of another container', turnedOff(), [poweroff(null), poweroff('web-2')], null],
+  ['nor one that stops a unit', turnedOff(), [inUts('systemctl stop web', 'web-1')], null],
+  ['nor one that was denied', turnedOff(), [poweroff('web-1'), endOf(poweroff('web-1'), 256)], null],
+  ['nor one long ago', turnedOff(), [poweroff('web-1', 125_000)], null],
+  ['the processes that end with that init were not asked about', turnedOff(9), [poweroff('web-1')], null],
+  [
+    'a shutdown, of a process that started after the command',
+    stopped(15, { process: victim({ cgroup: '/system.slice/web.service', start_boottime_ns: SENT - 1n }) }),
+    [request('systemctl poweroff')],
+    'probably asked for by `systemctl poweroff` (root).',
+  ],
+  [
+    'not a shutdown from before the machine started again',
+    stopped(15, {}, { ...SYSTEMD, start_boottime_ns: SENT - 1n }),
+    [request('systemctl reboot')],
+    null,
   ],
   ['a shutdown later', stopped(), [request('shutdown +5'), endOf(stop, 0, -10)], null],
   ['a shutdown that is cancelled', stopped(), [request('shutdown -c'), endOf(stop, 0, -10)], null],

@@ -4,7 +4,17 @@ import { describe, expect, it } from 'vitest';
 import { classify } from '../../../src/core/verdict/classify.ts';
 import { sessionLabel } from '../../../src/core/verdict/trigger.ts';
 import type { Actor, Death, Signal } from '../../../src/core/wire/event.ts';
-import { actor, END, exitedWith, itself, kernelSignal, killedBy, noinfoSignal, signal } from '../../support/deadly.ts';
+import {
+  actor,
+  END,
+  exitedWith,
+  itself,
+  kernelSignal,
+  killedBy,
+  noinfoSignal,
+  signal,
+  victim,
+} from '../../support/deadly.ts';
 
 const [HUP, TERM] = [1, 15];
 const sshd = actor({ pid: 812, comm: 'sshd', exe: '/usr/sbin/sshd', args: ['sshd: alice@pts/0'] });
@@ -81,36 +91,21 @@ describe('the parent is named that PR_SET_PDEATHSIG is about', () => {
   });
 });
 
-describe('the session of an sshd', () => {
-  const label = (title: string | null, exe: string | null = '/usr/sbin/sshd') =>
-    sessionLabel(actor({ exe, args: title === null ? null : [title] }));
-
-  it.each<[title: string, session: string]>([
-    ['sshd: alice@pts/0', 'alice@pts/0'],
-    ['sshd: alice@pts/10  ', 'alice@pts/10'],
-    ['sshd: EXAMPLE\\alice.b-c@notty', 'EXAMPLE\\alice.b-c@notty'],
-    ['sshd-session: bob@pts/3', 'bob@pts/3'],
-  ])('is in its title: %s', (title, session) => {
-    expect(label(title)).toBe(` of the SSH session ${session}`);
+describe('the session in the evidence', () => {
+  it.each([
+    [null, ''],
+    [{ name: null, address: null }, ''],
+    [{ name: 'alice@pts/0', address: null }, ' of the SSH session alice@pts/0'],
+    [{ name: 'alice@pts/0', address: '192.0.2.7' }, ' of the SSH session alice@pts/0 from 192.0.2.7'],
+    [{ name: null, address: '192.0.2.7' }, ' of an SSH session from 192.0.2.7'],
+  ])('%j: %s', (session, words) => {
+    expect(sessionLabel(session)).toBe(words);
   });
 
-  it('is in the title of the program that OpenSSH 9.8 and later has for a session', () => {
-    expect(label('sshd-session: bob@pts/3', '/usr/lib/openssh/sshd-session')).toBe(' of the SSH session bob@pts/3');
-  });
-
-  it.each<[what: string, title: string | null, exe?: string | null]>([
-    ['the one that listens', 'sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups'],
-    ['the one with privileges', 'sshd: alice [priv]'],
-    ['text after the session', 'sshd: alice@pts/0 is closed'],
-    ['text before the title', 'not sshd: alice@pts/0'],
-    ['a name with spaces', 'sshd: alice or bob@pts/0'],
-    ['a name without end', `sshd: ${'a'.repeat(65)}@pts/0`],
-    ['no title', null],
-    ['the program is not known', 'sshd: alice@pts/0', null],
-    ['another program with that title', 'sshd: alice@pts/0', '/home/mallory/x'],
-    ['another program with such a name', 'sshd: alice@pts/0', '/usr/sbin/sshd-keygen'],
-    ['a program with that name in front', 'sshd: alice@pts/0', '/usr/sbin/sshd/x'],
-  ])('is not said: %s', (_, title, exe) => {
-    expect(label(title, exe)).toBe('');
+  it('has the address that the victim has in its environment', () => {
+    const process = victim({ env: { SSH_CONNECTION: '192.0.2.7 50022 10.0.0.1 22' } });
+    expect(answerOf({ ...hangup(['tty_release']), process }).said).toEqual([
+      'sshd (pid 812) closed the terminal of the SSH session alice@pts/0 from 192.0.2.7',
+    ]);
   });
 });

@@ -36,6 +36,18 @@ const GUNICORN = {
   args: ['/usr/bin/python3', '/usr/bin/gunicorn', 'app:app'],
 };
 const by = (changes: Parameters<typeof actor>[0]) => actor({ ancestors: [], ...changes });
+const SCRIPT = { comm: 'deploy.sh', exe: '/usr/bin/bash', args: ['/bin/bash', '/opt/deploy.sh'] };
+const OVER_SSH = { uid: 0, env: { SSH_CONNECTION: '192.0.2.7 50022 10.0.0.1 22' } };
+const PKILL = { comm: 'pkill', exe: '/usr/bin/pgrep', args: ['pkill', '-f', 'report'] };
+const program = (pid: number, exe: string, ...args: string[]): Request['process']['ancestors'][number] => {
+  const comm = exe.slice(exe.lastIndexOf('/') + 1);
+  return { pid, comm, start_boottime_ns: BigInt(pid), exe, args: [comm, ...args] };
+};
+const BY_CRON = {
+  ...PKILL,
+  uid: 0,
+  ancestors: [program(71, '/usr/bin/sh', '-c'), program(70, '/usr/sbin/cron', '-f')],
+};
 /** A stop that began two seconds before the end. */
 const STOP = {
   since_ns: END - 2_000_000_000n,
@@ -95,6 +107,37 @@ it.each<[string, Death, ...Request[]]>([
     }),
   ],
   [
+    'gunicorn, stopped gracefully',
+    exitedWith(0, {
+      process: victim(GUNICORN),
+      request: signal(15, { action: 'handled', time_ns: END - 400_000_000n, sender: by(SCRIPT) }),
+    }),
+  ],
+  [
+    'a victim of `kill -9` over SSH',
+    killedBy(9, {
+      signal: signal(9, {
+        sender: by({ ...OVER_SSH, ancestors: [program(81, '/usr/sbin/sshd'), program(80, '/usr/sbin/sshd')] }),
+      }),
+    }),
+  ],
+  [
+    'a victim of a coding agent',
+    killedBy(15, {
+      process: victim({ exe: '/usr/bin/node', args: ['node', 'server.js'] }),
+      signal: signal(15, {
+        sender: by({
+          ...PKILL,
+          args: ['pkill', '-f', 'node'],
+          ancestors: [
+            program(82, '/usr/bin/bash', '-c', 'npm test; pkill -f node'),
+            program(81, '/usr/bin/node', 'agent.js'),
+          ],
+        }),
+      }),
+    }),
+  ],
+  [
     'a server process of PostgreSQL',
     exitedWith(2, {
       process: victim({ ...POSTGRES, parent_pid: 99 }),
@@ -113,6 +156,7 @@ it.each<[string, Death, ...Request[]]>([
   [
     'a job of a lost connection',
     killedBy(1, {
+      process: victim({ env: { SSH_CONNECTION: '192.0.2.7 50022 10.0.0.1 22' } }),
       signal: kernelSignal(1, ['tty_signal_session_leader', 'tty_release'], {
         sender: by({ uid: 0, comm: 'sshd', exe: '/usr/sbin/sshd', args: ['sshd: alice@pts/0'] }),
       }),
@@ -131,7 +175,10 @@ it.each<[string, Death, ...Request[]]>([
   ],
   [
     'the init of a container that is turned off',
-    killedBy(2, { process: victim({ vpid: 1, exe: '/usr/lib/systemd/systemd-shutdown', args: null }) }),
+    killedBy(2, {
+      process: victim({ vpid: 1, uid: 0, uts_hostname: 'web', exe: '/usr/lib/systemd/systemd-shutdown', args: null }),
+    }),
+    request('systemctl poweroff', { by: { uts_hostname: 'web', ancestors: [{ pid: 511, comm: 'bash' }] } }),
   ],
   [
     'a container that Docker names',
@@ -225,6 +272,15 @@ it.each<[string, readonly Death[]]>([
     ],
   ],
   [
+    'pkill -f',
+    ['report.sh', 'vim', 'tail'].map((name, index) =>
+      killedBy(15, {
+        process: one(index, { comm: name, exe: `/usr/bin/${name}`, args: [name, 'report.txt'] }),
+        signal: signal(15, { sender: by(BY_CRON) }),
+      }),
+    ),
+  ],
+  [
     'docker kill',
     [
       killedBy(9, { process: one(0), signal: bash() }),
@@ -275,4 +331,4 @@ it('a writer whose reader was killed', () => {
   expect(shown).toContain(recordOf(writer, { endings }).body);
 });
 
-it('the page has no other report', () => expect(shown).toHaveLength(27));
+it('the page has no other report', () => expect(shown).toHaveLength(31));

@@ -13,8 +13,15 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FatalError } from '../../../src/core/errors.ts';
+import type { LoopFacts } from '../../../src/core/filter/loop-facts.ts';
+import type { LoopNews } from '../../../src/core/filter/loops.ts';
+import { renderTable } from '../../../src/core/history/table.ts';
+import { buildLoop } from '../../../src/core/telemetry/loop.ts';
+import { storeRecord } from '../../../src/core/telemetry/stored.ts';
 import { openHistory } from '../../../src/io/history/reader.ts';
+import { findOne, relatedTo, wholeReport } from '../../../src/io/history/show.ts';
 import { DAY_MS, HistoryOnDisk, kept } from '../../support/history.ts';
+import { host } from '../../support/host.ts';
 
 let disk: HistoryOnDisk;
 beforeEach(() => {
@@ -312,5 +319,48 @@ describe('bad files', () => {
     expect(disk.read().list({}, all)).toEqual({ entries: [], next: null });
     expect(disk.read().stats({}, { bins: 2, top: 1 })).toMatchObject({ total: 0 });
     expect(disk.read().since(null)).toMatchObject({ entries: [] });
+  });
+});
+
+describe('a loop', () => {
+  const about: LoopFacts['about'] = {
+    ...{ cause: 'exit', executable: '/opt/server', sender: null, severity: { number: 17, text: 'ERROR' } },
+    ...{ name: 'server', pid: 4242, uid: 'f0000000-0000-5000-8000-000000000000', cgroup: '/system.slice/web.service' },
+    ...{ resource: { 'service.name': 'web' }, restarter: 'systemd (pid 1)', isUnit: true },
+  };
+  const facts: LoopFacts = {
+    ...{ key: 'k', first: 'first', origin: '0 /system.slice/web.service', said: 0, count: 3, aggregated: 1 },
+    ...{ firstNs: '0', lastNs: '2400000000', firstAtNs: '0', lastAtNs: String(BigInt(Date.now()) * 1_000_000n) },
+    ...{ outcomes: [['exit code 9', 3]], gapMs: 1000, longestGapMs: 1000, longestLifeMs: 200, restarts: 2 },
+    ...{ command: 'server --port 80', about },
+  };
+  const ofLoop = (news: LoopNews) => {
+    const record = buildLoop(news, host, 0n);
+    return { uid: String(record.attributes['log.record.uid']), origin: facts.origin, record: storeRecord(record) };
+  };
+
+  it('is listed, shown with its other records, and no termination', () => {
+    const began = ofLoop({ state: 'began', end: null, loop: facts });
+    const ended = ofLoop({ state: 'ended', end: 'not_restarted', loop: { ...facts, count: 50, said: 1 } });
+    disk.open().append([began, ended], 0);
+    const reader = disk.read();
+    const { entries } = reader.list({ kind: 'loop' }, all);
+    expect(entries.map(({ uid }) => uid)).toEqual([ended.uid, began.uid]);
+    expect(renderTable(entries, null)).toMatch(/^WHEN.*\n.* server +- +loop, 50 times +- +web +.*\n.* loop, 3 times /);
+    expect(reader.list({ service: 'web', executable: 'server' }, all).entries).toHaveLength(2);
+    expect(reader.stats({}, { bins: 1, top: 5 }).total).toBe(0);
+    expect(reader.list({ kind: 'termination' }, all).entries).toEqual([]);
+    const found = findOne(reader, ended.uid.slice(0, 8));
+    expect(found?.kind).toBe('loop');
+    const report = found && wholeReport(found, relatedTo(reader, found), false);
+    expect(report).toContain('server terminated 50 times in 2.4 s: ');
+    expect(report).toMatch(/\n {2}loop {6}.* server \(pid 4242\) terminated for the third time in 2\.4 s: /);
+  });
+
+  it('is not taken for the restart of its last termination', () => {
+    disk.open().append([kept({ uid: about.uid }), ofLoop({ state: 'began', end: null, loop: facts })], 0);
+    const reader = disk.read();
+    const termination = reader.get(about.uid);
+    expect(termination && reader.restartOf(termination)).toBeNull();
   });
 });

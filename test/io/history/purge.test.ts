@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is removed is gone from the files, while the service has them open; what belongs together is found.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderTable } from '../../../src/core/history/table.ts';
@@ -8,6 +8,7 @@ import { purge } from '../../../src/io/history/purge.ts';
 import { findOne, relatedTo, wholeReport } from '../../../src/io/history/show.ts';
 import { readUnreported, UnreportedFile } from '../../../src/io/history/unreported-file.ts';
 import { Log } from '../../../src/io/log.ts';
+import { purgeRequestPath } from '../../../src/io/queue/purge-request.ts';
 import { DAY_MS, HistoryOnDisk, kept } from '../../support/history.ts';
 import { row } from '../../support/unreported.ts';
 
@@ -46,16 +47,18 @@ describe('purge', () => {
     );
     const reader = disk.read();
     const dry = purge(disk.path, reader, { ...none, filter: { user: 'berta' }, dryRun: true });
-    expect([dry, left().length]).toEqual([{ removed: 2, kept: 0, unreported: 0 }, 5]);
+    expect([dry, left().length]).toEqual([{ removed: 2, kept: 0, waiting: 0, unreported: 0 }, 5]);
     expect(purge(disk.path, reader, { ...none, filter: { user: 'berta' } })).toEqual({
       removed: 2,
       kept: 0,
+      waiting: 0,
       unreported: 0,
     });
     expect(content()).toContain('THE BODY OF THREE');
     expect(purge(disk.path, reader, { ...none, ids: [one.uid.slice(0, 13)] })).toEqual({
       removed: 1,
       kept: 0,
+      waiting: 0,
       unreported: 0,
     });
     expect(content()).not.toContain('THE BODY OF THREE');
@@ -75,7 +78,7 @@ describe('purge', () => {
     for (const kept of [one, two, row({ timeNs: old }), row({ pid: 5 })]) file.add(kept);
     file.close();
     const dry = purge(disk.path, disk.read(), { ...none, filter: { user: 'berta' }, dryRun: true });
-    expect([dry, readUnreported(disk.path).length]).toEqual([{ removed: 0, kept: 0, unreported: 1 }, 4]);
+    expect([dry, readUnreported(disk.path).length]).toEqual([{ removed: 0, kept: 0, waiting: 0, unreported: 1 }, 4]);
     expect(purge(disk.path, disk.read(), { ...none, filter: { user: 'berta' } }).unreported).toBe(1);
     expect(content()).not.toContain('THE ARGUMENTS');
     expect(purge(disk.path, disk.read(), { ...none, ids: [two.uid.slice(0, 13)] }).unreported).toBe(1);
@@ -83,18 +86,19 @@ describe('purge', () => {
     expect(readUnreported(disk.path).map(({ pid }) => pid)).toEqual([5]);
   });
 
-  it('leaves what is not delivered, unless that is asked for', () => {
+  it('leaves what is not delivered, unless that is asked for: then the service is asked to remove it from its queue', () => {
     const history = disk.open();
-    history.append([kept({ pid: 1 }), kept({ pid: 2 })], 1);
+    const [one, two] = [kept({ pid: 1 }), kept({ pid: 2 })];
+    history.append([one, two], 1);
     history.settled({ ids: [1], state: 'delivered' });
     const all = { ...none, filter: { untilNs: 2n ** 63n } };
-    expect(purge(disk.path, disk.read(), all)).toEqual({ removed: 1, kept: 1, unreported: 0 });
-    expect(purge(disk.path, disk.read(), { ...all, undelivered: true })).toEqual({
-      removed: 1,
-      kept: 0,
-      unreported: 0,
-    });
+    expect(purge(disk.path, disk.read(), all)).toEqual({ removed: 1, kept: 1, waiting: 0, unreported: 0 });
+    const undelivered = { ...all, undelivered: true };
+    expect(purge(disk.path, disk.read(), { ...undelivered, dryRun: true })).toMatchObject({ removed: 1, waiting: 1 });
+    expect(existsSync(purgeRequestPath(disk.path))).toBe(false);
+    expect(purge(disk.path, disk.read(), undelivered)).toEqual({ removed: 1, kept: 0, waiting: 1, unreported: 0 });
     expect(left()).toEqual([]);
+    expect(JSON.parse(readFileSync(purgeRequestPath(disk.path), 'utf8'))).toEqual({ records: [[2, two.uid]] });
   });
 });
 

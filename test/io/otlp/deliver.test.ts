@@ -7,6 +7,7 @@ import { Log } from '../../../src/io/log.ts';
 import { BATCH_RECORDS_MAX, Delivery } from '../../../src/io/otlp/deliver.ts';
 import type { Queue } from '../../../src/io/queue/queue.ts';
 import { ROW_BYTES } from '../../../src/io/queue/tables.ts';
+import { kept } from '../../support/history.ts';
 import { accounted, item, StateDirectory } from '../../support/state.ts';
 
 const OK: Outcome = { kind: 'success', partial: null };
@@ -301,5 +302,45 @@ describe('shutting down', () => {
     const before = performance.now();
     expect(await delivery?.close(60_000)).toEqual({ left: 1 });
     expect(performance.now() - before).toBeLessThan(60_000);
+  });
+});
+
+describe('records that are not to be sent', () => {
+  const records = range(4).map((number) => ({ ...kept({ pid: number }), endedMs: number }));
+  const wanted = (...numbers: number[]) => new Map(numbers.map((id) => [id, records[id - 1]?.uid ?? '']));
+  const uidsSent = () => sent.flat().map((body) => JSON.parse(body).attributes['log.record.uid']);
+
+  it('leave the queue, whether they were taken or not, and are counted', async () => {
+    queue.put(records);
+    queue.take(1, Number.POSITIVE_INFINITY);
+    expect(queue.purge(wanted(1, 3, 9)).map(({ id }) => id)).toEqual([1, 3]);
+    expect(queue.purge(wanted(1, 3))).toEqual([]);
+    expect(state.totals).toMatchObject({ received: 4, purged: 2, pending: 2 });
+    expect(accounted(state.totals)).toBe(4);
+    queue.close();
+    queue = state.open();
+    start(() => OK);
+    await done(2);
+    expect(uidsSent()).toEqual([records[1]?.uid, records[3]?.uid]);
+    expect(state.totals).toMatchObject({ purged: 2, bytes: 0 });
+  });
+
+  it('stay if the uid is another one: the queue may have been replaced', () => {
+    queue.put(records);
+    expect(queue.purge(new Map([[1, records[1]?.uid ?? '']]))).toEqual([]);
+    expect(state.totals.pending).toBe(4);
+  });
+
+  it('are not sent again after a request with them failed; while it is on its way, they wait', async () => {
+    let answer: (outcome: Outcome) => void = () => {};
+    queue.put(records);
+    start((_, attempt) => (attempt > 1 ? OK : new Promise((resolve) => (answer = resolve))));
+    await until(() => sent.length === 1, 'the request');
+    expect(delivery?.purge(wanted(1, 2))).toBeNull();
+    answer(retryAfter(50));
+    await until(() => delivery?.purge(wanted(1, 2)) === 2, 'the end of the request');
+    await done(2);
+    expect(uidsSent().slice(4)).toEqual([records[2]?.uid, records[3]?.uid]);
+    expect(state.totals).toMatchObject({ reported: 2, purged: 2, pending: 0, bytes: 0 });
   });
 });

@@ -97,5 +97,5 @@ func (s Symbols) Names(out []string, addresses []uint64) []string {
 
 // EnvironmentKeys returns the variables that leave the loader in tests.
 func EnvironmentKeys() []string {
-	return []string{"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TRACEPARENT", "TRACESTATE"}
+	return []string{"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TRACEPARENT", "TRACESTATE", "SSH_CONNECTION"}
 }
