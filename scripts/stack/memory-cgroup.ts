@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cgroup with a small memory limit, for an OOM kill. Version 1 if that has the memory controller, else version 2.
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../base/command.ts';
 
@@ -27,6 +27,7 @@ export interface LimitedCgroup {
   readonly remove: () => Promise<void>;
 }
 
+/** `name`: from the root of the hierarchy. What lies above it exists. */
 export function limitedCgroup(name: string, limitBytes: number): LimitedCgroup {
   const { v2, v1 } = mounts();
   try {
@@ -50,18 +51,13 @@ function inVersion1(mount: string, name: string, limitBytes: number): string {
 
 function inVersion2(mount: string | undefined, name: string, limitBytes: number): string {
   if (mount === undefined) throw new Error('no cgroup file system is mounted');
-  writeFileSync(join(mount, 'cgroup.subtree_control'), '+memory');
   const directory = join(mount, name);
+  for (const above of new Set([mount, dirname(directory)]))
+    writeFileSync(join(above, 'cgroup.subtree_control'), '+memory');
   mkdirSync(directory);
   writeFileSync(join(directory, 'memory.max'), String(limitBytes));
   writeIfPresent(join(directory, 'memory.swap.max'), '0');
   return directory;
-}
-
-/** Of a cgroup that is there. */
-export function limitMemory(directory: string, limitBytes: number): void {
-  for (const file of ['memory.limit_in_bytes', 'memory.max'])
-    if (existsSync(join(directory, file))) writeFileSync(join(directory, file), String(limitBytes));
 }
 
 /** The file exists only on kernels with swap accounting. The limit works without it. */

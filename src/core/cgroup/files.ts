@@ -81,7 +81,8 @@ export function parseEvents(text: string | null, failures: string | null): Memor
   const lines = linesOf(text ?? '');
   return {
     high: lines.get('high') ?? null,
-    max: lines.get('max') ?? parseBytes(failures),
+    // 0 after a kill: this kernel does not count them (6.18).
+    max: lines.get('max') ?? (parseBytes(failures) || null),
     oom: lines.get('oom') ?? null,
     oomKill: lines.get('oom_kill') ?? null,
   };

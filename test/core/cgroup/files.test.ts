@@ -45,6 +45,7 @@ describe('memory.stat', () => {
 it.each([
   ['version 2', 'low 0\nhigh 3\nmax 27\noom 2\noom_kill 1\noom_group_kill 0\n', null, [3, 27, 2, 1]],
   ['version 1', 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n', '27\n', [null, 27, null, 1]],
+  ['version 1 on a kernel that does not count failures', 'oom_kill 1\n', '0\n', [null, null, null, 1]],
   ['neither', null, null, [null, null, null, null]],
   ['not a number', 'max many\n', 'x', [null, null, null, null]],
 ])('counts events of %s', (_, text, failures, [high, max, oom, oomKill]) => {
