@@ -184,10 +184,10 @@ describe('the .deb on a Debian with systemd', () => {
   afterAll(() => machine?.stop());
 
   it('the units pass systemd-analyze verify and security', () => {
-    // Tenths: 1.3 and 1.9 of 10, where 10 is unconfined. The service sees the processes of others (docs/decisions/0108).
+    // Tenths: 1.3 and 1.8 of 10, where 10 is unconfined. The service sees the processes of others (docs/decisions/0108).
     for (const [unit, threshold] of [
       ['whodunit-loader.service', 13],
-      ['whodunit.service', 19],
+      ['whodunit.service', 18],
     ] as const) {
       expect(machine.call('systemd-analyze', 'verify', '--man=no', unit)).toEqual({ status: 0, output: '' });
       expect(machine.call('systemd-analyze', 'security', `--threshold=${threshold}`, unit)).toMatchObject({
