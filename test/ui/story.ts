@@ -138,7 +138,12 @@ export function story(nowMs = Date.now()): ReadableLogRecord[] {
   for (let at = 9; at >= 1; at -= 1) add(at, crashed(5200 + at), CRASH, 47_000 + at);
   add(0.4, killedBy(9, { process: service('nginx', { pid: 4242 }), signal: sentBy(9, {}, 812, 1000) }));
   const day = new Day(nowMs);
-  return [...items.sort(([a], [b]) => b - a).map((item) => day.record(...item)), ...day.loops()];
+  const records = items.sort(([a], [b]) => b - a).map((item) => day.record(...item));
+  return [...records, ...day.loops()].sort((a, b) => ms(a) - ms(b));
+}
+
+function ms({ hrTime: [seconds, nanoseconds] }: ReadableLogRecord): number {
+  return seconds * 1_000 + nanoseconds / 1_000_000;
 }
 
 export const INCIDENT = '0d9bfa3b-4a04-5c10-a4e5-6a3f0a1b2c3d';
