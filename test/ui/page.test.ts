@@ -179,6 +179,7 @@ describe('with the records of a day', () => {
 
   it('lists crash loops and the busiest killers, which filter', async () => {
     const { page, faults } = await visit(browser, day());
+    await page.locator('#loops', { hasText: 'third time' }).waitFor();
     expect(await text(page, '#loops')).toMatch(
       /^Crash loopsa loop .* checkout: checkout \(pid \d+\) terminated for the third time in .*: SIGSEGV each time;/,
     );
