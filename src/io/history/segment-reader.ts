@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the records of one segment. A record that fails its checksum, or is not complete, is damaged: null.
-import { closeSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { type Entry, type EntryDelivery, entryOf } from '../../core/history/entry.ts';
 import type { Index } from '../../core/history/index-entry.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
-import { openToRead, pathOf, type SegmentName } from './segments.ts';
+import { openToRead, pathOf, readIfThere, type SegmentName } from './segments.ts';
 
 /** A longer record is damaged: none has so many bytes. */
 const RECORD_BYTES_MAX = 4 * 1024 * 1024;
@@ -73,7 +73,7 @@ export class SegmentReader {
 
 /** The lines that can be read. The last one may not be complete. */
 function readAnswers(path: string): Answer[] {
-  return readOrEmpty(path)
+  return readIfThere(path)
     .split('\n')
     .flatMap((line) => {
       try {
@@ -83,19 +83,4 @@ function readAnswers(path: string): Answer[] {
         return [];
       }
     });
-}
-
-function readOrEmpty(path: string): string {
-  let fd: number;
-  try {
-    fd = openToRead(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
-  try {
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -80,6 +80,24 @@ export function openToRead(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 }
 
+/** The text of a file, at most so many bytes of it. '': there is no file. */
+export function readIfThere(path: string, bytesMax = Number.POSITIVE_INFINITY): string {
+  let fd: number;
+  try {
+    fd = openToRead(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+  try {
+    if (bytesMax === Number.POSITIVE_INFINITY) return readFileSync(fd, 'utf8');
+    const bytes = Buffer.alloc(bytesMax);
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytesMax, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
 export function readHeader(directory: string, name: SegmentName): IndexHeader | null {
   const fd = openToRead(pathOf(directory, name, 'index'));
   try {

@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file of terminations without a record of their own, beside the segments of the history (core/history/unreported.ts has its lines). The
 // service appends to it at most once a second, keeps none of it in memory, and rewrites it when it is twice as large as what is kept.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Counted,
@@ -24,7 +14,7 @@ import {
   uidOf,
 } from '../../core/history/unreported.ts';
 import type { Log } from '../log.ts';
-import { historyDirectory, openNew, openToAppend, openToRead } from './segments.ts';
+import { historyDirectory, openNew, openToAppend, readIfThere } from './segments.ts';
 import { requireSpace } from './space.ts';
 
 const FILE = 'unreported';
@@ -166,32 +156,14 @@ function erase(path: string, uids: ReadonlySet<string>): void {
 
 function readLast(path: string, sinceNs = 0n): LastUnreported {
   const last = new LastUnreported(sinceNs);
-  for (const line of readText(path).split('\n')) last.add(line);
+  for (const line of readIfThere(path).split('\n')) last.add(line);
   return last;
-}
-
-/** '': there is no file. */
-function readText(path: string, bytesMax = Number.POSITIVE_INFINITY): string {
-  let fd: number;
-  try {
-    fd = openToRead(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
-  try {
-    if (bytesMax === Number.POSITIVE_INFINITY) return readFileSync(fd, 'utf8');
-    const bytes = Buffer.alloc(bytesMax);
-    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytesMax, 0));
-  } finally {
-    closeSync(fd);
-  }
 }
 
 const LINE_BYTES_MAX = 65_536;
 
 function firstLine(path: string): string {
-  return readText(path, LINE_BYTES_MAX).split('\n')[0] ?? '';
+  return readIfThere(path, LINE_BYTES_MAX).split('\n')[0] ?? '';
 }
 
 /** Returns the size of the file. */
