@@ -66,7 +66,8 @@ export const powerLoss: Scenario = {
 /** What the history does not say after the boot of the process that was killed before, without the service and with it. */
 function unnamed(pid: string | undefined, shown: { readonly before: string; readonly after: string }): string[] {
   if (pid === undefined) return ['no process was killed'];
-  const said = [new RegExp(`node +${pid} +killed SIGKILL +init `), /who +\S*init \(pid 1\b/, /evidence +\S/];
+  const headline = new RegExp(`node \\(pid ${pid}\\) was killed by SIGKILL, sent by init \\(pid \\d+`);
+  const said = [new RegExp(`node +${pid} +killed SIGKILL +init `), headline, /evidence +sent with .* by init/];
   return Object.entries(shown).flatMap(([when, text]) =>
     said.filter((one) => !one.test(text)).map((one) => `${when} the service started, ${one} is not in: ${text}`),
   );
