@@ -45,7 +45,7 @@ describe('the key of texts', () => {
       ['ab', ''],
     ],
     [['a b'], ['a', 'b']],
-  ])('tells %j from %j', (one, other) => {
+  ])('remembers %j and %j separately', (one, other) => {
     expect(textKey(one)).not.toBe(textKey(other));
   });
 });
