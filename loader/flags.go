@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"whodunit/loader/internal/calibrate"
 	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
@@ -67,6 +68,8 @@ type config struct {
 	threadContext, unloadOnExit                   bool
 	onRequest                                     bool   // of unload, for prepareUnload only
 	way, name                                     string // of victim
+	number                                        string // of calibration-child, like the next
+	prepared                                      bool
 }
 
 // unchecked holds flags of run whose text is not checked yet.
@@ -107,7 +110,7 @@ func parseCommand(arguments []string) (string, error) {
 		return "", flag.ErrHelp
 	case "version", "--version":
 		return "version", nil
-	case "run", "check", "health", "unload", crash.HelperCommand, victim.Command:
+	case "run", "check", "health", "unload", crash.HelperCommand, victim.Command, calibrate.Command:
 		return command, nil
 	default:
 		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, health or unload (see --help)", command)
@@ -128,6 +131,11 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	if c.command == victim.Command {
 		flags.StringVar(&c.way, "way", "", "")
 		flags.StringVar(&c.name, "name", "", "")
+		return flags
+	}
+	if c.command == calibrate.Command {
+		flags.StringVar(&c.number, "number", "", "")
+		flags.BoolVar(&c.prepared, "prepared", false, "")
 		return flags
 	}
 	if c.command != "health" {

@@ -6,6 +6,25 @@ import { ROOT } from '../../scripts/stack/program.ts';
 import { checkOnKernel } from './check.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 
+/** The same on all kernels: see docs/decisions/0111 and 0121. */
+const WITHOUT_BTF = `
+## Kernels without BTF
+
+From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, and what is missing with them.
+
+| | the kernel's BTF | a file (\`--btf\`) | observed |
+| --- | --- | --- | --- |
+| status, signal, sender, requests | yes | yes | yes; without cgroups, an init that turns its container off has SIGKILL instead of SIGINT |
+| arguments, environment, ancestors | yes | yes; before 6.16 not of the terminated process | as with a file |
+| paths of executables, cgroups, services, containers | yes | yes | no |
+| stopped since, and by which signal of a terminal | yes | yes | no |
+| trap and error code of a fault | yes | yes | yes, on x86-64 |
+| instruction of a fault, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
+| sizes of an OOM kill | yes | yes | no |
+| span contexts | yes | no | no |
+| \`--scope\` | yes | yes | refused |
+`;
+
 const NAMES = ['5.10', '6.1', '6.12', '7.x', 'arm64'];
 const TARGET = join(ROOT, 'docs/kernels.md');
 
@@ -49,6 +68,6 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 | --- | --- | --- | --- | --- | --- |
 ${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
 
-${found.map(({ text }) => text).join('\n')}`,
+${found.map(({ text }) => text).join('\n')}${WITHOUT_BTF}`,
 );
 console.log(`wrote ${TARGET}`);

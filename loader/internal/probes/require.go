@@ -18,7 +18,7 @@ const (
 	lockdownRemedy  = "the kernel's lockdown mode is confidentiality, which forbids reading kernel memory; boot with lockdown=integrity at most"
 )
 
-// Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (FindTypes). The error names the remedy and has exitcode.Permission or
+// Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (Types). The error names the remedy and has exitcode.Permission or
 // exitcode.Unavailable.
 func Require() error {
 	capabilities, err := host.EffectiveCapabilities()

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package calibrate
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// Sample is what was read of a thread of a child in one state, and what is known of it. Fields are named as in Offsets.
+type Sample struct {
+	Child   int
+	Address uint64            // of the task
+	Windows map[string][]byte // by structure: what lies at the task, and at what it points to
+	Values  map[string]uint64 // by field: its value
+	Texts   map[string]string
+	Ranges  map[string][2]uint64
+}
+
+// Pointees are what the tasks of the children point to, by address, while they are alive.
+type Pointees map[uint64][]byte
+
+// Recording is what a calibration observes. Infer needs nothing else.
+type Recording struct {
+	First, Other []Sample // of the first thread of each child, and of another one, before anything is known
+	Running      []Sample // of the first threads, with the structure of signals
+	Later        []Sample // in further states
+	Pointees     Pointees
+	GroupDead    bool // sched_process_exit has a second argument
+}
+
+// Search is how many places a field may have. A field with more than one is not found.
+type Search struct {
+	Offsets Offsets
+	Places  map[string][]int // of those that were looked for
+}
+
+func newSearch() *Search { return &Search{Offsets{}, map[string][]int{}} }
+
+// take keeps a field that has one place.
+func (s *Search) take(name string, places []int) {
+	s.Places[name] = places
+	if len(places) == 1 {
+		s.Offsets[name] = places[0]
+	}
+}
+
+// takeOfPair keeps one of two fields that always follow each other, and have the same value: the kernel declares them so in each version.
+func (s *Search) takeOfPair(name string, places []int, which int) {
+	s.Places[name] = places
+	if len(places) == 2 && places[1] == places[0]+8 {
+		s.Offsets[name] = places[which]
+	}
+}
+
+// places returns the offsets at which it holds for all samples.
+func places(samples []Sample, structure string, step int, holds func(sample Sample, window []byte, at int) bool) (found []int) {
+	if len(samples) == 0 {
+		return nil
+	}
+	for at := 0; at < len(samples[0].Windows[structure]); at += step {
+		all := true
+		for _, sample := range samples {
+			if window := sample.Windows[structure]; at >= len(window) || !holds(sample, window, at) {
+				all = false
+				break
+			}
+		}
+		if all {
+			found = append(found, at)
+		}
+	}
+	return found
+}
+
+// field looks for a number of some bytes, in the samples where its value is known.
+func (s *Search) field(samples []Sample, structure, name string, size int) []int {
+	field := structure + "." + name
+	known := slices.DeleteFunc(slices.Clone(samples), func(sample Sample) bool {
+		_, ok := sample.Values[field]
+		return !ok || sample.Windows[structure] == nil
+	})
+	return places(known, structure, size, func(sample Sample, window []byte, at int) bool {
+		return wordAt(window, at, size) == sample.Values[field]
+	})
+}
+
+// wordAt returns the little-endian number; what lies beyond the window is not found: all bits are set.
+func wordAt(window []byte, at, size int) uint64 {
+	if at < 0 || at+size > len(window) {
+		return ^uint64(0)
+	}
+	switch size {
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(window[at:]))
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(window[at:]))
+	}
+	return binary.LittleEndian.Uint64(window[at:])
+}
+
+// Infer returns what a recording shows.
+func Infer(recording Recording) *Search {
+	found := newSearch()
+	found.Pointers(recording)
+	found.Pids(recording.Running, recording.Pointees)
+	found.Fields(slices.Concat(recording.First, recording.Other, recording.Running, recording.Later))
+	found.addTracepoints(recording.GroupDead)
+	return found
+}
+
+// addTracepoints adds what the arguments of tracepoints show: since 6.16 sched_process_exit says which thread is the last (bpf/features.h). The
+// field is not read: that it exists is enough.
+func (s *Search) addTracepoints(groupDead bool) {
+	s.Offsets["bpf_raw_tracepoint_args.args"] = 0
+	if groupDead {
+		s.Offsets["trace_event_raw_sched_process_exit.group_dead"] = 0
+	}
+}
+
+// Pointers looks for what a task points to: structures that hold what was set in each child. Another thread points to the
+// same ones but for its credentials.
+func (s *Search) Pointers(recording Recording) {
+	first, other, pointees := recording.First, recording.Other, recording.Pointees
+	inside := func(name string, structure string, matches func(known properties, window []byte, at int) bool) (found []int, within int) {
+		found = places(first, "task_struct", 8, func(sample Sample, window []byte, at int) bool {
+			value := wordAt(window, at, 8)
+			return pointees[value] != nil && (structure == "cred" || wordAt(other[slices.IndexFunc(other, func(one Sample) bool { return one.Child == sample.Child })].Windows["task_struct"], at, 8) == value)
+		})
+		found = slices.DeleteFunc(found, func(at int) bool {
+			var here []Sample
+			for _, sample := range first {
+				pointee := pointees[wordAt(sample.Windows["task_struct"], at, 8)]
+				if structure == "cred" {
+					pointee = pointee[:credBytes]
+				}
+				here = append(here, Sample{Child: sample.Child, Windows: map[string][]byte{structure: pointee}})
+			}
+			places := places(here, structure, 4, func(sample Sample, window []byte, at int) bool { return matches(properties{sample.Child}, window, at) })
+			if len(places) == 1 {
+				within = places[0]
+			}
+			return len(places) != 1
+		})
+		s.Places[name] = found
+		return found, within
+	}
+	signal, _ := inside("task_struct.signal", "signal_struct", func(known properties, window []byte, at int) bool {
+		return at%8 == 0 && wordAt(window, at, 8) == known.limit() && wordAt(window, at+8, 8) == known.limit()+7
+	})
+	s.take("task_struct.signal", signal)
+	for stride := 24; stride <= 40; stride += 8 {
+		sighand, at := inside("task_struct.sighand", "sighand_struct", func(known properties, window []byte, at int) bool {
+			return at%8 == 0 && wordAt(window, at, 8) == known.handler() && wordAt(window, at+stride, 8) == known.handler()+handlerStep
+		})
+		if len(sighand) == 1 {
+			defer func() { s.Places["task_struct.sighand"] = sighand }()
+			s.take("task_struct.sighand", sighand)
+			s.Offsets["sighand_struct.action"], s.Offsets["k_sigaction."+sizeOf] = at-(handledSignal-1)*stride, stride
+			s.Offsets["k_sigaction.sa"], s.Offsets["sigaction.sa_handler"] = 0, 0
+		}
+	}
+	cred, at := inside("task_struct.cred", "cred", func(known properties, window []byte, at int) bool {
+		// uid, gid, suid, sgid, euid, egid
+		for i, id := range []uint32{1, 4, 3, 6, 2, 5} {
+			if wordAt(window, at+4*i, 4) != uint64(known.user()+id) {
+				return false
+			}
+		}
+		return true
+	})
+	s.takeOfPair("task_struct.cred", cred, 1)
+	if _, found := s.Offsets["task_struct.cred"]; found {
+		s.Offsets["cred.uid"], s.Offsets["cred.euid"], s.Offsets["cred.egid"] = at, at+16, at+20
+	}
+	mm, at := s.argumentPlaces(first, inside)
+	s.takeOfPair("task_struct.mm", mm, 0)
+	if _, found := s.Offsets["task_struct.mm"]; found {
+		for i, name := range argumentFields() {
+			s.Offsets[name] = at + 8*i
+		}
+	}
+}
+
+func argumentFields() []string {
+	return []string{"mm_struct.arg_start", "mm_struct.arg_end", "mm_struct.env_start", "mm_struct.env_end"}
+}
+
+func (s *Search) argumentPlaces(first []Sample, inside func(string, string, func(properties, []byte, int) bool) ([]int, int)) ([]int, int) {
+	known := map[int]Sample{}
+	for _, sample := range first {
+		known[sample.Child] = sample
+	}
+	return inside("task_struct.mm", "mm_struct", func(child properties, window []byte, at int) bool {
+		if at%8 != 0 {
+			return false
+		}
+		for i, name := range argumentFields() {
+			if value := known[child.number].Values[name]; value == 0 || wordAt(window, at+8*i, 8) != value {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// upidBytes is the size of a process's number in one namespace: the number, and the address of the namespace.
+const upidBytes = 16
+
+// Pids looks for the numbers of a process in its namespaces. One child is PID 1 of a namespace below.
+func (s *Search) Pids(running []Sample, pointees Pointees) {
+	pidsOf := func(at int) (all []Sample) {
+		for _, sample := range running {
+			all = append(all, Sample{Child: sample.Child, Values: sample.Values, Windows: map[string][]byte{"pid": pointees[wordAt(sample.Windows["signal_struct"], at, 8)][:pidBytes]}})
+		}
+		return all
+	}
+	numbersAt := func(at int) []int {
+		return places(pidsOf(at), "pid", 8, func(sample Sample, window []byte, at int) bool {
+			return wordAt(window, at, 4) == sample.Values["task_struct.tgid"] && (!(properties{sample.Child}).isolated() || wordAt(window, at+upidBytes, 4) == 1)
+		})
+	}
+	found := places(running, "signal_struct", 8, func(sample Sample, window []byte, at int) bool {
+		return pointees[wordAt(window, at, 8)] != nil
+	})
+	found = slices.DeleteFunc(found, func(at int) bool { return len(numbersAt(at)) != 1 })
+	s.Places["signal_struct.pids"] = found
+	if len(found) != 1 {
+		return
+	}
+	levels := places(pidsOf(found[0]), "pid", 4, func(sample Sample, window []byte, at int) bool {
+		level := uint64(0)
+		if (properties{sample.Child}).isolated() {
+			level = 1
+		}
+		return at < numbersAt(found[0])[0] && wordAt(window, at, 4) == level
+	})
+	if s.take("pid.level", levels); len(levels) == 1 {
+		s.Offsets["signal_struct.pids"] = found[0] - 8 // PIDTYPE_TGID is the second
+		s.Offsets["pid.numbers"], s.Offsets["upid.nr"], s.Offsets["upid."+sizeOf] = numbersAt(found[0])[0], 0, upidBytes
+	}
+}
+
+// credBytes is what is looked at of credentials: each thread has its own, with the same numbers, and the next ones begin after some 170 bytes.
+const credBytes = 128
+
+// pidBytes is what is looked at of a struct pid.
+const pidBytes = 256
+
+// Fields looks for all that has a known value in some of the samples.
+func (s *Search) Fields(samples []Sample) {
+	for _, field := range []struct {
+		structure, name string
+		bytes           int
+	}{
+		{"task_struct", "flags", 4}, {"task_struct", "ptrace", 4}, {"task_struct", "exit_code", 4}, {"task_struct", "pdeath_signal", 4},
+		{"task_struct", "pid", 4}, {"task_struct", "tgid", 4}, {"task_struct", "real_parent", 8}, {"task_struct", "group_leader", 8},
+		{"task_struct", "seccomp", 4}, {"task_struct", "thread", 8}, {"task_struct", "blocked", 8}, {"task_struct", "pending", 8},
+		{"signal_struct", "live", 4}, {"signal_struct", "group_exit_code", 4}, {"signal_struct", "flags", 4}, {"signal_struct", "nr_threads", 4},
+		{"signal_struct", "shared_pending", 8}, {"signal_struct", "oom_score_adj", 2},
+	} {
+		s.take(field.structure+"."+field.name, s.field(samples, field.structure, field.name, field.bytes))
+	}
+	s.take("task_struct.comm", places(samples, "task_struct", 4, func(sample Sample, window []byte, at int) bool {
+		text, known := sample.Texts["task_struct.comm"]
+		return !known || at+16 <= len(window) && bytes.HasPrefix(window[at:], append([]byte(text), 0))
+	}))
+	s.startTime(samples)
+	s.trap(samples)
+}
+
+// trap looks for the error code of the last trap, beside its number.
+func (s *Search) trap(samples []Sample) {
+	at, found := s.Offsets["task_struct.thread"]
+	if !found {
+		return
+	}
+	s.Offsets["thread_struct.trap_nr"] = 0
+	s.take("thread_struct.error_code", slices.DeleteFunc([]int{-8, 8}, func(beside int) bool {
+		return slices.ContainsFunc(samples, func(sample Sample) bool {
+			code, known := sample.Values["thread_struct.error_code"]
+			return known && wordAt(sample.Windows["task_struct"], at+beside, 8) != code
+		})
+	}))
+}
+
+// startTime looks for the time since the boot at which a process began. It follows start_time, which is without the time of suspension and read before.
+func (s *Search) startTime(samples []Sample) {
+	const name = "task_struct.start_boottime"
+	found := places(samples, "task_struct", 8, func(sample Sample, window []byte, at int) bool {
+		limits, known := sample.Ranges[name]
+		value := wordAt(window, at, 8)
+		return !known || limits[0] <= value && value <= limits[1]
+	})
+	s.Places[name] = found
+	switch {
+	case len(found) == 1:
+		s.Offsets[name] = found[0]
+	case len(found) == 2 && found[1] == found[0]+8:
+		s.Offsets[name] = found[1]
+	}
+}
+
+// Missing returns what was looked for and not found, sorted.
+func (s *Search) Missing() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Places)) {
+		if _, found := s.Offsets[name]; !found {
+			names = append(names, name)
+		}
+	}
+	return names
+}

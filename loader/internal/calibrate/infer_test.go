@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package calibrate
+
+import (
+	"compress/gzip"
+	"encoding/gob"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// recordTo names a file into which a recording of this kernel is written.
+const recordTo = "WHODUNIT_TEST_RECORD"
+
+func TestRecord(t *testing.T) {
+	path := os.Getenv(recordTo)
+	if path == "" {
+		t.Skip("only with " + recordTo)
+	}
+	recording, err := record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keepFound(recording)
+	eraseTexts(recording)
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	compressed, _ := gzip.NewWriterLevel(file, gzip.BestCompression)
+	if err := gob.NewEncoder(compressed).Encode(recording); err != nil {
+		t.Fatal(err)
+	}
+	if err := compressed.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keepFound keeps one of eight of the structures in which nothing is found, and all others: the whole has 10 MB.
+func keepFound(recording Recording) {
+	found := Infer(recording)
+	needed := map[uint64]bool{}
+	for _, name := range []string{"task_struct.signal", "task_struct.sighand", "task_struct.cred", "task_struct.mm"} {
+		for _, at := range found.Places[name] {
+			for _, sample := range recording.First {
+				needed[wordAt(sample.Windows["task_struct"], at, 8)] = true
+			}
+		}
+	}
+	for _, sample := range recording.Running {
+		for at := 0; at < signalBytesMax; at += 8 {
+			needed[wordAt(sample.Windows["signal_struct"], at, 8)] = true
+		}
+	}
+	maps.DeleteFunc(recording.Pointees, func(address uint64, _ []byte) bool { return !needed[address] && address>>6%8 != 0 })
+}
+
+// eraseTexts erases what may be texts of other programs, in memory that the kernel had used before.
+func eraseTexts(recording Recording) {
+	for _, window := range recording.Pointees {
+		eraseTextsIn(window)
+	}
+	for _, samples := range [][]Sample{recording.Running, recording.Later} {
+		for _, sample := range samples {
+			eraseTextsIn(sample.Windows["signal_struct"])
+		}
+	}
+}
+
+func eraseTextsIn(window []byte) {
+	for at := 0; at+8 <= len(window); at += 8 {
+		printable := 0
+		for _, one := range window[at : at+8] {
+			if ' ' <= one && one <= '~' {
+				printable++
+			}
+		}
+		if printable >= 5 {
+			clear(window[at : at+8])
+		}
+	}
+}
+
+func read(t *testing.T, path string) (recording Recording) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	compressed, err := gzip.NewReader(file)
+	if err == nil {
+		err = gob.NewDecoder(compressed).Decode(&recording)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recording
+}
+
+func TestWhatARecordingShows(t *testing.T) {
+	for _, test := range []struct {
+		kernel string
+		want   Offsets // of its BTF
+	}{
+		{"6.18-x86_64", Offsets{
+			"task_struct.flags": 44, "task_struct.ptrace": 48, "task_struct.mm": 1136, "task_struct.exit_code": 1164, "task_struct.pdeath_signal": 1172,
+			"task_struct.pid": 1264, "task_struct.tgid": 1268, "task_struct.real_parent": 1280, "task_struct.group_leader": 1328,
+			"task_struct.start_boottime": 1560, "task_struct.cred": 1736, "task_struct.comm": 1752, "task_struct.signal": 1848, "task_struct.sighand": 1856,
+			"task_struct.blocked": 1864, "task_struct.pending": 1888 + 16, "task_struct.seccomp": 1960, "task_struct.thread": 3088 + 112,
+			"signal_struct.live": 4, "signal_struct.nr_threads": 8, "signal_struct.shared_pending": 64 + 16, "signal_struct.group_exit_code": 96,
+			"signal_struct.flags": 116, "signal_struct.oom_score_adj": 1058, "sighand_struct.action": 32, "k_sigaction.sizeof": 32,
+		}},
+	} {
+		t.Run(test.kernel, func(t *testing.T) {
+			found := Infer(read(t, filepath.Join("testdata", test.kernel+".gob.gz")))
+			if err := found.lacks(); err != nil {
+				t.Error(err)
+			}
+			for name, want := range test.want {
+				if at, ok := found.Offsets[name]; !ok || at != want {
+					t.Errorf("%s is at %d (%v), not %d", name, at, found.Places[name], want)
+				}
+			}
+		})
+	}
+}
+
+// A field that was found must be right; one that cannot be told from another must not be found.
+func TestAFieldWithTwoPlacesIsNotFound(t *testing.T) {
+	recording := read(t, "testdata/6.18-x86_64.gob.gz")
+	const flags, unused = 44, 8
+	for _, samples := range [][]Sample{recording.First, recording.Other, recording.Running, recording.Later} {
+		for _, sample := range samples {
+			window := sample.Windows["task_struct"]
+			copy(window[unused:unused+4], window[flags:flags+4])
+		}
+	}
+	found := Infer(recording)
+	if at, ok := found.Offsets["task_struct.flags"]; ok {
+		t.Errorf("found at %d", at)
+	}
+	if err := found.lacks(); err == nil || !strings.Contains(err.Error(), "task_struct.flags (2 places)") {
+		t.Errorf("%v", err)
+	}
+}
+
+// With randomised layouts (CONFIG_RANDSTRUCT), what follows each other elsewhere does not.
+func TestRandomisedLayoutsGiveNoWrongField(t *testing.T) {
+	for seed := range uint64(10) {
+		recording := read(t, "testdata/6.18-x86_64.gob.gz")
+		want := Infer(recording).Offsets
+		moved := rand.New(rand.NewPCG(seed, 0)).Perm(len(recording.First[0].Windows["task_struct"]) / 8)
+		for _, samples := range [][]Sample{recording.First, recording.Other, recording.Running, recording.Later} {
+			for _, sample := range samples {
+				shuffled := make([]byte, len(moved)*8)
+				for from, to := range moved {
+					copy(shuffled[to*8:], sample.Windows["task_struct"][from*8:from*8+8])
+				}
+				sample.Windows["task_struct"] = shuffled
+			}
+		}
+		found := Infer(recording)
+		for name, at := range found.Offsets {
+			if structure, _, _ := strings.Cut(name, "."); structure != "task_struct" {
+				continue
+			}
+			if right := moved[want[name]/8]*8 + want[name]%8; at != right {
+				t.Errorf("seed %d: %s is at %d, not %d", seed, name, at, right)
+			}
+		}
+		if err := found.lacks(); err == nil {
+			t.Errorf("seed %d: nothing is missing, though pairs and texts are torn", seed)
+		}
+	}
+}
