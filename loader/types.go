@@ -44,7 +44,7 @@ const observations = 3
 
 func observe() (probes.Types, error) {
 	if !host.MayObserve() {
-		return probes.Types{}, exitcode.Errorf(exitcode.Permission, "this kernel (%s) has no BTF, and finding its types by observation needs CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN and CAP_SYS_PTRACE while the loader starts: run it with sudo, use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease())
+		return probes.Types{}, exitcode.Errorf(exitcode.Permission, "this kernel (%s) has no BTF, and finding its types by observation needs CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_BOOT and CAP_SYS_PTRACE while the loader starts: run it with sudo, use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease())
 	}
 	var found *calibrate.Search
 	err := errors.New("not observed")

@@ -33,6 +33,7 @@ func minimum() []string {
 		"task_struct.flags", "task_struct.ptrace", "task_struct.exit_code", "task_struct.pid", "task_struct.tgid", "task_struct.comm", "task_struct.start_boottime",
 		"task_struct.real_parent", "task_struct.group_leader", "task_struct.signal", "task_struct.sighand", "task_struct.cred", "task_struct.mm",
 		"task_struct.blocked", "task_struct.pending", "signal_struct.live", "signal_struct.group_exit_code", "signal_struct.flags", "signal_struct.shared_pending",
+		"signal_struct.pids", "pid.level", "pid_namespace.reboot",
 	}
 }
 
@@ -67,22 +68,26 @@ func record() (Recording, error) {
 		return Recording{}, err
 	}
 	w := &watch{peeker: p, search: newSearch(), recording: Recording{Pointees: Pointees{}}, leaders: map[int]uint64{}, strideMax: taskBytesMax}
+	if w.directories, err = makeDirectories(); err != nil {
+		return Recording{}, errors.Join(fmt.Errorf("make cgroups: %w", err), p.close())
+	}
 	err = errors.Join(w.run(), p.close())
 	for _, child := range w.children {
 		child.end()
 	}
-	return w.recording, err
+	return w.recording, errors.Join(err, w.directories.remove())
 }
 
 // watch is the state of one calibration.
 type watch struct {
 	*peeker
-	search    *Search // what is known meanwhile
-	children  []*child
-	leaders   map[int]uint64 // the task of a child's first thread
-	own       uint64
-	strideMax int
-	recording Recording
+	search      *Search // what is known meanwhile
+	children    []*child
+	directories directories    // nil: cgroups are not looked for
+	leaders     map[int]uint64 // the task of a child's first thread
+	own         uint64
+	strideMax   int
+	recording   Recording
 }
 
 func (w *watch) run() (err error) {
@@ -95,6 +100,12 @@ func (w *watch) run() (err error) {
 			return err
 		}
 		w.children = append(w.children, child)
+		if err := w.directories.add(child); err != nil {
+			return err
+		}
+	}
+	if w.recording.Hierarchies, err = w.directories.known(); err != nil {
+		return err
 	}
 	last, err := w.findTasks()
 	if err != nil {
@@ -107,6 +118,9 @@ func (w *watch) run() (err error) {
 		return fmt.Errorf("task_struct.signal has %d places", len(w.search.Places["task_struct.signal"]))
 	}
 	if err := w.recordRunning(); err != nil {
+		return err
+	}
+	if err := errors.Join(w.recordCgroups(), w.recordNamespaces()); err != nil {
 		return err
 	}
 	for _, child := range w.children {
@@ -147,6 +161,56 @@ func (w *watch) recordRunning() error {
 	return w.readPointees(w.recording.Running, "signal_struct")
 }
 
+// recordCgroups records what the tasks lead to, as far as cgroups are there.
+func (w *watch) recordCgroups() error {
+	if w.recording.Hierarchies[unified] == nil {
+		return nil
+	}
+	pointees := w.recording.Pointees
+	tasks := w.search.seen(w.recording, taskBytesMax)
+	for _, at := range pointers(tasks, pointees) {
+		if err := w.readPointees(follow(tasks, pointees, at, cssSetBytes), ""); err != nil {
+			return err
+		}
+	}
+	w.search.unifiedCgroup(w.recording)
+	if err := w.readPointees(w.search.seen(w.recording, windowBytes, unifiedPath...), ""); err != nil {
+		return err
+	}
+	w.search.directoryOfCgroup(w.recording)
+	if err := w.readPointees(w.search.seen(w.recording, nodeBytes, "task_struct.cgroups", "css_set.dfl_cgrp", "cgroup.kn"), ""); err != nil {
+		return err
+	}
+	w.search.insideDirectory(w.recording)
+	return w.recordControllers()
+}
+
+// recordControllers records what leads to the cgroups of controllers with a hierarchy of their own, and their names.
+func (w *watch) recordControllers() error {
+	if len(w.recording.Hierarchies) == 1 {
+		return nil
+	}
+	pointees := w.recording.Pointees
+	kn, name := w.search.Offsets["cgroup.kn"], w.search.Offsets["kernfs_node.name"]
+	sets := w.search.seen(w.recording, cssSetBytes, "task_struct.cgroups")
+	for _, set := range pointers(sets, pointees) {
+		states := follow(sets, pointees, set, cssBytes)
+		if err := w.readPointees(states, ""); err != nil {
+			return err
+		}
+		for _, state := range pointers(states, pointees) {
+			cgroups := follow(states, pointees, state, windowBytes)
+			if err := w.readPointeesAt(cgroups, "", kn); err != nil {
+				return err
+			}
+			if err := w.readPointeesAt(follow(cgroups, pointees, kn, nodeBytes), "", name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // findTasks finds the tasks of all threads, and how far they are apart. last has the task of a further thread of each child.
 func (w *watch) findTasks() (last map[int][2]uint64, _ error) {
 	addresses := []uint64{w.own}
@@ -178,7 +242,7 @@ func (w *watch) findTasks() (last map[int][2]uint64, _ error) {
 	return last, nil
 }
 
-// setPending sends signals that the child blocks, and gives it a score of its own.
+// setPending sends signals that the child blocks.
 func (w *watch) setPending(c *child) error {
 	if c.number&1 != 0 {
 		if err := unix.Tgkill(c.pid, c.pid, threadSignal); err != nil {
@@ -190,7 +254,7 @@ func (w *watch) setPending(c *child) error {
 			return err
 		}
 	}
-	return os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", c.pid), fmt.Append(nil, 311+101*c.number), 0)
+	return nil
 }
 
 // sampleAlive returns a sample of the first thread, and one of another.
@@ -209,13 +273,10 @@ func (w *watch) sampleAlive(c *child, other [2]uint64) (leader, thread Sample, e
 	for i, name := range argumentFields() {
 		leader.Values[name] = stat[48+i]
 	}
-	leader.Values["task_struct.pid"], thread.Values["task_struct.pid"] = uint64(c.pid), other[0]
-	leader.Values["task_struct.pdeath_signal"] = uint64(c.pdeath())
+	thread.Values["task_struct.pid"], thread.Values["task_struct.seccomp"] = other[0], 0
 	leader.Values["task_struct.blocked"], leader.Values["task_struct.pending"] = status["SigBlk"], status["SigPnd"]
 	leader.Values["signal_struct.shared_pending"] = status["ShdPnd"]
-	leader.Texts = map[string]string{"task_struct.comm": c.name()}
-	leader.Ranges = map[string][2]uint64{"task_struct.start_boottime": {c.startMin, c.starts}}
-	leader.Values["task_struct.seccomp"] = status["Seccomp"]
+	leader.Values["task_struct.seccomp"] = c.seccomp()
 	if runtime.GOARCH == "amd64" {
 		leader.Values["task_struct.thread"], leader.Values["thread_struct.error_code"] = c.fault()
 	}
@@ -255,6 +316,11 @@ func (w *watch) sample(c *child, task uint64) (Sample, error) {
 	sample := Sample{Child: c.number, Address: task, Windows: map[string][]byte{"task_struct": window[:w.strideMax]}, Values: map[string]uint64{
 		"task_struct.tgid": uint64(c.pid), "task_struct.real_parent": w.own, "task_struct.group_leader": w.leaders[c.number],
 	}}
+	if task == w.leaders[c.number] {
+		sample.Values["task_struct.pid"], sample.Values["task_struct.pdeath_signal"] = uint64(c.pid), uint64(c.pdeath())
+		sample.Texts = map[string]string{"task_struct.comm": c.name()}
+		sample.Ranges = map[string][2]uint64{"task_struct.start_boottime": {c.startMin, c.starts}}
+	}
 	at, found := w.search.Offsets["task_struct.signal"]
 	if !found {
 		return sample, nil
@@ -268,27 +334,34 @@ func (w *watch) sample(c *child, task uint64) (Sample, error) {
 }
 
 // readPointees reads what a structure of each child points to: only pointers that differ between children.
-func (w *watch) readPointees(first []Sample, structure string) error {
-	for at := 0; at+8 <= len(first[0].Windows[structure]); at += 8 {
-		seen := map[uint64]bool{}
-		for _, sample := range first {
-			if value := wordAt(sample.Windows[structure], at, 8); value >= kernelMin && value%8 == 0 {
-				seen[value] = true
-			}
+func (w *watch) readPointees(all []Sample, structure string) error {
+	for at := 0; len(all) > 0 && at+8 <= len(all[0].Windows[structure]); at += 8 {
+		if err := w.readPointeesAt(all, structure, at); err != nil {
+			return err
 		}
-		if len(seen) < len(first) {
+	}
+	return nil
+}
+
+func (w *watch) readPointeesAt(all []Sample, structure string, at int) error {
+	seen := map[uint64]bool{}
+	for _, sample := range all {
+		if value := wordAt(sample.Windows[structure], at, 8); value >= kernelMin && value%8 == 0 {
+			seen[value] = true
+		}
+	}
+	if len(seen) < len(all) {
+		return nil
+	}
+	for address := range seen {
+		if w.recording.Pointees[address] != nil {
 			continue
 		}
-		for address := range seen {
-			if w.recording.Pointees[address] != nil {
-				continue
-			}
-			window, err := w.read(address, windowBytes)
-			if err != nil {
-				return err
-			}
-			w.recording.Pointees[address] = window
+		window, err := w.read(address, windowBytes)
+		if err != nil {
+			return err
 		}
+		w.recording.Pointees[address] = window
 	}
 	return nil
 }

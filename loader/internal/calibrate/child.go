@@ -45,18 +45,30 @@ type properties struct{ number int }
 
 func (p properties) name() string    { return fmt.Sprintf("calib%d-%04x", p.number, 0x5eed+p.number*977) }
 func (p properties) limit() uint64   { return 612_345 + 1_111*uint64(p.number) }
-func (p properties) user() uint32    { return 20_000 + 100*uint32(p.number) }
+func (p properties) user() uint32    { return 4_294_000_000 + 100*uint32(p.number) } // no one's
 func (p properties) handler() uint64 { return 0x5100_0000 + 0x10_000*uint64(p.number) }
 func (p properties) blocked() uint64 { return blockedBits | 1<<(51+p.number) }
 func (p properties) pdeath() int     { return 35 + p.number }
 func (p properties) threads() int    { return 1 + 2*p.number }
 func (p properties) exitCode() int   { return 17 * (p.number + 1) }
+func (p properties) score() int      { return 311 + 101*p.number }
+
+// mode is that of the directory of its cgroup.
+func (p properties) mode() uint32 { return []uint32{0o755, 0o700, 0o711, 0o750}[p.number] }
 
 // isolated: the child is PID 1 of a pid namespace.
-func (p properties) isolated() bool { return p.number == 3 }
+func (p properties) isolated() bool { return p.number >= 3 }
 
 // filtered: its first thread has a seccomp filter, which permits everything.
 func (p properties) filtered() bool { return p.number&1 != 0 }
+
+// seccomp is the mode of its first thread; those of the others are 0.
+func (p properties) seccomp() uint64 {
+	if p.filtered() {
+		return unix.SECCOMP_MODE_FILTER
+	}
+	return 0
+}
 
 // fault is the trap of x86-64 that the first thread had last, with its error code: a read or write of an address that is not mapped, or of one
 // that cannot be (a general protection fault).
@@ -71,6 +83,9 @@ func Run(number string, prepared bool) error {
 		return err
 	}
 	known := properties{n}
+	if n >= children {
+		return known.turnOff()
+	}
 	if !prepared { // All threads of the next program have the blocked signals of this one.
 		return known.prepare()
 	}
@@ -83,6 +98,20 @@ func Run(number string, prepared bool) error {
 	}
 	os.Exit(known.exitCode())
 	return nil
+}
+
+// ends are how PID 1 of a pid namespace turns that off, with pid_namespace.reboot afterwards (reboot_pid_ns()).
+var ends = []struct {
+	command int
+	reboot  uint64
+}{{unix.LINUX_REBOOT_CMD_RESTART, uint64(unix.SIGHUP)}, {unix.LINUX_REBOOT_CMD_POWER_OFF, uint64(unix.SIGINT)}}
+
+// turnOff ends this process and its pid namespace. That of the machine has another PID 1, which started the loader.
+func (p properties) turnOff() error {
+	if os.Getpid() != 1 {
+		return errors.New("this is not PID 1 of a pid namespace")
+	}
+	return unix.Reboot(ends[p.number-children].command)
 }
 
 func (p properties) prepare() error {
@@ -129,6 +158,10 @@ func (p properties) adopt() error {
 	}
 	if err := syscall.Setresuid(user+1, user+2, user+3); err != nil {
 		return fmt.Errorf("change the user: %w", err)
+	}
+	// Without CAP_SYS_RESOURCE, oom_score_adj_min stays as it is. Of a process that is not dumpable, the file belongs to root.
+	if err := errors.Join(unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0), os.WriteFile("/proc/self/oom_score_adj", fmt.Append(nil, p.score()), 0)); err != nil {
+		return fmt.Errorf("set the score of the out-of-memory killer: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(p.pdeath()), 0, 0, 0); err != nil {
 		return fmt.Errorf("set the signal of the parent's death: %w", err)
@@ -185,6 +218,9 @@ func startChild(number int) (*child, error) {
 		return nil, fmt.Errorf("start a child: %w", err)
 	}
 	started.starts, started.pid = boottime(), started.process.Process.Pid
+	if number >= children { // It says nothing.
+		return started, nil
+	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		return nil, fmt.Errorf("child %d did not start: %q, %w", number, line, err)
 	}

@@ -27,8 +27,10 @@ type Recording struct {
 	First, Other []Sample // of the first thread of each child, and of another one, before anything is known
 	Running      []Sample // of the first threads, with the structure of signals
 	Later        []Sample // in further states
+	Namespaces   []Sample // pid namespaces, before and after reboot(2) in them
 	Pointees     Pointees
-	GroupDead    bool // sched_process_exit has a second argument
+	Hierarchies  Hierarchies // none: cgroups are not looked for
+	GroupDead    bool        // sched_process_exit has a second argument
 }
 
 // Search is how many places a field may have. A field with more than one is not found.
@@ -107,6 +109,8 @@ func Infer(recording Recording) *Search {
 	found.Pointers(recording)
 	found.Pids(recording.Running, recording.Pointees)
 	found.Fields(slices.Concat(recording.First, recording.Other, recording.Running, recording.Later))
+	found.take("pid_namespace.reboot", found.field(recording.Namespaces, "pid_namespace", "reboot", 4))
+	found.Cgroups(recording)
 	found.addTracepoints(recording.GroupDead)
 	return found
 }
@@ -240,6 +244,7 @@ func (s *Search) Pids(running []Sample, pointees Pointees) {
 	if s.take("pid.level", levels); len(levels) == 1 {
 		s.Offsets["signal_struct.pids"] = found[0] - 8 // PIDTYPE_TGID is the second
 		s.Offsets["pid.numbers"], s.Offsets["upid.nr"], s.Offsets["upid."+sizeOf] = numbersAt(found[0])[0], 0, upidBytes
+		s.Offsets["upid.ns"] = upidBytes - 8 // the only other field
 	}
 }
 

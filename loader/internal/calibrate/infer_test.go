@@ -3,12 +3,14 @@
 package calibrate
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/gob"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,7 +43,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// keepFound keeps one of eight of the structures in which nothing is found, and all others: the whole has 10 MB.
+// keepFound keeps a few of the structures in which nothing is found, and all others: the whole has 10 MB.
 func keepFound(recording Recording) {
 	found := Infer(recording)
 	needed := map[uint64]bool{}
@@ -57,13 +59,30 @@ func keepFound(recording Recording) {
 			needed[wordAt(sample.Windows["signal_struct"], at, 8)] = true
 		}
 	}
-	maps.DeleteFunc(recording.Pointees, func(address uint64, _ []byte) bool { return !needed[address] && address>>6%8 != 0 })
+	ways := [][]string{append(slices.Clone(unifiedPath), "cgroup.kn", "kernfs_node.name"), append(slices.Clone(unifiedPath), "cgroup.kn", "kernfs_node.iattr")}
+	for _, controller := range controllers() {
+		ways = append(ways, []string{"task_struct.cgroups", "css_set." + controller, "cgroup_subsys_state.cgroup", "cgroup.kn", "kernfs_node.name"})
+	}
+	for _, way := range ways {
+		for steps := range len(way) {
+			for _, sample := range recording.First {
+				address, _ := found.chain(recording, sample, way[:steps+1]...)
+				needed[address] = true
+			}
+		}
+	}
+	const keptOneOf = 32
+	maps.DeleteFunc(recording.Pointees, func(address uint64, _ []byte) bool { return !needed[address] && address>>6%keptOneOf != 0 })
 }
 
 // eraseTexts erases what may be texts of other programs, in memory that the kernel had used before.
 func eraseTexts(recording Recording) {
 	for _, window := range recording.Pointees {
-		eraseTextsIn(window)
+		if bytes.HasPrefix(window, []byte(directoryPrefix)) {
+			clear(window[bytes.IndexByte(window, 0):])
+		} else {
+			eraseTextsIn(window)
+		}
 	}
 	for _, samples := range [][]Sample{recording.Running, recording.Later} {
 		for _, sample := range samples {

@@ -64,7 +64,7 @@ func (w *watch) sampleRunning(c *child) (sample Sample, err error) {
 	}
 	return w.sampleWith(c, map[string]uint64{
 		"signal_struct.live": uint64(len(threads)), "signal_struct.nr_threads": uint64(len(threads)), "signal_struct.flags": 0, "signal_struct.group_exit_code": 0,
-		"signal_struct.shared_pending": status["ShdPnd"], "signal_struct.oom_score_adj": uint64(311 + 101*c.number), "task_struct.exit_code": 0,
+		"signal_struct.shared_pending": status["ShdPnd"], "signal_struct.oom_score_adj": uint64(c.score()), "task_struct.exit_code": 0, "task_struct.seccomp": c.seccomp(),
 	})
 }
 
@@ -75,7 +75,7 @@ func (w *watch) sampleStopped(c *child) error {
 	if err := unix.Waitid(unix.P_PID, c.pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
 		return fmt.Errorf("wait for a child that stops: %w", err)
 	}
-	err := w.keep(c, map[string]uint64{"signal_struct.flags": signalStopStopped, "signal_struct.group_exit_code": uint64(unix.SIGSTOP)})
+	err := w.keep(c, map[string]uint64{"signal_struct.flags": signalStopStopped, "signal_struct.group_exit_code": uint64(unix.SIGSTOP), "task_struct.seccomp": c.seccomp()})
 	return errors.Join(err, unix.Kill(c.pid, unix.SIGCONT))
 }
 
@@ -106,7 +106,7 @@ func (w *watch) sampleTraced(c *child, t tracer) error {
 	if err != nil {
 		return fmt.Errorf("trace a child: %w", err)
 	}
-	return w.keep(c, map[string]uint64{"task_struct.ptrace": ptraceSeized})
+	return w.keep(c, map[string]uint64{"task_struct.ptrace": ptraceSeized, "task_struct.seccomp": c.seccomp()})
 }
 
 func seize(pid int) error {
@@ -156,6 +156,7 @@ func (w *watch) sampleExiting(c *child, t tracer) error {
 	}
 	return w.keep(c, map[string]uint64{
 		"signal_struct.live": 1, "signal_struct.nr_threads": 1, "signal_struct.flags": signalGroupExit, "signal_struct.group_exit_code": uint64(c.exitCode()) << 8,
+		"task_struct.exit_code": 0, // as the stop was waited for; before Linux 5.18, ptrace_message keeps the status
 	})
 }
 
@@ -176,3 +177,61 @@ func (w *watch) sampleZombie(c *child, t tracer) error {
 	w.recording.Later = append(w.recording.Later, dead)
 	return nil
 }
+
+// recordNamespaces records pid namespaces: those of the children, and some that were turned off.
+func (w *watch) recordNamespaces() error {
+	w.search.Pids(w.recording.Running, w.recording.Pointees)
+	if _, found := w.search.Offsets["upid.ns"]; !found {
+		return nil
+	}
+	for _, child := range w.children {
+		if err := w.keepNamespace(child, w.leaders[child.number], 0); err != nil {
+			return err
+		}
+	}
+	for i, end := range ends {
+		child, err := startChild(children + i)
+		if err != nil {
+			return err
+		}
+		defer child.end()
+		if err := unix.Waitid(unix.P_PID, child.pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			return fmt.Errorf("wait for a pid namespace that is turned off: %w", err)
+		}
+		task, _, err := w.signal(child.pid, child.pid, 0)
+		if err != nil {
+			return err
+		}
+		if err := w.keepNamespace(child, task, end.reboot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepNamespace records the innermost pid namespace of a task.
+func (w *watch) keepNamespace(c *child, task, reboot uint64) error {
+	at := w.search.Offsets["pid.numbers"] + w.search.Offsets["upid.ns"]
+	if c.isolated() {
+		at += upidBytes
+	}
+	address := task
+	var window []byte
+	var err error
+	for _, next := range []int{w.search.Offsets["task_struct.signal"], w.search.Offsets["signal_struct.pids"] + 8, at} {
+		if window, err = w.read(address, w.strideMax); err != nil {
+			return err
+		}
+		address = wordAt(window, next, 8)
+	}
+	if window, err = w.read(address, windowBytes); err != nil {
+		return err
+	}
+	w.recording.Namespaces = append(w.recording.Namespaces, Sample{
+		Child: c.number, Windows: map[string][]byte{"pid_namespace": window[:namespaceBytes]}, Values: map[string]uint64{"pid_namespace.reboot": reboot},
+	})
+	return nil
+}
+
+// namespaceBytes is what is looked at of a pid namespace: the next one may follow.
+const namespaceBytes = 128

@@ -31,7 +31,11 @@ var kinds = map[string]string{
 	"trace_event_raw_sched_process_exit.group_dead": "u8",
 	"bpf_raw_tracepoint_args.args":                  "args",
 	"signal_struct.pids":                            "pids", "pid.level": "u32", "pid.numbers": "upids", "upid.nr": "u32",
-	"cgroup.ancestors": "args",
+	"upid.ns": "*pid_namespace", "pid_namespace.reboot": "u32",
+	"task_struct.cgroups": "*css_set", "css_set.subsys": "subsys", "css_set.dfl_cgrp": "*cgroup", "cgroup_subsys_state.cgroup": "*cgroup",
+	"cgroup.kn": "*kernfs_node", "cgroup.level": "u32", "cgroup.ancestors": "addresses", "cgroup.ancestor_ids": "args",
+	"kernfs_node.parent": "*kernfs_node", "kernfs_node.name": "text", "kernfs_node.id": "u64", "kernfs_node.mode": "u16",
+	"kernfs_node.iattr": "*kernfs_iattrs", "kernfs_iattrs.ia_uid": "id",
 }
 
 // sizeOf is what a structure has at least: CO-RE reads it for k_sigaction only.
@@ -45,19 +49,24 @@ func builtin() map[string]btf.Type {
 	words := func(n uint32) btf.Type { return &btf.Array{Index: u32, Type: u64, Nelems: n} }
 	return map[string]btf.Type{
 		"u8": &btf.Int{Name: "unsigned char", Size: 1}, "u16": &btf.Int{Name: "short", Size: 2}, "u32": u32, "u64": u64,
-		"address":  &btf.Pointer{Target: &btf.Void{}},
-		"char16":   &btf.Array{Index: u32, Type: &btf.Int{Name: "char", Size: 1, Encoding: btf.Signed}, Nelems: 16},
-		"args":     words(0),
-		"id":       &btf.Typedef{Name: "kuid_t", Type: &btf.Struct{Size: 4, Members: member("val", u32)}},
-		"atomic_t": &btf.Typedef{Name: "atomic_t", Type: &btf.Struct{Size: 4, Members: member("counter", u32)}},
-		"seccomp":  &btf.Struct{Name: "seccomp", Size: 4, Members: member("mode", u32)},
-		"sigset_t": &btf.Typedef{Name: "sigset_t", Type: &btf.Struct{Size: 8, Members: member("sig", words(1))}},
+		"address": &btf.Pointer{Target: &btf.Void{}}, "text": &btf.Pointer{Target: &btf.Const{Type: &btf.Int{Name: "char", Size: 1, Encoding: btf.Signed}}},
+		"addresses": &btf.Array{Index: u32, Type: &btf.Pointer{Target: &btf.Struct{Name: "cgroup_above"}}, Nelems: 0},
+		"char16":    &btf.Array{Index: u32, Type: &btf.Int{Name: "char", Size: 1, Encoding: btf.Signed}, Nelems: 16},
+		"args":      words(0),
+		"id":        &btf.Typedef{Name: "kuid_t", Type: &btf.Struct{Size: 4, Members: member("val", u32)}},
+		"atomic_t":  &btf.Typedef{Name: "atomic_t", Type: &btf.Struct{Size: 4, Members: member("counter", u32)}},
+		"seccomp":   &btf.Struct{Name: "seccomp", Size: 4, Members: member("mode", u32)},
+		"sigset_t":  &btf.Typedef{Name: "sigset_t", Type: &btf.Struct{Size: 8, Members: member("sig", words(1))}},
 	}
 }
 
 // Types returns the types of the kernel, as far as the offsets describe them.
 func (found Offsets) Types() (*btf.Spec, error) {
 	found = maps.Clone(found)
+	var all []btf.Type
+	if ids := found.foldControllers(); ids != nil {
+		all = append(all, ids)
+	}
 	found["sigpending.signal"] = 0 // The place of a set of pending signals is that of the set, not of the list before it.
 	if _, known := found["task_struct.cgroups"]; !known {
 		// No address of a cgroup is known, so that each read of one fails, wherever the field is. That it exists selects the code of newer kernels,
@@ -65,7 +74,6 @@ func (found Offsets) Types() (*btf.Spec, error) {
 		found["cgroup.ancestors"] = 0
 	}
 	known := builtin()
-	var all []btf.Type
 	structure := func(name string) *btf.Struct {
 		if made, ok := known[name].(*btf.Struct); ok {
 			return made
@@ -91,6 +99,8 @@ func (found Offsets) Types() (*btf.Spec, error) {
 			known[kind] = &btf.Array{Index: known["u32"], Type: &btf.Pointer{Target: structure("pid")}, Nelems: 4}
 		case "upids":
 			known[kind] = &btf.Array{Index: known["u32"], Type: structure("upid"), Nelems: 1}
+		case "subsys":
+			known[kind] = &btf.Array{Index: known["u32"], Type: &btf.Pointer{Target: structure("cgroup_subsys_state")}, Nelems: controllersMax}
 		case "k_sigactions":
 			known[kind] = &btf.Array{Index: known["u32"], Type: structure("k_sigaction"), Nelems: 64}
 		}
@@ -103,7 +113,10 @@ func (found Offsets) Types() (*btf.Spec, error) {
 		into.Members = append(into.Members, btf.Member{Name: field, Type: of, Offset: btf.Bits(found[name] * 8)})
 	}
 	for _, made := range all {
-		made := made.(*btf.Struct)
+		made, ok := made.(*btf.Struct)
+		if !ok {
+			continue
+		}
 		slices.SortFunc(made.Members, func(a, b btf.Member) int { return int(a.Offset) - int(b.Offset) })
 		if made.Size == 0 {
 			made.Size = structBytesMax
@@ -114,6 +127,31 @@ func (found Offsets) Types() (*btf.Spec, error) {
 		return nil, fmt.Errorf("describe the types of the kernel: %w", err)
 	}
 	return builder.Spec()
+}
+
+// controllersMax is the length of css_set.subsys in the probes' own types.
+const controllersMax = 16
+
+// foldControllers replaces the places of controllers in a css_set by an array, and returns the enumeration of their numbers in it; nil: there are
+// none. Where the array begins is not known: the first one that was found has the number 0.
+func (found Offsets) foldControllers() *btf.Enum {
+	places := map[string]int{}
+	for _, controller := range controllers() {
+		if at, ok := found["css_set."+controller]; ok {
+			places[controller] = at
+			delete(found, "css_set."+controller)
+		}
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	first := slices.Min(slices.Collect(maps.Values(places)))
+	found["css_set.subsys"] = first
+	ids := &btf.Enum{Name: "cgroup_subsys_id", Size: 4}
+	for _, controller := range slices.Sorted(maps.Keys(places)) {
+		ids.Values = append(ids.Values, btf.EnumValue{Name: controller + "_cgrp_id", Value: uint64(places[controller]-first) / 8})
+	}
+	return ids
 }
 
 // structBytesMax is the size of a structure whose size is not known, and needed by no probe.

@@ -51,6 +51,15 @@ func CalibratedTypes(spec *btf.Spec) (Types, error) {
 	return Types{spec: spec, digest: digest}, err
 }
 
+// FindCgroups reports whether the probes find cgroups by these types.
+func (t Types) FindCgroups() bool {
+	if !t.Observed() {
+		return true
+	}
+	var directory *btf.Struct
+	return t.spec.TypeByName("kernfs_node", &directory) == nil
+}
+
 // TypesOfFile returns the types of a file. The error has exitcode.Config.
 func TypesOfFile(file string) (Types, error) {
 	refuse := func(why error) (Types, error) {
@@ -109,7 +118,7 @@ func (t Types) String() string {
 	case t.Own():
 		return "BTF"
 	case t.file == "":
-		return "types that were found by observation"
+		return "types found by observation"
 	}
 	return "BTF of " + filepath.Clean(t.file)
 }
