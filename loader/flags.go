@@ -68,8 +68,7 @@ type config struct {
 	threadContext, unloadOnExit                   bool
 	onRequest                                     bool   // of unload, for prepareUnload only
 	way, name                                     string // of victim
-	number                                        string // of calibration-child, like the next
-	prepared                                      bool
+	number, executions                            int    // of calibration-child
 }
 
 // unchecked holds flags of run whose text is not checked yet.
@@ -134,8 +133,8 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 		return flags
 	}
 	if c.command == calibrate.Command {
-		flags.StringVar(&c.number, "number", "", "")
-		flags.BoolVar(&c.prepared, "prepared", false, "")
+		flags.IntVar(&c.number, "number", 0, "")
+		flags.IntVar(&c.executions, "executions", calibrate.Unprepared, "")
 		return flags
 	}
 	if c.command != "health" {

@@ -57,7 +57,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		}
 		return helper.Supervise()
 	case calibrate.Command:
-		return calibrate.Run(config.number, config.prepared)
+		return calibrate.Run(config.number, config.executions)
 	case victim.Command:
 		return victim.Run(victim.Way(config.way), config.name)
 	case "version":

@@ -32,27 +32,12 @@ export const OBSERVED_LIMITS: readonly ObservedLimit[] = [
     allows: (difference) => /^body: the record says ".*, executable not known\)/.test(difference),
   },
   {
-    reason: 'cgroups are not found, and with them services, units, containers and pods',
-    allows: saysNothing(/^(process\.linux\.cgroup|container\.id|k8s\.pod\.uid|whodunit\.systemd\.unit)$/),
-  },
-  {
-    reason: 'without a cgroup, a process of a unit has no name of a service',
-    cases: ['in-unit'],
-    allows: (difference) => difference.startsWith('service.name: the record says "unknown_service:'),
-  },
-  {
     reason: 'the registers of a task are not read: the faulting instruction is missing',
     allows: saysNothing(/^whodunit\.fault\.instruction_pointer$/),
   },
   {
     reason: 'the memory of a victim of the OOM killer, and the limit that it hit, are not found',
     allows: saysNothing(/^whodunit\.oom\.(total_vm|anon_rss|file_rss|shmem_rss|limit|cgroup)$/),
-  },
-  {
-    reason: 'jobctl is not found: whether SIGTSTP, SIGTTIN or SIGTTOU stopped a process is not known',
-    cases: ['stopped-by-sigtstp', 'suspended-with-ctrl-z', 'reads-in-background', 'writes-in-background'],
-    allows: (difference) =>
-      saysNothing(/^whodunit\.stop\./)(difference) || /^body: .*the case .*had been stopped for/.test(difference),
   },
 ];
 

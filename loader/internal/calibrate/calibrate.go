@@ -274,6 +274,7 @@ func (w *watch) sampleAlive(c *child, other [2]uint64) (leader, thread Sample, e
 		leader.Values[name] = stat[48+i]
 	}
 	thread.Values["task_struct.pid"], thread.Values["task_struct.seccomp"] = other[0], 0
+	leader.Values["task_struct.jobctl"], thread.Values["task_struct.jobctl"] = 0, 0
 	leader.Values["task_struct.blocked"], leader.Values["task_struct.pending"] = status["SigBlk"], status["SigPnd"]
 	leader.Values["signal_struct.shared_pending"] = status["ShdPnd"]
 	leader.Values["task_struct.seccomp"] = c.seccomp()

@@ -24,7 +24,12 @@ func startsInARow() int {
 // init becomes a child, which startChild starts as this program.
 func init() {
 	if len(os.Args) > 3 && os.Args[1] == Command {
-		panic(Run(os.Args[3], len(os.Args) > 4))
+		number, _ := strconv.Atoi(os.Args[3])
+		executions := Unprepared
+		if len(os.Args) > 5 {
+			executions, _ = strconv.Atoi(os.Args[5])
+		}
+		panic(Run(number, executions))
 	}
 }
 

@@ -53,6 +53,9 @@ func (p properties) threads() int    { return 1 + 2*p.number }
 func (p properties) exitCode() int   { return 17 * (p.number + 1) }
 func (p properties) score() int      { return 311 + 101*p.number }
 
+// executions is how many more programs it has executed than the first child.
+func (p properties) executions() int { return []int{0, 2, 1, 3}[p.number] }
+
 // mode is that of the directory of its cgroup.
 func (p properties) mode() uint32 { return []uint32{0o755, 0o700, 0o711, 0o750}[p.number] }
 
@@ -76,18 +79,20 @@ func (p properties) fault() (trap, code uint64) {
 	return []uint64{14, 14, 13, 14}[p.number], []uint64{4, 6, 0, 6}[p.number]
 }
 
-// Run makes this process a child. It returns if it fails, or the loader has ended.
-func Run(number string, prepared bool) error {
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		return err
-	}
+// Unprepared is the number of executions of a child that has not executed this program again.
+const Unprepared = -1
+
+// Run makes this process a child. executions: how often it still has to execute this program. It returns if it fails, or the loader has ended.
+func Run(n, executions int) error {
 	known := properties{n}
 	if n >= children {
 		return known.turnOff()
 	}
-	if !prepared { // All threads of the next program have the blocked signals of this one.
+	switch {
+	case executions == Unprepared: // All threads of the next program have the blocked signals of this one.
 		return known.prepare()
+	case executions > 0:
+		return known.execute(executions - 1)
 	}
 	if err := known.adopt(); err != nil {
 		return err
@@ -122,7 +127,11 @@ func (p properties) prepare() error {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &blocked, nil); err != nil {
 		return fmt.Errorf("block signals: %w", err)
 	}
-	return unix.Exec("/proc/self/exe", []string{os.Args[0], Command, "--number", strconv.Itoa(p.number), "--prepared"}, []string{})
+	return p.execute(p.executions())
+}
+
+func (p properties) execute(executions int) error {
+	return unix.Exec("/proc/self/exe", []string{os.Args[0], Command, "--number", strconv.Itoa(p.number), "--executions", strconv.Itoa(executions)}, []string{})
 }
 
 func (p properties) adopt() error {

@@ -111,6 +111,7 @@ func Infer(recording Recording) *Search {
 	found.Fields(slices.Concat(recording.First, recording.Other, recording.Running, recording.Later))
 	found.take("pid_namespace.reboot", found.field(recording.Namespaces, "pid_namespace", "reboot", 4))
 	found.Cgroups(recording)
+	found.Siblings(recording.First)
 	found.addTracepoints(recording.GroupDead)
 	return found
 }
@@ -260,20 +261,52 @@ func (s *Search) Fields(samples []Sample) {
 		structure, name string
 		bytes           int
 	}{
-		{"task_struct", "flags", 4}, {"task_struct", "ptrace", 4}, {"task_struct", "exit_code", 4}, {"task_struct", "pdeath_signal", 4},
+		{"task_struct", "flags", 4}, {"task_struct", "ptrace", 4}, {"task_struct", "exit_code", 4}, {"task_struct", "pdeath_signal", 4}, {"task_struct", "jobctl", 2},
 		{"task_struct", "pid", 4}, {"task_struct", "tgid", 4}, {"task_struct", "real_parent", 8}, {"task_struct", "group_leader", 8},
 		{"task_struct", "seccomp", 4}, {"task_struct", "thread", 8}, {"task_struct", "blocked", 8}, {"task_struct", "pending", 8},
 		{"signal_struct", "live", 4}, {"signal_struct", "group_exit_code", 4}, {"signal_struct", "flags", 4}, {"signal_struct", "nr_threads", 4},
 		{"signal_struct", "shared_pending", 8}, {"signal_struct", "oom_score_adj", 2},
 	} {
-		s.take(field.structure+"."+field.name, s.field(samples, field.structure, field.name, field.bytes))
+		name := field.structure + "." + field.name
+		if slices.ContainsFunc(samples, func(sample Sample) bool { _, known := sample.Values[name]; return known }) {
+			s.take(name, s.field(samples, field.structure, field.name, field.bytes))
+		}
 	}
 	s.take("task_struct.comm", places(samples, "task_struct", 4, func(sample Sample, window []byte, at int) bool {
 		text, known := sample.Texts["task_struct.comm"]
 		return !known || at+16 <= len(window) && bytes.HasPrefix(window[at:], append([]byte(text), 0))
 	}))
 	s.startTime(samples)
+	s.executions(samples)
 	s.trap(samples)
+}
+
+// executionsMax is more than a child has executed programs, with its ancestors.
+const executionsMax = 1 << 20
+
+// executions looks for the number of executions, which differs between children by what is known.
+func (s *Search) executions(samples []Sample) {
+	const name = "task_struct.self_exec_id"
+	s.take(name, places(samples, "task_struct", 8, func(sample Sample, window []byte, at int) bool {
+		first := wordAt(samples[0].Windows["task_struct"], at, 8) - uint64(properties{samples[0].Child}.executions())
+		return first > 0 && first < executionsMax && wordAt(window, at, 8) == first+uint64(properties{sample.Child}.executions())
+	}))
+}
+
+// Siblings looks for the list of children of a task: where the list on which the last child lies ends.
+func (s *Search) Siblings(first []Sample) {
+	last := len(first) - 1
+	inParent := func(at int) int {
+		return int(wordAt(first[last].Windows["task_struct"], at, 8) - first[last].Values["task_struct.real_parent"])
+	}
+	found := places(first[:last], "task_struct", 8, func(sample Sample, window []byte, at int) bool {
+		next := first[sample.Child+1]
+		return wordAt(window, at, 8) == next.Address+uint64(at) && wordAt(next.Windows["task_struct"], at+8, 8) == sample.Address+uint64(at) &&
+			inParent(at) > 0 && inParent(at) < len(window)
+	})
+	if s.Places["task_struct.children"] = found; len(found) == 1 {
+		s.Offsets["task_struct.children"], s.Offsets["list_head.next"] = inParent(found[0]), 0
+	}
 }
 
 // trap looks for the error code of the last trap, beside its number.

@@ -64,7 +64,7 @@ func (w *watch) sampleRunning(c *child) (sample Sample, err error) {
 	}
 	return w.sampleWith(c, map[string]uint64{
 		"signal_struct.live": uint64(len(threads)), "signal_struct.nr_threads": uint64(len(threads)), "signal_struct.flags": 0, "signal_struct.group_exit_code": 0,
-		"signal_struct.shared_pending": status["ShdPnd"], "signal_struct.oom_score_adj": uint64(c.score()), "task_struct.exit_code": 0, "task_struct.seccomp": c.seccomp(),
+		"signal_struct.shared_pending": status["ShdPnd"], "signal_struct.oom_score_adj": uint64(c.score()), "task_struct.exit_code": 0, "task_struct.seccomp": c.seccomp(), "task_struct.jobctl": 0,
 	})
 }
 
@@ -75,7 +75,7 @@ func (w *watch) sampleStopped(c *child) error {
 	if err := unix.Waitid(unix.P_PID, c.pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
 		return fmt.Errorf("wait for a child that stops: %w", err)
 	}
-	err := w.keep(c, map[string]uint64{"signal_struct.flags": signalStopStopped, "signal_struct.group_exit_code": uint64(unix.SIGSTOP), "task_struct.seccomp": c.seccomp()})
+	err := w.keep(c, map[string]uint64{"signal_struct.flags": signalStopStopped, "signal_struct.group_exit_code": uint64(unix.SIGSTOP), "task_struct.jobctl": uint64(unix.SIGSTOP), "task_struct.seccomp": c.seccomp()})
 	return errors.Join(err, unix.Kill(c.pid, unix.SIGCONT))
 }
 

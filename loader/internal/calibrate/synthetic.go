@@ -17,7 +17,8 @@ type Offsets map[string]int
 
 // kinds has the type of each field that Types can describe: a number of bytes, an array of characters, a pointer (*), or a structure.
 var kinds = map[string]string{
-	"task_struct.flags": "u32", "task_struct.ptrace": "u32", "task_struct.exit_code": "u32", "task_struct.pdeath_signal": "u32",
+	"task_struct.flags": "u32", "task_struct.ptrace": "u32", "task_struct.exit_code": "u32", "task_struct.pdeath_signal": "u32", "task_struct.jobctl": "u64", "task_struct.self_exec_id": "u64",
+	"task_struct.children": "list_head", "list_head.next": "*list_head",
 	"task_struct.pid": "u32", "task_struct.tgid": "u32", "task_struct.start_boottime": "u64", "task_struct.comm": "char16",
 	"task_struct.real_parent": "*task_struct", "task_struct.group_leader": "*task_struct", "task_struct.mm": "*mm_struct",
 	"task_struct.signal": "*signal_struct", "task_struct.sighand": "*sighand_struct", "task_struct.cred": "*cred",
