@@ -156,9 +156,12 @@ func pinFinding(pinDirectory string) finding {
 
 func registersFinding(types probes.Types) finding {
 	f := finding{what: "registers of a task", state: "readable", ok: true}
-	if types.Observed() || !probes.ReadsRegisters() {
-		f.ok, f.state = false, "not readable"
-		f.remedy = "without them, the instruction of a fault and the system call that sent a signal are unknown; use Linux 5.15 or later, built with CONFIG_DEBUG_INFO_BTF=y"
+	const without = "without them, the instruction of a fault and the system call that sent a signal are unknown; "
+	switch {
+	case types.Observed():
+		f.ok, f.state, f.remedy = false, "not readable", without+"they are not found by observation"
+	case !probes.ReadsRegisters():
+		f.ok, f.state, f.remedy = false, "not readable", without+"use Linux 5.15 or later, built with CONFIG_DEBUG_INFO_BTF=y"
 	}
 	return f
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"whodunit/loader/internal/calibrate"
 	"whodunit/loader/internal/exitcode"
@@ -14,14 +15,22 @@ import (
 // What is not reported where the kernel does not provide its types, as check and the log say it.
 const (
 	withoutKfuncs   = "span contexts that processes publish are not read"
-	withoutMostOfIt = "paths of executables, cgroups and services, containers and namespaces, login users, seccomp, sizes of an OOM kill, registers and stacks of crashes are not read; a file with the kernel's types has them (--btf, WHODUNIT_BTF)"
+	withoutMappings = "paths of executables, user namespaces, host names of containers, login users, the memory of an OOM kill, registers and stacks of crashes are not read"
+	withFile        = "a file with the kernel's types has them (--btf, WHODUNIT_BTF)"
 )
 
 func lackOf(types probes.Types) string {
-	if types.Observed() {
-		return withoutMostOfIt
+	if !types.Observed() {
+		return withoutKfuncs
 	}
-	return withoutKfuncs
+	lack := withoutMappings
+	if !types.FindCgroups() {
+		lack += "; cgroups, and with them services, units and containers, were not found"
+	}
+	if missing := types.Missing(); len(missing) > 0 {
+		lack += "; these fields were not found: " + strings.Join(missing, ", ")
+	}
+	return lack + "; " + withFile
 }
 
 // findTypes returns the kernel's types: of the file if one is named, or the kernel's own, or what can be found of them by observing it. But for the
@@ -58,5 +67,5 @@ func observe() (probes.Types, error) {
 	if err != nil {
 		return probes.Types{}, err
 	}
-	return probes.CalibratedTypes(spec)
+	return probes.CalibratedTypes(spec, found.Missing())
 }

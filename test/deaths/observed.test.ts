@@ -35,7 +35,7 @@ describe('every termination has a record without a wrong value on a kernel witho
     const loader = join(directory.path, 'loader-without-btf');
     writeFileSync(loader, HIDDEN, { mode: 0o700 });
     runner = await startCaseRunner({}, loader);
-    expect(runner.whodunit.loader.output()).toContain("the probes use types found by observation");
+    expect(runner.whodunit.loader.output()).toContain('the probes use types found by observation');
   });
 
   afterAll(async () => {

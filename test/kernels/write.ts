@@ -2,30 +2,32 @@
 // A program that writes docs/kernels.md from the transcripts of the last run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KERNELS } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 import { checkOnKernel } from './check.ts';
+import { isObserved } from './limits.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 
 /** The same on all kernels: see docs/decisions/0111 and 0121. */
 const WITHOUT_BTF = `
 ## Kernels without BTF
 
-From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, and what is missing with them.
+From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, what is missing with them, and which fields were not found ([why](decisions/0121-a-kernel-without-btf-is-observed.md)).
 
 | | the kernel's BTF | a file (\`--btf\`) | observed |
 | --- | --- | --- | --- |
-| status, signal, sender, requests | yes | yes | yes; without cgroups, an init that turns its container off has SIGKILL instead of SIGINT |
+| status, signal, sender, requests, stops | yes | yes | yes |
 | arguments, environment, ancestors | yes | yes; before 6.16 not of the terminated process | as with a file |
-| paths of executables, cgroups, services, containers | yes | yes | no |
-| stopped since, and by which signal of a terminal | yes | yes | no |
+| cgroups, services, containers, pods, shares of each origin, \`--scope\` | yes | yes | yes, where the unified hierarchy of cgroups is mounted and can be written to; else no, and \`--scope\` is refused |
+| paths of executables | yes | yes | no: the first argument, or the comm of 15 characters |
+| login users, user namespaces, host names of containers | yes | yes | no: a process in a user namespace counts as its real user |
 | trap and error code of a fault | yes | yes | yes, on x86-64 |
-| instruction of a fault, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
-| sizes of an OOM kill | yes | yes | no |
+| instruction of a fault, system call of a signal, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
+| sizes and limit of an OOM kill | yes | yes | no; that it was one, yes |
 | span contexts | yes | no | no |
-| \`--scope\` | yes | yes | refused |
 `;
 
-const NAMES = ['5.10', '6.1', '6.12', '7.x', 'arm64'];
+const NAMES = KERNELS.map(({ name }) => name);
 const TARGET = join(ROOT, 'docs/kernels.md');
 
 function section(name: string): { row: string; text: string } | null {
@@ -38,13 +40,14 @@ function section(name: string): { row: string; text: string } | null {
   const right = checked.length - wrong.length - limited.length;
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = transcript.hello?.kernel_release ?? 'unknown';
-  const row = `| ${release} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
+  const without = isObserved(transcript) ? ', without BTF' : '';
+  const row = `| ${release}${without} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
     for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
   const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${ids.map((id) => `\`${id}\``).join(', ')}`);
   lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
-  const text = `## ${release}\n\nDebian's \`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
+  const text = `## ${release}${without}\n\n\`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
   return { row, text };
 }
 
@@ -60,7 +63,7 @@ writeFileSync(
   TARGET,
   `# The kernel matrix
 
-\`npm run test:kernels -- --write\` generates this page. The same loader and the same BPF object run on Debian's kernels under QEMU. The
+\`npm run test:kernels -- --write\` generates this page. The same loader and the same BPF object run on Debian's kernels, and on one without BTF, under QEMU. The
 conformance cases that need only our own programs run there, with cgroup v2 only. *Limited*: a value is missing or \`unknown\` in the
 record because that kernel cannot show it; the lists below name the reasons. No value in a record may be wrong.
 

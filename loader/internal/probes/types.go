@@ -29,10 +29,11 @@ const (
 // Types are the kernel's types (BTF), by which the accesses of the probes are relocated (CO-RE). The zero value: those that the kernel provides.
 // Others have other numbers for the same types, so that what passes such a number to the kernel is not used: kernel functions (kfuncs).
 type Types struct {
-	file   string
-	spec   *btf.Spec // nil: the kernel's
-	digest string
-	cache  *btf.Cache // of the kernel's, which take long to read
+	file    string
+	spec    *btf.Spec // nil: the kernel's
+	digest  string
+	missing []string
+	cache   *btf.Cache // of the kernel's, which take long to read
 }
 
 // KernelProvidesTypes reports whether the zero value of Types can be used.
@@ -41,15 +42,19 @@ func KernelProvidesTypes() bool {
 	return err == nil
 }
 
-// CalibratedTypes returns types that were found by observing this kernel. They may lack most of what the probes read.
-func CalibratedTypes(spec *btf.Spec) (Types, error) {
+// CalibratedTypes returns types that were found by observing this kernel. They may lack most of what the probes read. missing: fields that were
+// looked for.
+func CalibratedTypes(spec *btf.Spec, missing []string) (Types, error) {
 	var task *btf.Struct
 	if err := spec.TypeByName("task_struct", &task); err != nil {
 		return Types{}, fmt.Errorf("find the type of a task: %w", err)
 	}
 	digest, err := digestOfTypes(task)
-	return Types{spec: spec, digest: digest}, err
+	return Types{spec: spec, digest: digest, missing: missing}, err
 }
+
+// Missing returns the fields that were looked for by observation and not found.
+func (t Types) Missing() []string { return t.missing }
 
 // FindCgroups reports whether the probes find cgroups by these types.
 func (t Types) FindCgroups() bool {
