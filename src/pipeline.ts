@@ -84,7 +84,8 @@ export async function handleBatch(pipeline: Pipeline, { messages, hello, connect
   const requests = repeats.requests();
   const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return false;
-  pipeline.state.incidents.busyUntil(pipeline.clock.steadyMs());
+  const lastNs = messages.flatMap((message) => ('time_ns' in message ? [message.time_ns] : [])).at(-1);
+  if (lastNs !== undefined) pipeline.state.incidents.readUntil(lastNs, clock.steadyMs());
   acknowledge(pipeline, read);
   for (const { id, total } of totals) connection.counted(id, total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
