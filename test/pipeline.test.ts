@@ -13,7 +13,18 @@ import { OutOfMemory } from '../src/out-of-memory.ts';
 import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
-import { actor, END, exitedWith, fault, killedBy, noinfoSignal, OFFSET, oom, signal, victim } from './support/deadly.ts';
+import {
+  actor,
+  END,
+  exitedWith,
+  fault,
+  killedBy,
+  noinfoSignal,
+  OFFSET,
+  oom,
+  signal,
+  victim,
+} from './support/deadly.ts';
 import { host } from './support/host.ts';
 import { reading } from './support/memory-use.ts';
 import { endOf, request, stoppedContainer } from './support/requests.ts';
