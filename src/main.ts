@@ -23,7 +23,7 @@ import { Log } from './io/log.ts';
 import { logStyle } from './io/log-style.ts';
 import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
+import { startDelivery, startMetrics, startPage, startTraces } from './io/otlp/start.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
@@ -76,9 +76,10 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   onHangup(() => rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
-  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
+  if (config.logs ?? config.metrics ?? config.page ?? config.traces)
+    (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const spans = config.traces && (await startTraces(config.traces, log));
-  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
+  const exporters: Exporters = { logs: null, metrics: null, page: null, traces: spans };
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
@@ -86,8 +87,10 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
-  const { logs, metrics, traces } = exporters;
+  exporters.page = config.page && (await startPage(config.page, config.metricIntervalMs, host(), snapshot));
+  const counted = [exporters.metrics, exporters.page].filter((one) => one !== null);
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, counted, history, log));
+  const { logs, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
     state,
@@ -96,7 +99,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
-      countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      countTermination: (...termination) => {
+        for (const one of counted) one.terminated(...termination);
+      },
       durable: queue !== null,
       keepUnreported: unreported && ((one) => unreported.add(one)),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
