@@ -234,4 +234,4 @@ func (w *watch) keepNamespace(c *child, task, reboot uint64) error {
 }
 
 // namespaceBytes is what is looked at of a pid namespace: the next one may follow.
-const namespaceBytes = 128
+const namespaceBytes = 256

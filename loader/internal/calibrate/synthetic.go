@@ -95,15 +95,8 @@ func (found Offsets) Types() (*btf.Spec, error) {
 			return nil, fmt.Errorf("the field %s has no known type", name)
 		}
 		var of btf.Type
-		switch kind {
-		case "pids":
-			known[kind] = &btf.Array{Index: known["u32"], Type: &btf.Pointer{Target: structure("pid")}, Nelems: 4}
-		case "upids":
-			known[kind] = &btf.Array{Index: known["u32"], Type: structure("upid"), Nelems: 1}
-		case "subsys":
-			known[kind] = &btf.Array{Index: known["u32"], Type: &btf.Pointer{Target: structure("cgroup_subsys_state")}, Nelems: controllersMax}
-		case "k_sigactions":
-			known[kind] = &btf.Array{Index: known["u32"], Type: structure("k_sigaction"), Nelems: 64}
+		if array := arrayOf(kind, known["u32"], structure); array != nil {
+			known[kind] = array
 		}
 		if target, isPointer := strings.CutPrefix(kind, "*"); isPointer {
 			of = &btf.Pointer{Target: structure(target)}
@@ -128,6 +121,21 @@ func (found Offsets) Types() (*btf.Spec, error) {
 		return nil, fmt.Errorf("describe the types of the kernel: %w", err)
 	}
 	return builder.Spec()
+}
+
+// arrayOf returns an array of structures or of pointers to them; nil: the kind is none.
+func arrayOf(kind string, index btf.Type, structure func(name string) *btf.Struct) btf.Type {
+	switch kind {
+	case "pids":
+		return &btf.Array{Index: index, Type: &btf.Pointer{Target: structure("pid")}, Nelems: 4}
+	case "upids":
+		return &btf.Array{Index: index, Type: structure("upid"), Nelems: 1}
+	case "subsys":
+		return &btf.Array{Index: index, Type: &btf.Pointer{Target: structure("cgroup_subsys_state")}, Nelems: controllersMax}
+	case "k_sigactions":
+		return &btf.Array{Index: index, Type: structure("k_sigaction"), Nelems: 64}
+	}
+	return nil
 }
 
 // controllersMax is the length of css_set.subsys in the probes' own types.
