@@ -8,8 +8,8 @@ import { checkOnKernel } from './check.ts';
 import { isObserved } from './limits.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 
-/** The same on all kernels: see docs/decisions/0111 and 0121. */
-const WITHOUT_BTF = `
+/** What no run shows: see docs/decisions/0111 and 0121. */
+const BORDERS = `
 ## Kernels without BTF
 
 From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, what is missing with them, and which fields were not found ([why](decisions/0121-a-kernel-without-btf-is-observed.md)).
@@ -25,6 +25,14 @@ From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missi
 | instruction of a fault, system call of a signal, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
 | sizes and limit of an OOM kill | yes | yes | no; that it was one, yes |
 | span contexts | yes | no | no |
+
+## Kernels that are refused
+
+| kernel | why | instead |
+| --- | --- | --- |
+| before 5.8 | no BPF ring buffer | a newer kernel |
+| PREEMPT_RT before 6.12 | a ring buffer sleeps there, in hooks that must not | 6.12 or later |
+| lockdown=confidentiality | forbids reading kernel memory | lockdown=integrity at most |
 `;
 
 const NAMES = KERNELS.map(({ name }) => name);
@@ -71,6 +79,6 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 | --- | --- | --- | --- | --- | --- |
 ${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
 
-${found.map(({ text }) => text).join('\n')}${WITHOUT_BTF}`,
+${found.map(({ text }) => text).join('\n')}${BORDERS}`,
 );
 console.log(`wrote ${TARGET}`);

@@ -37,5 +37,8 @@ func Require() error {
 	if err := features.HaveMapType(ebpf.RingBuf); errors.Is(err, ebpf.ErrNotSupported) {
 		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
 	}
+	if host.KernelSleepsInRing() {
+		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is built with PREEMPT_RT, and before Linux 6.12 a BPF ring buffer sleeps there, in hooks that must not; use Linux 6.12 or later, or a kernel without PREEMPT_RT", host.KernelRelease())
+	}
 	return nil
 }
