@@ -3,8 +3,9 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, readConfig } from './cli.ts';
+import { type Config, commandOf, readConfig } from './cli.ts';
 import { currentNames } from './config/earlier-names.ts';
+import { readLogLevel } from './config/log-level.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -17,6 +18,7 @@ import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
+import { logStyle } from './io/log-style.ts';
 import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
 import { neverBlock } from './io/output.ts';
@@ -41,7 +43,10 @@ const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
-const log = new Log();
+const { argv, hints } = currentNames(process.argv.slice(2));
+const logLevel = readLogLevel(process.env);
+const isService = commandOf(argv) === 'run';
+const log = new Log(undefined, undefined, logStyle(process.env, isService ? logLevel.level : null));
 
 /** What shutDown() closes. */
 interface Running {
@@ -138,7 +143,7 @@ async function consume(
   clearInterval(timer);
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
-    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
+    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');
 }
 
 /** Prints the records of the items, and counts each item when the kernel has taken its record. False: not all could be printed. */
@@ -171,6 +176,7 @@ async function shutDown({
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
+      'warn',
     );
   await traces?.close(remainingMs());
   if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
@@ -203,10 +209,10 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 }
 
 async function main(): Promise<number> {
-  const { argv, hints } = currentNames(process.argv.slice(2));
-  for (const hint of hints) log.line(hint);
+  for (const hint of hints) log.line(hint, 'warn');
   const config = readConfig(argv, process.env);
   if (config.command !== 'run') return (await import('./commands.ts')).runCommand(config, CLOCK, log);
+  if (logLevel.problem !== null) log.line(logLevel.problem, 'warn');
   await run(config, catchSignals(log));
   return 0;
 }
@@ -220,6 +226,6 @@ try {
   process.exit(await main());
 } catch (error) {
   if (!(error instanceof FatalError)) throw error;
-  log.line(error.message);
+  log.failure(error.message);
   process.exit(error.exitCode);
 }

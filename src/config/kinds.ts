@@ -31,6 +31,19 @@ export function listOf<T extends string>(...values: readonly T[]): Kind<Readonly
   };
 }
 
+/** How much the programs log of themselves, from least to most. */
+export type LogLevel = 'none' | 'error' | 'warn' | 'info' | 'debug';
+
+/** The names of OpenTelemetry for JavaScript, which has two more for everything. Case does not matter (specification, "Enum"). */
+export const LOG_LEVEL: Kind<LogLevel> = {
+  allowed: '`none`, `error`, `warn`, `info`, `debug`, `verbose`, `all`',
+  parse(value) {
+    const name = value.toLowerCase();
+    if (name === 'verbose' || name === 'all') return 'debug';
+    return (['none', 'error', 'warn', 'info', 'debug'] as const).find((level) => level === name);
+  },
+};
+
 /** A boolean as the OpenTelemetry specification reads it: every value but `true` means false. */
 export const BOOLEAN: Kind<boolean> = {
   allowed: '`true`; every other value means `false`',

@@ -8,6 +8,7 @@ import {
   COUNT_OR_OFF,
   history,
   type Kind,
+  LOG_LEVEL,
   listOf,
   MILLISECONDS,
   oneOf,
@@ -150,6 +151,12 @@ export const KNOBS = {
     kind: MILLISECONDS,
     fallback: '5000',
     what: 'How long the service sends queued records, or waits for the reader of stdout, before it exits. Records that are not sent stay on disk for the next start; those that are not printed, in the ring buffer.',
+  },
+  OTEL_LOG_LEVEL: {
+    reader: 'both',
+    kind: LOG_LEVEL,
+    fallback: 'info',
+    what: 'Which of their own log lines service and loader write to stderr: those of this level and above; with `debug`, `verbose` and `all` also what the OpenTelemetry SDK logs. The message with which a program ends is always written. An invalid value is reported, and counts as `info`. The lines have time and level; in the journal, its priorities instead.',
   },
   OTEL_SDK_DISABLED: {
     reader: 'service',

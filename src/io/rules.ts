@@ -60,6 +60,7 @@ export async function rereadRules(source: RulesSource, log: Log): Promise<readon
   if (source.path === null) {
     log.line(
       'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --rules). The built-in rules still apply.',
+      'warn',
     );
     return null;
   }
@@ -69,7 +70,7 @@ export async function rereadRules(source: RulesSource, log: Log): Promise<readon
     return rules;
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    log.line(`${error.message} The previous rules still apply.`);
+    log.line(`${error.message} The previous rules still apply.`, 'warn');
     return null;
   }
 }
