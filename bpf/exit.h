@@ -145,7 +145,7 @@ static __always_inline void on_termination(struct task_struct *task, struct task
 }
 
 /*
- * The last thread of a process exits, and it is not a normal exit of which nothing is known. A function of its own: the stack and the code of
+ * The last thread of a process exits, and not normally, or facts about it are kept. A function of its own: the stack and the code of
  * a report would be cold in each normal exit, too (docs/decisions/0079). Returns 0.
  */
 static __noinline __u64 on_notable_exit(struct task_struct *task, enum exit_probe probe)
@@ -163,15 +163,22 @@ static __noinline __u64 on_notable_exit(struct task_struct *task, enum exit_prob
 }
 
 /*
- * Whether nothing is known of the process of task, which exits normally. This is all that most exits execute, so it reads only what shows that
- * a status is not 0. The slot of the array says nearly always that there is nothing, which saves a lookup in the hash.
+ * The last thread of a process exits. All but the rare is here, and reads only what shows that a status is not 0. The slot of the array says
+ * nearly always that nothing is known of the process, which saves a lookup in the hash. Where an older ABI pinned an array without a slot for
+ * this pid, the other function looks further.
  */
-static __always_inline bool is_plain_exit(struct task_struct *task, __u32 group_exit_code)
+static __always_inline void on_last_exit(struct task_struct *task, __u32 group_exit_code, enum exit_probe probe)
 {
-	__u32 pid = READ(task, tgid), *slot = own_slot_of(pid);
+	__u32 pid = READ(task, tgid), *slot = own_slot_of(pid), pending = slot ? pending_of(*slot, pid) : OVERLAP;
 
-	return slot && !(*slot & (OVERLAP | PENDING_COUNT | program_bit(pid))) &&
-	       !(group_exit_code | READ(task, group_leader, exit_code) | (READ(task, flags) & PF_KTHREAD)) && !scope_id;
+	if (UNLIKELY(pending & ~PROGRAM_RUNS || group_exit_code | READ(task, group_leader, exit_code) ||
+		     READ(task, flags) & PF_KTHREAD || scope_id)) {
+		on_notable_exit(task, probe);
+		return;
+	}
+	count_normal_exit();
+	if (pending & PROGRAM_RUNS)
+		end_program(0);
 }
 
 /*
@@ -196,10 +203,6 @@ static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum ex
 	/* Tested before the constant, whose cache line a normal exit then does not need. */
 	if (UNLIKELY(group_exit_code) && wants_thread_context)
 		mark_exit_group_caller(task);
-	if (!(ctx->args[1] & 0xff))
-		return;
-	if (UNLIKELY(!is_plain_exit(task, group_exit_code)))
-		on_notable_exit(task, probe);
-	else
-		count_normal_exit();
+	if (ctx->args[1] & 0xff)
+		on_last_exit(task, group_exit_code, probe);
 }
