@@ -100,7 +100,8 @@ async function handlePart(
   const requests = repeats.requests();
   const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return null;
-  pipeline.state.incidents.busyUntil(pipeline.clock.steadyMs());
+  const lastNs = handled.flatMap((message) => ('time_ns' in message ? [message.time_ns] : [])).at(-1);
+  if (lastNs !== undefined) pipeline.state.incidents.readUntil(lastNs, pipeline.clock.steadyMs());
   acknowledge(pipeline, read);
   for (const message of handled) if (message.type === 'repeat') connection.counted(message.id, message.total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);

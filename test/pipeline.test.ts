@@ -190,6 +190,38 @@ describe('a member of an incident', () => {
     expect(stored.flat()).toHaveLength(5);
   });
 
+  it('is reported within 2 s, whatever else terminates meanwhile', async () => {
+    let nowMs = 0;
+    const { pipeline, stored } = build({ recordsPerMinute: 10, nowMs: () => nowMs });
+    await handleBatch(pipeline, received([killed(1, 10n), killed(2, 20n)]));
+    const incidents = () => stored.flat().filter(({ kind }) => kind === 'summary');
+    for (; incidents().length === 0 && nowMs < 10_000; nowMs += 100) {
+      const other = { ...failing(100 + nowMs, 30n), time_ns: END + BigInt(nowMs) * 1_000_000n };
+      await handleBatch(pipeline, received([other]));
+    }
+    expect(nowMs).toBeLessThan(2_000);
+  });
+
+  it('may still come while what is read is as old as the others', async () => {
+    let nowMs = 0;
+    const { pipeline, stored } = build({ recordsPerMinute: 10, nowMs: () => nowMs });
+    await handleBatch(pipeline, received([killed(1, 10n), killed(2, 20n)]));
+    const counts = () =>
+      stored
+        .flat()
+        .filter(({ kind }) => kind === 'summary')
+        .map(({ record }) => readRecord(record as Uint8Array).attributes['whodunit.aggregated.count']);
+    for (; nowMs < 3_000; nowMs += 100) {
+      await handleBatch(pipeline, received([failing(100 + nowMs, 30n)]));
+      await flushSummaries(pipeline);
+    }
+    await handleBatch(pipeline, received([killed(3, 40n)]));
+    expect(counts()).toEqual([]);
+    nowMs += 400;
+    await flushSummaries(pipeline);
+    expect(counts()).toEqual([2]);
+  });
+
   it('stays in the ring if that cannot be printed', async () => {
     let [nowMs, prints] = [0, true];
     const stores = () => prints;

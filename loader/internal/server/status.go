@@ -83,7 +83,7 @@ func (w *sweeper) after(s *Server, lost wire.LostCounts) {
 		s.config.Log.Printf("deleted the pending facts of %d processes whose exit the probes missed", n)
 	}
 	if err != nil {
-		s.config.Log.Printf("could not delete pending facts of processes that no longer exist: %v", err)
+		s.config.Log.Warnf("could not delete pending facts of processes that no longer exist: %v", err)
 	}
 }
 
