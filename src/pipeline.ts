@@ -208,6 +208,7 @@ export function handleTermination(
   const { settings, state, clock, effects } = pipeline;
   const death = settings.logins === 'off' ? withoutLogins(received) : received;
   const endedNs = death.time_ns + death.clock_offset_ns;
+  const observedNs = observedAt(endedNs, clock);
   const conclusion = conclude(death, {
     ...state,
     requests: state.requests.of(bootId),
@@ -215,7 +216,7 @@ export function handleTermination(
     host: pipeline.host(),
     argumentsMode: settings.arguments,
     reading,
-    observedNs: observedAt(endedNs, clock),
+    observedNs,
     nowMs: clock.steadyMs(),
   });
   if (conclusion.kind === 'duplicate') {
@@ -225,7 +226,8 @@ export function handleTermination(
   const { uid, outcome, rule, subject, verdict, candidate, record } = conclusion;
   const { origin, resource } = candidate;
   if (rule.action !== 'ignore') effects.countTermination(resource, verdict, origin, 1);
-  if (settings.recordsPerMinute !== Number.POSITIVE_INFINITY) arm(state, death, conclusion, bootId);
+  if (settings.recordsPerMinute !== Number.POSITIVE_INFINITY)
+    arm(state, death, conclusion, bootId, observedNs - endedNs);
   if (record?.attributes[IDENTITY_DROPPED] !== undefined) state.falseClaims += 1;
   if (record !== null && (settings.spans === 'all' || record.spanContext !== undefined))
     effects.sendSpan?.(buildSpan(record, death.process.start_boottime_ns + death.clock_offset_ns), origin);

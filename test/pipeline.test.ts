@@ -43,6 +43,8 @@ interface Options {
   readonly durable?: boolean;
   /** ms of the steady clock. */
   readonly nowMs?: () => number;
+  /** ms since 1970. */
+  readonly wallMs?: number;
   readonly outOfMemory?: OutOfMemory;
   readonly keepUnreported?: Pipeline['effects']['keepUnreported'];
 }
@@ -63,7 +65,7 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
+    clock: { wallMs: () => options.wallMs ?? 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
     outOfMemory: options.outOfMemory ?? null,
     effects: {
       sendSpan: () => did.push('span'),
@@ -508,6 +510,22 @@ describe('equal terminations', () => {
     const { process, seq } = failing(3, 3n);
     await handleBatch(pipeline, received([{ ...changes, repeat: changes.repeat ?? KEY, process, seq }]));
     expect(stored[1]?.map(({ times }) => times)).toEqual([undefined]);
+  });
+
+  it.each([
+    ['in time', 0.9, 10],
+    ['when the time of the key is over: for as long as the service is behind', 20, 40],
+    ['after a minute, so that no service ran meanwhile', 70, 10],
+  ])('are armed, if they are read %s', async (_, lateSeconds, untilSeconds) => {
+    const wallMs = Number((END + OFFSET) / 1_000_000n) + lateSeconds * 1_000;
+    const { pipeline } = build({ mode: 'default', recordsPerMinute: 10, wallMs });
+    const sent: string[] = [];
+    const all = Array.from({ length: RECEIVED_FIRST }, (_, index) =>
+      equal(index, { process: { ...short.process, pid: index } }),
+    );
+    await handleBatch(pipeline, received(all, [], BOOT, sent));
+    const untilNs = BigInt(sent[0]?.split(' ').at(-1) ?? 0);
+    expect(Number(untilNs - END) / 1e9).toBeCloseTo(untilSeconds, 2);
   });
 
   it('are not armed by a batch that could not be stored', async () => {

@@ -13,6 +13,9 @@ import type { Rule, Subject } from './rules.ts';
 
 /** How long those are only counted that may belong to a loop: then some are received again. */
 const MAY_LOOP_NS = 10_000_000_000n;
+/** A termination that is read this late was behind others in the ring. One that is read later than MISSED_NS waited while no service ran. */
+const LATE_NS = 1_000_000_000n;
+const MISSED_NS = 60_000_000_000n;
 
 export interface Arming {
   readonly loops: CrashLoops;
@@ -37,8 +40,8 @@ export interface Concluded {
   readonly member?: CountedMember & { readonly countUntilNs: bigint | null };
 }
 
-/** Arms the key of the termination. */
-export function arm(state: Arming, death: Death, concluded: Concluded, bootId: string): void {
+/** Arms the key of the termination. `lateNs`: from the termination until it was read. */
+export function arm(state: Arming, death: Death, concluded: Concluded, bootId: string, lateNs: bigint): void {
   const { uid, outcome, subject, rule, candidate, verdict, loopMember, isInLoop, member } = concluded;
   if (outcome === 'reported') return;
   if (subject.exitCode === 0 && !isCertainStop(death)) return;
@@ -50,7 +53,15 @@ export function arm(state: Arming, death: Death, concluded: Concluded, bootId: s
   const counted = { as: outcome, uid, errorType: verdict.errorType, metric: rule.action !== 'ignore' };
   const meaning = { ...same, ...counted, command: command(), loop };
   const joined = member && { incident: member.incident, name: member.name, status: member.status };
-  state.repeats.arm(death, bootId, joined === undefined ? meaning : { ...meaning, member: joined }, untilNs);
+  const laterNs = whileLate(untilNs, death, lateNs);
+  state.repeats.arm(death, bootId, joined === undefined ? meaning : { ...meaning, member: joined }, laterNs);
+}
+
+/** In a storm that the service cannot follow, its time may be over before it is armed: then for as long as the service is behind. */
+function whileLate(untilNs: bigint, { time_ns: timeNs }: Death, lateNs: bigint): bigint {
+  const isLate = lateNs > LATE_NS && lateNs < MISSED_NS;
+  const caughtUpNs = timeNs + 2n * lateNs;
+  return isLate && caughtUpNs > untilNs ? caughtUpNs : untilNs;
 }
 
 /** null: further ones are to be received. */
