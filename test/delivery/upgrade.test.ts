@@ -111,7 +111,7 @@ async function bothActive(on: Machine): Promise<void> {
 
 /** Processes that exit with 3, one after the other, until endLoad(). It notes the pid of each. */
 function startLoad(on: Machine): void {
-  const script = `while [ ! -e ${TEST}/end ]; do ${TEST}/mortal exit 3 & echo $!; wait; sleep 0.02; done >${TEST}/pids`;
+  const script = `while [ ! -e ${TEST}/end ]; do ${TEST}/mortal exit 3 & echo $!; wait; sleep 0.2; done >${TEST}/pids`;
   expectSuccess(on, 'systemd-run', '--unit=load', 'sh', '-c', script);
 }
 
@@ -180,18 +180,13 @@ describe.each([DEB, FROM_RPM])('the $kind', ({ pattern, prepare, install }) => {
         .sort(),
     ).toEqual([...pids].sort());
     expect(new Set(received().map((line) => line.split(' ')[0])).size).toBe(pids.length);
-    const listed = expectSuccess(
-      on,
-      'whodunit',
-      'list',
-      '--executable',
-      'mortal',
-      '--limit',
-      '10000',
-      '--output',
-      'json',
-    );
-    const inHistory = [...listed.matchAll(/"process\.vpid":(\d+)/g)].map(([, pid]) => pid);
+    const listed = expectSuccess(on, 'whodunit', 'list', '--executable', 'mortal', '--limit', '0', '--output', 'jsonl');
+    const inHistory = listed
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .filter(({ kind }) => kind === 'termination')
+      .map(({ resource }) => String(resource.attributes['process.vpid']));
     expect(inHistory.sort()).toEqual([...pids].sort());
   });
 });
