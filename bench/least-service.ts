@@ -76,6 +76,7 @@ function recordOf(name: string) {
     crash: null,
     crashHistory: null,
     trace: null,
+    thread: [],
     observedNs: 0n,
     reading: null,
     memory: null,

@@ -66,6 +66,21 @@ __noinline __u64 append_file_path(__u32 which, __u64 dentry_address)
 	return at - begin;
 }
 
+/*
+ * Whether current executes the file with this inode. On an overlay, a mapping has the file below it, whose size and times the overlay copies
+ * (ovl_copyattr()).
+ */
+static __always_inline bool is_executed(struct inode *inode)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct inode *executed = READ(task, mm, exe_file, f_inode);
+
+	if (inode == executed)
+		return true;
+	return READ(inode, i_sb) != READ(executed, i_sb) && READ(inode, i_size) == READ(executed, i_size) &&
+	       ctime_of(inode) == ctime_of(executed) && ctime_nanoseconds_of(inode) == ctime_nanoseconds_of(executed);
+}
+
 /* place: in crash_slot.mappings. */
 __noinline __u64 describe_mapping(__u32 which, __u64 place, __u64 mapping_address)
 {
@@ -86,6 +101,7 @@ __noinline __u64 describe_mapping(__u32 which, __u64 place, __u64 mapping_addres
 	out->end = READ(mapping, vm_end);
 	out->flags = READ(mapping, vm_flags);
 	out->inode = 0;
+	out->is_executable = 0;
 	file = READ(mapping, vm_file);
 	if (!file)
 		return 0;
@@ -95,6 +111,7 @@ __noinline __u64 describe_mapping(__u32 which, __u64 place, __u64 mapping_addres
 	out->inode = READ(inode, i_ino);
 	out->generation = READ(inode, i_generation);
 	out->links = READ(inode, i_nlink);
+	out->is_executable = is_executed(inode);
 	out->file_bytes = READ(inode, i_size);
 	out->ctime_s = ctime_of(inode);
 	out->device = READ(super_block, s_dev);

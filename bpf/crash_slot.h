@@ -38,7 +38,7 @@ struct crash_mapping {
 	__u32 device;
 	__u32 generation;
 	__u32 links;
-	__u32 zero;
+	__u32 is_executable; /* the file that execve(2) executed; 0 also if an older build copied it */
 	__u32 path_at; /* in crash_slot.paths: names from the leaf to the root of the file system, each with its NUL */
 	__u32 path_bytes;
 };

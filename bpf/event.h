@@ -33,6 +33,7 @@ enum event_abi {
 #define GO_BUILD_ID_BYTES_MAX 128
 #define HOSTNAME_BYTES_MAX 65 /* sizeof(struct new_utsname.nodename) */
 #define CONTEXT_BYTES_MAX 2048
+#define THREAD_ATTRIBUTES_BYTES_MAX 612 /* OTEP 4947 recommends at most 640 bytes for the record, its head of 28 included */
 
 /* Identifies a process over the uptime of the machine: pids alone are reused. */
 struct process_key {
@@ -78,6 +79,7 @@ enum part_kind {
 	PART_STOP,            /* struct stop, of one that took effect */
 	PART_STOP_SENDER,     /* struct description */
 	PART_PIPES,           /* struct pipes */
+	PART_THREAD_ATTRIBUTES, /* behind PART_THREAD_CONTEXT: the attributes of its record, as they are in memory */
 };
 
 enum part_flag {
@@ -157,7 +159,8 @@ struct predecessor {
 _Static_assert(sizeof(struct predecessor) == 24, "no implicit padding");
 
 /*
- * The active span of a thread, as the thread publishes it: OTEP 4947, "Thread-Local Context Record", without its attributes.
+ * The active span of a thread, as the thread publishes it: OTEP 4947, "Thread-Local Context Record", up to the size of its
+ * attributes.
  * It is copied from user memory unchanged, so offsets are the specification's.
  */
 struct thread_context {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * PART_THREAD_CONTEXT: the active span of the thread that triggered the exit, as that thread publishes it (OpenTelemetry's OTEP
- * 4947): the thread-local variable otel_thread_ctx_v1 points to a record. All threads share the memory, and no thread writes to
+ * PART_THREAD_CONTEXT, PART_THREAD_ATTRIBUTES: the active span of the thread that triggered the exit, and its attributes, as that
+ * thread publishes them (OpenTelemetry's OTEP 4947): the thread-local variable otel_thread_ctx_v1 points to a record. All threads share the memory, and no thread writes to
  * it any more. Only with wants_thread_context (docs/decisions/0039). Needs the iterators of features.h.
  */
 #pragma once
@@ -23,6 +23,28 @@
 #include "tls.h"
 #include "trigger_thread.h"
 
+/*
+ * Appends the attributes of the record of which `size_at` is the size of the attributes. They follow it. What is beyond
+ * THREAD_ATTRIBUTES_BYTES_MAX is left out.
+ */
+__u64 append_thread_attributes(__u32 user, __u64 at, __u64 size_at)
+{
+	struct record *record = scratch(user);
+	struct search *search = search_of(user);
+	char *out = part_at(record, at);
+	__u16 size = 0;
+	__u64 bytes;
+
+	if (!record || !out || !search || !read_limited(search, &size, sizeof(size), size_at))
+		return at;
+	bytes = size;
+	if (bytes > THREAD_ATTRIBUTES_BYTES_MAX)
+		bytes = THREAD_ATTRIBUTES_BYTES_MAX;
+	if (!bytes || !read_limited(search, out, bytes, size_at + sizeof(size)))
+		return at;
+	return end_part(record, at, PART_THREAD_ATTRIBUTES, bytes);
+}
+
 /* Appends the context of the thread that triggered the exit, if both are known. */
 __u64 append_thread_context(__u32 user, __u64 at)
 {
@@ -32,7 +54,7 @@ __u64 append_thread_context(__u32 user, __u64 at)
 	struct record *record = scratch(user);
 	struct search *search = search_of(user);
 	struct thread_context *context;
-	__u64 *ids;
+	__u64 *ids, next;
 
 	if (!record || !search || !trigger || !trigger->thread_pointer || !has_task_vma_iterator())
 		return at;
@@ -51,7 +73,8 @@ __u64 append_thread_context(__u32 user, __u64 at)
 		return at;
 	if (context->valid != 1 || !(ids[0] | ids[1]) || !ids[2])
 		return at;
-	return append(record, at, PART_THREAD_CONTEXT, context, sizeof(*context));
+	next = append(record, at, PART_THREAD_CONTEXT, context, sizeof(*context));
+	return next == at ? at : append_thread_attributes(user, next, search->next + sizeof(*context));
 }
 
 /* Appends the published context of the process and, with wants_thread_context, that of the thread. */

@@ -5,6 +5,8 @@ import { requirePackages } from '../base/debian.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildGoTool, GO_TOOLS } from '../build/go-tools.ts';
 import { prepareImageBases } from '../build/image-bases.ts';
+import { buildLoaderOf } from '../build/other-loader.ts';
+import { packagesOf, RELEASED } from '../build/other-packages.ts';
 import { buildAttackers } from '../build/programs.ts';
 import { buildManifestParser } from '../build/test-programs.ts';
 import type { Counts } from './counts.ts';
@@ -26,6 +28,8 @@ export async function prepareDelivery(): Promise<NodeJS.ProcessEnv> {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_TEST_MANIFESTS: await buildManifestParser(),
     WHODUNIT_TEST_TOOLS: JSON.stringify(tools),
+    WHODUNIT_TEST_RELEASED: await packagesOf(RELEASED),
+    WHODUNIT_TEST_OLDEST_LOADER: await buildLoaderOf(),
   };
 }
 

@@ -84,7 +84,7 @@ export const KNOBS = {
     reader: 'loader',
     kind: oneOf('1', '0'),
     fallback: '0',
-    what: '`1`: the record names the span that was active in the thread that triggered the termination, if the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
+    what: '`1`: the record names the span that was active in the thread that triggered the termination, and what that thread was working on (`http.route` and others), if the process publishes it ([OTEP 4947](decisions/0039-span-of-the-triggering-thread.md)). Needs Linux 6.7. Only the loader reads it: [where to set it](deployment.md#what-each-privilege-is-for).',
   },
   WHODUNIT_REPORT: {
     reader: 'service',
@@ -109,7 +109,7 @@ export const KNOBS = {
     reader: 'service',
     kind: oneOf('redacted', 'full', 'off'),
     fallback: 'redacted',
-    what: 'How command lines are reported: with secrets redacted, in full, or not at all.',
+    what: 'How command lines, and what threads publish of their work, are reported: with secrets redacted, in full, or not at all.',
   },
   WHODUNIT_LOGINS: {
     reader: 'service',

@@ -30,6 +30,7 @@ import { incidentId } from './telemetry/incident.ts';
 import { buildRecord, type RecordInput, severityOf } from './telemetry/record.ts';
 import { countedResource, resourceOf, resourceValue } from './telemetry/resource.ts';
 import type { Reported, Restarts } from './telemetry/restart.ts';
+import { threadAttributes } from './telemetry/thread-context.ts';
 import { traceContextOf } from './telemetry/trace-context.ts';
 import { recordUid } from './telemetry/uid.ts';
 import { classify } from './verdict/classify.ts';
@@ -187,6 +188,7 @@ function recordOf(death: Death, verdict: Verdict, identities: Identities, about:
     crash,
     crashHistory: fingerprint === null ? null : places.add(fingerprint, origin, endedNs),
     trace: traceContextOf(death, victim.context),
+    thread: threadAttributes(death, victim.context, argumentsMode),
     before: trigger === null ? null : endings.of(trigger.task),
     reader: about.reader,
     observedNs,

@@ -12,6 +12,10 @@ const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
 export interface Kafka {
   readonly address: string;
+  /** Kills the broker with SIGKILL. */
+  readonly crash: () => Promise<void>;
+  /** Starts it again, with its data. */
+  readonly restart: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -47,13 +51,10 @@ export async function startKafka(): Promise<Kafka> {
   execFileSync('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', config], {
     stdio: 'pipe',
   });
-  const program = startProgram('java', [...java, 'kafka.Kafka', config], { cwd: directory.path });
-  const stop = async () => {
-    await program.stop();
-    directory.remove();
-  };
-  try {
-    await until(
+  const start = () => startProgram('java', [...java, 'kafka.Kafka', config], { cwd: directory.path });
+  let program = start();
+  const ready = () =>
+    until(
       'the Kafka broker',
       READY_WITHIN_MS,
       () => {
@@ -62,11 +63,28 @@ export async function startKafka(): Promise<Kafka> {
       },
       program.output,
     );
+  const stop = async () => {
+    await program.stop();
+    directory.remove();
+  };
+  try {
+    await ready();
   } catch (error) {
     await stop();
     throw error;
   }
-  return { address: `127.0.0.1:${port}`, stop };
+  return {
+    address: `127.0.0.1:${port}`,
+    crash: async () => {
+      program.child.kill('SIGKILL');
+      await program.ended;
+    },
+    restart: async () => {
+      program = start();
+      await ready();
+    },
+    stop,
+  };
 }
 
 function listens(port: number): Promise<true | undefined> {

@@ -18,7 +18,13 @@ const DEBIAN = 'whodunit-bases/debian';
 
 /** An environment variable that `npm run test:delivery` sets. */
 export function prepared(
-  name: 'WHODUNIT_TEST_BASES' | 'WHODUNIT_TEST_MANIFESTS' | 'WHODUNIT_TEST_TOOLS' | 'WHODUNIT_TEST_COLLECTOR',
+  name:
+    | 'WHODUNIT_TEST_BASES'
+    | 'WHODUNIT_TEST_MANIFESTS'
+    | 'WHODUNIT_TEST_TOOLS'
+    | 'WHODUNIT_TEST_COLLECTOR'
+    | 'WHODUNIT_TEST_RELEASED'
+    | 'WHODUNIT_TEST_OLDEST_LOADER',
 ): string {
   const text = process.env[name];
   if (text === undefined) throw new Error(`${name} is not set: \`npm run test:delivery\` sets it.`);

@@ -2,9 +2,12 @@
 // Identity from the memory of the victim: the published context, which has precedence over variables, and the build id of the executable,
 // compared with binutils.
 import { spawnSync } from 'node:child_process';
-import { describe, expect, it } from 'vitest';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
-import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { MORTAL, ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { GO_JOB, NODE_JOB, PYTHON_JOB } from '../support/jobs.ts';
 import { watched } from '../support/watched.ts';
 
@@ -24,7 +27,11 @@ async function recordFor(program: string, args: readonly string[]): Promise<{ re
   const record = await until(
     'the record',
     REPORTED_WITHIN_MS,
-    () => both.collector.logs().find(({ resource }) => resource['process.pid'] === victim.pid),
+    // A pid alone may have been another process's before.
+    () =>
+      both.collector
+        .logs()
+        .find(({ resource }) => resource['process.pid'] === victim.pid && resource['service.version'] === '1'),
     () => `${victim.output()}${both.whodunit.service.output()}`,
   );
   return { record, printed: victim.stdout() };
@@ -79,5 +86,49 @@ describe('the build id', () => {
     expect([notes.error, notes.status]).toEqual([undefined, 0]);
     const id = /Build ID: ([0-9a-f]+)/.exec(notes.stdout)?.[1];
     expect(record.resource['process.executable.build_id.gnu']).toBe(id);
+  });
+});
+
+/** OpenTelemetry's process.executable.build_id.htlhash. */
+function htlHash(path: string): string {
+  const file = readFileSync(path);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64BE(BigInt(file.length));
+  const parts = Buffer.concat([file.subarray(0, 4096), file.subarray(-4096), length]);
+  return createHash('sha256').update(parts).digest('hex').slice(0, 32);
+}
+
+/** A copy of the program on an overlay, as in a container. Unmounted at the end of the test. */
+function onOverlay(program: string): string {
+  const directory = temporaryDirectory();
+  const at = (name: string) => join(directory.path, name);
+  onTestFinished(() => {
+    spawnSync('umount', ['--recursive', directory.path]);
+    directory.remove();
+  });
+  expect(spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', directory.path]).status).toBe(0);
+  for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(at(name));
+  copyFileSync(program, at('lower/program'));
+  const options = `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`;
+  expect(spawnSync('mount', ['-t', 'overlay', 'overlay', '-o', options, at('merged')]).status).toBe(0);
+  return at('merged/program');
+}
+
+describe('the profiling build id', () => {
+  it.each([
+    ['of a crash', () => MORTAL],
+    ['of a crash on an overlay', () => onOverlay(MORTAL)],
+  ])('%s is that of the file', async (_, prepare) => {
+    const program = prepare();
+    const { record } = await recordFor(program, ['segfault']);
+    expect(record.resource).toMatchObject({
+      'process.executable.path': program,
+      'process.executable.build_id.htlhash': htlHash(program),
+    });
+  });
+
+  it('is not known of a process that did not crash', async () => {
+    const { record } = await recordFor(MORTAL, ['exit', '3']);
+    expect(record.resource).not.toHaveProperty(['process.executable.build_id.htlhash']);
   });
 });

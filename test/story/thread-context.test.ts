@@ -10,6 +10,11 @@ import { type Watched, watched } from '../support/watched.ts';
 const REPORTED_WITHIN_MS = 60_000;
 const OF_WORKER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
 const OF_MAIN = { traceId: '1'.repeat(32), spanId: '1'.repeat(16) };
+const WORK_OF_WORKER = {
+  'http.request.method': 'GET',
+  'http.route': '/users/:id',
+  'whodunit.thread_context.tenant': 'acme',
+};
 const STARTING = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const SERVICE = { OTEL_TRACES_EXPORTER: 'otlp', WHODUNIT_RECORDS_PER_MINUTE: 'off' };
 
@@ -20,7 +25,8 @@ async function recordFor(
   program = 'threads-alone',
   library = program === 'threads-alone' ? 'libthreads.so' : null,
 ): Promise<LogRecord> {
-  const victim = startProgram(join(WORLD, program), [how, ...(library === null ? [] : [join(WORLD, library)])], {
+  const path = join(WORLD, program);
+  const victim = startProgram(path, [how, ...(library === null ? [] : [join(WORLD, library)])], {
     env: { ...process.env, TRACEPARENT: `00-${STARTING.traceId}-${STARTING.spanId}-01` },
   });
   if (how === 'wait') {
@@ -37,7 +43,11 @@ async function recordFor(
     until(
       'its record and span',
       REPORTED_WITHIN_MS,
-      () => all().find(({ resource }) => resource['process.pid'] === victim.pid),
+      // A pid alone may have been another process's before.
+      () =>
+        all().find(
+          ({ resource }) => resource['process.pid'] === victim.pid && resource['process.executable.path'] === path,
+        ),
       () => `${victim.output()}${by.whodunit.loader.output()}${by.whodunit.service.output()}`,
     );
   const record = await reported(by.collector.logs);
@@ -68,11 +78,17 @@ describe('enabled', () => {
   });
 
   it.each(['fault', 'abort', 'exit', 'terminate'])('the worker triggers the termination: %s', async (how) => {
-    expect(await recordFor(enabled, how)).toMatchObject(OF_WORKER);
+    expect(await recordFor(enabled, how)).toMatchObject({ ...OF_WORKER, attributes: WORK_OF_WORKER });
+  });
+
+  it('a size beyond the record that the OTEP recommends does not hide the first attributes', async () => {
+    expect(await recordFor(enabled, 'much')).toMatchObject({ ...OF_WORKER, attributes: WORK_OF_WORKER });
   });
 
   it('the main thread triggers the termination', async () => {
-    expect(await recordFor(enabled, 'main')).toMatchObject(OF_MAIN);
+    const record = await recordFor(enabled, 'main');
+    expect(record).toMatchObject(OF_MAIN);
+    expect(Object.keys(record.attributes)).not.toContain('http.route');
   });
 
   it.each([

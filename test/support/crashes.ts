@@ -61,6 +61,7 @@ export function crash(changes: Partial<Crash> = {}): Crash {
     handled_frames: [],
     handled_end: '',
     problems: [],
+    executable_htlhash: null,
     ...changes,
   };
 }

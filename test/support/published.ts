@@ -28,4 +28,13 @@ export function processContext(resource: readonly Attribute[], besides: readonly
   return Buffer.from(attributes(context, 18, besides).finish()).toString('base64');
 }
 
+/** An ArrayValue. */
+export const list =
+  (...values: readonly string[]) =>
+  (writer: protobuf.Writer) => {
+    writer.uint32(42).fork();
+    for (const value of values) text(value)(writer.uint32(10).fork()).ldelim();
+    return writer.ldelim();
+  };
+
 export const text = (value: string) => (writer: protobuf.Writer) => writer.uint32(10).string(value);

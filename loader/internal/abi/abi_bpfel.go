@@ -81,21 +81,21 @@ type CrashDirectory struct {
 }
 
 type CrashMapping struct {
-	_          structs.HostLayout
-	Start      uint64
-	End        uint64
-	Offset     uint64
-	Flags      uint64
-	Inode      uint64
-	FileBytes  int64
-	CtimeS     int64
-	Magic      uint64
-	Device     uint32
-	Generation uint32
-	Links      uint32
-	Zero       uint32
-	PathAt     uint32
-	PathBytes  uint32
+	_            structs.HostLayout
+	Start        uint64
+	End          uint64
+	Offset       uint64
+	Flags        uint64
+	Inode        uint64
+	FileBytes    int64
+	CtimeS       int64
+	Magic        uint64
+	Device       uint32
+	Generation   uint32
+	Links        uint32
+	IsExecutable uint32
+	PathAt       uint32
+	PathBytes    uint32
 }
 
 type CrashPages struct {
@@ -347,33 +347,34 @@ const (
 type PartKind uint32
 
 const (
-	PartKindPART_SIGNAL         PartKind = 1
-	PartKindPART_REQUEST        PartKind = 2
-	PartKindPART_FAULT          PartKind = 3
-	PartKindPART_HANDLED_FAULT  PartKind = 4
-	PartKindPART_OOM            PartKind = 5
-	PartKindPART_EXE            PartKind = 6
-	PartKindPART_CGROUP         PartKind = 7
-	PartKindPART_ANCESTORS      PartKind = 8
-	PartKindPART_SIGNAL_SENDER  PartKind = 9
-	PartKindPART_REQUEST_SENDER PartKind = 10
-	PartKindPART_ENV            PartKind = 11
-	PartKindPART_ARGS           PartKind = 12
-	PartKindPART_BUILD_ID       PartKind = 13
-	PartKindPART_CONTEXT        PartKind = 14
-	PartKindPART_PREDECESSOR    PartKind = 15
-	PartKindPART_THREAD_CONTEXT PartKind = 16
-	PartKindPART_CREDENTIALS    PartKind = 17
-	PartKindPART_REPEAT_KEY     PartKind = 18
-	PartKindPART_CRASH          PartKind = 19
-	PartKindPART_GO_BUILD_ID    PartKind = 20
-	PartKindPART_TOOL           PartKind = 21
-	PartKindPART_SCRIPT         PartKind = 22
-	PartKindPART_PROGRAMS       PartKind = 23
-	PartKindPART_HOSTNAME       PartKind = 24
-	PartKindPART_STOP           PartKind = 25
-	PartKindPART_STOP_SENDER    PartKind = 26
-	PartKindPART_PIPES          PartKind = 27
+	PartKindPART_SIGNAL            PartKind = 1
+	PartKindPART_REQUEST           PartKind = 2
+	PartKindPART_FAULT             PartKind = 3
+	PartKindPART_HANDLED_FAULT     PartKind = 4
+	PartKindPART_OOM               PartKind = 5
+	PartKindPART_EXE               PartKind = 6
+	PartKindPART_CGROUP            PartKind = 7
+	PartKindPART_ANCESTORS         PartKind = 8
+	PartKindPART_SIGNAL_SENDER     PartKind = 9
+	PartKindPART_REQUEST_SENDER    PartKind = 10
+	PartKindPART_ENV               PartKind = 11
+	PartKindPART_ARGS              PartKind = 12
+	PartKindPART_BUILD_ID          PartKind = 13
+	PartKindPART_CONTEXT           PartKind = 14
+	PartKindPART_PREDECESSOR       PartKind = 15
+	PartKindPART_THREAD_CONTEXT    PartKind = 16
+	PartKindPART_CREDENTIALS       PartKind = 17
+	PartKindPART_REPEAT_KEY        PartKind = 18
+	PartKindPART_CRASH             PartKind = 19
+	PartKindPART_GO_BUILD_ID       PartKind = 20
+	PartKindPART_TOOL              PartKind = 21
+	PartKindPART_SCRIPT            PartKind = 22
+	PartKindPART_PROGRAMS          PartKind = 23
+	PartKindPART_HOSTNAME          PartKind = 24
+	PartKindPART_STOP              PartKind = 25
+	PartKindPART_STOP_SENDER       PartKind = 26
+	PartKindPART_PIPES             PartKind = 27
+	PartKindPART_THREAD_ATTRIBUTES PartKind = 28
 )
 
 type PendingCountsSlot uint32

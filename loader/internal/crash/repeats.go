@@ -5,6 +5,7 @@ package crash
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 	"sort"
 	"time"
 
@@ -75,6 +76,9 @@ func (r *repeats) hash(slot *abi.CrashSlot) uint64 {
 	modules := slot.Mappings[abi.MappingPlaceMAPPING_OF_MODULES:]
 	modules = modules[:min(slot.ModulesCount, uint64(len(modules)))]
 	writePlace(&hash, modules, pc)
+	if executable := slices.IndexFunc(modules, func(m abi.CrashMapping) bool { return m.IsExecutable != 0 }); executable >= 0 {
+		writePlace(&hash, modules, modules[executable].Start)
+	}
 	stack := BytesOf(slot.Stack[:RegionPages[0]*PageBytes])
 	from := min(stackPointer-slot.Regions[0].Start, uint64(len(stack)))
 	for words := stack[from:min(from+callerBytes, uint64(len(stack)))]; len(words) >= 8; words = words[8:] {
@@ -99,6 +103,7 @@ func writePlace(hash *maphash.Hash, modules []abi.CrashMapping, address uint64) 
 func withStackOf(crash, first *record.Crash) *record.Crash {
 	crash.State, crash.Frames, crash.End, crash.Complete = record.CrashRepeated, first.Frames, first.End, first.Complete
 	crash.HandledFrames, crash.HandledEnd, crash.Problems = first.HandledFrames, first.HandledEnd, first.Problems
+	crash.ExecutableHTLHash = first.ExecutableHTLHash
 	if first.State != record.CrashUnwound {
 		crash.State = first.State
 	}

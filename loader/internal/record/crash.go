@@ -28,8 +28,11 @@ type Crash struct {
 	Complete           bool       `json:"complete"`       // Frames ends at the thread's first function
 	HandledFrames      []Frame    `json:"handled_frames"` // at the last fault that the thread handled, if Frames does not pass it
 	HandledEnd         string     `json:"handled_end"`
-	Problems           []string   `json:"problems"` // files that could not be read, and why
+	Problems           []string   `json:"problems"`           // files that could not be read, and why
+	ExecutableHTLHash  *string    `json:"executable_htlhash"` // of the file that was executed; nil: not known
 }
+
+const htlHashDigits = 32
 
 // CrashState says what became of the copy of a crash.
 type CrashState string
@@ -63,6 +66,11 @@ func isHexadecimal(text string) bool {
 	return found && err == nil && !strings.Contains(digits, "_")
 }
 
+// isHTLHash reports whether the text is a hash as image.HTLHash returns it.
+func isHTLHash(text string) bool {
+	return len(text) == htlHashDigits && strings.Trim(text, "0123456789abcdef") == ""
+}
+
 // Valid reports whether the texts that readers take for numbers are, and the lists are there.
 func (c *Crash) Valid() bool {
 	numbers := []*string{c.InstructionPointer, c.StackPointer, c.Address}
@@ -75,6 +83,9 @@ func (c *Crash) Valid() bool {
 		numbers = append(numbers, &frame.PC, frame.Address)
 	}
 	malformed := func(number *string) bool { return number != nil && !isHexadecimal(*number) }
+	if c.ExecutableHTLHash != nil && !isHTLHash(*c.ExecutableHTLHash) {
+		return false
+	}
 	return !slices.ContainsFunc(numbers, malformed) && c.Frames != nil && c.HandledFrames != nil && c.Problems != nil
 }
 

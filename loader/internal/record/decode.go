@@ -191,6 +191,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		event.Predecessor, err = d.predecessorOf(payload)
 	case abi.PartKindPART_THREAD_CONTEXT:
 		event.ThreadContext, err = d.threadContext(payload)
+	case abi.PartKindPART_THREAD_ATTRIBUTES:
+		err = addAttributes(event.ThreadContext, payload)
 	case abi.PartKindPART_PROGRAMS:
 		err = d.programs(process.Ancestors, payload)
 	case abi.PartKindPART_TOOL:

@@ -118,10 +118,18 @@ func TestTheContextOfAThreadIsFormattedAsInTraceparent(t *testing.T) {
 	for i := range context.SpanId {
 		context.SpanId[i] = uint8(i)
 	}
-	event := decodeOrFail(t, recordtest.Record(11, recordtest.Part(abi.PartKindPART_THREAD_CONTEXT, 0, recordtest.Raw(context)), recordtest.Part(abi.PartKindPART_EXE, 0, []byte("a\x00"))))
-	want := ThreadContext{TraceID: "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff", SpanID: "0001020304050607", TraceFlags: 3}
-	if event.ThreadContext == nil || *event.ThreadContext != want || *event.Process.Exe != "/a" {
+	published := recordtest.Part(abi.PartKindPART_THREAD_CONTEXT, 0, recordtest.Raw(context))
+	attributes := recordtest.Part(abi.PartKindPART_THREAD_ATTRIBUTES, 0, []byte("\x00\x03GET"))
+	event := decodeOrFail(t, recordtest.Record(11, published, attributes, recordtest.Part(abi.PartKindPART_EXE, 0, []byte("a\x00"))))
+	want := ThreadContext{TraceID: "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff", SpanID: "0001020304050607", TraceFlags: 3, Attributes: []byte("\x00\x03GET")}
+	if !reflect.DeepEqual(event.ThreadContext, &want) || *event.Process.Exe != "/a" {
 		t.Errorf("%+v", event.ThreadContext)
+	}
+	if got := decodeOrFail(t, recordtest.Record(11, published)).ThreadContext; got == nil || got.Attributes != nil {
+		t.Errorf("a context without attributes is %+v", got)
+	}
+	if _, err := NewDecoder(Machine{}).Decode(recordtest.Record(11, attributes)); err == nil {
+		t.Error("no error for attributes without a context")
 	}
 	if _, err := NewDecoder(Machine{}).Decode(recordtest.Record(11, recordtest.Part(abi.PartKindPART_THREAD_CONTEXT, 0, recordtest.Raw(context)[:25]))); err == nil {
 		t.Error("no error for a context that is cut off")

@@ -54,6 +54,7 @@ type ThreadContext struct {
 	TraceID    string `json:"trace_id"` // hex
 	SpanID     string `json:"span_id"`  // hex
 	TraceFlags uint8  `json:"trace_flags"`
+	Attributes []byte `json:"attributes"` // attrs-data of its record, as it was in memory
 }
 
 // Repeat identifies terminations that are equal, to the kernel's facts (struct repeat_key in bpf/).

@@ -211,6 +211,15 @@ func (d *Decoder) threadContext(payload []byte) (*ThreadContext, error) {
 	return &d.thread, nil
 }
 
+// addAttributes adds the attributes of the thread's record to its context.
+func addAttributes(context *ThreadContext, payload []byte) error {
+	if context == nil {
+		return errors.New("a thread has attributes, but the record does not have its context")
+	}
+	context.Attributes = payload
+	return nil
+}
+
 func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
 	raw, _, err := take[abi.ExecutedTool](payload)
 	if err != nil {

@@ -22,6 +22,7 @@ const (
 // tables are what is remembered of a file. One stack at a time uses them.
 type tables struct {
 	image   *image.Image
+	hash    string // image.HTLHash(); empty: not asked for, or not readable
 	facts   map[uint64]facts
 	symbols map[image.Query]image.Symbol // without a name: it has none
 }

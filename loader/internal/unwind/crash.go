@@ -52,6 +52,8 @@ type Module struct {
 	// File is zero if there is none: code that the process made itself.
 	File FileID
 	Path string // for people
+	// Executable: the file is the one that was executed.
+	Executable bool
 	// Open opens the file. It returns an error if the file that is found is not the one that was mapped. It is called when a frame lies in the
 	// module and its tables are not cached; nil if there is no file. That of the vDSO is OpenVDSO.
 	Open func() (File, error)

@@ -97,6 +97,22 @@ func (l *loaded) usable() *loaded {
 	return l
 }
 
+// executableHash returns the hash of the file that was executed; empty if it cannot be read.
+func (f *files) executableHash() string {
+	at := slices.IndexFunc(f.modules, func(m Module) bool { return m.Executable })
+	if at < 0 {
+		return ""
+	}
+	l := f.load(&f.modules[at])
+	if l == nil {
+		return ""
+	}
+	if l.hash == "" {
+		l.hash, _ = image.HTLHash(l, l.module.File.Bytes) // the problem of a file that cannot be read is known by its frames
+	}
+	return l.hash
+}
+
 func (f *files) problem(err error) {
 	if len(f.problems) < problemsMax {
 		f.problems = append(f.problems, err)

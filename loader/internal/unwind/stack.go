@@ -57,6 +57,8 @@ type Stack struct {
 	// Fault are the frames at the last handled fault. It is empty if Frames is complete or goes through the place of the fault.
 	Fault    []Frame
 	FaultEnd End
+	// ExecutableHash is image.HTLHash() of the file that was executed; empty if it is not known.
+	ExecutableHash string
 	// Problems say what could not be read, and why: at most problemsMax.
 	Problems []error
 }

@@ -103,6 +103,7 @@ func (u *Unwinder) unwind(crash *Crash) (Stack, error) {
 	}
 	w.name(main, fault)
 	stack.Frames, stack.Fault, stack.Problems = w.frames(main), w.frames(fault), files.problems
+	stack.ExecutableHash = files.executableHash()
 	if files.meter.exceeded {
 		stack.End = EndLimit
 	}

@@ -238,6 +238,7 @@ func (w *writer) threadContext(c *record.ThreadContext) {
 	w.string(`{"trace_id":`, c.TraceID)
 	w.string(`,"span_id":`, c.SpanID)
 	w.number(`,"trace_flags":`, uint32(c.TraceFlags))
+	w.base64OrNull(`,"attributes":`, c.Attributes)
 	w.text("}")
 }
 

@@ -51,6 +51,11 @@ const OWN_RECORDS: readonly string[] = [
   'observed.timestamp',
   'trace.id',
   'span.id',
+  // Of the work of a thread (telemetry/thread-context.ts), not of a process:
+  'http.request.method',
+  'http.route',
+  'rpc.method',
+  'messaging.operation.name',
 ];
 /** Namespaces, as attributes: a value would stand where backends have an object. */
 const OBJECTS: ReadonlySet<string> = new Set(['service', 'deployment', 'k8s', 'container', 'telemetry', 'cloud']);
@@ -93,7 +98,7 @@ function isClaimable(name: string, contained: boolean): boolean {
 }
 
 /** The name that backends may take it for: without regard to case and to the separator. */
-function canonical(name: string): string {
+export function canonical(name: string): string {
   return name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '.')

@@ -57,6 +57,8 @@ export interface VictimIdentity extends Identity {
   /** Start time, ns since 1970. */
   readonly startedNs: bigint;
   readonly buildId: string | null;
+  /** Hash of the executable's head, tail and length; known of a crash whose files could be read. */
+  readonly htlHash: string | null;
   /** Of Go's linker: the program has Go's runtime. null: it has another one, or it is not known. */
   readonly goBuildId: string | null;
   readonly context: ProcessContext;
@@ -92,7 +94,7 @@ export function identify(death: Death, verdict: Verdict, host: Host, mode: Argum
   return { victim, sender, trigger, stopper, role };
 }
 
-function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
+function victimOf({ process, clock_offset_ns, crash }: Death, host: Host, mode: ArgumentsMode): VictimIdentity {
   const identity = identityOf(process, host, mode);
   const context = parseProcessContext(process.otel_context);
   const declared = declaredBy(process, context, isContained(identity.placement));
@@ -106,6 +108,7 @@ function victimOf({ process, clock_offset_ns }: Death, host: Host, mode: Argumen
     startedNs: process.start_boottime_ns + clock_offset_ns,
     goBuildId: process.go_build_id === null ? null : harmlessText(process.go_build_id),
     buildId: process.build_id,
+    htlHash: crash?.executable_htlhash ?? null,
     context,
     declared,
     serviceName: declared.serviceName ?? derived.name,

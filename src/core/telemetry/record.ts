@@ -53,6 +53,8 @@ export interface RecordInput {
   readonly crashHistory: CrashHistory | null;
   /** null: the termination belongs to no trace. */
   readonly trace: TraceContext | null;
+  /** What the thread that triggered it said of its work. */
+  readonly thread: readonly Pair[];
   /** Time at which the service read the event, ns since 1970. */
   readonly observedNs: bigint;
   /** Terminations of the same service in the last 10 minutes, this one included. */
@@ -134,6 +136,7 @@ function recordAttributes(input: RecordInput, meaning: string | null, stop: stri
   const { thread } = verdict;
   const dropped = contradicted(identities.victim.declared.dropped, input.resource);
   return attributesOf([
+    ...input.thread,
     [semconv.LOG_RECORD_UID, uid],
     [semconv.INCIDENT_ID, input.incident],
     [semconv.CAUSE, verdict.cause],

@@ -33,6 +33,7 @@ export function resourceOf(victim: VictimIdentity, host: Host): Attributes {
     [semconv.PROCESS_EXECUTABLE_PATH, executable],
     [semconv.PROCESS_EXECUTABLE_BUILD_ID_GNU, victim.buildId],
     [semconv.PROCESS_EXECUTABLE_BUILD_ID_GO, victim.goBuildId],
+    [semconv.PROCESS_EXECUTABLE_BUILD_ID_HTLHASH, victim.htlHash],
     [semconv.PROCESS_RUNTIME_NAME, victim.goBuildId === null ? runtimeName(executableName, executable) : 'go'],
     ...argumentAttributes(victim),
     [semconv.PROCESS_OWNER, user.name],

@@ -5,6 +5,7 @@
 
 import type { ProcessContext } from '../identity/process-context.ts';
 import type { Death } from '../wire/event.ts';
+import { threadContextOf } from './thread-context.ts';
 
 /** TRACEPARENT names the trace that started the process. After this time, the process no longer belongs to it. */
 export const TRACE_PARENT_UPTIME_MAX_NS = 300_000_000_000n;
@@ -23,12 +24,9 @@ export function traceContextOf(death: Death, published: ProcessContext): TraceCo
   return openSpan(death, published) ?? startingSpan(death);
 }
 
-/** The attribute in which a process declares the layout of its thread contexts, and the layouts that the loader reads. */
-const SCHEMA_KEY = 'threadlocal.schema_version';
-const SCHEMAS: readonly unknown[] = ['tls_v1', 'tlsdesc_v1_dev'];
-
-function openSpan({ thread_context: context }: Death, published: ProcessContext): TraceContext | null {
-  if (context === null || !SCHEMAS.includes(published.attributes[SCHEMA_KEY])) return null;
+function openSpan(death: Death, published: ProcessContext): TraceContext | null {
+  const context = threadContextOf(death, published);
+  if (context === null) return null;
   return { traceId: context.trace_id, spanId: context.span_id, traceFlags: context.trace_flags & SAMPLED };
 }
 

@@ -50,6 +50,8 @@ export const crashSchema = object({
   handled_frames: z.array(frame),
   handled_end: text,
   problems: z.array(text),
+  /** Absent in lines of older loaders. */
+  executable_htlhash: z._default(z.nullable(z.string().check(z.regex(/^[0-9a-f]{32}$/))), null),
 });
 /** What was copied of a crash, and found from that. */
 export type Crash = z.output<typeof crashSchema>;

@@ -153,6 +153,8 @@ const threadContext = object({
   trace_id: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
   span_id: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
   trace_flags: int,
+  /** Base64. Absent in lines of older loaders. */
+  attributes: z._default(z.nullable(text), null),
 });
 
 const repeatKey = object({ key: text, file: flag, claims: flag });

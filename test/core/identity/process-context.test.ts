@@ -16,7 +16,7 @@ describe('the published context', () => {
       ['list', (writer) => writer.uint32(42).bytes(Buffer.from('x'))],
     );
     const resource = { 'service.name': 'checkout', canary: true, replica: 7, weight: 0.5 };
-    expect(parseProcessContext(context)).toEqual({ resource, attributes: {} });
+    expect(parseProcessContext(context)).toEqual({ resource, attributes: {}, threadKeys: [] });
   });
 
   it('is a resource, and attributes for readers', () => {
@@ -33,12 +33,13 @@ describe('the published context', () => {
     expect(parseProcessContext(context)).toEqual({
       resource: { 'service.name': 'checkout', 'service.version': '7' },
       attributes: { 'threadlocal.schema_version': 'tls_v1' },
+      threadKeys: [],
     });
-    expect(parseProcessContext(processContext([], []))).toEqual({ resource: {}, attributes: {} });
+    expect(parseProcessContext(processContext([], []))).toEqual({ resource: {}, attributes: {}, threadKeys: [] });
   });
 
   it('is empty if it is absent or malformed', () => {
-    const nothing = { resource: {}, attributes: {} };
+    const nothing = { resource: {}, attributes: {}, threadKeys: [] };
     expect(parseProcessContext(null)).toEqual(nothing);
     expect(parseProcessContext(published(['a', text('b')]).slice(0, -8))).toEqual(nothing);
     fc.assert(

@@ -56,7 +56,7 @@ describe('TRACEPARENT', () => {
 });
 
 describe('the span that was open in the thread', () => {
-  const open = { trace_id: '1'.repeat(32), span_id: '2'.repeat(16), trace_flags: 3 };
+  const open = { trace_id: '1'.repeat(32), span_id: '2'.repeat(16), trace_flags: 3, attributes: null };
   const declaring = (schema: string) =>
     victim({
       env: { TRACEPARENT: `00-${TRACE}-${SPAN}-00` },

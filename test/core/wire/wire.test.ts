@@ -86,7 +86,10 @@ describe('golden lines', () => {
       trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
       span_id: '00f067aa0ba902b7',
       trace_flags: 1,
+      attributes: 'AANHRVQ=',
     });
+    const withoutAttributes = bytes('death-segfault.json').toString().replace(',"attributes":"AANHRVQ="', '');
+    expect(one(withoutAttributes)).toMatchObject({ ok: true, message: { thread_context: { attributes: null } } });
     const older = bytes('death-exit-3.json').toString().replace(',"thread_context":null', '');
     expect(one(older)).toMatchObject({ ok: true, message: { thread_context: null } });
     expect(older).not.toContain('thread_context');

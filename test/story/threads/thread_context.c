@@ -13,13 +13,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// OTEP 4947, "Thread-Local Context Record", without attributes.
+// OTEP 4947, "Thread-Local Context Record".
 struct context {
 	uint8_t trace_id[16];
 	uint8_t span_id[8];
 	uint8_t valid;
 	uint8_t trace_flags;
 	uint16_t attributes_bytes;
+	uint8_t attributes[640];
 };
 
 static struct context of_main = {
@@ -33,6 +34,17 @@ static struct context of_worker = {
 	.valid = 1,
 	.trace_flags = 1,
 };
+
+// Key indexes are those of publish_process_context(): the method, the route, and the tenant.
+static void add_attribute(struct context *to, int index, const char *value)
+{
+	uint8_t *end = to->attributes + to->attributes_bytes;
+
+	*end++ = index;
+	*end++ = strlen(value);
+	memcpy(end, value, strlen(value));
+	to->attributes_bytes += 2 + strlen(value);
+}
 
 extern void attach(void *context) __attribute__((weak));
 static void (*attach_context)(void *context);
@@ -68,6 +80,19 @@ static uint8_t *attribute(uint8_t *out, int tag, const char *key, const char *va
 	return message(out, tag, pair, end - pair);
 }
 
+// A KeyValue with the names of attributes, by key index.
+static uint8_t *key_map(uint8_t *out, int tag)
+{
+	static const char *const names[] = {"http.request.method", "http.route", "tenant"};
+	uint8_t any[128], array[128], pair[128], *end = array;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		end = message(end, 0x0a, any, text(any, 0x0a, names[i]) - any);
+	end = message(any, 0x2a, array, end - array);
+	end = message(text(pair, 0x0a, "threadlocal.attribute_key_map"), 0x12, any, end - any);
+	return message(out, tag, pair, end - pair);
+}
+
 // OTEP 4719, "Publication Protocol": opentelemetry.proto.processcontext.v1development.ProcessContext.
 static void publish_process_context(const char *schema)
 {
@@ -88,6 +113,7 @@ static void publish_process_context(const char *schema)
 	end = attribute(resource, 0x0a, "service.name", "threads");
 	end = message(payload, 0x0a, resource, end - resource);
 	end = attribute(end, 0x12, "threadlocal.schema_version", schema);
+	end = key_map(end, 0x12);
 	header->version = 2;
 	header->payload_bytes = end - payload;
 	header->published_at_ns = 1;
@@ -142,6 +168,13 @@ static void corrupt_object_list(void)
 
 static void *work(void *unused)
 {
+	add_attribute(&of_worker, 0, "GET");
+	add_attribute(&of_worker, 1, "/users/:id");
+	add_attribute(&of_worker, 2, "acme");
+	if (mode_is("much")) { // an index without a name, again and again
+		memset(of_worker.attributes + of_worker.attributes_bytes, 0xff, sizeof(of_worker.attributes) - of_worker.attributes_bytes);
+		of_worker.attributes_bytes = UINT16_MAX;
+	}
 	attach_context(&of_worker);
 	pthread_barrier_wait(&both_attached);
 	if (mode_is("main"))

@@ -25,6 +25,7 @@ const (
 func addStack(described *record.Crash, stack *unwind.Stack) {
 	described.Frames, described.End, described.Complete = framesOf(stack.Frames), string(stack.End), stack.Complete()
 	described.HandledFrames, described.HandledEnd = framesOf(stack.Fault), string(stack.FaultEnd)
+	described.ExecutableHTLHash = textOrNil(stack.ExecutableHash)
 	for _, problem := range stack.Problems {
 		described.Problems = append(described.Problems, cut(problem.Error(), problemBytesMax))
 	}

@@ -83,6 +83,7 @@ func crashOf(slot *abi.CrashSlot, pages *abi.CrashPages, opener *opener) (*unwin
 		module := unwind.Module{Start: mapping.Start, End: mapping.End, Offset: mapping.Offset}
 		if mapping.Inode != 0 {
 			file := fileOf(mapping, crash.PathOf(slot, mapping))
+			module.Executable = mapping.IsExecutable != 0
 			module.File, module.Path, module.Open = file.id(), file.path, func() (unwind.File, error) { return opener.openOr(file, copied[uint32(i)]) }
 		} else if isVDSO(mapping.Flags) {
 			module.File, module.Path, module.Open = unwind.VDSO, vdsoName, unwind.OpenVDSO
