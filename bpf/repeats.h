@@ -37,7 +37,7 @@
 #define RESERVE_RECORDS 1024
 #define RESERVE_NS 60000000000ull
 
-#define MARK_EVERY_NS 1000000
+#define MARK_EVERY_NS 50000000
 #define REPEAT_NO_KEY 0 /* the element of repeat_totals for all keys */
 #define REPEAT_CAUSED (REPEAT_OOM | REPEAT_FAULT | REPEAT_BY_ANOTHER)
 
@@ -210,7 +210,8 @@ static __always_inline void add_repeat(struct repeat_total *total, __u64 now_ns)
 
 /*
  * Leaves the mark for a restart (restart.h), as report() does: the first text of the part at 0 is the name of the executable. In a
- * storm, one in MARK_EVERY_NS: none of them has a record, so it does not matter which of them is restarted.
+ * storm, one in MARK_EVERY_NS: none of them has a record, so it does not matter which of them is restarted, and a restart costs the
+ * service a hundred times as much as the termination.
  */
 static __always_inline void mark_terminated(struct record *record, struct task_struct *task, struct repeat_total *total)
 {
