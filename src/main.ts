@@ -3,30 +3,28 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, readConfig } from './cli.ts';
+import { type Config, commandOf, readConfig } from './cli.ts';
 import { currentNames } from './config/earlier-names.ts';
+import { readLogLevel } from './config/log-level.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
 import type { ServiceSnapshot } from './core/snapshots.ts';
-import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { followContainers } from './io/docker/start.ts';
-import { renderMeanings } from './io/explain.ts';
 import { keepRecords, startHistory, startUnreported } from './io/history/start.ts';
 import type { UnreportedFile } from './io/history/unreported-file.ts';
 import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
+import { logStyle } from './io/log-style.ts';
 import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
-import { neverBlock, print } from './io/output.ts';
+import { neverBlock } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { listRules } from './io/rules.ts';
 import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
@@ -45,7 +43,10 @@ const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
-const log = new Log();
+const { argv, hints } = currentNames(process.argv.slice(2));
+const logLevel = readLogLevel(process.env);
+const isService = commandOf(argv) === 'run';
+const log = new Log(undefined, undefined, logStyle(process.env, isService ? logLevel.level : null));
 
 /** What shutDown() closes. */
 interface Running {
@@ -62,27 +63,33 @@ interface Running {
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
   const containers = await followContainers(config.dockerSocket, log, stop.signal);
   const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
-  const rules = new RulesInEffect(config, log);
+  const rules = await RulesInEffect.read(config, log);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
   const history = startHistory(config, queue, log);
   const unreported = startUnreported(config, log);
   const state = newState(rules.current(), config, queue && { uids: queue.uids(), ...queue.open });
-  onHangup(() => rules.reread());
+  onHangup(() => void rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
-  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  const spans = config.traces && (await startTraces(config.traces, log));
-  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
+  const sends = config.logs ?? config.metrics ?? config.page ?? config.traces;
+  const otlp = sends && (await import('./io/otlp/start.ts'));
+  otlp?.readDiagnostics(log);
+  const spans = (config.traces && (await otlp?.startTraces(config.traces, log))) ?? null;
+  const exporters: Exporters = { logs: null, metrics: null, page: null, traces: spans };
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
-  exporters.metrics =
-    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
-  const { logs, metrics, traces } = exporters;
+  if (otlp && config.metrics)
+    exporters.metrics = await otlp.startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue);
+  if (otlp && config.page)
+    exporters.page = await otlp.startPage(config.page, config.metricIntervalMs, host(), snapshot);
+  const counted = [exporters.metrics, exporters.page].filter((one) => one !== null);
+  if (otlp && config.logs && queue)
+    exporters.logs = await otlp.startDelivery(config.logs, queue, counted, history, log);
+  const { logs, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
     state,
@@ -91,7 +98,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
-      countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      countTermination: (...termination) => {
+        for (const one of counted) one.terminated(...termination);
+      },
       durable: queue !== null,
       keepUnreported: unreported && ((one) => unreported.add(one)),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
@@ -139,7 +148,7 @@ async function consume(
   clearInterval(timer);
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
-    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
+    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');
 }
 
 /** Prints the records of the items, and counts each item when the kernel has taken its record. False: not all could be printed. */
@@ -172,6 +181,7 @@ async function shutDown({
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
+      'warn',
     );
   await traces?.close(remainingMs());
   if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
@@ -204,39 +214,12 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 }
 
 async function main(): Promise<number> {
-  const { argv, hints } = currentNames(process.argv.slice(2));
-  for (const hint of hints) log.line(hint);
+  for (const hint of hints) log.line(hint, 'warn');
   const config = readConfig(argv, process.env);
-  switch (config.command) {
-    case 'help':
-      await print(`${(await import('./config/help.ts')).HELP}\n`);
-      return 0;
-    case 'version':
-      await print(`whodunit ${VERSION}\n`);
-      return 0;
-    case 'list':
-    case 'show':
-    case 'follow':
-    case 'stats':
-    case 'purge':
-      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
-    case 'mute':
-      return (await import('./io/mutes.ts')).mute(config);
-    case 'ui':
-      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
-    case 'doctor':
-      return config.test
-        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
-        : (await import('./doctor.ts')).doctor(config, log);
-    case 'filters':
-      return config.test ? (await import('./io/history/filters.ts')).testFilters(config, log) : listRules(config);
-    case 'explain':
-      await print(renderMeanings(config));
-      return 0;
-    case 'run':
-      await run(config, catchSignals(log));
-      return 0;
-  }
+  if (config.command !== 'run') return (await import('./commands.ts')).runCommand(config, CLOCK, log);
+  if (logLevel.problem !== null) log.line(logLevel.problem, 'warn');
+  await run(config, catchSignals(log));
+  return 0;
 }
 
 for (const stream of [process.stdout, process.stderr]) {
@@ -248,6 +231,6 @@ try {
   process.exit(await main());
 } catch (error) {
   if (!(error instanceof FatalError)) throw error;
-  log.line(error.message);
+  log.failure(error.message);
   process.exit(error.exitCode);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client of the health endpoint of a running service. Every answer is validated before it is used. The server is health.ts.
+
 import * as z from 'zod/mini';
+import type { $ZodType } from 'zod/v4/core';
 import { type HealthAddress, healthUrl } from '../config/health-address.ts';
 import { type RecentTermination, recentTerminationSchema } from '../core/filter/rules.ts';
 
@@ -86,7 +88,16 @@ const statusSchema = z.object({
     z.nullable(z.object({ path: z.string(), connected: z.boolean(), known: z.int(), error: z.nullable(z.string()) })),
     null,
   ),
-  export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
+  export: z.object({
+    logs: logsSchema,
+    metrics: exportSchema,
+    traces: exportSchema,
+    /** null: /metrics is not served. Absent in version 0.1.0. */
+    prometheus: z._default(
+      z.nullable(z.object({ host: z.string(), port: z.int(), last_scrape: z.nullable(z.string()) })),
+      null,
+    ),
+  }),
 });
 
 const lostSchema = z.object({ kernel: z.int(), loader: z.int(), queue: z.int(), export: z.int() });
@@ -134,7 +145,7 @@ export function fetchRecent(address: HealthAddress): Promise<Answer<RecentTermin
   return fetchJson(healthUrl(address, '/recent'), z.array(recentTerminationSchema));
 }
 
-async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Promise<Answer<z.output<T>>> {
+async function fetchJson<T extends $ZodType>(url: string, schema: T): Promise<Answer<z.output<T>>> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     if (response.status === 403)

@@ -7,17 +7,8 @@ import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
 import type { LoaderSnapshot } from '../../core/snapshots.ts';
 import { lossInTheRing } from '../../core/status.ts';
-import type {
-  Death,
-  Hello,
-  LoaderStatus,
-  Message,
-  Repeat,
-  RepeatIds,
-  Request,
-  RequestEnd,
-  Restart,
-} from '../../core/wire/event.ts';
+import type { Death, Hello, LoaderStatus, Message, Request, RequestEnd, Restart } from '../../core/wire/event.ts';
+import type { Equal, Repeat, RepeatIds } from '../../core/wire/repeat.ts';
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
@@ -35,6 +26,7 @@ export type LoaderMessage =
   | Restart
   | Request
   | RequestEnd
+  | Equal
   | Repeat
   | RepeatIds
   | Hello
@@ -182,7 +174,7 @@ export class LoaderReader {
     this.#status = status;
     const loss = lossInTheRing(status);
     if (loss !== null && status.lost.ring_full > before.lost.ring_full)
-      this.#options.log.rateLimited('lost in the ring', loss);
+      this.#options.log.rateLimited('lost in the ring', loss, 'error');
   }
 
   #takeBadLine(error: WireError, session: Session, messages: LoaderMessage[]): string | null {
@@ -204,7 +196,7 @@ export class LoaderReader {
     this.#error = null;
     log.reset('socket');
     const { loader_version: version, kernel_release: kernel } = hello;
-    log.rateLimited('connected', `connected to the loader at ${path} (loader ${version}, kernel ${kernel})`);
+    log.rateLimited('connected', `connected to the loader at ${path} (loader ${version}, kernel ${kernel})`, 'info');
     for (const { name, attached, note } of hello.probes)
       if (!attached) log.rateLimited(`probe ${name}`, `probe ${name} is not attached: ${note ?? 'no reason given'}`);
   }
