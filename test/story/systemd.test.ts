@@ -41,9 +41,7 @@ const terminations = (unit: string): number =>
 
 /** The first termination of an incident, and its members. */
 async function twoRecordsOf(unit: string): Promise<{ first: LogRecord; rest: LogRecord }> {
-  const isOver = () =>
-    recordsOf(unit)
-      .find(({ eventName }) => eventName === 'whodunit.incident');
+  const isOver = () => recordsOf(unit).find(({ eventName }) => eventName === 'whodunit.incident');
   const rest = await until(
     'the incident',
     WITHIN_MS,
