@@ -12,6 +12,7 @@ const WITHIN_MS = 180_000;
 const LOOP = 'loop.service';
 const SCRIPT = 'script.service';
 const CREW = 'crew.service';
+const MIXED = 'mixed.service';
 const DATABASE = 'postgresql.service';
 const POSTGRES = '/usr/lib/postgresql';
 const LIVES = 50;
@@ -37,6 +38,24 @@ const terminations = (unit: string): number =>
     (sum, record) => sum + (isTermination(record) ? 1 : Number(record.attributes['whodunit.aggregated.count'] ?? 0)),
     0,
   );
+
+/** The first termination of an incident, and its members. */
+async function twoRecordsOf(unit: string): Promise<{ first: LogRecord; rest: LogRecord }> {
+  const isOver = () => recordsOf(unit).find(({ eventName }) => eventName === 'whodunit.incident');
+  const rest = await until(
+    'the incident',
+    WITHIN_MS,
+    isOver,
+    () => `${bodies(unit)}\n${both.whodunit.service.output()}`,
+  );
+  const [first = rest, ...more] = recordsOf(unit);
+  expect(more.map(({ body }) => body)).toEqual([rest.body]);
+  expect(rest.attributes).toMatchObject({
+    'whodunit.incident.id': first.attributes['whodunit.incident.id'],
+    'whodunit.termination.uid': first.attributes['log.record.uid'],
+  });
+  return { first, rest };
+}
 
 it('a service that fails 50 times, until the start limit: one record when it is a loop, one when it is over', async () => {
   systemd.start(LOOP, {
@@ -124,6 +143,24 @@ it('systemctl stop of a service with 101 processes is two records: who asked for
   });
 });
 
+it('KillMode=mixed: a main process that does not stop, and those that were not asked to, are two records', async () => {
+  systemd.start(MIXED, {
+    Unit: ['DefaultDependencies=no'],
+    Service: [
+      'KillMode=mixed',
+      'TimeoutStopSec=2',
+      `ExecStart=/bin/sh -c "trap '' TERM; for i in $(seq 5); do sleep 1000 & done; wait; wait"`,
+    ],
+  });
+  const working = () =>
+    systemd.call('sh', '-c', `cat /proc/$(systemctl show -P MainPID ${MIXED})/task/*/children | wc -w`);
+  await until('the workers', WITHIN_MS, () => working().trim() === '5' || undefined, working);
+  systemd.call('systemctl', 'stop', MIXED);
+  const { rest } = await twoRecordsOf(MIXED);
+  expect(rest.body).toMatch(/^systemd \(pid \d+, root\).* terminated 6 processes within /);
+  expect(rest.attributes).toMatchObject({ 'whodunit.incident.act': 'signal', 'whodunit.incident.total': 6 });
+});
+
 it.skipIf(!existsSync(POSTGRES))(
   'kill -9 of one backend of PostgreSQL is two records: the backend, and the siblings that went with it',
   async () => {
@@ -148,28 +185,19 @@ it.skipIf(!existsSync(POSTGRES))(
       return pids.length === 3 ? pids : undefined;
     });
     systemd.call('sh', '-c', `kill -9 ${backend}`);
-    await until(
-      'the incident',
-      WITHIN_MS,
-      () => recordsOf(DATABASE).find(({ eventName }) => eventName === 'whodunit.incident'),
-      () => `${bodies(DATABASE)}\n${both.whodunit.service.output()}`,
-    );
-    const [first, rest, ...more] = recordsOf(DATABASE);
-    expect(more).toEqual([]);
-    expect(first?.body).toMatch(/^postgres \(pid \d+\) was killed by SIGKILL, sent by sh \(pid \d+, root\) ← /);
-    expect(first?.resource).toMatchObject({ 'service.name': 'postgresql', 'process.vpid': Number(backend) });
-    expect(rest?.body).toMatch(
+    const { first, rest } = await twoRecordsOf(DATABASE);
+    expect(first.body).toMatch(/^postgres \(pid \d+\) was killed by SIGKILL, sent by sh \(pid \d+, root\) ← /);
+    expect(first.resource).toMatchObject({ 'service.name': 'postgresql', 'process.vpid': Number(backend) });
+    expect(rest.body).toMatch(
       /^After postgres \(pid \d+\) ended with SIGKILL, by sh \(pid \d+, root\).*, its parent terminated \d+ more processes within /,
     );
-    expect(rest?.attributes).toMatchObject({
+    expect(rest.attributes).toMatchObject({
       'whodunit.incident.act': 'crash',
-      'whodunit.incident.id': first?.attributes['whodunit.incident.id'],
-      'whodunit.termination.uid': first?.attributes['log.record.uid'],
-      'whodunit.sender.pid': first?.attributes['whodunit.sender.pid'],
+      'whodunit.sender.pid': first.attributes['whodunit.sender.pid'],
     });
-    expect(rest?.resource['service.name']).toBe('postgresql');
+    expect(rest.resource['service.name']).toBe('postgresql');
     // The two other backends, and what works in the background. The postmaster itself goes on.
-    expect(Number(rest?.attributes['whodunit.aggregated.count'])).toBeGreaterThanOrEqual(2 + 5);
+    expect(Number(rest.attributes['whodunit.aggregated.count'])).toBeGreaterThanOrEqual(2 + 5);
     expect(systemd.call('systemctl', 'is-active', DATABASE).trim()).toBe('active');
   },
 );

@@ -22,6 +22,10 @@ export interface Termination {
   readonly act: IncidentAct;
   /** When the act reached the process: the signal, or the request that came before it from the same sender. */
   readonly actNs: bigint;
+  /** When the sender sent SIGKILL after that request. null: there was no request. */
+  readonly killNs: bigint | null;
+  /** The service, if init started the process, or took it over when its parent ended. */
+  readonly service: string | null;
   /** A single system call sent all signals. */
   readonly oneCall: boolean;
   /** The process whose termination made the kernel send the signal. */
@@ -55,6 +59,8 @@ export function terminationOf(death: Death, verdict: Verdict, placement: Placeme
     scope,
     ...actOf(verdict, scope),
     actNs,
+    killNs: refused === null ? null : (signal?.time_ns ?? null),
+    service: isChildOfInit(process) && SERVICE.test(scope) ? scope : null,
     oneCall: has(signal, CGROUP_KILL) !== null,
     follows: followed(verdict),
     byParent,
@@ -64,6 +70,14 @@ export function terminationOf(death: Death, verdict: Verdict, placement: Placeme
     refused: refused?.signo ?? null,
     standsOut: OUTSTANDING.has(cause),
   };
+}
+
+const SERVICE = /\.service$/;
+const INIT = /^(?:systemd|init)$/;
+
+/** By its comm, as in loop-member.ts. */
+function isChildOfInit({ parent_pid: parentPid, ancestors: [parent] }: Death['process']): boolean {
+  return parentPid === 1 || (parent !== undefined && INIT.test(parent.comm));
 }
 
 /** What is stopped as a whole. */

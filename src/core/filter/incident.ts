@@ -31,6 +31,8 @@ export interface StoredIncident {
   /** CLOCK_BOOTTIME. */
   readonly firstNs: string;
   readonly lastNs: string;
+  /** Absent: stored by an earlier version. */
+  readonly killNs?: string | null;
   readonly link: StoredLink;
   readonly root: Root;
   /** Records of members so far, and terminations so far. */
@@ -47,6 +49,8 @@ interface StoredLink {
   readonly endedNs: string;
   readonly status: number;
   readonly scope: string;
+  /** Absent: stored by an earlier version. */
+  readonly service?: string | null;
 }
 
 /** The members that one record reports. */
@@ -57,7 +61,7 @@ export interface Part {
   readonly seq: bigint | null;
 }
 
-export function storedLink({ process, endedNs, status, scope }: Termination): StoredLink {
+export function storedLink({ process, endedNs, status, scope, service }: Termination): StoredLink {
   const { pid, start_boottime_ns: startNs, parentPid } = process;
-  return { pid, startNs: String(startNs), parentPid, endedNs: String(endedNs), status, scope };
+  return { pid, startNs: String(startNs), parentPid, endedNs: String(endedNs), status, scope, service };
 }

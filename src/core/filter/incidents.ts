@@ -7,14 +7,13 @@ import { SECOND_NS } from '../time.ts';
 import { type IncidentAct, namespaceKey, type Process, type Termination } from './act.ts';
 import { type Part, type Root, type StoredIncident, storedLink } from './incident.ts';
 import { add, type Member, PIDS_MAX } from './members.ts';
+import { ACT_NS, extended, includes, type Window } from './window.ts';
 
 /** How long members are collected: longer while they keep coming, as they do on a busy machine. */
 const COLLECT_MS = 1_100;
 const QUIET_MS = 300;
 const QUIET_NS = BigInt(QUIET_MS) * 1_000_000n;
 const COLLECT_MAX_MS = 5_000;
-/** Signals of one sender in one scope belong to one act within this time of the first. */
-const ACT_NS = SECOND_NS;
 /** From the termination of a child with a status that the kernel chose, to that of the parent that passes it on. A code may be a coincidence sooner. */
 const PASSED_ON_NS = 10n * SECOND_NS;
 /** Incidents that are remembered, and what leads to them. */
@@ -29,12 +28,6 @@ export interface Match {
   readonly act: IncidentAct;
   /** What follows from it was read before, and is in the incident: it is the first one after all. */
   readonly isFirst?: boolean;
-}
-
-interface Window {
-  readonly id: string;
-  readonly firstNs: bigint;
-  lastNs: bigint;
 }
 
 interface Link {
@@ -62,6 +55,8 @@ export class Incidents {
   readonly #ended = new FairMap<Link>(LINKS_MAX);
   /** The last child of each process that is in an incident. */
   readonly #children = new FairMap<Link>(LINKS_MAX);
+  /** The last process of each service that init started, and that is the first of an incident. */
+  readonly #mains = new FairMap<Link>(INCIDENTS_MAX);
   /** Incidents whose members were reported early, and that are forgotten. */
   readonly closedEarly = new Displaced();
   #closed: Part[] = [];
@@ -80,6 +75,7 @@ export class Incidents {
       this.#afterEnd(one) ??
       this.#sameAct(key, one, act) ??
       this.#sameAct(passedOnKey, one, 'terminal') ??
+      this.#afterMain(one) ??
       this.#sibling(one) ??
       this.#passedOn(one)
     );
@@ -126,10 +122,7 @@ export class Incidents {
     const link = { id, termination: one };
     this.#ended.set(keyOf(one.process), origin, link);
     this.#children.set(String(one.process.parentPid), origin, link);
-    if (one.key === null) return;
-    const window = this.#windows.get(one.key);
-    if (window?.id !== id) this.#windows.set(one.key, origin, { id, firstNs: one.actNs, lastNs: one.actNs });
-    else if (one.actNs > window.lastNs) window.lastNs = one.actNs;
+    if (one.key !== null) this.#windows.set(one.key, origin, extended(this.#windows.get(one.key), id, one));
   }
 
   /** Adds a termination that has a record: the first of an incident, or one that stands out. */
@@ -142,9 +135,11 @@ export class Incidents {
       if (!this.#separate) this.#collect(known, nowMs, one.endedNs);
       return;
     }
+    if (one.service !== null) this.#mains.set(one.service, origin, { id, termination: one });
     if (this.#separate) return;
     const [firstNs, link] = [String(one.actNs), storedLink(one)];
-    const same = { id, origin, act: one.act, key: one.key, firstNs, lastNs: firstNs, link, root };
+    const killNs = one.killNs === null ? null : String(one.killNs);
+    const same = { id, origin, act: one.act, key: one.key, firstNs, lastNs: firstNs, killNs, link, root };
     const incident = {
       value: { ...same, parts: 0, total: 1, members: null },
       openedMs: null,
@@ -220,13 +215,20 @@ export class Incidents {
   }
 
   #restore(value: StoredIncident): void {
-    const { id, origin, key, firstNs, lastNs, link } = value;
-    const { pid, startNs, parentPid, endedNs, status, scope } = link;
+    const { id, origin, key, firstNs, lastNs, killNs = null, link } = value;
+    const { pid, startNs, parentPid, endedNs, status, scope, service = null } = link;
     const process = { pid, start_boottime_ns: BigInt(startNs), parentPid };
     const known = { id, termination: { process, endedNs: BigInt(endedNs), status, scope } };
     this.#ended.set(keyOf(process), origin, known);
     this.#children.set(String(parentPid), origin, known);
-    if (key !== null) this.#windows.set(key, origin, { id, firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) });
+    if (service !== null) this.#mains.set(service, origin, known);
+    const window = {
+      id,
+      firstNs: BigInt(firstNs),
+      lastNs: BigInt(lastNs),
+      killNs: killNs === null ? null : BigInt(killNs),
+    };
+    if (key !== null) this.#windows.set(key, origin, window);
     const incident = { value, openedMs: undefined, joinedMs: 0, lastNs: known.termination.endedNs, seq: null };
     this.#remember(incident);
     this.#open.add(incident);
@@ -243,11 +245,23 @@ export class Incidents {
     return link === undefined ? null : { id: link.id, act };
   }
 
-  #sameAct(key: string | null, { actNs, oneCall }: Termination, act: IncidentAct): Match | null {
+  #sameAct(key: string | null, one: Termination, act: IncidentAct): Match | null {
     const window = key === null ? undefined : this.#windows.get(key);
-    if (window === undefined || actNs < window.firstNs - ACT_NS) return null;
-    const untilNs = (oneCall ? window.lastNs : window.firstNs) + ACT_NS;
-    return actNs <= untilNs ? { id: window.id, act } : null;
+    return window !== undefined && includes(window, one) ? { id: window.id, act } : null;
+  }
+
+  /** What the main process of a service leaves behind, and what ends because that is gone: by itself, or since init stops the rest. */
+  #afterMain({ service, process, key, byParent, passesOn, actNs, endedNs, status }: Termination): Match | null {
+    const main = service === null || status === 0 ? undefined : this.#mains.get(service);
+    if (main === undefined) return null;
+    const { process: itself, endedNs: mainNs, status: mainStatus } = main.termination;
+    // A request that it handled before is not why it exits.
+    const exits = key === null || (passesOn && actNs < mainNs);
+    const atNs = exits ? endedNs : actNs;
+    const startNs = process.start_boottime_ns;
+    const isOrphan = startNs >= itself.start_boottime_ns && startNs < mainNs;
+    const isAfter = (exits || byParent) && atNs >= mainNs && atNs - mainNs <= ACT_NS;
+    return isOrphan && isAfter && mainStatus !== 0 ? { id: main.id, act: 'exit' } : null;
   }
 
   /** A parent that terminates its other children after one of them failed: a database after a crash, `concurrently --kill-others`. */

@@ -236,6 +236,50 @@ describe('what follows from a termination is in its incident:', () => {
     });
   });
 
+  describe('what the main process of a service leaves behind', () => {
+    const systemd = actor({ pid: 1, comm: 'systemd' });
+    const inUnit = { parent_pid: 1, cgroup: '/system.slice/db.service' };
+    const main = killed(0, 0n, { process: one(0, inUnit) });
+    const orphan = (index: number, changes: Partial<Death['process']> = {}) => one(index, { ...inUnit, ...changes });
+    const exits = (process: Death['process'], afterNs: bigint) => exitedWith(1, { process, time_ns: END + afterNs });
+
+    it('and that exits, or that systemd stops', () => {
+      const { outcomes, later } = watch();
+      const stopped = signal(SIGTERM, { sender: systemd, time_ns: END + 20_000_000n });
+      expect(
+        outcomes(
+          main,
+          exits(orphan(1), 10_000_000n),
+          killedBy(SIGTERM, { process: orphan(2), signal: stopped, time_ns: END + 30_000_000n }),
+          exitedWith(1, { process: orphan(3), request: { ...stopped, action: 'handled' }, time_ns: END + SECOND }),
+          exitedWith(1, {
+            process: orphan(4),
+            request: signal(SIGINT, { sender: actor({ pid: 77 }), action: 'handled', time_ns: END - 2n * SECOND }),
+            time_ns: END + 10_000_000n,
+          }),
+        ),
+      ).toEqual(['reported', ...Array(4).fill('aggregated')]);
+      expect(later(OVER_MS)[0]?.body).toMatch(
+        /^After sleep \(pid 5000\) ended with SIGKILL, by bash .*, 4 more processes ended within 1\.0 s: /,
+      );
+    });
+
+    it('but not what started after it, ended later, or what another process killed', () => {
+      const { outcomes } = watch();
+      expect(
+        outcomes(
+          main,
+          exits(orphan(1, { start_boottime_ns: END + 100n }), 10_000_000n),
+          exits(orphan(2), 2n * SECOND),
+          killed(3, 10_000_000n, {
+            process: orphan(3),
+            signal: signal(SIGKILL, { sender: actor({ pid: 77 }), time_ns: END + 10_000_000n }),
+          }),
+        ),
+      ).toEqual(Array(4).fill('reported'));
+    });
+  });
+
   it('what was interrupted from the same terminal', () => {
     const { outcomes, later } = watch();
     const typed = kernelSignal(SIGINT, ['__isig', 'isig'], { sender: actor({ kthread: true }) });
@@ -297,6 +341,25 @@ describe('what stands out', () => {
       'whodunit.incident.outliers': ['sleep (pid 5003): SIGKILL after SIGTERM'],
     });
   });
+
+  it.each([
+    ['before', [0, 1, 2]],
+    ['after', [1, 0, 2]],
+    ['between', [1, 2, 0]],
+  ])(
+    'is one act with what had no request, and is killed with it (KillMode=mixed): the main process %s the others',
+    (_, order) => {
+      const { outcomes, later } = watch();
+      const killNs = END + 90n * SECOND;
+      const atOnce = (index: number): Death =>
+        killed(index, 90n * SECOND, {
+          signal: signal(SIGKILL, { time_ns: killNs }),
+          ...(index === 0 ? { request } : {}),
+        });
+      expect(outcomes(...order.map(atOnce))).toEqual(['reported', 'aggregated', 'aggregated']);
+      expect(later(OVER_MS)).toHaveLength(1);
+    },
+  );
 
   it('is reported at once if the others are reported already: SIGKILL after 90 s', () => {
     const { outcomes, read, later, idOf } = watch();
