@@ -72,11 +72,11 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   onHangup(() => void rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
-  const sends = config.logs ?? config.metrics ?? config.traces;
+  const sends = config.logs ?? config.metrics ?? config.page ?? config.traces;
   const otlp = sends && (await import('./io/otlp/start.ts'));
   otlp?.readDiagnostics(log);
   const spans = (config.traces && (await otlp?.startTraces(config.traces, log))) ?? null;
-  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
+  const exporters: Exporters = { logs: null, metrics: null, page: null, traces: spans };
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
@@ -84,9 +84,12 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const health = await startHealth(config, state, queue, snapshot);
   if (otlp && config.metrics)
     exporters.metrics = await otlp.startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue);
+  if (otlp && config.page)
+    exporters.page = await otlp.startPage(config.page, config.metricIntervalMs, host(), snapshot);
+  const counted = [exporters.metrics, exporters.page].filter((one) => one !== null);
   if (otlp && config.logs && queue)
-    exporters.logs = await otlp.startDelivery(config.logs, queue, exporters.metrics, history, log);
-  const { logs, metrics, traces } = exporters;
+    exporters.logs = await otlp.startDelivery(config.logs, queue, counted, history, log);
+  const { logs, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
     state,
@@ -95,7 +98,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
-      countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      countTermination: (...termination) => {
+        for (const one of counted) one.terminated(...termination);
+      },
       durable: queue !== null,
       keepUnreported: unreported && ((one) => unreported.add(one)),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),

@@ -59,7 +59,7 @@ export async function bundleService(): Promise<Metafile> {
     minifySyntax: true,
     sourcemap: 'linked',
     sourcesContent: false,
-    legalComments: 'none', // scripts/build/notices.ts collects the licences
+    legalComments: 'eof',
     metafile: true,
     logLevel: 'warning',
   });

@@ -56,6 +56,13 @@ export const UNIX_SOCKET: Kind<string> = {
   parse: (value) => /^(?:unix:\/\/)?(\/.*)$/.exec(value)?.[1],
 };
 
+/** A TCP port; 0, any free one, could not be found by a client. */
+export const PORT: Kind<number> = {
+  allowed: 'a whole number from 1 to 65535',
+  parse: (value) =>
+    /^\d{1,5}$/.test(value) && Number(value) > 0 && Number(value) <= 65_535 ? Number(value) : undefined,
+};
+
 export const MILLISECONDS: Kind<number> = {
   allowed: 'a whole number of milliseconds from 1 to 999999999',
   parse: (value) => (/^\d{1,9}$/.test(value) && Number(value) > 0 ? Number(value) : undefined),

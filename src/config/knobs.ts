@@ -12,6 +12,7 @@ import {
   listOf,
   MILLISECONDS,
   oneOf,
+  PORT,
   text,
   UNIX_SOCKET,
 } from './kinds.ts';
@@ -173,10 +174,22 @@ export const KNOBS = {
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',
-    kind: oneOf('otlp', 'none'),
+    kind: listOf('otlp', 'prometheus', 'none'),
     fallback: 'none',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: '`otlp`: metrics are sent to the collector.',
+    what: '`otlp`: metrics are sent to the collector. `prometheus`: the service serves them at `/metrics`, for a Prometheus that scrapes it ([how](alerts.md#prometheus)). `otlp,prometheus`: both.',
+  },
+  OTEL_EXPORTER_PROMETHEUS_HOST: {
+    reader: 'service',
+    kind: text('a name or an address of this machine; `0.0.0.0` is every address'),
+    fallback: 'localhost',
+    what: 'With `OTEL_METRICS_EXPORTER=prometheus`: where `/metrics` is served. A request must name an IP address, `localhost`, the host name of this machine or this name as `Host`, so that no web page can read it.',
+  },
+  OTEL_EXPORTER_PROMETHEUS_PORT: {
+    reader: 'service',
+    kind: PORT,
+    fallback: '9464',
+    what: 'The port of `/metrics`.',
   },
   OTEL_TRACES_EXPORTER: {
     reader: 'service',
@@ -200,7 +213,7 @@ export const KNOBS = {
     reader: 'service',
     kind: MILLISECONDS,
     fallback: '60000',
-    what: 'How often metrics are sent.',
+    what: 'How often metrics are sent. With `OTEL_METRICS_EXPORTER=prometheus`: a new series stays at 0 for half of this time, so that each Prometheus that scrapes twice in it sees the 0.',
   },
 } as const satisfies Record<string, Knob>;
 export type KnobName = keyof typeof KNOBS;
