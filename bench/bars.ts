@@ -62,7 +62,7 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'storm.exec.history.share': { min: 0.95 },
   'idle.cpu': { max: 0.1 },
   'idle.pss_loader': { max: 17 },
-  'idle.pss_service': { max: 75 },
+  'idle.alone_service': { max: 75 },
   'idle.start_to_ready': { max: 1 },
   'idle.loader_start_cpu': { max: 1 },
   'peers.exit_share': { max: 1 / 40 },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the programs that generate load and those that measure it. scripts/commands/bench.ts builds them.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -116,6 +116,24 @@ export function pssBytes(...pids: number[]): number {
     const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
     if (kilobytes === undefined) throw new Error(`/proc/${pid}/smaps_rollup has no Pss`);
     return sum + Number(kilobytes) * 1024;
+  }, 0);
+}
+
+/**
+ * What the process takes where no other one runs its program: PSS, but the pages of its executable in full (Rss of proc_pid_smaps(5)). The
+ * benchmark itself runs in Node.js, and shares the pages of its executable with the service.
+ */
+export function aloneBytes(pid: number): number {
+  const executable = readlinkSync(`/proc/${pid}/exe`);
+  return aloneKilobytes(readFileSync(`/proc/${pid}/smaps`, 'utf8'), executable) * 1024;
+}
+
+/** Pure. `smaps`: the text of the file of that name. */
+export function aloneKilobytes(smaps: string, executable: string): number {
+  // Each mapping is a line that begins with its addresses, and lines with its values.
+  return smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).reduce((sum, mapping) => {
+    const own = (mapping.split('\n')[0] ?? '').endsWith(` ${executable}`);
+    return sum + Number(new RegExp(`^${own ? 'Rss' : 'Pss'}:\\s+(\\d+) kB$`, 'm').exec(mapping)?.[1] ?? 0);
   }, 0);
 }
 

@@ -8,7 +8,7 @@ import { answers, type Collector, startCollector } from '../../scripts/stack/col
 import { LOADER, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
 import { loaderArgs, place, startService, startWhodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
-import { cpuNs, pssBytes, startProbeCost, withHelpers } from '../program.ts';
+import { aloneBytes, cpuNs, pssBytes, startProbeCost, withHelpers } from '../program.ts';
 import { estimate } from '../statistics.ts';
 import { exportByDefault, loaderCounters, type Part } from './part.ts';
 
@@ -121,7 +121,8 @@ async function whileIdle(
         'MB',
         pssBytes(...withHelpers(loader.pid)) / MB,
       ),
-      figure('idle.pss_service', 'memory of the service (PSS)', 'MB', pssBytes(service.pid) / MB),
+      figure('idle.alone_service', 'memory of the service, alone on a machine', 'MB', aloneBytes(service.pid) / MB),
+      figure('idle.pss_service', 'beside another Node.js, as the benchmark is (PSS)', 'MB', pssBytes(service.pid) / MB),
       figure('idle.maps', `kernel memory of ${maps.length} BPF maps`, 'MB', mapBytes / MB),
     ];
   } finally {

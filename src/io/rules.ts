@@ -22,7 +22,7 @@ export async function readRules({ path, mode }: RulesSource): Promise<readonly R
 
 /** The parser is loaded only where there is a file: it is larger than the rest of a service that sends over HTTP. */
 async function parseYaml(path: string, text: string): Promise<unknown> {
-  const { parseDocument } = await import('yaml');
+  const { parseDocument } = await import('./yaml.ts');
   try {
     const document = parseDocument(text);
     const [syntax] = document.errors;

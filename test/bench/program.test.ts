@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it } from 'vitest';
-import { atHook, between, emptyAt, type ProgramCost, type Snapshot } from '../../bench/program.ts';
+import { aloneKilobytes, atHook, between, emptyAt, type ProgramCost, type Snapshot } from '../../bench/program.ts';
 
 const HOOK = 'sched_process_exit';
 const program = (id: number, name: string, hook: string, runs: number, run_time_ns: number): ProgramCost => ({
@@ -34,4 +34,15 @@ it('the empty program at a hook counts by itself', () => {
 
 it('a hook without programs costs nothing', () => {
   expect(between(before, after, atHook('signal_generate'))).toEqual({ runs: 0, ns: 0 });
+});
+
+it('alone, a process takes its executable in full, and its share of everything else', () => {
+  const mapping = (addresses: string, path: string, rss: number, pss: number) =>
+    `${addresses} r-xp 00000000 fe:00 1234                       ${path}\nSize:  9000 kB\nRss:   ${rss} kB\nPss:   ${pss} kB\nPss_Dirty:  1 kB\n`;
+  const smaps = [
+    mapping('00400000-01000000', '/opt/node/bin/node', 30_000, 10_000),
+    mapping('7f0000000000-7f0000100000', '/usr/lib/libc.so.6', 900, 30),
+    mapping('7f0000200000-7f0000300000', '', 20_000, 20_000),
+  ].join('');
+  expect(aloneKilobytes(smaps, '/opt/node/bin/node')).toBe(50_030);
 });
