@@ -55,10 +55,10 @@ export function readConfig(argv: readonly string[], env: Env): Config {
   const [name = DEFAULT_COMMAND, ...operands] = given.positionals;
   if (!Object.hasOwn(COMMANDS, name)) throw unknownCommand(given.positionals);
   const command = name as CommandName;
-  const { operandsMin, operandsMax, searches = false }: Command = COMMANDS[command];
+  const { operandsMin, operandsMax, offered = [], onlyOffered = false, searches = false }: Command = COMMANDS[command];
   try {
     const complete = operands.length >= operandsMin && operands.length <= operandsMax && !operands.includes('');
-    const isKnown = command !== 'filters' || operands.length === 0 || operands[0] === 'test';
+    const isKnown = !onlyOffered || operands[0] === undefined || offered.includes(operands[0]);
     if (!complete || !isKnown) throw unknownCommand(given.positionals);
     rejectOtherFlags(command, given.tokens);
     return configOf(command, operands, parseStrictly(argv), env);

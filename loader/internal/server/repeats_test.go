@@ -3,9 +3,14 @@
 package server
 
 import (
+	"io"
 	"strings"
 	"testing"
 
+	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/record/recordtest"
+	"whodunit/loader/internal/ring/ringtest"
 	"whodunit/loader/internal/wire"
 )
 
@@ -55,6 +60,43 @@ func TestTheConsumerArmsKeysAndGetsTheirTotalsUntilTheyAreGone(t *testing.T) {
 	}
 }
 
+func TestARecordWhoseKeyWasArmedMeanwhileIsSentInShortToAConsumerThatReadsThat(t *testing.T) {
+	own, caused := abi.RepeatKey{StatusRaw: 256}, abi.RepeatKey{StatusRaw: 256, Flags: uint32(abi.RepeatFlagREPEAT_BY_ANOTHER)}
+	s := serve(t, 1<<16)
+	c, watcher := s.connect(t), s.connect(t)
+	c.Claim()
+	put := func(key abi.RepeatKey) {
+		s.ring.Put(recordtest.Record(256, recordtest.Part(abi.PartKindPART_REPEAT_KEY, 0, recordtest.Raw(key))), 0)
+	}
+	arm := func(key abi.RepeatKey, more string) {
+		c.Send(`{"v":1,"type":"arm","key":"%x","as":"filtered","until_ns":"99"%s}`, recordtest.Raw(key), more)
+	}
+	armed := func(count int) func() bool {
+		return func() bool {
+			s.repeats.mu.Lock()
+			defer s.repeats.mu.Unlock()
+			return len(s.repeats.armed) == count
+		}
+	}
+	put(own)
+	c.Next("death")
+	arm(own, "")
+	waitFor(t, armed(1))
+	put(own)
+	c.Next("death") // for a reader that does not know the short line
+	arm(caused, `,"equal":true`)
+	waitFor(t, armed(2))
+	put(own)
+	if line := c.Next("equal"); line["as"] != "filtered" || line["pid"] != 42.0 || line["start_boottime_ns"] != "5" || line["time_ns"] != "7" {
+		t.Errorf("%v", line)
+	}
+	put(caused)
+	c.Next("death") // another caused it: that has a reserve of records
+	watcher.Deaths(4)
+	c.Send(`{"v":1,"type":"ack","seq":"%d"}`, s.ring.Written())
+	waitFor(t, func() bool { return s.ring.Acked() == s.ring.Written() })
+}
+
 func TestAKeyThatIsMalformedClosesTheConnection(t *testing.T) {
 	s := serve(t, 1<<16)
 	c := s.connect(t)
@@ -72,4 +114,18 @@ func TestAKeyWithoutAPlaceIsLogged(t *testing.T) {
 	c.Claim()
 	c.Send(`{"v":1,"type":"arm","key":"00","as":"filtered","until_ns":"99"}`)
 	waitFor(t, func() bool { return strings.Contains(s.log.String(), "7 keys are armed, the limit") })
+}
+
+func TestAClientThatReadsTheTotalsFirstDoesNotKeepThemFromTheConsumer(t *testing.T) {
+	repeats := &fakeRepeats{}
+	server := New(Config{Ring: ringtest.New(t, 1<<16).Ring, Probes: &fakeProbes{}, Repeats: repeats, Log: log.New(io.Discard)})
+	consumer, watcher := newSession(server, nil, peer{}), newSession(server, nil, peer{})
+	server.sessions[consumer] = struct{}{}
+	repeats.set(wire.Repeat{ID: 7, Key: "00", As: wire.AsFiltered, Total: 3})
+	if _, err := watcher.appendState(nil, &sentState{}, wire.RoleWatcher); err != nil {
+		t.Fatal(err)
+	}
+	if len(consumer.woken) == 0 {
+		t.Error("the consumer was not woken: it gets the totals seconds later")
+	}
 }

@@ -115,6 +115,14 @@ func (s *Server) currentStatus() (status wire.Status, no uint64) {
 	return s.status, s.statusNo
 }
 
+// refresh updates status and totals between two ticks. It wakes the other clients if they have changed: the next tick finds them as they are.
+func (s *Server) refresh() {
+	statusChanged, repeatsChanged := s.refreshStatus(), s.refreshRepeats()
+	if statusChanged || repeatsChanged {
+		s.wakeAll()
+	}
+}
+
 // refreshStatus updates the status. It returns false if nothing but the clock offset has changed.
 func (s *Server) refreshStatus() bool {
 	counters, err := s.config.Probes.Counters()

@@ -90,8 +90,7 @@ func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byt
 		if err != nil {
 			return nil, err
 		}
-		s.server.refreshStatus()
-		s.server.refreshRepeats()
+		s.server.refresh()
 		batch, *sent = append(batch, line...), sentState{role: role}
 	}
 	if status, no := s.server.currentStatus(); no != sent.statusNo {
@@ -205,6 +204,9 @@ func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64)
 	event.Seq = seq
 	if event.ClockOffsetNs == 0 {
 		event.ClockOffsetNs = clockOffsetNs
+	}
+	if as := s.countedAs(event.Repeat); as != "" {
+		return wire.AppendEqual(batch, event, as), 0, nil
 	}
 	longer, err := wire.AppendEvent(batch, event)
 	return longer, 0, err

@@ -2,7 +2,8 @@
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
 import { FairMap } from '../shares.ts';
-import type { Death, Hello, Repeat } from '../wire/event.ts';
+import type { Death, Hello } from '../wire/event.ts';
+import type { Repeat } from '../wire/repeat.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
 import type { CountedMember } from './members.ts';
@@ -104,6 +105,21 @@ export class Repeats {
     return known !== undefined && known.bootId === bootId && known.untilNs > timeNs;
   }
 
+  /**
+   * What a termination counts as whose key was armed before it was read: the kernel would have counted it, too. null: it is to be looked at.
+   * What others caused may have a record nevertheless (bpf/repeats.h).
+   */
+  meaningOf(death: Death, bootId: string): Meaning | null {
+    const known = death.repeat === null || isCaused(death) ? undefined : this.#known.get(death.repeat.key);
+    return known !== undefined && known.bootId === bootId && known.untilNs > death.time_ns ? known.meaning : null;
+  }
+
+  /** What the terminations with this key count as. null: the key is not known, as the service's state was lost. */
+  meaningOfKey(key: string, bootId: string): Meaning | null {
+    const known = this.#known.get(key);
+    return known?.bootId === bootId ? known.meaning : null;
+  }
+
   /** Arms the key of a termination, if it has one and is not armed. */
   arm(
     { repeat, origin: { cgroup, uid }, time_ns: timeNs }: Death,
@@ -143,6 +159,11 @@ export class Repeats {
     }
   }
 
+  /** Whether requests() has any. */
+  get hasRequests(): boolean {
+    return this.#requests.length > 0;
+  }
+
   /** Returns the requests since the last call. */
   requests(): readonly ArmRequest[] {
     const requests = this.#requests;
@@ -174,6 +195,12 @@ export class Repeats {
     );
     return unused !== undefined && this.#known.delete(unused[0]);
   }
+}
+
+/** Whether anything but the process itself may have terminated it. */
+function isCaused({ status_raw, signal, request, fault, handled_fault, oom_victim }: Death): boolean {
+  const exited = (status_raw & 0xff) === 0;
+  return !exited || signal !== null || request !== null || fault !== null || handled_fault !== null || oom_victim;
 }
 
 /** Until when filtered terminations with this key need not be received: the rules decide alike for all of them. null: they may not. */
