@@ -27,7 +27,7 @@ type finding struct {
 // ok. `btf`: a file with the kernel's types; "": the kernel's own.
 func check(out io.Writer, pinDirectory, btf, output string) error {
 	types, typesMissing := findTypes(btf)
-	findings := []finding{kernelFinding(types, typesMissing), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding()}
+	findings := []finding{kernelFinding(types, typesMissing), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(types)}
 	if typesMissing == nil {
 		findings = append(findings, stacksFinding(types))
 	}
@@ -89,25 +89,13 @@ func printJSON(out io.Writer, findings []finding) error {
 	return json.NewEncoder(out).Encode(rows)
 }
 
-// findTypes returns the types by which the probes are relocated. Where they are not the kernel's own, they are verified, if this process may.
-func findTypes(btf string) (probes.Types, error) {
-	types, err := probes.FindTypes(btf)
-	if err != nil || types.Own() || probes.Require() != nil {
-		return types, err
-	}
-	return types, types.Verify()
-}
-
-// withoutKfuncs says what is not reported where the kernel does not provide its types itself.
-const withoutKfuncs = "span contexts that processes publish are not read"
-
 func kernelFinding(types probes.Types, missing error) finding {
 	f := finding{what: "kernel", state: fmt.Sprintf("%s, %s", host.KernelRelease(), types), ok: types.Own(), required: missing != nil}
 	switch {
 	case missing != nil:
 		f.ok, f.state, f.remedy = false, host.KernelRelease()+", no BTF that describes it", explain(missing).Error()
 	case !f.ok:
-		f.remedy = withoutKfuncs
+		f.remedy = lackOf(types)
 	}
 	return f
 }
@@ -166,11 +154,14 @@ func pinFinding(pinDirectory string) finding {
 	return f
 }
 
-func registersFinding() finding {
+func registersFinding(types probes.Types) finding {
 	f := finding{what: "registers of a task", state: "readable", ok: true}
-	if !probes.ReadsRegisters() {
-		f.ok, f.state = false, "not readable"
-		f.remedy = "without them, the instruction of a fault and the system call that sent a signal are unknown; use Linux 5.15 or later"
+	const without = "without them, the instruction of a fault and the system call that sent a signal are unknown; "
+	switch {
+	case types.Observed():
+		f.ok, f.state, f.remedy = false, "not readable", without+"they are not found by observation"
+	case !probes.ReadsRegisters():
+		f.ok, f.state, f.remedy = false, "not readable", without+"use Linux 5.15 or later, built with CONFIG_DEBUG_INFO_BTF=y"
 	}
 	return f
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"whodunit/loader/internal/calibrate"
 	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
@@ -69,6 +70,7 @@ type config struct {
 	threadContext, unloadOnExit                   bool
 	onRequest                                     bool   // of unload, for prepareUnload only
 	way, name                                     string // of victim
+	number, executions                            int    // of calibration-child
 }
 
 // unchecked holds flags of run whose text is not checked yet.
@@ -109,7 +111,7 @@ func parseCommand(arguments []string) (string, error) {
 		return "", flag.ErrHelp
 	case "version", "--version":
 		return "version", nil
-	case "run", "check", "health", "unload", crash.HelperCommand, victim.Command:
+	case "run", "check", "health", "unload", crash.HelperCommand, victim.Command, calibrate.Command:
 		return command, nil
 	default:
 		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, health or unload (see --help)", command)
@@ -130,6 +132,11 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	if c.command == victim.Command {
 		flags.StringVar(&c.way, "way", "", "")
 		flags.StringVar(&c.name, "name", "", "")
+		return flags
+	}
+	if c.command == calibrate.Command {
+		flags.IntVar(&c.number, "number", 0, "")
+		flags.IntVar(&c.executions, "executions", calibrate.Unprepared, "")
 		return flags
 	}
 	if c.command != "health" {

@@ -57,7 +57,7 @@ func sources(t *testing.T) (all []source) {
 func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 	const internal = "whodunit/loader/internal/"
 	may := map[string][]string{ // of the loader's own packages
-		"abi": {}, "exitcode": {}, "host": {}, "log": {}, "ring": {},
+		"abi": {}, "exitcode": {}, "calibrate": {}, "host": {}, "log": {}, "ring": {},
 		"record":       {"abi"},
 		"wire":         {"record"},
 		"repeats":      {"abi", "wire"},
@@ -69,7 +69,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"unwind":       {"unwind/cfi", "unwind/image"},
 		"unwind/cfi":   {},
 		"unwind/image": {"unwind/cfi"},
-		".":            {"crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "repeats", "ring", "server", "victim", "wire"},
+		".":            {"calibrate", "crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "repeats", "ring", "server", "victim", "wire"},
 	}
 	pure := []string{"abi", "record", "wire"}
 	pureMay := []string{

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"whodunit/loader/internal/calibrate"
 	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
@@ -62,6 +63,8 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 			return helper.Work()
 		}
 		return helper.Supervise()
+	case calibrate.Command:
+		return calibrate.Run(config.number, config.executions)
 	case victim.Command:
 		return victim.Run(victim.Way(config.way), config.name)
 	case "version":

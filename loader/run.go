@@ -86,7 +86,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	defer finishStart(ctx, log, attached, here.symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys, NoCgroups: !here.types.FindCgroups()}, Log: log, Hello: hello,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
 }
@@ -108,7 +108,9 @@ func findMachine(config config, log *log.Logger) (here machine, err error) {
 	if here.symbols, err = host.OpenSymbols(); err != nil {
 		log.Warnf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
 	}
-	here.scope, err = probes.FindScope(config.scope)
+	if here.scope, err = probes.FindScope(config.scope); err == nil && !here.types.FindCgroups() && !here.scope.IsHost() {
+		err = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) is %s, but this kernel has no BTF, and its cgroups were not found by observation; watch the host, or name a file with the kernel's types (--btf, WHODUNIT_BTF)", config.scope)
+	}
 	return here, err
 }
 
@@ -206,7 +208,7 @@ func logStart(log *log.Logger, config config, here machine, attached *probes.Pro
 		}
 	}
 	if !here.types.Own() {
-		log.Printf("the kernel's types are the %s: %s", here.types, withoutKfuncs)
+		log.Printf("the probes use %s: %s", here.types, lackOf(here.types))
 	}
 	if size := int(ring.Size()); size != config.ringBytes {
 		log.Warnf("the pinned ring buffer keeps its size of %d bytes; --ring-bytes (WHODUNIT_RING_BYTES) is %d; to change it, run `whodunit-loader unload` first", size, config.ringBytes)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Debian's kernels for the kernel matrix, downloaded once into a cache outside the repository. The newest package of each series is
-// used. apt verifies the archive's signature and the package's hash. It runs with separate lists and a separate cache, so that the
-// machine's sources do not change; the mirror is the machine's.
+// The kernels of the kernel matrix, downloaded once into a cache outside the repository. Debian's: the newest package of each series is used. apt
+// verifies the archive's signature and the package's hash. It runs with separate lists and a separate cache, so that the machine's sources do not
+// change; the mirror is the machine's. One without BTF comes as a Go module, whose hash is pinned here.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../base/command.ts';
 import { run, step } from '../base/run.ts';
@@ -14,62 +15,64 @@ const IMAGES = join(CACHE, 'kernels');
 export interface Kernel {
   readonly name: string;
   readonly arch: Arch;
+  readonly source: DebianPackage | GoModule;
+  /** QEMU's model of the processor. */
+  readonly cpu: string;
+  /** Whether its BTF is hidden from the loader. */
+  readonly hidesBtf: boolean;
+}
+
+interface DebianPackage {
   /** The Debian archive that has the suite. */
   readonly archive: 'main' | 'security';
   readonly suite: string;
   readonly package: string;
-  /** QEMU's model of the processor. */
-  readonly cpu: string;
 }
+
+interface GoModule {
+  readonly module: string;
+  readonly version: string;
+  /** As in go.sum. */
+  readonly sum: string;
+}
+
+const bullseye: DebianPackage = {
+  archive: 'security',
+  suite: 'bullseye-security',
+  package: 'linux-image-5.10.0-*-cloud-amd64',
+};
+const bookworm: DebianPackage = { archive: 'main', suite: 'bookworm', package: 'linux-image-6.1.0-*-cloud-amd64' };
+const trixie: DebianPackage = { archive: 'main', suite: 'trixie', package: 'linux-image-6.12.*-cloud-amd64' };
+const sid: DebianPackage = { archive: 'main', suite: 'sid', package: 'linux-binary-unsigned-7.*-cloud-amd64' };
+const trixieArm64: DebianPackage = { archive: 'main', suite: 'trixie', package: 'linux-image-6.12.*-cloud-arm64' };
+/** A kernel for appliances, built without BTF. */
+const gokrazy: GoModule = {
+  module: 'github.com/gokrazy/kernel.amd64',
+  version: 'v0.0.0-20260705070735-de680abf072b',
+  sum: 'h1:H9m4mwDqTyQG0AKVviBQp09T3OrY1X3tHNyrJCbqJfY=',
+};
+
+// 6.12 oopses under emulation with `-cpu max`.
+const SKYLAKE = 'Skylake-Client-v3';
+// Kernel and programs sign return addresses. The architecture's own cipher takes most of the time of an emulated processor.
+const ARM64_CPU = 'max,pauth-impdef=on';
 
 /** The kernels that are booted. */
 export const KERNELS: readonly Kernel[] = [
-  {
-    name: '5.10',
-    arch: 'amd64',
-    archive: 'security',
-    suite: 'bullseye-security',
-    package: 'linux-image-5.10.0-*-cloud-amd64',
-    cpu: 'max',
-  },
-  {
-    name: '6.1',
-    arch: 'amd64',
-    archive: 'main',
-    suite: 'bookworm',
-    package: 'linux-image-6.1.0-*-cloud-amd64',
-    cpu: 'max',
-  },
-  // 6.12 oopses under emulation with `-cpu max`.
-  {
-    name: '6.12',
-    arch: 'amd64',
-    archive: 'main',
-    suite: 'trixie',
-    package: 'linux-image-6.12.*-cloud-amd64',
-    cpu: 'Skylake-Client-v3',
-  },
-  {
-    name: '7.x',
-    arch: 'amd64',
-    archive: 'main',
-    suite: 'sid',
-    package: 'linux-binary-unsigned-7.*-cloud-amd64',
-    cpu: 'max',
-  },
-  // Kernel and programs sign return addresses. The architecture's own cipher takes most of the time of an emulated processor.
-  {
-    name: 'arm64',
-    arch: 'arm64',
-    archive: 'main',
-    suite: 'trixie',
-    package: 'linux-image-6.12.*-cloud-arm64',
-    cpu: 'max,pauth-impdef=on',
-  },
+  { name: '5.10', arch: 'amd64', source: bullseye, cpu: 'max', hidesBtf: false },
+  { name: '6.1', arch: 'amd64', source: bookworm, cpu: 'max', hidesBtf: false },
+  { name: '6.12', arch: 'amd64', source: trixie, cpu: SKYLAKE, hidesBtf: false },
+  { name: '7.x', arch: 'amd64', source: sid, cpu: 'max', hidesBtf: false },
+  { name: 'arm64', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, hidesBtf: false },
+  { name: '7.1', arch: 'amd64', source: gokrazy, cpu: SKYLAKE, hidesBtf: false },
+  { name: '5.10-hidden', arch: 'amd64', source: bullseye, cpu: 'max', hidesBtf: true },
+  { name: '6.1-hidden', arch: 'amd64', source: bookworm, cpu: 'max', hidesBtf: true },
+  { name: '6.12-hidden', arch: 'amd64', source: trixie, cpu: SKYLAKE, hidesBtf: true },
+  { name: 'arm64-hidden', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, hidesBtf: true },
 ];
 
 /** The base URLs of Debian's archives, from the machine's apt sources. */
-export function mirrors(): Record<Kernel['archive'], string> {
+export function mirrors(): Record<DebianPackage['archive'], string> {
   const parts = filesIn('/etc/apt/sources.list.d', /\.(list|sources)$/);
   const files = ['/etc/apt/sources.list', ...parts].filter(existsSync);
   const words = files
@@ -90,8 +93,8 @@ function apt(directory: string): (program: string, ...args: string[]) => Promise
     for (const sub of ['lists/partial', 'archives/partial']) mkdirSync(join(directory, sub), { recursive: true });
     const urls = mirrors();
     const signed = '[arch=%a signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]';
-    const sources = KERNELS.map(
-      ({ arch, archive, suite }) => `deb ${signed.replace('%a', arch)} ${urls[archive]} ${suite} main`,
+    const sources = KERNELS.flatMap(({ arch, source }) =>
+      'suite' in source ? [`deb ${signed.replace('%a', arch)} ${urls[source.archive]} ${source.suite} main`] : [],
     );
     writeFileSync(join(directory, 'sources.list'), `${[...new Set(sources)].join('\n')}\n`);
     writeFileSync(join(directory, 'status'), '');
@@ -132,8 +135,25 @@ export function kernelImage(kernel: Kernel): Promise<KernelImage> {
   return turn;
 }
 
-async function findOrDownload(kernel: Kernel): Promise<KernelImage> {
-  const home = join(IMAGES, kernel.name);
+function findOrDownload({ name, arch, source }: Kernel): Promise<KernelImage> {
+  return 'module' in source ? moduleImage(source) : debianImage(name.replace(/-hidden$/, ''), arch, source);
+}
+
+async function moduleImage({ module, version, sum }: GoModule): Promise<KernelImage> {
+  const downloaded = JSON.parse(
+    await run('go', ['mod', 'download', '-json', `${module}@${version}`], {
+      cwd: tmpdir(),
+      env: { GOFLAGS: '-mod=mod' },
+      remedy: 'The Go module proxy could not be reached.',
+    }),
+  );
+  if (downloaded.Sum !== sum)
+    throw new Failure(`${module}@${version} has the hash ${downloaded.Sum} instead of ${sum}.`);
+  return { version: `${module}@${version}`, image: join(downloaded.Dir, 'vmlinuz'), modules: undefined };
+}
+
+async function debianImage(name: string, arch: Arch, source: DebianPackage): Promise<KernelImage> {
+  const home = join(IMAGES, name);
   const [cached] = existsSync(home) ? readdirSync(home) : [];
   if (cached !== undefined) return contents(home, cached);
   const directory = join(IMAGES, 'apt');
@@ -141,16 +161,16 @@ async function findOrDownload(kernel: Kernel): Promise<KernelImage> {
   const call = apt(directory);
   if (filesIn(join(directory, 'lists'), /Packages/).length === 0)
     await step("downloading Debian's package lists for the kernels", () => call('apt-get', 'update', '-qq'));
-  return await step(`downloading Debian's kernel ${kernel.name} for ${kernel.arch}`, async () => {
-    const listed = await call('apt-cache', 'pkgnames', kernel.package.split('*')[0] ?? '');
-    const pattern = new RegExp(`^${kernel.package.replaceAll('.', '\\.').replace('*', '[^-]*')}$`);
+  return await step(`downloading Debian's kernel ${name} for ${arch}`, async () => {
+    const listed = await call('apt-cache', 'pkgnames', source.package.split('*')[0] ?? '');
+    const pattern = new RegExp(`^${source.package.replaceAll('.', '\\.').replace('*', '[^-]*')}$`);
     const names = listed.split('\n').filter((name) => pattern.test(name));
     const newest = names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
-    if (newest === undefined) throw new Failure(`${kernel.suite} of Debian's mirror has no ${kernel.package}.`);
-    const downloads = join(IMAGES, `${kernel.name}.new`);
+    if (newest === undefined) throw new Failure(`${source.suite} of Debian's mirror has no ${source.package}.`);
+    const downloads = join(IMAGES, `${name}.new`);
     rmSync(downloads, { recursive: true, force: true });
     mkdirSync(downloads, { recursive: true });
-    await run('apt-get', ['download', '-qq', `${newest}:${kernel.arch}`], {
+    await run('apt-get', ['download', '-qq', `${newest}:${arch}`], {
       env: { APT_CONFIG: join(directory, 'apt.conf') },
       cwd: downloads,
     });

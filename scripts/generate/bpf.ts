@@ -13,6 +13,8 @@ const OUTPUTS = [
   'loader/internal/probes/bpf_bpfel.go',
   'loader/internal/probes/bpf_bpfel.o',
   'loader/internal/abi/abi_bpfel.go',
+  'loader/internal/calibrate/peek_bpfel.go',
+  'loader/internal/calibrate/peek_bpfel.o',
 ];
 const TYPES = [
   'event_abi',
@@ -87,6 +89,10 @@ async function generate(directory: string): Promise<void> {
   args.push('-no-global-types', '-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
   args.push('bpf', join(ROOT, 'bpf', 'whodunit.bpf.c'), '--', ...BPF_FLAGS);
   await run('go', args, { env: { GOPACKAGE: 'probes' } });
+  const peek = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', 'calibrate'];
+  peek.push('-no-global-types', '-output-dir', directory, '-type', 'peek');
+  peek.push('peek', join(ROOT, 'bpf', 'peek.bpf.c'), '--', ...BPF_FLAGS);
+  await run('go', peek, { env: { GOPACKAGE: 'calibrate' } });
   splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
 }
 

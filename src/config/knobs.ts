@@ -66,7 +66,7 @@ export const KNOBS = {
     reader: 'loader',
     kind: text('the path of a file'),
     fallback: '',
-    what: 'The types of exactly this kernel, where it provides none at `/sys/kernel/btf/vmlinux`: BTF, or an ELF file with a section `.BTF`, such as a `vmlinux` after `pahole -J`. Each start lets three processes terminate, and refuses a file by which their records are wrong.',
+    what: 'The types of exactly this kernel, where it provides none at `/sys/kernel/btf/vmlinux` and more is wanted than [observing it](decisions/0121-a-kernel-without-btf-is-observed.md) finds: BTF, or an ELF file with a section `.BTF`, such as a `vmlinux` after `pahole -J`. Each start lets three processes terminate, and refuses a file by which their records are wrong.',
   },
   WHODUNIT_SCOPE: {
     reader: 'loader',

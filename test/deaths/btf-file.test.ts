@@ -36,7 +36,7 @@ describe("every termination has a correct record without the kernel's own BTF", 
     copyFileSync('/sys/kernel/btf/vmlinux', btf);
     writeFileSync(loader, HIDDEN, { mode: 0o700 });
     runner = await startCaseRunner({ WHODUNIT_BTF: btf }, loader);
-    expect(runner.whodunit.loader.output()).toContain(`the kernel's types are the BTF of ${btf}`);
+    expect(runner.whodunit.loader.output()).toContain(`the probes use BTF of ${btf}`);
   });
 
   afterAll(async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What some kernels, and emulation, cannot show. A limit depends on what the machine offers and reports, never on its version. It may only
 // explain a missing or unknown value, never a wrong name. docs/kernels.md lists the limits.
+import { OBSERVED_LIMITS } from '../deaths/observed-limits.ts';
 import type { Transcript } from './transcript.ts';
 
 export interface Limit {
@@ -64,6 +65,14 @@ const LIMITS: readonly Limit[] = [
   },
 ];
 
+/** Whether the loader found the kernel's types by observation. */
+export function isObserved(transcript: Transcript | null): boolean {
+  return transcript?.check.includes('types found by observation') ?? false;
+}
+
 export function limitsOf(transcript: Transcript): readonly Limit[] {
-  return LIMITS.filter(({ applies }) => applies(transcript));
+  const limits = LIMITS.filter(({ applies }) => applies(transcript));
+  return isObserved(transcript)
+    ? [...limits, ...OBSERVED_LIMITS.map((limit) => ({ ...limit, applies: isObserved }))]
+    : limits;
 }

@@ -2,11 +2,40 @@
 // A program that writes docs/kernels.md from the transcripts of the last run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KERNELS } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 import { checkOnKernel } from './check.ts';
+import { isObserved } from './limits.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 
-const NAMES = ['5.10', '6.1', '6.12', '7.x', 'arm64'];
+/** What no run shows: see docs/decisions/0111 and 0121. */
+const BORDERS = `
+## Kernels without BTF
+
+From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, what is missing with them, and which fields were not found ([why](decisions/0121-a-kernel-without-btf-is-observed.md)).
+
+| | the kernel's BTF | a file (\`--btf\`) | observed |
+| --- | --- | --- | --- |
+| status, signal, sender, requests, stops | yes | yes | yes |
+| arguments, environment, ancestors | yes | yes; before 6.16 not of the terminated process | as with a file |
+| cgroups, services, containers, pods, shares of each origin, \`--scope\` | yes | yes | yes, where the unified hierarchy of cgroups is mounted and can be written to; else no, and \`--scope\` is refused |
+| paths of executables | yes | yes | no: the first argument, or the comm of 15 characters |
+| login users, user namespaces, host names of containers | yes | yes | no: a process in a user namespace counts as its real user |
+| trap and error code of a fault | yes | yes | yes, on x86-64 |
+| instruction of a fault, system call of a signal, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
+| sizes and limit of an OOM kill | yes | yes | no; that it was one, yes |
+| span contexts | yes | no | no |
+
+## Kernels that are refused
+
+| kernel | why | instead |
+| --- | --- | --- |
+| before 5.8 | no BPF ring buffer | a newer kernel |
+| PREEMPT_RT before 6.12 | a ring buffer sleeps there, in hooks that must not | 6.12 or later |
+| lockdown=confidentiality | forbids reading kernel memory | lockdown=integrity at most |
+`;
+
+const NAMES = KERNELS.map(({ name }) => name);
 const TARGET = join(ROOT, 'docs/kernels.md');
 
 function section(name: string): { row: string; text: string } | null {
@@ -19,13 +48,14 @@ function section(name: string): { row: string; text: string } | null {
   const right = checked.length - wrong.length - limited.length;
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = transcript.hello?.kernel_release ?? 'unknown';
-  const row = `| ${release} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
+  const without = isObserved(transcript) ? ', without BTF' : '';
+  const row = `| ${release}${without} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
     for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
   const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${ids.map((id) => `\`${id}\``).join(', ')}`);
   lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
-  const text = `## ${release}\n\nDebian's \`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
+  const text = `## ${release}${without}\n\n\`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
   return { row, text };
 }
 
@@ -41,7 +71,7 @@ writeFileSync(
   TARGET,
   `# The kernel matrix
 
-\`npm run test:kernels -- --write\` generates this page. The same loader and the same BPF object run on Debian's kernels under QEMU. The
+\`npm run test:kernels -- --write\` generates this page. The same loader and the same BPF object run on Debian's kernels, and on one without BTF, under QEMU. The
 conformance cases that need only our own programs run there, with cgroup v2 only. *Limited*: a value is missing or \`unknown\` in the
 record because that kernel cannot show it; the lists below name the reasons. No value in a record may be wrong.
 
@@ -49,6 +79,6 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 | --- | --- | --- | --- | --- | --- |
 ${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
 
-${found.map(({ text }) => text).join('\n')}`,
+${found.map(({ text }) => text).join('\n')}${BORDERS}`,
 );
 console.log(`wrote ${TARGET}`);

@@ -6,7 +6,10 @@ package host
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,9 +25,27 @@ func BootID() string {
 
 // KernelRelease returns what `uname -r` prints, "unknown" if uname(2) fails.
 func KernelRelease() string {
+	release, _ := kernel()
+	return release
+}
+
+// KernelSleepsInRing reports whether a program of this kernel may sleep where it must not, in a BPF ring buffer: with PREEMPT_RT before Linux 6.12
+// ("bpf: Use raw_spinlock_t in ringbuf").
+func KernelSleepsInRing() bool { return sleepsInRing(kernel()) }
+
+func sleepsInRing(release, version string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return slices.Contains(strings.Fields(version), "PREEMPT_RT") && (major < 6 || major == 6 && minor < 12)
+}
+
+// kernel returns what `uname -r` and `uname -v` print, "unknown" if uname(2) fails.
+func kernel() (release, version string) {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {
-		return "unknown"
+		return "unknown", "unknown"
 	}
-	return unix.ByteSliceToString(name.Release[:])
+	return unix.ByteSliceToString(name.Release[:]), unix.ByteSliceToString(name.Version[:])
 }

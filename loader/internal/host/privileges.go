@@ -38,6 +38,12 @@ func (c Capabilities) AllowBPF() bool {
 	return c.has(cap.SYS_ADMIN) || c.has(cap.BPF, cap.PERFMON)
 }
 
+// MayObserve reports whether this process may have children with properties of every kind: of other users, traced, in a namespace of their own that they turn off.
+func MayObserve() bool {
+	capabilities, err := EffectiveCapabilities()
+	return err == nil && capabilities.has(cap.KILL, cap.SETGID, cap.SETUID, cap.SYS_PTRACE, cap.SYS_BOOT, cap.SYS_ADMIN)
+}
+
 // MayMount reports whether this process may mount a file system, as far as its capabilities decide that.
 func MayMount() bool {
 	capabilities, err := EffectiveCapabilities()

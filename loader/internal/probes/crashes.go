@@ -34,6 +34,14 @@ func (s Stacks) here(kernel kernelFeatures) Stacks {
 }
 
 // lackForStacks returns what is not there that stacks need; "": nothing.
+func (t Types) lackForStacks(kernel kernelFeatures) string {
+	if t.Observed() {
+		return "the mappings of a process are not found by observation; a file with the kernel's types has them (--btf, WHODUNIT_BTF)"
+	}
+	return kernel.lackForStacks()
+}
+
+// lackForStacks returns what is not there that stacks need; "": nothing.
 func (kernel kernelFeatures) lackForStacks() string {
 	switch {
 	case runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64":

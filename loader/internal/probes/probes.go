@@ -124,7 +124,7 @@ func attach(object []byte, options Options) (_ *Probes, err error) {
 		return nil, err
 	}
 	p.ReadsContexts = kernel[bpfVarFeatureTaskVmaIterator]
-	p.StacksLack = kernel.lackForStacks()
+	p.StacksLack = options.Types.lackForStacks(kernel)
 	options.Stacks = options.Stacks.here(kernel)
 	digest := digestOf(object, options)
 	if options.Stacks != StacksOff {

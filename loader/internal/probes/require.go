@@ -18,7 +18,7 @@ const (
 	lockdownRemedy  = "the kernel's lockdown mode is confidentiality, which forbids reading kernel memory; boot with lockdown=integrity at most"
 )
 
-// Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (FindTypes). The error names the remedy and has exitcode.Permission or
+// Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (Types). The error names the remedy and has exitcode.Permission or
 // exitcode.Unavailable.
 func Require() error {
 	capabilities, err := host.EffectiveCapabilities()
@@ -36,6 +36,9 @@ func Require() error {
 	}
 	if err := features.HaveMapType(ebpf.RingBuf); errors.Is(err, ebpf.ErrNotSupported) {
 		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
+	}
+	if host.KernelSleepsInRing() {
+		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is built with PREEMPT_RT, and before Linux 6.12 a BPF ring buffer sleeps there, in hooks that must not; use Linux 6.12 or later, or a kernel without PREEMPT_RT", host.KernelRelease())
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func StacksHere(types Types) (Stacks, error) {
 		return StacksOff, err
 	}
 	kernel, err := featuresHere(spec, types.opened())
-	if lack := kernel.lackForStacks(); err == nil && lack != "" {
+	if lack := types.lackForStacks(kernel); err == nil && lack != "" {
 		err = errors.New(lack)
 	}
 	return StacksAtExit.here(kernel), err

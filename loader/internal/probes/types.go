@@ -29,25 +29,44 @@ const (
 // Types are the kernel's types (BTF), by which the accesses of the probes are relocated (CO-RE). The zero value: those that the kernel provides.
 // Others have other numbers for the same types, so that what passes such a number to the kernel is not used: kernel functions (kfuncs).
 type Types struct {
-	file   string
-	spec   *btf.Spec // nil: the kernel's
-	digest string
-	cache  *btf.Cache // of the kernel's, which take long to read
+	file    string
+	spec    *btf.Spec // nil: the kernel's
+	digest  string
+	missing []string
+	cache   *btf.Cache // of the kernel's, which take long to read
 }
 
-// FindTypes returns the types of the file, or those that the kernel provides if file is empty. The error has exitcode.Unavailable or
-// exitcode.Config.
-func FindTypes(file string) (Types, error) {
-	if file != "" {
-		return readTypes(file)
-	}
-	if _, err := os.Stat(kernelBTF); err != nil {
-		return Types{}, exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) has no BTF at %s; whodunit needs Linux 5.8 or later, built with CONFIG_DEBUG_INFO_BTF=y, as the kernels of the large distributions are, or a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease(), kernelBTF)
-	}
-	return Types{}, nil
+// KernelProvidesTypes reports whether the zero value of Types can be used.
+func KernelProvidesTypes() bool {
+	_, err := os.Stat(kernelBTF)
+	return err == nil
 }
 
-func readTypes(file string) (Types, error) {
+// CalibratedTypes returns types that were found by observing this kernel. They may lack most of what the probes read. missing: fields that were
+// looked for.
+func CalibratedTypes(spec *btf.Spec, missing []string) (Types, error) {
+	var task *btf.Struct
+	if err := spec.TypeByName("task_struct", &task); err != nil {
+		return Types{}, fmt.Errorf("find the type of a task: %w", err)
+	}
+	digest, err := digestOfTypes(task)
+	return Types{spec: spec, digest: digest, missing: missing}, err
+}
+
+// Missing returns the fields that were looked for by observation and not found.
+func (t Types) Missing() []string { return t.missing }
+
+// FindCgroups reports whether the probes find cgroups by these types.
+func (t Types) FindCgroups() bool {
+	if !t.Observed() {
+		return true
+	}
+	var directory *btf.Struct
+	return t.spec.TypeByName("kernfs_node", &directory) == nil
+}
+
+// TypesOfFile returns the types of a file. The error has exitcode.Config.
+func TypesOfFile(file string) (Types, error) {
 	refuse := func(why error) (Types, error) {
 		return Types{}, exitcode.Errorf(exitcode.Config, "--btf (WHODUNIT_BTF) is %s, which cannot be used: %w; it must be BTF, or an ELF file with a section .BTF, of exactly this kernel (%s)", file, why, host.KernelRelease())
 	}
@@ -92,13 +111,19 @@ func digestOfTypes(task *btf.Struct) (string, error) {
 	return fmt.Sprintf("%x", sha256.Sum256(raw)), nil
 }
 
+// Observed reports whether they were found by observing the kernel.
+func (t Types) Observed() bool { return t.spec != nil && t.file == "" }
+
 // Own reports whether they are those that the kernel provides.
 func (t Types) Own() bool { return t.spec == nil }
 
 // String says where they come from.
 func (t Types) String() string {
-	if t.Own() {
+	switch {
+	case t.Own():
 		return "BTF"
+	case t.file == "":
+		return "types found by observation"
 	}
 	return "BTF of " + filepath.Clean(t.file)
 }
@@ -147,7 +172,7 @@ func (t Types) withhold(spec *ebpf.CollectionSpec) error {
 			found.Name = withheld
 		}
 	}
-	return nil
+	return readAbsentAsZero(spec, t.spec)
 }
 
 const withheld = "whodunit_withheld"

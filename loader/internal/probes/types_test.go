@@ -45,7 +45,7 @@ func TestAFileThatIsNoBTFOfAKernelIsRefusedInOneSentence(t *testing.T) {
 		{"BTF of a program", write("program", marshal(t, []btf.Type{&btf.Struct{Name: "event", Size: 8}})), "no type task_struct"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := FindTypes(test.file)
+			_, err := TypesOfFile(test.file)
 			if exitcode.Of(err) != exitcode.Config || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.file) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v", err)
 			}
@@ -65,7 +65,7 @@ func TestTypesOfAFileAreVerifiedByTerminations(t *testing.T) {
 		{"the start time is elsewhere", "task_struct", "start_boottime", "start time"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			types, err := FindTypes(typesWith(t, test.structure, test.member))
+			types, err := TypesOfFile(typesWith(t, test.structure, test.member))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func TestTheProbesOfOtherTypesAreReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	own.Close()
-	types, err := FindTypes(typesWith(t, "", ""))
+	types, err := TypesOfFile(typesWith(t, "", ""))
 	if err != nil {
 		t.Fatal(err)
 	}

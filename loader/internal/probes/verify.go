@@ -38,7 +38,7 @@ func (t Types) Verify() error {
 		return err
 	}
 	if differs != nil {
-		return exitcode.Errorf(exitcode.Unavailable, "the %s does not describe this kernel (%s): %w", t, host.KernelRelease(), differs)
+		return exitcode.Errorf(exitcode.Unavailable, "the %s do not describe this kernel (%s): %w", t, host.KernelRelease(), differs)
 	}
 	return nil
 }

@@ -52,6 +52,7 @@ type Machine struct {
 	Symbols              Symbolizer // called for each kernel stack
 	EnvironmentKeys      []string   // the variables of an environment that leave the loader
 	ActorEnvironmentKeys []string   // the same of a process that acts
+	NoCgroups            bool       // the probes do not find cgroups: what a record says of them means nothing
 }
 
 // signalsMax is the number of signals in one record: Signal, Request, and the one of Stop.

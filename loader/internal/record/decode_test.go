@@ -230,7 +230,14 @@ func TestOomSizesAreInBytes(t *testing.T) {
 	oom := abi.Oom{TotalVm: 3, AnonRss: 2, Limit: 8, CgroupBytes: 2, ScoreAdj: -5}
 	oom.Cgroup[0] = 'c'
 	event := decodeOrFail(t, recordtest.Record(9, recordtest.Part(abi.PartKindPART_OOM, 0, recordtest.Raw(oom)[:unsafe.Offsetof(oom.Cgroup)+2])))
-	if got := event.Oom; got.TotalVM != 3*4096 || got.AnonRss != 2*4096 || *got.Limit != "32768" || *got.Cgroup != "/c" || got.ScoreAdj != -5 {
+	if got := event.Oom; *got.TotalVM != "12288" || *got.AnonRss != "8192" || *got.FileRss != "0" || *got.Limit != "32768" || *got.Cgroup != "/c" || got.ScoreAdj != -5 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOomSizesAreUnknownWhereTheMemoryWasNotFound(t *testing.T) {
+	event := decodeOrFail(t, recordtest.Record(9, recordtest.Part(abi.PartKindPART_OOM, 0, recordtest.Raw(abi.Oom{ScoreAdj: -5})[:unsafe.Offsetof(abi.Oom{}.Cgroup)])))
+	if got := event.Oom; got.TotalVM != nil || got.AnonRss != nil || got.FileRss != nil || got.ShmemRss != nil || got.ScoreAdj != -5 {
 		t.Errorf("%+v", got)
 	}
 }

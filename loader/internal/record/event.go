@@ -205,12 +205,13 @@ type Fault struct {
 	TimeNs             uint64  `json:"time_ns,string"`
 }
 
-// Oom holds the sizes of the OOM killer's victim, in bytes. Limit and Cgroup are those of the memory cgroup at its limit, nil if none is.
+// Oom holds the sizes of the OOM killer's victim, in bytes; nil: they are not known. Limit and Cgroup are those of the memory cgroup at its
+// limit, nil if none is.
 type Oom struct {
-	TotalVM  uint64  `json:"total_vm,string"`
-	AnonRss  int64   `json:"anon_rss,string"`
-	FileRss  int64   `json:"file_rss,string"`
-	ShmemRss int64   `json:"shmem_rss,string"`
+	TotalVM  *string `json:"total_vm"`
+	AnonRss  *string `json:"anon_rss"`
+	FileRss  *string `json:"file_rss"`
+	ShmemRss *string `json:"shmem_rss"`
 	ScoreAdj int32   `json:"score_adj"`
 	Cgroup   *string `json:"cgroup"`
 	Limit    *string `json:"limit"`

@@ -179,10 +179,11 @@ func (d *Decoder) oomOf(number uint32, payload []byte) (*Oom, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := int64(d.machine.PageBytes)
-	d.oom = Oom{
-		TotalVM: raw.TotalVm * d.machine.PageBytes, AnonRss: raw.AnonRss * page, FileRss: raw.FileRss * page, ShmemRss: raw.ShmemRss * page,
-		ScoreAdj: raw.ScoreAdj, TimeNs: raw.TimeNs,
+	d.oom = Oom{ScoreAdj: raw.ScoreAdj, TimeNs: raw.TimeNs}
+	if raw.TotalVm != 0 { // else its memory was not found
+		bytes := func(pages uint64) *string { return d.number(pages*d.machine.PageBytes, 10) }
+		d.oom.TotalVM, d.oom.AnonRss = bytes(raw.TotalVm), bytes(uint64(raw.AnonRss))
+		d.oom.FileRss, d.oom.ShmemRss = bytes(uint64(raw.FileRss)), bytes(uint64(raw.ShmemRss))
 	}
 	if raw.Limit != 0 {
 		d.oom.Limit = d.number(raw.Limit*d.machine.PageBytes, 10)

@@ -43,6 +43,9 @@ func (d *Decoder) path(payload []byte, truncated bool) *string {
 // cgroup returns the path of a cgroup, and the number of names at its end that another user than root chose (read_cgroup_path() in
 // bpf/paths.h). The path of a record of ABI number ends in "…" if the names at its end are missing.
 func (d *Decoder) cgroup(number uint32, payload []byte, truncated bool) (path *string, claimed uint32) {
+	if d.machine.NoCgroups {
+		return nil, 0
+	}
 	if number <= lastABIWithLeafFirst {
 		return d.cgroupFromLeaf(payload, truncated)
 	}

@@ -218,10 +218,10 @@ func (w *writer) oom(o *record.Oom) {
 		w.text("null")
 		return
 	}
-	w.quotedUint(`{"total_vm":`, o.TotalVM)
-	w.quotedInt(`,"anon_rss":`, o.AnonRss)
-	w.quotedInt(`,"file_rss":`, o.FileRss)
-	w.quotedInt(`,"shmem_rss":`, o.ShmemRss)
+	w.stringOrNull(`{"total_vm":`, o.TotalVM)
+	w.stringOrNull(`,"anon_rss":`, o.AnonRss)
+	w.stringOrNull(`,"file_rss":`, o.FileRss)
+	w.stringOrNull(`,"shmem_rss":`, o.ShmemRss)
 	w.text(`,"score_adj":`)
 	w.int(int64(o.ScoreAdj))
 	w.stringOrNull(`,"cgroup":`, o.Cgroup)

@@ -18,7 +18,7 @@ export function machineFindings(pinDir: string): Finding[] {
       : {
           what: 'kernel',
           level: 'note',
-          text: `${release()} has no BTF (${BTF}): the loader needs a file with its types (--btf, WHODUNIT_BTF), or a kernel with CONFIG_DEBUG_INFO_BTF`,
+          text: `${release()} has no BTF (${BTF}): the loader finds by observation what status, signal and sender need; a file with its types (--btf, WHODUNIT_BTF) has the rest`,
         },
     privileges(),
     pins(pinDir),

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package calibrate
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Command is the command of this program that becomes a child with known properties.
+const Command = "calibration-child"
+
+// Signals of a child. Go handles none of them by itself.
+const (
+	handledSignal = 50 // and the next one: at addresses that are known, and never called
+	threadSignal  = 60 // blocked, sent to the first thread
+	groupSignal   = 61 // blocked, sent to the process
+	blockedBits   = 1<<(threadSignal-1) | 1<<(groupSignal-1)
+	handlerStep   = 0x1000
+)
+
+// rlimitMsgqueue is the limit that has a value of its own in each child: RLIMIT_MSGQUEUE.
+const rlimitMsgqueue = 12
+
+// init keeps the main goroutine of a child on the first thread of the process.
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == Command {
+		runtime.LockOSThread()
+	}
+}
+
+// properties are those of the child with a number.
+type properties struct{ number int }
+
+func (p properties) name() string    { return fmt.Sprintf("calib%d-%04x", p.number, 0x5eed+p.number*977) }
+func (p properties) limit() uint64   { return 612_345 + 1_111*uint64(p.number) }
+func (p properties) user() uint32    { return 4_294_000_000 + 100*uint32(p.number) } // no one's
+func (p properties) handler() uint64 { return 0x5100_0000 + 0x10_000*uint64(p.number) }
+func (p properties) blocked() uint64 { return blockedBits | 1<<(51+p.number) }
+func (p properties) pdeath() int     { return 35 + p.number }
+func (p properties) threads() int    { return 1 + 2*p.number }
+func (p properties) exitCode() int   { return 17 * (p.number + 1) }
+func (p properties) score() int      { return 311 + 101*p.number }
+
+// executions is how many more programs it has executed than the first child.
+func (p properties) executions() int { return []int{0, 2, 1, 3}[p.number] }
+
+// mode is that of the directory of its cgroup.
+func (p properties) mode() uint32 { return []uint32{0o755, 0o700, 0o711, 0o750}[p.number] }
+
+// isolated: the child is PID 1 of a pid namespace.
+func (p properties) isolated() bool { return p.number >= 3 }
+
+// filtered: its first thread has a seccomp filter, which permits everything.
+func (p properties) filtered() bool { return p.number&1 != 0 }
+
+// seccomp is the mode of its first thread; those of the others are 0.
+func (p properties) seccomp() uint64 {
+	if p.filtered() {
+		return unix.SECCOMP_MODE_FILTER
+	}
+	return 0
+}
+
+// fault is the trap of x86-64 that the first thread had last, with its error code: a read or write of an address that is not mapped, or of one
+// that cannot be (a general protection fault).
+func (p properties) fault() (trap, code uint64) {
+	return []uint64{14, 14, 13, 14}[p.number], []uint64{4, 6, 0, 6}[p.number]
+}
+
+// Unprepared is the number of executions of a child that has not executed this program again.
+const Unprepared = -1
+
+// Run makes this process a child. executions: how often it still has to execute this program. It returns if it fails, or the loader has ended.
+func Run(n, executions int) error {
+	known := properties{n}
+	if n >= children {
+		return known.turnOff()
+	}
+	switch {
+	case executions == Unprepared: // All threads of the next program have the blocked signals of this one.
+		return known.prepare()
+	case executions > 0:
+		return known.execute(executions - 1)
+	}
+	if err := known.adopt(); err != nil {
+		return err
+	}
+	fmt.Println(unix.Gettid())
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return nil
+	}
+	os.Exit(known.exitCode())
+	return nil
+}
+
+// ends are how PID 1 of a pid namespace turns that off, with pid_namespace.reboot afterwards (reboot_pid_ns()).
+var ends = []struct {
+	command int
+	reboot  uint64
+}{{unix.LINUX_REBOOT_CMD_RESTART, uint64(unix.SIGHUP)}, {unix.LINUX_REBOOT_CMD_POWER_OFF, uint64(unix.SIGINT)}}
+
+// turnOff ends this process and its pid namespace. That of the machine has another PID 1, which started the loader.
+func (p properties) turnOff() error {
+	if os.Getpid() != 1 {
+		return errors.New("this is not PID 1 of a pid namespace")
+	}
+	return unix.Reboot(ends[p.number-children].command)
+}
+
+func (p properties) prepare() error {
+	if err := unix.Setrlimit(rlimitMsgqueue, &unix.Rlimit{Cur: p.limit(), Max: p.limit() + 7}); err != nil {
+		return fmt.Errorf("set a limit: %w", err)
+	}
+	blocked := unix.Sigset_t{Val: [16]uint64{p.blocked()}}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &blocked, nil); err != nil {
+		return fmt.Errorf("block signals: %w", err)
+	}
+	return p.execute(p.executions())
+}
+
+func (p properties) execute(executions int) error {
+	return unix.Exec("/proc/self/exe", []string{os.Args[0], Command, "--number", strconv.Itoa(p.number), "--executions", strconv.Itoa(executions)}, []string{})
+}
+
+func (p properties) adopt() error {
+	for range p.threads() {
+		started := make(chan bool)
+		go func() {
+			runtime.LockOSThread()
+			started <- true
+			select {}
+		}()
+		<-started
+	}
+	for i := range uint64(2) {
+		action := [4]uint64{p.handler() + i*handlerStep, 0x0400_0000 /* SA_RESTORER */, p.handler() + 8, 0}
+		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(handledSignal+i), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0); errno != 0 {
+			return fmt.Errorf("handle a signal: %w", errno)
+		}
+	}
+	if err := os.WriteFile("/proc/thread-self/comm", []byte(p.name()), 0); err != nil { // before its files belong to root
+		return err
+	}
+	p.provokeFault()
+	if p.filtered() {
+		allow := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+		program := unix.SockFprog{Len: 1, Filter: &allow}
+		if err := errors.Join(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)); err != nil {
+			return fmt.Errorf("filter system calls: %w", err)
+		}
+	}
+	user := int(p.user())
+	if err := syscall.Setresgid(user+4, user+5, user+6); err != nil {
+		return fmt.Errorf("change the group: %w", err)
+	}
+	if err := syscall.Setresuid(user+1, user+2, user+3); err != nil {
+		return fmt.Errorf("change the user: %w", err)
+	}
+	// Without CAP_SYS_RESOURCE, oom_score_adj_min stays as it is. Of a process that is not dumpable, the file belongs to root.
+	if err := errors.Join(unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0), os.WriteFile("/proc/self/oom_score_adj", fmt.Append(nil, p.score()), 0)); err != nil {
+		return fmt.Errorf("set the score of the out-of-memory killer: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(p.pdeath()), 0, 0, 0); err != nil {
+		return fmt.Errorf("set the signal of the parent's death: %w", err)
+	}
+	return nil
+}
+
+// provokeFault has the fault, and continues.
+func (p properties) provokeFault() {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() { recover() }()
+	address := uintptr(0x5f00_0000_0000) // not mapped
+	switch trap, code := p.fault(); {
+	case trap == 13:
+		address = 1 << 62
+		fallthrough
+	case code&2 == 0:
+		unread = *(*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&address)))
+	default:
+		*(*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&address))) = 1
+	}
+}
+
+// unread makes the compiler read what is at an address.
+var unread byte
+
+// child is a process with known properties, as its parent sees it.
+type child struct {
+	properties
+	process          *exec.Cmd
+	in               *os.File
+	pid              int
+	startMin, starts uint64 // CLOCK_BOOTTIME before and after its start
+}
+
+func startChild(number int) (*child, error) {
+	inRead, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer inRead.Close()
+	started := &child{properties: properties{number}, in: in}
+	started.process = exec.Command("/proc/self/exe", Command, "--number", strconv.Itoa(number))
+	started.process.Args[0], started.process.Stdin, started.process.Stderr = os.Args[0], inRead, os.Stderr
+	if started.isolated() {
+		started.process.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+	}
+	out, err := started.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	started.startMin = boottime()
+	if err := started.process.Start(); err != nil {
+		return nil, fmt.Errorf("start a child: %w", err)
+	}
+	started.starts, started.pid = boottime(), started.process.Process.Pid
+	if number >= children { // It says nothing.
+		return started, nil
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return nil, fmt.Errorf("child %d did not start: %q, %w", number, line, err)
+	}
+	return started, nil
+}
+
+// end ends the child, whatever its state.
+func (c *child) end() {
+	c.in.Close()
+	c.process.Process.Kill()
+	c.process.Wait()
+}
+
+func boottime() uint64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		panic(err) // It fails only for an unknown clock.
+	}
+	return uint64(now.Nano())
+}
+
+// stat returns the fields of proc_pid_stat(5) by their numbers there.
+func (c *child) stat() (fields [53]uint64, err error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid))
+	if err != nil {
+		return fields, err
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	for i, word := range strings.Fields(rest) {
+		if i+3 < len(fields) {
+			fields[i+3], _ = strconv.ParseUint(word, 10, 64)
+		}
+	}
+	return fields, nil
+}
+
+// status returns the hexadecimal words of proc_pid_status(5).
+func (c *child) status() (words map[string]uint64, err error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.pid))
+	if err != nil {
+		return nil, err
+	}
+	words = map[string]uint64{}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(line, ":")
+		words[name], _ = strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+	}
+	return words, nil
+}
+
+// threadIDs returns the ids of the threads, the first one's first.
+func (c *child) threadIDs() (ids []int, err error) {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", c.pid))
+	for _, entry := range entries {
+		if id, err := strconv.Atoi(entry.Name()); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
+}
