@@ -18,6 +18,12 @@ interface Recipe {
 }
 
 const BACKENDS = {
+  alertmanager: {
+    module: 'github.com/prometheus/alertmanager',
+    // The newest version that has its web interface in the module, without which it does not build.
+    version: 'v0.31.1',
+    program: 'cmd/alertmanager',
+  },
   jaeger: {
     module: 'github.com/jaegertracing/jaeger',
     // The newest version of the module. The 2.x releases have the same source, but their tags are not valid Go versions of this path.
@@ -47,6 +53,11 @@ const BACKENDS = {
   },
 } as const satisfies Record<string, Recipe>;
 export type Backend = keyof typeof BACKENDS;
+
+/** The version of the module. */
+export function versionOf(name: Backend): string {
+  return BACKENDS[name].version;
+}
 
 /** Returns the path of the program. Builds it if it is missing (some minutes; Loki ten). */
 export function buildBackend(name: Backend): Promise<string> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tests of otel-config/ (test/configs): a real collector validates every configuration and forwards a real termination, Prometheus
-// runs the PromQL queries of dashboards and alerts, and Loki the LogQL queries.
+// runs the PromQL queries of dashboards and alerts, Loki the LogQL queries, and Alertmanager the routes of alerts.
 import { requirePackages } from '../base/debian.ts';
 import { buildBackend } from '../build/backends.ts';
 import { buildCollector, CONFIGS_MANIFEST } from '../build/collector.ts';
@@ -17,6 +17,7 @@ export async function prepareConfigs(): Promise<NodeJS.ProcessEnv> {
     WHODUNIT_TEST_CONFIGS_COLLECTOR: await buildCollector(CONFIGS_MANIFEST),
     WHODUNIT_TEST_KAFKA: await fetchKafka(),
     WHODUNIT_TEST_QUERIES: await buildQueries(),
+    WHODUNIT_TEST_ALERTMANAGER: await buildBackend('alertmanager'),
     WHODUNIT_TEST_LOKI: await buildBackend('loki'),
     WHODUNIT_TEST_PROMETHEUS: await buildBackend('prometheus'),
   };

@@ -25,6 +25,7 @@ function inLoki(attribute: string): string {
 const known = new Set([
   ...Object.values(semconv).flatMap((value) => (typeof value === 'string' ? [inLoki(value)] : [])),
   ...semconv.CAUSE_VALUES.map((cause) => inLoki(`${semconv.AGGREGATED_BY_CAUSE}.${cause}`)),
+  'severity_text',
   'trace_id',
   'span_id',
   'scope_name',

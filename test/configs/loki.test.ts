@@ -4,6 +4,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../scripts/stack/program.ts';
 import { type FleetHost, startHost, type Termination } from './hosts.ts';
+import { POD } from './kubernetes.ts';
 import { type Loki, startLoki } from './loki.ts';
 import { SETTINGS, type Shipped, startShipped } from './shipped.ts';
 import { shownQueries } from './shown.ts';
@@ -12,6 +13,8 @@ const ARRIVES_WITHIN_MS = 120_000;
 const HOUR_MS = 3_600_000;
 const RECORDS = '{service_name=~".+"} | telemetry_distro_name="whodunit"';
 const BACKLOG = 24;
+const FLEET =
+  'host.name=web-1,host.id=1,k8s.cluster.name=a,deployment.environment.name=b,cloud.region=c,cloud.provider=d';
 
 const cleanUp: (() => unknown)[] = [];
 async function cleanAll(): Promise<void> {
@@ -30,6 +33,11 @@ async function collectorFor(loki: Loki): Promise<Shipped> {
 
 const sendLogs = ({ http }: Shipped): NodeJS.ProcessEnv => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: http,
+  OTEL_METRICS_EXPORTER: 'none',
+});
+
+const sendDirectly = ({ url }: Loki): NodeJS.ProcessEnv => ({
+  OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${url}/otlp/v1/logs`,
   OTEL_METRICS_EXPORTER: 'none',
 });
 
@@ -111,20 +119,61 @@ describe('the streams of a host', () => {
   });
 });
 
-describe('with records of every kind', () => {
+describe('structured metadata', () => {
+  afterEach(cleanAll);
+
+  /** Loki's defaults: max_structured_metadata_entries_count and max_structured_metadata_size. */
+  const [ENTRIES_MAX, BYTES_MAX] = [128, 65_536];
+  const NAMES = Array.from({ length: 64 }, (_, i) => `declared.by.the.process.${i}=${'v'.repeat(20)}`);
+
+  // biome-ignore lint/suspicious/noExplicitAny: a line
+  function long(death: any) {
+    const args = Array.from({ length: 40 }, (_, i) => `--flag-${i}=${'a'.repeat(90)}`);
+    const ancestor = { ...death.process.ancestors[0], args: args.slice(0, 2), uid: 0, login_uid: 1000 };
+    death.process.ancestors = Array.from({ length: 6 }, (_, i) => ({ ...ancestor, pid: 10 + i }));
+    Object.assign(death.process, { args, uts_hostname: 'web-0', cgroup: `/kubepods/pod${POD.uid}/${POD.containerId}` });
+    death.process.env.TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    if (death.signal?.sender)
+      Object.assign(death.signal.sender, { args: args.slice(0, 10), ancestors: death.process.ancestors });
+  }
+
+  it('of records with all that a process may declare stays within the limits of Loki', async () => {
+    const loki = later(await startLoki(true));
+    const host = later(await startHost('web-1', { ...sendDirectly(loki), OTEL_RESOURCE_ATTRIBUTES: FLEET }));
+    const kinds = ['death-sigkill-by-another', 'death-segfault', 'death-oom', 'death-exit-after-sigterm'];
+    for (const golden of kinds)
+      host.terminate({ golden, service: golden, endedMs: Date.now(), declared: NAMES.join(','), change: long });
+    expect(await settled(loki, [host], kinds.length)).toBe(kinds.length);
+    for (const labels of await loki.labels(RECORDS)) {
+      const bytes = Object.entries(labels).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+      expect(Object.keys(labels).length, labels.service_name).toBeLessThanOrEqual(ENTRIES_MAX);
+      expect(bytes, labels.service_name).toBeLessThanOrEqual(BYTES_MAX);
+    }
+  });
+});
+
+/** How the records get to Loki. */
+const WAYS = [
+  { way: 'through the collector', settings: async (loki: Loki) => sendLogs(await collectorFor(loki)) },
+  { way: 'directly', settings: async (loki: Loki) => sendDirectly(loki) },
+] as const;
+
+describe.each(WAYS)('with records of every kind, $way', ({ settings }) => {
   let loki: Loki;
   let host: FleetHost;
 
   beforeAll(async () => {
     loki = later(await startLoki(true));
     // After the third record of a service in a minute, terminations are only in its summary.
-    const env = { ...sendLogs(await collectorFor(loki)), WHODUNIT_RECORDS_PER_MINUTE: '3' };
+    const env = { ...(await settings(loki)), WHODUNIT_RECORDS_PER_MINUTE: '3' };
     host = later(await startHost('web-1', env));
     const now = Date.now();
     const restarted = exit('shop', now);
     host.restart(host.terminate(restarted), restarted);
     for (const golden of ['death-oom', 'death-sigkill-by-another', 'death-segfault'])
       host.terminate({ golden, service: golden, endedMs: now, change: inATrace });
+    host.terminate({ golden: 'death-oom', service: 'of-a-full-host', endedMs: now, change: ofTheHost });
+    host.terminate({ golden: 'death-exit-3', service: 'confined', endedMs: now, change: bySeccomp });
     // What the kernel's own tool for containers and systemd do at the end of a grace period.
     for (const [service, exe, uid] of [
       ['stopped-by-runc', '/usr/sbin/runc', 0],
@@ -152,7 +201,7 @@ describe('with records of every kind', () => {
     await until(
       'the records',
       ARRIVES_WITHIN_MS,
-      async () => (await loki.count(RECORDS, 1)) >= 12 || undefined,
+      async () => (await loki.count(RECORDS, 1)) >= 14 || undefined,
       loki.output,
     );
     await host.program.stop(); // sends the summary
@@ -180,9 +229,18 @@ describe('with records of every kind', () => {
     death.process.start_boottime_ns = String(BigInt(death.time_ns) - 1_000_000_000n);
   }
 
-  /** Alerts on what did not happen here. */
-  const QUIET = ['HostOutOfMemory', 'ForbiddenSystemCall'];
-  const queries = shownQueries().filter(({ language, at }) => language === 'logql' && !QUIET.includes(at));
+  // biome-ignore lint/suspicious/noExplicitAny: a line
+  function ofTheHost(death: any) {
+    Object.assign(death.oom, { cgroup: null, limit: null });
+    death.signal.kernel_stack = [...death.signal.kernel_stack.slice(0, 5), '__alloc_pages_slowpath'];
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a line
+  function bySeccomp(death: any) {
+    Object.assign(death, { status_raw: 31, seccomp_mode: 3 });
+  }
+
+  const queries = shownQueries().filter(({ language }) => language === 'logql');
 
   it.each(queries)('$at has data', async ({ expr }) => {
     expect(await loki.count(expr, 1), expr).toBeGreaterThan(0);
@@ -201,6 +259,11 @@ describe('with records of every kind', () => {
       ['CrashLoopReported', 'coming-back', /^sleep \(pid \d+\) terminated for the third time in /],
       ['CrashedInATrace', 'death-oom', /^sleep \(pid \d+\) /],
       ['CrashedInATrace', 'death-segfault', /^sleep \(pid \d+\) /],
+      ...['confined', 'death-oom', 'death-segfault', 'of-a-full-host'].map(
+        (service) => ['Fatal', service, /^sleep \(pid \d+\) /] as const,
+      ),
+      ['ForbiddenSystemCall', 'confined', /^sleep \(pid \d+\) /],
+      ['HostOutOfMemory', undefined, /^sleep \(pid \d+\) /],
       ['KilledByProcess', 'death-sigkill-by-another', /^sleep \(pid \d+\) was killed by SIGKILL, sent by bash/],
       ['KilledByProcess', 'killed-by-a-false-runc', /^sleep \(pid \d+\) was killed by SIGKILL, sent by runc/],
       ['KilledByProcess', 'swept', /^sleep \(pid \d+\) was killed by SIGKILL, sent by bash/],

@@ -22,6 +22,8 @@ export interface Loki {
   readonly url: string;
   /** Evaluates a query for the last `hours`; the number of lines or series that it returns. Throws with Loki's error. */
   readonly count: (query: string, hours: number) => Promise<number>;
+  /** The labels of each line of the last hour: those of its stream and its structured metadata. */
+  readonly labels: (query: string) => Promise<readonly Readonly<Record<string, string>>[]>;
   /** The labels of the streams with this matcher. */
   readonly streams: (matcher: string) => Promise<readonly Readonly<Record<string, string>>[]>;
   /** Pending and firing. */
@@ -30,8 +32,8 @@ export interface Loki {
   readonly stop: () => Promise<void>;
 }
 
-/** `shipped`: with otel-config/loki/config.yaml; otherwise with Loki's defaults. */
-export async function startLoki(shipped: boolean): Promise<Loki> {
+/** `shipped`: with otel-config/loki/config.yaml; otherwise with Loki's defaults. `alertmanager`: the URL to which the ruler sends alerts. */
+export async function startLoki(shipped: boolean, alertmanager = ''): Promise<Loki> {
   const binary = process.env.WHODUNIT_TEST_LOKI;
   if (binary === undefined) throw new Error('WHODUNIT_TEST_LOKI is not set: run npm run test:configs');
   const directory = temporaryDirectory();
@@ -41,7 +43,7 @@ export async function startLoki(shipped: boolean): Promise<Loki> {
   copyFileSync(LOKI_ALERTS, join(rules, TENANT, 'alerts.yaml'));
   const file = join(directory.path, 'loki.json'); // JSON is YAML
   const ours = shipped ? parse(readFileSync(CONFIG, 'utf8')) : {};
-  writeFileSync(file, JSON.stringify({ ...settings(directory.path, rules, http, grpc), ...ours }));
+  writeFileSync(file, JSON.stringify({ ...settings(directory.path, rules, http, grpc, alertmanager), ...ours }));
   const program = startProgram(binary, [`-config.file=${file}`, '-target=all'], { cwd: directory.path });
   const url = `http://127.0.0.1:${http}`;
   const stop = async () => {
@@ -81,6 +83,10 @@ export async function startLoki(shipped: boolean): Promise<Loki> {
       if (resultType !== 'streams') return result.length;
       return result.reduce((sum: number, { values }: { values: unknown[] }) => sum + values.length, 0);
     },
+    labels: async (query) => {
+      const { result } = await ask('/loki/api/v1/query_range', { query, start: since(1), limit: '5000' });
+      return result.map(({ stream }: { stream: Record<string, string> }) => stream);
+    },
     streams: (matcher) => ask('/loki/api/v1/series', { 'match[]': matcher, start: since(24) }),
     alerts: async () => (await ask('/prometheus/api/v1/alerts')).alerts,
     output: program.output,
@@ -88,7 +94,7 @@ export async function startLoki(shipped: boolean): Promise<Loki> {
   };
 }
 
-function settings(directory: string, rules: string, http: number, grpc: number): object {
+function settings(directory: string, rules: string, http: number, grpc: number, alertmanager: string): object {
   const inMemory = { kvstore: { store: 'inmemory' } };
   return {
     auth_enabled: false,
@@ -123,6 +129,7 @@ function settings(directory: string, rules: string, http: number, grpc: number):
       rule_path: join(directory, 'rule-path'),
       ring: inMemory,
       enable_api: true,
+      alertmanager_url: alertmanager,
       evaluation_interval: '1s',
     },
   };

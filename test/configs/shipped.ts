@@ -15,6 +15,7 @@ const backends = readdirSync(join(OTEL_CONFIG, 'backends')).map((name) => `backe
 /** All combinations: the files, in the order of --config. */
 export const COMBINATIONS: readonly (readonly string[])[] = [
   ['collector'],
+  ['collector', 'deaths-by-killer'],
   ['sidecar'],
   ['agent'],
   ['agent', 'agent-without-kubernetes'],

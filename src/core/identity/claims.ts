@@ -62,7 +62,7 @@ const OBJECTS: ReadonlySet<string> = new Set(['service', 'deployment', 'k8s', 'c
 const CLAIMABLE = 'process.runtime.';
 const IN_CONTAINERS = 'container.';
 /** The claimable attributes that whodunit reads or writes itself. They are strings, under exactly this name. */
-const STRINGS: ReadonlySet<string> = new Set([
+export const STRINGS: ReadonlySet<string> = new Set([
   semconv.SERVICE_NAME,
   semconv.SERVICE_NAMESPACE,
   semconv.SERVICE_VERSION,

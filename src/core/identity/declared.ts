@@ -3,12 +3,14 @@
 // decides which are kept.
 import { type IdentitySourceValue, SERVICE_NAME } from '../telemetry/semconv.ts';
 import type { Victim } from '../wire/event.ts';
-import { type Claims, claimsOf, harmlessText } from './claims.ts';
+import { type Claims, claimsOf, harmlessText, STRINGS } from './claims.ts';
 import type { ContextValue, ProcessContext } from './process-context.ts';
 import { cutText } from './redact.ts';
 
 const ATTRIBUTES_MAX = 64;
 const VALUE_CHARS_MAX = 1024;
+/** Of both sources together: Loki refuses a record with more than 128 attributes, and whodunit needs up to 96. */
+const KEPT_MAX = 32;
 
 export interface Declared {
   /** The claims that are kept. The published context takes precedence over the environment. */
@@ -26,11 +28,18 @@ export function declaredBy({ env }: Pick<Victim, 'env'>, context: ProcessContext
   const publishedName = nameIn(published.kept[SERVICE_NAME]);
   const variableName = nameIn(env?.OTEL_SERVICE_NAME) ?? nameIn(named.kept[SERVICE_NAME]);
   return {
-    attributes: { ...named.kept, ...published.kept },
+    attributes: limited({ ...published.kept, ...named.kept, ...published.kept }),
     dropped: { ...named.dropped, ...published.dropped },
     serviceName: publishedName ?? variableName,
     source: publishedName !== null ? PUBLISHED : variableName !== null ? NAMED : sourceOf(named, published),
   };
+}
+
+/** The first ones, and before them those that whodunit reads itself. */
+function limited(kept: Claims['kept']): Claims['kept'] {
+  const own = Object.entries(kept).filter(([name]) => STRINGS.has(name));
+  const others = Object.entries(kept).filter(([name]) => !STRINGS.has(name));
+  return Object.fromEntries([...own, ...others].slice(0, KEPT_MAX));
 }
 
 const PUBLISHED = 'process_context';
