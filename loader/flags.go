@@ -61,6 +61,7 @@ type config struct {
 	command, socket, address, pinDirectory, scope string
 	output                                        string // of check
 	btf                                           string // a file; "": the kernel's own
+	probes                                        string // oldProbes; "": those of the kernel
 	socketGID, socketUID, ringBytes               int
 	stacks                                        probes.Stacks
 	worker                                        bool
@@ -135,6 +136,7 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	}
 	if c.command == "run" || c.command == "check" {
 		add(&c.btf, "btf", "WHODUNIT_BTF", "")
+		add(&c.probes, "probes", "WHODUNIT_PROBES", "")
 	}
 	if c.command == "run" || c.command == "health" {
 		add(&c.socket, "socket", "WHODUNIT_SOCKET", defaultSocket)
@@ -168,6 +170,9 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 func (c *config) check(text unchecked) (err error) {
 	if len(c.socket) > server.PathBytesMax {
 		return exitcode.Errorf(exitcode.Config, "--socket (WHODUNIT_SOCKET) is %s, which has %d bytes; the path of a Unix socket has at most %d: choose a shorter one", c.socket, len(c.socket), server.PathBytesMax)
+	}
+	if c.probes != "" && c.probes != oldProbes {
+		return exitcode.Errorf(exitcode.Config, "--probes (WHODUNIT_PROBES) is %q; it must be %s, or not be set", c.probes, oldProbes)
 	}
 	c.ringBytes, err = strconv.Atoi(text.ringBytes)
 	if err != nil || c.ringBytes < probes.RingBytesMin || c.ringBytes > probes.RingBytesMax || c.ringBytes&(c.ringBytes-1) != 0 {

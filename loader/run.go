@@ -52,6 +52,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	if err != nil {
 		return err
 	}
+	if here.old {
+		return errors.Join(serveOld(ctx, config, here, unwinder, listener, log), unload())
+	}
 	attached, err := probes.Attach(probes.Options{
 		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: here.scope, ThreadContext: config.threadContext, Stacks: config.stacks, Types: here.types,
 	})
@@ -96,12 +99,14 @@ type machine struct {
 	types   probes.Types
 	symbols *host.Symbols // nil: they are hidden
 	scope   probes.Scope
+	old     bool // it has no ring buffer, or is treated so
 }
 
 func findMachine(config config, log *log.Logger) (here machine, err error) {
-	if err := probes.Require(); err != nil {
+	if err := probes.RequirePrivileges(); err != nil {
 		return here, err
 	}
+	here.old = config.probes == oldProbes || !probes.HasRingBuffer()
 	if here.types, err = findTypes(config.btf); err != nil {
 		return here, err
 	}

@@ -21,6 +21,22 @@ const (
 // Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (FindTypes). The error names the remedy and has exitcode.Permission or
 // exitcode.Unavailable.
 func Require() error {
+	if err := RequirePrivileges(); err != nil {
+		return err
+	}
+	if !HasRingBuffer() {
+		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
+	}
+	return nil
+}
+
+// HasRingBuffer reports whether this kernel has the map by which the probes of this package report. If that cannot be tried, it does.
+func HasRingBuffer() bool {
+	return !errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported)
+}
+
+// RequirePrivileges fails if this process may not load probes, whatever the kernel offers. Its errors are those of Require.
+func RequirePrivileges() error {
 	capabilities, err := host.EffectiveCapabilities()
 	if err != nil {
 		return err
@@ -33,9 +49,6 @@ func Require() error {
 	}
 	if host.Lockdown() == LockdownForbids {
 		return exitcode.Errorf(exitcode.Unavailable, "%s", lockdownRemedy)
-	}
-	if err := features.HaveMapType(ebpf.RingBuf); errors.Is(err, ebpf.ErrNotSupported) {
-		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
 	}
 	return nil
 }
