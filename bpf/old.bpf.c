@@ -91,8 +91,7 @@ int old_sched_process_fork(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	from = key_of(READ(parent, group_leader), OLD_EXE);
 	to = key_of(child, OLD_EXE);
-	copy_text(&to, &from, OLD_EXE);
-	copy_text(&to, &from, OLD_ARGS);
+	copy_texts(&to, &from);
 	return 0;
 }
 
@@ -109,7 +108,7 @@ int old_sched_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (!mm)
 		return 0;
 	keep_executable(&key, task, mm, now_ns);
-	keep_arguments(&key, mm, now_ns);
+	keep_arguments(&key, task, mm, now_ns);
 	return 0;
 }
 

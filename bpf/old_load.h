@@ -47,17 +47,15 @@ static __always_inline __u64 start_of(struct task_struct *leader)
 	return READ((struct task_struct___real_start_time *)leader, real_start_time);
 }
 
-/* The pid of a thread group leader in its own pid namespace. */
-static __always_inline __u32 vpid_of_leader(struct task_struct *leader)
+/* The pid of a thread group leader in its own pid namespace, with that namespace. */
+static __always_inline struct upid *upid_of(struct task_struct *leader)
 {
 	struct pid *pid;
-	struct upid *upid;
 
 	if (bpf_core_field_exists(((struct signal_struct *)0)->pids))
 		pid = READ(leader, signal, pids[1 /* PIDTYPE_TGID */]);
 	else
 		pid = READ((struct task_struct___pids *)leader, pids[0].pid);
-	upid = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+	return (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 	       (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
-	return READ(upid, nr);
 }

@@ -15,12 +15,14 @@
 #include "event.h"
 
 #define OLD_FACTS_MAX 8192
-#define OLD_TEXTS_MAX 20480 /* two for each process */
+#define OLD_TEXTS_MAX 20480 /* of most processes, two */
 #define OLD_SEEN_MAX 4096
+#define OLD_SENDERS_MAX 1024
 #define OLD_STACKS_MAX 4096
 #define OLD_COUNTS 16384 /* a power of two */
 #define OLD_ENDED 256    /* of each CPU, a power of two */
-#define OLD_TEXT_BYTES 240
+#define OLD_TEXT_BYTES 224
+#define OLD_ARGS_TEXTS 4 /* the arguments of a process are kept in at most so many texts */
 #define OLD_CGROUP_BYTES 1024
 #define OLD_CGROUP_UNKNOWN 0xffffffff /* as the bytes: it is too deep, or too long */
 #define OLD_PROC_TICK_NS 10000000 /* USER_HZ is 100 on all architectures that this runs on */
@@ -32,7 +34,9 @@ enum old_kind {
 	OLD_FAULT,
 	OLD_HANDLED_FAULT,
 	OLD_EXE,
-	OLD_ARGS,
+	OLD_SENDER,
+	OLD_ARGS, /* the first text, and those after it */
+	OLD_ARGS_END = OLD_ARGS + OLD_ARGS_TEXTS,
 };
 
 /* What is kept of a process. */
@@ -78,8 +82,12 @@ struct {
 /* What a process executes: the names of the path, as in PART_EXE, or its arguments. */
 struct old_text {
 	__u64 time_ns; /* of the exec; 0: found in /proc */
+	__u64 exec_id; /* task->self_exec_id, which each exec raises, one that fails late, too; 0: not known */
+	__u32 uid;       /* effective, at that time */
+	__u32 login_uid;
 	__u32 bytes;
-	__u32 truncated;
+	__u16 truncated; /* there was more */
+	__u16 texts;     /* of the arguments, in the first one */
 	char text[OLD_TEXT_BYTES];
 };
 _Static_assert(sizeof(struct old_text) == 256, "filled by the loader, too");
@@ -107,6 +115,23 @@ struct {
 	__type(key, __u32);
 	__type(value, struct old_ended);
 } old_ended_map SEC(".maps");
+
+/* The ancestors of a process, nearest first, at that time. What they execute is in old_texts, where the loader looks. */
+struct old_ancestors {
+	__u64 time_ns;
+	__u32 count;
+	__u32 zero;
+	__u64 starts[ANCESTORS_MAX];
+	struct ancestor ancestors[ANCESTORS_MAX];
+};
+
+/* Those of processes that sent a signal, by OLD_SENDER. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OLD_SENDERS_MAX);
+	__type(key, struct old_key);
+	__type(value, struct old_ancestors);
+} old_senders SEC(".maps");
 
 /* Thread groups already reported: up to four exits of one process read live == 0. */
 struct {
@@ -159,6 +184,12 @@ struct {
 	__type(value, struct old_counters);
 } old_counters_map SEC(".maps");
 
+/* What a process executes: text[] without `bytes` is not known. */
+struct old_program {
+	struct old_text exe;
+	struct old_text args[OLD_ARGS_TEXTS];
+};
+
 /* A termination in the queue. Its layout is fixed, as old verifiers lose the bounds of positions; the loader makes a record of it. */
 struct old_slot {
 	struct event event;
@@ -167,12 +198,14 @@ struct old_slot {
 	struct fault fault;
 	struct fault handled_fault;
 	struct credentials credentials;
-	struct ancestor ancestors[ANCESTORS_MAX];
-	__u32 ancestors_count;
+	struct old_program program;
+	struct old_program signal_program; /* of the senders */
+	struct old_program request_program;
+	struct old_ancestors ancestors;
+	struct old_ancestors signal_ancestors;
+	struct old_ancestors request_ancestors;
 	__u32 cgroup_bytes; /* or OLD_CGROUP_UNKNOWN */
-	struct old_text exe, args;
-	struct old_text signal_exe, signal_args;
-	struct old_text request_exe, request_args;
+	__u32 zero;
 	char cgroup[OLD_CGROUP_BYTES + 256]; /* from the leaf to the root; an empty name before one: another user than root chose it */
 };
 

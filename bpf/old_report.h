@@ -125,18 +125,20 @@ static __always_inline bool append_signal(struct old_fact *out, struct old_key *
 	return fact;
 }
 
-/* Texts of a program that the sender executed since are not its own. */
-static __always_inline void append_sender(struct old_text *exe, struct old_text *args, const struct signal_fact *signal)
+/* What the sender executed since is not what sent the signal, nor are ancestors that were read later. */
+static __always_inline void append_sender(struct old_program *program, struct old_ancestors *ancestors, const struct signal_fact *signal)
 {
-	struct old_key sender = {.start_boottime_ns = signal->sender.start_boottime_ns, .pid = signal->sender.pid};
+	struct old_key sender = {
+		.start_boottime_ns = signal->sender.start_boottime_ns, .pid = signal->sender.pid, .kind = OLD_SENDER};
+	struct old_ancestors *known;
 
-	exe->bytes = args->bytes = 0;
+	program->exe.bytes = program->args[0].bytes = ancestors->count = 0;
 	if (!signal->signo || !sender.pid)
 		return;
-	if (append_text(exe, &sender, OLD_EXE) && exe->time_ns > signal->time_ns)
-		exe->bytes = 0;
-	if (append_text(args, &sender, OLD_ARGS) && args->time_ns > signal->time_ns)
-		args->bytes = 0;
+	known = bpf_map_lookup_elem(&old_senders, &sender);
+	if (known && known->time_ns <= signal->time_ns)
+		bpf_probe_read(ancestors, sizeof(*ancestors), known);
+	append_program(program, sender, signal->time_ns, 0);
 }
 
 /* At the exit of the last thread: a request that it dequeued is its request, unless a later one is, or another process's. */
@@ -158,12 +160,13 @@ static __always_inline void settle_request(struct old_slot *slot, struct task_st
 static __always_inline void fill_event(struct event *event, struct task_struct *task, struct task_struct *leader, __u32 status)
 {
 	struct user_namespace *user_ns = READ(task, cred, user_ns);
+	struct upid *upid = upid_of(leader);
 
 	event->abi = EVENT_ABI;
 	event->flags = 0;
 	event->time_ns = now();
-	event->status_raw = status;
-	event->vpid = vpid_of_leader(leader);
+	event->status_raw = status_after_reboot(upid, status);
+	event->vpid = READ(upid, nr);
 	event->parent_pid = READ(leader, real_parent, tgid);
 	event->tid = READ(task, pid);
 	event->uid = READ(task, cred, euid.val);
@@ -215,11 +218,12 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	append_fault(&slot->handled_fault, key, OLD_HANDLED_FAULT);
 	fill_event(&slot->event, task, leader, status);
 	read_credentials(&slot->credentials, task);
-	slot->ancestors_count = read_ancestors(slot->ancestors, leader);
-	append_text(&slot->exe, key, OLD_EXE);
-	append_text(&slot->args, key, OLD_ARGS);
-	append_sender(&slot->signal_exe, &slot->signal_args, signal_of(&slot->signal));
-	append_sender(&slot->request_exe, &slot->request_args, signal_of(&slot->request));
+	slot->ancestors.time_ns = slot->event.time_ns;
+	read_ancestors(&slot->ancestors, leader);
+	/* An exec that failed late began another program, which is not known. */
+	append_program(&slot->program, *key, slot->event.time_ns, exec_id_of(task));
+	append_sender(&slot->signal_program, &slot->signal_ancestors, signal_of(&slot->signal));
+	append_sender(&slot->request_program, &slot->request_ancestors, signal_of(&slot->request));
 	slot->cgroup_bytes = read_cgroup(slot->cgroup, task);
 	(*head)++;
 	sums->terminations++;

@@ -113,9 +113,9 @@ static __always_inline bool is_answered(const struct signal_fact *request, struc
 	return request->code <= 0 && request->sender.pid && request->sender.pid != (__u32)READ(task, tgid);
 }
 
-/* Keeps a blocked termination request as the request, before another signal overwrites it. */
+/* Keeps a blocked termination request as the request, before another signal overwrites it. room: for a copy, as stacks are small. */
 static __always_inline void keep_blocked_request(struct old_key *key, struct old_fact *blocked, struct task_struct *victim,
-						 struct task_struct *leader)
+						 struct task_struct *leader, struct old_fact *room)
 {
 	struct signal_fact *signal = signal_of(blocked);
 	struct old_fact *request;
@@ -128,12 +128,11 @@ static __always_inline void keep_blocked_request(struct old_key *key, struct old
 	mark_dequeued(signal, victim);
 	if (request) {
 		bpf_probe_read(request, sizeof(*request), blocked);
-	} else {
-		struct old_fact copy = {};
-
-		bpf_probe_read(&copy, sizeof(copy), blocked);
-		keep(key, OLD_REQUEST, &copy, leader);
+		return;
 	}
+	bpf_probe_read(room, sizeof(*room), blocked);
+	keep(key, OLD_REQUEST, room, leader);
+	__builtin_memset(room, 0, sizeof(*room));
 }
 
 static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
@@ -152,6 +151,12 @@ static __always_inline bool is_group_alive(struct signal_struct *signal)
 	return (int)READ(signal, live.counter) > 0 && !(READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP));
 }
 
+/* Whether a stop has begun: the threads that still run take no signal any more (get_signal() in kernel/signal.c). */
+static __always_inline bool is_stopped(struct signal_struct *signal)
+{
+	return READ(signal, flags) & SIGNAL_STOP_STOPPED || READ(signal, group_stop_count);
+}
+
 /* The sender is current. Its system call is not known: bpf_task_pt_regs() came with 5.15. */
 static __always_inline void fill_sender(struct signal_fact *fact, struct task_struct *current)
 {
@@ -166,6 +171,20 @@ static __always_inline void fill_sender(struct signal_fact *fact, struct task_st
 	fact->sender_uid = READ(current, cred, euid.val);
 	fact->sender_flags = flags | (in_user_namespace(current) ? IN_USER_NAMESPACE : 0);
 	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &leader->comm);
+}
+
+#define SENDER_VALID_NS 1000000000
+
+/* Keeps the ancestors of current, which may exit before its victim does. */
+static __always_inline void keep_sender(const struct signal_fact *fact, struct task_struct *current)
+{
+	struct old_key key = {.start_boottime_ns = fact->sender.start_boottime_ns, .pid = fact->sender.pid, .kind = OLD_SENDER};
+	struct old_ancestors *known = bpf_map_lookup_elem(&old_senders, &key), fresh = {.time_ns = fact->time_ns};
+
+	if (known && fact->time_ns - known->time_ns < SENDER_VALID_NS)
+		return;
+	read_ancestors(&fresh, current);
+	bpf_map_update_elem(&old_senders, &key, &fresh, BPF_ANY);
 }
 
 /* As in signal_facts.h. bpf_get_stack() came with 4.18: here the loader looks the stack up. */
@@ -198,7 +217,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	if (last && last->committed && (!committed || last->signo == signo))
 		return;
 	if (!is_request && last && last->signo != signo)
-		keep_blocked_request(&key, earlier, victim, leader);
+		keep_blocked_request(&key, earlier, victim, leader, &fact);
 	fill_sender(signal, current);
 	if (is_request && last && last->signo) {
 		if (last->sender.pid != key.pid && signal->sender.pid == key.pid)
@@ -213,11 +232,14 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	signal->action = action;
 	signal->committed = committed;
 	signal->group = ctx->args[3] != 0;
+	signal->victim_stopped = is_stopped(READ(victim, signal));
 	signal->target_tid = READ(victim, pid);
 	fill_stack(&fact, ctx);
 	read_credentials(&fact.users, current);
 	fact.threads = READ(victim, signal, nr_threads);
 	keep(&key, is_request ? OLD_REQUEST : OLD_SIGNAL, &fact, leader);
+	if (signal->sender.pid != key.pid)
+		keep_sender(signal, current);
 }
 
 /* A pending signal is delivered with SIG_DFL. Another one of the same number has another siginfo (commit_pending() in signal_facts.h). */

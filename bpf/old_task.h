@@ -19,6 +19,7 @@
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 /* include/linux/sched/signal.h */
+#define SIGNAL_STOP_STOPPED 0x00000001
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define SIGNAL_GROUP_COREDUMP 0x00000008
 
@@ -66,6 +67,26 @@ static __always_inline __u32 status_of(struct signal_struct *signal, struct task
 	return READ(leader, exit_code);
 }
 
+/*
+ * The status of the init of a pid namespace after reboot(2) in it: zap_pid_ns_processes() replaces the SIGKILL of reboot_pid_ns() by SIGINT
+ * (off) or SIGHUP (restart), after the exit's tracepoint. For all others the status as it is.
+ */
+static __always_inline __u32 status_after_reboot(struct upid *upid, __u32 status)
+{
+	int reboot;
+
+	if (READ(upid, nr) != 1)
+		return status;
+	reboot = READ(upid, ns, reboot);
+	return reboot ? (__u32)reboot : status;
+}
+
+/* It has 32 bits before 5.7; CO-RE reads the width of the running kernel. */
+static __always_inline __u64 exec_id_of(struct task_struct *task)
+{
+	return bpf_core_field_exists(task->self_exec_id) ? BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id) : 0;
+}
+
 /* The handler of a signal. CO-RE does not relocate the stride of an array with a variable index: hence bpf_core_type_size(). */
 static __always_inline unsigned long handler_of(struct task_struct *task, __u32 signo)
 {
@@ -86,28 +107,36 @@ static __always_inline bool is_pending(struct task_struct *task, __u32 signo)
 	return HAS(READ(task, signal, shared_pending.signal.sig[0]) | READ(task, pending.signal.sig[0]), signo);
 }
 
-/* The login user is UID_UNSET, too, where the kernel keeps none (CONFIG_AUDIT). */
+/* UID_UNSET, too, where the kernel keeps none (CONFIG_AUDIT). */
+static __always_inline __u32 login_uid_of(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid))
+		return UID_UNSET;
+	return READ((struct task_struct___audit *)task, loginuid.val);
+}
+
 static __always_inline void read_credentials(struct credentials *out, struct task_struct *task)
 {
 	out->real_uid = READ(task, cred, uid.val);
-	out->login_uid = out->session = UID_UNSET;
+	out->login_uid = login_uid_of(task);
+	out->session = UID_UNSET;
 	out->zero = 0;
-	if (bpf_core_field_exists(((struct task_struct___audit *)0)->loginuid)) {
-		out->login_uid = READ((struct task_struct___audit *)task, loginuid.val);
+	if (bpf_core_field_exists(((struct task_struct___audit *)0)->sessionid))
 		out->session = READ((struct task_struct___audit *)task, sessionid);
-	}
 }
 
-/* Writes the parent, its parent and so on. Returns their number. */
-static __always_inline __u32 read_ancestors(struct ancestor *out, struct task_struct *task)
+/* Writes the parent, its parent and so on. */
+static __always_inline void read_ancestors(struct old_ancestors *out, struct task_struct *task)
 {
+	out->count = 0;
 	UNROLL
 	for (int i = 0; i < ANCESTORS_MAX; i++) {
 		task = READ(task, real_parent, group_leader);
-		out[i].pid = READ(task, tgid);
-		if (!out[i].pid)
-			return i;
-		bpf_core_read(&out[i].comm, sizeof(out[i].comm), &task->comm);
+		out->ancestors[i].pid = READ(task, tgid);
+		if (!out->ancestors[i].pid)
+			return;
+		bpf_core_read(&out->ancestors[i].comm, sizeof(out->ancestors[i].comm), &task->comm);
+		out->starts[i] = start_of(task);
+		out->count = i + 1;
 	}
-	return ANCESTORS_MAX;
 }

@@ -64,7 +64,7 @@ static __always_inline __u64 read_path(char *out, const struct path *path, const
 }
 
 /* Adds or replaces a text. */
-static __always_inline void keep_text(struct old_key *key, enum old_kind kind, struct old_text *text)
+static __always_inline void keep_text(struct old_key *key, __u32 kind, struct old_text *text)
 {
 	struct old_counters *sums = counters();
 
@@ -73,9 +73,18 @@ static __always_inline void keep_text(struct old_key *key, enum old_kind kind, s
 		sums->programs_unknown++;
 }
 
+/* What both texts of an exec have. */
+static __always_inline void describe(struct old_text *text, struct task_struct *task, __u64 now_ns)
+{
+	text->time_ns = now_ns;
+	text->exec_id = exec_id_of(task);
+	text->uid = READ(task, cred, euid.val);
+	text->login_uid = login_uid_of(task);
+}
+
 static __always_inline void keep_executable(struct old_key *key, struct task_struct *task, struct mm_struct *mm, __u64 now_ns)
 {
-	struct old_text text = {.time_ns = now_ns};
+	struct old_text text = {};
 	struct fs_struct *fs = READ(task, fs);
 	__u32 zero = 0;
 	struct old_scratch *scratch = bpf_map_lookup_elem(&old_scratch_map, &zero);
@@ -83,6 +92,7 @@ static __always_inline void keep_executable(struct old_key *key, struct task_str
 
 	if (!scratch || !fs)
 		return;
+	describe(&text, task, now_ns);
 	bytes = read_path(scratch->names, &READ(mm, exe_file)->f_path, &fs->root);
 	text.truncated = bytes > OLD_TEXT_BYTES;
 	text.bytes = text.truncated ? OLD_TEXT_BYTES : bytes;
@@ -91,58 +101,123 @@ static __always_inline void keep_executable(struct old_key *key, struct task_str
 }
 
 /* The arguments of current, which has just copied them. */
-static __always_inline void keep_arguments(struct old_key *key, struct mm_struct *mm, __u64 now_ns)
+static __always_inline void keep_arguments(struct old_key *key, struct task_struct *task, struct mm_struct *mm, __u64 now_ns)
 {
-	struct old_text text = {.time_ns = now_ns};
+	struct old_text text = {};
 	__u64 start = READ(mm, arg_start), bytes = READ(mm, arg_end) - start;
 
-	text.truncated = bytes > OLD_TEXT_BYTES;
-	if (bytes > OLD_TEXT_BYTES)
-		bytes = OLD_TEXT_BYTES;
-	if (!start || bpf_probe_read(text.text, bytes, (void *)start))
-		bytes = 0;
-	text.bytes = bytes;
-	keep_text(key, OLD_ARGS, &text);
+	if (!start || !bytes)
+		return;
+	describe(&text, task, now_ns);
+	text.texts = bytes > (OLD_ARGS_TEXTS - 1) * OLD_TEXT_BYTES ? OLD_ARGS_TEXTS
+								    : (bytes + OLD_TEXT_BYTES - 1) / OLD_TEXT_BYTES;
+	UNROLL
+	for (int i = 0; i < OLD_ARGS_TEXTS; i++) {
+		__u64 part = bytes > OLD_TEXT_BYTES ? OLD_TEXT_BYTES : bytes;
+
+		text.truncated = bytes > OLD_TEXT_BYTES;
+		if (bpf_probe_read(text.text, part, (void *)start))
+			part = 0;
+		text.bytes = part;
+		keep_text(key, OLD_ARGS + i, &text);
+		start += OLD_TEXT_BYTES;
+		if (bytes <= OLD_TEXT_BYTES)
+			return;
+		bytes -= OLD_TEXT_BYTES;
+	}
 }
 
-/* What a process executes; of one that the loader found in /proc, the start is cut there. */
-static __always_inline struct old_text *text_of(const struct old_key *key, enum old_kind kind)
+/* What a process executes; of one that the loader found in /proc, the start is cut there, and then in the key. */
+static __always_inline struct old_text *text_of(struct old_key *key, enum old_kind kind)
 {
-	struct old_key found = *key;
 	struct old_text *text;
 
-	found.kind = kind;
-	text = bpf_map_lookup_elem(&old_texts, &found);
+	key->kind = kind;
+	text = bpf_map_lookup_elem(&old_texts, key);
 	if (text)
 		return text;
-	found.start_boottime_ns -= found.start_boottime_ns % OLD_PROC_TICK_NS;
-	return bpf_map_lookup_elem(&old_texts, &found);
+	key->start_boottime_ns -= key->start_boottime_ns % OLD_PROC_TICK_NS;
+	return bpf_map_lookup_elem(&old_texts, key);
 }
 
-static __always_inline void copy_text(struct old_key *to, const struct old_key *from, enum old_kind kind)
+static __always_inline void copy_text(struct old_key *to, struct old_text *known, __u32 kind)
 {
-	struct old_text *known = text_of(from, kind), text = {};
+	struct old_text text;
 
-	if (!known)
-		return;
 	bpf_probe_read(&text, sizeof(text), known);
 	keep_text(to, kind, &text);
 }
 
-/* Copies it for a record. False: it is not known. */
-static __always_inline bool append_text(struct old_text *out, const struct old_key *key, enum old_kind kind)
+/* A process was forked, and executes what its parent does. */
+static __always_inline void copy_texts(struct old_key *to, struct old_key *from)
 {
-	struct old_text *known = text_of(key, kind);
+	struct old_text *text = text_of(from, OLD_EXE);
+	__u32 texts;
 
-	out->bytes = 0;
-	if (known)
-		bpf_probe_read(out, sizeof(*out), known);
-	return known;
+	if (text)
+		copy_text(to, text, OLD_EXE);
+	text = text_of(from, OLD_ARGS);
+	if (!text)
+		return;
+	texts = text->texts;
+	copy_text(to, text, OLD_ARGS);
+	UNROLL
+	for (__u32 i = 1; i < OLD_ARGS_TEXTS; i++) {
+		barrier_var(texts); /* or the compiler makes it the bound of the loop, which it then cannot unroll */
+		if (i >= texts)
+			return;
+		from->kind = OLD_ARGS + i;
+		text = bpf_map_lookup_elem(&old_texts, from);
+		if (text)
+			copy_text(to, text, OLD_ARGS + i);
+	}
 }
 
-static __always_inline void drop_text(struct old_key *key, enum old_kind kind)
+/* Copies what a process executes for a record, if that is no later than latest_ns. exec_id: 0, or that of its program. */
+static __always_inline void append_program(struct old_program *out, struct old_key key, __u64 latest_ns, __u64 exec_id)
 {
-	key->kind = kind;
+	struct old_text *text = text_of(&key, OLD_EXE);
+	__u32 texts = 0;
+
+	out->exe.bytes = 0;
+	if (text && text->time_ns <= latest_ns && (!exec_id || !text->exec_id || text->exec_id == exec_id))
+		bpf_probe_read(&out->exe, sizeof(out->exe), text);
+	key.kind = OLD_ARGS;
+	text = bpf_map_lookup_elem(&old_texts, &key);
+	if (text && text->time_ns <= latest_ns && (!exec_id || !text->exec_id || text->exec_id == exec_id)) {
+		texts = text->texts;
+		bpf_probe_read(&out->args[0], sizeof(out->args[0]), text);
+	}
+	UNROLL
+	for (__u32 i = 0; i < OLD_ARGS_TEXTS; i++) {
+		barrier_var(texts);
+		if (i >= texts) {
+			out->args[i].bytes = 0;
+			continue;
+		}
+		if (!i)
+			continue;
+		key.kind = OLD_ARGS + i;
+		text = bpf_map_lookup_elem(&old_texts, &key);
+		if (text)
+			bpf_probe_read(&out->args[i], sizeof(out->args[i]), text);
+		else
+			out->args[i].bytes = 0;
+	}
+}
+
+static __always_inline void drop_texts(struct old_key *key)
+{
+	struct old_text *text = text_of(key, OLD_ARGS);
+	__u32 texts = text ? text->texts : 0;
+
+	UNROLL
+	for (__u32 i = 0; i < OLD_ARGS_TEXTS; i++) {
+		key->kind = OLD_ARGS + i;
+		if (i < texts)
+			bpf_map_delete_elem(&old_texts, key);
+	}
+	key->kind = OLD_EXE;
 	bpf_map_delete_elem(&old_texts, key);
 }
 
@@ -166,9 +241,5 @@ static __always_inline void end_texts(struct old_key *key)
 	ended->pid = key->pid;
 	if (!before.pid)
 		return;
-	drop_text(&before, OLD_EXE);
-	drop_text(&before, OLD_ARGS);
-	before.start_boottime_ns -= before.start_boottime_ns % OLD_PROC_TICK_NS;
-	drop_text(&before, OLD_EXE);
-	drop_text(&before, OLD_ARGS);
+	drop_texts(&before);
 }

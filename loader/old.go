@@ -40,6 +40,10 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	if err := attached.AddRunning(); err != nil {
 		log.Printf("programs that ran before are unknown: %v", err)
 	}
+	hello := wire.Hello{
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: attached.Ring().Size(), Probes: attached.Status,
+		Stacks: wire.Stacks{Copied: string(probes.StacksOff), Missing: []string{noStacks}},
+	}
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
 	}
@@ -51,10 +55,6 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	copied := make(chan error, 1)
 	go func() { copied <- attached.Run(ctx); cancel() }()
 	go func() { here.symbols.Load(); debug.FreeOSMemory() }()
-	hello := wire.Hello{
-		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: attached.Ring().Size(), Probes: attached.Status,
-		Stacks: wire.Stacks{Copied: string(probes.StacksOff), Missing: []string{noStacks}},
-	}
 	served := server.New(server.Config{
 		Ring: attached.Ring(), Probes: attached, Repeats: uncounted{},
 		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols}, Log: log, Hello: hello,

@@ -85,7 +85,7 @@ const TYPES = [
 ];
 
 /** Of bpf/old.bpf.c. */
-const OLD_TYPES = ['old_key', 'old_kind', 'old_text', 'old_fact', 'old_slot'];
+const OLD_TYPES = ['old_key', 'old_kind', 'old_text', 'old_fact', 'old_ancestors', 'old_program', 'old_slot'];
 const OLD_MAP_TYPES = ['old_clock', 'old_counters', 'old_tail', 'old_state'];
 
 async function generate(directory: string): Promise<void> {

@@ -13,6 +13,19 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type oldAncestors struct {
+	_         structs.HostLayout
+	TimeNs    uint64
+	Count     uint32
+	Zero      uint32
+	Starts    [6]uint64
+	Ancestors [6]struct {
+		_    structs.HostLayout
+		Pid  uint32
+		Comm [16]int8
+	}
+}
+
 type oldClock struct {
 	_           structs.HostLayout
 	OffsetNs    int64
@@ -58,8 +71,16 @@ const (
 	oldKindOLD_FAULT         oldKind = 3
 	oldKindOLD_HANDLED_FAULT oldKind = 4
 	oldKindOLD_EXE           oldKind = 5
-	oldKindOLD_ARGS          oldKind = 6
+	oldKindOLD_SENDER        oldKind = 6
+	oldKindOLD_ARGS          oldKind = 7
+	oldKindOLD_ARGS_END      oldKind = 11
 )
+
+type oldProgram struct {
+	_    structs.HostLayout
+	Exe  oldText
+	Args [4]oldText
+}
 
 type oldSlot struct {
 	_     structs.HostLayout
@@ -135,20 +156,15 @@ type oldSlot struct {
 		Session  uint32
 		Zero     uint32
 	}
-	Ancestors [6]struct {
-		_    structs.HostLayout
-		Pid  uint32
-		Comm [16]int8
-	}
-	AncestorsCount uint32
-	CgroupBytes    uint32
-	Exe            oldText
-	Args           oldText
-	SignalExe      oldText
-	SignalArgs     oldText
-	RequestExe     oldText
-	RequestArgs    oldText
-	Cgroup         [1280]int8
+	Program          oldProgram
+	SignalProgram    oldProgram
+	RequestProgram   oldProgram
+	Ancestors        oldAncestors
+	SignalAncestors  oldAncestors
+	RequestAncestors oldAncestors
+	CgroupBytes      uint32
+	Zero             uint32
+	Cgroup           [1280]int8
 }
 
 type oldState struct {
@@ -168,9 +184,13 @@ type oldTail struct {
 type oldText struct {
 	_         structs.HostLayout
 	TimeNs    uint64
+	ExecId    uint64
+	Uid       uint32
+	LoginUid  uint32
 	Bytes     uint32
-	Truncated uint32
-	Text      [240]int8
+	Truncated uint16
+	Texts     uint16
+	Text      [224]int8
 }
 
 // Names of all BPF objects in the ELF.
@@ -184,6 +204,7 @@ const (
 	oldMapHeads             = "old_heads"
 	oldMapScratchMap        = "old_scratch_map"
 	oldMapSeen              = "old_seen"
+	oldMapSenders           = "old_senders"
 	oldMapSlots             = "old_slots"
 	oldMapStacks            = "old_stacks"
 	oldMapStateMap          = "old_state_map"
@@ -257,6 +278,7 @@ type oldMapSpecs struct {
 	OldHeads       *ebpf.MapSpec `ebpf:"old_heads"`
 	OldScratchMap  *ebpf.MapSpec `ebpf:"old_scratch_map"`
 	OldSeen        *ebpf.MapSpec `ebpf:"old_seen"`
+	OldSenders     *ebpf.MapSpec `ebpf:"old_senders"`
 	OldSlots       *ebpf.MapSpec `ebpf:"old_slots"`
 	OldStacks      *ebpf.MapSpec `ebpf:"old_stacks"`
 	OldStateMap    *ebpf.MapSpec `ebpf:"old_state_map"`
@@ -298,6 +320,7 @@ type oldMaps struct {
 	OldHeads       *ebpf.Map `ebpf:"old_heads"`
 	OldScratchMap  *ebpf.Map `ebpf:"old_scratch_map"`
 	OldSeen        *ebpf.Map `ebpf:"old_seen"`
+	OldSenders     *ebpf.Map `ebpf:"old_senders"`
 	OldSlots       *ebpf.Map `ebpf:"old_slots"`
 	OldStacks      *ebpf.Map `ebpf:"old_stacks"`
 	OldStateMap    *ebpf.Map `ebpf:"old_state_map"`
@@ -315,6 +338,7 @@ func (m *oldMaps) Close() error {
 		m.OldHeads,
 		m.OldScratchMap,
 		m.OldSeen,
+		m.OldSenders,
 		m.OldSlots,
 		m.OldStacks,
 		m.OldStateMap,

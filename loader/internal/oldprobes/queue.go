@@ -31,7 +31,7 @@ type given struct {
 // queue copies the records of the slots to the mirror, and gives slots back when the mirror's reader has acknowledged their records. The probes
 // write the heads, the queue writes the tails.
 type queue struct {
-	slots, heads, tails, stackMap *ebpf.Map
+	slots, heads, tails, stackMap, texts *ebpf.Map
 
 	mirror   *mirror
 	slotsOf  uint64   // slots of one CPU
@@ -121,7 +121,7 @@ func (q *queue) copy() error {
 	}
 	slices.SortStableFunc(round, func(a, b waiting) int { return cmp.Compare(a.slot.Event.TimeNs, b.slot.Event.TimeNs) })
 	for _, next := range round {
-		position, ok := q.mirror.put(recordOf(next.slot, q.stackOf))
+		position, ok := q.mirror.put(recordOf(next.slot, lookups{q.stackOf, q.programOf}))
 		if !ok {
 			break
 		}
@@ -142,4 +142,22 @@ func (q *queue) stackOf(number uint32) []uint64 {
 	}
 	q.stackMem[number] = framesOf(raw)
 	return q.stackMem[number]
+}
+
+// programOf looks up what a process executes: one that was found in /proc has its start as that has it (text_of() of bpf/old_texts.h).
+func (q *queue) programOf(key oldKey) (program oldProgram) {
+	key.Kind = oldKindOLD_EXE
+	if q.texts.Lookup(&key, &program.Exe) != nil {
+		key.StartBoottimeNs -= key.StartBoottimeNs % procTickNs
+		if q.texts.Lookup(&key, &program.Exe) != nil {
+			return oldProgram{}
+		}
+	}
+	for i := range program.Args {
+		key.Kind = oldKindOLD_ARGS + oldKind(i)
+		if q.texts.Lookup(&key, &program.Args[i]) != nil || program.Args[i].Truncated == 0 {
+			break
+		}
+	}
+	return program
 }

@@ -34,7 +34,7 @@ func (p *Probes) open(collection *ebpf.Collection, options Options) error {
 	}
 	p.counters, p.clock, p.stateMap, p.texts = take(oldMapCountersMap), take(oldMapWallClock), take(oldMapStateMap), take(oldMapTexts)
 	q := &queue{
-		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), stackMap: take(oldMapStacks),
+		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), stackMap: take(oldMapStacks), texts: p.texts,
 		stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
 	}
 	p.queue = q
@@ -136,37 +136,59 @@ func (p *Probes) AddRunning() error {
 	if !p.seesPids {
 		return nil
 	}
-	processes, err := host.ReadProcesses(len(oldText{}.Text))
+	processes, err := host.ReadProcesses(len(oldProgram{}.Args) * len(oldText{}.Text))
 	if err != nil {
 		return err
 	}
 	for i := range processes {
-		process := &processes[i]
-		key := oldKey{StartBoottimeNs: process.StartTicks * procTickNs, Pid: process.Pid}
-		var path []byte
-		for _, name := range slices.Backward(strings.Split(process.Executable, "/")) {
-			if name != "" {
-				path = append(append(path, name...), 0)
-			}
-		}
-		for kind, text := range map[oldKind]oldText{oldKindOLD_EXE: textFrom(path, false), oldKindOLD_ARGS: textFrom(process.Args, process.ArgsCut)} {
-			if key.Kind = kind; text.Bytes > 0 {
-				if err := p.texts.Update(&key, &text, ebpf.UpdateAny); err != nil {
-					return fmt.Errorf("add what process %d executes: %w", process.Pid, err)
-				}
-				if unix.Kill(int(process.Pid), 0) == unix.ESRCH {
-					_ = p.texts.Delete(&key) // It ended meanwhile.
-				}
-			}
+		if err := p.addProgram(&processes[i]); err != nil {
+			return fmt.Errorf("add what process %d executes: %w", processes[i].Pid, err)
 		}
 	}
 	return nil
 }
 
-func textFrom(text []byte, cut bool) (kept oldText) {
-	kept.Bytes = uint32(copy(unsigned(kept.Text[:]), text))
-	if cut || len(text) > len(kept.Text) {
-		kept.Truncated = 1
+// addProgram adds the texts of a process, and removes them if it ended meanwhile.
+func (p *Probes) addProgram(process *host.Process) error {
+	key := oldKey{StartBoottimeNs: process.StartTicks * procTickNs, Pid: process.Pid}
+	for kind, text := range foundTexts(process) {
+		key.Kind = kind
+		if err := p.texts.Update(&key, text, ebpf.UpdateAny); err != nil {
+			return err
+		}
+		if unix.Kill(int(process.Pid), 0) == unix.ESRCH {
+			_ = p.texts.Delete(&key) // The probe may have been faster.
+		}
 	}
-	return kept
+	return nil
+}
+
+// foundTexts returns the texts of a process that was found in /proc.
+func foundTexts(process *host.Process) map[oldKind]*oldText {
+	var path []byte
+	for _, name := range slices.Backward(strings.Split(process.Executable, "/")) {
+		if name != "" {
+			path = append(append(path, name...), 0)
+		}
+	}
+	texts := map[oldKind]*oldText{}
+	add := func(kind oldKind, text []byte, cut bool) {
+		kept := &oldText{Uid: process.UID, LoginUid: process.LoginUID}
+		kept.Bytes = uint32(copy(unsigned(kept.Text[:]), text))
+		if cut || len(text) > len(kept.Text) {
+			kept.Truncated = 1
+		}
+		texts[kind] = kept
+	}
+	if len(path) > 0 {
+		add(oldKindOLD_EXE, path, false)
+	}
+	parts := slices.Collect(slices.Chunk(process.Args, len(oldText{}.Text)))
+	for i, part := range parts {
+		add(oldKindOLD_ARGS+oldKind(i), part, process.ArgsCut || i < len(parts)-1)
+	}
+	if first := texts[oldKindOLD_ARGS]; first != nil {
+		first.Texts = uint16(len(parts))
+	}
+	return texts
 }
