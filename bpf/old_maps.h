@@ -19,6 +19,7 @@
 #define OLD_SEEN_MAX 4096
 #define OLD_SENDERS_MAX 1024
 #define OLD_STACKS_MAX 4096
+#define OLD_SHARES 256 /* a power of two */
 #define OLD_COUNTS 16384 /* a power of two */
 #define OLD_ENDED 256    /* of each CPU, a power of two */
 #define OLD_TEXT_BYTES 224
@@ -205,7 +206,7 @@ struct old_slot {
 	struct old_ancestors signal_ancestors;
 	struct old_ancestors request_ancestors;
 	__u32 cgroup_bytes; /* or OLD_CGROUP_UNKNOWN */
-	__u32 zero;
+	__u32 share;        /* of old_written */
 	char cgroup[OLD_CGROUP_BYTES + 256]; /* from the leaf to the root; an empty name before one: another user than root chose it */
 };
 
@@ -238,6 +239,25 @@ struct {
 	__type(key, __u32);
 	__type(value, struct old_tail);
 } old_tails SEC(".maps");
+
+/*
+ * How many slots the probes of a CPU wrote for a user, by a hash of the user, and how many of them the loader took over: a user has at most as
+ * many as are free.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OLD_SHARES);
+	__type(key, __u32);
+	__type(value, __u64);
+} old_written SEC(".maps");
+
+/* By CPU * OLD_SHARES + the share. The loader sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OLD_SHARES);
+	__type(key, __u32);
+	__type(value, __u64);
+} old_returned SEC(".maps");
 
 /* The loader's own: it outlives it, too. */
 struct old_state {

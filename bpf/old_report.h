@@ -93,17 +93,44 @@ static __always_inline __u32 read_cgroup(char *out, struct task_struct *task)
 	return OLD_CGROUP_UNKNOWN;
 }
 
-/* The place for the next record of this CPU. NULL: the service has not acknowledged those that are there. */
-static __always_inline struct old_slot *next_slot(__u64 **head)
-{
-	__u32 cpu = bpf_get_smp_processor_id(), zero = 0, slot;
-	struct old_tail *tail = bpf_map_lookup_elem(&old_tails, &cpu);
+/* Where a record goes. Programs of exits do not interrupt each other: what belongs to a CPU changes by one at a time. */
+struct place {
+	struct old_slot *slot;
+	__u64 *head;
+	__u64 *written; /* of the share */
+};
 
-	*head = bpf_map_lookup_elem(&old_heads, &zero);
-	if (!tail || !*head || **head - tail->acknowledged >= tail->slots)
-		return NULL;
-	slot = cpu * tail->slots + (**head & (tail->slots - 1));
-	return bpf_map_lookup_elem(&old_slots, &slot);
+/* Whose record it is: the real user; in a user namespace its owner. */
+static __always_inline __u32 origin_uid_of(struct task_struct *task)
+{
+	struct user_namespace *user_ns = READ(task, cred, user_ns);
+
+	return READ(user_ns, level) ? READ(user_ns, owner.val) : READ(task, cred, uid.val);
+}
+
+/* False: there is no room, or the user has as much as is free: the service has not acknowledged what is there. */
+static __always_inline bool find_place(struct place *place, __u32 uid)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), zero = 0, index;
+	__u32 share = (uid * 0x9e3779b1) >> 24 & (OLD_SHARES - 1);
+	struct old_tail *tail = bpf_map_lookup_elem(&old_tails, &cpu);
+	__u64 *returned, free;
+
+	place->head = bpf_map_lookup_elem(&old_heads, &zero);
+	place->written = bpf_map_lookup_elem(&old_written, &share);
+	index = cpu * OLD_SHARES + share;
+	returned = bpf_map_lookup_elem(&old_returned, &index);
+	if (!tail || !place->head || !place->written || !returned)
+		return false;
+	free = tail->slots - (*place->head - tail->acknowledged);
+	if (*place->written - *returned >= free)
+		return false;
+	index = cpu * tail->slots + (*place->head & (tail->slots - 1));
+	place->slot = bpf_map_lookup_elem(&old_slots, &index);
+	if (!place->slot)
+		return false;
+	place->slot->share = share;
+	return true;
 }
 
 static __always_inline void append_fault(struct fault *out, struct old_key *key, enum old_kind kind)
@@ -159,7 +186,6 @@ static __always_inline void settle_request(struct old_slot *slot, struct task_st
 
 static __always_inline void fill_event(struct event *event, struct task_struct *task, struct task_struct *leader, __u32 status)
 {
-	struct user_namespace *user_ns = READ(task, cred, user_ns);
 	struct upid *upid = upid_of(leader);
 
 	event->abi = EVENT_ABI;
@@ -177,10 +203,10 @@ static __always_inline void fill_event(struct event *event, struct task_struct *
 	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
 	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
 	event->origin.cgroup = 0;
-	event->origin.uid = READ(user_ns, level) ? READ(user_ns, owner.val) : READ(task, cred, uid.val);
+	event->origin.uid = origin_uid_of(task);
 	event->origin.reserved = 0;
 	event->clock_offset_ns = clock_offset_at(event->time_ns);
-	if (READ(user_ns, level))
+	if (in_user_namespace(task))
 		event->flags |= EVENT_FLAG_USER_NAMESPACE;
 	if (bpf_core_field_exists(((struct signal_struct *)0)->oom_mm) && READ(task, signal, oom_mm))
 		event->flags |= EVENT_FLAG_OOM_VICTIM;
@@ -190,16 +216,16 @@ static __always_inline void fill_event(struct event *event, struct task_struct *
 static __always_inline void report(struct task_struct *task, struct task_struct *leader, struct old_key *key, __u32 status)
 {
 	struct old_counters *sums = counters();
+	struct place place;
 	struct old_slot *slot;
-	__u64 *head;
 
 	if (!sums)
 		return;
-	slot = next_slot(&head);
-	if (!slot || !head) {
+	if (!find_place(&place, origin_uid_of(task))) {
 		sums->lost_queue_full++;
 		return;
 	}
+	slot = place.slot;
 	slot->event.key.start_boottime_ns = key->start_boottime_ns;
 	slot->event.key.pid = key->pid;
 	slot->event.key.zero = 0;
@@ -225,6 +251,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	append_sender(&slot->signal_program, &slot->signal_ancestors, signal_of(&slot->signal));
 	append_sender(&slot->request_program, &slot->request_ancestors, signal_of(&slot->request));
 	slot->cgroup_bytes = read_cgroup(slot->cgroup, task);
-	(*head)++;
+	(*place.written)++;
+	(*place.head)++;
 	sums->terminations++;
 }

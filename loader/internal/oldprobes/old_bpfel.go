@@ -163,7 +163,7 @@ type oldSlot struct {
 	SignalAncestors  oldAncestors
 	RequestAncestors oldAncestors
 	CgroupBytes      uint32
-	Zero             uint32
+	Share            uint32
 	Cgroup           [1280]int8
 }
 
@@ -202,6 +202,7 @@ const (
 	oldMapEndedMap          = "old_ended_map"
 	oldMapFacts             = "old_facts"
 	oldMapHeads             = "old_heads"
+	oldMapReturned          = "old_returned"
 	oldMapScratchMap        = "old_scratch_map"
 	oldMapSeen              = "old_seen"
 	oldMapSenders           = "old_senders"
@@ -211,6 +212,7 @@ const (
 	oldMapTails             = "old_tails"
 	oldMapTexts             = "old_texts"
 	oldMapWallClock         = "old_wall_clock"
+	oldMapWritten           = "old_written"
 	oldProgSchedProcessExec = "old_sched_process_exec"
 	oldProgSchedProcessExit = "old_sched_process_exit"
 	oldProgSchedProcessFork = "old_sched_process_fork"
@@ -276,6 +278,7 @@ type oldMapSpecs struct {
 	OldEndedMap    *ebpf.MapSpec `ebpf:"old_ended_map"`
 	OldFacts       *ebpf.MapSpec `ebpf:"old_facts"`
 	OldHeads       *ebpf.MapSpec `ebpf:"old_heads"`
+	OldReturned    *ebpf.MapSpec `ebpf:"old_returned"`
 	OldScratchMap  *ebpf.MapSpec `ebpf:"old_scratch_map"`
 	OldSeen        *ebpf.MapSpec `ebpf:"old_seen"`
 	OldSenders     *ebpf.MapSpec `ebpf:"old_senders"`
@@ -285,6 +288,7 @@ type oldMapSpecs struct {
 	OldTails       *ebpf.MapSpec `ebpf:"old_tails"`
 	OldTexts       *ebpf.MapSpec `ebpf:"old_texts"`
 	OldWallClock   *ebpf.MapSpec `ebpf:"old_wall_clock"`
+	OldWritten     *ebpf.MapSpec `ebpf:"old_written"`
 }
 
 // oldVariableSpecs contains global variables before they are loaded into the kernel.
@@ -318,6 +322,7 @@ type oldMaps struct {
 	OldEndedMap    *ebpf.Map `ebpf:"old_ended_map"`
 	OldFacts       *ebpf.Map `ebpf:"old_facts"`
 	OldHeads       *ebpf.Map `ebpf:"old_heads"`
+	OldReturned    *ebpf.Map `ebpf:"old_returned"`
 	OldScratchMap  *ebpf.Map `ebpf:"old_scratch_map"`
 	OldSeen        *ebpf.Map `ebpf:"old_seen"`
 	OldSenders     *ebpf.Map `ebpf:"old_senders"`
@@ -327,6 +332,7 @@ type oldMaps struct {
 	OldTails       *ebpf.Map `ebpf:"old_tails"`
 	OldTexts       *ebpf.Map `ebpf:"old_texts"`
 	OldWallClock   *ebpf.Map `ebpf:"old_wall_clock"`
+	OldWritten     *ebpf.Map `ebpf:"old_written"`
 }
 
 func (m *oldMaps) Close() error {
@@ -336,6 +342,7 @@ func (m *oldMaps) Close() error {
 		m.OldEndedMap,
 		m.OldFacts,
 		m.OldHeads,
+		m.OldReturned,
 		m.OldScratchMap,
 		m.OldSeen,
 		m.OldSenders,
@@ -345,6 +352,7 @@ func (m *oldMaps) Close() error {
 		m.OldTails,
 		m.OldTexts,
 		m.OldWallClock,
+		m.OldWritten,
 	)
 }
 

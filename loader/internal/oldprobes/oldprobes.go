@@ -39,7 +39,7 @@ func hooks() [][2]string {
 
 // pinnedMaps returns the names of the maps that outlive a loader.
 func pinnedMaps() []string {
-	return []string{oldMapSlots, oldMapHeads, oldMapTails, oldMapStateMap, oldMapCountersMap}
+	return []string{oldMapSlots, oldMapHeads, oldMapTails, oldMapWritten, oldMapReturned, oldMapStateMap, oldMapCountersMap}
 }
 
 // slotsMin is the least number of slots of each CPU.
@@ -108,7 +108,7 @@ func (p *Probes) load(options Options) (*ebpf.Collection, error) {
 		return nil, fmt.Errorf("read the probes' object: %w", err)
 	}
 	slots := spec.Maps[oldMapSlots]
-	spec.Maps[oldMapTails].MaxEntries = uint32(cpus)
+	spec.Maps[oldMapTails].MaxEntries, spec.Maps[oldMapReturned].MaxEntries = uint32(cpus), uint32(cpus)*shares
 	slots.MaxEntries = uint32(cpus) * slotsOf(options.RingBytes, cpus, int(slots.ValueSize))
 	if pinned := p.pinnedSlots(); pinned > 0 {
 		slots.MaxEntries = pinned

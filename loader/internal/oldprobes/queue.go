@@ -20,18 +20,21 @@ const (
 	hurriedInterval = 4 * time.Millisecond
 	// roundMax limits the slots of each CPU that are read in one round.
 	roundMax = 64
+	// shares is OLD_SHARES of bpf/old_maps.h.
+	shares = 256
 )
 
 // given is a slot whose record the mirror has.
 type given struct {
-	cpu int
-	end uint64 // the position past its record
+	cpu   int
+	share uint32
+	end   uint64 // the position past its record
 }
 
 // queue copies the records of the slots to the mirror, and gives slots back when the mirror's reader has acknowledged their records. The probes
 // write the heads, the queue writes the tails.
 type queue struct {
-	slots, heads, tails, stackMap, texts *ebpf.Map
+	slots, heads, tails, returned, stackMap, texts *ebpf.Map
 
 	mirror   *mirror
 	slotsOf  uint64   // slots of one CPU
@@ -81,15 +84,35 @@ func (q *queue) round() (busy bool, err error) {
 	return !slices.Equal(q.written, q.copied), nil
 }
 
-// giveBack moves the tails past the records that are acknowledged.
+// giveBack moves the tails past the records that are acknowledged, and returns their slots to the shares. The shares come last: a loader that is
+// killed in between leaves users with less, never with more.
 func (q *queue) giveBack() error {
 	acked := q.mirror.Acked()
-	moved := map[int]bool{}
+	moved, returned := map[int]bool{}, map[uint32]uint64{}
 	for len(q.given) > 0 && q.given[0].end <= acked {
-		q.acked[q.given[0].cpu]++
-		moved[q.given[0].cpu] = true
+		first := q.given[0]
+		q.acked[first.cpu]++
+		moved[first.cpu] = true
+		returned[uint32(first.cpu)*shares+first.share]++
 		q.given = q.given[1:]
 	}
+	if err := q.moveTails(moved); err != nil {
+		return err
+	}
+	for index, slots := range returned {
+		var before uint64
+		err := q.returned.Lookup(index, &before)
+		if err == nil {
+			err = q.returned.Update(index, before+slots, ebpf.UpdateExist)
+		}
+		if err != nil {
+			return fmt.Errorf("return slots of the queue: %w", err)
+		}
+	}
+	return nil
+}
+
+func (q *queue) moveTails(moved map[int]bool) error {
 	for cpu := range moved {
 		tail := oldTail{Acknowledged: q.acked[cpu], Slots: q.slotsOf}
 		if err := q.tails.Update(uint32(cpu), &tail, ebpf.UpdateExist); err != nil {
@@ -126,7 +149,7 @@ func (q *queue) copy() error {
 			break
 		}
 		q.copied[next.cpu]++
-		q.given = append(q.given, given{next.cpu, position})
+		q.given = append(q.given, given{next.cpu, next.slot.Share, position})
 	}
 	return errors.Join(q.keepSeq(q.mirror.Written()), q.mirror.wake())
 }

@@ -34,7 +34,7 @@ func (p *Probes) open(collection *ebpf.Collection, options Options) error {
 	}
 	p.counters, p.clock, p.stateMap, p.texts = take(oldMapCountersMap), take(oldMapWallClock), take(oldMapStateMap), take(oldMapTexts)
 	q := &queue{
-		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), stackMap: take(oldMapStacks), texts: p.texts,
+		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), returned: take(oldMapReturned), stackMap: take(oldMapStacks), texts: p.texts,
 		stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
 	}
 	p.queue = q
