@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/oldprobes"
@@ -26,6 +27,8 @@ const (
 	noRepeats = "this kernel has no BPF ring buffer"
 	notPinned = "these probes end with the loader: terminations while it does not run have no record"
 )
+
+var errOldScope = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) needs Linux 5.8 or later: the probes of this kernel watch the whole machine; set it to %s", probes.ScopeHost)
 
 // serveOld is attachAndServe with the probes of old kernels.
 func serveOld(ctx context.Context, config config, here machine, unwinder *unwinder, listener *net.UnixListener, log *log.Logger) (err error) {

@@ -113,7 +113,9 @@ func findMachine(config config, log *log.Logger) (here machine, err error) {
 	if here.symbols, err = host.OpenSymbols(); err != nil {
 		log.Printf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
 	}
-	here.scope, err = probes.FindScope(config.scope)
+	if here.scope, err = probes.FindScope(config.scope); err == nil && here.old && !here.scope.IsHost() {
+		err = errOldScope
+	}
 	return here, err
 }
 

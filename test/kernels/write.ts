@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ROOT } from '../../scripts/stack/program.ts';
 import { checkOnKernel } from './check.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
+import { OBJECTS } from './objects.ts';
 
 const NAMES = ['5.10', '6.1', '6.12', '7.x', 'arm64'];
 const TARGET = join(ROOT, 'docs/kernels.md');
@@ -49,6 +50,7 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 | --- | --- | --- | --- | --- | --- |
 ${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
 
+${OBJECTS}
 ${found.map(({ text }) => text).join('\n')}`,
 );
 console.log(`wrote ${TARGET}`);
