@@ -32,6 +32,8 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'commits.before.pss': { max: 1.4 },
   'crashes.kernel.ratio': { max: 5 },
   'crashes.handled.ratio': { max: 6 },
+  'crashes.exit_normal': { max: 1.05 },
+  'crashes.death_with_arguments': { max: 1.05 },
   'crashes.latency.p50': { max: 5 },
   'crashes.latency.p99': { max: 10 },
   'workload.exit': { max: 1.02, limit: 'workload.exit.floor' },

@@ -70,7 +70,7 @@ export interface Machine {
 
 export interface Results {
   readonly quick: boolean;
-  /** The commit that was measured, as `git describe --always --dirty` names it. */
+  /** The commit that was measured; `-dirty`: with changes. */
   readonly commit: string;
   readonly machine: Machine;
   readonly parts: readonly PartResult[];

@@ -28,8 +28,11 @@ export function thisMachine(): Machine {
   };
 }
 
+/** The commit, with `-dirty` if anything but the results of a benchmark differs from it. */
 export function thisCommit(): string {
-  return outputOf('git', ['describe', '--always', '--dirty']);
+  const results = [':!bench/results', ':!docs/performance.md'];
+  const changed = outputOf('git', ['status', '--porcelain', '--untracked-files=no', '--', '.', ...results]);
+  return `${outputOf('git', ['describe', '--always'])}${changed === '' ? '' : '-dirty'}`;
 }
 
 function outputOf(program: string, args: readonly string[]): string {

@@ -52,6 +52,7 @@ interface Flags {
   readonly name: string;
   readonly judge: boolean;
   readonly write: boolean;
+  readonly resume: boolean;
 }
 
 function removeOurPins(): void {
@@ -74,17 +75,21 @@ async function measurePart(name: PartName, run: Run): Promise<PartResult> {
 /** Measures the parts. Reports a failed part immediately and omits it from the results. */
 async function measure(
   names: readonly PartName[],
-  { quick, name: file }: Flags,
+  { quick, name: file, resume }: Flags,
 ): Promise<{ results: Results; failed: PartName[] }> {
   const progress = new Progress();
   const otherLoaders: OtherLoader[] = JSON.parse(process.env.WHODUNIT_BENCH_LOADERS ?? '[]');
   const described = { quick, commit: thisCommit(), machine: thisMachine() };
   const whole = names.reduce((sum, name) => sum + MEASURED[name].weight, 0);
-  const parts: PartResult[] = [];
+  const parts = resume ? partsOf(file, described) : [];
   const failed: PartName[] = [];
   let done = 0;
   for (const name of names) {
     const { weight } = MEASURED[name];
+    if (parts.some(({ part }) => part === name)) {
+      done += weight;
+      continue;
+    }
     const report = (fraction: number, text: string) =>
       progress.show((done + fraction * weight) / whole, `${name}: ${text}`);
     try {
@@ -107,6 +112,15 @@ const pathOf = (name: string): string => join(RESULTS, `${name}.json`);
 function write(name: string, results: Results): void {
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(pathOf(name), `${JSON.stringify(results, null, 2)}\n`);
+}
+
+/** The parts that an interrupted run of the same build on the same machine has measured. */
+function partsOf(name: string, { quick, commit, machine }: Omit<Results, 'parts'>): PartResult[] {
+  if (!existsSync(pathOf(name))) return [];
+  const before: Results = JSON.parse(readFileSync(pathOf(name), 'utf8'));
+  const isSame =
+    before.quick === quick && before.commit === commit && JSON.stringify(before.machine) === JSON.stringify(machine);
+  return isSame ? [...before.parts] : [];
 }
 
 async function main(flags: Flags): Promise<number> {

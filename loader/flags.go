@@ -42,6 +42,8 @@ Flags of run (each with the environment variable that sets its default):
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
   --unload-on-exit                                remove the pins on exit; nothing is recorded until the next run
 
+OTEL_LOG_LEVEL (none, error, warn or info) says which messages it writes while it runs; with time and level or, in the journal, a priority.
+
 unload and check accept --pin-dir, check also --btf and --output text or json; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
 WHODUNIT_HEALTH_ADDR names (%s; off: nothing to ask). --version prints the version, --help this text.
 `

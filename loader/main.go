@@ -30,14 +30,21 @@ import (
 // version is the loader's; a test compares it with package.json's.
 const version = "0.1.0"
 
-// messagePrefix begins the line with which the program fails.
-const messagePrefix = "whodunit-loader: "
-
 func main() {
 	if err := dispatch(os.Args[1:], os.Getenv, os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "%s%v\n", messagePrefix, err)
+		logger, _ := loggerOf(os.Args[1:], os.Getenv)
+		logger.Failuref("%v", err)
 		os.Exit(exitcode.Of(err))
 	}
+}
+
+// loggerOf returns the logger of a command. problem says what is wrong with its level.
+func loggerOf(arguments []string, getenv func(string) string) (logger *log.Logger, problem string) {
+	style := log.CommandStyle(getenv, os.Stderr)
+	if len(arguments) > 0 && arguments[0] == "run" {
+		style, problem = log.ServiceStyle(getenv, os.Stderr)
+	}
+	return log.Styled(os.Stderr, style), problem
 }
 
 func dispatch(arguments []string, getenv func(string) string, out io.Writer) error {
@@ -78,8 +85,11 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	logger := log.New(os.Stderr)
+	logger, problem := loggerOf(arguments, getenv)
 	outlive(logger)
+	if problem != "" {
+		logger.Warnf("%s", problem)
+	}
 	return run(ctx, config, logger)
 }
 

@@ -77,7 +77,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	}
 	defer func() { err = errors.Join(err, closeCrashes()) }()
 	if _, err := attached.AddRunning(); err != nil {
-		log.Printf("programs that ran before are unknown as ancestors: %v", err)
+		log.Warnf("programs that ran before are unknown as ancestors: %v", err)
 	}
 	hello := helloOf(ring, attached, stacksStatus(config.stacks, attached, unwinder.mayReadAll))
 	if err := confine(log, attached.TryServing); err != nil {
@@ -111,7 +111,7 @@ func findMachine(config config, log *log.Logger) (here machine, err error) {
 		return here, err
 	}
 	if here.symbols, err = host.OpenSymbols(); err != nil {
-		log.Printf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
+		log.Warnf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
 	}
 	if here.scope, err = probes.FindScope(config.scope); err == nil && here.old && !here.scope.IsHost() {
 		err = errOldScope
@@ -169,7 +169,7 @@ func takeCrashes(attached *probes.Probes, unwinder *unwinder, log *log.Logger) (
 		return nil, func() error { return nil }, unwinder.close()
 	}
 	if err := host.RunSoon(); err != nil { // The unwinder does not inherit it.
-		log.Printf("on a busy machine, stacks of crashes may be lost: %v", err)
+		log.Warnf("on a busy machine, stacks of crashes may be lost: %v", err)
 	}
 	crashes, err := crash.Open(attached.Crashes, unwinder.arena, unwinder.helper, log)
 	if err != nil {
@@ -199,7 +199,7 @@ func confine(log *log.Logger, serve func() error) error {
 	notifyReady(log)
 	err := host.FilterSystemCalls()
 	if errors.Is(err, host.ErrNoFilters) {
-		log.Printf("system calls are not filtered: %v", err)
+		log.Warnf("system calls are not filtered: %v", err)
 		return nil
 	}
 	return err
@@ -209,14 +209,14 @@ func confine(log *log.Logger, serve func() error) error {
 func logStart(log *log.Logger, config config, here machine, attached *probes.Probes, ring *ring.Ring) {
 	for _, probe := range attached.Status {
 		if probe.Note != nil {
-			log.Printf("probe %s is not attached: %s", probe.Name, *probe.Note)
+			log.Warnf("probe %s is not attached: %s", probe.Name, *probe.Note)
 		}
 	}
 	if !here.types.Own() {
 		log.Printf("the kernel's types are the %s: %s", here.types, withoutKfuncs)
 	}
 	if size := int(ring.Size()); size != config.ringBytes {
-		log.Printf("the pinned ring buffer keeps its size of %d bytes; --ring-bytes (WHODUNIT_RING_BYTES) is %d; to change it, run `whodunit-loader unload` first", size, config.ringBytes)
+		log.Warnf("the pinned ring buffer keeps its size of %d bytes; --ring-bytes (WHODUNIT_RING_BYTES) is %d; to change it, run `whodunit-loader unload` first", size, config.ringBytes)
 	}
 	if !here.scope.IsHost() {
 		log.Printf("watching only the cgroup %s", here.scope.Directory)
@@ -225,10 +225,10 @@ func logStart(log *log.Logger, config config, here machine, attached *probes.Pro
 		log.Printf("%s: %v", filesNotCopied, crashes.NoPages)
 	}
 	if config.threadContext && !attached.ReadsContexts {
-		log.Printf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later, and the kernel's own BTF")
+		log.Warnf("--thread-context (WHODUNIT_THREAD_CONTEXT) has no effect: it needs Linux 6.7 or later, and the kernel's own BTF")
 	}
 	if config.stacks != probes.StacksOff && attached.StacksLack != "" {
-		log.Printf("stacks of crashes are not copied: %s", attached.StacksLack)
+		log.Warnf("stacks of crashes are not copied: %s", attached.StacksLack)
 	}
 	for _, older := range attached.Replaced {
 		log.Printf("replaced the probes of an older loader (ABI %d); its records, pending facts and counters are kept", older)
@@ -243,7 +243,7 @@ func logStart(log *log.Logger, config config, here machine, attached *probes.Pro
 // notifyReady notifies systemd that the probes are attached, if it set NOTIFY_SOCKET (sd_notify(3)).
 func notifyReady(log *log.Logger) {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Printf("could not notify systemd that the probes are attached: %v", err)
+		log.Warnf("could not notify systemd that the probes are attached: %v", err)
 	}
 }
 
@@ -253,7 +253,7 @@ func finishStart(ctx context.Context, log *log.Logger, attached *probes.Probes, 
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := attached.EndOverlap(ctx); err != nil {
-			log.Printf("could not end the overlap with the replaced probes: %v; each exit costs more until the loader is restarted", err)
+			log.Warnf("could not end the overlap with the replaced probes: %v; each exit costs more until the loader is restarted", err)
 		}
 	})
 	running.Go(func() { symbols.Load(); debug.FreeOSMemory() })

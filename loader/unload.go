@@ -17,6 +17,7 @@ import (
 
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/log"
 	"whodunit/loader/internal/probes"
 )
 
@@ -72,7 +73,7 @@ func prepareUnload(config config) (unload func() error, _ error) {
 		}
 		var failed *exec.ExitError
 		if err := process.Wait(); errors.As(err, &failed) {
-			return exitcode.Errorf(failed.ExitCode(), "%s", strings.TrimPrefix(strings.TrimSpace(messages.String()), messagePrefix))
+			return exitcode.Errorf(failed.ExitCode(), "%s", strings.TrimPrefix(strings.TrimSpace(messages.String()), log.Prefix))
 		} else if err != nil {
 			return fmt.Errorf("wait for the removal of the pins: %w", err)
 		}

@@ -24,6 +24,8 @@ import {
 } from './config/read.ts';
 import { configError, EXIT_CONFIG, EXIT_SEARCH_FAILED, FatalError } from './core/errors.ts';
 
+const DEFAULT_COMMAND = 'run';
+
 export type Config =
   | ({ readonly command: 'run' } & RunSettings)
   | HistoryCommand
@@ -38,19 +40,25 @@ export type Config =
   | { readonly command: 'help' }
   | { readonly command: 'version' };
 
+/** Returns the command that is meant, also if the rest is wrong; null: none, or help or the version is asked for. */
+export function commandOf(argv: readonly string[]): string | null {
+  const { values, positionals } = leniently(argv);
+  return values.help || values.version ? null : (positionals[0] ?? DEFAULT_COMMAND);
+}
+
 /** Reads the command line and the environment. Throws a FatalError with exit code 78; of a command that searches, 2. */
 export function readConfig(argv: readonly string[], env: Env): Config {
   // Parse leniently first: the error for a flag of another command can then list the flags of this one.
-  const given = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true, strict: false, tokens: true });
+  const given = leniently(argv);
   if (given.values.help) return { command: 'help' };
   if (given.values.version) return { command: 'version' };
-  const [name = 'run', ...operands] = given.positionals;
+  const [name = DEFAULT_COMMAND, ...operands] = given.positionals;
   if (!Object.hasOwn(COMMANDS, name)) throw unknownCommand(given.positionals);
   const command = name as CommandName;
-  const { operandsMin, operandsMax, searches = false }: Command = COMMANDS[command];
+  const { operandsMin, operandsMax, offered = [], onlyOffered = false, searches = false }: Command = COMMANDS[command];
   try {
     const complete = operands.length >= operandsMin && operands.length <= operandsMax && !operands.includes('');
-    const isKnown = command !== 'filters' || operands.length === 0 || operands[0] === 'test';
+    const isKnown = !onlyOffered || operands[0] === undefined || offered.includes(operands[0]);
     if (!complete || !isKnown) throw unknownCommand(given.positionals);
     rejectOtherFlags(command, given.tokens);
     return configOf(command, operands, parseStrictly(argv), env);
@@ -61,6 +69,10 @@ export function readConfig(argv: readonly string[], env: Env): Config {
 }
 
 type Values = ReturnType<typeof parseStrictly>;
+
+function leniently(argv: readonly string[]) {
+  return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true, strict: false, tokens: true });
+}
 
 function configOf(command: CommandName, operands: readonly string[], values: Values, env: Env): Config {
   const [operand] = operands;

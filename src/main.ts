@@ -3,8 +3,9 @@
 // Connects the stages of each command and exits; no other file calls process.exit(). pipeline.ts handles each termination. On SIGTERM or
 // SIGINT the service stops reading, sends queued records for at most WHODUNIT_SHUTDOWN_TIMEOUT, and keeps the rest on disk.
 import type { Server } from 'node:http';
-import { type Config, readConfig } from './cli.ts';
+import { type Config, commandOf, readConfig } from './cli.ts';
 import { currentNames } from './config/earlier-names.ts';
+import { readLogLevel } from './config/log-level.ts';
 import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
@@ -19,9 +20,10 @@ import type { History } from './io/history/writer.ts';
 import { hostReader } from './io/host.ts';
 import { LoaderReader, type Received } from './io/loader/socket.ts';
 import { Log } from './io/log.ts';
+import { logStyle } from './io/log-style.ts';
 import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import { startDelivery, startMetrics, startTraces } from './io/otlp/start.ts';
+import { startDelivery, startMetrics, startPage, startTraces } from './io/otlp/start.ts';
 import { neverBlock, print } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
@@ -45,7 +47,10 @@ const SUMMARY_CHECK_MS = 500;
 
 const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
 
-const log = new Log();
+const { argv, hints } = currentNames(process.argv.slice(2));
+const logLevel = readLogLevel(process.env);
+const isService = commandOf(argv) === 'run';
+const log = new Log(undefined, undefined, logStyle(process.env, isService ? logLevel.level : null));
 
 /** What shutDown() closes. */
 interface Running {
@@ -71,9 +76,10 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   onHangup(() => rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
-  if (config.logs ?? config.metrics ?? config.traces) (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
+  if (config.logs ?? config.metrics ?? config.page ?? config.traces)
+    (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
   const spans = config.traces && (await startTraces(config.traces, log));
-  const exporters: Exporters = { logs: null, metrics: null, traces: spans };
+  const exporters: Exporters = { logs: null, metrics: null, page: null, traces: spans };
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
@@ -81,8 +87,10 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const health = await startHealth(config, state, queue, snapshot);
   exporters.metrics =
     config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, exporters.metrics, history, log));
-  const { logs, metrics, traces } = exporters;
+  exporters.page = config.page && (await startPage(config.page, config.metricIntervalMs, host(), snapshot));
+  const counted = [exporters.metrics, exporters.page].filter((one) => one !== null);
+  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, counted, history, log));
+  const { logs, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
     state,
@@ -91,7 +99,9 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
     outOfMemory,
     effects: {
       sendSpan: traces && ((span, origin) => traces.submit(span, origin)),
-      countTermination: (resource, verdict, origin, times) => metrics?.terminated(resource, verdict, origin, times),
+      countTermination: (...termination) => {
+        for (const one of counted) one.terminated(...termination);
+      },
       durable: queue !== null,
       keepUnreported: unreported && ((one) => unreported.add(one)),
       unknownRepeats: (count) => log.rateLimited('repeats', unknownRepeats(count)),
@@ -139,7 +149,7 @@ async function consume(
   clearInterval(timer);
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
-    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`);
+    log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');
 }
 
 /** Prints the records of the items, and counts each item when the kernel has taken its record. False: not all could be printed. */
@@ -172,6 +182,7 @@ async function shutDown({
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
+      'warn',
     );
   await traces?.close(remainingMs());
   if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
@@ -204,8 +215,7 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 }
 
 async function main(): Promise<number> {
-  const { argv, hints } = currentNames(process.argv.slice(2));
-  for (const hint of hints) log.line(hint);
+  for (const hint of hints) log.line(hint, 'warn');
   const config = readConfig(argv, process.env);
   switch (config.command) {
     case 'help':
@@ -234,6 +244,7 @@ async function main(): Promise<number> {
       await print(renderMeanings(config));
       return 0;
     case 'run':
+      if (logLevel.problem !== null) log.line(logLevel.problem, 'warn');
       await run(config, catchSignals(log));
       return 0;
   }
@@ -248,6 +259,6 @@ try {
   process.exit(await main());
 } catch (error) {
   if (!(error instanceof FatalError)) throw error;
-  log.line(error.message);
+  log.failure(error.message);
   process.exit(error.exitCode);
 }

@@ -8,15 +8,15 @@ import { comebackOf } from './core/filter/loop-member.ts';
 import type { Counted as CountedRow, Row } from './core/history/unreported.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
-import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
+import type { OriginKey } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
-import { uidOf } from './core/telemetry/uid.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
-import type { Death, Repeat, Request, Restart } from './core/wire/event.ts';
+import type { Death, Request, Restart } from './core/wire/event.ts';
+import { handleEqual, handleRepeat } from './counted.ts';
 import { WAIT_MS } from './deferred.ts';
 import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
@@ -64,31 +64,48 @@ export interface Pipeline {
 
 /**
  * Handles one batch, and acknowledges it once it is stored; then the loader may count further terminations under the keys that this batch
- * armed. False: it was not stored, because the service is shutting down.
+ * armed. That is done once before the end of the batch: until then, each termination of a storm crosses the ring. False: it was not stored,
+ * because the service is shutting down.
  */
-export async function handleBatch(pipeline: Pipeline, { messages, hello, connection }: Received): Promise<boolean> {
-  const { outOfMemory, clock } = pipeline;
+export async function handleBatch(pipeline: Pipeline, received: Received): Promise<boolean> {
+  const { outOfMemory, clock, state } = pipeline;
+  const { messages, hello } = received;
+  const readings = outOfMemory?.concerns(messages) ? await outOfMemory.read(messages, clock) : NO_READINGS;
+  state.repeats.greet(hello);
+  const count = await handlePart(pipeline, received, readings, true);
+  if (count === null) return false;
+  const rest = messages.slice(count);
+  return rest.length === 0 || (await handlePart(pipeline, { ...received, messages: rest }, readings, false)) !== null;
+}
+
+/** `untilArmed`: up to the first message that arms a key. Returns how many messages it handled. null: they were not stored. */
+async function handlePart(
+  pipeline: Pipeline,
+  { messages, hello, connection }: Received,
+  readings: MemoryReadings,
+  untilArmed: boolean,
+): Promise<number | null> {
   const { deferred, repeats } = pipeline.state;
   const items: Item[] = [];
-  const totals: Repeat[] = [];
-  const readings = outOfMemory?.concerns(messages) ? await outOfMemory.read(messages, clock) : NO_READINGS;
-  repeats.greet(hello);
+  const handled: LoaderMessage[] = [];
   for (const message of messages) {
     const isDeferred = defer(pipeline, message, hello.boot_id);
     const item = isDeferred ? null : handleMessage(pipeline, message, hello.boot_id, readings);
     if (item !== null) items.push(item);
     if ('seq' in message) deferred.read(connection, message.seq);
-    if (message.type === 'repeat') totals.push(message);
+    handled.push(message);
+    if (untilArmed && repeats.hasRequests) break;
   }
-  if (messages.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
+  if (handled.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
   const requests = repeats.requests();
   const read = deferred.acknowledgement();
-  if (!(await store(pipeline, items))) return false;
-  pipeline.state.incidents.busyUntil(pipeline.clock.steadyMs());
+  if (!(await store(pipeline, items))) return null;
+  const lastNs = handled.flatMap((message) => ('time_ns' in message ? [message.time_ns] : [])).at(-1);
+  if (lastNs !== undefined) pipeline.state.incidents.readUntil(lastNs, pipeline.clock.steadyMs());
   acknowledge(pipeline, read);
-  for (const { id, total } of totals) connection.counted(id, total);
+  for (const message of handled) if (message.type === 'repeat') connection.counted(message.id, message.total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
-  return true;
+  return handled.length;
 }
 
 /** Without a queue, a member of an incident is not acknowledged before their record is printed. `read`: what was stored or printed. */
@@ -149,8 +166,11 @@ export function handleMessage(
   const { state, clock } = pipeline;
   if ('time_ns' in message) state.restartLoops.read(message, clock.wallMs(), clock.steadyMs());
   switch (message.type) {
-    case 'death':
+    case 'death': {
+      const meaning = state.repeats.meaningOf(message, bootId);
+      if (meaning !== null) return handleEqual(pipeline, message, bootId, meaning);
       return handleTermination(pipeline, message, bootId, readings.get(message));
+    }
     case 'restart':
       return handleRestart(pipeline, message, bootId);
     case 'repeat':
@@ -232,33 +252,6 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
-}
-
-/** Returns the item that counts what the total adds. null: nothing. */
-function handleRepeat({ state, clock, effects }: Pipeline, repeat: Repeat, bootId: string): Item | null {
-  const { count, firstNs, lastNs, meaning } = state.repeats.count(repeat, bootId);
-  if (count === 0) return null;
-  const endedNs = lastNs + repeat.clock_offset_ns;
-  if (meaning === null) effects.unknownRepeats(count);
-  else {
-    const { key, origin, cause, resource, metric, member } = meaning;
-    if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
-    if (metric) effects.countTermination(resource, meaning, origin, count);
-    if (meaning.uid !== undefined) effects.keepUnreported?.({ uid: meaning.uid, counted: count });
-    const nowMs = clock.steadyMs();
-    const { loop = null, command = null, cgroup = null } = meaning;
-    const last = { ...meaning, endedNs, cgroup, command: () => command };
-    const joined =
-      member && state.incidents.addCounted(member.incident, { ...last, ...member, pid: null }, count, nowMs);
-    const aggregates = repeat.as === 'aggregated' && !joined;
-    const counted = { count, lastNs, offsetNs: repeat.clock_offset_ns, outcome: loop?.outcome ?? '' };
-    const isInLoop = loop !== null && state.restartLoops.addCounted(loop.key, counted, aggregates, nowMs);
-    if (aggregates && !isInLoop) state.loops.addCounted(last, count, firstNs + repeat.clock_offset_ns, nowMs);
-  }
-  const kind = repeat.as === 'aggregated' ? { kind: repeat.as } : {};
-  const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
-  const origin = meaning?.origin ?? OTHER_ORIGINS;
-  return { uid, origin, ...kind, endedMs: Number(endedNs / 1_000_000n), record: null, times: count };
 }
 
 /** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */

@@ -11,6 +11,7 @@ import type { Delivery } from './io/otlp/deliver.ts';
 import type { Metrics } from './io/otlp/metrics.ts';
 import type { Traces } from './io/otlp/traces.ts';
 import type { Printer } from './io/printer.ts';
+import type { MetricsPage } from './io/prometheus/page.ts';
 import type { Queue } from './io/queue/queue.ts';
 import type { RulesInEffect } from './io/rules-in-effect.ts';
 import type { OutOfMemory } from './out-of-memory.ts';
@@ -22,6 +23,7 @@ type Counts = ReturnType<typeof noCounts>;
 export interface Exporters {
   logs: Delivery | null;
   metrics: Metrics | null;
+  page: MetricsPage | null;
   traces: Traces | null;
 }
 
@@ -64,7 +66,7 @@ export function snapshotter({
         queue_bytes: queue?.displaced,
         stdout_bytes: printer?.displaced,
         spans: exporters.traces?.displaced,
-        ...exporters.metrics?.displaced,
+        ...(exporters.metrics ?? exporters.page)?.displaced,
         ...displaced(state),
       },
       host().userNames,
@@ -80,6 +82,7 @@ export function snapshotter({
       logs: exporters.logs?.snapshot() ?? null,
       metrics: exporters.metrics?.snapshot() ?? null,
       traces: exporters.traces?.snapshot() ?? null,
+      page: exporters.page?.snapshot() ?? null,
     },
   });
 }

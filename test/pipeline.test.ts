@@ -13,7 +13,18 @@ import { OutOfMemory } from '../src/out-of-memory.ts';
 import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
-import { actor, END, exitedWith, killedBy, noinfoSignal, OFFSET, oom, signal, victim } from './support/deadly.ts';
+import {
+  actor,
+  END,
+  exitedWith,
+  fault,
+  killedBy,
+  noinfoSignal,
+  OFFSET,
+  oom,
+  signal,
+  victim,
+} from './support/deadly.ts';
 import { host } from './support/host.ts';
 import { reading } from './support/memory-use.ts';
 import { endOf, request, stoppedContainer } from './support/requests.ts';
@@ -174,6 +185,38 @@ describe('a member of an incident', () => {
     });
     await flushSummaries(pipeline);
     expect(stored.flat()).toHaveLength(5);
+  });
+
+  it('is reported within 2 s, whatever else terminates meanwhile', async () => {
+    let nowMs = 0;
+    const { pipeline, stored } = build({ recordsPerMinute: 10, nowMs: () => nowMs });
+    await handleBatch(pipeline, received([killed(1, 10n), killed(2, 20n)]));
+    const incidents = () => stored.flat().filter(({ kind }) => kind === 'summary');
+    for (; incidents().length === 0 && nowMs < 10_000; nowMs += 100) {
+      const other = { ...failing(100 + nowMs, 30n), time_ns: END + BigInt(nowMs) * 1_000_000n };
+      await handleBatch(pipeline, received([other]));
+    }
+    expect(nowMs).toBeLessThan(2_000);
+  });
+
+  it('may still come while what is read is as old as the others', async () => {
+    let nowMs = 0;
+    const { pipeline, stored } = build({ recordsPerMinute: 10, nowMs: () => nowMs });
+    await handleBatch(pipeline, received([killed(1, 10n), killed(2, 20n)]));
+    const counts = () =>
+      stored
+        .flat()
+        .filter(({ kind }) => kind === 'summary')
+        .map(({ record }) => readRecord(record as Uint8Array).attributes['whodunit.aggregated.count']);
+    for (; nowMs < 3_000; nowMs += 100) {
+      await handleBatch(pipeline, received([failing(100 + nowMs, 30n)]));
+      await flushSummaries(pipeline);
+    }
+    await handleBatch(pipeline, received([killed(3, 40n)]));
+    expect(counts()).toEqual([]);
+    nowMs += 400;
+    await flushSummaries(pipeline);
+    expect(counts()).toEqual([2]);
   });
 
   it('stays in the ring if that cannot be printed', async () => {
@@ -390,6 +433,54 @@ describe('equal terminations', () => {
     expect(sent).toEqual([`arm f00d aggregated ${minuteEnd}`]);
     await handleBatch(pipeline, received([equal(4)], [], BOOT, sent));
     expect([sent.length, did.at(-1)]).toEqual([1, 'store 1']);
+  });
+
+  it('are armed before the rest of their batch is handled; those in it count under the key, once each', async () => {
+    const { pipeline, did, stored } = build({ recordsPerMinute: 1 });
+    const sent: string[] = [];
+    const acks: bigint[] = [];
+    const connection = { ...received([], acks).connection, arm: () => did.push('arm') };
+    const messages = [equal(1), equal(2), equal(3), failing(4, 4n), equal(3), equal(5)];
+    await handleBatch(pipeline, { ...received(messages, acks, BOOT, sent), connection });
+    const first = ['count exit', 'span', 'count exit', 'store 2', 'arm'];
+    expect(did).toEqual([...first, 'count exit', 'count exit', 'count exit', 'store 3']);
+    expect(acks).toEqual([2n, 5n]);
+    expect(stored.flat().map(({ kind, times }) => [kind, times])).toEqual([
+      [undefined, undefined],
+      ['aggregated', undefined],
+      ['aggregated', 1],
+      ['aggregated', undefined],
+      ['aggregated', 1],
+    ]);
+    expect(pipeline.state.duplicates).toBe(1);
+    await flushSummaries(pipeline, true);
+    const { attributes } = readRecord(stored.at(-1)?.[0]?.record as Uint8Array);
+    expect(attributes['whodunit.aggregated.count']).toBe(4);
+  });
+
+  it('arm a second key at the end of their batch: it is stored in two pieces at most', async () => {
+    const { pipeline, did } = build({ recordsPerMinute: 1 });
+    const sent: string[] = [];
+    const another = { repeat: { ...KEY, key: 'beef' } };
+    const messages = [equal(1), equal(2), equal(3, another), equal(4, another), failing(5, 5n)];
+    await handleBatch(pipeline, received(messages, [], BOOT, sent));
+    expect(did.filter((what) => what.startsWith('store'))).toEqual(['store 2', 'store 3']);
+    expect(sent).toEqual([`arm f00d aggregated ${minuteEnd}`, `arm beef aggregated ${minuteEnd}`]);
+  });
+
+  it.each([
+    ['was killed', killedBy(9)],
+    ['answered a request', exitedWith(3, { request: signal(15, { action: 'handled' }) })],
+    ['had a fault', exitedWith(3, { handled_fault: fault(11, 1) })],
+    ['was a victim of the OOM killer', exitedWith(3, { oom_victim: true })],
+    ['terminated after the time of the key', exitedWith(3, { time_ns: minuteEnd })],
+    ['has another key', exitedWith(3, { repeat: { ...KEY, key: 'beef' } })],
+  ])('have a look at each that %s', async (_, changes) => {
+    const { pipeline, stored } = build({ recordsPerMinute: 1 });
+    await handleBatch(pipeline, received([equal(1), equal(2)]));
+    const { process, seq } = failing(3, 3n);
+    await handleBatch(pipeline, received([{ ...changes, repeat: changes.repeat ?? KEY, process, seq }]));
+    expect(stored[1]?.map(({ times }) => times)).toEqual([undefined]);
   });
 
   it('are not armed by a batch that could not be stored', async () => {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the stack of a crash costs: in the kernel, and until its record is at the collector. Each is compared with the same crash without a stack
 // (WHODUNIT_STACK=0). Each crash is at another place: an equal one would not be unwound. And a fault that the program handles, as virtual
-// machines do, with an empty program at the same hooks.
+// machines do, with an empty program at the same hooks. And what does not crash, with stacks and without: it is to cost the same.
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { startWhodunit } from '../../scripts/stack/whodunit.ts';
-import { DELIVER_HOOK, EXIT_HOOK, SIGNAL_HOOK } from '../events.ts';
+import { costOf, DELIVER_HOOK, EVENTS, EXIT_HOOK, SIGNAL_HOOK } from '../events.ts';
 import { type Figure, figure } from '../figures.ts';
 import {
   atHook,
@@ -31,6 +31,8 @@ const ARRIVALS = 400;
 const ARRIVALS_QUICK = 100;
 const WARM_UP = ['crash', PER_SECOND, 2 * PER_SECOND, PLACES];
 
+const NO_CRASHES = ['exit_normal', 'signal_sigchld', 'signal_handled', 'death_small', 'death_with_arguments'];
+
 const WITH = { stack: true, env: {} };
 const WITHOUT = { stack: false, env: { WHODUNIT_STACK: '0' } };
 type Condition = typeof WITH | typeof WITHOUT;
@@ -42,6 +44,7 @@ export const crashes: Part = async (run) => {
   const cost = startProbeCost('floor');
   const inKernel = noSamples();
   const handled: { ns: number; emptyNs: number }[] = [];
+  const others = EVENTS.filter(({ id }) => NO_CRASHES.includes(id)).map((event) => ({ event, samples: noSamples() }));
   try {
     await inTurns([WITH, WITHOUT], run.quick ? ROUNDS_QUICK : ROUNDS, async (condition, round) => {
       run.progress((round / ROUNDS) * 0.5, `in the kernel, ${condition.stack ? 'with' : 'without'} a stack`);
@@ -51,6 +54,10 @@ export const crashes: Part = async (run) => {
         samplesOf(inKernel, condition).push(...(await kernelCosts(whodunit.loader.pid, cost)));
         await drained(whodunit.at.socket);
         if (condition.stack) handled.push(await handledFault(whodunit.loader.pid, cost));
+        for (const { event, samples } of others) {
+          samplesOf(samples, condition).push((await costOf(event, whodunit.loader.pid, cost)).ns);
+          await drained(whodunit.at.socket);
+        }
       } finally {
         await whodunit.stop();
       }
@@ -58,7 +65,10 @@ export const crashes: Part = async (run) => {
   } finally {
     await cost.stop();
   }
-  return { figures: [...kernelFigures(inKernel), ...handledFigures(handled), ...(await arrivals(run))] };
+  const rest = others.map(({ event: { id, title }, samples: { with: own, without } }) =>
+    figure(`crashes.${id}`, `${title}: with stacks of crashes / without`, 'ratio', estimateRatio(own, without)),
+  );
+  return { figures: [...kernelFigures(inKernel), ...handledFigures(handled), ...rest, ...(await arrivals(run))] };
 };
 
 /** The cost of single crashes, ns: at the delivery of the signal and at the exit. */

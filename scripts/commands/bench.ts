@@ -31,6 +31,7 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
                     ${PARTS.join(', ')}
   --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0
   --name NAME       name of the results (default: full; quick with --quick; partial with --only)
+  --resume          keep the parts that NAME.json has of this commit on this machine: to go on with an interrupted run
   --judge           do not measure; compare stored results with the bars
   --write           write docs/performance.md from the results of a complete run
   --help            show this text`;
@@ -40,6 +41,7 @@ const OPTIONS = {
   only: { type: 'string' },
   against: { type: 'string' },
   name: { type: 'string' },
+  resume: { type: 'boolean', default: false },
   judge: { type: 'boolean', default: false },
   write: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },

@@ -14,7 +14,7 @@ function page(): string {
   const parts = [
     '<!-- Generated from src/config/knobs.ts and src/config/commands.ts by `npm run generate:configuration`: do not edit. -->',
     '# Configuration',
-    'All settings are environment variables. An empty variable counts as unset. An invalid value stops the program with exit code 78 and a message that names the variable, its value, what is allowed and the remedy. Flags override variables.',
+    'All settings are environment variables. An empty variable counts as unset. An invalid value, except of `OTEL_LOG_LEVEL`, stops the program with exit code 78 and a message that names the variable, its value, what is allowed and the remedy. Flags override variables.',
     '## Where records go',
     'These are the standard OpenTelemetry variables. Each `OTEL_EXPORTER_OTLP_*` also has a form for one signal, `OTEL_EXPORTER_OTLP_LOGS_*`, `_METRICS_*` and `_TRACES_*`, which overrides it.',
     table(service.filter(([name]) => name.startsWith('OTEL_'))),

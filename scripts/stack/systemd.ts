@@ -12,6 +12,8 @@ export interface Systemd {
   readonly pid: number;
   /** Runs a command in its namespaces, and returns its output. */
   readonly call: (...command: string[]) => string;
+  /** Starts a command in its namespaces. It ends with them. */
+  readonly background: (...command: string[]) => void;
   /** Writes a unit and starts it. `sections`: its lines, by section. */
   readonly start: (unit: string, sections: Readonly<Record<string, readonly string[]>>) => void;
   /** Kills it and its services. */
@@ -30,12 +32,13 @@ export async function startSystemd(): Promise<Systemd> {
     keeper.output,
   );
   const pid = Number(answer);
+  const inside = (...command: string[]) => ['--target', String(pid), '--pid', '--mount', '--cgroup', '--', ...command];
   const call = (...command: string[]): string => {
-    const args = ['--target', String(pid), '--pid', '--mount', '--cgroup', '--', ...command];
-    const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('nsenter', inside(...command), { encoding: 'utf8' });
     if (status !== 0) throw new Error(`${command.join(' ')}: ${status}\n${stdout}${stderr}`);
     return stdout;
   };
+  const background = (...command: string[]) => void startProgram('nsenter', inside(...command));
   const start: Systemd['start'] = (unit, sections) => {
     const lines = Object.entries(sections).flatMap(([name, settings]) => [`[${name}]`, ...settings]);
     writeFileSync(`/proc/${pid}/root/run/systemd/system/${unit}`, `${lines.join('\n')}\n`);
@@ -46,5 +49,5 @@ export async function startSystemd(): Promise<Systemd> {
     keeper.child.stdin?.end();
     await keeper.ended;
   };
-  return { pid, call, start, stop };
+  return { pid, call, background, start, stop };
 }

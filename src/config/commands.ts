@@ -21,6 +21,8 @@ export interface Command {
   readonly operandsMax: number;
   /** The operands that a shell offers. */
   readonly offered?: readonly string[];
+  /** Its first operand must be one of these. */
+  readonly onlyOffered?: boolean;
   readonly what: string;
   readonly flags: readonly FlagName[];
   /** The values of --output. */
@@ -81,7 +83,6 @@ export const FLAGS = {
     type: 'boolean',
     what: 'also remove records that the collector has not accepted yet, from the queue, too: they are not sent',
   },
-
   for: { type: 'string', value: 'DURATION', what: 'how long: 30min, 1h, 2d' },
   remove: { type: 'boolean', what: 'end the mute of the service; without --service, all mutes' },
   'state-dir': {
@@ -172,6 +173,7 @@ export const COMMANDS = {
     operandsMin: 0,
     operandsMax: 2,
     offered: ['test'],
+    onlyOffered: true,
     what: 'list the rules that decide what is reported; test: say which records of the history would go with the rules of a file, and which of the last terminations without a record would come',
     flags: ['rules', 'output', 'no-pager', 'state-dir'],
     outputs: ['text', 'json'],

@@ -31,6 +31,19 @@ export function listOf<T extends string>(...values: readonly T[]): Kind<Readonly
   };
 }
 
+/** How much the programs log of themselves, from least to most. */
+export type LogLevel = 'none' | 'error' | 'warn' | 'info' | 'debug';
+
+/** The names of OpenTelemetry for JavaScript, which has two more for everything. Case does not matter (specification, "Enum"). */
+export const LOG_LEVEL: Kind<LogLevel> = {
+  allowed: '`none`, `error`, `warn`, `info`, `debug`, `verbose`, `all`',
+  parse(value) {
+    const name = value.toLowerCase();
+    if (name === 'verbose' || name === 'all') return 'debug';
+    return (['none', 'error', 'warn', 'info', 'debug'] as const).find((level) => level === name);
+  },
+};
+
 /** A boolean as the OpenTelemetry specification reads it: every value but `true` means false. */
 export const BOOLEAN: Kind<boolean> = {
   allowed: '`true`; every other value means `false`',
@@ -41,6 +54,13 @@ export const BOOLEAN: Kind<boolean> = {
 export const UNIX_SOCKET: Kind<string> = {
   allowed: 'the absolute path of a Unix socket, such as `/var/run/docker.sock`; `unix://` before it is ignored',
   parse: (value) => /^(?:unix:\/\/)?(\/.*)$/.exec(value)?.[1],
+};
+
+/** A TCP port; 0, any free one, could not be found by a client. */
+export const PORT: Kind<number> = {
+  allowed: 'a whole number from 1 to 65535',
+  parse: (value) =>
+    /^\d{1,5}$/.test(value) && Number(value) > 0 && Number(value) <= 65_535 ? Number(value) : undefined,
 };
 
 export const MILLISECONDS: Kind<number> = {

@@ -8,9 +8,11 @@ import {
   COUNT_OR_OFF,
   history,
   type Kind,
+  LOG_LEVEL,
   listOf,
   MILLISECONDS,
   oneOf,
+  PORT,
   text,
   UNIX_SOCKET,
 } from './kinds.ts';
@@ -151,6 +153,12 @@ export const KNOBS = {
     fallback: '5000',
     what: 'How long the service sends queued records, or waits for the reader of stdout, before it exits. Records that are not sent stay on disk for the next start; those that are not printed, in the ring buffer.',
   },
+  OTEL_LOG_LEVEL: {
+    reader: 'both',
+    kind: LOG_LEVEL,
+    fallback: 'info',
+    what: 'Which of their own log lines service and loader write to stderr: those of this level and above; with `debug`, `verbose` and `all` also what the OpenTelemetry SDK logs. The message with which a program ends is always written. An invalid value is reported, and counts as `info`. The lines have time and level; in the journal, its priorities instead.',
+  },
   OTEL_SDK_DISABLED: {
     reader: 'service',
     kind: BOOLEAN,
@@ -166,10 +174,22 @@ export const KNOBS = {
   },
   OTEL_METRICS_EXPORTER: {
     reader: 'service',
-    kind: oneOf('otlp', 'none'),
+    kind: listOf('otlp', 'prometheus', 'none'),
     fallback: 'none',
     unless: { when: 'if an endpoint is set', fallback: 'otlp' },
-    what: '`otlp`: metrics are sent to the collector.',
+    what: '`otlp`: metrics are sent to the collector. `prometheus`: the service serves them at `/metrics`, for a Prometheus that scrapes it ([how](alerts.md#prometheus)). `otlp,prometheus`: both.',
+  },
+  OTEL_EXPORTER_PROMETHEUS_HOST: {
+    reader: 'service',
+    kind: text('a name or an address of this machine; `0.0.0.0` is every address'),
+    fallback: 'localhost',
+    what: 'With `OTEL_METRICS_EXPORTER=prometheus`: where `/metrics` is served. A request must name an IP address, `localhost`, the host name of this machine or this name as `Host`, so that no web page can read it.',
+  },
+  OTEL_EXPORTER_PROMETHEUS_PORT: {
+    reader: 'service',
+    kind: PORT,
+    fallback: '9464',
+    what: 'The port of `/metrics`.',
   },
   OTEL_TRACES_EXPORTER: {
     reader: 'service',
@@ -193,7 +213,7 @@ export const KNOBS = {
     reader: 'service',
     kind: MILLISECONDS,
     fallback: '60000',
-    what: 'How often metrics are sent.',
+    what: 'How often metrics are sent. With `OTEL_METRICS_EXPORTER=prometheus`: a new series stays at 0 for half of this time, so that each Prometheus that scrapes twice in it sees the 0.',
   },
 } as const satisfies Record<string, Knob>;
 export type KnobName = keyof typeof KNOBS;

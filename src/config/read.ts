@@ -31,6 +31,9 @@ export interface Targets {
   readonly traces: Target | null;
 }
 
+/** Where Prometheus finds the metrics. */
+export type PageAddress = HealthAddress;
+
 export interface FiltersSettings {
   readonly rules: RulesSource;
   readonly output: OutputForm | null;
@@ -46,6 +49,8 @@ export interface FiltersTest extends FiltersSettings {
 export interface RunSettings extends Targets {
   readonly rules: RulesSource;
   readonly health: HealthAddress | null;
+  /** Where `/metrics` is served; null: nowhere. */
+  readonly page: PageAddress | null;
   readonly socketPath: string;
   readonly arguments: ArgumentsMode;
   readonly logins: LoginsMode;
@@ -108,10 +113,11 @@ export function readDoctorSettings(env: Env, file: string | null): DoctorSetting
 
 /** `output`: the value of --output. */
 export function readRunSettings(env: Env, file: string | null, output: OutputForm | null): RunSettings {
-  const { targets, printed } = readExporters(env);
+  const { targets, page, printed } = readExporters(env);
   const rules = rulesSource(env, file);
   return {
     ...targets,
+    page,
     rules,
     health: read(env, 'WHODUNIT_HEALTH_ADDR'),
     socketPath: read(env, 'WHODUNIT_SOCKET'),
@@ -133,21 +139,32 @@ function rulesSource(env: Env, file: string | null): RulesSource {
   return { path: file ?? get(env, 'WHODUNIT_CONFIG')?.value ?? null, mode: read(env, 'WHODUNIT_REPORT') };
 }
 
-/** `printed`: records go to the console. */
-function readExporters(env: Env): { readonly targets: Targets; readonly printed: boolean } {
+interface Exporters {
+  readonly targets: Targets;
+  readonly page: PageAddress | null;
+  /** Records go to the console. */
+  readonly printed: boolean;
+}
+
+function readExporters(env: Env): Exporters {
   const protocols = {
     logs: protocolOf(env, 'LOGS'),
     metrics: protocolOf(env, 'METRICS'),
     traces: protocolOf(env, 'TRACES'),
   };
-  if (read(env, 'OTEL_SDK_DISABLED')) return { targets: { logs: null, metrics: null, traces: null }, printed: true };
+  const address = {
+    host: read(env, 'OTEL_EXPORTER_PROMETHEUS_HOST'),
+    port: read(env, 'OTEL_EXPORTER_PROMETHEUS_PORT'),
+  };
+  if (read(env, 'OTEL_SDK_DISABLED'))
+    return { targets: { logs: null, metrics: null, traces: null }, page: null, printed: true };
   const logs = read(env, 'OTEL_LOGS_EXPORTER', hasEndpoint(env, 'LOGS'));
   const metrics = read(env, 'OTEL_METRICS_EXPORTER', hasEndpoint(env, 'METRICS'));
   const traces = read(env, 'OTEL_TRACES_EXPORTER');
   const targets = {
     logs: logs.has('otlp') ? otlpTarget(env, 'LOGS', protocols.logs) : null,
-    metrics: metrics === 'otlp' ? otlpTarget(env, 'METRICS', protocols.metrics) : null,
+    metrics: metrics.has('otlp') ? otlpTarget(env, 'METRICS', protocols.metrics) : null,
     traces: traces === 'otlp' ? otlpTarget(env, 'TRACES', protocols.traces) : null,
   };
-  return { targets, printed: logs.has('console') };
+  return { targets, page: metrics.has('prometheus') ? address : null, printed: logs.has('console') };
 }

@@ -2,7 +2,7 @@
 // What each stage of the service says of itself, for /status and the metrics.
 import type { Unread } from './cgroup/use.ts';
 import type { Counters } from './counters.ts';
-import type { LogsState, MetricsState, TracesState } from './delivery/export-state.ts';
+import type { LogsState, MetricsState, PageState, TracesState } from './delivery/export-state.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
 import type { Exceeded } from './words/shares.ts';
 
@@ -103,6 +103,8 @@ export interface ServiceSnapshot {
     readonly logs: LogsState | null;
     readonly metrics: MetricsState | null;
     readonly traces: TracesState | null;
+    /** null: no Prometheus scrapes them. */
+    readonly page: PageState | null;
   };
 }
 

@@ -86,7 +86,16 @@ const statusSchema = z.object({
     z.nullable(z.object({ path: z.string(), connected: z.boolean(), known: z.int(), error: z.nullable(z.string()) })),
     null,
   ),
-  export: z.object({ logs: logsSchema, metrics: exportSchema, traces: exportSchema }),
+  export: z.object({
+    logs: logsSchema,
+    metrics: exportSchema,
+    traces: exportSchema,
+    /** null: /metrics is not served. Absent in version 0.1.0. */
+    prometheus: z._default(
+      z.nullable(z.object({ host: z.string(), port: z.int(), last_scrape: z.nullable(z.string()) })),
+      null,
+    ),
+  }),
 });
 
 const lostSchema = z.object({ kernel: z.int(), loader: z.int(), queue: z.int(), export: z.int() });

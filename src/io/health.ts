@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The health endpoint over HTTP: /livez and /readyz, and on the loopback interface /status and /recent. core/status.ts derives the answers
-// from snapshots of the stages; the client is health-client.ts. A connection serves one request, and the oldest ones give way to new ones.
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+// from snapshots of the stages; the client is health-client.ts.
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HealthAddress } from '../config/health-address.ts';
-import { FatalError } from '../core/errors.ts';
 import type { RecentTermination } from '../core/filter/rules.ts';
 import type { RecentRejection, ServiceSnapshot } from '../core/snapshots.ts';
 import { notReady, statusOf } from '../core/status.ts';
-import { describeOwner, portOwner } from './port-owner.ts';
+import { listen, type Purpose, splitHost } from './http-server.ts';
 
 /** Number of newest rejections in /status. */
 const REJECTIONS_SHOWN = 5;
-/** For the whole request, for its headers, and for a client that neither sends nor reads. */
-const REQUEST_TIMEOUT_MS = 5_000;
-const TIMEOUT_CHECK_MS = 1_000;
-const CONNECTIONS_MAX = 64;
+
+const PURPOSE: Purpose = {
+  what: 'health address',
+  codes: ['HEALTH_ADDR_TAKEN', 'HEALTH_ADDR_UNUSABLE'],
+  another: 'set WHODUNIT_HEALTH_ADDR to another address or to off',
+  ofThisMachine: 'set WHODUNIT_HEALTH_ADDR to an address of this machine, or to off',
+};
 
 /** The paths for clients that are not on this machine, or not in this pod. The others show command lines. */
 const PUBLIC: readonly string[] = ['/livez', '/readyz'];
@@ -31,8 +33,7 @@ function isLocal({ localAddress, remoteAddress }: Socket): boolean {
 
 /** A web page of any name, rebound to 127.0.0.1, sends its own name as Host. */
 export function isOwnHost(header: string | undefined, { host }: HealthAddress): boolean {
-  const [, bracketed, plain = ''] = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(header ?? '') ?? [];
-  const name = (bracketed ?? plain).toLowerCase();
+  const name = splitHost(header);
   return name === host.toLowerCase() || name === 'localhost' || name === '::1' || /^127(?:\.\d{1,3}){3}$/.test(name);
 }
 
@@ -57,30 +58,10 @@ export interface Served {
 
 /** Serves until the server is closed. Rejects with a FatalError if the address cannot be used. */
 export function serveHealth(address: HealthAddress, served: Served): Promise<Server> {
-  const timeouts = {
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    headersTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-  };
-  const server = createServer(timeouts, (request, response) => {
+  return listen(address, PURPOSE, (request, response) => {
     const { status, body } = answerTo(request, address, served);
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(`${JSON.stringify(body)}\n`);
-  });
-  server.timeout = REQUEST_TIMEOUT_MS;
-  server.maxRequestsPerSocket = 1;
-  closeOldest(server);
-  return listen(server, address);
-}
-
-/** Beyond CONNECTIONS_MAX, closes the oldest connection: clients that hold theirs do not shut out others. */
-function closeOldest(server: Server): void {
-  const open = new Set<Socket>(); // in the order of their arrival
-  server.on('connection', (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-    const [oldest] = open;
-    if (open.size > CONNECTIONS_MAX) oldest?.destroy();
   });
 }
 
@@ -99,20 +80,8 @@ function answerTo(
 
 /** Rejects with a FatalError if the address cannot be used, as serveHealth() does. */
 export async function requireFree(address: HealthAddress): Promise<void> {
-  const server = await listen(createServer(), address);
+  const server = await listen(address, PURPOSE, () => {});
   await new Promise((resolve) => server.close(resolve));
-}
-
-function listen(server: Server, address: HealthAddress): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(addressError(address, error)));
-    server.listen(address.port, address.host, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => {});
-      server.unref();
-      resolve(server);
-    });
-  });
 }
 
 /** Returns the answer to a request. */
@@ -134,18 +103,4 @@ export function answer(method: string, path: string, served: Served): Answer {
     default:
       return { status: 404, body: { error: 'the paths are /livez, /readyz, /status and /recent' } };
   }
-}
-
-function addressError({ host, port }: HealthAddress, error: NodeJS.ErrnoException): FatalError {
-  const where = `${host}:${port}`;
-  if (error.code === 'EADDRINUSE') {
-    return new FatalError(
-      'HEALTH_ADDR_TAKEN',
-      `The health address ${where} is already in use${describeOwner(portOwner(port))}: stop that program, or set WHODUNIT_HEALTH_ADDR to another address or to off.`,
-    );
-  }
-  return new FatalError(
-    'HEALTH_ADDR_UNUSABLE',
-    `Cannot listen on the health address ${where} (${error.code}): set WHODUNIT_HEALTH_ADDR to an address of this machine, or to off.`,
-  );
 }

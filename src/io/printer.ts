@@ -36,6 +36,7 @@ export function stdoutPrinter(form: OutputForm, options: Omit<PrinterOptions, 's
   if (options.acknowledges && isNull(process.stdout.fd))
     options.log.line(
       'stdout is closed or /dev/null, and there is no collector: records are lost. Give whodunit a reader, or set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector.',
+      'error',
     );
   return new Printer({ ...options, stream: complete(process.stdout), render });
 }
@@ -131,7 +132,10 @@ export class Printer {
     const rest = acknowledges
       ? 'Records that were not printed stay in the ring buffer, and are printed after the next start. The last one may be cut; it is printed again.'
       : 'Records that were not printed are sent nevertheless.';
-    log.line(`The reader of stdout did not read within ${shutdownTimeoutMs} ms (WHODUNIT_SHUTDOWN_TIMEOUT). ${rest}`);
+    log.line(
+      `The reader of stdout did not read within ${shutdownTimeoutMs} ms (WHODUNIT_SHUTDOWN_TIMEOUT). ${rest}`,
+      'warn',
+    );
   }
 
   #lose(error: NodeJS.ErrnoException): void {
@@ -139,6 +143,6 @@ export class Printer {
     if (this.#error !== null) return;
     this.#error = error;
     if (acknowledges) stop.abort();
-    else log.line(`${outputLost(error).message} Records are no longer printed; they are still sent.`);
+    else log.line(`${outputLost(error).message} Records are no longer printed; they are still sent.`, 'error');
   }
 }

@@ -63,7 +63,7 @@ export class RulesInEffect {
     try {
       mutes = readMutes(this.#path);
     } catch (error) {
-      this.#log.line(`Nothing is muted: ${(error as Error).message}.`);
+      this.#log.line(`Nothing is muted: ${(error as Error).message}.`, 'warn');
     }
     this.#mutes = mutes.map((mute) => {
       const before = this.#mutes.find((one) => one.mute.service === mute.service);

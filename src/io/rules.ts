@@ -59,6 +59,7 @@ export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | nu
   if (source.path === null) {
     log.line(
       'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --rules). The built-in rules still apply.',
+      'warn',
     );
     return null;
   }
@@ -68,7 +69,7 @@ export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | nu
     return rules;
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    log.line(`${error.message} The previous rules still apply.`);
+    log.line(`${error.message} The previous rules still apply.`, 'warn');
     return null;
   }
 }

@@ -19,6 +19,8 @@ function failure(env: Env, ...argv: string[]): FatalError {
   throw new Error('it was accepted');
 }
 
+const PAGE = { host: 'localhost', port: 9464 };
+
 describe('defaults', () => {
   it('without an endpoint, records are printed and nothing is sent', () => {
     expect(read()).toEqual({
@@ -34,6 +36,7 @@ describe('defaults', () => {
       logs: null,
       metrics: null,
       traces: null,
+      page: null,
       console: 'text',
       stateDir: '/var/lib/whodunit',
       history: { ageMs: 14 * 86_400_000, bytes: 64 * 1024 * 1024 },
@@ -88,7 +91,15 @@ describe('settings', () => {
     [{ ...ENDPOINT, OTEL_LOGS_EXPORTER: 'console' }, [], { logs: null, console: 'text' }],
     [{ ...ENDPOINT, OTEL_LOGS_EXPORTER: 'otlp,console' }, [], { logs: { protocol: 'http/protobuf' }, console: 'text' }],
     [{ ...ENDPOINT, OTEL_LOGS_EXPORTER: 'none' }, [], { logs: null, console: null }],
-    [{ ...ENDPOINT, OTEL_METRICS_EXPORTER: 'none' }, [], { metrics: null }],
+    [{ ...ENDPOINT, OTEL_METRICS_EXPORTER: 'none' }, [], { metrics: null, page: null }],
+    [{ ...ENDPOINT, OTEL_METRICS_EXPORTER: 'prometheus' }, [], { metrics: null, page: PAGE }],
+    [{ ...ENDPOINT, OTEL_METRICS_EXPORTER: 'otlp,prometheus' }, [], { metrics: expect.anything(), page: PAGE }],
+    [
+      { OTEL_METRICS_EXPORTER: 'prometheus', OTEL_EXPORTER_PROMETHEUS_HOST: '::', OTEL_EXPORTER_PROMETHEUS_PORT: '1' },
+      [],
+      { page: { host: '::', port: 1 } },
+    ],
+    [{ OTEL_METRICS_EXPORTER: 'prometheus', OTEL_SDK_DISABLED: 'true' }, [], { page: null }],
     [ENDPOINT, ['--output', 'json'], { logs: { protocol: 'http/protobuf' }, console: 'json' }],
     [{ ...ENDPOINT, OTEL_SDK_DISABLED: 'true' }, [], { logs: null, metrics: null, console: 'text' }],
     [{ WHODUNIT_HEALTH_ADDR: 'off' }, [], { health: null }],
@@ -148,7 +159,8 @@ describe('an invalid setting fails with exit code 78 and one line: key, value, w
       ['OTEL_EXPORTER_OTLP_CLIENT_KEY', 'Set both or neither'],
     ],
     [{ OTEL_LOGS_EXPORTER: 'file' }, [], ['OTEL_LOGS_EXPORTER is "file"', 'otlp, console, none']],
-    [{ OTEL_METRICS_EXPORTER: 'prometheus' }, [], ['OTEL_METRICS_EXPORTER is "prometheus"', 'otlp, none']],
+    [{ OTEL_METRICS_EXPORTER: 'statsd' }, [], ['OTEL_METRICS_EXPORTER is "statsd"', 'otlp, prometheus, none']],
+    [{ OTEL_EXPORTER_PROMETHEUS_PORT: '0' }, [], ['OTEL_EXPORTER_PROMETHEUS_PORT is "0"', '1 to 65535', '9464']],
     [{ OTEL_METRIC_EXPORT_INTERVAL: '0' }, [], ['OTEL_METRIC_EXPORT_INTERVAL is "0"']],
     [{ WHODUNIT_REPORT: 'everything' }, [], ['WHODUNIT_REPORT is "everything"', 'default, all']],
     [{ WHODUNIT_ARGUMENTS: 'yes' }, [], ['WHODUNIT_ARGUMENTS is "yes"', 'redacted, full, off']],

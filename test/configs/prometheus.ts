@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Prometheus (from Debian) that accepts remote write, with the shipped alerts; or one with the samples of a test.
+// A real Prometheus with the shipped alerts: Debian's, which accepts remote write; Prometheus 3, which accepts OTLP, or scrapes; or one with
+// the samples of a test.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,16 +37,18 @@ export interface PrometheusOptions {
   readonly openMetrics?: string;
   /** Prometheus 3, which accepts OTLP, with these settings of `otlp`. undefined: Debian's, which accepts remote write. */
   readonly otlp?: object;
+  /** Prometheus 3, which asks this `host:port` for its metrics every half a second. */
+  readonly scrape?: string;
 }
 
-export async function startPrometheus({ openMetrics, otlp }: PrometheusOptions = {}): Promise<Prometheus> {
-  const binary = otlp === undefined ? 'prometheus' : process.env.WHODUNIT_TEST_PROMETHEUS;
+export async function startPrometheus(options: PrometheusOptions = {}): Promise<Prometheus> {
+  const { openMetrics, otlp, scrape } = options;
+  const binary = otlp === undefined && scrape === undefined ? 'prometheus' : process.env.WHODUNIT_TEST_PROMETHEUS;
   if (binary === undefined) throw new Error('WHODUNIT_TEST_PROMETHEUS is not set: run npm run test:configs');
   const directory = temporaryDirectory();
   const [port = 0] = await freePorts(1);
   const config = join(directory.path, 'prometheus.json'); // JSON is YAML
-  const global = { evaluation_interval: '1s' };
-  writeFileSync(config, JSON.stringify({ global, rule_files: [PROMETHEUS_ALERTS], ...(otlp && { otlp }) }));
+  writeFileSync(config, JSON.stringify(settings(options)));
   const data = join(directory.path, 'data');
   if (openMetrics !== undefined) {
     const samples = join(directory.path, 'samples');
@@ -93,6 +96,16 @@ export async function startPrometheus({ openMetrics, otlp }: PrometheusOptions =
     },
     output: program.output,
     stop,
+  };
+}
+
+function settings({ otlp, scrape }: PrometheusOptions): object {
+  const job = { job_name: 'whodunit', scrape_interval: '500ms', static_configs: [{ targets: [scrape] }] };
+  return {
+    global: { evaluation_interval: '1s' },
+    rule_files: [PROMETHEUS_ALERTS],
+    ...(otlp && { otlp }),
+    ...(scrape !== undefined && { scrape_configs: [job] }),
   };
 }
 

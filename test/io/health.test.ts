@@ -53,7 +53,7 @@ function served(loader: LoaderSnapshot = connected, counters: Partial<Record<Cou
     history: null,
     mutes: [],
     printer: null,
-    exports: { logs: null, metrics: null, traces: null },
+    exports: { logs: null, metrics: null, traces: null, page: null },
   };
   return { snapshot: () => snapshot, rejections: () => [], recent: () => [] };
 }

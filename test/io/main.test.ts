@@ -307,7 +307,7 @@ describe('whodunit run', () => {
     start(['run'], { WHODUNIT_HEALTH_ADDR: `127.0.0.1:${(other.address() as AddressInfo).port}` });
     expect(await ended()).toBe(1);
     expect(err).toMatch(
-      /^whodunit: The health address 127\.0\.0\.1:\d+ is already in use by .* \(pid \d+, uid \d+\): .*\n$/,
+      /^\S+Z ERROR whodunit: The health address 127\.0\.0\.1:\d+ is already in use by .* \(pid \d+, uid \d+\): .*\n$/,
     );
     other.close();
   });
@@ -315,7 +315,25 @@ describe('whodunit run', () => {
   it('exits with 78 and one line if the protocol is invalid', async () => {
     start(['run'], { OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift' });
     expect(await ended()).toBe(78);
-    expect(err).toMatch(/^whodunit: OTEL_EXPORTER_OTLP_PROTOCOL is "thrift"; allowed: grpc, .*\n$/);
+    expect(err).toMatch(/^\S+Z ERROR whodunit: OTEL_EXPORTER_OTLP_PROTOCOL is "thrift"; allowed: grpc, .*\n$/);
+  });
+});
+
+describe('OTEL_LOG_LEVEL', () => {
+  it('is honoured while the service runs', async () => {
+    start(['run'], { OTEL_LOG_LEVEL: 'Warn' });
+    await until(() => loader.received.length > 0, 'the claim');
+    expect(await stop()).toBe(0);
+    expect(err).toMatch(/^\S+Z WARN whodunit: probe mark_victim is not attached: .*\n$/);
+  });
+
+  it('that is invalid is reported in one sentence, and the service runs with the default', async () => {
+    start(['run'], { OTEL_LOG_LEVEL: 'loud' });
+    await until(() => err.includes('connected to the loader'), 'a line of level info');
+    expect(await stop()).toBe(0);
+    expect(err).toMatch(
+      /^\S+Z WARN whodunit: OTEL_LOG_LEVEL is "loud"; allowed: none, .*\n\S+Z INFO whodunit: connected/,
+    );
   });
 });
 

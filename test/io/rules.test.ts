@@ -99,7 +99,7 @@ describe('whodunit run', () => {
     writeFileSync(file, 'rules:\n  - action: count\n');
     const service = await start(['run', '--rules', file]);
     expect(await service.ended()).toBe(78);
-    expect(service.err()).toMatch(/^whodunit: rules\[0\]\.name in .* is "missing"; .*\n$/);
+    expect(service.err()).toMatch(/^\S+Z ERROR whodunit: rules\[0\]\.name in .* is "missing"; .*\n$/);
   });
 });
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real systemd: it starts a service that fails until its start limit, and stops one of many processes.
+// A real systemd: it starts a service that fails until its start limit, and stops one of many processes. One of its services is PostgreSQL.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { MORTAL, until } from '../../scripts/stack/program.ts';
@@ -10,6 +12,8 @@ const WITHIN_MS = 180_000;
 const LOOP = 'loop.service';
 const SCRIPT = 'script.service';
 const CREW = 'crew.service';
+const DATABASE = 'postgresql.service';
+const POSTGRES = '/usr/lib/postgresql';
 const LIVES = 50;
 
 const both = watched({ WHODUNIT_REPORT: 'default' });
@@ -119,3 +123,53 @@ it('systemctl stop of a service with 101 processes is two records: who asked for
     'whodunit.requester.name': 'systemctl',
   });
 });
+
+it.skipIf(!existsSync(POSTGRES))(
+  'kill -9 of one backend of PostgreSQL is two records: the backend, and the siblings that went with it',
+  async () => {
+    const bin = join(POSTGRES, readdirSync(POSTGRES)[0] ?? '', 'bin');
+    const data = '/run/database';
+    systemd.call('install', '-d', '-o', 'postgres', '-m', '0700', data);
+    systemd.call('runuser', '-u', 'postgres', '--', join(bin, 'initdb'), '-D', data, '--no-sync', '-A', 'trust');
+    systemd.start(DATABASE, {
+      Unit: ['DefaultDependencies=no'],
+      Service: [
+        'Type=notify', // it is started when it accepts connections
+        'User=postgres',
+        `ExecStart=${bin}/postgres -D ${data} -c listen_addresses= -c unix_socket_directories=${data}`,
+      ],
+    });
+    const sql = (query: string) => ['psql', '-h', data, '-U', 'postgres', '-Atc', query];
+    const asked = (query: string) => systemd.call(...sql(query)).trim();
+    const busy = "select pid from pg_stat_activity where query like 'select pg_sleep%'";
+    for (const _ of [1, 2, 3]) systemd.background(...sql('select pg_sleep(1000)'));
+    const [backend] = await until('three busy backends', WITHIN_MS, () => {
+      const pids = asked(busy).split('\n');
+      return pids.length === 3 ? pids : undefined;
+    });
+    systemd.call('sh', '-c', `kill -9 ${backend}`);
+    await until(
+      'the incident',
+      WITHIN_MS,
+      () => recordsOf(DATABASE).find(({ eventName }) => eventName === 'whodunit.incident'),
+      () => `${bodies(DATABASE)}\n${both.whodunit.service.output()}`,
+    );
+    const [first, rest, ...more] = recordsOf(DATABASE);
+    expect(more).toEqual([]);
+    expect(first?.body).toMatch(/^postgres \(pid \d+\) was killed by SIGKILL, sent by sh \(pid \d+, root\) ← /);
+    expect(first?.resource).toMatchObject({ 'service.name': 'postgresql', 'process.vpid': Number(backend) });
+    expect(rest?.body).toMatch(
+      /^After postgres \(pid \d+\) ended with SIGKILL, by sh \(pid \d+, root\).*, its parent terminated \d+ more processes within /,
+    );
+    expect(rest?.attributes).toMatchObject({
+      'whodunit.incident.act': 'crash',
+      'whodunit.incident.id': first?.attributes['whodunit.incident.id'],
+      'whodunit.termination.uid': first?.attributes['log.record.uid'],
+      'whodunit.sender.pid': first?.attributes['whodunit.sender.pid'],
+    });
+    expect(rest?.resource['service.name']).toBe('postgresql');
+    // The two other backends, and what works in the background. The postmaster itself goes on.
+    expect(Number(rest?.attributes['whodunit.aggregated.count'])).toBeGreaterThanOrEqual(2 + 5);
+    expect(systemd.call('systemctl', 'is-active', DATABASE).trim()).toBe('active');
+  },
+);

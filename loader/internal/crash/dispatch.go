@@ -135,7 +135,7 @@ func (c *Crashes) receive(ctx context.Context) {
 		answer, err := c.helper.receive()
 		if err != nil {
 			if ctx.Err() == nil {
-				c.log.Printf("the crash helper has ended: %v; records have no stacks until the loader is restarted", err)
+				c.log.Warnf("the crash helper has ended: %v; records have no stacks until the loader is restarted", err)
 			}
 			return
 		}

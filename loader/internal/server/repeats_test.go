@@ -3,9 +3,12 @@
 package server
 
 import (
+	"io"
 	"strings"
 	"testing"
 
+	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/ring/ringtest"
 	"whodunit/loader/internal/wire"
 )
 
@@ -72,4 +75,18 @@ func TestAKeyWithoutAPlaceIsLogged(t *testing.T) {
 	c.Claim()
 	c.Send(`{"v":1,"type":"arm","key":"00","as":"filtered","until_ns":"99"}`)
 	waitFor(t, func() bool { return strings.Contains(s.log.String(), "7 keys are armed, the limit") })
+}
+
+func TestAClientThatReadsTheTotalsFirstDoesNotKeepThemFromTheConsumer(t *testing.T) {
+	repeats := &fakeRepeats{}
+	server := New(Config{Ring: ringtest.New(t, 1<<16).Ring, Probes: &fakeProbes{}, Repeats: repeats, Log: log.New(io.Discard)})
+	consumer, watcher := newSession(server, nil, peer{}), newSession(server, nil, peer{})
+	server.sessions[consumer] = struct{}{}
+	repeats.set(wire.Repeat{ID: 7, Key: "00", As: wire.AsFiltered, Total: 3})
+	if _, err := watcher.appendState(nil, &sentState{}, wire.RoleWatcher); err != nil {
+		t.Fatal(err)
+	}
+	if len(consumer.woken) == 0 {
+		t.Error("the consumer was not woken: it gets the totals seconds later")
+	}
 }

@@ -93,7 +93,7 @@ func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	if s.config.Crashes != nil {
 		running.Go(func() {
 			if err := s.config.Crashes.Run(ctx, s.wakeAll); err != nil {
-				s.config.Log.Printf("crashes have no stacks until the loader is restarted: %v", err)
+				s.config.Log.Warnf("crashes have no stacks until the loader is restarted: %v", err)
 			}
 		})
 	}
@@ -131,7 +131,7 @@ func (s *Server) handle(ctx context.Context, conn *net.UnixConn) {
 	switch {
 	case ctx.Err() != nil: // The loader is shutting down.
 	case wasConsumer:
-		s.config.Log.Printf("consumer disconnected (pid %d)%s; events are kept in the ring buffer until it reconnects", peer.Pid, reason(err))
+		s.config.Log.Warnf("consumer disconnected (pid %d)%s; events are kept in the ring buffer until it reconnects", peer.Pid, reason(err))
 	case errors.As(err, new(*wire.Error)):
 		s.config.Log.Limitf("client", "closed the connection of a client (pid %d)%s", peer.Pid, reason(err))
 	}

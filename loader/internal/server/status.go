@@ -83,7 +83,7 @@ func (w *sweeper) after(s *Server, lost wire.LostCounts) {
 		s.config.Log.Printf("deleted the pending facts of %d processes whose exit the probes missed", n)
 	}
 	if err != nil {
-		s.config.Log.Printf("could not delete pending facts of processes that no longer exist: %v", err)
+		s.config.Log.Warnf("could not delete pending facts of processes that no longer exist: %v", err)
 	}
 }
 
@@ -113,6 +113,14 @@ func (s *Server) currentStatus() (status wire.Status, no uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status, s.statusNo
+}
+
+// refresh updates status and totals between two ticks. It wakes the other clients if they have changed: the next tick finds them as they are.
+func (s *Server) refresh() {
+	statusChanged, repeatsChanged := s.refreshStatus(), s.refreshRepeats()
+	if statusChanged || repeatsChanged {
+		s.wakeAll()
+	}
 }
 
 // refreshStatus updates the status. It returns false if nothing but the clock offset has changed.

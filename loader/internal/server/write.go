@@ -90,8 +90,7 @@ func (s *session) appendState(batch []byte, sent *sentState, role string) ([]byt
 		if err != nil {
 			return nil, err
 		}
-		s.server.refreshStatus()
-		s.server.refreshRepeats()
+		s.server.refresh()
 		batch, *sent = append(batch, line...), sentState{role: role}
 	}
 	if status, no := s.server.currentStatus(); no != sent.statusNo {

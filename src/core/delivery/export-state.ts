@@ -31,6 +31,13 @@ export interface TracesState extends ExportState {
   readonly dropped: number;
 }
 
+/** The metrics that Prometheus scrapes. */
+export interface PageState extends Pick<MetricsState, 'overflows'> {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Time of the last request, ms since 1970. null: none yet. */
+  readonly lastMs: number | null;
+}
+
 export interface MetricsState extends ExportState {
   /** Terminations counted in the shared overflow series: too many services, or too many series in one service. */
   readonly overflows: number;

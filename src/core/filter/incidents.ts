@@ -11,6 +11,7 @@ import { add, type Member, PIDS_MAX } from './members.ts';
 /** How long members are collected: longer while they keep coming, as they do on a busy machine. */
 const COLLECT_MS = 1_100;
 const QUIET_MS = 300;
+const QUIET_NS = BigInt(QUIET_MS) * 1_000_000n;
 const COLLECT_MAX_MS = 5_000;
 /** Signals of one sender in one scope belong to one act within this time of the first. */
 const ACT_NS = SECOND_NS;
@@ -45,8 +46,10 @@ interface Incident {
   value: StoredIncident;
   /** When the collection of members began, ms of a steady clock. undefined: in an earlier run. null: it is over. */
   openedMs: number | null | undefined;
-  /** When the last termination joined. */
+  /** When the last termination joined, or others were read that are as old. */
   joinedMs: number;
+  /** The last termination that joined, CLOCK_BOOTTIME. */
+  lastNs: bigint;
   seq: bigint | null;
 }
 
@@ -98,7 +101,7 @@ export class Incidents {
     const act = value.members === null && value.parts === 0 ? match.act : value.act;
     incident.value = { ...value, act, total: value.total + 1, members: add(value.members, member) };
     incident.seq ??= seq;
-    this.#collect(incident, nowMs);
+    this.#collect(incident, nowMs, one.endedNs);
     this.link(match, one, value.origin);
   }
 
@@ -136,7 +139,7 @@ export class Incidents {
     if (known !== undefined) {
       const first = match?.isFirst ? { root } : {};
       known.value = { ...known.value, ...first, total: known.value.total + 1 };
-      if (!this.#separate) this.#collect(known, nowMs);
+      if (!this.#separate) this.#collect(known, nowMs, one.endedNs);
       return;
     }
     if (this.#separate) return;
@@ -146,6 +149,7 @@ export class Incidents {
       value: { ...same, parts: 0, total: 1, members: null },
       openedMs: null,
       joinedMs: nowMs,
+      lastNs: one.endedNs,
       seq: null,
     };
     this.#remember(incident);
@@ -157,9 +161,10 @@ export class Incidents {
     return [...this.#open].map(({ value }) => value);
   }
 
-  /** What came meanwhile was not read until now. */
-  busyUntil(nowMs: number): void {
-    for (const incident of this.#open) if (incident.value.members !== null) incident.joinedMs = nowMs;
+  /** Events up to `timeNs` (CLOCK_BOOTTIME) are read and stored. Members that ended soon after the last one may not have been read yet. */
+  readUntil(timeNs: bigint, nowMs: number): void {
+    for (const incident of this.#open)
+      if (incident.value.members !== null && timeNs - incident.lastNs < QUIET_NS) incident.joinedMs = nowMs;
   }
 
   /** Nothing is collected, and nothing is due. */
@@ -189,9 +194,10 @@ export class Incidents {
     return elapsedMs >= COLLECT_MS && quietMs >= QUIET_MS;
   }
 
-  #collect(incident: Incident, nowMs: number): void {
+  #collect(incident: Incident, nowMs: number, endedNs = incident.lastNs): void {
     incident.openedMs ??= nowMs;
     incident.joinedMs = nowMs;
+    incident.lastNs = endedNs;
     this.#open.add(incident);
   }
 
@@ -221,7 +227,7 @@ export class Incidents {
     this.#ended.set(keyOf(process), origin, known);
     this.#children.set(String(parentPid), origin, known);
     if (key !== null) this.#windows.set(key, origin, { id, firstNs: BigInt(firstNs), lastNs: BigInt(lastNs) });
-    const incident = { value, openedMs: undefined, joinedMs: 0, seq: null };
+    const incident = { value, openedMs: undefined, joinedMs: 0, lastNs: known.termination.endedNs, seq: null };
     this.#remember(incident);
     this.#open.add(incident);
   }

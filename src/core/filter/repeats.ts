@@ -104,6 +104,15 @@ export class Repeats {
     return known !== undefined && known.bootId === bootId && known.untilNs > timeNs;
   }
 
+  /**
+   * What a termination counts as whose key was armed before it was read: the kernel would have counted it, too. null: it is to be looked at.
+   * What others caused may have a record nevertheless (bpf/repeats.h).
+   */
+  meaningOf(death: Death, bootId: string): Meaning | null {
+    const known = death.repeat === null || isCaused(death) ? undefined : this.#known.get(death.repeat.key);
+    return known !== undefined && known.bootId === bootId && known.untilNs > death.time_ns ? known.meaning : null;
+  }
+
   /** Arms the key of a termination, if it has one and is not armed. */
   arm(
     { repeat, origin: { cgroup, uid }, time_ns: timeNs }: Death,
@@ -143,6 +152,11 @@ export class Repeats {
     }
   }
 
+  /** Whether requests() has any. */
+  get hasRequests(): boolean {
+    return this.#requests.length > 0;
+  }
+
   /** Returns the requests since the last call. */
   requests(): readonly ArmRequest[] {
     const requests = this.#requests;
@@ -174,6 +188,12 @@ export class Repeats {
     );
     return unused !== undefined && this.#known.delete(unused[0]);
   }
+}
+
+/** Whether anything but the process itself may have terminated it. */
+function isCaused({ status_raw, signal, request, fault, handled_fault, oom_victim }: Death): boolean {
+  const exited = (status_raw & 0xff) === 0;
+  return !exited || signal !== null || request !== null || fault !== null || handled_fault !== null || oom_victim;
 }
 
 /** Until when filtered terminations with this key need not be received: the rules decide alike for all of them. null: they may not. */

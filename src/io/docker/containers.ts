@@ -109,7 +109,7 @@ export class DockerContainers {
       else {
         this.#error = null;
         log.reset('docker');
-        log.rateLimited('docker connected', `containers are named by ${path} (${listed} at present)`);
+        log.rateLimited('docker connected', `containers are named by ${path} (${listed} at present)`, 'info');
       }
       for await (const lines of linesOf(events, EVENT_CHARS_MAX)) {
         for (const line of lines) this.#take(line);

@@ -25,6 +25,8 @@ export interface DoctorInput {
   readonly logs: Target | null;
   readonly metrics: Target | null;
   readonly traces: Target | null;
+  /** Where /metrics is served; null: nowhere. */
+  readonly page: HealthAddress | null;
   readonly health: HealthAddress | null;
   /** Sends a request without records and returns the answer; null: logs are not sent. */
   readonly askLogs: (() => Promise<Outcome>) | null;
@@ -40,8 +42,13 @@ export async function examine(input: DoctorInput): Promise<Finding[]> {
   if (loader.hello !== null) findings.push(...helloFindings(loader.hello));
   if (loader.status !== null) findings.push(...statusFindings(loader.status));
   const status = input.health && answered(await fetchStatus(input.health));
-  for (const signal of ['logs', 'metrics', 'traces'] as const)
-    findings.push(await exportFinding(signal, input[signal], status?.export[signal] ?? null, input.askLogs));
+  const page = status === null ? input.page : status.export.prometheus;
+  for (const signal of ['logs', 'metrics', 'traces'] as const) {
+    const there = status?.export[signal] ?? null;
+    const isScraped = signal === 'metrics' && page !== null && (there?.target ?? input.metrics) === null;
+    if (!isScraped) findings.push(await exportFinding(signal, input[signal], there, input.askLogs));
+  }
+  if (page !== null) findings.push(pageFinding(page, status));
   findings.push(
     await healthFinding(input.health),
     ...queueFindings(status),
@@ -154,6 +161,15 @@ function lastResult(
   }
   const last = last_success === null ? 'nothing sent yet' : `last accepted ${last_success}`;
   return { level: rejected === 0 ? 'ok' : 'note', text: `${text}, ${last}${lost}` };
+}
+
+function pageFinding(address: HealthAddress, status: ServiceStatus | null): Finding {
+  const [what, url] = ['/metrics', healthUrl(address, '/metrics')];
+  if (status === null) return { what, level: 'ok', text: url };
+  const last = status.export.prometheus?.last_scrape ?? null;
+  return last === null
+    ? { what, level: 'note', text: `${url}: not asked for yet. Add it to the scrape_configs of Prometheus` }
+    : { what, level: 'ok', text: `${url}, last asked for ${last}` };
 }
 
 async function healthFinding(address: DoctorInput['health']): Promise<Finding> {

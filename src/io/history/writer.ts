@@ -230,7 +230,7 @@ export class History {
     this.#segments = null;
     const { what, remedy } = diagnose(error);
     const message = `The history ${this.#directory} ${what}: ${remedy}. Until then, records are not kept in it; they are sent or printed all the same.`;
-    if (message !== this.#error) this.#options.log.line(message);
+    if (message !== this.#error) this.#options.log.line(message, 'error');
     this.#error = message;
   }
 

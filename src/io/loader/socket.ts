@@ -182,7 +182,7 @@ export class LoaderReader {
     this.#status = status;
     const loss = lossInTheRing(status);
     if (loss !== null && status.lost.ring_full > before.lost.ring_full)
-      this.#options.log.rateLimited('lost in the ring', loss);
+      this.#options.log.rateLimited('lost in the ring', loss, 'error');
   }
 
   #takeBadLine(error: WireError, session: Session, messages: LoaderMessage[]): string | null {
@@ -204,7 +204,7 @@ export class LoaderReader {
     this.#error = null;
     log.reset('socket');
     const { loader_version: version, kernel_release: kernel } = hello;
-    log.rateLimited('connected', `connected to the loader at ${path} (loader ${version}, kernel ${kernel})`);
+    log.rateLimited('connected', `connected to the loader at ${path} (loader ${version}, kernel ${kernel})`, 'info');
     for (const { name, attached, note } of hello.probes)
       if (!attached) log.rateLimited(`probe ${name}`, `probe ${name} is not attached: ${note ?? 'no reason given'}`);
   }

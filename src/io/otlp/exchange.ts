@@ -88,16 +88,21 @@ function failureOf({ code, message, data = '', details, metadata }: ExportError,
 
 /** Routes OpenTelemetry's warnings to the log, except a partial success, which is part of its export's outcome. */
 export function readDiagnostics(log: Log): void {
+  const textOf = (args: readonly unknown[]): string =>
+    args.map((arg) => (typeof arg === 'string' ? arg : arg instanceof Error ? arg.message : '')).join(' ');
   const warn = (message: string, ...args: unknown[]): void => {
-    const text = args.map((arg) => (typeof arg === 'string' ? arg : arg instanceof Error ? arg.message : '')).join(' ');
+    const text = textOf(args);
     const exchange = exchanges.getStore();
     if (exchange !== undefined && message.startsWith(PARTIAL_SUCCESS)) exchange.partial ??= readPartial(text);
     else log.rateLimited(`otel ${message.slice(0, 40)}`, `OpenTelemetry: ${`${message} ${text}`.slice(0, 300)}`);
   };
-  const ignore = (): void => {};
+  const tell = (message: string, ...args: unknown[]): void =>
+    log.line(`OpenTelemetry: ${`${message} ${textOf(args)}`.slice(0, 300)}`, 'debug');
+  // Warnings are read at every level: a partial success is one.
+  const logLevel = log.writes('debug') ? DiagLogLevel.ALL : DiagLogLevel.WARN;
   diag.setLogger(
-    { error: warn, warn, info: ignore, debug: ignore, verbose: ignore },
-    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+    { error: warn, warn, info: tell, debug: tell, verbose: tell },
+    { logLevel, suppressOverrideMessage: true },
   );
 }
 

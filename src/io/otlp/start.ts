@@ -1,34 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts the configured exporters. Each is loaded only when it is started, so a service that sends nothing does not load the SDK.
 import { dirname } from 'node:path';
+import type { PageAddress } from '../../config/read.ts';
 import type { Target } from '../../core/delivery/target.ts';
 import type { Host } from '../../core/identity/host.ts';
 import { NOTHING_EXPORTED } from '../../core/kernel-counts.ts';
 import type { ServiceSnapshot } from '../../core/snapshots.ts';
 import type { History } from '../history/writer.ts';
 import type { Log } from '../log.ts';
+import type { MetricsPage } from '../prometheus/page.ts';
 import { PurgeRequests } from '../queue/purge-request.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Delivery } from './deliver.ts';
 import type { Sender } from './log-sender.ts';
+import type { Counted } from './meters.ts';
 import type { Metrics } from './metrics.ts';
 import type { Traces } from './traces.ts';
 
 export async function startDelivery(
   target: Target,
   queue: Queue,
-  metrics: Metrics | null,
+  counted: readonly Counted[],
   history: History | null,
   log: Log,
 ): Promise<Delivery> {
   const [{ createLogSender }, { Delivery }] = await Promise.all([import('./log-sender.ts'), import('./deliver.ts')]);
-  const sender = await createLogSender(target.protocol, metrics?.meters);
+  const sender = await createLogSender(target.protocol, counted[0]?.meters);
   const requests = new PurgeRequests(dirname(queue.path), log);
   requests.carryOut((wanted) => queue.purge(wanted).length);
   const delivery = new Delivery({
     queue,
     send: (records) => sender.send(records),
-    onDelivered: (endedMs) => metrics?.delivered((Date.now() - endedMs) / 1000),
+    onDelivered: (endedMs) => {
+      for (const one of counted) one.delivered((Date.now() - endedMs) / 1000);
+    },
     onAnswered: (rows, state, reason) =>
       history?.settled({ ids: rows.map(({ id }) => id), state, ...(reason === undefined ? {} : { reason }) }),
     log,
@@ -63,6 +68,24 @@ export async function startMetrics(
     exported: queue === null ? null : (queue.totals.exported ?? NOTHING_EXPORTED),
     onExported: (counts) => queue?.rememberExported(counts),
   });
+}
+
+/** Starts to serve /metrics. Rejects with a FatalError if the address cannot be used. */
+export async function startPage(
+  address: PageAddress,
+  intervalMs: number,
+  host: Host,
+  snapshot: () => ServiceSnapshot,
+): Promise<MetricsPage> {
+  const [{ MetricsPage }, { servePage }, { observedOf }] = await Promise.all([
+    import('../prometheus/page.ts'),
+    import('../prometheus/server.ts'),
+    import('./own-instruments.ts'),
+  ]);
+  // The counters of kernel and loader as they are: they outlive the service, and Prometheus knows what it saw before.
+  const page = new MetricsPage({ address, host, intervalMs, observe: () => observedOf(snapshot()) });
+  await servePage(address, page);
+  return page;
 }
 
 export async function startTraces(target: Target, log: Log): Promise<Traces> {

@@ -233,6 +233,7 @@ export class Ledger {
     if (known) return;
     this.#options.log.line(
       `The counters in ${this.path} were damaged: they start again at 0. The number of lost records is not known.`,
+      'error',
     );
   }
 
@@ -260,7 +261,7 @@ export class Ledger {
     const { kind, what, remedy } = diagnoseDisk(error);
     const message = `The queue ${this.path} ${what}: ${remedy}. Until then, terminations wait in the kernel's ring buffer.`;
     this.#error = message;
-    this.#options.log.rateLimited('queue', message);
+    this.#options.log.rateLimited('queue', message, 'error');
     return new DiskError(kind, message);
   }
 }

@@ -92,6 +92,7 @@ export function replaceDamaged(directory: string, why: string, log: Log): Databa
   const saved = salvage(aside, fresh);
   log.line(
     `The queue ${path} was damaged (${why}). It is kept as ${aside}; ${saved} of its records could be read and will be sent.`,
+    'warn',
   );
   const old = readdirSync(directory).filter((name) => /^queue\.damaged-.*\.db$/.test(name));
   for (const name of old.sort().slice(0, -DAMAGED_FILES_MAX))

@@ -292,7 +292,7 @@ export class Queue {
     this.#windowBytes = window.reduce((sum, { record }) => sum + costOf(record), 0);
     const missing = more ? bad.length : this.waiting - window.length;
     if (missing <= 0) return;
-    this.#options.log.line(`${missing} records in ${this.path} were damaged: they are dropped and counted as lost.`);
+    this.#options.log.line(`${missing} damaged records in ${this.path} are dropped and counted as lost.`, 'error');
     const change = (totals: Totals): void => {
       totals.pending -= missing;
       totals.damaged += missing;

@@ -22,6 +22,7 @@ const input = (changes: Partial<DoctorInput> = {}): DoctorInput => ({
   logs: null,
   metrics: null,
   traces: null,
+  page: null,
   health: null,
   askLogs: null,
   ...changes,
@@ -140,6 +141,24 @@ describe('the doctor', () => {
     await once(service.listen(0, '127.0.0.1'), 'listening');
     const found = await levels({ health: { host: '127.0.0.1', port: (service.address() as AddressInfo).port } });
     expect(found.stdout).toEqual([level, text]);
+    service.close();
+  });
+
+  it.each([
+    ['without a service', null, 'ok', 'http://localhost:9464/metrics'],
+    ['that is not scraped', null, 'note', 'http://127.0.0.1:9464/metrics: not asked for yet.'],
+    ['that is scraped', NOW, 'ok', `last asked for ${NOW}`],
+  ])('reports /metrics of a service %s, and not that metrics are not sent', async (name, last, level, text) => {
+    const idle = { target: null, last_success: null, last_error: null };
+    const prometheus = { host: '127.0.0.1', port: 9464, last_scrape: last };
+    const status = { queue: null, export: { logs: idle, metrics: idle, traces: idle, prometheus } };
+    const service = createServer((_request, response) => void response.end(JSON.stringify(status)));
+    await once(service.listen(0, '127.0.0.1'), 'listening');
+    const health = { host: '127.0.0.1', port: (service.address() as AddressInfo).port };
+    const page = { host: 'localhost', port: 9464 };
+    const found = await levels(name === 'without a service' ? { page } : { health });
+    expect(found['/metrics']).toEqual([level, expect.stringContaining(text)]);
+    expect(found).not.toHaveProperty('metrics');
     service.close();
   });
 

@@ -40,7 +40,7 @@ type Client struct {
 	t     *testing.T
 }
 
-// Connect connects to the socket, or fails the test. Reads fail after ten seconds.
+// Connect connects to the socket, or fails the test. Reads fail a minute after that.
 func Connect(t *testing.T, socket string) *Client {
 	t.Helper()
 	conn, err := net.Dial("unix", socket)
@@ -48,7 +48,7 @@ func Connect(t *testing.T, socket string) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	return &Client{conn, bufio.NewReaderSize(conn, wire.LineBytesMax), t}
 }
 
