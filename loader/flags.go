@@ -93,6 +93,8 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 		return c, exitcode.Errorf(exitcode.Config, "%s accepts no argument, but has %q (see --help)", c.command, flags.Arg(0))
 	}
 	switch {
+	case c.probes != "" && c.probes != oldProbes:
+		err = exitcode.Errorf(exitcode.Config, "--probes (WHODUNIT_PROBES) is %q; it must be %s, or not be set", c.probes, oldProbes)
 	case c.command == "run":
 		err = c.check(text)
 	case c.command == "check" && c.output != "text" && c.output != "json":
@@ -172,9 +174,6 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 func (c *config) check(text unchecked) (err error) {
 	if len(c.socket) > server.PathBytesMax {
 		return exitcode.Errorf(exitcode.Config, "--socket (WHODUNIT_SOCKET) is %s, which has %d bytes; the path of a Unix socket has at most %d: choose a shorter one", c.socket, len(c.socket), server.PathBytesMax)
-	}
-	if c.probes != "" && c.probes != oldProbes {
-		return exitcode.Errorf(exitcode.Config, "--probes (WHODUNIT_PROBES) is %q; it must be %s, or not be set", c.probes, oldProbes)
 	}
 	c.ringBytes, err = strconv.Atoi(text.ringBytes)
 	if err != nil || c.ringBytes < probes.RingBytesMin || c.ringBytes > probes.RingBytesMax || c.ringBytes&(c.ringBytes-1) != 0 {

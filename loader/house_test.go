@@ -62,7 +62,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"wire":         {"record"},
 		"repeats":      {"abi", "wire"},
 		"probes":       {"abi", "exitcode", "host", "record", "repeats", "ring", "victim", "wire"},
-		"oldprobes":    {"abi", "host", "probes", "ring", "wire"},
+		"oldprobes":    {"abi", "exitcode", "host", "probes", "record", "ring", "victim", "wire"},
 		"victim":       {"host"},
 		"server":       {"exitcode", "host", "log", "record", "ring", "wire"},
 		"crash":        {"abi", "host", "log", "probes", "record", "ring"},

@@ -30,6 +30,9 @@ const (
 
 var errOldScope = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) needs Linux 5.8 or later: the probes of this kernel watch the whole machine; set it to %s", probes.ScopeHost)
 
+// isOld reports whether this kernel has no ring buffer, or is treated so.
+func isOld(config config) bool { return config.probes == oldProbes || !probes.HasRingBuffer() }
+
 // serveOld is attachAndServe with the probes of old kernels.
 func serveOld(ctx context.Context, config config, here machine, unwinder *unwinder, listener *net.UnixListener, log *log.Logger) (err error) {
 	if err := unwinder.close(); err != nil { // It has no work.
@@ -41,7 +44,7 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	}
 	defer func() { err = errors.Join(err, attached.Close()) }()
 	if err := attached.AddRunning(); err != nil {
-		log.Printf("programs that ran before are unknown: %v", err)
+		log.Warnf("programs that ran before are unknown: %v", err)
 	}
 	hello := wire.Hello{
 		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: attached.Ring().Size(), Probes: attached.Status,
@@ -51,7 +54,7 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
-	log.Printf("%s", notPinned)
+	log.Warnf("%s", notPinned)
 	log.Printf("attached the probes of kernels before 5.8, whose queue is pinned under %s; ready on %s", config.pinDirectory, config.socket)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

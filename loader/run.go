@@ -106,8 +106,8 @@ func findMachine(config config, log *log.Logger) (here machine, err error) {
 	if err := probes.RequirePrivileges(); err != nil {
 		return here, err
 	}
-	here.old = config.probes == oldProbes || !probes.HasRingBuffer()
-	if here.types, err = findTypes(config.btf); err != nil {
+	here.old = isOld(config)
+	if here.types, err = findTypes(config.btf, here.old); err != nil {
 		return here, err
 	}
 	if here.symbols, err = host.OpenSymbols(); err != nil {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conformance cases that need only our own programs, with a loader that cannot see the kernel's BTF: an empty file system hides it, in a
-// mount namespace of the loader, which gets a copy by WHODUNIT_BTF.
+// The conformance cases that need only our own programs, with the probes of kernels without a ring buffer, which WHODUNIT_PROBES selects here.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CaseRunner, startCaseRunner } from './case-runner.ts';
 import { gracefulCases } from './cases/graceful.ts';
@@ -9,6 +8,7 @@ import { kernelCases } from './cases/kernel.ts';
 import { senderCases } from './cases/sender.ts';
 import { statusCases } from './cases/status.ts';
 import { stoppedCases } from './cases/stopped.ts';
+import { OLD_LIMITS } from './old-limits.ts';
 
 const cases = [
   ...statusCases,
@@ -18,7 +18,6 @@ const cases = [
   ...stoppedCases,
   ...gracefulCases,
 ].filter(({ arch }) => arch === undefined || arch === process.arch);
-
 
 describe('every termination has a correct record with the probes of old kernels', () => {
   let runner: CaseRunner;
@@ -33,12 +32,16 @@ describe('every termination has a correct record with the probes of old kernels'
 
   for (const one of cases) {
     it.skipIf(one.skip !== undefined)(`${one.name} (${one.id})`, async () => {
+      const limits = OLD_LIMITS.filter(({ cases }) => cases?.includes(one.id) ?? true);
       for (const { differences } of await runner.run(one))
-        expect(differences, runner.whodunit.service.output()).toEqual([]);
+        expect(
+          differences.filter((difference) => !limits.some(({ allows }) => allows(difference))),
+          runner.whodunit.service.output(),
+        ).toEqual([]);
     });
   }
 
-  it('there are no duplicate records, no records without a termination, and no losses', async () => {
-    expect(await runner.review()).toEqual({ doubled: [], invented: [], lost: 0 });
+  it('there are no duplicate records, and no records without a termination', async () => {
+    expect(await runner.review()).toMatchObject({ doubled: [], invented: [] });
   });
 });

@@ -82,19 +82,24 @@ func Attach(options Options) (_ *Probes, err error) {
 			probes.RemovePinsIfEmpty(p.directory)
 		}
 	}()
+	return p, p.start(options)
+}
+
+// start loads and attaches the probes. It pins the queue if there is a directory.
+func (p *Probes) start(options Options) (err error) {
 	if p.seesPids, err = probes.SeesPids(); err != nil {
-		return nil, err
+		return err
 	}
 	collection, err := p.load(options)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer collection.Close()
 	if err := p.open(collection, options); err != nil {
-		return nil, err
+		return err
 	}
 	p.PublishClock(host.ClockOffsetNs(), host.BoottimeNs()) // Programs need it from their first run on.
-	return p, p.attach(collection)
+	return p.attach(collection)
 }
 
 // load loads the object. A queue that is pinned keeps its size, as it may hold records.
@@ -110,11 +115,13 @@ func (p *Probes) load(options Options) (*ebpf.Collection, error) {
 	slots := spec.Maps[oldMapSlots]
 	spec.Maps[oldMapTails].MaxEntries, spec.Maps[oldMapReturned].MaxEntries = uint32(cpus), uint32(cpus)*shares
 	slots.MaxEntries = uint32(cpus) * slotsOf(options.RingBytes, cpus, int(slots.ValueSize))
-	if pinned := p.pinnedSlots(); pinned > 0 {
-		slots.MaxEntries = pinned
-	}
-	for _, name := range pinnedMaps() {
-		spec.Maps[name].Pinning = ebpf.PinByName
+	if p.directory != "" {
+		if pinned := p.pinnedSlots(); pinned > 0 {
+			slots.MaxEntries = pinned
+		}
+		for _, name := range pinnedMaps() {
+			spec.Maps[name].Pinning = ebpf.PinByName
+		}
 	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w", err)
@@ -183,5 +190,8 @@ func (p *Probes) Close() error {
 	for _, opened := range p.maps {
 		errs = append(errs, opened.Close())
 	}
-	return errors.Join(append(errs, p.lock.Close())...)
+	if p.lock != nil {
+		errs = append(errs, p.lock.Close())
+	}
+	return errors.Join(errs...)
 }

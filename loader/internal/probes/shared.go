@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 
 	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/victim"
 )
 
 // What package oldprobes shares with this one: the directory of the pins, and how an object is loaded.
@@ -37,3 +39,8 @@ func (t Types) Relocation() ebpf.CollectionOptions { return t.opened().options()
 
 // ExplainLoad adds the remedy to the error of loading an object.
 func ExplainLoad(err error, directory string) error { return explainLoad(err, directory) }
+
+// CompareVictim returns nil if the record of a victim agrees with what is known of it. seesPids: SeesPids.
+func CompareVictim(event *record.Event, known victim.Terminated, seesPids bool) error {
+	return (&Probes{seesPids: seesPids}).differenceOf(event, known)
+}
