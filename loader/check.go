@@ -95,7 +95,7 @@ func printJSON(out io.Writer, findings []finding) error {
 // findTypes returns the types by which the probes are relocated. Where they are not the kernel's own, they are verified, if this process may.
 func findTypes(btf string, old bool) (probes.Types, error) {
 	types, err := probes.FindTypes(btf)
-	if err != nil || types.Own() || probes.RequirePrivileges() != nil {
+	if err != nil || types.Own() || probes.Require() != nil {
 		return types, err
 	}
 	if old {
@@ -222,7 +222,7 @@ func layersFinding() finding {
 
 // probeFindings tries each probe, unless it is known that none can be attached.
 func probeFindings(types probes.Types, typesMissing error, old bool) (findings []finding) {
-	if err := cmp.Or(probes.RequirePrivileges(), typesMissing); err != nil {
+	if err := cmp.Or(probes.Require(), typesMissing); err != nil {
 		return []finding{{what: "probes", state: "not tried", remedy: err.Error(), required: true}}
 	}
 	try := probes.TryHooks

@@ -103,7 +103,7 @@ type machine struct {
 }
 
 func findMachine(config config, log *log.Logger) (here machine, err error) {
-	if err := probes.RequirePrivileges(); err != nil {
+	if err := probes.Require(); err != nil {
 		return here, err
 	}
 	here.old = isOld(config)

@@ -18,25 +18,14 @@ const (
 	lockdownRemedy  = "the kernel's lockdown mode is confidentiality, which forbids reading kernel memory; boot with lockdown=integrity at most"
 )
 
-// Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (FindTypes). The error names the remedy and has exitcode.Permission or
-// exitcode.Unavailable.
-func Require() error {
-	if err := RequirePrivileges(); err != nil {
-		return err
-	}
-	if !HasRingBuffer() {
-		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
-	}
-	return nil
-}
-
 // HasRingBuffer reports whether this kernel has the map by which the probes of this package report. If that cannot be tried, it does.
 func HasRingBuffer() bool {
 	return !errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported)
 }
 
-// RequirePrivileges fails if this process may not load probes, whatever the kernel offers. Its errors are those of Require.
-func RequirePrivileges() error {
+// Require fails if this process may not load probes, whatever types they are relocated by (FindTypes). The error names the remedy and has exitcode.Permission or
+// exitcode.Unavailable.
+func Require() error {
 	capabilities, err := host.EffectiveCapabilities()
 	if err != nil {
 		return err
