@@ -6,19 +6,35 @@ export interface Share {
   readonly percent: number;
 }
 
+/** Line and column count from 0. */
+export interface CallFrame {
+  readonly functionName: string;
+  readonly url: string;
+  readonly lineNumber: number;
+  readonly columnNumber: number;
+}
+
 interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
-    readonly callFrame: { readonly functionName: string; readonly url: string };
+    readonly callFrame: CallFrame;
   }[];
   readonly samples: readonly number[];
   /** Microseconds before each sample. */
   readonly timeDeltas: readonly number[];
 }
 
-/** Returns shares of the non-idle time by source file of whodunit, by package, and by part of the runtime. Largest first. */
-export function sharesOfCpuProfile({ nodes, samples, timeDeltas }: CpuProfile): Share[] {
-  const names = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame.url, callFrame.functionName)]));
+/**
+ * Returns shares of the non-idle time by source file of whodunit, by package, and by part of the runtime. Largest first. `sourceOf`: the path of the
+ * source from which a place of the bundle was built, by its source maps.
+ */
+export function sharesOfCpuProfile(
+  { nodes, samples, timeDeltas }: CpuProfile,
+  sourceOf: (frame: CallFrame) => string | null,
+): Share[] {
+  const names = new Map(
+    nodes.map(({ id, callFrame }) => [id, placeOf(sourceOf(callFrame) ?? callFrame.url, callFrame.functionName)]),
+  );
   const spent = new Map<string, number>();
   for (const [index, id] of samples.entries()) {
     const name = names.get(id) ?? 'unknown';
@@ -32,8 +48,8 @@ function placeOf(url: string, functionName: string): string {
   // The greedy prefix finds the last match: packages can contain packages.
   const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
   if (inPackage !== undefined) return inPackage;
-  const ours = /\/dist\/(.+)\.js$/.exec(url)?.[1];
-  if (ours !== undefined) return `src/${ours}.ts`;
+  const ours = /(?:^|\/)(src\/.+\.ts)$/.exec(url)?.[1];
+  if (ours !== undefined) return ours;
   if (url.startsWith('node:')) return url.replace(/^(node:(?:internal\/)?[^/]+).*$/, '$1');
   return functionName.startsWith('(') ? functionName : 'builtins of V8';
 }

@@ -31,32 +31,6 @@
 
 volatile const bool captures_at_delivery = false; /* set by the loader: the memory is gone at the exit, or for tests */
 
-/*
- * What holds a slot: SLOT_HELD_BY_ORIGIN if the origin of the scratch record does, SLOT_HELD if another one does, 0: it is free. A function of
- * its own: in the loop, its branches would multiply.
- */
-#define SLOT_HELD 0x100
-#define SLOT_HELD_BY_ORIGIN 0x101
-
-__noinline __u64 holder_of_slot(__u32 user, __u64 index)
-{
-	struct crash_directory *directory = the_crash_directory();
-	struct record *record = scratch(user);
-	struct crash_claim *claim;
-
-	if (!captures_crashes() || !directory || !record)
-		return 0;
-	barrier_var(index);
-	if (index >= CRASH_SLOTS)
-		return 0;
-	claim = &directory->claims[index];
-	if (claim->state == SLOT_FREE)
-		return 0;
-	return claim->origin.cgroup == record->event.origin.cgroup && claim->origin.uid == record->event.origin.uid
-		       ? SLOT_HELD_BY_ORIGIN
-		       : SLOT_HELD;
-}
-
 /* Whether the origin of the scratch record holds as many slots as are free: so it holds half of them at most, and others find one. */
 static __always_inline bool holds_its_share(__u32 user)
 {
@@ -64,7 +38,7 @@ static __always_inline bool holds_its_share(__u32 user)
 
 	for (int i = 0; i < CRASH_SLOTS; i++)
 		sum += holder_of_slot(user, i);
-	return (sum & 0xff) >= CRASH_SLOTS - (sum >> 8);
+	return (sum / OWN_SLOT & 0xff) >= CRASH_SLOTS - (sum / HELD_SLOT & 0xff);
 }
 
 /* The slot belongs to this run until its state is SLOT_FULL: nothing of its last use is in it (the loader zeroed it). */

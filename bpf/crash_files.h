@@ -201,8 +201,14 @@ __noinline __u64 copy_file(__u32 which, __u64 module)
 	return copy_file_bytes(which, module, CRASH_PAGE, end_of_segment(which, 0), BEGIN_PAGES_MAX);
 }
 
-/* 1: the origin of the scratch record holds a set of pages with this slot. */
-__noinline __u64 holds_pages(__u32 user, __u64 index)
+/* What holder_of_slot() says of a slot. Those of all slots are added, and each has a byte of the sum. */
+#define OWN_SLOT 1 /* the origin of the scratch record holds it */
+#define HELD_SLOT 0x100 /* any origin does */
+#define OWN_PAGES 0x10000 /* the origin of the scratch record holds a set of pages with it */
+_Static_assert(CRASH_SLOTS < 0x100, "a byte of the sum has all slots");
+
+/* 0: the slot is free, and so has no pages. A function of its own: in the loops, its branches would multiply. */
+__noinline __u64 holder_of_slot(__u32 user, __u64 index)
 {
 	struct crash_directory *directory = the_crash_directory();
 	struct record *record = scratch(user);
@@ -214,21 +220,24 @@ __noinline __u64 holds_pages(__u32 user, __u64 index)
 	if (index >= CRASH_SLOTS)
 		return 0;
 	claim = &directory->claims[index];
-	return claim->page_set && claim->origin.cgroup == record->event.origin.cgroup &&
-	       claim->origin.uid == record->event.origin.uid;
+	if (claim->state == SLOT_FREE)
+		return 0;
+	if (claim->origin.cgroup != record->event.origin.cgroup || claim->origin.uid != record->event.origin.uid)
+		return HELD_SLOT;
+	return claim->page_set ? HELD_SLOT + OWN_SLOT + OWN_PAGES : HELD_SLOT + OWN_SLOT;
 }
 
 /* Whether a module's file may be out of reach, and the scratch record's origin has not its share of the sets. */
 __noinline __u64 wants_pages(__u32 user, __u32 which)
 {
 	struct crash_slot *slot = crash_slot_at(which);
-	__u64 held = 0;
+	__u64 sum = 0;
 
 	if (!captures_crashes() || !slot || !slot->work.caches_count)
 		return 0;
 	for (int i = 0; i < CRASH_SLOTS; i++)
-		held += holds_pages(user, i);
-	return held < ORIGIN_PAGE_SETS_MAX;
+		sum += holder_of_slot(user, i);
+	return (sum / OWN_PAGES & 0xff) < ORIGIN_PAGE_SETS_MAX;
 }
 
 /* Copies the files that may be out of reach later. Returns the number of their set, from 1 on; 0: there is none. */

@@ -113,13 +113,10 @@ static __always_inline bool first_report(const struct process_key *key)
 	return (int)bpf_map_update_elem(&seen, key, &zero, BPF_NOEXIST) != -EEXIST;
 }
 
-/*
- * A process terminates, and it is not a normal exit of which nothing is known: reports it, or counts it, and deletes the facts about it.
- * A function of its own: the stack and the code of a report would be cold in each normal exit, too (docs/decisions/0079). Returns 0.
- */
-static __noinline __u64 on_termination(struct task_struct *task, __u32 status, __u32 pending, enum exit_probe probe)
+/* A process terminates with this status: reports it, or counts it, and deletes the facts about it. pending: pending_of(). */
+static __always_inline void on_termination(struct task_struct *task, struct task_struct *leader, __u32 status, __u32 pending,
+					   enum exit_probe probe)
 {
-	struct task_struct *leader = READ(task, group_leader);
 	struct process_key key = key_of(leader);
 	bool has_facts = pending & ~PROGRAM_RUNS; /* during an overlap perhaps: an older build counts in another slot */
 	bool is_graceful = false;
@@ -128,55 +125,84 @@ static __noinline __u64 on_termination(struct task_struct *task, __u32 status, _
 	if (scope_id && !in_scope(task)) {
 		if (has_facts)
 			drop_facts(key.start_boottime_ns, key.pid);
-		return 0;
+		return;
 	}
 	if ((!has_group_dead() || (probe != ONLY_PROBE && (status || has_facts)) || pending & OVERLAP) && !first_report(&key))
-		return 0;
+		return;
 	if (has_facts && !(status & STATUS_SIGNAL))
 		is_graceful = stops_gracefully(task, leader) && !status;
-	now_ns = bpf_ktime_get_boot_ns();
-	if (!status && !is_graceful)
+	if (!status && !is_graceful) {
 		count_normal_exit();
-	else if (!count_repeat(task, leader, status, has_facts, now_ns))
-		report(task, leader, READ(task, signal), status, has_facts, now_ns);
+	} else {
+		now_ns = bpf_ktime_get_boot_ns();
+		if (!count_repeat(task, leader, status, has_facts, now_ns))
+			report(task, leader, READ(task, signal), status, has_facts, now_ns);
+	}
 	if (has_facts) {
 		drop_facts(key.start_boottime_ns, key.pid);
 		drop_registers(&key);
 	}
+}
+
+/*
+ * The last thread of a process exits, and not normally, or facts about it are kept. A function of its own: the stack and the code of
+ * a report would be cold in each normal exit, too (docs/decisions/0079). Returns 0.
+ */
+static __noinline __u64 on_notable_exit(struct task_struct *task, enum exit_probe probe)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	__u32 pid = READ(task, tgid), *slot = pending_count_of(pid), pending = slot ? pending_of(*slot, pid) : 0;
+	__u32 status = status_of(READ(task, signal), leader);
+
+	if (READ(task, flags) & PF_KTHREAD)
+		return 0;
+	on_termination(task, leader, status, pending, probe);
+	if (pending & PROGRAM_RUNS)
+		end_program(status);
 	return 0;
 }
 
 /*
+ * The last thread of a process exits. All but the rare is here, and reads only what shows that a status is not 0. The slot of the array says
+ * nearly always that nothing is known of the process, which saves a lookup in the hash. Where an older ABI pinned an array without a slot for
+ * this pid, the other function looks further.
+ */
+static __always_inline void on_last_exit(struct task_struct *task, __u32 group_exit_code, enum exit_probe probe)
+{
+	__u32 pid = READ(task, tgid), *slot = own_slot_of(pid), pending = slot ? pending_of(*slot, pid) : OVERLAP;
+
+	if (UNLIKELY(pending & ~PROGRAM_RUNS || group_exit_code | READ(task, group_leader, exit_code) ||
+		     READ(task, flags) & PF_KTHREAD || scope_id)) {
+		on_notable_exit(task, probe);
+		return;
+	}
+	count_normal_exit();
+	if (pending & PROGRAM_RUNS)
+		end_program(0);
+}
+
+/*
  * A thread exits. Since 6.16 the tracepoint says whether it is the last one. Before, signal->live == 0 says so, but up to four
- * racing threads can read that: the first to enter `seen` reports. Most exits are normal, and nothing is known of the process: they
- * read one slot and count. Everything else is on_termination().
+ * racing threads can read that: the first to enter `seen` reports.
  */
 static __always_inline void on_exit(struct bpf_raw_tracepoint_args *ctx, enum exit_probe probe)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	__u32 *count, pending, status;
-	struct signal_struct *signal;
+	__u32 group_exit_code;
 
 	if (probe != ONLY_PROBE && !is_first_probe(task, probe))
 		return;
 	if (probe > FIRST_PROBE)
 		count_rescued();
-	signal = READ(task, signal);
+	if (!has_group_dead()) {
+		if (!READ(task, signal, live.counter))
+			on_notable_exit(task, probe);
+		return;
+	}
+	group_exit_code = READ(task, signal, group_exit_code);
 	/* Tested before the constant, whose cache line a normal exit then does not need. */
-	if (has_group_dead() && READ(signal, group_exit_code) && wants_thread_context)
+	if (UNLIKELY(group_exit_code) && wants_thread_context)
 		mark_exit_group_caller(task);
-	if (has_group_dead() ? !(ctx->args[1] & 0xff) : READ(signal, live.counter))
-		return;
-	if (READ(task, flags) & PF_KTHREAD)
-		return;
-	/* The slot of the array nearly always says that there is nothing, which saves a lookup in the hash. */
-	count = pending_count_of(READ(task, tgid));
-	pending = count ? pending_of(*count, READ(task, tgid)) : 0;
-	status = status_of(signal, READ(task, group_leader));
-	if (UNLIKELY(status || pending & ~PROGRAM_RUNS || !has_group_dead() || (scope_id && !in_scope(task))))
-		on_termination(task, status, pending, probe);
-	else
-		count_normal_exit();
-	if (pending & PROGRAM_RUNS)
-		end_program(status);
+	if (ctx->args[1] & 0xff)
+		on_last_exit(task, group_exit_code, probe);
 }

@@ -50,8 +50,9 @@ _Static_assert(sizeof(struct old_key) == 16, "old_key has no implicit padding: i
 
 /* A signal or a fault. */
 struct old_fact {
-	char bytes[SIGNAL_HEAD_BYTES]; /* struct signal_fact up to its stack, or struct fault; stack_frames: 1 if there is a stack */
-	__u32 stack;   /* its number in old_stacks */
+	char bytes
+		[SIGNAL_HEAD_BYTES]; /* struct signal_fact up to its stack, or struct fault; stack_frames: 1 if there is a stack */
+	__u32 stack; /* its number in old_stacks */
 	__u32 threads; /* of the victim, then */
 	struct credentials users; /* of the sender */
 };
@@ -84,11 +85,11 @@ struct {
 struct old_text {
 	__u64 time_ns; /* of the exec; 0: found in /proc */
 	__u64 exec_id; /* task->self_exec_id, which each exec raises, one that fails late, too; 0: not known */
-	__u32 uid;       /* effective, at that time */
+	__u32 uid; /* effective, at that time */
 	__u32 login_uid;
 	__u32 bytes;
 	__u16 truncated; /* there was more */
-	__u16 texts;     /* of the arguments, in the first one */
+	__u16 texts; /* of the arguments, in the first one */
 	char text[OLD_TEXT_BYTES];
 };
 _Static_assert(sizeof(struct old_text) == 256, "filled by the loader, too");
@@ -157,7 +158,7 @@ struct {
 
 /* Published by the loader each second: programs can read CLOCK_MONOTONIC alone before 5.8. */
 struct old_clock {
-	__s64 offset_ns;    /* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	__s64 offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	__u64 suspended_ns; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
 	__u64 published_ns; /* CLOCK_BOOTTIME */
 };
@@ -206,8 +207,9 @@ struct old_slot {
 	struct old_ancestors signal_ancestors;
 	struct old_ancestors request_ancestors;
 	__u32 cgroup_bytes; /* or OLD_CGROUP_UNKNOWN */
-	__u32 share;        /* of old_written */
-	char cgroup[OLD_CGROUP_BYTES + 256]; /* from the leaf to the root; an empty name before one: another user than root chose it */
+	__u32 share; /* of old_written */
+	char cgroup[OLD_CGROUP_BYTES +
+		    256]; /* from the leaf to the root; an empty name before one: another user than root chose it */
 };
 
 /*
@@ -261,7 +263,7 @@ struct {
 
 /* The loader's own: it outlives it, too. */
 struct old_state {
-	__u64 position;   /* past the last record that was given a position */
+	__u64 position; /* past the last record that was given a position */
 	__u64 watched_ns; /* CLOCK_BOOTTIME: until then, the probes ran */
 	__u64 undecodable;
 	__u64 undecodable_seq;

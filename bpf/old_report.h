@@ -153,7 +153,8 @@ static __always_inline bool append_signal(struct old_fact *out, struct old_key *
 }
 
 /* What the sender executed since is not what sent the signal, nor are ancestors that were read later. */
-static __always_inline void append_sender(struct old_program *program, struct old_ancestors *ancestors, const struct signal_fact *signal)
+static __always_inline void append_sender(struct old_program *program, struct old_ancestors *ancestors,
+					  const struct signal_fact *signal)
 {
 	struct old_key sender = {
 		.start_boottime_ns = signal->sender.start_boottime_ns, .pid = signal->sender.pid, .kind = OLD_SENDER};

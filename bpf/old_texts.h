@@ -109,8 +109,8 @@ static __always_inline void keep_arguments(struct old_key *key, struct task_stru
 	if (!start || !bytes)
 		return;
 	describe(&text, task, now_ns);
-	text.texts = bytes > (OLD_ARGS_TEXTS - 1) * OLD_TEXT_BYTES ? OLD_ARGS_TEXTS
-								    : (bytes + OLD_TEXT_BYTES - 1) / OLD_TEXT_BYTES;
+	text.texts =
+		bytes > (OLD_ARGS_TEXTS - 1) * OLD_TEXT_BYTES ? OLD_ARGS_TEXTS : (bytes + OLD_TEXT_BYTES - 1) / OLD_TEXT_BYTES;
 	UNROLL
 	for (int i = 0; i < OLD_ARGS_TEXTS; i++) {
 		__u64 part = bytes > OLD_TEXT_BYTES ? OLD_TEXT_BYTES : bytes;

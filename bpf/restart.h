@@ -43,6 +43,8 @@ static volatile __u64 restarts_until_ns;
 /* A minute since boot, and the number of terminations kept in it. Two CPUs may miscount: it is a limit, not a sum. */
 static volatile __u64 kept_minute;
 static volatile __u64 kept_of_all;
+/* As restarts_until_ns, for crowded_programs. */
+static volatile __u64 crowded_until_ns;
 
 /* Compares the length of the argument block, not its content: setproctitle(3) changes the content. 0: the exit has no mm. */
 static __always_inline __u64 args_bytes_of(struct task_struct *task)
@@ -80,9 +82,9 @@ static __always_inline void place_below_parent(struct restart_key *key, struct t
 /* Of two users' terminations in one place, root's is kept, else the first: a user's does not hide that of a service. */
 static __always_inline void keep_among(void *programs, const struct restart_key *key, const struct terminated_program *terminated)
 {
-	struct terminated_program *kept = bpf_map_lookup_elem(programs, key);
+	struct terminated_program *kept = terminated->real_uid ? bpf_map_lookup_elem(programs, key) : NULL;
 
-	if (kept && terminated->real_uid && terminated->real_uid != kept->real_uid &&
+	if (kept && terminated->real_uid != kept->real_uid &&
 	    terminated->process.time_ns - kept->process.time_ns <= RESTART_WITHIN_NS)
 		return;
 	bpf_map_update_elem(programs, key, terminated, BPF_ANY);
@@ -91,10 +93,12 @@ static __always_inline void keep_among(void *programs, const struct restart_key 
 static __always_inline void keep_in_place(bool crowded, const struct restart_key *key,
 					  const struct terminated_program *terminated)
 {
-	if (crowded)
-		keep_among(&crowded_programs, key, terminated);
-	else
+	if (!crowded) {
 		keep_among(&terminated_programs, key, terminated);
+		return;
+	}
+	keep_among(&crowded_programs, key, terminated);
+	crowded_until_ns = terminated->process.time_ns + RESTART_WITHIN_NS;
 }
 
 /* Counts a termination. False: there are too many of this share in this minute. */
@@ -176,7 +180,7 @@ static __always_inline bool take_from(void *programs, const struct restart_key *
 static __always_inline bool take_predecessor(const struct restart_key *key, __u32 real_uid, struct predecessor *out, __u64 now_ns)
 {
 	return take_from(&terminated_programs, key, real_uid, out, now_ns) ||
-	       take_from(&crowded_programs, key, real_uid, out, now_ns);
+	       (now_ns <= crowded_until_ns && take_from(&crowded_programs, key, real_uid, out, now_ns));
 }
 
 static __always_inline bool too_many_restarts(const struct event *event)

@@ -101,25 +101,23 @@ static __always_inline __u64 add_to_description(struct description_scratch *scra
 	return bytes;
 }
 
-/* Adds what the ancestors of current execute, and its environment, to the description in sender_scratch. Returns 0. */
-__u64 describe_origin(void)
+/* Adds what the ancestors of current execute, and its environment, to the description in sender_scratch. */
+static __always_inline void describe_origin(struct description_scratch *described)
 {
-	__u32 zero = 0, user = SCRATCH_SIGNAL;
-	struct description_scratch *described = bpf_map_lookup_elem(&sender_scratch, &zero);
+	__u32 user = SCRATCH_SIGNAL;
 	struct program_list *list = bpf_map_lookup_elem(&program_lists, &user);
 	struct record *record = scratch(SCRATCH_SIGNAL);
 	struct part *part;
 	__u64 bytes;
 
-	if (!described || !list || !record)
-		return 0;
+	if (!list || !record)
+		return;
 	bytes = list_programs(SCRATCH_SIGNAL);
 	described->known.description.programs_bytes = add_to_description(described, list->listed, bytes);
 	part = (struct part *)record->parts;
 	part->bytes = 0;
 	append_env(SCRATCH_SIGNAL, 0);
 	described->known.description.env_bytes = add_to_description(described, part + 1, part->bytes);
-	return 0;
 }
 
 /* Compared after copying: an LRU gives an element to another sender at any time. */
@@ -158,7 +156,7 @@ static __always_inline void describe_sender(struct description_scratch *scratch,
 	}
 	scratch->known.description.credentials = users;
 	describe_task(&scratch->known.description, task, now_ns, scratch->directories);
-	describe_origin();
+	describe_origin(scratch);
 	bpf_map_update_elem(&sender_descriptions, &scratch->sender, &scratch->known, BPF_ANY);
 }
 

@@ -130,8 +130,8 @@ static __always_inline void end_stop(struct task_struct *victim)
 		drop_facts(key.start_boottime_ns, key.pid);
 }
 
-/* A signal that stops or continues was generated. Others that are harmless change nothing. */
-static __always_inline void on_job_control(struct bpf_raw_tracepoint_args *ctx)
+/* A signal that stops or continues was generated. Others that are harmless change nothing. Returns 0. */
+static __noinline __u64 on_job_control(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *victim = (void *)ctx->args[2];
 	__u32 signo = ctx->args[0];
@@ -142,6 +142,7 @@ static __always_inline void on_job_control(struct bpf_raw_tracepoint_args *ctx)
 	else if ((result == TRACE_SIGNAL_DELIVERED || result == TRACE_SIGNAL_LOSE_INFO) &&
 		 action_of(handler_of(victim, signo)) == ACTION_DEFAULT && !(READ(victim, flags) & PF_KTHREAD))
 		keep_stop(ctx, victim);
+	return 0;
 }
 
 /*

@@ -41,6 +41,38 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
+ * A signal was generated that may terminate the victim, or asks it to: keeps it. A function of its own, as on_notable_exit() is: most signals
+ * are ignored or handled, and then its code and stack would be cold. Returns 0.
+ */
+static __noinline __u64 on_notable_signal(struct bpf_raw_tracepoint_args *ctx, __u32 action)
+{
+	struct task_struct *victim = (void *)ctx->args[2], *current = (void *)bpf_get_current_task();
+	struct signal_struct *signal = READ(victim, signal);
+	__u32 signo = ctx->args[0], result = ctx->args[4], flags = READ(signal, flags);
+	struct pending_facts *facts;
+	enum fact_kind kind;
+	bool committed;
+
+	if (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_LOSE_INFO &&
+	    !(result == TRACE_SIGNAL_IGNORED && HAS(REQUESTS, signo)))
+		return 0;
+	committed = result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && (__u32)READ(signal, group_exit_code) == signo;
+	/* The victim already exits, or is a zombie. prepare_signal() drops a signal to such a process, but not on 5.10. */
+	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !READ(signal, live.counter))
+		return 0;
+	/* A crash signal that the process raises and handles itself is no request, and commits nothing. */
+	if (!committed && HAS(CRASHES, signo) && action != ACTION_DEFAULT && READ(current, signal) == signal)
+		return 0;
+	if (READ(victim, flags) & PF_KTHREAD)
+		return 0;
+	kind = kind_of(victim, current, signo, result, action, committed);
+	facts = facts_of(SCRATCH_SIGNAL, READ(victim, group_leader), kind);
+	if (facts)
+		keep_signal(ctx, facts, victim, current, action, committed, kind);
+	return 0;
+}
+
+/*
  * signal_generate fires at the end of __send_signal_locked(), after complete_signal(), with the victim's siglock held, on all
  * supported kernels. It is the only hook in which current is the sender and in which a kill commits: if the victim's
  * group_exit_code is this signal now, this signal terminated it. A signal that dumps core, is blocked or goes to a traced process
@@ -51,13 +83,7 @@ SEC("raw_tp/signal_generate")
 int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 signo = ctx->args[0];
-	__u32 result = ctx->args[4];
-	struct task_struct *victim, *current;
-	struct signal_struct *signal;
-	struct pending_facts *facts;
-	__u32 flags, action;
-	enum fact_kind kind;
-	bool committed;
+	__u32 action;
 
 	if (signo - 1 >= SIGNALS)
 		return 0;
@@ -66,31 +92,53 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 			on_job_control(ctx);
 		return 0;
 	}
-	if (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_LOSE_INFO &&
-	    !(result == TRACE_SIGNAL_IGNORED && HAS(REQUESTS, signo)))
-		return 0;
-
-	victim = (void *)ctx->args[2];
-	action = action_of(handler_of(victim, signo));
+	action = action_of(handler_of((void *)ctx->args[2], signo));
 	/* Tested first, since it rejects most signals: none commits without the default action (sig_fatal()). */
-	if (action != ACTION_DEFAULT && !HAS(REQUESTS | CRASHES, signo))
+	if (action == ACTION_DEFAULT || HAS(REQUESTS | CRASHES, signo))
+		on_notable_signal(ctx, action);
+	return 0;
+}
+
+/*
+ * A signal is delivered to current that terminates or stops it, or a fault that its handler takes. As on_notable_signal(), a function of its
+ * own. Returns 0.
+ */
+static __noinline __u64 on_notable_delivery(__u32 signo, unsigned long siginfo, __u32 action)
+{
+	bool terminates = action == ACTION_DEFAULT;
+	struct siginfo_words words;
+	struct task_struct *current;
+	struct pending_facts *facts;
+	struct fault *fault;
+
+	if (HAS(STOPPERS, signo)) {
+		if (terminates)
+			begin_stop(signo);
 		return 0;
-	signal = READ(victim, signal);
-	flags = READ(signal, flags);
-	committed = result != TRACE_SIGNAL_IGNORED && flags & SIGNAL_GROUP_EXIT && (__u32)READ(signal, group_exit_code) == signo;
-	/* The victim already exits, or is a zombie. prepare_signal() drops a signal to such a process, but not on 5.10. */
-	if ((flags & SIGNAL_GROUP_EXIT && !committed) || !READ(signal, live.counter))
+	}
+	words = read_siginfo(siginfo);
+	if (!HAS(FAULTS, signo) || words.code <= 0) {
+		if (!terminates)
+			return 0;
+		commit_pending(signo, &words);
+		if (HAS(CRASHES, signo)) {
+			keep_registers(signo, false, bpf_ktime_get_boot_ns());
+			capture_at_delivery();
+		}
 		return 0;
+	}
+
 	current = (void *)bpf_get_current_task();
-	/* A crash signal that the process raises and handles itself is no request, and commits nothing. */
-	if (!committed && HAS(CRASHES, signo) && action != ACTION_DEFAULT && READ(current, signal) == signal)
+	facts = facts_of(SCRATCH_SIGNAL, READ(current, group_leader), terminates ? FACT_COMMITS : FACT_SELF);
+	if (!facts)
 		return 0;
-	if (READ(victim, flags) & PF_KTHREAD)
-		return 0;
-	kind = kind_of(victim, current, signo, result, action, committed);
-	facts = facts_of(SCRATCH_SIGNAL, READ(victim, group_leader), kind);
-	if (facts)
-		keep_signal(ctx, facts, victim, current, action, committed, kind);
+	fault = terminates ? &facts->fault : &facts->handled_fault;
+	fill_fault(fault, signo, &words, siginfo);
+	keep_registers(signo, !terminates, fault->time_ns);
+	if (terminates)
+		capture_at_delivery();
+	if (wants_thread_context && terminates)
+		mark_trigger_thread(signo);
 	return 0;
 }
 
@@ -105,48 +153,13 @@ SEC("raw_tp/signal_deliver")
 int on_signal_deliver(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 signo = ctx->args[0];
-	struct task_struct *current;
-	struct pending_facts *facts;
-	struct fault *fault;
-	struct siginfo_words words;
-	unsigned long siginfo, handler;
-	bool terminates;
+	__u32 action;
 
 	if (signo - 1 >= SIGNALS || HAS((HARMLESS & ~STOPPERS) | BIT(SIGKILL), signo))
 		return 0;
-	handler = (unsigned long)READ((struct k_sigaction *)ctx->args[2], sa.sa_handler);
-	if (HAS(STOPPERS, signo)) {
-		if (action_of(handler) == ACTION_DEFAULT)
-			begin_stop(signo);
-		return 0;
-	}
-	if (!HAS(FAULTS, signo) && action_of(handler) != ACTION_DEFAULT)
-		return 0;
-	siginfo = ctx->args[1];
-	words = read_siginfo(siginfo);
-	if (!HAS(FAULTS, signo) || words.code <= 0) {
-		if (action_of(handler) != ACTION_DEFAULT)
-			return 0;
-		commit_pending(signo, &words);
-		if (HAS(CRASHES, signo)) {
-			keep_registers(signo, false, bpf_ktime_get_boot_ns());
-			capture_at_delivery();
-		}
-		return 0;
-	}
-
-	current = (void *)bpf_get_current_task();
-	terminates = action_of(handler) == ACTION_DEFAULT;
-	facts = facts_of(SCRATCH_SIGNAL, READ(current, group_leader), terminates ? FACT_COMMITS : FACT_SELF);
-	if (!facts)
-		return 0;
-	fault = terminates ? &facts->fault : &facts->handled_fault;
-	fill_fault(fault, signo, &words, siginfo);
-	keep_registers(signo, !terminates, fault->time_ns);
-	if (terminates)
-		capture_at_delivery();
-	if (wants_thread_context && terminates)
-		mark_trigger_thread(signo);
+	action = action_of((unsigned long)READ((struct k_sigaction *)ctx->args[2], sa.sa_handler));
+	if (action == ACTION_DEFAULT || HAS(FAULTS, signo))
+		on_notable_delivery(signo, ctx->args[1], action);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The service: Node.js, the compiled program and its run-time dependencies. It does not run as root, and needs no writable root file system.
-# It compiles on the builder's architecture: the result is the same for all, and the last stage runs nothing.
+# The service: Node.js and the bundle. It does not run as root, and needs no writable root file system.
+# It is bundled on the builder's architecture: the result is the same for all, and the last stage runs nothing.
 #
 #   docker build -f images/service.Dockerfile -t whodunit .
 ARG GO_IMAGE=golang:1.26.8-trixie
@@ -15,9 +15,8 @@ RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no
 COPY tsconfig.json ./
 COPY src src
 COPY scripts/paths.ts scripts/paths.ts
-COPY scripts/build/page.ts scripts/build/page.ts
-RUN node_modules/.bin/tsc -p tsconfig.json && node scripts/build/page.ts && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
-    && install -d -m 0750 /state
+COPY scripts/build/service.ts scripts/build/page.ts scripts/build/
+RUN node scripts/build/service.ts && install -d -m 0750 /state
 
 # The loader's static program asks for the health: a second Node.js for each question took 2.6 % of a core at one every 5 s.
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS health
@@ -36,7 +35,6 @@ LABEL org.opencontainers.image.title="whodunit" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /src/package.json /opt/whodunit/package.json
-COPY --from=build /src/node_modules /opt/whodunit/node_modules
 COPY --from=health /whodunit-loader /opt/whodunit/whodunit-loader
 COPY --from=build /src/dist /opt/whodunit/dist
 # A new volume mounted here gets this owner and mode.

@@ -74,6 +74,7 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 type uncounted struct{}
 
 func (uncounted) Arm(wire.Arm) (full string, err error) { return noRepeats, nil }
+func (uncounted) Armed(string) (as string)              { return "" }
 func (uncounted) Counted(uint64, uint64)                {}
 func (uncounted) Retire() error                         { return nil }
 func (uncounted) Entries() []wire.Repeat                { return nil }

@@ -7,7 +7,8 @@ import { type OriginKey, OTHER_ORIGINS } from './core/shares.ts';
 import type { Attributes } from './core/telemetry/attributes.ts';
 import { recordUid, uidOf } from './core/telemetry/uid.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
-import type { Death, Repeat } from './core/wire/event.ts';
+import type { Death } from './core/wire/event.ts';
+import type { Equal, Repeat } from './core/wire/repeat.ts';
 import type { Item } from './io/queue/queue.ts';
 import type { State } from './state.ts';
 
@@ -28,7 +29,7 @@ export interface Counting {
 }
 
 /** Terminations with one key. The first one is not earlier than `firstNs`; times are since boot. */
-interface Equal {
+interface Counts {
   readonly as: Repeat['as'];
   readonly count: number;
   readonly firstNs: bigint;
@@ -40,35 +41,40 @@ interface Equal {
 export function handleRepeat(counting: Counting, repeat: Repeat, bootId: string): Item | null {
   const { count, firstNs, lastNs, meaning } = counting.state.repeats.count(repeat, bootId);
   if (count === 0) return null;
-  const equal = { as: repeat.as, count, firstNs, lastNs, offsetNs: repeat.clock_offset_ns };
-  if (meaning === null) counting.effects.unknownRepeats(count);
-  else countEqual(counting, meaning, equal);
-  const uid = uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`);
-  return itemOf(uid, meaning?.origin ?? OTHER_ORIGINS, equal);
+  const counts = { as: repeat.as, count, firstNs, lastNs, offsetNs: repeat.clock_offset_ns };
+  return countThem(counting, uidOf(`${bootId}/repeat/${repeat.id}/${repeat.total}`), meaning, counts);
 }
 
-/** Returns the item that counts a termination whose key was armed before it was read. null: it was counted before. */
-export function handleEqual(counting: Counting, death: Death, bootId: string, meaning: Meaning): Item | null {
+/** A termination whose key was armed before it was read, in short. */
+export function equalOf({ seq, time_ns, clock_offset_ns, repeat, process }: Death, { as }: Meaning): Equal {
+  const { pid, start_boottime_ns } = process;
+  return { type: 'equal', seq, time_ns, clock_offset_ns, key: repeat?.key ?? '', as, pid, start_boottime_ns };
+}
+
+/** Returns the item that counts it. null: it was counted before. `meaning` null: the key is not known. */
+export function handleEqual(counting: Counting, equal: Equal, bootId: string, meaning: Meaning | null): Item | null {
   const { state } = counting;
-  const { process, time_ns: timeNs, clock_offset_ns: offsetNs } = death;
-  const uid = recordUid(bootId, process.pid, process.start_boottime_ns);
+  const { as, time_ns: timeNs, clock_offset_ns: offsetNs } = equal;
+  const uid = recordUid(bootId, equal.pid, equal.start_boottime_ns);
   if (!state.seen.add(uid)) {
     state.duplicates += 1;
     return null;
   }
-  const equal = { as: meaning.as, count: 1, firstNs: timeNs, lastNs: timeNs, offsetNs };
-  countEqual(counting, meaning, equal);
-  return itemOf(uid, meaning.origin, equal);
+  return countThem(counting, uid, meaning, { as, count: 1, firstNs: timeNs, lastNs: timeNs, offsetNs });
 }
 
-function itemOf(uid: string, origin: OriginKey, { as, count, lastNs, offsetNs }: Equal): Item {
+function countThem(counting: Counting, uid: string, meaning: Meaning | null, counts: Counts): Item {
+  const { as, count, lastNs, offsetNs } = counts;
+  if (meaning === null) counting.effects.unknownRepeats(count);
+  else addCounts(counting, meaning, counts);
   const kind = as === 'aggregated' ? { kind: as } : {};
-  return { uid, origin, ...kind, endedMs: Number((lastNs + offsetNs) / 1_000_000n), record: null, times: count };
+  const endedMs = Number((lastNs + offsetNs) / 1_000_000n);
+  return { uid, origin: meaning?.origin ?? OTHER_ORIGINS, ...kind, endedMs, record: null, times: count };
 }
 
 /** Counts them in the metrics, and in the minute, the incident or the loop to which they belong. */
-function countEqual({ state, clock, effects }: Counting, meaning: Meaning, equal: Equal): void {
-  const { as, count, firstNs, lastNs, offsetNs } = equal;
+function addCounts({ state, clock, effects }: Counting, meaning: Meaning, counts: Counts): void {
+  const { as, count, firstNs, lastNs, offsetNs } = counts;
   const { key, origin, cause, resource, metric, member, loop = null, command = null, cgroup = null } = meaning;
   if (cause !== 'graceful_stop') state.recent.add(key, origin, lastNs, count);
   if (metric) effects.countTermination(resource, meaning, origin, count);

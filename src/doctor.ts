@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit doctor` and `doctor --test`: connects the doctor with the pipeline, so that a test termination is handled as the service does.
 import type { Config } from './cli.ts';
+import type { Target } from './core/delivery/target.ts';
 import type { Death } from './core/wire/event.ts';
+import { examine, renderFindings } from './io/doctor/doctor.ts';
+import { renderStep } from './io/doctor/step.ts';
+import { followTermination } from './io/doctor/test-termination.ts';
 import { hostReader } from './io/host.ts';
 import type { Log } from './io/log.ts';
-import { startSender } from './io/otlp/start.ts';
+import type { Sender } from './io/otlp/log-sender.ts';
 import { print } from './io/output.ts';
 import { readRules } from './io/rules.ts';
 import * as pipelines from './pipeline.ts';
@@ -14,7 +18,6 @@ type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 
 /** Returns the exit code: 1 if there is a problem. */
 export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
-  const { examine, renderFindings } = await import('./io/doctor/doctor.ts');
   const sender = config.logs && (await startSender(config.logs, log));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
   await print(config.output === 'json' ? `${JSON.stringify(findings)}\n` : renderFindings(findings));
@@ -23,15 +26,11 @@ export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
 
 /** Returns the exit code: 1 if a step is broken. */
 export async function testTermination(config: DoctorConfig, clock: pipelines.Clock, log: Log): Promise<number> {
-  const [{ followTermination }, { renderStep }] = await Promise.all([
-    import('./io/doctor/test-termination.ts'),
-    import('./io/doctor/step.ts'),
-  ]);
   const unlimited = { recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
   const settings = { arguments: config.arguments, logins: config.logins, ...unlimited };
   const pipeline: pipelines.Pipeline = {
     settings,
-    state: newState(readRules(config.rules), settings),
+    state: newState(await readRules(config.rules), settings),
     host: hostReader(),
     clock,
     outOfMemory: null,
@@ -54,4 +53,9 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     broken ||= step.broken;
   }
   return broken ? 1 : 0;
+}
+
+/** The exporters are loaded only by a command that sends. */
+async function startSender(target: Target, log: Log): Promise<Sender> {
+  return (await import('./io/otlp/start.ts')).startSender(target, log);
 }

@@ -10,10 +10,8 @@ import type { OutputForm } from './config/read.ts';
 import { count, noCounts } from './core/counters.ts';
 import { FatalError } from './core/errors.ts';
 import type { ServiceSnapshot } from './core/snapshots.ts';
-import { VERSION } from './core/version.ts';
 import { unknownRepeats } from './core/words/repeats.ts';
 import { followContainers } from './io/docker/start.ts';
-import { renderMeanings } from './io/explain.ts';
 import { keepRecords, startHistory, startUnreported } from './io/history/start.ts';
 import type { UnreportedFile } from './io/history/unreported-file.ts';
 import type { History } from './io/history/writer.ts';
@@ -23,12 +21,10 @@ import { Log } from './io/log.ts';
 import { logStyle } from './io/log-style.ts';
 import { MemoryCgroups } from './io/memory-cgroups.ts';
 import { type Notifier, notifier } from './io/notify.ts';
-import { startDelivery, startMetrics, startPage, startTraces } from './io/otlp/start.ts';
-import { neverBlock, print } from './io/output.ts';
+import { neverBlock } from './io/output.ts';
 import type { Printer } from './io/printer.ts';
 import { keep } from './io/queue/keep.ts';
 import type { Item, Queue } from './io/queue/queue.ts';
-import { listRules } from './io/rules.ts';
 import { RulesInEffect } from './io/rules-in-effect.ts';
 import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
@@ -67,29 +63,32 @@ interface Running {
 async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void> {
   const containers = await followContainers(config.dockerSocket, log, stop.signal);
   const host = hostReader('/etc', process.env, (id) => containers?.find(id) ?? null);
-  const rules = new RulesInEffect(config, log);
+  const rules = await RulesInEffect.read(config, log);
   const loader = new LoaderReader({ path: config.socketPath, log, signal: stop.signal });
   const queue = config.logs && (await openQueue(config));
   const history = startHistory(config, queue, log);
   const unreported = startUnreported(config, log);
   const state = newState(rules.current(), config, queue && { uids: queue.uids(), ...queue.open });
-  onHangup(() => rules.reread());
+  onHangup(() => void rules.reread());
   const printed = noCounts();
   const printer = config.console && (await startPrinter(config, config.console, stop));
-  if (config.logs ?? config.metrics ?? config.page ?? config.traces)
-    (await import('./io/otlp/exchange.ts')).readDiagnostics(log);
-  const spans = config.traces && (await startTraces(config.traces, log));
+  const sends = config.logs ?? config.metrics ?? config.page ?? config.traces;
+  const otlp = sends && (await import('./io/otlp/start.ts'));
+  otlp?.readDiagnostics(log);
+  const spans = (config.traces && (await otlp?.startTraces(config.traces, log))) ?? null;
   const exporters: Exporters = { logs: null, metrics: null, page: null, traces: spans };
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
   logExceeded(log, () => snapshot().exceeded);
   const health = await startHealth(config, state, queue, snapshot);
-  exporters.metrics =
-    config.metrics && (await startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue));
-  exporters.page = config.page && (await startPage(config.page, config.metricIntervalMs, host(), snapshot));
+  if (otlp && config.metrics)
+    exporters.metrics = await otlp.startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue);
+  if (otlp && config.page)
+    exporters.page = await otlp.startPage(config.page, config.metricIntervalMs, host(), snapshot);
   const counted = [exporters.metrics, exporters.page].filter((one) => one !== null);
-  exporters.logs = queue && config.logs && (await startDelivery(config.logs, queue, counted, history, log));
+  if (otlp && config.logs && queue)
+    exporters.logs = await otlp.startDelivery(config.logs, queue, counted, history, log);
   const { logs, traces } = exporters;
   const pipeline: pipelines.Pipeline = {
     settings: config,
@@ -217,37 +216,10 @@ async function startPrinter(config: RunConfig, form: OutputForm, stop: AbortCont
 async function main(): Promise<number> {
   for (const hint of hints) log.line(hint, 'warn');
   const config = readConfig(argv, process.env);
-  switch (config.command) {
-    case 'help':
-      await print(`${(await import('./config/help.ts')).HELP}\n`);
-      return 0;
-    case 'version':
-      await print(`whodunit ${VERSION}\n`);
-      return 0;
-    case 'list':
-    case 'show':
-    case 'follow':
-    case 'stats':
-    case 'purge':
-      return (await import('./io/history/commands.ts')).runHistoryCommand(config, log);
-    case 'mute':
-      return (await import('./io/mutes.ts')).mute(config);
-    case 'ui':
-      return (await import('./io/ui/ui.ts')).ui(config, catchSignals(log).stop.signal);
-    case 'doctor':
-      return config.test
-        ? (await import('./doctor.ts')).testTermination(config, CLOCK, log)
-        : (await import('./doctor.ts')).doctor(config, log);
-    case 'filters':
-      return config.test ? (await import('./io/history/filters.ts')).testFilters(config, log) : listRules(config);
-    case 'explain':
-      await print(renderMeanings(config));
-      return 0;
-    case 'run':
-      if (logLevel.problem !== null) log.line(logLevel.problem, 'warn');
-      await run(config, catchSignals(log));
-      return 0;
-  }
+  if (config.command !== 'run') return (await import('./commands.ts')).runCommand(config, CLOCK, log);
+  if (logLevel.problem !== null) log.line(logLevel.problem, 'warn');
+  await run(config, catchSignals(log));
+  return 0;
 }
 
 for (const stream of [process.stdout, process.stderr]) {

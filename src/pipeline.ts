@@ -16,7 +16,7 @@ import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Request, Restart } from './core/wire/event.ts';
-import { handleEqual, handleRepeat } from './counted.ts';
+import { equalOf, handleEqual, handleRepeat } from './counted.ts';
 import { WAIT_MS } from './deferred.ts';
 import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
@@ -168,11 +168,13 @@ export function handleMessage(
   switch (message.type) {
     case 'death': {
       const meaning = state.repeats.meaningOf(message, bootId);
-      if (meaning !== null) return handleEqual(pipeline, message, bootId, meaning);
+      if (meaning !== null) return handleEqual(pipeline, equalOf(message, meaning), bootId, meaning);
       return handleTermination(pipeline, message, bootId, readings.get(message));
     }
     case 'restart':
       return handleRestart(pipeline, message, bootId);
+    case 'equal':
+      return handleEqual(pipeline, message, bootId, state.repeats.meaningOfKey(message.key, bootId));
     case 'repeat':
       return handleRepeat(pipeline, message, bootId);
     case 'repeats':

@@ -5,7 +5,8 @@ import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import { rulesOf } from '../src/core/filter/built-in.ts';
 import { RECEIVED_FIRST } from '../src/core/filter/repeats.ts';
 import { readRecord } from '../src/core/telemetry/stored.ts';
-import type { Death, Hello, Repeat, Restart } from '../src/core/wire/event.ts';
+import type { Death, Hello, Restart } from '../src/core/wire/event.ts';
+import type { Equal, Repeat } from '../src/core/wire/repeat.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
@@ -456,6 +457,32 @@ describe('equal terminations', () => {
     await flushSummaries(pipeline, true);
     const { attributes } = readRecord(stored.at(-1)?.[0]?.record as Uint8Array);
     expect(attributes['whodunit.aggregated.count']).toBe(4);
+  });
+
+  it('that the loader sends in short count under their key, once each; without it they are counted all the same', async () => {
+    const { pipeline, did, stored } = build({ recordsPerMinute: 1 });
+    const acks: bigint[] = [];
+    const inShort = ({ seq, process }: Death, changes: Partial<Equal> = {}): Equal => ({
+      type: 'equal',
+      seq,
+      time_ns: END,
+      clock_offset_ns: OFFSET,
+      key: KEY.key,
+      as: 'aggregated',
+      pid: process.pid,
+      start_boottime_ns: process.start_boottime_ns,
+      ...changes,
+    });
+    await handleBatch(pipeline, received([equal(1), equal(2)]));
+    const messages = [inShort(equal(2)), inShort(equal(3)), inShort(equal(4), { key: 'lost', as: 'filtered' })];
+    await handleBatch(pipeline, received(messages, acks));
+    expect(did.slice(-3)).toEqual(['count exit', 'unknown 1', 'store 2']);
+    expect(acks).toEqual([4n]);
+    expect(stored[1]?.map(({ kind, times, record }) => [kind, times, record])).toEqual([
+      ['aggregated', 1, null],
+      [undefined, 1, null],
+    ]);
+    expect(pipeline.state.duplicates).toBe(1);
   });
 
   it('arm a second key at the end of their batch: it is stored in two pieces at most', async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cost of whodunit while no process terminates abnormally (processor time, memory), its sizes on disk, and the time from start to ready.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answers, type Collector, startCollector } from '../../scripts/stack/collector.ts';
@@ -134,20 +134,17 @@ function sizes(): Figure[] {
   return [
     figure('idle.loader_bytes', "the loader's binary", 'MB', statSync(LOADER).size / MB),
     figure('idle.package_bytes', 'the npm package, packed', 'MB', packed.size / MB),
-    figure('idle.dependencies_bytes', "the service's dependencies on disk", 'MB', dependenciesBytes() / MB),
+    figure(
+      'idle.service_bytes',
+      'the bundle of the service on disk, with source maps',
+      'MB',
+      directoryBytes(join(ROOT, 'dist')) / MB,
+    ),
   ];
 }
 
-/** node_modules without development dependencies, according to package-lock.json. */
-function dependenciesBytes(): number {
-  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
-  const wanted = Object.keys(packages).filter((path) => path !== '' && packages[path].dev !== true);
-  return wanted.reduce((sum, path) => sum + directoryBytes(join(ROOT, path)), 0);
-}
-
 function directoryBytes(path: string): number {
-  const nested = join(path, 'node_modules');
   return readdirSync(path, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(nested))
+    .filter((entry) => entry.isFile())
     .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Profiles loader and service (V8's profiler and perf) while processes terminate at a steady rate, and the probe that reports a
 // termination (perf). Profiling itself costs time, so nothing else is measured here.
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { type Program, startProgram, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { startWhodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
-import { type Share, sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../profile.ts';
+import { type CallFrame, type Share, sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../profile.ts';
 import { load } from '../program.ts';
 import { drained, exportByDefault, LONG_ARGS, LONG_ENV, type Part, settle, startQuietWhodunit } from './part.ts';
 
@@ -58,8 +60,21 @@ async function ofPrograms(directory: string, seconds: number): Promise<Figure[]>
   }
   const report = await perf(['report', '-i', samples, '--stdio', '--no-children', '--sort', 'symbol']);
   const [file = ''] = readdirSync(profiles);
-  const ofService = sharesOfCpuProfile(JSON.parse(readFileSync(join(profiles, file), 'utf8')));
+  const ofService = sharesOfCpuProfile(JSON.parse(readFileSync(join(profiles, file), 'utf8')), sourceOfBundle());
   return [...figures('service', ofService), ...figures('loader', sharesOfPerfReport(report))];
+}
+
+/** Reads each source map of the bundle once. */
+function sourceOfBundle(): (frame: CallFrame) => string | null {
+  const maps = new Map<string, SourceMap | null>();
+  return ({ url, lineNumber, columnNumber }) => {
+    if (!url.startsWith('file:')) return null;
+    const path = `${fileURLToPath(url)}.map`;
+    if (!maps.has(path))
+      maps.set(path, existsSync(path) ? new SourceMap(JSON.parse(readFileSync(path, 'utf8'))) : null);
+    const entry = maps.get(path)?.findEntry(lineNumber, columnNumber);
+    return entry !== undefined && 'originalSource' in entry ? entry.originalSource : null;
+  };
 }
 
 async function ofProbe(directory: string, seconds: number): Promise<Figure[]> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packs the virtual machine of the chaos tests: a kernel of the matrix, an initramfs with its virtio drivers, loader, service, Node.js
 // and reaper, and an empty disk for the queue. test/chaos/machine.ts boots it.
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -61,14 +61,11 @@ export async function packMachine(directory: string): Promise<ChaosMachine> {
   return { disk, ...qemu({ ...kernel, image, archive, memoryMiB: MEMORY_MIB }) };
 }
 
-/** Copies the service as installed: dist/, its run-time dependencies, Node.js and its shared libraries. */
+/** Copies the service as installed: dist/, Node.js and its shared libraries. */
 async function copyService(root: string): Promise<void> {
   const home = join(root, 'whodunit');
   cpSync(join(ROOT, 'dist'), join(home, 'dist'), { recursive: true });
   copyFileSync(join(ROOT, 'package.json'), join(home, 'package.json'));
-  const { packages } = JSON.parse(readFileSync(join(ROOT, 'node_modules/.package-lock.json'), 'utf8'));
-  for (const [path, { dev }] of Object.entries<{ dev?: boolean }>(packages))
-    if (!dev) cpSync(join(ROOT, path), join(home, path), { recursive: true });
   copyFileSync(await run('readlink', ['-f', NODE]).then((path) => path.trim()), join(root, 'node'));
   const linked = await run('ldd', [join(root, 'node')]);
   for (const [, path = ''] of linked.matchAll(/(\/\S+) \(0x/g)) {

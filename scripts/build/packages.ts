@@ -11,15 +11,9 @@ import { writeShellFiles } from './shell-files.ts';
 
 export const PACKAGES = join(ROOT, 'build/packages');
 
-/** Copies what both architectures share: the compiled service and its dependencies. */
-async function stageService(to: string): Promise<void> {
-  for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(to, file));
-  const remedy = 'It needs the npm registry once; see the output above.';
-  const quiet = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  await step('installing the run-time dependencies of the service', () =>
-    run('npm', ['ci', ...quiet], { cwd: to, remedy }),
-  );
-  rmSync(join(to, 'package-lock.json'));
+/** Copies what both architectures share: the bundle, and the file that says that it consists of ES modules. */
+function stageService(to: string): void {
+  cpSync(join(ROOT, 'package.json'), join(to, 'package.json'));
   cpSync(join(ROOT, 'dist'), join(to, 'dist'), { recursive: true });
 }
 
@@ -44,7 +38,7 @@ export async function makePackages(): Promise<void> {
   rmSync(PACKAGES, { recursive: true, force: true });
   const common = join(PACKAGES, 'service');
   mkdirSync(common, { recursive: true });
-  await stageService(common);
+  stageService(common);
   const shell = join(PACKAGES, 'shell');
   writeShellFiles(shell, version);
   for (const { node, go } of ARCHS) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the page of `whodunit ui`: src/ui/ → dist/ui/, bundled, so that it asks its own server only. Also run alone, where only
-// the service is built (images/service.Dockerfile).
+// Builds the page of `whodunit ui`: src/ui/ → dist/ui/, bundled, so that it asks its own server only.
 import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -25,9 +24,6 @@ export async function buildPage(): Promise<void> {
   });
   for (const name of ['index.html', 'icon.svg']) copyFileSync(join(FROM, name), join(TO, name));
 }
-
-/** As a program: where nothing else of this is built (images/service.Dockerfile). */
-if (import.meta.main) await buildPage();
 
 export function pageFiles(): { readonly name: string; readonly bytes: number }[] {
   return readdirSync(TO).map((name) => ({ name, bytes: statSync(join(TO, name)).size }));

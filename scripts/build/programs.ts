@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the project's programs: the loader, the service, and the test programs.
-import { join } from 'node:path';
 import { requirePackages } from '../base/debian.ts';
 import { run, step } from '../base/run.ts';
-import { ATTACKER, ATTACKER_32, LOAD, LOADER, MORTAL, REAPER, ROOT, UNDERTAKER } from '../paths.ts';
+import { ATTACKER, ATTACKER_32, LOAD, LOADER, MORTAL, REAPER, UNDERTAKER } from '../paths.ts';
 import { buildPage } from './page.ts';
+import { bundleService } from './service.ts';
 
 interface GoBuild {
   readonly flags?: readonly string[];
@@ -49,12 +49,8 @@ export async function buildLoad(): Promise<void> {
 }
 
 export async function buildService(): Promise<void> {
-  await step('building the service (TypeScript)', () =>
-    run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json'], {
-      remedy: 'If a package is missing, remove node_modules and try again.',
-    }),
-  );
-  await step('building the page (esbuild)', buildPage);
+  await step('building the service (esbuild)', bundleService);
+  await step('building its page (esbuild)', buildPage);
 }
 
 /** Builds the loader into build/ and the service with its page into dist/. */

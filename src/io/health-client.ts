@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client of the health endpoint of a running service. Every answer is validated before it is used. The server is health.ts.
+
 import * as z from 'zod/mini';
+import type { $ZodType } from 'zod/v4/core';
 import { type HealthAddress, healthUrl } from '../config/health-address.ts';
 import { type RecentTermination, recentTerminationSchema } from '../core/filter/rules.ts';
 
@@ -143,7 +145,7 @@ export function fetchRecent(address: HealthAddress): Promise<Answer<RecentTermin
   return fetchJson(healthUrl(address, '/recent'), z.array(recentTerminationSchema));
 }
 
-async function fetchJson<T extends z.core.$ZodType>(url: string, schema: T): Promise<Answer<z.output<T>>> {
+async function fetchJson<T extends $ZodType>(url: string, schema: T): Promise<Answer<z.output<T>>> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     if (response.status === 403)

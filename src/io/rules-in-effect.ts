@@ -27,13 +27,17 @@ export class RulesInEffect {
   #checkedMs = Number.NEGATIVE_INFINITY;
   #stamp = '';
 
-  /** Throws a FatalError if the rules file is not valid. */
-  constructor({ rules, stateDir }: RulesInEffectOptions, log: Log) {
+  private constructor({ rules, stateDir }: RulesInEffectOptions, own: readonly Rule[], log: Log) {
     this.#source = rules;
     this.#path = mutesPath(stateDir);
     this.#log = log;
-    this.#own = readRules(rules);
-    this.#current = this.#own;
+    this.#own = own;
+    this.#current = own;
+  }
+
+  /** Rejects with a FatalError if the rules file is not valid. */
+  static async read(options: RulesInEffectOptions, log: Log): Promise<RulesInEffect> {
+    return new RulesInEffect(options, await readRules(options.rules), log);
   }
 
   current(): readonly Rule[] {
@@ -47,8 +51,8 @@ export class RulesInEffect {
   }
 
   /** Reads the rules file again. An invalid one is logged, and the previous rules stay. */
-  reread(): void {
-    this.#own = rereadRules(this.#source, this.#log) ?? this.#own;
+  async reread(): Promise<void> {
+    this.#own = (await rereadRules(this.#source, this.#log)) ?? this.#own;
     this.#join();
   }
 

@@ -2,7 +2,6 @@
 // The user's filter rules: read from the YAML file of --rules, reloaded on SIGHUP, and listed (`whodunit filters`).
 // core/filter/rules.ts defines their form and meaning.
 import { readFileSync, statSync } from 'node:fs';
-import { parseDocument } from 'yaml';
 import type { FiltersSettings, RulesSource } from '../config/read.ts';
 import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
 import { rulesOf } from '../core/filter/built-in.ts';
@@ -13,15 +12,17 @@ import { print } from './output.ts';
 const FILE_BYTES_MAX = 1_048_576;
 
 /** Returns the rules that apply, in order. Throws a FatalError that names file, key, value and what is allowed. */
-export function readRules({ path, mode }: RulesSource): readonly Rule[] {
+export async function readRules({ path, mode }: RulesSource): Promise<readonly Rule[]> {
   if (path === null) return rulesOf([], mode);
-  const parsed = parseRules(parseYaml(path, readText(path)));
+  const parsed = parseRules(await parseYaml(path, readText(path)));
   if (parsed.ok) return rulesOf(parsed.rules, mode);
   const { key, value, allowed } = parsed.error;
   throw configError(`${key} in ${path}`, value, allowed, 'Correct the file.');
 }
 
-function parseYaml(path: string, text: string): unknown {
+/** The parser is loaded only where there is a file: it is larger than the rest of a service that sends over HTTP. */
+async function parseYaml(path: string, text: string): Promise<unknown> {
+  const { parseDocument } = await import('yaml');
   try {
     const document = parseDocument(text);
     const [syntax] = document.errors;
@@ -55,7 +56,7 @@ function readText(path: string): string {
 /**
  * Reloads the rules. Returns null if there is no file or the rules are invalid: the reason is logged, and the caller keeps the previous rules.
  */
-export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | null {
+export async function rereadRules(source: RulesSource, log: Log): Promise<readonly Rule[] | null> {
   if (source.path === null) {
     log.line(
       'SIGHUP reloads nothing: there is no rules file (WHODUNIT_CONFIG, --rules). The built-in rules still apply.',
@@ -64,7 +65,7 @@ export function rereadRules(source: RulesSource, log: Log): readonly Rule[] | nu
     return null;
   }
   try {
-    const rules = readRules(source);
+    const rules = await readRules(source);
     log.line(`reloaded ${source.path}: ${rules.length} rules, including the built-in ones`);
     return rules;
   } catch (error) {
@@ -87,7 +88,7 @@ function firstLine(text: string): string {
 
 /** `whodunit filters`. Returns the exit code. */
 export async function listRules({ rules, output }: FiltersSettings): Promise<number> {
-  const all = readRules(rules);
+  const all = await readRules(rules);
   const json = () =>
     `${JSON.stringify(
       all.map(({ name, action }) => ({ name, action })),

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../../bench/profile.ts';
+import { type CallFrame, sharesOfCpuProfile, sharesOfPerfReport, sharesOfPerfScript } from '../../bench/profile.ts';
 
-const node = (id: number, url: string, functionName = 'f') => ({ id, callFrame: { functionName, url } });
+const node = (id: number, url: string, functionName = 'f', lineNumber = 0) => ({
+  id,
+  callFrame: { functionName, url, lineNumber, columnNumber: 0 },
+});
+/** The sources of a bundle, by line. */
+const SOURCES = [
+  '../node_modules/@opentelemetry/a/node_modules/@opentelemetry/b/build/index.js',
+  '../node_modules/zod/v4/core.js',
+  '../src/core/wire/wire.ts',
+];
 
 describe('a profile of V8', () => {
   it('is grouped by package, by our files, and by Node.js module, without idle time', () => {
     const profile = {
       nodes: [
         node(1, '', '(idle)'),
-        node(2, 'file:///x/node_modules/@opentelemetry/a/node_modules/@opentelemetry/b/build/index.js'),
-        node(3, 'file:///x/node_modules/zod/v4/core.js'),
-        node(4, 'file:///x/dist/core/wire/wire.js'),
+        node(2, 'file:///x/dist/main.js', 'f', 0),
+        node(3, 'file:///x/dist/main.js', 'f', 1),
+        node(4, 'file:///x/dist/main.js', 'f', 2),
         node(5, 'node:internal/streams/readable'),
         node(6, '', '(garbage collector)'),
         node(7, '', 'stringify'),
@@ -19,7 +28,9 @@ describe('a profile of V8', () => {
       samples: [1, 2, 2, 3, 4, 5, 6, 7],
       timeDeltas: [1_000, 10, 30, 20, 15, 10, 10, 5],
     };
-    expect(sharesOfCpuProfile(profile)).toEqual([
+    const sourceOf = ({ url, lineNumber }: CallFrame) =>
+      url.startsWith('file:') ? (SOURCES[lineNumber] ?? null) : null;
+    expect(sharesOfCpuProfile(profile, sourceOf)).toEqual([
       { name: '@opentelemetry/b', percent: 40 },
       { name: 'zod', percent: 20 },
       { name: 'src/core/wire/wire.ts', percent: 15 },

@@ -6,8 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../scripts/stack/program.ts';
 import { chance } from './chance.ts';
-import { account, reportedBy, type TrueDeath } from './ledger.ts';
-import { boot, emptyDisk, REAPER_IN_MACHINE, reached, samePid } from './machine.ts';
+import { account, reportedBy, samePid, type TrueDeath } from './ledger.ts';
+import { boot, emptyDisk, REAPER_IN_MACHINE, reached } from './machine.ts';
 import { differences, type Scenario } from './scenario.ts';
 
 /** Emulation is slow, and slower on a busy machine. */

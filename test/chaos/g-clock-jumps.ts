@@ -2,8 +2,8 @@
 // The wall clock of a virtual machine jumps forward and back, by hours and by a year, during terminations. Each must be delivered once, with
 // the right uptime, and with a time of the clock before or after a jump.
 import { until } from '../../scripts/stack/program.ts';
-import { account, reportedBy, type TrueDeath } from './ledger.ts';
-import { boot, emptyDisk, REAPER_IN_MACHINE, reached, samePid } from './machine.ts';
+import { account, reportedBy, samePid, type TrueDeath } from './ledger.ts';
+import { boot, emptyDisk, REAPER_IN_MACHINE, reached } from './machine.ts';
 import { differences, type Scenario } from './scenario.ts';
 
 /** Emulation is slow, and slower on a busy machine. */

@@ -2,7 +2,7 @@
 // Tests the ledger itself: no other test would detect an error in it.
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
-import { account, REFUSED_CODE, type Reported, readLedger, reportedBy, type TrueDeath } from './ledger.ts';
+import { account, membersBy, REFUSED_CODE, type Reported, readLedger, reportedBy, type TrueDeath } from './ledger.ts';
 import { differences } from './scenario.ts';
 
 const REAPER = '/reaper';
@@ -13,7 +13,16 @@ function death(pid: number, changes: Partial<TrueDeath> = {}): TrueDeath {
 }
 
 function record(pid: number, changes: Partial<Reported> = {}): Reported {
-  return { uid: `uid of ${pid}`, pid, startNs: START + 500n, status: 9, executable: REAPER, whole: true, ...changes };
+  return {
+    uid: `uid of ${pid}`,
+    pid,
+    startNs: START + 500n,
+    status: 9,
+    executable: REAPER,
+    whole: true,
+    incident: '',
+    ...changes,
+  };
 }
 
 const NOTHING = {
@@ -75,7 +84,7 @@ describe('the account', () => {
   it('reads the process of a record, with its start time in nanoseconds', () => {
     const one = {
       eventName: 'whodunit.process.termination',
-      attributes: { 'log.record.uid': 'u', 'whodunit.signal.number': 9 },
+      attributes: { 'log.record.uid': 'u', 'whodunit.signal.number': 9, 'whodunit.incident.id': 'i' },
       resource: {
         'process.pid': 17,
         'process.creation.time': '2026-11-25T10:02:40.779194705Z',
@@ -83,9 +92,37 @@ describe('the account', () => {
       },
     };
     const start = { startNs: 1_795_600_960_779_194_705n };
-    const expected = { uid: 'u', pid: 17, ...start, status: 9, executable: REAPER, whole: false };
+    const expected = { uid: 'u', pid: 17, ...start, status: 9, executable: REAPER, whole: false, incident: 'i' };
     expect(reportedBy(one as unknown as LogRecord)).toEqual(expected);
     expect(reportedBy({ ...one, eventName: 'another' } as unknown as LogRecord)).toBeUndefined();
+  });
+});
+
+describe('the members of an incident', () => {
+  it('are read from its record: those that it lists, and the number of all', () => {
+    const members = [
+      '300 × sleep: SIGKILL (pids 7-8, 10 and 297 more)',
+      'sh (pid 12): exit code 3',
+      '2 × vim: SIGKILL after SIGTERM',
+    ];
+    const one = {
+      eventName: 'whodunit.incident',
+      attributes: {
+        'log.record.uid': 'u',
+        'whodunit.incident.id': 'i',
+        'whodunit.aggregated.count': 303,
+        'whodunit.incident.members': members,
+      },
+      resource: { 'process.executable.path': REAPER },
+    };
+    const { listed, ...rest } = membersBy(one as unknown as LogRecord) ?? { listed: [] };
+    expect(rest).toEqual({ uid: 'u', incident: 'i', count: 303 });
+    expect(listed.map(({ uid, pid, status }) => [uid, pid, status])).toEqual([
+      ['u/7', 7, 9],
+      ['u/8', 8, 9],
+      ['u/10', 10, 9],
+      ['u/12', 12, 3 << 8],
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ledger of true terminations, as reaper/main.go writes it, and the outcome of each: delivered, filtered, refused, missing. Pure. Only
 // the number of losses comes from the code under test; the terminations and the records do not.
+import { constants } from 'node:os';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 
 export interface TrueDeath {
@@ -25,6 +26,7 @@ export const REFUSED_CODE = 113;
 const CLOCK_TOLERANCE_NS = 10_000_000n;
 const EXAMPLES_MAX = 20;
 const EVENT_NAME = 'whodunit.process.termination';
+const INCIDENT_NAME = 'whodunit.incident';
 
 export function readLedger(text: string): TrueDeath[] {
   return text
@@ -52,6 +54,16 @@ export interface Reported {
   readonly executable: string;
   /** With arguments, and no part was left out. */
   readonly whole: boolean;
+  readonly incident: string;
+}
+
+/** The record of the members of an incident. */
+export interface ReportedMembers {
+  readonly uid: string;
+  readonly incident: string;
+  readonly count: number;
+  /** Those whose pid it has. Their uids are made of the record's. */
+  readonly listed: readonly Reported[];
 }
 
 /** Returns undefined for a record of another event. */
@@ -67,7 +79,46 @@ export function reportedBy({ eventName, attributes, resource }: LogRecord): Repo
     whole:
       Array.isArray(resource['process.command_args']) &&
       !String(attributes['whodunit.evidence']).includes('were left out'),
+    incident: String(attributes['whodunit.incident.id']),
   };
+}
+
+/** Returns undefined for a record of another event. */
+export function membersBy({ eventName, attributes, resource }: LogRecord): ReportedMembers | undefined {
+  if (eventName !== INCIDENT_NAME) return undefined;
+  const uid = String(attributes['log.record.uid']);
+  const incident = String(attributes['whodunit.incident.id']);
+  const executable = String(resource['process.executable.path']);
+  const groups = attributes['whodunit.incident.members'] as readonly string[];
+  const listed = groups.flatMap((group) =>
+    pidsOf(group).map((pid) => ({
+      uid: `${uid}/${pid}`,
+      pid,
+      startNs: 0n,
+      status: statusOf(group),
+      executable,
+      whole: false,
+      incident,
+    })),
+  );
+  return { uid, incident, count: Number(attributes['whodunit.aggregated.count']), listed };
+}
+
+/** `sleep (pid 12): SIGKILL`, `200 × sleep: SIGKILL (pids 1201-1204, 1206 and 44 more)`. */
+function pidsOf(group: string): number[] {
+  const [, list = ''] = /\(pids? ([\d, -]+)/.exec(group) ?? [];
+  return list
+    .split(',')
+    .filter((part) => part.trim() !== '')
+    .flatMap((part) => {
+      const [from = 0, to = from] = part.split('-').map(Number);
+      return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+    });
+}
+
+function statusOf(group: string): number {
+  const [, code, signal] = /: (?:exit code (\d+)|(SIG\w+))/.exec(group) ?? [];
+  return code === undefined ? (constants.signals[signal as NodeJS.Signals] ?? -1) : Number(code) << 8;
 }
 
 function nanoseconds(iso: string): bigint {
@@ -101,18 +152,21 @@ export interface Expected {
   readonly filtered: (status: number) => boolean;
   readonly refused: (status: number) => boolean;
 }
+/** Whether a record with the same pid is about this termination. */
+export type IsAbout = (death: TrueDeath, record: Reported) => boolean;
+/** For account(): where no pid is reused, and no other time is known. */
+export const samePid = (): boolean => true;
 export const ALL_DELIVERED: Expected = { filtered: () => false, refused: () => false };
 
 /**
- * Compares ledger and records. `executable`: that of the test's processes, to find records without a termination. `isAbout`: whether a record
- * with the same pid is about this termination.
+ * Compares ledger and records. `executable`: that of the test's processes, to find records without a termination.
  */
 export function account(
   ledger: readonly TrueDeath[],
   records: readonly Reported[],
   executable: string,
   expected: Expected = ALL_DELIVERED,
-  isAbout: (death: TrueDeath, record: Reported) => boolean = sameStart,
+  isAbout: IsAbout = sameStart,
 ): Account {
   const byPid = Map.groupBy(records, ({ pid }) => pid);
   const claimed = new Set<string>();

@@ -128,9 +128,6 @@ export class Machine {
 /** The path of the reaper in the machine. */
 export const REAPER_IN_MACHINE = '/reaper';
 
-/** For account(): in the machine, no pid is reused in this time, and the wall clock is unreliable. */
-export const samePid = (): boolean => true;
-
 /** Reads the output and returns true if the condition holds; undefined: not yet. Throws if the machine failed or is off. */
 export function reached(machine: Machine, condition: () => boolean): true | undefined {
   const alive = machine.alive();

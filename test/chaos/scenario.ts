@@ -3,7 +3,7 @@
 // filtered, refused, or counted as lost; and there is no record without a termination.
 import { REAPER, until } from '../../scripts/stack/program.ts';
 import type { Status } from '../../scripts/stack/whodunit.ts';
-import { type Account, ALL_DELIVERED, account, type Expected, type TrueDeath } from './ledger.ts';
+import { type Account, ALL_DELIVERED, account, type Expected, type IsAbout, type TrueDeath } from './ledger.ts';
 import { type Stack, settled } from './stack.ts';
 
 export interface Scale {
@@ -43,6 +43,7 @@ export interface CheckOptions {
   readonly executable?: string;
   readonly note?: string;
   readonly expected?: Expected;
+  readonly isAbout?: IsAbout;
   /** Losses are allowed if they are counted. */
   readonly mayLose?: boolean;
   readonly withinMs?: number;
@@ -59,13 +60,14 @@ export async function check({
   executable = REAPER,
   note = '',
   expected = ALL_DELIVERED,
+  isAbout,
   mayLose = false,
   withinMs = SETTLED_WITHIN_MS,
   problems = [],
 }: CheckOptions): Promise<Result> {
   const found = [...problems];
   await settled(stack, withinMs).catch((error: Error) => found.push(error.message));
-  const drawn = account(ledger, stack.records(), executable, expected);
+  const drawn = account(ledger, stack.records(), executable, expected, isAbout);
   const status = await until('an answer of the service', ANSWER_WITHIN_MS, () => stack.status());
   const after = await until('an answer of the loader', ANSWER_WITHIN_MS, () => stack.counters());
   found.push(...stack.unexpectedExits());

@@ -11,6 +11,7 @@ import { badClients } from './h-bad-clients.ts';
 import { upgrade } from './i-upgrade.ts';
 import { backendFails } from './j-backend-fails.ts';
 import { floods } from './k-floods.ts';
+import { incidents } from './l-incidents.ts';
 import type { Scenario } from './scenario.ts';
 import { soak } from './soak.ts';
 import { storm } from './storm.ts';
@@ -27,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   upgrade,
   backendFails,
   floods,
+  incidents,
   storm,
   soak,
 ];

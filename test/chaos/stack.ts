@@ -16,7 +16,7 @@ import {
   type Status,
   startService,
 } from '../../scripts/stack/whodunit.ts';
-import { type Reported, reportedBy } from './ledger.ts';
+import { membersBy, type Reported, type ReportedMembers, reportedBy } from './ledger.ts';
 import { Supervised } from './supervised.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -61,6 +61,7 @@ export class Stack {
   readonly #site: CollectorSite;
   readonly #lines: AppendedLines;
   readonly #reported: Reported[] = [];
+  readonly #members: ReportedMembers[] = [];
 
   constructor(at: Place, site: CollectorSite, programs: Record<'collector' | 'loader' | 'service', Supervised>) {
     this.at = at;
@@ -69,15 +70,29 @@ export class Stack {
     ({ collector: this.collector, loader: this.loader, service: this.service } = programs);
   }
 
-  /** All records in the file of the collector, in order. */
+  /** The terminations in the file of the collector, in order: those with a record, and those that the record of an incident lists. */
   records(): readonly Reported[] {
+    this.#read();
+    return this.#reported;
+  }
+
+  /** The records of incidents in the file of the collector. */
+  members(): readonly ReportedMembers[] {
+    this.#read();
+    return this.#members;
+  }
+
+  #read(): void {
     for (const line of this.#lines.read())
       for (const request of requests(line))
         for (const record of logRecords(request)) {
           const one = reportedBy(record);
           if (one !== undefined) this.#reported.push(one);
+          const members = membersBy(record);
+          if (members === undefined) continue;
+          this.#members.push(members);
+          this.#reported.push(...members.listed);
         }
-    return this.#reported;
   }
 
   collectorReady(): Promise<void> {

@@ -56,6 +56,8 @@ ${table(rows)}\`\`\`
 - **j** A server in front of the collector answers HTTP 500, then INTERNAL, to every request, and works again later.
 - **k** Two users flood the machine with processes that exit with an error, one of them with a new code each time. Each second a service of
   root terminates; its record must have all parts, and arrive within a second.
+- **l** Each of several acts kills all processes of a cgroup, and the service is killed with \`kill -9\` before the record of their incident
+  is due. That record comes, once; what it lists counts as delivered.
 - **storm** All processors kill as fast as they can, while the service is stopped for 2 s.
 - **soak** (\`npm run test:chaos -- --soak\`) An hour. The figures are the memory and the open descriptors of both programs: the median of
   the second quarter → the median of the last.

@@ -40,14 +40,14 @@ const subject = (service: string): Subject => ({
   cause: 'killed',
   uptimeSeconds: 1,
 });
-const service = (): RulesInEffect =>
-  new RulesInEffect({ rules: { path: null, mode: 'default' }, stateDir }, new Log((line) => lines.push(line)));
+const service = (): Promise<RulesInEffect> =>
+  RulesInEffect.read({ rules: { path: null, mode: 'default' }, stateDir }, new Log((line) => lines.push(line)));
 const set = (name: string, forMs = HOUR) => mute({ stateDir, service: name, forMs, remove: false });
 
 describe('a mute', () => {
   it('only counts the terminations of its service, exactly, also after a restart of whodunit', async () => {
     expect(await set('web*')).toBe(0);
-    for (const rules of [service(), service()]) {
+    for (const rules of [await service(), await service()]) {
       expect(firstMatch(subject('web-1'), rules.current())).toMatchObject({ name: 'muted: web*', action: 'count' });
       expect(firstMatch(subject('db'), rules.current()).action).toBe('report');
       expect(rules.snapshot()).toMatchObject([{ service: 'web*', count: 1 }]);
@@ -81,7 +81,7 @@ describe('a mute', () => {
 
   it('in a damaged file mutes nothing, and is one line in the log', async () => {
     writeFileSync(mutesPath(stateDir), '{"mutes": 3}');
-    const rules = service();
+    const rules = await service();
     expect(firstMatch(subject('web'), rules.current()).action).toBe('report');
     expect(lines).toEqual([expect.stringContaining('Nothing is muted')]);
     await expect(set('web')).rejects.toThrow(/mutes\.json.*remove it/);

@@ -27,17 +27,17 @@ afterEach(async () => {
 afterAll(directory.remove);
 
 describe('a rules file', () => {
-  const failure = (path: string): FatalError => {
+  const failure = async (path: string): Promise<FatalError> => {
     try {
-      readRules({ path, mode: 'default' });
+      await readRules({ path, mode: 'default' });
     } catch (error) {
       if (error instanceof FatalError) return error;
     }
     throw new Error('it was accepted');
   };
 
-  it('takes precedence over the built-in rules', () => {
-    expect(renderRules(readRules({ path: file, mode: 'default' }))).toMatch(
+  it('takes precedence over the built-in rules', async () => {
+    expect(renderRules(await readRules({ path: file, mode: 'default' }))).toMatch(
       /^ {3}1 {2}count {3}sleepers\n {3}2 {2}ignore/,
     );
   });
@@ -55,19 +55,19 @@ describe('a rules file', () => {
     ],
     [`rules: ${'['.repeat(20_000)}`, /whodunit\.yaml is not valid YAML: /],
     [`rules: ${'x'.repeat(1_048_576)}`, /allowed: a file of at most 1048576 bytes\./],
-  ])('that is invalid is rejected with exit code 78: %#', (text, message) => {
+  ])('that is invalid is rejected with exit code 78: %#', async (text, message) => {
     writeFileSync(file, text);
-    expect(failure(file)).toMatchObject({ exitCode: 78, message: expect.stringMatching(message) });
+    expect(await failure(file)).toMatchObject({ exitCode: 78, message: expect.stringMatching(message) });
   });
 
-  it('in otel-config/ (the example) is valid', () => {
-    const rules = readRules({ path: join(ROOT, 'otel-config/rules.yaml'), mode: 'default' });
-    expect(rules.length - readRules({ path: null, mode: 'default' }).length).toBe(4);
+  it('in otel-config/ (the example) is valid', async () => {
+    const rules = await readRules({ path: join(ROOT, 'otel-config/rules.yaml'), mode: 'default' });
+    expect(rules.length - (await readRules({ path: null, mode: 'default' })).length).toBe(4);
   });
 
-  it('that does not exist is rejected', () => {
+  it('that does not exist is rejected', async () => {
     rmSync(file);
-    expect(failure(file).message).toContain('Reading it failed with ENOENT');
+    expect((await failure(file)).message).toContain('Reading it failed with ENOENT');
   });
 });
 

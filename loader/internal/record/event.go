@@ -61,6 +61,7 @@ type Repeat struct {
 	Key    string `json:"key"`    // hex
 	File   bool   `json:"file"`   // Key has the executable's inode; false: only its comm
 	Claims bool   `json:"claims"` // Key has what the process claims of its service, or that it claims nothing; false: that was not readable
+	Caused bool   `json:"-"`      // another process, the kernel or a fault caused the termination, which has a reserve of records then (bpf/repeats.h)
 }
 
 // Predecessor is the terminated process that the process of a restart may replace.

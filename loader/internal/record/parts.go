@@ -235,7 +235,11 @@ func (d *Decoder) repeatOf(payload []byte) (*Repeat, error) {
 		return nil, err
 	}
 	hasMM := abi.RepeatFlag(raw.Flags)&abi.RepeatFlagREPEAT_NO_MM == 0
-	d.repeat = Repeat{Key: *d.hex(payload[:len(payload)-len(rest)]), File: hasMM, Claims: hasMM && raw.Claims != uint64(abi.ClaimsValueCLAIMS_UNKNOWN)}
+	const causes = abi.RepeatFlagREPEAT_OOM | abi.RepeatFlagREPEAT_FAULT | abi.RepeatFlagREPEAT_BY_ANOTHER
+	d.repeat = Repeat{
+		Key: *d.hex(payload[:len(payload)-len(rest)]), File: hasMM, Claims: hasMM && raw.Claims != uint64(abi.ClaimsValueCLAIMS_UNKNOWN),
+		Caused: raw.StatusRaw != 0 && abi.RepeatFlag(raw.Flags)&causes != 0,
+	}
 	return &d.repeat, nil
 }
 

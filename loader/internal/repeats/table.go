@@ -103,6 +103,21 @@ func (t *Table) Arm(arm wire.Arm) (full string, _ error) {
 	return "", nil
 }
 
+// Armed returns what the terminations with this key are counted as; "": the key is not armed.
+func (t *Table) Armed(text string) (as string) {
+	key, err := keyOf(text)
+	if err != nil {
+		return ""
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.entries[key]
+	if known == nil || atomic.LoadUint64(&known.total.UntilNs) <= t.nowNs() {
+		return ""
+	}
+	return nameOf(abi.RepeatOutcome(known.total.Outcome))
+}
+
 // add inserts a key that is not armed yet. nil: a limit is reached, or the map refuses it.
 func (t *Table) add(key abi.RepeatKey, outcome abi.RepeatOutcome, now uint64) (_ *entry, full string, _ error) {
 	usedTotals, usedReserves := map[uint32]bool{all: true}, map[uint32]bool{}

@@ -105,6 +105,25 @@ func TestAKeyIsArmedForAMinuteAtMost(t *testing.T) {
 	}
 }
 
+func TestAKeyCountsAsWhatItWasArmedForUntilItsTimeIsOver(t *testing.T) {
+	m := newMemory(8)
+	table := m.open(t)
+	m.arm(t, table, key(1, 256), wire.AsFiltered)
+	m.arm(t, table, key(2, 256), wire.AsAggregated)
+	for _, test := range []struct {
+		key  string
+		want string
+	}{{textOf(key(1, 256)), wire.AsFiltered}, {textOf(key(2, 256)), wire.AsAggregated}, {textOf(key(3, 256)), ""}, {"bad", ""}} {
+		if as := table.Armed(test.key); as != test.want {
+			t.Errorf("%s: %q, want %q", test.key, as, test.want)
+		}
+	}
+	m.now += uint64(time.Minute)
+	if as := table.Armed(textOf(key(1, 256))); as != "" {
+		t.Errorf("%q after its time", as)
+	}
+}
+
 func TestAnEntryRetiresAfterItsWholeTotalWasAcknowledgedAndNoProbeCanCountAnyMore(t *testing.T) {
 	m := newMemory(8)
 	table := m.open(t)

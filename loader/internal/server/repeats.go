@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/wire"
 )
 
@@ -15,6 +16,8 @@ type Repeats interface {
 	// Arm arms a key. full: which limit is reached; then its terminations are reported. The error is that of a key that is malformed, or of the
 	// probes' maps.
 	Arm(arm wire.Arm) (full string, err error)
+	// Armed returns what the terminations with this key are counted as; "": the key is not armed.
+	Armed(key string) (as string)
 	// Counted notes that the service has stored the total of an entry.
 	Counted(id, total uint64)
 	// Retire removes the entries whose time is over and whose whole total is stored.
@@ -33,6 +36,9 @@ func (s *session) arm(arm wire.Arm) error {
 	if s.role() != wire.RoleConsumer {
 		return &wire.Error{Code: wire.CodeNotConsumer, Message: "only the consumer may arm keys"}
 	}
+	if arm.Equal {
+		s.readsEqual.Store(true)
+	}
 	full, err := s.server.config.Repeats.Arm(arm)
 	if err != nil {
 		return &wire.Error{Code: wire.CodeBadLine, Message: err.Error()}
@@ -41,6 +47,15 @@ func (s *session) arm(arm wire.Arm) error {
 		s.server.config.Log.Limitf("armed", "equal terminations are not counted in the kernel but reported one by one: %s", full)
 	}
 	return nil
+}
+
+// countedAs returns what a termination counts as that was in the ring when its key was armed: the probes would have counted it, too. "": it is
+// to be reported.
+func (s *session) countedAs(repeat *record.Repeat) (as string) {
+	if repeat == nil || repeat.Caused || !s.readsEqual.Load() {
+		return ""
+	}
+	return s.server.config.Repeats.Armed(repeat.Key)
 }
 
 // counted notes a total that the consumer has stored. An error closes the connection.

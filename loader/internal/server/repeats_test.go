@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"whodunit/loader/internal/abi"
 	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/record/recordtest"
 	"whodunit/loader/internal/ring/ringtest"
 	"whodunit/loader/internal/wire"
 )
@@ -56,6 +58,43 @@ func TestTheConsumerArmsKeysAndGetsTheirTotalsUntilTheyAreGone(t *testing.T) {
 	s.repeats.set()
 	for len(c.Next("repeats")["ids"].([]any)) > 0 {
 	}
+}
+
+func TestARecordWhoseKeyWasArmedMeanwhileIsSentInShortToAConsumerThatReadsThat(t *testing.T) {
+	own, caused := abi.RepeatKey{StatusRaw: 256}, abi.RepeatKey{StatusRaw: 256, Flags: uint32(abi.RepeatFlagREPEAT_BY_ANOTHER)}
+	s := serve(t, 1<<16)
+	c, watcher := s.connect(t), s.connect(t)
+	c.Claim()
+	put := func(key abi.RepeatKey) {
+		s.ring.Put(recordtest.Record(256, recordtest.Part(abi.PartKindPART_REPEAT_KEY, 0, recordtest.Raw(key))), 0)
+	}
+	arm := func(key abi.RepeatKey, more string) {
+		c.Send(`{"v":1,"type":"arm","key":"%x","as":"filtered","until_ns":"99"%s}`, recordtest.Raw(key), more)
+	}
+	armed := func(count int) func() bool {
+		return func() bool {
+			s.repeats.mu.Lock()
+			defer s.repeats.mu.Unlock()
+			return len(s.repeats.armed) == count
+		}
+	}
+	put(own)
+	c.Next("death")
+	arm(own, "")
+	waitFor(t, armed(1))
+	put(own)
+	c.Next("death") // for a reader that does not know the short line
+	arm(caused, `,"equal":true`)
+	waitFor(t, armed(2))
+	put(own)
+	if line := c.Next("equal"); line["as"] != "filtered" || line["pid"] != 42.0 || line["start_boottime_ns"] != "5" || line["time_ns"] != "7" {
+		t.Errorf("%v", line)
+	}
+	put(caused)
+	c.Next("death") // another caused it: that has a reserve of records
+	watcher.Deaths(4)
+	c.Send(`{"v":1,"type":"ack","seq":"%d"}`, s.ring.Written())
+	waitFor(t, func() bool { return s.ring.Acked() == s.ring.Written() })
 }
 
 func TestAKeyThatIsMalformedClosesTheConnection(t *testing.T) {

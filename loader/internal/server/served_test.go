@@ -92,6 +92,17 @@ func (r *fakeRepeats) Arm(arm wire.Arm) (string, error) {
 	return r.full, nil
 }
 
+func (r *fakeRepeats) Armed(key string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, arm := range r.armed {
+		if arm.Key == key {
+			return arm.As
+		}
+	}
+	return ""
+}
+
 func (r *fakeRepeats) Counted(id, total uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"net"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"whodunit/loader/internal/record"
@@ -32,6 +33,8 @@ type session struct {
 	conn   *net.UnixConn
 	peer   peer
 	woken  chan struct{}
+	// readsEqual: the consumer reads `equal` lines.
+	readsEqual atomic.Bool
 
 	mu        sync.Mutex
 	consumer  bool // once true, it stays true

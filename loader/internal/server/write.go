@@ -205,6 +205,9 @@ func (s *session) appendLine(batch, raw []byte, seq uint64, clockOffsetNs int64)
 	if event.ClockOffsetNs == 0 {
 		event.ClockOffsetNs = clockOffsetNs
 	}
+	if as := s.countedAs(event.Repeat); as != "" {
+		return wire.AppendEqual(batch, event, as), 0, nil
+	}
 	longer, err := wire.AppendEvent(batch, event)
 	return longer, 0, err
 }

@@ -20,6 +20,7 @@ type Arm struct {
 	Key     string
 	As      string // AsAggregated or AsFiltered
 	UntilNs uint64
+	Equal   bool // the client reads `equal`
 }
 
 // Counted acknowledges the total of a Repeat.
@@ -36,6 +37,7 @@ func DecodeClient(line []byte) (ClientMessage, error) {
 		UntilNs string `json:"until_ns"`
 		ID      string `json:"id"`
 		Total   string `json:"total"`
+		Equal   bool   `json:"equal"`
 	}
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(line, &raw); errors.As(err, &syntax) {
@@ -53,7 +55,7 @@ func DecodeClient(line []byte) (ClientMessage, error) {
 		if raw.As != AsAggregated && raw.As != AsFiltered {
 			return nil, &Error{CodeBadLine, fmt.Sprintf("as of an arm must be %s or %s", AsAggregated, AsFiltered)}
 		}
-		message = Arm{Key: raw.Key, As: raw.As, UntilNs: numbers.parse("until_ns", raw.UntilNs)}
+		message = Arm{Key: raw.Key, As: raw.As, UntilNs: numbers.parse("until_ns", raw.UntilNs), Equal: raw.Equal}
 	case "counted":
 		message = Counted{ID: numbers.parse("id", raw.ID), Total: numbers.parse("total", raw.Total)}
 	default:

@@ -77,6 +77,18 @@ func appendRestart(out []byte, event *record.Event) ([]byte, error) {
 	return w.line("restart", start)
 }
 
+// AppendEqual appends the line of a termination with an armed key, which needs nothing but a count: `equal`.
+func AppendEqual(out []byte, event *record.Event, as string) []byte {
+	w := writer{out}
+	w.head("equal", event)
+	w.string(`,"key":`, event.Repeat.Key)
+	w.string(`,"as":`, as)
+	w.number(`,"pid":`, event.Process.Pid)
+	w.quotedUint(`,"start_boottime_ns":`, event.Process.StartBoottimeNs)
+	w.text("}\n")
+	return w.out
+}
+
 func (w *writer) head(messageType string, event *record.Event) {
 	w.text(`{"v":`)
 	w.int(Version)

@@ -57,10 +57,21 @@ type requestEnd struct {
 	StatusRaw       uint32        `json:"status_raw"`
 }
 
+// equal is the message as encoding/json writes it.
+type equal struct {
+	Seq             uint64 `json:"seq,string"`
+	TimeNs          uint64 `json:"time_ns,string"`
+	ClockOffsetNs   int64  `json:"clock_offset_ns,string"`
+	Key             string `json:"key"`
+	As              string `json:"as"`
+	Pid             uint32 `json:"pid"`
+	StartBoottimeNs uint64 `json:"start_boottime_ns,string"`
+}
+
 // clientMessages are those of the golden lines that a client sends.
 var clientMessages = map[string]ClientMessage{
 	"ack":     Ack{Seq: 4096},
-	"arm":     Arm{Key: strings.Repeat("00", 87) + "ff", As: AsFiltered, UntilNs: 12345678901234},
+	"arm":     Arm{Key: strings.Repeat("00", 87) + "ff", As: AsFiltered, UntilNs: 12345678901234, Equal: true},
 	"counted": Counted{ID: 12345678901234, Total: 18446744073709551615},
 }
 
@@ -84,7 +95,7 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 				}
 				return
 			}
-			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "request": &request{}, "request_end": &requestEnd{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
+			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "request": &request{}, "request_end": &requestEnd{}, "equal": &equal{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
 			if message == nil {
 				t.Fatalf("no message type %q: name the file after its type", messageType)
 			}
@@ -111,6 +122,12 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 					Seq: end.Seq, TimeNs: end.TimeNs, ClockOffsetNs: end.ClockOffsetNs, Origin: end.Origin, StatusRaw: end.StatusRaw, RequestEnd: true,
 					Process: record.Process{Pid: end.Pid, StartBoottimeNs: end.StartBoottimeNs},
 				})
+			}
+			if short, isEqual := message.(*equal); isEqual && err == nil {
+				line = AppendEqual(nil, &record.Event{
+					Seq: short.Seq, TimeNs: short.TimeNs, ClockOffsetNs: short.ClockOffsetNs, Repeat: &record.Repeat{Key: short.Key},
+					Process: record.Process{Pid: short.Pid, StartBoottimeNs: short.StartBoottimeNs},
+				}, short.As)
 			}
 			if err != nil {
 				t.Fatal(err)

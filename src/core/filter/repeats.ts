@@ -2,7 +2,8 @@
 // Equal terminations that the kernel only counts (docs/decisions/0065): which keys are armed, what their terminations count as, and how much
 // of each total is counted already. The loader's totals only grow, so a total that is received again counts nothing. Time is an argument.
 import { FairMap } from '../shares.ts';
-import type { Death, Hello, Repeat } from '../wire/event.ts';
+import type { Death, Hello } from '../wire/event.ts';
+import type { Repeat } from '../wire/repeat.ts';
 import type { Candidate } from './aggregate.ts';
 import { firstCertain } from './match.ts';
 import type { CountedMember } from './members.ts';
@@ -111,6 +112,12 @@ export class Repeats {
   meaningOf(death: Death, bootId: string): Meaning | null {
     const known = death.repeat === null || isCaused(death) ? undefined : this.#known.get(death.repeat.key);
     return known !== undefined && known.bootId === bootId && known.untilNs > death.time_ns ? known.meaning : null;
+  }
+
+  /** What the terminations with this key count as. null: the key is not known, as the service's state was lost. */
+  meaningOfKey(key: string, bootId: string): Meaning | null {
+    const known = this.#known.get(key);
+    return known?.bootId === bootId ? known.meaning : null;
   }
 
   /** Arms the key of a termination, if it has one and is not armed. */

@@ -2,6 +2,7 @@
 // Filter rules: which terminations get a record. They are validated and compiled once, and the first that matches decides. The built-in
 // rules are in built-in.ts. io/rules.ts reads the user's file; match.ts provides the facts.
 import * as z from 'zod/mini';
+import type { $ZodIssue, $ZodType } from 'zod/v4/core';
 import { type Glob, glob } from '../glob.ts';
 import { CAUSE_VALUES } from '../telemetry/semconv.ts';
 import { signalNumber } from '../verdict/signals.ts';
@@ -20,7 +21,7 @@ export const LONG_LIVED_SECONDS = 10;
 
 const EXIT_RANGE = /^(\d{1,3})-(\d{1,3})$/;
 
-const oneOrMore = <T extends z.core.$ZodType>(item: T) =>
+const oneOrMore = <T extends $ZodType>(item: T) =>
   z.pipe(
     z.union([item, z.array(item).check(z.minLength(1), z.maxLength(PATTERNS_MAX))]),
     z.transform((value): z.output<T>[] => (Array.isArray(value) ? value : [value]) as z.output<T>[]),
@@ -135,10 +136,10 @@ export interface RulesError {
 export function parseRules(value: unknown): { ok: true; rules: Rule[] } | { ok: false; error: RulesError } {
   const parsed = rulesSchema.safeParse(value ?? {});
   if (parsed.success) return { ok: true, rules: (parsed.data.rules ?? []).map((rule) => compile(rule)) };
-  return { ok: false, error: errorOf(parsed.error.issues[0] as z.core.$ZodIssue, value) };
+  return { ok: false, error: errorOf(parsed.error.issues[0] as $ZodIssue, value) };
 }
 
-function errorOf(issue: z.core.$ZodIssue, value: unknown): RulesError {
+function errorOf(issue: $ZodIssue, value: unknown): RulesError {
   const unknownKey = issue.code === 'unrecognized_keys' ? [issue.keys[0] ?? ''] : [];
   const path = [...issue.path, ...unknownKey];
   const key = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');

@@ -4,6 +4,7 @@
 import * as z from 'zod/mini';
 import { ancestor } from './ancestor.ts';
 import { crashSchema } from './crash.ts';
+import type { Equal, Repeat, RepeatIds } from './repeat.ts';
 import { flag, hex, i64, int, object, text, u64 } from './values.ts';
 
 /** Absent in lines of older loaders, like the next one. null: not known. */
@@ -228,23 +229,6 @@ export const requestEndSchema = object({
 /** The process of a request ended. */
 export type RequestEnd = z.output<typeof requestEndSchema>;
 
-export const repeatSchema = object({
-  type: z.literal('repeat'),
-  id: u64,
-  key: text,
-  as: z.enum(['aggregated', 'filtered']),
-  total: u64,
-  first_ns: u64,
-  last_ns: u64,
-  clock_offset_ns: i64,
-});
-/** How many terminations the kernel only counted under an armed key. */
-export type Repeat = z.output<typeof repeatSchema>;
-
-export const repeatsSchema = object({ type: z.literal('repeats'), ids: z.array(u64) });
-/** All entries that the loader has. */
-export type RepeatIds = z.output<typeof repeatsSchema>;
-
 const probe = object({ name: text, attached: flag, note: z.nullable(text) });
 
 export const helloSchema = object({
@@ -289,4 +273,14 @@ export type LoaderStatus = z.output<typeof statusSchema>;
 export const errorSchema = object({ type: z.literal('error'), code: text, message: text });
 export type LoaderError = z.output<typeof errorSchema>;
 
-export type Message = Hello | Death | Restart | Request | RequestEnd | Repeat | RepeatIds | LoaderStatus | LoaderError;
+export type Message =
+  | Hello
+  | Death
+  | Restart
+  | Request
+  | RequestEnd
+  | Equal
+  | Repeat
+  | RepeatIds
+  | LoaderStatus
+  | LoaderError;

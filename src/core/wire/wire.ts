@@ -10,14 +10,12 @@ import {
   errorSchema,
   helloSchema,
   type Message,
-  type Repeat,
-  repeatSchema,
-  repeatsSchema,
   requestEndSchema,
   requestSchema,
   restartSchema,
   statusSchema,
 } from './event.ts';
+import { equalSchema, type Repeat, repeatSchema, repeatsSchema } from './repeat.ts';
 
 export const WIRE_VERSION = 1;
 /** Maximum length of a line, newline included. Checked before more is buffered. */
@@ -26,7 +24,7 @@ export const LINE_BYTES_MAX = 131_072;
 const NEWLINE = 0x0a;
 const SAMPLE_CHARS = 120;
 const HEAD_BYTES = 256;
-const DEATH_HEAD = /"type"\s*:\s*"death"/;
+const DEATH_HEAD = /"type"\s*:\s*"(?:death|equal)"/;
 const SEQ_HEAD = /"seq"\s*:\s*"(\d{1,20})"/;
 
 export type Decoded =
@@ -39,6 +37,7 @@ const SCHEMAS = {
   restart: restartSchema,
   request: requestSchema,
   request_end: requestEndSchema,
+  equal: equalSchema,
   repeat: repeatSchema,
   repeats: repeatsSchema,
   status: statusSchema,
@@ -131,9 +130,9 @@ export function encodeAck(seq: bigint): string {
   return `{"v":${WIRE_VERSION},"type":"ack","seq":"${seq}"}\n`;
 }
 
-/** Asks to only count the terminations with this key until a time of CLOCK_BOOTTIME. */
+/** Asks to only count the terminations with this key until a time of CLOCK_BOOTTIME; those in the ring may come as `equal`. */
 export function encodeArm(key: string, as: Repeat['as'], untilNs: bigint): string {
-  return `{"v":${WIRE_VERSION},"type":"arm","key":"${key}","as":"${as}","until_ns":"${untilNs}"}\n`;
+  return `{"v":${WIRE_VERSION},"type":"arm","key":"${key}","as":"${as}","until_ns":"${untilNs}","equal":true}\n`;
 }
 
 /** Acknowledges the total of an entry. */

@@ -15,7 +15,7 @@ import { readUnreported } from './unreported-file.ts';
 
 /** Returns the exit code, as of diff and grep: 1 if nothing would change. Throws a FatalError if the rules or the history cannot be read. */
 export async function testFilters(query: FiltersTest, log: Log): Promise<number> {
-  const found = rehearsalOf(query, log);
+  const found = await rehearsalOf(query, log);
   const { records, unreported, gone, come, left } = found;
   if (records + unreported === 0) log.line(`The history in ${query.stateDir} has no terminations yet.`);
   if (query.output === 'json') await print(`${JSON.stringify(rehearsalJson(found), null, 2)}\n`);
@@ -23,8 +23,8 @@ export async function testFilters(query: FiltersTest, log: Log): Promise<number>
   return gone.length + come.length + left.length > 0 ? 0 : 1;
 }
 
-function rehearsalOf({ rules: source, stateDir }: FiltersTest, log: Log): Rehearsal {
-  const rules = rulesOf(source);
+async function rehearsalOf({ rules: source, stateDir }: FiltersTest, log: Log): Promise<Rehearsal> {
+  const rules = await rulesOf(source);
   const reader = openHistory(stateDir);
   try {
     const found = rehearse(entriesOf(reader), readUnreported(stateDir), rules);
@@ -40,9 +40,9 @@ function* entriesOf(reader: HistoryReader): Generator<Entry> {
   for (const { entry } of reader.matching({ kind: 'termination' })) yield entry;
 }
 
-function rulesOf(source: FiltersTest['rules']): ReturnType<typeof readRules> {
+async function rulesOf(source: FiltersTest['rules']): ReturnType<typeof readRules> {
   try {
-    return readRules(source);
+    return await readRules(source);
   } catch (error) {
     if (error instanceof FatalError) throw new FatalError(error.code, error.message, EXIT_SEARCH_FAILED);
     throw error;

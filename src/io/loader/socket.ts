@@ -7,17 +7,8 @@ import type { DuplexOptions } from 'node:stream';
 import type { WireError } from '../../core/errors.ts';
 import type { LoaderSnapshot } from '../../core/snapshots.ts';
 import { lossInTheRing } from '../../core/status.ts';
-import type {
-  Death,
-  Hello,
-  LoaderStatus,
-  Message,
-  Repeat,
-  RepeatIds,
-  Request,
-  RequestEnd,
-  Restart,
-} from '../../core/wire/event.ts';
+import type { Death, Hello, LoaderStatus, Message, Request, RequestEnd, Restart } from '../../core/wire/event.ts';
+import type { Equal, Repeat, RepeatIds } from '../../core/wire/repeat.ts';
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
@@ -35,6 +26,7 @@ export type LoaderMessage =
   | Restart
   | Request
   | RequestEnd
+  | Equal
   | Repeat
   | RepeatIds
   | Hello

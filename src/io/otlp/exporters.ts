@@ -1,51 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The official OTLP exporters, loaded only for the protocol in use. They read endpoint, headers, compression, timeout and TLS from the
-// standard variables themselves. exchange.ts runs them.
+// The official OTLP exporters. They read endpoint, headers, compression, timeout and TLS from the standard variables themselves. One file
+// for each protocol, loaded only for the protocol in use: gRPC alone is larger than the rest of the service. exchange.ts runs them.
 import type { MeterProvider } from '@opentelemetry/api';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Protocol } from '../../core/delivery/target.ts';
 
-/** Returns a factory of log exporters. `meters`: where they record otel.sdk.exporter.*; undefined: nowhere. */
-export async function logExporterFactory(protocol: Protocol, meters?: MeterProvider): Promise<() => LogRecordExporter> {
-  const options = meters === undefined ? {} : { selfObsMeterProvider: meters };
-  switch (protocol) {
-    case 'grpc': {
-      const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-grpc');
-      // Otherwise the exporter loads it at its first export, which delays the first record.
-      await import('@grpc/grpc-js');
-      return () => new OTLPLogExporter(options);
-    }
-    case 'http/protobuf': {
-      const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-proto');
-      return () => new OTLPLogExporter(options);
-    }
-    case 'http/json': {
-      const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-http');
-      return () => new OTLPLogExporter(options);
-    }
-  }
+export interface LogOptions {
+  /** Where a log exporter records otel.sdk.exporter.*; undefined: nowhere. */
+  readonly selfObsMeterProvider?: MeterProvider;
 }
 
-export async function createMetricExporter(protocol: Protocol): Promise<PushMetricExporter> {
-  switch (protocol) {
-    case 'grpc':
-      return new (await import('@opentelemetry/exporter-metrics-otlp-grpc')).OTLPMetricExporter();
-    case 'http/protobuf':
-      return new (await import('@opentelemetry/exporter-metrics-otlp-proto')).OTLPMetricExporter();
-    case 'http/json':
-      return new (await import('@opentelemetry/exporter-metrics-otlp-http')).OTLPMetricExporter();
-  }
+/** Those of one protocol. */
+export interface OtlpExporters {
+  readonly logs: (options: LogOptions) => LogRecordExporter;
+  readonly metrics: () => PushMetricExporter;
+  readonly spans: () => SpanExporter;
 }
 
-export async function createSpanExporter(protocol: Protocol): Promise<SpanExporter> {
+export async function exportersOf(protocol: Protocol): Promise<OtlpExporters> {
+  const { OTLPLogExporter, OTLPMetricExporter, OTLPTraceExporter } = await classesOf(protocol);
+  return {
+    logs: (options) => new OTLPLogExporter(options),
+    metrics: () => new OTLPMetricExporter(),
+    spans: () => new OTLPTraceExporter(),
+  };
+}
+
+function classesOf(protocol: Protocol) {
   switch (protocol) {
     case 'grpc':
-      return new (await import('@opentelemetry/exporter-trace-otlp-grpc')).OTLPTraceExporter();
+      return import('./exporters-grpc.ts');
     case 'http/protobuf':
-      return new (await import('@opentelemetry/exporter-trace-otlp-proto')).OTLPTraceExporter();
+      return import('./exporters-http-protobuf.ts');
     case 'http/json':
-      return new (await import('@opentelemetry/exporter-trace-otlp-http')).OTLPTraceExporter();
+      return import('./exporters-http-json.ts');
   }
 }

@@ -5,7 +5,7 @@ import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Protocol } from '../../core/delivery/target.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
 import { exportOnce } from './exchange.ts';
-import { logExporterFactory } from './exporters.ts';
+import { exportersOf } from './exporters.ts';
 
 export interface Sender {
   /** Sends stored records as one request. Never rejects. */
@@ -15,7 +15,8 @@ export interface Sender {
 
 /** `meters`: where the exporter records otel.sdk.exporter.*; undefined: nowhere. */
 export async function createLogSender(protocol: Protocol, meters?: MeterProvider): Promise<Sender> {
-  const create = await logExporterFactory(protocol, meters);
+  const { logs } = await exportersOf(protocol);
+  const create = () => logs(meters === undefined ? {} : { selfObsMeterProvider: meters });
   let exporter = create();
   return {
     async send(records) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the configured exporters. Each is loaded only when it is started, so a service that sends nothing does not load the SDK.
+// Starts the configured exporters. Only a service that sends something loads this file, and with it the SDK.
 import { dirname } from 'node:path';
 import type { PageAddress } from '../../config/read.ts';
 import type { Target } from '../../core/delivery/target.ts';
@@ -11,11 +11,16 @@ import type { Log } from '../log.ts';
 import type { MetricsPage } from '../prometheus/page.ts';
 import { PurgeRequests } from '../queue/purge-request.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { Delivery } from './deliver.ts';
-import type { Sender } from './log-sender.ts';
+import { Delivery } from './deliver.ts';
+import { readDiagnostics } from './exchange.ts';
+import { exportersOf } from './exporters.ts';
+import { createLogSender, type Sender } from './log-sender.ts';
 import type { Counted } from './meters.ts';
-import type { Metrics } from './metrics.ts';
-import type { Traces } from './traces.ts';
+import { Metrics } from './metrics.ts';
+import { observedOf } from './own-instruments.ts';
+import { Traces } from './traces.ts';
+
+export { readDiagnostics };
 
 export async function startDelivery(
   target: Target,
@@ -24,7 +29,6 @@ export async function startDelivery(
   history: History | null,
   log: Log,
 ): Promise<Delivery> {
-  const [{ createLogSender }, { Delivery }] = await Promise.all([import('./log-sender.ts'), import('./deliver.ts')]);
   const sender = await createLogSender(target.protocol, counted[0]?.meters);
   const requests = new PurgeRequests(dirname(queue.path), log);
   requests.carryOut((wanted) => queue.purge(wanted).length);
@@ -51,14 +55,9 @@ export async function startMetrics(
   log: Log,
   queue: Queue | null,
 ): Promise<Metrics> {
-  const [{ Metrics }, { createMetricExporter }, { observedOf }] = await Promise.all([
-    import('./metrics.ts'),
-    import('./exporters.ts'),
-    import('./own-instruments.ts'),
-  ]);
-  const exporter = await createMetricExporter(target.protocol);
+  const { metrics } = await exportersOf(target.protocol);
   return new Metrics({
-    exporter,
+    exporter: metrics(),
     host,
     observe: () => observedOf(snapshot()),
     log,
@@ -77,10 +76,9 @@ export async function startPage(
   host: Host,
   snapshot: () => ServiceSnapshot,
 ): Promise<MetricsPage> {
-  const [{ MetricsPage }, { servePage }, { observedOf }] = await Promise.all([
+  const [{ MetricsPage }, { servePage }] = await Promise.all([
     import('../prometheus/page.ts'),
     import('../prometheus/server.ts'),
-    import('./own-instruments.ts'),
   ]);
   // The counters of kernel and loader as they are: they outlive the service, and Prometheus knows what it saw before.
   const page = new MetricsPage({ address, host, intervalMs, observe: () => observedOf(snapshot()) });
@@ -89,16 +87,12 @@ export async function startPage(
 }
 
 export async function startTraces(target: Target, log: Log): Promise<Traces> {
-  const [{ createSpanExporter }, { Traces }] = await Promise.all([import('./exporters.ts'), import('./traces.ts')]);
-  return new Traces({ exporter: await createSpanExporter(target.protocol), log, target });
+  const { spans } = await exportersOf(target.protocol);
+  return new Traces({ exporter: spans(), log, target });
 }
 
 /** Returns a sender for a command that sends without a queue. */
-export async function startSender({ protocol }: Target, log: Log): Promise<Sender> {
-  const [{ createLogSender }, { readDiagnostics }] = await Promise.all([
-    import('./log-sender.ts'),
-    import('./exchange.ts'),
-  ]);
+export function startSender({ protocol }: Target, log: Log): Promise<Sender> {
   readDiagnostics(log);
   return createLogSender(protocol);
 }

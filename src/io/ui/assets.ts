@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of the page, as the build made them (scripts/build/page.ts), read once.
+// The files of the page, as the build made them (scripts/build/page.ts), read once. In the bundle, this file is beside ui/.
 import { readFileSync } from 'node:fs';
 
 export interface Asset {
@@ -16,7 +16,7 @@ const FILES = {
 
 /** By the path below the base. */
 export function readAssets(): ReadonlyMap<string, Asset> {
-  const directory = new URL('../../ui/', import.meta.url);
+  const directory = new URL('ui/', import.meta.url);
   return new Map(
     Object.entries(FILES).map(([path, { file, type }]) => [
       path,

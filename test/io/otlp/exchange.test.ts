@@ -12,7 +12,7 @@ import type { Outcome } from '../../../src/core/delivery/outcome.ts';
 import { buildSpan } from '../../../src/core/telemetry/span.ts';
 import { Log } from '../../../src/io/log.ts';
 import { exportOnce, readDiagnostics } from '../../../src/io/otlp/exchange.ts';
-import { createMetricExporter, createSpanExporter } from '../../../src/io/otlp/exporters.ts';
+import { exportersOf } from '../../../src/io/otlp/exporters.ts';
 import { Metrics } from '../../../src/io/otlp/metrics.ts';
 import { Traces } from '../../../src/io/otlp/traces.ts';
 import { recordOf } from '../../support/circumstances.ts';
@@ -161,7 +161,7 @@ describe('an export counts as rejected', () => {
       factsLost: 0,
       queue: null,
     });
-    const exporter = await createMetricExporter('http/json');
+    const exporter = (await exportersOf('http/json')).metrics();
     const metrics = new Metrics({ exporter, host, observe, log: log(), intervalMs: 1_000_000, target });
     await metrics.flush();
     expect(metrics.snapshot()).toMatchObject({ rejected: 2, lastFailure: null });
@@ -171,7 +171,7 @@ describe('an export counts as rejected', () => {
 
   it('the spans of a partial success, which are dropped', async () => {
     answerWith({ rejectedSpans: '1', errorMessage: 'too old' });
-    const traces = new Traces({ exporter: await createSpanExporter('http/json'), log: log(), target });
+    const traces = new Traces({ exporter: (await exportersOf('http/json')).spans(), log: log(), target });
     for (let i = 0; i < 3; i += 1) traces.submit(buildSpan(recordOf(death), 0n), '0 ');
     await traces.close(5_000);
     expect(traces.snapshot()).toMatchObject({ rejected: 1, dropped: 1, lastFailure: null });
@@ -181,7 +181,7 @@ describe('an export counts as rejected', () => {
   it('the whole batch after HTTP 400', async () => {
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
     respond = (_, response) => response.writeHead(400).end('bad');
-    const traces = new Traces({ exporter: await createSpanExporter('http/json'), log: log(), target });
+    const traces = new Traces({ exporter: (await exportersOf('http/json')).spans(), log: log(), target });
     traces.submit(buildSpan(recordOf(death), 0n), '0 ');
     await traces.close(5_000);
     expect(traces.snapshot()).toMatchObject({
