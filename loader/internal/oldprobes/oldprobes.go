@@ -135,7 +135,7 @@ func (p *Probes) load(options Options) (*ebpf.Collection, error) {
 	return collection, nil
 }
 
-// slotsOf returns the slots of each CPU in a queue of so many bytes: a power of two.
+// slotsOf returns the slots of each CPU in a queue of this size: a power of two.
 func slotsOf(queueBytes, cpus, slotBytes int) uint32 {
 	each := max(queueBytes/slotBytes/cpus, slotsMin)
 	return 1 << (bits.Len(uint(each)) - 1)

@@ -25,7 +25,7 @@ const (
 	queueBytes = 32 << 20
 )
 
-// attached attaches the probes with a queue of so many bytes, which run until detach. The queue stays pinned in the directory until the test ends.
+// attached attaches the probes with a queue of this size, which run until detach. The queue stays pinned in the directory until the test ends.
 func attached(t *testing.T, directory string, bytes int) (p *Probes, detach func()) {
 	t.Helper()
 	p, err := Attach(Options{PinDirectory: directory, RingBytes: bytes})
