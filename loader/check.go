@@ -14,6 +14,7 @@ import (
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/oldprobes"
 	"whodunit/loader/internal/probes"
 )
 
@@ -24,15 +25,17 @@ type finding struct {
 }
 
 // check prints what this kernel supports, what will be missing, and what to do about it, as text or json. It fails if a required row is not
-// ok. `btf`: a file with the kernel's types; "": the kernel's own.
-func check(out io.Writer, pinDirectory, btf, output string) error {
-	types, typesMissing := findTypes(btf)
+// ok. It uses pinDirectory, btf, probes and output of config.
+func check(out io.Writer, config config) error {
+	old := isOld(config)
+	pinDirectory, output := config.pinDirectory, config.output
+	types, typesMissing := findTypes(config.btf, old)
 	findings := []finding{kernelFinding(types, typesMissing), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(types)}
 	if typesMissing == nil {
-		findings = append(findings, stacksFinding(types))
+		findings = append(findings, stacksFinding(types, old))
 	}
 	findings = append(findings, filesFinding(), layersFinding())
-	findings = append(findings, probeFindings(types, typesMissing)...)
+	findings = append(findings, probeFindings(types, typesMissing, old)...)
 	print := printTable
 	if output == "json" {
 		print = printJSON
@@ -166,7 +169,10 @@ func registersFinding(types probes.Types) finding {
 	return f
 }
 
-func stacksFinding(types probes.Types) finding {
+func stacksFinding(types probes.Types, old bool) finding {
+	if old {
+		return finding{what: "stacks of crashes", state: "not copied", remedy: noStacks}
+	}
 	stacks, err := probes.StacksHere(types)
 	f := finding{what: "stacks of crashes", state: "copied " + string(stacks), ok: err == nil}
 	if err != nil {
@@ -203,11 +209,15 @@ func layersFinding() finding {
 }
 
 // probeFindings tries each probe, unless it is known that none can be attached.
-func probeFindings(types probes.Types, typesMissing error) (findings []finding) {
+func probeFindings(types probes.Types, typesMissing error, old bool) (findings []finding) {
 	if err := cmp.Or(probes.Require(), typesMissing); err != nil {
 		return []finding{{what: "probes", state: "not tried", remedy: err.Error(), required: true}}
 	}
-	for _, trial := range probes.TryHooks(types) {
+	try := probes.TryHooks
+	if old {
+		try = oldprobes.TryHooks
+	}
+	for _, trial := range try(types) {
 		findings = append(findings, trialFinding(trial))
 	}
 	return findings

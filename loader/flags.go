@@ -64,6 +64,7 @@ type config struct {
 	command, socket, address, pinDirectory, scope string
 	output                                        string // of check
 	btf                                           string // a file; "": the kernel's own
+	probes                                        string // oldProbes; "": those of the kernel
 	socketGID, socketUID, ringBytes               int
 	stacks                                        probes.Stacks
 	worker                                        bool
@@ -94,6 +95,8 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 		return c, exitcode.Errorf(exitcode.Config, "%s accepts no argument, but has %q (see --help)", c.command, flags.Arg(0))
 	}
 	switch {
+	case c.probes != "" && c.probes != oldProbes:
+		err = exitcode.Errorf(exitcode.Config, "--probes (WHODUNIT_PROBES) is %q; it must be %s, or not be set", c.probes, oldProbes)
 	case c.command == "run":
 		err = c.check(text)
 	case c.command == "check" && c.output != "text" && c.output != "json":
@@ -144,6 +147,7 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 	}
 	if c.command == "run" || c.command == "check" {
 		add(&c.btf, "btf", "WHODUNIT_BTF", "")
+		add(&c.probes, "probes", "WHODUNIT_PROBES", "")
 	}
 	if c.command == "run" || c.command == "health" {
 		add(&c.socket, "socket", "WHODUNIT_SOCKET", defaultSocket)

@@ -62,6 +62,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"wire":         {"record"},
 		"repeats":      {"abi", "wire"},
 		"probes":       {"abi", "exitcode", "host", "record", "repeats", "ring", "victim", "wire"},
+		"oldprobes":    {"abi", "exitcode", "host", "probes", "record", "ring", "victim", "wire"},
 		"victim":       {"host"},
 		"server":       {"exitcode", "host", "log", "record", "ring", "wire"},
 		"crash":        {"abi", "host", "log", "probes", "record", "ring"},
@@ -69,7 +70,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 		"unwind":       {"unwind/cfi", "unwind/image"},
 		"unwind/cfi":   {},
 		"unwind/image": {"unwind/cfi"},
-		".":            {"calibrate", "crash", "crash/helper", "exitcode", "host", "log", "probes", "record", "repeats", "ring", "server", "victim", "wire"},
+		".":            {"calibrate", "crash", "crash/helper", "exitcode", "host", "log", "oldprobes", "probes", "record", "repeats", "ring", "server", "victim", "wire"},
 	}
 	pure := []string{"abi", "record", "wire"}
 	pureMay := []string{

@@ -71,7 +71,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		fmt.Fprintln(out, "whodunit-loader", version)
 		return nil
 	case "check":
-		return check(out, config.pinDirectory, config.btf, config.output)
+		return check(out, config)
 	case "health":
 		if config.address != "" {
 			return server.HealthOf(config.address)

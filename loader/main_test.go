@@ -148,7 +148,7 @@ func TestAScopeIsRefusedOnAKernelWithoutBTF(t *testing.T) {
 func TestCheckSucceedsOnThisKernelAndHasARowForEachProbe(t *testing.T) {
 	privileged(t)
 	var out bytes.Buffer
-	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none"), "", "text"); err != nil {
+	if err := check(&out, config{pinDirectory: filepath.Join(probes.DefaultPinDirectory, "test-none"), output: "text"}); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, trial := range probes.TryHooks(probes.Types{}) {
@@ -157,7 +157,7 @@ func TestCheckSucceedsOnThisKernelAndHasARowForEachProbe(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := check(&out, filepath.Join(probes.DefaultPinDirectory, "test-none"), "", "json"); err != nil {
+	if err := check(&out, config{pinDirectory: filepath.Join(probes.DefaultPinDirectory, "test-none"), output: "json"}); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	var rows []struct{ Level, What string }

@@ -52,6 +52,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	if err != nil {
 		return err
 	}
+	if here.old {
+		return errors.Join(serveOld(ctx, config, here, unwinder, listener, log), unload())
+	}
 	attached, err := probes.Attach(probes.Options{
 		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: here.scope, ThreadContext: config.threadContext, Stacks: config.stacks, Types: here.types,
 	})
@@ -96,19 +99,27 @@ type machine struct {
 	types   probes.Types
 	symbols *host.Symbols // nil: they are hidden
 	scope   probes.Scope
+	old     bool // it has no ring buffer, or is treated so
 }
 
 func findMachine(config config, log *log.Logger) (here machine, err error) {
 	if err := probes.Require(); err != nil {
 		return here, err
 	}
-	if here.types, err = findTypes(config.btf); err != nil {
+	here.old = isOld(config)
+	if here.types, err = findTypes(config.btf, here.old); err != nil {
 		return here, err
 	}
 	if here.symbols, err = host.OpenSymbols(); err != nil {
 		log.Warnf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
 	}
-	if here.scope, err = probes.FindScope(config.scope); err == nil && !here.types.FindCgroups() && !here.scope.IsHost() {
+	if here.scope, err = probes.FindScope(config.scope); err != nil || here.scope.IsHost() {
+		return here, err
+	}
+	switch {
+	case here.old:
+		err = errOldScope
+	case !here.types.FindCgroups():
 		err = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) is %s, but this kernel has no BTF, and its cgroups were not found by observation; watch the host, or name a file with the kernel's types (--btf, WHODUNIT_BTF)", config.scope)
 	}
 	return here, err

@@ -9,6 +9,7 @@ import (
 	"whodunit/loader/internal/calibrate"
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/oldprobes"
 	"whodunit/loader/internal/probes"
 )
 
@@ -34,8 +35,8 @@ func lackOf(types probes.Types) string {
 }
 
 // findTypes returns the kernel's types: of the file if one is named, or the kernel's own, or what can be found of them by observing it. But for the
-// kernel's own, they are verified.
-func findTypes(file string) (types probes.Types, err error) {
+// kernel's own, they are verified, by the probes that are used.
+func findTypes(file string, old bool) (types probes.Types, err error) {
 	switch {
 	case file != "":
 		types, err = probes.TypesOfFile(file)
@@ -44,6 +45,9 @@ func findTypes(file string) (types probes.Types, err error) {
 	}
 	if err != nil || types.Own() || probes.Require() != nil {
 		return types, err
+	}
+	if old {
+		return types, oldprobes.Verify(types)
 	}
 	return types, types.Verify()
 }

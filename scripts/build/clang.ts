@@ -10,14 +10,16 @@ export const NM = 'llvm-nm-19';
 export const CLANG_FORMAT = 'clang-format-19';
 const PACKAGES = ['clang-19', 'llvm-19', 'clang-format-19', 'libbpf-dev'];
 
-export const BPF_FLAGS = [
+const FLAGS = [
   '-O2',
-  '-mcpu=v3',
   '-Wall',
   '-Wextra',
   '-Werror',
   `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
 ];
+export const BPF_FLAGS = ['-mcpu=v3', ...FLAGS];
+/** Of bpf/old.bpf.c: the instructions that every kernel has. */
+export const OLD_BPF_FLAGS = ['-mcpu=v1', ...FLAGS];
 
 /** Requires the compiler and libbpf's headers. They need not come from Debian's packages. */
 export async function requireCompiler(): Promise<void> {

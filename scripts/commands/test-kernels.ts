@@ -15,6 +15,7 @@ Boots Debian's kernels under QEMU, scores the conformance cases there, and compa
   --only PART     run only the conformance cases and what confines the loader, or only the programs whose stacks are
                   compared: cases, crashes
   --crashes N     let each of these programs crash N times (${FULL.crashes})
+  --probes old    let the loader use the probes of kernels without a ring buffer
   --judge         do not boot; compare the output of the last run in build/kernels
   --write         afterwards, write docs/kernels.md from build/kernels
   --help          show this text`;
@@ -24,6 +25,7 @@ await command(async () => {
     kernel: { type: 'string' },
     only: { type: 'string' },
     crashes: { type: 'string' },
+    probes: { type: 'string' },
     judge: { type: 'boolean' },
     write: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -33,7 +35,9 @@ await command(async () => {
     return 0;
   }
   const names = flags.kernel?.split(',');
-  const load = loadOf(flags.only, flags.crashes);
+  if (flags.probes !== undefined && flags.probes !== 'old')
+    throw new Failure(`--probes is ${flags.probes}; it must be old. See --help.`);
+  const load = { ...loadOf(flags.only, flags.crashes), probes: flags.probes };
   if (!flags.judge) await bootKernels(await prepareKernels(load, names));
   const counts = await testKernels(names);
   if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { command, Failure } from '../base/command.ts';
 import { run } from '../base/run.ts';
-import { BPF_FLAGS, CLANG, requireCompiler, STRIP } from '../build/clang.ts';
+import { BPF_FLAGS, CLANG, OLD_BPF_FLAGS, requireCompiler, STRIP } from '../build/clang.ts';
 import { ROOT } from '../paths.ts';
 
 const OUTPUTS = [
@@ -15,6 +15,8 @@ const OUTPUTS = [
   'loader/internal/abi/abi_bpfel.go',
   'loader/internal/calibrate/peek_bpfel.go',
   'loader/internal/calibrate/peek_bpfel.o',
+  'loader/internal/oldprobes/old_bpfel.go',
+  'loader/internal/oldprobes/old_bpfel.o',
 ];
 const TYPES = [
   'event_abi',
@@ -84,16 +86,36 @@ const TYPES = [
   'stack_region',
 ];
 
+/** Of bpf/old.bpf.c. */
+const OLD_TYPES = ['old_key', 'old_kind', 'old_text', 'old_fact', 'old_ancestors', 'old_program', 'old_slot'];
+const OLD_MAP_TYPES = ['old_clock', 'old_counters', 'old_tail', 'old_state'];
+
 async function generate(directory: string): Promise<void> {
-  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', 'probes'];
-  args.push('-no-global-types', '-output-dir', directory, ...TYPES.flatMap((type) => ['-type', type]));
-  args.push('bpf', join(ROOT, 'bpf', 'whodunit.bpf.c'), '--', ...BPF_FLAGS);
-  await run('go', args, { env: { GOPACKAGE: 'probes' } });
-  const peek = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', 'calibrate'];
-  peek.push('-no-global-types', '-output-dir', directory, '-type', 'peek');
-  peek.push('peek', join(ROOT, 'bpf', 'peek.bpf.c'), '--', ...BPF_FLAGS);
-  await run('go', peek, { env: { GOPACKAGE: 'calibrate' } });
+  await bpf2go(directory, { source: 'whodunit.bpf.c', name: 'bpf', goPackage: 'probes' }, TYPES, BPF_FLAGS);
+  await bpf2go(directory, { source: 'peek.bpf.c', name: 'peek', goPackage: 'calibrate' }, ['peek'], BPF_FLAGS);
   splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
+  const old = { source: 'old.bpf.c', name: 'old', goPackage: 'oldprobes' };
+  await bpf2go(directory, old, [...OLD_TYPES, ...OLD_MAP_TYPES], OLD_BPF_FLAGS);
+  const oldFile = join(directory, 'old_bpfel.go');
+  writeFileSync(oldFile, readFileSync(oldFile, 'utf8').replaceAll(/\bold(Map|Prog)?Old(?=[A-Z])/g, 'old$1'));
+}
+
+interface BpfObject {
+  readonly source: string;
+  readonly name: string;
+  readonly goPackage: string;
+}
+
+async function bpf2go(
+  directory: string,
+  { source, name, goPackage }: BpfObject,
+  types: readonly string[],
+  flags: readonly string[],
+): Promise<void> {
+  const args = ['tool', 'bpf2go', '-cc', CLANG, '-strip', STRIP, '-target', 'bpfel', '-go-package', goPackage];
+  args.push('-no-global-types', '-output-dir', directory, ...types.flatMap((type) => ['-type', type]));
+  args.push(name, join(ROOT, 'bpf', source), '--', ...flags);
+  await run('go', args, { env: { GOPACKAGE: goPackage } });
 }
 
 /** Moves the C types to a package that does not import cilium/ebpf, and exports them (docs/decisions/0041). */

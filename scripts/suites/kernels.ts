@@ -41,6 +41,8 @@ export interface Machine {
   readonly image: KernelImage;
   /** The path of its initramfs. */
   readonly archive: string;
+  /** Of the kernel's command line, beside what each machine has: unknown ones are the environment of init. */
+  readonly parameters: readonly string[];
 }
 
 /** What the machines run. */
@@ -49,6 +51,8 @@ export interface Load {
   readonly cases: boolean;
   /** How often each program of test/kernels/crashes.ts crashes. */
   readonly crashes: number;
+  /** Of the loader (WHODUNIT_PROBES). undefined: those of the kernel. */
+  readonly probes?: 'old' | undefined;
 }
 
 export const FULL: Load = { cases: true, crashes: 20 };
@@ -84,7 +88,7 @@ async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> 
 }
 
 /** Runs a machine until it exits, and writes its console to the transcript. */
-function boot({ kernel, image, archive }: Machine): Promise<void> {
+function boot({ kernel, image, archive, parameters }: Machine): Promise<void> {
   const { program, args, line } = qemu({ ...kernel, image: image.image, archive, memoryMiB: MEMORY_MIB });
   const transcript = createWriteStream(join(TRANSCRIPTS, `${kernel.name}.log`));
   const [first = '', ...rest] = [
@@ -95,7 +99,7 @@ function boot({ kernel, image, archive }: Machine): Promise<void> {
     '-serial',
     'stdio',
     '-append',
-    kernel.hidesBtf ? `${line} ${HIDE_BTF}` : line,
+    [line, ...parameters, ...(kernel.hidesBtf ? [HIDE_BTF] : [])].join(' '),
   ];
   const machine = own(
     spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_WITHIN_MS, killSignal: 'SIGKILL' }),
@@ -134,7 +138,8 @@ export async function prepareKernels(load: Load, names: readonly string[] = ALL)
     const { arch } = kernel;
     const archive = archives.get(arch) ?? (await step(`packing the machine for ${arch}`, () => initramfs(arch, load)));
     archives.set(arch, archive);
-    machines.push({ kernel, archive, image: await kernelImage(kernel) });
+    const parameters = load.probes === undefined ? [] : [`WHODUNIT_PROBES=${load.probes}`];
+    machines.push({ kernel, archive, image: await kernelImage(kernel), parameters });
   }
   return machines.sort((a, b) => Number(b.kernel.arch === 'arm64') - Number(a.kernel.arch === 'arm64'));
 }

@@ -2,6 +2,7 @@
 // What some kernels, and emulation, cannot show. A limit depends on what the machine offers and reports, never on its version. It may only
 // explain a missing or unknown value, never a wrong name. docs/kernels.md lists the limits.
 import { OBSERVED_LIMITS } from '../deaths/observed-limits.ts';
+import { OLD_LIMITS } from '../deaths/old-limits.ts';
 import type { Transcript } from './transcript.ts';
 
 export interface Limit {
@@ -21,7 +22,12 @@ export interface Limit {
  */
 const COUNTER_SLACK_BYTES = 5 * 64 * 4096;
 
+/** Whether the probes of old kernels are attached: the others have no program there. */
+export const hasOldProbes = ({ hello }: Transcript): boolean =>
+  hello?.probes.some(({ name }) => name === 'sched_process_fork') ?? false;
+
 const LIMITS: readonly Limit[] = [
+  ...OLD_LIMITS.map((limit) => ({ ...limit, applies: hasOldProbes })),
   {
     reason: 'emulation is too slow for a process lifetime of less than a millisecond',
     applies: () => true,

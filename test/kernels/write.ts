@@ -7,6 +7,7 @@ import { ROOT } from '../../scripts/stack/program.ts';
 import { checkOnKernel } from './check.ts';
 import { isObserved } from './limits.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
+import { OBJECTS } from './objects.ts';
 
 /** What no run shows: see docs/decisions/0111 and 0121. */
 const BORDERS = `
@@ -30,7 +31,6 @@ From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missi
 
 | kernel | why | instead |
 | --- | --- | --- |
-| before 5.8 | no BPF ring buffer | a newer kernel |
 | PREEMPT_RT before 6.12 | a ring buffer sleeps there, in hooks that must not | 6.12 or later |
 | lockdown=confidentiality | forbids reading kernel memory | lockdown=integrity at most |
 `;
@@ -79,6 +79,7 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 | --- | --- | --- | --- | --- | --- |
 ${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
 
+${OBJECTS}
 ${found.map(({ text }) => text).join('\n')}${BORDERS}`,
 );
 console.log(`wrote ${TARGET}`);

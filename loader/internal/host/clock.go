@@ -39,3 +39,13 @@ func clockNs(clock int32) int64 {
 	}
 	return now.Nano()
 }
+
+// SuspendedNs returns CLOCK_BOOTTIME - CLOCK_MONOTONIC: how long the machine was suspended since its boot.
+func SuspendedNs() uint64 {
+	return uint64(max(0, clockOffset(func(clock int32) int64 {
+		if clock == unix.CLOCK_REALTIME {
+			return clockNs(unix.CLOCK_BOOTTIME)
+		}
+		return clockNs(unix.CLOCK_MONOTONIC)
+	})))
+}

@@ -18,7 +18,12 @@ const (
 	lockdownRemedy  = "the kernel's lockdown mode is confidentiality, which forbids reading kernel memory; boot with lockdown=integrity at most"
 )
 
-// Require fails if this process or this kernel cannot load the probes, whatever types they are relocated by (Types). The error names the remedy and has exitcode.Permission or
+// HasRingBuffer reports whether this kernel has the map by which the probes of this package report. If that cannot be tried, it does.
+func HasRingBuffer() bool {
+	return !errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported)
+}
+
+// Require fails if this process or this kernel cannot load probes, whatever types they are relocated by (Types). The error names the remedy and has exitcode.Permission or
 // exitcode.Unavailable.
 func Require() error {
 	capabilities, err := host.EffectiveCapabilities()
@@ -34,10 +39,7 @@ func Require() error {
 	if host.Lockdown() == LockdownForbids {
 		return exitcode.Errorf(exitcode.Unavailable, "%s", lockdownRemedy)
 	}
-	if err := features.HaveMapType(ebpf.RingBuf); errors.Is(err, ebpf.ErrNotSupported) {
-		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is too old: it has no BPF ring buffer; whodunit needs Linux 5.8 or later", host.KernelRelease())
-	}
-	if host.KernelSleepsInRing() {
+	if HasRingBuffer() && host.KernelSleepsInRing() {
 		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is built with PREEMPT_RT, and before Linux 6.12 a BPF ring buffer sleeps there, in hooks that must not; use Linux 6.12 or later, or a kernel without PREEMPT_RT", host.KernelRelease())
 	}
 	return nil

@@ -25,6 +25,7 @@ const namesShown = 20
 
 var (
 	versionName = regexp.MustCompile(`^v[0-9]+$`)                 // as of abiDirectory, of any ABI
+	oldMapName  = regexp.MustCompile(`^old_[a-z_]+$`)             // of package oldprobes
 	linkName    = regexp.MustCompile(`^on_[a-z_]+-[0-9a-f]{12}$`) // as of linkPath, of any build
 )
 
@@ -108,7 +109,7 @@ func isPin(entry fs.DirEntry) bool {
 		return false
 	}
 	name := entry.Name()
-	return linkName.MatchString(name) || slices.Contains(pinnedMaps(), name) || slices.Contains(crashMaps(), name) || slices.Contains(formerMapNames(), name)
+	return linkName.MatchString(name) || oldMapName.MatchString(name) || slices.Contains(pinnedMaps(), name) || slices.Contains(crashMaps(), name) || slices.Contains(formerMapNames(), name)
 }
 
 // removeDirectory removes an empty directory, unless it is the root of a file system.

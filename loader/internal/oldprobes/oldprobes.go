@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package oldprobes loads and attaches the probes of kernels without a BPF ring buffer, Linux 4.17 to 5.7 (bpf/old.bpf.c), and makes a ring of
+// their queue. Their records are those of package probes, with fewer parts.
+//
+// A raw tracepoint cannot be pinned before Linux 5.7, so these probes end with the loader. What they wrote and the service did not acknowledge
+// stays: the maps of the queue are pinned.
+package oldprobes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+
+	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/probes"
+	"whodunit/loader/internal/ring"
+	"whodunit/loader/internal/wire"
+)
+
+// hooks returns the tracepoints and their programs, in the order of attaching. sched_process_exit is last, so that no record is written before facts
+// are kept.
+func hooks() [][2]string {
+	return [][2]string{
+		{"sched_process_fork", oldProgSchedProcessFork},
+		{"sched_process_exec", oldProgSchedProcessExec},
+		{"signal_generate", oldProgSignalGenerate},
+		{"signal_deliver", oldProgSignalDeliver},
+		{"sched_process_exit", oldProgSchedProcessExit},
+	}
+}
+
+// pinnedMaps returns the names of the maps that outlive a loader.
+func pinnedMaps() []string {
+	return []string{oldMapSlots, oldMapHeads, oldMapTails, oldMapWritten, oldMapReturned, oldMapStateMap, oldMapCountersMap}
+}
+
+// slotsMin is the least number of slots of each CPU.
+const slotsMin = 4
+
+// Options configures the probes.
+type Options struct {
+	PinDirectory string
+	RingBytes    int // of the queue, and of the loader's copy of it
+	Types        probes.Types
+}
+
+// Probes holds the attached programs and their maps, until Close.
+type Probes struct {
+	Status []wire.ProbeStatus
+
+	counters, clock, stateMap, texts *ebpf.Map
+
+	queue    *queue
+	mu       sync.Mutex
+	state    oldState // of stateMap
+	seesPids bool
+
+	exitProgram *ebpf.Program
+	maps        []*ebpf.Map
+	links       []link.Link
+	lock        *os.File
+	directory   string
+}
+
+// Attach loads and attaches the probes, and takes over the pinned queue. It holds a lock on the pin directory until Close.
+func Attach(options Options) (_ *Probes, err error) {
+	p := &Probes{}
+	if p.directory, p.lock, err = probes.OpenPins(options.PinDirectory); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+			probes.RemovePinsIfEmpty(p.directory)
+		}
+	}()
+	return p, p.start(options)
+}
+
+// start loads and attaches the probes. It pins the queue if there is a directory.
+func (p *Probes) start(options Options) (err error) {
+	if p.seesPids, err = probes.SeesPids(); err != nil {
+		return err
+	}
+	collection, err := p.load(options)
+	if err != nil {
+		return err
+	}
+	defer collection.Close()
+	if err := p.open(collection, options); err != nil {
+		return err
+	}
+	p.PublishClock(host.ClockOffsetNs(), host.BoottimeNs()) // Programs need it from their first run on.
+	return p.attach(collection)
+}
+
+// load loads the object. A queue that is pinned keeps its size, as it may hold records.
+func (p *Probes) load(options Options) (*ebpf.Collection, error) {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count the processors: %w", err)
+	}
+	spec, err := loadOld()
+	if err != nil {
+		return nil, fmt.Errorf("read the probes' object: %w", err)
+	}
+	slots := spec.Maps[oldMapSlots]
+	spec.Maps[oldMapTails].MaxEntries, spec.Maps[oldMapReturned].MaxEntries = uint32(cpus), uint32(cpus)*shares
+	slots.MaxEntries = uint32(cpus) * slotsOf(options.RingBytes, cpus, int(slots.ValueSize))
+	if p.directory != "" {
+		if pinned := p.pinnedSlots(); pinned > 0 {
+			slots.MaxEntries = pinned
+		}
+		for _, name := range pinnedMaps() {
+			spec.Maps[name].Pinning = ebpf.PinByName
+		}
+	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w", err)
+	}
+	relocated := options.Types.Relocation()
+	relocated.Maps.PinPath = p.directory
+	collection, err := ebpf.NewCollectionWithOptions(spec, relocated)
+	if err != nil {
+		return nil, probes.ExplainLoad(err, p.directory)
+	}
+	return collection, nil
+}
+
+// slotsOf returns the slots of each CPU in a queue of this size: a power of two.
+func slotsOf(queueBytes, cpus, slotBytes int) uint32 {
+	each := max(queueBytes/slotBytes/cpus, slotsMin)
+	return 1 << (bits.Len(uint(each)) - 1)
+}
+
+// attach attaches the programs.
+func (p *Probes) attach(collection *ebpf.Collection) error {
+	for _, hook := range hooks() {
+		program := collection.DetachProgram(hook[1])
+		attached, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook[0], Program: program})
+		if hook[1] == oldProgSchedProcessExit {
+			p.exitProgram = program
+		} else {
+			err = errors.Join(err, program.Close()) // The link keeps it.
+		}
+		if err != nil {
+			return fmt.Errorf("attach probe %s: %w", hook[0], err)
+		}
+		p.links = append(p.links, attached)
+		p.Status = append(p.Status, wire.ProbeStatus{Name: hook[0], Attached: true})
+	}
+	return nil
+}
+
+// Ring returns the ring in which Run puts the records of the queue.
+func (p *Probes) Ring() *ring.Ring { return p.queue.mirror.Ring }
+
+// Run copies the records of the queue to the ring until the context ends.
+func (p *Probes) Run(ctx context.Context) error { return p.queue.run(ctx) }
+
+// TryServing makes the BPF system calls that serving needs, and fails if one of them fails. For host.DropPrivileges.
+func (p *Probes) TryServing() error {
+	if _, err := p.Counters(); err != nil {
+		return err
+	}
+	_, err := p.queue.round()
+	return err
+}
+
+// Close detaches the programs, closes the handles and releases the lock. The queue stays pinned.
+func (p *Probes) Close() error {
+	var errs []error
+	for _, attached := range p.links {
+		errs = append(errs, attached.Close())
+	}
+	if p.exitProgram != nil {
+		errs = append(errs, p.exitProgram.Close())
+	}
+	if p.queue != nil && p.queue.mirror != nil {
+		errs = append(errs, p.queue.mirror.Close())
+	}
+	for _, opened := range p.maps {
+		errs = append(errs, opened.Close())
+	}
+	if p.lock != nil {
+		errs = append(errs, p.lock.Close())
+	}
+	return errors.Join(errs...)
+}

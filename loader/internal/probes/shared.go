@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+
+	"whodunit/loader/internal/abi"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/victim"
+)
+
+// What package oldprobes shares with this one: the directory of the pins, and how an object is loaded.
+
+// OpenPins makes the directory of the pins of this ABI, and locks it until the file is closed. It refuses what CheckPins refuses.
+func OpenPins(pinDirectory string) (directory string, lock *os.File, err error) {
+	if err := mountBpffs(pinDirectory); err != nil {
+		return "", nil, err
+	}
+	if err := CheckPins(pinDirectory); err != nil {
+		return "", nil, err
+	}
+	directory = filepath.Join(pinDirectory, abiDirectory(uint32(abi.EventAbiEVENT_ABI)))
+	lock, err = makeDirectory(directory)
+	return directory, lock, err
+}
+
+// RemovePinsIfEmpty removes the directory of OpenPins if nothing is pinned there.
+func RemovePinsIfEmpty(directory string) { removeIfEmpty(directory) }
+
+// SeesPids reports whether the pids of the probes are those that this process sees.
+func SeesPids() (bool, error) { return inHostPidNamespace() }
+
+// Relocation returns what relocates an object by these types.
+func (t Types) Relocation() ebpf.CollectionOptions { return t.opened().options() }
+
+// ExplainLoad adds the remedy to the error of loading an object.
+func ExplainLoad(err error, directory string) error { return explainLoad(err, directory) }
+
+// CompareVictim returns nil if the record of a victim agrees with what is known of it. seesPids: SeesPids.
+func CompareVictim(event *record.Event, known victim.Terminated, seesPids bool) error {
+	return (&Probes{seesPids: seesPids}).differenceOf(event, known)
+}

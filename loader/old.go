@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime/debug"
+
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
+	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/oldprobes"
+	"whodunit/loader/internal/probes"
+	"whodunit/loader/internal/record"
+	"whodunit/loader/internal/server"
+	"whodunit/loader/internal/wire"
+)
+
+// oldProbes of --probes selects the probes of kernels without a ring buffer on any kernel, for tests (docs/kernels.md).
+const oldProbes = "old"
+
+const (
+	noStacks  = "the probes of kernels before 5.8 copy no stacks; where a program crashed is unknown"
+	noRepeats = "this kernel has no BPF ring buffer"
+	notPinned = "these probes end with the loader: terminations while it does not run have no record"
+)
+
+var errOldScope = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) needs Linux 5.8 or later: the probes of this kernel watch the whole machine; set it to %s", probes.ScopeHost)
+
+// isOld reports whether this kernel has no ring buffer, or is treated so.
+func isOld(config config) bool { return config.probes == oldProbes || !probes.HasRingBuffer() }
+
+// serveOld is attachAndServe with the probes of old kernels.
+func serveOld(ctx context.Context, config config, here machine, unwinder *unwinder, listener *net.UnixListener, log *log.Logger) (err error) {
+	if err := unwinder.close(); err != nil { // It has no work.
+		return err
+	}
+	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, attached.Close()) }()
+	if err := attached.AddRunning(); err != nil {
+		log.Warnf("programs that ran before are unknown: %v", err)
+	}
+	hello := wire.Hello{
+		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: attached.Ring().Size(), Probes: attached.Status,
+		Stacks: wire.Stacks{Copied: string(probes.StacksOff), Missing: []string{noStacks}},
+	}
+	if err := confine(log, attached.TryServing); err != nil {
+		return err
+	}
+	debug.SetGCPercent(gcPercent)
+	log.Warnf("%s", notPinned)
+	log.Printf("attached the probes of kernels before 5.8, whose queue is pinned under %s; ready on %s", config.pinDirectory, config.socket)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	copied := make(chan error, 1)
+	go func() { copied <- attached.Run(ctx); cancel() }()
+	go func() { here.symbols.Load(); debug.FreeOSMemory() }()
+	served := server.New(server.Config{
+		Ring: attached.Ring(), Probes: attached, Repeats: uncounted{},
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols}, Log: log, Hello: hello,
+		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
+	}).Serve(ctx, listener)
+	cancel()
+	return errors.Join(served, <-copied)
+}
+
+// uncounted arms no key: these probes report each termination.
+type uncounted struct{}
+
+func (uncounted) Arm(wire.Arm) (full string, err error) { return noRepeats, nil }
+func (uncounted) Armed(string) (as string)              { return "" }
+func (uncounted) Counted(uint64, uint64)                {}
+func (uncounted) Retire() error                         { return nil }
+func (uncounted) Entries() []wire.Repeat                { return nil }
