@@ -82,8 +82,7 @@ static __noinline __u64 on_notable_signal(struct bpf_raw_tracepoint_args *ctx, _
 SEC("raw_tp/signal_generate")
 int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 signo = ctx->args[0];
-	__u32 action;
+	__u32 signo = ctx->args[0], action;
 
 	if (signo - 1 >= SIGNALS)
 		return 0;

@@ -31,7 +31,7 @@ import { catchSignals, type Signals } from './io/signals.ts';
 import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
 import { type Exporters, snapshotter } from './snapshot.ts';
-import { newState, type State, recentTerminations as terminationsOf } from './state.ts';
+import { applyRules, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
@@ -121,7 +121,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   void systemd?.ready();
   // Without a queue, each message is a batch of its own: what is printed is acknowledged at once.
   await consume(loader, pipeline, (received) => {
-    state.rules = rules.current();
+    applyRules(state, rules.current());
     return queue === null ? pipelines.oneByOne(received) : [received];
   });
   await shutDown({ config, queue, history, unreported, printer, exporters, health, systemd });

@@ -67,6 +67,13 @@ export interface State {
   stored: Promise<boolean>;
 }
 
+/** `rules` is another array only if they changed. */
+export function applyRules(state: State, rules: readonly Rule[]): void {
+  if (rules === state.rules) return;
+  state.rules = rules;
+  state.repeats.rulesChanged();
+}
+
 /** `nowMs`: of the steady clock. */
 export function newState(
   rules: readonly Rule[],

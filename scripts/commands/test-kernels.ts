@@ -35,9 +35,9 @@ await command(async () => {
     return 0;
   }
   const names = flags.kernel?.split(',');
-  if (flags.probes !== undefined && flags.probes !== 'old')
-    throw new Failure(`--probes is ${flags.probes}; it must be old. See --help.`);
-  const load = { ...loadOf(flags.only, flags.crashes), probes: flags.probes };
+  const { probes } = flags;
+  if (probes !== undefined && probes !== 'old') throw new Failure(`--probes is ${probes}; it must be old. See --help.`);
+  const load: Load = { ...loadOf(flags.only, flags.crashes), probes };
   if (!flags.judge) await bootKernels(await prepareKernels(load, names));
   const counts = await testKernels(names);
   if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));

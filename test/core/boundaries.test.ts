@@ -20,7 +20,7 @@ const edges = (file: string): string[] =>
     .map((name) => posix.join(posix.dirname(file), name));
 
 /** The pure packages that core may import: hashes, schemas, a protobuf reader. */
-const PURE = new Set(['node:crypto', 'zod/mini', 'protobufjs/minimal.js']);
+const PURE = new Set(['node:crypto', 'zod/mini', 'zod/v4/core', 'protobufjs/minimal.js']);
 
 /** The stages of one termination, in order; core/conclude.ts connects them. */
 const STAGES = ['wire', 'verdict', 'identity', 'words', 'crash', 'filter', 'telemetry'];

@@ -3,7 +3,7 @@
 export const OBJECTS = `## Which kernel, which probes
 
 There are two objects with probes. The loader chooses by what the kernel has: a BPF ring buffer, or none. \`--probes=old\` (\`WHODUNIT_PROBES=old\`) selects the second one
-on any kernel, for tests ([why](decisions/0123-probes-of-old-kernels.md)). Both need the kernel's types: its own BTF, or a file (\`--btf\`), or what can be observed.
+on any kernel, for tests ([why](decisions/0123-probes-of-old-kernels.md)). Both need the kernel's types: its own BTF, a file (\`--btf\`), or what can be observed.
 
 | | \`whodunit.bpf.c\` | \`old.bpf.c\` |
 | --- | --- | --- |

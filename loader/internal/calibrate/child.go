@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -188,14 +189,11 @@ func (p properties) provokeFault() {
 		address = 1 << 62
 		fallthrough
 	case code&2 == 0:
-		unread = *(*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&address)))
+		atomic.LoadUint32((*uint32)(*(*unsafe.Pointer)(unsafe.Pointer(&address)))) // a read that the compiler keeps
 	default:
 		*(*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&address))) = 1
 	}
 }
-
-// unread makes the compiler read what is at an address.
-var unread byte
 
 // child is a process with known properties, as its parent sees it.
 type child struct {

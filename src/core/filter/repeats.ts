@@ -140,6 +140,12 @@ export class Repeats {
     this.#requests.push({ key: repeat.key, as: meaning.as, untilNs });
   }
 
+  /** The rules are others: what the kernel does not count under a filtered key is looked at again. It counts until the key's time is over. */
+  rulesChanged(): void {
+    for (const [key, known] of this.#known)
+      if (known.meaning.as === 'filtered') this.#know(key, { ...known, untilNs: 0n });
+  }
+
   /** What the total adds to what was counted. */
   count(repeat: Repeat, bootId: string): Increase {
     const { key, id, total, first_ns: firstNs, last_ns: lastNs } = repeat;
