@@ -175,9 +175,6 @@ async function shutDown({
   const notified = systemd?.stopping();
   const { logs, metrics, traces } = exporters;
   const [{ left }] = await Promise.all([logs?.close(config.shutdownTimeoutMs) ?? { left: 0 }, printer?.drained()]);
-  queue?.close();
-  history?.close();
-  unreported?.close();
   if (left > 0)
     log.line(
       `${left} records could not be sent in time; they stay in ${queue?.path} and are sent after the next start`,
@@ -186,6 +183,10 @@ async function shutDown({
   await traces?.close(remainingMs());
   if (metrics) await Promise.race([metrics.close(), new Promise((resolve) => setTimeout(resolve, remainingMs()))]);
   health?.close();
+  // After the last export of metrics, which remembers there what it exported.
+  queue?.close();
+  history?.close();
+  unreported?.close();
   await notified;
 }
 

@@ -119,6 +119,17 @@ async function collect(status: () => number): Promise<{ endpoint: string; pids: 
 }
 
 describe('whodunit run', () => {
+  it('remembers its last export of metrics, so that the next start does not add the same counts again', async () => {
+    const { endpoint } = await collect(() => 200);
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' };
+    start(['run'], env);
+    await until(() => loader.received.length > 0, 'the claim');
+    loader.send(line(goldenObject('status')), death('death-segfault', 20));
+    await until(() => loader.acks().includes(20n), 'the ack');
+    expect(await stop()).toBe(0);
+    expect(err).not.toMatch(/could not be collected|finalized/);
+  });
+
   it('prints and acknowledges terminations, skips lines that cannot be decoded, and exits with 0 on SIGTERM', async () => {
     start(['run']);
     await until(() => loader.received.length > 0, 'the claim');
