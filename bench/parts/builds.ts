@@ -11,7 +11,7 @@ import { type Figure, figure } from '../figures.ts';
 import { estimateRatio, median } from '../statistics.ts';
 import { exportByDefault, inTurns, type Part, settle } from './part.ts';
 
-const ROUNDS = 10;
+const ROUNDS = 6;
 const ROUNDS_QUICK = 1;
 
 /** Of Debian's libltdl-dev and libtool. The script looks for its parts in ../build-aux. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 of the service between the first termination of an incident and the record of its members. Each act kills all processes of a cgroup;
-// the truth is what their parent, this process, was told by waitpid(2).
+// the truth is what waitpid(2) returned to their parent, this process.
 import { chmodSync, copyFileSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';

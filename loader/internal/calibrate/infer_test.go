@@ -159,7 +159,7 @@ func TestWhatARecordingShows(t *testing.T) {
 	}
 }
 
-// A field that was found must be right; one that cannot be told from another must not be found.
+// A field that was found must be right; one with two possible places must not be found.
 func TestAFieldWithTwoPlacesIsNotFound(t *testing.T) {
 	recording := read(t, "testdata/6.18-x86_64.gob.gz")
 	const flags, unused = 44, 8
