@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +22,9 @@ const (
 	// removeLongest is how long a cgroup may be busy after its last process has ended.
 	removeLongest = 2 * time.Second
 )
+
+// makerPattern finds the pid of the process that made a cgroup.
+var makerPattern = regexp.MustCompile(`(\d+)-\d+$`)
 
 // directories are the cgroups of the children, by hierarchy and number. They exist only while a calibration runs.
 type directories map[string][]string
@@ -47,10 +52,17 @@ func makeDirectories() (made directories, err error) {
 	return made, nil
 }
 
-// removeLeft removes the cgroups of a calibration that was killed.
+// removeLeft removes the cgroups of a calibration that was killed: of a process that does not exist. Another loader may be calibrating.
 func removeLeft(top string) {
 	outers, _ := filepath.Glob(filepath.Join(top, directoryPrefix+"*")) // The pattern has no error.
 	for _, path := range outers {
+		maker := makerPattern.FindStringSubmatch(path)
+		if maker == nil {
+			continue
+		}
+		if pid, _ := strconv.Atoi(maker[1]); pid == os.Getpid() || unix.Kill(pid, 0) != unix.ESRCH {
+			continue
+		}
 		inners, _ := filepath.Glob(filepath.Join(path, directoryPrefix+"*"))
 		for _, path := range append(inners, path) {
 			os.Remove(path)

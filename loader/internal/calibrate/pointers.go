@@ -61,10 +61,16 @@ func (s *Search) Pointers(recording Recording) {
 	}
 	mm, at := s.argumentPlaces(first, inside)
 	s.takeOfPair("task_struct.mm", mm, 0)
-	if _, found := s.Offsets["task_struct.mm"]; found {
-		for i, name := range argumentFields() {
-			s.Offsets[name] = at + 8*i
-		}
+	s.takeArguments(at)
+}
+
+// takeArguments takes the fields of the arguments, one after the other from `at` on, if the structure with them was found.
+func (s *Search) takeArguments(at int) {
+	if _, found := s.Offsets["task_struct.mm"]; !found {
+		return
+	}
+	for i, name := range argumentFields() {
+		s.Offsets[name] = at + 8*i
 	}
 }
 

@@ -170,9 +170,7 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 	case abi.PartKindPART_EXE:
 		process.Exe, process.ExeFlags = d.path(payload, truncated), d.exeFlags(abi.PartFlag(part.Flags)|d.toolFlags)
 	case abi.PartKindPART_CREDENTIALS:
-		var users abi.Credentials
-		users, _, err = take[abi.Credentials](payload)
-		process.RealUID, process.LoginUID, process.Session = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid), d.uidOrNil(users.Session)
+		err = d.users(process, payload)
 	case abi.PartKindPART_CGROUP:
 		process.Cgroup, process.CgroupClaimed = d.cgroup(number, payload, truncated)
 	case abi.PartKindPART_HOSTNAME:
@@ -208,6 +206,12 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 	case abi.PartKindPART_ARGS:
 		process.Args, process.ArgsTruncated = d.arguments(payload), truncated
 	}
+	return err
+}
+
+func (d *Decoder) users(process *Process, payload []byte) error {
+	users, _, err := take[abi.Credentials](payload)
+	process.RealUID, process.LoginUID, process.Session = d.uidOrNil(users.RealUid), d.uidOrNil(users.LoginUid), d.uidOrNil(users.Session)
 	return err
 }
 
