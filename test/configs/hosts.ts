@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host of a fleet: the real service under the name of that host, and a loader that sends it the terminations of the test, so that their
 // times can be in the past.
+import { createHash } from 'node:crypto';
 import { FakeLoader, goldenObject, line } from '../../scripts/stack/fake-loader.ts';
 import { type Program, until } from '../../scripts/stack/program.ts';
 import { place, startService } from '../../scripts/stack/whodunit.ts';
@@ -61,6 +62,12 @@ export async function startHost(name: string, env: NodeJS.ProcessEnv): Promise<F
       const endedNs = BigInt(termination.endedMs) * MS_NS;
       Object.assign(death, { seq: String(pid), time_ns: String(endedNs), clock_offset_ns: '0' });
       Object.assign(death.process, identityOf(pid, termination), { start_boottime_ns: String(endedNs - RAN_NS) });
+      // What a process declares is in its key: those of two services are never equal.
+      if (death.repeat)
+        death.repeat.key = createHash('sha512')
+          .update(JSON.stringify(termination.service))
+          .digest('hex')
+          .padEnd(death.repeat.key.length, '0');
       termination.change?.(death);
       loader.send(line(death));
       return pid;
