@@ -38,6 +38,7 @@ __u64 append_thread_attributes(__u32 user, __u64 at, __u64 size_at)
 	if (!record || !out || !search || !read_limited(search, &size, sizeof(size), size_at))
 		return at;
 	bytes = size;
+	barrier_var(bytes); /* or the limit is tested in another register, and older verifiers do not know it of this one */
 	if (bytes > THREAD_ATTRIBUTES_BYTES_MAX)
 		bytes = THREAD_ATTRIBUTES_BYTES_MAX;
 	if (!bytes || !read_limited(search, out, bytes, size_at + sizeof(size)))

@@ -49,7 +49,7 @@ async function startIn(
 describe('the loader', () => {
   it(`needs only ${ALL.join(', ')}, and drops them after the start`, async () => {
     const loader = await startWith(ALL);
-    expect(loader.output()).toMatch(/^whodunit-loader: attached the probes, [^\n]*\n$/);
+    expect(loader.output()).toMatch(/^\S+ INFO whodunit-loader: attached the probes, [^\n]*\n$/);
     expect(readFileSync(`/proc/${loader.pid}/status`, 'utf8')).toMatch(/^CapPrm:\t0+\nCapEff:\t0+$/m);
   });
 
@@ -100,7 +100,7 @@ describe('as a user of its own, with ambient capabilities', () => {
 
   it('it attaches the probes, drops the capabilities, and is confined', async () => {
     const loader = await startAs(AS_USER);
-    expect(loader.output()).toMatch(/^whodunit-loader: attached the probes, [^\n]*\n$/);
+    expect(loader.output()).toMatch(/^\S+ INFO whodunit-loader: attached the probes, [^\n]*\n$/);
     expect(status(loader)).toMatch(new RegExp(`^Uid:\t${USER}\t${USER}\t${USER}\t${USER}$`, 'm'));
     expect(status(loader)).toMatch(/^CapInh:\t0+\nCapPrm:\t0+\nCapEff:\t0+$/m);
     expect(status(loader)).toMatch(/^CapAmb:\t0+\nNoNewPrivs:\t1\nSeccomp:\t2$/m);
