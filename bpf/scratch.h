@@ -179,8 +179,8 @@ static __always_inline __u64 end_part_flagged(struct record *record, __u64 at, e
 	barrier_var(at);
 	if (at > PARTS_BYTES_MAX)
 		return at;
-	barrier_var(at);
-	part = (struct part *)(record->parts + at);
+	barrier_var(at); /* and masked, as in part_at() */
+	part = (struct part *)(record->parts + (at & PARTS_MASK));
 	part->kind = kind;
 	part->flags = flags | (bytes & TRUNCATED ? PART_FLAG_TRUNCATED : 0);
 	bytes &= ~TRUNCATED;
