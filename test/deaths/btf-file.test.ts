@@ -1,30 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conformance cases that need only our own programs, with a loader that cannot see the kernel's BTF: an empty file system hides it, in a
 // mount namespace of the loader, which gets a copy by WHODUNIT_BTF.
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LOADER, temporaryDirectory } from '../../scripts/stack/program.ts';
+import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { type CaseRunner, startCaseRunner } from './case-runner.ts';
-import { gracefulCases } from './cases/graceful.ts';
-import { handledCases } from './cases/handled.ts';
-import { kernelCases } from './cases/kernel.ts';
-import { senderCases } from './cases/sender.ts';
-import { statusCases } from './cases/status.ts';
-import { stoppedCases } from './cases/stopped.ts';
-
-const cases = [
-  ...statusCases,
-  ...senderCases,
-  ...kernelCases,
-  ...handledCases,
-  ...stoppedCases,
-  ...gracefulCases,
-].filter(({ arch }) => arch === undefined || arch === process.arch);
-
-const HIDDEN = `#!/bin/sh
-exec unshare --mount sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "${LOADER}" "$@"' sh "$@"
-`;
+import { loaderWithoutBtf, OWN_CASES } from './own-cases.ts';
 
 describe("every termination has a correct record without the kernel's own BTF", () => {
   const directory = temporaryDirectory();
@@ -32,9 +14,8 @@ describe("every termination has a correct record without the kernel's own BTF", 
 
   beforeAll(async () => {
     const btf = join(directory.path, 'vmlinux.btf');
-    const loader = join(directory.path, 'loader-without-btf');
+    const loader = loaderWithoutBtf(directory.path);
     copyFileSync('/sys/kernel/btf/vmlinux', btf);
-    writeFileSync(loader, HIDDEN, { mode: 0o700 });
     runner = await startCaseRunner({ WHODUNIT_BTF: btf }, loader);
     expect(runner.whodunit.loader.output()).toContain(`the probes use BTF of ${btf}`);
   });
@@ -44,7 +25,7 @@ describe("every termination has a correct record without the kernel's own BTF", 
     directory.remove();
   });
 
-  for (const one of cases) {
+  for (const one of OWN_CASES) {
     it.skipIf(one.skip !== undefined)(`${one.name} (${one.id})`, async () => {
       for (const { differences } of await runner.run(one))
         expect(differences, runner.whodunit.service.output()).toEqual([]);

@@ -2,22 +2,8 @@
 // The conformance cases that need only our own programs, with the probes of kernels without a ring buffer, which WHODUNIT_PROBES selects here.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CaseRunner, startCaseRunner } from './case-runner.ts';
-import { gracefulCases } from './cases/graceful.ts';
-import { handledCases } from './cases/handled.ts';
-import { kernelCases } from './cases/kernel.ts';
-import { senderCases } from './cases/sender.ts';
-import { statusCases } from './cases/status.ts';
-import { stoppedCases } from './cases/stopped.ts';
 import { OLD_LIMITS } from './old-limits.ts';
-
-const cases = [
-  ...statusCases,
-  ...senderCases,
-  ...kernelCases,
-  ...handledCases,
-  ...stoppedCases,
-  ...gracefulCases,
-].filter(({ arch }) => arch === undefined || arch === process.arch);
+import { OWN_CASES } from './own-cases.ts';
 
 describe('every termination has a correct record with the probes of old kernels', () => {
   let runner: CaseRunner;
@@ -30,7 +16,7 @@ describe('every termination has a correct record with the probes of old kernels'
     if (runner !== undefined) expect(await runner.close()).toEqual([]); // undefined: the setup failed
   });
 
-  for (const one of cases) {
+  for (const one of OWN_CASES) {
     it.skipIf(one.skip !== undefined)(`${one.name} (${one.id})`, async () => {
       const limits = OLD_LIMITS.filter(({ cases }) => cases?.includes(one.id) ?? true);
       for (const { differences } of await runner.run(one))
