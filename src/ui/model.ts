@@ -7,7 +7,7 @@ import { type Asked, ask } from './ask.ts';
 
 const HEALTH_EVERY_MS = 5_000;
 /** During a storm, the page asks once in this time for what it shows. */
-const REFRESH_EVERY_MS = 1_000;
+const REFRESH_EVERY_MS = 500;
 
 export function useAddress() {
   const [address, setAddress] = useState<Address>(() => readAddress(location.search));

@@ -3,14 +3,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { launch, leave, type Served, serve, visit } from './browser.ts';
 
 /** One of them is enough: the machine may be busy during the others. */
-const DEATHS = 10;
+const DEATHS = 30;
 const LIVE_WITHIN_MS = 1_000;
+/** The page shows what is new at most twice in a second: the next one comes when it would show it at once. */
+const PAUSE_MS = 1_000;
 
 let whodunit: Whodunit;
 let served: Served;
@@ -31,8 +34,10 @@ describe('an open page', () => {
   it('shows a real death within a second', async () => {
     const { page, faults } = await visit(browser, served);
     const delays: number[] = [];
-    while (delays.length < DEATHS && !delays.some((delay) => delay <= LIVE_WITHIN_MS))
+    while (delays.length < DEATHS && !delays.some((delay) => delay <= LIVE_WITHIN_MS)) {
+      await setTimeout(PAUSE_MS);
       delays.push(await shownAfter(page));
+    }
     expect(Math.min(...delays)).toBeLessThanOrEqual(LIVE_WITHIN_MS);
     expect(faults).toEqual([]);
   });
