@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package calibrate finds where the fields of a task lie on a kernel that does not describe its types (BTF): it starts children with known
-// properties and looks for these in the kernel's memory. A field with more than one place is not found. infer.go, synthetic.go and
-// properties are pure; peek.go, child.go and this file have the effects.
+// properties and looks for these in the kernel's memory. A field with more than one place is not found. infer.go and synthetic.go
+// are pure; properties.go (a child), child.go, peek.go and this file have the effects.
 package calibrate
 
 import (
@@ -212,21 +212,17 @@ func (w *watch) sampleAlive(c *child, other [2]uint64) (leader, thread Sample, e
 	if thread, err = w.sample(c, other[1]); err != nil {
 		return leader, thread, err
 	}
-	leader, stat, err := w.sampleWithFlags(c)
-	if err != nil {
-		return leader, thread, err
-	}
-	status, err := c.status()
+	leader, shown, err := w.sampleSettled(c)
 	if err != nil {
 		return leader, thread, err
 	}
 	for i, name := range argumentFields() {
-		leader.Values[name] = stat[48+i]
+		leader.Values[name] = shown.stat[48+i]
 	}
 	thread.Values["task_struct.pid"], thread.Values["task_struct.seccomp"] = other[0], 0
 	leader.Values["task_struct.jobctl"], thread.Values["task_struct.jobctl"] = 0, 0
-	leader.Values["task_struct.blocked"], leader.Values["task_struct.pending"] = status["SigBlk"], status["SigPnd"]
-	leader.Values["signal_struct.shared_pending"] = status["ShdPnd"]
+	leader.Values["task_struct.blocked"], leader.Values["task_struct.pending"] = shown.status["SigBlk"], shown.status["SigPnd"]
+	leader.Values["signal_struct.shared_pending"] = shown.status["ShdPnd"]
 	leader.Values["task_struct.seccomp"] = c.seccomp()
 	if runtime.GOARCH == "amd64" {
 		leader.Values["task_struct.thread"], leader.Values["thread_struct.error_code"] = c.fault()
@@ -237,25 +233,26 @@ func (w *watch) sampleAlive(c *child, other [2]uint64) (leader, thread Sample, e
 	return leader, thread, nil
 }
 
-// sampleWithFlags returns a sample of the first thread between two readings of its flags that are equal: a thread that runs changes them.
-func (w *watch) sampleWithFlags(c *child) (sample Sample, stat [53]uint64, err error) {
+// sampleSettled returns a sample of the first thread between two readings of what proc(5) shows of it that are equal: a thread that runs changes
+// its flags, and a signal that it handles is pending until it runs.
+func (w *watch) sampleSettled(c *child) (sample Sample, after shown, err error) {
 	for begin := time.Now(); time.Since(begin) < settleLongest; time.Sleep(settlePause) {
-		before, err := c.stat()
+		before, err := c.shown()
 		if err != nil {
-			return sample, stat, err
+			return sample, after, err
 		}
 		if sample, err = w.sample(c, w.leaders[c.number]); err != nil {
-			return sample, stat, err
+			return sample, after, err
 		}
-		if stat, err = c.stat(); err != nil {
-			return sample, stat, err
+		if after, err = c.shown(); err != nil {
+			return sample, after, err
 		}
-		if stat[9] == before[9] {
-			sample.Values["task_struct.flags"] = stat[9]
-			return sample, stat, nil
+		if after.equal(before) {
+			sample.Values["task_struct.flags"] = after.stat[9]
+			return sample, after, nil
 		}
 	}
-	return sample, stat, fmt.Errorf("the flags of child %d do not stay the same", c.number)
+	return sample, after, fmt.Errorf("flags and pending signals of child %d do not stay the same", c.number)
 }
 
 // sample reads a task, and its structure of signals if that is found already.

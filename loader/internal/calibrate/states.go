@@ -5,6 +5,7 @@ package calibrate
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"time"
 
@@ -41,31 +42,34 @@ func (w *watch) keep(c *child, values map[string]uint64) error {
 // sampleWith returns a sample of the first thread in which these values are known.
 func (w *watch) sampleWith(c *child, values map[string]uint64) (Sample, error) {
 	sample, err := w.sample(c, w.leaders[c.number])
-	if err != nil {
-		return sample, err
+	if err == nil {
+		sample.add(c, values)
 	}
-	for name, value := range values {
-		sample.Values[name] = value
-	}
+	return sample, err
+}
+
+// add adds what is known of the child's first thread.
+func (s *Sample) add(c *child, values map[string]uint64) {
+	maps.Copy(s.Values, values)
 	if flags, known := values["signal_struct.flags"]; known && flags != signalGroupExit && c.isolated() { // do_group_exit() sets only one.
-		sample.Values["signal_struct.flags"] |= signalUnkillable
+		s.Values["signal_struct.flags"] |= signalUnkillable
 	}
-	return sample, nil
 }
 
 func (w *watch) sampleRunning(c *child) (sample Sample, err error) {
-	status, err := c.status()
-	if err != nil {
-		return sample, err
-	}
 	threads, err := c.threadIDs()
 	if err != nil {
 		return sample, err
 	}
-	return w.sampleWith(c, map[string]uint64{
+	sample, shown, err := w.sampleSettled(c)
+	if err != nil {
+		return sample, err
+	}
+	sample.add(c, map[string]uint64{
 		"signal_struct.live": uint64(len(threads)), "signal_struct.nr_threads": uint64(len(threads)), "signal_struct.flags": 0, "signal_struct.group_exit_code": 0,
-		"signal_struct.shared_pending": status["ShdPnd"], "signal_struct.oom_score_adj": uint64(c.score()), "task_struct.exit_code": 0, "task_struct.seccomp": c.seccomp(), "task_struct.jobctl": 0,
+		"signal_struct.shared_pending": shown.status["ShdPnd"], "signal_struct.oom_score_adj": uint64(c.score()), "task_struct.exit_code": 0, "task_struct.seccomp": c.seccomp(), "task_struct.jobctl": 0,
 	})
+	return sample, nil
 }
 
 func (w *watch) sampleStopped(c *child) error {
@@ -167,7 +171,7 @@ func (w *watch) sampleZombie(c *child, t tracer) error {
 	if err := unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		return fmt.Errorf("wait for a child that exited: %w", err)
 	}
-	dead, _, err := w.sampleWithFlags(c)
+	dead, _, err := w.sampleSettled(c)
 	if err != nil {
 		return err
 	}
