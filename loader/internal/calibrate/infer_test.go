@@ -59,6 +59,29 @@ func TestWhatARecordingShows(t *testing.T) {
 	}
 }
 
+// As if a signal was pending when the memory was read, and no longer when proc(5) was.
+func TestWhatIsMissingIsLookedForAgain(t *testing.T) {
+	recordings := 0
+	busy := func(times int) func() (Recording, error) {
+		recordings = 0
+		return func() (Recording, error) {
+			recording := read(t, "testdata/6.18-x86_64.gob.gz")
+			if recordings++; recordings <= times {
+				recording.First[1].Values["task_struct.pending"] ^= 1
+			}
+			return recording, nil
+		}
+	}
+	for _, of := range []struct{ busy, recordings int }{{0, 1}, {1, 2}} {
+		if _, err := find(busy(of.busy)); err != nil || recordings != of.recordings {
+			t.Errorf("busy %d times: %d recordings, %v", of.busy, recordings, err)
+		}
+	}
+	if _, err := find(busy(attemptsMax)); err == nil || recordings != 2 || !strings.Contains(err.Error(), "task_struct.pending (0 places)") {
+		t.Errorf("always: %d recordings, %v", recordings, err)
+	}
+}
+
 // A field that was found must be right; one with two possible places must not be found.
 func TestAFieldWithTwoPlacesIsNotFound(t *testing.T) {
 	recording := read(t, "testdata/6.18-x86_64.gob.gz")
