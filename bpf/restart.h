@@ -111,6 +111,7 @@ static __always_inline bool count_kept(struct ring_share *share, __u64 minute, _
 	return ++share->kept <= max;
 }
 
+/* Whether the origin terminated so often in this minute that the termination goes to crowded_programs. */
 static __always_inline bool is_crowded(const struct event *event)
 {
 	__u64 minute = event->time_ns / MINUTE_NS;
@@ -122,11 +123,11 @@ static __always_inline bool is_crowded(const struct event *event)
 		kept_of_all = 0;
 	}
 	if (++kept_of_all <= KEPT_OF_ALL_MAX)
-		return true;
+		return false;
 	own = share_of_origin(&event->origin);
 	group = share_of_group(&event->origin, false);
-	return own && group && count_kept(&own->share, minute, KEPT_OF_ORIGIN_MAX) &&
-	       count_kept(group, minute, KEPT_OF_GROUP_MAX);
+	return !own || !group || !count_kept(&own->share, minute, KEPT_OF_ORIGIN_MAX) ||
+	       !count_kept(group, minute, KEPT_OF_GROUP_MAX);
 }
 
 /*
