@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"whodunit/loader/internal/calibrate"
@@ -52,18 +51,11 @@ func findTypes(file string, old bool) (types probes.Types, err error) {
 	return types, types.Verify()
 }
 
-// observations is how often the kernel is observed at most: on a busy machine, a child may not get into a state in time.
-const observations = 3
-
 func observe() (probes.Types, error) {
 	if !host.MayObserve() {
 		return probes.Types{}, exitcode.Errorf(exitcode.Permission, "this kernel (%s) has no BTF, and finding its types by observation needs CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_BOOT and CAP_SYS_PTRACE while the loader starts: run it with sudo, use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease())
 	}
-	var found *calibrate.Search
-	err := errors.New("not observed")
-	for attempt := 0; err != nil && attempt < observations; attempt++ {
-		found, err = calibrate.Find()
-	}
+	found, err := calibrate.Find()
 	if err != nil {
 		return probes.Types{}, exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) has no BTF, and its types could not be found by observation: %w; use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease(), err)
 	}

@@ -3,6 +3,7 @@
 import type { Config } from './cli.ts';
 import type { Target } from './core/delivery/target.ts';
 import type { Death } from './core/wire/event.ts';
+import { NO_EFFECTS } from './effects.ts';
 import { examine, renderFindings } from './io/doctor/doctor.ts';
 import { renderStep } from './io/doctor/step.ts';
 import { followTermination } from './io/doctor/test-termination.ts';
@@ -34,14 +35,7 @@ export async function testTermination(config: DoctorConfig, clock: pipelines.Clo
     host: hostReader(),
     clock,
     outOfMemory: null,
-    effects: {
-      sendSpan: null,
-      countTermination: () => {},
-      durable: true,
-      keepUnreported: null,
-      unknownRepeats: () => {},
-      store: async () => true,
-    },
+    effects: NO_EFFECTS,
   };
   const buildRecord = (death: Death, bootId: string) =>
     pipelines.handleTermination(pipeline, death, bootId)?.record ?? null;

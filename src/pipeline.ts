@@ -5,22 +5,18 @@ import type { MemoryReading } from './core/cgroup/use.ts';
 import { conclude, isToWait } from './core/conclude.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
-import type { Counted as CountedRow, Row } from './core/history/unreported.ts';
 import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
-import type { OriginKey } from './core/shares.ts';
-import type { Attributes } from './core/telemetry/attributes.ts';
 import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
-import type { Verdict } from './core/verdict/verdict.ts';
 import type { Death, Request, Restart } from './core/wire/event.ts';
 import { equalOf, handleEqual, handleRepeat } from './counted.ts';
 import { WAIT_MS } from './deferred.ts';
+import type { Effects } from './effects.ts';
 import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
-import type { Open } from './io/queue/open-rows.ts';
 import type { Item } from './io/queue/queue.ts';
 import { incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
 import { type MemoryReadings, NO_READINGS, type OutOfMemory } from './out-of-memory.ts';
@@ -33,24 +29,6 @@ export interface Clock {
   readonly steadyMs: () => number;
   readonly later: (work: () => void, ms: number) => void;
 }
-
-export interface Effects {
-  /** null: spans are not sent. */
-  readonly sendSpan: ((span: ReturnType<typeof buildSpan>, origin: OriginKey) => void) | null;
-  /** Counts terminations in the metrics. Not called for those that a rule ignores. */
-  readonly countTermination: (resource: Attributes, verdict: Counted, origin: OriginKey, times: number) => void;
-  /** Resolves when the items are on disk, or printed if nothing is sent. False: the service is shutting down, and they are neither. */
-  readonly store: (items: readonly Item[], open: Open) => Promise<boolean>;
-  /** What is stored survives this process: a member may be acknowledged before its incident has a record. */
-  readonly durable: boolean;
-  /** Keeps a termination without a record of its own, or how many equal ones the kernel counted. null: they are not kept. */
-  readonly keepUnreported: ((one: Row | CountedRow) => void) | null;
-  /** Terminations that the kernel counted under a key that this service does not know. */
-  readonly unknownRepeats: (count: number) => void;
-}
-
-/** What the metrics count of a verdict. */
-export type Counted = Pick<Verdict, 'cause' | 'errorType'>;
 
 export interface Pipeline {
   readonly settings: Settings;

@@ -37,25 +37,28 @@ func minimum() []string {
 	}
 }
 
-// attemptsMax: on a busy machine something may change while it is recorded.
+// attemptsMax: on a busy machine, a child may not get into a state in time, or something changes while it is recorded.
 const attemptsMax = 4
 
 // Find starts the children and returns what was found. It fails if something of the minimum was not.
 func Find() (*Search, error) { return find(record) }
 
-// find records again while something is missing: what is missing twice in a row cannot be found on this kernel.
+// find records again after a failure, and while something is missing: what is missing twice in a row cannot be found on this kernel.
 func find(record func() (Recording, error)) (found *Search, err error) {
 	var missing []string
 	for range attemptsMax {
-		recording, err := record()
-		if err != nil {
-			return nil, fmt.Errorf("find the fields of a task: %w", err)
+		var recording Recording
+		if recording, err = record(); err != nil {
+			continue
 		}
 		before := missing
 		found = Infer(recording)
 		if missing = found.Missing(); len(missing) == 0 || slices.Equal(missing, before) {
 			break
 		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("find the fields of a task: %w", err)
 	}
 	return found, found.lacks()
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts over entries of the history: by cause, service, sender and user, and over time. Pure: the caller adds the entries.
+import type { Index } from './index-entry.ts';
 
 export interface Counted {
   readonly name: string;
@@ -93,4 +94,14 @@ export class Counts {
       users: sorted('user'),
     };
   }
+}
+
+/** What a record counts as in each dimension, by the keys of its names in the index. */
+export function keysOf(index: Index, position: number): Record<Dimension, string> {
+  return {
+    cause: index.name(position, 'cause'),
+    service: index.name(position, 'service'),
+    sender: index.name(position, 'sender'),
+    user: index.name(position, 'user'),
+  };
 }

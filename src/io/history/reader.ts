@@ -5,13 +5,7 @@ import { statSync } from 'node:fs';
 import type { Entry } from '../../core/history/entry.ts';
 import { type Filter, indexedFilters, matcherOf } from '../../core/history/filter.ts';
 import { Hashes, type Index } from '../../core/history/index-entry.ts';
-import {
-  Counts,
-  DIMENSIONS,
-  type Dimension,
-  type Statistics,
-  type StatisticsOptions,
-} from '../../core/history/statistics.ts';
+import { Counts, DIMENSIONS, keysOf, type Statistics, type StatisticsOptions } from '../../core/history/statistics.ts';
 import { cursorOf, type Position, positionOf } from './position.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { historyDirectory, listSegments, pathOf, readHeader, readIndex, type SegmentName } from './segments.ts';
@@ -36,6 +30,11 @@ export interface Listing {
   readonly entries: readonly Entry[];
   /** null: there are no more. */
   readonly next: string | null;
+}
+
+interface Place {
+  readonly reader: SegmentReader;
+  readonly position: number;
 }
 
 /** A record with its place. */
@@ -107,20 +106,23 @@ export class HistoryReader {
   find(id: string, limit = CANDIDATES_MAX): Entry[] {
     const digits = id.replaceAll('-', '').toLowerCase();
     if (!/^[0-9a-f]{1,32}$/.test(digits)) return [];
-    const whole = Buffer.from(digits.slice(0, digits.length & ~1), 'hex');
-    return this.#select((index, position) => index.uidStarts(position, digits, whole), limit);
+    this.refresh();
+    return this.#first(
+      this.#walk({}, null, false, (index) => index.withUid(digits).reverse()),
+      limit,
+    );
   }
 
   /** The terminations of processes with this pid, newest first. */
   ofPid(pid: number, limit = CANDIDATES_MAX): Entry[] {
-    return this.#select((index, at) => index.pid(at) === pid && index.kind(at) === 'termination', limit);
+    return this.#select({ kind: 'termination' }, (index, position) => index.pid(position) === pid, limit);
   }
 
   /** The restart that followed a termination. null: there was none. */
   restartOf({ id, time_ns: sinceNs }: Pick<Entry, 'id' | 'time_ns'>): Entry | null {
     const hashed = this.#hashes.of(id);
     const filter = { kind: 'restart', sinceNs, untilNs: sinceNs + RESTARTED_WITHIN_NS } as const;
-    return this.#select((index, position) => index.isRestartOf(position, hashed), 1, filter)[0] ?? null;
+    return this.#select(filter, (index, position) => index.isRestartOf(position, hashed), 1)[0] ?? null;
   }
 
   /** Counts without reading the records, but for one of each name; all of them if the filter needs it. */
@@ -186,11 +188,15 @@ export class HistoryReader {
     }
   }
 
-  #select(wanted: (index: Index, position: number) => boolean, limit: number, filter: Filter = {}): Entry[] {
+  #select(filter: Filter, wanted: (index: Index, position: number) => boolean, limit: number): Entry[] {
     this.refresh();
+    const places = this.#walk(filter, null, false).filter(({ reader, position }) => wanted(reader.index, position));
+    return this.#first(places, limit);
+  }
+
+  #first(places: Iterable<Place>, limit: number): Entry[] {
     const found: Entry[] = [];
-    for (const { reader, position } of this.#walk(filter, null, false)) {
-      if (!wanted(reader.index, position)) continue;
+    for (const { reader, position } of places) {
       const entry = this.#entry(reader, position);
       if (entry !== null) found.push(entry);
       if (found.length === limit) break;
@@ -198,12 +204,13 @@ export class HistoryReader {
     return found;
   }
 
-  /** The records that the index does not exclude: before `from`, newest first; `forward`: after it, oldest first. */
+  /** The records that the index does not exclude: before `from`, newest first; `forward`: after it, oldest first. `among`: these alone. */
   *#walk(
     filter: Filter,
     from: Position | null,
     forward: boolean,
-  ): Generator<{ readonly reader: SegmentReader; readonly position: number }> {
+    among: ((index: Index) => Iterable<number>) | null = null,
+  ): Generator<Place> {
     const admits = this.#admission(filter);
     for (const name of this.#segmentsFrom(from, forward)) {
       const index = this.#overlaps(name, filter) ? this.#indexOf(name) : null;
@@ -212,8 +219,8 @@ export class HistoryReader {
       const start = from?.number === name.number ? from.position : end;
       const reader = new SegmentReader(this.#directory, name, index);
       try {
-        for (const position of positionsFrom(start, forward ? 1 : -1, index))
-          if (admits(index, position)) yield { reader, position };
+        for (const position of among?.(index) ?? positionsFrom(start, forward ? 1 : -1, index))
+          if (index.kind(position) !== null && admits(index, position)) yield { reader, position };
       } finally {
         reader.close();
       }
@@ -278,17 +285,6 @@ export class HistoryReader {
   }
 }
 
-/** The positions of records that were not removed. */
-function* positionsFrom(start: number, step: 1 | -1, index: Index): Generator<number> {
-  for (let position = start + step; position >= 0 && position < index.count; position += step)
-    if (index.kind(position) !== null) yield position;
-}
-
-function keysOf(index: Index, position: number): Record<Dimension, string> {
-  return {
-    cause: index.name(position, 'cause'),
-    service: index.name(position, 'service'),
-    sender: index.name(position, 'sender'),
-    user: index.name(position, 'user'),
-  };
+function* positionsFrom(start: number, step: 1 | -1, { count }: Index): Generator<number> {
+  for (let position = start + step; position >= 0 && position < count; position += step) yield position;
 }

@@ -8,6 +8,7 @@ import { entryOf } from '../../../src/core/history/entry.ts';
 import { rehearse, subjectOfEntry } from '../../../src/core/history/rehearsal.ts';
 import { rehearsalJson, renderRehearsal } from '../../../src/core/history/rehearsal-text.ts';
 import { readRecord } from '../../../src/core/telemetry/stored.ts';
+import { NO_EFFECTS } from '../../../src/effects.ts';
 import { handleTermination } from '../../../src/pipeline.ts';
 import { newState } from '../../../src/state.ts';
 import { kept } from '../../support/history.ts';
@@ -39,14 +40,7 @@ describe('the facts of a record', () => {
       host: () => host,
       outOfMemory: null,
       clock: { wallMs: () => 1_795_443_600_000, steadyMs: () => 0, later: () => {} },
-      effects: {
-        sendSpan: null,
-        countTermination: () => {},
-        durable: true,
-        keepUnreported: null,
-        unknownRepeats: () => {},
-        store: async () => true,
-      },
+      effects: NO_EFFECTS,
     };
     const item = handleTermination(pipeline, goldenDeath(name), 'boot');
     const [latest] = state.latest.members();

@@ -67,6 +67,20 @@ describe('what was kept', () => {
     expect(reader.find('a').length).toBeGreaterThanOrEqual(1);
   });
 
+  // The bytes of a uid occur in hashes, checksums and sizes, too.
+  it('is found by each beginning of its uid, among many, newest first', () => {
+    const all = Array.from({ length: 300 }, (_, pid) => kept({ pid }));
+    disk.open().append(all, 0);
+    const reader = disk.read();
+    const uids = all.map(({ uid }) => uid).reverse();
+    for (const chars of [1, 2, 3, 4, 7, 8, 36])
+      for (const uid of uids.slice(0, 40)) {
+        const beginning = uid.slice(0, chars);
+        const expected = uids.filter((other) => other.startsWith(beginning));
+        expect(reader.find(beginning, all.length).map(({ id }) => id)).toEqual(expected);
+      }
+  });
+
   it('is read in pages', () => {
     disk.open().append(
       [1, 2, 3, 4, 5].map((pid) => kept({ pid })),
