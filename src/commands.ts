@@ -13,6 +13,7 @@ import { print } from './io/output.ts';
 import { listRules } from './io/rules.ts';
 import { catchSignals } from './io/signals.ts';
 import { ui } from './io/ui/ui.ts';
+import { up } from './io/up/up.ts';
 import type { Clock } from './pipeline.ts';
 
 type CommandConfig = Exclude<Config, { readonly command: 'run' }>;
@@ -26,6 +27,8 @@ export async function runCommand(config: CommandConfig, clock: Clock, log: Log):
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
+    case 'up':
+      return up(config);
     case 'list':
     case 'show':
     case 'follow':

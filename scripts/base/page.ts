@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page of `whodunit ui`, as `npm run demo -- --ui` shows it.
+import { startProgram } from '../../src/io/up/children.ts';
 import { NODE, SERVICE } from '../paths.ts';
-import { startProgram } from './children.ts';
 
 const LINK = /http:\S+/;
 

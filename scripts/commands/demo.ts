@@ -13,13 +13,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { renderer } from '../../src/io/console.ts';
-import { type Running, stopAll, stopRequested } from '../base/children.ts';
+import { type Running, stopAll, stopRequested } from '../../src/io/up/children.ts';
+import { superviseLoader, superviseService } from '../../src/io/up/parts.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { showPage } from '../base/page.ts';
-import { superviseLoader, superviseService } from '../base/parts.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from '../base/privileges.ts';
 import { build, buildMortal } from '../build/programs.ts';
-import { MORTAL, NODE, SERVICE } from '../paths.ts';
+import { MORTAL, NODE, PROGRAMS, SERVICE } from '../paths.ts';
 import { limitedCgroup } from '../stack/memory-cgroup.ts';
 import { freePorts } from '../stack/program.ts';
 import { tellStory } from '../stack/small-story.ts';
@@ -132,8 +132,8 @@ async function startInto(
   mkdirSync(stateDir, { mode: 0o700 });
   chownSync(stateDir, user.uid, user.gid);
   const pinDir = `/sys/fs/bpf/whodunit-demo-${process.pid}`;
-  const loader = await superviseLoader({ socket, pinDir, user, unloadOnExit: true });
-  const service = await superviseService({
+  const loader = await superviseLoader(PROGRAMS, { socket, pinDir, user, unloadOnExit: true });
+  const service = await superviseService(PROGRAMS, {
     args: ['--output', 'json'],
     user,
     socket,

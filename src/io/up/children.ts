@@ -2,8 +2,7 @@
 // Starts long-running programs and stops them in reverse order, so that none outlives the command, not even one that is killed. parts.ts
 // starts loader and service, supervise.ts keeps them running.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { NODE, ROOT } from '../paths.ts';
-import { Failure } from './command.ts';
+import { FatalError } from '../../core/errors.ts';
 
 const STOP_WITHIN_MS = 10_000;
 const PARENT_POLL_MS = 500;
@@ -43,9 +42,9 @@ export function startProgram(
   args: readonly string[],
   { previous, ...options }: ProgramOptions = {},
 ): Running {
-  if (stopSignal.aborted) throw new Failure(`${name} is not started: the command is stopping.`);
+  if (stopSignal.aborted) throw new FatalError('UP_FAILED', `${name} is not started: the command is stopping.`);
   const [first, ...rest] = [...ENDS_WITH_US, program, ...args];
-  const child = spawn(first, rest, { cwd: ROOT, detached: true, ...options });
+  const child = spawn(first, rest, { detached: true, ...options });
   let alive = true;
   const ended = new Promise<Ending>((resolve) => {
     const end = (how: Ending) => {
@@ -76,18 +75,6 @@ async function stop(running: Running): Promise<Ending> {
   const how = await running.ended;
   clearTimeout(timer);
   return how;
-}
-
-/** Runs a script of the project until it exits or a stop is requested. Returns its exit code. */
-export async function runScript(
-  name: string,
-  args: readonly string[],
-  { endOfInput }: { readonly endOfInput: boolean },
-): Promise<number> {
-  const script = startProgram(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  await Promise.race([script.ended, stopRequested({ endOfInput })]);
-  const [end] = await stopAll();
-  return end?.code ?? 1;
 }
 
 /**

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loader and service as `npm start` and `npm run demo` run them. supervise.ts keeps them running.
+// Loader and service as `whodunit up` and `npm run demo` run them. supervise.ts keeps them running.
 import type { SpawnOptions } from 'node:child_process';
 import { createConnection } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LOADER, NODE, SERVICE, SERVICE_FLAGS } from '../paths.ts';
+import { FatalError } from '../../core/errors.ts';
 import { type Running, startProgram } from './children.ts';
-import { Failure } from './command.ts';
 import { type User, WITHOUT_CAPABILITIES } from './privileges.ts';
+import { type Programs, SERVICE_FLAGS } from './programs.ts';
 import { type Part, type Supervised, supervise } from './supervise.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -24,13 +24,16 @@ export interface LoaderOptions {
 }
 
 /** Starts the loader, forwards its output, and waits until it serves the socket. */
-export function superviseLoader({ socket, pinDir, user, unloadOnExit }: LoaderOptions): Promise<Supervised> {
+export function superviseLoader(
+  { loader }: Programs,
+  { socket, pinDir, user, unloadOnExit }: LoaderOptions,
+): Promise<Supervised> {
   const access = ['--socket-group', `${user.gid}`, '--socket-user', `${user.uid}`];
   const args = ['run', '--socket', socket, '--pin-dir', pinDir, ...access];
   if (unloadOnExit) args.push('--unload-on-exit');
   return superviseUntilReady({
     name: 'the loader',
-    start: (previous) => startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'], previous }),
+    start: (previous) => startProgram('the loader', loader, args, { stdio: ['ignore', 'inherit', 'pipe'], previous }),
     ready: readyLine,
   });
 }
@@ -58,11 +61,11 @@ export interface ServiceOptions {
 }
 
 /** Starts the service, and waits until it reads from the loader. */
-export function superviseService(options: ServiceOptions): Promise<Supervised> {
+export function superviseService({ node, service: script }: Programs, options: ServiceOptions): Promise<Supervised> {
   const { args, env, user, socket, stdio = ['ignore', 'inherit', 'inherit'], onStart } = options;
   const { uid, gid } = user;
-  const [program = NODE, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, NODE] : [NODE];
-  const line = [...before, ...SERVICE_FLAGS, SERVICE, 'run', ...args];
+  const [program = node, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, node] : [node];
+  const line = [...before, ...SERVICE_FLAGS, script, 'run', ...args];
   return superviseUntilReady({
     name: 'the service',
     start: (previous) => {
@@ -98,11 +101,11 @@ async function hasConsumer(socket: string): Promise<boolean> {
   return false;
 }
 
-/** Throws a Failure if the part ends for good, or is not ready in time. */
+/** Throws a FatalError if the part ends for good, or is not ready in time. */
 async function superviseUntilReady(part: Part): Promise<Supervised> {
   const supervised = supervise(part);
   const late = sleep(READY_WITHIN_MS, 'late', { ref: false });
   if ((await Promise.race([supervised.ready, supervised.over, late])) === 'late')
-    throw new Failure(`${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`);
+    throw new FatalError('UP_FAILED', `${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`);
   return supervised;
 }
