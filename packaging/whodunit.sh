@@ -1,3 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-exec /usr/lib/whodunit/node /usr/lib/whodunit/dist/main.js "$@"
+# whodunit, from any folder, also by a symbolic link: with the Node.js and the bundle beside it.
+folder=$(dirname "$(readlink -f "$0")")
+exec "$folder/node" "$folder/dist/main.js" "$@"
