@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands that end by themselves: all but `run`. One file, so that the bundle has them in one part, which `run` does not load.
+// All commands but `run`. One file, so that the bundle has them in one part, which `run` does not load.
 import type { Config } from './cli.ts';
 import { HELP } from './config/help.ts';
 import { VERSION } from './core/version.ts';
