@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a script of the project until it exits or a stop is requested, for a command that builds first.
-import { startProgram, stopAll, stopRequested } from '../../src/io/up/children.ts';
+import { Children, stopRequested } from '../../src/io/up/children.ts';
 import { NODE } from '../paths.ts';
 
 /** Returns its exit code. */
@@ -9,8 +9,9 @@ export async function runScript(
   args: readonly string[],
   { endOfInput }: { readonly endOfInput: boolean },
 ): Promise<number> {
-  const script = startProgram(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const children = new Children();
+  const script = children.start(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   await Promise.race([script.ended, stopRequested({ endOfInput })]);
-  const [end] = await stopAll();
+  const [end] = await children.stopAll();
   return end?.code ?? 1;
 }

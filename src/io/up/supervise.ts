@@ -3,7 +3,7 @@
 // dead loader did not send waits in the pinned ring buffer, and what a dead service did not send waits there or on disk.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError } from '../../core/errors.ts';
-import { type Running, stopSignal } from './children.ts';
+import type { Running } from './children.ts';
 
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5_000;
@@ -32,15 +32,15 @@ export interface Supervised {
   readonly over: Promise<void>;
 }
 
-/** Starts the part, and starts it again whenever it ends, until the command stops. */
-export function supervise(part: Part): Supervised {
+/** Starts the part, and starts it again whenever it ends, until `stopSignal` is aborted. */
+export function supervise(part: Part, stopSignal: AbortSignal): Supervised {
   const { promise: ready, resolve } = Promise.withResolvers<void>();
-  const over = keepRunning(part, resolve);
+  const over = keepRunning(part, resolve, stopSignal);
   over.catch(() => {}); // the caller gets it, too, perhaps later
   return { ready, over };
 }
 
-async function keepRunning(part: Part, onReady: () => void): Promise<void> {
+async function keepRunning(part: Part, onReady: () => void, stopSignal: AbortSignal): Promise<void> {
   const { name } = part;
   let running: Running | undefined;
   let failures = 0;

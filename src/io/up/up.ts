@@ -12,7 +12,7 @@ import type { UpSettings } from '../../config/read.ts';
 import { FatalError } from '../../core/errors.ts';
 import { requireFree } from '../health.ts';
 import { portOwner } from '../port-owner.ts';
-import { stopAll, stopRequested } from './children.ts';
+import { Children, stopRequested } from './children.ts';
 import { superviseLoader, superviseService } from './parts.ts';
 import { againAsRoot, isRoot, serviceUser, type User } from './privileges.ts';
 import { noLoader, type Programs, programsOf } from './programs.ts';
@@ -35,12 +35,13 @@ export async function up(settings: UpSettings): Promise<number> {
   if (!isRoot()) return againAsRoot(programs.service, ['up', '--until-eof', ...serviceArgs]);
 
   const stop = stopRequested({ endOfInput });
+  const children = new Children();
   let requested = false;
   try {
-    const over = runBoth(settings, programs).catch((why) => followed(why, stop));
+    const over = runBoth(settings, programs, children).catch((why) => followed(why, stop));
     requested = (await Promise.race([stop, over])) !== undefined;
   } finally {
-    const ends = await stopAll();
+    const ends = await children.stopAll();
     if (ends.length > 0)
       console.error(`whodunit has stopped (${ends.map(({ name, why }) => `${name}: ${why}`).join(', ')}).`);
     // After a failure, the pinned probes keep recording for the next start.
@@ -61,7 +62,7 @@ async function followed(failure: unknown, stop: Promise<string>): Promise<string
 }
 
 /** Starts loader and service, and keeps them running. Rejects with a FatalError when one of them is not started again. */
-async function runBoth(settings: UpSettings, programs: Programs): Promise<void> {
+async function runBoth(settings: UpSettings, programs: Programs, children: Children): Promise<void> {
   const { socketPath: socket, pinDir, health, serviceArgs } = settings;
   await requireAlone(socket);
   const user = serviceUser([programs.node, programs.service]);
@@ -71,8 +72,8 @@ async function runBoth(settings: UpSettings, programs: Programs): Promise<void> 
   const hint = `No other user can read ${root}: make it readable or move it to run the service as another user.`;
   console.error(`The service runs as ${user.name}, without privileges.${user.uid === 0 ? ` ${hint}` : ''}`);
   const parts: Supervised[] = [];
-  parts.push(await superviseLoader(programs, { socket, pinDir, user, unloadOnExit: false }));
-  parts.push(await superviseService(programs, { args: serviceArgs, user, env: {}, socket }));
+  parts.push(await superviseLoader(children, programs, { socket, pinDir, user, unloadOnExit: false }));
+  parts.push(await superviseService(children, programs, { args: serviceArgs, user, env: {}, socket }));
   const where = health === null ? 'off' : healthUrl(health, '/readyz');
   console.error(`whodunit is running. Health: ${where}. Press Ctrl-C to stop.`);
   await Promise.race(parts.map(({ over }) => over));
