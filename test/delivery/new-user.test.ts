@@ -24,19 +24,21 @@ afterEach(async () => {
   [receiver, machine] = [undefined, undefined];
 });
 
-/** Boots a machine with the packages in TEST. Returns their paths on it. */
+/** Copies a package to TEST. Returns its path on the machine. */
+function put(on: Machine, pattern: RegExp): string {
+  const name = readdirSync(PACKAGES).find((file) => pattern.test(file));
+  if (name === undefined) throw new Error(`${PACKAGES} has no ${pattern}: \`npm run package\` makes it`);
+  copyFileSync(join(PACKAGES, name), on.path(`${TEST}/${name}`));
+  return `${TEST}/${name}`;
+}
+
+/** Boots a machine with packages. Returns their paths on it. */
 async function boot(how: typeof bootMachine): Promise<{ on: Machine; deb: string; archive: string }> {
   const on = await how(JSON.parse(prepared('WHODUNIT_TEST_BASES')).debian);
   machine = on;
   for (const program of ['go', 'node', 'npm']) expect(on.call('which', program).status).not.toBe(0);
   mkdirSync(on.path(TEST), { recursive: true });
-  const put = (pattern: RegExp) => {
-    const name = readdirSync(PACKAGES).find((file) => pattern.test(file));
-    if (name === undefined) throw new Error(`${PACKAGES} has no ${pattern}: \`npm run package\` makes it`);
-    copyFileSync(join(PACKAGES, name), on.path(`${TEST}/${name}`));
-    return `${TEST}/${name}`;
-  };
-  return { on, deb: put(/_amd64\.deb$/), archive: put(/-amd64\.tar\.gz$/) };
+  return { on, deb: put(on, /_amd64\.deb$/), archive: put(on, /-amd64\.tar\.gz$/) };
 }
 
 function succeed(on: Machine, ...command: string[]): string {
@@ -177,6 +179,15 @@ describe('what is in the way of `whodunit up`', () => {
     receiver = collector;
     await until('the record', WITHIN_MS, () => / \d+$/m.test(collector.stdout()) || undefined, program.output);
     expect(await interrupt()).toMatchObject({ code: 0 });
+  });
+});
+
+it('the .tar.gz for another processor says so, and which one is needed', async () => {
+  const { on } = await boot(bootWithoutSystemd);
+  unpack(on, put(on, /-arm64\.tar\.gz$/));
+  expect(on.call(WHODUNIT, 'up')).toEqual({
+    status: 69,
+    output: expect.stringMatching(/^whodunit: this package is for another processor\. This one is x86_64: [^\n]*\n$/),
   });
 });
 
