@@ -126,10 +126,7 @@ export function readUpSettings(env: Env, given: Given, output: OutputForm | null
     ...readRunSettings(env, file, output),
     pinDir: read(env, 'WHODUNIT_PIN_DIR'),
     endOfInput: given['until-eof'] === true,
-    serviceArgs: [
-      ...(output === null ? [] : ['--output', output]),
-      ...(file === null ? [] : ['--rules', file]),
-    ],
+    serviceArgs: [...(output === null ? [] : ['--output', output]), ...(file === null ? [] : ['--rules', file])],
   };
 }
 

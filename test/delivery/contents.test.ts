@@ -86,7 +86,9 @@ describe.each(['amd64', 'arm64'])('the .tar.gz and the .deb for %s', (arch) => {
   });
 
   it('belong to root, and have the date of the commit', () => {
-    const listed = run('tar', ['--numeric-owner', '--full-time', '-tvzf', join(PACKAGES, archive)]).trim().split('\n');
+    const listed = run('tar', ['--numeric-owner', '--full-time', '-tvzf', join(PACKAGES, archive)])
+      .trim()
+      .split('\n');
     const [first = ''] = listed;
     const [, owner, , day, time] = first.split(/\s+/);
     expect(owner).toBe('0/0');
@@ -107,7 +109,9 @@ describe.each(['amd64', 'arm64'])('the .tar.gz and the .deb for %s', (arch) => {
   it('have the licences of all parts', () => {
     const text = readFileSync(join(folder, 'THIRD-PARTY-NOTICES'), 'utf8');
     expect(readFileSync(join(installed, 'usr/share/doc/whodunit/THIRD-PARTY-NOTICES'), 'utf8')).toBe(text);
-    for (const { name, version: its } of componentsOf(`linux-${arch}`).filter(({ name }) => name !== 'node' && name !== 'std'))
+    for (const { name, version: its } of componentsOf(`linux-${arch}`).filter(
+      ({ name }) => name !== 'node' && name !== 'std',
+    ))
       expect(text).toContain(`\n${name} ${its}\n`);
     expect(text).toContain(`\nNode.js ${devDependencies.node}\n`);
     expect(text).toMatch(/\nGo \d/);

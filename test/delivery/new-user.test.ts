@@ -99,7 +99,12 @@ describe('the first minute', () => {
     succeed(on, 'systemctl', 'enable', '--now', 'whodunit-loader', 'whodunit');
     succeed(on, 'systemd-run', '--wait', '--unit=first', 'bash', '-c', 'sleep 100 & kill -9 $!; wait');
     const sentence = /(?:sleep|bash) \(pid \d+\) was killed by SIGKILL, sent by bash .* · service first · /;
-    await until('the report', WITHIN_MS, () => sentence.test(journal(on)) || undefined, () => journal(on));
+    await until(
+      'the report',
+      WITHIN_MS,
+      () => sentence.test(journal(on)) || undefined,
+      () => journal(on),
+    );
     expect(performance.now() - start).toBeLessThan(WITHIN_MS);
     expect(succeed(on, 'whodunit', 'list', '--unit', 'first.service')).toMatch(/SIGKILL/);
   });
@@ -127,7 +132,9 @@ describe('the first minute', () => {
 
   it('with the .deb, without systemd: it installs, and names the command that starts it', async () => {
     const { on, deb } = await boot(bootWithoutSystemd);
-    expect(install(on, deb)).toContain('systemd does not run here. This starts both programs, until Ctrl-C: whodunit up');
+    expect(install(on, deb)).toContain(
+      'systemd does not run here. This starts both programs, until Ctrl-C: whodunit up',
+    );
     const program = on.start('whodunit', 'up');
     await until('it runs', WITHIN_MS, () => /whodunit is running/.test(program.output()) || undefined, program.output);
     expect(program.output()).toContain('The service runs as whodunit, without privileges.');
@@ -175,7 +182,13 @@ describe('what is in the way of `whodunit up`', () => {
     on.call(`${TEST}/mortal`, 'segfault');
     await until('its line', WITHIN_MS, () => /ECONNREFUSED/.test(program.output()) || undefined, program.output);
     const init = on.path('').split('/')[2] ?? '';
-    const collector = startProgram('nsenter', ['--target', init, '--net', NODE, join(ROOT, 'test/delivery/receiver.mjs')]);
+    const collector = startProgram('nsenter', [
+      '--target',
+      init,
+      '--net',
+      NODE,
+      join(ROOT, 'test/delivery/receiver.mjs'),
+    ]);
     receiver = collector;
     await until('the record', WITHIN_MS, () => / \d+$/m.test(collector.stdout()) || undefined, program.output);
     expect(await interrupt()).toMatchObject({ code: 0 });
@@ -197,10 +210,17 @@ describe('what is in the way of the .deb', () => {
     succeed(on, 'systemd-run', '--unit=owner', ...PORT_OWNER);
     install(on, deb);
     expect(on.call('systemctl', 'enable', '--now', 'whodunit-loader', 'whodunit').status).not.toBe(0);
-    expect(journal(on)).toMatch(/9465 is already in use by .*: stop that program, or set WHODUNIT_HEALTH_ADDR to another/);
+    expect(journal(on)).toMatch(
+      /9465 is already in use by .*: stop that program, or set WHODUNIT_HEALTH_ADDR to another/,
+    );
     succeed(on, 'systemd-run', '--wait', '--unit=meanwhile', 'bash', '-c', 'sleep 100 & kill -9 $!; wait');
     succeed(on, 'systemctl', 'stop', 'owner');
-    await until('the report', WITHIN_MS, () => / · service meanwhile · /.test(journal(on)) || undefined, () => journal(on));
+    await until(
+      'the report',
+      WITHIN_MS,
+      () => / · service meanwhile · /.test(journal(on)) || undefined,
+      () => journal(on),
+    );
   });
 
   it('a second whodunit: `whodunit up` beside the units starts nothing; a unit beside `whodunit up` waits for its end', async () => {
@@ -212,7 +232,12 @@ describe('what is in the way of the .deb', () => {
     expect(on.call('systemctl', 'enable', '--now', 'whodunit-loader').status).not.toBe(0);
     expect(journal(on)).toMatch(/events\.sock is taken: another program serves it; stop that program/);
     const sentence = killSleep(on);
-    await until('the report', WITHIN_MS, () => sentence.test(first.program.output()) || undefined, first.program.output);
+    await until(
+      'the report',
+      WITHIN_MS,
+      () => sentence.test(first.program.output()) || undefined,
+      first.program.output,
+    );
     expect(await first.interrupt()).toMatchObject({ code: 0 });
     const active = () => on.call('systemctl', 'is-active', 'whodunit-loader').status === 0 || undefined;
     await until('the unit', WITHIN_MS, active, () => journal(on));

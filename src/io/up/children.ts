@@ -68,8 +68,7 @@ export class Children {
   async stopAll(): Promise<({ readonly name: string } & Ending)[]> {
     this.#stopping.abort();
     const ends = [];
-    for (const running of [...this.#started].reverse())
-      ends.push({ name: running.name, ...(await stop(running)) });
+    for (const running of [...this.#started].reverse()) ends.push({ name: running.name, ...(await stop(running)) });
     return ends;
   }
 }

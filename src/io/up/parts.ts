@@ -110,6 +110,9 @@ async function superviseUntilReady(part: Part, { stopSignal }: Children): Promis
   const supervised = supervise(part, stopSignal);
   const late = sleep(READY_WITHIN_MS, 'late', { ref: false });
   if ((await Promise.race([supervised.ready, supervised.over, late])) === 'late')
-    throw new FatalError('UP_FAILED', `${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`);
+    throw new FatalError(
+      'UP_FAILED',
+      `${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`,
+    );
   return supervised;
 }
