@@ -50,8 +50,8 @@ describe('the command line', () => {
 
 describe('an invalid command line is rejected with exit code 78 and one line', () => {
   it.each<[string[], string[]]>([
-    [['watch'], ['the command is "watch"', 'run, list, show']],
-    [['constructor'], ['the command is "constructor"', 'run, list, show']],
+    [['watch'], ['the command is "watch"', 'run, up, list, show']],
+    [['constructor'], ['the command is "constructor"', 'run, up, list, show']],
     [['run', ''], ['the command is "run "']],
     [['explain', ''], ['the command is "explain "']],
     [['explain'], ['the command is "explain"', 'explain <exit code | signal>']],

@@ -114,12 +114,12 @@ function checksums(): string {
   return lines.join('');
 }
 
-export async function makePackages(): Promise<void> {
+export async function makePackages(archs: readonly Arch[] = ARCHS): Promise<void> {
   const { version, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const date = await sourceDate();
   const release = { version, nodeVersion: devDependencies.node, date, npm: await buildPrebuilt() };
   rmSync(PACKAGES, { recursive: true, force: true });
-  for (const arch of ARCHS) {
+  for (const arch of archs) {
     mkdirSync(STAGED, { recursive: true });
     await stage(arch, release);
     await makeSystemPackages(arch, release);

@@ -59,7 +59,7 @@ async function npmComponents(parts: readonly Part[]): Promise<Component[]> {
 }
 
 async function goComponents(loader: string): Promise<Component[]> {
-  const flags = ['-json', '-std', '-noserial', '-notimestamp', '-short-PURLs', '-output-version', SPECIFICATION];
+  const flags = ['-json', '-std', '-noserial', '-notimestamp', '-short-purls', '-output-version', SPECIFICATION];
   const text = await run(await buildGoTool('cyclonedx-gomod'), ['bin', ...flags, '-output', '-', loader]);
   return JSON.parse(text.slice(text.indexOf('{'))).components;
 }

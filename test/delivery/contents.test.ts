@@ -147,10 +147,10 @@ describe('SHA256SUMS', () => {
       const files = run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z']).split('\0');
       for (const name of files.filter(Boolean)) cpSync(join(ROOT, name), join(copy, name));
       run('cp', ['-al', join(ROOT, 'node_modules'), join(copy, 'node_modules')]);
-      const script = 'umask 077; export TZ=Asia/Tokyo; exec npm run --silent package';
+      const script = 'umask 077; export TZ=Asia/Tokyo; exec npm run --silent package -- --arch amd64';
       run('sh', ['-c', script], copy);
-      const sums = (root: string) => readFileSync(join(root, 'build/packages/SHA256SUMS'), 'utf8').split('\n');
-      expect(sums(copy)).toEqual(sums(ROOT));
+      const sums = (root: string) => readFileSync(join(root, 'build/packages/SHA256SUMS'), 'utf8').trim().split('\n');
+      expect(sums(copy)).toEqual(sums(ROOT).filter((line) => !/arm64|aarch64/.test(line)));
     } finally {
       rmSync(copy, { recursive: true });
     }
