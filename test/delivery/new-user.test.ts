@@ -86,7 +86,7 @@ function killSleep(on: Machine): RegExp {
 
 /** Nothing of a whodunit that could not start is left: no probes, no socket, no programs. */
 function expectNothingLeft(on: Machine): void {
-  expect(readdirSync(on.path('/sys/fs/bpf'))).toEqual([]);
+  expect(readdirSync(on.path('/sys/fs/bpf'))).not.toContain('whodunit');
   expect(existsSync(on.path('/run/whodunit/events.sock'))).toBe(false);
   expect(on.call('sh', '-c', 'cat /proc/[0-9]*/cmdline').output).not.toMatch(/whodunit-loader|main\.js/);
 }
