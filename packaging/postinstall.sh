@@ -11,6 +11,12 @@ if [ -d /run/systemd/system ]; then
 fi
 case $1 in
 1 | configure)
-	[ -n "$2" ] || echo "whodunit: set the endpoint in /etc/whodunit/whodunit.env, then: systemctl enable --now whodunit-loader whodunit"
+	if [ -n "$2" ]; then
+		: # an upgrade of the .deb
+	elif [ -d /run/systemd/system ]; then
+		echo "whodunit: set the endpoint in /etc/whodunit/whodunit.env, then: systemctl enable --now whodunit-loader whodunit"
+	else
+		echo "whodunit: systemd does not run here. This starts both programs, until Ctrl-C: whodunit up"
+	fi
 	;;
 esac

@@ -2,17 +2,16 @@
 // The paths of the project's programs. Most exist only after a build.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Programs } from '../src/io/up/programs.ts';
+
+export { SERVICE_FLAGS } from '../src/io/up/programs.ts';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The Node.js that runs the service and the scripts: a dependency of the project, so that the system's Node.js may be older. */
 export const NODE = join(ROOT, 'node_modules/.bin/node');
-/**
- * The Node.js flags of the service, in MiB. Its heap needs about 40. V8 delays garbage collection in proportion to its limits, which by
- * default depend on the machine's memory: without these flags the service keeps 350 MiB after its first storm.
- */
-export const SERVICE_FLAGS = ['--max-semi-space-size=16', '--max-old-space-size=256'];
 export const LOADER = join(ROOT, 'build/whodunit-loader');
 export const SERVICE = join(ROOT, 'dist/main.js');
+export const PROGRAMS: Programs = { node: NODE, loader: LOADER, service: SERVICE };
 
 /** Test programs. */
 export const MORTAL = join(ROOT, 'build/mortal');

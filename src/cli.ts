@@ -20,7 +20,9 @@ import {
   readFiltersTest,
   readRunSettings,
   readUiSettings,
+  readUpSettings,
   type UiSettings,
+  type UpSettings,
 } from './config/read.ts';
 import { configError, EXIT_CONFIG, EXIT_SEARCH_FAILED, FatalError } from './core/errors.ts';
 
@@ -28,6 +30,7 @@ const DEFAULT_COMMAND = 'run';
 
 export type Config =
   | ({ readonly command: 'run' } & RunSettings)
+  | ({ readonly command: 'up' } & UpSettings)
   | HistoryCommand
   | ({ readonly command: 'mute' } & MuteQuery)
   /** `test`: terminate a child process and follow its record. */
@@ -80,6 +83,8 @@ function configOf(command: CommandName, operands: readonly string[], values: Val
   switch (command) {
     case 'run':
       return { command, ...readRunSettings(env, file, outputOf(command, values.output)) };
+    case 'up':
+      return { command, ...readUpSettings(env, values, outputOf(command, values.output)) };
     case 'list':
     case 'follow':
     case 'stats':

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands that end by themselves: all but `run`. One file, so that the bundle has them in one part, which `run` does not load.
+// All commands but `run`. One file, so that the bundle has them in one part, which `run` does not load.
 import type { Config } from './cli.ts';
 import { HELP } from './config/help.ts';
 import { VERSION } from './core/version.ts';
@@ -13,6 +13,7 @@ import { print } from './io/output.ts';
 import { listRules } from './io/rules.ts';
 import { catchSignals } from './io/signals.ts';
 import { ui } from './io/ui/ui.ts';
+import { up } from './io/up/up.ts';
 import type { Clock } from './pipeline.ts';
 
 type CommandConfig = Exclude<Config, { readonly command: 'run' }>;
@@ -26,6 +27,8 @@ export async function runCommand(config: CommandConfig, clock: Clock, log: Log):
     case 'version':
       await print(`whodunit ${VERSION}\n`);
       return 0;
+    case 'up':
+      return up(config);
     case 'list':
     case 'show':
     case 'follow':

@@ -1,17 +1,14 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 // `whodunit-loader` of the npm package: replaces itself, by execve(2), with the loader built for this architecture.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { loaderBeside, noLoader } from './io/up/programs.ts';
 
-const program = join(import.meta.dirname, '../prebuilt', `linux-${process.arch}`, 'whodunit-loader');
+const program = loaderBeside(import.meta.dirname);
 
-if (existsSync(program)) {
+if (program !== null) {
   process.removeAllListeners('warning'); // process.execve() warns that it is experimental
   process.execve?.(program, [program, ...process.argv.slice(2)], process.env);
 } else {
-  console.error(
-    `whodunit-loader: this package has no loader for linux-${process.arch}, only for x64 and arm64. To build one, run \`npm run build\` in the repository.`,
-  );
+  console.error(`whodunit-loader: ${noLoader()}`);
   process.exitCode = 69; // EX_UNAVAILABLE
 }

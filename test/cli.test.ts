@@ -9,6 +9,9 @@ describe('the command line', () => {
     [['--output', 'json'], { command: 'run', console: 'json' }],
     [['--output', 'report'], { command: 'run', console: 'report' }],
     [['run', '--rules', '/rules.yaml'], { command: 'run', rules: { path: '/rules.yaml' } }],
+    [['up'], { command: 'up', endOfInput: false, serviceArgs: [], pinDir: '/sys/fs/bpf/whodunit' }],
+    [['up', '--until-eof'], { command: 'up', endOfInput: true, serviceArgs: [] }],
+    [['up', '--rules', '/a', '--output', 'json'], { serviceArgs: ['--output', 'json', '--rules', '/a'] }],
     [['doctor'], { command: 'doctor', test: false, pinDir: '/sys/fs/bpf/whodunit' }],
     [['doctor', '--test'], { command: 'doctor', test: true, output: 'text' }],
     [['doctor', '--output', 'json'], { command: 'doctor', test: false, output: 'json' }],
@@ -47,8 +50,8 @@ describe('the command line', () => {
 
 describe('an invalid command line is rejected with exit code 78 and one line', () => {
   it.each<[string[], string[]]>([
-    [['watch'], ['the command is "watch"', 'run, list, show']],
-    [['constructor'], ['the command is "constructor"', 'run, list, show']],
+    [['watch'], ['the command is "watch"', 'run, up, list, show']],
+    [['constructor'], ['the command is "constructor"', 'run, up, list, show']],
     [['run', ''], ['the command is "run "']],
     [['explain', ''], ['the command is "explain "']],
     [['explain'], ['the command is "explain"', 'explain <exit code | signal>']],

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page of `whodunit ui`, as `npm run demo -- --ui` shows it.
+import type { Children } from '../../src/io/up/children.ts';
 import { NODE, SERVICE } from '../paths.ts';
-import { startProgram } from './children.ts';
 
 const LINK = /http:\S+/;
 
 /** Starts `whodunit ui`, and waits until it printed its link. `health`: of the service. */
-export function showPage(stateDir: string, health: string): Promise<void> {
-  const page = startProgram('the page', NODE, [SERVICE, 'ui', '--state-dir', stateDir], {
+export function showPage(children: Children, stateDir: string, health: string): Promise<void> {
+  const page = children.start('the page', NODE, [SERVICE, 'ui', '--state-dir', stateDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, WHODUNIT_HEALTH_ADDR: health },
   });

@@ -9,6 +9,11 @@ import { CACHE } from './cache.ts';
 const TOOLS = {
   'docker-compose': { module: 'github.com/docker/compose/v2', version: 'v2.40.3', program: 'cmd' },
   helm: { module: 'helm.sh/helm/v3', version: 'v3.22.0', program: 'cmd/helm' },
+  'cyclonedx-gomod': {
+    module: 'github.com/CycloneDX/cyclonedx-gomod',
+    version: 'v1.10.0',
+    program: 'cmd/cyclonedx-gomod',
+  },
   nfpm: { module: 'github.com/goreleaser/nfpm/v2', version: 'v2.45.0', program: 'cmd/nfpm' },
 } as const;
 export type GoTool = keyof typeof TOOLS;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the project's programs: the loader, the service, and the test programs.
+import type { Metafile } from 'esbuild';
 import { requirePackages } from '../base/debian.ts';
 import { run, step } from '../base/run.ts';
 import { ATTACKER, ATTACKER_32, LOAD, LOADER, MORTAL, REAPER, UNDERTAKER } from '../paths.ts';
@@ -18,7 +19,7 @@ export async function buildGo(
   { flags = [], env = {} }: GoBuild = {},
 ): Promise<void> {
   await step(`building ${what}`, () =>
-    run('go', ['build', '-trimpath', ...flags, '-o', output, directory], {
+    run('go', ['build', '-trimpath', '-buildvcs=false', ...flags, '-o', output, directory], {
       env: { CGO_ENABLED: '0', ...env },
       remedy: 'If the output above mentions a download, the Go module proxy could not be reached.',
     }),
@@ -48,9 +49,10 @@ export async function buildLoad(): Promise<void> {
   await step('building the load generator (C)', () => run('gcc', [...LOAD_FLAGS, '-o', LOAD, 'bench/load/load.c']));
 }
 
-export async function buildService(): Promise<void> {
-  await step('building the service (esbuild)', bundleService);
-  await step('building its page (esbuild)', buildPage);
+/** Returns what is in the bundles. */
+export async function buildService(): Promise<Metafile[]> {
+  const service = await step('building the service (esbuild)', bundleService);
+  return [service, await step('building its page (esbuild)', buildPage)];
 }
 
 /** Builds the loader into build/ and the service with its page into dist/. */

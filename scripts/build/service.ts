@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { ROOT } from '../paths.ts';
 import { buildPage } from './page.ts';
 
@@ -39,30 +39,32 @@ const GRPC_IN_THE_BUNDLE: Plugin = {
   },
 };
 
+export const SERVICE_BUILD = {
+  absWorkingDir: ROOT,
+  entryPoints: ['src/main.ts', 'src/loader.ts'],
+  outdir: TO,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node22.15',
+  mainFields: ['module', 'main'],
+  plugins: [HTTP_WITHOUT_FETCH, GRPC_IN_THE_BUNDLE],
+  // The dependencies that are CommonJS require built-in modules only: all else is bundled.
+  banner: { js: 'const require = process.getBuiltinModule;' },
+  // Names stay, so that a stack trace is readable without the source maps, which have no sources.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  sourcemap: 'linked',
+  sourcesContent: false,
+  legalComments: 'eof',
+  metafile: true,
+  logLevel: 'warning',
+} as const satisfies BuildOptions;
+
 /** Returns what is in it, by file of dist/. */
 export async function bundleService(): Promise<Metafile> {
-  const { metafile } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: ['src/main.ts', 'src/loader.ts'],
-    outdir: TO,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node22.15',
-    mainFields: ['module', 'main'],
-    plugins: [HTTP_WITHOUT_FETCH, GRPC_IN_THE_BUNDLE],
-    // The dependencies that are CommonJS require built-in modules only: all else is bundled.
-    banner: { js: 'const require = process.getBuiltinModule;' },
-    // Names stay, so that a stack trace is readable without the source maps, which have no sources.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    sourcemap: 'linked',
-    sourcesContent: false,
-    legalComments: 'eof',
-    metafile: true,
-    logLevel: 'warning',
-  });
+  const { metafile } = await build(SERVICE_BUILD);
   // Not before: what runs at the moment may still load its parts.
   const built = new Set(Object.keys(metafile.outputs).map((path) => join(ROOT, path)));
   for (const entry of existsSync(TO) ? readdirSync(TO, { withFileTypes: true }) : [])

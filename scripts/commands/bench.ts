@@ -3,12 +3,12 @@
 import { join } from 'node:path';
 import { PARTS } from '../../bench/figures.ts';
 import type { OtherLoader } from '../../bench/parts/part.ts';
-import { runScript } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot } from '../base/privileges.ts';
 import { run, step } from '../base/run.ts';
 import { progress } from '../base/screen.ts';
+import { runScript } from '../base/script.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildLoaderOf } from '../build/other-loader.ts';
 import { build, buildGo, buildLoad } from '../build/programs.ts';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run deaths`: scores the conformance cases, case by case. Builds what test/deaths/score needs, and runs it.
-import { runScript } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot } from '../base/privileges.ts';
+import { runScript } from '../base/script.ts';
 import { buildCollector } from '../build/collector.ts';
 import { build, buildMortal, buildUndertaker } from '../build/programs.ts';
 import { prepareWorld } from '../build/world.ts';

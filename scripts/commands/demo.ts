@@ -13,13 +13,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { renderer } from '../../src/io/console.ts';
-import { type Running, stopAll, stopRequested } from '../base/children.ts';
+import { Children, type Running, stopRequested } from '../../src/io/up/children.ts';
+import { superviseLoader, superviseService } from '../../src/io/up/parts.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { showPage } from '../base/page.ts';
-import { superviseLoader, superviseService } from '../base/parts.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot, serviceUser } from '../base/privileges.ts';
 import { build, buildMortal } from '../build/programs.ts';
-import { MORTAL, NODE, SERVICE } from '../paths.ts';
+import { MORTAL, NODE, PROGRAMS, SERVICE } from '../paths.ts';
 import { limitedCgroup } from '../stack/memory-cgroup.ts';
 import { freePorts } from '../stack/program.ts';
 import { tellStory } from '../stack/small-story.ts';
@@ -90,14 +90,14 @@ interface JsonRecord {
 type CleanUp = (() => unknown)[];
 
 /** `page`: show it. */
-async function demo(cleanUp: CleanUp, page: boolean): Promise<void> {
+async function demo(children: Children, cleanUp: CleanUp, page: boolean): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'whodunit-demo-'));
   cleanUp.push(() => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755); // the socket in it is protected by its mode
   const reports = new Reports();
   const health = page ? `127.0.0.1:${(await freePorts(1))[0]}` : 'off';
-  const { failed } = await startInto(directory, health, reports);
-  if (page) await showPage(join(directory, 'state'), health);
+  const { failed } = await startInto(children, directory, health, reports);
+  if (page) await showPage(children, join(directory, 'state'), health);
   const cgroup = limitedCgroup(`whodunit-demo-${process.pid}`, MEMORY_LIMIT_BYTES);
   cleanUp.push(cgroup.remove);
 
@@ -122,6 +122,7 @@ async function demo(cleanUp: CleanUp, page: boolean): Promise<void> {
 
 /** Starts loader and service with socket and queue in the directory. Returns, once they are ready, what rejects if one of them fails for good. */
 async function startInto(
+  children: Children,
   directory: string,
   health: string,
   reports: Reports,
@@ -132,8 +133,8 @@ async function startInto(
   mkdirSync(stateDir, { mode: 0o700 });
   chownSync(stateDir, user.uid, user.gid);
   const pinDir = `/sys/fs/bpf/whodunit-demo-${process.pid}`;
-  const loader = await superviseLoader({ socket, pinDir, user, unloadOnExit: true });
-  const service = await superviseService({
+  const loader = await superviseLoader(children, PROGRAMS, { socket, pinDir, user, unloadOnExit: true });
+  const service = await superviseService(children, PROGRAMS, {
     args: ['--output', 'json'],
     user,
     socket,
@@ -255,8 +256,9 @@ await command(async () => {
     if (!reported) throw new Failure('The demo was interrupted.');
   });
   const cleanUp: CleanUp = [];
+  const children = new Children();
   try {
-    await Promise.race([demo(cleanUp, ui), stop]);
+    await Promise.race([demo(children, cleanUp, ui), stop]);
     reported = true;
     if (ui) {
       console.log('\nThe page stays until Ctrl-C.');
@@ -264,7 +266,7 @@ await command(async () => {
     }
     return 0;
   } finally {
-    await stopAll();
+    await children.stopAll();
     for (const clean of cleanUp.reverse()) await clean();
   }
 });

@@ -35,8 +35,9 @@ export const FLAGS = {
   output: {
     type: 'string',
     value: 'FORM',
-    what: 'the form of the output: text, report or json (run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor, filters), table or json (stats), table, json or jsonl (list)',
+    what: 'the form of the output: text, report or json (up, run, follow; text is a report on a terminal, otherwise one line for each), text or json (show, doctor, filters), table or json (stats), table, json or jsonl (list)',
   },
+  'until-eof': { type: 'boolean', what: 'also stop at the end of standard input' },
   rules: {
     type: 'string',
     value: 'FILE',
@@ -105,6 +106,14 @@ export const COMMANDS = {
     operandsMax: 0,
     what: 'send a record of each abnormal termination to a collector, or print it (the default command)',
     flags: ['output', 'rules'],
+    outputs: ['text', 'report', 'json'],
+  },
+  up: {
+    operands: '',
+    operandsMin: 0,
+    operandsMax: 0,
+    what: 'start the loader and the service, and keep both running until Ctrl-C; asks for sudo if you are not root',
+    flags: ['output', 'rules', 'until-eof'],
     outputs: ['text', 'report', 'json'],
   },
   list: {

@@ -74,6 +74,14 @@ export interface DoctorSettings extends RunSettings {
   readonly pinDir: string;
 }
 
+/** Of `up`, which starts loader and service: it refuses what the service would refuse. */
+export interface UpSettings extends DoctorSettings {
+  /** Also stop at the end of standard input. */
+  readonly endOfInput: boolean;
+  /** The flags of the service. */
+  readonly serviceArgs: readonly string[];
+}
+
 export interface UiSettings {
   readonly stateDir: string;
   /** The address of the running service; null: it has no health endpoint. */
@@ -109,6 +117,17 @@ export function readFiltersTest(env: Env, given: Given, file: string | null, out
 /** Reads all settings of the service, so that the doctor refuses what the service would refuse. */
 export function readDoctorSettings(env: Env, file: string | null): DoctorSettings {
   return { ...readRunSettings(env, file, null), pinDir: read(env, 'WHODUNIT_PIN_DIR') };
+}
+
+/** `output`: the value of --output. */
+export function readUpSettings(env: Env, given: Given, output: OutputForm | null): UpSettings {
+  const file = given.rules === undefined ? null : String(given.rules);
+  return {
+    ...readRunSettings(env, file, output),
+    pinDir: read(env, 'WHODUNIT_PIN_DIR'),
+    endOfInput: given['until-eof'] === true,
+    serviceArgs: [...(output === null ? [] : ['--output', output]), ...(file === null ? [] : ['--rules', file])],
+  };
 }
 
 /** `output`: the value of --output. */

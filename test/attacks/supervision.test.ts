@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
-import { LOADER, type Program, REAPER, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { LOADER, MORTAL, type Program, REAPER, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
 import { exportTo, type Place, place } from '../../scripts/stack/whodunit.ts';
 import { account, reportedBy } from '../chaos/ledger.ts';
 import { startReaper } from '../chaos/reap.ts';
@@ -18,6 +18,7 @@ import {
   runs,
   SERVICE_NAME,
   startScript,
+  UP_NAME,
 } from '../support/front-door.ts';
 
 const WITHIN_MS = 120_000;
@@ -117,7 +118,7 @@ describe('kill -9 of the service, again and again before it is ready', () => {
 });
 
 describe('a part that cannot run', () => {
-  it('ends npm start at once if its configuration is wrong', async () => {
+  it('is not started if its configuration is wrong', async () => {
     const at = await newPlace();
     const program = startScript('start', [], {
       WHODUNIT_SOCKET: at.socket,
@@ -125,26 +126,55 @@ describe('a part that cannot run', () => {
       WHODUNIT_HEALTH_ADDR: at.health,
       WHODUNIT_QUEUE_BYTES: 'plenty',
     });
-    expect(await program.ended, program.output()).toEqual({ code: 1, signal: null });
+    expect(await program.ended, program.output()).toEqual({ code: 78, signal: null });
     expect(program.output()).toContain('WHODUNIT_QUEUE_BYTES is "plenty"');
+    expect(program.output()).not.toContain('The service runs as');
+  });
+
+  it('ends npm start at once if another start would fail, too', async () => {
+    const at = await newPlace();
+    const program = startScript('start', [], {
+      WHODUNIT_SOCKET: at.socket,
+      WHODUNIT_PIN_DIR: at.pinDir,
+      WHODUNIT_HEALTH_ADDR: at.health,
+      WHODUNIT_STATE_DIR: `${at.directory.path}/state`,
+      WHODUNIT_CONFIG: `${at.directory.path}/missing.yaml`,
+    });
+    expect(await program.ended, program.output()).toEqual({ code: 1, signal: null });
+    expect(program.output()).toContain('missing.yaml');
     expect(program.output()).toContain('the service ended with code 78, so whodunit stops');
     expect(program.output()).not.toContain('starting it again');
   });
 
   it('ends npm start after it failed several times in a row', async () => {
     const at = await newPlace();
-    const program = await npmStart(at, []);
-    cleanUp.push(program.stop);
     const failing = startScript('start', [], {
-      WHODUNIT_SOCKET: at.socket, // another loader serves it
+      WHODUNIT_SOCKET: join(MORTAL, 'events.sock'), // not a directory
       WHODUNIT_PIN_DIR: at.pinDir,
       WHODUNIT_HEALTH_ADDR: 'off',
+      WHODUNIT_STATE_DIR: `${at.directory.path}/state`,
     });
     expect(await failing.ended, failing.output()).toEqual({ code: 1, signal: null });
-    expect(failing.output().match(/the loader ended with code 69: starting it again/g)).toHaveLength(4);
+    expect(failing.output().match(/the loader ended with code \d+: starting it again/g)).toHaveLength(4);
     expect(failing.output()).toContain('the loader ended 5 times before it was ready');
+  });
+});
+
+describe('a second npm start', () => {
+  it('starts nothing, says so in one sentence, and leaves the first one alone', async () => {
+    const at = await newPlace();
+    const first = await started(at);
+    const second = startScript('start', [], {
+      WHODUNIT_SOCKET: at.socket,
+      WHODUNIT_PIN_DIR: at.pinDir,
+      WHODUNIT_HEALTH_ADDR: at.health,
+    });
+    expect(await second.ended, second.output()).toEqual({ code: 1, signal: null });
+    expect(second.output()).toContain('whodunit already runs on this machine');
+    expect(second.output()).not.toContain('The service runs as');
+    await ready(at, first.output);
+    expect(first.output()).not.toContain('starting it again');
     expect(existsSync(at.pinDir)).toBe(true);
-    expect(program.alive()).toBe(true);
   });
 });
 
@@ -175,7 +205,7 @@ describe('a killed command', () => {
     });
     cleanUp.push(npm.stop);
     await isRunning(npm);
-    const start = await childRunning(npm.pid, 'commands/start.ts');
+    const start = await childRunning(npm.pid, UP_NAME);
     const parts = [await childRunning(start, LOADER_NAME), await childRunning(start, SERVICE_NAME)];
     npm.child.kill('SIGKILL');
     for (const pid of [start, ...parts]) await ended(pid);
@@ -199,7 +229,7 @@ describe('a killed command', () => {
     cleanUp.push(terminal.stop);
     await isRunning(terminal);
     const npm = await childRunning(terminal.pid, 'npm');
-    const start = await childRunning(npm, 'commands/start.ts');
+    const start = await childRunning(npm, UP_NAME);
     const parts = [await childRunning(start, LOADER_NAME), await childRunning(start, SERVICE_NAME)];
     terminal.child.kill('SIGKILL'); // the kernel sends SIGHUP to the terminal's foreground processes
     for (const pid of [npm, start, ...parts]) await ended(pid);
@@ -222,7 +252,7 @@ describe('WHODUNIT_HEALTH_ADDR', () => {
     const at = await newPlace();
     const env = { WHODUNIT_SOCKET: at.socket, WHODUNIT_PIN_DIR: at.pinDir };
     const wrong = startScript('start', [], { ...env, WHODUNIT_HEALTH_ADDR: 'nine' });
-    expect(await wrong.ended).toEqual({ code: 1, signal: null });
+    expect(await wrong.ended).toEqual({ code: 78, signal: null });
     expect(wrong.output()).toContain('WHODUNIT_HEALTH_ADDR is "nine"; allowed: host:port');
 
     const owner = startProgram('python3', ['-m', 'http.server', '--bind', '127.0.0.1', at.health.split(':')[1] ?? '']);

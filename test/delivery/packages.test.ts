@@ -124,6 +124,7 @@ describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
       '/usr/lib/systemd/system/whodunit.service',
       '/usr/lib/sysusers.d/whodunit.conf',
       '/usr/lib/tmpfiles.d/whodunit.conf',
+      '/usr/lib/whodunit/whodunit',
       '/usr/lib/whodunit/node',
       '/usr/lib/whodunit/dist/main.js',
       '/etc/whodunit/whodunit.env',
@@ -132,6 +133,7 @@ describe.each(['amd64', 'arm64'] as const)('the packages for %s', (arch) => {
       '/usr/share/bash-completion/completions/whodunit',
       '/usr/share/zsh/vendor-completions/_whodunit',
       '/usr/share/fish/vendor_completions.d/whodunit.fish',
+      '/usr/share/doc/whodunit/THIRD-PARTY-NOTICES',
     ])
       expect(files).toContain(file);
     const listed = run('rpm', '--query', '--list', '--package', rpm()).trim().split('\n');

@@ -49,7 +49,9 @@ export function ready(at: Place, diagnostics: () => string): Promise<true> {
 
 /** Parts of their command lines. The build has the first as the name of a file. */
 export const LOADER_NAME = 'build/whodunit-loader\0run';
-export const SERVICE_NAME = 'dist/main.js';
+export const SERVICE_NAME = 'dist/main.js\0run';
+/** `npm start`, once it has built. */
+export const UP_NAME = 'dist/main.js\0up';
 
 /** The child that runs the given program. Waits for it. */
 export function childRunning(parent: number, what: string): Promise<number> {

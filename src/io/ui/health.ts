@@ -5,7 +5,7 @@ import type { HealthAnswer, HealthLine } from '../../core/page/answers.ts';
 import { duration, size } from '../../core/words/units.ts';
 import { fetchWatcher, type WatcherStatus } from '../health-client.ts';
 
-const START = '`npm start`, or `sudo systemctl start whodunit`';
+const START = '`whodunit up` (`npm start` in the repository), or `sudo systemctl start whodunit`';
 
 /** null: it has no health endpoint. Never rejects. */
 export async function watcherHealth(address: HealthAddress | null): Promise<HealthAnswer> {

@@ -2,8 +2,7 @@
 // Starts long-running programs and stops them in reverse order, so that none outlives the command, not even one that is killed. parts.ts
 // starts loader and service, supervise.ts keeps them running.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { NODE, ROOT } from '../paths.ts';
-import { Failure } from './command.ts';
+import { FatalError } from '../../core/errors.ts';
 
 const STOP_WITHIN_MS = 10_000;
 const PARENT_POLL_MS = 500;
@@ -24,49 +23,54 @@ export interface Running {
   readonly ended: Promise<Ending>;
 }
 
-/** All started programs, in order. */
-const started: Running[] = [];
-const stopping = new AbortController();
-
-/** Aborted when the command stops. From then on, startProgram() throws. */
-export const stopSignal: AbortSignal = stopping.signal;
-
 export interface ProgramOptions extends SpawnOptions {
   /** The ended program that it replaces in the order of stopAll(). */
   readonly previous?: Running | undefined;
 }
 
-/** Starts a program in a new session: Ctrl-C reaches only this process, which then stops the programs in order. */
-export function startProgram(
-  name: string,
-  program: string,
-  args: readonly string[],
-  { previous, ...options }: ProgramOptions = {},
-): Running {
-  if (stopSignal.aborted) throw new Failure(`${name} is not started: the command is stopping.`);
-  const [first, ...rest] = [...ENDS_WITH_US, program, ...args];
-  const child = spawn(first, rest, { cwd: ROOT, detached: true, ...options });
-  let alive = true;
-  const ended = new Promise<Ending>((resolve) => {
-    const end = (how: Ending) => {
-      alive = false;
-      resolve(how);
-    };
-    child.on('error', (error) => end({ code: null, why: error.message }));
-    child.on('exit', (code, signal) => end({ code, why: signal ?? `code ${code}` }));
-  });
-  const running = { name, child, alive: () => alive, ended };
-  const place = previous === undefined ? -1 : started.indexOf(previous);
-  started.splice(place === -1 ? started.length : place, place === -1 ? 0 : 1, running);
-  return running;
-}
+/** The programs of one command. */
+export class Children {
+  /** In order. */
+  readonly #started: Running[] = [];
+  readonly #stopping = new AbortController();
 
-/** Stops all programs, the last started first. Returns how each ended. Later calls of startProgram() throw. */
-export async function stopAll(): Promise<({ readonly name: string } & Ending)[]> {
-  stopping.abort();
-  const ends = [];
-  for (const running of [...started].reverse()) ends.push({ name: running.name, ...(await stop(running)) });
-  return ends;
+  /** Aborted when the command stops. From then on, start() throws. */
+  get stopSignal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Starts a program in a new session: Ctrl-C reaches only this process, which then stops the programs in order. */
+  start(
+    name: string,
+    program: string,
+    args: readonly string[],
+    { previous, ...options }: ProgramOptions = {},
+  ): Running {
+    if (this.stopSignal.aborted) throw new FatalError('UP_FAILED', `${name} is not started: the command is stopping.`);
+    const [first, ...rest] = [...ENDS_WITH_US, program, ...args];
+    const child = spawn(first, rest, { detached: true, ...options });
+    let alive = true;
+    const ended = new Promise<Ending>((resolve) => {
+      const end = (how: Ending) => {
+        alive = false;
+        resolve(how);
+      };
+      child.on('error', (error) => end({ code: null, why: error.message }));
+      child.on('exit', (code, signal) => end({ code, why: signal ?? `code ${code}` }));
+    });
+    const running = { name, child, alive: () => alive, ended };
+    const place = previous === undefined ? -1 : this.#started.indexOf(previous);
+    this.#started.splice(place === -1 ? this.#started.length : place, place === -1 ? 0 : 1, running);
+    return running;
+  }
+
+  /** Stops all programs, the last started first. Returns how each ended. Later calls of start() throw. */
+  async stopAll(): Promise<({ readonly name: string } & Ending)[]> {
+    this.#stopping.abort();
+    const ends = [];
+    for (const running of [...this.#started].reverse()) ends.push({ name: running.name, ...(await stop(running)) });
+    return ends;
+  }
 }
 
 /** Sends SIGTERM, then SIGKILL after STOP_WITHIN_MS. */
@@ -76,18 +80,6 @@ async function stop(running: Running): Promise<Ending> {
   const how = await running.ended;
   clearTimeout(timer);
   return how;
-}
-
-/** Runs a script of the project until it exits or a stop is requested. Returns its exit code. */
-export async function runScript(
-  name: string,
-  args: readonly string[],
-  { endOfInput }: { readonly endOfInput: boolean },
-): Promise<number> {
-  const script = startProgram(name, NODE, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  await Promise.race([script.ended, stopRequested({ endOfInput })]);
-  const [end] = await stopAll();
-  return end?.code ?? 1;
 }
 
 /**

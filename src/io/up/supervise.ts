@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps loader and service running for `npm start` and `npm run demo`, as a service manager does: whichever ends is started again. What a
+// Keeps loader and service running for `whodunit up` and `npm run demo`, as a service manager does: whichever ends is started again. What a
 // dead loader did not send waits in the pinned ring buffer, and what a dead service did not send waits there or on disk.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Running, stopSignal } from './children.ts';
-import { Failure } from './command.ts';
+import { FatalError } from '../../core/errors.ts';
+import type { Running } from './children.ts';
 
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5_000;
@@ -28,19 +28,19 @@ export interface Part {
 export interface Supervised {
   /** Resolves when the part is ready for the first time. */
   readonly ready: Promise<void>;
-  /** Rejects with a Failure when the part is not started again. Never resolves before the command stops. */
+  /** Rejects with a FatalError when the part is not started again. Never resolves before the command stops. */
   readonly over: Promise<void>;
 }
 
-/** Starts the part, and starts it again whenever it ends, until the command stops. */
-export function supervise(part: Part): Supervised {
+/** Starts the part, and starts it again whenever it ends, until `stopSignal` is aborted. */
+export function supervise(part: Part, stopSignal: AbortSignal): Supervised {
   const { promise: ready, resolve } = Promise.withResolvers<void>();
-  const over = keepRunning(part, resolve);
+  const over = keepRunning(part, resolve, stopSignal);
   over.catch(() => {}); // the caller gets it, too, perhaps later
   return { ready, over };
 }
 
-async function keepRunning(part: Part, onReady: () => void): Promise<void> {
+async function keepRunning(part: Part, onReady: () => void, stopSignal: AbortSignal): Promise<void> {
   const { name } = part;
   let running: Running | undefined;
   let failures = 0;
@@ -53,11 +53,14 @@ async function keepRunning(part: Part, onReady: () => void): Promise<void> {
     const { code, why } = await running.ended;
     if (stopSignal.aborted) return;
     if (FINAL_CODES.has(code))
-      throw new Failure(`${name} ended with ${why}, so whodunit stops: see its message above.`);
+      throw new FatalError('UP_FAILED', `${name} ended with ${why}, so whodunit stops: see its message above.`);
     if (wasReady) failures = 0;
     else if (!KILLED.has(why)) failures += 1;
     if (failures === FAILURES_MAX)
-      throw new Failure(`${name} ended ${failures} times before it was ready, at last with ${why}, so whodunit stops.`);
+      throw new FatalError(
+        'UP_FAILED',
+        `${name} ended ${failures} times before it was ready, at last with ${why}, so whodunit stops.`,
+      );
     quick = performance.now() - since < STABLE_MS ? quick + 1 : 1;
     const waitMs = Math.min(BACKOFF_FIRST_MS * 2 ** (quick - 1), BACKOFF_MAX_MS);
     console.error(`${name} ended with ${why}: starting it again in ${waitMs / 1000} s.`);

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Boots systemd from a Debian tree as on a separate machine: in new namespaces of all kinds except user, and with an overlay as root. /srv is
+# Boots a Debian tree as a separate machine: in new namespaces of all kinds except user, and with an overlay as root. /srv is
 # a directory of this machine's own file system, as on a machine without an overlay.
 # $1: the Debian tree. $2: a directory for the overlay. $3: a cgroup of version 2, its root cgroup; it has no controllers if the machine has
-# them in version 1. The child of this process is systemd.
+# them in version 1. $4 and what follows: the command that becomes process 1, the child of this process.
 set -e
 mkdir "$2/upper" "$2/work" "$2/root" "$2/srv"
 echo $$ >"$3/cgroup.procs"
@@ -27,5 +27,6 @@ ln -s pts/ptmx dev/ptmx
 ip link set lo up
 pivot_root . mnt
 umount -l /mnt
-exec env -i PATH=/usr/sbin:/usr/bin container=whodunit-test /lib/systemd/systemd --system --unit=multi-user.target --log-target=journal --show-status=no
-' sh "$1" "$2"
+shift 3
+exec env -i PATH=/usr/sbin:/usr/bin container=whodunit-test "$@"
+' sh "$@"

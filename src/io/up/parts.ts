@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loader and service as `npm start` and `npm run demo` run them. supervise.ts keeps them running.
+// Loader and service as `whodunit up` and `npm run demo` run them. supervise.ts keeps them running.
 import type { SpawnOptions } from 'node:child_process';
 import { createConnection } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LOADER, NODE, SERVICE, SERVICE_FLAGS } from '../paths.ts';
-import { type Running, startProgram } from './children.ts';
-import { Failure } from './command.ts';
+import { FatalError } from '../../core/errors.ts';
+import type { Children, Running } from './children.ts';
 import { type User, WITHOUT_CAPABILITIES } from './privileges.ts';
+import { type Programs, SERVICE_FLAGS } from './programs.ts';
 import { type Part, type Supervised, supervise } from './supervise.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -24,15 +24,17 @@ export interface LoaderOptions {
 }
 
 /** Starts the loader, forwards its output, and waits until it serves the socket. */
-export function superviseLoader({ socket, pinDir, user, unloadOnExit }: LoaderOptions): Promise<Supervised> {
+export function superviseLoader(
+  children: Children,
+  { loader }: Programs,
+  { socket, pinDir, user, unloadOnExit }: LoaderOptions,
+): Promise<Supervised> {
   const access = ['--socket-group', `${user.gid}`, '--socket-user', `${user.uid}`];
   const args = ['run', '--socket', socket, '--pin-dir', pinDir, ...access];
   if (unloadOnExit) args.push('--unload-on-exit');
-  return superviseUntilReady({
-    name: 'the loader',
-    start: (previous) => startProgram('the loader', LOADER, args, { stdio: ['ignore', 'inherit', 'pipe'], previous }),
-    ready: readyLine,
-  });
+  const start: Part['start'] = (previous) =>
+    children.start('the loader', loader, args, { stdio: ['ignore', 'inherit', 'pipe'], previous });
+  return superviseUntilReady({ name: 'the loader', start, ready: readyLine }, children);
 }
 
 /** Resolves with true at the line with which the loader says that it is ready, and false if it ends before. Forwards all other lines. */
@@ -58,15 +60,19 @@ export interface ServiceOptions {
 }
 
 /** Starts the service, and waits until it reads from the loader. */
-export function superviseService(options: ServiceOptions): Promise<Supervised> {
+export function superviseService(
+  children: Children,
+  { node, service: script }: Programs,
+  options: ServiceOptions,
+): Promise<Supervised> {
   const { args, env, user, socket, stdio = ['ignore', 'inherit', 'inherit'], onStart } = options;
   const { uid, gid } = user;
-  const [program = NODE, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, NODE] : [NODE];
-  const line = [...before, ...SERVICE_FLAGS, SERVICE, 'run', ...args];
-  return superviseUntilReady({
+  const [program = node, ...before] = uid === 0 ? [...WITHOUT_CAPABILITIES, node] : [node];
+  const line = [...before, ...SERVICE_FLAGS, script, 'run', ...args];
+  const part: Part = {
     name: 'the service',
     start: (previous) => {
-      const service = startProgram('the service', program, line, {
+      const service = children.start('the service', program, line, {
         stdio,
         env: { ...process.env, ...env, WHODUNIT_SOCKET: socket },
         uid,
@@ -80,7 +86,8 @@ export function superviseService(options: ServiceOptions): Promise<Supervised> {
       while (service.alive() && !(await hasConsumer(socket))) await sleep(READY_POLL_MS);
       return service.alive();
     },
-  });
+  };
+  return superviseUntilReady(part, children);
 }
 
 /** Asks the loader whether a service reads from it. /readyz cannot answer this: the endpoint may be off, or another program's. */
@@ -98,11 +105,14 @@ async function hasConsumer(socket: string): Promise<boolean> {
   return false;
 }
 
-/** Throws a Failure if the part ends for good, or is not ready in time. */
-async function superviseUntilReady(part: Part): Promise<Supervised> {
-  const supervised = supervise(part);
+/** Throws a FatalError if the part ends for good, or is not ready in time. */
+async function superviseUntilReady(part: Part, { stopSignal }: Children): Promise<Supervised> {
+  const supervised = supervise(part, stopSignal);
   const late = sleep(READY_WITHIN_MS, 'late', { ref: false });
   if ((await Promise.race([supervised.ready, supervised.over, late])) === 'late')
-    throw new Failure(`${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`);
+    throw new FatalError(
+      'UP_FAILED',
+      `${part.name} was not ready within ${READY_WITHIN_MS / 1000} s, so whodunit stops.`,
+    );
   return supervised;
 }
