@@ -49,7 +49,8 @@ interface Candidate {
   readonly isObeyed: boolean;
   /** It asked: it ended with success, or runs and is obeyed. */
   readonly isConfirmed: boolean;
-  readonly act: Ask['act'];
+  /** It asked the engine of the container in which the carrier is. */
+  readonly throughEngine: boolean;
 }
 
 /** null: none, or not known. A tool that still runs has asked if its user is obeyed. */
@@ -62,8 +63,8 @@ export function requesterOf(
   const { host } = circumstances;
   const parent = verdict.sender === null ? null : ancestorOf(verdict.sender, circumstances.known);
   if (parent !== null) {
-    const { act } = parent.ask;
-    return found({ known: parent, identity: identityIn(parent, circumstances), act }, 'ancestor', host);
+    const identity = identityIn(parent, circumstances);
+    return found({ known: parent, identity, throughEngine: false }, 'ancestor', host);
   }
   const candidates = candidatesFor(death, verdict, identities, circumstances);
   const certain = certainOf(candidates);
@@ -105,7 +106,11 @@ function candidatesFor(
     const candidate = candidateOf(one, match, deed, carrier, circumstances);
     return candidate === null ? [] : [candidate];
   });
-  return outermost(candidates);
+  // Of several containers, only the signal shows which one the engine stopped.
+  const engineActed = candidates.some(isOfEngine);
+  return outermost(
+    candidates.filter(({ throughEngine, match }) => !throughEngine || match === 'named' || engineActed),
+  );
 }
 
 /** What a carrier did, perhaps because it was asked to. */
@@ -187,9 +192,9 @@ function candidateOf(
   circumstances: Circumstances,
 ): Candidate | null {
   const identity = identityIn(known, circumstances);
-  const act = carrier === carriers[0] ? known.ask.act : 'shutdown';
+  const throughEngine = carrier !== carriers[0];
   // The kernel let it send the signal, whichever program it is.
-  if (known.ask.kind === 'init') return { known, identity, match, isObeyed: true, isConfirmed: true, act };
+  if (known.ask.kind === 'init') return { known, identity, match, isObeyed: true, isConfirmed: true, throughEngine };
   const carrierUid = by.user.uid;
   if (!isGenuine(known, identity, carrierUid)) return null;
   // systemctl reaches the systemd of its own container.
@@ -199,7 +204,7 @@ function candidateOf(
   // Only root asks the manager of another user.
   if (carrier === 'user_systemd' && !isObeyed) return null;
   const hasEnded = known.end !== null && !known.end.bySignal;
-  return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed, act };
+  return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed, throughEngine };
 }
 
 /** A signal to the init of a container, by the engine that runs it: someone asked for it. */
@@ -234,9 +239,11 @@ function identityIn({ request }: Known, { host, mode }: Circumstances): Identity
   return identityOf(request.process, host, mode);
 }
 
-type Found = Pick<Candidate, 'known' | 'identity' | 'act'>;
+type Found = Pick<Candidate, 'known' | 'identity' | 'throughEngine'>;
 
-function found({ known: { request }, identity, act }: Found, basis: RequesterBasisValue, host: Host): Requester {
+function found({ known, identity, throughEngine }: Found, basis: RequesterBasisValue, host: Host): Requester {
+  const { ask, request } = known;
   const person = personOf(identity, request.process.ancestors, host);
+  const act = throughEngine ? 'shutdown' : ask.act;
   return { identity, person, basis, act, request };
 }

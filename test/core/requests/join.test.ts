@@ -325,6 +325,7 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
   ['docker stop of a container with systemd', stoppedInside(), [docker, byRunc], PROBABLY],
   ['docker stop of a container that its systemd turned off', offInside(), [docker, byRunc], PROBABLY],
   ['by id', offInside(), [request('docker stop a1b2c3d4e5f6'), byRunc], 'asked for by `docker stop a1b2c3d4e5f6` (root).'],
+  ['docker stop of some container, while its systemd stops a unit', stoppedInside(), [docker], null],
   ['of another container', stoppedInside(), [request('docker stop ffffc3d4e5f6')], null],
   [
     'by a program that asked the engine itself',
