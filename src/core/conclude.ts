@@ -21,7 +21,7 @@ import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
 import { awaitsEnd, requesterOf } from './requests/join.ts';
 import type { Known } from './requests/requests.ts';
-import { systemdReasonOf, type UnitEvents } from './requests/systemd.ts';
+import { systemdReasonOf } from './requests/systemd.ts';
 import type { Units } from './requests/units.ts';
 import type { OriginKey } from './shares.ts';
 import { actorAttributes } from './telemetry/actors.ts';
@@ -110,7 +110,9 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
 
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
-  const one = terminationOf(death, verdict, victim.placement);
+  const about = { known: circumstances.requests, host, mode: argumentsMode };
+  const requester = requesterOf(death, verdict, identities, about);
+  const one = terminationOf(death, verdict, victim.placement, requester);
   const match = incidents.find(one);
   const isReported = rule.action === 'report';
   const isMember = isReported && match !== null && incidents.isMember(match, one);
@@ -141,9 +143,10 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     return { ...without, outcome: isReported ? 'aggregated' : 'filtered' };
   }
 
-  const asked = askedBy(death, verdict, identities, unit, circumstances);
-  const about = { ...circumstances, uid, origin, incident, resource, asked, reader, terminations };
-  const record = recordOf(death, verdict, identities, about);
+  const why = { known: circumstances.requests, userNames: host.userNames, requester, unit };
+  const asked = { requester, systemd: systemdReasonOf(death, verdict, identities, why) };
+  const rest = { ...circumstances, uid, origin, incident, resource, asked, reader, terminations };
+  const record = recordOf(death, verdict, identities, rest);
   incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
   remember(record.spanContext);
   return { ...without, outcome: 'reported', record };
@@ -157,6 +160,7 @@ function reportedOf(
   return { ...known, victim: { exe, args }, resource: resourceValue(known.resource) };
 }
 
+/** Which command asked for it, and why systemd carried it out. */
 type Asked = Pick<RecordInput, 'requester' | 'systemd'>;
 
 /** What else a record says. */
@@ -249,19 +253,6 @@ function brokenPipe({ process }: Death, { cause }: Verdict): boolean {
 export function isToWait(death: Death, known: readonly Known[], host: Host, mode: ArgumentsMode): boolean {
   const verdict = classify(death);
   return awaitsEnd(death, verdict, identify(death, verdict, host, mode), { known, host, mode });
-}
-
-/** Which command asked for it, and why systemd carried it out. */
-function askedBy(
-  death: Death,
-  verdict: Verdict,
-  identities: Identities,
-  unit: UnitEvents,
-  { requests: known, host, argumentsMode: mode }: Circumstances,
-): Asked {
-  const requester = requesterOf(death, verdict, identities, { known, host, mode });
-  const { userNames } = host;
-  return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };
 }
 
 /** `isCounted`: the loop's records count it, so that it needs none. */

@@ -28,6 +28,8 @@ export interface Match {
   readonly act: IncidentAct;
   /** What follows from it was read before, and is in the incident: it is the first one after all. */
   readonly isFirst?: boolean;
+  /** It is the first one of its service or container, of several that one command had stopped: it has a record of its own. */
+  readonly isFirstOfScope?: boolean;
 }
 
 interface Link {
@@ -77,14 +79,16 @@ export class Incidents {
       this.#sameAct(passedOnKey, one, 'terminal') ??
       this.#afterMain(one) ??
       this.#sibling(one) ??
-      this.#passedOn(one)
+      this.#passedOn(one) ??
+      this.#sameRequest(one)
     );
   }
 
   /** Whether it is reported with the other members. False: it needs a record of its own. */
   isMember(match: Match, one: Termination): boolean {
     const incident = this.#incidents.get(match.id);
-    if (incident === undefined || this.#separate || one.standsOut || match.isFirst) return false;
+    const isFirst = match.isFirst || match.isFirstOfScope;
+    if (incident === undefined || this.#separate || one.standsOut || isFirst) return false;
     const { openedMs, value } = incident;
     return openedMs !== null || (one.refused === null && value.parts < PARTS_MAX);
   }
@@ -122,7 +126,8 @@ export class Incidents {
     const link = { id, termination: one };
     this.#ended.set(keyOf(one.process), origin, link);
     this.#children.set(String(one.process.parentPid), origin, link);
-    if (one.key !== null) this.#windows.set(one.key, origin, extended(this.#windows.get(one.key), id, one));
+    for (const key of [one.key, one.askedKey])
+      if (key !== null) this.#windows.set(key, origin, extended(this.#windows.get(key), id, one));
   }
 
   /** Adds a termination that has a record: the first of an incident, or one that stands out. */
@@ -248,6 +253,12 @@ export class Incidents {
   #sameAct(key: string | null, one: Termination, act: IncidentAct): Match | null {
     const window = key === null ? undefined : this.#windows.get(key);
     return window !== undefined && includes(window, one) ? { id: window.id, act } : null;
+  }
+
+  /** A command is one act, however long it takes: `docker compose down` stops one container after the other. */
+  #sameRequest({ askedKey, act }: Termination): Match | null {
+    const window = askedKey === null ? undefined : this.#windows.get(askedKey);
+    return window === undefined ? null : { id: window.id, act, isFirstOfScope: true };
   }
 
   /** What the main process of a service leaves behind, and what ends because that is gone: by itself, or since init stops the rest. */

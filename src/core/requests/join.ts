@@ -60,8 +60,9 @@ export function requesterOf(
   identities: Identities,
   circumstances: Circumstances,
 ): Requester | null {
-  const { host } = circumstances;
-  const parent = verdict.sender === null ? null : ancestorOf(verdict.sender, circumstances.known);
+  const { host, known } = circumstances;
+  if (known.length === 0) return null;
+  const parent = verdict.sender === null ? null : ancestorOf(verdict.sender, known);
   if (parent !== null) {
     const identity = identityIn(parent, circumstances);
     return found({ known: parent, identity, throughEngine: false }, 'ancestor', host);
