@@ -197,13 +197,13 @@ function candidateOf(
   // The kernel let it send the signal, whichever program it is.
   if (known.ask.kind === 'init') return { known, identity, match, isObeyed: true, isConfirmed: true, throughEngine };
   const carrierUid = by.user.uid;
+  // A program of a user may be called runc, too: the others asked root's.
+  if (carrierUid !== 0 && !throughEngine && known.request.process.uid !== carrierUid) return null;
   if (!isGenuine(known, identity, carrierUid)) return null;
   // systemctl reaches the systemd of its own container.
   const isSystemd = carrier === 'systemd' || carrier === 'user_systemd';
   if (isSystemd && containerOf(identity) !== containerOf(by)) return null;
   const isObeyed = mayAsk(known, carrierUid);
-  // Only root asks the manager of another user.
-  if (carrier === 'user_systemd' && !isObeyed) return null;
   const hasEnded = known.end !== null && !known.end.bySignal;
   return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed, throughEngine };
 }

@@ -335,6 +335,12 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
   ],
   ['a process inside that calls itself runc', offInside(), [docker, { ...byShell, process: { ...byShell.process, exe: '/usr/bin/runc', comm: 'runc', args: ['runc'] } }], 'asked for by SIGRTMIN+3 from `runc` (root).'],
   ['docker stop while the machine stops the scope of a container', stoppedContainer(), [stop], null],
+  [
+    'a program of a user that is called runc',
+    stoppedContainer(15, { signal: signal(15, { time_ns: SENT, sender: actor({ ...alice, comm: 'runc', exe: '/srv/alice/runc', args: ['runc'] }) }) }),
+    [docker],
+    null,
+  ],
   ['no carrier sent the signal', stopped(15, {}, actor()), [stop, docker], null],
 ];
 
