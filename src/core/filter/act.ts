@@ -2,8 +2,6 @@
 // The act that brought a termination, as far as one termination shows it: which other terminations it may share an incident with.
 // incidents.ts compares; the verdict says who sent the signal.
 import type { Placement } from '../identity/placement.ts';
-import type { Requester } from '../requests/join.ts';
-import { keyOf } from '../requests/key.ts';
 import type { IncidentActValue } from '../telemetry/semconv.ts';
 import { CGROUP_KILL, has, NAMESPACE_EXIT, TERMINAL } from '../verdict/frames.ts';
 import { SIGINT, SIGKILL, SIGQUIT } from '../verdict/signals.ts';
@@ -36,8 +34,6 @@ export interface Termination {
   readonly byParent: boolean;
   /** The key of the act whose signal the sender may have passed on: npm sends Ctrl-C to its child. null: it sent another signal. */
   readonly passedOnKey: string | null;
-  /** The key of the request that its carrier followed. null: none is known. */
-  readonly askedKey: string | null;
   /** As a shell reports it: the exit code, or 128 and the signal. */
   readonly status: number;
   /** It may pass on the status of a child: it exited, or sent the signal to itself. */
@@ -50,12 +46,7 @@ export interface Termination {
 
 /** Wrong in themselves, whichever process stopped it. */
 const OUTSTANDING: ReadonlySet<Cause> = new Set(['fault', 'abort', 'oom_kill', 'seccomp', 'resource_limit']);
-export function terminationOf(
-  death: Death,
-  verdict: Verdict,
-  placement: Placement,
-  requester: Requester | null,
-): Termination {
+export function terminationOf(death: Death, verdict: Verdict, placement: Placement): Termination {
   const { process, time_ns: endedNs } = death;
   const { signal, sender, cause } = verdict;
   const scope = scopeOf(placement, process.cgroup);
@@ -74,7 +65,6 @@ export function terminationOf(
     follows: followed(verdict),
     byParent,
     passedOnKey: byParent && signal !== null ? terminalKey(signal, scope) : null,
-    askedKey: requester === null ? null : `asked ${keyOf(requester.request.process)}`,
     status: verdict.exitCode ?? 128 + verdict.signo,
     passesOn: verdict.exitCode !== null || verdict.senderKind === 'self',
     refused: refused?.signo ?? null,

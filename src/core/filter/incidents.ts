@@ -79,8 +79,7 @@ export class Incidents {
       this.#sameAct(passedOnKey, one, 'terminal') ??
       this.#afterMain(one) ??
       this.#sibling(one) ??
-      this.#passedOn(one) ??
-      this.#sameRequest(one)
+      this.#passedOn(one)
     );
   }
 
@@ -126,8 +125,7 @@ export class Incidents {
     const link = { id, termination: one };
     this.#ended.set(keyOf(one.process), origin, link);
     this.#children.set(String(one.process.parentPid), origin, link);
-    for (const key of [one.key, one.askedKey])
-      if (key !== null) this.#windows.set(key, origin, extended(this.#windows.get(key), id, one));
+    if (one.key !== null) this.#windows.set(one.key, origin, extended(this.#windows.get(one.key), id, one));
   }
 
   /** Adds a termination that has a record: the first of an incident, or one that stands out. */
@@ -253,12 +251,6 @@ export class Incidents {
   #sameAct(key: string | null, one: Termination, act: IncidentAct): Match | null {
     const window = key === null ? undefined : this.#windows.get(key);
     return window !== undefined && includes(window, one) ? { id: window.id, act } : null;
-  }
-
-  /** A command is one act, however long it takes: `docker compose down` stops one container after the other. */
-  #sameRequest({ askedKey, act }: Termination): Match | null {
-    const window = askedKey === null ? undefined : this.#windows.get(askedKey);
-    return window === undefined ? null : { id: window.id, act, isFirstOfScope: true };
   }
 
   /** What the main process of a service leaves behind, and what ends because that is gone: by itself, or since init stops the rest. */
