@@ -5,8 +5,8 @@ import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
 import { makeCgroup } from '../../scripts/stack/cgroup.ts';
+import { MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
 import { loaderStatus, place, startLoader, startService } from '../../scripts/stack/whodunit.ts';
 import { asUser, MALLORY, startAs } from './attacker.ts';
 

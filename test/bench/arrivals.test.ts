@@ -37,7 +37,10 @@ describe('arrivals', () => {
     const line = (event: string, executable: string) =>
       `${JSON.stringify({ timestamp_ns: '1795443000000000000', event_name: event, resource: { attributes: { 'process.executable.path': executable } } })}\n`;
     const arrivals = new Arrivals(path, printedRecord);
-    appendFileSync(path, line(TERMINATION, '/first') + line('whodunit.incident', '/more') + line(TERMINATION, '/other'));
+    appendFileSync(
+      path,
+      line(TERMINATION, '/first') + line('whodunit.incident', '/more') + line(TERMINATION, '/other'),
+    );
     expect(arrivals.stop().map(({ executable }) => executable)).toEqual(['/first', '/other']);
   });
 });

@@ -47,7 +47,9 @@ function unexplained({ records, holder }: Machine): string[] {
     return typeof value === 'number' && value >= least ? [] : [`${key} is ${value}, not at least ${least}`];
   };
   const same = (key: string, wanted: number): string[] =>
-    attributes[`whodunit.oom.${key}`] === wanted ? [] : [`${key} is ${attributes[`whodunit.oom.${key}`]}, not ${wanted}`];
+    attributes[`whodunit.oom.${key}`] === wanted
+      ? []
+      : [`${key} is ${attributes[`whodunit.oom.${key}`]}, not ${wanted}`];
   const consumers = [attributes['whodunit.oom.consumers'] ?? []].flat().map(String);
   const [, size = '0'] = new RegExp(`^init \\(pid ${holder}\\): ([\\d.]+) MiB$`, 'm').exec(consumers.join('\n')) ?? [];
   const sentence = new RegExp(

@@ -36,8 +36,18 @@ it.each<[what: string, command: readonly string[], ofInit: string, ofServices: s
     `${SHUTDOWN}, ${asked('systemctl reboot')}`,
   ],
   // As systemd(1) has them. The shell sends it itself.
-  ['SIGRTMIN+4 to its init', ['sh', '-c', 'kill -38 1'], `${TURNED_OFF}, ${BY_SIGNAL(4)}`, `${SHUTDOWN}, ${BY_SIGNAL(4)}`],
-  ['SIGRTMIN+3 to its init', ['sh', '-c', 'kill -37 1'], `${TURNED_OFF}, ${BY_SIGNAL(3)}`, `${SHUTDOWN}, ${BY_SIGNAL(3)}`],
+  [
+    'SIGRTMIN+4 to its init',
+    ['sh', '-c', 'kill -38 1'],
+    `${TURNED_OFF}, ${BY_SIGNAL(4)}`,
+    `${SHUTDOWN}, ${BY_SIGNAL(4)}`,
+  ],
+  [
+    'SIGRTMIN+3 to its init',
+    ['sh', '-c', 'kill -37 1'],
+    `${TURNED_OFF}, ${BY_SIGNAL(3)}`,
+    `${SHUTDOWN}, ${BY_SIGNAL(3)}`,
+  ],
 ])('%s', async (_, command, ofInit, ofServices) => {
   const machine = await bootMachine(JSON.parse(prepared('WHODUNIT_TEST_BASES')).debian);
   onTestFinished(machine.stop);

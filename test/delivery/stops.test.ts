@@ -59,7 +59,12 @@ async function firstOf(...ids: string[]): Promise<LogRecord[]> {
     const found = ids.flatMap((id) => inContainer(id)[0] ?? []);
     return found.length === ids.length ? found : undefined;
   };
-  return await until('a record of each container', WITHIN_MS, first, () => `${bodies(...ids)}\n${both.whodunit.service.output()}`);
+  return await until(
+    'a record of each container',
+    WITHIN_MS,
+    first,
+    () => `${bodies(...ids)}\n${both.whodunit.service.output()}`,
+  );
 }
 
 /** They are one act, each with its own record, and the incident counts all of them. */
@@ -70,7 +75,9 @@ async function expectOneAct(records: readonly LogRecord[], asked: RegExp): Promi
     expect(body).toMatch(asked);
   }
   const members = () =>
-    both.collector.logs().find((one) => one.eventName === 'whodunit.incident' && one.attributes['whodunit.incident.id'] === id);
+    both.collector
+      .logs()
+      .find((one) => one.eventName === 'whodunit.incident' && one.attributes['whodunit.incident.id'] === id);
   expect((await until('the members', WITHIN_MS, members)).body).toMatch(asked);
 }
 
@@ -87,10 +94,19 @@ it('docker compose down is one act', async () => {
   symlinkSync(program, join(plugins, 'docker-compose'));
   const file = join(files.path, 'compose.json');
   const ulimits = { nofile: 1024, nproc: 1024 };
-  const service = { image: SMALL, command: ['/bin/sh', '-c', CREW], network_mode: 'none', stop_grace_period: '1s', ulimits };
+  const service = {
+    image: SMALL,
+    command: ['/bin/sh', '-c', CREW],
+    network_mode: 'none',
+    stop_grace_period: '1s',
+    ulimits,
+  };
   writeFileSync(file, JSON.stringify({ name: 'stops', services: { web: service, db: service } }));
   docker.call(['compose', '--file', file, 'up', '--detach']);
-  const ids = docker.call(['ps', '--no-trunc', '--quiet', '--filter', 'label=com.docker.compose.project=stops']).trim().split('\n');
+  const ids = docker
+    .call(['ps', '--no-trunc', '--quiet', '--filter', 'label=com.docker.compose.project=stops'])
+    .trim()
+    .split('\n');
   expect(ids).toHaveLength(2);
   docker.call(['compose', '--file', file, 'down']);
   await expectOneAct(await firstOf(...ids), /probably asked for by `docker compose --file .* down` \(root\)/);
@@ -104,10 +120,19 @@ it('docker stop of a container with systemd: its init and what it stops were ask
   const isUp = () => /^(running|degraded)/.test(inside('sh', '-c', 'systemctl is-system-running; true')) || undefined;
   await until('systemd has booted', WITHIN_MS, isUp);
   inside('systemd-run', '--unit=simple', 'sh', '-c', 'touch /run/began; while :; do sleep 0.1; done');
-  await until('the service', WITHIN_MS, () => inside('sh', '-c', 'cat /run/began && echo yes; true') !== '' || undefined);
+  await until(
+    'the service',
+    WITHIN_MS,
+    () => inside('sh', '-c', 'cat /run/began && echo yes; true') !== '' || undefined,
+  );
   docker.call(['stop', '--time', '60', 'with-systemd']);
   const find = (what: RegExp) =>
-    until(String(what), WITHIN_MS, () => inContainer(id).find(({ body }) => what.test(String(body))), () => bodies(id));
+    until(
+      String(what),
+      WITHIN_MS,
+      () => inContainer(id).find(({ body }) => what.test(String(body))),
+      () => bodies(id),
+    );
   const ASKED = /asked for by `docker stop --time 60 with-systemd` \(root\)/;
   expect((await find(/^systemd-shutdown .*its container was turned off/)).body).toMatch(ASKED);
   expect((await find(/^sh .* was stopped by SIGTERM/)).body).toMatch(ASKED);

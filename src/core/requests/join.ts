@@ -13,8 +13,8 @@ import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import type { Ask } from './ask.ts';
 import { carrierOf, engineOf, isGenuine, mayAsk } from './carrier.ts';
-import { personOf } from './person.ts';
 import { keyOf } from './key.ts';
+import { personOf } from './person.ts';
 import type { Known } from './requests.ts';
 import { type Match, matchOf } from './target.ts';
 import type { Carrier } from './tools.ts';
@@ -109,9 +109,7 @@ function candidatesFor(
   });
   // Of several containers, only the signal shows which one the engine stopped.
   const engineActed = candidates.some(isOfEngine);
-  return outermost(
-    candidates.filter(({ throughEngine, match }) => !throughEngine || match === 'named' || engineActed),
-  );
+  return outermost(candidates.filter(({ throughEngine, match }) => !throughEngine || match === 'named' || engineActed));
 }
 
 /** What a carrier did, perhaps because it was asked to. */

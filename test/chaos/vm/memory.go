@@ -47,13 +47,17 @@ func holdMemory(megabytes, score string) error {
 
 // exhaust lets /shop reach its limit: a process in a cgroup below, whose own limit is higher, asks for more than is left.
 func exhaust() error {
-	inner, err := makeCgroup("shop", shopLimit)
-	if err == nil {
-		inner, err = makeCgroup("shop/inner", innerLimit)
+	if err := makeCgroup("shop", shopLimit); err != nil {
+		return err
 	}
+	if err := makeCgroup("shop/inner", innerLimit); err != nil {
+		return err
+	}
+	inner, err := os.Open(filepath.Join(cgroupRoot, "shop/inner"))
 	if err != nil {
 		return err
 	}
+	defer inner.Close()
 	neighbour, err := startHolder(inner, neighbourMB, "-500")
 	if err != nil {
 		return err
@@ -79,19 +83,16 @@ func exhaust() error {
 	return drain()
 }
 
-// makeCgroup makes a cgroup with a limit, which its parent's memory controller enforces. The caller closes its directory.
-func makeCgroup(name string, limit int) (*os.File, error) {
+// makeCgroup makes a cgroup with a limit. Its parent has no processes, or is the root.
+func makeCgroup(name string, limit int) error {
 	path := filepath.Join(cgroupRoot, name)
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "cgroup.subtree_control"), []byte("+memory"), 0); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.Mkdir(path, 0o755); err != nil {
-		return nil, err
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(path, "memory.max"), []byte(strconv.Itoa(limit)), 0); err != nil {
-		return nil, err
-	}
-	return os.Open(path)
+	return os.WriteFile(filepath.Join(path, "memory.max"), []byte(strconv.Itoa(limit)), 0)
 }
 
 // holder is a process that holds memory.
@@ -136,6 +137,6 @@ func (h *holder) ended() error {
 	if !ok || !status.Signaled() {
 		return fmt.Errorf("pid %d was not killed: %s", h.command.Process.Pid, h.command.ProcessState)
 	}
-	emit("death", fmt.Sprintln(h.command.Process.Pid, h.startAfter, h.startBefore, reapedNs, uint32(status)))
+	emit("death", fmt.Sprint(h.command.Process.Pid, h.startAfter, h.startBefore, reapedNs, uint32(status)))
 	return nil
 }

@@ -44,11 +44,19 @@ const turnedOff = (signo = 2): Death =>
     signal: signo === 2 ? null : kernelSignal(signo, ['zap_pid_ns_processes'], { sender: actor({ exiting: true }) }),
   });
 /** The systemd of a container, and one of its services that it stops. */
-const INNER = actor({ ...SYSTEMD, pid: 4100, start_boottime_ns: 2n, uts_hostname: 'web-1', cgroup: `${CONTAINER}/init.scope` });
+const INNER = actor({
+  ...SYSTEMD,
+  pid: 4100,
+  start_boottime_ns: 2n,
+  uts_hostname: 'web-1',
+  cgroup: `${CONTAINER}/init.scope`,
+});
 const stoppedInside = (): Death =>
   stopped(
     15,
-    { process: victim({ exe: '/usr/sbin/web', uts_hostname: 'web-1', cgroup: `${CONTAINER}/system.slice/web.service` }) },
+    {
+      process: victim({ exe: '/usr/sbin/web', uts_hostname: 'web-1', cgroup: `${CONTAINER}/system.slice/web.service` }),
+    },
     INNER,
   );
 const offInside = (): Death => {
@@ -315,7 +323,16 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
     null,
   ],
   ['a signal to the init, long ago', stoppedInside(), [halt(byShell.process, 125_000)], null],
-  ['a signal to the init does not make its sender the parent of a kill', stopped(15, {}, actor({ ancestors: [{ pid: 700, comm: 'sh', start_boottime_ns: byShell.process.start_boottime_ns }] })), [byShell], null],
+  [
+    'a signal to the init does not make its sender the parent of a kill',
+    stopped(
+      15,
+      {},
+      actor({ ancestors: [{ pid: 700, comm: 'sh', start_boottime_ns: byShell.process.start_boottime_ns }] }),
+    ),
+    [byShell],
+    null,
+  ],
   [
     'a unit that is stopped after a signal to the init that had no effect',
     stoppedInside(),
@@ -324,7 +341,12 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
   ],
   ['docker stop of a container with systemd', stoppedInside(), [docker, byRunc], PROBABLY],
   ['docker stop of a container that its systemd turned off', offInside(), [docker, byRunc], PROBABLY],
-  ['by id', offInside(), [request('docker stop a1b2c3d4e5f6'), byRunc], 'asked for by `docker stop a1b2c3d4e5f6` (root).'],
+  [
+    'by id',
+    offInside(),
+    [request('docker stop a1b2c3d4e5f6'), byRunc],
+    'asked for by `docker stop a1b2c3d4e5f6` (root).',
+  ],
   ['docker stop of some container, while its systemd stops a unit', stoppedInside(), [docker], null],
   ['of another container', stoppedInside(), [request('docker stop ffffc3d4e5f6')], null],
   [
@@ -333,11 +355,21 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
     [byRunc],
     'asked for by SIGRTMIN+3 from `runc kill web 37` (root).',
   ],
-  ['a process inside that calls itself runc', offInside(), [docker, { ...byShell, process: { ...byShell.process, exe: '/usr/bin/runc', comm: 'runc', args: ['runc'] } }], 'asked for by SIGRTMIN+3 from `runc` (root).'],
+  [
+    'a process inside that calls itself runc',
+    offInside(),
+    [docker, { ...byShell, process: { ...byShell.process, exe: '/usr/bin/runc', comm: 'runc', args: ['runc'] } }],
+    'asked for by SIGRTMIN+3 from `runc` (root).',
+  ],
   ['docker stop while the machine stops the scope of a container', stoppedContainer(), [stop], null],
   [
     'a program of a user that is called runc',
-    stoppedContainer(15, { signal: signal(15, { time_ns: SENT, sender: actor({ ...alice, comm: 'runc', exe: '/srv/alice/runc', args: ['runc'] }) }) }),
+    stoppedContainer(15, {
+      signal: signal(15, {
+        time_ns: SENT,
+        sender: actor({ ...alice, comm: 'runc', exe: '/srv/alice/runc', args: ['runc'] }),
+      }),
+    }),
     [docker],
     null,
   ],
