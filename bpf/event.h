@@ -129,7 +129,7 @@ enum event_flag {
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
 	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
-	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL, or sent PART_INIT_SIGNAL; time_ns is when */
+	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL, or sent PART_INIT_SIGNAL */
 	EVENT_FLAG_REQUEST_END = 64, /* the termination of such a process, beside its own record */
 };
 

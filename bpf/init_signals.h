@@ -28,8 +28,8 @@
 
 /* As systemd(1) has them: rescue, emergency, halt, poweroff, reboot, kexec, soft-reboot; and from 13 on at once, without stopping services. */
 #define ASKS_INIT                                                                                                                \
-	(BIT(SIGINT) | BIT(SIGPWR) | BIT(SIGRTMIN + 1) | BIT(SIGRTMIN + 2) | BIT(SIGRTMIN + 3) | BIT(SIGRTMIN + 4) |            \
-	 BIT(SIGRTMIN + 5) | BIT(SIGRTMIN + 6) | BIT(SIGRTMIN + 7) | BIT(SIGRTMIN + 13) | BIT(SIGRTMIN + 14) |                  \
+	(BIT(SIGINT) | BIT(SIGPWR) | BIT(SIGRTMIN + 1) | BIT(SIGRTMIN + 2) | BIT(SIGRTMIN + 3) | BIT(SIGRTMIN + 4) |             \
+	 BIT(SIGRTMIN + 5) | BIT(SIGRTMIN + 6) | BIT(SIGRTMIN + 7) | BIT(SIGRTMIN + 13) | BIT(SIGRTMIN + 14) |                   \
 	 BIT(SIGRTMIN + 15) | BIT(SIGRTMIN + 16) | BIT(SIGRTMIN + 17))
 
 /* Appends what was asked for: PART_TOOL without a name, and PART_INIT_SIGNAL. */

@@ -418,18 +418,9 @@ static const struct {
 	int args;
 	void (*run)(char **args);
 } loads[] = {
-	{"exit", 2, exits},
-	{"exec", 1, execs},
-	{"threads", 1, threads},
-	{"pingpong", 2, pingpong},
-	{"send", 2, sends},
-	{"kill", 1, kills},
-	{"storm", 3, storm},
-	{"storm-exec", 3, storm_exec},
-	{"singles", 2, singles},
-	{"sleepers", 1, sleepers},
-	{"crash", 3, crashes},
-	{"crash-asked", 1, asked_crashes},
+	{"exit", 2, exits},      {"exec", 1, execs},        {"threads", 1, threads}, {"pingpong", 2, pingpong},
+	{"send", 2, sends},      {"kill", 1, kills},        {"storm", 3, storm},     {"storm-exec", 3, storm_exec},
+	{"singles", 2, singles}, {"sleepers", 1, sleepers}, {"crash", 3, crashes},   {"crash-asked", 1, asked_crashes},
 	{"fault", 1, faults},
 };
 
@@ -445,7 +436,7 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
-			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | singles RATE COUNT | sleepers "
-			"COUNT | crash RATE COUNT PLACES | crash-asked PLACES | fault COUNT\n");
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | singles RATE COUNT | "
+			"sleepers COUNT | crash RATE COUNT PLACES | crash-asked PLACES | fault COUNT\n");
 	return 64;
 }
