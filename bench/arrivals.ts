@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measures when each record arrived in the collector's file, which the collector writes before it answers the sender. Reads immediately
-// and cheaply, because it shares the processors with what is measured; parses after the measurement.
+// Measures when each record arrived in a file: that of the collector, which writes it before it answers the sender, or the standard output
+// of the service. Reads immediately and cheaply, because it shares the processors with what is measured; parses after the measurement.
 import { closeSync, existsSync, type FSWatcher, openSync, readSync, watch, writeFileSync } from 'node:fs';
-import { logRecords } from '../scripts/stack/otlp-file.ts';
+import { isTermination, type LogRecord, logRecords } from '../scripts/stack/otlp-file.ts';
 
 const CHUNK_BYTES = 1 << 20;
+
+/** What is read of a record. */
+export type Timed = Pick<LogRecord, 'eventName' | 'timeUnixNs' | 'resource'>;
 
 export interface Arrival {
   /** The kernel timestamp of the termination. */
@@ -13,7 +16,14 @@ export interface Arrival {
   readonly executable: string;
 }
 
+/** A record that the service printed with `--output json`. */
+export function printedRecord(line: string): Timed[] {
+  const { event_name: eventName, timestamp_ns: timeNs, resource } = JSON.parse(line);
+  return [{ eventName, timeUnixNs: BigInt(timeNs), resource: resource.attributes }];
+}
+
 export class Arrivals {
+  readonly #records: (line: string) => readonly Timed[];
   readonly #file: number;
   readonly #watcher: FSWatcher;
   readonly #buffer = Buffer.alloc(CHUNK_BYTES);
@@ -21,8 +31,9 @@ export class Arrivals {
   readonly #chunks: { readonly at: number; readonly bytes: Buffer }[] = [];
   readonly #clockMs = wallClock();
 
-  /** Starts to read at the current end of the file. */
-  constructor(path: string) {
+  /** Starts to read at the current end of the file. `records`: those of a line. */
+  constructor(path: string, records: (line: string) => readonly Timed[] = logRecords) {
+    this.#records = records;
     // The collector creates the file at the first request.
     if (!existsSync(path)) writeFileSync(path, '');
     this.#file = openSync(path, 'r');
@@ -48,7 +59,7 @@ export class Arrivals {
     return count;
   }
 
-  /** Stops reading and returns the arrivals. The records of a request arrive with its last byte. */
+  /** Stops reading and returns the arrivals of terminations. The records of a line arrive with its last byte. */
   stop(): Arrival[] {
     this.#watcher.close();
     this.#read();
@@ -61,12 +72,12 @@ export class Arrivals {
         const line = Buffer.concat([...rest, bytes.subarray(start, end)]).toString('utf8');
         rest = [];
         start = end + 1;
-        for (const { timeUnixNs, resource } of logRecords(line))
-          arrivals.push({
-            terminatedNs: timeUnixNs,
-            latencyMs: at - Number(timeUnixNs / 1_000n) / 1_000,
-            executable: String(resource['process.executable.path']),
-          });
+        for (const record of this.#records(line)) {
+          if (!isTermination(record)) continue;
+          const { timeUnixNs: terminatedNs, resource } = record;
+          const latencyMs = at - Number(terminatedNs / 1_000n) / 1_000;
+          arrivals.push({ terminatedNs, latencyMs, executable: String(resource['process.executable.path']) });
+        }
       }
       rest.push(bytes.subarray(start));
     }

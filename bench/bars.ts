@@ -48,6 +48,8 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'latency.grpc.100.p99': { max: 60 },
   'latency.http.100.p50': { max: 15 },
   'latency.http.100.p99': { max: 60 },
+  'services.before.printed.p99': { max: 1.2 },
+  'services.before.queued.p99': { max: 1.2 },
   'storm.default.exit.share': { min: 0.95 },
   'storm.default.exit.lost': { max: 0 },
   'storm.default.exit.miscounted': { max: 0 },

@@ -9,6 +9,7 @@ export const PARTS = [
   'workload',
   'builds',
   'latency',
+  'services',
   'storm',
   'idle',
   'growth',

@@ -17,9 +17,10 @@ import { growth } from './parts/growth.ts';
 import { idle } from './parts/idle.ts';
 import { kernel } from './parts/kernel.ts';
 import { latency } from './parts/latency.ts';
-import type { OtherLoader, Part, Run } from './parts/part.ts';
+import type { OtherLoader, OtherService, Part, Run } from './parts/part.ts';
 import { peers } from './parts/peers.ts';
 import { profile } from './parts/profile.ts';
+import { services } from './parts/services.ts';
 import { storm } from './parts/storm.ts';
 import { workload } from './parts/workload.ts';
 import { Progress } from './progress.ts';
@@ -39,6 +40,7 @@ const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = 
   workload: { measure: workload, weight: 4 },
   builds: { measure: builds, weight: 8 },
   latency: { measure: latency, weight: 4 },
+  services: { measure: services, weight: 1 },
   storm: { measure: storm, weight: 8 },
   idle: { measure: idle, weight: 2 },
   growth: { measure: growth, weight: 4 },
@@ -79,6 +81,7 @@ async function measure(
 ): Promise<{ results: Results; failed: PartName[] }> {
   const progress = new Progress();
   const otherLoaders: OtherLoader[] = JSON.parse(process.env.WHODUNIT_BENCH_LOADERS ?? '[]');
+  const otherService: OtherService | null = JSON.parse(process.env.WHODUNIT_BENCH_SERVICE ?? 'null');
   const described = { quick, commit: thisCommit(), machine: thisMachine() };
   const whole = names.reduce((sum, name) => sum + MEASURED[name].weight, 0);
   const parts = resume ? partsOf(file, described) : [];
@@ -93,7 +96,7 @@ async function measure(
     const report = (fraction: number, text: string) =>
       progress.show((done + fraction * weight) / whole, `${name}: ${text}`);
     try {
-      parts.push(await measurePart(name, { quick, otherLoaders, progress: report }));
+      parts.push(await measurePart(name, { quick, otherLoaders, otherService, progress: report }));
       // Written after each part, so that an interrupted run keeps its results.
       write(file, { ...described, parts });
     } catch (error) {

@@ -13,6 +13,7 @@ const TITLES: Readonly<Record<PartName, string>> = {
   workload: 'Effect on other work',
   builds: 'Effect on builds',
   latency: 'Latency',
+  services: 'Service of another commit',
   storm: 'Storm',
   idle: 'Idle',
   growth: 'Growth',

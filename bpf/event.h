@@ -80,7 +80,16 @@ enum part_kind {
 	PART_STOP_SENDER,     /* struct description */
 	PART_PIPES,           /* struct pipes */
 	PART_THREAD_ATTRIBUTES, /* behind PART_THREAD_CONTEXT: the attributes of its record, as they are in memory */
+	PART_INIT_SIGNAL,     /* struct init_signal; behind a PART_TOOL without a name: no tool was executed */
 };
+
+/* A signal to an init, by which it is asked to turn its machine or container off (init_signals.h). */
+struct init_signal {
+	struct process_key init;
+	__u32 signo;
+	__u32 zero;
+};
+_Static_assert(sizeof(struct init_signal) == 24, "no implicit padding");
 
 enum part_flag {
 	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or more than could be read */
@@ -120,7 +129,7 @@ enum event_flag {
 	EVENT_FLAG_RESTART = 4,    /* no termination: this process executes what PART_PREDECESSOR did; time_ns is its exec */
 	EVENT_FLAG_USER_NAMESPACE = 8, /* not the initial user namespace */
 	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
-	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL; time_ns is its exec */
+	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL, or sent PART_INIT_SIGNAL */
 	EVENT_FLAG_REQUEST_END = 64, /* the termination of such a process, beside its own record */
 };
 

@@ -16,6 +16,7 @@ const union {
 	enum tool_kind tool_kind;
 	enum program_flag program_flag;
 	struct executed_tool executed_tool;
+	struct init_signal init_signal;
 	struct listed_program listed_program;
 	enum part_kind part_kind;
 	enum part_flag part_flag;

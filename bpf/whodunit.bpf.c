@@ -27,6 +27,7 @@
 #include "pending_facts.h"
 #include "repeat_key.h"
 #include "requests.h"
+#include "init_signals.h"
 #include "restart.h"
 #include "scratch.h"
 #include "signal_facts.h"
@@ -93,8 +94,11 @@ int on_signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	}
 	action = action_of(handler_of((void *)ctx->args[2], signo));
 	/* Tested first, since it rejects most signals: none commits without the default action (sig_fatal()). */
-	if (action == ACTION_DEFAULT || HAS(REQUESTS | CRASHES, signo))
+	if (action == ACTION_DEFAULT || HAS(REQUESTS | CRASHES, signo)) {
 		on_notable_signal(ctx, action);
+		if (HAS(ASKS_INIT, signo))
+			on_init_signal(ctx);
+	}
 	return 0;
 }
 

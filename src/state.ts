@@ -2,6 +2,7 @@
 // What the pipeline remembers between messages, and what is shown of it. Each memory is bounded, and shared by origin.
 import { CrashPlaces } from './core/crash/history.ts';
 import { CrashLoops } from './core/filter/aggregate.ts';
+import { Commands } from './core/filter/commands.ts';
 import { Incidents } from './core/filter/incidents.ts';
 import { Loops } from './core/filter/loops.ts';
 import { Endings, Last, Recent, Seen } from './core/filter/memory.ts';
@@ -50,6 +51,7 @@ export interface State {
   readonly places: CrashPlaces;
   readonly loops: CrashLoops;
   readonly incidents: Incidents;
+  readonly commands: Commands;
   readonly restartLoops: Loops;
   readonly restarts: Restarts;
   readonly endings: Endings;
@@ -88,6 +90,7 @@ export function newState(
     places: new CrashPlaces(),
     loops: new CrashLoops(settings.recordsPerMinute, before?.open),
     incidents: new Incidents(settings.recordsPerMinute === Number.POSITIVE_INFINITY, before?.incidents),
+    commands: new Commands(),
     restartLoops: new Loops(before?.loops, nowMs),
     restarts: new Restarts(),
     endings: new Endings(),

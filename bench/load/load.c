@@ -87,9 +87,10 @@ static void exits(char **args)
 	print_result(count, start);
 }
 
-static void exec_and_exit(char *code)
+/* number: an argument by which it differs from others; NULL: there is none. */
+static void exec_and_exit(char *code, char *number)
 {
-	char *const nothing[] = {"load", "nothing", code, NULL};
+	char *const nothing[] = {"load", "nothing", code, number, NULL};
 	pid_t child = vfork();
 
 	if (child < 0)
@@ -107,7 +108,7 @@ static void execs(char **args)
 	long long count = atoll(args[0]), start = now_ns();
 
 	for (long long i = 0; i < count; i++)
-		exec_and_exit("0");
+		exec_and_exit("0", NULL);
 	print_result(count, start);
 }
 
@@ -197,21 +198,26 @@ static void kills(char **args)
 	print_result(count, start);
 }
 
+static void sleep_until(long long due_ns)
+{
+	struct timespec due = {.tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+		;
+}
+
 /* A worker of a storm: one termination every period_ns until end_ns, without a pause if it is late; period_ns 0: without pauses. */
 static long long terminate_until(bool exec, long long start_ns, long long period_ns, long long end_ns)
 {
 	long long count = 0;
 
 	for (long long due_ns = start_ns; now_ns() < end_ns; due_ns += period_ns) {
-		struct timespec due = {.tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S};
-
 		if (due_ns >= end_ns)
 			break;
 		if (period_ns)
-			while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
-				;
+			sleep_until(due_ns);
 		if (exec)
-			exec_and_exit("3");
+			exec_and_exit("3", NULL);
 		else
 			fork_and_exit(3);
 		count++;
@@ -258,6 +264,23 @@ static void storm(char **args)
 static void storm_exec(char **args)
 {
 	storm_of(true, args);
+}
+
+/*
+ * singles RATE COUNT: COUNT programs exit with 3, RATE per second, each with another argument, so that none is the same one started again. The
+ * pauses differ, so that they fit the rhythm of no timer.
+ */
+static void singles(char **args)
+{
+	long long period_ns = NS_PER_S / atoll(args[0]), count = atoll(args[1]), start = now_ns();
+	char number[24];
+
+	for (long long i = 0; i < count; i++) {
+		sleep_until(start + period_ns * i + period_ns / 2 * (i * 618 % 1000) / 1000);
+		snprintf(number, sizeof(number), "%lld", start + i);
+		exec_and_exit("3", number);
+	}
+	print_result(count, start);
 }
 
 /* sleepers COUNT: idle processes. Prints when all have started. They exit with 0, without a signal, when stdin is closed. */
@@ -341,13 +364,10 @@ static void crashes(char **args)
 		fail("PLACES");
 	}
 	for (long long i = 0; i < count; i++) {
-		long long due_ns = start + (rate ? NS_PER_S * i / rate : 0);
-		struct timespec due = {.tv_sec = due_ns / NS_PER_S, .tv_nsec = due_ns % NS_PER_S};
 		pid_t child;
 
 		if (rate)
-			while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
-				;
+			sleep_until(start + NS_PER_S * i / rate);
 		child = fork_and_crash(i % places);
 		if (rate)
 			await_crash(child);
@@ -398,23 +418,15 @@ static const struct {
 	int args;
 	void (*run)(char **args);
 } loads[] = {
-	{"exit", 2, exits},
-	{"exec", 1, execs},
-	{"threads", 1, threads},
-	{"pingpong", 2, pingpong},
-	{"send", 2, sends},
-	{"kill", 1, kills},
-	{"storm", 3, storm},
-	{"storm-exec", 3, storm_exec},
-	{"sleepers", 1, sleepers},
-	{"crash", 3, crashes},
-	{"crash-asked", 1, asked_crashes},
+	{"exit", 2, exits},      {"exec", 1, execs},        {"threads", 1, threads}, {"pingpong", 2, pingpong},
+	{"send", 2, sends},      {"kill", 1, kills},        {"storm", 3, storm},     {"storm-exec", 3, storm_exec},
+	{"singles", 2, singles}, {"sleepers", 1, sleepers}, {"crash", 3, crashes},   {"crash-asked", 1, asked_crashes},
 	{"fault", 1, faults},
 };
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && strcmp(argv[1], "nothing") == 0)
+	if (argc >= 3 && strcmp(argv[1], "nothing") == 0)
 		return atoi(argv[2]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
@@ -424,7 +436,7 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr, "usage: load exit CODE COUNT | exec COUNT | threads COUNT | pingpong SIGNAL COUNT | send SIGNAL COUNT | "
-			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | sleepers COUNT | crash RATE "
-			"COUNT PLACES | crash-asked PLACES | fault COUNT\n");
+			"kill COUNT | storm RATE SECONDS WORKERS | storm-exec RATE SECONDS WORKERS | singles RATE COUNT | "
+			"sleepers COUNT | crash RATE COUNT PLACES | crash-asked PLACES | fault COUNT\n");
 	return 64;
 }

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from '../../scripts/stack/collector.ts';
 import { startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
-import { Arrivals } from '../arrivals.ts';
+import { Arrivals, type Timed } from '../arrivals.ts';
 import { type Figure, figure } from '../figures.ts';
 import { LOAD, load } from '../program.ts';
 import { quantile, quantileIfKnown } from '../statistics.ts';
@@ -59,14 +59,15 @@ export const latency: Part = async ({ quick, progress }) => {
   return { figures };
 };
 
-/** Milliseconds from each termination of a load to its record in the file. Throws if a record did not arrive. */
+/** Milliseconds from each termination of a load to its record in the file. `records`: as of Arrivals. Throws if a record did not arrive. */
 export async function latenciesOf(
   path: string,
   whodunit: Whodunit,
   args: readonly (string | number)[],
+  records?: (line: string) => readonly Timed[],
 ): Promise<number[]> {
   await drained(whodunit.at.socket);
-  const arrivals = new Arrivals(path);
+  const arrivals = new Arrivals(path, records);
   const beganNs = BigInt(Date.now()) * 1_000_000n;
   const { count } = await load(args);
   await drained(whodunit.at.socket);

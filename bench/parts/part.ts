@@ -15,8 +15,18 @@ export interface OtherLoader {
   readonly path: string | null;
 }
 
+/** The service of another commit. */
+export interface OtherService {
+  /** How tables name it. */
+  readonly name: string;
+  /** Of its main file. */
+  readonly path: string;
+}
+
 export interface Run {
   readonly otherLoaders: readonly OtherLoader[];
+  /** null: none is compared. */
+  readonly otherService: OtherService | null;
   /** Fewer and shorter rounds. */
   readonly quick: boolean;
   /** `fraction` of this part is done; `text` is the current step. */

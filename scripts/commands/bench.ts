@@ -2,7 +2,7 @@
 // `npm run bench`: measures what whodunit costs and compares it with its bars and with other tools. Builds what bench/ needs, and runs it.
 import { join } from 'node:path';
 import { PARTS } from '../../bench/figures.ts';
-import type { OtherLoader } from '../../bench/parts/part.ts';
+import type { OtherLoader, OtherService } from '../../bench/parts/part.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
 import { againAsRoot, BEHIND_SUDO, isRoot } from '../base/privileges.ts';
@@ -11,6 +11,7 @@ import { progress } from '../base/screen.ts';
 import { runScript } from '../base/script.ts';
 import { buildCollector } from '../build/collector.ts';
 import { buildLoaderOf } from '../build/other-loader.ts';
+import { buildServiceOf } from '../build/other-service.ts';
 import { build, buildGo, buildLoad } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
 
@@ -29,7 +30,8 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
   --quick           fewer and shorter rounds, about 6 minutes; the figures are not reliable
   --only PARTS      run only these parts, separated by commas:
                     ${PARTS.join(', ')}
-  --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0
+  --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0;
+                    in the part services, with its service (else there is nothing to compare; 15 minutes)
   --name NAME       name of the results (default: full; quick with --quick; partial with --only)
   --resume          keep the parts that NAME.json has of this commit on this machine: to go on with an interrupted run
   --judge           do not measure; compare stored results with the bars
@@ -53,8 +55,10 @@ function validFlags() {
   const only: readonly string[] = flags.only?.split(',') ?? PARTS;
   const unknown = only.find((part) => !PARTS.some((known) => known === part));
   if (unknown !== undefined) throw new Failure(`--only: unknown part ${unknown}; the parts are ${PARTS.join(', ')}.`);
-  if (flags.against !== undefined && !only.includes('commits'))
-    throw new Failure('--against needs the part commits, which --only excludes.');
+  if (flags.against !== undefined && !only.includes('commits') && !only.includes('services'))
+    throw new Failure('--against needs the part commits or services, which --only excludes.');
+  if (flags.only !== undefined && flags.against === undefined && only.includes('services'))
+    throw new Failure('The part services needs --against: the commit whose service is compared.');
   if (flags.write && (flags.quick || flags.only !== undefined))
     throw new Failure('--write excludes --quick and --only: docs/performance.md needs a complete run.');
   const name = flags.name ?? (flags.only !== undefined ? 'partial' : flags.quick ? 'quick' : 'full');
@@ -71,10 +75,23 @@ async function buildOtherLoaders(against: string | undefined): Promise<OtherLoad
   });
   const others: OtherLoader[] = [{ id: 'release', name: 'release 0.1.0', path: release }];
   if (against === undefined) return others;
-  const remedy = `--against is ${against}; it must be a commit of this repository.`;
-  const commit = (await run('git', ['rev-parse', '--short', '--verify', `${against}^{commit}`], { remedy })).trim();
+  const commit = await commitOf(against, ['--short']);
   const before = await step(`building the loader of ${commit}`, () => buildLoaderOf(commit));
   return before === release ? others : [{ id: 'before', name: `commit ${commit}`, path: before }, ...others];
+}
+
+async function commitOf(against: string, options: readonly string[] = []): Promise<string> {
+  const remedy = `--against is ${against}; it must be a commit of this repository.`;
+  return (await run('git', ['rev-parse', ...options, '--verify', `${against}^{commit}`], { remedy })).trim();
+}
+
+/** Builds the service that the part `services` compares. */
+async function buildOtherService(against: string): Promise<OtherService> {
+  const [commit, hash] = [await commitOf(against, ['--short']), await commitOf(against)];
+  return {
+    name: `commit ${commit}`,
+    path: await step(`building the service of ${commit}`, () => buildServiceOf(hash)),
+  };
 }
 
 async function buildAll(): Promise<void> {
@@ -97,6 +114,8 @@ await command(async () => {
       process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
       if (flags.only.includes('commits'))
         process.env.WHODUNIT_BENCH_LOADERS = JSON.stringify(await buildOtherLoaders(flags.against));
+      if (flags.only.includes('services') && flags.against !== undefined)
+        process.env.WHODUNIT_BENCH_SERVICE = JSON.stringify(await buildOtherService(flags.against));
     }
     if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
     for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (part ${part})`);

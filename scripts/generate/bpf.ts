@@ -47,6 +47,7 @@ const TYPES = [
   'credentials',
   'predecessor',
   'executed_tool',
+  'init_signal',
   'tool_kind',
   'tool_name',
   'program',

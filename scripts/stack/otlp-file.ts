@@ -23,7 +23,8 @@ export interface LogRecord {
 }
 
 /** Whether a record reports a termination; the others are restarts and summaries. */
-export const isTermination = ({ eventName }: LogRecord): boolean => eventName === 'whodunit.process.termination';
+export const isTermination = ({ eventName }: Pick<LogRecord, 'eventName'>): boolean =>
+  eventName === 'whodunit.process.termination';
 
 export interface MetricPoint {
   readonly name: string;

@@ -66,13 +66,15 @@ export async function startLoader(at: Place, env: NodeJS.ProcessEnv = {}, binary
   return loader;
 }
 
+/** `main`: the service of another build. */
 export function startService(
   at: Place,
   env: NodeJS.ProcessEnv = {},
   args: readonly string[] = [],
   stdio?: StdioOptions,
+  main = SERVICE,
 ): Program {
-  return startCommand(at, ['run', ...args], env, stdio);
+  return startCommand(at, ['run', ...args], env, stdio, main);
 }
 
 /** Runs another command of the service, such as `doctor`, for that instance. */
@@ -81,8 +83,9 @@ export function startCommand(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   stdio: StdioOptions = ['pipe', 'pipe', 'pipe'],
+  main = SERVICE,
 ): Program {
-  return startProgram(NODE, [...SERVICE_FLAGS, SERVICE, ...args], {
+  return startProgram(NODE, [...SERVICE_FLAGS, main, ...args], {
     stdio,
     env: {
       ...withoutConfiguration(process.env),
@@ -114,17 +117,19 @@ export interface Whodunit {
   readonly stop: () => Promise<{ service: Ending; loader: Ending; pinsLeft: boolean }>;
 }
 
+/** `start`: starts another service than startService(). */
 export async function startWhodunit(
   env: NodeJS.ProcessEnv,
   loaderEnv: NodeJS.ProcessEnv = {},
   loaderBinary = LOADER,
+  start: (at: Place, env: NodeJS.ProcessEnv) => Program = startService,
 ): Promise<Whodunit> {
   const at = await place();
   const loader = await startLoader(at, loaderEnv, loaderBinary).catch((error: unknown) => {
     at.directory.remove();
     throw error;
   });
-  const service = startService(at, env);
+  const service = start(at, env);
   const stop = async () => {
     const serviceEnd = await service.stop();
     const loaderEnd = await loader.stop();

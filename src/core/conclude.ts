@@ -7,6 +7,7 @@ import { crashReport } from './crash/crash.ts';
 import type { CrashPlaces } from './crash/history.ts';
 import { type Termination, terminationOf } from './filter/act.ts';
 import type { Candidate, CrashLoops } from './filter/aggregate.ts';
+import type { Commands } from './filter/commands.ts';
 import type { Root } from './filter/incident.ts';
 import type { Incidents } from './filter/incidents.ts';
 import { type LoopMember, loopMember } from './filter/loop-member.ts';
@@ -19,9 +20,9 @@ import { type ArgumentsMode, withoutArguments } from './identity/arguments.ts';
 import type { Host } from './identity/host.ts';
 import { type Identities, identify, serviceKey } from './identity/identity.ts';
 import { originOf } from './identity/origin.ts';
-import { awaitsEnd, requesterOf } from './requests/join.ts';
+import { awaitsEnd, type Requester, requesterOf } from './requests/join.ts';
 import type { Known } from './requests/requests.ts';
-import { systemdReasonOf, type UnitEvents } from './requests/systemd.ts';
+import { systemdReasonOf } from './requests/systemd.ts';
 import type { Units } from './requests/units.ts';
 import type { OriginKey } from './shares.ts';
 import { actorAttributes } from './telemetry/actors.ts';
@@ -50,6 +51,7 @@ export interface Circumstances {
   readonly loops: CrashLoops;
   readonly restartLoops: Loops;
   readonly incidents: Incidents;
+  readonly commands: Commands;
   readonly restarts: Restarts;
   readonly endings: Endings;
   readonly places: CrashPlaces;
@@ -111,9 +113,10 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const subject = subjectOf(verdict, victim);
   const rule = firstMatch(subject, rules);
   const one = terminationOf(death, verdict, victim.placement);
-  const match = incidents.find(one);
   const isReported = rule.action === 'report';
-  const isMember = isReported && match !== null && incidents.isMember(match, one);
+  const about = { known: circumstances.requests, host, mode: argumentsMode };
+  const ask = () => (isReported ? requesterOf(death, verdict, identities, about) : null);
+  const { match, isMember, requester } = joinIncident(one, isReported, ask, circumstances);
   // What one act terminated is no loop.
   const inLoop = isMember ? null : loopMember(death, verdict, victim, candidate, rule, uid);
   const { loop, isCounted } = joinLoop(inLoop, isReported, circumstances);
@@ -128,7 +131,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     restarts.add(reportedOf(death, { uid, incident, endedNs, origin, service, resource, spanContext }));
   };
   const without = { kind: 'new', uid, rule, subject, verdict, candidate, ...loop, record: null } as const;
-  if (isMember) {
+  if (isMember && match !== null) {
     const member = memberOf(one, verdict, identities, candidate);
     incidents.addMember(match, one, member, death.seq, nowMs);
     remember();
@@ -141,10 +144,12 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
     return { ...without, outcome: isReported ? 'aggregated' : 'filtered' };
   }
 
-  const asked = askedBy(death, verdict, identities, unit, circumstances);
-  const about = { ...circumstances, uid, origin, incident, resource, asked, reader, terminations };
-  const record = recordOf(death, verdict, identities, about);
+  const why = { known: circumstances.requests, userNames: host.userNames, requester, unit };
+  const asked = { requester, systemd: systemdReasonOf(death, verdict, identities, why) };
+  const rest = { ...circumstances, uid, origin, incident, resource, asked, reader, terminations };
+  const record = recordOf(death, verdict, identities, rest);
   incidents.report(incident, match, one, origin, rootOf(uid, record, verdict, identities, asked), nowMs);
+  if (requester !== null) circumstances.commands.add(requester.request.process, incident, origin);
   remember(record.spanContext);
   return { ...without, outcome: 'reported', record };
 }
@@ -157,6 +162,7 @@ function reportedOf(
   return { ...known, victim: { exe, args }, resource: resourceValue(known.resource) };
 }
 
+/** Which command asked for it, and why systemd carried it out. */
 type Asked = Pick<RecordInput, 'requester' | 'systemd'>;
 
 /** What else a record says. */
@@ -251,17 +257,14 @@ export function isToWait(death: Death, known: readonly Known[], host: Host, mode
   return awaitsEnd(death, verdict, identify(death, verdict, host, mode), { known, host, mode });
 }
 
-/** Which command asked for it, and why systemd carried it out. */
-function askedBy(
-  death: Death,
-  verdict: Verdict,
-  identities: Identities,
-  unit: UnitEvents,
-  { requests: known, host, argumentsMode: mode }: Circumstances,
-): Asked {
-  const requester = requesterOf(death, verdict, identities, { known, host, mode });
-  const { userNames } = host;
-  return { requester, systemd: systemdReasonOf(death, verdict, identities, { known, userNames, requester, unit }) };
+/** `ask`: finds the command that asked. A member needs none: its incident has it. */
+function joinIncident(one: Termination, isReported: boolean, ask: () => Requester | null, around: Circumstances) {
+  const { incidents, commands } = around;
+  const match = incidents.find(one);
+  if (isReported && match !== null && incidents.isMember(match, one)) return { match, isMember: true, requester: null };
+  const requester = ask();
+  const ofCommand = requester === null ? null : commands.find(requester.request.process);
+  return { match: match ?? ofCommand, isMember: false, requester };
 }
 
 /** `isCounted`: the loop's records count it, so that it needs none. */

@@ -32,7 +32,7 @@ export function emptyDisk(): { path: string; remove: () => void } {
   return { path: disk, remove };
 }
 
-export type Mode = 'jump' | 'fill' | 'drain';
+export type Mode = 'jump' | 'fill' | 'drain' | 'memory';
 
 /**
  * Boots and waits until our init runs. It retries, because an emulated kernel sometimes crashes while it patches its own code, before any of
@@ -71,6 +71,8 @@ export class Machine {
   clockSet: number[] = [];
   /** The pid of the process that the init of the machine killed. */
   killed: string | undefined;
+  /** The pid of the process that holds memory while another one is killed for it. */
+  holder: string | undefined;
   /** What `whodunit list` and `whodunit show` print of it after a boot, before the service starts, and while it runs. */
   readonly shown = { before: '', after: '' };
   /** The last /status of the service; undefined: not finished. */
@@ -102,6 +104,7 @@ export class Machine {
       else if (kind === 'clock') this.clockSet.push(Number(text));
       else if (kind === 'awake') this.awake = true;
       else if (kind === 'killed') this.killed = text;
+      else if (kind === 'holder') this.holder = text;
       else if (kind === 'before' || kind === 'after') this.shown[kind] += `${text}\n`;
       else if (kind === 'end') this.end = text;
       else if (kind === 'failed') this.failed = text;

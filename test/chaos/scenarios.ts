@@ -12,6 +12,7 @@ import { upgrade } from './i-upgrade.ts';
 import { backendFails } from './j-backend-fails.ts';
 import { floods } from './k-floods.ts';
 import { incidents } from './l-incidents.ts';
+import { outOfMemory } from './m-out-of-memory.ts';
 import type { Scenario } from './scenario.ts';
 import { soak } from './soak.ts';
 import { storm } from './storm.ts';
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   backendFails,
   floods,
   incidents,
+  outOfMemory,
   storm,
   soak,
 ];

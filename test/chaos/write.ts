@@ -58,6 +58,8 @@ ${table(rows)}\`\`\`
   root terminates; its record must have all parts, and arrive within a second.
 - **l** Each of several acts kills all processes of a cgroup, and the service is killed with \`kill -9\` before the record of their incident
   is due. That record comes, once; what it lists counts as delivered.
+- **m** A cgroup of version 2 reaches its limit. The record of the kill has the limit, the other process of the cgroup, and what
+  memory.events and memory.pressure counted.
 - **storm** All processors kill as fast as they can, while the service is stopped for 2 s.
 - **soak** (\`npm run test:chaos -- --soak\`) An hour. The figures are the memory and the open descriptors of both programs: the median of
   the second quarter → the median of the last.

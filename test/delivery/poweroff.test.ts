@@ -18,6 +18,8 @@ const TURNED_OFF = 'was killed by SIGINT after .*: its container was turned off 
 const RESTARTED = 'was killed by SIGHUP after .*: its container was restarted \\(reboot\\(2\\)\\)';
 const SHUTDOWN = 'the machine or container was being turned off';
 const asked = (command: string) => `probably asked for by \`${command}\` \\(root\\)`;
+const BY_SIGNAL = (number: number) =>
+  `asked for by SIGRTMIN\\+${number} from \`sh -c kill -${34 + number} 1\` \\(root\\)`;
 
 it.each<[what: string, command: readonly string[], ofInit: string, ofServices: string]>([
   [
@@ -33,12 +35,18 @@ it.each<[what: string, command: readonly string[], ofInit: string, ofServices: s
     `${RESTARTED}, ${asked('systemctl reboot')}`,
     `${SHUTDOWN}, ${asked('systemctl reboot')}`,
   ],
-  // SIGRTMIN+4 of systemd(1).
+  // As systemd(1) has them. The shell sends it itself.
   [
-    'a signal to its init: no command is known',
+    'SIGRTMIN+4 to its init',
     ['sh', '-c', 'kill -38 1'],
-    `${TURNED_OFF}\\.$`,
-    '(?:.*, or )?its unit was stopped',
+    `${TURNED_OFF}, ${BY_SIGNAL(4)}`,
+    `${SHUTDOWN}, ${BY_SIGNAL(4)}`,
+  ],
+  [
+    'SIGRTMIN+3 to its init',
+    ['sh', '-c', 'kill -37 1'],
+    `${TURNED_OFF}, ${BY_SIGNAL(3)}`,
+    `${SHUTDOWN}, ${BY_SIGNAL(3)}`,
   ],
 ])('%s', async (_, command, ofInit, ofServices) => {
   const machine = await bootMachine(JSON.parse(prepared('WHODUNIT_TEST_BASES')).debian);

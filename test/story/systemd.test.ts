@@ -156,8 +156,11 @@ it('KillMode=mixed: a main process that does not stop, and those that were not a
     systemd.call('sh', '-c', `cat /proc/$(systemctl show -P MainPID ${MIXED})/task/*/children | wc -w`);
   await until('the workers', WITHIN_MS, () => working().trim() === '5' || undefined, working);
   systemd.call('systemctl', 'stop', MIXED);
-  const { rest } = await twoRecordsOf(MIXED);
-  expect(rest.body).toMatch(/^systemd \(pid \d+, root\).* terminated 6 processes within /);
+  const { first, rest } = await twoRecordsOf(MIXED);
+  expect(first.body).toMatch(/asked for by `systemctl stop mixed\.service` \(root\)/);
+  expect(rest.body).toMatch(
+    /^systemd \(pid \d+, root\).*, asked for by `systemctl stop mixed\.service` \(root\).* terminated 6 processes within /,
+  );
   expect(rest.attributes).toMatchObject({ 'whodunit.incident.act': 'signal', 'whodunit.incident.total': 6 });
 });
 

@@ -4,6 +4,7 @@ import { type Circumstances, conclude } from '../../src/core/conclude.ts';
 import { CrashPlaces } from '../../src/core/crash/history.ts';
 import { CrashLoops } from '../../src/core/filter/aggregate.ts';
 import { rulesOf } from '../../src/core/filter/built-in.ts';
+import { Commands } from '../../src/core/filter/commands.ts';
 import { Incidents } from '../../src/core/filter/incidents.ts';
 import { Loops } from '../../src/core/filter/loops.ts';
 import { Endings, Recent, Seen } from '../../src/core/filter/memory.ts';
@@ -23,6 +24,7 @@ export function circumstances(changes: Partial<Circumstances> = {}): Circumstanc
     places: new CrashPlaces(),
     loops: new CrashLoops(Number.POSITIVE_INFINITY),
     incidents: new Incidents(true),
+    commands: new Commands(),
     restartLoops: new Loops(),
     restarts: new Restarts(),
     endings: new Endings(),

@@ -30,6 +30,7 @@ export function request(
     tool,
     script: null,
     file_owner: 0,
+    init_signal: null,
     process: actor({
       pid: 512,
       tid: 512,

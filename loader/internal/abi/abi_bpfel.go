@@ -264,6 +264,13 @@ type Holding struct {
 	Stop        uint8
 }
 
+type InitSignal struct {
+	_     structs.HostLayout
+	Init  ProcessKey
+	Signo uint32
+	Zero  uint32
+}
+
 type ListedProgram struct {
 	_               structs.HostLayout
 	StartBoottimeNs uint64
@@ -375,6 +382,7 @@ const (
 	PartKindPART_STOP_SENDER       PartKind = 26
 	PartKindPART_PIPES             PartKind = 27
 	PartKindPART_THREAD_ATTRIBUTES PartKind = 28
+	PartKindPART_INIT_SIGNAL       PartKind = 29
 )
 
 type PendingCountsSlot uint32

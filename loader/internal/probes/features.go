@@ -36,14 +36,18 @@ func featuresHere(spec *ebpf.CollectionSpec, types Types) (kernelFeatures, error
 	return here, nil
 }
 
-// kernelHas reports whether the kernel has the type and, unless member is empty, that member of it.
+// kernelHas reports whether the kernel has the type and, unless member is empty, that member of it. A function may have the name of a type:
+// bpf_iter_task_vma() is in the BTF of 5.12 and later, and the structure in that of 6.7.
 func kernelHas(kernel *btf.Spec, name, member string) bool {
-	if member == "" {
-		_, err := kernel.AnyTypeByName(name)
-		return err == nil
-	}
-	var found *btf.Struct
-	return kernel.TypeByName(name, &found) == nil && slices.ContainsFunc(found.Members, func(has btf.Member) bool { return has.Name == member })
+	types, err := kernel.AnyTypesByName(name)
+	return err == nil && slices.ContainsFunc(types, func(found btf.Type) bool {
+		if member == "" {
+			_, isFunction := found.(*btf.Func)
+			return !isFunction
+		}
+		structure, isStruct := found.(*btf.Struct)
+		return isStruct && slices.ContainsFunc(structure.Members, func(has btf.Member) bool { return has.Name == member })
+	})
 }
 
 // readEnvironmentKeys reads which variables the probes copy.

@@ -3,10 +3,13 @@
 package probes
 
 import (
+	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"whodunit/loader/internal/abi"
@@ -185,5 +188,72 @@ func TestAListOfToolsIsRead(t *testing.T) {
 	}
 	if _, err := readTools(toolsFile); err != nil {
 		t.Error(err)
+	}
+}
+
+// waiter starts a process that blocks SIGRTMIN+3, and waits. Its pid is the one in the initial namespace, also of the init of another one.
+func waiter(t *testing.T, isInit bool, block string) (pid int) {
+	t.Helper()
+	script := fmt.Sprintf(`use POSIX; %s; print "ready\n"; close STDOUT; sleep 1000`, block)
+	command := exec.Command("perl", "-e", script)
+	if isInit {
+		command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	if !bufio.NewScanner(output).Scan() {
+		t.Fatal("perl did not start")
+	}
+	return command.Process.Pid
+}
+
+func TestASignalToAnInitIsARequestOfItsSender(t *testing.T) {
+	_, ring := attachedWith(t, 4<<20)
+	const blocked = "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(37))"
+	for _, test := range []struct {
+		name   string
+		isInit bool
+		block  string
+		signo  int
+		want   bool
+	}{
+		{"an init that reads it later", true, blocked, 37, true},
+		{"another process", false, blocked, 37, false},
+		{"an init that does not block it ignores it", true, "1", 37, false},
+		{"a signal that asks for nothing", true, "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(63))", 63, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pid := waiter(t, test.isInit, test.block)
+			sender := exec.Command("sh", "-c", fmt.Sprintf("kill -%d %d", test.signo, pid))
+			if output, err := sender.CombinedOutput(); err != nil && test.isInit {
+				t.Fatalf("%v: %s", err, output)
+			}
+			found := 0
+			eachRecord(t, ring, 0, recordtest.Symbols{}, func(event *record.Event) {
+				if event.Tool == nil || event.Tool.Signal == nil || event.Process.Pid != uint32(sender.Process.Pid) {
+					return
+				}
+				found++
+				signal := event.Tool.Signal
+				if event.Tool.Name != "" || signal.Signo != uint32(test.signo) || signal.Pid != uint32(pid) || signal.StartBoottimeNs == 0 {
+					t.Errorf("%+v of %+v", *signal, *event.Tool)
+				}
+				if args := strings.Join(event.Process.Args, " "); args != strings.Join(sender.Args, " ") {
+					t.Errorf("arguments %q", args)
+				}
+			})
+			if (found == 1) != test.want || found > 1 {
+				t.Errorf("%d requests", found)
+			}
+		})
 	}
 }

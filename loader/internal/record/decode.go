@@ -30,6 +30,7 @@ type Decoder struct {
 	thread      ThreadContext
 	repeat      Repeat
 	tool        Tool
+	asked       InitSignal
 	toolFlags   abi.PartFlag // what PART_TOOL adds to those of the executable
 	reference   CrashReference
 	pointed     []string // what the event's *string fields point to
@@ -100,7 +101,7 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 		return nil, errors.New("decode record: a restart must have a predecessor, and only a restart")
 	}
 	if request := abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_REQUEST != 0; request != (event.Tool != nil) {
-		return nil, errors.New("decode record: a request must have a tool, and only a request")
+		return nil, errors.New("decode record: a request must have a tool or a signal, and only a request")
 	}
 	event.RequestEnd = abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_REQUEST_END != 0
 	event.assignSignals()
@@ -195,6 +196,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		err = d.programs(process.Ancestors, payload)
 	case abi.PartKindPART_TOOL:
 		event.Tool, err = d.toolOf(payload)
+	case abi.PartKindPART_INIT_SIGNAL:
+		err = d.initSignal(event.Tool, payload)
 	case abi.PartKindPART_SCRIPT:
 		err = d.script(event.Tool, payload)
 	case abi.PartKindPART_REPEAT_KEY:

@@ -34,7 +34,7 @@ type Event struct {
 	// CrashReference names what was copied of a crash; nil: nothing was to be copied.
 	CrashReference *CrashReference `json:"-"`
 
-	// Tool is set for a request: Process executed this tool. nil: it did not.
+	// Tool is set for a request: Process executed this tool, or sent its Signal. nil: neither.
 	Tool *Tool `json:"-"`
 	// RequestEnd: the tool in Process, of which only Pid and StartBoottimeNs are known, ended.
 	RequestEnd bool `json:"-"`
@@ -74,9 +74,17 @@ type Predecessor struct {
 
 // Tool is a program by which people ask others to act (bpf/requests.h).
 type Tool struct {
-	Name   string  `json:"tool"`
-	Script *string `json:"script"`     // the path that execve(2) was given, if it is a script; nil: the executable is the tool
-	Owner  *uint32 `json:"file_owner"` // of the executable; nil: its file system is not one whose owners count
+	Name   string      `json:"tool"`        // "": no program was executed, but Signal sent
+	Script *string     `json:"script"`      // the path that execve(2) was given, if it is a script; nil: the executable is the tool
+	Owner  *uint32     `json:"file_owner"`  // of the executable; nil: its file system is not one whose owners count
+	Signal *InitSignal `json:"init_signal"` // nil: a program was executed
+}
+
+// InitSignal is a signal to an init by which it is asked to turn its machine or container off (bpf/init_signals.h).
+type InitSignal struct {
+	Signo           uint32 `json:"signo"`
+	Pid             uint32 `json:"pid"` // of the init, like the next one
+	StartBoottimeNs uint64 `json:"start_boottime_ns,string"`
 }
 
 // Process is the process that terminated or, for a restart, the new one.

@@ -230,6 +230,20 @@ func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
 	return &d.tool, nil
 }
 
+// initSignal makes a request without a tool that of a signal to an init.
+func (d *Decoder) initSignal(tool *Tool, payload []byte) error {
+	raw, _, err := take[abi.InitSignal](payload)
+	if err != nil {
+		return err
+	}
+	if tool == nil {
+		return errors.New("an init was sent a signal, but the record is no request")
+	}
+	d.asked = InitSignal{Signo: raw.Signo, Pid: raw.Init.Pid, StartBoottimeNs: raw.Init.StartBoottimeNs}
+	tool.Signal = &d.asked
+	return nil
+}
+
 // script adds the path of a script to its tool.
 func (d *Decoder) script(tool *Tool, payload []byte) error {
 	if tool == nil {

@@ -18,6 +18,12 @@ func appendRequest(out []byte, event *record.Event) ([]byte, error) {
 	w.string(`,"tool":`, event.Tool.Name)
 	w.stringOrNull(`,"script":`, event.Tool.Script)
 	numberOrNull(&w, `,"file_owner":`, event.Tool.Owner)
+	if signal := event.Tool.Signal; signal != nil {
+		w.number(`,"init_signal":{"signo":`, signal.Signo)
+		w.number(`,"pid":`, signal.Pid)
+		w.quotedUint(`,"start_boottime_ns":`, signal.StartBoottimeNs)
+		w.text("}")
+	}
 	w.actor(`,"process":{"pid":`, event.Actor())
 	w.text("}\n")
 	return w.line("request", start)

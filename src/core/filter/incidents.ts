@@ -28,6 +28,8 @@ export interface Match {
   readonly act: IncidentAct;
   /** What follows from it was read before, and is in the incident: it is the first one after all. */
   readonly isFirst?: boolean;
+  /** It is the first one of its service or container, of several that one command had stopped: it has a record of its own. */
+  readonly isFirstOfScope?: boolean;
 }
 
 interface Link {
@@ -84,7 +86,8 @@ export class Incidents {
   /** Whether it is reported with the other members. False: it needs a record of its own. */
   isMember(match: Match, one: Termination): boolean {
     const incident = this.#incidents.get(match.id);
-    if (incident === undefined || this.#separate || one.standsOut || match.isFirst) return false;
+    const isFirst = match.isFirst || match.isFirstOfScope;
+    if (incident === undefined || this.#separate || one.standsOut || isFirst) return false;
     const { openedMs, value } = incident;
     return openedMs !== null || (one.refused === null && value.parts < PARTS_MAX);
   }

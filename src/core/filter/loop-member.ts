@@ -8,7 +8,7 @@ import { originOf } from '../identity/origin.ts';
 import { isContained, type Placement, placementOf } from '../identity/placement.ts';
 import { parseProcessContext } from '../identity/process-context.ts';
 import { Memo } from '../memo.ts';
-import { programOf } from '../naming/program.ts';
+import { programOf, shownName } from '../naming/program.ts';
 import type { OriginKey } from '../shares.ts';
 import { signalName } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
@@ -203,7 +203,7 @@ function processKey({ pid, start_boottime_ns: startNs }: Process): string {
 
 /** `supervisord (pid 99)`: by its comm. */
 export function starterLabel({ comm, pid }: Ancestor): string {
-  return `${comm} (pid ${pid})`;
+  return `${shownName(comm)} (pid ${pid})`;
 }
 
 /** How it ended, so that equal outcomes are equal texts: `exit code 9`, `SIGSEGV`, `out of memory`. */

@@ -47,15 +47,15 @@ function read(facts: ProgramFacts): Program {
   const args = facts.args == null || facts.args.length === 0 ? null : facts.args;
   if (file === null) {
     const name = nameOfComm(facts.comm);
-    return { name: clean(name), file, script: null, hasTitle: false };
+    return { name: shownName(name), file, script: null, hasTitle: false };
   }
   const interpreter = interpreterOf(file);
   const title = args === null ? null : titleIn(args, file, interpreter);
   const found = interpreter !== null && native(scriptOf(interpreter, file, facts.comm, args, title));
-  if (found) return { name: clean(found.name), file, script: clean(found.script), hasTitle: title !== null };
+  if (found) return { name: shownName(found.name), file, script: shownName(found.script), hasTitle: title !== null };
   const applet = APPLETS.has(file) ? appletOf(file, facts.comm, args) : null;
   const name = applet?.name ?? invokedAs(file, facts.comm, args);
-  return { name: clean(name), file, script: applet?.script ?? null, hasTitle: title !== null };
+  return { name: shownName(name), file, script: applet?.script ?? null, hasTitle: title !== null };
 }
 
 /** The name that people use. */
@@ -235,7 +235,14 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Of a hostile name, too: no control characters, no other direction of writing, not long. */
-function clean(name: string): string {
-  return visible(cutText(name.toWellFormed(), NAME_CHARS_MAX));
+/**
+ * Of a hostile name, too: no control characters, no other direction of writing, not long. In quotes if it could be read as a part of the
+ * sentence: `web (pid 1) was killed by root; x`.
+ */
+export function shownName(name: string): string {
+  const shown = visible(cutText(name.toWellFormed(), NAME_CHARS_MAX));
+  return READS_AS_SENTENCE.test(shown) ? JSON.stringify(shown) : shown;
 }
+
+/** What separates the parts of a sentence, or more words than names have. Not `(sd-pam)`. */
+const READS_AS_SENTENCE = /^(?!\([\w-]+\)$).*(?:[()`"←;,]|\S\s+\S+\s+\S+\s+\S)/s;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the execution of a tool asks for, from its command line. tools.ts has the tools, join.ts decides what it has to do with a termination.
-import type { Request } from '../wire/event.ts';
+import type { InitSignal, Request } from '../wire/event.ts';
+import { keyOf } from './key.ts';
 import { type Carrier, type TargetKind, TOOLS, type Tool, type Verb } from './tools.ts';
 
 /** Targets of one command that are remembered. With more, it may name any. */
@@ -15,8 +16,8 @@ export interface Ask {
   readonly act: 'stop' | 'kill' | 'shutdown' | 'start';
   /** What is named is started, also after a stop: a process that it started since was not what it asked to stop. */
   readonly isStart: boolean;
-  /** What the targets are. `none`: it names nothing that could be compared. */
-  readonly kind: TargetKind | 'none';
+  /** What the targets are. `init`: pid and start of the init that was asked. `none`: it names nothing that could be compared. */
+  readonly kind: TargetKind | 'init' | 'none';
   readonly targets: readonly string[];
   /** There may be further targets. */
   readonly isCut: boolean;
@@ -29,7 +30,13 @@ export interface Ask {
 }
 
 /** null: it asks no carrier here to stop anything, as far as is known. */
-export function askOf({ tool: name, script, process }: Pick<Request, 'tool' | 'script' | 'process'>): Ask | null {
+export function askOf({
+  tool: name,
+  script,
+  process,
+  init_signal: signal,
+}: Pick<Request, 'tool' | 'script' | 'process' | 'init_signal'>): Ask | null {
+  if (signal !== null) return askOfSignal(signal);
   const args = wordsOf(script, process.args);
   const tool = args === null ? null : toolOf(name, args[0] ?? '');
   if (args === null || tool === null) return null;
@@ -51,6 +58,21 @@ export function askOf({ tool: name, script, process }: Pick<Request, 'tool' | 's
     isAsync: verb.isAsync === true || options.includes('--no-block') || options.includes('--no-wait'),
     isRemote: tool.isRemote === true || engine === 'perhaps',
     delayS,
+  };
+}
+
+/** Only systemd gives these signals their meaning. It has them in a queue, so that the sender does not wait. */
+function askOfSignal(init: InitSignal): Ask {
+  return {
+    carriers: ['systemd'],
+    act: 'shutdown',
+    isStart: false,
+    kind: 'init',
+    targets: [keyOf(init)],
+    isCut: false,
+    isAsync: true,
+    isRemote: false,
+    delayS: 0,
   };
 }
 

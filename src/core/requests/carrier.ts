@@ -40,8 +40,8 @@ function managerOf({ program, user, placement }: Identity, role: Role): Carrier 
   return isOfUser ? 'user_systemd' : 'systemd';
 }
 
-/** The engine of the victim's container, by the name that it gave to the cgroup. */
-function engineOf({ placement, cgroup }: VictimIdentity): Carrier | null {
+/** The engine of the victim's container, by the name that it gave to the cgroup. null: it is in none. */
+export function engineOf({ placement, cgroup }: VictimIdentity): Carrier | null {
   if (placement.podUid !== null) return 'kubernetes';
   if (placement.containerName !== null) return 'lxc';
   if (placement.containerId === null || cgroup === null) return null;

@@ -3,17 +3,19 @@
 // basis, and what a command line says counts only for those whom the carrier obeys (docs/decisions/0093). Time is an argument.
 import type { ArgumentsMode } from '../identity/arguments.ts';
 import type { Host } from '../identity/host.ts';
-import { type Identities, type Identity, identityOf } from '../identity/identity.ts';
+import { type Identities, type Identity, identityOf, type VictimIdentity } from '../identity/identity.ts';
 import type { User } from '../identity/names.ts';
+import { isCarrier } from '../identity/role.ts';
 import type { RequesterBasisValue } from '../telemetry/semconv.ts';
 import { SECOND_NS } from '../time.ts';
 import { SIGKILL } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import type { Ask } from './ask.ts';
-import { carrierOf, isGenuine, mayAsk } from './carrier.ts';
+import { carrierOf, engineOf, isGenuine, mayAsk } from './carrier.ts';
+import { keyOf } from './key.ts';
 import { personOf } from './person.ts';
-import { type Known, keyOf } from './requests.ts';
+import type { Known } from './requests.ts';
 import { type Match, matchOf } from './target.ts';
 import type { Carrier } from './tools.ts';
 
@@ -47,6 +49,8 @@ interface Candidate {
   readonly isObeyed: boolean;
   /** It asked: it ended with success, or runs and is obeyed. */
   readonly isConfirmed: boolean;
+  /** It asked the engine of the container in which the carrier is. */
+  readonly throughEngine: boolean;
 }
 
 /** null: none, or not known. A tool that still runs has asked if its user is obeyed. */
@@ -56,14 +60,19 @@ export function requesterOf(
   identities: Identities,
   circumstances: Circumstances,
 ): Requester | null {
-  const { host } = circumstances;
-  const parent = verdict.sender === null ? null : ancestorOf(verdict.sender, circumstances.known);
-  if (parent !== null) return found(parent, identityIn(parent, circumstances), 'ancestor', host);
+  const { host, known } = circumstances;
+  if (known.length === 0) return null;
+  const parent = verdict.sender === null ? null : ancestorOf(verdict.sender, known);
+  if (parent !== null) {
+    const identity = identityIn(parent, circumstances);
+    return found({ known: parent, identity, throughEngine: false }, 'ancestor', host);
+  }
   const candidates = candidatesFor(death, verdict, identities, circumstances);
   const certain = certainOf(candidates);
-  if (certain !== null) return found(certain.known, certain.identity, 'target', host);
-  const [only, ...more] = candidates.filter(({ isConfirmed }) => isConfirmed);
-  return only === undefined || more.length > 0 ? null : found(only.known, only.identity, 'time', host);
+  if (certain !== null && !isOfEngine(certain)) return found(certain, 'target', host);
+  const [only, ...more] = candidates.filter((one) => one.isConfirmed && !isOfEngine(one));
+  if (only !== undefined && more.length === 0) return found(only, 'time', host);
+  return certain === null ? null : found(certain, 'target', host);
 }
 
 /** Whether the end of a tool that still runs decides who asked. */
@@ -75,7 +84,8 @@ export function awaitsEnd(
 ): boolean {
   if (verdict.sender !== null && ancestorOf(verdict.sender, circumstances.known) !== null) return false;
   const candidates = candidatesFor(death, verdict, identities, circumstances);
-  return certainOf(candidates) === null && candidates.some(({ known }) => known.end === null);
+  const certain = certainOf(candidates);
+  return (certain === null || isOfEngine(certain)) && candidates.some(({ known }) => known.end === null);
 }
 
 /** What may have asked for it: a request of its carrier, that was open, and names nothing else. */
@@ -90,19 +100,23 @@ function candidatesFor(
   if (deed === null) return [];
   const claimed = { ...identities.victim, cgroupClaimed: death.process.cgroup_claimed };
   const candidates = known.flatMap((one) => {
-    if (!deed.isFor(one) || !one.ask.carriers.includes(deed.carrier)) return [];
-    const match = matchOf(one.ask, claimed, host.userNames);
+    const carrier = deed.carriers.find((asked) => one.ask.carriers.includes(asked));
+    if (carrier === undefined || !deed.isFor(one)) return [];
+    const match = one.ask.kind === 'init' ? matchInit(one.ask, deed) : matchOf(one.ask, claimed, host.userNames);
     if (match === 'other' || !wasOpen(one, match, deed.atNs) || startedSince(one, death, deed)) return [];
-    const candidate = candidateOf(one, match, deed.by, deed.carrier, circumstances);
+    const candidate = candidateOf(one, match, deed, carrier, circumstances);
     return candidate === null ? [] : [candidate];
   });
-  return outermost(candidates);
+  // Of several containers, only the signal shows which one the engine stopped.
+  const engineActed = candidates.some(isOfEngine);
+  return outermost(candidates.filter(({ throughEngine, match }) => !throughEngine || match === 'named' || engineActed));
 }
 
 /** What a carrier did, perhaps because it was asked to. */
 interface Deed {
   readonly by: Identity;
-  readonly carrier: Carrier;
+  /** The first one did it. It may have been asked by the others: an engine has the systemd of a container stop everything in it. */
+  readonly carriers: readonly Carrier[];
   readonly carrierStartNs: bigint;
   readonly atNs: bigint;
   /** Whether a request may ask for such a thing. */
@@ -113,17 +127,31 @@ interface Deed {
 function deedOf(death: Death, verdict: Verdict, { sender, victim, role }: Identities): Deed | null {
   // The init turned its own pid namespace off: the command is one of its machine.
   if (verdict.cause === 'namespace_exit' && verdict.signo !== SIGKILL) {
-    const isFor = ({ ask, request }: Known): boolean =>
-      ask.act === 'shutdown' && request.process.uts_hostname === death.process.uts_hostname;
-    const { start_boottime_ns: carrierStartNs } = death.process;
-    return { by: victim, carrier: 'systemd', carrierStartNs, atNs: death.time_ns, isFor };
+    const { start_boottime_ns: carrierStartNs, uts_hostname: hostname } = death.process;
+    const isFor = ({ ask, request }: Known): boolean => {
+      if (ask.act !== 'shutdown') return ask.act !== 'start' && !ask.carriers.includes('systemd');
+      return ask.kind === 'init' || request.process.uts_hostname === hostname;
+    };
+    return { by: victim, carriers: insideOut('systemd', victim, victim), carrierStartNs, atNs: death.time_ns, isFor };
   }
   if (sender === null || verdict.sender === null || verdict.signal === null) return null;
   const carrier = carrierOf(sender, role, victim);
   if (carrier === null) return null;
   const { start_boottime_ns: carrierStartNs } = verdict.sender;
   const atNs = firstSignal(verdict.signal, death.request).time_ns;
-  return { by: sender, carrier, carrierStartNs, atNs, isFor: ({ ask }) => ask.act !== 'start' };
+  const carriers = insideOut(carrier, sender, victim);
+  return { by: sender, carriers, carrierStartNs, atNs, isFor: ({ ask }) => ask.act !== 'start' };
+}
+
+/** With the engine of the container in which it is, where the victim is, too. */
+function insideOut(carrier: Carrier, by: Identity, victim: VictimIdentity): readonly Carrier[] {
+  const container = containerOf(by);
+  const isInside = carrier === 'systemd' && container !== null && container === containerOf(victim);
+  return isInside ? [carrier, engineOf(victim) ?? carrier] : [carrier];
+}
+
+function matchInit({ targets }: Ask, { by, carrierStartNs }: Deed): Match {
+  return targets.includes(keyOf({ pid: by.pid, start_boottime_ns: carrierStartNs })) ? 'named' : 'other';
 }
 
 /** The first signal of this sender: what followed, followed from it. */
@@ -136,7 +164,8 @@ function ancestorOf({ ancestors }: Actor, known: readonly Known[]): Known | null
   const keys = new Set(
     ancestors.flatMap(({ pid, start_boottime_ns: startNs }) => (startNs ? [`${pid}/${startNs}`] : [])),
   );
-  return known.find(({ ask, request }) => ask.act !== 'start' && keys.has(keyOf(request.process))) ?? null;
+  const isTool = ({ ask }: Known): boolean => ask.act !== 'start' && ask.kind !== 'init';
+  return known.find((one) => isTool(one) && keys.has(keyOf(one.request.process))) ?? null;
 }
 
 function wasOpen({ ask, request, end }: Known, match: Match, atNs: bigint): boolean {
@@ -157,21 +186,30 @@ function startedSince({ ask, request }: Known, { process }: Death, { carrierStar
 function candidateOf(
   known: Known,
   match: Match,
-  by: Identity,
+  { by, carriers }: Deed,
   carrier: Carrier,
   circumstances: Circumstances,
 ): Candidate | null {
   const identity = identityIn(known, circumstances);
+  const throughEngine = carrier !== carriers[0];
+  // The kernel let it send the signal, whichever program it is.
+  if (known.ask.kind === 'init') return { known, identity, match, isObeyed: true, isConfirmed: true, throughEngine };
   const carrierUid = by.user.uid;
+  // A program of a user may be called runc, too: the others asked root's.
+  if (carrierUid !== 0 && !throughEngine && known.request.process.uid !== carrierUid) return null;
   if (!isGenuine(known, identity, carrierUid)) return null;
   // systemctl reaches the systemd of its own container.
   const isSystemd = carrier === 'systemd' || carrier === 'user_systemd';
   if (isSystemd && containerOf(identity) !== containerOf(by)) return null;
   const isObeyed = mayAsk(known, carrierUid);
-  // Only root asks the manager of another user.
-  if (carrier === 'user_systemd' && !isObeyed) return null;
   const hasEnded = known.end !== null && !known.end.bySignal;
-  return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed };
+  return { known, identity, match, isObeyed, isConfirmed: hasEnded || isObeyed, throughEngine };
+}
+
+/** A signal to the init of a container, by the engine that runs it: someone asked for it. */
+function isOfEngine({ known, identity }: Candidate): boolean {
+  const isOfHost = containerOf(identity) === null && !identity.inUserContainer && identity.foreignRoot === null;
+  return known.ask.kind === 'init' && isOfHost && isCarrier(identity.name);
 }
 
 function containerOf({ placement }: Identity): string | null {
@@ -180,7 +218,8 @@ function containerOf({ placement }: Identity): string | null {
 
 /** `docker compose stop` executes docker-compose: one request. */
 function outermost(candidates: readonly Candidate[]): readonly Candidate[] {
-  const keys = new Set(candidates.map(({ known }) => keyOf(known.request.process)));
+  const tools = candidates.filter(({ known }) => known.ask.kind !== 'init');
+  const keys = new Set(tools.map(({ known }) => keyOf(known.request.process)));
   const isInside = ({ known: { request } }: Candidate): boolean =>
     request.process.ancestors.some(({ pid, start_boottime_ns: startNs }) => startNs && keys.has(`${pid}/${startNs}`));
   return candidates.filter((candidate) => !isInside(candidate));
@@ -199,7 +238,11 @@ function identityIn({ request }: Known, { host, mode }: Circumstances): Identity
   return identityOf(request.process, host, mode);
 }
 
-function found({ ask, request }: Known, identity: Identity, basis: RequesterBasisValue, host: Host): Requester {
+type Found = Pick<Candidate, 'known' | 'identity' | 'throughEngine'>;
+
+function found({ known, identity, throughEngine }: Found, basis: RequesterBasisValue, host: Host): Requester {
+  const { ask, request } = known;
   const person = personOf(identity, request.process.ancestors, host);
-  return { identity, person, basis, act: ask.act, request };
+  const act = throughEngine ? 'shutdown' : ask.act;
+  return { identity, person, basis, act, request };
 }

@@ -8,9 +8,10 @@ import { cutArguments, redactArguments } from '../identity/redact.ts';
 import { Displaced, FairMap } from '../shares.ts';
 import { SECOND_NS } from '../time.ts';
 import { decodeStatus } from '../verdict/signals.ts';
-import { type Actor, type Request, type RequestEnd, requestSchema } from '../wire/event.ts';
+import { type Request, type RequestEnd, requestSchema } from '../wire/event.ts';
 import { flag, object, u64 } from '../wire/values.ts';
 import { type Ask, askOf } from './ask.ts';
+import { keyOf } from './key.ts';
 
 /** Requests that are remembered at once. */
 export const REQUESTS_MAX = 512;
@@ -66,7 +67,10 @@ export class Requests {
   add(request: Request, bootId: string, mode: ArgumentsMode): void {
     this.#forgetOld(request.time_ns, bootId);
     const ask = askOf(request);
-    if (ask === null) this.#forget(keyOf(request.process));
+    if (ask !== null && request.init_signal !== null) {
+      const end = { atNs: request.time_ns, bySignal: false };
+      this.#keep(bootId, { ask, request: shown(request, mode), end });
+    } else if (ask === null) this.#forget(keyOf(request.process));
     else this.#keep(bootId, { ask, request: shown(request, mode), end: null });
   }
 
@@ -103,7 +107,7 @@ export class Requests {
   }
 
   #keep(bootId: string, known: Known): void {
-    const key = keyOf(known.request.process);
+    const key = rememberedAs(known.request);
     const stored = { bootId, known: plain(known) };
     this.#ordered = null;
     const displaced = this.#remembered.set(key, originOf(known.request), { bootId, known, stored });
@@ -128,8 +132,9 @@ export class Requests {
   }
 }
 
-export function keyOf({ pid, start_boottime_ns: startNs }: Pick<Actor, 'pid' | 'start_boottime_ns'>): string {
-  return `${pid}/${startNs}`;
+/** A tool may send signals, too: they are requests besides its own. */
+function rememberedAs({ process, init_signal: signal }: Request): string {
+  return signal === null ? keyOf(process) : `${keyOf(process)} ${signal.signo} ${keyOf(signal)}`;
 }
 
 /** What is stored, too, has no secrets that may not be shown. */

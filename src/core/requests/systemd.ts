@@ -8,7 +8,8 @@ import type { Verdict } from '../verdict/verdict.ts';
 import type { Death, Signal } from '../wire/event.ts';
 import { carrierOf } from './carrier.ts';
 import type { Requester } from './join.ts';
-import { type Known, keyOf } from './requests.ts';
+import { keyOf } from './key.ts';
+import type { Known } from './requests.ts';
 import { matchOf } from './target.ts';
 import type { Carrier } from './tools.ts';
 

@@ -23,6 +23,9 @@ export function matchOf(ask: Ask, victim: Victim, userNames: ReadonlyMap<number,
       return targets.some((user) => isOfUser(user, victim, userNames)) ? 'named' : other;
     case 'container':
       return matchContainers(targets, victim, other);
+    // join.ts compares it with who sent the signal.
+    case 'init':
+      return 'other';
     // What these names stand for is in a configuration that is not read.
     case 'service':
     case 'pod':

@@ -201,21 +201,27 @@ export const restartSchema = object({
 /** A process executed the program of a process that had terminated in the same cgroup. */
 export type Restart = z.output<typeof restartSchema>;
 
+const initSignal = object({ signo: int, pid: int, start_boottime_ns: u64 });
+/** A signal by which an init is asked to turn its machine or container off; pid and start are those of the init. */
+export type InitSignal = z.output<typeof initSignal>;
+
 export const requestSchema = object({
   type: z.literal('request'),
   seq: u64,
   time_ns: u64,
   clock_offset_ns: i64,
   origin,
-  /** The name in the list of tools: of the executed file, whatever `args` says. */
+  /** The name in the list of tools: of the executed file, whatever `args` says. Empty: it sent `init_signal`. */
   tool: text,
   /** The path that execve(2) was given, if the tool is a script. null: `process.exe` is the tool. */
   script: z.nullable(text),
   /** Who owns `process.exe`. null: not known, or set-user-ID would not count there either, as in what users mount. */
   file_owner: z.nullable(int),
+  /** null: a tool was executed. Absent in their lines. */
+  init_signal: z._default(z.nullable(initSignal), null),
   process: actor,
 });
-/** A process executed a tool by which people ask others to act: systemctl, docker … */
+/** A process executed a tool by which people ask others to act: systemctl, docker …; or it sent an init a signal. */
 export type Request = z.output<typeof requestSchema>;
 
 export const requestEndSchema = object({

@@ -5,19 +5,21 @@ import type { User } from '../identity/names.ts';
 import { cutText } from '../identity/redact.ts';
 import type { Requester } from '../requests/join.ts';
 import type { SystemdReason, SystemdReasonValue } from '../requests/systemd.ts';
+import { signalName } from '../verdict/signals.ts';
 import { duration } from './units.ts';
 
 const COMMAND_CHARS_MAX = 100;
 /** `whodunit.requester.ancestors` has all. */
 const ANCESTORS_SHOWN = 3;
 
-/** ``asked for by `systemctl stop web` (alice) ← sudo ← bash``. */
+/** ``asked for by `systemctl stop web` (alice) ← sudo ← bash``, ``asked for by SIGRTMIN+4 from `kill -38 1` (root)``. */
 export function requesterClause(requester: Requester): string {
-  const { identity, basis, person } = requester;
+  const { identity, basis, person, request } = requester;
   const chain = identity.ancestors.slice(0, ANCESTORS_SHOWN).map(({ name }) => ` ← ${name}`);
   const more = identity.ancestors.length > ANCESTORS_SHOWN ? ' ← …' : '';
   const probably = basis === 'time' ? 'probably ' : '';
-  return `${probably}asked for by \`${commandOf(requester)}\` (${userLabel(person)})${chain.join('')}${more}`;
+  const signal = request.init_signal === null ? '' : `${signalName(request.init_signal.signo)} from `;
+  return `${probably}asked for by ${signal}\`${commandOf(requester)}\` (${userLabel(person)})${chain.join('')}${more}`;
 }
 
 /** Without the interpreter of a script, and without directories. */

@@ -4,6 +4,7 @@
 
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
+import { shownName } from '../naming/program.ts';
 import { notificationOf } from '../verdict/notification.ts';
 import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import { sessionLabel } from '../verdict/trigger.ts';
@@ -222,7 +223,7 @@ function faultDetail(verdict: Verdict, victim: Named): string {
 /** Names the thread only if it is not the main thread. */
 function inThread({ thread }: Verdict, victim: Named): string {
   if (thread === null || thread.tid === victim.pid) return '';
-  return ` in thread ${thread.name ?? thread.tid}`;
+  return ` in thread ${thread.name === null ? thread.tid : shownName(thread.name)}`;
 }
 
 /** Which memory was at its end, how much of it the process had, and who asked for more. */

@@ -1,4 +1,4 @@
-// Command vm is the init of the virtual machine of the chaos tests, for clock jumps and power loss. It runs loader, service and reaper, acts
+// Command vm is the init of the virtual machine of the chaos tests, for clock jumps, power loss and cgroups of version 2. It runs loader, service and reaper, acts
 // as the collector, and writes out what happens. The host checks the result.
 //
 // The kernel command line selects the mode, mode=…:
@@ -6,6 +6,7 @@
 //	jump   with a collector; the clock jumps during terminations; power off when everything is delivered
 //	fill   without a collector; processes terminate, and the machine reports which are safe, until its power is cut
 //	drain  with a collector, without terminations; power off when the queue is empty
+//	memory with a collector; a cgroup runs out of memory (memory.go); power off when everything is delivered
 //
 // Each line of the output (a virtio-serial port, so that nothing is in a cache when the power fails) is "@kind text":
 //
@@ -15,6 +16,7 @@
 //	@safe    the service has acknowledged all terminations before this time (ns of CLOCK_BOOTTIME)
 //	@clock   the wall clock was changed by this number of seconds
 //	@killed  the pid of the process that our init killed with SIGKILL, before the other terminations
+//	@holder  the pid of the process that holds memory while another one is killed for it
 //	@before  a line of what `whodunit list` and `whodunit show` print of it after the next boot, before the service starts
 //	@after   the same while the service runs
 //	@end     finished; the last /status of the service
@@ -74,6 +76,10 @@ func emit(kind, text string) {
 }
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == roleHold {
+		fmt.Fprintln(os.Stderr, "vm:", holdMemory(os.Args[2], os.Args[3]))
+		os.Exit(1)
+	}
 	vminit.Run(func() {
 		if err := runMode(); err != nil {
 			fmt.Fprintln(os.Stderr, "vm:", err)
@@ -112,6 +118,8 @@ func runMode() error {
 		return fill()
 	case "drain":
 		return drain()
+	case "memory":
+		return exhaust()
 	}
 	return fmt.Errorf("unknown mode: %q", mode)
 }

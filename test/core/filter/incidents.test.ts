@@ -5,8 +5,9 @@ import { conclude } from '../../../src/core/conclude.ts';
 import type { Part, StoredIncident } from '../../../src/core/filter/incident.ts';
 import { Incidents } from '../../../src/core/filter/incidents.ts';
 import { add, GROUPS_MAX, type Members, PIDS_MAX } from '../../../src/core/filter/members.ts';
+import { Requests } from '../../../src/core/requests/requests.ts';
 import { buildIncident } from '../../../src/core/telemetry/incident.ts';
-import type { Death } from '../../../src/core/wire/event.ts';
+import type { Death, Request } from '../../../src/core/wire/event.ts';
 import { circumstances } from '../../support/circumstances.ts';
 import {
   actor,
@@ -20,14 +21,17 @@ import {
   signal,
   victim,
 } from '../../support/deadly.ts';
+import { request, stopped } from '../../support/requests.ts';
 
 const SECOND = 1_000_000_000n;
 const [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGSEGV, SIGTERM] = [1, 2, 3, 9, 11, 15];
 const OVER_MS = 2_000;
 
 /** What the incidents of one service made of terminations. */
-function watch(incidents = new Incidents(false)) {
-  const around = circumstances({ incidents });
+function watch(incidents = new Incidents(false), asked: readonly Request[] = []) {
+  const requests = new Requests();
+  for (const request of asked) requests.add(request, 'boot', 'redacted');
+  const around = circumstances({ incidents, requests: requests.of('boot') });
   let nowMs = 0;
   const read = (death: Death) => {
     const conclusion = conclude(death, { ...around, nowMs });
@@ -136,6 +140,31 @@ describe('one act', () => {
     );
     expect(outcomes(...kills)).toEqual(['reported', 'aggregated', 'aggregated']);
     expect(later(OVER_MS)[0]?.body).toContain('with cgroup.kill: first sleep (pid 5000), then 2 × sleep: SIGKILL.');
+  });
+
+  it('is a command, however long it takes: the first one of each unit has a record, with the same incident', () => {
+    const { read, later } = watch(undefined, [request('systemctl stop web db')]);
+    const stop = (index: number, unit: string, afterNs: bigint): Death => {
+      const process = one(index, { cgroup: `/system.slice/${unit}.service` });
+      const death = stopped(15, { process, time_ns: END + afterNs });
+      return { ...death, signal: death.signal && { ...death.signal, time_ns: END + afterNs - 1000n } };
+    };
+    const [web, worker, db, other] = [
+      read(stop(0, 'web', 0n)),
+      read(stop(1, 'web', 1n)),
+      read(stop(2, 'db', 4n * SECOND)),
+      read(stop(3, 'mail', 4n * SECOND)),
+    ];
+    expect([web, worker, db, other].map(({ outcome }) => outcome)).toEqual([
+      'reported',
+      'aggregated',
+      'reported',
+      'reported',
+    ]);
+    const idOf = ({ record }: typeof web) => record?.attributes['whodunit.incident.id'];
+    expect(idOf(db)).toBe(idOf(web));
+    expect(idOf(other)).not.toBe(idOf(web));
+    expect(later(OVER_MS).map(({ attributes }) => attributes['whodunit.incident.total'])).toEqual([3]);
   });
 
   it('overlaps another one', () => {

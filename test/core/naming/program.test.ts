@@ -153,6 +153,13 @@ describe('a comm alone', () => {
     ['kworker/0:1-mm_', 'kworker/0:1-mm_'],
     ['Web Content', 'Web Content'],
     ['(sd-pam)', '(sd-pam)'],
+    ['x (pid 1, root)', '"x (pid 1, root)"'],
+    ['a ← sshd', '"a ← sshd"'],
+    ['killed by root `', '"killed by root `"'],
+    ['x; web crashed', '"x; web crashed"'],
+    ['x,"root"', '"x,\\"root\\""'],
+    ['a b c d', '"a b c d"'],
+    ['Isolated Web Co', 'Isolated Web Co'],
     ['constructor', 'constructor'],
     ['__proto__', '__proto__'],
   ])('%s → %s', (comm, name) => expect(displayName({ comm })).toBe(name));

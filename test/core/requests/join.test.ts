@@ -34,6 +34,7 @@ const dockerOfAlice = request('docker stop web', { by: alice });
 const other = (one: Request, pid: number): Request => ({ ...one, process: { ...one.process, pid, tid: pid } });
 const inUts = (command: string, uts_hostname: string | null, agoMs = 900): Request =>
   request(command, { agoMs, by: { uts_hostname } });
+const CONTAINER = String(stoppedContainer().process.cgroup);
 const poweroff = (uts_hostname: string | null, agoMs = 900): Request =>
   inUts('systemctl poweroff', uts_hostname, agoMs);
 /** The init of the container web-1, that reboot(2) ended; 9: another process of it, which the kernel killed then. */
@@ -42,6 +43,38 @@ const turnedOff = (signo = 2): Death =>
     process: victim({ vpid: signo === 2 ? 1 : 7, uid: 0, uts_hostname: 'web-1', cgroup: '/', start_boottime_ns: 1n }),
     signal: signo === 2 ? null : kernelSignal(signo, ['zap_pid_ns_processes'], { sender: actor({ exiting: true }) }),
   });
+/** The systemd of a container, and one of its services that it stops. */
+const INNER = actor({
+  ...SYSTEMD,
+  pid: 4100,
+  start_boottime_ns: 2n,
+  uts_hostname: 'web-1',
+  cgroup: `${CONTAINER}/init.scope`,
+});
+const stoppedInside = (): Death =>
+  stopped(
+    15,
+    {
+      process: victim({ exe: '/usr/sbin/web', uts_hostname: 'web-1', cgroup: `${CONTAINER}/system.slice/web.service` }),
+    },
+    INNER,
+  );
+const offInside = (): Death => {
+  const death = turnedOff();
+  const cgroup = `${CONTAINER}/init.scope`;
+  return { ...death, process: { ...death.process, pid: 4100, start_boottime_ns: 2n, cgroup } };
+};
+/** SIGRTMIN+3 to it. */
+const halt = (by: Partial<Request['process']>, agoMs = 900): Request => ({
+  ...request('kill -s RTMIN+3 1', { agoMs, by: { pid: 700, tid: 700, ...by } }),
+  tool: '',
+  file_owner: null,
+  init_signal: { signo: 37, pid: 4100, start_boottime_ns: 2n },
+});
+const byShell = halt({ exe: '/usr/bin/sh', comm: 'sh', args: ['sh', '-c', 'kill -37 1'], cgroup: `${CONTAINER}/x` });
+const byRunc = halt({ exe: '/usr/bin/runc', comm: 'runc', args: ['runc', 'kill', 'web', '37'], cgroup: '/docker' });
+const BY_SHELL = 'asked for by SIGRTMIN+3 from `sh -c kill -37 1` (root).';
+
 const CERTAIN = 'asked for by `systemctl stop web` (root).';
 const PROBABLY = 'probably asked for by `docker stop web` (root).';
 
@@ -280,6 +313,65 @@ const cases: readonly [string, Death, readonly Event[], string | null][] = [
     }),
     [request('podman stop web')],
     'asked for by `podman stop web` (root).',
+  ],
+  ['a signal to the init that stops a service', stoppedInside(), [byShell], BY_SHELL],
+  ['a signal to the init that turned its container off', offInside(), [byShell], BY_SHELL],
+  [
+    'a signal to another init',
+    stoppedInside(),
+    [{ ...byShell, init_signal: { signo: 37, pid: 4100, start_boottime_ns: 3n } }],
+    null,
+  ],
+  ['a signal to the init, long ago', stoppedInside(), [halt(byShell.process, 125_000)], null],
+  [
+    'a signal to the init does not make its sender the parent of a kill',
+    stopped(
+      15,
+      {},
+      actor({ ancestors: [{ pid: 700, comm: 'sh', start_boottime_ns: byShell.process.start_boottime_ns }] }),
+    ),
+    [byShell],
+    null,
+  ],
+  [
+    'a unit that is stopped after a signal to the init that had no effect',
+    stoppedInside(),
+    [byShell, request('systemctl stop web', { by: { cgroup: `${CONTAINER}/x` } })],
+    CERTAIN,
+  ],
+  ['docker stop of a container with systemd', stoppedInside(), [docker, byRunc], PROBABLY],
+  ['docker stop of a container that its systemd turned off', offInside(), [docker, byRunc], PROBABLY],
+  [
+    'by id',
+    offInside(),
+    [request('docker stop a1b2c3d4e5f6'), byRunc],
+    'asked for by `docker stop a1b2c3d4e5f6` (root).',
+  ],
+  ['docker stop of some container, while its systemd stops a unit', stoppedInside(), [docker], null],
+  ['of another container', stoppedInside(), [request('docker stop ffffc3d4e5f6')], null],
+  [
+    'by a program that asked the engine itself',
+    stoppedInside(),
+    [byRunc],
+    'asked for by SIGRTMIN+3 from `runc kill web 37` (root).',
+  ],
+  [
+    'a process inside that calls itself runc',
+    offInside(),
+    [docker, { ...byShell, process: { ...byShell.process, exe: '/usr/bin/runc', comm: 'runc', args: ['runc'] } }],
+    'asked for by SIGRTMIN+3 from `runc` (root).',
+  ],
+  ['docker stop while the machine stops the scope of a container', stoppedContainer(), [stop], null],
+  [
+    'a program of a user that is called runc',
+    stoppedContainer(15, {
+      signal: signal(15, {
+        time_ns: SENT,
+        sender: actor({ ...alice, comm: 'runc', exe: '/srv/alice/runc', args: ['runc'] }),
+      }),
+    }),
+    [docker],
+    null,
   ],
   ['no carrier sent the signal', stopped(15, {}, actor()), [stop, docker], null],
 ];
