@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run bench`: measures what whodunit costs and compares it with its bars and with other tools. Builds what bench/ needs, and runs it.
 import { join } from 'node:path';
-import { PARTS } from '../../bench/figures.ts';
+import { ALL_PARTS, OTHER_PARTS, PARTS } from '../../bench/figures.ts';
 import type { OtherLoader } from '../../bench/parts/part.ts';
 import { runScript } from '../base/children.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
@@ -13,6 +13,7 @@ import { buildCollector } from '../build/collector.ts';
 import { buildLoaderOf } from '../build/other-loader.ts';
 import { build, buildGo, buildLoad } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
+import { prepareGateway } from '../suites/configs.ts';
 
 /** Additional Debian packages, by part. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -29,11 +30,12 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
   --quick           fewer and shorter rounds, about 6 minutes; the figures are not reliable
   --only PARTS      run only these parts, separated by commas:
                     ${PARTS.join(', ')}
+                    and, only if it is named: ${OTHER_PARTS.join(', ')} (a fleet before a gateway with Kafka, and Loki; 10 minutes)
   --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0
-  --name NAME       name of the results (default: full; quick with --quick; partial with --only)
+  --name NAME       name of the results (default: full; quick with --quick; partial with --only; scale with --only scale)
   --resume          keep the parts that NAME.json has of this commit on this machine: to go on with an interrupted run
   --judge           do not measure; compare stored results with the bars
-  --write           write docs/performance.md from the results of a complete run
+  --write           write docs/performance.md from the results of a complete run; with --only scale, docs/scale.md
   --help            show this text`;
 
 const OPTIONS = {
@@ -51,15 +53,18 @@ const OPTIONS = {
 function validFlags() {
   const flags = readFlags(OPTIONS);
   const only: readonly string[] = flags.only?.split(',') ?? PARTS;
-  const unknown = only.find((part) => !PARTS.some((known) => known === part));
-  if (unknown !== undefined) throw new Failure(`--only: unknown part ${unknown}; the parts are ${PARTS.join(', ')}.`);
+  const unknown = only.find((part) => !ALL_PARTS.some((known) => known === part));
+  if (unknown !== undefined)
+    throw new Failure(`--only: unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
   if (flags.against !== undefined && !only.includes('commits'))
     throw new Failure('--against needs the part commits, which --only excludes.');
-  if (flags.write && (flags.quick || flags.only !== undefined))
-    throw new Failure('--write excludes --quick and --only: docs/performance.md needs a complete run.');
-  const name = flags.name ?? (flags.only !== undefined ? 'partial' : flags.quick ? 'quick' : 'full');
+  const page = flags.only === undefined ? 'performance' : flags.only === 'scale' ? 'scale' : undefined;
+  if (flags.write && (flags.quick || page === undefined))
+    throw new Failure('--write excludes --quick, and --only but for scale: a page needs a complete run.');
+  const complete = page === 'scale' ? 'scale' : 'full';
+  const name = flags.name ?? (page === undefined ? 'partial' : flags.quick ? 'quick' : complete);
   if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
-  return { ...flags, only, name };
+  return { ...flags, only, name, ...(flags.write && { page }) };
 }
 
 /** Builds the loaders that the part `commits` compares with: that of the release, and that of --against. */
@@ -97,6 +102,7 @@ await command(async () => {
       process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
       if (flags.only.includes('commits'))
         process.env.WHODUNIT_BENCH_LOADERS = JSON.stringify(await buildOtherLoaders(flags.against));
+      if (flags.only.includes('scale')) Object.assign(process.env, await prepareGateway());
     }
     if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
     for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (part ${part})`);
