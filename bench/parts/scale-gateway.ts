@@ -2,9 +2,9 @@
 // What the gateway with Kafka takes from the hosts of a fleet, and what it costs; and whether a record is lost while its parts are killed.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { GatewayStack } from '../../scripts/stack/gateway.ts';
 import { until } from '../../scripts/stack/program.ts';
 import { type Fleet, startFleet } from '../../scripts/stack/simulated-hosts.ts';
-import type { GatewayStack } from '../../test/configs/gateway.ts';
 import { Arrived } from '../arrived.ts';
 import { type Figure, figure } from '../figures.ts';
 import { cpuNs } from '../program.ts';
@@ -138,7 +138,12 @@ async function allArrived(fleet: Fleet, arrived: Arrived, uids: readonly string[
     await sleep(POLL_MS);
     return undefined;
   };
-  await until('every record', ARRIVES_WITHIN_MS, have, () => `${JSON.stringify(arrived.compare(uids))}\n${fleet.output()}`);
+  await until(
+    'every record',
+    ARRIVES_WITHIN_MS,
+    have,
+    () => `${JSON.stringify(arrived.compare(uids))}\n${fleet.output()}`,
+  );
 }
 
 /** The largest resident size of the gateway so far. */

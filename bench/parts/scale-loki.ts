@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Loki keeps of a termination: of hosts that have few, so that a chunk has few records, and of a crash loop, so that chunks are full.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Loki, startLoki } from '../../scripts/stack/loki.ts';
 import { freePorts, until } from '../../scripts/stack/program.ts';
+import { startShipped } from '../../scripts/stack/shipped.ts';
 import { startFleet } from '../../scripts/stack/simulated-hosts.ts';
-import { type Loki, startLoki } from '../../test/configs/loki.ts';
-import { startShipped } from '../../test/configs/shipped.ts';
 import { type Figure, figure } from '../figures.ts';
 import { cpuNs } from '../program.ts';
 import type { Run } from './part.ts';
@@ -63,7 +63,12 @@ async function store({ id, title, hosts, services, terminations }: Day): Promise
     const took = (cpuNs(loki.program.pid) - cpu) / 1e9;
     return [
       figure(`scale.loki.${id}`, `in Loki, ${title}`, 'B', bytes / length),
-      figure(`scale.loki.${id}.received`, `as Loki counts what it receives, ${title}`, 'B', (await received(loki)) / length),
+      figure(
+        `scale.loki.${id}.received`,
+        `as Loki counts what it receives, ${title}`,
+        'B',
+        (await received(loki)) / length,
+      ),
       figure(`scale.loki.${id}.cpu`, `processor time of Loki for 1,000, ${title}`, 's', took / (length / 1000)),
     ];
   } finally {
@@ -74,6 +79,8 @@ async function store({ id, title, hosts, services, terminations }: Day): Promise
 /** What its limit of a tenant counts. */
 async function received({ url }: Loki): Promise<number> {
   const page = await (await fetch(`${url}/metrics`)).text();
-  const values = page.matchAll(/^loki_distributor_(?:bytes|structured_metadata_bytes)_received_total\{[^}]*\} (\S+)$/gm);
+  const values = page.matchAll(
+    /^loki_distributor_(?:bytes|structured_metadata_bytes)_received_total\{[^}]*\} (\S+)$/gm,
+  );
   return Array.from(values, ([, value]) => Number(value)).reduce((sum, one) => sum + one, 0);
 }

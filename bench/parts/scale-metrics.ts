@@ -2,9 +2,9 @@
 // What an export of metrics costs on the wire and in the gateway. Every host sends one a minute, though nothing terminates. Real services,
 // which export more often here.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type FleetHost, startHost } from '../../scripts/stack/fleet-host.ts';
+import type { GatewayStack } from '../../scripts/stack/gateway.ts';
 import { METRIC_PROCESS_EXITS, OUTCOME } from '../../src/core/telemetry/semconv.ts';
-import type { GatewayStack } from '../../test/configs/gateway.ts';
-import { type FleetHost, startHost } from '../../test/configs/hosts.ts';
 import { startCountingProxy } from '../counting-proxy.ts';
 import { type Figure, figure } from '../figures.ts';
 import { cpuNs } from '../program.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fleet of simulated hosts before the shipped configurations: gateway.yaml with a real Kafka, collector.yaml, a real Loki. Has a page of its
 // own, docs/scale.md.
-import { startGatewayStack } from '../../test/configs/gateway.ts';
+import { startGatewayStack } from '../../scripts/stack/gateway.ts';
 import type { Figure } from '../figures.ts';
 import type { Part, Run } from './part.ts';
 import { gatewayFigures } from './scale-gateway.ts';

@@ -19,7 +19,12 @@ import { temporaryDirectory } from './program.ts';
 
 /** What terminates, in turn. */
 const KINDS = ['exit-3', 'exit-after-sigterm', 'oom', 'segfault', 'sigkill-by-another'].map((kind) => `death-${kind}`);
-const SETTINGS = { arguments: 'redacted', logins: 'on', recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'joined' } as const;
+const SETTINGS = {
+  arguments: 'redacted',
+  logins: 'on',
+  recordsPerMinute: Number.POSITIVE_INFINITY,
+  spans: 'joined',
+} as const;
 const QUEUE_BYTES_MAX = 2 ** 28;
 const PID_FIRST = 1_000;
 const RAN_NS = 3_600_000_000_000n;

@@ -2,11 +2,11 @@
 // The gateway of a fleet while its parts are killed with SIGKILL: Kafka, the gateway itself, and the collector behind it, before a backend
 // that accepts everything. Every record arrives. Copies are allowed: backends recognise them by log.record.uid.
 import { afterEach, expect, it } from 'vitest';
+import { type FleetHost, startHost } from '../../scripts/stack/fleet-host.ts';
+import { startGatewayStack } from '../../scripts/stack/gateway.ts';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { until } from '../../scripts/stack/program.ts';
 import { startFleet } from '../../scripts/stack/simulated-hosts.ts';
-import { startGatewayStack } from './gateway.ts';
-import { type FleetHost, startHost } from './hosts.ts';
 
 const ARRIVES_WITHIN_MS = 180_000;
 const HOSTS = ['web-1', 'web-2'];

@@ -3,10 +3,10 @@
 // topic has one partition, and through agent.yaml with its queue on disk. The alert's metric counts what is dropped. What it refuses for now
 // (429) waits. And no record may be refused because a later one was faster: the agent keeps their order.
 import { afterEach, describe, expect, it } from 'vitest';
+import { startKafka } from '../../scripts/stack/kafka.ts';
 import { freePorts, until } from '../../scripts/stack/program.ts';
+import { type Shipped, startShipped } from '../../scripts/stack/shipped.ts';
 import { type Backend, startBackend } from './backend.ts';
-import { startKafka } from './kafka.ts';
-import { type Shipped, startShipped } from './shipped.ts';
 
 const ARRIVES_WITHIN_MS = 60_000;
 const POISON = 'poisonous';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gateway of a fleet with all that is around it: Kafka, the gateway, the collector behind it, and a backend that accepts everything.
-import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
-import { freePorts } from '../../scripts/stack/program.ts';
+import { type Collector, startCollector } from './collector.ts';
 import { type Kafka, startKafka } from './kafka.ts';
+import { freePorts } from './program.ts';
 import { type Shipped, startShipped } from './shipped.ts';
 
 export interface GatewayStack {

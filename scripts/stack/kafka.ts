@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePorts, type Program, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
+import { freePorts, type Program, startProgram, temporaryDirectory, until } from './program.ts';
 
 const READY_WITHIN_MS = 120_000;
 /** Any UUID: the cluster has one member. */

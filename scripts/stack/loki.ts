@@ -4,13 +4,13 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { answers } from '../../scripts/stack/collector.ts';
-import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
-import { LOKI_ALERTS } from './shown.ts';
+import { answers } from './collector.ts';
+import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from './program.ts';
 
 const READY_WITHIN_MS = 120_000;
 /** Between two chunks that it writes. */
 const GROWS_WITHIN_MS = 3_000;
+export const LOKI_ALERTS = join(ROOT, 'otel-config/loki/alerts.yaml');
 const CONFIG = join(ROOT, 'otel-config/loki/config.yaml');
 /** The name of the only tenant if authentication is off. */
 const TENANT = 'fake';
