@@ -70,9 +70,18 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'peers.exit_share': { max: 1 / 40 },
 };
 
+/** Of parts that a complete run leaves out. */
+const OTHER_BARS: typeof BARS = {
+  'scale.outages.lost': { max: 0 },
+};
+
+export function barWith(id: string): Bar | undefined {
+  return BARS[id] ?? OTHER_BARS[id];
+}
+
 /** Returns null if the figure has no bar. */
 export function judge(figure: Pick<Figure, 'id' | 'value'>): Judgement | null {
-  const bar = BARS[figure.id];
+  const bar = barWith(figure.id);
   if (bar === undefined) return null;
   if (figure.value === null || !Number.isFinite(figure.value)) return 'not known';
   return ('max' in bar ? figure.value <= bar.max : figure.value >= bar.min) ? 'met' : 'not met';

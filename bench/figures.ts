@@ -9,16 +9,18 @@ export const PARTS = [
   'workload',
   'builds',
   'latency',
-  'services',
   'storm',
   'idle',
   'growth',
   'peers',
   'profile',
 ] as const;
-export type PartName = (typeof PARTS)[number];
+/** Parts that a complete run leaves out: the service of another commit, and a fleet before Kafka and Loki, which has a page of its own. */
+export const OTHER_PARTS = ['services', 'scale'] as const;
+export type PartName = (typeof PARTS)[number] | (typeof OTHER_PARTS)[number];
+export const ALL_PARTS: readonly PartName[] = [...PARTS, ...OTHER_PARTS];
 
-export type Unit = 'ns' | 'µs' | 'ms' | 's' | 'ratio' | '%' | 'MB' | '/s' | 'count';
+export type Unit = 'ns' | 'µs' | 'ms' | 's' | 'ratio' | '%' | 'B' | 'MB' | 'GB' | '/s' | 'count';
 
 /** One number. The id begins with the name of the part. */
 export interface Figure {

@@ -30,7 +30,7 @@ export function thisMachine(): Machine {
 
 /** The commit, with `-dirty` if anything but the results of a benchmark differs from it. */
 export function thisCommit(): string {
-  const results = [':!bench/results', ':!docs/performance.md'];
+  const results = [':!bench/results', ':!docs/performance.md', ':!docs/scale.md'];
   const changed = outputOf('git', ['status', '--porcelain', '--untracked-files=no', '--', '.', ...results]);
   return `${outputOf('git', ['describe', '--always'])}${changed === '' ? '' : '-dirty'}`;
 }

@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LOADER, ROOT } from '../scripts/stack/program.ts';
-import { PARTS, type PartName, type PartResult, type Results } from './figures.ts';
+import { ALL_PARTS, type PartName, type PartResult, type Results } from './figures.ts';
 import { backgroundPercent, processorTimes, shares, thisCommit, thisMachine } from './machine.ts';
 import { builds } from './parts/builds.ts';
 import { commits } from './parts/commits.ts';
@@ -20,6 +20,7 @@ import { latency } from './parts/latency.ts';
 import type { OtherLoader, OtherService, Part, Run } from './parts/part.ts';
 import { peers } from './parts/peers.ts';
 import { profile } from './parts/profile.ts';
+import { scale } from './parts/scale.ts';
 import { services } from './parts/services.ts';
 import { storm } from './parts/storm.ts';
 import { workload } from './parts/workload.ts';
@@ -27,8 +28,6 @@ import { Progress } from './progress.ts';
 import { fill, renderResults } from './render.ts';
 
 const RESULTS = join(ROOT, 'bench/results');
-const TEMPLATE = join(ROOT, 'bench/performance.md');
-const DOCUMENT = join(ROOT, 'docs/performance.md');
 const BPFFS = '/sys/fs/bpf';
 const EXIT_INTERRUPTED = 130;
 
@@ -46,6 +45,7 @@ const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = 
   growth: { measure: growth, weight: 4 },
   peers: { measure: peers, weight: 3 },
   profile: { measure: profile, weight: 1 },
+  scale: { measure: scale, weight: 8 },
 };
 
 interface Flags {
@@ -53,7 +53,8 @@ interface Flags {
   readonly only: readonly string[];
   readonly name: string;
   readonly judge: boolean;
-  readonly write: boolean;
+  /** The page to write; undefined: none. */
+  readonly page?: 'performance' | 'scale';
   readonly resume: boolean;
 }
 
@@ -127,7 +128,7 @@ function partsOf(name: string, { quick, commit, machine }: Omit<Results, 'parts'
 }
 
 async function main(flags: Flags): Promise<number> {
-  const names = PARTS.filter((name) => flags.only.includes(name));
+  const names = ALL_PARTS.filter((name) => flags.only.includes(name));
   const { results, failed } = flags.judge
     ? { results: JSON.parse(readFileSync(pathOf(flags.name), 'utf8')) as Results, failed: [] }
     : await measure(names, flags);
@@ -137,9 +138,10 @@ async function main(flags: Flags): Promise<number> {
     console.error(`Not measured: ${failed.join(', ')}.`);
     return 1;
   }
-  if (flags.write) {
-    writeFileSync(DOCUMENT, fill(readFileSync(TEMPLATE, 'utf8'), results));
-    console.error(`Wrote ${DOCUMENT}.`);
+  if (flags.page !== undefined) {
+    const page = join(ROOT, `docs/${flags.page}.md`);
+    writeFileSync(page, fill(readFileSync(join(ROOT, `bench/${flags.page}.md`), 'utf8'), results));
+    console.error(`Wrote ${page}.`);
   }
   return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pure: renders results as tables for terminal and Markdown, and docs/performance.md from its template.
-import { BARS, judge, judgeGrowth } from './bars.ts';
-import { type Figure, type Growth, PARTS, type PartName, type Results, type Unit } from './figures.ts';
+// Pure: renders results as tables for terminal and Markdown, and docs/performance.md and docs/scale.md from their templates.
+import { BARS, barWith, judge, judgeGrowth } from './bars.ts';
+import { ALL_PARTS, type Figure, type Growth, type PartName, type Results, type Unit } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
 /** Ratios below this are shown as 1/N. */
@@ -19,6 +19,7 @@ const TITLES: Readonly<Record<PartName, string>> = {
   growth: 'Growth',
   peers: 'Other tools',
   profile: 'Profile',
+  scale: 'A fleet',
 };
 
 export function number(value: number | null, unit: Unit): string {
@@ -36,7 +37,10 @@ export function number(value: number | null, unit: Unit): string {
     case 'ms':
     case 's':
     case 'MB':
+    case 'GB':
       return `${grouped(value.toFixed(value < 10 ? 2 : 1))} ${unit}`;
+    case 'B':
+      return `${grouped(value.toFixed(0))} bytes`;
   }
 }
 
@@ -51,7 +55,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 function barOf({ id, unit }: Figure): string {
-  const bar = BARS[id];
+  const bar = barWith(id);
   if (bar === undefined) return '';
   return 'max' in bar ? `≤ ${number(bar.max, unit)}` : `≥ ${number(bar.min, unit)}`;
 }
@@ -138,7 +142,7 @@ export function partTables({ parts }: Results, name: PartName): string {
 
 /** Renders all results for the terminal. */
 export function renderResults(results: Results): string {
-  const measured = PARTS.filter((name) => results.parts.some(({ part }) => part === name));
+  const measured = ALL_PARTS.filter((name) => results.parts.some(({ part }) => part === name));
   return [machineTable(results), ...measured.map((name) => `${TITLES[name]}\n\n${partTables(results, name)}`)].join(
     '\n\n',
   );
@@ -154,7 +158,7 @@ export function fill(template: string, results: Results): string {
     if (name === 'machine') return machineTable(results);
     if (name === 'commit') return results.commit;
     if (name === 'bars') return barsTable(results);
-    const part = PARTS.find((one) => one === name);
+    const part = ALL_PARTS.find((one) => one === name);
     if (part !== undefined) return partTables(results, part);
     const found = figures.get(name);
     if (found === undefined) throw new Error(`the template mentions ${name}, which is not in the results`);

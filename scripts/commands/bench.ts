@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run bench`: measures what whodunit costs and compares it with its bars and with other tools. Builds what bench/ needs, and runs it.
 import { join } from 'node:path';
-import { PARTS } from '../../bench/figures.ts';
+import { ALL_PARTS, OTHER_PARTS, PARTS } from '../../bench/figures.ts';
 import type { OtherLoader, OtherService } from '../../bench/parts/part.ts';
 import { command, Failure, readFlags } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
@@ -14,6 +14,7 @@ import { buildLoaderOf } from '../build/other-loader.ts';
 import { buildServiceOf } from '../build/other-service.ts';
 import { build, buildGo, buildLoad } from '../build/programs.ts';
 import { ROOT } from '../paths.ts';
+import { prepareGateway } from '../suites/configs.ts';
 
 /** Additional Debian packages, by part. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -30,12 +31,14 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
   --quick           fewer and shorter rounds, about 6 minutes; the figures are not reliable
   --only PARTS      run only these parts, separated by commas:
                     ${PARTS.join(', ')}
+                    and, only if they are named: ${OTHER_PARTS.join(', ')} (the latency beside the service of --against, 15 minutes; a
+                    fleet before a gateway with Kafka, and Loki, 10 minutes)
   --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0;
-                    in the part services, with its service (else there is nothing to compare; 15 minutes)
-  --name NAME       name of the results (default: full; quick with --quick; partial with --only)
+                    in the part services, with its service
+  --name NAME       name of the results (default: full; quick with --quick; partial with --only; scale with --only scale)
   --resume          keep the parts that NAME.json has of this commit on this machine: to go on with an interrupted run
   --judge           do not measure; compare stored results with the bars
-  --write           write docs/performance.md from the results of a complete run
+  --write           write docs/performance.md from the results of a complete run; with --only scale, docs/scale.md
   --help            show this text`;
 
 const OPTIONS = {
@@ -53,17 +56,20 @@ const OPTIONS = {
 function validFlags() {
   const flags = readFlags(OPTIONS);
   const only: readonly string[] = flags.only?.split(',') ?? PARTS;
-  const unknown = only.find((part) => !PARTS.some((known) => known === part));
-  if (unknown !== undefined) throw new Failure(`--only: unknown part ${unknown}; the parts are ${PARTS.join(', ')}.`);
+  const unknown = only.find((part) => !ALL_PARTS.some((known) => known === part));
+  if (unknown !== undefined)
+    throw new Failure(`--only: unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
   if (flags.against !== undefined && !only.includes('commits') && !only.includes('services'))
     throw new Failure('--against needs the part commits or services, which --only excludes.');
-  if (flags.only !== undefined && flags.against === undefined && only.includes('services'))
+  if (flags.against === undefined && only.includes('services'))
     throw new Failure('The part services needs --against: the commit whose service is compared.');
-  if (flags.write && (flags.quick || flags.only !== undefined))
-    throw new Failure('--write excludes --quick and --only: docs/performance.md needs a complete run.');
-  const name = flags.name ?? (flags.only !== undefined ? 'partial' : flags.quick ? 'quick' : 'full');
+  const page = flags.only === undefined ? 'performance' : flags.only === 'scale' ? 'scale' : undefined;
+  if (flags.write && (flags.quick || page === undefined))
+    throw new Failure('--write excludes --quick, and --only but for scale: a page needs a complete run.');
+  const complete = page === 'scale' ? 'scale' : 'full';
+  const name = flags.name ?? (page === undefined ? 'partial' : flags.quick ? 'quick' : complete);
   if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
-  return { ...flags, only, name };
+  return { ...flags, only, name, ...(flags.write && { page }) };
 }
 
 /** Builds the loaders that the part `commits` compares with: that of the release, and that of --against. */
@@ -116,6 +122,7 @@ await command(async () => {
         process.env.WHODUNIT_BENCH_LOADERS = JSON.stringify(await buildOtherLoaders(flags.against));
       if (flags.only.includes('services') && flags.against !== undefined)
         process.env.WHODUNIT_BENCH_SERVICE = JSON.stringify(await buildOtherService(flags.against));
+      if (flags.only.includes('scale')) Object.assign(process.env, await prepareGateway());
     }
     if (!isRoot()) return againAsRoot(import.meta.filename, [BEHIND_SUDO, ...process.argv.slice(2)]);
     for (const part of flags.only) await requirePackages(PACKAGES[part] ?? [], `npm run bench (part ${part})`);

@@ -91,8 +91,8 @@ export async function until<T>(
 }
 
 /** Creates a directory that is removed when the test process exits. */
-export function temporaryDirectory(): { path: string; remove: () => void } {
-  const path = mkdtempSync(join(tmpdir(), 'whodunit-test-'));
+export function temporaryDirectory(parent = tmpdir()): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(parent, 'whodunit-test-'));
   const remove = () => {
     rmSync(path, { recursive: true, force: true });
     atExit.delete(remove);

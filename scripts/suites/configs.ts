@@ -9,16 +9,23 @@ import { buildQueries } from '../build/test-programs.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
-/** Builds and downloads what the tests need. Returns their environment. */
-export async function prepareConfigs(): Promise<NodeJS.ProcessEnv> {
-  await requirePackages(['prometheus'], 'Running the queries of dashboards and alerts');
+/** What a gateway with Kafka and Loki needs. Returns its environment. */
+export async function prepareGateway(): Promise<NodeJS.ProcessEnv> {
   return {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_TEST_CONFIGS_COLLECTOR: await buildCollector(CONFIGS_MANIFEST),
     WHODUNIT_TEST_KAFKA: await fetchKafka(),
+    WHODUNIT_TEST_LOKI: await buildBackend('loki'),
+  };
+}
+
+/** Builds and downloads what the tests need. Returns their environment. */
+export async function prepareConfigs(): Promise<NodeJS.ProcessEnv> {
+  await requirePackages(['prometheus'], 'Running the queries of dashboards and alerts');
+  return {
+    ...(await prepareGateway()),
     WHODUNIT_TEST_QUERIES: await buildQueries(),
     WHODUNIT_TEST_ALERTMANAGER: await buildBackend('alertmanager'),
-    WHODUNIT_TEST_LOKI: await buildBackend('loki'),
     WHODUNIT_TEST_PROMETHEUS: await buildBackend('prometheus'),
   };
 }

@@ -133,4 +133,15 @@ describe('the document', () => {
     const template = readFileSync(join(ROOT, 'bench/performance.md'), 'utf8');
     expect(readFileSync(join(ROOT, 'docs/performance.md'), 'utf8')).toBe(fill(template, full));
   });
+
+  it('docs/scale.md is up to date with its template and the last run of its part', () => {
+    const path = join(ROOT, 'bench/results/scale.json');
+    expect(existsSync(path), `${path}: npm run bench -- --only scale --write`).toBe(true);
+    const { quick, parts }: Results = JSON.parse(readFileSync(path, 'utf8'));
+    expect(quick).toBe(false);
+    expect(parts.map(({ part }) => part)).toEqual(['scale']);
+    const template = readFileSync(join(ROOT, 'bench/scale.md'), 'utf8');
+    const measured = JSON.parse(readFileSync(path, 'utf8'));
+    expect(readFileSync(join(ROOT, 'docs/scale.md'), 'utf8')).toBe(fill(template, measured));
+  });
 });

@@ -3,12 +3,12 @@
 // collector as its backend. The record must arrive complete and once, and the counter; if nothing is down, also the span.
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
+import { startKafka } from '../../scripts/stack/kafka.ts';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { freePorts, MORTAL, startProgram, until } from '../../scripts/stack/program.ts';
+import { startShipped } from '../../scripts/stack/shipped.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
-import { startKafka } from './kafka.ts';
 import { CGROUPS, POD, podCgroup, startApiServer } from './kubernetes.ts';
-import { startShipped } from './shipped.ts';
 
 const ARRIVES_WITHIN_MS = 60_000;
 /** How long to wait for a second copy. */

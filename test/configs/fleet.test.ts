@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { type FleetHost, startHost } from '../../scripts/stack/fleet-host.ts';
 import { ROOT, until } from '../../scripts/stack/program.ts';
-import { type FleetHost, startHost } from './hosts.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
 
 const ARRIVES_WITHIN_MS = 90_000;

@@ -2,8 +2,8 @@
 // What the files of hosted backends add to the requests of each signal. The backend only notes the headers: what Honeycomb and Grafana Cloud
 // do with them is not tested here.
 import { afterEach, expect, it } from 'vitest';
+import { SETTINGS, startShipped } from '../../scripts/stack/shipped.ts';
 import { startBackend } from './backend.ts';
-import { SETTINGS, startShipped } from './shipped.ts';
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {

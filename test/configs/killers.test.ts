@@ -2,9 +2,9 @@
 // deaths-by-killer.yaml in a real collector: the number of terminations of a service by the program that sent the signal.
 import { afterEach, expect, it } from 'vitest';
 import { startCollector } from '../../scripts/stack/collector.ts';
+import { startHost } from '../../scripts/stack/fleet-host.ts';
 import { until } from '../../scripts/stack/program.ts';
-import { startHost } from './hosts.ts';
-import { startShipped } from './shipped.ts';
+import { startShipped } from '../../scripts/stack/shipped.ts';
 
 const ARRIVES_WITHIN_MS = 120_000;
 

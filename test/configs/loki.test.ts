@@ -2,11 +2,11 @@
 // A real Loki, with and without the shipped index labels: a backlog of two hours beside fresh records of another host, the number of streams
 // of a host, every LogQL query of the dashboards, and the alerts with their sentences.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type FleetHost, startHost, type Termination } from '../../scripts/stack/fleet-host.ts';
+import { type Loki, startLoki } from '../../scripts/stack/loki.ts';
 import { until } from '../../scripts/stack/program.ts';
-import { type FleetHost, startHost, type Termination } from './hosts.ts';
+import { SETTINGS, type Shipped, startShipped } from '../../scripts/stack/shipped.ts';
 import { POD } from './kubernetes.ts';
-import { type Loki, startLoki } from './loki.ts';
-import { SETTINGS, type Shipped, startShipped } from './shipped.ts';
 import { shownQueries } from './shown.ts';
 
 const ARRIVES_WITHIN_MS = 120_000;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gateway of a fleet while its parts are killed with SIGKILL, one after the other: Kafka, the gateway itself, and the collector behind it,
-// before a backend that accepts everything. Every record of two hosts arrives. Copies are allowed: backends recognise them by log.record.uid.
+// The gateway of a fleet while its parts are killed with SIGKILL: Kafka, the gateway itself, and the collector behind it, before a backend
+// that accepts everything. Every record arrives. Copies are allowed: backends recognise them by log.record.uid.
 import { afterEach, expect, it } from 'vitest';
-import { startCollector } from '../../scripts/stack/collector.ts';
+import { type FleetHost, startHost } from '../../scripts/stack/fleet-host.ts';
+import { startGatewayStack } from '../../scripts/stack/gateway.ts';
 import type { LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { until } from '../../scripts/stack/program.ts';
-import { type FleetHost, startHost } from './hosts.ts';
-import { startKafka } from './kafka.ts';
-import { startShipped } from './shipped.ts';
+import { startFleet } from '../../scripts/stack/simulated-hosts.ts';
 
 const ARRIVES_WITHIN_MS = 180_000;
 const HOSTS = ['web-1', 'web-2'];
 /** Terminations of each host before, during and after each outage. */
 const TERMINATIONS = 20;
+const SIMULATED_HOSTS = 20;
+const SIMULATED_TERMINATIONS = 5;
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -25,16 +26,7 @@ function later<T extends { stop: () => unknown }>(started: T): T {
 }
 
 it('nothing is lost while Kafka, the gateway or the collector behind it is killed', { timeout: 600_000 }, async () => {
-  const kafka = later(await startKafka());
-  const backend = later(await startCollector());
-  const behind = later(await startShipped(['collector'], { BACKEND_OTLP_ENDPOINT: backend.http }));
-  const gateway = later(
-    await startShipped(['gateway'], {
-      KAFKA_BROKERS: kafka.address,
-      BACKEND_COLLECTORS: '127.0.0.1',
-      BACKEND_COLLECTORS_PORT: new URL(behind.grpc).port,
-    }),
-  );
+  const { kafka, gateway, behind, backend } = later(await startGatewayStack());
   const hosts: FleetHost[] = [];
   for (const name of HOSTS)
     hosts.push(
@@ -80,4 +72,26 @@ it('nothing is lost while Kafka, the gateway or the collector behind it is kille
   expect(arrived()).toEqual(pids);
   const copies = new Set(backend.logs().map((record) => `${keyOf(record)} ${record.attributes['log.record.uid']}`));
   expect(copies.size).toBe(pids.size);
+});
+
+it('every record of 20 hosts over gRPC arrives, though Kafka is killed', { timeout: 600_000 }, async () => {
+  const { kafka, gateway, port, backend } = later(await startGatewayStack());
+  const fleet = later(await startFleet({ count: SIMULATED_HOSTS, port, services: 3 }));
+  const uids: string[] = [];
+  const terminate = () => {
+    for (const host of fleet.hosts) uids.push(...host.terminate(SIMULATED_TERMINATIONS));
+  };
+  const arrived = () => new Set(backend.logs().map(({ attributes }) => attributes['log.record.uid']));
+  const diagnostics = () =>
+    `${arrived().size} of ${uids.length} arrived, ${fleet.waiting()} wait\n${fleet.output()}\n${gateway.program.output()}`;
+  terminate();
+  await until('records before', ARRIVES_WITHIN_MS, () => arrived().size > 0 || undefined, diagnostics);
+  terminate();
+  await kafka.crash();
+  terminate();
+  await kafka.restart();
+  terminate();
+  await until('every record', ARRIVES_WITHIN_MS, () => arrived().size >= uids.length || undefined, diagnostics);
+  expect(arrived()).toEqual(new Set(uids));
+  await until('every answer', ARRIVES_WITHIN_MS, () => fleet.waiting() === 0 || undefined, diagnostics);
 });

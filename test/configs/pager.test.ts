@@ -2,10 +2,10 @@
 // A termination on its way to a person: the record goes to a real Loki, its ruler to a real Alertmanager with the shipped routes, and that to
 // the pager, with the sentence of the record.
 import { afterEach, expect, it } from 'vitest';
+import { startHost } from '../../scripts/stack/fleet-host.ts';
+import { startLoki } from '../../scripts/stack/loki.ts';
 import { until } from '../../scripts/stack/program.ts';
 import { startAlertmanager } from './alertmanager.ts';
-import { startHost } from './hosts.ts';
-import { startLoki } from './loki.ts';
 
 /** The rules see what is a few seconds old, and group_wait is 10 s. */
 const PAGED_WITHIN_MS = 180_000;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A record that the backend permanently refuses (400) must not block the records after it: through gateway.yaml with a real Kafka, whose
-// topic has one partition, and through agent.yaml with its queue on disk. The alert's metric counts what is dropped. And no record may be
-// refused because a later one was faster: the agent keeps their order.
+// topic has one partition, and through agent.yaml with its queue on disk. The alert's metric counts what is dropped. What it refuses for now
+// (429) waits. And no record may be refused because a later one was faster: the agent keeps their order.
 import { afterEach, describe, expect, it } from 'vitest';
+import { startKafka } from '../../scripts/stack/kafka.ts';
 import { freePorts, until } from '../../scripts/stack/program.ts';
-import { startBackend } from './backend.ts';
-import { startKafka } from './kafka.ts';
-import { type Shipped, startShipped } from './shipped.ts';
+import { type Shipped, startShipped } from '../../scripts/stack/shipped.ts';
+import { type Backend, startBackend } from './backend.ts';
 
 const ARRIVES_WITHIN_MS = 60_000;
 const POISON = 'poisonous';
+const LATER = 'too much for now';
+/** Longer than the timeout of one attempt. */
+const REFUSED_MS = 10_000;
 /** Longer than the agent waits for more records in a batch. */
 const BETWEEN_BATCHES_MS = 250;
 
@@ -41,24 +44,38 @@ async function dropped({ metrics }: Shipped): Promise<number> {
   return [...values].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
+/** A gateway, and the collector behind it, before this backend. */
+async function gatewayTo(backend: Backend): Promise<Shipped> {
+  const kafka = later(await startKafka());
+  const behind = later(await startShipped(['collector'], { BACKEND_OTLP_ENDPOINT: backend.url }));
+  return later(
+    await startShipped(['gateway'], {
+      KAFKA_BROKERS: kafka.address,
+      BACKEND_COLLECTORS: '127.0.0.1',
+      BACKEND_COLLECTORS_PORT: new URL(behind.grpc).port,
+    }),
+  );
+}
+
+describe('what the backend does not accept for now', () => {
+  it.each([429, 503])('waits in Kafka behind gateway.yaml: HTTP %i', async (status) => {
+    const backend = later(await startBackend(LATER, 0, status));
+    const gateway = await gatewayTo(backend);
+    const { output } = gateway.program;
+    await send(gateway, LATER);
+    await until('the refusal', ARRIVES_WITHIN_MS, () => backend.refused.length > 0 || undefined, output);
+    await new Promise((resolve) => setTimeout(resolve, REFUSED_MS));
+    backend.recover();
+    const arrived = () => backend.accepted.some((bytes) => bytes.includes(LATER)) || undefined;
+    await until('the record', ARRIVES_WITHIN_MS, arrived, output);
+    expect(await dropped(gateway)).toBe(0);
+  });
+});
+
 describe('a refused record does not block the next one', () => {
   it('in a Kafka partition behind gateway.yaml', async () => {
-    const kafka = later(await startKafka());
     const backend = later(await startBackend(POISON));
-    const [port = 0] = await freePorts(1);
-    later(
-      await startShipped(['collector'], {
-        BACKEND_OTLP_ENDPOINT: backend.url,
-        OTLP_GRPC_LISTEN: `127.0.0.1:${port}`,
-      }),
-    );
-    const gateway = later(
-      await startShipped(['gateway'], {
-        KAFKA_BROKERS: kafka.address,
-        BACKEND_COLLECTORS: '127.0.0.1',
-        BACKEND_COLLECTORS_PORT: String(port),
-      }),
-    );
+    const gateway = await gatewayTo(backend);
     const { output } = gateway.program;
     await send(gateway, POISON);
     await until('the refusal', ARRIVES_WITHIN_MS, () => backend.refused.length > 0 || undefined, output);

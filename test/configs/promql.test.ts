@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limitedCgroup } from '../../scripts/stack/memory-cgroup.ts';
 import { MORTAL, ROOT, startProgram, until } from '../../scripts/stack/program.ts';
+import { type Shipped, startShipped } from '../../scripts/stack/shipped.ts';
 import { exportTo, startWhodunit, type Whodunit } from '../../scripts/stack/whodunit.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
-import { type Shipped, startShipped } from './shipped.ts';
 import { PROMETHEUS_ALERTS, shownQueries } from './shown.ts';
 
 const DATA_WITHIN_MS = 90_000;

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { type FleetHost, startHost } from '../../scripts/stack/fleet-host.ts';
 import { freePorts, ROOT, until } from '../../scripts/stack/program.ts';
 import { startBackend } from './backend.ts';
-import { type FleetHost, startHost } from './hosts.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
 import { shownQueries } from './shown.ts';
 

@@ -3,12 +3,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { LOKI_ALERTS } from '../../scripts/stack/loki.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const DASHBOARDS = join(OTEL_CONFIG, 'grafana/dashboards');
 export const PROMETHEUS_ALERTS = join(OTEL_CONFIG, 'prometheus/alerts.yaml');
-export const LOKI_ALERTS = join(OTEL_CONFIG, 'loki/alerts.yaml');
 
 export interface Query {
   /** The dashboard and panel, or the alert. */

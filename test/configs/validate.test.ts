@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `validate` of a real collector on every shipped configuration, in every combination that the files describe.
 import { describe, expect, it } from 'vitest';
-import { COMBINATIONS, collectorFiles, SETTINGS, startConfigs } from './shipped.ts';
+import { COMBINATIONS, collectorFiles, SETTINGS, startConfigs } from '../../scripts/stack/shipped.ts';
 
 async function validate(
   files: readonly string[],

@@ -10,6 +10,8 @@ import type { Protocol } from '../../core/delivery/target.ts';
 export interface LogOptions {
   /** Where a log exporter records otel.sdk.exporter.*; undefined: nowhere. */
   readonly selfObsMeterProvider?: MeterProvider;
+  /** undefined: the endpoint of the standard variables. */
+  readonly url?: string;
 }
 
 /** Those of one protocol. */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends stored records as one request with an official exporter, and returns the outcome. deliver.ts batches and retries.
-import type { MeterProvider } from '@opentelemetry/api';
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import type { Protocol } from '../../core/delivery/target.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
 import { exportOnce } from './exchange.ts';
-import { exportersOf } from './exporters.ts';
+import { exportersOf, type LogOptions } from './exporters.ts';
 
 export interface Sender {
   /** Sends stored records as one request. Never rejects. */
@@ -13,10 +12,9 @@ export interface Sender {
   close(): void;
 }
 
-/** `meters`: where the exporter records otel.sdk.exporter.*; undefined: nowhere. */
-export async function createLogSender(protocol: Protocol, meters?: MeterProvider): Promise<Sender> {
+export async function createLogSender(protocol: Protocol, options: LogOptions = {}): Promise<Sender> {
   const { logs } = await exportersOf(protocol);
-  const create = () => logs(meters === undefined ? {} : { selfObsMeterProvider: meters });
+  const create = () => logs(options);
   let exporter = create();
   return {
     async send(records) {

@@ -29,7 +29,8 @@ export async function startDelivery(
   history: History | null,
   log: Log,
 ): Promise<Delivery> {
-  const sender = await createLogSender(target.protocol, counted[0]?.meters);
+  const meters = counted[0]?.meters;
+  const sender = await createLogSender(target.protocol, meters && { selfObsMeterProvider: meters });
   const requests = new PurgeRequests(dirname(queue.path), log);
   requests.carryOut((wanted) => queue.purge(wanted).length);
   const delivery = new Delivery({

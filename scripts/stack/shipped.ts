@@ -3,8 +3,8 @@
 // addresses are set by their environment variables.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { answers } from '../../scripts/stack/collector.ts';
-import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
+import { answers } from './collector.ts';
+import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from './program.ts';
 
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const READY_WITHIN_MS = 60_000;

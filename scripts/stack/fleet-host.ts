@@ -2,9 +2,9 @@
 // A host of a fleet: the real service under the name of that host, and a loader that sends it the terminations of the test, so that their
 // times can be in the past.
 import { createHash } from 'node:crypto';
-import { FakeLoader, goldenObject, line } from '../../scripts/stack/fake-loader.ts';
-import { type Program, until } from '../../scripts/stack/program.ts';
-import { place, startService } from '../../scripts/stack/whodunit.ts';
+import { FakeLoader, goldenObject, line } from './fake-loader.ts';
+import { type Program, until } from './program.ts';
+import { place, startService } from './whodunit.ts';
 
 const CONNECTED_WITHIN_MS = 180_000;
 const RAN_NS = 3_600_000_000_000n;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real Apache Kafka broker with one node. scripts/build/kafka.ts downloads it.
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePorts, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
+import { freePorts, type Program, startProgram, temporaryDirectory, until } from './program.ts';
 
 const READY_WITHIN_MS = 120_000;
 /** Any UUID: the cluster has one member. */
@@ -12,6 +12,9 @@ const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
 export interface Kafka {
   readonly address: string;
+  readonly program: Program;
+  /** The bytes that it has stored of a topic. */
+  readonly storedBytes: (topic: string) => number;
   /** Kills the broker with SIGKILL. */
   readonly crash: () => Promise<void>;
   /** Starts it again, with its data. */
@@ -75,6 +78,10 @@ export async function startKafka(): Promise<Kafka> {
   }
   return {
     address: `127.0.0.1:${port}`,
+    get program() {
+      return program;
+    },
+    storedBytes: (topic) => storedBytes(join(directory.path, 'logs'), topic),
     crash: async () => {
       program.child.kill('SIGKILL');
       await program.ended;
@@ -85,6 +92,15 @@ export async function startKafka(): Promise<Kafka> {
     },
     stop,
   };
+}
+
+/** Of the segments of its partitions, each in a directory. */
+function storedBytes(directory: string, topic: string): number {
+  return readdirSync(directory)
+    .filter((name) => name.replace(/-\d+$/, '') === topic)
+    .flatMap((name) => readdirSync(join(directory, name)).map((file) => join(directory, name, file)))
+    .filter((path) => path.endsWith('.log'))
+    .reduce((sum, path) => sum + statSync(path).size, 0);
 }
 
 function listens(port: number): Promise<true | undefined> {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real Loki in one process, with its files in a temporary directory, and the shipped alerts in its ruler. `npm run test:configs` builds it
 // (scripts/build/backends.ts).
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { answers } from '../../scripts/stack/collector.ts';
-import { freePorts, ROOT, startProgram, temporaryDirectory, until } from '../../scripts/stack/program.ts';
-import { LOKI_ALERTS } from './shown.ts';
+import { answers } from './collector.ts';
+import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from './program.ts';
 
 const READY_WITHIN_MS = 120_000;
+/** Between two chunks that it writes. */
+const GROWS_WITHIN_MS = 3_000;
+export const LOKI_ALERTS = join(ROOT, 'otel-config/loki/alerts.yaml');
 const CONFIG = join(ROOT, 'otel-config/loki/config.yaml');
 /** The name of the only tenant if authentication is off. */
 const TENANT = 'fake';
@@ -28,6 +30,9 @@ export interface Loki {
   readonly streams: (matcher: string) => Promise<readonly Readonly<Record<string, string>>[]>;
   /** Pending and firing. */
   readonly alerts: () => Promise<readonly Alert[]>;
+  /** Writes what is in memory to its store, and returns the bytes of that once they do not grow any more. */
+  readonly storedBytes: () => Promise<number>;
+  readonly program: Program;
   readonly output: () => string;
   readonly stop: () => Promise<void>;
 }
@@ -89,9 +94,29 @@ export async function startLoki(shipped: boolean, alertmanager = ''): Promise<Lo
     },
     streams: (matcher) => ask('/loki/api/v1/series', { 'match[]': matcher, start: since(24) }),
     alerts: async () => (await ask('/prometheus/api/v1/alerts')).alerts,
+    storedBytes: () => flush(url, join(directory.path, 'chunks', TENANT)),
+    program,
     output: program.output,
     stop,
   };
+}
+
+async function flush(url: string, chunks: string): Promise<number> {
+  const { ok, status } = await fetch(`${url}/flush`, { method: 'POST' });
+  if (!ok) throw new Error(`Loki: HTTP ${status} to /flush`);
+  for (let before = 0; ; ) {
+    await new Promise((resolve) => setTimeout(resolve, GROWS_WITHIN_MS));
+    const bytes = bytesBelow(chunks);
+    if (bytes === before && bytes > 0) return bytes;
+    before = bytes;
+  }
+}
+
+function bytesBelow(directory: string): number {
+  if (!existsSync(directory)) return 0;
+  return readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
 }
 
 function settings(directory: string, rules: string, http: number, grpc: number, alertmanager: string): object {
