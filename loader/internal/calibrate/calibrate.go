@@ -47,8 +47,8 @@ func Find() (*Search, error) { return find(record) }
 func find(record func() (Recording, error)) (found *Search, err error) {
 	var missing []string
 	for range attemptsMax {
-		var recording Recording
-		if recording, err = record(); err != nil {
+		recording, failed := record()
+		if err = failed; err != nil {
 			continue
 		}
 		before := missing
@@ -296,6 +296,3 @@ func (w *watch) sample(c *child, task uint64) (Sample, error) {
 	sample.Windows["signal_struct"] = signal[:signalBytesMax]
 	return sample, nil
 }
-
-// kernelMin is the lowest address of the kernel, on x86-64 and arm64.
-const kernelMin = 0xff00_0000_0000_0000

@@ -2,6 +2,9 @@
 
 package calibrate
 
+// kernelMin is the lowest address of the kernel, on x86-64 and arm64.
+const kernelMin = 0xff00_0000_0000_0000
+
 // readPointees reads what a structure of each child points to: only pointers that differ between children.
 func (w *watch) readPointees(all []Sample, structure string) error {
 	for at := 0; len(all) > 0 && at+8 <= len(all[0].Windows[structure]); at += 8 {
