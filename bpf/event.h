@@ -83,14 +83,6 @@ enum part_kind {
 	PART_INIT_SIGNAL,     /* struct init_signal; behind a PART_TOOL without a name: no tool was executed */
 };
 
-/* A signal to an init, by which it is asked to turn its machine or container off (init_signals.h). */
-struct init_signal {
-	struct process_key init;
-	__u32 signo;
-	__u32 zero;
-};
-_Static_assert(sizeof(struct init_signal) == 24, "no implicit padding");
-
 enum part_flag {
 	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or more than could be read */
 	/* Of PART_EXE, and in struct description. The executable … */

@@ -16,6 +16,7 @@
 #include "kernel.h"
 #include "load.h"
 #include "paths.h"
+#include "program_maps.h"
 #include "requests.h"
 #include "scratch.h"
 #include "siginfo.h"

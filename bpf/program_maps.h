@@ -132,6 +132,14 @@ _Static_assert(ANCESTORS_MAX < 8, "an index is bounded by a mask, and the last i
  */
 #define TOOL_NAME_BYTES COMM_BYTES /* names in the list are shorter: a longer one that was cut is none of them */
 
+/* A signal to an init, by which it is asked to turn its machine or container off (init_signals.h): PART_INIT_SIGNAL. */
+struct init_signal {
+	struct process_key init;
+	__u32 signo;
+	__u32 zero;
+};
+_Static_assert(sizeof(struct init_signal) == 24, "no implicit padding");
+
 struct tool_name {
 	char text[TOOL_NAME_BYTES];
 };

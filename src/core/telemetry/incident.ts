@@ -87,7 +87,7 @@ function headline(incident: StoredIncident, { count }: Members, within: string):
     case 'hangup':
       return `The end of their terminal ended ${all}: ${list}`;
     case 'namespace_exit':
-      return `With ${first}, the init of their pid namespace, ${others} ended within ${within}:`;
+      return `With ${first}, the init of their pid namespace, ${others} ended within ${within}${asked}:`;
     case 'crash':
       return `After ${ended}, its parent terminated ${others} within ${within}:`;
     case 'exit':
