@@ -23,6 +23,8 @@ const PORT_FREE_WITHIN_MS = 10_000;
 /** Its loader ends at once. */
 const SOCKET_FREE_WITHIN_MS = 3_000;
 const POLL_MS = 200;
+/** The group may read the history. */
+const STATE_DIR_MODE = 0o750;
 /** The service of a closed terminal ends because it cannot write; the request to stop is at most so far behind. */
 const STOP_FOLLOWS_MS = 1_000;
 
@@ -121,6 +123,17 @@ function runsScript(pid: number | null, script: string): boolean {
   }
 }
 
+/** Returns false if it existed. */
+function makeDirectory(path: string): boolean {
+  try {
+    return mkdirSync(path, { recursive: true, mode: STATE_DIR_MODE }) !== undefined;
+  } catch {
+    // For a read-only file system, the recursive form throws ENOENT.
+    mkdirSync(path, { mode: STATE_DIR_MODE });
+    return true;
+  }
+}
+
 /**
  * Creates the directory of queue and history and makes the service's user its owner; the service may have run as another user before. An existing
  * directory that the user configured is not changed.
@@ -128,8 +141,7 @@ function runsScript(pid: number | null, script: string): boolean {
 function prepareStateDir({ stateDir, logs, history }: UpSettings, { uid, gid }: User): void {
   if (logs === null && history === null) return;
   try {
-    const made = mkdirSync(stateDir, { recursive: true, mode: 0o750 });
-    if (made === undefined && stateDir !== KNOBS.WHODUNIT_STATE_DIR.fallback) return;
+    if (!makeDirectory(stateDir) && stateDir !== KNOBS.WHODUNIT_STATE_DIR.fallback) return;
     const names = readdirSync(stateDir, { recursive: true, encoding: 'utf8' });
     for (const path of [stateDir, ...names.map((name) => join(stateDir, name))]) lchownSync(path, uid, gid);
   } catch (error) {
