@@ -35,6 +35,7 @@ export async function startGatewayStack(): Promise<GatewayStack> {
         OTLP_GRPC_LISTEN: `0.0.0.0:${port}`,
         KAFKA_BROKERS: kafka.address,
         BACKEND_COLLECTORS: '127.0.0.1',
+        BACKEND_COLLECTORS_HTTP: behind.http,
         BACKEND_COLLECTORS_PORT: new URL(behind.grpc).port,
       }),
     );

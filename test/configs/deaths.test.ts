@@ -155,6 +155,7 @@ describe('a real termination through', () => {
       await startShipped(['gateway'], {
         KAFKA_BROKERS: kafka.address,
         BACKEND_COLLECTORS: '127.0.0.1',
+        BACKEND_COLLECTORS_HTTP: backend.http,
         BACKEND_COLLECTORS_PORT: String(port),
       }),
     );

@@ -52,6 +52,7 @@ async function gatewayTo(backend: Backend): Promise<Shipped> {
     await startShipped(['gateway'], {
       KAFKA_BROKERS: kafka.address,
       BACKEND_COLLECTORS: '127.0.0.1',
+      BACKEND_COLLECTORS_HTTP: behind.http,
       BACKEND_COLLECTORS_PORT: new URL(behind.grpc).port,
     }),
   );
@@ -68,7 +69,6 @@ describe('what the backend does not accept for now', () => {
     backend.recover();
     const arrived = () => backend.accepted.some((bytes) => bytes.includes(LATER)) || undefined;
     await until('the record', ARRIVES_WITHIN_MS, arrived, output);
-    expect(await dropped(gateway)).toBe(0);
   });
 });
 
