@@ -7,7 +7,7 @@ on any kernel, for tests ([why](decisions/0123-probes-of-old-kernels.md)). Both 
 
 | | 4.17 to 5.7: \`old.bpf.c\` | 5.8 to 6.0: \`whodunit.bpf.c\` | 6.1 to 6.15 | 6.16 and later |
 | --- | --- | --- | --- | --- |
-| tried on | 5.10, 6.1 and 6.18 with \`--probes=old\`; on no older kernel | 5.10 | 6.1, 6.12 | 6.18, 7.x |
+| tried on | 6.18, and 5.10 with a few cases of each kind, with \`--probes=old\`; on no older kernel | 5.10 | 6.1, 6.12 | 6.18, 7.x |
 | verdict: status, core flag, signal, cause | yes | yes | yes | yes |
 | sender: pid, name, users, its ancestors | yes | yes | yes | yes |
 | executable and arguments of the process | from its exec on: paths up to 224 bytes, arguments up to 896; an exec that fails late: unknown | with fentry | with fentry | yes |
