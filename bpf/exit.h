@@ -23,18 +23,11 @@
 #include "report.h"
 #include "requests.h"
 #include "task.h"
+#include "task_fields.h"
 #include "trigger_thread.h"
 
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
-
-/* The status as wait_task_zombie() computes it: that of the group if it exited as a group, else that of the leader. */
-static __always_inline __u32 status_of(struct signal_struct *signal, struct task_struct *leader)
-{
-	if (READ(signal, flags) & SIGNAL_GROUP_EXIT)
-		return READ(signal, group_exit_code);
-	return READ(leader, exit_code);
-}
 
 /* A thread in `seen`. No process has pid 0. */
 static __always_inline struct process_key key_of_thread(__u64 thread)

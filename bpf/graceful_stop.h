@@ -17,20 +17,15 @@
 #include "maps.h"
 #include "pending_facts.h"
 #include "signal_facts.h"
+#include "signal_rules.h"
 #include "signals.h"
 #include "task.h"
+#include "task_fields.h"
 
-/*
- * Whether the process of task, its last thread, handled this request of another process, and recently enough. Requests of the kernel
- * are left out as far as the fact alone shows that; the service leaves out the others.
- */
+/* Whether an exit of the process of task, its last thread, answers this request. */
 static __always_inline bool is_answered(const struct signal_fact *request, struct task_struct *task)
 {
-	if (!is_recent(request) || !HAS(REQUESTS | BIT(SIGABRT), request->signo) || is_pending(task, request->signo))
-		return false;
-	if (request->siginfo == SIGINFO_NOINFO && request->sender_flags & PF_EXITING)
-		return false; /* PR_SET_PDEATHSIG */
-	return request->code <= 0 && request->sender.pid && request->sender.pid != (__u32)READ(task, tgid);
+	return is_recent(request) && is_of_another(request, task);
 }
 
 /* task is the last thread of a process with pending facts, and exits with any code. */

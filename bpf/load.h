@@ -22,7 +22,9 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
  * the helper that is tested here, since CO-RE can test for helpers only. On an older kernel the branch is removed before the
  * verifier sees it.
  */
+#ifndef CAN_LOAD /* old_load.h: never */
 #define CAN_LOAD bpf_core_enum_value_exists(enum bpf_func_id___load, BPF_FUNC_cgrp_storage_get___load)
+#endif
 
 #define LOADABLE(object) ((typeof(object))bpf_rdonly_cast(object, bpf_core_type_id_kernel(typeof(*(object)))))
 

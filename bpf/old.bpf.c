@@ -18,7 +18,9 @@
 #include "old_task.h"
 #include "old_texts.h"
 #include "siginfo.h"
+#include "signal_rules.h"
 #include "signals.h"
+#include "task_fields.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

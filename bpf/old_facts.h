@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Facts about signals, kept under the identity of the victim until its exit. The rules are those of signal_facts.h, which says why.
+ * Facts about signals, kept under the identity of the victim until its exit. signal_facts.h says why.
  */
 #pragma once
 
@@ -15,12 +15,8 @@
 #include "kernel.h"
 #include "old_maps.h"
 #include "old_task.h"
-#include "siginfo.h"
+#include "signal_rules.h"
 #include "signals.h"
-
-/* As in signal_facts.h. */
-#define REQUEST_GRACE_NS 600000000000ull
-#define RERAISE_NS 60000000000ull
 
 static __always_inline struct signal_fact *signal_of(struct old_fact *fact)
 {
@@ -77,34 +73,16 @@ static __always_inline void keep(struct old_key *key, enum old_kind kind, struct
 		count_memory_full();
 }
 
-/*
- * A termination request that is uncommitted, has the default action and is no longer pending was dequeued by sigwait(2) or signalfd(2):
- * the process handled it. Unknown if it was sent to a single thread, or if a tracer may have suppressed it.
- */
-static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
-{
-	if (!HAS(REQUESTS | BIT(SIGABRT), fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
-		return;
-	if (!HAS(READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
-		fact->action = ACTION_HANDLED;
-}
-
-/* Whether the process handled this request so shortly ago that an exit now would answer it. */
+/* As in signal_facts.h. */
 static __always_inline bool is_recent(const struct signal_fact *request)
 {
-	if (!request->signo || request->action != ACTION_HANDLED)
-		return false;
-	return now() - request->time_ns <= (HAS(STOPS, request->signo) ? REQUEST_GRACE_NS : RERAISE_NS);
+	return is_handled(request) && now() - request->time_ns <= grace_ns(request);
 }
 
-/* Whether an exit of the process of task, its last thread, answers this request of another process (graceful_stop.h). */
+/* As in graceful_stop.h. */
 static __always_inline bool is_answered(const struct signal_fact *request, struct task_struct *task)
 {
-	if (!is_recent(request) || !HAS(REQUESTS | BIT(SIGABRT), request->signo) || is_pending(task, request->signo))
-		return false;
-	if (request->siginfo == SIGINFO_NOINFO && request->sender_flags & PF_EXITING)
-		return false; /* PR_SET_PDEATHSIG */
-	return request->code <= 0 && request->sender.pid && request->sender.pid != (__u32)READ(task, tgid);
+	return is_recent(request) && is_of_another(request, task);
 }
 
 /* Keeps a blocked termination request as the request, before another signal overwrites it. room: for a copy, as stacks are small. */

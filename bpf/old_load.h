@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -15,17 +17,45 @@
 
 #include <bpf/bpf_core_read.h>
 
+#define CAN_LOAD false
+
 #include "event.h"
 #include "kernel.h"
-
-/* As BPF_CORE_READ(object, a, b.c, d): object->a->b.c->d, or 0 if an address on the way is invalid. */
-#define READ(object, ...) BPF_CORE_READ(object, __VA_ARGS__)
+#include "load.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 /* Before 5.5: "time: Rename tsk->real_start_time to ->start_boottime". */
 struct task_struct___real_start_time {
 	__u64 real_start_time;
+};
+
+/* RHEL 8 (4.18) keeps the layout of a task, and has what grew in a structure beside it. */
+struct task_struct_rh {
+	__u64 self_exec_id;
+};
+
+struct task_struct___beside {
+	struct task_struct_rh *task_struct_rh;
+};
+
+/* As are, there, the login user and the session. */
+struct audit_task_info {
+	kuid_t loginuid;
+	unsigned int sessionid;
+};
+
+struct task_struct___audit_info {
+	struct audit_task_info *audit;
+};
+
+/* Before 5.1: "kernfs: clean up struct kernfs_iattrs". */
+struct iattr {
+	kuid_t ia_uid;
+};
+
+struct kernfs_iattrs___nested {
+	struct iattr ia_iattr;
 };
 
 /* Before 4.19: "pids: Move the pgrp and session pid pointers from task_struct to signal_struct". */

@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "old_load.h"
+#include "directories.h"
 #include "event.h"
 #include "kernel.h"
 #include "kernel_cgroups.h"
@@ -18,6 +19,8 @@
 #include "old_signals.h"
 #include "old_task.h"
 #include "old_texts.h"
+#include "signal_rules.h"
+#include "task_fields.h"
 
 #define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */
 
@@ -29,22 +32,23 @@ static __always_inline __s64 clock_offset_at(__u64 now_ns)
 	return clock && now_ns - clock->published_ns < CLOCK_VALID_NS ? clock->offset_ns : 0;
 }
 
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+/* is_delegated(), also before 5.1. At each directory of a path, a second read would be too much for old verifiers. */
+static __always_inline __u64 is_of_another_user(struct kernfs_node *directory)
 {
-	if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
-		return READ((struct kernfs_node___rcu *)node, __parent);
-	return READ(node, parent);
-}
+	__u64 offset;
+	kuid_t owner = {};
 
-/* 1: a cgroup's directory belongs to another user than root, who owns what they create (paths.h); else 0. */
-static __always_inline __u64 is_delegated(struct kernfs_node *node)
-{
-	__u64 uid;
-
-	if (!bpf_core_field_exists(((struct kernfs_iattrs *)0)->ia_uid))
+	if (bpf_core_field_exists(((struct kernfs_iattrs___nested *)0)->ia_iattr)) {
+		offset = bpf_core_field_offset(struct kernfs_iattrs___nested, ia_iattr.ia_uid);
+		barrier_var(offset); /* or the compiler takes both before it chooses: one does not exist */
+	} else if (bpf_core_field_exists(((struct kernfs_iattrs *)0)->ia_uid)) {
+		offset = bpf_core_field_offset(struct kernfs_iattrs, ia_uid);
+		barrier_var(offset);
+	} else {
 		return 0;
-	uid = READ(node, iattr, ia_uid.val);
-	return (uid + 0xffffffff) >> 32;
+	}
+	bpf_probe_read(&owner, sizeof(owner), (void *)READ(directory, iattr) + offset);
+	return ((__u64)owner.val + 0xffffffff) >> 32;
 }
 
 static __always_inline struct kernfs_node *directory_of_subsystem(struct css_set *css_set, __u32 id)
@@ -84,7 +88,7 @@ static __always_inline __u32 read_cgroup(char *out, struct task_struct *task)
 		if (bytes > OLD_CGROUP_BYTES - 8)
 			return OLD_CGROUP_UNKNOWN;
 		out[bytes & (OLD_CGROUP_BYTES - 1)] = 0;
-		bytes += is_delegated(directory);
+		bytes += is_of_another_user(directory);
 		n = bpf_probe_read_str(out + (bytes & (OLD_CGROUP_BYTES - 1)), NAME_BYTES_MAX, READ(directory, name));
 		if (n > 0)
 			bytes += n;

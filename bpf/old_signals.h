@@ -17,34 +17,9 @@
 #include "old_maps.h"
 #include "old_task.h"
 #include "siginfo.h"
+#include "signal_rules.h"
 #include "signals.h"
-
-/* include/trace/events/signal.h */
-#define TRACE_SIGNAL_DELIVERED 0
-#define TRACE_SIGNAL_IGNORED 1
-#define TRACE_SIGNAL_LOSE_INFO 4
-
-static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
-{
-	struct siginfo_words words = read_siginfo(siginfo);
-
-	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
-	fact->code = words.code;
-	fact->siginfo_pid = words.pid;
-	fact->siginfo_uid = words.uid;
-}
-
-/* Whether the process of an exiting thread goes on. */
-static __always_inline bool is_group_alive(struct signal_struct *signal)
-{
-	return (int)READ(signal, live.counter) > 0 && !(READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP));
-}
-
-/* Whether a stop has begun: the threads that still run take no signal any more (get_signal() in kernel/signal.c). */
-static __always_inline bool is_stopped(struct signal_struct *signal)
-{
-	return READ(signal, flags) & SIGNAL_STOP_STOPPED || READ(signal, group_stop_count);
-}
+#include "task_fields.h"
 
 /* The sender is current. Its system call is not known: bpf_task_pt_regs() came with 5.15. */
 static __always_inline void fill_sender(struct signal_fact *fact, struct task_struct *current)
@@ -82,7 +57,7 @@ static __always_inline void fill_stack(struct old_fact *fact, void *ctx)
 	struct signal_fact *signal = signal_of(fact);
 	long number;
 
-	if (signal->siginfo == SIGINFO_REAL && (signal->code == SI_USER || signal->code == SI_QUEUE || signal->code == SI_TKILL))
+	if (is_made_by_call(signal))
 		return;
 	number = bpf_get_stackid(ctx, &old_stacks, 0);
 	if (number < 0)
@@ -144,8 +119,7 @@ static __always_inline void commit_pending(__u32 signo, const struct siginfo_wor
 	fact = signal_of(known);
 	if (fact->signo != signo || fact->committed)
 		return;
-	if (fact->result == TRACE_SIGNAL_DELIVERED &&
-	    (fact->code != siginfo->code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != siginfo->pid)))
+	if (is_another(fact, siginfo))
 		fact->signo = 0;
 	else
 		fact->committed = true;

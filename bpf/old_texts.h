@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "old_load.h"
+#include "directories.h"
 #include "event.h"
 #include "kernel.h"
 #include "kernel_files.h"
@@ -19,12 +20,6 @@
 #include "old_task.h"
 
 #define PATH_DEPTH_MAX 24 /* names and mounts on the way from an executable to the root */
-#define NAME_BYTES_MAX 256 /* NAME_MAX and its NUL */
-
-static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
-{
-	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-}
 
 /* Writes the names of a path from the leaf to the task's root. Returns the bytes, or OLD_TEXT_BYTES + 1: there are more. */
 static __always_inline __u64 read_path(char *out, const struct path *path, const struct path *root)
@@ -105,8 +100,10 @@ static __always_inline void keep_arguments(struct old_key *key, struct task_stru
 {
 	struct old_text text = {};
 	__u64 start = READ(mm, arg_start), bytes = READ(mm, arg_end) - start;
+	__u32 zero = 0;
+	struct old_scratch *scratch = bpf_map_lookup_elem(&old_scratch_map, &zero);
 
-	if (!start || !bytes)
+	if (!scratch || !start || !bytes)
 		return;
 	describe(&text, task, now_ns);
 	text.texts =
@@ -116,8 +113,10 @@ static __always_inline void keep_arguments(struct old_key *key, struct task_stru
 		__u64 part = bytes > OLD_TEXT_BYTES ? OLD_TEXT_BYTES : bytes;
 
 		text.truncated = bytes > OLD_TEXT_BYTES;
-		if (bpf_probe_read(text.text, part, (void *)start))
+		barrier_var(part); /* verifiers lose a bound of what was kept on the stack: hence the mask, and the room for it */
+		if (bpf_probe_read(scratch->names, part & 255, (void *)start))
 			part = 0;
+		bpf_probe_read(text.text, sizeof(text.text), scratch->names);
 		text.bytes = part;
 		keep_text(key, OLD_ARGS + i, &text);
 		start += OLD_TEXT_BYTES;

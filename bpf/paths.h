@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#include "directories.h"
 #include "event.h"
 #include "kernel.h"
 #include "kernel_cgroups.h"
@@ -20,15 +21,8 @@
 #include "load.h"
 #include "maps.h"
 
-#define NAME_BYTES_MAX 256 /* NAME_MAX and its NUL */
 #define PATH_DEPTH_MAX 40  /* names and mounts on the way from an executable to the root */
 #define CGROUP_CLIMB_MAX 64 /* before 6.1; of a cgroup that is deeper, no name is known */
-
-/*
- * Unrolls the loop: the verifiers of 5.10 and 6.1 (not of 6.12) reject a loop whose last instruction falls through to its first
- * ("back-edge"), and clang lays out a loop with carried values like that.
- */
-#define UNROLL _Pragma("clang loop unroll(full)")
 
 /*
  * Flags in the lengths that these functions return. Lengths are 64 bits wide: the verifiers of 5.10 and 6.1 lose the bounds of
@@ -36,11 +30,6 @@
  */
 #define TRUNCATED 0x80000000ull
 #define OUTSIDE_ROOT 0x40000000ull
-
-static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
-{
-	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-}
 
 /*
  * Writes the names of a path up to the task's root, across mounts. Returns the bytes, | TRUNCATED, or | OUTSIDE_ROOT if it does
@@ -85,27 +74,6 @@ static __noinline __u64 read_path(char *out, const struct path *path, const stru
 		}
 	}
 	return bytes | TRUNCATED;
-}
-
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
-{
-	if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
-		return READ((struct kernfs_node___rcu *)node, __parent);
-	return READ(node, parent);
-}
-
-/*
- * 1: a cgroup's directory belongs to another user than root, who owns what they create (cgroup_kn_set_ugid()); else 0. There is no
- * branch: at each directory of a path, it would double what the verifier has to follow.
- */
-static __always_inline __u64 is_delegated(struct kernfs_node *node)
-{
-	__u64 uid;
-
-	if (!bpf_core_field_exists(((struct kernfs_iattrs *)0)->ia_uid))
-		return 0;
-	uid = READ(node, iattr, ia_uid.val); /* 0, too, if no attribute was ever set */
-	return (uid + 0xffffffff) >> 32;
 }
 
 /* 6.1: "cgroup: Replace cgroup->ancestor_ids[] with ->ancestors[]". */

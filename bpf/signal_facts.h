@@ -21,46 +21,11 @@
 #include "registers.h"
 #include "sender.h"
 #include "siginfo.h"
+#include "signal_rules.h"
 #include "signals.h"
 #include "task.h"
+#include "task_fields.h"
 #include "trigger_thread.h"
-
-/* A process that exits later than this after a request exits for another reason. As in src/core/verdict/origin.ts. */
-#define REQUEST_GRACE_NS 600000000000ull /* after one that asks to stop */
-#define RERAISE_NS 60000000000ull  /* after one that may also ask to reload, or to dump */
-
-/* include/trace/events/signal.h */
-#define TRACE_SIGNAL_DELIVERED 0
-#define TRACE_SIGNAL_IGNORED 1
-#define TRACE_SIGNAL_LOSE_INFO 4
-
-/* include/linux/sched/signal.h */
-#define SIGNAL_STOP_STOPPED 0x00000001
-#define SIGNAL_GROUP_EXIT 0x00000004
-#define SIGNAL_GROUP_COREDUMP 0x00000008 /* before 5.17 */
-
-static __always_inline __u32 action_of(unsigned long handler)
-{
-	return handler == SIG_DFL ? ACTION_DEFAULT : handler == SIG_IGN ? ACTION_IGNORED : ACTION_HANDLED;
-}
-
-/* task is the only thread, or the last one: signals to others are gone. */
-static __always_inline bool is_pending(struct task_struct *task, __u32 signo)
-{
-	return HAS(READ(task, signal, shared_pending.signal.sig[0]) | READ(task, pending.signal.sig[0]), signo);
-}
-
-/*
- * A termination request that is uncommitted, has the default action and is no longer in shared_pending was dequeued by sigwait(2)
- * or signalfd(2): the process handled it. Unknown if it was sent to a single thread, or if a tracer may have suppressed it.
- */
-static __always_inline void mark_dequeued(struct signal_fact *fact, struct task_struct *victim)
-{
-	if (!HAS(REQUESTS | BIT(SIGABRT), fact->signo) || fact->committed || !fact->group || READ(victim, ptrace))
-		return;
-	if (!HAS(READ(victim, signal, shared_pending.signal.sig[0]), fact->signo))
-		fact->action = ACTION_HANDLED;
-}
 
 /* Whether the process sent the signal to itself, or caused it, as by a write to a broken pipe: current is the thread that did. */
 static __always_inline bool is_self_sent(const struct signal_fact *fact, const struct pending_facts *facts)
@@ -100,34 +65,7 @@ static __always_inline void keep_blocked_request(struct pending_facts *facts, st
 /* Whether the process handled this request so shortly ago that an exit now would answer it. */
 static __always_inline bool is_recent(const struct signal_fact *request)
 {
-	if (!request->signo || request->action != ACTION_HANDLED)
-		return false;
-	return bpf_ktime_get_boot_ns() - request->time_ns <= (HAS(STOPS, request->signo) ? REQUEST_GRACE_NS : RERAISE_NS);
-}
-
-static __always_inline void fill_siginfo(struct signal_fact *fact, unsigned long siginfo)
-{
-	struct siginfo_words words = read_siginfo(siginfo);
-
-	fact->siginfo = siginfo < SIGINFO_REAL ? siginfo : SIGINFO_REAL;
-	fact->code = words.code;
-	fact->siginfo_pid = words.pid;
-	fact->siginfo_uid = words.uid;
-}
-
-/*
- * Whether the process of an exiting thread goes on. live no longer counts that thread when the kernel signals its children
- * (do_exit() before exit_notify()).
- */
-static __always_inline bool is_group_alive(struct signal_struct *signal)
-{
-	return READ(signal, live.counter) > 0 && !(READ(signal, flags) & (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP));
-}
-
-/* Whether a stop has begun: the threads that still run take no signal any more (get_signal() in kernel/signal.c). */
-static __always_inline bool is_stopped(struct signal_struct *signal)
-{
-	return READ(signal, flags) & SIGNAL_STOP_STOPPED || READ(signal, group_stop_count);
+	return is_handled(request) && bpf_ktime_get_boot_ns() - request->time_ns <= grace_ns(request);
 }
 
 /* The sender is current; sender and leader are its key and its leader. */
@@ -148,12 +86,6 @@ static __always_inline void fill_sender(struct signal_fact *fact, struct task_st
 		fact->sender_flags |= IN_USER_NAMESPACE;
 	fact->sender_exec_id = exec_id(current);
 	bpf_core_read(&fact->sender_comm, sizeof(fact->sender_comm), &leader->comm);
-}
-
-/* Codes of a real siginfo that only kill(2), rt_sigqueueinfo(2), tgkill(2) and their kind make (kernel/signal.c). */
-static __always_inline bool is_made_by_call(const struct signal_fact *fact)
-{
-	return fact->siginfo == SIGINFO_REAL && (fact->code == SI_USER || fact->code == SI_QUEUE || fact->code == SI_TKILL);
 }
 
 /*
@@ -242,9 +174,8 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 }
 
 /*
- * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If it is another one of the
- * same number, because a tracer replaced it or the process raised it again, the siginfo differs: the fact is dropped, as its
- * sender did not cause the termination. A signal that was sent without siginfo is delivered with SI_USER or SI_KERNEL.
+ * A pending signal is delivered with SIG_DFL: it dumps core, was blocked, or a tracer let it through. If it is another one, the fact is dropped, as
+ * its sender did not cause the termination.
  */
 static __always_inline void commit_pending(__u32 signo, const struct siginfo_words *siginfo)
 {
@@ -258,8 +189,7 @@ static __always_inline void commit_pending(__u32 signo, const struct siginfo_wor
 	fact = &facts->signal;
 	if (fact->signo != signo || fact->committed)
 		return;
-	if (fact->result == TRACE_SIGNAL_DELIVERED &&
-	    (fact->code != siginfo->code || (fact->siginfo == SIGINFO_REAL && fact->siginfo_pid != siginfo->pid)))
+	if (is_another(fact, siginfo))
 		fact->signo = 0;
 	else
 		fact->committed = true;

@@ -16,6 +16,7 @@
 #include "kernel.h"
 #include "load.h"
 #include "paths.h"
+#include "task_fields.h"
 
 #define COPY_BYTES 4096 /* at most a page at a time: a read that fails at its end returns nothing */
 
@@ -29,26 +30,6 @@ static __always_inline struct process_key key_of(struct task_struct *leader)
 	};
 
 	return key;
-}
-
-static __always_inline bool in_user_namespace(struct task_struct *task)
-{
-	return READ(task, cred, user_ns, level);
-}
-
-/* self_exec_id is 64 bits wide since 5.7; CO-RE reads the width of the running kernel. */
-static __always_inline __u64 exec_id(struct task_struct *task)
-{
-	return CAN_LOAD ? READ(task, self_exec_id) : BPF_CORE_READ_BITFIELD_PROBED(task, self_exec_id);
-}
-
-/* The handler of a signal. CO-RE does not relocate the stride of an array with a variable index: hence bpf_core_type_size(). */
-static __always_inline unsigned long handler_of(struct task_struct *task, __u32 signo)
-{
-	void *actions = (void *)READ(task, sighand) + bpf_core_field_offset(struct sighand_struct, action);
-	struct k_sigaction *action = actions + ((signo - 1) & 63) * bpf_core_type_size(struct k_sigaction);
-
-	return (unsigned long)READ(action, sa.sa_handler);
 }
 
 /* The tgid in the task's own pid namespace, with that namespace. */

@@ -25,12 +25,16 @@ type finding struct {
 }
 
 // check prints what this kernel supports, what will be missing, and what to do about it, as text or json. It fails if a required row is not
-// ok. It uses pinDirectory, btf, probes and output of config.
+// ok. It uses pinDirectory, btf, calibration, probes and output of config.
 func check(out io.Writer, config config) error {
-	old := isOld(config)
 	pinDirectory, output := config.pinDirectory, config.output
-	types, typesMissing := findTypes(config.btf, old)
-	findings := []finding{kernelFinding(types, typesMissing), privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(types)}
+	types, unused, typesMissing := findTypes(config)
+	old := isOld(config, types)
+	kernel := kernelFinding(types, typesMissing)
+	if typesMissing == nil && unused != nil {
+		kernel.remedy += "; " + notUsed(config.calibration, unused)
+	}
+	findings := []finding{kernel, privilegeFinding(), confinementFinding(), lockdownFinding(), symbolsFinding(), pinFinding(pinDirectory), registersFinding(types)}
 	if typesMissing == nil {
 		findings = append(findings, stacksFinding(types, old))
 	}

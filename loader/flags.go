@@ -26,10 +26,11 @@ const usage = `whodunit-loader attaches probes to the kernel and serves what the
 Usage: whodunit-loader <command> [flags]
 
 Commands:
-  run      attach the probes, or take over those that are pinned, and serve the socket
-  check    print what this kernel supports, what will be missing, and what to do about it
-  health   exit with 0 if a loader serves the socket (with --service or --address: if the service is ready), else print the reason and exit with 1
-  unload   remove all pins of whodunit, and with them the probes; not while a loader runs
+  run        attach the probes, or take over those that are pinned, and serve the socket
+  check      print what this kernel supports, what will be missing, and what to do about it
+  health     exit with 0 if a loader serves the socket (with --service or --address: if the service is ready), else print the reason and exit with 1
+  unload     remove all pins of whodunit, and with them the probes; not while a loader runs
+  calibrate  where the kernel has no BTF: find its types as root, and keep them for a loader with fewer privileges
 
 Flags of run (each with the environment variable that sets its default):
   --socket PATH          WHODUNIT_SOCKET          path of the Unix socket (%s)
@@ -38,6 +39,7 @@ Flags of run (each with the environment variable that sets its default):
   --pin-dir DIR          WHODUNIT_PIN_DIR         directory in which probes and maps are pinned (%s)
   --ring-bytes N         WHODUNIT_RING_BYTES      size of the ring buffer in bytes, a power of two (%d)
   --btf FILE             WHODUNIT_BTF             types of exactly this kernel: BTF, or an ELF file that has it (those of the kernel)
+  --calibration FILE     WHODUNIT_CALIBRATION     what calibrate found, where the kernel has no BTF (%s)
   --scope SCOPE          WHODUNIT_SCOPE           what to watch: host, the subtree of a cgroup (/PATH), or a Kubernetes pod (pod:UID) (host)
   --stack BOOL           WHODUNIT_STACK           1: copy the stack of a process that crashes, and report where it crashed (1)
   --thread-context BOOL  WHODUNIT_THREAD_CONTEXT  1: report the span that was open in the thread that triggered a termination (OTEP 4947) (0)
@@ -45,18 +47,19 @@ Flags of run (each with the environment variable that sets its default):
 
 OTEL_LOG_LEVEL (none, error, warn or info) says which messages it writes while it runs; with time and level or, in the journal, a priority.
 
-unload and check accept --pin-dir, check also --btf and --output text or json; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
+unload and check accept --pin-dir, check and calibrate --btf and --calibration, check also --output text or json; health accepts --socket, --address HOST:PORT of the service's health endpoint, or --service for the endpoint that
 WHODUNIT_HEALTH_ADDR names (%s; off: nothing to ask). --version prints the version, --help this text.
 `
 
 const (
-	defaultSocket    = "/run/whodunit/events.sock"
-	defaultRingBytes = 8 << 20
-	defaultHealth    = "127.0.0.1:9465" // as in src/config/knobs.ts
+	defaultSocket      = "/run/whodunit/events.sock"
+	defaultCalibration = "/var/lib/whodunit-loader/calibration.json"
+	defaultRingBytes   = 8 << 20
+	defaultHealth      = "127.0.0.1:9465" // as in src/config/knobs.ts
 )
 
 func printUsage(out io.Writer) {
-	fmt.Fprintf(out, usage, defaultSocket, probes.DefaultPinDirectory, defaultRingBytes, defaultHealth)
+	fmt.Fprintf(out, usage, defaultSocket, probes.DefaultPinDirectory, defaultRingBytes, defaultCalibration, defaultHealth)
 }
 
 // config holds the settings from the command line and the environment.
@@ -64,6 +67,7 @@ type config struct {
 	command, socket, address, pinDirectory, scope string
 	output                                        string // of check
 	btf                                           string // a file; "": the kernel's own
+	calibration                                   string // the file of what calibrate found
 	probes                                        string // oldProbes; "": those of the kernel
 	socketGID, socketUID, ringBytes               int
 	stacks                                        probes.Stacks
@@ -107,17 +111,17 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 
 func parseCommand(arguments []string) (string, error) {
 	if len(arguments) == 0 {
-		return "", exitcode.Errorf(exitcode.Config, "a command is missing: run, check, health or unload (see --help)")
+		return "", exitcode.Errorf(exitcode.Config, "a command is missing: run, check, calibrate, health or unload (see --help)")
 	}
 	switch command := arguments[0]; command {
 	case "help", "--help", "-h":
 		return "", flag.ErrHelp
 	case "version", "--version":
 		return "version", nil
-	case "run", "check", "health", "unload", crash.HelperCommand, victim.Command, calibrate.Command:
+	case "run", "check", "calibrate", "health", "unload", crash.HelperCommand, victim.Command, calibrate.Command:
 		return command, nil
 	default:
-		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, health or unload (see --help)", command)
+		return "", exitcode.Errorf(exitcode.Config, "unknown command %q: it must be run, check, calibrate, health or unload (see --help)", command)
 	}
 }
 
@@ -142,11 +146,12 @@ func (c *config) flagSet(text *unchecked, getenv func(string) string) *flag.Flag
 		flags.IntVar(&c.executions, "executions", calibrate.Unprepared, "")
 		return flags
 	}
-	if c.command != "health" {
+	if c.command != "health" && c.command != "calibrate" {
 		add(&c.pinDirectory, "pin-dir", "WHODUNIT_PIN_DIR", probes.DefaultPinDirectory)
 	}
-	if c.command == "run" || c.command == "check" {
+	if c.command == "run" || c.command == "check" || c.command == "calibrate" {
 		add(&c.btf, "btf", "WHODUNIT_BTF", "")
+		add(&c.calibration, "calibration", "WHODUNIT_CALIBRATION", defaultCalibration)
 		add(&c.probes, "probes", "WHODUNIT_PROBES", "")
 	}
 	if c.command == "run" || c.command == "health" {

@@ -72,6 +72,8 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 		return nil
 	case "check":
 		return check(out, config)
+	case "calibrate":
+		return explain(calibrateKernel(out, config))
 	case "health":
 		if config.address != "" {
 			return server.HealthOf(config.address)

@@ -40,6 +40,8 @@ func TestParseOfTheCommandLine(t *testing.T) {
 		{"a flag of health for run", "run --address :1", "", "not defined: -address"},
 		{"a flag of run for health", "health --pin-dir /p", "", "not defined: -pin-dir"},
 		{"a flag of run for check", "check --socket /s", "", "not defined: -socket"},
+		{"calibrate", "calibrate --calibration /c --btf /b", "", ""},
+		{"a flag of run for calibrate", "calibrate --pin-dir /p", "", "not defined: -pin-dir"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			key, value, _ := strings.Cut(test.environment, "=")
@@ -60,9 +62,9 @@ func TestParseOfTheCommandLine(t *testing.T) {
 }
 
 func TestTheEnvironmentSetsTheDefaultsAndFlagsOverrideIt(t *testing.T) {
-	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1", "WHODUNIT_STACK": "0", "WHODUNIT_BTF": "/b"}
+	environment := map[string]string{"WHODUNIT_SOCKET": "/env.sock", "WHODUNIT_PIN_DIR": "/sys/fs/bpf/env", "WHODUNIT_RING_BYTES": "131072", "WHODUNIT_SOCKET_GROUP": "5", "WHODUNIT_SOCKET_USER": "6", "WHODUNIT_SCOPE": "/env", "WHODUNIT_THREAD_CONTEXT": "1", "WHODUNIT_STACK": "0", "WHODUNIT_BTF": "/b", "WHODUNIT_CALIBRATION": "/c"}
 	got, err := parse([]string{"run", "--socket", "/flag.sock"}, func(name string) string { return environment[name] })
-	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", btf: "/b", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true, stacks: probes.StacksOff}
+	want := config{command: "run", socket: "/flag.sock", pinDirectory: "/sys/fs/bpf/env", btf: "/b", calibration: "/c", scope: "/env", ringBytes: 131072, socketGID: 5, socketUID: 6, threadContext: true, stacks: probes.StacksOff}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

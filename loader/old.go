@@ -30,8 +30,10 @@ const (
 
 var errOldScope = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) needs Linux 5.8 or later: the probes of this kernel watch the whole machine; set it to %s", probes.ScopeHost)
 
-// isOld reports whether this kernel has no ring buffer, or is treated so.
-func isOld(config config) bool { return config.probes == oldProbes || !probes.HasRingBuffer() }
+// isOld reports whether this kernel needs the probes of old kernels, or is treated so: it has no ring buffer, or older types.
+func isOld(config config, types probes.Types) bool {
+	return config.probes == oldProbes || !probes.HasRingBuffer() || types.AreOld()
+}
 
 // serveOld is attachAndServe with the probes of old kernels.
 func serveOld(ctx context.Context, config config, here machine, unwinder *unwinder, listener *net.UnixListener, log *log.Logger) (err error) {

@@ -99,16 +99,20 @@ type machine struct {
 	types   probes.Types
 	symbols *host.Symbols // nil: they are hidden
 	scope   probes.Scope
-	old     bool // it has no ring buffer, or is treated so
+	old     bool // isOld
 }
 
 func findMachine(config config, log *log.Logger) (here machine, err error) {
 	if err := probes.Require(); err != nil {
 		return here, err
 	}
-	here.old = isOld(config)
-	if here.types, err = findTypes(config.btf, here.old); err != nil {
+	var unused error
+	if here.types, unused, err = findTypes(config); err != nil {
 		return here, err
+	}
+	here.old = isOld(config, here.types)
+	if unused != nil {
+		log.Warnf("%s; the types of this kernel were found again", notUsed(config.calibration, unused))
 	}
 	if here.symbols, err = host.OpenSymbols(); err != nil {
 		log.Warnf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)

@@ -18,11 +18,15 @@ export interface Kernel {
   readonly source: DebianPackage | GoModule;
   /** QEMU's model of the processor. */
   readonly cpu: string;
-  /** Whether its BTF is hidden from the loader. */
-  readonly hidesBtf: boolean;
+  /** Of the kernel's command line: unknown ones are the environment of init, which the loader inherits (test/kernels/vm). */
+  readonly parameters: readonly string[];
+  /** What runs as part of `npm test`: emulation is slow. */
+  readonly inTests: 'all' | 'few cases' | 'nothing';
 }
 
 interface DebianPackage {
+  /** Of the cache. */
+  readonly series: string;
   /** The Debian archive that has the suite. */
   readonly archive: 'main' | 'security';
   readonly suite: string;
@@ -37,14 +41,35 @@ interface GoModule {
 }
 
 const bullseye: DebianPackage = {
+  series: '5.10',
   archive: 'security',
   suite: 'bullseye-security',
   package: 'linux-image-5.10.0-*-cloud-amd64',
 };
-const bookworm: DebianPackage = { archive: 'main', suite: 'bookworm', package: 'linux-image-6.1.0-*-cloud-amd64' };
-const trixie: DebianPackage = { archive: 'main', suite: 'trixie', package: 'linux-image-6.12.*-cloud-amd64' };
-const sid: DebianPackage = { archive: 'main', suite: 'sid', package: 'linux-binary-unsigned-7.*-cloud-amd64' };
-const trixieArm64: DebianPackage = { archive: 'main', suite: 'trixie', package: 'linux-image-6.12.*-cloud-arm64' };
+const bookworm: DebianPackage = {
+  series: '6.1',
+  archive: 'main',
+  suite: 'bookworm',
+  package: 'linux-image-6.1.0-*-cloud-amd64',
+};
+const trixie: DebianPackage = {
+  series: '6.12',
+  archive: 'main',
+  suite: 'trixie',
+  package: 'linux-image-6.12.*-cloud-amd64',
+};
+const sid: DebianPackage = {
+  series: '7.x',
+  archive: 'main',
+  suite: 'sid',
+  package: 'linux-binary-unsigned-7.*-cloud-amd64',
+};
+const trixieArm64: DebianPackage = {
+  series: 'arm64',
+  archive: 'main',
+  suite: 'trixie',
+  package: 'linux-image-6.12.*-cloud-arm64',
+};
 /** A kernel for appliances, built without BTF. */
 const gokrazy: GoModule = {
   module: 'github.com/gokrazy/kernel.amd64',
@@ -57,18 +82,25 @@ const SKYLAKE = 'Skylake-Client-v3';
 // Kernel and programs sign return addresses. The architecture's own cipher takes most of the time of an emulated processor.
 const ARM64_CPU = 'max,pauth-impdef=on';
 
+/** The init hides the kernel's BTF. */
+const HIDDEN = ['WHODUNIT_HIDE_BTF=1'];
+/** The loader uses the probes of kernels without a ring buffer. */
+const OLD_PROBES = ['WHODUNIT_PROBES=old'];
+
 /** The kernels that are booted. */
 export const KERNELS: readonly Kernel[] = [
-  { name: '5.10', arch: 'amd64', source: bullseye, cpu: 'max', hidesBtf: false },
-  { name: '6.1', arch: 'amd64', source: bookworm, cpu: 'max', hidesBtf: false },
-  { name: '6.12', arch: 'amd64', source: trixie, cpu: SKYLAKE, hidesBtf: false },
-  { name: '7.x', arch: 'amd64', source: sid, cpu: 'max', hidesBtf: false },
-  { name: 'arm64', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, hidesBtf: false },
-  { name: '7.1', arch: 'amd64', source: gokrazy, cpu: SKYLAKE, hidesBtf: false },
-  { name: '5.10-hidden', arch: 'amd64', source: bullseye, cpu: 'max', hidesBtf: true },
-  { name: '6.1-hidden', arch: 'amd64', source: bookworm, cpu: 'max', hidesBtf: true },
-  { name: '6.12-hidden', arch: 'amd64', source: trixie, cpu: SKYLAKE, hidesBtf: true },
-  { name: 'arm64-hidden', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, hidesBtf: true },
+  { name: '5.10', arch: 'amd64', source: bullseye, cpu: 'max', parameters: [], inTests: 'all' },
+  { name: '6.1', arch: 'amd64', source: bookworm, cpu: 'max', parameters: [], inTests: 'all' },
+  { name: '6.12', arch: 'amd64', source: trixie, cpu: SKYLAKE, parameters: [], inTests: 'all' },
+  { name: '7.x', arch: 'amd64', source: sid, cpu: 'max', parameters: [], inTests: 'all' },
+  { name: 'arm64', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, parameters: [], inTests: 'all' },
+  { name: '7.1', arch: 'amd64', source: gokrazy, cpu: SKYLAKE, parameters: [], inTests: 'nothing' },
+  { name: '5.10-hidden', arch: 'amd64', source: bullseye, cpu: 'max', parameters: HIDDEN, inTests: 'few cases' },
+  { name: '6.1-hidden', arch: 'amd64', source: bookworm, cpu: 'max', parameters: HIDDEN, inTests: 'nothing' },
+  { name: '6.12-hidden', arch: 'amd64', source: trixie, cpu: SKYLAKE, parameters: HIDDEN, inTests: 'nothing' },
+  { name: 'arm64-hidden', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, parameters: HIDDEN, inTests: 'nothing' },
+  { name: '5.10-old', arch: 'amd64', source: bullseye, cpu: 'max', parameters: OLD_PROBES, inTests: 'few cases' },
+  { name: '6.1-old', arch: 'amd64', source: bookworm, cpu: 'max', parameters: OLD_PROBES, inTests: 'nothing' },
 ];
 
 /** The base URLs of Debian's archives, from the machine's apt sources. */
@@ -135,8 +167,8 @@ export function kernelImage(kernel: Kernel): Promise<KernelImage> {
   return turn;
 }
 
-function findOrDownload({ name, arch, source }: Kernel): Promise<KernelImage> {
-  return 'module' in source ? moduleImage(source) : debianImage(name.replace(/-hidden$/, ''), arch, source);
+function findOrDownload({ arch, source }: Kernel): Promise<KernelImage> {
+  return 'module' in source ? moduleImage(source) : debianImage(arch, source);
 }
 
 async function moduleImage({ module, version, sum }: GoModule): Promise<KernelImage> {
@@ -152,8 +184,9 @@ async function moduleImage({ module, version, sum }: GoModule): Promise<KernelIm
   return { version: `${module}@${version}`, image: join(downloaded.Dir, 'vmlinuz'), modules: undefined };
 }
 
-async function debianImage(name: string, arch: Arch, source: DebianPackage): Promise<KernelImage> {
-  const home = join(IMAGES, name);
+async function debianImage(arch: Arch, source: DebianPackage): Promise<KernelImage> {
+  const { series } = source;
+  const home = join(IMAGES, series);
   const [cached] = existsSync(home) ? readdirSync(home) : [];
   if (cached !== undefined) return contents(home, cached);
   const directory = join(IMAGES, 'apt');
@@ -161,13 +194,13 @@ async function debianImage(name: string, arch: Arch, source: DebianPackage): Pro
   const call = apt(directory);
   if (filesIn(join(directory, 'lists'), /Packages/).length === 0)
     await step("downloading Debian's package lists for the kernels", () => call('apt-get', 'update', '-qq'));
-  return await step(`downloading Debian's kernel ${name} for ${arch}`, async () => {
+  return await step(`downloading Debian's kernel ${series} for ${arch}`, async () => {
     const listed = await call('apt-cache', 'pkgnames', source.package.split('*')[0] ?? '');
     const pattern = new RegExp(`^${source.package.replaceAll('.', '\\.').replace('*', '[^-]*')}$`);
     const names = listed.split('\n').filter((name) => pattern.test(name));
     const newest = names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
     if (newest === undefined) throw new Failure(`${source.suite} of Debian's mirror has no ${source.package}.`);
-    const downloads = join(IMAGES, `${name}.new`);
+    const downloads = join(IMAGES, `${series}.new`);
     rmSync(downloads, { recursive: true, force: true });
     mkdirSync(downloads, { recursive: true });
     await run('apt-get', ['download', '-qq', `${newest}:${arch}`], {

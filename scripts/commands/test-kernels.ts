@@ -15,7 +15,6 @@ Boots Debian's kernels under QEMU, scores the conformance cases there, and compa
   --only PART     run only the conformance cases and what confines the loader, or only the programs whose stacks are
                   compared: cases, crashes
   --crashes N     let each of these programs crash N times (${FULL.crashes})
-  --probes old    let the loader use the probes of kernels without a ring buffer
   --judge         do not boot; compare the output of the last run in build/kernels
   --write         afterwards, write docs/kernels.md from build/kernels
   --help          show this text`;
@@ -25,7 +24,6 @@ await command(async () => {
     kernel: { type: 'string' },
     only: { type: 'string' },
     crashes: { type: 'string' },
-    probes: { type: 'string' },
     judge: { type: 'boolean' },
     write: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -35,9 +33,7 @@ await command(async () => {
     return 0;
   }
   const names = flags.kernel?.split(',');
-  const { probes } = flags;
-  if (probes !== undefined && probes !== 'old') throw new Failure(`--probes is ${probes}; it must be old. See --help.`);
-  const load: Load = { ...loadOf(flags.only, flags.crashes), probes };
+  const load = loadOf(flags.only, flags.crashes);
   if (!flags.judge) await bootKernels(await prepareKernels(load, names));
   const counts = await testKernels(names);
   if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));
@@ -49,5 +45,5 @@ function loadOf(only = '', crashes = String(FULL.crashes)): Load {
     throw new Failure(`--only is ${only}; it must be cases or crashes. See --help.`);
   if (!/^[1-9]\d{0,3}$/.test(crashes))
     throw new Failure(`--crashes is ${crashes}; it must be a positive integer. See --help.`);
-  return { cases: only !== 'crashes', crashes: only === 'cases' ? 0 : Number(crashes) };
+  return { ...FULL, cases: only !== 'crashes', crashes: only === 'cases' ? 0 : Number(crashes) };
 }

@@ -30,7 +30,7 @@ import { prepareCrashes, TIMES_IN_TESTS, testCrashes } from '../suites/crashes.t
 import { prepareDelivery, testDelivery } from '../suites/delivery.ts';
 import { fuzz } from '../suites/fuzz.ts';
 import { goTests } from '../suites/go.ts';
-import { bootKernels, type Machine, prepareKernels, REDUCED, testKernels, USUAL } from '../suites/kernels.ts';
+import { bootKernels, IN_TESTS, type Machine, prepareKernels, REDUCED, testKernels } from '../suites/kernels.ts';
 import { type Background, Stages } from '../suites/stages.ts';
 import { prepareUi, testUi } from '../suites/ui.ts';
 import { vitest } from '../suites/vitest.ts';
@@ -113,7 +113,7 @@ type Late = Awaited<ReturnType<typeof prepareOthers>>;
  */
 async function prepareKernelTests(stages: Stages) {
   await makePackages();
-  const kernels = await prepareKernels(REDUCED, USUAL);
+  const kernels = await prepareKernels(REDUCED, IN_TESTS);
   const chaos = await prepareChaos();
   const machines = startMachines(stages, kernels, chaos);
   await prepareWorld();
@@ -138,7 +138,7 @@ function startMachines(stages: Stages, kernels: readonly Machine[], environment:
   const chaos = stages.testInBackground('chaos in machines', () => testChaos(environment, { keys: KEYS_IN_MACHINES }));
   const matrix = stages.testInBackground('kernel matrix', async () => {
     await bootKernels(kernels, chaos.ended);
-    return testKernels(USUAL);
+    return testKernels(IN_TESTS);
   });
   return { chaos, matrix };
 }

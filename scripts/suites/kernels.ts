@@ -26,23 +26,23 @@ const FEATURES = '/etc/apparmor.d/abi/3.0';
 /** Emulation is slow, but a machine that still runs after this time hangs. */
 const RUN_WITHIN_MS = 20 * 60_000;
 /** Read by the init (test/kernels/vm). */
-const HIDE_BTF = 'whodunit.hide_btf';
+const FEW_CASES = 'WHODUNIT_CASES=few';
 const BOOT_ATTEMPTS_MAX = 4;
 const MEMORY_MIB = 512;
 /** Kills a machine when this process ends. */
 const KILLED_WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL'];
 
 const ALL = KERNELS.map(({ name }) => name);
-/** Emulation is slow: those without BTF, and those whose BTF is hidden, run only by `npm run test:kernels`. */
-export const USUAL = KERNELS.filter(({ hidesBtf, source }) => !hidesBtf && 'suite' in source).map(({ name }) => name);
+/** Those that `npm test` boots. */
+export const IN_TESTS = KERNELS.filter(({ inTests }) => inTests !== 'nothing').map(({ name }) => name);
 
 export interface Machine {
   readonly kernel: Kernel;
   readonly image: KernelImage;
   /** The path of its initramfs. */
   readonly archive: string;
-  /** Of the kernel's command line, beside what each machine has: unknown ones are the environment of init. */
-  readonly parameters: readonly string[];
+  /** Whether it runs a few cases alone. */
+  readonly few: boolean;
 }
 
 /** What the machines run. */
@@ -51,21 +51,23 @@ export interface Load {
   readonly cases: boolean;
   /** How often each program of test/kernels/crashes.ts crashes. */
   readonly crashes: number;
-  /** Of the loader (WHODUNIT_PROBES). undefined: those of the kernel. */
-  readonly probes?: 'old' | undefined;
+  /** Whether the kernels that have `inTests: 'few cases'` run these alone. */
+  readonly reduced: boolean;
 }
 
-export const FULL: Load = { cases: true, crashes: 20 };
+export const FULL: Load = { cases: true, crashes: 20, reduced: false };
 /** Emulation is slow: the matrix is the longest stage of all. */
-export const REDUCED: Load = { cases: true, crashes: 3 };
+export const REDUCED: Load = { cases: true, crashes: 3, reduced: true };
 
 /** Packs the programs, the lists of cases and of crashes, and the AppArmor profiles. Returns the path of the archive. */
 async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> {
   const root = join(TRANSCRIPTS, `root-${arch}`);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
-  const names = await run(NODE, [join(ROOT, 'test/kernels/cases.ts'), arch === 'amd64' ? 'x64' : arch]);
-  writeFileSync(join(root, 'cases'), cases ? names : '');
+  for (const list of ['cases', 'few-cases']) {
+    const names = await run(NODE, [join(ROOT, 'test/kernels/cases.ts'), list, arch === 'amd64' ? 'x64' : arch]);
+    writeFileSync(join(root, list), cases ? names : '');
+  }
   await buildCrashPrograms(arch, { programs: join(root, 'crashes'), symbols: join(TRANSCRIPTS, `symbols-${arch}`) });
   await copyLibraries(arch, root);
   writeFileSync(
@@ -88,7 +90,7 @@ async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> 
 }
 
 /** Runs a machine until it exits, and writes its console to the transcript. */
-function boot({ kernel, image, archive, parameters }: Machine): Promise<void> {
+function boot({ kernel, image, archive, few }: Machine): Promise<void> {
   const { program, args, line } = qemu({ ...kernel, image: image.image, archive, memoryMiB: MEMORY_MIB });
   const transcript = createWriteStream(join(TRANSCRIPTS, `${kernel.name}.log`));
   const [first = '', ...rest] = [
@@ -99,7 +101,7 @@ function boot({ kernel, image, archive, parameters }: Machine): Promise<void> {
     '-serial',
     'stdio',
     '-append',
-    [line, ...parameters, ...(kernel.hidesBtf ? [HIDE_BTF] : [])].join(' '),
+    [line, ...kernel.parameters, ...(few ? [FEW_CASES] : [])].join(' '),
   ];
   const machine = own(
     spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_WITHIN_MS, killSignal: 'SIGKILL' }),
@@ -130,16 +132,16 @@ export async function prepareKernels(load: Load, names: readonly string[] = ALL)
   const unknown = names.find((name) => !ALL.includes(name));
   if (unknown !== undefined) throw new Failure(`Unknown kernel ${unknown}; the kernels are ${ALL.join(', ')}.`);
   await requirePackages(PACKAGES, 'The kernel matrix');
-  rmSync(TRANSCRIPTS, { recursive: true, force: true });
   mkdirSync(TRANSCRIPTS, { recursive: true });
+  for (const name of names) rmSync(join(TRANSCRIPTS, `${name}.log`), { force: true });
   const archives = new Map<Arch, string>();
   const machines: Machine[] = [];
   for (const kernel of KERNELS.filter(({ name }) => names.includes(name))) {
-    const { arch } = kernel;
+    const { arch, inTests } = kernel;
     const archive = archives.get(arch) ?? (await step(`packing the machine for ${arch}`, () => initramfs(arch, load)));
     archives.set(arch, archive);
-    const parameters = load.probes === undefined ? [] : [`WHODUNIT_PROBES=${load.probes}`];
-    machines.push({ kernel, archive, image: await kernelImage(kernel), parameters });
+    const few = load.reduced && inTests === 'few cases';
+    machines.push({ kernel, archive, image: await kernelImage(kernel), few });
   }
   return machines.sort((a, b) => Number(b.kernel.arch === 'arm64') - Number(a.kernel.arch === 'arm64'));
 }

@@ -68,6 +68,12 @@ export const KNOBS = {
     fallback: '',
     what: 'The types of exactly this kernel, where it provides none at `/sys/kernel/btf/vmlinux` and more is wanted than [observing it](decisions/0121-a-kernel-without-btf-is-observed.md) finds: BTF, or an ELF file with a section `.BTF`, such as a `vmlinux` after `pahole -J`. Each start lets three processes terminate, and refuses a file by which their records are wrong.',
   },
+  WHODUNIT_CALIBRATION: {
+    reader: 'loader',
+    kind: text('the path of a file'),
+    fallback: '/var/lib/whodunit-loader/calibration.json',
+    what: 'Where `whodunit-loader calibrate` keeps what it found on a kernel without BTF, and where the loader, which then needs no further privilege, reads it. Each start lets three processes terminate, and does not use a file by which their records are wrong, nor one of another kernel, a damaged one, or one that another user than root may have written.',
+  },
   WHODUNIT_SCOPE: {
     reader: 'loader',
     kind: text('`host`, `/PATH` of a cgroup, or `pod:UID` of a Kubernetes pod'),

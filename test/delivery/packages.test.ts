@@ -2,7 +2,7 @@
 // The packages as users install them: the npm package in an empty prefix; the .deb on a Debian with systemd as process 1, whose units must
 // report a real termination. The .rpm is compared with the .deb, file by file.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -313,6 +313,32 @@ describe('the .deb on a Debian with systemd', () => {
       'EPERM',
       inside,
     ]);
+  });
+
+  it('the loader starts on a kernel without BTF: root finds its types before, and what is damaged is found again', async () => {
+    const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d/hidden.conf');
+    const calibration = machine.path('/var/lib/whodunit-loader/calibration.json');
+    const restart = () => machine.call('systemctl', 'restart', 'whodunit-loader').status;
+    const restarted = (unit: string, pattern: RegExp) =>
+      until(`${unit}: ${pattern}`, REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+    writeFileSync(dropIn, '[Service]\nTemporaryFileSystem=/sys/kernel/btf\n');
+    machine.call('systemctl', 'daemon-reload');
+    try {
+      expect(restart(), journal()).toBe(0);
+      expect(journal()).toMatch(/kept in \/var\/lib\/whodunit-loader[\s\S]*the probes use types found by observation/);
+      expect(machine.call('stat', '--format=%U %a', '/var/lib/whodunit-loader/calibration.json').output).toBe(
+        'root 644\n',
+      );
+      machine.call('systemd-run', '--wait', '--unit=unseen', '/opt/test/mortal', 'segfault');
+      await restarted('the report', / FATAL mortal \(pid \d+\) crashed with SIGSEGV .* · service unseen · /);
+      writeFileSync(calibration, '{');
+      expect(restart(), journal()).toBe(0);
+      expect(journal()).toMatch(/is not used: it is damaged[\s\S]*kept in/);
+    } finally {
+      rmSync(dropIn);
+      machine.call('systemctl', 'daemon-reload');
+    }
+    expect(restart()).toBe(0);
   });
 
   it('the service is restarted after it is killed', async () => {

@@ -122,6 +122,28 @@ describe('as a user of its own, with ambient capabilities', () => {
     expect(call(LOADER, 'unload', '--pin-dir', at.pinDir)).toMatch(/removed [1-9]\d* pins/);
   });
 
+  it('on a kernel without BTF, it uses what root found before, as long as only root can have written it', async () => {
+    const calibration = join(at.directory.path, 'calibration.json');
+    const hidden = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', 'sh'];
+    const calibrate = () =>
+      call(hidden[0] ?? '', ...hidden.slice(1), LOADER, 'calibrate', '--calibration', calibration);
+    const start = () => startIn(at, [...hidden, ...AS_USER], [...keepingPins(), '--calibration', calibration]);
+    const ended = async (loader: Program) => `${loader.output()}${(await loader.ended).code}`;
+    expect(await ended(await start())).toMatch(
+      /needs CAP_KILL, .*run `whodunit-loader calibrate` with sudo once[\s\S]*77$/,
+    );
+    expect(calibrate()).toContain(`kept in ${calibration}\n`);
+    expect(calibrate()).toBe(`${calibration} has the types of this kernel, and three terminations agree with them\n`);
+    const loader = await start();
+    expect(loader.output()).toMatch(/the probes use types found by observation[\s\S]*attached the probes/);
+    await loader.stop();
+    chownSync(calibration, USER + 1, 0);
+    expect(await ended(await start())).toMatch(
+      new RegExp(`${calibration} is not used: it belongs to user ${USER + 1}[^]*77$`),
+    );
+    expect(calibrate()).toMatch(/is not used: it belongs to user \d+\n.*kept in/);
+  });
+
   it('it says that it must be in the group of the socket', async () => {
     const loader = await startIn(at, AS_USER);
     expect(loader.output()).toMatch(

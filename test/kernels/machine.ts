@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One machine of the last run: its transcript, and what it was to run.
-import { existsSync, readFileSync } from 'node:fs';
+// One machine of the last run: its transcript, and what it ran.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { KERNELS } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 import type { Case } from '../deaths/cases/case.ts';
 import { machineCases } from './cases.ts';
@@ -23,15 +24,13 @@ export interface Machine {
 
 export function readMachine(name: string): Machine {
   const path = join(DIRECTORY, `${name}.log`);
-  const [nodeArch, arch] = name === 'arm64' ? ['arm64', 'arm64'] : ['x64', 'amd64'];
-  const packed = (file: string) => readFileSync(join(DIRECTORY, `root-${arch}`, file), 'utf8');
+  const { arch = 'amd64' } = KERNELS.find((kernel) => kernel.name === name) ?? {};
   const transcript = existsSync(path) ? readTranscript(path, arch) : null;
-  if (transcript === null) return { path, cases: [], times: 0, symbolsOf: () => [], transcript };
-  const ids = new Set(packed('cases').split('\n'));
+  const { cases: ids, times } = transcript?.runs ?? { cases: [], times: 0 };
   return {
     path,
-    cases: machineCases(nodeArch).filter(({ id }) => ids.has(id)),
-    times: JSON.parse(packed('crashes.json')).times,
+    cases: machineCases(arch === 'amd64' ? 'x64' : arch).filter(({ id }) => ids.includes(id)),
+    times,
     symbolsOf: (program) => {
       const file = join(DIRECTORY, `symbols-${arch}`, `${program}.symbols`);
       return existsSync(file) ? readSymbols(file) : [];

@@ -1,27 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each of the two objects reports, as docs/kernels.md says it.
+// What each of the two objects reports on which kernels, and what is guaranteed there, as docs/kernels.md says it.
 export const OBJECTS = `## Which kernel, which probes
 
 There are two objects with probes. The loader chooses by what the kernel has: a BPF ring buffer, or none. \`--probes=old\` (\`WHODUNIT_PROBES=old\`) selects the second one
 on any kernel, for tests ([why](decisions/0123-probes-of-old-kernels.md)). Both need the kernel's types: its own BTF, a file (\`--btf\`), or what can be observed.
 
-| | \`whodunit.bpf.c\` | \`old.bpf.c\` |
+| | 4.17 to 5.7: \`old.bpf.c\` | 5.8 to 6.0: \`whodunit.bpf.c\` | 6.1 to 6.15 | 6.16 and later |
+| --- | --- | --- | --- | --- |
+| tried on | 6.18, and 5.10 with a few cases of each kind, with \`--probes=old\`; on no older kernel | 5.10 | 6.1, 6.12 | 6.18, 7.x |
+| verdict: status, core flag, signal, cause | yes | yes | yes | yes |
+| sender: pid, name, users, its ancestors | yes | yes | yes | yes |
+| executable and arguments of the process | from its exec on: paths up to 224 bytes, arguments up to 896; an exec that fails late: unknown | with fentry | with fentry | yes |
+| arguments of senders and ancestors | as of the process | yes | yes | yes |
+| environment, published context, build ids, pipes, host name, flags of the executable | no | with fentry | with fentry | yes |
+| cgroup, users of the process | yes; the cgroup of a sender: no | yes | yes | yes |
+| kernel stack of a signal | yes | yes | yes | yes |
+| fault: address, code, trap | yes | yes | yes | yes |
+| instruction of a fault, system call of a signal | no | from 5.15 on | yes | yes |
+| stops (SIGSTOP, Ctrl-Z) | only that a signal came while it was stopped | yes | yes | yes |
+| sizes and limit of an out-of-memory kill | no | yes | yes | yes |
+| requests by tools (\`systemctl stop\`) | no | yes | yes | yes |
+| restarts | no | with fentry | with fentry | yes |
+| repeats counted in the kernel | no: each termination has a record | yes | yes | yes |
+| stack of a crash | no | no | when the signal is delivered | when the process exits |
+| fair shares | of the queue, by user | of the ring, by origin | of the ring, by origin | of the ring, by origin |
+| only one cgroup (\`WHODUNIT_SCOPE\`) | no: the loader does not start | yes | yes | yes |
+
+What holds when the loader ends, and until the next one starts:
+
+| | 4.17 to 5.7: \`old.bpf.c\` | 5.8 and later: \`whodunit.bpf.c\` |
 | --- | --- | --- |
-| kernels | 5.8 and later | 4.17 to 5.7; tried on 6.18 with \`--probes=old\`, not yet on an older one |
-| status, core flag, signal, cause | yes | yes |
-| sender: pid, name, users, its ancestors | yes | yes |
-| executable and arguments of process, sender, ancestors | yes; before 6.16 needs fentry | yes: from their exec on, paths up to 224 bytes, arguments up to 896; an exec that fails late: unknown |
-| cgroup, users of the process | yes | yes; the cgroup of a sender: no |
-| kernel stack of a signal | yes | yes |
-| fault: address, code, trap | yes | yes; instruction and stack pointer: no |
-| stops (SIGSTOP, Ctrl-Z) | yes | only that a signal came while it was stopped |
-| sizes and limit of an out-of-memory kill | yes | no |
-| environment, published context, build ids, pipes, host name, flags of the executable | yes | no |
-| restarts; requests by tools (\`systemctl stop\`) | yes | no |
-| stack of a crash | from 6.1 on | no |
-| repeats counted in the kernel | yes | no: each termination has a record |
-| fair shares | of the ring, by origin | of the queue, by user |
-| only one cgroup (\`WHODUNIT_SCOPE\`) | yes | no: the loader does not start |
-| terminations while no loader runs | recorded: the probes are pinned | **not recorded**: raw tracepoints cannot be pinned before 5.7 |
-| records that the service has not acknowledged | kept over a restart of the loader | kept over a restart of the loader |
+| the probes | **end with the loader**: the kernel closes raw tracepoints with the process that opened them, and they can be pinned from 5.7 on | go on: they are pinned |
+| terminations meanwhile | **no record, and their number is not known** | recorded in the ring, which is pinned; what does not fit is counted |
+| records that the service has not acknowledged | stay: the queue is pinned | stay: the ring is pinned |
+| what was known of processes: pending signals, handled requests, faults, executables | lost. Executables and arguments are read from \`/proc\` again; a signal that was handled before is not known after | stays: the maps are pinned |
+| the loader is killed (SIGKILL, out of memory) | as above: the unit starts it again after 2 s | as above |
+| the service ends | nothing is lost while the queue has room | nothing is lost while the ring has room |
 `;

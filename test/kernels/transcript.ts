@@ -13,10 +13,14 @@ import type { Death } from '../deaths/truth.ts';
 import { circumstances } from '../support/circumstances.ts';
 
 export interface Transcript {
+  /** null: the init did not begin. */
+  readonly runs: Runs | null;
   readonly hello: Hello | null;
   readonly status: LoaderStatus | null;
   /** What `whodunit-loader check` printed. */
   readonly check: string;
+  /** What `whodunit-loader calibrate` found, each time, on a kernel without BTF. */
+  readonly calibrated: readonly { readonly output: string; readonly found: unknown }[];
   /** Starts of the loader where something forbids what it needs, by what confined it. */
   readonly confined: ReadonlyMap<string, ConfinedStart>;
   readonly truths: ReadonlyMap<string, readonly Death[]>;
@@ -33,6 +37,15 @@ export interface Transcript {
   readonly repeated: readonly string[];
   /** Whether the machine ran all cases. */
   readonly ended: boolean;
+}
+
+export interface Runs {
+  /** The ids of the cases. */
+  readonly cases: readonly string[];
+  /** How often each program of crashes.ts crashes. */
+  readonly times: number;
+  /** Whether the loader is started under AppArmor and lockdown. */
+  readonly confines: boolean;
 }
 
 /** One start (test/kernels/vm/confined.go). */
@@ -55,13 +68,17 @@ export function readTranscript(path: string, arch: string): Transcript {
   const discarded: Death[] = [];
   const failures = new Map<string, string>();
   const wire = new Wire(arch);
+  const calibrated: Transcript['calibrated'][number][] = [];
+  let runs: Runs | null = null;
   let check = '';
   let ended = false;
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     const [, kind, text] = /^@(\w+) (.*?)\r?$/.exec(line) ?? [];
     if (kind === undefined || text === undefined) continue;
     if (kind === 'wire') wire.line(text);
+    else if (kind === 'runs') runs = JSON.parse(text);
     else if (kind === 'check') check = JSON.parse(text);
+    else if (kind === 'calibrated') calibrated.push(JSON.parse(text));
     else if (kind === 'confined') confined.set(JSON.parse(text).by, JSON.parse(text));
     else if (kind === 'truth') {
       const truth = JSON.parse(text);
@@ -72,7 +89,10 @@ export function readTranscript(path: string, arch: string): Transcript {
     else if (kind === 'end') ended = true;
   }
   const { hello, status, records, unreadable, repeated } = wire;
-  return { hello, status, check, confined, truths, crashed, discarded, failures, records, unreadable, repeated, ended };
+  return {
+    ...{ runs, hello, status, check, calibrated, confined, truths, crashed, discarded, failures, ended },
+    ...{ records, unreadable, repeated },
+  };
 }
 
 /** The stages of the service from the wire to the record. */

@@ -2,10 +2,10 @@
 // A program that writes docs/kernels.md from the transcripts of the last run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KERNELS } from '../../scripts/build/kernel-images.ts';
+import { KERNELS, type Kernel } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 import { checkOnKernel } from './check.ts';
-import { isObserved } from './limits.ts';
+import { hasOldProbes, isObserved } from './limits.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 import { OBJECTS } from './objects.ts';
 
@@ -14,6 +14,8 @@ const BORDERS = `
 ## Kernels without BTF
 
 From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, what is missing with them, and which fields were not found ([why](decisions/0121-a-kernel-without-btf-is-observed.md)).
+Observing needs root. \`whodunit-loader calibrate\` keeps what it found for a loader with the four capabilities of a deployment, which verifies it at each start; the packaged unit runs it ([how](decisions/0119-what-was-observed-is-kept.md)).
+In a container, run it on the host, and mount \`/var/lib/whodunit-loader\` read-only.
 
 | | the kernel's BTF | a file (\`--btf\`) | observed |
 | --- | --- | --- | --- |
@@ -36,6 +38,10 @@ From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missi
 `;
 
 const NAMES = KERNELS.map(({ name }) => name);
+const listed = (inTests: Kernel['inTests']) =>
+  KERNELS.filter((kernel) => kernel.inTests === inTests)
+    .map(({ name }) => name)
+    .join(', ');
 const TARGET = join(ROOT, 'docs/kernels.md');
 
 function section(name: string): { row: string; text: string } | null {
@@ -48,7 +54,7 @@ function section(name: string): { row: string; text: string } | null {
   const right = checked.length - wrong.length - limited.length;
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = transcript.hello?.kernel_release ?? 'unknown';
-  const without = isObserved(transcript) ? ', without BTF' : '';
+  const without = isObserved(transcript) ? ', without BTF' : hasOldProbes(transcript) ? ', `old.bpf.c`' : '';
   const row = `| ${release}${without} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
@@ -62,7 +68,7 @@ function section(name: string): { row: string; text: string } | null {
 const sections = NAMES.map(section);
 if (sections.some((found) => found === null)) {
   console.error(
-    `docs/kernels.md needs all of ${NAMES.join(', ')}: run \`npm run test:kernels -- --write\` without --kernel.`,
+    `docs/kernels.md needs all of ${NAMES.join(', ')}: run \`npm run test:kernels\` for them first, then \`npm run test:kernels -- --judge --write\`.`,
   );
   process.exit(1);
 }
@@ -71,9 +77,13 @@ writeFileSync(
   TARGET,
   `# The kernel matrix
 
-\`npm run test:kernels -- --write\` generates this page. The same loader and the same BPF object run on Debian's kernels, and on one without BTF, under QEMU. The
+\`npm run test:kernels -- --write\` generates this page. The same loader runs on Debian's kernels, and on one that was built without BTF, under QEMU. The
 conformance cases that need only our own programs run there, with cgroup v2 only. *Limited*: a value is missing or \`unknown\` in the
 record because that kernel cannot show it; the lists below name the reasons. No value in a record may be wrong.
+
+*Without BTF*: the kernel was built so, or its BTF is hidden from the loader, which observes it. \`old.bpf.c\`: with the probes of kernels before 5.8.
+\`npm test\`, and with it CI, boots ${listed('all')} with all cases, and ${listed('few cases')} with a few of each kind (test/kernels/cases.ts). ${listed('nothing')} run only by
+\`npm run test:kernels\`.
 
 | kernel | cases | right | limited | wrong | probes not attached |
 | --- | --- | --- | --- | --- | --- |

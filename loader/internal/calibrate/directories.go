@@ -88,20 +88,26 @@ func (d directories) makeIn(hierarchy, top string) error {
 	return nil
 }
 
-// mountedHierarchies returns where the hierarchies are mounted that the probes look at.
+// mountedHierarchies returns where the hierarchies are mounted that the probes look at. Each is mounted first as a whole: systemd mounts a single
+// file of it for a unit (memory.pressure).
 func mountedHierarchies() (map[string]string, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	found := map[string]string{}
+	add := func(hierarchy, mountedAt string) {
+		if found[hierarchy] == "" {
+			found[hierarchy] = mountedAt
+		}
+	}
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
 		switch {
 		case len(fields) < 4:
 		case fields[2] == "cgroup2":
-			found[unified] = fields[1]
+			add(unified, fields[1])
 		case fields[2] == "cgroup":
 			for _, controller := range controllers() {
 				if slices.Contains(strings.Split(fields[3], ","), controller) {
-					found[controller] = fields[1]
+					add(controller, fields[1])
 				}
 			}
 		}

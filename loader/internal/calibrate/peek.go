@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,6 +27,9 @@ func newPeeker() (*peeker, error) {
 	spec, err := loadPeek()
 	if err != nil {
 		return nil, err
+	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w", err)
 	}
 	collection, err := ebpf.NewCollection(spec)
 	if err != nil {

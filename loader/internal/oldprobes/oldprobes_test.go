@@ -28,7 +28,12 @@ const (
 // attached attaches the probes with a queue of this size, which run until detach. The queue stays pinned in the directory until the test ends.
 func attached(t *testing.T, directory string, bytes int) (p *Probes, detach func()) {
 	t.Helper()
-	p, err := Attach(Options{PinDirectory: directory, RingBytes: bytes})
+	return attachedBy(t, directory, bytes, probes.KernelTypes())
+}
+
+func attachedBy(t *testing.T, directory string, bytes int, types probes.Types) (p *Probes, detach func()) {
+	t.Helper()
+	p, err := Attach(Options{PinDirectory: directory, RingBytes: bytes, Types: types})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,16 @@ func KernelProvidesTypes() bool {
 	return err == nil
 }
 
+// KernelTypes returns those that the kernel provides, which are read at most once.
+func KernelTypes() Types { return Types{}.opened() }
+
+// AreOld reports whether they are of a kernel before 5.5, by what the start time of a task is called there. Such a kernel may have a ring buffer all
+// the same, as that of RHEL 8 does: the probes of this package know newer layouts only.
+func (t Types) AreOld() bool {
+	kernel, err := t.opened().read()
+	return err == nil && kernelHas(kernel, "task_struct", "real_start_time")
+}
+
 // CalibratedTypes returns types that were found by observing this kernel. They may lack most of what the probes read. missing: fields that were
 // looked for.
 func CalibratedTypes(spec *btf.Spec, missing []string) (Types, error) {

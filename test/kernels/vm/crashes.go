@@ -19,7 +19,9 @@ const (
 	// Such a crash happens again, up to so often in succession.
 	attemptsMax = 10
 	linePause   = 20 * time.Millisecond
-	firstUser   = 10_000
+	// firstUser of the programs, and usersEach of one: each crash happens as another user, as the loader gives equal crashes of a user one stack.
+	firstUser = 10_000
+	usersEach = 100_000
 )
 
 type crashing struct {
@@ -34,39 +36,38 @@ type crashed struct {
 	Late int    `json:"late"` // crashes that happened again
 }
 
-// runCrashes lets each crash happen as another user: the loader gives equal crashes of a user one stack.
-func runCrashes(lines *consumed) error {
+// readCrashes returns how often each program crashes, and the programs.
+func readCrashes() (times int, crashes []crashing, _ error) {
 	text, err := os.ReadFile("/crashes.json")
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	var list struct {
 		Times   int        `json:"times"`
 		Crashes []crashing `json:"crashes"`
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
-		return err
-	}
-	user := uint32(firstUser)
-	for _, one := range list.Crashes {
-		result := crashed{ID: one.ID}
-		for attempt := 1; len(result.Pids) < list.Times; attempt++ {
-			user++
-			pid, stack, err := one.crash(user, lines)
-			if err == nil && stack.isLate() && attempt < attemptsMax {
-				result.Late++
-				continue
-			}
-			if err != nil {
-				emitJSON("failed", failure{one.ID, err.Error()})
-				break
-			}
-			attempt = 0
-			result.Pids = append(result.Pids, pid)
+	err = json.Unmarshal(text, &list)
+	return list.Times, list.Crashes, err
+}
+
+// run lets the program crash so often that it has this many stacks, as this user and those after it.
+func (c *crashing) run(lines *consumed, times int, user uint32) {
+	result := crashed{ID: c.ID}
+	for attempt := 1; len(result.Pids) < times; attempt++ {
+		user++
+		pid, stack, err := c.crash(user, lines)
+		if err == nil && stack.isLate() && attempt < attemptsMax {
+			result.Late++
+			continue
 		}
-		emitJSON("crashed", result)
+		if err != nil {
+			emitJSON("failed", failure{c.ID, err.Error()})
+			break
+		}
+		attempt = 0
+		result.Pids = append(result.Pids, pid)
 	}
-	return nil
+	emitJSON("crashed", result)
 }
 
 // crash runs the program until it crashes, and returns what its line says of the stack.

@@ -3,7 +3,9 @@
 //
 // Each line of its output is "@kind JSON":
 //
+//	@runs    what the machine runs
 //	@check   what `whodunit-loader check` prints
+//	@calibrated what `whodunit-loader calibrate` writes, each time, on a kernel without BTF (calibrate.go)
 //	@wire    a line of the loader, unchanged
 //	@confined a start of the loader under an AppArmor profile or lockdown, unless there are no cases (confined.go)
 //	@truth   the output of the undertaker for a case
@@ -11,7 +13,8 @@
 //	@failed  a case that could not run, and why
 //	@end     the number of cases, after the last one
 //
-// The root directory has loader, undertaker, mortal, and cases: a file with one name per line; crashes.json and the programs that it names.
+// The root directory has loader, undertaker, mortal, and cases: a file with one name per line; few-cases, which WHODUNIT_CASES=few on the kernel's
+// command line selects; crashes.json and the programs that it names. WHODUNIT_HIDE_BTF=1 hides the kernel's types.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -23,7 +26,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,22 +75,60 @@ type failure struct {
 	Error string `json:"error"`
 }
 
-func runCases() {
-	names, err := os.ReadFile("/cases")
-	if err != nil {
-		emitJSON("failed", failure{Error: err.Error()})
-		return
-	}
-	cases := strings.Fields(string(names))
-	if err := hideBTF(); err != nil {
-		emitJSON("failed", failure{Error: err.Error()})
-		return
+// runs is what the machine runs.
+type runs struct {
+	Cases    []string `json:"cases"`
+	Times    int      `json:"times"`    // how often each program of crashes.json crashes
+	Confines bool     `json:"confines"` // whether the loader is started under AppArmor and lockdown
+
+	crashes     []crashing
+	isDescribed bool // by BTF: else the capabilities of a deployment do not suffice
+}
+
+// findRuns hides the kernel's BTF if it is to be hidden.
+func findRuns() (r runs, err error) {
+	if os.Getenv("WHODUNIT_HIDE_BTF") != "" {
+		if err := unix.Mount("tmpfs", filepath.Dir(kernelBTF), "tmpfs", 0, ""); err != nil {
+			return r, err
+		}
 	}
 	_, err = os.Stat(kernelBTF)
-	isDescribed := err == nil // else the capabilities of a deployment do not suffice
+	r.isDescribed = err == nil
+	list, isFew := "/cases", os.Getenv("WHODUNIT_CASES") == "few"
+	if isFew {
+		list = "/few-cases"
+	}
+	names, err := os.ReadFile(list)
+	if err != nil {
+		return r, err
+	}
+	r.Cases = strings.Fields(string(names))
+	r.Confines = r.isDescribed && len(r.Cases) > 0 && !isFew
+	if !isFew {
+		r.Times, r.crashes, err = readCrashes()
+	}
+	return r, err
+}
+
+func runCases() {
+	if err := runAll(); err != nil {
+		emitJSON("failed", failure{Error: err.Error()})
+	}
+}
+
+// runAll returns what keeps the machine from running anything more.
+func runAll() error {
+	r, err := findRuns()
+	if err != nil {
+		return err
+	}
+	emitJSON("runs", r)
 	checked, _ := exec.Command("/loader", "check").CombinedOutput()
 	emitJSON("check", string(checked))
-	if isDescribed && len(cases) > 0 {
+	if !r.isDescribed {
+		calibrateRepeatedly()
+	}
+	if r.Confines {
 		if err := startUnderProfiles(); err != nil {
 			emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under AppArmor: %v", err)})
 		}
@@ -98,40 +138,30 @@ func runCases() {
 	var loaderOutput bytes.Buffer
 	loader.Stdout, loader.Stderr = &loaderOutput, &loaderOutput
 	if err := loader.Start(); err != nil {
-		emitJSON("failed", failure{Error: err.Error()})
-		return
+		return err
 	}
 	var lines consumed
 	if err := lines.consume(); err != nil {
 		loader.Process.Kill()
 		loader.Wait()
-		emitJSON("failed", failure{Error: fmt.Sprintf("%v; output of the loader: %s", err, loaderOutput.String())})
-		return
+		return fmt.Errorf("%w; output of the loader: %s", err, loaderOutput.String())
 	}
-	for _, name := range cases {
+	for _, name := range r.Cases {
 		runCase(name)
 	}
-	if err := runCrashes(&lines); err != nil {
-		emitJSON("failed", failure{Error: err.Error()})
+	for i := range r.crashes {
+		r.crashes[i].run(&lines, r.Times, firstUser+uint32(i)*usersEach)
 	}
 	for time.Since(time.Unix(0, lines.last.Load())) < settle {
 		time.Sleep(settle / 10)
 	}
-	if isDescribed && len(cases) > 0 {
+	if r.Confines {
 		if err := startUnderLockdown(); err != nil {
 			emitJSON("failed", failure{Error: fmt.Sprintf("start the loader under lockdown: %v", err)})
 		}
 	}
-	emitJSON("end", len(cases))
-}
-
-// hideBTF hides the kernel's types from all programs, if the kernel's command line says so.
-func hideBTF() error {
-	line, err := os.ReadFile("/proc/cmdline")
-	if err != nil || !slices.Contains(strings.Fields(string(line)), "whodunit.hide_btf") {
-		return err
-	}
-	return unix.Mount("tmpfs", filepath.Dir(kernelBTF), "tmpfs", 0, "")
+	emitJSON("end", len(r.Cases))
+	return nil
 }
 
 func runCase(name string) {
