@@ -112,6 +112,9 @@ func observe() (*calibrate.Search, error) {
 	if !host.MayObserve() {
 		return nil, exitcode.Errorf(exitcode.Permission, "this kernel (%s) has no BTF, and finding its types by observation needs CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_BOOT and CAP_SYS_PTRACE: run `whodunit-loader calibrate` with sudo once, use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease())
 	}
+	if seesPids, err := probes.SeesPids(); err == nil && !seesPids {
+		return nil, exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) has no BTF, and its types are found by observation only in the machine's own pid namespace: run `whodunit-loader calibrate` on the host, and let this loader read the file (--calibration, WHODUNIT_CALIBRATION)", host.KernelRelease())
+	}
 	found, err := calibrate.Find()
 	if err != nil {
 		return nil, exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) has no BTF, and its types could not be found by observation: %w; use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a file with the types of exactly this kernel (--btf, WHODUNIT_BTF)", host.KernelRelease(), err)

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  LOADER,
   MORTAL,
   NODE,
   type Program,
@@ -315,25 +316,21 @@ describe('the .deb on a Debian with systemd', () => {
     ]);
   });
 
-  it('the loader starts on a kernel without BTF: root finds its types before, and what is damaged is found again', async () => {
+  it('the loader starts on a kernel without BTF, with the types that root found before', () => {
     const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d/hidden.conf');
     const calibration = machine.path('/var/lib/whodunit-loader/calibration.json');
     const restart = () => machine.call('systemctl', 'restart', 'whodunit-loader').status;
-    const restarted = (unit: string, pattern: RegExp) =>
-      until(`${unit}: ${pattern}`, REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+    // Here, as the machine has a pid namespace of its own.
+    const hidden = `mount -t tmpfs none /sys/kernel/btf && exec ${LOADER} calibrate --calibration ${calibration}`;
+    expect(run('unshare', '--mount', 'sh', '-c', hidden)).toContain('kept in');
     writeFileSync(dropIn, '[Service]\nTemporaryFileSystem=/sys/kernel/btf\n');
     machine.call('systemctl', 'daemon-reload');
     try {
       expect(restart(), journal()).toBe(0);
-      expect(journal()).toMatch(/kept in \/var\/lib\/whodunit-loader[\s\S]*the probes use types found by observation/);
-      expect(machine.call('stat', '--format=%U %a', '/var/lib/whodunit-loader/calibration.json').output).toBe(
-        'root 644\n',
-      );
-      machine.call('systemd-run', '--wait', '--unit=unseen', '/opt/test/mortal', 'segfault');
-      await restarted('the report', / FATAL mortal \(pid \d+\) crashed with SIGSEGV .* · service unseen · /);
+      expect(journal()).toMatch(/three terminations agree with them\n[\s\S]*the probes use types found by observation/);
       writeFileSync(calibration, '{');
-      expect(restart(), journal()).toBe(0);
-      expect(journal()).toMatch(/is not used: it is damaged[\s\S]*kept in/);
+      expect(restart()).not.toBe(0);
+      expect(journal()).toMatch(/calibration\.json is not used: it is damaged/);
     } finally {
       rmSync(dropIn);
       machine.call('systemctl', 'daemon-reload');

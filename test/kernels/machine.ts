@@ -26,11 +26,11 @@ export function readMachine(name: string): Machine {
   const path = join(DIRECTORY, `${name}.log`);
   const { arch = 'amd64' } = KERNELS.find((kernel) => kernel.name === name) ?? {};
   const transcript = existsSync(path) ? readTranscript(path, arch) : null;
-  const { cases: ids, times } = transcript?.runs ?? { cases: [], times: 0 };
+  const ids = transcript?.runs?.cases ?? [];
   return {
     path,
     cases: machineCases(arch === 'amd64' ? 'x64' : arch).filter(({ id }) => ids.includes(id)),
-    times,
+    times: transcript?.runs?.times ?? 0,
     symbolsOf: (program) => {
       const file = join(DIRECTORY, `symbols-${arch}`, `${program}.symbols`);
       return existsSync(file) ? readSymbols(file) : [];
