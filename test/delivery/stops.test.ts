@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// One command stops several containers, or one whose process 1 is systemd: `docker stop`, `docker compose down`. What it ends is one act, and the
-// records say who asked.
+// One command stops several containers: `docker stop a b`. What it ends is one act, and the records say who asked.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Docker, startDocker } from '../../scripts/stack/docker.ts';
 import { isTermination, type LogRecord } from '../../scripts/stack/otlp-file.ts';
 import { temporaryDirectory, until } from '../../scripts/stack/program.ts';
 import { watched } from '../support/watched.ts';
-import { prepared } from './bases.ts';
 
 const WITHIN_MS = 120_000;
 const SMALL = 'whodunit-stops-small';
-const WITH_SYSTEMD = 'whodunit-stops-systemd';
 const CREW = '/bin/busybox sleep 1000 & /bin/busybox sleep 1000 & wait';
 /** No runtime may raise its own limits where the tests run. */
 const LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
-/** The machine may have its controllers in version 1, which this systemd refuses. */
-const BOOT = `umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
-exec env -i PATH=/usr/sbin:/usr/bin container=docker /lib/systemd/systemd --unit=multi-user.target`;
-
 const both = watched({ WHODUNIT_REPORT: 'default' });
 const files = temporaryDirectory();
 let docker: Docker;
@@ -85,55 +78,4 @@ it('docker stop of two containers is one act', async () => {
   const ids = ['stop-a', 'stop-b'].map((name) => start(name, SMALL, '/bin/sh', '-c', CREW));
   docker.call(['stop', '--time', '1', ...ids]);
   await expectOneAct(await firstOf(...ids), /asked for by `docker stop --time 1 [0-9a-f]{12}.*` \(root\)/);
-});
-
-it('docker compose down is one act', async () => {
-  const plugins = join(String(docker.env.DOCKER_CONFIG), 'cli-plugins');
-  mkdirSync(plugins, { recursive: true });
-  const { 'docker-compose': program } = JSON.parse(prepared('WHODUNIT_TEST_TOOLS'));
-  symlinkSync(program, join(plugins, 'docker-compose'));
-  const file = join(files.path, 'compose.json');
-  const ulimits = { nofile: 1024, nproc: 1024 };
-  const service = {
-    image: SMALL,
-    command: ['/bin/sh', '-c', CREW],
-    network_mode: 'none',
-    stop_grace_period: '1s',
-    ulimits,
-  };
-  writeFileSync(file, JSON.stringify({ name: 'stops', services: { web: service, db: service } }));
-  docker.call(['compose', '--file', file, 'up', '--detach']);
-  const ids = docker
-    .call(['ps', '--no-trunc', '--quiet', '--filter', 'label=com.docker.compose.project=stops'])
-    .trim()
-    .split('\n');
-  expect(ids).toHaveLength(2);
-  docker.call(['compose', '--file', file, 'down']);
-  await expectOneAct(await firstOf(...ids), /probably asked for by `docker compose --file .* down` \(root\)/);
-});
-
-it('docker stop of a container with systemd: its init and what it stops were asked for by that command', async () => {
-  importRoot(JSON.parse(prepared('WHODUNIT_TEST_BASES')).debian, WITH_SYSTEMD);
-  const options = ['--privileged', '--stop-signal', 'SIGRTMIN+3', '--tmpfs', '/run', '--hostname', 'inner'];
-  const id = start('with-systemd', ...options, WITH_SYSTEMD, '/bin/sh', '-c', BOOT);
-  const inside = (...command: string[]) => docker.call(['exec', 'with-systemd', ...command]);
-  const isUp = () => /^(running|degraded)/.test(inside('sh', '-c', 'systemctl is-system-running; true')) || undefined;
-  await until('systemd has booted', WITHIN_MS, isUp);
-  inside('systemd-run', '--unit=simple', 'sh', '-c', 'touch /run/began; while :; do sleep 0.1; done');
-  await until(
-    'the service',
-    WITHIN_MS,
-    () => inside('sh', '-c', 'cat /run/began && echo yes; true') !== '' || undefined,
-  );
-  docker.call(['stop', '--time', '60', 'with-systemd']);
-  const find = (what: RegExp) =>
-    until(
-      String(what),
-      WITHIN_MS,
-      () => inContainer(id).find(({ body }) => what.test(String(body))),
-      () => bodies(id),
-    );
-  const ASKED = /asked for by `docker stop --time 60 with-systemd` \(root\)/;
-  expect((await find(/^systemd-shutdown .*its container was turned off/)).body).toMatch(ASKED);
-  expect((await find(/^sh .* was stopped by SIGTERM/)).body).toMatch(ASKED);
 });
