@@ -135,13 +135,14 @@ describe('the document', () => {
   });
 
   it('docs/scale.md is up to date with its template and the last run of its part', () => {
-    const path = join(ROOT, 'bench/results/scale.json');
-    expect(existsSync(path), `${path}: npm run bench -- --only scale --write`).toBe(true);
-    const { quick, parts }: Results = JSON.parse(readFileSync(path, 'utf8'));
-    expect(quick).toBe(false);
-    expect(parts.map(({ part }) => part)).toEqual(['scale']);
+    const [path, page] = [join(ROOT, 'bench/results/scale.json'), join(ROOT, 'docs/scale.md')];
+    // Both come with the first run: npm run bench -- --only scale --write
+    expect(existsSync(page)).toBe(existsSync(path));
+    if (!existsSync(path)) return;
+    const measured: Results = JSON.parse(readFileSync(path, 'utf8'));
+    expect(measured.quick).toBe(false);
+    expect(measured.parts.map(({ part }) => part)).toEqual(['scale']);
     const template = readFileSync(join(ROOT, 'bench/scale.md'), 'utf8');
-    const measured = JSON.parse(readFileSync(path, 'utf8'));
-    expect(readFileSync(join(ROOT, 'docs/scale.md'), 'utf8')).toBe(fill(template, measured));
+    expect(readFileSync(page, 'utf8')).toBe(fill(template, measured));
   });
 });
