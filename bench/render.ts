@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pure: renders results as tables for terminal and Markdown, and docs/performance.md and docs/scale.md from their templates.
-import { BARS, barWith, judge, judgeGrowth } from './bars.ts';
-import { ALL_PARTS, type Figure, type Growth, type PartName, type Results, type Unit } from './figures.ts';
+import { BARS, type Bar, barWith, judge, judgeGrowth } from './bars.ts';
+import { ALL_PARTS, type Figure, type Growth, PARTS, type PartName, type Results, type Unit } from './figures.ts';
 import { growthExponent } from './statistics.ts';
 
 /** Ratios below this are shown as 1/N. */
@@ -101,13 +101,17 @@ export function barsTable(results: Results): string {
   };
   return table(
     ['figure', 'bar', 'measured', 'result', 'limit'],
-    Object.entries(BARS).map(([id, bar]) => {
+    barsOfACompleteRun().map(([id, bar]) => {
       const found = all.get(id);
       return found === undefined
         ? [id, 'max' in bar ? `≤ ${bar.max}` : `≥ ${bar.min}`, '', 'not measured', '']
         : [found.title, barOf(found), shown(id), judge(found) ?? '', shown(bar.limit)];
     }),
   );
+}
+
+export function barsOfACompleteRun(): [string, Bar][] {
+  return Object.entries(BARS).filter(([id]) => PARTS.some((part) => id.startsWith(`${part}.`)));
 }
 
 export function machineTable({ commit, machine, parts, quick }: Results): string {
