@@ -194,12 +194,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		err = addAttributes(event.ThreadContext, payload)
 	case abi.PartKindPART_PROGRAMS:
 		err = d.programs(process.Ancestors, payload)
-	case abi.PartKindPART_TOOL:
-		event.Tool, err = d.toolOf(payload)
-	case abi.PartKindPART_INIT_SIGNAL:
-		err = d.initSignal(event.Tool, payload)
-	case abi.PartKindPART_SCRIPT:
-		err = d.script(event.Tool, payload)
+	case abi.PartKindPART_TOOL, abi.PartKindPART_INIT_SIGNAL, abi.PartKindPART_SCRIPT:
+		err = d.requestPart(event, abi.PartKind(part.Kind), payload)
 	case abi.PartKindPART_REPEAT_KEY:
 		event.Repeat, err = d.repeatOf(payload)
 	case abi.PartKindPART_CRASH:

@@ -220,6 +220,18 @@ func addAttributes(context *ThreadContext, payload []byte) error {
 	return nil
 }
 
+// requestPart decodes what was asked for: PART_TOOL comes first.
+func (d *Decoder) requestPart(event *Event, kind abi.PartKind, payload []byte) (err error) {
+	switch kind {
+	case abi.PartKindPART_INIT_SIGNAL:
+		return d.initSignal(event.Tool, payload)
+	case abi.PartKindPART_SCRIPT:
+		return d.script(event.Tool, payload)
+	}
+	event.Tool, err = d.toolOf(payload)
+	return err
+}
+
 func (d *Decoder) toolOf(payload []byte) (*Tool, error) {
 	raw, _, err := take[abi.ExecutedTool](payload)
 	if err != nil {
