@@ -63,6 +63,8 @@ const mark = (): string => {
   marks += 1;
   return `${100_000 + process.pid}.${marks}`;
 };
+/** Starts it in a shell, and waits until the child has executed it: until then, it would be stopped as a shell. */
+const sleeping = (duration: string) => `sleep ${duration} & until grep -qx sleep /proc/$!/comm; do sleep 0.01; done`;
 const ofSleep = (duration: string) =>
   recordOf(`sleep ${duration}`, ({ resource }) => ranWith(resource, 'sleep', duration));
 
@@ -75,7 +77,7 @@ function ranWith(resource: LogRecord['resource'], program: string, last: string)
 describe('out-of-memory daemons', () => {
   it('earlyoom', async () => {
     const duration = mark();
-    const daemon = alone(`sleep ${duration} & exec earlyoom -m 99 -s 100 -r 0`);
+    const daemon = alone(`${sleeping(duration)}; exec earlyoom -m 99 -s 100 -r 0`);
     const { body, attributes } = await ofSleep(duration);
     await kill(daemon);
     expect(attributes).toMatchObject({
@@ -102,7 +104,7 @@ describe('out-of-memory daemons', () => {
         .replace(/^hard_threshold_min_mem .*$/m, 'hard_threshold_min_mem = 0 %'),
     );
     const daemon = alone(
-      `mount --bind ${at}/meminfo /proc/meminfo; sleep ${duration} & exec nohang --monitor --config ${at}/conf`,
+      `mount --bind ${at}/meminfo /proc/meminfo; ${sleeping(duration)}; exec nohang --monitor --config ${at}/conf`,
     );
     const { body, attributes } = await ofSleep(duration);
     await kill(daemon);
