@@ -20,8 +20,10 @@ const RESULTS = join(BUILD, 'results');
 
 /** The default scenarios, on this kernel and in emulated machines: all except the soak, which takes an hour. */
 export const KEYS_HERE = ['a', 'b', 'c', 'd', 'e', 'h', 'i', 'j', 'k', 'l', 'storm'];
-export const KEYS_IN_MACHINES = ['f', 'g', 'm'];
-export const KEYS = [...KEYS_HERE, ...KEYS_IN_MACHINES].sort();
+export const KEYS_IN_MACHINES = ['f', 'g'];
+/** In a machine, too, but not beside other tests: an emulated service that gets no processor reads the cgroup too late, and says so. */
+const KEYS_ALONE = ['m'];
+export const KEYS = [...KEYS_HERE, ...KEYS_IN_MACHINES, ...KEYS_ALONE].sort();
 export const SOAK = 'soak';
 
 /**
@@ -61,7 +63,7 @@ export async function prepareChaos(keys: readonly string[] = KEYS): Promise<Node
     await buildAttackers();
     await buildMortal();
   }
-  const machine = keys.some((key) => KEYS_IN_MACHINES.includes(key)) ? await packMachine(BUILD) : undefined;
+  const machine = keys.some((key) => [...KEYS_IN_MACHINES, ...KEYS_ALONE].includes(key)) ? await packMachine(BUILD) : undefined;
   return {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_CHAOS_OTHER_LOADER: OTHER_LOADER,

