@@ -63,7 +63,9 @@ export async function prepareChaos(keys: readonly string[] = KEYS): Promise<Node
     await buildAttackers();
     await buildMortal();
   }
-  const machine = keys.some((key) => [...KEYS_IN_MACHINES, ...KEYS_ALONE].includes(key)) ? await packMachine(BUILD) : undefined;
+  const machine = keys.some((key) => [...KEYS_IN_MACHINES, ...KEYS_ALONE].includes(key))
+    ? await packMachine(BUILD)
+    : undefined;
   return {
     WHODUNIT_TEST_COLLECTOR: await buildCollector(),
     WHODUNIT_CHAOS_OTHER_LOADER: OTHER_LOADER,
