@@ -253,12 +253,37 @@ func killOne() error {
 	sleeper.Wait()
 	pid := fmt.Sprint(sleeper.Process.Pid)
 	emit("killed", pid)
+	if err := awaitHistory(); err != nil {
+		return err
+	}
 	file, err := os.Create(killedPath)
 	if err != nil {
 		return err
 	}
 	_, err = file.WriteString(pid)
 	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// listKilled names the process that killOne kills.
+var listKilled = []string{"list", "--limit", "1", "--executable", "node"}
+
+func whodunit(command []string) ([]byte, error) {
+	return exec.Command("/node", append([]string{servicePath, "--state-dir", statePath}, command...)...).CombinedOutput()
+}
+
+// awaitHistory waits until the process that was killed is in the history, and that on the disk: a starved service is seconds late, and a loss of
+// power costs what the history wrote in its last second.
+func awaitHistory() error {
+	for start := time.Now(); ; time.Sleep(poll) {
+		printed, err := whodunit(listKilled)
+		if err == nil {
+			unix.Sync()
+			return nil
+		}
+		if time.Since(start) > endWithin {
+			return fmt.Errorf("whodunit list: %w: %s", err, printed)
+		}
+	}
 }
 
 // showKilled writes out what the commands print of the process that was killed before the last boot, if there is one.
@@ -270,8 +295,8 @@ func showKilled(kind string) error {
 	if err != nil {
 		return err
 	}
-	for _, command := range [][]string{{"list", "--limit", "1", "--executable", "node"}, {"show", string(pid)}} {
-		printed, err := exec.Command("/node", append([]string{servicePath, "--state-dir", statePath}, command...)...).CombinedOutput()
+	for _, command := range [][]string{listKilled, {"show", string(pid)}} {
+		printed, err := whodunit(command)
 		for line := range strings.Lines(string(printed)) {
 			emit(kind, strings.TrimSuffix(line, "\n"))
 		}
