@@ -80,7 +80,7 @@ static __always_inline bool is_sent_by_call(struct task_struct *current, unsigne
 }
 
 /*
- * A signal of ASKS_INIT was generated, with its default action. Other processes than an init, and an init that ignores it, are told apart here.
+ * A signal of ASKS_INIT was generated, with its default action. Other processes than an init, and an init that ignores it, are left out here.
  * Returns 0.
  */
 static __noinline __u64 on_init_signal(struct bpf_raw_tracepoint_args *ctx)

@@ -39,15 +39,7 @@ func TestAFunctionWithTheNameOfATypeIsNoFeature(t *testing.T) {
 
 func specOf(t *testing.T, types []btf.Type) *btf.Spec {
 	t.Helper()
-	builder, err := btf.NewBuilder(types, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := builder.Marshal(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(marshal(t, types)))
 	if err != nil {
 		t.Fatal(err)
 	}
