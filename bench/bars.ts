@@ -48,8 +48,6 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'latency.grpc.100.p99': { max: 60 },
   'latency.http.100.p50': { max: 15 },
   'latency.http.100.p99': { max: 60 },
-  'services.before.printed.p99': { max: 1.2 },
-  'services.before.queued.p99': { max: 1.2 },
   'storm.default.exit.share': { min: 0.95 },
   'storm.default.exit.lost': { max: 0 },
   'storm.default.exit.miscounted': { max: 0 },
@@ -70,8 +68,12 @@ export const BARS: Readonly<Record<string, Bar>> = {
   'peers.exit_share': { max: 1 / 40 },
 };
 
-/** Of parts that a complete run leaves out. */
+/** Of parts that a complete run leaves out. The bars of `starts` are for --against b068f03, the last commit before the service was a bundle. */
 const OTHER_BARS: typeof BARS = {
+  'services.before.printed.p99': { max: 1.2 },
+  'services.before.queued.p99': { max: 1.2 },
+  'starts.before.ready': { max: 0.55 },
+  'starts.before.memory': { max: 0.75 },
   'scale.outages.lost': { max: 0 },
 };
 

@@ -22,6 +22,7 @@ import { peers } from './parts/peers.ts';
 import { profile } from './parts/profile.ts';
 import { scale } from './parts/scale.ts';
 import { services } from './parts/services.ts';
+import { starts } from './parts/starts.ts';
 import { storm } from './parts/storm.ts';
 import { workload } from './parts/workload.ts';
 import { Progress } from './progress.ts';
@@ -40,6 +41,7 @@ const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = 
   builds: { measure: builds, weight: 8 },
   latency: { measure: latency, weight: 4 },
   services: { measure: services, weight: 1 },
+  starts: { measure: starts, weight: 1 },
   storm: { measure: storm, weight: 8 },
   idle: { measure: idle, weight: 2 },
   growth: { measure: growth, weight: 4 },

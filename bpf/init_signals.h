@@ -60,13 +60,7 @@ __u64 report_init_signal(__u32 signo, __u64 start_boottime_ns, __u32 pid)
 		refuse_request();
 		return 0;
 	}
-	at = append_init_signal(record, 0, &signal);
-	at = append_exe(SCRATCH_SIGNAL, at);
-	at = append_cgroup(SCRATCH_SIGNAL, append_credentials(SCRATCH_SIGNAL, at));
-	at = append_hostname(SCRATCH_SIGNAL, at);
-	at = append_programs(SCRATCH_SIGNAL, append_ancestors(SCRATCH_SIGNAL, at));
-	at = append_env(SCRATCH_SIGNAL, at);
-	at = append_args(SCRATCH_SIGNAL, at);
+	at = append_requester(SCRATCH_SIGNAL, append_init_signal(record, 0, &signal));
 	submit_request(SCRATCH_SIGNAL, record, at);
 	return 0;
 }

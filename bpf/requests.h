@@ -155,6 +155,17 @@ static __always_inline void submit_request(__u32 user, struct record *record, __
 		refuse_request();
 }
 
+/* Appends who current is, as the one that asks. */
+static __always_inline __u64 append_requester(__u32 user, __u64 at)
+{
+	at = append_exe(user, at);
+	at = append_cgroup(user, append_credentials(user, at));
+	at = append_hostname(user, at);
+	at = append_programs(user, append_ancestors(user, at));
+	at = append_env(user, at);
+	return append_args(user, at);
+}
+
 /* current has just executed the tool in the scratch. Returns 0. */
 __u64 report_request(void)
 {
@@ -168,13 +179,7 @@ __u64 report_request(void)
 		refuse_request();
 		return 0;
 	}
-	at = append_tool(0);
-	at = append_exe(SCRATCH_RESTART, at);
-	at = append_cgroup(SCRATCH_RESTART, append_credentials(SCRATCH_RESTART, at));
-	at = append_hostname(SCRATCH_RESTART, at);
-	at = append_programs(SCRATCH_RESTART, append_ancestors(SCRATCH_RESTART, at));
-	at = append_env(SCRATCH_RESTART, at);
-	at = append_args(SCRATCH_RESTART, at);
+	at = append_requester(SCRATCH_RESTART, append_tool(0));
 	submit_request(SCRATCH_RESTART, record, at);
 	return 0;
 }

@@ -23,6 +23,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   profile: ['linux-perf'],
 };
 
+/** The parts that need the service of --against. */
+const BESIDE_A_SERVICE = ['services', 'starts'];
+
 const HELP = `npm run bench -- [options]
 
 Measures the costs and the speed of whodunit. Needs root, an otherwise idle machine and about 30 minutes. Prints tables to standard
@@ -31,10 +34,11 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
   --quick           fewer and shorter rounds, about 6 minutes; the figures are not reliable
   --only PARTS      run only these parts, separated by commas:
                     ${PARTS.join(', ')}
-                    and, only if they are named: ${OTHER_PARTS.join(', ')} (the latency beside the service of --against, 15 minutes; a
-                    fleet before a gateway with Kafka, and Loki, 10 minutes)
+                    and, only if they are named: ${OTHER_PARTS.join(', ')} (beside the service of
+                    --against, the latency, 15 minutes, and the start and memory, 5 minutes; a fleet before a gateway with Kafka,
+                    and Loki, 10 minutes)
   --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0;
-                    in the part services, with its service
+                    in the parts services and starts, with its service
   --name NAME       name of the results (default: full; quick with --quick; partial with --only; scale with --only scale)
   --resume          keep the parts that NAME.json has of this commit on this machine: to go on with an interrupted run
   --judge           do not measure; compare stored results with the bars
@@ -59,10 +63,11 @@ function validFlags() {
   const unknown = only.find((part) => !ALL_PARTS.some((known) => known === part));
   if (unknown !== undefined)
     throw new Failure(`--only: unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
-  if (flags.against !== undefined && !only.includes('commits') && !only.includes('services'))
-    throw new Failure('--against needs the part commits or services, which --only excludes.');
-  if (flags.against === undefined && only.includes('services'))
-    throw new Failure('The part services needs --against: the commit whose service is compared.');
+  if (flags.against !== undefined && !['commits', ...BESIDE_A_SERVICE].some((part) => only.includes(part)))
+    throw new Failure('--against needs the part commits, services or starts, which --only excludes.');
+  const beside = BESIDE_A_SERVICE.find((part) => only.includes(part));
+  if (flags.against === undefined && beside !== undefined)
+    throw new Failure(`The part ${beside} needs --against: the commit whose service is compared.`);
   const page = flags.only === undefined ? 'performance' : flags.only === 'scale' ? 'scale' : undefined;
   if (flags.write && (flags.quick || page === undefined))
     throw new Failure('--write excludes --quick, and --only but for scale: a page needs a complete run.');
@@ -91,7 +96,7 @@ async function commitOf(against: string, options: readonly string[] = []): Promi
   return (await run('git', ['rev-parse', ...options, '--verify', `${against}^{commit}`], { remedy })).trim();
 }
 
-/** Builds the service that the part `services` compares. */
+/** Builds the service that BESIDE_A_SERVICE compare. */
 async function buildOtherService(against: string): Promise<OtherService> {
   const [commit, hash] = [await commitOf(against, ['--short']), await commitOf(against)];
   return {
@@ -120,7 +125,7 @@ await command(async () => {
       process.env.WHODUNIT_TEST_COLLECTOR ??= await buildCollector();
       if (flags.only.includes('commits'))
         process.env.WHODUNIT_BENCH_LOADERS = JSON.stringify(await buildOtherLoaders(flags.against));
-      if (flags.only.includes('services') && flags.against !== undefined)
+      if (flags.against !== undefined && BESIDE_A_SERVICE.some((part) => flags.only.includes(part)))
         process.env.WHODUNIT_BENCH_SERVICE = JSON.stringify(await buildOtherService(flags.against));
       if (flags.only.includes('scale')) Object.assign(process.env, await prepareGateway());
     }

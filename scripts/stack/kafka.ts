@@ -4,22 +4,17 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePorts, type Program, startProgram, temporaryDirectory, until } from './program.ts';
+import { freePorts, startProgram, temporaryDirectory } from './program.ts';
+import { type Restartable, startRestartable } from './restartable.ts';
 
 const READY_WITHIN_MS = 120_000;
 /** Any UUID: the cluster has one member. */
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 
-export interface Kafka {
+export interface Kafka extends Restartable {
   readonly address: string;
-  readonly program: Program;
   /** The bytes that it has stored of a topic. */
   readonly storedBytes: (topic: string) => number;
-  /** Kills the broker with SIGKILL. */
-  readonly crash: () => Promise<void>;
-  /** Starts it again, with its data. */
-  readonly restart: () => Promise<void>;
-  readonly stop: () => Promise<void>;
 }
 
 export async function startKafka(): Promise<Kafka> {
@@ -54,44 +49,17 @@ export async function startKafka(): Promise<Kafka> {
   execFileSync('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', config], {
     stdio: 'pipe',
   });
-  const start = () => startProgram('java', [...java, 'kafka.Kafka', config], { cwd: directory.path });
-  let program = start();
-  const ready = () =>
-    until(
-      'the Kafka broker',
-      READY_WITHIN_MS,
-      () => {
-        if (!program.alive()) throw new Error(`Kafka has ended:\n${program.output()}`);
-        return /Kafka Server started/.test(program.output()) ? listens(port) : undefined;
-      },
-      program.output,
-    );
-  const stop = async () => {
-    await program.stop();
-    directory.remove();
-  };
-  try {
-    await ready();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return {
+  const broker = await startRestartable({
+    name: 'the Kafka broker',
+    readyWithinMs: READY_WITHIN_MS,
+    start: () => startProgram('java', [...java, 'kafka.Kafka', config], { cwd: directory.path }),
+    isReady: (program) => (/Kafka Server started/.test(program.output()) ? listens(port) : undefined),
+    remove: directory.remove,
+  });
+  return Object.assign(broker, {
     address: `127.0.0.1:${port}`,
-    get program() {
-      return program;
-    },
-    storedBytes: (topic) => storedBytes(join(directory.path, 'logs'), topic),
-    crash: async () => {
-      program.child.kill('SIGKILL');
-      await program.ended;
-    },
-    restart: async () => {
-      program = start();
-      await ready();
-    },
-    stop,
-  };
+    storedBytes: (topic: string) => storedBytes(join(directory.path, 'logs'), topic),
+  });
 }
 
 /** Of the segments of its partitions, each in a directory. */

@@ -4,7 +4,8 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { answers } from './collector.ts';
-import { freePorts, type Program, ROOT, startProgram, temporaryDirectory, until } from './program.ts';
+import { freePorts, type Program, ROOT, startProgram, temporaryDirectory } from './program.ts';
+import { type Restartable, startRestartable } from './restartable.ts';
 
 const OTEL_CONFIG = join(ROOT, 'otel-config');
 const READY_WITHIN_MS = 60_000;
@@ -50,67 +51,35 @@ export function startConfigs(command: readonly string[], files: readonly string[
   });
 }
 
-export interface Shipped {
+export interface Shipped extends Restartable {
   readonly grpc: string;
   readonly http: string;
   /** The collector's own metrics, if the configuration has them: the address of their page. */
   readonly metrics: string;
-  readonly program: Program;
-  /** Kills the collector with SIGKILL and starts it again. */
-  readonly crash: () => Promise<void>;
-  readonly restart: () => Promise<void>;
-  readonly stop: () => Promise<void>;
 }
 
 /** Starts a combination and waits for its health check. `env`: the address of its backend. */
 export async function startShipped(files: readonly string[], env: NodeJS.ProcessEnv): Promise<Shipped> {
   const directory = temporaryDirectory();
   const [grpc = 0, http = 0, health = 0, metrics = 0] = await freePorts(4);
-  const start = () =>
-    startConfigs([], files, {
-      OTLP_GRPC_LISTEN: `127.0.0.1:${grpc}`,
-      OTLP_HTTP_LISTEN: `127.0.0.1:${http}`,
-      HEALTH_LISTEN: `127.0.0.1:${health}`,
-      METRICS_PORT: String(metrics),
-      OTELCOL_STATE_DIR: join(directory.path, 'state'),
-      ...env,
-    });
-  let program = start();
-  const ready = () =>
-    until(
-      `the health check of ${files.join(' and ')}`,
-      READY_WITHIN_MS,
-      () => {
-        if (!program.alive()) throw new Error(`the collector has ended:\n${program.output()}`);
-        return answers(`http://127.0.0.1:${health}`);
-      },
-      program.output,
-    );
-  const stop = async () => {
-    await program.stop();
-    directory.remove();
-  };
-  try {
-    await ready();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return {
+  const collector = await startRestartable({
+    name: `the collector with ${files.join(' and ')}`,
+    readyWithinMs: READY_WITHIN_MS,
+    start: () =>
+      startConfigs([], files, {
+        OTLP_GRPC_LISTEN: `127.0.0.1:${grpc}`,
+        OTLP_HTTP_LISTEN: `127.0.0.1:${http}`,
+        HEALTH_LISTEN: `127.0.0.1:${health}`,
+        METRICS_PORT: String(metrics),
+        OTELCOL_STATE_DIR: join(directory.path, 'state'),
+        ...env,
+      }),
+    isReady: () => answers(`http://127.0.0.1:${health}`),
+    remove: directory.remove,
+  });
+  return Object.assign(collector, {
     grpc: `http://127.0.0.1:${grpc}`,
     http: `http://127.0.0.1:${http}`,
     metrics: `http://127.0.0.1:${metrics}/metrics`,
-    get program() {
-      return program;
-    },
-    crash: async () => {
-      program.child.kill('SIGKILL');
-      await program.ended;
-    },
-    restart: async () => {
-      program = start();
-      await ready();
-    },
-    stop,
-  };
+  });
 }

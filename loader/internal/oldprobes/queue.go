@@ -46,14 +46,15 @@ type queue struct {
 	stackMem map[uint32][]uint64
 }
 
-// run copies until the context ends. Only run uses the queue then.
+// run copies until the context ends, and gives back what was acknowledged by then: the next loader would copy it again. Only run uses the queue
+// meanwhile.
 func (q *queue) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return q.giveBack()
 		case <-timer.C:
 		}
 		busy, err := q.round()
