@@ -4,15 +4,18 @@
 // (A B B A …).
 import { cpSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Collector, startCollector } from '../../scripts/stack/collector.ts';
 import { ROOT, startProgram, temporaryDirectory } from '../../scripts/stack/program.ts';
 import { startWhodunit } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { estimateRatio, median } from '../statistics.ts';
-import { exportByDefault, inTurns, type Part, settle } from './part.ts';
+import { exportByDefault, inTurns, type Part } from './part.ts';
 
-const ROUNDS = 6;
+const ROUNDS = 8;
 const ROUNDS_QUICK = 1;
+/** Before the builds of a round, with whodunit and without: hosts build when whodunit has been running for long. */
+const REST_MS = 3_000;
 
 /** Of Debian's libltdl-dev and libtool. The script looks for its parts in ../build-aux. */
 const LIBTOOL = '/usr/share/libtool';
@@ -22,6 +25,8 @@ interface Build {
   readonly title: string;
   /** Runs in a new directory, which has `files`: their names, and where they come from (below ROOT). */
   readonly command: readonly [string, ...string[]];
+  /** How often in a round. Its time is the mean: short ones vary more. */
+  readonly times: number;
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -31,18 +36,21 @@ const BUILDS: readonly Build[] = [
     id: 'npm',
     title: 'npm ci',
     command: ['npm', 'ci', '--prefer-offline', '--no-audit', '--no-fund'],
+    times: 1,
     files: { 'package.json': 'package.json', 'package-lock.json': 'package-lock.json' },
   },
   {
     id: 'go',
     title: 'go build',
     command: ['go', 'build', '-o', 'whodunit-loader', './loader'],
+    times: 3,
     files: { 'go.mod': 'go.mod', 'go.sum': 'go.sum', loader: 'loader' },
   },
   {
     id: 'configure',
     title: 'a configure script',
     command: ['libltdl/configure'],
+    times: 3,
     files: { libltdl: LIBTOOL, 'build-aux': `${LIBTOOL}/build-aux` },
   },
 ];
@@ -79,7 +87,6 @@ function noTimes(): Times {
 async function buildWatched(goCache: string, collector: Collector, times: Times): Promise<void> {
   const whodunit = await startWhodunit({ ...exportByDefault(collector, 'http/protobuf'), WHODUNIT_REPORT: 'default' });
   try {
-    await settle();
     await buildAll(goCache, times);
   } finally {
     await whodunit.stop();
@@ -87,7 +94,12 @@ async function buildWatched(goCache: string, collector: Collector, times: Times)
 }
 
 async function buildAll(goCache: string, times: Times): Promise<void> {
-  for (const build of BUILDS) times.get(build.id)?.push(await wallMs(build, goCache));
+  await sleep(REST_MS);
+  for (const build of BUILDS) {
+    let sum = 0;
+    for (let time = 0; time < build.times; time += 1) sum += await wallMs(build, goCache);
+    times.get(build.id)?.push(sum / build.times);
+  }
 }
 
 async function wallMs({ title, command: [program, ...args], files }: Build, goCache: string): Promise<number> {
