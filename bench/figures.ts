@@ -50,6 +50,8 @@ export interface Growth {
 
 export interface PartResult {
   readonly part: PartName;
+  /** That was measured, if it is not that of the results (--again). */
+  readonly commit?: string;
   /** ISO 8601. */
   readonly began: string;
   readonly seconds: number;

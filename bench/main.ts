@@ -58,6 +58,8 @@ interface Flags {
   /** The page to write; undefined: none. */
   readonly page?: 'performance' | 'scale';
   readonly resume: boolean;
+  /** Whether the other parts of the results stay. */
+  readonly again: boolean;
 }
 
 function removeOurPins(): void {
@@ -80,14 +82,16 @@ async function measurePart(name: PartName, run: Run): Promise<PartResult> {
 /** Measures the parts. Reports a failed part immediately and omits it from the results. */
 async function measure(
   names: readonly PartName[],
-  { quick, name: file, resume }: Flags,
+  { quick, name: file, resume, again }: Flags,
 ): Promise<{ results: Results; failed: PartName[] }> {
   const progress = new Progress();
   const otherLoaders: OtherLoader[] = JSON.parse(process.env.WHODUNIT_BENCH_LOADERS ?? '[]');
   const otherService: OtherService | null = JSON.parse(process.env.WHODUNIT_BENCH_SERVICE ?? 'null');
-  const described = { quick, commit: thisCommit(), machine: thisMachine() };
+  const now = { quick, commit: thisCommit(), machine: thisMachine() };
+  const before = again ? measuredBefore(file, now) : null;
+  const described = before === null ? now : { quick, commit: before.commit, machine: now.machine };
   const whole = names.reduce((sum, name) => sum + MEASURED[name].weight, 0);
-  const parts = resume ? partsOf(file, described) : [];
+  const parts = before === null ? (resume ? partsOf(file, now) : []) : otherParts(before, names);
   const failed: PartName[] = [];
   let done = 0;
   for (const name of names) {
@@ -99,7 +103,8 @@ async function measure(
     const report = (fraction: number, text: string) =>
       progress.show((done + fraction * weight) / whole, `${name}: ${text}`);
     try {
-      parts.push(await measurePart(name, { quick, otherLoaders, otherService, progress: report }));
+      const measured = await measurePart(name, { quick, otherLoaders, otherService, progress: report });
+      parts.push(now.commit === described.commit ? measured : { ...measured, commit: now.commit });
       // Written after each part, so that an interrupted run keeps its results.
       write(file, { ...described, parts });
     } catch (error) {
@@ -127,6 +132,18 @@ function partsOf(name: string, { quick, commit, machine }: Omit<Results, 'parts'
   const isSame =
     before.quick === quick && before.commit === commit && JSON.stringify(before.machine) === JSON.stringify(machine);
   return isSame ? [...before.parts] : [];
+}
+
+/** The results of which parts are measured again. Throws if they are of another machine. */
+function measuredBefore(name: string, { quick, machine }: Omit<Results, 'parts'>): Results {
+  const before: Results = JSON.parse(readFileSync(pathOf(name), 'utf8'));
+  if (before.quick !== quick || JSON.stringify(before.machine) !== JSON.stringify(machine))
+    throw new Error(`--again: ${pathOf(name)} is of another machine or of --quick; measure all parts.`);
+  return before;
+}
+
+function otherParts({ parts }: Results, names: readonly PartName[]): PartResult[] {
+  return parts.filter(({ part }) => !names.includes(part));
 }
 
 async function main(flags: Flags): Promise<number> {

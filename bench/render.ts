@@ -117,12 +117,17 @@ export function barsOfACompleteRun(): [string, Bar][] {
 export function machineTable({ commit, machine, parts, quick }: Results): string {
   const began = parts.map(({ began }) => began).sort()[0] ?? 'never';
   const seconds = parts.reduce((sum, part) => sum + part.seconds, 0);
+  const again = list(
+    parts.filter((part) => part.commit !== undefined),
+    (part) => part.commit ?? '',
+  );
   const rows: [string, string][] = [
     ['processor', `${machine.processor}, ${machine.processors} of them`],
     ['memory', `${machine.memoryMB} MB`],
     ['kernel', machine.kernel],
     ['distribution', machine.distribution],
     ['commit', commit],
+    ...(again === '' ? [] : [['commit of the parts that were measured again', again] satisfies [string, string]]),
     ...Object.entries(machine.versions),
     ['measured', `${began}, in ${Math.round(seconds)} s${quick ? ', quickly (--quick): only a hint' : ''}`],
     ['background load before each part', list(parts, ({ backgroundPercent }) => `${backgroundPercent.toFixed(0)} %`)],

@@ -41,6 +41,7 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
                     in the parts services and starts, with its service
   --name NAME       name of the results (default: full; quick with --quick; partial with --only; scale with --only scale)
   --resume          keep the parts that NAME.json has of this commit on this machine: to go on with an interrupted run
+  --again PARTS     measure only these parts, and keep the others that NAME.json has, of another commit perhaps: the tables say so
   --judge           do not measure; compare stored results with the bars
   --write           write docs/performance.md from the results of a complete run; with --only scale, docs/scale.md
   --help            show this text`;
@@ -51,6 +52,7 @@ const OPTIONS = {
   against: { type: 'string' },
   name: { type: 'string' },
   resume: { type: 'boolean', default: false },
+  again: { type: 'string' },
   judge: { type: 'boolean', default: false },
   write: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -59,10 +61,12 @@ const OPTIONS = {
 
 function validFlags() {
   const flags = readFlags(OPTIONS);
-  const only: readonly string[] = flags.only?.split(',') ?? PARTS;
+  if (flags.again !== undefined && (flags.only !== undefined || flags.resume))
+    throw new Failure('--again excludes --only and --resume.');
+  const only: readonly string[] = (flags.only ?? flags.again)?.split(',') ?? PARTS;
   const unknown = only.find((part) => !ALL_PARTS.some((known) => known === part));
   if (unknown !== undefined)
-    throw new Failure(`--only: unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
+    throw new Failure(`unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
   if (flags.against !== undefined && !['commits', ...BESIDE_A_SERVICE].some((part) => only.includes(part)))
     throw new Failure('--against needs the part commits, services or starts, which --only excludes.');
   const beside = BESIDE_A_SERVICE.find((part) => only.includes(part));
@@ -74,7 +78,7 @@ function validFlags() {
   const complete = page === 'scale' ? 'scale' : 'full';
   const name = flags.name ?? (page === undefined ? 'partial' : flags.quick ? 'quick' : complete);
   if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
-  return { ...flags, only, name, ...(flags.write && { page }) };
+  return { ...flags, only, again: flags.again !== undefined, name, ...(flags.write && { page }) };
 }
 
 /** Builds the loaders that the part `commits` compares with: that of the release, and that of --against. */

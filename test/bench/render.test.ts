@@ -35,6 +35,13 @@ const growing = (values: readonly number[], exponentMax: number): Growth => ({
   exponentMax,
 });
 
+it('says which parts were measured again, and of which commit', () => {
+  const { parts, ...others } = results([]);
+  const again = { ...others, parts: parts.map((part) => ({ ...part, commit: '4567def' })) };
+  expect(renderResults(again)).toMatch(/\| commit of the parts that were measured again\s*\| kernel 4567def\s*\|/);
+  expect(renderResults(results([]))).not.toContain('again');
+});
+
 describe('the comparison with bars', () => {
   it.each([
     ['below its bar', 1.99, 'met'],
