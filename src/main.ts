@@ -30,7 +30,7 @@ import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
-import { type Exporters, snapshotter } from './snapshot.ts';
+import { type Exporters, exceededIn, snapshotter } from './snapshot.ts';
 import { applyRules, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
@@ -80,7 +80,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
-  logExceeded(log, () => snapshot().exceeded);
+  logExceeded(log, () => exceededIn(sources));
   const health = await startHealth(config, state, queue, snapshot);
   if (otlp && config.metrics)
     exporters.metrics = await otlp.startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue);
@@ -136,16 +136,21 @@ async function consume(
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
   const { loops, incidents, restartLoops } = pipeline.state;
-  let flushing: Promise<unknown> | null = null;
-  const timer = setInterval(() => {
-    if ((loops.idle && incidents.idle && restartLoops.idle) || flushing !== null) return;
-    flushing = pipelines.flushSummaries(pipeline).then(() => {
-      flushing = null;
-    });
-  }, SUMMARY_CHECK_MS);
-  reading: for await (const received of loader.read())
+  let flush: NodeJS.Timeout | null = null;
+  const flushLater = () => {
+    if (flush !== null || (loops.idle && incidents.idle && restartLoops.idle)) return;
+    flush = setTimeout(async () => {
+      await pipelines.flushSummaries(pipeline);
+      flush = null;
+      flushLater();
+    }, SUMMARY_CHECK_MS);
+  };
+  flushLater();
+  reading: for await (const received of loader.read()) {
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
-  clearInterval(timer);
+    flushLater();
+  }
+  if (flush !== null) clearTimeout(flush);
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');

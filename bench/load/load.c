@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -225,6 +227,17 @@ static long long terminate_until(bool exec, long long start_ns, long long period
 	return count;
 }
 
+/* Where the scheduler puts a parent and its child changes the rate of forks by a third: each worker stays where it starts. */
+static void stay_on(int processor)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(processor, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		fail("sched_setaffinity");
+}
+
 static void storm_of(bool exec, char **args)
 {
 	long long rate = atoll(args[0]), seconds = atoll(args[1]), total = 0, start = now_ns();
@@ -243,6 +256,7 @@ static void storm_of(bool exec, char **args)
 		long long period_ns = rate ? NS_PER_S * workers / rate : 0, first_ns = start + (rate ? NS_PER_S * i / rate : 0);
 
 		if (fork_bound() == 0) {
+			stay_on(i % get_nprocs());
 			counts[i] = terminate_until(exec, first_ns, period_ns, start + seconds * NS_PER_S);
 			_exit(0);
 		}

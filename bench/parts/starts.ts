@@ -42,7 +42,10 @@ export const starts: Part = async ({ quick, progress, otherService }) => {
     try {
       await inTurns(conditions, rounds, async ({ main, state, measured }, round) => {
         progress(round / rounds, `round ${round + 1} of ${rounds}`);
-        const env = { ...exportByDefault(collector, 'http/protobuf'), WHODUNIT_STATE_DIR: join(at.directory.path, state) };
+        const env = {
+          ...exportByDefault(collector, 'http/protobuf'),
+          WHODUNIT_STATE_DIR: join(at.directory.path, state),
+        };
         measured.push(await started(at, main, env));
       });
     } finally {

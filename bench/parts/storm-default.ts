@@ -12,7 +12,7 @@ import { type Estimate, estimateRatio, median } from '../statistics.ts';
 import { drained, exportByDefault, inTurns, type Run, settle } from './part.ts';
 import { STORM_WORKERS, type StormKind } from './storm-kinds.ts';
 
-const ROUNDS = 6;
+const ROUNDS = 8;
 const ROUNDS_QUICK = 2;
 const SECONDS = 10;
 const SECONDS_QUICK = 2;

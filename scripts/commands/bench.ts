@@ -63,10 +63,19 @@ function validFlags() {
   const flags = readFlags(OPTIONS);
   if (flags.again !== undefined && (flags.only !== undefined || flags.resume))
     throw new Failure('--again excludes --only and --resume.');
-  const only: readonly string[] = (flags.only ?? flags.again)?.split(',') ?? PARTS;
-  const unknown = only.find((part) => !ALL_PARTS.some((known) => known === part));
-  if (unknown !== undefined)
-    throw new Failure(`unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
+  const only = flags.only ?? flags.again;
+  return validNames(flags, only === undefined ? PARTS : partsOf(only), flags.again !== undefined);
+}
+
+function partsOf(list: string): readonly string[] {
+  const parts = list.split(',');
+  const unknown = parts.find((part) => !ALL_PARTS.some((known) => known === part));
+  if (unknown !== undefined) throw new Failure(`unknown part ${unknown}; the parts are ${ALL_PARTS.join(', ')}.`);
+  return parts;
+}
+
+/** `only`: the parts that are measured. */
+function validNames(flags: ReturnType<typeof readFlags<typeof OPTIONS>>, only: readonly string[], again: boolean) {
   if (flags.against !== undefined && !['commits', ...BESIDE_A_SERVICE].some((part) => only.includes(part)))
     throw new Failure('--against needs the part commits, services or starts, which --only excludes.');
   const beside = BESIDE_A_SERVICE.find((part) => only.includes(part));
@@ -78,7 +87,7 @@ function validFlags() {
   const complete = page === 'scale' ? 'scale' : 'full';
   const name = flags.name ?? (page === undefined ? 'partial' : flags.quick ? 'quick' : complete);
   if (!/^[\w-]+$/.test(name)) throw new Failure(`--name is ${name}: letters, digits, _ and - are allowed.`);
-  return { ...flags, only, again: flags.again !== undefined, name, ...(flags.write && { page }) };
+  return { ...flags, only, again, name, ...(flags.write && { page }) };
 }
 
 /** Builds the loaders that the part `commits` compares with: that of the release, and that of --against. */

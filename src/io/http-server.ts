@@ -9,7 +9,8 @@ import { describeOwner, portOwner } from './port-owner.ts';
 
 /** For the whole request, for its headers, and for a client that neither sends nor reads. */
 const REQUEST_TIMEOUT_MS = 5_000;
-const TIMEOUT_CHECK_MS = 1_000;
+/** Node.js looks for them as often, without a connection, too. */
+const TIMEOUT_CHECK_MS = 5_000;
 const CONNECTIONS_MAX = 64;
 
 /** What the messages say if the address cannot be used. */

@@ -2,10 +2,8 @@
 // Logs who fills what is limited: one sentence for each limit, when the origin that holds most lost something. core/words/shares.ts has the
 // sentences.
 import { type Exceeded, exceededSentence } from '../core/words/shares.ts';
+import { eachSecond } from './each-second.ts';
 import type { Log } from './log.ts';
-
-/** How often it is checked. */
-const CHECK_MS = 1_000;
 
 /** Logs while the service runs. `read`: the limits at which something was lost since the service started. */
 export function logExceeded(log: Log, read: () => readonly Exceeded[]): void {
@@ -17,5 +15,5 @@ export function logExceeded(log: Log, read: () => readonly Exceeded[]): void {
       if (log.rateLimited(`limit ${one.limit}`, exceededSentence(one))) logged.set(one.limit, one.count);
     }
   };
-  setInterval(check, CHECK_MS).unref();
+  eachSecond(check);
 }

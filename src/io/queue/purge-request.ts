@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records that `whodunit purge --undelivered` removes from the queue: only the service may open the queue, so the command leaves a file in the
 // state directory, which the service looks for once a second, and before it sends anything.
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { eachSecond } from '../each-second.ts';
 import type { Log } from '../log.ts';
 import { writeForService } from '../state-file.ts';
 import type { Purged } from './queue.ts';
-
-const LOOK_MS = 1_000;
 
 const requestSchema = z.object({ records: z.array(z.tuple([z.int(), z.string()])) });
 
@@ -47,12 +46,13 @@ export class PurgeRequests {
   }
 
   watch(purge: (wanted: Purged) => number | null): void {
-    setInterval(() => this.carryOut(purge), LOOK_MS).unref();
+    eachSecond(() => this.carryOut(purge));
   }
 }
 
 /** null: there is none. */
 function readRequest(path: string): Purged | null {
+  if (!existsSync(path)) return null;
   try {
     return new Map(requestSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).records);
   } catch (error) {
