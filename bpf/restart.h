@@ -28,7 +28,7 @@
 
 #define RESTART_WITHIN_NS 60000000000ull
 /* Of one origin. In a storm, restarts are as frequent as terminations, and a record of each has no use. */
-#define RESTARTS_PER_SECOND_MAX 100
+#define RESTARTS_PER_SECOND_MAX 50
 /*
  * Terminations in a minute that terminated_programs keeps: so many of all origins, then so many of one and of one group (ring_shares.h).
  * Each takes two entries. Those beyond go to crowded_programs, where they displace each other, and no one else's.

@@ -30,7 +30,7 @@ import { logExceeded } from './io/share-log.ts';
 import { catchSignals, type Signals } from './io/signals.ts';
 import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
-import { type Exporters, exceededIn, snapshotter } from './snapshot.ts';
+import { displacedIn, type Exporters, snapshotter } from './snapshot.ts';
 import { applyRules, newState, type State, recentTerminations as terminationsOf } from './state.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
@@ -80,7 +80,11 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
-  logExceeded(log, () => exceededIn(sources));
+  logExceeded(
+    log,
+    () => displacedIn(sources),
+    () => host().userNames,
+  );
   const health = await startHealth(config, state, queue, snapshot);
   if (otlp && config.metrics)
     exporters.metrics = await otlp.startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue);

@@ -3,7 +3,7 @@
 import type { noCounts } from './core/counters.ts';
 import type { Host } from './core/identity/host.ts';
 import type { ServiceSnapshot } from './core/snapshots.ts';
-import { type Exceeded, exceeded } from './core/words/shares.ts';
+import { type DisplacedByLimit, exceeded } from './core/words/shares.ts';
 import type { DockerContainers } from './io/docker/containers.ts';
 import type { History } from './io/history/writer.ts';
 import type { LoaderReader } from './io/loader/socket.ts';
@@ -42,27 +42,26 @@ interface Stages {
   readonly outOfMemory: OutOfMemory;
 }
 
-/** The limits at which something was lost since the service started. */
-export function exceededIn({ queue, printer, exporters, state, host }: Stages): Exceeded[] {
-  const displacedByLimit = {
+/** What origins lost since the service started, because something is full. */
+export function displacedIn({ queue, printer, exporters, state }: Stages): DisplacedByLimit {
+  return {
     queue_bytes: queue?.displaced,
     stdout_bytes: printer?.displaced,
     spans: exporters.traces?.displaced,
     ...(exporters.metrics ?? exporters.page)?.displaced,
     ...displaced(state),
   };
-  return exceeded(displacedByLimit, host().userNames);
 }
 
 export function snapshotter(stages: Stages): () => ServiceSnapshot {
-  const { loader, containers, rules, queue, history, printer, state, exporters, printed, outOfMemory } = stages;
+  const { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory } = stages;
   const startedMs = Date.now();
   return () => ({
     startedMs,
     counters: queue?.totals ?? printed,
     duplicates: state.duplicates,
     falseClaims: state.falseClaims,
-    exceeded: exceededIn(stages),
+    exceeded: exceeded(displacedIn(stages), host().userNames),
     loader: loader.snapshot(),
     containers: containers?.snapshot() ?? null,
     outOfMemory: outOfMemory.snapshot(),

@@ -25,6 +25,11 @@ export interface Exceeded {
 /** How much each origin lost, by limit, since the service started. undefined: nothing is limited there. */
 export type DisplacedByLimit = Readonly<Partial<Record<LimitValue, Displaced | undefined>>>;
 
+/** How much all of them lost. */
+export function totalOf(displaced: DisplacedByLimit): number {
+  return Object.values(displaced).reduce((sum, one) => sum + (one?.total ?? 0), 0);
+}
+
 /** The limits at which an origin lost something. `userNames`: the host's. */
 export function exceeded(displaced: DisplacedByLimit, userNames: ReadonlyMap<number, string>): Exceeded[] {
   return (Object.keys(displaced) as LimitValue[]).flatMap((limit) => {
