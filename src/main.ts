@@ -80,11 +80,7 @@ async function run(config: RunConfig, { stop, onHangup }: Signals): Promise<void
   const outOfMemory = new OutOfMemory(new MemoryCgroups());
   const sources = { loader, containers, rules, queue, history, printer, state, exporters, printed, host, outOfMemory };
   const snapshot = snapshotter(sources);
-  logExceeded(
-    log,
-    () => displacedIn(sources),
-    () => host().userNames,
-  );
+  logExceeded(log, () => displacedIn(sources), host);
   const health = await startHealth(config, state, queue, snapshot);
   if (otlp && config.metrics)
     exporters.metrics = await otlp.startMetrics(config.metrics, config.metricIntervalMs, host(), snapshot, log, queue);

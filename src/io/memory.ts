@@ -42,7 +42,7 @@ function reader(path: string): () => string | null {
   return () => {
     try {
       fd ??= openSync(path, 'r');
-      return bytes.latin1Slice(0, readSync(fd, bytes, 0, FILE_BYTES_MAX, 0));
+      return bytes.toString('latin1', 0, readSync(fd, bytes, 0, FILE_BYTES_MAX, 0));
     } catch {
       return null;
     }
