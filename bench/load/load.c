@@ -227,7 +227,7 @@ static long long terminate_until(bool exec, long long start_ns, long long period
 	return count;
 }
 
-/* Where the scheduler puts a parent and its child changes the rate of forks by a third: each worker stays where it starts. */
+/* Where the scheduler puts a parent and its child changes the highest rate of forks by a third: then, each worker stays where it starts. */
 static void stay_on(int processor)
 {
 	cpu_set_t one;
@@ -256,7 +256,8 @@ static void storm_of(bool exec, char **args)
 		long long period_ns = rate ? NS_PER_S * workers / rate : 0, first_ns = start + (rate ? NS_PER_S * i / rate : 0);
 
 		if (fork_bound() == 0) {
-			stay_on(i % get_nprocs());
+			if (!rate)
+				stay_on(i % get_nprocs());
 			counts[i] = terminate_until(exec, first_ns, period_ns, start + seconds * NS_PER_S);
 			_exit(0);
 		}
