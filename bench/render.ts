@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<PartName, string>> = {
   builds: 'Effect on builds',
   latency: 'Latency',
   services: 'Service of another commit',
+  starts: 'Starts of the service of another commit',
   storm: 'Storm',
   idle: 'Idle',
   growth: 'Growth',

@@ -2,9 +2,9 @@
 // A start of the service, and its memory, beside the service of another commit (--against): the same Node.js and the same loader, in turns.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answers, startCollector } from '../../scripts/stack/collector.ts';
-import { SERVICE, until } from '../../scripts/stack/program.ts';
-import { type Place, place, startLoader, startService } from '../../scripts/stack/whodunit.ts';
+import { startCollector } from '../../scripts/stack/collector.ts';
+import { SERVICE } from '../../scripts/stack/program.ts';
+import { type Place, place, serviceReady, startLoader, startService } from '../../scripts/stack/whodunit.ts';
 import { type Figure, figure } from '../figures.ts';
 import { aloneBytes, cpuNs } from '../program.ts';
 import { estimateRatio, quantile } from '../statistics.ts';
@@ -12,7 +12,6 @@ import { exportByDefault, inTurns, type Part } from './part.ts';
 
 const ROUNDS = 15;
 const ROUNDS_QUICK = 3;
-const READY_WITHIN_MS = 60_000;
 /** After that, nothing of the start is left to do. */
 const AT_REST_MS = 5_000;
 const MB = 1e6;
@@ -68,15 +67,7 @@ async function started(at: Place, main: string, env: NodeJS.ProcessEnv): Promise
   const start = performance.now();
   const service = startService(at, env, [], undefined, main);
   try {
-    await until(
-      'readyz of the service',
-      READY_WITHIN_MS,
-      () => {
-        if (!service.alive()) throw new Error(`the service has ended:\n${service.output()}`);
-        return answers(`http://${at.health}/readyz`);
-      },
-      service.output,
-    );
+    await serviceReady(at, service);
     const [readyMs, processorMs] = [performance.now() - start, cpuNs(service.pid) / 1e6];
     await sleep(AT_REST_MS);
     return { readyMs, processorMs, memoryMB: aloneBytes(service.pid) / MB };

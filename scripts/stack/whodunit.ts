@@ -137,20 +137,25 @@ export async function startWhodunit(
     return { service: serviceEnd, loader: loaderEnd, pinsLeft: existsSync(at.pinDir) };
   };
   try {
-    await until(
-      'readyz of the service',
-      SERVICE_READY_WITHIN_MS,
-      () => {
-        if (!service.alive()) throw new Error(`the service has ended:\n${service.output()}`);
-        return answers(`http://${at.health}/readyz`);
-      },
-      () => `${loader.output()}${service.output()}`,
-    );
+    await serviceReady(at, service, () => `${loader.output()}${service.output()}`);
   } catch (error) {
     await stop();
     throw error;
   }
   return { at, loader, service, stop };
+}
+
+/** Waits until /readyz answers 200. `diagnostics`: for the error message. */
+export async function serviceReady({ health }: Place, service: Program, diagnostics = service.output): Promise<void> {
+  await until(
+    'readyz of the service',
+    SERVICE_READY_WITHIN_MS,
+    () => {
+      if (!service.alive()) throw new Error(`the service has ended:\n${service.output()}`);
+      return answers(`http://${health}/readyz`);
+    },
+    diagnostics,
+  );
 }
 
 /** The status message of docs/wire.md. */
