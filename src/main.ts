@@ -136,21 +136,16 @@ async function consume(
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
   const { loops, incidents, restartLoops } = pipeline.state;
-  let flush: NodeJS.Timeout | null = null;
-  const flushLater = () => {
-    if (flush !== null || (loops.idle && incidents.idle && restartLoops.idle)) return;
-    flush = setTimeout(async () => {
-      await pipelines.flushSummaries(pipeline);
-      flush = null;
-      flushLater();
-    }, SUMMARY_CHECK_MS);
-  };
-  flushLater();
-  reading: for await (const received of loader.read()) {
+  let flushing: Promise<unknown> | null = null;
+  const timer = setInterval(() => {
+    if ((loops.idle && incidents.idle && restartLoops.idle) || flushing !== null) return;
+    flushing = pipelines.flushSummaries(pipeline).then(() => {
+      flushing = null;
+    });
+  }, SUMMARY_CHECK_MS);
+  reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
-    flushLater();
-  }
-  if (flush !== null) clearTimeout(flush);
+  clearInterval(timer);
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
   if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');

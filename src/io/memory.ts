@@ -13,8 +13,9 @@ const FILE_BYTES_MAX = 8_192;
 
 interface Sample {
   readonly atNs: bigint;
-  /** The file, which is parsed when it is asked for. */
   readonly text: string;
+  /** Parsed when it is first asked for: an idle service needs none of them. */
+  memory?: Memory | null;
 }
 
 /** Starts to read it. Returns what was read last before a time (ns since 1970). null: nothing shortly before. Never throws. */
@@ -31,7 +32,9 @@ export function memoryReader(path = '/proc/meminfo'): (timeNs: bigint) => Memory
   eachSecond(sample);
   return (timeNs) => {
     const last = samples.findLast(({ atNs }) => atNs <= timeNs);
-    return last !== undefined && timeNs - last.atNs <= AGE_NS_MAX ? parseMeminfo(last.text) : null;
+    if (last === undefined || timeNs - last.atNs > AGE_NS_MAX) return null;
+    last.memory ??= parseMeminfo(last.text);
+    return last.memory;
   };
 }
 
