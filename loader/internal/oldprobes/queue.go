@@ -34,7 +34,7 @@ type given struct {
 // queue copies the records of the slots to the mirror, and gives slots back when the mirror's reader has acknowledged their records. The probes
 // write the heads, the queue writes the tails.
 type queue struct {
-	slots, heads, tails, returned, stackMap, texts *ebpf.Map
+	slots, heads, tails, returned, stackMap, texts, gaps *ebpf.Map
 
 	mirror   *mirror
 	slotsOf  uint64   // slots of one CPU
@@ -42,6 +42,7 @@ type queue struct {
 	copied   []uint64 // what the mirror has
 	written  []uint64 // the heads, as they were read last
 	given    []given  // in the order of the mirror
+	gapsPut  []gapPut // the gaps in the mirror
 	keepSeq  func(position uint64) error
 	stackMem map[uint32][]uint64
 }
@@ -96,6 +97,9 @@ func (q *queue) giveBack() error {
 		moved[first.cpu] = true
 		returned[uint32(first.cpu)*shares+first.share]++
 		q.given = q.given[1:]
+	}
+	if err := q.removeGaps(acked); err != nil {
+		return err
 	}
 	if err := q.moveTails(moved); err != nil {
 		return err
