@@ -5,7 +5,6 @@ package host
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -75,11 +74,11 @@ func (k *SystemdKeeps) Remove(name string) error {
 
 // notify sends systemd a message with copies of files.
 func notify(message string, files ...*os.File) error {
-	connection, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"})
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer connection.Close()
+	defer unix.Close(socket)
 	var numbers []int
 	for _, file := range files {
 		numbers = append(numbers, int(file.Fd()))
@@ -88,6 +87,5 @@ func notify(message string, files ...*os.File) error {
 	if len(numbers) > 0 {
 		rights = unix.UnixRights(numbers...)
 	}
-	_, _, err = connection.WriteMsgUnix([]byte(message), rights, nil)
-	return err
+	return unix.Sendmsg(socket, []byte(message), rights, &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}, unix.MSG_NOSIGNAL)
 }

@@ -119,7 +119,7 @@ func (p *Probes) replace(former former, kept Kept, attach func() error) error {
 			return fmt.Errorf("let systemd keep the probes: %w", err)
 		}
 	}
-	return p.queue.putGaps(host.ClockOffsetNs())
+	return p.queue.readGaps()
 }
 
 // EndKept detaches the probes that are kept: they are not replaced.

@@ -3,7 +3,9 @@
 package oldprobes
 
 import (
+	"cmp"
 	"os"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -116,29 +118,43 @@ func TestAGapIsARecordUntilItIsAcknowledged(t *testing.T) {
 	if p.Gap != nil || len(gapsOf(events(t, p, 0))) != 0 {
 		t.Errorf("the first loader has a gap: %+v", p.Gap)
 	}
+	earlier := exits(t, 0)
 	before := host.BoottimeNs()
 	stop()
 	missed := exits(t, 0)
 	p, stop = start(t, directory, nil)
 	after := host.BoottimeNs()
-	gaps := gapsOf(events(t, p, p.Ring().Acked()))
+	later := exits(t, 0)
+	awaited(t, p, p.Ring().Acked(), later)
+	all := events(t, p, p.Ring().Acked())
+	gaps := gapsOf(all)
 	if len(gaps) != 1 || gaps[0].FromNs < before || gaps[0].ToNs <= gaps[0].FromNs || gaps[0].ToNs > after {
 		t.Fatalf("%+v, not one from %d on and before %d", gaps, before, after)
 	}
 	if p.Gap == nil || p.Gap.FromNs != gaps[0].FromNs || p.Gap.ToNs != gaps[0].ToNs {
 		t.Errorf("%+v in hello, %+v as a record", p.Gap, gaps[0])
 	}
-	if event, _ := found(t, p, p.Ring().Acked(), missed); event != nil {
-		t.Error("a process that exited in the gap has a record")
+	if recordsOf(all, missed) != 0 || recordsOf(all, earlier) != 1 {
+		t.Errorf("%d records of a process that exited in the gap, %d of one before it", recordsOf(all, missed), recordsOf(all, earlier))
+	}
+	for _, event := range all {
+		if event.GapFromNs == 0 && (event.TimeNs < gaps[0].ToNs) != (event.TimeNs <= gaps[0].FromNs) {
+			t.Errorf("%+v is in the gap", event)
+		}
+	}
+	if !slices.IsSortedFunc(all, func(a, b record.Event) int { return cmp.Compare(a.TimeNs, b.TimeNs) }) {
+		t.Error("records and gap are not in the order of their time")
 	}
 	stop()
 	p, stop = start(t, directory, nil)
+	awaited(t, p, p.Ring().Acked(), exits(t, 0))
 	if again := gapsOf(events(t, p, p.Ring().Acked())); len(again) != 2 || again[0] != gaps[0] {
 		t.Errorf("%+v: the one of before is not acknowledged", again)
 	}
 	p.Ring().Ack(p.Ring().Written())
 	stop()
 	p, _ = start(t, directory, nil)
+	awaited(t, p, p.Ring().Acked(), exits(t, 0))
 	if last := gapsOf(events(t, p, p.Ring().Acked())); len(last) != 1 || last[0].FromNs <= gaps[0].ToNs {
 		t.Errorf("%+v: those of before are acknowledged", last)
 	}

@@ -3,8 +3,10 @@
 package oldprobes
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -16,9 +18,15 @@ import (
 // Gaps: the times in which no probe was attached, as no loader ran. They are kept in a map until the service has acknowledged them, and are
 // records of the ring, so that each of them is reported once.
 
+// waitingGap is a gap that is not in the mirror yet.
+type waitingGap struct {
+	index uint32 // in the map
+	gap   oldGap
+}
+
 // gapPut is a gap whose record the mirror has.
 type gapPut struct {
-	index uint32 // in the map
+	index uint32
 	end   uint64 // the position past its record
 }
 
@@ -50,29 +58,41 @@ func keepGap(gaps *ebpf.Map, gap oldGap) error {
 	}
 }
 
-// putGaps puts the gaps into the mirror that the service has not acknowledged.
-func (q *queue) putGaps(clockOffsetNs int64) error {
-	for index := range q.gaps.MaxEntries() {
+// readGaps reads the gaps that the service has not acknowledged.
+func (q *queue) readGaps() error {
+	for index := range q.gapMap.MaxEntries() {
 		var gap oldGap
-		if err := q.gaps.Lookup(index, &gap); err != nil {
+		if err := q.gapMap.Lookup(index, &gap); err != nil {
 			return fmt.Errorf("read when no probe was attached: %w", err)
 		}
-		if gap.ToNs == 0 {
-			continue
+		if gap.ToNs != 0 {
+			q.gaps = append(q.gaps, waitingGap{index, gap})
 		}
-		position, ok := q.mirror.put(gapRecord(gap, clockOffsetNs))
+	}
+	slices.SortFunc(q.gaps, func(a, b waitingGap) int { return cmp.Compare(a.gap.ToNs, b.gap.ToNs) })
+	return nil
+}
+
+// putGaps puts the gaps into the mirror that ended until then, as far as it has room.
+func (q *queue) putGaps(untilNs uint64) error {
+	for len(q.gaps) > 0 && q.gaps[0].gap.ToNs <= untilNs {
+		first := q.gaps[0]
+		position, ok := q.mirror.put(gapRecord(first.gap, host.ClockOffsetNs()))
 		if !ok {
 			break
 		}
-		q.gapsPut = append(q.gapsPut, gapPut{index, position})
+		q.gaps, q.gapsPut = q.gaps[1:], append(q.gapsPut, gapPut{first.index, position})
+		if err := q.publish(); err != nil {
+			return err
+		}
 	}
-	return q.keepSeq(q.mirror.Written())
+	return nil
 }
 
 // removeGaps removes those up to the position, which the service has acknowledged.
 func (q *queue) removeGaps(acked uint64) error {
 	for len(q.gapsPut) > 0 && q.gapsPut[0].end <= acked {
-		if err := q.gaps.Update(q.gapsPut[0].index, &oldGap{}, ebpf.UpdateExist); err != nil {
+		if err := q.gapMap.Update(q.gapsPut[0].index, &oldGap{}, ebpf.UpdateExist); err != nil {
 			return fmt.Errorf("remove an acknowledged gap: %w", err)
 		}
 		q.gapsPut = q.gapsPut[1:]

@@ -121,7 +121,7 @@ func exits(t *testing.T, uid uint32) int {
 // killedBySIGTERM kills a process as soon as it executes sleep, and returns its pid.
 func killedBySIGTERM(t *testing.T) int {
 	t.Helper()
-	victim := exec.Command("/bin/sleep", "1000", "a b")
+	victim := exec.Command("/bin/sleep", "1000", " 7")
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestATerminationHasItsStatusItsProgramAndItsSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	process := event.Process
-	if event.StatusRaw != uint32(syscall.SIGTERM) || process.Comm != "sleep" || process.Exe == nil || *process.Exe != path || len(process.Args) != 3 || process.Args[2] != "a b" {
+	if event.StatusRaw != uint32(syscall.SIGTERM) || process.Comm != "sleep" || process.Exe == nil || *process.Exe != path || len(process.Args) != 3 || process.Args[2] != " 7" {
 		t.Errorf("%#x, %+v", event.StatusRaw, process)
 	}
 	if event.Signal == nil || !event.Signal.Committed || event.Signal.Sender.Pid != uint32(os.Getpid()) {

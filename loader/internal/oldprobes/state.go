@@ -35,7 +35,7 @@ func (p *Probes) open(collection *ebpf.Collection, options Options) error {
 	p.counters, p.clock, p.stateMap, p.texts, p.gaps = take(oldMapCountersMap), take(oldMapWallClock), take(oldMapStateMap), take(oldMapTexts), take(oldMapGaps)
 	q := &queue{
 		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), returned: take(oldMapReturned), stackMap: take(oldMapStacks), texts: p.texts,
-		gaps: p.gaps, stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
+		gapMap: p.gaps, stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
 	}
 	p.queue = q
 	if err := p.stateMap.Lookup(uint32(0), &p.state); err != nil {

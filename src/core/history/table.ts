@@ -58,6 +58,7 @@ export function reasonOf({ kind, cause, signal, exit_code: code, attributes }: E
   switch (kind) {
     case 'restart':
     case 'incident':
+    case 'gap':
       return kind;
     case 'loop':
       return `loop, ${attributes[semconv.LOOP_COUNT] ?? 'several'} times`;
