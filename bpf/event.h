@@ -124,7 +124,7 @@ enum event_flag {
 	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
 	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL, or sent PART_INIT_SIGNAL */
 	EVENT_FLAG_REQUEST_END = 64, /* the termination of such a process, beside its own record */
-	EVENT_FLAG_GAP = 128, /* no termination: no probe was attached since PART_GAP. The loader writes it, beside those of old_maps.h */
+	EVENT_FLAG_GAP = 128, /* no termination: no probe was attached since PART_GAP. The loader writes it */
 };
 
 enum status_mask {

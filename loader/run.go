@@ -60,10 +60,8 @@ func attachAndServe(ctx context.Context, config config, kept oldprobes.Kept, unw
 	if here.old {
 		return errors.Join(serveOld(ctx, config, here, unwinder, listener, log), unload())
 	}
-	if kept != nil {
-		if err := oldprobes.EndKept(kept); err != nil {
-			return err
-		}
+	if err := oldprobes.EndKept(kept); err != nil {
+		return err
 	}
 	attached, err := probes.Attach(probes.Options{
 		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: here.scope, ThreadContext: config.threadContext, Stacks: config.stacks, Types: here.types,

@@ -94,9 +94,9 @@ async function restarted(before: string): Promise<void> {
 it('systemd keeps the probes: each termination during restarts and crashes of the loader has one record, and there is no gap', async () => {
   const pids: number[] = [];
   let stopped = false;
-  const dying = (async () => {
+  const dying = [1, 2, 3, 4].map(async () => {
     while (!stopped) pids.push(await exits(7));
-  })();
+  });
   const mainPid = () => systemctl('show', '-P', 'MainPID').trim();
   for (const act of [['restart'], ['kill', '--signal=KILL'], ['restart'], ['kill', '--signal=KILL']]) {
     const before = mainPid();
@@ -107,7 +107,7 @@ it('systemd keeps the probes: each termination during restarts and crashes of th
   const running = pids.length;
   await until('terminations after the last restart', WITHIN_MS, () => pids.length > running + 20 || undefined);
   stopped = true;
-  await dying;
+  await Promise.all(dying);
   await recorded(pids.at(-1) ?? 0);
   await until(
     'all records',

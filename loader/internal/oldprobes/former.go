@@ -122,8 +122,13 @@ func (p *Probes) replace(former former, kept Kept, attach func() error) error {
 	return p.queue.readGaps()
 }
 
-// EndKept detaches the probes that are kept: they are not replaced.
-func EndKept(kept Kept) error { return end(kept.Files(), kept) }
+// EndKept detaches the probes that are kept: they are not replaced. nil: there are none.
+func EndKept(kept Kept) error {
+	if kept == nil {
+		return nil
+	}
+	return end(kept.Files(), kept)
+}
 
 // end detaches probes that are kept.
 func end(files []*os.File, kept Kept) error {
