@@ -46,6 +46,8 @@ function startUnit(...settings: readonly string[]): void {
     Unit: ['DefaultDependencies=no', 'StartLimitIntervalSec=0'],
     Service: [
       'Type=notify',
+      // As where there is no CAP_BPF (docs/privileges.md).
+      'CapabilityBoundingSet=CAP_SYS_ADMIN CAP_SYSLOG',
       'Environment=WHODUNIT_PROBES=old',
       `ExecStart=${LOADER} run --socket ${SOCKET} --pin-dir ${at.pinDir}`,
       'Restart=always',
