@@ -77,7 +77,7 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 // logStartOld logs what is attached, and what becomes of it when the loader ends.
 func logStartOld(log *log.Logger, config config, here machine, attached *oldprobes.Probes) {
 	if gap := attached.Gap; gap != nil {
-		log.Warnf("no probe was attached for %v: terminations of that time have no record", time.Duration(gap.ToNs-gap.FromNs).Round(time.Millisecond))
+		log.Warnf("no probe was attached for %v: terminations of that time may have no record", time.Duration(gap.ToNs-gap.FromNs).Round(time.Millisecond))
 	}
 	if here.kept == nil {
 		log.Warnf("%s", notPinned)

@@ -36,5 +36,5 @@ export function buildGap(gap: Gap, bootId: string, host: Host, observedNs: bigin
 
 /** `ns`: how long it was. */
 export function gapSentence(ns: bigint): string {
-  return `No probe was attached for ${duration(ns)}, as the loader did not run: processes that terminated in this time have no record, and their number is not known.`;
+  return `No probe was attached for ${duration(ns)}, as the loader did not run: processes that terminated in this time may have no record, and how many is not known.`;
 }
