@@ -85,7 +85,7 @@ enum part_kind {
 };
 
 enum part_flag {
-	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or more than could be read */
+	PART_FLAG_TRUNCATED = 1, /* there was more than fits, or could be read; of a fault: its address is not known */
 	/* Of PART_EXE, and in struct description. The executable … */
 	EXE_DELETED = 2, /* … is at that path no longer: it was deleted or replaced */
 	EXE_MEMFD = 4, /* … is in no file system that is mounted: memfd_create(2) */
@@ -198,6 +198,7 @@ enum siginfo_kind {
 	SIGINFO_NOINFO,
 	SIGINFO_PRIV,
 	SIGINFO_REAL,
+	SIGINFO_PARTIAL, /* real, but its pid and uid are not known */
 };
 
 enum signal_action {

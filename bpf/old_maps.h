@@ -15,6 +15,10 @@
 
 #include "event.h"
 
+#ifndef OLD_LRU_HASH
+#define OLD_LRU_HASH BPF_MAP_TYPE_LRU_HASH
+#endif
+
 #define OLD_FACTS_MAX 8192
 #define OLD_TEXTS_MAX 20480 /* of most processes, two */
 #define OLD_SEEN_MAX 4096
@@ -39,6 +43,7 @@ enum old_kind {
 	OLD_SENDER,
 	OLD_ARGS, /* the first text, and those after it */
 	OLD_ARGS_END = OLD_ARGS + OLD_ARGS_TEXTS,
+	OLD_SIGNO = 64, /* of classic.bpf.c: a signal, by its number, to the thread of the key's pid; the key has no start */
 };
 
 /* What is kept of a process. */
@@ -130,7 +135,7 @@ struct old_ancestors {
 
 /* Those of processes that sent a signal, by OLD_SENDER. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, OLD_LRU_HASH);
 	__uint(max_entries, OLD_SENDERS_MAX);
 	__type(key, struct old_key);
 	__type(value, struct old_ancestors);
@@ -138,7 +143,7 @@ struct {
 
 /* Thread groups already reported: up to four exits of one process read live == 0. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, OLD_LRU_HASH);
 	__uint(max_entries, OLD_SEEN_MAX);
 	__type(key, struct old_key);
 	__type(value, __u32);

@@ -39,7 +39,7 @@ func check(out io.Writer, config config) error {
 		findings = append(findings, stacksFinding(types, old))
 	}
 	findings = append(findings, filesFinding(), layersFinding())
-	findings = append(findings, probeFindings(types, typesMissing, old)...)
+	findings = append(findings, probeFindings(config, types, typesMissing, old)...)
 	print := printTable
 	if output == "json" {
 		print = printJSON
@@ -213,13 +213,13 @@ func layersFinding() finding {
 }
 
 // probeFindings tries each probe, unless it is known that none can be attached.
-func probeFindings(types probes.Types, typesMissing error, old bool) (findings []finding) {
+func probeFindings(config config, types probes.Types, typesMissing error, old bool) (findings []finding) {
 	if err := cmp.Or(probes.Require(), typesMissing); err != nil {
 		return []finding{{what: "probes", state: "not tried", remedy: err.Error(), required: true}}
 	}
 	try := probes.TryHooks
 	if old {
-		try = oldprobes.TryHooks
+		try = func(types probes.Types) []probes.Trial { return oldprobes.TryHooks(types, isClassic(config)) }
 	}
 	for _, trial := range try(types) {
 		findings = append(findings, trialFinding(trial))

@@ -68,7 +68,7 @@ type config struct {
 	output                                        string // of check
 	btf                                           string // a file; "": the kernel's own
 	calibration                                   string // the file of what calibrate found
-	probes                                        string // oldProbes; "": those of the kernel
+	probes                                        string // oldProbes or classicProbes; "": those of the kernel
 	socketGID, socketUID, ringBytes               int
 	stacks                                        probes.Stacks
 	worker                                        bool
@@ -99,8 +99,8 @@ func parse(arguments []string, getenv func(string) string) (config, error) {
 		return c, exitcode.Errorf(exitcode.Config, "%s accepts no argument, but has %q (see --help)", c.command, flags.Arg(0))
 	}
 	switch {
-	case c.probes != "" && c.probes != oldProbes:
-		err = exitcode.Errorf(exitcode.Config, "--probes (WHODUNIT_PROBES) is %q; it must be %s, or not be set", c.probes, oldProbes)
+	case c.probes != "" && c.probes != oldProbes && c.probes != classicProbes:
+		err = exitcode.Errorf(exitcode.Config, "--probes (WHODUNIT_PROBES) is %q; it must be %s or %s, or not be set", c.probes, oldProbes, classicProbes)
 	case c.command == "run":
 		err = c.check(text)
 	case c.command == "check" && c.output != "text" && c.output != "json":

@@ -23,6 +23,9 @@ import (
 // oldProbes of --probes selects the probes of kernels without a ring buffer on any kernel, for tests (docs/kernels.md).
 const oldProbes = "old"
 
+// classicProbes selects those of kernels without raw tracepoints, which oldProbes includes.
+const classicProbes = "classic"
+
 const (
 	noStacks  = "the probes of kernels before 5.8 copy no stacks; where a program crashed is unknown"
 	noRepeats = "this kernel has no BPF ring buffer"
@@ -35,7 +38,12 @@ var errOldScope = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE
 
 // isOld reports whether this kernel needs the probes of old kernels, or is treated so: it has no ring buffer, or older types.
 func isOld(config config, types probes.Types) bool {
-	return config.probes == oldProbes || !probes.HasRingBuffer() || types.AreOld()
+	return config.probes != "" || !probes.HasRingBuffer() || types.AreOld()
+}
+
+// isClassic reports which of the old probes are used: those of kernels without raw tracepoints.
+func isClassic(config config) bool {
+	return config.probes == classicProbes || !probes.HasRawTracepoints()
 }
 
 // serveOld is attachAndServe with the probes of old kernels.
@@ -43,7 +51,13 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	if err := unwinder.close(); err != nil { // It has no work.
 		return err
 	}
-	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types, Kept: here.kept})
+	if here.classic { // Before Linux 4.15, a tracepoint has one program: none can be replaced.
+		if err := oldprobes.EndKept(here.kept); err != nil {
+			return err
+		}
+		here.kept = nil
+	}
+	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types, Classic: here.classic, Kept: here.kept})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ const OUTPUTS = [
   'loader/internal/calibrate/peek_bpfel.o',
   'loader/internal/oldprobes/old_bpfel.go',
   'loader/internal/oldprobes/old_bpfel.o',
+  'loader/internal/oldprobes/classic_bpfel.go',
+  'loader/internal/oldprobes/classic_bpfel.o',
 ];
 const TYPES = [
   'event_abi',
@@ -97,6 +99,8 @@ async function generate(directory: string): Promise<void> {
   splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
   const old = { source: 'old.bpf.c', name: 'old', goPackage: 'oldprobes' };
   await bpf2go(directory, old, [...OLD_TYPES, ...OLD_MAP_TYPES], OLD_BPF_FLAGS);
+  const classic = { source: 'classic.bpf.c', name: 'classic', goPackage: 'oldprobes' };
+  await bpf2go(directory, classic, [], OLD_BPF_FLAGS);
   const oldFile = join(directory, 'old_bpfel.go');
   writeFileSync(oldFile, readFileSync(oldFile, 'utf8').replaceAll(/\bold(Map|Prog)?Old(?=[A-Z])/g, 'old$1'));
 }

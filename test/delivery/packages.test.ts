@@ -339,28 +339,45 @@ describe('the .deb on a Debian with systemd', () => {
     expect(restart()).toBe(0);
   });
 
-  it('with the probes of kernels before 5.8, and the capabilities of the documentation: systemd keeps them until the loader is there again', async () => {
-    const [, capabilities] =
-      /^```\n(\[Service\]\nCapabilityBoundingSet=[^`]*)```$/m.exec(read('docs/privileges.md')) ?? [];
-    expect(capabilities).toContain('CAP_SYS_ADMIN');
-    const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d/then-old.conf'); // after scope.conf
-    writeFileSync(dropIn, `${capabilities}Environment=WHODUNIT_PROBES=old WHODUNIT_SCOPE=host\n`);
-    machine.call('systemctl', 'daemon-reload');
-    try {
+  describe('with the probes of old kernels, and what the documentation grants them', () => {
+    const [[, capabilities = ''] = [], [, forEvents = ''] = []] =
+      read('docs/privileges.md').matchAll(/^```\n(\[Service\]\n[^`]*)```$/gm);
+    const dropIn = () => machine.path('/etc/systemd/system/whodunit-loader.service.d/then-old.conf'); // after scope.conf
+    const restartWith = (lines: string) => {
+      writeFileSync(dropIn(), lines);
+      machine.call('systemctl', 'daemon-reload');
       expect(machine.call('systemctl', 'restart', 'whodunit-loader'), journal()).toMatchObject({ status: 0 });
+    };
+    const crash = async (unit: string) => {
+      const { output } = machine.call('systemd-run', '--wait', `--unit=${unit}`, '/opt/test/mortal', 'segfault');
+      expect(output).toContain('status=11/SEGV');
+      return output;
+    };
+    const reported = (pattern: RegExp) =>
+      until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+
+    afterAll(() => {
+      rmSync(dropIn());
+      machine.call('systemctl', 'daemon-reload');
+      expect(machine.call('systemctl', 'restart', 'whodunit-loader'), journal()).toMatchObject({ status: 0 });
+    });
+
+    it('from 4.17 on: systemd keeps them until the loader is there again', async () => {
+      expect(capabilities).toContain('CAP_SYS_ADMIN');
+      restartWith(`${capabilities}Environment=WHODUNIT_PROBES=old WHODUNIT_SCOPE=host\n`);
       machine.call('systemctl', 'kill', '--signal=KILL', 'whodunit-loader');
-      const crash = machine.call('systemd-run', '--wait', '--unit=between', '/opt/test/mortal', 'segfault');
-      expect(crash.output).toContain('status=11/SEGV');
+      await crash('between');
       expect(show('whodunit-loader', 'ActiveState')).not.toBe('active'); // for RestartSec=
-      const pattern = / FATAL mortal \(pid \d+\) crashed with SIGSEGV .* · service between · /;
-      await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+      await reported(/ FATAL mortal \(pid \d+\) crashed with SIGSEGV .* · service between · /);
       expect(journal()).toContain('took over the probes of kernels before 5.8');
       expect(journal()).not.toContain('No probe was attached');
-    } finally {
-      rmSync(dropIn);
-      machine.call('systemctl', 'daemon-reload');
-    }
-    expect(machine.call('systemctl', 'restart', 'whodunit-loader'), journal()).toMatchObject({ status: 0 });
+    });
+
+    it('before 4.17: they are attached as performance events', async () => {
+      restartWith(`${capabilities}${forEvents}Environment=WHODUNIT_PROBES=classic WHODUNIT_SCOPE=host\n`);
+      await crash('by-event');
+      await reported(/ FATAL mortal \(pid \d+\) crashed with SIGSEGV \(SEGV_MAPERR\)/);
+    });
   });
 
   it('the service is restarted after it is killed', async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What some kernels, and emulation, cannot show. A limit depends on what the machine offers and reports, never on its version. It may only
 // explain a missing or unknown value, never a wrong name. docs/kernels.md lists the limits.
+import { CLASSIC_LIMITS } from '../deaths/classic-limits.ts';
 import { OBSERVED_LIMITS } from '../deaths/observed-limits.ts';
 import { OLD_LIMITS } from '../deaths/old-limits.ts';
 import type { Transcript } from './transcript.ts';
@@ -26,7 +27,11 @@ const COUNTER_SLACK_BYTES = 5 * 64 * 4096;
 export const hasOldProbes = ({ hello }: Transcript): boolean =>
   hello?.probes.some(({ name }) => name === 'sched_process_fork') ?? false;
 
+/** Whether those are attached that need no raw tracepoints: they are three. */
+export const hasClassicProbes = ({ hello }: Transcript): boolean => hello?.probes.length === 3;
+
 const LIMITS: readonly Limit[] = [
+  ...CLASSIC_LIMITS.map((limit) => ({ ...limit, applies: hasClassicProbes })),
   ...OLD_LIMITS.map((limit) => ({ ...limit, applies: hasOldProbes })),
   {
     reason: 'emulation is too slow for a process lifetime of less than a millisecond',

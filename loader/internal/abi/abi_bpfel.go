@@ -555,9 +555,10 @@ const (
 type SiginfoKind uint32
 
 const (
-	SiginfoKindSIGINFO_NOINFO SiginfoKind = 0
-	SiginfoKindSIGINFO_PRIV   SiginfoKind = 1
-	SiginfoKindSIGINFO_REAL   SiginfoKind = 2
+	SiginfoKindSIGINFO_NOINFO  SiginfoKind = 0
+	SiginfoKindSIGINFO_PRIV    SiginfoKind = 1
+	SiginfoKindSIGINFO_REAL    SiginfoKind = 2
+	SiginfoKindSIGINFO_PARTIAL SiginfoKind = 3
 )
 
 type SignalAction uint32

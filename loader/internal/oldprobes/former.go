@@ -42,7 +42,7 @@ func (p *Probes) findFormer(options Options) (found former, err error) {
 	if options.Kept != nil {
 		found.files = options.Kept.Files()
 	}
-	found.runs = len(found.files) == len(hooks())
+	found.runs = len(found.files) == len(p.object.hooks)
 	for name, spec := range found.spec.Maps {
 		path := filepath.Join(p.directory, name)
 		if p.directory == "" || slices.Contains(queueMaps(), name) {
@@ -92,7 +92,7 @@ func (p *Probes) replace(former former, kept Kept, attach func() error) error {
 	formerNs := p.state.WatchedNs // 0: there was no loader
 	p.TookOver = former.runs
 	if !former.runs {
-		if formerNs != 0 && len(former.files) == len(hooks()) {
+		if formerNs != 0 && len(former.files) == len(p.object.hooks) {
 			formerNs = host.BoottimeNs()
 		}
 		if err := end(former.files, kept); err != nil {
@@ -150,8 +150,8 @@ func end(files []*os.File, kept Kept) error {
 
 // openRawTracepoint attaches a program. The last close of the file detaches it. Package link does not give the descriptor away where it cannot
 // be pinned.
-func openRawTracepoint(name string, program *ebpf.Program) (*os.File, error) {
-	text := append([]byte(name), 0)
+func openRawTracepoint(hook hook, program *ebpf.Program) (*os.File, error) {
+	text := append([]byte(hook.name), 0)
 	attributes := struct {
 		name    uint64
 		program uint32
@@ -165,5 +165,5 @@ func openRawTracepoint(name string, program *ebpf.Program) (*os.File, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	return os.NewFile(fd, name), nil
+	return os.NewFile(fd, hook.name), nil
 }

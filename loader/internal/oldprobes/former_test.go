@@ -193,7 +193,7 @@ func TestKeptProbesGoOnWithoutALoader(t *testing.T) {
 	if !p.TookOver || p.Gap != nil || len(gapsOf(all)) != 0 {
 		t.Errorf("%v, %+v, %+v: the probes were kept", p.TookOver, p.Gap, gapsOf(all))
 	}
-	if len(kept.files) != len(hooks()) {
+	if len(kept.files) != len(oldObject().hooks) {
 		t.Errorf("%d files are kept", len(kept.files))
 	}
 	stop()
@@ -245,7 +245,7 @@ func TestProbesOfAnotherObjectAreReplacedWithoutDoubles(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 	gaps := gapsOf(all)
-	if p.TookOver || len(gaps) != 1 || gaps[0].ToNs-gaps[0].FromNs > uint64(within) || len(kept.files) != len(hooks()) {
+	if p.TookOver || len(gaps) != 1 || gaps[0].ToNs-gaps[0].FromNs > uint64(within) || len(kept.files) != len(oldObject().hooks) {
 		t.Errorf("%v, %+v, %d files kept", p.TookOver, gaps, len(kept.files))
 	}
 	if err := EndKept(kept); err != nil || len(kept.files) != 0 {

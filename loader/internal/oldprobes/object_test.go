@@ -25,6 +25,7 @@ var (
 		asm.FnProbeRead:         "4.1, 2541517c32be",
 		asm.FnKtimeGetNs:        "4.1, d9847d310ab4",
 		asm.FnGetSmpProcessorId: "4.1, c04167ce2ca0",
+		asm.FnGetCurrentPidTgid: "4.2, ffeedafbf023",
 		asm.FnGetCurrentComm:    "4.2, ffeedafbf023",
 		asm.FnGetStackid:        "4.6, d5a3b1f69186; of raw tracepoints 4.17, c4f6699dfcb8",
 		asm.FnGetCurrentTask:    "4.8, 606274c5abd8",
@@ -47,35 +48,45 @@ func TestTheProgramsOfOldKernelsUseOnlyWhatThoseHave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(spec.Programs) != len(hooks()) {
-		t.Errorf("%d programs for %d hooks", len(spec.Programs), len(hooks()))
+	if len(spec.Programs) != len(oldObject().hooks) {
+		t.Errorf("%d programs for %d hooks", len(spec.Programs), len(oldObject().hooks))
 	}
 	for name, program := range spec.Programs {
-		if program.Type != ebpf.RawTracepoint {
-			t.Errorf("%s is of type %v", name, program.Type)
-		}
-		var raw bytes.Buffer
-		if err := program.Instructions.Marshal(&raw, binary.LittleEndian); err != nil {
-			t.Fatal(err)
-		}
-		if slots := raw.Len() / asm.InstructionSize; slots > instructionsMax {
-			t.Errorf("%s has %d instructions; the limit is %d", name, slots, instructionsMax)
-		}
-		for i := range program.Instructions {
-			if why := notOld(&program.Instructions[i]); why != "" {
-				t.Errorf("%s, instruction %d, %v: %s", name, i, program.Instructions[i], why)
-			}
-		}
-		refuseLoops(t, name, program.Instructions)
+		checkProgram(t, name, program, ebpf.RawTracepoint)
 	}
 	for name, one := range spec.Maps {
-		if mapsOfOldKernels[one.Type] == "" {
-			t.Errorf("map %s is of type %v", name, one.Type)
+		checkMap(t, name, one)
+	}
+}
+
+func checkProgram(t *testing.T, name string, program *ebpf.ProgramSpec, kind ebpf.ProgramType) {
+	t.Helper()
+	if program.Type != kind {
+		t.Errorf("%s is of type %v", name, program.Type)
+	}
+	var raw bytes.Buffer
+	if err := program.Instructions.Marshal(&raw, binary.LittleEndian); err != nil {
+		t.Fatal(err)
+	}
+	if slots := raw.Len() / asm.InstructionSize; slots > instructionsMax {
+		t.Errorf("%s has %d instructions; the limit is %d", name, slots, instructionsMax)
+	}
+	for i := range program.Instructions {
+		if why := notOld(&program.Instructions[i]); why != "" {
+			t.Errorf("%s, instruction %d, %v: %s", name, i, program.Instructions[i], why)
 		}
-		// Global variables, which are in maps, came with 5.2 (d8eca5bbb2be); memory that user space maps with 5.5 (fc9702273e2e).
-		if strings.HasPrefix(name, ".") || one.Flags != 0 {
-			t.Errorf("map %s has the flags %#x", name, one.Flags)
-		}
+	}
+	refuseLoops(t, name, program.Instructions)
+}
+
+func checkMap(t *testing.T, name string, one *ebpf.MapSpec) {
+	t.Helper()
+	if mapsOfOldKernels[one.Type] == "" {
+		t.Errorf("map %s is of type %v", name, one.Type)
+	}
+	// Global variables, which are in maps, came with 5.2 (d8eca5bbb2be); memory that user space maps with 5.5 (fc9702273e2e).
+	if strings.HasPrefix(name, ".") || one.Flags != 0 {
+		t.Errorf("map %s has the flags %#x", name, one.Flags)
 	}
 }
 

@@ -80,6 +80,7 @@ const (
 	oldKindOLD_SENDER        oldKind = 6
 	oldKindOLD_ARGS          oldKind = 7
 	oldKindOLD_ARGS_END      oldKind = 11
+	oldKindOLD_SIGNO         oldKind = 64
 )
 
 type oldProgram struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oldprobes loads and attaches the probes of kernels without a BPF ring buffer, Linux 4.17 to 5.7 (bpf/old.bpf.c), and makes a ring of
-// their queue. Their records are those of package probes, with fewer parts.
+// Package oldprobes loads and attaches the probes of kernels without a BPF ring buffer, Linux 4.17 to 5.7 (bpf/old.bpf.c), or without raw tracepoints,
+// 4.8 to 4.16 (bpf/classic.bpf.c), and makes a ring of their queue. Their records are those of package probes, with fewer parts.
 //
 // A raw tracepoint cannot be pinned before Linux 5.7, so these probes end with the loader, unless systemd keeps their descriptors (Options.Kept).
 // What they wrote and the service did not acknowledge stays: the maps of the queue are pinned.
@@ -23,16 +23,41 @@ import (
 	"whodunit/loader/internal/wire"
 )
 
-// hooks returns the tracepoints and their programs, in the order of attaching. sched_process_exit is last, so that no record is written before facts
-// are kept.
-func hooks() [][2]string {
-	return [][2]string{
-		{"sched_process_fork", oldProgSchedProcessFork},
-		{"sched_process_exec", oldProgSchedProcessExec},
-		{"signal_generate", oldProgSignalGenerate},
-		{"signal_deliver", oldProgSignalDeliver},
-		{"sched_process_exit", oldProgSchedProcessExit},
+// object is one of the objects with probes.
+type object struct {
+	load func() (*ebpf.CollectionSpec, error)
+	// hooks are in the order of attaching. sched_process_exit is last, so that no record is written before facts are kept.
+	hooks  []hook
+	attach func(hook hook, program *ebpf.Program) (*os.File, error)
+	// works is what check says of a hook.
+	works string
+}
+
+// hook is a tracepoint and its program.
+type hook struct{ group, name, program string }
+
+const exitHook = "sched_process_exit"
+
+func oldObject() object {
+	return object{
+		load: loadOld,
+		hooks: []hook{
+			{"sched", "sched_process_fork", oldProgSchedProcessFork},
+			{"sched", "sched_process_exec", oldProgSchedProcessExec},
+			{"signal", "signal_generate", oldProgSignalGenerate},
+			{"signal", "signal_deliver", oldProgSignalDeliver},
+			{"sched", exitHook, oldProgSchedProcessExit},
+		},
+		attach: openRawTracepoint,
+		works:  "attaches (probes of kernels before 5.8)",
 	}
+}
+
+func objectOf(classic bool) object {
+	if classic {
+		return classicObject()
+	}
+	return oldObject()
 }
 
 // slotsMin is the least number of slots of each CPU.
@@ -43,6 +68,7 @@ type Options struct {
 	PinDirectory string
 	RingBytes    int // of the queue, and of the loader's copy of it
 	Types        probes.Types
+	Classic      bool // bpf/classic.bpf.c, which is not kept
 	Kept         Kept // nil: nothing keeps the probes while no loader runs
 }
 
@@ -66,6 +92,8 @@ type Probes struct {
 
 	counters, clock, stateMap, texts, gaps *ebpf.Map
 
+	object   object
+	classic  bool
 	queue    *queue
 	mu       sync.Mutex
 	state    oldState // of stateMap
@@ -95,6 +123,7 @@ func Attach(options Options) (_ *Probes, err error) {
 
 // start loads and attaches the probes. It pins the maps if there is a directory; what it pinned goes if it fails.
 func (p *Probes) start(options Options) (err error) {
+	p.object, p.classic = objectOf(options.Classic), options.Classic
 	if p.seesPids, err = probes.SeesPids(); err != nil {
 		return err
 	}
@@ -127,13 +156,16 @@ func (p *Probes) specOf(options Options) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("count the processors: %w", err)
 	}
-	spec, err := loadOld()
+	spec, err := p.object.load()
 	if err != nil {
 		return nil, fmt.Errorf("read the probes' object: %w", err)
 	}
 	slots := spec.Maps[oldMapSlots]
 	spec.Maps[oldMapTails].MaxEntries, spec.Maps[oldMapReturned].MaxEntries = uint32(cpus), uint32(cpus)*shares
 	slots.MaxEntries = uint32(cpus) * slotsOf(options.RingBytes, cpus, int(slots.ValueSize))
+	if p.classic {
+		setClassicSizes(spec, cpus)
+	}
 	if p.directory == "" {
 		return spec, nil
 	}
@@ -165,19 +197,19 @@ func slotsOf(queueBytes, cpus, slotBytes int) uint32 {
 
 // attach attaches the programs.
 func (p *Probes) attach(collection *ebpf.Collection) error {
-	for _, hook := range hooks() {
-		program := collection.DetachProgram(hook[1])
-		attached, err := openRawTracepoint(hook[0], program)
-		if hook[1] == oldProgSchedProcessExit {
+	for _, hook := range p.object.hooks {
+		program := collection.DetachProgram(hook.program)
+		attached, err := p.object.attach(hook, program)
+		if hook.name == exitHook {
 			p.exitProgram = program
 		} else {
 			err = errors.Join(err, program.Close()) // The tracepoint keeps it.
 		}
 		if err != nil {
-			return fmt.Errorf("attach probe %s: %w", hook[0], err)
+			return fmt.Errorf("attach probe %s: %w", hook.name, err)
 		}
 		p.links = append(p.links, attached)
-		p.Status = append(p.Status, wire.ProbeStatus{Name: hook[0], Attached: true})
+		p.Status = append(p.Status, wire.ProbeStatus{Name: hook.name, Attached: true})
 	}
 	return nil
 }
@@ -200,7 +232,7 @@ func (p *Probes) TryServing() error {
 // Close detaches the programs unless they are kept, closes the handles and releases the lock. The maps stay pinned.
 func (p *Probes) Close() error {
 	var errs []error
-	if len(p.links) > 0 && len(p.links) == len(hooks()) {
+	if len(p.links) > 0 && len(p.links) == len(p.object.hooks) {
 		errs = append(errs, p.keepWatched(host.BoottimeNs()))
 	}
 	for _, attached := range p.links {

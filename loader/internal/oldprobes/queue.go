@@ -38,7 +38,8 @@ type queue struct {
 	slots, heads, tails, returned, stackMap, texts, gapMap *ebpf.Map
 
 	mirror   *mirror
-	slotsOf  uint64   // slots of one CPU
+	slotsOf  uint64 // slots of one CPU
+	classic  bool
 	acked    []uint64 // by CPU: the tails
 	copied   []uint64 // what the mirror has
 	written  []uint64 // the heads, as they were read last
@@ -157,7 +158,7 @@ func (q *queue) copy() error {
 		if err := q.putGaps(next.slot.Event.TimeNs); err != nil {
 			return err
 		}
-		position, ok := q.mirror.put(recordOf(next.slot, lookups{q.stackOf, q.programOf}))
+		position, ok := q.mirror.put(recordOf(next.slot, lookups{q.stackOf, q.programOf, q.classic}))
 		if !ok {
 			break
 		}

@@ -17,6 +17,7 @@ type lookups struct {
 	stack func(number uint32) []uint64
 	// program returns what a process executes.
 	program func(key oldKey) oldProgram
+	classic bool // it is a slot of bpf/classic.bpf.c
 }
 
 // recordOf makes of a slot the record that the probes of newer kernels write (bpf/event.h): its head, then a part for each thing that is known.
@@ -25,7 +26,7 @@ func recordOf(slot *oldSlot, known lookups) []byte {
 	record = appendSignal(record, abi.PartKindPART_SIGNAL, &slot.Signal, known)
 	record = appendSignal(record, abi.PartKindPART_REQUEST, &slot.Request, known)
 	if slot.Fault.Signo != 0 {
-		record = appendPart(record, abi.PartKindPART_FAULT, 0, bytesOf(&slot.Fault))
+		record = appendPart(record, abi.PartKindPART_FAULT, truncatedIf(known.classic), bytesOf(&slot.Fault))
 	}
 	if slot.HandledFault.Signo != 0 {
 		record = appendPart(record, abi.PartKindPART_HANDLED_FAULT, 0, bytesOf(&slot.HandledFault))

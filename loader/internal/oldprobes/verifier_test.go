@@ -32,7 +32,13 @@ func TestAVerifierFollowsFewPaths(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root")
 	}
-	p := &Probes{}
+	for _, classic := range []bool{false, true} {
+		followPaths(t, &Probes{object: objectOf(classic), classic: classic})
+	}
+}
+
+func followPaths(t *testing.T, p *Probes) {
+	t.Helper()
 	spec, err := p.specOf(Options{RingBytes: queueBytes})
 	if err != nil {
 		t.Fatal(err)
@@ -181,11 +187,13 @@ func TestWhatAnOldVerifierRejectsIsFound(t *testing.T) {
 
 func forEachProgram(t *testing.T, do func(name string, instructions asm.Instructions)) {
 	t.Helper()
-	spec, err := loadOld()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, program := range spec.Programs {
-		do(name, program.Instructions)
+	for _, object := range []object{oldObject(), classicObject()} {
+		spec, err := object.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, program := range spec.Programs {
+			do(name, program.Instructions)
+		}
 	}
 }

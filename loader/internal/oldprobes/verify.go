@@ -22,10 +22,10 @@ const (
 )
 
 // Verify is probes.Types.Verify with these probes.
-func Verify(types probes.Types) (err error) {
+func Verify(types probes.Types, classic bool) (err error) {
 	p := &Probes{}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := p.start(Options{RingBytes: trialBytes, Types: types}); err != nil {
+	if err := p.start(Options{RingBytes: trialBytes, Types: types, Classic: classic}); err != nil {
 		return err
 	}
 	for number, way := range victim.Ways() {
@@ -73,11 +73,11 @@ func (p *Probes) watch(known victim.Terminated) (differs, err error) {
 }
 
 // TryHooks loads the probes and attaches them briefly. Nothing stays attached or pinned.
-func TryHooks(types probes.Types) (trials []probes.Trial) {
+func TryHooks(types probes.Types, classic bool) (trials []probes.Trial) {
 	p := &Probes{}
-	err := p.start(Options{RingBytes: trialBytes, Types: types})
-	for _, hook := range hooks() {
-		trial := probes.Trial{Name: hook[0], Required: true, Works: "attaches (probes of kernels before 5.8)"}
+	err := p.start(Options{RingBytes: trialBytes, Types: types, Classic: classic})
+	for _, hook := range p.object.hooks {
+		trial := probes.Trial{Name: hook.name, Required: true, Works: p.object.works}
 		if err != nil {
 			trial.Failed, trial.Err = "does not load", err
 		}

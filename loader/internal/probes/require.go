@@ -23,6 +23,11 @@ func HasRingBuffer() bool {
 	return !errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported)
 }
 
+// HasRawTracepoints reports whether this kernel lets programs see what tracepoints are given. If that cannot be tried, it does.
+func HasRawTracepoints() bool {
+	return !errors.Is(features.HaveProgramType(ebpf.RawTracepoint), ebpf.ErrNotSupported)
+}
+
 // Require fails if this process or this kernel cannot load probes, whatever types they are relocated by (Types). The error names the remedy and has exitcode.Permission or
 // exitcode.Unavailable.
 func Require() error {

@@ -166,9 +166,9 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 	case abi.PartKindPART_PIPES:
 		process.Pipes, err = d.pipesOf(payload)
 	case abi.PartKindPART_FAULT:
-		event.Fault, err = d.fault(payload)
+		event.Fault, err = d.fault(payload, truncated)
 	case abi.PartKindPART_HANDLED_FAULT:
-		event.HandledFault, err = d.fault(payload)
+		event.HandledFault, err = d.fault(payload, truncated)
 	case abi.PartKindPART_OOM:
 		event.Oom, err = d.oomOf(number, payload)
 	case abi.PartKindPART_EXE:

@@ -35,7 +35,7 @@ func (d *Decoder) signal(payload []byte) (*Signal, error) {
 		},
 	})
 	signal := &d.signals[len(d.signals)-1]
-	if signal.Info == "siginfo" && fact.Code <= 0 {
+	if abi.SiginfoKind(fact.Siginfo) == abi.SiginfoKindSIGINFO_REAL && fact.Code <= 0 {
 		signal.SiginfoPid, signal.SiginfoUID = &fact.SiginfoPid, &fact.SiginfoUid
 	}
 	if fact.SyscallNr >= 0 {
@@ -147,7 +147,8 @@ func (d *Decoder) stack(addresses []uint64) []string {
 	return d.list[start:]
 }
 
-func (d *Decoder) fault(payload []byte) (*Fault, error) {
+// fault decodes a fault. truncated: its address is not known.
+func (d *Decoder) fault(payload []byte, truncated bool) (*Fault, error) {
 	copied, _, err := take[abi.Fault](payload)
 	if err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func (d *Decoder) fault(payload []byte) (*Fault, error) {
 		Signo: raw.Signo, Code: raw.Code, Tid: raw.Tid, ThreadComm: d.comm(payload, unsafe.Offsetof(raw.ThreadComm)), TimeNs: raw.TimeNs,
 	})
 	out := &d.faults[len(d.faults)-1]
-	if raw.Code != int32(abi.SiginfoCodeSI_KERNEL) { // A siginfo with SI_KERNEL has no address.
+	if raw.Code != int32(abi.SiginfoCodeSI_KERNEL) && !truncated { // A siginfo with SI_KERNEL has no address.
 		out.Address = d.number(raw.Address, 16)
 	}
 	if raw.StackPointer != 0 { // The instruction pointer is 0 after a call to address 0.

@@ -42,6 +42,9 @@ const SHARED_CODES: ReadonlySet<number> = new Set([SI_TIMER, SI_MESGQ, SI_ASYNCI
 /** `__x64_sys_kill`, `__ia32_compat_sys_rt_sigqueueinfo`, `__arm64_sys_tgkill`, `__do_sys_pidfd_send_signal` and their kind. */
 const SYSCALL_FUNCTION = /^__(?:x64|ia32|x32|arm64|se|do)_(?:compat_)?sys_(\w+)$/;
 
+/** `SyS_kill`, `compat_SyS_rt_sigqueueinfo`, `sys_tgkill`: before Linux 4.17. Other functions begin like the last one. */
+const OLD_SYSCALL_FUNCTION = /^(?:compat_)?(?:SyS|sys)_(\w+)$/;
+
 /** Whether a code of a siginfo comes from a call alone: SI_USER, SI_QUEUE, SI_TKILL, and what only programs use. */
 export function isCodeOfCall(code: number): boolean {
   return code <= 0 && !SHARED_CODES.has(code);
@@ -75,6 +78,7 @@ function byStack(signal: Signal, calls: ReadonlySet<string>, functions: Readonly
     const name = withoutSuffix(frame);
     if (functions.has(name)) return 'shown';
     if (SIGNAL_SOURCES.has(name)) return 'excluded';
+    if (calls.has(OLD_SYSCALL_FUNCTION.exec(name)?.[1] ?? '')) return 'shown';
     const call = syscallOf(frame);
     if (call !== null) return calls.has(call) ? 'shown' : 'excluded';
   }

@@ -130,6 +130,15 @@ describe('each si_code, while an innocent process is in a system call', () => {
     }
   });
 
+  it('no siginfo, on kernels before 4.17: the sender if the stack has the call', () => {
+    const changes = { info: 'noinfo', code: 0, siginfo_pid: null, syscall: null, syscall_arch: null } as const;
+    for (const call of ['SyS_kill', 'sys_kill', 'compat_SyS_kill'])
+      expect(by(TERM, { ...changes, kernel_stack: ['group_send_sig_info', call] })).toBe('process');
+    for (const other of ['sys_close', 'xsys_kill', 'sys_kill+0x12', 'compat_sys_'])
+      expect(by(TERM, { ...changes, kernel_stack: ['group_send_sig_info', other] })).toBe('unknown');
+    expect(by(TERM, { ...changes, kernel_stack: ['it_real_fn', 'SyS_kill'] })).not.toBe('process');
+  });
+
   it('no siginfo, while an interrupt came upon kill(2): not known', () => {
     const changes = { info: 'noinfo', code: 0, siginfo_pid: null, syscall: 62 } as const;
     expect(by(TERM, { ...changes, kernel_stack: ['asm_sysvec_reschedule_ipi', '__x64_sys_kill'] })).toBe('unknown');
