@@ -219,7 +219,7 @@ func probeFindings(config config, types probes.Types, typesMissing error, old bo
 	}
 	try := probes.TryHooks
 	if old {
-		try = func(types probes.Types) []probes.Trial { return oldprobes.TryHooks(types, isClassic(config)) }
+		try = func(types probes.Types) []probes.Trial { return oldprobes.TryHooks(types, config.tracepoints) }
 	}
 	for _, trial := range try(types) {
 		findings = append(findings, trialFinding(trial))

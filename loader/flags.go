@@ -16,6 +16,7 @@ import (
 	"whodunit/loader/internal/crash"
 	"whodunit/loader/internal/crash/helper"
 	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/oldprobes"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/server"
 	"whodunit/loader/internal/victim"
@@ -65,10 +66,11 @@ func printUsage(out io.Writer) {
 // config holds the settings from the command line and the environment.
 type config struct {
 	command, socket, address, pinDirectory, scope string
-	output                                        string // of check
-	btf                                           string // a file; "": the kernel's own
-	calibration                                   string // the file of what calibrate found
-	probes                                        string // oldProbes or classicProbes; "": those of the kernel
+	output                                        string                 // of check
+	btf                                           string                 // a file; "": the kernel's own
+	calibration                                   string                 // the file of what calibrate found
+	probes                                        string                 // oldProbes or classicProbes; "": those of the kernel
+	tracepoints                                   *oldprobes.Tracepoints // findTracepoints
 	socketGID, socketUID, ringBytes               int
 	stacks                                        probes.Stacks
 	worker                                        bool

@@ -57,6 +57,7 @@ func dispatch(arguments []string, getenv func(string) string, out io.Writer) err
 	case err != nil:
 		return err
 	}
+	config.tracepoints = findTracepoints(config)
 	switch config.command {
 	case crash.HelperCommand:
 		if config.worker {

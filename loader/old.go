@@ -41,9 +41,13 @@ func isOld(config config, types probes.Types) bool {
 	return config.probes != "" || !probes.HasRingBuffer() || types.AreOld()
 }
 
-// isClassic reports which of the old probes are used: those of kernels without raw tracepoints.
-func isClassic(config config) bool {
-	return config.probes == classicProbes || !probes.HasRawTracepoints()
+// findTracepoints finds those of kernels without raw tracepoints, before the loader gives up what that needs. nil: there are raw tracepoints.
+func findTracepoints(config config) *oldprobes.Tracepoints {
+	attaches := config.command == "run" || config.command == "check" || config.command == "calibrate"
+	if !attaches || config.probes != classicProbes && probes.HasRawTracepoints() {
+		return nil
+	}
+	return oldprobes.FindTracepoints()
 }
 
 // serveOld is attachAndServe with the probes of old kernels.
@@ -51,13 +55,13 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	if err := unwinder.close(); err != nil { // It has no work.
 		return err
 	}
-	if here.classic { // Before Linux 4.15, a tracepoint has one program: none can be replaced.
+	if config.tracepoints != nil { // Before Linux 4.15, a tracepoint has one program: none can be replaced.
 		if err := oldprobes.EndKept(here.kept); err != nil {
 			return err
 		}
 		here.kept = nil
 	}
-	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types, Classic: here.classic, Kept: here.kept})
+	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types, Tracepoints: config.tracepoints, Kept: here.kept})
 	if err != nil {
 		return err
 	}

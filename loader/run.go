@@ -108,7 +108,6 @@ type machine struct {
 	symbols *host.Symbols // nil: they are hidden
 	scope   probes.Scope
 	old     bool           // isOld
-	classic bool           // isClassic
 	kept    oldprobes.Kept // nil: nothing keeps old probes while no loader runs
 }
 
@@ -122,7 +121,6 @@ func findMachine(config config, kept oldprobes.Kept, log *log.Logger) (here mach
 		return here, err
 	}
 	here.old = isOld(config, here.types)
-	here.classic = here.old && isClassic(config)
 	if unused != nil {
 		log.Warnf("%s; the types of this kernel were found again", notUsed(config.calibration, unused))
 	}

@@ -79,7 +79,7 @@ func verify(config config, types probes.Types) error {
 		return nil
 	}
 	if isOld(config, types) {
-		return oldprobes.Verify(types, isClassic(config))
+		return oldprobes.Verify(types, config.tracepoints)
 	}
 	return types.Verify()
 }

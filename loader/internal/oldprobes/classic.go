@@ -20,7 +20,24 @@ import (
 
 // The probes of kernels without raw tracepoints (bpf/classic.bpf.c). A tracepoint is opened as a performance event, by the number that tracefs shows.
 
-func classicObject() object {
+// Tracepoints are those of these probes, as tracefs shows them.
+type Tracepoints struct {
+	numbers map[string]uint64
+	err     error // why they are not known
+}
+
+// FindTracepoints reads tracefs, for which a process that is not root needs CAP_DAC_READ_SEARCH.
+func FindTracepoints() *Tracepoints {
+	found := &Tracepoints{numbers: map[string]uint64{}}
+	for _, hook := range classicObject(nil).hooks {
+		if found.numbers[hook.name], found.err = readTracepoint(hook); found.err != nil {
+			break
+		}
+	}
+	return found
+}
+
+func classicObject(tracepoints *Tracepoints) object {
 	return object{
 		load: loadClassic,
 		hooks: []hook{
@@ -28,8 +45,9 @@ func classicObject() object {
 			{"signal", "signal_deliver", "classic_signal_deliver"},
 			{"sched", exitHook, "classic_sched_process_exit"},
 		},
-		attach: openTracepoint,
-		works:  "attaches (probes of kernels before 4.17)",
+		attach:    tracepoints.open,
+		isClassic: true,
+		works:     "attaches (probes of kernels before 4.17)",
 	}
 }
 
@@ -48,13 +66,12 @@ func setClassicSizes(spec *ebpf.CollectionSpec, cpus int) {
 	spec.Maps[oldMapTexts].MaxEntries, spec.Maps[oldMapSenders].MaxEntries = 1, 1
 }
 
-// openTracepoint attaches a program. The last close of the file detaches it.
-func openTracepoint(hook hook, program *ebpf.Program) (*os.File, error) {
-	number, err := readTracepoint(hook)
-	if err != nil {
-		return nil, err
+// open attaches a program. The last close of the file detaches it.
+func (t *Tracepoints) open(hook hook, program *ebpf.Program) (*os.File, error) {
+	if t.err != nil {
+		return nil, t.err
 	}
-	event := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: number, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{}))}
+	event := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: t.numbers[hook.name], Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{}))}
 	// The program runs on all processors, whichever the event is for.
 	fd, err := unix.PerfEventOpen(&event, -1, 0, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {

@@ -19,8 +19,8 @@ func TestTheClassicProgramsUseOnlyWhatLinux48Has(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(spec.Programs) != len(classicObject().hooks) {
-		t.Errorf("%d programs for %d hooks", len(spec.Programs), len(classicObject().hooks))
+	if len(spec.Programs) != len(classicObject(nil).hooks) {
+		t.Errorf("%d programs for %d hooks", len(spec.Programs), len(classicObject(nil).hooks))
 	}
 	for name, program := range spec.Programs {
 		checkProgram(t, name, program, ebpf.TracePoint)
@@ -39,7 +39,7 @@ func TestTheClassicProgramsUseOnlyWhatLinux48Has(t *testing.T) {
 }
 
 func TestAClassicRecordHasTheStatusTheUserAndTheSender(t *testing.T) {
-	p, detach := attachedWith(t, Options{PinDirectory: pinDirectory(t), RingBytes: queueBytes, Types: probes.KernelTypes(), Classic: true})
+	p, detach := attachedWith(t, Options{PinDirectory: pinDirectory(t), RingBytes: queueBytes, Types: probes.KernelTypes(), Tracepoints: FindTracepoints()})
 	defer detach()
 	const uid = 54340
 	exited := exits(t, uid)
@@ -47,7 +47,7 @@ func TestAClassicRecordHasTheStatusTheUserAndTheSender(t *testing.T) {
 	if event.StatusRaw != 3<<8 || event.Process.Comm != "sh" || event.Process.UID != uid || event.Signal != nil || event.Process.Exe != nil || len(event.Process.Ancestors) == 0 {
 		t.Errorf("%#x, %+v, %+v", event.StatusRaw, event.Process, event.Signal)
 	}
-	killed := killedBySIGTERM(t)
+	killed := killedBySIGTERM(t, uid)
 	event, _ = awaited(t, p, 0, killed)
 	signal := event.Signal
 	if event.StatusRaw != uint32(syscall.SIGTERM) || signal == nil || !signal.Committed || signal.Sender.Pid != uint32(os.Getpid()) || signal.SiginfoPid != nil {

@@ -3,7 +3,6 @@
 package oldprobes
 
 import (
-	"cmp"
 	"os"
 	"slices"
 	"testing"
@@ -114,22 +113,37 @@ func recordsOf(events []record.Event, pid int) (count int) {
 
 func TestAGapIsARecordUntilItIsAcknowledged(t *testing.T) {
 	directory := pinDirectory(t)
+	const uid = 54334
 	p, stop := start(t, directory, nil)
 	if p.Gap != nil || len(gapsOf(events(t, p, 0))) != 0 {
 		t.Errorf("the first loader has a gap: %+v", p.Gap)
 	}
-	earlier := exits(t, 0)
+	earlier := exits(t, uid)
 	before := host.BoottimeNs()
 	stop()
-	missed := exits(t, 0)
+	missed := exits(t, uid)
 	p, stop = start(t, directory, nil)
 	after := host.BoottimeNs()
-	later := exits(t, 0)
+	later := exits(t, uid)
 	awaited(t, p, p.Ring().Acked(), later)
 	all := events(t, p, p.Ring().Acked())
 	gaps := gapsOf(all)
 	if len(gaps) != 1 || gaps[0].FromNs < before || gaps[0].ToNs <= gaps[0].FromNs || gaps[0].ToNs > after {
 		t.Fatalf("%+v, not one from %d on and before %d", gaps, before, after)
+	}
+	if p.Gap == nil || p.Gap.FromNs != gaps[0].FromNs || p.Gap.ToNs != gaps[0].ToNs {
+		t.Errorf("%+v in hello, %+v as a record", p.Gap, gaps[0])
+	}
+	if recordsOf(all, missed) != 0 || recordsOf(all, earlier) != 1 {
+		t.Errorf("%d records of a process that exited in the gap, %d of one before it", recordsOf(all, missed), recordsOf(all, earlier))
+	}
+	at := func(is func(record.Event) bool) int { return slices.IndexFunc(all, is) }
+	of := func(pid int) func(record.Event) bool {
+		return func(event record.Event) bool { return event.Process.Pid == uint32(pid) }
+	}
+	gapAt := at(func(event record.Event) bool { return event.GapFromNs != 0 })
+	if at(of(earlier)) > gapAt || gapAt > at(of(later)) {
+		t.Error("records and gap are not in the order of their time")
 	}
 	if p.Gap == nil || p.Gap.FromNs != gaps[0].FromNs || p.Gap.ToNs != gaps[0].ToNs {
 		t.Errorf("%+v in hello, %+v as a record", p.Gap, gaps[0])
@@ -147,14 +161,14 @@ func TestAGapIsARecordUntilItIsAcknowledged(t *testing.T) {
 	}
 	stop()
 	p, stop = start(t, directory, nil)
-	awaited(t, p, p.Ring().Acked(), exits(t, 0))
+	awaited(t, p, p.Ring().Acked(), exits(t, uid))
 	if again := gapsOf(events(t, p, p.Ring().Acked())); len(again) != 2 || again[0] != gaps[0] {
 		t.Errorf("%+v: the one of before is not acknowledged", again)
 	}
 	p.Ring().Ack(p.Ring().Written())
 	stop()
 	p, _ = start(t, directory, nil)
-	awaited(t, p, p.Ring().Acked(), exits(t, 0))
+	awaited(t, p, p.Ring().Acked(), exits(t, uid))
 	if last := gapsOf(events(t, p, p.Ring().Acked())); len(last) != 1 || last[0].FromNs <= gaps[0].ToNs {
 		t.Errorf("%+v: those of before are acknowledged", last)
 	}
@@ -211,7 +225,7 @@ func TestTheProbesOfTwoLoadersReportATerminationOnce(t *testing.T) {
 	for range 50 {
 		pids = append(pids, exits(t, uid))
 	}
-	killed := killedBySIGTERM(t)
+	killed := killedBySIGTERM(t, uid)
 	awaited(t, p, p.Ring().Acked(), killed)
 	all := events(t, p, p.Ring().Acked())
 	for _, pid := range append(pids, killed) {
@@ -231,6 +245,7 @@ func TestTheProbesOfTwoLoadersReportATerminationOnce(t *testing.T) {
 // A map of another layout, as another object has it, cannot be shared.
 func TestProbesOfAnotherObjectAreReplacedWithoutDoubles(t *testing.T) {
 	directory, kept := pinDirectory(t), keptBy(t)
+	const uid = 54335
 	p, stop := start(t, directory, kept)
 	path := p.directory + "/" + oldMapTexts
 	stop()
@@ -238,7 +253,7 @@ func TestProbesOfAnotherObjectAreReplacedWithoutDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ = start(t, directory, kept)
-	pid := exits(t, 0)
+	pid := exits(t, uid)
 	awaited(t, p, p.Ring().Acked(), pid)
 	all := events(t, p, p.Ring().Acked())
 	if n := recordsOf(all, pid); n != 1 {

@@ -118,7 +118,7 @@ func TestTheProbesReadALayoutAsThatOfRHEL8(t *testing.T) {
 	if !types.AreOld() || probes.KernelTypes().AreOld() {
 		t.Error("the types of RHEL 8 select the probes of newer kernels, or this kernel's the older ones")
 	}
-	if err := Verify(types, false); err != nil {
+	if err := Verify(types, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, want := shellsProcess(t, types), shellsProcess(t, probes.KernelTypes())

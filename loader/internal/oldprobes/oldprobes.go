@@ -29,6 +29,8 @@ type object struct {
 	// hooks are in the order of attaching. sched_process_exit is last, so that no record is written before facts are kept.
 	hooks  []hook
 	attach func(hook hook, program *ebpf.Program) (*os.File, error)
+	// isClassic: it is bpf/classic.bpf.c.
+	isClassic bool
 	// works is what check says of a hook.
 	works string
 }
@@ -53,9 +55,10 @@ func oldObject() object {
 	}
 }
 
-func objectOf(classic bool) object {
-	if classic {
-		return classicObject()
+// objectOf returns that of performance events if there are tracepoints.
+func objectOf(tracepoints *Tracepoints) object {
+	if tracepoints != nil {
+		return classicObject(tracepoints)
 	}
 	return oldObject()
 }
@@ -68,8 +71,8 @@ type Options struct {
 	PinDirectory string
 	RingBytes    int // of the queue, and of the loader's copy of it
 	Types        probes.Types
-	Classic      bool // bpf/classic.bpf.c, which is not kept
-	Kept         Kept // nil: nothing keeps the probes while no loader runs
+	Tracepoints  *Tracepoints // nil: there are raw tracepoints
+	Kept         Kept         // nil: nothing keeps the probes while no loader runs, or they are performance events
 }
 
 // Kept keeps the descriptors of attached probes while no loader runs: systemd does.
@@ -93,7 +96,6 @@ type Probes struct {
 	counters, clock, stateMap, texts, gaps *ebpf.Map
 
 	object   object
-	classic  bool
 	queue    *queue
 	mu       sync.Mutex
 	state    oldState // of stateMap
@@ -123,7 +125,7 @@ func Attach(options Options) (_ *Probes, err error) {
 
 // start loads and attaches the probes. It pins the maps if there is a directory; what it pinned goes if it fails.
 func (p *Probes) start(options Options) (err error) {
-	p.object, p.classic = objectOf(options.Classic), options.Classic
+	p.object = objectOf(options.Tracepoints)
 	if p.seesPids, err = probes.SeesPids(); err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (p *Probes) specOf(options Options) (*ebpf.CollectionSpec, error) {
 	slots := spec.Maps[oldMapSlots]
 	spec.Maps[oldMapTails].MaxEntries, spec.Maps[oldMapReturned].MaxEntries = uint32(cpus), uint32(cpus)*shares
 	slots.MaxEntries = uint32(cpus) * slotsOf(options.RingBytes, cpus, int(slots.ValueSize))
-	if p.classic {
+	if p.object.isClassic {
 		setClassicSizes(spec, cpus)
 	}
 	if p.directory == "" {

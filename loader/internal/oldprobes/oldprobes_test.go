@@ -106,7 +106,7 @@ func found(t *testing.T, p *Probes, from uint64, pid int) (*record.Event, uint64
 	}
 }
 
-// exits runs a shell that exits with code 3, as this user, and returns its pid.
+// exits runs a shell that exits with code 3, as this user, and returns its pid. Root's share of the queue is also that of other tests.
 func exits(t *testing.T, uid uint32) int {
 	t.Helper()
 	command := exec.Command("/bin/sh", "-c", "exit 3")
@@ -118,10 +118,11 @@ func exits(t *testing.T, uid uint32) int {
 	return command.Process.Pid
 }
 
-// killedBySIGTERM kills a process as soon as it executes sleep, and returns its pid.
-func killedBySIGTERM(t *testing.T) int {
+// killedBySIGTERM kills a process of this user as soon as it executes sleep, and returns its pid.
+func killedBySIGTERM(t *testing.T, uid uint32) int {
 	t.Helper()
 	victim := exec.Command("/bin/sleep", "1000", " 7")
+	victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func killedBySIGTERM(t *testing.T) int {
 
 func TestATerminationHasItsStatusItsProgramAndItsSender(t *testing.T) {
 	p, _ := attached(t, pinDirectory(t), queueBytes)
-	event, _ := awaited(t, p, 0, killedBySIGTERM(t))
+	event, _ := awaited(t, p, 0, killedBySIGTERM(t, 54336))
 	path, err := filepath.EvalSymlinks("/bin/sleep")
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func (p *Probes) open(collection *ebpf.Collection, options Options) error {
 	p.counters, p.clock, p.stateMap, p.texts, p.gaps = take(oldMapCountersMap), take(oldMapWallClock), take(oldMapStateMap), take(oldMapTexts), take(oldMapGaps)
 	q := &queue{
 		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), returned: take(oldMapReturned), stackMap: take(oldMapStacks), texts: p.texts,
-		gapMap: p.gaps, classic: p.classic, stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
+		gapMap: p.gaps, classic: p.object.isClassic, stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
 	}
 	p.queue = q
 	if err := p.stateMap.Lookup(uint32(0), &p.state); err != nil {
@@ -142,7 +142,7 @@ const procTickNs = 10_000_000 // OLD_PROC_TICK_NS of bpf/old_maps.h
 
 // AddRunning adds what the processes execute that were there before the probes.
 func (p *Probes) AddRunning() error {
-	if !p.seesPids || p.TookOver || p.classic {
+	if !p.seesPids || p.TookOver || p.object.isClassic {
 		return nil
 	}
 	processes, err := host.ReadProcesses(len(oldProgram{}.Args) * len(oldText{}.Text))

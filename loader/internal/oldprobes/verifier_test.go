@@ -32,8 +32,8 @@ func TestAVerifierFollowsFewPaths(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root")
 	}
-	for _, classic := range []bool{false, true} {
-		followPaths(t, &Probes{object: objectOf(classic), classic: classic})
+	for _, object := range []object{oldObject(), classicObject(nil)} {
+		followPaths(t, &Probes{object: object})
 	}
 }
 
@@ -187,7 +187,7 @@ func TestWhatAnOldVerifierRejectsIsFound(t *testing.T) {
 
 func forEachProgram(t *testing.T, do func(name string, instructions asm.Instructions)) {
 	t.Helper()
-	for _, object := range []object{oldObject(), classicObject()} {
+	for _, object := range []object{oldObject(), classicObject(nil)} {
 		spec, err := object.load()
 		if err != nil {
 			t.Fatal(err)

@@ -22,10 +22,10 @@ const (
 )
 
 // Verify is probes.Types.Verify with these probes.
-func Verify(types probes.Types, classic bool) (err error) {
+func Verify(types probes.Types, tracepoints *Tracepoints) (err error) {
 	p := &Probes{}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := p.start(Options{RingBytes: trialBytes, Types: types, Classic: classic}); err != nil {
+	if err := p.start(Options{RingBytes: trialBytes, Types: types, Tracepoints: tracepoints}); err != nil {
 		return err
 	}
 	for number, way := range victim.Ways() {
@@ -73,9 +73,9 @@ func (p *Probes) watch(known victim.Terminated) (differs, err error) {
 }
 
 // TryHooks loads the probes and attaches them briefly. Nothing stays attached or pinned.
-func TryHooks(types probes.Types, classic bool) (trials []probes.Trial) {
+func TryHooks(types probes.Types, tracepoints *Tracepoints) (trials []probes.Trial) {
 	p := &Probes{}
-	err := p.start(Options{RingBytes: trialBytes, Types: types, Classic: classic})
+	err := p.start(Options{RingBytes: trialBytes, Types: types, Tracepoints: tracepoints})
 	for _, hook := range p.object.hooks {
 		trial := probes.Trial{Name: hook.name, Required: true, Works: p.object.works}
 		if err != nil {
