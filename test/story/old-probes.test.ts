@@ -13,6 +13,8 @@ import { type Systemd, startSystemd } from '../../scripts/stack/systemd.ts';
 import { exportTo, type Place, place, serviceReady, startCommand, startService } from '../../scripts/stack/whodunit.ts';
 
 const WITHIN_MS = 60_000;
+/** Room for what else terminates on this machine while the loader does not run. */
+const QUEUE_BYTES = 128 * 2 ** 20;
 const UNIT = 'whodunit-loader.service';
 const LOG = '/run/loader.log';
 const SOCKET = '/run/events.sock'; // in systemd's mounts
@@ -49,7 +51,7 @@ function startUnit(...settings: readonly string[]): void {
       // As where there is no CAP_BPF (docs/privileges.md).
       'CapabilityBoundingSet=CAP_SYS_ADMIN CAP_SYSLOG',
       'Environment=WHODUNIT_PROBES=old',
-      `ExecStart=${LOADER} run --socket ${SOCKET} --pin-dir ${at.pinDir}`,
+      `ExecStart=${LOADER} run --socket ${SOCKET} --pin-dir ${at.pinDir} --ring-bytes ${QUEUE_BYTES}`,
       'Restart=always',
       'RestartSec=300ms',
       `StandardError=append:${LOG}`,
