@@ -22,6 +22,9 @@ import { incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
 import { type MemoryReadings, NO_READINGS, type OutOfMemory } from './out-of-memory.ts';
 import type { Settings, State } from './state.ts';
 
+/** How often what is open is looked at. */
+const LOOK_MS = 500;
+
 export interface Clock {
   /** ms since 1970. */
   readonly wallMs: () => number;
@@ -123,9 +126,10 @@ function handleDeferred(pipeline: Pipeline): Item[] {
 
 /** Stores the records whose time to wait is over. */
 async function releaseDeferred(pipeline: Pipeline): Promise<void> {
+  const { deferred, ended } = pipeline.state;
+  if (deferred.isEmpty || ended) return; // The loader sends them again to the next service.
   const items = handleDeferred(pipeline);
-  if (items.length === 0) return;
-  const read = pipeline.state.deferred.acknowledgement();
+  const read = deferred.acknowledgement();
   if (await store(pipeline, items)) acknowledge(pipeline, read);
 }
 
@@ -236,8 +240,28 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
 }
 
-/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */
+/**
+ * While a summary, an incident or a loop is open, looks twice a second whether its record is due. Otherwise nothing wakes the service. Call it for
+ * what the previous run left open; store() does so for what this one opens.
+ */
+export function flushLater(pipeline: Pipeline): void {
+  const { state, clock } = pipeline;
+  const isIdle = state.loops.idle && state.incidents.idle && state.restartLoops.idle;
+  if (isIdle || state.isLooking || state.ended) return;
+  state.isLooking = true;
+  clock.later(() => void lookAgain(pipeline), LOOK_MS);
+}
+
+async function lookAgain(pipeline: Pipeline): Promise<void> {
+  if (pipeline.state.ended) return;
+  await flushSummaries(pipeline);
+  pipeline.state.isLooking = false;
+  flushLater(pipeline);
+}
+
+/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come, because the service ends. */
 export async function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
+  pipeline.state.ended ||= all;
   const stored = await store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
   if (stored) acknowledge(pipeline);
   return stored;
@@ -260,6 +284,7 @@ function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.cloc
     repeats: state.repeats.stored(),
     requests: state.requests.stored(),
   };
+  flushLater(pipeline);
   const release = state.acks.hold(effects.durable ? [] : parts.map(({ seq }) => seq));
   state.stored = state.stored.then(async () => {
     const stored = await effects.store(all, open);

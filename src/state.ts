@@ -67,6 +67,10 @@ export interface State {
   falseClaims: number;
   /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
   stored: Promise<boolean>;
+  /** Something is open, and will be looked at. */
+  isLooking: boolean;
+  /** The service is shutting down: nothing is opened or stored any more. */
+  ended: boolean;
 }
 
 /** `rules` is another array only if they changed. */
@@ -103,6 +107,8 @@ export function newState(
     duplicates: 0,
     falseClaims: 0,
     stored: Promise.resolve(true),
+    isLooking: false,
+    ended: false,
   };
 }
 

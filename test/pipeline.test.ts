@@ -8,6 +8,7 @@ import { readRecord } from '../src/core/telemetry/stored.ts';
 import type { Death, Hello, Restart } from '../src/core/wire/event.ts';
 import type { Equal, Repeat } from '../src/core/wire/repeat.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
+import { WAIT_MS } from '../src/deferred.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
 import { OutOfMemory } from '../src/out-of-memory.ts';
@@ -43,10 +44,29 @@ interface Options {
   readonly durable?: boolean;
   /** ms of the steady clock. */
   readonly nowMs?: () => number;
+  readonly clock?: Pick<Pipeline['clock'], 'steadyMs' | 'later'>;
   /** ms since 1970. */
   readonly wallMs?: number;
   readonly outOfMemory?: OutOfMemory;
   readonly keepUnreported?: Pipeline['effects']['keepUnreported'];
+}
+
+/** A machine on which time passes, and nothing else happens. */
+function silentMachine() {
+  let nowMs = 0;
+  const timers: { readonly atMs: number; readonly work: () => void }[] = [];
+  return {
+    clock: {
+      steadyMs: () => nowMs,
+      later: (work: () => void, ms: number) => void timers.push({ atMs: nowMs + ms, work }),
+    },
+    async pass(ms: number): Promise<void> {
+      for (const endMs = nowMs + ms; nowMs < endMs; nowMs += 1) {
+        for (const timer of timers.filter(({ atMs }) => atMs === nowMs)) timer.work();
+        await new Promise(setImmediate);
+      }
+    },
+  };
 }
 
 /** A pipeline, and its effects in order. */
@@ -65,7 +85,12 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => options.wallMs ?? 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
+    clock: {
+      wallMs: () => options.wallMs ?? 1_795_443_600_000,
+      steadyMs: options.nowMs ?? (() => 0),
+      later: () => {},
+      ...options.clock,
+    },
     outOfMemory: options.outOfMemory ?? null,
     effects: {
       sendSpan: () => did.push('span'),
@@ -753,20 +778,38 @@ describe('a termination that a running tool may have asked for', () => {
   });
 
   it('waits for less than a second', async () => {
-    let nowMs = 0;
-    const timers: (() => void)[] = [];
-    const { pipeline, stored } = build();
-    const clock = { ...pipeline.clock, steadyMs: () => nowMs, later: (work: () => void) => timers.push(work) };
+    const machine = silentMachine();
+    const { pipeline, stored } = build({ clock: machine.clock });
     const acks: bigint[] = [];
-    await handleBatch({ ...pipeline, clock }, received(events(10n), acks));
-    nowMs = 999;
-    for (const timer of timers) timer();
-    await pipeline.state.stored;
-    await Promise.resolve();
+    await handleBatch(pipeline, received(events(10n), acks));
+    await machine.pass(999);
     expect([bodies(stored), acks]).toEqual([
       ['sleep (pid 2', 'app (pid 424'],
       [10n, 30n],
     ]);
+  });
+
+  it('begins an incident that is reported within 2 s, though nothing else is received', async () => {
+    const machine = silentMachine();
+    const { pipeline, stored } = build({ recordsPerMinute: 10, clock: machine.clock });
+    const other = { ...stop, seq: 21n, process: { ...stop.process, pid: stop.process.pid + 1 } };
+    await handleBatch(pipeline, received([{ ...docker, seq: 10n }, stop, other]));
+    await machine.pass(WAIT_MS + 2_000);
+    expect(stored.flat().map(({ kind, record }) => [kind, record !== null])).toEqual([
+      [undefined, true],
+      ['aggregated', false],
+      ['summary', true],
+    ]);
+  });
+
+  it('is left to the next service if this one ends meanwhile', async () => {
+    const machine = silentMachine();
+    const { pipeline, stored } = build({ recordsPerMinute: 10, clock: machine.clock });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([{ ...docker, seq: 10n }, stop], acks));
+    await flushSummaries(pipeline, true);
+    await machine.pass(WAIT_MS + 2_000);
+    expect([stored.flat(), acks]).toEqual([[], [10n]]);
   });
 
   it('is concluded once if the loader sends it again, and its restart waits for it', async () => {
