@@ -89,7 +89,7 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	defer finishStart(ctx, log, attached, here.symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys, NoCgroups: !here.types.FindCgroups()}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys, NoCgroups: !here.types.FindCgroups()}, Log: log, Hello: hello, ClockSteps: here.steps,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
 }
@@ -99,7 +99,8 @@ type machine struct {
 	types   probes.Types
 	symbols *host.Symbols // nil: they are hidden
 	scope   probes.Scope
-	old     bool // isOld
+	steps   *host.ClockSteps // nil: they are not watched
+	old     bool             // isOld
 }
 
 func findMachine(config config, log *log.Logger) (here machine, err error) {
@@ -116,6 +117,9 @@ func findMachine(config config, log *log.Logger) (here machine, err error) {
 	}
 	if here.symbols, err = host.OpenSymbols(); err != nil {
 		log.Warnf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
+	}
+	if here.steps, err = host.OpenClockSteps(); err != nil {
+		log.Warnf("%v; after it is set, times of terminations may be wrong for some seconds", err)
 	}
 	if here.scope, err = probes.FindScope(config.scope); err != nil || here.scope.IsHost() {
 		return here, err
