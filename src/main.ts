@@ -32,6 +32,7 @@ import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
 import { displacedIn, type Exporters, snapshotter } from './snapshot.ts';
 import { applyRules, newState, type State, recentTerminations as terminationsOf } from './state.ts';
+import { type Clock, flushLater, flushSummaries } from './storing.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
@@ -39,7 +40,7 @@ type Counts = ReturnType<typeof noCounts>;
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
 
-const CLOCK: pipelines.Clock = {
+const CLOCK: Clock = {
   wallMs: Date.now,
   steadyMs: () => performance.now(),
   later: (work, ms) => void setTimeout(work, ms).unref(),
@@ -138,11 +139,11 @@ async function consume(
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
   const { loops, incidents } = pipeline.state;
-  pipelines.flushLater(pipeline);
+  flushLater(pipeline);
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
-  if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
+  if (!(await flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');
 }
 

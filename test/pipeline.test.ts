@@ -12,8 +12,9 @@ import { WAIT_MS } from '../src/deferred.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
 import { OutOfMemory } from '../src/out-of-memory.ts';
-import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
+import { handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
+import { flushSummaries, HELD_MAX, HOLD_MS } from '../src/storing.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
 import {
   actor,
@@ -168,6 +169,68 @@ describe('a batch', () => {
     const results = [];
     for (const batch of batches) results.push(await handleBatch(pipeline, batch));
     expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
+});
+
+describe('a filtered termination', () => {
+  const short = victim({ start_boottime_ns: 11_000_000_000n, cgroup: null });
+  const filtered = (pid: number): Death => ({
+    ...exitedWith(3, { process: { ...short, pid } }),
+    seq: 10n * BigInt(pid),
+  });
+  const several = (from: number, count: number) => Array.from({ length: count }, (_, index) => filtered(from + index));
+  const byDefault = (changes: Options = {}) => build({ mode: 'default', recordsPerMinute: 10, ...changes });
+
+  it('waits a moment for others; they are stored in one piece, and then acknowledged', async () => {
+    const machine = silentMachine();
+    const { pipeline, stored } = byDefault({ clock: machine.clock });
+    const acks: bigint[] = [];
+    for (const one of several(1, 3)) expect(await handleBatch(pipeline, received([one], acks))).toBe(true);
+    await machine.pass(HOLD_MS);
+    expect([stored, acks]).toEqual([[], []]);
+    await machine.pass(2);
+    expect([stored.map(({ length }) => length), acks]).toEqual([[3], [30n]]);
+  });
+
+  it('is stored before what comes after it', async () => {
+    const { pipeline, stored } = byDefault();
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    const killed = { ...killedBy(9, { process: victim({ pid: 2 }) }), seq: 20n };
+    await handleBatch(pipeline, received([killed], acks));
+    expect([stored.flat().map(({ record }) => record !== null), acks]).toEqual([[false, true], [20n]]);
+  });
+
+  it('is stored when the service ends', async () => {
+    const { pipeline, stored } = byDefault();
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    await flushSummaries(pipeline, true);
+    expect([stored.flat().length, acks]).toEqual([1, [10n]]);
+  });
+
+  it('does not wait if there are many: what is not acknowledged takes up the ring', async () => {
+    const { pipeline, stored } = byDefault();
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received(several(1, HELD_MAX - 1), acks));
+    expect(stored).toEqual([]);
+    await handleBatch(pipeline, received(several(HELD_MAX, 2), acks));
+    expect([stored.flat().length, acks]).toEqual([HELD_MAX + 1, [10n * BigInt(HELD_MAX + 1)]]);
+  });
+
+  it('that could not be stored is not acknowledged', async () => {
+    const { pipeline } = byDefault({ stores: () => false });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    await flushSummaries(pipeline, true);
+    expect(acks).toEqual([]);
+  });
+
+  it('is acknowledged at once where nothing is stored', async () => {
+    const { pipeline } = byDefault({ durable: false });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    expect(acks).toEqual([10n]);
   });
 });
 
@@ -622,9 +685,12 @@ describe('equal terminations', () => {
     const { pipeline, stored } = build({ mode: 'default', recordsPerMinute: 10 });
     await handleBatch(pipeline, received([equal(1, short)]));
     await handleBatch(pipeline, received([total(4, { as: 'filtered' })]));
-    expect(stored[1]?.map(({ kind, times, record }) => [kind, times, record])).toEqual([[undefined, 4, null]]);
+    expect(stored.flat().map(({ kind, times, record }) => [kind, times, record])).toEqual([
+      [undefined, undefined, null],
+      [undefined, 4, null],
+    ]);
     await flushSummaries(pipeline, true);
-    expect(stored[2]).toEqual([]);
+    expect(stored.at(-1)).toEqual([]);
   });
 
   it('stand, in what is kept, with the termination that armed the key, which has what rules read', async () => {

@@ -43,7 +43,8 @@ async function explained(cgroup: string, kill: () => Promise<readonly Program[]>
     );
     await end(...started);
     const evidence = record.attributes['whodunit.evidence'] as string[];
-    if (record.attributes['whodunit.oom.consumers_complete'] === true || attempt === ATTEMPTS) return { record, evidence };
+    if (record.attributes['whodunit.oom.consumers_complete'] === true || attempt === ATTEMPTS)
+      return { record, evidence };
   }
 }
 
