@@ -81,6 +81,7 @@ enum part_kind {
 	PART_PIPES,           /* struct pipes */
 	PART_THREAD_ATTRIBUTES, /* behind PART_THREAD_CONTEXT: the attributes of its record, as they are in memory */
 	PART_INIT_SIGNAL,     /* struct init_signal; behind a PART_TOOL without a name: no tool was executed */
+	PART_GAP,             /* __u64: since when no probe was attached, until time_ns of the event */
 };
 
 enum part_flag {
@@ -123,6 +124,7 @@ enum event_flag {
 	EVENT_FLAG_FACTS_REFUSED = 16, /* no facts are kept of it, and some of its origin were refused since it started */
 	EVENT_FLAG_REQUEST = 32,     /* no termination: this process executed PART_TOOL, or sent PART_INIT_SIGNAL */
 	EVENT_FLAG_REQUEST_END = 64, /* the termination of such a process, beside its own record */
+	EVENT_FLAG_GAP = 128, /* no termination: no probe was attached since PART_GAP. The loader writes it */
 };
 
 enum status_mask {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The maps of old.bpf.c. The loader pins those of the queue (pinnedMaps of package oldprobes): what is not acknowledged outlives it. The
- * programs do not, as their links cannot be pinned before 5.7. So what they keep about processes goes with them.
+ * The maps of old.bpf.c, which the loader pins: what is not acknowledged outlives it. The programs outlive it only where systemd keeps them, as
+ * their links cannot be pinned before 5.7 (docs/decisions/0124). Where they ended, the next loader makes the maps anew that have what programs
+ * keep about processes; those of the queue stay.
  *
  * Up to 4.17, keys and values that a program gives to a map must lie on its stack, which has 512 bytes: hence several small entries for each
  * process, where maps.h has one.
@@ -156,7 +157,7 @@ struct {
 	__type(value, struct old_scratch);
 } old_scratch_map SEC(".maps");
 
-/* Published by the loader each second: programs can read CLOCK_MONOTONIC alone before 5.8. */
+/* Published by the loader: programs can read CLOCK_MONOTONIC alone before 5.8. */
 struct old_clock {
 	__s64 offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	__u64 suspended_ns; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
@@ -275,3 +276,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct old_state);
 } old_state_map SEC(".maps");
+
+#define OLD_GAPS_MAX 8
+
+/* When no probe was attached, CLOCK_BOOTTIME. */
+struct old_gap {
+	__u64 from_ns;
+	__u64 to_ns; /* 0: none */
+};
+
+/* The loader's own, too: those that the service has not acknowledged. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OLD_GAPS_MAX);
+	__type(key, __u32);
+	__type(value, struct old_gap);
+} old_gaps SEC(".maps");

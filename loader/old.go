@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
@@ -25,7 +26,9 @@ const oldProbes = "old"
 const (
 	noStacks  = "the probes of kernels before 5.8 copy no stacks; where a program crashed is unknown"
 	noRepeats = "this kernel has no BPF ring buffer"
+	// What becomes of the probes when the loader ends.
 	notPinned = "these probes end with the loader: terminations while it does not run have no record"
+	isKept    = "systemd keeps these probes while the service is restarted, if its unit has FileDescriptorStoreMax=16 or more; else they end with the loader"
 )
 
 var errOldScope = exitcode.Errorf(exitcode.Unavailable, "--scope (WHODUNIT_SCOPE) needs Linux 5.8 or later: the probes of this kernel watch the whole machine; set it to %s", probes.ScopeHost)
@@ -40,7 +43,7 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	if err := unwinder.close(); err != nil { // It has no work.
 		return err
 	}
-	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types})
+	attached, err := oldprobes.Attach(oldprobes.Options{PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Types: here.types, Kept: here.kept})
 	if err != nil {
 		return err
 	}
@@ -50,14 +53,13 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	}
 	hello := wire.Hello{
 		LoaderVersion: version, BootID: host.BootID(), KernelRelease: host.KernelRelease(), RingBytes: attached.Ring().Size(), Probes: attached.Status,
-		Stacks: wire.Stacks{Copied: string(probes.StacksOff), Missing: []string{noStacks}},
+		Stacks: wire.Stacks{Copied: string(probes.StacksOff), Missing: []string{noStacks}}, Gap: attached.Gap,
 	}
 	if err := confine(log, attached.TryServing); err != nil {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
-	log.Warnf("%s", notPinned)
-	log.Printf("attached the probes of kernels before 5.8, whose queue is pinned under %s; ready on %s", config.pinDirectory, config.socket)
+	logStartOld(log, config, here, attached)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	copied := make(chan error, 1)
@@ -70,6 +72,36 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	}).Serve(ctx, listener)
 	cancel()
 	return errors.Join(served, <-copied)
+}
+
+// logStartOld logs what is attached, and what becomes of it when the loader ends.
+func logStartOld(log *log.Logger, config config, here machine, attached *oldprobes.Probes) {
+	if gap := attached.Gap; gap != nil {
+		log.Warnf("no probe was attached for %v: terminations of that time may have no record", time.Duration(gap.ToNs-gap.FromNs).Round(time.Millisecond))
+	}
+	if here.kept == nil {
+		log.Warnf("%s", notPinned)
+	} else {
+		log.Printf("%s", isKept)
+	}
+	verb := "attached"
+	if attached.TookOver {
+		verb = "took over"
+	}
+	log.Printf("%s the probes of kernels before 5.8, whose queue is pinned under %s; ready on %s", verb, config.pinDirectory, config.socket)
+}
+
+// takeKept takes over the probes that systemd kept while no loader ran. With --unload-on-exit, they end, and systemd keeps none. nil: nothing is
+// to be kept.
+func takeKept(config config) (oldprobes.Kept, error) {
+	kept := host.TakeKept()
+	switch {
+	case kept == nil:
+		return nil, nil
+	case config.unloadOnExit:
+		return nil, oldprobes.EndKept(kept)
+	}
+	return kept, nil
 }
 
 // uncounted arms no key: these probes report each termination.

@@ -15,6 +15,7 @@ import (
 	"whodunit/loader/internal/exitcode"
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/log"
+	"whodunit/loader/internal/oldprobes"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/record"
 	"whodunit/loader/internal/repeats"
@@ -29,16 +30,20 @@ const gcPercent = 20
 // run starts the process that unwinds, attaches the probes and serves the socket until the context ends.
 func run(ctx context.Context, config config, log *log.Logger) (err error) {
 	defer func() { err = explain(err) }()
+	kept, err := takeKept(config)
+	if err != nil {
+		return err
+	}
 	unwinder, err := startUnwinder(config.stacks)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unwinder.close()) }()
-	return attachAndServe(ctx, config, unwinder, log)
+	return attachAndServe(ctx, config, kept, unwinder, log)
 }
 
-func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log *log.Logger) (err error) {
-	here, err := findMachine(config, log)
+func attachAndServe(ctx context.Context, config config, kept oldprobes.Kept, unwinder *unwinder, log *log.Logger) (err error) {
+	here, err := findMachine(config, kept, log)
 	if err != nil {
 		return err
 	}
@@ -54,6 +59,9 @@ func attachAndServe(ctx context.Context, config config, unwinder *unwinder, log 
 	}
 	if here.old {
 		return errors.Join(serveOld(ctx, config, here, unwinder, listener, log), unload())
+	}
+	if err := oldprobes.EndKept(kept); err != nil {
+		return err
 	}
 	attached, err := probes.Attach(probes.Options{
 		PinDirectory: config.pinDirectory, RingBytes: config.ringBytes, Scope: here.scope, ThreadContext: config.threadContext, Stacks: config.stacks, Types: here.types,
@@ -101,9 +109,11 @@ type machine struct {
 	scope   probes.Scope
 	steps   *host.ClockSteps // nil: they are not watched
 	old     bool             // isOld
+	kept    oldprobes.Kept   // nil: nothing keeps old probes while no loader runs
 }
 
-func findMachine(config config, log *log.Logger) (here machine, err error) {
+func findMachine(config config, kept oldprobes.Kept, log *log.Logger) (here machine, err error) {
+	here.kept = kept
 	if err := probes.Require(); err != nil {
 		return here, err
 	}

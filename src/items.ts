@@ -4,11 +4,14 @@ import type { Aggregate } from './core/filter/aggregate.ts';
 import type { Part } from './core/filter/incident.ts';
 import type { LoopNews } from './core/filter/loops.ts';
 import type { Host } from './core/identity/host.ts';
+import { OTHER_ORIGINS } from './core/shares.ts';
+import { buildGap } from './core/telemetry/gap.ts';
 import { buildIncident } from './core/telemetry/incident.ts';
 import { buildLoop } from './core/telemetry/loop.ts';
 import { LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import { buildSummary } from './core/telemetry/summary.ts';
+import type { Gap } from './core/wire/gap.ts';
 import type { Item } from './io/queue/queue.ts';
 
 interface WallClock {
@@ -33,6 +36,19 @@ export function summaryItem(aggregate: Aggregate, host: Host, clock: WallClock):
   const uid = String(record.attributes[LOG_RECORD_UID]);
   // Delivery time of a summary is measured from its creation.
   return { uid, origin: aggregate.origin, kind: 'summary', endedMs: clock.wallMs(), record: storeRecord(record) };
+}
+
+export function gapItem(gap: Gap, bootId: string, host: Host, clock: WallClock): Item {
+  const endedNs = gap.time_ns + gap.clock_offset_ns;
+  const record = buildGap(gap, bootId, host, observedAt(endedNs, clock));
+  const uid = String(record.attributes[LOG_RECORD_UID]);
+  return {
+    uid,
+    origin: OTHER_ORIGINS,
+    kind: 'summary',
+    endedMs: Number(endedNs / 1_000_000n),
+    record: storeRecord(record),
+  };
 }
 
 /** The current time in ns since 1970, but never before the event: the wall clock is in whole milliseconds. */

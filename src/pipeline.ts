@@ -11,11 +11,12 @@ import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
 import { buildSpan } from './core/telemetry/span.ts';
 import { storeRecord } from './core/telemetry/stored.ts';
 import type { Death, Request, Restart } from './core/wire/event.ts';
+import type { Gap } from './core/wire/gap.ts';
 import { equalOf, handleEqual, handleRepeat } from './counted.ts';
 import { WAIT_MS } from './deferred.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Item } from './io/queue/queue.ts';
-import { observedAt } from './items.ts';
+import { gapItem, observedAt } from './items.ts';
 import { type MemoryReadings, NO_READINGS, type OutOfMemory } from './out-of-memory.ts';
 import type { Settings } from './state.ts';
 import { acknowledge, hold, type Storing, store } from './storing.ts';
@@ -155,6 +156,8 @@ export function handleMessage(
     case 'request_end':
       pipeline.state.requests.end(message);
       return null;
+    case 'gap':
+      return handleGap(pipeline, message, bootId);
     case 'hello':
     case 'status':
     case 'unreadable':
@@ -225,4 +228,10 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
   const uid = String(record.attributes[LOG_RECORD_UID]);
   if (!state.seen.add(uid)) return null;
   return { uid, origin, kind: 'summary', endedMs: Number(timeNs / 1_000_000n), record: storeRecord(record) };
+}
+
+/** Returns the item to store. null: a duplicate. */
+function handleGap({ state, host, clock }: Pipeline, gap: Gap, bootId: string): Item | null {
+  const item = gapItem(gap, bootId, host(), clock);
+  return state.seen.add(item.uid) ? item : null;
 }

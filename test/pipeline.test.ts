@@ -5,6 +5,7 @@ import { golden, goldenDeath } from '../scripts/stack/fake-loader.ts';
 import { rulesOf } from '../src/core/filter/built-in.ts';
 import { RECEIVED_FIRST } from '../src/core/filter/repeats.ts';
 import { readRecord } from '../src/core/telemetry/stored.ts';
+import { isoTime } from '../src/core/time.ts';
 import type { Death, Hello, Restart } from '../src/core/wire/event.ts';
 import type { Equal, Repeat } from '../src/core/wire/repeat.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
@@ -146,6 +147,28 @@ describe('a batch', () => {
     expect(did).toEqual([...one, ...one, 'store 2']);
     expect(stored[0]?.map(({ record }) => record !== null)).toEqual([true, true]);
     expect(acks).toEqual([30n]);
+  });
+
+  it('with a time without probes has one record, also if the loader sends it again', async () => {
+    const { pipeline, stored } = build();
+    const acks: bigint[] = [];
+    const [decoded] = new Decoder().push(Buffer.from(golden('gap')));
+    if (!decoded?.ok || decoded.message.type !== 'gap') throw new Error('the golden line is no gap');
+    const gap = decoded.message;
+    await handleBatch(pipeline, received([gap, { ...gap, seq: gap.seq + 8n }], acks));
+    expect(acks).toEqual([gap.seq + 8n]);
+    const [item, ...more] = stored.flat();
+    expect(more).toEqual([]);
+    expect(item).toMatchObject({ kind: 'summary', endedMs: Number((gap.time_ns + gap.clock_offset_ns) / 1_000_000n) });
+    const { eventName, attributes, body, resource } = readRecord(item?.record ?? new Uint8Array());
+    expect(eventName).toBe('whodunit.events.gap');
+    expect(attributes).toEqual({
+      'log.record.uid': item?.uid,
+      'whodunit.gap.start_time': isoTime(gap.from_ns + gap.clock_offset_ns),
+      'whodunit.gap.end_time': isoTime(gap.time_ns + gap.clock_offset_ns),
+    });
+    expect(body).toMatch(/^No probe was attached for 4\.3 s, /);
+    expect(resource.attributes).toMatchObject({ 'service.name': 'whodunit', 'host.name': host.name });
   });
 
   it('without events is stored, and nothing is acknowledged', async () => {

@@ -89,7 +89,7 @@ const TYPES = [
 
 /** Of bpf/old.bpf.c. */
 const OLD_TYPES = ['old_key', 'old_kind', 'old_text', 'old_fact', 'old_ancestors', 'old_program', 'old_slot'];
-const OLD_MAP_TYPES = ['old_clock', 'old_counters', 'old_tail', 'old_state'];
+const OLD_MAP_TYPES = ['old_clock', 'old_counters', 'old_tail', 'old_state', 'old_gap'];
 
 async function generate(directory: string): Promise<void> {
   await bpf2go(directory, { source: 'whodunit.bpf.c', name: 'bpf', goPackage: 'probes' }, TYPES, BPF_FLAGS);

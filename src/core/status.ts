@@ -13,6 +13,7 @@ import type {
 } from './snapshots.ts';
 import { LOG_RECORD_UID, type StageValue } from './telemetry/semconv.ts';
 import { readRecord } from './telemetry/stored.ts';
+import { isoTime } from './time.ts';
 import type { Hello, LoaderStatus } from './wire/event.ts';
 import { exceededStatus } from './words/shares.ts';
 
@@ -167,7 +168,14 @@ function loaderOf({ hello, connected }: LoaderSnapshot): unknown {
     kernel: hello.kernel_release,
     boot_id: hello.boot_id,
     probes: hello.probes,
+    gap: gapOf(hello),
   };
+}
+
+/** When no probe was attached before this loader. null: at no time, or that is not known. */
+function gapOf({ gap, clock_offset_ns: offsetNs }: Hello): unknown {
+  if (gap === null) return null;
+  return { from: isoTime(gap.from_ns + offsetNs), to: isoTime(gap.to_ns + offsetNs) };
 }
 
 function ringOf(status: LoaderStatus | null): unknown {

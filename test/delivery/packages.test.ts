@@ -33,6 +33,7 @@ const run = (program: string, ...args: string[]): string => {
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${status}\n${stdout}${stderr}`);
   return stdout;
 };
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 /** e_machine of an ELF header. */
 const machineOf = (path: string): number => readFileSync(path).readUInt16LE(18);
 const MACHINES = { amd64: 62, arm64: 183 };
@@ -336,6 +337,30 @@ describe('the .deb on a Debian with systemd', () => {
       machine.call('systemctl', 'daemon-reload');
     }
     expect(restart()).toBe(0);
+  });
+
+  it('with the probes of kernels before 5.8, and the capabilities of the documentation: systemd keeps them until the loader is there again', async () => {
+    const [, capabilities] =
+      /^```\n(\[Service\]\nCapabilityBoundingSet=[^`]*)```$/m.exec(read('docs/privileges.md')) ?? [];
+    expect(capabilities).toContain('CAP_SYS_ADMIN');
+    const dropIn = machine.path('/etc/systemd/system/whodunit-loader.service.d/then-old.conf'); // after scope.conf
+    writeFileSync(dropIn, `${capabilities}Environment=WHODUNIT_PROBES=old WHODUNIT_SCOPE=host\n`);
+    machine.call('systemctl', 'daemon-reload');
+    try {
+      expect(machine.call('systemctl', 'restart', 'whodunit-loader'), journal()).toMatchObject({ status: 0 });
+      machine.call('systemctl', 'kill', '--signal=KILL', 'whodunit-loader');
+      const crash = machine.call('systemd-run', '--wait', '--unit=between', '/opt/test/mortal', 'segfault');
+      expect(crash.output).toContain('status=11/SEGV');
+      expect(show('whodunit-loader', 'ActiveState')).not.toBe('active'); // for RestartSec=
+      const pattern = / FATAL mortal \(pid \d+\) crashed with SIGSEGV .* · service between · /;
+      await until('the report', REPORTED_WITHIN_MS, () => pattern.test(journal()) || undefined, journal);
+      expect(journal()).toContain('took over the probes of kernels before 5.8');
+      expect(journal()).not.toContain('No probe was attached');
+    } finally {
+      rmSync(dropIn);
+      machine.call('systemctl', 'daemon-reload');
+    }
+    expect(machine.call('systemctl', 'restart', 'whodunit-loader'), journal()).toMatchObject({ status: 0 });
   });
 
   it('the service is restarted after it is killed', async () => {

@@ -27,6 +27,7 @@ const hello: Hello = {
     probe('mark_victim', false, 'old kernel'),
   ],
   stacks: null,
+  gap: null,
 };
 const notConnected: LoaderSnapshot = {
   connected: false,

@@ -7,7 +7,7 @@ on any kernel, for tests ([why](decisions/0123-probes-of-old-kernels.md)). Both 
 
 | | 4.17 to 5.7: \`old.bpf.c\` | 5.8 to 6.0: \`whodunit.bpf.c\` | 6.1 to 6.15 | 6.16 and later |
 | --- | --- | --- | --- | --- |
-| tried on | 6.18, and 5.10 with a few cases of each kind, with \`--probes=old\`; on no older kernel | 5.10 | 6.1, 6.12 | 6.18, 7.x |
+| tried on | 5.10, 6.1 and 6.18, all cases, with \`--probes=old\`; on no older kernel | 5.10 | 6.1, 6.12 | 6.18, 7.x |
 | verdict: status, core flag, signal, cause | yes | yes | yes | yes |
 | sender: pid, name, users, its ancestors | yes | yes | yes | yes |
 | executable and arguments of the process | from its exec on: paths up to 224 bytes, arguments up to 896; an exec that fails late: unknown | with fentry | with fentry | yes |
@@ -30,10 +30,10 @@ What holds when the loader ends, and until the next one starts:
 
 | | 4.17 to 5.7: \`old.bpf.c\` | 5.8 and later: \`whodunit.bpf.c\` |
 | --- | --- | --- |
-| the probes | **end with the loader**: the kernel closes raw tracepoints with the process that opened them, and they can be pinned from 5.7 on | go on: they are pinned |
-| terminations meanwhile | **no record, and their number is not known** | recorded in the ring, which is pinned; what does not fit is counted |
+| the probes | in the packaged unit, while it is restarted: go on, as systemd keeps them ([how](decisions/0124-probes-that-systemd-keeps.md)). Else they **end with the loader**: raw tracepoints can be pinned from 5.7 on | go on: they are pinned |
+| terminations meanwhile | where the probes go on: recorded in the queue, which is pinned; what does not fit is counted. Else **no record, and their number is not known**: the gap has a record (\`whodunit.events.gap\`), and is in \`/status\` and \`whodunit doctor\` | recorded in the ring, which is pinned; what does not fit is counted |
 | records that the service has not acknowledged | stay: the queue is pinned | stay: the ring is pinned |
-| what was known of processes: pending signals, handled requests, faults, executables | lost. Executables and arguments are read from \`/proc\` again; a signal that was handled before is not known after | stays: the maps are pinned |
+| what was known of processes: pending signals, handled requests, faults, executables | where the probes go on: stays. Else lost: executables and arguments are read from \`/proc\` again; a signal that was handled before is not known after | stays: the maps are pinned |
 | the loader is killed (SIGKILL, out of memory) | as above: the unit starts it again after 2 s | as above |
 | the service ends | nothing is lost while the queue has room | nothing is lost while the ring has room |
 `;

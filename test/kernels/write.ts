@@ -33,7 +33,7 @@ In a container, run it on the host, and mount \`/var/lib/whodunit-loader\` read-
 
 | kernel | why | instead |
 | --- | --- | --- |
-| PREEMPT_RT before 6.12 | a ring buffer sleeps there, in hooks that must not | 6.12 or later |
+| PREEMPT_RT before 6.12 | a ring buffer sleeps there, in hooks that must not; those without a ring buffer were not tried | 6.12 or later |
 | lockdown=confidentiality | forbids reading kernel memory | lockdown=integrity at most |
 `;
 

@@ -225,6 +225,7 @@ const (
 	EventFlagEVENT_FLAG_FACTS_REFUSED  EventFlag = 16
 	EventFlagEVENT_FLAG_REQUEST        EventFlag = 32
 	EventFlagEVENT_FLAG_REQUEST_END    EventFlag = 64
+	EventFlagEVENT_FLAG_GAP            EventFlag = 128
 )
 
 type ExecutedTool struct {
@@ -383,6 +384,7 @@ const (
 	PartKindPART_PIPES             PartKind = 27
 	PartKindPART_THREAD_ATTRIBUTES PartKind = 28
 	PartKindPART_INIT_SIGNAL       PartKind = 29
+	PartKindPART_GAP               PartKind = 30
 )
 
 type PendingCountsSlot uint32

@@ -29,16 +29,18 @@ func KernelRelease() string {
 	return release
 }
 
-// KernelSleepsInRing reports whether a program of this kernel may sleep where it must not, in a BPF ring buffer: with PREEMPT_RT before Linux 6.12
-// ("bpf: Use raw_spinlock_t in ringbuf").
-func KernelSleepsInRing() bool { return sleepsInRing(kernel()) }
+// KernelSleepsInProbes reports whether a program of this kernel may sleep where it must not: with PREEMPT_RT before Linux 6.12, in a BPF ring buffer
+// ("bpf: Use raw_spinlock_t in ringbuf"). What other maps do on kernels without one was not tried.
+func KernelSleepsInProbes() bool { return sleepsInProbes(kernel()) }
 
-func sleepsInRing(release, version string) bool {
+func sleepsInProbes(release, version string) bool {
 	var major, minor int
 	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
 		return false
 	}
-	return slices.Contains(strings.Fields(version), "PREEMPT_RT") && (major < 6 || major == 6 && minor < 12)
+	words := strings.Fields(version)
+	isRealTime := slices.Contains(words, "PREEMPT_RT") || slices.Contains(words, "RT") // "PREEMPT RT" with older patches
+	return isRealTime && (major < 6 || major == 6 && minor < 12)
 }
 
 // kernel returns what `uname -r` and `uname -v` print, "unknown" if uname(2) fails.

@@ -96,6 +96,8 @@ func notOld(instruction *asm.Instruction) string {
 		return "a call of a function" // 4.16 (cc8b0b92a169)
 	case instruction.IsBuiltinCall() && helpersOfOldKernels[asm.BuiltinFunc(instruction.Constant)] == "":
 		return "a helper that is not in the table"
+	case instruction.IsConstantLoad(asm.DWord) && instruction.Src != 0 && instruction.Src != asm.PseudoMapFD:
+		return "an address of 5.2" // of a value in a map (d8eca5bbb2be)
 	case class.IsALU() && offset != 0:
 		return "an instruction of 6.6" // moves and divisions with a sign (1f9a1ea821ff)
 	case class == asm.StXClass && instruction.OpCode.Mode() == asm.AtomicMode && immediate != 0:

@@ -56,6 +56,12 @@ type oldFact struct {
 	}
 }
 
+type oldGap struct {
+	_      structs.HostLayout
+	FromNs uint64
+	ToNs   uint64
+}
+
 type oldKey struct {
 	_               structs.HostLayout
 	StartBoottimeNs uint64
@@ -201,6 +207,7 @@ const (
 	oldMapCounts            = "old_counts"
 	oldMapEndedMap          = "old_ended_map"
 	oldMapFacts             = "old_facts"
+	oldMapGaps              = "old_gaps"
 	oldMapHeads             = "old_heads"
 	oldMapReturned          = "old_returned"
 	oldMapScratchMap        = "old_scratch_map"
@@ -277,6 +284,7 @@ type oldMapSpecs struct {
 	OldCounts      *ebpf.MapSpec `ebpf:"old_counts"`
 	OldEndedMap    *ebpf.MapSpec `ebpf:"old_ended_map"`
 	OldFacts       *ebpf.MapSpec `ebpf:"old_facts"`
+	OldGaps        *ebpf.MapSpec `ebpf:"old_gaps"`
 	OldHeads       *ebpf.MapSpec `ebpf:"old_heads"`
 	OldReturned    *ebpf.MapSpec `ebpf:"old_returned"`
 	OldScratchMap  *ebpf.MapSpec `ebpf:"old_scratch_map"`
@@ -321,6 +329,7 @@ type oldMaps struct {
 	OldCounts      *ebpf.Map `ebpf:"old_counts"`
 	OldEndedMap    *ebpf.Map `ebpf:"old_ended_map"`
 	OldFacts       *ebpf.Map `ebpf:"old_facts"`
+	OldGaps        *ebpf.Map `ebpf:"old_gaps"`
 	OldHeads       *ebpf.Map `ebpf:"old_heads"`
 	OldReturned    *ebpf.Map `ebpf:"old_returned"`
 	OldScratchMap  *ebpf.Map `ebpf:"old_scratch_map"`
@@ -341,6 +350,7 @@ func (m *oldMaps) Close() error {
 		m.OldCounts,
 		m.OldEndedMap,
 		m.OldFacts,
+		m.OldGaps,
 		m.OldHeads,
 		m.OldReturned,
 		m.OldScratchMap,

@@ -3,8 +3,8 @@
 // Package oldprobes loads and attaches the probes of kernels without a BPF ring buffer, Linux 4.17 to 5.7 (bpf/old.bpf.c), and makes a ring of
 // their queue. Their records are those of package probes, with fewer parts.
 //
-// A raw tracepoint cannot be pinned before Linux 5.7, so these probes end with the loader. What they wrote and the service did not acknowledge
-// stays: the maps of the queue are pinned.
+// A raw tracepoint cannot be pinned before Linux 5.7, so these probes end with the loader, unless systemd keeps their descriptors (Options.Kept).
+// What they wrote and the service did not acknowledge stays: the maps of the queue are pinned.
 package oldprobes
 
 import (
@@ -14,10 +14,9 @@ import (
 	"math/bits"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/probes"
@@ -37,26 +36,40 @@ func hooks() [][2]string {
 	}
 }
 
-// pinnedMaps returns the names of the maps that outlive a loader.
-func pinnedMaps() []string {
-	return []string{oldMapSlots, oldMapHeads, oldMapTails, oldMapWritten, oldMapReturned, oldMapStateMap, oldMapCountersMap}
-}
-
-// slotsMin is the least number of slots of each CPU.
-const slotsMin = 4
+const (
+	// slotsMin is the least number of slots of each CPU.
+	slotsMin = 4
+	// watchedInterval is how exactly the beginning of a gap is known after the loader was killed.
+	watchedInterval = time.Second
+)
 
 // Options configures the probes.
 type Options struct {
 	PinDirectory string
 	RingBytes    int // of the queue, and of the loader's copy of it
 	Types        probes.Types
+	Kept         Kept // nil: nothing keeps the probes while no loader runs
+}
+
+// Kept keeps the descriptors of attached probes while no loader runs: systemd does.
+type Kept interface {
+	// Files returns what is kept, by name (File.Name).
+	Files() []*os.File
+	// Keep keeps the files under a name, until Remove.
+	Keep(name string, files []*os.File) error
+	// Remove closes what is kept under the name, before it returns.
+	Remove(name string) error
 }
 
 // Probes holds the attached programs and their maps, until Close.
 type Probes struct {
 	Status []wire.ProbeStatus
+	// TookOver: the former loader's probes ran until this loader attached its own, on the same maps.
+	TookOver bool
+	// Gap is when no probe was attached before this loader attached its own; nil: there was no such time, or no earlier loader.
+	Gap *wire.Gap
 
-	counters, clock, stateMap, texts *ebpf.Map
+	counters, clock, stateMap, texts, gaps *ebpf.Map
 
 	queue    *queue
 	mu       sync.Mutex
@@ -65,7 +78,7 @@ type Probes struct {
 
 	exitProgram *ebpf.Program
 	maps        []*ebpf.Map
-	links       []link.Link
+	links       []*os.File
 	lock        *os.File
 	directory   string
 }
@@ -85,12 +98,23 @@ func Attach(options Options) (_ *Probes, err error) {
 	return p, p.start(options)
 }
 
-// start loads and attaches the probes. It pins the queue if there is a directory.
+// start loads and attaches the probes. It pins the maps if there is a directory; what it pinned goes if it fails.
 func (p *Probes) start(options Options) (err error) {
 	if p.seesPids, err = probes.SeesPids(); err != nil {
 		return err
 	}
-	collection, err := p.load(options)
+	if p.directory == "" {
+		return p.loadAndAttach(options)
+	}
+	return probes.UndoPinsIfFails(p.directory, func() error { return p.loadAndAttach(options) })
+}
+
+func (p *Probes) loadAndAttach(options Options) error {
+	former, err := p.findFormer(options)
+	if err != nil {
+		return err
+	}
+	collection, err := p.load(former.spec, options)
 	if err != nil {
 		return err
 	}
@@ -99,11 +123,11 @@ func (p *Probes) start(options Options) (err error) {
 		return err
 	}
 	p.PublishClock(host.ClockOffsetNs(), host.BoottimeNs()) // Programs need it from their first run on.
-	return p.attach(collection)
+	return p.replace(former, options.Kept, func() error { return p.attach(collection) })
 }
 
-// load loads the object. A queue that is pinned keeps its size, as it may hold records.
-func (p *Probes) load(options Options) (*ebpf.Collection, error) {
+// specOf reads the object, and sets the sizes of its maps. A queue that is pinned keeps its size, as it may hold records.
+func (p *Probes) specOf(options Options) (*ebpf.CollectionSpec, error) {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, fmt.Errorf("count the processors: %w", err)
@@ -115,20 +139,23 @@ func (p *Probes) load(options Options) (*ebpf.Collection, error) {
 	slots := spec.Maps[oldMapSlots]
 	spec.Maps[oldMapTails].MaxEntries, spec.Maps[oldMapReturned].MaxEntries = uint32(cpus), uint32(cpus)*shares
 	slots.MaxEntries = uint32(cpus) * slotsOf(options.RingBytes, cpus, int(slots.ValueSize))
-	if p.directory != "" {
-		if pinned := p.pinnedSlots(); pinned > 0 {
-			slots.MaxEntries = pinned
-		}
-		for _, name := range pinnedMaps() {
-			spec.Maps[name].Pinning = ebpf.PinByName
-		}
+	if p.directory == "" {
+		return spec, nil
 	}
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w", err)
+	if pinned := p.pinnedSlots(); pinned > 0 {
+		slots.MaxEntries = pinned
 	}
+	for _, one := range spec.Maps {
+		one.Pinning = ebpf.PinByName
+	}
+	return spec, nil
+}
+
+// load loads the object.
+func (p *Probes) load(spec *ebpf.CollectionSpec, options Options) (*ebpf.Collection, error) {
 	relocated := options.Types.Relocation()
 	relocated.Maps.PinPath = p.directory
-	collection, err := ebpf.NewCollectionWithOptions(spec, relocated)
+	collection, err := probes.LoadCollection(spec, relocated)
 	if err != nil {
 		return nil, probes.ExplainLoad(err, p.directory)
 	}
@@ -145,11 +172,11 @@ func slotsOf(queueBytes, cpus, slotBytes int) uint32 {
 func (p *Probes) attach(collection *ebpf.Collection) error {
 	for _, hook := range hooks() {
 		program := collection.DetachProgram(hook[1])
-		attached, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: hook[0], Program: program})
+		attached, err := openRawTracepoint(hook[0], program)
 		if hook[1] == oldProgSchedProcessExit {
 			p.exitProgram = program
 		} else {
-			err = errors.Join(err, program.Close()) // The link keeps it.
+			err = errors.Join(err, program.Close()) // The tracepoint keeps it.
 		}
 		if err != nil {
 			return fmt.Errorf("attach probe %s: %w", hook[0], err)
@@ -163,8 +190,25 @@ func (p *Probes) attach(collection *ebpf.Collection) error {
 // Ring returns the ring in which Run puts the records of the queue.
 func (p *Probes) Ring() *ring.Ring { return p.queue.mirror.Ring }
 
-// Run copies the records of the queue to the ring until the context ends.
-func (p *Probes) Run(ctx context.Context) error { return p.queue.run(ctx) }
+// Run copies the records of the queue to the ring until the context ends. Each second it keeps until when the probes ran.
+func (p *Probes) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching.Go(func() {
+		for ticker := time.NewTicker(watchedInterval); ; {
+			_ = p.keepWatched(host.BoottimeNs()) // What fails here fails in the queue, too.
+			select {
+			case <-ctx.Done():
+				ticker.Stop()
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	return p.queue.run(ctx)
+}
 
 // TryServing makes the BPF system calls that serving needs, and fails if one of them fails. For host.DropPrivileges.
 func (p *Probes) TryServing() error {
@@ -175,9 +219,12 @@ func (p *Probes) TryServing() error {
 	return err
 }
 
-// Close detaches the programs, closes the handles and releases the lock. The queue stays pinned.
+// Close detaches the programs unless they are kept, closes the handles and releases the lock. The maps stay pinned.
 func (p *Probes) Close() error {
 	var errs []error
+	if len(p.links) > 0 && len(p.links) == len(hooks()) {
+		errs = append(errs, p.keepWatched(host.BoottimeNs()))
+	}
 	for _, attached := range p.links {
 		errs = append(errs, attached.Close())
 	}

@@ -34,7 +34,12 @@ func attached(t *testing.T, directory string, bytes int) (p *Probes, detach func
 
 func attachedBy(t *testing.T, directory string, bytes int, types probes.Types) (p *Probes, detach func()) {
 	t.Helper()
-	p, err := Attach(Options{PinDirectory: directory, RingBytes: bytes, Types: types})
+	return attachedWith(t, Options{PinDirectory: directory, RingBytes: bytes, Types: types})
+}
+
+func attachedWith(t *testing.T, options Options) (p *Probes, detach func()) {
+	t.Helper()
+	p, err := Attach(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +119,9 @@ func exits(t *testing.T, uid uint32) int {
 	return command.Process.Pid
 }
 
-func TestATerminationHasItsStatusItsProgramAndItsSender(t *testing.T) {
-	p, _ := attached(t, pinDirectory(t), queueBytes)
+// killedBySIGTERM kills a process that executes cat, and returns its pid.
+func killedBySIGTERM(t *testing.T) int {
+	t.Helper()
 	victim := exec.Command("/bin/cat", "-", "a b")
 	input, err := victim.StdinPipe()
 	if err != nil {
@@ -138,7 +144,12 @@ func TestATerminationHasItsStatusItsProgramAndItsSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	victim.Wait()
-	event, _ := awaited(t, p, 0, victim.Process.Pid)
+	return victim.Process.Pid
+}
+
+func TestATerminationHasItsStatusItsProgramAndItsSender(t *testing.T) {
+	p, _ := attached(t, pinDirectory(t), queueBytes)
+	event, _ := awaited(t, p, 0, killedBySIGTERM(t))
 	path, err := filepath.EvalSymlinks("/bin/cat")
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ type given struct {
 // queue copies the records of the slots to the mirror, and gives slots back when the mirror's reader has acknowledged their records. The probes
 // write the heads, the queue writes the tails.
 type queue struct {
-	slots, heads, tails, returned, stackMap, texts *ebpf.Map
+	slots, heads, tails, returned, stackMap, texts, gapMap *ebpf.Map
 
 	mirror   *mirror
 	slotsOf  uint64   // slots of one CPU
@@ -42,6 +43,8 @@ type queue struct {
 	copied   []uint64 // what the mirror has
 	written  []uint64 // the heads, as they were read last
 	given    []given  // in the order of the mirror
+	gaps     []waitingGap
+	gapsPut  []gapPut // those in the mirror
 	keepSeq  func(position uint64) error
 	stackMem map[uint32][]uint64
 }
@@ -82,7 +85,10 @@ func (q *queue) round() (busy bool, err error) {
 	if err := q.heads.Lookup(uint32(0), &q.written); err != nil {
 		return false, fmt.Errorf("read the heads of the queue: %w", err)
 	}
-	return !slices.Equal(q.written, q.copied), nil
+	if !slices.Equal(q.written, q.copied) {
+		return true, nil
+	}
+	return false, q.putGaps(math.MaxUint64)
 }
 
 // giveBack moves the tails past the records that are acknowledged, and returns their slots to the shares. The shares come last: a loader that is
@@ -96,6 +102,9 @@ func (q *queue) giveBack() error {
 		moved[first.cpu] = true
 		returned[uint32(first.cpu)*shares+first.share]++
 		q.given = q.given[1:]
+	}
+	if err := q.removeGaps(acked); err != nil {
+		return err
 	}
 	if err := q.moveTails(moved); err != nil {
 		return err
@@ -145,6 +154,9 @@ func (q *queue) copy() error {
 	}
 	slices.SortStableFunc(round, func(a, b waiting) int { return cmp.Compare(a.slot.Event.TimeNs, b.slot.Event.TimeNs) })
 	for _, next := range round {
+		if err := q.putGaps(next.slot.Event.TimeNs); err != nil {
+			return err
+		}
 		position, ok := q.mirror.put(recordOf(next.slot, lookups{q.stackOf, q.programOf}))
 		if !ok {
 			break
@@ -152,8 +164,11 @@ func (q *queue) copy() error {
 		q.copied[next.cpu]++
 		q.given = append(q.given, given{next.cpu, next.slot.Share, position})
 	}
-	return errors.Join(q.keepSeq(q.mirror.Written()), q.mirror.wake())
+	return q.publish()
 }
+
+// publish keeps the position past what was put into the mirror, and wakes its reader.
+func (q *queue) publish() error { return errors.Join(q.keepSeq(q.mirror.Written()), q.mirror.wake()) }
 
 // stackOf looks a kernel stack up. Few differ: they are remembered.
 func (q *queue) stackOf(number uint32) []uint64 {

@@ -32,10 +32,10 @@ func (p *Probes) open(collection *ebpf.Collection, options Options) error {
 		p.maps = append(p.maps, opened)
 		return opened
 	}
-	p.counters, p.clock, p.stateMap, p.texts = take(oldMapCountersMap), take(oldMapWallClock), take(oldMapStateMap), take(oldMapTexts)
+	p.counters, p.clock, p.stateMap, p.texts, p.gaps = take(oldMapCountersMap), take(oldMapWallClock), take(oldMapStateMap), take(oldMapTexts), take(oldMapGaps)
 	q := &queue{
 		slots: take(oldMapSlots), heads: take(oldMapHeads), tails: take(oldMapTails), returned: take(oldMapReturned), stackMap: take(oldMapStacks), texts: p.texts,
-		stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
+		gapMap: p.gaps, stackMem: map[uint32][]uint64{}, keepSeq: p.keepPosition,
 	}
 	p.queue = q
 	if err := p.stateMap.Lookup(uint32(0), &p.state); err != nil {
@@ -75,15 +75,19 @@ func (p *Probes) keepState() error {
 	return nil
 }
 
-// PublishClock sets what the probes stamp records with, and keeps until when they ran.
+// PublishClock sets what the probes stamp records with.
 func (p *Probes) PublishClock(offsetNs int64, boottimeNs uint64) {
+	clock := oldClock{OffsetNs: offsetNs, SuspendedNs: host.SuspendedNs(), PublishedNs: boottimeNs}
+	// What fails here fails in Counters, too, which reports it: this is an array, and open.
+	_ = p.clock.Update(uint32(0), &clock, ebpf.UpdateExist)
+}
+
+// keepWatched keeps until when the probes ran, for the next loader.
+func (p *Probes) keepWatched(boottimeNs uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	clock := oldClock{OffsetNs: offsetNs, SuspendedNs: host.SuspendedNs(), PublishedNs: boottimeNs}
 	p.state.WatchedNs = boottimeNs
-	// What fails here fails in Counters, too, which reports it: these are arrays, and open.
-	_ = p.clock.Update(uint32(0), &clock, ebpf.UpdateExist)
-	_ = p.keepState()
+	return p.keepState()
 }
 
 // CountUndecodable counts the record that ends at seq as lost. It returns false if this or an earlier loader counted it already.
@@ -133,7 +137,7 @@ const procTickNs = 10_000_000 // OLD_PROC_TICK_NS of bpf/old_maps.h
 
 // AddRunning adds what the processes execute that were there before the probes.
 func (p *Probes) AddRunning() error {
-	if !p.seesPids {
+	if !p.seesPids || p.TookOver {
 		return nil
 	}
 	processes, err := host.ReadProcesses(len(oldProgram{}.Args) * len(oldText{}.Text))

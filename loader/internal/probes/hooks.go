@@ -63,19 +63,36 @@ var lacksHelper = regexp.MustCompile(`(?:cannot use helper|unknown func) bpf_pro
 
 // newCollection loads the programs of hooksHere. notes has, by the hook's name, each that was skipped, with what is not reported without it.
 // options should have a Cache: reading the kernel's types takes most of the time.
-func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (_ *ebpf.Collection, notes map[string]string, _ error) {
+func newCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options ebpf.CollectionOptions) (loaded *ebpf.Collection, notes map[string]string, err error) {
+	err = withMemlock(func() (err error) {
+		loaded, notes, err = loadCollection(spec, kernel, options)
+		return err
+	})
+	return loaded, notes, err
+}
+
+// LoadCollection loads an object, and names what forbids it, with the remedy.
+func LoadCollection(spec *ebpf.CollectionSpec, options ebpf.CollectionOptions) (loaded *ebpf.Collection, err error) {
+	err = withMemlock(func() (err error) {
+		loaded, err = ebpf.NewCollectionWithOptions(spec, options)
+		return err
+	})
+	return loaded, err
+}
+
+func withMemlock(load func() error) error {
 	memlock := rlimit.RemoveMemlock() // No effect from 5.11 on, where BPF memory is charged to the memory cgroup.
-	collection, notes, err := loadCollection(spec, kernel, options)
+	err := load()
 	switch {
 	case err == nil:
-		return collection, notes, nil
+		return nil
 	case lacksHelper.MatchString(err.Error()):
 		// Lockdown takes the helper away (bpf_base_func_proto()). Only securityfs shows the mode, and a container has none.
-		return nil, nil, exitcode.Errorf(exitcode.Unavailable, "%s: %w", lockdownRemedy, err)
+		return exitcode.Errorf(exitcode.Unavailable, "%s: %w", lockdownRemedy, err)
 	case memlock != nil && errors.Is(err, unix.EPERM) && limitsMemlock(host.KernelRelease()):
-		return nil, nil, exitcode.Errorf(exitcode.Permission, "raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE, or raise it for the loader (Docker: --ulimit memlock=-1; systemd: LimitMEMLOCK=infinity)", memlock)
+		return exitcode.Errorf(exitcode.Permission, "raise RLIMIT_MEMLOCK, which limits BPF maps before Linux 5.11: %w; run as root, or with CAP_SYS_RESOURCE, or raise it for the loader (Docker: --ulimit memlock=-1; systemd: LimitMEMLOCK=infinity)", memlock)
 	}
-	return nil, notes, err
+	return err
 }
 
 // limitsMemlock reports whether BPF maps count against RLIMIT_MEMLOCK on a kernel of this release.

@@ -31,7 +31,7 @@ func Require() error {
 		return err
 	}
 	if !capabilities.AllowBPF() {
-		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, and CAP_SYSLOG for the names of kernel functions): run it with sudo; in a container, add these capabilities")
+		return exitcode.Errorf(exitcode.Permission, "attaching probes needs root (or CAP_BPF and CAP_PERFMON, before Linux 5.8 CAP_SYS_ADMIN, and CAP_SYSLOG for the names of kernel functions): run it with sudo; in a container, add these capabilities")
 	}
 	if forbidden := host.ReadConfinement().Forbidden(); forbidden != "" {
 		return exitcode.Errorf(exitcode.Permission, "attaching probes is not possible: %s", forbidden)
@@ -39,8 +39,8 @@ func Require() error {
 	if host.Lockdown() == LockdownForbids {
 		return exitcode.Errorf(exitcode.Unavailable, "%s", lockdownRemedy)
 	}
-	if HasRingBuffer() && host.KernelSleepsInRing() {
-		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is built with PREEMPT_RT, and before Linux 6.12 a BPF ring buffer sleeps there, in hooks that must not; use Linux 6.12 or later, or a kernel without PREEMPT_RT", host.KernelRelease())
+	if host.KernelSleepsInProbes() {
+		return exitcode.Errorf(exitcode.Unavailable, "this kernel (%s) is built with PREEMPT_RT, and before Linux 6.12 probes may sleep there, in hooks that must not (a BPF ring buffer does); use Linux 6.12 or later, or a kernel without PREEMPT_RT", host.KernelRelease())
 	}
 	return nil
 }

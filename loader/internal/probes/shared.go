@@ -44,3 +44,8 @@ func ExplainLoad(err error, directory string) error { return explainLoad(err, di
 func CompareVictim(event *record.Event, known victim.Terminated, seesPids bool) error {
 	return (&Probes{seesPids: seesPids}).differenceOf(event, known)
 }
+
+// UndoPinsIfFails calls load. If that fails, it removes what load has pinned in the directory of OpenPins.
+func UndoPinsIfFails(directory string, load func() error) error {
+	return (&Probes{directory: directory}).undoIfFails(load)
+}

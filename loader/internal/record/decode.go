@@ -103,6 +103,9 @@ func (d *Decoder) Decode(record []byte) (*Event, error) {
 	if request := abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_REQUEST != 0; request != (event.Tool != nil) {
 		return nil, errors.New("decode record: a request must have a tool or a signal, and only a request")
 	}
+	if gap := abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_GAP != 0; gap != (event.GapFromNs != 0) {
+		return nil, errors.New("decode record: a gap must have a beginning, and only a gap")
+	}
 	event.RequestEnd = abi.EventFlag(head.Flags)&abi.EventFlagEVENT_FLAG_REQUEST_END != 0
 	event.assignSignals()
 	return event, nil
@@ -198,6 +201,8 @@ func (d *Decoder) part(number uint32, event *Event, part abi.Part, payload []byt
 		err = d.requestPart(event, abi.PartKind(part.Kind), payload)
 	case abi.PartKindPART_REPEAT_KEY:
 		event.Repeat, err = d.repeatOf(payload)
+	case abi.PartKindPART_GAP:
+		event.GapFromNs, _, err = take[uint64](payload)
 	case abi.PartKindPART_CRASH:
 		event.CrashReference, err = d.crash(payload)
 	case abi.PartKindPART_ENV:

@@ -4,7 +4,7 @@
 // bpf/event.h, by package abi. Package wire encodes events.
 package record
 
-// Event is one termination, one restart, or the beginning or end of a request. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
+// Event is one termination, one restart, the beginning or end of a request, or a gap. The JSON names are the keys of the wire; docs/wire.md describes each. Fields that end in Ns are
 // nanoseconds, timestamps are CLOCK_BOOTTIME. Process and thread ids are those of the initial pid namespace, but for Vpid. Texts are valid
 // UTF-8; a nil pointer or slice: not known. The caller of Decode sets Seq, and ClockOffsetNs where it is 0: the probes did not know it.
 type Event struct {
@@ -38,6 +38,9 @@ type Event struct {
 	Tool *Tool `json:"-"`
 	// RequestEnd: the tool in Process, of which only Pid and StartBoottimeNs are known, ended.
 	RequestEnd bool `json:"-"`
+
+	// GapFromNs is set for a gap: no probe was attached from then until TimeNs. 0: it is none.
+	GapFromNs uint64 `json:"-"`
 
 	// Predecessor is set for a restart: Process executes the program that the predecessor executed. nil: Process terminated.
 	Predecessor *Predecessor `json:"-"`

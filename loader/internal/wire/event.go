@@ -10,7 +10,7 @@ import (
 )
 
 // AppendEvent appends the line of the event, with its newline: `restart` if it has a predecessor, `request` if it has a tool, `request_end`
-// at its end, else `death`. It fails, and appends
+// at its end, `gap` if it is one, else `death`. It fails, and appends
 // nothing, only if the line would exceed LineBytesMax.
 //
 // These lines are written by hand, byte for byte as encoding/json writes them (a fuzzer compares both): there can be a hundred thousand of
@@ -23,6 +23,8 @@ func AppendEvent(out []byte, event *record.Event) ([]byte, error) {
 		return appendRequest(out, event)
 	case event.RequestEnd:
 		return appendRequestEnd(out, event)
+	case event.GapFromNs != 0:
+		return appendGap(out, event), nil
 	}
 	return appendDeath(out, event)
 }
@@ -75,6 +77,14 @@ func appendRestart(out []byte, event *record.Event) ([]byte, error) {
 	w.quotedUint(`,"time_ns":`, event.Predecessor.TimeNs)
 	w.text("}}\n")
 	return w.line("restart", start)
+}
+
+func appendGap(out []byte, event *record.Event) []byte {
+	w := writer{out}
+	w.head("gap", event)
+	w.quotedUint(`,"from_ns":`, event.GapFromNs)
+	w.text("}\n")
+	return w.out
 }
 
 // AppendEqual appends the line of a termination with an armed key, which needs nothing but a count: `equal`.

@@ -43,6 +43,13 @@ type Hello struct {
 	OriginKeysMax     int           `json:"origin_keys_max"` // keys of one origin that can be armed
 	Probes            []ProbeStatus `json:"probes"`
 	Stacks            Stacks        `json:"stacks"`
+	Gap               *Gap          `json:"gap"` // before this loader; nil: none, or no earlier loader
+}
+
+// Gap is a time in which no probe was attached, CLOCK_BOOTTIME.
+type Gap struct {
+	FromNs uint64 `json:"from_ns,string"`
+	ToNs   uint64 `json:"to_ns,string"`
 }
 
 // Stacks says whether stacks of crashes are taken here, and what they lack.

@@ -68,6 +68,14 @@ type equal struct {
 	StartBoottimeNs uint64 `json:"start_boottime_ns,string"`
 }
 
+// gap is the message as encoding/json writes it.
+type gap struct {
+	Seq           uint64 `json:"seq,string"`
+	TimeNs        uint64 `json:"time_ns,string"`
+	ClockOffsetNs int64  `json:"clock_offset_ns,string"`
+	FromNs        uint64 `json:"from_ns,string"`
+}
+
 // clientMessages are those of the golden lines that a client sends.
 var clientMessages = map[string]ClientMessage{
 	"ack":     Ack{Seq: 4096},
@@ -95,7 +103,7 @@ func TestTheLoaderWritesTheGoldenLinesByteForByte(t *testing.T) {
 				}
 				return
 			}
-			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "request": &request{}, "request_end": &requestEnd{}, "equal": &equal{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
+			message := map[string]any{"hello": &Hello{}, "death": &record.Event{}, "restart": &restart{}, "request": &request{}, "request_end": &requestEnd{}, "gap": &gap{}, "equal": &equal{}, "status": &Status{}, "error": &Error{}, "repeat": &Repeat{}, "repeats": &Repeats{}}[messageType]
 			if message == nil {
 				t.Fatalf("no message type %q: name the file after its type", messageType)
 			}
@@ -132,6 +140,8 @@ func encode(messageType string, message any) ([]byte, error) {
 			Seq: message.Seq, TimeNs: message.TimeNs, ClockOffsetNs: message.ClockOffsetNs, Origin: message.Origin, StatusRaw: message.StatusRaw, RequestEnd: true,
 			Process: record.Process{Pid: message.Pid, StartBoottimeNs: message.StartBoottimeNs},
 		})
+	case *gap:
+		return AppendEvent(nil, &record.Event{Seq: message.Seq, TimeNs: message.TimeNs, ClockOffsetNs: message.ClockOffsetNs, GapFromNs: message.FromNs})
 	case *equal:
 		return AppendEqual(nil, &record.Event{
 			Seq: message.Seq, TimeNs: message.TimeNs, ClockOffsetNs: message.ClockOffsetNs, Repeat: &record.Repeat{Key: message.Key},

@@ -8,7 +8,7 @@ import { SECOND_NS } from '../time.ts';
 import type { FilterName } from './filter-names.ts';
 
 /** In the order of their numbers in the index. */
-export const KINDS = ['termination', 'restart', 'incident', 'summary', 'loop'] as const;
+export const KINDS = ['termination', 'restart', 'incident', 'summary', 'loop', 'gap'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** What became of the record. `none`: it was not to be sent. */
@@ -77,6 +77,8 @@ export function kindOf({ eventName = '' }: Pick<ReadableLogRecord, 'eventName'>)
       return 'incident';
     case semconv.EVENT_PROCESS_LOOP:
       return 'loop';
+    case semconv.EVENT_EVENTS_GAP:
+      return 'gap';
     default:
       return 'termination';
   }

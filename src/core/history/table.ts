@@ -44,7 +44,7 @@ function cellsOf(entry: Entry): string[] {
   const { process, requester, uid, unit, container, service } = entry;
   return [
     shortTime(entry.time_ns),
-    process.name,
+    process.name || '-',
     process.pid === null ? '-' : String(process.pid),
     reasonOf(entry),
     [entry.sender ?? '-', ...(requester === undefined ? [] : [`(asked by ${requester})`])].join(' '),
@@ -58,6 +58,7 @@ export function reasonOf({ kind, cause, signal, exit_code: code, attributes }: E
   switch (kind) {
     case 'restart':
     case 'incident':
+    case 'gap':
       return kind;
     case 'loop':
       return `loop, ${attributes[semconv.LOOP_COUNT] ?? 'several'} times`;

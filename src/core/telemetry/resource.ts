@@ -170,6 +170,14 @@ const METRIC_IDENTITY = [
   semconv.K8S_CLUSTER_NAME,
 ] as const;
 
+/** whodunit itself, on this host. The version is added last: an update must not look like another instance, and the old one like a silent host. */
+export function selfResource(host: Host): Attributes {
+  return {
+    ...metricResource({ [semconv.SERVICE_NAME]: 'whodunit', ...hostAttributes(host) }),
+    [semconv.SERVICE_VERSION]: VERSION,
+  };
+}
+
 /** The host without a service. */
 export function hostAttributes(host: Host): Attributes {
   return { ...host.tags, ...attributesOf(hostPairs(host)) };

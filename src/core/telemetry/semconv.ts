@@ -10,6 +10,7 @@ export const EVENT_PROCESS_TERMINATION_SUMMARY = 'whodunit.process.termination.s
 export const EVENT_INCIDENT = 'whodunit.incident';
 export const EVENT_PROCESS_RESTART = 'whodunit.process.restart';
 export const EVENT_PROCESS_LOOP = 'whodunit.process.loop';
+export const EVENT_EVENTS_GAP = 'whodunit.events.gap';
 
 export const METRIC_PROCESS_TERMINATIONS = 'whodunit.process.terminations';
 export const METRIC_PROCESS_EXITS = 'whodunit.process.exits';
@@ -230,6 +231,8 @@ export const LOOP_OUTCOMES = 'whodunit.loop.outcomes';
 export const LOOP_FIRST_TIME = 'whodunit.loop.first_time';
 export const LOOP_DELAY = 'whodunit.loop.delay';
 export const LOOP_RESTARTER = 'whodunit.loop.restarter';
+export const GAP_START_TIME = 'whodunit.gap.start_time';
+export const GAP_END_TIME = 'whodunit.gap.end_time';
 export const OUTCOME = 'whodunit.outcome';
 export const STAGE = 'whodunit.stage';
 export const LIMIT = 'whodunit.limit';

@@ -4,6 +4,7 @@
 import * as z from 'zod/mini';
 import { ancestor } from './ancestor.ts';
 import { crashSchema } from './crash.ts';
+import { type Gap, gapBefore } from './gap.ts';
 import type { Equal, Repeat, RepeatIds } from './repeat.ts';
 import { flag, hex, i64, int, object, text, u64 } from './values.ts';
 
@@ -253,6 +254,7 @@ export const helloSchema = object({
   probes: z.array(probe),
   /** Whether stacks of crashes are copied, and what they lack. null: not known. Absent in lines of older loaders. */
   stacks: z._default(z.nullable(object({ copied: text, missing: z.array(text) })), null),
+  gap: gapBefore,
 });
 export type Hello = z.output<typeof helloSchema>;
 
@@ -287,6 +289,7 @@ export type Message =
   | Restart
   | Request
   | RequestEnd
+  | Gap
   | Equal
   | Repeat
   | RepeatIds

@@ -15,6 +15,7 @@ import {
   restartSchema,
   statusSchema,
 } from './event.ts';
+import { gapSchema } from './gap.ts';
 import { equalSchema, type Repeat, repeatSchema, repeatsSchema } from './repeat.ts';
 
 export const WIRE_VERSION = 1;
@@ -37,6 +38,7 @@ const SCHEMAS = {
   restart: restartSchema,
   request: requestSchema,
   request_end: requestEndSchema,
+  gap: gapSchema,
   equal: equalSchema,
   repeat: repeatSchema,
   repeats: repeatsSchema,

@@ -6,6 +6,8 @@ import { diagnose, explainFailure, explainRefusal, type SignalName } from '../..
 import type { Outcome } from '../../core/delivery/outcome.ts';
 import { type Target, withoutCredentials } from '../../core/delivery/target.ts';
 import { lossInTheRing, missingProbe } from '../../core/status.ts';
+import { gapSentence } from '../../core/telemetry/gap.ts';
+import { isoTime } from '../../core/time.ts';
 import type { Hello, LoaderStatus } from '../../core/wire/event.ts';
 import { size } from '../../core/words/units.ts';
 import { visible } from '../../core/words/visible.ts';
@@ -90,7 +92,16 @@ function helloFindings(hello: Hello): Finding[] {
   }
   if (missing !== null && !findings.some(({ level }) => level === 'bad'))
     findings.push({ what: 'probes', level: 'bad', text: missing.text });
-  return [...findings, ...stackFindings(hello)];
+  return [...findings, ...stackFindings(hello), ...gapFindings(hello)];
+}
+
+/** Returns what was not watched before this loader; nothing if there was no such time. */
+function gapFindings({ gap, clock_offset_ns: offsetNs }: Hello): Finding[] {
+  if (gap === null) return [];
+  const until = isoTime(gap.to_ns + offsetNs);
+  const remedy =
+    'These probes end with the loader; in a unit of systemd with FileDescriptorStoreMax=16, they stay while it is restarted.';
+  return [{ what: 'gap', level: 'note', text: `until ${until}: ${gapSentence(gap.to_ns - gap.from_ns)} ${remedy}` }];
 }
 
 /** Returns findings about the stacks of crashes; none if the loader does not say. */

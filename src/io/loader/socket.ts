@@ -8,6 +8,7 @@ import type { WireError } from '../../core/errors.ts';
 import type { LoaderSnapshot } from '../../core/snapshots.ts';
 import { lossInTheRing } from '../../core/status.ts';
 import type { Death, Hello, LoaderStatus, Message, Request, RequestEnd, Restart } from '../../core/wire/event.ts';
+import type { Gap } from '../../core/wire/gap.ts';
 import type { Equal, Repeat, RepeatIds } from '../../core/wire/repeat.ts';
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
 import type { Log } from '../log.ts';
@@ -26,6 +27,7 @@ export type LoaderMessage =
   | Restart
   | Request
   | RequestEnd
+  | Gap
   | Equal
   | Repeat
   | RepeatIds

@@ -8,7 +8,7 @@ import type { Host } from '../../core/identity/host.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Displaced, OriginKey } from '../../core/shares.ts';
 import type { Attributes } from '../../core/telemetry/attributes.ts';
-import { hostAttributes, metricResource, serviceLevel } from '../../core/telemetry/resource.ts';
+import { hostAttributes, metricResource, selfResource, serviceLevel } from '../../core/telemetry/resource.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
 import type { Verdict } from '../../core/verdict/verdict.ts';
 import { VERSION } from '../../core/version.ts';
@@ -50,11 +50,7 @@ export class Meters {
       host: hostAttributes(options.host),
       onNewSeries: options.onNewSeries,
     });
-    // The version is added last: an update of whodunit must not look like another instance, and the old one like a silent host.
-    this.own = this.#provider({
-      ...metricResource({ [semconv.SERVICE_NAME]: 'whodunit', ...hostAttributes(options.host) }),
-      [semconv.SERVICE_VERSION]: VERSION,
-    });
+    this.own = this.#provider(selfResource(options.host));
     this.#instruments = createInstruments(
       this.own.provider.getMeter(semconv.SCOPE_NAME, VERSION, SCHEMA),
       options.observe,

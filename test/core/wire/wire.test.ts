@@ -172,6 +172,17 @@ describe('golden lines', () => {
     expect(message('request_end.json')).toMatchObject({ pid: 4300, status_raw: 256 });
   });
 
+  it('reads a gap, and that there was one before the loader', () => {
+    expect(message('gap.json')).toMatchObject({
+      seq: 12_480n,
+      from_ns: 12_345_678_901_234n,
+      time_ns: 12_350_000_000_000n,
+    });
+    expect(message('hello.json')).toMatchObject({
+      gap: { from_ns: 12_345_678_901_234n, to_ns: 12_350_000_000_000n },
+    });
+  });
+
   it('reads the sizes of the out-of-memory killer', () => {
     expect((message('death-oom.json') as Death).oom).toMatchObject({
       anon_rss: 33_554_432n,

@@ -39,6 +39,10 @@ describe('the doctor', () => {
     expect(Object.values(found).filter(([level]) => level === 'bad')).toEqual([]);
     expect(found.ring?.[1]).toBe('4 KiB of 8 MiB used (0 %)');
     expect(found['probe mark_victim']).toEqual(['note', expect.stringContaining('pid only')]);
+    expect(found.gap).toEqual([
+      'note',
+      expect.stringMatching(/^until 2026-\S+Z: No probe was attached for 4\.3 s, .* FileDescriptorStoreMax=/),
+    ]);
     expect(loader.received).toEqual([]);
   });
 
